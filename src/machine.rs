@@ -2,7 +2,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The number of open files that the hub needs besides WebSockets: HTTP connections, the store, pipes of threads.
+/// The number of open files that are reserved for other things than connections of clients: the store, uploads,
+/// connections to Plone, pipes of threads.
 const OTHER_FILES: u64 = 1_024;
 
 /// Raises the soft limit of open files to the hard limit, and logs a warning if that is too low for `connections`.

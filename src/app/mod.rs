@@ -212,6 +212,7 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
     Live {
         presence: core.presence.clone(),
         alerts: core.ports.alerts.clone(),
+        tail: Arc::default(),
         acks: AckQueue::new(core.ports.alerts.clone()),
         model: core.model.clone(),
         clock: core.ports.clock.clone(),

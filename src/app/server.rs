@@ -31,6 +31,7 @@ use crate::http::terms::CreditLimit;
 use crate::http::uncached::UncachedResponses;
 use crate::live::ends::UNACKNOWLEDGED_MAX;
 use crate::live::relay::Relay;
+use crate::live::tail::AlertTail;
 use crate::observe::Observed;
 use crate::observe::metrics::Metrics;
 use crate::plone::proxy::PloneProxy;
@@ -38,9 +39,13 @@ use crate::plone::proxy::PloneProxy;
 /// The maximum number of connections that wait to be accepted. When registration opens, thousands arrive within a
 /// second.
 const BACKLOG: u32 = 4_096;
-/// Connections per worker beyond the maximum of WebSockets, so that pages and `/healthz` respond when there are as many
-/// WebSockets as allowed.
+/// Connections beyond the maximum of WebSockets, so that pages and `/healthz` respond when there are as many WebSockets
+/// as allowed.
 const HTTP_CONNECTIONS: usize = 10_000;
+/// Connections beyond the limit and [`RESERVED`] that may be accepted before a worker has refused them or ended others.
+/// At this number, accepting pauses until a connection is closed. Without this bound it continues up to the limit of
+/// open files, where actix pauses for half a second after each failure, and health checks wait.
+const ACCEPTED_AHEAD: usize = 64;
 /// Maximum time from opening a connection to its first request. Long, because browsers open connections in advance.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum time that a client may keep a connection open after the hub has closed it.
@@ -129,6 +134,7 @@ fn handler_data(
     let dashboard_cache = Data::new(DashboardCache::default());
     let uncached = Data::new(UncachedResponses::default());
     watch_caches(&metrics, shared, &hot, &uncached, &dashboard_cache)?;
+    watch_tail(&metrics, &shared.live.tail)?;
     let connections = room.clone();
     metrics.watch_value("eduhub_http_connections", "Open connections", move || connections.open() as f64)?;
     let connections = room.clone();
@@ -152,6 +158,29 @@ fn handler_data(
     })
 }
 
+/// How many connections there may be.
+struct Connectable {
+    /// Connections that are served.
+    limit: usize,
+    /// Connections that are accepted, including those that are refused at once.
+    accepted: usize,
+}
+
+impl Connectable {
+    /// Derives the numbers from the limit of open files. At most `wanted` connections are served.
+    fn new(wanted: usize) -> Self {
+        let beyond = RESERVED + ACCEPTED_AHEAD;
+        let limit = crate::machine::connections_max(wanted + beyond).saturating_sub(beyond).max(1);
+        Self { limit, accepted: limit + beyond }
+    }
+
+    /// Returns how many connections a worker may have, so that all of them together stay within the limit of open files.
+    /// A worker that has as many gets no others until it has closed one.
+    const fn per_worker(&self, workers: usize) -> usize {
+        self.accepted.div_ceil(workers)
+    }
+}
+
 /// Creates the server on `listener`. It accepts connections as soon as it is polled.
 pub(super) fn http_server(
     config: &Config,
@@ -161,9 +190,9 @@ pub(super) fn http_server(
     demos: Data<Demos>,
 ) -> anyhow::Result<Server> {
     let port = listener.local_addr()?.port();
-    let connections = config.server.max_connections + HTTP_CONNECTIONS;
+    let connections = Connectable::new(config.server.max_connections + HTTP_CONNECTIONS);
     let limits = RoomLimits {
-        connections: crate::machine::connections_max(connections),
+        connections: connections.limit,
         visitors_per_address: config.limits.visitor_connections_per_address,
         silent_max: config.server.keep_alive.max(FIRST_REQUEST_TIMEOUT),
     };
@@ -187,7 +216,7 @@ pub(super) fn http_server(
     let builder = Server::build()
         .workers(workers)
         .backlog(BACKLOG)
-        .max_concurrent_connections(connections + RESERVED)
+        .max_concurrent_connections(connections.per_worker(workers))
         .shutdown_timeout(config.server.drain.as_secs())
         .disable_signals();
     let drains = builder.graceful_shutdown_signal();
@@ -229,13 +258,14 @@ fn watch_caches(
     dashboard: &Data<DashboardCache>,
 ) -> prometheus::Result<()> {
     let (hot, uncached, dashboard) = (hot.clone(), uncached.clone(), dashboard.clone());
-    let (presence, bridge) = (shared.core.presence.clone(), shared.bridge.clone());
+    let (presence, bridge, tail) = (shared.core.presence.clone(), shared.bridge.clone(), shared.live.tail.clone());
     let read = move || {
         let mut caches = dashboard.bytes().to_vec();
         let mut add = |name, (bytes, max)| caches.push((name, bytes, max));
         add("responses", hot.bytes());
         add("uncached_responses", uncached.bytes());
         add("seat_snapshots", presence.seat_snapshot_bytes());
+        add("alert_tail", tail.bytes());
         if let Some(bridge) = &bridge {
             let [visitors, members] = bridge.announcements().bytes();
             add("visitors_announcements", visitors);
@@ -256,6 +286,23 @@ fn watch_caches(
         "Bound of the memory of caches in bytes, by cache",
         "cache",
         Box::new(move || maxima().into_iter().map(|(cache, _, max)| (cache, max as f64)).collect()),
+    )
+}
+
+/// Adds the newest alerts in memory, and the reads for clients that resume, to the metrics.
+fn watch_tail(metrics: &Metrics, tail: &Arc<AlertTail>) -> prometheus::Result<()> {
+    let entries = tail.clone();
+    metrics.watch_value(
+        "eduhub_alert_tail_entries",
+        "Newest alerts in memory, for clients that resume",
+        move || entries.len() as f64,
+    )?;
+    let tail = tail.clone();
+    metrics.watch_counts(
+        "eduhub_replay_reads_total",
+        "Reads of missed alerts for clients that resume, by source",
+        "source",
+        Box::new(move || tail.reads().to_vec()),
     )
 }
 

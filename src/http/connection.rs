@@ -48,8 +48,14 @@ const EVICTED_AT_ONCE: usize = 32;
 /// The shortest time between two searches for connections to end, for each connection that a search examines (about 10
 /// ns): a flood of connections costs about a hundredth of a worker's time.
 const SEARCH_INTERVAL: Duration = Duration::from_micros(1);
-/// How many times a new connection without room waits for others to end before it is refused.
-const ROOM_TRIES: usize = 8;
+/// How many times a new connection without room lets the other tasks of its thread run, so that the connections that
+/// were ended for it close.
+const ROOM_YIELDS: usize = 8;
+/// How many times it then waits for [`ROOM_WAIT`] before it is refused: a burst of connections, which may include
+/// a health check, is examined within this time.
+const ROOM_WAITS: usize = 50;
+/// See [`ROOM_WAITS`].
+const ROOM_WAIT: Duration = Duration::from_millis(1);
 /// Number of connections beyond the limit. On these, only health checks and metrics are served.
 pub const RESERVED: usize = 32;
 /// How long a request continues after its client has closed its end. A client that only closes its sending side, which
@@ -198,13 +204,16 @@ impl Connections {
             send_by: Cell::default(),
             room: self.room.clone(),
         });
-        for _ in 0..ROOM_TRIES {
+        for turn in 0..ROOM_YIELDS + ROOM_WAITS {
             if self.make_room(&connection) {
                 self.all.borrow_mut().push(Rc::downgrade(&connection));
                 return Ok(Guarded { io, connection, is_blocked: false });
             }
-            // Let the tasks of the ended connections close them.
-            tokio::task::yield_now().await;
+            if turn < ROOM_YIELDS {
+                tokio::task::yield_now().await;
+            } else {
+                actix_web::rt::time::sleep(ROOM_WAIT).await;
+            }
         }
         self.room.refused.fetch_add(1, Relaxed);
         Err(io::Error::other("too many connections"))

@@ -351,7 +351,7 @@ mod tests {
     use actix_web::{App, test};
 
     #[test]
-    async fn problem_documents_have_the_members_of_the_contract() {
+    async fn problem_documents_have_the_members_of_rfc_9457() {
         let problem = Problem::invalid("title", "Too long.");
         assert_eq!(
             written(&problem),

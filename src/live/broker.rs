@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -23,6 +23,7 @@ use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::frames::{self, ServerFrame};
 use crate::live::messages::{AlertFrame, FanOut, RegisterRelay, SeatsTick};
+use crate::live::relay_link::RelayLink;
 use crate::registration::readmodel::Snapshot;
 use crate::registration::section_json::push_seat_row;
 use crate::store::StoreError;
@@ -32,6 +33,10 @@ use crate::store::alerts::LogEntry;
 const ALERTS_PER_MESSAGE: usize = 128;
 /// The longest `seats` frame, in bytes. A larger change, such as an import, takes several ticks.
 const SEATS_FRAME_LEN_MAX: usize = 32 * 1024;
+/// The shortest time between two `seats` frames while sessions wait to join: nothing is lost, because seats are
+/// conflated. At the usual interval, sending seats to the sessions that are live already takes as much of the processors
+/// as thousands of clients need to join after an outage.
+const SEATS_PAUSE_WHILE_JOINING: Duration = Duration::from_millis(500);
 /// The interval at which scheduled alerts are sent, and the store is read in case a hint was lost.
 const POLL: Duration = Duration::from_secs(1);
 /// Maximum number of scheduled alerts that one transaction sends.
@@ -40,94 +45,6 @@ const RELEASED_PER_WRITE: usize = 100;
 const RETENTION_POLL: Duration = Duration::from_secs(3_600);
 /// Maximum number of alerts that one transaction deletes, so that no registration waits long for it.
 const DELETED_PER_WRITE: usize = 500;
-/// The longest backlog of frames for a relay that is behind. Frames beyond it are dropped. Nothing important is lost,
-/// because what must reach a student is also stored as an alert.
-const BACKLOG_LEN_MAX: usize = 1_024;
-/// The largest backlog of a relay in bytes. A frame for one user has about 150.
-const BACKLOG_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// A relay, and the messages that are still to be sent to it.
-struct RelayLink {
-    relay: Recipient<FanOut>,
-    /// Number of messages that were sent and not handled yet.
-    in_flight: Arc<AtomicUsize>,
-    /// The position of the last alert that was sent.
-    alerts_to: u64,
-    /// Messages that are never dropped. The queue needs no bound, because each message takes a user's sign-out or an
-    /// admin's request, and the rates of both are limited.
-    urgent: VecDeque<FanOut>,
-    /// Frames for one user or channel, at most [`BACKLOG_LEN_MAX`] and [`BACKLOG_BYTES_MAX`].
-    backlog: VecDeque<FanOut>,
-    backlog_bytes: usize,
-}
-
-impl RelayLink {
-    fn new(relay: Recipient<FanOut>, in_flight: Arc<AtomicUsize>, alerts_to: u64) -> Self {
-        Self { relay, in_flight, alerts_to, urgent: VecDeque::new(), backlog: VecDeque::new(), backlog_bytes: 0 }
-    }
-
-    /// Sends a frame for one user or channel, in order. A frame that does not fit waits for a later tick.
-    fn send_or_queue(&mut self, message: FanOut) {
-        let bytes = self.backlog_bytes + message.byte_size();
-        if self.backlog.is_empty() || (self.backlog.len() < BACKLOG_LEN_MAX && bytes <= BACKLOG_BYTES_MAX) {
-            self.backlog.push_back(message);
-            self.backlog_bytes = bytes;
-            self.flush();
-        } else {
-            log::warn!("a relay is too far behind; a frame about a registration, an import or metrics was dropped");
-        }
-    }
-
-    /// Sends an urgent message before the backlog.
-    fn send_urgent(&mut self, message: FanOut) {
-        self.urgent.push_back(message);
-        self.flush();
-    }
-
-    /// Sends the waiting messages that fit.
-    fn flush(&mut self) {
-        if !self.flush_urgent() {
-            return;
-        }
-        while let Some(message) = self.backlog.front() {
-            if !self.try_send(message.clone()) {
-                return;
-            }
-            self.backlog_bytes -= message.byte_size();
-            self.backlog.pop_front();
-        }
-    }
-
-    /// Sends the urgent messages that fit. Returns whether none is left.
-    fn flush_urgent(&mut self) -> bool {
-        while let Some(message) = self.urgent.front() {
-            if !self.try_send(message.clone()) {
-                return false;
-            }
-            self.urgent.pop_front();
-        }
-        true
-    }
-
-    /// Sends a message if it fits, after all urgent ones. Returns whether it was sent.
-    fn offer(&mut self, message: FanOut) -> bool {
-        self.flush_urgent() && self.try_send(message)
-    }
-
-    fn try_send(&self, message: FanOut) -> bool {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let fits = self.relay.try_send(message).is_ok();
-        if !fits {
-            self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        }
-        fits
-    }
-
-    /// Returns the number of messages that the relay has not handled.
-    fn len(&self) -> usize {
-        self.urgent.len() + self.backlog.len() + self.in_flight.load(Ordering::Relaxed)
-    }
-}
 
 /// The seats of a term that were sent.
 #[derive(Default)]
@@ -144,6 +61,8 @@ pub struct Broker {
     events: Option<EventStream>,
     relays: Vec<RelayLink>,
     seats: HashMap<TermId, SentSeats>,
+    /// When seats were sent last.
+    seats_sent: Instant,
     /// The position of the last alert that was read.
     alerts_to: u64,
     is_reading: bool,
@@ -160,6 +79,7 @@ impl Broker {
             events: Some(events),
             relays: Vec::new(),
             seats: HashMap::new(),
+            seats_sent: Instant::now(),
             alerts_to: 0,
             is_reading: false,
             read_again: false,
@@ -200,6 +120,8 @@ impl Broker {
             return;
         };
         self.alerts_to = self.alerts_to.max(last);
+        // Before the relays get them: a session that resumes up to its relay's position finds all of them in the tail.
+        self.live.tail.append(&batch);
         let now = Instant::now();
         for link in self.relays.iter_mut().filter(|link| link.alerts_to < last) {
             // A relay whose mailbox is full keeps its position. A later read sends it these alerts.
@@ -221,6 +143,14 @@ impl Broker {
         if self.alerts_sent_to_all() < self.alerts_to {
             self.read_alerts(ctx);
         }
+        let now = Instant::now();
+        if are_seats_due(self.live.presence.joins.waiting(), now.saturating_duration_since(self.seats_sent)) {
+            self.send_seats(now);
+        }
+    }
+
+    /// Sends the changed seats of every term, or the next part of a large change.
+    fn send_seats(&mut self, now: Instant) {
         for (id, term) in self.live.model.terms().iter() {
             let sent = self.seats.entry(id.clone()).or_default();
             if sent.parts.is_empty() {
@@ -235,7 +165,8 @@ impl Broker {
             }
             let Some(part) = sent.parts.pop_front() else { continue };
             sent.seq = part.seq;
-            let (mut all_sent, now) = (true, Instant::now());
+            let mut all_sent = true;
+            self.seats_sent = now;
             for link in &mut self.relays {
                 all_sent &= link.offer(FanOut::Seats(part.clone(), now));
             }
@@ -271,24 +202,41 @@ impl Broker {
         let Ok(cutoff) = self.live.clock.now().checked_sub(retention) else { return };
         let delete = self.live.alerts.delete_before(cutoff, DELETED_PER_WRITE);
         ctx.spawn(delete.into_actor(self).map(|deleted, broker, ctx| match deleted {
-            Ok(DELETED_PER_WRITE) => broker.delete_old_alerts(ctx),
-            Ok(_) => {}
+            Ok(0) => {}
+            Ok(deleted) => {
+                broker.trim_tail(ctx);
+                if deleted == DELETED_PER_WRITE {
+                    broker.delete_old_alerts(ctx);
+                }
+            }
             Err(error) => log::warn!("old alerts cannot be deleted: {error}"),
         }));
     }
 
-    /// Reads the position of the sequence of alerts. Handles nothing else until it is known.
-    fn read_position(&mut self, ctx: &mut Context<Self>) {
+    /// Deletes from the tail what is no longer stored. If the read fails, the next deletion does it.
+    fn trim_tail(&mut self, ctx: &mut Context<Self>) {
         let read = self.live.alerts.stored_range();
-        ctx.wait(read.into_actor(self).map(|stored, broker, ctx| match stored {
-            Ok(stored) => {
-                broker.alerts_to = stored.last;
+        ctx.spawn(read.into_actor(self).map(|stored, broker, _| {
+            if let Ok(stored) = stored {
+                broker.live.tail.trim(stored.first);
+            }
+        }));
+    }
+
+    /// Loads the tail of the sequence of alerts, whose end is the broker's position. Handles nothing else until it is
+    /// loaded.
+    fn load_tail(&mut self, ctx: &mut Context<Self>) {
+        let live = self.live.clone();
+        let load = async move { live.tail.load(&*live.alerts).await };
+        ctx.wait(load.into_actor(self).map(|loaded, broker, ctx| match loaded {
+            Ok(position) => {
+                broker.alerts_to = position;
                 broker.delete_old_alerts(ctx);
             }
             Err(error) => {
-                log::warn!("the position of the alerts cannot be read: {error}");
+                log::warn!("the newest alerts cannot be read: {error}");
                 let pause = actix_rt::time::sleep(POLL);
-                ctx.wait(pause.into_actor(broker).map(|(), broker, ctx| broker.read_position(ctx)));
+                ctx.wait(pause.into_actor(broker).map(|(), broker, ctx| broker.load_tail(ctx)));
             }
         }));
     }
@@ -304,6 +252,11 @@ impl Broker {
             link.send_urgent(message.clone());
         }
     }
+}
+
+/// Returns whether changed seats are sent in a tick, `since_last` after they were sent the last time.
+fn are_seats_due(waiting_to_join: usize, since_last: Duration) -> bool {
+    waiting_to_join == 0 || since_last >= SEATS_PAUSE_WHILE_JOINING
 }
 
 /// Encodes what changed in a term after `from`, in parts of bounded length. All parts but the last state the sequence
@@ -348,7 +301,7 @@ impl Actor for Broker {
         ctx.run_interval(self.live.options.seats_tick, Self::tick);
         ctx.run_interval(POLL, Self::poll);
         ctx.run_interval(RETENTION_POLL, Self::delete_old_alerts);
-        self.read_position(ctx);
+        self.load_tail(ctx);
     }
 }
 
@@ -425,76 +378,15 @@ impl Handler<DrainAll> for Broker {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
-    /// A relay that records the messages it receives.
-    struct RecordingRelay(Arc<Mutex<Vec<String>>>);
-
-    impl Actor for RecordingRelay {
-        type Context = Context<Self>;
-    }
-
-    impl Handler<FanOut> for RecordingRelay {
-        type Result = ();
-
-        fn handle(&mut self, message: FanOut, _: &mut Context<Self>) {
-            self.0.lock().unwrap().push(match message {
-                FanOut::Metrics(frame) => frame.to_string(),
-                other => format!("{other:?}"),
-            });
+    #[test]
+    fn seats_are_sent_less_often_while_sessions_wait_to_join() {
+        let (tick, pause) = (Duration::from_millis(50), SEATS_PAUSE_WHILE_JOINING);
+        for (waiting, since_last, expected) in
+            [(0, tick, true), (1, tick, false), (9_000, tick, false), (9_000, pause, true)]
+        {
+            assert_eq!(are_seats_due(waiting, since_last), expected, "{waiting} wait, {since_last:?} after the last");
         }
-    }
-
-    fn frame(number: usize) -> FanOut {
-        FanOut::Metrics(number.to_string().into())
-    }
-
-    #[actix_rt::test]
-    async fn the_backlog_of_a_relay_is_bounded_in_bytes() {
-        let relay = RecordingRelay(Arc::default()).start().recipient();
-        let mut link = RelayLink::new(relay, Arc::default(), 0);
-        let large = FanOut::Metrics("x".repeat(BACKLOG_BYTES_MAX / 4).into());
-        for _ in 0..100 {
-            link.send_or_queue(large.clone());
-        }
-        let bytes: usize = link.backlog.iter().map(FanOut::byte_size).sum();
-        assert_eq!((bytes, link.backlog.len()), (link.backlog_bytes, 3));
-        link.relay = RecordingRelay(Arc::default()).start().recipient();
-        link.flush();
-        assert_eq!((link.backlog.len(), link.backlog_bytes), (0, 0));
-    }
-
-    #[actix_rt::test]
-    async fn urgent_messages_are_sent_before_the_backlog_and_never_lost() {
-        let received: Arc<Mutex<Vec<String>>> = Arc::default();
-        let relay = RecordingRelay(received.clone()).start().recipient();
-        let mut link = RelayLink::new(relay, Arc::default(), 0);
-        // The relay does not run before this test awaits, so its mailbox fills up, and then its backlog.
-        for number in 0..2 * BACKLOG_LEN_MAX {
-            link.send_or_queue(frame(number));
-        }
-        assert_eq!(link.backlog.len(), BACKLOG_LEN_MAX);
-        let delivered = link.len() - BACKLOG_LEN_MAX;
-        for _ in 0..2 * BACKLOG_LEN_MAX {
-            link.send_urgent(FanOut::Drain);
-        }
-        assert!(!link.offer(frame(9)), "no message is sent before urgent ones");
-
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !(link.urgent.is_empty() && link.backlog.is_empty()) {
-            assert!(Instant::now() < deadline, "the relay accepts the waiting messages");
-            actix_rt::task::yield_now().await;
-            link.flush();
-        }
-        while received.lock().unwrap().len() < delivered + 3 * BACKLOG_LEN_MAX {
-            assert!(Instant::now() < deadline, "the relay handles the sent messages");
-            actix_rt::task::yield_now().await;
-        }
-        let frames = |range: std::ops::Range<usize>| range.map(|number| number.to_string());
-        let urgent = std::iter::repeat_n("Drain".to_owned(), 2 * BACKLOG_LEN_MAX);
-        let expected = frames(0..delivered).chain(urgent).chain(frames(delivered..delivered + BACKLOG_LEN_MAX));
-        assert!(received.lock().unwrap().iter().cloned().eq(expected));
     }
 }

@@ -1,4 +1,5 @@
-//! Close codes of the WebSocket. Codes below 4000 are those of RFC 6455, section 7.4.1; the others are the contract's.
+//! Close codes of the WebSocket. Codes below 4000 are those of RFC 6455, section 7.4.1; the others are the hub's own.
+//! The OpenAPI document of `/alerts/ws` lists both.
 
 use enum_map::Enum;
 use strum::{IntoStaticStr, VariantArray};
@@ -29,7 +30,7 @@ pub enum Close {
     SignedOut,
     /// The session's queue was full. The client reconnects and resumes.
     TooSlow,
-    /// The client sent nothing and answered no ping. It has the code of [`Close::TooSlow`], because the client does the
+    /// The client sent nothing, not even a pong. It has the code of [`Close::TooSlow`], because the client does the
     /// same: it reconnects and resumes.
     Silent,
     /// Too many connections: of this user, from this address, or in all.
@@ -84,7 +85,7 @@ impl Close {
             Self::Unauthenticated => "sign in again",
             Self::SignedOut => "signed out",
             Self::TooSlow => "too slow: reconnect and resume",
-            Self::Silent => "no answer to pings: reconnect and resume",
+            Self::Silent => "no pong: reconnect and resume",
             Self::TooMany => "too many connections",
         }
     }

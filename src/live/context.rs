@@ -10,6 +10,7 @@ use crate::alerts::acks::AckQueue;
 use crate::clock::Clock;
 use crate::identity::Caller;
 use crate::live::presence::Presence;
+use crate::live::tail::AlertTail;
 use crate::registration::readmodel::ReadModel;
 use crate::store::alerts::AlertStore;
 
@@ -43,6 +44,8 @@ pub struct Live {
     pub presence: Arc<Presence>,
     /// The stored alerts.
     pub alerts: Arc<dyn AlertStore>,
+    /// The newest of them in memory.
+    pub tail: Arc<AlertTail>,
     /// The queue of acknowledgements.
     pub acks: Arc<AckQueue>,
     /// The published seats.

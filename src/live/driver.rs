@@ -1,6 +1,6 @@
-//! Runs a [`Feed`] inside an actor: carries out its outputs, and inputs the answers.
+//! Runs a [`Feed`] inside an actor: carries out its outputs, and inputs the replies.
 //!
-//! An output that needs an answer is carried out in `ctx.wait`: until the answer has arrived, the actor handles neither
+//! An output that needs a reply is carried out in `ctx.wait`: until the reply has arrived, the actor handles neither
 //! its client's messages nor its relay's pushes. The first pushes wait in the actor's mailbox, which is bounded. The
 //! relay holds the others back, and the session asks for them when it has handled its mailbox.
 
@@ -9,15 +9,18 @@ use std::sync::Arc;
 use actix::dev::ToEnvelope;
 use actix::fut::wrap_future;
 use actix::prelude::*;
+use futures_util::future::{FutureExt as _, TryFutureExt as _, ready};
 
 use crate::live::close::Close;
 use crate::live::context::Live;
-use crate::live::feed::{Feed, FeedFrame, FeedInput, FeedOutput, Joined};
+use crate::live::feed::{BURST_PAUSE, Feed, FeedFrame, FeedInput, FeedOutput, Joined};
 use crate::live::joins::Turn;
 use crate::live::live_session::LiveSession;
 use crate::live::messages::{CatchUp, Join, Leave, Push, Subscribe, Unsubscribe};
 use crate::live::relay::Relay;
-use crate::store::alerts::{Ack, Reader};
+use crate::live::replay::{REPLAY_PAGE_LEN, ReplayPage};
+use crate::store::StoreFuture;
+use crate::store::alerts::{Ack, Reader, Span};
 
 /// Capacity of a session's queue: a few seconds of ticks. A session that is further behind is evicted, and its client
 /// resumes.
@@ -106,13 +109,13 @@ pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
             }),
             Err(why) => FeedInput::Ended(why),
         };
-        answered(actor, input, ctx);
+        replied(actor, input, ctx);
     });
     ctx.wait(joined);
 }
 
-/// Inputs the answer to an output.
-fn answered<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Context) {
+/// Inputs the reply to an output.
+fn replied<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Context) {
     if let Some(driver) = actor.driver() {
         driver.session().set_waiting(false);
     }
@@ -120,7 +123,7 @@ fn answered<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Cont
     catch_up(actor, ctx);
 }
 
-/// Asks the relay for what it has held back, once the session waits for no answer and has handled its queue.
+/// Asks the relay for what it has held back, once the session waits for no reply and has handled its queue.
 fn catch_up<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     let Some(driver) = actor.driver() else { return };
     let session = driver.feed.session();
@@ -130,7 +133,7 @@ fn catch_up<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     driver.turn = None;
     if session.queued() == 0 && session.take_behind() {
         session.set_waiting(true);
-        answer::<T, _>(driver.relay.send(CatchUp(session.id)), accepted, ctx);
+        await_reply::<T, _>(driver.relay.send(CatchUp(session.id)), accepted, ctx);
     }
 }
 
@@ -162,7 +165,7 @@ pub(super) fn pushed<T: Transport>(actor: &mut T, push: Push, ctx: &mut T::Conte
 fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Context) {
     let Some(driver) = actor.driver() else { return };
     let session = driver.session();
-    if output.needs_answer() {
+    if output.needs_reply() {
         session.set_waiting(true);
     }
     match output {
@@ -176,35 +179,51 @@ fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Conte
             driver.leave(why);
             actor.close(why, ctx);
         }
-        FeedOutput::Wait(pause) => answer::<T, _>(actix_rt::time::sleep(pause), |()| FeedInput::Done, ctx),
-        FeedOutput::ReadRange => answer::<T, _>(driver.live.alerts.stored_range(), FeedInput::Range, ctx),
-        FeedOutput::ReadPage(span) => {
-            let page = driver.live.alerts.visible_to(Reader::new(session.identity()), span);
-            answer::<T, _>(page, FeedInput::Page, ctx);
+        FeedOutput::Wait(pause) => await_reply::<T, _>(actix_rt::time::sleep(pause), |()| FeedInput::Done, ctx),
+        FeedOutput::ReadRange { since } => {
+            let range = match driver.live.tail.range(since) {
+                Some(range) => ready(Ok(range)).boxed(),
+                None => driver.live.alerts.stored_range(),
+            };
+            await_reply::<T, _>(range, FeedInput::Range, ctx);
+        }
+        FeedOutput::ReadPage { after, until } => {
+            await_reply::<T, _>(read_page(&driver.live, session, after, until), FeedInput::Page, ctx);
         }
         FeedOutput::Acknowledge { alert, user, role } => {
             let ack = Ack { alert, user, role, at: driver.live.clock.now() };
-            answer::<T, _>(driver.live.acks.clone().store(ack), FeedInput::Acknowledged, ctx);
+            await_reply::<T, _>(driver.live.acks.clone().store(ack), FeedInput::Acknowledged, ctx);
         }
         FeedOutput::Subscribe { channels, since, seats_since } => {
             let request = Subscribe { session: session.id, channels, since, seats_since };
-            answer::<T, _>(driver.relay.send(request), accepted, ctx);
+            await_reply::<T, _>(driver.relay.send(request), accepted, ctx);
         }
         FeedOutput::Unsubscribe(channels) => {
             let request = Unsubscribe { session: session.id, channels };
-            answer::<T, _>(driver.relay.send(request), accepted, ctx);
+            await_reply::<T, _>(driver.relay.send(request), accepted, ctx);
         }
     }
 }
 
-/// Waits for the answer to an output, and inputs it.
-fn answer<T, F>(output: F, input: fn(F::Output) -> FeedInput<'static>, ctx: &mut T::Context)
+/// Waits for the reply to an output, and inputs it.
+fn await_reply<T, F>(output: F, input: fn(F::Output) -> FeedInput<'static>, ctx: &mut T::Context)
 where
     T: Transport,
     F: Future + 'static,
 {
     let output = wrap_future::<_, T>(output);
-    ctx.wait(output.map(move |answer, actor: &mut T, ctx: &mut T::Context| answered(actor, input(answer), ctx)));
+    ctx.wait(output.map(move |reply, actor: &mut T, ctx: &mut T::Context| replied(actor, input(reply), ctx)));
+}
+
+/// Reads a page of a replay, from the tail if that contains the rest of the replay, otherwise from the store.
+fn read_page(live: &Live, session: &LiveSession, after: u64, until: u64) -> StoreFuture<ReplayPage> {
+    if let Some(page) = live.tail.page(session.identity(), after, until) {
+        // The burst before this page leaves the write buffer in the meantime.
+        return actix_rt::time::sleep(BURST_PAUSE).map(|()| Ok(page)).boxed();
+    }
+    let span = Span { since: after, until: Some(until), limit: REPLAY_PAGE_LEN };
+    let page = live.alerts.visible_to(Reader::new(session.identity()), span);
+    page.map_ok(move |page| ReplayPage::from_store(&page, until)).boxed()
 }
 
 fn accepted(request: Result<(), MailboxError>) -> FeedInput<'static> {

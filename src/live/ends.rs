@@ -29,7 +29,7 @@ impl EndCounts {
 
     /// Counts a session whose connection ended without a close frame, `silent_ms` after the client sent something.
     ///
-    /// A healthy client answers a ping more often than TCP times out. A client that was silent for that long therefore
+    /// A healthy client sends a pong more often than TCP times out. A client that was silent for that long therefore
     /// did not close the connection: TCP did, because sent bytes stayed unacknowledged or unread.
     pub(super) fn count_lost(&self, silent_ms: u64) {
         let timed_out = u128::from(silent_ms) >= UNACKNOWLEDGED_MAX.as_millis();

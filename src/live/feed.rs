@@ -1,17 +1,17 @@
 //! What one live session receives, independent of its transport: join, replay, resume, snapshots and positions.
 //!
 //! A [`Feed`] is a state machine without I/O. Its driver gives it inputs (the relay's pushes, the client's messages,
-//! the answers of the store) and carries out the outputs that each input yields. A driver obeys three rules:
+//! the replies of the store) and carries out the outputs that each input yields. A driver obeys three rules:
 //!
-//! 1. Outputs are carried out in their order. At most the last one needs an answer ([`FeedOutput::needs_answer`]).
-//! 2. Until that answer has arrived, the feed gets no other input. The relay's pushes wait in the session's bounded
+//! 1. Outputs are carried out in their order. At most the last one needs a reply ([`FeedOutput::needs_reply`]).
+//! 2. Until that reply has arrived, the feed gets no other input. The relay's pushes wait in the session's bounded
 //!    queue, and those beyond its first part are held back by the relay ([`Push::CaughtUp`] follows). A session that
-//!    does not wait for an answer and whose queue is full is evicted by its relay.
+//!    does not wait for a reply and whose queue is full is evicted by its relay.
 //! 3. After [`FeedOutput::Close`] there are no outputs.
 //!
 //! # Replay without gaps
 //! A session joins its relay at a position L of the sequence of alerts: the relay pushes every entry after L. A client
-//! that resumes at `since` then gets (`since`, L] from the store, `live`, and the pushes that have waited. Entries up
+//! that resumes at `since` then gets (`since`, L] from the tail in memory or the store, `live`, and the pushes that have waited. Entries up
 //! to the greatest position sent are skipped, so that each arrives once.
 //!
 //! # Transports
@@ -32,16 +32,13 @@ use crate::domain::channel::Channel;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::live::close::Close;
-use crate::live::frames::{self, ClientFrame, ErrorCode, SNAPSHOT_FRAME_LEN_MAX, ServerFrame};
+use crate::live::frames::{self, ClientFrame, ErrorCode, ServerFrame};
 use crate::live::live_session::LiveSession;
-use crate::live::messages::{AlertFrame, CaughtUp, Push, Subscribed, encode_entry};
+use crate::live::messages::{AlertFrame, CaughtUp, Push, Subscribed};
+use crate::live::replay::{BURST_LEN_MAX, ReplayPage, Resume};
 use crate::store::StoreError;
-use crate::store::alerts::{Page, Span, StoredRange};
+use crate::store::alerts::StoredRange;
 
-/// Number of replayed alerts in a page. The next page is read after these were sent.
-pub const REPLAY_PAGE_LEN: usize = 16;
-/// Maximum number of bytes of pending frames in one burst: what fits into the write buffer of a connection.
-const BURST_LEN_MAX: usize = SNAPSHOT_FRAME_LEN_MAX;
 /// The pause between two bursts: time for the first to leave the write buffer.
 pub const BURST_PAUSE: Duration = Duration::from_millis(1);
 /// Maximum number of repetitions of a failed read of the store.
@@ -62,13 +59,13 @@ pub enum FeedInput<'a> {
     Alive,
     /// The transport failed, or the client violated its protocol or disconnected.
     Ended(Close),
-    /// The answer to [`FeedOutput::ReadRange`].
+    /// The reply to [`FeedOutput::ReadRange`].
     Range(Result<StoredRange, StoreError>),
-    /// The answer to [`FeedOutput::ReadPage`].
-    Page(Result<Page, StoreError>),
-    /// The answer to [`FeedOutput::Acknowledge`]: whether the alert exists.
+    /// The reply to [`FeedOutput::ReadPage`].
+    Page(Result<ReplayPage, StoreError>),
+    /// The reply to [`FeedOutput::Acknowledge`]: whether the alert exists.
     Acknowledged(Result<bool, StoreError>),
-    /// The answer to [`FeedOutput::Wait`], [`FeedOutput::Subscribe`] and [`FeedOutput::Unsubscribe`].
+    /// The reply to [`FeedOutput::Wait`], [`FeedOutput::Subscribe`] and [`FeedOutput::Unsubscribe`].
     Done,
     /// The relay has stopped.
     RelayGone,
@@ -101,10 +98,18 @@ pub enum FeedOutput {
     Close(Close),
     /// Wait, then input [`FeedInput::Done`].
     Wait(Duration),
-    /// Read which part of the sequence of alerts is stored.
-    ReadRange,
-    /// Read entries of the sequence of alerts of which the session's caller is a recipient.
-    ReadPage(Span),
+    /// Read which part of the sequence of alerts is available to a client that resumes at `since`.
+    ReadRange {
+        /// The client's position.
+        since: u64,
+    },
+    /// Read entries after `after` and up to `until` of which the session's caller is a recipient.
+    ReadPage {
+        /// The position of the last entry before the page.
+        after: u64,
+        /// The last position of the replay.
+        until: u64,
+    },
     /// Store an acknowledgement of an alert.
     Acknowledge {
         /// The alert's id.
@@ -114,7 +119,7 @@ pub enum FeedOutput {
         /// The user's role.
         role: Role,
     },
-    /// Ask the relay to subscribe the session to channels, all of them open to its caller. The answer is that the relay
+    /// Ask the relay to subscribe the session to channels, all of them open to its caller. The reply is that the relay
     /// has handled the request, so that a client that sends many requests only delays itself.
     Subscribe {
         /// The channels.
@@ -129,14 +134,14 @@ pub enum FeedOutput {
 }
 
 impl FeedOutput {
-    /// Returns whether the feed must not get other input before the answer to this output.
+    /// Returns whether the feed must not get other input before the reply to this output.
     #[must_use]
-    pub const fn needs_answer(&self) -> bool {
+    pub const fn needs_reply(&self) -> bool {
         match self {
             Self::Send(_) | Self::Ping | Self::Close(_) => false,
             Self::Wait(_)
-            | Self::ReadRange
-            | Self::ReadPage(_)
+            | Self::ReadRange { .. }
+            | Self::ReadPage { .. }
             | Self::Acknowledge { .. }
             | Self::Subscribe { .. }
             | Self::Unsubscribe(_) => true,
@@ -239,7 +244,7 @@ impl Feed {
             FeedInput::Alive => FeedOutputs::new(),
             FeedInput::Ended(why) => self.close(why),
             FeedInput::Range(Ok(stored)) => self.start_replay(stored),
-            FeedInput::Page(Ok(page)) => self.replay(&page),
+            FeedInput::Page(Ok(page)) => self.replay(page),
             FeedInput::Range(Err(error)) | FeedInput::Page(Err(error)) => self.retry(&error),
             FeedInput::Acknowledged(stored) => acknowledged(&stored),
             FeedInput::Done => self.advance(),
@@ -282,7 +287,7 @@ impl Feed {
         match push {
             Push::Alerts(batch) => self.alerts(&batch),
             Push::Frame(text) => send(text),
-            Push::Subscribed(answer) => self.subscribed(*answer),
+            Push::Subscribed(reply) => self.subscribed(*reply),
             Push::CaughtUp(missed) => self.caught_up(*missed),
             Push::Ping => smallvec![FeedOutput::Ping],
             Push::Close(why) => self.close(why),
@@ -300,20 +305,20 @@ impl Feed {
         outputs
     }
 
-    fn subscribed(&mut self, answer: Subscribed) -> FeedOutputs {
-        if let Some(from) = answer.alerts_from {
+    fn subscribed(&mut self, reply: Subscribed) -> FeedOutputs {
+        if let Some(from) = reply.alerts_from {
             (self.complete_after, self.sent_to) = (from, from);
         }
         let mut pending =
-            Pending { frames: answer.frames.into_iter().map(FeedFrame::new).collect(), ..Pending::default() };
+            Pending { frames: reply.frames.into_iter().map(FeedFrame::new).collect(), ..Pending::default() };
         if self.session.has_channel(&Channel::Alerts) {
-            match answer.since {
+            match reply.since {
                 Some(since) if since != self.complete_after => {
                     pending.replay = Replay::Range { since, retries: READ_RETRIES_MAX };
                 }
                 // Nothing was missed, so the store is not read.
                 Some(_) => pending.frames.push_back(FeedFrame::live(self.sent_to)),
-                None if answer.alerts_from.is_some() => pending.frames.push_back(FeedFrame::live(self.sent_to)),
+                None if reply.alerts_from.is_some() => pending.frames.push_back(FeedFrame::live(self.sent_to)),
                 None => {}
             }
         }
@@ -347,11 +352,8 @@ impl Feed {
             outputs.push(FeedOutput::Send(frame));
         }
         match pending.replay {
-            Replay::Range { .. } => outputs.push(FeedOutput::ReadRange),
-            Replay::Pages { after, until, .. } if after < until => {
-                let span = Span { since: after, until: Some(until), limit: REPLAY_PAGE_LEN };
-                outputs.push(FeedOutput::ReadPage(span));
-            }
+            Replay::Range { since, .. } => outputs.push(FeedOutput::ReadRange { since }),
+            Replay::Pages { after, until, .. } if after < until => outputs.push(FeedOutput::ReadPage { after, until }),
             Replay::Pages { until, resumes, .. } => {
                 self.sent_to = self.sent_to.max(until);
                 if resumes {
@@ -378,15 +380,11 @@ impl Feed {
         self.advance()
     }
 
-    fn replay(&mut self, page: &Page) -> FeedOutputs {
+    fn replay(&mut self, page: ReplayPage) -> FeedOutputs {
         let Some(pending) = &mut self.pending else { return FeedOutputs::new() };
         let Replay::Pages { until, resumes, .. } = pending.replay else { return FeedOutputs::new() };
-        // The store contains everything that a relay has pushed. A page that is not full is the last one, regardless of
-        // its position, so that every replay ends.
-        let after = if page.items.len() < REPLAY_PAGE_LEN { until } else { page.seq };
-        pending.replay = Replay::Pages { after, until, retries: READ_RETRIES_MAX, resumes };
-        let frames = page.items.iter().map(|(seq, entry)| FeedFrame::at(*seq, encode_entry(*seq, entry)));
-        pending.frames.extend(frames);
+        pending.replay = Replay::Pages { after: page.after, until, retries: READ_RETRIES_MAX, resumes };
+        pending.frames.extend(page.frames.into_iter().map(|(seq, text)| FeedFrame::at(seq, text)));
         self.advance()
     }
 
@@ -457,35 +455,5 @@ fn acknowledged(stored: &Result<bool, StoreError>) -> FeedOutputs {
         Ok(true) => FeedOutputs::new(),
         Ok(false) => send(frames::error(ErrorCode::NotFound, "there is no such alert")),
         Err(_) => send(frames::error(ErrorCode::Overloaded, "the acknowledgement was not stored; try again")),
-    }
-}
-
-/// How a client resumes.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Resume {
-    /// The first and last position that the client missed and that are no longer stored; or the client's position and
-    /// the hub's, if the client is ahead.
-    pub(super) gap: Option<(u64, u64)>,
-    /// The replay starts after this position.
-    pub(super) after: u64,
-    /// The replay ends at this position.
-    pub(super) until: u64,
-    /// The client has every entry up to this position.
-    pub(super) skip_to: u64,
-}
-
-impl Resume {
-    /// Decides how a client resumes. The client has every entry up to `since`, and its session gets every entry after
-    /// `joined`.
-    pub(super) fn new(since: u64, stored: StoredRange, joined: u64) -> Self {
-        let before_first = stored.first.saturating_sub(1);
-        if since > stored.last {
-            // The store was restored from a backup, so the client's position means nothing here.
-            Self { gap: Some((since, stored.last)), after: before_first.min(joined), until: joined, skip_to: 0 }
-        } else if since < before_first {
-            Self { gap: Some((since + 1, before_first)), after: before_first.min(joined), until: joined, skip_to: 0 }
-        } else {
-            Self { gap: None, after: since.min(joined), until: joined, skip_to: since }
-        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::live::feed::{Feed, FeedInput, FeedOutput};
 use crate::live::feed_tests::{alerts, joined, page, range, session};
 use crate::live::messages::{CaughtUp, Push};
+use crate::live::replay::REPLAY_PAGE_LEN;
 
 /// A driver, a relay and a store in one: entries are stored and pushed while a feed replays.
 struct Simulation {
@@ -13,7 +14,7 @@ struct Simulation {
     stored: u64,
     /// Pushes in the session's queue.
     queue: VecDeque<Push>,
-    /// The output that needs an answer.
+    /// The output that needs a reply.
     open: Option<FeedOutput>,
     /// Positions of the alerts that the client received.
     received: Vec<u64>,
@@ -24,13 +25,13 @@ struct Simulation {
 impl Simulation {
     fn input(&mut self, input: FeedInput<'_>) {
         for output in self.feed.handle(input) {
-            assert!(self.open.is_none(), "an output follows one that needs an answer");
+            assert!(self.open.is_none(), "an output follows one that needs a reply");
             match output {
                 FeedOutput::Send(frame) if frame.text.contains(r#""type":"live""#) => {
                     self.live.extend(frame.position);
                 }
                 FeedOutput::Send(frame) => self.received.extend(frame.position),
-                output if output.needs_answer() => self.open = Some(output),
+                output if output.needs_reply() => self.open = Some(output),
                 other => panic!("{other:?}"),
             }
         }
@@ -44,15 +45,14 @@ impl Simulation {
         self.stored += count;
     }
 
-    /// Answers the open output, or handles a push. Returns false when there is nothing to do.
+    /// Replies to the open output, or handles a push. Returns false when there is nothing to do.
     fn step(&mut self) -> bool {
         match self.open.take() {
-            Some(FeedOutput::ReadRange) => self.input(range(1, self.stored)),
-            Some(FeedOutput::ReadPage(span)) => {
-                let until = span.until.unwrap().min(self.stored);
-                let seqs: Vec<u64> = (span.since + 1..=until).take(span.limit).collect();
-                let seq = if seqs.len() < span.limit { until } else { *seqs.last().unwrap() };
-                self.input(page(seqs, seq));
+            Some(FeedOutput::ReadRange { .. }) => self.input(range(1, self.stored)),
+            Some(FeedOutput::ReadPage { after, until }) => {
+                let seqs: Vec<u64> = (after + 1..=until.min(self.stored)).take(REPLAY_PAGE_LEN).collect();
+                let next = if seqs.len() < REPLAY_PAGE_LEN { until } else { *seqs.last().unwrap() };
+                self.input(page(seqs, next));
             }
             Some(FeedOutput::Wait(_)) => self.input(FeedInput::Done),
             Some(other) => panic!("{other:?}"),
@@ -97,8 +97,10 @@ fn alerts_that_were_held_back_are_read_from_the_store_without_another_live() {
     feed.handle(FeedInput::Push(alerts([6, 7])));
     let missed = CaughtUp { frames: vec![r#"{"type":"seats"}"#.into()], alerts_to: Some(9) };
     let outputs = feed.handle(FeedInput::Push(Push::CaughtUp(Box::new(missed))));
-    let [FeedOutput::Send(seats), FeedOutput::ReadPage(span)] = &outputs[..] else { panic!("{outputs:?}") };
-    assert_eq!((seats.text.contains("seats"), span.since, span.until), (true, 7, Some(9)));
+    let [FeedOutput::Send(seats), FeedOutput::ReadPage { after: 7, until: 9 }] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert!(seats.text.contains("seats"));
     let positions = |outputs: &[FeedOutput]| -> Vec<Option<u64>> {
         let position = |output: &FeedOutput| match output {
             FeedOutput::Send(frame) => frame.position,

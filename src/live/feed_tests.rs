@@ -14,16 +14,14 @@ use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::identity::{Caller, Source};
 use crate::live::close::Close;
-use crate::live::feed::{
-    BURST_PAUSE, Feed, FeedInput, FeedOutput, FeedOutputs, Joined, READ_PAUSE, READ_RETRIES_MAX, REPLAY_PAGE_LEN,
-    Resume,
-};
+use crate::live::feed::{BURST_PAUSE, Feed, FeedInput, FeedOutput, FeedOutputs, Joined, READ_PAUSE, READ_RETRIES_MAX};
 use crate::live::frames::{self, ErrorCode, SNAPSHOT_FRAME_LEN_MAX};
 use crate::live::live_session::LiveSession;
-use crate::live::messages::{AlertFrame, Push, Subscribed};
+use crate::live::messages::{AlertFrame, Push, Subscribed, encode_entry};
 use crate::live::presence::{ConnectionLimits, Presence};
+use crate::live::replay::{REPLAY_PAGE_LEN, ReplayPage, Resume};
 use crate::store::StoreError;
-use crate::store::alerts::{Entry, LogEntry, Page, Recipients, StoredRange};
+use crate::store::alerts::{Entry, LogEntry, Recipients, StoredRange};
 
 pub(super) fn session(user: Option<&str>) -> Arc<LiveSession> {
     let caller = user.map(|user| Caller {
@@ -67,15 +65,15 @@ pub(super) fn alerts(seqs: impl IntoIterator<Item = u64>) -> Push {
     Push::Alerts(seqs.into_iter().map(|seq| AlertFrame::from(entry(seq, everyone()))).collect())
 }
 
-/// Returns the answer to a read of the stored range.
+/// Returns the reply to a read of the stored range.
 pub(super) fn range(first: u64, last: u64) -> FeedInput<'static> {
     FeedInput::Range(Ok(StoredRange { first, last }))
 }
 
-/// Returns the answer to a read of a page: entries at `seqs`, and the position `seq`.
-pub(super) fn page(seqs: impl IntoIterator<Item = u64>, seq: u64) -> FeedInput<'static> {
-    let items = seqs.into_iter().map(|seq| (seq, entry(seq, everyone()).entry)).collect();
-    FeedInput::Page(Ok(Page { items, seq }))
+/// Returns the reply to a read of a page: entries at `seqs`, and the position after which the replay continues.
+pub(super) fn page(seqs: impl IntoIterator<Item = u64>, after: u64) -> FeedInput<'static> {
+    let frames = seqs.into_iter().map(|seq| (seq, encode_entry(seq, &entry(seq, everyone()).entry)));
+    FeedInput::Page(Ok(ReplayPage { frames: frames.collect(), after }))
 }
 
 fn subscribed(frames: &[&str], alerts_from: Option<u64>, since: Option<u64>) -> FeedInput<'static> {
@@ -112,8 +110,8 @@ fn describe(output: &FeedOutput) -> String {
         FeedOutput::Ping => "ping".to_owned(),
         FeedOutput::Close(why) => format!("close {}", why.code()),
         FeedOutput::Wait(pause) => format!("wait {pause:?}"),
-        FeedOutput::ReadRange => "read range".to_owned(),
-        FeedOutput::ReadPage(span) => format!("read ({}, {}]", span.since, span.until.unwrap()),
+        FeedOutput::ReadRange { .. } => "read range".to_owned(),
+        FeedOutput::ReadPage { after, until } => format!("read ({after}, {until}]"),
         FeedOutput::Acknowledge { alert, user, role } => format!("acknowledge {alert} {user} {role}"),
         FeedOutput::Subscribe { channels, since, seats_since } => {
             let channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
@@ -126,10 +124,10 @@ fn describe(output: &FeedOutput) -> String {
     }
 }
 
-/// Describes the outputs of one input, and checks that only the last one needs an answer.
+/// Describes the outputs of one input, and checks that only the last one needs a reply.
 fn describe_all(outputs: &FeedOutputs) -> Vec<String> {
     let before_last = outputs.split_last().map_or(&[][..], |(_, before)| before);
-    assert!(!before_last.iter().any(FeedOutput::needs_answer), "{outputs:?}");
+    assert!(!before_last.iter().any(FeedOutput::needs_reply), "{outputs:?}");
     outputs.iter().map(describe).collect()
 }
 
@@ -200,7 +198,7 @@ fn a_client_that_resumes_gets_missed_alerts_before_live() {
         [
             (joined(20), &["welcome", "read range"][..]),
             (range(1, 20), &["read (15, 20]"]),
-            (page([16, 19], 19), &["alert 16", "alert 19", "live 20"]),
+            (page([16, 19], 20), &["alert 16", "alert 19", "live 20"]),
             (FeedInput::Push(alerts([21])), &["alert 21"]),
         ],
     );
@@ -398,7 +396,7 @@ fn a_subscription_with_since_replays_only_missing_alerts() {
     run(
         &mut feed,
         [
-            (page([15], 15), &["alert 15", "live 20"][..]),
+            (page([15], 20), &["alert 15", "live 20"][..]),
             // The session already has everything after 10.
             (subscribed(&[confirmation], None, Some(10)), &["subscribed", "live 20"]),
             (subscribed(&[confirmation], None, Some(12)), &["subscribed", "read range"]),

@@ -1,4 +1,4 @@
-//! The messages of the WebSocket, as section 6 of the public contract describes them: JSON text, `type` first.
+//! The messages of the WebSocket: JSON text, `type` first. The OpenAPI document of `/alerts/ws` lists them.
 //!
 //! A [`ClientFrame`] is parsed strictly. A [`ServerFrame`] is encoded once, and all recipients share its bytes.
 
@@ -246,7 +246,7 @@ pub enum ServerFrame<'a> {
         /// The reason, for a developer.
         detail: &'a str,
     },
-    /// The answer to `ping`.
+    /// The reply to `ping`.
     Pong,
 }
 

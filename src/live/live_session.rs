@@ -46,7 +46,7 @@ pub struct LiveSession {
     channels: Mutex<Channels>,
     /// Whether it has joined its relay.
     is_joined: AtomicBool,
-    /// Whether it waits for an answer from the hub. While it waits, it handles no pushes.
+    /// Whether it waits for a reply of the hub. While it waits, it handles no pushes.
     is_waiting: AtomicBool,
     /// Whether its relay has pushes that it holds back.
     is_behind: AtomicBool,
@@ -158,12 +158,12 @@ impl LiveSession {
         self.is_joined.load(Ordering::Relaxed)
     }
 
-    /// Records whether the session waits for an answer from the hub.
+    /// Records whether the session waits for a reply of the hub.
     pub(super) fn set_waiting(&self, is_waiting: bool) {
         self.is_waiting.store(is_waiting, Ordering::Relaxed);
     }
 
-    /// Returns whether the session waits for an answer from the hub.
+    /// Returns whether the session waits for a reply of the hub.
     pub(super) fn is_waiting(&self) -> bool {
         self.is_waiting.load(Ordering::Relaxed)
     }

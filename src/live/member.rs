@@ -15,7 +15,7 @@ use crate::live::live_session::LiveSession;
 use crate::live::messages::{AlertFrame, Push, SeatsTick};
 
 /// Queue length of a waiting session at which its relay starts to hold back seats and alerts. The rest of the queue is
-/// left for answers and for frames of its user.
+/// left for replies and for frames of its user.
 const HOLD_LEN: u32 = 16;
 
 /// A session of the relay's thread.

@@ -90,8 +90,8 @@ impl FanOut {
     }
 }
 
-/// An entry of the sequence of alerts, encoded once for all recipients.
-#[derive(Debug)]
+/// An entry of the sequence of alerts, encoded once for all recipients. Clones share their memory.
+#[derive(Debug, Clone)]
 pub struct AlertFrame {
     /// Its position in the sequence.
     pub seq: u64,
@@ -99,6 +99,14 @@ pub struct AlertFrame {
     pub text: ByteString,
     /// The recipients.
     pub recipients: Recipients,
+}
+
+impl AlertFrame {
+    /// Returns its memory in bytes, with the names of its recipients.
+    pub(super) fn byte_size(&self) -> usize {
+        let names = self.recipients.users.iter().map(|user| size_of::<UserName>() + user.as_str().len()).sum::<usize>();
+        size_of::<Self>() + self.text.len() + names
+    }
 }
 
 impl From<LogEntry> for AlertFrame {
@@ -150,7 +158,7 @@ pub struct Join {
 #[rtype(result = "()")]
 pub struct Leave(pub Uuid);
 
-/// Subscribes a session to channels. The relay answers with [`Push::Subscribed`], in order with its other pushes.
+/// Subscribes a session to channels. The relay replies with [`Push::Subscribed`], in order with its other pushes.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Subscribe {
@@ -164,7 +172,7 @@ pub struct Subscribe {
     pub seats_since: Option<u64>,
 }
 
-/// Asks a relay for what it has held back from a session. The relay answers with [`Push::CaughtUp`], in order with its
+/// Asks a relay for what it has held back from a session. The relay replies with [`Push::CaughtUp`], in order with its
 /// other pushes.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -188,9 +196,9 @@ pub enum Push {
     Alerts(Arc<[AlertFrame]>),
     /// An encoded frame.
     Frame(ByteString),
-    /// The answer to [`Subscribe`].
+    /// The reply to [`Subscribe`].
     Subscribed(Box<Subscribed>),
-    /// The answer to [`CatchUp`].
+    /// The reply to [`CatchUp`].
     CaughtUp(Box<CaughtUp>),
     /// A ping is due.
     Ping,
@@ -198,7 +206,7 @@ pub enum Push {
     Close(Close),
 }
 
-/// The answer to a [`CatchUp`].
+/// The reply to a [`CatchUp`].
 #[derive(Debug)]
 pub struct CaughtUp {
     /// The newest state of each section that has changed in the meantime.
@@ -207,7 +215,7 @@ pub struct CaughtUp {
     pub alerts_to: Option<u64>,
 }
 
-/// The answer to a [`Subscribe`].
+/// The reply to a [`Subscribe`].
 #[derive(Debug)]
 pub struct Subscribed {
     /// Frames to send: a confirmation, a snapshot or an error for each channel.

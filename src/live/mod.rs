@@ -2,10 +2,12 @@
 //!
 //! An event travels bus → [`broker`] → [`relay`] → session:
 //! - [`broker`]: encodes each event once and sends it to every relay
+//! - `relay_link`: a relay as the broker sees it
 //! - [`relay`]: one on each worker thread; passes frames to the sessions of that thread. `seat_watch` is its list of
 //!   the sessions that watch seats
 //! - [`feed`]: what one session receives, independent of its transport: join, replay, resume, snapshots. `driver` runs
-//!   it in an actor
+//!   it in an actor. [`replay`]: the parts of a replay; [`tail`]: the newest alerts in memory, from which most replays
+//!   are served
 //! - `member`: a session as its relay sees it
 //! - [`joins`]: the queue in which sessions wait to join their relays
 //! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`]: limits of what its client may send;
@@ -38,7 +40,10 @@ mod member;
 pub mod messages;
 pub mod presence;
 pub mod relay;
+mod relay_link;
 #[cfg(test)]
 mod relay_tests;
+pub mod replay;
 mod seat_watch;
+pub mod tail;
 pub mod ws;

@@ -2,7 +2,7 @@
 //!
 //! A relay runs on the thread of its sessions, so that a frame crosses threads once and not once for each connection.
 //! It never waits for a session: a session whose bounded queue is full is marked for closing and removed. A session
-//! that waits for an answer from the hub cannot handle its queue. Its relay holds seats and alerts back before the
+//! that waits for a reply of the hub cannot handle its queue. Its relay holds seats and alerts back before the
 //! queue is full, and the session gets the newest seats and the stored alerts when it continues ([`CatchUp`]).
 
 use std::collections::{BTreeMap, HashMap};
@@ -388,8 +388,8 @@ impl Handler<Subscribe> for Relay {
                 alerts_from = Some(self.alerts_to);
             }
         }
-        let answer = Subscribed { frames, alerts_from, since: request.since };
-        self.push_all([(request.session, Push::Subscribed(Box::new(answer)))]);
+        let reply = Subscribed { frames, alerts_from, since: request.since };
+        self.push_all([(request.session, Push::Subscribed(Box::new(reply)))]);
     }
 }
 
@@ -404,8 +404,8 @@ impl Handler<CatchUp> for Relay {
             self.seats.catch_up(request.0, &term, since, &mut frames);
         }
         self.live.presence.caught_up.fetch_add(1, Ordering::Relaxed);
-        let answer = CaughtUp { frames, alerts_to: missed.alerts.then_some(self.alerts_to) };
-        self.push_all([(request.0, Push::CaughtUp(Box::new(answer)))]);
+        let reply = CaughtUp { frames, alerts_to: missed.alerts.then_some(self.alerts_to) };
+        self.push_all([(request.0, Push::CaughtUp(Box::new(reply)))]);
     }
 }
 

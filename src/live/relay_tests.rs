@@ -63,6 +63,7 @@ impl Fixture {
         let live = Arc::new(Live {
             presence: Arc::new(Presence::new(ConnectionLimits::default())),
             alerts: Arc::new(store.clone()),
+            tail: Arc::default(),
             acks: AckQueue::new(Arc::new(store)),
             model: Arc::new(ReadModel::new()),
             clock: Arc::new(SystemClock),
@@ -147,7 +148,7 @@ async fn alerts_are_held_back_from_a_session_that_waits_for_the_hub() {
     fixture.send(alert(1_001));
     assert_eq!(session.queued(), 16);
     fixture.relay.handle(CatchUp(session.id), &mut fixture.context);
-    assert_eq!(session.queued(), 17, "the answer, in order with the other pushes");
+    assert_eq!(session.queued(), 17, "the reply, in order with the other pushes");
     fixture.send(alert(1_002));
     assert_eq!(session.queued(), 18);
 }

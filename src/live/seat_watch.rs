@@ -14,6 +14,10 @@ use crate::live::frames;
 use crate::live::messages::SeatsTick;
 use crate::registration::readmodel::ReadModel;
 
+/// Maximum number of snapshots of a term that are cached: of clients whose connections were lost within a few ticks.
+/// Clients choose the sequences, so the number must be bounded, not only the memory of the frames.
+const SNAPSHOTS_MAX: usize = 16;
+
 /// Sessions in the order in which they connected, each with the sequence of its snapshot.
 type Watchers = BTreeMap<Uuid, u64>;
 
@@ -22,8 +26,10 @@ type Watchers = BTreeMap<Uuid, u64>;
 struct TermWatchers {
     term: Watchers,
     sections: HashMap<Crn, Watchers>,
-    /// The encoded snapshot of the whole term, shared by all sessions that subscribe before a newer tick.
-    snapshot: Option<EncodedSnapshot>,
+    /// The encoded snapshots of the whole term, shared by all sessions that subscribe with the same sequence before a
+    /// newer tick. After an outage, thousands of sessions do. The key is the sequence after which they contain what
+    /// changed; 0 is the whole snapshot.
+    snapshots: HashMap<u64, EncodedSnapshot>,
     /// The encoded changes of the whole term between two sequences, shared by all sessions that missed the same ticks.
     missed: Option<(u64, u64, Vec<ByteString>)>,
 }
@@ -82,23 +88,25 @@ impl SeatWatch {
                 out.extend(frames::snapshot(channel, snapshot.seq, rows.map(|row| &row.state)));
                 watchers.sections.entry(section.crn.clone()).or_default().insert(id, snapshot.seq);
             }
-            _ if since > 0 => {
-                let rows = snapshot.rows_since(since).map(|row| &row.state);
-                out.extend(frames::snapshot(channel, snapshot.seq, rows));
-                watchers.term.insert(id, snapshot.seq);
-            }
             _ => {
-                if let Some(cached) = &watchers.snapshot {
+                if let Some(cached) = watchers.snapshots.get(&since) {
                     out.extend(cached.frames.iter().cloned());
                     watchers.term.insert(id, cached.seq);
                     return;
                 }
-                let frames = frames::snapshot(channel, snapshot.seq, snapshot.listed_rows().map(|row| &row.state));
+                let frames = if since > 0 {
+                    frames::snapshot(channel, snapshot.seq, snapshot.rows_since(since).map(|row| &row.state))
+                } else {
+                    frames::snapshot(channel, snapshot.seq, snapshot.listed_rows().map(|row| &row.state))
+                };
                 out.extend(frames.iter().cloned());
                 watchers.term.insert(id, snapshot.seq);
                 let bytes = frames.iter().map(|frame| frame.len() as u64).sum();
-                let share = self.snapshot_bytes.take(bytes);
-                watchers.snapshot = share.map(|_bytes| EncodedSnapshot { seq: snapshot.seq, frames, _bytes });
+                if watchers.snapshots.len() < SNAPSHOTS_MAX
+                    && let Some(_bytes) = self.snapshot_bytes.take(bytes)
+                {
+                    watchers.snapshots.insert(since, EncodedSnapshot { seq: snapshot.seq, frames, _bytes });
+                }
             }
         }
     }
@@ -147,8 +155,8 @@ impl SeatWatch {
     /// a frame.
     pub(super) fn frames(&mut self, tick: &SeatsTick) -> Vec<(Uuid, ByteString)> {
         let watchers = self.terms.entry(tick.term.clone()).or_default();
-        // An older snapshot is dropped. The next session that subscribes gets a new one.
-        watchers.snapshot = watchers.snapshot.take().filter(|cached| cached.seq >= tick.upto);
+        // Older snapshots are dropped. The next session that subscribes gets a new one.
+        watchers.snapshots.retain(|_, cached| cached.seq >= tick.upto);
         watchers.missed = None;
         let is_behind = |seq: &u64| *seq < tick.upto;
         let mut out: Vec<(Uuid, ByteString)> = Vec::with_capacity(watchers.term.len());
@@ -177,5 +185,72 @@ impl SeatWatch {
             out.push((id, frame));
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::published::{PublishedSection, PublishedTerm};
+    use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
+    use crate::domain::term::Term;
+
+    fn watch() -> SeatWatch {
+        let id = TermId::parse("202209").unwrap();
+        let section = Section {
+            id: SectionId { term: id.clone(), crn: Crn::parse("1").unwrap() },
+            course: "TEST 1".into(),
+            component: "lecture".into(),
+            section: None,
+            title: None,
+            credits: Credits(3_000),
+            instructor: None,
+            method: None,
+            campus: None,
+            meetings: Vec::new(),
+            capacity: 9,
+            waitlist_capacity: 0,
+            status: SectionStatus::Open,
+            linked: Vec::new(),
+            prerequisites: Vec::new(),
+            withdrawn: false,
+        };
+        let state = SectionState::new(Arc::new(section));
+        let sections = vec![PublishedSection { state, waitlist: Arc::from([]) }];
+        let model = ReadModel::new();
+        model.publish_loaded(PublishedTerm { term: Term::new(id), seq: 1_000, sections, students: Vec::new() });
+        SeatWatch::new(Arc::new(model), Arc::new(Budget::new(1_000_000)))
+    }
+
+    #[test]
+    fn sessions_that_resume_at_the_same_sequence_share_a_snapshot_until_the_next_tick() {
+        let mut watch = watch();
+        let term = TermId::parse("202209").unwrap();
+        let subscribe = |watch: &mut SeatWatch, since| {
+            let mut frames = Vec::new();
+            watch.add(Uuid::nil(), &Channel::Seats(term.clone()), since, &mut frames);
+            let [frame] = &frames[..] else { panic!("{frames:?}") };
+            frame.as_bytes().as_ptr()
+        };
+        let (whole, changes) = (subscribe(&mut watch, None), subscribe(&mut watch, Some(7)));
+        assert_ne!(whole, changes);
+        assert_eq!((subscribe(&mut watch, None), subscribe(&mut watch, Some(7))), (whole, changes));
+        let tick = |upto| SeatsTick {
+            term: TermId::parse("202209").unwrap(),
+            from: 999,
+            upto,
+            seq: upto,
+            rows: Vec::new(),
+            frame: ByteString::new(),
+        };
+        watch.frames(&tick(1_000));
+        assert_eq!(subscribe(&mut watch, Some(7)), changes, "the snapshot contains this tick");
+        watch.frames(&tick(1_001));
+        assert!(watch.terms.values().all(|watchers| watchers.snapshots.is_empty()));
+        assert_eq!(watch.snapshot_bytes.used().0, 0);
+        for since in 1..=2 * SNAPSHOTS_MAX as u64 {
+            subscribe(&mut watch, Some(since));
+        }
+        assert!(watch.terms.values().all(|watchers| watchers.snapshots.len() == SNAPSHOTS_MAX));
     }
 }

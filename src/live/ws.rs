@@ -156,9 +156,9 @@ impl WebSocket {
     }
 }
 
-/// Returns the answer to the client's close frame, whose code must be one that an endpoint may send (RFC 6455, section
+/// Returns how to reply to the client's close frame, whose code must be one that an endpoint may send (RFC 6455, section
 /// 7.4). The codec has rejected a reason that is not UTF-8.
-fn answer_to_close(reason: Option<CloseReason>) -> Close {
+fn reply_to_close(reason: Option<CloseReason>) -> Close {
     match reason.map(|reason| u16::from(reason.code)) {
         None | Some(1000..=1003 | 1007..=1014 | 3000..=4999) => Close::Normal,
         Some(_) => Close::Protocol,
@@ -249,7 +249,7 @@ impl StreamHandler<Result<Frame, ProtocolError>> for WebSocket {
             }
             Ok(Frame::Binary(_)) => driver::handle(self, FeedInput::Ended(Close::Binary), ctx),
             Ok(Frame::Close(reason)) => {
-                driver::handle(self, FeedInput::Ended(answer_to_close(reason)), ctx);
+                driver::handle(self, FeedInput::Ended(reply_to_close(reason)), ctx);
                 ctx.stop();
             }
             Ok(Frame::Nop) => {}

@@ -1,5 +1,6 @@
 //! Live sessions while the clock is set, the process is stopped, and clients do not read.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -43,7 +44,8 @@ fn assert_alive(socket: &mut Socket) {
     socket.wait_for("pong", |frame| frame["type"] == "pong");
 }
 
-fn send_signal(server: &Server, signal: Signal) {
+/// Sends a signal to the server.
+pub(crate) fn send_signal(server: &Server, signal: Signal) {
     let pid = i32::try_from(server.pid()).ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(pid, signal).expect("the server is running");
 }
@@ -122,7 +124,7 @@ fn tcp_is_closed_after_both_close_frames_without_a_timer() {
     by_client.write_all(&[0x88, 0x82, 0, 0, 0, 0, 3, 232]).unwrap();
     let mut rest = Vec::new();
     by_client.read_to_end(&mut rest).expect("the hub closes the connection");
-    assert!(rest.ends_with(&[0x88, 2, 3, 232]), "the hub answers the close frame");
+    assert!(rest.ends_with(&[0x88, 2, 3, 232]), "the hub sends a close frame, too");
 
     let me = server.client().signed_in(&home.token("ada", "student")).get("/api/v1/me").expect(200);
     assert!(me.text().contains("ada"));
@@ -136,15 +138,18 @@ fn tcp_is_closed_after_both_close_frames_without_a_timer() {
     assert!(!server.log().contains("ERROR"), "an ended session is no error:\n{}", server.log());
 }
 
-/// Returns the bytes in the kernel's send buffers of the server's connections to these clients.
-fn unsent(server: &Server, clients: &[Socket]) -> Vec<u64> {
-    let hex = |port: u16| format!(":{port:04X}");
-    let local = hex(server.address().port());
-    let remote: Vec<String> = clients.iter().map(|client| hex(client.local_address().port())).collect();
+/// Returns the bytes in the kernel's send buffer of each of the server's connections to clients with these ports.
+pub(crate) fn unsent_to(server: &Server, ports: &[u16]) -> Vec<(u16, u64)> {
+    let local = format!(":{:04X}", server.address().port());
+    let ports: HashSet<u16> = ports.iter().copied().collect();
     let table = fs::read_to_string("/proc/net/tcp").expect("the table of TCP connections");
     let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let theirs = rows.filter(|row| row[1].ends_with(&local) && remote.iter().any(|port| row[2].ends_with(port)));
-    theirs.map(|row| u64::from_str_radix(&row[4][..8], 16).expect("a number in base 16")).collect()
+    let number = |text: &str| u64::from_str_radix(text, 16).expect("a number in base 16");
+    let theirs = rows.filter(|row| row[1].ends_with(&local)).filter_map(|row| {
+        let port = u16::try_from(number(&row[2][row[2].len() - 4..])).expect("a port");
+        ports.contains(&port).then(|| (port, number(&row[4][..8])))
+    });
+    theirs.collect()
 }
 
 #[test]
@@ -161,7 +166,8 @@ fn the_send_buffer_of_a_client_that_does_not_read_is_bounded() {
         }
         (server.metric("eduhub_sessions_evicted_total") as usize == DEAF).then_some(())
     });
-    let unsent = unsent(&server, &deaf);
+    let ports: Vec<u16> = deaf.iter().map(|client| client.local_address().port()).collect();
+    let unsent: Vec<u64> = unsent_to(&server, &ports).into_iter().map(|(_, bytes)| bytes).collect();
     let blocked = unsent.iter().filter(|bytes| **bytes > BLOCKED_MIN).count();
     assert_eq!(blocked, DEAF, "negative control: the clients' connections are full: {unsent:?}");
     assert!(unsent.iter().all(|bytes| *bytes <= SEND_BUFFER_MAX), "{unsent:?}");

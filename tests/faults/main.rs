@@ -12,6 +12,7 @@
 //! - [`slow_clients`]: clients that send nothing, or a byte at a time
 //! - [`sign_in`]: limits on failed sign-ins while the clock is set
 //! - [`memory`]: floods that must not fill the memory; [`soak`]: minutes of mixed load
+//! - [`deaf`]: many clients, some of which stop reading; [`crowd`]: thousands of clients in one thread
 //! - [`reconnects`]: all clients of a college reconnect at once
 //! - [`websocket`]: the protocol of the WebSocket, byte by byte
 //!
@@ -28,7 +29,9 @@
 mod support;
 
 mod clock;
+mod crowd;
 mod damage;
+mod deaf;
 mod disk;
 mod failing_disk;
 mod history;

@@ -7,18 +7,23 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use eduhub::domain::alert::{Alert, AlertContent, Category, MESSAGE_LEN_MAX, Priority};
+use eduhub::domain::audience::Audience;
+use eduhub::store::alerts::AlertStore as _;
+use eduhub::store::sqlite::{SqliteOptions, SqliteStore};
+use futures_util::future::join_all;
 use futures_util::{SinkExt as _, StreamExt as _};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::task::{LocalSet, spawn_local};
-use tokio_tungstenite::client_async_with_config;
+use tokio::task::{JoinError, LocalSet, spawn_local};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use crate::crowd::{connect, is_type, number_after, upgrade};
 use crate::support::WAIT_MAX;
 use crate::support::http::Client;
 use crate::support::random::length_of_run;
@@ -30,16 +35,56 @@ const TERM: &str = "203001";
 const SECTIONS: u32 = 600;
 /// Number of alerts that each client has missed: several pages of the store.
 const MISSED: usize = 100;
+/// Number of clients that are far behind, and of the alerts that they have missed, each as long as possible: more than
+/// the buffers of a connection take.
+const CLIENTS_BEHIND: usize = 4;
+const MISSED_BY_FAR: usize = 1_200;
+/// Number of alerts that are sent before these clients read on: more than the queue of a session takes.
+const SENT_MEANWHILE: usize = 120;
+/// Number of alerts that are stored at once.
+const STORED_AT_ONCE: usize = 500;
 /// Sections of the student who changes seats: more would exceed the credits.
 const CHANGED: usize = 4;
-/// Length of the read buffer of a client. It is small, because there are thousands of clients.
-const READ_BUFFER_LEN: usize = 4_096;
+/// Number of clients from which on the hub has its usual settings, and may take minutes.
+const CLIENTS_MANY: usize = 1_000;
 /// One client in so many compares all seats that it received with the hub's.
 const COMPARED_STEP: usize = 20;
 
+/// A stage that each client reaches.
+#[derive(Default)]
+struct Stage {
+    count: Cell<usize>,
+    last: Cell<Option<Instant>>,
+}
+
+impl Stage {
+    fn reached(&self) {
+        self.count.set(self.count.get() + 1);
+        self.last.set(Some(Instant::now()));
+    }
+}
+
+/// How many alerts are sent before the clients read more than the first frame.
+#[derive(Default)]
+struct Pause {
+    alerts: usize,
+    sent: AtomicUsize,
+}
+
+impl Pause {
+    fn is_on(&self) -> bool {
+        self.sent.load(Ordering::Relaxed) < self.alerts
+    }
+}
+
 /// What all clients share.
+#[derive(Default)]
 struct Crowd {
-    live: Cell<usize>,
+    pause: Arc<Pause>,
+    connected: Stage,
+    upgraded: Stage,
+    welcomed: Stage,
+    live: Stage,
     /// The sequence of the last change of seats, once it is known.
     last_seats: Cell<u64>,
     /// How many clients were asked to reconnect later.
@@ -60,21 +105,22 @@ struct Received {
 }
 
 impl Received {
-    fn read(&mut self, frame: &Value, compares: bool) {
-        match frame["type"].as_str() {
-            Some("live") => self.is_live = true,
-            Some("alert") => {
-                self.alerts.push(frame["seq"].as_u64().expect("a position"));
-                self.is_last = frame["alert"]["title"] == "The last";
-            }
-            Some(kind @ ("subscribed" | "seats")) => {
-                self.is_subscribed |= kind == "subscribed";
-                self.seats_seq = frame["seq"].as_u64().expect("a sequence");
-                for row in frame["seats"].as_array().into_iter().flatten().filter(|_| compares) {
+    /// Reads a frame. Most frames are seats, which most clients only have to receive.
+    fn read(&mut self, frame: &str, compares: bool) {
+        if is_type(frame, "live") {
+            self.is_live = true;
+        } else if is_type(frame, "alert") {
+            self.alerts.push(number_after(frame, "\"seq\":"));
+            self.is_last = frame.contains("\"title\":\"The last\"");
+        } else if is_type(frame, "subscribed") || is_type(frame, "seats") {
+            self.is_subscribed |= is_type(frame, "subscribed");
+            self.seats_seq = number_after(frame, "\"seq\":");
+            if compares {
+                let frame: Value = serde_json::from_str(frame).expect("JSON");
+                for row in frame["seats"].as_array().into_iter().flatten() {
                     self.seats.insert(row[0].as_str().expect("an id").to_owned(), row.clone());
                 }
             }
-            _ => {}
         }
     }
 }
@@ -103,10 +149,15 @@ fn seats(server: &Server) -> Value {
     server.client().get(&format!("/api/v1/seats?term={TERM}")).expect(200).json()
 }
 
-/// Registers and drops sections, and sends an alert after each round, until `stop` is set.
-fn change_seats(server: &Server, home: &Home, stop: &AtomicBool) {
+/// Sends alerts until `pause` of them are sent. Then registers and drops sections, and sends an alert after each round,
+/// until `stop` is set.
+fn change_seats(server: &Server, home: &Home, pause: &Pause, stop: &AtomicBool) {
     let mut student = server.client().signed_in(&home.token("ada", "student"));
     let mut registrar = server.client().signed_in(&home.token("registrar", "staff"));
+    while pause.is_on() {
+        post_alert(&mut registrar, "Flood");
+        pause.sent.fetch_add(1, Ordering::Relaxed);
+    }
     let ids = schedule().ids();
     for first in (0..ids.len() - CHANGED).cycle() {
         let paths: Vec<_> =
@@ -140,24 +191,26 @@ async fn resume(address: SocketAddr, seats_since: u64, compares: bool, crowd: &C
 /// Connects, resumes from the first alert, and reads until everything has arrived. Fails with the pause that the hub
 /// asks for.
 async fn attempt(address: SocketAddr, seats_since: u64, compares: bool, crowd: &Crowd) -> Result<Vec<u64>, Duration> {
-    let stream = TcpStream::connect(address).await.expect("the server accepts connections");
-    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER_LEN);
-    let url = format!("ws://{address}/alerts/ws?since=0");
-    let (mut socket, _) = client_async_with_config(url, stream, Some(config)).await.expect("an upgrade");
+    let stream = connect(address, None).await;
+    crowd.connected.reached();
+    let mut socket = upgrade(stream, "/alerts/ws?since=0").await;
+    crowd.upgraded.reached();
     let hello = json!({"type": "subscribe", "channels": [format!("seats:{TERM}")], "seats_since": seats_since});
     let mut received = Received::default();
     loop {
         match socket.next().await {
             Some(Ok(Message::Text(text))) => {
                 let was_ready = received.is_live && received.is_subscribed;
-                // Most frames are seats, which most clients only have to receive.
-                let frame: Value = serde_json::from_str(&text).expect("JSON");
-                if frame["type"] == "welcome" {
+                if is_type(&text, "welcome") {
+                    crowd.welcomed.reached();
                     socket.send(Message::text(hello.to_string())).await.expect("an open connection");
+                    while crowd.pause.is_on() {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
                 }
-                received.read(&frame, compares);
+                received.read(&text, compares);
                 if !was_ready && received.is_live && received.is_subscribed {
-                    crowd.live.set(crowd.live.get() + 1);
+                    crowd.live.reached();
                 }
             }
             Some(Ok(Message::Close(Some(frame)))) if u16::from(frame.code) == 1012 => {
@@ -182,34 +235,79 @@ async fn attempt(address: SocketAddr, seats_since: u64, compares: bool, crowd: &
     }
 }
 
-#[test]
-fn all_clients_resume_at_once_and_none_is_too_slow() {
-    let clients = length_of_run("FAULT_CLIENTS", 600);
-    let mut home = Home::new().setting("server.seats_tick_ms", "10");
-    if clients < 1_000 {
-        home = home.setting("server.workers", "1");
-    }
-    let server = Arc::new(home.serve());
+/// Loads the sections, stores the alerts that all clients miss with `store_missed`, and starts the hub again, as after a
+/// power failure. Returns the hub and the sequence up to which the clients have the seats.
+fn serve_after_restart(home: &Home, store_missed: impl FnOnce(&mut Client)) -> (Server, u64) {
+    let server = home.serve();
     let mut registrar = server.client().signed_in(&home.token("registrar", "staff"));
     schedule().load(&mut registrar);
     let seats_since = seats(&server)["seq"].as_u64().expect("a sequence");
-    for _ in 0..MISSED {
-        post_alert(&mut registrar, "Flood");
+    store_missed(&mut registrar);
+    server.stop();
+    (home.serve(), seats_since)
+}
+
+/// Stores alerts in the store of a stopped hub.
+fn store_alerts(home: &Home, count: usize) {
+    let path = home.folder().join("eduhub.db");
+    let store = SqliteStore::open(SqliteOptions { path, outbox: None }).expect("the store is opened");
+    let now = Timestamp::now();
+    let alert = |index: usize| Alert {
+        id: format!("missed-{index}"),
+        seq: None,
+        content: AlertContent {
+            title: "Flood".into(),
+            message: "x".repeat(MESSAGE_LEN_MAX),
+            priority: Priority::Medium,
+            category: Category::System,
+            audience: Audience::everyone(),
+            starts_at: None,
+            expires_at: None,
+            requires_ack: false,
+        },
+        source: "staff".into(),
+        sender: "registrar".into(),
+        created_at: now,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    for first in (0..count).step_by(STORED_AT_ONCE) {
+        let alerts = (first..count.min(first + STORED_AT_ONCE)).map(alert);
+        let posted = join_all(alerts.map(|alert| store.post(alert, now.to_zoned_datetime(TimeZone::UTC))));
+        assert!(runtime.block_on(posted).iter().all(Result::is_ok), "the alerts are stored");
     }
+    store.close();
+}
+
+/// Waits until all clients are live, and prints when the last one reached each stage.
+async fn wait_for_live(crowd: &Crowd, clients: usize, limit: Duration) {
+    let started = Instant::now();
+    while crowd.live.count.get() < clients && crowd.closed.borrow().is_empty() && started.elapsed() < limit {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let stages = [&crowd.connected, &crowd.upgraded, &crowd.welcomed, &crowd.live];
+    let times = stages.map(|stage| (stage.count.get(), stage.last.get().map(|last| last - started)));
+    println!("of {clients} clients connected, upgraded, welcomed, live: {times:.1?}");
+}
+
+/// Resumes with all clients at once, while seats change and alerts are sent. Checks that no client is closed, and that
+/// each has every alert and the newest seats. Waits at most `limit`, and once more as long.
+fn resume_all(
+    home: Home,
+    server: Arc<Server>,
+    seats_since: u64,
+    clients: usize,
+    paused: usize,
+    limit: Duration,
+) -> Arc<Server> {
+    let pause = Arc::new(Pause { alerts: paused, ..Pause::default() });
+    let token = home.token("registrar", "staff");
     let stop = Arc::new(AtomicBool::new(false));
     let changes = {
-        let (server, stop) = (server.clone(), stop.clone());
-        thread::spawn(move || change_seats(&server, &home, &stop))
+        let (server, pause, stop) = (server.clone(), pause.clone(), stop.clone());
+        thread::spawn(move || change_seats(&server, &home, &pause, &stop))
     };
-    let crowd = Rc::new(Crowd {
-        live: Cell::new(0),
-        last_seats: Cell::new(u64::MAX),
-        refused: Cell::new(0),
-        closed: RefCell::default(),
-        seats: RefCell::default(),
-    });
+    let crowd = Rc::new(Crowd { pause, last_seats: Cell::new(u64::MAX), ..Crowd::default() });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let started = Instant::now();
     let (shared, address) = (crowd.clone(), server.address());
     let received = LocalSet::new().block_on(&runtime, async move {
         let tasks: Vec<_> = (0..clients)
@@ -218,10 +316,7 @@ fn all_clients_resume_at_once_and_none_is_too_slow() {
                 spawn_local(async move { resume(address, seats_since, index % COMPARED_STEP == 0, &crowd).await })
             })
             .collect();
-        while shared.live.get() < clients && shared.closed.borrow().is_empty() && started.elapsed() < WAIT_MAX {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        println!("{} of {clients} clients were live after {:.1?}", shared.live.get(), started.elapsed());
+        wait_for_live(&shared, clients, limit).await;
         stop.store(true, Ordering::Relaxed);
         let changed = tokio::task::spawn_blocking(move || {
             changes.join().expect("the changes succeed");
@@ -230,26 +325,59 @@ fn all_clients_resume_at_once_and_none_is_too_slow() {
         let (final_seats, server) = changed.await.expect("the seats can be read");
         // Clients check the condition when a frame arrives.
         shared.last_seats.set(final_seats["seq"].as_u64().expect("a sequence"));
-        let last = tokio::task::spawn_blocking(move || post_alert(&mut registrar, "The last"));
-        let last = last.await.expect("the last alert is sent");
-        let finish = async {
-            let mut received = Vec::new();
-            for task in tasks {
-                received.push(task.await.expect("no client panics"));
-            }
-            received
-        };
-        let received = tokio::time::timeout(WAIT_MAX, finish).await;
+        let last = tokio::task::spawn_blocking(move || {
+            (post_alert(&mut server.client().signed_in(&token), "The last"), server)
+        });
+        let (last, server) = last.await.expect("the last alert is sent");
+        let received = tokio::time::timeout(limit, join_all(tasks)).await;
         assert_eq!(shared.closed.borrow()[..], [] as [String; 0], "no client is closed");
         (received.expect("all clients get everything"), final_seats, last, server)
     });
     let (received, final_seats, last, server) = received;
     let expected: Vec<u64> = (1..=last).collect();
-    assert!(received.iter().all(|alerts| *alerts == expected), "every alert once, in order");
+    let is_complete = |alerts: Result<Vec<u64>, JoinError>| alerts.expect("no client panics") == expected;
+    assert!(received.into_iter().all(is_complete), "every alert once, in order");
     let is_final = |row: &Value| final_seats["seats"].as_array().is_some_and(|rows| rows.contains(row));
     let compared = crowd.seats.borrow();
     assert!(compared.iter().flat_map(|rows| rows.as_array().unwrap()).all(is_final), "the newest seats");
     assert!(server.metric("eduhub_sessions_evicted_total") < 1.0);
-    println!("{} refused", crowd.refused.get());
-    println!("{} catch-ups", server.metric("eduhub_sessions_caught_up_total"));
+    println!("{} refused, {} frames", crowd.refused.get(), server.metric("eduhub_frames_sent_total"));
+    server
+}
+
+/// Returns the number of reads of missed alerts from memory and from the store.
+fn replay_reads(server: &Server) -> [f64; 2] {
+    ["memory", "store"].map(|source| server.metric(&format!("eduhub_replay_reads_total{{source=\"{source}\"}}")))
+}
+
+#[test]
+fn all_clients_resume_at_once_without_a_read_of_the_store() {
+    let clients = length_of_run("FAULT_CLIENTS", 600);
+    eduhub::machine::raise_open_files(clients);
+    let (mut home, mut limit) = (Home::new(), 5 * WAIT_MAX);
+    if clients < CLIENTS_MANY {
+        home = home.setting("server.seats_tick_ms", "10").setting("server.workers", "1");
+        limit = WAIT_MAX;
+    }
+    let (server, seats_since) = serve_after_restart(&home, |registrar| {
+        for _ in 0..MISSED {
+            post_alert(registrar, "Flood");
+        }
+    });
+    let server = resume_all(home, Arc::new(server), seats_since, clients, 0, limit);
+    // Each client reads the range and at least one page. Control: without the tail, the store is read as often.
+    let [memory, store] = replay_reads(&server);
+    assert!(memory >= 2.0 * clients as f64 && store < 1.0, "{memory} reads of the memory, {store} of the store");
+}
+
+#[test]
+fn clients_that_are_far_behind_are_not_closed_while_they_catch_up() {
+    let home = Home::new().setting("server.seats_tick_ms", "10").setting("server.workers", "1");
+    let (server, seats_since) = serve_after_restart(&home, |_| {});
+    server.stop();
+    store_alerts(&home, MISSED_BY_FAR);
+    let server = Arc::new(home.serve());
+    let server = resume_all(home, server, seats_since, CLIENTS_BEHIND, SENT_MEANWHILE, WAIT_MAX);
+    // Control: alerts were held back in the meantime.
+    assert!(server.metric("eduhub_sessions_caught_up_total") > 0.0);
 }

@@ -1,11 +1,16 @@
 //! Clients that connect and send nothing, or send their requests a byte at a time.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::live::send_signal;
 use crate::support::WAIT_MAX;
 use crate::support::server::{Home, Server};
 use crate::support::wait::eventually;
@@ -46,6 +51,31 @@ fn silent_connections_do_not_block_health_checks() {
         server.client().get("/readyz").expect(200);
     }
     eventually("silent connections to be closed", || (closed(&silent) >= SILENT - FILES_MAX).then_some(()));
+}
+
+/// Returns how many files the hub has open.
+fn open_files(server: &Server) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("the server is running").count()
+}
+
+#[test]
+fn a_burst_of_connections_stays_below_the_limit_of_open_files() {
+    let home = Home::new().setting("server.workers", "2");
+    let server = serve_with_few_files(&home);
+    // All connections have arrived when the hub continues, so that it could accept them faster than it examines them.
+    send_signal(&server, Signal::STOP);
+    let silent: Vec<TcpStream> = (0..SILENT).map(|_| connect(&server)).collect();
+    send_signal(&server, Signal::CONT);
+    // The hub also opens files of the store for the first time now. A connection may be refused during the burst.
+    let token = home.token("registrar", "staff");
+    let alert = json!({"title": "Flood", "message": "Room 12", "audience": {"all": true}});
+    eventually("an alert is stored", || {
+        let mut registrar = server.client().signed_in(&token);
+        registrar.call_json("POST", "/api/v1/alerts", &alert).ok().filter(|response| response.status == 201)
+    });
+    assert!(open_files(&server) < FILES_MAX);
+    eventually("the control: more clients connect than there may be", || (closed(&silent) > 0).then_some(()));
+    assert!(!server.log().contains("accepting connection"), "accepting never fails: {}", server.log());
 }
 
 /// Returns how many of these connections the hub has closed.

@@ -1,7 +1,7 @@
 //! Tests in this process, through the library: no server process and no Plone.
 //!
 //! - [`domain`]: the rules of registration
-//! - [`model`]: generated histories against an independent model of the contract
+//! - [`model`]: generated histories against an independent model of the guarantees
 //! - [`registrar`]: ordering, commits and failures between callers and the store
 //! - [`read_model`]: the snapshots that readers see
 //! - [`store`]: the contract of all stores, tested with the embedded one

@@ -17,6 +17,7 @@ const POLL: Duration = Duration::from_millis(250);
 pub struct Socket {
     socket: WebSocket<TcpStream>,
     seen: Vec<Value>,
+    pongs: Vec<Vec<u8>>,
 }
 
 impl Socket {
@@ -54,7 +55,7 @@ impl Socket {
         match client(request, stream) {
             Ok((socket, _)) => {
                 socket.get_ref().set_read_timeout(Some(POLL)).unwrap();
-                Ok(Self { socket, seen: Vec::new() })
+                Ok(Self { socket, seen: Vec::new(), pongs: Vec::new() })
             }
             Err(tokio_tungstenite::tungstenite::HandshakeError::Failure(Error::Http(response))) => {
                 Err(response.status().as_u16())
@@ -152,6 +153,11 @@ impl Socket {
         &self.seen
     }
 
+    /// Returns the payloads of the pongs received so far.
+    pub fn pongs(&self) -> &[Vec<u8>] {
+        &self.pongs
+    }
+
     /// Returns the TCP connection, for invalid frames.
     pub fn stream(&mut self) -> &mut TcpStream {
         self.socket.get_mut()
@@ -160,7 +166,12 @@ impl Socket {
     fn next_until(&mut self, deadline: Instant) -> Option<Message> {
         while Instant::now() < deadline {
             match self.socket.read() {
-                Ok(message) => return Some(message),
+                Ok(message) => {
+                    if let Message::Pong(payload) = &message {
+                        self.pongs.push(payload.to_vec());
+                    }
+                    return Some(message);
+                }
                 Err(Error::Io(e)) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(error) => {
                     let lost = tokio_tungstenite::tungstenite::protocol::CloseFrame {

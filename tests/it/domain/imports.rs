@@ -1,4 +1,4 @@
-//! The effects of an import on sections and students, in particular those of its totals (contract section 7).
+//! The effects of an import on sections and students, in particular those of its totals.
 
 use eduhub::domain::outcome::{ImportTally, Outcome};
 use eduhub::domain::section::{Credits, SectionStatus};

@@ -1,4 +1,4 @@
-//! The rules of registration (contract section 5) and of totals in imports (section 7).
+//! The rules of registration and of totals in imports.
 
 mod batches;
 mod catalogue;

@@ -69,8 +69,8 @@ fn without_a_reason_registration_succeeds() {
 }
 
 #[test]
-fn of_two_reasons_the_first_in_contract_order_is_returned() {
-    // The order of section 5 of the contract, without the rules that are not built yet.
+fn of_two_reasons_the_first_in_documented_order_is_returned() {
+    // The order of `docs/SEMANTICS.md` (Refusals).
     let order = [
         Code::RegistrationClosed,
         Code::SectionCancelled,

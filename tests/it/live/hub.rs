@@ -75,6 +75,7 @@ impl Hub {
         let live = Arc::new(Live {
             presence: Arc::new(Presence::new(limits)),
             alerts: Arc::new(store.clone()),
+            tail: Arc::default(),
             acks: AckQueue::new(Arc::new(store.clone())),
             model,
             clock: Arc::new(SystemClock),
@@ -147,10 +148,13 @@ impl Hub {
         alert.seq.unwrap()
     }
 
-    /// Deletes the oldest `count` entries of the alert log.
+    /// Deletes the oldest `count` entries of the alert log, and then from the tail what is no longer stored, as the
+    /// broker does.
     pub(crate) fn delete_oldest_alerts(&self, count: usize) {
         let deletion = self.store.delete_before(Timestamp::MAX, count);
         assert_eq!(self.runtime.block_on(deletion).unwrap(), count);
+        let stored = self.runtime.block_on(self.store.stored_range()).unwrap();
+        self.live.tail.trim(stored.first);
     }
 
     /// Publishes that a user has signed out: of one token, or of all.

@@ -62,6 +62,32 @@ fn a_resuming_client_gets_missed_alerts_once_and_in_order() {
 }
 
 #[test]
+fn missed_alerts_are_read_from_memory_and_older_ones_from_the_store() {
+    let hub = Hub::start(options());
+    for n in 0..80 {
+        hub.post(&n.to_string());
+    }
+    let mut watching = hub.connect("?since=0");
+    if alerts(watching.seen()).last() != Some(&80) {
+        watching.wait_for("the last alert", |f| f["type"] == "alert" && f["seq"] == 80);
+    }
+    let resume = || {
+        let reads = |source| hub.live.tail.reads().into_iter().find(|(name, _)| *name == source).unwrap().1;
+        let before = [reads("memory"), reads("store")];
+        let mut back = hub.connect("?since=5");
+        back.wait_for("live", |f| f["type"] == "live" && f["seq"] == 80);
+        assert_eq!(alerts(back.seen()), (6..=80).collect::<Vec<_>>());
+        [reads("memory") - before[0], reads("store") - before[1]]
+    };
+    let [memory, store] = resume();
+    assert!(memory > 0 && store == 0, "{memory} reads of the memory, {store} of the store");
+    // The tail starts at 61. The range and the pages that begin before it are read from the store, the last one is not.
+    hub.live.tail.trim(61);
+    let [memory, store] = resume();
+    assert!(memory > 0 && store > 1, "{memory} reads of the memory, {store} of the store");
+}
+
+#[test]
 fn clients_resuming_during_a_broadcast_get_each_alert_once() {
     let hub = Hub::start(options());
     let mut clients = Vec::new();

@@ -1,4 +1,4 @@
-//! Generated histories, decided by a term in memory and by a naive model that was written from the contract alone.
+//! Generated histories, decided by a term in memory and by a naive model that was written from `docs/SEMANTICS.md` alone.
 //! Replies, notices and registrations must agree after each command.
 
 pub(crate) mod history;
@@ -74,7 +74,7 @@ fn play(history: History) {
     }
 }
 
-/// Checks what the contract guarantees of every decision, without the model.
+/// Checks what the hub guarantees of every decision, without the model.
 fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, command: &Command, now: Timestamp) {
     let again = decide(before, command, now);
     assert_eq!(

@@ -1,10 +1,9 @@
-//! A term as the contract describes it, in simple lists, with everything computed when it is needed. It shares only the
-//! types of commands with the hub.
+//! A term as `docs/SEMANTICS.md` describes it, in simple lists, with everything computed when it is needed. It shares
+//! only the types of commands with the hub.
 //!
-//! Where the contract leaves a choice, the hub promises this: drops are always allowed; a batch drops first, and the
-//! seats that it frees go to the waitlists before it adds; waitlists are processed in the order in which they were
-//! affected, then those of the affected students, by name; a student is notified once for each reason of being passed
-//! over.
+//! Among its guarantees: drops are always allowed; a batch drops first, and the seats that it frees go to the waitlists
+//! before it adds; waitlists are processed in the order in which they were affected, then those of the affected
+//! students, by name; a student is notified once for each reason of being passed over.
 
 use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, StagedImport};
 use eduhub::domain::section::{Section, SectionStatus};
