@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::store::{StoreError, StoreFuture};
 
+use crate::store::sqlite::damage::is_corrupt;
 use crate::store::sqlite::open::connect_reader;
 
 /// Maximum number of connections. More would only compete for two cores and the page cache.
@@ -81,7 +82,7 @@ impl Readers {
                     Some(connection) => connection,
                     None => connect_reader(&path).map_err(|e| StoreError::Unavailable(e.to_string()))?,
                 };
-                let result = work(&connection).map_err(|e| StoreError::Unavailable(e.to_string()));
+                let result = work(&connection).map_err(|error| read_error(&error));
                 if result.is_ok() && !permits.is_closed() {
                     idle.lock().push(connection);
                 }
@@ -91,6 +92,12 @@ impl Readers {
         }
         .boxed()
     }
+}
+
+/// Returns why a read failed. Repeating it helps only when the store was unavailable.
+fn read_error(error: &rusqlite::Error) -> StoreError {
+    let is_unreadable = is_corrupt(error);
+    if is_unreadable { StoreError::Corrupt(error.to_string()) } else { StoreError::Unavailable(error.to_string()) }
 }
 
 impl Drop for Readers {
