@@ -8,6 +8,7 @@
 //! - [`dashboard`]: a student's dashboard
 //! - [`demonstration`]: the performance demonstration and its sandbox
 //! - [`crash`]: confirmed seats survive `kill -9`
+//! - [`readiness`]: what `/readyz` reports
 //! - [`rush`]: 1,000 students at once
 //!
 //! The tests share one process, because none of them reads or changes its environment, working directory or limits.
@@ -29,6 +30,7 @@ mod dashboard;
 mod demonstration;
 mod imports;
 mod live;
+mod readiness;
 mod rush;
 mod sessions_and_alerts;
 mod staff_views;
