@@ -126,7 +126,8 @@ mod tests {
                 tokio::time::sleep(took).map(Ok).boxed()
             };
             write_all(write, people, Arc::default()).await;
-            assert_eq!((written.lock().iter().sum::<usize>(), written.lock().iter().max()), (USERS, Some(&BATCH_MAX)));
+            let sizes = written.lock().clone();
+            assert_eq!((sizes.iter().sum(), sizes.iter().max()), (USERS, Some(&BATCH_MAX)));
             assert!(began.elapsed() >= expected, "{:?} for writes of {took:?}", began.elapsed());
         }
     }

@@ -10,14 +10,14 @@ use std::collections::HashSet;
 
 use super::answers::{describe_contradiction, read_matches, says_nothing_changed, write_matches};
 use super::model::Term;
-use super::record::{Call, Millisecond, Source};
+use super::record::{Call, Millisecond, Request, Source};
 
 /// Places that are tried before the search gives up. A history of a correct hub needs few more places than it has
 /// calls.
 const PLACES_MAX: usize = 200_000;
 /// A call without an answer is usually executed at most so many moments after it was sent, or never: four clients take
-/// two moments for each request, and a commit has a few requests.
-const PROMPT_MOMENTS: u64 = 100;
+/// two moments for each request, and the numbers of each section are read within some hundred moments.
+const PROMPT_MOMENTS: u64 = 300;
 /// The most calls in a message.
 const DESCRIBED_MAX: usize = 6;
 
@@ -329,7 +329,9 @@ impl<'h> Search<'h> {
     /// Returns whether a call without an answer, which was just executed, is considered here, and could have been executed
     /// before its server ended: what was read of the next server must be the same with it.
     fn may_be_executed(&self, call: &Call, limits: &Limits) -> bool {
-        if self.choices.are_prompt && limits.all.min(call.ended) > call.sent + PROMPT_MOMENTS {
+        // A changed plan may be read long after the change, and little else depends on it.
+        let is_plan = matches!(call.request, Request::PutPlan { .. });
+        if self.choices.are_prompt && !is_plan && limits.all.min(call.ended) > call.sent + PROMPT_MOMENTS {
             return false;
         }
         let placed = self.steps.iter().rev().filter(|step| !step.is_left_out).map(|step| &self.calls[step.call]);
