@@ -108,3 +108,18 @@ impl Drop for Readers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unreadable_values_are_corrupt_and_a_busy_store_is_unavailable() {
+        let connection = Connection::open_in_memory().unwrap();
+        let unreadable = connection.query_row("SELECT 'x'", [], |row| row.get::<_, i64>(0)).unwrap_err();
+        assert!(matches!(read_error(&unreadable), StoreError::Corrupt(_)));
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        let busy = rusqlite::Error::SqliteFailure(busy, None);
+        assert!(matches!(read_error(&busy), StoreError::Unavailable(_)));
+    }
+}

@@ -368,3 +368,20 @@ pub(super) fn section_id_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Se
         crn: Crn::parse(&crn).map_err(|e| unreadable(column + 1, e))?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_refusal_code_is_unreadable() {
+        let connection = Connection::open_in_memory().unwrap();
+        let read = |passed: Option<&str>| {
+            connection.query_row("SELECT 'ann', '10001', 'waitlisted', 1, 0, ?1", [passed], registration_at)
+        };
+        assert_eq!(read(None).unwrap().1.passed_over_for, None);
+        let known = RefusalCode::TimeConflict;
+        assert_eq!(read(Some(known.as_str())).unwrap().1.passed_over_for, Some(known));
+        assert!(read(Some("no_such_rule")).is_err());
+    }
+}
