@@ -64,7 +64,7 @@ faults: ## runs the fault suite in its long form: 200 images of a power failure,
 faults-soak:
 	FAULT_SOAK_SECONDS=600 timeout 900 $(CARGO) test --locked --test faults soak -- --nocapture
 faults-disks:
-	FAULT_IMAGES=200 FAULT_DAMAGES=60 FAULT_CUTS=20 FAULT_SECONDS=20 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture --skip soak
+	FAULT_IMAGES=200 FAULT_DAMAGES=60 FAULT_CUTS=20 FAULT_SECONDS=20 FAULT_HISTORY_ROUNDS=8 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture --skip soak
 	FAULT_ROUNDS=100 timeout 900 $(CARGO) test --locked --test system crash -- --nocapture
 
 pictures: chromium ## takes pictures of all pages into target/pictures/, and those of the README into docs/pictures/

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use awc::SendClientRequest;
 use bytes::Bytes;
@@ -22,6 +24,7 @@ use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;
 use crate::imports::schedule::ClockOption;
 use crate::imports::{ImportOptions, Imports};
+use crate::store::gauge::StoreGauge;
 use crate::text::percent;
 
 use crate::cli::remote::{Access, Hub, access, problem_failure};
@@ -38,6 +41,13 @@ const BLOCK_BYTES: usize = 256 * 1024;
 /// The maximum number of warnings, conflicts and missing sections that are printed. All errors in the report are
 /// printed.
 const NOTES_MAX: usize = 20;
+/// How long the store may recover from a failed commit before the import gives up. A hub waits for as long as it takes,
+/// but a person at a terminal has to free space or to replace the disk. The store tries four times a second.
+const RECOVERY_MAX: Duration = Duration::from_secs(3);
+/// The maximum time in which the terms are loaded: a million registrations take 0.8 s.
+const LOAD_MAX: Duration = Duration::from_secs(60);
+/// How long a hub may apply an import. It takes less than a second, unless the hub waits for its disk.
+const APPLY_MAX: Duration = Duration::from_secs(60);
 /// The username of an import that does not go through a hub.
 const SUBJECT: &str = "eduhub-cli";
 
@@ -136,11 +146,19 @@ async fn import_through_hub(hub: &Hub, arguments: &ImportArguments, file: File) 
     let Started { task } = read_response(hub, started).await?;
     let path = format!("/api/v1/imports/{}", percent::encode_segment(&task));
     let bar = Bar::new();
+    let mut applying_since = None;
     loop {
         let get = hub.client.get(format!("{}{path}", hub.url)).bearer_auth(&hub.token).send();
         let report = read_response(hub, get).await?;
         if bar.show(&report) {
             return Ok(report);
+        }
+        if report.phase == Phase::Applying && applying_since.get_or_insert_with(Instant::now).elapsed() > APPLY_MAX {
+            let url = &hub.url;
+            return Err(Failure::failed(format!(
+                "the hub at {url} is still applying the import, which usually takes a second: its disk may be full or \
+                 failing, see {url}/readyz. The hub continues when the disk works; the result is at {url}{path}"
+            )));
         }
         if interrupted_within(POLL_INTERVAL).await {
             hub.delete(&path).await?;
@@ -171,7 +189,8 @@ async fn import_directly(
     file: &Path,
     options: ImportOptions,
 ) -> Result<TaskReport, Failure> {
-    let (core, _events) = Core::start(config, opened).await.map_err(Failure::failed)?;
+    let gauge = opened.ports.store_gauge.clone();
+    let core = start(config, opened).await?;
     let imports: &Imports = &core.imports;
     let upload = imports.upload().map_err(Failure::failed)?;
     let copied = std::fs::File::open(file)
@@ -180,6 +199,8 @@ async fn import_directly(
     let subject = UserName::parse(SUBJECT).map_err(Failure::failed)?;
     let task = imports.submit(upload, options, &subject).await.map_err(Failure::failed)?;
     let bar = Bar::new();
+    let has_failed = lasting_failure(&gauge);
+    tokio::pin!(has_failed);
     loop {
         let report = imports.task(&task).await.map_err(Failure::failed)?;
         let report = report.ok_or_else(|| Failure::failed("the import's result was deleted"))?;
@@ -188,9 +209,52 @@ async fn import_directly(
             core.ports.close().await;
             return Ok(report);
         }
-        if interrupted_within(POLL_INTERVAL).await {
-            imports.cancel(&task).await.map_err(Failure::failed)?;
+        tokio::select! {
+            () = &mut has_failed => return stopped(imports, &task).await,
+            interrupted = interrupted_within(POLL_INTERVAL) => {
+                if interrupted {
+                    imports.cancel(&task).await.map_err(Failure::failed)?;
+                }
+            }
         }
+    }
+}
+
+/// Loads the terms and starts imports.
+async fn start(config: &Config, opened: Opened) -> Result<Core, Failure> {
+    let gauge = opened.ports.store_gauge.clone();
+    let not_loaded = |why: &str| Failure::failed(format!("the terms cannot be loaded: {why}; nothing was changed"));
+    tokio::select! {
+        started = Core::start(config, opened) => started.map(|(core, _events)| core).map_err(Failure::failed),
+        () = lasting_failure(&gauge) => Err(not_loaded("the store cannot be written")),
+        () = tokio::time::sleep(LOAD_MAX) => Err(not_loaded("the store cannot be read")),
+    }
+}
+
+/// Resolves when the store has not recovered from a failed commit within [`RECOVERY_MAX`].
+async fn lasting_failure(gauge: &Arc<StoreGauge>) {
+    let mut since = None;
+    loop {
+        if gauge.recovering.load(Ordering::Acquire) {
+            if since.get_or_insert_with(Instant::now).elapsed() > RECOVERY_MAX {
+                return;
+            }
+        } else {
+            since = None;
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// Stops an import whose store has failed. Returns its result, which may still be that it was applied.
+async fn stopped(imports: &Imports, task: &str) -> Result<TaskReport, Failure> {
+    imports.stop().await;
+    match imports.task(task).await {
+        Ok(Some(report)) if report.state != TaskState::Running => Ok(report),
+        _ => Err(Failure::failed(
+            "the store failed while the import was applied: either all or nothing was changed. Free space on the disk, \
+             or replace it, and import the file again",
+        )),
     }
 }
 
@@ -272,8 +336,9 @@ fn print_report(task: &TaskReport) -> CommandResult {
         TaskState::Done => print_line(format_args!("imported: {numbers}")),
         TaskState::Cancelled => Err(Failure::failed("cancelled; nothing was changed")),
         TaskState::Failed | TaskState::Running => {
-            let why = task.message.as_deref().map(|message| format!(" ({message})")).unwrap_or_default();
-            Err(Failure::failed(format!("not imported; nothing was changed{why}: {numbers}")))
+            // A message says what was changed.
+            let why = task.message.as_deref().unwrap_or("Nothing was changed.");
+            Err(Failure::failed(format!("not imported: {numbers}. {}", why.trim_end_matches('.'))))
         }
     }
 }

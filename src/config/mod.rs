@@ -213,7 +213,7 @@ impl Default for Auth {
 
 impl Default for Registration {
     fn default() -> Self {
-        Self { shards: 2, credit_limit: Credits(18_000), queue_max: 20_000, overload_wait: Duration::from_millis(600) }
+        Self { shards: 2, credit_limit: Credits(18_000), queue_max: 20_000, overload_wait: Duration::from_millis(400) }
     }
 }
 

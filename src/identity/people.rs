@@ -1,20 +1,28 @@
 //! "Last seen" times of users. Recording a request costs one map lookup, and a task writes changes in batches.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::domain::ids::UserName;
+use crate::store::StoreFuture;
 use crate::store::accounts::{AccountStore, Person};
 
 use crate::identity::{Caller, Source};
 
 /// Maximum number of queued users: more than arrive in the first second of a registration rush.
 const WAITING_MAX: usize = 20_000;
-/// Maximum number of users in one write.
-const BATCH_MAX: usize = 500;
+/// Maximum number of users in one write. Each is on a page of its own, and registrations wait for the commit: 500 pages
+/// took a slow disk a second.
+const BATCH_MAX: usize = 50;
+/// How many times as long as a write the pause after it is: under load, at most a tenth of the writer's time is used.
+const PAUSE_SHARE: u32 = 9;
+/// The longest pause. On the slowest disk, a rush of 9,000 students is written within some minutes.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Resolution of "last seen", in milliseconds. Each user is written at most once in this time.
 const SLOT_MS: i64 = 10 * 60_000;
 
@@ -31,7 +39,7 @@ impl People {
     pub fn start(store: Arc<dyn AccountStore>) -> Self {
         let (queue, people) = mpsc::channel(WAITING_MAX);
         let recorded_slots = Arc::new(DashMap::new());
-        tokio::spawn(write_all(store, people, recorded_slots.clone()));
+        tokio::spawn(write_all(move |people| store.record_people(people), people, recorded_slots.clone()));
         Self { recorded_slots, queue }
     }
 
@@ -67,18 +75,60 @@ impl People {
 }
 
 async fn write_all(
-    store: Arc<dyn AccountStore>,
+    write: impl Fn(Vec<Person>) -> StoreFuture<()>,
     mut people: mpsc::Receiver<Person>,
     recorded_slots: Arc<DashMap<UserName, i64>>,
 ) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while people.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let began = Instant::now();
         let names: Vec<_> = batch.iter().map(|person| person.username.clone()).collect();
-        if let Err(error) = store.record_people(std::mem::take(&mut batch)).await {
+        if let Err(error) = write(std::mem::take(&mut batch)).await {
             log::warn!("last-seen times of {} users were not stored; their next request retries: {error}", names.len());
             for name in &names {
                 recorded_slots.remove(name);
             }
+        }
+        tokio::time::sleep((began.elapsed() * PAUSE_SHARE).min(PAUSE_MAX)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::role::Role;
+    use futures_util::FutureExt;
+    use parking_lot::Mutex;
+
+    fn person(number: usize) -> Person {
+        Person {
+            username: UserName::parse(&format!("student-{number}")).unwrap(),
+            name: String::new(),
+            role: Role::Student,
+            by_plone: false,
+            last_seen: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rush_of_users_uses_a_tenth_of_the_writer() {
+        const USERS: usize = 1_000;
+        // How long each write takes; the whole time that is expected at least.
+        let (fast, slow) = (Duration::from_millis(2), Duration::from_millis(300));
+        for (took, expected) in [(fast, fast * 20 * 10), (slow, (slow + PAUSE_MAX) * 20)] {
+            let (queue, people) = mpsc::channel(USERS);
+            (0..USERS).for_each(|number| queue.try_send(person(number)).unwrap());
+            drop(queue);
+            let (written, began) = (Arc::new(Mutex::new(Vec::new())), Instant::now());
+            let record = written.clone();
+            let write = move |people: Vec<Person>| {
+                record.lock().push(people.len());
+                tokio::time::sleep(took).map(Ok).boxed()
+            };
+            write_all(write, people, Arc::default()).await;
+            let sizes = written.lock().clone();
+            assert_eq!((sizes.iter().sum(), sizes.iter().max()), (USERS, Some(&BATCH_MAX)));
+            assert!(began.elapsed() >= expected, "{:?} for writes of {took:?}", began.elapsed());
         }
     }
 }

@@ -23,11 +23,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use uuid::Uuid;
 
@@ -43,7 +45,7 @@ use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
 use crate::store::imports::{ImportStore, StoredTask};
 
-use task::Live;
+use task::{Live, Unstored};
 
 /// The maximum number of queued imports, besides the running one. Each keeps its upload on disk.
 pub const QUEUE_MAX: usize = 4;
@@ -53,6 +55,8 @@ pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
 const NICENESS: i32 = 10;
 /// What follows the task's id in the file name of a list of errors.
 const ERRORS_SUFFIX: &str = ".errors.csv";
+/// The pause between two attempts to store the results that the store did not accept.
+const UNSTORED_PAUSE: Duration = Duration::from_secs(1);
 /// Message of a task that was interrupted before it was applied.
 const INTERRUPTED: &str = "The hub stopped during the import. Nothing was changed.";
 /// Message of a task that was interrupted after it was applied.
@@ -154,6 +158,7 @@ struct Job {
 struct Inner {
     deps: ImportDeps,
     live: Mutex<HashMap<TaskId, Arc<Live>>>,
+    unstored: Unstored,
     uploads: Arc<Semaphore>,
     stopping: AtomicBool,
     /// Numbers of imports by how they ended: done, failed, cancelled.
@@ -204,6 +209,7 @@ impl Imports {
         let inner = Arc::new(Inner {
             deps,
             live: Mutex::new(HashMap::new()),
+            unstored: Unstored::default(),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             stopping: AtomicBool::new(false),
             finished: Default::default(),
@@ -333,8 +339,9 @@ impl Imports {
     /// Returns an import; `None` if there is none with this id, or it was deleted because of its age.
     pub async fn task(&self, id: &str) -> Result<Option<TaskReport>, StoreError> {
         let live = self.inner.live().get(id).cloned();
-        match live {
-            Some(live) => Ok(Some(live.report().clone())),
+        let known = live.map(|live| live.report().clone()).or_else(|| self.inner.unstored.get(id));
+        match known {
+            Some(report) => Ok(Some(report)),
             None => self.inner.deps.store.task(id).await?.as_ref().map(TaskReport::try_from).transpose(),
         }
     }
@@ -426,9 +433,27 @@ fn run_jobs(inner: &Inner, jobs: &Receiver<Job>) {
             return;
         }
     };
-    while let Ok(job) = jobs.recv() {
-        run::run(inner, &runtime, &job);
-        let id = job.live.report().task.clone();
-        inner.live().remove(&id);
+    loop {
+        let is_stored = inner.unstored.is_empty();
+        let job = if is_stored { jobs.recv().map_err(Into::into) } else { jobs.recv_timeout(UNSTORED_PAUSE) };
+        match job {
+            Ok(job) => {
+                run::run(inner, &runtime, &job);
+                let id = job.live.report().task.clone();
+                inner.live().remove(&id);
+            }
+            Err(RecvTimeoutError::Timeout) => store_unstored(inner, &runtime),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Stores the results that the store did not accept before.
+fn store_unstored(inner: &Inner, runtime: &Runtime) {
+    for report in inner.unstored.all() {
+        if runtime.block_on(inner.deps.store.put_task(StoredTask::from(&report))).is_ok() {
+            log::info!("the result of import {} is stored now", report.task);
+            inner.unstored.forget(&report.task);
+        }
     }
 }

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::bus::Event;
 use crate::domain::command::{Command, StagedImport};
+use crate::domain::event::Event as CollegeEvent;
 use crate::domain::ids::{Crn, TermId};
 use crate::domain::import::{Phase, TaskState};
 use crate::domain::outcome::{ImportTally, Outcome};
@@ -18,7 +19,7 @@ use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, Schedul
 use crate::private_files;
 use crate::registration::readmodel::Snapshot;
 use crate::registration::registrar::SubmitError;
-use crate::store::imports::StoredTask;
+use crate::store::imports::{EventTally, StoredTask};
 use crate::store::{StoreError, StoreFuture};
 use crate::text::csv_text::escape_cell;
 
@@ -36,6 +37,10 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// The maximum pause after a chunk. The pause is as long as the write took, so that an import uses at most half of the
 /// writer's time.
 const CHUNK_PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// Message of a task whose events may be stored.
+const EVENTS_UNKNOWN: &str = "The events could not be stored because the disk failed. Either all or none were \
+     imported. You can import the file again.";
 
 /// Why an import ends without being applied.
 enum Stop {
@@ -227,11 +232,21 @@ impl Run<'_> {
         if !dry_run {
             self.commit(0)?;
         }
-        let store = self.inner.deps.store.clone();
-        let tally = self.retry(|| store.put_events(events.clone(), dry_run))?;
+        let tally = self.put_events(&events, dry_run)?;
         let mut report = self.job.live.report();
         (report.created, report.updated, report.unchanged) = (tally.created, tally.updated, tally.unchanged);
         Ok(())
+    }
+
+    /// Stores events. After a failed commit it is not known whether they are on the disk. They are stored again then,
+    /// which changes nothing if they are.
+    fn put_events(&self, events: &[CollegeEvent], dry_run: bool) -> Result<EventTally, Stop> {
+        let store = self.inner.deps.store.clone();
+        let put = || self.retry(|| store.put_events(events.to_vec(), dry_run));
+        match put() {
+            Err(StoreError::CommitFailed(cause)) => put().map_err(|_| Stop::Failed { message: EVENTS_UNKNOWN, cause }),
+            other => Ok(other?),
+        }
     }
 
     /// Imports sections: compares them to the published term, stages them in chunks, and applies them by one command.
@@ -353,6 +368,9 @@ impl Run<'_> {
                 Ok(_) | Err(SubmitError::Failed) => {
                     return Err(internal_error("the registrar refused an import"));
                 }
+                Err(SubmitError::Overloaded) if self.inner.stopping.load(Ordering::Acquire) => {
+                    return Err(Stop::Stopping);
+                }
                 Err(SubmitError::Overloaded) => std::thread::sleep(RETRY_PAUSE),
                 Err(SubmitError::OutcomeUnknown) => {
                     // The store reads the visible generation in order with its commits. Until it responds, the result
@@ -382,7 +400,7 @@ impl Run<'_> {
         self.job.live.report().applying = Some(generation);
         let task = StoredTask::from(&*self.job.live.report());
         let store = self.inner.deps.store.clone();
-        self.retry(|| store.put_task(task.clone()))
+        Ok(self.retry(|| store.put_task(task.clone()))?)
     }
 
     /// Reports the registrar's counts: sections may have changed since the comparison.
@@ -420,20 +438,20 @@ impl Run<'_> {
     }
 
     /// Waits for a store operation, and retries it while the store is busy.
-    fn retry<T>(&self, operation: impl Fn() -> StoreFuture<T>) -> Result<T, Stop> {
+    fn retry<T>(&self, operation: impl Fn() -> StoreFuture<T>) -> Result<T, StoreError> {
         for _ in 0..ATTEMPTS_MAX {
             match self.runtime.block_on(operation()) {
                 Err(error @ (StoreError::Overloaded | StoreError::Unavailable(_))) => {
                     // A stopping hub does not wait for imports.
                     if self.inner.stopping.load(Ordering::Acquire) {
-                        return Err(error.into());
+                        return Err(error);
                     }
                     std::thread::sleep(RETRY_PAUSE);
                 }
-                other => return Ok(other?),
+                other => return other,
             }
         }
-        Err(StoreError::Overloaded.into())
+        Err(StoreError::Overloaded)
     }
 
     /// Stores and publishes the result.
@@ -481,9 +499,11 @@ impl Run<'_> {
         }
         let store = self.inner.deps.store.clone();
         if self.retry(|| store.put_task(stored.clone())).is_err() {
-            log::error!("the result of import {task} could not be stored; the hub's next start determines it");
+            log::error!("the result of import {task} could not be stored yet");
+            self.inner.unstored.keep(self.job.live.report().clone());
         }
-        if let Ok(deleted) = self.retry(|| store.delete_old_tasks()) {
+        // One attempt: the next import does it, too.
+        if let Ok(deleted) = self.runtime.block_on(store.delete_old_tasks()) {
             for old in deleted {
                 // A task without errors to list has no such file.
                 let _ = std::fs::remove_file(self.inner.errors_path(&old));

@@ -12,7 +12,7 @@ pub type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 pub enum PloneReadiness {
     /// Plone responds.
     Ok,
-    /// Plone does not respond; the hub is ready without it.
+    /// Plone does not respond, or has not responded yet; the hub is ready without it.
     Unavailable,
     /// This hub has no Plone.
     Off,

@@ -174,10 +174,11 @@ impl Bridge {
         &self.announcements
     }
 
-    /// Returns true if the circuit is closed and the last read of the announcements succeeded.
+    /// Returns true if Plone has responded, the circuit is closed, and the last read of the announcements succeeded.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.pool().circuit == Circuit::Closed && self.announcements.state().1.is_none()
+        let pool = self.pool();
+        pool.has_answered() && pool.circuit == Circuit::Closed && self.announcements.state().1.is_none()
     }
 
     /// Returns the state of the connection pool and the circuit breaker.

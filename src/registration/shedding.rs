@@ -17,6 +17,14 @@ const FIXED_COST_MAX: f64 = 0.5;
 const BATCH_MIN: usize = 32;
 /// One batch in this many has half the limit, because batches of one size do not show how much of their time is fixed.
 const PROBE_INTERVAL: u32 = 4;
+/// The factor by which a batch may exceed its estimate in the estimate. A stall of the disk says nothing about the cost
+/// of commands; a disk that has become slower is followed within a few batches.
+const TIME_GROWTH_MAX: f64 = 2.0;
+/// The weight of the batches from which on [`TIME_GROWTH_MAX`] applies.
+const CLIPPED_FROM: f64 = 3.0;
+/// The least share of a batch's time that is assumed to depend on its size. After a stall the line can be flat, as if
+/// batches of any size took the same time. With this share, a batch takes at most four times as long as it should.
+const SLOPE_SHARE_MIN: f64 = 0.25;
 /// The factor by which each new batch reduces the weight of earlier ones in the estimate: a stall of the disk is
 /// forgotten after about ten batches.
 const MEMORY: f64 = 0.9;
@@ -33,7 +41,10 @@ struct BatchCost {
 
 impl BatchCost {
     fn record(&mut self, commands: usize, took: Duration) {
-        let (size, time) = (commands as f64, took.as_secs_f64());
+        let (size, mut time) = (commands as f64, took.as_secs_f64());
+        if self.sums[0] >= CLIPPED_FROM {
+            time = time.min(TIME_GROWTH_MAX * (self.fixed + self.per_command * size));
+        }
         for (sum, new) in self.sums.iter_mut().zip([1.0, size, size * size, time, size * time]) {
             *sum = *sum * MEMORY + new;
         }
@@ -42,7 +53,8 @@ impl BatchCost {
         // Batches of one size show only the sum of both costs. The size is at most 1,024, so rounding errors are far
         // smaller than this limit.
         let slope = if spread > 1e-6 * batches * squares { (batches * products - sizes * times) / spread } else { 0.0 };
-        self.per_command = slope.clamp(0.0, times / sizes.max(1.0));
+        let average = times / sizes.max(1.0);
+        self.per_command = slope.clamp(SLOPE_SHARE_MIN * average, average);
         self.fixed = ((times - self.per_command * sizes) / batches).clamp(0.0, FIXED_COST_MAX);
     }
 }
@@ -51,7 +63,8 @@ impl BatchCost {
 #[derive(Debug)]
 pub struct Shedder {
     cost: BatchCost,
-    batches: u32,
+    /// The number of the batch that was taken last.
+    batch: u32,
     /// The time since which every batch has found a command that had waited long.
     long_since: Option<Instant>,
     overload_wait: Duration,
@@ -64,17 +77,17 @@ impl Shedder {
     #[must_use]
     pub const fn new(overload_wait: Duration, patience: Duration) -> Self {
         let cost = BatchCost { fixed: 0.0, per_command: 0.0, sums: [0.0; 5] };
-        Self { cost, batches: 0, long_since: None, overload_wait, patience }
+        Self { cost, batch: 0, long_since: None, overload_wait, patience }
     }
 
     /// Records that a batch of students' commands was committed.
     pub fn committed(&mut self, commands: usize, took: Duration) {
         self.cost.record(commands, took);
-        self.batches = self.batches.wrapping_add(1);
     }
 
     /// Records that a batch is about to be taken from a queue whose oldest command was accepted at `oldest`.
     pub fn taking(&mut self, oldest: Option<Instant>, now: Instant) {
+        self.batch = self.batch.wrapping_add(1);
         let waited = oldest.map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest));
         if waited < self.batch_time() / 4 {
             self.long_since = None;
@@ -83,11 +96,14 @@ impl Shedder {
         }
     }
 
-    /// Returns the maximum number of commands of the next batch.
+    /// Returns the maximum number of commands of the batch that is being taken.
     #[must_use]
     pub fn batch_max(&self) -> usize {
-        let is_probe = self.batches.is_multiple_of(PROBE_INTERVAL);
-        if is_probe { self.in_time() / 2 } else { self.in_time() }
+        self.limit_of(self.batch)
+    }
+
+    fn limit_of(&self, batch: u32) -> usize {
+        if batch.is_multiple_of(PROBE_INTERVAL) { self.in_time() / 2 } else { self.in_time() }
     }
 
     /// Returns how many commands are committed within [`Shedder::batch_time`].
@@ -97,10 +113,11 @@ impl Shedder {
         (room as usize).max(BATCH_MIN)
     }
 
-    /// Returns whether a student's command is accepted into a queue of `waiting` commands.
+    /// Returns whether a student's command is accepted into a queue of `waiting` commands: whether the next batch can
+    /// hold it.
     #[must_use]
     pub fn admits(&self, waiting: usize, now: Instant) -> bool {
-        !self.is_standing(now) || waiting < self.in_time()
+        !self.is_standing(now) || waiting < self.limit_of(self.batch.wrapping_add(1))
     }
 
     /// Returns whether a command that was accepted at `accepted` has waited too long to be decided. `may_be_shed` is

@@ -1,7 +1,7 @@
 use super::*;
 use std::collections::VecDeque;
 
-const OVERLOAD_WAIT: Duration = Duration::from_millis(600);
+const OVERLOAD_WAIT: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const fn ms(ms: u64) -> Duration {
@@ -9,7 +9,7 @@ const fn ms(ms: u64) -> Duration {
 }
 
 /// Returns the state of a queue in which commands have waited long since `start`, with batches of 100 commands that take
-/// 150 ms: 200 commands fill a batch.
+/// 150 ms: 133 commands fill a batch.
 fn waiting_long_since(start: Instant) -> Shedder {
     let mut shedder = Shedder::new(OVERLOAD_WAIT, PATIENCE);
     shedder.cost = BatchCost { fixed: 0.0, per_command: 0.0015, ..BatchCost::default() };
@@ -24,8 +24,8 @@ fn only_a_wait_that_stays_long_sheds_commands() {
     let table = [
         (0, 10_000, 9_000, true, false),
         (500, 10_000, 9_000, true, false),
-        (501, 199, 600, true, false),
-        (501, 200, 601, false, true),
+        (501, 132, 400, true, false),
+        (501, 133, 401, false, true),
         (60_000, 0, 0, true, false),
     ];
     for (long, waiting, waited, admits, is_too_old) in table {
@@ -48,7 +48,7 @@ fn a_short_wait_ends_the_overload() {
     let start = Instant::now();
     let (mut shedder, later) = (waiting_long_since(start), start + ms(5_000));
     assert!(!shedder.admits(10_000, later));
-    shedder.taking(Some(later - ms(74)), later);
+    shedder.taking(Some(later - ms(49)), later);
     assert!(shedder.admits(10_000, later) && !shedder.is_too_old(true, later - ms(5_000), later));
 }
 
@@ -79,7 +79,22 @@ struct Disk {
     /// Time of a batch besides its commands, in microseconds.
     fixed: u64,
     per_command: u64,
+    /// Whether the time of a batch varies, as on a machine that does other work.
+    varies: bool,
+    /// Every three seconds, a batch takes so much longer.
+    stall: u64,
 }
+
+impl Disk {
+    const fn steady(fixed: u64, per_command: u64) -> Self {
+        Self { fixed, per_command, varies: false, stall: 0 }
+    }
+}
+
+/// Factors by which the time of batches varies. The mean is 1.
+const FACTORS: [f64; 11] = [0.6, 1.3, 0.9, 1.7, 0.7, 1.0, 0.5, 1.5, 1.1, 0.8, 0.9];
+/// The time between two stalls, in microseconds.
+const STALL_INTERVAL: u64 = 3_000_000;
 
 /// The result of a simulation.
 #[derive(Debug)]
@@ -97,7 +112,7 @@ fn simulate(disk: Disk, load: u64, overload_wait: Duration) -> Simulated {
     let at = |micros: u64| start + Duration::from_micros(micros);
     let (mut shedder, mut queue) = (Shedder::new(overload_wait, PATIENCE), VecDeque::new());
     let mut in_flight: Option<(u64, u64, Vec<u64>)> = None;
-    let mut latencies = Vec::new();
+    let (mut latencies, mut factors, mut stalled_at) = (Vec::new(), FACTORS.iter().cycle(), 0);
     let gap = 1_000_000 / load;
     for arrival in (0..20_000_000).step_by(usize::try_from(gap).unwrap()) {
         while in_flight.as_ref().is_none_or(|(_, ends, _)| *ends <= arrival) {
@@ -120,7 +135,12 @@ fn simulate(disk: Disk, load: u64, overload_wait: Duration) -> Simulated {
             if batch.is_empty() {
                 break;
             }
-            in_flight = Some((now, now + disk.fixed + disk.per_command * batch.len() as u64, batch));
+            let factor = if disk.varies { *factors.next().unwrap() } else { 1.0 };
+            let mut took = ((disk.fixed + disk.per_command * batch.len() as u64) as f64 * factor) as u64;
+            if now >= stalled_at + STALL_INTERVAL {
+                (took, stalled_at) = (took + disk.stall, now);
+            }
+            in_flight = Some((now, now + took, batch));
         }
         if shedder.admits(queue.len(), at(arrival)) {
             queue.push_back(arrival);
@@ -134,16 +154,20 @@ fn simulate(disk: Disk, load: u64, overload_wait: Duration) -> Simulated {
 
 /// Returns the commands a second that a disk can commit in batches of 1,024.
 fn capacity(disk: Disk) -> f64 {
-    1_024e6 / (disk.fixed + 1_024 * disk.per_command) as f64
+    let stalled = disk.stall as f64 / STALL_INTERVAL as f64;
+    1_024e6 / (disk.fixed + 1_024 * disk.per_command) as f64 * (1.0 - stalled)
 }
 
 #[test]
 fn overload_keeps_the_goodput_and_bounds_the_wait() {
+    let low_throughput = Disk::steady(10_000, 4_000);
     let disks = [
-        ("a fast machine", Disk { fixed: 2_000, per_command: 30 }, 0.9, ms(1_000)),
-        ("a slow machine", Disk { fixed: 5_000, per_command: 500 }, 0.9, ms(1_000)),
-        ("a disk of low throughput", Disk { fixed: 20_000, per_command: 2_500 }, 0.9, ms(1_000)),
-        ("a disk that syncs slowly", Disk { fixed: 300_000, per_command: 300 }, 0.8, ms(1_800)),
+        ("a fast machine", Disk::steady(2_000, 30), 0.9, ms(1_000)),
+        ("a slow machine", Disk::steady(5_000, 500), 0.9, ms(1_000)),
+        ("a disk of low throughput", low_throughput, 0.9, ms(600)),
+        ("a machine that does other work", Disk { varies: true, ..low_throughput }, 0.9, ms(1_000)),
+        ("a disk that stalls", Disk { varies: true, stall: 700_000, ..low_throughput }, 0.85, ms(1_500)),
+        ("a disk that syncs slowly", Disk::steady(300_000, 300), 0.8, ms(1_800)),
     ];
     for (what, disk, share, p99) in disks {
         for times in [3, 10] {
@@ -156,7 +180,7 @@ fn overload_keeps_the_goodput_and_bounds_the_wait() {
 
 #[test]
 fn without_shedding_the_goodput_collapses() {
-    let disk = Disk { fixed: 20_000, per_command: 2_500 };
+    let disk = Disk::steady(20_000, 2_500);
     let simulated = simulate(disk, capacity(disk) as u64 * 3, PATIENCE * 100);
     assert!(simulated.goodput < 0.5 * capacity(disk), "{simulated:?}");
 }

@@ -21,14 +21,33 @@ const ARGUMENTS: [&str; 2] = ["rush", "--attached"];
 /// Maximum length of a job in bytes; a job may contain ten thousand tokens.
 const JOB_LEN_MAX: u64 = 64 * 1024 * 1024;
 
+/// The standard input of a child process.
+#[derive(Default)]
+enum Input {
+    /// The job is not written yet.
+    #[default]
+    Pending,
+    Open(#[expect(dead_code, reason = "it is closed when it is dropped")] ChildStdin),
+    /// The run is to stop.
+    Closed,
+}
+
 /// A handle that stops a run early. Its clones stop the same run.
 #[derive(Clone, Default)]
-pub struct StopHandle(Arc<Mutex<Option<ChildStdin>>>);
+pub struct StopHandle(Arc<Mutex<Input>>);
 
 impl StopHandle {
-    /// Asks the run to stop. It then reports that it was stopped early. Does nothing before the run has started.
+    /// Asks the run to stop. It then reports that it was stopped early. A run that has not started stops when it does.
     pub fn stop(&self) {
-        self.0.lock().take();
+        *self.0.lock() = Input::Closed;
+    }
+
+    /// Holds the standard input of a child until the run is to stop.
+    fn hold(&self, stdin: ChildStdin) {
+        let mut input = self.0.lock();
+        if matches!(*input, Input::Pending) {
+            *input = Input::Open(stdin);
+        }
     }
 }
 
@@ -58,7 +77,7 @@ fn read_reports(child: &mut Child, job: &Job, handle: &StopHandle, on_report: im
     serde_json::to_writer(&mut stdin, job)?;
     stdin.write_all(b"\n")?;
     stdin.flush()?;
-    *handle.0.lock() = Some(stdin);
+    handle.hold(stdin);
     let mut has_finished = false;
     for line in BufReader::new(stdout).lines() {
         let task: Task = serde_json::from_str(&line?)?;
@@ -98,4 +117,25 @@ fn write_report(task: &Task) -> io::Result<()> {
     serde_json::to_writer(&mut stdout, task)?;
     stdout.write_all(b"\n")?;
     stdout.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_before_the_job_is_written_closes_the_childs_input() {
+        for stops_early in [true, false] {
+            let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+            let handle = StopHandle::default();
+            if stops_early {
+                handle.stop();
+            }
+            handle.hold(child.stdin.take().unwrap());
+            let is_closed = matches!(*handle.0.lock(), Input::Closed);
+            assert_eq!(is_closed, stops_early);
+            handle.stop();
+            assert!(child.wait().unwrap().success(), "its input has ended");
+        }
+    }
 }

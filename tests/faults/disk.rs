@@ -1,8 +1,10 @@
 //! The library `disk.c`, which is built here and preloaded into the program under test.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
+
+use crate::support::wait::poll_until_deadline;
 
 /// The built library.
 static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -21,6 +23,21 @@ static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
 /// Preloads the library into `command`, watching `folder`.
 pub(crate) fn watch(command: &mut Command, folder: &Path) {
     command.env("LD_PRELOAD", &*LIBRARY).env("DISK_FOLDER", folder.canonicalize().expect("the folder exists"));
+}
+
+/// Runs a command to its end, and returns its output.
+///
+/// # Panics
+/// When the command waits for a disk that does not work again.
+pub(crate) fn output(command: &mut Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let status = poll_until_deadline(|| child.try_wait().expect("the process can be waited for"));
+    if status.is_none() {
+        child.kill().expect("the process is running");
+    }
+    let output = child.wait_with_output().expect("the output");
+    assert!(status.is_some(), "the command does not end: {}", String::from_utf8_lossy(&output.stderr));
+    output
 }
 
 /// A watched call.

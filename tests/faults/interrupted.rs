@@ -10,8 +10,6 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use eduhub::domain::ids::TermId;
 use eduhub::store::sqlite::{SqliteOptions, SqliteStore, verify};
@@ -36,10 +34,9 @@ const ADDED: usize = 20;
 const CUTS: usize = 6;
 /// Migrations that a store of the earlier version has: none of the current checks is in it.
 const EARLIER: usize = 8;
-/// Calls for which a disk is full: more than an import makes in one commit. An import waits until there is space again.
-const FULL_CALLS: usize = 12;
-/// How long an import may wait for a disk that fails, before it is killed. The store is whole at each moment.
-const DISK_WAIT: Duration = Duration::from_secs(4);
+/// Calls that fail: one, or all from some call on.
+const ONE: usize = 1;
+const ALL: usize = 0;
 /// `EIO`, `ENOSPC` and `EROFS`.
 const INPUT_OUTPUT_ERROR: i32 = 5;
 const NO_SPACE: i32 = 28;
@@ -293,20 +290,6 @@ fn power_loss_leaves_one_schedule(prepared: &Prepared) {
     assert!(kept_old > 0 && imported > 0, "{kept_old} old, {imported} new");
 }
 
-/// Runs a command, and kills it when it waits for the disk. Returns whether it ended with success.
-fn ends_with_success(command: &mut Command) -> bool {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let deadline = Instant::now() + DISK_WAIT;
-    while Instant::now() < deadline {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.success();
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap().success()
-}
-
 fn failing_disks_leave_one_schedule(prepared: &Prepared) {
     let operations = recorded(prepared.import());
     let count = |is: fn(&Operation) -> bool| operations.iter().filter(|operation| is(operation)).count();
@@ -315,15 +298,18 @@ fn failing_disks_leave_one_schedule(prepared: &Prepared) {
     let mut random = Random::seeded(seed());
     let mut failed = 0;
     for (call, error, calls, length) in [
-        ("write", NO_SPACE, writes, FULL_CALLS),
-        ("write", INPUT_OUTPUT_ERROR, writes, 1),
-        ("sync", INPUT_OUTPUT_ERROR, syncs, 1),
+        ("write", NO_SPACE, writes, ALL),
+        ("write", INPUT_OUTPUT_ERROR, writes, ONE),
+        ("sync", INPUT_OUTPUT_ERROR, syncs, ONE),
     ] {
         for from in sample(&mut random, calls, cuts() / 2) {
             let failure = format!("{call}:{error}:{from}:{length}");
-            let is_done = ends_with_success(prepared.import().env("DISK_FAIL", &failure));
+            let output = disk::output(prepared.import().env("DISK_FAIL", &failure));
+            let (is_done, text) = (output.status.success(), text(&output));
             let is_imported = prepared.is_imported(&prepared.store(), &failure);
-            assert!(is_imported || !is_done, "{failure}: a lost import was reported as done");
+            assert!(is_imported || !is_done, "{failure}: a lost import was reported as done: {text}");
+            assert!(!is_imported || !text.contains("othing was changed"), "{failure}: an applied import: {text}");
+            assert!(is_done || text.contains("eduhub: "), "{failure}: a failure has a message: {text}");
             failed += usize::from(!is_done);
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! - [`store_files`]: interrupted restores, a store under several names, files that are missing or empty
 //! - [`interrupted`]: imports, migrations, starts, stops and backups that are killed, fail, or lose power
+//! - [`full_disk`]: commands that write to a disk that stays full
 //! - [`failing_disk`]: errors of the disk while students register
 //! - [`history`]: one order of all requests that explains every answer, across kills and faults
 //! - [`power_loss`]: what a disk can hold after a power failure, at random moments of a run
@@ -34,6 +35,7 @@ mod damage;
 mod deaf;
 mod disk;
 mod failing_disk;
+mod full_disk;
 mod history;
 mod interrupted;
 mod live;

@@ -38,8 +38,9 @@ const OVERLOAD: f64 = 3.0;
 const WARM_UP: Duration = Duration::from_secs(2);
 /// The measured time of a phase in seconds; `FAULT_SECONDS` sets another number.
 const SECONDS: u64 = 4;
-/// Students of a run; each registers once. More than the slowed disk can store in all phases.
-const STUDENTS: usize = 30_000;
+/// Students of a run: each registers once. More than the slowed disk can store in all phases.
+const STUDENTS: usize = 20_000;
+const STUDENTS_PER_SECOND: usize = 2_500;
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,7 @@ impl Students {
     async fn register(&self) -> (Ending, Duration) {
         let student = self.take();
         // In no order of names, so that each registration is on a page of its own.
-        let (section, token) = (10_001 + student % SECTIONS, &self.tokens[student * 7_919 % STUDENTS]);
+        let (section, token) = (10_001 + student % SECTIONS, &self.tokens[student * 7_919 % self.tokens.len()]);
         let request = format!(
             "PUT /api/v1/me/registrations/{TERM}-{section} HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {token}\r\n\
              Content-Length: 0\r\n\r\n"
@@ -232,7 +233,7 @@ fn run(overload_wait_ms: u32, clients: usize) -> Run {
     let slow = home.folder().join("slow");
     let delay_from = slow.to_str().expect("a path in UTF-8");
     let server = serve(&home, &[("DISK_DELAY", WRITE_DELAY), ("DISK_DELAY_FROM", delay_from)]);
-    let tokens = home.tokens("student", "student", STUDENTS);
+    let tokens = home.tokens("student", "student", STUDENTS + STUDENTS_PER_SECOND * seconds as usize);
     let students = Rc::new(Students {
         address: server.address(),
         tokens,
@@ -276,7 +277,7 @@ fn seats_taken(server: &Server) -> usize {
 
 #[test]
 fn overload_keeps_the_goodput_and_sheds_the_rest() {
-    let shed = run(600, PEAK_CLIENTS);
+    let shed = run(400, PEAK_CLIENTS);
     let (peak, goodput) = (shed.peak.goodput(), shed.overload.goodput());
     let (sent, rejected) = (shed.overload.endings.len(), shed.overload.count(Ending::Rejected));
     let gave_up = shed.overload.count(Ending::GaveUp);

@@ -53,15 +53,20 @@ async fn open_when_unlocked(options: SqliteOptions) -> SqliteStore {
 
 /// The parts of a hub that imports need.
 pub(crate) struct Hub {
-    store: SqliteStore,
+    pub(crate) store: SqliteStore,
     model: Arc<ReadModel>,
     pool: Arc<RegistrarPool>,
-    imports: Imports,
+    pub(crate) imports: Imports,
     bus: Arc<ImportEvents>,
 }
 
 impl Hub {
     pub(crate) async fn start(folder: &Path) -> Self {
+        Self::start_on(folder, |store| Arc::new(store)).await
+    }
+
+    /// Starts a hub whose imports use the port that `imports` returns.
+    pub(crate) async fn start_on(folder: &Path, imports: impl FnOnce(SqliteStore) -> Arc<dyn ImportStore>) -> Self {
         let path = folder.join("hub.sqlite");
         let store = open_when_unlocked(SqliteOptions { path, outbox: None }).await;
         let model = Arc::new(ReadModel::new());
@@ -77,7 +82,7 @@ impl Hub {
         pool.start(store.term_ids().await.unwrap()).await;
         let imports = Imports::start(ImportDeps {
             reader: Arc::new(CsvSchedules::default()),
-            store: Arc::new(store.clone()),
+            store: imports(store.clone()),
             pool: pool.clone(),
             model: model.clone(),
             bus: bus.clone(),
@@ -96,7 +101,7 @@ impl Hub {
         self.imports.submit(upload, options, &UserName::parse("staff").unwrap()).await
     }
 
-    async fn task(&self, id: &str) -> Value {
+    pub(crate) async fn task(&self, id: &str) -> Value {
         serde_json::to_value(self.imports.task(id).await.unwrap().unwrap()).unwrap()
     }
 
@@ -143,7 +148,8 @@ pub(crate) fn options_for(term: &str) -> ImportOptions {
     ImportOptions { term: Some(TermId::parse(term).unwrap()), ..ImportOptions::default() }
 }
 
-const TWO: &str = "crn,course,title,cap,act,days,time\n1,A 1,One,10,2,MW,9:00-10:00\n2,B 1,Two,20,0,T,9:00-10:00\n";
+pub(crate) const TWO: &str =
+    "crn,course,title,cap,act,days,time\n1,A 1,One,10,2,MW,9:00-10:00\n2,B 1,Two,20,0,T,9:00-10:00\n";
 
 #[actix_web::test]
 async fn an_import_creates_its_term_and_repeating_it_changes_nothing() {

@@ -7,6 +7,7 @@
 //! - [`store`]: the contract of all stores, tested with the embedded one
 //! - [`live`]: WebSocket sessions, relays and the broker over real sockets
 //! - [`imports`]: import tasks on an embedded store
+//! - [`import_failures`]: imports whose results or events the store does not accept at once
 //! - [`import_memory`]: the memory needed to read a large file
 //! - [`access`]: who may do what: every operation with every kind of credential
 //! - [`openapi`]: the OpenAPI document against the routes
@@ -23,6 +24,7 @@ mod college;
 mod support;
 
 mod domain;
+mod import_failures;
 mod import_memory;
 mod imports;
 mod imports_again;

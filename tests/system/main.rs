@@ -9,6 +9,7 @@
 //! - [`demonstration`]: the performance demonstration and its sandbox
 //! - [`permissions`]: the modes of the files that the program writes
 //! - [`crash`]: confirmed seats survive `kill -9`
+//! - [`readiness`]: what `/readyz` reports
 //! - [`rush`]: 1,000 students at once
 //!
 //! The tests share one process, because none of them reads or changes its environment, working directory or limits.
@@ -31,6 +32,7 @@ mod demonstration;
 mod imports;
 mod live;
 mod permissions;
+mod readiness;
 mod rush;
 mod sessions_and_alerts;
 mod staff_views;

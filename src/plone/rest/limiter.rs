@@ -70,6 +70,12 @@ pub struct PoolStats {
 }
 
 impl PoolStats {
+    /// Returns whether Plone has responded since the start.
+    #[must_use]
+    pub const fn has_answered(&self) -> bool {
+        self.calls[CallOutcome::Answered as usize] > 0
+    }
+
     /// Returns the number of calls since the start, by outcome.
     #[must_use]
     pub fn by_outcome(&self) -> Vec<(&'static str, u64)> {

@@ -25,6 +25,16 @@ pub(super) struct Position {
     pub(super) commits: u64,
 }
 
+impl Position {
+    /// Returns its part of the checksum.
+    fn hash(&self) -> u128 {
+        let mut hash = RowHash::new("content");
+        hash.value(ValueRef::Text(self.store.as_bytes()));
+        hash.value(ValueRef::Blob(&self.commits.to_le_bytes()));
+        hash.finish()
+    }
+}
+
 /// The tables to which a registration writes. In batches of 500, triggers doubled SQLite's time for a registration,
 /// even triggers that called no function. The statements in [`super::rows`] subtract the old row themselves, and
 /// [`AddedRows`] adds the new one.
@@ -33,11 +43,20 @@ const WITHOUT_TRIGGERS: [&str; 2] = ["registrations", "seats"];
 /// Bytes that are first allocated to hash a row: more than a registration needs.
 const ROW_BYTES: usize = 256;
 
-/// The sum over all rows, and whether it has changed since the last commit.
+/// The sum over all rows, and what has changed since the last commit.
 #[derive(Debug, Default, Clone, Copy)]
 struct Tally {
     rows: u128,
     is_changed: bool,
+    /// Whether a number of AUTOINCREMENT may have been taken.
+    are_sequences_changed: bool,
+}
+
+/// What the checksum contains besides the rows of the tables, as of the last commit.
+struct BesideRows {
+    position: Position,
+    /// The sum over the last numbers of AUTOINCREMENT, which SQLite itself writes.
+    sequences: u128,
 }
 
 /// A connection that writes, and keeps the checksum up to date. Every change is made between [`Self::begin`] and
@@ -47,7 +66,7 @@ pub(super) struct WriteConnection {
     tally: Arc<Mutex<Tally>>,
     /// The sum over the schema, which is constant while a hub runs.
     schema: u128,
-    position: Mutex<Position>,
+    beside: Mutex<BesideRows>,
 }
 
 impl WriteConnection {
@@ -55,15 +74,21 @@ impl WriteConnection {
     pub(super) fn new(connection: Connection) -> rusqlite::Result<Self> {
         let (position, stored) = stored(&connection)?;
         let schema = schema(&connection)?;
-        let rows = stored.wrapping_sub(schema).wrapping_sub(beside_rows(&connection, &position)?);
-        let tally = Arc::new(Mutex::new(Tally { rows, is_changed: false }));
+        let sequences = sequences(&connection)?;
+        let rows = stored.wrapping_sub(schema).wrapping_sub(sequences).wrapping_sub(position.hash());
+        let tally = Arc::new(Mutex::new(Tally { rows, ..Tally::default() }));
         follow(&connection, &tally)?;
-        Ok(Self { connection, tally, schema, position: Mutex::new(position) })
+        Ok(Self { connection, tally, schema, beside: Mutex::new(BesideRows { position, sequences }) })
     }
 
     /// Begins a transaction.
     pub(super) fn begin(&self) -> rusqlite::Result<()> {
-        self.connection.execute_batch("BEGIN IMMEDIATE")
+        self.run("BEGIN IMMEDIATE")
+    }
+
+    /// Runs a statement of each commit. Parsing it each time would cost as much as writing a row.
+    fn run(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
 
     /// Runs `work` in a savepoint. When it returns an error or panics, its changes are undone, also in the checksum.
@@ -71,11 +96,11 @@ impl WriteConnection {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> rusqlite::Result<Result<T, E>> {
-        self.connection.execute_batch("SAVEPOINT job")?;
+        self.run("SAVEPOINT job")?;
         let before = *self.tally.lock();
         let outcome = work(&self.connection);
         if outcome.is_ok() {
-            self.connection.execute_batch("RELEASE job")?;
+            self.run("RELEASE job")?;
         } else {
             self.connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
             *self.tally.lock() = before;
@@ -85,19 +110,24 @@ impl WriteConnection {
 
     /// Writes the checksum and commits. After an error the connection must not be used again.
     pub(super) fn commit(&self) -> rusqlite::Result<()> {
-        let mut position = self.position.lock();
-        let rows = {
+        let (changed, are_sequences_changed) = {
             let mut tally = self.tally.lock();
-            std::mem::take(&mut tally.is_changed).then_some(tally.rows)
+            let changed = std::mem::take(&mut tally.is_changed).then_some(tally.rows);
+            (changed, std::mem::take(&mut tally.are_sequences_changed))
         };
-        if let Some(rows) = rows {
-            position.commits += 1;
-            let checksum = rows.wrapping_add(self.schema).wrapping_add(beside_rows(&self.connection, &position)?);
+        if let Some(rows) = changed {
+            let mut beside = self.beside.lock();
+            if are_sequences_changed {
+                beside.sequences = sequences(&self.connection)?;
+            }
+            beside.position.commits += 1;
+            let checksum = rows.wrapping_add(self.schema).wrapping_add(beside.sequences);
+            let checksum = checksum.wrapping_add(beside.position.hash());
             self.connection
                 .prepare_cached("UPDATE content SET commits = ?1, checksum = ?2 WHERE one = 1")?
-                .execute(params![position.commits, checksum.to_le_bytes()])?;
+                .execute(params![beside.position.commits, checksum.to_le_bytes()])?;
         }
-        self.connection.execute_batch("COMMIT")
+        self.run("COMMIT")
     }
 
     /// Runs `work` in a transaction of its own.
@@ -109,7 +139,7 @@ impl WriteConnection {
 
     /// Returns the last commit.
     pub(super) fn position(&self) -> Position {
-        self.position.lock().clone()
+        self.beside.lock().position.clone()
     }
 
     /// Returns the connection, to read and to checkpoint.
@@ -168,6 +198,12 @@ fn follow(connection: &Connection, tally: &Arc<Mutex<Tally>>) -> rusqlite::Resul
         tally.is_changed = true;
         Ok(0)
     })?;
+    let sequences = tally.clone();
+    connection.create_scalar_function("content_sequence_used", 0, FunctionFlags::SQLITE_UTF8, move |_| {
+        let mut tally = sequences.lock();
+        (tally.is_changed, tally.are_sequences_changed) = (true, true);
+        Ok(0)
+    })?;
     // Otherwise a row that INSERT OR REPLACE removes would fire no trigger.
     connection.pragma_update(None, "recursive_triggers", true)?;
     for table in tables(connection)? {
@@ -179,6 +215,13 @@ fn follow(connection: &Connection, tally: &Arc<Mutex<Tally>>) -> rusqlite::Resul
         let removed = format!("content_row_removed('{name}', {})", columns("OLD"));
         let added = format!("content_row_added('{name}', {})", columns("NEW"));
         let updated = format!("{removed}, {added}");
+        if table.has_sequence {
+            // Before the row is checked, because a row that is ignored takes a number, too.
+            connection.execute_batch(&format!(
+                "CREATE TEMP TRIGGER \"content_{name}_SEQUENCE\" BEFORE INSERT ON main.\"{name}\"
+                 BEGIN SELECT content_sequence_used(); END"
+            ))?;
+        }
         for (event, calls) in [("INSERT", added), ("DELETE", removed), ("UPDATE", updated)] {
             if event != "DELETE" && WITHOUT_TRIGGERS.contains(&name.as_str()) {
                 continue;
@@ -232,7 +275,7 @@ pub(super) fn compare(connection: &Connection) -> rusqlite::Result<(Position, bo
 }
 
 fn computed(connection: &Connection, position: &Position) -> rusqlite::Result<u128> {
-    let mut sum = schema(connection)?.wrapping_add(beside_rows(connection, position)?);
+    let mut sum = schema(connection)?.wrapping_add(sequences(connection)?).wrapping_add(position.hash());
     for table in tables(connection)? {
         let columns: Vec<String> = table.columns.iter().map(|column| format!("\"{column}\"")).collect();
         let sql = format!("SELECT {} FROM \"{}\"", columns.join(", "), table.name);
@@ -241,14 +284,9 @@ fn computed(connection: &Connection, position: &Position) -> rusqlite::Result<u1
     Ok(sum)
 }
 
-/// Returns the part of the checksum for which there are no triggers: the position, and the last numbers of
-/// AUTOINCREMENT, which SQLite itself writes.
-fn beside_rows(connection: &Connection, position: &Position) -> rusqlite::Result<u128> {
-    let mut hash = RowHash::new("content");
-    hash.value(ValueRef::Text(position.store.as_bytes()));
-    hash.value(ValueRef::Blob(&position.commits.to_le_bytes()));
-    let sequences = sum_of(connection, "sqlite_sequence", "SELECT name, seq FROM sqlite_sequence")?;
-    Ok(hash.finish().wrapping_add(sequences))
+/// Returns the sum over the last numbers of AUTOINCREMENT.
+fn sequences(connection: &Connection) -> rusqlite::Result<u128> {
+    sum_of(connection, "sqlite_sequence", "SELECT name, seq FROM sqlite_sequence")
 }
 
 /// Returns the sum over the definitions of tables and indexes.
@@ -277,23 +315,25 @@ fn sum_of(connection: &Connection, table: &str, sql: &str) -> rusqlite::Result<u
 struct Table {
     name: String,
     columns: Vec<String>,
+    /// Whether it has an AUTOINCREMENT column.
+    has_sequence: bool,
 }
 
 /// Returns the tables of a store, without `content` itself and without those of SQLite.
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
-    let names: Vec<String> = connection
+    let found: Vec<(String, bool)> = connection
         .prepare(
-            "SELECT name FROM main.sqlite_schema
+            "SELECT name, sql LIKE '%AUTOINCREMENT%' FROM main.sqlite_schema
              WHERE type = 'table' AND name <> 'content' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
         )?
-        .query_map([], |row| row.get(0))?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let mut columns = connection.prepare("SELECT name FROM pragma_table_info(?1, 'main') ORDER BY cid")?;
-    let with_columns = |name: String| {
+    let with_columns = |(name, has_sequence): (String, bool)| {
         let columns = columns.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        Ok(Table { name, columns })
+        Ok(Table { name, columns, has_sequence })
     };
-    names.into_iter().map(with_columns).collect()
+    found.into_iter().map(with_columns).collect()
 }
 
 /// The hash of a row. Each value is hashed with its type and length, so that no two rows have the same bytes.

@@ -70,8 +70,10 @@ pub(super) fn at_rest(store: &Path) -> io::Result<AtRest> {
         let (log, offset) = (log.display(), damage.offset);
         found.push(format!("the log {log} is damaged from byte {offset} on, before its last commit"));
     }
-    // A store with a log is in use, or was when its hub was killed: its file is about to change.
+    // A store with a log is in use, or was when its hub was killed: its file is about to change. A program that begins
+    // to use the store during the check creates a log.
     let sealed = if files::has_log(store)? { SealState::Absent } else { seal::check(store)? };
+    let sealed = if sealed == SealState::Broken && files::has_log(store)? { SealState::Absent } else { sealed };
     if sealed == SealState::Broken {
         found.push("the file was changed after it was closed".to_owned());
     }

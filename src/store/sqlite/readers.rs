@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::store::{StoreError, StoreFuture};
 
+use crate::store::sqlite::damage::is_corrupt;
 use crate::store::sqlite::open::connect_reader;
 
 /// Maximum number of connections. More would only compete for two cores and the page cache.
@@ -81,7 +82,7 @@ impl Readers {
                     Some(connection) => connection,
                     None => connect_reader(&path).map_err(|e| StoreError::Unavailable(e.to_string()))?,
                 };
-                let result = work(&connection).map_err(|e| StoreError::Unavailable(e.to_string()));
+                let result = work(&connection).map_err(|error| read_error(&error));
                 if result.is_ok() && !permits.is_closed() {
                     idle.lock().push(connection);
                 }
@@ -93,11 +94,32 @@ impl Readers {
     }
 }
 
+/// Returns why a read failed. Repeating it helps only when the store was unavailable.
+fn read_error(error: &rusqlite::Error) -> StoreError {
+    let is_unreadable = is_corrupt(error);
+    if is_unreadable { StoreError::Corrupt(error.to_string()) } else { StoreError::Unavailable(error.to_string()) }
+}
+
 impl Drop for Readers {
     /// Does not wait for the threads, because a runtime must not be dropped on an asynchronous thread.
     fn drop(&mut self) {
         if let Some(threads) = self.threads.take() {
             threads.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unreadable_values_are_corrupt_and_a_busy_store_is_unavailable() {
+        let connection = Connection::open_in_memory().unwrap();
+        let unreadable = connection.query_row("SELECT 'x'", [], |row| row.get::<_, i64>(0)).unwrap_err();
+        assert!(matches!(read_error(&unreadable), StoreError::Corrupt(_)));
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        let busy = rusqlite::Error::SqliteFailure(busy, None);
+        assert!(matches!(read_error(&busy), StoreError::Unavailable(_)));
     }
 }

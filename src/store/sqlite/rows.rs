@@ -279,6 +279,10 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
 /// The columns of `registrations` that [`registration_at`] reads.
 pub(super) const REGISTRATION_COLUMNS: &str = "user, crn, standing, place, at, passed";
 
+fn refusal_code(code: &str) -> rusqlite::Result<RefusalCode> {
+    RefusalCode::parse(code).ok_or_else(|| unreadable(5, "unknown refusal code"))
+}
+
 /// Reads a registration with its student.
 pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Registration)> {
     let (user, crn, status): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -288,73 +292,66 @@ pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Regi
         status: RegistrationStatus::parse(&status).ok_or_else(|| unreadable(2, "unknown status"))?,
         queue_number: row.get(3)?,
         at: time_at(row, 4)?,
-        passed_over_for: passed.and_then(|code| RefusalCode::parse(&code)),
+        passed_over_for: passed.map(|code| refusal_code(&code)).transpose()?,
     };
     Ok((UserName::parse(&user).map_err(|e| unreadable(0, e))?, registration))
 }
 
-/// Writes a registration that is new or changed, in the commit `seq`, and adds its row to
-/// `added`.
-pub(super) fn put_registration(
+/// Writes registrations that are new or changed, in the commit `seq`, and adds their rows to `added`.
+pub(super) fn put_registrations<'r>(
     tx: &Connection,
     term: &TermId,
-    student: &UserName,
-    registration: &Registration,
+    registrations: impl Iterator<Item = (&'r UserName, &'r Registration)>,
     seq: u64,
     added: &mut AddedRows,
 ) -> rusqlite::Result<()> {
-    let (status, queue_number) = (registration.status.as_str(), registration.queue_number);
-    let (at, passed) = (registration.at.as_millisecond(), registration.passed_over_for.map(RefusalCode::as_str));
-    tx.prepare_cached(
+    let mut put = tx.prepare_cached(
         "INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (term, user, crn) DO UPDATE SET standing = ?4, place = ?5, at = ?6, passed = ?7, seq = ?8
              + 0 * content_row_removed('registrations', term, user, crn, standing, place, at, passed, seq)",
-    )?
-    .execute(params![
-        term.as_str(),
-        student.as_str(),
-        registration.crn.as_str(),
-        status,
-        queue_number,
-        at,
-        passed,
-        seq,
-    ])?;
-    added.add(
-        "registrations",
-        &[
-            term.as_str().into(),
-            student.as_str().into(),
-            registration.crn.as_str().into(),
-            status.into(),
-            integer(queue_number),
-            ValueRef::Integer(at),
-            passed.map_or(ValueRef::Null, ValueRef::from),
-            integer(seq),
-        ],
-    );
+    )?;
+    for (student, registration) in registrations {
+        let (student, crn) = (student.as_str(), registration.crn.as_str());
+        let (status, queue_number) = (registration.status.as_str(), registration.queue_number);
+        let (at, passed) = (registration.at.as_millisecond(), registration.passed_over_for.map(RefusalCode::as_str));
+        put.execute(params![term.as_str(), student, crn, status, queue_number, at, passed, seq])?;
+        added.add(
+            "registrations",
+            &[
+                term.as_str().into(),
+                student.into(),
+                crn.into(),
+                status.into(),
+                integer(queue_number),
+                ValueRef::Integer(at),
+                passed.map_or(ValueRef::Null, ValueRef::from),
+                integer(seq),
+            ],
+        );
+    }
     Ok(())
 }
 
-/// Writes the counts of the hub's own registrations in a section, in the commit `seq`, and adds its row
-/// to `added`.
-pub(super) fn put_seats(
+/// Writes the counts of the hub's own registrations in sections, in the commit `seq`, and adds their rows to `added`.
+pub(super) fn put_seats<'s>(
     tx: &Connection,
-    state: &SectionState,
+    sections: impl Iterator<Item = &'s SectionState>,
     seq: u64,
     added: &mut AddedRows,
 ) -> rusqlite::Result<()> {
-    let id = &state.section.id;
-    tx.prepare_cached(
+    let mut put = tx.prepare_cached(
         "INSERT INTO seats (term, crn, enrolled, waitlisted, seq)
          VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4, seq = ?5
              + 0 * content_row_removed('seats', term, crn, enrolled, waitlisted, seq)",
-    )?
-    .execute(params![id.term.as_str(), id.crn.as_str(), state.enrolled, state.waitlisted, seq])?;
-    let (enrolled, waitlisted) = (integer(state.enrolled.into()), integer(state.waitlisted.into()));
-    added.add("seats", &[id.term.as_str().into(), id.crn.as_str().into(), enrolled, waitlisted, integer(seq)]);
+    )?;
+    for state in sections {
+        let id = &state.section.id;
+        put.execute(params![id.term.as_str(), id.crn.as_str(), state.enrolled, state.waitlisted, seq])?;
+        let (enrolled, waitlisted) = (integer(state.enrolled.into()), integer(state.waitlisted.into()));
+        added.add("seats", &[id.term.as_str().into(), id.crn.as_str().into(), enrolled, waitlisted, integer(seq)]);
+    }
     Ok(())
 }
 
@@ -370,4 +367,21 @@ pub(super) fn section_id_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Se
         term: TermId::parse(&term).map_err(|e| unreadable(column, e))?,
         crn: Crn::parse(&crn).map_err(|e| unreadable(column + 1, e))?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_refusal_code_is_unreadable() {
+        let connection = Connection::open_in_memory().unwrap();
+        let read = |passed: Option<&str>| {
+            connection.query_row("SELECT 'ann', '10001', 'waitlisted', 1, 0, ?1", [passed], registration_at)
+        };
+        assert_eq!(read(None).unwrap().1.passed_over_for, None);
+        let known = RefusalCode::TimeConflict;
+        assert_eq!(read(Some(known.as_str())).unwrap().1.passed_over_for, Some(known));
+        assert!(read(Some("no_such_rule")).is_err());
+    }
 }

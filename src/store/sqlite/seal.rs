@@ -4,9 +4,9 @@
 //! SQLite reads as many pages as the header of a database says, so it ignores the seal. Opening a store to write removes
 //! it; so does SQLite itself when it writes its log back into the file.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::hash::Hasher;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -45,21 +45,52 @@ pub(super) fn put(path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Compares a file with its seal.
+/// Compares a file with its seal. A hub may be starting on it.
 pub(super) fn check(path: &Path) -> io::Result<SealState> {
-    let file = File::open(path)?;
-    let len = database_len(&file)?;
-    if file.metadata()?.len() != len + SEAL_LEN {
-        return Ok(SealState::Absent);
+    SealedFile::open(path)?.check()
+}
+
+/// A file whose seal is checked, with its state at the beginning.
+struct SealedFile {
+    file: File,
+    before: Metadata,
+}
+
+impl SealedFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        Ok(Self { before: file.metadata()?, file })
     }
-    let mut seal = [0; SEAL_LEN as usize];
-    file.read_exact_at(&mut seal, len)?;
-    let (mark, stored) = seal.split_at(MARK.len());
-    if seal == [0; SEAL_LEN as usize] {
-        return Ok(SealState::Absent);
+
+    fn check(&self) -> io::Result<SealState> {
+        let found = match self.compare() {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => SealState::Broken,
+            found => found?,
+        };
+        // A hub that starts removes the seal and then writes to the file, which is no damage.
+        let is_changing = found == SealState::Broken && self.has_changed()?;
+        Ok(if is_changing { SealState::Absent } else { found })
     }
-    let is_intact = mark == MARK && stored == checksum(&file, len)?.to_le_bytes();
-    Ok(if is_intact { SealState::Intact } else { SealState::Broken })
+
+    fn has_changed(&self) -> io::Result<bool> {
+        let after = self.file.metadata()?;
+        Ok(after.len() != self.before.len() || after.modified()? != self.before.modified()?)
+    }
+
+    fn compare(&self) -> io::Result<SealState> {
+        let len = without_seal(self.before.len());
+        if self.before.len() != len + SEAL_LEN {
+            return Ok(SealState::Absent);
+        }
+        let mut seal = [0; SEAL_LEN as usize];
+        self.file.read_exact_at(&mut seal, len)?;
+        let (mark, stored) = seal.split_at(MARK.len());
+        if seal == [0; SEAL_LEN as usize] {
+            return Ok(SealState::Absent);
+        }
+        let is_intact = mark == MARK && stored == checksum(&self.file, len)?.to_le_bytes();
+        Ok(if is_intact { SealState::Intact } else { SealState::Broken })
+    }
 }
 
 /// Removes the seal, durably, before the file is written to. Leaves a file that is not a database as it is.
@@ -77,8 +108,11 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 
 /// Returns the length of a file without a seal.
 fn database_len(file: &File) -> io::Result<u64> {
-    let len = file.metadata()?.len();
-    Ok(len - len % PAGE_SIZE_MIN)
+    Ok(without_seal(file.metadata()?.len()))
+}
+
+fn without_seal(len: u64) -> u64 {
+    len - len % PAGE_SIZE_MIN
 }
 
 /// Returns the checksum of the first `len` bytes.
@@ -94,5 +128,54 @@ fn checksum(file: &File, len: u64) -> io::Result<u128> {
             return Ok(hash.finish128().as_u128());
         }
         hash.write(&buffer[..read]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEN: usize = 4 * 4096;
+
+    fn sealed() -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut content = vec![7; LEN];
+        content[..DATABASE_START.len()].copy_from_slice(DATABASE_START);
+        file.write_all(&content).unwrap();
+        put(file.path()).unwrap();
+        assert_eq!(check(file.path()).unwrap(), SealState::Intact);
+        file
+    }
+
+    fn change_a_page(path: &Path) {
+        File::options().write(true).open(path).unwrap().write_all_at(&[8; 4096], 4096).unwrap();
+    }
+
+    #[test]
+    fn a_changed_page_breaks_the_seal() {
+        let file = sealed();
+        change_a_page(file.path());
+        assert_eq!(check(file.path()).unwrap(), SealState::Broken);
+    }
+
+    #[test]
+    fn a_hub_that_starts_during_the_check_does_not_break_the_seal() {
+        type Start = fn(&Path);
+        let starts: [(&str, Start); 3] = [
+            ("it removes the seal", |path| remove(path).unwrap()),
+            ("it writes a page", |path| {
+                remove(path).unwrap();
+                change_a_page(path);
+            }),
+            ("its store becomes shorter", |path| {
+                File::options().write(true).open(path).unwrap().set_len(4096).unwrap();
+            }),
+        ];
+        for (what, start) in starts {
+            let file = sealed();
+            let opened = SealedFile::open(file.path()).unwrap();
+            start(file.path());
+            assert_eq!(opened.check().unwrap(), SealState::Absent, "{what}");
+        }
     }
 }

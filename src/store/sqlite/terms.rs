@@ -100,14 +100,10 @@ fn write(tx: &Connection, record: &TermRecord, has_outbox: bool) -> rusqlite::Re
         }
     }
     let mut added = AddedRows::default();
-    for crn in &changes.counts_to_write {
-        if let Some(state) = changes.sections.get(crn) {
-            rows::put_seats(tx, state, seq, &mut added)?;
-        }
-    }
-    for ((student, _), registration) in &changes.registrations {
-        rows::put_registration(tx, id, student, registration, seq, &mut added)?;
-    }
+    let counted = changes.counts_to_write.iter().filter_map(|crn| changes.sections.get(crn));
+    rows::put_seats(tx, counted, seq, &mut added)?;
+    let registrations = changes.registrations.iter().map(|((student, _), registration)| (student, registration));
+    rows::put_registrations(tx, id, registrations, seq, &mut added)?;
     added.store(tx)?;
     for alert in &changes.alerts {
         alerts::put(tx, alert)?;

@@ -10,13 +10,34 @@ use std::collections::HashSet;
 
 use super::answers::{describe_contradiction, read_matches, says_nothing_changed, write_matches};
 use super::model::Term;
-use super::record::{Call, Millisecond, Source};
+use super::record::{Call, Millisecond, Request, Source};
 
 /// Places that are tried before the search gives up. A history of a correct hub needs few more places than it has
 /// calls.
 const PLACES_MAX: usize = 200_000;
+/// A call without an answer is usually executed at most so many moments after it was sent, or never: four clients take
+/// two moments for each request, and the numbers of each section are read within some hundred moments.
+const PROMPT_MOMENTS: u64 = 300;
 /// The most calls in a message.
 const DESCRIBED_MAX: usize = 6;
+
+/// The choices that a search considers.
+#[derive(Clone, Copy)]
+struct Choices {
+    /// Only those are changed that can matter to the answer that no choice explained.
+    are_directed: bool,
+    /// Calls without an answer are executed within [`PROMPT_MOMENTS`] or never.
+    are_prompt: bool,
+}
+
+/// The searches, one after another until an order is found. Without the first, the many calls without an answer that
+/// could still be executed make the search too long. The last considers all choices.
+const SEARCHES: [Choices; 4] = [
+    Choices { are_directed: false, are_prompt: true },
+    Choices { are_directed: true, are_prompt: true },
+    Choices { are_directed: true, are_prompt: false },
+    Choices { are_directed: false, are_prompt: false },
+];
 
 /// How an order was found.
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,8 +87,7 @@ struct Search<'h> {
     decided_at: Vec<Option<Millisecond>>,
     /// When the hub decided each call, estimated where no answer states it.
     rank: Vec<Millisecond>,
-    /// Whether only choices are changed that can matter to the answer that no choice explained.
-    is_directed: bool,
+    choices: Choices,
     changed_nothing: Vec<bool>,
     term: Term,
     /// Calls that may be next, as far as answered ones are concerned, and later ones.
@@ -88,14 +108,12 @@ struct Search<'h> {
 
 /// Finds an order of the calls that explains every answer, from the state of the term that `term` returns.
 ///
-/// A first search changes only choices that can matter to an answer that does not fit; the second, which is needed
-/// rarely, all.
-///
 /// # Errors
 /// A text that names the calls that no order explains.
 pub(crate) fn find_order(term: impl Fn() -> Term, calls: &[Call]) -> Result<Found, String> {
-    let directed = Search::new(term(), calls, true).run();
-    directed.or_else(|_| Search::new(term(), calls, false).run())
+    let mut searches = SEARCHES.iter().map(|choices| Search::new(term(), calls, *choices).run());
+    let first = searches.next().expect("a search");
+    first.or_else(|contradiction| searches.find_map(Result::ok).ok_or(contradiction))
 }
 
 /// Returns when the hub decided each call: as its answer states, or the latest time stated before it ended.
@@ -140,7 +158,7 @@ impl Limits {
 }
 
 impl<'h> Search<'h> {
-    fn new(term: Term, calls: &'h [Call], is_directed: bool) -> Self {
+    fn new(term: Term, calls: &'h [Call], choices: Choices) -> Self {
         let mut by_sent: Vec<usize> = (0..calls.len()).collect();
         by_sent.sort_by_key(|call| (calls[*call].sent, *call));
         Self {
@@ -148,7 +166,7 @@ impl<'h> Search<'h> {
             by_sent,
             decided_at: calls.iter().map(Call::decided_at).collect(),
             rank: ranks(calls),
-            is_directed,
+            choices,
             changed_nothing: calls.iter().map(|call| call.answer.as_ref().is_some_and(says_nothing_changed)).collect(),
             term,
             open: Vec::new(),
@@ -187,7 +205,7 @@ impl<'h> Search<'h> {
             } else {
                 self.note_contradiction(&limits);
             }
-            let area = if self.is_directed { self.blocking_area(&limits) } else { Area::ALL };
+            let area = if self.choices.are_directed { self.blocking_area(&limits) } else { Area::ALL };
             if !self.try_alternative(area) {
                 return Err(format!("no order of the requests explains all answers. {}", self.contradiction));
             }
@@ -283,15 +301,18 @@ impl<'h> Search<'h> {
             let fits = match &call.answer {
                 Some(answer) => write_matches(&outcomes, answer, self.decided_at[index]),
                 // Without an answer and without an effect, it is as good as not executed.
-                None => self.term.has_changed_since(mark) && self.may_precede_later_reads(call),
+                None => self.term.has_changed_since(mark) && self.may_be_executed(call, limits),
             };
             let touched = self.touched_since(mark);
             self.term.undo(mark);
             // A call whose answer states no time, or that has no answer, is placed where another answer needs it.
             let is_timed = self.decided_at[index].is_some();
             let is_due = call.answer.is_some() && call.ended == limits.all;
-            if fits && (is_timed || is_due || !self.is_directed || touched.meets(blocking)) {
-                fitting.push((!is_timed, call.answer.is_none(), self.rank[index], call.ended, slot));
+            if fits && (is_timed || is_due || !self.choices.are_directed || touched.meets(blocking)) {
+                // Of the calls without an answer, the one that was sent last is the most likely.
+                let rank =
+                    if call.answer.is_none() { Millisecond::MAX - call.sent.cast_signed() } else { self.rank[index] };
+                fitting.push((!is_timed, call.answer.is_none(), rank, call.ended, slot));
             }
         }
         fitting.sort_unstable_by(|a, b| b.cmp(a));
@@ -305,9 +326,14 @@ impl<'h> Search<'h> {
         blocking.map(area_of).fold(Area(0, 0), Area::with)
     }
 
-    /// Returns whether a call without an answer, which was just executed, could have been executed before its server
-    /// ended: what was read of the next server must be the same with it.
-    fn may_precede_later_reads(&self, call: &Call) -> bool {
+    /// Returns whether a call without an answer, which was just executed, is considered here, and could have been executed
+    /// before its server ended: what was read of the next server must be the same with it.
+    fn may_be_executed(&self, call: &Call, limits: &Limits) -> bool {
+        // A changed plan may be read long after the change, and little else depends on it.
+        let is_plan = matches!(call.request, Request::PutPlan { .. });
+        if self.choices.are_prompt && !is_plan && limits.all.min(call.ended) > call.sent + PROMPT_MOMENTS {
+            return false;
+        }
         let placed = self.steps.iter().rev().filter(|step| !step.is_left_out).map(|step| &self.calls[step.call]);
         let mut later = placed.filter(|placed| placed.answer.is_some()).take_while(|placed| placed.sent > call.ended);
         later.all(|read| {
