@@ -219,6 +219,7 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
         options: LiveOptions {
             seats_tick: config.server.seats_tick,
             alert_retention: (days > 0).then(|| Duration::from_secs(days * 86_400)),
+            office: config.college.name.as_str().into(),
             zone: config.college.timezone.clone(),
             ..LiveOptions::default()
         },

@@ -77,6 +77,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Returns the display name; `None` if the caller has none of its own, only the username.
+    #[must_use]
+    pub fn display_name(&self) -> Option<&str> {
+        Some(self.name.trim()).filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(self.user.as_str()))
+    }
+
     /// Returns true if the token may be used for `path`. A token of a sandbox may be used for a few paths only.
     #[must_use]
     pub fn may_request(&self, path: &str) -> bool {

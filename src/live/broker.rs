@@ -1,4 +1,4 @@
-//! Encodes each change once and sends it to every relay.
+//! Sends each change to every relay, encoded once for all readers who see the same.
 //!
 //! - **Alerts** are read from the store, in order. An event is only a hint to read; a lost hint and a relay that has
 //!   fallen behind are handled by the same reads.
@@ -22,7 +22,7 @@ use crate::domain::ids::{Crn, TermId, UserName};
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::frames::{self, ServerFrame};
-use crate::live::messages::{AlertFrame, FanOut, RegisterRelay, SeatsTick};
+use crate::live::messages::{FanOut, RegisterRelay, SeatsTick};
 use crate::registration::readmodel::Snapshot;
 use crate::registration::section_json::push_seat_row;
 use crate::store::StoreError;
@@ -192,7 +192,7 @@ impl Broker {
         };
         let is_full = entries.len() == ALERTS_PER_MESSAGE;
         let before = self.alerts_sent_to_all();
-        let batch: Arc<[AlertFrame]> = entries.into_iter().map(AlertFrame::from).collect();
+        let batch: Arc<[_]> = entries.into_iter().map(|entry| self.live.alert_frame(entry)).collect();
         let Some(last) = batch.last().map(|frame| frame.seq) else {
             if self.read_again {
                 self.read_alerts(ctx);

@@ -17,7 +17,7 @@ use crate::live::joins::Turn;
 use crate::live::live_session::LiveSession;
 use crate::live::messages::{CatchUp, Join, Leave, Push, Subscribe, Unsubscribe};
 use crate::live::relay::Relay;
-use crate::store::alerts::{Ack, Reader};
+use crate::store::alerts::Ack;
 
 /// Capacity of a session's queue: a few seconds of ticks. A session that is further behind is evicted, and its client
 /// resumes.
@@ -179,7 +179,7 @@ fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Conte
         FeedOutput::Wait(pause) => answer::<T, _>(actix_rt::time::sleep(pause), |()| FeedInput::Done, ctx),
         FeedOutput::ReadRange => answer::<T, _>(driver.live.alerts.stored_range(), FeedInput::Range, ctx),
         FeedOutput::ReadPage(span) => {
-            let page = driver.live.alerts.visible_to(Reader::new(session.identity()), span);
+            let page = driver.live.alerts.visible_to(driver.live.reader(session.identity()), span);
             answer::<T, _>(page, FeedInput::Page, ctx);
         }
         FeedOutput::Acknowledge { alert, user, role } => {

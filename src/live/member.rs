@@ -9,10 +9,11 @@ use actix::prelude::*;
 use bytestring::ByteString;
 
 use crate::domain::ids::TermId;
+use crate::live::alert_frame::AlertFrame;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::live_session::LiveSession;
-use crate::live::messages::{AlertFrame, Push, SeatsTick};
+use crate::live::messages::{Push, SeatsTick};
 
 /// Queue length of a waiting session at which its relay starts to hold back seats and alerts. The rest of the queue is
 /// left for answers and for frames of its user.

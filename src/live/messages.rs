@@ -13,10 +13,9 @@ use uuid::Uuid;
 
 use crate::domain::channel::Channel;
 use crate::domain::ids::{Crn, TaskId, TermId, UserName};
+use crate::live::alert_frame::AlertFrame;
 use crate::live::close::Close;
-use crate::live::frames::ServerFrame;
 use crate::live::live_session::LiveSession;
-use crate::store::alerts::{Entry, LogEntry, Recipients};
 
 /// Registers a relay with the broker. The reply is the position in the sequence of alerts after which the relay gets
 /// every entry.
@@ -88,33 +87,6 @@ impl FanOut {
         };
         size_of::<Self>() + frames
     }
-}
-
-/// An entry of the sequence of alerts, encoded once for all recipients.
-#[derive(Debug)]
-pub struct AlertFrame {
-    /// Its position in the sequence.
-    pub seq: u64,
-    /// The encoded frame.
-    pub text: ByteString,
-    /// The recipients.
-    pub recipients: Recipients,
-}
-
-impl From<LogEntry> for AlertFrame {
-    fn from(entry: LogEntry) -> Self {
-        Self { seq: entry.seq, text: encode_entry(entry.seq, &entry.entry), recipients: entry.recipients }
-    }
-}
-
-/// Encodes an entry of the sequence of alerts.
-#[must_use]
-pub fn encode_entry(seq: u64, entry: &Entry) -> ByteString {
-    match entry {
-        Entry::Alert(alert) => ServerFrame::Alert { seq, alert },
-        Entry::Cancelled(id) => ServerFrame::AlertCancelled { seq, id },
-    }
-    .encode()
 }
 
 /// The sections of a term that changed since the previous tick, or a part of them.

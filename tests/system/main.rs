@@ -1,5 +1,6 @@
 //! Black-box tests of the built program without Plone. Each test starts its own server with its own store and port.
 //!
+//! - [`alert_readers`]: what each kind of reader sees of an alert
 //! - [`commands`]: the command line, with and without a running server
 //! - [`imports`]: imports over HTTP
 //! - [`live`]: seats, registrations and alerts over WebSockets
@@ -23,6 +24,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alert_readers;
 mod commands;
 mod crash;
 mod dashboard;

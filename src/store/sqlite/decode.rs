@@ -33,11 +33,14 @@ const TABLES: [(&str, &str, ReadRow); 24] = [
         term_at(row, "term")?;
         row.get::<_, u64>(1).and(row.get::<_, u64>(2)).map(drop)
     }),
-    ("alerts", "SELECT id, content, source, sender, created_at FROM alerts", |row| {
+    ("alerts", "SELECT id, content, source, sender, created_at, sender_name FROM alerts", |row| {
         alert_log::alert_at(row, 0, None).map(drop)
     }),
     ("alert_log", "SELECT at, alert_id, seq FROM alert_log", time_and_values),
-    ("alert_recipients", "SELECT user, alert_id FROM alert_recipients", user_and_values),
+    ("alert_recipients", "SELECT user, alert_id, parts FROM alert_recipients", |row| {
+        user_and_values(row)?;
+        alert_log::membership_at(row, 2).map(drop)
+    }),
     ("alert_acks", "SELECT at, user, alert_id FROM alert_acks", time_and_values),
     ("accounts", "SELECT username, name, role, password_hash FROM accounts", |row| accounts::account_at(row).map(drop)),
     ("people", "SELECT username, name, role, source, last_seen FROM people", |row| accounts::user_at(row).map(drop)),
