@@ -8,10 +8,11 @@
 //!   with the same role; `password_queue`: hashes of accepted passwords, for outages of the provider
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
 //! - [`password`]: argon2id on dedicated threads; [`limits`]: limits on requests and failed sign-ins
-//! - [`audit`]: the audit trail; [`people`]: when users were last seen
+//! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when users were last seen
 
 pub mod accounts;
 pub mod audit;
+pub mod disclosures;
 pub mod limits;
 mod local;
 mod members;

@@ -1,5 +1,6 @@
 //! Finds the registrar of a term, and bounds how many commands are accepted.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::domain::ids::TermId;
 use crate::domain::realm::Realm;
 use crate::registration::readmodel::TermModel;
 use crate::registration::registrar::{
-    COMMAND_WAIT_MAX, Caller, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError, Waits,
+    COMMAND_WAIT_MAX, Caller, Pause, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError, Waits,
 };
 use crate::registration::request_counts::{RequestCounts, Sent};
 
@@ -150,6 +151,25 @@ impl RegistrarPool {
         if registrar.send(Retire { done }).await.is_ok() {
             let _ = ended.await;
         }
+    }
+
+    /// Runs `work` while the registrars of `terms` commit nothing. After it, they load their terms again. A caller that
+    /// is dropped in the meantime ends the pause.
+    pub async fn paused<T>(&self, terms: &[TermId], work: impl Future<Output = T>) -> T {
+        let mut pauses = Vec::new();
+        // In order, so that two callers cannot wait for each other.
+        let terms: BTreeSet<&TermId> = terms.iter().collect();
+        for term in terms {
+            let Some(registrar) = self.registrars.get(term).map(|known| known.clone()) else { continue };
+            let ((paused, is_paused), (resume, resumed)) = (oneshot::channel(), oneshot::channel());
+            if registrar.send(Pause { paused, resume: resumed }).await.is_ok() {
+                let _ = is_paused.await;
+                pauses.push(resume);
+            }
+        }
+        let result = work.await;
+        drop(pauses);
+        result
     }
 
     async fn send(&self, registrar: &Addr<Registrar>, term: &TermId, command: Command) -> Reply {

@@ -8,6 +8,7 @@
 //! - [`staff_views`]: metrics, activity, rosters, users and receipts
 //! - [`dashboard`]: a student's dashboard
 //! - [`demonstration`]: the performance demonstration and its sandbox
+//! - [`privacy`]: audited reads, export and erasure of what is stored about a person
 //! - [`crash`]: confirmed seats survive `kill -9`
 //! - [`rush`]: 1,000 students at once
 //!
@@ -31,6 +32,7 @@ mod dashboard;
 mod demonstration;
 mod imports;
 mod live;
+mod privacy;
 mod rush;
 mod sessions_and_alerts;
 mod staff_views;

@@ -14,7 +14,7 @@ use crate::store::sqlite::{accounts, alert_log, audit, events, imports, members,
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 24] = [
+const TABLES: [(&str, &str, ReadRow); 25] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation FROM terms",
@@ -49,6 +49,7 @@ const TABLES: [(&str, &str, ReadRow); 24] = [
     ("audit", "SELECT id, at, user, role, ip, action, subject, section, detail, request_id FROM audit", |row| {
         audit::entry_at(row).map(drop)
     }),
+    ("audit_people", "SELECT user, audit_id FROM audit_people", user_and_values),
     ("plans", "SELECT user, sections FROM plans", |row| {
         let sections: Vec<String> = json_at(row, 1)?;
         sections.iter().try_for_each(|id| SectionId::parse(id).map(drop).map_err(|e| unreadable(1, e)))
