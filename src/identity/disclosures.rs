@@ -1,7 +1,7 @@
 //! Disclosures: reads of data about other people, such as a roster. Each is in the audit trail before it is answered.
 //!
 //! A page that polls would fill the audit trail. Therefore reads of the same resource by the same reader within
-//! [`WINDOW`] share one entry: the first read writes it, and later reads only add the people whom it does not name yet.
+//! [`WINDOW`] share one entry: the first read writes it, and later reads only add the people who are not in it yet.
 //! When the window has ended, a second entry states the number of the later reads. A crash loses that number, but no
 //! entry and no name.
 
@@ -129,7 +129,7 @@ impl Window {
     fn summary(self, now: Timestamp) -> Option<AuditEntry> {
         let minutes = WINDOW.as_secs() / 60;
         let detail = format!("read {} more times within {minutes} minutes of {}", self.later, self.first.at);
-        (self.later > 0).then(|| AuditEntry { at: now, detail, ..self.first })
+        (self.later > 0).then_some(AuditEntry { at: now, detail, ..self.first })
     }
 }
 

@@ -246,8 +246,7 @@ mod tests {
         let id = "01a21ff4-d74b-786e-bc76-49578d044a8e".to_owned();
         let (source, sender) = ("staff".to_owned(), "registrar".to_owned());
         let created_at = Timestamp::UNIX_EPOCH;
-        let sender_name = Some("Ann Registrar".to_owned());
-        assert_conforms(&alert::Alert { id, seq: Some(7), content, source, sender, sender_name, created_at });
+        assert_conforms(&alert::Alert { id, seq: Some(7), content, source, sender, sender_name: None, created_at });
 
         let section = SectionId::parse("202209-10001").unwrap();
         let finding = import::Finding { line: 3, column: None, value: None, message: "No such day.".to_owned() };

@@ -218,6 +218,9 @@ fn rename_audit(tx: &Connection, user: &UserName, pseudonym: &UserName) -> rusql
     let names = params![user.as_str(), pseudonym.as_str()];
     let task = "UPDATE import_tasks SET body = json_set(body, '$.started_by', ?2) WHERE body ->> 'started_by' = ?1";
     Ok(tx.execute(task, names)?
-        + tx.execute("UPDATE audit SET user = ?2, ip = NULL WHERE user = ?1", names)?
+        + tx.execute(
+            "UPDATE audit SET user = ?2, ip = NULL, detail = iif(instr(detail, ?1) > 0, '', detail) WHERE user = ?1",
+            names,
+        )?
         + tx.execute("UPDATE audit SET subject = ?2, detail = '' WHERE subject = ?1", names)?)
 }
