@@ -153,22 +153,28 @@ impl RegistrarPool {
         }
     }
 
-    /// Runs `work` while the registrars of `terms` commit nothing. After it, they load their terms again. A caller that
-    /// is dropped in the meantime ends the pause.
+    /// Runs `work` while the registrars of `terms` commit nothing, and waits until they have loaded their terms again. A
+    /// caller that is dropped in the meantime ends the pause.
     pub async fn paused<T>(&self, terms: &[TermId], work: impl Future<Output = T>) -> T {
-        let mut pauses = Vec::new();
+        let (mut pauses, mut loading) = (Vec::new(), Vec::new());
         // In order, so that two callers cannot wait for each other.
         let terms: BTreeSet<&TermId> = terms.iter().collect();
         for term in terms {
             let Some(registrar) = self.registrars.get(term).map(|known| known.clone()) else { continue };
             let ((paused, is_paused), (resume, resumed)) = (oneshot::channel(), oneshot::channel());
-            if registrar.send(Pause { paused, resume: resumed }).await.is_ok() {
+            let (on_loaded, loaded) = oneshot::channel();
+            if registrar.send(Pause { paused, resume: resumed, loaded: on_loaded }).await.is_ok() {
                 let _ = is_paused.await;
                 pauses.push(resume);
+                loading.push(loaded);
             }
         }
         let result = work.await;
         drop(pauses);
+        for loaded in loading {
+            // Only a shutdown drops the sender.
+            let _ = loaded.await;
+        }
         result
     }
 

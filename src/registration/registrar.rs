@@ -96,6 +96,8 @@ pub struct Pause {
     pub(super) paused: oneshot::Sender<()>,
     /// When it resolves, or its sender is dropped, the term is loaded again and the registrar continues.
     pub(super) resume: oneshot::Receiver<()>,
+    /// Notified when the term is loaded again.
+    pub(super) loaded: Loaded,
 }
 
 /// Notified when the term is loaded and can be read.
@@ -207,9 +209,10 @@ impl Registrar {
             ctx.stop();
             return;
         }
-        if let Some(Pause { paused, resume }) = self.pausing.pop_front() {
+        if let Some(Pause { paused, resume, loaded }) = self.pausing.pop_front() {
             // The state is dropped, because its rows will change.
             self.phase = Phase::Loading;
+            self.on_loaded.push(loaded);
             let _ = paused.send(());
             ctx.spawn(resume.into_actor(self).map(|_, act, ctx| act.load(ctx)));
             return;
