@@ -16,6 +16,7 @@ use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::Server;
 use actix_web::web::Data;
 use anyhow::Context as _;
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use crate::alerts::acks::AckQueue;
@@ -127,7 +128,7 @@ impl Application {
         tokio::join!(handle.stop(true), shared.stop_background(config.server.drain));
         running.await.context("the server ended unexpectedly")??;
         let flush_until = deadline.max(Instant::now() + FLUSH_MIN);
-        if tokio::time::timeout_at(flush_until, shared.audit.flush()).await.is_err() {
+        if tokio::time::timeout_at(flush_until, shared.audit.finish()).await.is_err() {
             log::warn!("the last audit entries could not be stored");
         }
         if tokio::time::timeout(config.server.drain, shared.core.ports.close()).await.is_err() {
@@ -150,6 +151,9 @@ impl Shared {
         };
         let ports = &core.ports;
         let audit = Audit::start(ports.audit.clone(), ports.clock.clone());
+        if config.privacy.audit_days > 0 {
+            audit.limit_retention(SignedDuration::from_hours(24 * i64::from(config.privacy.audit_days)));
+        }
         let plone = match bridge::connect(&config.plone, ports.clock.clone())? {
             Some(client) => Some((bridge::sign_in(&config.plone, &client)?, client)),
             None => None,
@@ -220,6 +224,7 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
         options: LiveOptions {
             seats_tick: config.server.seats_tick,
             alert_retention: (days > 0).then(|| Duration::from_secs(days * 86_400)),
+            office: config.college.name.as_str().into(),
             zone: config.college.timezone.clone(),
             ..LiveOptions::default()
         },

@@ -16,6 +16,7 @@ use crate::store::imports::ImportStore;
 use crate::store::members::MemberStore;
 use crate::store::outbox::OutboxStore;
 use crate::store::plans::PlanStore;
+use crate::store::privacy::PrivacyStore;
 use crate::store::rosters::RosterStore;
 use crate::store::seed::SeedStore;
 use crate::store::sqlite::{self, SqliteOptions, SqliteStore, StoreLock};
@@ -41,6 +42,8 @@ pub struct Ports {
     pub imports: Arc<dyn ImportStore>,
     /// Students' plans.
     pub plans: Arc<dyn PlanStore>,
+    /// What is stored about one person.
+    pub privacy: Arc<dyn PrivacyStore>,
     /// Rosters of sections.
     pub rosters: Arc<dyn RosterStore>,
     /// Pending writes to Plone.
@@ -84,6 +87,7 @@ impl Ports {
             members: shared.clone(),
             imports: shared.clone(),
             plans: shared.clone(),
+            privacy: shared.clone(),
             rosters: shared.clone(),
             outbox: shared.clone(),
             seed: shared,

@@ -67,6 +67,7 @@ impl Shared {
             .app_data(Data::from(ports.clock.clone()))
             .app_data(Data::from(ports.plans.clone()))
             .app_data(Data::from(ports.imports.clone()))
+            .app_data(Data::from(ports.privacy.clone()))
             .app_data(Data::from(ports.rosters.clone()))
             .app_data(Data::from(ports.bus.clone()))
             .app_data(Data::from(self.identity.clone()))
@@ -93,6 +94,7 @@ impl Shared {
             bus: ports.bus_gauge.clone(),
             imports: core.imports.clone(),
             identity: self.identity.clone(),
+            audit: self.audit.clone(),
             plone: self.bridge.clone(),
         }
     }
@@ -141,11 +143,13 @@ fn handler_data(
     let read = Box::new(move || connections.ended().to_vec());
     metrics.watch_counts("eduhub_http_connections_ended_total", "Connections that the hub ended", "reason", read)?;
     let college = Data::new(config.college.clone());
+    let privacy = Data::new(config.privacy);
     let shared = shared.clone();
     Ok(move |app: &mut ServiceConfig| {
         shared.configure(app, proxy.clone());
         app.app_data(zone.clone())
             .app_data(college.clone())
+            .app_data(privacy.clone())
             .app_data(readiness.clone())
             .app_data(metrics.clone())
             .app_data(charts.clone())

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::config::settings::SETTINGS;
+use crate::config::settings::all;
 use crate::config::value::{RawValue, ValueResult};
 use crate::domain::fields::SectionField;
 
@@ -152,14 +152,14 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
             Ok(())
         }));
     }
-    SETTINGS.iter().find(|setting| setting.name == name).map(|setting| (setting.set)(config, value))
+    all().find(|setting| setting.name == name).map(|setting| (setting.set)(config, value))
 }
 
 /// Returns whether `name` is a section, so that its value is a table.
 fn is_section(name: &str) -> bool {
     let inside = format!("{name}.");
     [COLUMNS, FIELDS].iter().any(|open| name == *open || open.starts_with(&inside))
-        || SETTINGS.iter().any(|s| s.name.starts_with(&inside))
+        || all().any(|s| s.name.starts_with(&inside))
 }
 
 /// Returns the name of the setting `known` in the style of `written_as`: for the environment, or for the file.
@@ -176,7 +176,7 @@ const DISTANCE_MAX: usize = 3;
 
 /// Returns the known setting whose name is closest to `name`.
 fn closest_setting(name: &str) -> Option<&'static str> {
-    let known = SETTINGS.iter().map(|s| (strsim::levenshtein(name, s.name), s.name));
+    let known = all().map(|s| (strsim::levenshtein(name, s.name), s.name));
     known.min().filter(|(distance, _)| *distance <= DISTANCE_MAX).map(|(_, name)| name)
 }
 
@@ -203,7 +203,7 @@ mod tests {
     fn default_document_has_every_setting_at_its_default() {
         let document = default_document();
         assert_eq!(format!("{:?}", read(&document, &[]).unwrap()), format!("{:?}", Config::default()));
-        for setting in &SETTINGS {
+        for setting in all() {
             let key = setting.name.rsplit_once('.').unwrap().1;
             assert!(document.contains(&format!("\n{key} = ")), "{} has no line", setting.name);
         }

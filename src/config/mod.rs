@@ -1,12 +1,14 @@
 //! The hub's settings: defaults, overridden by a TOML file, overridden by the environment. They are read once at start.
 //!
 //! - [`plone`]: the settings of the college's Plone
+//! - [`privacy`]: retention of data about persons
 //! - [`settings`]: the table of settings: name, description, how to parse and print the value
 //! - [`value`]: parses one value, from TOML or from text
 //! - [`load`]: reads the file and the environment, and reports all errors together
 
 mod load;
 pub mod plone;
+pub mod privacy;
 mod settings;
 mod value;
 
@@ -22,6 +24,7 @@ use crate::domain::section::Credits;
 
 pub use load::{DEFAULT_FILE, InvalidSettings};
 pub use plone::Plone;
+pub use privacy::Privacy;
 pub use settings::{SECRET_LEN_MIN, SESSION_TTL_S_MAX, default_document};
 
 /// All settings.
@@ -45,6 +48,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[alerts]`
     pub alerts: Alerts,
+    /// `[privacy]`
+    pub privacy: Privacy,
     /// `[import]`
     pub import: Import,
     /// `[log]`

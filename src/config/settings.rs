@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
+use crate::config::privacy;
 use crate::config::value::{RawValue, ValueResult};
 use crate::config::{BusUrl, Config, Store};
 use crate::domain::ids::UserName;
@@ -23,15 +24,15 @@ pub(super) struct Setting {
     /// The full name, `section.key`.
     pub(super) name: &'static str,
     /// The description in `config.toml`.
-    about: &'static str,
+    pub(super) about: &'static str,
     /// Returns the value as TOML.
-    show: fn(&Config) -> String,
+    pub(super) show: fn(&Config) -> String,
     /// Parses a value and stores it in a configuration.
     pub(super) set: fn(&mut Config, &RawValue) -> ValueResult<()>,
 }
 
 /// The sections in the order of `config.toml`, each with its description.
-const SECTIONS: [(&str, &str); 11] = [
+const SECTIONS: [(&str, &str); 12] = [
     ("college", "The college that runs the hub."),
     ("server", "The HTTP server."),
     ("store", "The database."),
@@ -45,6 +46,7 @@ const SECTIONS: [(&str, &str); 11] = [
     ("registration", "Registration rules, and limits of the registration engine."),
     ("limits", "Limits per caller. 0 means no limit."),
     ("alerts", "Alerts."),
+    ("privacy", "Data about persons. 0 is off."),
     ("log", "The log, which is written to standard error."),
 ];
 
@@ -78,7 +80,7 @@ pub fn default_document() -> String {
     for (section, about) in SECTIONS {
         // Writing to a String cannot fail.
         let _ = write!(document, "\n# {about}\n[{section}]\n");
-        for setting in &SETTINGS {
+        for setting in all() {
             let Some((of, key)) = setting.name.rsplit_once('.') else { continue };
             if of == section {
                 for line in setting.about.lines() {
@@ -95,8 +97,13 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// Every setting except `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
-pub(super) const SETTINGS: [Setting; 43] = [
+/// Returns every setting except `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
+pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().chain(&privacy::SETTINGS)
+}
+
+/// The settings except those of `[privacy]` and `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
+const SETTINGS: [Setting; 43] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",

@@ -171,6 +171,7 @@ fn welcome_alert(now: Timestamp) -> Alert {
         },
         source: "staff".to_owned(),
         sender: "eduhub".to_owned(),
+        sender_name: None,
         created_at: now,
     }
 }

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, VariantArray};
 
-use crate::domain::audience::Audience;
+use crate::domain::audience::{Audience, Membership};
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
 
 /// Maximum length of a title, in characters.
 pub const TITLE_LEN_MAX: usize = 200;
@@ -98,8 +100,42 @@ pub struct Alert {
     pub content: AlertContent,
     /// The origin: `staff` or `registration`.
     pub source: String,
-    /// The username of the sender, or `eduhub`.
+    /// The username of the sender, or `eduhub`. For a reader below staff, the sender's display name or an office.
     pub sender: String,
+    /// The sender's display name, for staff; absent if the sender has none, and for other readers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_name: Option<String>,
     /// When the hub accepted it.
     pub created_at: Timestamp,
+}
+
+impl Alert {
+    /// Returns the alert as `reader` may see it; `None` is a visitor. Staff see all of it. Other readers see only those
+    /// parts of the audience that concern them, and `office` in place of a sender without a display name.
+    #[must_use]
+    pub fn for_reader(&self, reader: Option<(&UserName, Role)>, membership: &Membership, office: &str) -> Self {
+        if Role::is_staff(reader.map(|(_, role)| role)) {
+            return self.clone();
+        }
+        let AlertContent { title, message, priority, category, audience, starts_at, expires_at, requires_ack } =
+            &self.content;
+        Self {
+            id: self.id.clone(),
+            seq: self.seq,
+            content: AlertContent {
+                title: title.clone(),
+                message: message.clone(),
+                priority: *priority,
+                category: *category,
+                audience: audience.for_reader(reader, membership),
+                starts_at: *starts_at,
+                expires_at: *expires_at,
+                requires_ack: *requires_ack,
+            },
+            source: self.source.clone(),
+            sender: self.sender_name.clone().unwrap_or_else(|| office.to_owned()),
+            sender_name: None,
+            created_at: self.created_at,
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The audience of an alert.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{InvalidId, SectionId, UserName};
@@ -85,9 +87,122 @@ impl Audience {
             && self.courses.is_empty()
             && self.users.is_empty()
     }
+    /// Returns the part of the audience that concerns a reader below staff; `None` is a visitor. The result is never
+    /// empty for a signed-in reader: one who received the alert, but of whom no part is known, sees the own name.
+    #[must_use]
+    pub fn for_reader(&self, reader: Option<(&UserName, Role)>, membership: &Membership) -> Self {
+        if self.all {
+            return Self::everyone();
+        }
+        let Some((user, role)) = reader else { return Self::default() };
+        let mut seen = Self {
+            all: false,
+            roles: self.roles.iter().filter(|own| **own == role).copied().take(1).collect(),
+            sections: membership.sections.iter().filter_map(|at| self.sections.get(*at).cloned()).collect(),
+            courses: membership.courses.iter().filter_map(|at| self.courses.get(*at).cloned()).collect(),
+            users: Vec::new(),
+        };
+        if membership.is_named || seen.is_empty() {
+            seen.users.push(UserRef(user.clone()));
+        }
+        seen
+    }
     /// Returns the set of roles in the audience, with one bit for each role; see [`Role::bit`].
     #[must_use]
     pub fn role_bits(&self) -> u8 {
         self.roles.iter().fold(0, |bits, role| bits | role.bit())
+    }
+}
+
+/// The parts of an audience to which a recipient belongs, resolved when the alert is sent. A recipient who is reached by
+/// role alone, and a visitor, has the default.
+///
+/// The text form lists the parts, separated by spaces: `u` for the list of users, `s` and `c` with an index for a section
+/// and a course, such as `u s0 c2`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Membership {
+    /// Whether the audience names the recipient.
+    pub is_named: bool,
+    /// Indices of the recipient's sections in [`Audience::sections`], ascending.
+    pub sections: Vec<usize>,
+    /// Indices of the recipient's courses in [`Audience::courses`], ascending.
+    pub courses: Vec<usize>,
+}
+
+impl Membership {
+    /// Returns the membership of a recipient whom the audience names.
+    #[must_use]
+    pub fn named() -> Self {
+        Self { is_named: true, ..Self::default() }
+    }
+    /// Parses the text form; `None` for other text. A part may occur more than once.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut membership = Self::default();
+        for part in text.split(' ').filter(|part| !part.is_empty()) {
+            match part.split_at_checked(1)? {
+                ("u", "") => membership.is_named = true,
+                ("s", index) => membership.sections.push(index.parse().ok()?),
+                ("c", index) => membership.courses.push(index.parse().ok()?),
+                _ => return None,
+            }
+        }
+        for list in [&mut membership.sections, &mut membership.courses] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        Some(membership)
+    }
+}
+
+impl fmt::Display for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sections = self.sections.iter().map(|index| format!("s{index}"));
+        let courses = self.courses.iter().map(|index| format!("c{index}"));
+        let parts: Vec<String> =
+            self.is_named.then(|| "u".to_owned()).into_iter().chain(sections).chain(courses).collect();
+        f.write_str(&parts.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_form_of_a_membership_is_read_back() {
+        for text in ["", "u", "s0", "c7", "u s0 s12 c3"] {
+            assert_eq!(Membership::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Membership::parse("s3 u s1 s3").unwrap().to_string(), "u s1 s3");
+        for text in ["x", "s", "s-1", "u1", "s1,2", "é"] {
+            assert_eq!(Membership::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reader_below_staff_sees_only_the_parts_that_concern_the_reader() {
+        let audience: Audience = serde_json::from_str(
+            r#"{"roles":["student","staff"],"sections":["F-1","F-2"],"courses":["MATH 1","ART 2"],"users":["ann","bob"]}"#,
+        )
+        .unwrap();
+        let ann = UserName::parse("ann").unwrap();
+        let table = [
+            ("", r#"{"roles":["student"]}"#),
+            ("u", r#"{"roles":["student"],"users":["ann"]}"#),
+            ("s1", r#"{"roles":["student"],"sections":["F-2"]}"#),
+            ("u c0 s0", r#"{"roles":["student"],"sections":["F-1"],"courses":["MATH 1"],"users":["ann"]}"#),
+            ("s9", r#"{"roles":["student"]}"#),
+        ];
+        for (parts, expected) in table {
+            let seen = audience.for_reader(Some((&ann, Role::Student)), &Membership::parse(parts).unwrap());
+            assert_eq!(serde_json::to_string(&seen).unwrap(), expected, "{parts}");
+        }
+        let unknown = Audience { roles: Vec::new(), ..audience.clone() };
+        let seen = unknown.for_reader(Some((&ann, Role::Student)), &Membership::default());
+        assert_eq!(seen, Audience::for_user(ann.clone()), "an alert from before memberships were stored");
+        assert_eq!(audience.for_reader(None, &Membership::default()), Audience::default());
+        let everyone = Audience { all: true, ..audience };
+        assert_eq!(everyone.for_reader(Some((&ann, Role::Student)), &Membership::named()), Audience::everyone());
     }
 }

@@ -243,6 +243,7 @@ fn alert_of(
         content,
         source: "registration".to_owned(),
         sender: "eduhub".to_owned(),
+        sender_name: None,
         created_at: at,
     })
 }

@@ -49,6 +49,12 @@ impl Role {
         text.parse().ok()
     }
 
+    /// Returns whether a reader with this role may see what only staff may see. `None` is a visitor.
+    #[must_use]
+    pub fn is_staff(role: Option<Self>) -> bool {
+        role >= Some(Self::Staff)
+    }
+
     /// Returns the bit of this role in a set of roles.
     #[must_use]
     pub const fn bit(self) -> u8 {

@@ -20,7 +20,7 @@ use crate::http::problem::ProblemCode;
 use crate::identity::{Audit, Caller};
 use crate::live::context::Live;
 use crate::registration::readmodel::ReadModel;
-use crate::store::alerts::{AlertStore, CancelOutcome, Entry, Page, Reader, Span};
+use crate::store::alerts::{AlertStore, CancelOutcome, Entry, Page, Span};
 
 use crate::http::auth::{Staff, Visitor};
 use crate::http::body::{Fields, RequestBody, read_body};
@@ -336,6 +336,7 @@ pub async fn post(
         content,
         source: "staff".to_owned(),
         sender: caller.user.to_string(),
+        sender_name: caller.display_name().map(str::to_owned),
         created_at: now,
     };
     let alert = live.alerts.post(alert, live.local(now)).await?;
@@ -371,7 +372,7 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
     let ListQuery { since, limit, active, state } = ListQuery::read(&Query::of(&request)?)?;
     let limit = limit as usize;
     let span = Span { since, until: None, limit };
-    let reader = Reader::new(caller.as_ref().map(|caller| (&caller.user, caller.role)));
+    let reader = live.reader(caller.as_ref().map(|caller| (&caller.user, caller.role)));
     let page = if let Some(state) = state {
         match &caller {
             None => return Err(Problem::new(ProblemCode::Unauthenticated, "Sign in to continue.")),
@@ -397,7 +398,7 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
 /// Returns the active alerts that a signed-in caller receives, oldest first, as `?active=true` lists them.
 pub(super) async fn active_alerts(live: &Live, caller: &Caller) -> Result<Vec<AlertItem>, Problem> {
     let span = Span { since: 0, until: None, limit: ACTIVE_MAX };
-    let reader = Reader::new(Some((&caller.user, caller.role)));
+    let reader = live.reader(Some((&caller.user, caller.role)));
     items_for(live, Some(caller), live.alerts.active(reader, span, live.clock.now()).await?).await
 }
 

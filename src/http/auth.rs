@@ -10,7 +10,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::{Ready, ready};
 
-use crate::domain::ids::SectionId;
+use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 use crate::http::connection::Connection;
 use crate::http::error::Problem;
@@ -18,6 +18,7 @@ use crate::http::problem::ProblemCode;
 use crate::http::request_id::{LoggedUser, RequestId};
 use crate::http::site::{OriginVerdict, Site};
 pub use crate::identity::SESSION_COOKIE;
+use crate::identity::disclosures::Disclosure;
 use crate::identity::limits::AddressKey;
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, Caller, Identity};
@@ -258,11 +259,49 @@ impl Audit {
         section: Option<&SectionId>,
         detail: &str,
     ) {
+        if let Some(entry) = self.entry(req, caller, action, subject, section, detail) {
+            self.append(entry);
+        }
+    }
+
+    /// Records that `caller` reads data about `people`, before it is disclosed. See [`crate::identity::disclosures`].
+    ///
+    /// # Errors
+    /// When the store cannot be written. The data must not be disclosed then.
+    pub async fn record_disclosure(
+        &self,
+        req: &HttpRequest,
+        caller: &Caller,
+        disclosure: Disclosure,
+        of: Option<&str>,
+        section: Option<&SectionId>,
+        people: Vec<UserName>,
+    ) -> Result<(), Problem> {
+        let detail = match people.len() {
+            1 => "1 person".to_owned(),
+            count => format!("{count} people"),
+        };
+        match self.entry(req, Some(caller), disclosure.action(), of, section, &detail) {
+            Some(entry) => Ok(self.disclose(entry, people).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns an entry; `None` for what is not recorded.
+    fn entry(
+        &self,
+        req: &HttpRequest,
+        caller: Option<&Caller>,
+        action: &str,
+        subject: Option<&str>,
+        section: Option<&SectionId>,
+        detail: &str,
+    ) -> Option<AuditEntry> {
         // The audit trail records demonstrations, but not the actions of their simulated users.
         if caller.is_some_and(|caller| caller.realm.is_sandbox()) && !action.starts_with("demo.") {
-            return;
+            return None;
         }
-        self.append(AuditEntry {
+        Some(AuditEntry {
             at: self.now(),
             user: caller.map(|caller| caller.user.clone()),
             role: caller.map(|caller| caller.role),
@@ -272,6 +311,6 @@ impl Audit {
             section: section.cloned(),
             detail: detail.to_owned(),
             request_id: Some(RequestId::text_of(req)).filter(|id| !id.is_empty()),
-        });
+        })
     }
 }

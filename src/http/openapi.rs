@@ -55,6 +55,8 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::proxy::Api::openapi,
     super::demo::Api::openapi,
     super::users::Api::openapi,
+    super::erasure::Api::openapi,
+    super::my_data::Api::openapi,
     super::health::Api::openapi,
     super::charts::Api::openapi,
 ];

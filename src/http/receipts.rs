@@ -7,6 +7,8 @@ use serde::Serialize;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use crate::domain::ids::UserName;
+use crate::identity::Audit;
+use crate::identity::disclosures::Disclosure;
 use crate::live::context::Live;
 use crate::store::alerts::{Ack, Receipt};
 
@@ -123,10 +125,21 @@ pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Li
         BadRole, BadPath, NotFound, StoreFailed,
     )
 )]
-pub async fn receipts(request: HttpRequest, _: Staff, live: Data<Live>) -> Result<HttpResponse, Problem> {
+pub async fn receipts(
+    request: HttpRequest,
+    Staff(caller): Staff,
+    live: Data<Live>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
     let ReceiptQuery { limit } = ReceiptQuery::read(&Query::of(&request)?)?;
-    let receipts =
-        live.alerts.receipts(&path_param(&request, "id")?, limit as usize).await?.ok_or_else(no_such_alert)?;
+    let id = path_param(&request, "id")?;
+    let receipts = live.alerts.receipts(&id, limit as usize).await?.ok_or_else(no_such_alert)?;
+    let listed = receipts.acknowledged.iter().chain(&receipts.unacknowledged).map(|receipt| receipt.user.clone());
+    let listed: Vec<UserName> = listed.collect();
+    // Totals without names disclose no one.
+    if !listed.is_empty() {
+        audit.record_disclosure(&request, &caller, Disclosure::ReceiptsRead, Some(&id), None, listed).await?;
+    }
     let body = ReceiptList {
         recipients: receipts.acknowledged_total + receipts.unacknowledged_total,
         recipients_online: live.presence.count_people(|caller| receipts.recipients.includes(caller)),

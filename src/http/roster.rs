@@ -10,6 +10,8 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::registration::RegistrationStatus;
+use crate::identity::Audit;
+use crate::identity::disclosures::Disclosure;
 use crate::registration::readmodel::ReadModel;
 use crate::store::rosters::{RosterEntry, RosterStore};
 use crate::text::csv_text::escape_cell;
@@ -95,17 +97,22 @@ impl<'a> RosterLine<'a> {
 )]
 pub async fn roster(
     request: HttpRequest,
-    _: Staff,
+    Staff(caller): Staff,
     model: Data<ReadModel>,
     rosters: Data<dyn RosterStore>,
+    audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
     // The store may contain a section that is not published yet.
     model.section(&id).ok_or_else(no_such_section)?;
     let entries = rosters.roster(&id).await?.ok_or_else(no_such_section)?;
+    let is_csv = Accept::parse(&request).is_ok_and(|accept| prefers_csv(&accept));
+    let disclosure = if is_csv { Disclosure::RosterExport } else { Disclosure::RosterRead };
+    let students = entries.iter().map(|entry| entry.user.clone()).collect();
+    audit.record_disclosure(&request, &caller, disclosure, None, Some(&id), students).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header(PRIVATE).insert_header((VARY, "Accept"));
-    if Accept::parse(&request).is_ok_and(|accept| prefers_csv(&accept)) {
+    if is_csv {
         let name = format!("attachment; filename=\"roster-{id}.csv\"");
         let body = csv_of(&entries).map_err(Problem::internal)?;
         return Ok(response

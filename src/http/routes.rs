@@ -5,8 +5,8 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
-    activity, alerts, announcements, assets, charts, dashboard, demo, events, health, imports, live, openapi, plan,
-    plone_admin, proxy, receipts, registrations, roster, sections, sessions, sign_in, terms, users,
+    activity, alerts, announcements, assets, charts, dashboard, demo, erasure, events, health, imports, live, my_data,
+    openapi, plan, plone_admin, proxy, receipts, registrations, roster, sections, sessions, sign_in, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -34,6 +34,8 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(live::routes)
         .configure(sessions::routes)
         .configure(users::routes)
+        .configure(erasure::routes)
+        .configure(my_data::routes)
         .configure(charts::routes)
         .configure(health::routes)
         .configure(proxy::routes)

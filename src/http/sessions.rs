@@ -15,13 +15,14 @@ use crate::domain::channel::Channel;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::Audit;
+use crate::identity::disclosures::Disclosure;
 use crate::live::broker::{Broker, Disconnect};
 use crate::live::context::Live;
 use crate::live::live_session::LiveSession;
 
 use crate::http::auth::Admin;
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::openapi::responses::{BadPath, BadQuery, BadRole, NotFound};
+use crate::http::openapi::responses::{BadPath, BadQuery, BadRole, NotFound, StoreFailed};
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 
@@ -160,16 +161,24 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     operation_id = "listSessions",
     tag = "administration",
     params(ListQuery),
-    responses((status = 200, description = "The live sessions.", body = SessionList), BadRole, BadQuery)
+    responses((status = 200, description = "The live sessions.", body = SessionList), BadRole, BadQuery, StoreFailed)
 )]
-pub async fn list(request: HttpRequest, _: Admin, live: Data<Live>) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    request: HttpRequest,
+    Admin(admin): Admin,
+    live: Data<Live>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
     let ListQuery { role, q: text, limit } = ListQuery::read(&Query::of(&request)?)?;
     let mut found = live.presence.sessions();
     found.retain(|session| {
         let has_role = role.is_none_or(|role| role == RoleFilter::of(session));
         has_role && text.as_ref().is_none_or(|text| contains(session, text))
     });
-    let items = found.iter().take(limit as usize).map(|session| SessionItem::from(&**session)).collect();
+    let listed = || found.iter().take(limit as usize);
+    let people = listed().filter_map(|session| session.identity().map(|(user, _)| user.clone())).collect();
+    audit.record_disclosure(&request, &admin, Disclosure::SessionsList, None, None, people).await?;
+    let items = listed().map(|session| SessionItem::from(&**session)).collect();
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(SessionList { items, total: found.len() }))
 }
 

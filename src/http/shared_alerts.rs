@@ -13,22 +13,24 @@ use crate::domain::ids::{SectionId, UserName};
 /// The number of entries past which alerts that no list contains any more are removed.
 const ENTRIES: usize = 1_000;
 
-/// The alerts of all lists, by their number in the sequence.
+/// The alerts of all lists, by their number in the sequence and whether they are for staff. Of an alert that several
+/// readers below staff see differently, the last one is shared.
 #[derive(Default)]
-pub(super) struct SharedAlerts(Mutex<HashMap<u64, Weak<Alert>>>);
+pub(super) struct SharedAlerts(Mutex<HashMap<(u64, bool), Weak<Alert>>>);
 
 impl SharedAlerts {
     /// Returns the shared alert that is equal to `alert`, which becomes the shared one if there is none.
     pub(super) fn share(&self, alert: Arc<Alert>) -> Arc<Alert> {
         let Some(seq) = alert.seq else { return alert };
+        let key = (seq, alert.sender_name.is_some());
         let mut shared = self.0.lock();
-        if let Some(known) = shared.get(&seq).and_then(Weak::upgrade).filter(|known| *known == alert) {
+        if let Some(known) = shared.get(&key).and_then(Weak::upgrade).filter(|known| *known == alert) {
             return known;
         }
         if shared.len() >= ENTRIES {
             shared.retain(|_, alert| alert.strong_count() > 0);
         }
-        shared.insert(seq, Arc::downgrade(&alert));
+        shared.insert(key, Arc::downgrade(&alert));
         alert
     }
 
@@ -43,7 +45,8 @@ impl SharedAlerts {
 pub(super) fn alert_byte_size(alert: &Alert) -> usize {
     let AlertContent { title, message, audience, .. } = &alert.content;
     let Audience { roles, sections, courses, users, .. } = audience;
-    let texts = [&alert.id, &alert.source, &alert.sender, title, message].map(String::len).iter().sum::<usize>();
+    let texts = [&alert.id, &alert.source, &alert.sender, title, message].map(String::len).iter().sum::<usize>()
+        + alert.sender_name.as_ref().map_or(0, String::len);
     let sections = sections.len() * size_of::<SectionId>()
         + sections.iter().map(|id| id.0.term.as_str().len() + id.0.crn.as_str().len()).sum::<usize>();
     let courses = courses.iter().map(|course| size_of::<String>() + course.len()).sum::<usize>();
@@ -74,6 +77,7 @@ mod tests {
             content,
             source: "staff".into(),
             sender: "sam".into(),
+            sender_name: None,
             created_at,
         })
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::clock::Clock;
-use crate::config::College;
+use crate::config::{College, Privacy};
 use crate::domain::command::{Command, TermPatch};
 use crate::domain::ids::{SANDBOX_PREFIX, TermId, UserName};
 use crate::domain::role::Role;
@@ -56,6 +56,10 @@ struct CollegeResponse<'a> {
     name: &'a str,
     /// The IANA name of its time zone, such as `America/New_York`.
     timezone: &'a str,
+    /// Pages show visitors a smaller count of people as "fewer than" this number. Absent if all counts are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    small_counts: Option<u32>,
 }
 
 /// A term and its registration window.
@@ -192,6 +196,7 @@ pub async fn list(
     clock: Data<dyn Clock>,
     limit: Data<CreditLimit>,
     college: Data<College>,
+    privacy: Data<Privacy>,
 ) -> HttpResponse {
     let now = clock.now();
     let student = visitor.0.as_ref().filter(|caller| caller.role == Role::Student).map(|caller| &caller.user);
@@ -202,7 +207,9 @@ pub async fn list(
         ..TermResponse::new(&snapshot.term, now)
     });
     let timezone = college.timezone.iana_name().unwrap_or("UTC");
-    let list = TermList { items: items.collect(), college: CollegeResponse { name: &college.name, timezone } };
+    let small_counts = Some(privacy.small_counts).filter(|count| *count > 0);
+    let college = CollegeResponse { name: &college.name, timezone, small_counts };
+    let list = TermList { items: items.collect(), college };
     let cache = if visitor.0.is_some() { "private, no-store" } else { "no-store" };
     HttpResponse::Ok().insert_header(("Cache-Control", cache)).json(list)
 }

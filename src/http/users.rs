@@ -17,6 +17,7 @@ use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 use crate::http::sign_in::UserResponse;
 use crate::identity::accounts::{AccountChange, AccountOutcome, Removal};
+use crate::identity::disclosures::Disclosure;
 use crate::identity::password::PASSWORD_CHARS;
 use crate::identity::{Audit, Identity};
 use crate::store::accounts::{Account, AuditEntry, AuditFilter, User, UserFilter, UserSource};
@@ -170,7 +171,12 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     ),
     responses((status = 200, description = "By username.", body = UserList), BadRole, BadQuery, StoreFailed)
 )]
-pub async fn list(req: HttpRequest, _: Admin, identity: web::Data<Identity>) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    req: HttpRequest,
+    Admin(admin): Admin,
+    identity: web::Data<Identity>,
+    audit: web::Data<Audit>,
+) -> Result<HttpResponse, Problem> {
     let query = Query::of(&req)?;
     let filter = UserFilter {
         text: query.string("q", 1..=QUERY_CHARS_MAX)?.map(str::to_owned),
@@ -178,6 +184,8 @@ pub async fn list(req: HttpRequest, _: Admin, identity: web::Data<Identity>) -> 
         limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT) as usize,
     };
     let page = identity.users(filter).await?;
+    let people = page.items.iter().map(|user| user.username.clone()).collect();
+    audit.record_disclosure(&req, &admin, Disclosure::UsersList, None, None, people).await?;
     let items = page.items.into_iter().map(KnownUser::from).collect();
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(UserList { items, next: page.next, total: page.total }))
 }
@@ -279,7 +287,7 @@ pub async fn sign_out(
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn last_admin(field: &'static str) -> Problem {
+pub(super) fn last_admin(field: &'static str) -> Problem {
     Problem::invalid(field, "This is the last local administrator. Create another one first.")
 }
 
@@ -306,7 +314,11 @@ fn username(req: &HttpRequest) -> Result<UserName, Problem> {
     ),
     responses((status = 200, description = "A page of entries.", body = AuditTrail), BadRole, BadQuery, StoreFailed)
 )]
-pub async fn audit_trail(req: HttpRequest, _: Admin, audit: web::Data<Audit>) -> Result<HttpResponse, Problem> {
+pub async fn audit_trail(
+    req: HttpRequest,
+    Admin(admin): Admin,
+    audit: web::Data<Audit>,
+) -> Result<HttpResponse, Problem> {
     let query = Query::of(&req)?;
     let since = query.parsed("since", "a time such as 2026-01-12T08:00:00Z", |text| text.parse().ok())?;
     let filter = AuditFilter {
@@ -317,6 +329,8 @@ pub async fn audit_trail(req: HttpRequest, _: Admin, audit: web::Data<Audit>) ->
         limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
     };
     let page = audit.page(filter).await?;
+    let people = page.items.iter().filter_map(|entry| entry.user.clone()).collect();
+    audit.record_disclosure(&req, &admin, Disclosure::AuditRead, None, None, people).await?;
     let items = page.items.into_iter().map(AuditLine::from).collect();
     Ok(HttpResponse::Ok().json(AuditTrail { items, next: page.next.map(|id| id.to_string()) }))
 }

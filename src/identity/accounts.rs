@@ -110,6 +110,22 @@ impl Identity {
         Ok(Removal::Removed)
     }
 
+    /// Removes everything with which a user signs in: the local account, what is stored of sign-ins through other
+    /// providers, and the tokens. Returns [`Removal::Absent`] if there was no local account.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn remove_sign_in(&self, username: &UserName) -> Result<Removal, StoreError> {
+        let removal = self.remove_account(username).await?;
+        if removal != Removal::LastAdmin {
+            for members in &self.members {
+                members.remove_if_member(username).await?;
+            }
+            self.sign_out_everywhere(username).await?;
+        }
+        Ok(removal)
+    }
+
     fn end_tokens(&self, user: &UserName, up_to: Timestamp) {
         self.valid_from_ms.insert(user.clone(), up_to.as_millisecond());
         self.bus.publish(Event::TokensEnded { user: user.clone() });

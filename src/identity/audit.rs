@@ -2,18 +2,29 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock::Clock;
+use crate::domain::ids::UserName;
+use crate::identity::disclosures::{WINDOW, Windows};
 use crate::store::StoreError;
-use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore};
+use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore, DisclosureEntry};
 
 /// Maximum number of queued entries: the entries of several busy minutes, a few megabytes.
 const WAITING_MAX: usize = 8_192;
 /// Maximum number of entries in one write.
 const BATCH_MAX: usize = 256;
+/// Maximum number of old entries that one transaction deletes, so that no registration waits long for it.
+const DELETED_PER_WRITE: usize = 500;
+/// The pause between two transactions that delete old entries.
+const DELETE_PAUSE: Duration = Duration::from_millis(20);
+/// The interval at which old entries are deleted.
+const RETENTION_POLL: Duration = Duration::from_secs(3_600);
 /// Longest detail, in characters; a longer one is truncated.
 const DETAIL_CHARS_MAX: usize = 500;
 
@@ -25,10 +36,11 @@ enum Message {
 /// A handle to the audit trail. Cheap to clone.
 #[derive(Clone)]
 pub struct Audit {
-    store: Arc<dyn AuditStore>,
+    pub(super) store: Arc<dyn AuditStore>,
     clock: Arc<dyn Clock>,
     queue: mpsc::Sender<Message>,
     lost: Arc<AtomicU64>,
+    pub(super) windows: Arc<Mutex<Windows>>,
 }
 
 impl Audit {
@@ -36,8 +48,11 @@ impl Audit {
     pub fn start(store: Arc<dyn AuditStore>, clock: Arc<dyn Clock>) -> Self {
         let (queue, messages) = mpsc::channel(WAITING_MAX);
         let lost = Arc::new(AtomicU64::new(0));
-        tokio::spawn(write_all(store.clone(), messages, lost.clone()));
-        Self { store, clock, queue, lost }
+        let windows = Arc::new(Mutex::new(Windows::default()));
+        let writer =
+            Writer { store: store.clone(), clock: clock.clone(), windows: windows.clone(), lost: lost.clone() };
+        tokio::spawn(writer.run(messages));
+        Self { store, clock, queue, lost, windows }
     }
 
     /// Returns the current time, for a new entry.
@@ -60,6 +75,14 @@ impl Audit {
         }
     }
 
+    /// Ends the windows of all disclosures, and waits until all earlier entries are in the store, or in the log if the
+    /// store could not be written.
+    pub async fn finish(&self) {
+        let ended = self.windows.lock().end_all(self.clock.now());
+        ended.into_iter().for_each(|entry| self.append(entry));
+        self.flush().await;
+    }
+
     /// Waits until all earlier entries are in the store, or in the log if the store could not be written.
     pub async fn flush(&self) {
         let (done, written) = oneshot::channel();
@@ -76,6 +99,37 @@ impl Audit {
         self.store.page(filter).await
     }
 
+    /// Returns who has read data about a person, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn disclosures_of(
+        &self,
+        user: &UserName,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<DisclosureEntry>, StoreError> {
+        self.store.disclosures_of(user, before, limit).await
+    }
+
+    /// Deletes entries that are older than `retention`, now and every [`RETENTION_POLL`], until the runtime ends.
+    pub fn limit_retention(&self, retention: SignedDuration) {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        tokio::spawn(async move {
+            let mut ticks = interval(RETENTION_POLL);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                let Ok(cutoff) = clock.now().checked_sub(retention) else { return };
+                match delete_before(&*store, cutoff).await {
+                    Ok(0) => {}
+                    Ok(count) => log::info!("{count} audit entries from before {cutoff} were deleted"),
+                    Err(error) => log::warn!("old audit entries cannot be deleted: {error}"),
+                }
+            }
+        });
+    }
+
     /// Returns the number of entries that are only in the log.
     #[must_use]
     pub fn lost(&self) -> u64 {
@@ -83,26 +137,71 @@ impl Audit {
     }
 }
 
-async fn write_all(store: Arc<dyn AuditStore>, mut queue: mpsc::Receiver<Message>, lost: Arc<AtomicU64>) {
-    let mut messages = Vec::with_capacity(BATCH_MAX);
-    while queue.recv_many(&mut messages, BATCH_MAX).await > 0 {
-        let mut entries = Vec::with_capacity(messages.len());
-        let mut flushed = Vec::new();
-        for message in messages.drain(..) {
+/// Deletes the entries from before `cutoff`, in transactions of bounded length. Returns their number.
+async fn delete_before(store: &dyn AuditStore, cutoff: Timestamp) -> Result<usize, StoreError> {
+    let mut deleted = 0;
+    loop {
+        let count = store.delete_entries_before(cutoff, DELETED_PER_WRITE).await?;
+        deleted += count;
+        if count < DELETED_PER_WRITE {
+            return Ok(deleted);
+        }
+        // So that registrations that wait are not behind all of it.
+        tokio::time::sleep(DELETE_PAUSE).await;
+    }
+}
+
+/// The task that writes the entries.
+struct Writer {
+    store: Arc<dyn AuditStore>,
+    clock: Arc<dyn Clock>,
+    windows: Arc<Mutex<Windows>>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Writes entries until the last handle of the trail is dropped.
+    async fn run(self, mut queue: mpsc::Receiver<Message>) {
+        let mut ticks = interval(WINDOW);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut messages = Vec::with_capacity(BATCH_MAX);
+        loop {
+            let received = tokio::select! {
+                received = queue.recv_many(&mut messages, BATCH_MAX) => received,
+                _ = ticks.tick() => {
+                    let ended = self.windows.lock().end(self.clock.now());
+                    self.write(ended).await;
+                    continue;
+                }
+            };
+            if received == 0 {
+                return;
+            }
+            self.handle(messages.drain(..)).await;
+        }
+    }
+
+    async fn handle(&self, messages: impl Iterator<Item = Message>) {
+        let (mut entries, mut flushed) = (Vec::new(), Vec::new());
+        for message in messages {
             match message {
                 Message::Entry(entry) => entries.push(*entry),
                 Message::Flush(done) => flushed.push(done),
             }
         }
-        if !entries.is_empty()
-            && let Err(error) = store.append(entries.clone()).await
-        {
-            lost.fetch_add(entries.len() as u64, Ordering::Relaxed);
-            log::error!("audit entries could not be stored and are only in this log ({error}): {entries:?}");
-        }
+        self.write(entries).await;
         for done in flushed {
             // The caller of `flush` may have given up.
             let _ = done.send(());
+        }
+    }
+
+    async fn write(&self, entries: Vec<AuditEntry>) {
+        if !entries.is_empty()
+            && let Err(error) = self.store.append(entries.clone()).await
+        {
+            self.lost.fetch_add(entries.len() as u64, Ordering::Relaxed);
+            log::error!("audit entries could not be stored and are only in this log ({error}): {entries:?}");
         }
     }
 }

@@ -9,10 +9,11 @@
 //!   `sealed_tokens`: encrypts the provider's tokens in the store
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
 //! - [`password`]: argon2id on dedicated threads; [`limits`]: limits on requests and failed sign-ins
-//! - [`audit`]: the audit trail; [`people`]: when users were last seen
+//! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when users were last seen
 
 pub mod accounts;
 pub mod audit;
+pub mod disclosures;
 pub mod limits;
 mod local;
 mod members;
@@ -79,6 +80,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Returns the display name; `None` if the caller has none of its own, only the username.
+    #[must_use]
+    pub fn display_name(&self) -> Option<&str> {
+        Some(self.name.trim()).filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(self.user.as_str()))
+    }
+
     /// Returns true if the token may be used for `path`. A token of a sandbox may be used for a few paths only.
     #[must_use]
     pub fn may_request(&self, path: &str) -> bool {

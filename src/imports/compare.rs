@@ -145,7 +145,7 @@ impl<'s> Comparison<'s> {
         self.matched.contains(crn)
     }
 
-    /// Returns the CRN of the term's section that a section of the file is, if a spreadsheet removed the leading zeros of
+    /// Returns the CRN of the existing section that a section of the file is, if a spreadsheet removed the leading zeros of
     /// its CRN: a section of the same course and label, whose CRN is the same number and is not in the file itself.
     fn crn_with_zeros(
         &self,

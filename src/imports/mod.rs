@@ -12,6 +12,7 @@
 mod affected;
 mod compare;
 pub mod csv;
+mod findings;
 mod run;
 pub mod schedule;
 pub mod task;

@@ -1,6 +1,5 @@
 //! Runs one import: reads, compares, stages and applies the file, or changes nothing.
 
-use std::io::BufWriter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,15 +15,14 @@ use crate::domain::import::{Phase, TaskState};
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::SectionState;
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
-use crate::private_files;
 use crate::registration::readmodel::Snapshot;
 use crate::registration::registrar::SubmitError;
 use crate::store::imports::{EventTally, StoredTask};
 use crate::store::{StoreError, StoreFuture};
-use crate::text::csv_text::escape_cell;
 
 use crate::imports::affected::affected;
 use crate::imports::compare::Comparison;
+use crate::imports::findings;
 use crate::imports::task::LIST_LEN_MAX;
 use crate::imports::{Inner, Job};
 
@@ -109,7 +107,9 @@ impl Run<'_> {
         self.check()?;
         self.enter(Phase::Reading);
         let schedule = self.read()?;
-        self.report_findings(&*schedule)?;
+        let errors_file = self.inner.errors_path(self.job.live.report().task.as_str());
+        let found = findings::collect(&*schedule, &errors_file)?;
+        found.put_into(&mut self.job.live.report());
         let errors = schedule.findings_total(Severity::Error);
         let rejected = schedule.is_rejected() || (errors > 0 && !self.job.options.partial);
         // A dry run also shows what the valid rows would change.
@@ -168,56 +168,6 @@ impl Run<'_> {
         });
         self.check()?;
         Ok(read?)
-    }
-
-    /// Puts the first findings into the report, and writes all errors to a file.
-    fn report_findings(&mut self, schedule: &dyn Schedule) -> Result<(), Stop> {
-        let io = |e: std::io::Error| ScheduleError::Scratch(e.to_string());
-        let csv_error = |e: csv::Error| ScheduleError::Scratch(e.to_string());
-        let task = self.job.live.report().task.clone();
-        let mut options = private_files::options();
-        let file = options.write(true).create(true).truncate(true).open(self.inner.errors_path(task.as_str()));
-        let file = file.map_err(io)?;
-        let mut csv = csv::Writer::from_writer(BufWriter::new(file));
-        csv.write_record(["line", "column", "value", "message"]).map_err(csv_error)?;
-        let (mut errors, mut warnings) = (Vec::new(), Vec::new());
-        schedule.each_finding(Severity::Error, u64::MAX, &mut |finding| {
-            let column = finding.column.as_deref().unwrap_or_default();
-            let value = finding.value.as_deref().unwrap_or_default();
-            let line = finding.line.to_string();
-            csv.write_record([&line, &*escape_cell(column), &*escape_cell(value), &*escape_cell(&finding.message)])
-                .map_err(csv_error)?;
-            if errors.len() < LIST_LEN_MAX {
-                errors.push(finding);
-            }
-            Ok(())
-        })?;
-        csv.flush().map_err(io)?;
-        schedule.each_finding(Severity::Warning, LIST_LEN_MAX as u64, &mut |finding| {
-            warnings.push(finding);
-            Ok(())
-        })?;
-        let conflicts = schedule.conflicts(LIST_LEN_MAX as u64)?;
-        let mut report = self.job.live.report();
-        report.errors_total = schedule.findings_total(Severity::Error);
-        report.warnings_total = schedule.findings_total(Severity::Warning);
-        report.conflicts_total = schedule.conflicts_total();
-        (report.errors, report.warnings, report.conflicts) = (errors, warnings, conflicts);
-        (report.rows, report.refused, report.sections) =
-            (schedule.rows(), schedule.rejected_rows(), schedule.sections());
-        report.events = schedule.contains_events();
-        if let Some(table) = schedule.table() {
-            report.columns.clone_from(&table.columns);
-            report.header_line = Some(table.header_line);
-            (report.delimiter, report.encoding) = (Some(table.delimiter.clone()), Some(table.encoding.clone()));
-        }
-        let (skipped, skipped_total) = schedule.skipped();
-        (report.skipped, report.skipped_total) = (skipped.to_vec(), skipped_total);
-        report.bytes = report.bytes_total;
-        if let Some(term) = schedule.term() {
-            report.term = Some(term.clone());
-        }
-        Ok(())
     }
 
     /// Imports events by one write. (The reader limits their number.)

@@ -1,4 +1,4 @@
-//! Encodes each change once and sends it to every relay.
+//! Sends each change to every relay, encoded once for all readers who see the same.
 //!
 //! - **Alerts** are read from the store, in order. An event is only a hint to read; a lost hint and a relay that has
 //!   fallen behind are handled by the same reads.
@@ -22,7 +22,7 @@ use crate::domain::ids::{Crn, TermId, UserName};
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::frames::{self, ServerFrame};
-use crate::live::messages::{AlertFrame, FanOut, RegisterRelay, SeatsTick};
+use crate::live::messages::{FanOut, RegisterRelay, SeatsTick};
 use crate::live::relay_link::RelayLink;
 use crate::registration::readmodel::Snapshot;
 use crate::registration::section_json::push_seat_row;
@@ -112,7 +112,7 @@ impl Broker {
         };
         let is_full = entries.len() == ALERTS_PER_MESSAGE;
         let before = self.alerts_sent_to_all();
-        let batch: Arc<[AlertFrame]> = entries.into_iter().map(AlertFrame::from).collect();
+        let batch: Arc<[_]> = entries.into_iter().map(|entry| Arc::new(self.live.alert_frame(entry))).collect();
         let Some(last) = batch.last().map(|frame| frame.seq) else {
             if self.read_again {
                 self.read_alerts(ctx);
@@ -227,7 +227,7 @@ impl Broker {
     /// loaded.
     fn load_tail(&mut self, ctx: &mut Context<Self>) {
         let live = self.live.clone();
-        let load = async move { live.tail.load(&*live.alerts).await };
+        let load = async move { live.tail.load(&*live.alerts, |entry| live.alert_frame(entry)).await };
         ctx.wait(load.into_actor(self).map(|loaded, broker, ctx| match loaded {
             Ok(position) => {
                 broker.alerts_to = position;

@@ -8,11 +8,14 @@ use jiff::{Timestamp, ZonedDateTime};
 
 use crate::alerts::acks::AckQueue;
 use crate::clock::Clock;
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
 use crate::identity::Caller;
+use crate::live::alert_frame::AlertFrame;
 use crate::live::presence::Presence;
 use crate::live::tail::AlertTail;
 use crate::registration::readmodel::ReadModel;
-use crate::store::alerts::AlertStore;
+use crate::store::alerts::{AlertStore, LogEntry, Reader};
 
 /// Options of the live connections.
 #[derive(Debug, Clone)]
@@ -23,6 +26,8 @@ pub struct LiveOptions {
     pub heartbeat: Duration,
     /// How long alerts are stored; `None` is forever.
     pub alert_retention: Option<Duration>,
+    /// The sender that readers below staff see in place of a sender without a display name: the college's name.
+    pub office: Arc<str>,
     /// The college's time zone: its date decides which terms have ended.
     pub zone: TimeZone,
 }
@@ -33,6 +38,7 @@ impl Default for LiveOptions {
             seats_tick: Duration::from_millis(50),
             heartbeat: Duration::from_secs(25),
             alert_retention: None,
+            office: "The college".into(),
             zone: TimeZone::UTC,
         }
     }
@@ -61,6 +67,18 @@ pub struct Live {
 }
 
 impl Live {
+    /// Returns the frame of an entry of the sequence of alerts.
+    #[must_use]
+    pub fn alert_frame(&self, entry: LogEntry) -> AlertFrame {
+        AlertFrame::new(entry, self.options.office.clone())
+    }
+
+    /// Returns a caller as a reader of stored alerts; `None` is a visitor.
+    #[must_use]
+    pub fn reader(&self, caller: Option<(&UserName, Role)>) -> Reader {
+        Reader::new(caller, self.options.office.clone())
+    }
+
     /// Returns the college's local time of `at`.
     #[must_use]
     pub fn local(&self, at: Timestamp) -> ZonedDateTime {

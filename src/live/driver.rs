@@ -20,7 +20,7 @@ use crate::live::messages::{CatchUp, Join, Leave, Push, Subscribe, Unsubscribe};
 use crate::live::relay::Relay;
 use crate::live::replay::{REPLAY_PAGE_LEN, ReplayPage};
 use crate::store::StoreFuture;
-use crate::store::alerts::{Ack, Reader, Span};
+use crate::store::alerts::{Ack, Span};
 
 /// Capacity of a session's queue: a few seconds of ticks. A session that is further behind is evicted, and its client
 /// resumes.
@@ -222,7 +222,7 @@ fn read_page(live: &Live, session: &LiveSession, after: u64, until: u64) -> Stor
         return actix_rt::time::sleep(BURST_PAUSE).map(|()| Ok(page)).boxed();
     }
     let span = Span { since: after, until: Some(until), limit: REPLAY_PAGE_LEN };
-    let page = live.alerts.visible_to(Reader::new(session.identity()), span);
+    let page = live.alerts.visible_to(live.reader(session.identity()), span);
     page.map_ok(move |page| ReplayPage::from_store(&page, until)).boxed()
 }
 

@@ -31,10 +31,11 @@ use smallvec::{SmallVec, smallvec};
 use crate::domain::channel::Channel;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
+use crate::live::alert_frame::AlertFrame;
 use crate::live::close::Close;
 use crate::live::frames::{self, ClientFrame, ErrorCode, ServerFrame};
 use crate::live::live_session::LiveSession;
-use crate::live::messages::{AlertFrame, CaughtUp, Push, Subscribed};
+use crate::live::messages::{CaughtUp, Push, Subscribed};
 use crate::live::replay::{BURST_LEN_MAX, ReplayPage, Resume};
 use crate::store::StoreError;
 use crate::store::alerts::StoredRange;
@@ -294,11 +295,11 @@ impl Feed {
         }
     }
 
-    fn alerts(&mut self, batch: &[AlertFrame]) -> FeedOutputs {
+    fn alerts(&mut self, batch: &[Arc<AlertFrame>]) -> FeedOutputs {
         let mut outputs = FeedOutputs::new();
         for frame in batch.iter().filter(|frame| frame.seq > self.sent_to) {
-            if frame.recipients.includes(self.session.identity()) {
-                outputs.push(FeedOutput::Send(FeedFrame::at(frame.seq, frame.text.clone())));
+            if let Some(text) = frame.text_for(self.session.identity()) {
+                outputs.push(FeedOutput::Send(FeedFrame::at(frame.seq, text)));
             }
         }
         self.sent_to = batch.last().map_or(self.sent_to, |last| self.sent_to.max(last.seq));

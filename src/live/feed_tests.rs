@@ -13,11 +13,12 @@ use crate::domain::ids::UserName;
 use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::identity::{Caller, Source};
+use crate::live::alert_frame::{AlertFrame, encode_entry};
 use crate::live::close::Close;
 use crate::live::feed::{BURST_PAUSE, Feed, FeedInput, FeedOutput, FeedOutputs, Joined, READ_PAUSE, READ_RETRIES_MAX};
 use crate::live::frames::{self, ErrorCode, SNAPSHOT_FRAME_LEN_MAX};
 use crate::live::live_session::LiveSession;
-use crate::live::messages::{AlertFrame, Push, Subscribed, encode_entry};
+use crate::live::messages::{Push, Subscribed};
 use crate::live::presence::{ConnectionLimits, Presence};
 use crate::live::replay::{REPLAY_PAGE_LEN, ReplayPage, Resume};
 use crate::store::StoreError;
@@ -49,11 +50,15 @@ pub(super) fn joined(seq: u64) -> FeedInput<'static> {
 
 fn recipients(users: &[&str]) -> Recipients {
     let users = users.iter().map(|user| UserName::parse(user).unwrap()).collect();
-    Recipients { everyone: false, roles: 0, users }
+    Recipients { users, ..Recipients::default() }
 }
 
 fn entry(seq: u64, recipients: Recipients) -> LogEntry {
     LogEntry { seq, entry: Entry::Cancelled(format!("alert-{seq}")), recipients }
+}
+
+fn frame(entry: LogEntry) -> Arc<AlertFrame> {
+    Arc::new(AlertFrame::new(entry, "The college".into()))
 }
 
 fn everyone() -> Recipients {
@@ -62,7 +67,7 @@ fn everyone() -> Recipients {
 
 /// Returns a push of entries for everyone, at these positions.
 pub(super) fn alerts(seqs: impl IntoIterator<Item = u64>) -> Push {
-    Push::Alerts(seqs.into_iter().map(|seq| AlertFrame::from(entry(seq, everyone()))).collect())
+    Push::Alerts(seqs.into_iter().map(|seq| frame(entry(seq, everyone()))).collect())
 }
 
 /// Returns the reply to a read of the stored range.
@@ -177,7 +182,7 @@ fn welcome_states_the_caller() {
 fn alerts_for_other_users_are_skipped() {
     let push = || {
         let entries = [entry(1, recipients(&["ann"])), entry(2, recipients(&["bob"])), entry(3, everyone())];
-        FeedInput::Push(Push::Alerts(entries.into_iter().map(AlertFrame::from).collect()))
+        FeedInput::Push(Push::Alerts(entries.into_iter().map(frame).collect()))
     };
     for (user, expected) in [
         (Some("ann"), &["alert 1", "alert 3"][..]),

@@ -9,10 +9,11 @@ use actix::prelude::*;
 use bytestring::ByteString;
 
 use crate::domain::ids::TermId;
+use crate::live::alert_frame::AlertFrame;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::live_session::LiveSession;
-use crate::live::messages::{AlertFrame, Push, SeatsTick};
+use crate::live::messages::{Push, SeatsTick};
 
 /// Queue length of a waiting session at which its relay starts to hold back seats and alerts. The rest of the queue is
 /// left for replies and for frames of its user.
@@ -73,7 +74,7 @@ impl Member {
     }
 
     /// Pushes alerts like [`Member::push`], or holds them back.
-    pub(super) fn push_alerts(&mut self, batch: &Arc<[AlertFrame]>, live: &Live) -> bool {
+    pub(super) fn push_alerts(&mut self, batch: &Arc<[Arc<AlertFrame>]>, live: &Live) -> bool {
         if self.must_hold() {
             self.missed.alerts = true;
             self.session.set_behind();

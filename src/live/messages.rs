@@ -13,10 +13,9 @@ use uuid::Uuid;
 
 use crate::domain::channel::Channel;
 use crate::domain::ids::{Crn, TaskId, TermId, UserName};
+use crate::live::alert_frame::AlertFrame;
 use crate::live::close::Close;
-use crate::live::frames::ServerFrame;
 use crate::live::live_session::LiveSession;
-use crate::store::alerts::{Entry, LogEntry, Recipients};
 
 /// Registers a relay with the broker. The reply is the position in the sequence of alerts after which the relay gets
 /// every entry.
@@ -36,7 +35,7 @@ pub struct RegisterRelay {
 pub enum FanOut {
     /// The next entries of the sequence of alerts, in order, and when they were sent. The relay has every entry before
     /// the first of them.
-    Alerts(Arc<[AlertFrame]>, Instant),
+    Alerts(Arc<[Arc<AlertFrame>]>, Instant),
     /// Seats that changed, and when they were sent.
     Seats(Arc<SeatsTick>, Instant),
     /// Frames for the channel `me` of users.
@@ -88,41 +87,6 @@ impl FanOut {
         };
         size_of::<Self>() + frames
     }
-}
-
-/// An entry of the sequence of alerts, encoded once for all recipients. Clones share their memory.
-#[derive(Debug, Clone)]
-pub struct AlertFrame {
-    /// Its position in the sequence.
-    pub seq: u64,
-    /// The encoded frame.
-    pub text: ByteString,
-    /// The recipients.
-    pub recipients: Recipients,
-}
-
-impl AlertFrame {
-    /// Returns its memory in bytes, with the names of its recipients.
-    pub(super) fn byte_size(&self) -> usize {
-        let names = self.recipients.users.iter().map(|user| size_of::<UserName>() + user.as_str().len()).sum::<usize>();
-        size_of::<Self>() + self.text.len() + names
-    }
-}
-
-impl From<LogEntry> for AlertFrame {
-    fn from(entry: LogEntry) -> Self {
-        Self { seq: entry.seq, text: encode_entry(entry.seq, &entry.entry), recipients: entry.recipients }
-    }
-}
-
-/// Encodes an entry of the sequence of alerts.
-#[must_use]
-pub fn encode_entry(seq: u64, entry: &Entry) -> ByteString {
-    match entry {
-        Entry::Alert(alert) => ServerFrame::Alert { seq, alert },
-        Entry::Cancelled(id) => ServerFrame::AlertCancelled { seq, id },
-    }
-    .encode()
 }
 
 /// The sections of a term that changed since the previous tick, or a part of them.
@@ -193,7 +157,7 @@ pub struct Unsubscribe {
 #[rtype(result = "()")]
 pub enum Push {
     /// Entries of the sequence of alerts. The session sends those of which its caller is a recipient.
-    Alerts(Arc<[AlertFrame]>),
+    Alerts(Arc<[Arc<AlertFrame>]>),
     /// An encoded frame.
     Frame(ByteString),
     /// The reply to [`Subscribe`].

@@ -17,14 +17,14 @@ use uuid::Uuid;
 use crate::domain::channel::Channel;
 use crate::domain::ids::{TaskId, UserName};
 use crate::identity::Caller;
+use crate::live::alert_frame::AlertFrame;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::frames::{self, ErrorCode, ServerFrame};
 use crate::live::live_session::TooManyChannels;
 use crate::live::member::{Member, Missed};
 use crate::live::messages::{
-    AlertFrame, CatchUp, CaughtUp, FanOut, Join, Leave, Push, RegisterRelay, SeatsTick, Subscribe, Subscribed,
-    Unsubscribe,
+    CatchUp, CaughtUp, FanOut, Join, Leave, Push, RegisterRelay, SeatsTick, Subscribe, Subscribed, Unsubscribe,
 };
 use crate::live::seat_watch::SeatWatch;
 
@@ -139,7 +139,7 @@ impl Relay {
     }
 
     /// Delivers entries of the sequence of alerts.
-    fn deliver(&mut self, batch: &Arc<[AlertFrame]>) {
+    fn deliver(&mut self, batch: &Arc<[Arc<AlertFrame>]>) {
         let Some(last) = batch.last() else { return };
         if last.seq <= self.alerts_to {
             return;

@@ -15,15 +15,16 @@ use crate::domain::ids::UserName;
 use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::identity::{Caller, Source};
+use crate::live::alert_frame::AlertFrame;
 use crate::live::close::Close;
 use crate::live::context::{Live, LiveOptions};
 use crate::live::driver::QUEUE_LEN;
 use crate::live::live_session::LiveSession;
-use crate::live::messages::{AlertFrame, CatchUp, FanOut, Join, Push, RegisterRelay};
+use crate::live::messages::{CatchUp, FanOut, Join, Push, RegisterRelay};
 use crate::live::presence::{ConnectionLimits, Presence};
 use crate::live::relay::Relay;
 use crate::registration::readmodel::ReadModel;
-use crate::store::alerts::Recipients;
+use crate::store::alerts::{Entry, LogEntry, Recipients};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 /// An actor that acts as a session and as the broker.
@@ -129,8 +130,9 @@ async fn a_session_whose_queue_is_full_is_evicted() {
 /// Returns an alert to everyone at this position.
 fn alert(seq: u64) -> FanOut {
     let recipients = Recipients { everyone: true, ..Recipients::default() };
-    let frame = AlertFrame { seq, text: "{}".into(), recipients };
-    FanOut::Alerts(Arc::from([frame]), Instant::now())
+    let entry = LogEntry { seq, entry: Entry::Cancelled("a".to_owned()), recipients };
+    let frame = AlertFrame::new(entry, "The college".into());
+    FanOut::Alerts(Arc::from([Arc::new(frame)]), Instant::now())
 }
 
 #[actix_rt::test]

@@ -2,8 +2,8 @@
 
 use bytestring::ByteString;
 
+use crate::live::alert_frame::encode_entry;
 use crate::live::frames::SNAPSHOT_FRAME_LEN_MAX;
-use crate::live::messages::encode_entry;
 use crate::store::alerts::{Page, StoredRange};
 
 /// Number of alerts that are read from the store at once. The next page is read after these were sent.

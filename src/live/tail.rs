@@ -5,16 +5,17 @@
 //! entry for each client, serves only replays that start before the tail.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
-use crate::live::messages::AlertFrame;
+use crate::live::alert_frame::AlertFrame;
 use crate::live::replay::{BURST_LEN_MAX, ReplayPage};
 use crate::store::StoreError;
-use crate::store::alerts::{AlertStore, StoredRange};
+use crate::store::alerts::{AlertStore, LogEntry, StoredRange};
 
 /// Maximum number of entries: those of a busy registration day, on which each promotion is an entry. A session that
 /// resumes at the start of the tail examines all of them, which takes less than a millisecond.
@@ -35,21 +36,25 @@ pub struct AlertTail {
 /// The entries after the position `from` and up to the position `to`, oldest first, without a gap.
 #[derive(Debug, Default)]
 struct Entries {
-    frames: VecDeque<AlertFrame>,
+    frames: VecDeque<Arc<AlertFrame>>,
     from: u64,
     to: u64,
     bytes: usize,
 }
 
 impl AlertTail {
-    /// Loads the newest entries of `store`, and returns the position of the last one.
-    pub(super) async fn load(&self, store: &dyn AlertStore) -> Result<u64, StoreError> {
+    /// Loads the newest entries of `store` as the frames that `frame` creates, and returns the position of the last one.
+    pub(super) async fn load(
+        &self,
+        store: &dyn AlertStore,
+        frame: impl Fn(LogEntry) -> AlertFrame,
+    ) -> Result<u64, StoreError> {
         let stored = store.stored_range().await?;
         let mut position = stored.first.saturating_sub(1).max(stored.last.saturating_sub(ENTRIES_MAX as u64));
         self.clear(position);
         loop {
             let entries = store.log_after(position, READ_LEN).await?;
-            let (is_last, batch) = (entries.len() < READ_LEN, entries.into_iter().map(AlertFrame::from));
+            let (is_last, batch) = (entries.len() < READ_LEN, entries.into_iter().map(|entry| Arc::new(frame(entry))));
             let batch: Vec<_> = batch.collect();
             self.append(&batch);
             position = batch.last().map_or(position, |last| last.seq);
@@ -70,7 +75,7 @@ impl AlertTail {
     }
 
     /// Appends those entries of `batch` that are newer than the tail. The batch must have no gap, and none to the tail.
-    pub(super) fn append(&self, batch: &[AlertFrame]) {
+    pub(super) fn append(&self, batch: &[Arc<AlertFrame>]) {
         let mut entries = self.entries.write();
         for frame in batch {
             if frame.seq > entries.to {
@@ -141,7 +146,7 @@ impl AlertTail {
 
 impl Entries {
     /// Appends an entry. Removes the oldest ones past the bounds.
-    fn push(&mut self, frame: AlertFrame) {
+    fn push(&mut self, frame: Arc<AlertFrame>) {
         self.to = frame.seq;
         self.bytes += frame.byte_size();
         self.frames.push_back(frame);
@@ -167,12 +172,12 @@ impl Entries {
         let mut page = ReplayPage { frames: Vec::new(), after };
         let mut room = BURST_LEN_MAX;
         for frame in self.frames.range(start..end) {
-            if frame.recipients.includes(caller) {
-                if !page.frames.is_empty() && frame.text.len() > room {
+            if let Some(text) = frame.text_for(caller) {
+                if !page.frames.is_empty() && text.len() > room {
                     return Some(page);
                 }
-                room = room.saturating_sub(frame.text.len());
-                page.frames.push((frame.seq, frame.text.clone()));
+                room = room.saturating_sub(text.len());
+                page.frames.push((frame.seq, text));
             }
             page.after = frame.seq;
         }

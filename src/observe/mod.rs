@@ -13,7 +13,7 @@ use prometheus::proto::MetricType;
 
 use crate::bus::BusGauge;
 use crate::domain::role::Role;
-use crate::identity::Identity;
+use crate::identity::{Audit, Identity};
 use crate::imports::Imports;
 use crate::live::presence::Presence;
 use crate::observe::metrics::Metrics;
@@ -41,6 +41,8 @@ pub struct Observed {
     pub imports: Arc<Imports>,
     /// Sign-ins and tokens.
     pub identity: Arc<Identity>,
+    /// The audit trail.
+    pub audit: Audit,
     /// The bridge to Plone; `None` without Plone.
     pub plone: Option<Arc<Bridge>>,
 }
@@ -153,10 +155,11 @@ impl Observed {
     }
 
     fn watch_tables(&self, metrics: &Metrics) -> prometheus::Result<()> {
-        let (identity, presence) = (self.identity.clone(), self.presence.clone());
+        let (identity, presence, audit) = (self.identity.clone(), self.presence.clone(), self.audit.clone());
         let read = Box::new(move || {
+            let own = [("disclosures", audit.open_disclosures())];
             let channels = usize::try_from(presence.channels()).unwrap_or(usize::MAX);
-            let tables = identity.table_sizes().into_iter().chain([("channels", channels)]);
+            let tables = identity.table_sizes().into_iter().chain([("channels", channels)]).chain(own);
             tables.map(|(table, entries)| (table, number(entries))).collect()
         });
         metrics.watch_values("eduhub_table_entries", "Entries of tables in memory, by table", "table", read)

@@ -1,5 +1,6 @@
 //! Finds the registrar of a term, and bounds how many commands are accepted.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::domain::ids::TermId;
 use crate::domain::realm::Realm;
 use crate::registration::readmodel::TermModel;
 use crate::registration::registrar::{
-    COMMAND_WAIT_MAX, Caller, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError, Waits,
+    COMMAND_WAIT_MAX, Caller, Pause, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError, Waits,
 };
 use crate::registration::request_counts::{RequestCounts, Sent};
 
@@ -150,6 +151,31 @@ impl RegistrarPool {
         if registrar.send(Retire { done }).await.is_ok() {
             let _ = ended.await;
         }
+    }
+
+    /// Runs `work` while the registrars of `terms` commit nothing, and waits until they have loaded their terms again. A
+    /// caller that is dropped in the meantime ends the pause.
+    pub async fn paused<T>(&self, terms: &[TermId], work: impl Future<Output = T>) -> T {
+        let (mut pauses, mut loading) = (Vec::new(), Vec::new());
+        // In order, so that two callers cannot wait for each other.
+        let terms: BTreeSet<&TermId> = terms.iter().collect();
+        for term in terms {
+            let Some(registrar) = self.registrars.get(term).map(|known| known.clone()) else { continue };
+            let ((paused, is_paused), (resume, resumed)) = (oneshot::channel(), oneshot::channel());
+            let (on_loaded, loaded) = oneshot::channel();
+            if registrar.send(Pause { paused, resume: resumed, loaded: on_loaded }).await.is_ok() {
+                let _ = is_paused.await;
+                pauses.push(resume);
+                loading.push(loaded);
+            }
+        }
+        let result = work.await;
+        drop(pauses);
+        for loaded in loading {
+            // Only a shutdown drops the sender.
+            let _ = loaded.await;
+        }
+        result
     }
 
     async fn send(&self, registrar: &Addr<Registrar>, term: &TermId, command: Command) -> Reply {

@@ -87,6 +87,19 @@ pub struct Retire {
     pub(super) done: oneshot::Sender<()>,
 }
 
+/// Stops the commits of a term while its rows are changed outside of a decision. The batch in flight is finished first;
+/// commands that arrive in the meantime wait.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Pause {
+    /// Notified when nothing is being committed.
+    pub(super) paused: oneshot::Sender<()>,
+    /// When it resolves, or its sender is dropped, the term is loaded again and the registrar continues.
+    pub(super) resume: oneshot::Receiver<()>,
+    /// Notified when the term is loaded again.
+    pub(super) loaded: Loaded,
+}
+
 /// Notified when the term is loaded and can be read.
 pub type Loaded = oneshot::Sender<Arc<TermModel>>;
 
@@ -135,6 +148,7 @@ pub struct Registrar {
     shedder: Shedder,
     on_loaded: Vec<Loaded>,
     retiring: Option<oneshot::Sender<()>>,
+    pausing: VecDeque<Pause>,
 }
 
 impl Registrar {
@@ -152,6 +166,7 @@ impl Registrar {
             shedder: Shedder::new(waits.overload, waits.max),
             on_loaded: vec![on_loaded],
             retiring: None,
+            pausing: VecDeque::new(),
         }
     }
 
@@ -192,6 +207,14 @@ impl Registrar {
             self.reject_queue();
             let _ = done.send(());
             ctx.stop();
+            return;
+        }
+        if let Some(Pause { paused, resume, loaded }) = self.pausing.pop_front() {
+            // The state is dropped, because its rows will change.
+            self.phase = Phase::Loading;
+            self.on_loaded.push(loaded);
+            let _ = paused.send(());
+            ctx.spawn(resume.into_actor(self).map(|_, act, ctx| act.load(ctx)));
             return;
         }
         let (commands, callers) = self.take_batch();
@@ -367,6 +390,15 @@ impl Handler<Retire> for Registrar {
 
     fn handle(&mut self, retire: Retire, ctx: &mut Self::Context) {
         self.retiring = Some(retire.done);
+        self.next_batch(ctx);
+    }
+}
+
+impl Handler<Pause> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, pause: Pause, ctx: &mut Self::Context) {
+        self.pausing.push_back(pause);
         self.next_batch(ctx);
     }
 }

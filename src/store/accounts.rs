@@ -163,10 +163,37 @@ pub struct AuditPage {
     pub next: Option<u64>,
 }
 
-/// A store of the audit trail. Entries are never changed or removed.
+/// An entry of the audit trail that says that data about a person was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisclosureEntry {
+    /// The entry's number.
+    pub number: u64,
+    /// When the data was read first.
+    pub at: Timestamp,
+    /// The reader's display name; `None` if the hub knows none besides the username.
+    pub name: Option<String>,
+    /// The reader's role.
+    pub role: Option<Role>,
+    /// What was read, such as `roster.read`.
+    pub action: String,
+    /// The section that it concerns.
+    pub section: Option<SectionId>,
+}
+
+/// A store of the audit trail. Entries are never changed, and removed only when they are older than the retention.
 pub trait AuditStore: Send + Sync {
     /// Appends entries, in order.
     fn append(&self, entries: Vec<AuditEntry>) -> StoreFuture<()>;
+    /// Appends an entry that says that data about `people` was read. Returns its number.
+    fn disclose(&self, entry: AuditEntry, people: Vec<UserName>) -> StoreFuture<u64>;
+    /// Adds people to the entry with this number; those that it has are unchanged.
+    fn add_people(&self, number: u64, people: Vec<UserName>) -> StoreFuture<()>;
+    /// Returns at most `limit` entries that say that data about `user` was read, before the entry with the number
+    /// `before`, newest first.
+    fn disclosures_of(&self, user: &UserName, before: Option<u64>, limit: u32) -> StoreFuture<Vec<DisclosureEntry>>;
     /// Returns a page.
     fn page(&self, filter: AuditFilter) -> StoreFuture<AuditPage>;
+    /// Deletes at most `limit` entries from before `cutoff`, oldest first, with the people that they name. Returns their
+    /// number.
+    fn delete_entries_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize>;
 }

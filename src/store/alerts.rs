@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{Timestamp, ZonedDateTime};
 
 use crate::domain::alert::Alert;
-use crate::domain::audience::Audience;
+use crate::domain::audience::{Audience, Membership};
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 
@@ -21,6 +21,11 @@ pub struct Recipients {
     pub roles: u8,
     /// The users who receive it, sorted by name.
     pub users: Arc<[UserName]>,
+    /// For each of [`Self::users`], the index of the user's membership in [`Self::memberships`]; may be empty where only
+    /// the names matter.
+    pub groups: Arc<[u32]>,
+    /// The distinct memberships of the users.
+    pub memberships: Arc<[Membership]>,
 }
 
 impl Recipients {
@@ -28,9 +33,13 @@ impl Recipients {
     #[must_use]
     pub fn includes(&self, caller: Option<(&UserName, Role)>) -> bool {
         self.everyone
-            || caller.is_some_and(|(user, role)| {
-                self.roles & role.bit() != 0 || self.users.binary_search_by(|u| u.as_str().cmp(user.as_str())).is_ok()
-            })
+            || caller.is_some_and(|(user, role)| self.roles & role.bit() != 0 || self.position(user).is_some())
+    }
+
+    /// Returns the index of a user in [`Self::users`].
+    #[must_use]
+    pub fn position(&self, user: &UserName) -> Option<usize> {
+        self.users.binary_search_by(|own| own.as_str().cmp(user.as_str())).ok()
     }
 
     /// Returns whether everyone or a whole role receives it, not only named users.
@@ -65,15 +74,29 @@ pub struct LogEntry {
 pub struct Reader {
     /// The username; `None` for a visitor.
     pub user: Option<UserName>,
-    /// The user's role as a bit ([`Role::bit`]); 0 for a visitor.
-    pub role_bits: u8,
+    /// The user's role; `None` for a visitor.
+    pub role: Option<Role>,
+    /// The office that a reader below staff sees in place of a sender without a display name.
+    pub office: Arc<str>,
 }
 
 impl Reader {
     /// Creates a reader from a caller; `None` is a visitor.
     #[must_use]
-    pub fn new(caller: Option<(&UserName, Role)>) -> Self {
-        Self { user: caller.map(|c| c.0.clone()), role_bits: caller.map_or(0, |c| c.1.bit()) }
+    pub fn new(caller: Option<(&UserName, Role)>, office: Arc<str>) -> Self {
+        Self { user: caller.map(|c| c.0.clone()), role: caller.map(|c| c.1), office }
+    }
+
+    /// Returns the role as a bit ([`Role::bit`]); 0 for a visitor.
+    #[must_use]
+    pub fn role_bits(&self) -> u8 {
+        self.role.map_or(0, Role::bit)
+    }
+
+    /// Returns the username and the role; `None` for a visitor.
+    #[must_use]
+    pub fn identity(&self) -> Option<(&UserName, Role)> {
+        self.user.as_ref().zip(self.role)
     }
 }
 
@@ -172,9 +195,11 @@ pub trait AlertStore: Send + Sync {
     fn stored_range(&self) -> StoreFuture<StoredRange>;
     /// Returns at most `limit` entries after `seq`, with their recipients.
     fn log_after(&self, seq: u64, limit: usize) -> StoreFuture<Vec<LogEntry>>;
-    /// Returns the entries of a range that a reader may see.
+    /// Returns the entries of a range that a reader may see, each alert as the reader may see it
+    /// ([`Alert::for_reader`]).
     fn visible_to(&self, reader: Reader, span: Span) -> StoreFuture<Page>;
-    /// Returns the alerts of a range that a reader may see and that are active at `now`: neither cancelled nor expired.
+    /// Returns the alerts of a range that a reader may see and that are active at `now`, neither cancelled nor expired,
+    /// as the reader may see them.
     fn active(&self, reader: Reader, span: Span, now: Timestamp) -> StoreFuture<Page>;
     /// Returns the scheduled alerts, soonest first.
     fn scheduled(&self, limit: usize) -> StoreFuture<Vec<Alert>>;

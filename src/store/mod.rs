@@ -6,6 +6,7 @@
 //! - [`imports`]: staged sections, import tasks, one-off events
 //! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
 //!   through Plone
+//! - [`privacy`]: what is stored about one person: its export, and its erasure
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
 //! - [`sqlite`]: the embedded store
@@ -17,6 +18,7 @@ pub mod imports;
 pub mod members;
 pub mod outbox;
 pub mod plans;
+pub mod privacy;
 pub mod rosters;
 pub mod seed;
 pub mod sqlite;

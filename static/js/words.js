@@ -32,6 +32,21 @@ export function prerequisiteText(one) {
   return parts.length ? joinList(parts, any ? "disjunction" : "conjunction") : text;
 }
 
+let smallCounts = 0;
+
+/** From now on, counts from 1 up to `limit` - 1 are shown as "fewer than `limit`". 0 shows all counts. */
+export function hideCountsBelow(limit = 0) {
+  smallCounts = limit;
+}
+
+/** Whether a count of people is shown only as "fewer than". */
+const isHidden = (n) => n > 0 && n < smallCounts;
+
+/** The seats taken in a section, as text. */
+export const seatsTaken = ({ capacity, enrolled }) => t("section.taken", {
+  n: capacity, taken: isHidden(enrolled) ? t("count.few", { n: smallCounts }) : enrolled,
+});
+
 /**
  * A section's availability to a new student: its text, a tone (`good`, `careful`, `stop`), and a kind (`open`, `full`,
  * `closed`, `cancelled`).
@@ -41,7 +56,8 @@ export function seatStatus({ capacity, enrolled, waitlisted, open }, status = "o
   if (open > 0) return { text: t("seats.left", { n: open }), tone: open > FEW_SEATS ? "good" : "careful", kind: "open" };
   // Live seat counts carry no status. Free seats that are not open mean that the section is closed to new students.
   if (status === "closed" || enrolled + waitlisted < capacity) return { text: t("seats.closed"), tone: "stop", kind: "closed" };
-  return { text: t("seats.full", { n: waitlisted }), tone: "stop", kind: "full" };
+  const text = isHidden(waitlisted) ? t("seats.full.few", { n: smallCounts }) : t("seats.full", { n: waitlisted });
+  return { text, tone: "stop", kind: "full" };
 }
 
 const DAY_NUMBERS = { sun: 0, mon: 1, tue: 2, wed: 3, thu: 4, fri: 5, sat: 6 };

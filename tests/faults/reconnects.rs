@@ -267,6 +267,7 @@ fn store_alerts(home: &Home, count: usize) {
         },
         source: "staff".into(),
         sender: "registrar".into(),
+        sender_name: None,
         created_at: now,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

@@ -1,5 +1,6 @@
 //! Black-box tests of the built program without Plone. Each test starts its own server with its own store and port.
 //!
+//! - [`alert_readers`]: what each kind of reader sees of an alert
 //! - [`commands`]: the command line, with and without a running server
 //! - [`imports`]: imports over HTTP
 //! - [`live`]: seats, registrations and alerts over WebSockets
@@ -8,6 +9,7 @@
 //! - [`dashboard`]: a student's dashboard
 //! - [`demonstration`]: the performance demonstration and its sandbox
 //! - [`permissions`]: the modes of the files that the program writes
+//! - [`privacy`]: audited reads, export and erasure of what is stored about a person
 //! - [`crash`]: confirmed seats survive `kill -9`
 //! - [`readiness`]: what `/readyz` reports
 //! - [`rush`]: 1,000 students at once
@@ -25,6 +27,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alert_readers;
 mod commands;
 mod crash;
 mod dashboard;
@@ -32,6 +35,7 @@ mod demonstration;
 mod imports;
 mod live;
 mod permissions;
+mod privacy;
 mod readiness;
 mod rush;
 mod sessions_and_alerts;

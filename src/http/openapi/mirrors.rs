@@ -78,8 +78,11 @@ struct Alert {
     requires_ack: bool,
     /// The origin: `staff` or `registration`.
     source: String,
-    /// The user who sent it, or `eduhub`.
+    /// For staff: the user who sent it, or `eduhub`. For other readers: the sender's display name, or the college's name.
     sender: String,
+    /// The sender's display name, if there is one. Only for staff.
+    #[schema(nullable = false)]
+    sender_name: Option<String>,
     created_at: Timestamp,
 }
 
@@ -322,7 +325,7 @@ mod tests {
         let id = "01a21ff4-d74b-786e-bc76-49578d044a8e".to_owned();
         let (source, sender) = ("staff".to_owned(), "registrar".to_owned());
         let created_at = Timestamp::UNIX_EPOCH;
-        assert_conforms(&alert::Alert { id, seq: Some(7), content, source, sender, created_at });
+        assert_conforms(&alert::Alert { id, seq: Some(7), content, source, sender, sender_name: None, created_at });
 
         let section = SectionId::parse("202209-10001").unwrap();
         let finding = import::Finding { line: 3, column: None, value: None, message: "No such day.".to_owned() };

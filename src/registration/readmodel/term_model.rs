@@ -1,5 +1,6 @@
 //! The published state of one term: its newest snapshot, and the registrations of each student.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -28,7 +29,10 @@ impl TermModel {
     /// older state.
     pub(super) fn reload(&self, loaded: PublishedTerm) {
         self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seq, loaded.sections)));
-        for (student, registrations) in loaded.students {
+        let loaded: HashMap<_, _> = loaded.students.into_iter().collect();
+        // Students whose registrations were given to a pseudonym.
+        self.students.retain(|student, _| loaded.contains_key(student));
+        for (student, registrations) in loaded {
             self.students.insert(student, registrations);
         }
     }

@@ -1,15 +1,15 @@
 //! Acknowledgements of alerts.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use enum_map::EnumMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
-use crate::store::alerts::{Ack, Receipt, Receipts, Recipients};
+use crate::store::alerts::{Ack, Receipt, Receipts};
 
+use crate::store::sqlite::alert_log;
 use crate::store::sqlite::rows::{maybe_time_at, unreadable};
 
 /// Stores an acknowledgement, if the alert was sent and the user is a recipient: `?1` the alert, `?2` the user, `?3`
@@ -92,12 +92,7 @@ pub(super) fn receipts(connection: &Connection, id: &str, limit: usize) -> rusql
         // The recipients are resolved when the alert is sent.
         return Ok(Some(receipts));
     }
-    let users = tx
-        .prepare_cached("SELECT user FROM alert_recipients WHERE alert_id = ?1 ORDER BY user")?
-        .query_map([id], |row| row.get::<_, String>(0))?
-        .map(|user| UserName::parse(&user?).map_err(|e| unreadable(0, e)))
-        .collect::<rusqlite::Result<Arc<[_]>>>()?;
-    receipts.recipients = Recipients { everyone, roles, users };
+    receipts.recipients = alert_log::recipients(&tx, id, everyone, roles)?;
     let [first, second, third] =
         EnumMap::from_fn(|role: Role| if roles & role.bit() != 0 { role.as_str() } else { "" }).into_array();
     let mut recipients = tx.prepare_cached(RECIPIENTS)?;

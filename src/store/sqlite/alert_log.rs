@@ -1,13 +1,12 @@
 //! Reads the sequence of alerts: for the broker, which sends them to all recipients, and for single readers.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{Timestamp, ZonedDateTime};
 use rusqlite::{Connection, Row, ToSql, params};
 
 use crate::domain::alert::{Alert, AlertContent};
-use crate::domain::audience::Audience;
+use crate::domain::audience::{Audience, Membership};
 use crate::domain::ids::UserName;
 use crate::domain::registration::RegistrationStatus;
 use crate::store::StoreFuture;
@@ -20,7 +19,9 @@ use crate::store::sqlite::rows::{time_at, unreadable};
 use crate::store::sqlite::{acks, alerts};
 
 /// The columns that [`entry_at`] reads, of `alert_log AS l` joined with `alerts AS a`.
-const ENTRY_COLUMNS: &str = "l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at";
+const ENTRY_COLUMNS: &str = "l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at, a.sender_name";
+/// The parts of the audience to which the reader `?1` belongs; null for a reader who is reached by role alone.
+const READER_PARTS: &str = "(SELECT p.parts FROM alert_recipients AS p WHERE p.user = ?1 AND p.alert_id = a.id)";
 
 /// The positions in (`?3`, `?4`] that a reader may see. `?1` is the username (null for a visitor), `?2` the role's
 /// bit. The two parts use an index each: alerts for everyone or a role, and alerts for this user.
@@ -33,7 +34,7 @@ const VISIBLE: &str = "
 
 /// The alerts that are active at `?1`, without those that the hub itself sends to single students.
 const SENT_BY_STAFF: &str = "
-    SELECT l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at FROM alerts AS a
+    SELECT l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at, a.sender_name FROM alerts AS a
     JOIN alert_log AS l ON l.alert_id = a.id AND l.kind = 'alert'
     WHERE a.source <> 'registration' AND a.cancelled_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > ?1)
       AND NOT EXISTS (SELECT 1 FROM alert_log AS n WHERE n.alert_id = a.id AND n.seq > l.seq)";
@@ -69,7 +70,7 @@ impl AlertStore for SqliteStore {
             // One transaction, so that the end of the sequence matches the rows.
             let tx = connection.unchecked_transaction()?;
             let sql = format!(
-                "SELECT {ENTRY_COLUMNS} FROM ({VISIBLE}) AS s JOIN alert_log AS l ON l.seq = s.seq
+                "SELECT {ENTRY_COLUMNS}, {READER_PARTS} FROM ({VISIBLE}) AS s JOIN alert_log AS l ON l.seq = s.seq
                  JOIN alerts AS a ON a.id = l.alert_id ORDER BY l.seq LIMIT ?5"
             );
             page(&tx, &sql, &reader, span, &[])
@@ -80,8 +81,8 @@ impl AlertStore for SqliteStore {
         self.read(move |connection| {
             let tx = connection.unchecked_transaction()?;
             let sql = format!(
-                "SELECT {ENTRY_COLUMNS} FROM ({VISIBLE}) AS s JOIN alert_log AS l ON l.seq = s.seq AND l.kind = 'alert'
-                 JOIN alerts AS a ON a.id = l.alert_id
+                "SELECT {ENTRY_COLUMNS}, {READER_PARTS} FROM ({VISIBLE}) AS s
+                 JOIN alert_log AS l ON l.seq = s.seq AND l.kind = 'alert' JOIN alerts AS a ON a.id = l.alert_id
                  WHERE a.cancelled_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > ?6)
                    AND NOT EXISTS (SELECT 1 FROM alert_log AS n WHERE n.alert_id = a.id AND n.seq > l.seq)
                  ORDER BY l.seq LIMIT ?5"
@@ -94,7 +95,7 @@ impl AlertStore for SqliteStore {
         self.read(move |connection| {
             connection
                 .prepare_cached(
-                    "SELECT id, content, source, sender, created_at FROM alerts
+                    "SELECT id, content, source, sender, created_at, sender_name FROM alerts
                      WHERE due_at IS NOT NULL ORDER BY due_at, id LIMIT ?1",
                 )?
                 .query_map([limit], |row| alert_at(row, 0, None))?
@@ -158,7 +159,15 @@ pub(super) fn alert_at(row: &Row<'_>, first: usize, seq: Option<u64>) -> rusqlit
         source: row.get(first + 2)?,
         sender: row.get(first + 3)?,
         created_at: time_at(row, first + 4)?,
+        sender_name: row.get(first + 5)?,
     })
+}
+
+/// Reads the parts of an audience to which a recipient belongs; the default if they are unknown.
+pub(super) fn membership_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Membership> {
+    let parts: Option<String> = row.get(column)?;
+    let unreadable = || unreadable(column, "not parts of an audience");
+    parts.map_or_else(|| Ok(Membership::default()), |parts| Membership::parse(&parts).ok_or_else(unreadable))
 }
 
 fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, Entry)> {
@@ -178,11 +187,21 @@ fn page(tx: &Connection, sql: &str, reader: &Reader, span: Span, more: &[&dyn To
     // A position that was never assigned means that the store was restored from a backup: everything stored is new to
     // the reader.
     let since = if span.since > last { 0 } else { span.since.min(until) };
-    let user = reader.user.as_ref().map(UserName::as_str);
-    let mut values: Vec<&dyn ToSql> = vec![&user, &reader.role_bits, &since, &until, &span.limit];
+    let (user, role_bits) = (reader.user.as_ref().map(UserName::as_str), reader.role_bits());
+    let mut values: Vec<&dyn ToSql> = vec![&user, &role_bits, &since, &until, &span.limit];
     values.extend_from_slice(more);
+    let own_entry = |row: &Row<'_>| {
+        let (seq, entry) = entry_at(row)?;
+        let membership = membership_at(row, 8)?;
+        Ok(match entry {
+            Entry::Alert(alert) => {
+                (seq, Entry::Alert(Box::new(alert.for_reader(reader.identity(), &membership, &reader.office))))
+            }
+            Entry::Cancelled(_) => (seq, entry),
+        })
+    };
     let items: Vec<(u64, Entry)> =
-        tx.prepare_cached(sql)?.query_map(values.as_slice(), entry_at)?.collect::<rusqlite::Result<_>>()?;
+        tx.prepare_cached(sql)?.query_map(values.as_slice(), own_entry)?.collect::<rusqlite::Result<_>>()?;
     let seq = if items.len() < span.limit { until } else { items.last().map_or(until, |item| item.0) };
     Ok(Page { items, seq })
 }
@@ -199,15 +218,29 @@ fn log_after(connection: &Connection, seq: u64, limit: usize) -> rusqlite::Resul
     while let Some(row) = rows.next()? {
         let (seq, entry) = entry_at(row)?;
         let id: String = row.get(2)?;
-        let users = tx
-            .prepare_cached("SELECT user FROM alert_recipients WHERE alert_id = ?1 ORDER BY user")?
-            .query_map([&id], |row| row.get::<_, String>(0))?
-            .map(|user| UserName::parse(&user?).map_err(|e| unreadable(0, e)))
-            .collect::<rusqlite::Result<Arc<[_]>>>()?;
-        let recipients = Recipients { everyone: row.get(7)?, roles: row.get(8)?, users };
+        let recipients = recipients(&tx, &id, row.get(8)?, row.get(9)?)?;
         entries.push(LogEntry { seq, entry, recipients });
     }
     Ok(entries)
+}
+
+/// Reads the recipients of an alert that was sent.
+pub(super) fn recipients(tx: &Connection, alert: &str, everyone: bool, roles: u8) -> rusqlite::Result<Recipients> {
+    let mut statement =
+        tx.prepare_cached("SELECT user, parts FROM alert_recipients WHERE alert_id = ?1 ORDER BY user")?;
+    let mut rows = statement.query([alert])?;
+    let (mut users, mut groups, mut memberships) = (Vec::new(), Vec::new(), Vec::new());
+    let mut known: HashMap<Membership, u32> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        users.push(UserName::parse(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?);
+        let membership = membership_at(row, 1)?;
+        let next = u32::try_from(memberships.len()).map_err(|e| unreadable(1, e))?;
+        groups.push(*known.entry(membership).or_insert_with_key(|new| {
+            memberships.push(new.clone());
+            next
+        }));
+    }
+    Ok(Recipients { everyone, roles, users: users.into(), groups: groups.into(), memberships: memberships.into() })
 }
 
 fn people_in(connection: &Connection, audience: &Audience, now: &ZonedDateTime) -> rusqlite::Result<HashSet<UserName>> {

@@ -44,14 +44,14 @@ impl Fixture {
             expires_at: expires_at.map(at),
             requires_ack: false,
         };
-        let (source, sender) = ("staff".to_owned(), "registrar".to_owned());
-        let alert = Alert { id: id.to_owned(), seq: None, content, source, sender, created_at: at(100) };
+        let (source, sender, sender_name) = ("staff".to_owned(), "registrar".to_owned(), None);
+        let alert = Alert { id: id.to_owned(), seq: None, content, source, sender, sender_name, created_at: at(100) };
         self.store.post(alert, zoned(100)).await.unwrap().seq
     }
 
     async fn visible(&self, caller: Option<(&UserName, Role)>, since: u64, limit: usize) -> (Vec<String>, u64) {
         let span = Span { since, until: None, limit };
-        describe(self.store.visible_to(Reader::new(caller), span).await.unwrap())
+        describe(self.store.visible_to(Reader::new(caller, "The college".into()), span).await.unwrap())
     }
 
     async fn active(&self, now: i64) -> Vec<String> {

@@ -24,8 +24,8 @@ pub(crate) fn put(tx: &Connection, alert: &Alert) -> rusqlite::Result<()> {
     let content =
         serde_json::to_string(&alert.content).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
     tx.prepare_cached(
-        "INSERT INTO alerts (id, content, source, sender, created_at, due_at, expires_at, everyone, roles)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO alerts (id, content, source, sender, created_at, due_at, expires_at, everyone, roles, sender_name)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         alert.id,
@@ -37,39 +37,52 @@ pub(crate) fn put(tx: &Connection, alert: &Alert) -> rusqlite::Result<()> {
         alert.content.expires_at.map(Timestamp::as_millisecond),
         alert.content.audience.all,
         alert.content.audience.role_bits(),
+        alert.sender_name,
     ])?;
     Ok(())
 }
 
 /// Sends a stored alert: resolves who is in its sections and courses now, and assigns its position in the sequence,
-/// which it returns.
+/// which it returns. Stores with each recipient the parts of the audience to which the recipient belongs
+/// ([`crate::domain::audience::Membership`]).
 pub(crate) fn send_out(
     tx: &Connection,
     id: &str,
     content: &AlertContent,
     now: &ZonedDateTime,
 ) -> rusqlite::Result<u64> {
-    let mut add_user = tx.prepare_cached("INSERT OR IGNORE INTO alert_recipients (user, alert_id) VALUES (?1, ?2)")?;
+    let mut add_user =
+        tx.prepare_cached("INSERT OR IGNORE INTO alert_recipients (user, alert_id, parts) VALUES (?1, ?2, 'u')")?;
     for user in &content.audience.users {
         add_user.execute(params![user.0.as_str(), id])?;
     }
-    for section in &content.audience.sections {
+    for (at, section) in content.audience.sections.iter().enumerate() {
         tx.prepare_cached(
-            "INSERT OR IGNORE INTO alert_recipients (user, alert_id)
-             SELECT user, ?1 FROM registrations WHERE term = ?2 AND crn = ?3 AND standing = ?4",
+            "INSERT INTO alert_recipients (user, alert_id, parts)
+             SELECT user, ?1, ?5 FROM registrations WHERE term = ?2 AND crn = ?3 AND standing = ?4
+             ON CONFLICT (user, alert_id) DO UPDATE SET parts = parts || ' ' || excluded.parts",
         )?
         .execute(params![
             id,
             section.0.term.as_str(),
             section.0.crn.as_str(),
-            RegistrationStatus::Enrolled.as_str()
+            RegistrationStatus::Enrolled.as_str(),
+            format!("s{at}"),
         ])?;
     }
-    for course in &content.audience.courses {
+    for (at, course) in content.audience.courses.iter().enumerate() {
         tx.prepare_cached(&format!(
-            "INSERT OR IGNORE INTO alert_recipients (user, alert_id) SELECT user, ?4 FROM ({ENROLLED_IN_COURSE})"
+            "INSERT INTO alert_recipients (user, alert_id, parts)
+             SELECT user, ?4, ?5 FROM ({ENROLLED_IN_COURSE}) WHERE true
+             ON CONFLICT (user, alert_id) DO UPDATE SET parts = parts || ' ' || excluded.parts"
         ))?
-        .execute(params![course, RegistrationStatus::Enrolled.as_str(), now.date().to_string(), id])?;
+        .execute(params![
+            course,
+            RegistrationStatus::Enrolled.as_str(),
+            now.date().to_string(),
+            id,
+            format!("c{at}"),
+        ])?;
     }
     tx.prepare_cached("UPDATE alerts SET due_at = NULL WHERE id = ?1")?.execute([id])?;
     tx.prepare_cached("INSERT INTO alert_log (alert_id, kind, at, broad) VALUES (?1, 'alert', ?2, ?3)")?.execute(

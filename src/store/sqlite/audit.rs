@@ -1,11 +1,12 @@
 //! The audit trail in the embedded store.
 
-use rusqlite::{Row, params};
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 use crate::store::StoreFuture;
-use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore};
+use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore, DisclosureEntry};
 
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows::{time_at, unreadable};
@@ -29,27 +30,87 @@ pub(super) fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, AuditEntry)> {
     Ok((row.get(0)?, entry))
 }
 
+fn append(tx: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO audit (at, user, role, ip, action, subject, section, detail, request_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        entry.at.as_millisecond(),
+        entry.user.as_ref().map(UserName::as_str),
+        entry.role.map(Role::as_str),
+        entry.ip,
+        entry.action,
+        entry.subject,
+        entry.section.as_ref().map(ToString::to_string),
+        entry.detail,
+        entry.request_id,
+    ])?;
+    Ok(())
+}
+
+fn add_people(tx: &Connection, number: u64, people: &[UserName]) -> rusqlite::Result<()> {
+    let mut add = tx.prepare_cached("INSERT OR IGNORE INTO audit_people (user, audit_id) VALUES (?1, ?2)")?;
+    people.iter().try_for_each(|name| add.execute(params![name.as_str(), number]).map(drop))
+}
+
+/// The disclosures of data about `?1` before the entry `?2`, at most `?3`. The name of an account takes precedence over
+/// that in a token; a name that is only the username is none.
+const DISCLOSURES: &str = "
+    SELECT a.id, a.at, nullif(coalesce(l.name, p.name), a.user), a.role, a.action, a.section
+    FROM audit_people AS d JOIN audit AS a ON a.id = d.audit_id
+    LEFT JOIN accounts AS l ON l.username = a.user LEFT JOIN people AS p ON p.username = a.user
+    WHERE d.user = ?1 AND (?2 IS NULL OR d.audit_id < ?2) ORDER BY d.audit_id DESC LIMIT ?3";
+
+fn disclosure_at(row: &Row<'_>) -> rusqlite::Result<DisclosureEntry> {
+    let (role, section): (Option<String>, Option<String>) = (row.get(3)?, row.get(5)?);
+    Ok(DisclosureEntry {
+        number: row.get(0)?,
+        at: time_at(row, 1)?,
+        name: row.get(2)?,
+        role: role.map(|text| Role::parse(&text).ok_or_else(|| unreadable(3, "not a role"))).transpose()?,
+        action: row.get(4)?,
+        section: section.map(|text| SectionId::parse(&text).map_err(|e| unreadable(5, e))).transpose()?,
+    })
+}
+
 impl AuditStore for SqliteStore {
     fn append(&self, entries: Vec<AuditEntry>) -> StoreFuture<()> {
+        self.write(move |tx| entries.iter().try_for_each(|entry| append(tx, entry)))
+    }
+
+    fn disclose(&self, entry: AuditEntry, people: Vec<UserName>) -> StoreFuture<u64> {
         self.write(move |tx| {
-            let mut statement = tx.prepare_cached(
-                "INSERT INTO audit (at, user, role, ip, action, subject, section, detail, request_id)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?;
-            for entry in &entries {
-                statement.execute(params![
-                    entry.at.as_millisecond(),
-                    entry.user.as_ref().map(UserName::as_str),
-                    entry.role.map(Role::as_str),
-                    entry.ip,
-                    entry.action,
-                    entry.subject,
-                    entry.section.as_ref().map(ToString::to_string),
-                    entry.detail,
-                    entry.request_id,
-                ])?;
+            append(tx, &entry)?;
+            let number = u64::try_from(tx.last_insert_rowid()).map_err(|e| unreadable(0, e))?;
+            add_people(tx, number, &people)?;
+            Ok(number)
+        })
+    }
+
+    fn add_people(&self, number: u64, people: Vec<UserName>) -> StoreFuture<()> {
+        self.write(move |tx| add_people(tx, number, &people))
+    }
+
+    fn disclosures_of(&self, user: &UserName, before: Option<u64>, limit: u32) -> StoreFuture<Vec<DisclosureEntry>> {
+        let user = user.clone();
+        self.read(move |conn| {
+            conn.prepare_cached(DISCLOSURES)?.query_map(params![user.as_str(), before, limit], disclosure_at)?.collect()
+        })
+    }
+
+    fn delete_entries_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize> {
+        self.write(move |tx| {
+            // By time and not by number, because the times of entries may be out of order by some milliseconds.
+            let deleted: Vec<u64> = tx
+                .prepare_cached("SELECT id FROM audit WHERE at < ?1 ORDER BY at, id LIMIT ?2")?
+                .query_map(params![cutoff.as_millisecond(), limit], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            for id in &deleted {
+                tx.prepare_cached("DELETE FROM audit_people WHERE audit_id = ?1")?.execute([id])?;
+                tx.prepare_cached("DELETE FROM audit WHERE id = ?1")?.execute([id])?;
             }
-            Ok(())
+            Ok(deleted.len())
         })
     }
 

@@ -14,7 +14,7 @@ use crate::store::sqlite::{accounts, alert_log, audit, events, imports, members,
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 24] = [
+const TABLES: [(&str, &str, ReadRow); 25] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation FROM terms",
@@ -33,11 +33,14 @@ const TABLES: [(&str, &str, ReadRow); 24] = [
         term_at(row, "term")?;
         row.get::<_, u64>(1).and(row.get::<_, u64>(2)).map(drop)
     }),
-    ("alerts", "SELECT id, content, source, sender, created_at FROM alerts", |row| {
+    ("alerts", "SELECT id, content, source, sender, created_at, sender_name FROM alerts", |row| {
         alert_log::alert_at(row, 0, None).map(drop)
     }),
     ("alert_log", "SELECT at, alert_id, seq FROM alert_log", time_and_values),
-    ("alert_recipients", "SELECT user, alert_id FROM alert_recipients", user_and_values),
+    ("alert_recipients", "SELECT user, alert_id, parts FROM alert_recipients", |row| {
+        user_and_values(row)?;
+        alert_log::membership_at(row, 2).map(drop)
+    }),
     ("alert_acks", "SELECT at, user, alert_id FROM alert_acks", time_and_values),
     ("accounts", "SELECT username, name, role, password_hash FROM accounts", |row| accounts::account_at(row).map(drop)),
     ("people", "SELECT username, name, role, source, last_seen FROM people", |row| accounts::user_at(row).map(drop)),
@@ -46,6 +49,7 @@ const TABLES: [(&str, &str, ReadRow); 24] = [
     ("audit", "SELECT id, at, user, role, ip, action, subject, section, detail, request_id FROM audit", |row| {
         audit::entry_at(row).map(drop)
     }),
+    ("audit_people", "SELECT user, audit_id FROM audit_people", user_and_values),
     ("plans", "SELECT user, sections FROM plans", |row| {
         let sections: Vec<String> = json_at(row, 1)?;
         sections.iter().try_for_each(|id| SectionId::parse(id).map(drop).map_err(|e| unreadable(1, e)))

@@ -40,6 +40,7 @@ mod open;
 mod outbox;
 mod plans;
 mod plone_items;
+mod privacy;
 mod readers;
 mod rosters;
 mod rows;

@@ -83,8 +83,41 @@ export class Users {
       h("td", null, SOURCES[source] ?? source),
       h("td", { class: "row-links" }, viewLink("Sessions", "sessions", "session-filter", "q", username), " ",
         viewLink("Activity", "audit", "audit-filter", "user", username)),
-      h("td", null, edit));
+      h("td", null, edit, username !== this.#ownName && button("Erase", () => this.#confirmErasure(user, row),
+        { class: "quiet", "aria-label": `Erase ${username}` })));
     return row;
+  }
+
+  /** Asks below the row for a confirmation, and erases the person. */
+  #confirmErasure({ username }, row) {
+    if (row.nextElementSibling?.classList.contains("expanded")) row.nextElementSibling.remove();
+    row.querySelector("button[aria-expanded]")?.setAttribute("aria-expanded", "false");
+    const status = h("p", { role: "status" });
+    const erase = button(`Erase ${username}`, async () => {
+      erase.disabled = true;
+      status.className = "";
+      put(status, "Erasing…");
+      try {
+        const { pseudonym } = await api.post(`${userPath(username)}/erase`, {});
+        question.remove();
+        put(row, h("td", { colspan: 6 }, `${username} was erased. Rosters of ended terms and the activity log say ${pseudonym} instead.`));
+        row.tabIndex = -1;
+        row.focus();
+      } catch (problem) {
+        status.className = "stop";
+        put(status, problem.message);
+        erase.disabled = false;
+      }
+    }, { class: "danger" });
+    const close = button("Cancel", () => {
+      question.remove();
+      row.lastElementChild.lastElementChild.focus();
+    }, { class: "quiet" });
+    const question = h("tr", { class: "expanded" }, h("td", { colspan: 6 },
+      h("p", null, `Erase ${username}? The account, the plan and the sign-ins are deleted, and a made-up name replaces this one everywhere else. This can't be undone.`),
+      h("div", { class: "inline" }, erase, close), status));
+    row.after(question);
+    close.focus();
   }
 
   /** Opens the form below the row, or closes it. */

@@ -8,7 +8,7 @@ import { drawIcons } from "../icons.js";
 import { pollWhileDisconnected } from "../poll.js";
 import { Seats } from "../seats.js";
 import { clearNote, setUpViews, showNote, startPage, trackHeaderHeight } from "../session.js";
-import { problemText, seatStatus } from "../words.js";
+import { hideCountsBelow, problemText, seatStatus } from "../words.js";
 import { Catalogue } from "../catalogue.js";
 import { Finder } from "./finder.js";
 import { Opening } from "./opening.js";
@@ -89,6 +89,13 @@ const showAnnouncements = () => {
   announcements ??= load("./announcements.js").then(({ Announcements }) => new Announcements()).catch(() => (announcements = null));
 };
 addEventListener("hashchange", showAnnouncements);
+let myData = null;
+const showMyData = () => {
+  if (!$("my-data").open || !user) return;
+  myData ??= load("./my-data.js").then(({ MyData }) => new MyData(page)).catch(() => (myData = null));
+  myData.then((shown) => shown?.load());
+};
+$("my-data").addEventListener("toggle", showMyData);
 
 /** Imports a module; a failure is a `no_answer` problem. */
 function load(path) {
@@ -111,6 +118,8 @@ async function setUser(next) {
   else showAnnouncements();
   const isStudent = user?.role === "student";
   $("schedule").hidden = !isStudent;
+  $("my-data").hidden = !user;
+  $("my-data").open = false;
   put($("not-student"), user && !isStudent && t("sign.not_student"));
   try { localStorage.setItem(STUDENT_KEY, isStudent ? "1" : ""); } catch { /* Storage is unavailable. */ }
   await loadFor(user);
@@ -122,6 +131,7 @@ async function loadFor(next) {
     await Promise.all([page.terms.load(), next?.role === "student" && loadWorkspace()]);
     if (user !== next) return;
     put($("college"), page.terms.college?.name);
+    hideCountsBelow(next ? 0 : page.terms.college?.small_counts);
     if (!page.terms.current) page.finder.search();
     clearNote("start");
   } catch (problem) {

@@ -44,6 +44,7 @@ export default {
   "section.overlaps": "Overlaps {sections}", "section.have": "You already have {sections}",
 
   "seats.cancelled": "Cancelled", "seats.closed": "Closed", "seats.left": "{n} left",
+  "seats.full.few": "Full, fewer than {n} waiting", "count.few": "fewer than {n}",
   "seats.full": { other: "Full, {n} waiting", zero: "Full" },
 
   "nth.one": "{n}st", "nth.two": "{n}nd", "nth.few": "{n}rd", "nth.other": "{n}th",
@@ -112,6 +113,10 @@ export default {
   "priority.low": "low", "priority.medium": "medium", "priority.high": "high", "priority.critical": "critical",
   "category.system": "system", "category.workflow": "registration", "category.schedule": "schedule", "category.content": "news",
   "category.security": "security", "category.emergency": "emergency",
+  "data.title": "My data", "data.about": "Everything that EduHub stores about you, as a file.", "data.download": "Download my data",
+  "data.readers": "Who has viewed my data", "data.loading": "Loading…", "data.none": "No one has viewed it.", "data.more": "Show more", "data.failed": "Couldn't load this list. {why}",
+  "data.read.roster.read": "Class list of {section}", "data.read.roster.export": "Class list of {section}, as a file", "data.read.receipts.read": "Confirmations of an alert",
+  "data.read.users.list": "List of people", "data.read.sessions.list": "List of connections", "data.read.audit.read": "Activity log",
   "announcements.title": "College news", "announcements.more": "Read more", "announcements.age": { one: "Updated {n} minute ago.", other: "Updated {n} minutes ago." },
 
   "error.no_answer": "Couldn't reach the server. Check your connection.", "error.bad_credentials": "Incorrect username or password.",

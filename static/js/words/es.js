@@ -44,6 +44,7 @@ export default {
   "section.overlaps": "Choca con {sections}", "section.have": "Ya tiene {sections}",
 
   "seats.cancelled": "Cancelada", "seats.closed": "Cerrada", "seats.left": { one: "Queda {n}", other: "Quedan {n}" },
+  "seats.full.few": "Sin cupo, menos de {n} en espera", "count.few": "menos de {n}",
   "seats.full": { other: "Llena, {n} en espera", zero: "Llena" },
 
   "kind.lecture": "teoría", "kind.lab": "laboratorio", "kind.tutorial": "tutoría", "kind.seminar": "seminario", "kind.discussion": "discusión",
@@ -113,6 +114,10 @@ export default {
   "priority.low": "baja", "priority.medium": "media", "priority.high": "alta", "priority.critical": "crítica",
   "category.system": "sistema", "category.workflow": "inscripción", "category.schedule": "horario", "category.content": "noticias",
   "category.security": "seguridad", "category.emergency": "emergencia",
+  "data.title": "Mis datos", "data.about": "Todo lo que EduHub guarda sobre usted, en un archivo.", "data.download": "Descargar mis datos",
+  "data.readers": "Quién consultó mis datos", "data.loading": "Cargando…", "data.none": "Nadie los ha consultado.", "data.more": "Mostrar más", "data.failed": "No se pudo cargar esta lista. {why}",
+  "data.read.roster.read": "Lista de estudiantes de {section}", "data.read.roster.export": "Lista de estudiantes de {section}, en archivo", "data.read.receipts.read": "Confirmaciones de una alerta",
+  "data.read.users.list": "Lista de personas", "data.read.sessions.list": "Lista de conexiones", "data.read.audit.read": "Registro de actividad",
   "announcements.title": "Noticias de la institución", "announcements.more": "Leer más", "announcements.age": { one: "Actualizado hace {n} minuto.", other: "Actualizado hace {n} minutos." },
 
   "error.no_answer": "No se pudo conectar con el servidor. Revise su conexión.", "error.bad_credentials": "Nombre de usuario o contraseña incorrectos.",

@@ -142,7 +142,7 @@ impl Hub {
         };
         let id = Uuid::now_v7().to_string();
         let (source, sender) = ("staff".to_owned(), "test".to_owned());
-        let alert = Alert { id, seq: None, content, source, sender, created_at: now };
+        let alert = Alert { id, seq: None, content, source, sender, sender_name: None, created_at: now };
         let alert = self.runtime.block_on(self.store.post(alert, now.to_zoned_datetime(TimeZone::UTC))).unwrap();
         self.bus.publish(Event::AlertsStored { seq: alert.seq });
         alert.seq.unwrap()

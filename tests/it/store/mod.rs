@@ -7,6 +7,7 @@ mod fixture;
 mod histories;
 mod members;
 mod outbox;
+mod privacy;
 mod sqlite;
 mod suite;
 
@@ -27,7 +28,7 @@ macro_rules! store_contract {
     };
 }
 
-/// Lists every test of [`suite`], [`changes`], [`outbox`] and [`members`], for each kind of store.
+/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`] and [`privacy`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
@@ -81,6 +82,12 @@ macro_rules! stores {
             deleted_tokens_and_hashes_are_gone
             tokens_are_replaced_in_one_commit
             ended_sign_ins_outlive_the_member;
+            privacy:
+            a_reader_below_staff_gets_alerts_as_the_reader_may_see_them
+            disclosures_are_listed_to_each_person_whom_they_name
+            old_audit_entries_are_deleted_with_their_people
+            what_is_stored_about_a_person_is_exported
+            an_erased_person_is_replaced_by_the_pseudonym;
         })*
     };
 }

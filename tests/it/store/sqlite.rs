@@ -5,9 +5,12 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use eduhub::domain::audience::Audience;
 use eduhub::domain::published::PublishedTerm;
+use eduhub::domain::role::Role;
 use eduhub::domain::section::Credits;
 use eduhub::store::StoreError;
+use eduhub::store::alerts::{AlertStore, Entry, Reader, Span};
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -84,26 +87,53 @@ fn a_newer_schema_is_refused_and_left_untouched() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
+/// Creates a store with the first `count` migrations and these rows.
+fn older_store(path: &Path, count: usize, rows: &str) {
+    let older = rusqlite::Connection::open(path).unwrap();
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let mut files: Vec<_> = std::fs::read_dir(migrations).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in &files[..count] {
+        older.execute_batch(&std::fs::read_to_string(file).unwrap()).unwrap();
+    }
+    older.execute_batch(&format!("PRAGMA user_version = {count}; {rows}")).unwrap();
+}
+
+#[test]
+fn an_alert_of_an_older_store_names_only_its_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.sqlite");
+    let content = r#"{"title":"Flood","message":"Room 1.","priority":"low","category":"system",
+        "audience":{"users":["ann","bob"],"sections":["2027-X"]},"starts_at":null,"expires_at":null,"requires_ack":false}"#;
+    let rows = format!(
+        "INSERT INTO alerts VALUES ('a', '{content}', 'staff', 'desk', 0, NULL, NULL, NULL, 0, 0);
+         INSERT INTO alert_log (alert_id, kind, at, broad) VALUES ('a', 'alert', 0, 0);
+         INSERT INTO alert_recipients VALUES ('ann', 'a'), ('bob', 'a'), ('cid', 'a');"
+    );
+    older_store(&path, 8, &rows);
+    let store = open(&path).unwrap();
+    for name in ["ann", "cid"] {
+        let reader = crate::college::user(name);
+        let reader = Reader::new(Some((&reader, Role::Student)), "Riverside College".into());
+        let span = Span { since: 0, until: None, limit: 10 };
+        let page = block_on(store.visible_to(reader, span)).unwrap();
+        let [(1, Entry::Alert(alert))] = page.items.as_slice() else { panic!("{page:?}") };
+        assert_eq!(alert.content.audience, Audience::for_user(crate::college::user(name)));
+        assert_eq!(alert.sender, "Riverside College");
+    }
+}
+
 #[test]
 fn a_store_without_commit_sequences_is_migrated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hub.sqlite");
-    let older = rusqlite::Connection::open(&path).unwrap();
-    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
-    let mut files: Vec<_> = std::fs::read_dir(migrations).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    for file in &files[..7] {
-        older.execute_batch(&std::fs::read_to_string(file).unwrap()).unwrap();
-    }
-    let rows = "PRAGMA user_version = 7;
-        INSERT INTO terms VALUES ('2027', 'Autumn', NULL, NULL, 0, NULL, '[]', 41, 3);
+    let rows = "INSERT INTO terms VALUES ('2027', 'Autumn', NULL, NULL, 0, NULL, '[]', 41, 3);
         INSERT INTO sections SELECT '2027', crn, generation, 'COURSE', 'lecture', NULL, NULL, 3000, NULL, NULL, NULL,
             '[]', generation, 0, 'open', '[]', '[]', 0, 0, NULL, NULL, 0
             FROM (SELECT 'X' AS crn UNION SELECT 'Y'), (SELECT 1 AS generation UNION SELECT 3);
         INSERT INTO seats VALUES ('2027', 'X', 1, 0);
         INSERT INTO registrations VALUES ('2027', 'ana', 'X', 'enrolled', 0, 0, NULL);";
-    older.execute_batch(rows).unwrap();
-    drop(older);
+    older_store(&path, 7, rows);
 
     let store = open(&path).unwrap();
     let mut owner = TermOwner::of(&store, term_id(), Credits(0));

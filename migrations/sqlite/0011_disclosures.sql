@@ -1,0 +1,12 @@
+-- The people about whom an entry of the audit trail says that their data was read, such as the students of a roster, so
+-- that each of them can see it.
+CREATE TABLE audit_people (
+    user      TEXT NOT NULL,
+    audit_id  INTEGER NOT NULL,
+    PRIMARY KEY (user, audit_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX audit_people_by_entry ON audit_people (audit_id);
+
+-- The acknowledgements of one person, for the export of that person's data and for erasure.
+CREATE INDEX alert_acks_by_user ON alert_acks (user, alert_id);

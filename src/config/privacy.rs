@@ -1,0 +1,45 @@
+//! `[privacy]`: how long data about persons is stored, and which counts are shown.
+
+use crate::config::settings::Setting;
+
+/// The longest retention, in days: a hundred years.
+const DAYS_MAX: u32 = 36_500;
+/// The largest bound of small counts. A larger one would hide the waitlists of ordinary sections.
+const SMALL_COUNTS_MAX: u32 = 100;
+
+/// `[privacy]`: retention of data about persons, and small counts. 0 is off.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Privacy {
+    /// Days for which entries of the audit trail are stored; 0 to store them forever.
+    pub audit_days: u32,
+    /// Days for which attempts to register are stored; 0 to store them forever.
+    pub attempts_days: u32,
+    /// Pages show visitors a smaller number of waiting students as "fewer than" this number; 0 to show it.
+    pub small_counts: u32,
+}
+
+/// The settings of this section.
+pub(super) const SETTINGS: [Setting; 3] = [
+    Setting {
+        name: "privacy.audit_days",
+        about: "Days for which the audit trail is stored. 0: forever.",
+        show: |c| c.privacy.audit_days.to_string(),
+        set: |c, v| v.integer(0..=DAYS_MAX).map(|value| c.privacy.audit_days = value),
+    },
+    Setting {
+        name: "privacy.attempts_days",
+        about:
+            "Days for which attempts to register are stored. 0: forever. This version stores no attempts, so the setting
+has no effect yet.",
+        show: |c| c.privacy.attempts_days.to_string(),
+        set: |c, v| v.integer(0..=DAYS_MAX).map(|value| c.privacy.attempts_days = value),
+    },
+    Setting {
+        name: "privacy.small_counts",
+        about:
+            "Pages show visitors a waitlist shorter than this as \"fewer than\" this number. 0: the number is shown. The
+numbers in the API stay exact, see docs/SECURITY.md.",
+        show: |c| c.privacy.small_counts.to_string(),
+        set: |c, v| v.integer(0..=SMALL_COUNTS_MAX).map(|value| c.privacy.small_counts = value),
+    },
+];

@@ -1,0 +1,119 @@
+//! Erasure of a person (admins): what has to stay gets a pseudonym, and the rest is deleted.
+
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+
+use crate::domain::ids::{TermId, UserName};
+use crate::identity::accounts::Removal;
+use crate::identity::{Audit, Identity};
+use crate::live::context::Live;
+use crate::registration::pool::RegistrarPool;
+use crate::store::privacy::{Erasure, ErasureOutcome, PrivacyStore};
+
+use crate::http::auth::Admin;
+use crate::http::error::{Problem, method_not_allowed};
+use crate::http::openapi::responses::{BadPath, BadRole, NotFound, StoreFailed};
+use crate::http::problem::ProblemCode;
+use crate::http::query::path_param;
+use crate::http::request_id::PRIVATE;
+use crate::http::users::last_admin;
+
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(erase))]
+pub(super) struct Api;
+
+/// Registers the resource of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/api/v1/admin/users/{name}/erase")
+            .route(web::post().to(erase))
+            .default_service(method_not_allowed("POST")),
+    );
+}
+
+/// An erasure.
+#[derive(Serialize, ToSchema)]
+struct Erased {
+    /// The name that replaces the username in what stays.
+    pseudonym: UserName,
+    /// The terms whose registrations have the pseudonym now.
+    terms: Vec<TermId>,
+}
+
+/// Erases a person (admins).
+///
+/// Deletes the account, the plan and what is stored of sign-ins, and signs the person out. In registrations of ended
+/// terms, alerts, acknowledgements and the audit trail, a random pseudonym replaces the username, so that all counts stay
+/// right. Refused with `still_registered` while the person is enrolled or waitlisted in a term that has not ended.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/users/{name}/erase",
+    operation_id = "eraseUser",
+    tag = "administration",
+    params(("name" = UserName, Path, description = "The person.")),
+    responses(
+        (status = 200, description = "Erased.", body = Erased),
+        (status = 409, description = "`still_registered`: the person is registered in a term that has not ended.",
+            body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
+        BadRole, BadPath, NotFound, StoreFailed,
+    )
+)]
+pub async fn erase(
+    request: HttpRequest,
+    Admin(admin): Admin,
+    identity: Data<Identity>,
+    privacy: Data<dyn PrivacyStore>,
+    pool: Data<RegistrarPool>,
+    live: Data<Live>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let unknown = || Problem::not_found("Nothing is stored about a person with this username.");
+    let user = UserName::parse(&path_param(&request, "name")?).map_err(|_| unknown())?;
+    if user == admin.user {
+        return Err(Problem::invalid("name", "You cannot erase yourself. Ask another administrator."));
+    }
+    let now = live.local(live.clock.now());
+    refuse_if_registered(&privacy.current_terms_of(&user, now.clone()).await?)?;
+    // Before anything is erased, so that the person cannot register or sign in in the meantime.
+    if identity.remove_sign_in(&user).await? == Removal::LastAdmin {
+        return Err(last_admin("name"));
+    }
+    let held = privacy.record_of(&user).await?.registrations;
+    let mut terms: Vec<TermId> = held.into_iter().map(|(term, _)| term).collect();
+    terms.dedup();
+    // The entries that are still queued, and those of open windows, have the username.
+    audit.finish().await;
+    let pseudonym = pseudonym()?;
+    let erasure = Erasure { user, pseudonym: pseudonym.clone(), now };
+    let terms = match pool.paused(&terms, privacy.erase(erasure)).await? {
+        ErasureOutcome::Unknown => return Err(unknown()),
+        ErasureOutcome::Registered(terms) => {
+            refuse_if_registered(&terms)?;
+            return Err(unknown());
+        }
+        ErasureOutcome::Erased(terms) => terms,
+    };
+    audit.record(&request, Some(&admin), "user.erase", Some(pseudonym.as_str()), None, "");
+    audit.flush().await;
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(Erased { pseudonym, terms }))
+}
+
+/// Returns a new pseudonym. It is random, so that it cannot be traced to the username.
+fn pseudonym() -> Result<UserName, Problem> {
+    UserName::parse(&format!("erased-{:016x}", rand::random::<u64>())).map_err(Problem::internal)
+}
+
+fn refuse_if_registered(terms: &[TermId]) -> Result<(), Problem> {
+    if terms.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = terms.iter().map(TermId::as_str).collect();
+    let detail = format!(
+        "This person is enrolled or waitlisted in a term that has not ended: {}. Nothing was erased.",
+        names.join(", ")
+    );
+    Err(Problem::new(ProblemCode::StillRegistered, detail))
+}

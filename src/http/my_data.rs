@@ -1,0 +1,450 @@
+//! What the hub stores about the caller, and who has read it.
+
+use actix_web::http::header::{CONTENT_DISPOSITION, ContentType};
+use actix_web::web::{self, Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream::try_unfold;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::{IntoParams, OpenApi, ToSchema};
+
+use crate::clock::Clock;
+use crate::domain::ids::{SectionId, UserName};
+use crate::domain::registration::RegistrationStatus;
+use crate::domain::role::Role;
+use crate::identity::{Audit, Caller};
+use crate::live::context::Live;
+use crate::store::StoreError;
+use crate::store::accounts::{AuditEntry, AuditFilter, DisclosureEntry, User, UserSource};
+use crate::store::privacy::{PersonalAck, PersonalAlert, PersonalRecord, PrivacyStore, ProviderSignIn};
+
+use crate::http::auth::SignedIn;
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::openapi::params::Limit;
+use crate::http::openapi::responses::{BadQuery, BadToken, StoreFailed};
+use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query};
+use crate::http::request_id::PRIVATE;
+
+/// The number of items that are read and sent at a time, so that an export needs little memory.
+const PAGE_LEN: u32 = 500;
+
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(data, disclosures))]
+pub(super) struct Api;
+
+/// Registers the resources of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/api/v1/me/data").route(get().to(data)).default_service(method_not_allowed("GET, HEAD")),
+    )
+    .service(
+        web::resource("/api/v1/me/disclosures")
+            .route(get().to(disclosures))
+            .default_service(method_not_allowed("GET, HEAD")),
+    );
+}
+
+/// Everything that the hub stores about the caller. Passwords and tokens are not part of it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a response that is written in parts")]
+struct PersonalData {
+    /// When the export began.
+    generated_at: Timestamp,
+    username: UserName,
+    /// The account, or what the last token stated; null if neither is stored.
+    #[schema(required)]
+    user: Option<PersonalUser>,
+    /// The last sign-in through another provider, such as Plone.
+    #[schema(required)]
+    provider: Option<PersonalSignIn>,
+    /// Tokens that were issued up to this time are revoked.
+    #[schema(required)]
+    revoked_until: Option<Timestamp>,
+    plan: Vec<SectionId>,
+    /// All registrations, including dropped ones.
+    registrations: Vec<PersonalRegistration>,
+    /// The caller's connections at this moment.
+    connections: Vec<PersonalConnection>,
+    /// Alerts that were sent to the caller by name, or as a member of a section or course.
+    alerts: Vec<PersonalAlertItem>,
+    /// The alerts that the caller acknowledged.
+    acknowledgements: Vec<PersonalAckItem>,
+    /// Entries of the audit trail by the caller or about the caller, newest first.
+    audit: Vec<PersonalAuditItem>,
+    /// Who has read data about the caller, newest first.
+    disclosures: Vec<DisclosureItem>,
+}
+
+/// The part of [`PersonalData`] that is sent first.
+#[derive(Serialize)]
+struct Head {
+    generated_at: Timestamp,
+    username: UserName,
+    user: Option<PersonalUser>,
+    provider: Option<PersonalSignIn>,
+    revoked_until: Option<Timestamp>,
+    plan: Vec<SectionId>,
+    registrations: Vec<PersonalRegistration>,
+    connections: Vec<PersonalConnection>,
+}
+
+/// The caller's account, or what the last token stated.
+#[derive(Serialize, ToSchema)]
+struct PersonalUser {
+    name: String,
+    role: Role,
+    source: UserSource,
+    #[schema(required)]
+    last_seen: Option<Timestamp>,
+}
+
+/// A sign-in through another provider.
+#[derive(Serialize, ToSchema)]
+struct PersonalSignIn {
+    /// The name that was typed.
+    login: String,
+    name: String,
+    role: Role,
+    at: Timestamp,
+}
+
+/// A registration.
+#[derive(Serialize, ToSchema)]
+struct PersonalRegistration {
+    section: SectionId,
+    status: RegistrationStatus,
+    /// When this status began.
+    at: Timestamp,
+}
+
+/// An open connection.
+#[derive(Serialize, ToSchema)]
+struct PersonalConnection {
+    ip: String,
+    user_agent: String,
+    connected_at: Timestamp,
+}
+
+/// An alert to the caller.
+#[derive(Serialize, ToSchema)]
+struct PersonalAlertItem {
+    id: String,
+    title: String,
+    message: String,
+    created_at: Timestamp,
+}
+
+/// An acknowledgement of an alert.
+#[derive(Serialize, ToSchema)]
+struct PersonalAckItem {
+    alert: String,
+    at: Timestamp,
+}
+
+/// An entry of the audit trail by the caller or about the caller.
+#[derive(Serialize, ToSchema)]
+struct PersonalAuditItem {
+    at: Timestamp,
+    /// Whether the caller did it.
+    by_me: bool,
+    /// The role of the person who did it; null for a visitor.
+    #[schema(required)]
+    role: Option<Role>,
+    /// The address; null for what someone else did.
+    #[schema(required)]
+    ip: Option<String>,
+    action: String,
+    #[schema(required)]
+    subject: Option<String>,
+    #[schema(required)]
+    section: Option<SectionId>,
+    detail: String,
+}
+
+/// A read of data about the caller. Reads of the same resource by the same person within five minutes are one item.
+#[derive(Serialize, ToSchema)]
+struct DisclosureItem {
+    at: Timestamp,
+    /// The display name of the person who read it; null if the hub knows none.
+    #[schema(required)]
+    name: Option<String>,
+    /// The role of that person at the time.
+    #[schema(required)]
+    role: Option<Role>,
+    /// What was read: `roster.read`, `roster.export`, `receipts.read`, `users.list`, `sessions.list` or `audit.read`.
+    action: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    section: Option<SectionId>,
+}
+
+impl From<DisclosureEntry> for DisclosureItem {
+    fn from(entry: DisclosureEntry) -> Self {
+        let DisclosureEntry { number: _, at, name, role, action, section } = entry;
+        Self { at, name, role, action, section }
+    }
+}
+
+impl Head {
+    fn new(caller: &Caller, record: PersonalRecord, live: &Live, now: Timestamp) -> Self {
+        let sessions = live.presence.sessions();
+        let own = sessions.iter().filter(|session| session.identity().is_some_and(|(user, _)| *user == caller.user));
+        let user = |User { name, role, source, last_seen, .. }| PersonalUser { name, role, source, last_seen };
+        let sign_in = |ProviderSignIn { login, name, role, at }| PersonalSignIn { login, name, role, at };
+        let registrations = record.registrations.into_iter().map(|(term, registration)| PersonalRegistration {
+            section: SectionId { term, crn: registration.crn },
+            status: registration.status,
+            at: registration.at,
+        });
+        Self {
+            generated_at: now,
+            username: caller.user.clone(),
+            user: record.user.map(user),
+            provider: record.provider.map(sign_in),
+            revoked_until: record.revoked_until,
+            plan: record.plan,
+            registrations: registrations.collect(),
+            connections: own
+                .map(|session| PersonalConnection {
+                    ip: session.address.to_string(),
+                    user_agent: session.user_agent.as_ref().to_owned(),
+                    connected_at: session.connected_at,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The lists of [`PersonalData`] that are read in pages, in their order.
+#[derive(Clone, Copy)]
+enum List {
+    Alerts,
+    Acknowledgements,
+    Audit,
+    Disclosures,
+}
+
+impl List {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Alerts => "alerts",
+            Self::Acknowledgements => "acknowledgements",
+            Self::Audit => "audit",
+            Self::Disclosures => "disclosures",
+        }
+    }
+
+    const fn next(self) -> Option<Self> {
+        match self {
+            Self::Alerts => Some(Self::Acknowledgements),
+            Self::Acknowledgements => Some(Self::Audit),
+            Self::Audit => Some(Self::Disclosures),
+            Self::Disclosures => None,
+        }
+    }
+}
+
+/// The last item of the previous page.
+#[derive(Clone)]
+enum Cursor {
+    Start,
+    Id(String),
+    Number(u64),
+}
+
+impl Cursor {
+    fn id(&self) -> Option<String> {
+        if let Self::Id(id) = self { Some(id.clone()) } else { None }
+    }
+
+    const fn number(&self) -> Option<u64> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+}
+
+/// An export that is being sent.
+struct Export {
+    privacy: Data<dyn PrivacyStore>,
+    audit: Data<Audit>,
+    user: UserName,
+    list: List,
+    cursor: Cursor,
+}
+
+impl Export {
+    /// Reads the next page as encoded items, and returns the position after it; `None` after the last page.
+    async fn page(&self) -> Result<(Vec<String>, Option<Cursor>), StoreError> {
+        let (user, cursor) = (&self.user, &self.cursor);
+        match self.list {
+            List::Alerts => {
+                let found = self.privacy.alerts_to(user, cursor.id(), PAGE_LEN).await?;
+                let last = found.last().map(|alert| Cursor::Id(alert.id.clone()));
+                let item = |alert: PersonalAlert| {
+                    let PersonalAlert { id, title, message, created_at } = alert;
+                    encoded(&PersonalAlertItem { id, title, message, created_at })
+                };
+                Ok(page_of(found.into_iter().map(item), last))
+            }
+            List::Acknowledgements => {
+                let found = self.privacy.acks_of(user, cursor.id(), PAGE_LEN).await?;
+                let last = found.last().map(|ack| Cursor::Id(ack.alert.clone()));
+                let item = |PersonalAck { alert, at }| encoded(&PersonalAckItem { alert, at });
+                Ok(page_of(found.into_iter().map(item), last))
+            }
+            List::Audit => {
+                let filter = AuditFilter {
+                    user: Some(user.to_string()),
+                    before: cursor.number(),
+                    limit: PAGE_LEN,
+                    ..AuditFilter::default()
+                };
+                let page = self.audit.page(filter).await?;
+                let items = page.items.into_iter().map(|entry| encoded(&self.audit_item(entry))).collect();
+                Ok((items, page.next.map(Cursor::Number)))
+            }
+            List::Disclosures => {
+                let found = self.audit.disclosures_of(user, cursor.number(), PAGE_LEN).await?;
+                let last = found.last().map(|entry| Cursor::Number(entry.number));
+                Ok(page_of(found.into_iter().map(|entry| encoded(&DisclosureItem::from(entry))), last))
+            }
+        }
+    }
+
+    /// Returns an entry without what it says about the person who did it, if that is not the caller.
+    fn audit_item(&self, entry: AuditEntry) -> PersonalAuditItem {
+        let AuditEntry { at, user, role, ip, action, subject, section, detail, request_id: _ } = entry;
+        let by_me = user.as_ref() == Some(&self.user);
+        let ip = ip.filter(|_| by_me || user.is_none());
+        PersonalAuditItem { at, by_me, role, ip, action, subject, section, detail }
+    }
+
+    /// Returns the next part of the response and the rest of the export; `None` after the last part.
+    async fn next_part(mut self) -> Result<(Bytes, Option<Self>), StoreError> {
+        let (items, next) = self.page().await?;
+        let mut text = match self.cursor {
+            Cursor::Start => format!(",\"{}\":[", self.list.name()),
+            Cursor::Id(_) | Cursor::Number(_) if items.is_empty() => String::new(),
+            Cursor::Id(_) | Cursor::Number(_) => ",".to_owned(),
+        };
+        text.push_str(&items.join(","));
+        if let Some(cursor) = next {
+            self.cursor = cursor;
+            return Ok((text.into(), Some(self)));
+        }
+        text.push(']');
+        match self.list.next() {
+            Some(list) => {
+                (self.list, self.cursor) = (list, Cursor::Start);
+                Ok((text.into(), Some(self)))
+            }
+            None => {
+                text.push('}');
+                Ok((text.into(), None))
+            }
+        }
+    }
+}
+
+/// Returns the items of a page and, if it is full, the position after it.
+fn page_of(items: impl Iterator<Item = String>, last: Option<Cursor>) -> (Vec<String>, Option<Cursor>) {
+    let items: Vec<String> = items.collect();
+    let is_full = items.len() >= PAGE_LEN as usize;
+    (items, last.filter(|_| is_full))
+}
+
+/// Encodes an item. These types have text keys and no values whose serialization fails.
+fn encoded(item: &impl Serialize) -> String {
+    serde_json::to_string(item).unwrap_or_default()
+}
+
+/// Returns everything that the hub stores about the caller, as a file.
+///
+/// It is read and sent in parts. A response that ends early because the store failed is not valid JSON.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me/data",
+    operation_id = "myData",
+    tag = "identity",
+    responses((status = 200, description = "The data.", body = PersonalData), BadToken, StoreFailed)
+)]
+pub async fn data(
+    SignedIn(caller): SignedIn,
+    privacy: Data<dyn PrivacyStore>,
+    audit: Data<Audit>,
+    live: Data<Live>,
+    clock: Data<dyn Clock>,
+) -> Result<HttpResponse, Problem> {
+    // Entries are written from a queue; the export contains those of everything that was answered before.
+    audit.flush().await;
+    let record = privacy.record_of(&caller.user).await?;
+    let mut head = encoded(&Head::new(&caller, record, &live, clock.now()));
+    head.pop();
+    let export = Export { privacy, audit, user: caller.user, list: List::Alerts, cursor: Cursor::Start };
+    let parts = try_unfold((Some(head), Some(export)), |(head, export)| async move {
+        match (head, export) {
+            (Some(head), export) => Ok(Some((Bytes::from(head), (None, export)))),
+            (None, Some(export)) => {
+                let (part, rest) = export.next_part().await?;
+                Ok(Some((part, (None, rest))))
+            }
+            (None, None) => Ok::<_, StoreError>(None),
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header(PRIVATE)
+        .insert_header(ContentType::json())
+        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"eduhub-my-data.json\""))
+        .streaming(Box::pin(parts)))
+}
+
+/// A page of reads.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct DisclosureQuery {
+    /// The `next` of an earlier page.
+    cursor: Option<u64>,
+}
+
+impl DisclosureQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self { cursor: query.u64("cursor", 0..=i64::MAX as u64)? })
+    }
+}
+
+/// Reads of data about the caller, newest first.
+#[derive(Serialize, ToSchema)]
+struct DisclosureList {
+    items: Vec<DisclosureItem>,
+    /// The `cursor` of the next page; null at the end.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// Lists who has read data about the caller, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me/disclosures",
+    operation_id = "myDisclosures",
+    tag = "identity",
+    params(Limit, DisclosureQuery),
+    responses((status = 200, description = "A page of reads.", body = DisclosureList), BadToken, BadQuery, StoreFailed)
+)]
+pub async fn disclosures(
+    request: HttpRequest,
+    SignedIn(caller): SignedIn,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&request)?;
+    let DisclosureQuery { cursor } = DisclosureQuery::read(&query)?;
+    let limit = query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT);
+    let found = audit.disclosures_of(&caller.user, cursor, limit).await?;
+    let is_full = found.len() >= limit as usize;
+    let next = found.last().filter(|_| is_full).map(|entry| entry.number.to_string());
+    let items = found.into_iter().map(DisclosureItem::from).collect();
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(DisclosureList { items, next }))
+}
+
+#[cfg(test)]
+#[path = "my_data_tests.rs"]
+mod tests;

@@ -1,0 +1,99 @@
+//! Port for what is stored about one person: its export, and its erasure.
+
+use jiff::{Timestamp, ZonedDateTime};
+
+use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::registration::Registration;
+use crate::domain::role::Role;
+
+use crate::store::StoreFuture;
+use crate::store::accounts::User;
+
+/// The small part of what is stored about a person. Lists that may be long are read in pages.
+#[derive(Debug, Clone, Default)]
+pub struct PersonalRecord {
+    /// The local account, or the last token; `None` for a person who has neither.
+    pub user: Option<User>,
+    /// The last sign-in through another provider.
+    pub provider: Option<ProviderSignIn>,
+    /// Tokens that were issued up to this time are revoked.
+    pub revoked_until: Option<Timestamp>,
+    /// The plan.
+    pub plan: Vec<SectionId>,
+    /// The registrations in all terms, including dropped ones.
+    pub registrations: Vec<(TermId, Registration)>,
+}
+
+/// The last sign-in of a person through another provider. The stored token and password hash stay in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderSignIn {
+    /// The name that the person typed.
+    pub login: String,
+    /// The display name.
+    pub name: String,
+    /// The role.
+    pub role: Role,
+    /// When the provider last accepted a password.
+    pub at: Timestamp,
+}
+
+/// An alert that was sent to a person by name, or as a member of a section or course.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonalAlert {
+    /// The alert's id.
+    pub id: String,
+    /// The title.
+    pub title: String,
+    /// The message.
+    pub message: String,
+    /// When the hub accepted it.
+    pub created_at: Timestamp,
+}
+
+/// An acknowledgement of an alert by a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonalAck {
+    /// The alert's id.
+    pub alert: String,
+    /// When the person acknowledged it.
+    pub at: Timestamp,
+}
+
+/// A person to erase.
+#[derive(Debug, Clone)]
+pub struct Erasure {
+    /// The person.
+    pub user: UserName,
+    /// The name that replaces the username.
+    pub pseudonym: UserName,
+    /// The time in the college's time zone. Its date decides which terms have ended.
+    pub now: ZonedDateTime,
+}
+
+/// The outcome of an erasure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErasureOutcome {
+    /// Nothing is stored about the person.
+    Unknown,
+    /// The person is enrolled or waitlisted in these terms, which have not ended.
+    Registered(Vec<TermId>),
+    /// The person was erased. The registrations of these terms have the pseudonym now.
+    Erased(Vec<TermId>),
+}
+
+/// A store of what is known about persons.
+pub trait PrivacyStore: Send + Sync {
+    /// Returns the small part of what is stored about a person.
+    fn record_of(&self, user: &UserName) -> StoreFuture<PersonalRecord>;
+    /// Returns at most `limit` alerts that were sent to a person, after the one with the id `after`, by id.
+    fn alerts_to(&self, user: &UserName, after: Option<String>, limit: u32) -> StoreFuture<Vec<PersonalAlert>>;
+    /// Returns at most `limit` acknowledgements of a person, after that of the alert `after`, by alert.
+    fn acks_of(&self, user: &UserName, after: Option<String>, limit: u32) -> StoreFuture<Vec<PersonalAck>>;
+    /// Returns the terms that have not ended in which a person is enrolled or waitlisted, in order.
+    fn current_terms_of(&self, user: &UserName, now: ZonedDateTime) -> StoreFuture<Vec<TermId>>;
+    /// Replaces a person's name by a pseudonym in everything that stays, and deletes the rest, in one commit. Does
+    /// nothing if the person is registered in a term that has not ended.
+    ///
+    /// The registrars of the person's terms must commit nothing in the meantime, and load their terms again.
+    fn erase(&self, erasure: Erasure) -> StoreFuture<ErasureOutcome>;
+}

@@ -1,0 +1,226 @@
+//! What the embedded store has about one person: its export, and its erasure.
+
+use jiff::ZonedDateTime;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::domain::alert::AlertContent;
+use crate::domain::audience::UserRef;
+use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::registration::{Registration, RegistrationStatus};
+use crate::domain::role::Role;
+use crate::store::StoreFuture;
+use crate::store::privacy::{
+    Erasure, ErasureOutcome, PersonalAck, PersonalAlert, PersonalRecord, PrivacyStore, ProviderSignIn,
+};
+
+use crate::store::sqlite::rows::{json_at, maybe_time_at, registration_at, time_at, unreadable};
+use crate::store::sqlite::{SqliteStore, accounts, marks};
+
+/// The person `?1`, with the name and role of the account or of the last token.
+const USER: &str = "
+    SELECT ?1, coalesce(a.name, p.name), coalesce(a.role, p.role), iif(a.name IS NULL, p.source, 'local'), p.last_seen
+    FROM (SELECT 1) LEFT JOIN accounts AS a ON a.username = ?1 LEFT JOIN people AS p ON p.username = ?1
+    WHERE a.name IS NOT NULL OR p.name IS NOT NULL";
+/// The registrations of the person `?1` in all terms. By term, because the table has no index on users alone.
+const REGISTRATIONS: &str = "
+    SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, r.term
+    FROM terms AS t CROSS JOIN registrations AS r ON r.term = t.id AND r.user = ?1 ORDER BY r.term, r.at, r.crn";
+/// The terms in which the person `?1` is registered and that have not ended on the date `?2`.
+const REGISTERED: &str = "
+    SELECT t.id FROM terms AS t WHERE (t.ends_on IS NULL OR t.ends_on >= ?2)
+      AND EXISTS (SELECT 1 FROM registrations AS r WHERE r.term = t.id AND r.user = ?1 AND r.standing <> ?3)
+    ORDER BY t.id";
+
+fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<PersonalRecord> {
+    // One transaction, so that all parts are of the same commit.
+    let tx = connection.unchecked_transaction()?;
+    let name = user.as_str();
+    let sign_in = |row: &Row<'_>| {
+        let role: String = row.get(2)?;
+        let role = Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?;
+        Ok(ProviderSignIn { login: row.get(0)?, name: row.get(1)?, role, at: time_at(row, 3)? })
+    };
+    let plan: Option<Vec<String>> = tx
+        .prepare_cached("SELECT sections FROM plans WHERE user = ?1")?
+        .query_row([name], |row| json_at(row, 0))
+        .optional()?;
+    let plan = plan.unwrap_or_default();
+    let plan = plan.iter().map(|id| SectionId::parse(id).map_err(|e| unreadable(0, e)));
+    Ok(PersonalRecord {
+        user: tx.prepare_cached(USER)?.query_row([name], accounts::user_at).optional()?,
+        provider: tx
+            .prepare_cached("SELECT login, name, role, signed_in_at FROM plone_members WHERE user = ?1")?
+            .query_row([name], sign_in)
+            .optional()?,
+        revoked_until: tx
+            .prepare_cached(
+                "SELECT max(at) FROM (SELECT valid_from AS at FROM tokens_valid_from WHERE username = ?1
+                                      UNION ALL SELECT at FROM plone_sign_ins_ended WHERE user = ?1)",
+            )?
+            .query_row([name], |row| maybe_time_at(row, 0))?,
+        plan: plan.collect::<rusqlite::Result<_>>()?,
+        registrations: registrations(&tx, user)?,
+    })
+}
+
+fn registrations(tx: &Connection, user: &UserName) -> rusqlite::Result<Vec<(TermId, Registration)>> {
+    let of_term = |row: &Row<'_>| {
+        let term = TermId::parse(&row.get::<_, String>(6)?).map_err(|e| unreadable(6, e))?;
+        Ok((term, registration_at(row)?.1))
+    };
+    tx.prepare_cached(REGISTRATIONS)?.query_map([user.as_str()], of_term)?.collect()
+}
+
+impl PrivacyStore for SqliteStore {
+    fn record_of(&self, user: &UserName) -> StoreFuture<PersonalRecord> {
+        let user = user.clone();
+        self.read(move |connection| record_of(connection, &user))
+    }
+
+    fn alerts_to(&self, user: &UserName, after: Option<String>, limit: u32) -> StoreFuture<Vec<PersonalAlert>> {
+        let user = user.clone();
+        self.read(move |connection| {
+            let alert = |row: &Row<'_>| {
+                let AlertContent { title, message, .. } = json_at(row, 1)?;
+                Ok(PersonalAlert { id: row.get(0)?, title, message, created_at: time_at(row, 2)? })
+            };
+            connection
+                .prepare_cached(
+                    "SELECT a.id, a.content, a.created_at FROM alert_recipients AS r JOIN alerts AS a ON a.id = r.alert_id
+                     WHERE r.user = ?1 AND r.alert_id > ?2 ORDER BY r.alert_id LIMIT ?3",
+                )?
+                .query_map(params![user.as_str(), after.unwrap_or_default(), limit], alert)?
+                .collect()
+        })
+    }
+
+    fn acks_of(&self, user: &UserName, after: Option<String>, limit: u32) -> StoreFuture<Vec<PersonalAck>> {
+        let user = user.clone();
+        self.read(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT alert_id, at FROM alert_acks WHERE user = ?1 AND alert_id > ?2 ORDER BY alert_id LIMIT ?3",
+                )?
+                .query_map(params![user.as_str(), after.unwrap_or_default(), limit], |row| {
+                    Ok(PersonalAck { alert: row.get(0)?, at: time_at(row, 1)? })
+                })?
+                .collect()
+        })
+    }
+
+    fn current_terms_of(&self, user: &UserName, now: ZonedDateTime) -> StoreFuture<Vec<TermId>> {
+        let user = user.clone();
+        self.read(move |connection| current_terms(connection, &user, &now))
+    }
+
+    fn erase(&self, erasure: Erasure) -> StoreFuture<ErasureOutcome> {
+        let has_outbox = self.inner.options.outbox.is_some();
+        self.write(move |tx| erase(tx, &erasure, has_outbox))
+    }
+}
+
+fn current_terms(connection: &Connection, user: &UserName, now: &ZonedDateTime) -> rusqlite::Result<Vec<TermId>> {
+    let values = params![user.as_str(), now.date().to_string(), RegistrationStatus::Dropped.as_str()];
+    let term = |row: &Row<'_>| TermId::parse(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e));
+    connection.prepare_cached(REGISTERED)?.query_map(values, term)?.collect()
+}
+
+fn erase(tx: &Connection, erasure: &Erasure, has_outbox: bool) -> rusqlite::Result<ErasureOutcome> {
+    let Erasure { user, pseudonym, now } = erasure;
+    let held = current_terms(tx, user, now)?;
+    if !held.is_empty() {
+        return Ok(ErasureOutcome::Registered(held));
+    }
+    let mut terms: Vec<TermId> = Vec::new();
+    for (term, registration) in registrations(tx, user)? {
+        rename_registration(tx, erasure, &term, &registration)?;
+        if has_outbox {
+            marks::mark(tx, &term, [&registration.crn], now.timestamp())?;
+        }
+        terms.push(term);
+    }
+    terms.dedup();
+    let changed = delete_rows(tx, user)? + rename_alerts(tx, user, pseudonym)? + rename_audit(tx, user, pseudonym)?;
+    if terms.is_empty() && changed == 0 {
+        return Ok(ErasureOutcome::Unknown);
+    }
+    Ok(ErasureOutcome::Erased(terms))
+}
+
+/// Gives a registration to the pseudonym. Inserted and not updated, because an update of this table would have to keep
+/// the checksum of the content itself.
+fn rename_registration(
+    tx: &Connection,
+    Erasure { user, pseudonym, .. }: &Erasure,
+    term: &TermId,
+    registration: &Registration,
+) -> rusqlite::Result<()> {
+    let row = params![term.as_str(), user.as_str(), registration.crn.as_str(), pseudonym.as_str()];
+    tx.prepare_cached(
+        "INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq)
+         SELECT term, ?4, crn, standing, place, at, passed, seq FROM registrations
+         WHERE term = ?1 AND user = ?2 AND crn = ?3",
+    )?
+    .execute(row)?;
+    tx.prepare_cached(
+        "SELECT content_row_added('registrations', term, user, crn, standing, place, at, passed, seq)
+         FROM registrations WHERE term = ?1 AND user = ?4 AND crn = ?3 AND ?2 IS NOT NULL",
+    )?
+    .query_row(row, |_| Ok(()))?;
+    tx.prepare_cached("DELETE FROM registrations WHERE term = ?1 AND user = ?2 AND crn = ?3 AND ?4 IS NOT NULL")?
+        .execute(row)?;
+    Ok(())
+}
+
+/// Deletes what has no use without its person. Returns the number of rows. The time up to which tokens are revoked stays,
+/// with the name, because an old token would be valid without it.
+fn delete_rows(tx: &Connection, user: &UserName) -> rusqlite::Result<usize> {
+    let tables = [
+        ("accounts", "username"),
+        ("people", "username"),
+        ("plone_members", "user"),
+        ("plans", "user"),
+        ("audit_people", "user"),
+    ];
+    let delete = |(table, column): (&str, &str)| {
+        tx.execute(&format!("DELETE FROM {table} WHERE {column} = ?1"), [user.as_str()])
+    };
+    tables.into_iter().map(delete).sum()
+}
+
+/// Replaces the name in alerts, among their recipients and in acknowledgements. Returns the number of rows.
+fn rename_alerts(tx: &Connection, user: &UserName, pseudonym: &UserName) -> rusqlite::Result<usize> {
+    let names = params![user.as_str(), pseudonym.as_str()];
+    let quoted = serde_json::to_string(user.as_str()).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+    // A scan, because an alert that was never sent has no recipients. Alerts are deleted after the retention.
+    let named: Vec<(String, String)> = tx
+        .prepare_cached("SELECT id, content FROM alerts WHERE instr(content, ?1) > 0")?
+        .query_map([quoted], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, content) in named {
+        let mut content: AlertContent = serde_json::from_str(&content).map_err(|e| unreadable(1, e))?;
+        let mut of_user: Vec<&mut UserRef> = content.audience.users.iter_mut().filter(|name| name.0 == *user).collect();
+        if of_user.is_empty() {
+            continue;
+        }
+        of_user.iter_mut().for_each(|name| name.0 = pseudonym.clone());
+        let content = serde_json::to_string(&content).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+        tx.prepare_cached("UPDATE alerts SET content = ?2 WHERE id = ?1")?.execute((id, content))?;
+    }
+    Ok(tx.execute("UPDATE alerts SET sender = ?2, sender_name = NULL WHERE sender = ?1", names)?
+        + tx.execute("UPDATE alert_recipients SET user = ?2 WHERE user = ?1", names)?
+        + tx.execute("UPDATE alert_acks SET user = ?2 WHERE user = ?1", names)?)
+}
+
+/// Replaces the name in the audit trail and in import tasks, and removes addresses and details that name the person. Returns the number of
+/// rows.
+fn rename_audit(tx: &Connection, user: &UserName, pseudonym: &UserName) -> rusqlite::Result<usize> {
+    let names = params![user.as_str(), pseudonym.as_str()];
+    let task = "UPDATE import_tasks SET body = json_set(body, '$.started_by', ?2) WHERE body ->> 'started_by' = ?1";
+    Ok(tx.execute(task, names)?
+        + tx.execute(
+            "UPDATE audit SET user = ?2, ip = NULL, detail = iif(instr(detail, ?1) > 0, '', detail) WHERE user = ?1",
+            names,
+        )?
+        + tx.execute("UPDATE audit SET subject = ?2, detail = '' WHERE subject = ?1", names)?)
+}
