@@ -53,7 +53,7 @@ pub(super) fn run(config: &Config, command: &UserCommand) -> CommandResult {
         UserCommand::List => list(config),
         UserCommand::Add { name, role: role_name, full_name } => {
             let (username, role) = (user_name(name)?, role(role_name)?);
-            if find(config, &username)?.is_some() {
+            if find(config, name)?.is_some() {
                 return Err(Failure::failed(format!(
                     "{username} already has an account; change its password with `eduhub user passwd`"
                 )));
@@ -63,16 +63,15 @@ pub(super) fn run(config: &Config, command: &UserCommand) -> CommandResult {
             save_with_new_password(config, account, "user.add")
         }
         UserCommand::Passwd { name } => {
-            let username = user_name(name)?;
-            let account = find(config, &username)?.ok_or_else(|| no_account(&username))?;
+            let account = find(config, name)?.ok_or_else(|| no_account(name))?;
             save_with_new_password(config, account, "user.change")
         }
-        UserCommand::Remove { name } => remove(config, &user_name(name)?),
+        UserCommand::Remove { name } => remove(config, name),
     }
 }
 
-fn no_account(username: &UserName) -> Failure {
-    Failure::failed(format!("{username} has no local account"))
+fn no_account(name: &str) -> Failure {
+    Failure::failed(format!("{name} has no local account"))
 }
 
 /// Reads the accounts, also while a hub runs. Returns none if there is no store yet.
@@ -84,8 +83,14 @@ fn accounts(config: &Config) -> Result<Vec<Account>, Failure> {
     }
 }
 
-fn find(config: &Config, username: &UserName) -> Result<Option<Account>, Failure> {
-    Ok(accounts(config)?.into_iter().find(|account| account.username == *username))
+/// Returns the account with this name, or one whose name an earlier version stored in another spelling.
+fn find(config: &Config, name: &str) -> Result<Option<Account>, Failure> {
+    let mut accounts = accounts(config)?;
+    let normal = UserName::parse(name);
+    let has_name = |account: &Account| account.username.as_str() == name;
+    let has_spelling = |account: &Account| normal.is_ok() && UserName::parse(account.username.as_str()) == normal;
+    let at = accounts.iter().position(has_name).or_else(|| accounts.iter().position(has_spelling));
+    Ok(at.map(|at| accounts.swap_remove(at)))
 }
 
 fn list(config: &Config) -> CommandResult {
@@ -105,7 +110,7 @@ struct AccountBody<'a> {
 
 /// Reads a new password, and creates or updates the account with it.
 fn save_with_new_password(config: &Config, account: Account, action: &'static str) -> CommandResult {
-    let secret = crate::cli::password::new_password(account.username.as_str())?;
+    let secret = crate::cli::password::new_password(account.username.as_str(), &config.college.name)?;
     let done = format!("{} ({}) can sign in", account.username, account.role);
     block_on(async move {
         match access(config, Role::Admin)? {
@@ -128,8 +133,8 @@ async fn save_directly(ports: &Ports, account: Account, secret: &SecretString, a
     audit(ports, action, &username, format!("{role}, with a new password")).await
 }
 
-fn remove(config: &Config, username: &UserName) -> CommandResult {
-    find(config, username)?.ok_or_else(|| no_account(username))?;
+fn remove(config: &Config, name: &str) -> CommandResult {
+    let username = &find(config, name)?.ok_or_else(|| no_account(name))?.username;
     block_on(async {
         match access(config, Role::Admin)? {
             Access::Hub(hub) => {

@@ -217,6 +217,10 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub field: Option<String>,
+    /// `invalid`, for a new password: `too_short`, `too_long`, `characters`, `common` or `name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reason: Option<&'static str>,
     /// Seconds to wait, as in `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -273,6 +277,7 @@ impl ProblemDocument {
             code,
             detail,
             field: None,
+            reason: None,
             retry_after: None,
             bytes_max: None,
             opens_at: None,

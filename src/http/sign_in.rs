@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::domain::ids::{USER_LEN_MAX, UserName};
+use crate::domain::ids::{USER_CHARS_MAX, UserName};
 use crate::domain::role::Role;
 use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, Visitor, client_ip, foreign_origin};
 use crate::http::body::{Fields, RequestBody, read_body};
@@ -20,12 +20,11 @@ use crate::http::openapi::responses::{
 };
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
+use crate::identity::password_rules::PASSWORD_BYTES_MAX;
 use crate::identity::provider::ProviderError;
 use crate::identity::sign_in::SignInError;
 use crate::identity::{Audit, Caller, Identity};
 
-/// The longest password that a sign-in accepts, in characters.
-const PASSWORD_CHARS_MAX: usize = 1_000;
 /// `Retry-After` while Plone does not respond, in seconds: about as long as Plone takes to start.
 const PLONE_RETRY_S: u32 = 5;
 
@@ -99,15 +98,15 @@ impl From<&Caller> for UserResponse {
 struct SignInRequest {
     #[schema(min_length = 1, max_length = 120)]
     username: String,
-    #[schema(value_type = String, format = Password, min_length = 1, max_length = 1_000)]
+    #[schema(value_type = String, format = Password, min_length = 1, max_length = 1_024)]
     password: SecretString,
 }
 
 impl RequestBody for SignInRequest {
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         Ok(Self {
-            username: fields.string("username", 1..=USER_LEN_MAX)?,
-            password: SecretString::from(fields.string("password", 1..=PASSWORD_CHARS_MAX)?),
+            username: fields.string("username", 1..=USER_CHARS_MAX)?,
+            password: SecretString::from(fields.string("password", 1..=PASSWORD_BYTES_MAX)?),
         })
     }
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::domain::ids::{SectionId, USER_LEN_MAX, UserName};
+use crate::domain::ids::{SectionId, USER_CHARS_MAX, UserName};
 use crate::domain::role::Role;
 use crate::http::auth::Admin;
 use crate::http::body::{Fields, RequestBody, read_body};
@@ -17,7 +17,7 @@ use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 use crate::http::sign_in::UserResponse;
 use crate::identity::accounts::{AccountChange, AccountOutcome, Removal};
-use crate::identity::password::PASSWORD_CHARS;
+use crate::identity::password_rules::{PASSWORD_BYTES_MAX, WeakPassword};
 use crate::identity::{Audit, Identity};
 use crate::store::accounts::{Account, AuditEntry, AuditFilter, User, UserFilter, UserSource};
 
@@ -73,8 +73,8 @@ struct AccountRequest {
     /// The display name.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// Required for a new account.
-    #[schema(value_type = Option<String>, format = Password, min_length = 8, max_length = 200)]
+    /// Required for a new account: at least 12 characters, and not a common password.
+    #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1_024)]
     password: Option<SecretString>,
 }
 
@@ -83,7 +83,7 @@ impl RequestBody for AccountRequest {
         Ok(Self {
             role: fields.parsed("role", "student, staff or admin", Role::parse)?,
             name: fields.maybe_string("name", 1..=NAME_CHARS_MAX)?,
-            password: fields.maybe_string("password", PASSWORD_CHARS)?.map(SecretString::from),
+            password: fields.maybe_string("password", 1..=PASSWORD_BYTES_MAX)?.map(SecretString::from),
         })
     }
 }
@@ -174,7 +174,7 @@ pub async fn list(req: HttpRequest, _: Admin, identity: web::Data<Identity>) -> 
     let query = Query::of(&req)?;
     let filter = UserFilter {
         text: query.string("q", 1..=QUERY_CHARS_MAX)?.map(str::to_owned),
-        after: query.string("cursor", 1..=USER_LEN_MAX)?.map(str::to_owned),
+        after: query.string("cursor", 1..=USER_CHARS_MAX)?.map(str::to_owned),
         limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT) as usize,
     };
     let page = identity.users(filter).await?;
@@ -205,12 +205,13 @@ pub async fn put_user(
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let username = username(&req)?;
+    let username = username(&req, &identity)?;
     let AccountRequest { role, name, password } = read_body(&req, payload).await?;
 
     let with_password = if password.is_some() { ", with a new password" } else { "" };
     let change = AccountChange { username: username.clone(), role, name, password };
     let (action, account, mut response) = match identity.put_account(change).await? {
+        AccountOutcome::WeakPassword(weak) => return Err(weak_password("password", weak)),
         AccountOutcome::PasswordNeeded => {
             return Err(Problem::invalid("password", "A new account needs a password."));
         }
@@ -243,7 +244,7 @@ pub async fn delete_user(
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found("There is no local account with this name.");
-    let username = UserName::parse(&path_param(&req, "name")?).map_err(|_| not_found())?;
+    let username = identity.resolve(&path_param(&req, "name")?).map_err(|_| not_found())?;
     match identity.remove_account(&username).await? {
         Removal::Removed => {}
         Removal::Absent => return Err(not_found()),
@@ -273,10 +274,15 @@ pub async fn sign_out(
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let username = username(&req)?;
+    let username = username(&req, &identity)?;
     identity.sign_out_everywhere(&username).await?;
     audit.record(&req, Some(&admin), "user.sign_out", Some(username.as_str()), None, "");
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Returns the problem for a new password that is refused.
+pub(super) fn weak_password(field: &'static str, weak: WeakPassword) -> Problem {
+    Problem::invalid(field, weak.to_string()).reason(weak.into())
 }
 
 fn last_admin(field: &'static str) -> Problem {
@@ -284,9 +290,10 @@ fn last_admin(field: &'static str) -> Problem {
 }
 
 /// Reads the username in the path.
-fn username(req: &HttpRequest) -> Result<UserName, Problem> {
-    UserName::parse(&path_param(req, "name")?)
-        .map_err(|_| Problem::invalid("name", "A username has 1 to 120 bytes and no spaces."))
+fn username(req: &HttpRequest, identity: &Identity) -> Result<UserName, Problem> {
+    identity.resolve(&path_param(req, "name")?).map_err(|_| {
+        Problem::invalid("name", "A username has 1 to 120 characters, without spaces and invisible characters.")
+    })
 }
 
 /// Lists the audit trail, newest first (admins).

@@ -6,8 +6,9 @@
 //!   provider of local accounts, which comes first
 //! - `members`: users who signed in through another provider; `recheck`: regular checks that they still exist there
 //!   with the same role; `password_queue`: hashes of accepted passwords, for outages of the provider
+//! - `names`: usernames as people type them
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
-//! - [`password`]: argon2id on dedicated threads; [`limits`]: limits on requests and failed sign-ins
+//! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]: limits on requests and failed sign-ins
 //! - [`audit`]: the audit trail; [`people`]: when users were last seen
 
 pub mod accounts;
@@ -15,8 +16,10 @@ pub mod audit;
 pub mod limits;
 mod local;
 mod members;
+mod names;
 pub mod password;
 mod password_queue;
+pub mod password_rules;
 pub mod people;
 pub mod provider;
 mod recheck;

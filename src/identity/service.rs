@@ -1,6 +1,7 @@
 //! The identity service, which issues, verifies and ends the hub's tokens. Sign-in is in [`crate::identity::sign_in`],
 //! management of local accounts in [`crate::identity::accounts`].
 
+use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
-use crate::domain::ids::{TermId, UserName};
+use crate::domain::ids::{InvalidId, TermId, UserName};
 use crate::domain::role::Role;
 use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, UserFilter, UserPage};
@@ -21,6 +22,7 @@ use crate::store::members::MemberStore;
 use crate::identity::limits::{RequestLimits, SignInLimits};
 use crate::identity::local::LocalAccounts;
 use crate::identity::members::{Members, MembersDeps};
+use crate::identity::names::OlderNames;
 use crate::identity::password::Hasher;
 use crate::identity::people::People;
 use crate::identity::provider::SignInProvider;
@@ -44,6 +46,8 @@ pub struct Settings {
     pub requests_per_second: u32,
     /// Number of threads that hash passwords.
     pub hash_threads: usize,
+    /// Name of the college (`[college] name`), which is refused as a password.
+    pub college: String,
     /// The former secret (`[auth] previous_secret`), whose tokens are still accepted.
     pub previous_secret: Option<SecretString>,
 }
@@ -57,6 +61,7 @@ impl Default for Settings {
             login_per_minute: 10,
             requests_per_second: 500,
             hash_threads: (cores / 2).max(1),
+            college: String::new(),
             previous_secret: None,
         }
     }
@@ -89,6 +94,7 @@ pub struct Identity {
     pub(super) providers: Vec<Arc<dyn SignInProvider>>,
     /// Members of each provider that has members.
     pub(super) members: Vec<Arc<Members>>,
+    older_names: OlderNames,
     people: People,
     tickets: Tickets,
     requests: RequestLimits,
@@ -130,7 +136,9 @@ impl Identity {
         let IdentityDeps { accounts: store, bus, clock, .. } = deps;
         let revoked = store.revoked_tokens(clock.now()).await?.into_iter().collect();
         let valid_from = store.tokens_valid_from().await?;
+        let older_names = older_names(&*store).await?;
         let identity = Arc::new(Self {
+            older_names,
             tokens: Tokens::new(secret).accepting(settings.previous_secret.as_ref()),
             people: People::start(store.clone()),
             tickets: Tickets::default(),
@@ -149,6 +157,15 @@ impl Identity {
         });
         tokio::spawn(run_housekeeping(Arc::downgrade(&identity)));
         Ok(identity)
+    }
+
+    /// Returns the username that `typed` stands for: the normalised name, or that of a user whose name an earlier
+    /// version stored without normalisation.
+    ///
+    /// # Errors
+    /// When it is not a username.
+    pub fn resolve(&self, typed: &str) -> Result<UserName, InvalidId> {
+        self.older_names.resolve(typed)
     }
 
     /// Returns the lifetime of a sign-in.
@@ -337,6 +354,20 @@ impl Identity {
             log::debug!("expired revocations could not be deleted from the store: {error}");
         }
     }
+}
+
+/// Loads the names that normalisation would change.
+async fn older_names(store: &dyn AccountStore) -> Result<OlderNames, StoreError> {
+    let unusual = store.unusual_names().await?;
+    let mut taken: HashSet<UserName> = unusual.iter().filter(|name| name.is_normalised()).cloned().collect();
+    // Other normal forms are plain ASCII, such as that of a full-width name.
+    for name in unusual.iter().filter(|name| !name.is_normalised()) {
+        let Ok(normal) = UserName::parse(name.as_str()) else { continue };
+        let filter = UserFilter { text: Some(normal.to_string()), after: None, limit: usize::MAX };
+        let found = store.users(filter).await?.items;
+        taken.extend(found.into_iter().map(|user| user.username).filter(|found| *found == normal));
+    }
+    Ok(OlderNames::of(unusual, |name| taken.contains(name)))
 }
 
 async fn run_housekeeping(identity: Weak<Identity>) {

@@ -122,10 +122,11 @@ impl Identity {
     /// When the credentials are rejected, a limit is exceeded, or the provider or the store does not respond.
     pub async fn sign_in(&self, username: &str, password: SecretString, from: IpAddr) -> Result<SignIn, SignInError> {
         let address = AddressKey::from(from);
+        let login = self.resolve(username);
         // A provider may accept several spellings of a name. They share one limit on guessing.
-        let account = username.to_lowercase();
+        let account = login.as_ref().map_or(username, UserName::as_str).to_lowercase();
         let attempt = self.sign_ins.admit(&account, address, &*self.clock).await?;
-        let outcome = self.check_password(username, password).await;
+        let outcome = self.check_password(login.ok(), password).await;
         match &outcome {
             Err(SignInError::BadCredentials | SignInError::Locked { .. }) => {
                 self.sign_ins.record_failure(address, self.clock.monotonic_ms());
@@ -135,8 +136,8 @@ impl Identity {
         outcome
     }
 
-    async fn check_password(&self, username: &str, password: SecretString) -> Result<SignIn, SignInError> {
-        if let Ok(login) = UserName::parse(username) {
+    async fn check_password(&self, login: Option<UserName>, password: SecretString) -> Result<SignIn, SignInError> {
+        if let Some(login) = login {
             for provider in &self.providers {
                 let members = self.members_of(provider.source());
                 match (provider.verify(&login, &password).await, members) {
@@ -157,7 +158,7 @@ impl Identity {
             }
         }
         // The response time must not reveal which names exist.
-        self.hasher.verify(password, None).await?;
+        self.hasher.matches(&password, None).await?;
         Err(SignInError::BadCredentials)
     }
 
@@ -185,6 +186,13 @@ impl Identity {
     ) -> Result<SignIn, SignInError> {
         let (store, title) = (&members.store, members.provider.title());
         let known = store.member(&user).await?;
+        if known.is_none() && !user.is_normalised() {
+            let reason = format!(
+                "Your {title} user id cannot be used here: it contains invisible characters or another spelling of a \
+                 letter. Contact the college's administrators."
+            );
+            return Err(SignInError::NotAdmitted { provider: title, reason });
+        }
         let is_profile_read = profile.is_ok();
         let (name, role) = match (profile, &known) {
             (Ok(Profile::Known(KnownUser { name, role, .. })), _) => (name, role),

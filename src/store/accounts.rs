@@ -102,6 +102,9 @@ pub trait AccountStore: Send + Sync {
     fn remove_account(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<bool>;
     /// Returns a page of the users who have an account or were seen.
     fn users(&self, filter: UserFilter) -> StoreFuture<UserPage>;
+    /// Returns the names of accounts, members and users who were seen that are not plain ASCII or are `.` or `..`, once
+    /// each: among them are the names that earlier versions did not normalise.
+    fn unusual_names(&self) -> StoreFuture<Vec<UserName>>;
     /// Records users who were seen.
     fn record_people(&self, people: Vec<Person>) -> StoreFuture<()>;
     /// Revokes one token. The revocation is stored until the token expires.

@@ -16,7 +16,7 @@ use crate::store::sqlite::open::{OpenError, open_existing};
 use crate::store::sqlite::rows::{maybe_time_at, time_at, unreadable};
 
 fn user_name_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
-    UserName::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
+    UserName::stored(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
 }
 
 pub(super) fn account_at(row: &Row<'_>) -> rusqlite::Result<Account> {
@@ -73,6 +73,13 @@ pub(super) fn user_at(row: &Row<'_>) -> rusqlite::Result<User> {
         last_seen: maybe_time_at(row, 4)?,
     })
 }
+
+/// Names of users with characters beyond visible ASCII, and the names that a path cannot have.
+const UNUSUAL_NAMES: &str = "
+    SELECT name FROM (
+        SELECT username AS name FROM accounts UNION SELECT username FROM people
+        UNION SELECT user FROM plone_members UNION SELECT login FROM plone_members
+    ) WHERE name GLOB '*[^!-~]*' OR name IN ('.', '..') ORDER BY name";
 
 /// Scans all users, because SQLite folds the case of ASCII letters only. A college has tens of thousands of users, not
 /// millions, and only the page is held in memory.
@@ -146,6 +153,10 @@ impl AccountStore for SqliteStore {
 
     fn users(&self, filter: UserFilter) -> StoreFuture<UserPage> {
         self.read(move |conn| users(conn, &filter))
+    }
+
+    fn unusual_names(&self) -> StoreFuture<Vec<UserName>> {
+        self.read(|conn| conn.prepare(UNUSUAL_NAMES)?.query_map([], |row| user_name_at(row, 0))?.collect())
     }
 
     fn record_people(&self, people: Vec<Person>) -> StoreFuture<()> {

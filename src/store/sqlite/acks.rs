@@ -70,7 +70,7 @@ pub(super) fn acked_by(
 fn receipt_at(row: &Row<'_>) -> rusqlite::Result<Receipt> {
     let user: String = row.get(0)?;
     Ok(Receipt {
-        user: UserName::parse(&user).map_err(|e| unreadable(0, e))?,
+        user: UserName::stored(&user).map_err(|e| unreadable(0, e))?,
         name: row.get(1)?,
         acknowledged_at: maybe_time_at(row, 2)?,
     })
@@ -95,7 +95,7 @@ pub(super) fn receipts(connection: &Connection, id: &str, limit: usize) -> rusql
     let users = tx
         .prepare_cached("SELECT user FROM alert_recipients WHERE alert_id = ?1 ORDER BY user")?
         .query_map([id], |row| row.get::<_, String>(0))?
-        .map(|user| UserName::parse(&user?).map_err(|e| unreadable(0, e)))
+        .map(|user| UserName::stored(&user?).map_err(|e| unreadable(0, e)))
         .collect::<rusqlite::Result<Arc<[_]>>>()?;
     receipts.recipients = Recipients { everyone, roles, users };
     let [first, second, third] =

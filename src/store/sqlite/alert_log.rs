@@ -202,7 +202,7 @@ fn log_after(connection: &Connection, seq: u64, limit: usize) -> rusqlite::Resul
         let users = tx
             .prepare_cached("SELECT user FROM alert_recipients WHERE alert_id = ?1 ORDER BY user")?
             .query_map([&id], |row| row.get::<_, String>(0))?
-            .map(|user| UserName::parse(&user?).map_err(|e| unreadable(0, e)))
+            .map(|user| UserName::stored(&user?).map_err(|e| unreadable(0, e)))
             .collect::<rusqlite::Result<Arc<[_]>>>()?;
         let recipients = Recipients { everyone: row.get(7)?, roles: row.get(8)?, users };
         entries.push(LogEntry { seq, entry, recipients });
@@ -215,7 +215,7 @@ fn people_in(connection: &Connection, audience: &Audience, now: &ZonedDateTime) 
     let mut add_users = |sql: &str, values: &[&dyn ToSql]| -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(sql)?;
         for user in statement.query_map(values, |row| row.get::<_, String>(0))? {
-            people.insert(UserName::parse(&user?).map_err(|e| unreadable(0, e))?);
+            people.insert(UserName::stored(&user?).map_err(|e| unreadable(0, e))?);
         }
         Ok(())
     };

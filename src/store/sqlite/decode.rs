@@ -98,7 +98,7 @@ pub(super) fn unreadable_rows(connection: &Connection) -> Vec<String> {
 }
 
 fn term_at(row: &Row<'_>, column: &str) -> rusqlite::Result<TermId> {
-    TermId::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(0, e))
+    TermId::stored(&row.get::<_, String>(column)?).map_err(|e| unreadable(0, e))
 }
 
 /// Reads a row of numbers and text.
@@ -119,7 +119,7 @@ fn time_and_values(row: &Row<'_>) -> rusqlite::Result<()> {
 
 /// Reads a row whose first column is a username.
 fn user_and_values(row: &Row<'_>) -> rusqlite::Result<()> {
-    UserName::parse(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?;
+    UserName::stored(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?;
     values(row)
 }
 

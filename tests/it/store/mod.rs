@@ -79,7 +79,8 @@ macro_rules! stores {
             a_member_is_found_by_last_login_and_by_user_name
             a_password_hash_is_stored_for_the_latest_sign_in_only
             deleted_tokens_and_hashes_are_gone
-            ended_sign_ins_outlive_the_member;
+            ended_sign_ins_outlive_the_member
+            unusual_names_are_those_beyond_ascii_and_of_paths;
         })*
     };
 }
