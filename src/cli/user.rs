@@ -40,6 +40,11 @@ pub(super) enum UserCommand {
     },
     /// List all accounts
     List,
+    /// Remove the second factor of a user who has lost the device and the recovery codes
+    ResetTotp {
+        /// Username
+        name: String,
+    },
     /// Remove an account and sign the user out everywhere
     Remove {
         /// Username
@@ -66,6 +71,7 @@ pub(super) fn run(config: &Config, command: &UserCommand) -> CommandResult {
             let account = find(config, name)?.ok_or_else(|| no_account(name))?;
             save_with_new_password(config, account, "user.change")
         }
+        UserCommand::ResetTotp { name } => reset_factor(config, name),
         UserCommand::Remove { name } => remove(config, name),
     }
 }
@@ -153,6 +159,25 @@ fn remove(config: &Config, name: &str) -> CommandResult {
         }
     })?;
     print_line(format_args!("removed the local account {username}"))
+}
+
+fn reset_factor(config: &Config, name: &str) -> CommandResult {
+    let username = &find(config, name)?.ok_or_else(|| no_account(name))?.username;
+    block_on(async {
+        match access(config, Role::Admin)? {
+            Access::Hub(hub) => {
+                let path = format!("/api/v1/admin/users/{}/totp", percent::encode_segment(username.as_str()));
+                hub.delete(&path).await
+            }
+            Access::Store(opened) => {
+                if !opened.ports.accounts.remove_second_factor(username).await.map_err(Failure::failed)? {
+                    return Err(Failure::failed(format!("{username} has no second factor")));
+                }
+                audit(&opened.ports, "totp.reset", username, String::new()).await
+            }
+        }
+    })?;
+    print_line(format_args!("{username} can sign in without a code"))
 }
 
 /// Adds an audit entry without a user: the command was run on the machine, not by a signed-in user.

@@ -23,6 +23,7 @@
 //!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration
 //! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]
+//! - [`own_account`]: the caller's own password, second factor and sign-ins
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
 //! - [`health`]: liveness, readiness and metrics; [`charts`]: recent metrics, for admins
 //! - [`assets`]: the pages and their files
@@ -48,6 +49,7 @@ pub mod imports;
 mod last_good;
 pub mod live;
 pub mod openapi;
+pub mod own_account;
 pub mod pieces;
 pub mod plan;
 pub mod plone_admin;

@@ -25,6 +25,10 @@ pub enum ProblemCode {
     Unauthenticated,
     /// The username or the password is wrong.
     BadCredentials,
+    /// The password is correct, but the account also needs a code, or the code is wrong.
+    SecondFactorRequired,
+    /// The account already has a second factor.
+    SecondFactorExists,
     /// The caller may not do this.
     Forbidden,
     /// The resource does not exist.
@@ -75,6 +79,8 @@ impl ProblemCode {
             Self::BadRequest | Self::BodyLate => "bad_request",
             Self::Unauthenticated => "unauthenticated",
             Self::BadCredentials => "bad_credentials",
+            Self::SecondFactorRequired => "second_factor_required",
+            Self::SecondFactorExists => "second_factor_exists",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -98,11 +104,11 @@ impl ProblemCode {
         match self {
             Self::BadRequest => 400,
             Self::BodyLate => 408,
-            Self::Unauthenticated | Self::BadCredentials => 401,
+            Self::Unauthenticated | Self::BadCredentials | Self::SecondFactorRequired => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::SwapRefused | Self::Refused(_) => 409,
+            Self::SecondFactorExists | Self::SwapRefused | Self::Refused(_) => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::Invalid => 422,
@@ -123,6 +129,8 @@ impl ProblemCode {
             Self::BadRequest | Self::BodyLate => "The request could not be read",
             Self::Unauthenticated => "Sign-in required",
             Self::BadCredentials => "Incorrect username or password",
+            Self::SecondFactorRequired => "A code is required",
+            Self::SecondFactorExists => "The account already has a second factor",
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
@@ -154,6 +162,10 @@ impl ProblemCode {
             Self::BadRequest | Self::BodyLate => "Correct the request; field names the member that has the wrong type.",
             Self::Unauthenticated => "Sign in again, or send a valid token.",
             Self::BadCredentials => "Check the username and the password.",
+            Self::SecondFactorRequired => {
+                "Sign in with the newest code of your authenticator app in code, or with a recovery code."
+            }
+            Self::SecondFactorExists => "Remove the second factor before you set up another one.",
             Self::Forbidden => "Use an account with the required role, or send the request from the hub's own pages.",
             Self::NotFound => "Check the address.",
             Self::MethodNotAllowed => "Use one of the methods that Allow lists.",

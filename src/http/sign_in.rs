@@ -18,6 +18,7 @@ use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{
     BadBody, BadCredentials, BadOrigin, BadRole, BadToken, PloneUnavailable, StoreFailed,
 };
+use crate::http::own_account::{CODE_CHARS_MAX, device};
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
 use crate::identity::password_rules::PASSWORD_BYTES_MAX;
@@ -70,6 +71,14 @@ impl From<SignInError> for Problem {
             )
             .retry_after(PLONE_RETRY_S)
             .caused_by(error),
+            SignInError::CodeRequired => {
+                Self::new(ProblemCode::SecondFactorRequired, "Enter the code that your authenticator app shows.")
+            }
+            SignInError::WrongCode => Self::new(
+                ProblemCode::SecondFactorRequired,
+                "The code is not correct or was used before. Enter the newest code of your app.",
+            )
+            .field("code"),
             SignInError::Failed => Self::internal(error),
         }
     }
@@ -100,6 +109,9 @@ struct SignInRequest {
     username: String,
     #[schema(value_type = String, format = Password, min_length = 1, max_length = 1_024)]
     password: SecretString,
+    /// For an account with a second factor: the code of the authenticator app, or a recovery code.
+    #[schema(min_length = 1, max_length = 40)]
+    code: Option<String>,
 }
 
 impl RequestBody for SignInRequest {
@@ -107,6 +119,7 @@ impl RequestBody for SignInRequest {
         Ok(Self {
             username: fields.string("username", 1..=USER_CHARS_MAX)?,
             password: SecretString::from(fields.string("password", 1..=PASSWORD_BYTES_MAX)?),
+            code: fields.maybe_string("code", 1..=CODE_CHARS_MAX)?,
         })
     }
 }
@@ -138,7 +151,8 @@ struct TicketResponse {
 
 /// Returns whether the credentials were rejected. The audit trail does not record sign-ins that were never checked.
 fn is_failed_attempt(error: &SignInError) -> bool {
-    matches!(error, SignInError::BadCredentials | SignInError::NotAdmitted { .. } | SignInError::Locked { .. })
+    use SignInError::{BadCredentials, Locked, NotAdmitted, WrongCode};
+    matches!(error, BadCredentials | NotAdmitted { .. } | Locked { .. } | WrongCode)
 }
 
 /// Signs a user in.
@@ -176,9 +190,9 @@ pub async fn login(
     if site.origin_verdict(&req) == OriginVerdict::Foreign {
         return Err(foreign_origin());
     }
-    let SignInRequest { username, password } = read_body(&req, payload).await?;
+    let SignInRequest { username, password, code } = read_body(&req, payload).await?;
 
-    let outcome = identity.sign_in(&username, password, client_ip(&req)).await;
+    let outcome = identity.sign_in_with(&username, password, code.as_deref(), client_ip(&req), &device(&req)).await;
     let signed_in = match outcome {
         Ok(signed_in) => signed_in,
         Err(error) => {

@@ -32,7 +32,7 @@ const AUDIT_ACTION_CHARS_MAX: usize = 100;
 
 /// The operations of this file.
 #[derive(OpenApi)]
-#[openapi(paths(list, put_user, delete_user, sign_out, audit_trail))]
+#[openapi(paths(list, put_user, delete_user, reset_factor, sign_out, audit_trail))]
 pub(super) struct Api;
 
 /// A user who has a local account or has used the hub.
@@ -145,6 +145,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
             .default_service(method_not_allowed("PUT, DELETE")),
     )
     .service(
+        web::resource("/api/v1/admin/users/{name}/totp")
+            .route(web::delete().to(reset_factor))
+            .default_service(method_not_allowed("DELETE")),
+    )
+    .service(
         web::resource("/api/v1/admin/users/{name}/sign-out")
             .route(web::post().to(sign_out))
             .default_service(method_not_allowed("POST")),
@@ -251,6 +256,30 @@ pub async fn delete_user(
         Removal::LastAdmin => return Err(last_admin("name")),
     }
     audit.record(&req, Some(&admin), "user.remove", Some(username.as_str()), None, "");
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Removes the second factor of a local account, for a user who has lost the device and the recovery codes (admins).
+#[utoipa::path(
+    delete,
+    path = "/api/v1/admin/users/{name}/totp",
+    operation_id = "resetSecondFactor",
+    tag = "administration",
+    params(("name" = UserName, Path, description = "The account.")),
+    responses((status = 204, description = "Removed. The user signs in without a code."), BadRole, BadPath, NotFound, StoreFailed)
+)]
+pub async fn reset_factor(
+    req: HttpRequest,
+    Admin(admin): Admin,
+    identity: web::Data<Identity>,
+    audit: web::Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let not_found = || Problem::not_found("There is no local account with this name that has a second factor.");
+    let username = identity.resolve(&path_param(&req, "name")?).map_err(|_| not_found())?;
+    if !identity.reset_factor(&username).await? {
+        return Err(not_found());
+    }
+    audit.record(&req, Some(&admin), "totp.reset", Some(username.as_str()), None, "");
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -8,6 +8,7 @@ use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::Identity;
 use crate::identity::password_rules::{self, WeakPassword};
+use crate::identity::service::Ended;
 use crate::identity::sign_in::SignInError;
 use crate::store::StoreError;
 use crate::store::accounts::Account;
@@ -126,7 +127,7 @@ impl Identity {
     }
 
     fn end_tokens(&self, user: &UserName, up_to: Timestamp) {
-        self.valid_from_ms.insert(user.clone(), up_to.as_millisecond());
+        self.ended.insert(user.clone(), Ended { up_to_ms: up_to.as_millisecond(), spared: None });
         self.bus.publish(Event::TokensEnded { user: user.clone() });
     }
 }

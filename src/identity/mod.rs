@@ -6,6 +6,8 @@
 //!   provider of local accounts, which comes first
 //! - `members`: users who signed in through another provider; `recheck`: regular checks that they still exist there
 //!   with the same role; `password_queue`: hashes of accepted passwords, for outages of the provider
+//! - [`own_account`]: what users change of their own account; [`second_factor`]: one-time codes; [`sign_in_list`]: the
+//!   sign-ins of each user
 //! - `names`: usernames as people type them
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
 //! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]: limits on requests and failed sign-ins
@@ -17,15 +19,18 @@ pub mod limits;
 mod local;
 mod members;
 mod names;
+pub mod own_account;
 pub mod password;
 mod password_queue;
 pub mod password_rules;
 pub mod people;
 pub mod provider;
 mod recheck;
+pub mod second_factor;
 pub mod secret;
 pub mod service;
 pub mod sign_in;
+pub mod sign_in_list;
 pub mod ticket;
 pub mod token;
 

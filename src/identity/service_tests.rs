@@ -21,7 +21,7 @@ impl Clock for ManualClock {
 
 /// A bus that records the users whose tokens ended.
 #[derive(Default)]
-struct RecordingBus(Mutex<Vec<(String, Option<uuid::Uuid>)>>);
+pub(in crate::identity) struct RecordingBus(pub(in crate::identity) Mutex<Vec<(String, Option<uuid::Uuid>)>>);
 impl Bus for RecordingBus {
     fn publish(&self, event: Event) {
         match event {
@@ -35,23 +35,23 @@ impl Bus for RecordingBus {
     }
 }
 
-struct Hub {
+pub(in crate::identity) struct Hub {
     folder: tempfile::TempDir,
     clock: Arc<ManualClock>,
-    bus: Arc<RecordingBus>,
-    store: Option<SqliteStore>,
+    pub(in crate::identity) bus: Arc<RecordingBus>,
+    pub(in crate::identity) store: Option<SqliteStore>,
     identity: Option<Arc<Identity>>,
 }
 
 impl Hub {
-    async fn start() -> Self {
+    pub(in crate::identity) async fn start() -> Self {
         let clock = Arc::new(ManualClock(AtomicI64::new(1_700_000_000_000)));
         let mut hub =
             Self { folder: tempfile::tempdir().unwrap(), clock, bus: Arc::default(), store: None, identity: None };
         hub.restart().await;
         hub
     }
-    async fn restart(&mut self) {
+    pub(in crate::identity) async fn restart(&mut self) {
         let path = self.folder.path().join("hub.db");
         let store = match self.store.take() {
             Some(store) => store,
@@ -70,23 +70,23 @@ impl Hub {
         self.identity = Some(Identity::start(settings, &secret, deps, Vec::new()).await.unwrap());
         self.store = Some(store);
     }
-    fn identity(&self) -> &Identity {
+    pub(in crate::identity) fn identity(&self) -> &Identity {
         self.identity.as_ref().unwrap()
     }
-    async fn put(&self, name: &str, role: Role, password: Option<&str>) -> AccountOutcome {
+    pub(in crate::identity) async fn put(&self, name: &str, role: Role, password: Option<&str>) -> AccountOutcome {
         let password = password.map(SecretString::from);
         let change = AccountChange { username: user(name), role, name: None, password };
         self.identity().put_account(change).await.unwrap()
     }
-    async fn sign_in(&self, name: &str, password: &str) -> Result<SignIn, SignInError> {
+    pub(in crate::identity) async fn sign_in(&self, name: &str, password: &str) -> Result<SignIn, SignInError> {
         self.identity().sign_in(name, SecretString::from(password), [192, 0, 2, 1].into()).await
     }
-    fn advance_ms(&self, ms: i64) {
+    pub(in crate::identity) fn advance_ms(&self, ms: i64) {
         self.clock.0.fetch_add(ms, Ordering::SeqCst);
     }
 }
 
-fn user(name: &str) -> UserName {
+pub(in crate::identity) fn user(name: &str) -> UserName {
     UserName::parse(name).unwrap()
 }
 

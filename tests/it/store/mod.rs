@@ -7,6 +7,7 @@ mod fixture;
 mod histories;
 mod members;
 mod outbox;
+mod sign_ins;
 mod sqlite;
 mod suite;
 
@@ -27,7 +28,7 @@ macro_rules! store_contract {
     };
 }
 
-/// Lists every test of [`suite`], [`changes`], [`outbox`] and [`members`], for each kind of store.
+/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`] and [`sign_ins`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
@@ -81,6 +82,10 @@ macro_rules! stores {
             deleted_tokens_and_hashes_are_gone
             ended_sign_ins_outlive_the_member
             unusual_names_are_those_beyond_ascii_and_of_paths;
+            sign_ins:
+            sign_ins_are_read_back_and_expire
+            a_password_change_spares_one_token_until_a_later_end
+            steps_and_recovery_codes_are_used_once;
         })*
     };
 }
