@@ -65,6 +65,17 @@ async fn plone_ids_that_are_not_user_names_are_not_admitted() {
 }
 
 #[actix_web::test]
+async fn new_plone_ids_that_are_not_normalised_are_not_admitted() {
+    let hub = Hub::start().await;
+    for id in ["jose\u{301}", "\u{ff41}nn", "an\u{200b}n"] {
+        hub.put_user("odd", id, Some(person(&["Member"], &[])));
+        assert_not_admitted(hub.sign_in("odd", "good").await, "user id cannot be used");
+    }
+    hub.put_user("odd", "josé", Some(person(&["Member"], &[])));
+    assert!(hub.sign_in("odd", "good").await.is_ok());
+}
+
+#[actix_web::test]
 async fn a_local_account_takes_precedence_over_a_plone_user() {
     let hub = Hub::start().await;
     let before = hub.sign_in_and_store("ann").await;
