@@ -144,6 +144,7 @@ impl Shared {
         let secret = secret::load_or_generate(config.auth.secret.as_ref(), &secret::path_beside(&config.store.path))?;
         let settings = Settings {
             session_ttl: config.auth.session_ttl,
+            college: config.college.name.clone(),
             previous_secret: config.auth.previous_secret.clone(),
             login_per_minute: config.limits.login_per_minute,
             requests_per_second: config.limits.requests_per_second,

@@ -5,16 +5,17 @@ use std::io::{BufRead, IsTerminal, Read};
 
 use secrecy::SecretString;
 
-use crate::identity::password::PASSWORD_CHARS;
+use crate::identity::password_rules;
 
 use crate::cli::Failure;
 
-/// The maximum number of bytes read from standard input.
+/// The maximum number of bytes read from standard input: more than a password can have, so that a longer one is refused
+/// and not cut off.
 const INPUT_MAX: u64 = 4_096;
 
 /// Reads a new password: from a terminal by a prompt, twice and without echo; otherwise the first line of standard
-/// input.
-pub(super) fn new_password(user: &str) -> Result<SecretString, Failure> {
+/// input. Returns its normal form.
+pub(super) fn new_password(user: &str, college: &str) -> Result<SecretString, Failure> {
     let unreadable = |error| Failure::failed(format!("the password cannot be read: {error}"));
     let stdin = std::io::stdin();
     let password = if stdin.is_terminal() {
@@ -29,10 +30,5 @@ pub(super) fn new_password(user: &str) -> Result<SecretString, Failure> {
         stdin.lock().take(INPUT_MAX).read_line(&mut line).map_err(unreadable)?;
         line.trim_end_matches(['\n', '\r']).to_owned()
     };
-    if PASSWORD_CHARS.contains(&password.chars().count()) {
-        Ok(password.into())
-    } else {
-        let (least, most) = (PASSWORD_CHARS.start(), PASSWORD_CHARS.end());
-        Err(Failure::usage(format!("a password must have {least} to {most} characters")))
-    }
+    password_rules::accept(&password.into(), &[user, college]).map_err(Failure::usage)
 }

@@ -61,8 +61,10 @@ pub(super) fn role(text: &str) -> Result<Role, Failure> {
     Role::parse(text).ok_or_else(|| Failure::usage(format!("unknown role {text:?}: use student, staff or admin")))
 }
 
-/// Parses a username.
+/// Parses and normalises a username.
 pub(super) fn user_name(text: &str) -> Result<UserName, Failure> {
-    UserName::parse(text)
-        .map_err(|_| Failure::usage(format!("invalid username {text:?}: use 1 to 120 bytes without spaces")))
+    UserName::parse(text).map_err(|_| {
+        let rule = "use 1 to 120 characters, without spaces and invisible characters, and not . or ..";
+        Failure::usage(format!("invalid username {text:?}: {rule}"))
+    })
 }

@@ -40,6 +40,11 @@ pub(super) enum UserCommand {
     },
     /// List all accounts
     List,
+    /// Remove the second factor of a user who has lost the device and the recovery codes
+    ResetTotp {
+        /// Username
+        name: String,
+    },
     /// Remove an account and sign the user out everywhere
     Remove {
         /// Username
@@ -53,7 +58,7 @@ pub(super) fn run(config: &Config, command: &UserCommand) -> CommandResult {
         UserCommand::List => list(config),
         UserCommand::Add { name, role: role_name, full_name } => {
             let (username, role) = (user_name(name)?, role(role_name)?);
-            if find(config, &username)?.is_some() {
+            if find(config, name)?.is_some() {
                 return Err(Failure::failed(format!(
                     "{username} already has an account; change its password with `eduhub user passwd`"
                 )));
@@ -63,16 +68,16 @@ pub(super) fn run(config: &Config, command: &UserCommand) -> CommandResult {
             save_with_new_password(config, account, "user.add")
         }
         UserCommand::Passwd { name } => {
-            let username = user_name(name)?;
-            let account = find(config, &username)?.ok_or_else(|| no_account(&username))?;
+            let account = find(config, name)?.ok_or_else(|| no_account(name))?;
             save_with_new_password(config, account, "user.change")
         }
-        UserCommand::Remove { name } => remove(config, &user_name(name)?),
+        UserCommand::ResetTotp { name } => reset_factor(config, name),
+        UserCommand::Remove { name } => remove(config, name),
     }
 }
 
-fn no_account(username: &UserName) -> Failure {
-    Failure::failed(format!("{username} has no local account"))
+fn no_account(name: &str) -> Failure {
+    Failure::failed(format!("{name} has no local account"))
 }
 
 /// Reads the accounts, also while a hub runs. Returns none if there is no store yet.
@@ -84,8 +89,14 @@ fn accounts(config: &Config) -> Result<Vec<Account>, Failure> {
     }
 }
 
-fn find(config: &Config, username: &UserName) -> Result<Option<Account>, Failure> {
-    Ok(accounts(config)?.into_iter().find(|account| account.username == *username))
+/// Returns the account with this name, or one whose name an earlier version stored in another spelling.
+fn find(config: &Config, name: &str) -> Result<Option<Account>, Failure> {
+    let mut accounts = accounts(config)?;
+    let normal = UserName::parse(name);
+    let has_name = |account: &Account| account.username.as_str() == name;
+    let has_spelling = |account: &Account| normal.is_ok() && UserName::parse(account.username.as_str()) == normal;
+    let at = accounts.iter().position(has_name).or_else(|| accounts.iter().position(has_spelling));
+    Ok(at.map(|at| accounts.swap_remove(at)))
 }
 
 fn list(config: &Config) -> CommandResult {
@@ -105,7 +116,7 @@ struct AccountBody<'a> {
 
 /// Reads a new password, and creates or updates the account with it.
 fn save_with_new_password(config: &Config, account: Account, action: &'static str) -> CommandResult {
-    let secret = crate::cli::password::new_password(account.username.as_str())?;
+    let secret = crate::cli::password::new_password(account.username.as_str(), &config.college.name)?;
     let done = format!("{} ({}) can sign in", account.username, account.role);
     block_on(async move {
         match access(config, Role::Admin)? {
@@ -128,8 +139,8 @@ async fn save_directly(ports: &Ports, account: Account, secret: &SecretString, a
     audit(ports, action, &username, format!("{role}, with a new password")).await
 }
 
-fn remove(config: &Config, username: &UserName) -> CommandResult {
-    find(config, username)?.ok_or_else(|| no_account(username))?;
+fn remove(config: &Config, name: &str) -> CommandResult {
+    let username = &find(config, name)?.ok_or_else(|| no_account(name))?.username;
     block_on(async {
         match access(config, Role::Admin)? {
             Access::Hub(hub) => {
@@ -148,6 +159,25 @@ fn remove(config: &Config, username: &UserName) -> CommandResult {
         }
     })?;
     print_line(format_args!("removed the local account {username}"))
+}
+
+fn reset_factor(config: &Config, name: &str) -> CommandResult {
+    let username = &find(config, name)?.ok_or_else(|| no_account(name))?.username;
+    block_on(async {
+        match access(config, Role::Admin)? {
+            Access::Hub(hub) => {
+                let path = format!("/api/v1/admin/users/{}/totp", percent::encode_segment(username.as_str()));
+                hub.delete(&path).await
+            }
+            Access::Store(opened) => {
+                if !opened.ports.accounts.remove_second_factor(username).await.map_err(Failure::failed)? {
+                    return Err(Failure::failed(format!("{username} has no second factor")));
+                }
+                audit(&opened.ports, "totp.reset", username, String::new()).await
+            }
+        }
+    })?;
+    print_line(format_args!("{username} can sign in without a code"))
 }
 
 /// Adds an audit entry without a user: the command was run on the machine, not by a signed-in user.

@@ -388,10 +388,10 @@ fn name(value: &RawValue) -> ValueResult<String> {
     if ok { Ok(text) } else { Err("must be 1 to 200 characters of text".to_owned()) }
 }
 
-/// Parses a username, which may be empty.
+/// Parses a username of Plone, which may be empty.
 fn user(value: &RawValue) -> ValueResult<String> {
     let text = value.text()?;
-    if text.is_empty() || UserName::parse(&text).is_ok() {
+    if text.is_empty() || UserName::stored(&text).is_ok() {
         Ok(text)
     } else {
         Err(format!("{text:?} is not a username"))

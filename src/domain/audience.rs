@@ -39,7 +39,7 @@ fn is_false(value: &bool) -> bool {
 #[serde(try_from = "String", into = "String")]
 pub struct SectionRef(pub SectionId);
 
-/// A username that is checked when it is deserialized.
+/// A username that is checked when it is deserialized. It may be one that an earlier version stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserRef(pub UserName);
@@ -58,7 +58,7 @@ impl From<SectionRef> for String {
 impl TryFrom<String> for UserRef {
     type Error = InvalidId;
     fn try_from(text: String) -> Result<Self, InvalidId> {
-        UserName::parse(&text).map(Self)
+        UserName::stored(&text).map(Self)
     }
 }
 impl From<UserRef> for String {

@@ -1,4 +1,7 @@
 //! Ids of terms, sections, import tasks and users. `parse` checks the format, so every value is well-formed.
+//!
+//! `parse` also normalises names of terms and users; it reads what people and files enter. `stored` also accepts names
+//! that earlier versions accepted; it reads the store and tokens.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -7,12 +10,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
+use crate::domain::precis;
+
 /// Maximum length of a term id or a CRN, in bytes.
 pub const CODE_LEN_MAX: usize = 24;
 /// Maximum length of the id of an import task, in bytes.
 pub const TASK_ID_LEN_MAX: usize = 64;
-/// Maximum length of a username, in bytes.
-pub const USER_LEN_MAX: usize = 120;
+/// Maximum length of a normalised username, in characters: several times the longest in use, which are email addresses.
+pub const USER_CHARS_MAX: usize = 120;
+/// Maximum length of a username in bytes, which follows from [`USER_CHARS_MAX`].
+const USER_BYTES_MAX: usize = 4 * USER_CHARS_MAX;
 
 /// The error for text that is not a well-formed id. Contains the kind of id, such as `CRN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +27,7 @@ pub const USER_LEN_MAX: usize = 120;
 pub struct InvalidId(pub &'static str);
 
 macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, deserialized by $read:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
@@ -49,7 +56,7 @@ macro_rules! name_type {
         }
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+                Self::$read(&String::deserialize(deserializer)?).map_err(de::Error::custom)
             }
         }
     };
@@ -57,20 +64,20 @@ macro_rules! name_type {
 
 name_type! {
     /// A term's id, such as `202209` or `2026-fall`: 1 to 24 letters, digits, `.`, `_` and `-`. Does not begin or end
-    /// with `-`.
-    TermId
+    /// with `-`, and is not `.` or `..`.
+    TermId, deserialized by stored
 }
 name_type! {
     /// A course reference number, unique within its term: 1 to 24 letters, digits, `.` and `_`.
-    Crn
+    Crn, deserialized by parse
 }
 name_type! {
     /// The id of an import task: 1 to 64 bytes.
-    TaskId
+    TaskId, deserialized by parse
 }
 name_type! {
-    /// A username: 1 to 120 bytes without white space or control characters.
-    UserName
+    /// A username: 1 to 120 characters, normalised by PRECIS (RFC 8265), without spaces and invisible characters.
+    UserName, deserialized by stored
 }
 
 fn is_code(text: &str, extra: &[u8]) -> bool {
@@ -78,11 +85,21 @@ fn is_code(text: &str, extra: &[u8]) -> bool {
 }
 
 impl TermId {
-    /// Parses a term's id.
+    /// Parses and normalises a term's id: full-width digits and letters become ordinary ones.
     ///
     /// # Errors
     /// If the text is not a well-formed term id.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        // Longer text needs no normalisation to be refused.
+        let text = (text.len() <= 4 * CODE_LEN_MAX).then(|| precis::name(text)).flatten();
+        text.ok_or(InvalidId("term id")).and_then(|text| Self::stored(&text))
+    }
+
+    /// Parses a term's id that may have been stored by an earlier version, which accepted `.` and `..`.
+    ///
+    /// # Errors
+    /// If the text is not a term id.
+    pub fn stored(text: &str) -> Result<Self, InvalidId> {
         if is_code(text, b"._-") && !text.starts_with('-') && !text.ends_with('-') {
             Ok(Self(text.into()))
         } else {
@@ -129,13 +146,35 @@ impl From<Uuid> for TaskId {
 }
 
 impl UserName {
-    /// Parses a username. Usernames are case-sensitive, as in Plone.
+    /// Parses and normalises a username by PRECIS (RFC 8265, `UsernameCasePreserved`). Usernames are case-sensitive, as
+    /// in Plone.
     ///
     /// # Errors
-    /// If the text is not a well-formed username.
+    /// If the text is not a username, see [`precis::name`].
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        let ok = (1..=USER_LEN_MAX).contains(&text.len()) && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        // Longer text needs no normalisation to be refused.
+        let name = (text.len() <= 2 * USER_BYTES_MAX).then(|| precis::name(text)).flatten();
+        match name {
+            Some(name) if name.chars().count() <= USER_CHARS_MAX => Ok(Self(name.into())),
+            _ => Err(InvalidId("username")),
+        }
+    }
+
+    /// Parses a username that may have been stored by an earlier version, which did not normalise names. New names come
+    /// from [`Self::parse`].
+    ///
+    /// # Errors
+    /// If the text is empty, too long, or has white space or control characters.
+    pub fn stored(text: &str) -> Result<Self, InvalidId> {
+        let ok =
+            (1..=USER_BYTES_MAX).contains(&text.len()) && !text.chars().any(|c| c.is_whitespace() || c.is_control());
         if ok { Ok(Self(text.into())) } else { Err(InvalidId("username")) }
+    }
+
+    /// Returns whether [`Self::parse`] leaves this name as it is. Only names from earlier versions change.
+    #[must_use]
+    pub fn is_normalised(&self) -> bool {
+        Self::parse(self.as_str()).is_ok_and(|normal| normal == *self)
     }
 }
 
@@ -149,13 +188,14 @@ pub struct SectionId {
 }
 
 impl SectionId {
-    /// Parses `TERM-CRN`. The last `-` is the separator.
+    /// Parses `TERM-CRN`. The last `-` is the separator. It may be a section of an earlier version, see
+    /// [`TermId::stored`].
     ///
     /// # Errors
     /// If the text is not a well-formed section id.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let (term, crn) = text.rsplit_once('-').ok_or(InvalidId("section id"))?;
-        match (TermId::parse(term), Crn::parse(crn)) {
+        match (TermId::parse(term).or_else(|_| TermId::stored(term)), Crn::parse(crn)) {
             (Ok(term), Ok(crn)) => Ok(Self { term, crn }),
             _ => Err(InvalidId("section id")),
         }
@@ -196,9 +236,34 @@ mod tests {
         for bad in ["", "-", "202209", "202209-", "-10001", "2022 09-1", "202209-1/2", "202209-é"] {
             assert!(SectionId::parse(bad).is_err(), "{bad:?}");
         }
-        for bad in ["", "a b", "a\tb", "a\u{0}", &"x".repeat(121)] {
+        for bad in ["", "a b", "a\tb", "a\u{0}", ".", "..", "a\u{202e}b", &"x".repeat(121)] {
             assert!(UserName::parse(bad).is_err(), "{bad:?}");
         }
-        assert!(UserName::parse("josé@college.edu").is_ok());
+        for bad in [".", "..", "2022\u{200b}09", "\u{ff0e}"] {
+            assert!(TermId::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_normalised_and_bounded_in_characters() {
+        assert_eq!(UserName::parse("jose\u{301}").unwrap().as_str(), "josé");
+        assert_eq!(TermId::parse("\u{ff12}\u{ff10}22-fall").unwrap().as_str(), "2022-fall");
+        let (longest, decomposed) = ("é".repeat(120), "e\u{301}".repeat(120));
+        assert_eq!(UserName::parse(&decomposed).unwrap().as_str(), longest);
+        assert!(UserName::parse(&"é".repeat(121)).is_err());
+    }
+
+    #[test]
+    fn stored_names_of_earlier_versions_stay_as_they_are() {
+        for older in ["jose\u{301}", "a\u{202e}b", "..", "\u{ff41}"] {
+            let name = UserName::stored(older).unwrap();
+            assert_eq!((name.as_str(), name.is_normalised()), (older, false));
+            let json = serde_json::to_string(&name).unwrap();
+            assert_eq!(serde_json::from_str::<UserName>(&json).unwrap(), name);
+        }
+        assert!(UserName::stored("josé").unwrap().is_normalised());
+        assert!(UserName::stored("a b").is_err());
+        assert_eq!(TermId::stored("..").unwrap().as_str(), "..");
+        assert_eq!(SectionId::parse("..-1").unwrap().term.as_str(), "..");
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::audience::{AUDIENCE_LEN_MAX, Audience, SectionRef, UserRef};
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 use crate::http::problem::ProblemCode;
-use crate::identity::{Audit, Caller};
+use crate::identity::{Audit, Caller, Identity};
 use crate::live::context::Live;
 use crate::registration::readmodel::ReadModel;
 use crate::store::alerts::{AlertStore, CancelOutcome, Entry, Page, Span};
@@ -312,10 +312,14 @@ pub async fn post(
     live: Data<Live>,
     bus: Data<dyn Bus>,
     audit: Data<Audit>,
+    identity: Data<Identity>,
 ) -> Result<HttpResponse, Problem> {
     let SendQuery { dry_run } = SendQuery::read(&Query::of(&request)?)?;
     let now = live.clock.now();
-    let content = read_body::<AlertRequest>(&request, payload).await?.into_content(&live.model, now)?;
+    let mut content = read_body::<AlertRequest>(&request, payload).await?.into_content(&live.model, now)?;
+    for UserRef(user) in &mut content.audience.users {
+        *user = identity.resolve(user.as_str()).unwrap_or_else(|_| user.clone());
+    }
     let audience = &content.audience;
     if dry_run {
         let people = live.alerts.people_in(audience.clone(), live.local(now)).await?;

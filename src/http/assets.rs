@@ -67,6 +67,11 @@ pub async fn admin_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
     respond(&request, "admin.html").await
 }
 
+/// `GET /account`
+pub async fn account_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    respond(&request, "account.html").await
+}
+
 /// `GET /static/{path}`
 pub async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let path = path_param(&request, "path")?;

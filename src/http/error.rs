@@ -96,6 +96,12 @@ impl Problem {
         self.document.field = Some(name.into());
         self
     }
+    /// Sets the machine-readable reason why a value is invalid.
+    #[must_use]
+    pub fn reason(mut self, reason: &'static str) -> Self {
+        self.document.reason = Some(reason);
+        self
+    }
     /// Sets the seconds to wait, in `Retry-After` and in the document.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {

@@ -24,6 +24,7 @@
 //! - [`demo`]: the performance demonstration
 //! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]; [`proxied_writes`]: their audit
 //!   entries
+//! - [`own_account`]: the caller's own password, second factor and sign-ins
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
 //! - [`health`]: liveness, readiness and metrics; [`charts`]: recent metrics, for admins
 //! - [`assets`]: the pages and their files
@@ -51,6 +52,7 @@ mod last_good;
 pub mod live;
 pub mod my_data;
 pub mod openapi;
+pub mod own_account;
 pub mod pieces;
 pub mod plan;
 pub mod plone_admin;

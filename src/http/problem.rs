@@ -25,6 +25,10 @@ pub enum ProblemCode {
     Unauthenticated,
     /// The username or the password is wrong.
     BadCredentials,
+    /// The password is correct, but the account also needs a code, or the code is wrong.
+    SecondFactorRequired,
+    /// The account already has a second factor.
+    SecondFactorExists,
     /// The caller may not do this.
     Forbidden,
     /// The resource does not exist.
@@ -77,6 +81,8 @@ impl ProblemCode {
             Self::BadRequest | Self::BodyLate => "bad_request",
             Self::Unauthenticated => "unauthenticated",
             Self::BadCredentials => "bad_credentials",
+            Self::SecondFactorRequired => "second_factor_required",
+            Self::SecondFactorExists => "second_factor_exists",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -101,11 +107,11 @@ impl ProblemCode {
         match self {
             Self::BadRequest => 400,
             Self::BodyLate => 408,
-            Self::Unauthenticated | Self::BadCredentials => 401,
+            Self::Unauthenticated | Self::BadCredentials | Self::SecondFactorRequired => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::StillRegistered | Self::SwapRefused | Self::Refused(_) => 409,
+            Self::SecondFactorExists | Self::StillRegistered | Self::SwapRefused | Self::Refused(_) => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::Invalid => 422,
@@ -126,6 +132,8 @@ impl ProblemCode {
             Self::BadRequest | Self::BodyLate => "The request could not be read",
             Self::Unauthenticated => "Sign-in required",
             Self::BadCredentials => "Incorrect username or password",
+            Self::SecondFactorRequired => "A code is required",
+            Self::SecondFactorExists => "The account already has a second factor",
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
@@ -158,6 +166,10 @@ impl ProblemCode {
             Self::BadRequest | Self::BodyLate => "Correct the request; field names the member that has the wrong type.",
             Self::Unauthenticated => "Sign in again, or send a valid token.",
             Self::BadCredentials => "Check the username and the password.",
+            Self::SecondFactorRequired => {
+                "Sign in with the newest code of your authenticator app in code, or with a recovery code."
+            }
+            Self::SecondFactorExists => "Remove the second factor before you set up another one.",
             Self::Forbidden => "Use an account with the required role, or send the request from the hub's own pages.",
             Self::NotFound => "Check the address.",
             Self::MethodNotAllowed => "Use one of the methods that Allow lists.",
@@ -222,6 +234,10 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub field: Option<String>,
+    /// `invalid`, for a new password: `too_short`, `too_long`, `characters`, `common` or `name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reason: Option<&'static str>,
     /// Seconds to wait, as in `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -278,6 +294,7 @@ impl ProblemDocument {
             code,
             detail,
             field: None,
+            reason: None,
             retry_after: None,
             bytes_max: None,
             opens_at: None,

@@ -6,7 +6,8 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alerts, announcements, assets, charts, dashboard, demo, erasure, events, health, imports, live, my_data,
-    openapi, plan, plone_admin, proxy, receipts, registrations, roster, sections, sessions, sign_in, terms, users,
+    openapi, own_account, plan, plone_admin, proxy, receipts, registrations, roster, sections, sessions, sign_in,
+    terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -20,6 +21,7 @@ fn path(path: &str, allow: &'static str) -> Resource {
 pub fn routes(app: &mut ServiceConfig) {
     app.configure(sign_in::routes)
         .configure(own)
+        .configure(own_account::routes)
         .configure(catalogue)
         .configure(roster::routes)
         .configure(activity::routes)
@@ -74,6 +76,7 @@ fn pages(app: &mut ServiceConfig) {
     app.service(path("/", READ).route(get().to(assets::student_page)))
         .service(path("/staff", READ).route(get().to(assets::staff_page)))
         .service(path("/admin", READ).route(get().to(assets::admin_page)))
+        .service(path("/account", READ).route(get().to(assets::account_page)))
         .service(path("/static/{path:.*}", READ).route(get().to(assets::file)))
         .service(path("/api/v1/openapi.json", READ).route(get().to(openapi::serve)))
         .service(path("/docs/problems", READ).route(get().to(assets::problems)));

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::domain::ids::{USER_LEN_MAX, UserName};
+use crate::domain::ids::{USER_CHARS_MAX, UserName};
 use crate::domain::role::Role;
 use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, Visitor, client_ip, foreign_origin};
 use crate::http::body::{Fields, RequestBody, read_body};
@@ -18,14 +18,14 @@ use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{
     BadBody, BadCredentials, BadOrigin, BadRole, BadToken, PloneUnavailable, StoreFailed,
 };
+use crate::http::own_account::{CODE_CHARS_MAX, device};
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
+use crate::identity::password_rules::PASSWORD_BYTES_MAX;
 use crate::identity::provider::ProviderError;
 use crate::identity::sign_in::SignInError;
 use crate::identity::{Audit, Caller, Identity};
 
-/// The longest password that a sign-in accepts, in characters.
-const PASSWORD_CHARS_MAX: usize = 1_000;
 /// `Retry-After` while Plone does not respond, in seconds: about as long as Plone takes to start.
 const PLONE_RETRY_S: u32 = 5;
 
@@ -74,6 +74,14 @@ impl From<SignInError> for Problem {
             )
             .retry_after(PLONE_RETRY_S)
             .caused_by(error),
+            SignInError::CodeRequired => {
+                Self::new(ProblemCode::SecondFactorRequired, "Enter the code that your authenticator app shows.")
+            }
+            SignInError::WrongCode => Self::new(
+                ProblemCode::SecondFactorRequired,
+                "The code is not correct or was used before. Enter the newest code of your app.",
+            )
+            .field("code"),
             SignInError::Failed => Self::internal(error),
         }
     }
@@ -102,15 +110,19 @@ impl From<&Caller> for UserResponse {
 struct SignInRequest {
     #[schema(min_length = 1, max_length = 120)]
     username: String,
-    #[schema(value_type = String, format = Password, min_length = 1, max_length = 1_000)]
+    #[schema(value_type = String, format = Password, min_length = 1, max_length = 1_024)]
     password: SecretString,
+    /// For an account with a second factor: the code of the authenticator app, or a recovery code.
+    #[schema(min_length = 1, max_length = 40)]
+    code: Option<String>,
 }
 
 impl RequestBody for SignInRequest {
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         Ok(Self {
-            username: fields.string("username", 1..=USER_LEN_MAX)?,
-            password: SecretString::from(fields.string("password", 1..=PASSWORD_CHARS_MAX)?),
+            username: fields.string("username", 1..=USER_CHARS_MAX)?,
+            password: SecretString::from(fields.string("password", 1..=PASSWORD_BYTES_MAX)?),
+            code: fields.maybe_string("code", 1..=CODE_CHARS_MAX)?,
         })
     }
 }
@@ -142,7 +154,8 @@ struct TicketResponse {
 
 /// Returns whether the credentials were rejected. The audit trail does not record sign-ins that were never checked.
 fn is_failed_attempt(error: &SignInError) -> bool {
-    matches!(error, SignInError::BadCredentials | SignInError::NotAdmitted { .. } | SignInError::Locked { .. })
+    use SignInError::{BadCredentials, Locked, NotAdmitted, WrongCode};
+    matches!(error, BadCredentials | NotAdmitted { .. } | Locked { .. } | WrongCode)
 }
 
 /// Signs a user in.
@@ -180,9 +193,9 @@ pub async fn login(
     if site.origin_verdict(&req) == OriginVerdict::Foreign {
         return Err(foreign_origin());
     }
-    let SignInRequest { username, password } = read_body(&req, payload).await?;
+    let SignInRequest { username, password, code } = read_body(&req, payload).await?;
 
-    let outcome = identity.sign_in(&username, password, client_ip(&req)).await;
+    let outcome = identity.sign_in_with(&username, password, code.as_deref(), client_ip(&req), &device(&req)).await;
     let signed_in = match outcome {
         Ok(signed_in) => signed_in,
         Err(error) => {

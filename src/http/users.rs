@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::domain::ids::{SectionId, USER_LEN_MAX, UserName};
+use crate::domain::ids::{SectionId, USER_CHARS_MAX, UserName};
 use crate::domain::role::Role;
 use crate::http::auth::Admin;
 use crate::http::body::{Fields, RequestBody, read_body};
@@ -18,7 +18,7 @@ use crate::http::request_id::PRIVATE;
 use crate::http::sign_in::UserResponse;
 use crate::identity::accounts::{AccountChange, AccountOutcome, Removal};
 use crate::identity::disclosures::Disclosure;
-use crate::identity::password::PASSWORD_CHARS;
+use crate::identity::password_rules::{PASSWORD_BYTES_MAX, WeakPassword};
 use crate::identity::{Audit, Identity};
 use crate::store::accounts::{Account, AuditEntry, AuditFilter, User, UserFilter, UserSource};
 
@@ -33,7 +33,7 @@ const AUDIT_ACTION_CHARS_MAX: usize = 100;
 
 /// The operations of this file.
 #[derive(OpenApi)]
-#[openapi(paths(list, put_user, delete_user, sign_out, audit_trail))]
+#[openapi(paths(list, put_user, delete_user, reset_factor, sign_out, audit_trail))]
 pub(super) struct Api;
 
 /// A user who has a local account or has used the hub.
@@ -74,8 +74,8 @@ struct AccountRequest {
     /// The display name.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// Required for a new account.
-    #[schema(value_type = Option<String>, format = Password, min_length = 8, max_length = 200)]
+    /// Required for a new account: at least 12 characters, and not a common password.
+    #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1_024)]
     password: Option<SecretString>,
 }
 
@@ -84,7 +84,7 @@ impl RequestBody for AccountRequest {
         Ok(Self {
             role: fields.parsed("role", "student, staff or admin", Role::parse)?,
             name: fields.maybe_string("name", 1..=NAME_CHARS_MAX)?,
-            password: fields.maybe_string("password", PASSWORD_CHARS)?.map(SecretString::from),
+            password: fields.maybe_string("password", 1..=PASSWORD_BYTES_MAX)?.map(SecretString::from),
         })
     }
 }
@@ -146,6 +146,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
             .default_service(method_not_allowed("PUT, DELETE")),
     )
     .service(
+        web::resource("/api/v1/admin/users/{name}/totp")
+            .route(web::delete().to(reset_factor))
+            .default_service(method_not_allowed("DELETE")),
+    )
+    .service(
         web::resource("/api/v1/admin/users/{name}/sign-out")
             .route(web::post().to(sign_out))
             .default_service(method_not_allowed("POST")),
@@ -180,7 +185,7 @@ pub async fn list(
     let query = Query::of(&req)?;
     let filter = UserFilter {
         text: query.string("q", 1..=QUERY_CHARS_MAX)?.map(str::to_owned),
-        after: query.string("cursor", 1..=USER_LEN_MAX)?.map(str::to_owned),
+        after: query.string("cursor", 1..=USER_CHARS_MAX)?.map(str::to_owned),
         limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT) as usize,
     };
     let page = identity.users(filter).await?;
@@ -213,12 +218,13 @@ pub async fn put_user(
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let username = username(&req)?;
+    let username = username(&req, &identity)?;
     let AccountRequest { role, name, password } = read_body(&req, payload).await?;
 
     let with_password = if password.is_some() { ", with a new password" } else { "" };
     let change = AccountChange { username: username.clone(), role, name, password };
     let (action, account, mut response) = match identity.put_account(change).await? {
+        AccountOutcome::WeakPassword(weak) => return Err(weak_password("password", weak)),
         AccountOutcome::PasswordNeeded => {
             return Err(Problem::invalid("password", "A new account needs a password."));
         }
@@ -251,13 +257,37 @@ pub async fn delete_user(
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found("There is no local account with this name.");
-    let username = UserName::parse(&path_param(&req, "name")?).map_err(|_| not_found())?;
+    let username = identity.resolve(&path_param(&req, "name")?).map_err(|_| not_found())?;
     match identity.remove_account(&username).await? {
         Removal::Removed => {}
         Removal::Absent => return Err(not_found()),
         Removal::LastAdmin => return Err(last_admin("name")),
     }
     audit.record(&req, Some(&admin), "user.remove", Some(username.as_str()), None, "");
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Removes the second factor of a local account, for a user who has lost the device and the recovery codes (admins).
+#[utoipa::path(
+    delete,
+    path = "/api/v1/admin/users/{name}/totp",
+    operation_id = "resetSecondFactor",
+    tag = "administration",
+    params(("name" = UserName, Path, description = "The account.")),
+    responses((status = 204, description = "Removed. The user signs in without a code."), BadRole, BadPath, NotFound, StoreFailed)
+)]
+pub async fn reset_factor(
+    req: HttpRequest,
+    Admin(admin): Admin,
+    identity: web::Data<Identity>,
+    audit: web::Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let not_found = || Problem::not_found("There is no local account with this name that has a second factor.");
+    let username = identity.resolve(&path_param(&req, "name")?).map_err(|_| not_found())?;
+    if !identity.reset_factor(&username).await? {
+        return Err(not_found());
+    }
+    audit.record(&req, Some(&admin), "totp.reset", Some(username.as_str()), None, "");
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -281,10 +311,15 @@ pub async fn sign_out(
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let username = username(&req)?;
+    let username = username(&req, &identity)?;
     identity.sign_out_everywhere(&username).await?;
     audit.record(&req, Some(&admin), "user.sign_out", Some(username.as_str()), None, "");
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Returns the problem for a new password that is refused.
+pub(super) fn weak_password(field: &'static str, weak: WeakPassword) -> Problem {
+    Problem::invalid(field, weak.to_string()).reason(weak.into())
 }
 
 pub(super) fn last_admin(field: &'static str) -> Problem {
@@ -292,9 +327,10 @@ pub(super) fn last_admin(field: &'static str) -> Problem {
 }
 
 /// Reads the username in the path.
-fn username(req: &HttpRequest) -> Result<UserName, Problem> {
-    UserName::parse(&path_param(req, "name")?)
-        .map_err(|_| Problem::invalid("name", "A username has 1 to 120 bytes and no spaces."))
+fn username(req: &HttpRequest, identity: &Identity) -> Result<UserName, Problem> {
+    identity.resolve(&path_param(req, "name")?).map_err(|_| {
+        Problem::invalid("name", "A username has 1 to 120 characters, without spaces and invisible characters.")
+    })
 }
 
 /// Lists the audit trail, newest first (admins).

@@ -7,6 +7,8 @@ use crate::bus::Event;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::Identity;
+use crate::identity::password_rules::{self, WeakPassword};
+use crate::identity::service::Ended;
 use crate::identity::sign_in::SignInError;
 use crate::store::StoreError;
 use crate::store::accounts::Account;
@@ -31,6 +33,8 @@ pub enum AccountOutcome {
     Created(Account),
     /// The account existed and was changed.
     Changed(Account),
+    /// The new password is refused; nothing was changed.
+    WeakPassword(WeakPassword),
     /// A new account needs a password; nothing was changed.
     PasswordNeeded,
     /// The account is that of the last local admin, who must stay one; nothing was changed.
@@ -64,7 +68,10 @@ impl Identity {
     /// When the password cannot be hashed or the store cannot be written.
     pub async fn put_account(&self, change: AccountChange) -> Result<AccountOutcome, SignInError> {
         let hash = match change.password {
-            Some(password) => Some(self.hasher.hash(password).await?),
+            Some(password) => match self.accept_password(&password, &change.username) {
+                Ok(password) => Some(self.hasher.hash(password).await?),
+                Err(weak) => return Ok(AccountOutcome::WeakPassword(weak)),
+            },
             None => None,
         };
         let _exclusive = self.accounts_lock.write().await;
@@ -91,6 +98,15 @@ impl Identity {
             members.remove_if_member(&account.username).await?;
         }
         Ok(AccountOutcome::Created(account))
+    }
+
+    /// Checks a new password of a user and returns its normal form.
+    pub(super) fn accept_password(
+        &self,
+        password: &SecretString,
+        user: &UserName,
+    ) -> Result<SecretString, WeakPassword> {
+        password_rules::accept(password, &[user.as_str(), &self.settings.college])
     }
 
     /// Removes a local account and ends its tokens.
@@ -127,7 +143,7 @@ impl Identity {
     }
 
     fn end_tokens(&self, user: &UserName, up_to: Timestamp) {
-        self.valid_from_ms.insert(user.clone(), up_to.as_millisecond());
+        self.ended.insert(user.clone(), Ended { up_to_ms: up_to.as_millisecond(), spared: None });
         self.bus.publish(Event::TokensEnded { user: user.clone() });
     }
 }

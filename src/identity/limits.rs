@@ -23,7 +23,7 @@ const VISITORS_FACTOR: u32 = 20;
 /// Limit on failed sign-ins from one address, as a multiple of an account's limit.
 const ADDRESS_FAILURES_FACTOR: u32 = 30;
 /// Maximum number of keys of a limit, so that made-up account names and addresses cannot fill the memory: ten times the
-/// users of a large college. With account names of the longest kind, a limit takes 25 MB.
+/// users of a large college. With account names of the longest kind, a limit takes 60 MB.
 const KEYS_MAX: usize = 100_000;
 /// Longest wait of a sign-in for other attempts of its account.
 pub const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(10);

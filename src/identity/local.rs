@@ -49,7 +49,7 @@ impl SignInProvider for LocalAccounts {
     ) -> BoxFuture<'a, Result<Option<Verified>, SignInError>> {
         async move {
             let Some(account) = self.store.account(login).await? else { return Ok(None) };
-            if !self.hasher.verify(password.clone(), Some(account.password_hash.clone())).await? {
+            if !self.hasher.matches(password, Some(&account.password_hash)).await? {
                 return Err(SignInError::BadCredentials);
             }
             Ok(Some(Verified { profile: Ok(profile(&account)), user: account.username, token: None }))

@@ -7,9 +7,14 @@
 //! - `members`: users who signed in through another provider; `recheck`: regular checks that they still exist there
 //!   with the same role; `password_queue`: hashes of accepted passwords, for outages of the provider;
 //!   `sealed_tokens`: encrypts the provider's tokens in the store
+//! - [`own_account`]: what users change of their own account; [`second_factor`]: one-time codes; [`sign_in_list`]: the
+//!   sign-ins of each user
+//! - `names`: usernames as people type them
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
-//! - [`password`]: argon2id on dedicated threads; [`limits`]: limits on requests and failed sign-ins
-//! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when users were last seen
+//! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]:
+//!   limits on requests and failed sign-ins
+//! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when
+//!   users were last seen
 
 pub mod accounts;
 pub mod audit;
@@ -17,15 +22,20 @@ pub mod disclosures;
 pub mod limits;
 mod local;
 mod members;
+mod names;
+pub mod own_account;
 pub mod password;
 mod password_queue;
+pub mod password_rules;
 pub mod people;
 pub mod provider;
 mod recheck;
 mod sealed_tokens;
+pub mod second_factor;
 pub mod secret;
 pub mod service;
 pub mod sign_in;
+pub mod sign_in_list;
 pub mod ticket;
 pub mod token;
 

@@ -11,8 +11,8 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
-/// Length of a new password, in characters.
-pub const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
+use crate::domain::precis;
+
 /// Maximum number of queued passwords: about ten seconds of work for one thread. Past this, sign-ins fail with
 /// [`HashError::Overloaded`].
 const WAITING_MAX: usize = 512;
@@ -80,6 +80,22 @@ impl Hasher {
     /// When too many passwords are queued.
     pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<bool, HashError> {
         self.run(move || verify(&password, stored.as_deref())).await
+    }
+
+    /// Returns true if the normal form of `password` matches the hash `stored` of a local account, or the password as
+    /// it was typed: earlier versions did not normalise passwords. Without a hash it returns false after the same time.
+    ///
+    /// # Errors
+    /// When too many passwords are queued.
+    pub async fn matches(&self, password: &SecretString, stored: Option<&str>) -> Result<bool, HashError> {
+        let typed = password.expose_secret();
+        let normal = precis::password(typed).filter(|normal| normal != typed);
+        for spelling in normal.map(SecretString::from).iter().chain([password]) {
+            if self.verify(spelling.clone(), stored.map(str::to_owned)).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Hashes a new password.

@@ -1,6 +1,7 @@
 //! The identity service, which issues, verifies and ends the hub's tokens. Sign-in is in [`crate::identity::sign_in`],
 //! management of local accounts in [`crate::identity::accounts`].
 
+use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
-use crate::domain::ids::{TermId, UserName};
+use crate::domain::ids::{InvalidId, TermId, UserName};
 use crate::domain::role::Role;
 use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, UserFilter, UserPage};
@@ -21,10 +22,13 @@ use crate::store::members::MemberStore;
 use crate::identity::limits::{RequestLimits, SignInLimits};
 use crate::identity::local::LocalAccounts;
 use crate::identity::members::{Members, MembersDeps};
+use crate::identity::names::OlderNames;
 use crate::identity::password::Hasher;
 use crate::identity::people::People;
 use crate::identity::provider::SignInProvider;
 use crate::identity::sealed_tokens::SealedTokens;
+use crate::identity::second_factor::SecondFactors;
+use crate::identity::sign_in_list::SignInList;
 use crate::identity::ticket::Tickets;
 use crate::identity::token::{TokenError, Tokens};
 use crate::identity::{Audit, Caller, Source};
@@ -45,6 +49,8 @@ pub struct Settings {
     pub requests_per_second: u32,
     /// Number of threads that hash passwords.
     pub hash_threads: usize,
+    /// Name of the college (`[college] name`), which is refused as a password.
+    pub college: String,
     /// The former secret (`[auth] previous_secret`), whose tokens are still accepted.
     pub previous_secret: Option<SecretString>,
 }
@@ -58,6 +64,7 @@ impl Default for Settings {
             login_per_minute: 10,
             requests_per_second: 500,
             hash_threads: (cores / 2).max(1),
+            college: String::new(),
             previous_secret: None,
         }
     }
@@ -78,6 +85,15 @@ pub struct IdentityDeps {
     pub clock: Arc<dyn Clock>,
 }
 
+/// The end of a user's tokens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    /// Tokens that were issued up to this time have ended, in milliseconds since the epoch.
+    pub(super) up_to_ms: i64,
+    /// The one token that has not.
+    pub(super) spared: Option<Uuid>,
+}
+
 /// The identity service. A hub has one.
 pub struct Identity {
     pub(super) settings: Settings,
@@ -90,14 +106,17 @@ pub struct Identity {
     pub(super) providers: Vec<Arc<dyn SignInProvider>>,
     /// Members of each provider that has members.
     pub(super) members: Vec<Arc<Members>>,
+    older_names: OlderNames,
     people: People,
     tickets: Tickets,
     requests: RequestLimits,
     pub(super) sign_ins: SignInLimits,
     /// Revoked tokens and the times at which they expire.
     revoked: DashMap<Uuid, Timestamp>,
-    /// A user's tokens that were issued up to this time are revoked, in milliseconds since the epoch.
-    pub(super) valid_from_ms: DashMap<UserName, i64>,
+    /// The tokens of users that have ended.
+    pub(super) ended: DashMap<UserName, Ended>,
+    pub(super) second_factors: SecondFactors,
+    pub(super) sign_in_list: SignInList,
     /// Held shared while a sign-in completes and exclusively while a local account changes, so that no token issued for
     /// an old password outlives the change.
     pub(super) accounts_lock: RwLock<()>,
@@ -132,14 +151,22 @@ impl Identity {
         }
         let IdentityDeps { accounts: store, bus, clock, .. } = deps;
         let revoked = store.revoked_tokens(clock.now()).await?.into_iter().collect();
-        let valid_from = store.tokens_valid_from().await?;
+        let ended = store.ended_tokens().await?.into_iter();
+        let ended = ended.map(|end| (end.user, Ended { up_to_ms: end.up_to.as_millisecond(), spared: end.spared }));
+        let sign_in_list = SignInList::start(store.clone(), clock.now()).await?;
+        let previous = settings.previous_secret.as_ref();
+        let second_factors = SecondFactors::new(store.clone(), secret, previous, &settings.college)?;
+        let older_names = older_names(&*store).await?;
         let identity = Arc::new(Self {
+            older_names,
             tokens: Tokens::new(secret).accepting(settings.previous_secret.as_ref()),
             people: People::start(store.clone()),
             tickets: Tickets::default(),
             requests: RequestLimits::new(settings.requests_per_second),
             sign_ins: SignInLimits::new(settings.login_per_minute),
-            valid_from_ms: valid_from.into_iter().map(|(user, at)| (user, at.as_millisecond())).collect(),
+            ended: ended.collect(),
+            second_factors,
+            sign_in_list,
             accounts_lock: RwLock::new(()),
             settings,
             store,
@@ -152,6 +179,15 @@ impl Identity {
         });
         tokio::spawn(run_housekeeping(Arc::downgrade(&identity)));
         Ok(identity)
+    }
+
+    /// Returns the username that `typed` stands for: the normalised name, or that of a user whose name an earlier
+    /// version stored without normalisation.
+    ///
+    /// # Errors
+    /// When it is not a username.
+    pub fn resolve(&self, typed: &str) -> Result<UserName, InvalidId> {
+        self.older_names.resolve(typed)
     }
 
     /// Returns the lifetime of a sign-in.
@@ -182,6 +218,7 @@ impl Identity {
     }
 
     pub(super) fn record_seen(&self, caller: &Caller, now: Timestamp) {
+        self.sign_in_list.record_seen(caller, now);
         self.people.record(caller, now);
         if let Some(members) = self.members_of(caller.source) {
             members.record_seen(caller);
@@ -194,12 +231,15 @@ impl Identity {
         self.check_alive(caller, self.clock.now()).is_ok()
     }
 
-    fn check_alive(&self, caller: &Caller, now: Timestamp) -> Result<(), TokenError> {
+    pub(super) fn check_alive(&self, caller: &Caller, now: Timestamp) -> Result<(), TokenError> {
         if caller.expires_at <= now {
             return Err(TokenError::Expired);
         }
         let is_revoked = self.revoked.contains_key(&caller.token_id);
-        let is_old = self.valid_from_ms.get(&caller.user).is_some_and(|from| caller.issued_ms <= *from);
+        let is_old = self
+            .ended
+            .get(&caller.user)
+            .is_some_and(|ended| caller.issued_ms <= ended.up_to_ms && ended.spared != Some(caller.token_id));
         if is_revoked || is_old || self.has_provider_ended(caller) { Err(TokenError::SignedOut) } else { Ok(()) }
     }
 
@@ -227,12 +267,18 @@ impl Identity {
         if let Some(members) = self.members_of(caller.source) {
             members.discard_token(&caller.user).await;
         }
+        self.revoke(caller).await
+    }
+
+    /// Revokes one token.
+    pub(super) async fn revoke(&self, caller: &Caller) -> Result<(), StoreError> {
         if self.revoked.len() >= REVOKED_TOKENS_MAX {
             return self.revoke_all(&caller.user).await;
         }
         self.revoked.insert(caller.token_id, caller.expires_at);
         self.bus.publish(Event::SignedOut { user: caller.user.clone(), token: Some(caller.token_id) });
-        self.store.revoke_token(caller.token_id, caller.expires_at).await
+        self.store.revoke_token(caller.token_id, caller.expires_at).await?;
+        self.sign_in_list.remove(&caller.user, caller.token_id).await
     }
 
     /// Revokes all tokens of a user that were issued until now, in this process immediately and durably when this
@@ -251,7 +297,7 @@ impl Identity {
 
     async fn revoke_all(&self, user: &UserName) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.valid_from_ms.insert(user.clone(), now.as_millisecond());
+        self.ended.insert(user.clone(), Ended { up_to_ms: now.as_millisecond(), spared: None });
         self.bus.publish(Event::SignedOut { user: user.clone(), token: None });
         self.store.revoke_tokens(user, now).await
     }
@@ -293,12 +339,13 @@ impl Identity {
 
     /// Returns the number of entries of each table in memory.
     #[must_use]
-    pub fn table_sizes(&self) -> [(&'static str, usize); 6] {
+    pub fn table_sizes(&self) -> [(&'static str, usize); 7] {
         let [accounts, addresses] = self.sign_ins.keys();
         [
             ("tickets", self.tickets.count()),
             ("revoked_tokens", self.revoked.len()),
             ("recent_users", self.people.count()),
+            ("sign_ins", self.sign_in_list.count()),
             ("failing_accounts", accounts),
             ("failing_addresses", addresses),
             ("visitor_addresses", self.requests.addresses()),
@@ -332,6 +379,7 @@ impl Identity {
         self.requests.remove_idle();
         self.sign_ins.remove_recovered(self.clock.monotonic_ms());
         self.people.remove_idle(now);
+        self.sign_in_list.remove_expired(now).await;
         let before = self.revoked.len();
         self.revoked.retain(|_, expires_at| *expires_at > now);
         if self.revoked.len() < before
@@ -340,6 +388,20 @@ impl Identity {
             log::debug!("expired revocations could not be deleted from the store: {error}");
         }
     }
+}
+
+/// Loads the names that normalisation would change.
+async fn older_names(store: &dyn AccountStore) -> Result<OlderNames, StoreError> {
+    let unusual = store.unusual_names().await?;
+    let mut taken: HashSet<UserName> = unusual.iter().filter(|name| name.is_normalised()).cloned().collect();
+    // Other normal forms are plain ASCII, such as that of a full-width name.
+    for name in unusual.iter().filter(|name| !name.is_normalised()) {
+        let Ok(normal) = UserName::parse(name.as_str()) else { continue };
+        let filter = UserFilter { text: Some(normal.to_string()), after: None, limit: usize::MAX };
+        let found = store.users(filter).await?.items;
+        taken.extend(found.into_iter().map(|user| user.username).filter(|found| *found == normal));
+    }
+    Ok(OlderNames::of(unusual, |name| taken.contains(name)))
 }
 
 async fn run_housekeeping(identity: Weak<Identity>) {
@@ -352,4 +414,4 @@ async fn run_housekeeping(identity: Weak<Identity>) {
 
 #[cfg(test)]
 #[path = "service_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use super::*;
 use crate::identity::accounts::{AccountChange, AccountOutcome, Removal};
 use crate::identity::sign_in::{SignIn, SignInError};
+use crate::store::accounts::Account;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 /// A clock that tests advance.
@@ -20,7 +21,7 @@ impl Clock for ManualClock {
 
 /// A bus that records the users whose tokens ended.
 #[derive(Default)]
-struct RecordingBus(Mutex<Vec<(String, Option<uuid::Uuid>)>>);
+pub(in crate::identity) struct RecordingBus(pub(in crate::identity) Mutex<Vec<(String, Option<uuid::Uuid>)>>);
 impl Bus for RecordingBus {
     fn publish(&self, event: Event) {
         match event {
@@ -34,23 +35,23 @@ impl Bus for RecordingBus {
     }
 }
 
-struct Hub {
+pub(in crate::identity) struct Hub {
     folder: tempfile::TempDir,
     clock: Arc<ManualClock>,
-    bus: Arc<RecordingBus>,
-    store: Option<SqliteStore>,
+    pub(in crate::identity) bus: Arc<RecordingBus>,
+    pub(in crate::identity) store: Option<SqliteStore>,
     identity: Option<Arc<Identity>>,
 }
 
 impl Hub {
-    async fn start() -> Self {
+    pub(in crate::identity) async fn start() -> Self {
         let clock = Arc::new(ManualClock(AtomicI64::new(1_700_000_000_000)));
         let mut hub =
             Self { folder: tempfile::tempdir().unwrap(), clock, bus: Arc::default(), store: None, identity: None };
         hub.restart().await;
         hub
     }
-    async fn restart(&mut self) {
+    pub(in crate::identity) async fn restart(&mut self) {
         let path = self.folder.path().join("hub.db");
         let store = match self.store.take() {
             Some(store) => store,
@@ -69,23 +70,23 @@ impl Hub {
         self.identity = Some(Identity::start(settings, &secret, deps, Vec::new()).await.unwrap());
         self.store = Some(store);
     }
-    fn identity(&self) -> &Identity {
+    pub(in crate::identity) fn identity(&self) -> &Identity {
         self.identity.as_ref().unwrap()
     }
-    async fn put(&self, name: &str, role: Role, password: Option<&str>) -> AccountOutcome {
+    pub(in crate::identity) async fn put(&self, name: &str, role: Role, password: Option<&str>) -> AccountOutcome {
         let password = password.map(SecretString::from);
         let change = AccountChange { username: user(name), role, name: None, password };
         self.identity().put_account(change).await.unwrap()
     }
-    async fn sign_in(&self, name: &str, password: &str) -> Result<SignIn, SignInError> {
+    pub(in crate::identity) async fn sign_in(&self, name: &str, password: &str) -> Result<SignIn, SignInError> {
         self.identity().sign_in(name, SecretString::from(password), [192, 0, 2, 1].into()).await
     }
-    fn advance_ms(&self, ms: i64) {
+    pub(in crate::identity) fn advance_ms(&self, ms: i64) {
         self.clock.0.fetch_add(ms, Ordering::SeqCst);
     }
 }
 
-fn user(name: &str) -> UserName {
+pub(in crate::identity) fn user(name: &str) -> UserName {
     UserName::parse(name).unwrap()
 }
 
@@ -119,6 +120,46 @@ async fn after_repeated_failures_correct_passwords_are_limited_too() {
     assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap_err(), SignInError::RateLimited { retry_after_s: 21 });
     hub.advance_ms(21_000);
     assert!(hub.sign_in("ann", "correct horse").await.is_ok());
+}
+
+#[actix_web::test]
+async fn spellings_of_a_name_share_one_limit_on_guessing() {
+    let hub = Hub::start().await;
+    hub.put("josé", Role::Student, Some("correct horse")).await;
+    for name in ["josé", "jose\u{301}", "\u{ff2a}OSÉ"] {
+        assert_eq!(hub.sign_in(name, "wrong").await.unwrap_err(), SignInError::BadCredentials);
+    }
+    assert!(matches!(hub.sign_in("josé", "correct horse").await, Err(SignInError::RateLimited { .. })));
+}
+
+#[actix_web::test]
+async fn a_name_and_a_password_are_accepted_in_every_normal_spelling() {
+    let hub = Hub::start().await;
+    hub.put("josé", Role::Student, Some("contrasen\u{303}a larga")).await;
+    for (name, password) in [("jose\u{301}", "contraseña larga"), ("\u{ff4a}osé", "contraseña\u{3000}larga")] {
+        assert_eq!(hub.sign_in(name, password).await.unwrap().caller.user.as_str(), "josé");
+    }
+    assert_eq!(hub.sign_in("jose", "contraseña larga").await.unwrap_err(), SignInError::BadCredentials);
+}
+
+#[actix_web::test]
+async fn accounts_of_earlier_versions_keep_their_names_and_passwords() {
+    let mut hub = Hub::start().await;
+    let (name, password) = ("jose\u{301}", "contrasen\u{303}a larga");
+    let account = Account {
+        username: UserName::stored(name).unwrap(),
+        name: "José".to_owned(),
+        role: Role::Staff,
+        password_hash: crate::identity::password::hash(&SecretString::from(password)).unwrap(),
+    };
+    hub.store.as_ref().unwrap().put_account(account, None).await.unwrap();
+    hub.restart().await;
+    for typed in [name, "josé"] {
+        let signed_in = hub.sign_in(typed, password).await.unwrap();
+        assert_eq!(signed_in.caller.user.as_str(), name);
+        assert!(hub.identity().verify(&signed_in.token).is_ok());
+    }
+    assert_eq!(hub.identity().resolve("josé").unwrap().as_str(), name);
 }
 
 #[actix_web::test]

@@ -13,6 +13,7 @@ use crate::identity::limits::{AddressKey, NotAdmitted};
 use crate::identity::members::Members;
 use crate::identity::password::HashError;
 use crate::identity::provider::{KnownUser, Profile, ProviderError, SignInProvider, Verified};
+use crate::identity::sign_in_list::Device;
 use crate::identity::{Caller, Identity, Source};
 use crate::store::StoreError;
 use crate::store::members::Member;
@@ -54,6 +55,12 @@ pub enum SignInError {
     /// The provider could not check the password, and the hub has no hash of an accepted password.
     #[error(transparent)]
     Provider(ProviderError),
+    /// The password is correct, and the account has a second factor, but the sign-in has no code.
+    #[error("a code of the second factor is required")]
+    CodeRequired,
+    /// The password is correct, but the code is wrong or was used before.
+    #[error("the code of the second factor is wrong or was used before")]
+    WrongCode,
     /// A token could not be signed or a password could not be hashed.
     #[error("a token could not be signed or a password could not be hashed")]
     Failed,
@@ -116,21 +123,41 @@ impl fmt::Display for PasswordCheck {
 }
 
 impl Identity {
-    /// Signs a user in with the first provider that has a user with this name. `from` is the client's address.
+    /// Signs a user in without a second factor, from a client that does not describe itself.
+    ///
+    /// # Errors
+    /// As for [`Self::sign_in_with`].
+    pub async fn sign_in(&self, username: &str, password: SecretString, from: IpAddr) -> Result<SignIn, SignInError> {
+        self.sign_in_with(username, password, None, from, &Device::default()).await
+    }
+
+    /// Signs a user in with the first provider that has a user with this name. `code` is that of a second factor, which
+    /// local accounts may have; `from` is the client's address.
     ///
     /// # Errors
     /// When the credentials are rejected, a limit is exceeded, or the provider or the store does not respond.
-    pub async fn sign_in(&self, username: &str, password: SecretString, from: IpAddr) -> Result<SignIn, SignInError> {
+    pub async fn sign_in_with(
+        &self,
+        username: &str,
+        password: SecretString,
+        code: Option<&str>,
+        from: IpAddr,
+        device: &Device,
+    ) -> Result<SignIn, SignInError> {
         let address = AddressKey::from(from);
+        let login = self.resolve(username);
         // A provider may accept several spellings of a name. They share one limit on guessing.
-        let account = username.to_lowercase();
+        let account = login.as_ref().map_or(username, UserName::as_str).to_lowercase();
         let attempt = self.sign_ins.admit(&account, address, &*self.clock).await?;
-        let outcome = self.check_password(username, password).await;
+        let outcome = self.check_password(login.ok(), password, code).await;
         match &outcome {
-            Err(SignInError::BadCredentials | SignInError::Locked { .. }) => {
+            Err(SignInError::BadCredentials | SignInError::Locked { .. } | SignInError::WrongCode) => {
                 self.sign_ins.record_failure(address, self.clock.monotonic_ms());
             }
             _ => attempt.refund(),
+        }
+        if let Ok(SignIn { caller, .. }) = &outcome {
+            self.sign_in_list.add(caller, device, from.to_canonical().to_string(), self.clock.now());
         }
         outcome
     }
@@ -156,13 +183,18 @@ impl Identity {
         None
     }
 
-    async fn check_password(&self, username: &str, password: SecretString) -> Result<SignIn, SignInError> {
-        if let Ok(login) = UserName::parse(username) {
+    async fn check_password(
+        &self,
+        login: Option<UserName>,
+        password: SecretString,
+        code: Option<&str>,
+    ) -> Result<SignIn, SignInError> {
+        if let Some(login) = login {
             for provider in &self.providers {
                 let members = self.members_of(provider.source());
                 match (provider.verify(&login, &password).await, members) {
                     (Ok(None), _) => {}
-                    (Ok(Some(verified)), None) => return self.complete_local(&**provider, verified).await,
+                    (Ok(Some(verified)), None) => return self.complete_local(&**provider, verified, code).await,
                     (Ok(Some(verified)), Some(members)) => {
                         return self.complete_member(members, login, password, verified).await;
                     }
@@ -178,13 +210,18 @@ impl Identity {
             }
         }
         // The response time must not reveal which names exist.
-        self.hasher.verify(password, None).await?;
+        self.hasher.matches(&password, None).await?;
         Err(SignInError::BadCredentials)
     }
 
     /// Signs a user of a provider without members in. The profile is read again under the lock under which accounts
     /// change, so that no token issued for an old password outlives the change.
-    async fn complete_local(&self, provider: &dyn SignInProvider, verified: Verified) -> Result<SignIn, SignInError> {
+    async fn complete_local(
+        &self,
+        provider: &dyn SignInProvider,
+        verified: Verified,
+        code: Option<&str>,
+    ) -> Result<SignIn, SignInError> {
         let Verified { user, profile, .. } = verified;
         let profile = profile?;
         let _no_change = self.accounts_lock.read().await;
@@ -193,6 +230,7 @@ impl Identity {
             return Err(SignInError::BadCredentials);
         }
         let Profile::Known(KnownUser { name, role, .. }) = profile else { return Err(SignInError::BadCredentials) };
+        self.second_factors.check(&user, code, self.clock.now()).await?;
         self.mint(provider.source(), &user, &name, role, PasswordCheck::Provider(provider.title()))
     }
 
@@ -206,6 +244,13 @@ impl Identity {
     ) -> Result<SignIn, SignInError> {
         let (store, title) = (&members.store, members.provider.title());
         let known = store.member(&user).await?;
+        if known.is_none() && !user.is_normalised() {
+            let reason = format!(
+                "Your {title} user id cannot be used here: it contains invisible characters or another spelling of a \
+                 letter. Contact the college's administrators."
+            );
+            return Err(SignInError::NotAdmitted { provider: title, reason });
+        }
         let is_profile_read = profile.is_ok();
         let (name, role) = match (profile, &known) {
             (Ok(Profile::Known(KnownUser { name, role, .. })), _) => (name, role),
@@ -305,7 +350,7 @@ impl Identity {
         check: PasswordCheck,
     ) -> Result<SignIn, SignInError> {
         let now = self.clock.now();
-        let ended_ms = self.valid_from_ms.get(user).map(|from| *from);
+        let ended_ms = self.ended.get(user).map(|ended| ended.up_to_ms);
         let ended_ms = ended_ms.max(self.members_of(source).and_then(|members| members.ended_ms(user)));
         let not_before = ended_ms.map_or(i64::MIN, |ended| ended.saturating_add(1));
         let issued = Timestamp::from_millisecond(now.as_millisecond().max(not_before)).unwrap_or(now);

@@ -197,12 +197,12 @@ fn claims(
 }
 
 fn caller_of(claims: &Claims) -> Result<Caller, TokenError> {
-    let user = UserName::parse(&claims.sub).map_err(|_| TokenError::Foreign)?;
+    let user = UserName::stored(&claims.sub).map_err(|_| TokenError::Foreign)?;
     let token_id = Uuid::parse_str(&claims.jti).map_err(|_| TokenError::Foreign)?;
     let name = claims.name.as_deref().unwrap_or(&claims.sub).into();
     let expires_at = Timestamp::from_second(claims.exp).map_err(|_| TokenError::Foreign)?;
     let issued_ms = claims.iat_ms.unwrap_or_else(|| claims.iat.saturating_mul(1_000));
-    let realm = match claims.sandbox.as_deref().map(TermId::parse).transpose().map_err(|_| TokenError::Foreign)? {
+    let realm = match claims.sandbox.as_deref().map(TermId::stored).transpose().map_err(|_| TokenError::Foreign)? {
         None => Realm::College,
         Some(term) if term.is_sandbox() => Realm::Sandbox(term),
         Some(_) => return Err(TokenError::Foreign),

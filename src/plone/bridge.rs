@@ -84,7 +84,7 @@ pub fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<Plon
 pub fn sign_in(settings: &Settings, client: &PloneClient) -> anyhow::Result<Arc<PloneSignIn>> {
     let options = PloneSignInOptions {
         roles: settings.roles.clone(),
-        hub_user: UserName::parse(&settings.username).context("plone.username")?,
+        hub_user: UserName::stored(&settings.username).context("plone.username")?,
         timeout: settings.timeout,
         in_flight_max: (settings.pool_size / 2).max(1),
         members: MemberRules { recheck: settings.recheck, offline_login_days: settings.offline_login_days },

@@ -10,6 +10,7 @@ use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 
 use crate::store::StoreFuture;
+use crate::store::sign_ins::{SecondFactorStore, SignInStore};
 
 /// A local account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,19 +90,36 @@ pub struct UserPage {
     pub total: u64,
 }
 
-/// A store of local accounts, known users and revoked tokens.
-pub trait AccountStore: Send + Sync {
+/// The end of a user's tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedTokens {
+    /// The user.
+    pub user: UserName,
+    /// Tokens that were issued up to this time have ended.
+    pub up_to: Timestamp,
+    /// The one token that has not: the one with which the user changed the password.
+    pub spared: Option<Uuid>,
+}
+
+/// A store of local accounts, known users and revoked tokens, with their sign-ins and second factors.
+pub trait AccountStore: SignInStore + SecondFactorStore {
     /// Returns the account of a user.
     fn account(&self, username: &UserName) -> StoreFuture<Option<Account>>;
     /// Returns all accounts, ordered by username.
     fn accounts(&self) -> StoreFuture<Vec<Account>>;
     /// Inserts or replaces an account. With `valid_from`, revokes the user's tokens as [`Self::revoke_tokens`] does.
     fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()>;
+    /// Changes the password of an account that has the hash `old`, and revokes the tokens of its user that were issued
+    /// up to `now`, except `spared`. Returns false when the account has another hash or does not exist.
+    fn change_password(&self, new: Account, old: String, now: Timestamp, spared: Uuid) -> StoreFuture<bool>;
     /// Removes an account, and revokes its user's tokens as [`Self::revoke_tokens`] does. Returns false when there is
     /// no such account.
     fn remove_account(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<bool>;
     /// Returns a page of the users who have an account or were seen.
     fn users(&self, filter: UserFilter) -> StoreFuture<UserPage>;
+    /// Returns the names of accounts, members and users who were seen that are not plain ASCII or are `.` or `..`, once
+    /// each: among them are the names that earlier versions did not normalise.
+    fn unusual_names(&self) -> StoreFuture<Vec<UserName>>;
     /// Records users who were seen.
     fn record_people(&self, people: Vec<Person>) -> StoreFuture<()>;
     /// Revokes one token. The revocation is stored until the token expires.
@@ -110,8 +128,8 @@ pub trait AccountStore: Send + Sync {
     fn revoke_tokens(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<()>;
     /// Returns the ids of the tokens that were revoked and expire after `now`, with the time at which they expire.
     fn revoked_tokens(&self, now: Timestamp) -> StoreFuture<Vec<(Uuid, Timestamp)>>;
-    /// Returns the users whose tokens were revoked by [`Self::revoke_tokens`], each with the latest `valid_from`.
-    fn tokens_valid_from(&self) -> StoreFuture<Vec<(UserName, Timestamp)>>;
+    /// Returns the users whose tokens were revoked by [`Self::revoke_tokens`] and similar, each with the latest time.
+    fn ended_tokens(&self) -> StoreFuture<Vec<EndedTokens>>;
     /// Deletes the revocations of tokens that have expired by `now`.
     fn delete_expired_revocations(&self, now: Timestamp) -> StoreFuture<()>;
 }

@@ -5,7 +5,7 @@
 //! - [`alerts`]: the sequence of alerts
 //! - [`imports`]: staged sections, import tasks, one-off events
 //! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
-//!   through Plone
+//!   through Plone; [`sign_ins`]: sign-ins, and second factors of local accounts
 //! - [`privacy`]: what is stored about one person: its export, and its erasure
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
@@ -21,6 +21,7 @@ pub mod plans;
 pub mod privacy;
 pub mod rosters;
 pub mod seed;
+pub mod sign_ins;
 pub mod sqlite;
 pub mod terms;
 

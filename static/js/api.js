@@ -54,7 +54,8 @@ export async function call(method, path, { body, signal, ms = RESPONSE_MS_MAX, o
 export function problemFrom(epoch, status, retryAfter, data) {
   const problem = new Problem({ retry_after: retryAfter ?? undefined, ...data, status });
   // A 401 for an earlier sign-in says nothing about the present one.
-  if (status === 401 && problem.code !== "bad_credentials" && epoch === api.epoch) api.signedOut();
+  const isSignIn = ["bad_credentials", "second_factor_required"].includes(problem.code);
+  if (status === 401 && !isSignIn && epoch === api.epoch) api.signedOut();
   return problem;
 }
 
@@ -75,7 +76,7 @@ export const api = {
   put: (path, body) => call("PUT", path, { body }),
   post: (path, body, options) => call("POST", path, { body, ...options }),
   patch: (path, body) => call("PATCH", path, { body }),
-  delete: (path) => call("DELETE", path),
+  delete: (path, body) => call("DELETE", path, { body }),
 };
 
 /** Builds a query string from the fields that are not empty. */

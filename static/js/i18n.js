@@ -1,7 +1,10 @@
 // The language of the page: its texts, and dates and numbers in the reader's format.
 
 const KEY = "eduhub.language";
-/** The languages that this page has texts in, from `data-languages`; English alone by default. */
+/**
+ * The languages that this page has texts in, from `data-languages`; English alone by default. `data-words` names the
+ * folder of texts that only this page has.
+ */
 export const languages = (document.documentElement.dataset.languages ?? "en").split(" ");
 
 let texts = {};
@@ -35,7 +38,9 @@ export const has = (key) => key in texts;
 
 /** Loads the texts of `language` and fills in the page again. With `remember`, the next visit starts in it. */
 export async function setLanguage(language, { remember = false } = {}) {
-  texts = (await import(`./words/${language}.js`)).default;
+  const { words } = document.documentElement.dataset;
+  const [common, own] = await Promise.all([import(`./words/${language}.js`), words && import(`./words/${words}/${language}.js`)]);
+  texts = own ? { ...common.default, ...own.default } : common.default;
   rules = new Intl.PluralRules(language);
   i18n.language = language;
   i18n.locale = localeFor(language);

@@ -2,6 +2,7 @@
 
 import { $, button, field, h, put } from "./dom.js";
 import { api, isTransient, waitBeforeRetry } from "./api.js";
+import { icon } from "./icons.js";
 import { i18n, languages, onLanguage, setLanguage, t } from "./i18n.js";
 import { Live } from "./live.js";
 import { problemText, timeOfDay } from "./words.js";
@@ -54,6 +55,9 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   function signInForm(message) {
     const username = h("input", { name: "username", autocomplete: "username", required: true, autocapitalize: "none", spellcheck: "false" });
     const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
+    // Shown only to users who have a second factor.
+    const code = h("input", { name: "code", autocomplete: "one-time-code", inputmode: "text", autocapitalize: "none", spellcheck: "false" });
+    const codeField = h("div", { hidden: true }, field(t("sign.code"), code));
     const status = h("p", { role: "status", class: message ? "careful" : "" }, message);
     const submit = h("button", { class: "primary wide" }, t("sign.in"));
     const hint = h("p", { class: "none" });
@@ -64,16 +68,20 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
       status.className = "";
       put(status, t("sign.pending"));
       try {
-        setUser((await api.post("/api/v1/login", { username: username.value.trim(), password: password.value })).user);
+        const credentials = { username: username.value.trim(), password: password.value, code: code.value.trim() || undefined };
+        setUser((await api.post("/api/v1/login", credentials)).user);
       } catch (problem) {
         status.className = "stop";
         put(status, problemText(problem));
         submit.disabled = false;
-        password.select();
+        const needsCode = problem.code === "second_factor_required";
+        if (needsCode && !problem.field) status.className = "";
+        codeField.hidden = !needsCode;
+        (needsCode ? code : password).select();
       }
     };
     return h("form", { class: "sign-in", onsubmit }, h("h2", null, t("sign.in")), h("p", { class: "none why" }, introduction()),
-      field(t("sign.name"), username), field(t("sign.password"), password), hint, submit, status);
+      field(t("sign.name"), username), field(t("sign.password"), password), codeField, hint, submit, status);
   }
 
   async function signOut() {
@@ -114,7 +122,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     $("nav").hidden = pages.length < 2;
     const toForm = () => setTimeout(() => form.querySelector("input")?.focus());
     put($("who"), !user ? h("a", { href: "#term", class: "button", onclick: toForm }, t("sign.in"))
-      : [h("span", { title: t(`role.${user.role}`) }, user.name || user.username), button(t("sign.out"), signOut, { class: "quiet" })]);
+      : [h("a", { href: "/account", "aria-label": `${t("nav.account")}: ${user.name || user.username}` }, icon("person"), h("span", { title: t(`role.${user.role}`) }, user.name || user.username)), button(t("sign.out"), signOut, { class: "quiet" })]);
     const other = languages.find((one) => one !== i18n.language);
     if ($("language")) put($("language"), other && button(NAMES[other], () => setLanguage(other, { remember: true }), { class: "quiet", lang: other }));
   }

@@ -139,6 +139,7 @@ export function problemText(problem) {
   switch (problem.code) {
     case "no_answer": return t("error.no_answer");
     case "bad_credentials": return t("error.bad_credentials");
+    case "second_factor_required": return t(problem.field ? "error.code" : "sign.code.hint");
     case "unauthenticated": return t("sign.expired");
     case "rate_limited":
     case "overloaded": return busyText(problem);

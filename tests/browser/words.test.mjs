@@ -5,7 +5,6 @@ import { readdirSync } from "node:fs";
 import { test } from "node:test";
 
 const folder = new URL("../../static/js/words/", import.meta.url);
-const { default: english } = await import(new URL("en.js", folder));
 /**
  * Whether a language may have other keys: ordinals differ in number, and English shows components as the schedule has
  * them.
@@ -13,8 +12,9 @@ const { default: english } = await import(new URL("en.js", folder));
 const isOptional = (key) => /^(nth|kind)\./.test(key);
 const placeholders = (words) => [...new Set(JSON.stringify(words).match(/\{\w+\}/g) ?? [])].sort();
 
-for (const name of readdirSync(folder).filter((name) => name !== "en.js")) {
+for (const name of readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".js") && !name.endsWith("en.js"))) {
   test(`${name} has the keys and placeholders of en.js`, async () => {
+    const { default: english } = await import(new URL(name.replace(/\w+\.js$/, "en.js"), folder));
     const { default: other } = await import(new URL(name, folder));
     const keys = (words) => Object.keys(words).filter((key) => !isOptional(key)).sort();
     assert.deepEqual(keys(other), keys(english));

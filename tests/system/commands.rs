@@ -73,8 +73,14 @@ fn accounts_are_managed_with_passwords_from_standard_input() {
     run_with_input(&home, &["user", "add", "bob", "--role", "admin"], "another password 3\n")
         .failed_with(1, "bob already has an account");
     run_with_input(&home, &["user", "add", "eve", "--role", "student"], "short\n")
-        .failed_with(2, "a password must have");
+        .failed_with(2, "A password must have at least 12 characters");
     run_with_input(&home, &["user", "add", "e v e", "--role", "student"], "long enough 4\n").failed_with(2, "e v e");
+    run_with_input(&home, &["user", "add", "e\u{200b}ve", "--role", "student"], "long enough 4\n").failed_with(2, "e");
+    run_with_input(&home, &["user", "add", "eve", "--role", "student"], "Password2026!\n")
+        .failed_with(2, "easy to guess");
+    for subject in ["..", "e\u{202e}ve"] {
+        run(&home, &["token", "--subject", subject, "--role", "student"]).failed_with(2, "invalid username");
+    }
     let list = run(&home, &["user", "list"]).succeeded();
     assert!(["ann", "bob"].iter().all(|name| list.contains(name)) && !list.contains("eve"), "{list}");
 

@@ -5,6 +5,7 @@
 //! - [`imports`]: imports over HTTP
 //! - [`live`]: seats, registrations and alerts over WebSockets
 //! - [`sessions_and_alerts`]: admission to live sessions, their administration, and sending alerts
+//! - [`own_account`]: users change their own password and second factor, and end their sign-ins
 //! - [`staff_views`]: metrics, activity, rosters, users and receipts
 //! - [`dashboard`]: a student's dashboard
 //! - [`demonstration`]: the performance demonstration and its sandbox
@@ -34,6 +35,7 @@ mod dashboard;
 mod demonstration;
 mod imports;
 mod live;
+mod own_account;
 mod permissions;
 mod privacy;
 mod readiness;

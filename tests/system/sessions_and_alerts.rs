@@ -155,6 +155,7 @@ fn an_invalid_alert_is_refused_by_field_and_not_sent() {
         (with("audience", json!({})), 422, "audience"),
         (with("audience", json!({"all": false})), 422, "audience"),
         (with("audience", json!({"roles": ["wizard"]})), 422, "audience.roles[0]"),
+        (with("audience", json!({"users": ["ann", "a\u{202e}nn"]})), 422, "audience.users[1]"),
         (with("audience", json!({"sections": ["190001-1"]})), 422, "audience.sections[0]"),
         (with("audience", json!({"nonsense": true})), 422, "audience.nonsense"),
         (with("expires_at", json!("2001-01-01T00:00:00Z")), 422, "expires_at"),

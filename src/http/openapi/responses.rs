@@ -60,7 +60,13 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Response>> {
     let problems = [
         ("BadRequest", "`bad_request`: the request cannot be parsed, or `field` has the wrong type.", Nothing),
         ("Unauthenticated", "`unauthenticated`: not signed in, or the token is invalid or expired.", Challenge),
-        ("BadCredentials", "`bad_credentials`: incorrect username or password.", Challenge),
+        (
+            "BadCredentials",
+            "`bad_credentials`: incorrect username or password; `second_factor_required`: the password is correct, and \
+             `code` is missing, wrong or was used before.",
+            Challenge,
+        ),
+        ("FactorExists", "`second_factor_exists`: the account already has a second factor.", Nothing),
         (
             "Forbidden",
             "`forbidden`: the caller's role does not allow the operation, or the request is authenticated by cookie, \
@@ -144,6 +150,8 @@ shared! {
     BadOrigin { "403" "Forbidden" }
     /// `404` of an operation on a single resource.
     NotFound { "404" "NotFound" }
+    /// `409` of the set-up of a second factor.
+    FactorExists { "409" "FactorExists" }
     /// `409` of a registration.
     Refused { "409" "Refused" }
     /// `502` and `504` of an operation that calls Plone.

@@ -11,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::alert::{Category, Priority};
 use crate::domain::audience::{AUDIENCE_LEN_MAX, Audience, SectionRef, UserRef};
 use crate::domain::event::Event;
-use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TaskId, TermId, USER_LEN_MAX, UserName};
+use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TaskId, TermId, USER_CHARS_MAX, UserName};
 use crate::domain::meeting::{Days, Meeting};
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::RegistrationStatus;
@@ -58,8 +58,8 @@ schemas! {
         "A section's id, `TERM-CRN`, such as `202209-10001`.",
     ).max_length(Some(2 * CODE_LEN_MAX + 1));
     TaskId => any_text().description(Some("The id of an import."));
-    UserName => text(r"^\S+$", "A username: 1 to 120 bytes without white space.")
-        .min_length(Some(1)).max_length(Some(USER_LEN_MAX));
+    UserName => text(r"^\S+$", "A username: 1 to 120 characters without spaces and invisible characters, normalised by PRECIS (RFC 8265).")
+        .min_length(Some(1)).max_length(Some(USER_CHARS_MAX));
     Credits => ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).description(Some("A number of credits."));
     Role => one_of(Role::VARIANTS, "The role of a user. Each role includes the permissions of the previous one, except \
         that only a `student` can register.");

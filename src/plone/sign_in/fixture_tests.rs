@@ -228,7 +228,7 @@ impl Hub {
         self.identity.recheck_due().await
     }
     pub(super) async fn local_account(&self, name: &str) {
-        let password = Some(SecretString::from("local"));
+        let password = Some(SecretString::from("local password"));
         let change = AccountChange { username: user(name), role: Role::Staff, name: None, password };
         assert!(matches!(self.identity.put_account(change).await.unwrap(), AccountOutcome::Created(_)));
     }

@@ -65,13 +65,24 @@ async fn plone_ids_that_are_not_user_names_are_not_admitted() {
 }
 
 #[actix_web::test]
+async fn new_plone_ids_that_are_not_normalised_are_not_admitted() {
+    let hub = Hub::start().await;
+    for id in ["jose\u{301}", "\u{ff41}nn", "an\u{200b}n"] {
+        hub.put_user("odd", id, Some(person(&["Member"], &[])));
+        assert_not_admitted(hub.sign_in("odd", "good").await, "user id cannot be used");
+    }
+    hub.put_user("odd", "josé", Some(person(&["Member"], &[])));
+    assert!(hub.sign_in("odd", "good").await.is_ok());
+}
+
+#[actix_web::test]
 async fn a_local_account_takes_precedence_over_a_plone_user() {
     let hub = Hub::start().await;
     let before = hub.sign_in_and_store("ann").await;
     hub.local_account("ann").await;
     assert_eq!(hub.ended(), ["ann"], "sign-ins through Plone with this name end");
     assert_eq!(hub.identity.verify(&before.token), Err(TokenError::SignedOut));
-    let local = hub.sign_in("ann", "local").await.unwrap();
+    let local = hub.sign_in("ann", "local password").await.unwrap();
     assert_eq!((local.check, local.caller.source), (PasswordCheck::Provider("local account"), Source::Hub));
     assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), SignInError::BadCredentials);
     hub.put_user("ann@college.edu", "ann", Some(person(&["Manager"], &[])));
@@ -368,7 +379,7 @@ async fn users_are_listed_with_the_source_of_their_sign_in() {
     let hub = Hub::start().await;
     hub.local_account("desk").await;
     hub.sign_in_and_store("ann").await;
-    hub.sign_in("desk", "local").await.unwrap();
+    hub.sign_in("desk", "local password").await.unwrap();
     let minted = Tokens::new(&SecretString::from(SECRET));
     let minted = minted.mint(&user("robot"), None, Role::Staff, Duration::from_secs(60), hub.clock.now()).unwrap();
     hub.identity.verify(&minted.token).unwrap();

@@ -9,14 +9,15 @@ use uuid::Uuid;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::store::StoreFuture;
-use crate::store::accounts::{Account, AccountStore, Person, User, UserFilter, UserPage};
+use crate::store::accounts::{Account, AccountStore, EndedTokens, Person, User, UserFilter, UserPage};
 
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::open::{OpenError, open_existing};
 use crate::store::sqlite::rows::{maybe_time_at, time_at, unreadable};
+use crate::store::sqlite::sign_ins::remove_second_factor;
 
-fn user_name_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
-    UserName::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
+pub(super) fn user_name_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
+    UserName::stored(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
 }
 
 pub(super) fn account_at(row: &Row<'_>) -> rusqlite::Result<Account> {
@@ -29,13 +30,29 @@ pub(super) fn account_at(row: &Row<'_>) -> rusqlite::Result<Account> {
     })
 }
 
-fn revoke_tokens(tx: &Connection, username: &UserName, valid_from: Timestamp) -> rusqlite::Result<()> {
+fn revoke_tokens(
+    tx: &Connection,
+    username: &UserName,
+    valid_from: Timestamp,
+    spared: Option<Uuid>,
+) -> rusqlite::Result<()> {
     let mut statement = tx.prepare_cached(
-        "INSERT INTO tokens_valid_from (username, valid_from) VALUES (?1, ?2)
-         ON CONFLICT (username) DO UPDATE SET valid_from = max(valid_from, excluded.valid_from)",
+        "INSERT INTO tokens_valid_from (username, valid_from, spared) VALUES (?1, ?2, ?3)
+         ON CONFLICT (username) DO UPDATE
+         SET valid_from = excluded.valid_from, spared = excluded.spared WHERE valid_from <= excluded.valid_from",
     )?;
-    statement.execute(params![username.as_str(), valid_from.as_millisecond()])?;
+    statement.execute(params![
+        username.as_str(),
+        valid_from.as_millisecond(),
+        spared.map(|token| token.to_string())
+    ])?;
     Ok(())
+}
+
+pub(super) fn ended_tokens_at(row: &Row<'_>) -> rusqlite::Result<EndedTokens> {
+    let spared: Option<String> = row.get(2)?;
+    let spared = spared.map(|id| Uuid::parse_str(&id)).transpose().map_err(|e| unreadable(2, e))?;
+    Ok(EndedTokens { user: user_name_at(row, 0)?, up_to: time_at(row, 1)?, spared })
 }
 
 /// Returns the accounts of a store, ordered by username. A hub may be using the store.
@@ -73,6 +90,13 @@ pub(super) fn user_at(row: &Row<'_>) -> rusqlite::Result<User> {
         last_seen: maybe_time_at(row, 4)?,
     })
 }
+
+/// Names of users with characters beyond visible ASCII, and the names that a path cannot have.
+const UNUSUAL_NAMES: &str = "
+    SELECT name FROM (
+        SELECT username AS name FROM accounts UNION SELECT username FROM people
+        UNION SELECT user FROM plone_members UNION SELECT login FROM plone_members
+    ) WHERE name GLOB '*[^!-~]*' OR name IN ('.', '..') ORDER BY name";
 
 /// Scans all users, because SQLite folds the case of ASCII letters only. A college has tens of thousands of users, not
 /// millions, and only the page is held in memory.
@@ -129,7 +153,18 @@ impl AccountStore for SqliteStore {
                 account.role.as_str(),
                 account.password_hash
             ])?;
-            valid_from.map_or(Ok(()), |at| revoke_tokens(tx, &account.username, at))
+            valid_from.map_or(Ok(()), |at| revoke_tokens(tx, &account.username, at, None))
+        })
+    }
+
+    fn change_password(&self, new: Account, old: String, now: Timestamp, spared: Uuid) -> StoreFuture<bool> {
+        self.write(move |tx| {
+            let sql = "UPDATE accounts SET password_hash = ?2 WHERE username = ?1 AND password_hash = ?3";
+            let changed = tx.execute(sql, params![new.username.as_str(), new.password_hash, old])? > 0;
+            if changed {
+                revoke_tokens(tx, &new.username, now, Some(spared))?;
+            }
+            Ok(changed)
         })
     }
 
@@ -138,7 +173,8 @@ impl AccountStore for SqliteStore {
         self.write(move |tx| {
             let removed = tx.execute("DELETE FROM accounts WHERE username = ?1", [username.as_str()])? > 0;
             if removed {
-                revoke_tokens(tx, &username, valid_from)?;
+                remove_second_factor(tx, &username)?;
+                revoke_tokens(tx, &username, valid_from, None)?;
             }
             Ok(removed)
         })
@@ -146,6 +182,10 @@ impl AccountStore for SqliteStore {
 
     fn users(&self, filter: UserFilter) -> StoreFuture<UserPage> {
         self.read(move |conn| users(conn, &filter))
+    }
+
+    fn unusual_names(&self) -> StoreFuture<Vec<UserName>> {
+        self.read(|conn| conn.prepare(UNUSUAL_NAMES)?.query_map([], |row| user_name_at(row, 0))?.collect())
     }
 
     fn record_people(&self, people: Vec<Person>) -> StoreFuture<()> {
@@ -178,7 +218,7 @@ impl AccountStore for SqliteStore {
 
     fn revoke_tokens(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<()> {
         let username = username.clone();
-        self.write(move |tx| revoke_tokens(tx, &username, valid_from))
+        self.write(move |tx| revoke_tokens(tx, &username, valid_from, None))
     }
 
     fn revoked_tokens(&self, now: Timestamp) -> StoreFuture<Vec<(Uuid, Timestamp)>> {
@@ -192,10 +232,10 @@ impl AccountStore for SqliteStore {
         })
     }
 
-    fn tokens_valid_from(&self) -> StoreFuture<Vec<(UserName, Timestamp)>> {
+    fn ended_tokens(&self) -> StoreFuture<Vec<EndedTokens>> {
         self.read(|conn| {
-            conn.prepare_cached("SELECT username, valid_from FROM tokens_valid_from")?
-                .query_map([], |row| Ok((user_name_at(row, 0)?, time_at(row, 1)?)))?
+            conn.prepare_cached("SELECT username, valid_from, spared FROM tokens_valid_from")?
+                .query_map([], ended_tokens_at)?
                 .collect()
         })
     }

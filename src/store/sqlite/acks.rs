@@ -70,7 +70,7 @@ pub(super) fn acked_by(
 fn receipt_at(row: &Row<'_>) -> rusqlite::Result<Receipt> {
     let user: String = row.get(0)?;
     Ok(Receipt {
-        user: UserName::parse(&user).map_err(|e| unreadable(0, e))?,
+        user: UserName::stored(&user).map_err(|e| unreadable(0, e))?,
         name: row.get(1)?,
         acknowledged_at: maybe_time_at(row, 2)?,
     })

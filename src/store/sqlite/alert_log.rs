@@ -232,7 +232,7 @@ pub(super) fn recipients(tx: &Connection, alert: &str, everyone: bool, roles: u8
     let (mut users, mut groups, mut memberships) = (Vec::new(), Vec::new(), Vec::new());
     let mut known: HashMap<Membership, u32> = HashMap::new();
     while let Some(row) = rows.next()? {
-        users.push(UserName::parse(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?);
+        users.push(UserName::stored(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?);
         let membership = membership_at(row, 1)?;
         let next = u32::try_from(memberships.len()).map_err(|e| unreadable(1, e))?;
         groups.push(*known.entry(membership).or_insert_with_key(|new| {
@@ -248,7 +248,7 @@ fn people_in(connection: &Connection, audience: &Audience, now: &ZonedDateTime) 
     let mut add_users = |sql: &str, values: &[&dyn ToSql]| -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(sql)?;
         for user in statement.query_map(values, |row| row.get::<_, String>(0))? {
-            people.insert(UserName::parse(&user?).map_err(|e| unreadable(0, e))?);
+            people.insert(UserName::stored(&user?).map_err(|e| unreadable(0, e))?);
         }
         Ok(())
     };

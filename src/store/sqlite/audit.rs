@@ -13,7 +13,7 @@ use crate::store::sqlite::rows::{time_at, unreadable};
 
 pub(super) fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, AuditEntry)> {
     let text = |column: usize| row.get::<_, Option<String>>(column);
-    let user = text(2)?.map(|t| UserName::parse(&t).map_err(|e| unreadable(2, e))).transpose()?;
+    let user = text(2)?.map(|t| UserName::stored(&t).map_err(|e| unreadable(2, e))).transpose()?;
     let role = text(3)?.map(|t| Role::parse(&t).ok_or_else(|| unreadable(3, "not a role"))).transpose()?;
     let section = text(7)?.map(|t| SectionId::parse(&t).map_err(|e| unreadable(7, e))).transpose()?;
     let entry = AuditEntry {

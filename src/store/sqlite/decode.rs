@@ -8,13 +8,13 @@ use rusqlite::{Connection, Row};
 
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
-use crate::store::sqlite::{accounts, alert_log, audit, events, imports, members, plone_items, rows};
+use crate::store::sqlite::{accounts, alert_log, audit, events, imports, members, plone_items, rows, sign_ins};
 
 /// Reads one row of a query.
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 25] = [
+const TABLES: [(&str, &str, ReadRow); 28] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation FROM terms",
@@ -45,7 +45,16 @@ const TABLES: [(&str, &str, ReadRow); 25] = [
     ("accounts", "SELECT username, name, role, password_hash FROM accounts", |row| accounts::account_at(row).map(drop)),
     ("people", "SELECT username, name, role, source, last_seen FROM people", |row| accounts::user_at(row).map(drop)),
     ("dead_tokens", "SELECT expires_at, id FROM dead_tokens", time_and_values),
-    ("tokens_valid_from", "SELECT valid_from, username FROM tokens_valid_from", time_and_values),
+    ("tokens_valid_from", "SELECT username, valid_from, spared FROM tokens_valid_from", |row| {
+        accounts::ended_tokens_at(row).map(drop)
+    }),
+    ("sign_ins", "SELECT id, user, device, address, since, last_seen, expires_at FROM sign_ins", |row| {
+        sign_ins::sign_in_at(row).map(drop)
+    }),
+    ("second_factors", "SELECT username, secret, last_step, since FROM second_factors", |row| {
+        sign_ins::second_factor_at(row).map(drop)
+    }),
+    ("recovery_codes", "SELECT username, hash FROM recovery_codes", user_and_values),
     ("audit", "SELECT id, at, user, role, ip, action, subject, section, detail, request_id FROM audit", |row| {
         audit::entry_at(row).map(drop)
     }),
@@ -102,7 +111,7 @@ pub(super) fn unreadable_rows(connection: &Connection) -> Vec<String> {
 }
 
 fn term_at(row: &Row<'_>, column: &str) -> rusqlite::Result<TermId> {
-    TermId::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(0, e))
+    TermId::stored(&row.get::<_, String>(column)?).map_err(|e| unreadable(0, e))
 }
 
 /// Reads a row of numbers and text.
@@ -123,7 +132,7 @@ fn time_and_values(row: &Row<'_>) -> rusqlite::Result<()> {
 
 /// Reads a row whose first column is a username.
 fn user_and_values(row: &Row<'_>) -> rusqlite::Result<()> {
-    UserName::parse(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?;
+    UserName::stored(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?;
     values(row)
 }
 

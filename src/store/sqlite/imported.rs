@@ -59,7 +59,7 @@ pub(super) fn next(connection: &Connection, known_only: bool) -> rusqlite::Resul
     let found = tx.prepare_cached(&sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((name, value)): Option<(String, String)> = found else { return Ok(None) };
     let unmarked = read(&value)?;
-    let term = TermId::parse(name.trim_start_matches(NOTE)).map_err(|e| unreadable(0, e))?;
+    let term = TermId::stored(name.trim_start_matches(NOTE)).map_err(|e| unreadable(0, e))?;
     let crns = next_crns(&tx, &term, &unmarked)?;
     let to_mark = if known_only { with_item(&tx, &term, &crns)? } else { crns.clone() };
     tx.commit()?;

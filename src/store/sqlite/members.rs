@@ -13,7 +13,7 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows::{time_at, unreadable};
 
 fn user_name_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
-    UserName::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
+    UserName::stored(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
 }
 
 pub(super) fn member_at(row: &Row<'_>) -> rusqlite::Result<Member> {

@@ -10,6 +10,7 @@
 //! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
 //!   signed in through Plone
+//! - [`sign_ins`]: sign-ins, and second factors of local accounts
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
 //! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`acks`]: acknowledgements
 //! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last contained; [`marks`]: marks
@@ -47,6 +48,7 @@ mod rows;
 mod sandbox;
 mod seal;
 mod seed;
+mod sign_ins;
 mod terms;
 mod verify;
 mod writer;

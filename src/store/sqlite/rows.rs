@@ -105,7 +105,7 @@ pub(super) const TERM_COLUMNS: &str =
 pub(super) fn term_at(row: &Row<'_>) -> rusqlite::Result<(Term, u64, u64)> {
     let id: String = row.get(0)?;
     let term = Term {
-        id: TermId::parse(&id).map_err(|e| unreadable(0, e))?,
+        id: TermId::stored(&id).map_err(|e| unreadable(0, e))?,
         title: row.get::<_, String>(1)?.into(),
         starts_on: date_at(row, 2)?,
         ends_on: date_at(row, 3)?,
@@ -294,7 +294,7 @@ pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Regi
         at: time_at(row, 4)?,
         passed_over_for: passed.map(|code| refusal_code(&code)).transpose()?,
     };
-    Ok((UserName::parse(&user).map_err(|e| unreadable(0, e))?, registration))
+    Ok((UserName::stored(&user).map_err(|e| unreadable(0, e))?, registration))
 }
 
 /// Writes registrations that are new or changed, in the commit `seq`, and adds their rows to `added`.
@@ -364,7 +364,7 @@ fn integer(number: u64) -> ValueRef<'static> {
 pub(super) fn section_id_at(row: &Row<'_>, column: usize) -> rusqlite::Result<SectionId> {
     let (term, crn): (String, String) = (row.get(column)?, row.get(column + 1)?);
     Ok(SectionId {
-        term: TermId::parse(&term).map_err(|e| unreadable(column, e))?,
+        term: TermId::stored(&term).map_err(|e| unreadable(column, e))?,
         crn: Crn::parse(&crn).map_err(|e| unreadable(column + 1, e))?,
     })
 }

@@ -157,7 +157,7 @@ impl TermStore for SqliteStore {
         self.read(|connection| {
             let mut ids = connection.prepare_cached("SELECT id FROM terms ORDER BY id")?;
             let ids = ids.query_map([], |row| row.get::<_, String>(0))?;
-            ids.map(|id| TermId::parse(&id?).map_err(|e| rows::unreadable(0, e))).collect()
+            ids.map(|id| TermId::stored(&id?).map_err(|e| rows::unreadable(0, e))).collect()
         })
     }
 

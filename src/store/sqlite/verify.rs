@@ -111,7 +111,7 @@ fn verify_terms(connection: &Connection, found: &mut Verification) -> rusqlite::
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for id in ids {
-        let id = TermId::parse(&id).map_err(|e| unreadable(0, e))?;
+        let id = TermId::stored(&id).map_err(|e| unreadable(0, e))?;
         verify_term(connection, &id, found)?;
     }
     Ok(())

@@ -11,7 +11,7 @@ const ROLES = ["student", "staff", "admin"];
  */
 export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
   const text = (name, props) => h("input", { name, autocomplete: "off", maxlength: name === "name" ? 200 : 120, ...props });
-  const password = h("input", { name: "password", type: "password", autocomplete: "new-password", minlength: 8, maxlength: 200, required: !user });
+  const password = h("input", { name: "password", type: "password", autocomplete: "new-password", minlength: 12, maxlength: 1024, required: !user });
   const role = h("select", { name: "role" },
     ROLES.map((one) => h("option", { value: one, selected: one === (user?.role ?? "student") }, t(`role.${one}`))));
   const save = h("button", { class: "strong" }, user ? "Save" : "Add account");
@@ -55,7 +55,7 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
       !user && field("Username", text("username", { required: true, autocapitalize: "none", spellcheck: "false" })),
       field("Name", text("name", { value: user?.name ?? "" })),
       field("Role", role),
-      field(user ? "New password (optional)" : "Password (at least 8 characters)", password)),
+      field(user ? "New password (optional)" : "Password (at least 12 characters)", password)),
     user && h("p", { class: "none" }, `A new password or role signs ${isSelf ? "you out everywhere, including here" : "this user out everywhere"}.`),
     actions, status);
 }

@@ -6,6 +6,7 @@ export default {
   "page.views": "Views",
   "page.pages": "Pages",
   "nav.student": "Register", "nav.staff": "Staff", "nav.admin": "Administration",
+  "nav.account": "My account",
   "tab.find": "Find", "tab.term": "My schedule", "tab.alerts": "Alerts",
   "tab.alerts.unread": "{n} unread",
 
@@ -15,6 +16,7 @@ export default {
 
   "sign.in": "Sign in", "sign.out": "Sign out", "sign.name": "Username", "sign.password": "Password",
   "sign.pending": "Signing in…", "sign.expired": "You've been signed out. Sign in again.",
+  "sign.code": "Code", "sign.code.hint": "Enter the code from your authenticator app, or a recovery code.",
   "sign.for_plan": "Sign in to plan {section}. We'll add it once you sign in.",
   "sign.hint": "Browse freely. Sign in to plan or register.",
   "sign.college": "Use your college account.",
@@ -120,6 +122,7 @@ export default {
   "announcements.title": "College news", "announcements.more": "Read more", "announcements.age": { one: "Updated {n} minute ago.", other: "Updated {n} minutes ago." },
 
   "error.no_answer": "Couldn't reach the server. Check your connection.", "error.bad_credentials": "Incorrect username or password.",
+  "error.code": "That code is wrong or was already used. Enter the newest one.",
   "error.plan": "Couldn't save your plan. {why}", "error.other": "The server couldn't complete this ({code}).",
   "time.days": { one: "{n} day", other: "{n} days" },
   "spoken.seats": "Seats changed: {list}.", "spoken.section": "{section}: {text}",

@@ -6,6 +6,7 @@ export default {
   "page.views": "Vistas",
   "page.pages": "Páginas",
   "nav.student": "Inscripción", "nav.staff": "Administrativos", "nav.admin": "Administración",
+  "nav.account": "Mi cuenta",
   "tab.find": "Buscar", "tab.term": "Mi horario", "tab.alerts": "Alertas",
   "tab.alerts.unread": "{n} sin leer",
 
@@ -15,6 +16,7 @@ export default {
 
   "sign.in": "Iniciar sesión", "sign.out": "Cerrar sesión", "sign.name": "Nombre de usuario", "sign.password": "Contraseña",
   "sign.pending": "Iniciando sesión…", "sign.expired": "Su sesión se cerró. Inicie sesión de nuevo.",
+  "sign.code": "Código", "sign.code.hint": "Escriba el código de su aplicación de autenticación o un código de recuperación.",
   "sign.for_plan": "Inicie sesión para planear {section}. La agregaremos en cuanto inicie sesión.",
   "sign.hint": "Cualquiera puede consultar. Inicie sesión para planear o inscribirse.",
   "sign.college": "Use su cuenta institucional.",
@@ -121,6 +123,7 @@ export default {
   "announcements.title": "Noticias de la institución", "announcements.more": "Leer más", "announcements.age": { one: "Actualizado hace {n} minuto.", other: "Actualizado hace {n} minutos." },
 
   "error.no_answer": "No se pudo conectar con el servidor. Revise su conexión.", "error.bad_credentials": "Nombre de usuario o contraseña incorrectos.",
+  "error.code": "El código es incorrecto o ya se usó. Escriba el más reciente.",
   "error.plan": "No se pudo guardar su plan. {why}", "error.other": "El servidor no pudo completar la acción ({code}).",
   "time.days": { one: "{n} día", other: "{n} días" },
   "spoken.seats": "Cambio de cupos: {list}.", "spoken.section": "{section}: {text}",

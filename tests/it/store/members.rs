@@ -2,6 +2,7 @@
 
 use eduhub::domain::ids::UserName;
 use eduhub::domain::role::Role;
+use eduhub::store::accounts::{Account, AccountStore};
 use eduhub::store::members::{Member, MemberStore};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -11,7 +12,7 @@ use crate::college::{minute, user};
 fn member(name: &str, login: &str, signed_in: i64) -> Member {
     Member {
         username: user(name),
-        login: UserName::parse(login).unwrap(),
+        login: UserName::stored(login).unwrap(),
         name: format!("Member {name}"),
         role: Role::Staff,
         token: Some(SecretString::from("a.token.of-plone")),
@@ -45,6 +46,26 @@ pub(crate) fn a_member_is_read_back_unchanged<F: StoreFixture>() {
     }
     drop(store);
     assert_eq!(in_clear(&found(&fixture.open(), "ann")), in_clear(&second), "after reopening");
+}
+
+pub(crate) fn unusual_names_are_those_beyond_ascii_and_of_paths<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    let stored = |name: &str| UserName::stored(name).unwrap();
+    for (name, login) in [("jose\u{301}", "jose"), ("ann", "\u{ff41}nn"), ("bob", "bob@college.edu")] {
+        block_on(store.put_member(Member { username: stored(name), ..member("x", login, 1) })).unwrap();
+    }
+    for name in ["zoë", "o'brien", "..", "ann"] {
+        let account = Account {
+            username: stored(name),
+            name: "Zoë".to_owned(),
+            role: Role::Student,
+            password_hash: "a hash".to_owned(),
+        };
+        block_on(store.put_account(account, None)).unwrap();
+    }
+    let names = block_on(store.unusual_names()).unwrap();
+    assert_eq!(names, ["..", "jose\u{301}", "zoë", "\u{ff41}nn"].map(stored));
 }
 
 pub(crate) fn a_member_is_found_by_last_login_and_by_user_name<F: StoreFixture>() {

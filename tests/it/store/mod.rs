@@ -8,6 +8,7 @@ mod histories;
 mod members;
 mod outbox;
 mod privacy;
+mod sign_ins;
 mod sqlite;
 mod suite;
 
@@ -28,7 +29,8 @@ macro_rules! store_contract {
     };
 }
 
-/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`] and [`privacy`], for each kind of store.
+/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`], [`privacy`] and [`sign_ins`], for each kind of
+/// store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
@@ -81,13 +83,18 @@ macro_rules! stores {
             a_password_hash_is_stored_for_the_latest_sign_in_only
             deleted_tokens_and_hashes_are_gone
             tokens_are_replaced_in_one_commit
-            ended_sign_ins_outlive_the_member;
+            ended_sign_ins_outlive_the_member
+            unusual_names_are_those_beyond_ascii_and_of_paths;
             privacy:
             a_reader_below_staff_gets_alerts_as_the_reader_may_see_them
             disclosures_are_listed_to_each_person_whom_they_name
             old_audit_entries_are_deleted_with_their_people
             what_is_stored_about_a_person_is_exported
             an_erased_person_is_replaced_by_the_pseudonym;
+            sign_ins:
+            sign_ins_are_read_back_and_expire
+            a_password_change_spares_one_token_until_a_later_end
+            steps_and_recovery_codes_are_used_once;
         })*
     };
 }

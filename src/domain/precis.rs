@@ -1,0 +1,140 @@
+//! Normalisation of names and passwords by PRECIS (RFC 8264, RFC 8265), so that one spelling stands for all that look
+//! the same.
+
+use precis_profiles::precis_core::profile::Profile;
+use precis_profiles::{OpaqueString, UsernameCasePreserved};
+
+/// Joiners, which are invisible. PRECIS allows them in some scripts (RFC 5892, appendix A), names of the hub do not.
+const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
+
+/// Normalises a name by the profile `UsernameCasePreserved` (RFC 8265, section 3.4): full-width letters become ordinary
+/// ones, letters and their accents are composed. Returns `None` for a name with spaces, controls, invisible or
+/// bidirectional characters, or signs beyond ASCII, for `.` and `..`, which are folders in a path, and for an empty name.
+#[must_use]
+pub fn name(text: &str) -> Option<String> {
+    if text == "." || text == ".." {
+        return None;
+    }
+    // The profile does not change ASCII. Most names are checked here, without its tables.
+    if text.is_ascii() {
+        let is_visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        return is_visible.then(|| text.to_owned());
+    }
+    if text.contains(JOINERS) {
+        return None;
+    }
+    let profile = UsernameCasePreserved::new();
+    let once = profile.enforce(text).ok()?.into_owned();
+    // A name that changes again has no stable form (RFC 8264, section 7). `．` becomes `.` only here.
+    let is_stable = profile.enforce(once.as_str()).is_ok_and(|twice| twice == once);
+    (is_stable && once != "." && once != "..").then_some(once)
+}
+
+/// Normalises a password by the profile `OpaqueString` (RFC 8265, section 4.2): spaces of other scripts become ordinary
+/// ones, letters and their accents are composed; nothing else changes. Returns `None` for an empty password, and for one
+/// with control or invisible characters, or with characters that are newer than Unicode 6.3.
+#[must_use]
+pub fn password(text: &str) -> Option<String> {
+    if text.is_ascii() {
+        let is_typed = !text.is_empty() && !text.bytes().any(|byte| byte.is_ascii_control());
+        return is_typed.then(|| text.to_owned());
+    }
+    OpaqueString::new().enforce(text).ok().map(|password| password.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_that_look_the_same_have_one_spelling() {
+        let table = [
+            ("ann", "ann"),
+            ("Ann", "Ann"),
+            ("josé@college.edu", "josé@college.edu"),
+            ("jose\u{301}@college.edu", "josé@college.edu"),
+            ("\u{ff41}nn\u{ff11}", "ann1"),
+            ("علي", "علي"),
+            ("o'brien+x_1.-~", "o'brien+x_1.-~"),
+        ];
+        for (typed, normal) in table {
+            assert_eq!(name(typed).as_deref(), Some(normal), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn invisible_bidirectional_and_path_names_are_refused() {
+        let signs = [
+            ' ',
+            '\t',
+            '\n',
+            '\0',
+            '\u{7f}',
+            '\u{85}',
+            '\u{a0}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{115f}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200c}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{200f}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2028}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{feff}',
+            '\u{fe0f}',
+            '\u{ffa0}',
+            '\u{e0001}',
+            '\u{2800}',
+            '\u{fffd}',
+        ];
+        for sign in signs {
+            for bad in [format!("an{sign}n"), format!("{sign}"), format!("क्{sign}ष")] {
+                assert_eq!(name(&bad), None, "{bad:?}");
+            }
+        }
+        // The last mixes directions, which RFC 5893 forbids.
+        for bad in ["", ".", "..", "\u{ff0e}", "\u{ff0e}.", "a☃", "\u{212b}se", "ﬁ", "aعلي"] {
+            assert_eq!(name(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn passwords_keep_their_signs_and_compose_their_accents() {
+        let table = [
+            ("correct horse", Some("correct horse")),
+            ("  two  spaces ", Some("  two  spaces ")),
+            ("contrase\u{6e}\u{303}a", Some("contraseña")),
+            ("a\u{3000}b", Some("a b")),
+            ("\u{ff41}", Some("\u{ff41}")),
+            ("☃🐒", Some("☃🐒")),
+            ("", None),
+            ("a\nb", None),
+            ("a\u{200b}b", None),
+            ("a\u{202e}b", None),
+        ];
+        for (typed, normal) in table {
+            assert_eq!(password(typed).as_deref(), normal, "{typed:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn normalised_names_and_passwords_are_stable(text in "\\PC{1,12}|[a-zà-ÿ\u{300}-\u{310}ａ-ｚ]{1,8}") {
+            for normalise in [name, password] {
+                if let Some(normal) = normalise(&text) {
+                    prop_assert_eq!(normalise(&normal), Some(normal));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+// The account page: the user's own password, second factor and sign-ins.
+
+import { $, put } from "./dom.js";
+import { api } from "./api.js";
+import { onLanguage, setZone, t } from "./i18n.js";
+import { startPage } from "./session.js";
+import { problemText } from "./words.js";
+import { showFactor } from "./account/factor.js";
+import { showPassword } from "./account/password.js";
+import { showSignIns } from "./account/sign-ins.js";
+
+let user = null;
+
+/** Draws every part for the present user and language. */
+async function show() {
+  $("account").hidden = !user;
+  if (!user) return;
+  showSignIns();
+  const { epoch } = api;
+  let local, enabled;
+  try {
+    ({ local, enabled } = await api.get("/api/v1/me/totp"));
+  } catch (problem) {
+    return put($("sign-ins-status"), problemText(problem));
+  }
+  if (epoch !== api.epoch) return;
+  $("own").hidden = !local;
+  $("elsewhere").hidden = local;
+  if (!local) return;
+  showPassword(showSignIns);
+  showFactor(enabled);
+}
+
+startPage({ form: $("sign-in"), introduction: () => t("account.visitor"), onuser: (found) => { user = found; show(); } });
+onLanguage(show);
+api.get("/api/v1/terms").then(({ college }) => {
+  $("college").textContent = college.name;
+  setZone(college.timezone);
+  if (user) showSignIns();
+}, () => { /* Without it, times are in the browser's own zone. */ });

@@ -1,0 +1,27 @@
+// English texts of the account page.
+
+export default {
+  "account.title": "My account - EduHub", "account.heading": "My account", "account.visitor": "Sign in to manage your account.",
+  "account.elsewhere": "Your password is managed elsewhere: on the college website, or by the person who gave you access.",
+  "password.title": "Password", "password.current": "Current password", "password.new": "New password", "password.again": "New password again",
+  "password.rule": "At least 12 characters. Several unrelated words are easy to remember.",
+  "password.change": "Change password", "password.pending": "Changing…",
+  "password.done": "Your password was changed. You were signed out everywhere else.",
+  "password.differ": "The new passwords don't match.", "password.wrong": "The current password is incorrect. Nothing was changed.",
+  "password.same": "The new password is the current one.",
+  "weak.too_short": "The new password needs at least 12 characters.", "weak.too_long": "The new password is too long.",
+  "weak.characters": "The new password contains invisible characters.",
+  "weak.common": "That password is easy to guess: it's among common or stolen passwords. Use several unrelated words.",
+  "weak.name": "A password can't be your username or the name of the college.",
+  "factor.title": "Sign-in code", "factor.off": "Only your password protects your account. Add a code from an authenticator app on your phone.",
+  "factor.on": "Signing in needs your password and a code from your app.",
+  "factor.set_up": "Set up a code", "factor.scan": "Scan this picture with your authenticator app, or type the key into it.",
+  "factor.picture": "QR code of the key", "factor.key": "Key", "factor.code": "Code that the app shows", "factor.confirm": "Turn on",
+  "factor.wrong": "That code is wrong. Enter the newest one.", "factor.done": "Signing in now needs a code.",
+  "factor.recovery": "Save these recovery codes. Each replaces the code once if you lose your phone. They aren't shown again.",
+  "factor.saved": "I have saved them", "factor.password": "Your password", "factor.remove": "Turn off", "factor.removed": "Signing in needs only your password now.",
+  "factor.password.wrong": "The password is incorrect. Nothing was changed.",
+  "sign_ins.title": "Where you're signed in", "sign_ins.current": "This device", "sign_ins.unknown": "Unknown device",
+  "sign_ins.device": "{browser} on {system}", "sign_ins.since": "Signed in {since} from {address}. Last used {seen}.",
+  "sign_ins.end": "Sign out", "sign_ins.end.for": "Sign out: {device}", "sign_ins.ended": "{device} was signed out.", "sign_ins.none": "No sign-ins.",
+};

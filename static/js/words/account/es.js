@@ -1,0 +1,27 @@
+// Textos en español de la página de la cuenta.
+
+export default {
+  "account.title": "Mi cuenta - EduHub", "account.heading": "Mi cuenta", "account.visitor": "Inicie sesión para administrar su cuenta.",
+  "account.elsewhere": "Su contraseña se administra en otro lugar: en el sitio web de la universidad o con la persona que le dio acceso.",
+  "password.title": "Contraseña", "password.current": "Contraseña actual", "password.new": "Contraseña nueva", "password.again": "Repita la contraseña nueva",
+  "password.rule": "Al menos 12 caracteres. Varias palabras sin relación son fáciles de recordar.",
+  "password.change": "Cambiar la contraseña", "password.pending": "Cambiando…",
+  "password.done": "Su contraseña cambió. Se cerraron sus demás sesiones.",
+  "password.differ": "Las contraseñas nuevas no coinciden.", "password.wrong": "La contraseña actual es incorrecta. No se cambió nada.",
+  "password.same": "La contraseña nueva es igual a la actual.",
+  "weak.too_short": "La contraseña nueva necesita al menos 12 caracteres.", "weak.too_long": "La contraseña nueva es demasiado larga.",
+  "weak.characters": "La contraseña nueva contiene caracteres invisibles.",
+  "weak.common": "Esa contraseña es fácil de adivinar: está entre las contraseñas comunes o robadas. Use varias palabras sin relación.",
+  "weak.name": "La contraseña no puede ser su nombre de usuario ni el nombre de la universidad.",
+  "factor.title": "Código de acceso", "factor.off": "Solo su contraseña protege su cuenta. Agregue un código de una aplicación de autenticación en su teléfono.",
+  "factor.on": "Para iniciar sesión necesita su contraseña y un código de su aplicación.",
+  "factor.set_up": "Configurar un código", "factor.scan": "Escanee esta imagen con su aplicación de autenticación o escriba la clave en ella.",
+  "factor.picture": "Código QR de la clave", "factor.key": "Clave", "factor.code": "Código que muestra la aplicación", "factor.confirm": "Activar",
+  "factor.wrong": "El código es incorrecto. Escriba el más reciente.", "factor.done": "Ahora se necesita un código para iniciar sesión.",
+  "factor.recovery": "Guarde estos códigos de recuperación. Cada uno sustituye al código una vez si pierde su teléfono. No se volverán a mostrar.",
+  "factor.saved": "Ya los guardé", "factor.password": "Su contraseña", "factor.remove": "Desactivar", "factor.removed": "Ahora solo se necesita su contraseña para iniciar sesión.",
+  "factor.password.wrong": "La contraseña es incorrecta. No se cambió nada.",
+  "sign_ins.title": "Dónde tiene sesiones abiertas", "sign_ins.current": "Este dispositivo", "sign_ins.unknown": "Dispositivo desconocido",
+  "sign_ins.device": "{browser} en {system}", "sign_ins.since": "Inició sesión {since} desde {address}. Último uso: {seen}.",
+  "sign_ins.end": "Cerrar sesión", "sign_ins.end.for": "Cerrar sesión: {device}", "sign_ins.ended": "Se cerró la sesión de {device}.", "sign_ins.none": "No hay sesiones.",
+};

@@ -1,0 +1,110 @@
+// The account page: password, second factor and sign-ins, by keyboard and in two languages.
+
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { after, before, test } from "node:test";
+import { browser, Hub, open, until, violations } from "./support.mjs";
+
+const PASSWORD = "correct horse 1";
+let hub, chrome;
+before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+/** Creates a local account. */
+const account = (name, role) => hub.ask("admin", "PUT", `/api/v1/admin/users/${name}`, { role, password: PASSWORD });
+
+/** Signs in with the form of the page. */
+async function signIn(page, name, password) {
+  await page.fill("#sign-in [name=username]", name);
+  await page.fill("#sign-in [name=password]", password);
+  await page.press("#sign-in [name=password]", "Enter");
+}
+
+const shows = (page, selector, text) => until(page, ([selector, text]) => document.querySelector(selector)?.textContent.includes(text), [selector, text]);
+
+/** The code of a time step (RFC 6238) for a secret in base 32. */
+function totp(secret, step) {
+  const bits = [...secret].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const time = Buffer.alloc(8);
+  time.writeBigUInt64BE(BigInt(step));
+  const hash = createHmac("sha1", key).update(time).digest();
+  const at = hash.at(-1) & 15;
+  return String((hash.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+}
+
+test("a user changes the password and ends another sign-in", async () => {
+  await account("pat", "student");
+  const page = await open(chrome, hub, "/account", { bypassCSP: true });
+  await signIn(page, "pat", PASSWORD);
+  await shows(page, "#sign-ins", "This device");
+  const other = await fetch(`${hub.url}/api/v1/login`, { method: "POST", headers: { "Content-Type": "application/json", "User-Agent": "Mozilla/5.0 (X11; Linux) Firefox/150.0" }, body: JSON.stringify({ username: "pat", password: PASSWORD }) });
+  const { token } = await other.json();
+  const me = async () => (await fetch(`${hub.url}/api/v1/me`, { headers: { Authorization: `Bearer ${token}` } })).status;
+  await page.reload();
+  await shows(page, "#sign-ins", "Firefox on Linux");
+  assert.deepEqual(await violations(page), []);
+  assert.equal(await me(), 200);
+  await page.click("#sign-ins button");
+  await shows(page, "#sign-ins-status", "Firefox on Linux was signed out.");
+  assert.equal(await me(), 401);
+
+  const change = async (current, fresh, again) => {
+    await page.fill("#password [name=current]", current);
+    await page.fill("#password [name=new]", fresh);
+    await page.fill("#password [name=again]", again);
+    await page.press("#password [name=again]", "Enter");
+  };
+  for (const [current, fresh, again, text] of [
+    [PASSWORD, "battery staple 2", "battery staple", "don't match"],
+    ["wrong", "battery staple 2", "battery staple 2", "current password is incorrect"],
+    [PASSWORD, "Password2026!", "Password2026!", "easy to guess"],
+    [PASSWORD, "battery staple 2", "battery staple 2", "Your password was changed"],
+  ]) {
+    await change(current, fresh, again);
+    await shows(page, "#password [role=status]", text);
+  }
+  assert.deepEqual(page.wrong, []);
+});
+
+test("a user sets up a code, in Spanish, and signs in with it", async () => {
+  await account("sol", "staff");
+  const page = await open(chrome, hub, "/account", { locale: "es-MX", bypassCSP: true });
+  await signIn(page, "sol", PASSWORD);
+  await page.click("#factor button");
+  await until(page, () => document.querySelector("#factor .qr path") && document.activeElement.name === "code");
+  assert.deepEqual(await violations(page), []);
+  const secret = await page.textContent("#factor code");
+  await page.fill("#factor [name=code]", "12");
+  await page.press("#factor [name=code]", "Enter");
+  await shows(page, "#factor", "El código es incorrecto");
+  const used = Math.floor(Date.now() / 30_000);
+  await page.fill("#factor [name=code]", totp(secret, used));
+  await page.press("#factor [name=code]", "Enter");
+  await shows(page, "#factor", "códigos de recuperación");
+  assert.equal(await page.locator("#factor .codes li").count(), 10);
+  await page.click("#factor button");
+  await shows(page, "#factor", "un código de su aplicación");
+
+  await page.click("#who button");
+  await until(page, () => document.querySelector("#sign-in form"));
+  await signIn(page, "sol", PASSWORD);
+  await until(page, () => document.activeElement.name === "code" && !document.activeElement.closest("[hidden]"));
+  await page.fill("#sign-in [name=code]", "000000");
+  await page.press("#sign-in [name=code]", "Enter");
+  await shows(page, "#sign-in [role=status]", "El código es incorrecto o ya se usó");
+  await page.fill("#sign-in [name=code]", totp(secret, Math.max(used + 1, Math.floor(Date.now() / 30_000))));
+  await page.press("#sign-in [name=code]", "Enter");
+  await shows(page, "#sign-ins", "Este dispositivo");
+  await page.fill("#factor [name=password]", PASSWORD);
+  await page.press("#factor [name=password]", "Enter");
+  await shows(page, "#factor", "Ahora solo se necesita su contraseña");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("a token without a local account shows only its sign-ins", async () => {
+  hub.mint("robot", "staff");
+  const page = await open(chrome, hub, "/account", { user: "robot" });
+  await until(page, () => !document.querySelector("#elsewhere").hidden && document.querySelector("#own").hidden);
+  await shows(page, "#sign-ins", "No sign-ins.");
+});
