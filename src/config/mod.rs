@@ -11,10 +11,11 @@ mod settings;
 mod value;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv4Net};
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
@@ -73,6 +74,8 @@ pub struct Server {
     pub keep_alive: Duration,
     /// The origin at which browsers reach the hub, without a trailing slash; `None` for the loopback names of `bind`.
     pub public_url: Option<String>,
+    /// Networks of reverse proxies, which state the addresses of clients.
+    pub trusted_proxies: Vec<IpNet>,
     /// The minimum time between two `seats` frames to a connection.
     pub seats_tick: Duration,
     /// The maximum duration of the shutdown after SIGTERM.
@@ -193,6 +196,10 @@ impl Default for Server {
             max_connections: 25_000,
             keep_alive: Duration::from_secs(75),
             public_url: None,
+            trusted_proxies: vec![
+                Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(),
+                IpAddr::V6(Ipv6Addr::LOCALHOST).into(),
+            ],
             seats_tick: Duration::from_millis(50),
             drain: Duration::from_secs(30),
         }

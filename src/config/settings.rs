@@ -96,7 +96,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Every setting except `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
-pub(super) const SETTINGS: [Setting; 43] = [
+pub(super) const SETTINGS: [Setting; 44] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",
@@ -139,6 +139,12 @@ pub(super) const SETTINGS: [Setting; 43] = [
                 origins cannot act for a signed-in user. Empty: the loopback names of the bound address.",
         show: |c| quoted(c.server.public_url.as_deref().unwrap_or_default()),
         set: |c, v| origin(v).map(|value| c.server.public_url = value),
+    },
+    Setting {
+        name: "server.trusted_proxies",
+        about: "Networks of reverse proxies. Only these may state a client's address, in X-Forwarded-For or Forwarded.",
+        show: |c| list(&c.server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        set: |c, v| v.networks().map(|value| c.server.trusted_proxies = value),
     },
     Setting {
         name: "server.seats_tick_ms",
@@ -352,7 +358,7 @@ pub(super) const SETTINGS: [Setting; 43] = [
     Setting {
         name: "limits.visitor_connections_per_address",
         about: "Connections from an address on which no signed-in user has sent a request. A whole campus may share\n\
-                one. Connections of a reverse proxy on this machine are not counted.",
+                one. Connections of trusted proxies are not counted.",
         show: |c| c.limits.visitor_connections_per_address.to_string(),
         set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.visitor_connections_per_address = value),
     },
