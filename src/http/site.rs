@@ -1,6 +1,7 @@
 //! The hub as browsers reach it: its own origins, whether cookies require https, and the addresses of clients behind a
 //! reverse proxy.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use actix_web::http::header::{HeaderMap, ORIGIN};
 use ipnet::IpNet;
 
 use crate::http::forwarded;
+use crate::identity::HOST_PREFIX;
 
 /// How a request's `Origin` (RFC 6454) relates to the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +80,13 @@ impl Site {
     #[must_use]
     pub const fn is_https(&self) -> bool {
         self.is_https
+    }
+
+    /// Returns the name of a cookie of the hub: under https with the prefix `__Host-`, with which browsers refuse a cookie
+    /// that another host of the college's domain, or a page without https, has set (RFC 6265bis, section 4.1.3.2).
+    #[must_use]
+    pub fn cookie_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        if self.is_https { format!("{HOST_PREFIX}{name}").into() } else { name.into() }
     }
 
     /// Returns whether a request from `peer` with these fields carries the address of its client, because a trusted

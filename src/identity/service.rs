@@ -18,7 +18,9 @@ use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, UserFilter, UserPage};
 use crate::store::members::MemberStore;
 
-use crate::identity::limits::{RequestLimits, SignInLimits};
+use crate::identity::attempts::SignInLimits;
+use crate::identity::device::Devices;
+use crate::identity::limits::RequestLimits;
 use crate::identity::local::LocalAccounts;
 use crate::identity::members::{Members, MembersDeps};
 use crate::identity::password::Hasher;
@@ -93,6 +95,7 @@ pub struct Identity {
     tickets: Tickets,
     requests: RequestLimits,
     pub(super) sign_ins: SignInLimits,
+    pub(super) devices: Devices,
     /// Revoked tokens and the times at which they expire.
     revoked: DashMap<Uuid, Timestamp>,
     /// A user's tokens that were issued up to this time are revoked, in milliseconds since the epoch.
@@ -136,6 +139,7 @@ impl Identity {
             tickets: Tickets::default(),
             requests: RequestLimits::new(settings.requests_per_second),
             sign_ins: SignInLimits::new(settings.login_per_minute),
+            devices: Devices::new(secret),
             valid_from_ms: valid_from.into_iter().map(|(user, at)| (user, at.as_millisecond())).collect(),
             accounts_lock: RwLock::new(()),
             settings,
@@ -290,16 +294,21 @@ impl Identity {
 
     /// Returns the number of entries of each table in memory.
     #[must_use]
-    pub fn table_sizes(&self) -> [(&'static str, usize); 6] {
-        let [accounts, addresses] = self.sign_ins.keys();
-        [
+    pub fn table_sizes(&self) -> Vec<(&'static str, usize)> {
+        let mut sizes = vec![
             ("tickets", self.tickets.count()),
             ("revoked_tokens", self.revoked.len()),
             ("recent_users", self.people.count()),
-            ("failing_accounts", accounts),
-            ("failing_addresses", addresses),
             ("visitor_addresses", self.requests.addresses()),
-        ]
+        ];
+        sizes.extend(self.sign_ins.table_sizes());
+        sizes
+    }
+
+    /// Returns the number of sign-ins that were not attempted because of a limit, by reason.
+    #[must_use]
+    pub fn sign_ins_refused(&self) -> [(&'static str, u64); 2] {
+        self.sign_ins.refused()
     }
 
     /// Returns the number of rechecks of members, by outcome.

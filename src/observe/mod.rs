@@ -105,6 +105,14 @@ impl Observed {
             "outcome",
             read,
         )?;
+        let identity = self.identity.clone();
+        let read = Box::new(move || identity.sign_ins_refused().to_vec());
+        metrics.watch_counts(
+            "eduhub_sign_ins_refused_total",
+            "Sign-ins whose password was not checked because of a limit, by reason",
+            "reason",
+            read,
+        )?;
         let (pool, writer, bus, imports) =
             (self.pool.clone(), self.writer.clone(), self.bus.clone(), self.imports.clone());
         let (identity, presence) = (self.identity.clone(), self.presence.clone());

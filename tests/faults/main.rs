@@ -10,6 +10,7 @@
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
 //! - [`overload`]: more requests than the disk can store, and clients that give up
 //! - [`slow_clients`]: clients that send nothing, or a byte at a time
+//! - [`guessing`]: sign-ins while passwords are guessed
 //! - [`sign_in`]: limits on failed sign-ins while the clock is set
 //! - [`memory`]: floods that must not fill the memory; [`soak`]: minutes of mixed load
 //! - [`reconnects`]: all clients of a college reconnect at once
@@ -31,6 +32,7 @@ mod clock;
 mod damage;
 mod disk;
 mod failing_disk;
+mod guessing;
 mod history;
 mod interrupted;
 mod live;
