@@ -46,10 +46,17 @@ pub(super) fn checked<'p>(path: &'p str, query: Option<&str>, mount: Mount) -> R
     if acl_users.next().is_some() && !acl_users.map(String::as_str).eq(SIGN_IN_PAGE) {
         return Err(ProxyError::UserFolder);
     }
-    if mount == Mount::Hub {
-        credentials::check_address(&names, query)?;
+    match mount {
+        Mount::Hub => credentials::check_address(&names, query)?,
+        Mount::OwnOrigin if credentials::is_risky_query(query) => return Err(ProxyError::PasswordInAddress),
+        Mount::OwnOrigin => {}
     }
     Ok(within)
+}
+
+/// Returns the decoded segments of a path that [`checked`] has accepted.
+pub(super) fn names(within: &str) -> Vec<String> {
+    within.split('/').skip(1).filter_map(decoded).collect()
 }
 
 fn is_instruction(name: &str) -> bool {
@@ -96,8 +103,12 @@ mod tests {
         assert_eq!(checked("/plone/a/", None, Mount::Hub).unwrap(), "/a");
         assert_eq!(checked("/plone", None, Mount::Hub).unwrap(), "");
         assert_eq!(checked("/a/b", None, Mount::OwnOrigin).unwrap(), "/a/b");
-        for path in [sign_in_page, "/login", "/@login"] {
+        for path in [sign_in_page, "/login", "/@login", "/login?came_from=/x"] {
             assert_eq!(refused(path, Mount::OwnOrigin), None, "{path}");
+        }
+        for path in ["/login?__ac_name=a&__ac_password=b", "/news?%5f_ac=x", "/news?POST_application_json_@login:method="]
+        {
+            assert_eq!(refused(path, Mount::OwnOrigin).as_deref(), Some("PasswordInAddress"), "{path}");
         }
     }
 
