@@ -175,7 +175,9 @@ fn unauthenticated(error: Option<TokenError>) -> Problem {
         None => "Sign in to continue.",
         Some(TokenError::Expired) => "Your sign-in has expired. Please sign in again.",
         Some(TokenError::SignedOut) => "You have been signed out. Please sign in again.",
-        Some(TokenError::Ambiguous) => "Your browser sent two sign-ins for this site, so neither counts. Sign in again.",
+        Some(TokenError::Ambiguous) => {
+            "Your browser sent two sign-ins for this site, so neither counts. Sign in again."
+        }
         Some(TokenError::Foreign) => "Your access token is not valid. Please sign in again.",
     };
     Problem::new(ProblemCode::Unauthenticated, detail)

@@ -21,8 +21,8 @@ use crate::http::openapi::responses::{
 };
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
-use crate::identity::provider::ProviderError;
 use crate::identity::device::{DEVICE_COOKIE, DEVICE_LIFETIME};
+use crate::identity::provider::ProviderError;
 use crate::identity::sign_in::{Client, SignInError};
 use crate::identity::{Audit, Caller, Identity};
 

@@ -186,4 +186,3 @@ async fn waiting_attempts_are_bounded_and_have_a_deadline() {
     assert_eq!((full, limited), (1, WAITING_MAX));
     assert!(admit(&limits, "bob", HOME).await.is_ok(), "other accounts do not wait");
 }
-

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
@@ -16,7 +16,6 @@ use parking_lot::{Condvar, Mutex};
 use rand::RngExt as _;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use crate::identity::attempts::Origin;
 
@@ -124,8 +123,8 @@ struct Queue {
 /// The hashing threads. They end when this is dropped.
 pub struct Hasher {
     queue: Arc<Queue>,
-    /// The usual time from queueing a password to its result, in microseconds: a moving average.
-    usual_us: AtomicU64,
+    /// The usual time to check a password, once it is its turn, in microseconds: a moving average.
+    usual_us: Arc<AtomicU64>,
 }
 
 impl Drop for Hasher {
@@ -146,7 +145,7 @@ impl Hasher {
             let queue = queue.clone();
             std::thread::Builder::new().name("eduhub-hash".to_owned()).spawn(move || serve(&queue))?;
         }
-        Ok(Self { queue, usual_us: AtomicU64::new(0) })
+        Ok(Self { queue, usual_us: Arc::default() })
     }
 
     /// Returns true if `password` matches the hash `stored`. Without a hash it returns false after the same time.
@@ -154,7 +153,14 @@ impl Hasher {
     /// # Errors
     /// When too many passwords are queued.
     pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<bool, HashError> {
-        self.run(move || verify(&password, stored.as_deref())).await
+        let usual_us = self.usual_us.clone();
+        self.run(move || {
+            let started = Instant::now();
+            let is_match = verify(&password, stored.as_deref());
+            record(&usual_us, started.elapsed());
+            is_match
+        })
+        .await
     }
 
     /// Hashes a new password.
@@ -165,12 +171,17 @@ impl Hasher {
         self.run(move || hash(&password)).await?
     }
 
-    /// Waits about as long as checking a password takes now, so that the response time does not reveal that none was
-    /// checked.
-    pub(super) async fn pretend(&self) {
+    /// Waits like the check of a password, so that the response time does not reveal that none was checked: for a turn in
+    /// the lane, and then about as long as a check takes, without using a processor.
+    ///
+    /// # Errors
+    /// When too many passwords are queued.
+    pub(super) async fn pretend(&self) -> Result<(), HashError> {
+        self.run(|| ()).await?;
         let usual = Duration::from_micros(self.usual_us.load(Ordering::Relaxed));
-        let factor = rand::rng().random_range(0.5..1.5);
+        let factor = rand::rng().random_range(0.9..1.1);
         tokio::time::sleep(usual.mul_f64(factor)).await;
+        Ok(())
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashError> {
@@ -181,18 +192,20 @@ impl Hasher {
                 let _ = sender.send(work());
             }
         });
-        let queued_at = Instant::now();
         if !self.queue.lanes.lock().push(ORIGIN.try_with(|origin| *origin).ok(), work) {
             return Err(HashError::Overloaded);
         }
         self.queue.changed.notify_one();
-        let result = result.await.map_err(|_| HashError::Failed)?;
-        let took_us = u64::try_from(queued_at.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let usual_us = self.usual_us.load(Ordering::Relaxed);
-        // A lost update of a concurrent result does not matter.
-        self.usual_us.store(if usual_us == 0 { took_us } else { usual_us / 8 * 7 + took_us / 8 }, Ordering::Relaxed);
-        Ok(result)
+        result.await.map_err(|_| HashError::Failed)
     }
+}
+
+/// Adds a time to a moving average in microseconds. A concurrent update may be lost, which does not matter.
+fn record(usual_us: &AtomicU64, took: Duration) {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let before_us = usual_us.load(Ordering::Relaxed);
+    let next_us = if before_us == 0 { took_us } else { before_us / 8 * 7 + took_us / 8 };
+    usual_us.store(next_us, Ordering::Relaxed);
 }
 
 fn serve(queue: &Queue) {

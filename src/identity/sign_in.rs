@@ -181,11 +181,7 @@ impl Identity {
     ///
     /// # Errors
     /// When a limit is exceeded.
-    pub async fn guard_attempt(
-        &self,
-        username: &str,
-        from: Client<'_>,
-    ) -> Result<GuardedAttempt<'_>, SignInError> {
+    pub async fn guard_attempt(&self, username: &str, from: Client<'_>) -> Result<GuardedAttempt<'_>, SignInError> {
         let origin = self.origin_of(username, from);
         let attempt = self.sign_ins.admit(&account_of(username), origin, &*self.clock).await?;
         Ok(GuardedAttempt { identity: self, attempt })
@@ -243,8 +239,7 @@ impl Identity {
         if self.sign_ins.may_hash_unknown(origin, &*self.clock) {
             return self.hasher.verify(password, None).await.map(drop);
         }
-        self.hasher.pretend().await;
-        Ok(())
+        self.hasher.pretend().await
     }
 
     /// Signs a user of a provider without members in. The profile is read again under the lock under which accounts

@@ -49,7 +49,7 @@ fn guess_from_campus(server: &Server, thread: usize, is_over: &AtomicBool, guess
         }
         let user = match number % 3 {
             0 => "ann".to_owned(),
-            _ => format!("nobody-{thread}-{number}"),
+            _ => format!("unknown-{thread}-{number}"),
         };
         sign_in(&mut client, CAMPUS, None, &user, "a guess");
         guesses.fetch_add(1, Ordering::Relaxed);
