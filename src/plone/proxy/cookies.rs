@@ -92,7 +92,10 @@ mod tests {
         );
         let own = |cookie| to_plone([cookie].into_iter(), Mount::OwnOrigin, false);
         assert_eq!(own("__ac=NjQ2NTYxNmU6Nzg3ODc4"), None, "a name and a password");
-        assert_eq!(own("__ac=MDEyMzQ1Njc4OWFiY2RlZiFkZWFuIQ==").as_deref(), Some("__ac=MDEyMzQ1Njc4OWFiY2RlZiFkZWFuIQ=="));
+        assert_eq!(
+            own("__ac=MDEyMzQ1Njc4OWFiY2RlZiFkZWFuIQ==").as_deref(),
+            Some("__ac=MDEyMzQ1Njc4OWFiY2RlZiFkZWFuIQ==")
+        );
         assert!(has_sign_in("statusmessages=a; __ac=b") && !has_sign_in("statusmessages=__ac"));
     }
 

@@ -174,7 +174,8 @@ impl FormType {
                 let values = parts.filter(|(head, _)| {
                     let mut lines = head.split("\r\n");
                     lines.any(|line| {
-                        line.to_ascii_lowercase().starts_with("content-disposition:") && line.trim_end().ends_with(&named)
+                        line.to_ascii_lowercase().starts_with("content-disposition:")
+                            && line.trim_end().ends_with(&named)
                     })
                 });
                 values.map(|(_, value)| value.strip_suffix("\r\n").unwrap_or(value).to_owned()).collect()

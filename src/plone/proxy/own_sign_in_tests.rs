@@ -55,7 +55,8 @@ fn json_is_forwarded_with_a_type_in_which_plone_finds_no_password() {
 #[test]
 fn the_account_of_a_form_is_the_one_that_plone_reads() {
     let multipart = "multipart/form-data; boundary=\"x\"";
-    let part = |name: &str, value: &str| format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    let part =
+        |name: &str, value: &str| format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
     let both = part(NAME_FIELD, "ann") + &part(PASSWORD_FIELD, "p") + "--x--\r\n";
     let unreadable = Err("UnreadableSignIn".to_owned());
     let table = [

@@ -106,7 +106,8 @@ mod tests {
         for path in [sign_in_page, "/login", "/@login", "/login?came_from=/x"] {
             assert_eq!(refused(path, Mount::OwnOrigin), None, "{path}");
         }
-        for path in ["/login?__ac_name=a&__ac_password=b", "/news?%5f_ac=x", "/news?POST_application_json_@login:method="]
+        for path in
+            ["/login?__ac_name=a&__ac_password=b", "/news?%5f_ac=x", "/news?POST_application_json_@login:method="]
         {
             assert_eq!(refused(path, Mount::OwnOrigin).as_deref(), Some("PasswordInAddress"), "{path}");
         }
