@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -16,6 +16,11 @@ use crate::domain::ids::UserName;
 const BURST_FACTOR: u32 = 2;
 /// Limit for all visitors from one address, as a multiple of a user's limit: many people may share an address.
 const VISITORS_FACTOR: u32 = 20;
+/// Cost of a request whose response must be built, in requests of a user or of visitors: a build keeps a processor busy for
+/// milliseconds, a cached response for microseconds. With the default limits, a user may cause 10 builds a second and the
+/// visitors at one address 50, half of what the hub builds for visitors.
+const USER_BUILD_COST: u32 = 50;
+const VISITORS_BUILD_COST: u32 = 200;
 /// Maximum number of keys of a limit, so that made-up account names and addresses cannot fill the memory: ten times the
 /// users of a large college. With account names of the longest kind, a limit takes 25 MB.
 pub(super) const KEYS_MAX: usize = 100_000;
@@ -43,6 +48,10 @@ pub struct RequestLimits {
     visitors: Option<DefaultKeyedRateLimiter<AddressKey>>,
     /// Requests of visitors. Each adds at most one key, and after each [`KEYS_MAX`] of them, idle keys are removed.
     visits: AtomicUsize,
+    /// Requests for builds that exceeded a limit.
+    builds_refused: AtomicU64,
+    user_build_cost: NonZeroU32,
+    visitors_build_cost: NonZeroU32,
     clock: DefaultClock,
 }
 
@@ -50,6 +59,10 @@ impl RequestLimits {
     /// Creates limits of `per_second` requests for each user, with bursts; 0 is no limit.
     #[must_use]
     pub fn new(per_second: u32) -> Self {
+        // A build must fit into the burst of a low limit, beside its request, which counts, too.
+        let cost = |of: u32, rate: u32| {
+            NonZeroU32::new(of.min(rate.saturating_mul(BURST_FACTOR).saturating_sub(1))).unwrap_or(NonZeroU32::MIN)
+        };
         let quota = |rate: u32| {
             let rate = NonZeroU32::new(rate)?;
             Some(Quota::per_second(rate).allow_burst(rate.saturating_mul(NonZeroU32::new(BURST_FACTOR)?)))
@@ -58,6 +71,9 @@ impl RequestLimits {
             users: quota(per_second).map(RateLimiter::dashmap),
             visitors: quota(per_second.saturating_mul(VISITORS_FACTOR)).map(RateLimiter::dashmap),
             visits: AtomicUsize::new(0),
+            builds_refused: AtomicU64::new(0),
+            user_build_cost: cost(USER_BUILD_COST, per_second),
+            visitors_build_cost: cost(VISITORS_BUILD_COST, per_second.saturating_mul(VISITORS_FACTOR)),
             clock: DefaultClock::default(),
         }
     }
@@ -67,7 +83,38 @@ impl RequestLimits {
     /// # Errors
     /// The seconds to wait before the next request, when the limit is exceeded.
     pub fn count_user(&self, user: &UserName) -> Result<(), u32> {
-        self.users.as_ref().map_or(Ok(()), |limit| self.count(limit, user))
+        self.users.as_ref().map_or(Ok(()), |limit| self.count(limit, user, NonZeroU32::MIN))
+    }
+
+    /// Counts a response that must be built for a user.
+    ///
+    /// # Errors
+    /// The seconds to wait before the next one, when the limit is exceeded.
+    pub fn count_user_build(&self, user: &UserName) -> Result<(), u32> {
+        let counted = self.users.as_ref().map_or(Ok(()), |limit| self.count(limit, user, self.user_build_cost));
+        self.record_build(counted)
+    }
+
+    /// Counts a response that must be built for a visitor.
+    ///
+    /// # Errors
+    /// The seconds to wait before the next one, when the limit is exceeded.
+    pub fn count_visitor_build(&self, address: AddressKey) -> Result<(), u32> {
+        let cost = self.visitors_build_cost;
+        let counted = self.visitors.as_ref().map_or(Ok(()), |limit| self.count(limit, &address, cost));
+        self.record_build(counted)
+    }
+
+    fn record_build(&self, counted: Result<(), u32>) -> Result<(), u32> {
+        counted.inspect_err(|_| {
+            self.builds_refused.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    /// Returns the number of requests for builds that exceeded a limit.
+    #[must_use]
+    pub fn builds_refused(&self) -> u64 {
+        self.builds_refused.load(Ordering::Relaxed)
     }
 
     /// Counts a request of a visitor.
@@ -79,11 +126,18 @@ impl RequestLimits {
         if self.visits.fetch_add(1, Ordering::Relaxed) % KEYS_MAX == KEYS_MAX - 1 {
             limit.retain_recent();
         }
-        self.count(limit, &address)
+        self.count(limit, &address, NonZeroU32::MIN)
     }
 
-    fn count<K: Hash + Eq + Clone>(&self, limit: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), u32> {
-        limit.check_key(key).map_err(|too_soon| {
+    fn count<K: Hash + Eq + Clone>(
+        &self,
+        limit: &DefaultKeyedRateLimiter<K>,
+        key: &K,
+        cost: NonZeroU32,
+    ) -> Result<(), u32> {
+        // The cost always fits into the burst.
+        let counted = limit.check_key_n(key, cost).unwrap_or(Ok(()));
+        counted.map_err(|too_soon| {
             let wait = too_soon.wait_time_from(self.clock.now());
             u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
         })

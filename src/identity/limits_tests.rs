@@ -66,3 +66,26 @@ fn visitors_from_one_address_share_a_higher_limit_than_a_user() {
     assert!(limits.count_user(&bob).is_ok());
     assert!((0..40).all(|_| limits.count_visitor(address("192.0.2.1")).is_ok()));
 }
+
+#[test]
+fn a_response_that_must_be_built_costs_as_much_as_many_requests() {
+    let limits = RequestLimits::new(500);
+    let (home, campus) = (address("192.0.2.1"), address("192.0.2.2"));
+    let builds = |from| (0..1_000).take_while(|_| limits.count_visitor_build(from).is_ok()).count();
+    let built = builds(home);
+    assert!((100..200).contains(&built), "{built} builds at once");
+    assert!(limits.count_visitor_build(campus).is_ok(), "another address");
+    let ann = UserName::parse("ann").unwrap();
+    let built = (0..1_000).take_while(|_| limits.count_user_build(&ann).is_ok()).count();
+    assert!((20..100).contains(&built), "{built} builds at once, at an address with too many");
+    assert_eq!(limits.builds_refused(), 2);
+}
+
+#[test]
+fn a_low_limit_of_requests_allows_a_build() {
+    let (limits, ann, home) = (RequestLimits::new(1), UserName::parse("ann").unwrap(), address("192.0.2.1"));
+    assert!(limits.count_user(&ann).is_ok() && limits.count_user_build(&ann).is_ok());
+    assert!(limits.count_visitor(home).is_ok() && limits.count_visitor_build(home).is_ok());
+    let off = RequestLimits::new(0);
+    assert!((0..1_000).all(|_| off.count_visitor_build(address("192.0.2.1")).is_ok()));
+}

@@ -305,6 +305,12 @@ impl Identity {
         sizes
     }
 
+    /// Returns the number of requests for responses that must be built that exceeded a limit.
+    #[must_use]
+    pub fn builds_refused(&self) -> u64 {
+        self.requests.builds_refused()
+    }
+
     /// Returns the number of sign-ins that were not attempted because of a limit, by reason.
     #[must_use]
     pub fn sign_ins_refused(&self) -> [(&'static str, u64); 2] {
