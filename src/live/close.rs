@@ -34,6 +34,8 @@ pub enum Close {
     Silent,
     /// Too many connections: of this user, from this address, or in all.
     TooMany,
+    /// The client sent more than [`crate::live::frame_rate::FRAMES_PER_SECOND`]. The code is that of a violated policy.
+    TooManyFrames,
 }
 
 impl Close {
@@ -51,6 +53,7 @@ impl Close {
             Self::SignedOut => 4003,
             Self::TooSlow | Self::Silent => 4008,
             Self::TooMany => 4009,
+            Self::TooManyFrames => 1008,
         }
     }
 
@@ -86,6 +89,7 @@ impl Close {
             Self::TooSlow => "too slow: reconnect and resume",
             Self::Silent => "no answer to pings: reconnect and resume",
             Self::TooMany => "too many connections",
+            Self::TooManyFrames => "too many messages: at most 100 a second",
         }
     }
 }

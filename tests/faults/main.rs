@@ -10,6 +10,7 @@
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
 //! - [`overload`]: more requests than the disk can store, and clients that give up
 //! - [`slow_clients`]: clients that send nothing, or a byte at a time
+//! - [`flood`]: registrations while a visitor requests lists that are not cached
 //! - [`guessing`]: sign-ins while passwords are guessed
 //! - [`sign_in`]: limits on failed sign-ins while the clock is set
 //! - [`memory`]: floods that must not fill the memory; [`soak`]: minutes of mixed load
@@ -32,6 +33,7 @@ mod clock;
 mod damage;
 mod disk;
 mod failing_disk;
+mod flood;
 mod guessing;
 mod history;
 mod interrupted;
