@@ -68,7 +68,7 @@ pub struct Server {
     pub bind: SocketAddr,
     /// The number of worker threads; 0 for one per processor.
     pub workers: usize,
-    /// The maximum number of WebSocket connections.
+    /// The maximum number of WebSocket connections. Visitors may have three quarters of them.
     pub max_connections: usize,
     /// How long idle HTTP connections stay open.
     pub keep_alive: Duration,
@@ -142,7 +142,7 @@ pub struct Registration {
 /// `[limits]`: limits per caller; 0 for no limit.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Failed sign-ins per minute, for one username. An address may have thirty times as many.
+    /// Failed sign-ins per minute, for one username from one address or known browser.
     pub login_per_minute: u32,
     /// Requests per second of a user. The visitors at one address may send twenty times as many.
     pub requests_per_second: u32,

@@ -123,7 +123,8 @@ pub(super) const SETTINGS: [Setting; 44] = [
     },
     Setting {
         name: "server.max_connections",
-        about: "The maximum number of WebSocket connections. Each needs an open file (see `ulimit -n`).",
+        about: "The maximum number of WebSocket connections, of which visitors may have three quarters. Each needs an\n\
+                open file (see `ulimit -n`).",
         show: |c| c.server.max_connections.to_string(),
         set: |c, v| v.integer(1..=1_000_000).map(|value| c.server.max_connections = value),
     },
@@ -331,15 +332,16 @@ pub(super) const SETTINGS: [Setting; 44] = [
     },
     Setting {
         name: "limits.login_per_minute",
-        about: "Failed sign-ins per minute for a username. An address, which a whole campus may share, may have\n\
-                thirty times as many.",
+        about: "Failed sign-ins per minute for a username from one address, or from one browser that has signed in\n\
+                before. From all addresses together, a username may have thirty times as many.",
         show: |c| c.limits.login_per_minute.to_string(),
         set: |c, v| v.integer(0..=100_000).map(|value| c.limits.login_per_minute = value),
     },
     Setting {
         name: "limits.requests_per_second",
         about: "Requests per second of a user. A page sends a few, a script may send many. All visitors at one\n\
-                address together may send twenty times as many.",
+                address together may send twenty times as many. A list that is not cached counts as 50 requests of a\n\
+                user, or 200 of visitors.",
         show: |c| c.limits.requests_per_second.to_string(),
         set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.requests_per_second = value),
     },
