@@ -59,7 +59,12 @@ fn verify(password: &SecretString, stored: Option<&str>) -> bool {
     matches && stored.is_some()
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+/// Queued work.
+struct Work {
+    run: Box<dyn FnOnce() + Send>,
+    /// Whether it costs nothing, so that it does not use up the turn of its lane.
+    is_free: bool,
+}
 
 tokio::task_local! {
     /// The origin of the sign-in for which the current task hashes passwords. Not an argument, because providers, which
@@ -106,6 +111,8 @@ impl Lanes {
         let work = queue.pop_front();
         if queue.is_empty() {
             self.waiting.remove(&lane);
+        } else if work.as_ref().is_some_and(|work| work.is_free) {
+            self.turns.push_front(lane);
         } else {
             self.turns.push_back(lane);
         }
@@ -177,7 +184,7 @@ impl Hasher {
     /// # Errors
     /// When too many passwords are queued.
     pub(super) async fn pretend(&self) -> Result<(), HashError> {
-        self.run(|| ()).await?;
+        self.queue_up(true, || ()).await?;
         let usual = Duration::from_micros(self.usual_us.load(Ordering::Relaxed));
         let factor = rand::rng().random_range(0.9..1.1);
         tokio::time::sleep(usual.mul_f64(factor)).await;
@@ -185,13 +192,22 @@ impl Hasher {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashError> {
+        self.queue_up(false, work).await
+    }
+
+    async fn queue_up<T: Send + 'static>(
+        &self,
+        is_free: bool,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
         let (sender, result) = oneshot::channel();
-        let work: Work = Box::new(move || {
+        let run = Box::new(move || {
             // The caller may have been cancelled while the password was queued.
             if !sender.is_closed() {
                 let _ = sender.send(work());
             }
         });
+        let work = Work { run, is_free };
         if !self.queue.lanes.lock().push(ORIGIN.try_with(|origin| *origin).ok(), work) {
             return Err(HashError::Overloaded);
         }
@@ -223,7 +239,7 @@ fn serve(queue: &Queue) {
             }
         };
         drop(lanes);
-        work();
+        (work.run)();
     }
 }
 
@@ -294,12 +310,27 @@ mod tests {
     fn the_first_work_of_a_lane_has_room_however_many_are_full() {
         let mut lanes = Lanes::default();
         let lane = |number: u32| Some(network(&format!("10.0.0.{number}")));
-        let fill = |lanes: &mut Lanes, of| (0..WAITING_MAX).take_while(|_| lanes.push(of, Box::new(|| ()))).count();
+        let fill = |lanes: &mut Lanes, of| (0..WAITING_MAX).take_while(|_| lanes.push(of, work(false))).count();
         for number in 0..8 {
             assert!(fill(&mut lanes, lane(number)) >= 2, "lane {number}");
         }
         assert!(lanes.len < WAITING_MAX);
         while lanes.pop().is_some() {}
         assert!(lanes.len == 0 && lanes.waiting.is_empty());
+    }
+
+    fn work(is_free: bool) -> Work {
+        Work { run: Box::new(|| ()), is_free }
+    }
+
+    #[test]
+    fn free_work_does_not_use_up_the_turn_of_its_lane() {
+        let mut lanes = Lanes::default();
+        let (busy, guessed) = (Some(network("192.0.2.1")), Some(network("192.0.2.2")));
+        for (lane, is_free) in [(busy, false), (busy, false), (guessed, true), (guessed, true), (guessed, false)] {
+            assert!(lanes.push(lane, work(is_free)));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| lanes.pop()).map(|work| work.is_free).collect();
+        assert_eq!(order, [false, true, true, false, false]);
     }
 }
