@@ -83,6 +83,7 @@ impl Application {
         let listener = server::listen(bind).with_context(|| format!("cannot listen on {bind}"))?;
         let address = listener.local_addr()?;
         let site = Site::new(config.server.public_url.as_deref(), address.port())?;
+        let site = site.trusting(&config.server.trusted_proxies);
         let demos = Data::new(demos(&config, &shared, address));
         let server = server::http_server(&config, &shared, &site, listener, demos.clone())?;
         let announced = shared.core.ports.announce(&format!("http://{address}"));

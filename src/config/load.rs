@@ -293,6 +293,20 @@ mod tests {
     }
 
     #[test]
+    fn trusted_proxies_are_networks_or_addresses_and_default_to_loopback() {
+        let shown = |config: Config| config.server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let file = |value: &str| read(&format!("[server]\ntrusted_proxies = {value}\n"), &[]).map(shown);
+        assert_eq!(shown(read("", &[]).unwrap()), ["127.0.0.0/8", "::1/128"]);
+        assert_eq!(file("[\"10.0.0.0/8\", \"2001:db8::1\"]").unwrap(), ["10.0.0.0/8", "2001:db8::1/128"]);
+        let environment = read("", &[("EDUHUB_SERVER__TRUSTED_PROXIES", "192.0.2.7, 10.0.0.0/8")]).map(shown);
+        assert_eq!(environment.unwrap(), ["192.0.2.7/32", "10.0.0.0/8"]);
+        assert!(file("[]").unwrap().is_empty() && file("\"\"").unwrap().is_empty());
+        for bad in ["[\"proxy.college.edu\"]", "[\"10.0.0.0/33\"]", "[\"\"]", "8"] {
+            assert!(file(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn secrets_are_not_in_debug_output() {
         let config = read("", &[("EDUHUB_AUTH__SECRET", "0123456789abcdef0123456789abcdef")]).unwrap();
         assert!(!format!("{config:?}").contains("0123456789abcdef"));

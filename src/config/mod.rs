@@ -13,10 +13,11 @@ mod settings;
 mod value;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv4Net};
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
@@ -72,12 +73,14 @@ pub struct Server {
     pub bind: SocketAddr,
     /// The number of worker threads; 0 for one per processor.
     pub workers: usize,
-    /// The maximum number of WebSocket connections.
+    /// The maximum number of WebSocket connections. Visitors may have three quarters of them.
     pub max_connections: usize,
     /// How long idle HTTP connections stay open.
     pub keep_alive: Duration,
     /// The origin at which browsers reach the hub, without a trailing slash; `None` for the loopback names of `bind`.
     pub public_url: Option<String>,
+    /// Networks of reverse proxies, which state the addresses of clients.
+    pub trusted_proxies: Vec<IpNet>,
     /// The minimum time between two `seats` frames to a connection.
     pub seats_tick: Duration,
     /// The maximum duration of the shutdown after SIGTERM.
@@ -144,7 +147,7 @@ pub struct Registration {
 /// `[limits]`: limits per caller; 0 for no limit.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Failed sign-ins per minute, for one username. An address may have thirty times as many.
+    /// Failed sign-ins per minute, for one username from one address or known browser.
     pub login_per_minute: u32,
     /// Requests per second of a user. The visitors at one address may send twenty times as many.
     pub requests_per_second: u32,
@@ -198,6 +201,10 @@ impl Default for Server {
             max_connections: 25_000,
             keep_alive: Duration::from_secs(75),
             public_url: None,
+            trusted_proxies: vec![
+                Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(),
+                IpAddr::V6(Ipv6Addr::LOCALHOST).into(),
+            ],
             seats_tick: Duration::from_millis(50),
             drain: Duration::from_secs(30),
         }

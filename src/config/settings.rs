@@ -103,7 +103,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
 }
 
 /// The settings except those of `[privacy]` and `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
-const SETTINGS: [Setting; 43] = [
+const SETTINGS: [Setting; 44] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",
@@ -130,7 +130,8 @@ const SETTINGS: [Setting; 43] = [
     },
     Setting {
         name: "server.max_connections",
-        about: "The maximum number of WebSocket connections. Each needs an open file (see `ulimit -n`).",
+        about: "The maximum number of WebSocket connections, of which visitors may have three quarters. Each needs an\n\
+                open file (see `ulimit -n`).",
         show: |c| c.server.max_connections.to_string(),
         set: |c, v| v.integer(1..=1_000_000).map(|value| c.server.max_connections = value),
     },
@@ -146,6 +147,12 @@ const SETTINGS: [Setting; 43] = [
                 origins cannot act for a signed-in user. Empty: the loopback names of the bound address.",
         show: |c| quoted(c.server.public_url.as_deref().unwrap_or_default()),
         set: |c, v| origin(v).map(|value| c.server.public_url = value),
+    },
+    Setting {
+        name: "server.trusted_proxies",
+        about: "Networks of reverse proxies. Only these may state a client's address, in X-Forwarded-For or Forwarded.",
+        show: |c| list(&c.server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        set: |c, v| v.networks().map(|value| c.server.trusted_proxies = value),
     },
     Setting {
         name: "server.seats_tick_ms",
@@ -332,15 +339,16 @@ const SETTINGS: [Setting; 43] = [
     },
     Setting {
         name: "limits.login_per_minute",
-        about: "Failed sign-ins per minute for a username. An address, which a whole campus may share, may have\n\
-                thirty times as many.",
+        about: "Failed sign-ins per minute for a username from one address, or from one browser that has signed in\n\
+                before. From all addresses together, a username may have thirty times as many.",
         show: |c| c.limits.login_per_minute.to_string(),
         set: |c, v| v.integer(0..=100_000).map(|value| c.limits.login_per_minute = value),
     },
     Setting {
         name: "limits.requests_per_second",
         about: "Requests per second of a user. A page sends a few, a script may send many. All visitors at one\n\
-                address together may send twenty times as many.",
+                address together may send twenty times as many. A list that is not cached counts as 50 requests of a\n\
+                user, or 200 of visitors.",
         show: |c| c.limits.requests_per_second.to_string(),
         set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.requests_per_second = value),
     },
@@ -359,7 +367,7 @@ const SETTINGS: [Setting; 43] = [
     Setting {
         name: "limits.visitor_connections_per_address",
         about: "Connections from an address on which no signed-in user has sent a request. A whole campus may share\n\
-                one. Connections of a reverse proxy on this machine are not counted.",
+                one. Connections of trusted proxies are not counted.",
         show: |c| c.limits.visitor_connections_per_address.to_string(),
         set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.visitor_connections_per_address = value),
     },

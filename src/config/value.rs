@@ -1,8 +1,11 @@
 //! Parses the value of a setting, from TOML or from text in the environment. Errors say what is expected; the caller
 //! puts the name of the setting before them.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::domain::section::Credits;
 
@@ -70,6 +73,22 @@ impl RawValue {
             Self::Text(text) => text.trim().to_owned(),
         };
         Credits::parse(&text).ok_or_else(|| "must be a number from 0 to 1000, such as 18 or 1.5".to_owned())
+    }
+
+    /// Parses networks such as `10.0.0.0/8`; an address is a network of its own. An empty list is none.
+    pub(super) fn networks(&self) -> ValueResult<Vec<IpNet>> {
+        let is_empty = match self {
+            Self::Text(text) | Self::Toml(toml::Value::String(text)) => text.trim().is_empty(),
+            Self::Toml(value) => value.as_array().is_some_and(Vec::is_empty),
+        };
+        if is_empty {
+            return Ok(Vec::new());
+        }
+        let parse = |text: &String| {
+            let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            network.map_err(|_| format!("{text:?} is not a network, such as \"10.0.0.0/8\" or \"192.0.2.7\""))
+        };
+        self.text_list()?.iter().map(parse).collect()
     }
 
     /// Parses one or more strings: `"a"` or `["a", "b"]` in TOML, `a,b` in the environment.

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue, SET_COOKIE};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::{Ready, ready};
@@ -16,6 +17,7 @@ use crate::http::connection::Connection;
 use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
 use crate::http::request_id::{LoggedUser, RequestId};
+use crate::http::sign_in::cleared_cookie;
 use crate::http::site::{OriginVerdict, Site};
 pub use crate::identity::SESSION_COOKIE;
 use crate::identity::disclosures::Disclosure;
@@ -63,10 +65,12 @@ impl Credentials {
     fn read(req: &HttpRequest, identity: &Identity) -> Self {
         let (outcome, carrier) = if let Some(token) = bearer_of(req) {
             (identity.verify(&token), Carrier::Bearer)
-        } else if let Some(cookie) = req.cookie(SESSION_COOKIE).filter(|cookie| !cookie.value().is_empty()) {
-            (identity.verify(cookie.value()), Carrier::Cookie)
         } else {
-            return Self::None;
+            match session_cookies(req).as_slice() {
+                [] => return Self::None,
+                [one] => (identity.verify(one), Carrier::Cookie),
+                _ => (Err(TokenError::Ambiguous), Carrier::Cookie),
+            }
         };
         match outcome {
             Ok(caller) => Self::Valid(caller, carrier),
@@ -84,6 +88,15 @@ impl Credentials {
     }
 }
 
+/// Returns the values of the cookies that carry a sign-in, without empty ones. There is one at most, unless another host
+/// of the same domain has set a cookie with this name.
+fn session_cookies(req: &HttpRequest) -> Vec<String> {
+    let name = req.app_data::<web::Data<Site>>().map_or(SESSION_COOKIE.into(), |site| site.cookie_name(SESSION_COOKIE));
+    let Ok(cookies) = req.cookies() else { return Vec::new() };
+    let session = cookies.iter().filter(|cookie| cookie.name() == name && !cookie.value().is_empty());
+    session.map(|cookie| cookie.value().to_owned()).collect()
+}
+
 /// Returns the token of `Authorization: Bearer TOKEN`. Other schemes are ignored, because a proxy may use them. A value
 /// that is not UTF-8 yields an invalid token.
 fn bearer_of(req: &HttpRequest) -> Option<String> {
@@ -93,7 +106,8 @@ fn bearer_of(req: &HttpRequest) -> Option<String> {
 }
 
 /// Middleware inside [`crate::http::request_id::request_id`]: identifies the caller and applies the rate limit of that
-/// user, or of the visitor's address.
+/// user, or of the visitor's address. A response with 401 clears a cookie that is not valid, or each request of its browser
+/// would get the same response.
 ///
 /// # Errors
 /// Those of the inner services.
@@ -130,8 +144,22 @@ pub async fn identify<B: MessageBody + 'static>(
         let (req, _) = req.into_parts();
         return Ok(ServiceResponse::from_err(problem, req).map_into_right_body());
     }
+    let is_dead_cookie = matches!(credentials, Credentials::Invalid(_, Carrier::Cookie));
     req.extensions_mut().insert(credentials);
-    Ok(next.call(req).await?.map_into_left_body())
+    let mut response = next.call(req).await?.map_into_left_body();
+    if is_dead_cookie && response.status() == StatusCode::UNAUTHORIZED {
+        clear_cookie(&mut response);
+    }
+    Ok(response)
+}
+
+/// Adds the header field that clears the cookie of a sign-in.
+fn clear_cookie<B>(response: &mut ServiceResponse<B>) {
+    let site = response.request().app_data::<web::Data<Site>>().cloned();
+    let value = site.and_then(|site| HeaderValue::from_str(&cleared_cookie(&site).to_string()).ok());
+    if let Some(value) = value {
+        response.headers_mut().append(SET_COOKIE, value);
+    }
 }
 
 /// Returns the address of the client that sent a request, see [`Site::client_ip`].
@@ -148,6 +176,9 @@ fn unauthenticated(error: Option<TokenError>) -> Problem {
         None => "Sign in to continue.",
         Some(TokenError::Expired) => "Your sign-in has expired. Please sign in again.",
         Some(TokenError::SignedOut) => "You have been signed out. Please sign in again.",
+        Some(TokenError::Ambiguous) => {
+            "Your browser sent two sign-ins for this site, so neither counts. Sign in again."
+        }
         Some(TokenError::Foreign) => "Your access token is not valid. Please sign in again.",
     };
     Problem::new(ProblemCode::Unauthenticated, detail)

@@ -142,11 +142,9 @@ impl Room {
         self.open() > self.limits.connections - self.limits.connections / 4
     }
 
-    /// Counts a connection of a client at `peer`. Returns the client's address, unless its connections are not limited.
+    /// Counts a connection of a client at `peer`. Returns the client's address, unless connections are not limited.
     fn enter(&self, peer: Option<IpAddr>) -> Option<AddressKey> {
-        let peer =
-            peer.filter(|peer| self.limits.visitors_per_address < usize::MAX && !self.site.is_trusted_proxy(*peer));
-        let address = peer.map(AddressKey::from)?;
+        let address = peer.filter(|_| self.limits.visitors_per_address < usize::MAX).map(AddressKey::from)?;
         *self.visitors.entry(address).or_default() += 1;
         Some(address)
     }
@@ -274,7 +272,8 @@ pub struct Connection {
     is_gone: Cell<bool>,
     /// Whether it was accepted beyond the limit, for health checks and metrics only.
     is_reserved: bool,
-    /// The address among whose visitors the connection counts; `None` once a signed-in user has sent a request.
+    /// The address among whose visitors the connection counts; `None` once a signed-in user or a trusted proxy has sent
+    /// a request.
     address: Cell<Option<AddressKey>>,
     waker: RefCell<Option<Waker>>,
     /// When the response that is being sent must have been sent.
@@ -302,7 +301,8 @@ impl Connection {
         self.send_by.get().is_some_and(|by| by < now)
     }
 
-    /// Records that a signed-in user sent a request, so that the connection no longer counts as a visitor's.
+    /// Records that a signed-in user or a trusted proxy sent a request, so that the connection no longer counts as a
+    /// visitor's.
     pub fn signed_in(&self) {
         if let Some(address) = self.address.take() {
             self.room.leave(address);
@@ -463,6 +463,9 @@ pub async fn track<B: MessageBody + 'static>(
     let connection = req.conn_data::<Rc<Connection>>().cloned();
     if let Some(connection) = &connection {
         connection.set(Activity::Busy);
+        if req.peer_addr().is_some_and(|peer| connection.room.site.is_forwarded(peer.ip(), req.headers())) {
+            connection.signed_in();
+        }
     }
     // Places may have become free since the connection was accepted.
     let is_reserved =

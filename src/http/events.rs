@@ -15,6 +15,7 @@ use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::params::Limit;
 use crate::http::openapi::responses::{BadQuery, StoreFailed};
 use crate::http::query::Query;
+use crate::http::uncached;
 
 /// The operations of this file.
 #[derive(OpenApi)]
@@ -62,6 +63,8 @@ pub async fn list(
         "a date (2026-01-12), a time (2026-01-12T08:00:00Z), or the `next` of an earlier page",
         |text| cursor(text, &zone),
     )?;
+    // No list of events is cached.
+    uncached::charge(&request)?;
     let page = store.events(since, query.limit()? as usize).await?;
     let more = page.total > page.items.len() as u64;
     let next = page.items.last().filter(|_| more).map(next_of);

@@ -13,12 +13,13 @@ use crate::live::context::Live;
 use crate::live::relay::Relay;
 use crate::live::ws::{self, NotOpened, Opening};
 
-use crate::http::auth::{Credentials, client_ip, foreign_origin};
+use crate::http::auth::{Carrier, Credentials, client_ip, foreign_origin};
 use crate::http::connection::Connection;
 use crate::http::error::{Problem, method_not_allowed};
 use crate::http::openapi::responses::{BadOrigin, BadQuery, UnsupportedVersion};
 use crate::http::problem::ProblemCode;
 use crate::http::query::Query;
+use crate::http::sign_in::cleared_cookie;
 use crate::http::site::{OriginVerdict, Site};
 
 /// The operations of this file.
@@ -67,7 +68,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 ///
 /// Close codes: 4001 the ticket or token is invalid or has expired, or the role of its user has changed; 4003 signed
 /// out, or disconnected by an admin; 4008 the client reads too slowly or was silent; 4009 too many connections; 1009 a
-/// message over 64 KiB; 1012 the hub restarts, or too many clients reconnect at once (reason `{"retry_ms":N}`); 1002
+/// message over 64 KiB; 1008 more than 100 messages a second for long; 1012 the hub restarts, or too many clients reconnect at once (reason `{"retry_ms":N}`); 1002
 /// protocol error; 1003 binary message; 1007 invalid
 /// UTF-8.
 #[utoipa::path(
@@ -112,7 +113,15 @@ pub async fn websocket(
         address: client_ip(&request),
         since,
     };
-    ws::open(opening, &request, payload).map_err(|why| match why {
+    let is_dead_cookie = matches!(Credentials::of(&request), Credentials::Invalid(_, Carrier::Cookie));
+    let opened = ws::open(opening, &request, payload).map(|mut response| {
+        // Otherwise a page that connects again would be closed for the same reason.
+        if is_dead_cookie && let Err(error) = response.add_cookie(&cleared_cookie(&site)) {
+            log::debug!("a cookie could not be cleared: {error}");
+        }
+        response
+    });
+    opened.map_err(|why| match why {
         NotOpened::NoUpgrade => {
             Problem::bad_request("This address serves a WebSocket (RFC 6455). Send an upgrade request by HTTP/1.1.")
         }

@@ -8,7 +8,8 @@
 //! - [`request_id`]: the request id and the log line of every response; [`security_headers`]: its security headers
 //! - [`arrival`]: how long request bodies may take to arrive
 //! - [`connection`]: the connections, and which of them are ended
-//! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins
+//! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins;
+//!   [`forwarded`]: the addresses of clients behind reverse proxies
 //! - [`encoded`], [`hot`]: cached responses for resources that many clients request at the same time; [`uncached`]:
 //!   responses to other queries; [`build_threads`]: the threads that build both; [`pieces`]: bodies that are sent in
 //!   pieces
@@ -45,6 +46,7 @@ pub mod encoded;
 pub mod erasure;
 pub mod error;
 pub mod events;
+mod forwarded;
 pub mod health;
 pub mod hot;
 pub mod imports;

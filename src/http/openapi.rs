@@ -107,7 +107,10 @@ pub fn document() -> utoipa::openapi::OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some("The `token` of a sign-in, or one that `eduhub token` minted."));
-    let cookie = ApiKeyValue::with_description(SESSION_COOKIE, "Set by a sign-in.");
+    let cookie = ApiKeyValue::with_description(
+        SESSION_COOKIE,
+        "Set by a sign-in. Its name is `__Host-eduhub_session` when the hub's `public_url` is https.",
+    );
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for (path, item) in &mut document.paths.paths {

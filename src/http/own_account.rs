@@ -1,5 +1,6 @@
 //! The caller's own account: the password, the second factor, the sign-ins.
 
+use actix_web::cookie::Cookie;
 use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
@@ -17,10 +18,12 @@ use crate::http::openapi::responses::{BadBody, BadPath, BadRole, BadToken, Facto
 use crate::http::problem::ProblemCode;
 use crate::http::query::path_param;
 use crate::http::request_id::PRIVATE;
+use crate::http::sign_in::device_cookie;
 use crate::http::users::weak_password;
 use crate::identity::own_account::{PasswordChange, Proof};
 use crate::identity::password_rules::PASSWORD_BYTES_MAX;
 use crate::identity::second_factor::FactorError;
+use crate::identity::sign_in::Client;
 use crate::identity::sign_in_list::Device;
 use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::Account;
@@ -129,7 +132,9 @@ pub async fn change_password(
     let PasswordRequest { current, new } = read_body(&req, payload).await?;
     let account = own_account(&identity, &caller).await?;
     let user = Some(caller.user.as_str());
-    match identity.change_own_password(&caller, account, current, new, client_ip(&req)).await? {
+    let cookie = device_cookie(&req);
+    let from = Client { address: client_ip(&req), device: cookie.as_ref().map(Cookie::value) };
+    match identity.change_own_password(&caller, account, current, new, from).await? {
         PasswordChange::Changed => {}
         PasswordChange::WrongPassword => {
             audit.record(&req, Some(&caller), "password.failed", user, None, "wrong current password");
@@ -306,7 +311,9 @@ pub async fn remove_factor(
     };
     let account = own_account(&identity, &caller).await?;
     let user = Some(caller.user.as_str());
-    match identity.remove_own_factor(&account, &proof, client_ip(&req)).await? {
+    let cookie = device_cookie(&req);
+    let from = Client { address: client_ip(&req), device: cookie.as_ref().map(Cookie::value) };
+    match identity.remove_own_factor(&account, &proof, from).await? {
         Ok(()) => {}
         Err(FactorError::Wrong) => {
             audit.record(&req, Some(&caller), "totp.failed", user, None, &format!("wrong {field}"));

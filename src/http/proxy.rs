@@ -17,7 +17,7 @@ use crate::http::proxied_writes::{ForwardedWrite, record_refusal};
 use crate::http::request_id::{PloneOrigin, RequestId};
 use crate::http::security_headers::SANDBOX;
 use crate::http::site::{OriginVerdict, Site};
-use crate::identity::Caller;
+use crate::identity::{Audit, Caller};
 use crate::plone::port::PloneError;
 use crate::plone::proxy::error::ProxyError;
 use crate::plone::proxy::{Accepted, METHODS, PloneProxy, Sender, check_framing};
@@ -111,10 +111,43 @@ pub async fn own_origin<B: MessageBody + 'static>(
     req.extensions_mut().insert(PloneOrigin);
     let accepted = check_framing(&req).and_then(|()| proxy.accept_at_own_origin(&req, &sender(&req, None)));
     let response = match accepted {
+        Ok(accepted) if accepted.may_have_password() => sign_in_at_own_origin(&proxy, accepted, &req, payload).await,
         Ok(accepted) => forward(&proxy, accepted, payload, ForwardedWrite::begin(&req, None)).await,
         Err(error) => refusal(&req, error.into()),
     };
     Ok(ServiceResponse::new(req, response).map_into_right_body())
+}
+
+/// Forwards a request with which a user may sign in to Plone's own pages. It counts together with all sign-ins of the hub
+/// and is part of the audit trail.
+async fn sign_in_at_own_origin(
+    proxy: &PloneProxy,
+    mut accepted: Accepted,
+    req: &HttpRequest,
+    mut payload: actix_web::dev::Payload,
+) -> HttpResponse {
+    let sign_in = match proxy.read_sign_in(&mut accepted, client_ip(req), &mut payload).await {
+        Ok(sign_in) => sign_in,
+        Err(error) => return refusal(req, error.into()),
+    };
+    // A sign-in has an entry of its own in the audit trail.
+    let write = if sign_in.is_none() { ForwardedWrite::begin(req, None) } else { None };
+    let forwarded = proxy.forward(accepted, payload).await;
+    if let Some(write) = write {
+        write.finish(&forwarded);
+    }
+    if let Some(sign_in) = sign_in {
+        let account = sign_in.account.clone();
+        let is_wrong = sign_in.end(forwarded.as_ref().ok());
+        if let (Some(is_wrong), Some(audit)) = (is_wrong, req.app_data::<Data<Audit>>()) {
+            let (action, detail) = match is_wrong {
+                true => ("login.failed", "rejected by Plone, at its own origin"),
+                false => ("login", "Plone, at its own origin"),
+            };
+            audit.record(req, None, action, Some(&account), None, detail);
+        }
+    }
+    forwarded.unwrap_or_else(|error| HttpResponse::from_error(Problem::from(error)))
 }
 
 fn sender(req: &HttpRequest, caller: Option<Caller>) -> Sender {
@@ -166,6 +199,18 @@ impl From<ProxyError> for Problem {
             ProxyError::UserFolder => Self::forbidden("Manage Plone's users in Plone itself, not through EduHub."),
             ProxyError::SignIn => {
                 Self::forbidden("Sign in to EduHub instead (POST /api/v1/login). It then acts as you in Plone.")
+            }
+            ProxyError::PasswordInAddress => {
+                Self::bad_request("A password in an address is not accepted. Sign in on the sign-in page.")
+            }
+            ProxyError::PasswordElsewhere => {
+                Self::forbidden("A password is accepted only on the sign-in page. Sign in there first.")
+            }
+            ProxyError::UnreadableSignIn => {
+                Self::bad_request("This sign-in is not in the form of Plone's own sign-in page.")
+            }
+            ProxyError::SignInsLimited { retry_after_s } => {
+                Self::rate_limited("Too many failed sign-ins. Please wait before you try again.", retry_after_s)
             }
             ProxyError::PasswordChange => {
                 Self::forbidden("Change your Plone password in Plone itself, not through EduHub.")

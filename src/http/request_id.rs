@@ -12,6 +12,7 @@ use actix_web::{Error, HttpMessage, ResponseError};
 use uuid::Uuid;
 
 use crate::domain::ids::UserName;
+use crate::http::auth::client_ip;
 use crate::http::error::{PROBLEM_JSON, Problem, problem_for_status};
 use crate::http::security_headers::{self, Place};
 use crate::http::site::Site;
@@ -125,9 +126,10 @@ fn log_request<B>(response: &ServiceResponse<B>, started: Instant, id: &str) {
     let req = response.request();
     let extensions = req.extensions();
     let user = extensions.get::<LoggedUser>().map_or("-", |user| user.0.as_str());
+    let ip = client_ip(req);
     log::info!(
         target: "eduhub::http",
-        "{} {} {} {:.1}ms user={user} id={id}",
+        "{} {} {} {:.1}ms ip={ip} user={user} id={id}",
         req.method(),
         req.uri().path(),
         response.status().as_u16(),

@@ -1,6 +1,7 @@
 //! Sign-in, sign-out, the caller's own account, and tickets for the WebSocket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -21,9 +22,10 @@ use crate::http::openapi::responses::{
 use crate::http::own_account::{CODE_CHARS_MAX, device};
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
+use crate::identity::device::{DEVICE_COOKIE, DEVICE_LIFETIME};
 use crate::identity::password_rules::PASSWORD_BYTES_MAX;
 use crate::identity::provider::ProviderError;
-use crate::identity::sign_in::SignInError;
+use crate::identity::sign_in::{Client, SignInError};
 use crate::identity::{Audit, Caller, Identity};
 
 /// `Retry-After` while Plone does not respond, in seconds: about as long as Plone takes to start.
@@ -158,6 +160,12 @@ fn is_failed_attempt(error: &SignInError) -> bool {
     matches!(error, BadCredentials | NotAdmitted { .. } | Locked { .. } | WrongCode)
 }
 
+/// Returns the cookie that shows that this browser has signed in before.
+pub(super) fn device_cookie(req: &HttpRequest) -> Option<Cookie<'static>> {
+    let site = req.app_data::<web::Data<Site>>()?;
+    req.cookie(&site.cookie_name(DEVICE_COOKIE))
+}
+
 /// Signs a user in.
 ///
 /// If the request has an `Origin`, it must be the hub's.
@@ -176,8 +184,10 @@ fn is_failed_attempt(error: &SignInError) -> bool {
     request_body = SignInRequest,
     responses(
         (status = 200, description = "Signed in.", body = SignInResponse, headers(
-            ("Set-Cookie" = String, description = "`eduhub_session`: HttpOnly, SameSite=Lax, Secure when the hub's \
-                `public_url` is https."),
+            ("Set-Cookie" = String, description = "`eduhub_session`: HttpOnly, SameSite=Lax. When the hub's `public_url` \
+                is https, it is Secure and its name is `__Host-eduhub_session`. `eduhub_device`, with the same \
+                attributes, is a proof that this browser has signed in to the account before: guesses of others do not \
+                limit its next sign-ins."),
         )),
         BadCredentials, BadOrigin, BadBody, PloneUnavailable, StoreFailed,
     )
@@ -195,7 +205,9 @@ pub async fn login(
     }
     let SignInRequest { username, password, code } = read_body(&req, payload).await?;
 
-    let outcome = identity.sign_in_with(&username, password, code.as_deref(), client_ip(&req), &device(&req)).await;
+    let cookie = device_cookie(&req);
+    let from = Client { address: client_ip(&req), device: cookie.as_ref().map(Cookie::value) };
+    let outcome = identity.sign_in_with(&username, password, code.as_deref(), from, &device(&req)).await;
     let signed_in = match outcome {
         Ok(signed_in) => signed_in,
         Err(error) => {
@@ -210,20 +222,27 @@ pub async fn login(
     let check = signed_in.check.to_string();
     audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, &check);
 
-    let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
-    let cookie = session_cookie(&site, signed_in.token.clone()).max_age(ttl).finish();
+    let mut response = HttpResponse::Ok();
+    let session = hub_cookie(&site, SESSION_COOKIE, signed_in.token.clone(), identity.session_ttl());
+    response.cookie(session);
+    if let Some(device) = identity.issue_device(&username) {
+        response.cookie(hub_cookie(&site, DEVICE_COOKIE, device, DEVICE_LIFETIME));
+    }
     let user = UserResponse::from(&signed_in.caller);
     let body = SignInResponse { token: signed_in.token, expires_at: signed_in.caller.expires_at, user };
-    Ok(HttpResponse::Ok().cookie(cookie).json(body))
+    Ok(response.json(body))
 }
 
-fn session_cookie(site: &Site, value: String) -> actix_web::cookie::CookieBuilder<'static> {
-    Cookie::build(SESSION_COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).secure(site.is_https())
+/// Returns a cookie of the hub. Its name states its prefix under https, see [`Site::cookie_name`].
+fn hub_cookie(site: &Site, name: &str, value: String, lifetime: Duration) -> Cookie<'static> {
+    let lifetime = CookieDuration::seconds(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
+    let cookie = Cookie::build(site.cookie_name(name).into_owned(), value).path("/").max_age(lifetime);
+    cookie.http_only(true).same_site(SameSite::Lax).secure(site.is_https()).finish()
 }
 
-/// Returns an expired cookie, which makes a browser delete its sign-in.
-fn cleared_cookie(site: &Site) -> Cookie<'static> {
-    session_cookie(site, String::new()).max_age(CookieDuration::ZERO).finish()
+/// Returns an expired cookie, which makes a browser delete its sign-in. The device cookie stays.
+pub(super) fn cleared_cookie(site: &Site) -> Cookie<'static> {
+    hub_cookie(site, SESSION_COOKIE, String::new(), Duration::ZERO)
 }
 
 /// Signs the caller out. The token becomes invalid everywhere.
@@ -243,11 +262,8 @@ pub async fn logout(
 ) -> Result<HttpResponse, Problem> {
     identity.logout(&caller).await?;
     audit.record(&req, Some(&caller), "logout", None, None, "");
-    let mut response = HttpResponse::NoContent();
-    if matches!(Credentials::of(&req), Credentials::Valid(_, Carrier::Cookie)) {
-        response.cookie(cleared_cookie(&site));
-    }
-    Ok(response.finish())
+    // Also after a sign-out by `Authorization`: a browser may have a cookie, too.
+    Ok(HttpResponse::NoContent().cookie(cleared_cookie(&site)).finish())
 }
 
 /// Returns the caller's own account.

@@ -1,13 +1,17 @@
 //! The hub as browsers reach it: its own origins, whether cookies require https, and the addresses of clients behind a
 //! reverse proxy.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::Uri;
-use actix_web::http::header::{HeaderName, ORIGIN};
+use actix_web::http::header::{HeaderMap, ORIGIN};
+use ipnet::IpNet;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+use crate::http::forwarded;
+use crate::identity::HOST_PREFIX;
 
 /// How a request's `Origin` (RFC 6454) relates to the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,17 +29,17 @@ pub enum OriginVerdict {
 #[error("[server] public_url must be like https://hub.college.edu, not {0:?}")]
 pub struct InvalidPublicUrl(pub String);
 
-/// The hub's public origins, and whether a reverse proxy may be in front of it.
+/// The hub's public origins, and the reverse proxies in front of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
     origins: Vec<String>,
     is_https: bool,
-    is_proxied: bool,
+    trusted_proxies: Arc<[IpNet]>,
 }
 
 impl Site {
-    /// Creates the site of a hub with this `[server] public_url`. Without one, the origins are the loopback names with
-    /// `bound_port`.
+    /// Creates the site of a hub with this `[server] public_url` and no trusted proxies. Without a URL, the origins are
+    /// the loopback names with `bound_port`.
     ///
     /// # Errors
     /// When the URL is not an `http` or `https` URL with a host.
@@ -43,14 +47,20 @@ impl Site {
         let Some(url) = public_url else {
             let names = ["localhost", "127.0.0.1", "[::1]"];
             let origins = names.map(|name| origin_of("http", name, Some(bound_port))).to_vec();
-            return Ok(Self { origins, is_https: false, is_proxied: false });
+            return Ok(Self { origins, is_https: false, trusted_proxies: Arc::default() });
         };
         let bad = || InvalidPublicUrl(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad())?;
         let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme)).ok_or_else(bad)?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(bad)?;
         let origins = vec![origin_of(scheme, host, uri.port_u16())];
-        Ok(Self { origins, is_https: scheme == "https", is_proxied: true })
+        Ok(Self { origins, is_https: scheme == "https", trusted_proxies: Arc::default() })
+    }
+
+    /// Trusts reverse proxies in these networks (`[server] trusted_proxies`) to state the address of a client.
+    #[must_use]
+    pub fn trusting(self, proxies: &[IpNet]) -> Self {
+        Self { trusted_proxies: proxies.into(), ..self }
     }
 
     /// Compares a request's `Origin` with the hub's own. Several `Origin` headers are foreign.
@@ -72,24 +82,28 @@ impl Site {
         self.is_https
     }
 
-    /// Returns whether connections from `peer` may be those of a reverse proxy, which carry requests of many clients.
-    /// With a `public_url`, it may run on this machine.
+    /// Returns the name of a cookie of the hub: under https with the prefix `__Host-`, with which browsers refuse a cookie
+    /// that another host of the college's domain, or a page without https, has set (RFC 6265bis, section 4.1.3.2).
     #[must_use]
-    pub const fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
-        self.is_proxied && peer.to_canonical().is_loopback()
+    pub fn cookie_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        if self.is_https { format!("{HOST_PREFIX}{name}").into() } else { name.into() }
     }
 
-    /// Returns the address of the client that sent a request.
+    /// Returns whether a request from `peer` with these fields carries the address of its client, because a trusted
+    /// proxy has forwarded it. The connection of a proxy carries the requests of many clients.
+    #[must_use]
+    pub fn is_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        forwarded::is_in(&self.trusted_proxies, peer) && forwarded::is_forwarded(headers)
+    }
+
+    /// Returns the address of the client that sent a request. Limits, the audit trail, sessions and the log all use it.
     ///
-    /// `X-Forwarded-For` counts only when it comes from a trusted proxy, and only its last entry: the proxy adds that one, and the client can forge those before it.
+    /// `X-Forwarded-For` and `Forwarded` count only as far as trusted proxies wrote them. `X-Forwarded-Proto` is never
+    /// read: whether browsers use https depends on `[server] public_url` only.
     #[must_use]
     pub fn client_ip(&self, req: &HttpRequest) -> IpAddr {
-        let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
-        if !self.is_trusted_proxy(peer) {
-            return peer;
-        }
-        let forwarded = req.headers().get_all(X_FORWARDED_FOR).last().and_then(|value| value.to_str().ok());
-        forwarded.and_then(|list| list.rsplit(',').next()?.trim().parse().ok()).unwrap_or(peer)
+        let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        forwarded::client(peer, req.headers(), &self.trusted_proxies)
     }
 }
 
@@ -139,16 +153,16 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_addresses_count_only_from_a_local_proxy() {
-        let forwarded = |site: &Site, peer: &str| {
-            let peer = peer.parse().unwrap();
-            let list = ("x-forwarded-for", "10.9.9.9, 192.0.2.7");
-            let req = TestRequest::get().peer_addr(peer).insert_header(list).to_http_request();
-            site.client_ip(&req).to_string()
+    fn forwarded_addresses_count_only_from_trusted_proxies() {
+        let nets = ["10.0.0.0/8".parse().unwrap()];
+        let site = Site::new(None, 1).unwrap().trusting(&nets);
+        let client = |site: &Site, peer: &str| {
+            let list = ("x-forwarded-for", "198.51.100.9, 192.0.2.7");
+            let req = TestRequest::get().peer_addr(peer.parse().unwrap()).insert_header(list).to_http_request();
+            (site.client_ip(&req).to_string(), site.is_forwarded(req.peer_addr().unwrap().ip(), req.headers()))
         };
-        let (proxied, bare) = (Site::new(Some("https://hub.college.edu"), 1).unwrap(), Site::new(None, 1).unwrap());
-        assert_eq!(forwarded(&proxied, "127.0.0.1:5"), "192.0.2.7");
-        assert_eq!(forwarded(&proxied, "198.51.100.1:5"), "198.51.100.1");
-        assert_eq!(forwarded(&bare, "127.0.0.1:5"), "127.0.0.1");
+        assert_eq!(client(&site, "10.1.2.3:5"), ("192.0.2.7".to_owned(), true));
+        assert_eq!(client(&site, "127.0.0.1:5"), ("127.0.0.1".to_owned(), false));
+        assert_eq!(client(&Site::new(None, 1).unwrap(), "10.1.2.3:5"), ("10.1.2.3".to_owned(), false));
     }
 }

@@ -6,15 +6,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use crate::http::auth::{Credentials, client_ip};
 use crate::http::build_threads;
 use crate::http::connection::Connection;
 use crate::http::encoded::{Encoded, coding_for};
 use crate::http::error::Problem;
 use crate::http::hot::BuildError;
+use crate::identity::Identity;
+use crate::identity::limits::AddressKey;
 
 /// Maximum number of concurrent builds: each keeps a processor busy for some milliseconds.
 const BUILDS_MAX: usize = 2;
@@ -65,7 +69,7 @@ impl UncachedResponses {
     /// Builds a response on one of the build threads and sends it. Its memory counts until it is sent.
     ///
     /// # Errors
-    /// `overloaded` when too many requests wait, or when there is neither a build nor memory within [`WAIT_MAX`].
+    /// `rate_limited` when the requester exceeds its limit; `overloaded` when too many requests wait, or when there is neither a build nor memory within [`WAIT_MAX`].
     pub async fn respond<F>(&self, request: &HttpRequest, by: Requester, build: F) -> Result<HttpResponse, Problem>
     where
         F: FnOnce() -> Encoded + Send + 'static,
@@ -74,6 +78,7 @@ impl UncachedResponses {
             Requester::Visitor => &self.visitors,
             Requester::User => &self.users,
         };
+        charge(request)?;
         let until = Instant::now() + WAIT_MAX;
         let _waiting = builder.waiting.try_acquire().map_err(|_| Problem::overloaded())?;
         // Held until the response has its memory, so that no more responses are built than fit.
@@ -96,6 +101,23 @@ impl UncachedResponses {
         let used = |builder: &Builder| BYTES_MAX as usize - builder.bytes.available_permits();
         ((used(&self.visitors) + used(&self.users)) as u64, 2 * u64::from(BYTES_MAX))
     }
+}
+
+/// Counts the cost of a response that is built for one request: for a user, or for the visitors at an address.
+///
+/// # Errors
+/// `rate_limited` when the limit is exceeded.
+pub(super) fn charge(request: &HttpRequest) -> Result<(), Problem> {
+    let Some(identity) = request.app_data::<Data<Identity>>() else { return Ok(()) };
+    let limits = identity.request_limits();
+    let counted = match Credentials::of(request).caller() {
+        // A demonstration creates load on purpose and has its own bounds.
+        Some(caller) if caller.realm.is_sandbox() => Ok(()),
+        Some(caller) => limits.count_user_build(&caller.user),
+        None => limits.count_visitor_build(AddressKey::from(client_ip(request))),
+    };
+    let detail = "Too many different lists at once. Please wait a moment.";
+    counted.map_err(|retry_after_s| Problem::rate_limited(detail, retry_after_s))
 }
 
 #[cfg(test)]

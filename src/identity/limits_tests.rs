@@ -17,112 +17,6 @@ fn a_limit_of_ten_a_minute_recovers_one_every_six_seconds() {
     assert!(limits.charge(&"bob", 7_000).is_ok());
 }
 
-struct Epoch;
-impl Clock for Epoch {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::UNIX_EPOCH
-    }
-
-    fn monotonic_ms(&self) -> i64 {
-        0
-    }
-}
-
-async fn admit<'a>(limits: &'a SignInLimits, account: &str, from: &str) -> Result<Attempt<'a>, NotAdmitted> {
-    limits.admit(account, address(from), &Epoch).await
-}
-
-const HOME: &str = "192.0.2.1";
-
-#[tokio::test(start_paused = true)]
-async fn correct_passwords_do_not_count_toward_the_limit() {
-    let limits = SignInLimits::new(2);
-    for _ in 0..50 {
-        admit(&limits, "ann", HOME).await.unwrap().refund();
-    }
-    drop(admit(&limits, "ann", HOME).await.unwrap());
-    drop(admit(&limits, "ann", HOME).await.unwrap());
-    assert_eq!(admit(&limits, "ann", HOME).await.unwrap_err(), NotAdmitted::RateLimited { retry_after_s: 31 });
-    assert!(limits.queues.is_empty(), "queues are removed with their last attempt");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_address_with_many_failures_is_limited_for_all_accounts() {
-    let limits = SignInLimits::new(1);
-    for guess in 0..30 {
-        drop(admit(&limits, &format!("user{guess}"), HOME).await.unwrap());
-        limits.record_failure(address(HOME), 0);
-    }
-    assert!(admit(&limits, "ann", HOME).await.is_err());
-    assert!(admit(&limits, "ann", "192.0.2.2").await.is_ok());
-}
-
-#[tokio::test(start_paused = true)]
-async fn bursts_of_sign_ins_are_throttled_not_rejected() {
-    let limits = SignInLimits::new(2);
-    let attempts = (0..50).map(|_| async {
-        let attempt = admit(&limits, "ann", HOME).await.unwrap();
-        assert!(limits.queues.get("ann").unwrap().in_flight.load(Ordering::Relaxed) <= 2);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        attempt.refund();
-    });
-    let started = Instant::now();
-    futures_util::future::join_all(attempts).await;
-    assert!(started.elapsed() < Duration::from_millis(2_600), "two attempts run concurrently, without pauses");
-    assert!(limits.queues.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn waiting_attempts_are_admitted_in_order_of_arrival() {
-    let limits = SignInLimits::new(1);
-    let order = parking_lot::Mutex::new(Vec::new());
-    let first = admit(&limits, "ann", HOME).await.unwrap();
-    let waiting = (0..5).map(|number| {
-        let (limits, order) = (&limits, &order);
-        async move {
-            let attempt = admit(limits, "ann", HOME).await.unwrap();
-            order.lock().push(number);
-            tokio::task::yield_now().await;
-            attempt.refund();
-        }
-    });
-    let ends = async {
-        tokio::task::yield_now().await;
-        first.refund();
-    };
-    futures_util::future::join(futures_util::future::join_all(waiting), ends).await;
-    assert_eq!(order.into_inner(), [0, 1, 2, 3, 4]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn waiting_attempts_are_rejected_when_no_refund_is_possible() {
-    let limits = SignInLimits::new(1);
-    let failing = admit(&limits, "ann", HOME).await.unwrap();
-    let started = Instant::now();
-    let waiting = (0..3).map(|_| admit(&limits, "ann", HOME));
-    let fails = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        drop(failing);
-    };
-    let (outcomes, ()) = futures_util::future::join(futures_util::future::join_all(waiting), fails).await;
-    assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
-    assert_eq!(started.elapsed().as_secs(), 1, "the attempts are rejected as soon as the one in flight fails");
-}
-
-#[tokio::test(start_paused = true)]
-async fn waiting_attempts_are_bounded_and_have_a_deadline() {
-    let limits = SignInLimits::new(1);
-    let _hangs = admit(&limits, "ann", HOME).await.unwrap();
-    let started = Instant::now();
-    let waiting = (0..=ACCOUNT_WAITING_MAX).map(|_| admit(&limits, "ann", HOME));
-    let outcomes = futures_util::future::join_all(waiting).await;
-    assert_eq!(started.elapsed().as_secs(), ADMISSION_WAIT_MAX.as_secs());
-    let full = outcomes.iter().filter(|outcome| matches!(outcome, Err(NotAdmitted::QueueFull))).count();
-    let limited = outcomes.iter().filter(|outcome| matches!(outcome, Err(NotAdmitted::RateLimited { .. }))).count();
-    assert_eq!((full, limited), (1, ACCOUNT_WAITING_MAX));
-    assert!(admit(&limits, "bob", HOME).await.is_ok(), "other accounts do not wait");
-}
-
 #[test]
 fn zero_disables_the_limit_and_recovered_keys_are_removed() {
     let off = Failures::new(0);
@@ -171,4 +65,27 @@ fn visitors_from_one_address_share_a_higher_limit_than_a_user() {
     assert!(limits.count_user(&ann).is_err());
     assert!(limits.count_user(&bob).is_ok());
     assert!((0..40).all(|_| limits.count_visitor(address("192.0.2.1")).is_ok()));
+}
+
+#[test]
+fn a_response_that_must_be_built_costs_as_much_as_many_requests() {
+    let limits = RequestLimits::new(500);
+    let (home, campus) = (address("192.0.2.1"), address("192.0.2.2"));
+    let builds = |from| (0..1_000).take_while(|_| limits.count_visitor_build(from).is_ok()).count();
+    let built = builds(home);
+    assert!((100..200).contains(&built), "{built} builds at once");
+    assert!(limits.count_visitor_build(campus).is_ok(), "another address");
+    let ann = UserName::parse("ann").unwrap();
+    let built = (0..1_000).take_while(|_| limits.count_user_build(&ann).is_ok()).count();
+    assert!((20..100).contains(&built), "{built} builds at once, at an address with too many");
+    assert_eq!(limits.builds_refused(), 2);
+}
+
+#[test]
+fn a_low_limit_of_requests_allows_a_build() {
+    let (limits, ann, home) = (RequestLimits::new(1), UserName::parse("ann").unwrap(), address("192.0.2.1"));
+    assert!(limits.count_user(&ann).is_ok() && limits.count_user_build(&ann).is_ok());
+    assert!(limits.count_visitor(home).is_ok() && limits.count_visitor_build(home).is_ok());
+    let off = RequestLimits::new(0);
+    assert!((0..1_000).all(|_| off.count_visitor_build(address("192.0.2.1")).is_ok()));
 }

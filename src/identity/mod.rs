@@ -12,12 +12,15 @@
 //! - `names`: usernames as people type them
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
 //! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]:
-//!   limits on requests and failed sign-ins
+//!   limits on requests; [`attempts`]: limits on failed sign-ins; [`device`]: cookies of browsers that have signed in
+//!   before
 //! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when
 //!   users were last seen
 
 pub mod accounts;
+pub mod attempts;
 pub mod audit;
+pub mod device;
 pub mod disclosures;
 pub mod limits;
 mod local;
@@ -53,6 +56,8 @@ pub use service::{Identity, IdentityDeps, Settings};
 
 /// Name of the cookie that carries a sign-in.
 pub const SESSION_COOKIE: &str = "eduhub_session";
+/// Prefix of the names of the hub's cookies under https.
+pub const HOST_PREFIX: &str = "__Host-";
 /// Paths that accept a token of a sandbox. Their handlers confine it to the sandbox.
 const SANDBOX_PATHS: [&str; 4] =
     ["/api/v1/seats", "/api/v1/me/registrations", "/api/v1/imports", "/api/v1/admin/demo/sandboxes"];

@@ -1,17 +1,15 @@
 //! What users change of their own account: the password, the second factor, the sign-ins.
 
-use std::net::IpAddr;
-
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::bus::Event;
 use crate::domain::ids::UserName;
-use crate::identity::limits::AddressKey;
+use crate::identity::password::with_origin;
 use crate::identity::password_rules::WeakPassword;
 use crate::identity::second_factor::{FactorError, NewFactor};
 use crate::identity::service::Ended;
-use crate::identity::sign_in::SignInError;
+use crate::identity::sign_in::{Client, SignInError};
 use crate::identity::{Caller, Identity, Source};
 use crate::store::StoreError;
 use crate::store::accounts::Account;
@@ -76,7 +74,7 @@ impl Identity {
         account: Account,
         current: SecretString,
         new: SecretString,
-        from: IpAddr,
+        from: Client<'_>,
     ) -> Result<PasswordChange, SignInError> {
         let proof = Proof::Password(current);
         if !self.is_owner(&account, &proof, from).await? {
@@ -104,18 +102,20 @@ impl Identity {
     }
 
     /// Checks that the caller owns an account. A wrong proof counts as a failed sign-in.
-    async fn is_owner(&self, account: &Account, proof: &Proof, from: IpAddr) -> Result<bool, SignInError> {
-        let address = AddressKey::from(from);
+    async fn is_owner(&self, account: &Account, proof: &Proof, from: Client<'_>) -> Result<bool, SignInError> {
+        let origin = self.origin_of(account.username.as_str(), from);
         let key = account.username.as_str().to_lowercase();
-        let attempt = self.sign_ins.admit(&key, address, &*self.clock).await?;
+        let attempt = self.sign_ins.admit(&key, origin, &*self.clock).await?;
         let is_owner = match proof {
-            Proof::Password(password) => self.hasher.matches(password, Some(&account.password_hash)).await?,
+            Proof::Password(password) => {
+                with_origin(origin, self.hasher.matches(password, Some(&account.password_hash))).await?
+            }
             Proof::Code(code) => self.second_factors.use_code_of(&account.username, code, self.clock.now()).await?,
         };
         if is_owner {
             attempt.refund();
         } else {
-            self.sign_ins.record_failure(address, self.clock.monotonic_ms());
+            attempt.fail(self.clock.monotonic_ms());
         }
         Ok(is_owner)
     }
@@ -144,7 +144,7 @@ impl Identity {
         &self,
         account: &Account,
         proof: &Proof,
-        from: IpAddr,
+        from: Client<'_>,
     ) -> Result<Result<(), FactorError>, SignInError> {
         if !self.second_factors.exists(&account.username).await? {
             return Ok(Err(FactorError::Absent));

@@ -6,13 +6,13 @@ use super::*;
 use crate::domain::role::Role;
 use crate::identity::accounts::Removal;
 use crate::identity::service::tests::{Hub, user};
-use crate::identity::sign_in::SignIn;
+use crate::identity::sign_in::{Client, SignIn};
 use crate::identity::sign_in_list::{Device, PER_USER_MAX};
 use crate::identity::token::{TokenError, Tokens};
 use crate::store::sign_ins::SignInStore;
 
 const PASSWORD: &str = "correct horse";
-const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+const HOME: Client<'_> = Client { address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), device: None };
 
 async fn change(hub: &Hub, by: &SignIn, current: &str, new: &str) -> Result<PasswordChange, SignInError> {
     let account = hub.identity().own_account(&by.caller).await.unwrap().unwrap();

@@ -1,21 +1,28 @@
 //! Password hashing: argon2id on dedicated low-priority threads with a bounded queue, so that many sign-ins at the same
 //! time do not slow down requests.
+//!
+//! The queue has a lane for each origin of sign-ins, and the threads serve the lanes in turn. So the guesses that arrive
+//! from one network delay only the sign-ins from that network.
 
-use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use parking_lot::{Condvar, Mutex};
+use rand::RngExt as _;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
 use crate::domain::precis;
+use crate::identity::attempts::Origin;
 
-/// Maximum number of queued passwords: about ten seconds of work for one thread. Past this, sign-ins fail with
-/// [`HashError::Overloaded`].
-const WAITING_MAX: usize = 512;
+/// Maximum number of queued passwords, which a lane may fill by half: about ten seconds of work for one thread. Past
+/// this, sign-ins fail with [`HashError::Overloaded`].
+const WAITING_MAX: usize = 1_024;
 /// Nice value of the hashing threads. They get a quarter of a core that request threads keep busy. With 10 they would
 /// get a tenth, and a class that signs in would wait for most of a minute.
 const NICENESS: i32 = 5;
@@ -51,12 +58,86 @@ fn verify(password: &SecretString, stored: Option<&str>) -> bool {
     matches && stored.is_some()
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+/// Queued work.
+struct Work {
+    run: Box<dyn FnOnce() + Send>,
+    /// Whether it costs nothing, so that it does not use up the turn of its lane.
+    is_free: bool,
+}
+
+tokio::task_local! {
+    /// The origin of the sign-in for which the current task hashes passwords. Not an argument, because providers, which
+    /// check passwords, need not know about origins.
+    static ORIGIN: Origin;
+}
+
+/// Runs a sign-in, whose passwords are hashed in the lane of its origin.
+pub(super) async fn with_origin<F: Future>(origin: Origin, sign_in: F) -> F::Output {
+    ORIGIN.scope(origin, sign_in).await
+}
+
+/// The queued passwords of each lane; the lane `None` is the hub's own.
+#[derive(Default)]
+struct Lanes {
+    waiting: HashMap<Option<Origin>, VecDeque<Work>>,
+    /// The lanes that are not empty, in the order in which they are served.
+    turns: VecDeque<Option<Origin>>,
+    len: usize,
+    is_closed: bool,
+}
+
+impl Lanes {
+    /// Queues work. Returns false if the lane has as much as there is room left. So however many lanes are full, there is
+    /// room for the first work of another one.
+    fn push(&mut self, lane: Option<Origin>, work: Work) -> bool {
+        let queued = self.waiting.get(&lane).map_or(0, VecDeque::len);
+        if queued >= WAITING_MAX.saturating_sub(self.len) {
+            return false;
+        }
+        let queue = self.waiting.entry(lane).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(lane);
+        }
+        queue.push_back(work);
+        self.len += 1;
+        true
+    }
+
+    /// Takes the first work of the lane whose turn it is.
+    fn pop(&mut self) -> Option<Work> {
+        let lane = self.turns.pop_front()?;
+        let queue = self.waiting.get_mut(&lane)?;
+        let work = queue.pop_front();
+        if queue.is_empty() {
+            self.waiting.remove(&lane);
+        } else if work.as_ref().is_some_and(|work| work.is_free) {
+            self.turns.push_front(lane);
+        } else {
+            self.turns.push_back(lane);
+        }
+        self.len -= 1;
+        work
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    lanes: Mutex<Lanes>,
+    changed: Condvar,
+}
 
 /// The hashing threads. They end when this is dropped.
-#[derive(Debug)]
 pub struct Hasher {
-    work: SyncSender<Work>,
+    queue: Arc<Queue>,
+    /// The usual time to check a password, once it is its turn, in microseconds: a moving average.
+    usual_us: Arc<AtomicU64>,
+}
+
+impl Drop for Hasher {
+    fn drop(&mut self) {
+        self.queue.lanes.lock().is_closed = true;
+        self.queue.changed.notify_all();
+    }
 }
 
 impl Hasher {
@@ -65,13 +146,12 @@ impl Hasher {
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(threads: usize) -> std::io::Result<Self> {
-        let (work, queue) = sync_channel(WAITING_MAX);
-        let queue = Arc::new(Mutex::new(queue));
+        let queue = Arc::<Queue>::default();
         for _ in 0..threads.max(1) {
             let queue = queue.clone();
             std::thread::Builder::new().name("eduhub-hash".to_owned()).spawn(move || serve(&queue))?;
         }
-        Ok(Self { work })
+        Ok(Self { queue, usual_us: Arc::default() })
     }
 
     /// Returns true if `password` matches the hash `stored`. Without a hash it returns false after the same time.
@@ -79,7 +159,14 @@ impl Hasher {
     /// # Errors
     /// When too many passwords are queued.
     pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<bool, HashError> {
-        self.run(move || verify(&password, stored.as_deref())).await
+        let usual_us = self.usual_us.clone();
+        self.run(move || {
+            let started = Instant::now();
+            let is_match = verify(&password, stored.as_deref());
+            record(&usual_us, started.elapsed());
+            is_match
+        })
+        .await
     }
 
     /// Returns true if the normal form of `password` matches the hash `stored` of a local account, or the password as
@@ -106,31 +193,68 @@ impl Hasher {
         self.run(move || hash(&password)).await?
     }
 
+    /// Waits like the check of a password, so that the response time does not reveal that none was checked: for a turn in
+    /// the lane, and then about as long as a check takes, without using a processor.
+    ///
+    /// # Errors
+    /// When too many passwords are queued.
+    pub(super) async fn pretend(&self) -> Result<(), HashError> {
+        self.queue_up(true, || ()).await?;
+        let usual = Duration::from_micros(self.usual_us.load(Ordering::Relaxed));
+        let factor = rand::rng().random_range(0.9..1.1);
+        tokio::time::sleep(usual.mul_f64(factor)).await;
+        Ok(())
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashError> {
+        self.queue_up(false, work).await
+    }
+
+    async fn queue_up<T: Send + 'static>(
+        &self,
+        is_free: bool,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
         let (sender, result) = oneshot::channel();
-        let work: Work = Box::new(move || {
+        let run = Box::new(move || {
             // The caller may have been cancelled while the password was queued.
             if !sender.is_closed() {
                 let _ = sender.send(work());
             }
         });
-        self.work.try_send(work).map_err(|error| match error {
-            TrySendError::Full(_) => HashError::Overloaded,
-            TrySendError::Disconnected(_) => HashError::Failed,
-        })?;
+        let work = Work { run, is_free };
+        if !self.queue.lanes.lock().push(ORIGIN.try_with(|origin| *origin).ok(), work) {
+            return Err(HashError::Overloaded);
+        }
+        self.queue.changed.notify_one();
         result.await.map_err(|_| HashError::Failed)
     }
 }
 
-fn serve(queue: &Mutex<Receiver<Work>>) {
+/// Adds a time to a moving average in microseconds. A concurrent update may be lost, which does not matter.
+fn record(usual_us: &AtomicU64, took: Duration) {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let before_us = usual_us.load(Ordering::Relaxed);
+    let next_us = if before_us == 0 { took_us } else { before_us / 8 * 7 + took_us / 8 };
+    usual_us.store(next_us, Ordering::Relaxed);
+}
+
+fn serve(queue: &Queue) {
     // On Linux a nice value applies to one thread. If it cannot be set, hashing only competes more with requests.
     if let Err(error) = rustix::process::nice(NICENESS) {
         log::debug!("the priority of a hashing thread could not be lowered: {error}");
     }
     loop {
-        let next = queue.lock().recv();
-        let Ok(work) = next else { return };
-        work();
+        let mut lanes = queue.lanes.lock();
+        let work = loop {
+            match lanes.pop() {
+                Some(work) => break work,
+                None if lanes.is_closed => return,
+                None => queue.changed.wait(&mut lanes),
+            }
+        };
+        drop(lanes);
+        (work.run)();
     }
 }
 
@@ -158,9 +282,14 @@ mod tests {
         }
     }
 
+    fn network(text: &str) -> Origin {
+        Origin::Network(text.parse::<std::net::IpAddr>().unwrap().into())
+    }
+
     #[actix_web::test]
-    async fn a_full_queue_is_overloaded() {
+    async fn a_full_lane_is_overloaded_and_leaves_room_for_others_which_are_served_in_turn() {
         let hasher = Hasher::start(1).unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
         let (block, blocked) = std::sync::mpsc::channel::<()>();
         let (started, running) = oneshot::channel();
         let first = hasher.run(move || {
@@ -170,15 +299,53 @@ mod tests {
         let mut first = Box::pin(first);
         assert!((&mut first).now_or_never().is_none());
         running.await.unwrap();
-        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(hasher.run(|| ()))).collect();
+        let queue = |name: &'static str| {
+            let order = order.clone();
+            Box::pin(with_origin(network(name), hasher.run(move || order.lock().push(name))))
+        };
+        let (guesses, campus) = ("192.0.2.1", "192.0.2.2");
+        let mut waiting: Vec<_> = (0..WAITING_MAX / 2).map(|_| queue(guesses)).collect();
         for one in &mut waiting {
             assert!(one.now_or_never().is_none());
         }
-        assert_eq!(hasher.run(|| ()).await, Err(HashError::Overloaded));
+        assert_eq!(queue(guesses).await, Err(HashError::Overloaded));
+        let mut later: Vec<_> = (0..3).map(|_| queue(campus)).collect();
+        for one in &mut later {
+            assert!(one.now_or_never().is_none(), "it is queued");
+        }
         drop(block);
         first.await.unwrap();
-        for one in waiting {
+        for one in later.into_iter().chain(waiting) {
             one.await.unwrap();
         }
+        assert_eq!(order.lock()[..6], [guesses, campus, guesses, campus, guesses, campus]);
+    }
+
+    #[test]
+    fn the_first_work_of_a_lane_has_room_however_many_are_full() {
+        let mut lanes = Lanes::default();
+        let lane = |number: u32| Some(network(&format!("10.0.0.{number}")));
+        let fill = |lanes: &mut Lanes, of| (0..WAITING_MAX).take_while(|_| lanes.push(of, work(false))).count();
+        for number in 0..8 {
+            assert!(fill(&mut lanes, lane(number)) >= 2, "lane {number}");
+        }
+        assert!(lanes.len < WAITING_MAX);
+        while lanes.pop().is_some() {}
+        assert!(lanes.len == 0 && lanes.waiting.is_empty());
+    }
+
+    fn work(is_free: bool) -> Work {
+        Work { run: Box::new(|| ()), is_free }
+    }
+
+    #[test]
+    fn free_work_does_not_use_up_the_turn_of_its_lane() {
+        let mut lanes = Lanes::default();
+        let (busy, guessed) = (Some(network("192.0.2.1")), Some(network("192.0.2.2")));
+        for (lane, is_free) in [(busy, false), (busy, false), (guessed, true), (guessed, true), (guessed, false)] {
+            assert!(lanes.push(lane, work(is_free)));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| lanes.pop()).map(|work| work.is_free).collect();
+        assert_eq!(order, [false, true, true, false, false]);
     }
 }

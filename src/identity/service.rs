@@ -19,7 +19,9 @@ use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, UserFilter, UserPage};
 use crate::store::members::MemberStore;
 
-use crate::identity::limits::{RequestLimits, SignInLimits};
+use crate::identity::attempts::SignInLimits;
+use crate::identity::device::Devices;
+use crate::identity::limits::RequestLimits;
 use crate::identity::local::LocalAccounts;
 use crate::identity::members::{Members, MembersDeps};
 use crate::identity::names::OlderNames;
@@ -111,6 +113,7 @@ pub struct Identity {
     tickets: Tickets,
     requests: RequestLimits,
     pub(super) sign_ins: SignInLimits,
+    pub(super) devices: Devices,
     /// Revoked tokens and the times at which they expire.
     revoked: DashMap<Uuid, Timestamp>,
     /// The tokens of users that have ended.
@@ -167,6 +170,7 @@ impl Identity {
             ended: ended.collect(),
             second_factors,
             sign_in_list,
+            devices: Devices::new(secret),
             accounts_lock: RwLock::new(()),
             settings,
             store,
@@ -339,17 +343,28 @@ impl Identity {
 
     /// Returns the number of entries of each table in memory.
     #[must_use]
-    pub fn table_sizes(&self) -> [(&'static str, usize); 7] {
-        let [accounts, addresses] = self.sign_ins.keys();
-        [
+    pub fn table_sizes(&self) -> Vec<(&'static str, usize)> {
+        let mut sizes = vec![
             ("tickets", self.tickets.count()),
             ("revoked_tokens", self.revoked.len()),
             ("recent_users", self.people.count()),
             ("sign_ins", self.sign_in_list.count()),
-            ("failing_accounts", accounts),
-            ("failing_addresses", addresses),
             ("visitor_addresses", self.requests.addresses()),
-        ]
+        ];
+        sizes.extend(self.sign_ins.table_sizes());
+        sizes
+    }
+
+    /// Returns the number of requests for responses that must be built that exceeded a limit.
+    #[must_use]
+    pub fn builds_refused(&self) -> u64 {
+        self.requests.builds_refused()
+    }
+
+    /// Returns the number of sign-ins that were not attempted because of a limit, by reason.
+    #[must_use]
+    pub fn sign_ins_refused(&self) -> [(&'static str, u64); 2] {
+        self.sign_ins.refused()
     }
 
     /// Returns the number of rechecks of members, by outcome.

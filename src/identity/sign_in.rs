@@ -9,9 +9,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
-use crate::identity::limits::{AddressKey, NotAdmitted};
+use crate::identity::attempts::{Attempt, NotAdmitted, Origin};
+use crate::identity::limits::AddressKey;
 use crate::identity::members::Members;
-use crate::identity::password::HashError;
+use crate::identity::password::{HashError, with_origin};
 use crate::identity::provider::{KnownUser, Profile, ProviderError, SignInProvider, Verified};
 use crate::identity::sign_in_list::Device;
 use crate::identity::{Caller, Identity, Source};
@@ -24,7 +25,7 @@ pub enum SignInError {
     /// The username or the password is wrong. The error does not disclose which.
     #[error("incorrect username or password")]
     BadCredentials,
-    /// Too many sign-ins of this account, or from this address, have failed.
+    /// Too many sign-ins of this account have failed.
     #[error("too many failed sign-ins")]
     RateLimited {
         /// Seconds to wait before the next attempt.
@@ -93,6 +94,29 @@ impl From<NotAdmitted> for SignInError {
     }
 }
 
+/// The sender of a sign-in.
+#[derive(Debug, Clone, Copy)]
+pub struct Client<'a> {
+    /// The client's address.
+    pub address: IpAddr,
+    /// The value of the device cookie, if the client sent one.
+    pub device: Option<&'a str>,
+}
+
+/// An attempt that another part of the hub checks, such as a sign-in to Plone's own pages. It has counted as a failure
+/// until it is ended.
+pub struct GuardedAttempt<'a> {
+    identity: &'a Identity,
+    attempt: Attempt<'a>,
+}
+
+impl GuardedAttempt<'_> {
+    /// Ends the attempt. `is_wrong` if the password was checked and was wrong.
+    pub fn end(self, is_wrong: bool) {
+        if is_wrong { self.attempt.fail(self.identity.clock.monotonic_ms()) } else { self.attempt.refund() }
+    }
+}
+
 /// A successful sign-in.
 #[derive(Debug, Clone)]
 pub struct SignIn {
@@ -123,16 +147,17 @@ impl fmt::Display for PasswordCheck {
 }
 
 impl Identity {
-    /// Signs a user in without a second factor, from a client that does not describe itself.
+    /// Signs a user in without a second factor, from a client without a device cookie that does not describe itself.
     ///
     /// # Errors
     /// As for [`Self::sign_in_with`].
     pub async fn sign_in(&self, username: &str, password: SecretString, from: IpAddr) -> Result<SignIn, SignInError> {
+        let from = Client { address: from, device: None };
         self.sign_in_with(username, password, None, from, &Device::default()).await
     }
 
     /// Signs a user in with the first provider that has a user with this name. `code` is that of a second factor, which
-    /// local accounts may have; `from` is the client's address.
+    /// local accounts may have; `device` describes the client in the user's list of sign-ins.
     ///
     /// # Errors
     /// When the credentials are rejected, a limit is exceeded, or the provider or the store does not respond.
@@ -141,23 +166,21 @@ impl Identity {
         username: &str,
         password: SecretString,
         code: Option<&str>,
-        from: IpAddr,
+        from: Client<'_>,
         device: &Device,
     ) -> Result<SignIn, SignInError> {
-        let address = AddressKey::from(from);
-        let login = self.resolve(username);
-        // A provider may accept several spellings of a name. They share one limit on guessing.
-        let account = login.as_ref().map_or(username, UserName::as_str).to_lowercase();
-        let attempt = self.sign_ins.admit(&account, address, &*self.clock).await?;
-        let outcome = self.check_password(login.ok(), password, code).await;
+        let origin = self.origin_of(username, from);
+        let attempt = self.sign_ins.admit(&self.account_of(username), origin, &*self.clock).await?;
+        let login = self.resolve(username).ok();
+        let outcome = with_origin(origin, self.check_password(login, password, code, origin)).await;
         match &outcome {
             Err(SignInError::BadCredentials | SignInError::Locked { .. } | SignInError::WrongCode) => {
-                self.sign_ins.record_failure(address, self.clock.monotonic_ms());
+                attempt.fail(self.clock.monotonic_ms());
             }
             _ => attempt.refund(),
         }
         if let Ok(SignIn { caller, .. }) = &outcome {
-            self.sign_in_list.add(caller, device, from.to_canonical().to_string(), self.clock.now());
+            self.sign_in_list.add(caller, device, from.address.to_canonical().to_string(), self.clock.now());
         }
         outcome
     }
@@ -183,15 +206,49 @@ impl Identity {
         None
     }
 
+    /// Admits an attempt whose password another part of the hub passes on to a provider. It counts together with all
+    /// other sign-ins.
+    ///
+    /// # Errors
+    /// When a limit is exceeded.
+    pub async fn guard_attempt(&self, username: &str, from: Client<'_>) -> Result<GuardedAttempt<'_>, SignInError> {
+        let origin = self.origin_of(username, from);
+        let attempt = self.sign_ins.admit(&self.account_of(username), origin, &*self.clock).await?;
+        Ok(GuardedAttempt { identity: self, attempt })
+    }
+
+    /// Returns the value of a device cookie for a browser that has signed in with this name; `None` if it cannot be
+    /// signed, which valid input never causes.
+    #[must_use]
+    pub fn issue_device(&self, username: &str) -> Option<String> {
+        self.devices.issue(&self.account_of(username), self.clock.now())
+    }
+
+    /// Returns the name under which attempts count. A provider may accept several spellings of a name. They share one
+    /// limit on guessing.
+    fn account_of(&self, username: &str) -> String {
+        self.resolve(username).as_ref().map_or(username, UserName::as_str).to_lowercase()
+    }
+
+    pub(super) fn origin_of(&self, username: &str, from: Client<'_>) -> Origin {
+        let verify = |value| self.devices.verify(value, &self.account_of(username), self.clock.now());
+        self.sign_ins.origin(AddressKey::from(from.address), from.device.and_then(verify), &*self.clock)
+    }
+
     async fn check_password(
         &self,
         login: Option<UserName>,
         password: SecretString,
         code: Option<&str>,
+        origin: Origin,
     ) -> Result<SignIn, SignInError> {
         if let Some(login) = login {
             for provider in &self.providers {
                 let members = self.members_of(provider.source());
+                let _share = match members {
+                    Some(_) => self.sign_ins.provider_share(origin, &*self.clock).await?,
+                    None => None,
+                };
                 match (provider.verify(&login, &password).await, members) {
                     (Ok(None), _) => {}
                     (Ok(Some(verified)), None) => return self.complete_local(&**provider, verified, code).await,
@@ -199,7 +256,7 @@ impl Identity {
                         return self.complete_member(members, login, password, verified).await;
                     }
                     (Err(SignInError::BadCredentials), Some(members)) => {
-                        self.delete_rejected_hash(members, &login, password).await?;
+                        self.delete_rejected_hash(members, &login, password, origin).await?;
                         return Err(SignInError::BadCredentials);
                     }
                     (Err(SignInError::Provider(error)), Some(members)) if error.is_outage() => {
@@ -209,9 +266,17 @@ impl Identity {
                 }
             }
         }
-        // The response time must not reveal which names exist.
-        self.hasher.matches(&password, None).await?;
+        self.check_no_hash(&password, origin).await?;
         Err(SignInError::BadCredentials)
+    }
+
+    /// Takes as long as comparing a password with a hash, so that the response time does not reveal which names exist.
+    /// For a network that sends many unknown names this only waits: they must not delay the users of that network.
+    async fn check_no_hash(&self, password: &SecretString, origin: Origin) -> Result<(), HashError> {
+        if self.sign_ins.may_hash_unknown(origin, &*self.clock) {
+            return self.hasher.matches(password, None).await.map(drop);
+        }
+        self.hasher.pretend().await
     }
 
     /// Signs a user of a provider without members in. The profile is read again under the lock under which accounts
@@ -316,10 +381,16 @@ impl Identity {
         members: &Members,
         login: &UserName,
         password: SecretString,
+        origin: Origin,
     ) -> Result<(), SignInError> {
         let member = members.store.member_by_login(login).await?;
         let hash = member.as_ref().and_then(|member| member.password_hash.as_ref());
-        let is_match = self.hasher.verify(password, hash.map(|hash| hash.expose_secret().to_owned())).await;
+        let Some(hash) = hash.map(|hash| hash.expose_secret().to_owned()) else {
+            // If the hasher is overloaded, the wait for it has hidden as much.
+            let _ = self.check_no_hash(&password, origin).await;
+            return Ok(());
+        };
+        let is_match = self.hasher.verify(password, Some(hash)).await;
         match member {
             // If the hasher is overloaded, the password cannot be compared; deleting the hash is the safe choice.
             Some(member) if is_match.unwrap_or(true) => Ok(members.store.remove_hash(&member.username).await?),

@@ -54,6 +54,9 @@ pub enum TokenError {
     /// The token has expired.
     #[error("the token has expired")]
     Expired,
+    /// The request has several cookies with a token, so a page of another host of the domain may have set one.
+    #[error("several cookies with a token")]
+    Ambiguous,
     /// The token was signed out, or the password or the role of its user changed.
     #[error("the token was signed out")]
     SignedOut,

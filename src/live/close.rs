@@ -35,6 +35,8 @@ pub enum Close {
     Silent,
     /// Too many connections: of this user, from this address, or in all.
     TooMany,
+    /// The client sent more than [`crate::live::frame_rate::FRAMES_PER_SECOND`]. The code is that of a violated policy.
+    TooManyFrames,
 }
 
 impl Close {
@@ -52,6 +54,7 @@ impl Close {
             Self::SignedOut => 4003,
             Self::TooSlow | Self::Silent => 4008,
             Self::TooMany => 4009,
+            Self::TooManyFrames => 1008,
         }
     }
 
@@ -87,6 +90,7 @@ impl Close {
             Self::TooSlow => "too slow: reconnect and resume",
             Self::Silent => "no pong: reconnect and resume",
             Self::TooMany => "too many connections",
+            Self::TooManyFrames => "too many messages: at most 100 a second",
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::live::alert_frame::AlertFrame;
 use crate::live::close::Close;
-use crate::live::frames::{self, ClientFrame, ErrorCode, ServerFrame};
+use crate::live::frames::{self, ClientFrame, ErrorCode, FrameError, ServerFrame};
 use crate::live::live_session::LiveSession;
 use crate::live::messages::{CaughtUp, Push, Subscribed};
 use crate::live::replay::{BURST_LEN_MAX, ReplayPage, Resume};
@@ -187,6 +187,8 @@ pub struct Feed {
     /// Entries up to this position were sent, or the client already had them.
     sent_to: u64,
     is_ended: bool,
+    /// Whether the subscription that the relay is handling has got its error.
+    has_error: bool,
     /// What is sent in several steps. Boxed, and freed when all of it is sent, because most sessions have nothing
     /// pending.
     pending: Option<Box<Pending>>,
@@ -215,7 +217,7 @@ impl Feed {
     /// Creates the feed of a session whose client resumes at the position `since`; `None` for a new client.
     #[must_use]
     pub const fn new(session: Arc<LiveSession>, since: Option<u64>) -> Self {
-        Self { session, since, complete_after: 0, sent_to: 0, is_ended: false, pending: None }
+        Self { session, since, complete_after: 0, sent_to: 0, is_ended: false, has_error: false, pending: None }
     }
 
     /// Returns the session.
@@ -310,8 +312,9 @@ impl Feed {
         if let Some(from) = reply.alerts_from {
             (self.complete_after, self.sent_to) = (from, from);
         }
-        let mut pending =
-            Pending { frames: reply.frames.into_iter().map(FeedFrame::new).collect(), ..Pending::default() };
+        let error = reply.error.filter(|_| !self.has_error);
+        let frames = reply.frames.into_iter().chain(error).map(FeedFrame::new).collect();
+        let mut pending = Pending { frames, ..Pending::default() };
         if self.session.has_channel(&Channel::Alerts) {
             match reply.since {
                 Some(since) if since != self.complete_after => {
@@ -404,7 +407,7 @@ impl Feed {
         }
     }
 
-    fn received(&self, text: &str) -> FeedOutputs {
+    fn received(&mut self, text: &str) -> FeedOutputs {
         match ClientFrame::parse(text) {
             Ok(ClientFrame::Ping) => send(ServerFrame::Pong.encode()),
             Ok(ClientFrame::Ack { id }) => match self.session.identity() {
@@ -414,7 +417,10 @@ impl Feed {
                 None => send(frames::error(ErrorCode::Unauthenticated, "sign in to acknowledge alerts")),
             },
             Ok(ClientFrame::Subscribe { channels, since, seats_since }) => {
-                let (channels, mut outputs) = self.open_channels(&channels);
+                let (channels, error) = self.open_channels(&channels);
+                self.has_error = error.is_some();
+                let mut outputs: FeedOutputs =
+                    error.into_iter().map(|it| FeedOutput::Send(FeedFrame::new(it))).collect();
                 outputs.push(FeedOutput::Subscribe { channels, since, seats_since });
                 outputs
             }
@@ -426,24 +432,22 @@ impl Feed {
         }
     }
 
-    /// Returns the named channels that exist and are open to the caller, and an error for each of the others.
-    fn open_channels(&self, names: &[String]) -> (Vec<Channel>, FeedOutputs) {
+    /// Returns the named channels that exist and are open to the caller, and an error if there are others.
+    fn open_channels(&self, names: &[String]) -> (Vec<Channel>, Option<ByteString>) {
         let role = self.session.identity().map(|(_, role)| role);
-        let (mut open, mut errors) = (Vec::with_capacity(names.len()), FeedOutputs::new());
+        let (mut open, mut refused) = (Vec::with_capacity(names.len()), Vec::new());
         for name in names {
-            let error = match Channel::parse(name) {
+            let (code, detail) = match Channel::parse(name) {
                 Some(channel) if channel.is_open_to(role) => {
                     open.push(channel);
                     continue;
                 }
-                Some(channel) => {
-                    frames::error(ErrorCode::Forbidden, &format!("you may not subscribe to the channel {channel}"))
-                }
-                None => frames::error(ErrorCode::Invalid, "there is no such channel"),
+                Some(channel) => (ErrorCode::Forbidden, format!("you may not subscribe to the channel {channel}")),
+                None => (ErrorCode::Invalid, "there is no such channel".to_owned()),
             };
-            errors.push(FeedOutput::Send(FeedFrame::new(error)));
+            refused.push(FrameError { code, detail });
         }
-        (open, errors)
+        (open, frames::first_error(&refused))
     }
 }
 

@@ -182,8 +182,10 @@ pub struct CaughtUp {
 /// The reply to a [`Subscribe`].
 #[derive(Debug)]
 pub struct Subscribed {
-    /// Frames to send: a confirmation, a snapshot or an error for each channel.
+    /// Frames to send: a confirmation or a snapshot for each channel.
     pub frames: Vec<ByteString>,
+    /// The error for all channels that were refused.
+    pub error: Option<ByteString>,
     /// Set when the session was not subscribed to `alerts` before: the position after which it gets every entry.
     pub alerts_from: Option<u64>,
     /// The position after which the client requests alerts again.

@@ -10,7 +10,7 @@
 //!   are served
 //! - `member`: a session as its relay sees it
 //! - [`joins`]: the queue in which sessions wait to join their relays
-//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`]: limits of what its client may send;
+//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`], [`frame_rate`]: limits of what its client may send;
 //!   `ending` closes its TCP connection
 //!
 //! They share:
@@ -33,6 +33,7 @@ mod feed_replay_tests;
 #[cfg(test)]
 mod feed_tests;
 pub mod frame_guard;
+pub mod frame_rate;
 pub mod frames;
 #[cfg(test)]
 mod frames_tests;

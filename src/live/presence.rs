@@ -31,15 +31,35 @@ const USER_AGENTS_MAX: usize = 1_024;
 const CHANNELS_MAX: u64 = 500_000;
 /// Maximum memory of cached snapshots of seats, in bytes: those of 40 large terms, once for each of four threads.
 const SEAT_SNAPSHOTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// The share of all connections, as its divisor, that is left to signed-in users: however many connections visitors open,
+/// students can connect.
+const SIGNED_IN_SHARE: usize = 4;
+
 /// Maximum numbers of connections; 0 is no limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConnectionLimits {
-    /// All connections.
+    /// All connections. Visitors may have three quarters of them.
     pub all: usize,
     /// Connections of one user.
     pub per_user: usize,
     /// Connections from one address.
     pub per_address: usize,
+}
+
+impl ConnectionLimits {
+    /// Returns the maximum number of visitors' connections; 0 is no limit.
+    const fn visitors(&self) -> usize {
+        self.all - self.all / SIGNED_IN_SHARE
+    }
+}
+
+/// The number of connections that were refused, by limit.
+#[derive(Debug, Default)]
+struct Refused {
+    all: AtomicU64,
+    visitors: AtomicU64,
+    address: AtomicU64,
+    user: AtomicU64,
 }
 
 /// The list of all live connections of this process.
@@ -58,6 +78,7 @@ pub struct Presence {
     /// Makes ids ascend within a millisecond, and when the clock is set back.
     ids: Mutex<ContextV7>,
     limits: ConnectionLimits,
+    refused: Refused,
     draining: AtomicBool,
     /// Number of sessions that were closed because their queue was full.
     pub evicted: AtomicU64,
@@ -92,6 +113,7 @@ impl Presence {
             seat_snapshots: Arc::new(Budget::new(SEAT_SNAPSHOTS_BYTES_MAX)),
             ids: Mutex::new(ContextV7::new()),
             limits,
+            refused: Refused::default(),
             draining: AtomicBool::new(false),
             evicted: AtomicU64::new(0),
             reaped: AtomicU64::new(0),
@@ -119,18 +141,23 @@ impl Presence {
             return Err(Close::Restarting);
         }
         if !count_up(&self.count, self.limits.all) {
-            return Err(Close::TooMany);
+            return Err(refuse(&self.refused.all));
         }
         if self.limits.per_address > 0 && !count_key(&self.addresses, address, self.limits.per_address) {
             self.count.fetch_sub(1, Ordering::Relaxed);
-            return Err(Close::TooMany);
+            return Err(refuse(&self.refused.address));
+        }
+        if caller.is_none() && !count_up(&self.by_role[VISITORS], self.limits.visitors()) {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            self.uncount_address(&address);
+            return Err(refuse(&self.refused.visitors));
         }
         if let Some(caller) = &caller
             && !count_key(&self.users, caller.user.clone(), self.limits.per_user)
         {
             self.count.fetch_sub(1, Ordering::Relaxed);
             self.uncount_address(&address);
-            return Err(Close::TooMany);
+            return Err(refuse(&self.refused.user));
         }
         let mut channels = Vec::with_capacity(2);
         if caller.is_some() {
@@ -146,7 +173,9 @@ impl Presence {
             channels,
             self.channels.share(),
         ));
-        self.by_role[role_index(&session)].fetch_add(1, Ordering::Relaxed);
+        if session.caller.is_some() {
+            self.by_role[role_index(&session)].fetch_add(1, Ordering::Relaxed);
+        }
         self.sessions.insert(session.id, session.clone());
         Ok(session)
     }
@@ -256,6 +285,14 @@ impl Presence {
         people.len() + visitors
     }
 
+    /// Returns the number of connections that were refused, by limit.
+    #[must_use]
+    pub fn refused(&self) -> [(&'static str, u64); 4] {
+        let Refused { all, visitors, address, user } = &self.refused;
+        [("all", all), ("visitors", visitors), ("address", address), ("user", user)]
+            .map(|(limit, count)| (limit, count.load(Ordering::Relaxed)))
+    }
+
     /// Returns the number of connections of each role; `None` stands for visitors.
     #[must_use]
     pub fn by_role(&self) -> [(Option<Role>, usize); ROLES.len()] {
@@ -288,6 +325,15 @@ impl Presence {
 
 /// The roles by which connections are counted; `None` stands for visitors.
 const ROLES: [Option<Role>; 4] = [None, Some(Role::Student), Some(Role::Staff), Some(Role::Admin)];
+
+/// The index of visitors in [`ROLES`].
+const VISITORS: usize = 0;
+
+/// Counts a refused connection.
+fn refuse(count: &AtomicU64) -> Close {
+    count.fetch_add(1, Ordering::Relaxed);
+    Close::TooMany
+}
 
 /// Returns the index of a session's role in [`ROLES`].
 fn role_index(session: &LiveSession) -> usize {

@@ -42,6 +42,24 @@ fn limits_apply_per_user_per_address_and_in_all() {
 }
 
 #[test]
+fn visitors_leave_a_quarter_of_all_connections_to_signed_in_users() {
+    let presence = Presence::new(ConnectionLimits { all: 8, ..ConnectionLimits::default() });
+    let now = Timestamp::UNIX_EPOCH;
+    let first = presence.admit(None, address(1), "a", now).unwrap();
+    for _ in 1..6 {
+        presence.admit(None, address(1), "a", now).unwrap();
+    }
+    assert_eq!(presence.admit(None, address(2), "a", now).unwrap_err(), Close::TooMany);
+    presence.admit(caller("ann"), address(1), "a", now).unwrap();
+    presence.admit(caller("bob"), address(1), "a", now).unwrap();
+    assert_eq!(presence.admit(caller("eve"), address(1), "a", now).unwrap_err(), Close::TooMany, "in all");
+    presence.remove(first.id);
+    presence.admit(None, address(1), "a", now).unwrap();
+    assert_eq!((presence.len(), presence.by_role()[0]), (8, (None, 6)));
+    assert_eq!(presence.refused()[..2], [("all", 1), ("visitors", 1)]);
+}
+
+#[test]
 fn a_user_is_connected_until_the_last_connection_ends() {
     let presence = Presence::new(ConnectionLimits::default());
     let ann = UserName::parse("ann").unwrap();

@@ -20,7 +20,7 @@ use crate::identity::Caller;
 use crate::live::alert_frame::AlertFrame;
 use crate::live::close::Close;
 use crate::live::context::Live;
-use crate::live::frames::{self, ErrorCode, ServerFrame};
+use crate::live::frames::{self, ErrorCode, FrameError, ServerFrame};
 use crate::live::live_session::TooManyChannels;
 use crate::live::member::{Member, Missed};
 use crate::live::messages::{
@@ -252,31 +252,34 @@ impl Relay {
         });
     }
 
-    /// Subscribes a session to one channel, and appends the confirmation, the snapshot or an error to `out`. Returns
-    /// whether the channel is new to the session.
-    fn subscribe(&mut self, id: Uuid, channel: &Channel, since: Option<u64>, out: &mut Vec<ByteString>) -> bool {
-        let Some(session) = self.members.get(&id).map(|member| member.session.clone()) else { return false };
+    /// Subscribes a session to one channel, and appends the confirmation or the snapshot to `out`. Returns whether the
+    /// channel is new to the session.
+    fn subscribe(
+        &mut self,
+        id: Uuid,
+        channel: &Channel,
+        since: Option<u64>,
+        out: &mut Vec<ByteString>,
+    ) -> Result<bool, FrameError> {
+        let Some(session) = self.members.get(&id).map(|member| member.session.clone()) else { return Ok(false) };
+        let refused = |code, detail| Err(FrameError { code, detail });
         if !self.seats.has(channel, session.identity()) {
-            out.push(frames::error(ErrorCode::NotFound, &format!("there is no channel {channel}")));
-            return false;
+            return refused(ErrorCode::NotFound, format!("there is no channel {channel}"));
         }
         let is_new = match session.add_channel(channel, CHANNELS_MAX) {
             Ok(is_new) => is_new,
             Err(TooManyChannels::OfSession) => {
-                let detail = format!("a connection may have at most {CHANNELS_MAX} channels");
-                out.push(frames::error(ErrorCode::Invalid, &detail));
-                return false;
+                return refused(ErrorCode::Invalid, format!("a connection may have at most {CHANNELS_MAX} channels"));
             }
             Err(TooManyChannels::OfAllSessions) => {
                 let detail = "too many channels are subscribed; subscribe to a term instead of its sections";
-                out.push(frames::error(ErrorCode::Overloaded, detail));
-                return false;
+                return refused(ErrorCode::Overloaded, detail.to_owned());
             }
         };
         match channel {
             Channel::Seats(_) | Channel::Section(_) => {
                 self.seats.add(id, channel, since, out);
-                return is_new;
+                return Ok(is_new);
             }
             Channel::Import(task) if is_new => self.imports.entry(task.clone()).or_default().push(id),
             Channel::Admin if is_new => self.admins.push(id),
@@ -285,7 +288,7 @@ impl Relay {
             Channel::Alerts => self.set_flags(id, |member| member.alerts = true),
         }
         out.push(ServerFrame::Subscribed { channel, seq: self.alerts_to, seats: None }.encode());
-        is_new
+        Ok(is_new)
     }
 }
 
@@ -381,14 +384,15 @@ impl Handler<Subscribe> for Relay {
     type Result = ();
 
     fn handle(&mut self, request: Subscribe, _: &mut Context<Self>) {
-        let (mut frames, mut alerts_from) = (Vec::new(), None);
+        let (mut frames, mut refused, mut alerts_from) = (Vec::new(), Vec::new(), None);
         for channel in &request.channels {
-            let is_new = self.subscribe(request.session, channel, request.seats_since, &mut frames);
-            if is_new && *channel == Channel::Alerts {
-                alerts_from = Some(self.alerts_to);
+            match self.subscribe(request.session, channel, request.seats_since, &mut frames) {
+                Ok(true) if *channel == Channel::Alerts => alerts_from = Some(self.alerts_to),
+                Ok(_) => {}
+                Err(error) => refused.push(error),
             }
         }
-        let reply = Subscribed { frames, alerts_from, since: request.since };
+        let reply = Subscribed { frames, error: frames::first_error(&refused), alerts_from, since: request.since };
         self.push_all([(request.session, Push::Subscribed(Box::new(reply)))]);
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_http::ws::{Codec, HandshakeError, Item};
@@ -23,6 +23,7 @@ use crate::live::driver::{self, Driver, QUEUE_LEN, Transport};
 use crate::live::ending::EndingBody;
 use crate::live::feed::{Feed, FeedFrame, FeedInput};
 use crate::live::frame_guard::{GuardStatus, GuardedPayload, MESSAGE_LEN_MAX};
+use crate::live::frame_rate::FrameRate;
 use crate::live::messages::Push;
 use crate::live::relay::Relay;
 
@@ -47,6 +48,7 @@ struct WebSocket {
     fragments: BytesMut,
     /// How many bytes of `fragments` are known to be UTF-8.
     fragments_valid: usize,
+    rate: FrameRate,
 }
 
 /// A request for a WebSocket.
@@ -99,7 +101,13 @@ pub fn open(opening: Opening, request: &HttpRequest, payload: web::Payload) -> R
     let session = caller.and_then(|caller| live.presence.admit(caller, address, user_agent, live.clock.now()));
     let driver = session.map(|session| Driver::new(live, relay, Feed::new(session, since)));
     let status: Rc<GuardStatus> = Rc::default();
-    let socket = WebSocket { driver, status: status.clone(), fragments: BytesMut::new(), fragments_valid: 0 };
+    let socket = WebSocket {
+        driver,
+        status: status.clone(),
+        fragments: BytesMut::new(),
+        fragments_valid: 0,
+        rate: FrameRate::default(),
+    };
     let codec = Codec::new().max_size(usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX));
     let payload = GuardedPayload::new(payload, status.clone());
     let response = WsResponseBuilder::new(socket, request, payload).codec(codec).start();
@@ -235,6 +243,11 @@ impl StreamHandler<Result<Frame, ProtocolError>> for WebSocket {
         }
         if self.status.is_closing.get() {
             return;
+        }
+        // The client's close frame is always answered.
+        let is_counted = matches!(&frame, Ok(frame) if !matches!(frame, Frame::Close(_)));
+        if is_counted && !self.rate.allows(Instant::now()) {
+            return driver::handle(self, FeedInput::Ended(Close::TooManyFrames), ctx);
         }
         match frame {
             Ok(Frame::Text(text)) => driver::handle(self, FeedInput::Message(&text), ctx),

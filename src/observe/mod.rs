@@ -107,6 +107,20 @@ impl Observed {
             "outcome",
             read,
         )?;
+        let identity = self.identity.clone();
+        metrics.watch_count(
+            "eduhub_uncached_refused_total",
+            "Requests for lists that are not cached, refused because their user or address sent too many",
+            move || identity.builds_refused(),
+        )?;
+        let identity = self.identity.clone();
+        let read = Box::new(move || identity.sign_ins_refused().to_vec());
+        metrics.watch_counts(
+            "eduhub_sign_ins_refused_total",
+            "Sign-ins whose password was not checked because of a limit, by reason",
+            "reason",
+            read,
+        )?;
         let (pool, writer, bus, imports) =
             (self.pool.clone(), self.writer.clone(), self.bus.clone(), self.imports.clone());
         let (identity, presence) = (self.identity.clone(), self.presence.clone());
@@ -187,6 +201,13 @@ impl Observed {
             "eduhub_sessions_reaped_total",
             "WebSockets closed because their clients stopped responding",
             |presence| presence.reaped.load(Relaxed),
+        )?;
+        let presence = self.presence.clone();
+        metrics.watch_counts(
+            "eduhub_sessions_refused_total",
+            "WebSockets that were closed at once because of a limit on connections, by limit",
+            "limit",
+            Box::new(move || presence.refused().to_vec()),
         )?;
         let presence = self.presence.clone();
         metrics.watch_counts(

@@ -11,6 +11,8 @@
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
 //! - [`overload`]: more requests than the disk can store, and clients that give up
 //! - [`slow_clients`]: clients that send nothing, or a byte at a time
+//! - [`flood`]: registrations while a visitor requests lists that are not cached
+//! - [`guessing`]: sign-ins while passwords are guessed
 //! - [`sign_in`]: limits on failed sign-ins while the clock is set
 //! - [`memory`]: floods that must not fill the memory; [`soak`]: minutes of mixed load
 //! - [`deaf`]: many clients, some of which stop reading; [`crowd`]: thousands of clients in one thread
@@ -35,7 +37,9 @@ mod damage;
 mod deaf;
 mod disk;
 mod failing_disk;
+mod flood;
 mod full_disk;
+mod guessing;
 mod history;
 mod interrupted;
 mod live;

@@ -2,6 +2,8 @@
 //! they contain no tracebacks.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::dev::Payload;
 use actix_web::http::{Method, StatusCode};
@@ -13,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::plone::proxy::error::ProxyError;
+use crate::plone::proxy::own_sign_in::Search;
 use crate::plone::rest::{CLIENT_IDLE, PIECES_MAX, Pace, Piece, Upload};
 
 /// Maximum length of an error body that is passed on, in bytes. Plone's own messages are much shorter.
@@ -20,7 +23,9 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// Streams the body of a request. If the client aborts it, pauses longer than [`CLIENT_IDLE`], or is slower than
 /// [`Pace`] allows, the stream ends without an end marker, which its reader treats as an error.
-pub(super) fn upload(mut payload: Payload, length: Option<u64>) -> Upload {
+///
+/// With `guard`, the stream also ends when the body contains a password.
+pub(super) fn upload(mut payload: Payload, length: Option<u64>, mut guard: Option<PasswordGuard>) -> Upload {
     let (pieces, received) = mpsc::channel::<Piece>(PIECES_MAX);
     actix_web::rt::spawn(async move {
         let mut pace = Pace::begin();
@@ -34,6 +39,11 @@ pub(super) fn upload(mut payload: Payload, length: Option<u64>) -> Upload {
                 Ok(None) => None,
                 Ok(Some(_)) | Err(_) => return,
             };
+            if let (Some(guard), Some(piece)) = (&mut guard, &piece)
+                && guard.finds_in(piece)
+            {
+                return;
+            }
             let is_end = piece.is_none();
             if pieces.send(piece).await.is_err() || is_end {
                 return;
@@ -41,6 +51,28 @@ pub(super) fn upload(mut payload: Payload, length: Option<u64>) -> Upload {
         }
     });
     Upload { length, pieces: received }
+}
+
+/// Searches the body of a request for the field of a password.
+pub(super) struct PasswordGuard {
+    search: Search,
+    is_found: Arc<AtomicBool>,
+}
+
+impl PasswordGuard {
+    /// Creates a guard, and the flag that it sets when it has found a password.
+    pub(super) fn new() -> (Self, Arc<AtomicBool>) {
+        let is_found = Arc::<AtomicBool>::default();
+        (Self { search: Search::for_password(), is_found: is_found.clone() }, is_found)
+    }
+
+    fn finds_in(&mut self, piece: &[u8]) -> bool {
+        let is_found = self.search.feed(piece) > 0;
+        if is_found {
+            self.is_found.store(true, Ordering::Release);
+        }
+        is_found
+    }
 }
 
 /// Streams the body of a response. If Plone does not send all of it, the stream ends with an error, so that the client

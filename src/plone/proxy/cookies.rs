@@ -1,7 +1,8 @@
 //! Filters the cookies of proxied requests and responses. Below the hub's origin, only cookies with Plone's own names
 //! pass, limited to the path `/plone`. The hub's own cookie never passes.
 
-use crate::identity::SESSION_COOKIE;
+use crate::identity::device::DEVICE_COOKIE;
+use crate::identity::{HOST_PREFIX, SESSION_COOKIE};
 use crate::plone::proxy::credentials;
 use crate::plone::proxy::path::Mount;
 
@@ -12,21 +13,25 @@ const PLONE_COOKIES: [&str; 8] =
 /// Prefix of the cookies that identify a user to Plone.
 const SIGN_IN: &str = "__ac";
 
+/// Returns true for a cookie of the hub itself, with or without the prefix that it has under https.
+fn is_hub_cookie(name: &str) -> bool {
+    [SESSION_COOKIE, DEVICE_COOKIE].contains(&name.strip_prefix(HOST_PREFIX).unwrap_or(name))
+}
+
 /// Returns true if a cookie with this name passes. At Plone's own origin, add-ons may use any name. The hub's cookie is
 /// excluded there, too, because origins that differ only in the port share their cookies.
 fn passes(name: &str, mount: Mount, is_member: bool) -> bool {
-    name != SESSION_COOKIE
+    !is_hub_cookie(name)
         && (mount == Mount::OwnOrigin || PLONE_COOKIES.contains(&name))
-        && !(is_member && name.starts_with(SIGN_IN))
+        && !(mount == Mount::Hub && is_member && name.starts_with(SIGN_IN))
 }
 
 /// Returns the `Cookie` field that Plone receives; `None` if no cookie passes. A request that carries a member's token
 /// (`is_member`) must not carry another identity, so its sign-in cookies are removed.
 pub(super) fn to_plone<'c>(headers: impl Iterator<Item = &'c str>, mount: Mount, is_member: bool) -> Option<String> {
     let pairs = headers.flat_map(|header| header.split(';')).map(str::trim);
-    let passes = |name: &str, value| {
-        passes(name, mount, is_member) && (mount == Mount::OwnOrigin || credentials::is_safe_cookie(name, value))
-    };
+    // A password in a cookie would be checked without limits, at both origins.
+    let passes = |name: &str, value| passes(name, mount, is_member) && credentials::is_safe_cookie(name, value);
     let forwarded: Vec<&str> = pairs
         .filter(|pair| pair.split_once('=').is_some_and(|(name, value)| passes(name.trim(), value.trim())))
         .collect();
@@ -85,7 +90,23 @@ mod tests {
             to_plone([" eduhub_session =a; basket=b"].into_iter(), Mount::OwnOrigin, false).as_deref(),
             Some("basket=b")
         );
+        let own = |cookie| to_plone([cookie].into_iter(), Mount::OwnOrigin, false);
+        assert_eq!(own("__ac=NjQ2NTYxNmU6Nzg3ODc4"), None, "a name and a password");
+        assert_eq!(
+            own("__ac=MDEyMzQ1Njc4OWFiY2RlZiFkZWFuIQ==").as_deref(),
+            Some("__ac=MDEyMzQ1Njc4OWFiY2RlZiFkZWFuIQ==")
+        );
         assert!(has_sign_in("statusmessages=a; __ac=b") && !has_sign_in("statusmessages=__ac"));
+    }
+
+    #[test]
+    fn cookies_of_the_hub_pass_in_neither_direction() {
+        for name in ["eduhub_session", "__Host-eduhub_session", "eduhub_device", "__Host-eduhub_device"] {
+            for mount in [Mount::Hub, Mount::OwnOrigin] {
+                assert_eq!(to_plone([format!("{name}=a").as_str()].into_iter(), mount, false), None, "{name}");
+                assert_eq!(from_plone(&format!("{name}=a"), mount, true, false), None, "{name}");
+            }
+        }
     }
 
     #[test]
@@ -102,6 +123,8 @@ mod tests {
         assert_eq!(hub("eduhub_session=mine; Path=/"), None, "Plone must not set the hub's cookie");
         assert_eq!(hub("nothing"), None);
         assert_eq!(from_plone("__ac=x; Path=/", Mount::Hub, false, true), None);
+        let renewed = from_plone("__ac=x; Path=/", Mount::OwnOrigin, false, true);
+        assert_eq!(renewed.as_deref(), Some("__ac=x; Path=/"), "Plone renews and ends its own sign-ins");
         assert_eq!(
             from_plone("__ac=x; Path=/", Mount::OwnOrigin, true, false).as_deref(),
             Some("__ac=x; Path=/; Secure")

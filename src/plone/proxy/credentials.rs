@@ -47,18 +47,31 @@ const UNKNOWN_FOR_PLONE: HeaderValue = HeaderValue::from_static("application/oct
 
 /// Refuses a path (its decoded segments) or a query that would sign in to Plone or change a password there.
 pub(super) fn check_address(names: &[String], query: Option<&str>) -> Result<(), ProxyError> {
-    let is_sign_in = |name: &str| {
-        let view = name.trim_start_matches("++view++").trim_start_matches("@@");
-        SERVICES.iter().any(|service| name.contains(service)) || PAGES.contains(&view)
-    };
-    if names.iter().any(|name| is_sign_in(name)) || query.is_some_and(|query| query.split(['&', ';']).any(is_risky)) {
+    let is_service = |name: &String| SERVICES.iter().any(|service| name.contains(service));
+    if names.iter().any(is_service) || is_sign_in_page(names) || is_risky_query(query) {
         return Err(ProxyError::SignIn);
     }
-    let mut from_users = names.iter().skip_while(|name| !name.contains("@users"));
-    if from_users.any(|name| name == NEW_PASSWORD) {
-        return Err(ProxyError::PasswordChange);
+    match password_change(names) {
+        Some(_) => Err(ProxyError::PasswordChange),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Returns true if a path (its decoded segments) leads to one of Plone's sign-in pages.
+pub(super) fn is_sign_in_page(names: &[String]) -> bool {
+    names.iter().any(|name| PAGES.contains(&name.trim_start_matches("++view++").trim_start_matches("@@")))
+}
+
+/// Returns the user whose password the REST service at a path changes, for which Plone checks the old one.
+pub(super) fn password_change(names: &[String]) -> Option<String> {
+    let mut from_users = names.iter().skip_while(|name| !name.contains("@users")).skip(1);
+    let user = from_users.next()?;
+    (user == NEW_PASSWORD || from_users.any(|name| name == NEW_PASSWORD)).then(|| user.clone())
+}
+
+/// Returns true if a field of a query denotes credentials, or selects the method that is called.
+pub(super) fn is_risky_query(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split(['&', ';']).any(is_risky))
 }
 
 /// Returns true if the name of a query field, decoded, denotes credentials or a directive.

@@ -31,6 +31,21 @@ pub enum ProxyError {
     /// The path or the query would sign in to Plone and bypass the hub's limit of attempts.
     #[error("sign-in to Plone refused")]
     SignIn,
+    /// The query contains a password, or selects the method that is called.
+    #[error("password in an address refused")]
+    PasswordInAddress,
+    /// A form contains a password, but its path is not that of a sign-in page.
+    #[error("password in another form refused")]
+    PasswordElsewhere,
+    /// The body of a sign-in to Plone is too long, or Plone might read it differently.
+    #[error("unreadable sign-in")]
+    UnreadableSignIn,
+    /// Too many sign-ins of the account have failed.
+    #[error("too many failed sign-ins")]
+    SignInsLimited {
+        /// Number of seconds after which the client may retry.
+        retry_after_s: u32,
+    },
     /// The path changes a password in Plone, for which Plone checks the old one.
     #[error("change of password refused")]
     PasswordChange,

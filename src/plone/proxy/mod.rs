@@ -4,8 +4,8 @@
 //! Bodies are streamed. This module decides which parts of a request reach Plone and which parts of a response reach
 //! the client. `http` identifies the sender and converts [`ProxyError`] to problem documents.
 //!
-//! - `path`: checks paths; `credentials`: keeps sign-ins and passwords away from Plone; `management`: keeps the
-//!   management of Plone, and lists of its people, out of the proxy
+//! - `path`: checks paths; `credentials`: keeps sign-ins and passwords away from Plone; `own_sign_in`: counts those at
+//!   Plone's own origin; `management`: keeps the management of Plone, and lists of its people, out of the proxy
 //! - `headers`, `cookies`: filter header fields in both directions; `bodies`: passes bodies in both directions
 //! - [`error`]: why a request is not forwarded
 
@@ -15,10 +15,12 @@ mod credentials;
 pub mod error;
 mod headers;
 mod management;
+mod own_sign_in;
 mod path;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::dev::Payload;
@@ -26,12 +28,15 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse};
 
+use self::bodies::PasswordGuard;
 use self::error::ProxyError;
 use self::headers::{PublicOrigin, RequestHeaders, ResponseHeaders};
 use self::management::{ForwardAs, Rights};
+use self::own_sign_in::Contents;
 use self::path::Mount;
 use crate::domain::role::Role;
 use crate::identity::limits::AddressKey;
+use crate::identity::sign_in::{Client, GuardedAttempt, SignInError};
 use crate::identity::{Caller, Identity};
 use crate::plone::port::PloneError;
 use crate::plone::rest::{PloneClient, StreamCall, StreamError, StreamResponse};
@@ -90,6 +95,32 @@ pub struct Accepted {
     length: Option<u64>,
     has_body: bool,
     is_personal: bool,
+    contents: Contents,
+}
+
+/// A sign-in at Plone's own origin, which counts together with all sign-ins of the hub.
+pub struct OwnSignIn<'a> {
+    /// The name that was given.
+    pub account: String,
+    attempt: GuardedAttempt<'a>,
+    contents: Contents,
+}
+
+impl OwnSignIn<'_> {
+    /// Ends the attempt after Plone's response. Returns whether the password is wrong; `None` if it was not checked.
+    pub fn end(self, response: Option<&HttpResponse>) -> Option<bool> {
+        let is_wrong = response.and_then(|response| self.contents.is_wrong(response));
+        self.attempt.end(is_wrong == Some(true));
+        is_wrong
+    }
+}
+
+impl Accepted {
+    /// Returns true if Plone may check a password of this request. [`PloneProxy::read_sign_in`] must be called first.
+    #[must_use]
+    pub const fn may_have_password(&self) -> bool {
+        self.contents.may_have_password()
+    }
 }
 
 impl PloneProxy {
@@ -165,7 +196,7 @@ impl PloneProxy {
             return Err(ProxyError::ForeignHubPage);
         }
         let is_personal = sender.caller.is_some() || has_ticket;
-        Ok(self.accepted(req, within, &headers, sender.caller.is_none(), is_personal))
+        Ok(self.accepted(req, within, &headers, sender.caller.is_none(), is_personal, Contents::NoPassword))
     }
 
     /// Accepts a request to Plone's own origin. The hub's sign-ins have no effect there, and the request counts towards
@@ -178,9 +209,11 @@ impl PloneProxy {
         let counted = self.identity.request_limits().count_visitor(AddressKey::from(sender.address));
         counted.map_err(|retry_after_s| ProxyError::RateLimited { retry_after_s })?;
         let within = path::checked(req.uri().path(), req.uri().query(), Mount::OwnOrigin)?;
+        let names = path::names(within)?;
         // The hub does not know the user of Plone's own sign-in.
         let rights = Rights { is_safe: req.method().is_safe(), may_list_people: false };
-        let forward_as = management::check(&path::names(within)?, req.uri().query(), rights)?;
+        let forward_as = management::check(&names, req.uri().query(), rights)?;
+        let (contents, content_type) = Contents::of(&names, req.headers(), has_body(req.headers()))?;
         let headers = RequestHeaders {
             headers: req.headers(),
             mount: Mount::OwnOrigin,
@@ -188,7 +221,7 @@ impl PloneProxy {
             client: sender.address,
             request_id: &sender.request_id,
             token: None,
-            content_type: req.headers().get(header::CONTENT_TYPE).cloned(),
+            content_type,
             forward_as,
         };
         let is_personal = headers.cookies().is_some_and(|cookies| cookies::has_sign_in(&cookies));
@@ -196,7 +229,32 @@ impl PloneProxy {
         if !req.method().is_safe() && (page == PageOrigin::Other || (is_personal && page != PageOrigin::Same)) {
             return Err(ProxyError::ForeignPage);
         }
-        Ok(self.accepted(req, within, &headers, true, is_personal))
+        Ok(self.accepted(req, within, &headers, true, is_personal, contents))
+    }
+
+    /// Reads the sign-in in the body of a request to Plone's own origin, and admits it by the limits of all sign-ins.
+    /// Replaces the payload by what was read. Returns `None` if the body has no password.
+    ///
+    /// # Errors
+    /// When the body cannot be read, or a limit is exceeded.
+    pub async fn read_sign_in(
+        &self,
+        accepted: &mut Accepted,
+        address: IpAddr,
+        payload: &mut Payload,
+    ) -> Result<Option<OwnSignIn<'_>>, ProxyError> {
+        let body = own_sign_in::read(payload).await?;
+        let account = accepted.contents.account(&body)?;
+        accepted.length = Some(body.len() as u64);
+        let pieces = futures_util::stream::once(std::future::ready(Ok(body)));
+        *payload = Payload::Stream { payload: Box::pin(pieces) };
+        let Some(account) = account else { return Ok(None) };
+        let attempt = self.identity.guard_attempt(&account, Client { address, device: None }).await;
+        let attempt = attempt.map_err(|error| match error {
+            SignInError::RateLimited { retry_after_s } => ProxyError::SignInsLimited { retry_after_s },
+            _ => ProxyError::Plone(PloneError::Busy),
+        })?;
+        Ok(Some(OwnSignIn { account, attempt, contents: accepted.contents.clone() }))
     }
 
     fn accepted(
@@ -206,6 +264,7 @@ impl PloneProxy {
         headers: &RequestHeaders<'_>,
         is_from_visitor: bool,
         is_personal: bool,
+        contents: Contents,
     ) -> Accepted {
         let is_chunked = req.headers().contains_key(header::TRANSFER_ENCODING);
         Accepted {
@@ -221,6 +280,7 @@ impl PloneProxy {
             length: length_of(req.headers()).filter(|_| !is_chunked),
             has_body: has_body(req.headers()),
             is_personal,
+            contents,
         }
     }
 
@@ -229,10 +289,14 @@ impl PloneProxy {
     /// # Errors
     /// The reason why there is no response that may be passed on.
     pub async fn forward(&self, accepted: Accepted, payload: Payload) -> Result<HttpResponse, ProxyError> {
-        let Accepted { mount, origin, mut call, length, has_body, is_personal } = accepted;
-        call.body = has_body.then(|| bodies::upload(payload, length));
+        let Accepted { mount, origin, mut call, length, has_body, is_personal, contents } = accepted;
+        let (guard, is_found) = (contents == Contents::Form).then(PasswordGuard::new).unzip();
+        call.body = has_body.then(|| bodies::upload(payload, length, guard));
         let method = call.method.clone();
-        let answer = self.client.stream(call).await.map_err(ProxyError::from)?;
+        let answer = self.client.stream(call).await.map_err(|error| {
+            let has_password = is_found.is_some_and(|is_found| is_found.load(Ordering::Acquire));
+            if has_password { ProxyError::PasswordElsewhere } else { ProxyError::from(error) }
+        })?;
         let site_url = self.client.site_url();
         let fields =
             ResponseHeaders { headers: &answer.headers, mount, origin: &origin, site_url, is_personal }.fields();

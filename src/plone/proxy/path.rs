@@ -43,8 +43,10 @@ pub(super) fn checked<'p>(path: &'p str, query: Option<&str>, mount: Mount) -> R
     if acl_users.next().is_some() && !acl_users.map(String::as_str).eq(SIGN_IN_PAGE) {
         return Err(ProxyError::UserFolder);
     }
-    if mount == Mount::Hub {
-        credentials::check_address(&names, query)?;
+    match mount {
+        Mount::Hub => credentials::check_address(&names, query)?,
+        Mount::OwnOrigin if credentials::is_risky_query(query) => return Err(ProxyError::PasswordInAddress),
+        Mount::OwnOrigin => {}
     }
     Ok(within)
 }
@@ -98,8 +100,13 @@ mod tests {
         assert_eq!(checked("/plone/a/", None, Mount::Hub).unwrap(), "/a");
         assert_eq!(checked("/plone", None, Mount::Hub).unwrap(), "");
         assert_eq!(checked("/a/b", None, Mount::OwnOrigin).unwrap(), "/a/b");
-        for path in [sign_in_page, "/login", "/@login"] {
+        for path in [sign_in_page, "/login", "/@login", "/login?came_from=/x"] {
             assert_eq!(refused(path, Mount::OwnOrigin), None, "{path}");
+        }
+        for path in
+            ["/login?__ac_name=a&__ac_password=b", "/news?%5f_ac=x", "/news?POST_application_json_@login:method="]
+        {
+            assert_eq!(refused(path, Mount::OwnOrigin).as_deref(), Some("PasswordInAddress"), "{path}");
         }
     }
 

@@ -90,6 +90,67 @@ fn an_own_origin_serves_the_whole_site_and_nothing_of_the_hub() {
     assert_eq!(call(&server, OWN, "GET", "/../acl_users", &[], "").status, 400);
 }
 
+/// `student12:eduhub-plone` for Basic authentication, and in hexadecimal digits for Plone's cookie.
+const BASIC: &str = "Basic c3R1ZGVudDEyOmVkdWh1Yi1wbG9uZQ==";
+const COOKIE: &str = "__ac=NzM3NDc1NjQ2NTZlNzQzMTMyOjY1NjQ3NTY4NzU2MjJkNzA2YzZmNmU2NQ==";
+
+#[test]
+fn passwords_at_plones_own_origin_count_with_all_sign_ins() {
+    let plone = Plone::shared();
+    let home = with_plone_at(Home::new(), &plone.url())
+        .setting("plone.proxy_url", "http://www.college.test")
+        .setting("plone.timeout_ms", "60000")
+        .setting("limits.login_per_minute", "1");
+    let server = home.serve();
+    let json = ("Content-Type", "application/json");
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let origin = ("Origin", "http://www.college.test");
+    let by_service = |user: &str, password: &str| {
+        let body = json!({"login": user, "password": password}).to_string();
+        call(&server, OWN, "POST", "/@login", &[JSON, json], &body)
+    };
+    let by_page = |user: &str, password: &str| {
+        let fields = format!("__ac_name={user}&__ac_password={password}&came_from=&buttons.login=Log+in");
+        call(&server, OWN, "POST", "/login", &[form, origin], &fields)
+    };
+    by_service("student10", PASSWORD).expect(200);
+    assert_eq!(by_service("student10", "a guess").status, 401);
+    assert_eq!(by_service("student10", PASSWORD).status, 429, "the service");
+    by_page("student11", "a guess");
+    assert_eq!(by_page("student11", PASSWORD).status, 429, "the page");
+    for user in ["student10", "student11"] {
+        let credentials = json!({"username": user, "password": PASSWORD});
+        assert_eq!(server.client().post_json("/api/v1/login", &credentials).status, 429, "{user} at the hub");
+    }
+
+    // In other places, passwords are not checked.
+    let fields = format!("__ac_name=student12&__ac_password={PASSWORD}");
+    let body = json!({"login": "student12", "password": PASSWORD}).to_string();
+    let private = "/courses/202701-30038";
+    let in_query = format!("{private}?{fields}");
+    let table = [
+        (call(&server, OWN, "POST", "/news", &[form, origin], &fields), 403, "a form"),
+        (call(&server, OWN, "GET", &in_query, &[JSON], ""), 400, "the query"),
+        (call(&server, OWN, "PATCH", private, &[JSON, json], &body), 401, "JSON"),
+        (call(&server, OWN, "GET", private, &[JSON, ("Cookie", COOKIE)], ""), 401, "a cookie"),
+        (call(&server, OWN, "GET", private, &[JSON, ("Authorization", BASIC)], ""), 401, "Basic"),
+        (call(&server, OWN, "POST", "/", &[("Content-Type", "text/xml")], "<x/>"), 415, "XML-RPC"),
+    ];
+    for (response, status, what) in table {
+        assert_eq!(response.status, status, "{what}: {}", response.text());
+    }
+
+    let mut admin = server.client().signed_in(&home.token("root", "admin"));
+    eventually("the audit trail to have the sign-ins", || {
+        let trail = admin.get("/api/v1/admin/audit?limit=100").expect(200).json();
+        let entries: Vec<_> = trail["items"].as_array().unwrap().iter().rev().cloned().collect();
+        let sign_ins = entries.iter().filter(|entry| entry["detail"].as_str().unwrap().ends_with("at its own origin"));
+        let sign_ins: Vec<_> = sign_ins.map(|entry| (entry["action"].clone(), entry["subject"].clone())).collect();
+        let expected = [("login", "student10"), ("login.failed", "student10"), ("login.failed", "student11")];
+        (sign_ins == expected.map(|(action, user)| (json!(action), json!(user)))).then_some(())
+    });
+}
+
 #[test]
 fn without_plone_the_proxy_paths_are_404() {
     let home = Home::new();
