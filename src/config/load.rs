@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::config::settings::SETTINGS;
+use crate::config::auth_settings::{self, OIDC};
+use crate::config::settings::settings;
 use crate::config::value::{RawValue, ValueResult};
 use crate::domain::fields::SectionField;
 
@@ -116,6 +117,9 @@ impl Loader {
         if self.problems.is_empty() && plone.url.is_some() && plone.username.is_empty() {
             self.problems.push("plone.username must be set because plone.url is set".to_owned());
         }
+        if self.problems.is_empty() {
+            self.problems = auth_settings::problems(&self.config);
+        }
         if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
     }
 
@@ -152,14 +156,19 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
             Ok(())
         }));
     }
-    SETTINGS.iter().find(|setting| setting.name == name).map(|setting| (setting.set)(config, value))
+    if let Some(rest) = name.strip_prefix(OIDC).and_then(|rest| rest.strip_prefix('.')) {
+        return auth_settings::set_oidc(&mut config.auth, rest, value);
+    }
+    settings().find(|setting| setting.name == name).map(|setting| (setting.set)(config, value))
 }
 
 /// Returns whether `name` is a section, so that its value is a table.
 fn is_section(name: &str) -> bool {
     let inside = format!("{name}.");
     [COLUMNS, FIELDS].iter().any(|open| name == *open || open.starts_with(&inside))
-        || SETTINGS.iter().any(|s| s.name.starts_with(&inside))
+        || name == OIDC
+        || name.strip_prefix(OIDC).is_some_and(|rest| rest.starts_with('.') && rest.matches('.').count() == 1)
+        || settings().any(|s| s.name.starts_with(&inside))
 }
 
 /// Returns the name of the setting `known` in the style of `written_as`: for the environment, or for the file.
@@ -176,7 +185,7 @@ const DISTANCE_MAX: usize = 3;
 
 /// Returns the known setting whose name is closest to `name`.
 fn closest_setting(name: &str) -> Option<&'static str> {
-    let known = SETTINGS.iter().map(|s| (strsim::levenshtein(name, s.name), s.name));
+    let known = settings().map(|s| (strsim::levenshtein(name, s.name), s.name));
     known.min().filter(|(distance, _)| *distance <= DISTANCE_MAX).map(|(_, name)| name)
 }
 
@@ -203,7 +212,7 @@ mod tests {
     fn default_document_has_every_setting_at_its_default() {
         let document = default_document();
         assert_eq!(format!("{:?}", read(&document, &[]).unwrap()), format!("{:?}", Config::default()));
-        for setting in &SETTINGS {
+        for setting in settings() {
             let key = setting.name.rsplit_once('.').unwrap().1;
             assert!(document.contains(&format!("\n{key} = ")), "{} has no line", setting.name);
         }

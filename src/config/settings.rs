@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
+use crate::config::auth_settings::{AUTH_SETTINGS, OIDC_DOCUMENT};
 use crate::config::value::{RawValue, ValueResult};
 use crate::config::{BusUrl, Config, Store};
 use crate::domain::ids::UserName;
@@ -23,20 +24,26 @@ pub(super) struct Setting {
     /// The full name, `section.key`.
     pub(super) name: &'static str,
     /// The description in `config.toml`.
-    about: &'static str,
+    pub(super) about: &'static str,
     /// Returns the value as TOML.
-    show: fn(&Config) -> String,
+    pub(super) show: fn(&Config) -> String,
     /// Parses a value and stores it in a configuration.
     pub(super) set: fn(&mut Config, &RawValue) -> ValueResult<()>,
 }
 
 /// The sections in the order of `config.toml`, each with its description.
-const SECTIONS: [(&str, &str); 11] = [
+const SECTIONS: [(&str, &str); 13] = [
     ("college", "The college that runs the hub."),
     ("server", "The HTTP server."),
     ("store", "The database."),
     ("bus", "The transport of events between parts of the hub."),
     ("auth", "Sign-ins and tokens."),
+    ("auth.proxy", "A web server in front of the hub that signs users in by SAML, Shibboleth or CAS: docs/SSO.md."),
+    (
+        "roles",
+        "Who has each role after single sign-on: \"group:NAME\", \"CLAIM=VALUE\", or \"*\" for everyone. The highest\n\
+         role counts. Whoever has none is refused.",
+    ),
     ("plone", "The college's Plone site. Without a url, the hub runs without Plone."),
     (
         "plone.roles",
@@ -77,8 +84,9 @@ pub fn default_document() -> String {
     let mut document = HEADER.to_owned();
     for (section, about) in SECTIONS {
         // Writing to a String cannot fail.
+        let about = about.replace('\n', "\n# ");
         let _ = write!(document, "\n# {about}\n[{section}]\n");
-        for setting in &SETTINGS {
+        for setting in settings() {
             let Some((of, key)) = setting.name.rsplit_once('.') else { continue };
             if of == section {
                 for line in setting.about.lines() {
@@ -88,15 +96,20 @@ pub fn default_document() -> String {
             }
         }
     }
-    document + FOOTER
+    document + OIDC_DOCUMENT + FOOTER
 }
 
-fn quoted(text: &str) -> String {
+/// Returns all settings with fixed names.
+pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().chain(&AUTH_SETTINGS)
+}
+
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
 /// Every setting except `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
-pub(super) const SETTINGS: [Setting; 43] = [
+const SETTINGS: [Setting; 43] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",
@@ -371,7 +384,7 @@ pub(super) const SETTINGS: [Setting; 43] = [
     },
 ];
 
-fn list(texts: &[String]) -> String {
+pub(super) fn list(texts: &[String]) -> String {
     toml::Value::Array(texts.iter().map(|text| toml::Value::String(text.clone())).collect()).to_string()
 }
 

@@ -23,6 +23,7 @@
 //!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration
 //! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]
+//! - [`sso`]: single sign-on; [`sso_page`]: the page of one that failed
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
 //! - [`health`]: liveness, readiness and metrics; [`charts`]: recent metrics, for admins
 //! - [`assets`]: the pages and their files
@@ -64,6 +65,8 @@ pub mod sessions;
 mod shared_alerts;
 pub mod sign_in;
 pub mod site;
+pub mod sso;
+mod sso_page;
 pub mod terms;
 pub mod uncached;
 pub mod users;

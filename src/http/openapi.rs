@@ -37,6 +37,7 @@ use responses::{NotModified, Other, RateLimited};
 /// The operations of each resource.
 const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::sign_in::Api::openapi,
+    super::sso::Api::openapi,
     super::terms::Api::openapi,
     super::sections::Api::openapi,
     super::roster::Api::openapi,

@@ -6,7 +6,7 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alerts, announcements, assets, charts, dashboard, demo, events, health, imports, live, openapi, plan,
-    plone_admin, proxy, receipts, registrations, roster, sections, sessions, sign_in, terms, users,
+    plone_admin, proxy, receipts, registrations, roster, sections, sessions, sign_in, sso, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -19,6 +19,7 @@ fn path(path: &str, allow: &'static str) -> Resource {
 /// Registers every route of the hub.
 pub fn routes(app: &mut ServiceConfig) {
     app.configure(sign_in::routes)
+        .configure(sso::routes)
         .configure(own)
         .configure(catalogue)
         .configure(roster::routes)

@@ -20,6 +20,7 @@ use crate::http::openapi::responses::{
 };
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
+use crate::http::sso;
 use crate::identity::provider::ProviderError;
 use crate::identity::sign_in::SignInError;
 use crate::identity::{Audit, Caller, Identity};
@@ -130,6 +131,12 @@ struct BrowserSession {
     user: Option<UserResponse>,
 }
 
+/// Where a browser goes to be signed out by the provider, too.
+#[derive(Serialize, ToSchema)]
+struct ProviderSignOut {
+    end_session: String,
+}
+
 /// A ticket for the WebSocket.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Ticket)]
@@ -192,11 +199,16 @@ pub async fn login(
     let check = signed_in.check.to_string();
     audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, &check);
 
-    let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
-    let cookie = session_cookie(&site, signed_in.token.clone()).max_age(ttl).finish();
+    let cookie = signed_in_cookie(&site, &identity, signed_in.token.clone());
     let user = UserResponse::from(&signed_in.caller);
     let body = SignInResponse { token: signed_in.token, expires_at: signed_in.caller.expires_at, user };
     Ok(HttpResponse::Ok().cookie(cookie).json(body))
+}
+
+/// Returns the cookie that carries a new sign-in.
+pub(super) fn signed_in_cookie(site: &Site, identity: &Identity, token: String) -> Cookie<'static> {
+    let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
+    session_cookie(site, token).max_age(ttl).finish()
 }
 
 fn session_cookie(site: &Site, value: String) -> actix_web::cookie::CookieBuilder<'static> {
@@ -209,12 +221,19 @@ fn cleared_cookie(site: &Site) -> Cookie<'static> {
 }
 
 /// Signs the caller out. The token becomes invalid everywhere.
+///
+/// A user of single sign-on is still signed in at the provider. If the request is authenticated by cookie, and the
+/// provider can sign the user out, the response is 200 with the address to which the browser should go next.
 #[utoipa::path(
     post,
     path = "/api/v1/logout",
     operation_id = "logout",
     tag = "identity",
-    responses((status = 204, description = "Signed out."), BadRole, StoreFailed)
+    responses(
+        (status = 200, description = "Signed out here, but not yet at the provider.", body = ProviderSignOut),
+        (status = 204, description = "Signed out."),
+        BadRole, StoreFailed,
+    )
 )]
 pub async fn logout(
     req: HttpRequest,
@@ -223,13 +242,18 @@ pub async fn logout(
     site: web::Data<Site>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
+    let is_browser = matches!(Credentials::of(&req), Credentials::Valid(_, Carrier::Cookie));
+    let end_session = sso::sign_out_url(&req, &caller, &identity, &site).await?.filter(|_| is_browser);
     identity.logout(&caller).await?;
     audit.record(&req, Some(&caller), "logout", None, None, "");
-    let mut response = HttpResponse::NoContent();
-    if matches!(Credentials::of(&req), Credentials::Valid(_, Carrier::Cookie)) {
+    let mut response = if end_session.is_some() { HttpResponse::Ok() } else { HttpResponse::NoContent() };
+    if is_browser {
         response.cookie(cleared_cookie(&site));
     }
-    Ok(response.finish())
+    Ok(match end_session {
+        Some(end_session) => response.json(ProviderSignOut { end_session }),
+        None => response.finish(),
+    })
 }
 
 /// Returns the caller's own account.

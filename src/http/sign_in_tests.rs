@@ -51,7 +51,8 @@ impl Hub {
         let audit = Audit::start(store.clone(), Arc::new(crate::clock::SystemClock));
         let deps = IdentityDeps {
             accounts: store.clone(),
-            members: store,
+            members: store.clone(),
+            provider_sign_ins: store,
             audit: audit.clone(),
             bus: Arc::new(SilentBus),
             clock: Arc::new(SystemClock),

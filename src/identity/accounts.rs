@@ -1,5 +1,7 @@
 //! Management of local accounts.
 
+use std::sync::atomic::Ordering;
+
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -81,6 +83,7 @@ impl Identity {
         let ends_tokens = current.as_ref().is_some_and(|old| hash.is_some() || old.role != account.role);
         let now = self.clock.now();
         self.store.put_account(account.clone(), ends_tokens.then_some(now)).await?;
+        self.has_accounts.store(true, Ordering::Relaxed);
         if ends_tokens {
             self.end_tokens(&account.username, now);
         }
@@ -90,6 +93,7 @@ impl Identity {
         for members in &self.members {
             members.remove_if_member(&account.username).await?;
         }
+        self.release_name(&account.username).await?;
         Ok(AccountOutcome::Created(account))
     }
 
@@ -106,6 +110,7 @@ impl Identity {
         if !self.store.remove_account(username, now).await? {
             return Ok(Removal::Absent);
         }
+        self.has_accounts.store(!self.store.accounts().await?.is_empty(), Ordering::Relaxed);
         self.end_tokens(username, now);
         Ok(Removal::Removed)
     }

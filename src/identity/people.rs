@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::domain::ids::UserName;
-use crate::store::accounts::{AccountStore, Person};
+use crate::store::accounts::{AccountStore, Person, UserSource};
 
 use crate::identity::{Caller, Source};
 
@@ -45,7 +45,12 @@ impl People {
             username: caller.user.clone(),
             name: caller.name.as_ref().to_owned(),
             role: caller.role,
-            by_plone: caller.source == Source::Plone,
+            source: match &caller.source {
+                Source::Hub => None,
+                Source::Plone => Some(UserSource::Plone),
+                Source::Oidc(name) => Some(UserSource::Oidc(name.as_ref().to_owned())),
+                Source::Proxy => Some(UserSource::Proxy),
+            },
             last_seen: now,
         };
         // If the queue is full, the next request of this user tries again.

@@ -1,6 +1,7 @@
 //! The identity service, which issues, verifies and ends the hub's tokens. Sign-in is in [`crate::identity::sign_in`],
 //! management of local accounts in [`crate::identity::accounts`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use crate::domain::role::Role;
 use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, UserFilter, UserPage};
 use crate::store::members::MemberStore;
+use crate::store::provider_sign_ins::ProviderSignInStore;
 
 use crate::identity::limits::{RequestLimits, SignInLimits};
 use crate::identity::local::LocalAccounts;
@@ -46,6 +48,8 @@ pub struct Settings {
     pub hash_threads: usize,
     /// The former secret (`[auth] previous_secret`), whose tokens are still accepted.
     pub previous_secret: Option<SecretString>,
+    /// The providers of single sign-on. The sign-ins of others are not valid.
+    pub external_sources: Vec<Source>,
 }
 
 impl Default for Settings {
@@ -58,6 +62,7 @@ impl Default for Settings {
             requests_per_second: 500,
             hash_threads: (cores / 2).max(1),
             previous_secret: None,
+            external_sources: Vec::new(),
         }
     }
 }
@@ -69,6 +74,8 @@ pub struct IdentityDeps {
     pub accounts: Arc<dyn AccountStore>,
     /// Members of the providers.
     pub members: Arc<dyn MemberStore>,
+    /// Users and sign-ins of single sign-on.
+    pub provider_sign_ins: Arc<dyn ProviderSignInStore>,
     /// Audit trail, for sign-ins that a provider ends.
     pub audit: Audit,
     /// Bus on which ended tokens are published.
@@ -82,6 +89,8 @@ pub struct Identity {
     pub(super) settings: Settings,
     pub(super) tokens: Tokens,
     pub(super) store: Arc<dyn AccountStore>,
+    pub(super) provider_sign_ins: Arc<dyn ProviderSignInStore>,
+    pub(super) audit: Audit,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) hasher: Arc<Hasher>,
@@ -94,12 +103,14 @@ pub struct Identity {
     requests: RequestLimits,
     pub(super) sign_ins: SignInLimits,
     /// Revoked tokens and the times at which they expire.
-    revoked: DashMap<Uuid, Timestamp>,
+    pub(super) revoked: DashMap<Uuid, Timestamp>,
     /// A user's tokens that were issued up to this time are revoked, in milliseconds since the epoch.
     pub(super) valid_from_ms: DashMap<UserName, i64>,
     /// Held shared while a sign-in completes and exclusively while a local account changes, so that no token issued for
     /// an old password outlives the change.
     pub(super) accounts_lock: RwLock<()>,
+    /// Whether there are local accounts.
+    pub(super) has_accounts: AtomicBool,
 }
 
 impl Identity {
@@ -127,7 +138,8 @@ impl Identity {
                 members.push(Members::start(provider.clone(), rules, deps).await?);
             }
         }
-        let IdentityDeps { accounts: store, bus, clock, .. } = deps;
+        let IdentityDeps { accounts: store, provider_sign_ins, audit, bus, clock, .. } = deps;
+        let has_accounts = AtomicBool::new(!store.accounts().await?.is_empty());
         let revoked = store.revoked_tokens(clock.now()).await?.into_iter().collect();
         let valid_from = store.tokens_valid_from().await?;
         let identity = Arc::new(Self {
@@ -139,7 +151,10 @@ impl Identity {
             valid_from_ms: valid_from.into_iter().map(|(user, at)| (user, at.as_millisecond())).collect(),
             accounts_lock: RwLock::new(()),
             settings,
+            has_accounts,
             store,
+            provider_sign_ins,
+            audit,
             bus,
             clock,
             hasher,
@@ -155,6 +170,18 @@ impl Identity {
     #[must_use]
     pub fn session_ttl(&self) -> Duration {
         self.settings.session_ttl
+    }
+
+    /// Returns true if a user could sign in with a password: at Plone, or with a local account.
+    #[must_use]
+    pub fn has_passwords(&self) -> bool {
+        self.providers.len() > 1 || self.has_accounts.load(Ordering::Relaxed)
+    }
+
+    /// Returns true if the users of Plone sign in with their password.
+    #[must_use]
+    pub fn has_members(&self) -> bool {
+        !self.members.is_empty()
     }
 
     /// Returns the limits on requests, which the HTTP middleware counts.
@@ -180,7 +207,7 @@ impl Identity {
 
     pub(super) fn record_seen(&self, caller: &Caller, now: Timestamp) {
         self.people.record(caller, now);
-        if let Some(members) = self.members_of(caller.source) {
+        if let Some(members) = self.members_of(&caller.source) {
             members.record_seen(caller);
         }
     }
@@ -205,7 +232,10 @@ impl Identity {
         if caller.source == Source::Hub {
             return false;
         }
-        let Some(members) = self.members_of(caller.source) else { return true };
+        if caller.source.is_external() {
+            return !self.settings.external_sources.contains(&caller.source);
+        }
+        let Some(members) = self.members_of(&caller.source) else { return true };
         members.ended_ms(&caller.user).is_some_and(|ended| caller.issued_ms <= ended)
     }
 
@@ -221,7 +251,7 @@ impl Identity {
     /// # Errors
     /// When the store cannot be written.
     pub async fn logout(&self, caller: &Caller) -> Result<(), StoreError> {
-        if let Some(members) = self.members_of(caller.source) {
+        if let Some(members) = self.members_of(&caller.source) {
             members.discard_token(&caller.user).await;
         }
         if self.revoked.len() >= REVOKED_TOKENS_MAX {
@@ -256,7 +286,7 @@ impl Identity {
     /// Returns the provider's own token for a caller who signed in through it; `None` after the sign-out or its expiry.
     /// The token must never leave the server.
     pub async fn member_token(&self, caller: &Caller) -> Option<Arc<SecretString>> {
-        let members = self.members_of(caller.source).filter(|_| self.is_alive(caller))?;
+        let members = self.members_of(&caller.source).filter(|_| self.is_alive(caller))?;
         members.token_of(&caller.user).await
     }
 
@@ -329,6 +359,11 @@ impl Identity {
         self.requests.remove_idle();
         self.sign_ins.remove_recovered(self.clock.monotonic_ms());
         self.people.remove_idle(now);
+        if !self.settings.external_sources.is_empty()
+            && let Err(error) = self.provider_sign_ins.delete_expired_sign_ins(now).await
+        {
+            log::debug!("expired sign-ins could not be deleted from the store: {error}");
+        }
         let before = self.revoked.len();
         self.revoked.retain(|_, expires_at| *expires_at > now);
         if self.revoked.len() < before

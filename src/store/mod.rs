@@ -5,7 +5,7 @@
 //! - [`alerts`]: the sequence of alerts
 //! - [`imports`]: staged sections, import tasks, one-off events
 //! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
-//!   through Plone
+//!   through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
 //! - [`sqlite`]: the embedded store
@@ -17,6 +17,7 @@ pub mod imports;
 pub mod members;
 pub mod outbox;
 pub mod plans;
+pub mod provider_sign_ins;
 pub mod rosters;
 pub mod seed;
 pub mod sqlite;

@@ -9,7 +9,7 @@
 //! - [`copy`], [`mod@verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
 //! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
-//!   signed in through Plone
+//!   signed in through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
 //! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`acks`]: acknowledgements
 //! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last contained; [`marks`]: marks
@@ -40,6 +40,7 @@ mod open;
 mod outbox;
 mod plans;
 mod plone_items;
+mod provider_sign_ins;
 mod readers;
 mod rosters;
 mod rows;
