@@ -42,7 +42,7 @@ const SECTIONS: [(&str, &str); 13] = [
     (
         "roles",
         "Who has each role after single sign-on: \"group:NAME\", \"CLAIM=VALUE\", or \"*\" for everyone. The highest\n\
-         role counts. Whoever has none is refused.",
+         role counts. Users without a role are refused.",
     ),
     ("plone", "The college's Plone site. Without a url, the hub runs without Plone."),
     (

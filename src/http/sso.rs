@@ -165,7 +165,6 @@ struct Ends {
         ("next" = Option<String>, Query, description = "The path of a page to return to; other addresses count as `/`."),
     ),
     responses(
-        (status = 200, description = "Not used.", content_type = "text/html", body = String),
         (status = 303, description = "To the provider, or back to `next`."),
         (status = 403, description = "A page that says why the user cannot sign in.", content_type = "text/html", body = String),
         (status = 404, description = "A page: there is no such provider.", content_type = "text/html", body = String),
@@ -218,7 +217,6 @@ pub async fn begin(
         ("error" = Option<String>, Query, description = "Why the provider refuses the sign-in."),
     ),
     responses(
-        (status = 200, description = "Not used.", content_type = "text/html", body = String),
         (status = 303, description = "Signed in. Back to the page where the sign-in began.", headers(
             ("Set-Cookie" = String, description = "The cookie of the sign-in."),
         )),
@@ -446,3 +444,7 @@ fn flow_cookie(site: &Site, state: &str, value: String, age: CookieDuration) -> 
         .max_age(age)
         .finish()
 }
+
+#[cfg(test)]
+#[path = "sso_tests.rs"]
+mod tests;

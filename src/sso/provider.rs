@@ -335,12 +335,17 @@ fn exchange_error<E: std::error::Error>(
                 _ => SsoError::Misconfigured(what),
             }
         }
+        RequestTokenError::Parse(error, body) if has_id_token(body) => SsoError::InvalidToken(error.to_string()),
         // A gateway in front of a provider that is down responds with a page.
         RequestTokenError::Parse(error, _) => {
             SsoError::Unavailable(format!("the token response is unreadable: {error}"))
         }
         RequestTokenError::Other(what) => SsoError::Unavailable(what.clone()),
     }
+}
+
+fn has_id_token(body: &[u8]) -> bool {
+    serde_json::from_slice::<Map<String, Value>>(body).is_ok_and(|response| response.contains_key("id_token"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use eduhub::store::alerts::{AlertStore, Entry};
 use eduhub::store::imports::ImportStore;
 use eduhub::store::members::MemberStore;
 use eduhub::store::outbox::OutboxStore;
+use eduhub::store::provider_sign_ins::ProviderSignInStore;
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
 use eduhub::store::{StoreError, StoreFuture};
@@ -32,7 +33,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// The location of one store. The store can be opened, closed by dropping all its handles, and opened again.
 pub(crate) trait StoreFixture {
     /// The kind of store. Clones are handles of one store.
-    type Store: TermStore + ImportStore + AlertStore + OutboxStore + MemberStore + Clone + 'static;
+    type Store: TermStore + ImportStore + AlertStore + OutboxStore + MemberStore + ProviderSignInStore + Clone + 'static;
     /// Creates a location without a store.
     fn create() -> Self;
     /// Opens the store with an outbox. The store must be closed.

@@ -7,6 +7,7 @@ mod fixture;
 mod histories;
 mod members;
 mod outbox;
+mod provider_sign_ins;
 mod sqlite;
 mod suite;
 
@@ -27,7 +28,7 @@ macro_rules! store_contract {
     };
 }
 
-/// Lists every test of [`suite`], [`changes`], [`outbox`] and [`members`], for each kind of store.
+/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`] and [`provider_sign_ins`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
@@ -80,6 +81,9 @@ macro_rules! stores {
             a_password_hash_is_stored_for_the_latest_sign_in_only
             deleted_tokens_and_hashes_are_gone
             ended_sign_ins_outlive_the_member;
+            provider_sign_ins:
+            a_username_belongs_to_one_person
+            sign_ins_are_selected_by_person_and_session;
         })*
     };
 }
