@@ -186,7 +186,7 @@ pub async fn begin(
         return ends.sign_in_by_proxy(own_path(next.as_deref().unwrap_or("/"))).await;
     }
     let Some(provider) = ends.sso.provider(&name).cloned() else {
-        return Ok(ends.page(None, "/").respond(Failure::UnknownProvider));
+        return Ok(ends.page(None, "/").respond(&Failure::UnknownProvider));
     };
     let origin = ends.site.origin_used(&ends.req).to_owned();
     let flow = Flow::begin(&name, next.as_deref(), origin, ends.sso.clock.now());
@@ -236,7 +236,7 @@ pub async fn callback(
     let name = path_param(&req, "provider")?;
     let ends = Ends { req, sso, identity, site, audit };
     let Some(provider) = ends.sso.provider(&name).cloned() else {
-        return Ok(ends.page(None, "/").respond(Failure::UnknownProvider));
+        return Ok(ends.page(None, "/").respond(&Failure::UnknownProvider));
     };
     let state = parameter(&ends.req, "state").unwrap_or_default();
     let cookie = ends.req.cookie(&flow_cookie_name(&ends.site, &state));
@@ -288,7 +288,7 @@ impl Ends {
             }
             Err(error) => {
                 self.audit.record(&self.req, None, "login.failed", None, None, &format!("proxy: {error}"));
-                self.page(proxy.title(), next).at(PROXY_LOGIN).respond(Failure::from(&SsoError::from(error)))
+                self.page(proxy.title(), next).at(PROXY_LOGIN).respond(&Failure::from(&SsoError::from(error)))
             }
         })
     }
@@ -326,7 +326,7 @@ impl Ends {
                         Failure::HubBusy
                     }
                 };
-                page.respond(failure)
+                page.respond(&failure)
             }
         }
     }
@@ -343,7 +343,7 @@ impl Ends {
             self.audit.record(&self.req, None, "login.failed", None, None, &format!("{source}: {error}"));
         }
         let again = format!("/auth/{}/login", provider.name());
-        self.page(Some(provider.title()), next).at(&again).respond(Failure::from(error))
+        self.page(Some(provider.title()), next).at(&again).respond(&Failure::from(error))
     }
 }
 

@@ -109,7 +109,7 @@ impl<'a> FailurePage<'a> {
     }
 
     /// Returns the response.
-    pub(super) fn respond(&self, failure: Failure) -> HttpResponse {
+    pub(super) fn respond(&self, failure: &Failure) -> HttpResponse {
         let status = match failure {
             Failure::UnknownProvider => StatusCode::NOT_FOUND,
             Failure::Unavailable | Failure::Busy | Failure::HubBusy => StatusCode::SERVICE_UNAVAILABLE,
@@ -121,7 +121,7 @@ impl<'a> FailurePage<'a> {
             | Failure::NoRole
             | Failure::NameTaken { .. } => StatusCode::FORBIDDEN,
         };
-        HttpResponse::build(status).content_type("text/html; charset=utf-8").body(self.html(&failure))
+        HttpResponse::build(status).content_type("text/html; charset=utf-8").body(self.html(failure))
     }
 
     fn html(&self, failure: &Failure) -> String {

@@ -92,7 +92,7 @@ fn collect(value: &Value, path: &str, depth: usize, found: &mut impl FnMut(&str,
         Value::Bool(is_true) => found(path, if *is_true { "true" } else { "false" }),
         Value::Number(number) => found(path, &number.to_string()),
         Value::Array(items) => {
-            items.iter().filter(|item| !item.is_array()).for_each(|item| collect(item, path, depth, found))
+            items.iter().filter(|item| !item.is_array()).for_each(|item| collect(item, path, depth, found));
         }
         Value::Object(members) if depth > 1 => {
             for (name, value) in members {
@@ -108,7 +108,8 @@ mod tests {
     use super::*;
 
     fn claims(json: serde_json::Value) -> Claims {
-        Claims::new(json.as_object().unwrap().clone())
+        let Value::Object(claims) = json else { panic!("claims are an object: {json}") };
+        Claims::new(claims)
     }
 
     #[test]

@@ -150,10 +150,11 @@ fn header(kid: &str) -> Value {
 /// Returns `claims` with other values; null removes a claim.
 fn with(claims: &Value, changes: Value) -> Value {
     let mut claims = claims.clone();
-    for (name, value) in changes.as_object().unwrap() {
+    let Value::Object(changes) = changes else { panic!("changes are an object: {changes}") };
+    for (name, value) in changes {
         match value {
-            Value::Null => claims.as_object_mut().unwrap().remove(name),
-            value => claims.as_object_mut().unwrap().insert(name.clone(), value.clone()),
+            Value::Null => claims.as_object_mut().unwrap().remove(&name),
+            value => claims.as_object_mut().unwrap().insert(name, value),
         };
     }
     claims
