@@ -10,7 +10,7 @@ TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
 PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deny advisories sbom faults faults-soak faults-disks tests-installed tests-built browser-test chromium pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test deny advisories sbom faults faults-soak faults-disks tests-installed tests-built browser-test chromium apache pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ test: components ## checks formatting, lints and documentation, and runs all tes
 
 # Plone and Chromium are installed while the tests are built, because one waits for the network and the other for the
 # processors.
-tests-installed: plone-template chromium deny
+tests-installed: plone-template chromium deny apache
 tests-built:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --quiet
@@ -49,7 +49,7 @@ sbom: ## writes the list of all dependencies (CycloneDX) to target/eduhub.cdx.js
 	PATH="target/tools/bin:$$PATH" $(CARGO) cyclonedx --format json --spec-version 1.5 --no-build-deps --override-filename eduhub.cdx
 	mv eduhub.cdx.json target/
 
-browser-test: chromium ## tests the pages in a real Chromium: their functions, and their accessibility (axe-core)
+browser-test: chromium apache ## tests the pages in a real Chromium: their functions, and their accessibility (axe-core)
 	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node --test --test-concurrency=$(PAGE_TESTS_AT_ONCE) tests/browser/*.test.mjs
@@ -77,6 +77,9 @@ plone: plone-template ## installs a real Plone into .plone/, creates its site an
 
 chromium:
 	@scripts/browser/install.sh
+
+apache:
+	@scripts/apache/install.sh
 
 plone-template: ## installs Plone and creates the site that the tests copy, without starting it
 	@scripts/plone/install.sh

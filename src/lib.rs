@@ -9,6 +9,7 @@
 //! - [`imports`]: reads schedule files and applies them to terms
 //! - [`plone`]: the college's Plone: client, pull, outbox, proxy
 //! - [`identity`]: accounts, sign-in, tokens, limits, the audit trail
+//! - [`sso`]: single sign-on: OpenID Connect, and the college's web server
 //! - [`store`]: ports to the store and the SQLite implementation; [`bus`]: events inside the hub
 //! - [`domain`]: the rules, as pure functions
 //! - [`observe`]: metrics, charts, health; [`rush`], [`demo`]: the load test and the demonstration college
@@ -34,5 +35,6 @@ pub mod plone;
 pub mod private_files;
 pub mod registration;
 pub mod rush;
+pub mod sso;
 pub mod store;
 pub mod text;

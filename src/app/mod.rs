@@ -27,12 +27,13 @@ use crate::demo::{self, DemoAccount};
 use crate::http::demo::Demos;
 use crate::http::site::Site;
 use crate::identity::provider::SignInProvider;
-use crate::identity::{Audit, Identity, IdentityDeps, Settings, secret};
+use crate::identity::{Audit, Identity, IdentityDeps, Settings, Source, secret};
 use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
 use crate::plone::bridge::{self, Bridge, BridgeDeps};
 use crate::rush::PloneJob;
 use crate::rush::sandbox::Sandboxes;
+use crate::sso::SingleSignOn;
 
 /// Minimum time to store the last audit entries, even if everything else has used up `[server] drain_s`.
 const FLUSH_MIN: Duration = Duration::from_secs(1);
@@ -60,6 +61,7 @@ pub struct Application {
 struct Shared {
     core: Core,
     identity: Arc<Identity>,
+    sso: Arc<SingleSignOn>,
     audit: Audit,
     live: Arc<Live>,
     broker: Addr<Broker>,
@@ -149,6 +151,7 @@ impl Shared {
             previous_secret: config.auth.previous_secret.clone(),
             login_per_minute: config.limits.login_per_minute,
             requests_per_second: config.limits.requests_per_second,
+            external_sources: external_sources(config),
             ..Settings::default()
         };
         let ports = &core.ports;
@@ -163,12 +166,14 @@ impl Shared {
         let deps = IdentityDeps {
             accounts: ports.accounts.clone(),
             members: ports.members.clone(),
+            provider_sign_ins: ports.provider_sign_ins.clone(),
             audit: audit.clone(),
             bus: ports.bus.clone(),
             clock: ports.clock.clone(),
         };
         let providers = plone.iter().map(|(sign_in, _)| sign_in.clone() as Arc<dyn SignInProvider>).collect();
         let identity = Identity::start(settings, &secret, deps, providers).await?;
+        let sso = SingleSignOn::start(&config.auth, &secret, core.ports.clock.clone())?;
         let live = Arc::new(live(config, &core, identity.clone()));
         let broker_live = live.clone();
         let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
@@ -191,7 +196,7 @@ impl Shared {
             }
             None => None,
         };
-        Ok(Self { core, identity, audit, live, broker, bridge })
+        Ok(Self { core, identity, sso: Arc::new(sso), audit, live, broker, bridge })
     }
 
     /// Stops the bridge to Plone and the imports, each within `limit`. The next start resumes writes to Plone that were
@@ -211,6 +216,12 @@ impl Shared {
         };
         tokio::join!(bridge, imports);
     }
+}
+
+/// Returns the sources of single sign-on in the settings.
+fn external_sources(config: &Config) -> Vec<Source> {
+    let proxy = (!config.auth.proxy.peers.is_empty()).then_some(Source::Proxy);
+    config.auth.oidc.keys().map(|name| Source::Oidc(name.as_str().into())).chain(proxy).collect()
 }
 
 fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {

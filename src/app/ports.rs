@@ -17,6 +17,7 @@ use crate::store::members::MemberStore;
 use crate::store::outbox::OutboxStore;
 use crate::store::plans::PlanStore;
 use crate::store::privacy::PrivacyStore;
+use crate::store::provider_sign_ins::ProviderSignInStore;
 use crate::store::rosters::RosterStore;
 use crate::store::seed::SeedStore;
 use crate::store::sqlite::{self, SqliteOptions, SqliteStore, StoreLock};
@@ -38,6 +39,8 @@ pub struct Ports {
     pub audit: Arc<dyn AuditStore>,
     /// Users who signed in through Plone.
     pub members: Arc<dyn MemberStore>,
+    /// Users of single sign-on and their sign-ins.
+    pub provider_sign_ins: Arc<dyn ProviderSignInStore>,
     /// Import tasks, staged sections, one-off events.
     pub imports: Arc<dyn ImportStore>,
     /// Students' plans.
@@ -85,6 +88,7 @@ impl Ports {
             accounts: shared.clone(),
             audit: shared.clone(),
             members: shared.clone(),
+            provider_sign_ins: shared.clone(),
             imports: shared.clone(),
             plans: shared.clone(),
             privacy: shared.clone(),

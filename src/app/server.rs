@@ -27,6 +27,7 @@ use crate::http::proxy::own_origin;
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
 use crate::http::site::Site;
+use crate::http::sso::proxy_headers;
 use crate::http::terms::CreditLimit;
 use crate::http::uncached::UncachedResponses;
 use crate::live::ends::UNACKNOWLEDGED_MAX;
@@ -71,6 +72,7 @@ impl Shared {
             .app_data(Data::from(ports.rosters.clone()))
             .app_data(Data::from(ports.bus.clone()))
             .app_data(Data::from(self.identity.clone()))
+            .app_data(Data::from(self.sso.clone()))
             .app_data(Data::new(self.audit.clone()))
             .app_data(Data::from(self.live.clone()))
             .app_data(Data::new(self.broker.clone()))
@@ -211,6 +213,7 @@ pub(super) fn http_server(
             .configure(data.clone())
             .wrap(from_fn(identify))
             .wrap(from_fn(own_origin))
+            .wrap(from_fn(proxy_headers))
             .wrap(from_fn(arrival))
             .wrap(from_fn(track))
             .wrap(from_fn(request_id))

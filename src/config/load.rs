@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::config::auth_settings::{self, OIDC};
 use crate::config::settings::all;
 use crate::config::value::{RawValue, ValueResult};
 use crate::domain::fields::SectionField;
@@ -116,6 +117,9 @@ impl Loader {
         if self.problems.is_empty() && plone.url.is_some() && plone.username.is_empty() {
             self.problems.push("plone.username must be set because plone.url is set".to_owned());
         }
+        if self.problems.is_empty() {
+            self.problems = auth_settings::problems(&self.config);
+        }
         if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
     }
 
@@ -152,6 +156,9 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
             Ok(())
         }));
     }
+    if let Some(rest) = name.strip_prefix(OIDC).and_then(|rest| rest.strip_prefix('.')) {
+        return auth_settings::set_oidc(&mut config.auth, rest, value);
+    }
     all().find(|setting| setting.name == name).map(|setting| (setting.set)(config, value))
 }
 
@@ -159,6 +166,8 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
 fn is_section(name: &str) -> bool {
     let inside = format!("{name}.");
     [COLUMNS, FIELDS].iter().any(|open| name == *open || open.starts_with(&inside))
+        || name == OIDC
+        || name.strip_prefix(OIDC).is_some_and(|rest| rest.starts_with('.') && rest.matches('.').count() == 1)
         || all().any(|s| s.name.starts_with(&inside))
 }
 

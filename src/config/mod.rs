@@ -1,11 +1,14 @@
 //! The hub's settings: defaults, overridden by a TOML file, overridden by the environment. They are read once at start.
 //!
+//! - [`auth`]: the settings of sign-ins; [`auth_settings`]: their part of the table
 //! - [`plone`]: the settings of the college's Plone
 //! - [`privacy`]: retention of data about persons
 //! - [`settings`]: the table of settings: name, description, how to parse and print the value
 //! - [`value`]: parses one value, from TOML or from text
 //! - [`load`]: reads the file and the environment, and reports all errors together
 
+pub mod auth;
+mod auth_settings;
 mod load;
 pub mod plone;
 pub mod privacy;
@@ -19,10 +22,10 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
 use jiff::tz::TimeZone;
-use secrecy::SecretString;
 
 use crate::domain::section::Credits;
 
+pub use auth::Auth;
 pub use load::{DEFAULT_FILE, InvalidSettings};
 pub use plone::Plone;
 pub use privacy::Privacy;
@@ -119,18 +122,6 @@ pub enum BusUrl {
     Local,
 }
 
-/// `[auth]`: sign-ins and tokens.
-#[derive(Debug, Clone)]
-pub struct Auth {
-    /// The key that signs tokens, of at least [`SECRET_LEN_MIN`] bytes; `None` to generate one and store it beside the
-    /// store.
-    pub secret: Option<SecretString>,
-    /// The secret before it was changed, whose tokens are still accepted.
-    pub previous_secret: Option<SecretString>,
-    /// How long a sign-in lasts.
-    pub session_ttl: Duration,
-}
-
 /// `[registration]`: registration rules that the college chooses, and limits of the registrars.
 #[derive(Debug, Clone)]
 pub struct Registration {
@@ -214,12 +205,6 @@ impl Default for Server {
 impl Default for Store {
     fn default() -> Self {
         Self { path: Self::COLLEGE.into(), is_default: true }
-    }
-}
-
-impl Default for Auth {
-    fn default() -> Self {
-        Self { secret: None, previous_secret: None, session_ttl: Duration::from_secs(12 * 3600) }
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
+use crate::config::auth_settings::{AUTH_SETTINGS, OIDC_DOCUMENT};
 use crate::config::privacy;
 use crate::config::value::{RawValue, ValueResult};
 use crate::config::{BusUrl, Config, Store};
@@ -32,12 +33,18 @@ pub(super) struct Setting {
 }
 
 /// The sections in the order of `config.toml`, each with its description.
-const SECTIONS: [(&str, &str); 12] = [
+const SECTIONS: [(&str, &str); 14] = [
     ("college", "The college that runs the hub."),
     ("server", "The HTTP server."),
     ("store", "The database."),
     ("bus", "The transport of events between parts of the hub."),
     ("auth", "Sign-ins and tokens."),
+    ("auth.proxy", "A web server in front of the hub that signs users in by SAML, Shibboleth or CAS: docs/SSO.md."),
+    (
+        "roles",
+        "Who has each role after single sign-on: \"group:NAME\", \"CLAIM=VALUE\", or \"*\" for everyone. The highest\n\
+         role counts. Users without a role are refused.",
+    ),
     ("plone", "The college's Plone site. Without a url, the hub runs without Plone."),
     (
         "plone.roles",
@@ -79,6 +86,7 @@ pub fn default_document() -> String {
     let mut document = HEADER.to_owned();
     for (section, about) in SECTIONS {
         // Writing to a String cannot fail.
+        let about = about.replace('\n', "\n# ");
         let _ = write!(document, "\n# {about}\n[{section}]\n");
         for setting in all() {
             let Some((of, key)) = setting.name.rsplit_once('.') else { continue };
@@ -90,16 +98,16 @@ pub fn default_document() -> String {
             }
         }
     }
-    document + FOOTER
+    document + OIDC_DOCUMENT + FOOTER
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
 /// Returns every setting except `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
 pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().chain(&privacy::SETTINGS)
+    SETTINGS.iter().chain(&privacy::SETTINGS).chain(&AUTH_SETTINGS)
 }
 
 /// The settings except those of `[privacy]` and `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
@@ -386,7 +394,7 @@ const SETTINGS: [Setting; 44] = [
     },
 ];
 
-fn list(texts: &[String]) -> String {
+pub(super) fn list(texts: &[String]) -> String {
     toml::Value::Array(texts.iter().map(|text| toml::Value::String(text.clone())).collect()).to_string()
 }
 

@@ -26,6 +26,7 @@
 //! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]; [`proxied_writes`]: their audit
 //!   entries
 //! - [`own_account`]: the caller's own password, second factor and sign-ins
+//! - [`sso`]: single sign-on; [`sso_page`]: the page of one that failed
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
 //! - [`health`]: liveness, readiness and metrics; [`charts`]: recent metrics, for admins
 //! - [`assets`]: the pages and their files
@@ -73,6 +74,8 @@ pub mod sessions;
 mod shared_alerts;
 pub mod sign_in;
 pub mod site;
+pub mod sso;
+mod sso_page;
 pub mod terms;
 pub mod uncached;
 pub mod users;

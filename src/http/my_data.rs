@@ -17,6 +17,7 @@ use crate::live::context::Live;
 use crate::store::StoreError;
 use crate::store::accounts::{AuditEntry, AuditFilter, DisclosureEntry, User, UserSource};
 use crate::store::privacy::{PersonalAck, PersonalAlert, PersonalRecord, PrivacyStore, ProviderSignIn};
+use crate::store::sign_ins::StoredSignIn;
 
 use crate::http::auth::SignedIn;
 use crate::http::error::{Problem, get, method_not_allowed};
@@ -58,6 +59,14 @@ struct PersonalData {
     /// The last sign-in through another provider, such as Plone.
     #[schema(required)]
     provider: Option<PersonalSignIn>,
+    /// Who the caller is at a provider of single sign-on; null without one.
+    #[schema(required)]
+    single_sign_on: Option<PersonalIdentity>,
+    /// The sign-ins that have not expired, oldest first.
+    sign_ins: Vec<PersonalDevice>,
+    /// Since when the local account has a second factor.
+    #[schema(required)]
+    second_factor_since: Option<Timestamp>,
     /// Tokens that were issued up to this time are revoked.
     #[schema(required)]
     revoked_until: Option<Timestamp>,
@@ -83,6 +92,9 @@ struct Head {
     username: UserName,
     user: Option<PersonalUser>,
     provider: Option<PersonalSignIn>,
+    single_sign_on: Option<PersonalIdentity>,
+    sign_ins: Vec<PersonalDevice>,
+    second_factor_since: Option<Timestamp>,
     revoked_until: Option<Timestamp>,
     plan: Vec<SectionId>,
     registrations: Vec<PersonalRegistration>,
@@ -107,6 +119,29 @@ struct PersonalSignIn {
     name: String,
     role: Role,
     at: Timestamp,
+}
+
+/// Who a person is at a provider of single sign-on.
+#[derive(Serialize, ToSchema)]
+struct PersonalIdentity {
+    /// The provider, such as `oidc:college`.
+    source: String,
+    /// The provider's permanent id of the person.
+    subject: String,
+    name: String,
+    role: Role,
+}
+
+/// A sign-in that has not expired.
+#[derive(Serialize, ToSchema)]
+struct PersonalDevice {
+    /// The browser's `User-Agent`.
+    device: String,
+    /// The address at the sign-in.
+    address: String,
+    since: Timestamp,
+    last_seen: Timestamp,
+    expires_at: Timestamp,
 }
 
 /// A registration.
@@ -192,6 +227,13 @@ impl Head {
         let own = sessions.iter().filter(|session| session.identity().is_some_and(|(user, _)| *user == caller.user));
         let user = |User { name, role, source, last_seen, .. }| PersonalUser { name, role, source, last_seen };
         let sign_in = |ProviderSignIn { login, name, role, at }| PersonalSignIn { login, name, role, at };
+        let device = |one: StoredSignIn| PersonalDevice {
+            device: one.device,
+            address: one.address,
+            since: one.since,
+            last_seen: one.last_seen,
+            expires_at: one.expires_at,
+        };
         let registrations = record.registrations.into_iter().map(|(term, registration)| PersonalRegistration {
             section: SectionId { term, crn: registration.crn },
             status: registration.status,
@@ -202,6 +244,14 @@ impl Head {
             username: caller.user.clone(),
             user: record.user.map(user),
             provider: record.provider.map(sign_in),
+            single_sign_on: record.single_sign_on.map(|user| PersonalIdentity {
+                source: user.source,
+                subject: user.subject,
+                name: user.name,
+                role: user.role,
+            }),
+            sign_ins: record.sign_ins.into_iter().map(device).collect(),
+            second_factor_since: record.second_factor_since,
             revoked_until: record.revoked_until,
             plan: record.plan,
             registrations: registrations.collect(),

@@ -38,6 +38,7 @@ use responses::{NotModified, Other, RateLimited};
 const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::sign_in::Api::openapi,
     super::own_account::Api::openapi,
+    super::sso::Api::openapi,
     super::terms::Api::openapi,
     super::sections::Api::openapi,
     super::roster::Api::openapi,

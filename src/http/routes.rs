@@ -6,7 +6,7 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alerts, announcements, assets, charts, dashboard, demo, erasure, events, health, imports, live, my_data,
-    openapi, own_account, plan, plone_admin, proxy, receipts, registrations, roster, sections, sessions, sign_in,
+    openapi, own_account, plan, plone_admin, proxy, receipts, registrations, roster, sections, sessions, sign_in, sso,
     terms, users,
 };
 
@@ -20,6 +20,7 @@ fn path(path: &str, allow: &'static str) -> Resource {
 /// Registers every route of the hub.
 pub fn routes(app: &mut ServiceConfig) {
     app.configure(sign_in::routes)
+        .configure(sso::routes)
         .configure(own)
         .configure(own_account::routes)
         .configure(catalogue)

@@ -22,6 +22,7 @@ use crate::http::openapi::responses::{
 use crate::http::own_account::{CODE_CHARS_MAX, device};
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
+use crate::http::sso;
 use crate::identity::device::{DEVICE_COOKIE, DEVICE_LIFETIME};
 use crate::identity::password_rules::PASSWORD_BYTES_MAX;
 use crate::identity::provider::ProviderError;
@@ -147,6 +148,12 @@ struct BrowserSession {
     user: Option<UserResponse>,
 }
 
+/// Where a browser goes to be signed out by the provider, too.
+#[derive(Serialize, ToSchema)]
+struct ProviderSignOut {
+    end_session: String,
+}
+
 /// A ticket for the WebSocket.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Ticket)]
@@ -223,14 +230,18 @@ pub async fn login(
     audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, &check);
 
     let mut response = HttpResponse::Ok();
-    let session = hub_cookie(&site, SESSION_COOKIE, signed_in.token.clone(), identity.session_ttl());
-    response.cookie(session);
+    response.cookie(signed_in_cookie(&site, &identity, signed_in.token.clone()));
     if let Some(device) = identity.issue_device(&username) {
         response.cookie(hub_cookie(&site, DEVICE_COOKIE, device, DEVICE_LIFETIME));
     }
     let user = UserResponse::from(&signed_in.caller);
     let body = SignInResponse { token: signed_in.token, expires_at: signed_in.caller.expires_at, user };
     Ok(response.json(body))
+}
+
+/// Returns the cookie that carries a new sign-in.
+pub(super) fn signed_in_cookie(site: &Site, identity: &Identity, token: String) -> Cookie<'static> {
+    hub_cookie(site, SESSION_COOKIE, token, identity.session_ttl())
 }
 
 /// Returns a cookie of the hub. Its name states its prefix under https, see [`Site::cookie_name`].
@@ -246,12 +257,19 @@ pub(super) fn cleared_cookie(site: &Site) -> Cookie<'static> {
 }
 
 /// Signs the caller out. The token becomes invalid everywhere.
+///
+/// A user of single sign-on is still signed in at the provider. If the request is authenticated by cookie, and the
+/// provider can sign the user out, the response is 200 with the address to which the browser should go next.
 #[utoipa::path(
     post,
     path = "/api/v1/logout",
     operation_id = "logout",
     tag = "identity",
-    responses((status = 204, description = "Signed out."), BadRole, StoreFailed)
+    responses(
+        (status = 200, description = "Signed out here, but not yet at the provider.", body = ProviderSignOut),
+        (status = 204, description = "Signed out."),
+        BadRole, StoreFailed,
+    )
 )]
 pub async fn logout(
     req: HttpRequest,
@@ -260,10 +278,17 @@ pub async fn logout(
     site: web::Data<Site>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
+    let is_browser = matches!(Credentials::of(&req), Credentials::Valid(_, Carrier::Cookie));
+    let end_session = sso::sign_out_url(&req, &caller, &identity, &site).await?.filter(|_| is_browser);
     identity.logout(&caller).await?;
     audit.record(&req, Some(&caller), "logout", None, None, "");
+    let mut response = if end_session.is_some() { HttpResponse::Ok() } else { HttpResponse::NoContent() };
     // Also after a sign-out by `Authorization`: a browser may have a cookie, too.
-    Ok(HttpResponse::NoContent().cookie(cleared_cookie(&site)).finish())
+    response.cookie(cleared_cookie(&site));
+    Ok(match end_session {
+        Some(end_session) => response.json(ProviderSignOut { end_session }),
+        None => response.finish(),
+    })
 }
 
 /// Returns the caller's own account.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::Uri;
-use actix_web::http::header::{HeaderMap, ORIGIN};
+use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
 use ipnet::IpNet;
 
 use crate::http::forwarded;
@@ -74,6 +74,16 @@ impl Site {
             }
             _ => OriginVerdict::Foreign,
         }
+    }
+
+    /// Returns the origin of the hub that a browser uses, without a trailing slash: that of `Host` if it is one of the
+    /// hub's, and the first one otherwise.
+    #[must_use]
+    pub fn origin_used(&self, req: &HttpRequest) -> &str {
+        let host = req.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let is_used =
+            |origin: &&String| origin.split_once("://").is_some_and(|(_, name)| name.eq_ignore_ascii_case(host));
+        self.origins.iter().find(is_used).or_else(|| self.origins.first()).map_or("", String::as_str)
     }
 
     /// Returns whether browsers must send the hub's cookies over https only.

@@ -238,7 +238,9 @@ pub async fn put_user(
     Ok(response.json(UserResponse { username, name: name.into(), role }))
 }
 
-/// Removes a local account (admins).
+/// Removes a local account (admins), or releases the username of a person who signs in by single sign-on.
+///
+/// A released username belongs to the next person who signs in with it, and so do the registrations under this name.
 #[utoipa::path(
     delete,
     path = "/api/v1/admin/users/{name}",
@@ -256,14 +258,15 @@ pub async fn delete_user(
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let not_found = || Problem::not_found("There is no local account with this name.");
+    let not_found = || Problem::not_found("There is no local account and no user of single sign-on with this name.");
     let username = identity.resolve(&path_param(&req, "name")?).map_err(|_| not_found())?;
-    match identity.remove_account(&username).await? {
-        Removal::Removed => {}
+    let action = match identity.remove_account(&username).await? {
+        Removal::Removed => "user.remove",
+        Removal::Absent if identity.release_name(&username).await? => "user.release",
         Removal::Absent => return Err(not_found()),
         Removal::LastAdmin => return Err(last_admin("name")),
-    }
-    audit.record(&req, Some(&admin), "user.remove", Some(username.as_str()), None, "");
+    };
+    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, "");
     Ok(HttpResponse::NoContent().finish())
 }
 

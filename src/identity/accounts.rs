@@ -1,5 +1,7 @@
 //! Management of local accounts.
 
+use std::sync::atomic::Ordering;
+
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -88,6 +90,7 @@ impl Identity {
         let ends_tokens = current.as_ref().is_some_and(|old| hash.is_some() || old.role != account.role);
         let now = self.clock.now();
         self.store.put_account(account.clone(), ends_tokens.then_some(now)).await?;
+        self.has_accounts.store(true, Ordering::Relaxed);
         if ends_tokens {
             self.end_tokens(&account.username, now);
         }
@@ -97,6 +100,7 @@ impl Identity {
         for members in &self.members {
             members.remove_if_member(&account.username).await?;
         }
+        self.release_name(&account.username).await?;
         Ok(AccountOutcome::Created(account))
     }
 
@@ -122,6 +126,7 @@ impl Identity {
         if !self.store.remove_account(username, now).await? {
             return Ok(Removal::Absent);
         }
+        self.has_accounts.store(!self.store.accounts().await?.is_empty(), Ordering::Relaxed);
         self.end_tokens(username, now);
         Ok(Removal::Removed)
     }
@@ -137,7 +142,9 @@ impl Identity {
             for members in &self.members {
                 members.remove_if_member(username).await?;
             }
+            self.release_name(username).await?;
             self.sign_out_everywhere(username).await?;
+            self.sign_in_list.forget(username);
         }
         Ok(removal)
     }

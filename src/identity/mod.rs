@@ -14,6 +14,7 @@
 //! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]:
 //!   limits on requests; [`attempts`]: limits on failed sign-ins; [`device`]: cookies of browsers that have signed in
 //!   before
+//! - [`external`]: sign-ins by single sign-on, which checks no password in the hub
 //! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when
 //!   users were last seen
 
@@ -22,6 +23,7 @@ pub mod attempts;
 pub mod audit;
 pub mod device;
 pub mod disclosures;
+pub mod external;
 pub mod limits;
 mod local;
 mod members;
@@ -42,9 +44,11 @@ pub mod sign_in_list;
 pub mod ticket;
 pub mod token;
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::domain::ids::UserName;
@@ -63,14 +67,61 @@ const SANDBOX_PATHS: [&str; 4] =
     ["/api/v1/seats", "/api/v1/me/registrations", "/api/v1/imports", "/api/v1/admin/demo/sandboxes"];
 
 /// The source of a sign-in, which is part of the token. Each provider has a variant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Source {
     /// The hub itself: a local account, or a minted token.
     #[default]
     Hub,
     /// Plone: the sign-in ends when Plone no longer has the user with this role.
     Plone,
+    /// The OpenID Connect provider of this name: the sign-in lasts until it expires or one side signs out.
+    Oidc(Arc<str>),
+    /// The college's web server, which has signed the user in.
+    Proxy,
+}
+
+/// Text before the name of an OpenID Connect provider.
+const OIDC: &str = "oidc:";
+
+impl Source {
+    /// Returns true for a source of single sign-on, in which the hub checks no password.
+    #[must_use]
+    pub const fn is_external(&self) -> bool {
+        matches!(self, Self::Oidc(_) | Self::Proxy)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "hub" => Some(Self::Hub),
+            "plone" => Some(Self::Plone),
+            "proxy" => Some(Self::Proxy),
+            _ => text.strip_prefix(OIDC).map(|name| Self::Oidc(name.into())),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hub => f.write_str("hub"),
+            Self::Plone => f.write_str("plone"),
+            Self::Oidc(name) => write!(f, "{OIDC}{name}"),
+            Self::Proxy => f.write_str("proxy"),
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a source of sign-ins"))
+    }
 }
 
 /// The sender of a request, as its token identifies it. Cheap to clone.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::domain::ids::UserName;
 use crate::store::StoreFuture;
-use crate::store::accounts::{AccountStore, Person};
+use crate::store::accounts::{AccountStore, Person, UserSource};
 
 use crate::identity::{Caller, Source};
 
@@ -53,7 +53,12 @@ impl People {
             username: caller.user.clone(),
             name: caller.name.as_ref().to_owned(),
             role: caller.role,
-            by_plone: caller.source == Source::Plone,
+            source: match &caller.source {
+                Source::Hub => None,
+                Source::Plone => Some(UserSource::Plone),
+                Source::Oidc(name) => Some(UserSource::Oidc(name.as_ref().to_owned())),
+                Source::Proxy => Some(UserSource::Proxy),
+            },
             last_seen: now,
         };
         // If the queue is full, the next request of this user tries again.
@@ -105,7 +110,7 @@ mod tests {
             username: UserName::parse(&format!("student-{number}")).unwrap(),
             name: String::new(),
             role: Role::Student,
-            by_plone: false,
+            source: None,
             last_seen: Timestamp::UNIX_EPOCH,
         }
     }

@@ -2,6 +2,7 @@
 //! management of local accounts in [`crate::identity::accounts`].
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use crate::domain::role::Role;
 use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, UserFilter, UserPage};
 use crate::store::members::MemberStore;
+use crate::store::provider_sign_ins::ProviderSignInStore;
 
 use crate::identity::attempts::SignInLimits;
 use crate::identity::device::Devices;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub college: String,
     /// The former secret (`[auth] previous_secret`), whose tokens are still accepted.
     pub previous_secret: Option<SecretString>,
+    /// The providers of single sign-on. The sign-ins of others are not valid.
+    pub external_sources: Vec<Source>,
 }
 
 impl Default for Settings {
@@ -68,6 +72,7 @@ impl Default for Settings {
             hash_threads: (cores / 2).max(1),
             college: String::new(),
             previous_secret: None,
+            external_sources: Vec::new(),
         }
     }
 }
@@ -79,6 +84,8 @@ pub struct IdentityDeps {
     pub accounts: Arc<dyn AccountStore>,
     /// Members of the providers.
     pub members: Arc<dyn MemberStore>,
+    /// Users and sign-ins of single sign-on.
+    pub provider_sign_ins: Arc<dyn ProviderSignInStore>,
     /// Audit trail, for sign-ins that a provider ends.
     pub audit: Audit,
     /// Bus on which ended tokens are published.
@@ -101,6 +108,8 @@ pub struct Identity {
     pub(super) settings: Settings,
     pub(super) tokens: Tokens,
     pub(super) store: Arc<dyn AccountStore>,
+    pub(super) provider_sign_ins: Arc<dyn ProviderSignInStore>,
+    pub(super) audit: Audit,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) hasher: Arc<Hasher>,
@@ -115,7 +124,7 @@ pub struct Identity {
     pub(super) sign_ins: SignInLimits,
     pub(super) devices: Devices,
     /// Revoked tokens and the times at which they expire.
-    revoked: DashMap<Uuid, Timestamp>,
+    pub(super) revoked: DashMap<Uuid, Timestamp>,
     /// The tokens of users that have ended.
     pub(super) ended: DashMap<UserName, Ended>,
     pub(super) second_factors: SecondFactors,
@@ -123,6 +132,8 @@ pub struct Identity {
     /// Held shared while a sign-in completes and exclusively while a local account changes, so that no token issued for
     /// an old password outlives the change.
     pub(super) accounts_lock: RwLock<()>,
+    /// Whether there are local accounts.
+    pub(super) has_accounts: AtomicBool,
 }
 
 impl Identity {
@@ -152,7 +163,8 @@ impl Identity {
                 members.push(Members::start(provider.clone(), rules, deps).await?);
             }
         }
-        let IdentityDeps { accounts: store, bus, clock, .. } = deps;
+        let IdentityDeps { accounts: store, provider_sign_ins, audit, bus, clock, .. } = deps;
+        let has_accounts = AtomicBool::new(!store.accounts().await?.is_empty());
         let revoked = store.revoked_tokens(clock.now()).await?.into_iter().collect();
         let ended = store.ended_tokens().await?.into_iter();
         let ended = ended.map(|end| (end.user, Ended { up_to_ms: end.up_to.as_millisecond(), spared: end.spared }));
@@ -173,7 +185,10 @@ impl Identity {
             devices: Devices::new(secret),
             accounts_lock: RwLock::new(()),
             settings,
+            has_accounts,
             store,
+            provider_sign_ins,
+            audit,
             bus,
             clock,
             hasher,
@@ -200,6 +215,18 @@ impl Identity {
         self.settings.session_ttl
     }
 
+    /// Returns true if a user could sign in with a password: at Plone, or with a local account.
+    #[must_use]
+    pub fn has_passwords(&self) -> bool {
+        self.providers.len() > 1 || self.has_accounts.load(Ordering::Relaxed)
+    }
+
+    /// Returns true if the users of Plone sign in with their password.
+    #[must_use]
+    pub fn has_members(&self) -> bool {
+        !self.members.is_empty()
+    }
+
     /// Returns the limits on requests, which the HTTP middleware counts.
     #[must_use]
     pub fn request_limits(&self) -> &RequestLimits {
@@ -224,7 +251,7 @@ impl Identity {
     pub(super) fn record_seen(&self, caller: &Caller, now: Timestamp) {
         self.sign_in_list.record_seen(caller, now);
         self.people.record(caller, now);
-        if let Some(members) = self.members_of(caller.source) {
+        if let Some(members) = self.members_of(&caller.source) {
             members.record_seen(caller);
         }
     }
@@ -252,7 +279,10 @@ impl Identity {
         if caller.source == Source::Hub {
             return false;
         }
-        let Some(members) = self.members_of(caller.source) else { return true };
+        if caller.source.is_external() {
+            return !self.settings.external_sources.contains(&caller.source);
+        }
+        let Some(members) = self.members_of(&caller.source) else { return true };
         members.ended_ms(&caller.user).is_some_and(|ended| caller.issued_ms <= ended)
     }
 
@@ -268,7 +298,7 @@ impl Identity {
     /// # Errors
     /// When the store cannot be written.
     pub async fn logout(&self, caller: &Caller) -> Result<(), StoreError> {
-        if let Some(members) = self.members_of(caller.source) {
+        if let Some(members) = self.members_of(&caller.source) {
             members.discard_token(&caller.user).await;
         }
         self.revoke(caller).await
@@ -309,7 +339,7 @@ impl Identity {
     /// Returns the provider's own token for a caller who signed in through it; `None` after the sign-out or its expiry.
     /// The token must never leave the server.
     pub async fn member_token(&self, caller: &Caller) -> Option<Arc<SecretString>> {
-        let members = self.members_of(caller.source).filter(|_| self.is_alive(caller))?;
+        let members = self.members_of(&caller.source).filter(|_| self.is_alive(caller))?;
         members.token_of(&caller.user).await
     }
 
@@ -395,6 +425,11 @@ impl Identity {
         self.sign_ins.remove_recovered(self.clock.monotonic_ms());
         self.people.remove_idle(now);
         self.sign_in_list.remove_expired(now).await;
+        if !self.settings.external_sources.is_empty()
+            && let Err(error) = self.provider_sign_ins.delete_expired_sign_ins(now).await
+        {
+            log::debug!("expired sign-ins could not be deleted from the store: {error}");
+        }
         let before = self.revoked.len();
         self.revoked.retain(|_, expires_at| *expires_at > now);
         if self.revoked.len() < before

@@ -63,6 +63,7 @@ impl Hub {
         let deps = IdentityDeps {
             accounts: shared.clone(),
             members: shared.clone(),
+            provider_sign_ins: shared.clone(),
             audit: Audit::start(shared, Arc::new(crate::clock::SystemClock)),
             bus: self.bus.clone(),
             clock: self.clock.clone(),

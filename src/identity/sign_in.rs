@@ -15,6 +15,7 @@ use crate::identity::members::Members;
 use crate::identity::password::{HashError, with_origin};
 use crate::identity::provider::{KnownUser, Profile, ProviderError, SignInProvider, Verified};
 use crate::identity::sign_in_list::Device;
+use crate::identity::token::Minted;
 use crate::identity::{Caller, Identity, Source};
 use crate::store::StoreError;
 use crate::store::members::Member;
@@ -244,7 +245,7 @@ impl Identity {
     ) -> Result<SignIn, SignInError> {
         if let Some(login) = login {
             for provider in &self.providers {
-                let members = self.members_of(provider.source());
+                let members = self.members_of(&provider.source());
                 let _share = match members {
                     Some(_) => self.sign_ins.provider_share(origin, &*self.clock).await?,
                     None => None,
@@ -398,12 +399,19 @@ impl Identity {
         }
     }
 
-    /// Rejects a member whose username belongs to a user of an earlier provider.
+    /// Rejects a member whose username belongs to a user of an earlier provider or of single sign-on.
     async fn check_name_available(&self, members: &Members, user: &UserName) -> Result<(), SignInError> {
+        let title = members.provider.title();
+        if self.external_owner(user).await?.is_some() {
+            let reason = format!(
+                "This username belongs to a college account that signs in by single sign-on, so you cannot sign in with \
+                 your {title} password. Use the college sign-in."
+            );
+            return Err(SignInError::NotAdmitted { provider: title, reason });
+        }
         if !members.is_taken(user).await? {
             return Ok(());
         }
-        let title = members.provider.title();
         let reason = format!(
             "A local EduHub account has this username, so you cannot sign in with your {title} account. Contact the \
              college's administrators."
@@ -411,7 +419,7 @@ impl Identity {
         Err(SignInError::NotAdmitted { provider: title, reason })
     }
 
-    /// Signs a token whose time of issue is later than the end of all earlier ones, even within the same millisecond.
+    /// Signs a token for a user whose password was checked.
     fn mint(
         &self,
         source: Source,
@@ -420,19 +428,31 @@ impl Identity {
         role: Role,
         check: PasswordCheck,
     ) -> Result<SignIn, SignInError> {
+        let minted = self.mint_token(source, user, name, role)?;
+        Ok(SignIn { token: minted.token, caller: minted.caller, check })
+    }
+
+    /// Signs a token whose time of issue is later than the end of all earlier ones, even within the same millisecond.
+    pub(super) fn mint_token(
+        &self,
+        source: Source,
+        user: &UserName,
+        name: &str,
+        role: Role,
+    ) -> Result<Minted, SignInError> {
         let now = self.clock.now();
         let ended_ms = self.ended.get(user).map(|ended| ended.up_to_ms);
-        let ended_ms = ended_ms.max(self.members_of(source).and_then(|members| members.ended_ms(user)));
+        let ended_ms = ended_ms.max(self.members_of(&source).and_then(|members| members.ended_ms(user)));
         let not_before = ended_ms.map_or(i64::MIN, |ended| ended.saturating_add(1));
         let issued = Timestamp::from_millisecond(now.as_millisecond().max(not_before)).unwrap_or(now);
         let minted = self.tokens.mint_with_source(source, user, Some(name), role, self.settings.session_ttl, issued);
         let minted = minted.ok_or(SignInError::Failed)?;
         self.record_seen(&minted.caller, now);
-        Ok(SignIn { token: minted.token, caller: minted.caller, check })
+        Ok(minted)
     }
 
     /// Returns the members of the provider with this source; `None` if the provider has no members.
-    pub(super) fn members_of(&self, source: Source) -> Option<&Arc<Members>> {
-        self.members.iter().find(|members| members.provider.source() == source)
+    pub(super) fn members_of(&self, source: &Source) -> Option<&Arc<Members>> {
+        self.members.iter().find(|members| members.provider.source() == *source)
     }
 }

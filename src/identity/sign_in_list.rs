@@ -109,6 +109,11 @@ impl SignInList {
         if is_listed { self.store.delete_sign_in(id).await } else { Ok(()) }
     }
 
+    /// Removes all sign-ins of a user from memory, so that none is written again.
+    pub(super) fn forget(&self, user: &UserName) {
+        self.by_user.remove(user);
+    }
+
     /// Returns the number of listed sign-ins.
     pub(super) fn count(&self) -> usize {
         self.by_user.iter().map(|own| own.len()).sum()

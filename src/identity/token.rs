@@ -40,7 +40,6 @@ struct Claims {
     sandbox: Option<String>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_hub(source: &Source) -> bool {
     *source == Source::Hub
 }
@@ -210,7 +209,7 @@ fn caller_of(claims: &Claims) -> Result<Caller, TokenError> {
         Some(term) if term.is_sandbox() => Realm::Sandbox(term),
         Some(_) => return Err(TokenError::Foreign),
     };
-    Ok(Caller { user, name, role: claims.role, source: claims.src, token_id, issued_ms, expires_at, realm })
+    Ok(Caller { user, name, role: claims.role, source: claims.src.clone(), token_id, issued_ms, expires_at, realm })
 }
 
 #[cfg(test)]
@@ -282,9 +281,10 @@ mod tests {
     #[test]
     fn a_token_carries_its_source() {
         let user = UserName::parse("ann").unwrap();
-        for source in [Source::Hub, Source::Plone] {
+        for source in [Source::Hub, Source::Plone, Source::Oidc("keycloak".into()), Source::Proxy] {
             let ttl = Duration::from_secs(60);
-            let minted = tokens(SECRET).mint_with_source(source, &user, None, Role::Student, ttl, at(1_000)).unwrap();
+            let minted =
+                tokens(SECRET).mint_with_source(source.clone(), &user, None, Role::Student, ttl, at(1_000)).unwrap();
             assert_eq!(minted.caller.source, source);
             assert_eq!(tokens(SECRET).verify(&minted.token, at(1_000)).unwrap().source, source);
         }

@@ -1,9 +1,12 @@
 //! Ports for local accounts, known users and revoked tokens, and for the audit trail.
 
+use std::fmt;
+
 use jiff::Timestamp;
-use serde::Serialize;
-use strum::EnumString;
-use utoipa::ToSchema;
+use serde::{Serialize, Serializer};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::domain::ids::{SectionId, UserName};
@@ -34,16 +37,14 @@ pub struct Person {
     pub name: String,
     /// The role in the token.
     pub role: Role,
-    /// Whether the user signed in through Plone. Otherwise the user has a local account or a minted token.
-    pub by_plone: bool,
+    /// The provider through which the user signed in; `None` for a local account or a minted token.
+    pub source: Option<UserSource>,
     /// When the user was last seen.
     pub last_seen: Timestamp,
 }
 
 /// How the hub came to know a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumString, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserSource {
     /// A local account, or one that existed when the user was last seen.
     Local,
@@ -51,7 +52,55 @@ pub enum UserSource {
     Plone,
     /// A token that was minted for the user.
     Token,
+    /// A sign-in through the OpenID Connect provider of this name.
+    Oidc(String),
+    /// A sign-in through the college's web server.
+    Proxy,
 }
+
+/// Text before the name of an OpenID Connect provider.
+const OIDC: &str = "oidc:";
+
+impl UserSource {
+    /// Parses the text in the store and in JSON; `None` for other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "local" => Some(Self::Local),
+            "plone" => Some(Self::Plone),
+            "token" => Some(Self::Token),
+            "proxy" => Some(Self::Proxy),
+            _ => text.strip_prefix(OIDC).filter(|name| !name.is_empty()).map(|name| Self::Oidc(name.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for UserSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Plone => f.write_str("plone"),
+            Self::Token => f.write_str("token"),
+            Self::Oidc(name) => write!(f, "{OIDC}{name}"),
+            Self::Proxy => f.write_str("proxy"),
+        }
+    }
+}
+
+impl Serialize for UserSource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl PartialSchema for UserSource {
+    fn schema() -> RefOr<Schema> {
+        let about = "`local`, `plone`, `token`, `proxy`, or `oidc:` and the name of the provider.";
+        ObjectBuilder::new().schema_type(Type::String).description(Some(about)).into()
+    }
+}
+
+impl ToSchema for UserSource {}
 
 /// A user who has a local account or has used the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]

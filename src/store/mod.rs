@@ -6,6 +6,7 @@
 //! - [`imports`]: staged sections, import tasks, one-off events
 //! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
 //!   through Plone; [`sign_ins`]: sign-ins, and second factors of local accounts
+//!   [`provider_sign_ins`]: users of single sign-on and their sign-ins
 //! - [`privacy`]: what is stored about one person: its export, and its erasure
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
@@ -19,6 +20,7 @@ pub mod members;
 pub mod outbox;
 pub mod plans;
 pub mod privacy;
+pub mod provider_sign_ins;
 pub mod rosters;
 pub mod seed;
 pub mod sign_ins;

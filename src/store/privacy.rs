@@ -8,6 +8,8 @@ use crate::domain::role::Role;
 
 use crate::store::StoreFuture;
 use crate::store::accounts::User;
+use crate::store::provider_sign_ins::ProviderUser;
+use crate::store::sign_ins::StoredSignIn;
 
 /// The small part of what is stored about a person. Lists that may be long are read in pages.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +18,12 @@ pub struct PersonalRecord {
     pub user: Option<User>,
     /// The last sign-in through another provider.
     pub provider: Option<ProviderSignIn>,
+    /// Who the person is at a provider of single sign-on.
+    pub single_sign_on: Option<ProviderUser>,
+    /// The sign-ins whose tokens have not expired, oldest first.
+    pub sign_ins: Vec<StoredSignIn>,
+    /// Since when the local account has a second factor.
+    pub second_factor_since: Option<Timestamp>,
     /// Tokens that were issued up to this time are revoked.
     pub revoked_until: Option<Timestamp>,
     /// The plan.

@@ -60,8 +60,10 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     const codeField = h("div", { hidden: true }, field(t("sign.code"), code));
     const status = h("p", { role: "status", class: message ? "careful" : "" }, message);
     const submit = h("button", { class: "primary wide" }, t("sign.in"));
-    const hint = h("p", { class: "none" });
-    hasCollegeAccounts().then((yes) => yes && put(hint, t("sign.college")));
+    const hint = h("p", { class: "none" }), college = h("div", { class: "providers" });
+    const fields = [field(t("sign.name"), username), field(t("sign.password"), password), codeField, hint, submit];
+    const local = h("div", null, fields);
+    waysToSignIn().then((ways) => offer(ways, { college, local, fields, hint, submit }));
     const onsubmit = async (event) => {
       event.preventDefault();
       submit.disabled = true;
@@ -81,13 +83,26 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
       }
     };
     return h("form", { class: "sign-in", onsubmit }, h("h2", null, t("sign.in")), h("p", { class: "none why" }, introduction()),
-      field(t("sign.name"), username), field(t("sign.password"), password), codeField, hint, submit, status);
+      college, local, status);
+  }
+
+  /** Fills the sign-in form with the ways to sign in that the hub offers. A password is the last one of several. */
+  function offer({ password, plone, providers }, { college, local, fields, hint, submit }) {
+    if (plone) put(hint, t("sign.college"));
+    put(college, providers.map(({ title, url }) => h("a", { class: "button primary wide", href: `${url}?${new URLSearchParams({ next: location.pathname })}` },
+      t("sign.by", { title: title || t("sign.by.college") }))));
+    if (!providers.length) return;
+    submit.classList.remove("primary");
+    if (!password) put(local);
+    else if (!plone && !local.contains(document.activeElement)) put(local, h("details", null, h("summary", null, t("sign.local")), fields));
   }
 
   async function signOut() {
     try {
       await before();
-      await api.post("/api/v1/logout");
+      const signedOut = await api.post("/api/v1/logout");
+      // The college's sign-in would otherwise sign the next user of this computer in as this one.
+      if (signedOut?.end_session) return location.assign(signedOut.end_session);
     } catch (problem) {
       if (problem.status !== 401) return showNote(problemText(problem));
     }
@@ -161,10 +176,10 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   return live;
 }
 
-/** Whether users sign in with their Plone account; requested once. */
+/** The ways to sign in; requested once. Without a response, the form has a password only. */
 let requested;
-const hasCollegeAccounts = () => requested ??= fetch("/readyz").then((response) => response.json())
-  .then(({ plone }) => plone !== undefined && plone !== "off", () => { requested = undefined; return false; });
+const waysToSignIn = () => requested ??= api.get("/api/v1/auth/providers")
+  .catch(() => { requested = undefined; return { password: true, plone: false, providers: [] }; });
 
 /** Shows a note at the foot of the page about a failure outside of any form. `about` names it for `clearNote`. */
 export function showNote(text, about = "") {

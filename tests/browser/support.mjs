@@ -17,7 +17,8 @@ const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-
 export const WAIT_MS_MAX = 40_000;
 const PASSWORD = "eduhub-demo";
 
-const freePort = () => new Promise((resolve) => {
+/** A port on which nothing listens. */
+export const freePort = () => new Promise((resolve) => {
   const server = createServer().listen(0, "127.0.0.1", () => {
     const { port } = server.address();
     server.close(() => resolve(port));
@@ -26,11 +27,12 @@ const freePort = () => new Promise((resolve) => {
 
 /** A hub with the demonstration accounts and a store of its own. */
 export class Hub {
-  static async start(settings = {}) {
+  /** Starts a hub with these settings, on `port` or on a free one. */
+  static async start(settings = {}, port) {
     if (!existsSync(HUB)) throw new Error(`No hub at ${HUB}: run cargo build first.`);
     const hub = new Hub();
     hub.folder = mkdtempSync(path.join(tmpdir(), "eduhub-browser-"));
-    hub.port = await freePort();
+    hub.port = port ?? await freePort();
     hub.url = `http://127.0.0.1:${hub.port}`;
     hub.settings = settings;
     hub.tokens = new Map();

@@ -181,7 +181,8 @@ impl Hub {
         let provider = Arc::new(PloneSignIn::new(plone.clone(), options));
         let deps = IdentityDeps {
             accounts: store.clone(),
-            members: store,
+            members: store.clone(),
+            provider_sign_ins: store,
             audit: audit.clone(),
             bus: bus.clone(),
             clock: clock.clone(),

@@ -35,7 +35,7 @@ async fn plones_roles_and_groups_determine_the_role() {
     let table = [("ann", Role::Student), ("sam", Role::Staff), ("ada", Role::Admin), ("may", Role::Staff)];
     for (name, role) in table {
         let signed_in = hub.sign_in(name, "good").await.unwrap();
-        assert_eq!((signed_in.check, signed_in.caller.source), (BY_PLONE, Source::Plone));
+        assert_eq!((signed_in.check, signed_in.caller.source.clone()), (BY_PLONE, Source::Plone));
         assert_eq!(hub.identity.verify(&signed_in.token).as_ref(), Ok(&signed_in.caller));
         assert_eq!(signed_in.caller.role, role, "{name}");
     }

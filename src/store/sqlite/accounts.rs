@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::store::StoreFuture;
-use crate::store::accounts::{Account, AccountStore, EndedTokens, Person, User, UserFilter, UserPage};
+use crate::store::accounts::{Account, AccountStore, EndedTokens, Person, User, UserFilter, UserPage, UserSource};
 
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::open::{OpenError, open_existing};
@@ -86,7 +86,7 @@ pub(super) fn user_at(row: &Row<'_>) -> rusqlite::Result<User> {
         username: user_name_at(row, 0)?,
         name: row.get(1)?,
         role: Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?,
-        source: source.parse().map_err(|_| unreadable(3, "not a source"))?,
+        source: UserSource::parse(&source).ok_or_else(|| unreadable(3, "not a source"))?,
         last_seen: maybe_time_at(row, 4)?,
     })
 }
@@ -192,7 +192,7 @@ impl AccountStore for SqliteStore {
         self.write(move |tx| {
             let mut statement = tx.prepare_cached(
                 "INSERT INTO people (username, name, role, source, last_seen)
-                 VALUES (?1, ?2, ?3, CASE WHEN ?5 THEN 'plone'
+                 VALUES (?1, ?2, ?3, CASE WHEN ?5 IS NOT NULL THEN ?5
                                      WHEN EXISTS (SELECT 1 FROM accounts WHERE username = ?1) THEN 'local'
                                      ELSE 'token' END, ?4)
                  ON CONFLICT (username) DO UPDATE
@@ -202,7 +202,8 @@ impl AccountStore for SqliteStore {
             for person in &people {
                 let last_seen = person.last_seen.as_millisecond();
                 let (name, role) = (person.username.as_str(), person.role.as_str());
-                statement.execute(params![name, person.name, role, last_seen, person.by_plone])?;
+                let source = person.source.as_ref().map(ToString::to_string);
+                statement.execute(params![name, person.name, role, last_seen, source])?;
             }
             Ok(())
         })

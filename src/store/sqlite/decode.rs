@@ -8,13 +8,15 @@ use rusqlite::{Connection, Row};
 
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
-use crate::store::sqlite::{accounts, alert_log, audit, events, imports, members, plone_items, rows, sign_ins};
+use crate::store::sqlite::{
+    accounts, alert_log, audit, events, imports, members, plone_items, provider_sign_ins, rows, sign_ins,
+};
 
 /// Reads one row of a query.
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 28] = [
+const TABLES: [(&str, &str, ReadRow); 30] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation FROM terms",
@@ -83,6 +85,17 @@ const TABLES: [(&str, &str, ReadRow); 28] = [
         rows::section_id_at(row, 0)?;
         json_at::<serde::de::IgnoredAny>(row, 2).map(drop)
     }),
+    ("provider_users", "SELECT username, source, subject, name, role FROM provider_users", |row| {
+        provider_sign_ins::user_at(row).map(drop)
+    }),
+    (
+        "provider_sign_ins",
+        "SELECT username, token, expires_at, source, subject, sid, id_token FROM provider_sign_ins",
+        |row| {
+            provider_sign_ins::sign_in_at(row)?;
+            values(row)
+        },
+    ),
     ("content", "SELECT store, commits FROM content", values),
 ];
 

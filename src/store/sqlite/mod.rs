@@ -9,7 +9,7 @@
 //! - [`copy`], [`mod@verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
 //! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
-//!   signed in through Plone
+//!   signed in through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins
 //! - [`sign_ins`]: sign-ins, and second factors of local accounts
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
 //! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`acks`]: acknowledgements
@@ -42,6 +42,7 @@ mod outbox;
 mod plans;
 mod plone_items;
 mod privacy;
+mod provider_sign_ins;
 mod readers;
 mod rosters;
 mod rows;

@@ -14,7 +14,7 @@ use crate::store::privacy::{
 };
 
 use crate::store::sqlite::rows::{json_at, maybe_time_at, registration_at, time_at, unreadable};
-use crate::store::sqlite::{SqliteStore, accounts, marks};
+use crate::store::sqlite::{SqliteStore, accounts, marks, provider_sign_ins, sign_ins};
 
 /// The person `?1`, with the name and role of the account or of the last token.
 const USER: &str = "
@@ -51,6 +51,21 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
         provider: tx
             .prepare_cached("SELECT login, name, role, signed_in_at FROM plone_members WHERE user = ?1")?
             .query_row([name], sign_in)
+            .optional()?,
+        single_sign_on: tx
+            .prepare_cached("SELECT username, source, subject, name, role FROM provider_users WHERE username = ?1")?
+            .query_row([name], provider_sign_ins::user_at)
+            .optional()?,
+        sign_ins: tx
+            .prepare_cached(
+                "SELECT id, user, device, address, since, last_seen, expires_at FROM sign_ins WHERE user = ?1
+                 ORDER BY since, id",
+            )?
+            .query_map([name], sign_ins::sign_in_at)?
+            .collect::<rusqlite::Result<_>>()?,
+        second_factor_since: tx
+            .prepare_cached("SELECT since FROM second_factors WHERE username = ?1")?
+            .query_row([name], |row| time_at(row, 0))
             .optional()?,
         revoked_until: tx
             .prepare_cached(
@@ -181,6 +196,11 @@ fn delete_rows(tx: &Connection, user: &UserName) -> rusqlite::Result<usize> {
         ("plone_members", "user"),
         ("plans", "user"),
         ("audit_people", "user"),
+        ("sign_ins", "user"),
+        ("second_factors", "username"),
+        ("recovery_codes", "username"),
+        ("provider_users", "username"),
+        ("provider_sign_ins", "username"),
     ];
     let delete = |(table, column): (&str, &str)| {
         tx.execute(&format!("DELETE FROM {table} WHERE {column} = ?1"), [user.as_str()])
@@ -212,8 +232,8 @@ fn rename_alerts(tx: &Connection, user: &UserName, pseudonym: &UserName) -> rusq
         + tx.execute("UPDATE alert_acks SET user = ?2 WHERE user = ?1", names)?)
 }
 
-/// Replaces the name in the audit trail and in import tasks, and removes addresses and details that name the person. Returns the number of
-/// rows.
+/// Replaces the name in the audit trail and in import tasks, and removes addresses and details that name the person.
+/// Returns the number of rows.
 fn rename_audit(tx: &Connection, user: &UserName, pseudonym: &UserName) -> rusqlite::Result<usize> {
     let names = params![user.as_str(), pseudonym.as_str()];
     let task = "UPDATE import_tasks SET body = json_set(body, '$.started_by', ?2) WHERE body ->> 'started_by' = ?1";

@@ -9,7 +9,7 @@ import { accountForm } from "./account-form.js";
 const PATH = "/api/v1/admin/users";
 const PAGE_SIZE = 100;
 const TYPING_MS = 200;
-const SOURCES = { local: "Local account", plone: "Plone", token: "Token" };
+const SOURCES = { local: "Local account", plone: "Plone", token: "Token", proxy: "College web server" };
 
 const userPath = (username) => `${PATH}/${encodeURIComponent(username)}`;
 
@@ -80,7 +80,7 @@ export class Users {
       h("td", null, h("strong", null, name || username), name && name !== username && h("small", null, username)),
       h("td", null, t(`role.${role}`)),
       h("td", { "data-head": "Last seen" }, last_seen ? dateTime(last_seen) : "Never"),
-      h("td", null, SOURCES[source] ?? source),
+      h("td", null, SOURCES[source] ?? source.replace(/^oidc:/, "Single sign-on: ")),
       h("td", { class: "row-links" }, viewLink("Sessions", "sessions", "session-filter", "q", username), " ",
         viewLink("Activity", "audit", "audit-filter", "user", username)),
       h("td", null, edit, username !== this.#ownName && button("Erase", () => this.#confirmErasure(user, row),

@@ -20,6 +20,7 @@ export default {
   "sign.for_plan": "Sign in to plan {section}. We'll add it once you sign in.",
   "sign.hint": "Browse freely. Sign in to plan or register.",
   "sign.college": "Use your college account.",
+  "sign.by": "Sign in with {title}", "sign.by.college": "your college account", "sign.local": "Sign in with an EduHub account",
   "sign.not_student": "You're not signed in as a student. Only students can register here.",
   "role.student": "student", "role.staff": "staff", "role.admin": "administrator",
 

@@ -20,6 +20,7 @@ export default {
   "sign.for_plan": "Inicie sesión para planear {section}. La agregaremos en cuanto inicie sesión.",
   "sign.hint": "Cualquiera puede consultar. Inicie sesión para planear o inscribirse.",
   "sign.college": "Use su cuenta institucional.",
+  "sign.by": "Iniciar sesión con {title}", "sign.by.college": "su cuenta institucional", "sign.local": "Iniciar sesión con una cuenta de EduHub",
   "sign.not_student": "No inició sesión como estudiante. Solo los estudiantes pueden inscribirse aquí.",
   "role.student": "estudiante", "role.staff": "administrativo", "role.admin": "administrador",
 

@@ -18,6 +18,7 @@ use eduhub::store::members::MemberStore;
 use eduhub::store::outbox::OutboxStore;
 use eduhub::store::plans::PlanStore;
 use eduhub::store::privacy::PrivacyStore;
+use eduhub::store::provider_sign_ins::ProviderSignInStore;
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
 use eduhub::store::{StoreError, StoreFuture};
@@ -44,6 +45,7 @@ pub(crate) trait StoreFixture {
         + AuditStore
         + PlanStore
         + PrivacyStore
+        + ProviderSignInStore
         + Clone
         + 'static;
     /// Creates a location without a store.

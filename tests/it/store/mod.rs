@@ -8,6 +8,7 @@ mod histories;
 mod members;
 mod outbox;
 mod privacy;
+mod provider_sign_ins;
 mod sign_ins;
 mod sqlite;
 mod suite;
@@ -29,8 +30,8 @@ macro_rules! store_contract {
     };
 }
 
-/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`], [`privacy`] and [`sign_ins`], for each kind of
-/// store.
+/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`], [`privacy`], [`sign_ins`] and
+/// [`provider_sign_ins`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
@@ -95,6 +96,9 @@ macro_rules! stores {
             sign_ins_are_read_back_and_expire
             a_password_change_spares_one_token_until_a_later_end
             steps_and_recovery_codes_are_used_once;
+            provider_sign_ins:
+            a_username_belongs_to_one_person
+            sign_ins_are_selected_by_person_and_session;
         })*
     };
 }

@@ -90,7 +90,7 @@ pub(crate) fn disclosures_are_listed_to_each_person_whom_they_name<F: StoreFixtu
         username: user(username),
         name: name.to_owned(),
         role: Role::Staff,
-        by_plone: false,
+        source: None,
         last_seen: minute(0),
     };
     block_on(store.record_people(vec![person("sam", "Sam Reyes"), person("kim", "kim")])).unwrap();
@@ -145,7 +145,7 @@ where
         username: user("ann"),
         name: "Ann Lee".to_owned(),
         role: Role::Student,
-        by_plone: false,
+        source: None,
         last_seen: minute(1),
     };
     block_on(store.record_people(vec![person])).unwrap();

@@ -10,6 +10,7 @@ use eduhub::domain::published::PublishedTerm;
 use eduhub::domain::role::Role;
 use eduhub::domain::section::Credits;
 use eduhub::store::StoreError;
+use eduhub::store::accounts::{AccountStore, Person, UserFilter, UserSource};
 use eduhub::store::alerts::{AlertStore, Entry, Reader, Span};
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
@@ -17,7 +18,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::fixture::{Embedded, StoredTerm, TermOwner, block_on, load, open_when_unlocked};
 use crate::child_process::{self, RunAs};
-use crate::college::{drop_section, minute, register, section, term_id, window};
+use crate::college::{drop_section, minute, register, section, term_id, user, window};
 
 fn open(path: &Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(SqliteOptions { path: path.to_owned(), outbox: None })
@@ -145,6 +146,45 @@ fn a_store_without_commit_sequences_is_migrated() {
     assert_eq!(changes.seq, 42);
     assert_eq!(changes.changes.sections[0].enrolled, 2);
     assert_eq!((changes.changes.sections.len(), changes.changes.registrations.len()), (1, 1), "only the later commit");
+}
+
+/// Returns the migrations before the one of this number, in order.
+fn migrations_before(number: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.file_name().unwrap().to_str().unwrap() < number);
+    files.sort();
+    files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
+}
+
+#[test]
+fn the_users_of_a_store_without_single_sign_on_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.sqlite");
+    let older = rusqlite::Connection::open(&path).unwrap();
+    // Before the checksum of the content, which only the hub computes.
+    let migrations = migrations_before("0009");
+    migrations.iter().for_each(|migration| older.execute_batch(migration).unwrap());
+    let rows = "INSERT INTO people VALUES ('ann', 'Ann', 'student', 'plone', 5), ('bob', 'Bob', 'staff', 'token', 6);";
+    older.execute_batch(rows).unwrap();
+    older.pragma_update(None, "user_version", migrations.len()).unwrap();
+    drop(older);
+
+    let store = open(&path).unwrap();
+    let listed = || {
+        let page = block_on(store.users(UserFilter { limit: 9, ..UserFilter::default() })).unwrap();
+        page.items.iter().map(|user| format!("{} {}", user.username, user.source)).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(), ["ann plone", "bob token"]);
+    let person = Person {
+        username: user("cleo"),
+        name: "Cleo".to_owned(),
+        role: Role::Student,
+        source: Some(UserSource::Oidc("keycloak".to_owned())),
+        last_seen: minute(1),
+    };
+    block_on(store.record_people(vec![person])).unwrap();
+    assert_eq!(listed(), ["ann plone", "bob token", "cleo oidc:keycloak"]);
 }
 
 #[test]

@@ -1,0 +1,229 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::identity::accounts::AccountChange;
+use crate::identity::token::TokenError;
+use crate::identity::{Audit, IdentityDeps, Settings};
+use crate::store::accounts::{AccountStore, UserFilter, UserSource};
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
+
+/// A clock that tests advance.
+struct ManualClock(AtomicI64);
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+    fn monotonic_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A bus that records the tokens that ended.
+#[derive(Default)]
+struct RecordingBus(Mutex<Vec<Uuid>>);
+impl Bus for RecordingBus {
+    fn publish(&self, event: Event) {
+        if let Event::SignedOut { token: Some(token), .. } = event {
+            self.0.lock().push(token);
+        }
+    }
+    fn may_be_connected(&self, _: &UserName) -> bool {
+        true
+    }
+}
+
+struct Hub {
+    folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    bus: Arc<RecordingBus>,
+    store: SqliteStore,
+    identity: Arc<Identity>,
+}
+
+fn oidc(name: &str) -> Source {
+    Source::Oidc(name.into())
+}
+
+impl Hub {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock(AtomicI64::new(1_700_000_000_000)));
+        let bus = Arc::<RecordingBus>::default();
+        let store = SqliteStore::open(SqliteOptions { path: folder.path().join("hub.db"), outbox: None }).unwrap();
+        let identity = Self::identity(&store, &clock, &bus, vec![oidc("a"), oidc("b"), Source::Proxy]).await;
+        Self { folder, clock, bus, store, identity }
+    }
+
+    async fn identity(
+        store: &SqliteStore,
+        clock: &Arc<ManualClock>,
+        bus: &Arc<RecordingBus>,
+        external_sources: Vec<Source>,
+    ) -> Arc<Identity> {
+        let settings = Settings { session_ttl: Duration::from_secs(60), external_sources, ..Settings::default() };
+        let secret = SecretString::from("a secret of more than thirty-two bytes");
+        let shared = Arc::new(store.clone());
+        let deps = IdentityDeps {
+            accounts: shared.clone(),
+            members: shared.clone(),
+            provider_sign_ins: shared.clone(),
+            audit: Audit::start(shared, clock.clone()),
+            bus: bus.clone(),
+            clock: clock.clone(),
+        };
+        Identity::start(settings, &secret, deps, Vec::new()).await.unwrap()
+    }
+
+    async fn sign_in(&self, identity: ExternalIdentity) -> Result<ExternalSignIn, ExternalError> {
+        // The time of issue orders tokens.
+        self.clock.0.fetch_add(1, Ordering::SeqCst);
+        self.identity.sign_in_external(identity).await
+    }
+
+    fn is_alive(&self, signed_in: &ExternalSignIn) -> bool {
+        self.identity.verify(&signed_in.token).is_ok()
+    }
+}
+
+/// Returns a student at a provider.
+fn person(source: Source, subject: &str, name: &str) -> ExternalIdentity {
+    ExternalIdentity {
+        source,
+        subject: subject.to_owned(),
+        sid: Some(format!("session of {subject}")),
+        username: UserName::parse(name).unwrap(),
+        name: format!("Name of {name}"),
+        role: Role::Student,
+        id_token: Some(SecretString::from("an.id.token")),
+        takes_over: Arc::new([]),
+    }
+}
+
+fn owner_of(outcome: Result<ExternalSignIn, ExternalError>) -> NameOwner {
+    match outcome {
+        Err(ExternalError::NameTaken { owner, .. }) => owner,
+        other => panic!("the name must be taken: {other:?}"),
+    }
+}
+
+#[actix_web::test]
+async fn a_name_belongs_to_one_person() {
+    let hub = Hub::start().await;
+    let password = Some(SecretString::from("correct horse"));
+    let username = UserName::parse("local").unwrap();
+    hub.identity.put_account(AccountChange { username, role: Role::Admin, name: None, password }).await.unwrap();
+    let signed_in = hub.sign_in(person(oidc("a"), "1", "ann")).await.unwrap();
+    assert_eq!((signed_in.caller.user.as_str(), &signed_in.caller.source), ("ann", &oidc("a")));
+
+    assert_eq!(owner_of(hub.sign_in(person(oidc("a"), "9", "local")).await), NameOwner::LocalAccount);
+    assert_eq!(owner_of(hub.sign_in(person(oidc("a"), "2", "ann")).await), NameOwner::OtherPerson);
+    let elsewhere = NameOwner::OtherSource("oidc:a".to_owned());
+    assert_eq!(owner_of(hub.sign_in(person(oidc("b"), "1", "ann")).await), elsewhere);
+    assert_eq!(owner_of(hub.sign_in(person(Source::Proxy, "ann", "ann")).await), elsewhere);
+    assert!(hub.is_alive(&signed_in), "refused sign-ins have no effect");
+
+    let renamed = hub.sign_in(person(oidc("a"), "1", "ann.smith")).await.unwrap();
+    assert_eq!(renamed.caller.user.as_str(), "ann", "a person keeps the name to which the registrations belong");
+}
+
+#[actix_web::test]
+async fn a_provider_takes_over_names_only_where_the_settings_say_so() {
+    let hub = Hub::start().await;
+    let before = hub.sign_in(person(oidc("a"), "1", "ann")).await.unwrap();
+    let takes_over = ExternalIdentity { takes_over: Arc::new(["oidc:a".to_owned()]), ..person(oidc("b"), "7", "ann") };
+    let after = hub.sign_in(takes_over).await.unwrap();
+    assert!(!hub.is_alive(&before) && hub.is_alive(&after));
+    assert_eq!(owner_of(hub.sign_in(person(oidc("a"), "1", "ann")).await), NameOwner::OtherSource("oidc:b".to_owned()));
+    assert!(hub.identity.release_name(&after.caller.user).await.unwrap());
+    assert!(!hub.is_alive(&after));
+    assert!(hub.sign_in(person(oidc("a"), "1", "ann")).await.is_ok());
+}
+
+#[actix_web::test]
+async fn a_new_local_account_takes_the_name() {
+    let hub = Hub::start().await;
+    let before = hub.sign_in(person(oidc("a"), "1", "ann")).await.unwrap();
+    let change = AccountChange {
+        username: before.caller.user.clone(),
+        role: Role::Staff,
+        name: None,
+        password: Some(SecretString::from("correct horse")),
+    };
+    hub.identity.put_account(change).await.unwrap();
+    assert!(!hub.is_alive(&before));
+    assert_eq!(owner_of(hub.sign_in(person(oidc("a"), "1", "ann")).await), NameOwner::LocalAccount);
+}
+
+#[actix_web::test]
+async fn a_provider_ends_the_sign_ins_of_a_session_or_of_a_person() {
+    let hub = Hub::start().await;
+    let at = |sid: &str| ExternalIdentity { sid: Some(sid.to_owned()), ..person(oidc("a"), "1", "ann") };
+    let (phone, laptop) = (hub.sign_in(at("phone")).await.unwrap(), hub.sign_in(at("laptop")).await.unwrap());
+    let other = hub.sign_in(person(oidc("b"), "1", "bob")).await.unwrap();
+    let end = async |subject: Option<&str>, sid: Option<&str>| {
+        let ended = ExternalLogout { subject: subject.map(str::to_owned), sid: sid.map(str::to_owned) };
+        hub.identity.end_external(&oidc("a"), ended).await.unwrap()
+    };
+    assert_eq!(end(None, None).await, 0, "a logout of no one ends no sign-in");
+    assert_eq!(end(Some("2"), Some("phone")).await, 0, "the session of someone else");
+    assert_eq!(end(Some("1"), Some("phone")).await, 1);
+    assert!(!hub.is_alive(&phone) && hub.is_alive(&laptop) && hub.is_alive(&other));
+    assert_eq!(*hub.bus.0.lock(), [phone.caller.token_id], "its live sessions are closed");
+    assert_eq!(end(Some("1"), None).await, 1);
+    assert!(!hub.is_alive(&laptop) && hub.is_alive(&other));
+    let sources = vec![oidc("a"), oidc("b")];
+    let restarted = Hub::identity(&hub.store, &hub.clock, &hub.bus, sources).await;
+    assert_eq!(restarted.verify(&phone.token), Err(TokenError::SignedOut), "after a restart");
+    assert!(restarted.verify(&other.token).is_ok());
+    let removed = Hub::identity(&hub.store, &hub.clock, &hub.bus, vec![oidc("a")]).await;
+    assert_eq!(removed.verify(&other.token), Err(TokenError::SignedOut), "its provider is not in the settings");
+    drop(hub.folder);
+}
+
+#[actix_web::test]
+async fn a_changed_role_ends_earlier_sign_ins() {
+    let hub = Hub::start().await;
+    let staff = ExternalIdentity { role: Role::Staff, ..person(oidc("a"), "1", "ann") };
+    let before = hub.sign_in(staff).await.unwrap();
+    let after = hub.sign_in(person(oidc("a"), "1", "ann")).await.unwrap();
+    assert!(!hub.is_alive(&before) && hub.is_alive(&after));
+    assert_eq!(after.caller.role, Role::Student);
+}
+
+#[actix_web::test]
+async fn a_sign_out_forgets_the_sign_in_and_returns_its_id_token() {
+    use secrecy::ExposeSecret as _;
+    let hub = Hub::start().await;
+    let signed_in = hub.sign_in(person(oidc("a"), "1", "ann")).await.unwrap();
+    let token = signed_in.caller.token_id;
+    let id_token = hub.identity.forget_external(token).await.unwrap();
+    assert_eq!(id_token.unwrap().expose_secret(), "an.id.token");
+    assert!(hub.identity.forget_external(token).await.unwrap().is_none());
+    hub.identity.logout(&signed_in.caller).await.unwrap();
+    assert!(!hub.is_alive(&signed_in));
+}
+
+#[actix_web::test]
+async fn users_are_listed_with_their_source() {
+    let hub = Hub::start().await;
+    hub.sign_in(person(oidc("a"), "1", "ann")).await.unwrap();
+    hub.sign_in(person(Source::Proxy, "bob", "bob")).await.unwrap();
+    let filter = UserFilter { limit: 10, ..UserFilter::default() };
+    // The users are stored in the background.
+    let listed = loop {
+        let page = hub.store.users(filter.clone()).await.unwrap();
+        if page.items.len() == 2 {
+            break page.items;
+        }
+        tokio::task::yield_now().await;
+    };
+    let sources: Vec<_> = listed.iter().map(|user| user.source.clone()).collect();
+    assert_eq!(sources, [UserSource::Oidc("a".to_owned()), UserSource::Proxy]);
+    assert_eq!(listed[0].source.to_string(), "oidc:a");
+}

@@ -1,0 +1,152 @@
+//! Statements of a provider about a user.
+
+use serde_json::{Map, Value};
+
+use crate::domain::role::{Role, RoleMap};
+
+/// Most values of claims that count for a role.
+const VALUES_MAX: usize = 2_000;
+/// Deepest object in which values count. Keycloak's roles of a client are three deep.
+const DEPTH_MAX: usize = 4;
+/// The entry of `[roles]` that everyone matches.
+const EVERYONE: &str = "*";
+
+/// The claims of a user: the names are those of the provider, so the college's settings say what they mean.
+#[derive(Debug, Clone, Default)]
+pub struct Claims(Map<String, Value>);
+
+impl Claims {
+    /// Wraps claims whose signature was verified.
+    #[must_use]
+    pub const fn new(claims: Map<String, Value>) -> Self {
+        Self(claims)
+    }
+
+    /// Creates claims from texts.
+    #[must_use]
+    pub fn of_texts(texts: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
+        Self(texts.into_iter().map(|(name, values)| (name, values.into())).collect())
+    }
+
+    /// Returns the value at a path such as `preferred_username` or `profile.login`. A name that contains dots, such as
+    /// a URL, is found first.
+    fn at(&self, path: &str) -> Option<&Value> {
+        if let Some(value) = self.0.get(path) {
+            return Some(value);
+        }
+        let mut names = path.split('.');
+        let first = self.0.get(names.next()?)?;
+        names.try_fold(first, |value, name| value.as_object()?.get(name))
+    }
+
+    /// Returns the text at a path; `None` if there is none, or it is empty.
+    #[must_use]
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.at(path)?.as_str().map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// Returns whether there is a value at a path.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        self.at(path).is_some()
+    }
+
+    /// Returns whether the value at a path is true. Some providers write it as text.
+    #[must_use]
+    pub fn is_true(&self, path: &str) -> bool {
+        self.at(path).is_some_and(|value| value == &Value::Bool(true) || value.as_str() == Some("true"))
+    }
+
+    /// Adds claims that are not known yet.
+    pub fn add_missing(&mut self, more: Self) {
+        for (name, value) in more.0 {
+            self.0.entry(name).or_insert(value);
+        }
+    }
+
+    /// Returns the highest role of a user. `groups_claim` lists the groups. Keycloak writes a group as a path, `/staff`,
+    /// which also matches without its slash.
+    #[must_use]
+    pub fn role(&self, map: &RoleMap, groups_claim: &str) -> Option<Role> {
+        let mut groups = Vec::new();
+        if let Some(value) = self.at(groups_claim) {
+            collect(value, "", 1, &mut |_, text| groups.push(text.to_owned()));
+        }
+        let without_slash: Vec<_> =
+            groups.iter().filter_map(|group| group.strip_prefix('/')).map(str::to_owned).collect();
+        groups.extend(without_slash);
+        let mut values = vec![EVERYONE.to_owned()];
+        for (name, value) in &self.0 {
+            collect(value, name, DEPTH_MAX, &mut |path, text| values.push(format!("{path}={text}")));
+        }
+        values.truncate(VALUES_MAX);
+        groups.truncate(VALUES_MAX);
+        map.role(&values, &groups)
+    }
+}
+
+/// Calls `found` with the path and the text of each value.
+fn collect(value: &Value, path: &str, depth: usize, found: &mut impl FnMut(&str, &str)) {
+    match value {
+        Value::String(text) => found(path, text),
+        Value::Bool(is_true) => found(path, if *is_true { "true" } else { "false" }),
+        Value::Number(number) => found(path, &number.to_string()),
+        Value::Array(items) => {
+            items.iter().filter(|item| !item.is_array()).for_each(|item| collect(item, path, depth, found));
+        }
+        Value::Object(members) if depth > 1 => {
+            for (name, value) in members {
+                collect(value, &format!("{path}.{name}"), depth - 1, found);
+            }
+        }
+        Value::Object(_) | Value::Null => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(json: serde_json::Value) -> Claims {
+        let Value::Object(claims) = json else { panic!("claims are an object: {json}") };
+        Claims::new(claims)
+    }
+
+    #[test]
+    fn groups_and_claims_determine_the_role() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let map = RoleMap {
+            admin: names(&["group:it"]),
+            staff: names(&["realm_access.roles=registrar", "affiliation=staff", "is_staff=true"]),
+            student: names(&["hd=college.edu"]),
+        };
+        let table = [
+            (serde_json::json!({"groups": ["/it", "x"], "hd": "college.edu"}), Some(Role::Admin)),
+            (serde_json::json!({"groups": "it"}), Some(Role::Admin)),
+            (serde_json::json!({"realm_access": {"roles": ["registrar"]}}), Some(Role::Staff)),
+            (serde_json::json!({"affiliation": ["student", "staff"]}), Some(Role::Staff)),
+            (serde_json::json!({"is_staff": true}), Some(Role::Staff)),
+            (serde_json::json!({"hd": "college.edu"}), Some(Role::Student)),
+            (serde_json::json!({"hd": "elsewhere.example", "other": ["it"], "groups": [["it"]]}), None),
+            (serde_json::json!({}), None),
+        ];
+        for (json, role) in table {
+            assert_eq!(claims(json.clone()).role(&map, "groups"), role, "{json}");
+        }
+        let everyone = RoleMap { student: names(&["*"]), ..RoleMap::default() };
+        assert_eq!(claims(serde_json::json!({})).role(&everyone, "groups"), Some(Role::Student));
+    }
+
+    #[test]
+    fn texts_are_found_by_path() {
+        let claims = claims(serde_json::json!({
+            "name": " Ann ", "empty": "", "profile": {"login": "ann"}, "https://college.edu/id": "a1", "number": 7
+        }));
+        assert_eq!(claims.text("name"), Some("Ann"));
+        assert_eq!(claims.text("profile.login"), Some("ann"));
+        assert_eq!(claims.text("https://college.edu/id"), Some("a1"));
+        for missing in ["empty", "number", "profile", "profile.none", "name.x", ""] {
+            assert_eq!(claims.text(missing), None, "{missing}");
+        }
+    }
+}

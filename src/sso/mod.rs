@@ -1,0 +1,127 @@
+//! Single sign-on: users who sign in at the college, not with a password in the hub.
+//!
+//! - [`provider`]: a provider of OpenID Connect: where its sign-in begins, and what a completed one states; `discovery`:
+//!   its addresses and keys; `http_client`: requests to it
+//! - [`flow`]: a sign-in between its beginning and its end, in a cookie of the browser
+//! - [`claims`]: statements about a user, and their role; [`logout_token`]: sign-outs that the provider announces
+//! - [`proxy`]: users whom the college's web server has signed in (SAML, Shibboleth, CAS)
+//!
+//! This module states who a user is. [`crate::identity`] decides whether the user may sign in under that name.
+
+pub mod claims;
+mod discovery;
+pub mod flow;
+mod http_client;
+pub mod logout_token;
+pub mod provider;
+pub mod proxy;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::clock::Clock;
+use crate::config::Auth;
+use crate::domain::ids::UserName;
+use crate::domain::role::{Role, RoleMap};
+
+use flow::Flows;
+use http_client::HttpClient;
+use provider::Provider;
+use proxy::ProxySignIn;
+
+/// A user whom the college has identified.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// The provider's permanent id of the person.
+    pub subject: String,
+    /// The session at the provider, if it names one.
+    pub sid: Option<String>,
+    /// Username.
+    pub username: UserName,
+    /// Display name.
+    pub name: String,
+    /// Role in the hub.
+    pub role: Role,
+    /// The ID token, if there is one.
+    pub id_token: Option<SecretString>,
+}
+
+/// Why a sign-in failed. The texts are for the log and the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SsoError {
+    /// The provider does not respond, or fails.
+    #[error("the provider is unavailable: {0}")]
+    Unavailable(String),
+    /// Too many sign-ins wait for the provider.
+    #[error("too many sign-ins are waiting for the provider")]
+    Busy,
+    /// The provider refuses the hub, because one of them is misconfigured.
+    #[error("misconfigured: {0}")]
+    Misconfigured(String),
+    /// What the browser brought back is not the end of a sign-in that it began, or it is too late or used.
+    #[error("not the end of an open sign-in: {0}")]
+    NotOpen(&'static str),
+    /// The user or the provider has refused the sign-in.
+    #[error("refused by the provider: {0}")]
+    Denied(String),
+    /// The ID token is not valid.
+    #[error("invalid ID token: {0}")]
+    InvalidToken(String),
+    /// The provider states no usable username.
+    #[error("no usable username: {0}")]
+    NoUsername(String),
+    /// The user has no role in the hub.
+    #[error("no role")]
+    NoRole,
+}
+
+/// Everything that single sign-on needs. A hub has one.
+pub struct SingleSignOn {
+    providers: BTreeMap<String, Arc<Provider>>,
+    /// Users whom the web server has signed in; `None` if it signs no one in.
+    pub proxy: Option<ProxySignIn>,
+    /// Sign-ins between their beginning and their end.
+    pub flows: Flows,
+    /// Whom users ask when they cannot sign in.
+    pub help: String,
+    /// Clock for the age of sign-ins and tokens.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl SingleSignOn {
+    /// Starts the providers of the settings, which read their discovery documents in the background. Must be called on
+    /// an actix system.
+    ///
+    /// # Errors
+    /// When the address of a provider cannot be used.
+    pub fn start(auth: &Auth, secret: &SecretString, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let roles: Arc<RoleMap> = Arc::new(auth.roles.clone());
+        let mut providers = BTreeMap::new();
+        if !auth.oidc.is_empty() {
+            let http = HttpClient::start()?;
+            for (name, settings) in &auth.oidc {
+                let provider = Provider::new(name, settings, roles.clone(), http.clone(), clock.clone())?;
+                providers.insert(name.clone(), Arc::new(provider));
+            }
+        }
+        for provider in providers.values() {
+            let provider = provider.clone();
+            tokio::spawn(async move { provider.discover().await });
+        }
+        let proxy = ProxySignIn::new(&auth.proxy, roles);
+        Ok(Self { providers, proxy, flows: Flows::new(secret), help: auth.help.clone(), clock })
+    }
+
+    /// Returns the provider of OpenID Connect with this name.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.providers.get(name)
+    }
+
+    /// Returns the providers of OpenID Connect, by name.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.values()
+    }
+}

@@ -1,0 +1,87 @@
+use actix_web::http::header::HeaderValue;
+
+use super::*;
+use crate::domain::role::Role;
+
+const SECRET: &str = "a secret of the web server, 32 bytes";
+
+fn proxy() -> ProxySignIn {
+    let settings = Proxy {
+        peers: vec!["10.1.2.0/24".parse().unwrap(), "::1/128".parse().unwrap()],
+        secret: SECRET.to_owned().into(),
+        claim_headers: vec!["X-Affiliation".to_owned()],
+        ..Proxy::default()
+    };
+    let roles = RoleMap {
+        admin: vec!["group:it".to_owned()],
+        staff: vec!["X-Affiliation=staff@college.edu".to_owned()],
+        student: vec!["X-Affiliation=student@college.edu".to_owned()],
+    };
+    ProxySignIn::new(&settings, Arc::new(roles)).unwrap()
+}
+
+fn headers(of: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in of {
+        headers.append(name.parse().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    headers
+}
+
+const GOOD: [(&str, &str); 5] = [
+    ("x-eduhub-secret", SECRET),
+    ("x-remote-user", "ann"),
+    ("x-remote-name", "Ann Ångström"),
+    ("x-affiliation", "member@college.edu; student@college.edu"),
+    ("x-remote-groups", "choir"),
+];
+
+#[test]
+fn headers_of_the_web_server_identify_a_user() {
+    let person = proxy().take(&mut headers(&GOOD), "10.1.2.3".parse().unwrap()).unwrap();
+    assert_eq!((person.username.as_str(), person.name.as_str(), person.role), ("ann", "Ann Ångström", Role::Student));
+    let mapped = proxy().take(&mut headers(&GOOD), "::ffff:10.1.2.3".parse().unwrap());
+    assert!(mapped.is_ok(), "an IPv4 address on an IPv6 socket is the same address");
+    for (header, value, role) in
+        [("x-affiliation", "staff@college.edu", Role::Staff), ("x-remote-groups", "choir;it", Role::Admin)]
+    {
+        let changed = GOOD.map(|(name, old)| (name, if name == header { value } else { old }));
+        assert_eq!(proxy().take(&mut headers(&changed), "::1".parse().unwrap()).unwrap().role, role);
+    }
+}
+
+/// Returns the good headers without those of `name`, and with `more`.
+fn changed<'a>(name: &str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    GOOD.into_iter().filter(|(other, _)| *other != name).chain(more.iter().copied()).collect()
+}
+
+#[test]
+fn other_headers_identify_no_one_and_are_removed() {
+    let no_user = || ProxyError::NoUser("X-Remote-User".to_owned());
+    let foreign = ProxyError::ForeignPeer("10.1.3.1".parse().unwrap());
+    let table = [
+        ("10.1.3.1", GOOD.to_vec(), foreign),
+        ("10.1.2.3", changed("x-eduhub-secret", &[]), ProxyError::WrongSecret),
+        ("10.1.2.3", changed("x-eduhub-secret", &[("x-eduhub-secret", "")]), ProxyError::WrongSecret),
+        ("10.1.2.3", changed("x-eduhub-secret", &[("x-eduhub-secret", &SECRET[1..])]), ProxyError::WrongSecret),
+        ("10.1.2.3", changed("", &[("x-eduhub-secret", SECRET)]), ProxyError::WrongSecret),
+        ("10.1.2.3", changed("x-remote-user", &[]), no_user()),
+        ("10.1.2.3", changed("", &[("x-remote-user", "ada")]), no_user()),
+        ("10.1.2.3", changed("x-remote-user", &[("x-remote-user", "(null)")]), no_user()),
+        ("10.1.2.3", changed("x-remote-user", &[("x-remote-user", "a b")]), no_user()),
+        ("10.1.2.3", changed("x-affiliation", &[]), ProxyError::NoRole),
+        ("10.1.2.3", changed("x-affiliation", &[("x-affiliation", "student@evil.example")]), ProxyError::NoRole),
+    ];
+    for (peer, sent, expected) in table {
+        let mut sent_headers = headers(&sent);
+        sent_headers.append("accept".parse().unwrap(), HeaderValue::from_static("*/*"));
+        let outcome = proxy().take(&mut sent_headers, peer.parse().unwrap());
+        assert_eq!(outcome.map(|person| person.username), Err(expected), "{peer} {sent:?}");
+        assert_eq!(sent_headers.len(), 1, "{sent_headers:?}");
+    }
+}
+
+#[test]
+fn without_addresses_there_is_no_such_sign_in() {
+    assert!(ProxySignIn::new(&Proxy::default(), Arc::default()).is_none());
+}

@@ -1,0 +1,79 @@
+//! Port for sign-ins by providers that check no password in the hub, such as OpenID Connect. ID tokens never leave the
+//! server, except to their provider.
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+
+use crate::store::StoreFuture;
+
+/// A person at a provider, to whom a username belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderUser {
+    /// Username in the hub.
+    pub username: UserName,
+    /// Source of the sign-ins, such as `oidc:keycloak`.
+    pub source: String,
+    /// The provider's permanent id of the person.
+    pub subject: String,
+    /// Display name at the last sign-in.
+    pub name: String,
+    /// Role at the last sign-in.
+    pub role: Role,
+}
+
+/// A sign-in whose token has not expired.
+#[derive(Debug, Clone)]
+pub struct ProviderSignIn {
+    /// Id of the hub's token.
+    pub token: Uuid,
+    /// The session at the provider, if it names one.
+    pub sid: Option<String>,
+    /// The ID token, which names the person when the hub sends the browser to the provider's sign-out.
+    pub id_token: Option<SecretString>,
+    /// When the hub's token expires.
+    pub expires_at: Timestamp,
+}
+
+/// The sign-ins of a provider that end together. At least one of `subject` and `sid` is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInSelector {
+    /// Source of the sign-ins.
+    pub source: String,
+    /// Only sign-ins of this person.
+    pub subject: Option<String>,
+    /// Only sign-ins of this session at the provider.
+    pub sid: Option<String>,
+}
+
+/// A sign-in that a [`SignInSelector`] selects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelectedSignIn {
+    /// Username in the hub.
+    pub username: UserName,
+    /// Id of the hub's token.
+    pub token: Uuid,
+    /// When the hub's token expires.
+    pub expires_at: Timestamp,
+}
+
+/// Store of the users of providers and their sign-ins.
+pub trait ProviderSignInStore: Send + Sync {
+    /// Returns the person to whom a username belongs.
+    fn provider_user(&self, username: &UserName) -> StoreFuture<Option<ProviderUser>>;
+    /// Returns the person with this subject at a provider.
+    fn provider_user_by_subject(&self, source: &str, subject: &str) -> StoreFuture<Option<ProviderUser>>;
+    /// Stores a sign-in and its user. Returns false, and stores nothing, when the username belongs to another person.
+    fn put_sign_in(&self, user: ProviderUser, sign_in: ProviderSignIn) -> StoreFuture<bool>;
+    /// Returns the sign-ins that have not expired by `now`.
+    fn sign_ins(&self, selector: SignInSelector, now: Timestamp) -> StoreFuture<Vec<SelectedSignIn>>;
+    /// Removes sign-ins, and returns the ID token of one of them, if there is one.
+    fn remove_sign_ins(&self, tokens: Vec<Uuid>) -> StoreFuture<Option<SecretString>>;
+    /// Releases the username of a person, so that it can belong to another one.
+    fn remove_provider_user(&self, username: &UserName) -> StoreFuture<()>;
+    /// Deletes the sign-ins that have expired by `now`.
+    fn delete_expired_sign_ins(&self, now: Timestamp) -> StoreFuture<()>;
+}
