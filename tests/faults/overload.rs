@@ -39,7 +39,7 @@ const WARM_UP: Duration = Duration::from_secs(2);
 /// The measured time of a phase in seconds; `FAULT_SECONDS` sets another number.
 const SECONDS: u64 = 4;
 /// Students of a run: each registers once. More than the slowed disk can store in all phases.
-const STUDENTS: usize = 20_000;
+const STUDENTS: usize = 60_000;
 const STUDENTS_PER_SECOND: usize = 2_500;
 
 /// How a request ended.
@@ -91,7 +91,13 @@ struct Students {
 impl Students {
     /// Returns a student who has not registered: one who was rejected, or a new one.
     fn take(&self) -> usize {
-        self.rejected.borrow_mut().pop().unwrap_or_else(|| self.next.replace(self.next.get() + 1))
+        let student = self.rejected.borrow_mut().pop().unwrap_or_else(|| self.next.replace(self.next.get() + 1));
+        assert!(
+            student < self.tokens.len(),
+            "the disk stores more than {} registrations in the time",
+            self.tokens.len()
+        );
+        student
     }
 
     /// Lets the next student register.

@@ -77,6 +77,7 @@ fn expected(method: &str, path: &str, access: Access, kind: &Kind) -> Verdict {
     }
     let may = match access {
         Access::Open | Access::OwnPage | Access::Visitor | Access::SignedIn => true,
+        Access::LocalAccount => false,
         Access::Student => role == Role::Student,
         Access::Staff => role >= Role::Staff,
         Access::Admin => role >= Role::Admin,

@@ -11,6 +11,8 @@ pub(super) enum Access {
     OwnPage,
     /// Every signed-in user.
     SignedIn,
+    /// Every user who has signed in with the password of a local account, which no caller of the test has.
+    LocalAccount,
     /// Students only: staff and admins hold no seats.
     Student,
     /// Staff and admins.
@@ -21,7 +23,7 @@ pub(super) enum Access {
     Sandbox,
 }
 
-use Access::{Admin, Open, OwnPage, Sandbox, SignedIn, Staff, Student, Visitor};
+use Access::{Admin, LocalAccount, Open, OwnPage, Sandbox, SignedIn, Staff, Student, Visitor};
 
 /// Every operation of the OpenAPI document. A new operation needs an entry here.
 pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
@@ -33,7 +35,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/alerts/ws", OwnPage),
     ("POST", "/api/v1/me/password", SignedIn),
     ("GET", "/api/v1/me/totp", SignedIn),
-    ("POST", "/api/v1/me/totp", SignedIn),
+    ("POST", "/api/v1/me/totp", LocalAccount),
     ("DELETE", "/api/v1/me/totp", SignedIn),
     ("GET", "/api/v1/me/sign-ins", SignedIn),
     ("DELETE", "/api/v1/me/sign-ins/{id}", SignedIn),
