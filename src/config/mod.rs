@@ -4,11 +4,13 @@
 //! - [`plone`]: the settings of the college's Plone
 //! - [`privacy`]: retention of data about persons
 //! - [`settings`]: the table of settings: name, description, how to parse and print the value
+//! - [`document`]: writes `config.toml`
 //! - [`value`]: parses one value, from TOML or from text
 //! - [`load`]: reads the file and the environment, and reports all errors together
 
 pub mod auth;
 mod auth_settings;
+mod document;
 mod load;
 pub mod plone;
 pub mod privacy;
@@ -26,10 +28,11 @@ use jiff::tz::TimeZone;
 use crate::domain::section::Credits;
 
 pub use auth::Auth;
+pub use document::default_document;
 pub use load::{DEFAULT_FILE, InvalidSettings};
 pub use plone::Plone;
 pub use privacy::Privacy;
-pub use settings::{SECRET_LEN_MIN, SESSION_TTL_S_MAX, default_document};
+pub use settings::{SECRET_LEN_MIN, SESSION_TTL_S_MAX};
 
 /// All settings.
 #[derive(Debug, Clone, Default)]

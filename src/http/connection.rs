@@ -100,6 +100,8 @@ pub struct Room {
     /// Knows the addresses of trusted proxies, whose connections carry the requests of many clients.
     site: Site,
     open: AtomicUsize,
+    /// Those of them that wait for room.
+    waiting: AtomicUsize,
     visitors: DashMap<AddressKey, usize>,
     ended: AtomicU64,
     refused: AtomicU64,
@@ -119,6 +121,7 @@ impl Room {
             limits: RoomLimits { visitors_per_address, ..limits },
             site,
             open,
+            waiting: AtomicUsize::new(0),
             visitors: DashMap::new(),
             ended,
             refused,
@@ -162,6 +165,22 @@ impl Room {
     }
 }
 
+/// A newcomer that waits for room.
+struct Waiting<'r>(&'r Room);
+
+impl<'r> Waiting<'r> {
+    fn begin(room: &'r Room) -> Self {
+        room.waiting.fetch_add(1, Relaxed);
+        Self(room)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
+    }
+}
+
 /// The connections of one worker.
 #[derive(Debug)]
 pub struct Connections {
@@ -202,6 +221,7 @@ impl Connections {
             send_by: Cell::default(),
             room: self.room.clone(),
         });
+        let _waiting = Waiting::begin(&self.room);
         for turn in 0..ROOM_YIELDS + ROOM_WAITS {
             if self.make_room(&connection) {
                 self.all.borrow_mut().push(Rc::downgrade(&connection));
@@ -229,7 +249,9 @@ impl Connections {
         }
         // The connections that were ended just now are still counted.
         let is_crowded = visitors > limits.visitors_per_address.saturating_add(EVICTED_AT_ONCE);
-        open <= limits.connections + RESERVED && !is_crowded
+        // Other newcomers that wait have no room yet: a flood of them must not keep free room from each other.
+        let others_waiting = self.room.waiting.load(Relaxed).saturating_sub(1);
+        open.saturating_sub(others_waiting) <= limits.connections + RESERVED && !is_crowded
     }
 
     fn sweep(&self, now: Instant) {

@@ -71,12 +71,13 @@ pub async fn erase(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let unknown = || Problem::not_found("Nothing is stored about a person with this username.");
-    let user = UserName::parse(&path_param(&request, "name")?).map_err(|_| unknown())?;
+    let user = identity.resolve(&path_param(&request, "name")?).map_err(|_| unknown())?;
     if user == admin.user {
         return Err(Problem::invalid("name", "You cannot erase yourself. Ask another administrator."));
     }
     let now = live.local(live.clock.now());
     refuse_if_registered(&privacy.current_terms_of(&user, now.clone()).await?)?;
+    let login = privacy.record_of(&user).await?.provider.map(|provider| provider.login);
     // Before anything is erased, so that the person cannot register or sign in in the meantime.
     if identity.remove_sign_in(&user).await? == Removal::LastAdmin {
         return Err(last_admin("name"));
@@ -87,7 +88,7 @@ pub async fn erase(
     // The entries that are still queued, and those of open windows, have the username.
     audit.finish().await;
     let pseudonym = pseudonym()?;
-    let erasure = Erasure { user, pseudonym: pseudonym.clone(), now };
+    let erasure = Erasure { user, login, pseudonym: pseudonym.clone(), now };
     let terms = match pool.paused(&terms, privacy.erase(erasure)).await? {
         ErasureOutcome::Unknown => return Err(unknown()),
         ErasureOutcome::Registered(terms) => {
@@ -96,6 +97,8 @@ pub async fn erase(
         }
         ErasureOutcome::Erased(terms) => terms,
     };
+    // The entries in memory have the username.
+    live.tail.forget();
     audit.record(&request, Some(&admin), "user.erase", Some(pseudonym.as_str()), None, "");
     audit.flush().await;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(Erased { pseudonym, terms }))

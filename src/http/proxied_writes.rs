@@ -46,10 +46,15 @@ impl ForwardedWrite {
         });
     }
 
-    /// Returns whether Plone refused a write of a visitor, who could fill the audit trail with such entries.
+    /// Returns whether a write without a sign-in of the hub changed nothing: visitors, also with an invented cookie of
+    /// Plone, could fill the audit trail with such entries.
     fn is_refused_visitor(&self) -> bool {
-        let is_visitor = self.caller.is_none() && self.plone_user.is_none();
-        is_visitor && matches!(self.outcome, Some(Ok(status)) if status >= StatusCode::BAD_REQUEST.as_u16())
+        let is_refused = match self.outcome {
+            Some(Ok(status)) => status >= StatusCode::BAD_REQUEST.as_u16(),
+            Some(Err(_)) => true,
+            None => false,
+        };
+        self.caller.is_none() && is_refused
     }
 }
 

@@ -16,8 +16,10 @@ use crate::http::problem::ProblemCode;
 use crate::http::proxied_writes::{ForwardedWrite, record_refusal};
 use crate::http::request_id::{PloneOrigin, RequestId};
 use crate::http::security_headers::SANDBOX;
+use crate::http::sign_in::UNKNOWN_USER;
 use crate::http::site::{OriginVerdict, Site};
-use crate::identity::{Audit, Caller};
+use crate::identity::sign_in::SignInError;
+use crate::identity::{Audit, Caller, Identity};
 use crate::plone::port::PloneError;
 use crate::plone::proxy::error::ProxyError;
 use crate::plone::proxy::{Accepted, METHODS, PloneProxy, Sender, check_framing};
@@ -144,7 +146,12 @@ async fn sign_in_at_own_origin(
                 true => ("login.failed", "rejected by Plone, at its own origin"),
                 false => ("login", "Plone, at its own origin"),
             };
-            audit.record(req, None, action, Some(&account), None, detail);
+            // Users sometimes type their password as the username.
+            let recorded = match (is_wrong, req.app_data::<Data<Identity>>()) {
+                (true, Some(identity)) => identity.recorded_name(&account, &SignInError::BadCredentials).await,
+                _ => Some(account),
+            };
+            audit.record(req, None, action, Some(recorded.as_deref().unwrap_or(UNKNOWN_USER)), None, detail);
         }
     }
     forwarded.unwrap_or_else(|error| HttpResponse::from_error(Problem::from(error)))

@@ -33,7 +33,7 @@ use crate::identity::{Audit, Caller, Identity};
 const PLONE_RETRY_S: u32 = 5;
 
 /// The subject of a failed sign-in whose name the hub does not know. Usernames have no spaces.
-const UNKNOWN_USER: &str = "unknown user";
+pub(super) const UNKNOWN_USER: &str = "unknown user";
 
 /// The operations of this file.
 #[derive(OpenApi)]
@@ -279,8 +279,9 @@ pub async fn logout(
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let is_browser = matches!(Credentials::of(&req), Credentials::Valid(_, Carrier::Cookie));
-    let end_session = sso::sign_out_url(&req, &caller, &identity, &site).await?.filter(|_| is_browser);
+    // First, because the provider could no longer end a sign-in that is forgotten and still valid.
     identity.logout(&caller).await?;
+    let end_session = sso::sign_out_url(&req, &caller, &identity, &site).await?.filter(|_| is_browser);
     audit.record(&req, Some(&caller), "logout", None, None, "");
     let mut response = if end_session.is_some() { HttpResponse::Ok() } else { HttpResponse::NoContent() };
     // Also after a sign-out by `Authorization`: a browser may have a cookie, too.

@@ -288,7 +288,15 @@ impl Ends {
                     .await
             }
             Err(error) => {
-                self.audit.record(&self.req, None, "login.failed", None, None, &format!("proxy: {error}"));
+                match error {
+                    ProxyError::NoRole => {
+                        self.audit.record(&self.req, None, "login.failed", None, None, &format!("proxy: {error}"));
+                    }
+                    // Everyone can send such a request, so it must not fill the audit trail.
+                    ProxyError::ForeignPeer(_) | ProxyError::WrongSecret | ProxyError::NoUser(_) => {
+                        log::info!("a sign-in by the web server was refused: {error}");
+                    }
+                }
                 self.page(proxy.title(), next).at(PROXY_LOGIN).respond(&Failure::from(&SsoError::from(error)))
             }
         })

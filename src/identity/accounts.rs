@@ -94,14 +94,12 @@ impl Identity {
         if ends_tokens {
             self.end_tokens(&account.username, now);
         }
-        if current.is_some() {
-            return Ok(AccountOutcome::Changed(account));
-        }
+        // Also for an existing account, in case this failed when the account was created.
         for members in &self.members {
             members.remove_if_member(&account.username).await?;
         }
         self.release_name(&account.username).await?;
-        Ok(AccountOutcome::Created(account))
+        if current.is_some() { Ok(AccountOutcome::Changed(account)) } else { Ok(AccountOutcome::Created(account)) }
     }
 
     /// Checks a new password of a user and returns its normal form.

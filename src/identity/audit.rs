@@ -64,8 +64,10 @@ impl Audit {
     /// Queues an entry without waiting. If the queue is full, the entry is written to the log instead and counted as
     /// lost.
     pub fn append(&self, mut entry: AuditEntry) {
-        if let Some((end, _)) = entry.detail.char_indices().nth(DETAIL_CHARS_MAX) {
-            entry.detail.truncate(end);
+        for text in [Some(&mut entry.detail), entry.subject.as_mut()].into_iter().flatten() {
+            if let Some((end, _)) = text.char_indices().nth(DETAIL_CHARS_MAX) {
+                text.truncate(end);
+            }
         }
         if let Err(error) = self.queue.try_send(Message::Entry(Box::new(entry))) {
             self.lost.fetch_add(1, Ordering::Relaxed);

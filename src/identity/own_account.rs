@@ -91,6 +91,10 @@ impl Identity {
         let _exclusive = self.accounts_lock.write().await;
         let (user, old) = (account.username.clone(), account.password_hash.clone());
         let now = self.clock.now();
+        if self.check_alive(caller, now).is_err() {
+            // The token has ended while the passwords were checked. Sparing it would make it valid again.
+            return Ok(PasswordChange::WrongPassword);
+        }
         let changed = Account { password_hash, ..account };
         if !self.store.change_password(changed, old, now, caller.token_id).await? {
             // The account has changed in the meantime, so the password that was checked is not its password.

@@ -127,6 +127,18 @@ impl SecondFactors {
         Ok(Self { store, keys: keys.map_err(failed)?, pending: DashMap::new(), issuer })
     }
 
+    /// Encrypts with the current secret what was encrypted with the previous one, so that it stays readable without it.
+    pub(super) async fn renew(&self) -> Result<(), StoreError> {
+        let [current, previous] = &self.keys[..] else { return Ok(()) };
+        for SecondFactor { username, secret, .. } in self.store.second_factors().await? {
+            let Some(opened) = previous.open(&username, &secret) else { continue };
+            let failed = |_| StoreError::Unavailable("a second factor could not be encrypted".to_owned());
+            let renewed = current.seal(&username, &opened).map_err(failed)?;
+            self.store.replace_secret(&username, secret, renewed).await?;
+        }
+        Ok(())
+    }
+
     /// Returns whether an account has a second factor.
     pub(super) async fn exists(&self, user: &UserName) -> Result<bool, StoreError> {
         Ok(self.store.second_factor(user).await?.is_some())

@@ -1,4 +1,7 @@
 use super::*;
+use crate::domain::role::Role;
+use crate::store::accounts::{Account, AccountStore};
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 fn secret(text: &str) -> SecretString {
     SecretString::from(text)
@@ -36,4 +39,27 @@ fn recovery_codes_are_random_and_hashed_without_hyphens_and_case() {
     assert_eq!((first.len(), digits(&first).len()), (RECOVERY_CHARS + 3, RECOVERY_CHARS));
     assert_eq!(recovery_hash(&first), recovery_hash(&first.to_uppercase().replace('-', " ")));
     assert_ne!(recovery_hash(&first), recovery_hash(&second));
+}
+
+#[tokio::test]
+async fn second_factors_outlive_the_previous_secret_once_they_are_renewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: None };
+    let store = Arc::new(SqliteStore::open(options).unwrap());
+    let ann = UserName::parse("ann").unwrap();
+    let account =
+        Account { username: ann.clone(), name: "Ann".to_owned(), role: Role::Staff, password_hash: "hash".to_owned() };
+    store.put_account(account, None).await.unwrap();
+    let old = secret("a secret of more than thirty-two bytes");
+    let new = secret("another secret of more than thirty-two bytes");
+    let sealed = Key::derive(&old).unwrap().seal(&ann, b"12345678901234567890").unwrap();
+    let factor = SecondFactor { username: ann.clone(), secret: sealed, last_step: 0, since: Timestamp::UNIX_EPOCH };
+    assert!(store.add_second_factor(factor, Vec::new()).await.unwrap());
+
+    let during = SecondFactors::new(store.clone(), &new, Some(&old), "").unwrap();
+    during.renew().await.unwrap();
+
+    let stored = store.second_factor(&ann).await.unwrap().unwrap().secret;
+    let opened = Key::derive(&new).unwrap().open(&ann, &stored);
+    assert_eq!(opened.as_deref(), Some(&b"12345678901234567890"[..]));
 }

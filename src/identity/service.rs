@@ -171,6 +171,7 @@ impl Identity {
         let sign_in_list = SignInList::start(store.clone(), clock.now()).await?;
         let previous = settings.previous_secret.as_ref();
         let second_factors = SecondFactors::new(store.clone(), secret, previous, &settings.college)?;
+        second_factors.renew().await?;
         let older_names = older_names(&*store).await?;
         let identity = Arc::new(Self {
             older_names,

@@ -228,7 +228,7 @@ impl Identity {
     /// Returns the name under which attempts count. A provider may accept several spellings of a name. They share one
     /// limit on guessing.
     fn account_of(&self, username: &str) -> String {
-        self.resolve(username).as_ref().map_or(username, UserName::as_str).to_lowercase()
+        self.resolve(username.trim()).as_ref().map_or(username.trim(), UserName::as_str).to_lowercase()
     }
 
     pub(super) fn origin_of(&self, username: &str, from: Client<'_>) -> Origin {

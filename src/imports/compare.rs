@@ -162,7 +162,7 @@ impl<'s> Comparison<'s> {
                 let before = &row.state.section;
                 before.course == section.course && before.section == section.section
             });
-            if is_same && !is_in_file(crn)? {
+            if is_same && !self.matched.contains(crn) && !is_in_file(crn)? {
                 return Ok(Some(crn.clone()));
             }
         }

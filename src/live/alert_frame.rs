@@ -21,6 +21,9 @@ use crate::store::alerts::{Entry, LogEntry, Recipients};
 /// memberships as recipients; their texts would take megabytes, and few of them would be used twice.
 const SHARED_GROUPS_MAX: usize = 8;
 
+/// Memory of the lists in a membership, in bytes: most have one or two sections.
+const MEMBERSHIP_PARTS_BYTES: usize = 64;
+
 /// An entry of the sequence of alerts. Each of its texts is encoded at most once and shared by all relays.
 #[derive(Debug)]
 pub struct AlertFrame {
@@ -96,7 +99,8 @@ impl AlertFrame {
         let text = self.whole.get_or_init(|| encode_entry(self.seq, &self.entry)).len();
         // The entry itself is about as large as its text. Texts of other readers are not longer.
         let texts = 2 + usize::from(self.recipients.everyone) + self.recipients.roles.count_ones() as usize;
-        let groups = self.recipients.groups.len() * size_of::<u32>();
+        let groups = self.recipients.groups.len() * size_of::<u32>()
+            + self.recipients.memberships.len() * (size_of::<Membership>() + MEMBERSHIP_PARTS_BYTES);
         size_of::<Self>() + names + groups + text * (texts + self.groups.len())
     }
 

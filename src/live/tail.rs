@@ -74,6 +74,12 @@ impl AlertTail {
         *self.entries.write() = Entries { from: at, to: at, ..Entries::default() };
     }
 
+    /// Empties the tail, because entries have changed in the store, from which replays then read.
+    pub fn forget(&self) {
+        let mut entries = self.entries.write();
+        *entries = Entries { from: entries.to, to: entries.to, ..Entries::default() };
+    }
+
     /// Appends those entries of `batch` that are newer than the tail. The batch must have no gap, and none to the tail.
     pub(super) fn append(&self, batch: &[Arc<AlertFrame>]) {
         let mut entries = self.entries.write();

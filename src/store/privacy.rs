@@ -72,6 +72,8 @@ pub struct PersonalAck {
 pub struct Erasure {
     /// The person.
     pub user: UserName,
+    /// The name that the person typed at the last sign-in through Plone, if it is another one.
+    pub login: Option<String>,
     /// The name that replaces the username.
     pub pseudonym: UserName,
     /// The time in the college's time zone. Its date decides which terms have ended.

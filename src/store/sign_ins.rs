@@ -56,6 +56,10 @@ pub type RecoveryHash = [u8; 32];
 
 /// A store of second factors. The removal of an account removes its second factor.
 pub trait SecondFactorStore: Send + Sync {
+    /// Returns all second factors.
+    fn second_factors(&self) -> StoreFuture<Vec<SecondFactor>>;
+    /// Replaces the encrypted secret of a second factor, unless it has changed from `old`.
+    fn replace_secret(&self, username: &UserName, old: Vec<u8>, new: Vec<u8>) -> StoreFuture<()>;
     /// Returns the second factor of an account.
     fn second_factor(&self, username: &UserName) -> StoreFuture<Option<SecondFactor>>;
     /// Stores a second factor with its recovery codes, unless the account has one or does not exist. Returns whether it

@@ -42,15 +42,16 @@ fn store(home: &Home) -> Connection {
 fn rows(home: &Home) -> BTreeMap<String, u64> {
     let store = store(home);
     let mut names = store
-        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('audit', 'people')")
+        .prepare(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('audit', 'audit_people', 'people')",
+        )
         .unwrap();
     let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let simulated = "SELECT count(*) FROM people WHERE username GLOB 'demo-*' OR username GLOB 'rush-*'";
-    assert_eq!(
-        store.query_row(simulated, [], |row| row.get::<_, u64>(0)),
-        Ok(0),
-        "no simulated student is among the people"
-    );
+    for (table, column) in [("people", "username"), ("audit_people", "user")] {
+        let simulated = format!("SELECT count(*) FROM {table} WHERE {column} GLOB 'demo-*' OR {column} GLOB 'rush-*'");
+        let count = store.query_row(&simulated, [], |row| row.get::<_, u64>(0));
+        assert_eq!(count, Ok(0), "no simulated student is in {table}");
+    }
     let count =
         |name: &str| store.query_row(&format!("SELECT count(*) FROM \"{name}\""), [], |row| row.get(0)).unwrap();
     // SQLite's own tables count every row that was ever inserted.

@@ -8,6 +8,7 @@ use crate::domain::command::{SectionEdit, StagedImport, StagedSection};
 use crate::domain::decide::staff::handle_status_changes;
 use crate::domain::draft::Draft;
 use crate::domain::ids::Crn;
+use crate::domain::meeting::Meeting;
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::{Section, SectionState, SectionStatus};
 
@@ -166,7 +167,8 @@ fn with_definition_from_file(before: &Section, file: &Section) -> Section {
 
 fn has_same_meetings(before: &Section, file: &Section) -> bool {
     let (before, file) = (&before.meetings, &file.meetings);
-    before.len() == file.len() && before.iter().all(|meeting| file.contains(meeting))
+    let is_part = |one: &[Meeting], other: &[Meeting]| one.iter().all(|meeting| other.contains(meeting));
+    before.len() == file.len() && is_part(before, file) && is_part(file, before)
 }
 
 /// Returns whether a field changed that rules read of a student's other sections.

@@ -23,6 +23,11 @@ impl MeetingColumns {
     pub(super) fn at(&self, column: Column) -> Option<usize> {
         self.0.get(&column).copied()
     }
+
+    /// Returns whether the column with an index is one of them.
+    pub(super) fn contains(&self, index: usize) -> bool {
+        self.0.values().any(|at| *at == index)
+    }
 }
 
 /// The header of one file.
@@ -89,6 +94,10 @@ impl Recognition {
     /// Joins building and room, and first and last name.
     fn join_parts(&mut self) {
         for (whole, parts) in JOINED {
+            if self.at.get(&whole).is_some_and(|index| *index >= self.names.len()) {
+                // The upload has joined it.
+                continue;
+            }
             let found: Vec<usize> = parts.iter().filter_map(|part| self.at.get(part).copied()).collect();
             match found[..] {
                 [] => {}
@@ -127,7 +136,9 @@ impl Recognition {
         all.extend(groups.into_values());
         for group in &mut all {
             let parts = [Column::Location, Column::Building, Column::Room];
-            let found: Vec<usize> = parts.iter().filter_map(|part| group.get(part).copied()).collect();
+            let mut found: Vec<usize> = parts.iter().filter_map(|part| group.get(part).copied()).collect();
+            // A lone room is the location, too.
+            found.dedup();
             // The first group's location is joined already.
             let is_joined = group.get(&Column::Location).is_some_and(|index| *index >= self.names.len());
             if let [only] = found[..] {
@@ -261,8 +272,8 @@ impl Header {
             let mut texts: Vec<&str> = Vec::new();
             for text in parts.iter().filter_map(|part| record.get(*part)).map(str::trim).filter(|text| !text.is_empty())
             {
-                // `Elm Hall 105` beside `Elm Hall` and `105`.
-                if !texts.iter().any(|before| before.contains(text)) {
+                // `Elm Hall 105` beside `105`.
+                if !texts.iter().any(|before| before.split_whitespace().last() == Some(text)) {
                     texts.push(text);
                 }
             }

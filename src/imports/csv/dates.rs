@@ -63,7 +63,7 @@ impl OrderEvidence {
     pub(super) fn add(&mut self, cell: &str, line: u64) {
         let parts = split_range(cell).map_or([cell, ""], |(from, to)| [from, to]);
         for part in parts {
-            let words = words(part);
+            let words = words(without_weekday_and_time(part));
             let [a, b, _] = words[..] else { continue };
             let (Some(a), Some(b)) = (short_number(a), short_number(b)) else { continue };
             if part.contains('.') {
@@ -90,11 +90,18 @@ pub(super) fn range(cell: &str, order: DayOrder) -> Result<DateRange, String> {
     if is_unknown(cell) {
         return Ok((None, None));
     }
+    let split = split_range(cell);
+    // Before the cell as one date, because a time of day may follow each of the two dates.
+    if let Some((from, to)) = split
+        && let (Some(first), Some(last)) = (date(from, order), date(to, order))
+    {
+        return ordered(Some(first), Some(last));
+    }
     if let Some(day) = date(cell, order) {
         return Ok((Some(day), Some(day)));
     }
-    let (from, to) = split_range(cell)
-        .ok_or_else(|| format!("Not a date range: use {FORMATS}, with \" - \" or \"..\" between two dates"))?;
+    let (from, to) =
+        split.ok_or_else(|| format!("Not a date range: use {FORMATS}, with \" - \" or \"..\" between two dates"))?;
     if let Some(last) = date(to, order)
         && date(from, order).is_none()
         && let Some(first) = date(&format!("{from}{}{}", separator_before_year(from), last.year()), order)
@@ -288,6 +295,7 @@ mod tests {
             "09/07/2022 - 12/05/2022",
             "09/07/2022-12/05/2022",
             "9/7 - 12/5/2022",
+            "2022-09-07 00:00:00 - 2022-12-05 00:00:00",
             "2022-09-07 to 2022-12-05",
         ] {
             assert_eq!(range(cell, DayOrder::MonthFirst), both, "{cell}");
@@ -306,6 +314,7 @@ mod tests {
             (["3/4/2031", "20/1/2031"].as_slice(), DayOrder::DayFirst, [None, Some(2), Some(1)]),
             (&["3/4/2031", "1/20/2031 - 5/4/2031"], DayOrder::MonthFirst, [Some(2), None, Some(1)]),
             (&["3/3/2031", "3.4.2031", "2031-03-04"], DayOrder::MonthFirst, [None, None, None]),
+            (&["3/4/2031 0:00", "Mon 20/1/2031 0:00"], DayOrder::DayFirst, [None, Some(2), Some(1)]),
             (&["20/1/2031", "1/20/2031"], DayOrder::MonthFirst, [Some(2), Some(1), None]),
         ];
         for (cells, order, lines) in table {

@@ -237,7 +237,8 @@ fn combined(cell: &str, clock: Clock) -> Option<Vec<(Part, Option<&'static str>)
         |parts: Vec<&str>| -> Option<Vec<_>> { parts.into_iter().map(|p| combined_part(p, clock)).collect() };
     let parts: Vec<&str> = cell.split([';', '\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect();
     // `MW 9:00-9:50 | F 10:00-10:50` has two meetings, `MW | 9:00-9:50 | Room` one.
-    let found = read_all(pieces(cell)).or_else(|| read_all(parts))?;
+    let by_comma = || cell.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let found = read_all(pieces(cell)).or_else(|| read_all(parts)).or_else(|| read_all(by_comma()))?;
     // A cell with times only is not combined: its days are in another column.
     found.iter().any(|(part, _)| part.days != 0).then_some(found)
 }
@@ -262,6 +263,13 @@ fn combined_part(part: &str, clock: Clock) -> Option<(Part, Option<&'static str>
     } else {
         (days::days(before.trim_matches(is_separator)).ok()?, words[used..].join(" "))
     };
+    // A second time or a date shows that the rest is not a room.
+    let is_time =
+        |word: &str| word.contains(':') || times::range(word, clock).is_ok_and(|(range, _)| range.start.is_some());
+    let is_date = |word: &str| dates::single(word, DayOrder::MonthFirst).is_ok_and(|date| date.is_some());
+    if room.split_whitespace().any(|word| is_time(word) || (word.len() > 5 && is_date(word))) {
+        return None;
+    }
     let room = text::text(room.trim_matches(is_separator)).ok()?;
     Some((Part { days: days.bits(), time, location: room }, warning))
 }
@@ -278,6 +286,7 @@ mod tests {
             ("TTH | 10:20 AM - 12:00 PM | 0008 NORTH", vec!["tue thu 10:20-12:00 0008 NORTH"]),
             ("MW 9:00-9:50, North 12\nF 0900-0950", vec!["mon wed 09:00-09:50 North 12", "fri 09:00-09:50"]),
             ("9:00-9:50 MWF North 12", vec!["mon wed fri 09:00-09:50 North 12"]),
+            ("MW 9:00-9:50, F 10:00-10:50", vec!["mon wed 09:00-09:50", "fri 10:00-10:50"]),
             ("MW 9:00-9:50 | F 10:00-10:50", vec!["mon wed 09:00-09:50", "fri 10:00-10:50"]),
         ];
         for (cell, expected) in table {
@@ -285,7 +294,8 @@ mod tests {
             let shown: Vec<String> = parts.iter().map(|(part, _)| shown(part)).collect();
             assert_eq!(shown, expected, "{cell}");
         }
-        for other in ["9:00-9:50", "MWF", "soon", "North 12", ""] {
+        for other in ["9:00-9:50", "MWF", "soon", "North 12", "", "MW 9:00-9:50 F 10:00-10:50", "M 9am-10am 2031-01-20"]
+        {
             assert!(combined(other, Clock::AsWritten).is_none(), "{other}");
         }
     }

@@ -1,6 +1,9 @@
 //! The columns that the importer knows, and the names under which colleges' systems export them (Banner, PeopleSoft,
 //! Colleague, Workday, Jenzabar, CourseLeaf, UniTime). Names are compared by their letters and digits, without case.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// A column that the importer knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Column {
@@ -327,8 +330,13 @@ impl Column {
 
     /// Returns the column of a built-in name.
     pub(super) fn parse(name: &str) -> Option<Self> {
-        let name = normalized(name);
-        COLUMNS.iter().find(|(_, names)| names.iter().any(|n| normalized(n) == name)).map(|(column, _)| *column)
+        static BY_NAME: LazyLock<HashMap<String, Column>> = LazyLock::new(|| {
+            let names = |(column, names): &(Column, &[&str])| {
+                names.iter().map(|n| (normalized(n), *column)).collect::<Vec<_>>()
+            };
+            COLUMNS.iter().flat_map(names).collect()
+        });
+        BY_NAME.get(&normalized(name)).copied()
     }
 }
 

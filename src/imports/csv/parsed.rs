@@ -44,12 +44,14 @@ impl Parsed {
         }
     }
 
-    /// Records a line that is not a row.
-    pub(super) fn add_skipped(&mut self, skipped: Skipped) {
+    /// Records a line that is not a row. Returns false if it is only counted.
+    pub(super) fn add_skipped(&mut self, skipped: Skipped) -> bool {
         self.skipped_total += 1;
-        if self.skipped.len() < LIST_LEN_MAX {
+        let is_listed = self.skipped.len() < LIST_LEN_MAX;
+        if is_listed {
             self.skipped.push(skipped);
         }
+        is_listed
     }
 
     /// Adds an event. If an earlier row has the same event, nothing is added; if their details differ, returns the line

@@ -18,9 +18,10 @@ use crate::imports::csv::dialect::{self, Dialect};
 use crate::imports::csv::encoding::{self, Encoding};
 use crate::imports::csv::guard::{RecordGuard, RecordLines, Unreadable};
 use crate::imports::csv::meetings::{self, Format};
+use crate::imports::csv::merge::MEETINGS_MAX;
 use crate::imports::csv::parsed::Parsed;
 use crate::imports::csv::remarks::{Remark, Remarks};
-use crate::imports::csv::row::{self, Cells, Row, RowReport};
+use crate::imports::csv::row::{self, Cells, MeetingRow, Row, RowReport};
 use crate::imports::csv::scratch::{Scratch, signed};
 use crate::imports::csv::survey::{survey, text_of};
 use crate::imports::csv::{ERRORS_MAX, EVENTS_MAX, SECTIONS_MAX, conflicts, event, merge};
@@ -86,6 +87,10 @@ struct Reading<'r, 'w> {
     remarks: Remarks,
     /// The section of the row above, which a row without a section continues.
     above: Option<(Crn, Row)>,
+    /// The number of rows that continue it.
+    continued: usize,
+    /// The number of records read so far.
+    records: u64,
     bytes: u64,
     watch: &'r mut Watch<'w>,
 }
@@ -157,7 +162,19 @@ pub(super) fn read(
     }
     let (terms, remarks) = (Terms::default(), Remarks::default());
     let format = survey.format;
-    let mut reading = Reading { options, header, format, parsed, terms, remarks, above: None, bytes: 0, watch };
+    let mut reading = Reading {
+        options,
+        header,
+        format,
+        parsed,
+        terms,
+        remarks,
+        above: None,
+        continued: 0,
+        records: 0,
+        bytes: 0,
+        watch,
+    };
     let (mut records, lines) = source.open()?;
     let mut record = csv::StringRecord::new();
     for _ in 0..survey.records_before_rows {
@@ -184,9 +201,8 @@ fn warn_about_missing_credits(parsed: &Parsed, header: &Header, line: u64) -> Re
 fn skip(parsed: &mut Parsed, skipped: Skipped) -> Result<(), ScheduleError> {
     let message = format!("The line is skipped: {}", skipped.why);
     let finding = Finding { line: skipped.line, column: None, value: Some(skipped.text.as_str().into()), message };
-    parsed.scratch.add_finding(Severity::Warning, &finding)?;
-    parsed.add_skipped(skipped);
-    Ok(())
+    // A file of lines that are no rows must not fill the disk with warnings.
+    if parsed.add_skipped(skipped) { parsed.scratch.add_finding(Severity::Warning, &finding) } else { Ok(()) }
 }
 
 /// Returns the errors in the header that prevent reading the rows.
@@ -251,6 +267,9 @@ impl Reading<'_, '_> {
         starts: &RecordLines,
     ) -> Result<(), ScheduleError> {
         loop {
+            if self.records > 0 && self.records.is_multiple_of(PROGRESS_INTERVAL_ROWS) {
+                self.report_progress()?;
+            }
             match records.read_record(record) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
@@ -260,18 +279,16 @@ impl Reading<'_, '_> {
                 }
             }
             let line = starts.take();
+            self.records += 1;
+            self.bytes = records.position().byte();
             if record.iter().all(|cell| cell.trim().is_empty()) {
                 continue;
             }
-            self.bytes = records.position().byte();
             if let Some(why) = self.reason_to_skip(record) {
                 skip(&mut self.parsed, Skipped { line, why: why.to_owned(), text: text_of(record) })?;
                 continue;
             }
             self.row(record, line)?;
-            if self.parsed.rows.is_multiple_of(PROGRESS_INTERVAL_ROWS) {
-                self.report_progress()?;
-            }
             if self.parsed.scratch.findings_total(Severity::Error) >= ERRORS_MAX {
                 let message = format!("The file has {ERRORS_MAX} errors up to this line: the rest was not read");
                 return reject(&mut self.parsed, line, message);
@@ -289,14 +306,22 @@ impl Reading<'_, '_> {
         let identifies =
             |column| self.header.at(column).and_then(|at| record.get(at)).is_some_and(|c| !c.trim().is_empty());
         let is_identified = [Column::Crn, Column::Course, Column::Number, Column::Section].into_iter().any(identifies);
+        let crn = self.header.at(Column::Crn).and_then(|at| record.get(at)).unwrap_or_default().trim();
+        if is_crn(crn) {
+            return None;
+        }
         let is_total = TOTAL_WORDS.iter().any(|word| first.split(|c: char| !c.is_alphanumeric()).any(|w| w == *word));
-        if is_total && (!is_identified || cells.len() * 2 <= self.header.names().len()) {
+        if is_total
+            && (!is_identified || cells.len() * 2 <= self.header.names().len() || crn.eq_ignore_ascii_case(&first))
+        {
             return Some("a total");
         }
         let is_wide = self.header.names().len() >= GROUP_COLUMNS_MIN;
         let all_equal = cells.iter().all(|cell| *cell == cells[0]);
-        let is_heading =
-            is_wide && all_equal && !(self.header.at(Column::Crn).and_then(|at| record.get(at))).is_some_and(is_crn);
+        // A single cell of days or time is a further meeting of the section above.
+        let filled = record.iter().position(|cell| !cell.trim().is_empty()).unwrap_or(0);
+        let is_meeting = self.header.meeting_groups().iter().any(|group| group.contains(filled));
+        let is_heading = is_wide && all_equal && !(cells.len() == 1 && is_meeting);
         is_heading.then_some("the heading of a group")
     }
 
@@ -316,7 +341,14 @@ impl Reading<'_, '_> {
         {
             let has_errors = cells.has_errors();
             self.add_report(cells.into_report(), line)?;
-            return self.store(Some(continued.0), (!has_errors).then_some(continued.1), line);
+            self.continued += 1;
+            if self.continued == MEETINGS_MAX {
+                let message = format!("A section must have at most {MEETINGS_MAX} different meetings");
+                let finding = Finding { line, column: None, value: None, message };
+                self.parsed.scratch.add_finding(Severity::Error, &finding)?;
+            }
+            let row = (!has_errors && self.continued < MEETINGS_MAX).then_some(continued.1);
+            return self.store(Some(continued.0), row, line);
         }
         let crn = if is_well_formed { row::crn(&mut cells) } else { None };
         if is_well_formed {
@@ -325,7 +357,7 @@ impl Reading<'_, '_> {
         let row = crn.as_ref().map(|_| row::read(&mut cells, self.format));
         let row = row.filter(|_| !cells.has_errors());
         self.add_report(cells.into_report(), line)?;
-        self.above = crn.clone().zip(row.clone());
+        (self.above, self.continued) = (crn.clone().zip(row.clone()), 0);
         self.store(crn, row, line)
     }
 
@@ -440,13 +472,18 @@ fn continued(cells: &mut Cells<'_>, above: &(Crn, Row), format: Format) -> Optio
     if OWN.iter().any(|column| !cells.get(*column).is_empty()) {
         return None;
     }
-    let meetings = meetings::read(cells, format);
+    let mut meetings = meetings::read(cells, format);
     let is_meeting = meetings.iter().any(|meeting| meeting.days != 0 || meeting.start.is_some());
     if !is_meeting && !cells.has_errors() {
         return None;
     }
     cells.add_row_remark(Remark::Continuation);
     let (crn, row) = above;
+    // Dates that the row does not state are those of the section.
+    if let Some(MeetingRow { starts_on, ends_on, .. }) = row.meetings.last() {
+        let undated = meetings.iter_mut().filter(|meeting| (meeting.starts_on, meeting.ends_on) == (None, None));
+        undated.for_each(|meeting| (meeting.starts_on, meeting.ends_on) = (*starts_on, *ends_on));
+    }
     Some((crn.clone(), Row { line: cells.line(), meetings, ..row.clone() }))
 }
 

@@ -15,6 +15,9 @@ use crate::imports::csv::remarks::Remark;
 use crate::imports::csv::status::FileStatus;
 use crate::imports::csv::{component, course, meetings, status, text};
 
+/// The maximum length of an unknown status in a warning, in characters.
+const STATUS_CHARS_MAX: usize = 40;
+
 /// A row as stored in the scratch database. Names are short and unknown values are omitted, since a file may have half
 /// a million rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -316,7 +319,10 @@ fn is_cancelled(cells: &mut Cells<'_>) -> bool {
         Ok(Some(FileStatus::Cancelled)) => return true,
         Ok(Some(FileStatus::Tentative)) => cells.add_remark(Remark::Tentative, index),
         Ok(Some(FileStatus::Active) | None) => {}
-        Err(()) => cells.add_remark(Remark::UnknownStatus(text::one_line(cells.cell(index)).into_owned()), index),
+        Err(()) => {
+            let status = cells.cell(index).chars().take(STATUS_CHARS_MAX).collect();
+            cells.add_remark(Remark::UnknownStatus(status), index);
+        }
     }
     false
 }

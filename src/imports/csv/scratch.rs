@@ -14,6 +14,9 @@ const CACHE_KIB: i64 = 4 * 1024;
 /// The capacity of the cache of prepared statements: more than there are.
 const STATEMENT_CACHE_LEN: usize = 32;
 
+/// The maximum length of a message, in characters: some quote their cell.
+const MESSAGE_CHARS_MAX: usize = 500;
+
 const SCHEMA: &str = "
 CREATE TABLE finding(severity INTEGER, line INTEGER, col TEXT, value TEXT, message TEXT);
 CREATE INDEX finding_line ON finding(severity, line);
@@ -78,7 +81,7 @@ impl Scratch {
             signed(finding.line),
             finding.column.as_deref(),
             value,
-            finding.message
+            finding.message.chars().take(MESSAGE_CHARS_MAX).collect::<String>()
         ])?;
         Ok(())
     }

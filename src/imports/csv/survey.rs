@@ -150,7 +150,8 @@ fn find_header(
     let best_score = score(&one(best));
     let is_numbered =
         !map.is_empty() && map.iter().all(|(name, _)| name.split('+').all(|part| part.trim().starts_with('#')));
-    if is_numbered && best_score < HEADER_COLUMNS_MIN {
+    let is_data = rows[0].1.iter().any(|cell| cell.contains(|c: char| c.is_ascii_digit()));
+    if is_numbered && best_score < HEADER_COLUMNS_MIN && is_data {
         let columns = rows.iter().map(|(_, record)| record.len()).max().unwrap_or(0);
         let names = (1..=columns).map(|number| format!("Column {number}")).collect();
         return Ok(Found { names, line: 0, records: 0, header_rows: 0 });
@@ -163,7 +164,9 @@ fn find_header(
             return Ok(Found { names: both, line: rows[best].0, records: best + 1, header_rows: 2 });
         }
     }
-    if best + 1 < rows.len() {
+    // A row of data may contain a known name, such as `Semester` or `Credit`.
+    let has_number = |at: usize| rows[at].1.iter().any(|cell| cell.trim().starts_with(|c: char| c.is_ascii_digit()));
+    if best + 1 < rows.len() && !has_number(best + 1) {
         let both = in_two_rows(&one(best), &one(best + 1), extra);
         if score(&both) > best_score && score(&one(best + 1)) > 0 {
             return Ok(Found { names: both, line: rows[best + 1].0, records: best + 2, header_rows: 2 });

@@ -358,3 +358,35 @@ fn a_real_college_schedule_needs_a_mapped_capacity() {
         file.warnings().iter().filter(|w| w.column.as_deref() == Some("campus")).map(|w| w.message.clone()).collect();
     assert_eq!(campus.len(), 9, "nine CRNs have rows that differ in campus");
 }
+
+/// Each file once was read wrongly without a warning.
+#[test]
+fn rows_and_headers_are_not_mistaken_for_each_other() {
+    let crns = |text: &str| -> Vec<String> {
+        read(text).sections().iter().map(|file| file.section.id.crn.to_string()).collect()
+    };
+    // A row of data with a known name is no part of the header.
+    assert_eq!(crns("crn,course,title,cap,Session\n30001,AB 101,X,20,Semester\n"), ["30001"]);
+    // A section whose course sounds like a total, and a single cell that is a further meeting.
+    assert_eq!(crns("crn,title,course,cap,days,time\n30001,Total Fitness,,20,,\n30002,X,AB 1,20,,\n"), ["30002"]);
+    let continued =
+        read("crn,course,cap,meetings,start,end\n1,AB 1,5,M 9:00-9:50,2031-01-20,2031-05-15\n,,,F 10:00-10:50,,\n");
+    let meetings = &continued.sections()[0].section.meetings;
+    assert_eq!((meetings.len(), meetings[1].starts_on), (2, meetings[0].starts_on));
+    // Building and room whose texts contain each other.
+    let rooms = read("crn,course,cap,days,time,building,room\n1,AB 1,5,M,9am-10am,Building 10,1\n");
+    assert_eq!(rooms.sections()[0].section.meetings[0].location.as_deref(), Some("Building 10 1"));
+}
+
+#[test]
+fn two_mapped_columns_form_the_location_alone() {
+    let map = options(Some("T"), &[("Hall+Nr", "location")]);
+    let file = read_with(b"crn,course,cap,days,time,Hall,Nr,Room\n1,AB 1,5,M,9am-10am,Elm,105,R9\n", &map);
+    assert_eq!(file.sections()[0].section.meetings[0].location.as_deref(), Some("Elm 105"));
+}
+
+#[test]
+fn lines_that_are_no_rows_do_not_fill_the_report() {
+    let file = read(&format!("crn,course,cap,title\n1,AB 1,5,X\n{}", "a\n".repeat(5_000)));
+    assert_eq!((file.parsed.skipped().1, file.findings(Severity::Warning).len()), (5_000, 1_001));
+}

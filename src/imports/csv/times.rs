@@ -167,7 +167,9 @@ fn half_of_start(from: Part, to: Part) -> Option<bool> {
 
 fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, String> {
     let (written_from, written_to) = (from.pm, to.pm);
-    let (from, mut to) = (from.on(clock), to.on(clock));
+    // With am or pm at one of the two, that decides about both.
+    let is_unmarked = from.pm.is_none() && to.pm.is_none();
+    let (from, mut to) = if is_unmarked { (from.on(clock), to.on(clock)) } else { (from, to) };
     let mut guessed = from.pm != written_from || to.pm != written_to;
     let start = from.time(half_of_start(from, to)).ok_or("The start is not a valid time")?;
     if to.hour == 24 || to.time(to.pm) == Some(Time::midnight()) {

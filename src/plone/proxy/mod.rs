@@ -34,6 +34,7 @@ use self::headers::{PublicOrigin, RequestHeaders, ResponseHeaders};
 use self::management::{ForwardAs, Rights};
 use self::own_sign_in::Contents;
 use self::path::Mount;
+use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::limits::AddressKey;
 use crate::identity::sign_in::{Client, GuardedAttempt, SignInError};
@@ -249,6 +250,12 @@ impl PloneProxy {
         let pieces = futures_util::stream::once(std::future::ready(Ok(body)));
         *payload = Payload::Stream { payload: Box::pin(pieces) };
         let Some(account) = account else { return Ok(None) };
+        // Plone ignores white space around a name, and the hub's limits must see the same name. What is no name, such as a
+        // long text, is neither counted nor recorded.
+        let account = account.trim().to_owned();
+        if UserName::parse(&account).is_err() {
+            return Err(ProxyError::UnreadableSignIn);
+        }
         let attempt = self.identity.guard_attempt(&account, Client { address, device: None }).await;
         let attempt = attempt.map_err(|error| match error {
             SignInError::RateLimited { retry_after_s } => ProxyError::SignInsLimited { retry_after_s },

@@ -141,7 +141,7 @@ fn current_terms(connection: &Connection, user: &UserName, now: &ZonedDateTime) 
 }
 
 fn erase(tx: &Connection, erasure: &Erasure, has_outbox: bool) -> rusqlite::Result<ErasureOutcome> {
-    let Erasure { user, pseudonym, now } = erasure;
+    let Erasure { user, login, pseudonym, now } = erasure;
     let held = current_terms(tx, user, now)?;
     if !held.is_empty() {
         return Ok(ErasureOutcome::Registered(held));
@@ -155,7 +155,9 @@ fn erase(tx: &Connection, erasure: &Erasure, has_outbox: bool) -> rusqlite::Resu
         terms.push(term);
     }
     terms.dedup();
-    let changed = delete_rows(tx, user)? + rename_alerts(tx, user, pseudonym)? + rename_audit(tx, user, pseudonym)?;
+    let changed = delete_rows(tx, user)?
+        + rename_alerts(tx, user, pseudonym)?
+        + rename_audit(tx, user, login.as_deref(), pseudonym)?;
     if terms.is_empty() && changed == 0 {
         return Ok(ErasureOutcome::Unknown);
     }
@@ -234,8 +236,21 @@ fn rename_alerts(tx: &Connection, user: &UserName, pseudonym: &UserName) -> rusq
 
 /// Replaces the name in the audit trail and in import tasks, and removes addresses and details that name the person.
 /// Returns the number of rows.
-fn rename_audit(tx: &Connection, user: &UserName, pseudonym: &UserName) -> rusqlite::Result<usize> {
+fn rename_audit(
+    tx: &Connection,
+    user: &UserName,
+    login: Option<&str>,
+    pseudonym: &UserName,
+) -> rusqlite::Result<usize> {
     let names = params![user.as_str(), pseudonym.as_str()];
+    // The subject of a sign-in is the name that was typed.
+    let sign_ins =
+        "UPDATE audit SET subject = ?2, detail = '' WHERE action GLOB 'login*' AND (user = ?1 OR subject = ?3)";
+    tx.execute(sign_ins, params![user.as_str(), pseudonym.as_str(), login])?;
+    tx.execute(
+        "UPDATE audit SET detail = '' WHERE action = 'plone.write' AND detail LIKE '% of ' || ?1 AND ?2 IS NOT NULL",
+        names,
+    )?;
     let task = "UPDATE import_tasks SET body = json_set(body, '$.started_by', ?2) WHERE body ->> 'started_by' = ?1";
     Ok(tx.execute(task, names)?
         + tx.execute(

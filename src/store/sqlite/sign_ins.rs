@@ -87,6 +87,22 @@ impl SignInStore for SqliteStore {
 }
 
 impl SecondFactorStore for SqliteStore {
+    fn second_factors(&self) -> StoreFuture<Vec<SecondFactor>> {
+        self.read(move |conn| {
+            conn.prepare("SELECT username, secret, last_step, since FROM second_factors ORDER BY username")?
+                .query_map([], second_factor_at)?
+                .collect()
+        })
+    }
+
+    fn replace_secret(&self, username: &UserName, old: Vec<u8>, new: Vec<u8>) -> StoreFuture<()> {
+        let username = username.clone();
+        self.write(move |tx| {
+            let sql = "UPDATE second_factors SET secret = ?3 WHERE username = ?1 AND secret = ?2";
+            tx.prepare_cached(sql)?.execute(params![username.as_str(), old, new]).map(drop)
+        })
+    }
+
     fn second_factor(&self, username: &UserName) -> StoreFuture<Option<SecondFactor>> {
         let username = username.clone();
         self.read(move |conn| {

@@ -13,6 +13,20 @@ const FIELDS = {
 };
 
 /**
+ * Returns a map of columns for the API with the entries of `later` in place of those of `earlier` for the same column or
+ * field.
+ */
+export function mergeMaps(earlier, later) {
+  const entries = (map) => (map ?? "").split(",").filter(Boolean).map((entry) => {
+    const at = entry.lastIndexOf(":");
+    return [entry.slice(0, at), entry.slice(at + 1)];
+  });
+  const changed = entries(later);
+  const kept = entries(earlier).filter(([column, field]) => !changed.some(([one, other]) => one === column || other === field));
+  return [...kept, ...changed].map(([column, field]) => `${column}:${field}`).join(",");
+}
+
+/**
  * Returns the table of columns. With `onchange(map)`, each column has a choice of fields, and a button passes the changed
  * ones as a map for the API, such as `#4:capacity`.
  */

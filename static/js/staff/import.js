@@ -9,6 +9,7 @@ import { count, problemText } from "../words.js";
 import { deleteFile, loadFile, storeFile } from "./file-store.js";
 import { fileProblem, fileSize } from "./import-file.js";
 import { drawProgress } from "./import-progress.js";
+import { mergeMaps } from "./import-columns.js";
 import { report } from "./import-report.js";
 import { upload } from "./upload.js";
 
@@ -198,7 +199,7 @@ export class ImportView {
       !dry_run && done && state.term && button("View sections", () => this.page.showTerm(state.term), { class: "primary" }),
       " ", button("Start over with another file", () => this.#reset(), { class: "quiet" }));
     const onmap = dry_run && file && ((map) =>
-      this.#start({ ...this.#options, map: [this.#options.map, map].filter(Boolean).join(",") }));
+      this.#start({ ...this.#options, map: mergeMaps(this.#options.map, map) }));
     put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, onmap));
   }
 }

@@ -189,7 +189,7 @@ pub(crate) fn an_erased_person_is_replaced_by_the_pseudonym<F: StoreFixture>() {
     }
     store_everything(&term.store);
     let erase = |store: &F::Store, name: &str| {
-        let erasure = Erasure { user: user(name), pseudonym: user(PSEUDONYM), now: now() };
+        let erasure = Erasure { user: user(name), login: None, pseudonym: user(PSEUDONYM), now: now() };
         block_on(store.erase(erasure)).unwrap()
     };
     assert_eq!(erase(&term.store, "ann"), ErasureOutcome::Registered(vec![term_id()]));

@@ -82,6 +82,13 @@ pub(crate) fn steps_and_recovery_codes_are_used_once<F: StoreFixture>() {
     drop(store);
     let store = fixture.open();
     assert_eq!(block_on(store.second_factor(&ann)).unwrap(), Some(factor("ann", 8)));
+    let renewed = SecondFactor { secret: vec![9; 9], ..factor("ann", 8) };
+    for old in [vec![7; 7], factor("ann", 8).secret] {
+        block_on(store.replace_secret(&ann, old, renewed.secret.clone())).unwrap();
+    }
+    assert_eq!(block_on(store.second_factors()).unwrap(), [renewed.clone()]);
+    block_on(store.replace_secret(&ann, factor("ann", 8).secret, vec![1])).unwrap();
+    assert_eq!(block_on(store.second_factor(&ann)).unwrap(), Some(renewed), "another secret is not replaced");
     assert!(block_on(store.remove_second_factor(&ann)).unwrap());
     assert!(!block_on(store.remove_second_factor(&ann)).unwrap());
     assert!(!block_on(store.use_recovery_code(&ann, [2; 32])).unwrap(), "the codes are removed with it");

@@ -225,7 +225,7 @@ fn imports_create_and_update_items_unless_cancelled() {
     let made = eventually("a section that visitors can see", || item(&setup.plone, None, &ids[3]));
     assert_eq!((&made["title"], &made["capacity"]), (&json!("Studies in MATH 103"), &json!(20)), "{made:#}");
     assert_eq!((&made["course"], &made["crn"]), (&json!("MATH 103"), &json!("10004")));
-    assert!(made["meetings"].as_str().unwrap().starts_with("MWF 03:00-03:50 2030-01-07..2030-05-03"), "{made:#}");
+    assert!(made["meetings"].as_str().unwrap().starts_with("MWF 15:00-15:50 2030-01-07..2030-05-03"), "{made:#}");
 
     for row in &mut schedule.rows {
         row.capacity += 7;

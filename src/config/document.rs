@@ -1,0 +1,76 @@
+//! The document `config.toml`, which `eduhub default-config` prints: every setting with its description and default.
+
+use std::fmt::Write;
+
+use crate::config::Config;
+use crate::config::auth_settings::OIDC_DOCUMENT;
+use crate::config::settings::all;
+
+/// The sections in the order of `config.toml`, each with its description.
+const SECTIONS: [(&str, &str); 14] = [
+    ("college", "The college that runs the hub."),
+    ("server", "The HTTP server."),
+    ("store", "The database."),
+    ("bus", "The transport of events between parts of the hub."),
+    ("auth", "Sign-ins and tokens."),
+    ("auth.proxy", "A web server in front of the hub that signs users in by SAML, Shibboleth or CAS: docs/SSO.md."),
+    (
+        "roles",
+        "Who has each role after single sign-on: \"group:NAME\", \"CLAIM=VALUE\", or \"*\" for everyone. The highest\n\
+         role counts. Users without a role are refused.",
+    ),
+    ("plone", "The college's Plone site. Without a url, the hub runs without Plone."),
+    (
+        "plone.roles",
+        "The Plone roles and groups (\"group:NAME\") that have each role in the hub. The highest role counts.",
+    ),
+    ("registration", "Registration rules, and limits of the registration engine."),
+    ("limits", "Limits per caller. 0 means no limit."),
+    ("alerts", "Alerts."),
+    ("privacy", "Data about persons. 0 is off."),
+    ("log", "The log, which is written to standard error."),
+];
+
+/// The beginning of `config.toml`.
+const HEADER: &str = "\
+# The settings of EduHub, with their defaults.
+# `eduhub default-config` prints this file. `eduhub check-config` checks a file.
+# Environment variables override the file: EDUHUB_SERVER__BIND=127.0.0.1:9000 sets bind in [server].
+";
+
+/// The end of `config.toml`: the two sections without default settings.
+const FOOTER: &str = "
+# Additional names of columns in this college's schedules, such as:
+# capacity = [\"Max Enrl\", \"Room limit\"]
+# As an environment variable: EDUHUB_IMPORT__COLUMNS__CAPACITY=\"Max Enrl,Room limit\"
+[import.columns]
+
+# Names of fields of the college's section type in Plone that differ from the hub's names. The hub's names are title,
+# term, crn, course, component, section, credits, instructor, capacity, waitlist_capacity, meetings, seats_taken,
+# waitlisted and roster. For example:
+# capacity = \"max_seats\"
+# As an environment variable: EDUHUB_PLONE__FIELDS__CAPACITY=max_seats
+[plone.fields]
+";
+
+/// Returns `config.toml` with every setting at its default.
+#[must_use]
+pub fn default_document() -> String {
+    let config = Config::default();
+    let mut document = HEADER.to_owned();
+    for (section, about) in SECTIONS {
+        // Writing to a String cannot fail.
+        let about = about.replace('\n', "\n# ");
+        let _ = write!(document, "\n# {about}\n[{section}]\n");
+        for setting in all() {
+            let Some((of, key)) = setting.name.rsplit_once('.') else { continue };
+            if of == section {
+                for line in setting.about.lines() {
+                    let _ = writeln!(document, "# {line}");
+                }
+                let _ = writeln!(document, "{key} = {}", (setting.show)(&config));
+            }
+        }
+    }
+    document + OIDC_DOCUMENT + FOOTER
+}
