@@ -51,8 +51,7 @@ const SEARCH_INTERVAL: Duration = Duration::from_micros(1);
 /// How many times a new connection without room lets the other tasks of its thread run, so that the connections that
 /// were ended for it close.
 const ROOM_YIELDS: usize = 8;
-/// How many times it then waits for [`ROOM_WAIT`] before it is refused: a burst of connections, which may include
-/// a health check, is examined within this time.
+/// How often it then waits for [`ROOM_WAIT`] before it is refused: a burst of connections is examined within this time.
 const ROOM_WAITS: usize = 50;
 /// See [`ROOM_WAITS`].
 const ROOM_WAIT: Duration = Duration::from_millis(1);
@@ -100,7 +99,6 @@ pub struct Room {
     /// Knows the addresses of trusted proxies, whose connections carry the requests of many clients.
     site: Site,
     open: AtomicUsize,
-    /// Those of them that wait for room.
     waiting: AtomicUsize,
     visitors: DashMap<AddressKey, usize>,
     ended: AtomicU64,
@@ -168,13 +166,6 @@ impl Room {
 /// A newcomer that waits for room.
 struct Waiting<'r>(&'r Room);
 
-impl<'r> Waiting<'r> {
-    fn begin(room: &'r Room) -> Self {
-        room.waiting.fetch_add(1, Relaxed);
-        Self(room)
-    }
-}
-
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Relaxed);
@@ -221,7 +212,8 @@ impl Connections {
             send_by: Cell::default(),
             room: self.room.clone(),
         });
-        let _waiting = Waiting::begin(&self.room);
+        self.room.waiting.fetch_add(1, Relaxed);
+        let _waiting = Waiting(&self.room);
         for turn in 0..ROOM_YIELDS + ROOM_WAITS {
             if self.make_room(&connection) {
                 self.all.borrow_mut().push(Rc::downgrade(&connection));
@@ -250,8 +242,8 @@ impl Connections {
         // The connections that were ended just now are still counted.
         let is_crowded = visitors > limits.visitors_per_address.saturating_add(EVICTED_AT_ONCE);
         // Other newcomers that wait have no room yet: a flood of them must not keep free room from each other.
-        let others_waiting = self.room.waiting.load(Relaxed).saturating_sub(1);
-        open.saturating_sub(others_waiting) <= limits.connections + RESERVED && !is_crowded
+        let open = (open + 1).saturating_sub(self.room.waiting.load(Relaxed));
+        open <= limits.connections + RESERVED && !is_crowded
     }
 
     fn sweep(&self, now: Instant) {

@@ -57,18 +57,19 @@ pub(crate) enum Operation {
     Remove { path: PathBuf },
 }
 
-/// Reads the log of `DISK_LOG`: each operation with the length of the log after it.
+/// Reads the log of `DISK_LOG`: each operation with the length of the log after it. The last record may be cut, because the
+/// process was killed while it wrote it.
 pub(crate) fn read_log(log: &[u8]) -> Vec<(usize, Operation)> {
     let mut operations = Vec::new();
     let mut at = 0;
-    while at < log.len() {
+    while at + 32 <= log.len() {
         let number = |index: usize| {
             let start = at + 8 * index;
             u64::from_ne_bytes(log[start..start + 8].try_into().expect("8 bytes"))
         };
         let (kind, inode, offset) = (number(0), number(1), number(2));
         let length = usize::try_from(number(3)).expect("a length");
-        let data = &log[at + 32..at + 32 + length];
+        let Some(data) = log.get(at + 32..at + 32 + length) else { break };
         at += 32 + length;
         let path = || PathBuf::from(std::str::from_utf8(data).expect("a path in UTF-8"));
         let operation = match kind {

@@ -1,7 +1,7 @@
 //! Reads schedules from CSV files as colleges' systems export them.
 //!
 //! [`CsvSchedules`] implements [`ScheduleReader`].
-//! - `encoding`, `dialect`, `guard`: turn bytes into records of bounded size, each with its physical line number
+//! - `encoding`, `dialect`, `guard`, `source`: turn bytes into records of bounded size, each with its physical line number
 //! - `survey`: finds the header, and decides how the file writes times and dates; `names`, `columns`: recognize the
 //!   columns
 //! - `text`, `days`, `times`, `dates`, `course`, `component`, `status`: parse one cell; `meetings`: parses the meetings of
@@ -30,6 +30,7 @@ mod reading;
 mod remarks;
 mod row;
 mod scratch;
+mod source;
 mod status;
 mod survey;
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use rusqlite::params;
@@ -14,16 +13,16 @@ use crate::imports::schedule::{ScheduleError, ScheduleOptions, ScheduleProgress,
 
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
 use crate::imports::csv::dates::DayOrder;
-use crate::imports::csv::dialect::{self, Dialect};
 use crate::imports::csv::encoding::{self, Encoding};
-use crate::imports::csv::guard::{RecordGuard, RecordLines, Unreadable};
+use crate::imports::csv::guard::RecordLines;
 use crate::imports::csv::meetings::{self, Format};
 use crate::imports::csv::merge::MEETINGS_MAX;
 use crate::imports::csv::parsed::Parsed;
 use crate::imports::csv::remarks::{Remark, Remarks};
 use crate::imports::csv::row::{self, Cells, MeetingRow, Row, RowReport};
 use crate::imports::csv::scratch::{Scratch, signed};
-use crate::imports::csv::survey::{survey, text_of};
+use crate::imports::csv::source::{RecordSource, Records, unreadable};
+use crate::imports::csv::survey::{Survey, survey, text_of};
 use crate::imports::csv::{ERRORS_MAX, EVENTS_MAX, SECTIONS_MAX, conflicts, event, merge};
 
 /// The number of rows between two progress reports.
@@ -34,48 +33,6 @@ const LISTED_TERMS_MAX: usize = 10;
 const TOTAL_WORDS: [&str; 4] = ["total", "totals", "subtotal", "count"];
 /// The minimum number of columns of a file in which a row with only one text is a heading.
 const GROUP_COLUMNS_MIN: usize = 4;
-
-pub(super) type Records = csv::Reader<RecordGuard<Box<dyn Read>>>;
-
-/// A file from which records can be read more than once.
-pub(super) struct RecordSource<'f> {
-    file: &'f File,
-    encoding: Encoding,
-    dialect: Dialect,
-}
-
-impl<'f> RecordSource<'f> {
-    fn new(file: &'f File, encoding: Encoding, extra: &ExtraNames) -> Result<Self, ScheduleError> {
-        let mut head = Vec::with_capacity(dialect::HEAD_BYTES);
-        let text = encoding::utf8(file.try_clone()?, encoding)?;
-        text.take(dialect::HEAD_BYTES as u64).read_to_end(&mut head)?;
-        Ok(Self { file, encoding, dialect: dialect::sniff(&head, extra) })
-    }
-
-    /// Returns the records from the start of the file, and their line numbers. Ends an earlier reading.
-    pub(super) fn open(&self) -> Result<(Records, RecordLines), ScheduleError> {
-        let mut text = encoding::utf8(self.file.try_clone()?, self.encoding)?;
-        let mut skipped = 0;
-        if self.dialect.sep_line {
-            let mut lines = BufReader::new(text);
-            let mut line = Vec::new();
-            while !line.starts_with(b"sep=") && !line.starts_with(b"SEP=") && !line.starts_with(b"Sep=") {
-                line.clear();
-                skipped += 1;
-                if lines.read_until(b'\n', &mut line)? == 0 {
-                    break;
-                }
-            }
-            text = Box::new(lines);
-        }
-        let lines = RecordLines::default();
-        let delimiter = self.dialect.delimiter;
-        let guard = RecordGuard::new(text, delimiter, skipped + 1, lines.clone());
-        let reader =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(guard);
-        Ok((reader, lines))
-    }
-}
 
 /// The state while a file is read.
 struct Reading<'r, 'w> {
@@ -128,38 +85,8 @@ pub(super) fn read(
             return Ok(parsed);
         }
     };
-    let names = survey.names.iter().map(String::as_str);
-    let (header, warnings) = Header::read(names, extra, map).map_err(ScheduleError::Scratch)?;
     let line = survey.header_line.max(1);
-    parsed.table = Some(Table {
-        header_line: survey.header_line,
-        delimiter: char::from(source.dialect.delimiter).to_string(),
-        encoding: encoding.name().to_owned(),
-        columns: survey.columns(&header),
-    });
-    for skipped in survey.skipped {
-        skip(&mut parsed, skipped)?;
-    }
-    for message in warnings {
-        parsed.scratch.add_finding(Severity::Warning, &Finding { line, column: None, value: None, message })?;
-    }
-    if let (DayOrder::MonthFirst, Some(ambiguous), None) =
-        (survey.format.order, survey.order.ambiguous, survey.order.month_first)
-    {
-        let message = "Dates such as 3/4/2031 are imported with the month first: no date in the file shows the order";
-        let finding = Finding { line: ambiguous, column: None, value: None, message: message.to_owned() };
-        parsed.scratch.add_finding(Severity::Warning, &finding)?;
-    }
-    parsed.contains_events = header.is_event_header();
-    if !parsed.contains_events {
-        for message in header_errors(&header, options) {
-            reject(&mut parsed, line, message)?;
-        }
-        if parsed.is_rejected {
-            return Ok(parsed);
-        }
-        warn_about_missing_credits(&parsed, &header, line)?;
-    }
+    let Some(header) = begin(&mut parsed, &source, &survey, options, (extra, map))? else { return Ok(parsed) };
     let (terms, remarks) = (Terms::default(), Remarks::default());
     let format = survey.format;
     let mut reading = Reading {
@@ -186,6 +113,49 @@ pub(super) fn read(
     }
     reading.rows(&mut records, &mut record, &lines)?;
     reading.finish(line)
+}
+
+/// Reads the header, and adds the findings about the file as a whole. Returns `None` if the file is rejected.
+fn begin(
+    parsed: &mut Parsed,
+    source: &RecordSource<'_>,
+    survey: &Survey,
+    options: &ScheduleOptions,
+    (extra, map): (&ExtraNames, &[(String, Column)]),
+) -> Result<Option<Header>, ScheduleError> {
+    let names = survey.names.iter().map(String::as_str);
+    let (header, warnings) = Header::read(names, extra, map).map_err(ScheduleError::Scratch)?;
+    let line = survey.header_line.max(1);
+    parsed.table = Some(Table {
+        header_line: survey.header_line,
+        delimiter: char::from(source.dialect.delimiter).to_string(),
+        encoding: source.encoding.name().to_owned(),
+        columns: survey.columns(&header),
+    });
+    for skipped in &survey.skipped {
+        skip(parsed, skipped.clone())?;
+    }
+    for message in warnings {
+        parsed.scratch.add_finding(Severity::Warning, &Finding { line, column: None, value: None, message })?;
+    }
+    if let (DayOrder::MonthFirst, Some(ambiguous), None) =
+        (survey.format.order, survey.order.ambiguous, survey.order.month_first)
+    {
+        let message = "Dates such as 3/4/2031 are imported with the month first: no date in the file shows the order";
+        let finding = Finding { line: ambiguous, column: None, value: None, message: message.to_owned() };
+        parsed.scratch.add_finding(Severity::Warning, &finding)?;
+    }
+    parsed.contains_events = header.is_event_header();
+    if !parsed.contains_events {
+        for message in header_errors(&header, options) {
+            reject(parsed, line, message)?;
+        }
+        if parsed.is_rejected {
+            return Ok(None);
+        }
+        warn_about_missing_credits(parsed, &header, line)?;
+    }
+    Ok(Some(header))
 }
 
 fn warn_about_missing_credits(parsed: &Parsed, header: &Header, line: u64) -> Result<(), ScheduleError> {
@@ -220,17 +190,6 @@ fn header_errors(header: &Header, options: &ScheduleOptions) -> Vec<String> {
 fn reject(parsed: &mut Parsed, line: u64, message: impl Into<String>) -> Result<(), ScheduleError> {
     parsed.is_rejected = true;
     parsed.scratch.add_finding(Severity::Error, &Finding { line, column: None, value: None, message: message.into() })
-}
-
-/// Returns the guard's error. Any other error is not caused by the contents of the file.
-pub(super) fn unreadable(error: csv::Error) -> Result<Unreadable, ScheduleError> {
-    match error.into_kind() {
-        csv::ErrorKind::Io(e) => match e.get_ref().and_then(|e| e.downcast_ref::<Unreadable>()) {
-            Some(broken) => Ok(*broken),
-            None => Err(e.into()),
-        },
-        other => Err(ScheduleError::Scratch(format!("{other:?}"))),
-    }
 }
 
 impl Terms {

@@ -7,7 +7,7 @@ use crate::imports::csv::columns::{Column, ExtraNames, Header};
 use crate::imports::csv::dates::{DayOrder, OrderEvidence};
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::names::normalized;
-use crate::imports::csv::reading::{RecordSource, unreadable};
+use crate::imports::csv::source::{RecordSource, unreadable};
 use crate::imports::csv::times::{self, Clock};
 
 /// The number of rows among which the header is searched. Real exports have up to a dozen lines above it.
