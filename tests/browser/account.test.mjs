@@ -96,6 +96,8 @@ test("a user sets up a code, in Spanish, and signs in with it", async () => {
   await page.fill("#sign-in [name=code]", totp(secret, Math.max(used + 1, Math.floor(Date.now() / 30_000))));
   await page.press("#sign-in [name=code]", "Enter");
   await shows(page, "#sign-ins", "Este dispositivo");
+  // The page draws this form again once it has read the state of the factor.
+  await page.waitForLoadState("networkidle");
   await page.fill("#factor [name=password]", PASSWORD);
   await page.press("#factor [name=password]", "Enter");
   await shows(page, "#factor", "Ahora solo se necesita su contraseña");

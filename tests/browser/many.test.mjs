@@ -48,7 +48,7 @@ test("3,465 busy sections: no change is lost, memory stays flat", async () => {
   await page.fill("#q", "");
   await page.evaluate(() => scrollTo(0, 0));
   await hub.ask("staff", "PATCH", "/api/v1/sections/many-10001", { capacity: 777 });
-  await until(page, () => document.querySelector('.row[data-index="0"] .seats').title.includes(" of 777 "));
+  await until(page, () => document.querySelector('.row[data-index="0"] .seats')?.title.includes(" of 777 "));
   const { seats } = await hub.ask("student", "GET", "/api/v1/seats?term=many");
   assert.equal(seats.length, SECTIONS);
   const expected = new Map(seats.map(([id, capacity, enrolled, waitlisted, open]) => [id, `${enrolled}/${capacity} ${open > 0 ? `${open} left` : waitlisted ? `Full, ${waitlisted} waiting` : "Full"}`]));

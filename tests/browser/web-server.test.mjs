@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { freePort, Hub, PATIENCE_MS } from "./support.mjs";
+import { freePort, Hub, WAIT_MS_MAX } from "./support.mjs";
 
 const UNPACKED = path.resolve(import.meta.dirname, "../../.apache");
 const SECRET = "a secret of the web server, 32 bytes";
@@ -66,7 +66,7 @@ async function start(folder, port, backend) {
       await fetch(`http://127.0.0.1:${port}/healthz`);
       return child;
     } catch (error) {
-      if (Date.now() - begun > PATIENCE_MS) throw error;
+      if (Date.now() - begun > WAIT_MS_MAX) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

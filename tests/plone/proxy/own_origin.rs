@@ -146,7 +146,9 @@ fn passwords_at_plones_own_origin_count_with_all_sign_ins() {
         let entries: Vec<_> = trail["items"].as_array().unwrap().iter().rev().cloned().collect();
         let sign_ins = entries.iter().filter(|entry| entry["detail"].as_str().unwrap().ends_with("at its own origin"));
         let sign_ins: Vec<_> = sign_ins.map(|entry| (entry["action"].clone(), entry["subject"].clone())).collect();
-        let expected = [("login", "student10"), ("login.failed", "student10"), ("login.failed", "student11")];
+        // The hub does not know these users of Plone, and a name that it does not know may be a password.
+        let failed = ("login.failed", "unknown user");
+        let expected = [("login", "student10"), failed, failed];
         (sign_ins == expected.map(|(action, user)| (json!(action), json!(user)))).then_some(())
     });
 }
