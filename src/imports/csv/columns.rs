@@ -321,7 +321,7 @@ impl Header {
         }
         if !self.has(Column::Capacity) {
             missing.push(format!(
-                "The file has no capacity column: name one {}, or map a column with ?map=seats:capacity",
+                "The file has no capacity column: name one {}, or choose the column with the seats below (?map=seats:capacity)",
                 quoted(&Column::Capacity.names()[..3])
             ));
         }
