@@ -6,7 +6,7 @@
 //!   provider of local accounts, which comes first
 //! - `members`: users who signed in through another provider; `recheck`: regular checks that they still exist there
 //!   with the same role; `password_queue`: hashes of accepted passwords, for outages of the provider;
-//!   `sealed_tokens`: encrypts the provider's tokens in the store
+//!   `sealed_tokens`: encrypts the provider's tokens in the store; `sealing`: the encryption itself
 //! - [`own_account`]: what users change of their own account; [`second_factor`]: one-time codes; [`sign_in_list`]: the
 //!   sign-ins of each user
 //! - `names`: usernames as people type them
@@ -36,6 +36,7 @@ pub mod people;
 pub mod provider;
 mod recheck;
 mod sealed_tokens;
+mod sealing;
 pub mod second_factor;
 pub mod secret;
 pub mod service;

@@ -1,15 +1,11 @@
 //! Encrypts the providers' tokens of members in the store. A provider's token lets its bearer act as the member in the
 //! provider's system, such as Plone, so a copy of the store must not disclose it.
 //!
-//! A stored token is `1.` and the base64 of a nonce (12 bytes), the token encrypted with AES-256-GCM-SIV (RFC 8452), and
-//! its tag. The username is authenticated with it, so that a token cannot be moved to another member. The key is derived
-//! from the hub's secret with HKDF-SHA256 (RFC 5869).
+//! A stored token is `1.` and the base64 of what [`SealingKey::seal`] returns.
 
 use std::sync::Arc;
 
-use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use futures_util::FutureExt as _;
@@ -18,61 +14,46 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
+use crate::identity::sealing::SealingKey;
 use crate::store::members::{Member, MemberStore};
 use crate::store::{StoreError, StoreFuture};
 
 /// Start of an encrypted token: the version of its format.
 const VERSION: &str = "1.";
-/// Salt and purpose of the key, so that no other key derived from the secret equals it.
-const SALT: &[u8] = b"eduhub";
+/// Purpose of the key, so that no other key derived from the secret equals it.
 const PURPOSE: &[u8] = b"tokens of providers in the store, version 1";
 
-/// A key that is derived from a secret.
-struct Key(RandomizedNonceKey);
+/// Encrypts a token for the store.
+fn seal(key: &SealingKey, user: &UserName, token: &SecretString) -> Result<SecretString, Unspecified> {
+    let bytes = key.seal(user, token.expose_secret().as_bytes())?;
+    Ok(SecretString::from(format!("{VERSION}{}", STANDARD_NO_PAD.encode(bytes))))
+}
 
-impl Key {
-    fn derive(secret: &SecretString) -> Result<Self, Unspecified> {
-        let mut bytes = [0; 32];
-        let secret = Salt::new(HKDF_SHA256, SALT).extract(secret.expose_secret().as_bytes());
-        secret.expand(&[PURPOSE], &AES_256_GCM_SIV)?.fill(&mut bytes)?;
-        Ok(Self(RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes)?))
-    }
-
-    fn seal(&self, user: &UserName, token: &SecretString) -> Result<SecretString, Unspecified> {
-        let mut sealed = token.expose_secret().as_bytes().to_vec();
-        let nonce = self.0.seal_in_place_append_tag(Aad::from(user.as_str()), &mut sealed)?;
-        let bytes = [nonce.as_ref().as_slice(), &sealed].concat();
-        Ok(SecretString::from(format!("{VERSION}{}", STANDARD_NO_PAD.encode(bytes))))
-    }
-
-    /// Returns the token; `None` if it was not encrypted with this key for this user.
-    fn open(&self, user: &UserName, stored: &SecretString) -> Option<SecretString> {
-        let encoded = stored.expose_secret().strip_prefix(VERSION)?;
-        let mut bytes = STANDARD_NO_PAD.decode(encoded).ok()?;
-        let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;
-        let opened = self.0.open_in_place(Nonce::from(&*nonce), Aad::from(user.as_str()), sealed).ok()?;
-        Some(SecretString::from(std::str::from_utf8(opened).ok()?))
-    }
+/// Returns a stored token; `None` if it was not encrypted with this key for this user.
+fn open(key: &SealingKey, user: &UserName, stored: &SecretString) -> Option<SecretString> {
+    let encoded = stored.expose_secret().strip_prefix(VERSION)?;
+    let token = key.open(user, &STANDARD_NO_PAD.decode(encoded).ok()?)?;
+    Some(SecretString::from(String::from_utf8(token).ok()?))
 }
 
 /// The keys of the current and the previous secret.
 struct Keys {
-    current: Key,
-    previous: Option<Key>,
+    current: SealingKey,
+    previous: Option<SealingKey>,
 }
 
 impl Keys {
     /// Returns what replaces a stored token at the start: the same token, encrypted with the current key. Tokens that an
     /// earlier version stored in clear are encrypted. A token that cannot be decrypted is removed.
     fn renewed(&self, user: &UserName, stored: &SecretString) -> Option<SecretString> {
-        if self.current.open(user, stored).is_some() {
+        if open(&self.current, user, stored).is_some() {
             return Some(stored.clone());
         }
         let token = match stored.expose_secret().starts_with(VERSION) {
-            true => self.previous.as_ref()?.open(user, stored)?,
+            true => open(self.previous.as_ref()?, user, stored)?,
             false => stored.clone(),
         };
-        self.current.seal(user, &token).ok()
+        seal(&self.current, user, &token).ok()
     }
 }
 
@@ -93,8 +74,8 @@ impl SealedTokens {
         previous: Option<&SecretString>,
     ) -> Result<Arc<Self>, StoreError> {
         let failed = |_| StoreError::Unavailable("the key of the stored tokens could not be derived".to_owned());
-        let previous = previous.map(Key::derive).transpose().map_err(failed)?;
-        let keys = Arc::new(Keys { current: Key::derive(secret).map_err(failed)?, previous });
+        let derive = |secret| SealingKey::derive(secret, PURPOSE).map_err(failed);
+        let keys = Arc::new(Keys { current: derive(secret)?, previous: previous.map(derive).transpose()? });
         let renewal = keys.clone();
         store.replace_tokens(Box::new(move |user, stored| renewal.renewed(user, stored))).await?;
         Ok(Arc::new(Self { store, keys }))
@@ -104,7 +85,7 @@ impl SealedTokens {
 /// Replaces the encrypted token of a member by the token; by none if it cannot be decrypted.
 fn opened(keys: &Keys, member: Option<Member>) -> Option<Member> {
     let mut member = member?;
-    member.token = member.token.and_then(|stored| keys.current.open(&member.username, &stored));
+    member.token = member.token.and_then(|stored| open(&keys.current, &member.username, &stored));
     Some(member)
 }
 
@@ -122,7 +103,7 @@ impl MemberStore for SealedTokens {
     fn put_member(&self, mut member: Member) -> StoreFuture<()> {
         let token = member.token.take();
         // Encryption does not fail for texts of this length. Without a token, the member acts as a visitor in Plone.
-        member.token = token.and_then(|token| self.keys.current.seal(&member.username, &token).ok());
+        member.token = token.and_then(|token| seal(&self.keys.current, &member.username, &token).ok());
         self.store.put_member(member)
     }
 

@@ -1,23 +1,19 @@
 //! Time-based one-time codes (TOTP, RFC 6238) as a second factor of local accounts, and recovery codes for users who
 //! have lost their device.
 //!
-//! The shared secret of an account is encrypted in the store with AES-256-GCM-SIV (RFC 8452). The username is
-//! authenticated with it, so that it cannot be moved to another account. The key is derived from the hub's secret with
-//! HKDF-SHA256 (RFC 5869).
+//! The shared secret of an account is encrypted in the store, see [`crate::identity::sealing`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use dashmap::DashMap;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use totp_rs::{Builder, Secret, Totp};
 
 use crate::domain::ids::UserName;
+use crate::identity::sealing::SealingKey;
 use crate::identity::sign_in::SignInError;
 use crate::store::StoreError;
 use crate::store::sign_ins::{RecoveryHash, SecondFactor, SecondFactorStore};
@@ -34,8 +30,7 @@ const RECOVERY_ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz123456789";
 const SET_UP_MAX: Duration = Duration::from_secs(15 * 60);
 /// Maximum number of secrets that are not confirmed yet. A local account has one.
 const PENDING_MAX: usize = 1_000;
-/// Salt and purpose of the key, so that no other key derived from the secret equals it.
-const SALT: &[u8] = b"eduhub";
+/// Purpose of the key, so that no other key derived from the secret equals it.
 const PURPOSE: &[u8] = b"shared secrets of second factors in the store, version 1";
 
 /// A new second factor, to be entered into an authenticator app and confirmed with a code.
@@ -70,31 +65,6 @@ pub enum FactorError {
     Store(#[from] StoreError),
 }
 
-/// A key that is derived from a secret of the hub.
-struct Key(RandomizedNonceKey);
-
-impl Key {
-    fn derive(secret: &SecretString) -> Result<Self, Unspecified> {
-        let mut bytes = [0; 32];
-        let secret = Salt::new(HKDF_SHA256, SALT).extract(secret.expose_secret().as_bytes());
-        secret.expand(&[PURPOSE], &AES_256_GCM_SIV)?.fill(&mut bytes)?;
-        Ok(Self(RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes)?))
-    }
-
-    fn seal(&self, user: &UserName, secret: &[u8]) -> Result<Vec<u8>, Unspecified> {
-        let mut sealed = secret.to_vec();
-        let nonce = self.0.seal_in_place_append_tag(Aad::from(user.as_str()), &mut sealed)?;
-        Ok([nonce.as_ref().as_slice(), &sealed].concat())
-    }
-
-    fn open(&self, user: &UserName, stored: &[u8]) -> Option<Vec<u8>> {
-        let mut bytes = stored.to_vec();
-        let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;
-        let opened = self.0.open_in_place(Nonce::from(&*nonce), Aad::from(user.as_str()), sealed).ok()?;
-        Some(opened.to_vec())
-    }
-}
-
 /// A secret that was not confirmed yet, and when it was created.
 struct Pending {
     secret: Vec<u8>,
@@ -105,7 +75,7 @@ struct Pending {
 pub(super) struct SecondFactors {
     store: Arc<dyn SecondFactorStore>,
     /// The key of the current secret, then that of the previous one.
-    keys: Vec<Key>,
+    keys: Vec<SealingKey>,
     pending: DashMap<UserName, Pending>,
     /// Shown by authenticator apps.
     issuer: String,
@@ -119,7 +89,8 @@ impl SecondFactors {
         previous: Option<&SecretString>,
         college: &str,
     ) -> Result<Self, StoreError> {
-        let keys = [Some(secret), previous].into_iter().flatten().map(Key::derive).collect::<Result<_, _>>();
+        let keys = [Some(secret), previous].into_iter().flatten();
+        let keys = keys.map(|secret| SealingKey::derive(secret, PURPOSE)).collect::<Result<_, _>>();
         let failed = |_| StoreError::Unavailable("the key of second factors could not be derived".to_owned());
         let issuer = if college.is_empty() { "EduHub" } else { college };
         // A colon separates the issuer from the account in the URI.
