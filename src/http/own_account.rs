@@ -1,6 +1,5 @@
 //! The caller's own account: the password, the second factor, the sign-ins.
 
-use actix_web::cookie::Cookie;
 use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
@@ -11,19 +10,18 @@ use std::fmt::Write as _;
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
-use crate::http::auth::{SignedIn, client_ip};
+use crate::http::auth::SignedIn;
 use crate::http::body::{Fields, RequestBody, read_body, read_body_or_nothing};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{BadBody, BadPath, BadRole, BadToken, FactorExists, NotFound, StoreFailed};
 use crate::http::problem::ProblemCode;
 use crate::http::query::path_param;
 use crate::http::request_id::PRIVATE;
-use crate::http::sign_in::device_cookie;
+use crate::http::sign_in::{client_of, device_cookie};
 use crate::http::users::weak_password;
 use crate::identity::own_account::{PasswordChange, Proof};
 use crate::identity::password_rules::PASSWORD_BYTES_MAX;
 use crate::identity::second_factor::FactorError;
-use crate::identity::sign_in::Client;
 use crate::identity::sign_in_list::Device;
 use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::Account;
@@ -133,7 +131,7 @@ pub async fn change_password(
     let account = own_account(&identity, &caller).await?;
     let user = Some(caller.user.as_str());
     let cookie = device_cookie(&req);
-    let from = Client { address: client_ip(&req), device: cookie.as_ref().map(Cookie::value) };
+    let from = client_of(&req, cookie.as_ref());
     match identity.change_own_password(&caller, account, current, new, from).await? {
         PasswordChange::Changed => {}
         PasswordChange::WrongPassword => {
@@ -312,7 +310,7 @@ pub async fn remove_factor(
     let account = own_account(&identity, &caller).await?;
     let user = Some(caller.user.as_str());
     let cookie = device_cookie(&req);
-    let from = Client { address: client_ip(&req), device: cookie.as_ref().map(Cookie::value) };
+    let from = client_of(&req, cookie.as_ref());
     match identity.remove_own_factor(&account, &proof, from).await? {
         Ok(()) => {}
         Err(FactorError::Wrong) => {

@@ -167,6 +167,11 @@ fn is_failed_attempt(error: &SignInError) -> bool {
     matches!(error, BadCredentials | NotAdmitted { .. } | Locked { .. } | WrongCode)
 }
 
+/// Returns the sender of a request that proves a password or a code; `cookie` is its [`device_cookie`].
+pub(super) fn client_of<'c>(req: &HttpRequest, cookie: Option<&'c Cookie<'static>>) -> Client<'c> {
+    Client { address: client_ip(req), device: cookie.map(Cookie::value) }
+}
+
 /// Returns the cookie that shows that this browser has signed in before.
 pub(super) fn device_cookie(req: &HttpRequest) -> Option<Cookie<'static>> {
     let site = req.app_data::<web::Data<Site>>()?;
@@ -213,7 +218,7 @@ pub async fn login(
     let SignInRequest { username, password, code } = read_body(&req, payload).await?;
 
     let cookie = device_cookie(&req);
-    let from = Client { address: client_ip(&req), device: cookie.as_ref().map(Cookie::value) };
+    let from = client_of(&req, cookie.as_ref());
     let outcome = identity.sign_in_with(&username, password, code.as_deref(), from, &device(&req)).await;
     let signed_in = match outcome {
         Ok(signed_in) => signed_in,
