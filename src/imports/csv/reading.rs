@@ -257,6 +257,11 @@ impl Reading<'_, '_> {
 
     /// Returns why a record is not a row of the schedule; `None` if it is one.
     fn reason_to_skip(&self, record: &csv::StringRecord) -> Option<&'static str> {
+        // First, because almost all rows have one.
+        let crn = self.header.at(Column::Crn).and_then(|at| record.get(at)).unwrap_or_default().trim();
+        if is_crn(crn) {
+            return None;
+        }
         if self.header.is_repeated_by(record) {
             return Some("the header is repeated");
         }
@@ -265,10 +270,6 @@ impl Reading<'_, '_> {
         let identifies =
             |column| self.header.at(column).and_then(|at| record.get(at)).is_some_and(|c| !c.trim().is_empty());
         let is_identified = [Column::Crn, Column::Course, Column::Number, Column::Section].into_iter().any(identifies);
-        let crn = self.header.at(Column::Crn).and_then(|at| record.get(at)).unwrap_or_default().trim();
-        if is_crn(crn) {
-            return None;
-        }
         let is_total = TOTAL_WORDS.iter().any(|word| first.split(|c: char| !c.is_alphanumeric()).any(|w| w == *word));
         if is_total
             && (!is_identified || cells.len() * 2 <= self.header.names().len() || crn.eq_ignore_ascii_case(&first))
