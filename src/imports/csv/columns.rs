@@ -8,8 +8,8 @@ use crate::imports::csv::names::{MEETING_COLUMNS, WEAK_NAMES, numbered, weekday}
 
 /// The minimum number of columns for single weekdays: fewer may have another meaning, such as `M` or `S`.
 const WEEKDAY_COLUMNS_MIN: usize = 3;
-/// Columns whose cells are joined, with the column that they form together.
-const JOINED: [(Column, [Column; 3]); 1] = [(Column::Location, [Column::Location, Column::Building, Column::Room])];
+/// Columns whose cells form the location together.
+const LOCATION_PARTS: [Column; 3] = [Column::Location, Column::Building, Column::Room];
 
 /// Additional column names, normalized.
 pub(super) type ExtraNames = BTreeMap<String, Column>;
@@ -91,25 +91,8 @@ impl Recognition {
         }
     }
 
-    /// Joins building and room, and first and last name.
-    fn join_parts(&mut self) {
-        for (whole, parts) in JOINED {
-            if self.at.get(&whole).is_some_and(|index| *index >= self.names.len()) {
-                // The upload has joined it.
-                continue;
-            }
-            let found: Vec<usize> = parts.iter().filter_map(|part| self.at.get(part).copied()).collect();
-            match found[..] {
-                [] => {}
-                [only] => {
-                    self.at.insert(whole, only);
-                }
-                _ => {
-                    let joined = self.join(found);
-                    self.at.insert(whole, joined);
-                }
-            }
-        }
+    /// Joins first and last name of the instructor.
+    fn join_names(&mut self) {
         if let (None, Some(first), Some(last)) =
             (self.at.get(&Column::Instructor), self.at.get(&Column::FirstName), self.at.get(&Column::LastName))
         {
@@ -135,11 +118,8 @@ impl Recognition {
         let mut all = vec![first];
         all.extend(groups.into_values());
         for group in &mut all {
-            let parts = [Column::Location, Column::Building, Column::Room];
-            let mut found: Vec<usize> = parts.iter().filter_map(|part| group.get(part).copied()).collect();
-            // A lone room is the location, too.
-            found.dedup();
-            // The first group's location is joined already.
+            let found: Vec<usize> = LOCATION_PARTS.iter().filter_map(|part| group.get(part).copied()).collect();
+            // The upload may have joined the location.
             let is_joined = group.get(&Column::Location).is_some_and(|index| *index >= self.names.len());
             if let [only] = found[..] {
                 group.insert(Column::Location, only);
@@ -210,7 +190,7 @@ impl Header {
             }
         }
         found.assign_weak_names();
-        found.join_parts();
+        found.join_names();
         let meetings = found.meeting_groups();
         let weekdays = found.weekday_columns();
         let Recognition { names, at, joins, .. } = found;
