@@ -23,7 +23,7 @@ use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;
 use crate::imports::schedule::ClockOption;
-use crate::imports::{ImportOptions, Imports};
+use crate::imports::{HEADER_LINE_MAX, ImportOptions, Imports};
 use crate::store::gauge::StoreGauge;
 use crate::text::percent;
 
@@ -72,7 +72,7 @@ pub(super) struct ImportArguments {
     #[arg(long, value_name = "NAME:COLUMN", value_delimiter = ',')]
     map: Vec<String>,
     /// Line of the header, if it is not found correctly
-    #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..=HEADER_LINE_MAX))]
     header_line: Option<u64>,
     /// How times without am and pm are read: 12 (1:00 to 6:59 in the afternoon) or 24 (as written)
     #[arg(long, value_parser = ["12", "24"])]

@@ -17,7 +17,7 @@ use crate::domain::realm::Realm;
 use crate::http::problem::ProblemCode;
 use crate::identity::Audit;
 use crate::imports::schedule::ClockOption;
-use crate::imports::{ImportError, ImportOptions, Imports, Upload};
+use crate::imports::{HEADER_LINE_MAX, ImportError, ImportOptions, Imports, Upload};
 
 use crate::http::auth::Staff;
 use crate::http::body::is_of_type;
@@ -47,8 +47,6 @@ pub(super) struct TaskStarted {
     pub(super) task: String,
 }
 
-/// The last line that can be the header. It is read with all lines above it.
-const HEADER_LINE_MAX: u64 = 1_000;
 const NO_STORE: (&str, &str) = ("Cache-Control", "private, no-store");
 
 /// Options of an import.

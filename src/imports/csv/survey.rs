@@ -4,7 +4,7 @@ use crate::domain::import::{FileColumn, Skipped};
 use crate::imports::schedule::{ClockOption, ScheduleError, ScheduleOptions};
 
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
-use crate::imports::csv::dates::{DayOrder, OrderEvidence};
+use crate::imports::csv::dates::OrderEvidence;
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::names::normalized;
 use crate::imports::csv::source::{RecordSource, unreadable};
@@ -82,7 +82,9 @@ pub(super) fn survey(
     let (mut records, lines) = source.open()?;
     let mut first_rows: Vec<(u64, csv::StringRecord)> = Vec::new();
     let mut record = csv::StringRecord::new();
-    while first_rows.len() < HEADER_ROWS_MAX || options.header_line.is_some_and(|line| line > last_line(&first_rows)) {
+    // The row in a line is among as many rows.
+    let header_line = options.header_line.map_or(0, |line| usize::try_from(line).unwrap_or(usize::MAX));
+    while first_rows.len() < header_line.max(HEADER_ROWS_MAX) {
         match records.read_record(&mut record) {
             Ok(true) => first_rows.push((lines.take(), record.clone())),
             Ok(false) => break,
@@ -91,9 +93,6 @@ pub(super) fn survey(
                 return Ok(Err((error.line, error.to_string())));
             }
             Err(_) => break,
-        }
-        if first_rows.len() >= HEADER_ROWS_MAX.max(options.header_line.unwrap_or(0) as usize) {
-            break;
         }
     }
     if first_rows.is_empty() {
@@ -116,10 +115,6 @@ pub(super) fn survey(
     let samples = samples(&first_rows[found.records.min(first_rows.len())..], found.names.len());
     let Found { names, line: header_line, records: records_before_rows, .. } = found;
     Ok(Ok(Survey { names, header_line, records_before_rows, skipped, samples, format, order }))
-}
-
-fn last_line(rows: &[(u64, csv::StringRecord)]) -> u64 {
-    rows.last().map_or(0, |(line, _)| *line)
 }
 
 struct Found {
@@ -233,6 +228,5 @@ fn formats(
         None if shows_clock => Clock::AsWritten,
         None => Clock::Afternoon,
     };
-    let order_of_file: DayOrder = order.order();
-    Ok((Format { clock, order: order_of_file }, order))
+    Ok((Format { clock, order: order.order() }, order))
 }
