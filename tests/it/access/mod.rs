@@ -90,7 +90,7 @@ fn expected(method: &str, path: &str, access: Access, kind: &Kind) -> Verdict {
 /// another one sees.
 fn filled(path: &str) -> String {
     let id = "01939d3a-0000-7000-8000-00000000ffff";
-    [("{id}", id), ("{task}", id), ("{section}", "2099-99"), ("{term}", SANDBOX), ("{name}", "nobody"), ("{path}", "x")]
+    [("{id}", id), ("{task}", id), ("{section}", "2099-99"), ("{term}", SANDBOX), ("{name}", "absent"), ("{path}", "x")]
         .into_iter()
         .fold(path.to_owned(), |path, (name, value)| path.replace(name, value))
 }
