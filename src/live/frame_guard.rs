@@ -2,7 +2,9 @@
 //!
 //! actix's codec checks the length of a frame only after it has buffered the whole frame, and its stream reads
 //! everything that the socket has. [`FrameGuard`] reads each header first: it rejects frames that are not allowed, adds
-//! up the fragments of a message, and finds where a frame ends. [`GuardedPayload`] uses it to pass on single frames.
+//! up the fragments of a message, and finds where a frame ends. [`GuardedPayload`] uses it to pass on single frames. It
+//! keeps the parts of a header back until the header is complete and checked: the codec rejects some headers after two
+//! bytes, and reports one with reserved bits as it reports text that is not UTF-8.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -25,7 +27,9 @@ const HEADER_LEN_MAX: usize = 14;
 /// The result of [`FrameGuard::scan`]. The first field is the number of scanned bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scan {
-    /// A part of a frame that continues.
+    /// A part of a header that continues.
+    Header(usize),
+    /// The end of a header, or a part of a payload that continues.
     Part(usize),
     /// The end of a frame.
     End(usize),
@@ -38,6 +42,8 @@ enum Scan {
 struct FrameGuard {
     header: [u8; HEADER_LEN_MAX],
     header_len: u8,
+    /// The length of the header that the last scan has accepted, if earlier scans have returned a part of it; else 0.
+    kept_header_len: u8,
     /// Bytes of the current frame's payload that were not scanned yet.
     payload_left: u64,
     /// Bytes of the current message so far; `None` between messages.
@@ -50,6 +56,7 @@ impl FrameGuard {
     /// Scans the next bytes, which must not be empty. Scanning can continue after a rejection: the payload of the
     /// rejected frame yields [`Scan::Part`] and [`Scan::End`].
     fn scan(&mut self, bytes: &[u8]) -> Scan {
+        self.kept_header_len = 0;
         if self.payload_left > 0 {
             let here = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(bytes.len());
             self.payload_left -= here as u64;
@@ -59,7 +66,7 @@ impl FrameGuard {
         while let Some(missing) = self.header_missing() {
             let here = missing.min(bytes.len() - used);
             if here == 0 {
-                return Scan::Part(used);
+                return Scan::Header(used);
             }
             let at = usize::from(self.header_len);
             self.header[at..at + here].copy_from_slice(&bytes[used..used + here]);
@@ -68,11 +75,22 @@ impl FrameGuard {
             used += here;
         }
         let checked = self.check_header();
-        self.header_len = 0;
+        let header_len = std::mem::take(&mut self.header_len);
+        if usize::from(header_len) > used {
+            self.kept_header_len = header_len;
+        }
         match checked {
             Err(close) => Scan::Rejected(used, close),
             Ok(()) if self.payload_left == 0 => Scan::End(used),
             Ok(()) => Scan::Part(used),
+        }
+    }
+
+    /// Returns what to pass on for the scanned bytes: with the end of a header, the parts before it, too.
+    fn passed_on(&self, scanned: Bytes) -> Bytes {
+        match usize::from(self.kept_header_len) {
+            0 => scanned,
+            len => Bytes::copy_from_slice(&self.header[..len]),
         }
     }
 
@@ -189,16 +207,21 @@ where
             let is_closing = this.status.is_closing.get();
             match this.guard.scan(&this.chunk) {
                 Scan::Part(len) | Scan::Rejected(len, _) if is_closing => this.chunk.advance(len),
+                Scan::Header(len) => this.chunk.advance(len),
                 Scan::End(_) if is_closing && this.guard.was_close() => {
                     this.status.is_close_received.set(true);
                     return Poll::Ready(None);
                 }
                 Scan::End(len) if is_closing => this.chunk.advance(len),
-                Scan::Part(len) => return Poll::Ready(Some(Ok(this.chunk.split_to(len)))),
+                Scan::Part(len) => {
+                    let scanned = this.chunk.split_to(len);
+                    return Poll::Ready(Some(Ok(this.guard.passed_on(scanned))));
+                }
                 Scan::End(len) => {
                     this.pause = true;
                     this.status.is_close_received.set(this.guard.was_close());
-                    return Poll::Ready(Some(Ok(this.chunk.split_to(len))));
+                    let scanned = this.chunk.split_to(len);
+                    return Poll::Ready(Some(Ok(this.guard.passed_on(scanned))));
                 }
                 Scan::Rejected(len, close) => {
                     this.chunk.advance(len);
@@ -245,7 +268,7 @@ mod tests {
         for mut piece in bytes.chunks(step) {
             while !piece.is_empty() {
                 let used = match guard.scan(piece) {
-                    Scan::Part(used) => {
+                    Scan::Header(used) | Scan::Part(used) => {
                         here += used;
                         used
                     }
@@ -308,7 +331,7 @@ mod tests {
         let mut rest = &bytes[..];
         let mut ends = Vec::new();
         while !rest.is_empty() {
-            let (Scan::Part(used) | Scan::End(used) | Scan::Rejected(used, _)) = guard.scan(rest);
+            let (Scan::Header(used) | Scan::Part(used) | Scan::End(used) | Scan::Rejected(used, _)) = guard.scan(rest);
             rest = &rest[used..];
             ends.push(guard.was_close() && guard.payload_left == 0);
         }
@@ -333,6 +356,34 @@ mod tests {
         assert_eq!(next(&mut stream), Poll::Ready(Some(Ok(6))));
         assert_eq!(next(&mut stream), Poll::Pending);
         assert_eq!(next(&mut stream), Poll::Ready(None));
+    }
+
+    /// Reads a stream to its end or to its failure, and returns the pieces that were passed on.
+    fn pieces(bytes: &[u8], step: usize) -> Vec<Vec<u8>> {
+        let chunks: Vec<_> = bytes.chunks(step).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        let mut stream = GuardedPayload::new(futures_util::stream::iter(chunks), Rc::default());
+        let waker = noop_waker();
+        let mut pieces = Vec::new();
+        loop {
+            match Pin::new(&mut stream).poll_next(&mut Context::from_waker(&waker)) {
+                Poll::Ready(Some(Ok(piece))) => pieces.push(piece.to_vec()),
+                Poll::Ready(Some(Err(_)) | None) => return pieces,
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_in_parts_is_passed_on_whole_and_only_when_it_is_allowed() {
+        let bytes = [frame(0x81, 2), frame(0x89, 0), frame(0x01, 200)].concat();
+        for step in 1..=8 {
+            let pieces = pieces(&bytes, step);
+            assert_eq!(pieces.concat(), bytes, "in pieces of {step}");
+            assert!(pieces[0].starts_with(&header(0x81, 2)), "in pieces of {step}");
+        }
+        for (what, rejected) in [("reserved bit", frame(0xa1, 5)), ("unknown opcode", frame(0x85, 0))] {
+            assert_eq!(pieces(&[frame(0x81, 1), rejected].concat(), 1).concat(), frame(0x81, 1), "{what}");
+        }
     }
 
     #[test]
