@@ -21,14 +21,14 @@ pub fn raise_open_files(connections: usize) {
     }
 }
 
-/// Returns how many connections this process can hold, at most `wanted`: the limit of open files, less those that are
-/// open and [`OTHER_FILES`] or a quarter of the limit, whichever is less.
+/// Returns how many connections this process can hold, at most `configured`: the limit of open files, less those that
+/// are open and [`OTHER_FILES`] or a quarter of the limit, whichever is less.
 #[must_use]
-pub fn connections_max(wanted: usize) -> usize {
+pub fn connections_max(configured: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let open = std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64);
     let room = limit.saturating_sub(open).saturating_sub(OTHER_FILES.min(limit / 4));
-    usize::try_from(room).unwrap_or(usize::MAX).clamp(1, wanted.max(1))
+    usize::try_from(room).unwrap_or(usize::MAX).clamp(1, configured.max(1))
 }
 
 /// Returns the resident memory of this process in bytes (`VmRSS` in proc_pid_status(5)); `None` if the system does not

@@ -52,7 +52,7 @@ const REJECTED: [(&str, &str); 40] = [
 ];
 
 /// Text that is not ours to word: identifiers of other programs and of the contract.
-const ALLOWED: [&str; 3] = ["\"nobody\"", "\"nobody-of-this-name\"", "/nobody"];
+const ALLOWED: [&str; 2] = ["\"nobody\"", "/nobody"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

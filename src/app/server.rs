@@ -173,10 +173,10 @@ struct Connectable {
 }
 
 impl Connectable {
-    /// Derives the numbers from the limit of open files. At most `wanted` connections are served.
-    fn new(wanted: usize) -> Self {
+    /// Derives the numbers from the limit of open files. At most `configured` connections are served.
+    fn new(configured: usize) -> Self {
         let beyond = RESERVED + ACCEPTED_AHEAD;
-        let limit = crate::machine::connections_max(wanted + beyond).saturating_sub(beyond).max(1);
+        let limit = crate::machine::connections_max(configured + beyond).saturating_sub(beyond).max(1);
         Self { limit, accepted: limit + beyond }
     }
 

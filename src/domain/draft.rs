@@ -39,8 +39,8 @@ impl Changes {
 
 /// A term with the changes of one decision on top.
 ///
-/// A change may *unsettle* a section: a student on its waitlist may now be able to take a seat. Every unsettled section
-/// has to be settled before the decision ends, see [`crate::domain::waitlist`].
+/// After a change, a student on the waitlist of a section may be able to take a seat. The section is queued, and every
+/// queued waitlist is settled before the decision ends, see [`crate::domain::waitlist`].
 pub struct Draft<'v> {
     view: &'v dyn TermView,
     /// The time of the decision.
@@ -54,9 +54,9 @@ pub struct Draft<'v> {
     left_waitlists: HashSet<u64>,
     joined_waitlists: Vec<(Crn, WaitlistEntry)>,
     next_queue_number: u64,
-    unsettled: VecDeque<Crn>,
-    /// The elements of `unsettled`, so that none is queued twice.
-    in_unsettled: HashSet<Crn>,
+    to_settle: VecDeque<Crn>,
+    /// The elements of `to_settle`, so that none is queued twice.
+    in_to_settle: HashSet<Crn>,
     notices: Vec<Notice>,
 }
 
@@ -74,8 +74,8 @@ impl<'v> Draft<'v> {
             left_waitlists: HashSet::new(),
             joined_waitlists: Vec::new(),
             next_queue_number: view.next_queue_number(),
-            unsettled: VecDeque::new(),
-            in_unsettled: HashSet::new(),
+            to_settle: VecDeque::new(),
+            in_to_settle: HashSet::new(),
             notices: Vec::new(),
         }
     }
@@ -161,16 +161,16 @@ impl<'v> Draft<'v> {
         self.generation = Some(generation);
     }
 
-    /// Creates or replaces a section, and unsettles it.
+    /// Creates or replaces a section, and queues its waitlist to be settled.
     pub fn put_section(&mut self, state: SectionState) {
         let crn = state.section.id.crn.clone();
         self.sections.insert(crn.clone(), state);
-        self.unsettle(crn);
+        self.queue_waitlist(crn);
     }
 
     /// Creates or replaces a registration, updates the section's counts and its waitlist, and notifies the student.
     ///
-    /// A drop unsettles the section and every section on whose waitlist the student is.
+    /// A drop queues the waitlist of the section, and every waitlist of the student, to be settled.
     pub fn put_registration(&mut self, student: &UserName, registration: Registration, reason: Reason) {
         let crn = registration.crn.clone();
         let before = self.registration(student, &crn).cloned();
@@ -202,8 +202,8 @@ impl<'v> Draft<'v> {
         self.notify(Notice { student: student.clone(), crn: crn.clone(), status: is, reason, at: registration.at });
         self.record(student, registration);
         if is == RegistrationStatus::Dropped && was != RegistrationStatus::Dropped {
-            self.unsettle(crn);
-            self.unsettle_waitlists_of(student);
+            self.queue_waitlist(crn);
+            self.queue_waitlists_of(student);
         }
     }
 
@@ -233,26 +233,26 @@ impl<'v> Draft<'v> {
         registration.insert_into(registrations);
     }
 
-    /// Unsettles a section.
-    pub fn unsettle(&mut self, crn: Crn) {
-        if self.in_unsettled.insert(crn.clone()) {
-            self.unsettled.push_back(crn);
+    /// Queues the waitlist of a section to be settled.
+    pub fn queue_waitlist(&mut self, crn: Crn) {
+        if self.in_to_settle.insert(crn.clone()) {
+            self.to_settle.push_back(crn);
         }
     }
 
-    /// Unsettles the sections on whose waitlists a student is: a rule that refused the student a seat may now allow it.
-    pub fn unsettle_waitlists_of(&mut self, student: &UserName) {
+    /// Queues the waitlists of a student to be settled: a rule that refused the student a seat may now allow it.
+    pub fn queue_waitlists_of(&mut self, student: &UserName) {
         let waitlisted = self.registrations(student).iter().filter(|r| r.status == RegistrationStatus::Waitlisted);
         let crns: Vec<Crn> = waitlisted.map(|r| r.crn.clone()).collect();
         for crn in crns {
-            self.unsettle(crn);
+            self.queue_waitlist(crn);
         }
     }
 
-    /// Removes and returns the section that was unsettled first.
-    pub fn next_unsettled(&mut self) -> Option<Crn> {
-        let crn = self.unsettled.pop_front()?;
-        self.in_unsettled.remove(&crn);
+    /// Removes and returns the section whose waitlist was queued first.
+    pub fn next_to_settle(&mut self) -> Option<Crn> {
+        let crn = self.to_settle.pop_front()?;
+        self.in_to_settle.remove(&crn);
         Some(crn)
     }
 

@@ -8,22 +8,22 @@ use crate::domain::notice::Reason;
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::rules::{Goal, LiftedCodes, Request, first_refusal};
 
-/// Settles every section that the decision has unsettled.
+/// Settles every waitlist that the decision has queued.
 ///
-/// This terminates: a promotion never frees a seat, a time or credits, so it does not unsettle another section.
-pub(super) fn settle_unsettled(draft: &mut Draft<'_>) {
-    while let Some(crn) = draft.next_unsettled() {
+/// This terminates: a promotion never frees a seat, a time or credits, so it does not queue another waitlist.
+pub(super) fn settle_queued(draft: &mut Draft<'_>) {
+    while let Some(crn) = draft.next_to_settle() {
         settle(draft, &crn);
     }
 }
 
-/// Unsettles every section with a student on its waitlist.
-pub(super) fn unsettle_all(draft: &mut Draft<'_>) {
+/// Queues every waitlist that has a student to be settled.
+pub(super) fn queue_all(draft: &mut Draft<'_>) {
     let registrations = draft.view().students().flat_map(|(_, registrations)| registrations);
     let crns: BTreeSet<Crn> =
         registrations.filter(|r| r.status == RegistrationStatus::Waitlisted).map(|r| r.crn.clone()).collect();
     for crn in crns {
-        draft.unsettle(crn);
+        draft.queue_waitlist(crn);
     }
 }
 

@@ -68,16 +68,16 @@ pub struct Shedder {
     /// The time since which every batch has found a command that had waited long.
     long_since: Option<Instant>,
     overload_wait: Duration,
-    patience: Duration,
+    wait_max: Duration,
 }
 
 impl Shedder {
     /// Creates the state of an empty queue. Under overload a student's command waits no longer than `overload_wait`,
-    /// unless the disk is slow; no command waits longer than `patience` in any state.
+    /// unless the disk is slow; no command waits longer than `wait_max` in any state.
     #[must_use]
-    pub const fn new(overload_wait: Duration, patience: Duration) -> Self {
+    pub const fn new(overload_wait: Duration, wait_max: Duration) -> Self {
         let cost = BatchCost { fixed: 0.0, per_command: 0.0, sums: [0.0; 5] };
-        Self { cost, batch: 0, long_since: None, overload_wait, patience }
+        Self { cost, batch: 0, long_since: None, overload_wait, wait_max }
     }
 
     /// Records that a batch of students' commands was committed.
@@ -121,12 +121,12 @@ impl Shedder {
     }
 
     /// Returns whether a command that was accepted at `accepted` has waited too long to be decided. `may_be_shed` is
-    /// true for students' commands: those of staff and of the hub are few, and may wait for the whole patience.
+    /// true for students' commands: those of staff and of the hub are few, and may wait for the whole `wait_max`.
     #[must_use]
     pub fn is_too_old(&self, may_be_shed: bool, accepted: Instant, now: Instant) -> bool {
         let is_short = may_be_shed && self.is_standing(now);
-        let wait_max = if is_short { (self.batch_time() * 2).min(self.patience) } else { self.patience };
-        now.saturating_duration_since(accepted) > wait_max
+        let allowed = if is_short { (self.batch_time() * 2).min(self.wait_max) } else { self.wait_max };
+        now.saturating_duration_since(accepted) > allowed
     }
 
     /// Returns the longest time that a batch should take. A command waits at most for the batch before its own, so this

@@ -2,7 +2,7 @@ use super::*;
 use std::collections::VecDeque;
 
 const OVERLOAD_WAIT: Duration = Duration::from_millis(400);
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -11,7 +11,7 @@ const fn ms(ms: u64) -> Duration {
 /// Returns the state of a queue in which commands have waited long since `start`, with batches of 100 commands that take
 /// 150 ms: 133 commands fill a batch.
 fn waiting_long_since(start: Instant) -> Shedder {
-    let mut shedder = Shedder::new(OVERLOAD_WAIT, PATIENCE);
+    let mut shedder = Shedder::new(OVERLOAD_WAIT, WAIT_MAX);
     shedder.cost = BatchCost { fixed: 0.0, per_command: 0.0015, ..BatchCost::default() };
     shedder.taking(Some(start - ms(150)), start);
     shedder
@@ -39,8 +39,8 @@ fn only_a_wait_that_stays_long_sheds_commands() {
 fn commands_of_staff_and_of_the_hub_are_not_shed() {
     let start = Instant::now();
     let (shedder, now) = (waiting_long_since(start), start + ms(30_000));
-    assert!(!shedder.is_too_old(false, now - PATIENCE, now));
-    assert!(shedder.is_too_old(false, now - PATIENCE - ms(1), now));
+    assert!(!shedder.is_too_old(false, now - WAIT_MAX, now));
+    assert!(shedder.is_too_old(false, now - WAIT_MAX - ms(1), now));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_short_wait_ends_the_overload() {
 #[test]
 fn one_long_batch_sheds_nothing() {
     let start = Instant::now();
-    let mut shedder = Shedder::new(OVERLOAD_WAIT, PATIENCE);
+    let mut shedder = Shedder::new(OVERLOAD_WAIT, WAIT_MAX);
     shedder.taking(Some(start), start);
     // An import, for example, held the queue for five seconds.
     let later = start + ms(5_000);
@@ -64,12 +64,12 @@ fn one_long_batch_sheds_nothing() {
 }
 
 #[test]
-fn no_command_waits_longer_than_the_patience() {
+fn no_command_waits_longer_than_the_maximum() {
     let now = Instant::now();
-    for patience in [ms(0), ms(100), PATIENCE] {
-        let shedder = Shedder::new(OVERLOAD_WAIT, patience);
+    for wait_max in [ms(0), ms(100), WAIT_MAX] {
+        let shedder = Shedder::new(OVERLOAD_WAIT, wait_max);
         let too_old = |waited| shedder.is_too_old(true, now - waited, now);
-        assert_eq!((too_old(patience), too_old(patience + ms(1))), (false, true), "{patience:?}");
+        assert_eq!((too_old(wait_max), too_old(wait_max + ms(1))), (false, true), "{wait_max:?}");
     }
 }
 
@@ -110,7 +110,7 @@ struct Simulated {
 fn simulate(disk: Disk, load: u64, overload_wait: Duration) -> Simulated {
     let start = Instant::now();
     let at = |micros: u64| start + Duration::from_micros(micros);
-    let (mut shedder, mut queue) = (Shedder::new(overload_wait, PATIENCE), VecDeque::new());
+    let (mut shedder, mut queue) = (Shedder::new(overload_wait, WAIT_MAX), VecDeque::new());
     let mut in_flight: Option<(u64, u64, Vec<u64>)> = None;
     let (mut latencies, mut factors, mut stalled_at) = (Vec::new(), FACTORS.iter().cycle(), 0);
     let gap = 1_000_000 / load;
@@ -181,6 +181,6 @@ fn overload_keeps_the_goodput_and_bounds_the_wait() {
 #[test]
 fn without_shedding_the_goodput_collapses() {
     let disk = Disk::steady(20_000, 2_500);
-    let simulated = simulate(disk, capacity(disk) as u64 * 3, PATIENCE * 100);
+    let simulated = simulate(disk, capacity(disk) as u64 * 3, WAIT_MAX * 100);
     assert!(simulated.goodput < 0.5 * capacity(disk), "{simulated:?}");
 }

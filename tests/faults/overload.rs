@@ -25,13 +25,13 @@ const SECTIONS: usize = 20;
 /// a few hundred registrations a second.
 const WRITE_DELAY: &str = "1000";
 /// How long a client waits for a response.
-const CLIENT_PATIENCE: Duration = Duration::from_secs(3);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Students who register before the disk is slow: each commit costs more pages until the tables have many.
 const PREPARED: usize = 8_000;
 /// Clients that send one request after another when the capacity is measured.
 const PEAK_CLIENTS: usize = 400;
 /// As many without shedding: larger batches share more pages, so that the capacity is greater.
-const PATIENT_PEAK_CLIENTS: usize = 1_200;
+const UNSHED_PEAK_CLIENTS: usize = 1_200;
 /// How many times the measured capacity arrives.
 const OVERLOAD: f64 = 3.0;
 /// The beginning of each phase, which is not measured.
@@ -110,7 +110,7 @@ impl Students {
              Content-Length: 0\r\n\r\n"
         );
         let began = Instant::now();
-        let ending = match tokio::time::timeout(CLIENT_PATIENCE, self.call(&request)).await {
+        let ending = match tokio::time::timeout(CLIENT_TIMEOUT, self.call(&request)).await {
             Err(_) => Ending::GaveUp,
             Ok((201, _)) => Ending::Registered,
             Ok((status, head)) => {
@@ -305,14 +305,14 @@ fn overload_keeps_the_goodput_and_sheds_the_rest() {
     assert!(rejected > 0 && shed.health_checks > 0, "{rejected} rejected, {} health checks", shed.health_checks);
 
     // Control: a hub that lets requests wait for as long as their clients cannot keep this up.
-    let patient = run(60_000, PATIENT_PEAK_CLIENTS);
-    let (collapsed, gave_up) = (patient.overload.goodput(), patient.overload.count(Ending::GaveUp));
+    let unshed = run(60_000, UNSHED_PEAK_CLIENTS);
+    let (collapsed, gave_up) = (unshed.overload.goodput(), unshed.overload.count(Ending::GaveUp));
     println!(
         "without shedding: {collapsed:.0} of {:.0} in time, {gave_up} given up, {} stored without a reader",
-        patient.peak.goodput(),
-        patient.unanswered
+        unshed.peak.goodput(),
+        unshed.unanswered
     );
-    let peak = patient.peak.goodput();
+    let peak = unshed.peak.goodput();
     assert!(collapsed < 0.5 * peak, "without shedding, few get a response in time: {collapsed} of {peak}");
     assert!(gave_up > rejected.min(sent) / 10, "without shedding, clients give up: {gave_up}");
 }

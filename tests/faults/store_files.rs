@@ -136,7 +136,7 @@ fn a_restore_cut_at_any_call_leaves_the_old_or_the_new_store_whole() {
 }
 
 #[test]
-fn the_replaced_store_is_kept_whole_in_one_file() {
+fn the_replaced_store_is_complete_in_one_file() {
     let home = Home::new();
     let server = college(&home);
     register(&home, &server, "ann");
@@ -226,7 +226,7 @@ fn a_store_that_a_restore_replaced_can_be_put_back() {
 }
 
 #[test]
-fn no_new_store_is_made_where_one_is_missing_or_empty() {
+fn a_missing_or_empty_store_is_not_replaced_by_a_new_one() {
     let home = Home::new();
     let server = college(&home);
     register(&home, &server, "ann");

@@ -131,7 +131,7 @@ fn handshake(server: &Server, protocol: &str, version: &str) -> String {
 }
 
 #[test]
-fn a_handshake_is_answered_as_rfc_6455_says() {
+fn handshakes_are_answered_as_rfc_6455_requires() {
     let (_home, server, _) = hub();
     assert!(handshake(&server, "HTTP/1.1", "Sec-WebSocket-Version: 13\r\n").starts_with("http/1.1 101"));
     for version in ["Sec-WebSocket-Version: 8\r\n", "Sec-WebSocket-Version: 14\r\n", ""] {

@@ -28,7 +28,7 @@ pub(super) fn put_sections(draft: &mut Draft<'_>, edits: &[SectionEdit]) -> Outc
     Outcome::Imported(put_definitions(draft, sections, edited))
 }
 
-/// Puts the definitions that `after` returns. If the meetings, course or credits of a section change, unsettles the
+/// Puts the definitions that `after` returns. If the meetings, course or credits of a section change, queues the
 /// waitlists of the students who are registered for it, because the change may make room for a promotion. Notifies the
 /// students of a section that becomes cancelled.
 fn put_definitions<'n, N: 'n>(
@@ -62,7 +62,7 @@ fn put_definitions<'n, N: 'n>(
     }
     if !rule_inputs_changed.is_empty() {
         for (student, _, _) in draft.students_in(&rule_inputs_changed) {
-            draft.unsettle_waitlists_of(&student);
+            draft.queue_waitlists_of(&student);
         }
     }
     if !cancelled.is_empty() {

@@ -46,10 +46,10 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
         Command::ApplyImport(staged) => catalogue::apply_import(&mut draft, staged),
         Command::PutSections(edits) => catalogue::put_sections(&mut draft, edits),
         Command::Settle => {
-            waitlist::unsettle_all(&mut draft);
+            waitlist::queue_all(&mut draft);
             Outcome::Settled
         }
     };
-    waitlist::settle_unsettled(&mut draft);
+    waitlist::settle_queued(&mut draft);
     Decision { outcome, changes: draft.into_changes() }
 }

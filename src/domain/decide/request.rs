@@ -7,7 +7,7 @@ use crate::domain::notice::Reason;
 use crate::domain::outcome::{CurrentRegistration, RequestOutcome};
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::rules::{Goal, LiftedCodes, Request, first_refusal};
-use crate::domain::waitlist::settle_unsettled;
+use crate::domain::waitlist::settle_queued;
 
 /// The outcome of each request of a batch, adds before drops.
 type Results = Vec<(Crn, RequestOutcome)>;
@@ -59,7 +59,7 @@ pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
     for crn in &batch.drop {
         drops.push((crn.clone(), drop_section(draft, &batch.student, crn)));
         // The waitlist has precedence over the later requests of this batch.
-        settle_unsettled(draft);
+        settle_queued(draft);
     }
     let mut results = Vec::with_capacity(batch.add.len() + drops.len());
     for crn in &batch.add {
@@ -82,7 +82,7 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
     results.extend(drops);
     let failed = results.iter().find(|(_, outcome)| !matches!(outcome, RequestOutcome::Done(_)));
     let Some(because_of) = failed.map(|(crn, _)| crn.clone()) else {
-        settle_unsettled(draft);
+        settle_queued(draft);
         results.iter_mut().for_each(|(_, outcome)| update_if_promoted(draft, student, outcome));
         return Ok(results);
     };

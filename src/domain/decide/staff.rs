@@ -43,7 +43,7 @@ pub(super) fn handle_status_changes(draft: &mut Draft<'_>, sections: &HashSet<Cr
             let (student, at) = (student.clone(), draft.now);
             draft.notify(Notice { student, crn, status: registration_status, reason: Reason::Cancelled, at });
         }
-        draft.unsettle_waitlists_of(&student);
+        draft.queue_waitlists_of(&student);
     }
 }
 

@@ -50,17 +50,17 @@ impl Events {
     ) -> Result<(), PullError> {
         let note = deps.items.note(NOTE).await?;
         // Without a readable note, all events are read again.
-        let mut noted: KnownEvents = note.and_then(|note| serde_json::from_str(&note).ok()).unwrap_or_default();
+        let mut known: KnownEvents = note.and_then(|note| serde_json::from_str(&note).ok()).unwrap_or_default();
         let is_complete = self.listing.refresh(&deps.plone, full, found).await?;
-        // An event that Plone failed to return is not noted, so the next pull reads it again: the failure may be
+        // An event that Plone failed to return is not recorded, so the next pull reads it again: the failure may be
         // transient.
         let mut to_read = self.listing.hits();
-        to_read.retain(|hit| self.listing.may_have_changed(hit) || noted.get(&hit.uid) != Some(&second(hit.modified)));
+        to_read.retain(|hit| self.listing.may_have_changed(hit) || known.get(&hit.uid) != Some(&second(hit.modified)));
         for chunk in to_read.chunks(CHUNK_LEN) {
-            self.store(chunk, &mut noted, deps, found).await?;
+            self.store(chunk, &mut known, deps, found).await?;
         }
         if is_complete {
-            self.remove_missing(&mut noted, deps, found).await?;
+            self.remove_missing(&mut known, deps, found).await?;
         }
         Ok(())
     }
@@ -68,7 +68,7 @@ impl Events {
     async fn store(
         &mut self,
         hits: &[Hit],
-        noted: &mut KnownEvents,
+        known: &mut KnownEvents,
         deps: &PullDeps,
         found: &mut PullFindings,
     ) -> Result<(), PullError> {
@@ -78,37 +78,37 @@ impl Events {
         }
         for (hit, _) in &read {
             self.listing.was_read(hit);
-            noted.entry(hit.uid.clone()).or_insert(None);
+            known.entry(hit.uid.clone()).or_insert(None);
         }
-        put_note(noted, deps).await?;
+        put_note(known, deps).await?;
         let events = read.iter().map(|(_, event)| event.clone()).collect();
         let tally = deps.events.put_events(events, false).await?;
         found.counts.events_changed += tally.created + tally.updated;
         for (hit, _) in read {
-            noted.insert(hit.uid, second(hit.modified));
+            known.insert(hit.uid, second(hit.modified));
         }
-        put_note(noted, deps).await
+        put_note(known, deps).await
     }
 
     async fn remove_missing(
         &self,
-        noted: &mut KnownEvents,
+        known: &mut KnownEvents,
         deps: &PullDeps,
         found: &mut PullFindings,
     ) -> Result<(), PullError> {
-        let gone: Vec<String> = noted.keys().filter(|uid| !self.listing.contains(uid)).cloned().collect();
+        let gone: Vec<String> = known.keys().filter(|uid| !self.listing.contains(uid)).cloned().collect();
         if gone.is_empty() {
             return Ok(());
         }
         deps.events.remove_events(gone.iter().map(|uid| id_of(uid)).collect()).await?;
         found.counts.events_removed += gone.len() as u64;
-        noted.retain(|uid, _| self.listing.contains(uid));
-        put_note(noted, deps).await
+        known.retain(|uid, _| self.listing.contains(uid));
+        put_note(known, deps).await
     }
 }
 
-async fn put_note(noted: &KnownEvents, deps: &PullDeps) -> Result<(), PullError> {
+async fn put_note(known: &KnownEvents, deps: &PullDeps) -> Result<(), PullError> {
     // Serialising text and numbers never fails.
-    let note = serde_json::to_string(noted).unwrap_or_default();
+    let note = serde_json::to_string(known).unwrap_or_default();
     Ok(deps.items.put_note(NOTE, note).await?)
 }

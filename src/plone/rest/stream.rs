@@ -35,10 +35,10 @@ const PACE_AFTER: Duration = Duration::from_secs(60);
 const PACE_MIN: u64 = 4 * 1024;
 /// Maximum time until the response to a safe request begins, as a multiple of `[plone] timeout_ms`. The first page that
 /// Plone renders after its start takes several seconds.
-const READ_PATIENCE: u32 = 3;
+const READ_TIMEOUTS: u32 = 3;
 /// Maximum time until the response to another request begins, as the same multiple. Plone processes uploads before it
 /// responds.
-const WRITE_PATIENCE: u32 = 6;
+const WRITE_TIMEOUTS: u32 = 6;
 
 /// A piece of a body; `None` is the end marker. A body whose channel closes without an end marker is incomplete.
 pub type Piece = Option<Bytes>;
@@ -142,10 +142,10 @@ impl PloneClient {
         let permit = transport.limiter.admit(deadline).await?;
         let (reply, response) = oneshot::channel();
         let is_write = !call.method.is_safe();
-        let patience = transport.timeout * if is_write { WRITE_PATIENCE } else { READ_PATIENCE };
+        let idle_max = transport.timeout * if is_write { WRITE_TIMEOUTS } else { READ_TIMEOUTS };
         let host = transport.url.strip_suffix(self.site_path()).unwrap_or(&transport.url).to_owned();
         let clients = transport.client_options();
-        let transfer = Transfer { clients, host, patience, permit, _forwarded: forwarded, _visitors: visitors };
+        let transfer = Transfer { clients, host, idle_max, permit, _forwarded: forwarded, _visitors: visitors };
         transport.spawn(move || drop(actix_rt::spawn(transfer.run(call, reply))))?;
         response.await.map_err(|_| shutting_down())?
     }
@@ -184,7 +184,7 @@ struct Transfer {
     clients: ClientOptions,
     host: String,
     /// Maximum time without progress.
-    patience: Duration,
+    idle_max: Duration,
     permit: Permit,
     _forwarded: OwnedSemaphorePermit,
     _visitors: Option<OwnedSemaphorePermit>,
@@ -271,7 +271,7 @@ impl Transfer {
                     }
                     error => PloneError::Unavailable(describe(&error)).into(),
                 }),
-                () = sleep_until(seen + self.patience) => {
+                () = sleep_until(seen + self.idle_max) => {
                     if progress.get() == seen {
                         return Err(StreamError::Timeout);
                     }
@@ -287,7 +287,7 @@ impl Transfer {
         loop {
             let piece = tokio::select! {
                 () = pieces.closed() => return,
-                piece = timeout(self.patience, response.next()) => piece,
+                piece = timeout(self.idle_max, response.next()) => piece,
             };
             let piece = match piece {
                 Ok(Some(Ok(piece))) => Some(piece),

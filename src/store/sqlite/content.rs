@@ -248,7 +248,7 @@ pub(super) fn initialize(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Returns whether a store has a checksum, which stores of earlier versions do not have.
-pub(super) fn is_kept(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn has_checksum(connection: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'content'";
     connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map(|tables| tables == 1)
 }

@@ -63,9 +63,9 @@ pub fn backup(store: &Path, to: &Path) -> Result<(), CopyError> {
     }
     let io = |error| CopyError::Io { path: to.to_owned(), error };
     require_one_name(store)?;
-    let (source, noted) = source(store)?;
+    let (source, recorded) = source(store)?;
     files::remove_unfinished(files::folder_of(to)).map_err(io)?;
-    let copy = copy_beside(&source, store, to, noted.as_ref())?;
+    let copy = copy_beside(&source, store, to, recorded.as_ref())?;
     copy.persist_noclobber(to).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => CopyError::Exists(to.to_owned()),
         _ => io(error),
@@ -80,7 +80,7 @@ pub fn backup(store: &Path, to: &Path) -> Result<(), CopyError> {
 /// # Errors
 /// When a process holds the store, when there is one and `replace` is false, when `from` is not a whole store.
 pub fn restore(store: &Path, from: &Path, replace: bool) -> Result<Option<PathBuf>, CopyError> {
-    let (source, noted) = source(from)?;
+    let (source, recorded) = source(from)?;
     let lock = StoreLock::take(store)?;
     let store = lock.store();
     let io = |error| CopyError::Io { path: store.to_owned(), error };
@@ -89,7 +89,7 @@ pub fn restore(store: &Path, from: &Path, replace: bool) -> Result<Option<PathBu
     if is_there && !replace {
         return Err(CopyError::StoreExists(store.to_owned()));
     }
-    let copy = copy_beside(&source, from, store, noted.as_ref())?;
+    let copy = copy_beside(&source, from, store, recorded.as_ref())?;
     last_commit::forget(store).map_err(io)?;
     if !is_there {
         copy.persist_noclobber(store).map_err(io)?;
@@ -120,9 +120,14 @@ fn fold_log(store: &Path) -> rusqlite::Result<()> {
     connection.close().map_err(|(_, error)| error)
 }
 
-/// Returns a whole, sealed copy of `source` in the folder of `place`, under a temporary name. `noted` is a commit that
-/// it must hold.
-fn copy_beside(source: &Connection, path: &Path, place: &Path, noted: Option<&Position>) -> Result<NewFile, CopyError> {
+/// Returns a whole, sealed copy of `source` in the folder of `place`, under a temporary name. It must contain the commit
+/// `recorded`.
+fn copy_beside(
+    source: &Connection,
+    path: &Path,
+    place: &Path,
+    recorded: Option<&Position>,
+) -> Result<NewFile, CopyError> {
     let sqlite = |error| CopyError::Sqlite { path: path.to_owned(), error };
     let file = NewFile::beside(place).map_err(|error| CopyError::Io { path: place.to_owned(), error })?;
     let mut target = Connection::open(file.path()).map_err(sqlite)?;
@@ -133,7 +138,7 @@ fn copy_beside(source: &Connection, path: &Path, place: &Path, noted: Option<&Po
     }
     // The copy is one file, without a log beside it.
     target.pragma_update(None, "journal_mode", "DELETE").map_err(sqlite)?;
-    damaged(path, &whole_content(&target, noted).map_err(sqlite)?)?;
+    damaged(path, &whole_content(&target, recorded).map_err(sqlite)?)?;
     target.close().map_err(|(_, error)| sqlite(error))?;
     seal::put(file.path()).map_err(|error| CopyError::Io { path: place.to_owned(), error })?;
     Ok(file)
@@ -150,7 +155,7 @@ fn source(path: &Path) -> Result<(Connection, Option<Position>), CopyError> {
     let path = &path.canonicalize().map_err(io)?;
     let at_rest = damage::at_rest(path).map_err(io)?;
     damaged(path, &at_rest.damage)?;
-    Ok((open_existing(path)?, at_rest.noted))
+    Ok((open_existing(path)?, at_rest.recorded))
 }
 
 fn damaged(path: &Path, found: &[String]) -> Result<(), CopyError> {

@@ -64,7 +64,7 @@ async fn register(store: &SqliteStore, students: std::ops::Range<usize>) {
 }
 
 #[actix_web::test]
-async fn a_backup_beside_a_running_hub_is_one_moment_of_the_store_and_overwrites_nothing() {
+async fn a_backup_of_a_running_hub_is_consistent_and_overwrites_nothing() {
     let (place, store) = Place::with_students(3).await;
     backup(&place.path("hub.db"), &place.path("copy.db")).unwrap();
     register(&store, 3..5).await;
@@ -75,7 +75,7 @@ async fn a_backup_beside_a_running_hub_is_one_moment_of_the_store_and_overwrites
 }
 
 #[actix_web::test]
-async fn a_restore_brings_back_what_was_saved_and_keeps_what_was_there() {
+async fn a_restore_returns_to_the_backup_and_keeps_the_replaced_store() {
     let (place, store) = Place::with_students(3).await;
     backup(&place.path("hub.db"), &place.path("copy.db")).unwrap();
     register(&store, 3..5).await;
@@ -93,7 +93,7 @@ async fn a_restore_brings_back_what_was_saved_and_keeps_what_was_there() {
 }
 
 #[actix_web::test]
-async fn only_a_whole_store_of_ours_is_restored() {
+async fn only_an_undamaged_store_of_the_hub_is_restored() {
     let place = Place::new();
     std::fs::write(place.path("text"), "not a database at all, whatever its name").unwrap();
     Connection::open(place.path("other.db")).unwrap().execute_batch("CREATE TABLE terms (id)").unwrap();
@@ -107,7 +107,7 @@ async fn only_a_whole_store_of_ours_is_restored() {
 }
 
 #[actix_web::test]
-async fn verify_finds_a_wrong_count_a_lost_section_and_a_week_that_does_not_fit() {
+async fn verify_finds_a_wrong_count_a_missing_section_and_an_overlap() {
     let (place, store) = Place::with_students(3).await;
     drop(store);
     assert_eq!(place.held("hub.db"), 3);

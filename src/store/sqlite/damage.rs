@@ -21,10 +21,10 @@ const SQLITE_REPORTS_MAX: u32 = 10;
 /// # Errors
 /// [`OpenError::Damaged`]; [`OpenError::Io`] when the files cannot be read.
 pub(super) fn refuse(store: &Path) -> Result<bool, OpenError> {
-    let AtRest { damage: mut found, is_sealed, noted } =
+    let AtRest { damage: mut found, is_sealed, recorded } =
         at_rest(store).map_err(|error| OpenError::Io { path: store.to_owned(), error })?;
     if found.is_empty() {
-        found = at_start(store, noted.as_ref())?;
+        found = at_start(store, recorded.as_ref())?;
     }
     if found.is_empty() {
         return Ok(is_sealed);
@@ -34,12 +34,12 @@ pub(super) fn refuse(store: &Path) -> Result<bool, OpenError> {
 
 /// Returns the damage of a store's content. Other problems that make a store unusable are reported when it is opened to
 /// write.
-fn at_start(store: &Path, noted: Option<&Position>) -> Result<Vec<String>, OpenError> {
+fn at_start(store: &Path, recorded: Option<&Position>) -> Result<Vec<String>, OpenError> {
     let check = || {
         // Not a connection that only reads: SQLite may have to undo what an interrupted restore was writing.
         let connection = connect_checker(store)?;
         connection.execute_batch("BEGIN")?;
-        if content::is_kept(&connection)? { of_content(&connection, noted) } else { of_pages(&connection) }
+        if content::has_checksum(&connection)? { of_content(&connection, recorded) } else { of_pages(&connection) }
     };
     match check() {
         Ok(found) => Ok(found),
@@ -59,10 +59,10 @@ pub(super) struct AtRest {
     pub(super) is_sealed: bool,
     /// A commit that the store must hold; `None` for a store whose seal is intact. Such a store is complete, so when it
     /// is older than the note, an operator has replaced it with an older copy.
-    pub(super) noted: Option<Position>,
+    pub(super) recorded: Option<Position>,
 }
 
-/// Reads the files of a store before a connection is opened, so that the connection sees at least the noted commit.
+/// Reads the files of a store before a connection is opened, so that the connection sees at least the recorded commit.
 pub(super) fn at_rest(store: &Path) -> io::Result<AtRest> {
     let mut found = Vec::new();
     let log = files::log_of(store);
@@ -78,13 +78,13 @@ pub(super) fn at_rest(store: &Path) -> io::Result<AtRest> {
         found.push("the file was changed after it was closed".to_owned());
     }
     let is_sealed = sealed == SealState::Intact;
-    let noted = if is_sealed { None } else { last_commit::noted(store)? };
-    Ok(AtRest { damage: found, is_sealed, noted })
+    let recorded = if is_sealed { None } else { last_commit::read(store)? };
+    Ok(AtRest { damage: found, is_sealed, recorded })
 }
 
 /// Returns the damage of the content of a store that has a checksum: of its pages, of its rows, and of the sequence of
-/// its commits. The connection is in a read transaction; `noted` was read before it began.
-pub(super) fn of_content(connection: &Connection, noted: Option<&Position>) -> rusqlite::Result<Vec<String>> {
+/// its commits. The connection is in a read transaction; `recorded` was read before it began.
+pub(super) fn of_content(connection: &Connection, recorded: Option<&Position>) -> rusqlite::Result<Vec<String>> {
     let mut found = of_pages(connection)?;
     // Rows of damaged pages may be missing or repeated, which says nothing new.
     if found.is_empty() {
@@ -92,14 +92,14 @@ pub(super) fn of_content(connection: &Connection, noted: Option<&Position>) -> r
         if !is_same {
             found.push("its rows are not those of its last commit (the checksums differ)".to_owned());
         }
-        if let Some(noted) = noted
-            && noted.store == position.store
-            && noted.commits > position.commits
+        if let Some(recorded) = recorded
+            && recorded.store == position.store
+            && recorded.commits > position.commits
         {
-            let (last, noted) = (position.commits, noted.commits);
+            let (last, recorded) = (position.commits, recorded.commits);
             found.push(format!(
-                "its last commit is number {last}, but number {noted} was acknowledged, so its log is missing or cut off, \
-                 or it is an older copy"
+                "its last commit is number {last}, but number {recorded} was acknowledged, so its log is missing or \
+                 cut off, or it is an older copy"
             ));
         }
     }

@@ -1,8 +1,8 @@
 //! The note of a store's last commit, in a file beside it: `NAME.last-commit`.
 //!
-//! The writer notes each commit once it is on the disk. The note itself is not synced, so after a power failure it can
-//! be older than the store, but never newer. A store that is older than its note has lost commits, for example because
-//! its log was cut off or removed.
+//! The writer records each commit once it is on the disk. The note itself is not synced, so after a power failure it
+//! can be older than the store, but never newer. A store that is older than its note has lost commits, for example
+//! because its log was cut off or removed.
 
 use std::fs::{self, File};
 use std::hash::Hasher;
@@ -23,23 +23,23 @@ fn path_of(store: &Path) -> PathBuf {
 /// Writes the note.
 pub(super) struct LastCommit {
     file: File,
-    noted: Option<Position>,
+    recorded: Option<Position>,
 }
 
 impl LastCommit {
     /// Opens the note of a store that was checked, and creates one if there is none.
     pub(super) fn open(store: &Path) -> io::Result<Self> {
         let file = private_files::options().create(true).truncate(false).write(true).open(path_of(store))?;
-        Ok(Self { file, noted: None })
+        Ok(Self { file, recorded: None })
     }
 
-    /// Notes a commit that is on the disk.
-    pub(super) fn note(&mut self, position: Position) -> io::Result<()> {
-        if self.noted.as_ref() == Some(&position) {
+    /// Records a commit that is on the disk.
+    pub(super) fn record(&mut self, position: Position) -> io::Result<()> {
+        if self.recorded.as_ref() == Some(&position) {
             return Ok(());
         }
         self.file.write_all_at(text(&position).as_bytes(), 0)?;
-        self.noted = Some(position);
+        self.recorded = Some(position);
         Ok(())
     }
 }
@@ -50,8 +50,8 @@ pub(super) fn forget(store: &Path) -> io::Result<()> {
     sync_folder_of(store)
 }
 
-/// Returns the noted commit; `None` if there is no note, or it is incomplete.
-pub(super) fn noted(store: &Path) -> io::Result<Option<Position>> {
+/// Returns the recorded commit; `None` if there is no note, or it is incomplete.
+pub(super) fn read(store: &Path) -> io::Result<Option<Position>> {
     match fs::read_to_string(path_of(store)) {
         Ok(found) => Ok(position(&found)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => Ok(None),

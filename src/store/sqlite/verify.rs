@@ -51,16 +51,16 @@ pub fn verify(store: &Path) -> Result<Verification, OpenError> {
     let store = &store.canonicalize().map_err(io)?;
     let at_rest = damage::at_rest(store).map_err(io)?;
     let connection = open_existing(store)?;
-    let mut found = verify_all(&connection, at_rest.noted.as_ref())
+    let mut found = verify_all(&connection, at_rest.recorded.as_ref())
         .map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })?;
     found.damage.splice(..0, at_rest.damage);
     Ok(found)
 }
 
-fn verify_all(connection: &Connection, noted: Option<&Position>) -> rusqlite::Result<Verification> {
+fn verify_all(connection: &Connection, recorded: Option<&Position>) -> rusqlite::Result<Verification> {
     // One read transaction, so that commits of a running hub are not mixed in.
     connection.execute_batch("BEGIN")?;
-    let mut found = Verification { damage: whole_content(connection, noted)?, ..Verification::default() };
+    let mut found = Verification { damage: whole_content(connection, recorded)?, ..Verification::default() };
     let verified = verify_terms(connection, &mut found);
     connection.execute_batch("COMMIT")?;
     match verified {
@@ -71,8 +71,8 @@ fn verify_all(connection: &Connection, noted: Option<&Position>) -> rusqlite::Re
 }
 
 /// Returns the damage of the content, including rows that the hub cannot read.
-pub(super) fn whole_content(connection: &Connection, noted: Option<&Position>) -> rusqlite::Result<Vec<String>> {
-    let mut found = match damage::of_content(connection, noted) {
+pub(super) fn whole_content(connection: &Connection, recorded: Option<&Position>) -> rusqlite::Result<Vec<String>> {
+    let mut found = match damage::of_content(connection, recorded) {
         Err(error) if damage::is_corrupt(&error) => vec![error.to_string()],
         found => found?,
     };

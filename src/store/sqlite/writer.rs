@@ -86,7 +86,7 @@ impl Writer {
     pub(super) fn start(connection: WriteConnection, path: &Path) -> Result<Self, OpenError> {
         let io = |error| OpenError::Io { path: path.to_owned(), error };
         let mut last_commit = LastCommit::open(path).map_err(io)?;
-        last_commit.note(connection.position()).map_err(io)?;
+        last_commit.record(connection.position()).map_err(io)?;
         let (jobs, queue) = sync_channel(JOBS_MAX);
         let gauge = Arc::new(StoreGauge::default());
         let mut writer =
@@ -189,9 +189,9 @@ impl WriterThread {
         });
         match outcome {
             Ok(results) => {
-                // Before the replies, so that every acknowledged commit is noted.
-                if let Err(error) = self.last_commit.note(connection.position()) {
-                    log::warn!("the last commit is not noted beside the store: {error}");
+                // Before the replies, so that every acknowledged commit is recorded.
+                if let Err(error) = self.last_commit.record(connection.position()) {
+                    log::warn!("the last commit could not be recorded beside the store: {error}");
                 }
                 self.connection = Some(connection);
                 self.gauge.commits.fetch_add(1, Ordering::Relaxed);

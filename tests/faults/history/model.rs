@@ -211,12 +211,12 @@ impl Term {
             self.latest = at;
         }
         let now = Since { at: at.unwrap_or(self.latest), is_exact: at.is_some() };
-        let mut unsettled = VecDeque::new();
+        let mut to_settle = VecDeque::new();
         let outcomes = match request {
             Request::Register { student, section, waitlist } => {
                 vec![self.register(*student, *section, *waitlist, now)]
             }
-            Request::Drop { student, section } => vec![self.drop_section(*student, *section, now, &mut unsettled)],
+            Request::Drop { student, section } => vec![self.drop_section(*student, *section, now, &mut to_settle)],
             Request::Batch { student, add, drop, swap: true, waitlist } => {
                 return self.swap(*student, add, drop, *waitlist, now);
             }
@@ -233,7 +233,7 @@ impl Term {
                 self.batch(*student, &plan, &[], *waitlist, now)
             }
             Request::Edit { section, edit } => {
-                self.edit(*section, *edit, &mut unsettled);
+                self.edit(*section, *edit, &mut to_settle);
                 Vec::new()
             }
             Request::ReadSection { .. }
@@ -243,7 +243,7 @@ impl Term {
             | Request::ReadRoster { .. }
             | Request::ReadPlan { .. } => unreachable!("a read executes nothing"),
         };
-        self.settle(unsettled, now);
+        self.settle(to_settle, now);
         outcomes
     }
 
@@ -331,7 +331,7 @@ impl Term {
         student: Student,
         section: Section,
         now: Since,
-        unsettled: &mut VecDeque<Section>,
+        to_settle: &mut VecDeque<Section>,
     ) -> Outcome {
         let state = self.students[student];
         if state.ever & bit(section) == 0 {
@@ -349,8 +349,8 @@ impl Term {
             state.waiting &= !bit(section);
         });
         self.set_since(student, section, now);
-        unsettled.push_back(section);
-        unsettled.extend(self.waitlists_of(student));
+        to_settle.push_back(section);
+        to_settle.extend(self.waitlists_of(student));
         Outcome::Dropped { is_new: true, since: now }
     }
 
@@ -362,8 +362,8 @@ impl Term {
     }
 
     /// Gives the free seats of sections to their waitlists. A student to whom a rule refuses the seat is passed over.
-    fn settle(&mut self, mut unsettled: VecDeque<Section>, now: Since) {
-        while let Some(section) = unsettled.pop_front() {
+    fn settle(&mut self, mut to_settle: VecDeque<Section>, now: Since) {
+        while let Some(section) = to_settle.pop_front() {
             for student in self.sections[section].waitlist.clone() {
                 if self.assignable(section) == 0 {
                     break;
@@ -392,9 +392,9 @@ impl Term {
     ) -> Vec<Outcome> {
         let mut drops = Vec::with_capacity(drop.len());
         for section in drop {
-            let mut unsettled = VecDeque::new();
-            drops.push(self.drop_section(student, *section, now, &mut unsettled));
-            self.settle(unsettled, now);
+            let mut to_settle = VecDeque::new();
+            drops.push(self.drop_section(student, *section, now, &mut to_settle));
+            self.settle(to_settle, now);
         }
         let adds: Vec<_> = add.iter().map(|section| self.register(student, *section, waitlist, now)).collect();
         adds.into_iter().chain(drops).collect()
@@ -409,9 +409,9 @@ impl Term {
         waitlist: bool,
         now: Since,
     ) -> Vec<Outcome> {
-        let (mark, mut unsettled) = (self.mark(), VecDeque::new());
+        let (mark, mut to_settle) = (self.mark(), VecDeque::new());
         let drops: Vec<_> =
-            drop.iter().map(|section| self.drop_section(student, *section, now, &mut unsettled)).collect();
+            drop.iter().map(|section| self.drop_section(student, *section, now, &mut to_settle)).collect();
         let mut outcomes: Vec<_> =
             add.iter().map(|section| self.register(student, *section, waitlist, now)).chain(drops).collect();
         if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Problem(_))) {
@@ -421,7 +421,7 @@ impl Term {
             }
             return outcomes;
         }
-        self.settle(unsettled, now);
+        self.settle(to_settle, now);
         for (section, outcome) in add.iter().zip(&mut outcomes) {
             if let Outcome::Held { standing: Standing::Waitlisted(_), .. } = outcome
                 && self.standing(student, *section) == Some(Standing::Enrolled)
@@ -432,7 +432,7 @@ impl Term {
         outcomes
     }
 
-    fn edit(&mut self, section: Section, edit: Edit, unsettled: &mut VecDeque<Section>) {
+    fn edit(&mut self, section: Section, edit: Edit, to_settle: &mut VecDeque<Section>) {
         let state = &self.sections[section];
         let former = (state.capacity, state.waitlist_capacity, state.status);
         let capacity = edit.capacity.unwrap_or(former.0);
@@ -445,11 +445,11 @@ impl Term {
         let state = &mut self.sections[section];
         (state.capacity, state.waitlist_capacity, state.status) = (capacity, waitlist_capacity, status);
         self.note_status(section);
-        unsettled.push_back(section);
+        to_settle.push_back(section);
         if status != former.2 {
             // A cancelled section does not count in the schedules of its students.
             let holders = (0..self.students.len()).filter(|student| self.held(*student) & bit(section) != 0);
-            unsettled.extend(holders.flat_map(|student| self.waitlists_of(student)).collect::<Vec<_>>());
+            to_settle.extend(holders.flat_map(|student| self.waitlists_of(student)).collect::<Vec<_>>());
         }
     }
 
