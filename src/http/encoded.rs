@@ -17,7 +17,7 @@ use crate::http::pieces::Pieces;
 use crate::http::security_headers::{PAGE_POLICY, is_page_type};
 
 /// The shortest body that is compressed, in bytes: below this, compressing costs more than it saves.
-const COMPRESS_FROM_BYTES: usize = 1_024;
+const COMPRESS_FROM_BYTES: usize = 512;
 /// The longest body that is compressed on a request thread, in bytes.
 const INLINE_BYTES_MAX: usize = 32 * 1_024;
 /// The longest brotli window, as a power of two. A shorter body gets a window of its length, because the encoder

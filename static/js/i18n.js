@@ -7,7 +7,15 @@ const KEY = "eduhub.language";
  */
 export const languages = (document.documentElement.dataset.languages ?? "en").split(" ");
 
+/** The folders of texts beside those that all pages have. */
+const folders = new Set([document.documentElement.dataset.words].filter(Boolean));
+
+/** A promise for each folder that `addTexts` has added. */
+const added = new Map();
+
 let texts = {};
+/** The language that was chosen last; its texts may still be loading. */
+let chosen;
 let rules;
 let zone;
 const listeners = [];
@@ -38,16 +46,39 @@ export const has = (key) => key in texts;
 
 /** Loads the texts of `language` and fills in the page again. With `remember`, the next visit starts in it. */
 export async function setLanguage(language, { remember = false } = {}) {
-  const { words } = document.documentElement.dataset;
-  const [common, own] = await Promise.all([import(`./words/${language}.js`), words && import(`./words/${words}/${language}.js`)]);
-  texts = own ? { ...common.default, ...own.default } : common.default;
-  rules = new Intl.PluralRules(language);
-  i18n.language = language;
-  i18n.locale = localeFor(language);
-  document.documentElement.lang = language;
-  if (remember) try { localStorage.setItem(KEY, language); } catch { /* Storage is unavailable. */ }
+  chosen = language;
+  await loadTexts();
+  rules = new Intl.PluralRules(chosen);
+  i18n.language = chosen;
+  i18n.locale = localeFor(chosen);
+  document.documentElement.lang = chosen;
+  if (remember) try { localStorage.setItem(KEY, chosen); } catch { /* Storage is unavailable. */ }
   translate(document);
-  for (const listener of listeners) listener(language);
+  for (const listener of listeners) listener(chosen);
+}
+
+/**
+ * Also loads the texts of `folder`, now and in other languages. Until it resolves, these texts are missing. The markup
+ * must not use them.
+ */
+export function addTexts(folder) {
+  if (!added.has(folder)) {
+    folders.add(folder);
+    added.set(folder, loadTexts().catch((error) => {
+      folders.delete(folder);
+      added.delete(folder);
+      throw error;
+    }));
+  }
+  return added.get(folder);
+}
+
+/** Loads all texts of the chosen language; again if the language or the folders change in the meantime. */
+async function loadTexts() {
+  const [language, all] = [chosen, ["", ...folders]];
+  const tables = await Promise.all(all.map((folder) => import(`./words/${folder && `${folder}/`}${language}.js`)));
+  if (language !== chosen || all.length !== folders.size + 1) return loadTexts();
+  texts = Object.assign({}, ...tables.map((table) => table.default));
 }
 
 /** The reader's own locale of `language`; else the language in the reader's region, such as `es-US` beside `en-US`. */

@@ -24,6 +24,8 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   // Screen readers announce only the state, not the time beside it, which changes with each poll.
   const state = { words: h("span", { role: "status" }), asOf: h("span"), more: h("span") };
   $("live").removeAttribute("role");
+  // Otherwise a change of language would replace the elements below.
+  delete $("live").dataset.t;
   put($("live"), state.words, state.asOf, state.more);
   const live = new Live({ onstate: (name, lastAt) => showState(name, lastAt) });
 

@@ -70,6 +70,8 @@ test("a refusal names what is missing", async () => {
   const page = await open(chrome, hub, "/", {});
   const texts = await page.evaluate(async (expression) => {
     const { refusal } = await import("/static/js/student/outcomes.js");
+    const { addTexts } = await import("/static/js/i18n.js");
+    await addTexts("student");
     return [expression, [{ course: "MATH 141", grade: "C" }], ["MATH 141"], [], undefined].map((unmet) => refusal({ code: "prerequisite", unmet }).text);
   }, EXPRESSION);
   assert.deepEqual(texts, ["Prerequisite: MATH 141 (grade of C or better) and (PHYS 101 or PHYS 111 (may be taken concurrently)).",

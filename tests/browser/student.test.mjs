@@ -4,9 +4,12 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { browser, Hub, open, row, rows, until } from "./support.mjs";
 import { tokens } from "./crowd.mjs";
-import EN from "../../static/js/words/en.js";
-import ES from "../../static/js/words/es.js";
+import COMMON_EN from "../../static/js/words/en.js";
+import COMMON_ES from "../../static/js/words/es.js";
+import STUDENT_EN from "../../static/js/words/student/en.js";
+import STUDENT_ES from "../../static/js/words/student/es.js";
 
+const [EN, ES] = [{ ...COMMON_EN, ...STUDENT_EN }, { ...COMMON_ES, ...STUDENT_ES }];
 const allTexts = (words) => Object.values(words).flatMap((one) => typeof one === "string" ? [one] : Object.values(one));
 const SPANISH = new Set(allTexts(ES));
 /** A pattern for a text with any values in its placeholders. */
@@ -324,6 +327,8 @@ test("Spanish uses the time format of the browser's region", async () => {
   await page.getByRole("button", { name: "Español" }).click();
   await until(page, () => document.documentElement.lang === "es" && /teoría/.test(document.querySelector("#rows").textContent));
   assert.match(await row(page, "Dibujo").locator(".when").textContent(), /\b6:00.+8:50.+p/);
+  // The state of the connection changes in the chosen language, too.
+  await until(page, () => document.querySelector("#live").textContent === "En vivo");
 });
 
 test("an emergency is an ARIA alert above all and takes no focus", async () => {

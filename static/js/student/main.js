@@ -3,7 +3,7 @@
 import { $, put } from "../dom.js";
 import { Alerts } from "../alerts.js";
 import { isTransient, Problem, waitBeforeRetry } from "../api.js";
-import { onLanguage, t } from "../i18n.js";
+import { addTexts, onLanguage, t } from "../i18n.js";
 import { drawIcons } from "../icons.js";
 import { pollWhileDisconnected } from "../poll.js";
 import { Seats } from "../seats.js";
@@ -81,8 +81,9 @@ page.finder.search();
 opening.draw();
 
 // The first view needs neither the workspace, which loads once a student is likely to sign in, nor the announcements.
-try { if (localStorage.getItem(STUDENT_KEY)) load("./workspace.js").catch(() => {}); } catch { /* Storage is unavailable. */ }
-$("sign-in").addEventListener("focusin", () => load("./workspace.js").catch(() => {}), { once: true });
+const loadWorkspaceModule = () => Promise.all([load("./workspace.js"), addTexts("student").catch(noAnswer)]).then(([module]) => module);
+try { if (localStorage.getItem(STUDENT_KEY)) loadWorkspaceModule().catch(() => {}); } catch { /* Storage is unavailable. */ }
+$("sign-in").addEventListener("focusin", () => loadWorkspaceModule().catch(() => {}), { once: true });
 let announcements = null;
 const showAnnouncements = () => {
   if (location.hash !== "#alerts" || user === undefined) return;
@@ -99,7 +100,11 @@ $("my-data").addEventListener("toggle", showMyData);
 
 /** Imports a module; a failure is a `no_answer` problem. */
 function load(path) {
-  return import(path).catch(() => { throw new Problem({ status: 0, code: "no_answer" }); });
+  return import(path).catch(noAnswer);
+}
+
+function noAnswer() {
+  throw new Problem({ status: 0, code: "no_answer" });
 }
 
 /** Whether the catalogue lacks a section, or its status and its live counts disagree about whether it is closed. */
@@ -143,7 +148,7 @@ async function loadFor(next) {
 }
 
 async function loadWorkspace() {
-  const { Workspace } = await load("./workspace.js");
+  const { Workspace } = await loadWorkspaceModule();
   workspace ??= new Workspace(page, changed);
   await workspace.load();
   if (sectionToPlan) page.plan.add(sectionToPlan);
