@@ -134,7 +134,7 @@ pub struct Registration {
     pub credit_limit: Credits,
     /// The maximum number of accepted commands without a reply, of all terms. More are rejected with 503 `overloaded`.
     pub queue_max: usize,
-    /// The longest wait of a student's command while more arrive than the hub can commit.
+    /// The longest time to the reply to a student's command while more arrive than the hub can commit.
     pub overload_wait: Duration,
 }
 
@@ -213,7 +213,7 @@ impl Default for Store {
 
 impl Default for Registration {
     fn default() -> Self {
-        Self { shards: 2, credit_limit: Credits(18_000), queue_max: 20_000, overload_wait: Duration::from_millis(400) }
+        Self { shards: 2, credit_limit: Credits(18_000), queue_max: 20_000, overload_wait: Duration::from_millis(900) }
     }
 }
 

@@ -270,8 +270,8 @@ const SETTINGS: [Setting; 44] = [
     },
     Setting {
         name: "registration.overload_wait_ms",
-        about: "The longest wait of a student's request, in milliseconds, while more arrive than the hub can store.\n\
-                Its reply comes within another half of this time; the rest are asked to try again.",
+        about: "The longest time to the reply to a student's request, in milliseconds, while more arrive than the hub\n\
+                can store. Requests that would take longer are asked to try again.",
         show: |c| c.registration.overload_wait.as_millis().to_string(),
         set: |c, v| v.milliseconds(50..=60_000).map(|value| c.registration.overload_wait = value),
     },

@@ -163,7 +163,7 @@ impl Registrar {
             published: None,
             phase: Phase::Loading,
             queue: VecDeque::new(),
-            shedder: Shedder::new(waits.overload, waits.max),
+            shedder: Shedder::new(waits.overload, waits.max, BATCH_COMMANDS_MAX),
             on_loaded: vec![on_loaded],
             retiring: None,
             pausing: VecDeque::new(),
@@ -232,7 +232,7 @@ impl Registrar {
         let (mut commands, mut callers) = (Vec::new(), Vec::new());
         let now = Instant::now();
         self.shedder.taking(self.queue.front().map(|oldest| oldest.accepted), now);
-        let commands_max = self.shedder.batch_max().min(BATCH_COMMANDS_MAX);
+        let commands_max = self.shedder.batch_max();
         while commands.len() < commands_max
             && let Some(Submission { command, accepted, caller }) = self.queue.pop_front()
         {
@@ -243,6 +243,7 @@ impl Registrar {
             commands.push(command);
             callers.push(caller);
         }
+        self.shedder.taken(commands.len(), now);
         (commands, callers)
     }
 

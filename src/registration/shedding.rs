@@ -1,123 +1,170 @@
 //! Decides which commands a registrar rejects when it receives more than it can commit. After CoDel (RFC 8289), what
 //! counts is how long commands wait, not how many are waiting, so the same rule suits a fast and a slow machine. A
 //! queue whose wait falls again absorbs a burst. A queue whose wait stays long has more load than the registrar can
-//! commit. Then the registrar accepts only what the next batch can hold, because a reply that comes after its caller
-//! has given up is wasted work.
+//! commit. Then the registrar accepts only what it can commit in time, because a reply that comes after its caller has
+//! given up is wasted work.
+//!
+//! A command waits for the rest of the batch in flight, and then for its own batch. Larger batches cost less for each
+//! command, so a batch may take more than half of the time to a reply; the commands that would then wait too long,
+//! those at the beginning of a batch, are rejected.
 
 use std::time::{Duration, Instant};
 
 /// Commands are rejected once the wait has been long for this time. The burst when registration opens, 9,000 students
 /// at once, is decided within it on two cores.
 const STANDING_MIN: Duration = Duration::from_millis(500);
-/// The largest fixed cost of a batch that the estimate assumes, in seconds. A disk that takes longer to sync cannot
-/// reply within a second; its batches take twice this time, so that a reply comes before clients give up after 3 s.
-const FIXED_COST_MAX: f64 = 0.5;
-/// The least number of commands that are assumed to fit into a batch, so that the next batches can correct an estimate
-/// that is too high.
+/// Commands are no longer rejected once the wait has been short for this time. Without it, each short wait during an
+/// overload would be followed by [`STANDING_MIN`] in which everything is accepted.
+const CALM_MIN: Duration = Duration::from_secs(2);
+/// The share of the time to a reply that a batch should take. On a slow disk a batch of 100 commands writes almost all
+/// pages that one of 300 writes, and takes almost as long. With half of the time, the throughput would be half.
+const BATCH_SHARE: f64 = 0.65;
+/// The least number of commands that are assumed to fit into a batch, so that a stall cannot stop the registrar. The
+/// time of batches of this size shows how much of it is fixed.
 const BATCH_MIN: usize = 32;
-/// One batch in this many has half the limit, because batches of one size do not show how much of their time is fixed.
-const PROBE_INTERVAL: u32 = 4;
-/// The factor by which a batch may exceed its estimate in the estimate. A stall of the disk says nothing about the cost
-/// of commands; a disk that has become slower is followed within a few batches.
-const TIME_GROWTH_MAX: f64 = 2.0;
-/// The weight of the batches from which on [`TIME_GROWTH_MAX`] applies.
-const CLIPPED_FROM: f64 = 3.0;
-/// The least share of a batch's time that is assumed to depend on its size. After a stall the line can be flat, as if
-/// batches of any size took the same time. With this share, a batch takes at most four times as long as it should.
-const SLOPE_SHARE_MIN: f64 = 0.25;
-/// The factor by which each new batch reduces the weight of earlier ones in the estimate: a stall of the disk is
-/// forgotten after about ten batches.
-const MEMORY: f64 = 0.9;
-
-/// An estimate of the time that a batch takes, in seconds: a line that is fitted to the batches so far (least squares,
-/// weighted by [`MEMORY`]).
-#[derive(Debug, Default)]
-struct BatchCost {
-    fixed: f64,
-    per_command: f64,
-    /// Weighted sums over the batches: of 1, the size, its square, the time, and the product of size and time.
-    sums: [f64; 5],
-}
-
-impl BatchCost {
-    fn record(&mut self, commands: usize, took: Duration) {
-        let (size, mut time) = (commands as f64, took.as_secs_f64());
-        if self.sums[0] >= CLIPPED_FROM {
-            time = time.min(TIME_GROWTH_MAX * (self.fixed + self.per_command * size));
-        }
-        for (sum, new) in self.sums.iter_mut().zip([1.0, size, size * size, time, size * time]) {
-            *sum = *sum * MEMORY + new;
-        }
-        let [batches, sizes, squares, times, products] = self.sums;
-        let spread = batches * squares - sizes * sizes;
-        // Batches of one size show only the sum of both costs. The size is at most 1,024, so rounding errors are far
-        // smaller than this limit.
-        let slope = if spread > 1e-6 * batches * squares { (batches * products - sizes * times) / spread } else { 0.0 };
-        let average = times / sizes.max(1.0);
-        self.per_command = slope.clamp(SLOPE_SHARE_MIN * average, average);
-        self.fixed = ((times - self.per_command * sizes) / batches).clamp(0.0, FIXED_COST_MAX);
-    }
-}
+/// The largest fixed cost of a batch that is respected, in seconds. A disk that takes longer to sync cannot reply
+/// within a second; its batches take twice this time, so that a reply comes before clients give up after 3 s.
+const FIXED_COST_MAX: f64 = 0.5;
+/// One batch in this many is small while batches are longer than usual because of their fixed cost, to notice when that
+/// has become less.
+const PROBE_INTERVAL: u32 = 8;
+/// The weight of a batch in the limit. A stall of the disk is one batch among several.
+const WEIGHT: f64 = 0.5;
+/// How many times larger than the recent batches a batch may be. Small batches show what fits at least, but on a disk
+/// that has become slow they no longer show it.
+const GROWTH_MAX: f64 = 2.0;
+/// The factor by which each batch reduces the size that counts as recent.
+const RECENT: f64 = 0.8;
+/// The least share of the limit that a batch can suggest, unless the batch before it was too long as well: a stall of the
+/// disk says little about the cost of commands, but a disk that has become slower is followed at once.
+const SUGGESTED_SHARE_MIN: f64 = 0.5;
 
 /// The state of one queue. Callers pass the current time, which must not decrease.
 #[derive(Debug)]
 pub struct Shedder {
-    cost: BatchCost,
+    /// How many commands are committed within [`Shedder::batch_time`].
+    limit: f64,
+    /// The maximum number of commands of a batch in any state.
+    limit_max: usize,
+    /// The size of the largest recent batch, reduced by [`RECENT`] for each batch after it.
+    recent: f64,
+    /// How many commands are accepted for the next batch. It takes all of them, also if the limit has become less: the
+    /// others would wait for a whole batch more.
+    admitted: usize,
+    /// Whether the last batch took longer than [`Shedder::batch_time`].
+    was_long: bool,
+    /// The times of the last two batches of at most [`BATCH_MIN`] commands, in seconds. The shorter one counts, because
+    /// the other can be a stall.
+    small: [f64; 2],
     /// The number of the batch that was taken last.
     batch: u32,
+    /// When the batch in flight is probably committed.
+    free_at: Option<Instant>,
     /// The time since which every batch has found a command that had waited long.
     long_since: Option<Instant>,
+    /// Whether commands have been rejected since then.
+    is_overloaded: bool,
+    /// The time since which every batch has found no such command, during an overload.
+    calm_since: Option<Instant>,
     overload_wait: Duration,
     wait_max: Duration,
 }
 
 impl Shedder {
-    /// Creates the state of an empty queue. Under overload a student's command waits no longer than `overload_wait`,
-    /// unless the disk is slow; no command waits longer than `wait_max` in any state.
+    /// Creates the state of an empty queue. Under overload a student waits for a reply no longer than `overload_wait`,
+    /// unless the disk is slow; no command waits longer than `wait_max` in any state. A batch has at most `batch_max`
+    /// commands.
     #[must_use]
-    pub const fn new(overload_wait: Duration, wait_max: Duration) -> Self {
-        let cost = BatchCost { fixed: 0.0, per_command: 0.0, sums: [0.0; 5] };
-        Self { cost, batch: 0, long_since: None, overload_wait, wait_max }
+    pub const fn new(overload_wait: Duration, wait_max: Duration, batch_max: usize) -> Self {
+        Self {
+            // The first batches show how many more fit.
+            limit: BATCH_MIN as f64,
+            limit_max: batch_max,
+            recent: 0.0,
+            admitted: BATCH_MIN,
+            was_long: false,
+            small: [0.0; 2],
+            batch: 0,
+            free_at: None,
+            long_since: None,
+            is_overloaded: false,
+            calm_since: None,
+            overload_wait,
+            wait_max,
+        }
     }
 
     /// Records that a batch of students' commands was committed.
+    ///
+    /// A command costs less in a larger batch. So a batch that was shorter than it should be shows a number of commands
+    /// that certainly fits, and one that was longer a number that certainly does not.
     pub fn committed(&mut self, commands: usize, took: Duration) {
-        self.cost.record(commands, took);
+        let took = took.as_secs_f64().max(1e-6);
+        if commands <= BATCH_MIN {
+            self.small = [self.small[1], took];
+        }
+        let batch_time = self.batch_time().as_secs_f64();
+        let fits = commands as f64 * batch_time / took;
+        self.recent = (RECENT * self.recent).max(commands as f64);
+        // The size of a batch is bounded, so the largest ones may be far below the limit.
+        let growth_max = if commands < self.limit_max { GROWTH_MAX * self.recent } else { f64::INFINITY };
+        let was_long = std::mem::replace(&mut self.was_long, took > batch_time);
+        self.limit = match (self.was_long, was_long) {
+            (false, _) => self.limit + WEIGHT * (fits.max(self.limit) - self.limit),
+            (true, false) => {
+                self.limit + WEIGHT * (fits.max(SUGGESTED_SHARE_MIN * self.limit).min(self.limit) - self.limit)
+            }
+            (true, true) => fits.min(self.limit),
+        };
+        self.limit = self.limit.min(growth_max).max(BATCH_MIN as f64);
     }
 
     /// Records that a batch is about to be taken from a queue whose oldest command was accepted at `oldest`.
     pub fn taking(&mut self, oldest: Option<Instant>, now: Instant) {
         self.batch = self.batch.wrapping_add(1);
         let waited = oldest.map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest));
-        if waited < self.batch_time() / 4 {
-            self.long_since = None;
-        } else {
+        if waited >= self.batch_time() / 4 {
+            self.is_overloaded |= self.is_standing(now);
             self.long_since.get_or_insert(now);
+            self.calm_since = None;
+        } else if !self.is_overloaded {
+            self.long_since = None;
+        } else if now.saturating_duration_since(*self.calm_since.get_or_insert(now)) > CALM_MIN {
+            (self.is_overloaded, self.long_since, self.calm_since) = (false, None, None);
         }
+    }
+
+    /// Records that a batch of `commands` was taken.
+    pub fn taken(&mut self, commands: usize, now: Instant) {
+        let share = commands as f64 / self.limit.max(commands as f64);
+        self.free_at = Some(now + self.batch_time().mul_f64(share));
+        self.admitted = self.limit_of(self.batch.wrapping_add(1));
     }
 
     /// Returns the maximum number of commands of the batch that is being taken.
     #[must_use]
     pub fn batch_max(&self) -> usize {
-        self.limit_of(self.batch)
+        self.limit_of(self.batch).max(self.admitted).min(self.limit_max)
     }
 
     fn limit_of(&self, batch: u32) -> usize {
-        if batch.is_multiple_of(PROBE_INTERVAL) { self.in_time() / 2 } else { self.in_time() }
-    }
-
-    /// Returns how many commands are committed within [`Shedder::batch_time`].
-    fn in_time(&self) -> usize {
-        let room = (self.batch_time().as_secs_f64() - self.cost.fixed) / self.cost.per_command.max(f64::MIN_POSITIVE);
-        // A float that is too large becomes the largest integer.
-        (room as usize).max(BATCH_MIN)
+        let is_probe = self.batch_time() > self.usual_batch_time() && batch.is_multiple_of(PROBE_INTERVAL);
+        if is_probe { BATCH_MIN } else { self.limit as usize }
     }
 
     /// Returns whether a student's command is accepted into a queue of `waiting` commands: whether the next batch can
-    /// hold it.
+    /// hold it, and is committed in time.
     #[must_use]
     pub fn admits(&self, waiting: usize, now: Instant) -> bool {
-        !self.is_standing(now) || waiting < self.limit_of(self.batch.wrapping_add(1))
+        if !self.is_standing(now) {
+            return true;
+        }
+        let batch = self.limit.min(self.limit_max as f64);
+        let batches = (waiting as f64 / batch).floor() + 1.0;
+        let in_flight = self.free_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        let reply_in = in_flight + self.usual_batch_time().mul_f64(batches * batch / self.limit);
+        let is_in_time = reply_in <= self.overload_wait || self.batch_time() > self.usual_batch_time();
+        is_in_time && waiting < self.admitted
     }
 
     /// Returns whether a command that was accepted at `accepted` has waited too long to be decided. `may_be_shed` is
@@ -129,10 +176,15 @@ impl Shedder {
         now.saturating_duration_since(accepted) > allowed
     }
 
-    /// Returns the longest time that a batch should take. A command waits at most for the batch before its own, so this
-    /// is half of the wait. It is at least twice the fixed cost, because smaller batches would halve the throughput.
+    /// Returns the longest time that a batch should take. It is at least twice the fixed cost, because smaller batches
+    /// would halve the throughput.
     fn batch_time(&self) -> Duration {
-        Duration::from_secs_f64(2.0 * self.cost.fixed).max(self.overload_wait / 2)
+        let fixed = self.small[0].min(self.small[1]).min(FIXED_COST_MAX);
+        self.usual_batch_time().max(Duration::from_secs_f64(2.0 * fixed))
+    }
+
+    fn usual_batch_time(&self) -> Duration {
+        self.overload_wait.mul_f64(BATCH_SHARE)
     }
 
     fn is_standing(&self, now: Instant) -> bool {

@@ -1,19 +1,21 @@
 use super::*;
 use std::collections::VecDeque;
 
-const OVERLOAD_WAIT: Duration = Duration::from_millis(400);
+const OVERLOAD_WAIT: Duration = Duration::from_millis(900);
 const WAIT_MAX: Duration = Duration::from_secs(10);
+const BATCH_MAX: usize = 1_024;
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Returns the state of a queue in which commands have waited long since `start`, with batches of 100 commands that take
-/// 150 ms: 133 commands fill a batch.
+/// Returns the state of a queue in which commands have waited long since `start`. A batch holds 200 commands and takes
+/// 585 ms.
 fn waiting_long_since(start: Instant) -> Shedder {
-    let mut shedder = Shedder::new(OVERLOAD_WAIT, WAIT_MAX);
-    shedder.cost = BatchCost { fixed: 0.0, per_command: 0.0015, ..BatchCost::default() };
+    let mut shedder = Shedder::new(OVERLOAD_WAIT, WAIT_MAX, BATCH_MAX);
+    shedder.limit = 200.0;
     shedder.taking(Some(start - ms(150)), start);
+    shedder.taken(0, start);
     shedder
 }
 
@@ -24,8 +26,8 @@ fn only_a_wait_that_stays_long_sheds_commands() {
     let table = [
         (0, 10_000, 9_000, true, false),
         (500, 10_000, 9_000, true, false),
-        (501, 132, 400, true, false),
-        (501, 133, 401, false, true),
+        (501, 199, 1_170, true, false),
+        (501, 200, 1_171, false, true),
         (60_000, 0, 0, true, false),
     ];
     for (long, waiting, waited, admits, is_too_old) in table {
@@ -44,18 +46,32 @@ fn commands_of_staff_and_of_the_hub_are_not_shed() {
 }
 
 #[test]
-fn a_short_wait_ends_the_overload() {
+fn an_overload_ends_when_waits_stay_short() {
     let start = Instant::now();
-    let (mut shedder, later) = (waiting_long_since(start), start + ms(5_000));
-    assert!(!shedder.admits(10_000, later));
-    shedder.taking(Some(later - ms(49)), later);
-    assert!(shedder.admits(10_000, later) && !shedder.is_too_old(true, later - ms(5_000), later));
+    let mut shedder = waiting_long_since(start);
+    // Milliseconds since the wait is long, the wait of the oldest command, and whether commands are then rejected.
+    let table = [
+        (1_000, 300, true),
+        (1_500, 146, true),
+        (2_000, 147, true),
+        (2_500, 10, true),
+        (4_500, 10, true),
+        (4_501, 10, false),
+        (4_900, 300, false),
+        (5_500, 300, true),
+    ];
+    for (at, waited, rejects) in table {
+        let now = start + ms(at);
+        shedder.taking(Some(now - ms(waited)), now);
+        assert_eq!(shedder.admits(10_000, now), !rejects, "at {at} ms");
+        assert_eq!(shedder.is_too_old(true, now - ms(5_000), now), rejects, "at {at} ms");
+    }
 }
 
 #[test]
 fn one_long_batch_sheds_nothing() {
     let start = Instant::now();
-    let mut shedder = Shedder::new(OVERLOAD_WAIT, WAIT_MAX);
+    let mut shedder = Shedder::new(OVERLOAD_WAIT, WAIT_MAX, BATCH_MAX);
     shedder.taking(Some(start), start);
     // An import, for example, held the queue for five seconds.
     let later = start + ms(5_000);
@@ -67,10 +83,22 @@ fn one_long_batch_sheds_nothing() {
 fn no_command_waits_longer_than_the_maximum() {
     let now = Instant::now();
     for wait_max in [ms(0), ms(100), WAIT_MAX] {
-        let shedder = Shedder::new(OVERLOAD_WAIT, wait_max);
+        let shedder = Shedder::new(OVERLOAD_WAIT, wait_max, BATCH_MAX);
         let too_old = |waited| shedder.is_too_old(true, now - waited, now);
         assert_eq!((too_old(wait_max), too_old(wait_max + ms(1))), (false, true), "{wait_max:?}");
     }
+}
+
+#[test]
+fn commands_that_would_wait_for_a_whole_batch_before_their_own_are_rejected() {
+    let start = Instant::now();
+    let (mut shedder, now) = (waiting_long_since(start), start + ms(1_000));
+    shedder.taken(200, now);
+    // The batch in flight takes 585 ms, and the next one must be committed within 900 ms.
+    let admitted = [0, 269, 270, 585, 2_000].map(|later| shedder.admits(0, now + ms(later)));
+    assert_eq!(admitted, [false, false, true, true, true]);
+    shedder.taken(20, now);
+    assert!(shedder.admits(0, now), "a small batch is committed soon");
 }
 
 /// A registrar and its disk.
@@ -79,6 +107,8 @@ struct Disk {
     /// Time of a batch besides its commands, in microseconds.
     fixed: u64,
     per_command: u64,
+    /// Time of writing all pages of the tables, in microseconds. Small batches write some of them, large ones most.
+    pages: u64,
     /// Whether the time of a batch varies, as on a machine that does other work.
     varies: bool,
     /// Every three seconds, a batch takes so much longer.
@@ -87,12 +117,27 @@ struct Disk {
 
 impl Disk {
     const fn steady(fixed: u64, per_command: u64) -> Self {
-        Self { fixed, per_command, varies: false, stall: 0 }
+        Self { fixed, per_command, pages: 0, varies: false, stall: 0 }
+    }
+
+    /// Returns the mean time of a batch in microseconds, without stalls.
+    fn batch(&self, commands: usize) -> f64 {
+        let written = 1.0 - (-(commands as f64) / PAGES).exp();
+        self.fixed as f64 + self.per_command as f64 * commands as f64 + self.pages as f64 * written
+    }
+
+    /// Returns the most commands a second that the disk can commit in batches of at most `longest` microseconds.
+    fn capacity(&self, longest: f64) -> f64 {
+        let fitting = (1..=BATCH_MAX).filter(|commands| self.batch(*commands) <= longest);
+        let rate = fitting.map(|commands| commands as f64 / self.batch(commands)).fold(0.0, f64::max);
+        rate * 1e6 * (1.0 - self.stall as f64 / STALL_INTERVAL as f64)
     }
 }
 
 /// Factors by which the time of batches varies. The mean is 1.
 const FACTORS: [f64; 11] = [0.6, 1.3, 0.9, 1.7, 0.7, 1.0, 0.5, 1.5, 1.1, 0.8, 0.9];
+/// The number of pages of the tables of a [`Disk`].
+const PAGES: f64 = 90.0;
 /// The time between two stalls, in microseconds.
 const STALL_INTERVAL: u64 = 3_000_000;
 
@@ -110,7 +155,7 @@ struct Simulated {
 fn simulate(disk: Disk, load: u64, overload_wait: Duration) -> Simulated {
     let start = Instant::now();
     let at = |micros: u64| start + Duration::from_micros(micros);
-    let (mut shedder, mut queue) = (Shedder::new(overload_wait, WAIT_MAX), VecDeque::new());
+    let (mut shedder, mut queue) = (Shedder::new(overload_wait, WAIT_MAX, BATCH_MAX), VecDeque::new());
     let mut in_flight: Option<(u64, u64, Vec<u64>)> = None;
     let (mut latencies, mut factors, mut stalled_at) = (Vec::new(), FACTORS.iter().cycle(), 0);
     let gap = 1_000_000 / load;
@@ -125,7 +170,7 @@ fn simulate(disk: Disk, load: u64, overload_wait: Duration) -> Simulated {
             }
             shedder.taking(queue.front().map(|sent| at(*sent)), at(now));
             let mut batch = Vec::new();
-            while batch.len() < shedder.batch_max().min(1_024)
+            while batch.len() < shedder.batch_max()
                 && let Some(sent) = queue.pop_front()
             {
                 if !shedder.is_too_old(true, at(sent), at(now)) {
@@ -135,8 +180,9 @@ fn simulate(disk: Disk, load: u64, overload_wait: Duration) -> Simulated {
             if batch.is_empty() {
                 break;
             }
+            shedder.taken(batch.len(), at(now));
             let factor = if disk.varies { *factors.next().unwrap() } else { 1.0 };
-            let mut took = ((disk.fixed + disk.per_command * batch.len() as u64) as f64 * factor) as u64;
+            let mut took = (disk.batch(batch.len()) * factor) as u64;
             if now >= stalled_at + STALL_INTERVAL {
                 (took, stalled_at) = (took + disk.stall, now);
             }
@@ -152,27 +198,24 @@ fn simulate(disk: Disk, load: u64, overload_wait: Duration) -> Simulated {
     Simulated { goodput: in_time as f64 / 16.0, p99: Duration::from_micros(p99) }
 }
 
-/// Returns the commands a second that a disk can commit in batches of 1,024.
-fn capacity(disk: Disk) -> f64 {
-    let stalled = disk.stall as f64 / STALL_INTERVAL as f64;
-    1_024e6 / (disk.fixed + 1_024 * disk.per_command) as f64 * (1.0 - stalled)
-}
-
 #[test]
 fn overload_keeps_the_goodput_and_bounds_the_wait() {
     let low_throughput = Disk::steady(10_000, 4_000);
     let disks = [
-        ("a fast machine", Disk::steady(2_000, 30), 0.9, ms(1_000)),
+        ("a fast machine", Disk::steady(2_000, 100), 0.9, ms(1_000)),
         ("a slow machine", Disk::steady(5_000, 500), 0.9, ms(1_000)),
-        ("a disk of low throughput", low_throughput, 0.9, ms(600)),
-        ("a machine that does other work", Disk { varies: true, ..low_throughput }, 0.9, ms(1_000)),
-        ("a disk that stalls", Disk { varies: true, stall: 700_000, ..low_throughput }, 0.85, ms(1_500)),
-        ("a disk that syncs slowly", Disk::steady(300_000, 300), 0.8, ms(1_800)),
+        ("a disk of low throughput", low_throughput, 0.9, ms(1_000)),
+        ("a disk that writes pages slowly", Disk { pages: 470_000, ..Disk::steady(10_000, 200) }, 0.9, ms(1_000)),
+        ("a machine that does other work", Disk { varies: true, ..low_throughput }, 0.9, ms(2_500)),
+        ("a disk that stalls", Disk { varies: true, stall: 700_000, ..low_throughput }, 0.9, ms(2_500)),
+        ("a disk that syncs slowly", Disk::steady(300_000, 300), 0.75, ms(1_500)),
+        ("a disk that syncs very slowly", Disk::steady(600_000, 300), 0.4, ms(2_000)),
     ];
     for (what, disk, share, p99) in disks {
+        let capacity = disk.capacity(500_000.0_f64.max(2.0 * disk.fixed as f64));
         for times in [3, 10] {
-            let simulated = simulate(disk, capacity(disk) as u64 * times, OVERLOAD_WAIT);
-            assert!(simulated.goodput >= share * capacity(disk), "{what}, {times} times: {simulated:?}");
+            let simulated = simulate(disk, capacity as u64 * times, OVERLOAD_WAIT);
+            assert!(simulated.goodput >= share * capacity, "{what}, {times} times: {simulated:?} of {capacity}");
             assert!(simulated.p99 < p99, "{what}, {times} times: {simulated:?}");
         }
     }
@@ -181,6 +224,6 @@ fn overload_keeps_the_goodput_and_bounds_the_wait() {
 #[test]
 fn without_shedding_the_goodput_collapses() {
     let disk = Disk::steady(20_000, 2_500);
-    let simulated = simulate(disk, capacity(disk) as u64 * 3, WAIT_MAX * 100);
-    assert!(simulated.goodput < 0.5 * capacity(disk), "{simulated:?}");
+    let simulated = simulate(disk, disk.capacity(3e6) as u64 * 3, WAIT_MAX * 100);
+    assert!(simulated.goodput < 0.5 * disk.capacity(3e6), "{simulated:?}");
 }
