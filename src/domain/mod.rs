@@ -13,7 +13,8 @@
 //! - [`batch`]: decides many commands against one book and merges their changes into one record
 //! - [`published`]: a term as readers see it
 //! - [`notice`]: notices to students about their registrations
-//! - [`alert`], [`audience`]: alerts and their recipients; [`channel`], [`role`]: subscriptions and permissions
+//! - [`alert`], [`audience`]: alerts and their recipients; [`channel`], [`role`], [`rights`]: subscriptions
+//!   and permissions
 //! - [`import`]: the state and the result of an import; [`section_changes`]: which fields of a section differ
 //! - [`fields`]: a section as named fields, for another system such as Plone
 
@@ -37,6 +38,7 @@ pub mod published;
 pub mod realm;
 pub mod refusal;
 pub mod registration;
+pub mod rights;
 pub mod role;
 pub mod rules;
 pub mod section;

@@ -12,6 +12,8 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::{Ready, ready};
 
 use crate::domain::ids::{SectionId, UserName};
+use crate::domain::realm::Realm;
+use crate::domain::rights::Scope;
 use crate::domain::role::Role;
 use crate::http::connection::Connection;
 use crate::http::error::Problem;
@@ -213,11 +215,23 @@ fn at_least(req: &HttpRequest, role: Role) -> Result<Caller, Problem> {
     if caller.role >= role {
         return Ok(caller);
     }
+    if role == Role::Staff {
+        // Of limited staff, this states the limit: the operation has no rule for subjects.
+        within_limit(&caller, &Scope::AllSubjects)?;
+    }
     Err(Problem::forbidden(match role {
         Role::Student => "Only students can do this.",
-        Role::Staff => "Only staff can do this.",
+        Role::SubjectStaff | Role::Staff => "Only staff can do this.",
         Role::Admin => "Only administrators can do this.",
     }))
+}
+
+/// Decides whether staff may do what concerns `scope`.
+///
+/// # Errors
+/// 403 `forbidden` when the scope is not within the subjects to which the caller is limited.
+pub(super) fn within_limit(caller: &Caller, scope: &Scope<'_>) -> Result<(), Problem> {
+    caller.check(scope).map_err(|refused| Problem::forbidden(refused.to_string()))
 }
 
 fn student(req: &HttpRequest) -> Result<Caller, Problem> {
@@ -269,12 +283,50 @@ extractor! {
     Student(Caller), student
 }
 extractor! {
-    /// Staff, or an admin.
+    /// Staff of all subjects, or an admin. Staff who are limited to subjects are refused: an operation that has a rule for
+    /// them takes [`SubjectStaff`].
     Staff(Caller), |req| at_least(req, Role::Staff)
 }
 extractor! {
     /// An admin.
     Admin(Caller), |req| at_least(req, Role::Admin)
+}
+
+/// Staff, including those who are limited to subjects, or an admin. The caller is available once the handler has stated
+/// what the request concerns.
+#[derive(Debug, Clone)]
+pub struct SubjectStaff(Caller);
+
+impl SubjectStaff {
+    /// Returns the caller, who may do what concerns each of `scopes`.
+    ///
+    /// # Errors
+    /// 403 `forbidden` when a scope is not within the subjects to which the caller is limited.
+    pub fn concerning<'a>(self, scopes: impl IntoIterator<Item = Scope<'a>>) -> Result<Caller, Problem> {
+        scopes.into_iter().try_for_each(|scope| within_limit(&self.0, &scope))?;
+        Ok(self.0)
+    }
+
+    /// Returns the caller, for what concerns no subject and no person, such as counts.
+    #[must_use]
+    pub fn concerning_no_one(self) -> Caller {
+        self.0
+    }
+
+    /// Returns the realm of the caller.
+    #[must_use]
+    pub fn realm(&self) -> &Realm {
+        &self.0.realm
+    }
+}
+
+impl FromRequest for SubjectStaff {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(at_least(req, Role::SubjectStaff).map(Self))
+    }
 }
 
 impl Audit {

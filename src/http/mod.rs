@@ -19,7 +19,8 @@
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
 //!   students in a section; [`activity`]: current activity
 //! - [`imports`]: schedule imports; [`events`]: one-off events
-//! - [`alerts`]: alerts; [`receipts`]: acknowledgements; [`live`]: the WebSocket upgrade; [`sessions`]: live sessions
+//! - [`alerts`]: alerts; [`alert_scope`]: what they concern; [`receipts`]: acknowledgements; [`live`]: the WebSocket
+//!   upgrade; [`sessions`]: live sessions
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
 //!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration
@@ -32,6 +33,7 @@
 //! - [`assets`]: the pages and their files
 
 pub mod activity;
+mod alert_scope;
 pub mod alerts;
 pub mod announcements;
 pub mod arrival;
@@ -56,6 +58,7 @@ pub mod live;
 pub mod my_data;
 pub mod openapi;
 pub mod own_account;
+pub mod personal_data;
 pub mod pieces;
 pub mod plan;
 pub mod plone_admin;

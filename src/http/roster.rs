@@ -10,13 +10,14 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::registration::RegistrationStatus;
+use crate::domain::rights::Scope;
 use crate::identity::Audit;
 use crate::identity::disclosures::Disclosure;
 use crate::registration::readmodel::ReadModel;
 use crate::store::rosters::{RosterEntry, RosterStore};
 use crate::text::csv_text::escape_cell;
 
-use crate::http::auth::Staff;
+use crate::http::auth::SubjectStaff;
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{BadPath, BadRole, NotFound, StoreFailed};
 use crate::http::query::path_param;
@@ -76,7 +77,7 @@ impl<'a> RosterLine<'a> {
     }
 }
 
-/// Returns the roster of a section (staff).
+/// Returns the roster of a section (staff of its subject).
 ///
 /// Enrolled students come first, in the order in which they got their seats, then waitlisted students in the order of
 /// the waitlist. `Accept: text/csv` selects CSV with the columns user, name, status, position and since; a cell that a
@@ -97,14 +98,15 @@ impl<'a> RosterLine<'a> {
 )]
 pub async fn roster(
     request: HttpRequest,
-    Staff(caller): Staff,
+    staff: SubjectStaff,
     model: Data<ReadModel>,
     rosters: Data<dyn RosterStore>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
     // The store may contain a section that is not published yet.
-    model.section(&id).ok_or_else(no_such_section)?;
+    let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
+    let caller = staff.concerning([Scope::Subject(row.state.section.subject())])?;
     let entries = rosters.roster(&id).await?.ok_or_else(no_such_section)?;
     let is_csv = Accept::parse(&request).is_ok_and(|accept| prefers_csv(&accept));
     let disclosure = if is_csv { Disclosure::RosterExport } else { Disclosure::RosterRead };

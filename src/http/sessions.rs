@@ -111,7 +111,7 @@ impl RoleFilter {
         match session.identity() {
             None => Self::Visitor,
             Some((_, Role::Student)) => Self::Student,
-            Some((_, Role::Staff)) => Self::Staff,
+            Some((_, Role::SubjectStaff | Role::Staff)) => Self::Staff,
             Some((_, Role::Admin)) => Self::Admin,
         }
     }

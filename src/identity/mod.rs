@@ -54,6 +54,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::UserName;
 use crate::domain::realm::Realm;
+use crate::domain::rights::{self, OutOfScope, Scope, Subjects};
 use crate::domain::role::Role;
 
 pub use audit::Audit;
@@ -134,6 +135,8 @@ pub struct Caller {
     pub name: Arc<str>,
     /// Role that the token grants.
     pub role: Role,
+    /// Subjects to which the token limits staff; `None` without a limit.
+    pub subjects: Option<Subjects>,
     /// Source of the sign-in.
     pub source: Source,
     /// Id of the token.
@@ -151,6 +154,14 @@ impl Caller {
     #[must_use]
     pub fn display_name(&self) -> Option<&str> {
         Some(self.name.trim()).filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(self.user.as_str()))
+    }
+
+    /// Decides whether this member of staff may do what concerns `scope`.
+    ///
+    /// # Errors
+    /// When the scope is not within the subjects to which the caller is limited.
+    pub fn check(&self, scope: &Scope<'_>) -> Result<(), OutOfScope> {
+        rights::check(self.subjects.as_ref(), scope)
     }
 
     /// Returns true if the token may be used for `path`. A token of a sandbox may be used for a few paths only.

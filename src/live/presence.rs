@@ -337,7 +337,7 @@ fn refuse(count: &AtomicU64) -> Close {
 
 /// Returns the index of a session's role in [`ROLES`].
 fn role_index(session: &LiveSession) -> usize {
-    let role = session.identity().map(|(_, role)| role);
+    let role = session.identity().map(|(_, role)| role.named());
     ROLES.iter().position(|of| *of == role).unwrap_or(0)
 }
 

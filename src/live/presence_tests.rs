@@ -12,6 +12,7 @@ fn caller(user: &str) -> Option<Caller> {
         user,
         name,
         role: Role::Student,
+        subjects: None,
         source,
         token_id,
         issued_ms: 0,

@@ -58,7 +58,7 @@ impl Observed {
             *match role {
                 None => &mut connections.visitor,
                 Some(Role::Student) => &mut connections.student,
-                Some(Role::Staff) => &mut connections.staff,
+                Some(Role::SubjectStaff | Role::Staff) => &mut connections.staff,
                 Some(Role::Admin) => &mut connections.admin,
             } = count;
         }

@@ -4,7 +4,7 @@ use jiff::{Timestamp, ZonedDateTime};
 
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::registration::Registration;
-use crate::domain::role::Role;
+use crate::domain::rights::Rights;
 
 use crate::store::StoreFuture;
 use crate::store::accounts::User;
@@ -39,8 +39,8 @@ pub struct ProviderSignIn {
     pub login: String,
     /// The display name.
     pub name: String,
-    /// The role.
-    pub role: Role,
+    /// The role, and for staff the subjects to which it is limited.
+    pub rights: Rights,
     /// When the provider last accepted a password.
     pub at: Timestamp,
 }

@@ -42,7 +42,8 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   }
 
   function setUser(found, message) {
-    if (user !== undefined && user?.username === found?.username && user?.role === found?.role) return;
+    if (user !== undefined && user?.username === found?.username && user?.role === found?.role
+      && String(user?.subjects) === String(found?.subjects)) return;
     user = found;
     header(user);
     put(form, user ? null : signInForm(message));

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use enum_map::EnumMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::ids::UserName;
@@ -93,8 +92,7 @@ pub(super) fn receipts(connection: &Connection, id: &str, limit: usize) -> rusql
         return Ok(Some(receipts));
     }
     receipts.recipients = alert_log::recipients(&tx, id, everyone, roles)?;
-    let [first, second, third] =
-        EnumMap::from_fn(|role: Role| if roles & role.bit() != 0 { role.as_str() } else { "" }).into_array();
+    let [first, second, third] = Role::NAMED.map(|role| if roles & role.bit() != 0 { role.as_str() } else { "" });
     let mut recipients = tx.prepare_cached(RECIPIENTS)?;
     for receipt in recipients.query_map(params![id, everyone, first, second, third], receipt_at)? {
         let receipt = receipt?;

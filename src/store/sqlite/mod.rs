@@ -44,6 +44,7 @@ mod plone_items;
 mod privacy;
 mod provider_sign_ins;
 mod readers;
+mod rights;
 mod rosters;
 mod rows;
 mod sandbox;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use eduhub::domain::ids::{TermId, UserName};
+use eduhub::domain::rights::{Rights, Subjects};
 use eduhub::domain::role::Role;
 use eduhub::identity::token::Tokens;
 use jiff::Timestamp;
@@ -69,7 +70,16 @@ fn tokens(secret: &str) -> Tokens {
 fn minted_with(secret: &str, role: Role, seconds: i64) -> String {
     let from = Timestamp::from_second(Timestamp::now().as_second() + seconds).unwrap();
     let user = UserName::parse(&format!("matrix-{role}")).unwrap();
-    tokens(secret).mint(&user, None, role, Duration::from_secs(3_600), from).expect("a token").token
+    // Limited staff are limited to a subject that no section has.
+    let rights = Rights::new(role, (role == Role::SubjectStaff).then(|| Subjects::parse(&["NONE"]).unwrap()));
+    tokens(secret).mint(&user, None, rights, Duration::from_secs(3_600), from).expect("a token").token
+}
+
+/// Mints a token of staff who are limited to these subjects.
+pub(super) fn staff_of(name: &str, subjects: &[&str]) -> String {
+    let user = UserName::parse(name).unwrap();
+    let rights = Rights::new(Role::Staff, Some(Subjects::parse(subjects).unwrap()));
+    tokens(SECRET).mint(&user, None, rights, Duration::from_secs(3_600), Timestamp::now()).expect("a token").token
 }
 
 /// Mints a token of the student with this name.
@@ -113,6 +123,10 @@ fn tampered() -> String {
     let parts: Vec<&str> = student.split('.').collect();
     format!("{}.{}.{}", parts[0], admin.split('.').nth(1).expect("claims"), parts[2])
 }
+
+/// The roles, each with a name that differs from all others.
+const ROLES: [(Role, &str); 4] =
+    [(Role::Student, "student"), (Role::SubjectStaff, "limited staff"), (Role::Staff, "staff"), (Role::Admin, "admin")];
 
 /// Returns the kinds of credentials. Some need the hub: tokens that it has ended.
 pub(super) fn kinds(hub: &Hub) -> Vec<Kind> {
@@ -167,11 +181,11 @@ pub(super) fn kinds(hub: &Hub) -> Vec<Kind> {
         kind("a sandbox's student", Sandboxed(Role::Student), || bearer(&sandboxed(Role::Student))),
         kind("a sandbox's admin", Sandboxed(Role::Admin), || bearer(&sandboxed(Role::Admin))),
     ];
-    for role in [Role::Student, Role::Staff, Role::Admin] {
-        kinds.push(kind(format!("{role}"), User(role), move || bearer(&minted(role))));
-        let by_page = kind(format!("{role}, Bearer, from a foreign page"), User(role), move || bearer(&minted(role)));
+    for (role, name) in ROLES {
+        kinds.push(kind(name, User(role), move || bearer(&minted(role))));
+        let by_page = kind(format!("{name}, Bearer, from a foreign page"), User(role), move || bearer(&minted(role)));
         kinds.push(from_page(by_page, Page::Foreign, "https://evil.example".to_owned()));
-        let in_cookie = |name: &str| kind(format!("{role}, cookie, {name}"), User(role), move || cookie(&minted(role)));
+        let in_cookie = |page: &str| kind(format!("{name}, cookie, {page}"), User(role), move || cookie(&minted(role)));
         kinds.push(Kind { by_cookie: true, ..in_cookie("no Origin") });
         let own = [("own page", hub.origin()), ("own page by name", hub.origin().replace("127.0.0.1", "localhost"))];
         let foreign = [

@@ -15,7 +15,9 @@ pub(super) enum Access {
     LocalAccount,
     /// Students only: staff and admins hold no seats.
     Student,
-    /// Staff and admins.
+    /// Staff, including those who are limited to subjects, and admins. What exactly depends on the subject.
+    SubjectStaff,
+    /// Staff without a limit, and admins.
     Staff,
     /// Admins.
     Admin,
@@ -23,7 +25,7 @@ pub(super) enum Access {
     Sandbox,
 }
 
-use Access::{Admin, LocalAccount, Open, OwnPage, Sandbox, SignedIn, Staff, Student, Visitor};
+use Access::{Admin, LocalAccount, Open, OwnPage, Sandbox, SignedIn, Staff, Student, SubjectStaff, Visitor};
 
 /// Every operation of the OpenAPI document. A new operation needs an entry here.
 pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
@@ -50,8 +52,8 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("PUT", "/api/v1/terms/{id}", Staff),
     ("GET", "/api/v1/sections", Visitor),
     ("GET", "/api/v1/sections/{id}", Visitor),
-    ("PATCH", "/api/v1/sections/{id}", Staff),
-    ("GET", "/api/v1/sections/{id}/roster", Staff),
+    ("PATCH", "/api/v1/sections/{id}", SubjectStaff),
+    ("GET", "/api/v1/sections/{id}/roster", SubjectStaff),
     ("GET", "/api/v1/seats", Visitor),
     ("GET", "/api/v1/events", Open),
     // A student's own registrations and plan.
@@ -65,17 +67,17 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/dashboard", SignedIn),
     // Alerts and announcements.
     ("GET", "/api/v1/alerts", Visitor),
-    ("POST", "/api/v1/alerts", Staff),
-    ("DELETE", "/api/v1/alerts/{id}", Staff),
+    ("POST", "/api/v1/alerts", SubjectStaff),
+    ("DELETE", "/api/v1/alerts/{id}", SubjectStaff),
     ("POST", "/api/v1/alerts/{id}/ack", SignedIn),
-    ("GET", "/api/v1/alerts/{id}/receipts", Staff),
+    ("GET", "/api/v1/alerts/{id}/receipts", SubjectStaff),
     ("GET", "/api/v1/announcements", Visitor),
     // Work of staff.
-    ("GET", "/api/v1/staff/activity", Staff),
-    ("POST", "/api/v1/imports", Staff),
-    ("GET", "/api/v1/imports/{task}", Staff),
-    ("DELETE", "/api/v1/imports/{task}", Staff),
-    ("GET", "/api/v1/imports/{task}/errors.csv", Staff),
+    ("GET", "/api/v1/staff/activity", SubjectStaff),
+    ("POST", "/api/v1/imports", SubjectStaff),
+    ("GET", "/api/v1/imports/{task}", SubjectStaff),
+    ("DELETE", "/api/v1/imports/{task}", SubjectStaff),
+    ("GET", "/api/v1/imports/{task}/errors.csv", SubjectStaff),
     // Administration.
     ("GET", "/api/v1/admin/audit", Admin),
     ("GET", "/api/v1/admin/metrics", Admin),
