@@ -24,7 +24,7 @@ pub(super) struct TokenArguments {
     /// Username; need not be a known account
     #[arg(long, value_name = "NAME")]
     subject: String,
-    /// Role: student, staff or admin
+    /// Role: student, instructor, staff or admin
     #[arg(long)]
     role: String,
     /// Limit staff to these subjects, such as MATH,STAT
@@ -62,7 +62,8 @@ pub(super) fn run(config: &Config, arguments: &TokenArguments) -> CommandResult 
 
 /// Parses a role.
 pub(super) fn role(text: &str) -> Result<Role, Failure> {
-    Role::parse(text).ok_or_else(|| Failure::usage(format!("unknown role {text:?}: use student, staff or admin")))
+    Role::parse(text)
+        .ok_or_else(|| Failure::usage(format!("unknown role {text:?}: use student, instructor, staff or admin")))
 }
 
 /// Parses a role with the subjects to which staff are limited; none is no limit.

@@ -26,7 +26,7 @@ pub(super) enum UserCommand {
     Add {
         /// Username, without spaces
         name: String,
-        /// Role: student, staff or admin
+        /// Role: student, instructor, staff or admin
         #[arg(long)]
         role: String,
         /// Limit staff to these subjects, such as MATH,STAT

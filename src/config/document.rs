@@ -59,7 +59,12 @@ const FOOTER: &str = "
 # \"department=arts\" = [\"ART\"]
 [roles.subjects]
 
-# The same for users of Plone, by Plone's roles and groups.
+# The names by which schedules list instructors, for users with the role instructor. Without an entry, the username and
+# the display name count, unless two users share the display name. For example:
+# asmith = [\"Smith, A\", \"Dr. Smith\"]
+[roles.names]
+
+# Staff of Plone who are limited to subjects, by Plone's roles and groups.
 [plone.roles.subjects]
 ";
 

@@ -9,6 +9,7 @@ use crate::config::auth_settings::{self, OIDC};
 use crate::config::settings::all;
 use crate::config::value::{RawValue, ValueResult};
 use crate::domain::fields::SectionField;
+use crate::domain::ids::UserName;
 use crate::domain::rights::Subjects;
 
 /// The settings file that is read if none is named and it exists.
@@ -25,6 +26,9 @@ const FIELDS: &str = "plone.fields";
 
 /// The sections whose keys are roles, groups and claims, and whose values are subjects.
 const SUBJECTS: [&str; 2] = ["roles.subjects", "plone.roles.subjects"];
+
+/// The section whose keys are usernames, and whose values are names in schedules.
+const NAMES: &str = "roles.names";
 
 /// The errors in the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,6 +172,12 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
             Ok(())
         }));
     }
+    if let Some(user) = name.strip_prefix(NAMES).and_then(|rest| rest.strip_prefix('.')) {
+        return Some(value.text_list().and_then(|names| {
+            let user = UserName::parse(user).map_err(|_| "is not for a username".to_owned())?;
+            config.auth.names.add(&user, &names)
+        }));
+    }
     if let Some(rest) = name.strip_prefix(OIDC).and_then(|rest| rest.strip_prefix('.')) {
         return auth_settings::set_oidc(&mut config.auth, rest, value);
     }
@@ -177,7 +187,7 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
 /// Returns whether `name` is a section, so that its value is a table.
 fn is_section(name: &str) -> bool {
     let inside = format!("{name}.");
-    [COLUMNS, FIELDS].iter().chain(&SUBJECTS).any(|open| name == *open || open.starts_with(&inside))
+    [COLUMNS, FIELDS, NAMES].iter().chain(&SUBJECTS).any(|open| name == *open || open.starts_with(&inside))
         || name == OIDC
         || name.strip_prefix(OIDC).is_some_and(|rest| rest.starts_with('.') && rest.matches('.').count() == 1)
         || all().any(|s| s.name.starts_with(&inside))

@@ -15,6 +15,7 @@
 //! - [`notice`]: notices to students about their registrations
 //! - [`alert`], [`audience`]: alerts and their recipients; [`channel`], [`role`], [`rights`]: subscriptions
 //!   and permissions
+//! - [`instructor`]: whom sections name as their instructors
 //! - [`import`]: the state and the result of an import; [`section_changes`]: which fields of a section differ
 //! - [`fields`]: a section as named fields, for another system such as Plone
 
@@ -30,6 +31,7 @@ pub mod event;
 pub mod fields;
 pub mod ids;
 pub mod import;
+pub mod instructor;
 pub mod meeting;
 pub mod notice;
 pub mod outcome;

@@ -219,9 +219,12 @@ mod tests {
     #[test]
     fn only_staff_are_limited() {
         let limit = || Some(subjects(&["MATH"]));
-        for (role, expected) in
-            [(Role::Student, Role::Student), (Role::Staff, Role::SubjectStaff), (Role::Admin, Role::Admin)]
-        {
+        for (role, expected) in [
+            (Role::Student, Role::Student),
+            (Role::Instructor, Role::Instructor),
+            (Role::Staff, Role::SubjectStaff),
+            (Role::Admin, Role::Admin),
+        ] {
             let rights = Rights::new(role, limit());
             assert_eq!((rights.role(), rights.subjects().is_some()), (expected, expected == Role::SubjectStaff));
             assert_eq!(Rights::from(role).subjects(), None);

@@ -16,6 +16,8 @@ use crate::domain::rights::{Rights, Subjects};
 pub enum Role {
     /// Registers for sections.
     Student,
+    /// Reads the rosters of the sections that name the user as their instructor.
+    Instructor,
     /// Staff who are limited to some subjects, see [`Rights`]. Outside of the hub, in tables, tokens and JSON, this is
     /// [`Role::Staff`] beside a list of subjects. It is below [`Role::Staff`], so that a check of the role refuses what
     /// has no rule of its own for subjects.
@@ -29,13 +31,14 @@ pub enum Role {
 
 impl Role {
     /// The roles that have a name of their own, lowest first.
-    pub const NAMED: [Self; 3] = [Self::Student, Self::Staff, Self::Admin];
+    pub const NAMED: [Self; 4] = [Self::Student, Self::Instructor, Self::Staff, Self::Admin];
 
     /// Returns the name in tables, tokens and JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Student => "student",
+            Self::Instructor => "instructor",
             Self::SubjectStaff | Self::Staff => "staff",
             Self::Admin => "admin",
         }
@@ -52,7 +55,7 @@ impl Role {
     pub const fn named(self) -> Self {
         match self {
             Self::SubjectStaff => Self::Staff,
-            Self::Student | Self::Staff | Self::Admin => self,
+            Self::Student | Self::Instructor | Self::Staff | Self::Admin => self,
         }
     }
 
@@ -70,6 +73,7 @@ impl Role {
             Self::Student => 1,
             Self::SubjectStaff | Self::Staff => 2,
             Self::Admin => 4,
+            Self::Instructor => 8,
         }
     }
 }
@@ -88,6 +92,8 @@ pub struct RoleMap {
     pub admin: Vec<String>,
     /// Roles and groups that map to [`Role::Staff`].
     pub staff: Vec<String>,
+    /// Roles and groups that map to [`Role::Instructor`].
+    pub instructor: Vec<String>,
     /// Roles and groups that map to [`Role::Student`].
     pub student: Vec<String>,
     /// The subjects to which a role or group limits staff. It gives no role.
@@ -103,7 +109,12 @@ impl RoleMap {
             Some(group) => groups.iter().any(|own| own == group),
             None => roles.iter().any(|own| own == name),
         };
-        let by_role = [(&self.admin, Role::Admin), (&self.staff, Role::Staff), (&self.student, Role::Student)];
+        let by_role = [
+            (&self.admin, Role::Admin),
+            (&self.staff, Role::Staff),
+            (&self.instructor, Role::Instructor),
+            (&self.student, Role::Student),
+        ];
         let (_, role) = by_role.into_iter().find(|(names, _)| names.iter().any(|name| has(name)))?;
         let limits = self.subjects.iter().filter(|(name, _)| has(name)).map(|(_, subjects)| subjects);
         Some(Rights::new(role, Subjects::union(limits)))
@@ -123,12 +134,15 @@ mod tests {
         let map = RoleMap {
             admin: names(&["Manager"]),
             staff: names(&["Editor", "group:registrars"]),
+            instructor: names(&["Faculty"]),
             student: names(&["Member"]),
             ..RoleMap::default()
         };
         let table = [
             (vec!["Member", "Manager", "Editor"], vec![], Some(Role::Admin)),
             (vec!["Member", "Editor"], vec![], Some(Role::Staff)),
+            (vec!["Member", "Faculty"], vec![], Some(Role::Instructor)),
+            (vec!["Faculty", "Editor"], vec![], Some(Role::Staff)),
             (vec!["Member"], vec!["registrars"], Some(Role::Staff)),
             (vec!["Member", "registrars"], vec!["Manager"], Some(Role::Student)),
             (vec!["Authenticated"], vec![], None),
@@ -145,6 +159,7 @@ mod tests {
         let map = RoleMap {
             admin: names(&["Manager"]),
             staff: names(&["Editor", "group:staff"]),
+            instructor: Vec::new(),
             student: names(&["Member"]),
             subjects: [
                 ("group:math".to_owned(), subjects(&["MATH", "STAT"])),

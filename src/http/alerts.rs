@@ -140,7 +140,8 @@ impl RequestBody for AlertRequest {
 
 fn read_audience(mut fields: Fields) -> Result<Audience, Problem> {
     let all = fields.maybe_bool("all")?.unwrap_or(false);
-    let roles = fields.maybe_parsed_list("roles", Role::NAMED.len(), "student, staff or admin", Role::parse)?;
+    let roles =
+        fields.maybe_parsed_list("roles", Role::NAMED.len(), "student, instructor, staff or admin", Role::parse)?;
     let section = |text: &str| SectionId::parse(text).ok().map(SectionRef);
     let sections = fields.maybe_parsed_list("sections", AUDIENCE_LEN_MAX, SECTION_EXPECTED, section)?;
     let courses = fields.maybe_strings("courses", AUDIENCE_LEN_MAX, 1..=COURSE_CHARS_MAX)?;

@@ -72,6 +72,11 @@ pub async fn account_page(request: HttpRequest) -> Result<HttpResponse, Problem>
     respond(&request, "account.html").await
 }
 
+/// `GET /teaching`
+pub async fn teaching_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    respond(&request, "teaching.html").await
+}
+
 /// `GET /static/{path}`
 pub async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let path = path_param(&request, "path")?;

@@ -12,9 +12,11 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::{Ready, ready};
 
 use crate::domain::ids::{SectionId, UserName};
+use crate::domain::instructor::Teacher;
 use crate::domain::realm::Realm;
 use crate::domain::rights::Scope;
 use crate::domain::role::Role;
+use crate::domain::section::Section;
 use crate::http::connection::Connection;
 use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
@@ -221,6 +223,7 @@ fn at_least(req: &HttpRequest, role: Role) -> Result<Caller, Problem> {
     }
     Err(Problem::forbidden(match role {
         Role::Student => "Only students can do this.",
+        Role::Instructor => "Only instructors and staff can do this.",
         Role::SubjectStaff | Role::Staff => "Only staff can do this.",
         Role::Admin => "Only administrators can do this.",
     }))
@@ -326,6 +329,46 @@ impl FromRequest for SubjectStaff {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(at_least(req, Role::SubjectStaff).map(Self))
+    }
+}
+
+/// A user who reads rosters: an instructor, staff, or an admin.
+#[derive(Debug, Clone)]
+pub struct RosterReader(Caller);
+
+impl RosterReader {
+    /// Returns the caller, who may read the roster of `section`: staff within their limit, and instructors whom the section
+    /// names.
+    ///
+    /// # Errors
+    /// 403 `forbidden` for others, and when the store cannot be read.
+    pub async fn of_section(self, section: &Section, identity: &Identity) -> Result<Caller, Problem> {
+        if self.0.role >= Role::SubjectStaff {
+            return SubjectStaff(self.0).concerning([Scope::Subject(section.subject())]);
+        }
+        if self.as_teacher(identity, |teacher| teacher.is_named_in(section.instructor.as_deref())).await? {
+            return Ok(self.0);
+        }
+        let detail = "You read the rosters of your own sections only, and this section does not name you as its \
+                      instructor. Ask the registrar's office if it is yours.";
+        Err(Problem::forbidden(detail))
+    }
+
+    /// Calls `f` with what decides which sections name the caller.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn as_teacher<T>(&self, identity: &Identity, f: impl FnOnce(&Teacher<'_>) -> T) -> Result<T, Problem> {
+        Ok(identity.as_teacher(&self.0, f).await?)
+    }
+}
+
+impl FromRequest for RosterReader {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(at_least(req, Role::Instructor).map(Self))
     }
 }
 

@@ -17,7 +17,7 @@
 //!
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
-//!   students in a section; [`activity`]: current activity
+//!   students in a section; [`teaching`]: the sections of an instructor; [`activity`]: current activity
 //! - [`imports`]: schedule imports; [`events`]: one-off events
 //! - [`alerts`]: alerts; [`alert_scope`]: what they concern; [`receipts`]: acknowledgements; [`live`]: the WebSocket
 //!   upgrade; [`sessions`]: live sessions
@@ -79,6 +79,7 @@ pub mod sign_in;
 pub mod site;
 pub mod sso;
 mod sso_page;
+pub mod teaching;
 pub mod terms;
 pub mod uncached;
 pub mod users;

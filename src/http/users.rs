@@ -90,7 +90,7 @@ struct AccountRequest {
 impl RequestBody for AccountRequest {
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         Ok(Self {
-            role: fields.parsed("role", "student, staff or admin", Role::parse)?,
+            role: fields.parsed("role", "student, instructor, staff or admin", Role::parse)?,
             subjects: fields.maybe_strings("subjects", SUBJECTS_MAX, 1..=SUBJECT_BYTES_MAX)?,
             name: fields.maybe_string("name", 1..=NAME_CHARS_MAX)?,
             password: fields.maybe_string("password", 1..=PASSWORD_BYTES_MAX)?.map(SecretString::from),

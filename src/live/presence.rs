@@ -324,7 +324,8 @@ impl Presence {
 }
 
 /// The roles by which connections are counted; `None` stands for visitors.
-const ROLES: [Option<Role>; 4] = [None, Some(Role::Student), Some(Role::Staff), Some(Role::Admin)];
+const ROLES: [Option<Role>; 5] =
+    [None, Some(Role::Student), Some(Role::Instructor), Some(Role::Staff), Some(Role::Admin)];
 
 /// The index of visitors in [`ROLES`].
 const VISITORS: usize = 0;

@@ -169,6 +169,9 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     fn remove_account(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<bool>;
     /// Returns a page of the users who have an account or were seen.
     fn users(&self, filter: UserFilter) -> StoreFuture<UserPage>;
+    /// Returns the usernames and display names of all users above students, by account, sign-in or token. A user may occur
+    /// several times, with different display names.
+    fn names_above_students(&self) -> StoreFuture<Vec<(UserName, String)>>;
     /// Returns the names of accounts, members and users who were seen that are not plain ASCII or are `.` or `..`, once
     /// each: among them are the names that earlier versions did not normalise.
     fn unusual_names(&self) -> StoreFuture<Vec<UserName>>;

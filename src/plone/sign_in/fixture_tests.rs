@@ -169,6 +169,7 @@ impl Hub {
             roles: RoleMap {
                 admin: names(&["Manager", "Site Administrator"]),
                 staff: names(&["Editor", "group:desk"]),
+                instructor: names(&["Faculty"]),
                 student: names(&["Member"]),
                 subjects: [("group:math".to_owned(), Subjects::parse(&["MATH"]).unwrap())].into(),
             },

@@ -101,6 +101,13 @@ const UNUSUAL_NAMES: &str = "
         UNION SELECT user FROM plone_members UNION SELECT login FROM plone_members
     ) WHERE name GLOB '*[^!-~]*' OR name IN ('.', '..') ORDER BY name";
 
+/// The users who may be instructors.
+const NAMES_ABOVE_STUDENTS: &str = "
+    SELECT username, name FROM accounts WHERE role <> 'student'
+    UNION SELECT username, name FROM people WHERE role <> 'student'
+    UNION SELECT user, name FROM plone_members WHERE role <> 'student'
+    UNION SELECT username, name FROM provider_users WHERE role <> 'student'";
+
 /// Scans all users, because SQLite folds the case of ASCII letters only. A college has tens of thousands of users, not
 /// millions, and only the page is held in memory.
 fn users(conn: &Connection, filter: &UserFilter) -> rusqlite::Result<UserPage> {
@@ -189,6 +196,13 @@ impl AccountStore for SqliteStore {
 
     fn users(&self, filter: UserFilter) -> StoreFuture<UserPage> {
         self.read(move |conn| users(conn, &filter))
+    }
+
+    fn names_above_students(&self) -> StoreFuture<Vec<(UserName, String)>> {
+        self.read(|conn| {
+            let at = |row: &Row<'_>| Ok((user_name_at(row, 0)?, row.get(1)?));
+            conn.prepare_cached(NAMES_ABOVE_STUDENTS)?.query_map([], at)?.collect()
+        })
     }
 
     fn unusual_names(&self) -> StoreFuture<Vec<UserName>> {

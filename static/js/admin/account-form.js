@@ -3,7 +3,7 @@
 import { button, field, h, put } from "../dom.js";
 import { t } from "../i18n.js";
 
-const ROLES = ["student", "staff", "admin"];
+const ROLES = ["student", "instructor", "staff", "admin"];
 
 /**
  * Returns the form. Without `user` it adds an account. `isSelf`: the account is the reader's own, which cannot be removed

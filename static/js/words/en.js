@@ -5,7 +5,7 @@ export default {
   "page.skip": "Skip to section search",
   "page.views": "Views",
   "page.pages": "Pages",
-  "nav.student": "Register", "nav.staff": "Staff", "nav.admin": "Administration",
+  "nav.student": "Register", "nav.teaching": "My sections", "nav.staff": "Staff", "nav.admin": "Administration",
   "nav.account": "My account",
   "tab.find": "Find", "tab.term": "My schedule", "tab.alerts": "Alerts",
   "tab.alerts.unread": "{n} unread",
@@ -22,7 +22,7 @@ export default {
   "sign.college": "Use your college account.",
   "sign.by": "Sign in with {title}", "sign.by.college": "your college account", "sign.local": "Sign in with an EduHub account",
   "sign.not_student": "You're not signed in as a student. Only students can register here.",
-  "role.student": "student", "role.staff": "staff", "role.admin": "administrator",
+  "role.student": "student", "role.instructor": "instructor", "role.staff": "staff", "role.admin": "administrator",
 
   "find.title": "Find sections", "find.term": "Term", "find.query": "Course, title, instructor, or CRN",
   "find.clear": "Clear search", "find.filters": "Filters", "find.filters.set": "Filters ({n})",

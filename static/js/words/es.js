@@ -5,7 +5,7 @@ export default {
   "page.skip": "Ir a la búsqueda de secciones",
   "page.views": "Vistas",
   "page.pages": "Páginas",
-  "nav.student": "Inscripción", "nav.staff": "Administrativos", "nav.admin": "Administración",
+  "nav.student": "Inscripción", "nav.teaching": "Mis secciones", "nav.staff": "Administrativos", "nav.admin": "Administración",
   "nav.account": "Mi cuenta",
   "tab.find": "Buscar", "tab.term": "Mi horario", "tab.alerts": "Alertas",
   "tab.alerts.unread": "{n} sin leer",
@@ -22,7 +22,7 @@ export default {
   "sign.college": "Use su cuenta institucional.",
   "sign.by": "Iniciar sesión con {title}", "sign.by.college": "su cuenta institucional", "sign.local": "Iniciar sesión con una cuenta de EduHub",
   "sign.not_student": "No inició sesión como estudiante. Solo los estudiantes pueden inscribirse aquí.",
-  "role.student": "estudiante", "role.staff": "administrativo", "role.admin": "administrador",
+  "role.student": "estudiante", "role.instructor": "docente", "role.staff": "administrativo", "role.admin": "administrador",
 
   "find.title": "Buscar secciones", "find.term": "Período", "find.query": "Curso, título, docente o CRN",
   "find.clear": "Borrar la búsqueda", "find.filters": "Filtros", "find.filters.set": "Filtros ({n})",

@@ -75,6 +75,13 @@ fn minted_with(secret: &str, role: Role, seconds: i64) -> String {
     tokens(secret).mint(&user, None, rights, Duration::from_secs(3_600), from).expect("a token").token
 }
 
+/// Mints a token of an instructor with this display name.
+pub(super) fn instructor(user: &str, name: &str) -> String {
+    let user = UserName::parse(user).unwrap();
+    let hour = Duration::from_secs(3_600);
+    tokens(SECRET).mint(&user, Some(name), Role::Instructor, hour, Timestamp::now()).expect("a token").token
+}
+
 /// Mints a token of staff who are limited to these subjects.
 pub(super) fn staff_of(name: &str, subjects: &[&str]) -> String {
     let user = UserName::parse(name).unwrap();
@@ -125,8 +132,13 @@ fn tampered() -> String {
 }
 
 /// The roles, each with a name that differs from all others.
-const ROLES: [(Role, &str); 4] =
-    [(Role::Student, "student"), (Role::SubjectStaff, "limited staff"), (Role::Staff, "staff"), (Role::Admin, "admin")];
+const ROLES: [(Role, &str); 5] = [
+    (Role::Student, "student"),
+    (Role::Instructor, "instructor"),
+    (Role::SubjectStaff, "limited staff"),
+    (Role::Staff, "staff"),
+    (Role::Admin, "admin"),
+];
 
 /// Returns the kinds of credentials. Some need the hub: tokens that it has ended.
 pub(super) fn kinds(hub: &Hub) -> Vec<Kind> {

@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use eduhub::app::{Application, Purpose};
 use eduhub::config::Config;
+use eduhub::domain::ids::UserName;
 use eduhub::domain::role::Role;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -40,6 +41,7 @@ impl Hub {
         config.plone.url = Some("http://127.0.0.1:1/Plone".to_owned());
         config.plone.username = "hub".to_owned();
         config.plone.password = SecretString::from(PASSWORD);
+        config.auth.names.add(&UserName::parse("stated").unwrap(), &["Bob Ray".to_owned()]).unwrap();
         let (started, address) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::spawn(move || {

@@ -15,6 +15,8 @@ pub(super) enum Access {
     LocalAccount,
     /// Students only: staff and admins hold no seats.
     Student,
+    /// Instructors, staff and admins. What exactly depends on the section.
+    Roster,
     /// Staff, including those who are limited to subjects, and admins. What exactly depends on the subject.
     SubjectStaff,
     /// Staff without a limit, and admins.
@@ -25,7 +27,7 @@ pub(super) enum Access {
     Sandbox,
 }
 
-use Access::{Admin, LocalAccount, Open, OwnPage, Sandbox, SignedIn, Staff, Student, SubjectStaff, Visitor};
+use Access::{Admin, LocalAccount, Open, OwnPage, Roster, Sandbox, SignedIn, Staff, Student, SubjectStaff, Visitor};
 
 /// Every operation of the OpenAPI document. A new operation needs an entry here.
 pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
@@ -53,7 +55,8 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/sections", Visitor),
     ("GET", "/api/v1/sections/{id}", Visitor),
     ("PATCH", "/api/v1/sections/{id}", SubjectStaff),
-    ("GET", "/api/v1/sections/{id}/roster", SubjectStaff),
+    ("GET", "/api/v1/sections/{id}/roster", Roster),
+    ("GET", "/api/v1/me/teaching", Roster),
     ("GET", "/api/v1/seats", Visitor),
     ("GET", "/api/v1/events", Open),
     // A student's own registrations and plan.
