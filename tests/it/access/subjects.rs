@@ -68,7 +68,7 @@ fn alerts_reach_students_of_own_subjects_only() {
         (json!({"sections": [own, other]}), "This concerns ART"),
         (json!({"courses": ["ART 2"]}), "This concerns ART"),
         (json!({"users": ["ann", "bob"]}), "bob is in none of your sections"),
-        (json!({"users": ["nobody"]}), "nobody is in none of your sections"),
+        (json!({"users": ["absent"]}), "absent is in none of your sections"),
     ];
     for (audience, reason) in refused {
         for path in ["/api/v1/alerts", "/api/v1/alerts?dry_run=true"] {
