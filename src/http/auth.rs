@@ -29,6 +29,7 @@ use crate::identity::limits::AddressKey;
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::AuditEntry;
+use crate::store::guardian_links::GuardianLink;
 
 /// Paths without a rate limit, because monitoring polls them.
 pub(super) const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -409,6 +410,18 @@ impl Audit {
         };
         match self.entry(req, Some(caller), disclosure.action(), of, section, &detail) {
             Some(entry) => Ok(self.disclose(entry, people).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Records that a schedule is read by a link, before it is disclosed. The reader is not known.
+    ///
+    /// # Errors
+    /// When the store cannot be written. The schedule must not be disclosed then.
+    pub async fn record_shared_schedule(&self, req: &HttpRequest, link: &GuardianLink) -> Result<(), Problem> {
+        let (action, id) = (Disclosure::ScheduleShared.action(), link.id.to_string());
+        match self.entry(req, None, action, Some(&id), None, "1 person") {
+            Some(entry) => Ok(self.disclose(entry, vec![link.student.clone()]).await?),
             None => Ok(()),
         }
     }

@@ -26,6 +26,7 @@
 //! - [`demo`]: the performance demonstration
 //! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]; [`proxied_writes`]: their audit
 //!   entries
+//! - [`guardian_links`]: links to a schedule for a parent or guardian
 //! - [`own_account`]: the caller's own password, second factor and sign-ins
 //! - [`sso`]: single sign-on; [`sso_page`]: the page of one that failed
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
@@ -50,6 +51,7 @@ pub mod erasure;
 pub mod error;
 pub mod events;
 mod forwarded;
+pub mod guardian_links;
 pub mod health;
 pub mod hot;
 pub mod imports;

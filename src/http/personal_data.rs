@@ -11,6 +11,7 @@ use crate::domain::role::Role;
 use crate::identity::Caller;
 use crate::live::context::Live;
 use crate::store::accounts::{DisclosureEntry, User, UserSource};
+use crate::store::guardian_links::GuardianLink;
 use crate::store::privacy::{PersonalRecord, ProviderSignIn};
 use crate::store::sign_ins::StoredSignIn;
 
@@ -32,6 +33,8 @@ pub(super) struct PersonalData {
     single_sign_on: Option<PersonalIdentity>,
     /// The sign-ins that have not expired, oldest first.
     sign_ins: Vec<PersonalDevice>,
+    /// The links by which a parent or guardian reads the schedule.
+    guardian_links: Vec<PersonalLink>,
     /// Since when the local account has a second factor.
     #[schema(required)]
     second_factor_since: Option<Timestamp>,
@@ -62,6 +65,7 @@ pub(super) struct Head {
     provider: Option<PersonalSignIn>,
     single_sign_on: Option<PersonalIdentity>,
     sign_ins: Vec<PersonalDevice>,
+    guardian_links: Vec<PersonalLink>,
     second_factor_since: Option<Timestamp>,
     revoked_until: Option<Timestamp>,
     plan: Vec<SectionId>,
@@ -121,6 +125,14 @@ pub(super) struct PersonalDevice {
     address: String,
     since: Timestamp,
     last_seen: Timestamp,
+    expires_at: Timestamp,
+}
+
+/// A link by which a parent or guardian reads the schedule.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PersonalLink {
+    label: String,
+    created_at: Timestamp,
     expires_at: Timestamp,
 }
 
@@ -187,7 +199,8 @@ pub(super) struct DisclosureItem {
     /// The role of that person at the time.
     #[schema(required)]
     role: Option<Role>,
-    /// What was read: `roster.read`, `roster.export`, `receipts.read`, `users.list`, `sessions.list` or `audit.read`.
+    /// What was read: `roster.read`, `roster.export`, `receipts.read`, `users.list`, `sessions.list`, `audit.read`, or
+    /// `schedule.shared`: the schedule, by a link that the caller made.
     action: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -226,6 +239,11 @@ impl Head {
             last_seen: one.last_seen,
             expires_at: one.expires_at,
         };
+        let link = |GuardianLink { id: _, student: _, label, created_at, expires_at }| PersonalLink {
+            label,
+            created_at,
+            expires_at,
+        };
         let registrations = record.registrations.into_iter().map(|(term, registration)| PersonalRegistration {
             section: SectionId { term, crn: registration.crn },
             status: registration.status,
@@ -244,6 +262,7 @@ impl Head {
                 subjects: user.rights.subjects().cloned(),
             }),
             sign_ins: record.sign_ins.into_iter().map(device).collect(),
+            guardian_links: record.guardian_links.into_iter().map(link).collect(),
             second_factor_since: record.second_factor_since,
             revoked_until: record.revoked_until,
             plan: record.plan,

@@ -8,6 +8,7 @@ use crate::domain::rights::Rights;
 
 use crate::store::StoreFuture;
 use crate::store::accounts::User;
+use crate::store::guardian_links::GuardianLink;
 use crate::store::provider_sign_ins::ProviderUser;
 use crate::store::sign_ins::StoredSignIn;
 
@@ -22,6 +23,8 @@ pub struct PersonalRecord {
     pub single_sign_on: Option<ProviderUser>,
     /// The sign-ins whose tokens have not expired, oldest first.
     pub sign_ins: Vec<StoredSignIn>,
+    /// The links to the schedule, oldest first. Expired ones are deleted when the next link is made.
+    pub guardian_links: Vec<GuardianLink>,
     /// Since when the local account has a second factor.
     pub second_factor_since: Option<Timestamp>,
     /// Tokens that were issued up to this time are revoked.

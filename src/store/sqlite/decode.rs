@@ -9,14 +9,15 @@ use rusqlite::{Connection, Row};
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
 use crate::store::sqlite::{
-    accounts, alert_log, audit, events, imports, members, plone_items, provider_sign_ins, rows, sign_ins,
+    accounts, alert_log, audit, events, guardian_links, imports, members, plone_items, provider_sign_ins, rows,
+    sign_ins,
 };
 
 /// Reads one row of a query.
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 30] = [
+const TABLES: [(&str, &str, ReadRow); 31] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation FROM terms",
@@ -56,6 +57,9 @@ const TABLES: [(&str, &str, ReadRow); 30] = [
     }),
     ("sign_ins", "SELECT id, user, device, address, since, last_seen, expires_at FROM sign_ins", |row| {
         sign_ins::sign_in_at(row).map(drop)
+    }),
+    ("guardian_links", "SELECT id, user, label, created_at, expires_at FROM guardian_links", |row| {
+        guardian_links::link_at(row).map(drop)
     }),
     ("second_factors", "SELECT username, secret, last_step, since FROM second_factors", |row| {
         sign_ins::second_factor_at(row).map(drop)

@@ -14,7 +14,7 @@ use crate::store::privacy::{
 
 use crate::store::sqlite::rights::rights_at;
 use crate::store::sqlite::rows::{json_at, maybe_time_at, registration_at, time_at, unreadable};
-use crate::store::sqlite::{SqliteStore, accounts, marks, provider_sign_ins, sign_ins};
+use crate::store::sqlite::{SqliteStore, accounts, guardian_links, marks, provider_sign_ins, sign_ins};
 
 /// The person `?1`, with the name and role of the account or of the last token.
 const USER: &str = "
@@ -67,6 +67,13 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
                  ORDER BY since, id",
             )?
             .query_map([name], sign_ins::sign_in_at)?
+            .collect::<rusqlite::Result<_>>()?,
+        guardian_links: tx
+            .prepare_cached(
+                "SELECT id, user, label, created_at, expires_at FROM guardian_links WHERE user = ?1
+                 ORDER BY created_at, id",
+            )?
+            .query_map([name], guardian_links::link_at)?
             .collect::<rusqlite::Result<_>>()?,
         second_factor_since: tx
             .prepare_cached("SELECT since FROM second_factors WHERE username = ?1")?
@@ -202,6 +209,7 @@ fn delete_rows(tx: &Connection, user: &UserName) -> rusqlite::Result<usize> {
         ("people", "username"),
         ("plone_members", "user"),
         ("plans", "user"),
+        ("guardian_links", "user"),
         ("audit_people", "user"),
         ("sign_ins", "user"),
         ("second_factors", "username"),

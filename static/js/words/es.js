@@ -120,7 +120,7 @@ export default {
   "data.title": "Mis datos", "data.about": "Todo lo que EduHub guarda sobre usted, en un archivo.", "data.download": "Descargar mis datos",
   "data.readers": "Quién consultó mis datos", "data.loading": "Cargando…", "data.none": "Nadie los ha consultado.", "data.more": "Mostrar más", "data.failed": "No se pudo cargar esta lista. {why}",
   "data.read.roster.read": "Lista de estudiantes de {section}", "data.read.roster.export": "Lista de estudiantes de {section}, en archivo", "data.read.receipts.read": "Confirmaciones de una alerta",
-  "data.read.users.list": "Lista de personas", "data.read.sessions.list": "Lista de conexiones", "data.read.audit.read": "Registro de actividad",
+  "data.read.users.list": "Lista de personas", "data.read.sessions.list": "Lista de conexiones", "data.read.audit.read": "Registro de actividad", "data.read.schedule.shared": "Su horario, con un enlace que usted creó",
   "announcements.title": "Noticias de la institución", "announcements.more": "Leer más", "announcements.age": { one: "Actualizado hace {n} minuto.", other: "Actualizado hace {n} minutos." },
 
   "error.no_answer": "No se pudo conectar con el servidor. Revise su conexión.", "error.bad_credentials": "Nombre de usuario o contraseña incorrectos.",

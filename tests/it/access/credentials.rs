@@ -43,6 +43,8 @@ pub(super) struct Kind {
     /// Whether the token is in the cookie, which a browser also sends for pages of other sites.
     pub(super) by_cookie: bool,
     pub(super) page: Page,
+    /// Whether it is a link to a student's schedule that has not ended.
+    pub(super) has_link: bool,
     /// The header fields, with a new token for each request, because a sign-out ends the token.
     pub(super) fields: Box<dyn Fn() -> Vec<(&'static str, String)>>,
 }
@@ -51,7 +53,7 @@ type Fields = Vec<(&'static str, String)>;
 
 fn kind(name: impl Into<String>, identity: Identity, fields: impl Fn() -> Fields + 'static) -> Kind {
     let fields = Box::new(fields);
-    Kind { name: name.into(), identity, by_cookie: false, page: Page::None, fields }
+    Kind { name: name.into(), identity, by_cookie: false, page: Page::None, has_link: false, fields }
 }
 
 fn bearer(token: &str) -> Fields {
@@ -214,6 +216,10 @@ pub(super) fn kinds(hub: &Hub) -> Vec<Kind> {
             kinds.push(Kind { by_cookie: true, ..from_page(in_cookie(name), Page::Foreign, origin) });
         }
     }
+    let link =
+        |name: &str, secret: String| kind(name, Visitor, move || vec![("Authorization", format!("Guardian {secret}"))]);
+    kinds.push(Kind { has_link: true, ..link("a guardian's link", hub.guardian_link("parent-of")) });
+    kinds.push(link("a guardian's link that has ended", hub.ended_guardian_link()));
     let dead = kind("an expired cookie", Invalid, || cookie(&minted_with(SECRET, Role::Admin, -7_200)));
     kinds.push(Kind { by_cookie: true, ..from_page(dead, Page::Own, hub.origin()) });
     let forged = kind("a forged cookie", Invalid, || cookie("not.a.token"));

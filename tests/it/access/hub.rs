@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::credentials::minted;
+use super::credentials::{minted, student};
 use crate::support::WAIT_MAX;
 use crate::support::http::Client;
 
@@ -107,6 +107,21 @@ impl Hub {
         let token = self.account("everywhere");
         self.admin().post_json("/api/v1/admin/users/everywhere/sign-out", &json!({})).expect(204);
         token
+    }
+
+    /// Makes a link to the schedule of a student and returns its secret.
+    pub(super) fn guardian_link(&self, name: &str) -> String {
+        let made = self.signed_in_as(&student(name)).post_json("/api/v1/me/guardian-links", &json!({"label": "Mum"}));
+        let made = made.expect(201).json();
+        made["url"].as_str().and_then(|url| url.split_once('#')).expect("a secret").1.to_owned()
+    }
+
+    pub(super) fn ended_guardian_link(&self) -> String {
+        let secret = self.guardian_link("ended");
+        let mut student = self.signed_in_as(&student("ended"));
+        let links = student.get("/api/v1/me/guardian-links").expect(200).json();
+        student.delete(&format!("/api/v1/me/guardian-links/{}", links["items"][0]["id"].as_str().unwrap())).expect(204);
+        secret
     }
 
     pub(super) fn signed_out_token(&self, token: String) -> String {

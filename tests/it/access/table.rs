@@ -11,6 +11,8 @@ pub(super) enum Access {
     OwnPage,
     /// Every signed-in user.
     SignedIn,
+    /// Everyone with a link to a student's schedule, whatever else the request carries.
+    GuardianLink,
     /// Every user who has signed in with the password of a local account, which no caller of the test has.
     LocalAccount,
     /// Students only: staff and admins hold no seats.
@@ -27,7 +29,9 @@ pub(super) enum Access {
     Sandbox,
 }
 
-use Access::{Admin, LocalAccount, Open, OwnPage, Roster, Sandbox, SignedIn, Staff, Student, SubjectStaff, Visitor};
+use Access::{
+    Admin, GuardianLink, LocalAccount, Open, OwnPage, Roster, Sandbox, SignedIn, Staff, Student, SubjectStaff, Visitor,
+};
 
 /// Every operation of the OpenAPI document. A new operation needs an entry here.
 pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
@@ -45,6 +49,10 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("DELETE", "/api/v1/me/sign-ins/{id}", SignedIn),
     ("GET", "/api/v1/me/data", SignedIn),
     ("GET", "/api/v1/me/disclosures", SignedIn),
+    ("GET", "/api/v1/me/guardian-links", Student),
+    ("POST", "/api/v1/me/guardian-links", Student),
+    ("DELETE", "/api/v1/me/guardian-links/{id}", Student),
+    ("GET", "/api/v1/shared-schedule", GuardianLink),
     ("GET", "/api/v1/auth/providers", Open),
     ("GET", "/auth/{provider}/login", Open),
     ("GET", "/auth/{provider}/callback", Open),
