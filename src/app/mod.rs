@@ -151,6 +151,7 @@ impl Shared {
             previous_secret: config.auth.previous_secret.clone(),
             login_per_minute: config.limits.login_per_minute,
             requests_per_second: config.limits.requests_per_second,
+            stated_names: config.auth.names.clone(),
             external_sources: external_sources(config),
             ..Settings::default()
         };

@@ -12,6 +12,7 @@ use crate::domain::ids::UserName;
 use crate::store::accounts::{Account, AccountStore, AuditStore};
 use crate::store::alerts::AlertStore;
 use crate::store::gauge::StoreGauge;
+use crate::store::guardian_links::GuardianLinkStore;
 use crate::store::imports::ImportStore;
 use crate::store::members::MemberStore;
 use crate::store::outbox::OutboxStore;
@@ -47,6 +48,8 @@ pub struct Ports {
     pub plans: Arc<dyn PlanStore>,
     /// What is stored about one person.
     pub privacy: Arc<dyn PrivacyStore>,
+    /// Links to students' schedules.
+    pub guardian_links: Arc<dyn GuardianLinkStore>,
     /// Rosters of sections.
     pub rosters: Arc<dyn RosterStore>,
     /// Pending writes to Plone.
@@ -92,6 +95,7 @@ impl Ports {
             imports: shared.clone(),
             plans: shared.clone(),
             privacy: shared.clone(),
+            guardian_links: shared.clone(),
             rosters: shared.clone(),
             outbox: shared.clone(),
             seed: shared,

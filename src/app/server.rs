@@ -30,6 +30,7 @@ use crate::http::site::Site;
 use crate::http::sso::proxy_headers;
 use crate::http::terms::CreditLimit;
 use crate::http::uncached::UncachedResponses;
+use crate::identity::guardian_links::GuardianLinks;
 use crate::live::ends::UNACKNOWLEDGED_MAX;
 use crate::live::relay::Relay;
 use crate::live::tail::AlertTail;
@@ -69,6 +70,7 @@ impl Shared {
             .app_data(Data::from(ports.plans.clone()))
             .app_data(Data::from(ports.imports.clone()))
             .app_data(Data::from(ports.privacy.clone()))
+            .app_data(Data::new(GuardianLinks::new(ports.guardian_links.clone(), ports.clock.clone())))
             .app_data(Data::from(ports.rosters.clone()))
             .app_data(Data::from(ports.bus.clone()))
             .app_data(Data::from(self.identity.clone()))

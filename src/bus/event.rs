@@ -168,7 +168,7 @@ mod tests {
                 commit: percentiles,
                 fanout: Percentiles::default(),
             },
-            connections: Connections { visitor: 1, student: 2, staff: 3, admin: 4 },
+            connections: Connections { visitor: 1, student: 2, instructor: 5, staff: 3, admin: 4 },
             queues: Queues { registrar: 1, writer: 2, relay: 3, outbox: 4 },
             memory_bytes: Some(1 << 30),
             plone: PloneState { ok: Some(false), circuit: Some(CircuitState::HalfOpen) },

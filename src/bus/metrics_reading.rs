@@ -73,6 +73,9 @@ pub struct Connections {
     pub visitor: usize,
     /// Students.
     pub student: usize,
+    /// Instructors.
+    #[serde(default)]
+    pub instructor: usize,
     /// Staff.
     pub staff: usize,
     /// Admins.

@@ -105,6 +105,7 @@ impl ImportArguments {
             _ => Err(Failure::usage(format!("--map must be NAME:COLUMN, such as seats:capacity, not {pair:?}"))),
         });
         Ok(ImportOptions {
+            subjects: None,
             realm: Realm::College,
             term: term.map_err(|_| Failure::usage("--term must be a term's id, such as 202209"))?,
             map: map.collect::<Result<_, _>>()?,

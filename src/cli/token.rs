@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::config::{Config, SESSION_TTL_S_MAX};
 use crate::domain::ids::UserName;
+use crate::domain::rights::{Rights, Subjects};
 use crate::domain::role::Role;
 use crate::identity::secret;
 use crate::identity::token::Tokens;
@@ -23,9 +24,12 @@ pub(super) struct TokenArguments {
     /// Username; need not be a known account
     #[arg(long, value_name = "NAME")]
     subject: String,
-    /// Role: student, staff or admin
+    /// Role: student, instructor, staff or admin
     #[arg(long)]
     role: String,
+    /// Limit staff to these subjects, such as MATH,STAT
+    #[arg(long, value_name = "SUBJECTS", value_delimiter = ',')]
+    subjects: Vec<String>,
     /// Lifetime in seconds, at most a year (default: that of a sign-in)
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=u64::from(SESSION_TTL_S_MAX)))]
     ttl: Option<u64>,
@@ -34,9 +38,9 @@ pub(super) struct TokenArguments {
     count: Option<u32>,
 }
 
-/// `eduhub token --subject NAME --role ROLE [--ttl SECONDS] [--count N]`
+/// `eduhub token --subject NAME --role ROLE [--subjects SUBJECTS] [--ttl SECONDS] [--count N]`
 pub(super) fn run(config: &Config, arguments: &TokenArguments) -> CommandResult {
-    let role = role(&arguments.role)?;
+    let rights = rights(&arguments.role, &arguments.subjects)?;
     let ttl = arguments.ttl.map_or(config.auth.session_ttl, Duration::from_secs);
     let file = secret::path_beside(&config.store.path);
     let secret = secret::load(config.auth.secret.as_ref(), &file).map_err(Failure::failed)?;
@@ -49,7 +53,7 @@ pub(super) fn run(config: &Config, arguments: &TokenArguments) -> CommandResult 
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for subject in subjects {
-        let minted = tokens.mint(&subject, None, role, ttl, Timestamp::now());
+        let minted = tokens.mint(&subject, None, rights.clone(), ttl, Timestamp::now());
         let minted = minted.ok_or_else(|| Failure::failed("cannot sign a token"))?;
         writeln!(out, "{}", minted.token).map_err(Failure::stdout)?;
     }
@@ -58,7 +62,21 @@ pub(super) fn run(config: &Config, arguments: &TokenArguments) -> CommandResult 
 
 /// Parses a role.
 pub(super) fn role(text: &str) -> Result<Role, Failure> {
-    Role::parse(text).ok_or_else(|| Failure::usage(format!("unknown role {text:?}: use student, staff or admin")))
+    Role::parse(text)
+        .ok_or_else(|| Failure::usage(format!("unknown role {text:?}: use student, instructor, staff or admin")))
+}
+
+/// Parses a role with the subjects to which staff are limited; none is no limit.
+pub(super) fn rights(role_name: &str, subjects: &[String]) -> Result<Rights, Failure> {
+    let role = role(role_name)?;
+    if subjects.is_empty() {
+        return Ok(role.into());
+    }
+    if role != Role::Staff {
+        return Err(Failure::usage("only staff can be limited to subjects"));
+    }
+    let subjects = Subjects::parse(subjects).map_err(|error| Failure::usage(format!("the subjects {error}")))?;
+    Ok(Rights::new(role, Some(subjects)))
 }
 
 /// Parses and normalises a username.

@@ -16,7 +16,7 @@ use crate::store::accounts::{Account, AuditEntry};
 use crate::text::percent;
 
 use crate::cli::remote::{Access, access};
-use crate::cli::token::{role, user_name};
+use crate::cli::token::{rights, user_name};
 use crate::cli::{CommandResult, Failure, print_line};
 
 /// Subcommands of `user`.
@@ -26,9 +26,12 @@ pub(super) enum UserCommand {
     Add {
         /// Username, without spaces
         name: String,
-        /// Role: student, staff or admin
+        /// Role: student, instructor, staff or admin
         #[arg(long)]
         role: String,
+        /// Limit staff to these subjects, such as MATH,STAT
+        #[arg(long, value_name = "SUBJECTS", value_delimiter = ',')]
+        subjects: Vec<String>,
         /// Display name (default: the username)
         #[arg(long, value_name = "NAME")]
         full_name: Option<String>,
@@ -56,15 +59,15 @@ pub(super) enum UserCommand {
 pub(super) fn run(config: &Config, command: &UserCommand) -> CommandResult {
     match command {
         UserCommand::List => list(config),
-        UserCommand::Add { name, role: role_name, full_name } => {
-            let (username, role) = (user_name(name)?, role(role_name)?);
+        UserCommand::Add { name, role: role_name, subjects, full_name } => {
+            let (username, rights) = (user_name(name)?, rights(role_name, subjects)?);
             if find(config, name)?.is_some() {
                 return Err(Failure::failed(format!(
                     "{username} already has an account; change its password with `eduhub user passwd`"
                 )));
             }
             let name = full_name.clone().unwrap_or_else(|| name.clone());
-            let account = Account { username, name, role, password_hash: String::new() };
+            let account = Account { username, name, rights, password_hash: String::new() };
             save_with_new_password(config, account, "user.add")
         }
         UserCommand::Passwd { name } => {
@@ -101,7 +104,7 @@ fn find(config: &Config, name: &str) -> Result<Option<Account>, Failure> {
 
 fn list(config: &Config) -> CommandResult {
     for account in accounts(config)? {
-        print_line(format_args!("{}\t{}\t{}", account.username, account.role, account.name))?;
+        print_line(format_args!("{}\t{}\t{}", account.username, account.rights, account.name))?;
     }
     Ok(())
 }
@@ -110,6 +113,7 @@ fn list(config: &Config) -> CommandResult {
 #[derive(Serialize)]
 struct AccountBody<'a> {
     role: Role,
+    subjects: Vec<&'a str>,
     name: &'a str,
     password: &'a str,
 }
@@ -117,12 +121,17 @@ struct AccountBody<'a> {
 /// Reads a new password, and creates or updates the account with it.
 fn save_with_new_password(config: &Config, account: Account, action: &'static str) -> CommandResult {
     let secret = crate::cli::password::new_password(account.username.as_str(), &config.college.name)?;
-    let done = format!("{} ({}) can sign in", account.username, account.role);
+    let done = format!("{} ({}) can sign in", account.username, account.rights);
     block_on(async move {
         match access(config, Role::Admin)? {
             Access::Hub(hub) => {
                 let path = format!("/api/v1/admin/users/{}", percent::encode_segment(account.username.as_str()));
-                let body = AccountBody { role: account.role, name: &account.name, password: secret.expose_secret() };
+                let body = AccountBody {
+                    role: account.rights.role(),
+                    subjects: account.rights.subjects().map_or_else(Vec::new, |limit| limit.iter().collect()),
+                    name: &account.name,
+                    password: secret.expose_secret(),
+                };
                 hub.send(Method::PUT, &path, &body).await
             }
             Access::Store(opened) => save_directly(&opened.ports, account, &secret, action).await,
@@ -133,10 +142,10 @@ fn save_with_new_password(config: &Config, account: Account, action: &'static st
 
 async fn save_directly(ports: &Ports, account: Account, secret: &SecretString, action: &str) -> CommandResult {
     let password_hash = password::hash(secret).map_err(Failure::failed)?;
-    let (username, role) = (account.username.clone(), account.role);
+    let (username, rights) = (account.username.clone(), account.rights.clone());
     let account = Account { password_hash, ..account };
     ports.accounts.put_account(account, Some(Timestamp::now())).await.map_err(Failure::failed)?;
-    audit(ports, action, &username, format!("{role}, with a new password")).await
+    audit(ports, action, &username, format!("{rights}, with a new password")).await
 }
 
 fn remove(config: &Config, name: &str) -> CommandResult {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use crate::domain::instructor::StatedNames;
 use crate::domain::role::RoleMap;
 
 /// `[auth]`: sign-ins and tokens.
@@ -26,6 +27,8 @@ pub struct Auth {
     pub proxy: Proxy,
     /// `[roles]`: groups and claims that have each role.
     pub roles: RoleMap,
+    /// `[roles.names]`: the names of users in schedules, for instructors.
+    pub names: StatedNames,
 }
 
 /// `[auth.oidc.NAME]`: a provider of OpenID Connect.
@@ -124,6 +127,7 @@ impl Default for Auth {
             oidc: BTreeMap::new(),
             proxy: Proxy::default(),
             roles: RoleMap::default(),
+            names: StatedNames::default(),
         }
     }
 }

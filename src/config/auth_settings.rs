@@ -20,7 +20,7 @@ const PROXY: &str = "proxy";
 const PROVIDER_LEN_MAX: usize = 32;
 
 /// The settings of single sign-on with fixed names.
-pub(super) const AUTH_SETTINGS: [Setting; 14] = [
+pub(super) const AUTH_SETTINGS: [Setting; 15] = [
     Setting {
         name: "auth.help",
         about: "Whom users ask when they cannot sign in by single sign-on, such as \"the IT help desk,\n\
@@ -103,6 +103,12 @@ pub(super) const AUTH_SETTINGS: [Setting; 14] = [
         set: |c, v| names(v).map(|value| c.auth.roles.staff = value),
     },
     Setting {
+        name: "roles.instructor",
+        about: "Instructors, who read the rosters of the sections that name them.",
+        show: |c| list(&c.auth.roles.instructor),
+        set: |c, v| names(v).map(|value| c.auth.roles.instructor = value),
+    },
+    Setting {
         name: "roles.student",
         about: "Students.",
         show: |c| list(&c.auth.roles.student),
@@ -174,7 +180,9 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         found.push("auth.proxy.peers must be set because auth.proxy.secret is set".to_owned());
     }
     let roles = &auth.roles;
-    if auth.has_single_sign_on() && [&roles.admin, &roles.staff, &roles.student].iter().all(|names| names.is_empty()) {
+    if auth.has_single_sign_on()
+        && [&roles.admin, &roles.staff, &roles.instructor, &roles.student].iter().all(|names| names.is_empty())
+    {
         let example = "for example roles.student = [\"*\"] for everyone";
         found.push(format!("roles must name those who may sign in by single sign-on, {example}"));
     }

@@ -38,7 +38,7 @@ const HEADER: &str = "\
 # Environment variables override the file: EDUHUB_SERVER__BIND=127.0.0.1:9000 sets bind in [server].
 ";
 
-/// The end of `config.toml`: the two sections without default settings.
+/// The end of `config.toml`: the sections without default settings.
 const FOOTER: &str = "
 # Additional names of columns in this college's schedules, such as:
 # capacity = [\"Max Enrl\", \"Room limit\"]
@@ -51,6 +51,21 @@ const FOOTER: &str = "
 # capacity = \"max_seats\"
 # As an environment variable: EDUHUB_PLONE__FIELDS__CAPACITY=max_seats
 [plone.fields]
+
+# Staff who are limited to subjects: of each role, group or claim above, the subjects whose sections they may work with.
+# It limits staff and gives no role. Staff whom several lines name have the subjects of all of them. docs/SSO.md and
+# docs/SECURITY.md describe what limited staff may do. For example:
+# \"group:math-office\" = [\"MATH\", \"STAT\"]
+# \"department=arts\" = [\"ART\"]
+[roles.subjects]
+
+# The names by which schedules list instructors, for users with the role instructor. Without an entry, the username and
+# the display name count, unless two users share the display name. For example:
+# asmith = [\"Smith, A\", \"Dr. Smith\"]
+[roles.names]
+
+# Staff of Plone who are limited to subjects, by Plone's roles and groups.
+[plone.roles.subjects]
 ";
 
 /// Returns `config.toml` with every setting at its default.

@@ -9,6 +9,8 @@ use crate::config::auth_settings::{self, OIDC};
 use crate::config::settings::all;
 use crate::config::value::{RawValue, ValueResult};
 use crate::domain::fields::SectionField;
+use crate::domain::ids::UserName;
+use crate::domain::rights::Subjects;
 
 /// The settings file that is read if none is named and it exists.
 pub const DEFAULT_FILE: &str = "config.toml";
@@ -21,6 +23,12 @@ const COLUMNS: &str = "import.columns";
 
 /// The section whose keys are fields of sections in Plone.
 const FIELDS: &str = "plone.fields";
+
+/// The sections whose keys are roles, groups and claims, and whose values are subjects.
+const SUBJECTS: [&str; 2] = ["roles.subjects", "plone.roles.subjects"];
+
+/// The section whose keys are usernames, and whose values are names in schedules.
+const NAMES: &str = "roles.names";
 
 /// The errors in the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +164,20 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
             Ok(())
         }));
     }
+    if let Some((section, who)) = SUBJECTS.iter().find_map(|s| Some((*s, name.strip_prefix(s)?.strip_prefix('.')?))) {
+        let roles = if section == SUBJECTS[0] { &mut config.auth.roles } else { &mut config.plone.roles };
+        return Some(value.text_list().and_then(|names| {
+            let subjects = Subjects::parse(&names).map_err(|error| error.to_string())?;
+            roles.subjects.insert(who.to_owned(), subjects);
+            Ok(())
+        }));
+    }
+    if let Some(user) = name.strip_prefix(NAMES).and_then(|rest| rest.strip_prefix('.')) {
+        return Some(value.text_list().and_then(|names| {
+            let user = UserName::parse(user).map_err(|_| "is not for a username".to_owned())?;
+            config.auth.names.add(&user, &names)
+        }));
+    }
     if let Some(rest) = name.strip_prefix(OIDC).and_then(|rest| rest.strip_prefix('.')) {
         return auth_settings::set_oidc(&mut config.auth, rest, value);
     }
@@ -165,7 +187,7 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
 /// Returns whether `name` is a section, so that its value is a table.
 fn is_section(name: &str) -> bool {
     let inside = format!("{name}.");
-    [COLUMNS, FIELDS].iter().any(|open| name == *open || open.starts_with(&inside))
+    [COLUMNS, FIELDS, NAMES].iter().chain(&SUBJECTS).any(|open| name == *open || open.starts_with(&inside))
         || name == OIDC
         || name.strip_prefix(OIDC).is_some_and(|rest| rest.starts_with('.') && rest.matches('.').count() == 1)
         || all().any(|s| s.name.starts_with(&inside))
@@ -244,6 +266,20 @@ mod tests {
         assert_eq!(config.plone.roles.staff, ["Editor", "group:deans"]);
         assert!(read("[plone.fields]\nseats = \"x\"\n", &[]).is_err(), "seats is not a field");
         assert!(read("[plone.fields]\ncrn = \"a b\"\n", &[]).is_err(), "a name with a space");
+    }
+
+    #[test]
+    fn subjects_limit_groups_and_claims() {
+        let file = "[roles.subjects]\n\"group:math\" = [\"math\", \"STAT\"]\n\"realm.roles=arts\" = \"ART\"\n\
+                    [plone.roles.subjects]\nReviewer = [\"Fine  Arts\"]\n";
+        let config = read(file, &[]).unwrap();
+        let limits = |roles: &crate::domain::role::RoleMap| -> Vec<String> {
+            roles.subjects.iter().map(|(who, subjects)| format!("{who}: {subjects}")).collect()
+        };
+        assert_eq!(limits(&config.auth.roles), ["group:math: MATH and STAT", "realm.roles=arts: ART"]);
+        assert_eq!(limits(&config.plone.roles), ["Reviewer: FINE ARTS"]);
+        let problems = read("[roles.subjects]\n\"group:math\" = []\n", &[]).unwrap_err();
+        assert!(problems[0].starts_with("roles.subjects.group:math must be"), "{problems:?}");
     }
 
     #[test]

@@ -80,6 +80,7 @@ impl Default for Plone {
                 admin: names(&["Manager", "Site Administrator"]),
                 staff: names(&["Editor", "Contributor", "Reviewer"]),
                 student: names(&["Member"]),
+                ..RoleMap::default()
             },
             fields: BTreeMap::new(),
         }

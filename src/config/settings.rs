@@ -41,7 +41,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
 }
 
 /// The settings except those of `[privacy]` and `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
-const SETTINGS: [Setting; 44] = [
+const SETTINGS: [Setting; 45] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",
@@ -242,6 +242,18 @@ const SETTINGS: [Setting; 44] = [
         about: "Staff.",
         show: |c| list(&c.plone.roles.staff),
         set: |c, v| v.text_list().map(|value| c.plone.roles.staff = value),
+    },
+    Setting {
+        name: "plone.roles.instructor",
+        about: "Instructors, who read the rosters of the sections that name them.",
+        show: |c| list(&c.plone.roles.instructor),
+        set: |c, v| match v {
+            RawValue::Toml(toml::Value::Array(items)) if items.is_empty() => {
+                c.plone.roles.instructor.clear();
+                Ok(())
+            }
+            _ => v.text_list().map(|value| c.plone.roles.instructor = value),
+        },
     },
     Setting {
         name: "plone.roles.student",

@@ -47,7 +47,7 @@ pub(super) fn seed_accounts() -> Result<Vec<SeedAccount>, InvalidId> {
 /// Returns the demonstration accounts in `stored` that still have their role and their public password.
 pub(super) fn unchanged(stored: &[Account]) -> Vec<DemoAccount> {
     let unchanged = |(username, _, role): &(&str, &str, Role)| {
-        let account = stored.iter().find(|a| a.username.as_str() == *username && a.role == *role)?;
+        let account = stored.iter().find(|a| a.username.as_str() == *username && a.rights == (*role).into())?;
         (account.password_hash == PASSWORD_HASH).then(|| DemoAccount {
             username: account.username.clone(),
             password: PASSWORD,

@@ -97,7 +97,7 @@ impl Audience {
         let Some((user, role)) = reader else { return Self::default() };
         let mut seen = Self {
             all: false,
-            roles: self.roles.iter().filter(|own| **own == role).copied().take(1).collect(),
+            roles: self.roles.iter().filter(|own| own.bit() == role.bit()).copied().take(1).collect(),
             sections: membership.sections.iter().filter_map(|at| self.sections.get(*at).cloned()).collect(),
             courses: membership.courses.iter().filter_map(|at| self.courses.get(*at).cloned()).collect(),
             users: Vec::new(),

@@ -13,7 +13,9 @@
 //! - [`batch`]: decides many commands against one book and merges their changes into one record
 //! - [`published`]: a term as readers see it
 //! - [`notice`]: notices to students about their registrations
-//! - [`alert`], [`audience`]: alerts and their recipients; [`channel`], [`role`]: subscriptions and permissions
+//! - [`alert`], [`audience`]: alerts and their recipients; [`channel`], [`role`], [`rights`]: subscriptions
+//!   and permissions
+//! - [`instructor`]: whom sections name as their instructors
 //! - [`import`]: the state and the result of an import; [`section_changes`]: which fields of a section differ
 //! - [`fields`]: a section as named fields, for another system such as Plone
 
@@ -29,6 +31,7 @@ pub mod event;
 pub mod fields;
 pub mod ids;
 pub mod import;
+pub mod instructor;
 pub mod meeting;
 pub mod notice;
 pub mod outcome;
@@ -37,6 +40,7 @@ pub mod published;
 pub mod realm;
 pub mod refusal;
 pub mod registration;
+pub mod rights;
 pub mod role;
 pub mod rules;
 pub mod section;

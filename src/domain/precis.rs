@@ -2,7 +2,7 @@
 //! the same.
 
 use precis_profiles::precis_core::profile::Profile;
-use precis_profiles::{OpaqueString, UsernameCasePreserved};
+use precis_profiles::{Nickname, OpaqueString, UsernameCasePreserved};
 
 /// Joiners, which are invisible. PRECIS allows them in some scripts (RFC 5892, appendix A), names of the hub do not.
 const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
@@ -40,6 +40,16 @@ pub fn password(text: &str) -> Option<String> {
         return is_typed.then(|| text.to_owned());
     }
     OpaqueString::new().enforce(text).ok().map(|password| password.into_owned())
+}
+
+/// Normalises a display name by the profile `Nickname` (RFC 8266, section 2.4) for comparison: without outer and repeated
+/// spaces and without regard to case. Returns `None` for a name that is empty or has control characters.
+#[must_use]
+pub fn display_name(text: &str) -> Option<String> {
+    let profile = Nickname::new();
+    let enforced = profile.enforce(text).ok()?.to_lowercase();
+    // A change of case may change the normal form.
+    profile.enforce(enforced.as_str()).ok().map(|name| name.into_owned())
 }
 
 #[cfg(test)]
@@ -124,6 +134,21 @@ mod tests {
         ];
         for (typed, normal) in table {
             assert_eq!(password(typed).as_deref(), normal, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn display_names_are_compared_without_regard_to_case_and_spaces() {
+        for (text, normal) in [
+            ("  Ann   Lee ", Some("ann lee")),
+            ("ANN LEE", Some("ann lee")),
+            ("Jose\u{301} \u{c1}lvarez", Some("josé álvarez")),
+            ("\u{ff21}nn", Some("ann")),
+            ("", None),
+            ("  ", None),
+            ("a\nb", None),
+        ] {
+            assert_eq!(display_name(text).as_deref(), normal, "{text:?}");
         }
     }
 

@@ -143,8 +143,7 @@ impl Section {
 
     /// Splits the course at its last space, if a number follows.
     fn subject_and_number(&self) -> (&str, &str) {
-        let is_number = |(_, number): &(&str, &str)| number.contains(|c: char| c.is_ascii_digit());
-        self.course.rsplit_once(' ').filter(is_number).unwrap_or((&self.course, ""))
+        split_course(&self.course)
     }
 
     /// Returns whether a meeting of this section overlaps one of `other`. Ignores the status of both sections.
@@ -229,6 +228,18 @@ pub struct WaitlistEntry {
     pub queue_number: u64,
     /// The student.
     pub student: UserName,
+}
+
+/// Splits a course such as `MATH 151` into its subject, which may have several words, and its number.
+fn split_course(course: &str) -> (&str, &str) {
+    let is_number = |(_, number): &(&str, &str)| number.contains(|c: char| c.is_ascii_digit());
+    course.rsplit_once(' ').filter(is_number).unwrap_or((course, ""))
+}
+
+/// Returns the subject of a course, such as `MATH` of `MATH 151`.
+#[must_use]
+pub fn subject_of_course(course: &str) -> &str {
+    split_course(course).0
 }
 
 #[cfg(test)]

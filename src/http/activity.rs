@@ -13,7 +13,7 @@ use crate::domain::ids::SectionId;
 use crate::registration::activity::RecentActivity;
 use crate::registration::pool::RegistrarPool;
 
-use crate::http::auth::Staff;
+use crate::http::auth::SubjectStaff;
 use crate::http::error::{get, method_not_allowed};
 use crate::http::openapi::responses::BadRole;
 use crate::http::request_id::PRIVATE;
@@ -92,7 +92,7 @@ impl From<RecentActivity> for Window {
     tag = "registration",
     responses((status = 200, description = "The activity up to now.", body = Activity), BadRole)
 )]
-pub async fn now(_: Staff, pool: Data<RegistrarPool>, clock: Data<dyn Clock>) -> HttpResponse {
+pub async fn now(_: SubjectStaff, pool: Data<RegistrarPool>, clock: Data<dyn Clock>) -> HttpResponse {
     let [Window { hottest, refusals }, hour] = pool.request_counts().recent(HOTTEST_MAX).map(Window::from);
     HttpResponse::Ok().insert_header(PRIVATE).json(Activity { hottest, refusals, at: clock.now(), hour })
 }

@@ -7,7 +7,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
-use strum::{EnumCount, EnumString};
+use strum::EnumString;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
@@ -22,7 +22,8 @@ use crate::live::context::Live;
 use crate::registration::readmodel::ReadModel;
 use crate::store::alerts::{AlertStore, CancelOutcome, Entry, Page, Span};
 
-use crate::http::auth::{Staff, Visitor};
+use crate::http::alert_scope::{STAFF, may_manage, may_send};
+use crate::http::auth::{SubjectStaff, Visitor};
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::ReadOnlyMembers;
@@ -139,7 +140,8 @@ impl RequestBody for AlertRequest {
 
 fn read_audience(mut fields: Fields) -> Result<Audience, Problem> {
     let all = fields.maybe_bool("all")?.unwrap_or(false);
-    let roles = fields.maybe_parsed_list("roles", Role::COUNT, "student, staff or admin", Role::parse)?;
+    let roles =
+        fields.maybe_parsed_list("roles", Role::NAMED.len(), "student, instructor, staff or admin", Role::parse)?;
     let section = |text: &str| SectionId::parse(text).ok().map(SectionRef);
     let sections = fields.maybe_parsed_list("sections", AUDIENCE_LEN_MAX, SECTION_EXPECTED, section)?;
     let courses = fields.maybe_strings("courses", AUDIENCE_LEN_MAX, 1..=COURSE_CHARS_MAX)?;
@@ -292,6 +294,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 }
 
 /// Sends or schedules an alert (staff).
+///
+/// Staff who are limited to subjects reach the students of these subjects only.
 #[utoipa::path(
     post,
     path = "/api/v1/alerts",
@@ -307,7 +311,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 )]
 pub async fn post(
     request: HttpRequest,
-    Staff(caller): Staff,
+    staff: SubjectStaff,
     payload: web::Payload,
     live: Data<Live>,
     bus: Data<dyn Bus>,
@@ -320,6 +324,8 @@ pub async fn post(
     for UserRef(user) in &mut content.audience.users {
         *user = identity.resolve(user.as_str()).unwrap_or_else(|_| user.clone());
     }
+    let caller = staff.concerning_no_one();
+    may_send(&caller, &content.audience, &live.model)?;
     let audience = &content.audience;
     if dry_run {
         let people = live.alerts.people_in(audience.clone(), live.local(now)).await?;
@@ -338,7 +344,7 @@ pub async fn post(
         id: Uuid::now_v7().to_string(),
         seq: None,
         content,
-        source: "staff".to_owned(),
+        source: STAFF.to_owned(),
         sender: caller.user.to_string(),
         sender_name: caller.display_name().map(str::to_owned),
         created_at: now,
@@ -378,17 +384,18 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
     let span = Span { since, until: None, limit };
     let reader = live.reader(caller.as_ref().map(|caller| (&caller.user, caller.role)));
     let page = if let Some(state) = state {
-        match &caller {
+        let staff = match &caller {
             None => return Err(Problem::new(ProblemCode::Unauthenticated, "Sign in to continue.")),
-            Some(caller) if caller.role < Role::Staff => {
+            Some(caller) if caller.role < Role::SubjectStaff => {
                 return Err(Problem::forbidden("Only staff can list scheduled alerts and alerts to others."));
             }
-            Some(_) => {}
-        }
-        match state {
+            Some(caller) => caller,
+        };
+        let page = match state {
             StaffList::Scheduled => scheduled(&*live.alerts, limit).await?,
             StaffList::Sent => live.alerts.sent_by_staff(limit, live.clock.now()).await?,
-        }
+        };
+        manageable(&live, staff, page)
     } else if active {
         live.alerts.active(reader, span, live.clock.now()).await?
     } else {
@@ -397,6 +404,15 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
     let seq = page.seq;
     let items = items_for(&live, caller.as_ref(), page).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(AlertList { items, seq }))
+}
+
+/// Returns the alerts of a list for staff that the caller may manage.
+fn manageable(live: &Live, caller: &Caller, page: Page) -> Page {
+    let may_see = |entry: &Entry| match entry {
+        Entry::Alert(alert) => may_manage(caller, alert, &live.model).is_ok(),
+        Entry::Cancelled(_) => true,
+    };
+    Page { items: page.items.into_iter().filter(|(_, entry)| may_see(entry)).collect(), ..page }
 }
 
 /// Returns the active alerts that a signed-in caller receives, oldest first, as `?active=true` lists them.
@@ -452,14 +468,17 @@ async fn scheduled(alerts: &dyn AlertStore, limit: usize) -> Result<Page, Proble
 )]
 pub async fn cancel(
     request: HttpRequest,
-    Staff(caller): Staff,
+    staff: SubjectStaff,
     live: Data<Live>,
     bus: Data<dyn Bus>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "id")?;
+    let no_such_alert = || Problem::not_found("There is no such alert.");
+    let caller = staff.concerning_no_one();
+    may_manage(&caller, &live.alerts.alert(&id).await?.ok_or_else(no_such_alert)?, &live.model)?;
     match live.alerts.cancel(&id, live.clock.now()).await? {
-        CancelOutcome::NotFound => return Err(Problem::not_found("There is no such alert.")),
+        CancelOutcome::NotFound => return Err(no_such_alert()),
         CancelOutcome::Unannounced => {}
         CancelOutcome::Announced(seq) => bus.publish(Event::AlertsStored { seq: Some(seq) }),
     }

@@ -96,6 +96,16 @@ pub async fn account_page(request: HttpRequest) -> Result<HttpResponse, Problem>
     respond(&request, "account.html").await
 }
 
+/// `GET /teaching`
+pub async fn teaching_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    respond(&request, "teaching.html").await
+}
+
+/// `GET /shared`: the page that a link to a student's schedule opens.
+pub async fn shared_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    respond(&request, "shared.html").await
+}
+
 /// `GET /static/{path}`
 pub async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let path = path_param(&request, "path")?;

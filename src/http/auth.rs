@@ -12,7 +12,11 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::{Ready, ready};
 
 use crate::domain::ids::{SectionId, UserName};
+use crate::domain::instructor::Teacher;
+use crate::domain::realm::Realm;
+use crate::domain::rights::Scope;
 use crate::domain::role::Role;
+use crate::domain::section::Section;
 use crate::http::connection::Connection;
 use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
@@ -25,6 +29,7 @@ use crate::identity::limits::AddressKey;
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::AuditEntry;
+use crate::store::guardian_links::GuardianLink;
 
 /// Paths without a rate limit, because monitoring polls them.
 pub(super) const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -213,11 +218,24 @@ fn at_least(req: &HttpRequest, role: Role) -> Result<Caller, Problem> {
     if caller.role >= role {
         return Ok(caller);
     }
+    if role == Role::Staff {
+        // Of limited staff, this states the limit: the operation has no rule for subjects.
+        within_limit(&caller, &Scope::AllSubjects)?;
+    }
     Err(Problem::forbidden(match role {
         Role::Student => "Only students can do this.",
-        Role::Staff => "Only staff can do this.",
+        Role::Instructor => "Only instructors and staff can do this.",
+        Role::SubjectStaff | Role::Staff => "Only staff can do this.",
         Role::Admin => "Only administrators can do this.",
     }))
+}
+
+/// Decides whether staff may do what concerns `scope`.
+///
+/// # Errors
+/// 403 `forbidden` when the scope is not within the subjects to which the caller is limited.
+pub(super) fn within_limit(caller: &Caller, scope: &Scope<'_>) -> Result<(), Problem> {
+    caller.check(scope).map_err(|refused| Problem::forbidden(refused.to_string()))
 }
 
 fn student(req: &HttpRequest) -> Result<Caller, Problem> {
@@ -269,12 +287,90 @@ extractor! {
     Student(Caller), student
 }
 extractor! {
-    /// Staff, or an admin.
+    /// Staff of all subjects, or an admin. Staff who are limited to subjects are refused: an operation that has a rule for
+    /// them takes [`SubjectStaff`].
     Staff(Caller), |req| at_least(req, Role::Staff)
 }
 extractor! {
     /// An admin.
     Admin(Caller), |req| at_least(req, Role::Admin)
+}
+
+/// Staff, including those who are limited to subjects, or an admin. The caller is available once the handler has stated
+/// what the request concerns.
+#[derive(Debug, Clone)]
+pub struct SubjectStaff(Caller);
+
+impl SubjectStaff {
+    /// Returns the caller, who may do what concerns each of `scopes`.
+    ///
+    /// # Errors
+    /// 403 `forbidden` when a scope is not within the subjects to which the caller is limited.
+    pub fn concerning<'a>(self, scopes: impl IntoIterator<Item = Scope<'a>>) -> Result<Caller, Problem> {
+        scopes.into_iter().try_for_each(|scope| within_limit(&self.0, &scope))?;
+        Ok(self.0)
+    }
+
+    /// Returns the caller, for what concerns no subject and no person, such as counts.
+    #[must_use]
+    pub fn concerning_no_one(self) -> Caller {
+        self.0
+    }
+
+    /// Returns the realm of the caller.
+    #[must_use]
+    pub fn realm(&self) -> &Realm {
+        &self.0.realm
+    }
+}
+
+impl FromRequest for SubjectStaff {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(at_least(req, Role::SubjectStaff).map(Self))
+    }
+}
+
+/// A user who reads rosters: an instructor, staff, or an admin.
+#[derive(Debug, Clone)]
+pub struct RosterReader(Caller);
+
+impl RosterReader {
+    /// Returns the caller, who may read the roster of `section`: staff within their limit, and instructors whom the section
+    /// names.
+    ///
+    /// # Errors
+    /// 403 `forbidden` for others, and when the store cannot be read.
+    pub async fn of_section(self, section: &Section, identity: &Identity) -> Result<Caller, Problem> {
+        if self.0.role >= Role::SubjectStaff {
+            return SubjectStaff(self.0).concerning([Scope::Subject(section.subject())]);
+        }
+        if self.as_teacher(identity, |teacher| teacher.is_named_in(section.instructor.as_deref())).await? {
+            return Ok(self.0);
+        }
+        let detail = "You read the rosters of your own sections only, and this section does not name you as its \
+                      instructor. Ask the registrar's office if it is yours.";
+        Err(Problem::forbidden(detail))
+    }
+
+    /// Calls `f` with what decides which sections name the caller.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn as_teacher<T>(&self, identity: &Identity, f: impl FnOnce(&Teacher<'_>) -> T) -> Result<T, Problem> {
+        Ok(identity.as_teacher(&self.0, f).await?)
+    }
+}
+
+impl FromRequest for RosterReader {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(at_least(req, Role::Instructor).map(Self))
+    }
 }
 
 impl Audit {
@@ -314,6 +410,18 @@ impl Audit {
         };
         match self.entry(req, Some(caller), disclosure.action(), of, section, &detail) {
             Some(entry) => Ok(self.disclose(entry, people).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Records that a schedule is read by a link, before it is disclosed. The reader is not known.
+    ///
+    /// # Errors
+    /// When the store cannot be written. The schedule must not be disclosed then.
+    pub async fn record_shared_schedule(&self, req: &HttpRequest, link: &GuardianLink) -> Result<(), Problem> {
+        let (action, id) = (Disclosure::ScheduleShared.action(), link.id.to_string());
+        match self.entry(req, None, action, Some(&id), None, "1 person") {
+            Some(entry) => Ok(self.disclose(entry, vec![link.student.clone()]).await?),
             None => Ok(()),
         }
     }

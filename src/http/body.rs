@@ -184,7 +184,7 @@ impl Fields {
         object, maybe_object, nullable_object, read_object() -> Fields
     }
 
-    /// Reads text with `parse`; `expected` describes what it accepts, such as "student, staff or admin".
+    /// Reads text with `parse`; `expected` describes what it accepts, such as "staff or admin".
     pub fn parsed<T>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Problem> {
         let at = self.at(name);
         let value = self.members.remove(name).ok_or_else(|| missing(&at))?;

@@ -14,12 +14,13 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 use crate::domain::ids::{SANDBOX_PREFIX, TermId};
 use crate::domain::import::TaskReport;
 use crate::domain::realm::Realm;
+use crate::domain::rights::Scope;
 use crate::http::problem::ProblemCode;
-use crate::identity::Audit;
+use crate::identity::{Audit, Caller};
 use crate::imports::schedule::ClockOption;
 use crate::imports::{HEADER_LINE_MAX, ImportError, ImportOptions, Imports, Upload};
 
-use crate::http::auth::Staff;
+use crate::http::auth::{SubjectStaff, within_limit};
 use crate::http::body::is_of_type;
 use crate::http::error::{Problem, method_not_allowed};
 use crate::http::openapi::responses::{BadBody, BadPath, BadRole, NotFound, StoreFailed};
@@ -126,6 +127,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 }
 
 /// Imports a schedule (staff).
+///
+/// A file with sections of other subjects fails if the caller is limited to subjects.
 #[utoipa::path(
     post,
     path = "/api/v1/imports",
@@ -145,12 +148,14 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 )]
 pub async fn start(
     request: HttpRequest,
-    staff: Staff,
+    staff: SubjectStaff,
     payload: web::Payload,
     jobs: Data<Imports>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let options = read_options(&request, &jobs, &staff.0.realm)?;
+    // The import itself rejects sections of other subjects, which are known once the file was read.
+    let caller = staff.concerning_no_one();
+    let options = read_options(&request, &jobs, &caller)?;
     match (&options.realm, &options.term) {
         (Realm::College, Some(term)) if term.is_sandbox() => {
             let detail = format!("Term ids that begin with {SANDBOX_PREFIX} are reserved for demonstrations.");
@@ -188,12 +193,12 @@ pub async fn start(
         spool.write_body(payload.map(|chunk| chunk.map_err(|_| incomplete_upload()))).await?;
     }
     spool.finish().await?;
-    submit(&request, &staff, &jobs, &audit, upload, options).await
+    submit(&request, &caller, &jobs, &audit, upload, options).await
 }
 
 async fn submit(
     request: &HttpRequest,
-    staff: &Staff,
+    caller: &Caller,
     jobs: &Imports,
     audit: &Audit,
     upload: Upload,
@@ -202,8 +207,8 @@ async fn submit(
     let ImportOptions { dry_run, partial, totals, .. } = options;
     let detail = ImportDetail { dry_run, partial, term: options.term.clone(), totals };
     let detail = serde_json::to_string(&detail).map_err(Problem::internal)?;
-    let task = jobs.submit(upload, options, &staff.0.user).await.map_err(problem)?;
-    audit.record(request, Some(&staff.0), "import.start", Some(&task), None, &detail);
+    let task = jobs.submit(upload, options, &caller.user).await.map_err(problem)?;
+    audit.record(request, Some(caller), "import.start", Some(&task), None, &detail);
     let at = format!("/api/v1/imports/{task}");
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, at))
@@ -223,9 +228,19 @@ async fn submit(
         BadRole, BadPath, NotFound, StoreFailed,
     )
 )]
-pub async fn get(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
-    let task = jobs.task(&path_param(&request, "task")?).await?;
-    Ok(response(&task.filter(|task| is_visible(task, &staff.0.realm)).ok_or_else(no_such_task)?))
+pub async fn get(request: HttpRequest, staff: SubjectStaff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
+    let (_, task) = task_for(staff, &jobs, &path_param(&request, "task")?).await?;
+    Ok(response(&task))
+}
+
+/// Returns the caller and a task. Staff who are limited to subjects may see and cancel their own tasks only.
+async fn task_for(staff: SubjectStaff, jobs: &Imports, id: &str) -> Result<(Caller, TaskReport), Problem> {
+    let task = jobs.task(id).await?.filter(|task| is_visible(task, staff.realm())).ok_or_else(no_such_task)?;
+    let caller = staff.concerning_no_one();
+    if task.started_by != caller.user.as_str() {
+        within_limit(&caller, &Scope::OfSomeoneElse)?;
+    }
+    Ok((caller, task))
 }
 
 /// Returns whether callers of this realm may see a task. A task whose term is not known yet belongs to the college.
@@ -247,16 +262,17 @@ fn is_visible(task: &TaskReport, realm: &Realm) -> bool {
 )]
 pub async fn cancel(
     request: HttpRequest,
-    staff: Staff,
+    staff: SubjectStaff,
     jobs: Data<Imports>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
-    if staff.0.realm.is_sandbox() {
+    if staff.realm().is_sandbox() {
         return Err(no_such_task());
     }
+    let (caller, _) = task_for(staff, &jobs, &id).await?;
     let task = jobs.cancel(&id).await?.ok_or_else(no_such_task)?;
-    audit.record(&request, Some(&staff.0), "import.cancel", Some(&id), None, "");
+    audit.record(&request, Some(&caller), "import.cancel", Some(&id), None, "");
     Ok(response(&task))
 }
 
@@ -273,11 +289,12 @@ pub async fn cancel(
         BadRole, BadPath, NotFound, StoreFailed,
     )
 )]
-pub async fn errors(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
+pub async fn errors(request: HttpRequest, staff: SubjectStaff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
-    if staff.0.realm.is_sandbox() || jobs.task(&id).await?.is_none() {
+    if staff.realm().is_sandbox() {
         return Err(no_such_task());
     }
+    task_for(staff, &jobs, &id).await?;
     let path = jobs.errors_file(&id);
     let file = run_blocking(move || Ok(path.map(File::open).transpose()?)).await?;
     let name = format!("attachment; filename=\"import-{id}-errors.csv\"");
@@ -296,7 +313,7 @@ fn response(task: &TaskReport) -> HttpResponse {
     HttpResponse::Ok().insert_header(NO_STORE).json(task)
 }
 
-fn read_options(request: &HttpRequest, jobs: &Imports, realm: &Realm) -> Result<ImportOptions, Problem> {
+fn read_options(request: &HttpRequest, jobs: &Imports, caller: &Caller) -> Result<ImportOptions, Problem> {
     let ImportQuery { term, dry_run, partial, totals, map, header_line, clock } =
         ImportQuery::read(&Query::of(request)?)?;
     let map = match map {
@@ -312,7 +329,8 @@ fn read_options(request: &HttpRequest, jobs: &Imports, realm: &Realm) -> Result<
         Some(24) => Some(ClockOption::Hours24),
         Some(_) => return Err(Problem::invalid("clock", "clock must be 12 or 24.")),
     };
-    Ok(ImportOptions { realm: realm.clone(), term, map, header_line, clock, dry_run, partial, totals })
+    let (realm, subjects) = (caller.realm.clone(), caller.subjects.clone());
+    Ok(ImportOptions { realm, subjects, term, map, header_line, clock, dry_run, partial, totals })
 }
 
 /// Parses `seats:capacity,desc:title`. A name in the file may contain colons; a column does not.

@@ -17,14 +17,16 @@
 //!
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
-//!   students in a section; [`activity`]: current activity
+//!   students in a section; [`teaching`]: the sections of an instructor; [`activity`]: current activity
 //! - [`imports`]: schedule imports; [`events`]: one-off events
-//! - [`alerts`]: alerts; [`receipts`]: acknowledgements; [`live`]: the WebSocket upgrade; [`sessions`]: live sessions
+//! - [`alerts`]: alerts; [`alert_scope`]: what they concern; [`receipts`]: acknowledgements; [`live`]: the WebSocket
+//!   upgrade; [`sessions`]: live sessions
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
 //!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration
 //! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]; [`proxied_writes`]: their audit
 //!   entries
+//! - [`guardian_links`]: links to a schedule for a parent or guardian
 //! - [`own_account`]: the caller's own password, second factor and sign-ins
 //! - [`sso`]: single sign-on; [`sso_page`]: the page of one that failed
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
@@ -32,6 +34,7 @@
 //! - [`assets`]: the pages and their files
 
 pub mod activity;
+mod alert_scope;
 pub mod alerts;
 pub mod announcements;
 pub mod arrival;
@@ -48,6 +51,7 @@ pub mod erasure;
 pub mod error;
 pub mod events;
 mod forwarded;
+pub mod guardian_links;
 pub mod health;
 pub mod hot;
 pub mod imports;
@@ -56,6 +60,7 @@ pub mod live;
 pub mod my_data;
 pub mod openapi;
 pub mod own_account;
+pub mod personal_data;
 pub mod pieces;
 pub mod plan;
 pub mod plone_admin;
@@ -76,6 +81,7 @@ pub mod sign_in;
 pub mod site;
 pub mod sso;
 mod sso_page;
+pub mod teaching;
 pub mod terms;
 pub mod uncached;
 pub mod users;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::domain::role::Role;
 use crate::store::accounts::AuditStore;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 

@@ -42,6 +42,8 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::terms::Api::openapi,
     super::sections::Api::openapi,
     super::roster::Api::openapi,
+    super::teaching::Api::openapi,
+    super::guardian_links::Api::openapi,
     super::activity::Api::openapi,
     super::events::Api::openapi,
     super::registrations::Api::openapi,

@@ -12,7 +12,8 @@ use crate::identity::disclosures::Disclosure;
 use crate::live::context::Live;
 use crate::store::alerts::{Ack, Receipt};
 
-use crate::http::auth::{SignedIn, Staff};
+use crate::http::alert_scope::may_manage;
+use crate::http::auth::{SignedIn, SubjectStaff};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{BadPath, BadRole, NotFound, StoreFailed};
 use crate::http::query::{LIST_LEN_MAX, Query, path_param};
@@ -127,12 +128,14 @@ pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Li
 )]
 pub async fn receipts(
     request: HttpRequest,
-    Staff(caller): Staff,
+    staff: SubjectStaff,
     live: Data<Live>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let ReceiptQuery { limit } = ReceiptQuery::read(&Query::of(&request)?)?;
     let id = path_param(&request, "id")?;
+    let caller = staff.concerning_no_one();
+    may_manage(&caller, &live.alerts.alert(&id).await?.ok_or_else(no_such_alert)?, &live.model)?;
     let receipts = live.alerts.receipts(&id, limit as usize).await?.ok_or_else(no_such_alert)?;
     let listed = receipts.acknowledged.iter().chain(&receipts.unacknowledged).map(|receipt| receipt.user.clone());
     let listed: Vec<UserName> = listed.collect();

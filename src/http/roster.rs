@@ -1,4 +1,4 @@
-//! The roster of a section, for staff, as JSON or as CSV for a spreadsheet.
+//! The roster of a section, for staff and its instructors, as JSON or as CSV for a spreadsheet.
 
 use actix_web::http::header::{Accept, CONTENT_DISPOSITION, Header, Quality, VARY};
 use actix_web::web::{self, Data};
@@ -10,13 +10,13 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::registration::RegistrationStatus;
-use crate::identity::Audit;
 use crate::identity::disclosures::Disclosure;
+use crate::identity::{Audit, Identity};
 use crate::registration::readmodel::ReadModel;
 use crate::store::rosters::{RosterEntry, RosterStore};
 use crate::text::csv_text::escape_cell;
 
-use crate::http::auth::Staff;
+use crate::http::auth::RosterReader;
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{BadPath, BadRole, NotFound, StoreFailed};
 use crate::http::query::path_param;
@@ -76,7 +76,7 @@ impl<'a> RosterLine<'a> {
     }
 }
 
-/// Returns the roster of a section (staff).
+/// Returns the roster of a section (staff of its subject, and its instructors).
 ///
 /// Enrolled students come first, in the order in which they got their seats, then waitlisted students in the order of
 /// the waitlist. `Accept: text/csv` selects CSV with the columns user, name, status, position and since; a cell that a
@@ -97,14 +97,16 @@ impl<'a> RosterLine<'a> {
 )]
 pub async fn roster(
     request: HttpRequest,
-    Staff(caller): Staff,
+    reader: RosterReader,
     model: Data<ReadModel>,
     rosters: Data<dyn RosterStore>,
+    identity: Data<Identity>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
     // The store may contain a section that is not published yet.
-    model.section(&id).ok_or_else(no_such_section)?;
+    let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
+    let caller = reader.of_section(&row.state.section, &identity).await?;
     let entries = rosters.roster(&id).await?.ok_or_else(no_such_section)?;
     let is_csv = Accept::parse(&request).is_ok_and(|accept| prefers_csv(&accept));
     let disclosure = if is_csv { Disclosure::RosterExport } else { Disclosure::RosterRead };

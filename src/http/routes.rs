@@ -5,9 +5,9 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
-    activity, alerts, announcements, assets, charts, dashboard, demo, erasure, events, health, imports, live, my_data,
-    openapi, own_account, plan, plone_admin, proxy, receipts, registrations, roster, sections, sessions, sign_in, sso,
-    terms, users,
+    activity, alerts, announcements, assets, charts, dashboard, demo, erasure, events, guardian_links, health, imports,
+    live, my_data, openapi, own_account, plan, plone_admin, proxy, receipts, registrations, roster, sections, sessions,
+    sign_in, sso, teaching, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -23,8 +23,10 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(sso::routes)
         .configure(own)
         .configure(own_account::routes)
+        .configure(guardian_links::routes)
         .configure(catalogue)
         .configure(roster::routes)
+        .configure(teaching::routes)
         .configure(activity::routes)
         .configure(imports::routes)
         .configure(events::routes)
@@ -78,6 +80,8 @@ fn pages(app: &mut ServiceConfig) {
         .service(path("/staff", READ).route(get().to(assets::staff_page)))
         .service(path("/admin", READ).route(get().to(assets::admin_page)))
         .service(path("/account", READ).route(get().to(assets::account_page)))
+        .service(path("/teaching", READ).route(get().to(assets::teaching_page)))
+        .service(path("/shared", READ).route(get().to(assets::shared_page)))
         .service(path("/static/{path:.*}", READ).route(get().to(assets::file)))
         .service(path("/api/v1/openapi.json", READ).route(get().to(openapi::serve)))
         .service(path("/docs/problems", READ).route(get().to(assets::problems)));

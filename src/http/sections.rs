@@ -12,13 +12,14 @@ use crate::domain::command::{Command, SectionPatch};
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::meeting::Days;
 use crate::domain::outcome::Outcome;
+use crate::domain::rights::Scope;
 use crate::domain::section::{Section, SectionStatus};
 use crate::identity::audit::Audit;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, Row, Snapshot};
 use crate::registration::section_json::{SeatRow, SectionView};
 
-use crate::http::auth::{Staff, Visitor};
+use crate::http::auth::{SubjectStaff, Visitor};
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::encoded::{Encoded, not_modified};
 use crate::http::error::Problem;
@@ -394,7 +395,7 @@ fn describe(patch: &SectionPatch) -> String {
     numbers.chain(status).collect::<Vec<_>>().join(", ")
 }
 
-/// Changes the capacity or status of a section (staff).
+/// Changes the capacity or status of a section (staff of its subject).
 #[utoipa::path(
     patch,
     path = "/api/v1/sections/{id}",
@@ -409,7 +410,7 @@ fn describe(patch: &SectionPatch) -> String {
 )]
 pub async fn patch(
     request: HttpRequest,
-    staff: Staff,
+    staff: SubjectStaff,
     payload: web::Payload,
     model: Data<ReadModel>,
     pool: Data<RegistrarPool>,
@@ -417,14 +418,15 @@ pub async fn patch(
 ) -> Result<HttpResponse, Problem> {
     let patch = SectionPatch::from(read_body::<SectionRequest>(&request, payload).await?);
     let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
-    model.section(&id).ok_or_else(no_such_section)?;
+    let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
+    let caller = staff.concerning([Scope::Subject(row.state.section.subject())])?;
     let detail = describe(&patch);
     let command = Command::PatchSection { crn: id.crn.clone(), patch };
     let outcome = pool.submit(&id.term, command).await.ok_or_else(no_such_section)??;
     if outcome == Outcome::NoSuchSection {
         return Err(no_such_section());
     }
-    audit.record(&request, Some(&staff.0), "section.change", None, Some(&id), &detail);
+    audit.record(&request, Some(&caller), "section.change", None, Some(&id), &detail);
     let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
     Ok(section_response(&row))
 }

@@ -101,6 +101,7 @@ struct SessionList {
 #[strum(serialize_all = "lowercase")]
 enum RoleFilter {
     Student,
+    Instructor,
     Staff,
     Admin,
     Visitor,
@@ -111,7 +112,8 @@ impl RoleFilter {
         match session.identity() {
             None => Self::Visitor,
             Some((_, Role::Student)) => Self::Student,
-            Some((_, Role::Staff)) => Self::Staff,
+            Some((_, Role::Instructor)) => Self::Instructor,
+            Some((_, Role::SubjectStaff | Role::Staff)) => Self::Staff,
             Some((_, Role::Admin)) => Self::Admin,
         }
     }
@@ -135,7 +137,7 @@ struct ListQuery {
 impl ListQuery {
     fn read(query: &Query) -> Result<Self, Problem> {
         Ok(Self {
-            role: query.parsed("role", "student, staff, admin or visitor", |text| text.parse().ok())?,
+            role: query.parsed("role", "student, instructor, staff, admin or visitor", |text| text.parse().ok())?,
             q: query.string("q", 1..=QUERY_CHARS_MAX)?.map(str::to_lowercase),
             limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
         })

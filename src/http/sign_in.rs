@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{USER_CHARS_MAX, UserName};
+use crate::domain::rights::Subjects;
 use crate::domain::role::Role;
 use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, Visitor, client_ip, foreign_origin};
 use crate::http::body::{Fields, RequestBody, read_body};
@@ -99,11 +100,20 @@ pub(super) struct UserResponse {
     #[schema(value_type = String)]
     pub(super) name: Arc<str>,
     pub(super) role: Role,
+    /// The subjects to which staff are limited; absent without a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>, required = false, nullable = false)]
+    pub(super) subjects: Option<Subjects>,
 }
 
 impl From<&Caller> for UserResponse {
     fn from(caller: &Caller) -> Self {
-        Self { username: caller.user.clone(), name: caller.name.clone(), role: caller.role }
+        Self {
+            username: caller.user.clone(),
+            name: caller.name.clone(),
+            role: caller.role,
+            subjects: caller.subjects.clone(),
+        }
     }
 }
 

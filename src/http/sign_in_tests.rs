@@ -15,7 +15,7 @@ use crate::http::error::{header_of, not_found};
 use crate::http::openapi::request_tests::assert_reader_matches_schema;
 use crate::http::request_id::request_id;
 use crate::http::users;
-use crate::identity::accounts::AccountChange;
+use crate::identity::accounts::{AccountChange, LimitChange};
 use crate::identity::{IdentityDeps, Settings};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
@@ -60,7 +60,10 @@ impl Hub {
         let identity = Identity::start(settings, &secret, deps, Vec::new()).await.unwrap();
         for (name, role) in [("ann", Role::Student), ("sam", Role::Staff), ("ada", Role::Admin)] {
             let (username, password) = (UserName::parse(name).unwrap(), Some(SecretString::from("correct horse")));
-            identity.put_account(AccountChange { username, role, name: None, password }).await.unwrap();
+            identity
+                .put_account(AccountChange { username, role, limit: LimitChange::Keep, name: None, password })
+                .await
+                .unwrap();
         }
         Self { _folder: folder, identity: web::Data::from(identity), audit: web::Data::new(audit) }
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{SectionId, USER_CHARS_MAX, UserName};
+use crate::domain::rights::{SUBJECT_BYTES_MAX, SUBJECTS_MAX, Subjects};
 use crate::domain::role::Role;
 use crate::http::auth::Admin;
 use crate::http::body::{Fields, RequestBody, read_body};
@@ -16,7 +17,7 @@ use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFo
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 use crate::http::sign_in::UserResponse;
-use crate::identity::accounts::{AccountChange, AccountOutcome, Removal};
+use crate::identity::accounts::{AccountChange, AccountOutcome, LimitChange, Removal};
 use crate::identity::disclosures::Disclosure;
 use crate::identity::password_rules::{PASSWORD_BYTES_MAX, WeakPassword};
 use crate::identity::{Audit, Identity};
@@ -43,6 +44,10 @@ struct KnownUser {
     /// The display name.
     name: String,
     role: Role,
+    /// The subjects to which a local account of staff is limited; absent without a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>, required = false, nullable = false)]
+    subjects: Option<Subjects>,
     source: UserSource,
     /// When the user last sent a request, accurate to ten minutes; null for an account that was never used.
     #[schema(required)]
@@ -50,8 +55,8 @@ struct KnownUser {
 }
 
 impl From<User> for KnownUser {
-    fn from(User { username, name, role, source, last_seen }: User) -> Self {
-        Self { username, name, role, source, last_seen }
+    fn from(User { username, name, role, subjects, source, last_seen }: User) -> Self {
+        Self { username, name, role, subjects, source, last_seen }
     }
 }
 
@@ -71,6 +76,9 @@ struct UserList {
 #[serde(deny_unknown_fields)]
 struct AccountRequest {
     role: Role,
+    /// The subjects to which staff are limited, such as `MATH`; an empty list removes the limit.
+    #[schema(max_items = 40)]
+    subjects: Option<Vec<String>>,
     /// The display name.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
@@ -82,7 +90,8 @@ struct AccountRequest {
 impl RequestBody for AccountRequest {
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         Ok(Self {
-            role: fields.parsed("role", "student, staff or admin", Role::parse)?,
+            role: fields.parsed("role", "student, instructor, staff or admin", Role::parse)?,
+            subjects: fields.maybe_strings("subjects", SUBJECTS_MAX, 1..=SUBJECT_BYTES_MAX)?,
             name: fields.maybe_string("name", 1..=NAME_CHARS_MAX)?,
             password: fields.maybe_string("password", 1..=PASSWORD_BYTES_MAX)?.map(SecretString::from),
         })
@@ -197,7 +206,7 @@ pub async fn list(
 
 /// Creates or changes a local account (admins).
 ///
-/// A new password or a different role signs the user out everywhere.
+/// A new password, a different role or other subjects sign the user out everywhere.
 #[utoipa::path(
     put,
     path = "/api/v1/admin/users/{name}",
@@ -219,10 +228,11 @@ pub async fn put_user(
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let username = username(&req, &identity)?;
-    let AccountRequest { role, name, password } = read_body(&req, payload).await?;
+    let AccountRequest { role, subjects, name, password } = read_body(&req, payload).await?;
+    let limit = limit_of(role, subjects)?;
 
     let with_password = if password.is_some() { ", with a new password" } else { "" };
-    let change = AccountChange { username: username.clone(), role, name, password };
+    let change = AccountChange { username: username.clone(), role, limit, name, password };
     let (action, account, mut response) = match identity.put_account(change).await? {
         AccountOutcome::WeakPassword(weak) => return Err(weak_password("password", weak)),
         AccountOutcome::PasswordNeeded => {
@@ -232,10 +242,25 @@ pub async fn put_user(
         AccountOutcome::Created(account) => ("user.add", account, HttpResponse::Created()),
         AccountOutcome::Changed(account) => ("user.change", account, HttpResponse::Ok()),
     };
-    let detail = format!("{role}{with_password}");
+    let Account { username, name, rights, .. } = account;
+    let detail = format!("{rights}{with_password}");
     audit.record(&req, Some(&admin), action, Some(username.as_str()), None, &detail);
-    let Account { username, name, role, .. } = account;
-    Ok(response.json(UserResponse { username, name: name.into(), role }))
+    let (role, subjects) = (rights.role(), rights.subjects().cloned());
+    Ok(response.json(UserResponse { username, name: name.into(), role, subjects }))
+}
+
+/// Returns the change of the limit that a request states.
+fn limit_of(role: Role, subjects: Option<Vec<String>>) -> Result<LimitChange, Problem> {
+    let Some(subjects) = subjects else { return Ok(LimitChange::Keep) };
+    if subjects.is_empty() {
+        return Ok(LimitChange::Remove);
+    }
+    if role != Role::Staff {
+        return Err(Problem::invalid("subjects", "Only staff can be limited to subjects."));
+    }
+    let parsed = Subjects::parse(&subjects);
+    let parsed = parsed.map_err(|error| Problem::invalid("subjects", format!("subjects {error}.")))?;
+    Ok(LimitChange::Set(parsed))
 }
 
 /// Removes a local account (admins), or releases the username of a person who signs in by single sign-on.

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use crate::bus::Event;
 use crate::domain::ids::UserName;
+use crate::domain::rights::{Rights, Subjects};
 use crate::domain::role::Role;
 use crate::identity::Identity;
 use crate::identity::password_rules::{self, WeakPassword};
@@ -22,10 +23,24 @@ pub struct AccountChange {
     pub username: UserName,
     /// Role.
     pub role: Role,
+    /// The subjects to which staff are limited. A role other than staff has no limit.
+    pub limit: LimitChange,
     /// Display name. `None` does not change it; a new account then gets the username.
     pub name: Option<String>,
     /// New password; required for a new account. `None` does not change it.
     pub password: Option<SecretString>,
+}
+
+/// A change of the subjects to which a local account is limited.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum LimitChange {
+    /// The limit does not change; a new account has none.
+    #[default]
+    Keep,
+    /// There is no limit any more.
+    Remove,
+    /// The account is limited to these subjects.
+    Set(Subjects),
 }
 
 /// Result of an [`AccountChange`].
@@ -58,12 +73,12 @@ pub enum Removal {
 /// hub while the college's sign-in is unavailable.
 #[must_use]
 pub fn is_last_admin(accounts: &[Account], username: &UserName) -> bool {
-    let mut admins = accounts.iter().filter(|account| account.role == Role::Admin);
+    let mut admins = accounts.iter().filter(|account| account.rights.role() == Role::Admin);
     admins.next().is_some_and(|admin| admin.username == *username) && admins.next().is_none()
 }
 
 impl Identity {
-    /// Creates or changes a local account. A new password or a different role ends the user's tokens. A new account
+    /// Creates or changes a local account. A new password or different rights end the user's tokens. A new account
     /// ends the sign-ins of a member with the same name.
     ///
     /// # Errors
@@ -86,8 +101,14 @@ impl Identity {
         }
         let name = change.name.or_else(|| current.as_ref().map(|a| a.name.clone()));
         let name = name.unwrap_or_else(|| change.username.as_str().to_owned());
-        let account = Account { username: change.username, name, role: change.role, password_hash };
-        let ends_tokens = current.as_ref().is_some_and(|old| hash.is_some() || old.role != account.role);
+        let limit = match change.limit {
+            LimitChange::Keep => current.as_ref().and_then(|a| a.rights.subjects().cloned()),
+            LimitChange::Remove => None,
+            LimitChange::Set(subjects) => Some(subjects),
+        };
+        let rights = Rights::new(change.role, limit);
+        let account = Account { username: change.username, name, rights, password_hash };
+        let ends_tokens = current.as_ref().is_some_and(|old| hash.is_some() || old.rights != account.rights);
         let now = self.clock.now();
         self.store.put_account(account.clone(), ends_tokens.then_some(now)).await?;
         self.has_accounts.store(true, Ordering::Relaxed);

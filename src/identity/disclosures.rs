@@ -47,6 +47,9 @@ pub enum Disclosure {
     /// The audit trail.
     #[strum(serialize = "audit.read")]
     AuditRead,
+    /// A student's schedule, by a link that the student made.
+    #[strum(serialize = "schedule.shared")]
+    ScheduleShared,
 }
 
 impl Disclosure {

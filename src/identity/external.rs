@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::bus::Event;
 use crate::domain::ids::UserName;
-use crate::domain::role::Role;
+use crate::domain::rights::Rights;
 use crate::identity::sign_in_list::Device;
 use crate::identity::{Caller, Identity, Source};
 use crate::store::StoreError;
@@ -29,8 +29,8 @@ pub struct ExternalIdentity {
     pub username: UserName,
     /// Display name.
     pub name: String,
-    /// Role in the hub.
-    pub role: Role,
+    /// Rights in the hub.
+    pub rights: Rights,
     /// The ID token, if there is one.
     pub id_token: Option<SecretString>,
     /// Sources whose users this provider takes over.
@@ -97,14 +97,15 @@ impl Identity {
         let username = known.as_ref().map_or(&identity.username, |known| &known.username).clone();
         let _no_change = self.accounts_lock.read().await;
         self.claim_name(&username, &source, &identity).await?;
-        if known.is_some_and(|known| known.role != identity.role) {
-            // Otherwise an open sign-in would keep the rights of the former role.
+        if known.is_some_and(|known| known.rights != identity.rights) {
+            // Otherwise an open sign-in would keep the former rights.
             let subject = Some(identity.subject.clone());
             self.end_selected(SignInSelector { source: source.clone(), subject, sid: None }).await?;
         }
-        let ExternalIdentity { subject, sid, name, role, id_token, .. } = identity;
-        let minted = self.mint_token(identity.source, &username, &name, role).map_err(|_| ExternalError::Failed)?;
-        let user = ProviderUser { username: username.clone(), source, subject, name, role };
+        let ExternalIdentity { subject, sid, name, rights, id_token, .. } = identity;
+        let minted =
+            self.mint_token(identity.source, &username, &name, rights.clone()).map_err(|_| ExternalError::Failed)?;
+        let user = ProviderUser { username: username.clone(), source, subject, name, rights };
         let (token, expires_at) = (minted.caller.token_id, minted.caller.expires_at);
         if !self.provider_sign_ins.put_sign_in(user, ProviderSignIn { token, sid, id_token, expires_at }).await? {
             return Err(ExternalError::NameTaken { username, owner: NameOwner::OtherPerson });

@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use super::*;
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::identity::accounts::AccountChange;
+use crate::domain::rights::{Rights, Subjects};
+use crate::domain::role::Role;
+use crate::identity::accounts::{AccountChange, LimitChange};
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, IdentityDeps, Settings};
 use crate::store::accounts::{AccountStore, UserFilter, UserSource};
@@ -99,7 +101,7 @@ fn person(source: Source, subject: &str, name: &str) -> ExternalIdentity {
         sid: Some(format!("session of {subject}")),
         username: UserName::parse(name).unwrap(),
         name: format!("Name of {name}"),
-        role: Role::Student,
+        rights: Role::Student.into(),
         id_token: Some(SecretString::from("an.id.token")),
         takes_over: Arc::new([]),
     }
@@ -117,7 +119,10 @@ async fn a_name_belongs_to_one_person() {
     let hub = Hub::start().await;
     let password = Some(SecretString::from("correct horse"));
     let username = UserName::parse("local").unwrap();
-    hub.identity.put_account(AccountChange { username, role: Role::Admin, name: None, password }).await.unwrap();
+    hub.identity
+        .put_account(AccountChange { username, role: Role::Admin, limit: LimitChange::Keep, name: None, password })
+        .await
+        .unwrap();
     let signed_in = hub.sign_in(person(oidc("a"), "1", "ann")).await.unwrap();
     assert_eq!((signed_in.caller.user.as_str(), &signed_in.caller.source), ("ann", &oidc("a")));
 
@@ -152,6 +157,7 @@ async fn a_new_local_account_takes_the_name() {
     let change = AccountChange {
         username: before.caller.user.clone(),
         role: Role::Staff,
+        limit: LimitChange::Keep,
         name: None,
         password: Some(SecretString::from("correct horse")),
     };
@@ -189,11 +195,20 @@ async fn a_provider_ends_the_sign_ins_of_a_session_or_of_a_person() {
 #[actix_web::test]
 async fn a_changed_role_ends_earlier_sign_ins() {
     let hub = Hub::start().await;
-    let staff = ExternalIdentity { role: Role::Staff, ..person(oidc("a"), "1", "ann") };
+    let staff = ExternalIdentity { rights: Role::Staff.into(), ..person(oidc("a"), "1", "ann") };
     let before = hub.sign_in(staff).await.unwrap();
     let after = hub.sign_in(person(oidc("a"), "1", "ann")).await.unwrap();
     assert!(!hub.is_alive(&before) && hub.is_alive(&after));
     assert_eq!(after.caller.role, Role::Student);
+    let limited = |subject: &str| {
+        let rights = Rights::new(Role::Staff, Some(Subjects::parse(&[subject]).unwrap()));
+        ExternalIdentity { rights, ..person(oidc("a"), "2", "sam") }
+    };
+    let before = hub.sign_in(limited("MATH")).await.unwrap();
+    let same = hub.sign_in(limited("MATH")).await.unwrap();
+    assert!(hub.is_alive(&before) && hub.is_alive(&same));
+    let after = hub.sign_in(limited("ART")).await.unwrap();
+    assert!(!hub.is_alive(&before) && !hub.is_alive(&same) && hub.is_alive(&after), "the subjects have changed");
 }
 
 #[actix_web::test]

@@ -28,7 +28,7 @@ impl LocalAccounts {
 fn profile(account: &Account) -> Profile {
     Profile::Known(KnownUser {
         name: account.name.clone(),
-        role: account.role,
+        rights: account.rights.clone(),
         credential: Some(CredentialVersion::new(&account.password_hash)),
     })
 }

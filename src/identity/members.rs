@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Notify};
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
 use crate::domain::ids::UserName;
-use crate::domain::role::Role;
+use crate::domain::rights::Rights;
 use crate::store::StoreError;
 use crate::store::accounts::AuditEntry;
 use crate::store::members::{Member, MemberStore};
@@ -29,8 +29,8 @@ const SEEN_FRACTION: i64 = 8;
 /// An active member.
 #[derive(Debug)]
 pub(super) struct ActiveMember {
-    /// Role of the member's valid sign-ins.
-    pub(super) role: Role,
+    /// Rights of the member's valid sign-ins.
+    pub(super) rights: Rights,
     /// When the member last sent a request, in milliseconds since the epoch, see [`SEEN_FRACTION`].
     pub(super) seen_ms: i64,
     /// When the provider last returned the member's profile, in milliseconds since the epoch; 0 if it has not since the
@@ -165,7 +165,7 @@ impl Members {
             return;
         }
         let mut active = self.active.entry(caller.user.clone()).or_insert(ActiveMember {
-            role: caller.role,
+            rights: Rights::new(caller.role, caller.subjects.clone()),
             seen_ms: now_ms,
             checked_ms: 0,
             token: CachedToken::NotLoaded,
@@ -178,13 +178,19 @@ impl Members {
 
     /// Records a sign-in. `is_checked` is true if the provider has just returned the profile, and false if the stored
     /// one was used.
-    pub(super) fn record_sign_in(&self, user: &UserName, role: Role, token: Option<ProviderToken>, is_checked: bool) {
+    pub(super) fn record_sign_in(
+        &self,
+        user: &UserName,
+        rights: Rights,
+        token: Option<ProviderToken>,
+        is_checked: bool,
+    ) {
         let now_ms = self.clock.monotonic_ms();
         if let Some(token) = token.as_ref().filter(|_| is_checked) {
-            self.provider.signed_in(user, role, token);
+            self.provider.signed_in(user, rights.role(), token);
         }
         let checked_ms = if is_checked { now_ms } else { 0 };
-        self.active.insert(user.clone(), ActiveMember { role, seen_ms: now_ms, checked_ms, token: token.into() });
+        self.active.insert(user.clone(), ActiveMember { rights, seen_ms: now_ms, checked_ms, token: token.into() });
     }
 
     /// Returns the provider's token of a member, until it expires.
@@ -238,12 +244,12 @@ impl Members {
         (token.expires_at > self.clock.now()).then_some(token)
     }
 
-    /// Changes the role of a member and ends the earlier sign-ins.
-    pub(super) async fn change_role(&self, user: &UserName, role: Role) -> Result<(), StoreError> {
+    /// Changes the rights of a member and ends the earlier sign-ins.
+    pub(super) async fn change_rights(&self, user: &UserName, rights: Rights) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.end_sign_ins(user, now, &format!("the role in {} has changed to {role}", self.provider.title()));
+        self.end_sign_ins(user, now, &format!("the role in {} has changed to {rights}", self.provider.title()));
         self.counts.changed.fetch_add(1, Ordering::Relaxed);
-        self.store.change_role(user, role, now).await
+        self.store.change_rights(user, rights, now).await
     }
 
     /// Removes a member and ends the sign-ins.

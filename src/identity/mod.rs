@@ -14,6 +14,7 @@
 //! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]:
 //!   limits on requests; [`attempts`]: limits on failed sign-ins; [`device`]: cookies of browsers that have signed in
 //!   before
+//! - [`guardian_links`]: links by which a parent or guardian reads one student's schedule
 //! - [`external`]: sign-ins by single sign-on, which checks no password in the hub
 //! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when
 //!   users were last seen
@@ -24,6 +25,7 @@ pub mod audit;
 pub mod device;
 pub mod disclosures;
 pub mod external;
+pub mod guardian_links;
 pub mod limits;
 mod local;
 mod members;
@@ -54,6 +56,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::UserName;
 use crate::domain::realm::Realm;
+use crate::domain::rights::{self, OutOfScope, Scope, Subjects};
 use crate::domain::role::Role;
 
 pub use audit::Audit;
@@ -134,6 +137,8 @@ pub struct Caller {
     pub name: Arc<str>,
     /// Role that the token grants.
     pub role: Role,
+    /// Subjects to which the token limits staff; `None` without a limit.
+    pub subjects: Option<Subjects>,
     /// Source of the sign-in.
     pub source: Source,
     /// Id of the token.
@@ -151,6 +156,14 @@ impl Caller {
     #[must_use]
     pub fn display_name(&self) -> Option<&str> {
         Some(self.name.trim()).filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(self.user.as_str()))
+    }
+
+    /// Decides whether this member of staff may do what concerns `scope`.
+    ///
+    /// # Errors
+    /// When the scope is not within the subjects to which the caller is limited.
+    pub fn check(&self, scope: &Scope<'_>) -> Result<(), OutOfScope> {
+        rights::check(self.subjects.as_ref(), scope)
     }
 
     /// Returns true if the token may be used for `path`. A token of a sandbox may be used for a few paths only.

@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::domain::ids::UserName;
+use crate::domain::rights::Rights;
 use crate::domain::role::Role;
 use crate::identity::Source;
 use crate::identity::sign_in::SignInError;
@@ -106,8 +107,8 @@ pub enum Profile {
 pub struct KnownUser {
     /// Display name.
     pub name: String,
-    /// Role in the hub.
-    pub role: Role,
+    /// Rights in the hub.
+    pub rights: Rights,
     /// Version of the credential, if the provider has one.
     pub credential: Option<CredentialVersion>,
 }

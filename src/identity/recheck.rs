@@ -115,7 +115,7 @@ impl Members {
             return Ok(self.remove_if_member(user).await?);
         }
         let profile = self.provider.profile(user).await?;
-        let Some(known_role) = self.active.get(user).map(|member| member.role) else {
+        let Some(known) = self.active.get(user).map(|member| member.rights.clone()) else {
             // The sign-ins ended during the check.
             return Ok(());
         };
@@ -123,7 +123,7 @@ impl Members {
         match profile {
             Profile::Unknown => self.remove(user, &format!("{title} no longer has this user")).await?,
             Profile::NoRole => self.remove(user, &format!("the {title} user no longer has a role in EduHub")).await?,
-            Profile::Known(KnownUser { role, .. }) if role != known_role => self.change_role(user, role).await?,
+            Profile::Known(KnownUser { rights, .. }) if rights != known => self.change_rights(user, rights).await?,
             Profile::Known(_) => {
                 self.counts.same.fetch_add(1, Ordering::Relaxed);
                 if let Some(mut member) = self.active.get_mut(user) {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::ids::UserName;
-use crate::domain::role::Role;
+use crate::domain::rights::Rights;
 use crate::identity::sealing::SealingKey;
 use crate::store::members::{Member, MemberStore};
 use crate::store::{StoreError, StoreFuture};
@@ -123,8 +123,8 @@ impl MemberStore for SealedTokens {
         self.store.replace_tokens(replace)
     }
 
-    fn change_role(&self, username: &UserName, role: Role, ended: Timestamp) -> StoreFuture<()> {
-        self.store.change_role(username, role, ended)
+    fn change_rights(&self, username: &UserName, rights: Rights, ended: Timestamp) -> StoreFuture<()> {
+        self.store.change_rights(username, rights, ended)
     }
 
     fn remove_member(&self, username: &UserName, ended: Timestamp) -> StoreFuture<()> {
@@ -158,7 +158,7 @@ mod tests {
             username: name(user),
             login: name(user),
             name: user.to_owned(),
-            role: Role::Student,
+            rights: crate::domain::role::Role::Student.into(),
             token: Some(SecretString::from(token)),
             password_hash: None,
             signed_in_at: Timestamp::UNIX_EPOCH,

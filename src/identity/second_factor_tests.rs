@@ -35,8 +35,12 @@ async fn second_factors_outlive_the_previous_secret_once_they_are_renewed() {
     let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: None };
     let store = Arc::new(SqliteStore::open(options).unwrap());
     let ann = UserName::parse("ann").unwrap();
-    let account =
-        Account { username: ann.clone(), name: "Ann".to_owned(), role: Role::Staff, password_hash: "hash".to_owned() };
+    let account = Account {
+        username: ann.clone(),
+        name: "Ann".to_owned(),
+        rights: Role::Staff.into(),
+        password_hash: "hash".to_owned(),
+    };
     store.put_account(account, None).await.unwrap();
     let old = secret("a secret of more than thirty-two bytes");
     let new = secret("another secret of more than thirty-two bytes");

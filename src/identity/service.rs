@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
 use crate::domain::ids::{InvalidId, TermId, UserName};
+use crate::domain::instructor::{StatedNames, Teacher};
 use crate::domain::role::Role;
 use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, UserFilter, UserPage};
@@ -57,6 +58,8 @@ pub struct Settings {
     pub college: String,
     /// The former secret (`[auth] previous_secret`), whose tokens are still accepted.
     pub previous_secret: Option<SecretString>,
+    /// The names of instructors in schedules (`[roles.names]`).
+    pub stated_names: StatedNames,
     /// The providers of single sign-on. The sign-ins of others are not valid.
     pub external_sources: Vec<Source>,
 }
@@ -72,6 +75,7 @@ impl Default for Settings {
             hash_threads: (cores / 2).max(1),
             college: String::new(),
             previous_secret: None,
+            stated_names: StatedNames::default(),
             external_sources: Vec::new(),
         }
     }
@@ -350,6 +354,15 @@ impl Identity {
     /// When the store cannot be read.
     pub async fn users(&self, filter: UserFilter) -> Result<UserPage, StoreError> {
         self.store.users(filter).await
+    }
+
+    /// Calls `f` with what decides which sections name a caller as their instructor.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn as_teacher<T>(&self, caller: &Caller, f: impl FnOnce(&Teacher<'_>) -> T) -> Result<T, StoreError> {
+        let known = self.store.names_above_students().await?;
+        Ok(f(&Teacher::new(&caller.user, &caller.name, &self.settings.stated_names, &known)))
     }
 
     /// Issues a ticket for a WebSocket of this caller; `None` if there are too many unused tickets.

@@ -2,7 +2,7 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::identity::accounts::{AccountChange, AccountOutcome, Removal};
+use crate::identity::accounts::{AccountChange, AccountOutcome, LimitChange, Removal};
 use crate::identity::sign_in::{SignIn, SignInError};
 use crate::store::accounts::Account;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
@@ -76,7 +76,7 @@ impl Hub {
     }
     pub(in crate::identity) async fn put(&self, name: &str, role: Role, password: Option<&str>) -> AccountOutcome {
         let password = password.map(SecretString::from);
-        let change = AccountChange { username: user(name), role, name: None, password };
+        let change = AccountChange { username: user(name), role, limit: LimitChange::Keep, name: None, password };
         self.identity().put_account(change).await.unwrap()
     }
     pub(in crate::identity) async fn sign_in(&self, name: &str, password: &str) -> Result<SignIn, SignInError> {
@@ -150,7 +150,7 @@ async fn accounts_of_earlier_versions_keep_their_names_and_passwords() {
     let account = Account {
         username: UserName::stored(name).unwrap(),
         name: "José".to_owned(),
-        role: Role::Staff,
+        rights: Role::Staff.into(),
         password_hash: crate::identity::password::hash(&SecretString::from(password)).unwrap(),
     };
     hub.store.as_ref().unwrap().put_account(account, None).await.unwrap();

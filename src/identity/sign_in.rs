@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::ids::UserName;
-use crate::domain::role::Role;
+use crate::domain::rights::Rights;
 use crate::identity::attempts::{Attempt, NotAdmitted, Origin};
 use crate::identity::limits::AddressKey;
 use crate::identity::members::Members;
@@ -295,9 +295,9 @@ impl Identity {
             // The account changed while the password was checked.
             return Err(SignInError::BadCredentials);
         }
-        let Profile::Known(KnownUser { name, role, .. }) = profile else { return Err(SignInError::BadCredentials) };
+        let Profile::Known(KnownUser { name, rights, .. }) = profile else { return Err(SignInError::BadCredentials) };
         self.second_factors.check(&user, code, self.clock.now()).await?;
-        self.mint(provider.source(), &user, &name, role, PasswordCheck::Provider(provider.title()))
+        self.mint(provider.source(), &user, &name, rights, PasswordCheck::Provider(provider.title()))
     }
 
     /// Signs in a member whose password the provider has accepted.
@@ -318,38 +318,38 @@ impl Identity {
             return Err(SignInError::NotAdmitted { provider: title, reason });
         }
         let is_profile_read = profile.is_ok();
-        let (name, role) = match (profile, &known) {
-            (Ok(Profile::Known(KnownUser { name, role, .. })), _) => (name, role),
+        let (name, rights) = match (profile, &known) {
+            (Ok(Profile::Known(KnownUser { name, rights, .. })), _) => (name, rights),
             (Ok(Profile::NoRole | Profile::Unknown), _) => {
                 store.remove_hash(&user).await?;
                 let reason =
                     format!("Your {title} account has no role in EduHub. Contact the college's administrators.");
                 return Err(SignInError::NotAdmitted { provider: title, reason });
             }
-            // The password is correct, so the stored role is used until the provider returns the profile.
-            (Err(_), Some(known)) if members.is_fresh(known) => (known.name.clone(), known.role),
+            // The password is correct, so the stored rights are used until the provider returns the profile.
+            (Err(_), Some(known)) if members.is_fresh(known) => (known.name.clone(), known.rights.clone()),
             (Err(error), _) => return Err(error.into()),
         };
 
         let _no_change = self.accounts_lock.read().await;
         self.check_name_available(members, &user).await?;
-        if known.is_some_and(|known| known.role != role) {
-            members.change_role(&user, role).await?;
+        if known.is_some_and(|known| known.rights != rights) {
+            members.change_rights(&user, rights.clone()).await?;
         }
         let signed_in_at = self.clock.now();
         let member = Member {
             username: user.clone(),
             login,
             name: name.clone(),
-            role,
+            rights: rights.clone(),
             token: token.as_ref().map(|token| token.secret.as_ref().clone()),
             password_hash: None,
             signed_in_at,
         };
         store.put_member(member).await?;
         members.passwords.push(user.clone(), signed_in_at, password);
-        members.record_sign_in(&user, role, token, is_profile_read);
-        self.mint(members.provider.source(), &user, &name, role, PasswordCheck::Provider(title))
+        members.record_sign_in(&user, rights.clone(), token, is_profile_read);
+        self.mint(members.provider.source(), &user, &name, rights, PasswordCheck::Provider(title))
     }
 
     /// Signs a member in during an outage of the provider, by comparing the password with the last accepted one.
@@ -370,9 +370,9 @@ impl Identity {
         }
         let _no_change = self.accounts_lock.read().await;
         self.check_name_available(members, &member.username).await?;
-        members.record_sign_in(&member.username, member.role, members.stored_token(&member), false);
+        members.record_sign_in(&member.username, member.rights.clone(), members.stored_token(&member), false);
         let check = PasswordCheck::LastAccepted(members.provider.title());
-        self.mint(members.provider.source(), &member.username, &member.name, member.role, check)
+        self.mint(members.provider.source(), &member.username, &member.name, member.rights, check)
     }
 
     /// Deletes the stored password hash if the provider rejects the password from which it was made. Other rejected
@@ -425,10 +425,10 @@ impl Identity {
         source: Source,
         user: &UserName,
         name: &str,
-        role: Role,
+        rights: Rights,
         check: PasswordCheck,
     ) -> Result<SignIn, SignInError> {
-        let minted = self.mint_token(source, user, name, role)?;
+        let minted = self.mint_token(source, user, name, rights)?;
         Ok(SignIn { token: minted.token, caller: minted.caller, check })
     }
 
@@ -438,14 +438,14 @@ impl Identity {
         source: Source,
         user: &UserName,
         name: &str,
-        role: Role,
+        rights: Rights,
     ) -> Result<Minted, SignInError> {
         let now = self.clock.now();
         let ended_ms = self.ended.get(user).map(|ended| ended.up_to_ms);
         let ended_ms = ended_ms.max(self.members_of(&source).and_then(|members| members.ended_ms(user)));
         let not_before = ended_ms.map_or(i64::MIN, |ended| ended.saturating_add(1));
         let issued = Timestamp::from_millisecond(now.as_millisecond().max(not_before)).unwrap_or(now);
-        let minted = self.tokens.mint_with_source(source, user, Some(name), role, self.settings.session_ttl, issued);
+        let minted = self.tokens.mint_with_source(source, user, Some(name), rights, self.settings.session_ttl, issued);
         let minted = minted.ok_or(SignInError::Failed)?;
         self.record_seen(&minted.caller, now);
         Ok(minted)

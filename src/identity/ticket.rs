@@ -108,6 +108,7 @@ mod tests {
             user: UserName::parse(user).unwrap(),
             name: "Ann".into(),
             role: Role::Student,
+            subjects: None,
             source: crate::identity::Source::Hub,
             token_id: uuid::Uuid::nil(),
             issued_ms: 0,

@@ -11,11 +11,13 @@ use uuid::Uuid;
 
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::realm::Realm;
+use crate::domain::rights::{Rights, Subjects};
 use crate::domain::role::Role;
 
 use crate::identity::{Caller, Source};
 
-/// Longest token that is parsed, in bytes. The longest tokens of the hub have about 800.
+/// Longest token that is parsed, in bytes. The longest tokens of the hub have about 800, and 2,300 more with a full list of
+/// subjects.
 const TOKEN_LEN_MAX: usize = 4_096;
 /// Longest lifetime of a token: a hundred years, so that its expiry is a valid timestamp.
 const TTL_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
@@ -27,6 +29,9 @@ struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     role: Role,
+    // The subjects to which staff are limited. Tokens from before there were limits have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subjects: Option<Subjects>,
     iat: i64,
     exp: i64,
     jti: String,
@@ -111,11 +116,11 @@ impl Tokens {
         &self,
         user: &UserName,
         name: Option<&str>,
-        role: Role,
+        rights: impl Into<Rights>,
         ttl: Duration,
         now: Timestamp,
     ) -> Option<Minted> {
-        self.mint_with_source(Source::Hub, user, name, role, ttl, now)
+        self.mint_with_source(Source::Hub, user, name, rights, ttl, now)
     }
 
     /// Signs a token that is valid only in `sandbox`.
@@ -128,7 +133,10 @@ impl Tokens {
         ttl: Duration,
         now: Timestamp,
     ) -> Option<Minted> {
-        self.sign(Claims { sandbox: Some(sandbox.to_string()), ..claims(Source::Hub, user, None, role, ttl, now)? })
+        self.sign(Claims {
+            sandbox: Some(sandbox.to_string()),
+            ..claims(Source::Hub, user, None, &role.into(), ttl, now)?
+        })
     }
 
     /// Signs a token like [`Tokens::mint`] for a user who signed in through `source`.
@@ -138,11 +146,11 @@ impl Tokens {
         source: Source,
         user: &UserName,
         name: Option<&str>,
-        role: Role,
+        rights: impl Into<Rights>,
         ttl: Duration,
         now: Timestamp,
     ) -> Option<Minted> {
-        self.sign(claims(source, user, name, role, ttl, now)?)
+        self.sign(claims(source, user, name, &rights.into(), ttl, now)?)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "the claims are built for one token")]
@@ -180,7 +188,7 @@ fn claims(
     source: Source,
     user: &UserName,
     name: Option<&str>,
-    role: Role,
+    rights: &Rights,
     ttl: Duration,
     now: Timestamp,
 ) -> Option<Claims> {
@@ -188,7 +196,8 @@ fn claims(
     Some(Claims {
         sub: user.as_str().to_owned(),
         name: name.map(str::to_owned),
-        role,
+        role: rights.role(),
+        subjects: rights.subjects().cloned(),
         iat: now.as_second(),
         exp: now.as_second() + ttl_s,
         jti: Uuid::now_v7().to_string(),
@@ -209,7 +218,9 @@ fn caller_of(claims: &Claims) -> Result<Caller, TokenError> {
         Some(term) if term.is_sandbox() => Realm::Sandbox(term),
         Some(_) => return Err(TokenError::Foreign),
     };
-    Ok(Caller { user, name, role: claims.role, source: claims.src.clone(), token_id, issued_ms, expires_at, realm })
+    let rights = Rights::new(claims.role, claims.subjects.clone());
+    let (role, subjects) = (rights.role(), rights.subjects().cloned());
+    Ok(Caller { user, name, role, subjects, source: claims.src.clone(), token_id, issued_ms, expires_at, realm })
 }
 
 #[cfg(test)]
@@ -236,6 +247,39 @@ mod tests {
         assert_eq!(caller, minted.caller);
         assert_eq!((caller.user.as_str(), &*caller.name, caller.role), ("josé", "José \"Pepe\"", Role::Staff));
         assert_eq!((caller.issued_ms, caller.expires_at), (1_000_000, at(1_060)));
+    }
+
+    #[test]
+    fn a_token_carries_the_subjects_of_staff() {
+        let user = UserName::parse("sam").unwrap();
+        let minute = Duration::from_secs(60);
+        let subjects = Subjects::parse(&["MATH", "STAT"]).unwrap();
+        let mint = |role| {
+            let rights = Rights::new(role, Some(subjects.clone()));
+            let minted = tokens(SECRET).mint(&user, None, rights, minute, at(1_000)).unwrap();
+            let caller = tokens(SECRET).verify(&minted.token, at(1_000)).unwrap();
+            assert_eq!(caller, minted.caller);
+            (caller.role, caller.subjects)
+        };
+        assert_eq!(mint(Role::Staff), (Role::SubjectStaff, Some(subjects.clone())));
+        assert_eq!(mint(Role::Admin), (Role::Admin, None));
+        // A full list still fits, also in a cookie.
+        let names: Vec<String> = (0..crate::domain::rights::SUBJECTS_MAX).map(|n| format!("{n:X>40}")).collect();
+        let full = Rights::new(Role::Staff, Some(Subjects::parse(&names).unwrap()));
+        let token = tokens(SECRET).mint(&user, Some(&"n".repeat(200)), full, minute, at(1_000)).unwrap().token;
+        assert!(token.len() < TOKEN_LEN_MAX - SESSION_COOKIE_ROOM, "{}", token.len());
+    }
+
+    /// Bytes of a cookie besides the token: its name and its attributes.
+    const SESSION_COOKIE_ROOM: usize = 200;
+
+    #[test]
+    fn a_token_from_before_there_were_limits_is_valid() {
+        let json = |claims: &Claims| serde_json::to_value(claims).unwrap();
+        let user = UserName::parse("sam").unwrap();
+        let new = claims(Source::Hub, &user, None, &Role::Staff.into(), Duration::from_secs(60), at(1_000)).unwrap();
+        assert!(json(&new).get("subjects").is_none(), "an earlier version reads the token, too");
+        assert_eq!(caller_of(&serde_json::from_value(json(&new)).unwrap()).unwrap().role, Role::Staff);
     }
 
     #[test]

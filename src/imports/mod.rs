@@ -2,7 +2,8 @@
 //! requests, and queue up to [`QUEUE_MAX`].
 //!
 //! - [`csv`]: reads files; [`schedule`]: the port that it implements
-//! - `run`: the steps of an import; `compare`: what an import changes; `affected`: what it did to students;
+//! - `run`: the steps of an import; `scope`: what staff of single subjects may import; `compare`: what an import
+//!   changes; `affected`: what it did to students;
 //!   [`task`]: an import that has not ended
 //!
 //! A task is stored before its id is returned. If the hub stops during an import, its task is `failed` after the next
@@ -15,6 +16,7 @@ pub mod csv;
 mod findings;
 mod run;
 pub mod schedule;
+mod scope;
 pub mod task;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -39,6 +41,7 @@ use crate::clock::Clock;
 use crate::domain::ids::{TaskId, TermId, UserName};
 use crate::domain::import::{Phase, TaskReport, TaskState};
 use crate::domain::realm::Realm;
+use crate::domain::rights::Subjects;
 use crate::imports::schedule::{ClockOption, ScheduleReader};
 use crate::private_files;
 use crate::registration::pool::RegistrarPool;
@@ -95,6 +98,8 @@ pub struct ImportDeps {
 /// How to import an upload.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
+    /// The subjects to which the caller is limited. A file with other sections is rejected.
+    pub subjects: Option<Subjects>,
     /// The realm of the caller. A file for a term outside of it is rejected.
     pub realm: Realm,
     /// The term to import into; `None` if the file's `term` column names it.

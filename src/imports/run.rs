@@ -22,9 +22,9 @@ use crate::store::{StoreError, StoreFuture};
 
 use crate::imports::affected::affected;
 use crate::imports::compare::Comparison;
-use crate::imports::findings;
 use crate::imports::task::LIST_LEN_MAX;
 use crate::imports::{Inner, Job};
+use crate::imports::{findings, scope};
 
 /// The minimum time between two progress events. Five per second look smooth.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
@@ -116,6 +116,7 @@ impl Run<'_> {
         if schedule.is_rejected() || (rejected && !self.job.options.dry_run) {
             return Err(Stop::Rejected);
         }
+        self.check_subjects(&*schedule)?;
         self.enter(Phase::Comparing);
         if schedule.contains_events() {
             self.import_events(&*schedule, rejected)?;
@@ -123,6 +124,22 @@ impl Run<'_> {
             self.import_sections(&*schedule, &term, rejected)?;
         }
         if rejected { Err(Stop::Rejected) } else { Ok(()) }
+    }
+
+    /// Rejects the file if its rows, or the sections that they replace, are of other subjects than the caller's.
+    fn check_subjects(&self, schedule: &dyn Schedule) -> Result<(), Stop> {
+        let Some(limit) = &self.job.options.subjects else { return Ok(()) };
+        let (deps, realm) = (&self.inner.deps, &self.job.options.realm);
+        let term = schedule.term().and_then(|term| deps.model.term_in(realm, term));
+        let refused = scope::refused(schedule, term.map(|term| term.snapshot()).as_deref(), limit)?;
+        self.check()?;
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let mut report = self.job.live.report();
+        report.errors_total += refused.len() as u64;
+        report.errors = refused.into_iter().chain(std::mem::take(&mut report.errors)).take(LIST_LEN_MAX).collect();
+        Err(Stop::Rejected)
     }
 
     /// Fails if the import was cancelled or the hub is stopping.

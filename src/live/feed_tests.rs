@@ -28,6 +28,7 @@ pub(super) fn session(user: Option<&str>) -> Arc<LiveSession> {
     let caller = user.map(|user| Caller {
         user: UserName::parse(user).unwrap(),
         name: user.into(),
+        subjects: None,
         role: Role::Student,
         source: Source::Hub,
         token_id: Uuid::nil(),

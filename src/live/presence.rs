@@ -324,7 +324,8 @@ impl Presence {
 }
 
 /// The roles by which connections are counted; `None` stands for visitors.
-const ROLES: [Option<Role>; 4] = [None, Some(Role::Student), Some(Role::Staff), Some(Role::Admin)];
+const ROLES: [Option<Role>; 5] =
+    [None, Some(Role::Student), Some(Role::Instructor), Some(Role::Staff), Some(Role::Admin)];
 
 /// The index of visitors in [`ROLES`].
 const VISITORS: usize = 0;
@@ -337,7 +338,7 @@ fn refuse(count: &AtomicU64) -> Close {
 
 /// Returns the index of a session's role in [`ROLES`].
 fn role_index(session: &LiveSession) -> usize {
-    let role = session.identity().map(|(_, role)| role);
+    let role = session.identity().map(|(_, role)| role.named());
     ROLES.iter().position(|of| *of == role).unwrap_or(0)
 }
 

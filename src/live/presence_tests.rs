@@ -12,6 +12,7 @@ fn caller(user: &str) -> Option<Caller> {
         user,
         name,
         role: Role::Student,
+        subjects: None,
         source,
         token_id,
         issued_ms: 0,
@@ -73,7 +74,7 @@ fn a_user_is_connected_until_the_last_connection_ends() {
     presence.remove(two.id);
     assert!(!presence.is_connected(&ann));
     assert!(presence.is_empty());
-    assert_eq!(presence.by_role().map(|(_, count)| count), [0; 4]);
+    assert_eq!(presence.by_role().map(|(_, count)| count), [0; 5]);
 }
 
 #[test]

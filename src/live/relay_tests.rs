@@ -80,6 +80,7 @@ impl Fixture {
         let caller = Caller {
             user: UserName::parse("ann").unwrap(),
             name: "Ann".into(),
+            subjects: None,
             role: Role::Student,
             source: Source::Hub,
             token_id: Uuid::from_u128(token),

@@ -58,7 +58,8 @@ impl Observed {
             *match role {
                 None => &mut connections.visitor,
                 Some(Role::Student) => &mut connections.student,
-                Some(Role::Staff) => &mut connections.staff,
+                Some(Role::Instructor) => &mut connections.instructor,
+                Some(Role::SubjectStaff | Role::Staff) => &mut connections.staff,
                 Some(Role::Admin) => &mut connections.admin,
             } = count;
         }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::role::{Role, RoleMap};
+use crate::domain::rights::Rights;
+use crate::domain::role::RoleMap;
 
 /// Most values of claims that count for a role.
 const VALUES_MAX: usize = 2_000;
@@ -64,10 +65,10 @@ impl Claims {
         }
     }
 
-    /// Returns the highest role of a user. `groups_claim` lists the groups. Keycloak writes a group as a path, `/staff`,
+    /// Returns the rights of a user: the highest role, and the subjects to which staff are limited. `groups_claim` lists the groups. Keycloak writes a group as a path, `/staff`,
     /// which also matches without its slash.
     #[must_use]
-    pub fn role(&self, map: &RoleMap, groups_claim: &str) -> Option<Role> {
+    pub fn rights(&self, map: &RoleMap, groups_claim: &str) -> Option<Rights> {
         let mut groups = Vec::new();
         if let Some(value) = self.at(groups_claim) {
             collect(value, "", 1, &mut |_, text| groups.push(text.to_owned()));
@@ -81,7 +82,7 @@ impl Claims {
         }
         values.truncate(VALUES_MAX);
         groups.truncate(VALUES_MAX);
-        map.role(&values, &groups)
+        map.rights(&values, &groups)
     }
 }
 
@@ -106,6 +107,7 @@ fn collect(value: &Value, path: &str, depth: usize, found: &mut impl FnMut(&str,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::role::Role;
 
     fn claims(json: serde_json::Value) -> Claims {
         let Value::Object(claims) = json else { panic!("claims are an object: {json}") };
@@ -119,6 +121,7 @@ mod tests {
             admin: names(&["group:it"]),
             staff: names(&["realm_access.roles=registrar", "affiliation=staff", "is_staff=true"]),
             student: names(&["hd=college.edu"]),
+            ..RoleMap::default()
         };
         let table = [
             (serde_json::json!({"groups": ["/it", "x"], "hd": "college.edu"}), Some(Role::Admin)),
@@ -131,10 +134,11 @@ mod tests {
             (serde_json::json!({}), None),
         ];
         for (json, role) in table {
-            assert_eq!(claims(json.clone()).role(&map, "groups"), role, "{json}");
+            let found = claims(json.clone()).rights(&map, "groups");
+            assert_eq!(found, role.map(Rights::from), "{json}");
         }
         let everyone = RoleMap { student: names(&["*"]), ..RoleMap::default() };
-        assert_eq!(claims(serde_json::json!({})).role(&everyone, "groups"), Some(Role::Student));
+        assert_eq!(claims(serde_json::json!({})).rights(&everyone, "groups"), Some(Role::Student.into()));
     }
 
     #[test]

@@ -24,7 +24,8 @@ use secrecy::SecretString;
 use crate::clock::Clock;
 use crate::config::Auth;
 use crate::domain::ids::UserName;
-use crate::domain::role::{Role, RoleMap};
+use crate::domain::rights::Rights;
+use crate::domain::role::RoleMap;
 
 use flow::Flows;
 use http_client::HttpClient;
@@ -42,8 +43,8 @@ pub struct Person {
     pub username: UserName,
     /// Display name.
     pub name: String,
-    /// Role in the hub.
-    pub role: Role,
+    /// Rights in the hub.
+    pub rights: Rights,
     /// The ID token, if there is one.
     pub id_token: Option<SecretString>,
 }

@@ -293,7 +293,7 @@ impl Provider {
         }
         let username = UserName::parse(username)
             .map_err(|_| SsoError::NoUsername(format!("the claim {user_claim:?} is no username")))?;
-        let role = claims.role(&self.roles, groups_claim).ok_or(SsoError::NoRole)?;
+        let rights = claims.rights(&self.roles, groups_claim).ok_or(SsoError::NoRole)?;
         let name = claims.text(name_claim).unwrap_or(username.as_str()).chars().filter(|c| !c.is_control());
         let id_token = Some(id_token.to_string()).filter(|token| token.len() <= ID_TOKEN_LEN_MAX);
         Ok(Person {
@@ -301,7 +301,7 @@ impl Provider {
             sid: claims.text("sid").map(str::to_owned),
             name: name.take(NAME_CHARS_MAX).collect(),
             username,
-            role,
+            rights,
             id_token: id_token.map(SecretString::from),
         })
     }

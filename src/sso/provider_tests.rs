@@ -175,7 +175,7 @@ async fn a_valid_token_identifies_its_user() {
 
     let person = hub.complete(&flow, key.sign(&header("k1"), &hub.claims(&flow))).await.unwrap();
     assert_eq!((person.subject.as_str(), person.username.as_str(), person.name.as_str()), ("1001", "ann", "Ann"));
-    assert_eq!((person.role, person.sid.as_deref()), (Role::Staff, Some("s1")));
+    assert_eq!((person.rights.role(), person.sid.as_deref()), (Role::Staff, Some("s1")));
     let url = hub.provider.sign_out_url(person.id_token.as_ref(), "http://localhost:8000/").unwrap();
     assert!(url.starts_with(&format!("{}/end?id_token_hint=ey", hub.issuer)), "{url}");
     hub.server.stop(false).await;
@@ -256,7 +256,7 @@ async fn missing_claims_come_from_the_user_info_of_the_same_user() {
     let token = key.sign(&header("k1"), &short);
     *hub.published.user_info.lock() = json!({"sub": "1001", "preferred_username": "ann", "groups": ["desk"]});
     let person = hub.complete(&flow, token.clone()).await.unwrap();
-    assert_eq!((person.username.as_str(), person.name.as_str(), person.role), ("ann", "ann", Role::Staff));
+    assert_eq!((person.username.as_str(), person.name.as_str(), person.rights.role()), ("ann", "ann", Role::Staff));
     *hub.published.user_info.lock() = json!({"sub": "1002", "preferred_username": "ada"});
     assert!(matches!(hub.complete(&flow, token.clone()).await, Err(SsoError::InvalidToken(_))));
     *hub.published.user_info.lock() = json!({"sub": "1001", "preferred_username": "a b"});

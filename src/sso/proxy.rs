@@ -129,7 +129,7 @@ impl ProxySignIn {
         };
         let claims = claim_headers.iter().map(|name| (name.clone(), values(name)));
         let claims = Claims::of_texts(claims.chain([(GROUPS.to_owned(), values(groups_header))]));
-        let role = claims.role(&self.roles, GROUPS).ok_or(ProxyError::NoRole)?;
+        let rights = claims.rights(&self.roles, GROUPS).ok_or(ProxyError::NoRole)?;
         let name = single(headers, name_header).map(String::from_utf8_lossy).unwrap_or_default();
         let name: String = name.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
         Ok(Person {
@@ -137,7 +137,7 @@ impl ProxySignIn {
             sid: None,
             name: if name.is_empty() { username.as_str().to_owned() } else { name },
             username,
-            role,
+            rights,
             id_token: None,
         })
     }

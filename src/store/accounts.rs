@@ -10,6 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::domain::ids::{SectionId, UserName};
+use crate::domain::rights::{Rights, Subjects};
 use crate::domain::role::Role;
 
 use crate::store::StoreFuture;
@@ -22,8 +23,8 @@ pub struct Account {
     pub username: UserName,
     /// The display name.
     pub name: String,
-    /// The role.
-    pub role: Role,
+    /// The role, and for staff the subjects to which it is limited.
+    pub rights: Rights,
     /// The password's hash, a PHC string (argon2id).
     pub password_hash: String,
 }
@@ -111,6 +112,8 @@ pub struct User {
     pub name: String,
     /// The account's role; without an account, the role of the last token.
     pub role: Role,
+    /// The subjects to which the account is limited; `None` without a limit, or without an account.
+    pub subjects: Option<Subjects>,
     /// How the hub came to know the user.
     pub source: UserSource,
     /// When the user was last seen, accurate to a few minutes; `None` for an account that was never used.
@@ -166,6 +169,9 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     fn remove_account(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<bool>;
     /// Returns a page of the users who have an account or were seen.
     fn users(&self, filter: UserFilter) -> StoreFuture<UserPage>;
+    /// Returns the usernames and display names of all users above students, by account, sign-in or token. A user may occur
+    /// several times, with different display names.
+    fn names_above_students(&self) -> StoreFuture<Vec<(UserName, String)>>;
     /// Returns the names of accounts, members and users who were seen that are not plain ASCII or are `.` or `..`, once
     /// each: among them are the names that earlier versions did not normalise.
     fn unusual_names(&self) -> StoreFuture<Vec<UserName>>;

@@ -185,6 +185,8 @@ pub trait AlertStore: Send + Sync {
     /// Stores an alert, and sends it (assigns its `seq`) unless its `starts_at` is after `now`. The date of `now` in
     /// the college's time zone decides which terms have ended.
     fn post(&self, alert: Alert, now: ZonedDateTime) -> StoreFuture<Alert>;
+    /// Returns an alert as its author wrote it, whether it was sent or not; its `seq` is `None`.
+    fn alert(&self, id: &str) -> StoreFuture<Option<Alert>>;
     /// Cancels an alert.
     fn cancel(&self, id: &str, now: Timestamp) -> StoreFuture<CancelOutcome>;
     /// Returns when the next scheduled alert is due.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::domain::ids::UserName;
-use crate::domain::role::Role;
+use crate::domain::rights::Rights;
 
 use crate::store::StoreFuture;
 
@@ -17,8 +17,8 @@ pub struct Member {
     pub login: UserName,
     /// Display name.
     pub name: String,
-    /// Role in the hub.
-    pub role: Role,
+    /// Rights in the hub.
+    pub rights: Rights,
     /// The provider's token of the newest sign-in; `None` after a sign-out, or once it has expired.
     pub token: Option<SecretString>,
     /// Hash of the last accepted password (argon2id, a PHC string); `None` while it is not known.
@@ -47,8 +47,8 @@ pub trait MemberStore: Send + Sync {
     fn remove_token(&self, username: &UserName) -> StoreFuture<()>;
     /// Replaces the token of each member who has one, all in one commit.
     fn replace_tokens(&self, replace: ReplaceToken) -> StoreFuture<()>;
-    /// Changes the role of a member and ends the sign-ins up to `ended`.
-    fn change_role(&self, username: &UserName, role: Role, ended: Timestamp) -> StoreFuture<()>;
+    /// Changes the rights of a member and ends the sign-ins up to `ended`.
+    fn change_rights(&self, username: &UserName, rights: Rights, ended: Timestamp) -> StoreFuture<()>;
     /// Removes a member and ends the sign-ins up to `ended`.
     fn remove_member(&self, username: &UserName, ended: Timestamp) -> StoreFuture<()>;
     /// Returns the users whose sign-ins have ended, each with the time up to which they have.

@@ -15,6 +15,7 @@
 pub mod accounts;
 pub mod alerts;
 pub mod gauge;
+pub mod guardian_links;
 pub mod imports;
 pub mod members;
 pub mod outbox;

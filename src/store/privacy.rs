@@ -4,10 +4,11 @@ use jiff::{Timestamp, ZonedDateTime};
 
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::registration::Registration;
-use crate::domain::role::Role;
+use crate::domain::rights::Rights;
 
 use crate::store::StoreFuture;
 use crate::store::accounts::User;
+use crate::store::guardian_links::GuardianLink;
 use crate::store::provider_sign_ins::ProviderUser;
 use crate::store::sign_ins::StoredSignIn;
 
@@ -22,6 +23,8 @@ pub struct PersonalRecord {
     pub single_sign_on: Option<ProviderUser>,
     /// The sign-ins whose tokens have not expired, oldest first.
     pub sign_ins: Vec<StoredSignIn>,
+    /// The links to the schedule, oldest first. Expired ones are deleted when the next link is made.
+    pub guardian_links: Vec<GuardianLink>,
     /// Since when the local account has a second factor.
     pub second_factor_since: Option<Timestamp>,
     /// Tokens that were issued up to this time are revoked.
@@ -39,8 +42,8 @@ pub struct ProviderSignIn {
     pub login: String,
     /// The display name.
     pub name: String,
-    /// The role.
-    pub role: Role,
+    /// The role, and for staff the subjects to which it is limited.
+    pub rights: Rights,
     /// When the provider last accepted a password.
     pub at: Timestamp,
 }

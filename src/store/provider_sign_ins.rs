@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::domain::ids::UserName;
-use crate::domain::role::Role;
+use crate::domain::rights::Rights;
 
 use crate::store::StoreFuture;
 
@@ -21,8 +21,8 @@ pub struct ProviderUser {
     pub subject: String,
     /// Display name at the last sign-in.
     pub name: String,
-    /// Role at the last sign-in.
-    pub role: Role,
+    /// Rights at the last sign-in.
+    pub rights: Rights,
 }
 
 /// A sign-in whose token has not expired.

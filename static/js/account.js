@@ -6,6 +6,7 @@ import { onLanguage, setZone, t } from "./i18n.js";
 import { startPage } from "./session.js";
 import { problemText } from "./words.js";
 import { showFactor } from "./account/factor.js";
+import { showGuardianLinks } from "./account/guardian.js";
 import { showPassword } from "./account/password.js";
 import { showSignIns } from "./account/sign-ins.js";
 
@@ -16,6 +17,9 @@ async function show() {
   $("account").hidden = !user;
   if (!user) return;
   showSignIns();
+  const isStudent = user.role === "student";
+  $("shared").hidden = !isStudent;
+  if (isStudent) showGuardianLinks();
   const { epoch } = api;
   let local, enabled;
   try {

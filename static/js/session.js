@@ -7,8 +7,8 @@ import { i18n, languages, onLanguage, setLanguage, t } from "./i18n.js";
 import { Live } from "./live.js";
 import { problemText, timeOfDay } from "./words.js";
 
-const PAGES = [["/", "nav.student", null], ["/staff", "nav.staff", "staff"], ["/admin", "nav.admin", "admin"]];
-const RANK = { student: 1, staff: 2, admin: 3 };
+const PAGES = [["/", "nav.student", null], ["/teaching", "nav.teaching", "instructor"], ["/staff", "nav.staff", "staff"], ["/admin", "nav.admin", "admin"]];
+const RANK = { student: 1, instructor: 2, staff: 3, admin: 4 };
 const NAMES = { en: "English", es: "Español" };
 
 /** Whether `user` has `role` or a higher one. */
@@ -44,7 +44,8 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   }
 
   function setUser(found, message) {
-    if (user !== undefined && user?.username === found?.username && user?.role === found?.role) return;
+    if (user !== undefined && user?.username === found?.username && user?.role === found?.role
+      && String(user?.subjects) === String(found?.subjects)) return;
     user = found;
     header(user);
     put(form, user ? null : signInForm(message));
@@ -134,7 +135,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   }
 
   function header(user) {
-    const pages = PAGES.filter(([, , role]) => !role || hasRole(user, role));
+    const pages = PAGES.filter(([, , role]) => !role || (role === "instructor" ? user?.role === role : hasRole(user, role)));
     put($("nav"), pages.length > 1 && pages.map(([href, label]) => h("a", { href, "aria-current": href === location.pathname ? "page" : null }, t(label))));
     $("nav").hidden = pages.length < 2;
     const toForm = () => setTimeout(() => form.querySelector("input")?.focus());

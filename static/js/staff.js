@@ -15,7 +15,7 @@ import { SectionList } from "./staff/section-list.js";
 import { SentAlerts } from "./staff/sent-alerts.js";
 import { TermEditor } from "./staff/term-editor.js";
 import { Terms } from "./terms.js";
-import { problemText } from "./words.js";
+import { joinList, problemText } from "./words.js";
 
 /** Seat changes are drawn together, at most this often. */
 const DRAW_MS = 50;
@@ -28,6 +28,9 @@ setUpViews("now");
 
 /** What the views use of this page and of each other. */
 const page = {
+  /** The subjects to which the user is limited; null without a limit. */
+  subjects: null,
+  mayEdit: (id) => !page.subjects || page.subjects.includes(page.catalogue.get(id)?.subject?.toUpperCase()),
   numbers: (id) => page.seats.get(id) ?? page.catalogue.get(id),
   nameOf: (id) => page.catalogue.name(id),
   term: () => currentTerm,
@@ -77,6 +80,7 @@ async function onUser(user) {
   $("desk").hidden = !allowed;
   put($("no-access"), user && !allowed && "This page is for college staff. Sign out, then sign in with a staff account.");
   if (!allowed) return;
+  showLimit(user.subjects);
   try {
     // The terms come first: they bring the hub's clock, by which everything else is drawn.
     await retryUntilLoaded("terms", async () => { await terms.load(); await termEditor.load(); }, () => signIn === signIns);
@@ -90,6 +94,16 @@ async function onUser(user) {
   } catch (problem) {
     showNote(problemText(problem));
   }
+}
+
+/** Shows to which subjects the user is limited, if any, and hides what the hub refuses to limited staff. */
+function showLimit(subjects) {
+  page.subjects = subjects ?? null;
+  put($("limit"), subjects && `Your account is limited to ${joinList(subjects)}. You open rosters, edit sections, import, and send alerts in these subjects only.`);
+  for (const el of document.querySelectorAll("[data-all-subjects]")) el.hidden = Boolean(subjects);
+  if (subjects && location.hash === "#terms") location.hash = "#now";
+  composer.limit(Boolean(subjects));
+  sections.search();
 }
 
 function onTerm() {

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use strum::{EnumCount, VariantArray};
+use strum::VariantArray;
 use utoipa::openapi::schema::{ArrayBuilder, ArrayItems, ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
@@ -61,7 +61,7 @@ schemas! {
     UserName => text(r"^\S+$", "A username: 1 to 120 characters without spaces and invisible characters, normalised by PRECIS (RFC 8265).")
         .min_length(Some(1)).max_length(Some(USER_CHARS_MAX));
     Credits => ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).description(Some("A number of credits."));
-    Role => one_of(Role::VARIANTS, "The role of a user. Each role includes the permissions of the previous one, except \
+    Role => one_of(&Role::NAMED, "The role of a user. Each role includes the permissions of the previous one, except \
         that only a `student` can register.");
     SectionStatus => one_of(
         SectionStatus::VARIANTS,
@@ -114,7 +114,7 @@ schemas! {
             students of sections and courses are determined when the alert is sent."))
         .property("all", ObjectBuilder::new().schema_type(Type::Boolean)
             .description(Some("Everyone, including visitors who have not signed in.")))
-        .property("roles", list(reference::<Role>(), Role::COUNT))
+        .property("roles", list(reference::<Role>(), Role::NAMED.len()))
         .property("sections", list(reference::<SectionId>(), AUDIENCE_LEN_MAX))
         .property("courses", list(
             any_text().min_length(Some(1)).max_length(Some(COURSE_LEN_MAX)).build().into(),
@@ -221,7 +221,7 @@ pub(super) mod tests {
         assert_conforms(&section);
         assert_conforms(&UserName::parse("josé@college.edu").unwrap());
         assert_conforms(&Credits(1_500));
-        for role in Role::VARIANTS {
+        for role in &Role::NAMED {
             assert_conforms(role);
         }
         assert_conforms(&SectionStatus::Cancelled);

@@ -15,9 +15,10 @@ use super::{PloneSignIn, PloneSignInOptions};
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
 use crate::domain::ids::UserName;
+use crate::domain::rights::Subjects;
 use crate::domain::role::Role;
 use crate::domain::role::RoleMap;
-use crate::identity::accounts::{AccountChange, AccountOutcome};
+use crate::identity::accounts::{AccountChange, AccountOutcome, LimitChange};
 use crate::identity::provider::{MemberRules, SignInProvider};
 use crate::identity::sign_in::{SignIn, SignInError};
 use crate::identity::{Audit, Identity, IdentityDeps, Settings};
@@ -168,7 +169,9 @@ impl Hub {
             roles: RoleMap {
                 admin: names(&["Manager", "Site Administrator"]),
                 staff: names(&["Editor", "group:desk"]),
+                instructor: names(&["Faculty"]),
                 student: names(&["Member"]),
+                subjects: [("group:math".to_owned(), Subjects::parse(&["MATH"]).unwrap())].into(),
             },
             hub_user: user("hub"),
             timeout: Duration::from_millis(50),
@@ -230,7 +233,8 @@ impl Hub {
     }
     pub(super) async fn local_account(&self, name: &str) {
         let password = Some(SecretString::from("local password"));
-        let change = AccountChange { username: user(name), role: Role::Staff, name: None, password };
+        let change =
+            AccountChange { username: user(name), role: Role::Staff, limit: LimitChange::Keep, name: None, password };
         assert!(matches!(self.identity.put_account(change).await.unwrap(), AccountOutcome::Created(_)));
     }
     pub(super) fn ended(&self) -> Vec<String> {

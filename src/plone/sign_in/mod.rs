@@ -113,10 +113,10 @@ impl PloneSignIn {
 
     fn profile_of(&self, user: &UserName, person: Option<PlonePerson>) -> Profile {
         let Some(person) = person else { return Profile::Unknown };
-        match self.options.roles.role(&person.roles, &person.groups) {
-            Some(role) => {
+        match self.options.roles.rights(&person.roles, &person.groups) {
+            Some(rights) => {
                 let name = person.name.unwrap_or_else(|| user.to_string());
-                Profile::Known(KnownUser { name, role, credential: None })
+                Profile::Known(KnownUser { name, rights, credential: None })
             }
             None => Profile::NoRole,
         }

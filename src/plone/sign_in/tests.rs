@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::fixture_tests::{DAY_MS, Hub, RECHECK_MS, SECRET, TOKEN_S, outage, person, user};
 use super::*;
 use crate::clock::Clock;
+use crate::domain::rights::Subjects;
 use crate::identity::sign_in::PasswordCheck;
 use crate::identity::token::{TokenError, Tokens};
 use crate::store::accounts::AuditFilter;
@@ -239,6 +240,29 @@ async fn a_role_change_in_plone_ends_sign_ins_of_active_members() {
         assert_eq!(plain_member.borrow().is_some(), stays, "{what}: only a student is a plain member");
         hub.restart().await;
         assert_eq!(hub.identity.verify(&signed_in.token).is_ok(), stays, "{what}, after a restart");
+    }
+}
+
+#[actix_web::test]
+async fn a_changed_limit_in_plone_ends_sign_ins_within_the_recheck_time() {
+    // Sam signs in as staff without a limit, or limited by the first groups; the groups change to the second.
+    let table = [(vec![], vec!["math"], false), (vec!["math"], vec![], false), (vec!["math"], vec!["math", "x"], true)];
+    for (before, after, stays) in table {
+        let hub = Hub::start().await;
+        let groups = |groups: &[&str]| Some(person(&["Editor"], groups));
+        hub.change_user("sam", |sam| sam.person = groups(&before));
+        let signed_in = hub.sign_in_and_store("sam").await;
+        let role = if before.is_empty() { Role::Staff } else { Role::SubjectStaff };
+        assert_eq!(signed_in.caller.role, role);
+        hub.change_user("sam", |sam| sam.person = groups(&after));
+        hub.pass_ms(RECHECK_MS);
+        hub.identity.verify(&signed_in.token).unwrap();
+        assert!(hub.recheck().await);
+        assert_eq!(hub.identity.is_alive(&signed_in.caller), stays, "{before:?} {after:?}");
+        hub.fail(outage());
+        let offline = hub.sign_in("sam", "good").await.unwrap().caller;
+        let limit = (!after.is_empty()).then(|| Subjects::parse(&["MATH"]).unwrap());
+        assert_eq!(offline.subjects, limit, "the stored limit applies during an outage");
     }
 }
 

@@ -13,6 +13,7 @@ use crate::store::accounts::{Account, AccountStore, EndedTokens, Person, User, U
 
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::open::{OpenError, open_existing};
+use crate::store::sqlite::rights::{rights_at, subjects_at, subjects_text};
 use crate::store::sqlite::rows::{maybe_time_at, time_at, unreadable};
 use crate::store::sqlite::sign_ins::remove_second_factor;
 
@@ -20,12 +21,12 @@ pub(super) fn user_name_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Use
     UserName::stored(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
 }
 
+/// Reads `username, name, role, password_hash, subjects`.
 pub(super) fn account_at(row: &Row<'_>) -> rusqlite::Result<Account> {
-    let role: String = row.get(2)?;
     Ok(Account {
         username: user_name_at(row, 0)?,
         name: row.get(1)?,
-        role: Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?,
+        rights: rights_at(row, 2, 4)?,
         password_hash: row.get(3)?,
     })
 }
@@ -65,7 +66,7 @@ pub fn accounts_of(store: &Path) -> Result<Vec<Account>, OpenError> {
 }
 
 fn all_accounts(conn: &Connection) -> rusqlite::Result<Vec<Account>> {
-    conn.prepare_cached("SELECT username, name, role, password_hash FROM accounts ORDER BY username")?
+    conn.prepare_cached("SELECT username, name, role, password_hash, subjects FROM accounts ORDER BY username")?
         .query_map([], account_at)?
         .collect()
 }
@@ -73,13 +74,14 @@ fn all_accounts(conn: &Connection) -> rusqlite::Result<Vec<Account>> {
 /// All users who have an account or were seen, ordered by username. The name and role of an account take precedence
 /// over those in a token.
 const USERS: &str = "
-    SELECT a.username, a.name, a.role, 'local', p.last_seen
+    SELECT a.username, a.name, a.role, 'local', p.last_seen, a.subjects
     FROM accounts AS a LEFT JOIN people AS p ON p.username = a.username
     UNION ALL
-    SELECT p.username, p.name, p.role, p.source, p.last_seen FROM people AS p
+    SELECT p.username, p.name, p.role, p.source, p.last_seen, NULL FROM people AS p
     WHERE NOT EXISTS (SELECT 1 FROM accounts AS a WHERE a.username = p.username)
     ORDER BY 1";
 
+/// Reads `username, name, role, source, last_seen, subjects`.
 pub(super) fn user_at(row: &Row<'_>) -> rusqlite::Result<User> {
     let (role, source): (String, String) = (row.get(2)?, row.get(3)?);
     Ok(User {
@@ -88,6 +90,7 @@ pub(super) fn user_at(row: &Row<'_>) -> rusqlite::Result<User> {
         role: Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?,
         source: UserSource::parse(&source).ok_or_else(|| unreadable(3, "not a source"))?,
         last_seen: maybe_time_at(row, 4)?,
+        subjects: subjects_at(row, 5)?,
     })
 }
 
@@ -97,6 +100,13 @@ const UNUSUAL_NAMES: &str = "
         SELECT username AS name FROM accounts UNION SELECT username FROM people
         UNION SELECT user FROM plone_members UNION SELECT login FROM plone_members
     ) WHERE name GLOB '*[^!-~]*' OR name IN ('.', '..') ORDER BY name";
+
+/// The users who may be instructors.
+const NAMES_ABOVE_STUDENTS: &str = "
+    SELECT username, name FROM accounts WHERE role <> 'student'
+    UNION SELECT username, name FROM people WHERE role <> 'student'
+    UNION SELECT user, name FROM plone_members WHERE role <> 'student'
+    UNION SELECT username, name FROM provider_users WHERE role <> 'student'";
 
 /// Scans all users, because SQLite folds the case of ASCII letters only. A college has tens of thousands of users, not
 /// millions, and only the page is held in memory.
@@ -130,9 +140,11 @@ impl AccountStore for SqliteStore {
     fn account(&self, username: &UserName) -> StoreFuture<Option<Account>> {
         let username = username.clone();
         self.read(move |conn| {
-            conn.prepare_cached("SELECT username, name, role, password_hash FROM accounts WHERE username = ?1")?
-                .query_row([username.as_str()], account_at)
-                .optional()
+            conn.prepare_cached(
+                "SELECT username, name, role, password_hash, subjects FROM accounts WHERE username = ?1",
+            )?
+            .query_row([username.as_str()], account_at)
+            .optional()
         })
     }
 
@@ -143,15 +155,17 @@ impl AccountStore for SqliteStore {
     fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()> {
         self.write(move |tx| {
             tx.prepare_cached(
-                "INSERT INTO accounts (username, name, role, password_hash) VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO accounts (username, name, role, password_hash, subjects) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (username) DO UPDATE
-                 SET name = excluded.name, role = excluded.role, password_hash = excluded.password_hash",
+                 SET name = excluded.name, role = excluded.role, password_hash = excluded.password_hash,
+                     subjects = excluded.subjects",
             )?
             .execute(params![
                 account.username.as_str(),
                 account.name,
-                account.role.as_str(),
-                account.password_hash
+                account.rights.role().as_str(),
+                account.password_hash,
+                subjects_text(&account.rights)?,
             ])?;
             valid_from.map_or(Ok(()), |at| revoke_tokens(tx, &account.username, at, None))
         })
@@ -182,6 +196,13 @@ impl AccountStore for SqliteStore {
 
     fn users(&self, filter: UserFilter) -> StoreFuture<UserPage> {
         self.read(move |conn| users(conn, &filter))
+    }
+
+    fn names_above_students(&self) -> StoreFuture<Vec<(UserName, String)>> {
+        self.read(|conn| {
+            let at = |row: &Row<'_>| Ok((user_name_at(row, 0)?, row.get(1)?));
+            conn.prepare_cached(NAMES_ABOVE_STUDENTS)?.query_map([], at)?.collect()
+        })
     }
 
     fn unusual_names(&self) -> StoreFuture<Vec<UserName>> {

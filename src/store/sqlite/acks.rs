@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use enum_map::EnumMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::ids::UserName;
@@ -24,7 +23,7 @@ const ACK: &str = "
     ON CONFLICT (alert_id, user) DO UPDATE SET at = at";
 
 /// The known users who are recipients of the alert `?1` or have acknowledged it. `?2` is whether it is for everyone,
-/// `?3` to `?5` are the roles that it is for. The role of a local account takes precedence over the role in its last
+/// `?3` to `?6` are the roles that it is for. The role of a local account takes precedence over the role in its last
 /// token.
 const RECIPIENTS: &str = "
     WITH known (user, name, role) AS (
@@ -33,7 +32,7 @@ const RECIPIENTS: &str = "
     reached (user) AS (
         SELECT user FROM alert_recipients WHERE alert_id = ?1 UNION
         SELECT user FROM alert_acks WHERE alert_id = ?1 UNION
-        SELECT user FROM known WHERE ?2 OR role IN (?3, ?4, ?5))
+        SELECT user FROM known WHERE ?2 OR role IN (?3, ?4, ?5, ?6))
     SELECT r.user, coalesce(k.name, r.user), s.at FROM reached AS r
     LEFT JOIN known AS k ON k.user = r.user
     LEFT JOIN alert_acks AS s ON s.alert_id = ?1 AND s.user = r.user
@@ -93,10 +92,10 @@ pub(super) fn receipts(connection: &Connection, id: &str, limit: usize) -> rusql
         return Ok(Some(receipts));
     }
     receipts.recipients = alert_log::recipients(&tx, id, everyone, roles)?;
-    let [first, second, third] =
-        EnumMap::from_fn(|role: Role| if roles & role.bit() != 0 { role.as_str() } else { "" }).into_array();
+    let [first, second, third, fourth] =
+        Role::NAMED.map(|role| if roles & role.bit() != 0 { role.as_str() } else { "" });
     let mut recipients = tx.prepare_cached(RECIPIENTS)?;
-    for receipt in recipients.query_map(params![id, everyone, first, second, third], receipt_at)? {
+    for receipt in recipients.query_map(params![id, everyone, first, second, third, fourth], receipt_at)? {
         let receipt = receipt?;
         let (list, total) = match receipt.acknowledged_at {
             Some(_) => (&mut receipts.acknowledged, &mut receipts.acknowledged_total),

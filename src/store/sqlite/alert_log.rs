@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::{Timestamp, ZonedDateTime};
-use rusqlite::{Connection, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::domain::alert::{Alert, AlertContent};
 use crate::domain::audience::{Audience, Membership};
@@ -88,6 +88,18 @@ impl AlertStore for SqliteStore {
                  ORDER BY l.seq LIMIT ?5"
             );
             page(&tx, &sql, &reader, span, &[&now.as_millisecond()])
+        })
+    }
+
+    fn alert(&self, id: &str) -> StoreFuture<Option<Alert>> {
+        let id = id.to_owned();
+        self.read(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, content, source, sender, created_at, sender_name FROM alerts WHERE id = ?1",
+                )?
+                .query_row([id], |row| alert_at(row, 0, None))
+                .optional()
         })
     }
 

@@ -178,7 +178,7 @@ async fn people_in_an_audience_are_known_enrolled_or_named_users() {
     let rows = "
         INSERT INTO people VALUES ('ann', 'Ann', 'student', 'token', 0), ('sam', 'Sam', 'staff', 'token', 0),
             ('was', 'Was', 'student', 'token', 0);
-        INSERT INTO accounts VALUES ('was', 'Was', 'staff', 'x');
+        INSERT INTO accounts (username, name, role, password_hash) VALUES ('was', 'Was', 'staff', 'x');
         INSERT INTO terms VALUES ('t1', 't1', NULL, '1970-01-01', NULL, NULL, '[]', 1, 1, 1), ('t0', 't0', NULL,
             '1969-12-31', NULL, NULL, '[]', 1, 1, 1);
         INSERT INTO sections SELECT id, '1', g, iif(g = 0, 'OLD 1', 'NEW 1'), 'lecture', NULL, NULL, 0, NULL, NULL,

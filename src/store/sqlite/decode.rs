@@ -9,14 +9,15 @@ use rusqlite::{Connection, Row};
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
 use crate::store::sqlite::{
-    accounts, alert_log, audit, events, imports, members, plone_items, provider_sign_ins, rows, sign_ins,
+    accounts, alert_log, audit, events, guardian_links, imports, members, plone_items, provider_sign_ins, rows,
+    sign_ins,
 };
 
 /// Reads one row of a query.
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 30] = [
+const TABLES: [(&str, &str, ReadRow); 31] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation FROM terms",
@@ -44,14 +45,21 @@ const TABLES: [(&str, &str, ReadRow); 30] = [
         alert_log::membership_at(row, 2).map(drop)
     }),
     ("alert_acks", "SELECT at, user, alert_id FROM alert_acks", time_and_values),
-    ("accounts", "SELECT username, name, role, password_hash FROM accounts", |row| accounts::account_at(row).map(drop)),
-    ("people", "SELECT username, name, role, source, last_seen FROM people", |row| accounts::user_at(row).map(drop)),
+    ("accounts", "SELECT username, name, role, password_hash, subjects FROM accounts", |row| {
+        accounts::account_at(row).map(drop)
+    }),
+    ("people", "SELECT username, name, role, source, last_seen, NULL FROM people", |row| {
+        accounts::user_at(row).map(drop)
+    }),
     ("dead_tokens", "SELECT expires_at, id FROM dead_tokens", time_and_values),
     ("tokens_valid_from", "SELECT username, valid_from, spared FROM tokens_valid_from", |row| {
         accounts::ended_tokens_at(row).map(drop)
     }),
     ("sign_ins", "SELECT id, user, device, address, since, last_seen, expires_at FROM sign_ins", |row| {
         sign_ins::sign_in_at(row).map(drop)
+    }),
+    ("guardian_links", "SELECT id, user, label, created_at, expires_at FROM guardian_links", |row| {
+        guardian_links::link_at(row).map(drop)
     }),
     ("second_factors", "SELECT username, secret, last_step, since FROM second_factors", |row| {
         sign_ins::second_factor_at(row).map(drop)
@@ -77,15 +85,17 @@ const TABLES: [(&str, &str, ReadRow); 30] = [
     }),
     ("plone_outbox", "SELECT queued_at, term, crn, version, attempts, next_at FROM plone_outbox", time_and_values),
     ("plone_notes", "SELECT name, value FROM plone_notes", values),
-    ("plone_members", "SELECT user, login, name, role, token, password_hash, signed_in_at FROM plone_members", |row| {
-        members::member_at(row).map(drop)
-    }),
+    (
+        "plone_members",
+        "SELECT user, login, name, role, token, password_hash, signed_in_at, subjects FROM plone_members",
+        |row| members::member_at(row).map(drop),
+    ),
     ("plone_sign_ins_ended", "SELECT at, user FROM plone_sign_ins_ended", time_and_values),
     ("plone_creations", "SELECT term, crn, fields FROM plone_creations", |row| {
         rows::section_id_at(row, 0)?;
         json_at::<serde::de::IgnoredAny>(row, 2).map(drop)
     }),
-    ("provider_users", "SELECT username, source, subject, name, role FROM provider_users", |row| {
+    ("provider_users", "SELECT username, source, subject, name, role, subjects FROM provider_users", |row| {
         provider_sign_ins::user_at(row).map(drop)
     }),
     (

@@ -5,25 +5,26 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::ids::UserName;
-use crate::domain::role::Role;
+use crate::domain::rights::Rights;
 use crate::store::StoreFuture;
 use crate::store::members::{Member, MemberStore, ReplaceToken};
 
 use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::rights::{rights_at, subjects_text};
 use crate::store::sqlite::rows::{time_at, unreadable};
 
 fn user_name_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
     UserName::stored(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
 }
 
+/// Reads `user, login, name, role, token, password_hash, signed_in_at, subjects`.
 pub(super) fn member_at(row: &Row<'_>) -> rusqlite::Result<Member> {
-    let role: String = row.get(3)?;
     let hash: String = row.get(5)?;
     Ok(Member {
         username: user_name_at(row, 0)?,
         login: user_name_at(row, 1)?,
         name: row.get(2)?,
-        role: Role::parse(&role).ok_or_else(|| unreadable(3, "not a role"))?,
+        rights: rights_at(row, 3, 7)?,
         token: row.get::<_, Option<String>>(4)?.map(SecretString::from),
         password_hash: (!hash.is_empty()).then(|| SecretString::from(hash)),
         signed_in_at: time_at(row, 6)?,
@@ -56,7 +57,7 @@ impl MemberStore for SqliteStore {
         self.read(move |connection| {
             connection
                 .prepare_cached(
-                    "SELECT user, login, name, role, token, password_hash, signed_in_at
+                    "SELECT user, login, name, role, token, password_hash, signed_in_at, subjects
                      FROM plone_members WHERE user = ?1",
                 )?
                 .query_row([username.as_str()], member_at)
@@ -69,7 +70,7 @@ impl MemberStore for SqliteStore {
         self.read(move |connection| {
             connection
                 .prepare_cached(
-                    "SELECT user, login, name, role, token, password_hash, signed_in_at
+                    "SELECT user, login, name, role, token, password_hash, signed_in_at, subjects
                      FROM plone_members WHERE login = ?1 OR user = ?1
                      ORDER BY login = ?1 DESC, signed_in_at DESC LIMIT 1",
                 )?
@@ -82,17 +83,19 @@ impl MemberStore for SqliteStore {
         self.write(move |tx| {
             let secret = |text: &Option<SecretString>| text.as_ref().map(|text| text.expose_secret().to_owned());
             tx.prepare_cached(
-                "INSERT OR REPLACE INTO plone_members (user, login, name, role, token, password_hash, signed_in_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT OR REPLACE INTO plone_members (user, login, name, role, token, password_hash, signed_in_at,
+                                                       subjects)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 member.username.as_str(),
                 member.login.as_str(),
                 member.name,
-                member.role.as_str(),
+                member.rights.role().as_str(),
                 secret(&member.token),
                 secret(&member.password_hash).unwrap_or_default(),
                 member.signed_in_at.as_millisecond(),
+                subjects_text(&member.rights)?,
             ])?;
             Ok(())
         })
@@ -132,11 +135,11 @@ impl MemberStore for SqliteStore {
         })
     }
 
-    fn change_role(&self, username: &UserName, role: Role, ended: Timestamp) -> StoreFuture<()> {
+    fn change_rights(&self, username: &UserName, rights: Rights, ended: Timestamp) -> StoreFuture<()> {
         let username = username.clone();
         self.write(move |tx| {
-            tx.prepare_cached("UPDATE plone_members SET role = ?2 WHERE user = ?1")?
-                .execute([username.as_str(), role.as_str()])?;
+            tx.prepare_cached("UPDATE plone_members SET role = ?2, subjects = ?3 WHERE user = ?1")?
+                .execute(params![username.as_str(), rights.role().as_str(), subjects_text(&rights)?])?;
             end_sign_ins(tx, &username, ended)
         })
     }

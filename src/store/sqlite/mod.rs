@@ -10,7 +10,7 @@
 //! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
 //!   signed in through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins
-//! - [`sign_ins`]: sign-ins, and second factors of local accounts
+//! - [`guardian_links`]: links to schedules; [`sign_ins`]: sign-ins, and second factors of local accounts
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
 //! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`acks`]: acknowledgements
 //! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last contained; [`marks`]: marks
@@ -30,6 +30,7 @@ mod damage;
 mod decode;
 mod events;
 mod files;
+mod guardian_links;
 mod imported;
 mod imports;
 mod last_commit;
@@ -44,6 +45,7 @@ mod plone_items;
 mod privacy;
 mod provider_sign_ins;
 mod readers;
+mod rights;
 mod rosters;
 mod rows;
 mod sandbox;

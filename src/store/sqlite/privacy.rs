@@ -7,18 +7,18 @@ use crate::domain::alert::AlertContent;
 use crate::domain::audience::UserRef;
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::registration::{Registration, RegistrationStatus};
-use crate::domain::role::Role;
 use crate::store::StoreFuture;
 use crate::store::privacy::{
     Erasure, ErasureOutcome, PersonalAck, PersonalAlert, PersonalRecord, PrivacyStore, ProviderSignIn,
 };
 
+use crate::store::sqlite::rights::rights_at;
 use crate::store::sqlite::rows::{json_at, maybe_time_at, registration_at, time_at, unreadable};
-use crate::store::sqlite::{SqliteStore, accounts, marks, provider_sign_ins, sign_ins};
+use crate::store::sqlite::{SqliteStore, accounts, guardian_links, marks, provider_sign_ins, sign_ins};
 
 /// The person `?1`, with the name and role of the account or of the last token.
 const USER: &str = "
-    SELECT ?1, coalesce(a.name, p.name), coalesce(a.role, p.role), iif(a.name IS NULL, p.source, 'local'), p.last_seen
+    SELECT ?1, coalesce(a.name, p.name), coalesce(a.role, p.role), iif(a.name IS NULL, p.source, 'local'), p.last_seen, a.subjects
     FROM (SELECT 1) LEFT JOIN accounts AS a ON a.username = ?1 LEFT JOIN people AS p ON p.username = ?1
     WHERE a.name IS NOT NULL OR p.name IS NOT NULL";
 /// The registrations of the person `?1` in all terms. By term, because the table has no index on users alone.
@@ -36,9 +36,12 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
     let tx = connection.unchecked_transaction()?;
     let name = user.as_str();
     let sign_in = |row: &Row<'_>| {
-        let role: String = row.get(2)?;
-        let role = Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?;
-        Ok(ProviderSignIn { login: row.get(0)?, name: row.get(1)?, role, at: time_at(row, 3)? })
+        Ok(ProviderSignIn {
+            login: row.get(0)?,
+            name: row.get(1)?,
+            rights: rights_at(row, 2, 4)?,
+            at: time_at(row, 3)?,
+        })
     };
     let plan: Option<Vec<String>> = tx
         .prepare_cached("SELECT sections FROM plans WHERE user = ?1")?
@@ -49,11 +52,13 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
     Ok(PersonalRecord {
         user: tx.prepare_cached(USER)?.query_row([name], accounts::user_at).optional()?,
         provider: tx
-            .prepare_cached("SELECT login, name, role, signed_in_at FROM plone_members WHERE user = ?1")?
+            .prepare_cached("SELECT login, name, role, signed_in_at, subjects FROM plone_members WHERE user = ?1")?
             .query_row([name], sign_in)
             .optional()?,
         single_sign_on: tx
-            .prepare_cached("SELECT username, source, subject, name, role FROM provider_users WHERE username = ?1")?
+            .prepare_cached(
+                "SELECT username, source, subject, name, role, subjects FROM provider_users WHERE username = ?1",
+            )?
             .query_row([name], provider_sign_ins::user_at)
             .optional()?,
         sign_ins: tx
@@ -62,6 +67,13 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
                  ORDER BY since, id",
             )?
             .query_map([name], sign_ins::sign_in_at)?
+            .collect::<rusqlite::Result<_>>()?,
+        guardian_links: tx
+            .prepare_cached(
+                "SELECT id, user, label, created_at, expires_at FROM guardian_links WHERE user = ?1
+                 ORDER BY created_at, id",
+            )?
+            .query_map([name], guardian_links::link_at)?
             .collect::<rusqlite::Result<_>>()?,
         second_factor_since: tx
             .prepare_cached("SELECT since FROM second_factors WHERE username = ?1")?
@@ -197,6 +209,7 @@ fn delete_rows(tx: &Connection, user: &UserName) -> rusqlite::Result<usize> {
         ("people", "username"),
         ("plone_members", "user"),
         ("plans", "user"),
+        ("guardian_links", "user"),
         ("audit_people", "user"),
         ("sign_ins", "user"),
         ("second_factors", "username"),

@@ -6,28 +6,27 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use crate::domain::ids::UserName;
-use crate::domain::role::Role;
 use crate::store::StoreFuture;
 use crate::store::provider_sign_ins::{
     ProviderSignIn, ProviderSignInStore, ProviderUser, SelectedSignIn, SignInSelector,
 };
 
 use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::rights::{rights_at, subjects_text};
 use crate::store::sqlite::rows::{time_at, unreadable};
 
 fn user_name_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
     UserName::stored(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
 }
 
-/// Reads `username, source, subject, name, role`.
+/// Reads `username, source, subject, name, role, subjects`.
 pub(super) fn user_at(row: &Row<'_>) -> rusqlite::Result<ProviderUser> {
-    let role: String = row.get(4)?;
     Ok(ProviderUser {
         username: user_name_at(row, 0)?,
         source: row.get(1)?,
         subject: row.get(2)?,
         name: row.get(3)?,
-        role: Role::parse(&role).ok_or_else(|| unreadable(4, "not a role"))?,
+        rights: rights_at(row, 4, 5)?,
     })
 }
 
@@ -42,16 +41,18 @@ pub(super) fn sign_in_at(row: &Row<'_>) -> rusqlite::Result<SelectedSignIn> {
 
 fn put(tx: &Connection, user: &ProviderUser, sign_in: &ProviderSignIn) -> rusqlite::Result<bool> {
     let mut upsert = tx.prepare_cached(
-        "INSERT INTO provider_users (username, source, subject, name, role) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (username) DO UPDATE SET name = excluded.name, role = excluded.role
+        "INSERT INTO provider_users (username, source, subject, name, role, subjects) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (username) DO UPDATE
+             SET name = excluded.name, role = excluded.role, subjects = excluded.subjects
              WHERE source = excluded.source AND subject = excluded.subject",
     )?;
-    let ProviderUser { username, source, subject, name, role } = user;
+    let ProviderUser { username, source, subject, name, rights } = user;
+    let values = params![username.as_str(), source, subject, name, rights.role().as_str(), subjects_text(rights)?];
     // A subject that already has another username keeps that one.
     let has_other_name = tx
         .prepare_cached("SELECT 1 FROM provider_users WHERE source = ?1 AND subject = ?2 AND username <> ?3")?
         .exists([source, subject, username.as_str()])?;
-    if has_other_name || upsert.execute(params![username.as_str(), source, subject, name, role.as_str()])? == 0 {
+    if has_other_name || upsert.execute(values)? == 0 {
         return Ok(false);
     }
     let ProviderSignIn { token, sid, id_token, expires_at } = sign_in;
@@ -76,7 +77,9 @@ impl ProviderSignInStore for SqliteStore {
         let username = username.clone();
         self.read(move |connection| {
             connection
-                .prepare_cached("SELECT username, source, subject, name, role FROM provider_users WHERE username = ?1")?
+                .prepare_cached(
+                    "SELECT username, source, subject, name, role, subjects FROM provider_users WHERE username = ?1",
+                )?
                 .query_row([username.as_str()], user_at)
                 .optional()
         })
@@ -87,7 +90,7 @@ impl ProviderSignInStore for SqliteStore {
         self.read(move |connection| {
             connection
                 .prepare_cached(
-                    "SELECT username, source, subject, name, role FROM provider_users
+                    "SELECT username, source, subject, name, role, subjects FROM provider_users
                      WHERE source = ?1 AND subject = ?2",
                 )?
                 .query_row([source, subject], user_at)

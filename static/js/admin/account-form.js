@@ -3,7 +3,7 @@
 import { button, field, h, put } from "../dom.js";
 import { t } from "../i18n.js";
 
-const ROLES = ["student", "staff", "admin"];
+const ROLES = ["student", "instructor", "staff", "admin"];
 
 /**
  * Returns the form. Without `user` it adds an account. `isSelf`: the account is the reader's own, which cannot be removed
@@ -14,6 +14,11 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
   const password = h("input", { name: "password", type: "password", autocomplete: "new-password", minlength: 12, maxlength: 1024, required: !user });
   const role = h("select", { name: "role" },
     ROLES.map((one) => h("option", { value: one, selected: one === (user?.role ?? "student") }, t(`role.${one}`))));
+  const subjects = text("subjects", { value: (user?.subjects ?? []).join(", "), maxlength: 1000 });
+  const limit = field("Only these subjects, such as MATH, STAT (optional)", subjects);
+  const showLimit = () => { limit.hidden = role.value !== "staff"; };
+  role.addEventListener("change", showLimit);
+  showLimit();
   const save = h("button", { class: "strong" }, user ? "Save" : "Add account");
   const status = h("p", { role: "status" });
   const actions = h("div", { class: "inline" });
@@ -43,6 +48,7 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
     event.preventDefault();
     const { elements } = event.currentTarget;
     const fields = { role: elements.role.value };
+    if (fields.role === "staff") fields.subjects = elements.subjects.value.split(",").map((one) => one.trim()).filter(Boolean);
     if (elements.name.value.trim()) fields.name = elements.name.value.trim();
     if (elements.password.value) fields.password = elements.password.value;
     if (!user) fields.username = elements.username.value.trim();
@@ -55,7 +61,8 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
       !user && field("Username", text("username", { required: true, autocapitalize: "none", spellcheck: "false" })),
       field("Name", text("name", { value: user?.name ?? "" })),
       field("Role", role),
+      limit,
       field(user ? "New password (optional)" : "Password (at least 12 characters)", password)),
-    user && h("p", { class: "none" }, `A new password or role signs ${isSelf ? "you out everywhere, including here" : "this user out everywhere"}.`),
+    user && h("p", { class: "none" }, `A new password, role, or list of subjects signs ${isSelf ? "you out everywhere, including here" : "this user out everywhere"}.`),
     actions, status);
 }

@@ -14,7 +14,7 @@ const FIRST_ROWS = 100;
 const ROWS_MAX = 5_000;
 const DAY_MS = 86_400_000;
 /** Roles in the metrics, and their nouns. */
-const ROLES = [["student", "student"], ["staff", "staff member"], ["admin", "administrator"], ["visitor", "visitor"]];
+const ROLES = [["student", "student"], ["instructor", "instructor"], ["staff", "staff member"], ["admin", "administrator"], ["visitor", "visitor"]];
 const COLUMNS = ["User", "Address", "Connected", "Round trip", "Queued", "Sent", "Channels"];
 /** The first of the columns that change during a session. */
 const FIRST_LIVE_COLUMN = COLUMNS.indexOf("Round trip");

@@ -133,10 +133,10 @@ export class Users {
     const form = accountForm({
       user, isSelf: user.username === this.#ownName, oncancel: close,
       onsave: async (fields) => {
-        const newRow = this.#row({ ...user, ...await api.put(userPath(user.username), fields) });
+        const newRow = this.#row({ ...user, subjects: undefined, ...await api.put(userPath(user.username), fields) });
         row.nextElementSibling.remove();
         row.replaceWith(newRow);
-        const signedOut = fields.password || fields.role !== user.role;
+        const signedOut = fields.password || fields.role !== user.role || String(fields.subjects ?? []) !== String(user.subjects ?? []);
         newRow.lastElementChild.append(h("small", { role: "status", class: "good" }, signedOut ? "Saved. Signed out everywhere." : "Saved."));
         newRow.querySelector("button").focus();
       },

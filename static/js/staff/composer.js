@@ -54,6 +54,12 @@ export class Composer {
     this.updateReach();
   }
 
+  /** Offers only recipients whom limited staff may reach, or all. */
+  limit(isLimited) {
+    if (isLimited) this.form.elements.to.value = "some";
+    this.form.dispatchEvent(new Event("input"));
+  }
+
   /** Starts an alert to `audience`. */
   compose(audience) {
     this.form.elements.to.value = "some";

@@ -15,13 +15,13 @@ const displayName = (one) => one.name && one.name !== one.user ? one.name : one.
 export class Roster {
   #shown = "";
 
-  /** `oncompose()` is called to write an alert to the students of the section. */
+  /** `oncompose()` is called to write an alert to the students of the section; without it, there is no such button. */
   constructor(id, name, oncompose) {
     this.id = id;
     this.lists = h("div", null, h("p", { class: "none" }, "Loading roster…"));
     this.status = h("span", { role: "status" });
     this.download = button("Download roster (CSV)", () => this.#download(), { "aria-label": `Download roster (CSV) of ${name}` });
-    this.compose = button("Send an alert", oncompose, { class: "quiet", "aria-label": `Send an alert to everyone in ${name}` });
+    this.compose = oncompose && button("Send an alert", oncompose, { class: "quiet", "aria-label": `Send an alert to everyone in ${name}` });
     this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.compose, " ", this.status), this.lists);
     this.refresh = debounce(REFRESH_MS, () => this.el.isConnected && this.load());
   }
@@ -35,7 +35,7 @@ export class Roster {
       const enrolled = items.filter(({ status }) => status === "enrolled");
       const waiting = items.filter(({ status }) => status !== "enrolled");
       this.download.disabled = !items.length;
-      this.compose.disabled = !enrolled.length;
+      if (this.compose) this.compose.disabled = !enrolled.length;
       const person = (one) => [displayName(one), one.user, dateTime(one.since)];
       put(this.lists,
         this.#list(`Enrolled: ${enrolled.length.toLocaleString()}`, ["Name", "Username", "Since"], enrolled, person, "No students enrolled yet."),

@@ -50,6 +50,9 @@ export class SectionRow {
     put(this.times, meetingTexts(section, true).join("; "));
     put(this.instructor, section.instructor ?? "Instructor TBA");
     for (const name of FIELDS) this.inputs[name].setAttribute("aria-label", `${LABELS[name]} of ${section.course} ${section.crn}`);
+    const mayEdit = this.list.page.mayEdit(id);
+    for (const name of FIELDS) this.inputs[name].disabled = !mayEdit;
+    this.line.title = mayEdit ? "" : "Your account is limited to other subjects.";
     this.draw();
   }
 
@@ -110,10 +113,16 @@ export class SectionRow {
 
   /** Opens the row: the section's details and its roster. */
   open() {
-    const { catalogue, numbers, compose } = this.list.page;
+    const { catalogue, numbers, compose, mayEdit } = this.list.page;
     const id = this.section;
     const section = catalogue.get(id);
     this.list.opened.add(id);
+    if (!mayEdit(id)) {
+      this.roster = { refresh() {} };
+      this.head.setAttribute("aria-expanded", "true");
+      put(this.more, h("p", null, section.title ?? "", ". The roster is not shown because your account is limited to other subjects."));
+      return;
+    }
     this.roster = new Roster(id, catalogue.name(id), () => compose({ sections: [id] }));
     this.head.setAttribute("aria-expanded", "true");
     const { enrolled, capacity } = numbers(id);

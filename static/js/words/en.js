@@ -5,7 +5,7 @@ export default {
   "page.skip": "Skip to section search",
   "page.views": "Views",
   "page.pages": "Pages",
-  "nav.student": "Register", "nav.staff": "Staff", "nav.admin": "Administration",
+  "nav.student": "Register", "nav.teaching": "My sections", "nav.staff": "Staff", "nav.admin": "Administration",
   "nav.account": "My account",
   "tab.find": "Find", "tab.term": "My schedule", "tab.alerts": "Alerts",
   "tab.alerts.unread": "{n} unread",
@@ -22,7 +22,7 @@ export default {
   "sign.college": "Use your college account.",
   "sign.by": "Sign in with {title}", "sign.by.college": "your college account", "sign.local": "Sign in with an EduHub account",
   "sign.not_student": "You're not signed in as a student. Only students can register here.",
-  "role.student": "student", "role.staff": "staff", "role.admin": "administrator",
+  "role.student": "student", "role.instructor": "instructor", "role.staff": "staff", "role.admin": "administrator",
 
   "find.title": "Find sections", "find.term": "Term", "find.query": "Course, title, instructor, or CRN",
   "find.clear": "Clear search", "find.filters": "Filters", "find.filters.set": "Filters ({n})",
@@ -80,7 +80,7 @@ export default {
   "data.title": "My data", "data.about": "Everything that EduHub stores about you, as a file.", "data.download": "Download my data",
   "data.readers": "Who has viewed my data", "data.loading": "Loading…", "data.none": "No one has viewed it.", "data.more": "Show more", "data.failed": "Couldn't load this list. {why}",
   "data.read.roster.read": "Class list of {section}", "data.read.roster.export": "Class list of {section}, as a file", "data.read.receipts.read": "Confirmations of an alert",
-  "data.read.users.list": "List of people", "data.read.sessions.list": "List of connections", "data.read.audit.read": "Activity log",
+  "data.read.users.list": "List of people", "data.read.sessions.list": "List of connections", "data.read.audit.read": "Activity log", "data.read.schedule.shared": "Your schedule, by a link that you made",
   "announcements.title": "College news", "announcements.more": "Read more", "announcements.age": { one: "Updated {n} minute ago.", other: "Updated {n} minutes ago." },
 
   "error.no_answer": "Couldn't reach the server. Check your connection.", "error.bad_credentials": "Incorrect username or password.",

@@ -5,7 +5,7 @@ export default {
   "page.skip": "Ir a la búsqueda de secciones",
   "page.views": "Vistas",
   "page.pages": "Páginas",
-  "nav.student": "Inscripción", "nav.staff": "Administrativos", "nav.admin": "Administración",
+  "nav.student": "Inscripción", "nav.teaching": "Mis secciones", "nav.staff": "Administrativos", "nav.admin": "Administración",
   "nav.account": "Mi cuenta",
   "tab.find": "Buscar", "tab.term": "Mi horario", "tab.alerts": "Alertas",
   "tab.alerts.unread": "{n} sin leer",
@@ -22,7 +22,7 @@ export default {
   "sign.college": "Use su cuenta institucional.",
   "sign.by": "Iniciar sesión con {title}", "sign.by.college": "su cuenta institucional", "sign.local": "Iniciar sesión con una cuenta de EduHub",
   "sign.not_student": "No inició sesión como estudiante. Solo los estudiantes pueden inscribirse aquí.",
-  "role.student": "estudiante", "role.staff": "administrativo", "role.admin": "administrador",
+  "role.student": "estudiante", "role.instructor": "docente", "role.staff": "administrativo", "role.admin": "administrador",
 
   "find.title": "Buscar secciones", "find.term": "Período", "find.query": "Curso, título, docente o CRN",
   "find.clear": "Borrar la búsqueda", "find.filters": "Filtros", "find.filters.set": "Filtros ({n})",
@@ -81,7 +81,7 @@ export default {
   "data.title": "Mis datos", "data.about": "Todo lo que EduHub guarda sobre usted, en un archivo.", "data.download": "Descargar mis datos",
   "data.readers": "Quién consultó mis datos", "data.loading": "Cargando…", "data.none": "Nadie los ha consultado.", "data.more": "Mostrar más", "data.failed": "No se pudo cargar esta lista. {why}",
   "data.read.roster.read": "Lista de estudiantes de {section}", "data.read.roster.export": "Lista de estudiantes de {section}, en archivo", "data.read.receipts.read": "Confirmaciones de una alerta",
-  "data.read.users.list": "Lista de personas", "data.read.sessions.list": "Lista de conexiones", "data.read.audit.read": "Registro de actividad",
+  "data.read.users.list": "Lista de personas", "data.read.sessions.list": "Lista de conexiones", "data.read.audit.read": "Registro de actividad", "data.read.schedule.shared": "Su horario, con un enlace que usted creó",
   "announcements.title": "Noticias de la institución", "announcements.more": "Leer más", "announcements.age": { one: "Actualizado hace {n} minuto.", other: "Actualizado hace {n} minutos." },
 
   "error.no_answer": "No se pudo conectar con el servidor. Revise su conexión.", "error.bad_credentials": "Nombre de usuario o contraseña incorrectos.",

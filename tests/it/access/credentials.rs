@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use eduhub::domain::ids::{TermId, UserName};
+use eduhub::domain::rights::{Rights, Subjects};
 use eduhub::domain::role::Role;
 use eduhub::identity::token::Tokens;
 use jiff::Timestamp;
@@ -42,6 +43,8 @@ pub(super) struct Kind {
     /// Whether the token is in the cookie, which a browser also sends for pages of other sites.
     pub(super) by_cookie: bool,
     pub(super) page: Page,
+    /// Whether it is a link to a student's schedule that has not ended.
+    pub(super) has_link: bool,
     /// The header fields, with a new token for each request, because a sign-out ends the token.
     pub(super) fields: Box<dyn Fn() -> Vec<(&'static str, String)>>,
 }
@@ -50,7 +53,7 @@ type Fields = Vec<(&'static str, String)>;
 
 fn kind(name: impl Into<String>, identity: Identity, fields: impl Fn() -> Fields + 'static) -> Kind {
     let fields = Box::new(fields);
-    Kind { name: name.into(), identity, by_cookie: false, page: Page::None, fields }
+    Kind { name: name.into(), identity, by_cookie: false, page: Page::None, has_link: false, fields }
 }
 
 fn bearer(token: &str) -> Fields {
@@ -69,7 +72,23 @@ fn tokens(secret: &str) -> Tokens {
 fn minted_with(secret: &str, role: Role, seconds: i64) -> String {
     let from = Timestamp::from_second(Timestamp::now().as_second() + seconds).unwrap();
     let user = UserName::parse(&format!("matrix-{role}")).unwrap();
-    tokens(secret).mint(&user, None, role, Duration::from_secs(3_600), from).expect("a token").token
+    // Limited staff are limited to a subject that no section has.
+    let rights = Rights::new(role, (role == Role::SubjectStaff).then(|| Subjects::parse(&["NONE"]).unwrap()));
+    tokens(secret).mint(&user, None, rights, Duration::from_secs(3_600), from).expect("a token").token
+}
+
+/// Mints a token of an instructor with this display name.
+pub(super) fn instructor(user: &str, name: &str) -> String {
+    let user = UserName::parse(user).unwrap();
+    let hour = Duration::from_secs(3_600);
+    tokens(SECRET).mint(&user, Some(name), Role::Instructor, hour, Timestamp::now()).expect("a token").token
+}
+
+/// Mints a token of staff who are limited to these subjects.
+pub(super) fn staff_of(name: &str, subjects: &[&str]) -> String {
+    let user = UserName::parse(name).unwrap();
+    let rights = Rights::new(Role::Staff, Some(Subjects::parse(subjects).unwrap()));
+    tokens(SECRET).mint(&user, None, rights, Duration::from_secs(3_600), Timestamp::now()).expect("a token").token
 }
 
 /// Mints a token of the student with this name.
@@ -113,6 +132,15 @@ fn tampered() -> String {
     let parts: Vec<&str> = student.split('.').collect();
     format!("{}.{}.{}", parts[0], admin.split('.').nth(1).expect("claims"), parts[2])
 }
+
+/// The roles, each with a name that differs from all others.
+const ROLES: [(Role, &str); 5] = [
+    (Role::Student, "student"),
+    (Role::Instructor, "instructor"),
+    (Role::SubjectStaff, "limited staff"),
+    (Role::Staff, "staff"),
+    (Role::Admin, "admin"),
+];
 
 /// Returns the kinds of credentials. Some need the hub: tokens that it has ended.
 pub(super) fn kinds(hub: &Hub) -> Vec<Kind> {
@@ -167,11 +195,11 @@ pub(super) fn kinds(hub: &Hub) -> Vec<Kind> {
         kind("a sandbox's student", Sandboxed(Role::Student), || bearer(&sandboxed(Role::Student))),
         kind("a sandbox's admin", Sandboxed(Role::Admin), || bearer(&sandboxed(Role::Admin))),
     ];
-    for role in [Role::Student, Role::Staff, Role::Admin] {
-        kinds.push(kind(format!("{role}"), User(role), move || bearer(&minted(role))));
-        let by_page = kind(format!("{role}, Bearer, from a foreign page"), User(role), move || bearer(&minted(role)));
+    for (role, name) in ROLES {
+        kinds.push(kind(name, User(role), move || bearer(&minted(role))));
+        let by_page = kind(format!("{name}, Bearer, from a foreign page"), User(role), move || bearer(&minted(role)));
         kinds.push(from_page(by_page, Page::Foreign, "https://evil.example".to_owned()));
-        let in_cookie = |name: &str| kind(format!("{role}, cookie, {name}"), User(role), move || cookie(&minted(role)));
+        let in_cookie = |page: &str| kind(format!("{name}, cookie, {page}"), User(role), move || cookie(&minted(role)));
         kinds.push(Kind { by_cookie: true, ..in_cookie("no Origin") });
         let own = [("own page", hub.origin()), ("own page by name", hub.origin().replace("127.0.0.1", "localhost"))];
         let foreign = [
@@ -188,6 +216,10 @@ pub(super) fn kinds(hub: &Hub) -> Vec<Kind> {
             kinds.push(Kind { by_cookie: true, ..from_page(in_cookie(name), Page::Foreign, origin) });
         }
     }
+    let link =
+        |name: &str, secret: String| kind(name, Visitor, move || vec![("Authorization", format!("Guardian {secret}"))]);
+    kinds.push(Kind { has_link: true, ..link("a guardian's link", hub.guardian_link("parent-of")) });
+    kinds.push(link("a guardian's link that has ended", hub.ended_guardian_link()));
     let dead = kind("an expired cookie", Invalid, || cookie(&minted_with(SECRET, Role::Admin, -7_200)));
     kinds.push(Kind { by_cookie: true, ..from_page(dead, Page::Own, hub.origin()) });
     let forged = kind("a forged cookie", Invalid, || cookie("not.a.token"));

@@ -6,12 +6,13 @@ use std::thread::{self, JoinHandle};
 
 use eduhub::app::{Application, Purpose};
 use eduhub::config::Config;
+use eduhub::domain::ids::UserName;
 use eduhub::domain::role::Role;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::credentials::minted;
+use super::credentials::{minted, student};
 use crate::support::WAIT_MAX;
 use crate::support::http::Client;
 
@@ -40,6 +41,7 @@ impl Hub {
         config.plone.url = Some("http://127.0.0.1:1/Plone".to_owned());
         config.plone.username = "hub".to_owned();
         config.plone.password = SecretString::from(PASSWORD);
+        config.auth.names.add(&UserName::parse("stated").unwrap(), &["Bob Ray".to_owned()]).unwrap();
         let (started, address) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::spawn(move || {
@@ -105,6 +107,21 @@ impl Hub {
         let token = self.account("everywhere");
         self.admin().post_json("/api/v1/admin/users/everywhere/sign-out", &json!({})).expect(204);
         token
+    }
+
+    /// Makes a link to the schedule of a student and returns its secret.
+    pub(super) fn guardian_link(&self, name: &str) -> String {
+        let made = self.signed_in_as(&student(name)).post_json("/api/v1/me/guardian-links", &json!({"label": "Mum"}));
+        let made = made.expect(201).json();
+        made["url"].as_str().and_then(|url| url.split_once('#')).expect("a secret").1.to_owned()
+    }
+
+    pub(super) fn ended_guardian_link(&self) -> String {
+        let secret = self.guardian_link("ended");
+        let mut student = self.signed_in_as(&student("ended"));
+        let links = student.get("/api/v1/me/guardian-links").expect(200).json();
+        student.delete(&format!("/api/v1/me/guardian-links/{}", links["items"][0]["id"].as_str().unwrap())).expect(204);
+        secret
     }
 
     pub(super) fn signed_out_token(&self, token: String) -> String {

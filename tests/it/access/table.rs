@@ -11,11 +11,17 @@ pub(super) enum Access {
     OwnPage,
     /// Every signed-in user.
     SignedIn,
+    /// Everyone with a link to a student's schedule, whatever else the request carries.
+    GuardianLink,
     /// Every user who has signed in with the password of a local account, which no caller of the test has.
     LocalAccount,
     /// Students only: staff and admins hold no seats.
     Student,
-    /// Staff and admins.
+    /// Instructors, staff and admins. What exactly depends on the section.
+    Roster,
+    /// Staff, including those who are limited to subjects, and admins. What exactly depends on the subject.
+    SubjectStaff,
+    /// Staff without a limit, and admins.
     Staff,
     /// Admins.
     Admin,
@@ -23,7 +29,9 @@ pub(super) enum Access {
     Sandbox,
 }
 
-use Access::{Admin, LocalAccount, Open, OwnPage, Sandbox, SignedIn, Staff, Student, Visitor};
+use Access::{
+    Admin, GuardianLink, LocalAccount, Open, OwnPage, Roster, Sandbox, SignedIn, Staff, Student, SubjectStaff, Visitor,
+};
 
 /// Every operation of the OpenAPI document. A new operation needs an entry here.
 pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
@@ -41,6 +49,10 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("DELETE", "/api/v1/me/sign-ins/{id}", SignedIn),
     ("GET", "/api/v1/me/data", SignedIn),
     ("GET", "/api/v1/me/disclosures", SignedIn),
+    ("GET", "/api/v1/me/guardian-links", Student),
+    ("POST", "/api/v1/me/guardian-links", Student),
+    ("DELETE", "/api/v1/me/guardian-links/{id}", Student),
+    ("GET", "/api/v1/shared-schedule", GuardianLink),
     ("GET", "/api/v1/auth/providers", Open),
     ("GET", "/auth/{provider}/login", Open),
     ("GET", "/auth/{provider}/callback", Open),
@@ -50,8 +62,9 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("PUT", "/api/v1/terms/{id}", Staff),
     ("GET", "/api/v1/sections", Visitor),
     ("GET", "/api/v1/sections/{id}", Visitor),
-    ("PATCH", "/api/v1/sections/{id}", Staff),
-    ("GET", "/api/v1/sections/{id}/roster", Staff),
+    ("PATCH", "/api/v1/sections/{id}", SubjectStaff),
+    ("GET", "/api/v1/sections/{id}/roster", Roster),
+    ("GET", "/api/v1/me/teaching", Roster),
     ("GET", "/api/v1/seats", Visitor),
     ("GET", "/api/v1/events", Open),
     // A student's own registrations and plan.
@@ -65,17 +78,17 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/dashboard", SignedIn),
     // Alerts and announcements.
     ("GET", "/api/v1/alerts", Visitor),
-    ("POST", "/api/v1/alerts", Staff),
-    ("DELETE", "/api/v1/alerts/{id}", Staff),
+    ("POST", "/api/v1/alerts", SubjectStaff),
+    ("DELETE", "/api/v1/alerts/{id}", SubjectStaff),
     ("POST", "/api/v1/alerts/{id}/ack", SignedIn),
-    ("GET", "/api/v1/alerts/{id}/receipts", Staff),
+    ("GET", "/api/v1/alerts/{id}/receipts", SubjectStaff),
     ("GET", "/api/v1/announcements", Visitor),
     // Work of staff.
-    ("GET", "/api/v1/staff/activity", Staff),
-    ("POST", "/api/v1/imports", Staff),
-    ("GET", "/api/v1/imports/{task}", Staff),
-    ("DELETE", "/api/v1/imports/{task}", Staff),
-    ("GET", "/api/v1/imports/{task}/errors.csv", Staff),
+    ("GET", "/api/v1/staff/activity", SubjectStaff),
+    ("POST", "/api/v1/imports", SubjectStaff),
+    ("GET", "/api/v1/imports/{task}", SubjectStaff),
+    ("DELETE", "/api/v1/imports/{task}", SubjectStaff),
+    ("GET", "/api/v1/imports/{task}/errors.csv", SubjectStaff),
     // Administration.
     ("GET", "/api/v1/admin/audit", Admin),
     ("GET", "/api/v1/admin/metrics", Admin),

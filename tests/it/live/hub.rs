@@ -233,6 +233,7 @@ async fn upgrade(
         None => Ok(None),
         Some(user) => Ok(Some(Caller {
             user: UserName::parse(user).unwrap(),
+            subjects: None,
             role: get("role").and_then(Role::parse).unwrap_or(Role::Student),
             source: Source::Hub,
             token_id: Uuid::from_u128(get("token").map_or(0, |t| t.parse().unwrap())),

@@ -13,6 +13,7 @@ use eduhub::domain::section::Credits;
 use eduhub::registration::execution::{BatchExecutor, CommittedBatch, TermState};
 use eduhub::store::accounts::{AccountStore, AuditStore};
 use eduhub::store::alerts::{AlertStore, Entry};
+use eduhub::store::guardian_links::GuardianLinkStore;
 use eduhub::store::imports::ImportStore;
 use eduhub::store::members::MemberStore;
 use eduhub::store::outbox::OutboxStore;
@@ -46,6 +47,7 @@ pub(crate) trait StoreFixture {
         + PlanStore
         + PrivacyStore
         + ProviderSignInStore
+        + GuardianLinkStore
         + Clone
         + 'static;
     /// Creates a location without a store.

@@ -1,6 +1,7 @@
 //! Tests of how a store keeps members, who signed in through Plone.
 
 use eduhub::domain::ids::UserName;
+use eduhub::domain::rights::{Rights, Subjects};
 use eduhub::domain::role::Role;
 use eduhub::store::accounts::{Account, AccountStore};
 use eduhub::store::members::{Member, MemberStore};
@@ -14,7 +15,7 @@ fn member(name: &str, login: &str, signed_in: i64) -> Member {
         username: user(name),
         login: UserName::stored(login).unwrap(),
         name: format!("Member {name}"),
-        role: Role::Staff,
+        rights: Role::Staff.into(),
         token: Some(SecretString::from("a.token.of-plone")),
         password_hash: None,
         signed_in_at: minute(signed_in),
@@ -59,7 +60,7 @@ pub(crate) fn unusual_names_are_those_beyond_ascii_and_of_paths<F: StoreFixture>
         let account = Account {
             username: stored(name),
             name: "Zoë".to_owned(),
-            role: Role::Student,
+            rights: Role::Student.into(),
             password_hash: "a hash".to_owned(),
         };
         block_on(store.put_account(account, None)).unwrap();
@@ -136,8 +137,13 @@ pub(crate) fn ended_sign_ins_outlive_the_member<F: StoreFixture>() {
     for name in ["ann", "bob"] {
         block_on(store.put_member(member(name, name, 1))).unwrap();
     }
-    block_on(store.change_role(&user("ann"), Role::Student, minute(7))).unwrap();
-    assert_eq!(found(&store, "ann").role, Role::Student);
+    block_on(store.change_rights(&user("ann"), Role::Student.into(), minute(7))).unwrap();
+    assert_eq!(found(&store, "ann").rights, Role::Student.into());
+    let limited = Rights::new(Role::Staff, Some(Subjects::parse(&["MATH", "FINE ARTS"]).unwrap()));
+    block_on(store.change_rights(&user("ann"), limited.clone(), minute(7))).unwrap();
+    assert_eq!(found(&store, "ann").rights, limited);
+    block_on(store.put_member(Member { rights: limited.clone(), ..member("cid", "cid", 1) })).unwrap();
+    assert_eq!(found(&store, "cid").rights, limited);
     block_on(store.remove_member(&user("ann"), minute(5))).unwrap();
     block_on(store.remove_member(&user("bob"), minute(6))).unwrap();
     assert!(block_on(store.member(&user("ann"))).unwrap().is_none());

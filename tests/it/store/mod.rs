@@ -4,6 +4,7 @@
 
 mod changes;
 mod fixture;
+mod guardian_links;
 mod histories;
 mod members;
 mod outbox;
@@ -30,8 +31,8 @@ macro_rules! store_contract {
     };
 }
 
-/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`], [`privacy`], [`sign_ins`] and
-/// [`provider_sign_ins`], for each kind of store.
+/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`], [`privacy`], [`sign_ins`],
+/// [`provider_sign_ins`] and [`guardian_links`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
@@ -99,6 +100,8 @@ macro_rules! stores {
             provider_sign_ins:
             a_username_belongs_to_one_person
             sign_ins_are_selected_by_person_and_session;
+            guardian_links:
+            links_are_read_back_until_they_expire_or_are_removed;
         })*
     };
 }

@@ -4,6 +4,7 @@
 use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
 use eduhub::domain::audience::Audience;
 use eduhub::domain::command::{Command, TermPatch};
+use eduhub::domain::rights::{Rights, Subjects};
 use eduhub::domain::role::Role;
 use eduhub::store::accounts::{Account, AccountStore, AuditEntry, AuditFilter, AuditStore, Person};
 use eduhub::store::alerts::{Ack, AlertStore, Entry, Reader, Span};
@@ -137,10 +138,11 @@ where
     let account = Account {
         username: user("ann"),
         name: "Ann Lee".to_owned(),
-        role: Role::Student,
+        rights: Rights::new(Role::Staff, Some(Subjects::parse(&["MATH"]).unwrap())),
         password_hash: "$argon2id$".to_owned(),
     };
-    block_on(store.put_account(account, None)).unwrap();
+    block_on(store.put_account(account.clone(), None)).unwrap();
+    assert_eq!(block_on(store.account(&user("ann"))).unwrap(), Some(account));
     let person = Person {
         username: user("ann"),
         name: "Ann Lee".to_owned(),
@@ -172,7 +174,11 @@ pub(crate) fn what_is_stored_about_a_person_is_exported<F: StoreFixture>() {
     let registrations: Vec<String> =
         record.registrations.iter().map(|(term, r)| format!("{term}-{} {}", r.crn, r.status.as_str())).collect();
     assert_eq!(registrations, ["2027-X enrolled", "2027-Y dropped"]);
-    assert_eq!((record.plan, record.user.map(|user| user.name)), (vec![id("X")], Some("Ann Lee".to_owned())));
+    assert_eq!((record.plan, record.user.as_ref().map(|user| user.name.as_str())), (vec![id("X")], Some("Ann Lee")));
+    assert_eq!(record.user.and_then(|user| user.subjects), Some(Subjects::parse(&["MATH"]).unwrap()));
+    let alert = block_on(store.alert("c")).unwrap().expect("a scheduled alert");
+    assert_eq!((alert.id.as_str(), alert.seq), ("c", None));
+    assert!(block_on(store.alert("z")).unwrap().is_none());
     let alerts = block_on(store.alerts_to(&user("ann"), None, 10)).unwrap();
     assert_eq!(alerts.iter().map(|alert| alert.id.as_str()).collect::<Vec<_>>(), ["a"]);
     assert_eq!(block_on(store.alerts_to(&user("ann"), Some("a".to_owned()), 10)).unwrap(), []);

@@ -1,5 +1,6 @@
 //! Tests of how a store keeps the users of single sign-on and their sign-ins.
 
+use eduhub::domain::rights::{Rights, Subjects};
 use eduhub::domain::role::Role;
 use eduhub::store::provider_sign_ins::{ProviderSignIn, ProviderSignInStore, ProviderUser, SignInSelector};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,7 +17,7 @@ fn person(name: &str, subject: &str) -> ProviderUser {
         source: SOURCE.to_owned(),
         subject: subject.to_owned(),
         name: format!("Name of {name}"),
-        role: Role::Student,
+        rights: Role::Student.into(),
     }
 }
 
@@ -42,7 +43,8 @@ pub(crate) fn a_username_belongs_to_one_person<F: StoreFixture>() {
     let store = fixture.open();
     let put = |person: ProviderUser, token| block_on(store.put_sign_in(person, sign_in(token, "s", 10))).unwrap();
     assert!(put(person("ann", "1"), 1));
-    let changed = ProviderUser { name: "Ann Smith".to_owned(), role: Role::Staff, ..person("ann", "1") };
+    let limited = Rights::new(Role::Staff, Some(Subjects::parse(&["MATH"]).unwrap()));
+    let changed = ProviderUser { name: "Ann Smith".to_owned(), rights: limited, ..person("ann", "1") };
     assert!(put(changed.clone(), 2));
     assert!(!put(person("ann", "2"), 3), "another person");
     assert!(!put(ProviderUser { source: "proxy".to_owned(), ..person("ann", "1") }, 4), "another source");

@@ -21,7 +21,7 @@ fn sign_in(id: u128, name: &str, since: i64) -> StoredSignIn {
 }
 
 fn account(name: &str, hash: &str) -> Account {
-    Account { username: user(name), name: name.to_owned(), role: Role::Staff, password_hash: hash.to_owned() }
+    Account { username: user(name), name: name.to_owned(), rights: Role::Staff.into(), password_hash: hash.to_owned() }
 }
 
 fn factor(name: &str, step: u64) -> SecondFactor {

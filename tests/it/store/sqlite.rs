@@ -12,6 +12,7 @@ use eduhub::domain::section::Credits;
 use eduhub::store::StoreError;
 use eduhub::store::accounts::{AccountStore, Person, UserFilter, UserSource};
 use eduhub::store::alerts::{AlertStore, Entry, Reader, Span};
+use eduhub::store::members::MemberStore;
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -185,6 +186,22 @@ fn the_users_of_a_store_without_single_sign_on_are_kept() {
     };
     block_on(store.record_people(vec![person])).unwrap();
     assert_eq!(listed(), ["ann plone", "bob token", "cleo oidc:keycloak"]);
+}
+
+#[test]
+fn the_users_of_a_store_without_limits_are_kept_without_a_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.sqlite");
+    let rows = "INSERT INTO accounts VALUES ('sam', 'Sam', 'staff', 'hash');
+        INSERT INTO people VALUES ('sam', 'Sam', 'staff', 'token', 6);
+        INSERT INTO plone_members VALUES ('kim', 'kim@college.edu', 'Kim', 'staff', NULL, '', 7);";
+    older_store(&path, 8, rows);
+    let store = open(&path).unwrap();
+    assert_eq!(block_on(store.account(&user("sam"))).unwrap().unwrap().rights, Role::Staff.into());
+    let member = block_on(store.member_by_login(&user("kim@college.edu"))).unwrap().unwrap();
+    assert_eq!(member.rights, Role::Staff.into());
+    let page = block_on(store.users(UserFilter { limit: 9, ..UserFilter::default() })).unwrap();
+    assert_eq!(page.items.len(), 1);
 }
 
 #[test]

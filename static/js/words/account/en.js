@@ -24,4 +24,9 @@ export default {
   "sign_ins.title": "Where you're signed in", "sign_ins.current": "This device", "sign_ins.unknown": "Unknown device",
   "sign_ins.device": "{browser} on {system}", "sign_ins.since": "Signed in {since} from {address}. Last used {seen}.",
   "sign_ins.end": "Sign out", "sign_ins.end.for": "Sign out: {device}", "sign_ins.ended": "{device} was signed out.", "sign_ins.none": "No sign-ins.",
+  "guardian.title": "Schedule for a parent or guardian",
+  "guardian.about": "A link shows your current schedule to anyone who has it, without an account: courses, times, and rooms. It shows nothing else. You can have 5 links, and see each visit under My data.",
+  "guardian.label": "Who is it for?", "guardian.days": "Days until it ends", "guardian.make": "Make a link",
+  "guardian.made": "The link for {label} is ready. Copy it now: it isn't shown again.",
+  "guardian.until": "Until {end}.", "guardian.end": "End link", "guardian.end.for": "End the link for {label}",
 };

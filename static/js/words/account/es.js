@@ -24,4 +24,9 @@ export default {
   "sign_ins.title": "Dónde tiene sesiones abiertas", "sign_ins.current": "Este dispositivo", "sign_ins.unknown": "Dispositivo desconocido",
   "sign_ins.device": "{browser} en {system}", "sign_ins.since": "Inició sesión {since} desde {address}. Último uso: {seen}.",
   "sign_ins.end": "Cerrar sesión", "sign_ins.end.for": "Cerrar sesión: {device}", "sign_ins.ended": "Se cerró la sesión de {device}.", "sign_ins.none": "No hay sesiones.",
+  "guardian.title": "Horario para padres o tutores",
+  "guardian.about": "Un enlace muestra su horario actual a quien lo tenga, sin cuenta: materias, horas y aulas. No muestra nada más. Puede tener 5 enlaces, y verá cada visita en Mis datos.",
+  "guardian.label": "¿Para quién es?", "guardian.days": "Días de validez", "guardian.make": "Crear enlace",
+  "guardian.made": "El enlace para {label} está listo. Cópielo ahora: no se volverá a mostrar.",
+  "guardian.until": "Hasta {end}.", "guardian.end": "Anular enlace", "guardian.end.for": "Anular el enlace para {label}",
 };

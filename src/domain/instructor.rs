@@ -1,0 +1,161 @@
+//! Which user a section names as its instructor. Schedules name instructors by free text, such as `Lee, Ann`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::domain::ids::UserName;
+use crate::domain::precis;
+
+/// A name as it is compared: the display name normalised by PRECIS, with `Lee, Ann` turned into `ann lee`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstructorName(String);
+
+/// Texts of schedules for an instructor who is not known yet. They name no one.
+const PLACEHOLDERS: [&str; 6] = ["staff", "the staff", "faculty", "tba", "tbd", "unknown"];
+
+impl InstructorName {
+    /// Reads a name; `None` if it is empty, not text, or a placeholder.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let first_name_first = match text.split(',').collect::<Vec<_>>().as_slice() {
+            [last, first] if !first.trim().is_empty() => format!("{first} {last}"),
+            _ => text.to_owned(),
+        };
+        precis::display_name(&first_name_first).filter(|name| !PLACEHOLDERS.contains(&name.as_str())).map(Self)
+    }
+}
+
+/// Returns the names in the text of a section. Several are separated by `;`, `/`, `&` or a line, and by commas if each of
+/// them has several words: imports write `Ann Lee, Bob Ray`, but a part of `Lee, Ann` is no name.
+fn names_in(text: &str) -> impl Iterator<Item = InstructorName> {
+    text.split([';', '/', '&', '\n']).flat_map(|part| {
+        let pieces: Vec<&str> = part.split(',').collect();
+        let are_names = pieces.len() > 1 && pieces.iter().all(|piece| piece.split_whitespace().count() > 1);
+        let pieces = if are_names { pieces } else { Vec::new() };
+        pieces.into_iter().chain([part]).filter_map(InstructorName::parse)
+    })
+}
+
+/// The names under which schedules list instructors, as the administrator states them: they take precedence over display
+/// names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StatedNames(BTreeMap<InstructorName, UserName>);
+
+impl StatedNames {
+    /// Adds the names of a user.
+    ///
+    /// # Errors
+    /// When a name is empty, or is stated for another user. The error continues a sentence about the setting.
+    pub fn add(&mut self, user: &UserName, names: &[String]) -> Result<(), String> {
+        for text in names {
+            let name =
+                InstructorName::parse(text).ok_or_else(|| format!("has the name {text:?}, which is not text"))?;
+            let owner = self.0.entry(name).or_insert_with(|| user.clone());
+            if owner != user {
+                return Err(format!("has the name {text:?}, which also belongs to {owner}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Decides which sections name one user.
+#[derive(Debug)]
+pub struct Teacher<'a> {
+    user: &'a UserName,
+    stated: &'a StatedNames,
+    /// The username, and the display name if no one else has it; empty if there are stated names.
+    own: Vec<InstructorName>,
+}
+
+impl<'a> Teacher<'a> {
+    /// Creates it for a user with a display name. `others` are the names of all known users who may be instructors; the
+    /// user may be among them. A display name that another one has, as a display name or as a username, names no one.
+    #[must_use]
+    pub fn new(user: &'a UserName, name: &str, stated: &'a StatedNames, others: &[(UserName, String)]) -> Self {
+        if stated.0.values().any(|owner| owner == user) {
+            return Self { user, stated, own: Vec::new() };
+        }
+        let mut owners: HashMap<InstructorName, usize> = HashMap::new();
+        for (other, name) in others.iter().filter(|(other, _)| other != user) {
+            for name in [other.as_str(), name.as_str()].into_iter().filter_map(InstructorName::parse) {
+                *owners.entry(name).or_default() += 1;
+            }
+        }
+        let by_name = InstructorName::parse(name).filter(|name| !owners.contains_key(name));
+        Self { user, stated, own: InstructorName::parse(user.as_str()).into_iter().chain(by_name).collect() }
+    }
+
+    /// Returns whether the instructors of a section include the user.
+    #[must_use]
+    pub fn is_named_in(&self, instructors: Option<&str>) -> bool {
+        names_in(instructors.unwrap_or_default()).any(|name| match self.stated.0.get(&name) {
+            Some(owner) => owner == self.user,
+            None => self.own.contains(&name),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> UserName {
+        UserName::parse(name).unwrap()
+    }
+
+    fn known(names: &[(&str, &str)]) -> Vec<(UserName, String)> {
+        names.iter().map(|(name, display)| (user(name), (*display).to_owned())).collect()
+    }
+
+    #[test]
+    fn sections_name_users_by_display_name_or_username() {
+        let (ann, stated) = (user("alee"), StatedNames::default());
+        let teacher = Teacher::new(&ann, "Ann Lee", &stated, &known(&[("alee", "Ann Lee"), ("bob", "Bob Ray")]));
+        for text in [
+            "Ann Lee",
+            "Lee, Ann",
+            " ANN  LEE ",
+            "alee",
+            "Bob Ray; Lee, Ann",
+            "Bob Ray/Ann Lee",
+            "X & alee",
+            "Bob Ray, Ann Lee",
+        ] {
+            assert!(teacher.is_named_in(Some(text)), "{text}");
+        }
+        for text in ["", "Ann", "Lee", "A. Lee", "Ann Lee Smith", "Staff", "Bob Ray", "Lee, Ann, Ray, Bob"] {
+            assert!(!teacher.is_named_in(Some(text)), "{text}");
+        }
+        assert!(!teacher.is_named_in(None));
+        for placeholder in ["Staff", "TBA", "The Staff"] {
+            let teacher = Teacher::new(&ann, placeholder, &stated, &[]);
+            assert!(!teacher.is_named_in(Some(placeholder)), "{placeholder}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_two_users_share_names_neither() {
+        let (ann, stated) = (user("alee"), StatedNames::default());
+        for (name, others) in [("Ann Lee", [("alee2", "Lee, ann")]), ("bob", [("bob", "Robert Ray")])] {
+            let teacher = Teacher::new(&ann, name, &stated, &known(&others));
+            assert!(!teacher.is_named_in(Some(name)), "{name}");
+            assert!(teacher.is_named_in(Some("alee")), "the username is unique");
+            assert!(Teacher::new(&ann, name, &stated, &[]).is_named_in(Some(name)), "{name} without another user");
+        }
+    }
+
+    #[test]
+    fn stated_names_take_precedence() {
+        let mut stated = StatedNames::default();
+        stated.add(&user("alee"), &["Lee A".to_owned(), "Dr. Lee".to_owned()]).unwrap();
+        assert!(stated.add(&user("bob"), &["dr. lee".to_owned()]).is_err(), "one name, two users");
+        assert!(stated.add(&user("bob"), &[" ".to_owned()]).is_err());
+        let (ann, kim) = (user("alee"), user("kim"));
+        let stated_teacher = Teacher::new(&ann, "Ann Lee", &stated, &[]);
+        assert!(stated_teacher.is_named_in(Some("Dr. Lee")));
+        assert!(!stated_teacher.is_named_in(Some("Ann Lee")), "nothing is guessed");
+        // Kim has chosen the name that is stated for Ann.
+        let impostor = Teacher::new(&kim, "Dr. Lee", &stated, &[]);
+        assert!(!impostor.is_named_in(Some("Dr. Lee")));
+    }
+}

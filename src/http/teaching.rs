@@ -1,0 +1,83 @@
+//! The sections that name the caller as their instructor.
+
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::{IntoParams, OpenApi, ToSchema};
+
+use crate::domain::ids::TermId;
+use crate::identity::Identity;
+use crate::registration::readmodel::ReadModel;
+use crate::registration::section_json::SectionView;
+
+use crate::http::auth::RosterReader;
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::openapi::responses::{BadQuery, BadRole, StoreFailed};
+use crate::http::query::Query;
+use crate::http::request_id::PRIVATE;
+
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(list))]
+pub(super) struct Api;
+
+/// Registers the resource of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/api/v1/me/teaching").route(get().to(list)).default_service(method_not_allowed("GET, HEAD")),
+    );
+}
+
+/// Filters of the list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TeachingQuery {
+    /// Only sections of this term.
+    term: Option<TermId>,
+}
+
+impl TeachingQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self { term: query.parsed("term", "a term's id", |text| TermId::parse(text).ok())? })
+    }
+}
+
+/// The sections that name the caller as their instructor.
+#[derive(Serialize, ToSchema)]
+struct Teaching<'a> {
+    /// By term, course and CRN.
+    items: Vec<SectionView<'a>>,
+}
+
+/// Lists the sections that name the caller as their instructor (instructors).
+///
+/// A section names its instructors by username, by display name if no one else has it, or by a name in `[roles.names]`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me/teaching",
+    operation_id = "myTeaching",
+    tag = "catalogue",
+    params(TeachingQuery),
+    responses((status = 200, description = "The sections.", body = Teaching), BadRole, BadQuery, StoreFailed)
+)]
+pub async fn list(
+    request: HttpRequest,
+    reader: RosterReader,
+    model: Data<ReadModel>,
+    identity: Data<Identity>,
+) -> Result<HttpResponse, Problem> {
+    let TeachingQuery { term } = TeachingQuery::read(&Query::of(&request)?)?;
+    let terms = model.terms();
+    let snapshots: Vec<_> = terms
+        .iter()
+        .filter(|(id, _)| term.as_ref().is_none_or(|term| term == *id))
+        .map(|(_, term)| term.snapshot())
+        .collect();
+    let response = reader.as_teacher(&identity, |teacher| {
+        let rows = snapshots.iter().flat_map(|snapshot| snapshot.rows_in_order());
+        let own = rows.filter(|row| teacher.is_named_in(row.state.section.instructor.as_deref()));
+        let items = own.map(|row| SectionView::new(&row.state)).collect();
+        HttpResponse::Ok().insert_header(PRIVATE).json(Teaching { items })
+    });
+    response.await
+}

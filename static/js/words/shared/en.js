@@ -1,0 +1,11 @@
+// English texts of the page that a link to a student's schedule opens.
+
+export default {
+  "shared.title": "Class schedule - EduHub", "shared.heading": "Class schedule", "shared.loading": "Loading…",
+  "shared.for": "Shared with {label} by the student. The link works until {end}. Each visit is recorded, and the student sees it.",
+  "shared.ended": "This link has ended or isn't complete. Ask the student for a new one.",
+  "shared.failed": "The schedule couldn't be loaded. Check your connection, then reload this page.",
+  "shared.none": "No sections in current terms.",
+  "shared.course": "Course", "shared.name": "Title", "shared.times": "Days, times, and rooms", "shared.state": "Status",
+  "shared.enrolled": "Enrolled", "shared.waitlisted": "On the waitlist, no seat yet", "shared.cancelled": "Cancelled, will not be taught",
+};

@@ -1,0 +1,72 @@
+//! Instructors read the rosters of their own sections, and nothing else of staff.
+
+use eduhub::domain::role::Role;
+use serde_json::json;
+
+use super::credentials::{instructor, minted, student};
+use super::hub::Hub;
+use crate::support::schedule::{Row, Schedule, open_term, start_import, wait_for_import};
+
+const TERM: &str = "2103";
+
+/// Starts a hub with a section of Ann Lee (1), in which ann is enrolled, and one of Bob Ray (2).
+fn college() -> Hub {
+    let hub = Hub::start();
+    let rows = vec![Row::lecture("1", "MATH 1"), Row::lecture("2", "ART 2")];
+    let csv = Schedule { term: TERM.to_owned(), rows }.csv();
+    // Imports remove numbers from names.
+    let csv = csv.replace("Teacher 0", "Ann Lee").replace("Teacher 1", "\"Ray, Bob\"");
+    let mut staff = hub.staff();
+    let task = start_import(&mut staff, TERM, csv.as_bytes());
+    assert_eq!(wait_for_import(&mut staff, &task)["state"], "done");
+    open_term(&mut staff, TERM);
+    hub.signed_in_as(&student("ann")).put(&format!("/api/v1/me/registrations/{TERM}-1")).expect(201);
+    hub
+}
+
+/// Returns the CRNs of the sections whose rosters a user may read, by the rosters and by the list.
+fn sections_of(hub: &Hub, user: &str, name: &str) -> Vec<&'static str> {
+    let mut client = hub.signed_in_as(&instructor(user, name));
+    let listed = client.get(&format!("/api/v1/me/teaching?term={TERM}")).expect(200).json();
+    let mut readable = Vec::new();
+    for crn in ["1", "2"] {
+        let roster = client.get(&format!("/api/v1/sections/{TERM}-{crn}/roster"));
+        let is_listed = listed["items"].as_array().unwrap().iter().any(|section| section["crn"] == crn);
+        if roster.status == 200 {
+            readable.push(crn);
+        } else {
+            assert_eq!((roster.status, roster.code().as_str()), (403, "forbidden"), "{}", roster.text());
+            assert!(roster.text().contains("does not name you"), "{}", roster.text());
+        }
+        assert_eq!(is_listed, roster.status == 200, "{user}: {listed}");
+    }
+    readable
+}
+
+#[test]
+fn instructors_read_the_rosters_of_their_own_sections() {
+    let hub = college();
+    assert_eq!(sections_of(&hub, "zero", " ann  LEE"), ["1"], "by the display name");
+    assert_eq!(sections_of(&hub, "other", "Other Teacher"), [""; 0]);
+    assert_eq!(sections_of(&hub, "stated", "Someone"), ["2"], "by the name that the settings state");
+    assert_eq!(sections_of(&hub, "impostor", "Bob Ray"), [""; 0], "the settings state another user");
+    let disclosures = hub.signed_in_as(&student("ann")).get("/api/v1/me/disclosures").expect(200).json();
+    let read = &disclosures["items"][0];
+    assert_eq!((&read["action"], &read["role"]), (&json!("roster.read"), &json!("instructor")), "{disclosures:#}");
+}
+
+#[test]
+fn a_display_name_that_two_users_share_opens_no_roster() {
+    let hub = college();
+    let mut admin = hub.signed_in_as(&minted(Role::Admin));
+    let mut create = |user: &str, role: &str, name: &str| {
+        let account = json!({"role": role, "name": name, "password": "a password of a namesake"});
+        admin.put_json(&format!("/api/v1/admin/users/{user}"), &account).expect(201);
+    };
+    create("student-0", "student", "Ann Lee");
+    assert_eq!(sections_of(&hub, "zero", "Ann Lee"), ["1"], "a student is no instructor");
+    create("namesake", "instructor", "Lee, Ann");
+    assert_eq!(sections_of(&hub, "zero", "Ann Lee"), [""; 0]);
+    assert_eq!(sections_of(&hub, "namesake", "Lee, Ann"), [""; 0]);
+    assert_eq!(sections_of(&hub, "stated", "Ann Lee"), ["2"]);
+}
