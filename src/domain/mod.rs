@@ -15,6 +15,7 @@
 //! - [`notice`]: notices to students about their registrations
 //! - [`alert`], [`audience`]: alerts and their recipients; [`channel`], [`role`]: subscriptions and permissions
 //! - [`import`]: the state and the result of an import; [`section_changes`]: which fields of a section differ
+//! - [`import_profile`]: mappings of the columns of schedule files, saved by name
 //! - [`fields`]: a section as named fields, for another system such as Plone
 
 pub mod alert;
@@ -29,6 +30,7 @@ pub mod event;
 pub mod fields;
 pub mod ids;
 pub mod import;
+pub mod import_profile;
 pub mod meeting;
 pub mod notice;
 pub mod outcome;

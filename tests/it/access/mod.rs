@@ -2,7 +2,7 @@
 //! students who try to reach what belongs to other students.
 
 mod credentials;
-mod hub;
+pub(crate) mod hub;
 mod students;
 mod table;
 

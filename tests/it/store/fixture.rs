@@ -13,6 +13,7 @@ use eduhub::domain::section::Credits;
 use eduhub::registration::execution::{BatchExecutor, CommittedBatch, TermState};
 use eduhub::store::accounts::{AccountStore, AuditStore};
 use eduhub::store::alerts::{AlertStore, Entry};
+use eduhub::store::import_profiles::ProfileStore;
 use eduhub::store::imports::ImportStore;
 use eduhub::store::members::MemberStore;
 use eduhub::store::outbox::OutboxStore;
@@ -45,6 +46,7 @@ pub(crate) trait StoreFixture {
         + AuditStore
         + PlanStore
         + PrivacyStore
+        + ProfileStore
         + ProviderSignInStore
         + Clone
         + 'static;

@@ -5,6 +5,7 @@
 mod changes;
 mod fixture;
 mod histories;
+mod import_profiles;
 mod members;
 mod outbox;
 mod privacy;
@@ -30,8 +31,8 @@ macro_rules! store_contract {
     };
 }
 
-/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`], [`privacy`], [`sign_ins`] and
-/// [`provider_sign_ins`], for each kind of store.
+/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`], [`privacy`], [`sign_ins`],
+/// [`provider_sign_ins`] and [`import_profiles`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
@@ -99,6 +100,9 @@ macro_rules! stores {
             provider_sign_ins:
             a_username_belongs_to_one_person
             sign_ins_are_selected_by_person_and_session;
+            import_profiles:
+            profiles_are_replaced_and_removed_by_name
+            the_number_of_profiles_is_limited;
         })*
     };
 }
