@@ -151,9 +151,11 @@ impl Profiles {
     /// Returns the profiles among which an import with this choice looks for the one of its file.
     pub(super) async fn options(&self, choice: &ProfileChoice) -> Result<ProfileOptions, ProfileError> {
         Ok(match choice {
-            ProfileChoice::Automatic => ProfileOptions { named: None, automatic: self.all().await? },
+            ProfileChoice::Automatic => ProfileOptions { named: None, automatic: self.all().await?.into() },
             ProfileChoice::Nothing => ProfileOptions::default(),
-            ProfileChoice::Named(name) => ProfileOptions { named: Some(self.get(name).await?), automatic: Vec::new() },
+            ProfileChoice::Named(name) => {
+                ProfileOptions { named: Some(self.get(name).await?), automatic: Arc::default() }
+            }
         })
     }
 }

@@ -66,7 +66,7 @@ pub struct ProfileOptions {
     /// The profile that staff chose.
     pub named: Option<ImportProfile>,
     /// The profiles of which the one for the file's header is chosen, if `named` is `None`.
-    pub automatic: Vec<ImportProfile>,
+    pub automatic: Arc<[ImportProfile]>,
 }
 
 /// The progress of reading a file.

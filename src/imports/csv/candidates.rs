@@ -55,15 +55,19 @@ const FIELDS: [(Column, &[Column]); 28] = [
     (Column::DateRange, &[Column::Start]),
     (Column::Start, &[Column::DateRange]),
     (Column::End, &[Column::DateRange]),
+    (Column::Location, &[Column::Building, Column::Room]),
     (Column::Building, &[Column::Location]),
     (Column::Room, &[Column::Location]),
-    (Column::Location, &[Column::Building, Column::Room]),
     (Column::Method, &[]),
 ];
 
 /// Returns the fields that no column has, and the columns that could be it. `columns` are those without a meaning: the
 /// number and the texts of each. `has_term` is whether the upload has a term.
 pub(super) fn missing_fields(header: &Header, has_term: bool, columns: &[(u64, Vec<&str>)]) -> Vec<MissingField> {
+    // The older importer's events have other fields.
+    if header.is_event_header() {
+        return Vec::new();
+    }
     let has = |column: Column| match column {
         Column::Term => has_term || header.has(column),
         Column::Days => header.has(column) || !header.weekdays().is_empty(),
@@ -249,6 +253,7 @@ mod tests {
             missing("subject,number,section,capacity,Wann", true, &[(5, "MW 9:00-9:50|TR 9:00-9:50")]),
             ["time[5]"]
         );
+        assert_eq!(missing("program,date,time,instructor,room", true, &[(1, "AB 101")]), [""; 0]);
         assert_eq!(missing("course,section,capacity,start_time,end_time,M,T,W", true, &[]), [""; 0]);
     }
 }
