@@ -177,13 +177,16 @@ async function follow(page, name, term) {
 test("each of the small schedules is imported by following the page", async () => {
   const cases = readdirSync(SCHEDULES).filter((one) => one.endsWith(".csv"));
   assert.ok(cases.length >= 25, `${cases.length} schedules`);
-  // Several clerks, each with a term of their own.
-  await Promise.all([0, 1, 2, 3].map(async (clerk) => {
-    const term = `clerk-${clerk}`;
+  // Two clerks, each with a term of their own.
+  const clerks = [];
+  for (const term of ["clerk-a", "clerk-b"]) {
     await hub.term(term, ["9,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
     const page = await open(chrome, hub, "/staff#import", { user: "staff" });
     await page.selectOption("#which-term", term);
-    for (const name of cases.filter((_, i) => i % 4 === clerk)) await follow(page, name, term);
-    assert.ok((await hub.ask("staff", "GET", `/api/v1/sections?term=${term}`)).total > 3);
+    clerks.push({ page, term });
+  }
+  await Promise.all(clerks.map(async ({ page, term }, clerk) => {
+    for (const name of cases.filter((_, i) => i % clerks.length === clerk)) await follow(page, name, term);
+    assert.ok((await hub.ask("staff", "GET", `/api/v1/sections?term=${term}`)).total > 5);
   }));
 });
