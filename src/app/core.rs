@@ -79,6 +79,7 @@ impl Core {
         let imports = Imports::start(ImportDeps {
             reader: Arc::new(CsvSchedules::new(config.import.extra_names()).map_err(anyhow::Error::msg)?),
             store: ports.imports.clone(),
+            profiles: ports.profiles.clone(),
             pool: pool.clone(),
             model: model.clone(),
             bus: ports.bus.clone(),

@@ -13,6 +13,7 @@ use crate::store::accounts::{Account, AccountStore, AuditStore};
 use crate::store::alerts::AlertStore;
 use crate::store::gauge::StoreGauge;
 use crate::store::guardian_links::GuardianLinkStore;
+use crate::store::import_profiles::ProfileStore;
 use crate::store::imports::ImportStore;
 use crate::store::members::MemberStore;
 use crate::store::outbox::OutboxStore;
@@ -44,6 +45,8 @@ pub struct Ports {
     pub provider_sign_ins: Arc<dyn ProviderSignInStore>,
     /// Import tasks, staged sections, one-off events.
     pub imports: Arc<dyn ImportStore>,
+    /// Saved mappings of the columns of schedule files.
+    pub profiles: Arc<dyn ProfileStore>,
     /// Students' plans.
     pub plans: Arc<dyn PlanStore>,
     /// What is stored about one person.
@@ -93,6 +96,7 @@ impl Ports {
             members: shared.clone(),
             provider_sign_ins: shared.clone(),
             imports: shared.clone(),
+            profiles: shared.clone(),
             plans: shared.clone(),
             privacy: shared.clone(),
             guardian_links: shared.clone(),

@@ -19,6 +19,7 @@ use crate::app::core::{Core, Opened};
 use crate::config::Config;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::import::{Finding, Phase, TaskReport, TaskState};
+use crate::domain::import_profile::ProfileChoice;
 use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;
@@ -71,6 +72,9 @@ pub(super) struct ImportArguments {
     /// Map column names of this file, such as seats:capacity
     #[arg(long, value_name = "NAME:COLUMN", value_delimiter = ',')]
     map: Vec<String>,
+    /// Saved mapping of columns, or none (default: the one for the file's header); --map takes precedence
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// Line of the header, if it is not found correctly
     #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..=HEADER_LINE_MAX))]
     header_line: Option<u64>,
@@ -104,11 +108,18 @@ impl ImportArguments {
             Some((name, column)) if !name.is_empty() => Ok((name.trim().to_owned(), column.trim().to_owned())),
             _ => Err(Failure::usage(format!("--map must be NAME:COLUMN, such as seats:capacity, not {pair:?}"))),
         });
+        let profile = match &self.profile {
+            None => ProfileChoice::Automatic,
+            Some(name) => ProfileChoice::parse(name).ok_or_else(|| {
+                Failure::usage(format!("--profile must be the name of an import profile, or none, not {name:?}"))
+            })?,
+        };
         Ok(ImportOptions {
             subjects: None,
             realm: Realm::College,
             term: term.map_err(|_| Failure::usage("--term must be a term's id, such as 202209"))?,
             map: map.collect::<Result<_, _>>()?,
+            profile,
             header_line: self.header_line,
             clock: self.clock.as_deref().map(|hours| match hours {
                 "12" => ClockOption::Hours12,
@@ -128,6 +139,9 @@ impl ImportArguments {
         }
         if !self.map.is_empty() {
             query += &format!("&map={}", percent::encode_segment(&self.map.join(",")));
+        }
+        if let Some(profile) = &self.profile {
+            query += &format!("&profile={}", percent::encode_segment(profile));
         }
         if let Some(line) = self.header_line {
             query += &format!("&header_line={line}");
@@ -326,6 +340,9 @@ fn print_report(task: &TaskReport) -> CommandResult {
         print_line(format_args!("not in the file: {missing}"))?;
     }
     print_omitted(task.missing_total, task.missing.len().min(NOTES_MAX))?;
+    if let Some(profile) = &task.profile {
+        print_line(format_args!("columns mapped by the profile {profile}"))?;
+    }
     let TaskReport { rows, sections, created, updated, unchanged, refused, .. } = task;
     let what = if task.events { "events" } else { "sections" };
     let numbers = format!(

@@ -98,12 +98,13 @@ mod tests {
     #[test]
     fn importing_the_sample_reproduces_the_sections() {
         use crate::imports::csv::CsvSchedules;
-        use crate::imports::schedule::{ScheduleOptions, ScheduleReader, Severity};
+        use crate::imports::schedule::{ProfileOptions, ScheduleOptions, ScheduleReader, Severity};
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sample.csv");
         std::fs::write(&file, sample_schedule().unwrap()).unwrap();
         let (header_line, clock) = (None, None);
-        let options = ScheduleOptions { term: None, map: Vec::new(), header_line, clock, zone: TimeZone::UTC };
+        let (profiles, zone) = (ProfileOptions::default(), TimeZone::UTC);
+        let options = ScheduleOptions { term: None, map: Vec::new(), header_line, clock, profiles, zone };
         let read = CsvSchedules::default().read(&file, folder.path(), &options, &mut |_| true).unwrap();
         assert_eq!((read.findings_total(Severity::Error), read.findings_total(Severity::Warning)), (0, 0));
         assert_eq!(read.conflicts_total(), 0);

@@ -1,4 +1,4 @@
-//! Ids of terms, sections, import tasks and users. `parse` checks the format, so every value is well-formed.
+//! Ids of terms, sections, import tasks, import profiles and users. `parse` checks the format, so every value is well-formed.
 //!
 //! `parse` also normalises names of terms and users; it reads what people and files enter. `stored` also accepts names
 //! that earlier versions accepted; it reads the store and tokens.
@@ -16,6 +16,8 @@ use crate::domain::precis;
 pub const CODE_LEN_MAX: usize = 24;
 /// Maximum length of the id of an import task, in bytes.
 pub const TASK_ID_LEN_MAX: usize = 64;
+/// Maximum length of the name of an import profile, in characters.
+pub const PROFILE_NAME_CHARS_MAX: usize = 60;
 /// Maximum length of a normalised username, in characters: several times the longest in use, which are email addresses.
 pub const USER_CHARS_MAX: usize = 120;
 /// Maximum length of a username in bytes, which follows from [`USER_CHARS_MAX`].
@@ -80,6 +82,12 @@ name_type! {
     UserName, deserialized by stored
 }
 
+name_type! {
+    /// The name of an import profile: 1 to 60 characters, normalised by PRECIS (RFC 8265), without spaces and invisible
+    /// characters.
+    ProfileName, deserialized by parse
+}
+
 fn is_code(text: &str, extra: &[u8]) -> bool {
     (1..=CODE_LEN_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || extra.contains(&b))
 }
@@ -136,6 +144,21 @@ impl TaskId {
     /// If the text is empty or too long.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         if (1..=TASK_ID_LEN_MAX).contains(&text.len()) { Ok(Self(text.into())) } else { Err(InvalidId("task id")) }
+    }
+}
+
+impl ProfileName {
+    /// Parses and normalises the name of an import profile.
+    ///
+    /// # Errors
+    /// If the text is not a name, see [`precis::name`], or is too long.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        // Longer text needs no normalisation to be refused.
+        let name = (text.len() <= 8 * PROFILE_NAME_CHARS_MAX).then(|| precis::name(text)).flatten();
+        match name {
+            Some(name) if name.chars().count() <= PROFILE_NAME_CHARS_MAX => Ok(Self(name.into())),
+            _ => Err(InvalidId("profile name")),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::Display;
 
-use crate::domain::ids::{SectionId, TaskId, TermId};
+use crate::domain::ids::{ProfileName, SectionId, TaskId, TermId};
 use crate::domain::section_changes::SectionChanges;
 
 /// Maximum length of each list in a progress message. A client that needs the full lists requests the task.
@@ -92,6 +92,26 @@ pub struct FileColumn {
     pub samples: Vec<String>,
 }
 
+/// A row of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRow {
+    /// The line of the file, counted from 1.
+    pub line: u64,
+    /// The texts of its cells, truncated.
+    pub cells: Vec<String>,
+}
+
+/// A field that no column of the file has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingField {
+    /// The field.
+    pub field: String,
+    /// Whether the file cannot be imported without it.
+    pub required: bool,
+    /// The numbers of the columns, counted from 1, whose texts look like it.
+    pub candidates: Vec<u64>,
+}
+
 /// The table that was found in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
@@ -103,6 +123,12 @@ pub struct Table {
     pub encoding: String,
     /// The columns.
     pub columns: Vec<FileColumn>,
+    /// The profile that was used.
+    pub profile: Option<ProfileName>,
+    /// The first rows below the header.
+    pub first_rows: Vec<FileRow>,
+    /// The fields that no column has.
+    pub missing_fields: Vec<MissingField>,
 }
 
 /// The resource that two sections share at the same time.
@@ -202,6 +228,15 @@ pub struct TaskReport {
     /// The columns of the file, once it was read.
     #[serde(default)]
     pub columns: Vec<FileColumn>,
+    /// The first rows below the header.
+    #[serde(default)]
+    pub first_rows: Vec<FileRow>,
+    /// The fields that no column has.
+    #[serde(default)]
+    pub missing_fields: Vec<MissingField>,
+    /// The profile that was used.
+    #[serde(default)]
+    pub profile: Option<ProfileName>,
     /// The line of the file's header; 0 if the file has none.
     #[serde(default)]
     pub header_line: Option<u64>,
@@ -282,6 +317,9 @@ impl TaskReport {
             partial: false,
             events: false,
             columns: Vec::new(),
+            first_rows: Vec::new(),
+            missing_fields: Vec::new(),
+            profile: None,
             header_line: None,
             delimiter: None,
             encoding: None,
@@ -321,6 +359,9 @@ impl TaskReport {
             message: self.message.clone(),
             term: self.term.clone(),
             columns: first(&self.columns),
+            first_rows: Vec::new(),
+            missing_fields: Vec::new(),
+            profile: self.profile.clone(),
             delimiter: self.delimiter.clone(),
             encoding: self.encoding.clone(),
             skipped: first(&self.skipped),

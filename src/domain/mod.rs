@@ -17,6 +17,7 @@
 //!   and permissions
 //! - [`instructor`]: whom sections name as their instructors
 //! - [`import`]: the state and the result of an import; [`section_changes`]: which fields of a section differ
+//! - [`import_profile`]: mappings of the columns of schedule files, saved by name
 //! - [`fields`]: a section as named fields, for another system such as Plone
 
 pub mod alert;
@@ -31,6 +32,7 @@ pub mod event;
 pub mod fields;
 pub mod ids;
 pub mod import;
+pub mod import_profile;
 pub mod instructor;
 pub mod meeting;
 pub mod notice;

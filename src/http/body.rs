@@ -2,6 +2,7 @@
 //! JSON or a value has the wrong type, 422 `invalid` when a value is out of range, unknown or missing. serde reports a
 //! line and a column instead and does not distinguish the two cases.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use actix_web::http::header;
@@ -182,6 +183,33 @@ impl Fields {
     getters! {
         /// Reads a nested object. The caller must call its [`Fields::finish`], too.
         object, maybe_object, nullable_object, read_object() -> Fields
+    }
+
+    /// Reads an object with at most `count_max` members, whose names and texts each have a length in characters within
+    /// `chars`.
+    pub fn texts(
+        &mut self,
+        name: &str,
+        count_max: usize,
+        chars: RangeInclusive<usize>,
+    ) -> Result<BTreeMap<String, String>, Problem> {
+        let at = self.at(name);
+        let Self { members, prefix } = self.object(name)?;
+        if members.len() > count_max {
+            return Err(Problem::invalid(at, format!("{name} may have at most {count_max} entries.")));
+        }
+        let text = |(name, value): (String, Value)| {
+            if !chars.contains(&name.chars().count()) {
+                let (least, most) = (chars.start(), chars.end());
+                return Err(Problem::invalid(
+                    &at,
+                    format!("Each name in {at} must have {least} to {most} characters."),
+                ));
+            }
+            let value = read_string(&format!("{prefix}{name}"), value, chars.clone())?;
+            Ok((name, value))
+        };
+        members.into_iter().map(text).collect()
     }
 
     /// Reads text with `parse`; `expected` describes what it accepts, such as "staff or admin".

@@ -11,12 +11,14 @@ use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use crate::domain::ids::{SANDBOX_PREFIX, TermId};
+use crate::domain::ids::{PROFILE_NAME_CHARS_MAX, SANDBOX_PREFIX, TermId};
 use crate::domain::import::TaskReport;
+use crate::domain::import_profile::ProfileChoice;
 use crate::domain::realm::Realm;
 use crate::domain::rights::Scope;
 use crate::http::problem::ProblemCode;
 use crate::identity::{Audit, Caller};
+use crate::imports::profiles::ProfileError;
 use crate::imports::schedule::ClockOption;
 use crate::imports::{HEADER_LINE_MAX, ImportError, ImportOptions, Imports, Upload};
 
@@ -69,6 +71,9 @@ struct ImportQuery {
     /// `#4:capacity` maps the fourth column, and `Bldg+Room:location` joins two.
     #[param(max_length = 2_000)]
     map: Option<String>,
+    /// The profile to use: its name, or `none`. If absent, the one for the file's header. `map` takes precedence.
+    #[param(max_length = 60)]
+    profile: Option<String>,
     /// The line of the header, if it is not found correctly.
     #[param(minimum = 1)]
     header_line: Option<u64>,
@@ -81,6 +86,7 @@ impl ImportQuery {
     fn read(query: &Query) -> Result<Self, Problem> {
         Ok(Self {
             map: query.string("map", 1..=MAP_LEN_MAX)?.map(str::to_owned),
+            profile: query.string("profile", 1..=PROFILE_NAME_CHARS_MAX)?.map(str::to_owned),
             term: query.parsed("term", "a term's id, such as 202209", |text| TermId::parse(text).ok())?,
             dry_run: query.bool("dry_run")?.unwrap_or(false),
             header_line: query.u64("header_line", 1..=HEADER_LINE_MAX)?,
@@ -314,8 +320,13 @@ fn response(task: &TaskReport) -> HttpResponse {
 }
 
 fn read_options(request: &HttpRequest, jobs: &Imports, caller: &Caller) -> Result<ImportOptions, Problem> {
-    let ImportQuery { term, dry_run, partial, totals, map, header_line, clock } =
+    let ImportQuery { term, dry_run, partial, totals, map, profile, header_line, clock } =
         ImportQuery::read(&Query::of(request)?)?;
+    let profile = match profile {
+        None => ProfileChoice::Automatic,
+        Some(name) => ProfileChoice::parse(&name)
+            .ok_or_else(|| Problem::invalid("profile", "profile must be the name of an import profile, or none."))?,
+    };
     let map = match map {
         None => Vec::new(),
         Some(text) => parse_map(&text).ok_or_else(|| {
@@ -330,7 +341,7 @@ fn read_options(request: &HttpRequest, jobs: &Imports, caller: &Caller) -> Resul
         Some(_) => return Err(Problem::invalid("clock", "clock must be 12 or 24.")),
     };
     let (realm, subjects) = (caller.realm.clone(), caller.subjects.clone());
-    Ok(ImportOptions { realm, subjects, term, map, header_line, clock, dry_run, partial, totals })
+    Ok(ImportOptions { realm, subjects, term, map, profile, header_line, clock, dry_run, partial, totals })
 }
 
 /// Parses `seats:capacity,desc:title`. A name in the file may contain colons; a column does not.
@@ -369,7 +380,8 @@ fn problem(error: ImportError) -> Problem {
         }
         ImportError::Empty => Problem::invalid("file", "The file is empty."),
         ImportError::Map(wrong) => Problem::invalid("map", format!("In map: {wrong}.")),
-        ImportError::Store(error) => error.into(),
+        ImportError::Profile(ProfileError::Store(error)) | ImportError::Store(error) => error.into(),
+        ImportError::Profile(error) => Problem::invalid("profile", format!("The import was not started: {error}.")),
         ImportError::Io(error) if is_disk_full(&error) => Problem::disk_full(error),
         ImportError::Io(error) => Problem::internal(error),
     }

@@ -18,7 +18,7 @@
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
 //!   students in a section; [`teaching`]: the sections of an instructor; [`activity`]: current activity
-//! - [`imports`]: schedule imports; [`events`]: one-off events
+//! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns; [`events`]: one-off events
 //! - [`alerts`]: alerts; [`alert_scope`]: what they concern; [`receipts`]: acknowledgements; [`live`]: the WebSocket
 //!   upgrade; [`sessions`]: live sessions
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
@@ -54,6 +54,7 @@ mod forwarded;
 pub mod guardian_links;
 pub mod health;
 pub mod hot;
+pub mod import_profiles;
 pub mod imports;
 mod last_good;
 pub mod live;

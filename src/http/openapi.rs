@@ -49,6 +49,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::registrations::Api::openapi,
     super::plan::Api::openapi,
     super::imports::Api::openapi,
+    super::import_profiles::Api::openapi,
     super::alerts::Api::openapi,
     super::receipts::Api::openapi,
     super::live::Api::openapi,

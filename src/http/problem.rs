@@ -59,6 +59,8 @@ pub enum ProblemCode {
     /// Plone did not respond in time.
     #[strum(disabled)] // shares its name with `PloneUnavailable`
     PloneLate,
+    /// The import profile is built-in, so it cannot be changed.
+    ProfileBuiltIn,
     /// A person cannot be erased, because the person is registered in a term that has not ended.
     StillRegistered,
     /// Another part of the swap could not be completed, so nothing was changed.
@@ -95,6 +97,7 @@ impl ProblemCode {
             Self::Overloaded => "overloaded",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::PloneUnavailable | Self::PloneLate => "plone_unavailable",
+            Self::ProfileBuiltIn => "profile_built_in",
             Self::StillRegistered => "still_registered",
             Self::SwapRefused => "swap_refused",
             Self::Refused(code) => code.as_str(),
@@ -111,7 +114,11 @@ impl ProblemCode {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::SecondFactorExists | Self::StillRegistered | Self::SwapRefused | Self::Refused(_) => 409,
+            Self::SecondFactorExists
+            | Self::ProfileBuiltIn
+            | Self::StillRegistered
+            | Self::SwapRefused
+            | Self::Refused(_) => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::Invalid => 422,
@@ -146,6 +153,7 @@ impl ProblemCode {
             Self::Overloaded => "The system is busy",
             Self::OutcomeUnknown => "The outcome is unknown",
             Self::PloneUnavailable | Self::PloneLate => "The college website is not responding",
+            Self::ProfileBuiltIn => "The profile is built-in",
             Self::StillRegistered => "The person is still registered",
             Self::SwapRefused => "The swap was not made",
             Self::Refused(RefusalCode::RegistrationClosed) => "Registration is not open",
@@ -184,6 +192,7 @@ impl ProblemCode {
             Self::Overloaded => "Nothing was changed. Retry after the number of seconds in Retry-After.",
             Self::OutcomeUnknown => "Check the current state before you retry.",
             Self::PloneUnavailable | Self::PloneLate => "Try again later. Registration and alerts work without Plone.",
+            Self::ProfileBuiltIn => "Save the mapping under another name. A saved profile precedes a built-in one.",
             Self::StillRegistered => "Drop the person's sections, or erase the person when the term has ended.",
             Self::SwapRefused => "Nothing was changed; the problem of the other part gives the reason.",
             Self::Refused(RefusalCode::RegistrationClosed) => "Registration is open from opens_at until closes_at.",

@@ -5,9 +5,9 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
-    activity, alerts, announcements, assets, charts, dashboard, demo, erasure, events, guardian_links, health, imports,
-    live, my_data, openapi, own_account, plan, plone_admin, proxy, receipts, registrations, roster, sections, sessions,
-    sign_in, sso, teaching, terms, users,
+    activity, alerts, announcements, assets, charts, dashboard, demo, erasure, events, guardian_links, health,
+    import_profiles, imports, live, my_data, openapi, own_account, plan, plone_admin, proxy, receipts, registrations,
+    roster, sections, sessions, sign_in, sso, teaching, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -29,6 +29,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(teaching::routes)
         .configure(activity::routes)
         .configure(imports::routes)
+        .configure(import_profiles::routes)
         .configure(events::routes)
         .configure(alerts::routes)
         .configure(receipts::routes)

@@ -83,6 +83,8 @@ impl Found {
         report.bytes = report.bytes_total;
         if let Some(table) = self.table {
             report.columns = table.columns;
+            (report.first_rows, report.missing_fields) = (table.first_rows, table.missing_fields);
+            report.profile = table.profile;
             report.header_line = Some(table.header_line);
             (report.delimiter, report.encoding) = (Some(table.delimiter), Some(table.encoding));
         }

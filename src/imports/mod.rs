@@ -5,6 +5,7 @@
 //! - `run`: the steps of an import; `scope`: what staff of single subjects may import; `compare`: what an import
 //!   changes; `affected`: what it did to students;
 //!   [`task`]: an import that has not ended
+//! - [`profiles`]: saved mappings of columns
 //!
 //! A task is stored before its id is returned. If the hub stops during an import, its task is `failed` after the next
 //! start, or `done` if the import had been applied. Staged sections become visible by one command to the registrar, or
@@ -14,6 +15,7 @@ mod affected;
 mod compare;
 pub mod csv;
 mod findings;
+pub mod profiles;
 mod run;
 pub mod schedule;
 mod scope;
@@ -40,13 +42,16 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::domain::ids::{TaskId, TermId, UserName};
 use crate::domain::import::{Phase, TaskReport, TaskState};
+use crate::domain::import_profile::ProfileChoice;
 use crate::domain::realm::Realm;
 use crate::domain::rights::Subjects;
-use crate::imports::schedule::{ClockOption, ScheduleReader};
+use crate::imports::profiles::{ProfileError, Profiles};
+use crate::imports::schedule::{ClockOption, ProfileOptions, ScheduleReader};
 use crate::private_files;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
+use crate::store::import_profiles::ProfileStore;
 use crate::store::imports::{ImportStore, StoredTask};
 
 use task::{Live, Unstored};
@@ -81,6 +86,8 @@ pub struct ImportDeps {
     pub reader: Arc<dyn ScheduleReader>,
     /// Stores tasks, staged sections and events.
     pub store: Arc<dyn ImportStore>,
+    /// Stores profiles.
+    pub profiles: Arc<dyn ProfileStore>,
     /// Registrars, which apply staged sections.
     pub pool: Arc<RegistrarPool>,
     /// Published terms, to which files are compared.
@@ -106,6 +113,8 @@ pub struct ImportOptions {
     pub term: Option<TermId>,
     /// Additional column names: the name in the header, and the column that it stands for.
     pub map: Vec<(String, String)>,
+    /// Which saved mapping of columns to use besides `map`, which takes precedence.
+    pub profile: ProfileChoice,
     /// The line of the header; `None` to find it.
     pub header_line: Option<u64>,
     /// How the file writes times of day; `None` to decide it from the file.
@@ -148,6 +157,9 @@ pub enum ImportError {
     /// The map of column names is invalid.
     #[error("{0}")]
     Map(String),
+    /// The profile cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -161,10 +173,13 @@ struct Job {
     live: Arc<Live>,
     upload: Upload,
     options: ImportOptions,
+    /// The profiles as of the submission.
+    profiles: ProfileOptions,
 }
 
 struct Inner {
     deps: ImportDeps,
+    profiles: Profiles,
     live: Mutex<HashMap<TaskId, Arc<Live>>>,
     unstored: Unstored,
     uploads: Arc<Semaphore>,
@@ -214,8 +229,10 @@ impl Imports {
             }
         }
         recover(&deps).await?;
+        let profiles = Profiles::new(deps.profiles.clone(), deps.reader.clone());
         let inner = Arc::new(Inner {
             deps,
+            profiles,
             live: Mutex::new(HashMap::new()),
             unstored: Unstored::default(),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
@@ -287,6 +304,12 @@ impl Imports {
         self.inner.deps.reader.check_map(map)
     }
 
+    /// Returns the saved mappings of columns.
+    #[must_use]
+    pub fn profiles(&self) -> &Profiles {
+        &self.inner.profiles
+    }
+
     /// Creates the folder of an upload. Blocks on the file system.
     ///
     /// # Errors
@@ -303,10 +326,11 @@ impl Imports {
     /// Queues a completely received upload, and returns the task's id.
     ///
     /// # Errors
-    /// When the upload is empty, the map is invalid, the queue is full, or the store or the file system fails.
+    /// When the upload is empty, the map is invalid, the profile does not exist, the queue is full, or the store or the file system fails.
     pub async fn submit(&self, upload: Upload, options: ImportOptions, by: &UserName) -> Result<String, ImportError> {
         let deps = &self.inner.deps;
         deps.reader.check_map(&options.map).map_err(ImportError::Map)?;
+        let profiles = self.inner.profiles.options(&options.profile).await?;
         let bytes = std::fs::metadata(upload.path())?.len();
         if bytes == 0 {
             return Err(ImportError::Empty);
@@ -325,7 +349,7 @@ impl Imports {
             all.insert(id.clone(), live.clone());
         }
         let queued = match deps.store.put_task(stored).await {
-            Ok(()) => self.enqueue(Job { live, upload, options }),
+            Ok(()) => self.enqueue(Job { live, upload, options, profiles }),
             Err(error) => Err(error.into()),
         };
         if let Err(error) = queued {

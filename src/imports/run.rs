@@ -171,6 +171,7 @@ impl Run<'_> {
             map: options.map.clone(),
             header_line: options.header_line,
             clock: options.clock,
+            profiles: self.job.profiles.clone(),
             zone: self.inner.deps.zone.clone(),
         };
         let (file, folder) = (self.job.upload.path(), self.job.upload.folder.path());

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
 use crate::domain::import::{Conflict, Finding, Skipped, Table};
+use crate::domain::import_profile::ImportProfile;
 use crate::domain::section::Section;
 
 /// The maximum length of a cell's text in a [`Finding`], in characters.
@@ -53,8 +54,19 @@ pub struct ScheduleOptions {
     pub header_line: Option<u64>,
     /// How the file writes times of day; `None` to decide it from the file.
     pub clock: Option<ClockOption>,
+    /// The saved mappings of columns.
+    pub profiles: ProfileOptions,
     /// The college's time zone, for events.
     pub zone: TimeZone,
+}
+
+/// The saved mappings of columns that a file may have.
+#[derive(Debug, Clone, Default)]
+pub struct ProfileOptions {
+    /// The profile that staff chose.
+    pub named: Option<ImportProfile>,
+    /// The profiles of which the one for the file's header is chosen, if `named` is `None`.
+    pub automatic: Arc<[ImportProfile]>,
 }
 
 /// The progress of reading a file.

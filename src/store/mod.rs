@@ -3,7 +3,7 @@
 //! - [`terms`]: terms with their sections and registrations; [`rosters`]: the students in a section; [`plans`]: the
 //!   sections that students plan
 //! - [`alerts`]: the sequence of alerts
-//! - [`imports`]: staged sections, import tasks, one-off events
+//! - [`imports`]: staged sections, import tasks, one-off events; [`import_profiles`]: saved mappings of columns
 //! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
 //!   through Plone; [`sign_ins`]: sign-ins, and second factors of local accounts
 //!   [`provider_sign_ins`]: users of single sign-on and their sign-ins
@@ -16,6 +16,7 @@ pub mod accounts;
 pub mod alerts;
 pub mod gauge;
 pub mod guardian_links;
+pub mod import_profiles;
 pub mod imports;
 pub mod members;
 pub mod outbox;

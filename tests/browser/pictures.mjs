@@ -142,6 +142,13 @@ const checked = (bad) => async (page) => {
   await page.getByRole("button", { name: "Check file" }).click();
   await until(page, () => document.querySelector("#task .next"));
 };
+await shoot("staff-columns", "/staff#import", staff, async (page) => {
+  await page.selectOption("#which-term", term);
+  const unknown = schedule(false).replace("crn,course,title", "Nr,Kurs,Name").replace(",capacity,", ",Plätze,");
+  await page.setInputFiles("#import-form [name=file]", csvFile(unknown, "spring-changes.csv"));
+  await page.getByRole("button", { name: "Check file" }).click();
+  await until(page, () => document.querySelector("#task .columns li"));
+});
 await shoot("staff-check", "/staff#import", staff, checked(false));
 await shoot("staff-refused", "/staff#import", staff, async (page) => {
   await checked(true)(page);

@@ -55,24 +55,6 @@ test("a check lists changed fields, new sections and missing sections", async ()
   assert.match(await page.textContent("#task [data-part=missing]"), /left unchanged \(1\).*CHEM 101/);
 });
 
-test("columns that were not recognized are chosen in the report", async () => {
-  const page = await openImport();
-  await page.setInputFiles("#import-form [name=file]", csvFile("Spring 2031,,,\nterm,crn,course,Places\nmap,1,MATH 1,10\nmap,2,MATH 2,20\n"));
-  await check(page);
-  await shows(page, "no capacity column");
-  assert.match(await page.textContent("#task [data-part=skipped]"), /Spring 2031/);
-  // A choice is replaced by a later one for the same column.
-  for (const field of ["enrolled", "capacity"]) {
-    await page.getByLabel("Import column Places as").selectOption(field);
-    await page.getByRole("button", { name: "Check again with these columns" }).click();
-    if (field === "enrolled") await until(page, () => document.querySelector("#task [data-part=columns] select option:checked[value=enrolled]"));
-  }
-  await shows(page, "2 sections to add");
-  await page.getByRole("button", { name: "Apply 2 changes from schedule.csv" }).click();
-  await shows(page, "Imported");
-  assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/map-2")).capacity, 20);
-});
-
 test("a checked import and its file survive a reload", async () => {
   const page = await openImport();
   await choose(page, "desk,3,CHEM 101,Organic chemistry,9");
@@ -187,4 +169,23 @@ test("an import works by keyboard alone", async () => {
   await page.keyboard.press("Enter");
   await shows(page, "Imported");
   assert.equal((await hub.ask("staff", "GET", "/api/v1/sections?term=keys")).total, 1);
+});
+
+test("a frame that arrives after the end of a check keeps the report", async () => {
+  const page = await openImport();
+  let socket;
+  await page.routeWebSocket(/\/alerts\/ws/, (one) => { socket = one; one.connectToServer(); });
+  await page.reload();
+  await page.selectOption("#which-term", "desk");
+  await choose(page, "late,1,MATH 1,One,10");
+  await check(page);
+  await shows(page, "Nothing has changed yet");
+  const { task } = JSON.parse(await page.evaluate(() => localStorage.getItem("eduhub.import")));
+  const before = await page.textContent("#alert-count");
+  socket.send(JSON.stringify({ type: "import", task, state: "running", phase: "reading", dry_run: true, rows: 1, bytes: 1, bytes_total: 2 }));
+  // Frames are drawn in order, so the alert shows that the frame before it was drawn.
+  const alert = { id: "late", seq: 999_999, title: "Late", message: "Now.", priority: "medium", category: "system", audience: { all: true }, created_at: new Date().toISOString(), requires_ack: false };
+  socket.send(JSON.stringify({ type: "alert", seq: alert.seq, alert }));
+  await until(page, (before) => document.querySelector("#alert-count").textContent !== before, before);
+  assert.match(await page.textContent("#task"), /Nothing has changed yet/);
 });

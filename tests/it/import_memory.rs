@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use eduhub::domain::ids::TermId;
 use eduhub::imports::csv::CsvSchedules;
-use eduhub::imports::schedule::{ScheduleOptions, ScheduleReader};
+use eduhub::imports::schedule::{ProfileOptions, ScheduleOptions, ScheduleReader};
 
 use crate::child_process::{self, RunAs};
 
@@ -61,6 +61,7 @@ fn reading_a_large_file_takes_bounded_memory() {
         map: Vec::new(),
         header_line: None,
         clock: None,
+        profiles: ProfileOptions::default(),
         zone: jiff::tz::TimeZone::UTC,
     };
     // Reading a small file first loads the code that reading uses, so that it does not count as growth.

@@ -83,6 +83,7 @@ impl Hub {
         let imports = Imports::start(ImportDeps {
             reader: Arc::new(CsvSchedules::default()),
             store: imports(store.clone()),
+            profiles: Arc::new(store.clone()),
             pool: pool.clone(),
             model: model.clone(),
             bus: bus.clone(),

@@ -232,3 +232,29 @@ fn import_reports_invalid_lines_and_supports_dry_runs() {
     assert_eq!(count(), 2, "the import goes through the running hub");
     run(&home, &["import", "nothing.csv", "--term", "T1"]).failed_with(1, "nothing.csv");
 }
+
+#[test]
+fn import_maps_columns_by_a_saved_profile() {
+    let home = Home::new();
+    let file = "Nr,Kurs,Platz\n30001,AB 101,20\n";
+    fs::write(home.folder().join("plan.csv"), file).unwrap();
+    let dry_run = |more: &[&str]| run(&home, &[&["import", "plan.csv", "--term", "T1", "--dry-run"], more].concat());
+    {
+        let server = home.serve();
+        let mut staff = server.client().signed_in(&home.token("staff", "staff"));
+        let map = json!({"Nr": "crn", "Kurs": "course", "Platz": "capacity"});
+        let profile = json!({"title": "Kursplan", "header": ["Nr", "Kurs", "Platz"], "map": map});
+        staff.put_json("/api/v1/import-profiles/kursplan", &profile).expect(201);
+        // Through the running hub.
+        let out = dry_run(&["--profile", "kursplan"]).succeeded();
+        assert!(out.contains("profile kursplan") && out.contains("1 new"), "{out}");
+        dry_run(&["--profile", "absent"]).failed_with(1, "there is no profile absent");
+        server.stop();
+    }
+    // Into the store, where the profile is found by the header.
+    let out = dry_run(&[]).succeeded();
+    assert!(out.contains("profile kursplan"), "{out}");
+    dry_run(&["--profile", "none"]).exited_with(1);
+    dry_run(&["--profile", "absent"]).failed_with(1, "there is no profile absent");
+    dry_run(&["--profile", "a b"]).failed_with(2, "--profile");
+}

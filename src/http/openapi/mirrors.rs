@@ -44,6 +44,8 @@ described_by! {
     import::OverCapacity => SectionOverCapacity;
     import::Overlaps => SectionOverlaps;
     import::FileColumn => ImportColumn;
+    import::FileRow => ImportRow;
+    import::MissingField => ImportMissingField;
     import::Finding => Finding;
     import::Skipped => SkippedLine;
     import::Conflict => ImportConflict;
@@ -106,6 +108,14 @@ struct ImportTask {
     events: bool,
     /// The columns of the file, once it was read.
     columns: Vec<import::FileColumn>,
+    /// The first rows of the file below its header.
+    #[schema(max_items = 5)]
+    first_rows: Vec<import::FileRow>,
+    /// The fields that no column has.
+    missing_fields: Vec<import::MissingField>,
+    /// The name of the profile that was used.
+    #[schema(required)]
+    profile: Option<String>,
     /// The line of the file's header; 0 if the file has none.
     #[schema(required)]
     header_line: Option<u64>,
@@ -244,6 +254,26 @@ struct ImportColumn {
     samples: Vec<String>,
 }
 
+/// A row of the file.
+#[derive(ToSchema)]
+struct ImportRow {
+    /// The line in the file, starting at 1.
+    #[schema(minimum = 1)]
+    line: u64,
+    /// The texts of its cells, truncated.
+    cells: Vec<String>,
+}
+
+/// A field that no column of the file has.
+#[derive(ToSchema)]
+struct ImportMissingField {
+    field: String,
+    /// Whether the file cannot be imported without it.
+    required: bool,
+    /// The numbers of the columns, starting at 1, whose texts look like it.
+    candidates: Vec<u64>,
+}
+
 /// A line of the file that is not a row of the schedule.
 #[derive(ToSchema)]
 struct SkippedLine {
@@ -340,6 +370,9 @@ mod tests {
         let mut report = import::TaskReport::new(task, None, 9, "registrar".to_owned(), Timestamp::UNIX_EPOCH);
         (report.errors, report.conflicts, report.changes) = (vec![finding], vec![conflict], vec![change]);
         report.missing = vec![section];
+        report.first_rows = vec![import::FileRow { line: 2, cells: vec!["30001".to_owned()] }];
+        let (field, candidates) = ("capacity".to_owned(), vec![4]);
+        report.missing_fields = vec![import::MissingField { field, required: true, candidates }];
         assert_conforms(&report);
     }
 

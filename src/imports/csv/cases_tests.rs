@@ -8,7 +8,7 @@ use crate::domain::ids::TermId;
 use crate::domain::import::Finding;
 use crate::domain::meeting::{Meeting, hour_minute_text};
 use crate::domain::section::{Section, SectionStatus};
-use crate::imports::schedule::{ClockOption, Schedule, ScheduleOptions, ScheduleReader, Severity};
+use crate::imports::schedule::{ClockOption, ProfileOptions, Schedule, ScheduleOptions, ScheduleReader, Severity};
 
 /// A schedule that was read, with the folder of its scratch database.
 struct Case {
@@ -73,6 +73,7 @@ fn read_with(name: &str, change: impl FnOnce(&mut ScheduleOptions)) -> Case {
         map: Vec::new(),
         header_line: None,
         clock: None,
+        profiles: ProfileOptions::default(),
         zone: TimeZone::UTC,
     };
     change(&mut options);

@@ -52,25 +52,40 @@ struct Recognition {
     joins: Vec<Vec<usize>>,
     /// Which columns have a meaning.
     used: Vec<bool>,
+    /// The columns that are mapped to single weekdays.
+    weekdays: Vec<(u8, usize)>,
+}
+
+/// Returns the indexes of the columns that a map names: by a name, `#4` for the fourth column, or several with `+`.
+pub(super) fn resolve(name: &str, normalized_names: &[String]) -> Option<Vec<usize>> {
+    let one = |name: &str| {
+        let by_name = normalized_names.iter().position(|n| !n.is_empty() && *n == normalized(name));
+        let number = name.trim().strip_prefix('#').and_then(|number| number.parse::<usize>().ok());
+        let by_number = number.and_then(|n| n.checked_sub(1)).filter(|index| *index < normalized_names.len());
+        // `Section #` is a name; `#4` is a number.
+        by_number.or(by_name)
+    };
+    one(name).map(|index| vec![index]).or_else(|| name.split('+').map(one).collect())
 }
 
 impl Recognition {
-    /// Returns the index of a name that an upload maps: a name, `#4` for the fourth column, or several with `+`.
+    /// Returns the index of a name that an upload maps.
     fn find(&mut self, name: &str) -> Option<usize> {
-        let one = |name: &str| {
-            let by_name = self.normalized.iter().position(|n| !n.is_empty() && *n == normalized(name));
-            let number = name.trim().strip_prefix('#').and_then(|number| number.parse::<usize>().ok());
-            let by_number = number.and_then(|n| n.checked_sub(1)).filter(|index| *index < self.names.len());
-            // `Section #` is a name; `#4` is a number.
-            by_number.or(by_name)
-        };
-        if let Some(index) = one(name) {
-            self.used[index] = true;
-            return Some(index);
-        }
-        let parts: Vec<usize> = name.split('+').map(one).collect::<Option<_>>()?;
+        let parts = resolve(name, &self.normalized)?;
         parts.iter().for_each(|index| self.used[*index] = true);
-        Some(self.join(parts))
+        Some(if let [only] = parts[..] { only } else { self.join(parts) })
+    }
+
+    /// Gives a column a meaning.
+    fn assign(&mut self, column: Column, index: usize) {
+        match column.weekday() {
+            Some(day) => self.weekdays.push((day, index)),
+            None if column == Column::Ignored => {}
+            None => _ = self.at.insert(column, index),
+        }
+        if let Some(used) = self.used.get_mut(index) {
+            *used = true;
+        }
     }
 
     fn join(&mut self, parts: Vec<usize>) -> usize {
@@ -132,17 +147,20 @@ impl Recognition {
         all.into_iter().map(MeetingColumns).collect()
     }
 
-    /// Returns the columns for single weekdays.
+    /// Returns the columns for single weekdays: those that are mapped, and those with such names.
     fn weekday_columns(&mut self) -> Vec<(u8, usize)> {
+        let mut days = std::mem::take(&mut self.weekdays);
         let unused = |index: &usize| !self.used[*index];
-        let days: Vec<(u8, usize)> = (0..self.names.len())
+        let named: Vec<(u8, usize)> = (0..self.names.len())
             .filter(unused)
             .filter_map(|index| Some((weekday(&self.normalized[index])?, index)))
+            .filter(|(day, _)| days.iter().all(|(mapped, _)| mapped != day))
             .collect();
-        if days.len() < WEEKDAY_COLUMNS_MIN {
-            return Vec::new();
+        if days.len() + named.len() >= WEEKDAY_COLUMNS_MIN {
+            named.iter().for_each(|(_, index)| self.used[*index] = true);
+            days.extend(named);
         }
-        days.iter().for_each(|(_, index)| self.used[*index] = true);
+        days.sort_unstable();
         days
     }
 }
@@ -163,25 +181,24 @@ impl Header {
             names.into_iter().map(|n| n.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         let normalized_names: Vec<String> = names.iter().map(|n| normalized(n)).collect();
         let used = vec![false; names.len()];
-        let mut found =
-            Recognition { names, normalized: normalized_names, at: BTreeMap::new(), joins: Vec::new(), used };
+        let (at, joins, weekdays) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let mut found = Recognition { names, normalized: normalized_names, at, joins, used, weekdays };
         for (name, column) in map {
             let index = found
                 .find(name)
                 .ok_or_else(|| format!("The map contains {name:?}, but the file has no such column"))?;
-            found.at.insert(*column, index);
+            found.assign(*column, index);
         }
         let mut warnings = Vec::new();
-        let built_in: Vec<_> = found.normalized.iter().map(|n| Column::parse(n)).collect();
+        // Names of weekdays have a meaning only together.
+        let is_field = |column: &Column| column.weekday().is_none() && *column != Column::Ignored;
+        let built_in: Vec<_> = found.normalized.iter().map(|n| Column::parse(n).filter(is_field)).collect();
         let configured: Vec<_> = found.normalized.iter().map(|n| extra.get(n).copied()).collect();
         let mapped = found.used.clone();
         for (index, column) in built_in.into_iter().enumerate().chain(configured.into_iter().enumerate()) {
             let Some(column) = column.filter(|_| !mapped[index]) else { continue };
             match found.at.get(&column) {
-                None => {
-                    found.at.insert(column, index);
-                    found.used[index] = true;
-                }
+                None => found.assign(column, index),
                 Some(first) if *first != index && !map.iter().any(|(_, c)| *c == column) => warnings.push(format!(
                     "Columns {:?} and {:?} have the same meaning: the second is ignored",
                     found.names[*first], found.names[index]
@@ -208,9 +225,12 @@ impl Header {
             None => at == index,
             Some(join) => self.joins[join].contains(&index),
         };
-        let in_groups = self.meetings.iter().flat_map(|group| group.0.iter());
-        let mut all = self.at.iter().chain(in_groups);
-        all.find(|(_, at)| is_source(**at)).map(|(column, _)| *column)
+        let all = || self.at.iter().chain(self.meetings.iter().flat_map(|group| group.0.iter()));
+        // `Bldg` is the building, although the location is made of it.
+        let field = all().find(|(_, at)| **at == index).or_else(|| all().find(|(_, at)| is_source(**at)));
+        let field = field.map(|(column, _)| *column);
+        let day = || self.weekdays.iter().find(|(_, at)| *at == index).map(|(day, _)| Column::of_weekday(*day));
+        field.or_else(day)
     }
 
     /// Returns whether the file has a column.

@@ -3,13 +3,14 @@
 //! [`CsvSchedules`] implements [`ScheduleReader`].
 //! - `encoding`, `dialect`, `guard`, `source`: turn bytes into records of bounded size, each with its physical line number
 //! - `survey`: finds the header, and decides how the file writes times and dates; `names`, `columns`: recognize the
-//!   columns
+//!   columns; `profile`: chooses the saved mapping of columns; `candidates`: which columns could be a missing field
 //! - `text`, `days`, `times`, `dates`, `course`, `component`, `status`: parse one cell; `meetings`: parses the meetings of
 //!   a row
 //! - `row`, `event`: parse one row; `merge`: merges the rows of one CRN into a section; `conflicts`: finds rooms and
 //!   instructors that are double-booked; `remarks`: warnings about many rows
 //! - `scratch`: the temporary database that holds everything read; `reading`: reads a file; `parsed`: the result
 
+mod candidates;
 #[cfg(test)]
 mod cases_tests;
 mod columns;
@@ -26,6 +27,7 @@ mod meetings;
 mod merge;
 mod names;
 mod parsed;
+mod profile;
 mod reading;
 mod remarks;
 mod row;
@@ -85,7 +87,8 @@ impl CsvSchedules {
         let mut found_all: Vec<(String, Column)> = Vec::with_capacity(map.len());
         for (name, column) in map {
             let found = Column::parse(column).ok_or_else(|| unknown_column(column))?;
-            if found_all.iter().any(|(n, c)| columns::normalized(n) == columns::normalized(name) || *c == found) {
+            let is_same = |name: &str, other: &str| columns::normalized(name) == columns::normalized(other);
+            if found_all.iter().any(|(n, c)| is_same(n, name) || (*c == found && found != Column::Ignored)) {
                 return Err(format!("{name:?} or {column:?} appears twice"));
             }
             found_all.push((name.clone(), found));

@@ -45,10 +45,19 @@ pub(super) enum Column {
     LastName,
     CrossListed,
     CrossListedCapacity,
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+    Sunday,
+    /// A column that is not imported although its name is known.
+    Ignored,
 }
 
 /// Every column with its names, the preferred one first, in the order of [`Column`].
-pub(super) const COLUMNS: [(Column, &[&str]); 38] = [
+pub(super) const COLUMNS: [(Column, &[&str]); 46] = [
     (Column::Term, &["term", "semester", "term code", "academic term", "academic period", "strm"]),
     (
         Column::Crn,
@@ -240,8 +249,8 @@ pub(super) const COLUMNS: [(Column, &[&str]); 38] = [
     (Column::Status, &["status", "section status", "class status", "course status", "class stat", "sec status"]),
     (Column::Building, &["building", "bldg", "bldg code", "building code", "building name"]),
     (Column::Room, &["room", "room number", "room no", "rm", "room code"]),
-    (Column::FirstName, &["instructor first name", "first name", "instructor first"]),
-    (Column::LastName, &["instructor last name", "last name", "instructor last"]),
+    (Column::FirstName, &["first_name", "instructor first name", "instructor first"]),
+    (Column::LastName, &["last_name", "instructor last name", "instructor last"]),
     (
         Column::CrossListed,
         &["cross_listed", "cross listings", "cross listing", "cross list", "crosslist", "xlist", "combined section"],
@@ -250,6 +259,25 @@ pub(super) const COLUMNS: [(Column, &[&str]); 38] = [
         Column::CrossListedCapacity,
         &["cross_listed_capacity", "cross list maximum", "cross list capacity", "xlist cap", "xlist max"],
     ),
+    (Column::Monday, &["monday"]),
+    (Column::Tuesday, &["tuesday"]),
+    (Column::Wednesday, &["wednesday"]),
+    (Column::Thursday, &["thursday"]),
+    (Column::Friday, &["friday"]),
+    (Column::Saturday, &["saturday"]),
+    (Column::Sunday, &["sunday"]),
+    (Column::Ignored, &["ignore"]),
+];
+
+/// The columns for single weekdays, Monday first.
+const WEEKDAYS: [Column; 7] = [
+    Column::Monday,
+    Column::Tuesday,
+    Column::Wednesday,
+    Column::Thursday,
+    Column::Friday,
+    Column::Saturday,
+    Column::Sunday,
 ];
 
 /// Names that have one of these meanings in one system and another in the next. Each is used only if the file has no
@@ -326,6 +354,17 @@ impl Column {
     /// Returns the names of the column, the preferred one first.
     pub(super) fn names(self) -> &'static [&'static str] {
         COLUMNS[self as usize].1
+    }
+
+    /// Returns the column of a weekday, 0 for Monday.
+    pub(super) fn of_weekday(day: u8) -> Self {
+        WEEKDAYS[usize::from(day % 7)]
+    }
+
+    /// Returns the weekday, 0 for Monday, of a column for a single weekday.
+    pub(super) fn weekday(self) -> Option<u8> {
+        let day = WEEKDAYS.iter().position(|column| *column == self)?;
+        u8::try_from(day).ok()
     }
 
     /// Returns the column of a built-in name.

@@ -1,12 +1,16 @@
 //! Surveys a file before it is read: where its header is, and how it writes times and dates.
 
-use crate::domain::import::{FileColumn, Skipped};
+use crate::domain::ids::ProfileName;
+use crate::domain::import::{FileColumn, FileRow, MissingField, Skipped};
+use crate::domain::import_profile::ImportProfile;
 use crate::imports::schedule::{ClockOption, ScheduleError, ScheduleOptions};
 
+use crate::imports::csv::candidates;
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
 use crate::imports::csv::dates::OrderEvidence;
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::names::normalized;
+use crate::imports::csv::profile::{self, Recognized};
 use crate::imports::csv::source::{RecordSource, unreadable};
 use crate::imports::csv::times::{self, Clock};
 
@@ -20,6 +24,10 @@ const SKIPPED_CHARS_MAX: usize = 100;
 const COLUMNS_MAX: usize = 300;
 /// The maximum number of sample texts of a column.
 const SAMPLES_MAX: usize = 3;
+/// The maximum number of rows that a task shows.
+const PREVIEW_ROWS_MAX: usize = 5;
+/// The minimum number of cells of such a row. Rows with fewer are mostly headings.
+const PREVIEW_CELLS_MIN: usize = 2;
 /// The maximum length of a sample text, in characters.
 const SAMPLE_CHARS_MAX: usize = 60;
 
@@ -35,6 +43,12 @@ pub(super) struct Survey {
     pub(super) skipped: Vec<Skipped>,
     /// Some texts of each column.
     samples: Vec<Vec<String>>,
+    /// The first records below the header, among those that were surveyed.
+    first_rows: Vec<(u64, csv::StringRecord)>,
+    /// The profile that the file has.
+    pub(super) profile: Option<ProfileName>,
+    /// The mapping of columns: that of the upload, then that of the profile.
+    pub(super) map: Vec<(String, Column)>,
     /// How times and dates are written.
     pub(super) format: Format,
     /// What the dates show about the order of day and month.
@@ -51,6 +65,30 @@ impl Survey {
             samples: self.samples.get(index).cloned().unwrap_or_default(),
         });
         columns.take(COLUMNS_MAX).collect()
+    }
+
+    /// Returns the first rows for staff, without headings.
+    pub(super) fn preview(&self) -> Vec<FileRow> {
+        let width = |record: &csv::StringRecord| record.iter().filter(|cell| !cell.trim().is_empty()).count();
+        let rows = self.first_rows.iter().filter(|(_, record)| width(record) >= PREVIEW_CELLS_MIN);
+        let short = |cell: &str| cell.trim().chars().take(SAMPLE_CHARS_MAX).collect();
+        let row = |(line, record): &(u64, csv::StringRecord)| FileRow {
+            line: *line,
+            cells: record.iter().take(COLUMNS_MAX).map(short).collect(),
+        };
+        rows.take(PREVIEW_ROWS_MAX).map(row).collect()
+    }
+
+    /// Returns the fields that no column has. `has_term` is whether the upload has a term.
+    pub(super) fn missing_fields(&self, header: &Header, has_term: bool) -> Vec<MissingField> {
+        let unused: Vec<usize> =
+            (0..self.names.len().min(COLUMNS_MAX)).filter(|index| header.field_of(*index).is_none()).collect();
+        let texts = |index: usize| -> Vec<&str> {
+            let cells = self.first_rows.iter().filter_map(|(_, record)| record.get(index));
+            cells.map(str::trim).filter(|cell| !cell.is_empty()).collect()
+        };
+        let columns: Vec<(u64, Vec<&str>)> = unused.into_iter().map(|index| (index as u64 + 1, texts(index))).collect();
+        candidates::missing_fields(header, has_term, &columns)
     }
 }
 
@@ -98,11 +136,12 @@ pub(super) fn survey(
     if first_rows.is_empty() {
         return Ok(Err((1, "The file is empty".to_owned())));
     }
-    let found = match find_header(&first_rows, options, extra, map) {
+    let (found, profile) = match find_with_profile(&first_rows, options, extra, map) {
         Ok(found) => found,
         Err(wrong) => return Ok(Err(wrong)),
     };
-    let header = match Header::read(found.names.iter().map(String::as_str), extra, map) {
+    let map = profile::merged(map, profile, extra, &found.names);
+    let header = match Header::read(found.names.iter().map(String::as_str), extra, &map) {
         Ok((header, _)) => header,
         Err(message) => return Ok(Err((found.line.max(1), message))),
     };
@@ -112,9 +151,22 @@ pub(super) fn survey(
         .filter(|(_, record)| record.iter().any(|cell| !cell.trim().is_empty()))
         .map(|(line, record)| Skipped { line: *line, why: "above the header".to_owned(), text: text_of(record) })
         .collect();
-    let samples = samples(&first_rows[found.records.min(first_rows.len())..], found.names.len());
+    let first_rows = first_rows.split_off(found.records.min(first_rows.len()));
+    let samples = samples(&first_rows, found.names.len());
+    let profile = profile.map(|profile| profile.name.clone());
     let Found { names, line: header_line, records: records_before_rows, .. } = found;
-    Ok(Ok(Survey { names, header_line, records_before_rows, skipped, samples, format, order }))
+    Ok(Ok(Survey {
+        names,
+        header_line,
+        records_before_rows,
+        skipped,
+        samples,
+        first_rows,
+        profile,
+        map,
+        format,
+        order,
+    }))
 }
 
 struct Found {
@@ -124,6 +176,31 @@ struct Found {
     records: usize,
     /// The number of records that form the header: 0, 1 or 2.
     header_rows: usize,
+}
+
+/// Finds the header, and the profile of the file: the one that staff chose, or the one whose header is among the rows.
+fn find_with_profile<'o>(
+    rows: &[(u64, csv::StringRecord)],
+    options: &'o ScheduleOptions,
+    extra: &ExtraNames,
+    map: &[(String, Column)],
+) -> Result<(Found, Option<&'o ImportProfile>), (u64, String)> {
+    let named = options.profiles.named.as_ref();
+    let profiles = named.map_or(&options.profiles.automatic[..], std::slice::from_ref);
+    let names = |at: usize| -> Vec<String> { rows[at].1.iter().map(str::to_owned).collect() };
+    let allowed = (0..rows.len()).filter(|at| options.header_line.is_none_or(|line| rows[*at].0 == line));
+    let headers = allowed.flat_map(|at| {
+        let in_two =
+            (at > 0 && options.header_line.is_none()).then(|| (at, 2, in_two_rows(&names(at - 1), &names(at), extra)));
+        [Some((at, 1, names(at))), in_two].into_iter().flatten()
+    });
+    if let Some(Recognized { profile, row, rows: header_rows, names }) = profile::recognize(profiles, headers) {
+        let found = Found { names, line: rows[row].0, records: row + 1, header_rows };
+        return Ok((found, Some(profile)));
+    }
+    let mut all = map.to_vec();
+    all.extend(named.into_iter().flat_map(|p| &p.map).filter_map(|(n, f)| Some((n.clone(), Column::parse(f)?))));
+    Ok((find_header(rows, options, extra, &all)?, named))
 }
 
 /// Finds the header among the first rows: the row with the most known columns, together with the row above it if its

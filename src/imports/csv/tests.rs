@@ -8,7 +8,9 @@ use super::CsvSchedules;
 use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
 use crate::domain::import::{Conflict, ConflictKind, Finding};
-use crate::imports::schedule::{FileSection, Schedule, ScheduleError, ScheduleOptions, ScheduleReader, Severity};
+use crate::imports::schedule::{
+    FileSection, ProfileOptions, Schedule, ScheduleError, ScheduleOptions, ScheduleReader, Severity,
+};
 
 /// A file that was read, with the folder of its scratch database.
 struct Read {
@@ -71,6 +73,7 @@ fn options(term: Option<&str>, map: &[(&str, &str)]) -> ScheduleOptions {
         map: map.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
         header_line: None,
         clock: None,
+        profiles: ProfileOptions::default(),
         zone: TimeZone::get("America/Los_Angeles").unwrap(),
     }
 }

@@ -9,15 +9,15 @@ use rusqlite::{Connection, Row};
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
 use crate::store::sqlite::{
-    accounts, alert_log, audit, events, guardian_links, imports, members, plone_items, provider_sign_ins, rows,
-    sign_ins,
+    accounts, alert_log, audit, events, guardian_links, import_profiles, imports, members, plone_items,
+    provider_sign_ins, rows, sign_ins,
 };
 
 /// Reads one row of a query.
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 31] = [
+const TABLES: [(&str, &str, ReadRow); 32] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation FROM terms",
@@ -79,6 +79,9 @@ const TABLES: [(&str, &str, ReadRow); 31] = [
     ("import_tasks", "SELECT id, state, started_at, finished_at, body FROM import_tasks", |row| {
         imports::task_at(row)?;
         json_at::<serde::de::IgnoredAny>(row, 4).map(drop)
+    }),
+    ("import_profiles", "SELECT name, title, header, map FROM import_profiles", |row| {
+        import_profiles::profile_at(row).map(drop)
     }),
     ("plone_items", "SELECT term, crn, uid, path, modified, fields, deleted FROM plone_items", |row| {
         plone_items::item_at(row).map(drop)

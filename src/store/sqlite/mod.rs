@@ -11,7 +11,8 @@
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
 //!   signed in through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins
 //! - [`guardian_links`]: links to schedules; [`sign_ins`]: sign-ins, and second factors of local accounts
-//! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
+//! - [`imports`]: staged sections and import tasks; [`import_profiles`]: saved mappings of columns; [`events`]: one-off
+//!   events
 //! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`acks`]: acknowledgements
 //! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last contained; [`marks`]: marks
 //!   changed sections for the outbox; [`imported`]: marks imported sections, in several commits
@@ -31,6 +32,7 @@ mod decode;
 mod events;
 mod files;
 mod guardian_links;
+mod import_profiles;
 mod imported;
 mod imports;
 mod last_commit;

@@ -13,6 +13,7 @@ const ACTIONS = {
   "user.add": "Added an account", "user.change": "Changed an account", "user.remove": "Removed an account",
   "term.change": "Changed a term", "section.change": "Changed a section",
   "import.start": "Started an import", "import.cancel": "Cancelled an import",
+  "import.profile.save": "Saved an import profile", "import.profile.delete": "Deleted an import profile",
   "alert.send": "Sent an alert", "alert.schedule": "Scheduled an alert", "alert.cancel": "Withdrew an alert",
   "session.disconnect": "Disconnected a session", "user.sign_out": "Signed a user out everywhere", "plone.sync": "Pulled from Plone", "plone.resend": "Resent to Plone",
   "plone.write": "Wrote to Plone", "plone.refused": "Refused to manage Plone", "plone.roster": "Withheld names from Plone", "demo.start": "Ran the demonstration", "demo.sandbox": "Opened a sandbox",

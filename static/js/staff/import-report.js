@@ -1,7 +1,6 @@
 // The report of a checked or applied import: the result, the next steps, the rejected lines, and each change.
 
 import { button, h, put, table } from "../dom.js";
-import { columnsTable } from "./import-columns.js";
 import { count, meetingText, dateTime, prerequisiteText } from "../words.js";
 
 /** Rows of a list shown at first, and added by each "Show more". */
@@ -73,11 +72,8 @@ function heading({ state, dry_run }) {
   return ["good", dry_run ? "Checked. Nothing has changed yet." : "Imported."];
 }
 
-/**
- * Returns the elements of the report. `page` is `{nameOf(id), show(id), compose(audience)}`; `nextSteps` is an element;
- * `onmap(map)`, if the file can be checked again, checks it with other columns.
- */
-export function report(state, page, nextSteps, onmap) {
+/** Returns the elements of the report. `page` is `{nameOf(id), show(id), compose(audience)}`; `nextSteps` is an element. */
+export function report(state, page, nextSteps) {
   const { nameOf } = page;
   const [tone, title] = heading(state);
   const messageRow = (one) => [[one.line, LABELS[one.column] ?? one.column, one.value, one.message]];
@@ -96,7 +92,6 @@ export function report(state, page, nextSteps, onmap) {
     part(state, "changes", applied ? "Changes made" : "Changes to apply", true, () => longTable(caption(state, "changes"),
       ["Section", "Field", ...(applied ? ["Before", "After"] : ["Current", "New"])], state.changes, (one) => changeRows(one, nameOf))),
     ...affectedParts(state.affected, page),
-    part(state, "columns", "Columns", state.state === "failed", () => columnsTable(state.columns, onmap)),
     part(state, "skipped", "Skipped lines", false, () =>
       longTable(caption(state, "skipped"), ["Line", "Text", "Reason"], state.skipped, (one) => [[one.line, one.text, one.why]])),
     part(state, "missing", "In the term but not in this file, left unchanged", false, () =>

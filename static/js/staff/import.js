@@ -1,21 +1,25 @@
-// Importing a schedule in three steps: choose a file, review the changes, apply them. The browser remembers the current
+// Importing a schedule in four steps: choose a file, say what its columns are, review the changes, apply them. The step of
+// the columns is shown if a required one is missing, or on request. The browser remembers the current
 // import, so that the page can be closed or reloaded at each step. Progress comes over the live connection, or by
 // polling without one.
 
 import { $, button, h, put } from "../dom.js";
 import { api, query } from "../api.js";
+import { t } from "../i18n.js";
 import { Poller } from "../poll.js";
 import { count, problemText } from "../words.js";
 import { deleteFile, loadFile, storeFile } from "./file-store.js";
 import { fileProblem, fileSize } from "./import-file.js";
 import { drawProgress } from "./import-progress.js";
-import { mergeMaps } from "./import-columns.js";
+import { ColumnsStep, needsColumns } from "./import-columns.js";
 import { report } from "./import-report.js";
 import { upload } from "./upload.js";
 
 const TASK_KEY = "eduhub.import";
 /** How often the page polls while the live connection reports nothing. */
 const POLL_MS = 2_000;
+/** The steps, in order. */
+const [FILE, COLUMNS, REVIEW, APPLY] = [0, 1, 2, 3];
 
 export class ImportView {
   #live;
@@ -25,15 +29,23 @@ export class ImportView {
   /** The query parameters of the import, with its `file` and file `name`. */
   #options = {};
   #uploading = null;
+  #isRunning = false;
 
   /** `page`: `{nameOf(id), show(id), showTerm(id), compose(audience)}`. `onapplied()` is called after an import was applied. */
   constructor(live, page, onapplied = () => {}) {
     this.#live = live;
     Object.assign(this, { page, onapplied });
     this.form = $("import-form");
-    this.#showStep(0);
+    this.columns = new ColumnsStep($("task"), {
+      onchange: (options) => this.#start({ ...options, dry_run: true }),
+      oncontinue: (state) => this.#showReport(state),
+      onrestart: () => this.#reset(),
+      term: () => page.term(),
+    });
+    this.#showStep(FILE);
     this.#listenForFiles();
-    live.on("import", (frame) => frame.task === this.#task && this.#update(frame));
+    // A frame may arrive after a response that already had the end of the import.
+    live.on("import", (frame) => frame.task === this.#task && this.#isRunning && this.#update(frame));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#check(); });
   }
 
@@ -54,12 +66,12 @@ export class ImportView {
     file.addEventListener("change", () => {
       const [chosen, second] = file.files;
       put($("drop-label"), h("strong", null, chosen ? chosen.name : "Drop a file here"), chosen ? `, ${fileSize(chosen.size)}` : " or choose one");
-      this.#showStep(0);
+      this.#showStep(FILE);
       this.#showStatus(second ? "You chose several files. Only the first one is used." : fileProblem(chosen), second ? "careful" : "stop");
     });
   }
 
-  /** Marks the current step, 0 to 2; 3 marks all as done. The form is shown in step 0 only. */
+  /** Marks the current step; one after the last marks all as done. The form is shown in the first step only. */
   #showStep(current) {
     this.form.hidden = current > 0;
     [...$("steps").children].forEach((el, i) => {
@@ -84,16 +96,19 @@ export class ImportView {
   }
 
   #check() {
-    const { file, term, map, partial, totals } = this.form.elements;
+    const { file, term, partial, totals } = this.form.elements;
     const problem = fileProblem(file.files[0]);
     if (problem) return this.#showStatus(problem, "stop");
     this.#start({
-      file: file.files[0], term: term.value.trim(), dry_run: true, map: map.value.trim(), partial: partial.checked, totals: totals.checked,
+      file: file.files[0], term: term.value.trim(), dry_run: true, partial: partial.checked, totals: totals.checked,
     });
   }
 
   async #start({ file, name, ...options }) {
     this.#uploading?.abort();
+    // The check of an earlier choice of columns would delay this one.
+    if (this.#isRunning) this.#abandon();
+    const inColumns = this.columns.isOpen && options.dry_run;
     const uploading = this.#uploading = new AbortController();
     this.#showStatus();
     const draw = (phase, bytes = 0) => drawProgress($("task"),
@@ -101,26 +116,38 @@ export class ImportView {
     let [sent, cancelled] = [0, false];
     // After the last byte the hub may have started the import. It is then cancelled as soon as its id is known.
     const cancel = () => { cancelled = true; sent < file.size ? uploading.abort() : draw("stopping"); };
-    draw("sending").focus();
-    this.#showStep(options.dry_run ? 1 : 2);
+    this.#poller.stop();
+    if (inColumns) this.columns.checking();
+    else draw("sending").focus();
+    this.#showStep(inColumns ? COLUMNS : options.dry_run ? REVIEW : APPLY);
     try {
-      const onprogress = (bytes) => { sent = bytes; if (!cancelled) draw("sending", bytes); };
+      const onprogress = (bytes) => { sent = bytes; if (!cancelled && !inColumns) draw("sending", bytes); };
       const { task } = await upload(`/api/v1/imports${query(options)}`, file, { signal: uploading.signal, onprogress });
       this.#options = { file, name: file.name, ...options };
       if (cancelled) await this.#cancelTask(task);
       await storeFile(task, file);
+      if (uploading !== this.#uploading) return this.#cancelTask(task);
       this.#follow(task);
     } catch (problem) {
-      this.#showStep(0);
-      put($("task"));
       const { aborted } = uploading.signal;
+      if (inColumns) return !aborted && this.columns.failed(problemText(problem));
+      this.#showStep(FILE);
+      put($("task"));
       this.#showStatus(aborted ? "Cancelled. Nothing has changed." : problemText(problem), aborted ? "careful" : "stop");
     }
   }
 
+  /** Cancels the present check, whose result is not shown any more. */
+  #abandon() {
+    this.#poller.stop();
+    this.#live.unsubscribe(`import:${this.#task}`);
+    this.#cancelTask(this.#task);
+    [this.#task, this.#isRunning] = [null, false];
+  }
+
   #follow(task) {
     if (this.#task) this.#live.unsubscribe(`import:${this.#task}`);
-    this.#task = task;
+    [this.#task, this.#isRunning] = [task, true];
     const { file, ...options } = this.#options;
     rememberImport({ task, ...options });
     this.#live.subscribe(`import:${task}`);
@@ -128,18 +155,21 @@ export class ImportView {
   }
 
   async #read(signal) {
+    const task = this.#task;
     let state;
     try {
-      state = await api.get(`/api/v1/imports/${encodeURIComponent(this.#task)}`, { signal });
+      state = await api.get(`/api/v1/imports/${encodeURIComponent(task)}`, { signal });
     } catch (problem) {
       if (problem.status !== 404) throw problem;
       return this.#reset("This import is no longer available. Choose the file again.");
     }
-    this.#update(state, true);
+    // Another check may have started in the meantime.
+    if (task === this.#task) this.#update(state, true);
   }
 
   /** Goes back to the first step, showing `text`. */
   #reset(text) {
+    this.#uploading?.abort();
     this.#poller.stop();
     if (this.#task) this.#live.unsubscribe(`import:${this.#task}`);
     this.#task = null;
@@ -156,14 +186,26 @@ export class ImportView {
   /** Draws the state of the task. Frames have no lists, so the whole task is read once it has ended. */
   #update(state, whole = false) {
     if (state.state === "running") {
-      this.#showStep(state.dry_run ? 1 : 2);
+      const inColumns = this.columns.isOpen && state.dry_run;
+      this.#showStep(inColumns ? COLUMNS : state.dry_run ? REVIEW : APPLY);
       this.#showStatus();
-      drawProgress($("task"), { ...state, name: this.#options.name }, () => this.#cancel());
+      if (inColumns) this.columns.checking();
+      else drawProgress($("task"), { ...state, name: this.#options.name }, () => this.#cancel());
       this.#poller.postpone();
     } else if (whole) {
       this.#poller.stop();
-      this.#showReport(state);
+      this.#isRunning = false;
+      const canChange = state.dry_run && this.#options.file && state.state !== "cancelled";
+      if (canChange && this.columns.isOpen) this.columns.update(state, this.#options);
+      else if (canChange && needsColumns(state)) this.#openColumns(state);
+      else this.#showReport(state);
     } else this.#poller.now();
+  }
+
+  #openColumns(state) {
+    this.#showStatus();
+    this.#showStep(COLUMNS);
+    this.columns.open(state, this.#options);
   }
 
   async #cancel() {
@@ -183,7 +225,7 @@ export class ImportView {
     const { dry_run } = state;
     const done = state.state === "done";
     this.#showStatus();
-    this.#showStep(!done ? 0 : dry_run ? 1 : 3);
+    this.#showStep(!done ? FILE : dry_run ? REVIEW : APPLY + 1);
     if (done && !dry_run) {
       deleteFile();
       this.onapplied();
@@ -192,15 +234,17 @@ export class ImportView {
     const { file } = this.#options;
     const applicable = dry_run && done && changes > 0;
     if (applicable && !file) this.form.hidden = false;
+    const canSkip = dry_run && file && !done && state.refused > 0 && state.sections > 0 && !this.#options.partial;
     const nextSteps = h("p", { class: "next" },
+      canSkip && [button(`Skip ${count(state.refused, "line")} and check again`,
+        () => this.#start({ ...this.#options, partial: true }), { class: "primary" }), " "],
       applicable && file && button(`Apply ${count(changes, "change")} from ${file.name}`,
         () => this.#start({ ...this.#options, dry_run: false }), { class: "primary" }),
       applicable && !file && h("span", null, "This browser did not save the file. To apply the changes, choose the file again. "),
       !dry_run && done && state.term && button("View sections", () => this.page.showTerm(state.term), { class: "primary" }),
-      " ", button("Start over with another file", () => this.#reset(), { class: "quiet" }));
-    const onmap = dry_run && file && ((map) =>
-      this.#start({ ...this.#options, map: mergeMaps(this.#options.map, map) }));
-    put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, onmap));
+      " ", dry_run && file && state.columns.length > 0 && [button(t("columns.change"), () => this.#openColumns(state)), " "],
+      button("Start over with another file", () => this.#reset(), { class: "quiet" }));
+    put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps));
   }
 }
 

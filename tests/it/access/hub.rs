@@ -20,7 +20,7 @@ pub(super) const SECRET: &str = "the secret of the matrix, more than 32 bytes";
 pub(super) const SECRET_BEFORE: &str = "the secret before it was changed, also long";
 const PASSWORD: &str = "a password of the matrix";
 
-pub(super) struct Hub {
+pub(crate) struct Hub {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -28,7 +28,7 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.store.path = folder.path().join("hub.db");
@@ -67,11 +67,11 @@ impl Hub {
         format!("http://{}", self.address)
     }
 
-    fn admin(&self) -> Client {
+    pub(crate) fn admin(&self) -> Client {
         self.client().signed_in(&minted(Role::Admin))
     }
 
-    pub(super) fn staff(&self) -> Client {
+    pub(crate) fn staff(&self) -> Client {
         self.client().signed_in(&minted(Role::Staff))
     }
 

@@ -3,7 +3,7 @@
 
 mod credentials;
 mod guardians;
-mod hub;
+pub(crate) mod hub;
 mod instructors;
 mod students;
 mod subjects;

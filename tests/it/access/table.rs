@@ -89,6 +89,10 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/imports/{task}", SubjectStaff),
     ("DELETE", "/api/v1/imports/{task}", SubjectStaff),
     ("GET", "/api/v1/imports/{task}/errors.csv", SubjectStaff),
+    ("GET", "/api/v1/import-profiles", Staff),
+    ("GET", "/api/v1/import-profiles/{name}", Staff),
+    ("PUT", "/api/v1/import-profiles/{name}", Staff),
+    ("DELETE", "/api/v1/import-profiles/{name}", Staff),
     // Administration.
     ("GET", "/api/v1/admin/audit", Admin),
     ("GET", "/api/v1/admin/metrics", Admin),

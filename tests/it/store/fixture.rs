@@ -14,6 +14,7 @@ use eduhub::registration::execution::{BatchExecutor, CommittedBatch, TermState};
 use eduhub::store::accounts::{AccountStore, AuditStore};
 use eduhub::store::alerts::{AlertStore, Entry};
 use eduhub::store::guardian_links::GuardianLinkStore;
+use eduhub::store::import_profiles::ProfileStore;
 use eduhub::store::imports::ImportStore;
 use eduhub::store::members::MemberStore;
 use eduhub::store::outbox::OutboxStore;
@@ -46,6 +47,7 @@ pub(crate) trait StoreFixture {
         + AuditStore
         + PlanStore
         + PrivacyStore
+        + ProfileStore
         + ProviderSignInStore
         + GuardianLinkStore
         + Clone

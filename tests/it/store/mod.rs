@@ -6,6 +6,7 @@ mod changes;
 mod fixture;
 mod guardian_links;
 mod histories;
+mod import_profiles;
 mod members;
 mod outbox;
 mod privacy;
@@ -32,7 +33,7 @@ macro_rules! store_contract {
 }
 
 /// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`], [`privacy`], [`sign_ins`],
-/// [`provider_sign_ins`] and [`guardian_links`], for each kind of store.
+/// [`provider_sign_ins`], [`guardian_links`] and [`import_profiles`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
@@ -102,6 +103,9 @@ macro_rules! stores {
             sign_ins_are_selected_by_person_and_session;
             guardian_links:
             links_are_read_back_until_they_expire_or_are_removed;
+            import_profiles:
+            profiles_are_replaced_and_removed_by_name
+            the_number_of_profiles_is_limited;
         })*
     };
 }

@@ -1,0 +1,30 @@
+//! Port for import profiles: mappings of the columns of schedule files that staff saved by name.
+
+use crate::domain::ids::ProfileName;
+use crate::domain::import_profile::ImportProfile;
+
+use crate::store::StoreFuture;
+
+/// Maximum number of saved profiles. All of them are compared to each file; a college has a few kinds of files.
+pub const PROFILES_MAX: usize = 100;
+
+/// What storing a profile did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutProfile {
+    /// The profile is new.
+    Created,
+    /// It replaced the profile of this name.
+    Replaced,
+    /// Nothing was stored, because there are [`PROFILES_MAX`] other profiles.
+    Full,
+}
+
+/// A store of profiles. It does not have the built-in ones.
+pub trait ProfileStore: Send + Sync {
+    /// Returns all saved profiles, by name.
+    fn profiles(&self) -> StoreFuture<Vec<ImportProfile>>;
+    /// Inserts or replaces a profile.
+    fn put_profile(&self, profile: ImportProfile) -> StoreFuture<PutProfile>;
+    /// Removes a profile. Returns false if there is none with this name.
+    fn remove_profile(&self, name: &ProfileName) -> StoreFuture<bool>;
+}
