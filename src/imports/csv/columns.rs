@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::imports::csv::aliases::WEAK_ALIASES;
 pub(super) use crate::imports::csv::names::{Column, normalized};
 use crate::imports::csv::names::{MEETING_COLUMNS, WEAK_NAMES, numbered, weekday};
 
@@ -80,7 +81,7 @@ impl Recognition {
 
     /// Gives the columns with weak names the meanings that no other column has.
     fn assign_weak_names(&mut self) {
-        for (name, column) in WEAK_NAMES {
+        for (name, column) in WEAK_NAMES.into_iter().chain(WEAK_ALIASES) {
             let has_course = self.at.contains_key(&Column::Subject) && self.at.contains_key(&Column::Number);
             let is_taken = self.at.contains_key(&column) || (column == Column::Course && has_course);
             let index = self.normalized.iter().position(|n| *n == normalized(name)).filter(|index| !self.used[*index]);
@@ -299,7 +300,8 @@ impl Header {
         if !self.has_course() {
             missing.push("The file has no column `course` (or `catalog_id`, or `subject` and `number`)".to_owned());
         }
-        if !self.has(Column::Capacity) {
+        let is_sum = self.has(Column::Enrolled) && self.has(Column::Available);
+        if !self.has(Column::Capacity) && !is_sum {
             missing.push(format!(
                 "The file has no capacity column: name one {}, or choose the column with the seats below (?map=seats:capacity)",
                 quoted(&Column::Capacity.names()[..3])

@@ -86,7 +86,7 @@ pub(super) fn read(
         }
     };
     let line = survey.header_line.max(1);
-    let Some(header) = begin(&mut parsed, &source, &survey, options, (extra, map))? else { return Ok(parsed) };
+    let Some(header) = begin(&mut parsed, &source, &survey, options, extra)? else { return Ok(parsed) };
     let (terms, remarks) = (Terms::default(), Remarks::default());
     let format = survey.format;
     let mut reading = Reading {
@@ -121,10 +121,10 @@ fn begin(
     source: &RecordSource<'_>,
     survey: &Survey,
     options: &ScheduleOptions,
-    (extra, map): (&ExtraNames, &[(String, Column)]),
+    extra: &ExtraNames,
 ) -> Result<Option<Header>, ScheduleError> {
     let names = survey.names.iter().map(String::as_str);
-    let (header, warnings) = Header::read(names, extra, map).map_err(ScheduleError::Scratch)?;
+    let (header, warnings) = Header::read(names, extra, &survey.map).map_err(ScheduleError::Scratch)?;
     let line = survey.header_line.max(1);
     parsed.table = Some(Table {
         header_line: survey.header_line,

@@ -4,10 +4,12 @@ use crate::domain::import::{FileColumn, Skipped};
 use crate::imports::schedule::{ClockOption, ScheduleError, ScheduleOptions};
 
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
+use crate::imports::csv::contents;
 use crate::imports::csv::dates::OrderEvidence;
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::names::normalized;
 use crate::imports::csv::source::{RecordSource, unreadable};
+use crate::imports::csv::status::Letters;
 use crate::imports::csv::times::{self, Clock};
 
 /// The number of rows among which the header is searched. Real exports have up to a dozen lines above it.
@@ -35,6 +37,8 @@ pub(super) struct Survey {
     pub(super) skipped: Vec<Skipped>,
     /// Some texts of each column.
     samples: Vec<Vec<String>>,
+    /// The mapping of columns: that of the upload, then what the cells show.
+    pub(super) map: Vec<(String, Column)>,
     /// How times and dates are written.
     pub(super) format: Format,
     /// What the dates show about the order of day and month.
@@ -106,6 +110,12 @@ pub(super) fn survey(
         Ok((header, _)) => header,
         Err(message) => return Ok(Err((found.line.max(1), message))),
     };
+    let mut map = map.to_vec();
+    map.extend(contents::decide(source, &header, found.records, &map)?);
+    let header = match Header::read(found.names.iter().map(String::as_str), extra, &map) {
+        Ok((header, _)) => header,
+        Err(message) => return Ok(Err((found.line.max(1), message))),
+    };
     let (format, order) = formats(source, options, &header, found.records)?;
     let skipped = first_rows[..found.records.saturating_sub(found.header_rows)]
         .iter()
@@ -114,7 +124,7 @@ pub(super) fn survey(
         .collect();
     let samples = samples(&first_rows[found.records.min(first_rows.len())..], found.names.len());
     let Found { names, line: header_line, records: records_before_rows, .. } = found;
-    Ok(Ok(Survey { names, header_line, records_before_rows, skipped, samples, format, order }))
+    Ok(Ok(Survey { names, header_line, records_before_rows, skipped, samples, map, format, order }))
 }
 
 struct Found {
@@ -206,6 +216,8 @@ fn formats(
     };
     let times = columns(&[Column::Time, Column::StartTime, Column::EndTime, Column::Days]);
     let dates = columns(&[Column::DateRange, Column::Start, Column::End, Column::Date]);
+    let status = header.at(Column::Status);
+    let mut letters = Letters::default();
     let mut shows_clock = false;
     let mut order = OrderEvidence::default();
     let (mut records, lines) = source.open()?;
@@ -220,6 +232,7 @@ fn formats(
         }
         let cell = |index: &usize| record.get(*index).map_or("", str::trim);
         shows_clock = shows_clock || times.iter().map(cell).any(times::shows_clock);
+        status.iter().map(cell).for_each(|cell| letters.add(cell));
         dates.iter().map(cell).for_each(|cell| order.add(cell, line));
     }
     let clock = match options.clock {
@@ -228,5 +241,5 @@ fn formats(
         None if shows_clock => Clock::AsWritten,
         None => Clock::Afternoon,
     };
-    Ok((Format { clock, order: order.order() }, order))
+    Ok((Format { clock, order: order.order(), letter_c: letters.letter_c() }, order))
 }
