@@ -10,12 +10,15 @@ const ALIASES: [(Column, &str); 70] = [
         Column::Subject,
         "subj code | subject abbreviation | subject cd | sbjct | course subject | subj abbr | course prefix",
     ),
-    (Column::Subject, "course subj"),
+    (Column::Subject, "class program code | subject name | course subj"),
     (Column::Number, "course nbr | course numb | crse numb | crse num | crse number | crs num | crs no | crs number"),
     (Column::Number, "catalog num | cat number | cat no | cat nbr | cat num | course catalog number"),
     (Column::Course, "course name and number | subject course | subj crse | subj crs | subject and number"),
     (Column::Course, "course prefix and number"),
-    (Column::Section, "sec number | sect number | sec nbr | sec num | sect no | section num | section code | seq numb"),
+    (
+        Column::Section,
+        "course sec no | sec id | sec number | sect number | sec nbr | sec num | sect no | section num | section code | seq numb",
+    ),
     (Column::Section, "sctn | scn | course section number"),
     (
         Column::Title,
@@ -25,7 +28,10 @@ const ALIASES: [(Column, &str); 70] = [
         Column::Credits,
         "crdt | crs hrs | credit hour | cr | min cred | min cr | semester hours | units credits | crd hrs",
     ),
-    (Column::Credits, "cred hrs | credit hr | unit | hrs credit | credit units"),
+    (
+        Column::Credits,
+        "minimum units | minimum credits | stc cred | units min | cr hr | cred hrs | credit hr | unit | hrs credit | credit units",
+    ),
     (Column::Instructor, "instr | instructor full name | instructor name s | primary instructor name | faculty name"),
     (
         Column::Instructor,
@@ -39,7 +45,10 @@ const ALIASES: [(Column, &str); 70] = [
         Column::Capacity,
         "enrollment cap | enroll max | enroll limit | enrl limit | enr max | enr cap | enr limit | class cap",
     ),
-    (Column::Capacity, "class limit | class enrl cap | course cap | course capacity | course limit | course max"),
+    (
+        Column::Capacity,
+        "enrollment max cap | seat max | student max | max class size | class size | section size | class limit | class enrl cap | course cap | course capacity | course limit | course max",
+    ),
     (Column::Capacity, "section limit | section size limit | size limit | seat limit | seat capacity | seats total"),
     (Column::Capacity, "seats offered | total capacity | max enrolled | max enr | maximum enrolled | maximum enrl"),
     (Column::Capacity, "enrollment max | enrollment ceiling | max seat | max stu | max students allowed | sec cap"),
@@ -49,15 +58,15 @@ const ALIASES: [(Column, &str); 70] = [
         Column::Enrolled,
         "enrl | enr | enroll | enrollment actual | actual enroll | actual enrl | actual enrolled | act enrl",
     ),
-    (Column::Enrolled, "current enrl | current enroll | current enrolled | students | total enrl | total enrolled"),
+    (
+        Column::Enrolled,
+        "total students | stu enrolled | enrollments | enrollment count | current enrl | current enroll | current enrolled | students | total enrl | total enrolled",
+    ),
     (Column::Enrolled, "total enroll | class enrl tot | enrollment total | enrl total | registered | seats taken"),
     (Column::Enrolled, "seats filled | filled | number enrolled | no enrolled | enrolled total | students registered"),
     (Column::Enrolled, "enrollment current | reg"),
     (Column::WaitlistCapacity, "wait capacity | wl max | wait max | class wait cap | waitlist limit | waitlist size"),
-    (
-        Column::Waitlisted,
-        "w l | waitlist count | wait list count | waitlist enrollment | class wait tot | waitlist enrolled",
-    ),
+    (Column::Waitlisted, "waitlist count | wait list count | waitlist enrollment | class wait tot | waitlist enrolled"),
     (Column::Waitlisted, "wait count | on waitlist | students waitlisted | wl tot | wl count"),
     (Column::Available, "remaining | avail | available | available seats | avail seats | open seats | seats open"),
     (
@@ -67,10 +76,7 @@ const ALIASES: [(Column, &str); 70] = [
     (Column::Available, "openings"),
     (Column::Days, "pat | mtg pat | day of week | days of week | days of the week | meeting day | days met | meets"),
     (Column::Days, "days offered | standard mtg pat | class meeting days"),
-    (
-        Column::Time,
-        "hours of day | time range | days and times s | meeting info | meeting information | meeting details",
-    ),
+    (Column::Time, "hours of day | time range | days and times s"),
     (
         Column::Time,
         "section meeting patterns | meeting days and times | meeting days times | meeting times and locations",
@@ -107,11 +113,8 @@ const ALIASES: [(Column, &str); 70] = [
     (Column::Method, "instructional methods | delivery type | teaching method | course delivery | course modality"),
     (Column::Method, "class mode | learning mode | instruction delivery | method of instruction | insm"),
     (Column::Campus, "campus desc | campus description | camp | camp code | campus location | site"),
-    (
-        Column::Status,
-        "sect status | section stat | stat | enrollment status | enrl stat | class status desc | open closed",
-    ),
-    (Column::Status, "course stat | enrl status"),
+    (Column::Status, "sect status | section stat | stat | class status desc | open closed"),
+    (Column::Status, "course stat"),
     (
         Column::Building,
         "bldg desc | bldg name | bldg cd | meeting building | bld | building desc | building description",
@@ -131,7 +134,7 @@ const ALIASES: [(Column, &str); 70] = [
 ];
 
 /// Further names with several meanings, see [`WEAK_NAMES`](crate::imports::csv::names::WEAK_NAMES).
-pub(super) const WEAK_ALIASES: [(&str, Column); 16] = [
+pub(super) const WEAK_ALIASES: [(&str, Column); 27] = [
     ("course section", Column::Course),
     ("course section", Column::Section),
     ("section name and title", Column::Course),
@@ -145,6 +148,17 @@ pub(super) const WEAK_ALIASES: [(&str, Column); 16] = [
     ("course desc", Column::Title),
     ("course description", Column::Title),
     ("class descr", Column::Title),
+    ("meeting info", Column::Time),
+    ("meeting information", Column::Time),
+    ("meeting details", Column::Time),
+    ("schedule info", Column::Time),
+    ("enrollment status", Column::Status),
+    ("enrl status", Column::Status),
+    ("enrl stat", Column::Status),
+    ("sec name", Column::Course),
+    ("class description", Column::Title),
+    ("dept code", Column::Subject),
+    ("department code", Column::Subject),
     ("now", Column::Enrolled),
     ("open", Column::Available),
     ("format", Column::Component),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::imports::csv::aliases::WEAK_ALIASES;
 pub(super) use crate::imports::csv::names::{Column, normalized};
 use crate::imports::csv::names::{MEETING_COLUMNS, WEAK_NAMES, numbered, weekday};
+use crate::imports::csv::text;
 
 /// The minimum number of columns for single weekdays: fewer may have another meaning, such as `M` or `S`.
 const WEEKDAY_COLUMNS_MIN: usize = 3;
@@ -83,7 +84,9 @@ impl Recognition {
     fn assign_weak_names(&mut self) {
         for (name, column) in WEAK_NAMES.into_iter().chain(WEAK_ALIASES) {
             let has_course = self.at.contains_key(&Column::Subject) && self.at.contains_key(&Column::Number);
-            let is_taken = self.at.contains_key(&column) || (column == Column::Course && has_course);
+            // Text that repeats what other columns have.
+            let is_repetition = column == Column::Time && self.at.contains_key(&Column::StartTime);
+            let is_taken = self.at.contains_key(&column) || (column == Column::Course && has_course) || is_repetition;
             let index = self.normalized.iter().position(|n| *n == normalized(name)).filter(|index| !self.used[*index]);
             if let Some(index) = index.filter(|_| !is_taken) {
                 self.at.insert(column, index);
@@ -251,7 +254,8 @@ impl Header {
     pub(super) fn joined_cells(&self, record: &csv::StringRecord) -> Vec<String> {
         let join = |parts: &Vec<usize>| {
             let mut texts: Vec<&str> = Vec::new();
-            for text in parts.iter().filter_map(|part| record.get(*part)).map(str::trim).filter(|text| !text.is_empty())
+            for text in
+                parts.iter().filter_map(|part| record.get(*part)).map(str::trim).filter(|text| !text::is_unknown(text))
             {
                 // `Elm Hall 105` beside `105`.
                 if !texts.iter().any(|before| before.split_whitespace().last() == Some(text)) {

@@ -4,10 +4,10 @@
 use crate::domain::ids::TermId;
 use crate::imports::csv::columns::{Column, Header, normalized};
 use crate::imports::csv::dates::{self, DayOrder};
-use crate::imports::csv::meetings;
 use crate::imports::csv::source::RecordSource;
 use crate::imports::csv::text::{self, Seats};
 use crate::imports::csv::times::{self, Clock};
+use crate::imports::csv::{course, days, meetings};
 use crate::imports::schedule::ScheduleError;
 
 /// The number of rows that are examined. The first rows of a file may all be arranged classes.
@@ -33,6 +33,8 @@ const EXAMINED: [Column; 14] = [
 ];
 /// A name that is `Waitlisted` in one system and `Workload` in another.
 const WAITLIST_NAME: &str = "wl";
+/// A name that is the course in one system and the number of the class in another.
+const CLASS_NAME: &str = "class";
 
 /// The forms of a column's cells.
 #[derive(Debug, Default, Clone, Copy)]
@@ -46,6 +48,8 @@ struct Forms {
     counts: usize,
     fractions: usize,
     meetings: usize,
+    days: usize,
+    sections: usize,
 }
 
 impl Forms {
@@ -65,6 +69,8 @@ impl Forms {
         tally(&mut self.terms, TermId::parse(cell).is_ok());
         tally(&mut self.counts, text::count(cell).is_ok());
         tally(&mut self.fractions, matches!(text::seats(cell), Ok(Some(Seats { first: Some(_), .. }))));
+        tally(&mut self.sections, course::split(cell).is_ok_and(|course| course.section.is_some()));
+        tally(&mut self.days, days::days(cell).is_ok());
         tally(&mut self.meetings, meetings::is_readable(cell));
     }
 
@@ -82,8 +88,9 @@ pub(super) fn decide(
 ) -> Result<Vec<(String, Column)>, ScheduleError> {
     let fields: Vec<Option<Column>> = header.names().iter().map(|name| Column::parse(name)).collect();
     let is_examined = |index: usize| {
-        fields[index].is_some_and(|field| EXAMINED.contains(&field))
-            || normalized(&header.names()[index]) == WAITLIST_NAME
+        header.at(Column::Course) == Some(index)
+            || fields[index].is_some_and(|field| EXAMINED.contains(&field))
+            || [WAITLIST_NAME, CLASS_NAME].contains(&&*normalized(&header.names()[index]))
     };
     let mut forms = vec![Forms::default(); fields.len()];
     let (mut records, _) = source.open()?;
@@ -102,6 +109,7 @@ pub(super) fn decide(
     columns.decide_between_columns();
     columns.decide_location();
     columns.decide_seats();
+    columns.decide_identity();
     Ok(columns.decided)
 }
 
@@ -148,6 +156,7 @@ impl Columns<'_> {
                 Some(Column::StartTime) if !has_end_time && forms.are_mostly(|f| f.time_ranges) => Column::Time,
                 Some(Column::DateRange) if forms.are_mostly(|f| f.time_ranges) => Column::Time,
                 Some(Column::Time) if forms.are_mostly(|f| f.date_ranges) => Column::DateRange,
+                Some(Column::Time) if forms.are_mostly(|f| f.days) => Column::Days,
                 Some(Column::Time) if has_end_time && forms.are_mostly(|f| f.times) => Column::StartTime,
                 Some(Column::Date | Column::Start) if forms.are_mostly(|f| f.date_ranges) => Column::DateRange,
                 _ => continue,
@@ -182,6 +191,28 @@ impl Columns<'_> {
             _ => ["csm", "meeting", "mtg", "ssrmeet"].iter().any(|start| name.starts_with(start)) && forms.known > 0,
         };
         usize::from(is_fit)
+    }
+
+    /// Without a CRN, `Class` is it if it is a number; without a section, too, the course may contain it. Without a subject, `Number` is the whole course.
+    fn decide_identity(&mut self) {
+        let is_crn = |index: &usize| {
+            let forms = &self.forms[*index];
+            normalized(&self.header.names()[*index]) == CLASS_NAME && forms.known > 0 && forms.counts == forms.known
+        };
+        let class = (0..self.fields.len()).find(is_crn).filter(|_| !self.has(Column::Crn));
+        if let Some(index) = class {
+            self.set(index, Column::Crn);
+        }
+        let course = self.header.at(Column::Course).filter(|index| *index < self.fields.len());
+        let has_section = course.is_some_and(|index| self.forms[index].are_mostly(|f| f.sections));
+        if let Some(index) = course.filter(|_| has_section && !self.has(Column::Crn) && !self.has(Column::Section)) {
+            let name = format!("#{}", index + 1);
+            self.decided.extend([(name.clone(), Column::Course), (name, Column::Section)]);
+        }
+        let number = self.of(Column::Number).first().copied();
+        if let Some(index) = number.filter(|_| !self.has(Column::Subject) && !self.has(Column::Course)) {
+            self.set(index, Column::Course);
+        }
     }
 
     /// Beside building and room, or a facility, `Location` is the campus.

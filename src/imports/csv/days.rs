@@ -140,14 +140,14 @@ fn names(token: &str) -> Option<u8> {
 
 /// Parses letters without separators: one per day (`R` or `H` Thursday, `S` Saturday, `U` Sunday), `Th` for Thursday in
 /// any case, and two-letter abbreviations whose second letter is lower case (`Tu`, `Su`; `SU` is Saturday and Sunday).
-/// A second `T`, also after the days `before`, is Thursday. `TU` before other days is Tuesday.
+/// A second `T`, also after the days `before`, is Thursday. `TU` is Tuesday.
 fn letters(token: &str, before: u8) -> Option<u8> {
     const TUESDAY: u8 = 1 << 1;
     let mut rest = token;
     let mut bits = 0;
     while let Some(first) = rest.chars().next() {
         let is_two = |two: &&str| {
-            let is_tuesday = two.eq_ignore_ascii_case("tu") && rest.len() > 2;
+            let is_tuesday = two.eq_ignore_ascii_case("tu");
             two.eq_ignore_ascii_case("th") || is_tuesday || two.as_bytes()[1].is_ascii_lowercase()
         };
         let two = rest.get(..2).filter(is_two);

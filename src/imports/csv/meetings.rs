@@ -134,7 +134,7 @@ fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -
     let mut ranges = Vec::new();
     if let Some(index) = separate {
         let ends = text_at(cells, columns.at(Column::EndTime));
-        let (starts, ends) = (pieces(cells.cell(index)), pieces(ends));
+        let (starts, ends) = (moments(cells.cell(index)), moments(ends));
         for at in 0..starts.len().max(ends.len()) {
             let piece = |of: &[&str]| of.get(at).map_or(String::new(), |piece| (*piece).to_owned());
             let (start, end) = (piece(&starts), piece(&ends));
@@ -251,16 +251,25 @@ fn time_pieces(cell: &str, clock: Clock) -> Vec<&str> {
     [split(','), split('/'), split('&')].into_iter().find(are_times).unwrap_or_else(|| pieces(cell))
 }
 
+/// Splits a cell of start or end times. A comma separates two times, as in Colleague.
+fn moments(cell: &str) -> Vec<&str> {
+    let by_comma: Vec<&str> = cell.split(',').map(str::trim).filter(|piece| !piece.is_empty()).collect();
+    let are_times = by_comma.len() > 1 && by_comma.iter().all(|piece| times::single(piece).is_ok());
+    if are_times { by_comma } else { pieces(cell) }
+}
+
 /// Splits a cell of the days of several times. A comma or a slash separates them if there are as many times.
 fn paired_pieces(cell: &str, times: usize) -> Vec<&str> {
     let found = pieces(cell);
     if found.len() > 1 || times == 1 {
         return found;
     }
-    let split = |separator| -> Vec<&str> {
-        cell.split(separator).map(str::trim).filter(|piece: &&str| !piece.is_empty()).collect()
+    let split = |separator: &str| -> Vec<&str> {
+        cell.split(separator).map(str::trim).filter(|piece| !piece.is_empty()).collect()
     };
-    [split(','), split('/'), split('&')].into_iter().find(|pieces| pieces.len() == times).unwrap_or(found)
+    // `M,F, T,TH` has two sets of days.
+    let all = [", ", ",", "/", "&"].into_iter().map(split);
+    all.into_iter().find(|pieces| pieces.len() == times).unwrap_or(found)
 }
 
 /// Returns whether a cell has days and time, for several meetings at least of one.
@@ -281,7 +290,8 @@ fn combined(cell: &str, format: Format) -> Option<Vec<(Part, Option<&'static str
     let found = read_all(quoted).or_else(|| read_all(pieces(cell))).or_else(|| read_all(parts));
     let found = found.or_else(|| read_all(by_comma()))?;
     // A cell with times only is not combined: its days are in another column.
-    found.iter().any(|(part, _)| part.days != 0).then_some(found)
+    let is_combined = |(part, _): &(Part, _)| part.days != 0 || part.dates != (None, None);
+    found.iter().any(is_combined).then_some(found)
 }
 
 /// Parses a part whose days, time, dates and room are separated by `|`, in any order.
@@ -339,6 +349,17 @@ fn combined_part(part: &str, format: Format) -> Option<(Part, Option<&'static st
         return part_of_fields(part, format);
     }
     let (part, dates) = without_dates(part, format.order);
+    if part.to_lowercase().contains("to be announced") {
+        return Some((Part { dates, ..Part::default() }, None));
+    }
+    // `F TBA ONLINE` has a day but no time.
+    if let Some((word, rest)) = part.split_once(' ')
+        && let Ok(days) = days::days(word)
+        && let (first, room) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""))
+        && text::is_unknown(first)
+    {
+        return Some((Part { days: days.bits(), location: text::text(room).ok()?, dates, ..Part::default() }, None));
+    }
     let digit = part.find(|c: char| c.is_ascii_digit())?;
     let (before, rest) = part.split_at(digit);
     let words: Vec<&str> = rest.split_whitespace().collect();

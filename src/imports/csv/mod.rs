@@ -24,6 +24,8 @@ mod dialect;
 mod encoding;
 mod event;
 mod guard;
+#[cfg(test)]
+mod kinds_tests;
 mod meetings;
 mod merge;
 mod names;

@@ -367,7 +367,9 @@ fn count(cells: &mut Cells<'_>, column: Column, name: &str) -> Option<u32> {
 
 /// Parses the course, and the section from its own column or from the course's.
 fn course_and_section(cells: &mut Cells<'_>) -> Course {
-    let section = cells.read(Column::Section, text::text);
+    // One column may contain both.
+    let is_in_course = cells.header.at(Column::Section) == cells.header.at(Column::Course);
+    let section = if is_in_course { None } else { cells.read(Column::Section, text::text) };
     let (subject, number) = (cells.get(Column::Subject), cells.get(Column::Number));
     let course = cells.get(Column::Course);
     let named = |course: Course| Course { section: section.clone().or(course.section), ..course };

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use encoding_rs::WINDOWS_1252;
+
 use crate::domain::section::Credits;
 
 /// The maximum length of a text cell, in characters. Real titles have up to 100.
@@ -12,9 +14,9 @@ pub(super) const COUNT_MAX: u32 = 100_000;
 const LIST_LEN_MAX: usize = 50;
 
 /// Cell contents that mean "not known yet".
-const UNKNOWN: [&str; 20] = [
+const UNKNOWN: [&str; 22] = [
     "tba", "tbd", "arr", "arranged", "n/a", "na", "-", "--", "---", "–", "—", ".", "tbs", "nan", "null", "#n/a",
-    "&nbsp;", "*", "**", "***",
+    "&nbsp;", "*", "**", "***", "[]", "unknown",
 ];
 /// Contents of a cell of text that mean "not known yet". In a cell of times, they are phrases to report.
 const UNKNOWN_TEXTS: [&str; 4] = ["to be announced", "to be arranged", "to be assigned", "to be determined"];
@@ -92,12 +94,19 @@ const ENTITIES: [(&str, &str); 7] = [
     ("&amp;", "&"),
 ];
 
-/// Replaces entities of HTML.
+/// Replaces entities of HTML, and control characters that are Windows-1252 in a file that is otherwise UTF-8.
 pub(super) fn decoded(cell: &str) -> Cow<'_, str> {
-    if !cell.contains('&') || !cell.contains(';') {
+    let is_c1 = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
+    let has_entity = cell.contains('&') && cell.contains(';');
+    if !has_entity && !cell.contains(is_c1) {
         return Cow::Borrowed(cell);
     }
-    Cow::Owned(ENTITIES.iter().fold(cell.to_owned(), |text, (entity, character)| text.replace(entity, character)))
+    let windows = |c: char| match u8::try_from(c) {
+        Ok(byte) if is_c1(c) => WINDOWS_1252.decode_without_bom_handling(&[byte]).0.chars().next().unwrap_or(c),
+        _ => c,
+    };
+    let text: String = cell.chars().map(windows).collect();
+    Cow::Owned(ENTITIES.iter().fold(text, |text, (entity, character)| text.replace(entity, character)))
 }
 
 /// Parses text; `None` if not known yet.

@@ -11,6 +11,8 @@ use crate::imports::csv::text::{is_unknown, is_unscheduled_phrase};
 const AFTERNOON_HOURS: std::ops::RangeInclusive<i8> = 1..=6;
 /// The earliest start of a class that ends after midnight.
 const LATE_START: Time = jiff::civil::time(17, 0, 0, 0);
+/// The warning about a start without an end.
+const HALF_GIVEN: &str = "Only the start or the end is given: the time is imported as not known yet";
 /// The latest end of such a class.
 const EARLY_END: Time = jiff::civil::time(5, 0, 0, 0);
 
@@ -86,7 +88,7 @@ pub(super) fn pair(start: &str, end: &str, clock: Clock) -> Result<WarnedRange, 
     let unset = |cell| is_unknown(cell) || is_unscheduled_phrase(cell) || cell == "0";
     match (unset(start), unset(end)) {
         (true, true) => return Ok(WarnedRange::default()),
-        (true, false) | (false, true) => return Err("Start and end time must both be given, or neither".into()),
+        (true, false) | (false, true) => return Ok((TimeRange::default(), Some(HALF_GIVEN))),
         (false, false) => {}
     }
     let read = |cell: &str| moment(cell).ok_or_else(|| format!("{cell:?} is not a time: use 9:30 am, 09:30 or 0930"));
@@ -113,6 +115,8 @@ impl Part {
     fn time(self, pm: Option<bool>) -> Option<Time> {
         let hour = match pm {
             None => self.hour,
+            // `18:00 PM`.
+            Some(true) if (13..=23).contains(&self.hour) => self.hour,
             Some(_) if !(1..=12).contains(&self.hour) => return None,
             Some(pm) => self.hour % 12 + if pm { 12 } else { 0 },
         };
@@ -244,6 +248,7 @@ mod tests {
             ("09:30:00 - 10:50:00", t(9, 30), t(10, 50)),
             ("9:30 to 10:50", t(9, 30), t(10, 50)),
             ("11 am - noon", t(11, 0), t(12, 0)),
+            ("15:00:00 P - 16:30:00 P", t(15, 0), t(16, 30)),
             ("9-9:50am", t(9, 0), t(9, 50)),
             ("10-11:15", t(10, 0), t(11, 15)),
             ("6-9pm", t(18, 0), t(21, 0)),
@@ -263,7 +268,7 @@ mod tests {
             "25:00-26:00",
             "10:50-9:30",
             "9:60-10:50",
-            "13:00 pm-14:00 pm",
+            "13:00 am-14:00 am",
             "soon",
             "0 am-1 am",
             "9:5-10:5",
@@ -310,7 +315,7 @@ mod tests {
         assert_eq!(read("0.375", "0.416666667"), Ok((nine_to_ten, None)));
         assert_eq!(read("900.0", "1000.0"), Ok((nine_to_ten, None)));
         assert_eq!(read("TBA", "0"), Ok(WarnedRange::default()));
-        assert!(read("9:00", "").is_err());
+        assert_eq!(read("9:00", ""), Ok((TimeRange::default(), Some(HALF_GIVEN))));
         assert!(read("9:00", "8:00").is_err());
         assert_eq!(single("9 am"), Ok(t(9, 0)));
         assert!(single("24:00").is_err());
