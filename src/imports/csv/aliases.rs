@@ -134,7 +134,7 @@ const ALIASES: [(Column, &str); 70] = [
 ];
 
 /// Further names with several meanings, see [`WEAK_NAMES`](crate::imports::csv::names::WEAK_NAMES).
-pub(super) const WEAK_ALIASES: [(&str, Column); 27] = [
+pub(super) const WEAK_ALIASES: [(&str, Column); 26] = [
     ("course section", Column::Course),
     ("course section", Column::Section),
     ("section name and title", Column::Course),
@@ -146,7 +146,6 @@ pub(super) const WEAK_ALIASES: [(&str, Column); 27] = [
     ("ref no", Column::Crn),
     ("class", Column::Section),
     ("course desc", Column::Title),
-    ("course description", Column::Title),
     ("class descr", Column::Title),
     ("meeting info", Column::Time),
     ("meeting information", Column::Time),
@@ -176,8 +175,8 @@ pub(super) fn aliases() -> impl Iterator<Item = (&'static str, Column)> {
 /// Removes the name of a table from a normalized name, such as `SEC_CAPACITY` and `SSBSECT_CRN`.
 pub(super) fn without_prefix(normalized_name: &str) -> Option<&str> {
     let rest = PREFIXES.iter().find_map(|prefix| normalized_name.strip_prefix(prefix))?;
-    // `Course Section` has several meanings.
-    (!rest.is_empty() && rest != "section").then_some(rest)
+    // `Course Section` and `Class Description` have several meanings.
+    (!rest.is_empty() && !["section", "description"].contains(&rest)).then_some(rest)
 }
 
 #[cfg(test)]

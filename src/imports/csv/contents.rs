@@ -7,7 +7,7 @@ use crate::imports::csv::dates::{self, DayOrder};
 use crate::imports::csv::source::RecordSource;
 use crate::imports::csv::text::{self, Seats};
 use crate::imports::csv::times::{self, Clock};
-use crate::imports::csv::{course, days, meetings};
+use crate::imports::csv::{component, course, days, meetings};
 use crate::imports::schedule::ScheduleError;
 
 /// The number of rows that are examined. The first rows of a file may all be arranged classes.
@@ -15,7 +15,8 @@ const ROWS_MAX: usize = 5_000;
 /// The minimum share of a column's known cells that have a form, in percent.
 const MOST_PERCENT: usize = 80;
 /// The fields that have several meanings.
-const EXAMINED: [Column; 14] = [
+const EXAMINED: [Column; 15] = [
+    Column::Component,
     Column::Term,
     Column::Capacity,
     Column::Enrolled,
@@ -50,6 +51,7 @@ struct Forms {
     meetings: usize,
     days: usize,
     sections: usize,
+    components: usize,
 }
 
 impl Forms {
@@ -69,6 +71,7 @@ impl Forms {
         tally(&mut self.terms, TermId::parse(cell).is_ok());
         tally(&mut self.counts, text::count(cell).is_ok());
         tally(&mut self.fractions, matches!(text::seats(cell), Ok(Some(Seats { first: Some(_), .. }))));
+        tally(&mut self.components, component::known(cell).is_some());
         tally(&mut self.sections, course::split(cell).is_ok_and(|course| course.section.is_some()));
         tally(&mut self.days, days::days(cell).is_ok());
         tally(&mut self.meetings, meetings::is_readable(cell));
@@ -169,7 +172,8 @@ impl Columns<'_> {
 
     /// Of several columns with names of one field, chooses the one whose cells or name fit best, otherwise the first.
     fn decide_between_columns(&mut self) {
-        for field in [Column::Term, Column::Capacity, Column::Time, Column::Start, Column::End] {
+        let fields = [Column::Term, Column::Component, Column::Capacity, Column::Time, Column::Start, Column::End];
+        for field in fields {
             let columns = self.of(field);
             let [first, ..] = columns[..] else { continue };
             let best = columns.iter().copied().max_by_key(|index| (self.fit(field, *index), usize::MAX - index));
@@ -184,6 +188,7 @@ impl Columns<'_> {
         let name = normalized(&self.header.names()[index]);
         let is_fit = match field {
             Column::Term => forms.are_mostly(|f| f.terms),
+            Column::Component => forms.are_mostly(|f| f.components),
             // `Capacity` beside a room may be that of the room.
             Column::Capacity => !["capacity", "cap", "max"].contains(&name.as_str()) && forms.known > 0,
             Column::Time => forms.are_mostly(|f| f.meetings.max(f.time_ranges)),

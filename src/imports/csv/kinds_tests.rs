@@ -4,26 +4,45 @@ use jiff::tz::TimeZone;
 
 use super::CsvSchedules;
 use crate::domain::ids::TermId;
+use crate::domain::import::Finding;
 use crate::domain::meeting::hour_minute_text;
 use crate::domain::section::{Section, SectionStatus};
-use crate::imports::schedule::{ScheduleOptions, ScheduleReader, Severity};
+use crate::imports::schedule::{FileSection, Schedule, ScheduleOptions, ScheduleReader, Severity};
 
-/// Returns each section of a file as `CRN course/section seats credits: days times location; …`, and the errors.
-fn read(text: &str) -> Vec<String> {
+/// Opens a schedule. The folder has its scratch database.
+fn open(text: &str) -> (Box<dyn Schedule>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("schedule.csv");
     std::fs::write(&file, text).unwrap();
     let term = Some(TermId::parse("T").unwrap());
     let options = ScheduleOptions { term, map: Vec::new(), header_line: None, clock: None, zone: TimeZone::UTC };
     let parsed = CsvSchedules::default().read(&file, folder.path(), &options, &mut |_| true).unwrap();
+    (parsed, folder)
+}
+
+/// Returns each section as `CRN course/section seats credits: days times location; …`, after the errors.
+fn read(text: &str) -> Vec<String> {
+    let (parsed, _folder) = open(text);
     let mut all = Vec::new();
-    let errors = &mut |error: crate::domain::import::Finding| {
+    let errors = &mut |error: Finding| {
         all.push(format!("line {}: {}", error.line, error.message));
         Ok(())
     };
     parsed.each_finding(Severity::Error, 5, errors).unwrap();
-    let take = &mut |file: crate::imports::schedule::FileSection| {
+    let take = &mut |file: FileSection| {
         all.push(shown(&file.section, file.totals));
+        Ok(())
+    };
+    parsed.each_section(take).unwrap();
+    all
+}
+
+/// Returns the component of each section.
+fn components(text: &str) -> Vec<String> {
+    let (parsed, _folder) = open(text);
+    let mut all = Vec::new();
+    let take = &mut |file: FileSection| {
+        all.push(file.section.component.to_string());
         Ok(())
     };
     parsed.each_section(take).unwrap();
@@ -100,10 +119,10 @@ fn cells_decide_the_meaning_of_ambiguous_names() {
         ),
         // `Meeting Pattern` has the days only; the status of the class precedes that of the enrolment.
         (
-            "Class Nbr,Class Program Code,Catalog Nbr,Class Section,Enrollment Status,Class Status,Enrollment Max Cap,\
+            "Class Nbr,Class Program Code,Catalog Nbr,Class Section,Class Type,Class Component,Enrollment Status,Class Status,Enrollment Max Cap,\
              Room Capacity,Facility ID,Meeting Time Start,Meeting Time End,Meeting Pattern,Minimum Units\n\
-             30001,BIO,101,01,Open,Active,28,40,ELM 105,15:00:00 P,16:30:00 P,MTUWTH,3\n\
-             30002,BIO,102,01,Closed,Cancelled Section,28,40,ELM 105,09:00:00 A,09:50:00 A,TU,3\n",
+             30001,BIO,101,01,Enrollment,Lecture,Open,Active,28,40,ELM 105,15:00:00 P,16:30:00 P,MTUWTH,3\n\
+             30002,BIO,102,01,Enrollment,Laboratory,Closed,Cancelled Section,28,40,ELM 105,09:00:00 A,09:50:00 A,TU,3\n",
             &[
                 "30001 BIO 101/01 28 3: motuweth 15:00-16:30 ELM 105",
                 "30002 BIO 102/01 28 3 cancelled: tu 09:00-09:50 ELM 105",
@@ -190,4 +209,16 @@ fn texts_of_pages_and_reports_do_not_reject_rows() {
         ),
         ("CRN,Course,Cap,Title\n30001,BIO 101,20,Shore\u{92}s Life\n", &["30001 BIO 101/- 20 0:"]),
     ]);
+}
+
+#[test]
+fn components_are_read_from_the_column_with_components() {
+    let table = [
+        "CRN,Course,Cap,Class Type,Class Component\n1,BIO 101,20,Enrollment,Lecture\n2,BIO 101,20,Non-Enrollment,Laboratory\n",
+        "CRN,Course,Cap,CSM_INSTR_METHOD\n1,BIO 101,20,LEC\n2,BIO 101,20,LAB\n",
+        "CRN,Course,Cap,Section\n1,BIO 101,20,01-LEC Regular\n2,BIO 101,20,01-LAB(2046)\n",
+    ];
+    for text in table {
+        assert_eq!(components(text), ["lecture", "lab"], "{text}");
+    }
 }
