@@ -6,6 +6,7 @@ use crate::domain::import::MissingField;
 
 use crate::imports::csv::columns::{Column, Header};
 use crate::imports::csv::dates::{self, DayOrder};
+use crate::imports::csv::status::LetterC;
 use crate::imports::csv::times::{self, Clock};
 use crate::imports::csv::{component, course, days, status, text};
 
@@ -108,7 +109,7 @@ fn looks_like(column: Column, cells: &[&str]) -> bool {
             mean >= TITLE_CHARS_MIN && !looks_like(Column::Course, cells) && !looks_like(Column::Time, cells)
         }
         Column::Subject => !looks_like(Column::Days, cells) && !looks_like(Column::Component, cells),
-        Column::Capacity | Column::Enrolled | Column::WaitlistCapacity | Column::Waitlisted => {
+        Column::Capacity | Column::Available | Column::Enrolled | Column::WaitlistCapacity | Column::Waitlisted => {
             // `001` is a label.
             !cells.iter().any(|cell| cell.len() > 1 && cell.starts_with('0'))
         }
@@ -152,10 +153,12 @@ fn is_alike(column: Column, cell: &str) -> bool {
         Column::Component => {
             component::parse(cell).ok().flatten().is_some_and(|name| COMPONENTS.contains(&name.as_str()))
         }
-        Column::Status => cell.len() > 1 && matches!(status::parse(cell), Ok(Some(_))),
+        Column::Status => cell.len() > 1 && matches!(status::parse(cell, LetterC::Unknown), Ok(Some(_))),
         Column::Instructor => is_name() && (cell.contains(", ") || (2..=4).contains(&cell.split(' ').count())),
         Column::FirstName | Column::LastName => is_name() && cell.split(' ').count() <= 2 && lower != cell,
-        Column::Capacity | Column::Enrolled | Column::WaitlistCapacity | Column::Waitlisted => is_seats(),
+        Column::Capacity | Column::Available | Column::Enrolled | Column::WaitlistCapacity | Column::Waitlisted => {
+            is_seats()
+        }
         Column::Days => days::days(cell).is_ok_and(|days| days.bits() != 0),
         Column::Time => {
             let is_range =

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::imports::csv::aliases::WEAK_ALIASES;
 pub(super) use crate::imports::csv::names::{Column, normalized};
 use crate::imports::csv::names::{MEETING_COLUMNS, WEAK_NAMES, numbered, weekday};
+use crate::imports::csv::text;
 
 /// The minimum number of columns for single weekdays: fewer may have another meaning, such as `M` or `S`.
 const WEEKDAY_COLUMNS_MIN: usize = 3;
@@ -95,9 +97,11 @@ impl Recognition {
 
     /// Gives the columns with weak names the meanings that no other column has.
     fn assign_weak_names(&mut self) {
-        for (name, column) in WEAK_NAMES {
+        for (name, column) in WEAK_NAMES.into_iter().chain(WEAK_ALIASES) {
             let has_course = self.at.contains_key(&Column::Subject) && self.at.contains_key(&Column::Number);
-            let is_taken = self.at.contains_key(&column) || (column == Column::Course && has_course);
+            // Text that repeats what other columns have.
+            let is_repetition = column == Column::Time && self.at.contains_key(&Column::StartTime);
+            let is_taken = self.at.contains_key(&column) || (column == Column::Course && has_course) || is_repetition;
             let index = self.normalized.iter().position(|n| *n == normalized(name)).filter(|index| !self.used[*index]);
             if let Some(index) = index.filter(|_| !is_taken) {
                 self.at.insert(column, index);
@@ -270,7 +274,8 @@ impl Header {
     pub(super) fn joined_cells(&self, record: &csv::StringRecord) -> Vec<String> {
         let join = |parts: &Vec<usize>| {
             let mut texts: Vec<&str> = Vec::new();
-            for text in parts.iter().filter_map(|part| record.get(*part)).map(str::trim).filter(|text| !text.is_empty())
+            for text in
+                parts.iter().filter_map(|part| record.get(*part)).map(str::trim).filter(|text| !text::is_unknown(text))
             {
                 // `Elm Hall 105` beside `105`.
                 if !texts.iter().any(|before| before.split_whitespace().last() == Some(text)) {
@@ -319,7 +324,8 @@ impl Header {
         if !self.has_course() {
             missing.push("The file has no column `course` (or `catalog_id`, or `subject` and `number`)".to_owned());
         }
-        if !self.has(Column::Capacity) {
+        let is_sum = self.has(Column::Enrolled) && self.has(Column::Available);
+        if !self.has(Column::Capacity) && !is_sum {
             missing.push(format!(
                 "The file has no capacity column: name one {}, or choose the column with the seats below (?map=seats:capacity)",
                 quoted(&Column::Capacity.names()[..3])

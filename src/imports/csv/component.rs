@@ -43,6 +43,21 @@ pub(super) fn parse(cell: &str) -> Result<Option<String>, String> {
     Ok(Some(known.map_or(lower.clone(), |(name, _)| (*name).to_owned())))
 }
 
+/// Returns the component of which a text is a known name or abbreviation.
+pub(super) fn known(text: &str) -> Option<&'static str> {
+    let lower = text.trim_end_matches('.').to_lowercase();
+    let known = NAMES.iter().find(|(name, others)| *name == lower || others.contains(&&*lower));
+    known.map(|(name, _)| *name)
+}
+
+/// Splits the component from a label such as `01-LEC Regular` and `001-LAB(2046)`.
+pub(super) fn split_label(label: &str) -> Option<(&str, &'static str)> {
+    let (number, rest) = label.split_once('-')?;
+    let word = rest.split(|c: char| !c.is_alphabetic()).next()?;
+    let is_number = (1..=5).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_alphanumeric());
+    known(word).filter(|_| is_number && word.len() >= 2).map(|component| (number, component))
+}
+
 /// Infers the component from a title such as `Shore Life Laboratory`, or a label such as `L01`; `None` if neither shows
 /// one, so that the section is a lecture.
 pub(super) fn infer(section: Option<&str>, title: Option<&str>) -> Option<&'static str> {

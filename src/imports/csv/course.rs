@@ -1,5 +1,7 @@
 //! Parses a course, `SUBJECT NUMBER`, and the section if the cell contains it.
 
+use crate::imports::csv::text;
+
 /// The maximum length of a course, in characters.
 pub(super) const COURSE_CHARS_MAX: usize = 40;
 
@@ -7,10 +9,12 @@ pub(super) const COURSE_CHARS_MAX: usize = 40;
 const TITLE_LETTERS_MIN: usize = 4;
 
 /// A course, and the section if the cell contains it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Course {
     pub(super) name: String,
     pub(super) section: Option<String>,
+    /// A title that follows course and section.
+    pub(super) title: Option<String>,
 }
 
 /// Joins a course from its subject and number.
@@ -22,29 +26,61 @@ pub(super) fn join(subject: &str, number: &str) -> Result<String, String> {
 
 /// Splits a cell into course and section: `MATH 151`, `MATH151`, `MATH-151-A01`, `MATH*151*01`, `MATH 151 A01`, and the
 /// packed `ACTG F001A01W` of Californian colleges (the college's letter, four characters of the number, padded with a
-/// dot, and the section). A title after the number is removed. A cell in no such format is taken as the course.
+/// dot, and the section). A title may follow, as in `MATH 151-01 - Algebra` and `MATH-151-01 (30001) Algebra`. A cell in no
+/// such format is taken as the course.
 pub(super) fn split(cell: &str) -> Result<Course, String> {
+    let decoded = text::decoded(cell);
+    if let Some((head, title)) = before_title(&decoded) {
+        let course = split_untitled(head)?;
+        let has_number = course.name.split(' ').skip(1).any(is_number);
+        if has_number {
+            return Ok(Course { title: Some(title.to_owned()), ..course });
+        }
+    }
+    split_untitled(&decoded)
+}
+
+/// Splits a title from what precedes it: ` - `, a colon, or a number in parentheses.
+fn before_title(cell: &str) -> Option<(&str, &str)> {
+    let by_parentheses = || {
+        let (head, rest) = cell.split_once(" (")?;
+        let (number, title) = rest.split_once(')')?;
+        number.bytes().all(|b| b.is_ascii_digit()).then_some((head, title))
+    };
+    let found = by_parentheses().or_else(|| cell.split_once(" - ")).or_else(|| cell.split_once(": "));
+    let (head, title) = found.map(|(head, title)| (head.trim(), title.trim().trim_start_matches("- ")))?;
+    let letters = title.chars().filter(|c| c.is_alphabetic()).count();
+    (letters >= TITLE_LETTERS_MIN).then_some((head, title))
+}
+
+fn split_untitled(cell: &str) -> Result<Course, String> {
     let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '*' | '_');
     let mut words: Vec<&str> = cell.split(is_separator).filter(|w| !w.is_empty()).collect();
-    let without_section = |name: String| Ok(Course { name: bounded(name)?, section: None });
+    let without_section = |name: String| Ok(Course { name: bounded(name)?, section: None, title: None });
     if let Some((subject, number)) = words.first().and_then(|word| subject_and_number(word)) {
         words.splice(..1, [subject, number]);
     }
     match words[..] {
         [] => Err("Course is missing".into()),
         [word] => match dotted(word) {
-            Some((name, section)) => Ok(Course { name: bounded(name)?, section }),
+            Some((name, section)) => Ok(Course { name: bounded(name)?, section, title: None }),
             None => without_section(word.to_owned()),
         },
         [ref subject @ .., number, section] if is_number(number) && !subject.is_empty() && is_section(section) => {
-            Ok(Course { name: bounded(format!("{} {number}", subject.join(" ")))?, section: Some(section.to_owned()) })
+            Ok(Course {
+                name: bounded(format!("{} {number}", subject.join(" ")))?,
+                section: Some(section.to_owned()),
+                title: None,
+            })
         }
         [ref subject @ .., last] => {
             let joined = subject.join(" ");
             match packed(last) {
-                Some((number, section)) => {
-                    Ok(Course { name: bounded(format!("{joined} {number}"))?, section: Some(section.to_owned()) })
-                }
+                Some((number, section)) => Ok(Course {
+                    name: bounded(format!("{joined} {number}"))?,
+                    section: Some(section.to_owned()),
+                    title: None,
+                }),
                 None => without_section(without_title(&words).unwrap_or_else(|| format!("{joined} {last}"))),
             }
         }
@@ -78,6 +114,18 @@ fn without_title(words: &[&str]) -> Option<String> {
     let title = words[number + 1..].join(" ");
     let is_title = title.chars().filter(|c| c.is_alphabetic()).count() >= TITLE_LETTERS_MIN;
     is_title.then(|| words[..=number].join(" ").trim_end_matches(':').to_owned())
+}
+
+/// Returns whether a cell is the number of a course without its subject, such as `101` and `101L`.
+pub(super) fn is_number_only(cell: &str) -> bool {
+    cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.contains(char::is_whitespace)
+}
+
+/// Returns whether a cell of numbers has the subject too, such as `MATH 151` and `MATH-151-01`.
+pub(super) fn is_whole(cell: &str) -> bool {
+    let letters = cell.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(0);
+    let rest = cell[letters..].trim_start_matches([' ', '-', '*']);
+    letters >= 2 && rest.split([' ', '-', '*', '.']).next().is_some_and(is_number)
 }
 
 fn is_number(word: &str) -> bool {
@@ -143,6 +191,9 @@ mod tests {
             ("MATH.151.01", "MATH 151", Some("01")),
             ("AB 101 - OPEN WATER ECOLOGY", "AB 101", None),
             ("AB 101: Open Water", "AB 101", None),
+            ("AB 101-01 - Open Water", "AB 101", Some("01")),
+            ("AB-101-01 (30001) Open Water", "AB 101", Some("01")),
+            ("A&amp;B 101", "A&B 101", None),
             ("CIV ENGR 310", "CIV ENGR 310", None),
             ("ACTG F001A01W", "ACTG F001A", Some("01W")),
             ("ACTG F052.01W", "ACTG F052", Some("01W")),
@@ -156,8 +207,8 @@ mod tests {
             ("C S 1A", "C S 1A", None),
         ];
         for (cell, name, section) in table {
-            let expected = Course { name: name.into(), section: section.map(Into::into) };
-            assert_eq!(split(cell), Ok(expected), "{cell}");
+            let found = split(cell).unwrap();
+            assert_eq!((&*found.name, found.section.as_deref()), (name, section), "{cell}");
         }
         assert!(split("").is_err());
         assert!(split(&"X".repeat(COURSE_CHARS_MAX + 1)).is_err());

@@ -111,6 +111,15 @@ pub(super) fn range(cell: &str, order: DayOrder) -> Result<DateRange, String> {
     ordered(single(from, order)?, single(to, order)?)
 }
 
+/// Returns whether a cell is a date or a range of dates that lack the year, such as `08/31-12/08`.
+pub(super) fn lacks_year(cell: &str) -> bool {
+    let is_day = |text: &str| {
+        let parts: Vec<&str> = text.split('/').map(str::trim).collect();
+        parts.len() == 2 && parts.iter().all(|part| short_number(part).is_some_and(|number| (1..=31).contains(&number)))
+    };
+    split_range(cell).map_or_else(|| is_day(cell), |(from, to)| is_day(from) && is_day(to))
+}
+
 fn ordered(start: Option<Date>, end: Option<Date>) -> Result<DateRange, String> {
     if let (Some(start), Some(end)) = (start, end)
         && end < start

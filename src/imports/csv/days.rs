@@ -40,31 +40,89 @@ pub(super) fn days(cell: &str) -> Result<Days, String> {
     if is_unknown(cell) {
         return Ok(Days::NONE);
     }
+    if cell == "0" {
+        return Ok(Days::NONE);
+    }
+    if let Some(bits) = positional(cell) {
+        return Ok(Days::from_bits(bits));
+    }
+    let lower = cell.to_lowercase();
+    let has_words = [" to ", " thru ", " through ", " - ", " – "].iter().any(|word| lower.contains(word));
+    let joined = if has_words { with_hyphens(cell) } else { cell.to_owned() };
     let mut bits = 0;
-    for token in cell.split(|c: char| c.is_whitespace() || ",;/&+.".contains(c)).filter(|t| !t.is_empty()) {
-        let found = range(token).or_else(|| list(token)).or_else(|| names(token)).or_else(|| letters(token));
-        bits |= found.ok_or_else(|| format!("Unrecognized days {token:?}: use MWF, TR, TTh or mon,wed"))?;
+    for token in joined.split(|c: char| c.is_whitespace() || ",;/&+.".contains(c)).filter(|t| !t.is_empty()) {
+        if token.eq_ignore_ascii_case("and") {
+            continue;
+        }
+        let known = || range(token).or_else(|| list(token)).or_else(|| names(token)).or_else(|| pairs(token));
+        bits |= known()
+            .or_else(|| letters(token, bits))
+            .ok_or_else(|| format!("Unrecognized days {token:?}: use MWF, TR, TTh or mon,wed"))?;
     }
     Ok(Days::from_bits(bits))
 }
 
-/// Parses a range that starts on Monday and ends on Friday or later, such as `M-F` or `Mon-Sat`. Other ranges are not
+/// Joins the days of a range such as `Monday to Friday` with a hyphen.
+fn with_hyphens(cell: &str) -> String {
+    let words = cell.split_whitespace().map(|word| match &*word.to_lowercase() {
+        "to" | "thru" | "through" | "–" => "-",
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ").replace(" - ", "-")
+}
+
+/// Parses a place for each day of the week, such as `M-W-F--`, `-T-R---` and, with Sunday first, `-M-W-F-`.
+fn positional(cell: &str) -> Option<u8> {
+    const MONDAY_FIRST: [&str; 7] = ["M", "T", "W", "TR", "F", "S", "SU"];
+    let is_blank = |c: char| matches!(c, '-' | '_' | '.');
+    let places: Vec<char> = cell.to_ascii_uppercase().chars().collect();
+    if places.len() != 7 || !places.iter().any(|c| is_blank(*c)) {
+        return None;
+    }
+    let read = |first: usize| {
+        places.iter().enumerate().try_fold(0, |bits, (at, place)| {
+            let day = (at + 7 - first) % 7;
+            let is_day = MONDAY_FIRST[day].contains(*place);
+            if is_blank(*place) { Some(bits) } else { is_day.then_some(bits | 1 << day) }
+        })
+    };
+    read(0).or_else(|| read(1))
+}
+
+/// Parses a range that starts on Monday and ends on Thursday or later, such as `M-F` or `Mon-Sat`. Other ranges are not
 /// accepted: `T-R` may mean three days or two.
 fn range(token: &str) -> Option<u8> {
+    if token.eq_ignore_ascii_case("daily") {
+        return Some(0b1_1111);
+    }
     let (from, to) = token.split_once(['-', '–'])?;
-    let one = |part: &str| names(part).or_else(|| letters(part)).filter(|bits| bits.count_ones() == 1);
+    let one = |part: &str| names(part).or_else(|| pairs(part)).or_else(|| letters(part, 0));
+    let one = |part: &str| one(part).filter(|bits| bits.count_ones() == 1);
     let (from, to) = (one(from)?, one(to)?);
-    (from == 1 && to >= 1 << 4).then(|| to | (to - 1))
+    (from == 1 && to >= 1 << 3).then(|| to | (to - 1))
+}
+
+/// Parses abbreviations of two letters in any case, such as `MOWE` and `TUTH`. `SU` is two days, see [`letters`].
+fn pairs(token: &str) -> Option<u8> {
+    let pairs = token.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+    let is_pairs = token.is_ascii() && token.len().is_multiple_of(2) && token != "SU";
+    let mut bits = 0;
+    for pair in pairs.take_while(|_| is_pairs) {
+        let lower = pair?.to_ascii_lowercase();
+        let day = if lower == "th" { "thu" } else { NAMES.iter().find(|(name, _)| *name == lower)?.1 };
+        bits |= Days::parse_one(day)?.bits();
+    }
+    (bits != 0).then_some(bits)
 }
 
 /// Parses at least three days with hyphens between them, such as `M-W-F`. Two could be a range.
 fn list(token: &str) -> Option<u8> {
     let days: Vec<&str> = token.split('-').collect();
-    let bits = days.iter().try_fold(0, |bits, day| Some(bits | names(day).or_else(|| letters(day))?))?;
+    let bits = days.iter().try_fold(0, |bits, day| Some(bits | names(day).or_else(|| letters(day, 0))?))?;
     (days.len() >= 3 && bits != 0).then_some(bits)
 }
 
-/// Parses names without separators: `Mon`, `tuesday`, `MonWedFri`.
+/// Parses names without separators: `Mon`, `tuesday`, `MonWedFri`; also in the plural, `Mondays`.
 fn names(token: &str) -> Option<u8> {
     let lower = token.to_lowercase();
     let mut rest = lower.as_str();
@@ -73,23 +131,33 @@ fn names(token: &str) -> Option<u8> {
         let (name, day) = NAMES.iter().find(|(name, _)| name.len() >= NAME_LEN_MIN && rest.starts_with(name))?;
         bits |= Days::parse_one(day)?.bits();
         rest = &rest[name.len()..];
+        if name.ends_with("day") && rest == "s" {
+            break;
+        }
     }
     Some(bits)
 }
 
-/// Parses letters without separators: one per day (`R` Thursday, `S` Saturday, `U` Sunday), `Th` for Thursday in any
-/// case, and two-letter abbreviations whose second letter is lower case (`Tu`, `Su`; `SU` is Saturday and Sunday).
-fn letters(token: &str) -> Option<u8> {
+/// Parses letters without separators: one per day (`R` or `H` Thursday, `S` Saturday, `U` Sunday), `Th` for Thursday in
+/// any case, and two-letter abbreviations whose second letter is lower case (`Tu`, `Su`; `SU` is Saturday and Sunday).
+/// A second `T`, also after the days `before`, is Thursday. `TU` is Tuesday.
+fn letters(token: &str, before: u8) -> Option<u8> {
+    const TUESDAY: u8 = 1 << 1;
     let mut rest = token;
     let mut bits = 0;
     while let Some(first) = rest.chars().next() {
-        let two = rest.get(..2).filter(|two| two.eq_ignore_ascii_case("th") || two.as_bytes()[1].is_ascii_lowercase());
+        let is_two = |two: &&str| {
+            let is_tuesday = two.eq_ignore_ascii_case("tu");
+            two.eq_ignore_ascii_case("th") || is_tuesday || two.as_bytes()[1].is_ascii_lowercase()
+        };
+        let two = rest.get(..2).filter(is_two);
         let two = two.and_then(|two| {
             let lower = two.to_ascii_lowercase();
             if lower == "th" { Some("thu") } else { NAMES.iter().find(|(name, _)| *name == lower).map(|(_, day)| *day) }
         });
         let (day, len) = match two {
             Some(day) => (day, 2),
+            None if first.eq_ignore_ascii_case(&'t') && (bits | before) & TUESDAY != 0 => ("thu", 1),
             None => (letter(first)?, 1),
         };
         bits |= Days::parse_one(day)?.bits();
@@ -103,7 +171,7 @@ const fn letter(letter: char) -> Option<&'static str> {
         'M' => "mon",
         'T' => "tue",
         'W' => "wed",
-        'R' => "thu",
+        'R' | 'H' => "thu",
         'F' => "fri",
         'S' => "sat",
         'U' => "sun",
@@ -140,6 +208,23 @@ mod tests {
             ("Th", "thu"),
             ("R", "thu"),
             ("M-W-F", "mon wed fri"),
+            ("M-Th", "mon tue wed thu"),
+            ("Monday to Thursday", "mon tue wed thu"),
+            ("M - F", "mon tue wed thu fri"),
+            ("Mondays and Wednesdays", "mon wed"),
+            ("Daily", "mon tue wed thu fri"),
+            ("MTWTF", "mon tue wed thu fri"),
+            ("T T", "tue thu"),
+            ("MTWHF", "mon tue wed thu fri"),
+            ("TUTH", "tue thu"),
+            ("TU", "tue"),
+            ("MTUWTHF", "mon tue wed thu fri"),
+            ("MO WE", "mon wed"),
+            ("SA", "sat"),
+            ("M-W-F--", "mon wed fri"),
+            ("-T-T---", "tue thu"),
+            ("-M-W-F-", "mon wed fri"),
+            ("0", ""),
             ("M-F", "mon tue wed thu fri"),
             ("Mon-Sat", "mon tue wed thu fri sat"),
             ("mwf", "mon wed fri"),

@@ -11,17 +11,22 @@ use crate::imports::csv::columns::{Column, MeetingColumns};
 use crate::imports::csv::dates::{self, DateRange, DayOrder};
 use crate::imports::csv::remarks::Remark;
 use crate::imports::csv::row::{Cells, MeetingRow};
+use crate::imports::csv::status::LetterC;
 use crate::imports::csv::times::{self, Clock, TimeRange, WarnedRange};
-use crate::imports::csv::{days, text};
+use crate::imports::csv::{component, days, text};
 
 /// The maximum number of words of a time range, such as `10:20 AM - 12:00 PM`, in a cell with days and room.
 const TIME_WORDS_MAX: usize = 6;
 
-/// How a file writes times and dates.
+/// The maximum number of words of a range of dates, such as `Sep 07, 2022 - Dec 05, 2022`.
+const DATE_WORDS_MAX: usize = 7;
+
+/// How a file writes times, dates and statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Format {
     pub(super) clock: Clock,
     pub(super) order: DayOrder,
+    pub(super) letter_c: LetterC,
 }
 
 /// Days, time and room of one meeting.
@@ -30,6 +35,8 @@ struct Part {
     days: u8,
     time: TimeRange,
     location: Option<String>,
+    /// Dates in the same cell.
+    dates: DateRange,
 }
 
 /// Parses the meetings in all columns of a row.
@@ -49,7 +56,8 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Vec<MeetingRow> {
         }
         let has_dates = group == 0 && dates != (None, None);
         for part in parts.into_iter().filter(|part| *part != Part::default() || has_dates) {
-            for meeting in part.into_meetings(dates) {
+            let own = part.dates;
+            for meeting in part.into_meetings(if own == (None, None) { dates } else { own }) {
                 if !meetings.contains(&meeting) {
                     meetings.push(meeting);
                 }
@@ -84,9 +92,10 @@ fn read_dates(cells: &mut Cells<'_>, columns: &MeetingColumns, order: DayOrder) 
     if let Some(index) = columns.at(Column::DateRange)
         && !cells.cell(index).is_empty()
     {
-        return cells.read_at(index, |cell| dates::range(cell, order));
+        return read_date(cells, index, |cell| dates::range(cell, order));
     }
-    let mut read = |column| columns.at(column).and_then(|i| cells.read_at(i, |cell| dates::single(cell, order)));
+    let mut read =
+        |column| columns.at(column).and_then(|index| read_date(cells, index, |cell| dates::single(cell, order)));
     let (first, last) = (read(Column::Start), read(Column::End));
     if let (Some(from), Some(to), Some(end)) = (first, last, columns.at(Column::End))
         && to < from
@@ -96,16 +105,27 @@ fn read_dates(cells: &mut Cells<'_>, columns: &MeetingColumns, order: DayOrder) 
     (first, last)
 }
 
+/// Parses dates. Dates without a year are not known: the year of a term's code may be that of the fiscal year.
+fn read_date<T: Default>(cells: &mut Cells<'_>, index: usize, read: impl FnOnce(&str) -> Result<T, String>) -> T {
+    if dates::lacks_year(cells.cell(index)) {
+        cells.add_remark(Remark::NoYear, index);
+        return T::default();
+    }
+    cells.read_at(index, read)
+}
+
 /// Parses the meetings of one group of columns. The result is never empty.
 fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -> Vec<Part> {
     let (days, time) = (text_at(cells, columns.at(Column::Days)), text_at(cells, columns.at(Column::Time)));
     for column in [Column::Days, Column::Time, Column::StartTime, Column::EndTime] {
         remark_unscheduled(cells, columns.at(column));
     }
-    let (combined_column, combined_text) = if is_unset(days) { (Column::Time, time) } else { (Column::Days, days) };
-    if (is_unset(days) || is_unset(time))
+    let has_days_only = !is_unset(days) && is_unset(time);
+    let (combined_column, combined_text) = if has_days_only { (Column::Days, days) } else { (Column::Time, time) };
+    let is_combined = is_unset(days) || is_unset(time) || times::range(time, format.clock).is_err();
+    if is_combined
         && let Some(index) = columns.at(combined_column)
-        && let Some(parts) = combined(combined_text, format.clock)
+        && let Some(parts) = combined(combined_text, format)
     {
         let parts = remarked(cells, index, parts);
         return with_locations(cells, columns, parts);
@@ -114,7 +134,7 @@ fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -
     let mut ranges = Vec::new();
     if let Some(index) = separate {
         let ends = text_at(cells, columns.at(Column::EndTime));
-        let (starts, ends) = (pieces(cells.cell(index)), pieces(ends));
+        let (starts, ends) = (moments(cells.cell(index)), moments(ends));
         for at in 0..starts.len().max(ends.len()) {
             let piece = |of: &[&str]| of.get(at).map_or(String::new(), |piece| (*piece).to_owned());
             let (start, end) = (piece(&starts), piece(&ends));
@@ -129,7 +149,7 @@ fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -
         ranges.push(TimeRange::default());
     }
     let day_sets = read_days(cells, columns.at(Column::Days), ranges.len());
-    let parts = ranges.into_iter().zip(day_sets).map(|(time, days)| Part { days, time, location: None }).collect();
+    let parts = ranges.into_iter().zip(day_sets).map(|(time, days)| Part { days, time, ..Part::default() }).collect();
     with_locations(cells, columns, parts)
 }
 
@@ -140,7 +160,7 @@ fn text_at<'r>(cells: &Cells<'r>, index: Option<usize>) -> &'r str {
 /// Parses one set of weekdays for each of `times` times.
 fn read_days(cells: &mut Cells<'_>, column: Option<usize>, times: usize) -> Vec<u8> {
     let Some(index) = column.filter(|index| !is_unset(cells.cell(*index))) else { return vec![0; times] };
-    let sets = pieces(cells.cell(index));
+    let sets = paired_pieces(cells.cell(index), times);
     if times == 1 || sets.len() == 1 {
         return vec![cells.read_at(index, days::days).bits(); times];
     }
@@ -222,56 +242,152 @@ fn pieces(cell: &str) -> Vec<&str> {
     cell.split([';', '\n', '\r', '|']).map(str::trim).filter(|piece| !piece.is_empty()).collect()
 }
 
-/// Splits a cell of times. A comma separates two times if each part is a time.
+/// Splits a cell of times. A comma or a slash separates two times if each part is a time.
 fn time_pieces(cell: &str, clock: Clock) -> Vec<&str> {
-    let by_comma: Vec<&str> = cell.split(',').map(str::trim).filter(|piece| !piece.is_empty()).collect();
-    if by_comma.len() > 1 && by_comma.iter().all(|piece| times::range(piece, clock).is_ok()) {
-        return by_comma;
-    }
-    pieces(cell)
+    let split = |separator| -> Vec<&str> {
+        cell.split(separator).map(str::trim).filter(|piece: &&str| !piece.is_empty()).collect()
+    };
+    let are_times = |pieces: &Vec<&str>| pieces.len() > 1 && pieces.iter().all(|p| times::range(p, clock).is_ok());
+    [split(','), split('/'), split('&')].into_iter().find(are_times).unwrap_or_else(|| pieces(cell))
 }
 
-/// Parses a cell with days and time, and perhaps the room; `None` if a part of it has another form.
-fn combined(cell: &str, clock: Clock) -> Option<Vec<(Part, Option<&'static str>)>> {
+/// Splits a cell of start or end times. A comma separates two times, as in Colleague.
+fn moments(cell: &str) -> Vec<&str> {
+    let by_comma: Vec<&str> = cell.split(',').map(str::trim).filter(|piece| !piece.is_empty()).collect();
+    let are_times = by_comma.len() > 1 && by_comma.iter().all(|piece| times::single(piece).is_ok());
+    if are_times { by_comma } else { pieces(cell) }
+}
+
+/// Splits a cell of the days of several times. A comma or a slash separates them if there are as many times.
+fn paired_pieces(cell: &str, times: usize) -> Vec<&str> {
+    let found = pieces(cell);
+    if found.len() > 1 || times == 1 {
+        return found;
+    }
+    let split = |separator: &str| -> Vec<&str> {
+        cell.split(separator).map(str::trim).filter(|piece| !piece.is_empty()).collect()
+    };
+    // `M,F, T,TH` has two sets of days.
+    let all = [", ", ",", "/", "&"].into_iter().map(split);
+    all.into_iter().find(|pieces| pieces.len() == times).unwrap_or(found)
+}
+
+/// Returns whether a cell has days and time, for several meetings at least of one.
+pub(super) fn is_readable(cell: &str) -> bool {
+    combined(cell, Format::default()).is_some()
+}
+
+/// Parses a cell with days and time, and perhaps dates and the room; `None` if a part of it has another form.
+fn combined(cell: &str, format: Format) -> Option<Vec<(Part, Option<&'static str>)>> {
+    // A list of quoted meetings, as programs print it.
+    let cell = cell.strip_prefix("['").and_then(|rest| rest.strip_suffix("']")).unwrap_or(cell);
     let read_all =
-        |parts: Vec<&str>| -> Option<Vec<_>> { parts.into_iter().map(|p| combined_part(p, clock)).collect() };
+        |parts: Vec<&str>| -> Option<Vec<_>> { parts.into_iter().map(|p| combined_part(p, format)).collect() };
+    let quoted: Vec<&str> = cell.split("', '").collect();
     let parts: Vec<&str> = cell.split([';', '\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect();
     // `MW 9:00-9:50 | F 10:00-10:50` has two meetings, `MW | 9:00-9:50 | Room` one.
     let by_comma = || cell.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-    let found = read_all(pieces(cell)).or_else(|| read_all(parts)).or_else(|| read_all(by_comma()))?;
+    let found = read_all(quoted).or_else(|| read_all(pieces(cell))).or_else(|| read_all(parts));
+    let found = found.or_else(|| read_all(by_comma()))?;
     // A cell with times only is not combined: its days are in another column.
-    found.iter().any(|(part, _)| part.days != 0).then_some(found)
+    let is_combined = |(part, _): &(Part, _)| part.days != 0 || part.dates != (None, None);
+    found.iter().any(is_combined).then_some(found)
 }
 
-fn combined_part(part: &str, clock: Clock) -> Option<(Part, Option<&'static str>)> {
+/// Parses a part whose days, time, dates and room are separated by `|`, in any order.
+fn part_of_fields(part: &str, format: Format) -> Option<(Part, Option<&'static str>)> {
+    let mut found = Part::default();
+    let mut warning = None;
+    let mut rooms = Vec::new();
+    for field in part.split('|').map(str::trim).filter(|field| !is_unset(field)) {
+        if let Ok((Some(first), last)) = dates::range(field, format.order) {
+            found.dates = (Some(first), last);
+        } else if let Ok((time, warned)) = times::range(field, format.clock) {
+            let is_second = found.time.start.is_some();
+            (found.time, warning) = (!is_second).then_some((time, warned))?;
+        } else if let Some(days) = days::days(field).ok().filter(|_| found.days == 0) {
+            found.days = days.bits();
+        } else {
+            rooms.push(field);
+        }
+    }
+    found.location = text::text(&rooms.join(" ")).ok()?;
+    (found.days != 0 && found.time.start.is_some()).then_some((found, warning))
+}
+
+/// Splits the first range of dates from the other words.
+fn without_dates(part: &str, order: DayOrder) -> (String, DateRange) {
+    let words: Vec<&str> = part.split_whitespace().collect();
+    for from in 0..words.len() {
+        for to in (from + 1..=words.len().min(from + DATE_WORDS_MAX)).rev() {
+            let text = words[from..to].join(" ");
+            let text = text.trim_matches(|c: char| matches!(c, ',' | '(' | ')' | ':'));
+            let range = dates::range(text, order).ok().filter(|(first, last)| first.is_some() && first != last);
+            let undated = (text.contains('-') && dates::lacks_year(text)).then_some((None, None));
+            if let Some(range) = range.or(undated) {
+                return ([&words[..from], &words[to..]].concat().join(" "), range);
+            }
+        }
+    }
+    (part.to_owned(), (None, None))
+}
+
+/// Parses the days before a time, which may follow the component: `Lecture Monday, Wednesday`.
+fn days_after_component(text: &str) -> Option<Days> {
+    let found = days::days(text).ok();
+    found.or_else(|| {
+        let (word, rest) = text.split_once([' ', ':'])?;
+        component::known(word).and_then(|_| days::days(rest.trim()).ok())
+    })
+}
+
+fn combined_part(part: &str, format: Format) -> Option<(Part, Option<&'static str>)> {
     if is_unset(part) {
         return Some((Part::default(), None));
+    }
+    if part.contains('|') {
+        return part_of_fields(part, format);
+    }
+    let (part, dates) = without_dates(part, format.order);
+    if part.to_lowercase().contains("to be announced") {
+        return Some((Part { dates, ..Part::default() }, None));
+    }
+    // `F TBA ONLINE` has a day but no time.
+    if let Some((word, rest)) = part.split_once(' ')
+        && let Ok(days) = days::days(word)
+        && let (first, room) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""))
+        && text::is_unknown(first)
+    {
+        return Some((Part { days: days.bits(), location: text::text(room).ok()?, dates, ..Part::default() }, None));
     }
     let digit = part.find(|c: char| c.is_ascii_digit())?;
     let (before, rest) = part.split_at(digit);
     let words: Vec<&str> = rest.split_whitespace().collect();
     let (used, (time, warning)) = (1..=words.len().min(TIME_WORDS_MAX)).rev().find_map(|used| {
         let text = words[..used].join(" ");
-        let range = times::range(text.trim_end_matches([',', '|', ' ']), clock).ok()?;
+        let range = times::range(text.trim_end_matches([',', ' ']), format.clock).ok()?;
         Some((used, range))
     })?;
-    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | '|' | ':' | '@' | '(' | ')' | '/');
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | ':' | '@' | '(' | ')' | '/');
     let (days, room) = if before.trim_matches(is_separator).is_empty() {
         // The days follow the time: `9:00-9:50 MWF Room`.
         let days = words.get(used).and_then(|word| days::days(word.trim_matches(is_separator)).ok())?;
         (days, words[used + 1..].join(" "))
     } else {
-        (days::days(before.trim_matches(is_separator)).ok()?, words[used..].join(" "))
+        (days_after_component(before.trim_matches(is_separator))?, words[used..].join(" "))
     };
+    // Colleague's mark of further meetings.
+    let room = room.trim_end_matches('.').trim_end_matches("(more)");
     // A second time or a date shows that the rest is not a room.
-    let is_time =
-        |word: &str| word.contains(':') || times::range(word, clock).is_ok_and(|(range, _)| range.start.is_some());
+    let is_time = |word: &str| {
+        word.contains(':') || times::range(word, format.clock).is_ok_and(|(range, _)| range.start.is_some())
+    };
     let is_date = |word: &str| dates::single(word, DayOrder::MonthFirst).is_ok_and(|date| date.is_some());
     if room.split_whitespace().any(|word| is_time(word) || (word.len() > 5 && is_date(word))) {
         return None;
     }
-    let room = text::text(room.trim_matches(is_separator)).ok()?;
-    Some((Part { days: days.bits(), time, location: room }, warning))
+    let location = text::text(room.trim_matches(is_separator)).ok()?;
+    Some((Part { days: days.bits(), time, location, dates }, warning))
 }
 
 #[cfg(test)]
@@ -287,16 +403,28 @@ mod tests {
             ("MW 9:00-9:50, North 12\nF 0900-0950", vec!["mon wed 09:00-09:50 North 12", "fri 09:00-09:50"]),
             ("9:00-9:50 MWF North 12", vec!["mon wed fri 09:00-09:50 North 12"]),
             ("MW 9:00-9:50, F 10:00-10:50", vec!["mon wed 09:00-09:50", "fri 10:00-10:50"]),
+            (
+                "2031-01-20 - 2031-05-15 | Mon Wed | 9:00 a.m. - 9:50 a.m. | North 12",
+                vec!["mon wed 09:00-09:50 North 12"],
+            ),
+            (
+                "01/20/2031-05/15/2031 Lecture Monday, Wednesday 09:00AM - 09:50AM, North Hall, Room 12 (more)...",
+                vec!["mon wed 09:00-09:50 North Hall, Room 12"],
+            ),
+            (
+                "['MR 0330pm-0445pm 01/20-05/15 N 12', 'F 0330pm-0445pm 01/20-05/15 N 12']",
+                vec!["mon thu 15:30-16:45 N 12", "fri 15:30-16:45 N 12"],
+            ),
             ("MW 9:00-9:50 | F 10:00-10:50", vec!["mon wed 09:00-09:50", "fri 10:00-10:50"]),
         ];
         for (cell, expected) in table {
-            let parts = combined(cell, Clock::AsWritten).unwrap_or_default();
+            let parts = combined(cell, Format::default()).unwrap_or_default();
             let shown: Vec<String> = parts.iter().map(|(part, _)| shown(part)).collect();
             assert_eq!(shown, expected, "{cell}");
         }
         for other in ["9:00-9:50", "MWF", "soon", "North 12", "", "MW 9:00-9:50 F 10:00-10:50", "M 9am-10am 2031-01-20"]
         {
-            assert!(combined(other, Clock::AsWritten).is_none(), "{other}");
+            assert!(combined(other, Format::default()).is_none(), "{other}");
         }
     }
 

@@ -2,20 +2,23 @@
 //!
 //! [`CsvSchedules`] implements [`ScheduleReader`].
 //! - `encoding`, `dialect`, `guard`, `source`: turn bytes into records of bounded size, each with its physical line number
-//! - `survey`: finds the header, and decides how the file writes times and dates; `names`, `columns`: recognize the
-//!   columns; `profile`: chooses the saved mapping of columns; `candidates`: which columns could be a missing field
+//! - `survey`: finds the header, and decides how the file writes times and dates; `names`, `aliases`, `columns`,
+//!   `contents`: recognize the columns; `profile`: chooses the saved mapping of columns; `candidates`: which columns
+//!   could be a missing field
 //! - `text`, `days`, `times`, `dates`, `course`, `component`, `status`: parse one cell; `meetings`: parses the meetings of
 //!   a row
 //! - `row`, `event`: parse one row; `merge`: merges the rows of one CRN into a section; `conflicts`: finds rooms and
 //!   instructors that are double-booked; `remarks`: warnings about many rows
 //! - `scratch`: the temporary database that holds everything read; `reading`: reads a file; `parsed`: the result
 
+mod aliases;
 mod candidates;
 #[cfg(test)]
 mod cases_tests;
 mod columns;
 mod component;
 mod conflicts;
+mod contents;
 mod course;
 mod dates;
 mod days;
@@ -23,6 +26,8 @@ mod dialect;
 mod encoding;
 mod event;
 mod guard;
+#[cfg(test)]
+mod kinds_tests;
 mod meetings;
 mod merge;
 mod names;

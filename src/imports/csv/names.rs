@@ -1,8 +1,11 @@
 //! The columns that the importer knows, and the names under which colleges' systems export them (Banner, PeopleSoft,
 //! Colleague, Workday, Jenzabar, CourseLeaf, UniTime). Names are compared by their letters and digits, without case.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use crate::imports::csv::aliases::{aliases, without_prefix};
 
 /// A column that the importer knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +23,8 @@ pub(super) enum Column {
     Enrolled,
     WaitlistCapacity,
     Waitlisted,
+    /// Free seats. With `Enrolled`, they are the capacity.
+    Available,
     Days,
     Time,
     StartTime,
@@ -57,7 +62,7 @@ pub(super) enum Column {
 }
 
 /// Every column with its names, the preferred one first, in the order of [`Column`].
-pub(super) const COLUMNS: [(Column, &[&str]); 46] = [
+pub(super) const COLUMNS: [(Column, &[&str]); 47] = [
     (Column::Term, &["term", "semester", "term code", "academic term", "academic period", "strm"]),
     (
         Column::Crn,
@@ -174,6 +179,7 @@ pub(super) const COLUMNS: [(Column, &[&str]); 46] = [
         Column::Waitlisted,
         &["waitlisted", "wait_act", "waitlist", "wait list", "wl act", "waitlist actual", "wait tot", "waitlist total"],
     ),
+    (Column::Available, &["seats_available", "rem"]),
     (Column::Days, &["days", "day", "meeting days", "meet days", "mtg days", "class days", "day s", "weekdays"]),
     (
         Column::Time,
@@ -325,14 +331,22 @@ const DAY_NAMES: [&[&str]; 7] = [
     &["sunday", "sun", "su", "u"],
 ];
 
-/// Normalizes a column name for comparison.
+/// Normalizes a column name for comparison. `#` is `number`, except before a word.
 pub(super) fn normalized(name: &str) -> String {
+    let name = match name.trim().strip_prefix('#') {
+        Some(rest) if rest.contains(char::is_alphabetic) => Cow::Borrowed(rest),
+        _ => Cow::Owned(name.replace('#', "number")),
+    };
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// Returns the weekday, 0 for Monday, of a normalized name of a column for one weekday.
 pub(super) fn weekday(normalized_name: &str) -> Option<u8> {
-    let at = DAY_NAMES.iter().position(|names| names.contains(&normalized_name))?;
+    let is_name = |name: &str, names: &[&str]| {
+        names.contains(&name) || name.strip_suffix("day").is_some_and(|short| short == names[1])
+    };
+    let find = |name: &str| DAY_NAMES.iter().position(|names| is_name(name, names));
+    let at = find(normalized_name).or_else(|| find(without_prefix(normalized_name)?))?;
     u8::try_from(at).ok()
 }
 
@@ -373,9 +387,12 @@ impl Column {
             let names = |(column, names): &(Column, &[&str])| {
                 names.iter().map(|n| (normalized(n), *column)).collect::<Vec<_>>()
             };
-            COLUMNS.iter().flat_map(names).collect()
+            let aliases = aliases().map(|(name, column)| (normalized(name), column));
+            aliases.chain(COLUMNS.iter().flat_map(names)).collect()
         });
-        BY_NAME.get(&normalized(name)).copied()
+        let name = normalized(name);
+        let whole = BY_NAME.get(&name).copied();
+        whole.or_else(|| BY_NAME.get(without_prefix(&name)?).copied())
     }
 }
 

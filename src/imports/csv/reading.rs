@@ -31,6 +31,9 @@ const PROGRESS_INTERVAL_ROWS: u64 = 200;
 const LISTED_TERMS_MAX: usize = 10;
 /// Words that begin a row of totals.
 const TOTAL_WORDS: [&str; 4] = ["total", "totals", "subtotal", "count"];
+/// Words that begin the lines at the top and the bottom of the pages of a printed report.
+const PAGE_WORDS: [&str; 8] =
+    ["page ", "page:", "run date", "run time", "report ", "report:", "printed ", "generated "];
 /// The minimum number of columns of a file in which a row with only one text is a heading.
 const GROUP_COLUMNS_MIN: usize = 4;
 
@@ -279,6 +282,11 @@ impl Reading<'_, '_> {
         {
             return Some("a total");
         }
+        let is_page = PAGE_WORDS.iter().any(|word| first.starts_with(word));
+        let capacity = self.header.at(Column::Capacity).and_then(|at| record.get(at)).unwrap_or_default();
+        if is_page && !capacity.contains(|c: char| c.is_ascii_digit()) {
+            return Some("a line of the printed page");
+        }
         let is_wide = self.header.names().len() >= GROUP_COLUMNS_MIN;
         let all_equal = cells.iter().all(|cell| *cell == cells[0]);
         // A single cell of days or time is a further meeting of the section above.
@@ -468,8 +476,10 @@ fn is_well_formed(cells: &mut Cells<'_>, record: &csv::StringRecord, header: &He
         cells.add_finding(Severity::Error, None, message);
         return false;
     }
-    let control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
-    if let Some(at) = record.iter().position(|cell| cell.contains(control)) {
+    // U+0080 to U+009F are characters of Windows-1252, see `text::decoded`.
+    let control = |c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r');
+    let is_wrong = |(at, cell): (usize, &str)| cell.contains(control) && header.field_of(at).is_some();
+    if let Some(at) = record.iter().enumerate().position(is_wrong) {
         let (name, value) = (header.names().get(at), record.get(at).unwrap_or_default());
         cells.add_error_at(name, value, "The cell contains a control character, such as NUL");
         return false;

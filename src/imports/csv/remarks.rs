@@ -24,6 +24,8 @@ pub(super) enum Remark {
     UnknownStatus(String),
     /// The section shares its seats with others.
     CrossListed,
+    /// The dates lack the year.
+    NoYear,
     /// A row without its own section continues the section above it.
     Continuation,
 }
@@ -48,6 +50,7 @@ impl Remark {
             Self::CrossListed => {
                 format!("Cross-listed sections do not share their seats in the hub: check the capacities of {rows}")
             }
+            Self::NoYear => format!("Dates without a year are not imported, in {rows}"),
             Self::Continuation => {
                 format!("Rows without a section are read as further meetings of the section above, in {rows}")
             }

@@ -8,8 +8,9 @@ use crate::domain::import::Finding;
 use crate::domain::meeting::{Days, Meeting};
 use crate::imports::schedule::Severity;
 
-use crate::imports::csv::columns::{Column, Header};
+use crate::imports::csv::columns::{Column, Header, normalized};
 use crate::imports::csv::component::DEFAULT_COMPONENT;
+use crate::imports::csv::course::Course;
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::remarks::Remark;
 use crate::imports::csv::status::FileStatus;
@@ -212,8 +213,10 @@ impl<'r> Cells<'r> {
 
 /// Parses the CRN, or forms one from course and section if the file has no such column.
 pub(super) fn crn(cells: &mut Cells<'_>) -> Option<Crn> {
-    if !cells.header.has(Column::Crn) {
-        let (course, section) = course_and_section(cells);
+    // A section without a CRN in a file of CRNs is new: the registrar's system has not numbered it.
+    let is_new = text::is_unknown(cells.get(Column::Crn)) && !text::is_unknown(cells.get(Column::Section));
+    if !cells.header.has(Column::Crn) || is_new {
+        let Course { name: course, section, .. } = course_and_section(cells);
         let Some(section) = section.filter(|_| !course.is_empty()) else {
             if !cells.has_errors() {
                 cells.add_finding(Severity::Error, Some(Column::Section), "Section is missing: it identifies the row");
@@ -224,7 +227,7 @@ pub(super) fn crn(cells: &mut Cells<'_>) -> Option<Crn> {
         return Crn::parse(&safe_crn(&format!("{}.{section}", course.replace(' ', "")))).ok();
     }
     cells.read(Column::Crn, |cell| match cell {
-        "" => Err("CRN is missing".into()),
+        _ if text::is_unknown(cell) => Err("CRN is missing".into()),
         _ => Crn::parse(&safe_crn(cell)).map(Some).map_err(|_| "CRN must be letters, digits, `.` and `_`".into()),
     })
 }
@@ -261,7 +264,8 @@ fn safe_crn(cell: &str) -> String {
 pub(super) fn term(cells: &mut Cells<'_>) -> Option<TermId> {
     cells.read(Column::Term, |cell| match cell {
         "" => Err("Term is missing".into()),
-        _ => TermId::parse(cell).map(Some).map_err(|_| {
+        // `Fall 2031` becomes `Fall-2031`.
+        _ => TermId::parse(&cell.split_whitespace().collect::<Vec<_>>().join("-")).map(Some).map_err(|_| {
             "Term must be at most 24 letters, digits, `.`, `_` and `-`; ?term= sets one for all rows".into()
         }),
     })
@@ -269,16 +273,20 @@ pub(super) fn term(cells: &mut Cells<'_>) -> Option<TermId> {
 
 /// Parses all cells but the CRN and the term.
 pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
-    let (course, section) = course_and_section(cells);
-    let title = cells.read(Column::Title, text::text);
+    let Course { name: course, section, title: course_title } = course_and_section(cells);
+    let title = cells.read(Column::Title, text::text).or(course_title);
     let component = component(cells, section.as_deref(), title.as_deref());
-    if cells.header.has(Column::CrossListed) && !text::is_unknown(cells.get(Column::CrossListed)) {
+    let section =
+        section.map(|label| component::split_label(&label).map_or(label.clone(), |(label, _)| label.to_owned()));
+    let cross_listed = cells.get(Column::CrossListed);
+    if !text::is_unknown(cross_listed) && !["0", "n", "no"].contains(&&*cross_listed.to_lowercase()) {
         cells.add_row_remark(Remark::CrossListed);
     }
     let credits = cells.read(Column::Credits, text::credits);
     if let Some((_, Some(warning))) = &credits {
         cells.add_finding(Severity::Warning, Some(Column::Credits), warning);
     }
+    let (capacity, enrolled) = seats(cells);
     Row {
         line: cells.line,
         course,
@@ -290,13 +298,13 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
         instructors: text::instructors(cells.get(Column::Instructor)),
         method: cells.read(Column::Method, text::text),
         campus: cells.read(Column::Campus, text::text),
-        capacity: count(cells, Column::Capacity, "Capacity"),
+        capacity,
         waitlist_capacity: count(cells, Column::WaitlistCapacity, "Waitlist capacity"),
-        enrolled: count(cells, Column::Enrolled, "Enrolled"),
+        enrolled,
         waitlisted: count(cells, Column::Waitlisted, "Waitlisted"),
         linked: cells.read(Column::Linked, linked),
         prerequisites: prerequisites(cells),
-        is_cancelled: is_cancelled(cells),
+        is_cancelled: is_cancelled(cells, format),
         original_crn: original_crn(cells),
         meetings: meetings::read(cells, format),
     }
@@ -307,15 +315,21 @@ fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Option<&str>) 
     if let Some(component) = cells.read(Column::Component, component::parse) {
         return component;
     }
+    // Colleague has the kind of class in the column of the method.
+    let stated = component::known(cells.get(Column::Method));
+    let in_label = section.and_then(component::split_label).map(|(_, component)| component);
+    if let Some(stated) = in_label.or(stated) {
+        return stated.to_owned();
+    }
     let Some(inferred) = component::infer(section, title) else { return DEFAULT_COMPONENT.to_owned() };
     cells.add_row_remark(Remark::Inferred(inferred));
     inferred.to_owned()
 }
 
 /// Returns whether the status says that the section is cancelled. Other statuses are remarked on.
-fn is_cancelled(cells: &mut Cells<'_>) -> bool {
+fn is_cancelled(cells: &mut Cells<'_>, format: Format) -> bool {
     let Some(index) = cells.header.at(Column::Status) else { return false };
-    match status::parse(cells.cell(index)) {
+    match status::parse(cells.cell(index), format.letter_c) {
         Ok(Some(FileStatus::Cancelled)) => return true,
         Ok(Some(FileStatus::Tentative)) => cells.add_remark(Remark::Tentative, index),
         Ok(Some(FileStatus::Active) | None) => {}
@@ -327,29 +341,66 @@ fn is_cancelled(cells: &mut Cells<'_>) -> bool {
     false
 }
 
+/// Parses capacity and enrolled, which may share a cell. Without a capacity, it is the sum of enrolled and free seats.
+fn seats(cells: &mut Cells<'_>) -> (Option<u32>, Option<u32>) {
+    let mut read = |column, name: &str| {
+        cells.read(column, |cell| text::seats(cell).map_err(|problem| format!("{name} {problem}")))
+    };
+    let (seats, enrolled) = (read(Column::Capacity, "Capacity"), read(Column::Enrolled, "Enrolled"));
+    let enrolled = enrolled.map(|enrolled| enrolled.first.unwrap_or(enrolled.capacity));
+    let Some(index) = cells.header.at(Column::Capacity) else {
+        let free = text::free_seats(cells.get(Column::Available));
+        let sum = enrolled.zip(free).and_then(|(enrolled, free)| u32::try_from(i64::from(enrolled) + free).ok());
+        return (sum.filter(|sum| *sum <= text::COUNT_MAX), enrolled);
+    };
+    let name = normalized(&cells.header.name_at(index));
+    let has_free = ["avail", "open", "rem", "seatsavail", "seatsopen"].iter().any(|start| name.starts_with(start));
+    let taken = seats
+        .and_then(|seats| seats.first.map(|first| if has_free { seats.capacity.saturating_sub(first) } else { first }));
+    (seats.map(|seats| seats.capacity), enrolled.or(taken))
+}
+
 /// Parses a count; `name` begins its error messages.
 fn count(cells: &mut Cells<'_>, column: Column, name: &str) -> Option<u32> {
     cells.read(column, |cell| text::count(cell).map_err(|problem| format!("{name} {problem}")))
 }
 
-fn course_and_section(cells: &mut Cells<'_>) -> (String, Option<String>) {
-    let section = cells.read(Column::Section, text::text);
+/// Parses the course, and the section from its own column or from the course's.
+fn course_and_section(cells: &mut Cells<'_>) -> Course {
+    // One column may contain both.
+    let is_in_course = cells.header.at(Column::Section) == cells.header.at(Column::Course);
+    let section = if is_in_course { None } else { cells.read(Column::Section, text::text) };
     let (subject, number) = (cells.get(Column::Subject), cells.get(Column::Number));
+    let course = cells.get(Column::Course);
+    let named = |course: Course| Course { section: section.clone().or(course.section), ..course };
+    let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '&'));
+    // `Course` is the number beside a subject, or the subject beside a number, in some systems.
+    let parts = match (subject, number) {
+        (_, "") if is_word(subject) && course::is_number_only(course) => Some((Column::Course, subject, course)),
+        ("", _) if is_word(course) && !number.is_empty() => Some((Column::Number, course, number)),
+        _ => None,
+    };
+    if let Some((column, subject, number)) = parts {
+        let name = cells.read(column, |_| course::join(subject, number));
+        return Course { name, section, title: None };
+    }
+    if course::is_whole(number) {
+        return named(cells.read(Column::Number, course::split));
+    }
     if cells.header.has(Column::Subject)
         && cells.header.has(Column::Number)
         && !(subject.is_empty() && number.is_empty())
     {
         let column = if subject.is_empty() { Column::Subject } else { Column::Number };
-        let course = cells.read(column, |_| match (subject, number) {
+        return named(cells.read(column, |_| match (subject, number) {
             ("", _) => Err("Subject is missing".into()),
             (_, "") => Err("Course number is missing".into()),
-            _ => course::join(subject, number),
-        });
-        return (course, section);
+            _ if number.contains(['-', '*']) && section.is_none() => course::split(&format!("{subject} {number}")),
+            _ => Ok(Course { name: course::join(subject, number)?, ..Course::default() }),
+        }));
     }
     let column = if cells.header.has(Column::Course) { Column::Course } else { Column::Subject };
-    let read = cells.read(column, |cell| course::split(cell).map(|c| (c.name, c.section)));
-    (read.0, section.or(read.1))
+    named(cells.read(column, course::split))
 }
 
 fn linked(cell: &str) -> Result<Vec<String>, String> {

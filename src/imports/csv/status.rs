@@ -11,26 +11,83 @@ pub(super) enum FileStatus {
     Tentative,
 }
 
-// A lone `C` is closed in one system and cancelled in another, so it is not known.
-const ACTIVE: [&str; 11] =
-    ["a", "active", "open", "closed", "close", "full", "waitlist", "wait list", "waitlisted", "scheduled", "running"];
+// A lone `C` is closed in one system and cancelled in another, see [`LetterC`].
+const ACTIVE_WORDS: [&str; 9] =
+    ["active", "open", "closed", "full", "waitlist", "waitlisted", "available", "restricted", "permission"];
+const ACTIVE: [&str; 12] = [
+    "a",
+    "o",
+    "active",
+    "open",
+    "closed",
+    "close",
+    "full",
+    "waitlist",
+    "wait list",
+    "waitlisted",
+    "scheduled",
+    "running",
+];
 const CANCELLED: [&str; 10] =
     ["x", "cancelled", "canceled", "cancel", "can", "canc", "cxl", "deleted", "inactive", "not offered"];
 const TENTATIVE: [&str; 8] = ["t", "tentative", "tent", "pending", "planned", "proposed", "hold", "on hold"];
+
+/// What a lone `C` means in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum LetterC {
+    /// Not known.
+    #[default]
+    Unknown,
+    /// Closed, in a file with `O` for open sections.
+    Closed,
+    /// Cancelled, in a file with `A` for active sections.
+    Cancelled,
+}
+
+/// The letters among the statuses of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Letters {
+    has_a: bool,
+    has_o: bool,
+    has_x: bool,
+}
+
+impl Letters {
+    /// Adds a status.
+    pub(super) fn add(&mut self, cell: &str) {
+        self.has_a |= cell.eq_ignore_ascii_case("a");
+        self.has_o |= cell.eq_ignore_ascii_case("o");
+        self.has_x |= cell.eq_ignore_ascii_case("x");
+    }
+
+    /// Returns what `C` means beside these letters.
+    pub(super) const fn letter_c(self) -> LetterC {
+        match self {
+            Self { has_o: true, .. } => LetterC::Closed,
+            Self { has_a: true, has_x: false, .. } => LetterC::Cancelled,
+            _ => LetterC::Unknown,
+        }
+    }
+}
 
 /// Parses a status; `None` for a blank cell.
 ///
 /// # Errors
 /// When the text is not a known status.
-pub(super) fn parse(cell: &str) -> Result<Option<FileStatus>, ()> {
+pub(super) fn parse(cell: &str, letter_c: LetterC) -> Result<Option<FileStatus>, ()> {
     let text = cell.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     let text = text.trim_matches(['*', '.', '(', ')']);
     let of = |names: &[&str]| names.contains(&text);
+    let of_word = |names: &[&str]| text.split(|c: char| !c.is_alphabetic()).next().is_some_and(|w| names.contains(&w));
     match text {
         "" | "-" => Ok(None),
+        "c" if letter_c == LetterC::Closed => Ok(Some(FileStatus::Active)),
+        "c" if letter_c == LetterC::Cancelled => Ok(Some(FileStatus::Cancelled)),
         _ if of(&ACTIVE) => Ok(Some(FileStatus::Active)),
         _ if of(&CANCELLED) || text.starts_with("cancel") => Ok(Some(FileStatus::Cancelled)),
         _ if of(&TENTATIVE) => Ok(Some(FileStatus::Tentative)),
+        // `Open (5 seats)`, `Closed - Waitlist`, `Restricted: see counselor`.
+        _ if of_word(&ACTIVE_WORDS) => Ok(Some(FileStatus::Active)),
         _ => Err(()),
     }
 }
@@ -52,8 +109,8 @@ mod tests {
             ("", None),
         ];
         for (cell, expected) in table {
-            assert_eq!(parse(cell), Ok(expected), "{cell}");
+            assert_eq!(parse(cell, LetterC::Unknown), Ok(expected), "{cell}");
         }
-        assert!(parse("purple").is_err());
+        assert!(parse("purple", LetterC::Unknown).is_err());
     }
 }

@@ -7,11 +7,13 @@ use crate::imports::schedule::{ClockOption, ScheduleError, ScheduleOptions};
 
 use crate::imports::csv::candidates;
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
+use crate::imports::csv::contents;
 use crate::imports::csv::dates::OrderEvidence;
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::names::normalized;
 use crate::imports::csv::profile::{self, Recognized};
 use crate::imports::csv::source::{RecordSource, unreadable};
+use crate::imports::csv::status::Letters;
 use crate::imports::csv::times::{self, Clock};
 
 /// The number of rows among which the header is searched. Real exports have up to a dozen lines above it.
@@ -47,7 +49,7 @@ pub(super) struct Survey {
     first_rows: Vec<(u64, csv::StringRecord)>,
     /// The profile that the file has.
     pub(super) profile: Option<ProfileName>,
-    /// The mapping of columns: that of the upload, then that of the profile.
+    /// The mapping of columns: that of the upload, then that of the profile, then what the cells show.
     pub(super) map: Vec<(String, Column)>,
     /// How times and dates are written.
     pub(super) format: Format,
@@ -141,6 +143,12 @@ pub(super) fn survey(
         Err(wrong) => return Ok(Err(wrong)),
     };
     let map = profile::merged(map, profile, extra, &found.names);
+    let header = match Header::read(found.names.iter().map(String::as_str), extra, &map) {
+        Ok((header, _)) => header,
+        Err(message) => return Ok(Err((found.line.max(1), message))),
+    };
+    let mut map = map;
+    map.extend(contents::decide(source, &header, found.records, &map)?);
     let header = match Header::read(found.names.iter().map(String::as_str), extra, &map) {
         Ok((header, _)) => header,
         Err(message) => return Ok(Err((found.line.max(1), message))),
@@ -283,6 +291,8 @@ fn formats(
     };
     let times = columns(&[Column::Time, Column::StartTime, Column::EndTime, Column::Days]);
     let dates = columns(&[Column::DateRange, Column::Start, Column::End, Column::Date]);
+    let status = header.at(Column::Status);
+    let mut letters = Letters::default();
     let mut shows_clock = false;
     let mut order = OrderEvidence::default();
     let (mut records, lines) = source.open()?;
@@ -297,6 +307,7 @@ fn formats(
         }
         let cell = |index: &usize| record.get(*index).map_or("", str::trim);
         shows_clock = shows_clock || times.iter().map(cell).any(times::shows_clock);
+        status.iter().map(cell).for_each(|cell| letters.add(cell));
         dates.iter().map(cell).for_each(|cell| order.add(cell, line));
     }
     let clock = match options.clock {
@@ -305,5 +316,5 @@ fn formats(
         None if shows_clock => Clock::AsWritten,
         None => Clock::Afternoon,
     };
-    Ok((Format { clock, order: order.order() }, order))
+    Ok((Format { clock, order: order.order(), letter_c: letters.letter_c() }, order))
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use encoding_rs::WINDOWS_1252;
+
 use crate::domain::section::Credits;
 
 /// The maximum length of a text cell, in characters. Real titles have up to 100.
@@ -12,10 +14,15 @@ pub(super) const COUNT_MAX: u32 = 100_000;
 const LIST_LEN_MAX: usize = 50;
 
 /// Cell contents that mean "not known yet".
-const UNKNOWN: [&str; 12] = ["tba", "tbd", "arr", "arranged", "n/a", "na", "-", "--", "---", "–", "—", "."];
+const UNKNOWN: [&str; 22] = [
+    "tba", "tbd", "arr", "arranged", "n/a", "na", "-", "--", "---", "–", "—", ".", "tbs", "nan", "null", "#n/a",
+    "&nbsp;", "*", "**", "***", "[]", "unknown",
+];
+/// Contents of a cell of text that mean "not known yet". In a cell of times, they are phrases to report.
+const UNKNOWN_TEXTS: [&str; 4] = ["to be announced", "to be arranged", "to be assigned", "to be determined"];
 /// Parts of phrases that mean that days or times are not set, such as `Hours Arranged`, `By Appointment`, `Does Not
 /// Meet` and `Online`. A phrase has no digits.
-const UNSCHEDULED: [&str; 25] = [
+const UNSCHEDULED: [&str; 36] = [
     "appt",
     "appoint",
     "announc",
@@ -41,6 +48,17 @@ const UNSCHEDULED: [&str; 25] = [
     "unschedul",
     "vari",
     "web",
+    "be schedul",
+    "by arr",
+    "blended",
+    "correspond",
+    "hybrid",
+    "no day",
+    "no time",
+    "off campus",
+    "paced",
+    "remote",
+    "virtual",
 ];
 /// The maximum length of such a phrase, in characters. Longer text is a remark.
 const PHRASE_CHARS_MAX: usize = 60;
@@ -64,12 +82,40 @@ pub(super) fn one_line(cell: &str) -> Cow<'_, str> {
     if tidy { Cow::Borrowed(cell) } else { Cow::Owned(cell.split_whitespace().collect::<Vec<_>>().join(" ")) }
 }
 
+/// Characters that pages write as entities, which remain in what is copied from a page.
+const ENTITIES: [(&str, &str); 7] = [
+    ("&nbsp;", " "),
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&quot;", "\""),
+    ("&#39;", "'"),
+    ("&apos;", "'"),
+    // Last, so that nothing is decoded twice.
+    ("&amp;", "&"),
+];
+
+/// Replaces entities of HTML, and control characters that are Windows-1252 in a file that is otherwise UTF-8.
+pub(super) fn decoded(cell: &str) -> Cow<'_, str> {
+    let is_c1 = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
+    let has_entity = cell.contains('&') && cell.contains(';');
+    if !has_entity && !cell.contains(is_c1) {
+        return Cow::Borrowed(cell);
+    }
+    let windows = |c: char| match u8::try_from(c) {
+        Ok(byte) if is_c1(c) => WINDOWS_1252.decode_without_bom_handling(&[byte]).0.chars().next().unwrap_or(c),
+        _ => c,
+    };
+    let text: String = cell.chars().map(windows).collect();
+    Cow::Owned(ENTITIES.iter().fold(text, |text, (entity, character)| text.replace(entity, character)))
+}
+
 /// Parses text; `None` if not known yet.
 pub(super) fn text(cell: &str) -> Result<Option<String>, String> {
-    if is_unknown(cell) {
+    if is_unknown(cell) || UNKNOWN_TEXTS.iter().any(|unknown| cell.eq_ignore_ascii_case(unknown)) {
         return Ok(None);
     }
-    let text = one_line(cell);
+    let decoded = decoded(cell);
+    let text = one_line(decoded.trim());
     if text.chars().count() > TEXT_CHARS_MAX {
         return Err(format!("Text must be at most {TEXT_CHARS_MAX} characters"));
     }
@@ -95,6 +141,8 @@ pub(super) fn count(cell: &str) -> Result<Option<u32>, String> {
     if is_unknown(cell) {
         return Ok(None);
     }
+    // `25*` has a footnote.
+    let cell = cell.trim_end_matches('*').trim_end();
     let number = without_separators(cell);
     let (whole, part) = number.split_once('.').unwrap_or((&number, ""));
     if cell.starts_with('-') {
@@ -106,6 +154,32 @@ pub(super) fn count(cell: &str) -> Result<Option<u32>, String> {
     match whole.parse() {
         Ok(n) if n <= COUNT_MAX => Ok(Some(n)),
         _ => Err(format!("must be at most {COUNT_MAX}")),
+    }
+}
+
+/// The seats in a cell such as `25` or `10/25`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Seats {
+    /// The first of two numbers: the taken or the free seats.
+    pub(super) first: Option<u32>,
+    pub(super) capacity: u32,
+}
+
+/// Parses a capacity, which may follow the taken or the free seats: `25`, `10/25`, `10 of 25`.
+pub(super) fn seats(cell: &str) -> Result<Option<Seats>, String> {
+    let lower = cell.to_lowercase();
+    let split = [" out of ", " of ", "/"].iter().find_map(|separator| lower.split_once(separator));
+    match split.map(|(first, capacity)| (count(first.trim()), count(capacity.trim()))) {
+        Some((Ok(first), Ok(Some(capacity)))) => Ok(Some(Seats { first, capacity })),
+        _ => Ok(count(cell)?.map(|capacity| Seats { first: None, capacity })),
+    }
+}
+
+/// Parses a number of free seats, which is negative in a section with too many students; `None` for other text.
+pub(super) fn free_seats(cell: &str) -> Option<i64> {
+    match cell.strip_prefix('-') {
+        Some(excess) => count(excess).ok()?.map(|n| -i64::from(n)),
+        None => seats(cell).ok()?.map(|seats| i64::from(seats.first.unwrap_or(seats.capacity))),
     }
 }
 
@@ -125,7 +199,8 @@ pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, S
             Some("Variable credits are imported as 0, which the credit limit counts".into()),
         )));
     }
-    let cell = CREDIT_UNITS.iter().find_map(|unit| lower.strip_suffix(unit)).unwrap_or(&lower).trim_end();
+    let lower = lower.trim_start_matches('(').trim_end_matches(')');
+    let cell = CREDIT_UNITS.iter().find_map(|unit| lower.strip_suffix(unit)).unwrap_or(lower).trim_end();
     if let Some(credits) = Credits::parse(cell) {
         return Ok(Some((credits, None)));
     }
@@ -135,6 +210,7 @@ pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, S
         Some((Credits::parse(low.trim())?, Credits::parse(high.trim())?))
     });
     match range {
+        Some((a, b)) if a == b => Ok(Some((a, None))),
         Some((a, b)) => {
             let low = a.min(b);
             Ok(Some((low, Some(format!("The lower bound of the range of credits is imported: {}", low.as_f64())))))
@@ -157,6 +233,7 @@ pub(super) fn instructor(cell: &str) -> Result<Option<String>, String> {
 /// the cell is a list; otherwise it is part of a name (`Smith, Ann`). Omits what is not a name, such as numbers and
 /// e-mail addresses, and repeated names.
 pub(super) fn instructors(cell: &str) -> Vec<String> {
+    let cell = &*decoded(cell);
     let is_marked = PRIMARY_MARKS.iter().any(|mark| cell.contains(mark));
     let mut names: Vec<String> = Vec::new();
     for part in cell.split(|c| matches!(c, ';' | '\n' | '\r' | '|') || (is_marked && c == ',')) {

@@ -4,12 +4,15 @@
 use jiff::civil::Time;
 
 use crate::domain::meeting::END_OF_DAY;
+use crate::imports::csv::dates::{self, DayOrder};
 use crate::imports::csv::text::{is_unknown, is_unscheduled_phrase};
 
 /// The hours that are in the afternoon if a file's times have neither am nor pm: no class starts before 7 in the morning.
 const AFTERNOON_HOURS: std::ops::RangeInclusive<i8> = 1..=6;
 /// The earliest start of a class that ends after midnight.
 const LATE_START: Time = jiff::civil::time(17, 0, 0, 0);
+/// The warning about a start without an end.
+const HALF_GIVEN: &str = "Only the start or the end is given: the time is imported as not known yet";
 /// The latest end of such a class.
 const EARLY_END: Time = jiff::civil::time(5, 0, 0, 0);
 
@@ -70,23 +73,25 @@ pub(super) fn range(cell: &str, clock: Clock) -> Result<WarnedRange, String> {
     if is_unknown(from.trim()) && is_unknown(to.trim()) {
         return Ok(WarnedRange::default());
     }
+    // `9-9:50` and `6-9pm`: an hour beside a time.
+    let hour = |text: &str| part(&format!("{}:00", text.trim())).filter(|part| part.hour > 0);
     match (part(from), part(to)) {
         (Some(from), Some(to)) => from_to(from, to, clock),
-        _ => Err(not_a_range()),
+        (Some(from), None) => from_to(from, hour(to).ok_or_else(not_a_range)?, clock),
+        (None, Some(to)) => from_to(hour(from).ok_or_else(not_a_range)?, to, clock),
+        (None, None) => Err(not_a_range()),
     }
 }
 
 /// Parses a start time and an end time from two cells.
 pub(super) fn pair(start: &str, end: &str, clock: Clock) -> Result<WarnedRange, String> {
-    let unset = |cell| is_unknown(cell) || is_unscheduled_phrase(cell);
+    let unset = |cell| is_unknown(cell) || is_unscheduled_phrase(cell) || cell == "0";
     match (unset(start), unset(end)) {
         (true, true) => return Ok(WarnedRange::default()),
-        (true, false) | (false, true) => return Err("Start and end time must both be given, or neither".into()),
+        (true, false) | (false, true) => return Ok((TimeRange::default(), Some(HALF_GIVEN))),
         (false, false) => {}
     }
-    let read = |cell: &str| {
-        part(&cell.to_ascii_lowercase()).ok_or_else(|| format!("{cell:?} is not a time: use 9:30 am, 09:30 or 0930"))
-    };
+    let read = |cell: &str| moment(cell).ok_or_else(|| format!("{cell:?} is not a time: use 9:30 am, 09:30 or 0930"));
     from_to(read(start)?, read(end)?, clock)
 }
 
@@ -95,10 +100,7 @@ pub(super) fn single(cell: &str) -> Result<Option<Time>, String> {
     if is_unknown(cell) {
         return Ok(None);
     }
-    part(&cell.to_ascii_lowercase())
-        .and_then(|p| p.time(p.pm))
-        .map(Some)
-        .ok_or_else(|| "Not a time: use 9:30 am, 09:30 or 0930".into())
+    moment(cell).and_then(|p| p.time(p.pm)).map(Some).ok_or_else(|| "Not a time: use 9:30 am, 09:30 or 0930".into())
 }
 
 /// Hour and minute as written, and whether "pm" (true), "am" (false) or neither was written.
@@ -113,6 +115,8 @@ impl Part {
     fn time(self, pm: Option<bool>) -> Option<Time> {
         let hour = match pm {
             None => self.hour,
+            // `18:00 PM`.
+            Some(true) if (13..=23).contains(&self.hour) => self.hour,
             Some(_) if !(1..=12).contains(&self.hour) => return None,
             Some(pm) => self.hour % 12 + if pm { 12 } else { 0 },
         };
@@ -126,13 +130,32 @@ impl Part {
     }
 }
 
+/// Parses one time, also as spreadsheets write it: after the date of day 0 (`12/30/1899 9:00`), or as the fraction of a
+/// day (`0.375`).
+fn moment(cell: &str) -> Option<Part> {
+    let lower = cell.to_ascii_lowercase();
+    if let Some(digits) = lower.strip_prefix("0.") {
+        let fraction: f64 = format!("0.{digits}").parse().ok()?;
+        let minutes = (fraction * f64::from(24 * 60)).round();
+        let minutes = (0..24 * 60).find(|minute| f64::from(*minute) >= minutes)?;
+        return Some(Part {
+            hour: i8::try_from(minutes / 60).ok()?,
+            minute: i8::try_from(minutes % 60).ok()?,
+            pm: None,
+        });
+    }
+    let after_date = lower.split_once(['t', ' ']).filter(|(date, _)| dates::single(date, DayOrder::default()).is_ok());
+    part(after_date.filter(|(date, _)| date.contains(['/', '-'])).map_or(lower.as_str(), |(_, time)| time))
+}
+
 /// Parses one time, in lower case.
 fn part(text: &str) -> Option<Part> {
     let text = match text.trim() {
-        "noon" | "12 noon" | "12:00 noon" => "12:00pm",
+        "noon" | "12 noon" | "12:00 noon" | "12n" | "12:00n" => "12:00pm",
         "midnight" | "12 midnight" | "12:00 midnight" => "12:00am",
         other => other,
     };
+    let text = text.strip_suffix(".0").unwrap_or(text);
     let text: String = text.chars().filter(|c| !c.is_whitespace() && *c != '.').collect();
     let digits = text.trim_end_matches(['a', 'p', 'm']);
     let pm = match &text[digits.len()..] {
@@ -225,6 +248,11 @@ mod tests {
             ("09:30:00 - 10:50:00", t(9, 30), t(10, 50)),
             ("9:30 to 10:50", t(9, 30), t(10, 50)),
             ("11 am - noon", t(11, 0), t(12, 0)),
+            ("15:00:00 P - 16:30:00 P", t(15, 0), t(16, 30)),
+            ("9-9:50am", t(9, 0), t(9, 50)),
+            ("10-11:15", t(10, 0), t(11, 15)),
+            ("6-9pm", t(18, 0), t(21, 0)),
+            ("11a-12n", t(11, 0), t(12, 0)),
             ("7:00 pm - 12:00 am", t(19, 0), Some(END_OF_DAY)),
             ("TBA", None, None),
             ("TBA - TBA", None, None),
@@ -240,7 +268,7 @@ mod tests {
             "25:00-26:00",
             "10:50-9:30",
             "9:60-10:50",
-            "13:00 pm-14:00 pm",
+            "13:00 am-14:00 am",
             "soon",
             "0 am-1 am",
             "9:5-10:5",
@@ -283,7 +311,11 @@ mod tests {
         let nine_to_ten = TimeRange { start: t(9, 0), end: t(10, 0), ..TimeRange::default() };
         assert_eq!(read("9:00 am", "10:00"), Ok((nine_to_ten, None)));
         assert_eq!(read("", "TBA"), Ok(WarnedRange::default()));
-        assert!(read("9:00", "").is_err());
+        assert_eq!(read("1899-12-30 09:00:00", "12/30/1899 10:00"), Ok((nine_to_ten, None)));
+        assert_eq!(read("0.375", "0.416666667"), Ok((nine_to_ten, None)));
+        assert_eq!(read("900.0", "1000.0"), Ok((nine_to_ten, None)));
+        assert_eq!(read("TBA", "0"), Ok(WarnedRange::default()));
+        assert_eq!(read("9:00", ""), Ok((TimeRange::default(), Some(HALF_GIVEN))));
         assert!(read("9:00", "8:00").is_err());
         assert_eq!(single("9 am"), Ok(t(9, 0)));
         assert!(single("24:00").is_err());

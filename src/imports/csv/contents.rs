@@ -1,0 +1,261 @@
+//! Decides what a column is from its cells, where its name has several meanings: `Start` may be a time or a date,
+//! `Capacity` may be that of the room, `Location` may be a campus.
+
+use crate::domain::ids::TermId;
+use crate::imports::csv::columns::{Column, Header, normalized};
+use crate::imports::csv::dates::{self, DayOrder};
+use crate::imports::csv::source::RecordSource;
+use crate::imports::csv::text::{self, Seats};
+use crate::imports::csv::times::{self, Clock};
+use crate::imports::csv::{component, course, days, meetings};
+use crate::imports::schedule::ScheduleError;
+
+/// The number of rows that are examined. The first rows of a file may all be arranged classes.
+const ROWS_MAX: usize = 5_000;
+/// The minimum share of a column's known cells that have a form, in percent.
+const MOST_PERCENT: usize = 80;
+/// The fields that have several meanings.
+const EXAMINED: [Column; 15] = [
+    Column::Component,
+    Column::Term,
+    Column::Capacity,
+    Column::Enrolled,
+    Column::Available,
+    Column::Time,
+    Column::StartTime,
+    Column::EndTime,
+    Column::DateRange,
+    Column::Start,
+    Column::End,
+    Column::Date,
+    Column::Location,
+    Column::Building,
+    Column::Room,
+];
+/// A name that is `Waitlisted` in one system and `Workload` in another.
+const WAITLIST_NAME: &str = "wl";
+/// A name that is the course in one system and the number of the class in another.
+const CLASS_NAME: &str = "class";
+
+/// The forms of a column's cells.
+#[derive(Debug, Default, Clone, Copy)]
+struct Forms {
+    known: usize,
+    times: usize,
+    time_ranges: usize,
+    dates: usize,
+    date_ranges: usize,
+    terms: usize,
+    counts: usize,
+    fractions: usize,
+    meetings: usize,
+    days: usize,
+    sections: usize,
+    components: usize,
+}
+
+impl Forms {
+    fn add(&mut self, cell: &str) {
+        if text::is_unknown(cell) || text::is_unscheduled_phrase(cell) || cell == "0" {
+            return;
+        }
+        let tally = |count: &mut usize, is_form: bool| *count += usize::from(is_form);
+        tally(&mut self.known, true);
+        let is_date = |order| dates::single(cell, order).is_ok();
+        let is_dates = |order| dates::range(cell, order).is_ok() || dates::lacks_year(cell);
+        let is_date = is_date(DayOrder::MonthFirst) || is_date(DayOrder::DayFirst);
+        tally(&mut self.dates, is_date);
+        tally(&mut self.date_ranges, !is_date && (is_dates(DayOrder::MonthFirst) || is_dates(DayOrder::DayFirst)));
+        tally(&mut self.times, !is_date && times::single(cell).is_ok());
+        tally(&mut self.time_ranges, times::range(cell, Clock::AsWritten).is_ok());
+        tally(&mut self.terms, TermId::parse(cell).is_ok());
+        tally(&mut self.counts, text::count(cell).is_ok());
+        tally(&mut self.fractions, matches!(text::seats(cell), Ok(Some(Seats { first: Some(_), .. }))));
+        tally(&mut self.components, component::known(cell).is_some());
+        tally(&mut self.sections, course::split(cell).is_ok_and(|course| course.section.is_some()));
+        tally(&mut self.days, days::days(cell).is_ok());
+        tally(&mut self.meetings, meetings::is_readable(cell));
+    }
+
+    fn are_mostly(&self, form: impl FnOnce(&Self) -> usize) -> bool {
+        self.known > 0 && form(self) * 100 >= self.known * MOST_PERCENT
+    }
+}
+
+/// Decides about the columns of a file. Returns what to add to the mapping of columns.
+pub(super) fn decide(
+    source: &RecordSource<'_>,
+    header: &Header,
+    records_before_rows: usize,
+    map: &[(String, Column)],
+) -> Result<Vec<(String, Column)>, ScheduleError> {
+    let fields: Vec<Option<Column>> = header.names().iter().map(|name| Column::parse(name)).collect();
+    let is_examined = |index: usize| {
+        header.at(Column::Course) == Some(index)
+            || fields[index].is_some_and(|field| EXAMINED.contains(&field))
+            || [WAITLIST_NAME, CLASS_NAME].contains(&&*normalized(&header.names()[index]))
+    };
+    let mut forms = vec![Forms::default(); fields.len()];
+    let (mut records, _) = source.open()?;
+    let mut record = csv::StringRecord::new();
+    let mut at = 0;
+    // An unreadable row ends the examination. The reading that follows reports it.
+    while at < records_before_rows + ROWS_MAX && matches!(records.read_record(&mut record), Ok(true)) {
+        at += 1;
+        if at > records_before_rows {
+            let cells = record.iter().enumerate().take(fields.len()).filter(|(index, _)| is_examined(*index));
+            cells.for_each(|(index, cell)| forms[index].add(cell.trim()));
+        }
+    }
+    let mut columns = Columns { header, fields, forms, map, decided: Vec::new() };
+    columns.decide_times_and_dates();
+    columns.decide_between_columns();
+    columns.decide_location();
+    columns.decide_seats();
+    columns.decide_identity();
+    Ok(columns.decided)
+}
+
+struct Columns<'h> {
+    header: &'h Header,
+    /// The field of each column by its name.
+    fields: Vec<Option<Column>>,
+    forms: Vec<Forms>,
+    map: &'h [(String, Column)],
+    decided: Vec<(String, Column)>,
+}
+
+impl Columns<'_> {
+    /// Gives a column a field, unless the upload maps the field or the column.
+    fn set(&mut self, index: usize, field: Column) {
+        let name = &self.header.names()[index];
+        let is_mapped = |(mapped, column): &(String, Column)| {
+            *column == field || normalized(mapped) == normalized(name) || *mapped == format!("#{}", index + 1)
+        };
+        if !self.map.iter().any(is_mapped) && !self.decided.iter().any(is_mapped) {
+            self.decided.push((format!("#{}", index + 1), field));
+            self.fields[index] = Some(field);
+        }
+    }
+
+    /// Returns the columns of a field by their names.
+    fn of(&self, field: Column) -> Vec<usize> {
+        (0..self.fields.len()).filter(|index| self.fields[*index] == Some(field)).collect()
+    }
+
+    fn has(&self, field: Column) -> bool {
+        self.fields.contains(&Some(field)) || self.header.has(field)
+    }
+
+    fn decide_times_and_dates(&mut self) {
+        for index in 0..self.fields.len() {
+            let forms = self.forms[index];
+            let has_end_time = self.has(Column::EndTime);
+            let field = match self.fields[index] {
+                Some(Column::Start) if forms.are_mostly(|f| f.times) => Column::StartTime,
+                Some(Column::End) if forms.are_mostly(|f| f.times) => Column::EndTime,
+                Some(Column::StartTime) if forms.are_mostly(|f| f.dates) => Column::Start,
+                Some(Column::EndTime) if forms.are_mostly(|f| f.dates) => Column::End,
+                Some(Column::StartTime) if !has_end_time && forms.are_mostly(|f| f.time_ranges) => Column::Time,
+                Some(Column::DateRange) if forms.are_mostly(|f| f.time_ranges) => Column::Time,
+                Some(Column::Time) if forms.are_mostly(|f| f.date_ranges) => Column::DateRange,
+                Some(Column::Time) if forms.are_mostly(|f| f.days) => Column::Days,
+                Some(Column::Time) if has_end_time && forms.are_mostly(|f| f.times) => Column::StartTime,
+                Some(Column::Date | Column::Start) if forms.are_mostly(|f| f.date_ranges) => Column::DateRange,
+                _ => continue,
+            };
+            if !self.header.is_event_header() {
+                self.set(index, field);
+            }
+        }
+    }
+
+    /// Of several columns with names of one field, chooses the one whose cells or name fit best, otherwise the first.
+    fn decide_between_columns(&mut self) {
+        let fields = [Column::Term, Column::Component, Column::Capacity, Column::Time, Column::Start, Column::End];
+        for field in fields {
+            let columns = self.of(field);
+            let [first, ..] = columns[..] else { continue };
+            let best = columns.iter().copied().max_by_key(|index| (self.fit(field, *index), usize::MAX - index));
+            if let Some(best) = best.filter(|best| *best != first) {
+                self.set(best, field);
+            }
+        }
+    }
+
+    fn fit(&self, field: Column, index: usize) -> usize {
+        let forms = &self.forms[index];
+        let name = normalized(&self.header.names()[index]);
+        let is_fit = match field {
+            Column::Term => forms.are_mostly(|f| f.terms),
+            Column::Component => forms.are_mostly(|f| f.components),
+            // `Capacity` beside a room may be that of the room.
+            Column::Capacity => !["capacity", "cap", "max"].contains(&name.as_str()) && forms.known > 0,
+            Column::Time => forms.are_mostly(|f| f.meetings.max(f.time_ranges)),
+            // The dates of the meeting, not of the section.
+            _ => ["csm", "meeting", "mtg", "ssrmeet"].iter().any(|start| name.starts_with(start)) && forms.known > 0,
+        };
+        usize::from(is_fit)
+    }
+
+    /// Without a CRN, `Class` is it if it is a number; without a section, too, the course may contain it. Without a subject, `Number` is the whole course.
+    fn decide_identity(&mut self) {
+        let is_crn = |index: &usize| {
+            let forms = &self.forms[*index];
+            normalized(&self.header.names()[*index]) == CLASS_NAME && forms.known > 0 && forms.counts == forms.known
+        };
+        let class = (0..self.fields.len()).find(is_crn).filter(|_| !self.has(Column::Crn));
+        if let Some(index) = class {
+            self.set(index, Column::Crn);
+        }
+        let course = self.header.at(Column::Course).filter(|index| *index < self.fields.len());
+        let has_section = course.is_some_and(|index| self.forms[index].are_mostly(|f| f.sections));
+        if let Some(index) = course.filter(|_| has_section && !self.has(Column::Crn) && !self.has(Column::Section)) {
+            let name = format!("#{}", index + 1);
+            self.decided.extend([(name.clone(), Column::Course), (name, Column::Section)]);
+        }
+        let number = self.of(Column::Number).first().copied();
+        if let Some(index) = number.filter(|_| !self.has(Column::Subject) && !self.has(Column::Course)) {
+            self.set(index, Column::Course);
+        }
+    }
+
+    /// Beside building and room, or a facility, `Location` is the campus.
+    fn decide_location(&mut self) {
+        let is_plain =
+            |index: &usize| ["location", "seclocation"].contains(&&*normalized(&self.header.names()[*index]));
+        let Some(plain) = self.of(Column::Location).into_iter().find(is_plain) else { return };
+        let other = self.of(Column::Location).into_iter().find(|index| *index != plain);
+        let name = match (other, self.of(Column::Building)[..].first(), self.of(Column::Room).first()) {
+            (Some(facility), _, _) => format!("#{}", facility + 1),
+            (None, Some(building), Some(room)) => format!("#{}+#{}", building + 1, room + 1),
+            _ => return,
+        };
+        if self.map.iter().any(|(_, field)| [Column::Location, Column::Building, Column::Room].contains(field)) {
+            return;
+        }
+        self.decided.push((name, Column::Location));
+        if !self.has(Column::Campus) {
+            self.set(plain, Column::Campus);
+        }
+    }
+
+    /// A column of `10/30` has the capacity. Without a capacity, it is the sum of enrolled and free seats.
+    fn decide_seats(&mut self) {
+        if !self.has(Column::Capacity) {
+            let both = [Column::Enrolled, Column::Available].into_iter().flat_map(|field| self.of(field));
+            let both = both.into_iter().find(|index| self.forms[*index].are_mostly(|f| f.fractions));
+            if let Some(index) = both {
+                self.set(index, Column::Capacity);
+            }
+        }
+        let is_waitlist = |index: &usize| {
+            let forms = &self.forms[*index];
+            normalized(&self.header.names()[*index]) == WAITLIST_NAME && forms.known == forms.counts && forms.known > 0
+        };
+        let waitlist = (0..self.fields.len()).find(is_waitlist).filter(|_| !self.has(Column::Waitlisted));
+        if let Some(index) = waitlist {
+            self.set(index, Column::Waitlisted);
+        }
+    }
+}
