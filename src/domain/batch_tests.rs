@@ -40,6 +40,7 @@ fn section(term: &str, number: &str) -> Section {
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        original_crn: None,
         withdrawn: false,
     }
 }

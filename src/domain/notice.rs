@@ -66,7 +66,7 @@ impl Notice {
     #[must_use]
     pub fn alert(&self, section: &Section) -> Option<AlertContent> {
         let course = &section.course;
-        let crn = section.id.crn.as_str();
+        let crn = section.crn_text();
         let (title, message, priority) = match self.reason {
             Reason::Requested => return None,
             Reason::Promoted => (

@@ -95,6 +95,8 @@ impl SectionStatus {
 pub struct Section {
     /// The term and CRN.
     pub id: SectionId,
+    /// The CRN as the college writes it, such as `AB 101-01`; `None` if that is the CRN of the id.
+    pub original_crn: Option<Box<str>>,
     /// `SUBJECT NUMBER`, such as `MATH 151`.
     pub course: Box<str>,
     /// The kind of class in lower case, such as `lecture`, `lab` or `tutorial`.
@@ -129,6 +131,12 @@ pub struct Section {
 }
 
 impl Section {
+    /// Returns the CRN as the college writes it.
+    #[must_use]
+    pub fn crn_text(&self) -> &str {
+        self.original_crn.as_deref().unwrap_or(self.id.crn.as_str())
+    }
+
     /// Returns the subject of the course, such as `MATH` for `MATH 151` and `CIV ENGR` for `CIV ENGR 310`.
     #[must_use]
     pub fn subject(&self) -> &str {

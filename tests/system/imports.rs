@@ -67,6 +67,21 @@ fn importing_the_same_schedule_twice_changes_nothing() {
 }
 
 #[test]
+fn the_crn_of_the_college_is_shown_and_found() {
+    let mut hub = hub();
+    let ids = include_str!("../schedules/09b-ids-with-spaces.csv");
+    let task = hub.import("?term=T", ids.as_bytes());
+    assert_eq!(task["changes"][0]["fields"]["crn"], json!([null, "AB 101-01 SP2031"]), "{task:#}");
+    assert_eq!(hub.section("T-AB.101.01.SP2031").unwrap()["crn"], "AB 101-01 SP2031");
+    for search in ["101-02", "AB%20101-02%20SP2031", "ab.101.02"] {
+        let found = hub.staff.get(&format!("/api/v1/sections?term=T&q={search}")).expect(200).json();
+        assert_eq!((&found["total"], &found["items"][0]["crn"]), (&json!(1), &json!("AB 101-02 SP2031")), "{search}");
+    }
+    let again = hub.import("?term=T", ids.replace("101-02 ", "101_02 ").replace("101_02 ", "101*02 ").as_bytes());
+    assert_eq!(again["changes"][0]["fields"], json!({"crn": ["AB 101-02 SP2031", "AB 101*02 SP2031"]}), "{again:#}");
+}
+
+#[test]
 fn only_staff_can_import() {
     let mut hub = hub();
     let mut student = hub.server.client().signed_in(&hub.home.token("ann", "student"));

@@ -99,8 +99,8 @@ fn merge_edit(section: &mut Section, base: &Section, target: &Section) {
         };
     }
     merge_fields!(
-        course component section title credits instructor method campus meetings capacity waitlist_capacity linked
-        prerequisites withdrawn;
+        original_crn course component section title credits instructor method campus meetings capacity
+        waitlist_capacity linked prerequisites withdrawn;
         not id status // Staff set the status.
     );
 }
@@ -141,6 +141,7 @@ fn with_definition_from_file(before: &Section, file: &Section) -> Section {
     // Names every field, so that a new field fails to compile until it is decided whether a file defines it.
     let Section {
         id: _,
+        original_crn: _,
         course: _,
         component: _,
         section: _,
@@ -183,6 +184,7 @@ fn changes_rule_inputs(before: &Section, after: &Section) -> bool {
         section: _,
         title: _,
         instructor: _,
+        original_crn: _,
         method: _,
         campus: _,
         capacity: _,

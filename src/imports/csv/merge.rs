@@ -204,6 +204,7 @@ fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, Sched
         id: id(crn)?,
         course: first.course.into(),
         component: first.component.into(),
+        original_crn: first.original_crn.map(Into::into),
         section: first.section.map(Into::into),
         title: first.title.map(Into::into),
         credits: Credits(first.credits.unwrap_or(0)),

@@ -3,7 +3,7 @@
 use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TermId};
+use crate::domain::ids::{Crn, SectionId, TermId};
 use crate::domain::import::Finding;
 use crate::domain::meeting::{Days, Meeting};
 use crate::imports::schedule::Severity;
@@ -221,40 +221,19 @@ pub(super) fn crn(cells: &mut Cells<'_>) -> Option<Crn> {
             return None;
         };
         // `AB 101` and `001` become `AB101.001`.
-        return Crn::parse(&safe_crn(&format!("{}.{section}", course.replace(' ', "")))).ok();
+        return Crn::from_written(&format!("{}.{section}", course.replace(' ', ""))).ok().map(|(crn, _)| crn);
     }
     cells.read(Column::Crn, |cell| match cell {
         "" => Err("CRN is missing".into()),
-        _ => Crn::parse(&safe_crn(cell)).map(Some).map_err(|_| "CRN must be letters, digits, `.` and `_`".into()),
+        _ => Crn::from_written(cell)
+            .map(|(crn, _)| Some(crn))
+            .map_err(|_| "CRN must have letters or digits, and at most 100 characters".into()),
     })
 }
 
 /// Returns the identifier in the file, if [`crn`] does not return it unchanged.
 fn original_crn(cells: &Cells<'_>) -> Option<String> {
-    let cell = cells.get(Column::Crn);
-    (!cell.is_empty() && safe_crn(cell) != cell).then(|| text::one_line(cell).into_owned())
-}
-
-/// Returns an identifier with only letters, digits, `.` and `_`, as a part of a path needs it. Numbers lose what
-/// spreadsheets add to them: `30001.0` and `'30001` become `30001`. A long identifier ends with a hash of it.
-fn safe_crn(cell: &str) -> String {
-    let cell = cell.trim_start_matches(['\'', '#']);
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if let Some((whole, fraction)) = cell.split_once('.')
-        && is_number(whole)
-        && fraction.bytes().all(|b| b == b'0')
-    {
-        return whole.to_owned();
-    }
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
-    let parts: Vec<&str> = cell.split(|c| !is_safe(c)).filter(|part| !part.is_empty()).collect();
-    let safe = parts.join(".");
-    if safe.len() <= CODE_LEN_MAX {
-        return safe;
-    }
-    // FNV-1a: stable across versions, which the standard library's hash is not.
-    let hash = cell.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    format!("{}.{hash:08x}", &safe[..CODE_LEN_MAX - 9])
+    Crn::from_written(cells.get(Column::Crn)).ok().and_then(|(_, original)| original).map(Into::into)
 }
 
 /// Parses the term.
@@ -381,26 +360,4 @@ fn prerequisites(cells: &mut Cells<'_>) -> Vec<String> {
         cells.add_finding(Severity::Warning, Some(Column::Prerequisites), message);
         Vec::new()
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn identifiers_become_safe_parts_of_a_path() {
-        let table = [
-            ("30001", "30001"),
-            ("30001.0", "30001"),
-            ("'00076", "00076"),
-            ("AB 101-01 SP2031", "AB.101.01.SP2031"),
-            ("ACC*101*01", "ACC.101.01"),
-            ("A.1_x", "A.1_x"),
-        ];
-        for (cell, expected) in table {
-            assert_eq!(safe_crn(cell), expected, "{cell}");
-        }
-        let long = |last| safe_crn(&format!("DEPARTMENT OF MARINE BIOLOGY 101-0{last}"));
-        assert_eq!((long(1).len(), long(1) == long(2)), (CODE_LEN_MAX, false));
-    }
 }

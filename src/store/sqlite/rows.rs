@@ -164,7 +164,7 @@ pub(super) fn put_generation(tx: &Connection, id: &TermId, generation: u64, seq:
 pub(super) const SECTION_COLUMNS: &str = "s.crn, s.course, s.component, s.section, s.title, s.credits, s.instructor, \
      s.method, s.campus, s.meetings, s.capacity, s.waitlist_capacity, s.status, s.linked, s.prerequisites, \
      s.outside_enrolled, s.outside_waitlisted, s.file_enrolled, s.file_waitlisted, \
-     coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0), s.withdrawn";
+     coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0), s.withdrawn, s.original_crn";
 
 /// Reads a section with its counts.
 pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<SectionState> {
@@ -177,6 +177,7 @@ pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<Secti
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let section = Section {
         id: SectionId { term: term.clone(), crn: Crn::parse(&crn).map_err(|e| unreadable(0, e))? },
+        original_crn: boxed_at(row, 22)?,
         course: row.get::<_, String>(1)?.into(),
         component: row.get::<_, String>(2)?.into(),
         section: boxed_at(row, 3)?,
@@ -223,6 +224,7 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
     } = state;
     let Section {
         id,
+        original_crn,
         course,
         component,
         section,
@@ -244,9 +246,10 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         "INSERT OR REPLACE INTO sections
              (term, crn, generation, course, component, section, title, credits, instructor, method, campus, meetings,
               capacity, waitlist_capacity, status, linked, prerequisites, outside_enrolled, outside_waitlisted,
-              file_enrolled, file_waitlisted, withdrawn, seq)
+              file_enrolled, file_waitlisted, withdrawn, seq, original_crn)
          VALUES
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+          ?24)",
     )?
     .execute(params![
         id.term.as_str(),
@@ -272,6 +275,7 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         file_totals.map(|t| t.1),
         withdrawn,
         seq,
+        original_crn,
     ])?;
     Ok(())
 }

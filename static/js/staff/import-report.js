@@ -9,7 +9,7 @@ const FIRST_ROWS = 25;
 const MORE_ROWS = 100;
 
 const LABELS = {
-  course: "Course", component: "Component", section: "Section", title: "Title", credits: "Credits",
+  crn: "CRN", course: "Course", component: "Component", section: "Section", title: "Title", credits: "Credits",
   instructor: "Instructor", method: "Method", campus: "Campus", meetings: "Meeting times", capacity: "Capacity",
   enrolled: "Enrolled", waitlist_capacity: "Waitlist capacity", waitlisted: "Waitlisted", status: "Status",
   linked: "Linked sections", prerequisites: "Prerequisites", outside_enrolled: "Enrolled outside EduHub",
