@@ -18,7 +18,7 @@
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
 //!   students in a section; [`activity`]: current activity
-//! - [`imports`]: schedule imports; [`events`]: one-off events
+//! - [`imports`]: schedule imports; [`schedule_export`]: the schedule as a file; [`events`]: one-off events
 //! - [`alerts`]: alerts; [`receipts`]: acknowledgements; [`live`]: the WebSocket upgrade; [`sessions`]: live sessions
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
 //!   connection to Plone, for admins
@@ -68,6 +68,7 @@ pub mod registrations;
 pub mod request_id;
 pub mod roster;
 pub mod routes;
+pub mod schedule_export;
 pub mod sections;
 mod security_headers;
 pub mod sessions;

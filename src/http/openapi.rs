@@ -42,6 +42,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::terms::Api::openapi,
     super::sections::Api::openapi,
     super::roster::Api::openapi,
+    super::schedule_export::Api::openapi,
     super::activity::Api::openapi,
     super::events::Api::openapi,
     super::registrations::Api::openapi,

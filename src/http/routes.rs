@@ -6,8 +6,8 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alerts, announcements, assets, charts, dashboard, demo, erasure, events, health, imports, live, my_data,
-    openapi, own_account, plan, plone_admin, proxy, receipts, registrations, roster, sections, sessions, sign_in, sso,
-    terms, users,
+    openapi, own_account, plan, plone_admin, proxy, receipts, registrations, roster, schedule_export, sections,
+    sessions, sign_in, sso, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -25,6 +25,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(own_account::routes)
         .configure(catalogue)
         .configure(roster::routes)
+        .configure(schedule_export::routes)
         .configure(activity::routes)
         .configure(imports::routes)
         .configure(events::routes)

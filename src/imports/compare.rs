@@ -105,7 +105,12 @@ impl<'s> Comparison<'s> {
         }
         let before = self.snapshot.and_then(|s| s.row(&file.section.id.crn)).map(|row| &row.state);
         let unstaged = SectionState::new(file.section.clone());
-        let mut new = StagedSection { section: file.section, totals: file.totals, staged_as: unstaged };
+        // Of an exported row only other totals are new, so that a file which the hub wrote changes nothing.
+        let is_known = |before: &SectionState| {
+            file.is_exported && file.totals == Some((before.enrolled_total(), before.waitlisted_total()))
+        };
+        let totals = file.totals.filter(|_| !before.is_some_and(is_known));
+        let mut new = StagedSection { section: file.section, totals, staged_as: unstaged };
         let after = imported(before, &new, self.apply_totals);
         match before {
             Some(before) if *before == after => {

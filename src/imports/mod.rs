@@ -13,6 +13,8 @@ mod affected;
 mod compare;
 pub mod csv;
 mod findings;
+#[cfg(test)]
+mod round_trip_tests;
 mod run;
 pub mod schedule;
 pub mod task;

@@ -31,6 +31,10 @@ pub struct FileSection {
     pub totals: Option<(u32, u32)>,
     /// The line of the section's first row.
     pub line: u64,
+    /// Whether the file states the status. Without it, the section is open in the definition.
+    pub states_status: bool,
+    /// Whether the hub exported the row.
+    pub is_exported: bool,
 }
 
 /// How a file writes times of day, if staff decided it.

@@ -2,6 +2,7 @@
 
 import { $, put } from "./dom.js";
 import { Alerts } from "./alerts.js";
+import { query } from "./api.js";
 import { Catalogue } from "./catalogue.js";
 import { drawIcons } from "./icons.js";
 import { pollWhileDisconnected } from "./poll.js";
@@ -96,6 +97,7 @@ function onTerm() {
   const term = terms.current.id;
   if (term === currentTerm) return;
   currentTerm = term;
+  $("export").href = `/api/v1/export/schedule.csv${query({ term })}`;
   lastEnrolled.clear();
   overview.reset();
   page.seats.follow(term);

@@ -166,10 +166,13 @@ fn with_definition_from_file(before: &Section, file: &Section) -> Section {
     section
 }
 
+/// Returns whether both have the same set of meetings, without meetings of which nothing is known.
 fn has_same_meetings(before: &Section, file: &Section) -> bool {
     let (before, file) = (&before.meetings, &file.meetings);
-    let is_part = |one: &[Meeting], other: &[Meeting]| one.iter().all(|meeting| other.contains(meeting));
-    before.len() == file.len() && is_part(before, file) && is_part(file, before)
+    let is_part = |one: &[Meeting], other: &[Meeting]| {
+        one.iter().all(|meeting| *meeting == Meeting::default() || other.contains(meeting))
+    };
+    is_part(before, file) && is_part(file, before)
 }
 
 /// Returns whether a field changed that rules read of a student's other sections.
@@ -181,10 +184,10 @@ fn changes_rule_inputs(before: &Section, after: &Section) -> bool {
         credits,
         meetings,
         id: _,
+        original_crn: _,
         section: _,
         title: _,
         instructor: _,
-        original_crn: _,
         method: _,
         campus: _,
         capacity: _,

@@ -150,7 +150,9 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
         waitlisted,
         linked,
         prerequisites,
-        is_cancelled,
+        status,
+        cross_listed: _,
+        is_exported: _,
         original_crn: _,
         line: _,
         instructors: _,
@@ -168,8 +170,8 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
     compare(Column::WaitlistCapacity, people(*waitlist_capacity), people(later.waitlist_capacity));
     compare(Column::Enrolled, people(*enrolled), people(later.enrolled));
     compare(Column::Waitlisted, people(*waitlisted), people(later.waitlisted));
-    let status = |is_cancelled: bool| is_cancelled.then(|| "cancelled".to_owned());
-    compare(Column::Status, status(*is_cancelled), status(later.is_cancelled));
+    let status_text = |status: Option<SectionStatus>| status.map(|status| status.as_str().to_owned());
+    compare(Column::Status, status_text(*status), status_text(later.status));
     compare(Column::Linked, list(linked), list(&later.linked));
     compare(Column::Prerequisites, list(prerequisites), list(&later.prerequisites));
     found
@@ -202,9 +204,9 @@ fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, Sched
         .then(|| (first.enrolled.unwrap_or(0), first.waitlisted.unwrap_or(0)));
     let section = Section {
         id: id(crn)?,
+        original_crn: first.original_crn.map(Into::into),
         course: first.course.into(),
         component: first.component.into(),
-        original_crn: first.original_crn.map(Into::into),
         section: first.section.map(Into::into),
         title: first.title.map(Into::into),
         credits: Credits(first.credits.unwrap_or(0)),
@@ -214,10 +216,16 @@ fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, Sched
         meetings: merged.meetings.into_iter().map(MeetingRow::into_domain).collect(),
         capacity: first.capacity.unwrap_or(0),
         waitlist_capacity: first.waitlist_capacity.unwrap_or(0),
-        status: if first.is_cancelled { SectionStatus::Cancelled } else { SectionStatus::Open },
+        status: first.status.unwrap_or(SectionStatus::Open),
         linked: first.linked.iter().map(|crn| id(crn)).collect::<Result<_, _>>()?,
         prerequisites: first.prerequisites.into_iter().map(Into::into).collect(),
         withdrawn: false,
     };
-    Ok(FileSection { section: Arc::new(section), totals, line: first.line })
+    Ok(FileSection {
+        section: Arc::new(section),
+        totals,
+        line: first.line,
+        states_status: first.status.is_some(),
+        is_exported: first.is_exported,
+    })
 }

@@ -6,7 +6,7 @@
 //!   columns
 //! - `text`, `days`, `times`, `dates`, `course`, `component`, `status`: parse one cell; `meetings`: parses the meetings of
 //!   a row
-//! - `row`, `event`: parse one row; `merge`: merges the rows of one CRN into a section; `conflicts`: finds rooms and
+//! - [`export`]: writes files, and parses their rows; `row`, `event`: parse one row; `merge`: merges the rows of one CRN into a section; `conflicts`: finds rooms and
 //!   instructors that are double-booked; `remarks`: warnings about many rows
 //! - `scratch`: the temporary database that holds everything read; `reading`: reads a file; `parsed`: the result
 
@@ -21,6 +21,7 @@ mod days;
 mod dialect;
 mod encoding;
 mod event;
+pub mod export;
 mod guard;
 mod meetings;
 mod merge;

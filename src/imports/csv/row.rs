@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{Crn, SectionId, TermId};
 use crate::domain::import::Finding;
 use crate::domain::meeting::{Days, Meeting};
+use crate::domain::section::SectionStatus;
 use crate::imports::schedule::Severity;
 
 use crate::imports::csv::columns::{Column, Header};
@@ -56,8 +57,15 @@ pub(super) struct Row {
     pub(super) linked: Vec<String>,
     #[serde(rename = "q", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) prerequisites: Vec<String>,
-    #[serde(rename = "z", default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) is_cancelled: bool,
+    /// The status, if the file states one that is known.
+    #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<SectionStatus>,
+    /// The sections that share one class, as the file names them.
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    pub(super) cross_listed: Option<String>,
+    /// Whether the hub exported the row.
+    #[serde(rename = "v", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_exported: bool,
     /// The identifier in the file, if it is not the CRN as which the section is imported.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     pub(super) original_crn: Option<String>,
@@ -231,7 +239,7 @@ pub(super) fn crn(cells: &mut Cells<'_>) -> Option<Crn> {
     })
 }
 
-/// Returns the identifier in the file, if [`crn`] does not return it unchanged.
+/// Returns the identifier in the file, if it is not the CRN that [`crn`] returns.
 fn original_crn(cells: &Cells<'_>) -> Option<String> {
     Crn::from_written(cells.get(Column::Crn)).ok().and_then(|(_, original)| original).map(Into::into)
 }
@@ -251,7 +259,8 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
     let (course, section) = course_and_section(cells);
     let title = cells.read(Column::Title, text::text);
     let component = component(cells, section.as_deref(), title.as_deref());
-    if cells.header.has(Column::CrossListed) && !text::is_unknown(cells.get(Column::CrossListed)) {
+    let cross_listed = cells.read(Column::CrossListed, text::text);
+    if cross_listed.is_some() {
         cells.add_row_remark(Remark::CrossListed);
     }
     let credits = cells.read(Column::Credits, text::credits);
@@ -275,14 +284,16 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
         waitlisted: count(cells, Column::Waitlisted, "Waitlisted"),
         linked: cells.read(Column::Linked, linked),
         prerequisites: prerequisites(cells),
-        is_cancelled: is_cancelled(cells),
+        status: status(cells),
+        cross_listed,
+        is_exported: false,
         original_crn: original_crn(cells),
         meetings: meetings::read(cells, format),
     }
 }
 
 /// Parses the component. A blank cell is inferred from the label and the title.
-fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Option<&str>) -> String {
+pub(super) fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Option<&str>) -> String {
     if let Some(component) = cells.read(Column::Component, component::parse) {
         return component;
     }
@@ -291,23 +302,25 @@ fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Option<&str>) 
     inferred.to_owned()
 }
 
-/// Returns whether the status says that the section is cancelled. Other statuses are remarked on.
-fn is_cancelled(cells: &mut Cells<'_>) -> bool {
-    let Some(index) = cells.header.at(Column::Status) else { return false };
+/// Returns the status: cancelled or open; `None` if the file states none that is known. Statuses that do not say whether
+/// the section is taught are remarked on. A blank cell beside cells that name cancelled sections means open.
+fn status(cells: &mut Cells<'_>) -> Option<SectionStatus> {
+    let index = cells.header.at(Column::Status)?;
     match status::parse(cells.cell(index)) {
-        Ok(Some(FileStatus::Cancelled)) => return true,
+        Ok(Some(FileStatus::Cancelled)) => return Some(SectionStatus::Cancelled),
         Ok(Some(FileStatus::Tentative)) => cells.add_remark(Remark::Tentative, index),
         Ok(Some(FileStatus::Active) | None) => {}
         Err(()) => {
             let status = cells.cell(index).chars().take(STATUS_CHARS_MAX).collect();
             cells.add_remark(Remark::UnknownStatus(status), index);
+            return None;
         }
     }
-    false
+    Some(SectionStatus::Open)
 }
 
 /// Parses a count; `name` begins its error messages.
-fn count(cells: &mut Cells<'_>, column: Column, name: &str) -> Option<u32> {
+pub(super) fn count(cells: &mut Cells<'_>, column: Column, name: &str) -> Option<u32> {
     cells.read(column, |cell| text::count(cell).map_err(|problem| format!("{name} {problem}")))
 }
 

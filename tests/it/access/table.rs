@@ -72,6 +72,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/announcements", Visitor),
     // Work of staff.
     ("GET", "/api/v1/staff/activity", Staff),
+    ("GET", "/api/v1/export/schedule.csv", Staff),
     ("POST", "/api/v1/imports", Staff),
     ("GET", "/api/v1/imports/{task}", Staff),
     ("DELETE", "/api/v1/imports/{task}", Staff),
