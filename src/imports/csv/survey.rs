@@ -5,7 +5,7 @@ use crate::imports::schedule::{ClockOption, ScheduleError, ScheduleOptions};
 
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
 use crate::imports::csv::dates::OrderEvidence;
-use crate::imports::csv::meetings::Format;
+use crate::imports::csv::meetings::{self, Format};
 use crate::imports::csv::names::normalized;
 use crate::imports::csv::source::{RecordSource, unreadable};
 use crate::imports::csv::times::{self, Clock};
@@ -206,7 +206,7 @@ fn formats(
     };
     let times = columns(&[Column::Time, Column::StartTime, Column::EndTime, Column::Days]);
     let dates = columns(&[Column::DateRange, Column::Start, Column::End, Column::Date]);
-    let mut shows_clock = false;
+    let (mut shows_clock, mut has_halves) = (false, false);
     let mut order = OrderEvidence::default();
     let (mut records, lines) = source.open()?;
     let mut record = csv::StringRecord::new();
@@ -219,7 +219,10 @@ fn formats(
             continue;
         }
         let cell = |index: &usize| record.get(*index).map_or("", str::trim);
-        shows_clock = shows_clock || times.iter().map(cell).any(times::shows_clock);
+        for cell in times.iter().map(cell) {
+            shows_clock = shows_clock || times::shows_clock(cell);
+            has_halves = has_halves || (times::shows_clock(cell) && meetings::has_half(cell));
+        }
         dates.iter().map(cell).for_each(|cell| order.add(cell, line));
     }
     let clock = match options.clock {
@@ -228,5 +231,5 @@ fn formats(
         None if shows_clock => Clock::AsWritten,
         None => Clock::Afternoon,
     };
-    Ok((Format { clock, order: order.order() }, order))
+    Ok((Format { clock, order: order.order(), has_halves: has_halves && options.clock.is_none() }, order))
 }
