@@ -7,6 +7,8 @@ import { count, meetingText, dateTime, prerequisiteText } from "../words.js";
 /** Rows of a list shown at first, and added by each "Show more". */
 const FIRST_ROWS = 25;
 const MORE_ROWS = 100;
+/** An alert can name as many sections; a list of the report has no more. */
+const ALERT_SECTIONS_MAX = 1_000;
 
 const LABELS = {
   crn: "CRN", course: "Course", component: "Component", section: "Section", title: "Title", credits: "Credits",
@@ -115,11 +117,14 @@ function affectedParts(affected, { nameOf, show, compose }) {
   const link = (id) => button(nameOf(id), () => show(id), { class: "quiet" });
   const alert = (id) => button("Send alert", () => compose({ sections: [id] }), { "aria-label": `Send an alert to ${nameOf(id)}` });
   return [
-    part(affected, "over_capacity", "Sections with more students than seats", true, () =>
+    part(affected, "over_capacity", "Sections with more students than seats", true, () => [alertAll(affected.over_capacity),
       longTable(caption(affected, "over_capacity"), ["Section", "Enrolled", "Capacity", ""], affected.over_capacity,
-        ({ section, enrolled, capacity }) => [[link(section), enrolled, capacity, alert(section)]])),
-    part(affected, "overlaps", "Sections with students whose classes now overlap", true, () =>
+        ({ section, enrolled, capacity }) => [[link(section), enrolled, capacity, alert(section)]])]),
+    part(affected, "overlaps", "Sections with students whose classes now overlap", true, () => [alertAll(affected.overlaps),
       longTable(caption(affected, "overlaps"), ["Section", "Students", ""], affected.overlaps,
+  const alertAll = (items) => items.length > 1 && h("p", null, button(
+    `Send an alert to the students of ${items.length === ALERT_SECTIONS_MAX ? `the first ${count(items.length, "section")}` : `these ${count(items.length, "section")}`}`,
+    () => compose({ sections: items.map(({ section }) => section) })));
         ({ section, students }) => [[link(section), students, alert(section)]])),
   ];
 }
