@@ -128,7 +128,7 @@ pub trait Schedule {
     fn sections(&self) -> u64;
     /// Returns the number of findings of this severity.
     fn findings_total(&self, severity: Severity) -> u64;
-    /// Returns the number of conflicts.
+    /// Returns the number of conflicts: of pairs of meetings.
     fn conflicts_total(&self) -> u64;
     /// Visits the first `limit` findings of a severity, in order of line.
     fn each_finding(
@@ -137,7 +137,8 @@ pub trait Schedule {
         limit: u64,
         f: &mut dyn FnMut(Finding) -> Result<(), ScheduleError>,
     ) -> Result<(), ScheduleError>;
-    /// Returns the first `limit` conflicts, in order of line.
+    /// Returns the first `limit` conflicts, in order of line. Many conflicts of one kind are grouped by room or
+    /// instructor.
     fn conflicts(&self, limit: u64) -> Result<Vec<Conflict>, ScheduleError>;
     /// Visits the sections that can be imported, in order of CRN. Sections with a rejected row are omitted.
     fn each_section(&self, f: &mut dyn FnMut(FileSection) -> Result<(), ScheduleError>) -> Result<(), ScheduleError>;

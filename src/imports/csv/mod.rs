@@ -6,7 +6,7 @@
 //!   columns
 //! - `text`, `days`, `times`, `dates`, `course`, `component`, `status`: parse one cell; `meetings`: parses the meetings of
 //!   a row
-//! - [`export`]: writes files, and parses their rows; `row`, `event`: parse one row; `merge`: merges the rows of one CRN into a section; `conflicts`: finds rooms and
+//! - [`export`]: writes files, and parses their rows; `row`, `event`: parse one row; `merge`: merges the rows of one CRN into a section; `conflicts`, `sweep`: find rooms and
 //!   instructors that are double-booked; `remarks`: warnings about many rows
 //! - `scratch`: the temporary database that holds everything read; `reading`: reads a file; `parsed`: the result
 
@@ -15,6 +15,8 @@ mod cases_tests;
 mod columns;
 mod component;
 mod conflicts;
+#[cfg(test)]
+mod conflicts_tests;
 mod course;
 mod dates;
 mod days;
@@ -34,6 +36,7 @@ mod scratch;
 mod source;
 mod status;
 mod survey;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod text;

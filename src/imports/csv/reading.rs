@@ -413,8 +413,7 @@ impl Reading<'_, '_> {
             }
         };
         let sections = merge::merge(&self.parsed.scratch, &self.header, &mut check_cancelled)?;
-        conflicts::sweep(&self.parsed.scratch, &mut check_cancelled)?;
-        self.parsed.conflicts = conflicts::total(&self.parsed.scratch)?;
+        self.parsed.conflicts = conflicts::sweep(&self.parsed.scratch, &mut check_cancelled)?;
         self.parsed.sections = sections;
         if sections > SECTIONS_MAX {
             let message = format!("A term can have at most {SECTIONS_MAX} sections; the file has {sections}");
