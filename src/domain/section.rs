@@ -183,13 +183,23 @@ pub struct SectionState {
     pub outside_waitlisted: u32,
     /// The totals (enrolled, waitlisted) of the last import that contained them.
     pub file_totals: Option<(u32, u32)>,
+    /// The status before an import cancelled the section; `None` if it is not cancelled, or if staff cancelled it.
+    pub cancelled_from: Option<SectionStatus>,
 }
 
 impl SectionState {
     /// Creates a section without students.
     #[must_use]
     pub const fn new(section: Arc<Section>) -> Self {
-        Self { section, enrolled: 0, waitlisted: 0, outside_enrolled: 0, outside_waitlisted: 0, file_totals: None }
+        Self {
+            section,
+            enrolled: 0,
+            waitlisted: 0,
+            outside_enrolled: 0,
+            outside_waitlisted: 0,
+            file_totals: None,
+            cancelled_from: None,
+        }
     }
     /// Returns the number of seats that are taken, including those taken outside the hub.
     #[must_use]

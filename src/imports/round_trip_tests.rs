@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::compare::Comparison;
 use super::csv::{CsvSchedules, export};
-use super::schedule::{FileSection, ScheduleOptions, ScheduleReader, Severity};
+use super::schedule::{FileSection, Schedule, ScheduleOptions, ScheduleReader, Severity};
 use crate::domain::command::StagedSection;
 use crate::domain::decide::imported;
 use crate::domain::ids::{Crn, SectionId, TaskId, TermId};
@@ -122,7 +122,17 @@ fn state(number: usize) -> impl Strategy<Value = SectionState> {
                 withdrawn,
             };
             let section = Arc::new(section);
-            SectionState { section, enrolled, waitlisted, outside_enrolled, outside_waitlisted, file_totals }
+            let by_file = status == SectionStatus::Cancelled && number.is_multiple_of(2);
+            let cancelled_from = by_file.then_some(SectionStatus::Closed);
+            SectionState {
+                section,
+                enrolled,
+                waitlisted,
+                outside_enrolled,
+                outside_waitlisted,
+                file_totals,
+                cancelled_from,
+            }
         },
     )
 }
@@ -132,8 +142,7 @@ fn states() -> impl Strategy<Value = Vec<SectionState>> {
 }
 
 /// Exports sections and reads the file, which must have neither errors nor warnings.
-fn exported_and_read(states: &[SectionState]) -> Vec<FileSection> {
-    let folder = tempfile::tempdir().unwrap();
+fn exported_and_read(folder: &tempfile::TempDir, states: &[SectionState]) -> (Box<dyn Schedule>, Vec<FileSection>) {
     let path = folder.path().join("schedule.csv");
     let mut file = std::fs::File::create(&path).unwrap();
     file.write_all(&export::header().unwrap()).unwrap();
@@ -155,7 +164,7 @@ fn exported_and_read(states: &[SectionState]) -> Vec<FileSection> {
         Ok(())
     };
     schedule.each_section(add).unwrap();
-    sections
+    (schedule, sections)
 }
 
 /// Returns a definition without what a file cannot contain: repeated and unknown meetings, and whether it is withdrawn.
@@ -178,8 +187,10 @@ proptest! {
         let snapshot = Snapshot::new(Term::new(term()), 1, published.collect());
         let mut report = TaskReport::new(TaskId::parse("1").unwrap(), None, 0, String::new(), Timestamp::UNIX_EPOCH);
         let mut comparison = Comparison::new(Some(&snapshot), Timestamp::UNIX_EPOCH, 1, true, true);
-        for section in exported_and_read(&states) {
-            comparison.add(&mut report, section, &|_| Ok(false)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (schedule, sections) = exported_and_read(&folder, &states);
+        for section in sections {
+            comparison.add(&mut report, section, &*schedule).unwrap();
         }
         prop_assert_eq!(&report.changes, &[]);
         prop_assert_eq!((report.unchanged, report.warnings_total), (states.len() as u64, 0));
@@ -189,10 +200,11 @@ proptest! {
     fn an_exported_schedule_creates_the_same_sections_elsewhere(states in states()) {
         let states: BTreeMap<_, _> = states.into_iter().map(|state| (state.section.id.crn.clone(), state)).collect();
         let all: Vec<SectionState> = states.values().cloned().collect();
-        for file in exported_and_read(&all) {
+        let folder = tempfile::tempdir().unwrap();
+        for file in exported_and_read(&folder, &all).1 {
             let old = &states[&file.section.id.crn];
             let staged_as = SectionState::new(file.section.clone());
-            let staged = StagedSection { section: file.section, totals: file.totals, staged_as };
+            let staged = StagedSection { section: file.section, totals: file.totals, states_status: true, staged_as };
             let new = imported(None, &staged, true);
             prop_assert_eq!(&*new.section, &in_a_file(&old.section));
             prop_assert_eq!(

@@ -142,6 +142,8 @@ pub trait Schedule {
     fn conflicts(&self, limit: u64) -> Result<Vec<Conflict>, ScheduleError>;
     /// Visits the sections that can be imported, in order of CRN. Sections with a rejected row are omitted.
     fn each_section(&self, f: &mut dyn FnMut(FileSection) -> Result<(), ScheduleError>) -> Result<(), ScheduleError>;
+    /// Returns a section that can be imported; `None` if the file has none with this CRN.
+    fn section(&self, crn: &Crn) -> Result<Option<FileSection>, ScheduleError>;
     /// Returns whether the file has a row with this CRN, valid or rejected.
     fn contains_crn(&self, crn: &Crn) -> Result<bool, ScheduleError>;
     /// Visits the events that can be imported.

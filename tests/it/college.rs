@@ -307,7 +307,7 @@ pub fn staged(
         .into_iter()
         .map(|(builder, totals)| {
             let section = builder.0.section.clone();
-            let mut staged = StagedSection { section, totals, staged_as: builder.0 };
+            let mut staged = StagedSection { section, totals, states_status: false, staged_as: builder.0 };
             staged.staged_as = imported(book.section(&staged.section.id.crn), &staged, totals_count);
             staged
         })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId, TermId};
@@ -197,6 +197,13 @@ pub(super) fn each_section(
         f(staged(term, &crn, merged)?)?;
     }
     Ok(())
+}
+
+/// Returns one section; `None` if the file has none with this CRN, or a row of it is rejected.
+pub(super) fn section(scratch: &Scratch, term: &TermId, crn: &Crn) -> Result<Option<FileSection>, ScheduleError> {
+    let mut statement = scratch.db.prepare_cached("SELECT body FROM section WHERE crn = ?")?;
+    let body: Option<String> = statement.query_row([crn.as_str()], |row| row.get(0)).optional()?;
+    body.map(|body| staged(term, crn.as_str(), serde_json::from_str(&body)?)).transpose()
 }
 
 fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, ScheduleError> {

@@ -282,7 +282,10 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
         waitlist_capacity: count(cells, Column::WaitlistCapacity, "Waitlist capacity"),
         enrolled: count(cells, Column::Enrolled, "Enrolled"),
         waitlisted: count(cells, Column::Waitlisted, "Waitlisted"),
-        linked: cells.read(Column::Linked, linked),
+        linked: {
+            let own = cells.get(Column::Crn);
+            cells.read(Column::Linked, |cell| linked(cell, own))
+        },
         prerequisites: prerequisites(cells),
         status: status(cells),
         cross_listed,
@@ -344,11 +347,14 @@ fn course_and_section(cells: &mut Cells<'_>) -> (String, Option<String>) {
     (read.0, section.or(read.1))
 }
 
-fn linked(cell: &str) -> Result<Vec<String>, String> {
+/// Parses the CRNs of linked sections, which are written like the row's own CRN: `AB 101-01` is one CRN.
+fn linked(cell: &str, own: &str) -> Result<Vec<String>, String> {
+    let separators: Vec<char> = [',', ';', '|', '/', ' '].into_iter().filter(|c| !own.contains(*c)).collect();
     let mut linked = Vec::new();
-    for item in text::list(cell, &[',', ';', '|', '/', ' '])? {
+    for item in text::list(cell, &separators)? {
         // The term of a full id is ignored: links stay within a term.
-        let crn = SectionId::parse(item).map(|id| id.crn).or_else(|_| Crn::parse(item));
+        let id = SectionId::parse(item).ok().filter(|_| !own.contains('-'));
+        let crn = id.map_or_else(|| Crn::from_written(item).map(|(crn, _)| crn), |id| Ok(id.crn));
         linked.push(crn.map_err(|_| format!("{item:?} is not a CRN"))?.to_string());
     }
     Ok(linked)
