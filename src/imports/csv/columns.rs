@@ -325,7 +325,7 @@ fn exported_id(names: &[String], at: &BTreeMap<Column, usize>) -> Option<usize> 
         let own = Column::parse(name).map(|column| at.get(&column).copied());
         position(name).is_some_and(|index| own.is_none_or(|own| own == Some(index)))
     };
-    export::COLUMNS.iter().all(|name| has_meaning(name)).then(|| position(&"id")).flatten()
+    export::COLUMNS.iter().all(has_meaning).then(|| position(&"id")).flatten()
 }
 
 fn quoted(names: &[&str]) -> String {
