@@ -33,12 +33,18 @@ const page = {
   nameOf: (id) => page.catalogue.name(id),
   term: () => currentTerm,
   refused: () => overview.refused,
-  show: (id) => openView("#sections", () => sections.show(id)),
+  /** Shows a section, which may be of another term than the one shown. */
+  show: async (id) => {
+    const term = id.slice(0, id.lastIndexOf("-"));
+    if (term !== currentTerm) {
+      await selectTerm(term);
+      await loadSections(term).catch(() => {});
+    }
+    openView("#sections", () => sections.show(id));
+  },
   compose: (audience) => openView("#alerts", () => composer.compose(audience)),
   showTerm: async (id) => {
-    await terms.load().catch(() => {});
-    $("which-term").value = id;
-    $("which-term").dispatchEvent(new Event("change"));
+    await selectTerm(id);
     openView("#sections", () => $("section-search").elements.q.focus());
   },
 };
@@ -91,6 +97,13 @@ async function onUser(user) {
   } catch (problem) {
     showNote(problemText(problem));
   }
+}
+
+/** Shows another term, which may be new. */
+async function selectTerm(id) {
+  await terms.load().catch(() => {});
+  $("which-term").value = id;
+  $("which-term").dispatchEvent(new Event("change"));
 }
 
 function onTerm() {
