@@ -147,8 +147,8 @@ mod tests {
         (report.state, report.phase) = (TaskState::Running, Phase::Comparing);
         report.errors =
             vec![Finding { line: 3, column: Some("days".into()), value: None, message: "no such day".to_owned() }];
-        report.conflicts =
-            vec![Conflict { kind: ConflictKind::Room, lines: vec![4, 9], message: "B 12 on Monday".to_owned() }];
+        let (kind, lines) = (ConflictKind::Room, vec![4, 9]);
+        report.conflicts = vec![Conflict { kind, lines, message: "B 12 on Monday".to_owned(), pairs: 1 }];
         let fields = serde_json::from_str(r#"{"capacity":[30,25],"title":[null,"Algebra"]}"#).unwrap();
         report.changes = vec![Change { section, change: ChangeKind::Update, fields }];
         Event::ImportProgress(Arc::new(report))

@@ -128,6 +128,7 @@ fn section(
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        original_crn: None,
         withdrawn: false,
     };
     let mut state = SectionState::new(Arc::new(section));

@@ -40,6 +40,7 @@ fn section(term: &str, number: &str) -> Section {
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        original_crn: None,
         withdrawn: false,
     }
 }
@@ -101,7 +102,7 @@ fn import(book: &TermBook, generation: u64, sections: &[(&str, u32)]) -> Command
     let stage = |(number, seats): &(&str, u32)| {
         let section = Arc::new(Section { capacity: *seats, ..section(book.term().id.as_str(), number) });
         let staged_as = SectionState::new(section.clone());
-        let mut staged = StagedSection { section, totals: None, staged_as };
+        let mut staged = StagedSection { section, totals: None, states_status: false, staged_as };
         staged.staged_as = imported(book.section(&crn(number)), &staged, false);
         staged
     };

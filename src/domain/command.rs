@@ -146,6 +146,8 @@ pub struct StagedSection {
     pub section: Arc<Section>,
     /// The totals (enrolled, waitlisted) in the file, if it has them.
     pub totals: Option<(u32, u32)>,
+    /// Whether the file states the status, so that a section that an earlier import cancelled can become open again.
+    pub states_status: bool,
     /// The staged row, made from the snapshot by [`crate::domain::decide::imported`]. It is written again only if the
     /// section has changed by the time the import is applied.
     pub staged_as: SectionState,

@@ -22,6 +22,9 @@ pub const PROFILE_NAME_CHARS_MAX: usize = 60;
 pub const USER_CHARS_MAX: usize = 120;
 /// Maximum length of a username in bytes, which follows from [`USER_CHARS_MAX`].
 const USER_BYTES_MAX: usize = 4 * USER_CHARS_MAX;
+/// Maximum length of a CRN as a college writes it, in characters: several times the longest in use, which contain term,
+/// course and section.
+pub const ORIGINAL_CRN_CHARS_MAX: usize = 100;
 
 /// The error for text that is not a well-formed id. Contains the kind of id, such as `CRN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -134,6 +137,40 @@ impl Crn {
     /// If the text is not a well-formed CRN.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         if is_code(text, b"._") { Ok(Self(text.into())) } else { Err(InvalidId("CRN")) }
+    }
+
+    /// Converts a CRN as a college writes it to one that can be part of an id, in which `.` replaces each run of other
+    /// characters than letters, digits, `.` and `_`. One that is long or has other letters ends with a hash of it. Also returns what was written,
+    /// if it differs.
+    ///
+    /// Ignores what spreadsheets add to numbers: `30001.0` and `'30001` are `30001`.
+    ///
+    /// # Errors
+    /// If the text has neither letters nor digits, or more than [`ORIGINAL_CRN_CHARS_MAX`] characters.
+    pub fn from_written(text: &str) -> Result<(Self, Option<Box<str>>), InvalidId> {
+        let text = text.trim().trim_start_matches(['\'', '#']).trim_start();
+        if text.chars().nth(ORIGINAL_CRN_CHARS_MAX).is_some() {
+            return Err(InvalidId("CRN"));
+        }
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let whole = text.split_once('.').filter(|(whole, zeros)| is_number(whole) && zeros.bytes().all(|b| b == b'0'));
+        let text = whole.map_or(text, |(whole, _)| whole);
+        if let Ok(crn) = Self::parse(text) {
+            return Ok((crn, None));
+        }
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
+        let mut safe = text.split(|c| !is_safe(c)).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+        let loses_letters = text.contains(|c: char| c.is_alphanumeric() && !c.is_ascii());
+        if safe.is_empty() {
+            return Err(InvalidId("CRN"));
+        }
+        if safe.len() > CODE_LEN_MAX || loses_letters {
+            // FNV-1a: stable across versions, which the standard library's hash is not.
+            let hash = text.bytes().fold(0x811c_9dc5_u32, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+            safe = format!("{}.{hash:08x}", &safe[..safe.len().min(CODE_LEN_MAX - 9)]);
+        }
+        Ok((Self::parse(&safe)?, Some(text.into())))
     }
 }
 
@@ -264,6 +301,29 @@ mod tests {
         }
         for bad in [".", "..", "2022\u{200b}09", "\u{ff0e}"] {
             assert!(TermId::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn written_crns_become_parts_of_an_id() {
+        let table = [
+            ("30001", "30001", None),
+            ("30001.0", "30001", None),
+            ("'00076", "00076", None),
+            ("A.1_x", "A.1_x", None),
+            ("AB 101-01  SP2031", "AB.101.01.SP2031", Some("AB 101-01 SP2031")),
+            ("ACC*101*01", "ACC.101.01", Some("ACC*101*01")),
+            ("#12/3", "12.3", Some("12/3")),
+            ("BIO Ñ1", "BIO.1.65bf0c36", Some("BIO Ñ1")),
+        ];
+        for (written, crn, original) in table {
+            let expected = (Crn::parse(crn).unwrap(), original.map(Into::into));
+            assert_eq!(Crn::from_written(written), Ok(expected), "{written}");
+        }
+        let long = |last| Crn::from_written(&format!("DEPARTMENT OF MARINE BIOLOGY 101-0{last}")).unwrap().0;
+        assert_eq!((long(1).as_str().len(), long(1) == long(2)), (CODE_LEN_MAX, false));
+        for bad in ["", "***", "é", &"1 ".repeat(60)] {
+            assert!(Crn::from_written(bad).is_err(), "{bad}");
         }
     }
 

@@ -141,15 +141,24 @@ pub enum ConflictKind {
     Instructor,
 }
 
-/// Two sections of the file that use one room or one instructor at the same time. Conflicts are reported, not rejected.
+/// Two sections of the file that use one room or one instructor at the same time, or all pairs of sections that use one.
+/// Conflicts are reported, not rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// The kind of resource that is shared.
     pub kind: ConflictKind,
-    /// The lines of the two sections in the file.
+    /// The lines of the two sections in the file; the first lines of several pairs.
     pub lines: Vec<u64>,
     /// Description of the conflict for staff: the resource, the sections and the time.
     pub message: String,
+    /// Number of pairs of meetings that overlap.
+    #[serde(default = "one_pair")]
+    pub pairs: u64,
+}
+
+/// The number of pairs of a conflict that an earlier version stored.
+const fn one_pair() -> u64 {
+    1
 }
 
 /// Whether an import creates a section or updates it.

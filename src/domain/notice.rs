@@ -27,6 +27,9 @@ pub enum Reason {
     PassedOver(RefusalCode),
     /// The section was cancelled.
     Cancelled,
+    /// The section is no longer cancelled.
+    #[strum(serialize = "staff")]
+    Reopened,
 }
 
 impl Reason {
@@ -41,7 +44,7 @@ impl Reason {
     pub const fn code(self) -> Option<RefusalCode> {
         match self {
             Self::PassedOver(code) => Some(code),
-            Self::Requested | Self::Promoted | Self::Cancelled => None,
+            Self::Requested | Self::Promoted | Self::Cancelled | Self::Reopened => None,
         }
     }
 }
@@ -66,7 +69,7 @@ impl Notice {
     #[must_use]
     pub fn alert(&self, section: &Section) -> Option<AlertContent> {
         let course = &section.course;
-        let crn = section.id.crn.as_str();
+        let crn = section.crn_text();
         let (title, message, priority) = match self.reason {
             Reason::Requested => return None,
             Reason::Promoted => (
@@ -86,6 +89,13 @@ impl Notice {
                 format!("{course} is cancelled"),
                 format!(
                     "{course} (CRN {crn}) has been cancelled. It no longer counts toward your schedule or credits."
+                ),
+                Priority::High,
+            ),
+            Reason::Reopened => (
+                format!("{course} takes place after all"),
+                format!(
+                    "{course} (CRN {crn}) is no longer cancelled. It counts toward your schedule and credits again."
                 ),
                 Priority::High,
             ),

@@ -95,6 +95,8 @@ impl SectionStatus {
 pub struct Section {
     /// The term and CRN.
     pub id: SectionId,
+    /// The CRN as the college writes it, such as `AB 101-01`; `None` if that is the CRN of the id.
+    pub original_crn: Option<Box<str>>,
     /// `SUBJECT NUMBER`, such as `MATH 151`.
     pub course: Box<str>,
     /// The kind of class in lower case, such as `lecture`, `lab` or `tutorial`.
@@ -129,6 +131,12 @@ pub struct Section {
 }
 
 impl Section {
+    /// Returns the CRN as the college writes it.
+    #[must_use]
+    pub fn crn_text(&self) -> &str {
+        self.original_crn.as_deref().unwrap_or(self.id.crn.as_str())
+    }
+
     /// Returns the subject of the course, such as `MATH` for `MATH 151` and `CIV ENGR` for `CIV ENGR 310`.
     #[must_use]
     pub fn subject(&self) -> &str {
@@ -174,13 +182,23 @@ pub struct SectionState {
     pub outside_waitlisted: u32,
     /// The totals (enrolled, waitlisted) of the last import that contained them.
     pub file_totals: Option<(u32, u32)>,
+    /// The status before an import cancelled the section; `None` if it is not cancelled, or if staff cancelled it.
+    pub cancelled_from: Option<SectionStatus>,
 }
 
 impl SectionState {
     /// Creates a section without students.
     #[must_use]
     pub const fn new(section: Arc<Section>) -> Self {
-        Self { section, enrolled: 0, waitlisted: 0, outside_enrolled: 0, outside_waitlisted: 0, file_totals: None }
+        Self {
+            section,
+            enrolled: 0,
+            waitlisted: 0,
+            outside_enrolled: 0,
+            outside_waitlisted: 0,
+            file_totals: None,
+            cancelled_from: None,
+        }
     }
     /// Returns the number of seats that are taken, including those taken outside the hub.
     #[must_use]

@@ -43,6 +43,7 @@ compared_fields! {
     component: Box<str>,
     course: Box<str>,
     credits: Credits,
+    crn: Box<str>,
     enrolled: u32,
     file_totals: [u32; 2],
     instructor: Box<str>,
@@ -68,6 +69,7 @@ impl SectionChanges {
         // `withdrawn`, which a file does not define.
         let Section {
             id: _,
+            original_crn,
             course,
             component,
             section,
@@ -91,6 +93,7 @@ impl SectionChanges {
             component: FieldChange::between(old.map(|old| &old.component), Some(component)),
             course: FieldChange::between(old.map(|old| &old.course), Some(course)),
             credits: FieldChange::between(old.map(|old| &old.credits), Some(credits)),
+            crn: crn_change(old, &after.section).filter(|_| old.is_some() || original_crn.is_some()),
             enrolled: FieldChange::between(
                 before.map(SectionState::enrolled_total).as_ref(),
                 Some(&after.enrolled_total()),
@@ -123,6 +126,12 @@ impl SectionChanges {
     }
 }
 
+/// Compares the CRNs as the college writes them. Those of the ids are equal.
+fn crn_change(old: Option<&Section>, new: &Section) -> Option<FieldChange<Box<str>>> {
+    let shown = |section: &Section| Box::<str>::from(section.crn_text());
+    FieldChange::between(old.map(shown).as_ref(), Some(&shown(new)))
+}
+
 /// Returns `list`; `None` if it is empty and the section is new.
 fn unless_new_and_empty<'l, T>(old: Option<&Section>, list: &'l Vec<T>) -> Option<&'l Vec<T>> {
     Some(list).filter(|list| old.is_some() || !list.is_empty())
@@ -151,6 +160,7 @@ mod tests {
             status: SectionStatus::Open,
             linked: Vec::new(),
             prerequisites: Vec::new(),
+            original_crn: None,
             withdrawn: false,
         };
         change(&mut section);

@@ -18,7 +18,8 @@
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
 //!   students in a section; [`teaching`]: the sections of an instructor; [`activity`]: current activity
-//! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns; [`events`]: one-off events
+//! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns;
+//!   [`schedule_export`]: the schedule as a file; [`events`]: one-off events
 //! - [`alerts`]: alerts; [`alert_scope`]: what they concern; [`receipts`]: acknowledgements; [`live`]: the WebSocket
 //!   upgrade; [`sessions`]: live sessions
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
@@ -74,6 +75,7 @@ pub mod registrations;
 pub mod request_id;
 pub mod roster;
 pub mod routes;
+pub mod schedule_export;
 pub mod sections;
 mod security_headers;
 pub mod sessions;

@@ -44,6 +44,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::roster::Api::openapi,
     super::teaching::Api::openapi,
     super::guardian_links::Api::openapi,
+    super::schedule_export::Api::openapi,
     super::activity::Api::openapi,
     super::events::Api::openapi,
     super::registrations::Api::openapi,

@@ -123,6 +123,7 @@ fn searched_text(section: &Section) -> String {
         or_empty(&section.title),
         or_empty(&section.instructor),
         section.id.crn.as_str().to_owned(),
+        or_empty(&section.original_crn),
         or_empty(&section.section),
         section.component.to_string(),
     ]

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 
 use crate::domain::command::{StagedImport, StagedSection};
 use crate::domain::decide::imported;
-use crate::domain::ids::Crn;
+use crate::domain::ids::{CODE_LEN_MAX, Crn};
 use crate::domain::import::{Change, ChangeKind, Finding, TaskReport};
-use crate::domain::section::{Section, SectionState};
+use crate::domain::section::{Section, SectionState, SectionStatus};
 use crate::domain::section_changes::SectionChanges;
 use crate::imports::affected::ChangedSections;
-use crate::imports::schedule::{FileSection, ScheduleError};
+use crate::imports::schedule::{FileSection, Schedule, ScheduleError};
 use crate::registration::readmodel::Snapshot;
 use crate::store::imports::CHUNK_LEN;
 
@@ -41,17 +41,38 @@ fn crns_by_number(snapshot: &Snapshot) -> HashMap<String, Vec<Crn>> {
     all
 }
 
-fn warn_about_zeros(report: &mut TaskReport, file: &FileSection, crn: &Crn) {
+/// Adds a warning about a section of the file.
+fn warn(report: &mut TaskReport, line: u64, column: &str, value: &str, message: String) {
     report.warnings_total += 1;
     if report.warnings.len() < LIST_LEN_MAX {
-        let written = &file.section.id.crn;
-        report.warnings.push(Finding {
-            line: file.line,
-            column: Some("crn".into()),
-            value: Some(written.as_str().into()),
-            message: format!("CRN {written} is imported as the existing section {crn}: the file lacks leading zeros"),
-        });
+        report.warnings.push(Finding { line, column: Some(column.into()), value: Some(value.into()), message });
     }
+}
+
+/// Warns if an import reopens a section, or if its status in the file is not that in the hub.
+fn warn_about_status(
+    report: &mut TaskReport,
+    line: u64,
+    before: &SectionState,
+    after: &SectionState,
+    new: &StagedSection,
+) {
+    let (before, kept, file) = (before.section.status, after.section.status, new.section.status);
+    let section = &after.section.id;
+    let message = match (before, kept) {
+        (SectionStatus::Cancelled, SectionStatus::Open | SectionStatus::Closed) => {
+            format!(
+                "Section {section} was cancelled by an earlier file and is no longer cancelled in this one: it is {kept} again, and its students are notified",
+                kept = kept.as_str()
+            )
+        }
+        (SectionStatus::Cancelled, SectionStatus::Cancelled) if file != SectionStatus::Cancelled => {
+            let why = if new.states_status { "staff cancelled it in the hub" } else { "the file states no status" };
+            format!("Section {section} stays cancelled, because {why}: to reopen it, change its status under Sections")
+        }
+        _ => return,
+    };
+    warn(report, line, "status", file.as_str(), message);
 }
 
 /// A comparison of a file to a term, which yields the sections to stage in chunks.
@@ -65,7 +86,9 @@ pub(super) struct Comparison<'s> {
     pub(super) staged: StagedImport,
     /// The CRNs of the term that are numbers, without leading zeros. Made when a CRN of the file is not in the term.
     by_number: OnceCell<HashMap<String, Vec<Crn>>>,
-    /// The CRNs of the term that the file has without their leading zeros.
+    /// The CRNs of the file that lack leading zeros, with the CRN of the term as which each is imported.
+    renamed: HashMap<Crn, Crn>,
+    /// The CRNs of the term among them.
     matched: HashSet<Crn>,
     /// The sections whose students may be affected.
     pub(super) changed: ChangedSections,
@@ -83,30 +106,33 @@ impl<'s> Comparison<'s> {
         let open = snapshot.is_some_and(|s| s.term.is_open(now));
         let staged = StagedImport { generation, apply_totals_while_open: totals, sections: Vec::new(), unchanged: 0 };
         let apply_totals = totals || !open;
-        let (by_number, matched, changed) = (OnceCell::new(), HashSet::new(), ChangedSections::default());
-        Self { snapshot, apply_totals, stage, chunk: Vec::new(), staged, by_number, matched, changed }
+        let (by_number, changed) = (OnceCell::new(), ChangedSections::default());
+        let (chunk, renamed, matched) = (Vec::new(), HashMap::new(), HashSet::new());
+        Self { snapshot, apply_totals, stage, chunk, staged, by_number, renamed, matched, changed }
     }
 
-    /// Compares a section and counts it in the report. Returns a full chunk of [`CHUNK_LEN`] sections to stage, if any.
-    ///
-    /// `is_in_file` returns whether the file has a CRN.
+    /// Compares a section of the schedule and counts it in the report. Returns a full chunk of [`CHUNK_LEN`] sections to
+    /// stage, if any.
     pub(super) fn add(
         &mut self,
         report: &mut TaskReport,
         mut file: FileSection,
-        is_in_file: &dyn Fn(&Crn) -> Result<bool, ScheduleError>,
+        schedule: &dyn Schedule,
     ) -> Result<Option<Vec<SectionState>>, ScheduleError> {
-        if let Some(crn) = self.crn_with_zeros(&file.section, is_in_file)? {
-            warn_about_zeros(report, &file, &crn);
-            let mut section = (*file.section).clone();
-            section.id.crn = crn.clone();
-            file.section = Arc::new(section);
-            self.matched.insert(crn);
-        }
+        self.restore_zeros(report, &mut file, schedule)?;
         let before = self.snapshot.and_then(|s| s.row(&file.section.id.crn)).map(|row| &row.state);
         let unstaged = SectionState::new(file.section.clone());
-        let mut new = StagedSection { section: file.section, totals: file.totals, staged_as: unstaged };
+        // Of an exported row only other totals are new, so that a file which the hub wrote changes nothing.
+        let is_known = |before: &SectionState| {
+            file.is_exported && file.totals == Some((before.enrolled_total(), before.waitlisted_total()))
+        };
+        let totals = file.totals.filter(|_| !before.is_some_and(is_known));
+        let mut new =
+            StagedSection { section: file.section, totals, states_status: file.states_status, staged_as: unstaged };
         let after = imported(before, &new, self.apply_totals);
+        if let Some(before) = before {
+            warn_about_status(report, file.line, before, &after, &new);
+        }
         match before {
             Some(before) if *before == after => {
                 report.unchanged += 1;
@@ -116,11 +142,14 @@ impl<'s> Comparison<'s> {
             Some(before) => {
                 report.updated += 1;
                 let crn = &after.section.id.crn;
-                if before.section.meetings != after.section.meetings {
+                let status = |state: &SectionState| state.section.status;
+                // It counts in the weeks of its students again.
+                let is_reopened = status(before) == SectionStatus::Cancelled && status(&after) != status(before);
+                if is_reopened || before.section.meetings != after.section.meetings {
                     self.changed.meetings.insert(crn.clone());
                 }
                 let seats = |state: &SectionState| (state.section.capacity, state.enrolled_total());
-                if seats(before) != seats(&after) {
+                if is_reopened || seats(before) != seats(&after) {
                     self.changed.seats.insert(crn.clone());
                 }
             }
@@ -140,6 +169,73 @@ impl<'s> Comparison<'s> {
         Ok((self.chunk.len() == CHUNK_LEN).then(|| std::mem::take(&mut self.chunk)))
     }
 
+    /// Restores the leading zeros that a spreadsheet removed from the CRNs of a section and of its links.
+    fn restore_zeros(
+        &mut self,
+        report: &mut TaskReport,
+        file: &mut FileSection,
+        schedule: &dyn Schedule,
+    ) -> Result<(), ScheduleError> {
+        let own = self.crn_with_zeros(&file.section, schedule)?;
+        let mut linked = Vec::new();
+        for id in &file.section.linked {
+            linked.push(self.linked_crn(&id.crn, schedule)?);
+        }
+        if own.is_none() && linked.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let mut section = (*file.section).clone();
+        if let Some(crn) = own {
+            let written = section.id.crn.clone();
+            let message =
+                format!("CRN {written} is imported as the existing section {crn}: the file lacks leading zeros");
+            warn(report, file.line, "crn", written.as_str(), message);
+            self.renamed.insert(written, crn.clone());
+            self.matched.insert(crn.clone());
+            section.id.crn = crn;
+        }
+        for (id, crn) in section.linked.iter_mut().zip(linked) {
+            if let Some(crn) = crn {
+                let message = format!("Linked CRN {} is imported as {crn}, which differs in leading zeros", id.crn);
+                warn(report, file.line, "linked", id.crn.as_str(), message);
+                id.crn = crn;
+            }
+        }
+        file.section = Arc::new(section);
+        Ok(())
+    }
+
+    /// Returns the section to which a linked CRN refers, if it differs in leading zeros: the only section of the file, or
+    /// else of the term, with the same number. `None` if the CRN is that of a section, or if none or several match.
+    fn linked_crn(&self, crn: &Crn, schedule: &dyn Schedule) -> Result<Option<Crn>, ScheduleError> {
+        if schedule.contains_crn(crn)? {
+            return self.imported_as(crn, schedule);
+        }
+        let is_in_term = |crn: &Crn| self.snapshot.is_some_and(|snapshot| snapshot.row(crn).is_some());
+        let Some(number) = number_of(crn).filter(|_| !is_in_term(crn)) else { return Ok(None) };
+        let with_zeros = |zeros: usize| Crn::parse(&format!("{}{number}", "0".repeat(zeros))).ok();
+        let spellings: Vec<Crn> = (0..=CODE_LEN_MAX - number.len()).filter_map(with_zeros).collect();
+        let mut found = Vec::new();
+        for spelling in &spellings {
+            if schedule.contains_crn(spelling)? {
+                found.push(self.imported_as(spelling, schedule)?.unwrap_or_else(|| spelling.clone()));
+            }
+        }
+        if found.is_empty() {
+            found = spellings.into_iter().filter(is_in_term).collect();
+        }
+        Ok(if found.len() == 1 { found.pop().filter(|found| found != crn) } else { None })
+    }
+
+    /// Returns the CRN of the term as which a CRN of the file is imported, if it lacks leading zeros.
+    fn imported_as(&self, crn: &Crn, schedule: &dyn Schedule) -> Result<Option<Crn>, ScheduleError> {
+        if let Some(renamed) = self.renamed.get(crn) {
+            return Ok(Some(renamed.clone()));
+        }
+        let section = if number_of(crn).is_some() { schedule.section(crn)? } else { None };
+        section.map_or(Ok(None), |file| self.crn_with_zeros(&file.section, schedule))
+    }
+
     /// Returns whether the file has this section of the term under another spelling of its CRN.
     pub(super) fn is_matched(&self, crn: &Crn) -> bool {
         self.matched.contains(crn)
@@ -147,11 +243,7 @@ impl<'s> Comparison<'s> {
 
     /// Returns the CRN of the existing section that a section of the file is, if a spreadsheet removed the leading zeros of
     /// its CRN: a section of the same course and label, whose CRN is the same number and is not in the file itself.
-    fn crn_with_zeros(
-        &self,
-        section: &Section,
-        is_in_file: &dyn Fn(&Crn) -> Result<bool, ScheduleError>,
-    ) -> Result<Option<Crn>, ScheduleError> {
+    fn crn_with_zeros(&self, section: &Section, schedule: &dyn Schedule) -> Result<Option<Crn>, ScheduleError> {
         let Some(snapshot) = self.snapshot else { return Ok(None) };
         let Some(number) = number_of(&section.id.crn).filter(|_| snapshot.row(&section.id.crn).is_none()) else {
             return Ok(None);
@@ -162,7 +254,7 @@ impl<'s> Comparison<'s> {
                 let before = &row.state.section;
                 before.course == section.course && before.section == section.section
             });
-            if is_same && !self.matched.contains(crn) && !is_in_file(crn)? {
+            if is_same && !self.matched.contains(crn) && !schedule.contains_crn(crn)? {
                 return Ok(Some(crn.clone()));
             }
         }

@@ -16,6 +16,8 @@ mod compare;
 pub mod csv;
 mod findings;
 pub mod profiles;
+#[cfg(test)]
+mod round_trip_tests;
 mod run;
 pub mod schedule;
 mod scope;

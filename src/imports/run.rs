@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use crate::bus::Event;
 use crate::domain::command::{Command, StagedImport};
 use crate::domain::event::Event as CollegeEvent;
-use crate::domain::ids::{Crn, TermId};
+use crate::domain::ids::TermId;
 use crate::domain::import::{Phase, TaskState};
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::SectionState;
@@ -237,8 +237,7 @@ impl Run<'_> {
         // `each_section` can only fail with an error of the reader, so the reason is kept here.
         let mut stopped = None;
         let compared = schedule.each_section(&mut |section| {
-            let is_in_file = |crn: &Crn| schedule.contains_crn(crn);
-            let chunk = comparison.add(&mut self.job.live.report(), section, &is_in_file)?;
+            let chunk = comparison.add(&mut self.job.live.report(), section, schedule)?;
             let staged = chunk.map_or(Ok(()), |chunk| self.stage(generation, &chunk));
             self.publish(false);
             staged.and_then(|()| self.check()).map_err(|stop| {

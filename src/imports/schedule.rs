@@ -32,6 +32,10 @@ pub struct FileSection {
     pub totals: Option<(u32, u32)>,
     /// The line of the section's first row.
     pub line: u64,
+    /// Whether the file states the status. Without it, the section is open in the definition.
+    pub states_status: bool,
+    /// Whether the hub exported the row.
+    pub is_exported: bool,
 }
 
 /// How a file writes times of day, if staff decided it.
@@ -136,7 +140,7 @@ pub trait Schedule {
     fn sections(&self) -> u64;
     /// Returns the number of findings of this severity.
     fn findings_total(&self, severity: Severity) -> u64;
-    /// Returns the number of conflicts.
+    /// Returns the number of conflicts: of pairs of meetings.
     fn conflicts_total(&self) -> u64;
     /// Visits the first `limit` findings of a severity, in order of line.
     fn each_finding(
@@ -145,10 +149,13 @@ pub trait Schedule {
         limit: u64,
         f: &mut dyn FnMut(Finding) -> Result<(), ScheduleError>,
     ) -> Result<(), ScheduleError>;
-    /// Returns the first `limit` conflicts, in order of line.
+    /// Returns the first `limit` conflicts, in order of line. Many conflicts of one kind are grouped by room or
+    /// instructor.
     fn conflicts(&self, limit: u64) -> Result<Vec<Conflict>, ScheduleError>;
     /// Visits the sections that can be imported, in order of CRN. Sections with a rejected row are omitted.
     fn each_section(&self, f: &mut dyn FnMut(FileSection) -> Result<(), ScheduleError>) -> Result<(), ScheduleError>;
+    /// Returns a section that can be imported; `None` if the file has none with this CRN.
+    fn section(&self, crn: &Crn) -> Result<Option<FileSection>, ScheduleError>;
     /// Returns whether the file has a row with this CRN, valid or rejected.
     fn contains_crn(&self, crn: &Crn) -> Result<bool, ScheduleError>;
     /// Visits the events that can be imported.

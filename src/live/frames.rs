@@ -263,6 +263,8 @@ pub enum RegistrationReason {
     PassedOver,
     /// The section was cancelled.
     Cancelled,
+    /// The section is no longer cancelled.
+    Staff,
     /// The waitlist position changed.
     Moved,
 }
@@ -274,6 +276,7 @@ impl From<Reason> for RegistrationReason {
             Reason::Promoted => Self::Promoted,
             Reason::PassedOver(_) => Self::PassedOver,
             Reason::Cancelled => Self::Cancelled,
+            Reason::Reopened => Self::Staff,
         }
     }
 }

@@ -109,6 +109,7 @@ fn section(crn: u32, withdrawn: bool) -> SectionState {
     let id = SectionId::parse(&format!("202209-{crn}")).unwrap();
     let mut state = SectionState::new(Arc::new(Section {
         id,
+        original_crn: None,
         course: "MATH 101".into(),
         component: "lecture".into(),
         section: None,

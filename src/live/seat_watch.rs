@@ -213,6 +213,7 @@ mod tests {
             status: SectionStatus::Open,
             linked: Vec::new(),
             prerequisites: Vec::new(),
+            original_crn: None,
             withdrawn: false,
         };
         let state = SectionState::new(Arc::new(section));

@@ -146,6 +146,7 @@ fn section(number: &str) -> Section {
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        original_crn: None,
         withdrawn: false,
     }
 }

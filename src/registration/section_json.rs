@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::ids::{Crn, SectionId, TermId};
+use crate::domain::ids::{SectionId, TermId};
 use crate::domain::meeting::Meeting;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 
@@ -15,7 +15,9 @@ use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 pub struct SectionView<'a> {
     id: &'a SectionId,
     term: &'a TermId,
-    crn: &'a Crn,
+    /// The course reference number as the college writes it, such as `30001` or `AB 101-01`. The id contains it with
+    /// `.` for each run of other characters than letters, digits, `.` and `_`.
+    crn: &'a str,
     /// `SUBJECT NUMBER`, such as `MATH 151`.
     course: &'a str,
     /// The subject of the course; it may have several words.
@@ -76,6 +78,7 @@ impl<'a> SectionView<'a> {
         // Every field is named, so that a new field does not compile until it is added here or left out on purpose.
         let Section {
             id,
+            original_crn: _, // In `crn_text`.
             course,
             component,
             section,
@@ -95,7 +98,7 @@ impl<'a> SectionView<'a> {
         Self {
             id,
             term: &id.term,
-            crn: &id.crn,
+            crn: state.section.crn_text(),
             course,
             subject: state.section.subject(),
             number: state.section.number(),
@@ -170,6 +173,7 @@ mod tests {
             status: SectionStatus::Open,
             linked: Vec::new(),
             prerequisites: Vec::new(),
+            original_crn: None,
             withdrawn: false,
         };
         let withdrawn = Section { withdrawn: true, ..section.clone() };

@@ -232,6 +232,7 @@ fn section(term: &TermId, number: u32, course: String, capacity: u32, meetings: 
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        original_crn: None,
         withdrawn: false,
     })
 }

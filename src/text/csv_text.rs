@@ -4,17 +4,25 @@ use std::borrow::Cow;
 
 /// Returns a cell that a spreadsheet does not interpret as a formula: puts `'` before a cell that begins with `=`, `+`,
 /// `-` or `@`, also as the full-width characters that input methods write, and before one that begins with characters
-/// that a spreadsheet may skip: spaces, tabs, line ends, NUL. See OWASP, "CSV Injection".
+/// that a spreadsheet may skip: spaces, tabs, line ends, NUL. See OWASP, "CSV Injection". Another `'` precedes a `'` that
+/// precedes such a cell, so that [`unescape_cell`] returns every cell as it was.
 #[must_use]
 pub fn escape_cell(cell: &str) -> Cow<'_, str> {
+    if is_formula(cell.trim_start_matches('\'')) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
+}
+
+/// Returns the cell that [`escape_cell`] escaped.
+#[must_use]
+pub fn unescape_cell(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|rest| is_formula(rest.trim_start_matches('\''))).unwrap_or(cell)
+}
+
+/// Returns whether a spreadsheet may interpret a cell as a formula.
+fn is_formula(cell: &str) -> bool {
     let visible = cell.trim_start_matches(is_skipped);
     // Text after spaces alone is common and harmless; control characters at the start of a cell are neither.
     let is_control = cell.starts_with(|c: char| c.is_control());
-    if is_control || visible.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
-        Cow::Owned(format!("'{cell}"))
-    } else {
-        Cow::Borrowed(cell)
-    }
+    is_control || visible.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
 /// Returns whether a program may skip this character at the start of a cell: spaces, control characters, and the byte
@@ -25,7 +33,7 @@ fn is_skipped(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::escape_cell;
+    use super::{escape_cell, unescape_cell};
 
     #[test]
     fn only_cells_that_could_be_formulas_are_escaped() {
@@ -55,6 +63,9 @@ mod tests {
         }
         for text in ["", " ", "MATH 151", "a=b", "'x", " x", "１", "Ａ＝"] {
             assert_eq!(escape_cell(text), text, "{text:?}");
+        }
+        for cell in ["=1", "'=1", "''-", "'Tis", "''x", "", "'", " =1", "MATH 151"] {
+            assert_eq!(unescape_cell(&escape_cell(cell)), cell, "{cell:?}");
         }
     }
 }

@@ -14,9 +14,10 @@ const fold = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase(
 const REFRESH_MS = 20_000;
 const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/** The text that a search matches; `math151` finds `MATH 151`, too. */
-const searchText = ({ course, title, instructor, crn, section, component }) =>
-  fold([course, course.replace(/\s+/g, ""), title, instructor, crn, section, component].filter(Boolean).join(" "));
+/** The text that a search matches; `math151` finds `MATH 151`, and the CRN of the id a CRN such as `AB 101-01`, too. */
+const searchText = ({ id, course, title, instructor, crn, section, component }) =>
+  fold([course, course.replace(/\s+/g, ""), title, instructor, crn, id.slice(id.lastIndexOf("-") + 1), section, component]
+    .filter(Boolean).join(" "));
 
 export class Catalogue {
   #known = new Map();

@@ -2,6 +2,7 @@
 
 import { $, put } from "./dom.js";
 import { Alerts } from "./alerts.js";
+import { query } from "./api.js";
 import { Catalogue } from "./catalogue.js";
 import { drawIcons } from "./icons.js";
 import { pollWhileDisconnected } from "./poll.js";
@@ -35,12 +36,18 @@ const page = {
   nameOf: (id) => page.catalogue.name(id),
   term: () => currentTerm,
   refused: () => overview.refused,
-  show: (id) => openView("#sections", () => sections.show(id)),
+  /** Shows a section, which may be of another term than the one shown. */
+  show: async (id) => {
+    const term = id.slice(0, id.lastIndexOf("-"));
+    if (term !== currentTerm) {
+      await selectTerm(term);
+      await loadSections(term).catch(() => {});
+    }
+    openView("#sections", () => sections.show(id));
+  },
   compose: (audience) => openView("#alerts", () => composer.compose(audience)),
   showTerm: async (id) => {
-    await terms.load().catch(() => {});
-    $("which-term").value = id;
-    $("which-term").dispatchEvent(new Event("change"));
+    await selectTerm(id);
     openView("#sections", () => $("section-search").elements.q.focus());
   },
 };
@@ -106,10 +113,18 @@ function showLimit(subjects) {
   sections.search();
 }
 
+/** Shows another term, which may be new. */
+async function selectTerm(id) {
+  await terms.load().catch(() => {});
+  $("which-term").value = id;
+  $("which-term").dispatchEvent(new Event("change"));
+}
+
 function onTerm() {
   const term = terms.current.id;
   if (term === currentTerm) return;
   currentTerm = term;
+  $("export").href = `/api/v1/export/schedule.csv${query({ term })}`;
   lastEnrolled.clear();
   overview.reset();
   page.seats.follow(term);

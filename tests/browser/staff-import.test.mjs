@@ -55,6 +55,37 @@ test("a check lists changed fields, new sections and missing sections", async ()
   assert.match(await page.textContent("#task [data-part=missing]"), /left unchanged \(1\).*CHEM 101/);
 });
 
+test("the students whom an import affects are found and get an alert", async () => {
+  await hub.term("moved", ["1,MATH 1,One,A,lecture,1,2,0,MW,09:00-09:50,Lee", "2,ART 1,Two,A,lecture,1,2,0,TR,09:00-09:50,Ruiz"]);
+  for (const student of ["student", "student2"]) for (const crn of [1, 2]) await hub.ask(student, "PUT", `/api/v1/me/registrations/moved-${crn}`);
+  const page = await openImport();
+  await page.setInputFiles("#import-form [name=file]", csvFile("crn,course,title,section,component,capacity,days,time,term\n1,MATH 1,One,A,lecture,1,MW,09:00-09:50,moved\n2,ART 1,Two,A,lecture,1,MW,09:30-10:20,moved\n"));
+  await check(page);
+  await shows(page, "2 to change");
+  await page.getByRole("button", { name: "Apply 2 changes from schedule.csv" }).click();
+  await shows(page, "Imported");
+  assert.match(await page.locator("#task [data-part=over_capacity] tbody").textContent(), /moved-221Send alertmoved-121Send alert/);
+  assert.match(await page.locator("#task [data-part=overlaps] tbody").textContent(), /moved-22Send alert/);
+  const audience = (name) => page.locator(`#alert-form [name=${name}]`).inputValue();
+  await page.getByRole("button", { name: "Send an alert to the students of these 2 sections" }).click();
+  assert.equal(await audience("sections"), "moved-2, moved-1");
+  await until(page, () => /Reaches 2 people/.test(document.querySelector("#reach").textContent));
+  await page.goto(`${hub.url}/staff#import`);
+  await page.locator("#task [data-part=overlaps] tbody").getByRole("button", { name: "moved-2", exact: true }).click();
+  await until(page, () => /student2/.test(document.querySelector("#section-rows .roster")?.textContent));
+});
+
+test("the schedule of a term is downloaded and imported again without a change", async () => {
+  const page = await openImport();
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download the current schedule" }).click()]);
+  const file = path.join(folder, "current.csv");
+  await download.saveAs(file);
+  assert.equal(download.suggestedFilename(), "schedule-desk.csv");
+  await page.setInputFiles("#import-form [name=file]", file);
+  await check(page);
+  await shows(page, "No changes: 3 sections already match the file");
+});
+
 test("a checked import and its file survive a reload", async () => {
   const page = await openImport();
   await choose(page, "desk,3,CHEM 101,Organic chemistry,9");

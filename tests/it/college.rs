@@ -71,6 +71,7 @@ pub fn section(number: &str) -> SectionBuilder {
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        original_crn: None,
         withdrawn: false,
     };
     SectionBuilder(SectionState::new(Arc::new(section)))
@@ -128,6 +129,7 @@ pub fn changes_of_each_field() -> Vec<(&'static str, FieldChange)> {
     // The pattern names every field, so that a new field does not compile until it has a row below.
     let Section {
         id: _,
+        original_crn: _,
         course: _,
         component: _,
         section: _,
@@ -145,6 +147,7 @@ pub fn changes_of_each_field() -> Vec<(&'static str, FieldChange)> {
         withdrawn: _,
     } = &*section("X").0.section;
     vec![
+        ("crn", |s, n| s.original_crn = Some(format!("X*{n}").into())),
         ("course", |s, n| s.course = format!("MATH {n}").into()),
         ("component", |s, n| s.component = format!("lab {n}").into()),
         ("section", |s, n| s.section = Some(format!("A{n}").into())),
@@ -304,7 +307,7 @@ pub fn staged(
         .into_iter()
         .map(|(builder, totals)| {
             let section = builder.0.section.clone();
-            let mut staged = StagedSection { section, totals, staged_as: builder.0 };
+            let mut staged = StagedSection { section, totals, states_status: false, staged_as: builder.0 };
             staged.staged_as = imported(book.section(&staged.section.id.crn), &staged, totals_count);
             staged
         })

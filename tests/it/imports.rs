@@ -139,6 +139,13 @@ impl Hub {
         self.pool.submit(&TermId::parse(term).unwrap(), register).await.unwrap().unwrap();
     }
 
+    /// Changes the status of a section as staff do.
+    pub(crate) async fn patch_status(&self, term: &str, crn: &str, status: SectionStatus) {
+        let patch = SectionPatch { status: Some(status), ..SectionPatch::default() };
+        let command = Command::PatchSection { crn: Crn::parse(crn).unwrap(), patch };
+        self.pool.submit(&TermId::parse(term).unwrap(), command).await.unwrap().unwrap();
+    }
+
     pub(crate) fn section(&self, id: &str) -> Option<SectionState> {
         self.model.section(&SectionId::parse(id).unwrap()).map(|(row, _)| row.state)
     }
@@ -473,7 +480,8 @@ async fn staff_edits_between_staging_and_applying_are_kept() {
     let before = hub.section("T1-2").unwrap();
     let mut section = (*before.section).clone();
     section.capacity = 30;
-    let mut new = StagedSection { section: Arc::new(section), totals: None, staged_as: before.clone() };
+    let mut new =
+        StagedSection { section: Arc::new(section), totals: None, states_status: false, staged_as: before.clone() };
     new.staged_as = imported(Some(&before), &new, true);
     hub.store.stage(2, vec![new.staged_as.clone()]).await.unwrap();
     // Between staging and applying, staff make the same change as the file, and close the section.

@@ -53,19 +53,51 @@ async fn another_order_of_meetings_is_no_change() {
 }
 
 #[actix_web::test]
-async fn a_file_cancels_sections_and_reopens_none() {
+async fn a_file_reopens_only_what_an_earlier_file_cancelled() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let file = schedule("01-status-column.csv");
-    hub.import(&file, options_for("T")).await;
+    let active = file.replace("Cancelled", "Active").replace(",X,", ",A,");
+    hub.import(&active, options_for("T")).await;
     let status = |id: &str| hub.section(id).map(|state| state.section.status);
-    assert_eq!(status("T-30001"), Some(SectionStatus::Open));
+    hub.patch_status("T", "30002", SectionStatus::Closed).await;
+    hub.patch_status("T", "30003", SectionStatus::Cancelled).await;
+    hub.import(&file, options_for("T")).await;
+    assert_eq!([status("T-30002"), status("T-30003")], [Some(SectionStatus::Cancelled); 2]);
+
+    let without_status = "crn,course,capacity\n30002,AB 102,5\n";
+    let kept = hub.import(without_status, options_for("T")).await;
+    assert!(kept["warnings"].to_string().contains("the file states no status"), "{kept}");
     assert_eq!(status("T-30002"), Some(SectionStatus::Cancelled));
 
-    hub.import(&file.replace("Cancelled", "Active").replace("Active,MWF,9", "Cancelled,MWF,9"), options_for("T")).await;
+    let task = hub.import(&active, options_for("T")).await;
+    let warnings = task["warnings"].to_string();
+    assert_eq!(status("T-30002"), Some(SectionStatus::Closed), "as staff set it before");
+    assert!(warnings.contains("T-30002 was cancelled by an earlier file"), "{warnings}");
+    assert_eq!(status("T-30003"), Some(SectionStatus::Cancelled), "staff cancelled it");
+    assert!(warnings.contains("T-30003 stays cancelled, because staff cancelled it"), "{warnings}");
+}
 
-    assert_eq!(status("T-30001"), Some(SectionStatus::Cancelled));
-    assert_eq!(status("T-30002"), Some(SectionStatus::Cancelled));
+#[actix_web::test]
+async fn linked_crns_find_their_sections_without_leading_zeros() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    hub.import("crn,course,section,capacity\n00076,AB 1,1,5\n00077,AB 1,2,5\n", options_for("T")).await;
+    let linked = |id: &str| hub.section(id).unwrap().section.linked.iter().map(ToString::to_string).collect::<Vec<_>>();
+
+    let eaten = "crn,course,section,capacity,linked\n76,AB 1,1,5,77\n90,CD 1,1,5,76 0091\n91,CD 1,2,5,00077\n";
+    let task = hub.import(eaten, options_for("T")).await;
+
+    assert_eq!(linked("T-00076"), ["T-00077"], "{task}");
+    assert_eq!(linked("T-90"), ["T-00076", "T-91"]);
+    assert_eq!(linked("T-91"), ["T-00077"]);
+    assert!(task["warnings"].to_string().contains("Linked CRN 77 is imported as 00077"), "{task}");
+    let again = hub.import(eaten, options_for("T")).await;
+    assert_eq!(again["unchanged"], 3, "{again}");
+
+    let own = "crn,course,capacity,linked\nAB 1-01,AB 1,5,AB 1-02\nAB 1-02,AB 1,5,\n";
+    hub.import(own, options_for("T2")).await;
+    assert_eq!(linked("T2-AB.1.01"), ["T2-AB.1.02"]);
 }
 
 #[actix_web::test]

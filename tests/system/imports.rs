@@ -67,6 +67,65 @@ fn importing_the_same_schedule_twice_changes_nothing() {
 }
 
 #[test]
+fn the_crn_of_the_college_is_shown_and_found() {
+    let mut hub = hub();
+    let ids = include_str!("../schedules/09b-ids-with-spaces.csv");
+    let task = hub.import("?term=T", ids.as_bytes());
+    assert_eq!(task["changes"][0]["fields"]["crn"], json!([null, "AB 101-01 SP2031"]), "{task:#}");
+    assert_eq!(hub.section("T-AB.101.01.SP2031").unwrap()["crn"], "AB 101-01 SP2031");
+    for search in ["101-02", "AB%20101-02%20SP2031", "ab.101.02"] {
+        let found = hub.staff.get(&format!("/api/v1/sections?term=T&q={search}")).expect(200).json();
+        assert_eq!((&found["total"], &found["items"][0]["crn"]), (&json!(1), &json!("AB 101-02 SP2031")), "{search}");
+    }
+    let again = hub.import("?term=T", ids.replace("101-02 ", "101_02 ").replace("101_02 ", "101*02 ").as_bytes());
+    assert_eq!(again["changes"][0]["fields"], json!({"crn": ["AB 101-02 SP2031", "AB 101*02 SP2031"]}), "{again:#}");
+}
+
+#[test]
+fn an_exported_schedule_changes_nothing_when_it_is_imported_again() {
+    let mut hub = hub();
+    let file = "crn,course,section,title,credits,instructor,component,days,time,start,end,room,cap,act,wait_cap,status,linked,prerequisites\n\
+        AB 101-01,CIV ENGR 310,A,=Sum,0,\"Lee, Ann\",lab,T,10:00pm-1:00am,2031-01-20,2031-05-15,Elm 1,10,4,5,,00076,MATH 100; MATH 101\n\
+        00076,CIV ENGR 310,B,TBA,3,,lecture,TBA,TBA,,,,5,0,0,X,,\n\
+        00077,ÜB 1,C,Two,1.5,Staff,studio,MW; F,9:00-9:50; 10:00-10:50,,,\"North 1; North 2\",20,0,0,,,\n";
+    assert_eq!(hub.import("?term=T", file.as_bytes())["created"], 3);
+    open_term(&mut hub.staff, "T");
+    hub.server
+        .client()
+        .signed_in(&hub.home.token("ann", "student"))
+        .put("/api/v1/me/registrations/T-00077")
+        .expect(201);
+    hub.staff.patch_json("/api/v1/sections/T-00077", &json!({"status": "closed"})).expect(200);
+    let list = |hub: &mut Hub, term: &str| hub.staff.get(&format!("/api/v1/sections?term={term}")).expect(200).json();
+    let before = list(&mut hub, "T");
+
+    let export = hub.staff.get("/api/v1/export/schedule.csv?term=T").expect(200);
+    assert_eq!(export.header("content-type"), Some("text/csv; charset=utf-8"));
+    for query in ["", "?term=T", "?totals=true"] {
+        let task = hub.import(query, export.text().as_bytes());
+        assert_eq!(
+            (&task["unchanged"], &task["changes"], &task["missing"]),
+            (&json!(3), &json!([]), &json!([])),
+            "{task:#}"
+        );
+        assert_eq!(task["warnings"], json!([]), "{task:#}");
+    }
+    assert_eq!(list(&mut hub, "T")["items"], before["items"]);
+
+    hub.import("?term=T2", export.text().as_bytes());
+    let rename = |items: &Value| items.to_string().replace("\"T2-", "\"T-").replace("\"T2\"", "\"T\"");
+    assert_eq!(rename(&list(&mut hub, "T2")["items"]), rename(&before["items"]));
+
+    let edited = export.text().replace(",20,1,", ",30,1,").replace("ÜB 1,ÜB,1", "ÜB 2,ÜB,2");
+    let task = hub.import("?term=T", edited.as_bytes());
+    let fields = json!({"capacity": [20, 30], "course": ["ÜB 1", "ÜB 2"]});
+    assert_eq!((&task["changes_total"], &task["changes"][0]["fields"]), (&json!(1), &fields), "{task:#}");
+    for path in ["/api/v1/export/schedule.csv", "/api/v1/export/schedule.csv?term=none"] {
+        assert_eq!(hub.staff.get(path).status, 422, "{path}");
+    }
+}
+
+#[test]
 fn only_staff_can_import() {
     let mut hub = hub();
     let mut student = hub.server.client().signed_in(&hub.home.token("ann", "student"));

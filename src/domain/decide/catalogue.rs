@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::command::{SectionEdit, StagedImport, StagedSection};
-use crate::domain::decide::staff::handle_status_changes;
+use crate::domain::decide::staff::{handle_status_changes, status_change};
 use crate::domain::draft::Draft;
 use crate::domain::ids::Crn;
 use crate::domain::meeting::Meeting;
+use crate::domain::notice::Reason;
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::{Section, SectionState, SectionStatus};
 
@@ -30,7 +31,7 @@ pub(super) fn put_sections(draft: &mut Draft<'_>, edits: &[SectionEdit]) -> Outc
 
 /// Puts the definitions that `after` returns. If the meetings, course or credits of a section change, queues the
 /// waitlists of the students who are registered for it, because the change may make room for a promotion. Notifies the
-/// students of a section that becomes cancelled.
+/// students of a section that becomes cancelled, or open again after that.
 fn put_definitions<'n, N: 'n>(
     draft: &mut Draft<'_>,
     sections: impl Iterator<Item = (&'n Crn, &'n N)>,
@@ -38,7 +39,7 @@ fn put_definitions<'n, N: 'n>(
 ) -> ImportTally {
     let mut tally = ImportTally::default();
     let mut rule_inputs_changed = HashSet::new();
-    let mut cancelled = HashSet::new();
+    let (mut cancelled, mut reopened) = (HashSet::new(), HashSet::new());
     for (crn, new) in sections {
         let before = draft.section(crn);
         let after = after(before, new);
@@ -53,8 +54,10 @@ fn put_definitions<'n, N: 'n>(
                 if changes_rule_inputs(&before.section, &after.section) {
                     rule_inputs_changed.insert(crn.clone());
                 }
-                if before.section.status != after.section.status && after.section.status == SectionStatus::Cancelled {
-                    cancelled.insert(crn.clone());
+                match status_change(before.section.status, after.section.status) {
+                    Some(Reason::Cancelled) => _ = cancelled.insert(crn.clone()),
+                    Some(Reason::Reopened) => _ = reopened.insert(crn.clone()),
+                    _ => {}
                 }
             }
         }
@@ -66,7 +69,10 @@ fn put_definitions<'n, N: 'n>(
         }
     }
     if !cancelled.is_empty() {
-        handle_status_changes(draft, &cancelled, SectionStatus::Cancelled);
+        handle_status_changes(draft, &cancelled, Some(Reason::Cancelled));
+    }
+    if !reopened.is_empty() {
+        handle_status_changes(draft, &reopened, Some(Reason::Reopened));
     }
     tally
 }
@@ -99,22 +105,23 @@ fn merge_edit(section: &mut Section, base: &Section, target: &Section) {
         };
     }
     merge_fields!(
-        course component section title credits instructor method campus meetings capacity waitlist_capacity linked
-        prerequisites withdrawn;
+        original_crn course component section title credits instructor method campus meetings capacity
+        waitlist_capacity linked prerequisites withdrawn;
         not id status // Staff set the status.
     );
 }
 
 /// Returns a section after an import.
 ///
-/// It has the file's definition, but keeps the hub's registrations, the status unless the file cancels it, and whether it
-/// is withdrawn. With `apply_totals`, its outside counts become the part of the file's totals that the hub's own
+/// It has the file's definition, but keeps the hub's registrations, the status except as in [`status_after`], and whether
+/// it is withdrawn. With `apply_totals`, its outside counts become the part of the file's totals that the hub's own
 /// registrations do not explain.
 #[must_use]
 pub fn imported(before: Option<&SectionState>, new: &StagedSection, apply_totals: bool) -> SectionState {
     let mut after = before.cloned().unwrap_or_else(|| SectionState::new(new.section.clone()));
-    let section = before
+    let mut section = before
         .map_or_else(|| (*new.section).clone(), |before| with_definition_from_file(&before.section, &new.section));
+    (section.status, after.cancelled_from) = status_after(before, new);
     if before.is_none_or(|b| *b.section != section) {
         after.section = Arc::new(section);
     }
@@ -131,6 +138,21 @@ pub fn imported(before: Option<&SectionState>, new: &StagedSection, apply_totals
     after
 }
 
+/// Returns the status of a section after an import, and the status before an import cancelled it.
+///
+/// A file can cancel a section, and undo what an earlier file cancelled. It does not change what staff set.
+fn status_after(before: Option<&SectionState>, new: &StagedSection) -> (SectionStatus, Option<SectionStatus>) {
+    let file = new.section.status;
+    let is_cancelled = file == SectionStatus::Cancelled;
+    let Some(before) = before else { return (file, is_cancelled.then_some(SectionStatus::Open)) };
+    match (before.section.status, before.cancelled_from) {
+        (SectionStatus::Cancelled, Some(from)) if new.states_status && !is_cancelled => (from, None),
+        (SectionStatus::Cancelled, from) => (SectionStatus::Cancelled, from),
+        (status, _) if is_cancelled => (SectionStatus::Cancelled, Some(status)),
+        (status, from) => (status, from),
+    }
+}
+
 /// Returns the definition in the file, with the fields that a file does not define taken from `before`.
 fn with_definition_from_file(before: &Section, file: &Section) -> Section {
     let mut section = file.clone();
@@ -141,6 +163,7 @@ fn with_definition_from_file(before: &Section, file: &Section) -> Section {
     // Names every field, so that a new field fails to compile until it is decided whether a file defines it.
     let Section {
         id: _,
+        original_crn: _,
         course: _,
         component: _,
         section: _,
@@ -157,18 +180,18 @@ fn with_definition_from_file(before: &Section, file: &Section) -> Section {
         status,
         withdrawn,
     } = &mut section;
-    // A file can cancel a section. It does not reopen one that staff closed or cancelled.
-    if *status != SectionStatus::Cancelled {
-        *status = before.status;
-    }
+    *status = before.status;
     *withdrawn = before.withdrawn;
     section
 }
 
+/// Returns whether both have the same set of meetings, without meetings of which nothing is known.
 fn has_same_meetings(before: &Section, file: &Section) -> bool {
     let (before, file) = (&before.meetings, &file.meetings);
-    let is_part = |one: &[Meeting], other: &[Meeting]| one.iter().all(|meeting| other.contains(meeting));
-    before.len() == file.len() && is_part(before, file) && is_part(file, before)
+    let is_part = |one: &[Meeting], other: &[Meeting]| {
+        one.iter().all(|meeting| *meeting == Meeting::default() || other.contains(meeting))
+    };
+    is_part(before, file) && is_part(file, before)
 }
 
 /// Returns whether a field changed that rules read of a student's other sections.
@@ -180,6 +203,7 @@ fn changes_rule_inputs(before: &Section, after: &Section) -> bool {
         credits,
         meetings,
         id: _,
+        original_crn: _,
         section: _,
         title: _,
         instructor: _,

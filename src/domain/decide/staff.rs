@@ -19,6 +19,9 @@ pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPat
     section.capacity = capacity.unwrap_or(section.capacity);
     section.waitlist_capacity = waitlist_capacity.unwrap_or(section.waitlist_capacity);
     section.status = status.unwrap_or(section.status);
+    if status.is_some() {
+        state.cancelled_from = None;
+    }
     state.outside_enrolled = outside_enrolled.unwrap_or(state.outside_enrolled);
     state.outside_waitlisted = outside_waitlisted.unwrap_or(state.outside_waitlisted);
     if section != *before.section {
@@ -30,18 +33,28 @@ pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPat
     let status = state.section.status;
     draft.put_section(state);
     if status != before.section.status {
-        handle_status_changes(draft, &HashSet::from([crn.clone()]), status);
+        let reason = status_change(before.section.status, status);
+        handle_status_changes(draft, &HashSet::from([crn.clone()]), reason);
     }
     Outcome::SectionChanged
 }
 
+/// Returns why the students of a section are notified when its status changes; `None` if they are not.
+pub(super) fn status_change(before: SectionStatus, after: SectionStatus) -> Option<Reason> {
+    match (before == SectionStatus::Cancelled, after == SectionStatus::Cancelled) {
+        (false, true) => Some(Reason::Cancelled),
+        (true, false) => Some(Reason::Reopened),
+        (true, true) | (false, false) => None,
+    }
+}
+
 /// Marks the waitlists of the students who are registered for the sections to be settled again, because a cancelled
-/// section no longer counts in a student's schedule or credits. Notifies these students if the sections were cancelled.
-pub(super) fn handle_status_changes(draft: &mut Draft<'_>, sections: &HashSet<Crn>, status: SectionStatus) {
+/// section does not count in a student's schedule or credits. Notifies these students if there is a reason to.
+pub(super) fn handle_status_changes(draft: &mut Draft<'_>, sections: &HashSet<Crn>, reason: Option<Reason>) {
     for (student, crn, registration_status) in draft.students_in(sections) {
-        if status == SectionStatus::Cancelled {
+        if let Some(reason) = reason {
             let (student, at) = (student.clone(), draft.now);
-            draft.notify(Notice { student, crn, status: registration_status, reason: Reason::Cancelled, at });
+            draft.notify(Notice { student, crn, status: registration_status, reason, at });
         }
         draft.queue_waitlists_of(&student);
     }

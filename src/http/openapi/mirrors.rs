@@ -287,13 +287,17 @@ struct SkippedLine {
 }
 
 /// Two sections of the file that use one room or one instructor at the same time. Conflicts are reported, not rejected.
+/// If the file has more than 200 of a kind, those of each room or instructor are one item.
 #[derive(ToSchema)]
 struct ImportConflict {
     kind: import::ConflictKind,
-    /// The lines of the two sections.
+    /// The lines of the two sections; the first lines of several pairs.
     lines: Vec<u64>,
     /// A description of the conflict: the room or instructor and the time.
     message: String,
+    /// The number of pairs of meetings that overlap. Their sum over all items is the total.
+    #[schema(minimum = 1)]
+    pairs: u64,
 }
 
 /// The resource that two sections use at the same time.
@@ -360,8 +364,8 @@ mod tests {
         let section = SectionId::parse("202209-10001").unwrap();
         let finding = import::Finding { line: 3, column: None, value: None, message: "No such day.".to_owned() };
         assert_conforms(&finding);
-        let conflict =
-            import::Conflict { kind: import::ConflictKind::Room, lines: vec![2, 3], message: "A 101".to_owned() };
+        let (kind, lines) = (import::ConflictKind::Room, vec![2, 3]);
+        let conflict = import::Conflict { kind, lines, message: "A 101".to_owned(), pairs: 1 };
         assert_conforms(&conflict);
         let change = import::ChangeKind::Update;
         let change = import::Change { section: section.clone(), change, fields: SectionChanges::default() };

@@ -180,6 +180,9 @@ fn sections_without_a_plain_crn_get_a_safe_id() {
     let crns = |name| -> Vec<String> { read(name).sections().iter().map(|s| s.id.crn.to_string()).collect() };
     assert_eq!(crns("09a-no-crn-column.csv"), ["AB101.001", "AB101.002"]);
     assert_eq!(crns("09b-ids-with-spaces.csv"), ["AB.101.01.SP2031", "AB.101.02.SP2031"]);
+    let shown = |name| read(name).sections().iter().map(|s| s.crn_text().to_owned()).collect::<Vec<_>>();
+    assert_eq!(shown("09a-no-crn-column.csv"), ["AB101.001", "AB101.002"]);
+    assert_eq!(shown("09b-ids-with-spaces.csv"), ["AB 101-01 SP2031", "AB 101-02 SP2031"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::imports::csv::aliases::WEAK_ALIASES;
+use crate::imports::csv::export;
 pub(super) use crate::imports::csv::names::{Column, normalized};
 use crate::imports::csv::names::{MEETING_COLUMNS, WEAK_NAMES, numbered, weekday};
 use crate::imports::csv::text;
@@ -44,6 +45,8 @@ pub(super) struct Header {
     meetings: Vec<MeetingColumns>,
     /// The columns for single weekdays, each with its weekday, 0 for Monday.
     weekdays: Vec<(u8, usize)>,
+    /// The column of ids, if the file has the columns of an exported schedule.
+    exported_id: Option<usize>,
 }
 
 /// Recognition of a header in progress.
@@ -215,7 +218,13 @@ impl Header {
         let meetings = found.meeting_groups();
         let weekdays = found.weekday_columns();
         let Recognition { names, at, joins, .. } = found;
-        Ok((Self { names, at, joins, meetings, weekdays }, warnings))
+        let exported_id = exported_id(&names, &at);
+        Ok((Self { names, at, joins, meetings, weekdays, exported_id }, warnings))
+    }
+
+    /// Returns the index of the column of ids, if the file has the columns of an exported schedule.
+    pub(super) fn exported_id(&self) -> Option<usize> {
+        self.exported_id
     }
 
     /// Returns the index of a column.
@@ -333,6 +342,16 @@ impl Header {
         }
         missing
     }
+}
+
+/// Returns the index of the column `id`, if all columns of an exported schedule are present and have their meaning.
+fn exported_id(names: &[String], at: &BTreeMap<Column, usize>) -> Option<usize> {
+    let position = |name: &&str| names.iter().position(|n| n == name);
+    let has_meaning = |name: &&str| {
+        let own = Column::parse(name).map(|column| at.get(&column).copied());
+        position(name).is_some_and(|index| own.is_none_or(|own| own == Some(index)))
+    };
+    export::COLUMNS.iter().all(has_meaning).then(|| position(&"id")).flatten()
 }
 
 fn quoted(names: &[&str]) -> String {

@@ -1,57 +1,75 @@
 //! Finds sections of a file that use one room or one instructor at the same time.
 //!
-//! A conflict is an overlap in weekday, time and dates between two sections. Placeholders for rooms (`TBA`, `ONLINE`)
-//! and for instructors (`Staff`) are ignored. So is a class that is listed under several CRNs (cross-listed, or
-//! graduate and undergraduate): the same known instructor in the same room at exactly the same time.
+//! A conflict is a pair of meetings of two sections that overlap in weekday, time and dates. A range of dates with an
+//! unknown end is open at that end. These are no conflicts:
+//! - cancelled sections, rooms that are placeholders (`TBA`, `ONLINE`), and instructors who are not named (`Staff`);
+//! - a class that is listed under several CRNs (cross-listed, or graduate and undergraduate): the same known instructor
+//!   in the same room at exactly the same time, or sections that the file lists in one group of cross-listed sections.
 //!
-//! The meetings are swept in order of room or instructor, weekday and start, so that only concurrent ones are in
-//! memory.
+//! The meetings are swept in order of room or instructor and start. Meetings that end together, on the same days and
+//! dates, are counted together, so the time does not depend on the number of conflicts, and each pair is counted.
+
+use std::hash::{Hash, Hasher};
 
 use jiff::civil::{Date, Time};
 use rusqlite::params;
+use siphasher::sip::SipHasher13;
 
 use crate::domain::import::{Conflict, ConflictKind};
-use crate::domain::meeting::Days;
+use crate::domain::meeting::{Days, END_OF_DAY};
+use crate::domain::section::SectionStatus;
 use crate::imports::schedule::ScheduleError;
 
 use crate::imports::csv::row::{MeetingRow, Row};
 use crate::imports::csv::scratch::{Scratch, signed, unsigned};
-
-/// The maximum number of conflicts reported for a file.
-const CONFLICTS_MAX: u64 = 100_000;
-/// The maximum number of concurrent meetings in one room that are compared.
-const CONCURRENT_MAX: usize = 200;
-/// The maximum number of conflicts reported for a meeting: fifty sections in one room are one mistake, not 1,225.
-const CONFLICTS_PER_MEETING_MAX: usize = 20;
+use crate::imports::csv::sweep::{Sweep, Use};
 
 /// Words in a location that show that it is not a room.
-const NOT_ROOMS: [&str; 15] = [
+const NOT_ROOMS: [&str; 24] = [
     "TBA",
     "TBD",
+    "TBC",
     "ARR",
-    "ARRANGED",
-    "ONLINE",
     "REMOTE",
     "VIRTUAL",
     "WEB",
     "WWW",
+    "INET",
     "ZOOM",
+    "CANVAS",
     "INTERNET",
     "DISTANCE",
+    "ELEARNING",
     "HYBRID",
     "OFFCAMPUS",
-    "ASYNC",
+    "OFFSITE",
+    "SYNC",
+    "SYNCHRONOUS",
+    "NONE",
+    "HOME",
+    "UNKNOWN",
+    "STAFF",
+    "APPT",
 ];
+/// Beginnings of such words.
+const NOT_ROOM_PREFIXES: [&str; 6] = ["ONLINE", "ARRANG", "ANNOUNC", "ASYNC", "APPOINT", "UNASSIGN"];
+/// Phrases in a location that show that it is not a room.
+const NOT_ROOM_PHRASES: [&str; 8] =
+    ["OFF CAMPUS", "OFF-CAMPUS", "OFF SITE", "OFF-SITE", "ON LINE", "ON-LINE", "E-LEARNING", "NO ROOM"];
 /// Placeholders for instructors who are not named yet.
 const NOT_INSTRUCTORS: [&str; 6] = ["STAFF", "THE STAFF", "FACULTY", "TBA", "TBD", "UNKNOWN"];
+/// Cells of a column of cross-listed sections that mark a section and name no group.
+const NOT_GROUPS: [&str; 10] = ["Y", "N", "YES", "NO", "X", "TRUE", "FALSE", "0", "1", "XLIST"];
 
 fn room_key(location: &str) -> Option<String> {
     let upper = location.to_uppercase();
     let words: Vec<&str> = upper.split_whitespace().collect();
     let key = words.join(" ");
-    let is_placeholder = words.iter().any(|w| NOT_ROOMS.contains(&w.trim_matches(|c: char| !c.is_alphanumeric())))
-        || key.contains("OFF CAMPUS")
-        || key.contains("OFF-CAMPUS");
+    let is_placeholder_word = |word: &&str| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        NOT_ROOMS.contains(&word) || NOT_ROOM_PREFIXES.iter().any(|prefix| word.starts_with(prefix))
+    };
+    let is_placeholder = words.iter().any(is_placeholder_word) || NOT_ROOM_PHRASES.iter().any(|p| key.contains(p));
     (!is_placeholder && !key.is_empty()).then_some(key)
 }
 
@@ -60,177 +78,191 @@ fn instructor_key(name: &str) -> Option<String> {
     (!NOT_INSTRUCTORS.contains(&key.as_str()) && !key.is_empty()).then_some(key)
 }
 
-/// Records the rooms and the instructors that a row's meetings use.
-pub(super) fn record_uses(scratch: &Scratch, crn: &str, row: &Row) -> Result<(), ScheduleError> {
-    row.meetings.iter().try_for_each(|meeting| record_use(scratch, crn, row, meeting))
+/// Returns a hash of texts, never 0. Two texts of a file have the same one with a probability that is negligible.
+fn hash_of(texts: &[&str]) -> i64 {
+    let mut hasher = SipHasher13::new();
+    texts.hash(&mut hasher);
+    match hasher.finish().cast_signed() {
+        0 => 1,
+        hash => hash,
+    }
 }
 
-fn record_use(scratch: &Scratch, crn: &str, row: &Row, meeting: &MeetingRow) -> Result<(), ScheduleError> {
-    let (Some(start), Some(end)) = (meeting.start, meeting.end) else { return Ok(()) };
-    let room = meeting.location.as_deref().and_then(|l| Some((room_key(l)?, l)));
-    let mut instructors: Vec<(String, &str)> =
-        row.instructors.iter().filter_map(|p| Some((instructor_key(p)?, p.as_str()))).collect();
-    instructors.sort_unstable();
-    instructors.dedup_by(|a, b| a.0 == b.0);
-    let label = match &row.section {
-        Some(section) => format!("{} {section} (CRN {crn})", row.course),
-        None => format!("{} (CRN {crn})", row.course),
-    };
-    let minute = |t: Time| i64::from(t.hour()) * 60 + i64::from(t.minute());
-    let number_of = |d: Date| i64::from(d.year()) * 10_000 + i64::from(d.month()) * 100 + i64::from(d.day());
-    let starts_on = meeting.starts_on.map_or(i64::MIN, number_of);
-    let ends_on = meeting.ends_on.map_or(i64::MAX, number_of);
-    let mut insert = scratch.db.prepare_cached("INSERT INTO use VALUES(?,?,?,?,?,?,?,?,?,?,?,?)")?;
-    let all_instructors = instructors.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join("; ");
-    let room_name = room.as_ref().map_or("", |(key, _)| key);
-    let uses = room
-        .iter()
-        .map(|(key, shown)| (ConflictKind::Room, key, shown, all_instructors.as_str()))
-        .chain(instructors.iter().map(|(key, shown)| (ConflictKind::Instructor, key, shown, room_name)));
-    for (kind, key, shown, other) in uses {
-        for day in (0..7_u8).filter(|d| meeting.days & (1 << d) != 0) {
-            insert.execute(params![
-                number(kind),
-                key,
-                day,
-                minute(start),
-                minute(end),
-                starts_on,
-                ends_on,
-                signed(row.line),
-                crn,
-                label,
-                other,
-                shown
-            ])?;
+/// The rooms and the instructors that a section uses.
+#[derive(Default)]
+pub(super) struct SectionUses(Vec<NewUse>);
+
+struct NewUse {
+    line: u64,
+    label: String,
+    shown: String,
+    found: Use,
+}
+
+impl SectionUses {
+    /// Adds what the meetings of a row use.
+    pub(super) fn add(&mut self, crn: &str, row: &Row) {
+        if row.status != Some(SectionStatus::Cancelled) {
+            row.meetings.iter().for_each(|meeting| self.add_meeting(crn, row, meeting));
         }
     }
-    Ok(())
-}
 
-/// A meeting that uses a room or an instructor on one weekday.
-struct Use {
-    kind: i64,
-    key: String,
-    day: u8,
-    start: i64,
-    end: i64,
-    starts_on: i64,
-    ends_on: i64,
-    line: i64,
-    crn: String,
-    label: String,
-    /// The instructors, if this is the use of a room; the room, if it is the use of an instructor.
-    other: String,
-    /// The name of the room or instructor as written in the file.
-    shown: String,
-}
-
-impl Use {
-    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            kind: row.get(0)?,
-            key: row.get(1)?,
-            day: row.get(2)?,
-            start: row.get(3)?,
-            end: row.get(4)?,
-            starts_on: row.get(5)?,
-            ends_on: row.get(6)?,
-            line: row.get(7)?,
-            crn: row.get(8)?,
-            label: row.get(9)?,
-            other: row.get(10)?,
-            shown: row.get(11)?,
-        })
+    fn add_meeting(&mut self, crn: &str, row: &Row, meeting: &MeetingRow) {
+        let (Some(start), Some(end)) = (meeting.start, meeting.end) else { return };
+        if meeting.days == 0 {
+            return;
+        }
+        let room = meeting.location.as_deref().and_then(|location| Some((room_key(location)?, location)));
+        let mut instructors: Vec<(String, &str)> =
+            row.instructors.iter().filter_map(|name| Some((instructor_key(name)?, name.as_str()))).collect();
+        instructors.sort_unstable();
+        instructors.dedup_by(|a, b| a.0 == b.0);
+        let label = match &row.section {
+            Some(section) => format!("{} {section} (CRN {crn})", row.course),
+            None => format!("{} (CRN {crn})", row.course),
+        };
+        let all_instructors: Vec<&str> = instructors.iter().map(|(key, _)| key.as_str()).collect();
+        let by_whom = if all_instructors.is_empty() { 0 } else { hash_of(&all_instructors) };
+        let in_room = hash_of(&[room.as_ref().map_or("", |(key, _)| key)]);
+        let group = row.cross_listed.as_deref().map(str::to_uppercase);
+        let group = group.filter(|group| !NOT_GROUPS.contains(&group.as_str()));
+        let span = Use {
+            start: minute(start),
+            end: minute(end),
+            days: meeting.days,
+            starts_on: meeting.starts_on.map_or(i32::MIN, number_of),
+            ends_on: meeting.ends_on.map_or(i32::MAX, number_of),
+            group: group.map_or(0, |group| hash_of(&[group.as_str()])),
+            ..Use::default()
+        };
+        let rooms = room.iter().map(|(key, shown)| (ConflictKind::Room, key, *shown, by_whom));
+        let people = instructors.iter().map(|(key, shown)| (ConflictKind::Instructor, key, *shown, in_room));
+        for (kind, key, shown, class) in rooms.chain(people) {
+            let found = Use { kind: number(kind), key: hash_of(&[key.as_str()]), class, ..span };
+            self.0.push(NewUse { line: row.line, label: label.clone(), shown: shown.to_owned(), found });
+        }
     }
 
-    /// Returns whether `earlier`, which starts no later, overlaps in time and uses the same room or instructor.
-    fn overlaps(&self, earlier: &Self) -> bool {
-        (self.kind, self.day) == (earlier.kind, earlier.day) && self.key == earlier.key && self.start < earlier.end
-    }
-
-    fn conflicts_with(&self, earlier: &Self) -> bool {
-        let dates = self.starts_on <= earlier.ends_on && earlier.starts_on <= self.ends_on;
-        let same_time = (self.start, self.end) == (earlier.start, earlier.end);
-        let known = self.kind == number(ConflictKind::Instructor) || !self.other.is_empty();
-        let one_class = same_time && known && self.other == earlier.other;
-        self.crn != earlier.crn && dates && !one_class
+    /// Stores them, as those of the section with this number.
+    pub(super) fn store(self, scratch: &Scratch, section: u64) -> Result<(), ScheduleError> {
+        let resource = |new: &NewUse| (new.found.kind, new.found.key);
+        let mut resources: Vec<_> = self.0.iter().map(resource).collect();
+        resources.sort_unstable();
+        let mut insert = scratch.db.prepare_cached("INSERT INTO use VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
+        for new in &self.0 {
+            let found = &new.found;
+            let is_repeated = resources.partition_point(|r| *r <= resource(new))
+                - resources.partition_point(|r| *r < resource(new))
+                > 1;
+            insert.execute(params![
+                found.kind,
+                found.key,
+                found.start,
+                found.end,
+                found.days,
+                found.starts_on,
+                found.ends_on,
+                found.class,
+                found.group,
+                signed(section),
+                is_repeated,
+                signed(new.line),
+                new.label,
+                new.shown,
+            ])?;
+        }
+        Ok(())
     }
 }
 
-/// Finds the conflicts among the recorded uses.
+fn minute(time: Time) -> i32 {
+    if time == END_OF_DAY { 24 * 60 } else { i32::from(time.hour()) * 60 + i32::from(time.minute()) }
+}
+
+fn number_of(date: Date) -> i32 {
+    i32::from(date.year()) * 10_000 + i32::from(date.month()) * 100 + i32::from(date.day())
+}
+
+/// Finds the conflicts among the stored uses. Returns their number.
 pub(super) fn sweep(
     scratch: &Scratch,
     check_cancelled: &mut dyn FnMut() -> Result<(), ScheduleError>,
-) -> Result<(), ScheduleError> {
-    let sql = "SELECT kind,key,day,start,end,starts_on,ends_on,line,crn,label,other,shown FROM use INDEXED BY use_time
-        ORDER BY kind,key,day,start,line";
+) -> Result<u64, ScheduleError> {
+    let sql = "SELECT rowid,kind,key,start,end,days,starts_on,ends_on,class,grp,section,is_repeated,line FROM use
+        ORDER BY kind,key,start,class,line";
     let mut statement = scratch.db.prepare(sql)?;
     let mut rows = statement.query([])?;
-    let mut active: Vec<Use> = Vec::new();
-    let mut found = 0;
+    let mut sweep = Sweep::new(scratch);
     while let Some(row) = rows.next()? {
         check_cancelled()?;
-        let new = Use::read(row)?;
-        active.retain(|earlier| new.overlaps(earlier));
-        for earlier in active.iter().filter(|e| new.conflicts_with(e)).take(CONFLICTS_PER_MEETING_MAX) {
-            found += record_conflict(scratch, earlier, &new)?;
-        }
-        if found >= CONFLICTS_MAX {
-            break;
-        }
-        if active.len() < CONCURRENT_MAX {
-            active.push(new);
-        }
+        sweep.add(Use {
+            row: row.get(0)?,
+            kind: row.get(1)?,
+            key: row.get(2)?,
+            start: row.get(3)?,
+            end: row.get(4)?,
+            days: row.get(5)?,
+            starts_on: row.get(6)?,
+            ends_on: row.get(7)?,
+            class: row.get(8)?,
+            group: row.get(9)?,
+            section: row.get(10)?,
+            is_repeated: row.get(11)?,
+            line: row.get(12)?,
+        })?;
     }
-    Ok(())
+    sweep.finish()
 }
 
-/// Records a conflict, once for all its weekdays. Returns 1 if it is new, otherwise 0.
-fn record_conflict(scratch: &Scratch, a: &Use, b: &Use) -> Result<u64, ScheduleError> {
-    let (a, b) = if a.line <= b.line { (a, b) } else { (b, a) };
-    let sql = "INSERT INTO conflict VALUES(?,?,?,?,?,?,?,?,?)
-        ON CONFLICT DO UPDATE SET days = days | excluded.days RETURNING days = ?5";
-    let mut statement = scratch.db.prepare_cached(sql)?;
-    let new: bool = statement.query_row(
-        params![
-            a.kind,
-            a.shown,
-            a.line,
-            b.line,
-            1_i64 << a.day,
-            a.start.max(b.start),
-            a.end.min(b.end),
-            a.label,
-            b.label
-        ],
-        |row| row.get(0),
-    )?;
-    Ok(u64::from(new))
-}
-
-/// Returns the number of conflicts.
-pub(super) fn total(scratch: &Scratch) -> Result<u64, ScheduleError> {
-    Ok(unsigned(scratch.db.query_row("SELECT count(*) FROM conflict", [], |r| r.get(0))?))
-}
-
-/// Returns the first `limit` conflicts, in order of line.
+/// Returns the first `limit` conflicts: pairs in order of line, then groups of pairs, the largest first.
 pub(super) fn first(scratch: &Scratch, limit: u64) -> Result<Vec<Conflict>, ScheduleError> {
-    let sql = "SELECT kind,name,line_a,line_b,days,start,end,label_a,label_b FROM conflict
-        ORDER BY line_a, line_b, kind LIMIT ?";
+    let mut conflicts = pairs(scratch)?;
+    conflicts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    // Half of the list for each kind, so that the groups of one do not hide those of the other.
+    let rest = limit - conflicts.len() as u64;
+    let (rooms, people) =
+        (groups(scratch, ConflictKind::Room, rest)?, groups(scratch, ConflictKind::Instructor, rest)?);
+    let rest = usize::try_from(rest).unwrap_or(usize::MAX);
+    let rooms_len = rooms.len().min(rest - people.len().min(rest / 2));
+    conflicts.extend(rooms.into_iter().take(rooms_len));
+    conflicts.extend(people.into_iter().take(rest - rooms_len));
+    Ok(conflicts)
+}
+
+fn pairs(scratch: &Scratch) -> Result<Vec<Conflict>, ScheduleError> {
+    let sql = "SELECT c.kind, a.shown, a.line, b.line, a.days & b.days, max(a.start, b.start), min(a.end, b.end),
+            a.label, b.label
+        FROM conflict AS c JOIN use AS a ON a.rowid = c.row_a JOIN use AS b ON b.rowid = c.row_b
+        ORDER BY a.line, b.line, c.kind";
     let mut statement = scratch.db.prepare_cached(sql)?;
-    let conflicts = statement.query_map([signed(limit)], |row| {
-        let kind = if row.get::<_, i64>(0)? == 0 { ConflictKind::Room } else { ConflictKind::Instructor };
+    let conflicts = statement.query_map([], |row| {
         let (name, days): (String, u8) = (row.get(1)?, row.get(4)?);
         let (start, end): (i64, i64) = (row.get(5)?, row.get(6)?);
         let (a, b): (String, String) = (row.get(7)?, row.get(8)?);
         let days = Days::from_bits(days).names().collect::<Vec<_>>().join(", ");
         let at = format!("{days} {:02}:{:02}-{:02}:{:02}", start / 60, start % 60, end / 60, end % 60);
+        let kind = kind_of(row.get(0)?);
         let message = match kind {
             ConflictKind::Room => format!("{a} and {b} are both in {name} on {at}"),
             ConflictKind::Instructor => format!("{name} teaches both {a} and {b} on {at}"),
         };
-        Ok(Conflict { kind, lines: vec![unsigned(row.get(2)?), unsigned(row.get(3)?)], message })
+        Ok(Conflict { kind, lines: vec![unsigned(row.get(2)?), unsigned(row.get(3)?)], message, pairs: 1 })
+    })?;
+    Ok(conflicts.collect::<Result<_, _>>()?)
+}
+
+fn groups(scratch: &Scratch, kind: ConflictKind, limit: u64) -> Result<Vec<Conflict>, ScheduleError> {
+    let sql = "SELECT u.shown, c.pairs, c.lines FROM conflict AS c JOIN use AS u ON u.rowid = c.row_a
+        WHERE c.kind = ? AND c.row_b IS NULL ORDER BY c.pairs DESC, c.row_a LIMIT ?";
+    let mut statement = scratch.db.prepare_cached(sql)?;
+    let conflicts = statement.query_map(params![number(kind), signed(limit)], |row| {
+        let (name, pairs, lines): (String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let is_number = kind == ConflictKind::Room && !name.contains(char::is_alphabetic);
+        let name = if is_number { format!("Room {name}") } else { name };
+        let overlap = if pairs == 1 { "pair of classes overlaps" } else { "pairs of classes overlap" };
+        let message = format!("{name}: {pairs} {overlap}");
+        let lines = lines.split(',').filter_map(|line| line.parse().ok()).collect();
+        Ok(Conflict { kind, lines, message, pairs: unsigned(pairs) })
     })?;
     Ok(conflicts.collect::<Result<_, _>>()?)
 }
@@ -240,4 +272,8 @@ const fn number(kind: ConflictKind) -> i64 {
         ConflictKind::Room => 0,
         ConflictKind::Instructor => 1,
     }
+}
+
+const fn kind_of(number: i64) -> ConflictKind {
+    if number == 0 { ConflictKind::Room } else { ConflictKind::Instructor }
 }

@@ -27,6 +27,20 @@ pub(super) struct Format {
     pub(super) clock: Clock,
     pub(super) order: DayOrder,
     pub(super) letter_c: LetterC,
+    /// Whether some times have am or pm, so that those without are doubtful.
+    pub(super) has_halves: bool,
+}
+
+/// Returns whether am or pm follows a digit.
+pub(super) fn has_half(cell: &str) -> bool {
+    let mark = |text: &str| text.trim_start().starts_with(['a', 'A', 'p', 'P']);
+    cell.char_indices().any(|(at, c)| c.is_ascii_digit() && mark(&cell[at + 1..]))
+}
+
+/// Returns whether a time has neither am nor pm, and an hour that more likely is in the afternoon.
+fn is_early(text: &str, range: TimeRange) -> bool {
+    let is_early = range.start.is_some_and(|start| times::AFTERNOON_HOURS.contains(&start.hour()));
+    is_early && !range.guessed && !has_half(text) && !text.trim_start().starts_with('0')
 }
 
 /// Days, time and room of one meeting.
@@ -37,6 +51,8 @@ struct Part {
     location: Option<String>,
     /// Dates in the same cell.
     dates: DateRange,
+    /// See [`is_early`].
+    is_early: bool,
 }
 
 /// Parses the meetings in all columns of a row.
@@ -127,7 +143,7 @@ fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -
         && let Some(index) = columns.at(combined_column)
         && let Some(parts) = combined(combined_text, format)
     {
-        let parts = remarked(cells, index, parts);
+        let parts = remarked(cells, index, parts, format);
         return with_locations(cells, columns, parts);
     }
     let separate = columns.at(Column::StartTime).filter(|_| is_unset(time));
@@ -138,11 +154,12 @@ fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -
         for at in 0..starts.len().max(ends.len()) {
             let piece = |of: &[&str]| of.get(at).map_or(String::new(), |piece| (*piece).to_owned());
             let (start, end) = (piece(&starts), piece(&ends));
-            ranges.push(read_range(cells, index, |_| times::pair(&start, &end, format.clock)));
+            let both = format!("{start}-{end}");
+            ranges.push(read_range(cells, index, (&both, format), |_| times::pair(&start, &end, format.clock)));
         }
     } else if let Some(index) = columns.at(Column::Time) {
         for piece in time_pieces(time, format.clock) {
-            ranges.push(read_range(cells, index, |_| times::range(piece, format.clock)));
+            ranges.push(read_range(cells, index, (piece, format), |_| times::range(piece, format.clock)));
         }
     }
     if ranges.is_empty() {
@@ -176,6 +193,7 @@ fn read_days(cells: &mut Cells<'_>, column: Option<usize>, times: usize) -> Vec<
 fn read_range<'r>(
     cells: &mut Cells<'r>,
     index: usize,
+    (text, format): (&str, Format),
     read: impl FnOnce(&'r str) -> Result<WarnedRange, String>,
 ) -> TimeRange {
     let (range, warning) = cells.read_at(index, read);
@@ -183,11 +201,18 @@ fn read_range<'r>(
         cells.add_finding_at(Severity::Warning, index, warning);
     } else if range.guessed {
         cells.add_remark(Remark::Afternoon, index);
+    } else if format.has_halves && is_early(text, range) {
+        cells.add_remark(Remark::EarlyAsWritten, index);
     }
     range
 }
 
-fn remarked(cells: &mut Cells<'_>, index: usize, parts: Vec<(Part, Option<&'static str>)>) -> Vec<Part> {
+fn remarked(
+    cells: &mut Cells<'_>,
+    index: usize,
+    parts: Vec<(Part, Option<&'static str>)>,
+    format: Format,
+) -> Vec<Part> {
     parts
         .into_iter()
         .map(|(part, warning)| {
@@ -195,8 +220,10 @@ fn remarked(cells: &mut Cells<'_>, index: usize, parts: Vec<(Part, Option<&'stat
                 cells.add_finding_at(Severity::Warning, index, warning);
             } else if part.time.guessed {
                 cells.add_remark(Remark::Afternoon, index);
+            } else if format.has_halves && part.is_early {
+                cells.add_remark(Remark::EarlyAsWritten, index);
             }
-            part
+            Part { is_early: false, ..part }
         })
         .collect()
 }
@@ -363,10 +390,10 @@ fn combined_part(part: &str, format: Format) -> Option<(Part, Option<&'static st
     let digit = part.find(|c: char| c.is_ascii_digit())?;
     let (before, rest) = part.split_at(digit);
     let words: Vec<&str> = rest.split_whitespace().collect();
-    let (used, (time, warning)) = (1..=words.len().min(TIME_WORDS_MAX)).rev().find_map(|used| {
+    let (used, (time, warning), is_early) = (1..=words.len().min(TIME_WORDS_MAX)).rev().find_map(|used| {
         let text = words[..used].join(" ");
         let range = times::range(text.trim_end_matches([',', ' ']), format.clock).ok()?;
-        Some((used, range))
+        Some((used, range, is_early(&text, range.0)))
     })?;
     let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | ':' | '@' | '(' | ')' | '/');
     let (days, room) = if before.trim_matches(is_separator).is_empty() {
@@ -387,7 +414,7 @@ fn combined_part(part: &str, format: Format) -> Option<(Part, Option<&'static st
         return None;
     }
     let location = text::text(room.trim_matches(is_separator)).ok()?;
-    Some((Part { days: days.bits(), time, location, dates }, warning))
+    Some((Part { days: days.bits(), time, location, dates, is_early }, warning))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId, TermId};
@@ -11,7 +11,7 @@ use crate::domain::section::{Credits, Section, SectionStatus};
 use crate::imports::schedule::{FileSection, ScheduleError, Severity};
 
 use crate::imports::csv::columns::{Column, Header};
-use crate::imports::csv::conflicts;
+use crate::imports::csv::conflicts::SectionUses;
 use crate::imports::csv::row::{MeetingRow, Row};
 use crate::imports::csv::scratch::Scratch;
 
@@ -27,6 +27,14 @@ struct Merged {
     meetings: Vec<MeetingRow>,
 }
 
+/// A section of which not all rows were read yet.
+struct Current {
+    crn: String,
+    merged: Merged,
+    uses: SectionUses,
+    is_importable: bool,
+}
+
 /// Merges the rows of each section that has no rejected row, and records the rooms and instructors that it uses.
 /// Returns the number of sections.
 pub(super) fn merge(
@@ -36,41 +44,36 @@ pub(super) fn merge(
 ) -> Result<u64, ScheduleError> {
     let mut statement = scratch.db.prepare("SELECT crn, body FROM row INDEXED BY row_crn ORDER BY crn, line")?;
     let mut rows = statement.query([])?;
-    // The CRN, the section so far, and whether it can be imported.
-    let mut current: Option<(String, Merged, bool)> = None;
+    let mut current: Option<Current> = None;
     let mut sections = 0;
     while let Some(found) = rows.next()? {
         let crn: String = found.get(0)?;
         let row: Row = serde_json::from_str(found.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
         match &mut current {
-            Some((at, merged, importable)) if *at == crn => {
-                warn_about_differences(scratch, header, merged, &row)?;
-                *importable = *importable && add_meetings(scratch, at, merged, row)?;
+            Some(current) if current.crn == crn => {
+                warn_about_differences(scratch, header, &current.merged, &row)?;
+                current.is_importable = current.is_importable && add_meetings(scratch, current, row)?;
             }
             _ => {
-                sections += finish(scratch, current.take())?;
+                sections += finish(scratch, current.take(), sections)?;
                 check_cancelled()?;
                 current = Some(begin(scratch, header, crn, row)?);
             }
         }
     }
-    sections += finish(scratch, current)?;
+    sections += finish(scratch, current, sections)?;
     Ok(sections)
 }
 
-/// Starts a section with its first row. The returned flag is false if one of its rows is rejected.
-fn begin(
-    scratch: &Scratch,
-    header: &Header,
-    crn: String,
-    mut row: Row,
-) -> Result<(String, Merged, bool), ScheduleError> {
+/// Starts a section with its first row. It cannot be imported if one of its rows is rejected.
+fn begin(scratch: &Scratch, header: &Header, crn: String, mut row: Row) -> Result<Current, ScheduleError> {
+    let mut uses = SectionUses::default();
     let rejected_line = scratch.first_rejected_line(&crn)?;
     if let Some(line) = rejected_line {
         let message = format!("Section {crn} is not imported because its row in line {line} has an error");
         scratch.add_finding(Severity::Warning, &finding(&row, None, None, message))?;
     } else {
-        conflicts::record_uses(scratch, &crn, &row)?;
+        uses.add(&crn, &row);
         if row.capacity.is_none() {
             let message = "The empty capacity is imported as 0".to_owned();
             scratch.add_finding(
@@ -80,7 +83,7 @@ fn begin(
         }
     }
     let meetings = std::mem::take(&mut row.meetings);
-    Ok((crn, Merged { first: row, meetings }, rejected_line.is_none()))
+    Ok(Current { crn, merged: Merged { first: row, meetings }, uses, is_importable: rejected_line.is_none() })
 }
 
 /// Adds a warning for each field in which a later row differs from the first row.
@@ -95,7 +98,8 @@ fn warn_about_differences(scratch: &Scratch, header: &Header, merged: &Merged, r
 }
 
 /// Adds a later row's meetings that the section does not have. Returns whether the section can still be imported.
-fn add_meetings(scratch: &Scratch, crn: &str, merged: &mut Merged, mut row: Row) -> Result<bool, ScheduleError> {
+fn add_meetings(scratch: &Scratch, current: &mut Current, mut row: Row) -> Result<bool, ScheduleError> {
+    let Current { crn, merged, uses, .. } = current;
     row.meetings.retain(|meeting| !merged.meetings.contains(meeting));
     if merged.meetings.len() + row.meetings.len() > MEETINGS_MAX {
         let message = format!("A section must have at most {MEETINGS_MAX} different meetings");
@@ -107,13 +111,15 @@ fn add_meetings(scratch: &Scratch, crn: &str, merged: &mut Merged, mut row: Row)
         scratch.add_finding(Severity::Error, &finding(&row, None, None, message))?;
         return Ok(false);
     }
-    conflicts::record_uses(scratch, crn, &row)?;
+    uses.add(crn, &row);
     merged.meetings.append(&mut row.meetings);
     Ok(true)
 }
 
-fn finish(scratch: &Scratch, section: Option<(String, Merged, bool)>) -> Result<u64, ScheduleError> {
-    let Some((crn, merged, true)) = section else { return Ok(0) };
+/// Stores a section, and the rooms and instructors that it uses. Returns the number of stored sections: 0 or 1.
+fn finish(scratch: &Scratch, section: Option<Current>, number: u64) -> Result<u64, ScheduleError> {
+    let Some(Current { crn, merged, uses, is_importable: true }) = section else { return Ok(0) };
+    uses.store(scratch, number)?;
     let body = serde_json::to_string(&merged)?;
     scratch.db.prepare_cached("INSERT INTO section VALUES(?,?)")?.execute(params![crn, body])?;
     Ok(1)
@@ -150,7 +156,9 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
         waitlisted,
         linked,
         prerequisites,
-        is_cancelled,
+        status,
+        cross_listed: _,
+        is_exported: _,
         original_crn: _,
         line: _,
         instructors: _,
@@ -168,8 +176,8 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
     compare(Column::WaitlistCapacity, people(*waitlist_capacity), people(later.waitlist_capacity));
     compare(Column::Enrolled, people(*enrolled), people(later.enrolled));
     compare(Column::Waitlisted, people(*waitlisted), people(later.waitlisted));
-    let status = |is_cancelled: bool| is_cancelled.then(|| "cancelled".to_owned());
-    compare(Column::Status, status(*is_cancelled), status(later.is_cancelled));
+    let status_text = |status: Option<SectionStatus>| status.map(|status| status.as_str().to_owned());
+    compare(Column::Status, status_text(*status), status_text(later.status));
     compare(Column::Linked, list(linked), list(&later.linked));
     compare(Column::Prerequisites, list(prerequisites), list(&later.prerequisites));
     found
@@ -191,6 +199,13 @@ pub(super) fn each_section(
     Ok(())
 }
 
+/// Returns one section; `None` if the file has none with this CRN, or a row of it is rejected.
+pub(super) fn section(scratch: &Scratch, term: &TermId, crn: &Crn) -> Result<Option<FileSection>, ScheduleError> {
+    let mut statement = scratch.db.prepare_cached("SELECT body FROM section WHERE crn = ?")?;
+    let body: Option<String> = statement.query_row([crn.as_str()], |row| row.get(0)).optional()?;
+    body.map(|body| staged(term, crn.as_str(), serde_json::from_str(&body)?)).transpose()
+}
+
 fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, ScheduleError> {
     let id = |crn: &str| {
         let crn = Crn::parse(crn).map_err(|e| ScheduleError::Scratch(e.to_string()))?;
@@ -202,6 +217,7 @@ fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, Sched
         .then(|| (first.enrolled.unwrap_or(0), first.waitlisted.unwrap_or(0)));
     let section = Section {
         id: id(crn)?,
+        original_crn: first.original_crn.map(Into::into),
         course: first.course.into(),
         component: first.component.into(),
         section: first.section.map(Into::into),
@@ -213,10 +229,16 @@ fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, Sched
         meetings: merged.meetings.into_iter().map(MeetingRow::into_domain).collect(),
         capacity: first.capacity.unwrap_or(0),
         waitlist_capacity: first.waitlist_capacity.unwrap_or(0),
-        status: if first.is_cancelled { SectionStatus::Cancelled } else { SectionStatus::Open },
+        status: first.status.unwrap_or(SectionStatus::Open),
         linked: first.linked.iter().map(|crn| id(crn)).collect::<Result<_, _>>()?,
         prerequisites: first.prerequisites.into_iter().map(Into::into).collect(),
         withdrawn: false,
     };
-    Ok(FileSection { section: Arc::new(section), totals, line: first.line })
+    Ok(FileSection {
+        section: Arc::new(section),
+        totals,
+        line: first.line,
+        states_status: first.status.is_some(),
+        is_exported: first.is_exported,
+    })
 }

@@ -7,7 +7,7 @@
 //!   could be a missing field
 //! - `text`, `days`, `times`, `dates`, `course`, `component`, `status`: parse one cell; `meetings`: parses the meetings of
 //!   a row
-//! - `row`, `event`: parse one row; `merge`: merges the rows of one CRN into a section; `conflicts`: finds rooms and
+//! - [`export`]: writes files, and parses their rows; `row`, `event`: parse one row; `merge`: merges the rows of one CRN into a section; `conflicts`, `sweep`: find rooms and
 //!   instructors that are double-booked; `remarks`: warnings about many rows
 //! - `scratch`: the temporary database that holds everything read; `reading`: reads a file; `parsed`: the result
 
@@ -18,6 +18,8 @@ mod cases_tests;
 mod columns;
 mod component;
 mod conflicts;
+#[cfg(test)]
+mod conflicts_tests;
 mod contents;
 mod course;
 mod dates;
@@ -25,6 +27,7 @@ mod days;
 mod dialect;
 mod encoding;
 mod event;
+pub mod export;
 mod guard;
 #[cfg(test)]
 mod kinds_tests;
@@ -40,6 +43,7 @@ mod scratch;
 mod source;
 mod status;
 mod survey;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -121,6 +121,9 @@ impl Schedule for Parsed {
             None => Ok(()),
         }
     }
+    fn section(&self, crn: &Crn) -> Result<Option<FileSection>, ScheduleError> {
+        self.term.as_ref().map_or(Ok(None), |term| merge::section(&self.scratch, term, crn))
+    }
     fn contains_crn(&self, crn: &Crn) -> Result<bool, ScheduleError> {
         self.scratch.contains_crn(crn.as_str())
     }

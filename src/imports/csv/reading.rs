@@ -23,7 +23,7 @@ use crate::imports::csv::row::{self, Cells, MeetingRow, Row, RowReport};
 use crate::imports::csv::scratch::{Scratch, signed};
 use crate::imports::csv::source::{RecordSource, Records, unreadable};
 use crate::imports::csv::survey::{Survey, survey, text_of};
-use crate::imports::csv::{ERRORS_MAX, EVENTS_MAX, SECTIONS_MAX, conflicts, event, merge};
+use crate::imports::csv::{ERRORS_MAX, EVENTS_MAX, SECTIONS_MAX, conflicts, event, export, merge};
 
 /// The number of rows between two progress reports.
 const PROGRESS_INTERVAL_ROWS: u64 = 200;
@@ -263,6 +263,9 @@ impl Reading<'_, '_> {
 
     /// Returns why a record is not a row of the schedule; `None` if it is one.
     fn reason_to_skip(&self, record: &csv::StringRecord) -> Option<&'static str> {
+        if self.header.exported_id().and_then(|at| record.get(at)).is_some_and(|id| !id.trim().is_empty()) {
+            return None;
+        }
         // First, because almost all rows have one.
         let crn = self.header.at(Column::Crn).and_then(|at| record.get(at)).unwrap_or_default().trim();
         if is_crn(crn) {
@@ -306,6 +309,14 @@ impl Reading<'_, '_> {
                 if is_well_formed { event::read(&mut cells, &self.options.zone, self.format.order) } else { None };
             let findings = cells.into_report().findings;
             return self.store_event(event, findings, line);
+        }
+        if is_well_formed && let Some(id) = export::id(&cells) {
+            self.terms.check(&mut cells, self.options.term.as_ref());
+            let row = export::read(&mut cells, &id.crn, self.format);
+            let row = (!cells.has_errors()).then_some(row);
+            self.add_report(cells.into_report(), line)?;
+            self.above = None;
+            return self.store(Some(id.crn), row, line);
         }
         if is_well_formed
             && let Some(continued) = self.above.as_ref().and_then(|above| continued(&mut cells, above, self.format))
@@ -413,8 +424,7 @@ impl Reading<'_, '_> {
             }
         };
         let sections = merge::merge(&self.parsed.scratch, &self.header, &mut check_cancelled)?;
-        conflicts::sweep(&self.parsed.scratch, &mut check_cancelled)?;
-        self.parsed.conflicts = conflicts::total(&self.parsed.scratch)?;
+        self.parsed.conflicts = conflicts::sweep(&self.parsed.scratch, &mut check_cancelled)?;
         self.parsed.sections = sections;
         if sections > SECTIONS_MAX {
             let message = format!("A term can have at most {SECTIONS_MAX} sections; the file has {sections}");

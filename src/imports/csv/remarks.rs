@@ -16,6 +16,8 @@ pub(super) enum Remark {
     Unscheduled(String),
     /// Times without am and pm were read as afternoon.
     Afternoon,
+    /// Times without am and pm, in a file that has them at other times, were read as written.
+    EarlyAsWritten,
     /// The component was inferred from the section's label or title.
     Inferred(&'static str),
     /// The section is only planned.
@@ -39,6 +41,10 @@ impl Remark {
             Self::Afternoon => format!(
                 "The times have neither am nor pm: 1:00 to 6:59 are imported as afternoon, in {rows}; with ?clock=24 \
                  they are imported as written"
+            ),
+            Self::EarlyAsWritten => format!(
+                "Other times of the file have am or pm: 1:00 to 6:59 without am or pm are imported as written, before \
+                 noon, in {rows}; with ?clock=12 they are imported as afternoon"
             ),
             Self::Inferred(component) => format!(
                 "No component is given: {component} is imported because of the section's label or title, in {rows}"

@@ -3,9 +3,10 @@
 use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TermId};
+use crate::domain::ids::{Crn, SectionId, TermId};
 use crate::domain::import::Finding;
 use crate::domain::meeting::{Days, Meeting};
+use crate::domain::section::SectionStatus;
 use crate::imports::schedule::Severity;
 
 use crate::imports::csv::columns::{Column, Header, normalized};
@@ -57,8 +58,15 @@ pub(super) struct Row {
     pub(super) linked: Vec<String>,
     #[serde(rename = "q", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) prerequisites: Vec<String>,
-    #[serde(rename = "z", default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) is_cancelled: bool,
+    /// The status, if the file states one that is known.
+    #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<SectionStatus>,
+    /// The sections that share one class, as the file names them.
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    pub(super) cross_listed: Option<String>,
+    /// Whether the hub exported the row.
+    #[serde(rename = "v", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_exported: bool,
     /// The identifier in the file, if it is not the CRN as which the section is imported.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     pub(super) original_crn: Option<String>,
@@ -224,40 +232,19 @@ pub(super) fn crn(cells: &mut Cells<'_>) -> Option<Crn> {
             return None;
         };
         // `AB 101` and `001` become `AB101.001`.
-        return Crn::parse(&safe_crn(&format!("{}.{section}", course.replace(' ', "")))).ok();
+        return Crn::from_written(&format!("{}.{section}", course.replace(' ', ""))).ok().map(|(crn, _)| crn);
     }
     cells.read(Column::Crn, |cell| match cell {
         _ if text::is_unknown(cell) => Err("CRN is missing".into()),
-        _ => Crn::parse(&safe_crn(cell)).map(Some).map_err(|_| "CRN must be letters, digits, `.` and `_`".into()),
+        _ => Crn::from_written(cell)
+            .map(|(crn, _)| Some(crn))
+            .map_err(|_| "CRN must have letters or digits, and at most 100 characters".into()),
     })
 }
 
-/// Returns the identifier in the file, if [`crn`] does not return it unchanged.
+/// Returns the identifier in the file, if it is not the CRN that [`crn`] returns.
 fn original_crn(cells: &Cells<'_>) -> Option<String> {
-    let cell = cells.get(Column::Crn);
-    (!cell.is_empty() && safe_crn(cell) != cell).then(|| text::one_line(cell).into_owned())
-}
-
-/// Returns an identifier with only letters, digits, `.` and `_`, as a part of a path needs it. Numbers lose what
-/// spreadsheets add to them: `30001.0` and `'30001` become `30001`. A long identifier ends with a hash of it.
-fn safe_crn(cell: &str) -> String {
-    let cell = cell.trim_start_matches(['\'', '#']);
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if let Some((whole, fraction)) = cell.split_once('.')
-        && is_number(whole)
-        && fraction.bytes().all(|b| b == b'0')
-    {
-        return whole.to_owned();
-    }
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
-    let parts: Vec<&str> = cell.split(|c| !is_safe(c)).filter(|part| !part.is_empty()).collect();
-    let safe = parts.join(".");
-    if safe.len() <= CODE_LEN_MAX {
-        return safe;
-    }
-    // FNV-1a: stable across versions, which the standard library's hash is not.
-    let hash = cell.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    format!("{}.{hash:08x}", &safe[..CODE_LEN_MAX - 9])
+    Crn::from_written(cells.get(Column::Crn)).ok().and_then(|(_, original)| original).map(Into::into)
 }
 
 /// Parses the term.
@@ -278,8 +265,9 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
     let component = component(cells, section.as_deref(), title.as_deref());
     let section =
         section.map(|label| component::split_label(&label).map_or(label.clone(), |(label, _)| label.to_owned()));
-    let cross_listed = cells.get(Column::CrossListed);
-    if !text::is_unknown(cross_listed) && !["0", "n", "no"].contains(&&*cross_listed.to_lowercase()) {
+    let is_no = |group: &String| ["0", "n", "no"].contains(&&*group.to_lowercase());
+    let cross_listed = cells.read(Column::CrossListed, text::text).filter(|group| !is_no(group));
+    if cross_listed.is_some() {
         cells.add_row_remark(Remark::CrossListed);
     }
     let credits = cells.read(Column::Credits, text::credits);
@@ -302,16 +290,21 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
         waitlist_capacity: count(cells, Column::WaitlistCapacity, "Waitlist capacity"),
         enrolled,
         waitlisted: count(cells, Column::Waitlisted, "Waitlisted"),
-        linked: cells.read(Column::Linked, linked),
+        linked: {
+            let own = cells.get(Column::Crn);
+            cells.read(Column::Linked, |cell| linked(cell, own))
+        },
         prerequisites: prerequisites(cells),
-        is_cancelled: is_cancelled(cells, format),
+        status: status(cells, format),
+        cross_listed,
+        is_exported: false,
         original_crn: original_crn(cells),
         meetings: meetings::read(cells, format),
     }
 }
 
 /// Parses the component. A blank cell is inferred from the label and the title.
-fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Option<&str>) -> String {
+pub(super) fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Option<&str>) -> String {
     if let Some(component) = cells.read(Column::Component, component::parse) {
         return component;
     }
@@ -326,19 +319,21 @@ fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Option<&str>) 
     inferred.to_owned()
 }
 
-/// Returns whether the status says that the section is cancelled. Other statuses are remarked on.
-fn is_cancelled(cells: &mut Cells<'_>, format: Format) -> bool {
-    let Some(index) = cells.header.at(Column::Status) else { return false };
+/// Returns the status: cancelled or open; `None` if the file states none that is known. Statuses that do not say whether
+/// the section is taught are remarked on. A blank cell beside cells that name cancelled sections means open.
+fn status(cells: &mut Cells<'_>, format: Format) -> Option<SectionStatus> {
+    let index = cells.header.at(Column::Status)?;
     match status::parse(cells.cell(index), format.letter_c) {
-        Ok(Some(FileStatus::Cancelled)) => return true,
+        Ok(Some(FileStatus::Cancelled)) => return Some(SectionStatus::Cancelled),
         Ok(Some(FileStatus::Tentative)) => cells.add_remark(Remark::Tentative, index),
         Ok(Some(FileStatus::Active) | None) => {}
         Err(()) => {
             let status = cells.cell(index).chars().take(STATUS_CHARS_MAX).collect();
             cells.add_remark(Remark::UnknownStatus(status), index);
+            return None;
         }
     }
-    false
+    Some(SectionStatus::Open)
 }
 
 /// Parses capacity and enrolled, which may share a cell. Without a capacity, it is the sum of enrolled and free seats.
@@ -361,7 +356,7 @@ fn seats(cells: &mut Cells<'_>) -> (Option<u32>, Option<u32>) {
 }
 
 /// Parses a count; `name` begins its error messages.
-fn count(cells: &mut Cells<'_>, column: Column, name: &str) -> Option<u32> {
+pub(super) fn count(cells: &mut Cells<'_>, column: Column, name: &str) -> Option<u32> {
     cells.read(column, |cell| text::count(cell).map_err(|problem| format!("{name} {problem}")))
 }
 
@@ -403,11 +398,14 @@ fn course_and_section(cells: &mut Cells<'_>) -> Course {
     named(cells.read(column, course::split))
 }
 
-fn linked(cell: &str) -> Result<Vec<String>, String> {
+/// Parses the CRNs of linked sections, which are written like the row's own CRN: `AB 101-01` is one CRN.
+fn linked(cell: &str, own: &str) -> Result<Vec<String>, String> {
+    let separators: Vec<char> = [',', ';', '|', '/', ' '].into_iter().filter(|c| !own.contains(*c)).collect();
     let mut linked = Vec::new();
-    for item in text::list(cell, &[',', ';', '|', '/', ' '])? {
+    for item in text::list(cell, &separators)? {
         // The term of a full id is ignored: links stay within a term.
-        let crn = SectionId::parse(item).map(|id| id.crn).or_else(|_| Crn::parse(item));
+        let id = SectionId::parse(item).ok().filter(|_| !own.contains('-'));
+        let crn = id.map_or_else(|| Crn::from_written(item).map(|(crn, _)| crn), |id| Ok(id.crn));
         linked.push(crn.map_err(|_| format!("{item:?} is not a CRN"))?.to_string());
     }
     Ok(linked)
@@ -432,26 +430,4 @@ fn prerequisites(cells: &mut Cells<'_>) -> Vec<String> {
         cells.add_finding(Severity::Warning, Some(Column::Prerequisites), message);
         Vec::new()
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn identifiers_become_safe_parts_of_a_path() {
-        let table = [
-            ("30001", "30001"),
-            ("30001.0", "30001"),
-            ("'00076", "00076"),
-            ("AB 101-01 SP2031", "AB.101.01.SP2031"),
-            ("ACC*101*01", "ACC.101.01"),
-            ("A.1_x", "A.1_x"),
-        ];
-        for (cell, expected) in table {
-            assert_eq!(safe_crn(cell), expected, "{cell}");
-        }
-        let long = |last| safe_crn(&format!("DEPARTMENT OF MARINE BIOLOGY 101-0{last}"));
-        assert_eq!((long(1).len(), long(1) == long(2)), (CODE_LEN_MAX, false));
-    }
 }

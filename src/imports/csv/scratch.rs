@@ -24,11 +24,10 @@ CREATE TABLE row(crn TEXT, line INTEGER, body TEXT);
 CREATE INDEX row_crn ON row(crn, line);
 CREATE TABLE rejected(crn TEXT, line INTEGER, PRIMARY KEY(crn, line)) WITHOUT ROWID;
 CREATE TABLE section(crn TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
-CREATE TABLE use(kind INTEGER, key TEXT, day INTEGER, start INTEGER, end INTEGER, starts_on INTEGER, ends_on INTEGER,
-  line INTEGER, crn TEXT, label TEXT, other TEXT, shown TEXT);
-CREATE INDEX use_time ON use(kind, key, day, start, line);
-CREATE TABLE conflict(kind INTEGER, name TEXT, line_a INTEGER, line_b INTEGER, days INTEGER, start INTEGER, end INTEGER,
-  label_a TEXT, label_b TEXT, PRIMARY KEY(kind, line_a, line_b, name)) WITHOUT ROWID;
+CREATE TABLE use(kind INTEGER, key INTEGER, start INTEGER, end INTEGER, days INTEGER, starts_on INTEGER,
+  ends_on INTEGER, class INTEGER, grp INTEGER, section INTEGER, is_repeated INTEGER, line INTEGER, label TEXT,
+  shown TEXT);
+CREATE TABLE conflict(kind INTEGER, row_a INTEGER, row_b INTEGER, pairs INTEGER, lines TEXT);
 CREATE TABLE event(id TEXT PRIMARY KEY, line INTEGER, body TEXT) WITHOUT ROWID;
 ";
 

@@ -9,7 +9,7 @@ use crate::imports::csv::candidates;
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
 use crate::imports::csv::contents;
 use crate::imports::csv::dates::OrderEvidence;
-use crate::imports::csv::meetings::Format;
+use crate::imports::csv::meetings::{self, Format};
 use crate::imports::csv::names::normalized;
 use crate::imports::csv::profile::{self, Recognized};
 use crate::imports::csv::source::{RecordSource, unreadable};
@@ -293,7 +293,7 @@ fn formats(
     let dates = columns(&[Column::DateRange, Column::Start, Column::End, Column::Date]);
     let status = header.at(Column::Status);
     let mut letters = Letters::default();
-    let mut shows_clock = false;
+    let (mut shows_clock, mut has_halves) = (false, false);
     let mut order = OrderEvidence::default();
     let (mut records, lines) = source.open()?;
     let mut record = csv::StringRecord::new();
@@ -306,8 +306,11 @@ fn formats(
             continue;
         }
         let cell = |index: &usize| record.get(*index).map_or("", str::trim);
-        shows_clock = shows_clock || times.iter().map(cell).any(times::shows_clock);
         status.iter().map(cell).for_each(|cell| letters.add(cell));
+        for cell in times.iter().map(cell) {
+            shows_clock = shows_clock || times::shows_clock(cell);
+            has_halves = has_halves || (times::shows_clock(cell) && meetings::has_half(cell));
+        }
         dates.iter().map(cell).for_each(|cell| order.add(cell, line));
     }
     let clock = match options.clock {
@@ -316,5 +319,6 @@ fn formats(
         None if shows_clock => Clock::AsWritten,
         None => Clock::Afternoon,
     };
-    Ok((Format { clock, order: order.order(), letter_c: letters.letter_c() }, order))
+    let has_halves = has_halves && options.clock.is_none();
+    Ok((Format { clock, order: order.order(), letter_c: letters.letter_c(), has_halves }, order))
 }

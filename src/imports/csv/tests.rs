@@ -9,7 +9,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
 use crate::domain::import::{Conflict, ConflictKind, Finding};
 use crate::imports::schedule::{
-    FileSection, ProfileOptions, Schedule, ScheduleError, ScheduleOptions, ScheduleReader, Severity,
+    ClockOption, FileSection, ProfileOptions, Schedule, ScheduleError, ScheduleOptions, ScheduleReader, Severity,
 };
 
 /// A file that was read, with the folder of its scratch database.
@@ -234,6 +234,29 @@ fn room_and_instructor_conflicts_exclude_cross_listed_classes() {
     ];
     assert_eq!(conflicts, expected);
     assert_eq!(file.parsed.conflicts_total(), 2);
+}
+
+#[test]
+fn unmarked_times_among_marked_ones_are_as_written_with_one_warning() {
+    let file = read(
+        "crn,course,cap,days,time\n\
+         1,A 1,5,MW,9:00am-9:50am\n\
+         2,B 1,5,MW,1:00-1:50\n\
+         3,C 1,5,TR 2:30-3:45,\n\
+         4,D 1,5,MW,10:00-10:50\n\
+         5,E 1,5,MW,3:00-4:00 pm\n\
+         6,F 1,5,MW,06:00-06:50\n",
+    );
+    let starts: Vec<_> = file.sections().iter().map(|s| s.section.meetings[0].start.unwrap().hour()).collect();
+    assert_eq!(starts, [9, 1, 2, 10, 15, 6]);
+    let warnings: Vec<_> = file.warnings().into_iter().map(|w| w.message).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("2 rows (lines 3, 4)") && warnings[0].contains("?clock=12"), "{warnings:?}");
+    let decided = ScheduleOptions { clock: Some(ClockOption::Hours24), ..options(Some("T"), &[]) };
+    assert_eq!(
+        read_with(b"crn,course,cap,days,time\n1,A 1,5,MW,9am-10am\n2,B 1,5,MW,1:00-1:50\n", &decided).warnings(),
+        []
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::imports::csv::dates::{self, DayOrder};
 use crate::imports::csv::text::{is_unknown, is_unscheduled_phrase};
 
 /// The hours that are in the afternoon if a file's times have neither am nor pm: no class starts before 7 in the morning.
-const AFTERNOON_HOURS: std::ops::RangeInclusive<i8> = 1..=6;
+pub(super) const AFTERNOON_HOURS: std::ops::RangeInclusive<i8> = 1..=6;
 /// The earliest start of a class that ends after midnight.
 const LATE_START: Time = jiff::civil::time(17, 0, 0, 0);
 /// The warning about a start without an end.

@@ -34,9 +34,11 @@ pub struct BadField {
 /// title, because Plone requires one.
 #[must_use]
 pub fn to_fields(section: &Section) -> Fields {
+    let crn = section.crn_text();
     // All fields are listed, so that adding a field to `Section` requires a decision here.
     let Section {
         id,
+        original_crn: _, // In `crn_text`.
         course,
         component,
         section,
@@ -59,7 +61,7 @@ pub fn to_fields(section: &Section) -> Fields {
     Fields::from([
         (SectionField::Title, text(title.as_deref().unwrap_or(course))),
         (SectionField::Term, text(id.term.as_str())),
-        (SectionField::Crn, text(id.crn.as_str())),
+        (SectionField::Crn, text(crn)),
         (SectionField::Course, text(course)),
         (SectionField::Component, text(component)),
         (SectionField::Section, maybe(section)),
@@ -79,11 +81,12 @@ pub fn to_fields(section: &Section) -> Fields {
 pub fn read(fields: &Fields) -> Result<Section, BadField> {
     let read = Reader(fields);
     let term = read.code(SectionField::Term, |t| TermId::parse(t).ok(), "letters, digits, `.`, `_` and `-`")?;
-    let crn = read.code(SectionField::Crn, |c| Crn::parse(c).ok(), "letters, digits, `.` and `_`")?;
+    let (crn, original_crn) = read.crn()?;
     let course = read.course()?;
     let title = read.text(SectionField::Title)?.filter(|title| *title != course);
     Ok(Section {
         id: SectionId { term, crn },
+        original_crn,
         course,
         component: read.text(SectionField::Component)?.map_or(COMPONENT_DEFAULT.into(), |c| c.to_lowercase().into()),
         section: read.text(SectionField::Section)?,
@@ -111,7 +114,7 @@ pub fn canonical(fields: &Fields) -> Result<Fields, BadField> {
     Ok(fields.iter().map(|(field, value)| (*field, written.get(field).unwrap_or(value).clone())).collect())
 }
 
-/// Copies one field from another section. Does nothing for term and CRN, which identify the section, and for counts and
+/// Copies one field from another section. Does nothing for the term, which identifies the section, and for counts and
 /// rosters, which are not part of its definition.
 pub fn take_field(section: &mut Section, field: SectionField, from: &Section) {
     match field {
@@ -124,7 +127,9 @@ pub fn take_field(section: &mut Section, field: SectionField, from: &Section) {
         SectionField::Capacity => section.capacity = from.capacity,
         SectionField::WaitlistCapacity => section.waitlist_capacity = from.waitlist_capacity,
         SectionField::Meetings => section.meetings.clone_from(&from.meetings),
-        SectionField::Term | SectionField::Crn => {}
+        // Another spelling of the CRN of the same section.
+        SectionField::Crn => section.original_crn.clone_from(&from.original_crn),
+        SectionField::Term => {}
         SectionField::SeatsTaken | SectionField::Waitlisted | SectionField::Roster => {}
     }
 }
@@ -159,6 +164,15 @@ impl Reader<'_> {
             return Err(bad(field, "the field is empty"));
         }
         parse(&text).ok_or_else(|| bad(field, format!("{:?} does not consist of up to 24 {of}", cut(&text))))
+    }
+
+    fn crn(&self) -> Result<(Crn, Option<Box<str>>), BadField> {
+        let text = self.raw(SectionField::Crn);
+        if text.is_empty() {
+            return Err(bad(SectionField::Crn, "the field is empty"));
+        }
+        Crn::from_written(&text)
+            .map_err(|_| bad(SectionField::Crn, format!("{:?} has no letters and digits, or too many", cut(&text))))
     }
 
     fn course(&self) -> Result<Box<str>, BadField> {
@@ -252,10 +266,22 @@ mod tests {
     }
 
     #[test]
+    fn a_crn_is_written_to_plone_as_the_college_writes_it() {
+        let mut item = required_fields();
+        item.insert(SectionField::Crn, FieldValue::Text("AB 101-01".into()));
+        let section = read(&item).unwrap();
+        assert_eq!((section.id.crn.as_str(), section.crn_text()), ("AB.101.01", "AB 101-01"));
+        assert_eq!(to_fields(&section)[&SectionField::Crn], item[&SectionField::Crn]);
+        let mut other = Section { original_crn: None, ..section.clone() };
+        take_field(&mut other, SectionField::Crn, &section);
+        assert_eq!(other, section);
+    }
+
+    #[test]
     fn unreadable_fields_are_reported_by_name() {
         let table = [
             (SectionField::Crn, ""),
-            (SectionField::Crn, "1 2"),
+            (SectionField::Crn, "***"),
             (SectionField::Term, "Fall 2026"),
             (SectionField::Course, " "),
             (SectionField::Course, "a course that is longer than forty characters"),

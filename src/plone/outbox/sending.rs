@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::fields::{FieldValue, Fields, SectionField};
-use crate::domain::ids::SectionId;
+use crate::domain::ids::{Crn, SectionId};
 use crate::plone::port::{BridgeError, PloneError};
 use crate::store::StoreError;
 use crate::store::outbox::{OutboxEntry, PloneItem, SuccessfulWrite};
@@ -152,11 +152,13 @@ impl Sender {
         let fields = all_fields(entry, Names::Withheld);
         self.deps.store.record_creation(id, fields.clone()).await?;
         let created = self.deps.plone.create_section(&short_name, &fields).await?;
-        let is_another = |field, ours: &str| match created.fields.get(&field) {
-            Some(FieldValue::Text(theirs)) => theirs != ours,
-            _ => false,
+        let text = |field| match created.fields.get(&field) {
+            Some(FieldValue::Text(text)) => Some(text),
+            _ => None,
         };
-        if is_another(SectionField::Term, id.term.as_str()) || is_another(SectionField::Crn, id.crn.as_str()) {
+        let is_another_term = text(SectionField::Term).is_some_and(|term| term != id.term.as_str());
+        let is_crn = |text: &String| Crn::from_written(text).is_ok_and(|(crn, _)| crn == id.crn);
+        if is_another_term || !text(SectionField::Crn).is_none_or(is_crn) {
             let reason = format!("{} already exists and is another section", created.path);
             return Err(PloneError::Refused(reason).into());
         }

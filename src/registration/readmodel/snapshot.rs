@@ -136,6 +136,11 @@ impl Snapshot {
         self.order.iter().map(|at| self.at(*at))
     }
 
+    /// Returns the sections in the order of lists, without the first `from`.
+    pub fn rows_in_order_from(&self, from: usize) -> impl Iterator<Item = &Row> {
+        self.order.get(from..).unwrap_or_default().iter().map(|at| self.at(*at))
+    }
+
     /// Returns the sections that changed after `seq`, in the order in which they were added.
     pub fn rows_since(&self, seq: u64) -> impl Iterator<Item = &Row> {
         self.rows().filter(move |row| row.seq > seq)

@@ -164,7 +164,8 @@ pub(super) fn put_generation(tx: &Connection, id: &TermId, generation: u64, seq:
 pub(super) const SECTION_COLUMNS: &str = "s.crn, s.course, s.component, s.section, s.title, s.credits, s.instructor, \
      s.method, s.campus, s.meetings, s.capacity, s.waitlist_capacity, s.status, s.linked, s.prerequisites, \
      s.outside_enrolled, s.outside_waitlisted, s.file_enrolled, s.file_waitlisted, \
-     coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0), s.withdrawn";
+     coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0), s.withdrawn, s.original_crn, \
+     s.cancelled_from";
 
 /// Reads a section with its counts.
 pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<SectionState> {
@@ -177,6 +178,7 @@ pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<Secti
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let section = Section {
         id: SectionId { term: term.clone(), crn: Crn::parse(&crn).map_err(|e| unreadable(0, e))? },
+        original_crn: boxed_at(row, 22)?,
         course: row.get::<_, String>(1)?.into(),
         component: row.get::<_, String>(2)?.into(),
         section: boxed_at(row, 3)?,
@@ -195,8 +197,13 @@ pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<Secti
     };
     let file_enrolled: Option<u32> = row.get(17)?;
     let file_waitlisted: Option<u32> = row.get(18)?;
+    let cancelled_from: Option<String> = row.get(23)?;
+    let cancelled_from = cancelled_from
+        .map(|status| SectionStatus::parse(&status).ok_or_else(|| unreadable(23, "unknown status")))
+        .transpose()?;
     Ok(SectionState {
         section: Arc::new(section),
+        cancelled_from,
         outside_enrolled: row.get(15)?,
         outside_waitlisted: row.get(16)?,
         file_totals: file_enrolled.zip(file_waitlisted),
@@ -218,11 +225,13 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         outside_enrolled,
         outside_waitlisted,
         file_totals,
+        cancelled_from,
         enrolled: _,
         waitlisted: _,
     } = state;
     let Section {
         id,
+        original_crn,
         course,
         component,
         section,
@@ -244,9 +253,10 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         "INSERT OR REPLACE INTO sections
              (term, crn, generation, course, component, section, title, credits, instructor, method, campus, meetings,
               capacity, waitlist_capacity, status, linked, prerequisites, outside_enrolled, outside_waitlisted,
-              file_enrolled, file_waitlisted, withdrawn, seq)
+              file_enrolled, file_waitlisted, withdrawn, seq, original_crn, cancelled_from)
          VALUES
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+          ?24, ?25)",
     )?
     .execute(params![
         id.term.as_str(),
@@ -272,6 +282,8 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         file_totals.map(|t| t.1),
         withdrawn,
         seq,
+        original_crn,
+        cancelled_from.map(SectionStatus::as_str),
     ])?;
     Ok(())
 }

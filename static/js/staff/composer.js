@@ -63,6 +63,8 @@ export class Composer {
   /** Starts an alert to `audience`. */
   compose(audience) {
     this.form.elements.to.value = "some";
+    for (const name of ["sections", "courses", "users"]) this.form.elements[name].value = "";
+    for (const box of this.form.querySelectorAll("[name=roles]")) box.checked = false;
     for (const [name, list] of Object.entries(audience)) this.form.elements[name].value = list.join(", ");
     this.#draw();
     this.updateReach();

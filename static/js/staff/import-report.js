@@ -6,9 +6,11 @@ import { count, meetingText, dateTime, prerequisiteText } from "../words.js";
 /** Rows of a list shown at first, and added by each "Show more". */
 const FIRST_ROWS = 25;
 const MORE_ROWS = 100;
+/** An alert can name as many sections; a list of the report has no more. */
+const ALERT_SECTIONS_MAX = 1_000;
 
 const LABELS = {
-  course: "Course", component: "Component", section: "Section", title: "Title", credits: "Credits",
+  crn: "CRN", course: "Course", component: "Component", section: "Section", title: "Title", credits: "Credits",
   instructor: "Instructor", method: "Method", campus: "Campus", meetings: "Meeting times", capacity: "Capacity",
   enrolled: "Enrolled", waitlist_capacity: "Waitlist capacity", waitlisted: "Waitlisted", status: "Status",
   linked: "Linked sections", prerequisites: "Prerequisites", outside_enrolled: "Enrolled outside EduHub",
@@ -49,6 +51,12 @@ const part = (state, name, title, open, content) => total(state, name) > 0
 /** Returns the caption of a list that the hub has shortened. */
 const caption = (state, name) => total(state, name) > (state[name]?.length ?? 0)
   ? `Showing the first ${state[name].length.toLocaleString()} of ${total(state, name).toLocaleString()}.` : "";
+
+/** Returns the caption of the conflicts, of which an item may be several. */
+function conflictsCaption({ conflicts, conflicts_total }) {
+  const shown = conflicts.reduce((sum, { pairs }) => sum + (pairs ?? 1), 0);
+  return shown < conflicts_total ? `Showing ${shown.toLocaleString()} of ${conflicts_total.toLocaleString()}.` : "";
+}
 
 /** Returns the result in one or two sentences. */
 function summary({ created, updated, unchanged, refused, events, dry_run, state, message }) {
@@ -99,7 +107,7 @@ export function report(state, page, nextSteps) {
     part(state, "warnings", "Warnings", false, () =>
       longTable(caption(state, "warnings"), ["Line", "Column", "Value", "Warning"], state.warnings, messageRow)),
     part(state, "conflicts", "Double-booked rooms and instructors", false, () =>
-      longTable(caption(state, "conflicts"), ["Type", "Lines", "Conflict"], state.conflicts,
+      longTable(conflictsCaption(state), ["Type", "Lines", "Conflict"], state.conflicts,
         (one) => [[one.kind, one.lines?.join(", "), one.message]])),
   ];
 }
@@ -109,13 +117,16 @@ function affectedParts(affected, { nameOf, show, compose }) {
   if (!affected) return [];
   const link = (id) => button(nameOf(id), () => show(id), { class: "quiet" });
   const alert = (id) => button("Send alert", () => compose({ sections: [id] }), { "aria-label": `Send an alert to ${nameOf(id)}` });
+  const alertAll = (items) => items.length > 1 && h("p", null, button(
+    `Send an alert to the students of ${items.length === ALERT_SECTIONS_MAX ? `the first ${count(items.length, "section")}` : `these ${count(items.length, "section")}`}`,
+    () => compose({ sections: items.map(({ section }) => section) })));
   return [
-    part(affected, "over_capacity", "Sections with more students than seats", true, () =>
+    part(affected, "over_capacity", "Sections with more students than seats", true, () => [alertAll(affected.over_capacity),
       longTable(caption(affected, "over_capacity"), ["Section", "Enrolled", "Capacity", ""], affected.over_capacity,
-        ({ section, enrolled, capacity }) => [[link(section), enrolled, capacity, alert(section)]])),
-    part(affected, "overlaps", "Sections with students whose classes now overlap", true, () =>
+        ({ section, enrolled, capacity }) => [[link(section), enrolled, capacity, alert(section)]])]),
+    part(affected, "overlaps", "Sections with students whose classes now overlap", true, () => [alertAll(affected.overlaps),
       longTable(caption(affected, "overlaps"), ["Section", "Students", ""], affected.overlaps,
-        ({ section, students }) => [[link(section), students, alert(section)]])),
+        ({ section, students }) => [[link(section), students, alert(section)]])]),
   ];
 }
 

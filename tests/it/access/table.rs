@@ -85,6 +85,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/announcements", Visitor),
     // Work of staff.
     ("GET", "/api/v1/staff/activity", SubjectStaff),
+    ("GET", "/api/v1/export/schedule.csv", Staff),
     ("POST", "/api/v1/imports", SubjectStaff),
     ("GET", "/api/v1/imports/{task}", SubjectStaff),
     ("DELETE", "/api/v1/imports/{task}", SubjectStaff),

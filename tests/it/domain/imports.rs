@@ -1,5 +1,6 @@
 //! The effects of an import on sections and students, in particular those of its totals.
 
+use eduhub::domain::command::Command;
 use eduhub::domain::outcome::{ImportTally, Outcome};
 use eduhub::domain::section::{Credits, SectionStatus};
 
@@ -164,4 +165,25 @@ fn fewer_credits_promote_a_student_over_the_limit() {
     assert_eq!(term.status("ana", "X"), "waitlisted");
     term.import(false, vec![(section("HEAVY").credits(1_000), None)]);
     assert_eq!(term.status("ana", "X"), "enrolled");
+}
+
+#[test]
+fn a_file_that_undoes_a_cancellation_notifies_the_students() {
+    let mut term = TestTerm::of([section("X")]);
+    term.enroll("ana", "X");
+    term.import(false, vec![(section("X").status(SectionStatus::Cancelled), None)]);
+    assert_eq!(term.state("X").cancelled_from, Some(SectionStatus::Open));
+    let active = |term: &TestTerm| {
+        let mut staged = term.staged(false, vec![(section("X"), None)]);
+        staged.sections[0].states_status = true;
+        Command::ApplyImport(std::sync::Arc::new(staged))
+    };
+
+    let reopened = term.decide(&active(&term));
+    assert_eq!(notices_in_words(&reopened.changes.notices), ["ana X enrolled staff"]);
+    assert_eq!(term.state("X").section.status, SectionStatus::Open);
+
+    term.run(&status("X", SectionStatus::Cancelled));
+    let kept = term.decide(&active(&term));
+    assert_eq!((kept.changes.notices.len(), term.state("X").section.status), (0, SectionStatus::Cancelled));
 }

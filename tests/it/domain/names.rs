@@ -106,6 +106,7 @@ fn notice_reasons_are_stable() {
             (Reason::Promoted, "promoted"),
             (Reason::PassedOver(RefusalCode::CreditLimit), "passed_over"),
             (Reason::Cancelled, "cancelled"),
+            (Reason::Reopened, "staff"),
         ],
     );
 }

@@ -273,6 +273,7 @@ fn term() -> PublishedTerm {
             status: SectionStatus::Open,
             linked: Vec::new(),
             prerequisites: Vec::new(),
+            original_crn: None,
             withdrawn: false,
         };
         PublishedSection { state: SectionState::new(Arc::new(section)), waitlist: Arc::from([]) }

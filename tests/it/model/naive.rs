@@ -306,6 +306,8 @@ impl Naive {
                         registration.student,
                         registration.status.word()
                     ));
+                } else if status_before == SectionStatus::Cancelled {
+                    self.notices.push(format!("{} {crn} {} staff", registration.student, registration.status.word()));
                 }
                 self.affect_waitlists_of(&registration.student);
             }

@@ -142,6 +142,8 @@ fn a_store_without_commit_sequences_is_migrated() {
     let loaded = owner.load().unwrap();
     assert_eq!((loaded.seq, loaded.sections.len(), loaded.students.len()), (41, 2, 1));
     assert!(loaded.sections.iter().all(|s| s.state.section.capacity == 3), "the newest generation is visible");
+    let crns: Vec<&str> = loaded.sections.iter().map(|s| s.state.section.crn_text()).collect();
+    assert_eq!(crns, ["X", "Y"], "without an original");
     owner.run(vec![register("bob", "X")], minute(1)).unwrap();
     let changes = block_on(store.changes_since(&term_id(), loaded.seq)).unwrap();
     assert_eq!(changes.seq, 42);
