@@ -54,7 +54,7 @@ const SUBJECT: &str = "eduhub-cli";
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub(super) struct ImportArguments {
-    /// Schedule: a CSV file
+    /// Schedule: a CSV file or a spreadsheet (.xlsx, .xls, .ods)
     file: PathBuf,
     /// Term to import into (default: the file's `term` column)
     #[arg(long)]
@@ -71,6 +71,9 @@ pub(super) struct ImportArguments {
     /// Map column names of this file, such as seats:capacity
     #[arg(long, value_name = "NAME:COLUMN", value_delimiter = ',')]
     map: Vec<String>,
+    /// Sheet of a workbook (default: the one with the most known columns)
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
     /// Line of the header, if it is not found correctly
     #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..=HEADER_LINE_MAX))]
     header_line: Option<u64>,
@@ -108,6 +111,7 @@ impl ImportArguments {
             realm: Realm::College,
             term: term.map_err(|_| Failure::usage("--term must be a term's id, such as 202209"))?,
             map: map.collect::<Result<_, _>>()?,
+            sheet: self.sheet.clone(),
             header_line: self.header_line,
             clock: self.clock.as_deref().map(|hours| match hours {
                 "12" => ClockOption::Hours12,
@@ -128,6 +132,9 @@ impl ImportArguments {
         if !self.map.is_empty() {
             query += &format!("&map={}", percent::encode_segment(&self.map.join(",")));
         }
+        if let Some(sheet) = &self.sheet {
+            query += &format!("&sheet={}", percent::encode_segment(sheet));
+        }
         if let Some(line) = self.header_line {
             query += &format!("&header_line={line}");
         }
@@ -142,7 +149,8 @@ impl ImportArguments {
 async fn import_through_hub(hub: &Hub, arguments: &ImportArguments, file: File) -> Result<TaskReport, Failure> {
     let path = format!("/api/v1/imports{}", arguments.query());
     let upload = hub.client.post(format!("{}{path}", hub.url)).bearer_auth(&hub.token).timeout(UPLOAD_TIMEOUT);
-    let started = upload.content_type("text/csv").send_stream(Box::pin(blocks(file)));
+    // The hub recognizes the kind of file by its content.
+    let started = upload.content_type("application/octet-stream").send_stream(Box::pin(blocks(file)));
     let Started { task } = read_response(hub, started).await?;
     let path = format!("/api/v1/imports/{}", percent::encode_segment(&task));
     let bar = Bar::new();

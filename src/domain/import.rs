@@ -97,10 +97,14 @@ pub struct FileColumn {
 pub struct Table {
     /// The line of the header; 0 if the file has none.
     pub header_line: u64,
-    /// The character between cells.
-    pub delimiter: String,
-    /// The encoding of the text.
-    pub encoding: String,
+    /// The character between cells; `None` for a workbook.
+    pub delimiter: Option<String>,
+    /// The encoding of the text; `None` for a workbook.
+    pub encoding: Option<String>,
+    /// The sheet, if the file is a workbook.
+    pub sheet: Option<String>,
+    /// The names of the sheets of a workbook.
+    pub sheets: Vec<String>,
     /// The columns.
     pub columns: Vec<FileColumn>,
 }
@@ -205,6 +209,12 @@ pub struct TaskReport {
     /// The line of the file's header; 0 if the file has none.
     #[serde(default)]
     pub header_line: Option<u64>,
+    /// The sheet that was read, if the file is a workbook.
+    #[serde(default)]
+    pub sheet: Option<String>,
+    /// The names of the sheets of a workbook.
+    #[serde(default)]
+    pub sheets: Vec<String>,
     /// The character between cells of the file.
     #[serde(default)]
     pub delimiter: Option<String>,
@@ -283,6 +293,8 @@ impl TaskReport {
             events: false,
             columns: Vec::new(),
             header_line: None,
+            sheet: None,
+            sheets: Vec::new(),
             delimiter: None,
             encoding: None,
             skipped: Vec::new(),
@@ -321,6 +333,8 @@ impl TaskReport {
             message: self.message.clone(),
             term: self.term.clone(),
             columns: first(&self.columns),
+            sheet: self.sheet.clone(),
+            sheets: first(&self.sheets),
             delimiter: self.delimiter.clone(),
             encoding: self.encoding.clone(),
             skipped: first(&self.skipped),

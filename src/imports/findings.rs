@@ -84,7 +84,8 @@ impl Found {
         if let Some(table) = self.table {
             report.columns = table.columns;
             report.header_line = Some(table.header_line);
-            (report.delimiter, report.encoding) = (Some(table.delimiter), Some(table.encoding));
+            (report.delimiter, report.encoding) = (table.delimiter, table.encoding);
+            (report.sheet, report.sheets) = (table.sheet, table.sheets);
         }
         if self.term.is_some() {
             report.term = self.term;

@@ -152,6 +152,7 @@ impl Run<'_> {
         let reading = ScheduleOptions {
             term: options.term.clone(),
             map: options.map.clone(),
+            sheet: options.sheet.clone(),
             header_line: options.header_line,
             clock: options.clock,
             zone: self.inner.deps.zone.clone(),

@@ -43,7 +43,7 @@ export class ImportView {
     for (const type of ["dragover", "dragleave"]) zone.addEventListener(type, highlight);
     zone.addEventListener("drop", (event) => {
       highlight(event);
-      if (!event.dataTransfer.files.length) return this.#showStatus("That is not a file. Drop a CSV file here.", "stop");
+      if (!event.dataTransfer.files.length) return this.#showStatus("That is not a file. Drop a CSV file or a spreadsheet here.", "stop");
       file.files = event.dataTransfer.files;
       file.dispatchEvent(new Event("change"));
     });
@@ -200,7 +200,8 @@ export class ImportView {
       " ", button("Start over with another file", () => this.#reset(), { class: "quiet" }));
     const onmap = dry_run && file && ((map) =>
       this.#start({ ...this.#options, map: mergeMaps(this.#options.map, map) }));
-    put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, onmap));
+    const onsheet = dry_run && file && ((sheet) => this.#start({ ...this.#options, sheet, map: "" }));
+    put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, onmap, onsheet));
   }
 }
 
