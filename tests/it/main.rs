@@ -8,6 +8,7 @@
 //! - [`live`]: WebSocket sessions, relays and the broker over real sockets
 //! - [`imports`]: import tasks on an embedded store
 //! - [`import_failures`]: imports whose results or events the store does not accept at once
+//! - [`import_fuzz`]: the reader of files, with changed copies of schedules
 //! - [`import_memory`]: the memory needed to read a large file
 //! - [`access`]: who may do what: every operation with every kind of credential
 //! - [`openapi`]: the OpenAPI document against the routes
@@ -25,6 +26,7 @@ mod support;
 
 mod domain;
 mod import_failures;
+mod import_fuzz;
 mod import_memory;
 mod imports;
 mod imports_again;
