@@ -10,7 +10,7 @@ TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
 PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deny advisories sbom faults faults-soak faults-disks tests-installed tests-built browser-test chromium apache pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz tests-installed tests-built browser-test chromium apache pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ faults-soak:
 faults-disks:
 	FAULT_IMAGES=200 FAULT_DAMAGES=60 FAULT_CUTS=20 FAULT_SECONDS=20 FAULT_HISTORY_ROUNDS=8 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture --skip soak
 	FAULT_ROUNDS=100 timeout 900 $(CARGO) test --locked --test system crash -- --nocapture
+
+# Coverage-guided, for SECONDS=600; the seeded run in `make test` is short. Needs the nightly compiler.
+fuzz: ## searches for files that the reader of schedules does not survive
+	@test -x target/tools/bin/cargo-fuzz || $(CARGO) install --quiet --locked --root target/tools cargo-fuzz
+	mkdir -p fuzz/corpus/schedule
+	PATH="target/tools/bin:$$PATH" $(CARGO) +nightly fuzz run schedule fuzz/corpus/schedule tests/schedules tests/schedules/sheets -- -max_total_time=$(or $(SECONDS),600) -rss_limit_mb=1024 -timeout=20
 
 pictures: chromium ## takes pictures of all pages into target/pictures/, and those of the README into docs/pictures/
 	$(BUILD_HUB)

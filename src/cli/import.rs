@@ -55,7 +55,7 @@ const SUBJECT: &str = "eduhub-cli";
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub(super) struct ImportArguments {
-    /// Schedule: a CSV file
+    /// Schedule: a CSV file or a spreadsheet (.xlsx, .xls, .ods)
     file: PathBuf,
     /// Term to import into (default: the file's `term` column)
     #[arg(long)]
@@ -75,6 +75,9 @@ pub(super) struct ImportArguments {
     /// Saved mapping of columns, or none (default: the one for the file's header); --map takes precedence
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// Sheet of a workbook (default: the one with the most known columns)
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
     /// Line of the header, if it is not found correctly
     #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..=HEADER_LINE_MAX))]
     header_line: Option<u64>,
@@ -120,6 +123,7 @@ impl ImportArguments {
             term: term.map_err(|_| Failure::usage("--term must be a term's id, such as 202209"))?,
             map: map.collect::<Result<_, _>>()?,
             profile,
+            sheet: self.sheet.clone(),
             header_line: self.header_line,
             clock: self.clock.as_deref().map(|hours| match hours {
                 "12" => ClockOption::Hours12,
@@ -143,6 +147,9 @@ impl ImportArguments {
         if let Some(profile) = &self.profile {
             query += &format!("&profile={}", percent::encode_segment(profile));
         }
+        if let Some(sheet) = &self.sheet {
+            query += &format!("&sheet={}", percent::encode_segment(sheet));
+        }
         if let Some(line) = self.header_line {
             query += &format!("&header_line={line}");
         }
@@ -157,7 +164,8 @@ impl ImportArguments {
 async fn import_through_hub(hub: &Hub, arguments: &ImportArguments, file: File) -> Result<TaskReport, Failure> {
     let path = format!("/api/v1/imports{}", arguments.query());
     let upload = hub.client.post(format!("{}{path}", hub.url)).bearer_auth(&hub.token).timeout(UPLOAD_TIMEOUT);
-    let started = upload.content_type("text/csv").send_stream(Box::pin(blocks(file)));
+    // The hub recognizes the kind of file by its content.
+    let started = upload.content_type("application/octet-stream").send_stream(Box::pin(blocks(file)));
     let Started { task } = read_response(hub, started).await?;
     let path = format!("/api/v1/imports/{}", percent::encode_segment(&task));
     let bar = Bar::new();

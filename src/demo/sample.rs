@@ -102,9 +102,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sample.csv");
         std::fs::write(&file, sample_schedule().unwrap()).unwrap();
-        let (header_line, clock) = (None, None);
+        let (sheet, header_line, clock) = (None, None, None);
         let (profiles, zone) = (ProfileOptions::default(), TimeZone::UTC);
-        let options = ScheduleOptions { term: None, map: Vec::new(), header_line, clock, profiles, zone };
+        let options = ScheduleOptions { term: None, map: Vec::new(), sheet, header_line, clock, profiles, zone };
         let read = CsvSchedules::default().read(&file, folder.path(), &options, &mut |_| true).unwrap();
         assert_eq!((read.findings_total(Severity::Error), read.findings_total(Severity::Warning)), (0, 0));
         assert_eq!(read.conflicts_total(), 0);

@@ -117,10 +117,14 @@ pub struct MissingField {
 pub struct Table {
     /// The line of the header; 0 if the file has none.
     pub header_line: u64,
-    /// The character between cells.
-    pub delimiter: String,
-    /// The encoding of the text.
-    pub encoding: String,
+    /// The character between cells; `None` for a workbook.
+    pub delimiter: Option<String>,
+    /// The encoding of the text; `None` for a workbook.
+    pub encoding: Option<String>,
+    /// The sheet, if the file is a workbook.
+    pub sheet: Option<String>,
+    /// The names of the sheets of a workbook.
+    pub sheets: Vec<String>,
     /// The columns.
     pub columns: Vec<FileColumn>,
     /// The profile that was used.
@@ -249,6 +253,12 @@ pub struct TaskReport {
     /// The line of the file's header; 0 if the file has none.
     #[serde(default)]
     pub header_line: Option<u64>,
+    /// The sheet that was read, if the file is a workbook.
+    #[serde(default)]
+    pub sheet: Option<String>,
+    /// The names of the sheets of a workbook.
+    #[serde(default)]
+    pub sheets: Vec<String>,
     /// The character between cells of the file.
     #[serde(default)]
     pub delimiter: Option<String>,
@@ -330,6 +340,8 @@ impl TaskReport {
             missing_fields: Vec::new(),
             profile: None,
             header_line: None,
+            sheet: None,
+            sheets: Vec::new(),
             delimiter: None,
             encoding: None,
             skipped: Vec::new(),
@@ -371,6 +383,8 @@ impl TaskReport {
             first_rows: Vec::new(),
             missing_fields: Vec::new(),
             profile: self.profile.clone(),
+            sheet: self.sheet.clone(),
+            sheets: first(&self.sheets),
             delimiter: self.delimiter.clone(),
             encoding: self.encoding.clone(),
             skipped: first(&self.skipped),

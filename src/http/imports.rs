@@ -34,6 +34,18 @@ pub const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
 const FORM_EXTRA_MAX: u64 = 64 * 1024;
 /// The number of bytes in one write to or read from the disk.
 const BLOCK_BYTES: usize = 256 * 1024;
+/// The media types of schedules. The content decides which kind of file it is.
+const MEDIA_TYPES: [&str; 7] = [
+    "text/csv",
+    "text/tab-separated-values",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.ms-excel",
+    "application/vnd.ms-excel.sheet.macroEnabled.12",
+    "application/vnd.oasis.opendocument.spreadsheet",
+    "application/octet-stream",
+];
+/// The longest `sheet` parameter, in characters. Excel allows 31.
+const SHEET_LEN_MAX: usize = 200;
 /// The longest `map` parameter, in characters.
 const MAP_LEN_MAX: usize = 2_000;
 
@@ -74,6 +86,9 @@ struct ImportQuery {
     /// The profile to use: its name, or `none`. If absent, the one for the file's header. `map` takes precedence.
     #[param(max_length = 60)]
     profile: Option<String>,
+    /// The sheet of a workbook; if absent, the one with the most known columns.
+    #[param(max_length = 200)]
+    sheet: Option<String>,
     /// The line of the header, if it is not found correctly.
     #[param(minimum = 1)]
     header_line: Option<u64>,
@@ -89,6 +104,7 @@ impl ImportQuery {
             profile: query.string("profile", 1..=PROFILE_NAME_CHARS_MAX)?.map(str::to_owned),
             term: query.parsed("term", "a term's id, such as 202209", |text| TermId::parse(text).ok())?,
             dry_run: query.bool("dry_run")?.unwrap_or(false),
+            sheet: query.string("sheet", 1..=SHEET_LEN_MAX)?.map(str::to_owned),
             header_line: query.u64("header_line", 1..=HEADER_LINE_MAX)?,
             clock: query.u64("clock", 12..=24)?,
             partial: query.bool("partial")?.unwrap_or(false),
@@ -110,7 +126,7 @@ struct ImportDetail {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the form is read as a stream; this describes it")]
 struct ImportForm {
-    #[schema(content_media_type = "text/csv")]
+    #[schema(content_media_type = "application/octet-stream")]
     file: String,
 }
 
@@ -143,7 +159,12 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     params(ImportQuery),
     request_body(
         description = "Up to 64 MiB, streamed, not compressed.",
-        content((String = "text/csv"), (ImportForm = "multipart/form-data")),
+        content(
+            (String = "text/csv"), (String = "text/tab-separated-values"),
+            (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+            (String = "application/vnd.ms-excel"), (String = "application/vnd.oasis.opendocument.spreadsheet"),
+            (ImportForm = "multipart/form-data"),
+        ),
     ),
     responses(
         (status = 202, description = "Accepted. The import continues as a task.", body = TaskStarted, headers(
@@ -173,8 +194,9 @@ pub async fn start(
         (Realm::College | Realm::Sandbox(_), _) => {}
     }
     let form = is_of_type(&request, "multipart/form-data");
-    if !form && !is_of_type(&request, "text/csv") {
-        let detail = "Send the schedule as text/csv, or as the field `file` of a form (multipart/form-data).";
+    if !form && !MEDIA_TYPES.iter().any(|media_type| is_of_type(&request, media_type)) {
+        let detail = "Send the schedule as text/csv or with the media type of a spreadsheet (.xlsx, .xls, .ods), or as \
+             the field `file` of a form (multipart/form-data).";
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
     }
     if request.headers().get(header::CONTENT_ENCODING).is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity"))
@@ -320,7 +342,7 @@ fn response(task: &TaskReport) -> HttpResponse {
 }
 
 fn read_options(request: &HttpRequest, jobs: &Imports, caller: &Caller) -> Result<ImportOptions, Problem> {
-    let ImportQuery { term, dry_run, partial, totals, map, profile, header_line, clock } =
+    let ImportQuery { term, dry_run, partial, totals, map, profile, sheet, header_line, clock } =
         ImportQuery::read(&Query::of(request)?)?;
     let profile = match profile {
         None => ProfileChoice::Automatic,
@@ -341,7 +363,7 @@ fn read_options(request: &HttpRequest, jobs: &Imports, caller: &Caller) -> Resul
         Some(_) => return Err(Problem::invalid("clock", "clock must be 12 or 24.")),
     };
     let (realm, subjects) = (caller.realm.clone(), caller.subjects.clone());
-    Ok(ImportOptions { realm, subjects, term, map, profile, header_line, clock, dry_run, partial, totals })
+    Ok(ImportOptions { realm, subjects, term, map, profile, sheet, header_line, clock, dry_run, partial, totals })
 }
 
 /// Parses `seats:capacity,desc:title`. A name in the file may contain colons; a column does not.

@@ -86,7 +86,8 @@ impl Found {
             (report.first_rows, report.missing_fields) = (table.first_rows, table.missing_fields);
             report.profile = table.profile;
             report.header_line = Some(table.header_line);
-            (report.delimiter, report.encoding) = (Some(table.delimiter), Some(table.encoding));
+            (report.delimiter, report.encoding) = (table.delimiter, table.encoding);
+            (report.sheet, report.sheets) = (table.sheet, table.sheets);
         }
         if self.term.is_some() {
             report.term = self.term;

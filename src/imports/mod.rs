@@ -1,7 +1,7 @@
 //! Imports schedules, one at a time. They run on their own thread, at a lower priority than the threads that serve
 //! requests, and queue up to [`QUEUE_MAX`].
 //!
-//! - [`csv`]: reads files; [`schedule`]: the port that it implements
+//! - [`csv`]: reads files; [`schedule`]: the port that it implements; `spreadsheet`: turns workbooks into rows
 //! - `run`: the steps of an import; `scope`: what staff of single subjects may import; `compare`: what an import
 //!   changes; `affected`: what it did to students;
 //!   [`task`]: an import that has not ended
@@ -21,6 +21,7 @@ mod round_trip_tests;
 mod run;
 pub mod schedule;
 mod scope;
+mod spreadsheet;
 pub mod task;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -117,6 +118,8 @@ pub struct ImportOptions {
     pub map: Vec<(String, String)>,
     /// Which saved mapping of columns to use besides `map`, which takes precedence.
     pub profile: ProfileChoice,
+    /// The sheet of a workbook; `None` to find it.
+    pub sheet: Option<String>,
     /// The line of the header; `None` to find it.
     pub header_line: Option<u64>,
     /// How the file writes times of day; `None` to decide it from the file.

@@ -150,6 +150,7 @@ fn exported_and_read(folder: &tempfile::TempDir, states: &[SectionState]) -> (Bo
     let options = ScheduleOptions {
         term: None,
         map: Vec::new(),
+        sheet: None,
         header_line: None,
         clock: None,
         zone: TimeZone::UTC,

@@ -169,6 +169,7 @@ impl Run<'_> {
         let reading = ScheduleOptions {
             term: options.term.clone(),
             map: options.map.clone(),
+            sheet: options.sheet.clone(),
             header_line: options.header_line,
             clock: options.clock,
             profiles: self.job.profiles.clone(),

@@ -54,6 +54,8 @@ pub struct ScheduleOptions {
     pub term: Option<TermId>,
     /// Additional column names: the name in the header, and the column that it stands for.
     pub map: Vec<(String, String)>,
+    /// The sheet of a workbook; `None` to find it.
+    pub sheet: Option<String>,
     /// The line of the header; `None` to find it.
     pub header_line: Option<u64>,
     /// How the file writes times of day; `None` to decide it from the file.

@@ -86,6 +86,28 @@ test("the schedule of a term is downloaded and imported again without a change",
   await shows(page, "No changes: 3 sections already match the file");
 });
 
+test("a workbook is checked, and another of its sheets is chosen by keyboard", async () => {
+  const page = await openImport();
+  await page.setInputFiles("#import-form [name=file]", new URL("../schedules/sheets/fall.xlsx", import.meta.url).pathname);
+  await page.getByText("Import options").click();
+  await page.getByLabel("Term, if the file has no term column").fill("book");
+  await check(page);
+  await shows(page, "3 sections to add");
+  assert.match(await page.textContent("#task"), /fall\.xlsx, sheet Fall, term book/);
+  const sheets = page.getByLabel("Sheet with the schedule");
+  assert.deepEqual([await sheets.inputValue(), await sheets.locator("option").allTextContents()], ["Fall", ["Notes", "Fall"]]);
+  for (const [name, result] of [["Notes", "can't be imported yet"], ["Fall", "3 sections to add"]]) {
+    await sheets.focus();
+    await page.keyboard.type(name);
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await shows(page, result);
+  }
+  await page.getByRole("button", { name: "Apply 3 changes from fall.xlsx" }).click();
+  await shows(page, "Imported");
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/book-00076")).title, "Química general");
+});
+
 test("a checked import and its file survive a reload", async () => {
   const page = await openImport();
   await choose(page, "desk,3,CHEM 101,Organic chemistry,9");
@@ -114,8 +136,8 @@ test("a file can be dropped; a file that is not CSV is rejected", async () => {
     assert.ok(await page.evaluate(() => document.querySelector("#drop").classList.contains("drag-over")));
     await page.dispatchEvent("#drop", "drop", { dataTransfer });
   };
-  await drop("schedule.xlsx", "PK");
-  await until(page, () => /is not a CSV file/.test(document.querySelector("#import-status").textContent));
+  await drop("schedule.pdf", "%PDF");
+  await until(page, () => /is not a CSV file or a spreadsheet/.test(document.querySelector("#import-status").textContent));
   await drop("autumn.csv", `${HEADS}\ndesk,1,MATH 151,Calculus I,41\n`);
   await until(page, () => /autumn\.csv/.test(document.querySelector("#drop-label").textContent) && !document.querySelector("#import-status").textContent);
   await check(page);

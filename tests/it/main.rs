@@ -8,6 +8,7 @@
 //! - [`live`]: WebSocket sessions, relays and the broker over real sockets
 //! - [`imports`]: import tasks on an embedded store
 //! - [`import_failures`]: imports whose results or events the store does not accept at once
+//! - [`import_fuzz`]: the reader of files, with changed copies of schedules
 //! - [`import_profiles`]: saved mappings of columns
 //! - [`import_memory`]: the memory needed to read a large file
 //! - [`access`]: who may do what: every operation with every kind of credential
@@ -26,6 +27,7 @@ mod support;
 
 mod domain;
 mod import_failures;
+mod import_fuzz;
 mod import_memory;
 mod import_profiles;
 mod imports;

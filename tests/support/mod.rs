@@ -6,6 +6,7 @@
 //! - [`http`]: a small blocking HTTP/1.1 client, cheap enough for thousands of connections
 //! - [`socket`]: a WebSocket client that waits for frames, with a deadline
 //! - [`schedule`]: generated schedules, importing them and opening their term
+//! - [`schedule_variants`]: changed copies of schedule files
 //! - [`plone`]: a real Plone; [`tcp_relay`]: a switchable relay between the hub and Plone
 //! - [`bridge`]: a hub in front of Plone
 //! - [`barrier`]: a barrier for threads, with a deadline
@@ -37,6 +38,7 @@ pub mod openapi;
 pub mod plone;
 pub mod random;
 pub mod schedule;
+pub mod schedule_variants;
 pub mod server;
 pub mod socket;
 pub mod tcp_relay;

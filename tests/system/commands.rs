@@ -230,6 +230,9 @@ fn import_reports_invalid_lines_and_supports_dry_runs() {
     assert_eq!(count(), 0, "a dry run changes nothing");
     run(&home, &["import", "schedule.csv", "--term", "T1"]).succeeded();
     assert_eq!(count(), 2, "the import goes through the running hub");
+    let book = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schedules/sheets/fall.xls");
+    run(&home, &["import", book, "--term", "T2", "--sheet", "fall"]).succeeded();
+    run(&home, &["import", book, "--term", "T2", "--sheet", "Winter"]).failed_with(1, "");
     run(&home, &["import", "nothing.csv", "--term", "T1"]).failed_with(1, "nothing.csv");
 }
 

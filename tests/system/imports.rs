@@ -208,6 +208,37 @@ fn a_multipart_form_uploads_its_file() {
 }
 
 #[test]
+fn spreadsheets_are_uploaded_with_their_media_types() {
+    let mut hub = hub();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schedules/sheets");
+    let types = [
+        ("fall.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        ("fall.xls", "application/vnd.ms-excel"),
+        ("fall.ods", "application/vnd.oasis.opendocument.spreadsheet"),
+        // The content decides, whatever a program takes the file for.
+        ("fall.xlsx", "text/csv"),
+    ];
+    for (number, (name, media_type)) in types.into_iter().enumerate() {
+        let file = std::fs::read(folder.join(name)).unwrap();
+        let path = format!("/api/v1/imports?term=S{number}");
+        let accepted =
+            hub.staff.call("POST", &path, &[("Content-Type", media_type)], &file).unwrap().expect(202).json();
+        let task = wait_for_import(&mut hub.staff, accepted["task"].as_str().unwrap());
+        assert_eq!((&task["state"], &task["created"]), (&json!("done"), &json!(3)), "{name}: {task:#}");
+        assert_eq!((&task["sheet"], &task["sheets"]), (&json!("Fall"), &json!(["Notes", "Fall"])), "{name}");
+        assert_eq!((&task["delimiter"], &task["header_line"]), (&json!(null), &json!(3)), "{name}");
+    }
+    let file = std::fs::read(folder.join("fall.xlsx")).unwrap();
+    let mut form = b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"fall.xlsx\"\r\n\r\n".to_vec();
+    form.extend([file.as_slice(), b"\r\n--x--\r\n"].concat());
+    let kind = [("Content-Type", "multipart/form-data; boundary=x")];
+    let accepted =
+        hub.staff.call("POST", "/api/v1/imports?term=S9&sheet=Notes", &kind, &form).unwrap().expect(202).json();
+    let task = wait_for_import(&mut hub.staff, accepted["task"].as_str().unwrap());
+    assert_eq!((&task["state"], &task["sheet"]), (&json!("failed"), &json!("Notes")), "{task:#}");
+}
+
+#[test]
 fn errors_name_line_column_and_value_and_can_be_downloaded() {
     let mut hub = hub();
     let bad = b"crn,course,title,cap\n1,A 1,ok,5\n2,B 1,\"two\nlines\",=1+1\n3,C 1,x,-7\n";

@@ -119,10 +119,15 @@ struct ImportTask {
     /// The line of the file's header; 0 if the file has none.
     #[schema(required)]
     header_line: Option<u64>,
-    /// The character between cells of the file.
+    /// The sheet that was read, if the file is a workbook.
+    #[schema(required)]
+    sheet: Option<String>,
+    /// The names of the sheets of a workbook.
+    sheets: Vec<String>,
+    /// The character between cells of the file; null for a workbook.
     #[schema(required)]
     delimiter: Option<String>,
-    /// The encoding of the file.
+    /// The encoding of the file; null for a workbook.
     #[schema(required)]
     encoding: Option<String>,
     /// Lines that are not rows of the schedule, such as titles and totals.

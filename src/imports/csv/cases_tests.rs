@@ -71,6 +71,7 @@ fn read_with(name: &str, change: impl FnOnce(&mut ScheduleOptions)) -> Case {
     let mut options = ScheduleOptions {
         term: Some(TermId::parse("T").unwrap()),
         map: Vec::new(),
+        sheet: None,
         header_line: None,
         clock: None,
         profiles: ProfileOptions::default(),

@@ -17,6 +17,7 @@ fn conflicts(csv: &str) -> (Vec<Conflict>, u64) {
     let options = ScheduleOptions {
         term,
         map: Vec::new(),
+        sheet: None,
         header_line: None,
         clock: None,
         zone: TimeZone::UTC,

@@ -1,17 +1,23 @@
 //! Detects a file's encoding by reading it once, and decodes it to UTF-8. A file that is not valid UTF-8 is taken to be
-//! Windows-1252 (WHATWG Encoding Standard).
+//! Windows-1252 (WHATWG Encoding Standard), unless it is UTF-16, which Excel calls "Unicode text".
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use encoding_rs::{CoderResult, Decoder, WINDOWS_1252};
+use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Size of the output buffer: a byte of Windows-1252 decodes to at most three bytes of UTF-8.
+/// Size of the output buffer: a byte of Windows-1252, or two of UTF-16, decode to at most three bytes of UTF-8.
 const DECODED_BYTES: usize = 3 * CHUNK_BYTES;
 
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
+const UTF16_LE_BOM: &[u8] = b"\xFF\xFE";
+const UTF16_BE_BOM: &[u8] = b"\xFE\xFF";
+/// How many bytes show whether a file without a byte order mark is UTF-16.
+const UTF16_SAMPLE_BYTES: usize = 1_024;
+/// The minimum number of characters that show it.
+const UTF16_CHARS_MIN: usize = 4;
 
 /// A file's encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +26,8 @@ pub(super) enum Encoding {
     Utf8 { bom: bool },
     /// Windows-1252, which Excel writes on Windows.
     Windows1252,
-    /// UTF-16, which is not supported.
-    Utf16,
+    /// UTF-16, with or without a byte order mark.
+    Utf16 { big_endian: bool, bom: bool },
 }
 
 impl Encoding {
@@ -30,7 +36,7 @@ impl Encoding {
         match self {
             Self::Utf8 { .. } => "UTF-8",
             Self::Windows1252 => "Windows-1252",
-            Self::Utf16 => "UTF-16",
+            Self::Utf16 { .. } => "UTF-16",
         }
     }
 }
@@ -46,8 +52,8 @@ pub(super) fn detect(file: &mut File) -> io::Result<Encoding> {
         let got = read_full(file, &mut chunk[pending..])?;
         let filled = pending + got;
         if first {
-            if chunk[..filled].starts_with(&[0xFF, 0xFE]) || chunk[..filled].starts_with(&[0xFE, 0xFF]) {
-                break Encoding::Utf16;
+            if let Some(utf16) = utf16(&chunk[..filled]) {
+                break utf16;
             }
             bom = chunk[..filled].starts_with(UTF8_BOM);
             first = false;
@@ -66,6 +72,22 @@ pub(super) fn detect(file: &mut File) -> io::Result<Encoding> {
     Ok(encoding)
 }
 
+/// Recognizes UTF-16. Without a byte order mark, it shows by the NUL bytes of Latin letters, digits and delimiters.
+fn utf16(head: &[u8]) -> Option<Encoding> {
+    if head.starts_with(UTF16_LE_BOM) || head.starts_with(UTF16_BE_BOM) {
+        return Some(Encoding::Utf16 { big_endian: head.starts_with(UTF16_BE_BOM), bom: true });
+    }
+    let pairs = || head[..head.len().min(UTF16_SAMPLE_BYTES)].chunks_exact(2);
+    let (chars, first, second) =
+        (pairs().count(), pairs().filter(|pair| pair[0] == 0).count(), pairs().filter(|pair| pair[1] == 0).count());
+    let is_most = |count: usize| chars >= UTF16_CHARS_MIN && 10 * count >= 6 * chars;
+    match () {
+        () if is_most(first) && second == 0 => Some(Encoding::Utf16 { big_endian: true, bom: false }),
+        () if is_most(second) && first == 0 => Some(Encoding::Utf16 { big_endian: false, bom: false }),
+        () => None,
+    }
+}
+
 fn read_full(file: &mut File, mut buffer: &mut [u8]) -> io::Result<usize> {
     let mut total = 0;
     while !buffer.is_empty() {
@@ -81,20 +103,24 @@ fn read_full(file: &mut File, mut buffer: &mut [u8]) -> io::Result<usize> {
 
 /// Returns a reader of the file's text as UTF-8, without a byte order mark.
 pub(super) fn utf8(mut file: File, encoding: Encoding) -> io::Result<Box<dyn Read>> {
-    let skip = if encoding == (Encoding::Utf8 { bom: true }) { UTF8_BOM.len() as u64 } else { 0 };
-    file.seek(SeekFrom::Start(skip))?;
-    Ok(match encoding {
-        Encoding::Windows1252 => Box::new(Decoded {
-            source: BufReader::with_capacity(CHUNK_BYTES, file),
-            decoder: WINDOWS_1252.new_decoder_without_bom_handling(),
-            raw: vec![0; CHUNK_BYTES],
-            text: vec![0; DECODED_BYTES],
-            at: 0,
-            end: 0,
-            done: false,
-        }),
-        Encoding::Utf8 { .. } | Encoding::Utf16 => Box::new(file),
-    })
+    let (skip, decoder) = match encoding {
+        Encoding::Utf8 { bom } => (if bom { UTF8_BOM.len() } else { 0 }, None),
+        Encoding::Windows1252 => (0, Some(WINDOWS_1252)),
+        Encoding::Utf16 { big_endian, bom } => {
+            (if bom { UTF16_LE_BOM.len() } else { 0 }, Some(if big_endian { UTF_16BE } else { UTF_16LE }))
+        }
+    };
+    file.seek(SeekFrom::Start(skip as u64))?;
+    let Some(decoder) = decoder else { return Ok(Box::new(file)) };
+    Ok(Box::new(Decoded {
+        source: BufReader::with_capacity(CHUNK_BYTES, file),
+        decoder: decoder.new_decoder_without_bom_handling(),
+        raw: vec![0; CHUNK_BYTES],
+        text: vec![0; DECODED_BYTES],
+        at: 0,
+        end: 0,
+        done: false,
+    }))
 }
 
 struct Decoded<R> {
@@ -144,8 +170,22 @@ mod tests {
         assert_eq!(read(b"\xEF\xBB\xBFcaf\xC3\xA9"), (Encoding::Utf8 { bom: true }, "café".into()));
         assert_eq!(read(b"caf\xE9 \x96 \x80"), (Encoding::Windows1252, "café – €".into()));
         assert_eq!(read(b"").0, Encoding::Utf8 { bom: false });
-        assert_eq!(read(b"\xFF\xFEc\0r\0n\0").0, Encoding::Utf16);
         assert_eq!(read(b"ends in half a character \xC3").0, Encoding::Windows1252);
+    }
+
+    #[test]
+    fn utf16_is_read_with_and_without_a_byte_order_mark() {
+        let text = "crn\tcourse\r\n1\tcafé –\u{1F4DA}\r\n".repeat(20_000);
+        for (big_endian, bom) in [(false, true), (true, true), (false, false), (true, false)] {
+            let mark = if bom { "\u{feff}" } else { "" };
+            let units = mark.encode_utf16().chain(text.encode_utf16());
+            let bytes: Vec<u8> =
+                units.flat_map(|unit| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect();
+            let (encoding, decoded) = read(&bytes);
+            assert_eq!(encoding, Encoding::Utf16 { big_endian, bom });
+            assert!(decoded == text, "big endian {big_endian}, byte order mark {bom}");
+        }
+        assert_eq!(read(b"1,\0,\0,2\n").0, Encoding::Utf8 { bom: false }, "a few NUL bytes are no UTF-16");
     }
 
     #[test]

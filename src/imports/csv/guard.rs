@@ -8,6 +8,8 @@ use std::fmt;
 use std::io::{self, Read};
 use std::rc::Rc;
 
+use memchr::memchr3;
+
 /// The maximum size of a record, in bytes. Real records have a few thousand.
 pub(super) const RECORD_BYTES_MAX: u64 = 256 * 1024;
 
@@ -46,6 +48,11 @@ enum State {
 pub(super) struct RecordLines(Rc<RefCell<VecDeque<u64>>>);
 
 impl RecordLines {
+    /// Adds the line number of a record.
+    pub(super) fn push(&self, line: u64) {
+        self.0.borrow_mut().push_back(line);
+    }
+
     /// Removes and returns the line number of the next record; 0 if there is none.
     pub(super) fn take(&self) -> u64 {
         self.0.borrow_mut().pop_front().unwrap_or(0)
@@ -82,7 +89,7 @@ impl<R: Read> RecordGuard<R> {
     }
 
     /// Updates the state with the next byte.
-    fn advance(&mut self, byte: u8) -> Result<(), Unreadable> {
+    fn advance(&mut self, byte: u8) {
         let ends_line = byte == b'\r' || (byte == b'\n' && !self.after_cr);
         let ends_cell = byte == self.delimiter;
         let newline = byte == b'\r' || byte == b'\n';
@@ -107,10 +114,17 @@ impl<R: Read> RecordGuard<R> {
         };
         self.line += u64::from(ends_line);
         self.after_cr = byte == b'\r';
-        if self.at != State::RecordStart && self.record_bytes > RECORD_BYTES_MAX {
-            return Err(self.unreadable());
-        }
-        Ok(())
+    }
+
+    /// Returns the number of bytes that do not change the state, most of a file: those of a cell up to the next
+    /// delimiter, quotation mark or line break.
+    fn skippable(&self, bytes: &[u8]) -> usize {
+        let next = match self.at {
+            State::Cell => memchr3(self.delimiter, b'\r', b'\n', bytes),
+            State::Quoted => memchr3(b'"', b'\r', b'\n', bytes),
+            State::RecordStart | State::CellStart | State::QuoteInQuoted => Some(0),
+        };
+        next.unwrap_or(bytes.len())
     }
 
     fn unreadable(&self) -> Unreadable {
@@ -125,8 +139,21 @@ impl<R: Read> Read for RecordGuard<R> {
         if got == 0 && !out.is_empty() && self.at == State::Quoted {
             return Err(io::Error::other(self.unreadable()));
         }
-        for byte in &out[..got] {
-            self.advance(*byte).map_err(io::Error::other)?;
+        let mut at = 0;
+        while at < got {
+            let skipped = self.skippable(&out[at..got]);
+            if skipped > 0 {
+                self.record_bytes += skipped as u64;
+                self.after_cr = false;
+                at += skipped;
+            }
+            if at < got {
+                self.advance(out[at]);
+                at += 1;
+            }
+            if self.at != State::RecordStart && self.record_bytes > RECORD_BYTES_MAX {
+                return Err(io::Error::other(self.unreadable()));
+            }
         }
         Ok(got)
     }

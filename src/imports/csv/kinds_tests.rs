@@ -18,6 +18,7 @@ fn open(text: &str) -> (Box<dyn Schedule>, tempfile::TempDir) {
     let options = ScheduleOptions {
         term,
         map: Vec::new(),
+        sheet: None,
         header_line: None,
         clock: None,
         zone: TimeZone::UTC,

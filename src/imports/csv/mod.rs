@@ -1,7 +1,8 @@
-//! Reads schedules from CSV files as colleges' systems export them.
+//! Reads schedules from CSV files and spreadsheets as colleges' systems export them.
 //!
 //! [`CsvSchedules`] implements [`ScheduleReader`].
-//! - `encoding`, `dialect`, `guard`, `source`: turn bytes into records of bounded size, each with its physical line number
+//! - `input`: opens a file of text or a workbook; `encoding`, `dialect`, `guard`, `source`: turn bytes into records of
+//!   bounded size, each with its physical line number
 //! - `survey`: finds the header, and decides how the file writes times and dates; `names`, `aliases`, `columns`,
 //!   `contents`: recognize the columns; `profile`: chooses the saved mapping of columns; `candidates`: which columns
 //!   could be a missing field
@@ -29,6 +30,7 @@ mod encoding;
 mod event;
 pub mod export;
 mod guard;
+mod input;
 #[cfg(test)]
 mod kinds_tests;
 mod meetings;
@@ -63,7 +65,7 @@ pub const EVENTS_MAX: u64 = 10_000;
 /// The maximum number of errors reported for a file. Reading stops there.
 pub const ERRORS_MAX: u64 = 100_000;
 
-/// Reads CSV schedules. The college can configure additional column names.
+/// Reads schedules from CSV files and spreadsheets. The college can configure additional column names.
 #[derive(Debug, Default)]
 pub struct CsvSchedules {
     extra: ExtraNames,

@@ -1,7 +1,6 @@
 //! Reads one file: the header, the rows, then sections and conflicts.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::Path;
 
 use rusqlite::params;
@@ -13,8 +12,8 @@ use crate::imports::schedule::{ScheduleError, ScheduleOptions, ScheduleProgress,
 
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
 use crate::imports::csv::dates::DayOrder;
-use crate::imports::csv::encoding::{self, Encoding};
 use crate::imports::csv::guard::RecordLines;
+use crate::imports::csv::input::{self, Input};
 use crate::imports::csv::meetings::{self, Format};
 use crate::imports::csv::merge::MEETINGS_MAX;
 use crate::imports::csv::parsed::Parsed;
@@ -74,13 +73,14 @@ pub(super) fn read(
     watch: &mut Watch<'_>,
 ) -> Result<Parsed, ScheduleError> {
     let mut parsed = Parsed::new(Scratch::create(scratch)?);
-    let mut file = File::open(file)?;
-    let encoding = encoding::detect(&mut file)?;
-    if encoding == Encoding::Utf16 {
-        reject(&mut parsed, 1, "The file is UTF-16: save it as \"CSV UTF-8\"")?;
-        return Ok(parsed);
-    }
-    let source = RecordSource::new(&file, encoding, extra)?;
+    let input = match Input::open(file, scratch, options, (extra, map), watch)? {
+        Ok(input) => input,
+        Err((row, message)) => {
+            reject(&mut parsed, row.max(1), message)?;
+            return Ok(parsed);
+        }
+    };
+    let source = input.records(extra)?;
     let survey = match survey(&source, options, extra, map)? {
         Ok(survey) => survey,
         Err((line, message)) => {
@@ -131,13 +131,18 @@ fn begin(
     let line = survey.header_line.max(1);
     parsed.table = Some(Table {
         header_line: survey.header_line,
-        delimiter: char::from(source.dialect.delimiter).to_string(),
-        encoding: source.encoding.name().to_owned(),
+        delimiter: source.text().map(|(delimiter, _)| delimiter.to_string()),
+        encoding: source.text().map(|(_, encoding)| encoding.to_owned()),
+        sheet: source.sheet().map(|sheet| sheet.name.clone()),
+        sheets: source.sheet().map_or_else(Vec::new, |sheet| sheet.sheets.clone()),
         columns: survey.columns(&header),
         profile: survey.profile.clone(),
         first_rows: survey.preview(),
         missing_fields: survey.missing_fields(&header, options.term.is_some()),
     });
+    if let Some(message) = source.sheet().and_then(input::warning_about_other_sheets) {
+        parsed.scratch.add_finding(Severity::Warning, &Finding { line, column: None, value: None, message })?;
+    }
     for skipped in &survey.skipped {
         skip(parsed, skipped.clone())?;
     }
@@ -245,7 +250,7 @@ impl Reading<'_, '_> {
             }
             let line = starts.take();
             self.records += 1;
-            self.bytes = records.position().byte();
+            self.bytes = records.bytes();
             if record.iter().all(|cell| cell.trim().is_empty()) {
                 continue;
             }

@@ -255,6 +255,16 @@ fn find_header(
     Ok(Found { names: one(best), line: rows[best].0, records: best + 1, header_rows: 1 })
 }
 
+/// Returns the number of known columns in the header that would be found among the first rows of a sheet.
+pub(super) fn known_columns(
+    rows: &[(u64, csv::StringRecord)],
+    options: &ScheduleOptions,
+    extra: &ExtraNames,
+    map: &[(String, Column)],
+) -> usize {
+    find_header(rows, options, extra, map).map_or(0, |found| score(&found.names, extra, map))
+}
+
 /// Returns the number of known columns of a header, and of its names that the upload maps.
 fn score(names: &[String], extra: &ExtraNames, map: &[(String, Column)]) -> usize {
     let known = Header::read(names.iter().map(String::as_str), extra, &[]).map_or(0, |(header, _)| header.known_len());
@@ -312,6 +322,9 @@ fn formats(
             has_halves = has_halves || (times::shows_clock(cell) && meetings::has_half(cell));
         }
         dates.iter().map(cell).for_each(|cell| order.add(cell, line));
+        if dates.is_empty() && (shows_clock || times.is_empty()) {
+            break;
+        }
     }
     let clock = match options.clock {
         Some(ClockOption::Hours12) => Clock::Afternoon,

@@ -71,6 +71,7 @@ fn options(term: Option<&str>, map: &[(&str, &str)]) -> ScheduleOptions {
     ScheduleOptions {
         term: term.map(|t| TermId::parse(t).unwrap()),
         map: map.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+        sheet: None,
         header_line: None,
         clock: None,
         profiles: ProfileOptions::default(),
@@ -163,7 +164,7 @@ fn rejected_files_have_an_error_that_says_why() {
         (b"crn,course,cap\n", &term, "no rows"),
         (b"", &term, "empty"),
         (b"crn,course,cap\n1,\"A 1,5\n2,B 1,5\n", &term, "never closed"),
-        (b"\xFF\xFEc\0r\0n\0", &term, "UTF-16"),
+        (b"<html><table><tr><td>crn", &term, "web page"),
     ];
     for (bytes, options, word) in table {
         let file = read_with(bytes, options);

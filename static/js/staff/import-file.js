@@ -2,8 +2,18 @@
 
 const MIB = 1024 * 1024;
 const FILE_MIB_MAX = 64;
-/** File types that people often choose instead of CSV. */
-const OTHER_TYPES = /\.(xlsx?|ods|numbers|pdf|docx?|zip)$/i;
+/** File types that people often choose instead of CSV or a spreadsheet. */
+const OTHER_TYPES = /\.(xlsb|numbers|pdf|docx?|odt|pptx?|zip|html?|json)$/i;
+/** The media types of spreadsheets. Browsers know them only where a spreadsheet program is installed. */
+const MEDIA_TYPES = {
+  xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+  xlsm: "application/vnd.ms-excel.sheet.macroEnabled.12",
+  xls: "application/vnd.ms-excel",
+  ods: "application/vnd.oasis.opendocument.spreadsheet",
+};
+
+/** Returns the media type with which a file is uploaded. The hub recognizes it by its content. */
+export const mediaType = (file) => MEDIA_TYPES[/\.(\w+)$/.exec(file.name)?.[1].toLowerCase()] ?? "text/csv";
 
 /** Returns a file size in kB or MiB. */
 export const fileSize = (bytes) =>
@@ -12,7 +22,7 @@ export const fileSize = (bytes) =>
 /** Returns why the file cannot be uploaded, or an empty string. */
 export function fileProblem(file) {
   if (!file) return "";
-  if (OTHER_TYPES.test(file.name)) return `${file.name} is not a CSV file. Save it as CSV and choose that file.`;
+  if (OTHER_TYPES.test(file.name)) return `${file.name} is not a CSV file or a spreadsheet. Save it as CSV or .xlsx and choose that file.`;
   if (file.size > FILE_MIB_MAX * MIB) return `${file.name} is ${fileSize(file.size)}; the limit is ${FILE_MIB_MAX} MiB. Split it by term.`;
   return file.size === 0 ? `${file.name} is empty. Choose another file.` : "";
 }

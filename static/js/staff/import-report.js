@@ -1,6 +1,7 @@
 // The report of a checked or applied import: the result, the next steps, the rejected lines, and each change.
 
 import { button, h, put, table } from "../dom.js";
+import { sheetChoice } from "./import-sheet.js";
 import { count, meetingText, dateTime, prerequisiteText } from "../words.js";
 
 /** Rows of a list shown at first, and added by each "Show more". */
@@ -80,20 +81,23 @@ function heading({ state, dry_run }) {
   return ["good", dry_run ? "Checked. Nothing has changed yet." : "Imported."];
 }
 
-/** Returns the elements of the report. `page` is `{nameOf(id), show(id), compose(audience)}`; `nextSteps` is an element. */
-export function report(state, page, nextSteps) {
+/**
+ * Returns the elements of the report. `page` is `{nameOf(id), show(id), compose(audience)}`; `nextSteps` is an element;
+ * `onsheet(name)`, if the file can be checked again, checks it with another sheet.
+ */
+export function report(state, page, nextSteps, onsheet) {
   const { nameOf } = page;
   const [tone, title] = heading(state);
   const messageRow = (one) => [[one.line, LABELS[one.column] ?? one.column, one.value, one.message]];
   const errorsCsv = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv`;
   const details = [
-    state.name, state.term && `term ${state.term}`, count(state.rows, "row"), `started by ${state.started_by}`,
+    state.name, state.sheet && `sheet ${state.sheet}`, state.term && `term ${state.term}`, count(state.rows, "row"), `started by ${state.started_by}`,
     dateTime(state.finished_at),
   ].filter(Boolean).join(", ");
   const applied = state.state === "done" && !state.dry_run;
   return [
     h("div", { role: "status" }, h("h3", { class: tone, tabindex: "-1" }, title), h("p", null, summary(state))),
-    h("p", { class: "none" }, `${details}.`), nextSteps,
+    h("p", { class: "none" }, `${details}.`), nextSteps, sheetChoice(state, onsheet),
     part(state, "errors", "Rejected lines", true, () => [
       h("p", null, h("a", { href: errorsCsv, download: "", class: "button" }, `Download ${count(total(state, "errors"), "rejected line")}`)),
       longTable(caption(state, "errors"), ["Line", "Column", "Value", "Problem"], state.errors, messageRow)]),

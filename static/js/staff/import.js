@@ -55,7 +55,7 @@ export class ImportView {
     for (const type of ["dragover", "dragleave"]) zone.addEventListener(type, highlight);
     zone.addEventListener("drop", (event) => {
       highlight(event);
-      if (!event.dataTransfer.files.length) return this.#showStatus("That is not a file. Drop a CSV file here.", "stop");
+      if (!event.dataTransfer.files.length) return this.#showStatus("That is not a file. Drop a CSV file or a spreadsheet here.", "stop");
       file.files = event.dataTransfer.files;
       file.dispatchEvent(new Event("change"));
     });
@@ -244,7 +244,8 @@ export class ImportView {
       !dry_run && done && state.term && button("View sections", () => this.page.showTerm(state.term), { class: "primary" }),
       " ", dry_run && file && state.columns.length > 0 && [button(t("columns.change"), () => this.#openColumns(state)), " "],
       button("Start over with another file", () => this.#reset(), { class: "quiet" }));
-    put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps));
+    const onsheet = dry_run && file && ((sheet) => this.#start({ ...this.#options, sheet, map: "" }));
+    put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, onsheet));
   }
 }
 

@@ -1,12 +1,13 @@
 // Uploads a file with XMLHttpRequest, because `fetch` does not report upload progress.
 
 import { api, Problem, problemFrom } from "../api.js";
+import { mediaType } from "./import-file.js";
 
 /** An upload without progress for this long is aborted. */
 const STALL_MS_MAX = 60_000;
 
 /**
- * Uploads `file` as CSV. Resolves with the parsed response; rejects as `call` does. `onprogress(bytes)` receives the
+ * Uploads `file`. Resolves with the parsed response; rejects as `call` does. `onprogress(bytes)` receives the
  * number of bytes sent so far; `signal` aborts the upload.
  */
 export function upload(path, file, { signal, onprogress }) {
@@ -22,7 +23,7 @@ export function upload(path, file, { signal, onprogress }) {
     request.addEventListener("loadend", () => clearTimeout(timer));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.open("POST", path);
-    request.setRequestHeader("Content-Type", "text/csv");
+    request.setRequestHeader("Content-Type", mediaType(file));
     request.send(file);
     restartTimer();
   });
