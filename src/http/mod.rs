@@ -56,6 +56,7 @@ pub mod guardian_links;
 pub mod health;
 pub mod hot;
 pub mod import_profiles;
+mod import_query;
 pub mod imports;
 mod last_good;
 pub mod live;

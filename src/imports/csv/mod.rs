@@ -8,8 +8,9 @@
 //!   could be a missing field
 //! - `text`, `days`, `times`, `dates`, `course`, `component`, `status`: parse one cell; `meetings`: parses the meetings of
 //!   a row
-//! - [`export`]: writes files, and parses their rows; `row`, `event`: parse one row; `merge`: merges the rows of one CRN into a section; `conflicts`, `sweep`: find rooms and
-//!   instructors that are double-booked; `remarks`: warnings about many rows
+//! - `record`: checks a row before it is parsed; `row`, `event`: parse one row; [`export`]: writes files, and parses
+//!   their rows; `merge`: merges the rows of one CRN into a section; `conflicts`, `sweep`: find rooms and instructors that
+//!   are double-booked; `remarks`: warnings about many rows
 //! - `scratch`: the temporary database that holds everything read; `reading`: reads a file; `parsed`: the result
 
 mod aliases;
@@ -39,6 +40,7 @@ mod names;
 mod parsed;
 mod profile;
 mod reading;
+mod record;
 mod remarks;
 mod row;
 mod scratch;

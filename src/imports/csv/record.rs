@@ -1,0 +1,69 @@
+//! What the cells of a record show before they are parsed: whether it is well formed, and whether it continues the section
+//! above.
+
+use crate::domain::ids::Crn;
+use crate::imports::schedule::Severity;
+
+use crate::imports::csv::columns::{Column, Header};
+use crate::imports::csv::meetings::{self, Format};
+use crate::imports::csv::remarks::Remark;
+use crate::imports::csv::row::{Cells, MeetingRow, Row};
+
+/// Returns the section of the row above with the meetings of a row that has none of the cells that identify a section;
+/// `None` if the row is one of its own.
+pub(super) fn continued(cells: &mut Cells<'_>, above: &(Crn, Row), format: Format) -> Option<(Crn, Row)> {
+    const OWN: [Column; 7] = [
+        Column::Crn,
+        Column::Course,
+        Column::Subject,
+        Column::Number,
+        Column::Section,
+        Column::Title,
+        Column::Capacity,
+    ];
+    if OWN.iter().any(|column| !cells.get(*column).is_empty()) {
+        return None;
+    }
+    let mut meetings = meetings::read(cells, format);
+    let is_meeting = meetings.iter().any(|meeting| meeting.days != 0 || meeting.start.is_some());
+    if !is_meeting && !cells.has_errors() {
+        return None;
+    }
+    cells.add_row_remark(Remark::Continuation);
+    let (crn, row) = above;
+    // Dates that the row does not state are those of the section.
+    if let Some(MeetingRow { starts_on, ends_on, .. }) = row.meetings.last() {
+        let undated = meetings.iter_mut().filter(|meeting| (meeting.starts_on, meeting.ends_on) == (None, None));
+        undated.for_each(|meeting| (meeting.starts_on, meeting.ends_on) = (*starts_on, *ends_on));
+    }
+    Some((crn.clone(), Row { line: cells.line(), meetings, ..row.clone() }))
+}
+
+/// Returns whether a cell is a CRN as systems number them.
+pub(super) fn is_crn(cell: &str) -> bool {
+    let cell = cell.trim();
+    !cell.is_empty() && cell.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Checks that a record has no cells beyond those of the header, and that its cells contain text. Missing cells at its
+/// end are blank, unless a column that each row needs is among them.
+pub(super) fn is_well_formed(cells: &mut Cells<'_>, record: &csv::StringRecord, header: &Header) -> bool {
+    let expected = header.names().len();
+    let extra = record.iter().skip(expected).any(|cell| !cell.trim().is_empty());
+    let needed = [Column::Crn, Column::Course, Column::Number, Column::Capacity];
+    let lacks_needed = needed.iter().filter_map(|c| header.at(*c)).any(|at| at >= record.len() && at < expected);
+    if extra || lacks_needed {
+        let message = format!("The row has {} cells, but the header has {expected}", record.len());
+        cells.add_finding(Severity::Error, None, message);
+        return false;
+    }
+    // U+0080 to U+009F are characters of Windows-1252, see `text::decoded`.
+    let control = |c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r');
+    let is_wrong = |(at, cell): (usize, &str)| cell.contains(control) && header.field_of(at).is_some();
+    if let Some(at) = record.iter().enumerate().position(is_wrong) {
+        let (name, value) = (header.names().get(at), record.get(at).unwrap_or_default());
+        cells.add_error_at(name, value, "The cell contains a control character, such as NUL");
+        return false;
+    }
+    true
+}
