@@ -23,8 +23,8 @@ const PROVIDER_LEN_MAX: usize = 32;
 pub(super) const AUTH_SETTINGS: [Setting; 15] = [
     Setting {
         name: "auth.help",
-        about: "Whom users ask when they cannot sign in by single sign-on, such as \"the IT help desk,\n\
-                help@college.edu\". Empty: the college's administrators.",
+        about: "Where users get help when single sign-on fails, such as \"the IT help desk, help@college.edu\".\n\
+                Empty: the college's administrators.",
         show: |c| quoted(&c.auth.help),
         set: |c, v| text(v).map(|value| c.auth.help = value),
     },
@@ -67,7 +67,7 @@ pub(super) const AUTH_SETTINGS: [Setting; 15] = [
     },
     Setting {
         name: "auth.proxy.claim_headers",
-        about: "Further headers of the web server on which [roles] may depend, such as [\"X-Affiliation\"].",
+        about: "More headers of the web server that [roles] may name, such as [\"X-Affiliation\"].",
         show: |c| list(&c.auth.proxy.claim_headers),
         set: |c, v| headers(v).map(|value| c.auth.proxy.claim_headers = value),
     },
@@ -79,14 +79,14 @@ pub(super) const AUTH_SETTINGS: [Setting; 15] = [
     },
     Setting {
         name: "auth.proxy.logout_url",
-        about: "Where a browser goes after a sign-out, so that the web server signs the user out, too, such as\n\
-                \"/Shibboleth.sso/Logout\". Empty: nowhere.",
+        about: "The address to which a sign-out sends the browser, so that the web server also signs the user out,\n\
+                such as \"/Shibboleth.sso/Logout\". Empty: none.",
         show: |c| quoted(&c.auth.proxy.logout_url),
         set: |c, v| logout_url(v).map(|value| c.auth.proxy.logout_url = value),
     },
     Setting {
         name: "auth.proxy.takes_over",
-        about: "Sources whose users sign in by the web server from now on, under their names, such as [\"plone\"].",
+        about: "Sources whose users now sign in through the web server with the same usernames, such as [\"plone\"].",
         show: |c| list(&c.auth.proxy.takes_over),
         set: |c, v| names(v).map(|value| c.auth.proxy.takes_over = value),
     },
@@ -118,7 +118,7 @@ pub(super) const AUTH_SETTINGS: [Setting; 15] = [
 
 /// The part of `config.toml` about the sections `[auth.oidc.NAME]`.
 pub(super) const OIDC_DOCUMENT: &str = "
-# Providers of OpenID Connect, such as Keycloak, Entra ID or Google, each in a section with a name of your choice.
+# OpenID Connect providers, such as Keycloak, Entra ID or Google, each in a section with a name of your choice.
 # docs/SSO.md describes the settings step by step. The redirect address at the provider is
 # PUBLIC_URL/auth/NAME/callback. For example:
 # [auth.oidc.keycloak]
@@ -130,7 +130,7 @@ pub(super) const OIDC_DOCUMENT: &str = "
 # user_claim = \"preferred_username\"  # the username; a path such as \"profile.login\" is possible
 # name_claim = \"name\"                # the display name
 # groups_claim = \"groups\"            # the groups, for [roles]
-# takes_over = []                    # sources whose users this provider takes over, such as [\"plone\"]
+# takes_over = []                    # sources whose users now sign in here with the same usernames, such as [\"plone\"]
 ";
 
 /// Sets a value of `[auth.oidc.NAME]`; `rest` is `NAME.key`. Returns `None` if there is no such setting.

@@ -13,7 +13,7 @@ const SECTIONS: [(&str, &str); 14] = [
     ("store", "The database."),
     ("bus", "The transport of events between parts of the hub."),
     ("auth", "Sign-ins and tokens."),
-    ("auth.proxy", "A web server in front of the hub that signs users in by SAML, Shibboleth or CAS: docs/SSO.md."),
+    ("auth.proxy", "A web server in front of the hub that signs users in with SAML, Shibboleth or CAS: docs/SSO.md."),
     (
         "roles",
         "Who has each role after single sign-on: \"group:NAME\", \"CLAIM=VALUE\", or \"*\" for everyone. The highest\n\
@@ -27,7 +27,7 @@ const SECTIONS: [(&str, &str); 14] = [
     ("registration", "Registration rules, and limits of the registration engine."),
     ("limits", "Limits per caller. 0 means no limit."),
     ("alerts", "Alerts."),
-    ("privacy", "Data about persons. 0 is off."),
+    ("privacy", "Personal data. 0 turns a setting off."),
     ("log", "The log, which is written to standard error."),
 ];
 
@@ -52,19 +52,19 @@ const FOOTER: &str = "
 # As an environment variable: EDUHUB_PLONE__FIELDS__CAPACITY=max_seats
 [plone.fields]
 
-# Staff who are limited to subjects: of each role, group or claim above, the subjects whose sections they may work with.
-# It limits staff and gives no role. Staff whom several lines name have the subjects of all of them. docs/SSO.md and
-# docs/SECURITY.md describe what limited staff may do. For example:
+# Staff who are limited to subjects: for each group or claim in [roles], the subjects whose sections they may work with.
+# An entry limits staff and gives no role. Staff who match several entries have the subjects of all of them. docs/SSO.md
+# and docs/SECURITY.md describe what limited staff may do. For example:
 # \"group:math-office\" = [\"MATH\", \"STAT\"]
 # \"department=arts\" = [\"ART\"]
 [roles.subjects]
 
-# The names by which schedules list instructors, for users with the role instructor. Without an entry, the username and
+# The names of instructors in schedules, for users with the role instructor. Without an entry, the username and
 # the display name count, unless two users share the display name. For example:
 # asmith = [\"Smith, A\", \"Dr. Smith\"]
 [roles.names]
 
-# Staff of Plone who are limited to subjects, by Plone's roles and groups.
+# The same for staff who sign in through Plone, by Plone's roles and groups.
 [plone.roles.subjects]
 ";
 

@@ -114,7 +114,7 @@ const SETTINGS: [Setting; 45] = [
     },
     Setting {
         name: "bus.url",
-        about: "`local`: within this process.",
+        about: "`local`: within this process, the only choice so far.",
         show: |_| quoted("local"),
         set: |c, v| bus(v).map(|value| c.bus = value),
     },
@@ -126,7 +126,7 @@ const SETTINGS: [Setting; 45] = [
     },
     Setting {
         name: "auth.previous_secret",
-        about: "The secret before a change of `secret`: tokens that it signed stay valid until they expire.\n\
+        about: "The previous value of `secret` after a change: tokens that it signed stay valid until they expire.\n\
                 Remove it after session_ttl_s.",
         show: |_| quoted(""),
         set: |c, v| secret(v).map(|value| c.auth.previous_secret = value),
@@ -282,8 +282,8 @@ const SETTINGS: [Setting; 45] = [
     },
     Setting {
         name: "registration.overload_wait_ms",
-        about: "The longest time to the reply to a student's request, in milliseconds, while more arrive than the hub\n\
-                can store. Requests that would take longer are asked to try again.",
+        about: "The maximum number of milliseconds until the reply to a student's request, while more requests arrive\n\
+                than the hub can store. Requests that would take longer are rejected with 503 `overloaded`.",
         show: |c| c.registration.overload_wait.as_millis().to_string(),
         set: |c, v| v.milliseconds(50..=60_000).map(|value| c.registration.overload_wait = value),
     },
@@ -296,7 +296,7 @@ const SETTINGS: [Setting; 45] = [
     },
     Setting {
         name: "limits.requests_per_second",
-        about: "Requests per second of a user. A page sends a few, a script may send many. All visitors at one\n\
+        about: "Requests per second of a user. A page sends a few; a script may send many. All visitors at one\n\
                 address together may send twenty times as many. A list that is not cached counts as 50 requests of a\n\
                 user, or 200 of visitors.",
         show: |c| c.limits.requests_per_second.to_string(),
