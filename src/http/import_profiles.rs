@@ -214,7 +214,7 @@ fn problem(error: ProfileError) -> Problem {
         }
         ProfileError::Unknown(_) => no_such_profile(),
         ProfileError::Reserved => {
-            Problem::invalid("name", format!("{} stands for no profile: use another name.", ProfileChoice::NOTHING))
+            Problem::invalid("name", format!("The name {} is reserved: use another one.", ProfileChoice::NOTHING))
         }
         ProfileError::Map(wrong) => Problem::invalid("map", format!("In map: {wrong}.")),
         ProfileError::TooMany => {

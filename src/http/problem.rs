@@ -153,7 +153,7 @@ impl ProblemCode {
             Self::Overloaded => "The system is busy",
             Self::OutcomeUnknown => "The outcome is unknown",
             Self::PloneUnavailable | Self::PloneLate => "The college website is not responding",
-            Self::ProfileBuiltIn => "The profile is built-in",
+            Self::ProfileBuiltIn => "The profile is built in",
             Self::StillRegistered => "The person is still registered",
             Self::SwapRefused => "The swap was not made",
             Self::Refused(RefusalCode::RegistrationClosed) => "Registration is not open",
@@ -171,38 +171,48 @@ impl ProblemCode {
     #[must_use]
     pub const fn what_to_do(self) -> &'static str {
         match self {
-            Self::BadRequest | Self::BodyLate => "Correct the request; field names the member that has the wrong type.",
+            Self::BadRequest | Self::BodyLate => {
+                "Correct the request: “field” names the value that has the wrong type."
+            }
             Self::Unauthenticated => "Sign in again, or send a valid token.",
             Self::BadCredentials => "Check the username and the password.",
             Self::SecondFactorRequired => {
-                "Sign in with the newest code of your authenticator app in code, or with a recovery code."
+                "Send “code” with the newest code of your authenticator app, or a recovery code."
             }
             Self::SecondFactorExists => "Remove the second factor before you set up another one.",
             Self::Forbidden => "Use an account with the required role, or send the request from the hub's own pages.",
             Self::NotFound => "Check the address.",
-            Self::MethodNotAllowed => "Use one of the methods that Allow lists.",
-            Self::TooLarge => "Send a smaller body; bytes_max is the limit.",
+            Self::MethodNotAllowed => "Use one of the methods in the header Allow.",
+            Self::TooLarge => "Send a smaller body: “bytes_max” is the limit.",
             Self::UnsupportedMediaType => "Send a content type that the OpenAPI document describes.",
-            Self::UpgradeRequired => "Use the version of the WebSocket protocol in Sec-WebSocket-Version.",
-            Self::Invalid => "Correct the value that field names.",
-            Self::RateLimited => "Wait for the number of seconds in Retry-After.",
+            Self::UpgradeRequired => "Use the WebSocket version in the header Sec-WebSocket-Version.",
+            Self::Invalid => "Correct the value that is named in “field”.",
+            Self::RateLimited => "Wait for the number of seconds in the header Retry-After.",
             Self::Internal | Self::DiskFull => {
                 "Report the request ID to the college's administrators. A change is made completely or not at all."
             }
-            Self::Overloaded => "Nothing was changed. Retry after the number of seconds in Retry-After.",
+            Self::Overloaded => "Nothing was changed. Retry after the number of seconds in the header Retry-After.",
             Self::OutcomeUnknown => "Check the current state before you retry.",
             Self::PloneUnavailable | Self::PloneLate => "Try again later. Registration and alerts work without Plone.",
-            Self::ProfileBuiltIn => "Save the mapping under another name. A saved profile precedes a built-in one.",
-            Self::StillRegistered => "Drop the person's sections, or erase the person when the term has ended.",
-            Self::SwapRefused => "Nothing was changed; the problem of the other part gives the reason.",
-            Self::Refused(RefusalCode::RegistrationClosed) => "Registration is open from opens_at until closes_at.",
+            Self::ProfileBuiltIn => {
+                "Save the mapping under another name. A saved profile takes precedence over a built-in one."
+            }
+            Self::StillRegistered => "Drop the person's sections first, or wait until the term has ended.",
+            Self::SwapRefused => {
+                "Nothing was changed. Another part of the swap was refused; its problem states the reason."
+            }
+            Self::Refused(RefusalCode::RegistrationClosed) => {
+                "Register between “opens_at” and “closes_at” of the term."
+            }
             Self::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",
-            Self::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section that conflicts_with names.",
-            Self::Refused(RefusalCode::TimeConflict) => "Swap with or drop the sections that conflicts_with names.",
+            Self::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section in “conflicts_with”.",
+            Self::Refused(RefusalCode::TimeConflict) => "Drop the sections in “conflicts_with”, or swap with them.",
             Self::Refused(RefusalCode::CreditLimit) => {
                 "Drop a section, or ask the registrar's office to raise your credit limit."
             }
-            Self::Refused(RefusalCode::SectionFull) => "Join the waitlist if waitlist_open is true.",
+            Self::Refused(RefusalCode::SectionFull) => {
+                "Join the waitlist if “waitlist_open” is true, or choose another section."
+            }
             Self::Refused(RefusalCode::WaitlistFull) => "Choose another section.",
         }
     }

@@ -62,13 +62,13 @@ fn warn_about_status(
     let message = match (before, kept) {
         (SectionStatus::Cancelled, SectionStatus::Open | SectionStatus::Closed) => {
             format!(
-                "Section {section} was cancelled by an earlier file and is no longer cancelled in this one: it is {kept} again, and its students are notified",
+                "Section {section} was cancelled by an earlier file and is not cancelled in this one: it is {kept} again, and its students are notified",
                 kept = kept.as_str()
             )
         }
         (SectionStatus::Cancelled, SectionStatus::Cancelled) if file != SectionStatus::Cancelled => {
             let why = if new.states_status { "staff cancelled it in the hub" } else { "the file states no status" };
-            format!("Section {section} stays cancelled, because {why}: to reopen it, change its status under Sections")
+            format!("Section {section} stays cancelled because {why}. To reopen it, change its status under Sections")
         }
         _ => return,
     };
@@ -187,8 +187,9 @@ impl<'s> Comparison<'s> {
         let mut section = (*file.section).clone();
         if let Some(crn) = own {
             let written = section.id.crn.clone();
-            let message =
-                format!("CRN {written} is imported as the existing section {crn}: the file lacks leading zeros");
+            let message = format!(
+                "CRN {written} is imported as the existing section {crn}, because it seems to have lost its leading zeros"
+            );
             warn(report, file.line, "crn", written.as_str(), message);
             self.renamed.insert(written, crn.clone());
             self.matched.insert(crn.clone());

@@ -62,19 +62,19 @@ fn built_in_of(name: &ProfileName) -> Option<&'static ImportProfile> {
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
     /// The profile is built-in.
-    #[error("the profile {0} is built-in")]
+    #[error("the profile {0} is built in")]
     BuiltIn(ProfileName),
     /// There is no profile with this name.
     #[error("there is no profile {0}")]
     Unknown(ProfileName),
     /// The name has another meaning.
-    #[error("the name {} stands for no profile", ProfileChoice::NOTHING)]
+    #[error("the name {} is reserved: it means that no profile is used", ProfileChoice::NOTHING)]
     Reserved,
     /// The map names an unknown field.
     #[error("{0}")]
     Map(String),
     /// There are too many profiles.
-    #[error("there are {PROFILES_MAX} saved profiles")]
+    #[error("there are already {PROFILES_MAX} saved profiles")]
     TooMany,
     /// The store failed.
     #[error(transparent)]

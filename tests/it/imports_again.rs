@@ -75,7 +75,7 @@ async fn a_file_reopens_only_what_an_earlier_file_cancelled() {
     assert_eq!(status("T-30002"), Some(SectionStatus::Closed), "as staff set it before");
     assert!(warnings.contains("T-30002 was cancelled by an earlier file"), "{warnings}");
     assert_eq!(status("T-30003"), Some(SectionStatus::Cancelled), "staff cancelled it");
-    assert!(warnings.contains("T-30003 stays cancelled, because staff cancelled it"), "{warnings}");
+    assert!(warnings.contains("T-30003 stays cancelled because staff cancelled it"), "{warnings}");
 }
 
 #[actix_web::test]

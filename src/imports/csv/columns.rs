@@ -326,7 +326,7 @@ impl Header {
         let without_crn = !self.has(Column::Crn);
         if without_crn && !(self.has_course() && self.has(Column::Section)) {
             missing.push(
-                "The file has no column `crn`, and no columns `course` and `section` that identify a section"
+                "The file has neither a column `crn` nor columns `course` and `section`, which identify a section"
                     .to_owned(),
             );
         }
@@ -336,7 +336,7 @@ impl Header {
         let is_sum = self.has(Column::Enrolled) && self.has(Column::Available);
         if !self.has(Column::Capacity) && !is_sum {
             missing.push(format!(
-                "The file has no capacity column: name one {}, or choose the column with the seats below (?map=seats:capacity)",
+                "The file has no capacity column: name one {}, or map the column that has the seats, such as seats:capacity",
                 quoted(&Column::Capacity.names()[..3])
             ));
         }
@@ -404,7 +404,7 @@ mod tests {
         let (header, _) = header("course,CRN,seats", &ExtraNames::new(), &[]);
         let missing = header.missing_columns();
         assert_eq!(missing.len(), 1);
-        for word in ["`capacity`", "`cap`", "`seats_cap`", "?map=seats:capacity"] {
+        for word in ["`capacity`", "`cap`", "`seats_cap`", "seats:capacity"] {
             assert!(missing[0].contains(word), "{}", missing[0]);
         }
     }

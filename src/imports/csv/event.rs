@@ -42,7 +42,7 @@ pub(super) fn read(cells: &mut Cells<'_>, zone: &TimeZone, order: DayOrder) -> O
         return None;
     }
     let Some(starts_at) = instant(date, time.unwrap_or(Time::midnight()), zone) else {
-        cells.add_finding(Severity::Error, Some(Column::Date), "The college's time zone has no such time");
+        cells.add_finding(Severity::Error, Some(Column::Date), "This time does not exist in the college's time zone");
         return None;
     };
     let ends_at = minutes.and_then(|m| starts_at.checked_add(SignedDuration::from_mins(m)).ok());

@@ -83,8 +83,8 @@ pub(super) fn warning_about_other_sheets(sheet: &SheetCopy) -> Option<String> {
     let listed = sheet::listed(others);
     (!others.is_empty()).then(|| {
         format!(
-            "Only the sheet \"{name}\" is imported. Other sheets may contain a schedule, too: {listed}. Choose one with \
-             ?sheet="
+            "Only the sheet \"{name}\" is imported. Other sheets may also contain a schedule: {listed}. To import \
+             one of them, choose it and check the file again"
         )
     })
 }

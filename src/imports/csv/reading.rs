@@ -153,7 +153,8 @@ fn begin(
     if let (DayOrder::MonthFirst, Some(ambiguous), None) =
         (survey.format.order, survey.order.ambiguous, survey.order.month_first)
     {
-        let message = "Dates such as 3/4/2031 are imported with the month first: no date in the file shows the order";
+        let message =
+            "Dates such as 3/4/2031 are imported with the month first, because no date in the file shows the order";
         let finding = Finding { line: ambiguous, column: None, value: None, message: message.to_owned() };
         parsed.scratch.add_finding(Severity::Warning, &finding)?;
     }
@@ -193,7 +194,7 @@ fn header_errors(header: &Header, options: &ScheduleOptions) -> Vec<String> {
     if header.names().iter().any(|n| n.contains('\0')) {
         errors = vec!["The file contains NUL bytes: it is not a CSV file".to_owned()];
     } else if !header.has(Column::Term) && options.term.is_none() {
-        errors.push("The file has no column `term`: set the term with ?term=".to_owned());
+        errors.push("The file has no column `term`: set one term for all rows".to_owned());
     }
     errors
 }
@@ -294,7 +295,7 @@ impl Reading<'_, '_> {
         let is_page = PAGE_WORDS.iter().any(|word| first.starts_with(word));
         let capacity = self.header.at(Column::Capacity).and_then(|at| record.get(at)).unwrap_or_default();
         if is_page && !capacity.contains(|c: char| c.is_ascii_digit()) {
-            return Some("a line of the printed page");
+            return Some("a header or footer of a printed page");
         }
         let is_wide = self.header.names().len() >= GROUP_COLUMNS_MIN;
         let all_equal = cells.iter().all(|cell| *cell == cells[0]);
@@ -302,7 +303,7 @@ impl Reading<'_, '_> {
         let filled = record.iter().position(|cell| !cell.trim().is_empty()).unwrap_or(0);
         let is_meeting = self.header.meeting_groups().iter().any(|group| group.contains(filled));
         let is_heading = is_wide && all_equal && !(cells.len() == 1 && is_meeting);
-        is_heading.then_some("the heading of a group")
+        is_heading.then_some("a group heading")
     }
 
     fn row(&mut self, record: &csv::StringRecord, line: u64) -> Result<(), ScheduleError> {
@@ -359,7 +360,7 @@ impl Reading<'_, '_> {
             Some(event) => {
                 if let Some(first) = self.parsed.add_event(line, &event)? {
                     let message =
-                        format!("Line {first} has the same event with other details: line {first} is imported");
+                        format!("Line {first} has the same event with different details: line {first} is imported");
                     findings.push((Severity::Warning, Finding { line, column: None, value: None, message }));
                 }
             }
@@ -402,7 +403,7 @@ impl Reading<'_, '_> {
             let more = if self.terms.seen.len() > LISTED_TERMS_MAX { " and more" } else { "" };
             let listed: Vec<_> = self.terms.seen.iter().take(LISTED_TERMS_MAX).map(TermId::as_str).collect();
             let message = format!(
-                "The file has several terms ({}{more}): upload one file per term, or set the term with ?term=",
+                "The file has several terms ({}{more}): upload one file per term, or set one term for all rows",
                 listed.join(", ")
             );
             reject(&mut self.parsed, header_line, message)?;

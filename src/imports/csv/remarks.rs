@@ -39,19 +39,19 @@ impl Remark {
                 format!("\"{phrase}\" is imported as no set time, in {rows}")
             }
             Self::Afternoon => format!(
-                "The times have neither am nor pm: 1:00 to 6:59 are imported as afternoon, in {rows}; with ?clock=24 \
-                 they are imported as written"
+                "The times have neither am nor pm: 1:00 to 6:59 are imported as afternoon, in {rows}; the option \
+                 clock=24 imports them as written"
             ),
             Self::EarlyAsWritten => format!(
-                "Other times of the file have am or pm: 1:00 to 6:59 without am or pm are imported as written, before \
-                 noon, in {rows}; with ?clock=12 they are imported as afternoon"
+                "Other times in the file have am or pm: 1:00 to 6:59 without am or pm are imported as written, before \
+                 noon, in {rows}; the option clock=12 imports them as afternoon"
             ),
             Self::Inferred(component) => format!(
-                "No component is given: {component} is imported because of the section's label or title, in {rows}"
+                "No component is given: it is imported as {component} because of the section's label or title, in {rows}"
             ),
             Self::Tentative => format!("Tentative sections are imported as open, in {rows}"),
             Self::UnknownStatus(status) => {
-                format!("The status \"{status}\" is not known: the section is imported as open, in {rows}")
+                format!("The status \"{status}\" is unknown: the section is imported as open, in {rows}")
             }
             Self::CrossListed => {
                 format!("Cross-listed sections do not share their seats in the hub: check the capacities of {rows}")

@@ -227,7 +227,11 @@ pub(super) fn crn(cells: &mut Cells<'_>) -> Option<Crn> {
         let Course { name: course, section, .. } = course_and_section(cells);
         let Some(section) = section.filter(|_| !course.is_empty()) else {
             if !cells.has_errors() {
-                cells.add_finding(Severity::Error, Some(Column::Section), "Section is missing: it identifies the row");
+                cells.add_finding(
+                    Severity::Error,
+                    Some(Column::Section),
+                    "Section is missing, but without a CRN it identifies the row",
+                );
             }
             return None;
         };
@@ -238,7 +242,7 @@ pub(super) fn crn(cells: &mut Cells<'_>) -> Option<Crn> {
         _ if text::is_unknown(cell) => Err("CRN is missing".into()),
         _ => Crn::from_written(cell)
             .map(|(crn, _)| Some(crn))
-            .map_err(|_| "CRN must have letters or digits, and at most 100 characters".into()),
+            .map_err(|_| "CRN must have letters or digits and at most 100 characters".into()),
     })
 }
 
@@ -253,7 +257,7 @@ pub(super) fn term(cells: &mut Cells<'_>) -> Option<TermId> {
         "" => Err("Term is missing".into()),
         // `Fall 2031` becomes `Fall-2031`.
         _ => TermId::parse(&cell.split_whitespace().collect::<Vec<_>>().join("-")).map(Some).map_err(|_| {
-            "Term must be at most 24 letters, digits, `.`, `_` and `-`; ?term= sets one for all rows".into()
+            "Term must be at most 24 letters, digits, `.`, `_` and `-`: correct it, or set one term for all rows".into()
         }),
     })
 }

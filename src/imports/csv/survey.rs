@@ -222,7 +222,7 @@ fn find_header(
     let one = |at: usize| -> Vec<String> { rows[at].1.iter().map(str::to_owned).collect() };
     if let Some(line) = options.header_line {
         let at = rows.iter().position(|(at, _)| *at == line);
-        let at = at.ok_or_else(|| (line, format!("There is no row in line {line}, which should be the header")))?;
+        let at = at.ok_or_else(|| (line, format!("The file has no row in line {line}, which should be the header")))?;
         return Ok(Found { names: one(at), line, records: at + 1, header_rows: 1 });
     }
     let score = |names: &[String]| score(names, extra, map);

@@ -159,7 +159,7 @@ fn rejected_files_have_an_error_that_says_why() {
         (b"crn,course\n1,A 1\n", &term, "seats_cap"),
         (b"course,cap\nA 1,5\n", &term, "`crn`"),
         (b"crn,cap\n1,5\n", &term, "`subject` and `number`"),
-        (b"crn,course,cap\n1,A 1,5\n", &options(None, &[]), "?term="),
+        (b"crn,course,cap\n1,A 1,5\n", &options(None, &[]), "set one term"),
         (b"term,crn,course,cap\n1,1,A 1,5\n2,1,A 1,5\n", &options(None, &[]), "several terms (1, 2)"),
         (b"crn,course,cap\n", &term, "no rows"),
         (b"", &term, "empty"),
@@ -252,7 +252,7 @@ fn unmarked_times_among_marked_ones_are_as_written_with_one_warning() {
     assert_eq!(starts, [9, 1, 2, 10, 15, 6]);
     let warnings: Vec<_> = file.warnings().into_iter().map(|w| w.message).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("2 rows (lines 3, 4)") && warnings[0].contains("?clock=12"), "{warnings:?}");
+    assert!(warnings[0].contains("2 rows (lines 3, 4)") && warnings[0].contains("clock=12"), "{warnings:?}");
     let decided = ScheduleOptions { clock: Some(ClockOption::Hours24), ..options(Some("T"), &[]) };
     assert_eq!(
         read_with(b"crn,course,cap,days,time\n1,A 1,5,MW,9am-10am\n2,B 1,5,MW,1:00-1:50\n", &decided).warnings(),
@@ -372,7 +372,7 @@ fn a_real_college_schedule_needs_a_mapped_capacity() {
     let term = Some("2020F");
     let Some(file) = real("community-college-fall2020.csv", &options(term, &[])) else { return };
     assert!(file.parsed.is_rejected());
-    assert!(file.error().contains("?map=seats:capacity"), "{}", file.error());
+    assert!(file.error().contains("such as seats:capacity"), "{}", file.error());
     let mapped = options(term, &[("seats", "capacity")]);
     let Some(file) = real("community-college-fall2020.csv", &mapped) else { return };
     assert_eq!(file.errors(), []);

@@ -194,10 +194,7 @@ pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, S
     }
     let lower = cell.to_lowercase();
     if lower.starts_with("var") || lower == "v" {
-        return Ok(Some((
-            Credits(0),
-            Some("Variable credits are imported as 0, which the credit limit counts".into()),
-        )));
+        return Ok(Some((Credits(0), Some("Variable credits are imported as 0, also for the credit limit".into()))));
     }
     let lower = lower.trim_start_matches('(').trim_end_matches(')');
     let cell = CREDIT_UNITS.iter().find_map(|unit| lower.strip_suffix(unit)).unwrap_or(lower).trim_end();
@@ -213,7 +210,7 @@ pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, S
         Some((a, b)) if a == b => Ok(Some((a, None))),
         Some((a, b)) => {
             let low = a.min(b);
-            Ok(Some((low, Some(format!("The lower bound of the range of credits is imported: {}", low.as_f64())))))
+            Ok(Some((low, Some(format!("A range of credits is imported as its lower bound: {}", low.as_f64())))))
         }
         None => Err("Credits must be a number from 0 to 1,000, such as 3 or 1.5".into()),
     }

@@ -12,7 +12,7 @@ pub(super) const AFTERNOON_HOURS: std::ops::RangeInclusive<i8> = 1..=6;
 /// The earliest start of a class that ends after midnight.
 const LATE_START: Time = jiff::civil::time(17, 0, 0, 0);
 /// The warning about a start without an end.
-const HALF_GIVEN: &str = "Only the start or the end is given: the time is imported as not known yet";
+const HALF_GIVEN: &str = "Only the start or the end is given: the meeting is imported without a set time";
 /// The latest end of such a class.
 const EARLY_END: Time = jiff::civil::time(5, 0, 0, 0);
 
@@ -197,7 +197,7 @@ fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, String> {
     let start = from.time(half_of_start(from, to)).ok_or("The start is not a valid time")?;
     if to.hour == 24 || to.time(to.pm) == Some(Time::midnight()) {
         if start == Time::midnight() {
-            let warning = "Start and end time are equal: the time is imported as not known yet";
+            let warning = "Start and end time are equal: the meeting is imported without a set time";
             return Ok((TimeRange::default(), Some(warning)));
         }
         return Ok((TimeRange { start: Some(start), end: Some(END_OF_DAY), past_midnight: false, guessed }, None));
@@ -212,7 +212,10 @@ fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, String> {
     }
     let end = to.time(to.pm).ok_or("The end is not a valid time")?;
     if start == end {
-        return Ok((TimeRange::default(), Some("Start and end time are equal: the time is imported as not known yet")));
+        return Ok((
+            TimeRange::default(),
+            Some("Start and end time are equal: the meeting is imported without a set time"),
+        ));
     }
     let past_midnight = end < start && start >= LATE_START && end <= EARLY_END;
     if end < start && !past_midnight {

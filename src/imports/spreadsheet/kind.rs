@@ -102,7 +102,7 @@ impl Foreign {
             }
             Self::Image => "The file is a picture. Export the schedule as CSV or as a spreadsheet (.xlsx)",
             Self::Json => "The file is JSON. Export the schedule as CSV or as a spreadsheet (.xlsx)",
-            Self::Numbers => "The file is a document of Apple Numbers. Export it from Numbers as CSV or Excel (.xlsx)",
+            Self::Numbers => "The file is an Apple Numbers document. Export it from Numbers as CSV or Excel (.xlsx)",
             Self::Password => {
                 "The workbook is protected with a password. Open it, save it without the password and import that file"
             }
