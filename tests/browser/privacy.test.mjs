@@ -38,7 +38,7 @@ test("a student downloads the own data and sees who has viewed it", async () => 
   await until(page, () => !document.querySelector("#my-data").hidden);
   await tabTo(page, "#my-data summary");
   await page.keyboard.press("Enter");
-  await until(page, () => /Class list of MATH 151/.test(document.querySelector("#my-data-readers").textContent));
+  await until(page, () => /Roster of MATH 151/.test(document.querySelector("#my-data-readers").textContent));
   const { name } = await hub.ask("staff", "GET", "/api/v1/me");
   assert.match(await page.textContent("#my-data-readers"), new RegExp(`${name}, `));
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download my data" }).click()]);

@@ -38,8 +38,8 @@ test("missing columns are chosen above the first rows, and the file is applied",
   await shows(page, "required fields have no column yet");
   assert.equal(await step(page), "Columns");
   // The title was taken for the header, which has no known name.
-  await page.getByLabel("Line of the header").fill("2");
-  await page.getByLabel("Line of the header").press("Tab");
+  await page.getByLabel("Header line").fill("2");
+  await page.getByLabel("Header line").press("Tab");
   await until(page, () => document.querySelector("#task table td + th")?.nextElementSibling?.textContent === "Nr" || /Nr/.test(document.querySelector("#task thead").textContent));
   assert.match(await page.textContent("#task tbody tr"), /3.*cols.*30001.*AB 101.*10/);
   await page.getByRole("button", { name: "Use “Kurs” as Course" }).click();
@@ -86,7 +86,7 @@ test("a remembered mapping is used when the same columns come again", async () =
   // Another field is chosen on top of the saved mapping; a column can be left out.
   await select(other, "term").selectOption("");
   await until(other, () => /Term: no column is chosen/.test(document.querySelector("#task").textContent));
-  await other.getByRole("button", { name: "Forget “Fall plan”" }).click();
+  await other.getByRole("button", { name: "Delete “Fall plan”" }).click();
   await until(other, () => /“Fall plan” was deleted/.test(document.querySelector("#task").textContent));
   assert.equal((await hub.ask("staff", "GET", "/api/v1/import-profiles")).items.some(({ builtin }) => !builtin), false);
 });

@@ -79,12 +79,12 @@ export default {
   "category.security": "security", "category.emergency": "emergency",
   "data.title": "My data", "data.about": "Everything that EduHub stores about you, as a file.", "data.download": "Download my data",
   "data.readers": "Who has viewed my data", "data.loading": "Loading…", "data.none": "No one has viewed it.", "data.more": "Show more", "data.failed": "Couldn't load this list. {why}",
-  "data.read.roster.read": "Class list of {section}", "data.read.roster.export": "Class list of {section}, as a file", "data.read.receipts.read": "Confirmations of an alert",
-  "data.read.users.list": "List of people", "data.read.sessions.list": "List of connections", "data.read.audit.read": "Activity log", "data.read.schedule.shared": "Your schedule, by a link that you made",
+  "data.read.roster.read": "Roster of {section}", "data.read.roster.export": "Roster of {section}, as a file", "data.read.receipts.read": "Confirmations of an alert",
+  "data.read.users.list": "List of users", "data.read.sessions.list": "List of live sessions", "data.read.audit.read": "Audit trail", "data.read.schedule.shared": "Your schedule, through a link you created",
   "announcements.title": "College news", "announcements.more": "Read more", "announcements.age": { one: "Updated {n} minute ago.", other: "Updated {n} minutes ago." },
 
   "error.no_answer": "Couldn't reach the server. Check your connection.", "error.bad_credentials": "Incorrect username or password.",
-  "error.code": "That code is wrong or was already used. Enter the newest one.",
+  "error.code": "That code is incorrect or has already been used. Enter the latest one.",
   "error.other": "The server couldn't complete this ({code}).",
   "time.days": { one: "{n} day", other: "{n} days" },
 };

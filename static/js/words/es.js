@@ -27,7 +27,7 @@ export default {
   "find.title": "Buscar secciones", "find.term": "Período", "find.query": "Curso, título, docente o CRN",
   "find.clear": "Borrar la búsqueda", "find.filters": "Filtros", "find.filters.set": "Filtros ({n})",
   "find.subject": "Materia", "find.subject.all": "Todas las materias", "find.days": "Días", "find.open": "Solo con cupo",
-  "find.order": "Orden", "find.order.course": "Por curso", "find.order.time": "Por hora", "find.order.seats": "Más cupos primero",
+  "find.order": "Ordenar", "find.order.course": "Por curso", "find.order.time": "Por hora", "find.order.seats": "Más cupos primero",
   "find.refresh": "Actualizar la lista", "find.course": "Ver todas las secciones de {course}",
   "find.loading": "Cargando secciones…", "find.count": { one: "{n} sección", other: "{n} secciones", zero: "Ninguna sección" },
   "find.none": "No hay secciones que coincidan.", "find.none.hint": "Pruebe con menos palabras o quite un filtro.",
@@ -47,7 +47,7 @@ export default {
   "section.overlaps": "Choca con {sections}", "section.have": "Ya tiene {sections}",
 
   "seats.cancelled": "Cancelada", "seats.closed": "Cerrada", "seats.left": { one: "Queda {n}", other: "Quedan {n}" },
-  "seats.full.few": "Sin cupo, menos de {n} en espera", "count.few": "menos de {n}",
+  "seats.full.few": "Llena, menos de {n} en espera", "count.few": "menos de {n}",
   "seats.full": { other: "Llena, {n} en espera", zero: "Llena" },
 
   "kind.lecture": "teoría", "kind.lab": "laboratorio", "kind.tutorial": "tutoría", "kind.seminar": "seminario", "kind.discussion": "discusión",
@@ -81,7 +81,7 @@ export default {
   "data.title": "Mis datos", "data.about": "Todo lo que EduHub guarda sobre usted, en un archivo.", "data.download": "Descargar mis datos",
   "data.readers": "Quién consultó mis datos", "data.loading": "Cargando…", "data.none": "Nadie los ha consultado.", "data.more": "Mostrar más", "data.failed": "No se pudo cargar esta lista. {why}",
   "data.read.roster.read": "Lista de estudiantes de {section}", "data.read.roster.export": "Lista de estudiantes de {section}, en archivo", "data.read.receipts.read": "Confirmaciones de una alerta",
-  "data.read.users.list": "Lista de personas", "data.read.sessions.list": "Lista de conexiones", "data.read.audit.read": "Registro de actividad", "data.read.schedule.shared": "Su horario, con un enlace que usted creó",
+  "data.read.users.list": "Lista de usuarios", "data.read.sessions.list": "Lista de sesiones activas", "data.read.audit.read": "Registro de auditoría", "data.read.schedule.shared": "Su horario, con un enlace que usted creó",
   "announcements.title": "Noticias de la institución", "announcements.more": "Leer más", "announcements.age": { one: "Actualizado hace {n} minuto.", other: "Actualizado hace {n} minutos." },
 
   "error.no_answer": "No se pudo conectar con el servidor. Revise su conexión.", "error.bad_credentials": "Nombre de usuario o contraseña incorrectos.",

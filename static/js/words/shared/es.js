@@ -5,7 +5,7 @@ export default {
   "shared.for": "El estudiante compartió este horario con {label}. El enlace funciona hasta {end}. Cada visita queda registrada y el estudiante puede verla.",
   "shared.ended": "Este enlace ya no es válido o está incompleto. Pídale uno nuevo al estudiante.",
   "shared.failed": "No se pudo cargar el horario. Revise su conexión y vuelva a cargar la página.",
-  "shared.none": "No hay secciones en los periodos actuales.",
-  "shared.course": "Materia", "shared.name": "Título", "shared.times": "Días, horas y aulas", "shared.state": "Estado",
-  "shared.enrolled": "Inscrito", "shared.waitlisted": "En lista de espera, aún sin cupo", "shared.cancelled": "Cancelada, no se impartirá",
+  "shared.none": "No hay clases en los períodos actuales.",
+  "shared.course": "Curso", "shared.name": "Título", "shared.times": "Días, horas y salones", "shared.state": "Estado",
+  "shared.enrolled": "Inscrita", "shared.waitlisted": "En lista de espera, aún sin cupo", "shared.cancelled": "Cancelada",
 };
