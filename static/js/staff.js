@@ -106,7 +106,7 @@ async function onUser(user) {
 /** Shows to which subjects the user is limited, if any, and hides what the hub refuses to limited staff. */
 function showLimit(subjects) {
   page.subjects = subjects ?? null;
-  put($("limit"), subjects && `Your account is limited to ${joinList(subjects)}. You open rosters, edit sections, import, and send alerts in these subjects only.`);
+  put($("limit"), subjects && `Your account is limited to ${joinList(subjects)}. You can open rosters, edit sections, import schedules, and send alerts only in these subjects.`);
   for (const el of document.querySelectorAll("[data-all-subjects]")) el.hidden = Boolean(subjects);
   if (subjects && location.hash === "#terms") location.hash = "#now";
   composer.limit(Boolean(subjects));

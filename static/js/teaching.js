@@ -7,7 +7,7 @@ import { hasRole, startPage } from "./session.js";
 import { Roster } from "./staff/roster.js";
 import { componentName, meetingTexts, problemText } from "./words.js";
 
-const NONE = "No section names you as its instructor. Sections name their instructors by username or full name. Ask the registrar's office if one of yours is missing.";
+const NONE = "No sections list you as their instructor. If one is missing, ask the registrar's office to list your full name or username in the schedule.";
 
 /** A section that can be opened to show its roster. */
 function sectionItem(section) {

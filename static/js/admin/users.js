@@ -68,7 +68,7 @@ export class Users {
       put(this.more, next && button("Show more", () => this.#load(next)));
     } catch (problem) {
       if (request !== this.#requests) return;
-      put(this.summary, `Couldn't load people. ${problem.message} `, button("Try again", () => this.#load(cursor)));
+      put(this.summary, `Couldn't load users. ${problem.message} `, button("Try again", () => this.#load(cursor)));
     }
   }
 
@@ -100,7 +100,7 @@ export class Users {
       try {
         const { pseudonym } = await api.post(`${userPath(username)}/erase`, {});
         question.remove();
-        put(row, h("td", { colspan: 6 }, `${username} was erased. Rosters of ended terms and the activity log say ${pseudonym} instead.`));
+        put(row, h("td", { colspan: 6 }, `${username} was erased. Rosters of ended terms and the audit trail show ${pseudonym} instead.`));
         row.tabIndex = -1;
         row.focus();
       } catch (problem) {
@@ -114,7 +114,7 @@ export class Users {
       row.lastElementChild.lastElementChild.focus();
     }, { class: "quiet" });
     const question = h("tr", { class: "expanded" }, h("td", { colspan: 6 },
-      h("p", null, `Erase ${username}? The account, the plan and the sign-ins are deleted, and a made-up name replaces this one everywhere else. This can't be undone.`),
+      h("p", null, `Erase ${username}? The account, the plan, and the sign-ins are deleted, and a pseudonym replaces the username everywhere else. This can't be undone.`),
       h("div", { class: "inline" }, erase, close), status));
     row.after(question);
     close.focus();

@@ -3,7 +3,7 @@
 import { count, joinList } from "../words.js";
 
 const split = (text, separator) => text.split(separator).map((item) => item.trim()).filter(Boolean);
-const ROLES = { student: "all students", staff: "all staff", admin: "all administrators" };
+const ROLES = { student: "all students", instructor: "all instructors", staff: "all staff", admin: "all administrators" };
 /** A longer list of sections, courses or users is shown as a number. */
 const LISTED_MAX = 3;
 

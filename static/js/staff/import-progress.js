@@ -27,7 +27,7 @@ function phaseProgress({
         text: `Comparing with the term: ${compared.toLocaleString()} of ${count(sections, "section")}${rejected}.`,
         fraction: sections ? compared / sections : undefined,
       };
-    default: return { text: `Publishing ${count(sections, "section")}. This can no longer be cancelled.`, fraction: 1 };
+    default: return { text: `Applying the changes to ${count(sections, "section")}. This can no longer be cancelled.`, fraction: 1 };
   }
 }
 

@@ -66,7 +66,7 @@ export function phaseText(task, elapsed) {
  */
 export function seatTexts({ told, held, lost, oversold }, running) {
   if (held === null) {
-    return [{ kind: "confirmed", tone: "", text: `${count(told, "seat")} confirmed${running ? " so far" : ", not counted"}` }];
+    return [{ kind: "confirmed", tone: "", text: `${count(told, "seat")} confirmed${running ? " so far" : "; stored seats were not counted"}` }];
   }
   const stored = told - lost;
   const unconfirmed = held - stored;

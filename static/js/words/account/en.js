@@ -13,7 +13,7 @@ export default {
   "weak.characters": "The new password contains invisible characters.",
   "weak.common": "That password is easy to guess: it's a common or stolen password. Use several unrelated words.",
   "weak.name": "A password can't be your username or the name of the college.",
-  "factor.title": "Sign-in code", "factor.off": "Only a password protects your account. Add a code from an authenticator app on your phone.",
+  "factor.title": "Two-step verification", "factor.off": "Only a password protects your account. Add a code from an authenticator app on your phone.",
   "factor.on": "To sign in, you need your password and a code from your authenticator app.",
   "factor.set_up": "Set up a code", "factor.scan": "Scan this QR code with your authenticator app, or type the key into the app.",
   "factor.picture": "QR code with the key", "factor.key": "Key", "factor.code": "Code from the app", "factor.confirm": "Turn on",

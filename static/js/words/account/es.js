@@ -13,7 +13,7 @@ export default {
   "weak.characters": "La contraseña nueva contiene caracteres invisibles.",
   "weak.common": "Esa contraseña es fácil de adivinar: es una contraseña común o robada. Use varias palabras sin relación.",
   "weak.name": "La contraseña no puede ser su nombre de usuario ni el nombre de la institución.",
-  "factor.title": "Código de acceso", "factor.off": "Solo una contraseña protege su cuenta. Agregue un código de una aplicación de autenticación en su teléfono.",
+  "factor.title": "Verificación en dos pasos", "factor.off": "Solo una contraseña protege su cuenta. Agregue un código de una aplicación de autenticación en su teléfono.",
   "factor.on": "Para iniciar sesión necesita su contraseña y un código de su aplicación de autenticación.",
   "factor.set_up": "Configurar un código", "factor.scan": "Escanee este código QR con su aplicación de autenticación o escriba la clave en la aplicación.",
   "factor.picture": "Código QR con la clave", "factor.key": "Clave", "factor.code": "Código de la aplicación", "factor.confirm": "Activar",
