@@ -86,7 +86,7 @@ export class ColumnsStep {
     this.el = h("div", { class: "columns" }, this.title, this.status,
       h("p", { class: "next" }, this.next, " ", button(t("columns.restart"), () => this.actions.onrestart(), { class: "quiet" })),
       h("div", { class: "inline" }, labelled(t("columns.profile"), this.profile), labelled(t("columns.header_line"), this.header), labelled(t("columns.term"), this.term)),
-      h("p", { class: "none" }, t("columns.hint")), this.table, h("h4", null, t("columns.problems")), this.problems, this.remember.el);
+      h("p", { class: "none" }, t("columns.hint")), this.table, h("h4", null, t("columns.problems")), this.problems, this.actions.mayRemember() && this.remember.el);
   }
 
   /** Shows the result of a check. A result without columns, such as for a wrong header line, keeps the table. */
