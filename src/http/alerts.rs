@@ -391,11 +391,13 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
             }
             Some(caller) => caller,
         };
+        // Alerts that limited staff may not manage do not count towards their limit.
+        let read = if staff.role == Role::SubjectStaff { LIST_LEN_MAX as usize } else { limit };
         let page = match state {
-            StaffList::Scheduled => scheduled(&*live.alerts, limit).await?,
-            StaffList::Sent => live.alerts.sent_by_staff(limit, live.clock.now()).await?,
+            StaffList::Scheduled => scheduled(&*live.alerts, read).await?,
+            StaffList::Sent => live.alerts.sent_by_staff(read, live.clock.now()).await?,
         };
-        manageable(&live, staff, page)
+        manageable(&live, staff, page, limit)
     } else if active {
         live.alerts.active(reader, span, live.clock.now()).await?
     } else {
@@ -406,13 +408,13 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(AlertList { items, seq }))
 }
 
-/// Returns the alerts of a list for staff that the caller may manage.
-fn manageable(live: &Live, caller: &Caller, page: Page) -> Page {
+/// Returns the first `limit` alerts of a list for staff that the caller may manage.
+fn manageable(live: &Live, caller: &Caller, page: Page, limit: usize) -> Page {
     let may_see = |entry: &Entry| match entry {
         Entry::Alert(alert) => may_manage(caller, alert, &live.model).is_ok(),
         Entry::Cancelled(_) => true,
     };
-    Page { items: page.items.into_iter().filter(|(_, entry)| may_see(entry)).collect(), ..page }
+    Page { items: page.items.into_iter().filter(|(_, entry)| may_see(entry)).take(limit).collect(), ..page }
 }
 
 /// Returns the active alerts that a signed-in caller receives, oldest first, as `?active=true` lists them.

@@ -18,7 +18,7 @@ use crate::imports::Imports;
 use crate::imports::profiles::ProfileError;
 use crate::store::import_profiles::PROFILES_MAX;
 
-use crate::http::auth::Staff;
+use crate::http::auth::{Staff, SubjectStaff};
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{BadBody, BadPath, BadRole, NotFound, StoreFailed};
@@ -108,7 +108,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     tag = "imports",
     responses((status = 200, description = "All profiles.", body = ImportProfileList), BadRole, StoreFailed)
 )]
-pub async fn list(_staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
+pub async fn list(_staff: SubjectStaff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
     let items = jobs.profiles().all().await?.into_iter().map(ProfileResponse::from).collect();
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(ImportProfileList { items }))
 }
@@ -125,7 +125,7 @@ pub async fn list(_staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Pr
         BadRole, BadPath, NotFound, StoreFailed,
     )
 )]
-pub async fn one(request: HttpRequest, _staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
+pub async fn one(request: HttpRequest, _staff: SubjectStaff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
     // A name that is not well-formed is not that of a profile.
     let name = ProfileName::parse(&path_param(&request, "name")?).map_err(|_| no_such_profile())?;
     let profile = jobs.profiles().get(&name).await.map_err(problem)?;

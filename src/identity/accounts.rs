@@ -108,7 +108,10 @@ impl Identity {
         };
         let rights = Rights::new(change.role, limit);
         let account = Account { username: change.username, name, rights, password_hash };
-        let ends_tokens = current.as_ref().is_some_and(|old| hash.is_some() || old.rights != account.rights);
+        // A token that was minted for this name before the account existed would not have the limit.
+        let is_new_and_limited = current.is_none() && account.rights.subjects().is_some();
+        let ends_tokens =
+            is_new_and_limited || current.as_ref().is_some_and(|old| hash.is_some() || old.rights != account.rights);
         let now = self.clock.now();
         self.store.put_account(account.clone(), ends_tokens.then_some(now)).await?;
         self.has_accounts.store(true, Ordering::Relaxed);

@@ -24,6 +24,12 @@ fn change(before: Option<&SectionState>, after: &SectionState) -> Change {
     Change { section: after.section.id.clone(), change: kind, fields: SectionChanges::between(before, after) }
 }
 
+/// Returns whether two sections have the same label, or labels that a spreadsheet makes equal: `001` and `1`.
+fn is_same_label(a: &Section, b: &Section) -> bool {
+    let label = |section: &Section| section.section.as_deref().map(|label| label.trim_start_matches('0').to_owned());
+    label(a) == label(b)
+}
+
 /// Returns the digits of a CRN that is a number, without leading zeros.
 fn number_of(crn: &Crn) -> Option<&str> {
     let digits = crn.as_str();
@@ -120,6 +126,7 @@ impl<'s> Comparison<'s> {
         schedule: &dyn Schedule,
     ) -> Result<Option<Vec<SectionState>>, ScheduleError> {
         self.restore_zeros(report, &mut file, schedule)?;
+        self.restore_label(&mut file);
         let before = self.snapshot.and_then(|s| s.row(&file.section.id.crn)).map(|row| &row.state);
         let unstaged = SectionState::new(file.section.clone());
         // Of an exported row only other totals are new, so that a file which the hub wrote changes nothing.
@@ -206,6 +213,15 @@ impl<'s> Comparison<'s> {
         Ok(())
     }
 
+    /// Restores the leading zeros that a spreadsheet removed from a section's label.
+    fn restore_label(&self, file: &mut FileSection) {
+        let Some(before) = self.snapshot.and_then(|s| s.row(&file.section.id.crn)) else { return };
+        let before = &before.state.section;
+        if before.section != file.section.section && is_same_label(before, &file.section) {
+            Arc::make_mut(&mut file.section).section.clone_from(&before.section);
+        }
+    }
+
     /// Returns the section to which a linked CRN refers, if it differs in leading zeros: the only section of the file, or
     /// else of the term, with the same number. `None` if the CRN is that of a section, or if none or several match.
     fn linked_crn(&self, crn: &Crn, schedule: &dyn Schedule) -> Result<Option<Crn>, ScheduleError> {
@@ -253,7 +269,7 @@ impl<'s> Comparison<'s> {
         for crn in by_number.get(number).into_iter().flatten() {
             let is_same = snapshot.row(crn).is_some_and(|row| {
                 let before = &row.state.section;
-                before.course == section.course && before.section == section.section
+                before.course == section.course && is_same_label(before, section)
             });
             if is_same && !self.matched.contains(crn) && !schedule.contains_crn(crn)? {
                 return Ok(Some(crn.clone()));

@@ -36,11 +36,7 @@ pub(super) fn collect(schedule: &dyn Schedule, errors_file: &Path) -> Result<Fou
     csv.write_record(["line", "column", "value", "message"]).map_err(csv_error)?;
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
     schedule.each_finding(Severity::Error, u64::MAX, &mut |finding| {
-        let column = finding.column.as_deref().unwrap_or_default();
-        let value = finding.value.as_deref().unwrap_or_default();
-        let line = finding.line.to_string();
-        csv.write_record([&line, &*escape_cell(column), &*escape_cell(value), &*escape_cell(&finding.message)])
-            .map_err(csv_error)?;
+        write_error(&mut csv, &finding).map_err(csv_error)?;
         if errors.len() < LIST_LEN_MAX {
             errors.push(finding);
         }
@@ -70,6 +66,22 @@ pub(super) fn collect(schedule: &dyn Schedule, errors_file: &Path) -> Result<Fou
         sections: schedule.sections(),
         contains_events: schedule.contains_events(),
     })
+}
+
+/// Adds errors to the file that [`collect`] wrote.
+pub(super) fn append(errors: &[Finding], errors_file: &Path) -> Result<(), ScheduleError> {
+    let failed = |e: std::io::Error| ScheduleError::Scratch(e.to_string());
+    let file = private_files::options().append(true).open(errors_file).map_err(failed)?;
+    let mut csv = csv::Writer::from_writer(BufWriter::new(file));
+    errors.iter().try_for_each(|error| write_error(&mut csv, error)).map_err(|e| failed(e.into()))?;
+    csv.flush().map_err(failed)
+}
+
+fn write_error(csv: &mut csv::Writer<impl std::io::Write>, error: &Finding) -> csv::Result<()> {
+    let column = error.column.as_deref().unwrap_or_default();
+    let value = error.value.as_deref().unwrap_or_default();
+    let line = error.line.to_string();
+    csv.write_record([&line, &*escape_cell(column), &*escape_cell(value), &*escape_cell(&error.message)])
 }
 
 impl Found {

@@ -136,6 +136,7 @@ impl Run<'_> {
         if refused.is_empty() {
             return Ok(());
         }
+        findings::append(&refused, &self.inner.errors_path(self.job.live.report().task.as_str()))?;
         let mut report = self.job.live.report();
         report.errors_total += refused.len() as u64;
         report.errors = refused.into_iter().chain(std::mem::take(&mut report.errors)).take(LIST_LEN_MAX).collect();

@@ -9,7 +9,7 @@ use crate::registration::readmodel::Snapshot;
 use crate::imports::schedule::{FileSection, Schedule, ScheduleError};
 
 /// Returns an error for each subject that is not within `limit`, of a section in the file or of the section in the term
-/// with the same CRN. Events concern all subjects.
+/// with the same CRN. Events and new terms concern all subjects.
 pub(super) fn refused(
     schedule: &dyn Schedule,
     term: Option<&Snapshot>,
@@ -18,6 +18,11 @@ pub(super) fn refused(
     let refusal = |scope: &Scope<'_>| rights::check(Some(limit), scope).err().map(|refused| refused.to_string());
     if schedule.contains_events() {
         return Ok(refusal(&Scope::AllSubjects).into_iter().map(|message| finding(message, 1, None)).collect());
+    }
+    if term.is_none() {
+        let created =
+            refusal(&Scope::AllSubjects).map(|_| "Your account is limited to subjects, so it cannot create a term");
+        return Ok(created.into_iter().map(|message| finding(message.to_owned(), 1, None)).collect());
     }
     let mut refused: BTreeMap<String, Finding> = BTreeMap::new();
     schedule.each_section(&mut |FileSection { section, line, .. }| {

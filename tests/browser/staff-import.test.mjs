@@ -96,13 +96,17 @@ test("a workbook is checked, and another of its sheets is chosen by keyboard", a
   assert.match(await page.textContent("#task"), /fall\.xlsx, sheet Fall, term book/);
   const sheets = page.getByLabel("Sheet with the schedule");
   assert.deepEqual([await sheets.inputValue(), await sheets.locator("option").allTextContents()], ["Fall", ["Notes", "Fall"]]);
-  for (const [name, result] of [["Notes", "can't be imported yet"], ["Fall", "3 sections to add"]]) {
-    await sheets.focus();
-    await page.keyboard.type(name);
-    await page.keyboard.press("Tab");
-    await page.keyboard.press("Enter");
-    await shows(page, result);
-  }
+  await sheets.focus();
+  await page.keyboard.type("Notes");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  // Without the columns of a schedule, the step Columns opens, which has the choice, too.
+  await shows(page, "no column yet");
+  await sheets.focus();
+  await page.keyboard.type("Fall");
+  await shows(page, "Every required field has a column");
+  await page.getByRole("button", { name: "Continue to review" }).click();
+  await shows(page, "3 sections to add");
   await page.getByRole("button", { name: "Apply 3 changes from fall.xlsx" }).click();
   await shows(page, "Imported");
   assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/book-00076")).title, "Química general");

@@ -33,6 +33,10 @@ async fn leading_zeros_that_a_spreadsheet_removed_are_restored() {
     let warnings = again["warnings"].to_string();
     assert!(warnings.contains("00076"), "{warnings}");
     assert!(hub.section("T-76").is_none());
+    // A spreadsheet changes the label in the same way.
+    let eaten = schedule("10a-crn-zeros-eaten.csv").replace(",001,", ",1,");
+    let again = hub.import(&eaten, options_for("T")).await;
+    assert_eq!((&again["unchanged"], &again["created"], &again["missing_total"]), (&1.into(), &0.into(), &0.into()));
     // Another course with this number is another section.
     let other = hub.import("crn,course,section,title,capacity\n76,CD 900,001,Other,5\n", options_for("T")).await;
     assert_eq!(other["created"], 1, "{other}");
@@ -69,6 +73,9 @@ async fn a_file_reopens_only_what_an_earlier_file_cancelled() {
     let kept = hub.import(without_status, options_for("T")).await;
     assert!(kept["warnings"].to_string().contains("the file states no status"), "{kept}");
     assert_eq!(status("T-30002"), Some(SectionStatus::Cancelled));
+
+    hub.import(&active.replace(",Active,", ",,").replace(",A,", ",,"), options_for("T")).await;
+    assert_eq!(status("T-30002"), Some(SectionStatus::Cancelled), "a blank cell says nothing");
 
     let task = hub.import(&active, options_for("T")).await;
     let warnings = task["warnings"].to_string();

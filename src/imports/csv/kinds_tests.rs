@@ -158,6 +158,7 @@ fn seats_are_read_from_all_notations() {
         ("CRN,Course,Enrolled/Capacity\n30001,BIO 101,12/20\n", &["30001 BIO 101/- 12/20 0:"]),
         ("CRN,Course,Enrollment\n30001,BIO 101,12 of 20\n", &["30001 BIO 101/- 12/20 0:"]),
         ("CRN,Course,Available/Capacity\n30001,BIO 101,8 / 20\n", &["30001 BIO 101/- 12/20 0:"]),
+        ("CRN,Course,Seats Remaining\n30001,BIO 101,8 / 20\n", &["30001 BIO 101/- 12/20 0:"]),
         ("CRN,Course,Cap\n30001,BIO 101,20*\n", &["30001 BIO 101/- 20 0:"]),
     ]);
 }

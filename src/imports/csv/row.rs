@@ -324,13 +324,15 @@ pub(super) fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Opt
 }
 
 /// Returns the status: cancelled or open; `None` if the file states none that is known. Statuses that do not say whether
-/// the section is taught are remarked on. A blank cell beside cells that name cancelled sections means open.
+/// the section is taught are remarked on.
 fn status(cells: &mut Cells<'_>, format: Format) -> Option<SectionStatus> {
     let index = cells.header.at(Column::Status)?;
     match status::parse(cells.cell(index), format.letter_c) {
         Ok(Some(FileStatus::Cancelled)) => return Some(SectionStatus::Cancelled),
         Ok(Some(FileStatus::Tentative)) => cells.add_remark(Remark::Tentative, index),
-        Ok(Some(FileStatus::Active) | None) => {}
+        // A blank cell says nothing, so it reopens no section that an earlier file cancelled.
+        Ok(None) => return None,
+        Ok(Some(FileStatus::Active)) => {}
         Err(()) => {
             let status = cells.cell(index).chars().take(STATUS_CHARS_MAX).collect();
             cells.add_remark(Remark::UnknownStatus(status), index);
@@ -353,7 +355,8 @@ fn seats(cells: &mut Cells<'_>) -> (Option<u32>, Option<u32>) {
         return (sum.filter(|sum| *sum <= text::COUNT_MAX), enrolled);
     };
     let name = normalized(&cells.header.name_at(index));
-    let has_free = ["avail", "open", "rem", "seatsavail", "seatsopen"].iter().any(|start| name.starts_with(start));
+    let has_free = ["avail", "open", "remain", "left", "free"].iter().any(|word| name.contains(word))
+        || ["rem", "seatsrem"].iter().any(|start| name.starts_with(start));
     let taken = seats
         .and_then(|seats| seats.first.map(|first| if has_free { seats.capacity.saturating_sub(first) } else { first }));
     (seats.map(|seats| seats.capacity), enrolled.or(taken))

@@ -262,7 +262,10 @@ pub(super) fn known_columns(
     extra: &ExtraNames,
     map: &[(String, Column)],
 ) -> usize {
-    find_header(rows, options, extra, map).map_or(0, |found| score(&found.names, extra, map))
+    find_with_profile(rows, options, extra, map).map_or(0, |(found, profile)| {
+        let map = profile::merged(map, profile, extra, &found.names);
+        score(&found.names, extra, &map)
+    })
 }
 
 /// Returns the number of known columns of a header, and of its names that the upload maps.

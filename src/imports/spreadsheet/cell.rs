@@ -58,8 +58,8 @@ fn number(value: f64, shown: Shown) -> String {
         return if value < 0.0 { format!("{value:.0}") } else { format!("{value:0digits$.0}") };
     }
     // 0.1 + 0.2 is 0.3 in a spreadsheet.
-    let rounded = format!("{value:.*e}", DIGITS - 1).parse().unwrap_or(value);
-    format!("{rounded:.15}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    let rounded: f64 = format!("{value:.*e}", DIGITS - 1).parse().unwrap_or(value);
+    rounded.to_string()
 }
 
 /// Returns the text of a time of day.
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_a_spreadsheet_shows_them() {
-        let table: [(f64, &str, &str); 9] = [
+        let table: [(f64, &str, &str); 11] = [
             (25.0, "General", "25"),
             (10001.0, "0", "10001"),
             (76.0, "00000", "00076"),
@@ -176,6 +176,8 @@ mod tests {
             (1e15, "General", "1000000000000000"),
             (2.0 / 3.0, "General", "0.666666666666667"),
             (0.375, "General", "0.375"),
+            (101.1, "General", "101.1"),
+            (12.3, "General", "12.3"),
         ];
         for (value, format, expected) in table {
             assert_eq!(formatted(&DataRef::Float(value), Some(format)), expected, "{value} {format}");

@@ -177,8 +177,11 @@ impl PloneProxy {
         let may_list_people = sender.caller.as_ref().is_some_and(|caller| caller.role == Role::Admin);
         let rights = Rights { is_safe: req.method().is_safe(), may_list_people };
         let forward_as = management::check(&path::names(within)?, req.uri().query(), rights)?;
+        // Plone does not know that staff are limited to subjects: for them, it would show every roster and accept every
+        // edit.
+        let is_limited = sender.caller.as_ref().is_some_and(|caller| caller.role == Role::SubjectStaff);
         let token = match &sender.caller {
-            Some(caller) if forward_as == ForwardAs::Sender => self.identity.member_token(caller).await,
+            Some(caller) if forward_as == ForwardAs::Sender && !is_limited => self.identity.member_token(caller).await,
             _ => None,
         };
         let origin = self.origin_for(req.headers());

@@ -80,13 +80,15 @@ export class ColumnsStep {
     this.next = button(t("columns.continue"), () => this.actions.oncontinue(this.#state), { class: "primary" });
     this.profile = h("select", { onchange: ({ target }) => this.#change({ profile: target.value, map: "" }) });
     this.header = h("input", { type: "number", min: "1", max: String(HEADER_LINE_MAX), onchange: ({ target }) => target.reportValidity() && this.#change({ header_line: target.value }) });
+    this.sheet = h("select", { onchange: ({ target }) => this.#change({ sheet: target.value, map: "", header_line: "" }) });
+    this.sheetLabel = labelled(t("columns.sheet"), this.sheet);
     this.term = h("input", { maxlength: "24", list: "term-ids", autocomplete: "off", onchange: ({ target }) => this.#change({ term: target.value.trim() }) });
     [this.table, this.problems] = [h("div"), h("div")];
     this.remember = rememberForm(() => this.#current(), (saved) => this.#onsaved(saved));
     this.el = h("div", { class: "columns" }, this.title, this.status,
       h("p", { class: "next" }, this.next, " ", button(t("columns.restart"), () => this.actions.onrestart(), { class: "quiet" })),
-      h("div", { class: "inline" }, labelled(t("columns.profile"), this.profile), labelled(t("columns.header_line"), this.header), labelled(t("columns.term"), this.term)),
-      h("p", { class: "none" }, t("columns.hint")), this.table, h("h4", null, t("columns.problems")), this.problems, this.remember.el);
+      h("div", { class: "inline" }, this.sheetLabel, labelled(t("columns.profile"), this.profile), labelled(t("columns.header_line"), this.header), labelled(t("columns.term"), this.term)),
+      h("p", { class: "none" }, t("columns.hint")), this.table, h("h4", null, t("columns.problems")), this.problems, this.actions.mayRemember() && this.remember.el);
   }
 
   /** Shows the result of a check. A result without columns, such as for a wrong header line, keeps the table. */
@@ -98,6 +100,7 @@ export class ColumnsStep {
     if (state.columns.length > 0) this.#drawTable(isCurrent);
     if (isCurrent && document.activeElement !== this.header) this.header.value = options.header_line || state.header_line || "";
     if (isCurrent && document.activeElement !== this.term) this.term.value = options.term ?? "";
+    if (isCurrent) this.#drawSheets(state);
     this.#drawProfiles();
     this.#drawProblems(state, errors);
     const missing = required(state).length;
@@ -106,6 +109,13 @@ export class ColumnsStep {
     const rejected = isReady && state.refused > 0 ? t("columns.rejected", { n: state.refused }) : "";
     this.#show(isReady ? `${t("columns.ready")} ${rejected}`.trim() : state.columns.length ? t("columns.missing", { n: missing }) : "",
       isReady && !rejected ? "good" : "careful");
+  }
+
+  /** Offers the sheets of a workbook that has several. */
+  #drawSheets({ sheet, sheets }) {
+    this.sheetLabel.hidden = !(sheets?.length > 1);
+    if (this.sheetLabel.hidden || document.activeElement === this.sheet) return;
+    put(this.sheet, sheets.map((name) => h("option", { value: name, selected: name === sheet }, name)));
   }
 
   /** Shows that a check is under way. */

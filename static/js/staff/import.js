@@ -41,6 +41,7 @@ export class ImportView {
       oncontinue: (state) => this.#showReport(state),
       onrestart: () => this.#reset(),
       term: () => page.term(),
+      mayRemember: () => !page.subjects,
     });
     this.#showStep(FILE);
     this.#listenForFiles();

@@ -115,6 +115,8 @@ fn alerts_of_others_are_hidden_and_cannot_be_cancelled() {
         let ids: Vec<&str> =
             listed["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
         assert_eq!(ids, [own.as_str()], "{state}");
+        let first = staff.get(&format!("/api/v1/alerts?state={state}&limit=1")).expect(200).json();
+        assert_eq!(first["items"][0]["id"], own, "alerts that are not shown do not count");
     }
     // What reaches all staff does not disclose whom else it reaches.
     all.post_json("/api/v1/alerts", &alert_to(&json!({"roles": ["staff"], "users": ["bob"]}))).expect(201);
@@ -145,6 +147,8 @@ fn files_with_sections_of_other_subjects_are_rejected() {
             assert_eq!(task["state"], "failed", "{options}: {task:#}");
             let message = task["errors"][0]["message"].as_str().unwrap_or_default();
             assert!(message.contains(reason) && message.contains(LIMIT), "{options}: {task:#}");
+            let errors = format!("/api/v1/imports/{}/errors.csv", task["task"].as_str().unwrap());
+            assert!(staff.get(&errors).expect(200).text().contains(reason), "{options}");
         }
     }
     for (crn, course) in [("2", "ART 2"), ("4", "none")] {
@@ -153,6 +157,11 @@ fn files_with_sections_of_other_subjects_are_rejected() {
         assert!(course == "none" || section.json()["course"] == course);
     }
     let own = file(vec![Row::lecture("1", "MATH 1"), Row::lecture("3", "STAT 3")]);
+    let new = own.replace(TERM, "2999");
+    let task = start_import(&mut staff, "2999", new.as_bytes());
+    let task = wait_for_import(&mut staff, &task);
+    assert_eq!(task["state"], "failed", "{task:#}");
+    assert!(task["errors"][0]["message"].as_str().unwrap().contains("cannot create a term"), "{task:#}");
     let task = start_import(&mut staff, TERM, own.as_bytes());
     assert_eq!(wait_for_import(&mut staff, &task)["state"], "done");
 
@@ -171,6 +180,7 @@ fn a_changed_limit_of_an_account_ends_its_tokens() {
     let password = "a password of the desk";
     let path = "/api/v1/admin/users/desk";
     let mut put = |body: Value| admin.put_json(path, &body);
+    let minted = hub.signed_in_as(&super::credentials::staff_of("desk", &["ART"]));
     let made = put(json!({"role": "staff", "password": password, "subjects": ["math"]})).expect(201).json();
     assert_eq!(made["subjects"], json!(["MATH"]));
     let sign_in = || {
@@ -180,6 +190,7 @@ fn a_changed_limit_of_an_account_ends_its_tokens() {
     };
     let (first, subjects) = sign_in();
     assert_eq!(subjects, json!(["MATH"]));
+    { minted }.get("/api/v1/me").expect(401);
     // What does not name the limit keeps it.
     assert_eq!(put(json!({"role": "staff", "name": "The desk"})).expect(200).json()["subjects"], json!(["MATH"]));
     hub.signed_in_as(&first).get("/api/v1/me").expect(200);

@@ -90,8 +90,8 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/imports/{task}", SubjectStaff),
     ("DELETE", "/api/v1/imports/{task}", SubjectStaff),
     ("GET", "/api/v1/imports/{task}/errors.csv", SubjectStaff),
-    ("GET", "/api/v1/import-profiles", Staff),
-    ("GET", "/api/v1/import-profiles/{name}", Staff),
+    ("GET", "/api/v1/import-profiles", SubjectStaff),
+    ("GET", "/api/v1/import-profiles/{name}", SubjectStaff),
     ("PUT", "/api/v1/import-profiles/{name}", Staff),
     ("DELETE", "/api/v1/import-profiles/{name}", Staff),
     // Administration.
