@@ -28,5 +28,5 @@ export default {
   "guardian.about": "A link shows your current schedule to anyone who has it, without an account: courses, times, and rooms. It shows nothing else. You can have 5 links, and see each visit under My data.",
   "guardian.label": "Who is it for?", "guardian.days": "Days until it ends", "guardian.make": "Make a link",
   "guardian.made": "The link for {label} is ready. Copy it now: it isn't shown again.",
-  "guardian.until": "Until {end}.", "guardian.end": "End link", "guardian.end.for": "End the link for {label}",
+  "guardian.until": "Until {end}.", "guardian.end": "End link", "guardian.end.for": "End link for {label}",
 };

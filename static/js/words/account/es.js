@@ -28,5 +28,5 @@ export default {
   "guardian.about": "Un enlace muestra su horario actual a quien lo tenga, sin cuenta: materias, horas y aulas. No muestra nada más. Puede tener 5 enlaces, y verá cada visita en Mis datos.",
   "guardian.label": "¿Para quién es?", "guardian.days": "Días de validez", "guardian.make": "Crear enlace",
   "guardian.made": "El enlace para {label} está listo. Cópielo ahora: no se volverá a mostrar.",
-  "guardian.until": "Hasta {end}.", "guardian.end": "Anular enlace", "guardian.end.for": "Anular el enlace para {label}",
+  "guardian.until": "Hasta {end}.", "guardian.end": "Anular enlace", "guardian.end.for": "Anular enlace para {label}",
 };
