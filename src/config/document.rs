@@ -59,8 +59,9 @@ const FOOTER: &str = "
 # \"department=arts\" = [\"ART\"]
 [roles.subjects]
 
-# The names of instructors in schedules, for users with the role instructor. Without an entry, the username and
-# the display name count, unless two users share the display name. For example:
+# The names by which schedules list instructors, for users with the role instructor. Without an entry, the username and
+# the display name count, unless they may mean another user. Display names of Plone do not count, because members can
+# change them. For example:
 # asmith = [\"Smith, A\", \"Dr. Smith\"]
 [roles.names]
 

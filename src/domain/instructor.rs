@@ -1,6 +1,6 @@
 //! Which user a section names as its instructor. Schedules name instructors by free text, such as `Lee, Ann`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::domain::ids::UserName;
 use crate::domain::precis;
@@ -9,8 +9,33 @@ use crate::domain::precis;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstructorName(String);
 
-/// Texts of schedules for an instructor who is not known yet. They name no one.
-const PLACEHOLDERS: [&str; 6] = ["staff", "the staff", "faculty", "tba", "tbd", "unknown"];
+/// Words of schedules for an instructor who is not known yet. A name of such words alone names no one.
+const PLACEHOLDERS: [&str; 15] = [
+    "adjunct",
+    "arr",
+    "arranged",
+    "faculty",
+    "instructor",
+    "na",
+    "none",
+    "staff",
+    "tba",
+    "tbd",
+    "tbs",
+    "teacher",
+    "the",
+    "unknown",
+    "various",
+];
+/// The start of `To be announced`, `To be determined` and the like, which name no one.
+const NOT_KNOWN_YET: &str = "to be ";
+
+/// Returns whether a normalised name is a placeholder: each of its words is, without punctuation and digits.
+fn is_placeholder(name: &str) -> bool {
+    let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).collect::<String>();
+    let is_one = |word: String| word.is_empty() || PLACEHOLDERS.contains(&word.as_str());
+    name.starts_with(NOT_KNOWN_YET) || name.split(' ').all(|word| is_one(letters(word)))
+}
 
 impl InstructorName {
     /// Reads a name; `None` if it is empty, not text, or a placeholder.
@@ -20,7 +45,13 @@ impl InstructorName {
             [last, first] if !first.trim().is_empty() => format!("{first} {last}"),
             _ => text.to_owned(),
         };
-        precis::display_name(&first_name_first).filter(|name| !PLACEHOLDERS.contains(&name.as_str())).map(Self)
+        precis::display_name(&first_name_first).filter(|name| !is_placeholder(name)).map(Self)
+    }
+
+    /// Returns whether `word` is one of the words of this name, or a part of one, such as `smith` of `smith-jones`.
+    fn has_word(&self, word: &Self) -> bool {
+        let trimmed = |part: &str| part.trim_matches(|c: char| !c.is_alphanumeric()) == word.0;
+        self.0.split(' ').any(trimmed) || self.0.split(|c: char| !c.is_alphanumeric()).any(|part| part == word.0)
     }
 }
 
@@ -63,26 +94,31 @@ impl StatedNames {
 pub struct Teacher<'a> {
     user: &'a UserName,
     stated: &'a StatedNames,
-    /// The username, and the display name if no one else has it; empty if there are stated names.
+    /// The username and the display name, each if it is no one else's; empty if there are stated names.
     own: Vec<InstructorName>,
 }
 
 impl<'a> Teacher<'a> {
-    /// Creates it for a user with a display name. `others` are the names of all known users who may be instructors; the
-    /// user may be among them. A display name that another one has, as a display name or as a username, names no one.
+    /// Creates it for a user. `name` is the display name, if the user cannot change it. `others` are the names of all
+    /// known users who may be instructors; the user may be among them. A display name that another one has, as a display
+    /// name or as a username, names no one. Neither does a single word of another one's display name: schedules that
+    /// write surnames alone mean Kay Smith by `Smith`, not the user `smith`.
     #[must_use]
-    pub fn new(user: &'a UserName, name: &str, stated: &'a StatedNames, others: &[(UserName, String)]) -> Self {
+    pub fn new(user: &'a UserName, name: Option<&str>, stated: &'a StatedNames, others: &[(UserName, String)]) -> Self {
         if stated.0.values().any(|owner| owner == user) {
             return Self { user, stated, own: Vec::new() };
         }
-        let mut owners: HashMap<InstructorName, usize> = HashMap::new();
+        let mut own: Vec<_> = InstructorName::parse(user.as_str()).into_iter().collect();
+        let mut by_name = name.and_then(InstructorName::parse);
         for (other, name) in others.iter().filter(|(other, _)| other != user) {
-            for name in [other.as_str(), name.as_str()].into_iter().filter_map(InstructorName::parse) {
-                *owners.entry(name).or_default() += 1;
-            }
+            let (username, name) = (InstructorName::parse(other.as_str()), InstructorName::parse(name));
+            let is_word = |own: &InstructorName| name.as_ref().is_some_and(|name| name.has_word(own));
+            let is_whole = |own: &InstructorName| username.as_ref() == Some(own) || name.as_ref() == Some(own);
+            own.retain(|own| !is_word(own));
+            by_name = by_name.filter(|own| !is_word(own) && !is_whole(own));
         }
-        let by_name = InstructorName::parse(name).filter(|name| !owners.contains_key(name));
-        Self { user, stated, own: InstructorName::parse(user.as_str()).into_iter().chain(by_name).collect() }
+        own.extend(by_name);
+        Self { user, stated, own }
     }
 
     /// Returns whether the instructors of a section include the user.
@@ -110,7 +146,7 @@ mod tests {
     #[test]
     fn sections_name_users_by_display_name_or_username() {
         let (ann, stated) = (user("alee"), StatedNames::default());
-        let teacher = Teacher::new(&ann, "Ann Lee", &stated, &known(&[("alee", "Ann Lee"), ("bob", "Bob Ray")]));
+        let teacher = Teacher::new(&ann, Some("Ann Lee"), &stated, &known(&[("alee", "Ann Lee"), ("bob", "Bob Ray")]));
         for text in [
             "Ann Lee",
             "Lee, Ann",
@@ -127,8 +163,19 @@ mod tests {
             assert!(!teacher.is_named_in(Some(text)), "{text}");
         }
         assert!(!teacher.is_named_in(None));
-        for placeholder in ["Staff", "TBA", "The Staff"] {
-            let teacher = Teacher::new(&ann, placeholder, &stated, &[]);
+        for placeholder in [
+            "Staff",
+            "TBA",
+            "The Staff",
+            "Staff, Staff",
+            "Staff, The",
+            "T.B.A.",
+            "Staff 2",
+            "To be announced",
+            "-",
+            "TBA, Instructor",
+        ] {
+            let teacher = Teacher::new(&ann, Some(placeholder), &stated, &[]);
             assert!(!teacher.is_named_in(Some(placeholder)), "{placeholder}");
         }
     }
@@ -137,11 +184,35 @@ mod tests {
     fn a_name_that_two_users_share_names_neither() {
         let (ann, stated) = (user("alee"), StatedNames::default());
         for (name, others) in [("Ann Lee", [("alee2", "Lee, ann")]), ("bob", [("bob", "Robert Ray")])] {
-            let teacher = Teacher::new(&ann, name, &stated, &known(&others));
+            let teacher = Teacher::new(&ann, Some(name), &stated, &known(&others));
             assert!(!teacher.is_named_in(Some(name)), "{name}");
             assert!(teacher.is_named_in(Some("alee")), "the username is unique");
-            assert!(Teacher::new(&ann, name, &stated, &[]).is_named_in(Some(name)), "{name} without another user");
+            assert!(
+                Teacher::new(&ann, Some(name), &stated, &[]).is_named_in(Some(name)),
+                "{name} without another user"
+            );
         }
+    }
+
+    #[test]
+    fn a_username_in_the_name_of_a_colleague_names_no_one() {
+        let (smith, stated) = (user("smith"), StatedNames::default());
+        for colleague in ["Kay Smith", "Smith, Kay", "SMITH", "Dr. Kay Smith-Jones", "Kay (Smith)"] {
+            let known = known(&[("smith", "John Smith"), ("kay", colleague)]);
+            let teacher = Teacher::new(&smith, Some("John Smith"), &stated, &known);
+            assert!(!teacher.is_named_in(Some("Smith")), "{colleague}");
+            assert!(teacher.is_named_in(Some("Smith, John")), "{colleague}");
+            assert!(!Teacher::new(&smith, Some("Smith"), &stated, &known).is_named_in(Some("Smith")), "{colleague}");
+        }
+        let others = known(&[("smith", "John Smith"), ("kay", "Kay Smithers")]);
+        assert!(Teacher::new(&smith, Some("John Smith"), &stated, &others).is_named_in(Some("smith")));
+    }
+
+    #[test]
+    fn without_a_display_name_only_the_username_and_stated_names_count() {
+        let (ann, stated) = (user("alee"), StatedNames::default());
+        let teacher = Teacher::new(&ann, None, &stated, &[]);
+        assert!(teacher.is_named_in(Some("alee")) && !teacher.is_named_in(Some("Ann Lee")));
     }
 
     #[test]
@@ -151,11 +222,11 @@ mod tests {
         assert!(stated.add(&user("bob"), &["dr. lee".to_owned()]).is_err(), "one name, two users");
         assert!(stated.add(&user("bob"), &[" ".to_owned()]).is_err());
         let (ann, kim) = (user("alee"), user("kim"));
-        let stated_teacher = Teacher::new(&ann, "Ann Lee", &stated, &[]);
+        let stated_teacher = Teacher::new(&ann, Some("Ann Lee"), &stated, &[]);
         assert!(stated_teacher.is_named_in(Some("Dr. Lee")));
         assert!(!stated_teacher.is_named_in(Some("Ann Lee")), "nothing is guessed");
         // Kim has chosen the name that is stated for Ann.
-        let impostor = Teacher::new(&kim, "Dr. Lee", &stated, &[]);
+        let impostor = Teacher::new(&kim, Some("Dr. Lee"), &stated, &[]);
         assert!(!impostor.is_named_in(Some("Dr. Lee")));
     }
 }

@@ -338,18 +338,21 @@ impl FromRequest for SubjectStaff {
 pub struct RosterReader(Caller);
 
 impl RosterReader {
-    /// Returns the caller, who may read the roster of `section`: staff within their limit, and instructors whom the section
-    /// names.
+    /// Returns the caller, who may read the roster of `section`: staff within their limit, and instructors
+    /// and staff whom the section names.
     ///
     /// # Errors
     /// 403 `forbidden` for others, and when the store cannot be read.
     pub async fn of_section(self, section: &Section, identity: &Identity) -> Result<Caller, Problem> {
-        if self.0.role >= Role::SubjectStaff {
-            return SubjectStaff(self.0).concerning([Scope::Subject(section.subject())]);
+        let is_staff = self.0.role >= Role::SubjectStaff;
+        let within_limit = is_staff.then(|| within_limit(&self.0, &Scope::Subject(section.subject())));
+        if matches!(within_limit, Some(Ok(()))) {
+            return Ok(self.0);
         }
         if self.as_teacher(identity, |teacher| teacher.is_named_in(section.instructor.as_deref())).await? {
             return Ok(self.0);
         }
+        within_limit.transpose()?;
         let detail = "You read the rosters of your own sections only, and this section does not name you as its \
                       instructor. Ask the registrar's office if it is yours.";
         Err(Problem::forbidden(detail))

@@ -18,7 +18,7 @@ use crate::live::context::Live;
 use crate::registration::readmodel::ReadModel;
 use crate::store::guardian_links::GuardianLink;
 
-use crate::http::auth::Student;
+use crate::http::auth::{SignedIn, Student};
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{BadBody, BadPath, BadRole, BadToken, NotFound, StoreFailed};
@@ -111,15 +111,15 @@ impl RequestBody for LinkRequest {
     }
 }
 
-/// Lists the links to the caller's schedule that have not ended (students).
+/// Lists the links to the caller's schedule that have not ended (signed-in users: a former student may still have some).
 #[utoipa::path(
     get,
     path = "/api/v1/me/guardian-links",
     operation_id = "listGuardianLinks",
     tag = "identity",
-    responses((status = 200, description = "The links, without their secrets.", body = GuardianLinkList), BadRole, StoreFailed)
+    responses((status = 200, description = "The links, without their secrets.", body = GuardianLinkList), BadToken, StoreFailed)
 )]
-pub async fn list(Student(caller): Student, links: Data<GuardianLinks>) -> Result<HttpResponse, Problem> {
+pub async fn list(SignedIn(caller): SignedIn, links: Data<GuardianLinks>) -> Result<HttpResponse, Problem> {
     let items = links.of(&caller.user).await?.into_iter().map(LinkItem::from).collect();
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(GuardianLinkList { items }))
 }
@@ -154,7 +154,7 @@ pub async fn make(
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(NewGuardianLink { link: made.link.into(), url }))
 }
 
-/// Ends a link to the caller's schedule (students). It opens nothing from then on.
+/// Ends a link to the caller's schedule (signed-in users). It opens nothing from then on.
 #[utoipa::path(
     delete,
     path = "/api/v1/me/guardian-links/{id}",
@@ -165,7 +165,7 @@ pub async fn make(
 )]
 pub async fn end(
     request: HttpRequest,
-    Student(caller): Student,
+    SignedIn(caller): SignedIn,
     links: Data<GuardianLinks>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {

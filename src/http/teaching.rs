@@ -7,14 +7,17 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use crate::domain::ids::TermId;
 use crate::identity::Identity;
+use crate::live::context::Live;
 use crate::registration::readmodel::ReadModel;
 use crate::registration::section_json::SectionView;
 
 use crate::http::auth::RosterReader;
 use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::openapi::params::Limit;
 use crate::http::openapi::responses::{BadQuery, BadRole, StoreFailed};
 use crate::http::query::Query;
 use crate::http::request_id::PRIVATE;
+use crate::http::uncached;
 
 /// The operations of this file.
 #[derive(OpenApi)]
@@ -32,7 +35,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct TeachingQuery {
-    /// Only sections of this term.
+    /// Only sections of this term, which may have ended. Without it, sections of the terms that have not ended.
     term: Option<TermId>,
 }
 
@@ -47,17 +50,20 @@ impl TeachingQuery {
 struct Teaching<'a> {
     /// By term, course and CRN.
     items: Vec<SectionView<'a>>,
+    /// The number of sections without the limit.
+    total: usize,
 }
 
 /// Lists the sections that name the caller as their instructor (instructors).
 ///
-/// A section names its instructors by username, by display name if no one else has it, or by a name in `[roles.names]`.
+/// A section names its instructors by username, by display name if no one else has it and the user cannot change it, or by a
+/// name in `[roles.names]`.
 #[utoipa::path(
     get,
     path = "/api/v1/me/teaching",
     operation_id = "myTeaching",
     tag = "catalogue",
-    params(TeachingQuery),
+    params(TeachingQuery, Limit),
     responses((status = 200, description = "The sections.", body = Teaching), BadRole, BadQuery, StoreFailed)
 )]
 pub async fn list(
@@ -65,19 +71,32 @@ pub async fn list(
     reader: RosterReader,
     model: Data<ReadModel>,
     identity: Data<Identity>,
+    live: Data<Live>,
 ) -> Result<HttpResponse, Problem> {
-    let TeachingQuery { term } = TeachingQuery::read(&Query::of(&request)?)?;
+    let query = Query::of(&request)?;
+    let TeachingQuery { term } = TeachingQuery::read(&query)?;
+    let limit = query.limit()? as usize;
+    // Each list reads the instructors of every section of its terms.
+    uncached::charge(&request)?;
+    let today = live.local(live.clock.now()).date();
     let terms = model.terms();
     let snapshots: Vec<_> = terms
         .iter()
         .filter(|(id, _)| term.as_ref().is_none_or(|term| term == *id))
         .map(|(_, term)| term.snapshot())
+        .filter(|found| term.is_some() || found.term.ends_on.is_none_or(|end| end >= today))
         .collect();
     let response = reader.as_teacher(&identity, |teacher| {
         let rows = snapshots.iter().flat_map(|snapshot| snapshot.rows_in_order());
         let own = rows.filter(|row| teacher.is_named_in(row.state.section.instructor.as_deref()));
-        let items = own.map(|row| SectionView::new(&row.state)).collect();
-        HttpResponse::Ok().insert_header(PRIVATE).json(Teaching { items })
+        let (mut items, mut total) = (Vec::new(), 0);
+        for row in own {
+            total += 1;
+            if items.len() < limit {
+                items.push(SectionView::new(&row.state));
+            }
+        }
+        HttpResponse::Ok().insert_header(PRIVATE).json(Teaching { items, total })
     });
     response.await
 }

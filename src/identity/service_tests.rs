@@ -254,3 +254,17 @@ async fn the_last_admin_is_neither_demoted_nor_removed() {
     assert_eq!(hub.identity().remove_account(&user("root")).await.unwrap(), Removal::Removed);
     assert_eq!(hub.put("ann", Role::Student, None).await, AccountOutcome::LastAdmin);
 }
+
+#[actix_web::test]
+async fn a_name_that_the_user_can_change_makes_no_teacher() {
+    let hub = Hub::start().await;
+    hub.put("ann", Role::Instructor, Some("correct horse")).await;
+    let caller = Caller { name: "Kay Smith".into(), ..hub.sign_in("ann", "correct horse").await.unwrap().caller };
+    for (source, expected) in
+        [(Source::Hub, true), (Source::Oidc("a".into()), true), (Source::Proxy, true), (Source::Plone, false)]
+    {
+        let caller = Caller { source: source.clone(), ..caller.clone() };
+        let named = async |text| hub.identity().as_teacher(&caller, |own| own.is_named_in(Some(text))).await.unwrap();
+        assert_eq!((named("Smith, Kay").await, named("ann").await), (expected, true), "{source}");
+    }
+}

@@ -164,8 +164,8 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     /// Changes the password of an account that has the hash `old`, and revokes the tokens of its user that were issued
     /// up to `now`, except `spared`. Returns false when the account has another hash or does not exist.
     fn change_password(&self, new: Account, old: String, now: Timestamp, spared: Uuid) -> StoreFuture<bool>;
-    /// Removes an account, and revokes its user's tokens as [`Self::revoke_tokens`] does. Returns false when there is
-    /// no such account.
+    /// Removes an account and its user's links to the schedule, and revokes the user's tokens as [`Self::revoke_tokens`]
+    /// does. Returns false when there is no such account.
     fn remove_account(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<bool>;
     /// Returns a page of the users who have an account or were seen.
     fn users(&self, filter: UserFilter) -> StoreFuture<UserPage>;

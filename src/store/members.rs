@@ -49,7 +49,7 @@ pub trait MemberStore: Send + Sync {
     fn replace_tokens(&self, replace: ReplaceToken) -> StoreFuture<()>;
     /// Changes the rights of a member and ends the sign-ins up to `ended`.
     fn change_rights(&self, username: &UserName, rights: Rights, ended: Timestamp) -> StoreFuture<()>;
-    /// Removes a member and ends the sign-ins up to `ended`.
+    /// Removes a member and the member's links to the schedule, and ends the sign-ins up to `ended`.
     fn remove_member(&self, username: &UserName, ended: Timestamp) -> StoreFuture<()>;
     /// Returns the users whose sign-ins have ended, each with the time up to which they have.
     fn ended_sign_ins(&self) -> StoreFuture<Vec<(UserName, Timestamp)>>;

@@ -72,7 +72,7 @@ pub trait ProviderSignInStore: Send + Sync {
     fn sign_ins(&self, selector: SignInSelector, now: Timestamp) -> StoreFuture<Vec<SelectedSignIn>>;
     /// Removes sign-ins, and returns the ID token of one of them, if there is one.
     fn remove_sign_ins(&self, tokens: Vec<Uuid>) -> StoreFuture<Option<SecretString>>;
-    /// Releases the username of a person, so that it can belong to another one.
+    /// Releases the username of a person, so that it can belong to another one. Removes the person's links to the schedule.
     fn remove_provider_user(&self, username: &UserName) -> StoreFuture<()>;
     /// Deletes the sign-ins that have expired by `now`.
     fn delete_expired_sign_ins(&self, now: Timestamp) -> StoreFuture<()>;

@@ -17,9 +17,7 @@ async function show() {
   $("account").hidden = !user;
   if (!user) return;
   showSignIns();
-  const isStudent = user.role === "student";
-  $("shared").hidden = !isStudent;
-  if (isStudent) showGuardianLinks();
+  showGuardianLinks(user.role === "student");
   const { epoch } = api;
   let local, enabled;
   try {

@@ -135,7 +135,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   }
 
   function header(user) {
-    const pages = PAGES.filter(([, , role]) => !role || (role === "instructor" ? user?.role === role : hasRole(user, role)));
+    const pages = PAGES.filter(([, , role]) => !role || (role === "instructor" ? user?.role === role || Boolean(user?.subjects) : hasRole(user, role)));
     put($("nav"), pages.length > 1 && pages.map(([href, label]) => h("a", { href, "aria-current": href === location.pathname ? "page" : null }, t(label))));
     $("nav").hidden = pages.length < 2;
     const toForm = () => setTimeout(() => form.querySelector("input")?.focus());

@@ -26,7 +26,7 @@ async function show(user) {
   if (!allowed) return;
   const { epoch } = api;
   try {
-    const { items } = await api.get("/api/v1/me/teaching");
+    const { items } = await api.get("/api/v1/me/teaching?limit=1000");
     if (epoch !== api.epoch) return;
     const terms = [...new Set(items.map(({ term }) => term))].reverse();
     put($("status"), !items.length && NONE);

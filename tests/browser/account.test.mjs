@@ -110,3 +110,25 @@ test("a token without a local account shows only its sign-ins", async () => {
   await until(page, () => !document.querySelector("#elsewhere").hidden && document.querySelector("#own").hidden);
   await shows(page, "#sign-ins", "No sign-ins.");
 });
+
+test("an instructor ends the link of the time as a student, and limited staff find the page of their sections", async () => {
+  await account("tess", "student");
+  const page = await open(chrome, hub, "/account", { bypassCSP: true });
+  await signIn(page, "tess", PASSWORD);
+  await page.fill("#guardian [name=label]", "Mum");
+  await page.press("#guardian [name=label]", "Enter");
+  await shows(page, "#guardian", "/shared#");
+  await hub.ask("admin", "PUT", "/api/v1/admin/users/tess", { role: "instructor" });
+  await page.reload();
+  await signIn(page, "tess", PASSWORD);
+  await shows(page, "#guardian", "Mum");
+  assert.equal(await page.locator("#guardian form").count(), 0, "only students make links");
+  assert.deepEqual(await violations(page), []);
+  await page.press("#guardian li button", "Enter");
+  await until(page, () => document.querySelector("#shared").hidden);
+  await hub.ask("admin", "PUT", "/api/v1/admin/users/tess", { role: "staff", subjects: ["MATH"] });
+  await page.reload();
+  await signIn(page, "tess", PASSWORD);
+  await page.waitForSelector("#nav a[href='/teaching']");
+  assert.equal(await page.locator("#shared").isVisible(), false);
+});

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use eduhub::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use eduhub::domain::registration::{Registration, RegistrationStatus};
+use eduhub::domain::rights::Subjects;
 use eduhub::domain::role::Role;
 use eduhub::domain::section::{SectionState, SectionStatus};
 use eduhub::registration::readmodel::{ReadModel, Snapshot};
@@ -165,7 +166,10 @@ fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
     model.publish_loaded(PublishedTerm {
         term: term(),
         seq: 1,
-        sections: vec![published(section("GONE").with(|s| s.withdrawn = true)), published(section("HERE"))],
+        sections: vec![
+            published(section("GONE").course("MATH 1").with(|s| s.withdrawn = true)),
+            published(section("HERE")),
+        ],
         students: vec![(user("ann"), [registered].into()), (user("bob"), [dropped].into())],
     });
     let is_found = |of: &str, reader: Option<(&str, Role)>| {
@@ -182,6 +186,10 @@ fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
     for (reader, expected) in table {
         assert_eq!(is_found("GONE", reader), expected, "{reader:?}");
         assert!(is_found("HERE", reader), "{reader:?}");
+    }
+    for (subject, expected) in [("MATH", true), ("ART", false)] {
+        let within = model.section_within(&crate::college::id("GONE"), &Subjects::parse(&[subject]).unwrap());
+        assert_eq!(within.is_some(), expected, "staff of {subject}");
     }
     let snapshot = model.term(&term_id()).unwrap().snapshot();
     let listed: Vec<_> = snapshot.listed_rows().map(|row| row.state.section.id.crn.as_str()).collect();

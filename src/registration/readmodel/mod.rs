@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::published::PublishedTerm;
 use crate::domain::realm::Realm;
+use crate::domain::rights::{self, Scope, Subjects};
 use crate::domain::role::Role;
 
 pub use snapshot::{Row, Snapshot};
@@ -102,6 +103,13 @@ impl ReadModel {
                 role >= Role::Staff || self.term(&id.term).is_some_and(|term| term.is_registered(user, &id.crn))
             });
         is_visible.then_some((row, seq))
+    }
+
+    /// Returns a section of one of `subjects`, withdrawn or not: staff of these subjects see it.
+    #[must_use]
+    pub fn section_within(&self, id: &SectionId, subjects: &Subjects) -> Option<(Row, u64)> {
+        self.section(id)
+            .filter(|(row, _)| rights::check(Some(subjects), &Scope::Subject(row.state.section.subject())).is_ok())
     }
 
     /// Publishes a term that was loaded, replacing what was published of it before.

@@ -12,6 +12,7 @@ use crate::store::StoreFuture;
 use crate::store::accounts::{Account, AccountStore, EndedTokens, Person, User, UserFilter, UserPage, UserSource};
 
 use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::guardian_links::remove_links_of;
 use crate::store::sqlite::open::{OpenError, open_existing};
 use crate::store::sqlite::rights::{rights_at, subjects_at, subjects_text};
 use crate::store::sqlite::rows::{maybe_time_at, time_at, unreadable};
@@ -188,6 +189,7 @@ impl AccountStore for SqliteStore {
             let removed = tx.execute("DELETE FROM accounts WHERE username = ?1", [username.as_str()])? > 0;
             if removed {
                 remove_second_factor(tx, &username)?;
+                remove_links_of(tx, &username)?;
                 revoke_tokens(tx, &username, valid_from, None)?;
             }
             Ok(removed)

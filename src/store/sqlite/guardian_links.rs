@@ -1,7 +1,7 @@
 //! Links to schedules in the embedded store.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use crate::domain::ids::UserName;
@@ -21,6 +21,12 @@ pub(super) fn link_at(row: &Row<'_>) -> rusqlite::Result<GuardianLink> {
         created_at: time_at(row, 3)?,
         expires_at: time_at(row, 4)?,
     })
+}
+
+/// Deletes the links of a user who is removed: the next person with this username must not have them.
+pub(super) fn remove_links_of(tx: &Connection, username: &UserName) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM guardian_links WHERE user = ?1")?.execute([username.as_str()])?;
+    Ok(())
 }
 
 impl GuardianLinkStore for SqliteStore {

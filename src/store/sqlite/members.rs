@@ -10,6 +10,7 @@ use crate::store::StoreFuture;
 use crate::store::members::{Member, MemberStore, ReplaceToken};
 
 use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::guardian_links::remove_links_of;
 use crate::store::sqlite::rights::{rights_at, subjects_text};
 use crate::store::sqlite::rows::{time_at, unreadable};
 
@@ -148,6 +149,7 @@ impl MemberStore for SqliteStore {
         let username = username.clone();
         self.write(move |tx| {
             tx.prepare_cached("DELETE FROM plone_members WHERE user = ?1")?.execute([username.as_str()])?;
+            remove_links_of(tx, &username)?;
             end_sign_ins(tx, &username, ended)
         })
     }

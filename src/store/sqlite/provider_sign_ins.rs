@@ -12,6 +12,7 @@ use crate::store::provider_sign_ins::{
 };
 
 use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::guardian_links::remove_links_of;
 use crate::store::sqlite::rights::{rights_at, subjects_text};
 use crate::store::sqlite::rows::{time_at, unreadable};
 
@@ -141,7 +142,7 @@ impl ProviderSignInStore for SqliteStore {
         let username = username.clone();
         self.write(move |tx| {
             tx.prepare_cached("DELETE FROM provider_users WHERE username = ?1")?.execute([username.as_str()])?;
-            Ok(())
+            remove_links_of(tx, &username)
         })
     }
 

@@ -7,11 +7,12 @@ import { dateTime, problemText } from "../words.js";
 
 const PATH = "/api/v1/me/guardian-links";
 
-/** Shows the links and the form for a new one. */
-export async function showGuardianLinks(made = null) {
+/** Shows the links and, to students, the form for a new one. Other users see the section only if they have links. */
+export async function showGuardianLinks(isStudent, made = null) {
   const status = h("p", { role: "status" });
   const say = (tone, text) => { status.className = tone; put(status, text); };
   const { epoch } = api;
+  $("shared").hidden = !isStudent;
   let items;
   try {
     ({ items } = await api.get(PATH));
@@ -19,6 +20,7 @@ export async function showGuardianLinks(made = null) {
     return put($("guardian"), h("p", { class: "stop", role: "status" }, problemText(problem)));
   }
   if (epoch !== api.epoch) return;
+  $("shared").hidden = !isStudent && !items.length;
   const end = async (link, pressed) => {
     pressed.disabled = true;
     try {
@@ -29,7 +31,7 @@ export async function showGuardianLinks(made = null) {
         return say("stop", problemText(problem));
       }
     }
-    showGuardianLinks();
+    showGuardianLinks(isStudent);
   };
   const label = h("input", { name: "label", required: true, maxlength: 60, autocomplete: "off" });
   const days = h("input", { name: "days", type: "number", min: 1, max: 366, value: 120, required: true });
@@ -37,7 +39,7 @@ export async function showGuardianLinks(made = null) {
     event.preventDefault();
     try {
       const link = await api.post(PATH, { label: label.value.trim(), days: Number(days.value) });
-      showGuardianLinks(link);
+      showGuardianLinks(isStudent, link);
     } catch (problem) {
       say("stop", problemText(problem));
     }
@@ -50,6 +52,6 @@ export async function showGuardianLinks(made = null) {
     h("p", { class: "none" }, t("guardian.about")),
     h("ul", { class: "lines", role: "list" }, items.map(item)),
     made && h("div", { role: "status" }, h("p", { class: "good" }, t("guardian.made", { label: made.label })), h("p", null, h("code", null, made.url))),
-    h("form", { onsubmit }, field(t("guardian.label"), label), field(t("guardian.days"), days), h("button", null, t("guardian.make"))),
+    isStudent && h("form", { onsubmit }, field(t("guardian.label"), label), field(t("guardian.days"), days), h("button", null, t("guardian.make"))),
     status);
 }

@@ -3,7 +3,7 @@
 use eduhub::domain::role::Role;
 use serde_json::{Value, json};
 
-use super::credentials::{minted, student};
+use super::credentials::{instructor, minted, student};
 use super::hub::Hub;
 use crate::support::http::Response;
 use crate::support::schedule::{Row, Schedule};
@@ -90,6 +90,17 @@ fn the_links_of_a_student_are_bounded() {
     for wrong in ["", "x", &"0".repeat(64)] {
         assert_eq!(open(&hub, wrong).status, 401, "{wrong}");
     }
+}
+
+#[test]
+fn a_student_who_becomes_an_instructor_ends_the_links() {
+    let hub = Hub::start();
+    let secret = hub.guardian_link("tess");
+    let mut tess = hub.signed_in_as(&instructor("tess", "Tess"));
+    assert_eq!(tess.post_json(LINKS, &json!({"label": "Dad"})).status, 403, "only students make links");
+    let links = tess.get(LINKS).expect(200).json();
+    tess.delete(&format!("{LINKS}/{}", links["items"][0]["id"].as_str().unwrap())).expect(204);
+    assert_eq!(open(&hub, &secret).status, 401);
 }
 
 #[test]

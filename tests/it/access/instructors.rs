@@ -1,10 +1,15 @@
 //! Instructors read the rosters of their own sections, and nothing else of staff.
 
+use std::thread;
+use std::time::Instant;
+
 use eduhub::domain::role::Role;
 use serde_json::json;
 
-use super::credentials::{instructor, minted, student};
+use super::credentials::{instructor, minted, staff_of, student};
 use super::hub::Hub;
+use crate::support::WAIT_MAX;
+use crate::support::http::Response;
 use crate::support::schedule::{Row, Schedule, open_term, start_import, wait_for_import};
 
 const TERM: &str = "2103";
@@ -56,6 +61,39 @@ fn instructors_read_the_rosters_of_their_own_sections() {
 }
 
 #[test]
+fn limited_staff_read_the_rosters_of_their_own_sections_too() {
+    let hub = college();
+    let mut staff = hub.signed_in_as(&staff_of("stated", &["MATH"]));
+    let mut status = |crn: &str| staff.get(&format!("/api/v1/sections/{TERM}-{crn}/roster")).status;
+    assert_eq!([status("1"), status("2")], [200, 200], "the subject, and the section that names them");
+    let refused = hub.signed_in_as(&staff_of("other", &["STAT"])).get(&format!("/api/v1/sections/{TERM}-1/roster"));
+    assert!(refused.status == 403 && refused.text().contains("limited to STAT"), "{}", refused.text());
+}
+
+#[test]
+fn the_list_has_a_limit_and_no_terms_that_have_ended() {
+    let hub = college();
+    let mut ann = hub.signed_in_as(&instructor("zero", "Ann Lee"));
+    let listed = |response: Response| {
+        let list = response.expect(200).json();
+        (list["items"].as_array().unwrap().len(), list["total"].as_u64().unwrap())
+    };
+    assert_eq!(listed(ann.get("/api/v1/me/teaching")), (1, 1));
+    let mut staff = hub.staff();
+    let csv =
+        Schedule { term: TERM.to_owned(), rows: vec![Row::lecture("1", "MATH 1"), Row::lecture("2", "ART 2")] }.csv();
+    let csv = csv.replace("Teacher 0", "Ann Lee").replace("Teacher 1", "Ann Lee");
+    let task = start_import(&mut staff, TERM, csv.as_bytes());
+    assert_eq!(wait_for_import(&mut staff, &task)["state"], "done");
+    assert_eq!(listed(ann.get("/api/v1/me/teaching?limit=1")), (1, 2));
+    assert_eq!(ann.get("/api/v1/me/teaching?limit=0").status, 422);
+    let term = json!({"starts_on": "2001-01-08", "ends_on": "2001-05-18"});
+    staff.put_json(&format!("/api/v1/terms/{TERM}"), &term).expect(200);
+    assert_eq!(listed(ann.get("/api/v1/me/teaching")), (0, 0));
+    assert_eq!(listed(ann.get(&format!("/api/v1/me/teaching?term={TERM}"))), (2, 2));
+}
+
+#[test]
 fn a_display_name_that_two_users_share_opens_no_roster() {
     let hub = college();
     let mut admin = hub.signed_in_as(&minted(Role::Admin));
@@ -66,6 +104,12 @@ fn a_display_name_that_two_users_share_opens_no_roster() {
     create("student-0", "student", "Ann Lee");
     assert_eq!(sections_of(&hub, "zero", "Ann Lee"), ["1"], "a student is no instructor");
     create("namesake", "instructor", "Lee, Ann");
+    // Users who were seen are stored in batches.
+    let (mut users, since) = (hub.signed_in_as(&minted(Role::Admin)), Instant::now());
+    while !users.get("/api/v1/admin/users").expect(200).text().contains("\"zero\"") {
+        assert!(since.elapsed() < WAIT_MAX, "the hub does not list the user");
+        thread::yield_now();
+    }
     assert_eq!(sections_of(&hub, "zero", "Ann Lee"), [""; 0]);
     assert_eq!(sections_of(&hub, "namesake", "Lee, Ann"), [""; 0]);
     assert_eq!(sections_of(&hub, "stated", "Ann Lee"), ["2"]);

@@ -1,6 +1,10 @@
 //! Tests of how a store keeps links to students' schedules.
 
+use eduhub::domain::role::Role;
+use eduhub::store::accounts::{Account, AccountStore};
 use eduhub::store::guardian_links::{GuardianLink, GuardianLinkStore};
+use eduhub::store::members::MemberStore;
+use eduhub::store::provider_sign_ins::ProviderSignInStore;
 use uuid::Uuid;
 
 use super::fixture::{StoreFixture, block_on};
@@ -39,4 +43,21 @@ pub(crate) fn links_are_read_back_until_they_expire_or_are_removed<F: StoreFixtu
     assert!(!remove("bob", 2), "the link of another student");
     assert!(remove("ann", 2) && !remove("ann", 2));
     assert_eq!((opened(2, 7), of("ann", 7)), (None, vec![5]));
+}
+
+pub(crate) fn links_end_when_their_user_is_removed<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    for (id, name) in [(1_u8, "local"), (2, "member"), (3, "released"), (4, "other")] {
+        assert!(block_on(store.put_guardian_link(link(id.into(), name, 9), [id; 32], 2)).unwrap());
+    }
+    let password_hash = "a hash".to_owned();
+    let account =
+        Account { username: user("local"), name: "Local".to_owned(), rights: Role::Student.into(), password_hash };
+    block_on(store.put_account(account, None)).unwrap();
+    assert!(block_on(store.remove_account(&user("local"), minute(2))).unwrap());
+    block_on(store.remove_member(&user("member"), minute(2))).unwrap();
+    block_on(store.remove_provider_user(&user("released"))).unwrap();
+    let opens = |hash: u8| block_on(store.guardian_link([hash; 32], minute(3))).unwrap().is_some();
+    assert_eq!([1, 2, 3, 4].map(opens), [false, false, false, true]);
 }

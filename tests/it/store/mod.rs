@@ -102,7 +102,8 @@ macro_rules! stores {
             a_username_belongs_to_one_person
             sign_ins_are_selected_by_person_and_session;
             guardian_links:
-            links_are_read_back_until_they_expire_or_are_removed;
+            links_are_read_back_until_they_expire_or_are_removed
+            links_end_when_their_user_is_removed;
             import_profiles:
             profiles_are_replaced_and_removed_by_name
             the_number_of_profiles_is_limited;
