@@ -16,7 +16,7 @@ pub(super) enum Remark {
     Unscheduled(String),
     /// Times without am and pm were read as afternoon.
     Afternoon,
-    /// Times without am and pm, in a file that has them at other times, were read as written.
+    /// Times without am and pm, in a file that has them or an hour above 12 at other times, were read as written.
     EarlyAsWritten,
     /// The component was inferred from the section's label or title.
     Inferred(&'static str),
@@ -43,7 +43,7 @@ impl Remark {
                  they are imported as written"
             ),
             Self::EarlyAsWritten => format!(
-                "Other times of the file have am or pm: 1:00 to 6:59 without am or pm are imported as written, before \
+                "Other times of the file have am or pm, or an hour above 12: 1:00 to 6:59 without am or pm are imported as written, before \
                  noon, in {rows}; with ?clock=12 they are imported as afternoon"
             ),
             Self::Inferred(component) => format!(
