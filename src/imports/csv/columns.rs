@@ -154,6 +154,38 @@ impl Recognition {
         all.into_iter().map(MeetingColumns).collect()
     }
 
+    /// Returns columns of weekdays with the days of a repeated `T` and `S` by their position in the week, which begins
+    /// with `M`: the second `T` is Thursday; of two `S`, the one before `M` and the one after a Saturday are Sunday.
+    fn by_position(&self, named: &[(u8, usize)]) -> Vec<(u8, usize)> {
+        const MONDAY: u8 = 0;
+        const TUESDAY: u8 = 1;
+        const THURSDAY: u8 = 3;
+        const SATURDAY: u8 = 5;
+        const SUNDAY: u8 = 6;
+        let has = |day: u8| named.iter().chain(&self.weekdays).any(|(other, _)| *other == day);
+        // Of the names of these days, only the letter ends with itself.
+        let is_letter = |index: usize, letter: char| self.normalized[index].ends_with(letter);
+        let letters_s = named.iter().filter(|(day, index)| *day == SATURDAY && is_letter(*index, 's')).count();
+        let (has_thursday, has_sunday) = (has(THURSDAY), has(SUNDAY) || letters_s < 2);
+        let mut week: Vec<u8> = Vec::new();
+        let mut days = Vec::new();
+        for (at, (day, index)) in named.iter().copied().enumerate() {
+            let is_before_monday = || named.get(at + 1) == Some(&(MONDAY, index + 1));
+            let day = match day {
+                TUESDAY if !has_thursday && week.contains(&TUESDAY) && is_letter(index, 't') => THURSDAY,
+                SATURDAY if has_sunday || !is_letter(index, 's') => SATURDAY,
+                SATURDAY if week.contains(&SATURDAY) || is_before_monday() => SUNDAY,
+                day => day,
+            };
+            if day == MONDAY {
+                week.clear();
+            }
+            week.push(day);
+            days.push((day, index));
+        }
+        days
+    }
+
     /// Returns the columns for single weekdays: those that are mapped, and those with such names.
     fn weekday_columns(&mut self) -> Vec<(u8, usize)> {
         let mut days = std::mem::take(&mut self.weekdays);
@@ -161,6 +193,10 @@ impl Recognition {
         let named: Vec<(u8, usize)> = (0..self.names.len())
             .filter(unused)
             .filter_map(|index| Some((weekday(&self.normalized[index])?, index)))
+            .collect();
+        let named: Vec<(u8, usize)> = self
+            .by_position(&named)
+            .into_iter()
             .filter(|(day, _)| days.iter().all(|(mapped, _)| mapped != day))
             .collect();
         if days.len() + named.len() >= WEEKDAY_COLUMNS_MIN {
@@ -397,6 +433,25 @@ mod tests {
         assert_eq!(numbered.joined_cells(&record), ["Elm 105"]);
         let unknown = Header::read(["crn"], &extra, &[("seats".into(), Column::Capacity)]);
         assert!(unknown.unwrap_err().contains("seats"));
+    }
+
+    #[test]
+    fn repeated_letters_of_weekdays_have_their_day_by_position() {
+        for (names, days) in [
+            ("crn,M,T,W,T,F", &[0, 1, 2, 3, 4][..]),
+            ("crn,S,M,T,W,T,F,S", &[6, 0, 1, 2, 3, 4, 5]),
+            ("crn,M,T,W,T,F,S,S", &[0, 1, 2, 3, 4, 5, 6]),
+            ("crn,M,T,W,R,F,S,U", &[0, 1, 2, 3, 4, 5, 6]),
+            ("crn,M,T,W,Th,F,S,Su", &[0, 1, 2, 3, 4, 5, 6]),
+            ("crn,S,M,T,W,R,F", &[5, 0, 1, 2, 3, 4]),
+            ("crn,M,T,W,T,F,M,T,W,T,F", &[0, 1, 2, 3, 4, 0, 1, 2, 3, 4]),
+            ("crn,M,T,W,R,F,M,T,W,R,F", &[0, 1, 2, 3, 4, 0, 1, 2, 3, 4]),
+        ] {
+            let (header, _) = header(names, &ExtraNames::new(), &[]);
+            let mut found = header.weekdays().to_vec();
+            found.sort_unstable_by_key(|(_, index)| *index);
+            assert_eq!(found.iter().map(|(day, _)| *day).collect::<Vec<_>>(), days, "{names}");
+        }
     }
 
     #[test]

@@ -47,6 +47,10 @@ struct Forms {
     date_ranges: usize,
     terms: usize,
     counts: usize,
+    /// Zeros, which are not among the known cells.
+    zeros: usize,
+    /// Negative numbers and words for no free seats.
+    no_free_seats: usize,
     fractions: usize,
     meetings: usize,
     days: usize,
@@ -56,6 +60,7 @@ struct Forms {
 
 impl Forms {
     fn add(&mut self, cell: &str) {
+        self.zeros += usize::from(cell == "0");
         if text::is_unknown(cell) || text::is_unscheduled_phrase(cell) || cell == "0" {
             return;
         }
@@ -69,12 +74,21 @@ impl Forms {
         tally(&mut self.times, !is_date && times::single(cell).is_ok());
         tally(&mut self.time_ranges, times::range(cell, Clock::AsWritten).is_ok());
         tally(&mut self.terms, TermId::parse(cell).is_ok());
-        tally(&mut self.counts, text::count(cell).is_ok());
+        let is_count = text::count(cell).is_ok();
+        tally(&mut self.counts, is_count);
+        tally(&mut self.no_free_seats, !is_count && text::free_seats(cell).is_some_and(|free| free <= 0));
         tally(&mut self.fractions, matches!(text::seats(cell), Ok(Some(Seats { first: Some(_), .. }))));
         tally(&mut self.components, component::known(cell).is_some());
         tally(&mut self.sections, course::split(cell).is_ok_and(|course| course.section.is_some()));
         tally(&mut self.days, days::days(cell).is_ok());
         tally(&mut self.meetings, meetings::is_readable(cell));
+    }
+
+    /// Returns whether the cells are numbers of free seats, some with words such as `Full` among them. `Closed` beside
+    /// `Open` is no number.
+    fn are_free_seats(&self) -> bool {
+        let numbers = self.counts + self.fractions + self.zeros;
+        numbers > 0 && (numbers + self.no_free_seats) * 100 >= (self.known + self.zeros) * MOST_PERCENT
     }
 
     fn are_mostly(&self, form: impl FnOnce(&Self) -> usize) -> bool {
@@ -91,7 +105,8 @@ pub(super) fn decide(
 ) -> Result<Vec<(String, Column)>, ScheduleError> {
     let fields: Vec<Option<Column>> = header.names().iter().map(|name| Column::parse(name)).collect();
     let is_examined = |index: usize| {
-        header.at(Column::Course) == Some(index)
+        // Weak names, such as `Open`, have no field of their own.
+        [Column::Course, Column::Available].iter().any(|column| header.at(*column) == Some(index))
             || fields[index].is_some_and(|field| EXAMINED.contains(&field))
             || [WAITLIST_NAME, CLASS_NAME].contains(&&*normalized(&header.names()[index]))
     };
@@ -248,6 +263,12 @@ impl Columns<'_> {
             if let Some(index) = both {
                 self.set(index, Column::Capacity);
             }
+        }
+        // `Open` with `Yes` and `No` has no number from which a capacity follows.
+        let free = self.header.at(Column::Available).filter(|index| *index < self.fields.len());
+        let free = free.filter(|index| !self.has(Column::Capacity) && !self.forms[*index].are_free_seats());
+        if let Some(index) = free {
+            self.decided.push((format!("#{}", index + 1), Column::Ignored));
         }
         let is_waitlist = |index: &usize| {
             let forms = &self.forms[*index];

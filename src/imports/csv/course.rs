@@ -32,7 +32,7 @@ pub(super) fn split(cell: &str) -> Result<Course, String> {
     let decoded = text::decoded(cell);
     if let Some((head, title)) = before_title(&decoded) {
         let course = split_untitled(head)?;
-        let has_number = course.name.split(' ').skip(1).any(is_number);
+        let has_number = course.section.is_some() || course.name.split(' ').skip(1).any(is_number);
         if has_number {
             return Ok(Course { title: Some(title.to_owned()), ..course });
         }
@@ -66,7 +66,9 @@ fn split_untitled(cell: &str) -> Result<Course, String> {
             Some((name, section)) => Ok(Course { name: bounded(name)?, section, title: None }),
             None => without_section(word.to_owned()),
         },
-        [ref subject @ .., number, section] if is_number(number) && !subject.is_empty() && is_section(section) => {
+        [ref subject @ .., number, section]
+            if is_number_before_section(number) && !subject.is_empty() && is_section(section) =>
+        {
             Ok(Course {
                 name: bounded(format!("{} {number}", subject.join(" ")))?,
                 section: Some(section.to_owned()),
@@ -101,7 +103,9 @@ fn dotted(word: &str) -> Option<(String, Option<String>)> {
     let is_subject = |text: &str| text.len() >= 2 && text.bytes().all(|b| b.is_ascii_alphabetic());
     match parts[..] {
         [subject, number] if is_subject(subject) && is_number(number) => Some((format!("{subject} {number}"), None)),
-        [subject, number, section] if is_subject(subject) && is_number(number) && is_section(section) => {
+        [subject, number, section]
+            if is_subject(subject) && is_number_before_section(number) && is_section(section) =>
+        {
             Some((format!("{subject} {number}"), Some(section.to_owned())))
         }
         _ => None,
@@ -125,13 +129,21 @@ pub(super) fn is_number_only(cell: &str) -> bool {
 pub(super) fn is_whole(cell: &str) -> bool {
     let letters = cell.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(0);
     let rest = cell[letters..].trim_start_matches([' ', '-', '*']);
-    letters >= 2 && rest.split([' ', '-', '*', '.']).next().is_some_and(is_number)
+    let mut words = rest.split([' ', '-', '*', '.']);
+    let (number, section) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    letters >= 2 && (is_number(number) || (is_number_before_section(number) && is_section(section)))
 }
 
 fn is_number(word: &str) -> bool {
     word.len() <= 6
         && word.bytes().filter(u8::is_ascii_digit).count() >= 2
         && word.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// Returns whether a word before a section is a number, which then may have one digit, such as `1A`.
+fn is_number_before_section(word: &str) -> bool {
+    let starts_with_digit = word.starts_with(|c: char| c.is_ascii_digit());
+    is_number(word) || (starts_with_digit && word.len() <= 6 && word.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 fn is_section(word: &str) -> bool {
@@ -205,12 +217,21 @@ mod tests {
             ("BIOL 101L", "BIOL 101L", None),
             ("YOGA", "YOGA", None),
             ("C S 1A", "C S 1A", None),
+            ("MATH 1A-01", "MATH 1A", Some("01")),
+            ("MATH1A-01", "MATH 1A", Some("01")),
+            ("C S 1A 01", "C S 1A", Some("01")),
+            ("MATH.1A.01", "MATH 1A", Some("01")),
+            ("MATH 1A-01 - Calculus", "MATH 1A", Some("01")),
+            ("MATH-1A", "MATH 1A", None),
         ];
         for (cell, name, section) in table {
             let found = split(cell).unwrap();
             assert_eq!((&*found.name, found.section.as_deref()), (name, section), "{cell}");
         }
         assert!(split("").is_err());
+        for (cell, whole) in [("MATH 1A-01", true), ("MATH 151", true), ("MATH 1A", false), ("1A", false)] {
+            assert_eq!(is_whole(cell), whole, "{cell}");
+        }
         assert!(split(&"X".repeat(COURSE_CHARS_MAX + 1)).is_err());
         assert_eq!(join("D H", "F 304"), Ok("D H F304".into()));
     }

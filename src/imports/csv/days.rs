@@ -118,7 +118,7 @@ fn pairs(token: &str) -> Option<u8> {
 /// Parses at least three days with hyphens between them, such as `M-W-F`. Two could be a range.
 fn list(token: &str) -> Option<u8> {
     let days: Vec<&str> = token.split('-').collect();
-    let bits = days.iter().try_fold(0, |bits, day| Some(bits | names(day).or_else(|| letters(day, 0))?))?;
+    let bits = days.iter().try_fold(0, |bits, day| Some(bits | names(day).or_else(|| letters(day, bits))?))?;
     (days.len() >= 3 && bits != 0).then_some(bits)
 }
 
@@ -140,9 +140,10 @@ fn names(token: &str) -> Option<u8> {
 
 /// Parses letters without separators: one per day (`R` or `H` Thursday, `S` Saturday, `U` Sunday), `Th` for Thursday in
 /// any case, and two-letter abbreviations whose second letter is lower case (`Tu`, `Su`; `SU` is Saturday and Sunday).
-/// A second `T`, also after the days `before`, is Thursday. `TU` is Tuesday.
+/// A second `T`, also after the days `before`, is Thursday, and a second `S` is Sunday. `TU` is Tuesday.
 fn letters(token: &str, before: u8) -> Option<u8> {
     const TUESDAY: u8 = 1 << 1;
+    const SATURDAY: u8 = 1 << 5;
     let mut rest = token;
     let mut bits = 0;
     while let Some(first) = rest.chars().next() {
@@ -158,6 +159,7 @@ fn letters(token: &str, before: u8) -> Option<u8> {
         let (day, len) = match two {
             Some(day) => (day, 2),
             None if first.eq_ignore_ascii_case(&'t') && (bits | before) & TUESDAY != 0 => ("thu", 1),
+            None if first.eq_ignore_ascii_case(&'s') && (bits | before) & SATURDAY != 0 => ("sun", 1),
             None => (letter(first)?, 1),
         };
         bits |= Days::parse_one(day)?.bits();
@@ -215,6 +217,11 @@ mod tests {
             ("Daily", "mon tue wed thu fri"),
             ("MTWTF", "mon tue wed thu fri"),
             ("T T", "tue thu"),
+            ("M-T-W-T-F", "mon tue wed thu fri"),
+            ("SS", "sat sun"),
+            ("S, S", "sat sun"),
+            ("MTWTFSS", "mon tue wed thu fri sat sun"),
+            ("SMTWTFS", "mon tue wed thu fri sat sun"),
             ("MTWHF", "mon tue wed thu fri"),
             ("TUTH", "tue thu"),
             ("TU", "tue"),

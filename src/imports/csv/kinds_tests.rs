@@ -82,6 +82,55 @@ fn check(table: &[(&str, &[&str])]) {
 }
 
 #[test]
+fn a_file_decides_about_times_statuses_weekdays_and_free_seats() {
+    check(&[
+        // No time has am or pm.
+        (
+            "CRN,Course,Cap,Days,Time\n30001,BIO 101,20,M,6:00-8:50\n30002,BIO 102,20,T,4:30-7:15\n",
+            &["30001 BIO 101/- 20 0: mo 18:00-20:50", "30002 BIO 102/- 20 0: tu 16:30-19:15"],
+        ),
+        ("CRN,Course,Cap,M,T,W,T,F\n30001,BIO 101,20,x,,,x,\n", &["30001 BIO 101/- 20 0:"]),
+        // The row with `O` is below the first time with am.
+        (
+            "CRN,Course,Cap,Status,Days,Time\n30001,BIO 101,20,A,M,9:00 am-9:50 am\n30002,BIO 102,20,O,M,9-9:50am\n\
+             30003,BIO 103,20,C,M,9-9:50am\n",
+            &[
+                "30001 BIO 101/- 20 0: mo 09:00-09:50",
+                "30002 BIO 102/- 20 0: mo 09:00-09:50",
+                "30003 BIO 103/- 20 0: mo 09:00-09:50",
+            ],
+        ),
+        (
+            "CRN,Course,Enrolled,Open\n30001,BIO 101,12,8\n30002,BIO 102,20,0\n30003,BIO 103,20,Full\n30004,BIO 104,9,1\n",
+            &[
+                "30001 BIO 101/- 12/20 0:",
+                "30002 BIO 102/- 20/20 0:",
+                "30003 BIO 103/- 20/20 0:",
+                "30004 BIO 104/- 9/10 0:",
+            ],
+        ),
+        ("CRN,Course,Enrolled,Open\n30001,BIO 101,20,0\n", &["30001 BIO 101/- 20/20 0:"]),
+    ]);
+    for open in ["Yes", "Open", ""] {
+        let read = read(&format!("CRN,Course,Enrolled,Open\n30001,BIO 101,12,{open}\n30002,BIO 102,9,No\n"));
+        assert!(read.len() == 1 && read[0].contains("no capacity column"), "{read:?}");
+    }
+}
+
+#[test]
+fn a_time_that_may_be_in_the_afternoon_is_reported_beside_an_hour_above_12() {
+    let (parsed, _folder) =
+        open("CRN,Course,Cap,Days,Time\n30001,BIO 101,20,M,13:00-13:50\n30002,BIO 102,20,M,1:00-1:50\n");
+    let mut warnings = Vec::new();
+    let take = &mut |warning: Finding| {
+        warnings.push(warning.message);
+        Ok(())
+    };
+    parsed.each_finding(Severity::Warning, 5, take).unwrap();
+    assert!(warnings.iter().any(|warning| warning.contains("an hour above 12")), "{warnings:?}");
+}
+
+#[test]
 fn columns_of_databases_are_recognized() {
     check(&[
         (

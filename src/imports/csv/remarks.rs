@@ -16,7 +16,7 @@ pub(super) enum Remark {
     Unscheduled(String),
     /// Times without am and pm were read as afternoon.
     Afternoon,
-    /// Times without am and pm, in a file that has them at other times, were read as written.
+    /// Times without am and pm, in a file that has them or an hour above 12 at other times, were read as written.
     EarlyAsWritten,
     /// The component was inferred from the section's label or title.
     Inferred(&'static str),
@@ -43,8 +43,8 @@ impl Remark {
                  clock=24 imports them as written"
             ),
             Self::EarlyAsWritten => format!(
-                "Other times in the file have am or pm: 1:00 to 6:59 without am or pm are imported as written, before \
-                 noon, in {rows}; the option clock=12 imports them as afternoon"
+                "Other times in the file have am or pm, or an hour above 12: 1:00 to 6:59 without am or pm are imported \
+                 as written, before noon, in {rows}; the option clock=12 imports them as afternoon"
             ),
             Self::Inferred(component) => format!(
                 "No component is given: it is imported as {component} because of the section's label or title, in {rows}"

@@ -30,6 +30,8 @@ const ACTIVE: [&str; 12] = [
 ];
 const CANCELLED: [&str; 10] =
     ["x", "cancelled", "canceled", "cancel", "can", "canc", "cxl", "deleted", "inactive", "not offered"];
+/// Words after which `cancelled` is not the present status, such as `Open (was cancelled)`.
+const NEGATIONS: [&str; 7] = ["not", "no", "never", "non", "if", "was", "previously"];
 const TENTATIVE: [&str; 8] = ["t", "tentative", "tent", "pending", "planned", "proposed", "hold", "on hold"];
 
 /// What a lone `C` means in a file.
@@ -70,13 +72,24 @@ impl Letters {
     }
 }
 
+/// Returns whether a text has a word that begins with `cancel`, such as `Section Cancelled`, and does not negate it.
+fn is_cancelled(text: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    let mut before = "";
+    words.any(|word| {
+        let is_negated = NEGATIONS.contains(&std::mem::replace(&mut before, word));
+        word.starts_with("cancel") && !is_negated
+    })
+}
+
 /// Parses a status; `None` for a blank cell.
 ///
 /// # Errors
 /// When the text is not a known status.
 pub(super) fn parse(cell: &str, letter_c: LetterC) -> Result<Option<FileStatus>, ()> {
     let text = cell.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    let text = text.trim_matches(['*', '.', '(', ')']);
+    // `** CANCELLED **`.
+    let text = text.trim_matches(|c: char| c.is_whitespace() || "*.()[]!".contains(c));
     let of = |names: &[&str]| names.contains(&text);
     let of_word = |names: &[&str]| text.split(|c: char| !c.is_alphabetic()).next().is_some_and(|w| names.contains(&w));
     match text {
@@ -84,7 +97,7 @@ pub(super) fn parse(cell: &str, letter_c: LetterC) -> Result<Option<FileStatus>,
         "c" if letter_c == LetterC::Closed => Ok(Some(FileStatus::Active)),
         "c" if letter_c == LetterC::Cancelled => Ok(Some(FileStatus::Cancelled)),
         _ if of(&ACTIVE) => Ok(Some(FileStatus::Active)),
-        _ if of(&CANCELLED) || text.starts_with("cancel") => Ok(Some(FileStatus::Cancelled)),
+        _ if of(&CANCELLED) || is_cancelled(text) => Ok(Some(FileStatus::Cancelled)),
         _ if of(&TENTATIVE) => Ok(Some(FileStatus::Tentative)),
         // `Open (5 seats)`, `Closed - Waitlist`, `Restricted: see counselor`.
         _ if of_word(&ACTIVE_WORDS) => Ok(Some(FileStatus::Active)),
@@ -105,12 +118,20 @@ mod tests {
             ("X", Some(FileStatus::Cancelled)),
             ("CANCELLED", Some(FileStatus::Cancelled)),
             ("Cancelled Section", Some(FileStatus::Cancelled)),
+            ("** CANCELLED **", Some(FileStatus::Cancelled)),
+            ("Section Cancelled", Some(FileStatus::Cancelled)),
+            ("Class - Canceled 1/5", Some(FileStatus::Cancelled)),
+            ("Closed (cancelled)", Some(FileStatus::Cancelled)),
+            ("* CXL *", Some(FileStatus::Cancelled)),
+            ("[ Closed ]", Some(FileStatus::Active)),
+            ("Open (was cancelled)", Some(FileStatus::Active)),
             ("Tentative", Some(FileStatus::Tentative)),
             ("", None),
         ];
         for (cell, expected) in table {
             assert_eq!(parse(cell, LetterC::Unknown), Ok(expected), "{cell}");
         }
+        assert!(parse("Not cancelled", LetterC::Unknown).is_err());
         assert!(parse("purple", LetterC::Unknown).is_err());
     }
 }

@@ -9,7 +9,7 @@ use crate::imports::csv::candidates;
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
 use crate::imports::csv::contents;
 use crate::imports::csv::dates::OrderEvidence;
-use crate::imports::csv::meetings::{self, Format};
+use crate::imports::csv::meetings::Format;
 use crate::imports::csv::names::normalized;
 use crate::imports::csv::profile::{self, Recognized};
 use crate::imports::csv::source::{RecordSource, unreadable};
@@ -306,7 +306,7 @@ fn formats(
     let dates = columns(&[Column::DateRange, Column::Start, Column::End, Column::Date]);
     let status = header.at(Column::Status);
     let mut letters = Letters::default();
-    let (mut shows_clock, mut has_halves) = (false, false);
+    let mut shows_clock = false;
     let mut order = OrderEvidence::default();
     let (mut records, lines) = source.open()?;
     let mut record = csv::StringRecord::new();
@@ -322,10 +322,10 @@ fn formats(
         status.iter().map(cell).for_each(|cell| letters.add(cell));
         for cell in times.iter().map(cell) {
             shows_clock = shows_clock || times::shows_clock(cell);
-            has_halves = has_halves || (times::shows_clock(cell) && meetings::has_half(cell));
         }
         dates.iter().map(cell).for_each(|cell| order.add(cell, line));
-        if dates.is_empty() && (shows_clock || times.is_empty()) {
+        // Each row may show the order of dates and the meaning of the statuses.
+        if dates.is_empty() && status.is_none() && (shows_clock || times.is_empty()) {
             break;
         }
     }
@@ -335,6 +335,7 @@ fn formats(
         None if shows_clock => Clock::AsWritten,
         None => Clock::Afternoon,
     };
-    let has_halves = has_halves && options.clock.is_none();
+    // Beside am or pm, and beside an hour above 12, a time such as 1:00 is doubtful.
+    let has_halves = shows_clock && options.clock.is_none();
     Ok((Format { clock, order: order.order(), letter_c: letters.letter_c(), has_halves }, order))
 }

@@ -135,8 +135,8 @@ fn without_separators(cell: &str) -> Cow<'_, str> {
     if is_grouped { Cow::Owned(cell.replace(separator, "")) } else { Cow::Borrowed(cell) }
 }
 
-/// Parses a whole number; `25.0` and `1,200`, as spreadsheets write them, are 25 and 1200. Errors are worded to follow
-/// the name of the column.
+/// Parses a whole number; `25.0` and `1,200`, as spreadsheets write them, are 25 and 1200. `1.000` has two meanings and
+/// is an error. Errors are worded to follow the name of the column.
 pub(super) fn count(cell: &str) -> Result<Option<u32>, String> {
     if is_unknown(cell) {
         return Ok(None);
@@ -150,6 +150,11 @@ pub(super) fn count(cell: &str) -> Result<Option<u32>, String> {
     }
     if whole.is_empty() || !whole.bytes().all(|b| b.is_ascii_digit()) || !part.bytes().all(|b| b == b'0') {
         return Err("must be a whole number".into());
+    }
+    // `1.000` is 1 with decimals in one country and one thousand in another.
+    let is_doubtful = part.len() == 3 && whole.len() <= 3 && number == cell && whole.bytes().any(|b| b != b'0');
+    if is_doubtful {
+        return Err(format!("must be a whole number without a dot, since {cell} may be {whole} or {whole}000"));
     }
     match whole.parse() {
         Ok(n) if n <= COUNT_MAX => Ok(Some(n)),
@@ -175,8 +180,15 @@ pub(super) fn seats(cell: &str) -> Result<Option<Seats>, String> {
     }
 }
 
-/// Parses a number of free seats, which is negative in a section with too many students; `None` for other text.
+/// Words for no free seats among numbers of free seats.
+const NO_FREE_SEATS: [&str; 2] = ["full", "closed"];
+
+/// Parses a number of free seats, which is negative in a section with too many students; `Full` and `Closed` are 0.
+/// Returns `None` for other text.
 pub(super) fn free_seats(cell: &str) -> Option<i64> {
+    if NO_FREE_SEATS.iter().any(|word| cell.eq_ignore_ascii_case(word)) {
+        return Some(0);
+    }
     match cell.strip_prefix('-') {
         Some(excess) => count(excess).ok()?.map(|n| -i64::from(n)),
         None => seats(cell).ok()?.map(|seats| i64::from(seats.first.unwrap_or(seats.capacity))),
@@ -280,13 +292,42 @@ mod tests {
 
     #[test]
     fn counts_are_whole_and_bounded() {
-        for (cell, n) in [("0", 0), ("25", 25), ("25.0", 25), ("1,200", 1_200), ("100000", 100_000)] {
+        for (cell, n) in [
+            ("0", 0),
+            ("25", 25),
+            ("25.0", 25),
+            ("1,200", 1_200),
+            ("1,200.000", 1_200),
+            ("0.000", 0),
+            ("100000", 100_000),
+        ] {
             assert_eq!(count(cell), Ok(Some(n)), "{cell}");
         }
-        for bad in
-            ["-1", "2.5", "x", "1e3", "100001", "99999999999999", ".0", "1,00", "1,2000", ",100", "33 (50)", "12 30"]
-        {
+        for bad in [
+            "-1",
+            "1.000",
+            "25.000",
+            "1.200",
+            "2.5",
+            "x",
+            "1e3",
+            "100001",
+            "99999999999999",
+            ".0",
+            "1,00",
+            "1,2000",
+            ",100",
+            "33 (50)",
+            "12 30",
+        ] {
             assert!(count(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn words_for_a_full_section_are_no_free_seats() {
+        for (cell, free) in [("Full", Some(0)), ("CLOSED", Some(0)), ("3", Some(3)), ("-2", Some(-2)), ("Yes", None)] {
+            assert_eq!(free_seats(cell), free, "{cell}");
         }
     }
 

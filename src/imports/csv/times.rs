@@ -1,6 +1,8 @@
 //! Parses times of day and time ranges: `9:30 am - 10:50 am`, `06:00 PM-07:50 PM`, `08:00-08:50`, `0930-1050`,
 //! `0930am-1045am`. Whether 1:00 without am or pm is in the afternoon is decided for a whole file, see [`Clock`].
 
+use std::borrow::Cow;
+
 use jiff::civil::Time;
 
 use crate::domain::meeting::END_OF_DAY;
@@ -13,6 +15,10 @@ pub(super) const AFTERNOON_HOURS: std::ops::RangeInclusive<i8> = 1..=6;
 const LATE_START: Time = jiff::civil::time(17, 0, 0, 0);
 /// The warning about a start without an end.
 const HALF_GIVEN: &str = "Only the start or the end is given: the meeting is imported without a set time";
+/// The warning about an end that is moved.
+const END_MOVED: &str = "The end has neither am nor pm and is before the start: it is imported as afternoon";
+/// The length below which an evening class is plausible, in minutes. Longer ones are more likely errors.
+const EVENING_MINUTES_MAX: i32 = 6 * 60;
 /// The latest end of such a class.
 const EARLY_END: Time = jiff::civil::time(5, 0, 0, 0);
 
@@ -148,6 +154,22 @@ fn moment(cell: &str) -> Option<Part> {
     part(after_date.filter(|(date, _)| date.contains(['/', '-'])).map_or(lower.as_str(), |(_, time)| time))
 }
 
+/// Replaces the dot between hour and minute with a colon. `10.3` is 10:30: a spreadsheet omits the zero at the end of a
+/// number. Other numbers of digits after the dot are not minutes.
+fn with_colon(text: &str) -> Option<Cow<'_, str>> {
+    let is_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let Some((hour, rest)) = text.split_once('.').filter(|(hour, _)| is_digits(hour)) else {
+        return Some(Cow::Borrowed(text));
+    };
+    let (minute, mark) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
+    match minute.len() {
+        0 => Some(Cow::Borrowed(text)),
+        1 => Some(Cow::Owned(format!("{hour}:{minute}0{mark}"))),
+        2 => Some(Cow::Owned(format!("{hour}:{minute}{mark}"))),
+        _ => None,
+    }
+}
+
 /// Parses one time, in lower case.
 fn part(text: &str) -> Option<Part> {
     let text = match text.trim() {
@@ -155,7 +177,7 @@ fn part(text: &str) -> Option<Part> {
         "midnight" | "12 midnight" | "12:00 midnight" => "12:00am",
         other => other,
     };
-    let text = text.strip_suffix(".0").unwrap_or(text);
+    let text = with_colon(text.strip_suffix(".0").unwrap_or(text))?;
     let text: String = text.chars().filter(|c| !c.is_whitespace() && *c != '.').collect();
     let digits = text.trim_end_matches(['a', 'p', 'm']);
     let pm = match &text[digits.len()..] {
@@ -188,6 +210,13 @@ fn half_of_start(from: Part, to: Part) -> Option<bool> {
     Some([pm, false].into_iter().find(is_before_end).unwrap_or(pm))
 }
 
+/// Returns whether an end without am and pm makes a plausible class if it is pm, after a start that is pm.
+fn ends_in_the_evening(from: Part, start: Time, to: Part) -> bool {
+    let minutes = |time: Time| i32::from(time.hour()) * 60 + i32::from(time.minute());
+    let length = to.time(Some(true)).map(|end| minutes(end) - minutes(start));
+    from.pm == Some(true) && length.is_some_and(|length| (1..EVENING_MINUTES_MAX).contains(&length))
+}
+
 fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, String> {
     let (written_from, written_to) = (from.pm, to.pm);
     // With am or pm at one of the two, that decides about both.
@@ -208,7 +237,13 @@ fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, String> {
     if to.pm.is_none() && AFTERNOON_HOURS.contains(&to.hour) && start < LATE_START && is_before_start(to) {
         to.pm = Some(true);
         guessed = true;
-        warning = Some("The end has neither am nor pm and is before the start: it is imported as afternoon");
+        warning = Some(END_MOVED);
+    } else if to.pm.is_none() && is_before_start(to) && ends_in_the_evening(from, start, to) {
+        // `6:00PM-9:00`, and `6:00-8:50` where the clock puts the start in the afternoon. The remark about the clock
+        // then covers the end too.
+        to.pm = Some(true);
+        warning = (written_from == from.pm).then_some(END_MOVED);
+        guessed = true;
     }
     let end = to.time(to.pm).ok_or("The end is not a valid time")?;
     if start == end {
@@ -257,6 +292,9 @@ mod tests {
             ("6-9pm", t(18, 0), t(21, 0)),
             ("11a-12n", t(11, 0), t(12, 0)),
             ("7:00 pm - 12:00 am", t(19, 0), Some(END_OF_DAY)),
+            ("10.3-12.3", t(10, 30), t(12, 30)),
+            ("9.30-10.5", t(9, 30), t(10, 50)),
+            ("6.3pm-7.45 p.m.", t(18, 30), t(19, 45)),
             ("TBA", None, None),
             ("TBA - TBA", None, None),
             ("Hours Arranged", None, None),
@@ -275,6 +313,11 @@ mod tests {
             "soon",
             "0 am-1 am",
             "9:5-10:5",
+            "1.123-2.123",
+            "0.375-0.416",
+            "6:00PM-12:50",
+            "6:00PM-5:00PM",
+            "1:00PM-8:00",
             "é-ü",
         ] {
             assert!(range(bad, Clock::AsWritten).is_err(), "{bad:?}");
@@ -289,6 +332,11 @@ mod tests {
             ("11:30-1:15", Clock::Afternoon, t(11, 30), t(13, 15), true),
             ("1:00-1:50", Clock::AsWritten, t(1, 0), t(1, 50), false),
             ("10:00-1:00", Clock::AsWritten, t(10, 0), t(13, 0), true),
+            ("6:00-8:50", Clock::Afternoon, t(18, 0), t(20, 50), true),
+            ("4:30-7:15", Clock::Afternoon, t(16, 30), t(19, 15), true),
+            ("6:00PM-9:00", Clock::AsWritten, t(18, 0), t(21, 0), true),
+            ("5:30PM-6:45", Clock::AsWritten, t(17, 30), t(18, 45), true),
+            ("2:00 pm - 7:30", Clock::AsWritten, t(14, 0), t(19, 30), true),
         ];
         for (cell, clock, start, end, guessed) in table {
             let (read, _) = range(cell, clock).unwrap();
@@ -301,10 +349,21 @@ mod tests {
     }
 
     #[test]
+    fn an_end_moved_to_the_evening_is_warned_of_once() {
+        // The clock of the file has its own remark.
+        for (cell, clock, warning) in
+            [("6:00PM-9:00", Clock::AsWritten, Some(END_MOVED)), ("6:00-8:50", Clock::Afternoon, None)]
+        {
+            assert_eq!(range(cell, clock).unwrap().1, warning, "{cell}");
+        }
+    }
+
+    #[test]
     fn classes_may_end_after_midnight() {
         let (read, warning) = range("10:00pm-1:00am", Clock::AsWritten).unwrap();
         let expected = TimeRange { start: t(22, 0), end: t(1, 0), past_midnight: true, guessed: false };
         assert_eq!((read, warning), (expected, None));
+        assert_eq!(range("10:00pm-1:00", Clock::AsWritten).unwrap(), (expected, None));
         assert!(range("10:00 am - 1:00 am", Clock::AsWritten).is_err());
     }
 
@@ -317,6 +376,8 @@ mod tests {
         assert_eq!(read("1899-12-30 09:00:00", "12/30/1899 10:00"), Ok((nine_to_ten, None)));
         assert_eq!(read("0.375", "0.416666667"), Ok((nine_to_ten, None)));
         assert_eq!(read("900.0", "1000.0"), Ok((nine_to_ten, None)));
+        let half_hours = TimeRange { start: t(10, 30), end: t(12, 30), ..TimeRange::default() };
+        assert_eq!(read("10.3", "12.3"), Ok((half_hours, None)));
         assert_eq!(read("TBA", "0"), Ok(WarnedRange::default()));
         assert_eq!(read("9:00", ""), Ok((TimeRange::default(), Some(HALF_GIVEN))));
         assert!(read("9:00", "8:00").is_err());
