@@ -280,3 +280,62 @@ fn components_are_read_from_the_column_with_components() {
         assert_eq!(components(text), ["lecture", "lab"], "{text}");
     }
 }
+
+/// Returns what [`read`] does, and ` + days location` for each meeting without a time.
+fn read_with_untimed(text: &str) -> Vec<String> {
+    let mut all = read(text);
+    let (parsed, _folder) = open(text);
+    let take = &mut |file: FileSection| {
+        for meeting in file.section.meetings.iter().filter(|meeting| meeting.start.is_none()) {
+            let days: String = meeting.days.names().map(|day| day[..2].to_owned()).collect();
+            all.push(format!("{} + {days} {}", all.last().unwrap(), meeting.location.as_deref().unwrap_or_default()));
+            all.remove(0);
+        }
+        Ok(())
+    };
+    parsed.each_section(take).unwrap();
+    all
+}
+
+#[test]
+fn several_meetings_in_one_cell_are_read_or_refused() {
+    let mut wrong = Vec::new();
+    let table = [
+        ("TR | 9:00 AM - 9:50 AM\nF | 10:00 AM - 10:50 AM", "tuth 09:00-09:50; fr 10:00-10:50"),
+        ("MW | TBA | Elm 105\nF | 10:00-10:50 | Elm 106", "fr 10:00-10:50 Elm 106 + mowe Elm 105"),
+        ("MW TBA ONLINE\nF 10:00am-10:50am Elm 106", "fr 10:00-10:50 Elm 106 + mowe ONLINE"),
+        ("Mon | 9-9:50am | Elm 105\nSat, Sun | TBA | Elm 107", "mo 09:00-09:50 Elm 105 + sasu Elm 107"),
+        ("MW\n9:00am-9:50am\nElm, Room 5", "mowe 09:00-09:50 Elm, Room 5"),
+        (
+            "01/20/2031-05/15/2031 Lecture Monday, Wednesday 09:00AM - 09:50AM, Room to be Announced",
+            "mowe 09:00-09:50 2031-01-20..2031-05-15",
+        ),
+        (
+            "01/20/2031-05/15/2031 Lecture Monday 09:00AM - 09:50AM, Room to be Announced\n01/20/2031-05/15/2031 Lab Friday 10:00AM - 10:50AM, Elm",
+            "mo 09:00-09:50 2031-01-20..2031-05-15; fr 10:00-10:50 2031-01-20..2031-05-15 Elm",
+        ),
+        ("Lecture Monday, Wednesday 09:00AM - 09:50AM, Room to be Announced", "mowe 09:00-09:50"),
+    ];
+    for (cell, expected) in table {
+        let found = read_with_untimed(&format!("CRN,Course,Cap,Meetings\n30001,BIO 101,20,\"{cell}\"\n"));
+        if found != [format!("30001 BIO 101/- 20 0: {expected}")] {
+            wrong.push(format!("{cell}: {found:?}"));
+        }
+    }
+    let days: Vec<String> = (0..201).map(|at| format!("M 9:00-9:50 R{at}")).collect();
+    let refused = [
+        "20/01/2031 - 15/05/2031 | Mon Wed | 9:00-9:50 | Elm 105".to_owned(),
+        "Mon Wed | 9:00-9:50 | Elm 105 31/02/2031".to_owned(),
+        "Mon 9:00am-9:50am Elm 105 20/01/2031-15/05/2031".to_owned(),
+        "Mon 9:00-9:50 Elm 105\nSat Elm 107".to_owned(),
+        days[..].join("; "),
+        format!("M 9:00-9:50 {}", "x ".repeat(2_000)),
+    ];
+    for cell in refused {
+        let found = read(&format!("CRN,Course,Cap,Days,Time\n30001,BIO 101,20,,\"{cell}\"\n"));
+        if found.is_empty() || !found.iter().all(|line| line.starts_with("line 2:")) {
+            wrong.push(format!("{cell}: {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -9,7 +9,10 @@ use crate::imports::schedule::Severity;
 
 use crate::imports::csv::columns::{Column, MeetingColumns};
 use crate::imports::csv::dates::{self, DateRange, DayOrder};
+use crate::imports::csv::merge::MEETINGS_MAX;
+use crate::imports::csv::pieces::{moments, paired_pieces, pieces, time_pieces};
 use crate::imports::csv::remarks::Remark;
+use crate::imports::csv::rooms;
 use crate::imports::csv::row::{Cells, MeetingRow};
 use crate::imports::csv::status::LetterC;
 use crate::imports::csv::times::{self, Clock, TimeRange, WarnedRange};
@@ -20,6 +23,10 @@ const TIME_WORDS_MAX: usize = 6;
 
 /// The maximum number of words of a range of dates, such as `Sep 07, 2022 - Dec 05, 2022`.
 const DATE_WORDS_MAX: usize = 7;
+
+/// The maximum number of characters of a cell that is parsed as meetings: 200 meetings of 20 characters. Each word is
+/// tried as the start of dates and times, so that a cell of 240 KB would take seconds.
+const CELL_CHARS_MAX: usize = 4_000;
 
 /// How a file writes times, dates and statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,9 +81,15 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Vec<MeetingRow> {
         for part in parts.into_iter().filter(|part| *part != Part::default() || has_dates) {
             let own = part.dates;
             for meeting in part.into_meetings(if own == (None, None) { dates } else { own }) {
-                if !meetings.contains(&meeting) {
-                    meetings.push(meeting);
+                if meetings.contains(&meeting) {
+                    continue;
                 }
+                if meetings.len() == MEETINGS_MAX {
+                    let message = format!("A section must have at most {MEETINGS_MAX} different meetings");
+                    cells.add_finding(Severity::Error, None, message);
+                    return meetings;
+                }
+                meetings.push(meeting);
             }
         }
     }
@@ -133,7 +146,14 @@ fn read_date<T: Default>(cells: &mut Cells<'_>, index: usize, read: impl FnOnce(
 /// Parses the meetings of one group of columns. The result is never empty.
 fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -> Vec<Part> {
     let (days, time) = (text_at(cells, columns.at(Column::Days)), text_at(cells, columns.at(Column::Time)));
-    for column in [Column::Days, Column::Time, Column::StartTime, Column::EndTime] {
+    let columns_of_times = [Column::Days, Column::Time, Column::StartTime, Column::EndTime];
+    let mut indexes = columns_of_times.into_iter().filter_map(|column| columns.at(column));
+    if let Some(index) = indexes.find(|index| is_too_long(cells.cell(*index))) {
+        let message = format!("A cell of meetings must have at most {CELL_CHARS_MAX} characters");
+        cells.add_finding_at(Severity::Error, index, message);
+        return vec![Part::default()];
+    }
+    for column in columns_of_times {
         remark_unscheduled(cells, columns.at(column));
     }
     let has_days_only = !is_unset(days) && is_unset(time);
@@ -264,39 +284,8 @@ fn is_unset(cell: &str) -> bool {
     text::is_unknown(cell) || text::is_unscheduled_phrase(cell)
 }
 
-/// Splits a cell of several meetings.
-fn pieces(cell: &str) -> Vec<&str> {
-    cell.split([';', '\n', '\r', '|']).map(str::trim).filter(|piece| !piece.is_empty()).collect()
-}
-
-/// Splits a cell of times. A comma or a slash separates two times if each part is a time.
-fn time_pieces(cell: &str, clock: Clock) -> Vec<&str> {
-    let split = |separator| -> Vec<&str> {
-        cell.split(separator).map(str::trim).filter(|piece: &&str| !piece.is_empty()).collect()
-    };
-    let are_times = |pieces: &Vec<&str>| pieces.len() > 1 && pieces.iter().all(|p| times::range(p, clock).is_ok());
-    [split(','), split('/'), split('&')].into_iter().find(are_times).unwrap_or_else(|| pieces(cell))
-}
-
-/// Splits a cell of start or end times. A comma separates two times, as in Colleague.
-fn moments(cell: &str) -> Vec<&str> {
-    let by_comma: Vec<&str> = cell.split(',').map(str::trim).filter(|piece| !piece.is_empty()).collect();
-    let are_times = by_comma.len() > 1 && by_comma.iter().all(|piece| times::single(piece).is_ok());
-    if are_times { by_comma } else { pieces(cell) }
-}
-
-/// Splits a cell of the days of several times. A comma or a slash separates them if there are as many times.
-fn paired_pieces(cell: &str, times: usize) -> Vec<&str> {
-    let found = pieces(cell);
-    if found.len() > 1 || times == 1 {
-        return found;
-    }
-    let split = |separator: &str| -> Vec<&str> {
-        cell.split(separator).map(str::trim).filter(|piece| !piece.is_empty()).collect()
-    };
-    // `M,F, T,TH` has two sets of days.
-    let all = [", ", ",", "/", "&"].into_iter().map(split);
-    all.into_iter().find(|pieces| pieces.len() == times).unwrap_or(found)
+fn is_too_long(cell: &str) -> bool {
+    cell.len() > CELL_CHARS_MAX && cell.chars().count() > CELL_CHARS_MAX
 }
 
 /// Returns whether a cell has days and time, for several meetings at least of one.
@@ -306,16 +295,31 @@ pub(super) fn is_readable(cell: &str) -> bool {
 
 /// Parses a cell with days and time, and perhaps dates and the room; `None` if a part of it has another form.
 fn combined(cell: &str, format: Format) -> Option<Vec<(Part, Option<&'static str>)>> {
-    // A list of quoted meetings, as programs print it.
-    let cell = cell.strip_prefix("['").and_then(|rest| rest.strip_suffix("']")).unwrap_or(cell);
+    if is_too_long(cell) {
+        return None;
+    }
     let read_all =
         |parts: Vec<&str>| -> Option<Vec<_>> { parts.into_iter().map(|p| combined_part(p, format)).collect() };
-    let quoted: Vec<&str> = cell.split("', '").collect();
-    let parts: Vec<&str> = cell.split([';', '\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect();
+    let split = |part: &str, separators: &[char]| -> Option<Vec<_>> {
+        read_all(part.split(separators).map(str::trim).filter(|piece| !piece.is_empty()).collect())
+    };
+    // A list of quoted meetings, as programs print it.
+    let quoted = cell.strip_prefix("['").and_then(|rest| rest.strip_suffix("']"));
+    let parts: Vec<&str> = match quoted {
+        Some(list) => list.split("', '").collect(),
+        None => cell.split([';', '\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect(),
+    };
     // `MW 9:00-9:50 | F 10:00-10:50` has two meetings, `MW | 9:00-9:50 | Room` one.
-    let by_comma = || cell.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-    let found = read_all(quoted).or_else(|| read_all(pieces(cell))).or_else(|| read_all(parts));
-    let found = found.or_else(|| read_all(by_comma()))?;
+    let read = |part: &&str| {
+        let one = combined_part(part, format).map(|found| vec![found]);
+        one.or_else(|| split(part, &['|'])).or_else(|| split(part, &[',']))
+    };
+    let found: Option<Vec<Vec<_>>> = parts.iter().map(read).collect();
+    // Days, time and room of one meeting may be on separate lines. A later line that begins with days is a meeting.
+    let has_days = |part: &&str| days::days(part.split([' ', ',', '|']).next().unwrap_or_default()).is_ok();
+    let is_one = !parts.iter().skip(1).any(has_days);
+    let whole = || combined_part(cell, format).filter(|_| is_one).map(|part| vec![part]);
+    let found = found.map(|found| found.into_iter().flatten().collect()).or_else(whole)?;
     // A cell with times only is not combined: its days are in another column.
     let is_combined = |(part, _): &(Part, _)| part.days != 0 || part.dates != (None, None);
     found.iter().any(is_combined).then_some(found)
@@ -325,9 +329,14 @@ fn combined(cell: &str, format: Format) -> Option<Vec<(Part, Option<&'static str
 fn part_of_fields(part: &str, format: Format) -> Option<(Part, Option<&'static str>)> {
     let mut found = Part::default();
     let mut warning = None;
-    let mut rooms = Vec::new();
-    for field in part.split('|').map(str::trim).filter(|field| !is_unset(field)) {
-        if let Ok((Some(first), last)) = dates::range(field, format.order) {
+    let mut names = Vec::new();
+    let mut has_placeholder = false;
+    for field in part.split('|').map(str::trim) {
+        if is_unset(field) {
+            has_placeholder = has_placeholder || !field.is_empty();
+        } else if field.contains('-') && dates::lacks_year(field) {
+            // The dates are not known.
+        } else if let Ok((Some(first), last)) = dates::range(field, format.order) {
             found.dates = (Some(first), last);
         } else if let Ok((time, warned)) = times::range(field, format.clock) {
             let is_second = found.time.start.is_some();
@@ -335,11 +344,12 @@ fn part_of_fields(part: &str, format: Format) -> Option<(Part, Option<&'static s
         } else if let Some(days) = days::days(field).ok().filter(|_| found.days == 0) {
             found.days = days.bits();
         } else {
-            rooms.push(field);
+            rooms::room(field).ok()?;
+            names.push(field);
         }
     }
-    found.location = text::text(&rooms.join(" ")).ok()?;
-    (found.days != 0 && found.time.start.is_some()).then_some((found, warning))
+    found.location = text::text(&names.join(" ")).ok()?;
+    (found.days != 0 && (found.time.start.is_some() || has_placeholder)).then_some((found, warning))
 }
 
 /// Splits the first range of dates from the other words.
@@ -369,51 +379,62 @@ fn days_after_component(text: &str) -> Option<Days> {
 }
 
 fn combined_part(part: &str, format: Format) -> Option<(Part, Option<&'static str>)> {
-    if is_unset(part) {
-        return Some((Part::default(), None));
-    }
+    let unset = || is_unset(part).then(|| (Part::default(), None));
     if part.contains('|') {
-        return part_of_fields(part, format);
+        return part_of_fields(part, format).or_else(unset);
+    }
+    // `MW TBA ONLINE` is unscheduled as a phrase, but has days.
+    let has_days = part.split_once(' ').is_some_and(|(word, rest)| {
+        days::days(word).is_ok_and(|days| days != Days::NONE)
+            && rest.split_whitespace().next().is_some_and(text::is_unknown)
+    });
+    if !has_days && let Some(unset) = unset() {
+        return Some(unset);
     }
     let (part, dates) = without_dates(part, format.order);
-    if part.to_lowercase().contains("to be announced") {
-        return Some((Part { dates, ..Part::default() }, None));
-    }
+    let has_no_days = part.to_ascii_lowercase().contains("days to be announced");
+    let (part, is_announced) = rooms::without_announcements(&part);
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | ':' | '@' | '(' | ')' | '/');
     // `F TBA ONLINE` has a day but no time.
     if let Some((word, rest)) = part.split_once(' ')
         && let Ok(days) = days::days(word)
         && let (first, room) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""))
         && text::is_unknown(first)
     {
-        return Some((Part { days: days.bits(), location: text::text(room).ok()?, dates, ..Part::default() }, None));
+        return Some((Part { days: days.bits(), location: rooms::room(room).ok()?, dates, ..Part::default() }, None));
     }
-    let digit = part.find(|c: char| c.is_ascii_digit())?;
-    let (before, rest) = part.split_at(digit);
+    let digit = part.find(|c: char| c.is_ascii_digit());
+    let (before, rest) = part.split_at(digit.unwrap_or(part.len()));
     let words: Vec<&str> = rest.split_whitespace().collect();
-    let (used, (time, warning), is_early) = (1..=words.len().min(TIME_WORDS_MAX)).rev().find_map(|used| {
+    let found = (1..=words.len().min(TIME_WORDS_MAX)).rev().find_map(|used| {
         let text = words[..used].join(" ");
         let range = times::range(text.trim_end_matches([',', ' ']), format.clock).ok()?;
         Some((used, range, is_early(&text, range.0)))
-    })?;
-    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | ':' | '@' | '(' | ')' | '/');
+    });
+    if is_announced && found.is_none() {
+        // The time is to be announced, perhaps the days too.
+        let words = before.trim_matches(is_separator);
+        let days = days_after_component(words.split(", ,").next().unwrap_or_default()).map_or(0, Days::bits);
+        return (!rooms::holds_date(&part)).then_some((Part { days, dates, ..Part::default() }, None));
+    }
+    let (used, (time, warning), is_early) = found?;
     let (days, room) = if before.trim_matches(is_separator).is_empty() {
         // The days follow the time: `9:00-9:50 MWF Room`.
         let days = words.get(used).and_then(|word| days::days(word.trim_matches(is_separator)).ok())?;
         (days, words[used + 1..].join(" "))
     } else {
-        (days_after_component(before.trim_matches(is_separator))?, words[used..].join(" "))
+        (
+            days_after_component(before.trim_matches(is_separator)).or(has_no_days.then_some(Days::NONE))?,
+            words[used..].join(" "),
+        )
     };
     // Colleague's mark of further meetings.
     let room = room.trim_end_matches('.').trim_end_matches("(more)");
     // A second time or a date shows that the rest is not a room.
-    let is_time = |word: &str| {
-        word.contains(':') || times::range(word, format.clock).is_ok_and(|(range, _)| range.start.is_some())
-    };
-    let is_date = |word: &str| dates::single(word, DayOrder::MonthFirst).is_ok_and(|date| date.is_some());
-    if room.split_whitespace().any(|word| is_time(word) || (word.len() > 5 && is_date(word))) {
+    if room.split_whitespace().any(|word| word.contains(':') || rooms::is_range(word)) {
         return None;
     }
-    let location = text::text(room.trim_matches(is_separator)).ok()?;
+    let location = rooms::room(room.trim_matches(is_separator)).ok()?;
     Some((Part { days: days.bits(), time, location, dates, is_early }, warning))
 }
 
