@@ -8,7 +8,9 @@ use crate::domain::ids::UserName;
 use crate::domain::rights::Scope;
 use crate::domain::section::subject_of_course;
 use crate::identity::Caller;
+use crate::live::context::Live;
 use crate::registration::readmodel::ReadModel;
+use crate::store::alerts::{Entry, Page};
 
 use crate::http::auth::within_limit;
 use crate::http::error::Problem;
@@ -76,4 +78,13 @@ fn subjects_of(student: &UserName, model: &ReadModel) -> BTreeSet<String> {
         }
     }
     subjects
+}
+
+/// Returns the first `limit` alerts of a list for staff that the caller may manage.
+pub(super) fn manageable(live: &Live, caller: &Caller, page: Page, limit: usize) -> Page {
+    let may_see = |entry: &Entry| match entry {
+        Entry::Alert(alert) => may_manage(caller, alert, &live.model).is_ok(),
+        Entry::Cancelled(_) => true,
+    };
+    Page { items: page.items.into_iter().filter(|(_, entry)| may_see(entry)).take(limit).collect(), ..page }
 }

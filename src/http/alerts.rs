@@ -22,7 +22,7 @@ use crate::live::context::Live;
 use crate::registration::readmodel::ReadModel;
 use crate::store::alerts::{AlertStore, CancelOutcome, Entry, Page, Span};
 
-use crate::http::alert_scope::{STAFF, may_manage, may_send};
+use crate::http::alert_scope::{STAFF, manageable, may_manage, may_send};
 use crate::http::auth::{SubjectStaff, Visitor};
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
@@ -406,15 +406,6 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
     let seq = page.seq;
     let items = items_for(&live, caller.as_ref(), page).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(AlertList { items, seq }))
-}
-
-/// Returns the first `limit` alerts of a list for staff that the caller may manage.
-fn manageable(live: &Live, caller: &Caller, page: Page, limit: usize) -> Page {
-    let may_see = |entry: &Entry| match entry {
-        Entry::Alert(alert) => may_manage(caller, alert, &live.model).is_ok(),
-        Entry::Cancelled(_) => true,
-    };
-    Page { items: page.items.into_iter().filter(|(_, entry)| may_see(entry)).take(limit).collect(), ..page }
 }
 
 /// Returns the active alerts that a signed-in caller receives, oldest first, as `?active=true` lists them.

@@ -34,7 +34,7 @@ pub(super) struct Format {
     pub(super) clock: Clock,
     pub(super) order: DayOrder,
     pub(super) letter_c: LetterC,
-    /// Whether some times have am or pm, so that those without are doubtful.
+    /// Whether some times have am or pm or an hour above 12, so that others are doubtful.
     pub(super) has_halves: bool,
 }
 
