@@ -81,7 +81,7 @@ fn metrics_cover_the_last_seconds_and_are_pushed_each_second() {
     socket.subscribe(&["admin", "seats:203001"]);
     let connected = |f: &Value| f["type"] == "metrics" && f["connections"]["visitor"] == 1;
     let mut first = socket.wait_for("the number of connections", connected);
-    assert_eq!(first["connections"], json!({"visitor": 1, "student": 0, "staff": 0, "admin": 1}));
+    assert_eq!(first["connections"], json!({"visitor": 1, "student": 0, "instructor": 0, "staff": 0, "admin": 1}));
     // The next metrics include the fan-out of a change.
     assert_eq!(register(&mut ann, "203001-102"), 201);
     let has_fanout = |f: &Value| f["type"] == "metrics" && f["latency_ms"]["fanout"]["p99"].is_f64();
