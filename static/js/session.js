@@ -31,6 +31,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
 
   /** Reads the signed-in user from the hub. For a visitor, the sign-in form shows `message`. */
   async function load(message) {
+    const { epoch } = api;
     let found;
     try {
       // For a visitor this returns 200: an error status would appear in the console on every visit.
@@ -40,7 +41,8 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
       return showNote(problemText(problem), "start");
     }
     clearNote("start");
-    setUser(found, message);
+    // A response from before a sign-in or sign-out would undo it.
+    if (epoch === api.epoch) setUser(found, message);
   }
 
   function setUser(found, message) {

@@ -100,7 +100,7 @@ test("a user sets up a code, in Spanish, and signs in with it", async () => {
   await page.waitForLoadState("networkidle");
   await page.fill("#factor [name=password]", PASSWORD);
   await page.press("#factor [name=password]", "Enter");
-  await shows(page, "#factor", "Ahora solo se necesita su contraseña");
+  await shows(page, "#factor", "Ahora solo necesita su contraseña");
   assert.deepEqual(page.wrong, []);
 });
 

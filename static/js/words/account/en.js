@@ -28,5 +28,5 @@ export default {
   "guardian.about": "Anyone who has the link can see your current schedule without an account: courses, times, and rooms, and nothing else. You can have up to 5 links. Each visit is listed under My data.",
   "guardian.label": "Who is it for?", "guardian.days": "Valid for how many days?", "guardian.make": "Create link",
   "guardian.made": "The link for {label} is ready. Copy it now: it won't be shown again.",
-  "guardian.until": "Valid until {end}.", "guardian.end": "End link", "guardian.end.for": "End the link for {label}",
+  "guardian.until": "Valid until {end}.", "guardian.end": "End link", "guardian.end.for": "End link: {label}",
 };

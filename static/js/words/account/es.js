@@ -28,5 +28,5 @@ export default {
   "guardian.about": "Cualquier persona que tenga el enlace puede ver su horario actual sin una cuenta: cursos, horas y salones, y nada más. Puede tener hasta 5 enlaces. Cada visita aparece en Mis datos.",
   "guardian.label": "¿Para quién es?", "guardian.days": "¿Cuántos días será válido?", "guardian.make": "Crear enlace",
   "guardian.made": "El enlace para {label} está listo. Cópielo ahora: no se volverá a mostrar.",
-  "guardian.until": "Válido hasta {end}.", "guardian.end": "Anular enlace", "guardian.end.for": "Anular el enlace para {label}",
+  "guardian.until": "Válido hasta {end}.", "guardian.end": "Anular enlace", "guardian.end.for": "Anular enlace: {label}",
 };
