@@ -19,7 +19,7 @@ use eduhub::domain::view::TermView;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use crate::college::{SectionBuilder, TestTerm, contents, counts_of, notices_in_words, staged, term};
+use crate::college::{SectionBuilder, TestTerm, contents, counts_of, monday, notices_in_words, staged, term};
 use history::{History, Step};
 use naive::Naive;
 
@@ -191,4 +191,13 @@ fn a_fixed_history_with_promotions_agrees_with_the_model() {
         run(crate::college::register("ana", "A")),
     ];
     play(History { credit_limit: 0, catalogue: vec![(section, None)], steps });
+}
+
+#[test]
+fn an_import_of_the_same_meetings_in_another_order_agrees_with_the_model() {
+    let section = crate::college::section("A").with(|s| s.meetings = vec![monday(10, 11), monday(13, 14)]);
+    let catalogue = vec![(section.0.clone(), None)];
+    let section = section.with(|s| s.meetings.reverse()).0;
+    let import = Step::Import { sections: vec![(section, Some((1, 0)))], forced: true };
+    play(History { credit_limit: 0, catalogue, steps: vec![import] });
 }

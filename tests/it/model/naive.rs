@@ -5,7 +5,10 @@
 //! before it adds; waitlists are processed in the order in which they were affected, then those of the affected
 //! students, by name; a student is notified once for each reason of being passed over.
 
+use std::collections::BTreeSet;
+
 use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, StagedImport};
+use eduhub::domain::meeting::Meeting;
 use eduhub::domain::section::{Section, SectionStatus};
 use eduhub::domain::term::Term;
 use jiff::Timestamp;
@@ -327,8 +330,10 @@ impl Naive {
                 outside: (0, 0),
                 file_totals: None,
             });
-            let (status, withdrawn) = (new.definition.status, new.definition.withdrawn);
-            new.definition = Section { status, withdrawn, ..(*row.section).clone() };
+            let Section { status, withdrawn, meetings, .. } = new.definition;
+            let same_meetings = known_meetings(&meetings) == known_meetings(&row.section.meetings);
+            let meetings = if same_meetings { meetings } else { row.section.meetings.clone() };
+            new.definition = Section { status, withdrawn, meetings, ..(*row.section).clone() };
             if let Some((enrolled, waitlisted)) = row.totals
                 && row.totals != new.file_totals
                 && (old.is_none() || totals_count)
@@ -529,6 +534,11 @@ fn merge<T: PartialEq + Clone>(current: &mut T, base: &T, target: &T) {
 
 pub(crate) fn same_course_and_component(a: &Section, b: &Section) -> bool {
     (&a.course, &a.component) == (&b.course, &b.component)
+}
+
+/// Returns the set of meetings of which something is known: their order has no meaning in a file.
+fn known_meetings(meetings: &[Meeting]) -> BTreeSet<String> {
+    meetings.iter().filter(|m| **m != Meeting::default()).map(|m| format!("{m:?}")).collect()
 }
 
 /// Returns whether both meet at the same time, by trying every day and hour.
