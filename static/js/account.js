@@ -10,12 +10,19 @@ import { showGuardianLinks } from "./account/guardian.js";
 import { showPassword } from "./account/password.js";
 import { showSignIns } from "./account/sign-ins.js";
 
+/** The parts that show what belongs to one user. */
+const PARTS = ["password", "factor", "guardian", "sign-ins", "sign-ins-status"];
+
 let user = null;
 
 /** Draws every part for the present user and language. */
 async function show() {
   $("account").hidden = !user;
-  if (!user) return;
+  if (!user) {
+    // The forms of this user must not appear, even for a moment, when another one signs in.
+    for (const part of PARTS) put($(part));
+    return;
+  }
   showSignIns();
   showGuardianLinks(user.role === "student");
   const { epoch } = api;
