@@ -66,6 +66,15 @@ test("capacity is edited in place; a cancellation needs confirmation", async () 
   assert.equal(await page.inputValue(".srow [name=status]"), "open");
 });
 
+test("a new search keeps the focus in the field that is being edited", async () => {
+  const page = await openStaff("#sections");
+  await until(page, () => document.querySelectorAll(".srow").length === 2);
+  await page.focus(".srow [name=capacity]");
+  // Sorts again, which is the same as what a reload of the catalogue does.
+  await page.evaluate(() => document.querySelector("#sort-again").click());
+  assert.equal(await page.evaluate(() => document.activeElement.name), "capacity");
+});
+
 test("an empty field is rejected and nothing is sent", async () => {
   const page = await openStaff("#sections");
   const sent = [];

@@ -95,10 +95,13 @@ export class SectionList {
     }
     // Rows never move while seats change. The user sorts again.
     $("sort-again").hidden = !sortKey;
-    const focusedRow = document.activeElement?.closest(".srow");
+    const control = document.activeElement;
+    const focusedRow = control?.closest(".srow");
     const focused = focusedRow && this.list.ids[focusedRow.dataset.index];
     this.list.show(ids);
-    if (focused) this.list.row(focused)?.head.focus({ preventScroll: true });
+    const row = this.list.row(focused);
+    // A row that moved has lost the focus. Otherwise the user may be typing in one of its fields.
+    if (row && !row.el.contains(document.activeElement)) (row.inputs[control.name] ?? row.head).focus({ preventScroll: true });
     put($("sections-found"), this.#foundText(ids.length));
     this.#drawOverCapacity();
     $("no-sections").hidden = ids.length > 0 || catalogue.state !== "ready";
