@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::domain::ids::UserName;
 use crate::domain::precis;
 
-/// A name as it is compared: the display name normalised by PRECIS, with `Lee, Ann` turned into `ann lee`.
+/// A name as it is compared: the display name normalized by PRECIS, with `Lee, Ann` turned into `ann lee`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstructorName(String);
 
@@ -30,7 +30,7 @@ const PLACEHOLDERS: [&str; 15] = [
 /// The start of `To be announced`, `To be determined` and the like, which name no one.
 const NOT_KNOWN_YET: &str = "to be ";
 
-/// Returns whether a normalised name is a placeholder: each of its words is, without punctuation and digits.
+/// Returns whether a normalized name is a placeholder: each of its words is, without punctuation and digits.
 fn is_placeholder(name: &str) -> bool {
     let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).collect::<String>();
     let is_one = |word: String| word.is_empty() || PLACEHOLDERS.contains(&word.as_str());

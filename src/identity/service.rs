@@ -205,8 +205,8 @@ impl Identity {
         Ok(identity)
     }
 
-    /// Returns the username that `typed` stands for: the normalised name, or that of a user whose name an earlier
-    /// version stored without normalisation.
+    /// Returns the username that `typed` stands for: the normalized name, or that of a user whose name an earlier
+    /// version stored without normalization.
     ///
     /// # Errors
     /// When it is not a username.
@@ -456,7 +456,7 @@ impl Identity {
     }
 }
 
-/// Loads the names that normalisation would change.
+/// Loads the names that normalization would change.
 async fn older_names(store: &dyn AccountStore) -> Result<OlderNames, StoreError> {
     let unusual = store.unusual_names().await?;
     let mut taken: HashSet<UserName> = unusual.iter().filter(|name| name.is_normalised()).cloned().collect();

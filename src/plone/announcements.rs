@@ -76,7 +76,7 @@ struct ReadItem {
     item: NewsItem,
     /// False if the item may have changed again within the second of its last modification. See [`SETTLED_S`].
     is_settled: bool,
-    /// Version of the rules by which its HTML was sanitised, see [`SANITISER_RULES`]. Items stored before there were versions have 0.
+    /// Version of the rules by which its HTML was sanitized, see [`SANITISER_RULES`]. Items stored before there were versions have 0.
     #[serde(default)]
     rules: u32,
 }
@@ -391,7 +391,7 @@ impl AnnouncementDeps {
     /// Stores the visitors' announcements: the items only if they changed, and always the time at which they were read.
     async fn save(&self, list: &News, before: Option<&Arc<News>>) -> Result<(), StoreError> {
         if before.is_none_or(|before| before.version != list.version) {
-            // Serialising text and times never fails.
+            // Serializing text and times never fails.
             let items = serde_json::to_string(&StoredList { items: list.items.clone() }).unwrap_or_default();
             self.store.put_note(NOTE, items).await?;
         }

@@ -104,7 +104,7 @@ impl PloneSignIn {
         let Some((user, token)) = read_token(token?) else {
             return Err(PloneError::Failed("the token of a sign-in is unreadable".to_owned()));
         };
-        // Identity decides about ids that it would normalise: two of them must not become one user.
+        // Identity decides about ids that it would normalize: two of them must not become one user.
         let Ok(user) = UserName::stored(&user) else { return Ok(Accepted::UnusableName) };
         let person = timeout_at(deadline, self.directory.person(&user)).await.unwrap_or_else(|_| Err(late()));
         let profile = person.map(|person| self.profile_of(&user, person)).map_err(provider_error);
