@@ -16,7 +16,7 @@ use crate::domain::ids::UserName;
 /// The minimum length of the secret in bytes, as required for HMAC-SHA-256 (RFC 7518, section 3.2).
 pub const SECRET_LEN_MIN: usize = 32;
 
-/// The longest lifetime of a token, in seconds: a year. A longer one outlives those who remember that it exists.
+/// The longest lifetime of a token, in seconds: a year. A token that lives longer is likely to be forgotten.
 pub const SESSION_TTL_S_MAX: u32 = 31_536_000;
 
 /// One setting.

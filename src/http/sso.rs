@@ -279,7 +279,7 @@ impl Ends {
     }
 
     async fn sign_in_by_proxy(&self, next: &str) -> Result<HttpResponse, Problem> {
-        let Some(proxy) = &self.sso.proxy else { return Err(Problem::not_found("There is no such sign-in.")) };
+        let Some(proxy) = &self.sso.proxy else { return Err(Problem::not_found("This sign-in does not exist.")) };
         let user = self.req.extensions_mut().remove::<ProxyUser>();
         let user = user.unwrap_or(ProxyUser(Err(ProxyError::WrongSecret))).0;
         Ok(match user {
