@@ -106,7 +106,7 @@ const SETTINGS: [Setting; 45] = [
     },
     Setting {
         name: "store.url",
-        about: "`sqlite:PATH`: a file, created if it does not exist. A relative path starts in the folder in which\n\
+        about: "`sqlite:PATH`: a file, created if it does not exist. A relative path starts at the folder in which\n\
                 the hub is started. Empty: sqlite:var/eduhub.db, and for `serve --demo` sqlite:var/demo.db. Other\n\
                 commands then use the first, or the second if only that exists.",
         show: |_| quoted(""),
