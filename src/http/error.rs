@@ -71,7 +71,8 @@ impl Problem {
     }
     /// 500: the hub failed. `cause` is written to the log with the request id and is never sent to the caller.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        let detail = "Something went wrong in EduHub. If it happens again, report it with its request ID (X-Request-Id).";
+        let detail =
+            "Something went wrong in EduHub. If it happens again, report it with its request ID (X-Request-Id).";
         Self::new(ProblemCode::Internal, detail).caused_by(cause)
     }
     /// 507: the disk is full. `cause` is written to the log with the request id and is never sent to the caller.
@@ -330,7 +331,7 @@ pub fn problem_for_status(status: StatusCode) -> Problem {
         413 => Problem::new(ProblemCode::TooLarge, "The request is too large."),
         415 => Problem::new(ProblemCode::UnsupportedMediaType, "This format is not accepted here."),
         422 => Problem::new(ProblemCode::Invalid, "A value is invalid."),
-        429 => Problem::rate_limited("Too many requests. Please wait a moment.", BUSY_RETRY_S),
+        429 => Problem::rate_limited("Too many requests. Wait a moment, then try again.", BUSY_RETRY_S),
         503 => Problem::overloaded(),
         400..500 => Problem::bad_request("The request could not be read."),
         _ => Problem::internal(format_args!("a response of status {status}")),

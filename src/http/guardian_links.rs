@@ -124,17 +124,17 @@ pub async fn list(SignedIn(caller): SignedIn, links: Data<GuardianLinks>) -> Res
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(GuardianLinkList { items }))
 }
 
-/// Makes a link by which a parent or guardian reads the caller's schedule (students).
+/// Creates a link with which a parent or guardian reads the caller's schedule (students).
 ///
-/// The link needs no account, opens nothing else, and ends on a day, or when the caller ends it. A student has at most
-/// five. Each use is in `GET /api/v1/me/disclosures`.
+/// The link needs no account and opens nothing else. It expires after the chosen number of days, or when the caller
+/// removes it. A student has at most five. Each use is in `GET /api/v1/me/disclosures`.
 #[utoipa::path(
     post,
     path = "/api/v1/me/guardian-links",
     operation_id = "makeGuardianLink",
     tag = "identity",
     request_body = LinkRequest,
-    responses((status = 201, description = "Made.", body = NewGuardianLink), BadRole, BadBody, StoreFailed)
+    responses((status = 201, description = "Created.", body = NewGuardianLink), BadRole, BadBody, StoreFailed)
 )]
 pub async fn make(
     request: HttpRequest,
@@ -147,7 +147,7 @@ pub async fn make(
     let LinkRequest { label, days } = read_body(&request, payload).await?;
     let made = links.make(&caller.user, label.trim().to_owned(), days.unwrap_or(DAYS_DEFAULT)).await?;
     let made = made.ok_or_else(|| {
-        Problem::invalid("label", format!("You have {LINKS_MAX} links to your schedule. End one of them first."))
+        Problem::invalid("label", format!("You have {LINKS_MAX} links to your schedule. Remove one of them first."))
     })?;
     audit.record(&request, Some(&caller), "guardian_link.make", Some(&made.link.id.to_string()), None, "");
     let url = format!("{}/shared#{}", site.origin_used(&request), made.secret);

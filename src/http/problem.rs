@@ -177,7 +177,7 @@ impl ProblemCode {
             Self::Unauthenticated => "Sign in again, or send a valid token.",
             Self::BadCredentials => "Check the username and the password.",
             Self::SecondFactorRequired => {
-                "Send “code” with the newest code of your authenticator app, or a recovery code."
+                "Send “code” with the newest code from your authenticator app, or a recovery code."
             }
             Self::SecondFactorExists => "Remove the second factor before you set up another one.",
             Self::Forbidden => "Use an account with the required role, or send the request from the hub's own pages.",
