@@ -139,9 +139,9 @@ impl Crn {
         if is_code(text, b"._") { Ok(Self(text.into())) } else { Err(InvalidId("CRN")) }
     }
 
-    /// Converts a CRN as a college writes it to one that can be part of an id, in which `.` replaces each run of other
-    /// characters than letters, digits, `.` and `_`. One that is long or has other letters ends with a hash of it. Also returns what was written,
-    /// if it differs.
+    /// Converts a CRN as a college writes it to one that can be part of an id, in which `.` replaces each run of
+    /// characters other than letters, digits, `.` and `_`. One that is long or has other letters ends with a hash of it.
+    /// Also returns what was written, if it differs.
     ///
     /// Ignores what spreadsheets add to numbers: `30001.0` and `'30001` are `30001`.
     ///

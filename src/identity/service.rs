@@ -362,7 +362,7 @@ impl Identity {
     /// When the store cannot be read.
     pub async fn as_teacher<T>(&self, caller: &Caller, f: impl FnOnce(&Teacher<'_>) -> T) -> Result<T, StoreError> {
         let known = self.store.names_above_students().await?;
-        // A member of Plone can change the own full name there, to that of a colleague too.
+        // Members of Plone can change their full name there, even to that of a colleague.
         let name = Some(&*caller.name).filter(|_| caller.source != Source::Plone);
         Ok(f(&Teacher::new(&caller.user, name, &self.settings.stated_names, &known)))
     }

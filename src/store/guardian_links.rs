@@ -1,4 +1,4 @@
-//! Port for links by which a parent or guardian reads one student's schedule. The store holds a hash of the secret in
+//! Port for links with which a parent or guardian reads one student's schedule. The store holds a hash of the secret in
 //! the link, never the secret.
 
 use jiff::Timestamp;
