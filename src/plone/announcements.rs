@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn items_that_were_sanitised_by_older_rules_are_read_again() {
+    fn items_that_were_sanitized_by_older_rules_are_read_again() {
         let item = item("1", 10);
         let hit = Hit { uid: item.id.clone(), path: item.path.clone(), modified: item.modified };
         let stored = |json: serde_json::Value| News::after(None, vec![serde_json::from_value(json).unwrap()], None);
