@@ -77,7 +77,7 @@ impl GuardianLinks {
         self.store.guardian_links(student, self.clock.now()).await
     }
 
-    /// Ends a link of a student. Returns false if the student has no such link.
+    /// Removes a link of a student. Returns false if the student has no such link.
     ///
     /// # Errors
     /// When the store cannot be written.

@@ -11,7 +11,7 @@ use crate::store::StoreFuture;
 /// A link to one student's schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardianLink {
-    /// The id, by which the student ends the link. It does not open the schedule.
+    /// The id, with which the student removes the link. It does not open the schedule.
     pub id: Uuid,
     /// The student.
     pub student: UserName,
