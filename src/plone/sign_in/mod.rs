@@ -166,7 +166,7 @@ impl SignInProvider for PloneSignIn {
                 Ok(Accepted::User(verified)) => return Ok(Some(verified)),
                 Ok(Accepted::UnusableName) => {
                     let reason = "Your Plone user id cannot be used here because it is too long or contains spaces. \
-                                  Please ask the college's administrators.";
+                                  Ask the college's administrators for help.";
                     return Err(SignInError::NotAdmitted { provider: TITLE, reason: reason.to_owned() });
                 }
                 Err(error) => error,
