@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The number of open files that are reserved for other things than connections of clients: the store, uploads,
+/// The number of open files that are reserved for things other than client connections: the store, uploads,
 /// connections to Plone, pipes of threads.
 const OTHER_FILES: u64 = 1_024;
 

@@ -30,7 +30,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Returns whether others than the owner have access to a file or a folder.
+/// Returns whether anyone other than the owner has access to a file or a folder.
 ///
 /// # Errors
 /// When its metadata cannot be read.
@@ -38,7 +38,7 @@ pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
     Ok(fs::metadata(path)?.mode() & OTHERS != 0)
 }
 
-/// Removes the access of others than the owner from a file or a folder, if it exists. A symbolic link is left alone,
+/// Removes the access of everyone but the owner from a file or a folder, if it exists. A symbolic link is left alone,
 /// because its target may be a file of another program. Logs what was changed, and what cannot be changed.
 pub fn restrict(path: &Path) {
     let Ok(found) = fs::symlink_metadata(path) else { return };

@@ -18,7 +18,7 @@ mod schedule_variants;
 /// Crates whose panics the reader catches.
 const CAUGHT: [&str; 3] = ["/calamine-", "/quick-xml-", "/zip-"];
 
-/// Replaces the hook of libFuzzer, which aborts on every panic, also on those that are caught.
+/// Replaces the hook of libFuzzer, which aborts on every panic, even on one that is caught.
 fn abort_on_own_panics() {
     let abort = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

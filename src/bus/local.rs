@@ -32,8 +32,8 @@ pub struct LocalBus {
     is_connected: Box<IsConnected>,
 }
 
-/// The sending end of a subscriber's queue. The channel is unbounded and its load is bounded, because some events may
-/// exceed the bound.
+/// The sending end of a subscriber's queue. `load` bounds the queue; the channel itself is unbounded, because some
+/// events may exceed the bound.
 struct Subscriber {
     queue: UnboundedSender<Event>,
     load: Arc<QueueLoad>,

@@ -73,7 +73,7 @@ enum Command {
         #[arg(long)]
         replace: bool,
     },
-    /// Report damage of the store, recompute every count from the registrations and report differences
+    /// Report damage to the store, recompute every count from the registrations, and report differences
     Verify {
         /// Use a damaged store as it is, when there is no backup: what cannot be read is lost. Copy the files first
         #[arg(long)]

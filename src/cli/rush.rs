@@ -23,7 +23,7 @@ use crate::cli::{CommandResult, Failure, print_line};
 
 /// Lifetime of a run's tokens: longer than that of its sandbox.
 const TOKEN_TTL: Duration = Duration::from_secs(600);
-/// Students count as slowed if an import raises their p99 by more than this, in per cent and in milliseconds.
+/// Students count as slowed if an import raises their p99 by more than this, in percent and in milliseconds.
 const SLOWED_PERCENT: f64 = 25.0;
 const SLOWED_MS: f64 = 5.0;
 

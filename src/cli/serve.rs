@@ -22,7 +22,7 @@ pub(super) fn run(mut config: Config, demo: bool) -> CommandResult {
     system.block_on(serve(config, purpose)).map_err(|error| Failure::failed(format!("{error:#}")))
 }
 
-/// Refuses a demonstration that others than the users of this machine can reach: its passwords are public.
+/// Refuses a demonstration that anyone but the users of this machine can reach: its passwords are public.
 fn check_loopback(server: &Server) -> CommandResult {
     let why = "--demo creates accounts with public passwords";
     if !server.bind.ip().is_loopback() {

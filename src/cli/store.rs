@@ -19,8 +19,8 @@ pub(super) fn backup(config: &Config, file: &Path) -> CommandResult {
 /// `eduhub restore FILE [--replace]`
 pub(super) fn restore(config: &Config, file: &Path, replace: bool) -> CommandResult {
     let kept = ports::restore(config, file, replace).map_err(Failure::failed)?;
-    print_line(format_args!("{} is the store {} now", file.display(), config.store.path.display()))?;
-    kept.map_or(Ok(()), |kept| print_line(format_args!("the store that was there is kept as {}", kept.display())))
+    print_line(format_args!("{} is now the store {}", file.display(), config.store.path.display()))?;
+    kept.map_or(Ok(()), |kept| print_line(format_args!("the previous store is kept as {}", kept.display())))
 }
 
 /// `eduhub verify`
@@ -62,5 +62,5 @@ pub(super) fn accept(config: &Config) -> CommandResult {
     for damage in &accepted {
         print_line(format_args!("accepted: {damage}"))?;
     }
-    print_line(format_args!("the store {} is used as it is now", config.store.path.display()))
+    print_line(format_args!("the store {} is now used as it is", config.store.path.display()))
 }

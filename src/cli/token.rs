@@ -79,7 +79,7 @@ pub(super) fn rights(role_name: &str, subjects: &[String]) -> Result<Rights, Fai
     Ok(Rights::new(role, Some(subjects)))
 }
 
-/// Parses and normalises a username.
+/// Parses and normalizes a username.
 pub(super) fn user_name(text: &str) -> Result<UserName, Failure> {
     UserName::parse(text).map_err(|_| {
         let rule = "use 1 to 120 characters, without spaces and invisible characters, and not . or ..";

@@ -1,4 +1,5 @@
-//! `user add`, `passwd`, `list`, `remove`: manages local accounts, in the store or through the hub that holds it.
+//! `user add`, `passwd`, `list`, `remove`, `reset-totp`: manages local accounts, in the store or through the hub that
+//! holds it.
 
 use awc::http::Method;
 use clap::Subcommand;

@@ -42,7 +42,7 @@ pub struct Oidc {
     pub client_secret: Secret,
     /// The text on the button.
     pub title: String,
-    /// What the hub asks for. `openid` is always added.
+    /// The scopes that the hub requests. `openid` is always added.
     pub scopes: Vec<String>,
     /// The claim that holds the username.
     pub user_claim: String,
@@ -76,7 +76,7 @@ impl Eq for Secret {}
 /// `[auth.proxy]`: a web server in front of the hub that signs users in by SAML, Shibboleth or CAS.
 #[derive(Debug, Clone)]
 pub struct Proxy {
-    /// The addresses from which the web server connects; none for no such sign-in.
+    /// The addresses from which the web server connects; empty if it signs no one in.
     pub peers: Vec<IpNet>,
     /// The secret that the web server sends in `secret_header`.
     pub secret: SecretString,

@@ -152,7 +152,7 @@ pub(super) fn set_oidc(auth: &mut Auth, rest: &str, value: &RawValue) -> Option<
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !is_name || name == PROXY {
         return Some(Err(format!(
-            "is in a section with the name {name:?}; a name has 1 to {PROVIDER_LEN_MAX} small letters, digits and \
+            "is in a section with the name {name:?}; a name has 1 to {PROVIDER_LEN_MAX} lowercase letters, digits and \
              hyphens, and is not {PROXY:?}"
         )));
     }

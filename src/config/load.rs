@@ -174,7 +174,7 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
     }
     if let Some(user) = name.strip_prefix(NAMES).and_then(|rest| rest.strip_prefix('.')) {
         return Some(value.text_list().and_then(|names| {
-            let user = UserName::parse(user).map_err(|_| "is not for a username".to_owned())?;
+            let user = UserName::parse(user).map_err(|_| "does not end with a username".to_owned())?;
             config.auth.names.add(&user, &names)
         }));
     }

@@ -16,7 +16,7 @@ use crate::domain::ids::UserName;
 /// The minimum length of the secret in bytes, as required for HMAC-SHA-256 (RFC 7518, section 3.2).
 pub const SECRET_LEN_MIN: usize = 32;
 
-/// The longest lifetime of a token, in seconds: a year. A longer one outlives those who remember that it exists.
+/// The longest lifetime of a token, in seconds: a year. A token that lives longer is likely to be forgotten.
 pub const SESSION_TTL_S_MAX: u32 = 31_536_000;
 
 /// One setting.
@@ -106,7 +106,7 @@ const SETTINGS: [Setting; 45] = [
     },
     Setting {
         name: "store.url",
-        about: "`sqlite:PATH`: a file, created if it does not exist. A relative path starts in the folder in which\n\
+        about: "`sqlite:PATH`: a file, created if it does not exist. A relative path starts at the folder in which\n\
                 the hub is started. Empty: sqlite:var/eduhub.db, and for `serve --demo` sqlite:var/demo.db. Other\n\
                 commands then use the first, or the second if only that exists.",
         show: |_| quoted(""),

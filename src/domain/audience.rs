@@ -88,7 +88,7 @@ impl Audience {
             && self.users.is_empty()
     }
     /// Returns the part of the audience that concerns a reader below staff; `None` is a visitor. The result is never
-    /// empty for a signed-in reader: one who received the alert, but of whom no part is known, sees the own name.
+    /// empty for a signed-in reader: a recipient whom no known part concerns sees only their own name.
     #[must_use]
     pub fn for_reader(&self, reader: Option<(&UserName, Role)>, membership: &Membership) -> Self {
         if self.all {

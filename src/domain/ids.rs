@@ -1,6 +1,6 @@
 //! Ids of terms, sections, import tasks, import profiles and users. `parse` checks the format, so every value is well-formed.
 //!
-//! `parse` also normalises names of terms and users; it reads what people and files enter. `stored` also accepts names
+//! `parse` also normalizes names of terms and users; it reads what people and files enter. `stored` also accepts names
 //! that earlier versions accepted; it reads the store and tokens.
 
 use std::borrow::Borrow;
@@ -18,7 +18,7 @@ pub const CODE_LEN_MAX: usize = 24;
 pub const TASK_ID_LEN_MAX: usize = 64;
 /// Maximum length of the name of an import profile, in characters.
 pub const PROFILE_NAME_CHARS_MAX: usize = 60;
-/// Maximum length of a normalised username, in characters: several times the longest in use, which are email addresses.
+/// Maximum length of a normalized username, in characters: several times the longest in use, which are email addresses.
 pub const USER_CHARS_MAX: usize = 120;
 /// Maximum length of a username in bytes, which follows from [`USER_CHARS_MAX`].
 const USER_BYTES_MAX: usize = 4 * USER_CHARS_MAX;
@@ -81,12 +81,12 @@ name_type! {
     TaskId, deserialized by parse
 }
 name_type! {
-    /// A username: 1 to 120 characters, normalised by PRECIS (RFC 8265), without spaces and invisible characters.
+    /// A username: 1 to 120 characters, normalized by PRECIS (RFC 8265), without spaces and invisible characters.
     UserName, deserialized by stored
 }
 
 name_type! {
-    /// The name of an import profile: 1 to 60 characters, normalised by PRECIS (RFC 8265), without spaces and invisible
+    /// The name of an import profile: 1 to 60 characters, normalized by PRECIS (RFC 8265), without spaces and invisible
     /// characters.
     ProfileName, deserialized by parse
 }
@@ -96,12 +96,12 @@ fn is_code(text: &str, extra: &[u8]) -> bool {
 }
 
 impl TermId {
-    /// Parses and normalises a term's id: full-width digits and letters become ordinary ones.
+    /// Parses and normalizes a term's id: full-width digits and letters become ordinary ones.
     ///
     /// # Errors
     /// If the text is not a well-formed term id.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        // Longer text needs no normalisation to be refused.
+        // Longer text needs no normalization to be refused.
         let text = (text.len() <= 4 * CODE_LEN_MAX).then(|| precis::name(text)).flatten();
         text.ok_or(InvalidId("term id")).and_then(|text| Self::stored(&text))
     }
@@ -139,9 +139,9 @@ impl Crn {
         if is_code(text, b"._") { Ok(Self(text.into())) } else { Err(InvalidId("CRN")) }
     }
 
-    /// Converts a CRN as a college writes it to one that can be part of an id, in which `.` replaces each run of other
-    /// characters than letters, digits, `.` and `_`. One that is long or has other letters ends with a hash of it. Also returns what was written,
-    /// if it differs.
+    /// Converts a CRN as a college writes it to one that can be part of an id, in which `.` replaces each run of
+    /// characters other than letters, digits, `.` and `_`. One that is long or has other letters ends with a hash of it.
+    /// Also returns what was written, if it differs.
     ///
     /// Ignores what spreadsheets add to numbers: `30001.0` and `'30001` are `30001`.
     ///
@@ -185,12 +185,12 @@ impl TaskId {
 }
 
 impl ProfileName {
-    /// Parses and normalises the name of an import profile.
+    /// Parses and normalizes the name of an import profile.
     ///
     /// # Errors
     /// If the text is not a name, see [`precis::name`], or is too long.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        // Longer text needs no normalisation to be refused.
+        // Longer text needs no normalization to be refused.
         let name = (text.len() <= 8 * PROFILE_NAME_CHARS_MAX).then(|| precis::name(text)).flatten();
         match name {
             Some(name) if name.chars().count() <= PROFILE_NAME_CHARS_MAX => Ok(Self(name.into())),
@@ -206,13 +206,13 @@ impl From<Uuid> for TaskId {
 }
 
 impl UserName {
-    /// Parses and normalises a username by PRECIS (RFC 8265, `UsernameCasePreserved`). Usernames are case-sensitive, as
+    /// Parses and normalizes a username by PRECIS (RFC 8265, `UsernameCasePreserved`). Usernames are case-sensitive, as
     /// in Plone.
     ///
     /// # Errors
     /// If the text is not a username, see [`precis::name`].
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        // Longer text needs no normalisation to be refused.
+        // Longer text needs no normalization to be refused.
         let name = (text.len() <= 2 * USER_BYTES_MAX).then(|| precis::name(text)).flatten();
         match name {
             Some(name) if name.chars().count() <= USER_CHARS_MAX => Ok(Self(name.into())),
@@ -220,7 +220,7 @@ impl UserName {
         }
     }
 
-    /// Parses a username that may have been stored by an earlier version, which did not normalise names. New names come
+    /// Parses a username that may have been stored by an earlier version, which did not normalize names. New names come
     /// from [`Self::parse`].
     ///
     /// # Errors

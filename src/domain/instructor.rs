@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::domain::ids::UserName;
 use crate::domain::precis;
 
-/// A name as it is compared: the display name normalised by PRECIS, with `Lee, Ann` turned into `ann lee`.
+/// A name as it is compared: the display name normalized by PRECIS, with `Lee, Ann` turned into `ann lee`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstructorName(String);
 
@@ -30,7 +30,7 @@ const PLACEHOLDERS: [&str; 15] = [
 /// The start of `To be announced`, `To be determined` and the like, which name no one.
 const NOT_KNOWN_YET: &str = "to be ";
 
-/// Returns whether a normalised name is a placeholder: each of its words is, without punctuation and digits.
+/// Returns whether a normalized name is a placeholder: each of its words is, without punctuation and digits.
 fn is_placeholder(name: &str) -> bool {
     let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).collect::<String>();
     let is_one = |word: String| word.is_empty() || PLACEHOLDERS.contains(&word.as_str());
@@ -89,7 +89,7 @@ impl StatedNames {
     }
 }
 
-/// Decides which sections name one user.
+/// A user and the names by which sections list that user as an instructor.
 #[derive(Debug)]
 pub struct Teacher<'a> {
     user: &'a UserName,
@@ -99,10 +99,10 @@ pub struct Teacher<'a> {
 }
 
 impl<'a> Teacher<'a> {
-    /// Creates it for a user. `name` is the display name, if the user cannot change it. `others` are the names of all
-    /// known users who may be instructors; the user may be among them. A display name that another one has, as a display
-    /// name or as a username, names no one. Neither does a single word of another one's display name: schedules that
-    /// write surnames alone mean Kay Smith by `Smith`, not the user `smith`.
+    /// Finds the names of a user. `name` is the display name, if the user cannot change it. `others` are the names of
+    /// all known users who may be instructors; the user may be among them. A display name that another user has, as a
+    /// display name or as a username, names no one. Nor does a name that is one word of another user's display name:
+    /// schedules that write surnames alone mean Kay Smith by `Smith`, not the user `smith`.
     #[must_use]
     pub fn new(user: &'a UserName, name: Option<&str>, stated: &'a StatedNames, others: &[(UserName, String)]) -> Self {
         if stated.0.values().any(|owner| owner == user) {

@@ -3,7 +3,7 @@
 //!
 //! - [`ids`]: ids of terms, sections, import tasks and users
 //! - [`term`], [`section`], [`meeting`]: the schedule of a term; [`mod@event`]: one-off events of the college
-//! - [`precis`]: normalisation of names and passwords
+//! - [`precis`]: normalization of names and passwords
 //! - [`registration`]: a student's registration in a section; [`realm`]: which terms a caller may see
 //! - [`command`]: commands to a term; [`outcome`] and [`refusal`]: their results
 //! - [`view`]: the part of a term that a decision may read; [`book`]: a term in memory, which implements it

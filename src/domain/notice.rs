@@ -93,9 +93,9 @@ impl Notice {
                 Priority::High,
             ),
             Reason::Reopened => (
-                format!("{course} takes place after all"),
+                format!("{course} is no longer cancelled"),
                 format!(
-                    "{course} (CRN {crn}) is no longer cancelled. It counts toward your schedule and credits again."
+                    "{course} (CRN {crn}) takes place after all. It counts toward your schedule and credits again."
                 ),
                 Priority::High,
             ),

@@ -1,4 +1,4 @@
-//! Normalisation of names and passwords by PRECIS (RFC 8264, RFC 8265), so that one spelling stands for all that look
+//! Normalization of names and passwords by PRECIS (RFC 8264, RFC 8265), so that one spelling stands for all that look
 //! the same.
 
 use precis_profiles::precis_core::profile::Profile;
@@ -7,7 +7,7 @@ use precis_profiles::{Nickname, OpaqueString, UsernameCasePreserved};
 /// Joiners, which are invisible. PRECIS allows them in some scripts (RFC 5892, appendix A), names of the hub do not.
 const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
 
-/// Normalises a name by the profile `UsernameCasePreserved` (RFC 8265, section 3.4): full-width letters become ordinary
+/// Normalizes a name by the profile `UsernameCasePreserved` (RFC 8265, section 3.4): full-width letters become ordinary
 /// ones, letters and their accents are composed. Returns `None` for a name with spaces, controls, invisible or
 /// bidirectional characters, or signs beyond ASCII, for `.` and `..`, which are folders in a path, and for an empty name.
 #[must_use]
@@ -30,7 +30,7 @@ pub fn name(text: &str) -> Option<String> {
     (is_stable && once != "." && once != "..").then_some(once)
 }
 
-/// Normalises a password by the profile `OpaqueString` (RFC 8265, section 4.2): spaces of other scripts become ordinary
+/// Normalizes a password by the profile `OpaqueString` (RFC 8265, section 4.2): spaces of other scripts become ordinary
 /// ones, letters and their accents are composed; nothing else changes. Returns `None` for an empty password, and for one
 /// with control or invisible characters, or with characters that are newer than Unicode 6.3.
 #[must_use]
@@ -42,7 +42,7 @@ pub fn password(text: &str) -> Option<String> {
     OpaqueString::new().enforce(text).ok().map(|password| password.into_owned())
 }
 
-/// Normalises a display name by the profile `Nickname` (RFC 8266, section 2.4) for comparison: without outer and repeated
+/// Normalizes a display name by the profile `Nickname` (RFC 8266, section 2.4) for comparison: without outer and repeated
 /// spaces and without regard to case. Returns `None` for a name that is empty or has control characters.
 #[must_use]
 pub fn display_name(text: &str) -> Option<String> {

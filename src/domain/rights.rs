@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::role::Role;
 
 /// Maximum number of subjects of a limit. A token carries them, and with the cookie must stay below 4,096 bytes. Staff
-/// of more subjects need no limit.
+/// with more subjects need no limit.
 pub const SUBJECTS_MAX: usize = 40;
 /// Longest subject of a limit, in bytes.
 pub const SUBJECT_BYTES_MAX: usize = 40;

@@ -18,7 +18,7 @@ use crate::http::error::Problem;
 /// Decides whether staff may send an alert to an audience.
 ///
 /// # Errors
-/// 403 `forbidden` when the audience reaches others than the students of the subjects to which the caller is limited.
+/// 403 `forbidden` when the audience reaches anyone but the students of the subjects to which the caller is limited.
 pub(super) fn may_send(caller: &Caller, audience: &Audience, model: &ReadModel) -> Result<(), Problem> {
     if caller.subjects.is_none() {
         return Ok(());
@@ -34,8 +34,8 @@ pub(super) fn may_send(caller: &Caller, audience: &Audience, model: &ReadModel) 
 /// Decides whether staff may see the recipients of an alert, or cancel it. Staff may always do so with their own alerts.
 ///
 /// # Errors
-/// 403 `forbidden` when the alert was sent by someone else to others than sections and courses of the subjects to which
-/// the caller is limited.
+/// 403 `forbidden` when someone else sent the alert, and its audience is more than sections and courses of the subjects
+/// to which the caller is limited.
 pub(super) fn may_manage(caller: &Caller, alert: &Alert, model: &ReadModel) -> Result<(), Problem> {
     let is_own = alert.source == STAFF && alert.sender == caller.user.as_str();
     if caller.subjects.is_none() || is_own {

@@ -391,7 +391,7 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
             }
             Some(caller) => caller,
         };
-        // Alerts that limited staff may not manage do not count towards their limit.
+        // Alerts that limited staff may not manage do not count toward their limit.
         let read = if staff.role == Role::SubjectStaff { LIST_LEN_MAX as usize } else { limit };
         let page = match state {
             StaffList::Scheduled => scheduled(&*live.alerts, read).await?,

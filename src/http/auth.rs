@@ -145,7 +145,7 @@ pub async fn identify<B: MessageBody + 'static>(
         _ => limits.count_visitor(AddressKey::from(client_ip(req.request()))),
     };
     if let Err(retry_after_s) = counted {
-        let problem = Problem::rate_limited("Too many requests. Please wait a moment.", retry_after_s);
+        let problem = Problem::rate_limited("Too many requests. Wait a moment, then try again.", retry_after_s);
         let (req, _) = req.into_parts();
         return Ok(ServiceResponse::from_err(problem, req).map_into_right_body());
     }
@@ -179,12 +179,12 @@ pub fn client_ip(req: &HttpRequest) -> std::net::IpAddr {
 fn unauthenticated(error: Option<TokenError>) -> Problem {
     let detail = match error {
         None => "Sign in to continue.",
-        Some(TokenError::Expired) => "Your sign-in has expired. Please sign in again.",
-        Some(TokenError::SignedOut) => "You have been signed out. Please sign in again.",
+        Some(TokenError::Expired) => "Your sign-in has expired. Sign in again.",
+        Some(TokenError::SignedOut) => "You have been signed out. Sign in again.",
         Some(TokenError::Ambiguous) => {
             "Your browser sent two sign-ins for this site, so neither counts. Sign in again."
         }
-        Some(TokenError::Foreign) => "Your access token is not valid. Please sign in again.",
+        Some(TokenError::Foreign) => "Your access token is not valid. Sign in again.",
     };
     Problem::new(ProblemCode::Unauthenticated, detail)
 }
@@ -353,8 +353,8 @@ impl RosterReader {
             return Ok(self.0);
         }
         within_limit.transpose()?;
-        let detail = "You read the rosters of your own sections only, and this section does not name you as its \
-                      instructor. Ask the registrar's office if it is yours.";
+        let detail = "You can read only the rosters of your own sections, and this section does not name you as its \
+                      instructor. If it is yours, contact the registrar's office.";
         Err(Problem::forbidden(detail))
     }
 

@@ -185,7 +185,7 @@ pub fn sandbox_id() -> Option<TermId> {
 }
 
 fn already_running(retry_after_s: u32) -> Problem {
-    Problem::rate_limited("Another demonstration is running. Please try again when it has ended.", retry_after_s)
+    Problem::rate_limited("Another demonstration is running. Try again when it has ended.", retry_after_s)
 }
 
 /// Starts a performance demonstration (admins).

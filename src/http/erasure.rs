@@ -45,9 +45,9 @@ struct Erased {
 
 /// Erases a person (admins).
 ///
-/// Deletes the account, the plan and what is stored of sign-ins, and signs the person out. In registrations of ended
-/// terms, alerts, acknowledgements and the audit trail, a random pseudonym replaces the username, so that all counts stay
-/// right. Refused with `still_registered` while the person is enrolled or waitlisted in a term that has not ended.
+/// Deletes the account, the plan and the stored sign-ins, and signs the person out. In registrations of ended terms,
+/// alerts, acknowledgements and the audit trail, a random pseudonym replaces the username, so that all counts stay
+/// correct. Refused with `still_registered` while the person is enrolled or waitlisted in a term that has not ended.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/users/{name}/erase",

@@ -61,7 +61,7 @@ impl Problem {
     /// 503: the hub is busy; the request was not processed.
     #[must_use]
     pub fn overloaded() -> Self {
-        Self::new(ProblemCode::Overloaded, "The system is busy and nothing was changed. Please try again.")
+        Self::new(ProblemCode::Overloaded, "The system is busy and nothing was changed. Try again in a moment.")
     }
     /// 503: a commit failed, and it is unknown whether the change is durable.
     #[must_use]
@@ -71,12 +71,13 @@ impl Problem {
     }
     /// 500: the hub failed. `cause` is written to the log with the request id and is never sent to the caller.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        let detail = "Something went wrong on our side. If it happens again, report it with its X-Request-Id.";
+        let detail =
+            "Something went wrong in EduHub. If it happens again, report it with its request ID (X-Request-Id).";
         Self::new(ProblemCode::Internal, detail).caused_by(cause)
     }
     /// 507: the disk is full. `cause` is written to the log with the request id and is never sent to the caller.
     pub fn disk_full(cause: impl fmt::Display) -> Self {
-        let detail = "The disk of the hub is full and nothing was changed. An administrator has to free space on it.";
+        let detail = "The hub's disk is full and nothing was changed. An administrator must free some space.";
         Self::new(ProblemCode::DiskFull, detail).caused_by(cause)
     }
     /// 429: the caller may retry after `retry_after_s` seconds.
@@ -330,7 +331,7 @@ pub fn problem_for_status(status: StatusCode) -> Problem {
         413 => Problem::new(ProblemCode::TooLarge, "The request is too large."),
         415 => Problem::new(ProblemCode::UnsupportedMediaType, "This format is not accepted here."),
         422 => Problem::new(ProblemCode::Invalid, "A value is invalid."),
-        429 => Problem::rate_limited("Too many requests. Please wait a moment.", BUSY_RETRY_S),
+        429 => Problem::rate_limited("Too many requests. Wait a moment, then try again.", BUSY_RETRY_S),
         503 => Problem::overloaded(),
         400..500 => Problem::bad_request("The request could not be read."),
         _ => Problem::internal(format_args!("a response of status {status}")),

@@ -1,4 +1,4 @@
-//! Links to a student's schedule, which the student makes for a parent or guardian, and the schedule that a link opens.
+//! Links to a student's schedule, which the student creates for a parent or guardian, and the schedule that they open.
 
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{self, Data};
@@ -96,7 +96,7 @@ struct LinkRequest {
     /// The caller's own note about the person, such as `Mum`. The person sees it, too.
     #[schema(min_length = 1, max_length = 60)]
     label: String,
-    /// The number of days after which the link ends.
+    /// The number of days after which the link expires.
     #[schema(minimum = 1, maximum = 366, default = 120)]
     days: Option<u32>,
 }
@@ -124,17 +124,17 @@ pub async fn list(SignedIn(caller): SignedIn, links: Data<GuardianLinks>) -> Res
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(GuardianLinkList { items }))
 }
 
-/// Makes a link by which a parent or guardian reads the caller's schedule (students).
+/// Creates a link with which a parent or guardian reads the caller's schedule (students).
 ///
-/// The link needs no account, opens nothing else, and ends on a day, or when the caller ends it. A student has at most
-/// five. Each use is in `GET /api/v1/me/disclosures`.
+/// The link needs no account and opens nothing else. It expires after the chosen number of days, or when the caller
+/// removes it. A student has at most five. Each use is in `GET /api/v1/me/disclosures`.
 #[utoipa::path(
     post,
     path = "/api/v1/me/guardian-links",
     operation_id = "makeGuardianLink",
     tag = "identity",
     request_body = LinkRequest,
-    responses((status = 201, description = "Made.", body = NewGuardianLink), BadRole, BadBody, StoreFailed)
+    responses((status = 201, description = "Created.", body = NewGuardianLink), BadRole, BadBody, StoreFailed)
 )]
 pub async fn make(
     request: HttpRequest,
@@ -147,21 +147,21 @@ pub async fn make(
     let LinkRequest { label, days } = read_body(&request, payload).await?;
     let made = links.make(&caller.user, label.trim().to_owned(), days.unwrap_or(DAYS_DEFAULT)).await?;
     let made = made.ok_or_else(|| {
-        Problem::invalid("label", format!("You have {LINKS_MAX} links to your schedule. End one of them first."))
+        Problem::invalid("label", format!("You have {LINKS_MAX} links to your schedule. Remove one of them first."))
     })?;
     audit.record(&request, Some(&caller), "guardian_link.make", Some(&made.link.id.to_string()), None, "");
     let url = format!("{}/shared#{}", site.origin_used(&request), made.secret);
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(NewGuardianLink { link: made.link.into(), url }))
 }
 
-/// Ends a link to the caller's schedule (signed-in users). It opens nothing from then on.
+/// Removes a link to the caller's schedule (signed-in users). It opens nothing from then on.
 #[utoipa::path(
     delete,
     path = "/api/v1/me/guardian-links/{id}",
     operation_id = "endGuardianLink",
     tag = "identity",
     params(("id" = Uuid, Path, description = "The link.")),
-    responses((status = 204, description = "Ended."), BadRole, BadPath, NotFound, StoreFailed)
+    responses((status = 204, description = "Removed."), BadRole, BadPath, NotFound, StoreFailed)
 )]
 pub async fn end(
     request: HttpRequest,
@@ -169,7 +169,7 @@ pub async fn end(
     links: Data<GuardianLinks>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let not_found = || Problem::not_found("This link does not exist or has ended.");
+    let not_found = || Problem::not_found("This link does not exist. It may have expired or been removed.");
     let id = Uuid::parse_str(&path_param(&request, "id")?).map_err(|_| not_found())?;
     if !links.end(&caller.user, id).await? {
         return Err(not_found());
@@ -183,7 +183,7 @@ pub async fn end(
 struct SharedSchedule<'a> {
     /// The student's note about the reader.
     label: &'a str,
-    /// When the link ends.
+    /// When the link expires.
     expires_at: Timestamp,
     /// By term, course and CRN.
     items: Vec<SharedSection<'a>>,
@@ -227,7 +227,7 @@ pub async fn schedule(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let ended = || {
-        let detail = "This link is not valid or has ended. Ask the student for a new one.";
+        let detail = "This link is incomplete or no longer valid. Ask the student for a new one.";
         Problem::new(ProblemCode::Unauthenticated, detail)
     };
     let link = links.open(secret_of(&request).ok_or_else(ended)?).await?.ok_or_else(ended)?;

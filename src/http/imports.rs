@@ -302,13 +302,13 @@ fn no_such_task() -> Problem {
 }
 
 fn incomplete_upload() -> Problem {
-    Problem::bad_request("The upload was incomplete and nothing was imported. Please try again.")
+    Problem::bad_request("The upload was incomplete and nothing was imported. Upload the file again.")
 }
 
 fn problem(error: ImportError) -> Problem {
     match error {
         ImportError::Overloaded => {
-            let detail = "Too many imports are waiting, so this one was not started. Please try again in a minute.";
+            let detail = "Too many imports are waiting, so this one was not started. Try again in a minute.";
             Problem::new(ProblemCode::Overloaded, detail).retry_after(60)
         }
         ImportError::Empty => Problem::invalid("file", "The file is empty."),

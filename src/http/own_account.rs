@@ -65,10 +65,12 @@ impl From<FactorError> for Problem {
         match error {
             FactorError::Exists => Self::new(
                 ProblemCode::SecondFactorExists,
-                "Your account already asks for a code. Remove the second factor before you set up another one.",
+                "Your account already requires a code. Remove the second factor before you set up another one.",
             ),
             FactorError::Absent => Self::not_found("Your account has no second factor, or its set-up took too long."),
-            FactorError::Wrong => Self::invalid("code", "The code is not correct. Enter the newest code of your app."),
+            FactorError::Wrong => {
+                Self::invalid("code", "The code is not correct. Enter the newest code from your app.")
+            }
             FactorError::Overloaded => Self::overloaded(),
             FactorError::Failed => Self::internal(error),
             FactorError::Store(error) => error.into(),
@@ -139,7 +141,9 @@ pub async fn change_password(
             return Err(Problem::invalid("current", "The current password is not correct. Nothing was changed."));
         }
         PasswordChange::Weak(weak) => return Err(weak_password("new", weak)),
-        PasswordChange::Unchanged => return Err(Problem::invalid("new", "The new password is the current one.")),
+        PasswordChange::Unchanged => {
+            return Err(Problem::invalid("new", "The new password is the same as the current one."));
+        }
     }
     audit.record(&req, Some(&caller), "password.change", user, None, "ended all other sign-ins");
     Ok(HttpResponse::NoContent().finish())

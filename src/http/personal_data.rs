@@ -33,7 +33,7 @@ pub(super) struct PersonalData {
     single_sign_on: Option<PersonalIdentity>,
     /// The sign-ins that have not expired, oldest first.
     sign_ins: Vec<PersonalDevice>,
-    /// The links by which a parent or guardian reads the schedule.
+    /// The links with which a parent or guardian reads the schedule.
     guardian_links: Vec<PersonalLink>,
     /// Since when the local account has a second factor.
     #[schema(required)]
@@ -128,7 +128,7 @@ pub(super) struct PersonalDevice {
     expires_at: Timestamp,
 }
 
-/// A link by which a parent or guardian reads the schedule.
+/// A link with which a parent or guardian reads the schedule.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PersonalLink {
     label: String,

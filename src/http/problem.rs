@@ -139,7 +139,7 @@ impl ProblemCode {
             Self::BadRequest | Self::BodyLate => "The request could not be read",
             Self::Unauthenticated => "Sign-in required",
             Self::BadCredentials => "Incorrect username or password",
-            Self::SecondFactorRequired => "A code is required",
+            Self::SecondFactorRequired => "A one-time code is required",
             Self::SecondFactorExists => "The account already has a second factor",
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
@@ -177,7 +177,7 @@ impl ProblemCode {
             Self::Unauthenticated => "Sign in again, or send a valid token.",
             Self::BadCredentials => "Check the username and the password.",
             Self::SecondFactorRequired => {
-                "Send “code” with the newest code of your authenticator app, or a recovery code."
+                "Send “code” with the newest code from your authenticator app, or a recovery code."
             }
             Self::SecondFactorExists => "Remove the second factor before you set up another one.",
             Self::Forbidden => "Use an account with the required role, or send the request from the hub's own pages.",
@@ -186,7 +186,7 @@ impl ProblemCode {
             Self::TooLarge => "Send a smaller body: “bytes_max” is the limit.",
             Self::UnsupportedMediaType => "Send a content type that the OpenAPI document describes.",
             Self::UpgradeRequired => "Use the WebSocket version in the header Sec-WebSocket-Version.",
-            Self::Invalid => "Correct the value that is named in “field”.",
+            Self::Invalid => "Correct the value that “field” names.",
             Self::RateLimited => "Wait for the number of seconds in the header Retry-After.",
             Self::Internal | Self::DiskFull => {
                 "Report the request ID to the college's administrators. A change is made completely or not at all."

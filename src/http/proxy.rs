@@ -57,10 +57,10 @@ pub fn routes(app: &mut ServiceConfig) {
 ///
 /// The hub streams the request to Plone as the member who signed in through Plone, or else as a visitor, and streams
 /// the response back. The audit trail records every write with Plone's status. Requests that would change Plone's users,
-/// groups, roles, settings or add-ons are rejected, and so are lists of its users and groups, except for an admin. The hub rewrites redirects, cookies and links to paths under `/plone/`. Other methods of Plone's REST
-/// API are supported, too. Every response has `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`.
-/// Paths outside the site, `@login` and browser forms are rejected; all of Plone is available at the origin in
-/// `[plone] proxy_url`.
+/// groups, roles, settings or add-ons are rejected, and so are lists of its users and groups, except for an admin. The
+/// hub rewrites redirects, cookies and links to paths under `/plone/`. Other methods of Plone's REST API are supported,
+/// too. Every response has `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`. Paths outside the
+/// site, `@login` and browser forms are rejected; all of Plone is available at the origin in `[plone] proxy_url`.
 #[utoipa::path(
     get,
     path = "/plone/{path}",
@@ -217,7 +217,7 @@ impl From<ProxyError> for Problem {
                 Self::bad_request("This sign-in is not in the form of Plone's own sign-in page.")
             }
             ProxyError::SignInsLimited { retry_after_s } => {
-                Self::rate_limited("Too many failed sign-ins. Please wait before you try again.", retry_after_s)
+                Self::rate_limited("Too many failed sign-ins. Wait before you try again.", retry_after_s)
             }
             ProxyError::PasswordChange => {
                 Self::forbidden("Change your Plone password in Plone itself, not through EduHub.")
@@ -231,7 +231,7 @@ impl From<ProxyError> for Problem {
             ProxyError::ForeignHubPage => foreign_origin(),
             ProxyError::ForeignPage => Self::forbidden("This request did not come from a page of this site."),
             ProxyError::RateLimited { retry_after_s } => {
-                Self::rate_limited("Too many requests. Please wait a moment.", retry_after_s)
+                Self::rate_limited("Too many requests. Wait a moment, then try again.", retry_after_s)
             }
             ProxyError::Aborted => Self::bad_request("The request ended before it was complete."),
             ProxyError::Timeout => {

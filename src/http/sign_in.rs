@@ -62,7 +62,7 @@ impl From<SignInError> for Problem {
                 Self::new(ProblemCode::BadCredentials, "Incorrect username or password. Check both and try again.")
             }
             SignInError::RateLimited { retry_after_s } => {
-                Self::rate_limited("Too many failed sign-ins. Please wait before you try again.", retry_after_s)
+                Self::rate_limited("Too many failed sign-ins. Wait before you try again.", retry_after_s)
             }
             SignInError::Overloaded => Self::overloaded(),
             SignInError::Store(error) => error.into(),
@@ -83,7 +83,7 @@ impl From<SignInError> for Problem {
             }
             SignInError::WrongCode => Self::new(
                 ProblemCode::SecondFactorRequired,
-                "The code is not correct or was used before. Enter the newest code of your app.",
+                "The code is not correct or was used before. Enter the newest code from your app.",
             )
             .field("code"),
             SignInError::Failed => Self::internal(error),

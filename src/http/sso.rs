@@ -122,7 +122,7 @@ pub async fn providers(sso: Data<SingleSignOn>, identity: Data<Identity>) -> Htt
 struct ProxyUser(Result<Person, ProxyError>);
 
 /// Middleware that removes the headers of the web server from every request, so that neither a handler nor Plone can
-/// take them for true. Only the address at which the web server signs users in reads them first.
+/// trust them. Only the address at which the web server signs users in reads them first.
 ///
 /// # Errors
 /// Those of the inner services.
@@ -279,7 +279,7 @@ impl Ends {
     }
 
     async fn sign_in_by_proxy(&self, next: &str) -> Result<HttpResponse, Problem> {
-        let Some(proxy) = &self.sso.proxy else { return Err(Problem::not_found("There is no such sign-in.")) };
+        let Some(proxy) = &self.sso.proxy else { return Err(Problem::not_found("This sign-in does not exist.")) };
         let user = self.req.extensions_mut().remove::<ProxyUser>();
         let user = user.unwrap_or(ProxyUser(Err(ProxyError::WrongSecret))).0;
         Ok(match user {
@@ -292,7 +292,7 @@ impl Ends {
                     ProxyError::NoRole => {
                         self.audit.record(&self.req, None, "login.failed", None, None, &format!("proxy: {error}"));
                     }
-                    // Everyone can send such a request, so it must not fill the audit trail.
+                    // Anyone can send such a request, so it must not fill the audit trail.
                     ProxyError::ForeignPeer(_) | ProxyError::WrongSecret | ProxyError::NoUser(_) => {
                         log::info!("a sign-in by the web server was refused: {error}");
                     }
@@ -345,7 +345,7 @@ impl Ends {
         FailurePage::new(&self.req, title, &self.sso.help, next)
     }
 
-    /// Returns the page about a failed sign-in, and records it. Those that no user has tried are not in the audit trail.
+    /// Returns the page about a failed sign-in, and records it in the audit trail if a user has tried to sign in.
     fn failed(&self, provider: &Provider, next: &str, error: &SsoError) -> HttpResponse {
         let source = Source::Oidc(provider.name().clone());
         log::warn!("a sign-in by {source} failed: {error}");

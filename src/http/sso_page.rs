@@ -154,7 +154,7 @@ impl<'a> FailurePage<'a> {
              <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main><h1>{heading}</h1><p>{what}</p>\
              <p>{ask} {number_text} <code>{number}</code></p>{again}<p><a class=\"button\" href=\"/\">{back}</a></p></main></body></html>",
             language = pick("en", "es"),
-            number_text = pick("Request number:", "Número de solicitud:"),
+            number_text = pick("Request ID:", "ID de la solicitud:"),
             back = pick("Back to EduHub", "Volver a EduHub"),
             again = again.unwrap_or_default(),
         )
@@ -166,13 +166,13 @@ fn texts(failure: &Failure, language: Language) -> (&'static str, &'static str) 
     let of = |english, spanish| language.pick(english, spanish);
     match failure {
         Failure::UnknownProvider => of(
-            ("There is no such sign-in", "The address is wrong, or the college no longer signs in this way."),
-            ("No existe este inicio de sesión", "La dirección es incorrecta o la institución ya no usa este método."),
+            ("This sign-in does not exist", "The address is wrong, or the college no longer uses this way to sign in."),
+            ("Este inicio de sesión no existe", "La dirección es incorrecta o la institución ya no usa este método."),
         ),
         Failure::Unavailable => of(
             (
                 "The college sign-in is not responding",
-                "You were not signed in, because {title} did not respond. Registration is running, and people who are \
+                "You were not signed in, because {title} did not respond. Registration continues, and people who are \
                  already signed in are not affected. Try again in a minute.",
             ),
             (

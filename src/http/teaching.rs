@@ -50,14 +50,14 @@ impl TeachingQuery {
 struct Teaching<'a> {
     /// By term, course and CRN.
     items: Vec<SectionView<'a>>,
-    /// The number of sections without the limit.
+    /// The number of all matching sections, which can be more than are listed.
     total: usize,
 }
 
 /// Lists the sections that name the caller as their instructor (instructors).
 ///
-/// A section names its instructors by username, by display name if no one else has it and the user cannot change it, or by a
-/// name in `[roles.names]`.
+/// A section names its instructors by username, by display name if no one else has it and the user cannot change it, or
+/// by a name in `[roles.names]`.
 #[utoipa::path(
     get,
     path = "/api/v1/me/teaching",

@@ -69,7 +69,8 @@ impl UncachedResponses {
     /// Builds a response on one of the build threads and sends it. Its memory counts until it is sent.
     ///
     /// # Errors
-    /// `rate_limited` when the requester exceeds its limit; `overloaded` when too many requests wait, or when there is neither a build nor memory within [`WAIT_MAX`].
+    /// `rate_limited` when the requester exceeds its limit; `overloaded` when too many requests wait, or when no build or
+    /// no memory is free within [`WAIT_MAX`].
     pub async fn respond<F>(&self, request: &HttpRequest, by: Requester, build: F) -> Result<HttpResponse, Problem>
     where
         F: FnOnce() -> Encoded + Send + 'static,
@@ -116,7 +117,7 @@ pub(super) fn charge(request: &HttpRequest) -> Result<(), Problem> {
         Some(caller) => limits.count_user_build(&caller.user),
         None => limits.count_visitor_build(AddressKey::from(client_ip(request))),
     };
-    let detail = "Too many different lists at once. Please wait a moment.";
+    let detail = "Too many different lists at once. Wait a moment, then try again.";
     counted.map_err(|retry_after_s| Problem::rate_limited(detail, retry_after_s))
 }
 

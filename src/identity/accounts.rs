@@ -153,7 +153,7 @@ impl Identity {
         Ok(Removal::Removed)
     }
 
-    /// Removes everything with which a user signs in: the local account, what is stored of sign-ins through other
+    /// Removes everything with which a user signs in: the local account, the stored sign-ins through other
     /// providers, and the tokens. Returns [`Removal::Absent`] if there was no local account.
     ///
     /// # Errors

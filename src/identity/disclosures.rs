@@ -260,7 +260,7 @@ mod tests {
             setup.read("sam", 0, &["ann", "bob"]).await;
         }
         assert_eq!(setup.entries().await, ["sam: 2 people"]);
-        // A student who came later is added to the entry; another reader has an entry of the own.
+        // A student who came later is added to the entry; another reader has a separate entry.
         setup.read("sam", 4, &["ann", "bob", "cid"]).await;
         setup.read("kim", 4, &["ann"]).await;
         assert_eq!(setup.entries().await, ["sam: 2 people", "kim: 1 people"]);

@@ -1,5 +1,5 @@
-//! Links by which a parent or guardian reads one student's schedule. A student makes a link and gives it to the person;
-//! it needs no account, opens nothing but this schedule, and ends on a day, or when the student ends it.
+//! Links with which a parent or guardian reads one student's schedule. A student creates a link and gives it to that
+//! person. It needs no account and opens nothing but this schedule, until it expires or the student removes it.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl GuardianLinks {
         self.store.guardian_links(student, self.clock.now()).await
     }
 
-    /// Ends a link of a student. Returns false if the student has no such link.
+    /// Removes a link of a student. Returns false if the student has no such link.
     ///
     /// # Errors
     /// When the store cannot be written.

@@ -14,7 +14,7 @@
 //! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]:
 //!   limits on requests; [`attempts`]: limits on failed sign-ins; [`device`]: cookies of browsers that have signed in
 //!   before
-//! - [`guardian_links`]: links by which a parent or guardian reads one student's schedule
+//! - [`guardian_links`]: links with which a parent or guardian reads one student's schedule
 //! - [`external`]: sign-ins by single sign-on, which checks no password in the hub
 //! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when
 //!   users were last seen

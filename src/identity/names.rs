@@ -1,11 +1,11 @@
-//! Usernames as people type them. New names are normalised; users whose names an earlier version stored without
-//! normalisation keep them, and are found by every spelling that has the same normal form.
+//! Usernames as people type them. New names are normalized; users whose names an earlier version stored without
+//! normalization keep them, and are found by every spelling that has the same normal form.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::domain::ids::{InvalidId, UserName};
 
-/// The names that an earlier version stored and that normalisation would change. Loaded at the start; none is added
+/// The names that an earlier version stored and that normalization would change. Loaded at the start; none is added
 /// later. Usually there are none.
 #[derive(Debug, Default)]
 pub(super) struct OlderNames {

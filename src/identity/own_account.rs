@@ -28,7 +28,7 @@ pub enum PasswordChange {
     Unchanged,
 }
 
-/// Why a caller has no own local account.
+/// Why a caller has no local account of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoOwnAccount {
     /// The caller signed in through Plone.
@@ -124,7 +124,7 @@ impl Identity {
         Ok(is_owner)
     }
 
-    /// Creates a second factor for an account, which [`Self::confirm_factor`] puts into force.
+    /// Creates a second factor for an account, which [`Self::confirm_factor`] activates.
     ///
     /// # Errors
     /// When the account has one, or the store cannot be read.
@@ -132,7 +132,7 @@ impl Identity {
         self.second_factors.begin(user, self.clock.now()).await
     }
 
-    /// Puts the second factor that was created last into force. Returns its recovery codes, which cannot be read again.
+    /// Activates the second factor that was created last. Returns its recovery codes, which cannot be read again.
     ///
     /// # Errors
     /// When the code is wrong, none waits for a code, or the store cannot be written.

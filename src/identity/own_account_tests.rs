@@ -24,7 +24,7 @@ async fn sign_in_with(hub: &Hub, code: Option<&str>) -> Result<SignIn, SignInErr
 }
 
 #[actix_web::test]
-async fn changing_the_own_password_ends_all_other_sign_ins() {
+async fn changing_their_own_password_ends_all_other_sign_ins() {
     let mut hub = Hub::start().await;
     hub.put("ann", Role::Staff, Some(PASSWORD)).await;
     let (own, other) = (hub.sign_in("ann", PASSWORD).await.unwrap(), hub.sign_in("ann", PASSWORD).await.unwrap());
@@ -74,7 +74,7 @@ async fn wrong_current_passwords_count_as_failed_sign_ins() {
 }
 
 #[actix_web::test]
-async fn only_a_sign_in_to_a_local_account_has_an_own_account() {
+async fn only_a_sign_in_to_a_local_account_can_manage_the_account() {
     let hub = Hub::start().await;
     hub.put("ann", Role::Staff, Some(PASSWORD)).await;
     let own = hub.sign_in("ann", PASSWORD).await.unwrap();

@@ -170,7 +170,7 @@ impl Hasher {
     }
 
     /// Returns true if the normal form of `password` matches the hash `stored` of a local account, or the password as
-    /// it was typed: earlier versions did not normalise passwords. Without a hash it returns false after the same time.
+    /// it was typed: earlier versions did not normalize passwords. Without a hash it returns false after the same time.
     ///
     /// # Errors
     /// When too many passwords are queued.

@@ -205,8 +205,8 @@ impl Identity {
         Ok(identity)
     }
 
-    /// Returns the username that `typed` stands for: the normalised name, or that of a user whose name an earlier
-    /// version stored without normalisation.
+    /// Returns the username that `typed` stands for: the normalized name, or that of a user whose name an earlier
+    /// version stored without normalization.
     ///
     /// # Errors
     /// When it is not a username.
@@ -362,7 +362,7 @@ impl Identity {
     /// When the store cannot be read.
     pub async fn as_teacher<T>(&self, caller: &Caller, f: impl FnOnce(&Teacher<'_>) -> T) -> Result<T, StoreError> {
         let known = self.store.names_above_students().await?;
-        // A member of Plone can change the own full name there, to that of a colleague too.
+        // Members of Plone can change their full name there, even to that of a colleague.
         let name = Some(&*caller.name).filter(|_| caller.source != Source::Plone);
         Ok(f(&Teacher::new(&caller.user, name, &self.settings.stated_names, &known)))
     }
@@ -456,7 +456,7 @@ impl Identity {
     }
 }
 
-/// Loads the names that normalisation would change.
+/// Loads the names that normalization would change.
 async fn older_names(store: &dyn AccountStore) -> Result<OlderNames, StoreError> {
     let unusual = store.unusual_names().await?;
     let mut taken: HashSet<UserName> = unusual.iter().filter(|name| name.is_normalised()).cloned().collect();

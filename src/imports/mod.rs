@@ -331,7 +331,8 @@ impl Imports {
     /// Queues a completely received upload, and returns the task's id.
     ///
     /// # Errors
-    /// When the upload is empty, the map is invalid, the profile does not exist, the queue is full, or the store or the file system fails.
+    /// When the upload is empty, the map is invalid, the profile does not exist, the queue is full, or the store or the
+    /// file system fails.
     pub async fn submit(&self, upload: Upload, options: ImportOptions, by: &UserName) -> Result<String, ImportError> {
         let deps = &self.inner.deps;
         deps.reader.check_map(&options.map).map_err(ImportError::Map)?;

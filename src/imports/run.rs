@@ -357,7 +357,7 @@ impl Run<'_> {
                 }
             }
         }
-        let message = "The hub was too busy to apply the import. Nothing was changed. Please try again.";
+        let message = "The hub was too busy to apply the import. Nothing was changed. Start the import again.";
         Err(Stop::Failed { message, cause: "the registrar was overloaded".to_owned() })
     }
 

@@ -8,7 +8,7 @@ pub const FRAMES_PER_SECOND: u32 = 100;
 /// Frames that a client may send at once: a message of 64 KiB in fragments of 17 bytes, or the requests of minutes in which
 /// its network was down. Answering as many takes a few milliseconds.
 const BURST: u32 = 4_000;
-/// The time after which one frame more may be sent.
+/// The time after which one more frame may be sent.
 const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / FRAMES_PER_SECOND as u64);
 
 /// Counts the frames of a connection with the generic cell rate algorithm.

@@ -19,7 +19,7 @@ use crate::live::close::Close;
 /// The stored round-trip time before the first pong.
 const RTT_UNKNOWN: u32 = u32::MAX;
 
-/// The state of a live connection that its feed, its relay and the admin page share.
+/// The state of a live connection that its feed, its relay and the administration page share.
 #[derive(Debug)]
 pub struct LiveSession {
     /// The id. Ids of later connections are greater.

@@ -15,7 +15,8 @@
 //!
 //! They share:
 //! - [`context`]: options, ports and services; [`messages`]: the messages between them
-//! - [`live_session`]: the state of one connection; [`presence`]: the list of all of them; [`ends`]: how they ended; [`budget`]: bounds of all of them together
+//! - [`live_session`]: the state of one connection; [`presence`]: the list of all of them; [`ends`]: how they ended;
+//!   [`budget`]: bounds of all of them together
 //! - [`frames`]: the messages of clients and of the hub; [`alert_frame`]: an alert for each kind of reader; [`close`]:
 //!   close codes
 

@@ -194,9 +194,11 @@ impl Observed {
         count("eduhub_sessions_evicted_total", "WebSockets closed because their clients were too slow", |presence| {
             presence.evicted.load(Relaxed)
         })?;
-        count("eduhub_sessions_caught_up_total", "Times that sessions got what the hub had held back", |presence| {
-            presence.caught_up.load(Relaxed)
-        })?;
+        count(
+            "eduhub_sessions_caught_up_total",
+            "Times that a slow session received what the hub had held back",
+            |presence| presence.caught_up.load(Relaxed),
+        )?;
         count(
             "eduhub_sessions_reaped_total",
             "WebSockets closed because their clients stopped responding",
@@ -212,7 +214,7 @@ impl Observed {
         let presence = self.presence.clone();
         metrics.watch_counts(
             "eduhub_sessions_ended_total",
-            "WebSockets that ended, by reason; lost: without a close frame, timed_out: by TCP, the client took nothing",
+            "WebSockets that ended, by reason; lost: no close frame; timed_out: TCP gave up, the client read nothing",
             "reason",
             Box::new(move || presence.ends.counts()),
         )?;

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::identity::{Caller, Identity, Source};
 use crate::plone::cache::{CacheCounts, CacheLimits, CachedReply, ReadCache, ReadError};
 use crate::plone::port::{Catalogue, ContentKind, Hit, NewsItem, PloneError, Viewer};
-use crate::plone::rest::SANITISER_RULES;
+use crate::plone::rest::SANITIZER_RULES;
 use crate::store::StoreError;
 use crate::store::outbox::OutboxStore;
 
@@ -76,7 +76,8 @@ struct ReadItem {
     item: NewsItem,
     /// False if the item may have changed again within the second of its last modification. See [`SETTLED_S`].
     is_settled: bool,
-    /// Version of the rules by which its HTML was sanitised, see [`SANITISER_RULES`]. Items stored before there were versions have 0.
+    /// Version of the rules by which its HTML was sanitized, see [`SANITIZER_RULES`]. Items stored before there were
+    /// versions have 0.
     #[serde(default)]
     rules: u32,
 }
@@ -92,7 +93,7 @@ impl ReadItem {
                 }
             }
         }
-        Self { item, is_settled, rules: SANITISER_RULES }
+        Self { item, is_settled, rules: SANITIZER_RULES }
     }
 
     fn matches(&self, hit: &Hit) -> bool {
@@ -156,7 +157,7 @@ impl News {
 
     /// Returns the item of a hit; `None` if it must be read again.
     fn unchanged(&self, hit: &Hit) -> Option<Arc<ReadItem>> {
-        self.items.iter().find(|one| one.is_settled && one.rules == SANITISER_RULES && one.matches(hit)).cloned()
+        self.items.iter().find(|one| one.is_settled && one.rules == SANITIZER_RULES && one.matches(hit)).cloned()
     }
 }
 
@@ -391,7 +392,7 @@ impl AnnouncementDeps {
     /// Stores the visitors' announcements: the items only if they changed, and always the time at which they were read.
     async fn save(&self, list: &News, before: Option<&Arc<News>>) -> Result<(), StoreError> {
         if before.is_none_or(|before| before.version != list.version) {
-            // Serialising text and times never fails.
+            // Serializing text and times never fails.
             let items = serde_json::to_string(&StoredList { items: list.items.clone() }).unwrap_or_default();
             self.store.put_note(NOTE, items).await?;
         }
@@ -447,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn items_that_were_sanitised_by_older_rules_are_read_again() {
+    fn items_that_were_sanitized_by_older_rules_are_read_again() {
         let item = item("1", 10);
         let hit = Hit { uid: item.id.clone(), path: item.path.clone(), modified: item.modified };
         let stored = |json: serde_json::Value| News::after(None, vec![serde_json::from_value(json).unwrap()], None);

@@ -170,7 +170,7 @@ pub struct NewsItem {
     pub title: String,
     /// Summary, as plain text.
     pub description: String,
-    /// Body as sanitised HTML: only formatting, links and images. Links into the site lead to the hub's `/plone/`;
+    /// Body as sanitized HTML: only formatting, links and images. Links into the site lead to the hub's `/plone/`;
     /// links to scripts are removed.
     pub html: String,
     /// Body as plain text.

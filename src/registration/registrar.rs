@@ -108,7 +108,7 @@ pub type Loaded = oneshot::Sender<Arc<TermModel>>;
 pub struct RegistrarDeps {
     /// The store of terms.
     pub store: Arc<dyn TermStore>,
-    /// Maximum credits that a student may enrol in per term; 0 is no limit.
+    /// Maximum credits that a student may enroll in per term; 0 is no limit.
     pub credit_limit: Credits,
     /// The published snapshots, for readers.
     pub model: Arc<ReadModel>,

@@ -16,7 +16,7 @@ pub struct SectionView<'a> {
     id: &'a SectionId,
     term: &'a TermId,
     /// The course reference number as the college writes it, such as `30001` or `AB 101-01`. The id contains it with
-    /// `.` for each run of other characters than letters, digits, `.` and `_`.
+    /// `.` for each run of characters other than letters, digits, `.` and `_`.
     crn: &'a str,
     /// `SUBJECT NUMBER`, such as `MATH 151`.
     course: &'a str,

@@ -144,7 +144,7 @@ const STALL_INTERVAL: u64 = 3_000_000;
 /// The result of a simulation.
 #[derive(Debug)]
 struct Simulated {
-    /// Replies to clients that had not given up, a second.
+    /// Replies to clients that had not given up, per second.
     goodput: f64,
     /// The 99th percentile of the time to the reply of a decided command.
     p99: Duration,

@@ -24,7 +24,7 @@ use crate::rush::{Job, PROGRESS_INTERVAL, RunControl};
 const CONCURRENT_CONNECTS_MAX: usize = 256;
 /// Timeout for creating or removing the sandbox, and for one import into it.
 const SANDBOX_TIMEOUT: Duration = Duration::from_secs(90);
-/// Pause after an error or an unexpected status, as a page makes one.
+/// Pause after an error or an unexpected status. Pages pause, too.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// Maximum number of attempts for each request of the reconciliation.
 const ATTEMPTS_MAX: u32 = 5;

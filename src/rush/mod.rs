@@ -33,9 +33,9 @@ pub use plone::PloneJob;
 
 /// Interval between progress reports.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
-/// Maximum number of students that load Plone, which serves 100 connections at the same time.
+/// Maximum number of students that put load on Plone, which serves 100 connections at the same time.
 const PLONE_USERS_MAX: u32 = 200;
-/// Results of an earlier run on a real Plone, reported if Plone must not be loaded.
+/// Results of an earlier run on a real Plone, reported if no load may be put on Plone.
 const RECORDED_PLONE_ROW: &str = include_str!("recorded.json");
 
 /// A demonstration to run. Does not implement `Debug`, because it contains tokens.
@@ -94,7 +94,7 @@ pub fn run(job: &Job, stop: &Arc<AtomicBool>, on_progress: &dyn Fn(&Task)) -> st
     Ok(control.task.into_inner())
 }
 
-/// Loads the targets of a job one after the other.
+/// Puts load on the targets of a job, one after the other.
 async fn run_targets(job: &Job, users: u32, control: &RunControl<'_>) -> Result<(), String> {
     if job.target.includes_plone() && job.plone.is_none() {
         let recorded: Row = serde_json::from_str(RECORDED_PLONE_ROW).map_err(|error| error.to_string())?;

@@ -15,7 +15,7 @@ use super::http_client::HttpClient;
 /// Age at which addresses and keys are renewed in the background. A key that a provider withdraws is accepted for this
 /// long.
 const AGE_MAX: Duration = Duration::from_secs(3_600);
-/// Shortest time between two reads because of an unknown key: forged tokens must not load the provider.
+/// Shortest time between two reads because of an unknown key: forged tokens must not put load on the provider.
 const KEY_READ_PAUSE: Duration = Duration::from_secs(10);
 /// Pause after a failed read, in which sign-ins fail at once.
 const FAILURE_PAUSE: Duration = Duration::from_secs(2);

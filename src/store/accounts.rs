@@ -173,7 +173,7 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     /// several times, with different display names.
     fn names_above_students(&self) -> StoreFuture<Vec<(UserName, String)>>;
     /// Returns the names of accounts, members and users who were seen that are not plain ASCII or are `.` or `..`, once
-    /// each: among them are the names that earlier versions did not normalise.
+    /// each: among them are the names that earlier versions did not normalize.
     fn unusual_names(&self) -> StoreFuture<Vec<UserName>>;
     /// Records users who were seen.
     fn record_people(&self, people: Vec<Person>) -> StoreFuture<()>;

@@ -1,4 +1,4 @@
-//! Port for links by which a parent or guardian reads one student's schedule. The store holds a hash of the secret in
+//! Port for links with which a parent or guardian reads one student's schedule. The store holds a hash of the secret in
 //! the link, never the secret.
 
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use crate::store::StoreFuture;
 /// A link to one student's schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardianLink {
-    /// The id, by which the student ends the link. It does not open the schedule.
+    /// The id, with which the student removes the link. It does not open the schedule.
     pub id: Uuid,
     /// The student.
     pub student: UserName,

@@ -110,7 +110,7 @@ test("a token without a local account shows only its sign-ins", async () => {
   await shows(page, "#sign-ins", "No sign-ins.");
 });
 
-test("an instructor ends the link of the time as a student, and limited staff find the page of their sections", async () => {
+test("an instructor removes a link made as a student; limited staff find their sections", async () => {
   await account("tess", "student");
   const page = await open(chrome, hub, "/account", { bypassCSP: true });
   await signIn(page, "tess", PASSWORD);
@@ -121,7 +121,7 @@ test("an instructor ends the link of the time as a student, and limited staff fi
   await page.reload();
   await signIn(page, "tess", PASSWORD);
   await shows(page, "#guardian", "Mum");
-  assert.equal(await page.locator("#guardian form").count(), 0, "only students make links");
+  assert.equal(await page.locator("#guardian form").count(), 0, "only students create links");
   assert.deepEqual(await violations(page), []);
   await page.press("#guardian li button", "Enter");
   await until(page, () => document.querySelector("#shared").hidden);

@@ -173,7 +173,7 @@ test("the audit trail is filtered by action and time", async () => {
   await hub.ask("admin", "POST", "/api/v1/admin/demo", { users: 7, seconds: 1, target: "hub" });
   const page = await openAdmin("#audit");
   await until(page, () => document.querySelectorAll("#audit-rows td").length > 0);
-  await page.getByLabel("Action").fill("ran the demonstration");
+  await page.getByLabel("Action").fill("started the demonstration");
   await page.getByRole("button", { name: "Search" }).click();
   await until(page, () => /users: 7/.test(document.querySelector("#audit-rows tr:not(.day)")?.textContent) && !/Signed in/.test(document.querySelector("#audit-rows").textContent));
   assert.match(await page.locator("#audit-rows tr:not(.day)").first().textContent(), /E[SD]T.*admin.*demo\.start.*seconds: 1.*target: hub/);

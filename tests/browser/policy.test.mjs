@@ -1,4 +1,4 @@
-// The pages' security headers in a real browser: Trusted Types are in force, and a page from the browser's cache keeps
+// The pages' security headers in a real browser: Trusted Types are enforced, and a page from the browser's cache keeps
 // its policy.
 
 import assert from "node:assert/strict";

@@ -32,7 +32,7 @@ test("visitors see small counts as fewer than the bound, students see them", asy
   await until(spanish, () => /menos de 5 en espera/.test(document.querySelector("#rows").textContent));
 });
 
-test("a student downloads the own data and sees who has viewed it", async () => {
+test("a student downloads their own data and sees who has viewed it", async () => {
   await hub.ask("staff", "GET", "/api/v1/sections/mine-1/roster");
   const page = await open(chrome, hub, "/?term=mine#term", { user: "student", bypassCSP: true });
   await until(page, () => !document.querySelector("#my-data").hidden);

@@ -89,7 +89,7 @@ test("Join waitlist stays the same element as the waitlist grows", async () => {
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["finger-3"] });
   const page = await open(chrome, hub, "/?term=finger", { user: "student" });
   await rows(4)(page);
-  await until(page, () => /It is full/.test(document.querySelector("#opening").textContent));
+  await until(page, () => /This section is full/.test(document.querySelector("#opening").textContent));
   await page.getByRole("button", { name: "Register for 1 section" }).click();
   const join = page.locator("#schedule-rows").getByRole("button", { name: /^Join the waitlist/ });
   await join.waitFor();

@@ -59,7 +59,7 @@ test("an emergency needs confirmation; receipts then update live", async () => {
   assert.equal(await page.isVisible("#confirm-send"), false);
   await send(page);
   await page.getByRole("button", { name: "Send now to 4 people and all visitors" }).click();
-  await shows(reader, "#urgent", "Leave now.*Please confirm");
+  await shows(reader, "#urgent", "Leave now.*Confirm that you have read");
   await shows(page, "#sent-list", "0 of 4 people confirmed");
   await reader.locator("#urgent").getByRole("button", { name: "Confirm" }).click();
   await shows(page, "#sent-list", "1 of 4 people confirmed");
@@ -92,7 +92,7 @@ test("an emergency is sent by keyboard; a second Enter sends nothing", async () 
 test("a confirmation counts on all devices of a student", async () => {
   await hub.ask("staff", "POST", "/api/v1/alerts", { title: "New rules", message: "Read them.", audience: { roles: ["student"] }, requires_ack: true });
   const reader = await openStudent("student", { width: 390, height: 844 });
-  await shows(reader, "#alert-list", "New rules.*Please confirm");
+  await shows(reader, "#alert-list", "New rules.*Confirm that you have read");
   // Opening the list does not mark this alert as read.
   await reader.click("#views a[href='#find']");
   await shows(reader, "#alert-count", "1");
@@ -103,7 +103,7 @@ test("a confirmation counts on all devices of a student", async () => {
   await shows(page, "#sent-list", "New rules.*1 of 2 people confirmed");
   const phone = await openStudent();
   await shows(phone, "#alert-list", "New rules.*Confirmed");
-  await shows(await openStudent("student2"), "#alert-list", "New rules.*Please confirm");
+  await shows(await openStudent("student2"), "#alert-list", "New rules.*Confirm that you have read");
   await withdraw(page, "New rules");
 });
 

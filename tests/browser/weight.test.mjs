@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { browser, Hub, WAIT_MS_MAX, until } from "./support.mjs";
 
-/** The bytes of a visit without cache until the first screen is complete: headers and bodies as transferred. */
+/** The bytes of a visit without a cache until the first screen is complete: headers and bodies as transferred. */
 const FIRST_VIEW_BYTES_MAX = 60_000;
 /** Whether a request loads the rest of the term. It follows the first screen, and its size depends on the college. */
 const isRestOfTerm = (url) => url.includes("/sections?") && url.includes("cursor=");

@@ -25,8 +25,9 @@ use crate::support::random::length_of_run;
 use crate::support::server::{Home, Server};
 use crate::support::wait::eventually;
 
-/// Number of clients in the short form, and from which on times and memory are compared.
+/// Number of clients in a short run.
 const CLIENTS: usize = 300;
+/// Least number of clients with which times and memory are compared.
 const CLIENTS_COMPARED: usize = 5_000;
 /// One client in so many stops reading.
 const DEAF_STEP: usize = 10;
@@ -39,9 +40,9 @@ const RECEIVE_BUFFER_LEN: usize = 4_096;
 /// The most bytes in the kernel's send buffer of a client that does not read, and the least if it is blocked.
 const SEND_BUFFER_MAX: u64 = 256 * 1024;
 const BLOCKED_MIN: u64 = 32 * 1024;
-/// What the hub and its sockets may use with 10,000 clients.
+/// The most memory of the hub and its sockets with 10,000 clients, in bytes.
 const MEMORY_MAX: u64 = 400 * 1024 * 1024;
-/// The goal is 1.3. Other programs run beside the test, which the two halves of a run meet differently.
+/// The goal is 1.3. The limit is higher, because other programs may slow down one half of a run more than the other.
 const SLOWDOWN_MAX: f64 = 2.0;
 
 /// The interval of measurements of the memory, each of which reads a row for every TCP connection of the machine.

@@ -50,7 +50,7 @@ fn register_with(failure: &str) -> (Vec<Answered>, BTreeSet<usize>) {
         }
     }
     server.kill();
-    home.verify().expect("every count is right");
+    home.verify().expect("every count is correct");
 
     let server = home.serve();
     let holders = tokens

@@ -1,4 +1,4 @@
-//! Registrations while a visitor requests lists that are not cached, and frames of a WebSocket client without end.
+//! Registrations while a visitor requests lists that are not cached, and a WebSocket client that never stops sending.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

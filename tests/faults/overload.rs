@@ -56,7 +56,7 @@ enum Ending {
 struct Phase {
     endings: Vec<(Ending, Duration)>,
     seconds: f64,
-    /// All seats that were acknowledged, also in the beginning.
+    /// All seats that were acknowledged, including those of the warm-up.
     acknowledged: usize,
 }
 
@@ -181,7 +181,7 @@ impl Students {
         collect(tasks.join_all().await.into_iter().flatten(), seconds)
     }
 
-    /// Sends `per_second` requests a second, whatever becomes of those before.
+    /// Sends `per_second` requests a second, without waiting for the responses to earlier ones.
     async fn open_loop(self: &Rc<Self>, per_second: f64, seconds: u64) -> Phase {
         let (began, ends) = (Instant::now(), WARM_UP + Duration::from_secs(seconds));
         let mut tasks = JoinSet::new();

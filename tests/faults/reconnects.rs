@@ -45,7 +45,7 @@ const SENT_MEANWHILE: usize = 120;
 const STORED_AT_ONCE: usize = 500;
 /// Sections of the student who changes seats: more would exceed the credits.
 const CHANGED: usize = 4;
-/// Number of clients from which on the hub has its usual settings, and may take minutes.
+/// Least number of clients with which the hub has its usual settings and may take minutes.
 const CLIENTS_MANY: usize = 1_000;
 /// One client in so many compares all seats that it received with the hub's.
 const COMPARED_STEP: usize = 20;

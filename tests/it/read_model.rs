@@ -72,7 +72,7 @@ fn an_updated_snapshot_equals_a_rebuilt_one() {
 
 #[test]
 fn readers_never_see_a_partly_published_commit() {
-    // Each commit enrols one more student in both sections, so their counts are always equal.
+    // Each commit enrolls one more student in both sections, so their counts are always equal.
     let model = ReadModel::new();
     let loaded = PublishedTerm {
         term: term(),

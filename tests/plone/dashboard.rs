@@ -58,7 +58,7 @@ fn items_read(plone: &Plone) -> usize {
 }
 
 #[test]
-fn announcements_are_sanitised_and_newest_first() {
+fn announcements_are_sanitized_and_newest_first() {
     let home = with_plone_at(Home::new(), &Plone::shared().url());
     let server = home.serve();
     let mut visitor = server.client();

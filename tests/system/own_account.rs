@@ -1,4 +1,4 @@
-//! What users change of their own account: password, second factor, sign-ins.
+//! Users manage their own account: password, second factor, sign-ins.
 
 use std::io::Write as _;
 use std::process::Stdio;

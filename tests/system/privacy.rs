@@ -1,5 +1,5 @@
-//! Privacy: reads of data about persons are audited, persons see who read it and export what is stored, and an
-//! administrator erases a person.
+//! Privacy: reads of personal data are audited, people see who read their data and export it, and an administrator
+//! erases a person.
 
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ impl College {
 }
 
 #[test]
-fn reads_of_data_about_persons_are_audited_before_the_answer() {
+fn reads_of_personal_data_are_audited_before_the_response() {
     let home = Home::new();
     let server = home.serve();
     let mut college = College::new(&home, &server);
@@ -169,7 +169,7 @@ fn a_student_exports_everything_and_no_one_else() {
 }
 
 #[test]
-fn an_erased_student_leaves_a_pseudonym_and_right_counts() {
+fn an_erased_student_leaves_a_pseudonym_and_correct_counts() {
     let home = Home::new();
     let server = home.serve();
     let mut college = College::new(&home, &server);

@@ -213,7 +213,8 @@ impl Columns<'_> {
         usize::from(is_fit)
     }
 
-    /// Without a CRN, `Class` is it if it is a number; without a section, too, the course may contain it. Without a subject, `Number` is the whole course.
+    /// Without a column of CRNs, `Class` is that column if its values are numbers; without sections, too, the courses may
+    /// contain the CRNs. Without a column of subjects, `Number` has whole courses.
     fn decide_identity(&mut self) {
         let is_crn = |index: &usize| {
             let forms = &self.forms[*index];

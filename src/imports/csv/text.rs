@@ -240,7 +240,7 @@ pub(super) fn instructor(cell: &str) -> Result<Option<String>, String> {
 
 /// Splits a cell of instructors at semicolons and line breaks. A comma separates names only if Banner's mark shows that
 /// the cell is a list; otherwise it is part of a name (`Smith, Ann`). Omits what is not a name, such as numbers and
-/// e-mail addresses, and repeated names.
+/// email addresses, and repeated names.
 pub(super) fn instructors(cell: &str) -> Vec<String> {
     let cell = &*decoded(cell);
     let is_marked = PRIMARY_MARKS.iter().any(|mark| cell.contains(mark));
@@ -259,7 +259,7 @@ pub(super) fn instructors(cell: &str) -> Vec<String> {
 /// Marks of Banner at the name of the primary instructor.
 const PRIMARY_MARKS: [&str; 2] = ["( P )", "(P)"];
 
-/// Returns the name in a part of a cell of instructors, without marks, numbers and e-mail addresses in it.
+/// Returns the name in a part of a cell of instructors, without marks, numbers and email addresses in it.
 fn name(part: &str) -> Option<String> {
     let unmarked = PRIMARY_MARKS.iter().fold(part.to_owned(), |part, mark| part.replace(mark, ""));
     let is_part_of_name = |word: &&str| !word.contains(|c: char| c == '@' || c.is_ascii_digit());

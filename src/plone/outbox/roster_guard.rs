@@ -138,7 +138,7 @@ impl RosterGuard {
     }
 
     async fn save(&self) -> Result<(), StoreError> {
-        // Serialising text and flags never fails.
+        // Serializing text and flags never fails.
         let stored = serde_json::to_string(&self.findings().stored).unwrap_or_default();
         self.deps.store.put_note(NOTE, stored).await
     }

@@ -203,7 +203,7 @@ impl PloneProxy {
         Ok(self.accepted(req, within, &headers, sender.caller.is_none(), is_personal, Contents::NoPassword))
     }
 
-    /// Accepts a request to Plone's own origin. The hub's sign-ins have no effect there, and the request counts towards
+    /// Accepts a request to Plone's own origin. The hub's sign-ins have no effect there, and the request counts toward
     /// the limit for the sender's address. The caller must call [`check_framing`] first.
     ///
     /// # Errors

@@ -108,7 +108,7 @@ impl Events {
 }
 
 async fn put_note(known: &KnownEvents, deps: &PullDeps) -> Result<(), PullError> {
-    // Serialising text and numbers never fails.
+    // Serializing text and numbers never fails.
     let note = serde_json::to_string(known).unwrap_or_default();
     Ok(deps.items.put_note(NOTE, note).await?)
 }

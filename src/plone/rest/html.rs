@@ -1,4 +1,4 @@
-//! Sanitises HTML from Plone for the hub's pages, and converts it to plain text.
+//! Sanitizes HTML from Plone for the hub's pages, and converts it to plain text.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -83,10 +83,10 @@ const BLOCKS: [&str; 22] = [
     "figcaption",
 ];
 
-/// Version of the rules by which HTML is sanitised. HTML that was stored under an older version is read again.
+/// Version of the rules by which HTML is sanitized. HTML that was stored under an older version is read again.
 pub(in crate::plone) const RULES: u32 = 1;
 
-/// Sanitises HTML: only formatting, links and images remain. Addresses of links and images are resolved relative to the
+/// Sanitizes HTML: only formatting, links and images remain. Addresses of links and images are resolved relative to the
 /// item at `path` of the site at `site_url`. Addresses within the site become addresses below the hub's `/plone/`.
 /// Images of other sites are removed, because these sites would learn who reads the hub's pages, and when. Links to
 /// Plone's own network are removed, because they disclose it and lead nowhere.
@@ -228,7 +228,7 @@ impl Links {
 
 /// Converts HTML to plain text with one line per paragraph.
 pub(super) fn plain(html: &str) -> String {
-    // The sanitiser normalises tags and entities, so the parser below handles only this form.
+    // The sanitizer normalizes tags and entities, so the parser below handles only this form.
     let clean = Builder::empty()
         .tags(BLOCKS.into_iter().chain(["td", "th"]).collect())
         .clean_content_tags(["script", "style", "title", "template", "noscript", "iframe", "object"].into())
@@ -248,7 +248,7 @@ pub(super) fn plain(html: &str) -> String {
     text.lines().map(words).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// Replaces the four entities that the sanitiser writes.
+/// Replaces the four entities that the sanitizer writes.
 fn unescaped(text: &str) -> String {
     text.replace("&nbsp;", "\u{a0}").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }

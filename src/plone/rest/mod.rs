@@ -30,7 +30,7 @@ mod writing;
 
 pub use breaker::Circuit;
 pub use client::PloneClient;
-pub(in crate::plone) use html::RULES as SANITISER_RULES;
+pub(in crate::plone) use html::RULES as SANITIZER_RULES;
 pub use limiter::{CallOutcome, PoolStats};
 pub use options::{BadPloneUrl, PloneOptions};
 pub use stream::{CLIENT_IDLE, PIECES_MAX, Pace, Piece, StreamCall, StreamError, StreamResponse, Upload};

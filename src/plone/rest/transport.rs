@@ -59,7 +59,7 @@ impl Call {
     /// Creates a call with a JSON body.
     ///
     /// # Errors
-    /// If the body cannot be serialised, which does not happen with the hub's own types.
+    /// If the body cannot be serialized, which does not happen with the hub's own types.
     pub(super) fn json(method: Method, path: impl Into<String>, body: &impl Serialize) -> Result<Self, PloneError> {
         let body = serde_json::to_vec(body).map_err(|error| PloneError::Refused(error.to_string()))?;
         Ok(Self { method, path: path.into(), body: Some(body.into()), token: None, accept: JSON })

@@ -104,7 +104,7 @@ impl PloneSignIn {
         let Some((user, token)) = read_token(token?) else {
             return Err(PloneError::Failed("the token of a sign-in is unreadable".to_owned()));
         };
-        // Identity decides about ids that it would normalise: two of them must not become one user.
+        // Identity decides about ids that it would normalize: two of them must not become one user.
         let Ok(user) = UserName::stored(&user) else { return Ok(Accepted::UnusableName) };
         let person = timeout_at(deadline, self.directory.person(&user)).await.unwrap_or_else(|_| Err(late()));
         let profile = person.map(|person| self.profile_of(&user, person)).map_err(provider_error);
@@ -166,7 +166,7 @@ impl SignInProvider for PloneSignIn {
                 Ok(Accepted::User(verified)) => return Ok(Some(verified)),
                 Ok(Accepted::UnusableName) => {
                     let reason = "Your Plone user id cannot be used here because it is too long or contains spaces. \
-                                  Please ask the college's administrators.";
+                                  Ask the college's administrators for help.";
                     return Err(SignInError::NotAdmitted { provider: TITLE, reason: reason.to_owned() });
                 }
                 Err(error) => error,

@@ -1,4 +1,4 @@
-// Links by which a parent or guardian reads the student's schedule: make one, copy it, end it.
+// Links with which a parent or guardian reads the student's schedule. The student creates, copies and removes them.
 
 import { $, button, field, h, put } from "../dom.js";
 import { api } from "../api.js";

@@ -15,7 +15,7 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
   const role = h("select", { name: "role" },
     ROLES.map((one) => h("option", { value: one, selected: one === (user?.role ?? "student") }, t(`role.${one}`))));
   const subjects = text("subjects", { value: (user?.subjects ?? []).join(", "), maxlength: 1000 });
-  const limit = field("Only these subjects, such as MATH, STAT (optional)", subjects);
+  const limit = field("Limited to subjects, such as MATH, STAT (optional)", subjects);
   const showLimit = () => { limit.hidden = role.value !== "staff"; };
   role.addEventListener("change", showLimit);
   showLimit();

@@ -11,18 +11,18 @@ const PAGE_SIZE = 100;
 const ACTIONS = {
   "login": "Signed in", "login.failed": "Sign-in failed", "login.ended": "Sign-in ended by Plone or a provider", "logout": "Signed out",
   "sign_in.end": "Ended a sign-in", "password.change": "Changed the password", "password.failed": "Password change failed",
-  "totp.add": "Added a second factor", "totp.remove": "Removed the second factor", "totp.failed": "Incorrect code", "totp.reset": "Reset a second factor",
+  "totp.add": "Added a second factor", "totp.remove": "Removed the second factor", "totp.failed": "Incorrect one-time code", "totp.reset": "Reset a second factor",
   "user.add": "Added an account", "user.change": "Changed an account", "user.remove": "Removed an account",
   "user.release": "Released a username", "user.erase": "Erased a person",
   "term.change": "Changed a term", "section.change": "Changed a section",
   "roster.read": "Viewed a roster", "roster.export": "Downloaded a roster", "receipts.read": "Viewed who confirmed an alert",
   "users.list": "Viewed users", "sessions.list": "Viewed sessions", "audit.read": "Viewed the audit trail",
-  "schedule.shared": "Viewed a shared schedule", "guardian_link.make": "Created a schedule link", "guardian_link.end": "Ended a schedule link",
+  "schedule.shared": "Viewed a shared schedule", "guardian_link.make": "Created a schedule link", "guardian_link.end": "Removed a schedule link",
   "import.start": "Started an import", "import.cancel": "Cancelled an import",
   "import.profile.save": "Saved an import profile", "import.profile.delete": "Deleted an import profile",
   "alert.send": "Sent an alert", "alert.schedule": "Scheduled an alert", "alert.cancel": "Withdrew an alert",
   "session.disconnect": "Disconnected a session", "user.sign_out": "Signed a user out everywhere", "plone.sync": "Pulled from Plone", "plone.resend": "Resent to Plone",
-  "plone.write": "Wrote to Plone", "plone.refused": "Refused to change Plone's administration", "plone.roster": "Withheld names from Plone", "demo.start": "Ran the demonstration", "demo.sandbox": "Opened a sandbox",
+  "plone.write": "Wrote to Plone", "plone.refused": "Was refused a change to Plone's administration", "plone.roster": "Withheld names from Plone", "demo.start": "Started the demonstration", "demo.sandbox": "Opened a sandbox",
 };
 
 export class Audit {

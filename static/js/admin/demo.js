@@ -15,8 +15,8 @@ const IDLE_MS = 3_000;
 const USERS_MAX = 10_000;
 const SECONDS_MAX = 60;
 
-const INTRODUCTION = "Simulated students register over real connections in a temporary term. Afterwards each one checks which "
-  + "seats it has. Real students, alerts, and the sections in Plone are not affected. Where load on Plone is not allowed, "
+const INTRODUCTION = "Simulated students register over real connections in a temporary term. Afterwards, they check which "
+  + "seats they have. Real students, alerts, and the sections in Plone are not affected. Where load on Plone is not allowed, "
   + "an earlier measurement is shown instead.";
 
 export class Demo {

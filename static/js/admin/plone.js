@@ -12,7 +12,7 @@ const ROSTER = {
   protected: () => "Names are written to Plone: only people who can edit a section there can read its roster.",
   unchecked: () => "Only seat counts are written to Plone. Names follow once a student has signed in through Plone and "
     + "EduHub has checked who can read them.",
-  readable: ({ by }) => `Only seat counts are written to Plone, no names: ${by === "visitor" || !by ? "visitors" : by} could read them there.`,
+  readable: ({ by }) => `Only seat counts are written to Plone, because ${by === "visitor" || !by ? "visitors" : by} could read the names there.`,
 };
 
 /** Returns whether Plone responds, as `{tone, text}`. */
@@ -72,7 +72,7 @@ export class PloneView {
       roster && ROSTER[roster.state]?.(roster),
       sync?.last_at && `The catalogue was last pulled at ${timeOfDay(sync.last_at)}.`,
       sync?.error && `The last pull failed: ${sync.error}`,
-      sync?.missing_fields?.length > 0 && `Sections in Plone have no field for ${joinList(sync.missing_fields)}; these are not synchronized.`,
+      sync?.missing_fields?.length > 0 && `Sections in Plone have no field for ${joinList(sync.missing_fields)}; these fields are not synchronized.`,
       announcements && `${count(announcements.count, "announcement")}${ageText(announcements)}.`,
       pool && `${pool.in_use} of ${count(pool.size, "connection")} in use${pool.waiting ? `, ${count(pool.waiting, "request")} waiting` : ""}.`,
     ].filter(Boolean).map((line) => h("li", null, line)));

@@ -1,4 +1,4 @@
-// "My data": who has viewed the student's data. The download of all of it is a plain link.
+// "My data": who has viewed the student's data. The download of all the data is a plain link.
 
 import { $, button, h, put } from "../dom.js";
 import { api } from "../api.js";

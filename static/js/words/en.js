@@ -32,7 +32,7 @@ export default {
   "find.loading": "Loading sections…", "find.count": { one: "{n} section", other: "{n} sections", zero: "No sections" },
   "find.none": "No sections match.", "find.none.hint": "Try fewer words or remove a filter.",
   "find.reset": "Show all sections", "find.empty": "This term has no sections yet.",
-  "find.empty.hint": "They'll appear here when the college publishes its schedule.",
+  "find.empty.hint": "They appear here when the college publishes its schedule.",
   "find.failed": "Couldn't load sections. {why}", "find.retry": "Try again",
   "find.partial": { one: "{n} section so far", other: "{n} sections so far" },
 
@@ -72,19 +72,19 @@ export default {
 
   "alerts.title": "Alerts", "alerts.none": "No active alerts.", "alerts.none.hint": "New alerts from the college appear here immediately.",
   "alerts.archive": "Earlier alerts", "alerts.archive.loading": "Loading earlier alerts…", "alerts.archive.none": "No earlier alerts.", "alerts.archive.failed": "Couldn't load earlier alerts. {why}",
-  "alerts.ack": "Confirm", "alerts.ack.needed": "Please confirm that you have read this.", "alerts.ack.given": "Confirmed",
+  "alerts.ack": "Confirm", "alerts.ack.needed": "Confirm that you have read this.", "alerts.ack.given": "Confirmed",
   "alerts.until": "until {at}", "alerts.expired": "expired", "alerts.emergency": "Emergency",
   "priority.low": "low", "priority.medium": "medium", "priority.high": "high", "priority.critical": "critical",
   "category.system": "system", "category.workflow": "registration", "category.schedule": "schedule", "category.content": "news",
   "category.security": "security", "category.emergency": "emergency",
   "data.title": "My data", "data.about": "Everything that EduHub stores about you, as a file.", "data.download": "Download my data",
-  "data.readers": "Who has viewed my data", "data.loading": "Loading…", "data.none": "No one has viewed it.", "data.more": "Show more", "data.failed": "Couldn't load this list. {why}",
-  "data.read.roster.read": "Roster of {section}", "data.read.roster.export": "Roster of {section}, as a file", "data.read.receipts.read": "Confirmations of an alert",
+  "data.readers": "Who has viewed my data", "data.loading": "Loading…", "data.none": "No one has viewed your data.", "data.more": "Show more", "data.failed": "Couldn't load this list. {why}",
+  "data.read.roster.read": "Roster of {section}", "data.read.roster.export": "Roster of {section}, as a file", "data.read.receipts.read": "Who confirmed an alert",
   "data.read.users.list": "List of users", "data.read.sessions.list": "List of live sessions", "data.read.audit.read": "Audit trail", "data.read.schedule.shared": "Your schedule, through a link you created",
   "announcements.title": "College news", "announcements.more": "Read more", "announcements.age": { one: "Updated {n} minute ago.", other: "Updated {n} minutes ago." },
 
   "error.no_answer": "Couldn't reach the server. Check your connection.", "error.bad_credentials": "Incorrect username or password.",
   "error.code": "That code is incorrect or has already been used. Enter the latest one.",
-  "error.other": "The server couldn't complete this ({code}).",
+  "error.other": "The server couldn't complete your request ({code}).",
   "time.days": { one: "{n} day", other: "{n} days" },
 };

@@ -80,9 +80,9 @@ impl Doomed {
         Self { server: home.start(serve), faults, record, before, arming }
     }
 
-    /// Lets the syncs fail that are meant to.
+    /// Makes the planned syncs fail from now on.
     pub(crate) fn arm(&self) {
-        fs::write(self.arming.path().join("armed"), "").expect("a file in an own folder");
+        fs::write(self.arming.path().join("armed"), "").expect("a file in its own folder");
     }
 
     /// Stops or continues the process.

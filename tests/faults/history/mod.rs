@@ -25,7 +25,7 @@
 //! **Three sources of reads.** Counts of sections, registrations of a student, and rosters are published one after the
 //! other in each commit, and a roster is read from the store before its commit is published. Reads of one source are
 //! ordered by time among themselves and with all writes, reads of different sources only with all writes. Waitlist
-//! positions in a list of own registrations, which come from the counts, are checked after restarts only.
+//! positions in a student's list of registrations, which come from the counts, are checked after restarts only.
 
 mod answers;
 mod client;
@@ -196,13 +196,13 @@ impl Run {
         self.append(records);
     }
 
-    /// Starts the hub once more, reads everything, and ends it in order.
+    /// Starts the hub once more, reads everything, and stops it.
     fn end(&mut self) {
         let server = self.home.serve();
         let record = self.read_all(server.address());
         self.append(vec![record]);
         assert_eq!(server.stop().code(), Some(0));
-        self.home.verify().expect("every count is right");
+        self.home.verify().expect("every count is correct");
     }
 
     /// Checks the history.

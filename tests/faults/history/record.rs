@@ -175,7 +175,7 @@ pub(crate) enum Answer {
     Plan(Vec<Section>),
 }
 
-/// The state of an own registration, as a list shows it.
+/// The state of a registration in the student's own list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OwnStanding {
     Enrolled,
@@ -253,7 +253,7 @@ impl fmt::Display for Request {
             Self::ReadSection { section } => write!(f, "a read of section {section}"),
             Self::ReadSeats => write!(f, "a read of the seats of all sections"),
             Self::ReadRow { section } => write!(f, "a read of the seats of all sections, row {section}"),
-            Self::ReadOwn { student } => write!(f, "student {student} reads the own registrations"),
+            Self::ReadOwn { student } => write!(f, "student {student} reads their own registrations"),
             Self::ReadRoster { section } => write!(f, "staff read the roster of section {section}"),
             Self::ReadPlan { student } => write!(f, "student {student} reads the plan"),
         }

@@ -384,7 +384,7 @@ impl<'h> Search<'h> {
         Some(step)
     }
 
-    /// Returns whether no order was found from this state before. It is too slow to be asked in every place.
+    /// Returns whether no order was found from this state before. It is too slow to be called at every place.
     fn has_failed(&self) -> bool {
         !self.failed.is_empty() && self.failed.contains(&(self.placed_fingerprint, self.term.fingerprint()))
     }

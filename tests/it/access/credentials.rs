@@ -15,7 +15,7 @@ use super::hub::{Hub, SECRET, SECRET_BEFORE};
 /// The term of the sandbox's tokens.
 pub(super) const SANDBOX: &str = "_sandbox-1";
 
-/// Whom a token identifies.
+/// The caller whom a token identifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Identity {
     /// There is no token that the hub reads.
@@ -43,7 +43,7 @@ pub(super) struct Kind {
     /// Whether the token is in the cookie, which a browser also sends for pages of other sites.
     pub(super) by_cookie: bool,
     pub(super) page: Page,
-    /// Whether it is a link to a student's schedule that has not ended.
+    /// Whether it is a valid link to a student's schedule.
     pub(super) has_link: bool,
     /// The header fields, with a new token for each request, because a sign-out ends the token.
     pub(super) fields: Box<dyn Fn() -> Vec<(&'static str, String)>>,

@@ -1,4 +1,4 @@
-//! A parent or guardian reads one student's schedule by the student's link, and nothing else.
+//! A parent or guardian reads one student's schedule through the student's link, and nothing else.
 
 use eduhub::domain::role::Role;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ fn a_link_opens_one_schedule_until_the_student_ends_it() {
         assert!(!text.contains(secret), "{text}");
     }
 
-    // Bob can neither list nor end it.
+    // Bob can neither list nor remove it.
     let path = format!("{LINKS}/{}", links.json()["items"][0]["id"].as_str().unwrap());
     let mut bob = hub.signed_in_as(&student("bob"));
     assert_eq!(bob.get(LINKS).expect(200).json()["items"], json!([]));
@@ -97,7 +97,7 @@ fn a_student_who_becomes_an_instructor_ends_the_links() {
     let hub = Hub::start();
     let secret = hub.guardian_link("tess");
     let mut tess = hub.signed_in_as(&instructor("tess", "Tess"));
-    assert_eq!(tess.post_json(LINKS, &json!({"label": "Dad"})).status, 403, "only students make links");
+    assert_eq!(tess.post_json(LINKS, &json!({"label": "Dad"})).status, 403, "only students create links");
     let links = tess.get(LINKS).expect(200).json();
     tess.delete(&format!("{LINKS}/{}", links["items"][0]["id"].as_str().unwrap())).expect(204);
     assert_eq!(open(&hub, &secret).status, 401);

@@ -214,7 +214,7 @@ pub(crate) fn an_erased_person_is_replaced_by_the_pseudonym<F: StoreFixture>() {
     registrations.sort_unstable();
     assert_eq!(registrations, ["bob X enrolled", "erased-1 X enrolled", "erased-1 Y dropped"]);
     let enrolled = load(store).sections.iter().map(|section| section.state.enrolled).sum::<u32>();
-    assert_eq!(enrolled, 2, "the counts stay right");
+    assert_eq!(enrolled, 2, "the counts stay correct");
 
     let record = block_on(store.record_of(&user("ann"))).unwrap();
     assert!(record.user.is_none() && record.plan.is_empty() && record.registrations.is_empty());
@@ -226,5 +226,5 @@ pub(crate) fn an_erased_person_is_replaced_by_the_pseudonym<F: StoreFixture>() {
     assert!(!log.contains("\"ann\"") && log.contains(PSEUDONYM), "{log}");
     let receipts = block_on(store.receipts("a", 10)).unwrap().unwrap();
     let acknowledged: Vec<&str> = receipts.acknowledged.iter().map(|receipt| receipt.user.as_str()).collect();
-    assert_eq!(acknowledged, [PSEUDONYM], "receipts stay right");
+    assert_eq!(acknowledged, [PSEUDONYM], "receipts stay correct");
 }

@@ -263,7 +263,7 @@ async fn a_401_is_classified_as_forbidden_or_unauthenticated() {
 }
 
 #[actix_rt::test]
-async fn news_and_events_are_read_and_sanitised() {
+async fn news_and_events_are_read_and_sanitized() {
     let plone = written();
     let client = client(plone);
     let hub = plone.login(HUB, PASSWORD);

@@ -2,7 +2,7 @@
 
 export default {
   "shared.title": "Horario de clases - EduHub", "shared.heading": "Horario de clases", "shared.loading": "Cargando…",
-  "shared.for": "El estudiante compartió este horario con {label}. El enlace funciona hasta {end}. Cada visita queda registrada y el estudiante puede verla.",
+  "shared.for": "El estudiante compartió este horario con {label}. El enlace es válido hasta el {end}. Cada visita queda registrada y el estudiante puede verla.",
   "shared.ended": "Este enlace ya no es válido o está incompleto. Pídale uno nuevo al estudiante.",
   "shared.failed": "No se pudo cargar el horario. Revise su conexión y vuelva a cargar la página.",
   "shared.none": "No hay clases en los períodos actuales.",

@@ -13,7 +13,7 @@ export default {
   "columns.choice": "Import column {name} as", "columns.ignore": "Not imported",
   "columns.problems": "Problems", "columns.none": "No problems.",
   "columns.field.missing": "{field}: no column is chosen. The file can't be imported without it.",
-  "columns.field.crn": "CRN: no column is chosen. Choose it, or choose both Course and Section.",
+  "columns.field.crn": "CRN: no column is chosen. Choose one, or choose columns for both Course and Section.",
   "columns.field.term": "Term: no column is chosen. Choose one, or enter one term for the whole file above.",
   "columns.field.maybe": "{field}: no column is chosen.",
   "columns.use": "Use “{name}”", "columns.use.for": "Use “{name}” as {field}", "columns.use.term": "Import into {term}",

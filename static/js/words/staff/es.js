@@ -13,7 +13,7 @@ export default {
   "columns.choice": "Importar la columna {name} como", "columns.ignore": "No se importa",
   "columns.problems": "Problemas", "columns.none": "No hay problemas.",
   "columns.field.missing": "{field}: no se ha elegido ninguna columna. Sin ella no se puede importar el archivo.",
-  "columns.field.crn": "CRN: no se ha elegido ninguna columna. Elíjala, o bien elija Curso y Sección.",
+  "columns.field.crn": "CRN: no se ha elegido ninguna columna. Elija una, o bien elija las columnas de Curso y Sección.",
   "columns.field.term": "Período: no se ha elegido ninguna columna. Elija una o escriba arriba un solo período para todo el archivo.",
   "columns.field.maybe": "{field}: no se ha elegido ninguna columna.",
   "columns.use": "Usar «{name}»", "columns.use.for": "Usar «{name}» como {field}", "columns.use.term": "Importar en {term}",

@@ -11,7 +11,7 @@ export default {
   "drop.grace.waitlist": { one: "Leaving in {n} second. Undo keeps your position.", other: "Leaving in {n} seconds. Undo keeps your position." },
   "drop.done": "Dropped.", "drop.unconfirmed": "Your drop didn't go through because the page closed. You still have this section.",
   "term.register": { one: "Register for {n} section", other: "Register for {n} sections" },
-  "term.doubtful.all": { one: "It is full or closed, or overlaps another section. If it's refused, the reason appears below.", other: "All of these are full or closed, or overlap another section. Reasons appear below." },
+  "term.doubtful.all": { one: "This section is full or closed, or overlaps another one. If you're refused, the reason appears below.", other: "All of these are full or closed, or overlap another section. Reasons appear below." },
   "term.doubtful": { one: "{n} of these is full or closed, or overlaps another section. It may be refused; the reason appears below.", other: "{n} of these are full or closed, or overlap another section. Some may be refused; reasons appear below." },
   "term.registering": { one: "Registering for {n} section…", other: "Registering for {n} sections…" },
   "term.done": "You're registered for everything planned.", "term.nothing": "Find a section and select Register, or plan several and register for all of them at once.",

@@ -11,7 +11,7 @@ export default {
   "drop.grace.waitlist": { one: "Saldrá de la lista en {n} segundo. Con Deshacer conserva su lugar.", other: "Saldrá de la lista en {n} segundos. Con Deshacer conserva su lugar." },
   "drop.done": "Se dio de baja.", "drop.unconfirmed": "La baja no se completó porque se cerró la página. Aún tiene esta sección.",
   "term.register": { one: "Inscribirse en {n} sección", other: "Inscribirse en {n} secciones" },
-  "term.doubtful.all": { one: "Está llena o cerrada, o choca con otra sección. Si se rechaza, el motivo aparecerá abajo.", other: "Todas están llenas o cerradas, o chocan con otra sección. Los motivos aparecerán abajo." },
+  "term.doubtful.all": { one: "Esta sección está llena o cerrada, o choca con otra. Si se rechaza, el motivo aparecerá abajo.", other: "Todas están llenas o cerradas, o chocan con otra sección. Los motivos aparecerán abajo." },
   "term.doubtful": { one: "{n} de ellas está llena o cerrada, o choca con otra sección. Podría rechazarse; el motivo aparecerá abajo.", other: "{n} de ellas están llenas o cerradas, o chocan con otra sección. Algunas podrían rechazarse; los motivos aparecerán abajo." },
   "term.registering": { one: "Inscribiendo {n} sección…", other: "Inscribiendo {n} secciones…" },
   "term.done": "Ya se inscribió en todo lo planeado.", "term.nothing": "Busque una sección y seleccione Inscribirse, o planee varias e inscríbase en todas a la vez.",
