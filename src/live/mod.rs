@@ -10,7 +10,7 @@
 //!   are served
 //! - `member`: a session as its relay sees it
 //! - [`joins`]: the queue in which sessions wait to join their relays
-//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`], [`frame_rate`]: limits of what its client may send;
+//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`], `text_check`, [`frame_rate`]: limits of what its client may send;
 //!   `ending` closes its TCP connection
 //!
 //! They share:
@@ -49,4 +49,5 @@ mod relay_tests;
 pub mod replay;
 mod seat_watch;
 pub mod tail;
+mod text_check;
 pub mod ws;
