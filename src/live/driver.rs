@@ -13,7 +13,7 @@ use futures_util::future::{FutureExt as _, TryFutureExt as _, ready};
 
 use crate::live::close::Close;
 use crate::live::context::Live;
-use crate::live::feed::{BURST_PAUSE, Feed, FeedFrame, FeedInput, FeedOutput, Joined};
+use crate::live::feed::{Feed, FeedFrame, FeedInput, FeedOutput, Joined};
 use crate::live::joins::Turn;
 use crate::live::live_session::LiveSession;
 use crate::live::messages::{CatchUp, Join, Leave, Push, Subscribe, Unsubscribe};
@@ -180,6 +180,7 @@ fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Conte
             actor.close(why, ctx);
         }
         FeedOutput::Wait(pause) => await_reply::<T, _>(actix_rt::time::sleep(pause), |()| FeedInput::Done, ctx),
+        FeedOutput::Flush => await_reply::<T, _>(flushed(), |()| FeedInput::Done, ctx),
         FeedOutput::ReadRange { since } => {
             let range = match driver.live.tail.range(since) {
                 Some(range) => ready(Ok(range)).boxed(),
@@ -218,12 +219,17 @@ where
 /// Reads a page of a replay, from the tail if that contains the rest of the replay, otherwise from the store.
 fn read_page(live: &Live, session: &LiveSession, after: u64, until: u64) -> StoreFuture<ReplayPage> {
     if let Some(page) = live.tail.page(session.identity(), after, until) {
-        // The burst before this page leaves the write buffer in the meantime.
-        return actix_rt::time::sleep(BURST_PAUSE).map(|()| Ok(page)).boxed();
+        return flushed().map(|()| Ok(page)).boxed();
     }
     let span = Span { since: after, until: Some(until), limit: REPLAY_PAGE_LEN };
     let page = live.alerts.visible_to(live.reader(session.identity()), span);
     page.map_ok(move |page| ReplayPage::from_store(&page, until)).boxed()
+}
+
+/// Waits until the transport polls the session again, which it does only while its write buffer has room. The frames so
+/// far are then in the kernel, without a timer for each burst of a replay.
+async fn flushed() {
+    tokio::task::yield_now().await;
 }
 
 fn accepted(request: Result<(), MailboxError>) -> FeedInput<'static> {
