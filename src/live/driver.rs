@@ -5,16 +5,18 @@
 //! relay holds the others back, and the session asks for them when it has handled its mailbox.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::fut::wrap_future;
 use actix::prelude::*;
 use futures_util::future::{FutureExt as _, TryFutureExt as _, ready};
 
+use crate::live::appointments::ClientKey;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::feed::{Feed, FeedFrame, FeedInput, FeedOutput, Joined};
-use crate::live::joins::Turn;
+use crate::live::joins::{NoTurn, Turn};
 use crate::live::live_session::LiveSession;
 use crate::live::messages::{CatchUp, Join, Leave, Push, Subscribe, Unsubscribe};
 use crate::live::relay::Relay;
@@ -48,17 +50,24 @@ pub(super) struct Driver {
     feed: Feed,
     /// The turn in the queue of joins, until the session is live.
     turn: Option<Turn>,
+    /// When the client should reconnect, for [`Close::Busy`].
+    retry_after: Option<Duration>,
 }
 
 impl Driver {
     /// Creates the driver of an admitted session.
     pub(super) const fn new(live: Arc<Live>, relay: Addr<Relay>, feed: Feed) -> Self {
-        Self { live, relay, feed, turn: None }
+        Self { live, relay, feed, turn: None, retry_after: None }
     }
 
     /// Returns the session.
     pub(super) const fn session(&self) -> &Arc<LiveSession> {
         self.feed.session()
+    }
+
+    /// Returns when the client should reconnect, if too many clients do so at the same moment.
+    pub(super) const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// Ends the session of a connection that is already closed.
@@ -87,15 +96,19 @@ pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     let joins = driver.live.presence.joins.clone();
     session.set_waiting(true);
     let request = async move {
-        let turn = joins.turn().await?;
-        let seq = relay.send(Join { queue, session }).await.map_err(|_| Close::Restarting)?;
+        let turn = joins.turn(&ClientKey::of(&session)).await?;
+        let seq = relay.send(Join { queue, session }).await.map_err(|_| NoTurn::Stopping)?;
         Ok((turn, seq))
     };
     let joined = wrap_future::<_, T>(request).map(|joined, actor: &mut T, ctx: &mut T::Context| {
         let Some(driver) = actor.driver() else { return };
         let (turn, joined) = match joined {
             Ok((turn, seq)) => (Some(turn), Ok(seq)),
-            Err(why) => (None, Err(why)),
+            Err(NoTurn::Stopping) => (None, Err(Close::Restarting)),
+            Err(NoTurn::Busy(retry_after)) => {
+                driver.retry_after = Some(retry_after);
+                (None, Err(Close::Busy))
+            }
         };
         driver.turn = turn;
         let live = &driver.live;

@@ -32,9 +32,6 @@ use crate::live::relay::Relay;
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// The range of the random delays after which clients reconnect when the hub restarts, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<u64> = 500..=20_000;
-/// The same when too many clients reconnect at once. All sessions that are waiting to join now have joined within 10
-/// seconds.
-const BUSY_RETRY_MS: std::ops::RangeInclusive<u64> = 10_000..=20_000;
 
 type Ctx = WebsocketContext<WebSocket>;
 
@@ -165,12 +162,15 @@ impl Transport for WebSocket {
         self.fragments = BytesMut::new();
         self.status.is_closing.set(true);
         let retry_ms = match why {
-            Close::Restarting => Some(RETRY_MS),
-            Close::Busy => Some(BUSY_RETRY_MS),
+            Close::Restarting | Close::Busy => {
+                let asked = self.driver.as_ref().ok().and_then(Driver::retry_after);
+                let asked = asked.and_then(|after| u64::try_from(after.as_millis()).ok());
+                Some(asked.unwrap_or_else(|| rand::rng().random_range(RETRY_MS)))
+            }
             _ => None,
         };
         let reason = match retry_ms {
-            Some(range) => format!("{{\"retry_ms\":{}}}", rand::rng().random_range(range)),
+            Some(retry_ms) => format!("{{\"retry_ms\":{retry_ms}}}"),
             None => why.reason().to_owned(),
         };
         let description = Some(reason).filter(|reason| !reason.is_empty());
