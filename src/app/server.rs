@@ -22,7 +22,7 @@ use crate::http::connection::{Connections, Guarded, RESERVED, Room, RoomLimits, 
 use crate::http::dashboard::DashboardCache;
 use crate::http::demo::Demos;
 use crate::http::hot::HotResponses;
-use crate::http::pieces::PIECE_LEN_MAX;
+use crate::http::pieces::WRITE_BUFFER_FULL;
 use crate::http::proxy::own_origin;
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
@@ -237,7 +237,7 @@ pub(super) fn http_server(
                 async move { drains.notified().await }
             })
             .keep_alive(keep_alive)
-            .h1_write_buffer_size(PIECE_LEN_MAX)
+            .h1_write_buffer_size(WRITE_BUFFER_FULL)
             .client_request_timeout(FIRST_REQUEST_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .on_connect_ext(|io: &Guarded, data| {

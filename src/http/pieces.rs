@@ -9,10 +9,14 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// The longest piece, and the length at which actix stops filling the write buffer of a connection, in bytes. The
-/// buffer has at most twice this length, and the connection keeps it while it is idle: with actix's default length,
-/// 10,000 connections would keep 640 MB.
+/// The longest piece, in bytes.
 pub const PIECE_LEN_MAX: usize = 8 * 1024;
+/// The length at which actix stops filling the write buffer of a connection, in bytes: no response is produced while
+/// as much waits to be sent. The buffer has at most this length and that of one piece or burst of a live session, and
+/// the connection keeps it while it is idle: with actix's default length, 10,000 connections would keep 640 MB. It is
+/// more than the head of a response, so that a head is sent together with its body, and less than a burst, so that each
+/// burst has been sent before the next is produced.
+pub const WRITE_BUFFER_FULL: usize = 4 * 1024;
 
 /// A body that is sent in pieces. The pieces share the memory of the body.
 #[derive(Debug)]

@@ -33,10 +33,10 @@ use crate::store::alerts::LogEntry;
 const ALERTS_PER_MESSAGE: usize = 128;
 /// The longest `seats` frame, in bytes. A larger change, such as an import, takes several ticks.
 const SEATS_FRAME_LEN_MAX: usize = 32 * 1024;
-/// The shortest time between two `seats` frames while sessions wait to join: nothing is lost, because seats are
-/// conflated. At the usual interval, sending seats to the sessions that are live already takes as much of the processors
-/// as thousands of clients need to join after an outage.
-const SEATS_PAUSE_WHILE_JOINING: Duration = Duration::from_millis(500);
+/// The shortest time between two `seats` frames, and between two deliveries of alerts, while sessions wait to join:
+/// nothing is lost, because seats are conflated, and alerts are sent together. Otherwise, sending to the sessions that are
+/// live already takes as much of the processors as thousands of clients need to join after an outage.
+const PAUSE_WHILE_JOINING: Duration = Duration::from_millis(500);
 /// The interval at which scheduled alerts are sent, and the store is read in case a hint was lost.
 const POLL: Duration = Duration::from_secs(1);
 /// Maximum number of scheduled alerts that one transaction sends.
@@ -63,6 +63,10 @@ pub struct Broker {
     seats: HashMap<TermId, SentSeats>,
     /// When seats were sent last.
     seats_sent: Instant,
+    /// When alerts were sent last.
+    alerts_sent: Instant,
+    /// Whether alerts were stored that are not read yet, because sessions wait to join.
+    are_alerts_due: bool,
     /// The position of the last alert that was read.
     alerts_to: u64,
     is_reading: bool,
@@ -80,6 +84,8 @@ impl Broker {
             relays: Vec::new(),
             seats: HashMap::new(),
             seats_sent: Instant::now(),
+            alerts_sent: Instant::now(),
+            are_alerts_due: false,
             alerts_to: 0,
             is_reading: false,
             read_again: false,
@@ -98,7 +104,7 @@ impl Broker {
             self.read_again = true;
             return;
         }
-        (self.is_reading, self.read_again) = (true, false);
+        (self.is_reading, self.read_again, self.are_alerts_due) = (true, false, false);
         let read = self.live.alerts.log_after(self.alerts_sent_to_all(), ALERTS_PER_MESSAGE);
         ctx.spawn(read.into_actor(self).map(|entries, broker, ctx| broker.send_alerts(entries, ctx)));
     }
@@ -123,6 +129,7 @@ impl Broker {
         // Before the relays get them: a session that resumes up to its relay's position finds all of them in the tail.
         self.live.tail.append(&batch);
         let now = Instant::now();
+        self.alerts_sent = now;
         for link in self.relays.iter_mut().filter(|link| link.alerts_to < last) {
             // A relay whose mailbox is full keeps its position. A later read sends it these alerts.
             if link.offer(FanOut::Alerts(batch.clone(), now)) {
@@ -140,13 +147,19 @@ impl Broker {
         self.relays.iter_mut().for_each(RelayLink::flush);
         let queued = self.relays.iter().map(RelayLink::len).sum();
         self.live.presence.relay_queue.store(queued, Ordering::Relaxed);
-        if self.alerts_sent_to_all() < self.alerts_to {
+        let now = Instant::now();
+        let are_alerts_due = self.are_alerts_due && self.is_due(self.alerts_sent, now);
+        if are_alerts_due || self.alerts_sent_to_all() < self.alerts_to {
             self.read_alerts(ctx);
         }
-        let now = Instant::now();
-        if are_seats_due(self.live.presence.joins.waiting(), now.saturating_duration_since(self.seats_sent)) {
+        if self.is_due(self.seats_sent, now) {
             self.send_seats(now);
         }
+    }
+
+    /// Returns whether frames may be sent that were sent the last time at `sent`.
+    fn is_due(&self, sent: Instant, now: Instant) -> bool {
+        is_due(self.live.presence.joins.waiting(), now.saturating_duration_since(sent))
     }
 
     /// Sends the changed seats of every term, or the next part of a large change.
@@ -254,9 +267,9 @@ impl Broker {
     }
 }
 
-/// Returns whether changed seats are sent in a tick, `since_last` after they were sent the last time.
-fn are_seats_due(waiting_to_join: usize, since_last: Duration) -> bool {
-    waiting_to_join == 0 || since_last >= SEATS_PAUSE_WHILE_JOINING
+/// Returns whether frames to all sessions are sent, `since_last` after they were sent the last time.
+fn is_due(waiting_to_join: usize, since_last: Duration) -> bool {
+    waiting_to_join == 0 || since_last >= PAUSE_WHILE_JOINING
 }
 
 /// Encodes what changed in a term after `from`, in parts of bounded length. All parts but the last state the sequence
@@ -309,7 +322,8 @@ impl StreamHandler<Event> for Broker {
     fn handle(&mut self, event: Event, ctx: &mut Context<Self>) {
         match event {
             Event::AlertsStored { seq: Some(seq) } if seq <= self.alerts_sent_to_all() => {}
-            Event::AlertsStored { .. } => self.read_alerts(ctx),
+            Event::AlertsStored { .. } if self.is_due(self.alerts_sent, Instant::now()) => self.read_alerts(ctx),
+            Event::AlertsStored { .. } => self.are_alerts_due = true,
             Event::RegistrationsChanged { term, registrations, positions, .. } => {
                 let registrations =
                     registrations.iter().map(|c| (c.notice.student.clone(), frames::registration(&term, c)));
@@ -381,12 +395,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seats_are_sent_less_often_while_sessions_wait_to_join() {
-        let (tick, pause) = (Duration::from_millis(50), SEATS_PAUSE_WHILE_JOINING);
+    fn seats_and_alerts_are_sent_less_often_while_sessions_wait_to_join() {
+        let (tick, pause) = (Duration::from_millis(50), PAUSE_WHILE_JOINING);
         for (waiting, since_last, expected) in
             [(0, tick, true), (1, tick, false), (9_000, tick, false), (9_000, pause, true)]
         {
-            assert_eq!(are_seats_due(waiting, since_last), expected, "{waiting} wait, {since_last:?} after the last");
+            assert_eq!(is_due(waiting, since_last), expected, "{waiting} wait, {since_last:?} after the last");
         }
     }
 }

@@ -5,16 +5,18 @@
 //! relay holds the others back, and the session asks for them when it has handled its mailbox.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::fut::wrap_future;
 use actix::prelude::*;
 use futures_util::future::{FutureExt as _, TryFutureExt as _, ready};
 
+use crate::live::appointments::ClientKey;
 use crate::live::close::Close;
 use crate::live::context::Live;
-use crate::live::feed::{BURST_PAUSE, Feed, FeedFrame, FeedInput, FeedOutput, Joined};
-use crate::live::joins::Turn;
+use crate::live::feed::{Feed, FeedFrame, FeedInput, FeedOutput, Joined};
+use crate::live::joins::{NoTurn, Turn};
 use crate::live::live_session::LiveSession;
 use crate::live::messages::{CatchUp, Join, Leave, Push, Subscribe, Unsubscribe};
 use crate::live::relay::Relay;
@@ -48,17 +50,24 @@ pub(super) struct Driver {
     feed: Feed,
     /// The turn in the queue of joins, until the session is live.
     turn: Option<Turn>,
+    /// When the client should reconnect, for [`Close::Busy`].
+    retry_after: Option<Duration>,
 }
 
 impl Driver {
     /// Creates the driver of an admitted session.
     pub(super) const fn new(live: Arc<Live>, relay: Addr<Relay>, feed: Feed) -> Self {
-        Self { live, relay, feed, turn: None }
+        Self { live, relay, feed, turn: None, retry_after: None }
     }
 
     /// Returns the session.
     pub(super) const fn session(&self) -> &Arc<LiveSession> {
         self.feed.session()
+    }
+
+    /// Returns when the client should reconnect, if too many clients do so at the same moment.
+    pub(super) const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// Ends the session of a connection that is already closed.
@@ -87,15 +96,19 @@ pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     let joins = driver.live.presence.joins.clone();
     session.set_waiting(true);
     let request = async move {
-        let turn = joins.turn().await?;
-        let seq = relay.send(Join { queue, session }).await.map_err(|_| Close::Restarting)?;
+        let turn = joins.turn(&ClientKey::of(&session)).await?;
+        let seq = relay.send(Join { queue, session }).await.map_err(|_| NoTurn::Stopping)?;
         Ok((turn, seq))
     };
     let joined = wrap_future::<_, T>(request).map(|joined, actor: &mut T, ctx: &mut T::Context| {
         let Some(driver) = actor.driver() else { return };
         let (turn, joined) = match joined {
             Ok((turn, seq)) => (Some(turn), Ok(seq)),
-            Err(why) => (None, Err(why)),
+            Err(NoTurn::Stopping) => (None, Err(Close::Restarting)),
+            Err(NoTurn::Busy(retry_after)) => {
+                driver.retry_after = Some(retry_after);
+                (None, Err(Close::Busy))
+            }
         };
         driver.turn = turn;
         let live = &driver.live;
@@ -180,6 +193,7 @@ fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Conte
             actor.close(why, ctx);
         }
         FeedOutput::Wait(pause) => await_reply::<T, _>(actix_rt::time::sleep(pause), |()| FeedInput::Done, ctx),
+        FeedOutput::Flush => await_reply::<T, _>(flushed(), |()| FeedInput::Done, ctx),
         FeedOutput::ReadRange { since } => {
             let range = match driver.live.tail.range(since) {
                 Some(range) => ready(Ok(range)).boxed(),
@@ -218,12 +232,17 @@ where
 /// Reads a page of a replay, from the tail if that contains the rest of the replay, otherwise from the store.
 fn read_page(live: &Live, session: &LiveSession, after: u64, until: u64) -> StoreFuture<ReplayPage> {
     if let Some(page) = live.tail.page(session.identity(), after, until) {
-        // The burst before this page leaves the write buffer in the meantime.
-        return actix_rt::time::sleep(BURST_PAUSE).map(|()| Ok(page)).boxed();
+        return flushed().map(|()| Ok(page)).boxed();
     }
     let span = Span { since: after, until: Some(until), limit: REPLAY_PAGE_LEN };
     let page = live.alerts.visible_to(live.reader(session.identity()), span);
     page.map_ok(move |page| ReplayPage::from_store(&page, until)).boxed()
+}
+
+/// Waits until the transport polls the session again, which it does only while its write buffer has room. The frames so
+/// far are then in the kernel, without a timer for each burst of a replay.
+async fn flushed() {
+    tokio::task::yield_now().await;
 }
 
 fn accepted(request: Result<(), MailboxError>) -> FeedInput<'static> {

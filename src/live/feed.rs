@@ -40,8 +40,6 @@ use crate::live::replay::{BURST_LEN_MAX, ReplayPage, Resume};
 use crate::store::StoreError;
 use crate::store::alerts::StoredRange;
 
-/// The pause between two bursts: time for the first to leave the write buffer.
-pub const BURST_PAUSE: Duration = Duration::from_millis(1);
 /// Maximum number of repetitions of a failed read of the store.
 pub const READ_RETRIES_MAX: u32 = 5;
 /// The pause before a failed read is repeated.
@@ -66,7 +64,8 @@ pub enum FeedInput<'a> {
     Page(Result<ReplayPage, StoreError>),
     /// The reply to [`FeedOutput::Acknowledge`]: whether the alert exists.
     Acknowledged(Result<bool, StoreError>),
-    /// The reply to [`FeedOutput::Wait`], [`FeedOutput::Subscribe`] and [`FeedOutput::Unsubscribe`].
+    /// The reply to [`FeedOutput::Wait`], [`FeedOutput::Flush`], [`FeedOutput::Subscribe`] and
+    /// [`FeedOutput::Unsubscribe`].
     Done,
     /// The relay has stopped.
     RelayGone,
@@ -99,6 +98,8 @@ pub enum FeedOutput {
     Close(Close),
     /// Wait, then input [`FeedInput::Done`].
     Wait(Duration),
+    /// Wait until the write buffer has room for another burst, then input [`FeedInput::Done`].
+    Flush,
     /// Read which part of the sequence of alerts is available to a client that resumes at `since`.
     ReadRange {
         /// The client's position.
@@ -141,6 +142,7 @@ impl FeedOutput {
         match self {
             Self::Send(_) | Self::Ping | Self::Close(_) => false,
             Self::Wait(_)
+            | Self::Flush
             | Self::ReadRange { .. }
             | Self::ReadPage { .. }
             | Self::Acknowledge { .. }
@@ -349,7 +351,7 @@ impl Feed {
         while let Some(frame) = pending.frames.pop_front() {
             if !outputs.is_empty() && frame.text.len() > room {
                 pending.frames.push_front(frame);
-                outputs.push(FeedOutput::Wait(BURST_PAUSE));
+                outputs.push(FeedOutput::Flush);
                 return outputs;
             }
             room = room.saturating_sub(frame.text.len());

@@ -54,7 +54,7 @@ impl Simulation {
                 let next = if seqs.len() < REPLAY_PAGE_LEN { until } else { *seqs.last().unwrap() };
                 self.input(page(seqs, next));
             }
-            Some(FeedOutput::Wait(_)) => self.input(FeedInput::Done),
+            Some(FeedOutput::Wait(_) | FeedOutput::Flush) => self.input(FeedInput::Done),
             Some(other) => panic!("{other:?}"),
             None => match self.queue.pop_front() {
                 Some(push) => self.input(FeedInput::Push(push)),

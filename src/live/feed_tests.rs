@@ -15,7 +15,7 @@ use crate::domain::role::Role;
 use crate::identity::{Caller, Source};
 use crate::live::alert_frame::{AlertFrame, encode_entry};
 use crate::live::close::Close;
-use crate::live::feed::{BURST_PAUSE, Feed, FeedInput, FeedOutput, FeedOutputs, Joined, READ_PAUSE, READ_RETRIES_MAX};
+use crate::live::feed::{Feed, FeedInput, FeedOutput, FeedOutputs, Joined, READ_PAUSE, READ_RETRIES_MAX};
 use crate::live::frames::{self, ErrorCode, SNAPSHOT_FRAME_LEN_MAX};
 use crate::live::live_session::LiveSession;
 use crate::live::messages::{Push, Subscribed};
@@ -116,6 +116,7 @@ fn describe(output: &FeedOutput) -> String {
         FeedOutput::Ping => "ping".to_owned(),
         FeedOutput::Close(why) => format!("close {}", why.code()),
         FeedOutput::Wait(pause) => format!("wait {pause:?}"),
+        FeedOutput::Flush => "flush".to_owned(),
         FeedOutput::ReadRange { .. } => "read range".to_owned(),
         FeedOutput::ReadPage { after, until } => format!("read ({after}, {until}]"),
         FeedOutput::Acknowledge { alert, user, role } => format!("acknowledge {alert} {user} {role}"),
@@ -379,14 +380,13 @@ fn a_failure_of_the_transport_ends_the_feed_once() {
 fn a_subscription_sends_its_snapshot_in_bursts() {
     let large = format!(r#"{{"type":"seats","seq":1,"seats":["{}"]}}"#, "x".repeat(SNAPSHOT_FRAME_LEN_MAX - 50));
     let small = r#"{"type":"subscribed","channel":"me","seq":1}"#;
-    let wait = format!("wait {BURST_PAUSE:?}");
     let mut feed = Feed::new(session(Some("ann")), None);
     feed.handle(joined(20));
     run(
         &mut feed,
         [
-            (subscribed(&[small, small, &large, &large], None, None), &["subscribed", "subscribed", wait.as_str()][..]),
-            (FeedInput::Done, &["seats", wait.as_str()]),
+            (subscribed(&[small, small, &large, &large], None, None), &["subscribed", "subscribed", "flush"][..]),
+            (FeedInput::Done, &["seats", "flush"]),
             (FeedInput::Done, &["seats"]),
             (FeedInput::Done, &[]),
         ],

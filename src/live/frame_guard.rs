@@ -4,7 +4,8 @@
 //! everything that the socket has. [`FrameGuard`] reads each header first: it rejects frames that are not allowed, adds
 //! up the fragments of a message, and finds where a frame ends. [`GuardedPayload`] uses it to pass on single frames. It
 //! keeps the parts of a header back until the header is complete and checked: the codec rejects some headers after two
-//! bytes, and reports one with reserved bits as it reports text that is not UTF-8.
+//! bytes, and reports one with reserved bits as it reports text that is not UTF-8. Text is checked as it arrives, too:
+//! the codec checks it when its frame is complete.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -16,6 +17,7 @@ use bytes::{Buf, Bytes};
 use futures_util::Stream;
 
 use crate::live::close::Close;
+use crate::live::text_check::{NotUtf8, TextCheck};
 
 /// The longest message of a client, all its fragments together, in bytes.
 pub const MESSAGE_LEN_MAX: u64 = 64 * 1024;
@@ -33,7 +35,7 @@ enum Scan {
     Part(usize),
     /// The end of a frame.
     End(usize),
-    /// The header of a frame that is not allowed.
+    /// The header of a frame that is not allowed, or text that is not UTF-8.
     Rejected(usize, Close),
 }
 
@@ -50,6 +52,12 @@ struct FrameGuard {
     message_len: Option<u64>,
     /// Whether the current frame is a close frame.
     is_close: bool,
+    /// Whether the current frame is a part of a message.
+    is_data: bool,
+    mask: [u8; 4],
+    /// Bytes of the current frame's payload that were scanned.
+    payload_at: u64,
+    text: TextCheck,
 }
 
 impl FrameGuard {
@@ -60,6 +68,9 @@ impl FrameGuard {
         if self.payload_left > 0 {
             let here = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(bytes.len());
             self.payload_left -= here as u64;
+            if self.check_text(&bytes[..here]).is_err() {
+                return Scan::Rejected(here, Close::NotUtf8);
+            }
             return if self.payload_left == 0 { Scan::End(here) } else { Scan::Part(here) };
         }
         let mut used = 0;
@@ -81,9 +92,21 @@ impl FrameGuard {
         }
         match checked {
             Err(close) => Scan::Rejected(used, close),
+            Ok(()) if self.check_text(&[]).is_err() => Scan::Rejected(used, Close::NotUtf8),
             Ok(()) if self.payload_left == 0 => Scan::End(used),
             Ok(()) => Scan::Part(used),
         }
+    }
+
+    /// Checks the next part of the current frame's payload, and at the end of a message that it is complete.
+    fn check_text(&mut self, payload: &[u8]) -> Result<(), NotUtf8> {
+        if !self.is_data {
+            return Ok(());
+        }
+        self.text.check(payload, self.mask, self.payload_at)?;
+        self.payload_at += payload.len() as u64;
+        let is_complete = self.payload_left == 0 && self.message_len.is_none();
+        if is_complete { self.text.end() } else { Ok(()) }
     }
 
     /// Returns what to pass on for the scanned bytes: with the end of a header, the parts before it, too.
@@ -130,8 +153,11 @@ impl FrameGuard {
         };
         self.payload_left = length;
         let (is_final, opcode) = (first & 0x80 != 0, first & 0x0f);
-        self.is_close = opcode == 8;
+        (self.is_close, self.is_data, self.payload_at) = (opcode == 8, false, 0);
         let is_masked = second & 0x80 != 0;
+        if let Some(mask) = self.header[..usize::from(self.header_len)].last_chunk() {
+            self.mask = *mask;
+        }
         if first & 0x70 != 0 || !is_masked || length > i64::MAX as u64 {
             return Err(Close::Protocol);
         }
@@ -146,6 +172,7 @@ impl FrameGuard {
         }
         let total = self.message_len.unwrap_or(0).saturating_add(length);
         self.message_len = (!is_final).then_some(total);
+        self.is_data = true;
         if total > MESSAGE_LEN_MAX { Err(Close::TooBig) } else { Ok(()) }
     }
 }
@@ -322,6 +349,30 @@ mod tests {
             assert_eq!(run(&bytes, bytes.len()), Err(close), "{what}");
         }
         assert_eq!(run(&header(0x81, u64::MAX), 3), Err(Close::Protocol), "a length of 64 bits");
+    }
+
+    /// Returns a frame whose payload is masked.
+    fn text(first: u8, text: &[u8]) -> Vec<u8> {
+        let mask = [1_u8, 2, 3, 4];
+        let masked = text.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+        header(first, text.len() as u64).into_iter().chain(masked).collect()
+    }
+
+    #[test]
+    fn text_is_checked_across_fragments_and_before_its_frame_ends() {
+        let (begin, end) = ("κόσμε".as_bytes().split_at(3), b"\xf4\x90\x80\x80");
+        let fragments = [text(0x01, begin.0), text(0x89, b"\xff\xfe"), text(0x80, begin.1)].concat();
+        for step in [1, 2, 5, 100] {
+            assert!(run(&fragments, step).is_ok(), "in pieces of {step}; a ping is no text");
+            assert_eq!(run(&text(0x81, end), step), Err(Close::NotUtf8), "in pieces of {step}");
+        }
+        let whole = text(0x81, end);
+        let header_len = whole.len() - end.len();
+        assert!(run(&whole[..header_len + 1], 1).is_ok());
+        assert_eq!(run(&whole[..header_len + 2], 1), Err(Close::NotUtf8), "before the end of the frame");
+        let split = [text(0x01, begin.0), text(0x80, b"")].concat();
+        assert_eq!(run(&split, 1), Err(Close::NotUtf8), "the message ends within a character");
+        assert!(run(&[text(0x01, b"a"), text(0x80, b""), text(0x81, b"b")].concat(), 1).is_ok());
     }
 
     #[test]

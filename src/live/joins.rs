@@ -2,41 +2,65 @@
 //!
 //! When the network or the hub comes back, thousands of clients reconnect at the same moment. Each of them reads the
 //! alerts that it missed. The queue admits them in order, as many at once as the hub can serve; the others wait, and
-//! nothing is pushed to them until they have joined.
+//! nothing is pushed to them until they have joined. A session that would wait too long is closed, and its client is
+//! asked to come back when the hub can serve it, by the rate at which sessions have joined so far. A client that comes
+//! back at that time joins before all newcomers.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
-use tokio::time::timeout;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
 
-use crate::live::close::Close;
+use crate::live::appointments::{Appointments, ClientKey};
 
 /// Maximum number of sessions that join and replay at once. Each has at most one read of the store in progress.
 /// Together they take at most a quarter of the store's read queue, so none of these reads is rejected.
 const AT_ONCE_MAX: usize = 1_024;
-/// Maximum number of waiting sessions: all clients of a college, which reconnect at once. Serving them takes a few
-/// seconds.
+/// Maximum number of waiting newcomers: all clients of a college, which reconnect at once. Serving them takes a few
+/// seconds. Clients that come back when they were asked to are not counted: [`Appointments`] bounds their number.
 pub const WAITING_MAX: usize = 10_000;
-/// Maximum wait of a session. A page gives up after 15 seconds.
+/// Maximum wait of a newcomer. A page gives up after 15 seconds. A client that comes back when it was asked to is not
+/// sent away again.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// The time after which the next session is admitted, even if this one has not finished its replay. Otherwise clients
 /// that do not read would block all others.
 const TURN_MAX: Duration = Duration::from_secs(5);
+/// The shortest time in which the rate of joins is measured.
+const MEASURED_MIN: Duration = Duration::from_secs(1);
 
 /// The queue of the sessions of all worker threads.
 #[derive(Debug)]
 pub struct JoinQueue {
-    turns: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    state: Mutex<State>,
 }
 
-impl Default for JoinQueue {
-    fn default() -> Self {
-        Self::new(AT_ONCE_MAX)
-    }
+#[derive(Debug, Default)]
+struct State {
+    is_closed: bool,
+    /// How many sessions may join at once. While sessions wait it is 0.
+    free: usize,
+    /// Sessions whose clients come back when they were asked to. They are admitted before newcomers.
+    returning: Line,
+    newcomers: Line,
+    appointments: Appointments,
+    /// When sessions began to wait, and the number of turns that have ended since then.
+    pace: Option<(Instant, u32)>,
 }
+
+/// Waiting sessions, longest first.
+#[derive(Debug, Default)]
+struct Line {
+    /// May contain sessions that wait no more. They are skipped, and removed when they are most of the line.
+    sessions: VecDeque<oneshot::Sender<Permit>>,
+    waiting: usize,
+}
+
+/// The right to join, which passes on to the next session when it is dropped. `None`: there is nothing to pass on.
+#[derive(Debug)]
+struct Permit(Option<Arc<JoinQueue>>);
 
 /// The permission to join. The next session is admitted when it is dropped, or after [`TURN_MAX`].
 #[derive(Debug)]
@@ -45,111 +69,174 @@ pub(super) struct Turn {
     _end: oneshot::Sender<()>,
 }
 
-/// A waiting session. Dropping it decrements the count.
-struct Waiting<'a>(&'a AtomicUsize);
+/// Why a session may not join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoTurn {
+    /// Too many sessions wait. The client should reconnect after this time.
+    Busy(Duration),
+    /// The hub is stopping.
+    Stopping,
+}
 
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+/// A waiting session.
+struct Waiting<'a> {
+    queue: &'a JoinQueue,
+    client: &'a ClientKey,
+    /// The time at which its client was asked to come back; `None` for a newcomer.
+    appointment: Option<Instant>,
+    is_admitted: bool,
+}
+
+impl Line {
+    fn push(&mut self) -> oneshot::Receiver<Permit> {
+        if self.sessions.len() > 2 * self.waiting + WAITING_MAX {
+            self.sessions.retain(|session| !session.is_closed());
+        }
+        let (session, admitted) = oneshot::channel();
+        self.sessions.push_back(session);
+        self.waiting += 1;
+        admitted
+    }
+
+    /// Gives a permit to the session that has waited longest. Returns it if no session waits.
+    fn admit(&mut self, mut permit: Permit) -> Result<(), Permit> {
+        while let Some(session) = self.sessions.pop_front() {
+            match session.send(permit) {
+                Ok(()) => return Ok(()),
+                Err(back) => permit = back,
+            }
+        }
+        Err(permit)
+    }
+}
+
+impl State {
+    fn line(&mut self, is_returning: bool) -> &mut Line {
+        if is_returning { &mut self.returning } else { &mut self.newcomers }
+    }
+
+    fn waiting(&self) -> usize {
+        self.returning.waiting + self.newcomers.waiting
+    }
+
+    /// Makes an appointment with a client, `ahead` sessions before it.
+    fn send_away(&mut self, client: &ClientKey, ahead: usize, now: Instant) -> NoTurn {
+        let rate = self.pace.and_then(|(since, ended)| {
+            let measured = now.saturating_duration_since(since);
+            (measured >= MEASURED_MIN).then(|| f64::from(ended) / measured.as_secs_f64())
+        });
+        NoTurn::Busy(self.appointments.make(client.clone(), ahead, rate, now))
+    }
+}
+
+impl Default for JoinQueue {
+    fn default() -> Self {
+        Self::new(AT_ONCE_MAX)
     }
 }
 
 impl JoinQueue {
     /// Creates a queue that admits `at_once` sessions at the same time.
     fn new(at_once: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(at_once)), waiting: AtomicUsize::new(0) }
+        Self { state: Mutex::new(State { free: at_once, ..State::default() }) }
     }
 
-    /// Waits until the session may join. Sessions are admitted in the order of their calls.
+    /// Waits until a session of `client` may join. Sessions are admitted in the order of their calls, those whose
+    /// client comes back when it was asked to first.
     ///
     /// # Errors
-    /// [`Close::Busy`] when [`WAITING_MAX`] sessions wait already or the wait is too long, [`Close::Restarting`] when
-    /// the hub is stopping.
-    pub(super) async fn turn(&self) -> Result<Turn, Close> {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Close::Busy);
+    /// When the hub is stopping; or for a newcomer, when [`WAITING_MAX`] of them wait already or the wait is too long.
+    pub(super) async fn turn(self: &Arc<Self>, client: &ClientKey) -> Result<Turn, NoTurn> {
+        let (admitted, mut waiting) = {
+            let (mut state, now) = (self.state.lock(), Instant::now());
+            if state.is_closed {
+                return Err(NoTurn::Stopping);
+            }
+            let appointment = state.appointments.take(client, now);
+            if let Some(free) = state.free.checked_sub(1) {
+                state.free = free;
+                drop(state);
+                return Ok(Turn::new(Permit(Some(self.clone()))));
+            }
+            let ahead = state.waiting();
+            if appointment.is_none() && state.newcomers.waiting >= WAITING_MAX {
+                return Err(state.send_away(client, ahead, now));
+            }
+            if ahead == 0 {
+                state.pace = Some((now, 0));
+            }
+            let admitted = state.line(appointment.is_some()).push();
+            (admitted, Waiting { queue: self, client, appointment, is_admitted: false })
+        };
+        let wait_max = if waiting.appointment.is_some() { Duration::MAX } else { WAIT_MAX };
+        match timeout(wait_max, admitted).await {
+            Ok(Ok(permit)) => {
+                waiting.is_admitted = true;
+                Ok(Turn::new(permit))
+            }
+            Ok(Err(_)) => Err(NoTurn::Stopping),
+            Err(_) => {
+                let refused = self.state.lock().send_away(client, 0, Instant::now());
+                Err(refused)
+            }
         }
-        let waiting = Waiting(&self.waiting);
-        let admitted = timeout(WAIT_MAX, self.turns.clone().acquire_owned()).await;
-        drop(waiting);
-        let permit = admitted.map_err(|_| Close::Busy)?.map_err(|_| Close::Restarting)?;
+    }
+
+    /// Ends the wait of all sessions, because the hub is stopping.
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        state.returning.sessions.clear();
+        state.newcomers.sessions.clear();
+    }
+
+    /// Returns the number of waiting sessions.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.state.lock().waiting()
+    }
+}
+
+impl Turn {
+    fn new(permit: Permit) -> Self {
         let (end, ended) = oneshot::channel::<()>();
         // A task, because the actor of a client that does not read is not polled.
         actix_rt::spawn(async move {
             let _ = timeout(TURN_MAX, ended).await;
             drop(permit);
         });
-        Ok(Turn { _end: end })
+        Self { _end: end }
     }
+}
 
-    /// Ends the wait of all sessions, because the hub is stopping.
-    pub(super) fn close(&self) {
-        self.turns.close();
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some(queue) = self.0.take() else { return };
+        let mut state = queue.state.lock();
+        if let Some((_, ended)) = &mut state.pace {
+            *ended = ended.saturating_add(1);
+        }
+        let permit = Self(Some(queue.clone()));
+        let rest = state.returning.admit(permit).or_else(|permit| state.newcomers.admit(permit));
+        if let Err(mut unused) = rest {
+            // Dropped, it would take the lock again.
+            unused.0 = None;
+            state.free += 1;
+        }
     }
+}
 
-    /// Returns the number of waiting sessions.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.queue.state.lock();
+        state.line(self.appointment.is_some()).waiting -= 1;
+        if let Some(at) = self.appointment.filter(|_| !self.is_admitted) {
+            // The connection was lost. Its client may try again.
+            state.appointments.add(self.client.clone(), at, Instant::now());
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::{Pin, pin};
-    use std::task::{Context, Waker};
-
-    use futures_util::future::join_all;
-
-    use super::*;
-
-    fn is_pending(turn: Pin<&mut impl Future>) -> bool {
-        turn.poll(&mut Context::from_waker(Waker::noop())).is_pending()
-    }
-
-    #[actix_rt::test]
-    async fn sessions_are_admitted_in_order_as_turns_end() {
-        let queue = JoinQueue::new(1);
-        let first = queue.turn().await.unwrap();
-        let (mut second, mut third) = (pin!(queue.turn()), pin!(queue.turn()));
-        assert!(is_pending(second.as_mut()) && is_pending(third.as_mut()));
-        assert_eq!(queue.waiting(), 2);
-        drop(first);
-        let second = second.await.unwrap();
-        assert!(is_pending(third.as_mut()));
-        drop(second);
-        third.await.unwrap();
-        assert_eq!(queue.waiting(), 0);
-    }
-
-    #[actix_rt::test]
-    async fn a_session_that_does_not_finish_blocks_no_other() {
-        let queue = JoinQueue::new(1);
-        tokio::time::pause();
-        let _unfinished = queue.turn().await.unwrap();
-        queue.turn().await.unwrap();
-    }
-
-    #[actix_rt::test]
-    async fn sessions_beyond_the_bound_are_rejected_as_busy() {
-        let queue = JoinQueue::new(0);
-        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(queue.turn())).collect();
-        for turn in &mut waiting {
-            assert!(is_pending(turn.as_mut()));
-        }
-        assert_eq!(queue.turn().await.unwrap_err(), Close::Busy);
-        waiting.truncate(WAITING_MAX - 1);
-        assert_eq!(queue.waiting(), WAITING_MAX - 1, "a client that left waits no more");
-        queue.close();
-        assert!(join_all(waiting).await.iter().all(|turn| matches!(turn, Err(Close::Restarting))));
-    }
-
-    #[actix_rt::test]
-    async fn the_wait_is_bounded() {
-        let queue = JoinQueue::new(0);
-        tokio::time::pause();
-        assert_eq!(queue.turn().await.unwrap_err(), Close::Busy);
-        assert_eq!(queue.waiting(), 0);
-    }
-}
+#[path = "joins_tests.rs"]
+mod tests;

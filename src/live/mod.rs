@@ -9,8 +9,9 @@
 //!   it in an actor. [`replay`]: the parts of a replay; [`tail`]: the newest alerts in memory, from which most replays
 //!   are served
 //! - `member`: a session as its relay sees it
-//! - [`joins`]: the queue in which sessions wait to join their relays
-//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`], [`frame_rate`]: limits of what its client may send;
+//! - [`joins`]: the queue in which sessions wait to join their relays; `appointments`: the clients that it has asked to
+//!   come back later
+//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`], `text_check`, [`frame_rate`]: limits of what its client may send;
 //!   `ending` closes its TCP connection
 //!
 //! They share:
@@ -21,6 +22,7 @@
 //!   close codes
 
 pub mod alert_frame;
+mod appointments;
 pub mod broker;
 pub mod budget;
 pub mod close;
@@ -50,4 +52,5 @@ mod relay_tests;
 pub mod replay;
 mod seat_watch;
 pub mod tail;
+mod text_check;
 pub mod ws;

@@ -32,9 +32,6 @@ use crate::live::relay::Relay;
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// The range of the random delays after which clients reconnect when the hub restarts, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<u64> = 500..=20_000;
-/// The same when too many clients reconnect at once. All sessions that are waiting to join now have joined within 10
-/// seconds.
-const BUSY_RETRY_MS: std::ops::RangeInclusive<u64> = 10_000..=20_000;
 
 type Ctx = WebsocketContext<WebSocket>;
 
@@ -46,8 +43,6 @@ struct WebSocket {
     status: Rc<GuardStatus>,
     /// The fragments of a message that is not complete.
     fragments: BytesMut,
-    /// How many bytes of `fragments` are known to be UTF-8.
-    fragments_valid: usize,
     rate: FrameRate,
 }
 
@@ -101,13 +96,7 @@ pub fn open(opening: Opening, request: &HttpRequest, payload: web::Payload) -> R
     let session = caller.and_then(|caller| live.presence.admit(caller, address, user_agent, live.clock.now()));
     let driver = session.map(|session| Driver::new(live, relay, Feed::new(session, since)));
     let status: Rc<GuardStatus> = Rc::default();
-    let socket = WebSocket {
-        driver,
-        status: status.clone(),
-        fragments: BytesMut::new(),
-        fragments_valid: 0,
-        rate: FrameRate::default(),
-    };
+    let socket = WebSocket { driver, status: status.clone(), fragments: BytesMut::new(), rate: FrameRate::default() };
     let codec = Codec::new().max_size(usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX));
     let payload = GuardedPayload::new(payload, status.clone());
     let response = WsResponseBuilder::new(socket, request, payload).codec(codec).start();
@@ -116,38 +105,19 @@ pub fn open(opening: Opening, request: &HttpRequest, payload: web::Payload) -> R
 }
 
 impl WebSocket {
-    /// Handles a fragment of a message. The guard has bounded the length of all fragments together.
+    /// Handles a fragment of a message. The guard has bounded the length of all fragments together, and has checked that
+    /// they are UTF-8 so far.
     fn fragment(&mut self, item: Item, ctx: &mut Ctx) {
         match item {
-            Item::FirstText(part) => {
-                self.fragments = BytesMut::from(&part[..]);
-                self.fragments_valid = 0;
-                self.check_fragments(ctx);
-            }
+            Item::FirstText(part) => self.fragments = BytesMut::from(&part[..]),
             Item::FirstBinary(_) => driver::handle(self, FeedInput::Ended(Close::Binary), ctx),
-            Item::Continue(part) => {
-                self.fragments.extend_from_slice(&part);
-                self.check_fragments(ctx);
-            }
+            Item::Continue(part) => self.fragments.extend_from_slice(&part),
             Item::Last(part) => {
                 let mut message = std::mem::take(&mut self.fragments);
-                self.fragments_valid = 0;
                 message.extend_from_slice(&part);
                 let input = std::str::from_utf8(&message).map_or(FeedInput::Ended(Close::NotUtf8), FeedInput::Message);
                 driver::handle(self, input, ctx);
             }
-        }
-    }
-
-    /// Closes the connection as soon as the fragments cannot become UTF-8. Each byte is checked about once.
-    fn check_fragments(&mut self, ctx: &mut Ctx) {
-        let Err(error) = std::str::from_utf8(&self.fragments[self.fragments_valid..]) else {
-            self.fragments_valid = self.fragments.len();
-            return;
-        };
-        self.fragments_valid += error.valid_up_to();
-        if error.error_len().is_some() {
-            driver::handle(self, FeedInput::Ended(Close::NotUtf8), ctx);
         }
     }
 
@@ -192,12 +162,15 @@ impl Transport for WebSocket {
         self.fragments = BytesMut::new();
         self.status.is_closing.set(true);
         let retry_ms = match why {
-            Close::Restarting => Some(RETRY_MS),
-            Close::Busy => Some(BUSY_RETRY_MS),
+            Close::Restarting | Close::Busy => {
+                let asked = self.driver.as_ref().ok().and_then(Driver::retry_after);
+                let asked = asked.and_then(|after| u64::try_from(after.as_millis()).ok());
+                Some(asked.unwrap_or_else(|| rand::rng().random_range(RETRY_MS)))
+            }
             _ => None,
         };
         let reason = match retry_ms {
-            Some(range) => format!("{{\"retry_ms\":{}}}", rand::rng().random_range(range)),
+            Some(retry_ms) => format!("{{\"retry_ms\":{retry_ms}}}"),
             None => why.reason().to_owned(),
         };
         let description = Some(reason).filter(|reason| !reason.is_empty());

@@ -10,13 +10,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
-use tokio_tungstenite::tungstenite::Message;
 
-use crate::crowd::{connect, is_type, number_after, upgrade};
+use crate::crowd::{Incoming, connect, is_type, number_after, upgrade};
 use crate::live::unsent_to;
 use crate::memory::resident;
 use crate::support::WAIT_MAX;
@@ -77,9 +75,10 @@ async fn client(address: SocketAddr, stops: bool, crowd: Rc<Crowd>) {
         if stops && crowd.is_deaf.get() {
             std::future::pending::<()>().await;
         }
-        match socket.next().await {
-            Some(Ok(Message::Text(frame))) if is_type(&frame, "alert") => {
-                let number = number_after(&frame, "\"title\":\"");
+        let mut closed = None;
+        let is_open = socket.read(|message| match message {
+            Incoming::Text(frame) if is_type(frame, "alert") => {
+                let number = number_after(frame, "\"title\":\"");
                 assert_eq!(number, next, "every alert once, in order");
                 next += 1;
                 if !stops {
@@ -88,12 +87,15 @@ async fn client(address: SocketAddr, stops: bool, crowd: Rc<Crowd>) {
                     crowd.changed.notify_one();
                 }
             }
-            Some(Ok(Message::Text(frame))) if is_type(&frame, "live") => {
+            Incoming::Text(frame) if is_type(frame, "live") => {
                 crowd.live.set(crowd.live.get() + 1);
                 crowd.changed.notify_one();
             }
-            Some(Ok(message)) if !message.is_close() => {}
-            other => return crowd.closed.borrow_mut().push(format!("{other:?}")),
+            Incoming::Text(_) => {}
+            Incoming::Close(code, reason) => closed = Some((code, reason.to_owned())),
+        });
+        if !is_open.await || closed.is_some() {
+            return crowd.closed.borrow_mut().push(format!("{closed:?}"));
         }
     }
 }

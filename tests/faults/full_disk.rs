@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use crate::disk;
 use crate::support::random::{Random, length_of_run, seed};
+use crate::support::schedule::{Row, Schedule};
 use crate::support::server::Home;
 
 /// `ENOSPC`.
@@ -163,4 +164,27 @@ fn a_start_ends_with_an_error_when_the_disk_is_full() {
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("eduhub.db"), "the message names the store: {}", text(&output));
     prepared.home.verify().expect("the store is whole");
+}
+
+#[test]
+fn an_upload_to_a_full_disk_is_refused_with_507_and_changes_nothing() {
+    let home = Home::new();
+    let folder = tempfile::tempdir().unwrap();
+    let armed = folder.path().join("armed");
+    let mut serve = home.command(&["serve"]);
+    disk::watch(&mut serve, home.folder());
+    serve.env("DISK_FAIL", format!("write:{NO_SPACE}:1:0")).env("DISK_FAIL_FROM", &armed);
+    let server = home.start(serve);
+    let mut clerk = server.client().signed_in(&home.token("clerk", "staff"));
+    clerk.get("/api/v1/me").expect(200);
+    fs::write(&armed, "").unwrap();
+    let schedule = Schedule { term: "203001".into(), rows: vec![Row::lecture("10001", "MATH 101")] }.csv();
+    let path = "/api/v1/imports?term=203001&dry_run=false";
+    let refused = clerk.call("POST", path, &[("Content-Type", "text/csv")], schedule.as_bytes()).unwrap().expect(507);
+    assert!(refused.json()["detail"].as_str().unwrap().contains("disk of the hub is full"), "{}", refused.text());
+    server.kill();
+    let server = home.serve();
+    let mut clerk = server.client().signed_in(&home.token("clerk", "staff"));
+    let terms = clerk.get("/api/v1/terms").expect(200).text();
+    assert!(!terms.contains("203001"), "{terms}");
 }

@@ -16,14 +16,12 @@ use eduhub::domain::audience::Audience;
 use eduhub::store::alerts::AlertStore as _;
 use eduhub::store::sqlite::{SqliteOptions, SqliteStore};
 use futures_util::future::join_all;
-use futures_util::{SinkExt as _, StreamExt as _};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use tokio::task::{JoinError, LocalSet, spawn_local};
-use tokio_tungstenite::tungstenite::Message;
 
-use crate::crowd::{connect, is_type, number_after, upgrade};
+use crate::crowd::{Incoming, connect, contains, is_type, number_after, processor_time, upgrade};
 use crate::support::WAIT_MAX;
 use crate::support::http::Client;
 use crate::support::random::length_of_run;
@@ -47,6 +45,8 @@ const STORED_AT_ONCE: usize = 500;
 const CHANGED: usize = 4;
 /// Least number of clients with which the hub has its usual settings and may take minutes.
 const CLIENTS_MANY: usize = 1_000;
+/// The pause between two rounds of changes and alerts if there are as many clients: faster than a college.
+const ROUND_PAUSE: Duration = Duration::from_secs(1);
 /// One client in so many compares all seats that it received with the hub's.
 const COMPARED_STEP: usize = 20;
 
@@ -97,6 +97,7 @@ struct Crowd {
 #[derive(Default)]
 struct Received {
     alerts: Vec<u64>,
+    is_welcomed: bool,
     is_live: bool,
     is_subscribed: bool,
     is_last: bool,
@@ -105,13 +106,19 @@ struct Received {
 }
 
 impl Received {
+    const fn is_ready(&self) -> bool {
+        self.is_live && self.is_subscribed
+    }
+
     /// Reads a frame. Most frames are seats, which most clients only have to receive.
     fn read(&mut self, frame: &str, compares: bool) {
         if is_type(frame, "live") {
             self.is_live = true;
+        } else if is_type(frame, "welcome") {
+            self.is_welcomed = true;
         } else if is_type(frame, "alert") {
             self.alerts.push(number_after(frame, "\"seq\":"));
-            self.is_last = frame.contains("\"title\":\"The last\"");
+            self.is_last = contains(frame, "\"title\":\"The last\"");
         } else if is_type(frame, "subscribed") || is_type(frame, "seats") {
             self.is_subscribed |= is_type(frame, "subscribed");
             self.seats_seq = number_after(frame, "\"seq\":");
@@ -150,8 +157,9 @@ fn seats(server: &Server) -> Value {
 }
 
 /// Sends alerts until `pause` of them are sent. Then registers and drops sections, and sends an alert after each round,
-/// until `stop` is set.
-fn change_seats(server: &Server, home: &Home, pause: &Pause, stop: &AtomicBool) {
+/// until `stop` is set. Waits for `between` after each round: with thousands of clients the hub would otherwise send
+/// alerts as fast as it can.
+fn change_seats(server: &Server, home: &Home, pause: &Pause, stop: &AtomicBool, between: Duration) {
     let mut student = server.client().signed_in(&home.token("ada", "student"));
     let mut registrar = server.client().signed_in(&home.token("registrar", "staff"));
     while pause.is_on() {
@@ -172,15 +180,21 @@ fn change_seats(server: &Server, home: &Home, pause: &Pause, stop: &AtomicBool) 
         if stop.load(Ordering::Relaxed) {
             return;
         }
+        thread::sleep(between);
     }
 }
 
-/// Resumes, again after a pause if the hub asks for it.
+/// Resumes, again after a pause if the hub asks for it. It must not ask a second time.
 async fn resume(address: SocketAddr, seats_since: u64, compares: bool, crowd: &Crowd) -> Vec<u64> {
+    let mut was_refused = false;
     loop {
         match attempt(address, seats_since, compares, crowd).await {
             Ok(alerts) => return alerts,
             Err(pause) => {
+                if std::mem::replace(&mut was_refused, true) {
+                    crowd.closed.borrow_mut().push("asked to reconnect later a second time".to_owned());
+                    return Vec::new();
+                }
                 crowd.refused.set(crowd.refused.get() + 1);
                 tokio::time::sleep(pause).await;
             }
@@ -198,34 +212,30 @@ async fn attempt(address: SocketAddr, seats_since: u64, compares: bool, crowd: &
     let hello = json!({"type": "subscribe", "channels": [format!("seats:{TERM}")], "seats_since": seats_since});
     let mut received = Received::default();
     loop {
-        match socket.next().await {
-            Some(Ok(Message::Text(text))) => {
-                let was_ready = received.is_live && received.is_subscribed;
-                if is_type(&text, "welcome") {
-                    crowd.welcomed.reached();
-                    socket.send(Message::text(hello.to_string())).await.expect("an open connection");
-                    while crowd.pause.is_on() {
-                        tokio::time::sleep(Duration::from_millis(10)).await;
-                    }
-                }
-                received.read(&text, compares);
-                if !was_ready && received.is_live && received.is_subscribed {
-                    crowd.live.reached();
-                }
+        let (was_ready, was_welcomed) = (received.is_ready(), received.is_welcomed);
+        let mut closed = None;
+        let is_open = socket.read(|message| match message {
+            Incoming::Text(frame) => received.read(frame, compares),
+            Incoming::Close(code, reason) => closed = Some((code, reason.to_owned())),
+        });
+        let is_open = is_open.await;
+        if let Some((1012, reason)) = &closed {
+            let reason: Value = serde_json::from_str(reason).expect("a reason in JSON");
+            return Err(Duration::from_millis(reason["retry_ms"].as_u64().expect("a pause")));
+        }
+        if closed.is_some() || !is_open {
+            crowd.closed.borrow_mut().push(format!("{closed:?} (live: {})", received.is_live));
+            return Ok(received.alerts);
+        }
+        if !was_welcomed && received.is_welcomed {
+            crowd.welcomed.reached();
+            socket.send(&hello.to_string()).await;
+            while crowd.pause.is_on() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            Some(Ok(Message::Close(Some(frame)))) if u16::from(frame.code) == 1012 => {
-                let reason: Value = serde_json::from_str(&frame.reason).expect("a reason in JSON");
-                return Err(Duration::from_millis(reason["retry_ms"].as_u64().expect("a pause")));
-            }
-            Some(Ok(Message::Close(frame))) => {
-                crowd.closed.borrow_mut().push(format!("{frame:?} (live: {})", received.is_live));
-                return Ok(received.alerts);
-            }
-            Some(Ok(_)) => {}
-            other => {
-                crowd.closed.borrow_mut().push(format!("{other:?}"));
-                return Ok(received.alerts);
-            }
+        }
+        if !was_ready && received.is_ready() {
+            crowd.live.reached();
         }
         if received.is_last && received.seats_seq >= crowd.last_seats.get() {
             let seats = received.seats.into_values();
@@ -280,14 +290,20 @@ fn store_alerts(home: &Home, count: usize) {
 }
 
 /// Waits until all clients are live, and prints when the last one reached each stage.
-async fn wait_for_live(crowd: &Crowd, clients: usize, limit: Duration) {
+async fn wait_for_live(crowd: &Crowd, clients: usize, limit: Duration, hub: u32) {
     let started = Instant::now();
+    let [hub_before, crowd_before] = [hub, std::process::id()].map(processor_time);
     while crowd.live.count.get() < clients && crowd.closed.borrow().is_empty() && started.elapsed() < limit {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let stages = [&crowd.connected, &crowd.upgraded, &crowd.welcomed, &crowd.live];
     let times = stages.map(|stage| (stage.count.get(), stage.last.get().map(|last| last - started)));
     println!("of {clients} clients connected, upgraded, welcomed, live: {times:.1?}");
+    let [hub, crowd] = [processor_time(hub) - hub_before, processor_time(std::process::id()) - crowd_before];
+    let each = hub / u32::try_from(clients).expect("a number of clients");
+    println!(
+        "processor time until then: {hub:.1?} of the hub ({each:.0?} for each client), {crowd:.1?} of the clients"
+    );
 }
 
 /// Resumes with all clients at once, while seats change and alerts are sent. Checks that no client is closed, and that
@@ -305,7 +321,8 @@ fn resume_all(
     let stop = Arc::new(AtomicBool::new(false));
     let changes = {
         let (server, pause, stop) = (server.clone(), pause.clone(), stop.clone());
-        thread::spawn(move || change_seats(&server, &home, &pause, &stop))
+        let between = if clients < CLIENTS_MANY { Duration::ZERO } else { ROUND_PAUSE };
+        thread::spawn(move || change_seats(&server, &home, &pause, &stop, between))
     };
     let crowd = Rc::new(Crowd { pause, last_seats: Cell::new(u64::MAX), ..Crowd::default() });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -317,7 +334,7 @@ fn resume_all(
                 spawn_local(async move { resume(address, seats_since, index % COMPARED_STEP == 0, &crowd).await })
             })
             .collect();
-        wait_for_live(&shared, clients, limit).await;
+        wait_for_live(&shared, clients, limit, server.pid()).await;
         stop.store(true, Ordering::Relaxed);
         let changed = tokio::task::spawn_blocking(move || {
             changes.join().expect("the changes succeed");

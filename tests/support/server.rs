@@ -66,7 +66,9 @@ impl Home {
 
     /// Returns a command of the program with these arguments. It runs in the folder, with these settings only.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_eduhub"));
+        // FAULT_BIN names another build of the program, such as a release build whose figures are measured.
+        let program = std::env::var_os("FAULT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_eduhub").into());
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EDUHUB_")) {
             command.env_remove(name);
         }
