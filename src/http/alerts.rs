@@ -352,7 +352,7 @@ pub async fn post(
     let alert = live.alerts.post(alert, live.local(now)).await?;
     bus.publish(Event::AlertsStored { seq: alert.seq });
     let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
-    audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title);
+    audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title).await;
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
 }
 
@@ -475,7 +475,7 @@ pub async fn cancel(
         CancelOutcome::Unannounced => {}
         CancelOutcome::Announced(seq) => bus.publish(Event::AlertsStored { seq: Some(seq) }),
     }
-    audit.record(&request, Some(&caller), "alert.cancel", Some(&id), None, "");
+    audit.record(&request, Some(&caller), "alert.cancel", Some(&id), None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -135,13 +135,13 @@ pub async fn change_password(
     match identity.change_own_password(&caller, account, current, new, from).await? {
         PasswordChange::Changed => {}
         PasswordChange::WrongPassword => {
-            audit.record(&req, Some(&caller), "password.failed", user, None, "wrong current password");
+            audit.record(&req, Some(&caller), "password.failed", user, None, "wrong current password").await;
             return Err(Problem::invalid("current", "The current password is not correct. Nothing was changed."));
         }
         PasswordChange::Weak(weak) => return Err(weak_password("new", weak)),
         PasswordChange::Unchanged => return Err(Problem::invalid("new", "The new password is the current one.")),
     }
-    audit.record(&req, Some(&caller), "password.change", user, None, "ended all other sign-ins");
+    audit.record(&req, Some(&caller), "password.change", user, None, "ended all other sign-ins").await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -257,7 +257,7 @@ pub async fn set_up_factor(
         }
         Some(code) => {
             let codes = identity.confirm_factor(&account.username, &code).await?;
-            audit.record(&req, Some(&caller), "totp.add", Some(caller.user.as_str()), None, "");
+            audit.record(&req, Some(&caller), "totp.add", Some(caller.user.as_str()), None, "").await;
             FactorSetUp { recovery_codes: Some(codes), ..FactorSetUp::default() }
         }
     };
@@ -314,12 +314,12 @@ pub async fn remove_factor(
     match identity.remove_own_factor(&account, &proof, from).await? {
         Ok(()) => {}
         Err(FactorError::Wrong) => {
-            audit.record(&req, Some(&caller), "totp.failed", user, None, &format!("wrong {field}"));
+            audit.record(&req, Some(&caller), "totp.failed", user, None, &format!("wrong {field}")).await;
             return Err(Problem::invalid(field, format!("The {field} is not correct. Nothing was changed.")));
         }
         Err(error) => return Err(error.into()),
     }
-    audit.record(&req, Some(&caller), "totp.remove", user, None, "");
+    audit.record(&req, Some(&caller), "totp.remove", user, None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -388,7 +388,7 @@ pub async fn end_sign_in(
     if !identity.end_own_sign_in(&caller, id).await? {
         return Err(not_found());
     }
-    audit.record(&req, Some(&caller), "sign_in.end", Some(caller.user.as_str()), None, &id.to_string());
+    audit.record(&req, Some(&caller), "sign_in.end", Some(caller.user.as_str()), None, &id.to_string()).await;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -244,7 +244,7 @@ pub async fn put_user(
     };
     let Account { username, name, rights, .. } = account;
     let detail = format!("{rights}{with_password}");
-    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, &detail);
+    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, &detail).await;
     let (role, subjects) = (rights.role(), rights.subjects().cloned());
     Ok(response.json(UserResponse { username, name: name.into(), role, subjects }))
 }
@@ -291,7 +291,7 @@ pub async fn delete_user(
         Removal::Absent => return Err(not_found()),
         Removal::LastAdmin => return Err(last_admin("name")),
     };
-    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, "");
+    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -315,7 +315,7 @@ pub async fn reset_factor(
     if !identity.reset_factor(&username).await? {
         return Err(not_found());
     }
-    audit.record(&req, Some(&admin), "totp.reset", Some(username.as_str()), None, "");
+    audit.record(&req, Some(&admin), "totp.reset", Some(username.as_str()), None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -341,7 +341,7 @@ pub async fn sign_out(
 ) -> Result<HttpResponse, Problem> {
     let username = username(&req, &identity)?;
     identity.sign_out_everywhere(&username).await?;
-    audit.record(&req, Some(&admin), "user.sign_out", Some(username.as_str()), None, "");
+    audit.record(&req, Some(&admin), "user.sign_out", Some(username.as_str()), None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -392,6 +392,7 @@ pub async fn audit_trail(
         before: query.u64("cursor", 0..=i64::MAX as u64)?,
         limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
     };
+        ..AuditFilter::default()
     let page = audit.page(filter).await?;
     let people = page.items.iter().filter_map(|entry| entry.user.clone()).collect();
     audit.record_disclosure(&req, &admin, Disclosure::AuditRead, None, None, people).await?;

@@ -171,6 +171,7 @@ impl Identity {
         Ok(removal)
     }
 
+            self.people.forget(username);
     fn end_tokens(&self, user: &UserName, up_to: Timestamp) {
         self.ended.insert(user.clone(), Ended { up_to_ms: up_to.as_millisecond(), spared: None });
         self.bus.publish(Event::TokensEnded { user: user.clone() });

@@ -122,7 +122,7 @@ pub struct Identity {
     /// Members of each provider that has members.
     pub(super) members: Vec<Arc<Members>>,
     older_names: OlderNames,
-    people: People,
+    pub(super) people: People,
     tickets: Tickets,
     requests: RequestLimits,
     pub(super) sign_ins: SignInLimits,

@@ -220,6 +220,9 @@ pub struct AuditFilter {
     /// Only entries with this action.
     pub action: Option<String>,
     /// Only entries of this time or later.
+    /// Only entries by this person, or about this person: a term or an import that has the name of the person is not the
+    /// person.
+    pub person: Option<UserName>,
     pub since: Option<Timestamp>,
     /// Only entries before the one with this number, the last one of the previous page.
     pub before: Option<u64>,

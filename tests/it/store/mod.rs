@@ -93,7 +93,8 @@ macro_rules! stores {
             disclosures_are_listed_to_each_person_whom_they_name
             old_audit_entries_are_deleted_with_their_people
             what_is_stored_about_a_person_is_exported
-            an_erased_person_is_replaced_by_the_pseudonym;
+            an_erased_person_is_replaced_by_the_pseudonym
+            things_with_the_name_of_a_person_are_not_the_person;
             sign_ins:
             sign_ins_are_read_back_and_expire
             a_password_change_spares_one_token_until_a_later_end
