@@ -21,7 +21,7 @@ use crate::http::sign_in::{client_of, device_cookie};
 use crate::http::users::weak_password;
 use crate::identity::own_account::{PasswordChange, Proof};
 use crate::identity::password_rules::PASSWORD_BYTES_MAX;
-use crate::identity::second_factor::FactorError;
+use crate::identity::second_factor::{FactorError, NewFactor};
 use crate::identity::sign_in_list::Device;
 use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::Account;
@@ -173,6 +173,9 @@ pub async fn factor(SignedIn(caller): SignedIn, identity: web::Data<Identity>) -
 #[schema(as = FactorStep)]
 #[serde(deny_unknown_fields)]
 struct FactorRequest {
+    /// The current password, which a new secret needs.
+    #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1_024)]
+    password: Option<SecretString>,
     /// The code that the app shows for the new secret. Without one, a new secret is created.
     #[schema(min_length = 1, max_length = 40)]
     code: Option<String>,
@@ -180,7 +183,10 @@ struct FactorRequest {
 
 impl RequestBody for FactorRequest {
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
-        Ok(Self { code: fields.maybe_string("code", 1..=CODE_CHARS_MAX)? })
+        Ok(Self {
+            password: fields.maybe_string("password", 1..=PASSWORD_BYTES_MAX)?.map(SecretString::from),
+            code: fields.maybe_string("code", 1..=CODE_CHARS_MAX)?,
+        })
     }
 }
 
@@ -227,9 +233,9 @@ fn qr(text: &str) -> Option<Qr> {
 
 /// Sets up a second factor (TOTP, RFC 6238) for the caller's own local account.
 ///
-/// Without a `code`, the response has a new secret, valid for 15 minutes; sign-ins do not need a code yet. With the code
-/// that the app shows for it, the second factor takes effect, and the response has the recovery codes. The response is
-/// `forbidden` for a user of Plone and for a minted token.
+/// With the current `password`, the response has a new secret, valid for 15 minutes; sign-ins do not need a code yet. With
+/// the `code` that the app shows for it, the second factor takes effect, and the response has the recovery codes. A wrong
+/// password counts as a failed sign-in. The response is `forbidden` for a user of Plone and for a minted token.
 #[utoipa::path(
     post,
     path = "/api/v1/me/totp",
@@ -248,11 +254,11 @@ pub async fn set_up_factor(
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let FactorRequest { code } = read_body_or_nothing(&req, payload).await?;
+    let FactorRequest { password, code } = read_body_or_nothing(&req, payload).await?;
     let account = own_account(&identity, &caller).await?;
     let response = match code {
         None => {
-            let new = identity.begin_factor(&account.username).await?;
+            let new = begin_factor(&req, &caller, &account, password, &identity, &audit).await?;
             FactorSetUp { qr: qr(&new.uri), secret: Some(new.secret), uri: Some(new.uri), ..FactorSetUp::default() }
         }
         Some(code) => {
@@ -262,6 +268,27 @@ pub async fn set_up_factor(
         }
     };
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(response))
+}
+
+/// Creates a new secret for the owner of an account, who proves it with the password.
+async fn begin_factor(
+    req: &HttpRequest,
+    caller: &Caller,
+    account: &Account,
+    password: Option<SecretString>,
+    identity: &Identity,
+    audit: &Audit,
+) -> Result<NewFactor, Problem> {
+    let (cookie, is_absent) = (device_cookie(req), password.is_none());
+    match identity.begin_own_factor(account, password, client_of(req, cookie.as_ref())).await? {
+        Err(FactorError::Wrong) if is_absent => Err(Problem::invalid("password", "Enter your current password.")),
+        Err(FactorError::Wrong) => {
+            let user = Some(caller.user.as_str());
+            audit.record(req, Some(caller), "totp.failed", user, None, "wrong password").await;
+            Err(Problem::invalid("password", "The password is not correct. Nothing was changed."))
+        }
+        new => Ok(new?),
+    }
 }
 
 /// The removal of a second factor: the password or a code.
