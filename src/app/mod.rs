@@ -27,6 +27,7 @@ use crate::demo::{self, DemoAccount};
 use crate::http::demo::Demos;
 use crate::http::site::Site;
 use crate::identity::provider::SignInProvider;
+use crate::identity::external::ExternalProvider;
 use crate::identity::{Audit, Identity, IdentityDeps, Settings, Source, secret};
 use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
@@ -152,7 +153,7 @@ impl Shared {
             login_per_minute: config.limits.login_per_minute,
             requests_per_second: config.limits.requests_per_second,
             stated_names: config.auth.names.clone(),
-            external_sources: external_sources(config),
+            external: external_providers(config),
             ..Settings::default()
         };
         let ports = &core.ports;
@@ -219,10 +220,18 @@ impl Shared {
     }
 }
 
-/// Returns the sources of single sign-on in the settings.
-fn external_sources(config: &Config) -> Vec<Source> {
-    let proxy = (!config.auth.proxy.peers.is_empty()).then_some(Source::Proxy);
-    config.auth.oidc.keys().map(|name| Source::Oidc(name.as_str().into())).chain(proxy).collect()
+/// Returns the providers of single sign-on in the settings.
+fn external_providers(config: &Config) -> Vec<ExternalProvider> {
+    let (roles, proxy) = (&config.auth.roles, &config.auth.proxy);
+    let by_web_server = (!proxy.peers.is_empty()).then(|| {
+        let claims = format!("{:?} {:?}", proxy.groups_header, proxy.claim_headers);
+        ExternalProvider::new(Source::Proxy, Source::Proxy.to_string(), roles, &claims)
+    });
+    let by_oidc = config.auth.oidc.iter().map(|(name, provider)| {
+        let claims = format!("{:?} {:?}", provider.groups_claim, provider.scopes);
+        ExternalProvider::new(Source::Oidc(name.as_str().into()), provider.issuer.clone(), roles, &claims)
+    });
+    by_oidc.chain(by_web_server).collect()
 }
 
 fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {

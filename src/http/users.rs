@@ -44,7 +44,8 @@ struct KnownUser {
     /// The display name.
     name: String,
     role: Role,
-    /// The subjects to which a local account of staff is limited; absent without a limit.
+    /// The subjects to which staff are limited, by the local account or by the last sign-in through Plone or a provider;
+    /// absent without a limit. An empty list is a limit to no subject.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<String>, required = false, nullable = false)]
     subjects: Option<Subjects>,
@@ -391,8 +392,8 @@ pub async fn audit_trail(
         since,
         before: query.u64("cursor", 0..=i64::MAX as u64)?,
         limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
-    };
         ..AuditFilter::default()
+    };
     let page = audit.page(filter).await?;
     let people = page.items.iter().filter_map(|entry| entry.user.clone()).collect();
     audit.record_disclosure(&req, &admin, Disclosure::AuditRead, None, None, people).await?;

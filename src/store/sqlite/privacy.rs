@@ -56,9 +56,10 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
             .query_row([name], sign_in)
             .optional()?,
         single_sign_on: tx
-            .prepare_cached(
-                "SELECT username, source, subject, name, role, subjects FROM provider_users WHERE username = ?1",
-            )?
+            .prepare_cached(&format!(
+                "SELECT {} FROM provider_users WHERE username = ?1",
+                provider_sign_ins::USER_COLUMNS
+            ))?
             .query_row([name], provider_sign_ins::user_at)
             .optional()?,
         sign_ins: tx
@@ -260,6 +261,7 @@ fn rename_audit(
     let sign_ins = "UPDATE audit SET subject = ?2, detail = ''
         WHERE action GLOB 'login*' AND (user = ?1 OR (user IS NULL AND subject = ?3))";
     tx.execute(sign_ins, params![user.as_str(), pseudonym.as_str(), login])?;
+    // Not by a pattern, in which a name could have wildcards.
     tx.execute(
         "UPDATE audit SET detail = '' WHERE action = 'plone.write' AND ?2 IS NOT NULL
            AND substr(detail, -length(' of ' || ?1)) = ' of ' || ?1",

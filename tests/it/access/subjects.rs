@@ -200,6 +200,12 @@ fn a_changed_limit_of_an_account_ends_its_tokens() {
     assert_eq!(subjects, json!(["ART", "MATH"]));
     put(json!({"role": "staff", "subjects": []})).expect(200);
     hub.signed_in_as(&second).get("/api/v1/me").expect(401);
+    // A change of the role and back does not lift the limit.
+    for (role, subjects) in [("student", Value::Null), ("instructor", Value::Null), ("staff", json!(["ART", "MATH"]))] {
+        assert_eq!(put(json!({"role": role})).expect(200).json()["subjects"], subjects, "{role}");
+    }
+    hub.signed_in_as(&second).get("/api/v1/me").expect(401);
+    let (second, _) = sign_in();
     assert_eq!(sign_in().1, Value::Null, "no limit any more");
     for (role, subjects) in [("student", json!(["MATH"])), ("admin", json!(["MATH"])), ("staff", json!([" "]))] {
         let response = put(json!({"role": role, "subjects": subjects}));
