@@ -16,6 +16,7 @@ use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::Server;
 use actix_web::web::Data;
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
@@ -26,9 +27,10 @@ use crate::config::Config;
 use crate::demo::{self, DemoAccount};
 use crate::http::demo::Demos;
 use crate::http::site::Site;
-use crate::identity::provider::SignInProvider;
 use crate::identity::external::ExternalProvider;
+use crate::identity::provider::SignInProvider;
 use crate::identity::{Audit, Identity, IdentityDeps, Settings, Source, secret};
+use crate::live::alert_scope;
 use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
 use crate::plone::bridge::{self, Bridge, BridgeDeps};
@@ -236,6 +238,7 @@ fn external_providers(config: &Config) -> Vec<ExternalProvider> {
 
 fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
     let days = u64::from(config.alerts.retention_days);
+    let (senders, model) = (identity.clone(), core.model.clone());
     Live {
         presence: core.presence.clone(),
         alerts: core.ports.alerts.clone(),
@@ -244,6 +247,10 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
         model: core.model.clone(),
         clock: core.ports.clock.clone(),
         is_token_valid: Box::new(move |caller| identity.is_alive(caller)),
+        is_withheld: Box::new(move |alert| {
+            let (identity, model) = (senders.clone(), model.clone());
+            async move { alert_scope::is_withheld(&alert, &identity, &model).await }.boxed()
+        }),
         options: LiveOptions {
             seats_tick: config.server.seats_tick,
             alert_retention: (days > 0).then(|| Duration::from_secs(days * 86_400)),

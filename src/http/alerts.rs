@@ -18,11 +18,12 @@ use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 use crate::http::problem::ProblemCode;
 use crate::identity::{Audit, Caller, Identity};
+use crate::live::alert_scope::STAFF;
 use crate::live::context::Live;
 use crate::registration::readmodel::ReadModel;
 use crate::store::alerts::{AlertStore, CancelOutcome, Entry, Page, Span};
 
-use crate::http::alert_scope::{STAFF, manageable, may_manage, may_send};
+use crate::http::alert_scope::{manageable, may_manage, may_send};
 use crate::http::auth::{SubjectStaff, Visitor};
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};

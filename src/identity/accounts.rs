@@ -15,7 +15,7 @@ use crate::identity::password_rules::{self, WeakPassword};
 use crate::identity::service::Ended;
 use crate::identity::sign_in::SignInError;
 use crate::store::StoreError;
-use crate::store::accounts::Account;
+use crate::store::accounts::{Account, AuditEntry};
 
 /// A new or changed local account.
 #[derive(Debug)]
@@ -171,11 +171,46 @@ impl Identity {
             self.release_name(username).await?;
             self.sign_out_everywhere(username).await?;
             self.sign_in_list.forget(username);
+            self.people.forget(username);
         }
         Ok(removal)
     }
 
-            self.people.forget(username);
+    /// Returns the subjects to which a user is limited now, by the local account or by the last sign-in through a provider;
+    /// `None` without a limit.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn limit_of(&self, user: &UserName) -> Result<Option<Subjects>, StoreError> {
+        if let Some(account) = self.store.account(user).await? {
+            return Ok(account.rights.subjects().cloned());
+        }
+        if let Some(known) = self.provider_sign_ins.provider_user(user).await? {
+            return Ok(known.rights.subjects().cloned());
+        }
+        for members in &self.members {
+            if let Some(member) = members.store.member(user).await? {
+                return Ok(member.rights.subjects().cloned());
+            }
+        }
+        Ok(None)
+    }
+
+    /// Queues an entry of the audit trail about what the hub itself has done.
+    pub fn note(&self, action: &str, subject: &str, detail: String) {
+        self.audit.append(AuditEntry {
+            at: self.clock.now(),
+            user: None,
+            role: None,
+            ip: None,
+            action: action.to_owned(),
+            subject: Some(subject.to_owned()),
+            section: None,
+            detail,
+            request_id: None,
+        });
+    }
+
     fn end_tokens(&self, user: &UserName, up_to: Timestamp) {
         self.ended.insert(user.clone(), Ended { up_to_ms: up_to.as_millisecond(), spared: None });
         self.bus.publish(Event::TokensEnded { user: user.clone() });
