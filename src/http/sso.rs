@@ -290,7 +290,9 @@ impl Ends {
             Err(error) => {
                 match error {
                     ProxyError::NoRole => {
-                        self.audit.record(&self.req, None, "login.failed", None, None, &format!("proxy: {error}")).await;
+                        self.audit
+                            .record(&self.req, None, "login.failed", None, None, &format!("proxy: {error}"))
+                            .await;
                     }
                     // Everyone can send such a request, so it must not fill the audit trail.
                     ProxyError::ForeignPeer(_) | ProxyError::WrongSecret | ProxyError::NoUser(_) => {
@@ -328,7 +330,9 @@ impl Ends {
                 let failure = match error {
                     ExternalError::NameTaken { owner, username } => {
                         let detail = format!("{detail}: the username belongs to {owner}");
-                        self.audit.record(&self.req, None, "login.failed", Some(username.as_str()), None, &detail).await;
+                        self.audit
+                            .record(&self.req, None, "login.failed", Some(username.as_str()), None, &detail)
+                            .await;
                         Failure::NameTaken { username: username.to_string(), owner }
                     }
                     ExternalError::Store(_) | ExternalError::Failed => {

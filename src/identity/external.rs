@@ -307,7 +307,10 @@ impl Identity {
         }
         // Several at a time, which the store writes in one commit.
         let revoke = |sign_in: &SelectedSignIn| self.store.revoke_token(sign_in.token, sign_in.expires_at);
-        futures_util::stream::iter(ended.iter().map(revoke)).buffer_unordered(REVOKED_AT_ONCE).try_collect::<()>().await?;
+        futures_util::stream::iter(ended.iter().map(revoke))
+            .buffer_unordered(REVOKED_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
         self.provider_sign_ins.remove_sign_ins(ended.iter().map(|sign_in| sign_in.token).collect()).await?;
         Ok(())
     }

@@ -229,13 +229,8 @@ impl Run<'_> {
         }
         let snapshot = self.inner.deps.model.term_in(realm, term).map(|t| t.snapshot());
         let generation = if dry_run { 0 } else { self.begin(term)? };
-        let mut comparison = Comparison::new(
-            snapshot.as_deref(),
-            self.inner.deps.clock.now(),
-            generation,
-            &self.job.options,
-            !dry_run,
-        );
+        let mut comparison =
+            Comparison::new(snapshot.as_deref(), self.inner.deps.clock.now(), generation, &self.job.options, !dry_run);
         // `each_section` can only fail with an error of the reader, so the reason is kept here.
         let mut stopped = None;
         let compared = schedule.each_section(&mut |section| {

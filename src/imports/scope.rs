@@ -53,11 +53,7 @@ pub(super) fn finding_of(refused: &OutOfScope) -> Finding {
 ///
 /// # Errors
 /// When the file with all errors cannot be written.
-pub(super) fn report(
-    refused: Vec<Finding>,
-    report: &mut TaskReport,
-    errors_file: &Path,
-) -> Result<(), ScheduleError> {
+pub(super) fn report(refused: Vec<Finding>, report: &mut TaskReport, errors_file: &Path) -> Result<(), ScheduleError> {
     findings::append(&refused, errors_file)?;
     report.errors_total += refused.len() as u64;
     report.errors = refused.into_iter().chain(std::mem::take(&mut report.errors)).take(LIST_LEN_MAX).collect();

@@ -91,7 +91,11 @@ fn idle_dripping_and_pinging_connections_leave_the_hub_serving() {
         times
     });
     let slowest = times.iter().max();
-    println!("{} connections, {} writes; slowest of {STUDENTS} pairs of requests: {slowest:?}", connections.len(), sent.load(Ordering::Relaxed));
+    println!(
+        "{} connections, {} writes; slowest of {STUDENTS} pairs of requests: {slowest:?}",
+        connections.len(),
+        sent.load(Ordering::Relaxed)
+    );
     assert!(connections.len() > CONNECTIONS / 2, "negative control: {} connections were open", connections.len());
     assert!(sent.load(Ordering::Relaxed) > 0, "negative control: connections sent something");
 }

@@ -64,10 +64,8 @@ fn the_limit_of_the_user_who_imports_is_checked_when_the_import_is_applied() {
         assert_eq!(&*term.state("X").section.course, "ART 1", "nothing was changed");
     }
     let mut term = TestTerm::of([section("X").course("MATH 1")]);
-    let staged = |term: &TestTerm, builder| StagedImport {
-        limit: limit.clone(),
-        ..term.staged(false, vec![(builder, None)])
-    };
+    let staged =
+        |term: &TestTerm, builder| StagedImport { limit: limit.clone(), ..term.staged(false, vec![(builder, None)]) };
     let other = Command::ApplyImport(Arc::new(staged(&term, section("Y").course("ART 1"))));
     assert!(matches!(term.decide(&other).outcome, Outcome::ImportOutOfScope(_)));
     let own = Command::ApplyImport(Arc::new(staged(&term, math())));

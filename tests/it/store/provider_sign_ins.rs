@@ -108,10 +108,8 @@ pub(crate) fn issuers_are_adopted_once<F: StoreFixture>() {
 
     let mut open = block_on(store.open_sign_ins(minute(5))).unwrap();
     open.sort_by_key(|open| open.sign_in.token);
-    let found: Vec<_> = open
-        .iter()
-        .map(|open| (open.sign_in.username.as_str(), open.rights.role(), open.mapping.as_deref()))
-        .collect();
+    let found: Vec<_> =
+        open.iter().map(|open| (open.sign_in.username.as_str(), open.rights.role(), open.mapping.as_deref())).collect();
     let expected = [("ann", Role::Staff, None), ("bob", Role::Staff, None), ("cy", Role::Student, Some("first"))];
     assert_eq!(found, expected);
     assert!(block_on(store.open_sign_ins(minute(10))).unwrap().is_empty(), "expired ones are not open");
