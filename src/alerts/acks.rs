@@ -23,7 +23,7 @@ struct Queue {
     acks: VecDeque<(Ack, oneshot::Sender<StoreResult>)>,
     /// Whether a task is writing; it also writes what is added in the meantime.
     is_writing: bool,
-    /// Who waits until the queue is empty.
+    /// Callers that wait until the queue is empty.
     flushing: Vec<oneshot::Sender<()>>,
 }
 

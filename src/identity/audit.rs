@@ -32,7 +32,7 @@ const STORED_WITHIN_MAX: Duration = Duration::from_secs(10);
 const DETAIL_CHARS_MAX: usize = 500;
 
 enum Message {
-    /// An entry, and who waits until it is stored.
+    /// An entry, and the caller that waits until it is stored.
     Entry(Box<AuditEntry>, Option<oneshot::Sender<()>>),
     Flush(oneshot::Sender<()>),
 }
