@@ -23,6 +23,8 @@ struct Queue {
     acks: VecDeque<(Ack, oneshot::Sender<StoreResult>)>,
     /// Whether a task is writing; it also writes what is added in the meantime.
     is_writing: bool,
+    /// Callers that wait until the queue is empty.
+    flushing: Vec<oneshot::Sender<()>>,
 }
 
 /// A queue of acknowledgements that stores many in one write.
@@ -63,6 +65,20 @@ impl AckQueue {
         stored.await.unwrap_or_else(|_| Err(StoreError::CommitFailed("the hub is stopping".to_owned())))
     }
 
+    /// Waits until all earlier acknowledgements are in the store, or their callers have the error.
+    pub async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        {
+            let mut queue = self.queue.lock();
+            if !queue.is_writing {
+                return;
+            }
+            queue.flushing.push(done);
+        }
+        // Fails only when the hub stops.
+        let _ = flushed.await;
+    }
+
     /// Writes until the queue is empty.
     async fn write_all(self: Arc<Self>) {
         while let Some((acks, replies)) = self.next_batch() {
@@ -80,6 +96,12 @@ impl AckQueue {
         let mut queue = self.queue.lock();
         let count = queue.acks.len().min(BATCH_LEN_MAX);
         queue.is_writing = count > 0;
+        if count == 0 {
+            for done in queue.flushing.drain(..) {
+                // Fails if the caller was cancelled.
+                let _ = done.send(());
+            }
+        }
         queue.is_writing.then(|| queue.acks.drain(..count).unzip())
     }
 }

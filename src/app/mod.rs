@@ -16,6 +16,7 @@ use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::Server;
 use actix_web::web::Data;
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
@@ -26,8 +27,10 @@ use crate::config::Config;
 use crate::demo::{self, DemoAccount};
 use crate::http::demo::Demos;
 use crate::http::site::Site;
+use crate::identity::external::ExternalProvider;
 use crate::identity::provider::SignInProvider;
 use crate::identity::{Audit, Identity, IdentityDeps, Settings, Source, secret};
+use crate::live::alert_scope;
 use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
 use crate::plone::bridge::{self, Bridge, BridgeDeps};
@@ -152,7 +155,7 @@ impl Shared {
             login_per_minute: config.limits.login_per_minute,
             requests_per_second: config.limits.requests_per_second,
             stated_names: config.auth.names.clone(),
-            external_sources: external_sources(config),
+            external: external_providers(config),
             ..Settings::default()
         };
         let ports = &core.ports;
@@ -219,14 +222,23 @@ impl Shared {
     }
 }
 
-/// Returns the sources of single sign-on in the settings.
-fn external_sources(config: &Config) -> Vec<Source> {
-    let proxy = (!config.auth.proxy.peers.is_empty()).then_some(Source::Proxy);
-    config.auth.oidc.keys().map(|name| Source::Oidc(name.as_str().into())).chain(proxy).collect()
+/// Returns the providers of single sign-on in the settings.
+fn external_providers(config: &Config) -> Vec<ExternalProvider> {
+    let (roles, proxy) = (&config.auth.roles, &config.auth.proxy);
+    let by_web_server = (!proxy.peers.is_empty()).then(|| {
+        let claims = format!("{:?} {:?}", proxy.groups_header, proxy.claim_headers);
+        ExternalProvider::new(Source::Proxy, Source::Proxy.to_string(), roles, &claims)
+    });
+    let by_oidc = config.auth.oidc.iter().map(|(name, provider)| {
+        let claims = format!("{:?} {:?}", provider.groups_claim, provider.scopes);
+        ExternalProvider::new(Source::Oidc(name.as_str().into()), provider.issuer.clone(), roles, &claims)
+    });
+    by_oidc.chain(by_web_server).collect()
 }
 
 fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
     let days = u64::from(config.alerts.retention_days);
+    let (senders, model) = (identity.clone(), core.model.clone());
     Live {
         presence: core.presence.clone(),
         alerts: core.ports.alerts.clone(),
@@ -235,6 +247,10 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
         model: core.model.clone(),
         clock: core.ports.clock.clone(),
         is_token_valid: Box::new(move |caller| identity.is_alive(caller)),
+        is_withheld: Box::new(move |alert| {
+            let (identity, model) = (senders.clone(), model.clone());
+            async move { alert_scope::is_withheld(&alert, &identity, &model).await }.boxed()
+        }),
         options: LiveOptions {
             seats_tick: config.server.seats_tick,
             alert_retention: (days > 0).then(|| Duration::from_secs(days * 86_400)),

@@ -114,7 +114,9 @@ fn list(config: &Config) -> CommandResult {
 #[derive(Serialize)]
 struct AccountBody<'a> {
     role: Role,
-    subjects: Vec<&'a str>,
+    /// Absent without a limit: a list would end the limit of an account that is not staff at present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subjects: Option<Vec<&'a str>>,
     name: &'a str,
     password: &'a str,
 }
@@ -129,7 +131,7 @@ fn save_with_new_password(config: &Config, account: Account, action: &'static st
                 let path = format!("/api/v1/admin/users/{}", percent::encode_segment(account.username.as_str()));
                 let body = AccountBody {
                     role: account.rights.role(),
-                    subjects: account.rights.subjects().map_or_else(Vec::new, |limit| limit.iter().collect()),
+                    subjects: account.rights.subjects().map(|limit| limit.iter().collect()),
                     name: &account.name,
                     password: secret.expose_secret(),
                 };

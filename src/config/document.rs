@@ -52,11 +52,13 @@ const FOOTER: &str = "
 # As an environment variable: EDUHUB_PLONE__FIELDS__CAPACITY=max_seats
 [plone.fields]
 
-# Staff who are limited to subjects: for each group or claim in [roles], the subjects whose sections they may work with.
-# An entry limits staff and gives no role. Staff who match several entries have the subjects of all of them. docs/SSO.md
-# and docs/SECURITY.md describe what limited staff may do. For example:
+# Staff who are limited to subjects: for each group or claim in [roles], the subjects whose sections they may work with,
+# or \"*\" for all subjects. An entry gives no role. Staff who match several entries have the subjects of all of them. As
+# soon as there is an entry, staff who match none may work with no subject. docs/SSO.md and docs/SECURITY.md describe what
+# limited staff may do. For example:
 # \"group:math-office\" = [\"MATH\", \"STAT\"]
 # \"department=arts\" = [\"ART\"]
+# \"group:registrars\" = [\"*\"]
 [roles.subjects]
 
 # The names by which schedules list instructors, for users with the role instructor. Without an entry, the username and

@@ -11,6 +11,7 @@ use crate::config::value::{RawValue, ValueResult};
 use crate::domain::fields::SectionField;
 use crate::domain::ids::UserName;
 use crate::domain::rights::Subjects;
+use crate::domain::role::StaffSubjects;
 
 /// The settings file that is read if none is named and it exists.
 pub const DEFAULT_FILE: &str = "config.toml";
@@ -26,6 +27,9 @@ const FIELDS: &str = "plone.fields";
 
 /// The sections whose keys are roles, groups and claims, and whose values are subjects.
 const SUBJECTS: [&str; 2] = ["roles.subjects", "plone.roles.subjects"];
+
+/// The subject that stands for all subjects.
+const ALL_SUBJECTS: &str = "*";
 
 /// The section whose keys are usernames, and whose values are names in schedules.
 const NAMES: &str = "roles.names";
@@ -167,8 +171,7 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
     if let Some((section, who)) = SUBJECTS.iter().find_map(|s| Some((*s, name.strip_prefix(s)?.strip_prefix('.')?))) {
         let roles = if section == SUBJECTS[0] { &mut config.auth.roles } else { &mut config.plone.roles };
         return Some(value.text_list().and_then(|names| {
-            let subjects = Subjects::parse(&names).map_err(|error| error.to_string())?;
-            roles.subjects.insert(who.to_owned(), subjects);
+            roles.subjects.insert(who.to_owned(), staff_subjects(&names)?);
             Ok(())
         }));
     }
@@ -182,6 +185,15 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
         return auth_settings::set_oidc(&mut config.auth, rest, value);
     }
     all().find(|setting| setting.name == name).map(|setting| (setting.set)(config, value))
+}
+
+/// Parses the value of an entry of `[roles.subjects]`.
+fn staff_subjects(names: &[String]) -> Result<StaffSubjects, String> {
+    if names.iter().any(|name| name.trim() == ALL_SUBJECTS) {
+        let alone = names.len() == 1;
+        return if alone { Ok(StaffSubjects::All) } else { Err("must not list \"*\" beside subjects".to_owned()) };
+    }
+    Subjects::parse(names).map(StaffSubjects::Only).map_err(|error| format!("{error}, or \"*\" for all subjects"))
 }
 
 /// Returns whether `name` is a section, so that its value is a table.
@@ -271,15 +283,23 @@ mod tests {
     #[test]
     fn subjects_limit_groups_and_claims() {
         let file = "[roles.subjects]\n\"group:math\" = [\"math\", \"STAT\"]\n\"realm.roles=arts\" = \"ART\"\n\
-                    [plone.roles.subjects]\nReviewer = [\"Fine  Arts\"]\n";
+                    \"group:registrars\" = \"*\"\n[plone.roles.subjects]\nReviewer = [\"Fine  Arts\"]\n\
+                    Editor = [\"*\"]\n";
         let config = read(file, &[]).unwrap();
         let limits = |roles: &crate::domain::role::RoleMap| -> Vec<String> {
-            roles.subjects.iter().map(|(who, subjects)| format!("{who}: {subjects}")).collect()
+            let text = |subjects: &StaffSubjects| match subjects {
+                StaffSubjects::All => "all".to_owned(),
+                StaffSubjects::Only(subjects) => subjects.to_string(),
+            };
+            roles.subjects.iter().map(|(who, subjects)| format!("{who}: {}", text(subjects))).collect()
         };
-        assert_eq!(limits(&config.auth.roles), ["group:math: MATH and STAT", "realm.roles=arts: ART"]);
-        assert_eq!(limits(&config.plone.roles), ["Reviewer: FINE ARTS"]);
-        let problems = read("[roles.subjects]\n\"group:math\" = []\n", &[]).unwrap_err();
-        assert!(problems[0].starts_with("roles.subjects.group:math must be"), "{problems:?}");
+        let expected = ["group:math: MATH and STAT", "group:registrars: all", "realm.roles=arts: ART"];
+        assert_eq!(limits(&config.auth.roles), expected);
+        assert_eq!(limits(&config.plone.roles), ["Editor: all", "Reviewer: FINE ARTS"]);
+        for wrong in ["[]", "[\"*\", \"MATH\"]"] {
+            let problems = read(&format!("[roles.subjects]\n\"group:math\" = {wrong}\n"), &[]).unwrap_err();
+            assert!(problems[0].starts_with("roles.subjects.group:math must "), "{problems:?}");
+        }
     }
 
     #[test]

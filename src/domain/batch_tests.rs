@@ -107,7 +107,13 @@ fn import(book: &TermBook, generation: u64, sections: &[(&str, u32)]) -> Command
         staged
     };
     let sections = sections.iter().map(stage).collect();
-    Command::ApplyImport(Arc::new(StagedImport { generation, apply_totals_while_open: false, sections, unchanged: 0 }))
+    Command::ApplyImport(Arc::new(StagedImport {
+        generation,
+        apply_totals_while_open: false,
+        limit: None,
+        sections,
+        unchanged: 0,
+    }))
 }
 
 fn crns<'c>(crns: impl IntoIterator<Item = &'c Crn>) -> String {

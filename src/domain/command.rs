@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::domain::ids::{Crn, UserName};
+use crate::domain::rights::Subjects;
 use crate::domain::section::{Section, SectionState, SectionStatus};
 
 /// Maximum number of sections in each list of a [`Batch`].
@@ -133,6 +134,8 @@ pub struct StagedImport {
     pub generation: u64,
     /// Whether the file's totals are applied even if registration is open.
     pub apply_totals_while_open: bool,
+    /// The subjects to which the user who imports is limited; `None` without a limit.
+    pub limit: Option<Subjects>,
     /// Sections that are new or differ from the snapshot to which the file was compared.
     pub sections: Vec<StagedSection>,
     /// Number of sections in the file that are equal to the snapshot.

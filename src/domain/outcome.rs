@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::domain::ids::Crn;
 use crate::domain::refusal::Refusal;
 use crate::domain::registration::RegistrationStatus;
+use crate::domain::rights::OutOfScope;
 use crate::domain::section::Credits;
 
 /// A student's registration in a section after a command.
@@ -53,6 +54,8 @@ pub enum Outcome {
     TermChanged,
     /// An import, or a pull of the college's catalogue, was applied.
     Imported(ImportTally),
+    /// An import concerns a subject to which the user who imports is not limited, so nothing was changed.
+    ImportOutOfScope(OutOfScope),
     /// There is no such section.
     NoSuchSection,
     /// Every waitlist was settled.

@@ -45,14 +45,12 @@ impl Subjects {
         Ok(Self(subjects.into_iter().map(String::into_boxed_str).collect()))
     }
 
-    /// Returns the subjects of all limits; `None` without a limit. Subjects beyond [`SUBJECTS_MAX`] are left out, so
+    /// Returns the subjects of all limits: none if there are no limits. Subjects beyond [`SUBJECTS_MAX`] are left out, so
     /// that the user may do less, not more.
     #[must_use]
-    pub fn union<'a>(limits: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
-        let mut limits = limits.into_iter().peekable();
-        limits.peek()?;
-        let all: BTreeSet<Box<str>> = limits.flat_map(|limit| limit.0.iter().cloned()).collect();
-        Some(Self(all.into_iter().take(SUBJECTS_MAX).collect()))
+    pub fn union<'a>(limits: impl IntoIterator<Item = &'a Self>) -> Self {
+        let all: BTreeSet<Box<str>> = limits.into_iter().flat_map(|limit| limit.0.iter().cloned()).collect();
+        Self(all.into_iter().take(SUBJECTS_MAX).collect())
     }
 
     /// Returns whether a subject, in any case, is one of these.

@@ -96,13 +96,26 @@ pub struct RoleMap {
     pub instructor: Vec<String>,
     /// Roles and groups that map to [`Role::Student`].
     pub student: Vec<String>,
-    /// The subjects to which a role or group limits staff. It gives no role.
-    pub subjects: BTreeMap<String, Subjects>,
+    /// The subjects with which a role or group lets staff work. It gives no role. Without an entry, staff work with all
+    /// subjects; with one, staff who match none work with no subject.
+    pub subjects: BTreeMap<String, StaffSubjects>,
+}
+
+/// The subjects with which an entry of [`RoleMap::subjects`] lets staff work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StaffSubjects {
+    /// All subjects: the entry removes the limit.
+    All,
+    /// These subjects.
+    Only(Subjects),
 }
 
 impl RoleMap {
     /// Returns the rights of a user with `roles` and `groups` in the other system: the highest role, and for staff the
     /// subjects of all entries that match; `None` if no entry gives a role.
+    ///
+    /// The limit fails closed: if there are entries for subjects and none matches, staff are limited to nothing. A
+    /// provider that omits the groups of a user must not lift the limit.
     #[must_use]
     pub fn rights(&self, roles: &[String], groups: &[String]) -> Option<Rights> {
         let has = |name: &str| match name.strip_prefix("group:") {
@@ -116,8 +129,20 @@ impl RoleMap {
             (&self.student, Role::Student),
         ];
         let (_, role) = by_role.into_iter().find(|(names, _)| names.iter().any(|name| has(name)))?;
-        let limits = self.subjects.iter().filter(|(name, _)| has(name)).map(|(_, subjects)| subjects);
-        Some(Rights::new(role, Subjects::union(limits)))
+        let limit = if self.subjects.is_empty() { None } else { self.limit(has) };
+        Some(Rights::new(role, limit))
+    }
+
+    /// Returns the subjects of all entries that match; `None` if one of them is for all subjects.
+    fn limit(&self, has: impl Fn(&str) -> bool) -> Option<Subjects> {
+        let mut limits = Vec::new();
+        for (_, subjects) in self.subjects.iter().filter(|(name, _)| has(name)) {
+            match subjects {
+                StaffSubjects::All => return None,
+                StaffSubjects::Only(subjects) => limits.push(subjects),
+            }
+        }
+        Some(Subjects::union(limits))
     }
 }
 
@@ -162,13 +187,18 @@ mod tests {
             instructor: Vec::new(),
             student: names(&["Member"]),
             subjects: [
-                ("group:math".to_owned(), subjects(&["MATH", "STAT"])),
-                ("Physicist".to_owned(), subjects(&["PHYS"])),
+                ("group:math".to_owned(), StaffSubjects::Only(subjects(&["MATH", "STAT"]))),
+                ("Physicist".to_owned(), StaffSubjects::Only(subjects(&["PHYS"]))),
+                ("group:registrars".to_owned(), StaffSubjects::All),
             ]
             .into(),
         };
         let table = [
-            (vec!["Editor"], vec![], Some(Rights::from(Role::Staff))),
+            // Neither the groups of a user that a provider omits nor an unknown group lift the limit.
+            (vec!["Editor"], vec![], Some(Rights::from(Role::SubjectStaff))),
+            (vec!["Editor"], vec!["art"], Some(Rights::from(Role::SubjectStaff))),
+            (vec!["Editor"], vec!["registrars"], Some(Rights::from(Role::Staff))),
+            (vec!["Editor"], vec!["math", "registrars"], Some(Rights::from(Role::Staff))),
             (vec!["Editor"], vec!["math"], Some(Rights::new(Role::Staff, Some(subjects(&["MATH", "STAT"]))))),
             (
                 vec!["Physicist"],
@@ -177,12 +207,15 @@ mod tests {
             ),
             // A limit gives no role, and limits neither students nor administrators.
             (vec![], vec!["math"], None),
+            (vec![], vec!["registrars"], None),
             (vec!["Member"], vec!["math"], Some(Rights::from(Role::Student))),
             (vec!["Manager"], vec!["math"], Some(Rights::from(Role::Admin))),
         ];
         for (roles, groups, expected) in table {
             assert_eq!(map.rights(&names(&roles), &names(&groups)), expected, "{roles:?} {groups:?}");
         }
+        let without_limits = RoleMap { subjects: BTreeMap::new(), ..map };
+        assert_eq!(without_limits.rights(&names(&["Editor"]), &[]), Some(Rights::from(Role::Staff)));
     }
 
     #[test]

@@ -1,13 +1,10 @@
-//! What an alert concerns, for staff who are limited to subjects.
-
-use std::collections::BTreeSet;
+//! What limited staff may do with alerts.
 
 use crate::domain::alert::Alert;
 use crate::domain::audience::Audience;
-use crate::domain::ids::UserName;
-use crate::domain::rights::Scope;
-use crate::domain::section::subject_of_course;
+use crate::domain::rights::{OutOfScope, Scope};
 use crate::identity::Caller;
+use crate::live::alert_scope::{self, STAFF};
 use crate::live::context::Live;
 use crate::registration::readmodel::ReadModel;
 use crate::store::alerts::{Entry, Page};
@@ -20,15 +17,7 @@ use crate::http::error::Problem;
 /// # Errors
 /// 403 `forbidden` when the audience reaches anyone but the students of the subjects to which the caller is limited.
 pub(super) fn may_send(caller: &Caller, audience: &Audience, model: &ReadModel) -> Result<(), Problem> {
-    if caller.subjects.is_none() {
-        return Ok(());
-    }
-    check_groups(caller, audience, model)?;
-    for user in &audience.users {
-        let scope = Scope::Student { name: user.0.as_str(), subjects: subjects_of(&user.0, model) };
-        within_limit(caller, &scope)?;
-    }
-    Ok(())
+    alert_scope::check(caller.subjects.as_ref(), audience, model).map_err(|refused| forbidden(&refused))
 }
 
 /// Decides whether staff may see the recipients of an alert, or cancel it. Staff may always do so with their own alerts.
@@ -42,42 +31,13 @@ pub(super) fn may_manage(caller: &Caller, alert: &Alert, model: &ReadModel) -> R
         return Ok(());
     }
     let audience = &alert.content.audience;
-    check_groups(caller, audience, model)?;
+    alert_scope::check_groups(caller.subjects.as_ref(), audience, model).map_err(|refused| forbidden(&refused))?;
     // The hub notifies single students about their registrations, and other staff write to them.
     if audience.users.is_empty() { Ok(()) } else { within_limit(caller, &Scope::OfSomeoneElse) }
 }
 
-/// Value of [`Alert::source`] for an alert of staff.
-pub(super) const STAFF: &str = "staff";
-
-/// Checks all parts of an audience but its users.
-fn check_groups(caller: &Caller, audience: &Audience, model: &ReadModel) -> Result<(), Problem> {
-    if audience.all || !audience.roles.is_empty() {
-        within_limit(caller, &Scope::AllSubjects)?;
-    }
-    for section in &audience.sections {
-        match model.section(&section.0) {
-            Some((row, _)) => within_limit(caller, &Scope::Subject(row.state.section.subject()))?,
-            // The subject of a section that no longer exists is not known.
-            None => within_limit(caller, &Scope::AllSubjects)?,
-        }
-    }
-    audience.courses.iter().try_for_each(|course| within_limit(caller, &Scope::Subject(subject_of_course(course))))
-}
-
-/// Returns the subjects of the sections in which a student is enrolled or waitlisted.
-fn subjects_of(student: &UserName, model: &ReadModel) -> BTreeSet<String> {
-    let mut subjects = BTreeSet::new();
-    for term in model.terms().values() {
-        let Some(registrations) = term.registrations(student) else { continue };
-        let snapshot = term.snapshot();
-        for registration in registrations.iter().filter(|registration| registration.is_registered()) {
-            if let Some(row) = snapshot.row(&registration.crn) {
-                subjects.insert(row.state.section.subject().to_owned());
-            }
-        }
-    }
-    subjects
+fn forbidden(refused: &OutOfScope) -> Problem {
+    Problem::forbidden(refused.to_string())
 }
 
 /// Returns the first `limit` alerts of a list for staff that the caller may manage.

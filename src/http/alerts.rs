@@ -18,11 +18,12 @@ use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 use crate::http::problem::ProblemCode;
 use crate::identity::{Audit, Caller, Identity};
+use crate::live::alert_scope::STAFF;
 use crate::live::context::Live;
 use crate::registration::readmodel::ReadModel;
 use crate::store::alerts::{AlertStore, CancelOutcome, Entry, Page, Span};
 
-use crate::http::alert_scope::{STAFF, manageable, may_manage, may_send};
+use crate::http::alert_scope::{manageable, may_manage, may_send};
 use crate::http::auth::{SubjectStaff, Visitor};
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
@@ -352,7 +353,7 @@ pub async fn post(
     let alert = live.alerts.post(alert, live.local(now)).await?;
     bus.publish(Event::AlertsStored { seq: alert.seq });
     let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
-    audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title);
+    audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title).await;
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
 }
 
@@ -475,7 +476,7 @@ pub async fn cancel(
         CancelOutcome::Unannounced => {}
         CancelOutcome::Announced(seq) => bus.publish(Event::AlertsStored { seq: Some(seq) }),
     }
-    audit.record(&request, Some(&caller), "alert.cancel", Some(&id), None, "");
+    audit.record(&request, Some(&caller), "alert.cancel", Some(&id), None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -377,10 +377,11 @@ impl FromRequest for RosterReader {
 }
 
 impl Audit {
-    /// Queues an entry of the audit trail with the address and the id of `req`.
+    /// Adds an entry to the audit trail with the address and the id of `req`, and waits until it is stored. A handler calls
+    /// it before it responds, so that a crash after the response does not lose the entry.
     ///
     /// `caller` is `None` for a visitor; `subject` is the user or resource that the action concerns.
-    pub fn record(
+    pub async fn record(
         &self,
         req: &HttpRequest,
         caller: Option<&Caller>,
@@ -390,7 +391,7 @@ impl Audit {
         detail: &str,
     ) {
         if let Some(entry) = self.entry(req, caller, action, subject, section, detail) {
-            self.append(entry);
+            self.append_stored(entry).await;
         }
     }
 
@@ -430,7 +431,7 @@ impl Audit {
     }
 
     /// Returns an entry; `None` for what is not recorded.
-    fn entry(
+    pub(super) fn entry(
         &self,
         req: &HttpRequest,
         caller: Option<&Caller>,

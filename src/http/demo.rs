@@ -227,7 +227,7 @@ pub async fn start(
         *demos.leash.lock() = leash.clone();
     }
     let detail = DemoDetail { seconds, target: Some(target), users }.text();
-    audit.record(&request, Some(&admin.0), "demo.start", Some(&task), None, &detail);
+    audit.record(&request, Some(&admin.0), "demo.start", Some(&task), None, &detail).await;
     actix_web::rt::spawn(follow(demos.into_inner(), job, leash));
     let at = format!("/api/v1/admin/demo/{task}");
     Ok(HttpResponse::Accepted().insert_header(("Location", at)).insert_header(PRIVATE).json(TaskStarted { task }))
@@ -370,7 +370,7 @@ pub async fn open(
         Err(SandboxError::Registrar(error)) => return Err(error.into()),
     };
     let detail = DemoDetail { seconds, target: None, users }.text();
-    audit.record(&request, Some(&admin.0), "demo.sandbox", Some(sandbox.term.as_str()), None, &detail);
+    audit.record(&request, Some(&admin.0), "demo.sandbox", Some(sandbox.term.as_str()), None, &detail).await;
     let sections = sandbox.hot.iter().map(|(id, capacity)| HotSection { id: id.to_string(), capacity: *capacity });
     let body =
         SandboxReport { term: sandbox.term.to_string(), removes_at: sandbox.removes_at, sections: sections.collect() };

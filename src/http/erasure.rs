@@ -85,7 +85,8 @@ pub async fn erase(
     let held = privacy.record_of(&user).await?.registrations;
     let mut terms: Vec<TermId> = held.into_iter().map(|(term, _)| term).collect();
     terms.dedup();
-    // The entries that are still queued, and those of open windows, have the username.
+    // Acknowledgements and entries that are still queued, and those of open windows, have the username.
+    live.acks.flush().await;
     audit.finish().await;
     let pseudonym = pseudonym()?;
     let erasure = Erasure { user, login, pseudonym: pseudonym.clone(), now };
@@ -99,7 +100,7 @@ pub async fn erase(
     };
     // The entries in memory have the username.
     live.tail.forget();
-    audit.record(&request, Some(&admin), "user.erase", Some(pseudonym.as_str()), None, "");
+    audit.record(&request, Some(&admin), "user.erase", Some(pseudonym.as_str()), None, "").await;
     audit.flush().await;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(Erased { pseudonym, terms }))
 }

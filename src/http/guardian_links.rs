@@ -149,7 +149,7 @@ pub async fn make(
     let made = made.ok_or_else(|| {
         Problem::invalid("label", format!("You have {LINKS_MAX} links to your schedule. Remove one of them first."))
     })?;
-    audit.record(&request, Some(&caller), "guardian_link.make", Some(&made.link.id.to_string()), None, "");
+    audit.record(&request, Some(&caller), "guardian_link.make", Some(&made.link.id.to_string()), None, "").await;
     let url = format!("{}/shared#{}", site.origin_used(&request), made.secret);
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(NewGuardianLink { link: made.link.into(), url }))
 }
@@ -174,7 +174,7 @@ pub async fn end(
     if !links.end(&caller.user, id).await? {
         return Err(not_found());
     }
-    audit.record(&request, Some(&caller), "guardian_link.end", Some(&id.to_string()), None, "");
+    audit.record(&request, Some(&caller), "guardian_link.end", Some(&id.to_string()), None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 

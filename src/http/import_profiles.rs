@@ -165,7 +165,9 @@ pub async fn put(
     let header = header.iter().map(|name| one_line(name)).collect();
     let profile = ImportProfile { name, title, header, map, builtin: false };
     let is_new = jobs.profiles().put(profile.clone()).await.map_err(problem)?;
-    audit.record(&request, Some(&staff.0), "import.profile.save", Some(profile.name.as_str()), None, &profile.title);
+    audit
+        .record(&request, Some(&staff.0), "import.profile.save", Some(profile.name.as_str()), None, &profile.title)
+        .await;
     let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(response.insert_header(PRIVATE).json(ProfileResponse::from(profile)))
 }
@@ -191,7 +193,7 @@ pub async fn remove(
 ) -> Result<HttpResponse, Problem> {
     let name = ProfileName::parse(&path_param(&request, "name")?).map_err(|_| no_such_profile())?;
     jobs.profiles().remove(&name).await.map_err(problem)?;
-    audit.record(&request, Some(&staff.0), "import.profile.delete", Some(name.as_str()), None, "");
+    audit.record(&request, Some(&staff.0), "import.profile.delete", Some(name.as_str()), None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 

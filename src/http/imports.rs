@@ -182,7 +182,7 @@ async fn submit(
     let detail = ImportDetail { dry_run, partial, term: options.term.clone(), totals };
     let detail = serde_json::to_string(&detail).map_err(Problem::internal)?;
     let task = jobs.submit(upload, options, &caller.user).await.map_err(problem)?;
-    audit.record(request, Some(caller), "import.start", Some(&task), None, &detail);
+    audit.record(request, Some(caller), "import.start", Some(&task), None, &detail).await;
     let at = format!("/api/v1/imports/{task}");
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, at))
@@ -246,7 +246,7 @@ pub async fn cancel(
     }
     let (caller, _) = task_for(staff, &jobs, &id).await?;
     let task = jobs.cancel(&id).await?.ok_or_else(no_such_task)?;
-    audit.record(&request, Some(&caller), "import.cancel", Some(&id), None, "");
+    audit.record(&request, Some(&caller), "import.cancel", Some(&id), None, "").await;
     Ok(response(&task))
 }
 

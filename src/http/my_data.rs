@@ -123,7 +123,7 @@ impl Export {
             }
             List::Audit => {
                 let filter = AuditFilter {
-                    user: Some(user.to_string()),
+                    person: Some(user.clone()),
                     before: cursor.number(),
                     limit: PAGE_LEN,
                     ..AuditFilter::default()

@@ -26,7 +26,7 @@ async fn long_lists_are_exported_in_pages_without_gaps() {
         user: Some(name(if number % 2 == 0 { "ann" } else { "sam" })),
         role: Some(Role::Student),
         ip: Some("192.0.2.7".to_owned()),
-        action: "test".to_owned(),
+        action: "user.change".to_owned(),
         subject: Some("ann".to_owned()),
         section: None,
         detail: number.to_string(),

@@ -21,7 +21,7 @@ use crate::http::sign_in::{client_of, device_cookie};
 use crate::http::users::weak_password;
 use crate::identity::own_account::{PasswordChange, Proof};
 use crate::identity::password_rules::PASSWORD_BYTES_MAX;
-use crate::identity::second_factor::FactorError;
+use crate::identity::second_factor::{FactorError, NewFactor};
 use crate::identity::sign_in_list::Device;
 use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::Account;
@@ -137,7 +137,7 @@ pub async fn change_password(
     match identity.change_own_password(&caller, account, current, new, from).await? {
         PasswordChange::Changed => {}
         PasswordChange::WrongPassword => {
-            audit.record(&req, Some(&caller), "password.failed", user, None, "wrong current password");
+            audit.record(&req, Some(&caller), "password.failed", user, None, "wrong current password").await;
             return Err(Problem::invalid("current", "The current password is not correct. Nothing was changed."));
         }
         PasswordChange::Weak(weak) => return Err(weak_password("new", weak)),
@@ -145,7 +145,7 @@ pub async fn change_password(
             return Err(Problem::invalid("new", "The new password is the same as the current one."));
         }
     }
-    audit.record(&req, Some(&caller), "password.change", user, None, "ended all other sign-ins");
+    audit.record(&req, Some(&caller), "password.change", user, None, "ended all other sign-ins").await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -177,6 +177,9 @@ pub async fn factor(SignedIn(caller): SignedIn, identity: web::Data<Identity>) -
 #[schema(as = FactorStep)]
 #[serde(deny_unknown_fields)]
 struct FactorRequest {
+    /// The current password, which a new secret needs.
+    #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1_024)]
+    password: Option<SecretString>,
     /// The code that the app shows for the new secret. Without one, a new secret is created.
     #[schema(min_length = 1, max_length = 40)]
     code: Option<String>,
@@ -184,7 +187,10 @@ struct FactorRequest {
 
 impl RequestBody for FactorRequest {
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
-        Ok(Self { code: fields.maybe_string("code", 1..=CODE_CHARS_MAX)? })
+        Ok(Self {
+            password: fields.maybe_string("password", 1..=PASSWORD_BYTES_MAX)?.map(SecretString::from),
+            code: fields.maybe_string("code", 1..=CODE_CHARS_MAX)?,
+        })
     }
 }
 
@@ -231,9 +237,9 @@ fn qr(text: &str) -> Option<Qr> {
 
 /// Sets up a second factor (TOTP, RFC 6238) for the caller's own local account.
 ///
-/// Without a `code`, the response has a new secret, valid for 15 minutes; sign-ins do not need a code yet. With the code
-/// that the app shows for it, the second factor takes effect, and the response has the recovery codes. The response is
-/// `forbidden` for a user of Plone and for a minted token.
+/// With the current `password`, the response has a new secret, valid for 15 minutes; sign-ins do not need a code yet. With
+/// the `code` that the app shows for it, the second factor takes effect, and the response has the recovery codes. A wrong
+/// password counts as a failed sign-in. The response is `forbidden` for a user of Plone and for a minted token.
 #[utoipa::path(
     post,
     path = "/api/v1/me/totp",
@@ -252,20 +258,41 @@ pub async fn set_up_factor(
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let FactorRequest { code } = read_body_or_nothing(&req, payload).await?;
+    let FactorRequest { password, code } = read_body_or_nothing(&req, payload).await?;
     let account = own_account(&identity, &caller).await?;
     let response = match code {
         None => {
-            let new = identity.begin_factor(&account.username).await?;
+            let new = begin_factor(&req, &caller, &account, password, &identity, &audit).await?;
             FactorSetUp { qr: qr(&new.uri), secret: Some(new.secret), uri: Some(new.uri), ..FactorSetUp::default() }
         }
         Some(code) => {
             let codes = identity.confirm_factor(&account.username, &code).await?;
-            audit.record(&req, Some(&caller), "totp.add", Some(caller.user.as_str()), None, "");
+            audit.record(&req, Some(&caller), "totp.add", Some(caller.user.as_str()), None, "").await;
             FactorSetUp { recovery_codes: Some(codes), ..FactorSetUp::default() }
         }
     };
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(response))
+}
+
+/// Creates a new secret for the owner of an account, who proves it with the password.
+async fn begin_factor(
+    req: &HttpRequest,
+    caller: &Caller,
+    account: &Account,
+    password: Option<SecretString>,
+    identity: &Identity,
+    audit: &Audit,
+) -> Result<NewFactor, Problem> {
+    let (cookie, is_absent) = (device_cookie(req), password.is_none());
+    match identity.begin_own_factor(account, password, client_of(req, cookie.as_ref())).await? {
+        Err(FactorError::Wrong) if is_absent => Err(Problem::invalid("password", "Enter your current password.")),
+        Err(FactorError::Wrong) => {
+            let user = Some(caller.user.as_str());
+            audit.record(req, Some(caller), "totp.failed", user, None, "wrong password").await;
+            Err(Problem::invalid("password", "The password is not correct. Nothing was changed."))
+        }
+        new => Ok(new?),
+    }
 }
 
 /// The removal of a second factor: the password or a code.
@@ -318,12 +345,12 @@ pub async fn remove_factor(
     match identity.remove_own_factor(&account, &proof, from).await? {
         Ok(()) => {}
         Err(FactorError::Wrong) => {
-            audit.record(&req, Some(&caller), "totp.failed", user, None, &format!("wrong {field}"));
+            audit.record(&req, Some(&caller), "totp.failed", user, None, &format!("wrong {field}")).await;
             return Err(Problem::invalid(field, format!("The {field} is not correct. Nothing was changed.")));
         }
         Err(error) => return Err(error.into()),
     }
-    audit.record(&req, Some(&caller), "totp.remove", user, None, "");
+    audit.record(&req, Some(&caller), "totp.remove", user, None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -392,7 +419,7 @@ pub async fn end_sign_in(
     if !identity.end_own_sign_in(&caller, id).await? {
         return Err(not_found());
     }
-    audit.record(&req, Some(&caller), "sign_in.end", Some(caller.user.as_str()), None, &id.to_string());
+    audit.record(&req, Some(&caller), "sign_in.end", Some(caller.user.as_str()), None, &id.to_string()).await;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -106,6 +106,8 @@ pub(super) struct PersonalSignIn {
 pub(super) struct PersonalIdentity {
     /// The provider, such as `oidc:college`.
     source: String,
+    /// The name that the provider gives itself.
+    issuer: String,
     /// The provider's permanent id of the person.
     subject: String,
     name: String,
@@ -256,6 +258,7 @@ impl Head {
             provider: record.provider.map(sign_in),
             single_sign_on: record.single_sign_on.map(|user| PersonalIdentity {
                 source: user.source,
+                issuer: user.issuer,
                 subject: user.subject,
                 name: user.name,
                 role: user.rights.role(),

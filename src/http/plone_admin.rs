@@ -333,7 +333,7 @@ pub async fn sync(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let bridge = bridge.ok_or_else(no_plone)?;
-    audit.record(&request, Some(&caller), "plone.sync", None, None, "");
+    audit.record(&request, Some(&caller), "plone.sync", None, None, "").await;
     let both = async { tokio::join!(bridge.pull_now(), bridge.announcements().renew()) };
     let (sections, announcements) = timeout(PULL_WAIT, both).await.map_err(|_| ReadError::Timeout)?;
     let pulled = Pulled { counts: sections?, announcements: announcements? };
@@ -401,7 +401,7 @@ pub async fn resend(
         None => "all".to_owned(),
     };
     let resent = bridge.resend(sections).await?;
-    audit.record(&request, Some(&caller), "plone.resend", None, None, &detail);
+    audit.record(&request, Some(&caller), "plone.resend", None, None, &detail).await;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(Resent { resent }))
 }
 

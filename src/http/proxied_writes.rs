@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::identity::{Audit, Caller};
 use crate::plone::proxy::claimed_user;
 use crate::plone::proxy::error::ProxyError;
+use crate::store::accounts::AuditEntry;
 
 /// The action of a write that was forwarded.
 const WRITE: &str = "plone.write";
@@ -15,8 +16,8 @@ const REFUSED: &str = "plone.refused";
 /// The longest path in an entry, in characters.
 const PATH_CHARS_MAX: usize = 300;
 
-/// A write that was forwarded. Its entry is queued when Plone has responded, or when the request ends without a
-/// response, after which the write may have happened.
+/// A write that was forwarded. Its entry is stored before the response is sent. If the request ends without a response,
+/// after which the write may have happened, its entry is queued.
 pub(super) struct ForwardedWrite {
     req: HttpRequest,
     audit: Data<Audit>,
@@ -24,6 +25,7 @@ pub(super) struct ForwardedWrite {
     /// The user whom Plone's own sign-in names, at Plone's own origin.
     plone_user: Option<String>,
     outcome: Option<Result<u16, &'static str>>,
+    is_recorded: bool,
 }
 
 impl ForwardedWrite {
@@ -34,16 +36,20 @@ impl ForwardedWrite {
         }
         let audit = req.app_data::<Data<Audit>>()?.clone();
         let plone_user = if caller.is_none() { claimed_user(req.headers()) } else { None };
-        Some(Self { req: req.clone(), audit, caller, plone_user, outcome: None })
+        Some(Self { req: req.clone(), audit, caller, plone_user, outcome: None, is_recorded: false })
     }
 
-    /// Queues the entry. This does not wait, and comes before the body of the response is streamed.
-    pub(super) fn finish(mut self, response: &Result<HttpResponse, ProxyError>) {
+    /// Stores the entry. This comes before the body of the response is streamed.
+    pub(super) async fn finish(mut self, response: &Result<HttpResponse, ProxyError>) {
         self.outcome = Some(match response {
             Ok(response) => Ok(response.status().as_u16()),
             Err(ProxyError::Refused(status) | ProxyError::Failed { status, .. }) => Ok(status.as_u16()),
             Err(_) => Err("no response"),
         });
+        let entry = self.take_entry();
+        if let Some(entry) = entry {
+            self.audit.append_stored(entry).await;
+        }
     }
 
     /// Returns whether a write without a sign-in of the hub changed nothing: visitors, also with an invented cookie of
@@ -56,12 +62,11 @@ impl ForwardedWrite {
         };
         self.caller.is_none() && is_refused
     }
-}
 
-impl Drop for ForwardedWrite {
-    fn drop(&mut self) {
-        if self.is_refused_visitor() {
-            return;
+    /// Returns the entry, once; `None` for what is not recorded.
+    fn take_entry(&mut self) -> Option<AuditEntry> {
+        if std::mem::replace(&mut self.is_recorded, true) || self.is_refused_visitor() {
+            return None;
         }
         let mut detail = match self.outcome {
             Some(Ok(status)) => format!("{}: status {status}", self.req.method()),
@@ -71,14 +76,22 @@ impl Drop for ForwardedWrite {
         if let Some(user) = &self.plone_user {
             detail.push_str(&format!("; Plone's own sign-in of {user}"));
         }
-        self.audit.record(&self.req, self.caller.as_ref(), WRITE, Some(&path_of(&self.req)), None, &detail);
+        self.audit.entry(&self.req, self.caller.as_ref(), WRITE, Some(&path_of(&self.req)), None, &detail)
     }
 }
 
-/// Queues an entry for a signed-in user whose request would have changed Plone's users, rights or settings.
-pub(super) fn record_refusal(req: &HttpRequest, caller: Option<&Caller>, error: &ProxyError) {
+impl Drop for ForwardedWrite {
+    fn drop(&mut self) {
+        if let Some(entry) = self.take_entry() {
+            self.audit.append(entry);
+        }
+    }
+}
+
+/// Stores an entry for a signed-in user whose request would have changed Plone's users, rights or settings.
+pub(super) async fn record_refusal(req: &HttpRequest, caller: Option<&Caller>, error: &ProxyError) {
     if let (Some(caller), ProxyError::Management, Some(audit)) = (caller, error, req.app_data::<Data<Audit>>()) {
-        audit.record(req, Some(caller), REFUSED, Some(&path_of(req)), None, req.method().as_str());
+        audit.record(req, Some(caller), REFUSED, Some(&path_of(req)), None, req.method().as_str()).await;
     }
 }
 

@@ -94,8 +94,13 @@ async fn accept_at_hub(proxy: &PloneProxy, req: &HttpRequest) -> Result<Accepted
     check_framing(req)?;
     let Visitor(caller) = Visitor::from_request(req, &mut actix_web::dev::Payload::None).await?;
     let sender = sender(req, caller);
-    let accepted = proxy.accept_at_hub(req, &sender).await;
-    accepted.inspect_err(|error| record_refusal(req, sender.caller.as_ref(), error)).map_err(Problem::from)
+    match proxy.accept_at_hub(req, &sender).await {
+        Ok(accepted) => Ok(accepted),
+        Err(error) => {
+            record_refusal(req, sender.caller.as_ref(), &error).await;
+            Err(error.into())
+        }
+    }
 }
 
 /// Middleware between [`crate::http::request_id::request_id`] and [`crate::http::auth::identify`]: forwards requests to
@@ -136,7 +141,7 @@ async fn sign_in_at_own_origin(
     let write = if sign_in.is_none() { ForwardedWrite::begin(req, None) } else { None };
     let forwarded = proxy.forward(accepted, payload).await;
     if let Some(write) = write {
-        write.finish(&forwarded);
+        write.finish(&forwarded).await;
     }
     if let Some(sign_in) = sign_in {
         let account = sign_in.account.clone();
@@ -151,7 +156,7 @@ async fn sign_in_at_own_origin(
                 (true, Some(identity)) => identity.recorded_name(&account, &SignInError::BadCredentials).await,
                 _ => Some(account),
             };
-            audit.record(req, None, action, Some(recorded.as_deref().unwrap_or(UNKNOWN_USER)), None, detail);
+            audit.record(req, None, action, Some(recorded.as_deref().unwrap_or(UNKNOWN_USER)), None, detail).await;
         }
     }
     forwarded.unwrap_or_else(|error| HttpResponse::from_error(Problem::from(error)))
@@ -175,7 +180,7 @@ async fn forward(
 ) -> HttpResponse {
     let response = proxy.forward(accepted, payload).await;
     if let Some(write) = write {
-        write.finish(&response);
+        write.finish(&response).await;
     }
     response.unwrap_or_else(|error| HttpResponse::from_error(Problem::from(error)))
 }

@@ -431,7 +431,7 @@ pub async fn patch(
     if outcome == Outcome::NoSuchSection {
         return Err(no_such_section());
     }
-    audit.record(&request, Some(&caller), "section.change", None, Some(&id), &detail);
+    audit.record(&request, Some(&caller), "section.change", None, Some(&id), &detail).await;
     let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
     Ok(section_response(&row))
 }

@@ -218,6 +218,6 @@ pub async fn disconnect(
     broker.try_send(Disconnect { session: id }).map_err(|_| Problem::overloaded())?;
     let user = session.identity().map(|(user, _)| user.as_str());
     let detail = format!("connection {id} from {}", session.address);
-    audit.record(&request, Some(&admin), "session.disconnect", user, None, &detail);
+    audit.record(&request, Some(&admin), "session.disconnect", user, None, &detail).await;
     Ok(HttpResponse::NoContent().finish())
 }

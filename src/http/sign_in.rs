@@ -236,13 +236,13 @@ pub async fn login(
             if is_failed_attempt(&error) {
                 let name = identity.recorded_name(&username, &error).await;
                 let subject = name.as_deref().unwrap_or(UNKNOWN_USER);
-                audit.record(&req, None, "login.failed", Some(subject), None, &error.to_string());
+                audit.record(&req, None, "login.failed", Some(subject), None, &error.to_string()).await;
             }
             return Err(error.into());
         }
     };
     let check = signed_in.check.to_string();
-    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, &check);
+    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, &check).await;
 
     let mut response = HttpResponse::Ok();
     response.cookie(signed_in_cookie(&site, &identity, signed_in.token.clone()));
@@ -297,7 +297,7 @@ pub async fn logout(
     // First, because the provider could no longer end a sign-in that is forgotten and still valid.
     identity.logout(&caller).await?;
     let end_session = sso::sign_out_url(&req, &caller, &identity, &site).await?.filter(|_| is_browser);
-    audit.record(&req, Some(&caller), "logout", None, None, "");
+    audit.record(&req, Some(&caller), "logout", None, None, "").await;
     let mut response = if end_session.is_some() { HttpResponse::Ok() } else { HttpResponse::NoContent() };
     // Also after a sign-out by `Authorization`: a browser may have a cookie, too.
     response.cookie(cleared_cookie(&site));

@@ -193,7 +193,7 @@ pub async fn begin(
     let flow = Flow::begin(&name, next.as_deref(), origin, ends.sso.clock.now());
     let url = match provider.sign_in_url(&flow).await {
         Ok(url) => url,
-        Err(error) => return Ok(ends.failed(&provider, &flow.next, &error)),
+        Err(error) => return Ok(ends.failed(&provider, &flow.next, &error).await),
     };
     let sealed = ends.sso.flows.seal(&flow).ok_or_else(|| Problem::internal("a sign-in could not be encrypted"))?;
     let age = CookieDuration::seconds(FLOW_TTL.as_secs().cast_signed());
@@ -248,7 +248,7 @@ pub async fn callback(
         None if Credentials::of(&ends.req).caller().is_some() => {
             HttpResponse::SeeOther().insert_header((LOCATION, "/")).finish()
         }
-        None => ends.failed(&provider, "/", &SsoError::NotOpen("no cookie, too late, or used before")),
+        None => ends.failed(&provider, "/", &SsoError::NotOpen("no cookie, too late, or used before")).await,
     };
     let cleared = flow_cookie(&ends.site, &state, String::new(), CookieDuration::ZERO);
     response.add_cookie(&cleared).map_err(Problem::internal)?;
@@ -259,22 +259,22 @@ impl Ends {
     async fn complete(&self, provider: &Provider, flow: &Flow) -> HttpResponse {
         if let Some(error) = parameter(&self.req, "error") {
             let error = error.chars().filter(|c| !c.is_control()).take(100).collect();
-            return self.failed(provider, &flow.next, &SsoError::Denied(error));
+            return self.failed(provider, &flow.next, &SsoError::Denied(error)).await;
         }
         // RFC 9207: a provider that names itself must be the one at which the sign-in began.
         if parameter(&self.req, "iss").is_some_and(|issuer| !provider.is_issuer(&issuer)) {
-            return self.failed(provider, &flow.next, &SsoError::NotOpen("another issuer has responded"));
+            return self.failed(provider, &flow.next, &SsoError::NotOpen("another issuer has responded")).await;
         }
         let code = parameter(&self.req, "code").filter(|code| code.len() <= CODE_LEN_MAX);
         let Some(code) = code else {
-            return self.failed(provider, &flow.next, &SsoError::NotOpen("there is no code"));
+            return self.failed(provider, &flow.next, &SsoError::NotOpen("there is no code")).await;
         };
         match provider.complete(flow, code).await {
             Ok(person) => {
                 let source = Source::Oidc(provider.name().clone());
                 self.sign_in(source, provider.title(), person, provider.takes_over().clone(), &flow.next).await
             }
-            Err(error) => self.failed(provider, &flow.next, &error),
+            Err(error) => self.failed(provider, &flow.next, &error).await,
         }
     }
 
@@ -290,7 +290,9 @@ impl Ends {
             Err(error) => {
                 match error {
                     ProxyError::NoRole => {
-                        self.audit.record(&self.req, None, "login.failed", None, None, &format!("proxy: {error}"));
+                        self.audit
+                            .record(&self.req, None, "login.failed", None, None, &format!("proxy: {error}"))
+                            .await;
                     }
                     // Anyone can send such a request, so it must not fill the audit trail.
                     ProxyError::ForeignPeer(_) | ProxyError::WrongSecret | ProxyError::NoUser(_) => {
@@ -319,7 +321,7 @@ impl Ends {
             Ok(signed_in) => {
                 self.identity.list_sign_in(&signed_in.caller, &device(&self.req), client_ip(&self.req));
                 let subject = Some(signed_in.caller.user.as_str());
-                self.audit.record(&self.req, Some(&signed_in.caller), "login", subject, None, &detail);
+                self.audit.record(&self.req, Some(&signed_in.caller), "login", subject, None, &detail).await;
                 let cookie = signed_in_cookie(&self.site, &self.identity, signed_in.token);
                 HttpResponse::SeeOther().insert_header((LOCATION, next)).cookie(cookie).finish()
             }
@@ -328,7 +330,9 @@ impl Ends {
                 let failure = match error {
                     ExternalError::NameTaken { owner, username } => {
                         let detail = format!("{detail}: the username belongs to {owner}");
-                        self.audit.record(&self.req, None, "login.failed", Some(username.as_str()), None, &detail);
+                        self.audit
+                            .record(&self.req, None, "login.failed", Some(username.as_str()), None, &detail)
+                            .await;
                         Failure::NameTaken { username: username.to_string(), owner }
                     }
                     ExternalError::Store(_) | ExternalError::Failed => {
@@ -346,11 +350,11 @@ impl Ends {
     }
 
     /// Returns the page about a failed sign-in, and records it in the audit trail if a user has tried to sign in.
-    fn failed(&self, provider: &Provider, next: &str, error: &SsoError) -> HttpResponse {
+    async fn failed(&self, provider: &Provider, next: &str, error: &SsoError) -> HttpResponse {
         let source = Source::Oidc(provider.name().clone());
         log::warn!("a sign-in by {source} failed: {error}");
         if !matches!(error, SsoError::NotOpen(_) | SsoError::Busy | SsoError::Unavailable(_)) {
-            self.audit.record(&self.req, None, "login.failed", None, None, &format!("{source}: {error}"));
+            self.audit.record(&self.req, None, "login.failed", None, None, &format!("{source}: {error}")).await;
         }
         let again = format!("/auth/{}/login", provider.name());
         self.page(Some(provider.title()), next).at(&again).respond(&Failure::from(error))

@@ -251,7 +251,7 @@ pub async fn put(
     check_order(&patch, known.as_ref().map(|t| t.snapshot().term.clone()).as_deref())?;
     let detail = describe(&patch);
     pool.submit_or_create(id.clone(), Command::PutTerm(patch)).await?;
-    audit.record(&request, Some(&staff.0), "term.change", Some(id.as_str()), None, &detail);
+    audit.record(&request, Some(&staff.0), "term.change", Some(id.as_str()), None, &detail).await;
     let term = model
         .term(&id)
         .ok_or_else(|| Problem::internal("a term was changed but not published"))?

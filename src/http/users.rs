@@ -44,7 +44,8 @@ struct KnownUser {
     /// The display name.
     name: String,
     role: Role,
-    /// The subjects to which a local account of staff is limited; absent without a limit.
+    /// The subjects to which staff are limited, by the local account or by the last sign-in through Plone or a provider;
+    /// absent without a limit. An empty list is a limit to no subject.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<String>, required = false, nullable = false)]
     subjects: Option<Subjects>,
@@ -244,7 +245,7 @@ pub async fn put_user(
     };
     let Account { username, name, rights, .. } = account;
     let detail = format!("{rights}{with_password}");
-    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, &detail);
+    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, &detail).await;
     let (role, subjects) = (rights.role(), rights.subjects().cloned());
     Ok(response.json(UserResponse { username, name: name.into(), role, subjects }))
 }
@@ -291,7 +292,7 @@ pub async fn delete_user(
         Removal::Absent => return Err(not_found()),
         Removal::LastAdmin => return Err(last_admin("name")),
     };
-    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, "");
+    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -315,7 +316,7 @@ pub async fn reset_factor(
     if !identity.reset_factor(&username).await? {
         return Err(not_found());
     }
-    audit.record(&req, Some(&admin), "totp.reset", Some(username.as_str()), None, "");
+    audit.record(&req, Some(&admin), "totp.reset", Some(username.as_str()), None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -341,7 +342,7 @@ pub async fn sign_out(
 ) -> Result<HttpResponse, Problem> {
     let username = username(&req, &identity)?;
     identity.sign_out_everywhere(&username).await?;
-    audit.record(&req, Some(&admin), "user.sign_out", Some(username.as_str()), None, "");
+    audit.record(&req, Some(&admin), "user.sign_out", Some(username.as_str()), None, "").await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -391,6 +392,7 @@ pub async fn audit_trail(
         since,
         before: query.u64("cursor", 0..=i64::MAX as u64)?,
         limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
+        ..AuditFilter::default()
     };
     let page = audit.page(filter).await?;
     let people = page.items.iter().filter_map(|entry| entry.user.clone()).collect();

@@ -10,11 +10,12 @@ use crate::domain::ids::UserName;
 use crate::domain::rights::{Rights, Subjects};
 use crate::domain::role::Role;
 use crate::identity::Identity;
+use crate::identity::external::SignInEnd;
 use crate::identity::password_rules::{self, WeakPassword};
 use crate::identity::service::Ended;
 use crate::identity::sign_in::SignInError;
 use crate::store::StoreError;
-use crate::store::accounts::Account;
+use crate::store::accounts::{Account, AuditEntry};
 
 /// A new or changed local account.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub struct AccountChange {
 /// A change of the subjects to which a local account is limited.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum LimitChange {
-    /// The limit does not change; a new account has none.
+    /// The limit does not change; an account that becomes staff again has the limit of before, and a new account has none.
     #[default]
     Keep,
     /// There is no limit any more.
@@ -102,7 +103,10 @@ impl Identity {
         let name = change.name.or_else(|| current.as_ref().map(|a| a.name.clone()));
         let name = name.unwrap_or_else(|| change.username.as_str().to_owned());
         let limit = match change.limit {
-            LimitChange::Keep => current.as_ref().and_then(|a| a.rights.subjects().cloned()),
+            LimitChange::Keep => match current.as_ref().and_then(|account| account.rights.subjects().cloned()) {
+                None => self.store.former_limit(&change.username).await?,
+                limit => limit,
+            },
             LimitChange::Remove => None,
             LimitChange::Set(subjects) => Some(subjects),
         };
@@ -122,7 +126,7 @@ impl Identity {
         for members in &self.members {
             members.remove_if_member(&account.username).await?;
         }
-        self.release_name(&account.username).await?;
+        self.release(&account.username, SignInEnd::Changed).await?;
         if current.is_some() { Ok(AccountOutcome::Changed(account)) } else { Ok(AccountOutcome::Created(account)) }
     }
 
@@ -167,8 +171,44 @@ impl Identity {
             self.release_name(username).await?;
             self.sign_out_everywhere(username).await?;
             self.sign_in_list.forget(username);
+            self.people.forget(username);
         }
         Ok(removal)
+    }
+
+    /// Returns the subjects to which a user is limited now, by the local account or by the last sign-in through a provider;
+    /// `None` without a limit.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn limit_of(&self, user: &UserName) -> Result<Option<Subjects>, StoreError> {
+        if let Some(account) = self.store.account(user).await? {
+            return Ok(account.rights.subjects().cloned());
+        }
+        if let Some(known) = self.provider_sign_ins.provider_user(user).await? {
+            return Ok(known.rights.subjects().cloned());
+        }
+        for members in &self.members {
+            if let Some(member) = members.store.member(user).await? {
+                return Ok(member.rights.subjects().cloned());
+            }
+        }
+        Ok(None)
+    }
+
+    /// Queues an entry of the audit trail about what the hub itself has done.
+    pub fn note(&self, action: &str, subject: &str, detail: String) {
+        self.audit.append(AuditEntry {
+            at: self.clock.now(),
+            user: None,
+            role: None,
+            ip: None,
+            action: action.to_owned(),
+            subject: Some(subject.to_owned()),
+            section: None,
+            detail,
+            request_id: None,
+        });
     }
 
     fn end_tokens(&self, user: &UserName, up_to: Timestamp) {

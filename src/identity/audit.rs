@@ -1,4 +1,5 @@
-//! The audit trail. Callers queue entries without waiting, and a task writes them in batches.
+//! The audit trail. A task writes the entries in batches. A request waits until its entry is stored, so that a crash
+//! after the response loses none; background tasks queue entries without waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock::Clock;
 use crate::domain::ids::UserName;
@@ -25,11 +26,14 @@ const DELETED_PER_WRITE: usize = 500;
 const DELETE_PAUSE: Duration = Duration::from_millis(20);
 /// The interval at which old entries are deleted.
 const RETENTION_POLL: Duration = Duration::from_secs(3_600);
+/// Longest wait for an entry to be stored. A disk that hangs must not hold back the response about what has been done.
+const STORED_WITHIN_MAX: Duration = Duration::from_secs(10);
 /// Longest detail, in characters; a longer one is truncated.
 const DETAIL_CHARS_MAX: usize = 500;
 
 enum Message {
-    Entry(Box<AuditEntry>),
+    /// An entry, and the caller that waits until it is stored.
+    Entry(Box<AuditEntry>, Option<oneshot::Sender<()>>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -63,15 +67,31 @@ impl Audit {
 
     /// Queues an entry without waiting. If the queue is full, the entry is written to the log instead and counted as
     /// lost.
-    pub fn append(&self, mut entry: AuditEntry) {
+    pub fn append(&self, entry: AuditEntry) {
+        self.queue(entry, None);
+    }
+
+    /// Queues an entry and waits until it is in the store, or in the log if the store could not be written or the queue is
+    /// full. Waits at most [`STORED_WITHIN_MAX`].
+    ///
+    /// # Cancellation
+    /// If the future is dropped, a queued entry is stored nevertheless.
+    pub async fn append_stored(&self, entry: AuditEntry) {
+        let (done, stored) = oneshot::channel();
+        self.queue(entry, Some(done));
+        // Fails at once if the entry is only in the log.
+        let _ = timeout(STORED_WITHIN_MAX, stored).await;
+    }
+
+    fn queue(&self, mut entry: AuditEntry, done: Option<oneshot::Sender<()>>) {
         for text in [Some(&mut entry.detail), entry.subject.as_mut()].into_iter().flatten() {
             if let Some((end, _)) = text.char_indices().nth(DETAIL_CHARS_MAX) {
                 text.truncate(end);
             }
         }
-        if let Err(error) = self.queue.try_send(Message::Entry(Box::new(entry))) {
+        if let Err(error) = self.queue.try_send(Message::Entry(Box::new(entry), done)) {
             self.lost.fetch_add(1, Ordering::Relaxed);
-            if let Message::Entry(entry) = error.into_inner() {
+            if let Message::Entry(entry, _) = error.into_inner() {
                 log::error!("an audit entry could not be queued and is only in this log: {entry:?}");
             }
         }
@@ -184,16 +204,19 @@ impl Writer {
     }
 
     async fn handle(&self, messages: impl Iterator<Item = Message>) {
-        let (mut entries, mut flushed) = (Vec::new(), Vec::new());
+        let (mut entries, mut waiting) = (Vec::new(), Vec::new());
         for message in messages {
             match message {
-                Message::Entry(entry) => entries.push(*entry),
-                Message::Flush(done) => flushed.push(done),
+                Message::Entry(entry, done) => {
+                    entries.push(*entry);
+                    waiting.extend(done);
+                }
+                Message::Flush(done) => waiting.push(done),
             }
         }
         self.write(entries).await;
-        for done in flushed {
-            // The caller of `flush` may have given up.
+        for done in waiting {
+            // The caller may have given up.
             let _ = done.send(());
         }
     }
@@ -205,5 +228,41 @@ impl Writer {
             self.lost.fetch_add(entries.len() as u64, Ordering::Relaxed);
             log::error!("audit entries could not be stored and are only in this log ({error}): {entries:?}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::sqlite::{SqliteOptions, SqliteStore};
+
+    fn entry(number: usize) -> AuditEntry {
+        AuditEntry {
+            at: Timestamp::UNIX_EPOCH,
+            user: None,
+            role: None,
+            ip: None,
+            action: "term.change".to_owned(),
+            subject: Some(number.to_string()),
+            section: None,
+            detail: String::new(),
+            request_id: None,
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_request_continues_once_its_entry_is_in_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(SqliteOptions { path: folder.path().join("hub.db"), outbox: None }).unwrap();
+        let audit = Audit::start(Arc::new(store.clone()), Arc::new(SystemClock));
+        for number in 0..20 {
+            audit.append_stored(entry(number)).await;
+            // Read by another connection, which sees what is committed.
+            let page = AuditStore::page(&store, AuditFilter { limit: 1, ..AuditFilter::default() }).await.unwrap();
+            assert_eq!(page.items.first(), Some(&entry(number)));
+        }
+        drop(store);
+        assert_eq!(audit.lost(), 0);
     }
 }

@@ -4,17 +4,25 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::bus::Event;
 use crate::domain::ids::UserName;
 use crate::domain::rights::Rights;
+use crate::domain::role::{Role, RoleMap};
 use crate::identity::sign_in_list::Device;
 use crate::identity::{Caller, Identity, Source};
 use crate::store::StoreError;
 use crate::store::accounts::AuditEntry;
-use crate::store::provider_sign_ins::{ProviderSignIn, ProviderUser, SelectedSignIn, SignInSelector};
+use crate::store::provider_sign_ins::{OpenSignIn, ProviderSignIn, ProviderUser, SelectedSignIn, SignInSelector};
+
+/// Tokens that are revoked at the same time: as many as the store writes in one commit without delaying a registration.
+const REVOKED_AT_ONCE: usize = 64;
 
 /// A user whom a provider has identified.
 #[derive(Debug, Clone)]
@@ -86,26 +94,69 @@ impl std::fmt::Display for NameOwner {
     }
 }
 
+/// A provider of single sign-on in the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalProvider {
+    /// The source of its sign-ins.
+    pub source: Source,
+    /// The name that the provider gives itself, which identifies its users together with their subjects.
+    pub issuer: String,
+    /// Identifies the settings that determine the rights of its users. It changes with these settings.
+    pub mapping: String,
+}
+
+impl ExternalProvider {
+    /// Creates a provider. `claims` are the settings, besides `roles`, on which the rights of its users depend.
+    #[must_use]
+    pub fn new(source: Source, issuer: String, roles: &RoleMap, claims: &str) -> Self {
+        // Should the text of a mapping be another one in a later version, staff sign in once more.
+        let text = format!("{roles:?} {claims}");
+        let mapping = URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()));
+        Self { source, issuer, mapping }
+    }
+}
+
+/// Why sign-ins by a provider end, which decides what their live sessions do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SignInEnd {
+    /// The user has signed out, or an administrator has signed the user out: clients do not come back (4003).
+    SignedOut,
+    /// The rights or the owner of the name have changed: clients sign in again (4001).
+    Changed,
+}
+
+fn selector(provider: &ExternalProvider, subject: Option<String>, sid: Option<String>) -> SignInSelector {
+    SignInSelector { issuer: provider.issuer.clone(), subject, sid }
+}
+
 impl Identity {
     /// Signs in a user whom a provider has identified.
     ///
     /// # Errors
     /// When the username belongs to someone else, or the store does not respond.
     pub async fn sign_in_external(&self, identity: ExternalIdentity) -> Result<ExternalSignIn, ExternalError> {
-        let source = identity.source.to_string();
-        let known = self.provider_sign_ins.provider_user_by_subject(&source, &identity.subject).await?;
-        let username = known.as_ref().map_or(&identity.username, |known| &known.username).clone();
+        let provider = self.provider_of(&identity.source).ok_or(ExternalError::Failed)?;
+        let known = self.provider_sign_ins.provider_user_by_subject(&provider.issuer, &identity.subject).await?;
+        let username = known.map_or_else(|| identity.username.clone(), |known| known.username);
         let _no_change = self.accounts_lock.read().await;
-        self.claim_name(&username, &source, &identity).await?;
-        if known.is_some_and(|known| known.rights != identity.rights) {
+        let _no_other_claim = self.name_locks.claim(&username).await;
+        let before = self.claim_name(&username, provider, &identity).await?;
+        if before.is_some_and(|before| before.rights != identity.rights) {
             // Otherwise an open sign-in would keep the former rights.
-            let subject = Some(identity.subject.clone());
-            self.end_selected(SignInSelector { source: source.clone(), subject, sid: None }).await?;
+            let selector = selector(provider, Some(identity.subject.clone()), None);
+            self.end_selected(selector, SignInEnd::Changed).await?;
         }
-        let ExternalIdentity { subject, sid, name, rights, id_token, .. } = identity;
-        let minted =
-            self.mint_token(identity.source, &username, &name, rights.clone()).map_err(|_| ExternalError::Failed)?;
-        let user = ProviderUser { username: username.clone(), source, subject, name, rights };
+        let ExternalIdentity { source, subject, sid, name, rights, id_token, .. } = identity;
+        let minted = self.mint_token(source, &username, &name, rights.clone()).map_err(|_| ExternalError::Failed)?;
+        let user = ProviderUser {
+            username: username.clone(),
+            source: provider.source.to_string(),
+            issuer: provider.issuer.clone(),
+            subject,
+            name,
+            rights,
+            mapping: Some(provider.mapping.clone()),
+        };
         let (token, expires_at) = (minted.caller.token_id, minted.caller.expires_at);
         if !self.provider_sign_ins.put_sign_in(user, ProviderSignIn { token, sid, id_token, expires_at }).await? {
             return Err(ExternalError::NameTaken { username, owner: NameOwner::OtherPerson });
@@ -113,13 +164,49 @@ impl Identity {
         Ok(ExternalSignIn { token: minted.token, caller: minted.caller })
     }
 
+    /// Returns the provider of single sign-on with this source; `None` if the settings have none.
+    fn provider_of(&self, source: &Source) -> Option<&ExternalProvider> {
+        self.settings.external.iter().find(|provider| provider.source == *source)
+    }
+
+    /// Ends the sign-ins that the present settings would not have issued, before the hub serves: those of an issuer that
+    /// another one has replaced under the same name, and those above students whose rights follow from other settings,
+    /// because a group may have been limited to subjects.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub(super) async fn end_outdated_sign_ins(&self) -> Result<(), StoreError> {
+        for ExternalProvider { source, issuer, .. } in &self.settings.external {
+            self.provider_sign_ins.adopt_issuer(&source.to_string(), issuer).await?;
+        }
+        let is_outdated = |open: &OpenSignIn| {
+            let provider = self.settings.external.iter().find(|provider| provider.source.to_string() == open.source);
+            let Some(provider) = provider else { return false };
+            let is_decided = open.mapping.as_ref() == Some(&provider.mapping);
+            open.issuer != provider.issuer || (open.rights.role() > Role::Student && !is_decided)
+        };
+        let open = self.provider_sign_ins.open_sign_ins(self.clock.now()).await?;
+        let outdated: Vec<_> = open.into_iter().filter(is_outdated).map(|open| open.sign_in).collect();
+        if outdated.is_empty() {
+            return Ok(());
+        }
+        log::info!("{} sign-ins by single sign-on end, because its settings have changed", outdated.len());
+        self.end_sign_ins(&outdated, SignInEnd::Changed).await
+    }
+
     /// Adds a sign-in by a provider to the list of the user's sign-ins.
     pub fn list_sign_in(&self, caller: &Caller, device: &Device, from: IpAddr) {
         self.sign_in_list.add(caller, device, from.to_canonical().to_string(), self.clock.now());
     }
 
-    /// Checks that a username is free for this person, and takes it over where the settings say so.
-    async fn claim_name(&self, username: &UserName, source: &str, by: &ExternalIdentity) -> Result<(), ExternalError> {
+    /// Checks that a username is free for this person, and takes it over where the settings say so. Returns the person if
+    /// the name already belongs to them.
+    async fn claim_name(
+        &self,
+        username: &UserName,
+        provider: &ExternalProvider,
+        by: &ExternalIdentity,
+    ) -> Result<Option<ProviderUser>, ExternalError> {
         let taken = |owner| Err(ExternalError::NameTaken { username: username.clone(), owner });
         if self.store.account(username).await?.is_some() {
             return taken(NameOwner::LocalAccount);
@@ -131,17 +218,22 @@ impl Identity {
                 if !takes_over(&other) {
                     return taken(NameOwner::OtherSource(other));
                 }
-                members.remove(username, &format!("{source} has taken over this name")).await?;
+                members.remove(username, &format!("{} has taken over this name", provider.source)).await?;
             }
         }
-        match self.provider_sign_ins.provider_user(username).await? {
-            Some(owner) if owner.source != source && takes_over(&owner.source) => {
-                self.release_name(username).await?;
-                Ok(())
+        let Some(owner) = self.provider_sign_ins.provider_user(username).await? else { return Ok(None) };
+        match (owner.issuer == provider.issuer, owner.subject == by.subject) {
+            (true, true) => Ok(Some(owner)),
+            (true, false) => taken(NameOwner::OtherPerson),
+            // Another issuer may give the same subject to another person.
+            (false, _) if takes_over(&owner.source) => {
+                self.release(username, SignInEnd::Changed).await?;
+                Ok(None)
             }
-            Some(owner) if owner.source != source => taken(NameOwner::OtherSource(owner.source)),
-            Some(owner) if owner.subject != by.subject => taken(NameOwner::OtherPerson),
-            Some(_) | None => Ok(()),
+            (false, _) if owner.source == provider.source.to_string() => {
+                taken(NameOwner::OtherSource(format!("{} with the issuer {}", owner.source, owner.issuer)))
+            }
+            (false, _) => taken(NameOwner::OtherSource(owner.source)),
         }
     }
 
@@ -156,9 +248,16 @@ impl Identity {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn release_name(&self, username: &UserName) -> Result<bool, StoreError> {
+        // Otherwise the person could sign in between the end of the sign-ins and the release.
+        let _exclusive = self.accounts_lock.write().await;
+        self.release(username, SignInEnd::SignedOut).await
+    }
+
+    /// Releases a username as [`Self::release_name`] does, under a lock that the caller holds.
+    pub(super) async fn release(&self, username: &UserName, end: SignInEnd) -> Result<bool, StoreError> {
         let Some(owner) = self.provider_sign_ins.provider_user(username).await? else { return Ok(false) };
-        let selector = SignInSelector { source: owner.source, subject: Some(owner.subject), sid: None };
-        self.end_selected(selector).await?;
+        let selector = SignInSelector { issuer: owner.issuer, subject: Some(owner.subject), sid: None };
+        self.end_selected(selector, end).await?;
         self.provider_sign_ins.remove_provider_user(username).await?;
         Ok(true)
     }
@@ -168,10 +267,10 @@ impl Identity {
     /// # Errors
     /// When the store cannot be read or written. The provider then repeats its request.
     pub async fn end_external(&self, source: &Source, ended: ExternalLogout) -> Result<usize, StoreError> {
-        let ExternalLogout { subject, sid } = ended;
-        let ended = self.end_selected(SignInSelector { source: source.to_string(), subject, sid }).await?;
+        let Some(provider) = self.provider_of(source) else { return Ok(0) };
+        let ended = self.end_selected(selector(provider, ended.subject, ended.sid), SignInEnd::SignedOut).await?;
         if let Some(first) = ended.first() {
-            self.audit.append(AuditEntry {
+            let entry = AuditEntry {
                 at: self.clock.now(),
                 user: None,
                 role: None,
@@ -181,22 +280,39 @@ impl Identity {
                 section: None,
                 detail: format!("signed out at {source}: {} sign-ins", ended.len()),
                 request_id: None,
-            });
+            };
+            self.audit.append_stored(entry).await;
         }
         Ok(ended.len())
     }
 
-    async fn end_selected(&self, selector: SignInSelector) -> Result<Vec<SelectedSignIn>, StoreError> {
+    async fn end_selected(&self, selector: SignInSelector, end: SignInEnd) -> Result<Vec<SelectedSignIn>, StoreError> {
         let found = self.provider_sign_ins.sign_ins(selector, self.clock.now()).await?;
-        for sign_in in &found {
-            self.revoked.insert(sign_in.token, sign_in.expires_at);
-            self.bus.publish(Event::SignedOut { user: sign_in.username.clone(), token: Some(sign_in.token) });
-        }
-        for sign_in in &found {
-            self.store.revoke_token(sign_in.token, sign_in.expires_at).await?;
-        }
-        self.provider_sign_ins.remove_sign_ins(found.iter().map(|sign_in| sign_in.token).collect()).await?;
+        self.end_sign_ins(&found, end).await?;
         Ok(found)
+    }
+
+    /// Revokes the tokens of sign-ins, in this process immediately and durably when this returns, closes their live
+    /// sessions, and forgets them.
+    async fn end_sign_ins(&self, ended: &[SelectedSignIn], end: SignInEnd) -> Result<(), StoreError> {
+        for sign_in in ended {
+            self.revoked.insert(sign_in.token, sign_in.expires_at);
+        }
+        for SelectedSignIn { username, token, .. } in ended {
+            let user = username.clone();
+            self.bus.publish(match end {
+                SignInEnd::SignedOut => Event::SignedOut { user, token: Some(*token) },
+                SignInEnd::Changed => Event::TokensEnded { user },
+            });
+        }
+        // Several at a time, which the store writes in one commit.
+        let revoke = |sign_in: &SelectedSignIn| self.store.revoke_token(sign_in.token, sign_in.expires_at);
+        futures_util::stream::iter(ended.iter().map(revoke))
+            .buffer_unordered(REVOKED_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        self.provider_sign_ins.remove_sign_ins(ended.iter().map(|sign_in| sign_in.token).collect()).await?;
+        Ok(())
     }
 
     /// Forgets the sign-in of a token that is about to be revoked, and returns its ID token.

@@ -8,11 +8,12 @@ use super::*;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::domain::rights::{Rights, Subjects};
-use crate::domain::role::Role;
+use crate::domain::role::{Role, RoleMap, StaffSubjects};
 use crate::identity::accounts::{AccountChange, LimitChange};
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, IdentityDeps, Settings};
 use crate::store::accounts::{AccountStore, UserFilter, UserSource};
+use crate::store::provider_sign_ins::ProviderSignInStore as _;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 /// A clock that tests advance.
@@ -26,13 +27,18 @@ impl Clock for ManualClock {
     }
 }
 
-/// A bus that records the tokens that ended.
+/// A bus that records the tokens that were signed out, and the users whose tokens ended for another reason.
 #[derive(Default)]
-struct RecordingBus(Mutex<Vec<Uuid>>);
+struct RecordingBus {
+    signed_out: Mutex<Vec<Uuid>>,
+    ended: Mutex<Vec<UserName>>,
+}
 impl Bus for RecordingBus {
     fn publish(&self, event: Event) {
-        if let Event::SignedOut { token: Some(token), .. } = event {
-            self.0.lock().push(token);
+        match event {
+            Event::SignedOut { token: Some(token), .. } => self.signed_out.lock().push(token),
+            Event::TokensEnded { user } => self.ended.lock().push(user),
+            _ => {}
         }
     }
     fn may_be_connected(&self, _: &UserName) -> bool {
@@ -41,15 +47,21 @@ impl Bus for RecordingBus {
 }
 
 struct Hub {
-    folder: tempfile::TempDir,
     clock: Arc<ManualClock>,
     bus: Arc<RecordingBus>,
     store: SqliteStore,
     identity: Arc<Identity>,
+    _folder: tempfile::TempDir,
 }
 
 fn oidc(name: &str) -> Source {
     Source::Oidc(name.into())
+}
+
+/// Returns a provider whose issuer is that of its first name.
+fn provider(source: Source) -> ExternalProvider {
+    let issuer = format!("https://{source}.example");
+    ExternalProvider::new(source, issuer, &RoleMap::default(), "")
 }
 
 impl Hub {
@@ -58,17 +70,23 @@ impl Hub {
         let clock = Arc::new(ManualClock(AtomicI64::new(1_700_000_000_000)));
         let bus = Arc::<RecordingBus>::default();
         let store = SqliteStore::open(SqliteOptions { path: folder.path().join("hub.db"), outbox: None }).unwrap();
-        let identity = Self::identity(&store, &clock, &bus, vec![oidc("a"), oidc("b"), Source::Proxy]).await;
-        Self { folder, clock, bus, store, identity }
+        let settings = vec![provider(oidc("a")), provider(oidc("b")), provider(Source::Proxy)];
+        let identity = Self::identity(&store, &clock, &bus, settings).await;
+        Self { clock, bus, store, identity, _folder: folder }
+    }
+
+    /// Starts the hub again with these providers in the settings.
+    async fn restart(&mut self, external: Vec<ExternalProvider>) {
+        self.identity = Self::identity(&self.store, &self.clock, &self.bus, external).await;
     }
 
     async fn identity(
         store: &SqliteStore,
         clock: &Arc<ManualClock>,
         bus: &Arc<RecordingBus>,
-        external_sources: Vec<Source>,
+        external: Vec<ExternalProvider>,
     ) -> Arc<Identity> {
-        let settings = Settings { session_ttl: Duration::from_secs(60), external_sources, ..Settings::default() };
+        let settings = Settings { session_ttl: Duration::from_secs(60), external, ..Settings::default() };
         let secret = SecretString::from("a secret of more than thirty-two bytes");
         let shared = Arc::new(store.clone());
         let deps = IdentityDeps {
@@ -168,7 +186,7 @@ async fn a_new_local_account_takes_the_name() {
 
 #[actix_web::test]
 async fn a_provider_ends_the_sign_ins_of_a_session_or_of_a_person() {
-    let hub = Hub::start().await;
+    let mut hub = Hub::start().await;
     let at = |sid: &str| ExternalIdentity { sid: Some(sid.to_owned()), ..person(oidc("a"), "1", "ann") };
     let (phone, laptop) = (hub.sign_in(at("phone")).await.unwrap(), hub.sign_in(at("laptop")).await.unwrap());
     let other = hub.sign_in(person(oidc("b"), "1", "bob")).await.unwrap();
@@ -180,16 +198,14 @@ async fn a_provider_ends_the_sign_ins_of_a_session_or_of_a_person() {
     assert_eq!(end(Some("2"), Some("phone")).await, 0, "the session of someone else");
     assert_eq!(end(Some("1"), Some("phone")).await, 1);
     assert!(!hub.is_alive(&phone) && hub.is_alive(&laptop) && hub.is_alive(&other));
-    assert_eq!(*hub.bus.0.lock(), [phone.caller.token_id], "its live sessions are closed");
+    assert_eq!(*hub.bus.signed_out.lock(), [phone.caller.token_id], "its live sessions are closed for good");
     assert_eq!(end(Some("1"), None).await, 1);
     assert!(!hub.is_alive(&laptop) && hub.is_alive(&other));
-    let sources = vec![oidc("a"), oidc("b")];
-    let restarted = Hub::identity(&hub.store, &hub.clock, &hub.bus, sources).await;
-    assert_eq!(restarted.verify(&phone.token), Err(TokenError::SignedOut), "after a restart");
-    assert!(restarted.verify(&other.token).is_ok());
-    let removed = Hub::identity(&hub.store, &hub.clock, &hub.bus, vec![oidc("a")]).await;
-    assert_eq!(removed.verify(&other.token), Err(TokenError::SignedOut), "its provider is not in the settings");
-    drop(hub.folder);
+    hub.restart(vec![provider(oidc("a")), provider(oidc("b"))]).await;
+    assert_eq!(hub.identity.verify(&phone.token), Err(TokenError::SignedOut), "after a restart");
+    assert!(hub.is_alive(&other));
+    hub.restart(vec![provider(oidc("a"))]).await;
+    assert_eq!(hub.identity.verify(&other.token), Err(TokenError::SignedOut), "its provider is not in the settings");
 }
 
 #[actix_web::test]
@@ -200,6 +216,8 @@ async fn a_changed_role_ends_earlier_sign_ins() {
     let after = hub.sign_in(person(oidc("a"), "1", "ann")).await.unwrap();
     assert!(!hub.is_alive(&before) && hub.is_alive(&after));
     assert_eq!(after.caller.role, Role::Student);
+    assert_eq!(hub.bus.ended.lock().as_slice(), std::slice::from_ref(&after.caller.user), "closed with 4001");
+    assert!(hub.bus.signed_out.lock().is_empty(), "and not with 4003: the user did not sign out");
     let limited = |subject: &str| {
         let rights = Rights::new(Role::Staff, Some(Subjects::parse(&[subject]).unwrap()));
         ExternalIdentity { rights, ..person(oidc("a"), "2", "sam") }
@@ -209,6 +227,74 @@ async fn a_changed_role_ends_earlier_sign_ins() {
     assert!(hub.is_alive(&before) && hub.is_alive(&same));
     let after = hub.sign_in(limited("ART")).await.unwrap();
     assert!(!hub.is_alive(&before) && !hub.is_alive(&same) && hub.is_alive(&after), "the subjects have changed");
+}
+
+#[actix_web::test]
+async fn a_renamed_provider_keeps_its_users_and_a_replaced_one_does_not() {
+    let mut hub = Hub::start().await;
+    let before = hub.sign_in(person(oidc("a"), "1", "ann")).await.unwrap();
+    let issuer = provider(oidc("a")).issuer;
+    let of_issuer = |source, issuer: &str| ExternalProvider { issuer: issuer.to_owned(), ..provider(source) };
+
+    hub.restart(vec![of_issuer(oidc("new"), &issuer)]).await;
+    let renamed = hub.sign_in(person(oidc("new"), "1", "another.name")).await.unwrap();
+    assert_eq!(renamed.caller.user, before.caller.user, "the same person at the same issuer");
+    assert_eq!(owner_of(hub.sign_in(person(oidc("new"), "2", "ann")).await), NameOwner::OtherPerson);
+
+    hub.restart(vec![of_issuer(oidc("new"), "https://other.example")]).await;
+    assert!(!hub.is_alive(&renamed), "a sign-in of the former issuer");
+    let taken = owner_of(hub.sign_in(person(oidc("new"), "1", "ann")).await);
+    assert_eq!(taken.to_string(), format!("a user of oidc:new with the issuer {issuer}"));
+    let free = hub.sign_in(person(oidc("new"), "1", "bob")).await.unwrap();
+    assert_eq!(free.caller.user.as_str(), "bob", "the same subject at another issuer is another person");
+    let takes_over =
+        ExternalIdentity { takes_over: Arc::new(["oidc:new".to_owned()]), ..person(oidc("new"), "3", "ann") };
+    assert!(hub.sign_in(takes_over).await.is_ok(), "the settings say that both issuers give a name to one person");
+}
+
+#[actix_web::test]
+async fn other_settings_of_roles_end_the_sign_ins_of_staff_at_the_start() {
+    let mut hub = Hub::start().await;
+    let staff = ExternalIdentity { rights: Role::Staff.into(), ..person(oidc("a"), "1", "sam") };
+    let staff = hub.sign_in(staff).await.unwrap();
+    let student = hub.sign_in(person(oidc("a"), "2", "ann")).await.unwrap();
+    hub.restart(vec![provider(oidc("a"))]).await;
+    assert!(hub.is_alive(&staff) && hub.is_alive(&student), "the settings are the same");
+
+    let math = StaffSubjects::Only(Subjects::parse(&["MATH"]).unwrap());
+    let roles = RoleMap { subjects: [("group:math".to_owned(), math)].into(), ..RoleMap::default() };
+    let before = provider(oidc("a"));
+    let limited = ExternalProvider::new(oidc("a"), before.issuer.clone(), &roles, "");
+    let other_claim = ExternalProvider::new(oidc("a"), before.issuer.clone(), &RoleMap::default(), "teams");
+    assert!(limited.mapping != before.mapping && other_claim.mapping != before.mapping);
+    hub.restart(vec![limited.clone()]).await;
+    assert!(!hub.is_alive(&staff), "the limit applies to open sign-ins, too");
+    assert!(hub.is_alive(&student), "students have no limit");
+    let again = ExternalIdentity { rights: Role::Staff.into(), ..person(oidc("a"), "1", "sam") };
+    let again = hub.sign_in(again).await.unwrap();
+    hub.restart(vec![limited]).await;
+    assert!(hub.is_alive(&again));
+}
+
+#[actix_web::test]
+async fn two_persons_who_claim_a_name_at_once_do_not_share_it() {
+    let hub = Hub::start().await;
+    for round in 0..20 {
+        let name = format!("ann{round}");
+        let takes_over = |source: Source, other: &str| ExternalIdentity {
+            takes_over: Arc::new([other.to_owned()]),
+            ..person(source, &format!("{name} at {other}"), &name)
+        };
+        let (a, b) = futures_util::future::join(
+            hub.identity.sign_in_external(takes_over(oidc("a"), "oidc:b")),
+            hub.identity.sign_in_external(takes_over(oidc("b"), "oidc:a")),
+        )
+        .await;
+        let alive = [&a, &b].into_iter().flatten().filter(|one| hub.is_alive(one)).count();
+        assert_eq!(alive, 1, "one of them has the name: {a:?} {b:?}");
+        let owner = hub.store.provider_user(&UserName::parse(&name).unwrap()).await.unwrap();
+        assert!(owner.is_some(), "the name of a valid sign-in belongs to its user");
+    }
 }
 
 #[actix_web::test]

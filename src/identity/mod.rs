@@ -6,10 +6,10 @@
 //!   provider of local accounts, which comes first
 //! - `members`: users who signed in through another provider; `recheck`: regular checks that they still exist there
 //!   with the same role; `password_queue`: hashes of accepted passwords, for outages of the provider;
-//!   `sealed_tokens`: encrypts the provider's tokens in the store; `sealing`: the encryption itself
+//!   `sealed_tokens`, `sealed_id_tokens`: encrypt the providers' tokens in the store; `sealing`: the encryption itself
 //! - [`own_account`]: what users change of their own account; [`second_factor`]: one-time codes; [`sign_in_list`]: the
 //!   sign-ins of each user
-//! - `names`: usernames as people type them
+//! - `names`: usernames as people type them; `name_locks`: locks under which they are claimed
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
 //! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]:
 //!   limits on requests; [`attempts`]: limits on failed sign-ins; [`device`]: cookies of browsers that have signed in
@@ -29,6 +29,7 @@ pub mod guardian_links;
 pub mod limits;
 mod local;
 mod members;
+mod name_locks;
 mod names;
 pub mod own_account;
 pub mod password;
@@ -37,6 +38,7 @@ pub mod password_rules;
 pub mod people;
 pub mod provider;
 mod recheck;
+mod sealed_id_tokens;
 mod sealed_tokens;
 mod sealing;
 pub mod second_factor;

@@ -124,12 +124,27 @@ impl Identity {
         Ok(is_owner)
     }
 
-    /// Creates a second factor for an account, which [`Self::confirm_factor`] activates.
+    /// Creates a second factor for the caller's own account, which [`Self::confirm_factor`] activates. It needs the
+    /// password, so that someone who finds a browser signed in cannot lock the owner out. A wrong password counts as a
+    /// failed sign-in.
     ///
     /// # Errors
-    /// When the account has one, or the store cannot be read.
-    pub async fn begin_factor(&self, user: &UserName) -> Result<NewFactor, FactorError> {
-        self.second_factors.begin(user, self.clock.now()).await
+    /// When the account has one, the password is wrong or absent, too many attempts have failed, or the store cannot be
+    /// read.
+    pub async fn begin_own_factor(
+        &self,
+        account: &Account,
+        password: Option<SecretString>,
+        from: Client<'_>,
+    ) -> Result<Result<NewFactor, FactorError>, SignInError> {
+        if self.second_factors.exists(&account.username).await? {
+            return Ok(Err(FactorError::Exists));
+        }
+        let Some(password) = password else { return Ok(Err(FactorError::Wrong)) };
+        if !self.is_owner(account, &Proof::Password(password), from).await? {
+            return Ok(Err(FactorError::Wrong));
+        }
+        Ok(self.second_factors.begin(&account.username, self.clock.now()).await)
     }
 
     /// Activates the second factor that was created last. Returns its recovery codes, which cannot be read again.

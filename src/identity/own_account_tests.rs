@@ -9,6 +9,7 @@ use crate::identity::service::tests::{Hub, user};
 use crate::identity::sign_in::{Client, SignIn};
 use crate::identity::sign_in_list::{Device, PER_USER_MAX};
 use crate::identity::token::{TokenError, Tokens};
+use crate::store::accounts::AccountStore as _;
 use crate::store::sign_ins::SignInStore;
 
 const PASSWORD: &str = "correct horse";
@@ -146,7 +147,10 @@ async fn the_list_of_a_user_is_bounded_and_last_seen_advances_in_steps() {
 /// Sets up a second factor for ann. Returns the recovery codes, and the code for each time.
 async fn with_factor(hub: &Hub) -> (Vec<String>, impl Fn(i64) -> String + use<>) {
     hub.put("ann", Role::Admin, Some(PASSWORD)).await;
-    let new = hub.identity().begin_factor(&user("ann")).await.unwrap();
+    let account = hub.store.as_ref().unwrap().account(&user("ann")).await.unwrap().unwrap();
+    let begin =
+        async |password: &str| hub.identity().begin_own_factor(&account, Some(password.into()), HOME).await.unwrap();
+    let new = begin(PASSWORD).await.unwrap();
     let secret = Secret::try_from_base32(&new.secret).unwrap();
     let totp = Builder::new().with_secret(secret).build().unwrap();
     let clock = hub.identity().clock.clone();
@@ -155,6 +159,23 @@ async fn with_factor(hub: &Hub) -> (Vec<String>, impl Fn(i64) -> String + use<>)
     assert!(sign_in_with(hub, None).await.is_ok(), "before the confirmation no code is needed");
     let recovery = hub.identity().confirm_factor(&user("ann"), &code(0)).await.unwrap();
     (recovery, code)
+}
+
+#[actix_web::test]
+async fn the_set_up_of_a_second_factor_needs_the_password() {
+    let hub = Hub::start().await;
+    hub.put("ann", Role::Admin, Some(PASSWORD)).await;
+    let account = hub.store.as_ref().unwrap().account(&user("ann")).await.unwrap().unwrap();
+    let begin = async |password: Option<&str>| {
+        hub.identity().begin_own_factor(&account, password.map(SecretString::from), HOME).await
+    };
+    assert_eq!(begin(None).await.unwrap().unwrap_err(), FactorError::Wrong);
+    assert!(begin(Some(PASSWORD)).await.unwrap().is_ok());
+    for _ in 0..3 {
+        assert_eq!(begin(Some("wrong")).await.unwrap().unwrap_err(), FactorError::Wrong);
+    }
+    let limited = begin(Some("wrong")).await;
+    assert!(matches!(limited, Err(SignInError::RateLimited { .. })), "guesses count: {limited:?}");
 }
 
 #[actix_web::test]
@@ -207,7 +228,8 @@ async fn a_second_factor_is_removed_with_a_proof_by_a_reset_and_with_the_account
     let own = sign_in_with(&hub, Some(&recovery[0])).await.unwrap();
     let account = identity.own_account(&own.caller).await.unwrap().unwrap();
     let remove = async |proof: Proof| identity.remove_own_factor(&account, &proof, HOME).await.unwrap();
-    assert_eq!(identity.begin_factor(&user("ann")).await, Err(FactorError::Exists));
+    let again = identity.begin_own_factor(&account, Some(PASSWORD.into()), HOME).await.unwrap();
+    assert_eq!(again.unwrap_err(), FactorError::Exists);
     assert_eq!(remove(Proof::Password("wrong".into())).await, Err(FactorError::Wrong));
     assert_eq!(remove(Proof::Code("000000".to_owned())).await, Err(FactorError::Wrong));
     assert_eq!(sign_in_with(&hub, None).await.unwrap_err(), SignInError::CodeRequired);

@@ -1,10 +1,12 @@
 //! "Last seen" times of users. Recording a request costs one map lookup, and a task writes changes in batches.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -32,15 +34,24 @@ pub struct People {
     /// The time slot of [`SLOT_MS`] in which each user was last recorded.
     recorded_slots: Arc<DashMap<UserName, i64>>,
     queue: mpsc::Sender<Person>,
+    forgotten: Arc<Mutex<HashSet<UserName>>>,
 }
 
 impl People {
     /// Starts the writing task on the current runtime. It ends when this is dropped.
     pub fn start(store: Arc<dyn AccountStore>) -> Self {
         let (queue, people) = mpsc::channel(WAITING_MAX);
-        let recorded_slots = Arc::new(DashMap::new());
-        tokio::spawn(write_all(move |people| store.record_people(people), people, recorded_slots.clone()));
-        Self { recorded_slots, queue }
+        let (recorded_slots, forgotten) = (Arc::new(DashMap::new()), Arc::default());
+        let record = move |people| store.record_people(people);
+        tokio::spawn(write_all(record, people, recorded_slots.clone(), Arc::clone(&forgotten)));
+        Self { recorded_slots, queue, forgotten }
+    }
+
+    /// Discards what is queued about a user who is being erased. What the store writes after this call has returned
+    /// contains nothing of it.
+    pub fn forget(&self, user: &UserName) {
+        self.forgotten.lock().insert(user.clone());
+        self.recorded_slots.remove(user);
     }
 
     /// Records a request of a user. Usually the user is already recorded for the current slot.
@@ -61,6 +72,8 @@ impl People {
             },
             last_seen: now,
         };
+        // A new user may have the name of one who was erased.
+        self.forgotten.lock().remove(&caller.user);
         // If the queue is full, the next request of this user tries again.
         if self.queue.try_send(person).is_ok() {
             self.recorded_slots.insert(caller.user.clone(), slot);
@@ -83,12 +96,19 @@ async fn write_all(
     write: impl Fn(Vec<Person>) -> StoreFuture<()>,
     mut people: mpsc::Receiver<Person>,
     recorded_slots: Arc<DashMap<UserName, i64>>,
+    forgotten: Arc<Mutex<HashSet<UserName>>>,
 ) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while people.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let began = Instant::now();
-        let names: Vec<_> = batch.iter().map(|person| person.username.clone()).collect();
-        if let Err(error) = write(std::mem::take(&mut batch)).await {
+        // The store takes the write while the lock is held, so it comes before the write of an erasure.
+        let (names, write) = {
+            let forgotten = forgotten.lock();
+            batch.retain(|person| !forgotten.contains(&person.username));
+            let names: Vec<_> = batch.iter().map(|person| person.username.clone()).collect();
+            (names, write(std::mem::take(&mut batch)))
+        };
+        if let Err(error) = write.await {
             log::warn!("last-seen times of {} users were not stored; their next request retries: {error}", names.len());
             for name in &names {
                 recorded_slots.remove(name);
@@ -103,7 +123,6 @@ mod tests {
     use super::*;
     use crate::domain::role::Role;
     use futures_util::FutureExt;
-    use parking_lot::Mutex;
 
     fn person(number: usize) -> Person {
         Person {
@@ -130,10 +149,26 @@ mod tests {
                 record.lock().push(people.len());
                 tokio::time::sleep(took).map(Ok).boxed()
             };
-            write_all(write, people, Arc::default()).await;
+            write_all(write, people, Arc::default(), Arc::default()).await;
             let sizes = written.lock().clone();
             assert_eq!((sizes.iter().sum(), sizes.iter().max()), (USERS, Some(&BATCH_MAX)));
             assert!(began.elapsed() >= expected, "{:?} for writes of {took:?}", began.elapsed());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_of_an_erased_user_is_written() {
+        let (queue, people) = mpsc::channel(4);
+        (0..3).for_each(|number| queue.try_send(person(number)).unwrap());
+        drop(queue);
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let record = written.clone();
+        let write = move |people: Vec<Person>| {
+            record.lock().extend(people.into_iter().map(|person| person.username.to_string()));
+            futures_util::future::ready(Ok(())).boxed()
+        };
+        let forgotten = Arc::new(Mutex::new(HashSet::from([person(1).username])));
+        write_all(write, people, Arc::default(), forgotten).await;
+        assert_eq!(*written.lock(), ["student-0", "student-2"]);
     }
 }

@@ -1,66 +1,25 @@
 //! Encrypts the providers' tokens of members in the store. A provider's token lets its bearer act as the member in the
 //! provider's system, such as Plone, so a copy of the store must not disclose it.
-//!
-//! A stored token is `1.` and the base64 of what [`SealingKey::seal`] returns.
 
 use std::sync::Arc;
 
-use aws_lc_rs::error::Unspecified;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::domain::ids::UserName;
 use crate::domain::rights::Rights;
-use crate::identity::sealing::SealingKey;
+use crate::identity::sealing::TextSeal;
 use crate::store::members::{Member, MemberStore};
 use crate::store::{StoreError, StoreFuture};
 
-/// Start of an encrypted token: the version of its format.
-const VERSION: &str = "1.";
 /// Purpose of the key, so that no other key derived from the secret equals it.
 const PURPOSE: &[u8] = b"tokens of providers in the store, version 1";
-
-/// Encrypts a token for the store.
-fn seal(key: &SealingKey, user: &UserName, token: &SecretString) -> Result<SecretString, Unspecified> {
-    let bytes = key.seal(user, token.expose_secret().as_bytes())?;
-    Ok(SecretString::from(format!("{VERSION}{}", STANDARD_NO_PAD.encode(bytes))))
-}
-
-/// Returns a stored token; `None` if it was not encrypted with this key for this user.
-fn open(key: &SealingKey, user: &UserName, stored: &SecretString) -> Option<SecretString> {
-    let encoded = stored.expose_secret().strip_prefix(VERSION)?;
-    let token = key.open(user, &STANDARD_NO_PAD.decode(encoded).ok()?)?;
-    Some(SecretString::from(String::from_utf8(token).ok()?))
-}
-
-/// The keys of the current and the previous secret.
-struct Keys {
-    current: SealingKey,
-    previous: Option<SealingKey>,
-}
-
-impl Keys {
-    /// Returns what replaces a stored token at the start: the same token, encrypted with the current key. Tokens that an
-    /// earlier version stored in clear are encrypted. A token that cannot be decrypted is removed.
-    fn renewed(&self, user: &UserName, stored: &SecretString) -> Option<SecretString> {
-        if open(&self.current, user, stored).is_some() {
-            return Some(stored.clone());
-        }
-        let token = match stored.expose_secret().starts_with(VERSION) {
-            true => open(self.previous.as_ref()?, user, stored)?,
-            false => stored.clone(),
-        };
-        seal(&self.current, user, &token).ok()
-    }
-}
 
 /// A store of members that encrypts their tokens.
 pub(super) struct SealedTokens {
     store: Arc<dyn MemberStore>,
-    keys: Arc<Keys>,
+    keys: Arc<TextSeal>,
 }
 
 impl SealedTokens {
@@ -73,19 +32,17 @@ impl SealedTokens {
         secret: &SecretString,
         previous: Option<&SecretString>,
     ) -> Result<Arc<Self>, StoreError> {
-        let failed = |_| StoreError::Unavailable("the key of the stored tokens could not be derived".to_owned());
-        let derive = |secret| SealingKey::derive(secret, PURPOSE).map_err(failed);
-        let keys = Arc::new(Keys { current: derive(secret)?, previous: previous.map(derive).transpose()? });
+        let keys = Arc::new(TextSeal::new(secret, previous, PURPOSE)?);
         let renewal = keys.clone();
-        store.replace_tokens(Box::new(move |user, stored| renewal.renewed(user, stored))).await?;
+        store.replace_tokens(Box::new(move |user, stored| renewal.renewed(user.as_str(), stored))).await?;
         Ok(Arc::new(Self { store, keys }))
     }
 }
 
 /// Replaces the encrypted token of a member by the token; by none if it cannot be decrypted.
-fn opened(keys: &Keys, member: Option<Member>) -> Option<Member> {
+fn opened(keys: &TextSeal, member: Option<Member>) -> Option<Member> {
     let mut member = member?;
-    member.token = member.token.and_then(|stored| open(&keys.current, &member.username, &stored));
+    member.token = member.token.and_then(|stored| keys.open(member.username.as_str(), &stored));
     Some(member)
 }
 
@@ -102,8 +59,8 @@ impl MemberStore for SealedTokens {
 
     fn put_member(&self, mut member: Member) -> StoreFuture<()> {
         let token = member.token.take();
-        // Encryption does not fail for texts of this length. Without a token, the member acts as a visitor in Plone.
-        member.token = token.and_then(|token| seal(&self.keys.current, &member.username, &token).ok());
+        // Without a token, the member acts as a visitor in Plone.
+        member.token = token.and_then(|token| self.keys.seal(member.username.as_str(), &token));
         self.store.put_member(member)
     }
 
@@ -138,6 +95,8 @@ impl MemberStore for SealedTokens {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
     use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
@@ -193,7 +152,7 @@ mod tests {
             assert_eq!(token(&*tokens, user).await.as_deref(), Some(TOKEN));
             stored.push(token(&*store, user).await.expect("a stored token"));
         }
-        assert!(stored.iter().all(|text| text.starts_with(VERSION) && !text.contains("eyJ")), "{stored:?}");
+        assert!(stored.iter().all(|text| text.starts_with("1.") && !text.contains("eyJ")), "{stored:?}");
         assert_ne!(stored[0], stored[1], "each has a nonce of its own");
     }
 

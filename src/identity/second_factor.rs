@@ -102,9 +102,9 @@ impl SecondFactors {
     pub(super) async fn renew(&self) -> Result<(), StoreError> {
         let [current, previous] = &self.keys[..] else { return Ok(()) };
         for SecondFactor { username, secret, .. } in self.store.second_factors().await? {
-            let Some(opened) = previous.open(&username, &secret) else { continue };
+            let Some(opened) = previous.open(username.as_str(), &secret) else { continue };
             let failed = |_| StoreError::Unavailable("a second factor could not be encrypted".to_owned());
-            let renewed = current.seal(&username, &opened).map_err(failed)?;
+            let renewed = current.seal(username.as_str(), &opened).map_err(failed)?;
             self.store.replace_secret(&username, secret, renewed).await?;
         }
         Ok(())
@@ -143,7 +143,7 @@ impl SecondFactors {
         let secret = pending.map(|pending| pending.secret.clone()).ok_or(FactorError::Absent)?;
         let step = self.step_of(user, &secret, &digits(code), now).ok_or(FactorError::Wrong)?;
         let key = self.keys.first().ok_or(FactorError::Failed)?;
-        let sealed = key.seal(user, &secret).map_err(|_| FactorError::Failed)?;
+        let sealed = key.seal(user.as_str(), &secret).map_err(|_| FactorError::Failed)?;
         let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
         let hashes = codes.iter().map(|code| recovery_hash(code)).collect();
         // The code that confirms the secret cannot be used for a sign-in.
@@ -179,7 +179,7 @@ impl SecondFactors {
         if digits.len() == RECOVERY_CHARS {
             return self.store.use_recovery_code(user, recovery_hash(&digits)).await;
         }
-        let Some(secret) = self.keys.iter().find_map(|key| key.open(user, &factor.secret)) else {
+        let Some(secret) = self.keys.iter().find_map(|key| key.open(user.as_str(), &factor.secret)) else {
             log::error!(
                 "the second factor of {user} cannot be decrypted: [auth] secret has changed; remove it with `eduhub \
                  user reset-totp`"

@@ -24,13 +24,16 @@ use crate::store::provider_sign_ins::ProviderSignInStore;
 
 use crate::identity::attempts::SignInLimits;
 use crate::identity::device::Devices;
+use crate::identity::external::ExternalProvider;
 use crate::identity::limits::RequestLimits;
 use crate::identity::local::LocalAccounts;
 use crate::identity::members::{Members, MembersDeps};
+use crate::identity::name_locks::NameLocks;
 use crate::identity::names::OlderNames;
 use crate::identity::password::Hasher;
 use crate::identity::people::People;
 use crate::identity::provider::SignInProvider;
+use crate::identity::sealed_id_tokens::SealedIdTokens;
 use crate::identity::sealed_tokens::SealedTokens;
 use crate::identity::second_factor::SecondFactors;
 use crate::identity::sign_in_list::SignInList;
@@ -61,7 +64,7 @@ pub struct Settings {
     /// The names of instructors in schedules (`[roles.names]`).
     pub stated_names: StatedNames,
     /// The providers of single sign-on. The sign-ins of others are not valid.
-    pub external_sources: Vec<Source>,
+    pub external: Vec<ExternalProvider>,
 }
 
 impl Default for Settings {
@@ -76,7 +79,7 @@ impl Default for Settings {
             college: String::new(),
             previous_secret: None,
             stated_names: StatedNames::default(),
-            external_sources: Vec::new(),
+            external: Vec::new(),
         }
     }
 }
@@ -122,7 +125,7 @@ pub struct Identity {
     /// Members of each provider that has members.
     pub(super) members: Vec<Arc<Members>>,
     older_names: OlderNames,
-    people: People,
+    pub(super) people: People,
     tickets: Tickets,
     requests: RequestLimits,
     pub(super) sign_ins: SignInLimits,
@@ -136,6 +139,8 @@ pub struct Identity {
     /// Held shared while a sign-in completes and exclusively while a local account changes, so that no token issued for
     /// an old password outlives the change.
     pub(super) accounts_lock: RwLock<()>,
+    /// Held while a sign-in claims its username. Taken after `accounts_lock`.
+    pub(super) name_locks: NameLocks,
     /// Whether there are local accounts.
     pub(super) has_accounts: AtomicBool,
 }
@@ -158,7 +163,9 @@ impl Identity {
         let local: Arc<dyn SignInProvider> = Arc::new(LocalAccounts::new(deps.accounts.clone(), hasher.clone()));
         let providers: Vec<_> = [local].into_iter().chain(providers).collect();
         let sealed = SealedTokens::start(deps.members.clone(), secret, settings.previous_secret.as_ref()).await?;
-        let deps = IdentityDeps { members: sealed, ..deps };
+        let previous = settings.previous_secret.as_ref();
+        let sealed_ids = SealedIdTokens::start(deps.provider_sign_ins.clone(), secret, previous).await?;
+        let deps = IdentityDeps { members: sealed, provider_sign_ins: sealed_ids, ..deps };
         let mut members = Vec::new();
         for (at, provider) in providers.iter().enumerate() {
             if let Some(rules) = provider.member_rules() {
@@ -189,6 +196,7 @@ impl Identity {
             sign_in_list,
             devices: Devices::new(secret),
             accounts_lock: RwLock::new(()),
+            name_locks: NameLocks::default(),
             settings,
             has_accounts,
             store,
@@ -201,6 +209,7 @@ impl Identity {
             members,
             revoked,
         });
+        identity.end_outdated_sign_ins().await?;
         tokio::spawn(run_housekeeping(Arc::downgrade(&identity)));
         Ok(identity)
     }
@@ -285,7 +294,7 @@ impl Identity {
             return false;
         }
         if caller.source.is_external() {
-            return !self.settings.external_sources.contains(&caller.source);
+            return !self.settings.external.iter().any(|provider| provider.source == caller.source);
         }
         let Some(members) = self.members_of(&caller.source) else { return true };
         members.ended_ms(&caller.user).is_some_and(|ended| caller.issued_ms <= ended)
@@ -441,7 +450,7 @@ impl Identity {
         self.sign_ins.remove_recovered(self.clock.monotonic_ms());
         self.people.remove_idle(now);
         self.sign_in_list.remove_expired(now).await;
-        if !self.settings.external_sources.is_empty()
+        if !self.settings.external.is_empty()
             && let Err(error) = self.provider_sign_ins.delete_expired_sign_ins(now).await
         {
             log::debug!("expired sign-ins could not be deleted from the store: {error}");

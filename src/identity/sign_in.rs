@@ -332,6 +332,7 @@ impl Identity {
         };
 
         let _no_change = self.accounts_lock.read().await;
+        let _no_other_claim = self.name_locks.claim(&user).await;
         self.check_name_available(members, &user).await?;
         if known.is_some_and(|known| known.rights != rights) {
             members.change_rights(&user, rights.clone()).await?;
@@ -369,6 +370,7 @@ impl Identity {
             return Err(SignInError::BadCredentials);
         }
         let _no_change = self.accounts_lock.read().await;
+        let _no_other_claim = self.name_locks.claim(&member.username).await;
         self.check_name_available(members, &member.username).await?;
         members.record_sign_in(&member.username, member.rights.clone(), members.stored_token(&member), false);
         let check = PasswordCheck::LastAccepted(members.provider.title());

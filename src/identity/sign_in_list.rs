@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -35,20 +36,22 @@ pub struct Device {
 /// The sign-ins of all users whose tokens have not expired.
 pub(super) struct SignInList {
     /// At most [`PER_USER_MAX`] for each user, oldest first.
-    by_user: DashMap<UserName, Vec<StoredSignIn>>,
+    by_user: Arc<DashMap<UserName, Vec<StoredSignIn>>>,
     store: Arc<dyn SignInStore>,
     queue: mpsc::Sender<StoredSignIn>,
+    /// Held while the store takes a write, so that it contains nothing of a user who was removed before.
+    writing: Arc<Mutex<()>>,
 }
 
 impl SignInList {
     /// Loads the sign-ins and starts the writing task on the current runtime. It ends when this is dropped.
     pub(super) async fn start(store: Arc<dyn SignInStore>, now: Timestamp) -> Result<Self, StoreError> {
         let (queue, changes) = mpsc::channel(WAITING_MAX);
-        let list = Self { by_user: DashMap::new(), store: store.clone(), queue };
+        let list = Self { by_user: Arc::default(), store: store.clone(), queue, writing: Arc::default() };
         for sign_in in store.sign_ins(now).await? {
             list.insert(sign_in);
         }
-        tokio::spawn(write_all(store, changes));
+        tokio::spawn(write_all(store, changes, list.by_user.clone(), list.writing.clone()));
         Ok(list)
     }
 
@@ -109,8 +112,9 @@ impl SignInList {
         if is_listed { self.store.delete_sign_in(id).await } else { Ok(()) }
     }
 
-    /// Removes all sign-ins of a user from memory, so that none is written again.
+    /// Removes all sign-ins of a user from memory. What the store writes after this call has returned contains none.
     pub(super) fn forget(&self, user: &UserName) {
+        let _no_write = self.writing.lock();
         self.by_user.remove(user);
     }
 
@@ -134,11 +138,21 @@ impl SignInList {
     }
 }
 
-async fn write_all(store: Arc<dyn SignInStore>, mut changes: mpsc::Receiver<StoredSignIn>) {
+async fn write_all(
+    store: Arc<dyn SignInStore>,
+    mut changes: mpsc::Receiver<StoredSignIn>,
+    by_user: Arc<DashMap<UserName, Vec<StoredSignIn>>>,
+    writing: Arc<Mutex<()>>,
+) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while changes.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let count = batch.len();
-        if let Err(error) = store.record_sign_ins(std::mem::take(&mut batch)).await {
+        let (count, write) = {
+            let _writing = writing.lock();
+            // A sign-in that has ended in the meantime is not stored again.
+            batch.retain(|one| by_user.get(&one.user).is_some_and(|own| own.iter().any(|listed| listed.id == one.id)));
+            (batch.len(), store.record_sign_ins(std::mem::take(&mut batch)))
+        };
+        if let Err(error) = write.await {
             log::warn!("{count} sign-ins were not stored; the list of their users lacks them after a restart: {error}");
         }
     }

@@ -12,6 +12,7 @@ use crate::domain::ids::{CODE_LEN_MAX, Crn};
 use crate::domain::import::{Change, ChangeKind, Finding, TaskReport};
 use crate::domain::section::{Section, SectionState, SectionStatus};
 use crate::domain::section_changes::SectionChanges;
+use crate::imports::ImportOptions;
 use crate::imports::affected::ChangedSections;
 use crate::imports::schedule::{FileSection, Schedule, ScheduleError};
 use crate::registration::readmodel::Snapshot;
@@ -105,12 +106,14 @@ impl<'s> Comparison<'s> {
         snapshot: Option<&'s Snapshot>,
         now: Timestamp,
         generation: u64,
-        totals: bool,
+        options: &ImportOptions,
         stage: bool,
     ) -> Self {
+        let (totals, limit) = (options.totals, options.subjects.clone());
         // A prediction: the registrar decides by its own clock when it applies the import.
         let open = snapshot.is_some_and(|s| s.term.is_open(now));
-        let staged = StagedImport { generation, apply_totals_while_open: totals, sections: Vec::new(), unchanged: 0 };
+        let sections = Vec::new();
+        let staged = StagedImport { generation, apply_totals_while_open: totals, limit, sections, unchanged: 0 };
         let apply_totals = totals || !open;
         let (by_number, changed) = (OnceCell::new(), ChangedSections::default());
         let (chunk, renamed, matched) = (Vec::new(), HashMap::new(), HashSet::new());

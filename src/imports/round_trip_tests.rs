@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::ImportOptions;
 use super::compare::Comparison;
 use super::csv::{CsvSchedules, export};
 use super::schedule::{FileSection, ProfileOptions, Schedule, ScheduleOptions, ScheduleReader, Severity};
@@ -194,7 +195,8 @@ proptest! {
         let published = states.iter().map(|state| PublishedSection { state: state.clone(), waitlist: [].into() });
         let snapshot = Snapshot::new(Term::new(term()), 1, published.collect());
         let mut report = TaskReport::new(TaskId::parse("1").unwrap(), None, 0, String::new(), Timestamp::UNIX_EPOCH);
-        let mut comparison = Comparison::new(Some(&snapshot), Timestamp::UNIX_EPOCH, 1, true, true);
+        let options = ImportOptions { totals: true, ..ImportOptions::default() };
+        let mut comparison = Comparison::new(Some(&snapshot), Timestamp::UNIX_EPOCH, 1, &options, true);
         let folder = tempfile::tempdir().unwrap();
         let (schedule, sections) = exported_and_read(&folder, &states);
         for section in sections {

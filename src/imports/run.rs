@@ -11,7 +11,7 @@ use crate::bus::Event;
 use crate::domain::command::{Command, StagedImport};
 use crate::domain::event::Event as CollegeEvent;
 use crate::domain::ids::TermId;
-use crate::domain::import::{Phase, TaskState};
+use crate::domain::import::{Finding, Phase, TaskState};
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::SectionState;
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
@@ -133,14 +133,14 @@ impl Run<'_> {
         let term = schedule.term().and_then(|term| deps.model.term_in(realm, term));
         let refused = scope::refused(schedule, term.map(|term| term.snapshot()).as_deref(), limit)?;
         self.check()?;
-        if refused.is_empty() {
-            return Ok(());
-        }
-        findings::append(&refused, &self.inner.errors_path(self.job.live.report().task.as_str()))?;
-        let mut report = self.job.live.report();
-        report.errors_total += refused.len() as u64;
-        report.errors = refused.into_iter().chain(std::mem::take(&mut report.errors)).take(LIST_LEN_MAX).collect();
-        Err(Stop::Rejected)
+        if refused.is_empty() { Ok(()) } else { Err(self.reject(refused)) }
+    }
+
+    /// Reports what the caller may not import.
+    fn reject(&self, refused: Vec<Finding>) -> Stop {
+        let errors_file = self.inner.errors_path(self.job.live.report().task.as_str());
+        let reported = scope::report(refused, &mut self.job.live.report(), &errors_file);
+        reported.map_or_else(Stop::from, |()| Stop::Rejected)
     }
 
     /// Fails if the import was cancelled or the hub is stopping.
@@ -229,13 +229,8 @@ impl Run<'_> {
         }
         let snapshot = self.inner.deps.model.term_in(realm, term).map(|t| t.snapshot());
         let generation = if dry_run { 0 } else { self.begin(term)? };
-        let mut comparison = Comparison::new(
-            snapshot.as_deref(),
-            self.inner.deps.clock.now(),
-            generation,
-            self.job.options.totals,
-            !dry_run,
-        );
+        let mut comparison =
+            Comparison::new(snapshot.as_deref(), self.inner.deps.clock.now(), generation, &self.job.options, !dry_run);
         // `each_section` can only fail with an error of the reader, so the reason is kept here.
         let mut stopped = None;
         let compared = schedule.each_section(&mut |section| {
@@ -334,6 +329,7 @@ impl Run<'_> {
                     self.report_tally(tally);
                     return Ok(());
                 }
+                Ok(Outcome::ImportOutOfScope(refused)) => return Err(self.reject(vec![scope::finding_of(&refused)])),
                 Ok(_) | Err(SubmitError::Failed) => {
                     return Err(internal_error("the registrar refused an import"));
                 }

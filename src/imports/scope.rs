@@ -1,12 +1,15 @@
 //! Which sections of a file staff may not import because they are limited to other subjects.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::domain::import::Finding;
-use crate::domain::rights::{self, Scope, Subjects};
+use crate::domain::import::{Finding, TaskReport};
+use crate::domain::rights::{self, OutOfScope, Scope, Subjects};
 use crate::registration::readmodel::Snapshot;
 
+use crate::imports::findings;
 use crate::imports::schedule::{FileSection, Schedule, ScheduleError};
+use crate::imports::task::LIST_LEN_MAX;
 
 /// Returns an error for each subject that is not within `limit`, of a section in the file or of the section in the term
 /// with the same CRN. Events and new terms concern all subjects.
@@ -38,6 +41,23 @@ pub(super) fn refused(
         Ok(())
     })?;
     Ok(refused.into_values().collect())
+}
+
+/// Returns the error of an import that the registrar refused: since the check of the file, a section has got another
+/// subject, or another section has got a CRN of the file.
+pub(super) fn finding_of(refused: &OutOfScope) -> Finding {
+    finding(refused.to_string(), 1, None)
+}
+
+/// Adds errors to the report of a task, before those of the file, and to the file with all errors.
+///
+/// # Errors
+/// When the file with all errors cannot be written.
+pub(super) fn report(refused: Vec<Finding>, report: &mut TaskReport, errors_file: &Path) -> Result<(), ScheduleError> {
+    findings::append(&refused, errors_file)?;
+    report.errors_total += refused.len() as u64;
+    report.errors = refused.into_iter().chain(std::mem::take(&mut report.errors)).take(LIST_LEN_MAX).collect();
+    Ok(())
 }
 
 /// Returns an error about a section of the file, or about the file as a whole.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use bytestring::ByteString;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::bus::{Event, EventStream};
@@ -201,7 +202,7 @@ impl Broker {
             if !due.is_ok_and(|due| due.is_some_and(|at| at <= now)) {
                 return;
             }
-            let release = broker.live.alerts.release_due(broker.live.local(now), RELEASED_PER_WRITE);
+            let release = release_due(broker.live.clone(), now);
             ctx.spawn(release.into_actor(broker).map(|released, broker, ctx| match released {
                 Ok(_) => broker.read_alerts(ctx),
                 Err(error) => log::warn!("scheduled alerts cannot be sent: {error}"),
@@ -265,6 +266,18 @@ impl Broker {
             link.send_urgent(message.clone());
         }
     }
+}
+
+/// Sends the scheduled alerts that are due. Those that must not be sent any more are cancelled before.
+async fn release_due(live: Arc<Live>, now: Timestamp) -> Result<usize, StoreError> {
+    for alert in live.alerts.scheduled(RELEASED_PER_WRITE).await? {
+        let is_due = alert.content.starts_at.is_none_or(|at| at <= now);
+        let id = alert.id.clone();
+        if is_due && (live.is_withheld)(alert).await? {
+            live.alerts.cancel(&id, now).await?;
+        }
+    }
+    live.alerts.release_due(live.local(now), RELEASED_PER_WRITE).await
 }
 
 /// Returns whether frames to all sessions are sent, `since_last` after they were sent the last time.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 
 use crate::alerts::acks::AckQueue;
 use crate::clock::Clock;
+use crate::domain::alert::Alert;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::Caller;
@@ -15,6 +17,7 @@ use crate::live::alert_frame::AlertFrame;
 use crate::live::presence::Presence;
 use crate::live::tail::AlertTail;
 use crate::registration::readmodel::ReadModel;
+use crate::store::StoreError;
 use crate::store::alerts::{AlertStore, LogEntry, Reader};
 
 /// Options of the live connections.
@@ -62,6 +65,8 @@ pub struct Live {
     /// Returns whether a caller's token is still valid. A session checks it again after it has joined its relay,
     /// because the event that ended the token may have passed the relay before.
     pub is_token_valid: Box<dyn Fn(&Caller) -> bool + Send + Sync>,
+    /// Returns whether a scheduled alert that is due must not be sent, see [`crate::live::alert_scope::is_withheld`].
+    pub is_withheld: Box<dyn Fn(Alert) -> BoxFuture<'static, Result<bool, StoreError>> + Send + Sync>,
     /// The options.
     pub options: LiveOptions,
 }

@@ -19,9 +19,10 @@
 //! - [`live_session`]: the state of one connection; [`presence`]: the list of all of them; [`ends`]: how they ended;
 //!   [`budget`]: bounds of all of them together
 //! - [`frames`]: the messages of clients and of the hub; [`alert_frame`]: an alert for each kind of reader; [`close`]:
-//!   close codes
+//!   close codes; [`alert_scope`]: what an alert concerns, for staff who are limited to subjects
 
 pub mod alert_frame;
+pub mod alert_scope;
 mod appointments;
 pub mod broker;
 pub mod budget;

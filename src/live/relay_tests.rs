@@ -69,6 +69,7 @@ impl Fixture {
             model: Arc::new(ReadModel::new()),
             clock: Arc::new(SystemClock),
             is_token_valid: Box::new(|_| true),
+            is_withheld: Box::new(|_| Box::pin(std::future::ready(Ok(false)))),
             options: LiveOptions::default(),
         });
         let relay = Relay::new(live.clone(), Peer.start());

@@ -291,6 +291,7 @@ async fn a_generation_made_visible_by_another_hub_stays_visible() {
     let import = crate::domain::command::StagedImport {
         generation: 4,
         apply_totals_while_open: false,
+        limit: None,
         sections: Vec::new(),
         unchanged: 0,
     };

@@ -163,6 +163,7 @@ impl RequestCounts {
                 Outcome::SectionChanged
                 | Outcome::TermChanged
                 | Outcome::Imported(_)
+                | Outcome::ImportOutOfScope(_)
                 | Outcome::NoSuchSection
                 | Outcome::Settled,
             ) => {}

@@ -110,9 +110,9 @@ pub struct User {
     pub username: UserName,
     /// The display name.
     pub name: String,
-    /// The account's role; without an account, the role of the last token.
+    /// The role of the account, or of the last sign-in through a provider; otherwise the role of the last token.
     pub role: Role,
-    /// The subjects to which the account is limited; `None` without a limit, or without an account.
+    /// The subjects to which the account or the last sign-in through a provider is limited; `None` without a limit.
     pub subjects: Option<Subjects>,
     /// How the hub came to know the user.
     pub source: UserSource,
@@ -159,8 +159,11 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     fn account(&self, username: &UserName) -> StoreFuture<Option<Account>>;
     /// Returns all accounts, ordered by username.
     fn accounts(&self) -> StoreFuture<Vec<Account>>;
-    /// Inserts or replaces an account. With `valid_from`, revokes the user's tokens as [`Self::revoke_tokens`] does.
+    /// Inserts or replaces an account. With `valid_from`, revokes the user's tokens as [`Self::revoke_tokens`] does. When
+    /// limited staff get another role, the store keeps the limit, see [`Self::former_limit`].
     fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()>;
+    /// Returns the subjects to which an account was limited when it last was staff, if it is not staff now.
+    fn former_limit(&self, username: &UserName) -> StoreFuture<Option<Subjects>>;
     /// Changes the password of an account that has the hash `old`, and revokes the tokens of its user that were issued
     /// up to `now`, except `spared`. Returns false when the account has another hash or does not exist.
     fn change_password(&self, new: Account, old: String, now: Timestamp, spared: Uuid) -> StoreFuture<bool>;
@@ -217,6 +220,9 @@ pub struct AuditEntry {
 pub struct AuditFilter {
     /// Only entries with this user or this subject.
     pub user: Option<String>,
+    /// Only entries by this person, or about this person: a term or an import that has the name of the person is not the
+    /// person.
+    pub person: Option<UserName>,
     /// Only entries with this action.
     pub action: Option<String>,
     /// Only entries of this time or later.

@@ -10,7 +10,7 @@
 //! - [`disk`]: the disk that fails; [`clock`]: the clock that is set
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
 //! - [`overload`]: more requests than the disk can store, and clients that give up
-//! - [`slow_clients`]: clients that send nothing, or a byte at a time
+//! - [`slow_clients`]: clients that send nothing, or a byte at a time; [`many_connections`]: thousands of them
 //! - [`flood`]: registrations while a visitor requests lists that are not cached
 //! - [`guessing`]: sign-ins while passwords are guessed
 //! - [`sign_in`]: limits on failed sign-ins while the clock is set
@@ -43,6 +43,7 @@ mod guessing;
 mod history;
 mod interrupted;
 mod live;
+mod many_connections;
 mod memory;
 mod overload;
 mod power_loss;

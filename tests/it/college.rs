@@ -312,7 +312,7 @@ pub fn staged(
             staged
         })
         .collect();
-    StagedImport { generation, apply_totals_while_open: forced, sections, unchanged: 0 }
+    StagedImport { generation, apply_totals_while_open: forced, limit: None, sections, unchanged: 0 }
 }
 
 /// Returns a command that moves the window to these minutes.

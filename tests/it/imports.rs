@@ -489,7 +489,8 @@ async fn staff_edits_between_staging_and_applying_are_kept() {
     let term = TermId::parse("T1").unwrap();
     let patch = Command::PatchSection { crn: Crn::parse("2").unwrap(), patch };
     hub.pool.submit(&term, patch).await.unwrap().unwrap();
-    let staged = StagedImport { generation: 2, apply_totals_while_open: false, sections: vec![new], unchanged: 1 };
+    let staged =
+        StagedImport { generation: 2, apply_totals_while_open: false, limit: None, sections: vec![new], unchanged: 1 };
     hub.pool.submit(&term, Command::ApplyImport(Arc::new(staged))).await.unwrap().unwrap();
     assert_eq!(hub.section("T1-2").unwrap().section.status, SectionStatus::Closed);
     drop(hub);

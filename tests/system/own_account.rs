@@ -93,7 +93,12 @@ fn a_second_factor_is_set_up_used_and_reset() {
     let server = home.serve();
     let (_, mut ann) = signed_in(&server, PASSWORD);
     assert_eq!(ann.get("/api/v1/me/totp").expect(200).json(), json!({"local": true, "enabled": false}));
-    let new = ann.call("POST", "/api/v1/me/totp", &[], b"").unwrap().expect(200);
+    // A browser that was left signed in is not enough: the owner knows the password.
+    for body in [json!({}), json!({"password": "a wrong password"})] {
+        let refused = ann.post_json("/api/v1/me/totp", &body).expect(422);
+        assert_eq!(field(&refused), "password", "{body}");
+    }
+    let new = ann.post_json("/api/v1/me/totp", &json!({"password": PASSWORD})).expect(200);
     assert_eq!(new.header("cache-control"), Some("private, no-store"));
     let new = new.json();
     assert!(new["uri"].as_str().unwrap().starts_with("otpauth://totp/") && new["qr"]["size"].as_u64().unwrap() > 30);

@@ -11,16 +11,33 @@ use crate::domain::ids::Crn;
 use crate::domain::meeting::Meeting;
 use crate::domain::notice::Reason;
 use crate::domain::outcome::{ImportTally, Outcome};
+use crate::domain::rights::{self, OutOfScope, Scope};
 use crate::domain::section::{Section, SectionState, SectionStatus};
 
 /// Makes a staged schedule visible. Compares it again, because sections may have changed since it was staged.
 pub(super) fn apply_import(draft: &mut Draft<'_>, staged: &StagedImport) -> Outcome {
+    if let Err(refused) = check_limit(draft, staged) {
+        return Outcome::ImportOutOfScope(refused);
+    }
     let apply_totals = staged.apply_totals_while_open || !draft.term().is_open(draft.now);
     draft.show_generation(staged.generation);
     let sections = staged.sections.iter().map(|new| &new.section.id.crn).zip(&staged.sections);
     let mut tally = put_definitions(draft, sections, |before, new| imported(before, new, apply_totals));
     tally.unchanged += staged.unchanged;
     Outcome::Imported(tally)
+}
+
+/// Checks that the sections of a staged schedule, and the sections that they replace now, are of the subjects to which
+/// the user who imports is limited.
+fn check_limit(draft: &Draft<'_>, staged: &StagedImport) -> Result<(), OutOfScope> {
+    let Some(limit) = &staged.limit else { return Ok(()) };
+    for StagedSection { section, .. } in &staged.sections {
+        rights::check(Some(limit), &Scope::Subject(section.subject()))?;
+        if let Some(before) = draft.section(&section.id.crn) {
+            rights::check(Some(limit), &Scope::Subject(before.section.subject()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Applies changes of the college's catalogue.

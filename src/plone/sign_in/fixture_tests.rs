@@ -16,8 +16,7 @@ use crate::bus::{Bus, Event};
 use crate::clock::Clock;
 use crate::domain::ids::UserName;
 use crate::domain::rights::Subjects;
-use crate::domain::role::Role;
-use crate::domain::role::RoleMap;
+use crate::domain::role::{Role, RoleMap, StaffSubjects};
 use crate::identity::accounts::{AccountChange, AccountOutcome, LimitChange};
 use crate::identity::provider::{MemberRules, SignInProvider};
 use crate::identity::sign_in::{SignIn, SignInError};
@@ -151,7 +150,8 @@ impl Hub {
         let (provider, audit, identity) = Self::identity(&plone, &store, &bus, &clock).await;
         let hub = Self { plone, clock, bus, store, provider, audit, identity, _folder: folder };
         for (name, role) in [("ann", "Member"), ("sam", "Editor"), ("ada", "Manager"), ("hub", "Site Administrator")] {
-            hub.put_user(name, name, Some(person(&[role], &[])));
+            let groups: &[&str] = if role == "Editor" { &["desk"] } else { &[] };
+            hub.put_user(name, name, Some(person(&[role], groups)));
         }
         hub
     }
@@ -171,7 +171,11 @@ impl Hub {
                 staff: names(&["Editor", "group:desk"]),
                 instructor: names(&["Faculty"]),
                 student: names(&["Member"]),
-                subjects: [("group:math".to_owned(), Subjects::parse(&["MATH"]).unwrap())].into(),
+                subjects: [
+                    ("group:math".to_owned(), StaffSubjects::Only(Subjects::parse(&["MATH"]).unwrap())),
+                    ("group:desk".to_owned(), StaffSubjects::All),
+                ]
+                .into(),
             },
             hub_user: user("hub"),
             timeout: Duration::from_millis(50),

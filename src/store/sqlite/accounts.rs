@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use crate::domain::ids::UserName;
+use crate::domain::rights::Subjects;
 use crate::domain::role::Role;
 use crate::store::StoreFuture;
 use crate::store::accounts::{Account, AccountStore, EndedTokens, Person, User, UserFilter, UserPage, UserSource};
@@ -73,12 +74,16 @@ fn all_accounts(conn: &Connection) -> rusqlite::Result<Vec<Account>> {
 }
 
 /// All users who have an account or were seen, ordered by username. The name and role of an account take precedence
-/// over those in a token.
+/// over those in a token, and so do the rights of a member of Plone and of a user of single sign-on.
 const USERS: &str = "
     SELECT a.username, a.name, a.role, 'local', p.last_seen, a.subjects
     FROM accounts AS a LEFT JOIN people AS p ON p.username = a.username
     UNION ALL
-    SELECT p.username, p.name, p.role, p.source, p.last_seen, NULL FROM people AS p
+    SELECT p.username, p.name, coalesce(m.role, u.role, p.role), p.source, p.last_seen,
+           iif(m.role IS NULL, u.subjects, m.subjects)
+    FROM people AS p
+    LEFT JOIN plone_members AS m ON m.user = p.username AND p.source = 'plone'
+    LEFT JOIN provider_users AS u ON u.username = p.username AND p.source NOT IN ('local', 'plone', 'token')
     WHERE NOT EXISTS (SELECT 1 FROM accounts AS a WHERE a.username = p.username)
     ORDER BY 1";
 
@@ -159,7 +164,8 @@ impl AccountStore for SqliteStore {
                 "INSERT INTO accounts (username, name, role, password_hash, subjects) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (username) DO UPDATE
                  SET name = excluded.name, role = excluded.role, password_hash = excluded.password_hash,
-                     subjects = excluded.subjects",
+                     subjects = excluded.subjects,
+                     former_subjects = iif(excluded.role = 'staff', NULL, coalesce(subjects, former_subjects))",
             )?
             .execute(params![
                 account.username.as_str(),
@@ -169,6 +175,17 @@ impl AccountStore for SqliteStore {
                 subjects_text(&account.rights)?,
             ])?;
             valid_from.map_or(Ok(()), |at| revoke_tokens(tx, &account.username, at, None))
+        })
+    }
+
+    fn former_limit(&self, username: &UserName) -> StoreFuture<Option<Subjects>> {
+        let username = username.clone();
+        self.read(move |conn| {
+            let limit = conn
+                .prepare_cached("SELECT former_subjects FROM accounts WHERE username = ?1")?
+                .query_row([username.as_str()], |row| subjects_at(row, 0))
+                .optional()?;
+            Ok(limit.flatten())
         })
     }
 

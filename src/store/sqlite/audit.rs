@@ -74,6 +74,11 @@ fn disclosure_at(row: &Row<'_>) -> rusqlite::Result<DisclosureEntry> {
     })
 }
 
+/// The condition for an entry whose subject is a username, and not a thing that may have the name of a user, such as a
+/// term.
+pub(super) const IS_ABOUT_A_USER: &str = "(action GLOB 'login*' OR action GLOB 'password.*' OR action GLOB 'totp.*' \
+    OR action GLOB 'user.*' OR action GLOB 'sign_in.*' OR action GLOB 'session.*')";
+
 impl AuditStore for SqliteStore {
     fn append(&self, entries: Vec<AuditEntry>) -> StoreFuture<()> {
         self.write(move |tx| entries.iter().try_for_each(|entry| append(tx, entry)))
@@ -117,19 +122,21 @@ impl AuditStore for SqliteStore {
     fn page(&self, filter: AuditFilter) -> StoreFuture<AuditPage> {
         self.read(move |conn| {
             // Entries are appended in the order of their times, so the first entry since `?3` bounds the ids.
-            let mut statement = conn.prepare_cached(
+            let mut statement = conn.prepare_cached(&format!(
                 "SELECT id, at, user, role, ip, action, subject, section, detail, request_id FROM audit
                  WHERE (?1 IS NULL OR user = ?1 OR subject = ?1)
+                   AND (?6 IS NULL OR user = ?6 OR (subject = ?6 AND {IS_ABOUT_A_USER}))
                    AND (?2 IS NULL OR action = ?2)
                    AND (?3 IS NULL OR (at >= ?3 AND id >= (SELECT min(id) FROM audit WHERE at >= ?3)))
                    AND (?4 IS NULL OR id < ?4)
                  ORDER BY id DESC LIMIT ?5",
-            )?;
+            ))?;
             let since = filter.since.map(jiff::Timestamp::as_millisecond);
             // One entry more than the page has, to know whether there is a next page.
             let read_limit = i64::from(filter.limit) + 1;
+            let person = filter.person.as_ref().map(UserName::as_str);
             let rows = statement
-                .query_map(params![filter.user, filter.action, since, filter.before, read_limit], entry_at)?
+                .query_map(params![filter.user, filter.action, since, filter.before, read_limit, person], entry_at)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             let limit = filter.limit as usize;
             let next = if rows.len() > limit { rows[..limit].last().map(|(id, _)| *id) } else { None };

@@ -10,7 +10,7 @@ use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
 use crate::store::sqlite::{
     accounts, alert_log, audit, events, guardian_links, import_profiles, imports, members, plone_items,
-    provider_sign_ins, rows, sign_ins,
+    provider_sign_ins, rights, rows, sign_ins,
 };
 
 /// Reads one row of a query.
@@ -45,7 +45,8 @@ const TABLES: [(&str, &str, ReadRow); 32] = [
         alert_log::membership_at(row, 2).map(drop)
     }),
     ("alert_acks", "SELECT at, user, alert_id FROM alert_acks", time_and_values),
-    ("accounts", "SELECT username, name, role, password_hash, subjects FROM accounts", |row| {
+    ("accounts", "SELECT username, name, role, password_hash, subjects, former_subjects FROM accounts", |row| {
+        rights::subjects_at(row, 5)?;
         accounts::account_at(row).map(drop)
     }),
     ("people", "SELECT username, name, role, source, last_seen, NULL FROM people", |row| {
@@ -98,12 +99,14 @@ const TABLES: [(&str, &str, ReadRow); 32] = [
         rows::section_id_at(row, 0)?;
         json_at::<serde::de::IgnoredAny>(row, 2).map(drop)
     }),
-    ("provider_users", "SELECT username, source, subject, name, role, subjects FROM provider_users", |row| {
-        provider_sign_ins::user_at(row).map(drop)
-    }),
+    (
+        "provider_users",
+        "SELECT username, source, issuer, subject, name, role, subjects, mapping FROM provider_users",
+        |row| provider_sign_ins::user_at(row).map(drop),
+    ),
     (
         "provider_sign_ins",
-        "SELECT username, token, expires_at, source, subject, sid, id_token FROM provider_sign_ins",
+        "SELECT username, token, expires_at, source, issuer, subject, sid, id_token FROM provider_sign_ins",
         |row| {
             provider_sign_ins::sign_in_at(row)?;
             values(row)

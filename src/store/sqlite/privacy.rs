@@ -14,7 +14,7 @@ use crate::store::privacy::{
 
 use crate::store::sqlite::rights::rights_at;
 use crate::store::sqlite::rows::{json_at, maybe_time_at, registration_at, time_at, unreadable};
-use crate::store::sqlite::{SqliteStore, accounts, guardian_links, marks, provider_sign_ins, sign_ins};
+use crate::store::sqlite::{SqliteStore, accounts, audit, guardian_links, marks, provider_sign_ins, sign_ins};
 
 /// The person `?1`, with the name and role of the account or of the last token.
 const USER: &str = "
@@ -56,9 +56,10 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
             .query_row([name], sign_in)
             .optional()?,
         single_sign_on: tx
-            .prepare_cached(
-                "SELECT username, source, subject, name, role, subjects FROM provider_users WHERE username = ?1",
-            )?
+            .prepare_cached(&format!(
+                "SELECT {} FROM provider_users WHERE username = ?1",
+                provider_sign_ins::USER_COLUMNS
+            ))?
             .query_row([name], provider_sign_ins::user_at)
             .optional()?,
         sign_ins: tx
@@ -256,12 +257,14 @@ fn rename_audit(
     pseudonym: &UserName,
 ) -> rusqlite::Result<usize> {
     let names = params![user.as_str(), pseudonym.as_str()];
-    // The subject of a sign-in is the name that was typed.
-    let sign_ins =
-        "UPDATE audit SET subject = ?2, detail = '' WHERE action GLOB 'login*' AND (user = ?1 OR subject = ?3)";
+    // The subject of a sign-in is the name that was typed. If it failed, it has no user.
+    let sign_ins = "UPDATE audit SET subject = ?2, detail = ''
+        WHERE action GLOB 'login*' AND (user = ?1 OR (user IS NULL AND subject = ?3))";
     tx.execute(sign_ins, params![user.as_str(), pseudonym.as_str(), login])?;
+    // Not by a pattern, in which a name could have wildcards.
     tx.execute(
-        "UPDATE audit SET detail = '' WHERE action = 'plone.write' AND detail LIKE '% of ' || ?1 AND ?2 IS NOT NULL",
+        "UPDATE audit SET detail = '' WHERE action = 'plone.write' AND ?2 IS NOT NULL
+           AND substr(detail, -length(' of ' || ?1)) = ' of ' || ?1",
         names,
     )?;
     let task = "UPDATE import_tasks SET body = json_set(body, '$.started_by', ?2) WHERE body ->> 'started_by' = ?1";
@@ -270,5 +273,8 @@ fn rename_audit(
             "UPDATE audit SET user = ?2, ip = NULL, detail = iif(instr(detail, ?1) > 0, '', detail) WHERE user = ?1",
             names,
         )?
-        + tx.execute("UPDATE audit SET subject = ?2, detail = '' WHERE subject = ?1", names)?)
+        + tx.execute(
+            &format!("UPDATE audit SET subject = ?2, detail = '' WHERE subject = ?1 AND {}", audit::IS_ABOUT_A_USER),
+            names,
+        )?)
 }

@@ -40,25 +40,16 @@ function oneField(label, input, action, send, refusal) {
 /** Shows the present state; `done` is the text of what has just changed. */
 export function showFactor(enabled, done) {
   const note = h("p", { role: "status", class: "good" }, done);
-  if (!enabled) {
-    const start = button(t("factor.set_up"), async () => {
-      start.disabled = true;
-      try {
-        setUp(await api.post("/api/v1/me/totp", {}));
-      } catch (problem) {
-        note.className = "stop";
-        put(note, problemText(problem));
-        start.disabled = false;
-      }
-    });
-    return put($("factor"), h("p", null, t("factor.off")), start, note);
-  }
   const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
+  const refusal = (problem) => problem.field ? t("factor.password.wrong") : problemText(problem);
+  if (!enabled) {
+    const begin = async (value) => setUp(await api.post("/api/v1/me/totp", { password: value }));
+    return put($("factor"), h("p", null, t("factor.off")), oneField(t("factor.password"), password, t("factor.set_up"), begin, refusal), note);
+  }
   const remove = async (value) => {
     await api.delete("/api/v1/me/totp", { password: value });
     showFactor(false, t("factor.removed"));
   };
-  const refusal = (problem) => problem.field ? t("factor.password.wrong") : problemText(problem);
   put($("factor"), h("p", null, t("factor.on")), oneField(t("factor.password"), password, t("factor.remove"), remove, refusal), note);
 }
 

@@ -73,12 +73,14 @@ export class Users {
   }
 
   #row(user) {
-    const { username, name, role, source, last_seen } = user;
+    const { username, name, role, subjects, source, last_seen } = user;
+    // An empty list is a limit, too.
+    const limit = subjects && h("small", null, subjects.length ? `Only ${subjects.join(", ")}` : "No subjects");
     const edit = source === "local"
       && button("Edit", () => this.#toggleForm(user, row), { "aria-label": `Edit ${username}`, "aria-expanded": "false" });
     const row = h("tr", null,
       h("td", null, h("strong", null, name || username), name && name !== username && h("small", null, username)),
-      h("td", null, t(`role.${role}`)),
+      h("td", null, t(`role.${role}`), limit),
       h("td", { "data-head": "Last seen" }, last_seen ? dateTime(last_seen) : "Never"),
       h("td", null, SOURCES[source] ?? source.replace(/^oidc:/, "Single sign-on: ")),
       h("td", { class: "row-links" }, viewLink("Sessions", "sessions", "session-filter", "q", username), " ",

@@ -91,6 +91,12 @@ pub(super) fn staff_of(name: &str, subjects: &[&str]) -> String {
     tokens(SECRET).mint(&user, None, rights, Duration::from_secs(3_600), Timestamp::now()).expect("a token").token
 }
 
+/// Mints a token of staff with this name and without a limit.
+pub(super) fn staff_named(name: &str) -> String {
+    let (user, hour) = (UserName::parse(name).unwrap(), Duration::from_secs(3_600));
+    tokens(SECRET).mint(&user, None, Role::Staff, hour, Timestamp::now()).expect("a token").token
+}
+
 /// Mints a token of the student with this name.
 pub(super) fn student(name: &str) -> String {
     let user = UserName::parse(name).unwrap();

@@ -1,11 +1,13 @@
 //! Staff who are limited to subjects reach nothing of other subjects.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::credentials::{staff_of, student};
 use super::hub::Hub;
 use crate::support::http::{Client, Response};
 use crate::support::schedule::{Row, Schedule, start_import, wait_for_import};
+use crate::support::wait::eventually;
 
 const TERM: &str = "2102";
 const LIMIT: &str = "your account is limited to MATH and STAT";
@@ -198,6 +200,12 @@ fn a_changed_limit_of_an_account_ends_its_tokens() {
     hub.signed_in_as(&first).get("/api/v1/me").expect(401);
     let (second, subjects) = sign_in();
     assert_eq!(subjects, json!(["ART", "MATH"]));
+    // A change of the role and back does not lift the limit.
+    for (role, subjects) in [("student", Value::Null), ("instructor", Value::Null), ("staff", json!(["ART", "MATH"]))] {
+        assert_eq!(put(json!({"role": role})).expect(200).json()["subjects"], subjects, "{role}");
+    }
+    hub.signed_in_as(&second).get("/api/v1/me").expect(401);
+    let (second, _) = sign_in();
     put(json!({"role": "staff", "subjects": []})).expect(200);
     hub.signed_in_as(&second).get("/api/v1/me").expect(401);
     assert_eq!(sign_in().1, Value::Null, "no limit any more");
@@ -210,4 +218,37 @@ fn a_changed_limit_of_an_account_ends_its_tokens() {
             response.text()
         );
     }
+}
+
+/// Schedules an alert of the desk to everyone and one of the registrar, some seconds from now, and then limits the desk
+/// to a subject. Returns their ids; `None` if the machine was too slow, so that they were due before.
+fn schedule_before_a_limit(hub: &Hub, seconds: i64) -> Option<[String; 2]> {
+    let due = Timestamp::now() + SignedDuration::from_secs(seconds);
+    let schedule = |mut client: Client| {
+        let mut alert = alert_to(&json!({"all": true}));
+        alert["starts_at"] = json!(due);
+        client.post_json("/api/v1/alerts", &alert).expect(201).json()["id"].as_str().unwrap().to_owned()
+    };
+    let desk = format!("desk{seconds}");
+    let ids = [schedule(hub.signed_in_as(&super::credentials::staff_named(&desk))), schedule(hub.staff())];
+    let account = json!({"role": "staff", "subjects": ["MATH"], "password": "a password of the desk"});
+    hub.admin().put_json(&format!("/api/v1/admin/users/{desk}"), &account).expect(201);
+    (Timestamp::now() < due).then_some(ids)
+}
+
+#[test]
+fn a_scheduled_alert_beyond_a_new_limit_is_not_sent() {
+    let hub = Hub::start();
+    let [withheld, sent] = [2, 8, 32].into_iter().find_map(|s| schedule_before_a_limit(&hub, s)).expect("two alerts");
+    let text = eventually("the other alert", || {
+        let text = hub.client().get("/api/v1/alerts").expect(200).text();
+        text.contains(&sent).then_some(text)
+    });
+    assert!(!text.contains(&withheld), "{text}");
+    let entry = eventually("an entry about the alert", || {
+        let page = hub.admin().get("/api/v1/admin/audit?action=alert.withhold").expect(200).json();
+        page["items"].as_array()?.iter().find(|entry| entry["subject"] == withheld.as_str()).cloned()
+    });
+    assert!(entry["detail"].as_str().is_some_and(|detail| detail.contains("limited to other subjects")), "{entry}");
+    assert!(!hub.staff().get("/api/v1/alerts?state=scheduled").expect(200).text().contains(&withheld));
 }

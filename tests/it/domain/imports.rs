@@ -1,7 +1,10 @@
 //! The effects of an import on sections and students, in particular those of its totals.
 
-use eduhub::domain::command::Command;
+use std::sync::Arc;
+
+use eduhub::domain::command::{Command, StagedImport};
 use eduhub::domain::outcome::{ImportTally, Outcome};
+use eduhub::domain::rights::Subjects;
 use eduhub::domain::section::{Credits, SectionStatus};
 
 use crate::college::{TestTerm, changes_of_each_field, monday, notices_in_words, patch, section, status, window};
@@ -44,6 +47,29 @@ fn students_beyond_those_of_the_hub_count_as_outside() {
         assert_eq!(term.status("ana", "X"), "enrolled");
         assert_eq!(term.waitlist("X"), ["cyd"]);
     }
+}
+
+#[test]
+fn the_limit_of_the_user_who_imports_is_checked_when_the_import_is_applied() {
+    let math = || section("X").course("MATH 1").seats(9);
+    let limit = Some(Subjects::parse(&["MATH"]).unwrap());
+    // Staged while the section was one of MATH, or did not exist yet.
+    for before in [vec![section("X").course("MATH 1")], vec![]] {
+        let mut term = TestTerm::of(before);
+        let staged = StagedImport { limit: limit.clone(), ..term.staged(false, vec![(math(), None)]) };
+        term.import(false, vec![(section("X").course("ART 1"), None)]);
+        let decision = term.decide(&Command::ApplyImport(Arc::new(staged)));
+        let Outcome::ImportOutOfScope(refused) = &decision.outcome else { panic!("{:?}", decision.outcome) };
+        assert!(refused.to_string().contains("ART"), "{refused}");
+        assert_eq!(&*term.state("X").section.course, "ART 1", "nothing was changed");
+    }
+    let mut term = TestTerm::of([section("X").course("MATH 1")]);
+    let staged =
+        |term: &TestTerm, builder| StagedImport { limit: limit.clone(), ..term.staged(false, vec![(builder, None)]) };
+    let other = Command::ApplyImport(Arc::new(staged(&term, section("Y").course("ART 1"))));
+    assert!(matches!(term.decide(&other).outcome, Outcome::ImportOutOfScope(_)));
+    let own = Command::ApplyImport(Arc::new(staged(&term, math())));
+    assert_eq!(tally(&term.decide(&own).outcome).updated, 1);
 }
 
 #[test]

@@ -80,6 +80,7 @@ impl Hub {
             model,
             clock: Arc::new(SystemClock),
             is_token_valid: Box::new(|_| true),
+            is_withheld: Box::new(|_| Box::pin(std::future::ready(Ok(false)))),
             options: LiveOptions {
                 seats_tick: Duration::from_millis(5),
                 heartbeat: options.heartbeat,

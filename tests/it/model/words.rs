@@ -13,6 +13,7 @@ pub(crate) fn reply_in_words(outcome: &Outcome) -> Vec<String> {
         Outcome::SectionChanged => vec!["section changed".to_owned()],
         Outcome::TermChanged => vec!["term changed".to_owned()],
         Outcome::Imported(tally) => vec![format!("imported {} {} {}", tally.created, tally.updated, tally.unchanged)],
+        Outcome::ImportOutOfScope(refused) => vec![format!("import refused: {refused}")],
         Outcome::NoSuchSection => vec!["no such section".to_owned()],
         Outcome::Settled => vec!["settled".to_owned()],
     }

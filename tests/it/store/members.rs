@@ -3,9 +3,11 @@
 use eduhub::domain::ids::UserName;
 use eduhub::domain::rights::{Rights, Subjects};
 use eduhub::domain::role::Role;
-use eduhub::store::accounts::{Account, AccountStore};
+use eduhub::store::accounts::{Account, AccountStore, Person, UserFilter, UserSource};
 use eduhub::store::members::{Member, MemberStore};
+use eduhub::store::provider_sign_ins::{ProviderSignIn, ProviderSignInStore, ProviderUser};
 use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
 
 use super::fixture::{StoreFixture, block_on};
 use crate::college::{minute, user};
@@ -151,4 +153,60 @@ pub(crate) fn ended_sign_ins_outlive_the_member<F: StoreFixture>() {
     let mut ended = block_on(fixture.open().ended_sign_ins()).unwrap();
     ended.sort();
     assert_eq!(ended, [(user("ann"), minute(7)), (user("bob"), minute(6))], "the later of two times is stored");
+}
+
+pub(crate) fn users_are_listed_with_the_limit_of_their_last_sign_in<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    let limited = |subject: &str| Rights::new(Role::Staff, Some(Subjects::parse(&[subject]).unwrap()));
+    let seen = |name: &str, source: Option<UserSource>| Person {
+        username: user(name),
+        name: name.to_owned(),
+        role: Role::Staff,
+        source,
+        last_seen: minute(1),
+    };
+    block_on(store.put_member(Member { rights: limited("MATH"), ..member("kim", "kim", 1) })).unwrap();
+    // Another member has the name of a user of single sign-on, before that one took it over.
+    block_on(store.put_member(Member { rights: limited("ART"), ..member("lee", "lee", 1) })).unwrap();
+    let sign_in = ProviderSignIn { token: Uuid::from_u128(1), sid: None, id_token: None, expires_at: minute(9) };
+    let lee = ProviderUser {
+        username: user("lee"),
+        source: "oidc:college".to_owned(),
+        issuer: "https://login.college.edu".to_owned(),
+        subject: "1".to_owned(),
+        name: "Lee".to_owned(),
+        rights: Role::SubjectStaff.into(),
+        mapping: None,
+    };
+    assert!(block_on(store.put_sign_in(lee, sign_in)).unwrap());
+    let people = vec![
+        seen("kim", Some(UserSource::Plone)),
+        seen("lee", Some(UserSource::Oidc("college".to_owned()))),
+        seen("max", None),
+    ];
+    block_on(store.record_people(people)).unwrap();
+    let page = block_on(store.users(UserFilter { limit: 9, ..UserFilter::default() })).unwrap();
+    let listed: Vec<_> = page
+        .items
+        .iter()
+        .map(|user| format!("{} {} {:?}", user.username, user.role, user.subjects.as_ref().map(ToString::to_string)))
+        .collect();
+    assert_eq!(listed, ["kim staff Some(\"MATH\")", "lee staff Some(\"no subject\")", "max staff None"]);
+}
+
+pub(crate) fn an_account_keeps_its_limit_while_it_is_not_staff<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    let limit = Subjects::parse(&["MATH"]).unwrap();
+    let put = |rights: Rights| {
+        let (name, password_hash) = ("Desk".to_owned(), "a hash".to_owned());
+        block_on(store.put_account(Account { username: user("desk"), name, rights, password_hash }, None)).unwrap();
+        block_on(store.former_limit(&user("desk"))).unwrap()
+    };
+    assert_eq!(put(Rights::new(Role::Staff, Some(limit.clone()))), None, "the account has the limit itself");
+    assert_eq!(put(Role::Student.into()), Some(limit.clone()));
+    assert_eq!(put(Role::Admin.into()), Some(limit));
+    assert_eq!(put(Role::Staff.into()), None, "staff without a limit");
+    assert_eq!(put(Role::Student.into()), None);
 }

@@ -87,20 +87,24 @@ macro_rules! stores {
             deleted_tokens_and_hashes_are_gone
             tokens_are_replaced_in_one_commit
             ended_sign_ins_outlive_the_member
-            unusual_names_are_those_beyond_ascii_and_of_paths;
+            unusual_names_are_those_beyond_ascii_and_of_paths
+            users_are_listed_with_the_limit_of_their_last_sign_in
+            an_account_keeps_its_limit_while_it_is_not_staff;
             privacy:
             a_reader_below_staff_gets_alerts_as_the_reader_may_see_them
             disclosures_are_listed_to_each_person_whom_they_name
             old_audit_entries_are_deleted_with_their_people
             what_is_stored_about_a_person_is_exported
-            an_erased_person_is_replaced_by_the_pseudonym;
+            an_erased_person_is_replaced_by_the_pseudonym
+            things_with_the_name_of_a_person_are_not_the_person;
             sign_ins:
             sign_ins_are_read_back_and_expire
             a_password_change_spares_one_token_until_a_later_end
             steps_and_recovery_codes_are_used_once;
             provider_sign_ins:
             a_username_belongs_to_one_person
-            sign_ins_are_selected_by_person_and_session;
+            sign_ins_are_selected_by_person_and_session
+            issuers_are_adopted_once;
             guardian_links:
             links_are_read_back_until_they_expire_or_are_removed
             links_end_when_their_user_is_removed;

@@ -38,6 +38,11 @@ fn entry(at: i64, by: &str, subject: Option<&str>) -> AuditEntry {
     }
 }
 
+/// Returns an entry about a user.
+fn about(by: &str, subject: &str) -> AuditEntry {
+    AuditEntry { action: "user.change".to_owned(), ..entry(1, by, Some(subject)) }
+}
+
 fn trail<S: AuditStore>(store: &S) -> Vec<AuditEntry> {
     block_on(store.page(AuditFilter { limit: 1_000, ..AuditFilter::default() })).unwrap().items
 }
@@ -159,7 +164,7 @@ where
     block_on(store.post(Alert { content, ..scheduled }, now())).unwrap();
     let ack = Ack { alert: "a".to_owned(), user: user("ann"), role: Role::Student, at: minute(2) };
     assert_eq!(block_on(store.ack(vec![ack])).unwrap(), [true]);
-    block_on(store.append(vec![entry(1, "ann", None), entry(1, "sam", Some("ann"))])).unwrap();
+    block_on(store.append(vec![entry(1, "ann", None), about("sam", "ann")])).unwrap();
     block_on(store.disclose(entry(2, "sam", None), vec![user("ann"), user("bob")])).unwrap();
 }
 
@@ -227,4 +232,45 @@ pub(crate) fn an_erased_person_is_replaced_by_the_pseudonym<F: StoreFixture>() {
     let receipts = block_on(store.receipts("a", 10)).unwrap().unwrap();
     let acknowledged: Vec<&str> = receipts.acknowledged.iter().map(|receipt| receipt.user.as_str()).collect();
     assert_eq!(acknowledged, [PSEUDONYM], "receipts stay correct");
+}
+
+pub(crate) fn things_with_the_name_of_a_person_are_not_the_person<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    let named = |action: &str, detail: &str, by: &str, subject: &str| AuditEntry {
+        action: action.to_owned(),
+        detail: detail.to_owned(),
+        ..entry(1, by, Some(subject))
+    };
+    // A user may have the name of a term, and names with the wildcards of SQL.
+    let entries = vec![
+        named("term.change", "a title", "sam", "2027_"),
+        named("user.change", "staff", "sam", "2027_"),
+        named("login", "local account", "2027_", "2027_"),
+        named("plone.write", "POST: status 204; Plone's own sign-in of 2027_", "sam", "/plone/x"),
+        named("plone.write", "POST: status 204; Plone's own sign-in of 20271", "sam", "/plone/y"),
+        named("import.start", "{}", "2027_", "7"),
+    ];
+    block_on(store.append(entries)).unwrap();
+    let filter = AuditFilter { person: Some(user("2027_")), limit: 10, ..AuditFilter::default() };
+    let mut own: Vec<_> = block_on(store.page(filter)).unwrap().items.into_iter().map(|entry| entry.action).collect();
+    own.sort_unstable();
+    assert_eq!(own, ["import.start", "login", "user.change"], "the export has entries of and about the person");
+
+    let erasure = Erasure { user: user("2027_"), login: None, pseudonym: user(PSEUDONYM), now: now() };
+    assert_eq!(block_on(store.erase(erasure)).unwrap(), ErasureOutcome::Erased(Vec::new()));
+    let mut left: Vec<_> = trail(&store)
+        .into_iter()
+        .map(|entry| format!("{} {:?} {}", entry.action, entry.subject.unwrap_or_default(), entry.detail))
+        .collect();
+    left.sort_unstable();
+    let expected = [
+        "import.start \"7\" {}",
+        "login \"erased-1\" ",
+        "plone.write \"/plone/x\" ",
+        "plone.write \"/plone/y\" POST: status 204; Plone's own sign-in of 20271",
+        "term.change \"2027_\" a title",
+        "user.change \"erased-1\" ",
+    ];
+    assert_eq!(left, expected);
 }

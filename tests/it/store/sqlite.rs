@@ -208,6 +208,26 @@ fn the_users_of_a_store_without_limits_are_kept_without_a_limit() {
 }
 
 #[test]
+fn the_users_of_single_sign_on_of_an_older_store_are_kept_until_their_issuer_is_known() {
+    let older = rusqlite::Connection::open_in_memory().unwrap();
+    migrations_before("0018").iter().for_each(|migration| older.execute_batch(migration).unwrap());
+    let rows = "INSERT INTO accounts VALUES ('desk', 'Desk', 'staff', 'hash', '[\"MATH\"]');
+        INSERT INTO provider_users VALUES ('ann', 'oidc:a', '1', 'Ann', 'staff', NULL), ('bob', 'proxy', 'bob', 'Bob', 'student', NULL);
+        INSERT INTO provider_sign_ins VALUES ('t', 'ann', 'oidc:a', '1', 's', 'an ID token', 9);";
+    older.execute_batch(rows).unwrap();
+    older.execute_batch(include_str!("../../../migrations/sqlite/0018_provider_issuers.sql")).unwrap();
+    let read = |sql: &str| -> Vec<String> {
+        let mut query = older.prepare(sql).unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let users = "SELECT concat_ws(' ', username, source, issuer, subject, role, mapping) FROM provider_users";
+    assert_eq!(read(users), ["ann oidc:a oidc:a 1 staff", "bob proxy proxy bob student"]);
+    let sign_ins = "SELECT concat_ws(' ', token, username, issuer, subject, sid, id_token) FROM provider_sign_ins";
+    assert_eq!(read(sign_ins), ["t ann oidc:a 1 s an ID token"]);
+    assert_eq!(read("SELECT subjects FROM accounts WHERE former_subjects IS NULL"), ["[\"MATH\"]"]);
+}
+
+#[test]
 fn an_unwritable_file_or_folder_is_a_clear_error() {
     const TEST: &str = "an_unwritable_file_or_folder_is_a_clear_error";
     if let Some(path) = child_process::path_from_parent() {
