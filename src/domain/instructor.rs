@@ -30,8 +30,9 @@ const PLACEHOLDERS: [&str; 15] = [
 /// The start of `To be announced`, `To be determined` and the like, which name no one.
 const NOT_KNOWN_YET: &str = "to be ";
 
-/// Returns whether a normalised name is a placeholder: each of its words is, without punctuation and digits.
-fn is_placeholder(name: &str) -> bool {
+/// Returns whether a name in lower case is a placeholder: each of its words is, without punctuation and digits.
+#[must_use]
+pub fn is_placeholder(name: &str) -> bool {
     let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).collect::<String>();
     let is_one = |word: String| word.is_empty() || PLACEHOLDERS.contains(&word.as_str());
     name.starts_with(NOT_KNOWN_YET) || name.split(' ').all(|word| is_one(letters(word)))
