@@ -31,7 +31,8 @@ const PLACEHOLDERS: [&str; 15] = [
 const NOT_KNOWN_YET: &str = "to be ";
 
 /// Returns whether a normalized name is a placeholder: each of its words is, without punctuation and digits.
-fn is_placeholder(name: &str) -> bool {
+#[must_use]
+pub fn is_placeholder(name: &str) -> bool {
     let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).collect::<String>();
     let is_one = |word: String| word.is_empty() || PLACEHOLDERS.contains(&word.as_str());
     name.starts_with(NOT_KNOWN_YET) || name.split(' ').all(|word| is_one(letters(word)))

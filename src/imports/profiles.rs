@@ -43,7 +43,7 @@ fn read_file((name, text): (&str, &str)) -> Result<ImportProfile, String> {
 }
 
 /// Returns the built-in profiles, by name.
-fn built_in() -> &'static [ImportProfile] {
+pub(in crate::imports) fn built_in() -> &'static [ImportProfile] {
     static BUILT_IN: LazyLock<Vec<ImportProfile>> = LazyLock::new(|| {
         // A test reads every file, so none is omitted.
         let mut all: Vec<_> = FILES.into_iter().filter_map(|file| read_file(file).ok()).collect();

@@ -91,6 +91,14 @@ test("a remembered mapping is used when the same columns come again", async () =
   assert.equal((await hub.ask("staff", "GET", "/api/v1/import-profiles")).items.some(({ builtin }) => !builtin), false);
 });
 
+test("a missing column is one problem", async () => {
+  const page = await openImport();
+  await check(page, "Nr,course,Platz\n30001,AB 101,10\n");
+  await shows(page, "3 required fields have no column yet");
+  const problems = await page.locator("#task .columns .stop").allTextContents();
+  assert.equal(problems.filter((text) => /CRN|`crn`/.test(text)).length, 1, problems.join("\n"));
+});
+
 test("a built-in mapping is chosen, and a name of one is refused with the reason", async () => {
   const page = await openImport();
   await check(page, "CRN,Subj,Crse,Sec,Cmp,Cred,Title,Days,Time,Cap,Act,Rem\n30001,AB,101,1,Main,3,Ecology,MW,9:00 am-9:50 am,20,3,17\n");

@@ -112,6 +112,28 @@ test("a workbook is checked, and another of its sheets is chosen by keyboard", a
   assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/book-00076")).title, "Química general");
 });
 
+test("times without am or pm are read as the clerk chooses, by keyboard", async () => {
+  const page = await openImport();
+  const rows = ["term,crn,course,section,capacity,days,time", "hours,1,AB 101,1,10,MW,1:00-1:50", ""];
+  await page.setInputFiles("#import-form [name=file]", csvFile(rows.join("\n")));
+  await check(page);
+  await shows(page, "1 section to add");
+  // The warning is open, with the choice above it.
+  const clock = page.locator("#task [data-part=warnings][open]").getByLabel("Times without am or pm");
+  assert.equal(await clock.inputValue(), "");
+  assert.match(await page.textContent("#task [data-part=changes]"), /1:50\sPM/);
+  await clock.focus();
+  await page.keyboard.type("As written");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await until(page, () => /1:50\sAM/.test(document.querySelector("#task [data-part=changes]")?.textContent));
+  // The choice stays, although its warning is gone.
+  assert.equal(await page.getByLabel("Times without am or pm").inputValue(), "24");
+  await page.getByRole("button", { name: "Apply 1 change from schedule.csv" }).click();
+  await shows(page, "Imported");
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/hours-1")).meetings[0].start, "01:00");
+});
+
 test("a checked import and its file survive a reload", async () => {
   const page = await openImport();
   await choose(page, "desk,3,CHEM 101,Organic chemistry,9");

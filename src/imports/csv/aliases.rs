@@ -3,7 +3,7 @@
 use crate::imports::csv::names::Column;
 
 /// Further names of each column, separated by `|`.
-const ALIASES: [(Column, &str); 70] = [
+const ALIASES: [(Column, &str); 105] = [
     (Column::Term, "term desc | term name | yrtr | acad term | semester code"),
     (Column::Crn, "comp numb | crn number | class nmbr | class num | course ref no | index number | call no"),
     (
@@ -50,6 +50,14 @@ const ALIASES: [(Column, &str); 70] = [
         "enrollment max cap | seat max | student max | max class size | class size | section size | class limit | class enrl cap | course cap | course capacity | course limit | course max",
     ),
     (Column::Capacity, "section limit | section size limit | size limit | seat limit | seat capacity | seats total"),
+    (Column::Capacity, "number of seats | no of seats | num seats | seat count | seat cap | cap limit | enr maximum"),
+    (
+        Column::Instructor,
+        "prof | faculty member | faculty members | instructor last first | instructor name last first",
+    ),
+    (Column::Location, "loc | class room | rm bldg | room bldg | bldg rm number | building room number"),
+    (Column::DateRange, "dates start end | start stop dates"),
+    (Column::Time, "start stop | start stop time | times days | time days"),
     (Column::Capacity, "seats offered | total capacity | max enrolled | max enr | maximum enrolled | maximum enrl"),
     (Column::Capacity, "enrollment max | enrollment ceiling | max seat | max stu | max students allowed | sec cap"),
     (Column::Capacity, "enrolled capacity | enrolled max | act max | act cap | available capacity | open capacity"),
@@ -85,25 +93,31 @@ const ALIASES: [(Column, &str); 70] = [
     (Column::Time, "start time end time | time start end | schedule info | timecodes"),
     (
         Column::StartTime,
-        "start tm | begin tm | st time | time from | time begin | time in | meeting time start | start hour",
+        "start tm | begin tm | begin tim | st time | time from | time begin | time in | meeting time start | start hour",
     ),
     (Column::StartTime, "begin hour | meeting begin time | class start time | course start time | meeting start time"),
     (Column::StartTime, "time of start"),
-    (Column::EndTime, "end tm | time to | time out | meeting time end | end hour | class end time | course end time"),
+    (
+        Column::EndTime,
+        "end tim | end tm | time to | time out | meeting time end | end hour | class end time | course end time",
+    ),
     (Column::EndTime, "meeting end time | time of end"),
     (Column::DateRange, "from to | start end dates | start and end dates | start date to end date | session dates"),
     (Column::DateRange, "meeting date range | section dates | course dates | start end | date span | dates of class"),
     (Column::DateRange, "term dates"),
-    (Column::Start, "begin | begins on | date start | starts | sect start | start dt | mtg start date"),
+    (
+        Column::Start,
+        "begin | begins on | beg date | beg dt | date start | starts | sect start | start dt | mtg start date",
+    ),
     (Column::Start, "meeting start date | course start date | session start date | session start | dates start"),
     (Column::End, "ends on | date end | finish date | end dt | mtg end date | meeting end date | course end date"),
     (Column::End, "session end date | session end | dates end | last class"),
-    (Column::Location, "facil id | facility code | facility name | room s | class location | meeting location"),
+    (Column::Location, "facil id | facility code | facility name | class location | meeting location"),
     (
         Column::Location,
         "meeting place | bldg rm | bldg and room | building and room | building room s | bldg room number",
     ),
-    (Column::Location, "place | rooms | locations | location s | room location"),
+    (Column::Location, "place | locations | location s | room location"),
     (
         Column::Component,
         "cmp | cmpnt | comp | section component | instr type | schedule type desc | schedule type code",
@@ -113,13 +127,19 @@ const ALIASES: [(Column, &str); 70] = [
     (Column::Method, "instructional methods | delivery type | teaching method | course delivery | course modality"),
     (Column::Method, "class mode | learning mode | instruction delivery | method of instruction | insm"),
     (Column::Campus, "campus desc | campus description | camp | camp code | campus location | site"),
-    (Column::Status, "sect status | section stat | stat | class status desc | open closed"),
+    (
+        Column::Status,
+        "ssts | ssts code | sect status | section stat | section sts | sts | stat | class status desc | open closed",
+    ),
     (Column::Status, "course stat"),
     (
         Column::Building,
         "bldg desc | bldg name | bldg cd | meeting building | bld | building desc | building description",
     ),
-    (Column::Room, "rm number | rm no | rm code | room nbr | room num | room id | meeting room | room name | rm num"),
+    (
+        Column::Room,
+        "rooms | room s | room cde | rm number | rm no | rm code | room nbr | room num | room id | meeting room | room name | rm num",
+    ),
     (Column::FirstName, "instructor fname | instr first name | faculty first name | first | fname"),
     (Column::LastName, "instructor lname | instr last name | faculty last name | last | lname"),
     (
@@ -127,14 +147,54 @@ const ALIASES: [(Column, &str); 70] = [
         "xlisted | combined | comb sect | xlist group | xl | xlistings | sec xlist | cross list code | xlst",
     ),
     (Column::CrossListed, "xlist code | cross lst"),
+    (Column::Term, "trm cde | term cde | academic year term | session code term | reporting term | section term"),
+    (Column::Course, "crs cde | crs code | course section code | course subject and number | course name number"),
+    (Column::Title, "course description title | event title | crs title | class name"),
+    (
+        Column::Capacity,
+        "max enrolls | crs capacity | crs cap | expected headcount | expected head count | max registered",
+    ),
+    (Column::Capacity, "max registration | registration cap | registration max | student capacity"),
+    (
+        Column::Enrolled,
+        "registered students | number registered | registered headcount | registered head count | crs enrollment",
+    ),
+    (
+        Column::Enrolled,
+        "active student | active student count | students enrolled count | cur enr | cur enrl | curr enrl | curr enr | enrolled count | reg students",
+    ),
+    (Column::Waitlisted, "wait listed | waitlisted students | waiting | students waiting"),
+    (Column::Days, "days cde | meeting days of week | day s met | days of meeting"),
+    (Column::Start, "from | begin dte"),
+    (Column::End, "to | until | stop | finish | end dte"),
+    (Column::Building, "bldg cde | building cde"),
     (
         Column::CrossListedCapacity,
         "xl cap | comb cap | xl capacity | combined cap | combined capacity | comb enrl cap | cross list cap",
     ),
+    // Spanish.
+    (Column::Term, "período | periodo | semestre"),
+    (Column::Crn, "nrc"),
+    (Column::Subject, "materia | asignatura"),
+    (Column::Course, "curso | código del curso | clave"),
+    (Column::Section, "sección | seccion | grupo"),
+    (Column::Title, "título | titulo | nombre del curso | nombre de la materia"),
+    (Column::Credits, "créditos | creditos"),
+    (Column::Capacity, "cupo | cupo máximo | capacidad"),
+    (Column::Enrolled, "inscritos | matriculados | matrícula"),
+    (Column::Available, "disponibles | cupos disponibles"),
+    (Column::Days, "días | dias"),
+    (Column::Time, "hora | horario | horas"),
+    (Column::StartTime, "hora de inicio | hora inicio | inicio"),
+    (Column::EndTime, "hora de fin | hora fin | hora final | fin"),
+    (Column::Location, "salón | salon | aula"),
+    (Column::Building, "edificio"),
+    (Column::Instructor, "profesor | docente | profesora"),
+    (Column::Status, "estado | estatus"),
 ];
 
 /// Further names with several meanings, see [`WEAK_NAMES`](crate::imports::csv::names::WEAK_NAMES).
-pub(super) const WEAK_ALIASES: [(&str, Column); 26] = [
+pub(super) const WEAK_ALIASES: [(&str, Column); 37] = [
     ("course section", Column::Course),
     ("course section", Column::Section),
     ("section name and title", Column::Course),
@@ -161,6 +221,17 @@ pub(super) const WEAK_ALIASES: [(&str, Column); 26] = [
     ("now", Column::Enrolled),
     ("open", Column::Available),
     ("format", Column::Component),
+    ("event name", Column::Course),
+    ("external id", Column::Crn),
+    ("group", Column::Section),
+    ("wait", Column::Waitlisted),
+    ("waiting list", Column::Waitlisted),
+    ("course description", Column::Title),
+    ("headcount", Column::Enrolled),
+    ("item number", Column::Crn),
+    ("item no", Column::Crn),
+    ("ticket number", Column::Crn),
+    ("hrs", Column::Credits),
 ];
 
 /// Names of tables with which databases prefix the names of columns, and words with which reports do.
@@ -206,6 +277,8 @@ mod tests {
             ("Section #", Some(Column::Section)),
             ("#", Some(Column::Number)),
             ("# Enrolled", Some(Column::Enrolled)),
+            ("Sec Start Times", Some(Column::StartTime)),
+            ("seats", None),
             ("Course Section", None),
             ("Course", Some(Column::Course)),
             ("Sec", Some(Column::Section)),

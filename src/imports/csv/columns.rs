@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 
 use crate::imports::csv::aliases::WEAK_ALIASES;
+use crate::imports::csv::contents::HEADINGS;
+use crate::imports::csv::derived::{self, Derived};
 use crate::imports::csv::export;
+pub(super) use crate::imports::csv::meeting_columns::MeetingColumns;
+use crate::imports::csv::meeting_columns::numbered_groups;
 pub(super) use crate::imports::csv::names::{Column, normalized};
-use crate::imports::csv::names::{MEETING_COLUMNS, WEAK_NAMES, numbered, weekday};
-use crate::imports::csv::text;
+use crate::imports::csv::names::{MEETING_COLUMNS, WEAK_NAMES, weekday};
 
 /// The minimum number of columns for single weekdays: fewer may have another meaning, such as `M` or `S`.
 const WEEKDAY_COLUMNS_MIN: usize = 3;
@@ -17,31 +20,15 @@ const LOCATION_PARTS: [Column; 3] = [Column::Location, Column::Building, Column:
 /// Additional column names, normalized.
 pub(super) type ExtraNames = BTreeMap<String, Column>;
 
-/// The columns of one meeting, by index.
-#[derive(Debug, Clone, Default)]
-pub(super) struct MeetingColumns(BTreeMap<Column, usize>);
-
-impl MeetingColumns {
-    /// Returns the index of a column.
-    pub(super) fn at(&self, column: Column) -> Option<usize> {
-        self.0.get(&column).copied()
-    }
-
-    /// Returns whether the column with an index is one of them.
-    pub(super) fn contains(&self, index: usize) -> bool {
-        self.0.values().any(|at| *at == index)
-    }
-}
-
 /// The header of one file.
 ///
-/// An index below the number of names is that of a cell of a record; a larger one is that of a joined cell, see
-/// [`Header::joined_cells`].
+/// An index below the number of names is that of a cell of a record; a larger one is that of a derived cell, see
+/// [`Header::derived_cells`].
 #[derive(Debug)]
 pub(super) struct Header {
     names: Vec<String>,
     at: BTreeMap<Column, usize>,
-    joins: Vec<Vec<usize>>,
+    derived: Vec<Derived>,
     meetings: Vec<MeetingColumns>,
     /// The columns for single weekdays, each with its weekday, 0 for Monday.
     weekdays: Vec<(u8, usize)>,
@@ -54,7 +41,7 @@ struct Recognition {
     names: Vec<String>,
     normalized: Vec<String>,
     at: BTreeMap<Column, usize>,
-    joins: Vec<Vec<usize>>,
+    derived: Vec<Derived>,
     /// Which columns have a meaning.
     used: Vec<bool>,
     /// The columns that are mapped to single weekdays.
@@ -94,8 +81,27 @@ impl Recognition {
     }
 
     fn join(&mut self, parts: Vec<usize>) -> usize {
-        self.joins.push(parts);
-        self.names.len() + self.joins.len() - 1
+        self.derive(Derived::Joined(parts))
+    }
+
+    /// Adds a derived cell, and returns its index.
+    fn derive(&mut self, derived: Derived) -> usize {
+        self.derived.push(derived);
+        self.names.len() + self.derived.len() - 1
+    }
+
+    /// Gives the numbers in a column such as `Cap/Enr` the meanings that no other column has.
+    fn assign_seat_columns(&mut self, columns: Vec<(usize, Vec<Column>)>) {
+        for (index, fields) in columns {
+            let of = fields.len();
+            for (at, field) in
+                fields.into_iter().enumerate().filter(|(_, field)| !self.at.contains_key(field)).collect::<Vec<_>>()
+            {
+                let derived = self.derive(Derived::Part { index, at, of });
+                self.at.insert(field, derived);
+                self.used[index] = true;
+            }
+        }
     }
 
     /// Gives the columns with weak names the meanings that no other column has.
@@ -125,33 +131,25 @@ impl Recognition {
 
     /// Returns the columns of each meeting of a row: those without a number or with the number 1, then further groups.
     fn meeting_groups(&mut self) -> Vec<MeetingColumns> {
-        let mut groups: BTreeMap<usize, BTreeMap<Column, usize>> = BTreeMap::new();
-        for index in 0..self.names.len() {
-            if self.used[index] {
-                continue;
-            }
-            if let Some((column, number)) = numbered(&self.normalized[index]) {
-                groups.entry(number).or_default().entry(column).or_insert(index);
-                self.used[index] = true;
-            }
-        }
+        let mut groups = numbered_groups(&self.normalized, &mut self.used);
         let mut first = groups.remove(&1).unwrap_or_default();
-        first.extend(MEETING_COLUMNS.iter().filter_map(|column| Some((*column, *self.at.get(column)?))));
+        let unnumbered = MEETING_COLUMNS.iter().filter_map(|column| Some((*column, *self.at.get(column)?)));
+        unnumbered.for_each(|(column, index)| first.set(column, index));
         let mut all = vec![first];
         all.extend(groups.into_values());
         for group in &mut all {
-            let found: Vec<usize> = LOCATION_PARTS.iter().filter_map(|part| group.get(part).copied()).collect();
+            let found: Vec<usize> = LOCATION_PARTS.iter().filter_map(|part| group.at(*part)).collect();
             // The upload may have joined the location.
-            let is_joined = group.get(&Column::Location).is_some_and(|index| *index >= self.names.len());
+            let is_joined = group.at(Column::Location).is_some_and(|index| index >= self.names.len());
             if let [only] = found[..] {
-                group.insert(Column::Location, only);
+                group.set(Column::Location, only);
             } else if found.len() > 1 && !is_joined {
                 let joined = self.join(found);
-                group.insert(Column::Location, joined);
+                group.set(Column::Location, joined);
             }
         }
-        self.at.extend(all[0].iter().map(|(column, index)| (*column, *index)));
-        all.into_iter().map(MeetingColumns).collect()
+        self.at.extend(all[0].all());
+        all
     }
 
     /// Returns columns of weekdays with the days of a repeated `T` and `S` by their position in the week, which begins
@@ -224,8 +222,8 @@ impl Header {
             names.into_iter().map(|n| n.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         let normalized_names: Vec<String> = names.iter().map(|n| normalized(n)).collect();
         let used = vec![false; names.len()];
-        let (at, joins, weekdays) = (BTreeMap::new(), Vec::new(), Vec::new());
-        let mut found = Recognition { names, normalized: normalized_names, at, joins, used, weekdays };
+        let (at, derived, weekdays) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let mut found = Recognition { names, normalized: normalized_names, at, derived, used, weekdays };
         for (name, column) in map {
             let index = found
                 .find(name)
@@ -238,8 +236,14 @@ impl Header {
         let built_in: Vec<_> = found.normalized.iter().map(|n| Column::parse(n).filter(is_field)).collect();
         let configured: Vec<_> = found.normalized.iter().map(|n| extra.get(n).copied()).collect();
         let mapped = found.used.clone();
+        let is_free = |index: &usize| !mapped[*index] && configured[*index].is_none();
+        let seats: Vec<(usize, Vec<Column>)> = (0..found.names.len())
+            .filter(is_free)
+            .filter_map(|index| Some((index, derived::seat_columns(&found.names[index])?)))
+            .collect();
         for (index, column) in built_in.into_iter().enumerate().chain(configured.into_iter().enumerate()) {
-            let Some(column) = column.filter(|_| !mapped[index]) else { continue };
+            let is_seats = seats.iter().any(|(at, _)| *at == index);
+            let Some(column) = column.filter(|_| !mapped[index] && !is_seats) else { continue };
             match found.at.get(&column) {
                 None => found.assign(column, index),
                 Some(first) if *first != index && !map.iter().any(|(_, c)| *c == column) => warnings.push(format!(
@@ -249,13 +253,14 @@ impl Header {
                 Some(_) => {}
             }
         }
+        found.assign_seat_columns(seats);
         found.assign_weak_names();
         found.join_names();
         let meetings = found.meeting_groups();
         let weekdays = found.weekday_columns();
-        let Recognition { names, at, joins, .. } = found;
+        let Recognition { names, at, derived, .. } = found;
         let exported_id = exported_id(&names, &at);
-        Ok((Self { names, at, joins, meetings, weekdays, exported_id }, warnings))
+        Ok((Self { names, at, derived, meetings, weekdays, exported_id }, warnings))
     }
 
     /// Returns the index of the column of ids, if the file has the columns of an exported schedule.
@@ -268,16 +273,22 @@ impl Header {
         self.at.get(&column).copied()
     }
 
+    /// Returns the index of the cell with the course that the last heading names, if the file has such headings.
+    pub(super) fn of_headings(&self) -> Option<usize> {
+        self.names.len().checked_sub(1).filter(|last| self.names[*last] == HEADINGS)
+    }
+
     /// Returns the column as which a cell is imported; `None` if it is ignored.
     pub(super) fn field_of(&self, index: usize) -> Option<Column> {
         let is_source = |at: usize| match at.checked_sub(self.names.len()) {
             None => at == index,
-            Some(join) => self.joins[join].contains(&index),
+            Some(derived) => self.derived[derived].has_source(index),
         };
-        let all = || self.at.iter().chain(self.meetings.iter().flat_map(|group| group.0.iter()));
+        let own = || self.at.iter().map(|(column, index)| (*column, *index));
+        let all = || own().chain(self.meetings.iter().flat_map(MeetingColumns::all));
         // `Bldg` is the building, although the location is made of it.
-        let field = all().find(|(_, at)| **at == index).or_else(|| all().find(|(_, at)| is_source(**at)));
-        let field = field.map(|(column, _)| *column);
+        let field = all().find(|(_, at)| *at == index).or_else(|| all().find(|(_, at)| is_source(*at)));
+        let field = field.map(|(column, _)| column);
         let day = || self.weekdays.iter().find(|(_, at)| *at == index).map(|(day, _)| Column::of_weekday(*day));
         field.or_else(day)
     }
@@ -291,7 +302,7 @@ impl Header {
     pub(super) fn name_at(&self, index: usize) -> String {
         match index.checked_sub(self.names.len()) {
             None => self.names[index].clone(),
-            Some(join) => self.joins[join].iter().map(|part| self.names[*part].as_str()).collect::<Vec<_>>().join("+"),
+            Some(derived) => self.derived[derived].name(&self.names),
         }
     }
 
@@ -315,21 +326,9 @@ impl Header {
         &self.weekdays
     }
 
-    /// Returns the text of each joined cell of a record.
-    pub(super) fn joined_cells(&self, record: &csv::StringRecord) -> Vec<String> {
-        let join = |parts: &Vec<usize>| {
-            let mut texts: Vec<&str> = Vec::new();
-            for text in
-                parts.iter().filter_map(|part| record.get(*part)).map(str::trim).filter(|text| !text::is_unknown(text))
-            {
-                // `Elm Hall 105` beside `105`.
-                if !texts.iter().any(|before| before.split_whitespace().last() == Some(text)) {
-                    texts.push(text);
-                }
-            }
-            texts.join(" ")
-        };
-        self.joins.iter().map(join).collect()
+    /// Returns the text of each derived cell of a record.
+    pub(super) fn derived_cells(&self, record: &csv::StringRecord) -> Vec<String> {
+        self.derived.iter().map(|derived| derived.text(record)).collect()
     }
 
     /// Returns the number of recognized columns.
@@ -430,7 +429,7 @@ mod tests {
         let (numbered, _) = header("crn,places,Bldg,Hall", &extra, &numbered);
         assert_eq!(numbered.at(Column::Capacity), Some(1));
         let record = csv::StringRecord::from(vec!["1", "20", "Elm", "105"]);
-        assert_eq!(numbered.joined_cells(&record), ["Elm 105"]);
+        assert_eq!(numbered.derived_cells(&record), ["Elm 105"]);
         let unknown = Header::read(["crn"], &extra, &[("seats".into(), Column::Capacity)]);
         assert!(unknown.unwrap_err().contains("seats"));
     }

@@ -58,6 +58,12 @@ pub(super) fn split_label(label: &str) -> Option<(&str, &'static str)> {
     known(word).filter(|_| is_number && word.len() >= 2).map(|component| (number, component))
 }
 
+/// Returns the component in a label that begins with it, such as `LEC 001` and `Rec 1`.
+pub(super) fn of_label(label: &str) -> Option<&'static str> {
+    let (word, number) = label.split_once([' ', '-'])?;
+    known(word).filter(|_| word.len() >= 3 && number.bytes().any(|b| b.is_ascii_digit()))
+}
+
 /// Infers the component from a title such as `Shore Life Laboratory`, or a label such as `L01`; `None` if neither shows
 /// one, so that the section is a lecture.
 pub(super) fn infer(section: Option<&str>, title: Option<&str>) -> Option<&'static str> {
@@ -90,6 +96,15 @@ mod tests {
             assert_eq!(parse(cell.trim()), Ok(Some(expected.to_owned())), "{cell}");
         }
         assert_eq!(parse(""), Ok(None));
+    }
+
+    #[test]
+    fn labels_may_begin_with_the_component() {
+        let table =
+            [("LEC 001", Some("lecture")), ("DIS 101", Some("discussion")), ("Lab-2", Some("lab")), ("A 1", None)];
+        for (label, expected) in table {
+            assert_eq!(of_label(label), expected, "{label}");
+        }
     }
 
     #[test]

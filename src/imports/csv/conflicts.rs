@@ -16,6 +16,7 @@ use rusqlite::params;
 use siphasher::sip::SipHasher13;
 
 use crate::domain::import::{Conflict, ConflictKind};
+use crate::domain::instructor;
 use crate::domain::meeting::{Days, END_OF_DAY};
 use crate::domain::section::SectionStatus;
 use crate::imports::schedule::ScheduleError;
@@ -56,8 +57,6 @@ const NOT_ROOM_PREFIXES: [&str; 6] = ["ONLINE", "ARRANG", "ANNOUNC", "ASYNC", "A
 /// Phrases in a location that show that it is not a room.
 const NOT_ROOM_PHRASES: [&str; 8] =
     ["OFF CAMPUS", "OFF-CAMPUS", "OFF SITE", "OFF-SITE", "ON LINE", "ON-LINE", "E-LEARNING", "NO ROOM"];
-/// Placeholders for instructors who are not named yet.
-const NOT_INSTRUCTORS: [&str; 6] = ["STAFF", "THE STAFF", "FACULTY", "TBA", "TBD", "UNKNOWN"];
 /// Cells of a column of cross-listed sections that mark a section and name no group.
 const NOT_GROUPS: [&str; 10] = ["Y", "N", "YES", "NO", "X", "TRUE", "FALSE", "0", "1", "XLIST"];
 
@@ -74,8 +73,8 @@ fn room_key(location: &str) -> Option<String> {
 }
 
 fn instructor_key(name: &str) -> Option<String> {
-    let key = name.to_uppercase().split_whitespace().collect::<Vec<_>>().join(" ");
-    (!NOT_INSTRUCTORS.contains(&key.as_str()) && !key.is_empty()).then_some(key)
+    let key = name.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+    (!instructor::is_placeholder(&key)).then_some(key)
 }
 
 /// Returns a hash of texts, never 0. Two texts of a file have the same one with a probability that is negligible.

@@ -7,15 +7,20 @@ use crate::imports::csv::dates::{self, DayOrder};
 use crate::imports::csv::source::RecordSource;
 use crate::imports::csv::text::{self, Seats};
 use crate::imports::csv::times::{self, Clock};
-use crate::imports::csv::{component, course, days, meetings};
+use crate::imports::csv::{combined, component, course, days};
 use crate::imports::schedule::ScheduleError;
 
 /// The number of rows that are examined. The first rows of a file may all be arranged classes.
-const ROWS_MAX: usize = 5_000;
+pub(super) const ROWS_MAX: usize = 5_000;
 /// The minimum share of a column's known cells that have a form, in percent.
 const MOST_PERCENT: usize = 80;
+/// The year of day 0 of databases; spreadsheets have one of the year before.
+const DAY_ZERO_YEAR: i16 = 1900;
 /// The fields that have several meanings.
-const EXAMINED: [Column; 15] = [
+const EXAMINED: [Column; 18] = [
+    Column::Waitlisted,
+    Column::Section,
+    Column::Status,
     Column::Component,
     Column::Term,
     Column::Capacity,
@@ -34,6 +39,10 @@ const EXAMINED: [Column; 15] = [
 ];
 /// A name that is `Waitlisted` in one system and `Workload` in another.
 const WAITLIST_NAME: &str = "wl";
+/// Words in the names of columns that have the numbers of taken or free seats and all seats.
+const SEAT_WORDS: [&str; 6] = ["seat", "avail", "open", "enrol", "cap", "regist"];
+/// The name of the column of the courses that stand in headings above their sections.
+pub(super) const HEADINGS: &str = "(course in headings)";
 /// A name that is the course in one system and the number of the class in another.
 const CLASS_NAME: &str = "class";
 
@@ -55,7 +64,9 @@ struct Forms {
     meetings: usize,
     days: usize,
     sections: usize,
+    courses: usize,
     components: usize,
+    remaining_seats: usize,
 }
 
 impl Forms {
@@ -66,7 +77,9 @@ impl Forms {
         }
         let tally = |count: &mut usize, is_form: bool| *count += usize::from(is_form);
         tally(&mut self.known, true);
-        let is_date = |order| dates::single(cell, order).is_ok();
+        // A time of a database has the date of day 0, such as `1900-01-01 09:00`.
+        let is_date =
+            |order| dates::single(cell, order).is_ok_and(|date| date.is_none_or(|date| date.year() > DAY_ZERO_YEAR));
         let is_dates = |order| dates::range(cell, order).is_ok() || dates::lacks_year(cell);
         let is_date = is_date(DayOrder::MonthFirst) || is_date(DayOrder::DayFirst);
         tally(&mut self.dates, is_date);
@@ -79,9 +92,14 @@ impl Forms {
         tally(&mut self.no_free_seats, !is_count && text::free_seats(cell).is_some_and(|free| free <= 0));
         tally(&mut self.fractions, matches!(text::seats(cell), Ok(Some(Seats { first: Some(_), .. }))));
         tally(&mut self.components, component::known(cell).is_some());
-        tally(&mut self.sections, course::split(cell).is_ok_and(|course| course.section.is_some()));
+        let is_candidate =
+            cell.contains(|c: char| c.is_ascii_digit()) && cell.contains(|c: char| c.is_ascii_alphabetic());
+        let course = if is_candidate { course::split_with_letters(cell).ok() } else { None };
+        tally(&mut self.sections, course.as_ref().is_some_and(|course| course.section.is_some()));
+        tally(&mut self.courses, course.is_some_and(|course| course::is_course(&course.name)));
+        tally(&mut self.remaining_seats, text::remaining_seats(cell).is_some());
         tally(&mut self.days, days::days(cell).is_ok());
-        tally(&mut self.meetings, meetings::is_readable(cell));
+        tally(&mut self.meetings, combined::is_readable(cell));
     }
 
     /// Returns whether the cells are numbers of free seats, some with words such as `Full` among them. `Closed` beside
@@ -104,13 +122,18 @@ pub(super) fn decide(
     map: &[(String, Column)],
 ) -> Result<Vec<(String, Column)>, ScheduleError> {
     let fields: Vec<Option<Column>> = header.names().iter().map(|name| Column::parse(name)).collect();
+    let lacks_fields = !header.has_course() || !header.has(Column::Capacity);
     let is_examined = |index: usize| {
+        if lacks_fields {
+            return true;
+        }
         // Weak names, such as `Open`, have no field of their own.
         [Column::Course, Column::Available].iter().any(|column| header.at(*column) == Some(index))
             || fields[index].is_some_and(|field| EXAMINED.contains(&field))
             || [WAITLIST_NAME, CLASS_NAME].contains(&&*normalized(&header.names()[index]))
     };
     let mut forms = vec![Forms::default(); fields.len()];
+    let mut has_course_headings = false;
     let (mut records, _) = source.open()?;
     let mut record = csv::StringRecord::new();
     let mut at = 0;
@@ -118,6 +141,7 @@ pub(super) fn decide(
     while at < records_before_rows + ROWS_MAX && matches!(records.read_record(&mut record), Ok(true)) {
         at += 1;
         if at > records_before_rows {
+            has_course_headings = has_course_headings || (!header.has_course() && heading_course(&record).is_some());
             let cells = record.iter().enumerate().take(fields.len()).filter(|(index, _)| is_examined(*index));
             cells.for_each(|(index, cell)| forms[index].add(cell.trim()));
         }
@@ -128,7 +152,19 @@ pub(super) fn decide(
     columns.decide_location();
     columns.decide_seats();
     columns.decide_identity();
-    Ok(columns.decided)
+    let mut decided = columns.decided;
+    if has_course_headings && !decided.iter().any(|(_, field)| *field == Column::Course) {
+        decided.push((HEADINGS.to_owned(), Column::Course));
+    }
+    Ok(decided)
+}
+
+/// Returns the course that a row without other cells names, above the rows of its sections.
+pub(super) fn heading_course(record: &csv::StringRecord) -> Option<&str> {
+    let mut cells = record.iter().map(str::trim).filter(|cell| !cell.is_empty());
+    let text = cells.next().filter(|_| cells.next().is_none())?;
+    let course = course::split(text).ok()?;
+    (course.section.is_none() && course::is_course(&course.name)).then_some(text)
 }
 
 struct Columns<'h> {
@@ -224,14 +260,50 @@ impl Columns<'_> {
         if let Some(index) = class {
             self.set(index, Column::Crn);
         }
-        let course = self.header.at(Column::Course).filter(|index| *index < self.fields.len());
+        self.find_course();
+        let course = self.decided_or_named(Column::Course);
         let has_section = course.is_some_and(|index| self.forms[index].are_mostly(|f| f.sections));
         if let Some(index) = course.filter(|_| has_section && !self.has(Column::Crn) && !self.has(Column::Section)) {
             let name = format!("#{}", index + 1);
             self.decided.extend([(name.clone(), Column::Course), (name, Column::Section)]);
         }
         let number = self.of(Column::Number).first().copied();
-        if let Some(index) = number.filter(|_| !self.has(Column::Subject) && !self.has(Column::Course)) {
+        if let Some(index) = number.filter(|_| !self.has(Column::Subject) && !self.has_course()) {
+            self.set(index, Column::Course);
+        }
+    }
+
+    /// Returns the column that has a field, as decided or by its name.
+    fn decided_or_named(&self, field: Column) -> Option<usize> {
+        let decided = (0..self.fields.len()).find(|index| {
+            let is_it = |(name, column): &(String, Column)| *column == field && *name == format!("#{}", index + 1);
+            self.decided.iter().any(is_it)
+        });
+        decided.or_else(|| self.header.at(field).filter(|index| *index < self.fields.len()))
+    }
+
+    /// Returns whether the file names courses. A `Class` that is the CRN does not.
+    fn has_course(&self) -> bool {
+        let course = self.header.at(Column::Course);
+        let is_crn = course.is_some_and(|index| self.fields.get(index) == Some(&Some(Column::Crn)));
+        self.header.has_course() && !is_crn
+    }
+
+    /// Without a column of the course, it is the section's column if its cells are whole names such as `ACCT-201-01`,
+    /// otherwise that of the title, as for `Name`.
+    fn find_course(&mut self) {
+        if self.has_course() || self.map.iter().any(|(_, field)| *field == Column::Course) {
+            return;
+        }
+        let is_whole = |index: &usize| self.forms[*index].are_mostly(|f| f.courses);
+        let section = self.header.at(Column::Section).filter(|index| *index < self.forms.len()).filter(is_whole);
+        if let Some(index) = section {
+            let name = format!("#{}", index + 1);
+            self.decided.extend([(name.clone(), Column::Course), (name, Column::Section)]);
+            return;
+        }
+        let title = self.header.at(Column::Title).filter(|index| *index < self.forms.len()).filter(is_whole);
+        if let Some(index) = title {
             self.set(index, Column::Course);
         }
     }
@@ -259,17 +331,37 @@ impl Columns<'_> {
     /// A column of `10/30` has the capacity. Without a capacity, it is the sum of enrolled and free seats.
     fn decide_seats(&mut self) {
         if !self.has(Column::Capacity) {
-            let both = [Column::Enrolled, Column::Available].into_iter().flat_map(|field| self.of(field));
-            let both = both.into_iter().find(|index| self.forms[*index].are_mostly(|f| f.fractions));
-            if let Some(index) = both {
+            let known = [Column::Enrolled, Column::Available].into_iter().flat_map(|field| self.of(field));
+            let is_seats = |index: &usize| {
+                let name = normalized(&self.header.names()[*index]);
+                self.header.field_of(*index).is_none() && SEAT_WORDS.iter().any(|word| name.contains(word))
+            };
+            let mut likely = known.chain((0..self.fields.len()).filter(is_seats));
+            let fractions = likely.find(|index| self.forms[*index].are_mostly(|f| f.fractions));
+            let is_remaining = |index: &usize| self.forms[*index].are_mostly(|f| f.remaining_seats);
+            if let Some(index) = fractions.filter(|index| !is_remaining(index)) {
                 self.set(index, Column::Capacity);
+            } else if let Some(index) = (0..self.fields.len()).find(is_remaining) {
+                // The column may have the status, too.
+                self.decided.push((format!("#{}", index + 1), Column::Capacity));
+                if self.header.at(Column::Status) == Some(index) {
+                    self.decided.push((format!("#{}", index + 1), Column::Status));
+                }
             }
         }
         // `Open` with `Yes` and `No` has no number from which a capacity follows.
         let free = self.header.at(Column::Available).filter(|index| *index < self.fields.len());
-        let free = free.filter(|index| !self.has(Column::Capacity) && !self.forms[*index].are_free_seats());
+        let free = free.filter(|index| !self.forms[*index].are_free_seats());
         if let Some(index) = free {
             self.decided.push((format!("#{}", index + 1), Column::Ignored));
+        }
+        // `Waitlist` with `Yes` and `No` has no number.
+        let marks = self.of(Column::Waitlisted).into_iter().find(|index| {
+            let forms = &self.forms[*index];
+            forms.known > 0 && forms.counts + forms.fractions + forms.zeros == 0
+        });
+        if let Some(index) = marks.filter(|index| self.header.at(Column::Waitlisted) == Some(*index)) {
+            self.set(index, Column::Ignored);
         }
         let is_waitlist = |index: &usize| {
             let forms = &self.forms[*index];

@@ -1,6 +1,6 @@
 //! Parses a course, `SUBJECT NUMBER`, and the section if the cell contains it.
 
-use crate::imports::csv::text;
+use crate::imports::csv::{component, text};
 
 /// The maximum length of a course, in characters.
 pub(super) const COURSE_CHARS_MAX: usize = 40;
@@ -53,6 +53,24 @@ fn before_title(cell: &str) -> Option<(&str, &str)> {
     (letters >= TITLE_LETTERS_MIN).then_some((head, title))
 }
 
+/// Splits a cell whose section may consist of capital letters alone, such as `AR-124-N` and `ACC 202 A`: nothing else
+/// identifies the section of the row.
+pub(super) fn split_with_letters(cell: &str) -> Result<Course, String> {
+    let course = split(cell)?;
+    if course.section.is_some() {
+        return Ok(course);
+    }
+    let decoded = text::decoded(cell);
+    let (head, title) = before_title(&decoded).map_or((&*decoded, None), |(head, title)| (head, Some(title)));
+    let by_letters = head.trim().rsplit_once(['-', '*', '_', '.', ' ']).and_then(|(course, section)| {
+        let is_letters = (1..=3).contains(&section.len()) && section.bytes().all(|b| b.is_ascii_uppercase());
+        let named = split(course.trim_end()).ok().filter(|course| course.section.is_none() && is_letters)?;
+        let has_number = named.name.split(' ').skip(1).any(is_number);
+        has_number.then(|| Course { section: Some(section.to_owned()), title: title.map(str::to_owned), ..named })
+    });
+    Ok(by_letters.unwrap_or(course))
+}
+
 fn split_untitled(cell: &str) -> Result<Course, String> {
     let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '*' | '_');
     let mut words: Vec<&str> = cell.split(is_separator).filter(|w| !w.is_empty()).collect();
@@ -66,6 +84,16 @@ fn split_untitled(cell: &str) -> Result<Course, String> {
             Some((name, section)) => Ok(Course { name: bounded(name)?, section, title: None }),
             None => without_section(word.to_owned()),
         },
+        // `ACCT 201 Lec 1`: the section is `Lec 1`, beside `Rec 1`.
+        [ref subject @ .., number, kind, section]
+            if is_number(number) && !subject.is_empty() && is_section(section) && is_component(kind) =>
+        {
+            Ok(Course {
+                name: bounded(format!("{} {number}", subject.join(" ")))?,
+                section: Some(format!("{kind} {section}")),
+                title: None,
+            })
+        }
         [ref subject @ .., number, section]
             if is_number_before_section(number) && !subject.is_empty() && is_section(section) =>
         {
@@ -97,9 +125,15 @@ fn subject_and_number(word: &str) -> Option<(&str, &str)> {
     is_plain.then_some((subject, number))
 }
 
-/// Splits `ACC.101.01` and `ACC.101`.
+/// Returns whether a word between a number and a section is a component, such as `Lec`.
+fn is_component(word: &str) -> bool {
+    word.len() >= 3 && component::known(word).is_some()
+}
+
+/// Splits `ACC.101.01`, `ACC.101` and `ACC/101/01`.
 fn dotted(word: &str) -> Option<(String, Option<String>)> {
-    let parts: Vec<&str> = word.split('.').collect();
+    let separator = if word.matches('/').count() == 2 { '/' } else { '.' };
+    let parts: Vec<&str> = word.split(separator).collect();
     let is_subject = |text: &str| text.len() >= 2 && text.bytes().all(|b| b.is_ascii_alphabetic());
     match parts[..] {
         [subject, number] if is_subject(subject) && is_number(number) => Some((format!("{subject} {number}"), None)),
@@ -223,6 +257,9 @@ mod tests {
             ("MATH.1A.01", "MATH 1A", Some("01")),
             ("MATH 1A-01 - Calculus", "MATH 1A", Some("01")),
             ("MATH-1A", "MATH 1A", None),
+            ("ACC/101/01", "ACC 101", Some("01")),
+            ("ACCT 201 Lec 1", "ACCT 201", Some("Lec 1")),
+            ("AR-124-N", "AR 124 N", None),
         ];
         for (cell, name, section) in table {
             let found = split(cell).unwrap();
@@ -234,6 +271,22 @@ mod tests {
         }
         assert!(split(&"X".repeat(COURSE_CHARS_MAX + 1)).is_err());
         assert_eq!(join("D H", "F 304"), Ok("D H F304".into()));
+    }
+
+    #[test]
+    fn sections_may_be_letters_if_nothing_else_identifies_them() {
+        for (cell, name, section) in [
+            ("AR-124-N", "AR 124", Some("N")),
+            ("AR*125*NE", "AR 125", Some("NE")),
+            ("ACC  202  A", "ACC 202", Some("A")),
+            ("AR 124-N - Drawing", "AR 124", Some("N")),
+            ("AR-124-01", "AR 124", Some("01")),
+            ("C S 1A", "C S 1A", None),
+            ("BIO 101 Lab", "BIO 101 Lab", None),
+        ] {
+            let found = split_with_letters(cell).unwrap();
+            assert_eq!((&*found.name, found.section.as_deref()), (name, section), "{cell}");
+        }
     }
 
     #[test]

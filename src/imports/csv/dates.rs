@@ -79,6 +79,20 @@ impl OrderEvidence {
         }
     }
 
+    /// Adds the dates among the other words of a cell of meetings. Returns whether there are any.
+    pub(super) fn add_inner(&mut self, cell: &str, line: u64) -> bool {
+        let words = cell.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|' | '(' | ')'));
+        let with_slashes = words.clone().filter(|word| word.contains('/')).flat_map(|word| word.split(['-', '–']));
+        let with_hyphens = words.filter(|word| !word.contains(['/', ':']) && word.matches('-').count() == 2);
+        let is_date = |word: &&str| word.contains('-') || word.matches('/').count() == 2;
+        let mut has_dates = false;
+        for word in with_slashes.chain(with_hyphens).filter(is_date) {
+            has_dates |= word.contains(|c: char| c.is_ascii_digit());
+            self.add(word, line);
+        }
+        has_dates
+    }
+
     /// Returns the order: the month is first unless only dates with the day first were found.
     pub(super) fn order(self) -> DayOrder {
         if self.day_first.is_some() && self.month_first.is_none() { DayOrder::DayFirst } else { DayOrder::MonthFirst }
@@ -314,6 +328,20 @@ mod tests {
         assert_eq!(range("", DayOrder::MonthFirst), Ok((None, None)));
         for bad in ["2022-12-05 - 2022-09-07", "autumn", "2022-09-07 - soon", "2022-09-07 2022-12-05"] {
             assert!(range(bad, DayOrder::MonthFirst).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn dates_in_cells_of_meetings_show_the_order() {
+        for (cell, has_dates, lines) in [
+            ("MW 9:00-9:50 3/2/2031 - 15/5/2031 ELM 105", true, [None, Some(1), Some(1)]),
+            ("01/20/2031-05/15/2031 Lecture Monday, Wednesday 09:00AM", true, [Some(1), None, None]),
+            ("20-01-2031 | Mon", true, [None, Some(1), None]),
+            ("M/W/F 9-9:50 M-W-F", false, [None, None, None]),
+        ] {
+            let mut evidence = OrderEvidence::default();
+            assert_eq!(evidence.add_inner(cell, 1), has_dates, "{cell}");
+            assert_eq!([evidence.month_first, evidence.day_first, evidence.ambiguous], lines, "{cell}");
         }
     }
 

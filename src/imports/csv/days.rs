@@ -4,19 +4,37 @@ use crate::domain::meeting::Days;
 
 use crate::imports::csv::text::is_unknown;
 
-/// Names of days and their abbreviations, longest first.
-const NAMES: [(&str, &str); 24] = [
+/// Names of days and their abbreviations in English and Spanish, longest first.
+const NAMES: [(&str, &str); 42] = [
+    ("miércoles", "wed"),
+    ("miercoles", "wed"),
     ("wednesday", "wed"),
     ("thursday", "thu"),
     ("saturday", "sat"),
     ("tuesday", "tue"),
+    ("viernes", "fri"),
+    ("domingo", "sun"),
+    ("martes", "tue"),
+    ("jueves", "thu"),
+    ("sábado", "sat"),
+    ("sabado", "sat"),
     ("monday", "mon"),
     ("friday", "fri"),
     ("sunday", "sun"),
+    ("lunes", "mon"),
     ("thurs", "thu"),
     ("tues", "tue"),
     ("thur", "thu"),
     ("weds", "wed"),
+    ("lun", "mon"),
+    ("mar", "tue"),
+    ("mié", "wed"),
+    ("mie", "wed"),
+    ("jue", "thu"),
+    ("vie", "fri"),
+    ("sáb", "sat"),
+    ("sab", "sat"),
+    ("dom", "sun"),
     ("mon", "mon"),
     ("tue", "tue"),
     ("wed", "wed"),
@@ -51,7 +69,7 @@ pub(super) fn days(cell: &str) -> Result<Days, String> {
     let joined = if has_words { with_hyphens(cell) } else { cell.to_owned() };
     let mut bits = 0;
     for token in joined.split(|c: char| c.is_whitespace() || ",;/&+.".contains(c)).filter(|t| !t.is_empty()) {
-        if token.eq_ignore_ascii_case("and") {
+        if ["and", "y"].iter().any(|word| token.eq_ignore_ascii_case(word)) {
             continue;
         }
         let known = || range(token).or_else(|| list(token)).or_else(|| names(token)).or_else(|| pairs(token));
@@ -235,6 +253,8 @@ mod tests {
             ("M-F", "mon tue wed thu fri"),
             ("Mon-Sat", "mon tue wed thu fri sat"),
             ("mwf", "mon wed fri"),
+            ("Lunes, miércoles", "mon wed"),
+            ("Mar/Jue", "tue thu"),
             ("", ""),
             ("TBA", ""),
         ];

@@ -11,7 +11,7 @@ use crate::imports::schedule::Severity;
 use crate::imports::csv::columns::Column;
 use crate::imports::csv::dates::DayOrder;
 use crate::imports::csv::row::Cells;
-use crate::imports::csv::{dates, text, times};
+use crate::imports::csv::{dates, instructors, text, times};
 
 /// The maximum duration of an event, in minutes: a week.
 const DURATION_MINUTES_MAX: i64 = 7 * 24 * 60;
@@ -32,7 +32,7 @@ pub(super) fn read(cells: &mut Cells<'_>, zone: &TimeZone, order: DayOrder) -> O
     let minutes = cells.read(Column::Duration, duration);
     let title = cells.read(Column::Title, text::text);
     let location = cells.read(Column::Location, text::text);
-    let instructor = cells.read(Column::Instructor, text::instructor);
+    let instructor = cells.read(Column::Instructor, instructors::instructor);
     let description = cells.read(Column::Description, description);
     if time.is_none() && !cells.has_errors() {
         cells.add_finding(Severity::Warning, Some(Column::Time), "The missing time is imported as midnight");

@@ -16,7 +16,7 @@ use crate::text::csv_text::{escape_cell, unescape_cell};
 use crate::imports::csv::columns::Column;
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::row::{Cells, MeetingRow, Row, component, count};
-use crate::imports::csv::{dates, days, text, times};
+use crate::imports::csv::{dates, days, instructors, text, times};
 
 /// The columns of the file, in order. The import ignores `id` as a field, `open` and `withdrawn`.
 pub(super) const COLUMNS: [&str; 29] = [
@@ -177,7 +177,7 @@ pub(super) fn read(cells: &mut Cells<'_>, crn: &Crn, format: Format) -> Row {
         section,
         title,
         credits: credits.map(|(credits, _)| credits.0),
-        instructors: instructor.as_deref().map(text::instructors).unwrap_or_default(),
+        instructors: instructor.as_deref().map(instructors::instructors).unwrap_or_default(),
         instructor,
         method: literal(cells, Column::Method),
         campus: literal(cells, Column::Campus),
@@ -190,6 +190,7 @@ pub(super) fn read(cells: &mut Cells<'_>, crn: &Crn, format: Format) -> Row {
         status: status(cells),
         cross_listed: None,
         original_crn: original_crn(cells, crn),
+        is_continuation: false,
         is_exported: true,
         meetings: meeting(cells, format).into_iter().collect(),
     }

@@ -324,9 +324,9 @@ fn several_meetings_in_one_cell_are_read_or_refused() {
     }
     let days: Vec<String> = (0..201).map(|at| format!("M 9:00-9:50 R{at}")).collect();
     let refused = [
-        "20/01/2031 - 15/05/2031 | Mon Wed | 9:00-9:50 | Elm 105".to_owned(),
+        "20/13/2031 - 15/05/2031 | Mon Wed | 9:00-9:50 | Elm 105".to_owned(),
         "Mon Wed | 9:00-9:50 | Elm 105 31/02/2031".to_owned(),
-        "Mon 9:00am-9:50am Elm 105 20/01/2031-15/05/2031".to_owned(),
+        "Mon 9:00am-9:50am Elm 105 20/13/2031-15/05/2031".to_owned(),
         "Mon 9:00-9:50 Elm 105\nSat Elm 107".to_owned(),
         days[..].join("; "),
         format!("M 9:00-9:50 {}", "x ".repeat(2_000)),

@@ -12,6 +12,7 @@ use crate::imports::schedule::{FileSection, ScheduleError, Severity};
 
 use crate::imports::csv::columns::{Column, Header};
 use crate::imports::csv::conflicts::SectionUses;
+use crate::imports::csv::instructors;
 use crate::imports::csv::row::{MeetingRow, Row};
 use crate::imports::csv::scratch::Scratch;
 
@@ -51,7 +52,10 @@ pub(super) fn merge(
         let row: Row = serde_json::from_str(found.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
         match &mut current {
             Some(current) if current.crn == crn => {
-                warn_about_differences(scratch, header, &current.merged, &row)?;
+                // A row that continues the section has its fields from the row above.
+                if !row.is_continuation {
+                    warn_about_differences(scratch, header, &current.merged, &row)?;
+                }
                 current.is_importable = current.is_importable && add_meetings(scratch, current, row)?;
             }
             _ => {
@@ -112,8 +116,21 @@ fn add_meetings(scratch: &Scratch, current: &mut Current, mut row: Row) -> Resul
         return Ok(false);
     }
     uses.add(crn, &row);
+    if row.is_continuation {
+        add_instructors(&mut merged.first, &row.instructors);
+    }
     merged.meetings.append(&mut row.meetings);
     Ok(true)
+}
+
+/// Adds the instructors of a row that continues a section.
+fn add_instructors(first: &mut Row, names: &[String]) {
+    let new: Vec<&String> = names.iter().filter(|name| !first.instructors.contains(name)).collect();
+    if !new.is_empty() {
+        let all: Vec<String> = first.instructors.iter().chain(new).cloned().collect();
+        first.instructor = instructors::joined_names(&all);
+        first.instructors = all;
+    }
 }
 
 /// Stores a section, and the rooms and instructors that it uses. Returns the number of stored sections: 0 or 1.
@@ -158,6 +175,7 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
         prerequisites,
         status,
         cross_listed: _,
+        is_continuation: _,
         is_exported: _,
         original_crn: _,
         line: _,

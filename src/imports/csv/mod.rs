@@ -4,10 +4,11 @@
 //! - `input`: opens a file of text or a workbook; `encoding`, `dialect`, `guard`, `source`: turn bytes into records of
 //!   bounded size, each with its physical line number
 //! - `survey`: finds the header, and decides how the file writes times and dates; `names`, `aliases`, `columns`,
-//!   `contents`: recognize the columns; `profile`: chooses the saved mapping of columns; `candidates`: which columns
+//!   `meeting_columns`, `contents`: recognize the columns; `profile`: chooses the saved mapping of columns; `candidates`: which columns
 //!   could be a missing field
-//! - `text`, `days`, `times`, `dates`, `course`, `component`, `status`: parse one cell; `meetings`: parses the meetings of
-//!   a row
+//! - `text`, `days`, `times`, `dates`, `course`, `component`, `crn`, `instructors`, `status`: parse one cell; `combined`:
+//!   parses a cell of meetings; `meetings`: parses those of a row
+//! - `derived`: cells made of other cells; `merged_cells`: cells that belong to several rows
 //! - `record`: checks a row before it is parsed; `row`, `event`: parse one row; [`export`]: writes files, and parses
 //!   their rows; `merge`: merges the rows of one CRN into a section; `conflicts`, `sweep`: find rooms and instructors that
 //!   are double-booked; `remarks`: warnings about many rows
@@ -18,24 +19,30 @@ mod candidates;
 #[cfg(test)]
 mod cases_tests;
 mod columns;
+mod combined;
 mod component;
 mod conflicts;
 #[cfg(test)]
 mod conflicts_tests;
 mod contents;
 mod course;
+mod crn;
 mod dates;
 mod days;
+mod derived;
 mod dialect;
 mod encoding;
 mod event;
 pub mod export;
 mod guard;
 mod input;
+mod instructors;
 #[cfg(test)]
 mod kinds_tests;
+mod meeting_columns;
 mod meetings;
 mod merge;
+mod merged_cells;
 mod names;
 mod parsed;
 mod pieces;
@@ -50,6 +57,8 @@ mod source;
 mod status;
 mod survey;
 mod sweep;
+#[cfg(test)]
+mod systems_tests;
 #[cfg(test)]
 mod tests;
 mod text;

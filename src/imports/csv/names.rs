@@ -288,7 +288,7 @@ const WEEKDAYS: [Column; 7] = [
 
 /// Names that have one of these meanings in one system and another in the next. Each is used only if the file has no
 /// better column.
-pub(super) const WEAK_NAMES: [(&str, Column); 15] = [
+pub(super) const WEAK_NAMES: [(&str, Column); 16] = [
     ("sln", Column::Crn),
     ("catalog", Column::Number),
     ("num", Column::Number),
@@ -299,6 +299,7 @@ pub(super) const WEAK_NAMES: [(&str, Column); 15] = [
     ("class", Column::Course),
     ("course name", Column::Title),
     ("name", Column::Title),
+    ("name", Column::Instructor),
     ("faculty", Column::Instructor),
     ("max", Column::Capacity),
     ("limit", Column::Capacity),
@@ -346,7 +347,12 @@ pub(super) fn weekday(normalized_name: &str) -> Option<u8> {
         names.contains(&name) || name.strip_suffix("day").is_some_and(|short| short == names[1])
     };
     let find = |name: &str| DAY_NAMES.iter().position(|names| is_name(name, names));
-    let at = find(normalized_name).or_else(|| find(without_prefix(normalized_name)?))?;
+    // `MONDAY_CDE` of Jenzabar, `Mon Ind` of others.
+    let without_suffix =
+        |name| ["cde", "code", "ind", "flag"].iter().find_map(|suffix| str::strip_suffix(name, suffix));
+    let at = find(normalized_name)
+        .or_else(|| find(without_prefix(normalized_name)?))
+        .or_else(|| find(without_suffix(normalized_name)?))?;
     u8::try_from(at).ok()
 }
 
@@ -391,8 +397,13 @@ impl Column {
             aliases.chain(COLUMNS.iter().flat_map(names)).collect()
         });
         let name = normalized(name);
-        let whole = BY_NAME.get(&name).copied();
-        whole.or_else(|| BY_NAME.get(without_prefix(&name)?).copied())
+        // `Sec Start Times`: a name in the plural is that of the same column. `Places` are seats.
+        let find = |name: &str| {
+            let whole = || BY_NAME.get(name).copied();
+            let is_same = |column: &Column| *column != Column::Location;
+            whole().or_else(|| BY_NAME.get(name.strip_suffix('s')?).copied().filter(is_same))
+        };
+        find(&name).or_else(|| find(without_prefix(&name)?))
     }
 }
 

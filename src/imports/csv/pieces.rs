@@ -7,6 +7,12 @@ pub(super) fn pieces(cell: &str) -> Vec<&str> {
     cell.split([';', '\n', '\r', '|']).map(str::trim).filter(|piece| !piece.is_empty()).collect()
 }
 
+/// Splits a cell of several values, of which some may be blank: `; OAK` has two.
+pub(super) fn slots(cell: &str) -> Vec<&str> {
+    let lines = cell.split('\n').map(|line| line.trim_end_matches('\r'));
+    lines.flat_map(|line| line.split([';', '\r', '|'])).map(str::trim).collect()
+}
+
 /// Splits a cell of times. A comma or a slash separates two times if each part is a time.
 pub(super) fn time_pieces(cell: &str, clock: Clock) -> Vec<&str> {
     let split = |separator| -> Vec<&str> {

@@ -11,14 +11,16 @@ use crate::domain::import::{Finding, Skipped, Table};
 use crate::imports::schedule::{ScheduleError, ScheduleOptions, ScheduleProgress, Severity, Watch};
 
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
+use crate::imports::csv::crn::{self, RowCrn};
 use crate::imports::csv::dates::DayOrder;
 use crate::imports::csv::guard::RecordLines;
 use crate::imports::csv::input::{self, Input};
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::merge::MEETINGS_MAX;
+use crate::imports::csv::merged_cells::{Heading, MergedCells};
 use crate::imports::csv::parsed::Parsed;
 use crate::imports::csv::record::{continued, is_crn, is_well_formed};
-use crate::imports::csv::remarks::Remarks;
+use crate::imports::csv::remarks::{Remark, Remarks};
 use crate::imports::csv::row::{self, Cells, Row, RowReport};
 use crate::imports::csv::scratch::{Scratch, signed};
 use crate::imports::csv::source::{RecordSource, Records, unreadable};
@@ -49,6 +51,8 @@ struct Reading<'r, 'w> {
     above: Option<(Crn, Row)>,
     /// The number of rows that continue it.
     continued: usize,
+    merged_cells: MergedCells,
+    heading: Heading,
     /// The number of records read so far.
     records: u64,
     bytes: u64,
@@ -90,12 +94,16 @@ pub(super) fn read(
         }
     };
     let line = survey.header_line.max(1);
-    let Some(header) = begin(&mut parsed, &source, &survey, options, extra)? else { return Ok(parsed) };
+    if !begin(&mut parsed, &source, &survey, options)? {
+        return Ok(parsed);
+    }
     let (terms, remarks) = (Terms::default(), Remarks::default());
-    let format = survey.format;
+    let (format, records_before_rows) = (survey.format, survey.records_before_rows);
     let mut reading = Reading {
         options,
-        header,
+        merged_cells: MergedCells::new(&survey.header),
+        heading: Heading::default(),
+        header: survey.header,
         format,
         parsed,
         terms,
@@ -108,7 +116,7 @@ pub(super) fn read(
     };
     let (mut records, lines) = source.open()?;
     let mut record = csv::StringRecord::new();
-    for _ in 0..survey.records_before_rows {
+    for _ in 0..records_before_rows {
         // The survey has read these records.
         if !records.read_record(&mut record).unwrap_or(false) {
             break;
@@ -119,16 +127,14 @@ pub(super) fn read(
     reading.finish(line)
 }
 
-/// Reads the header, and adds the findings about the file as a whole. Returns `None` if the file is rejected.
+/// Adds the findings about the file as a whole. Returns whether its rows can be read.
 fn begin(
     parsed: &mut Parsed,
     source: &RecordSource<'_>,
     survey: &Survey,
     options: &ScheduleOptions,
-    extra: &ExtraNames,
-) -> Result<Option<Header>, ScheduleError> {
-    let names = survey.names.iter().map(String::as_str);
-    let (header, warnings) = Header::read(names, extra, &survey.map).map_err(ScheduleError::Scratch)?;
+) -> Result<bool, ScheduleError> {
+    let header = &survey.header;
     let line = survey.header_line.max(1);
     parsed.table = Some(Table {
         header_line: survey.header_line,
@@ -136,10 +142,10 @@ fn begin(
         encoding: source.text().map(|(_, encoding)| encoding.to_owned()),
         sheet: source.sheet().map(|sheet| sheet.name.clone()),
         sheets: source.sheet().map_or_else(Vec::new, |sheet| sheet.sheets.clone()),
-        columns: survey.columns(&header),
+        columns: survey.columns(),
         profile: survey.profile.clone(),
         first_rows: survey.preview(),
-        missing_fields: survey.missing_fields(&header, options.term.is_some()),
+        missing_fields: survey.missing_fields(options.term.is_some()),
     });
     if let Some(message) = source.sheet().and_then(input::warning_about_other_sheets) {
         parsed.scratch.add_finding(Severity::Warning, &Finding { line, column: None, value: None, message })?;
@@ -147,7 +153,7 @@ fn begin(
     for skipped in &survey.skipped {
         skip(parsed, skipped.clone())?;
     }
-    for message in warnings {
+    for message in survey.warnings.iter().cloned() {
         parsed.scratch.add_finding(Severity::Warning, &Finding { line, column: None, value: None, message })?;
     }
     if let (DayOrder::MonthFirst, Some(ambiguous), None) =
@@ -160,15 +166,14 @@ fn begin(
     }
     parsed.contains_events = header.is_event_header();
     if !parsed.contains_events {
-        for message in header_errors(&header, options) {
+        for message in header_errors(header, options) {
             reject(parsed, line, message)?;
         }
-        if parsed.is_rejected {
-            return Ok(None);
+        if !parsed.is_rejected {
+            warn_about_missing_credits(parsed, header, line)?;
         }
-        warn_about_missing_credits(parsed, &header, line)?;
     }
-    Ok(Some(header))
+    Ok(!parsed.is_rejected)
 }
 
 fn warn_about_missing_credits(parsed: &Parsed, header: &Header, line: u64) -> Result<(), ScheduleError> {
@@ -256,6 +261,9 @@ impl Reading<'_, '_> {
             if record.iter().all(|cell| cell.trim().is_empty()) {
                 continue;
             }
+            if let Some(at) = self.header.of_headings() {
+                self.heading.extend(at, record);
+            }
             if let Some(why) = self.reason_to_skip(record) {
                 skip(&mut self.parsed, Skipped { line, why: why.to_owned(), text: text_of(record) })?;
                 continue;
@@ -299,17 +307,18 @@ impl Reading<'_, '_> {
         }
         let is_wide = self.header.names().len() >= GROUP_COLUMNS_MIN;
         let all_equal = cells.iter().all(|cell| *cell == cells[0]);
-        // A single cell of days or time is a further meeting of the section above.
+        // A single cell of days, time or instructor continues the section above.
         let filled = record.iter().position(|cell| !cell.trim().is_empty()).unwrap_or(0);
-        let is_meeting = self.header.meeting_groups().iter().any(|group| group.contains(filled));
+        let is_meeting = self.header.meeting_groups().iter().any(|group| group.contains(filled))
+            || (self.above.is_some() && self.header.at(Column::Instructor) == Some(filled));
         let is_heading = is_wide && all_equal && !(cells.len() == 1 && is_meeting);
         is_heading.then_some("a group heading")
     }
 
     fn row(&mut self, record: &csv::StringRecord, line: u64) -> Result<(), ScheduleError> {
         self.parsed.rows += 1;
-        let joined = self.header.joined_cells(record);
-        let mut cells = Cells::new(&self.header, record, &joined, line);
+        let derived = self.header.derived_cells(record);
+        let mut cells = Cells::new(&self.header, record, &derived, line);
         let is_well_formed = is_well_formed(&mut cells, record, &self.header);
         if self.parsed.contains_events {
             let event =
@@ -339,13 +348,23 @@ impl Reading<'_, '_> {
             let row = (!has_errors && self.continued < MEETINGS_MAX).then_some(continued.1);
             return self.store(Some(continued.0), row, line);
         }
-        let crn = if is_well_formed { row::crn(&mut cells) } else { None };
+        let filled = if is_well_formed { self.merged_cells.filled(record) } else { None };
+        let derived = filled.as_ref().map(|filled| self.header.derived_cells(filled)).unwrap_or_default();
+        if let Some(filled) = &filled {
+            cells = Cells::new(&self.header, filled, &derived, line);
+            cells.add_row_remark(Remark::MergedCells);
+        }
+        let crn = if is_well_formed { crn::read(&mut cells) } else { None };
         if is_well_formed {
             self.terms.check(&mut cells, self.options.term.as_ref());
         }
         let row = crn.as_ref().map(|_| row::read(&mut cells, self.format));
         let row = row.filter(|_| !cells.has_errors());
         self.add_report(cells.into_report(), line)?;
+        if let Some(RowCrn { crn, is_formed: true }) = &crn {
+            self.parsed.scratch.add_formed(crn.as_str())?;
+        }
+        let crn = crn.map(|found| found.crn);
         (self.above, self.continued) = (crn.clone().zip(row.clone()), 0);
         self.store(crn, row, line)
     }
@@ -412,6 +431,11 @@ impl Reading<'_, '_> {
             let message = format!("A file can have at most {EVENTS_MAX} events: split the file");
             reject(&mut self.parsed, header_line, message)?;
         }
+        let (scratch, remarks) = (&self.parsed.scratch, &mut self.remarks);
+        scratch.adopt_formed(&mut |line| {
+            remarks.add(Remark::CrnOfSection, None, line);
+            Ok(())
+        })?;
         for finding in std::mem::take(&mut self.remarks).into_findings() {
             self.parsed.scratch.add_finding(Severity::Warning, &finding)?;
         }

@@ -8,35 +8,40 @@ use crate::imports::csv::columns::{Column, Header};
 use crate::imports::csv::meetings::{self, Format};
 use crate::imports::csv::remarks::Remark;
 use crate::imports::csv::row::{Cells, MeetingRow, Row};
+use crate::imports::csv::{component, crn, instructors};
 
-/// Returns the section of the row above with the meetings of a row that has none of the cells that identify a section;
-/// `None` if the row is one of its own.
+/// Returns the section of the row above with the meetings and the instructors of a row that has none of the cells that
+/// identify another section; `None` if the row is one of its own. The row may repeat the CRN.
 pub(super) fn continued(cells: &mut Cells<'_>, above: &(Crn, Row), format: Format) -> Option<(Crn, Row)> {
-    const OWN: [Column; 7] = [
-        Column::Crn,
-        Column::Course,
-        Column::Subject,
-        Column::Number,
-        Column::Section,
-        Column::Title,
-        Column::Capacity,
-    ];
-    if OWN.iter().any(|column| !cells.get(*column).is_empty()) {
+    const OWN: [Column; 5] = [Column::Course, Column::Subject, Column::Number, Column::Section, Column::Capacity];
+    let (crn, row) = above;
+    let own = cells.get(Column::Crn);
+    let repeats_crn = !own.is_empty() && crn::written(own).is_ok_and(|(own, _)| own == *crn);
+    // `Lab` in the column of the title is no title.
+    let title = cells.get(Column::Title).trim_end_matches(':');
+    let has_title = !title.is_empty() && component::known(title).is_none();
+    if has_title || OWN.iter().any(|column| !cells.get(*column).is_empty()) || !(own.is_empty() || repeats_crn) {
         return None;
     }
     let mut meetings = meetings::read(cells, format);
     let is_meeting = meetings.iter().any(|meeting| meeting.days != 0 || meeting.start.is_some());
-    if !is_meeting && !cells.has_errors() {
+    let mut names = instructors::instructors(cells.get(Column::Instructor));
+    if !is_meeting && names.is_empty() && !repeats_crn && !cells.has_errors() {
         return None;
     }
+    if !is_meeting {
+        meetings.clear();
+    }
     cells.add_row_remark(Remark::Continuation);
-    let (crn, row) = above;
-    // Dates that the row does not state are those of the section.
+    // Dates and instructors that the row does not state are those of the section.
     if let Some(MeetingRow { starts_on, ends_on, .. }) = row.meetings.last() {
         let undated = meetings.iter_mut().filter(|meeting| (meeting.starts_on, meeting.ends_on) == (None, None));
         undated.for_each(|meeting| (meeting.starts_on, meeting.ends_on) = (*starts_on, *ends_on));
     }
-    Some((crn.clone(), Row { line: cells.line(), meetings, ..row.clone() }))
+    if names.is_empty() {
+        names.clone_from(&row.instructors);
+    }
+    Some((crn.clone(), Row { line: cells.line(), meetings, instructors: names, is_continuation: true, ..row.clone() }))
 }
 
 /// Returns whether a cell is a CRN as systems number them.

@@ -16,6 +16,8 @@ pub(super) enum Remark {
     Unscheduled(String),
     /// Times without am and pm were read as afternoon.
     Afternoon,
+    /// Times without am and pm, in a file that has them at other times, were read as afternoon.
+    AfternoonBesideMarked,
     /// Times without am and pm, in a file that has them or an hour above 12 at other times, were read as written.
     EarlyAsWritten,
     /// The component was inferred from the section's label or title.
@@ -30,6 +32,10 @@ pub(super) enum Remark {
     NoYear,
     /// A row without its own section continues the section above it.
     Continuation,
+    /// The cells of the course are merged with those above.
+    MergedCells,
+    /// A row without a CRN belongs to the section with the same course and section.
+    CrnOfSection,
 }
 
 impl Remark {
@@ -41,6 +47,10 @@ impl Remark {
             Self::Afternoon => format!(
                 "The times have neither am nor pm: 1:00 to 6:59 are imported as afternoon, in {rows}; the option \
                  clock=24 imports them as written"
+            ),
+            Self::AfternoonBesideMarked => format!(
+                "Other times in the file have am or pm: 1:00 to 5:59 without am or pm are imported as afternoon, in {rows}; \
+                 the option clock=24 imports them as written"
             ),
             Self::EarlyAsWritten => format!(
                 "Other times in the file have am or pm, or an hour above 12: 1:00 to 6:59 without am or pm are imported \
@@ -60,6 +70,13 @@ impl Remark {
             Self::Continuation => {
                 format!("Rows without a section are read as further meetings of the section above, in {rows}")
             }
+            Self::MergedCells => {
+                format!("Blank cells of the course are imported as the course of the row above, in {rows}")
+            }
+            Self::CrnOfSection => format!(
+                "Rows without a CRN are imported as part of the section with the same course, component and section, in \
+                 {rows}"
+            ),
         }
     }
 }

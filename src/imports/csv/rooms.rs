@@ -1,8 +1,10 @@
 //! Recognizes what cannot be a room: times and dates in the rest of a cell of meetings.
 
+use std::borrow::Cow;
+
 use crate::imports::csv::dates::{self, DayOrder};
 use crate::imports::csv::times::{self, Clock};
-use crate::imports::csv::{days, text};
+use crate::imports::csv::{component, days, text};
 
 /// The number of words of a date such as `Sep 07, 2022`.
 const DATE_WORDS: usize = 3;
@@ -16,6 +18,39 @@ pub(super) fn room(text: &str) -> Result<Option<String>, ()> {
         return Err(());
     }
     text::text(text).map_err(|_| ())
+}
+
+/// Removes a component in parentheses after the room, such as `Elm Hall, 105 (Lecture)`.
+pub(super) fn without_component(room: &str) -> &str {
+    let split = room.trim_end_matches(')').rsplit_once('(');
+    split
+        .filter(|(_, word)| component::known(word.trim()).is_some())
+        .map_or(room, |(room, _)| room.trim_end_matches([' ', ',']))
+}
+
+/// The labels in the cells of Banner's class search, each with what precedes its value in a cell without labels.
+const LABELS: [(&str, &str); 5] =
+    [("type:", ""), ("building:", ""), ("room:", ""), ("start date:", ""), ("end date:", " - ")];
+
+/// Removes the labels from a part such as `MW 9:00 AM - 9:50 AM Type: Class Building: Elm Hall Room: 105 Start Date:
+/// 01/20/2031 End Date: 05/15/2031`, and the type of the meeting.
+pub(super) fn without_labels(part: &str) -> Cow<'_, str> {
+    let lower = part.to_ascii_lowercase();
+    let mut found: Vec<(usize, &str, &str)> =
+        LABELS.iter().filter_map(|(label, before)| Some((lower.find(label)?, *label, *before))).collect();
+    if found.len() < 2 {
+        return Cow::Borrowed(part);
+    }
+    found.sort_unstable();
+    let mut plain = part[..found[0].0].trim_end().to_owned();
+    for (at, (from, label, before)) in found.iter().enumerate() {
+        let to = found.get(at + 1).map_or(part.len(), |(next, ..)| *next);
+        let value = part[from + label.len()..to].trim();
+        if *label != "type:" && !text::is_unknown(value) && !value.eq_ignore_ascii_case("none") {
+            plain = [plain.as_str(), if before.is_empty() { " " } else { before }, value].concat();
+        }
+    }
+    Cow::Owned(plain)
 }
 
 /// Returns whether a word is a range of times. `105-107` is one too, although it may be two rooms.

@@ -3,7 +3,7 @@
 use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{Crn, SectionId, TermId};
+use crate::domain::ids::TermId;
 use crate::domain::import::Finding;
 use crate::domain::meeting::{Days, Meeting};
 use crate::domain::section::SectionStatus;
@@ -15,7 +15,7 @@ use crate::imports::csv::course::Course;
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::remarks::Remark;
 use crate::imports::csv::status::FileStatus;
-use crate::imports::csv::{component, course, meetings, status, text};
+use crate::imports::csv::{component, course, crn, instructors, meetings, status, text};
 
 /// The maximum length of an unknown status in a warning, in characters.
 const STATUS_CHARS_MAX: usize = 40;
@@ -64,6 +64,9 @@ pub(super) struct Row {
     /// The sections that share one class, as the file names them.
     #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
     pub(super) cross_listed: Option<String>,
+    /// Whether the row continues the section above, to which its instructors are added.
+    #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_continuation: bool,
     /// Whether the hub exported the row.
     #[serde(rename = "v", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_exported: bool,
@@ -108,8 +111,8 @@ impl MeetingRow {
 pub(super) struct Cells<'r> {
     header: &'r Header,
     record: &'r csv::StringRecord,
-    /// The joined cells of the record, see [`Header::joined_cells`].
-    joined: &'r [String],
+    /// The derived cells of the record, see [`Header::derived_cells`].
+    derived: &'r [String],
     line: u64,
     report: RowReport,
 }
@@ -124,8 +127,8 @@ pub(super) struct RowReport {
 }
 
 impl<'r> Cells<'r> {
-    pub(super) fn new(header: &'r Header, record: &'r csv::StringRecord, joined: &'r [String], line: u64) -> Self {
-        Self { header, record, joined, line, report: RowReport::default() }
+    pub(super) fn new(header: &'r Header, record: &'r csv::StringRecord, derived: &'r [String], line: u64) -> Self {
+        Self { header, record, derived, line, report: RowReport::default() }
     }
 
     pub(super) fn header(&self) -> &'r Header {
@@ -143,8 +146,8 @@ impl<'r> Cells<'r> {
 
     /// Returns the trimmed cell at an index; empty if the record is shorter.
     pub(super) fn cell(&self, index: usize) -> &'r str {
-        let joined = index.checked_sub(self.header.names().len()).and_then(|join| self.joined.get(join));
-        joined.map(String::as_str).or_else(|| self.record.get(index)).unwrap_or_default().trim()
+        let derived = index.checked_sub(self.header.names().len()).and_then(|derived| self.derived.get(derived));
+        derived.map(String::as_str).or_else(|| self.record.get(index)).unwrap_or_default().trim()
     }
 
     /// Returns the trimmed cell; empty if the file has no such column.
@@ -219,38 +222,6 @@ impl<'r> Cells<'r> {
     }
 }
 
-/// Parses the CRN, or forms one from course and section if the file has no such column.
-pub(super) fn crn(cells: &mut Cells<'_>) -> Option<Crn> {
-    // A section without a CRN in a file of CRNs is new: the registrar's system has not numbered it.
-    let is_new = text::is_unknown(cells.get(Column::Crn)) && !text::is_unknown(cells.get(Column::Section));
-    if !cells.header.has(Column::Crn) || is_new {
-        let Course { name: course, section, .. } = course_and_section(cells);
-        let Some(section) = section.filter(|_| !course.is_empty()) else {
-            if !cells.has_errors() {
-                cells.add_finding(
-                    Severity::Error,
-                    Some(Column::Section),
-                    "Section is missing, but without a CRN it identifies the row",
-                );
-            }
-            return None;
-        };
-        // `AB 101` and `001` become `AB101.001`.
-        return Crn::from_written(&format!("{}.{section}", course.replace(' ', ""))).ok().map(|(crn, _)| crn);
-    }
-    cells.read(Column::Crn, |cell| match cell {
-        _ if text::is_unknown(cell) => Err("CRN is missing".into()),
-        _ => Crn::from_written(cell)
-            .map(|(crn, _)| Some(crn))
-            .map_err(|_| "CRN must have letters or digits and at most 100 characters".into()),
-    })
-}
-
-/// Returns the identifier in the file, if it is not the CRN that [`crn`] returns.
-fn original_crn(cells: &Cells<'_>) -> Option<String> {
-    Crn::from_written(cells.get(Column::Crn)).ok().and_then(|(_, original)| original).map(Into::into)
-}
-
 /// Parses the term.
 pub(super) fn term(cells: &mut Cells<'_>) -> Option<TermId> {
     cells.read(Column::Term, |cell| match cell {
@@ -278,7 +249,7 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
     if let Some((_, Some(warning))) = &credits {
         cells.add_finding(Severity::Warning, Some(Column::Credits), warning);
     }
-    let (capacity, enrolled) = seats(cells);
+    let RowSeats { capacity, enrolled, waitlisted, waitlist_capacity } = seats(cells);
     Row {
         line: cells.line,
         course,
@@ -286,23 +257,24 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
         section,
         title,
         credits: credits.map(|(c, _)| c.0),
-        instructor: cells.read(Column::Instructor, text::instructor),
-        instructors: text::instructors(cells.get(Column::Instructor)),
+        instructor: cells.read(Column::Instructor, instructors::instructor),
+        instructors: instructors::instructors(cells.get(Column::Instructor)),
         method: cells.read(Column::Method, text::text),
         campus: cells.read(Column::Campus, text::text),
         capacity,
-        waitlist_capacity: count(cells, Column::WaitlistCapacity, "Waitlist capacity"),
+        waitlist_capacity,
         enrolled,
-        waitlisted: count(cells, Column::Waitlisted, "Waitlisted"),
+        waitlisted,
         linked: {
             let own = cells.get(Column::Crn);
-            cells.read(Column::Linked, |cell| linked(cell, own))
+            cells.read(Column::Linked, |cell| crn::linked(cell, own))
         },
         prerequisites: prerequisites(cells),
         status: status(cells, format),
         cross_listed,
+        is_continuation: false,
         is_exported: false,
-        original_crn: original_crn(cells),
+        original_crn: crn::original(cells),
         meetings: meetings::read(cells, format),
     }
 }
@@ -314,7 +286,9 @@ pub(super) fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Opt
     }
     // Colleague has the kind of class in the column of the method.
     let stated = component::known(cells.get(Column::Method));
-    let in_label = section.and_then(component::split_label).map(|(_, component)| component);
+    let in_label = section.and_then(|label| {
+        component::split_label(label).map(|(_, component)| component).or_else(|| component::of_label(label))
+    });
     if let Some(stated) = in_label.or(stated) {
         return stated.to_owned();
     }
@@ -333,6 +307,8 @@ fn status(cells: &mut Cells<'_>, format: Format) -> Option<SectionStatus> {
         // A blank cell says nothing, so it reopens no section that an earlier file cancelled.
         Ok(None) => return None,
         Ok(Some(FileStatus::Active)) => {}
+        // `12 of 30 seats remain`.
+        Err(()) if text::remaining_seats(cells.cell(index)).is_some() => {}
         Err(()) => {
             let status = cells.cell(index).chars().take(STATUS_CHARS_MAX).collect();
             cells.add_remark(Remark::UnknownStatus(status), index);
@@ -342,24 +318,46 @@ fn status(cells: &mut Cells<'_>, format: Format) -> Option<SectionStatus> {
     Some(SectionStatus::Open)
 }
 
-/// Parses capacity and enrolled, which may share a cell. Without a capacity, it is the sum of enrolled and free seats.
-fn seats(cells: &mut Cells<'_>) -> (Option<u32>, Option<u32>) {
+/// The seats of a row.
+#[derive(Debug, Default)]
+struct RowSeats {
+    capacity: Option<u32>,
+    enrolled: Option<u32>,
+    waitlisted: Option<u32>,
+    waitlist_capacity: Option<u32>,
+}
+
+/// Parses capacity, enrolled, waitlisted and the waitlist's capacity, which may share a cell. Without one of capacity, enrolled and free seats, it
+/// follows from the other two.
+fn seats(cells: &mut Cells<'_>) -> RowSeats {
     let mut read = |column, name: &str| {
         cells.read(column, |cell| text::seats(cell).map_err(|problem| format!("{name} {problem}")))
     };
     let (seats, enrolled) = (read(Column::Capacity, "Capacity"), read(Column::Enrolled, "Enrolled"));
+    // `2/10` has the capacity of the waitlist, too.
+    let waitlist = read(Column::Waitlisted, "Waitlisted");
+    let waitlisted = waitlist.map(|waitlist| waitlist.first.unwrap_or(waitlist.capacity));
+    let waitlisted = waitlisted.or(seats.and_then(|seats| seats.waitlisted));
+    let waitlist_capacity = count(cells, Column::WaitlistCapacity, "Waitlist capacity")
+        .or(waitlist.and_then(|waitlist| waitlist.first.map(|_| waitlist.capacity)));
     let enrolled = enrolled.map(|enrolled| enrolled.first.unwrap_or(enrolled.capacity));
+    let free = text::free_seats(cells.get(Column::Available));
+    let bounded = |number: i64| u32::try_from(number).ok().filter(|number| *number <= text::COUNT_MAX);
     let Some(index) = cells.header.at(Column::Capacity) else {
-        let free = text::free_seats(cells.get(Column::Available));
-        let sum = enrolled.zip(free).and_then(|(enrolled, free)| u32::try_from(i64::from(enrolled) + free).ok());
-        return (sum.filter(|sum| *sum <= text::COUNT_MAX), enrolled);
+        let sum = enrolled.zip(free).and_then(|(enrolled, free)| bounded(i64::from(enrolled) + free));
+        return RowSeats { capacity: sum, enrolled, waitlisted, waitlist_capacity };
     };
     let name = normalized(&cells.header.name_at(index));
     let has_free = ["avail", "open", "remain", "left", "free"].iter().any(|word| name.contains(word))
-        || ["rem", "seatsrem"].iter().any(|start| name.starts_with(start));
-    let taken = seats
-        .and_then(|seats| seats.first.map(|first| if has_free { seats.capacity.saturating_sub(first) } else { first }));
-    (seats.map(|seats| seats.capacity), enrolled.or(taken))
+        || ["rem", "seatsrem"].iter().any(|start| name.starts_with(start))
+        || name == "seats";
+    let capacity = seats.map(|seats| seats.capacity);
+    let taken = seats.and_then(|seats| {
+        let has_free = has_free || seats.is_free;
+        seats.first.map(|first| if has_free { seats.capacity.saturating_sub(first) } else { first })
+    });
+    let rest = || capacity.zip(free).and_then(|(capacity, free)| bounded(i64::from(capacity) - free));
+    RowSeats { capacity, enrolled: enrolled.or(taken).or_else(rest), waitlisted, waitlist_capacity }
 }
 
 /// Parses a count; `name` begins its error messages.
@@ -368,12 +366,14 @@ pub(super) fn count(cells: &mut Cells<'_>, column: Column, name: &str) -> Option
 }
 
 /// Parses the course, and the section from its own column or from the course's.
-fn course_and_section(cells: &mut Cells<'_>) -> Course {
+pub(super) fn course_and_section(cells: &mut Cells<'_>) -> Course {
     // One column may contain both.
     let is_in_course = cells.header.at(Column::Section) == cells.header.at(Column::Course);
     let section = if is_in_course { None } else { cells.read(Column::Section, text::text) };
     let (subject, number) = (cells.get(Column::Subject), cells.get(Column::Number));
     let course = cells.get(Column::Course);
+    let split =
+        if cells.header.has(Column::Section) && !is_in_course { course::split } else { course::split_with_letters };
     let named = |course: Course| Course { section: section.clone().or(course.section), ..course };
     let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '&'));
     // `Course` is the number beside a subject, or the subject beside a number, in some systems.
@@ -387,7 +387,7 @@ fn course_and_section(cells: &mut Cells<'_>) -> Course {
         return Course { name, section, title: None };
     }
     if course::is_whole(number) {
-        return named(cells.read(Column::Number, course::split));
+        return named(cells.read(Column::Number, split));
     }
     if cells.header.has(Column::Subject)
         && cells.header.has(Column::Number)
@@ -402,20 +402,7 @@ fn course_and_section(cells: &mut Cells<'_>) -> Course {
         }));
     }
     let column = if cells.header.has(Column::Course) { Column::Course } else { Column::Subject };
-    named(cells.read(column, course::split))
-}
-
-/// Parses the CRNs of linked sections, which are written like the row's own CRN: `AB 101-01` is one CRN.
-fn linked(cell: &str, own: &str) -> Result<Vec<String>, String> {
-    let separators: Vec<char> = [',', ';', '|', '/', ' '].into_iter().filter(|c| !own.contains(*c)).collect();
-    let mut linked = Vec::new();
-    for item in text::list(cell, &separators)? {
-        // The term of a full id is ignored: links stay within a term.
-        let id = SectionId::parse(item).ok().filter(|_| !own.contains('-'));
-        let crn = id.map_or_else(|| Crn::from_written(item).map(|(crn, _)| crn), |id| Ok(id.crn));
-        linked.push(crn.map_err(|_| format!("{item:?} is not a CRN"))?.to_string());
-    }
-    Ok(linked)
+    named(cells.read(column, split))
 }
 
 fn prerequisites(cells: &mut Cells<'_>) -> Vec<String> {

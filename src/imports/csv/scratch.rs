@@ -22,6 +22,7 @@ CREATE TABLE finding(severity INTEGER, line INTEGER, col TEXT, value TEXT, messa
 CREATE INDEX finding_line ON finding(severity, line);
 CREATE TABLE row(crn TEXT, line INTEGER, body TEXT);
 CREATE INDEX row_crn ON row(crn, line);
+CREATE TABLE formed(crn TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE rejected(crn TEXT, line INTEGER, PRIMARY KEY(crn, line)) WITHOUT ROWID;
 CREATE TABLE section(crn TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
 CREATE TABLE use(kind INTEGER, key INTEGER, start INTEGER, end INTEGER, days INTEGER, starts_on INTEGER,
@@ -30,6 +31,20 @@ CREATE TABLE use(kind INTEGER, key INTEGER, start INTEGER, end INTEGER, days INT
 CREATE TABLE conflict(kind INTEGER, row_a INTEGER, row_b INTEGER, pairs INTEGER, lines TEXT);
 CREATE TABLE event(id TEXT PRIMARY KEY, line INTEGER, body TEXT) WITHOUT ROWID;
 ";
+
+/// The maximum number of rows without a CRN that become part of another section, so that a file of such rows cannot fill
+/// memory. Those after it are sections of their own.
+const ADOPTED_MAX: usize = 100_000;
+const INDEX_OF_LABELS: &str =
+    "CREATE INDEX row_label ON row(json_extract(body,'$.c'), json_extract(body,'$.s'), json_extract(body,'$.k'))";
+/// The rows with a formed CRN, with their line and the CRN of the section to which they belong.
+const ADOPTED: &str = "
+SELECT own.rowid, own.line, min(other.crn) FROM row AS own JOIN row AS other
+  ON json_extract(other.body,'$.c') = json_extract(own.body,'$.c')
+  AND json_extract(other.body,'$.s') = json_extract(own.body,'$.s')
+  AND json_extract(other.body,'$.k') = json_extract(own.body,'$.k')
+WHERE own.crn IN (SELECT crn FROM formed) AND other.crn NOT IN (SELECT crn FROM formed)
+GROUP BY own.rowid HAVING min(other.crn) = max(other.crn) ORDER BY own.line";
 
 impl From<rusqlite::Error> for ScheduleError {
     fn from(e: rusqlite::Error) -> Self {
@@ -113,6 +128,41 @@ impl Scratch {
                 value: row.get::<_, Option<Box<str>>>(2)?,
                 message: row.get(3)?,
             })?;
+        }
+        Ok(())
+    }
+
+    /// Records a CRN that was formed for rows without one.
+    pub(super) fn add_formed(&self, crn: &str) -> Result<(), ScheduleError> {
+        self.db.prepare_cached("INSERT OR IGNORE INTO formed VALUES(?)")?.execute([crn])?;
+        Ok(())
+    }
+
+    /// Gives the rows with a formed CRN the CRN of the only section with the same course, component and label, and visits
+    /// their lines.
+    pub(super) fn adopt_formed(
+        &self,
+        f: &mut dyn FnMut(u64) -> Result<(), ScheduleError>,
+    ) -> Result<(), ScheduleError> {
+        let has_formed = self.db.query_row("SELECT EXISTS(SELECT 1 FROM formed)", [], |row| row.get::<_, bool>(0))?;
+        if !has_formed {
+            return Ok(());
+        }
+        // Few files have such rows, so that only these pay for the index.
+        self.db.execute_batch(INDEX_OF_LABELS)?;
+        let mut adopted = self.db.prepare(ADOPTED)?;
+        let mut rows = adopted.query([])?;
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next()? {
+            lines.push((row.get::<_, i64>(0)?, unsigned(row.get(1)?), row.get::<_, String>(2)?));
+            if lines.len() == ADOPTED_MAX {
+                break;
+            }
+        }
+        let mut update = self.db.prepare("UPDATE row SET crn = ?2, body = json_set(body, '$.o', (SELECT json_extract(body, '$.o') FROM row WHERE crn = ?2 LIMIT 1)) WHERE rowid = ?1")?;
+        for (rowid, line, crn) in lines {
+            update.execute(params![rowid, crn])?;
+            f(line)?;
         }
         Ok(())
     }

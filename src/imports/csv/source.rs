@@ -28,7 +28,13 @@ struct SheetRows {
 impl Records {
     /// Reads the next record; returns false at the end.
     pub(super) fn read_record(&mut self, record: &mut csv::StringRecord) -> csv::Result<bool> {
-        let Some(sheet) = &mut self.sheet else { return self.reader.read_record(record) };
+        let Some(sheet) = &mut self.sheet else {
+            let has_record = self.reader.read_record(record)?;
+            if has_record && record.iter().any(is_quoted_formula) {
+                *record = record.iter().map(without_formula).collect();
+            }
+            return Ok(has_record);
+        };
         if !self.reader.read_record(&mut sheet.raw)? {
             return Ok(false);
         }
@@ -50,6 +56,18 @@ impl Records {
             None => read,
         }
     }
+}
+
+/// Returns whether a cell is a formula whose value is a text, such as `="00076"`, with which systems keep the zeros of a
+/// number.
+fn is_quoted_formula(cell: &str) -> bool {
+    cell.starts_with("=\"")
+}
+
+/// Returns the text of a formula such as `="00076"`, or the cell.
+fn without_formula(cell: &str) -> &str {
+    let inner = cell.trim_end().strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"'));
+    inner.filter(|inner| !inner.contains('"')).unwrap_or(cell)
 }
 
 /// A file or a sheet from which records can be read more than once.

@@ -14,7 +14,7 @@ pub(super) enum FileStatus {
 // A lone `C` is closed in one system and cancelled in another, see [`LetterC`].
 const ACTIVE_WORDS: [&str; 9] =
     ["active", "open", "closed", "full", "waitlist", "waitlisted", "available", "restricted", "permission"];
-const ACTIVE: [&str; 12] = [
+const ACTIVE: [&str; 15] = [
     "a",
     "o",
     "active",
@@ -27,12 +27,33 @@ const ACTIVE: [&str; 12] = [
     "waitlisted",
     "scheduled",
     "running",
+    "stop further enrollment",
+    "stop enrl",
+    "confirmed",
 ];
-const CANCELLED: [&str; 10] =
-    ["x", "cancelled", "canceled", "cancel", "can", "canc", "cxl", "deleted", "inactive", "not offered"];
+const CANCELLED: [&str; 17] = [
+    "x",
+    "cancelled",
+    "canceled",
+    "cancel",
+    "can",
+    "canc",
+    "cncl",
+    "cancld",
+    "cx",
+    "cxl",
+    "cxld",
+    "deleted",
+    "inactive",
+    "not offered",
+    "not running",
+    "will not run",
+    "withdrawn",
+];
 /// Words after which `cancelled` is not the present status, such as `Open (was cancelled)`.
 const NEGATIONS: [&str; 7] = ["not", "no", "never", "non", "if", "was", "previously"];
-const TENTATIVE: [&str; 8] = ["t", "tentative", "tent", "pending", "planned", "proposed", "hold", "on hold"];
+const TENTATIVE: [&str; 10] =
+    ["t", "tentative", "tent", "pending", "planned", "proposed", "hold", "on hold", "preliminary", "draft"];
 
 /// What a lone `C` means in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -126,6 +147,10 @@ mod tests {
             ("[ Closed ]", Some(FileStatus::Active)),
             ("Open (was cancelled)", Some(FileStatus::Active)),
             ("Tentative", Some(FileStatus::Tentative)),
+            ("Preliminary", Some(FileStatus::Tentative)),
+            ("CNCL", Some(FileStatus::Cancelled)),
+            ("Not Running", Some(FileStatus::Cancelled)),
+            ("Stop Further Enrollment", Some(FileStatus::Active)),
             ("", None),
         ];
         for (cell, expected) in table {

@@ -9,12 +9,13 @@ use crate::imports::csv::candidates;
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
 use crate::imports::csv::contents;
 use crate::imports::csv::dates::OrderEvidence;
+use crate::imports::csv::guard::Unreadable;
 use crate::imports::csv::meetings::Format;
-use crate::imports::csv::names::normalized;
+use crate::imports::csv::names::{normalized, weekday};
 use crate::imports::csv::profile::{self, Recognized};
 use crate::imports::csv::source::{RecordSource, unreadable};
 use crate::imports::csv::status::Letters;
-use crate::imports::csv::times::{self, Clock};
+use crate::imports::csv::times::{Clock, ClockEvidence};
 
 /// The number of rows among which the header is searched. Real exports have up to a dozen lines above it.
 pub(super) const HEADER_ROWS_MAX: usize = 30;
@@ -49,8 +50,10 @@ pub(super) struct Survey {
     first_rows: Vec<(u64, csv::StringRecord)>,
     /// The profile that the file has.
     pub(super) profile: Option<ProfileName>,
-    /// The mapping of columns: that of the upload, then that of the profile, then what the cells show.
-    pub(super) map: Vec<(String, Column)>,
+    /// The header, with the mapping of columns: that of the upload, then that of the profile, then what the cells show.
+    pub(super) header: Header,
+    /// The warnings about the header.
+    pub(super) warnings: Vec<String>,
     /// How times and dates are written.
     pub(super) format: Format,
     /// What the dates show about the order of day and month.
@@ -59,11 +62,12 @@ pub(super) struct Survey {
 
 impl Survey {
     /// Returns the columns for staff.
-    pub(super) fn columns(&self, header: &Header) -> Vec<FileColumn> {
-        let columns = self.names.iter().enumerate().map(|(index, name)| FileColumn {
+    pub(super) fn columns(&self) -> Vec<FileColumn> {
+        let names = self.names.iter().filter(|name| *name != contents::HEADINGS);
+        let columns = names.enumerate().map(|(index, name)| FileColumn {
             index: index as u64 + 1,
             name: name.clone(),
-            field: header.field_of(index).map(|column| column.names()[0].to_owned()),
+            field: self.header.field_of(index).map(|column| column.names()[0].to_owned()),
             samples: self.samples.get(index).cloned().unwrap_or_default(),
         });
         columns.take(COLUMNS_MAX).collect()
@@ -82,7 +86,8 @@ impl Survey {
     }
 
     /// Returns the fields that no column has. `has_term` is whether the upload has a term.
-    pub(super) fn missing_fields(&self, header: &Header, has_term: bool) -> Vec<MissingField> {
+    pub(super) fn missing_fields(&self, has_term: bool) -> Vec<MissingField> {
+        let header = &self.header;
         let unused: Vec<usize> =
             (0..self.names.len().min(COLUMNS_MAX)).filter(|index| header.field_of(*index).is_none()).collect();
         let texts = |index: usize| -> Vec<&str> {
@@ -119,22 +124,10 @@ pub(super) fn survey(
     extra: &ExtraNames,
     map: &[(String, Column)],
 ) -> Result<Result<Survey, (u64, String)>, ScheduleError> {
-    let (mut records, lines) = source.open()?;
-    let mut first_rows: Vec<(u64, csv::StringRecord)> = Vec::new();
-    let mut record = csv::StringRecord::new();
-    // The row in a line is among as many rows.
-    let header_line = options.header_line.map_or(0, |line| usize::try_from(line).unwrap_or(usize::MAX));
-    while first_rows.len() < header_line.max(HEADER_ROWS_MAX) {
-        match records.read_record(&mut record) {
-            Ok(true) => first_rows.push((lines.take(), record.clone())),
-            Ok(false) => break,
-            Err(error) if first_rows.is_empty() => {
-                let error = unreadable(error)?;
-                return Ok(Err((error.line, error.to_string())));
-            }
-            Err(_) => break,
-        }
-    }
+    let first_rows = match first_rows(source, options.header_line)? {
+        Ok(rows) => rows,
+        Err(error) => return Ok(Err((error.line, error.to_string()))),
+    };
     if first_rows.is_empty() {
         return Ok(Err((1, "The file is empty".to_owned())));
     }
@@ -142,23 +135,34 @@ pub(super) fn survey(
         Ok(found) => found,
         Err(wrong) => return Ok(Err(wrong)),
     };
-    let map = profile::merged(map, profile, extra, &found.names);
-    let header = match Header::read(found.names.iter().map(String::as_str), extra, &map) {
-        Ok((header, _)) => header,
-        Err(message) => return Ok(Err((found.line.max(1), message))),
+    let mut map = profile::merged(map, profile, extra, &found.names);
+    let read = |found: &Found, map: &[(String, Column)]| {
+        let read = Header::read(found.names.iter().map(String::as_str), extra, map);
+        read.map_err(|message| (found.line.max(1), message))
     };
-    let mut map = map;
-    map.extend(contents::decide(source, &header, found.records, &map)?);
-    let header = match Header::read(found.names.iter().map(String::as_str), extra, &map) {
-        Ok((header, _)) => header,
-        Err(message) => return Ok(Err((found.line.max(1), message))),
+    let (mut header, mut warnings) = match read(&found, &map) {
+        Ok(read) => read,
+        Err(wrong) => return Ok(Err(wrong)),
     };
+    let decided = contents::decide(source, &header, found.records, &map)?;
+    let mut found = found;
+    if decided.iter().any(|(name, _)| name == contents::HEADINGS) {
+        found.names.push(contents::HEADINGS.to_owned());
+    }
+    if !decided.is_empty() {
+        map.extend(decided);
+        (header, warnings) = match read(&found, &map) {
+            Ok(read) => read,
+            Err(wrong) => return Ok(Err(wrong)),
+        };
+    }
     let (format, order) = formats(source, options, &header, found.records)?;
     let skipped = first_rows[..found.records.saturating_sub(found.header_rows)]
         .iter()
         .filter(|(_, record)| record.iter().any(|cell| !cell.trim().is_empty()))
         .map(|(line, record)| Skipped { line: *line, why: "above the header".to_owned(), text: text_of(record) })
         .collect();
+    let mut first_rows = first_rows;
     let first_rows = first_rows.split_off(found.records.min(first_rows.len()));
     let samples = samples(&first_rows, found.names.len());
     let profile = profile.map(|profile| profile.name.clone());
@@ -171,10 +175,40 @@ pub(super) fn survey(
         samples,
         first_rows,
         profile,
-        map,
+        header,
+        warnings,
         format,
         order,
     }))
+}
+
+/// Reads the first rows: those up to the header, and as many below it as are surveyed. Of the rows above a chosen header
+/// line, only the start of their text remains, so that they cannot fill memory.
+fn first_rows(
+    source: &RecordSource<'_>,
+    header_line: Option<u64>,
+) -> Result<Result<Vec<(u64, csv::StringRecord)>, Unreadable>, ScheduleError> {
+    let (mut records, lines) = source.open()?;
+    let mut rows: Vec<(u64, csv::StringRecord)> = Vec::new();
+    let mut record = csv::StringRecord::new();
+    let mut whole = 0;
+    while whole < HEADER_ROWS_MAX {
+        match records.read_record(&mut record) {
+            Ok(true) => {
+                let line = lines.take();
+                let is_above = header_line.is_some_and(|header_line| line < header_line);
+                whole += usize::from(!is_above);
+                rows.push((
+                    line,
+                    if is_above { csv::StringRecord::from(vec![text_of(&record)]) } else { record.clone() },
+                ));
+            }
+            Ok(false) => break,
+            Err(error) if rows.is_empty() => return Ok(Err(unreadable(error)?)),
+            Err(_) => break,
+        }
+    }
+    Ok(Ok(rows))
 }
 
 struct Found {
@@ -240,7 +274,8 @@ fn find_header(
     let best = if best_score < HEADER_COLUMNS_MIN { 0 } else { best };
     if best > 0 {
         let both = in_two_rows(&one(best - 1), &one(best), extra);
-        if score(&both) > best_score {
+        let is_tie = || score(&both) == best_score && are_joined(&one(best - 1), &one(best));
+        if score(&both) > best_score || is_tie() {
             return Ok(Found { names: both, line: rows[best].0, records: best + 1, header_rows: 2 });
         }
     }
@@ -275,9 +310,22 @@ fn score(names: &[String], extra: &ExtraNames, map: &[(String, Column)]) -> usiz
     known + names.iter().filter(is_mapped).count()
 }
 
+/// Returns whether two rows have known names only together, such as `Enrollment` above `Cap`. A title is not the first of
+/// two rows.
+fn are_joined(upper: &[String], lower: &[String]) -> bool {
+    let texts = upper.iter().filter(|text| !text.trim().is_empty()).count();
+    let is_joined = |(above, below): (&String, &String)| {
+        !above.trim().is_empty() && !below.trim().is_empty() && Column::parse(&format!("{above} {below}")).is_some()
+    };
+    texts > 1 && upper.iter().zip(lower).any(is_joined)
+}
+
 /// Joins a header of two rows, such as `Meeting` above `Days`. Of each column, the longest known name counts.
 fn in_two_rows(upper: &[String], lower: &[String], extra: &ExtraNames) -> Vec<String> {
-    let is_known = |name: &str| Column::parse(name).is_some() || extra.contains_key(&normalized(name));
+    let is_known = |name: &str| {
+        let name = &normalized(name);
+        Column::parse(name).is_some() || extra.contains_key(name) || weekday(name).is_some()
+    };
     (0..upper.len().max(lower.len()))
         .map(|at| {
             let (above, below) = (upper.get(at).map_or("", |s| s.trim()), lower.get(at).map_or("", |s| s.trim()));
@@ -306,8 +354,10 @@ fn formats(
     let dates = columns(&[Column::DateRange, Column::Start, Column::End, Column::Date]);
     let status = header.at(Column::Status);
     let mut letters = Letters::default();
-    let mut shows_clock = false;
+    let mut shown = ClockEvidence::default();
     let mut order = OrderEvidence::default();
+    // Whether the cells of meetings have dates, too.
+    let mut has_inner_dates = false;
     let (mut records, lines) = source.open()?;
     let mut record = csv::StringRecord::new();
     let mut at = 0;
@@ -318,24 +368,56 @@ fn formats(
         if at <= records_before_rows {
             continue;
         }
+        // What the first rows show about the clock counts.
+        let is_late = at > records_before_rows + contents::ROWS_MAX;
         let cell = |index: &usize| record.get(*index).map_or("", str::trim);
         status.iter().map(cell).for_each(|cell| letters.add(cell));
         for cell in times.iter().map(cell) {
-            shows_clock = shows_clock || times::shows_clock(cell);
+            if !(shown.is_complete() || is_late && shown.clock() != Clock::Afternoon) {
+                shown.add(cell);
+            }
+            has_inner_dates |= order.add_inner(cell, line);
         }
         dates.iter().map(cell).for_each(|cell| order.add(cell, line));
         // Each row may show the order of dates and the meaning of the statuses.
-        if dates.is_empty() && status.is_none() && (shows_clock || times.is_empty()) {
+        let is_decided = is_late && shown.clock() != Clock::Afternoon && !has_inner_dates;
+        if dates.is_empty() && status.is_none() && (times.is_empty() || is_decided) {
             break;
         }
     }
     let clock = match options.clock {
         Some(ClockOption::Hours12) => Clock::Afternoon,
         Some(ClockOption::Hours24) => Clock::AsWritten,
-        None if shows_clock => Clock::AsWritten,
-        None => Clock::Afternoon,
+        None => shown.clock(),
     };
     // Beside am or pm, and beside an hour above 12, a time such as 1:00 is doubtful.
-    let has_halves = shows_clock && options.clock.is_none();
+    let has_halves = shown.clock() != Clock::Afternoon && options.clock.is_none();
     Ok((Format { clock, order: order.order(), letter_c: letters.letter_c(), has_halves }, order))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::{Seek, Write};
+
+    use super::*;
+    use crate::imports::csv::encoding::Encoding;
+
+    #[test]
+    fn rows_above_a_chosen_header_line_do_not_fill_memory() {
+        let mut file = tempfile::tempfile().unwrap();
+        for _ in 0..100 {
+            writeln!(file, "{},x", "title ".repeat(10_000)).unwrap();
+        }
+        writeln!(file, "crn,course,cap\n{}", "1,AB 101,20\n".repeat(100)).unwrap();
+        file.rewind().unwrap();
+        let source = RecordSource::new(&file, Encoding::Utf8 { bom: false }, &ExtraNames::new()).unwrap();
+
+        let rows = first_rows(&source, Some(101)).unwrap().unwrap();
+
+        let bytes: usize = rows.iter().map(|(_, record)| record.as_slice().len()).sum();
+        assert!(bytes < 100 * (SKIPPED_CHARS_MAX + 4), "{bytes} bytes");
+        assert_eq!((rows.len(), rows[100].0, &rows[100].1[1]), (100 + HEADER_ROWS_MAX, 101, "course"));
+    }
 }

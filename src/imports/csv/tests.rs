@@ -238,7 +238,7 @@ fn room_and_instructor_conflicts_exclude_cross_listed_classes() {
 }
 
 #[test]
-fn unmarked_times_among_marked_ones_are_as_written_with_one_warning() {
+fn unmarked_times_among_marked_ones_are_in_the_day_with_a_warning() {
     let file = read(
         "crn,course,cap,days,time\n\
          1,A 1,5,MW,9:00am-9:50am\n\
@@ -246,13 +246,15 @@ fn unmarked_times_among_marked_ones_are_as_written_with_one_warning() {
          3,C 1,5,TR 2:30-3:45,\n\
          4,D 1,5,MW,10:00-10:50\n\
          5,E 1,5,MW,3:00-4:00 pm\n\
-         6,F 1,5,MW,06:00-06:50\n",
+         6,F 1,5,MW,06:00-06:50\n\
+         7,G 1,5,MW,6:00-6:50\n",
     );
     let starts: Vec<_> = file.sections().iter().map(|s| s.section.meetings[0].start.unwrap().hour()).collect();
-    assert_eq!(starts, [9, 1, 2, 10, 15, 6]);
+    assert_eq!(starts, [9, 13, 14, 10, 15, 6, 6]);
     let warnings: Vec<_> = file.warnings().into_iter().map(|w| w.message).collect();
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("2 rows (lines 3, 4)") && warnings[0].contains("clock=12"), "{warnings:?}");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("2 rows (lines 3, 4)") && warnings[0].contains("clock=24"), "{warnings:?}");
+    assert!(warnings[1].contains("line 8") && warnings[1].contains("clock=12"), "{warnings:?}");
     let decided = ScheduleOptions { clock: Some(ClockOption::Hours24), ..options(Some("T"), &[]) };
     assert_eq!(
         read_with(b"crn,course,cap,days,time\n1,A 1,5,MW,9am-10am\n2,B 1,5,MW,1:00-1:50\n", &decided).warnings(),
@@ -312,7 +314,7 @@ proptest::proptest! {
         let _ = super::dates::range(&cell, super::dates::DayOrder::DayFirst);
         let _ = super::text::credits(&cell);
         let _ = super::text::count(&cell);
-        let _ = super::text::instructors(&cell);
+        let _ = super::instructors::instructors(&cell);
         if let Ok(course) = super::course::split(&cell) {
             super::course::is_course(&course.name);
         }

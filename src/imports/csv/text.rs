@@ -11,7 +11,7 @@ pub(super) const TEXT_CHARS_MAX: usize = 1_000;
 /// The maximum of a section's counts: seats, waitlist positions and students.
 pub(super) const COUNT_MAX: u32 = 100_000;
 /// The maximum number of items in a cell that is a list.
-const LIST_LEN_MAX: usize = 50;
+pub(super) const LIST_LEN_MAX: usize = 50;
 
 /// Cell contents that mean "not known yet".
 const UNKNOWN: [&str; 22] = [
@@ -143,6 +143,7 @@ pub(super) fn count(cell: &str) -> Result<Option<u32>, String> {
     }
     // `25*` has a footnote.
     let cell = cell.trim_end_matches('*').trim_end();
+    let cell = [" seats", " students"].iter().find_map(|unit| cell.strip_suffix(unit)).unwrap_or(cell);
     let number = without_separators(cell);
     let (whole, part) = number.split_once('.').unwrap_or((&number, ""));
     if cell.starts_with('-') {
@@ -162,22 +163,47 @@ pub(super) fn count(cell: &str) -> Result<Option<u32>, String> {
     }
 }
 
-/// The seats in a cell such as `25` or `10/25`.
+/// The seats in a cell such as `25`, `10/25` or `18 / 30 / 2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Seats {
     /// The first of two numbers: the taken or the free seats.
     pub(super) first: Option<u32>,
+    /// Whether the cell states that the first number is that of free seats.
+    pub(super) is_free: bool,
     pub(super) capacity: u32,
+    /// The third number.
+    pub(super) waitlisted: Option<u32>,
 }
 
-/// Parses a capacity, which may follow the taken or the free seats: `25`, `10/25`, `10 of 25`.
+/// Parses a capacity, which may follow the taken or the free seats: `25`, `10/25`, `10 of 25`, `10 of 25 seats remain`. A
+/// third number is that of the waitlist.
 pub(super) fn seats(cell: &str) -> Result<Option<Seats>, String> {
+    if let Some((free, capacity)) = remaining_seats(cell) {
+        return Ok(Some(Seats { first: Some(free), is_free: true, capacity, waitlisted: None }));
+    }
     let lower = cell.to_lowercase();
     let split = [" out of ", " of ", "/"].iter().find_map(|separator| lower.split_once(separator));
-    match split.map(|(first, capacity)| (count(first.trim()), count(capacity.trim()))) {
-        Some((Ok(first), Ok(Some(capacity)))) => Ok(Some(Seats { first, capacity })),
-        _ => Ok(count(cell)?.map(|capacity| Seats { first: None, capacity })),
+    if let Some((first, rest)) = split {
+        let (capacity, third) = rest.split_once('/').map_or((rest, ""), |(capacity, third)| (capacity, third));
+        if let (Ok(first), Ok(Some(capacity)), Ok(waitlisted)) =
+            (count(first.trim()), count(capacity.trim()), count(third.trim()))
+        {
+            return Ok(Some(Seats { first, capacity, waitlisted, is_free: false }));
+        }
     }
+    Ok(count(cell)?.map(|capacity| Seats { capacity, ..Seats::default() }))
+}
+
+/// Parses Banner's text about free seats, such as `FULL: 0 of 25 seats remain.`: the free seats and the capacity.
+pub(super) fn remaining_seats(cell: &str) -> Option<(u32, u32)> {
+    if !cell.contains(" of ") {
+        return None;
+    }
+    let lower = cell.to_lowercase();
+    let before = &lower[..lower.find(" seats remain")?];
+    let (free, capacity) = before.rsplit_once(" of ")?;
+    let free = free.rsplit([' ', ':']).next().unwrap_or_default();
+    Some((count(free.trim()).ok()??, count(capacity.trim()).ok()??))
 }
 
 /// Words for no free seats among numbers of free seats.
@@ -228,47 +254,6 @@ pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, S
     }
 }
 
-/// Parses the names of instructors; `None` if no instructor is named.
-pub(super) fn instructor(cell: &str) -> Result<Option<String>, String> {
-    if text(cell)?.is_none() {
-        return Ok(None);
-    }
-    let names = instructors(cell);
-    let separator = if names.iter().any(|name| name.contains(',')) { "; " } else { ", " };
-    Ok((!names.is_empty()).then(|| names.join(separator)))
-}
-
-/// Splits a cell of instructors at semicolons and line breaks. A comma separates names only if Banner's mark shows that
-/// the cell is a list; otherwise it is part of a name (`Smith, Ann`). Omits what is not a name, such as numbers and
-/// email addresses, and repeated names.
-pub(super) fn instructors(cell: &str) -> Vec<String> {
-    let cell = &*decoded(cell);
-    let is_marked = PRIMARY_MARKS.iter().any(|mark| cell.contains(mark));
-    let mut names: Vec<String> = Vec::new();
-    for part in cell.split(|c| matches!(c, ';' | '\n' | '\r' | '|') || (is_marked && c == ',')) {
-        if let Some(name) = name(part)
-            && !names.contains(&name)
-            && names.len() < LIST_LEN_MAX
-        {
-            names.push(name);
-        }
-    }
-    names
-}
-
-/// Marks of Banner at the name of the primary instructor.
-const PRIMARY_MARKS: [&str; 2] = ["( P )", "(P)"];
-
-/// Returns the name in a part of a cell of instructors, without marks, numbers and email addresses in it.
-fn name(part: &str) -> Option<String> {
-    let unmarked = PRIMARY_MARKS.iter().fold(part.to_owned(), |part, mark| part.replace(mark, ""));
-    let is_part_of_name = |word: &&str| !word.contains(|c: char| c == '@' || c.is_ascii_digit());
-    let words: Vec<&str> = unmarked.split_whitespace().filter(is_part_of_name).collect();
-    let name = words.join(" ").replace(" ,", ",").replace("()", "").replace("<>", "");
-    let name = name.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '*' | '-' | '/' | '#'));
-    (name.contains(char::is_alphabetic) && !is_unknown(name)).then(|| name.to_owned())
-}
-
 /// Splits a cell that is a list.
 pub(super) fn list<'c>(cell: &'c str, separators: &[char]) -> Result<Vec<&'c str>, String> {
     let items: Vec<_> = cell.split(separators).map(str::trim).filter(|i| !is_unknown(i)).collect();
@@ -296,6 +281,7 @@ mod tests {
             ("0", 0),
             ("25", 25),
             ("25.0", 25),
+            ("25 seats", 25),
             ("1,200", 1_200),
             ("1,200.000", 1_200),
             ("0.000", 0),
@@ -351,26 +337,6 @@ mod tests {
         let (variable, warning) = credits("VAR").unwrap().unwrap();
         assert_eq!((variable, warning.is_some()), (Credits(0), true));
         assert_eq!(credits("TBA"), Ok(None));
-    }
-
-    #[test]
-    fn banner_marks_are_removed_and_split_instructor_lists() {
-        let both = "Ann Smith ( P ), Bo Lee";
-        assert_eq!(instructor(both), Ok(Some("Ann Smith, Bo Lee".into())));
-        assert_eq!(instructor("Ann Smith (P)"), Ok(Some("Ann Smith".into())));
-        assert_eq!(instructor("TBA"), Ok(None));
-        assert_eq!(instructors(both), ["Ann Smith", "Bo Lee"]);
-        assert_eq!(instructors("Smith, Ann"), ["Smith, Ann"]);
-        assert_eq!(instructors("Smith, Ann; Lee, Bo"), ["Smith, Ann", "Lee, Bo"]);
-    }
-
-    #[test]
-    fn only_names_are_listed_as_instructors_each_once() {
-        assert_eq!(instructors("Ann Smith; 0012345; ann@college.example; Ann Smith"), ["Ann Smith"]);
-        assert_eq!(instructor("Ann Smith (ann@college.example)"), Ok(Some("Ann Smith".into())));
-        assert_eq!(instructor("Ann Smith\nBo Lee"), Ok(Some("Ann Smith, Bo Lee".into())));
-        assert_eq!(instructor("*"), Ok(None));
-        assert_eq!(instructor("4711"), Ok(None));
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub(super) enum Clock {
     AsWritten,
     /// 1:00 to 6:59 are in the afternoon.
     Afternoon,
+    /// 1:00 to 5:59 are in the afternoon, because other times in the file have am or pm, but none has an hour above 12. Such
+    /// files leave the marks out where a reader knows; 6:00 may be early in the morning there.
+    Marked,
 }
 
 /// Start and end of a class; `None` if not known.
@@ -46,15 +49,42 @@ pub(super) struct TimeRange {
 /// A range with a warning about it, if any.
 pub(super) type WarnedRange = (TimeRange, Option<&'static str>);
 
-/// Returns whether a cell shows which clock its file uses: it has am or pm, or an hour above 12.
-pub(super) fn shows_clock(cell: &str) -> bool {
-    let lower = cell.to_ascii_lowercase();
-    let ranges = lower.split([';', '\n', '|', ',']).filter_map(split_range);
-    ranges
-        .flat_map(|(from, to)| [from, to])
-        .chain([lower.as_str()])
-        .filter_map(last_time)
-        .any(|part| part.pm.is_some() || part.hour > 12)
+/// What the times of a file show about its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct ClockEvidence {
+    /// Whether a time has am or pm.
+    has_halves: bool,
+    /// Whether a time has an hour above 12.
+    has_late_hours: bool,
+}
+
+impl ClockEvidence {
+    /// Adds the times of a cell.
+    pub(super) fn add(&mut self, cell: &str) {
+        let lower = cell.to_ascii_lowercase();
+        let ranges = lower.split([';', '\n', '|', ',']).filter_map(split_range);
+        let times = ranges.flat_map(|(from, to)| [from, to]).chain([lower.as_str()]);
+        // `noon` beside times without am and pm shows nothing about them.
+        let times = times.filter(|text| !text.contains("noon") && !text.contains("midnight"));
+        for part in times.filter_map(last_time) {
+            self.has_halves |= part.pm.is_some();
+            self.has_late_hours |= part.hour > 12 && part.pm.is_none();
+        }
+    }
+
+    /// Returns whether nothing more can be learned.
+    pub(super) const fn is_complete(self) -> bool {
+        self.has_halves && self.has_late_hours
+    }
+
+    /// Returns the clock.
+    pub(super) const fn clock(self) -> Clock {
+        match (self.has_late_hours, self.has_halves) {
+            (true, _) => Clock::AsWritten,
+            (false, true) => Clock::Marked,
+            (false, false) => Clock::Afternoon,
+        }
+    }
 }
 
 /// Parses the time at the end of a text that may contain days.
@@ -87,6 +117,18 @@ pub(super) fn range(cell: &str, clock: Clock) -> Result<WarnedRange, String> {
         (None, Some(to)) => from_to(hour(from).ok_or_else(not_a_range)?, to, clock),
         (None, None) => Err(not_a_range()),
     }
+}
+
+/// Parses a time range in a place where only times are expected, so that hours alone are one, too: `9 - 10`. Elsewhere these
+/// may be rooms.
+pub(super) fn range_or_hours(cell: &str, clock: Clock) -> Result<WarnedRange, String> {
+    range(cell, clock).or_else(|error| {
+        let lower = cell.to_ascii_lowercase();
+        let hours = split_range(&lower).map(|(from, to)| (from.trim(), to.trim()));
+        let is_hour = |text: &str| (1..=2).contains(&text.len()) && text.parse::<u8>().is_ok_and(|hour| hour > 0);
+        let (from, to) = hours.filter(|(from, to)| is_hour(from) && is_hour(to)).ok_or(error)?;
+        range(&format!("{from}:00-{to}:00"), clock)
+    })
 }
 
 /// Parses a start time and an end time from two cells.
@@ -131,7 +173,12 @@ impl Part {
 
     /// Returns the part with "pm" if the clock puts it in the afternoon.
     fn on(self, clock: Clock) -> Self {
-        let is_afternoon = clock == Clock::Afternoon && AFTERNOON_HOURS.contains(&self.hour) && self.pm.is_none();
+        let last = match clock {
+            Clock::AsWritten => 0,
+            Clock::Afternoon => *AFTERNOON_HOURS.end(),
+            Clock::Marked => AFTERNOON_HOURS.end() - 1,
+        };
+        let is_afternoon = (*AFTERNOON_HOURS.start()..=last).contains(&self.hour) && self.pm.is_none();
         Self { pm: if is_afternoon { Some(true) } else { self.pm }, ..self }
     }
 }
@@ -170,6 +217,21 @@ fn with_colon(text: &str) -> Option<Cow<'_, str>> {
     }
 }
 
+/// Replaces the seconds and their fractions that databases write: `09.00.00.000000`, `09:00:00.000` and `9:00:00.0 am` are
+/// 9:00.
+fn without_fractions(text: &str) -> Cow<'_, str> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | ':')).unwrap_or(text.len());
+    let (time, half) = text.split_at(digits);
+    let parts: Vec<&str> = time.split([':', '.']).collect();
+    let is_zero = |part: &&str| !part.is_empty() && part.bytes().all(|b| b == b'0');
+    match parts[..] {
+        [hour, minute, ref seconds @ ..] if parts.len() == 4 && seconds.iter().all(is_zero) => {
+            Cow::Owned(format!("{hour}:{minute}{half}"))
+        }
+        _ => Cow::Borrowed(text),
+    }
+}
+
 /// Parses one time, in lower case.
 fn part(text: &str) -> Option<Part> {
     let text = match text.trim() {
@@ -177,7 +239,8 @@ fn part(text: &str) -> Option<Part> {
         "midnight" | "12 midnight" | "12:00 midnight" => "12:00am",
         other => other,
     };
-    let text = with_colon(text.strip_suffix(".0").unwrap_or(text))?;
+    let text = without_fractions(text.strip_suffix(".0").unwrap_or(text));
+    let text = with_colon(&text)?;
     let text: String = text.chars().filter(|c| !c.is_whitespace() && *c != '.').collect();
     let digits = text.trim_end_matches(['a', 'p', 'm']);
     let pm = match &text[digits.len()..] {
@@ -217,6 +280,13 @@ fn ends_in_the_evening(from: Part, start: Time, to: Part) -> bool {
     from.pm == Some(true) && length.is_some_and(|length| (1..EVENING_MINUTES_MAX).contains(&length))
 }
 
+/// Returns whether an end of 12 without am and pm is midnight, as in `9:00pm-12:00`, or shortly after it.
+fn ends_around_midnight(start: Time, to: Part) -> bool {
+    let minutes = |hour: i8, minute: i8| i32::from(hour) * 60 + i32::from(minute);
+    let length = minutes(24, to.minute) - minutes(start.hour(), start.minute());
+    start >= LATE_START && (to.minute == 0 || length < EVENING_MINUTES_MAX)
+}
+
 fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, String> {
     let (written_from, written_to) = (from.pm, to.pm);
     // With am or pm at one of the two, that decides about both.
@@ -224,6 +294,9 @@ fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, String> {
     let (from, mut to) = if is_unmarked { (from.on(clock), to.on(clock)) } else { (from, to) };
     let mut guessed = from.pm != written_from || to.pm != written_to;
     let start = from.time(half_of_start(from, to)).ok_or("The start is not a valid time")?;
+    if to.pm.is_none() && to.hour == 12 && ends_around_midnight(start, to) {
+        to.pm = Some(false);
+    }
     if to.hour == 24 || to.time(to.pm) == Some(Time::midnight()) {
         if start == Time::midnight() {
             let warning = "Start and end time are equal: the meeting is imported without a set time";
@@ -292,6 +365,8 @@ mod tests {
             ("6-9pm", t(18, 0), t(21, 0)),
             ("11a-12n", t(11, 0), t(12, 0)),
             ("7:00 pm - 12:00 am", t(19, 0), Some(END_OF_DAY)),
+            ("9:00pm-12:00", t(21, 0), Some(END_OF_DAY)),
+            ("6:00PM-12:00", t(18, 0), Some(END_OF_DAY)),
             ("10.3-12.3", t(10, 30), t(12, 30)),
             ("9.30-10.5", t(9, 30), t(10, 50)),
             ("6.3pm-7.45 p.m.", t(18, 30), t(19, 45)),
@@ -342,9 +417,21 @@ mod tests {
             let (read, _) = range(cell, clock).unwrap();
             assert_eq!(read, TimeRange { start, end, past_midnight: false, guessed }, "{cell} {clock:?}");
         }
-        for (cell, shows) in [("9:00-9:50", false), ("MW 9am-10am", true), ("14:00-15:00", true), ("1000-1115", false)]
+        for (cells, clock) in [
+            (&["9:00-9:50", "1000-1115", "11-12 noon"][..], Clock::Afternoon),
+            (&["9:00-9:50", "MW 9am-10am"], Clock::Marked),
+            (&["14:00-15:00"], Clock::AsWritten),
+            (&["9am-10am", "14:00-15:00"], Clock::AsWritten),
+            (&["13:00 PM - 14:00 PM"], Clock::Marked),
+        ] {
+            let mut evidence = ClockEvidence::default();
+            cells.iter().for_each(|cell| evidence.add(cell));
+            assert_eq!(evidence.clock(), clock, "{cells:?}");
+        }
+        for (cell, start) in
+            [("1:00-1:50", t(13, 0)), ("5:30-6:45", t(17, 30)), ("6:00-6:50", t(6, 0)), ("12-1:15", t(12, 0))]
         {
-            assert_eq!(shows_clock(cell), shows, "{cell}");
+            assert_eq!(range(cell, Clock::Marked).unwrap().0.start, start, "{cell}");
         }
     }
 
@@ -364,7 +451,21 @@ mod tests {
         let expected = TimeRange { start: t(22, 0), end: t(1, 0), past_midnight: true, guessed: false };
         assert_eq!((read, warning), (expected, None));
         assert_eq!(range("10:00pm-1:00", Clock::AsWritten).unwrap(), (expected, None));
+        let (read, _) = range("9:00pm-12:30", Clock::AsWritten).unwrap();
+        assert_eq!((read.end, read.past_midnight), (t(0, 30), true));
         assert!(range("10:00 am - 1:00 am", Clock::AsWritten).is_err());
+    }
+
+    #[test]
+    fn hours_alone_are_a_range_only_in_a_column_of_times() {
+        for (cell, start, end) in
+            [("9 - 10", t(9, 0), t(10, 0)), ("12-1", t(12, 0), t(13, 0)), ("1-2", t(13, 0), t(14, 0))]
+        {
+            assert!(range(cell, Clock::Afternoon).is_err(), "{cell}");
+            let (found, _) = range_or_hours(cell, Clock::Afternoon).unwrap();
+            assert_eq!((found.start, found.end), (start, end), "{cell}");
+        }
+        assert!(range_or_hours("0-1", Clock::Afternoon).is_err());
     }
 
     #[test]
@@ -376,6 +477,8 @@ mod tests {
         assert_eq!(read("1899-12-30 09:00:00", "12/30/1899 10:00"), Ok((nine_to_ten, None)));
         assert_eq!(read("0.375", "0.416666667"), Ok((nine_to_ten, None)));
         assert_eq!(read("900.0", "1000.0"), Ok((nine_to_ten, None)));
+        assert_eq!(read("09.00.00.000000", "10.00.00.000000"), Ok((nine_to_ten, None)));
+        assert_eq!(read("1900-01-01 09:00:00.000", "1900-01-01 10:00:00.000"), Ok((nine_to_ten, None)));
         let half_hours = TimeRange { start: t(10, 30), end: t(12, 30), ..TimeRange::default() };
         assert_eq!(read("10.3", "12.3"), Ok((half_hours, None)));
         assert_eq!(read("TBA", "0"), Ok(WarnedRange::default()));

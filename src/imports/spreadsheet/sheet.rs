@@ -15,6 +15,9 @@ const SHEETS_MAX: usize = 100;
 const LISTED_SHEETS_MAX: usize = 10;
 /// The maximum size of the text of a sheet, in bytes: four times the largest upload.
 const TEXT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// The maximum size of the text of the rows in which the header of a sheet is searched, in bytes. Real ones have a few
+/// thousand. A header below them does not count when the sheet is chosen, but is found if staff name the sheet.
+const FIRST_ROWS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The number of rows between two checks whether the import was cancelled.
 const TICK_INTERVAL_ROWS: u64 = 500;
 /// The most blank cells at the end of a row that are read. Real sheets have up to 120 columns.
@@ -115,10 +118,11 @@ fn choose(book: &mut Book, choice: &Choice<'_>, tick: &mut Tick<'_>) -> Result<(
     for visible in [true, false] {
         for (name, _) in sheets.iter().filter(|(_, is_visible)| *is_visible == visible).take(SHEETS_MAX) {
             tick()?;
-            let mut first_rows = Vec::new();
+            let (mut first_rows, mut text) = (Vec::new(), 0);
             book.rows(name, &mut |number, cells| {
+                text += cells.iter().map(String::len).sum::<usize>();
                 first_rows.push((number, csv::StringRecord::from(cells)));
-                Ok(first_rows.len() < choice.rows)
+                Ok(first_rows.len() < choice.rows && text < FIRST_ROWS_BYTES_MAX)
             })?;
             if !first_rows.is_empty() {
                 found.push(((choice.score)(&first_rows), name.clone()));

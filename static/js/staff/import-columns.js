@@ -3,6 +3,7 @@
 
 import { button, debounce, field as labelled, h, put } from "../dom.js";
 import { has, t } from "../i18n.js";
+import { putSheets } from "./import-choices.js";
 import { withField } from "./import-map.js";
 import { loadProfiles, rememberForm } from "./import-remember.js";
 
@@ -24,7 +25,7 @@ const HEADER_LINE_MAX = 1000;
 
 const columnName = ({ index, name }) => name || t("columns.no_name", { n: index });
 /** Errors about missing columns are shown as missing fields. */
-const isAboutColumns = ({ message }) => /^The file has no (column|capacity)/.test(message);
+const isAboutColumns = ({ message }) => /^The file has (no column|no capacity|neither a column)/.test(message);
 const required = (state) => state.missing_fields.filter((one) => one.required);
 
 /** Returns the other missing fields that a column could be: each column once, and none that could be a required one. */
@@ -112,10 +113,8 @@ export class ColumnsStep {
   }
 
   /** Offers the sheets of a workbook that has several. */
-  #drawSheets({ sheet, sheets }) {
-    this.sheetLabel.hidden = !(sheets?.length > 1);
-    if (this.sheetLabel.hidden || document.activeElement === this.sheet) return;
-    put(this.sheet, sheets.map((name) => h("option", { value: name, selected: name === sheet }, name)));
+  #drawSheets(state) {
+    if (document.activeElement !== this.sheet) this.sheetLabel.hidden = !putSheets(this.sheet, state);
   }
 
   /** Shows that a check is under way. */

@@ -1,7 +1,7 @@
 // The report of a checked or applied import: the result, the next steps, the rejected lines, and each change.
 
 import { button, h, put, table } from "../dom.js";
-import { sheetChoice } from "./import-sheet.js";
+import { clockChoice, sheetChoice } from "./import-choices.js";
 import { count, meetingText, dateTime, prerequisiteText } from "../words.js";
 
 /** Rows of a list shown at first, and added by each "Show more". */
@@ -83,9 +83,9 @@ function heading({ state, dry_run }) {
 
 /**
  * Returns the elements of the report. `page` is `{nameOf(id), show(id), compose(audience)}`; `nextSteps` is an element;
- * `onsheet(name)`, if the file can be checked again, checks it with another sheet.
+ * `again`, if the file can be checked again, is `{clock, check(options)}`: the present clock, and what checks it with other options.
  */
-export function report(state, page, nextSteps, onsheet) {
+export function report(state, page, nextSteps, again) {
   const { nameOf } = page;
   const [tone, title] = heading(state);
   const messageRow = (one) => [[one.line, LABELS[one.column] ?? one.column, one.value, one.message]];
@@ -95,6 +95,8 @@ export function report(state, page, nextSteps, onsheet) {
     dateTime(state.finished_at),
   ].filter(Boolean).join(", ");
   const applied = state.state === "done" && !state.dry_run;
+  const onsheet = again && ((sheet) => again.check({ sheet, map: "" }));
+  const clock = clockChoice(state, again?.clock, again && ((value) => again.check({ clock: value })));
   return [
     h("div", { role: "status" }, h("h3", { class: tone, tabindex: "-1" }, title), h("p", null, summary(state))),
     h("p", { class: "none" }, `${details}.`), nextSteps, sheetChoice(state, onsheet),
@@ -108,8 +110,8 @@ export function report(state, page, nextSteps, onsheet) {
       longTable(caption(state, "skipped"), ["Line", "Text", "Reason"], state.skipped, (one) => [[one.line, one.text, one.why]])),
     part(state, "missing", "In the term but not in this file, left unchanged", false, () =>
       longTable(caption(state, "missing"), ["Section"], state.missing, (id) => [[nameOf(id)]])),
-    part(state, "warnings", "Warnings", false, () =>
-      longTable(caption(state, "warnings"), ["Line", "Column", "Value", "Warning"], state.warnings, messageRow)),
+    part(state, "warnings", "Warnings", Boolean(clock), () => [clock,
+      longTable(caption(state, "warnings"), ["Line", "Column", "Value", "Warning"], state.warnings, messageRow)]),
     part(state, "conflicts", "Double-booked rooms and instructors", false, () =>
       longTable(conflictsCaption(state), ["Type", "Lines", "Conflict"], state.conflicts,
         (one) => [[one.kind, one.lines?.join(", "), one.message]])),

@@ -245,8 +245,8 @@ export class ImportView {
       !dry_run && done && state.term && button("View sections", () => this.page.showTerm(state.term), { class: "primary" }),
       " ", dry_run && file && state.columns.length > 0 && [button(t("columns.change"), () => this.#openColumns(state)), " "],
       button("Start over with another file", () => this.#reset(), { class: "quiet" }));
-    const onsheet = dry_run && file && ((sheet) => this.#start({ ...this.#options, sheet, map: "" }));
-    put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, onsheet));
+    const again = dry_run && file && { clock: this.#options.clock, check: (changed) => this.#start({ ...this.#options, ...changed }) };
+    put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, again));
   }
 }
 
