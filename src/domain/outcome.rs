@@ -51,6 +51,8 @@ pub enum Outcome {
     SectionChanged,
     /// The term was created or changed.
     TermChanged,
+    /// The facts about students were changed.
+    FactsChanged,
     /// An import, or a pull of the college's catalogue, was applied.
     Imported(ImportTally),
     /// There is no such section.
