@@ -23,6 +23,7 @@ use crate::store::provider_sign_ins::ProviderSignInStore;
 use crate::store::rosters::RosterStore;
 use crate::store::seed::SeedStore;
 use crate::store::sqlite::{self, SqliteOptions, SqliteStore, StoreLock};
+use crate::store::students::StudentStore;
 use crate::store::terms::{SandboxStore, TermStore};
 
 pub use crate::store::sqlite::{CopyError, OpenError, Verification};
@@ -47,6 +48,8 @@ pub struct Ports {
     pub imports: Arc<dyn ImportStore>,
     /// Saved mappings of the columns of schedule files.
     pub profiles: Arc<dyn ProfileStore>,
+    /// What the college states about students.
+    pub students: Arc<dyn StudentStore>,
     /// Students' plans.
     pub plans: Arc<dyn PlanStore>,
     /// What is stored about one person.
@@ -97,6 +100,7 @@ impl Ports {
             provider_sign_ins: shared.clone(),
             imports: shared.clone(),
             profiles: shared.clone(),
+            students: shared.clone(),
             plans: shared.clone(),
             privacy: shared.clone(),
             guardian_links: shared.clone(),

@@ -37,6 +37,7 @@ use crate::live::tail::AlertTail;
 use crate::observe::Observed;
 use crate::observe::metrics::Metrics;
 use crate::plone::proxy::PloneProxy;
+use crate::registration::student_facts::StudentFactsWriter;
 
 /// The maximum number of connections that wait to be accepted. When registration opens, thousands arrive within a
 /// second.
@@ -67,6 +68,7 @@ impl Shared {
             .app_data(Data::from(core.pool.clone()))
             .app_data(Data::from(core.imports.clone()))
             .app_data(Data::from(ports.clock.clone()))
+            .app_data(Data::from(ports.students.clone()))
             .app_data(Data::from(ports.plans.clone()))
             .app_data(Data::from(ports.imports.clone()))
             .app_data(Data::from(ports.privacy.clone()))
@@ -148,6 +150,9 @@ fn handler_data(
     metrics.watch_counts("eduhub_http_connections_ended_total", "Connections that the hub ended", "reason", read)?;
     let college = Data::new(config.college.clone());
     let privacy = Data::new(config.privacy);
+    let facts = StudentFactsWriter::new(shared.core.pool.clone(), ports.students.clone());
+    // One for all workers, because it orders the changes.
+    let facts = Data::new(facts);
     let shared = shared.clone();
     Ok(move |app: &mut ServiceConfig| {
         shared.configure(app, proxy.clone());
@@ -161,6 +166,7 @@ fn handler_data(
             .app_data(uncached.clone())
             .app_data(site.clone())
             .app_data(credit_limit.clone())
+            .app_data(facts.clone())
             .app_data(dashboard_cache.clone())
             .app_data(demos.clone());
     })

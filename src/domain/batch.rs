@@ -19,6 +19,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::published::TermUpdate;
 use crate::domain::registration::Registration;
 use crate::domain::section::SectionState;
+use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 use crate::domain::view::TermView;
 
@@ -51,6 +52,8 @@ pub struct BatchChanges {
     pub staged: HashSet<Crn>,
     /// Registrations that changed.
     pub registrations: BTreeMap<(UserName, Crn), Registration>,
+    /// Facts about students that changed; `None` for those that are removed.
+    pub facts: BTreeMap<UserName, Option<Arc<StudentFacts>>>,
     /// Notices to students, in the order of the decisions.
     pub notices: Vec<Notice>,
     /// Alerts to store in the same commit; empty in a sandbox.
@@ -97,6 +100,7 @@ impl BatchChanges {
             counts_to_write: BTreeSet::new(),
             staged: HashSet::new(),
             registrations: BTreeMap::new(),
+            facts: BTreeMap::new(),
             notices: Vec::new(),
             alerts: Vec::new(),
             is_sandbox,
@@ -114,6 +118,7 @@ impl BatchChanges {
             generation,
             sections,
             registrations,
+            facts,
             notices,
             alerts,
             // Parts of `sections`.
@@ -128,6 +133,7 @@ impl BatchChanges {
             && generation.is_none()
             && sections.is_empty()
             && registrations.is_empty()
+            && facts.is_empty()
             && notices.is_empty()
             && alerts.is_empty()
     }
@@ -137,6 +143,7 @@ impl BatchChanges {
     pub fn term_update(&self, book: &TermBook, seq: u64) -> TermUpdate {
         let students = self.registrations.keys().map(|(student, _)| student);
         TermUpdate {
+            facts: self.facts.iter().map(|(student, facts)| (student.clone(), facts.clone())).collect(),
             notices: self.notices.clone(),
             alerts_stored: !self.alerts.is_empty(),
             ..book.published_update(seq, self.term.as_ref(), self.sections.values(), students)
@@ -187,6 +194,7 @@ impl BatchChanges {
         for (student, registration) in &changes.registrations {
             self.registrations.insert((student.clone(), registration.crn.clone()), registration.clone());
         }
+        self.facts.extend(changes.facts.iter().cloned());
         self.notices.extend_from_slice(&changes.notices);
     }
 

@@ -8,6 +8,7 @@ use crate::domain::ids::{Crn, UserName};
 use crate::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Credits, SectionState, WaitlistEntry};
+use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 use crate::domain::view::TermView;
 
@@ -18,6 +19,7 @@ pub struct TermBook {
     credit_limit: Credits,
     sections: HashMap<Crn, SectionState>,
     students: HashMap<UserName, Vec<Registration>>,
+    facts: HashMap<UserName, Arc<StudentFacts>>,
     waitlists: HashMap<Crn, BTreeMap<u64, WaitlistEntry>>,
     next_queue_number: u64,
 }
@@ -33,7 +35,13 @@ impl TermBook {
         next_queue_number: u64,
     ) -> Self {
         let sections = sections.into_iter().map(|s| (s.section.id.crn.clone(), s)).collect();
-        Self { term, credit_limit, sections, students: HashMap::new(), waitlists: HashMap::new(), next_queue_number }
+        let (students, facts, waitlists) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { term, credit_limit, sections, students, facts, waitlists, next_queue_number }
+    }
+
+    /// Adds facts about a student that were read from a store.
+    pub fn restore_facts(&mut self, student: UserName, facts: Arc<StudentFacts>) {
+        self.facts.insert(student, facts);
     }
 
     /// Adds a registration that was read from a store. Does not update the counts of its section, because those that
@@ -52,6 +60,12 @@ impl TermBook {
         }
         for state in &changes.sections {
             self.sections.insert(state.section.id.crn.clone(), state.clone());
+        }
+        for (student, facts) in &changes.facts {
+            match facts {
+                Some(facts) => _ = self.facts.insert(student.clone(), facts.clone()),
+                None => _ = self.facts.remove(student),
+            }
         }
         for (student, registration) in &changes.registrations {
             let registrations = self.students.entry(student.clone()).or_default();
@@ -88,6 +102,7 @@ impl TermBook {
             seq,
             sections: self.published_sections(self.sections.values()),
             students: self.students.iter().map(|(student, list)| (student.clone(), list.as_slice().into())).collect(),
+            facts: self.facts.iter().map(|(student, facts)| (student.clone(), facts.clone())).collect(),
         }
     }
 
@@ -123,6 +138,9 @@ impl TermBook {
 impl TermView for TermBook {
     fn term(&self) -> &Term {
         &self.term
+    }
+    fn facts(&self, student: &UserName) -> Option<&Arc<StudentFacts>> {
+        self.facts.get(student)
     }
     fn credit_limit(&self) -> Credits {
         self.credit_limit

@@ -8,6 +8,8 @@ use jiff::civil::Date;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::rights::Subjects;
 use crate::domain::section::{Section, SectionState, SectionStatus};
+use crate::domain::student::StudentFacts;
+use crate::domain::term::GroupWindow;
 
 /// Maximum number of sections in each list of a [`Batch`].
 pub const BATCH_LEN_MAX: usize = 50;
@@ -46,6 +48,8 @@ pub enum Command {
     ApplyImport(Arc<StagedImport>),
     /// Sections of the college's catalogue changed.
     PutSections(Arc<[SectionEdit]>),
+    /// The college stated facts about students. They hold in all terms, so the same command is sent to each.
+    PutFacts(Arc<[FactsOfStudent]>),
     /// Free seats of every section are given to its waitlist. Sent after a term is loaded.
     Settle,
 }
@@ -61,10 +65,14 @@ impl Command {
             | Self::PutTerm(_)
             | Self::ApplyImport(_)
             | Self::PutSections(_)
+            | Self::PutFacts(_)
             | Self::Settle => false,
         }
     }
 }
+
+/// A student and the facts about this student; `None` removes them.
+pub type FactsOfStudent = (UserName, Option<Arc<StudentFacts>>);
 
 /// Several adds and drops by one student in one term.
 #[derive(Debug, Clone)]
@@ -109,6 +117,8 @@ pub struct TermPatch {
     pub opens_at: Option<Option<Timestamp>>,
     /// When registration closes.
     pub closes_at: Option<Option<Timestamp>>,
+    /// Windows of groups of students.
+    pub windows: Option<Vec<GroupWindow>>,
     /// Days without teaching.
     pub holidays: Option<Vec<Date>>,
 }

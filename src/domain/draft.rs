@@ -1,14 +1,18 @@
 //! The working state of one decision: the committed term with the decision's changes on top.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::command::FactsOfStudent;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::{Notice, Reason};
+use crate::domain::prerequisite::Requirement;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Section, SectionState, SectionStatus, WaitlistEntry};
+use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 use crate::domain::view::TermView;
 
@@ -21,6 +25,8 @@ pub struct Changes {
     pub sections: Vec<SectionState>,
     /// Registrations that changed.
     pub registrations: Vec<(UserName, Registration)>,
+    /// Facts about students that changed.
+    pub facts: Vec<FactsOfStudent>,
     /// Notices to students.
     pub notices: Vec<Notice>,
     /// The generation of the catalogue that becomes visible, if an import was applied.
@@ -32,8 +38,9 @@ impl Changes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         // Notices only report the other changes.
-        let Self { term, sections, registrations, notices: _, generation } = self;
-        term.is_none() && sections.is_empty() && registrations.is_empty() && generation.is_none()
+        let Self { term, sections, registrations, facts, notices: _, generation } = self;
+        let is_unchanged = sections.is_empty() && registrations.is_empty() && facts.is_empty();
+        is_unchanged && term.is_none() && generation.is_none()
     }
 }
 
@@ -49,6 +56,7 @@ pub struct Draft<'v> {
     generation: Option<u64>,
     sections: HashMap<Crn, SectionState>,
     students: HashMap<UserName, Vec<Registration>>,
+    facts: BTreeMap<UserName, Option<Arc<StudentFacts>>>,
     changed: BTreeSet<(UserName, Crn)>,
     /// Queue numbers of students who left a waitlist.
     left_waitlists: HashSet<u64>,
@@ -70,6 +78,7 @@ impl<'v> Draft<'v> {
             generation: None,
             sections: HashMap::new(),
             students: HashMap::new(),
+            facts: BTreeMap::new(),
             changed: BTreeSet::new(),
             left_waitlists: HashSet::new(),
             joined_waitlists: Vec::new(),
@@ -98,6 +107,14 @@ impl<'v> Draft<'v> {
     /// Returns a student's registrations, including dropped ones, in the order of [`Registration::insert_into`].
     pub fn registrations(&self, student: &UserName) -> &[Registration] {
         self.students.get(student).map_or_else(|| self.view.registrations(student), Vec::as_slice)
+    }
+
+    /// Returns what the college states about a student; `None` if it states nothing.
+    pub fn facts(&self, student: &UserName) -> Option<&Arc<StudentFacts>> {
+        match self.facts.get(student) {
+            Some(changed) => changed.as_ref(),
+            None => self.view.facts(student),
+        }
     }
 
     /// Returns a student's registration in one section.
@@ -155,6 +172,15 @@ impl<'v> Draft<'v> {
         self.term = Some(term);
     }
 
+    /// Replaces the facts about a student; `None` removes them. Returns whether they changed.
+    pub fn put_facts(&mut self, student: &UserName, facts: Option<Arc<StudentFacts>>) -> bool {
+        let is_changed = self.facts(student) != facts.as_ref();
+        if is_changed {
+            self.facts.insert(student.clone(), facts);
+        }
+        is_changed
+    }
+
     /// Makes a staged generation of the catalogue visible. Also puts the term, because the store may not have it yet.
     pub fn show_generation(&mut self, generation: u64) {
         self.put_term(self.term().clone());
@@ -170,7 +196,8 @@ impl<'v> Draft<'v> {
 
     /// Creates or replaces a registration, updates the section's counts and its waitlist, and notifies the student.
     ///
-    /// A drop queues the waitlist of the section, and every waitlist of the student, to be settled.
+    /// A drop queues the waitlist of the section, and every waitlist of the student, to be settled. A seat queues the
+    /// student's waitlists of sections that may require it as a course of the same term.
     pub fn put_registration(&mut self, student: &UserName, registration: Registration, reason: Reason) {
         let crn = registration.crn.clone();
         let before = self.registration(student, &crn).cloned();
@@ -204,6 +231,9 @@ impl<'v> Draft<'v> {
         if is == RegistrationStatus::Dropped && was != RegistrationStatus::Dropped {
             self.queue_waitlist(crn);
             self.queue_waitlists_of(student);
+        }
+        if is == RegistrationStatus::Enrolled {
+            self.queue_waitlists_that_need(student);
         }
     }
 
@@ -249,6 +279,18 @@ impl<'v> Draft<'v> {
         }
     }
 
+    /// Queues the waitlists of a student in whose sections a prerequisite can be met by a course of the same term.
+    fn queue_waitlists_that_need(&mut self, student: &UserName) {
+        let waitlisted = self.registrations(student).iter().filter(|r| r.status == RegistrationStatus::Waitlisted);
+        let needs = |crn: &Crn| {
+            self.section(crn).is_some_and(|s| s.section.prerequisites.iter().any(Requirement::allows_concurrent))
+        };
+        let crns: Vec<Crn> = waitlisted.filter(|r| needs(&r.crn)).map(|r| r.crn.clone()).collect();
+        for crn in crns {
+            self.queue_waitlist(crn);
+        }
+    }
+
     /// Removes and returns the section whose waitlist was queued first.
     pub fn next_to_settle(&mut self) -> Option<Crn> {
         let crn = self.to_settle.pop_front()?;
@@ -269,7 +311,9 @@ impl<'v> Draft<'v> {
         let mut sections: Vec<SectionState> =
             self.sections.into_values().filter(|s| self.view.section(&s.section.id.crn) != Some(s)).collect();
         sections.sort_unstable_by(|a, b| a.section.id.crn.cmp(&b.section.id.crn));
-        Changes { term: self.term, sections, registrations, notices: self.notices, generation: self.generation }
+        let facts = self.facts.into_iter().collect();
+        let (term, generation, notices) = (self.term, self.generation, self.notices);
+        Changes { term, sections, registrations, facts, notices, generation }
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`precis`]: normalization of names and passwords
 //! - [`registration`]: a student's registration in a section; [`realm`]: which terms a caller may see
 //! - [`command`]: commands to a term; [`outcome`] and [`refusal`]: their results
+//! - [`student`]: what the college states about a student; [`prerequisite`]: what a section requires
 //! - [`view`]: the part of a term that a decision may read; [`book`]: a term in memory, which implements it
 //! - [`decide`]: command → [`draft`] → changes
 //! - [`rules`]: reasons to refuse a seat or a waitlist position, in order of precedence
@@ -38,6 +39,7 @@ pub mod meeting;
 pub mod notice;
 pub mod outcome;
 pub mod precis;
+pub mod prerequisite;
 pub mod published;
 pub mod realm;
 pub mod refusal;
@@ -47,6 +49,7 @@ pub mod role;
 pub mod rules;
 pub mod section;
 pub mod section_changes;
+pub mod student;
 pub mod term;
 pub mod view;
 pub mod waitlist;

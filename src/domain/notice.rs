@@ -117,9 +117,11 @@ impl Notice {
 const fn refusal_clause(code: RefusalCode) -> &'static str {
     match code {
         RefusalCode::RegistrationClosed => "registration is closed",
+        RefusalCode::Hold => "there is a hold on your account",
         RefusalCode::SectionCancelled => "the section is cancelled",
         RefusalCode::SectionClosed => "the section is closed to new students",
         RefusalCode::AlreadyInCourse => "you have another section of this course",
+        RefusalCode::Prerequisite => "you have not met a prerequisite",
         RefusalCode::TimeConflict => "it overlaps another of your sections",
         RefusalCode::CreditLimit => "it would put you over your credit limit",
         RefusalCode::SectionFull => "the section is full",

@@ -52,6 +52,8 @@ pub enum Outcome {
     SectionChanged,
     /// The term was created or changed.
     TermChanged,
+    /// The facts about students were changed.
+    FactsChanged,
     /// An import, or a pull of the college's catalogue, was applied.
     Imported(ImportTally),
     /// An import concerns a subject to which the user who imports is not limited, so nothing was changed.

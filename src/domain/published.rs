@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::domain::command::FactsOfStudent;
 use crate::domain::ids::UserName;
 use crate::domain::notice::Notice;
 use crate::domain::registration::Registration;
 use crate::domain::section::{SectionState, WaitlistEntry};
+use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 
 /// A section as readers see it.
@@ -28,6 +30,8 @@ pub struct PublishedTerm {
     pub sections: Vec<PublishedSection>,
     /// All students who ever registered in the term, each with all registrations.
     pub students: Vec<(UserName, Arc<[Registration]>)>,
+    /// What the college states about students.
+    pub facts: Vec<(UserName, Arc<StudentFacts>)>,
 }
 
 /// The changes of one commit for readers: the final value of each changed section and student.
@@ -41,6 +45,8 @@ pub struct TermUpdate {
     pub sections: Vec<PublishedSection>,
     /// Students with a registration that changed, each with all registrations.
     pub students: Vec<(UserName, Arc<[Registration]>)>,
+    /// Facts about students that changed.
+    pub facts: Vec<FactsOfStudent>,
     /// Notices to students, in the order of the decisions.
     pub notices: Vec<Notice>,
     /// Whether the commit stored alerts.

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumCount, EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::ids::SectionId;
+use crate::domain::prerequisite::Unmet;
 use crate::domain::section::Credits;
+use crate::domain::student::{HeldAction, Hold, StudentFacts};
 
 /// The stable code of a refusal, in order of precedence: if several apply, the hub reports the first.
 ///
@@ -33,12 +35,16 @@ use crate::domain::section::Credits;
 pub enum RefusalCode {
     /// The term's registration window is closed.
     RegistrationClosed,
+    /// The student has a hold.
+    Hold,
     /// The section is cancelled.
     SectionCancelled,
     /// The section is closed to new students.
     SectionClosed,
     /// The student is already registered for a section of this course and component.
     AlreadyInCourse,
+    /// The student has not met a prerequisite.
+    Prerequisite,
     /// The section overlaps another section of the student.
     TimeConflict,
     /// The student would exceed the credit limit.
@@ -75,6 +81,11 @@ pub enum Refusal {
         /// The time of the decision.
         now: Timestamp,
     },
+    /// The student has a hold.
+    Hold {
+        /// The holds that block the request; at least one.
+        holds: Vec<Hold>,
+    },
     /// The section is cancelled.
     SectionCancelled,
     /// The section is closed to new students.
@@ -85,6 +96,11 @@ pub enum Refusal {
         conflicts_with: SectionId,
         /// The course of both sections.
         course: Box<str>,
+    },
+    /// The student has not met a prerequisite.
+    Prerequisite {
+        /// What the student lacks.
+        unmet: Unmet,
     },
     /// The section overlaps other sections of the student.
     TimeConflict {
@@ -115,14 +131,23 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Returns the refusal of an action by the holds of a student; `None` if no hold blocks it.
+    #[must_use]
+    pub fn of_holds(facts: &StudentFacts, action: HeldAction) -> Option<Self> {
+        let holds: Vec<Hold> = facts.holds_on(action).cloned().collect();
+        (!holds.is_empty()).then_some(Self::Hold { holds })
+    }
+
     /// Returns the code of this refusal.
     #[must_use]
     pub const fn code(&self) -> RefusalCode {
         match self {
             Self::RegistrationClosed { .. } => RefusalCode::RegistrationClosed,
+            Self::Hold { .. } => RefusalCode::Hold,
             Self::SectionCancelled => RefusalCode::SectionCancelled,
             Self::SectionClosed => RefusalCode::SectionClosed,
             Self::AlreadyInCourse { .. } => RefusalCode::AlreadyInCourse,
+            Self::Prerequisite { .. } => RefusalCode::Prerequisite,
             Self::TimeConflict { .. } => RefusalCode::TimeConflict,
             Self::CreditLimit { .. } => RefusalCode::CreditLimit,
             Self::SectionFull { .. } => RefusalCode::SectionFull,

@@ -8,6 +8,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::meeting::Meeting;
+use crate::domain::prerequisite::Requirement;
 
 /// Credits in thousandths, so that sums such as 1.5 + 3.75 are exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -123,8 +124,8 @@ pub struct Section {
     pub status: SectionStatus,
     /// Sections that must be taken with this one.
     pub linked: Vec<SectionId>,
-    /// Courses that must be completed before this one.
-    pub prerequisites: Vec<Box<str>>,
+    /// What a student must have completed before this one; all of it is required.
+    pub prerequisites: Vec<Requirement>,
     /// Whether the section is not visible in the college's catalogue. A withdrawn section keeps its students, accepts
     /// no new ones, and is omitted from lists.
     pub withdrawn: bool,

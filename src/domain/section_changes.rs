@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::SectionId;
 use crate::domain::meeting::Meeting;
+use crate::domain::prerequisite::Requirement;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 
 /// The values of a field before and after a change, in JSON `[before, after]`. `None`, in JSON `null`, is an unknown
@@ -50,7 +51,7 @@ compared_fields! {
     linked: Vec<SectionId>,
     meetings: Vec<Meeting>,
     method: Box<str>,
-    prerequisites: Vec<Box<str>>,
+    prerequisites: Vec<Requirement>,
     section: Box<str>,
     status: SectionStatus,
     title: Box<str>,

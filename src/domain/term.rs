@@ -1,11 +1,17 @@
-//! A term and its registration window.
+//! A term and its registration windows.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::domain::ids::TermId;
+use serde::{Deserialize, Serialize};
 
-/// A term. Only `opens_at` and `closes_at` decide whether registration is open.
+use crate::domain::ids::TermId;
+use crate::domain::student::StudentFacts;
+
+/// Maximum number of windows of groups in a term.
+pub const GROUP_WINDOWS_MAX: usize = 40;
+
+/// A term. Only `opens_at`, `closes_at` and the windows decide whether registration is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Term {
     /// The id.
@@ -20,6 +26,8 @@ pub struct Term {
     pub opens_at: Option<Timestamp>,
     /// When registration closes; `None` if it stays open.
     pub closes_at: Option<Timestamp>,
+    /// Windows of groups of students, which replace `opens_at` and `closes_at` for them.
+    pub windows: Vec<GroupWindow>,
     /// Days without teaching.
     pub holidays: Vec<Date>,
 }
@@ -29,12 +37,71 @@ impl Term {
     #[must_use]
     pub fn new(id: TermId) -> Self {
         let title = id.as_str().into();
-        Self { id, title, starts_on: None, ends_on: None, opens_at: None, closes_at: None, holidays: Vec::new() }
+        Self {
+            id,
+            title,
+            starts_on: None,
+            ends_on: None,
+            opens_at: None,
+            closes_at: None,
+            windows: Vec::new(),
+            holidays: Vec::new(),
+        }
     }
 
+    /// Returns whether registration is open at `now` for the whole term.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        Window { opens_at: self.opens_at, closes_at: self.closes_at }.is_open(now)
+    }
+
+    /// Returns whether registration is open at `now` for the whole term or for one of its groups.
+    #[must_use]
+    pub fn is_open_for_anyone(&self, now: Timestamp) -> bool {
+        let is_open = |group: &GroupWindow| self.opens_at.is_some() && self.window_of_group(group).is_open(now);
+        self.is_open(now) || self.windows.iter().any(is_open)
+    }
+
+    /// Returns the window of a student: a personal time has precedence over that of a group, and that over the term's.
+    /// Of several groups, the one whose window opens first counts. A term without `opens_at` is closed for everyone.
+    #[must_use]
+    pub fn window_of(&self, facts: Option<&StudentFacts>) -> Window {
+        let own = Window { opens_at: self.opens_at, closes_at: self.closes_at };
+        let (Some(_), Some(facts)) = (self.opens_at, facts) else { return own };
+        let groups = self.windows.iter().filter(|window| facts.is_in_group(&window.group));
+        let own = groups.min_by_key(|window| window.opens_at).map_or(own, |group| self.window_of_group(group));
+        Window { opens_at: facts.opens_at.or(own.opens_at), closes_at: facts.closes_at.or(own.closes_at) }
+    }
+
+    fn window_of_group(&self, group: &GroupWindow) -> Window {
+        Window { opens_at: Some(group.opens_at), closes_at: group.closes_at.or(self.closes_at) }
+    }
+}
+
+/// When registration is open for a student.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// When it opens; `None` if it is closed.
+    pub opens_at: Option<Timestamp>,
+    /// When it closes; `None` if it stays open.
+    pub closes_at: Option<Timestamp>,
+}
+
+impl Window {
     /// Returns whether registration is open at `now`: from `opens_at` (included) to `closes_at` (excluded).
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
         self.opens_at.is_some_and(|opens| opens <= now) && self.closes_at.is_none_or(|closes| now < closes)
     }
+}
+
+/// When registration is open for a group of students.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupWindow {
+    /// The group.
+    pub group: Box<str>,
+    /// When registration opens.
+    pub opens_at: Timestamp,
+    /// When it closes; `None` is the time of the term.
+    pub closes_at: Option<Timestamp>,
 }

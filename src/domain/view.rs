@@ -1,8 +1,11 @@
 //! The part of a term that a decision may read.
 
+use std::sync::Arc;
+
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::registration::Registration;
 use crate::domain::section::{Credits, SectionState, WaitlistEntry};
+use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 
 /// Read access to a committed term. [`crate::domain::book::TermBook`] implements it in memory; an implementation could
@@ -10,7 +13,9 @@ use crate::domain::term::Term;
 pub trait TermView {
     /// Returns the term.
     fn term(&self) -> &Term;
-    /// Returns the credit limit of a student; 0 means no limit.
+    /// Returns what the college states about a student; `None` if it states nothing.
+    fn facts(&self, student: &UserName) -> Option<&Arc<StudentFacts>>;
+    /// Returns the college's credit limit; 0 means no limit.
     fn credit_limit(&self) -> Credits;
     /// Returns a section with its counts.
     fn section(&self, crn: &Crn) -> Option<&SectionState>;

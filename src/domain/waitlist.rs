@@ -10,7 +10,8 @@ use crate::domain::rules::{Goal, LiftedCodes, Request, first_refusal};
 
 /// Settles every waitlist that the decision has queued.
 ///
-/// This terminates: a promotion never frees a seat, a time or credits, so it does not queue another waitlist.
+/// This terminates: a promotion never frees a seat, a time or credits. It queues only waitlists whose prerequisites it may
+/// meet, and each promotion leaves fewer waitlist positions.
 pub(super) fn settle_queued(draft: &mut Draft<'_>) {
     while let Some(crn) = draft.next_to_settle() {
         settle(draft, &crn);

@@ -2,6 +2,8 @@
 //! JSON or a value has the wrong type, 422 `invalid` when a value is out of range, unknown or missing. serde reports a
 //! line and a column instead and does not distinguish the two cases.
 
+mod objects;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 

@@ -9,7 +9,7 @@ use crate::domain::ids::{TermId, UserName};
 use crate::identity::accounts::Removal;
 use crate::identity::{Audit, Identity};
 use crate::live::context::Live;
-use crate::registration::pool::RegistrarPool;
+use crate::registration::student_facts::StudentFactsWriter;
 use crate::store::privacy::{Erasure, ErasureOutcome, PrivacyStore};
 
 use crate::http::auth::Admin;
@@ -18,6 +18,7 @@ use crate::http::openapi::responses::{BadPath, BadRole, NotFound, StoreFailed};
 use crate::http::problem::ProblemCode;
 use crate::http::query::path_param;
 use crate::http::request_id::PRIVATE;
+use crate::http::students::problem_of;
 use crate::http::users::last_admin;
 
 /// The operations of this file.
@@ -45,9 +46,10 @@ struct Erased {
 
 /// Erases a person (admins).
 ///
-/// Deletes the account, the plan and the stored sign-ins, and signs the person out. In registrations of ended terms,
-/// alerts, acknowledgements and the audit trail, a random pseudonym replaces the username, so that all counts stay
-/// correct. Refused with `still_registered` while the person is enrolled or waitlisted in a term that has not ended.
+/// Deletes the account, the plan, the facts about a student and the stored sign-ins, and signs the person out. In
+/// registrations of ended terms, alerts, acknowledgements and the audit trail, a random pseudonym replaces the username,
+/// so that all counts stay correct. Refused with `still_registered` while the person is enrolled or waitlisted in a term
+/// that has not ended.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/users/{name}/erase",
@@ -66,7 +68,7 @@ pub async fn erase(
     Admin(admin): Admin,
     identity: Data<Identity>,
     privacy: Data<dyn PrivacyStore>,
-    pool: Data<RegistrarPool>,
+    facts: Data<StudentFactsWriter>,
     live: Data<Live>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
@@ -89,8 +91,8 @@ pub async fn erase(
     live.acks.flush().await;
     audit.finish().await;
     let pseudonym = pseudonym()?;
-    let erasure = Erasure { user, login, pseudonym: pseudonym.clone(), now };
-    let terms = match pool.paused(&terms, privacy.erase(erasure)).await? {
+    let erasure = Erasure { user: user.clone(), login, pseudonym: pseudonym.clone(), now };
+    let terms = match facts.pool().paused(&terms, privacy.erase(erasure)).await? {
         ErasureOutcome::Unknown => return Err(unknown()),
         ErasureOutcome::Registered(terms) => {
             refuse_if_registered(&terms)?;
@@ -98,6 +100,8 @@ pub async fn erase(
         }
         ErasureOutcome::Erased(terms) => terms,
     };
+    // The terms in which the person was not registered have the facts in memory.
+    facts.put([(user, None)].into()).await.map_err(problem_of)?;
     // The entries in memory have the username.
     live.tail.forget();
     audit.record(&request, Some(&admin), "user.erase", Some(pseudonym.as_str()), None, "").await;

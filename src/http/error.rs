@@ -252,6 +252,8 @@ impl From<Refusal> for Problem {
                 document.closes_at = Some(closes_at);
                 document.now = Some(now);
             }
+            Refusal::Hold { holds } => document.holds = Some(holds.into_iter().map(Into::into).collect()),
+            Refusal::Prerequisite { unmet } => document.unmet = Some(unmet),
             Refusal::AlreadyInCourse { conflicts_with, .. } => document.conflicts_with = Some(vec![conflicts_with]),
             Refusal::TimeConflict { conflicts_with } => document.conflicts_with = Some(conflicts_with),
             Refusal::CreditLimit { credits, total, limit } => {
@@ -278,11 +280,16 @@ fn detail_of(refusal: &Refusal) -> Cow<'static, str> {
             _ => "Registration for this term has not opened yet.",
         }
         .into(),
+        Refusal::Hold { holds } => {
+            let reasons: Vec<_> = holds.iter().map(|hold| format!("{} ({})", hold.text, hold.office)).collect();
+            format!("There is a hold on your account: {}.", reasons.join("; ")).into()
+        }
         Refusal::SectionCancelled => "This section is cancelled. Choose another section.".into(),
         Refusal::SectionClosed => "This section is closed to new students. Choose another section.".into(),
         Refusal::AlreadyInCourse { conflicts_with, course } => {
             format!("You already have {course}, in section {conflicts_with}. Swap to replace it.").into()
         }
+        Refusal::Prerequisite { unmet } => format!("You have not met a prerequisite: {unmet}.").into(),
         Refusal::TimeConflict { conflicts_with } => {
             let names: Vec<_> = conflicts_with.iter().map(ToString::to_string).collect();
             let those = if names.len() == 1 { "that section" } else { "those sections" };

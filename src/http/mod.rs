@@ -85,6 +85,7 @@ pub mod sign_in;
 pub mod site;
 pub mod sso;
 mod sso_page;
+pub mod students;
 pub mod teaching;
 pub mod terms;
 pub mod uncached;

@@ -43,6 +43,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::sections::Api::openapi,
     super::roster::Api::openapi,
     super::teaching::Api::openapi,
+    super::students::Api::openapi,
     super::guardian_links::Api::openapi,
     super::schedule_export::Api::openapi,
     super::activity::Api::openapi,

@@ -15,6 +15,8 @@ use crate::store::guardian_links::GuardianLink;
 use crate::store::privacy::{PersonalRecord, ProviderSignIn};
 use crate::store::sign_ins::StoredSignIn;
 
+use crate::http::students::FactsResponse;
+
 /// Everything that the hub stores about the caller. Passwords and tokens are not part of it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a response that is written in parts")]
@@ -41,6 +43,9 @@ pub(super) struct PersonalData {
     /// Tokens that were issued up to this time are revoked.
     #[schema(required)]
     revoked_until: Option<Timestamp>,
+    /// What the college states about the caller as a student; null if it states nothing.
+    #[schema(required)]
+    student: Option<FactsResponse>,
     plan: Vec<SectionId>,
     /// All registrations, including dropped ones.
     registrations: Vec<PersonalRegistration>,
@@ -68,6 +73,7 @@ pub(super) struct Head {
     guardian_links: Vec<PersonalLink>,
     second_factor_since: Option<Timestamp>,
     revoked_until: Option<Timestamp>,
+    student: Option<FactsResponse>,
     plan: Vec<SectionId>,
     registrations: Vec<PersonalRegistration>,
     connections: Vec<PersonalConnection>,
@@ -201,8 +207,8 @@ pub(super) struct DisclosureItem {
     /// The role of that person at the time.
     #[schema(required)]
     role: Option<Role>,
-    /// What was read: `roster.read`, `roster.export`, `receipts.read`, `users.list`, `sessions.list`, `audit.read`, or
-    /// `schedule.shared`: the schedule, by a link that the caller made.
+    /// What was read: `roster.read`, `roster.export`, `receipts.read`, `users.list`, `sessions.list`, `audit.read`,
+    /// `student.read`, or `schedule.shared`: the schedule, by a link that the caller made.
     action: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -268,6 +274,7 @@ impl Head {
             guardian_links: record.guardian_links.into_iter().map(link).collect(),
             second_factor_since: record.second_factor_since,
             revoked_until: record.revoked_until,
+            student: record.facts.map(|facts| FactsResponse::new(caller.user.clone(), facts)),
             plan: record.plan,
             registrations: registrations.collect(),
             connections: own

@@ -10,8 +10,10 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::ids::SectionId;
+use crate::domain::prerequisite::Unmet;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::section::Credits;
+use crate::http::students::HoldResponse;
 
 /// The kind of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter)]
@@ -157,9 +159,11 @@ impl ProblemCode {
             Self::StillRegistered => "The person is still registered",
             Self::SwapRefused => "The swap was not made",
             Self::Refused(RefusalCode::RegistrationClosed) => "Registration is not open",
+            Self::Refused(RefusalCode::Hold) => "There is a hold on your account",
             Self::Refused(RefusalCode::SectionCancelled) => "The section is cancelled",
             Self::Refused(RefusalCode::SectionClosed) => "The section is closed",
             Self::Refused(RefusalCode::AlreadyInCourse) => "You are already in this course",
+            Self::Refused(RefusalCode::Prerequisite) => "A prerequisite is not met",
             Self::Refused(RefusalCode::TimeConflict) => "The section overlaps another one",
             Self::Refused(RefusalCode::CreditLimit) => "Credit limit exceeded",
             Self::Refused(RefusalCode::SectionFull) => "The section is full",
@@ -201,11 +205,13 @@ impl ProblemCode {
             Self::SwapRefused => {
                 "Nothing was changed. Another part of the swap was refused; its problem states the reason."
             }
-            Self::Refused(RefusalCode::RegistrationClosed) => {
-                "Register between “opens_at” and “closes_at” of the term."
-            }
+            Self::Refused(RefusalCode::RegistrationClosed) => "Register between “opens_at” and “closes_at”.",
+            Self::Refused(RefusalCode::Hold) => "Ask the office that is named in “holds” to lift the hold.",
             Self::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",
             Self::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section in “conflicts_with”.",
+            Self::Refused(RefusalCode::Prerequisite) => {
+                "Take the courses in “unmet” first, or ask the department for permission."
+            }
             Self::Refused(RefusalCode::TimeConflict) => "Drop the sections in “conflicts_with”, or swap with them.",
             Self::Refused(RefusalCode::CreditLimit) => {
                 "Drop a section, or ask the registrar's office to raise your credit limit."
@@ -277,6 +283,14 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub now: Option<Timestamp>,
+    /// `hold`: the holds that block the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub holds: Option<Vec<HoldResponse>>,
+    /// `prerequisite`: what the student lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub unmet: Option<Unmet>,
     /// `already_in_course`, `time_conflict`: the sections that conflict with the requested one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -319,6 +333,8 @@ impl ProblemDocument {
             opens_at: None,
             closes_at: None,
             now: None,
+            holds: None,
+            unmet: None,
             conflicts_with: None,
             credits: None,
             credits_wanted: None,

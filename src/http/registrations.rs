@@ -187,6 +187,8 @@ pub async fn register(
 }
 
 /// Drops the caller from a section or its waitlist (students).
+///
+/// A hold can refuse to drop a seat.
 #[utoipa::path(
     delete,
     path = "/api/v1/me/registrations/{section}",
@@ -195,7 +197,7 @@ pub async fn register(
     params(("section" = SectionId, Path, description = "The section.")),
     responses(
         (status = 200, description = "Dropped now or earlier.", body = RegistrationResponse),
-        BadPath, BadRole, NotFound, StoreFailed,
+        BadPath, BadRole, NotFound, Refused, StoreFailed,
     )
 )]
 pub async fn drop_one(

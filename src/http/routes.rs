@@ -7,7 +7,7 @@ use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alerts, announcements, assets, charts, dashboard, demo, erasure, events, guardian_links, health,
     import_profiles, imports, live, my_data, openapi, own_account, plan, plone_admin, proxy, receipts, registrations,
-    roster, schedule_export, sections, sessions, sign_in, sso, teaching, terms, users,
+    roster, schedule_export, sections, sessions, sign_in, sso, students, teaching, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -27,6 +27,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(catalogue)
         .configure(roster::routes)
         .configure(teaching::routes)
+        .configure(students::routes)
         .configure(schedule_export::routes)
         .configure(activity::routes)
         .configure(imports::routes)

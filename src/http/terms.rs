@@ -13,7 +13,7 @@ use crate::domain::command::{Command, TermPatch};
 use crate::domain::ids::{SANDBOX_PREFIX, TermId, UserName};
 use crate::domain::role::Role;
 use crate::domain::section::Credits;
-use crate::domain::term::Term;
+use crate::domain::term::{GROUP_WINDOWS_MAX, GroupWindow, Term, Window};
 use crate::identity::audit::Audit;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, TermModel};
@@ -24,6 +24,7 @@ use crate::http::error::Problem;
 use crate::http::openapi::ReadOnlyMembers;
 use crate::http::openapi::responses::{BadBody, BadRole, BadToken, StoreFailed};
 use crate::http::query::path_param;
+use crate::http::students::{HoldResponse, NAME_CHARS_MAX};
 
 /// The longest title, in characters.
 const TITLE_LEN_MAX: usize = 200;
@@ -78,6 +79,8 @@ struct TermResponse<'a> {
     /// When registration closes; null if it stays open.
     #[schema(required)]
     closes_at: Option<Timestamp>,
+    /// When registration is open for groups of students, instead of `opens_at` and `closes_at`.
+    windows: Vec<GroupWindowBody>,
     /// Days without classes.
     holidays: &'a [Date],
     /// The time on the server's clock, for countdowns.
@@ -96,6 +99,7 @@ impl<'a> TermResponse<'a> {
             ends_on: term.ends_on,
             opens_at: term.opens_at,
             closes_at: term.closes_at,
+            windows: term.windows.iter().cloned().map(GroupWindowBody::from).collect(),
             holidays: &term.holidays,
             now,
             mine: None,
@@ -106,6 +110,7 @@ impl<'a> TermResponse<'a> {
 /// The term as it applies to the caller. Only for signed-in students.
 #[derive(Debug, Serialize, ToSchema)]
 struct TermMine {
+    /// When registration opens for the student; null if it is closed.
     #[schema(required)]
     opens_at: Option<Timestamp>,
     #[schema(required)]
@@ -115,20 +120,60 @@ struct TermMine {
     /// The maximum number of credits; null is no limit.
     #[schema(required)]
     credit_limit: Option<Credits>,
-    /// Always empty; reserved for holds.
-    holds: [&'static str; 0],
+    /// The holds on the student.
+    holds: Vec<HoldResponse>,
 }
 
 impl TermMine {
     fn new(model: &TermModel, student: &UserName, limit: Credits) -> Self {
-        let snapshot = model.snapshot();
+        let facts = model.facts(student);
+        let Window { opens_at, closes_at } = model.snapshot().term.window_of(facts.as_deref());
+        let limit = facts.as_ref().and_then(|facts| facts.credit_limit).unwrap_or(limit);
         Self {
-            opens_at: snapshot.term.opens_at,
-            closes_at: snapshot.term.closes_at,
+            opens_at,
+            closes_at,
             credits: model.enrolled_credits(student),
             credit_limit: (limit.0 > 0).then_some(limit),
-            holds: [],
+            holds: facts.iter().flat_map(|facts| facts.holds.iter().cloned()).map(HoldResponse::from).collect(),
         }
+    }
+}
+
+/// When registration is open for a group of students.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GroupWindow)]
+struct GroupWindowBody {
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    group: Box<str>,
+    /// When registration opens.
+    opens_at: Timestamp,
+    /// When it closes; absent for the time of the term.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    closes_at: Option<Timestamp>,
+}
+
+impl GroupWindowBody {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        let at = fields.path_of("closes_at");
+        let group = fields.string("group", 1..=NAME_CHARS_MAX)?.into();
+        let (opens_at, closes_at) = (fields.timestamp("opens_at")?, fields.maybe_timestamp("closes_at")?);
+        if closes_at.is_some_and(|closes| closes <= opens_at) {
+            return Err(Problem::invalid(at, "Registration must close after it opens."));
+        }
+        Ok(Self { group, opens_at, closes_at })
+    }
+}
+
+impl From<GroupWindow> for GroupWindowBody {
+    fn from(GroupWindow { group, opens_at, closes_at }: GroupWindow) -> Self {
+        Self { group, opens_at, closes_at }
+    }
+}
+
+impl From<GroupWindowBody> for GroupWindow {
+    fn from(GroupWindowBody { group, opens_at, closes_at }: GroupWindowBody) -> Self {
+        Self { group, opens_at, closes_at }
     }
 }
 
@@ -151,6 +196,9 @@ struct TermRequest {
     /// When registration closes; null keeps it open.
     #[schema(value_type = Option<Timestamp>)]
     closes_at: Option<Option<Timestamp>>,
+    /// When registration is open for groups of students. Replaces the earlier list.
+    #[schema(max_items = 40)]
+    windows: Option<Vec<GroupWindowBody>>,
     /// Days without classes.
     #[schema(max_items = 366)]
     holidays: Option<Vec<Date>>,
@@ -167,6 +215,7 @@ impl RequestBody for TermRequest {
             ends_on: fields.nullable_date("ends_on")?,
             opens_at: fields.nullable_timestamp("opens_at")?,
             closes_at: fields.nullable_timestamp("closes_at")?,
+            windows: fields.maybe_objects("windows", GROUP_WINDOWS_MAX, GroupWindowBody::read)?,
             holidays: fields.maybe_parsed_list("holidays", HOLIDAYS_MAX, "a date such as 2022-09-07", day)?,
         })
     }
@@ -174,8 +223,9 @@ impl RequestBody for TermRequest {
 
 impl From<TermRequest> for TermPatch {
     fn from(request: TermRequest) -> Self {
-        let TermRequest { title, starts_on, ends_on, opens_at, closes_at, holidays } = request;
-        Self { title: title.map(Into::into), starts_on, ends_on, opens_at, closes_at, holidays }
+        let TermRequest { title, starts_on, ends_on, opens_at, closes_at, windows, holidays } = request;
+        let windows = windows.map(|windows| windows.into_iter().map(GroupWindow::from).collect());
+        Self { title: title.map(Into::into), starts_on, ends_on, opens_at, closes_at, windows, holidays }
     }
 }
 
@@ -273,6 +323,7 @@ fn describe(patch: &TermPatch) -> String {
         part("ends_on", patch.ends_on),
         part("opens_at", patch.opens_at),
         part("closes_at", patch.closes_at),
+        part("windows", patch.windows.as_ref().map(|windows| Some(windows.len()))),
         part("holidays", patch.holidays.as_ref().map(|days| Some(days.len()))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
@@ -300,6 +351,7 @@ mod tests {
 
     #[test]
     fn reader_and_schema_of_the_request_agree() {
-        assert_reader_matches_schema::<TermRequest>(&[]);
+        let window = serde_json::json!([{"group": "honours", "opens_at": "2026-01-12T08:00:00Z"}]);
+        assert_reader_matches_schema::<TermRequest>(&[("windows", window)]);
     }
 }

@@ -47,6 +47,9 @@ pub enum Disclosure {
     /// The audit trail.
     #[strum(serialize = "audit.read")]
     AuditRead,
+    /// What the college states about a student.
+    #[strum(serialize = "student.read")]
+    StudentRead,
     /// A student's schedule, by a link that the student made.
     #[strum(serialize = "schedule.shared")]
     ScheduleShared,

@@ -99,7 +99,8 @@ fn state(number: usize) -> impl Strategy<Value = SectionState> {
             let (crn, original_crn) = Crn::from_written(&written).unwrap();
             let id = |crn| SectionId { term: term(), crn };
             let linked = linked.iter().map(|n| id(Crn::parse(&format!("L.{n}")).unwrap())).collect();
-            let prerequisites = prerequisites.into_iter().filter(|course| !course.contains(';')).collect();
+            let prerequisites =
+                prerequisites.into_iter().filter(|course| !course.contains(';')).map(Into::into).collect();
             let component = component.to_lowercase().into();
             let [capacity, waitlist_capacity, enrolled, outside_enrolled, waitlisted, outside_waitlisted] = counts;
             let (id, credits) = (id(crn), Credits(credits));

@@ -219,7 +219,13 @@ mod tests {
         let state = SectionState::new(Arc::new(section));
         let sections = vec![PublishedSection { state, waitlist: Arc::from([]) }];
         let model = ReadModel::new();
-        model.publish_loaded(PublishedTerm { term: Term::new(id), seq: 1_000, sections, students: Vec::new() });
+        model.publish_loaded(PublishedTerm {
+            term: Term::new(id),
+            seq: 1_000,
+            sections,
+            students: Vec::new(),
+            facts: Vec::new(),
+        });
         SeatWatch::new(Arc::new(model), Arc::new(Budget::new(1_000_000)))
     }
 

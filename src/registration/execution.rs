@@ -100,10 +100,13 @@ impl BatchExecutor {
 
 impl TermState {
     fn from_rows(rows: TermRows, credit_limit: Credits) -> Self {
-        let TermRows { term, seq, generation, sections, registrations } = rows;
+        let TermRows { term, seq, generation, sections, registrations, facts } = rows;
         let mut book = TermBook::new(term, credit_limit, sections, FIRST_QUEUE_NUMBER);
         for (student, registration) in registrations {
             book.restore(student, registration);
+        }
+        for (student, facts) in facts {
+            book.restore_facts(student, facts);
         }
         Self { book, seq, generation }
     }
@@ -142,7 +145,8 @@ impl TermState {
         self.seq = *seq;
         self.generation = changes.generation.unwrap_or(self.generation);
         let students = changes.registrations.iter().map(|(student, _)| student);
-        self.book.published_update(*seq, changes.term.as_ref(), changes.sections.iter(), students)
+        let update = self.book.published_update(*seq, changes.term.as_ref(), changes.sections.iter(), students);
+        TermUpdate { facts: changes.facts.clone(), ..update }
     }
 }
 

@@ -53,6 +53,7 @@ impl Rows {
             term: later(self.term.0).then(|| self.term.1.clone()),
             sections: sections.collect(),
             registrations: registrations.map(|((student, _), (_, r))| (student.clone(), r.clone())).collect(),
+            facts: Vec::new(),
             notices: Vec::new(),
             generation: later(self.generation.0).then_some(self.generation.1),
         };
@@ -109,6 +110,7 @@ impl TermStore for SharedStore {
             generation: rows.generation.1,
             sections: rows.sections.values().map(|(_, state)| state.clone()).collect(),
             registrations: registrations.collect(),
+            facts: Vec::new(),
         };
         ready(Ok(rows)).boxed()
     }

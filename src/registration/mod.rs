@@ -3,6 +3,7 @@
 //! - [`registrar`]: owns one term; orders its commands, one batch in flight at a time
 //! - [`execution`]: decides a batch against the term in memory, and commits its changes
 //! - [`pool`]: finds a term's registrar, and bounds how many commands are accepted
+//! - [`student_facts`]: changes facts about students in all terms
 //! - [`shedding`]: which commands a registrar turns away when it gets more than it can commit
 //! - [`readmodel`]: published snapshots, which handlers read; [`section_json`]: a section as JSON
 //! - [`request_counts`]: counts requests by their outcome, and measures reply times; [`activity`]: the activity of the
@@ -16,3 +17,4 @@ pub mod registrar;
 pub mod request_counts;
 pub mod section_json;
 pub mod shedding;
+pub mod student_facts;

@@ -71,6 +71,12 @@ impl RegistrarPool {
         self.registrars.len()
     }
 
+    /// Returns the college's terms that have a registrar, loaded or not, in order.
+    #[must_use]
+    pub fn term_ids(&self) -> BTreeSet<TermId> {
+        self.registrars.iter().map(|known| known.key().clone()).collect()
+    }
+
     /// Returns the counters of how commands ended.
     #[must_use]
     pub fn request_counts(&self) -> &RequestCounts {

@@ -89,6 +89,7 @@ impl Sent {
             | Command::PutTerm(_)
             | Command::ApplyImport(_)
             | Command::PutSections(_)
+            | Command::PutFacts(_)
             | Command::Settle => None,
         };
         Self { at: Instant::now(), term: term.clone(), section }
@@ -162,6 +163,7 @@ impl RequestCounts {
             Ok(
                 Outcome::SectionChanged
                 | Outcome::TermChanged
+                | Outcome::FactsChanged
                 | Outcome::Imported(_)
                 | Outcome::ImportOutOfScope(_)
                 | Outcome::NoSuchSection

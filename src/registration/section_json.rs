@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::meeting::Meeting;
+use crate::domain::prerequisite::Expression;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 
 /// A section and its seats.
@@ -55,8 +56,9 @@ pub struct SectionView<'a> {
     linked: &'a [SectionId],
     /// Seats reserved for groups. Always empty at present.
     reserved: [ReservedSeats; 0],
-    /// Courses that must be taken before this one.
-    prerequisites: &'a [Box<str>],
+    /// What a student must have completed before this one; null if nothing is required.
+    #[schema(required)]
+    prerequisites: Expression<'a>,
     /// Whether the section is not visible in the college's catalogue at present. Such a section is not listed; only
     /// staff and its own students can read it by its id.
     withdrawn: bool,
@@ -118,7 +120,7 @@ impl<'a> SectionView<'a> {
             status: *status,
             linked,
             reserved: [],
-            prerequisites,
+            prerequisites: Expression(prerequisites),
             withdrawn: *withdrawn,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! - [`terms`]: terms with their sections and registrations; [`rosters`]: the students in a section; [`plans`]: the
 //!   sections that students plan
+//! - [`students`]: what the college states about students
 //! - [`alerts`]: the sequence of alerts
 //! - [`imports`]: staged sections, import tasks, one-off events; [`import_profiles`]: saved mappings of columns
 //! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
@@ -27,6 +28,7 @@ pub mod rosters;
 pub mod seed;
 pub mod sign_ins;
 pub mod sqlite;
+pub mod students;
 pub mod terms;
 
 use futures_util::future::BoxFuture;

@@ -5,6 +5,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::registration::Registration;
 use crate::domain::rights::Rights;
+use crate::domain::student::StudentFacts;
 
 use crate::store::StoreFuture;
 use crate::store::accounts::User;
@@ -29,6 +30,8 @@ pub struct PersonalRecord {
     pub second_factor_since: Option<Timestamp>,
     /// Tokens that were issued up to this time are revoked.
     pub revoked_until: Option<Timestamp>,
+    /// What the college states about the person as a student.
+    pub facts: Option<StudentFacts>,
     /// The plan.
     pub plan: Vec<SectionId>,
     /// The registrations in all terms, including dropped ones.

@@ -20,11 +20,14 @@
 //!   commits; call the function; write the record with one statement per table; set the term's sequence; commit. The
 //!   row lock orders the hubs, so no batch is decided on a stale book and none has to be decided twice.
 
+use std::sync::Arc;
+
 use crate::domain::batch::BatchChanges;
 use crate::domain::draft::Changes;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::registration::Registration;
 use crate::domain::section::SectionState;
+use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 
 use crate::store::StoreFuture;
@@ -42,6 +45,8 @@ pub struct TermRows {
     pub sections: Vec<SectionState>,
     /// All registrations.
     pub registrations: Vec<(UserName, Registration)>,
+    /// What the college states about students, in all terms. Empty in a sandbox.
+    pub facts: Vec<(UserName, Arc<StudentFacts>)>,
 }
 
 /// What one or more commits changed in a term, as final values.
@@ -102,7 +107,8 @@ pub trait TermStore: Send + Sync {
     /// `since` must be a sequence that the store returned to this process, or 0.
     ///
     /// The result may contain rows that did not change: an import writes a section's row even if another change has
-    /// made the two equal in the meantime.
+    /// made the two equal in the meantime. If facts about students changed, it contains the facts about all students, but
+    /// not which were removed.
     fn changes_since(&self, term: &TermId, since: u64) -> StoreFuture<TermChanges>;
 }
 

@@ -16,6 +16,7 @@ use eduhub::domain::outcome::{CurrentRegistration, Outcome, RequestOutcome};
 use eduhub::domain::refusal::Refusal;
 use eduhub::domain::registration::{Registration, RegistrationStatus};
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
+use eduhub::domain::student::{CompletedCourse, HeldAction, Hold, StudentFacts};
 use eduhub::domain::term::Term;
 use eduhub::domain::view::TermView;
 use jiff::Timestamp;
@@ -90,6 +91,9 @@ impl SectionBuilder {
     }
     pub fn course(self, course: &str) -> Self {
         self.with(|s| s.course = course.into())
+    }
+    pub fn requires(self, texts: &[&str]) -> Self {
+        self.with(|s| s.prerequisites = texts.iter().map(Into::into).collect())
     }
     pub fn component(self, component: &str) -> Self {
         self.with(|s| s.component = component.into())
@@ -201,6 +205,27 @@ pub fn status(section: &str, status: SectionStatus) -> Command {
     patch(section, |p| p.status = Some(status))
 }
 
+/// Returns a command that states facts about a student.
+pub fn state(student: &str, facts: StudentFacts) -> Command {
+    Command::PutFacts([(user(student), Some(Arc::new(facts)))].into())
+}
+
+/// Returns a hold that blocks these actions.
+pub fn hold(id: &str, blocks: &[HeldAction]) -> Hold {
+    let (text, office) = ("A book is missing".into(), "Library".into());
+    Hold { id: id.into(), text, office, url: None, blocks: blocks.to_vec() }
+}
+
+/// Returns completed courses, each with its grade; an empty grade is not known.
+pub fn completed(courses: &[(&str, &str)]) -> Option<Vec<CompletedCourse>> {
+    let of = |(course, grade): &(&str, &str)| CompletedCourse {
+        course: (*course).into(),
+        grade: (!grade.is_empty()).then(|| (*grade).into()),
+        term: None,
+    };
+    Some(courses.iter().map(of).collect())
+}
+
 /// A term in memory that applies its own decisions.
 #[derive(Clone)]
 pub struct TestTerm {
@@ -302,7 +327,7 @@ pub fn staged(
     forced: bool,
     sections: Vec<(SectionBuilder, Option<(u32, u32)>)>,
 ) -> StagedImport {
-    let totals_count = forced || !book.term().is_open(now);
+    let totals_count = forced || !book.term().is_open_for_anyone(now);
     let sections = sections
         .into_iter()
         .map(|(builder, totals)| {
@@ -383,7 +408,9 @@ pub fn contents(book: &TermBook) -> impl PartialEq + std::fmt::Debug + use<> {
     students.sort_by(|a, b| a.0.cmp(&b.0));
     let waitlists: Vec<Vec<_>> =
         sections.iter().map(|s| book.waitlist(&s.section.id.crn).cloned().collect::<Vec<_>>()).collect();
-    (book.term().clone(), sections, students, waitlists)
+    let mut facts = book.published(0).facts;
+    facts.sort_by(|a, b| a.0.cmp(&b.0));
+    (book.term().clone(), sections, students, waitlists, facts)
 }
 
 /// Returns the numbers of enrolled and waitlisted registrations of a section.

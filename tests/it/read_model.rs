@@ -79,6 +79,7 @@ fn readers_never_see_a_partly_published_commit() {
         seq: 0,
         sections: vec![published(section("A").seats(5_000)), published(section("B").seats(5_000))],
         students: Vec::new(),
+        facts: Vec::new(),
     };
     let term = model.publish_loaded(loaded);
     let commits = 2_000u32;
@@ -146,6 +147,7 @@ fn credits_count_enrolled_sections_that_are_not_cancelled() {
         seq: 1,
         sections: sections.into_iter().map(published).collect(),
         students: vec![(user("ana"), registered.into())],
+        facts: Vec::new(),
     };
     let term = ReadModel::new().publish_loaded(loaded);
     assert_eq!(term.enrolled_credits(&user("ana")).0, 4_500);
@@ -171,6 +173,7 @@ fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
             published(section("HERE")),
         ],
         students: vec![(user("ann"), [registered].into()), (user("bob"), [dropped].into())],
+        facts: Vec::new(),
     });
     let is_found = |of: &str, reader: Option<(&str, Role)>| {
         let reader = reader.map(|(name, role)| (user(name), role));

@@ -188,6 +188,7 @@ impl Harness {
             term: changes.term,
             sections: changes.sections.into_values().collect(),
             registrations: changes.registrations.into_iter().map(|((student, _), r)| (student, r)).collect(),
+            facts: changes.facts.into_iter().collect(),
             notices: Vec::new(),
             generation: None,
         });
@@ -204,6 +205,7 @@ impl Harness {
             generation: 0,
             sections: self.book.sections().cloned().collect(),
             registrations: registrations.collect(),
+            facts: Vec::new(),
         }
     }
 

@@ -19,7 +19,7 @@ pub(super) fn apply_import(draft: &mut Draft<'_>, staged: &StagedImport) -> Outc
     if let Err(refused) = check_limit(draft, staged) {
         return Outcome::ImportOutOfScope(refused);
     }
-    let apply_totals = staged.apply_totals_while_open || !draft.term().is_open(draft.now);
+    let apply_totals = staged.apply_totals_while_open || !draft.term().is_open_for_anyone(draft.now);
     draft.show_generation(staged.generation);
     let sections = staged.sections.iter().map(|new| &new.section.id.crn).zip(&staged.sections);
     let mut tally = put_definitions(draft, sections, |before, new| imported(before, new, apply_totals));

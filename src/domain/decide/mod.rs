@@ -1,7 +1,7 @@
 //! Decides commands: `decide(view, command, now)` returns an outcome and the changes to commit. It is a pure function.
 //!
 //! - `request`: registrations, drops and batches of a student
-//! - `staff`: changes that staff make to a section or to the term
+//! - `staff`: changes that staff make to a section, to the term or to the facts about students
 //! - `catalogue`: imports of schedules and pulls of the college's catalogue
 
 mod catalogue;
@@ -45,6 +45,7 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
         Command::PutTerm(patch) => staff::put_term(&mut draft, patch),
         Command::ApplyImport(staged) => catalogue::apply_import(&mut draft, staged),
         Command::PutSections(edits) => catalogue::put_sections(&mut draft, edits),
+        Command::PutFacts(facts) => staff::put_facts(&mut draft, facts),
         Command::Settle => {
             waitlist::queue_all(&mut draft);
             Outcome::Settled

@@ -5,8 +5,11 @@ use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::Reason;
 use crate::domain::outcome::{CurrentRegistration, RequestOutcome};
+use crate::domain::refusal::Refusal;
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::rules::{Goal, LiftedCodes, Request, first_refusal};
+use crate::domain::section::{SectionState, SectionStatus};
+use crate::domain::student::HeldAction;
 use crate::domain::waitlist::settle_queued;
 
 /// The outcome of each request of a batch, adds before drops.
@@ -35,12 +38,16 @@ pub(super) fn register(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, wai
 
 /// Drops a seat or a waitlist position.
 ///
-/// No rule applies to a drop, so it is also possible outside the registration window. A repeated drop returns the state
-/// of the first; dropping a section for which the student never registered returns [`RequestOutcome::NotFound`].
+/// No rule applies to a drop, so it is also possible outside the registration window; only a hold that blocks drops
+/// refuses to drop a seat. A repeated drop returns the state of the first; dropping a section for which the student never
+/// registered returns [`RequestOutcome::NotFound`].
 pub(super) fn drop_section(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) -> RequestOutcome {
     let Some(before) = draft.registration(student, crn).cloned() else { return RequestOutcome::NotFound };
     if !before.is_registered() {
         return granted(draft, &before, false);
+    }
+    if let Some(refusal) = hold_on_drop(draft, student, &before) {
+        return RequestOutcome::Refused(refusal);
     }
     let after = Registration {
         crn: crn.clone(),
@@ -51,6 +58,16 @@ pub(super) fn drop_section(draft: &mut Draft<'_>, student: &UserName, crn: &Crn)
     };
     draft.put_registration(student, after.clone(), Reason::Requested);
     granted(draft, &after, true)
+}
+
+/// Returns the refusal to drop a seat. A seat in a cancelled section and a waitlist position can always be dropped.
+fn hold_on_drop(draft: &Draft<'_>, student: &UserName, registration: &Registration) -> Option<Refusal> {
+    let is_cancelled = |section: &SectionState| section.section.status == SectionStatus::Cancelled;
+    if registration.status != RegistrationStatus::Enrolled || draft.section(&registration.crn).is_some_and(is_cancelled)
+    {
+        return None;
+    }
+    draft.facts(student).and_then(|facts| Refusal::of_holds(facts, HeldAction::Drop))
 }
 
 /// Decides each request of a batch separately, drops first, so that the adds can use what the drops free.

@@ -1,9 +1,9 @@
-//! Changes that staff make to a section or to the term. None of them takes a seat from a student.
+//! Changes that staff make to a section, to the term or to the facts about students. None of them takes a seat from a student.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::domain::command::{SectionPatch, TermPatch};
+use crate::domain::command::{FactsOfStudent, SectionPatch, TermPatch};
 use crate::domain::draft::Draft;
 use crate::domain::ids::Crn;
 use crate::domain::notice::{Notice, Reason};
@@ -63,7 +63,7 @@ pub(super) fn handle_status_changes(draft: &mut Draft<'_>, sections: &HashSet<Cr
 /// Creates or changes the term.
 pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
     let mut term = draft.term().clone();
-    let TermPatch { title, starts_on, ends_on, opens_at, closes_at, holidays } = patch;
+    let TermPatch { title, starts_on, ends_on, opens_at, closes_at, windows, holidays } = patch;
     if let Some(title) = title {
         term.title.clone_from(title);
     }
@@ -71,9 +71,23 @@ pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
     term.ends_on = ends_on.unwrap_or(term.ends_on);
     term.opens_at = opens_at.unwrap_or(term.opens_at);
     term.closes_at = closes_at.unwrap_or(term.closes_at);
+    if let Some(windows) = windows {
+        term.windows.clone_from(windows);
+    }
     if let Some(holidays) = holidays {
         term.holidays.clone_from(holidays);
     }
     draft.put_term(term);
     Outcome::TermChanged
+}
+
+/// Puts facts about students. A rule may then allow what it refused before, so the waitlists of these students are
+/// settled.
+pub(super) fn put_facts(draft: &mut Draft<'_>, facts: &[FactsOfStudent]) -> Outcome {
+    for (student, facts) in facts {
+        if draft.put_facts(student, facts.clone()) {
+            draft.queue_waitlists_of(student);
+        }
+    }
+    Outcome::FactsChanged
 }

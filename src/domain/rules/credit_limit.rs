@@ -1,4 +1,5 @@
-//! `credit_limit`: the credits of the sections in which a student is enrolled do not exceed the limit.
+//! `credit_limit`: the credits of the sections in which a student is enrolled do not exceed the student's own limit, or
+//! the college's if the student has none.
 //!
 //! Waitlist positions do not count; the limit applies when a position becomes a seat. A section with 0 credits is never
 //! refused.
@@ -12,7 +13,8 @@ pub(super) const RULE: Rule = Rule { code: RefusalCode::CreditLimit, goals: &[Go
 
 fn refusal(case: &RuleContext<'_>) -> Option<Refusal> {
     let section = case.section();
-    let limit = case.draft.view().credit_limit();
+    let own = case.facts().and_then(|facts| facts.credit_limit);
+    let limit = own.unwrap_or_else(|| case.draft.view().credit_limit());
     if limit.0 == 0 || section.credits.0 == 0 {
         return None;
     }

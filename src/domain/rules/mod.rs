@@ -5,6 +5,8 @@
 
 mod already_in_course;
 mod credit_limit;
+mod hold;
+mod prerequisite;
 mod registration_closed;
 mod section_cancelled;
 mod section_closed;
@@ -23,13 +25,16 @@ use crate::domain::ids::UserName;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::registration::Registration;
 use crate::domain::section::{Section, SectionState};
+use crate::domain::student::StudentFacts;
 
 /// All rules, in the order of evaluation, which is the order of precedence of their codes.
 const RULES: [Rule; RefusalCode::COUNT] = [
     registration_closed::RULE,
+    hold::RULE,
     section_cancelled::RULE,
     section_closed::RULE,
     already_in_course::RULE,
+    prerequisite::RULE,
     time_conflict::RULE,
     credit_limit::RULE,
     section_full::RULE,
@@ -82,6 +87,7 @@ struct RuleContext<'a> {
     draft: &'a Draft<'a>,
     request: &'a Request<'a>,
     others: OnceCell<Others<'a>>,
+    facts: OnceCell<Option<&'a StudentFacts>>,
 }
 
 /// The other sections of a student. Few students have more than eight, so they usually fit on the stack.
@@ -91,6 +97,12 @@ impl RuleContext<'_> {
     /// Returns the definition of the requested section.
     fn section(&self) -> &Section {
         &self.request.section.section
+    }
+
+    /// Returns what the college states about the student; `None` if it states nothing. Several rules read it, so it is
+    /// looked up once.
+    fn facts(&self) -> Option<&StudentFacts> {
+        *self.facts.get_or_init(|| self.draft.facts(self.request.student).map(|facts| &**facts))
     }
 
     /// Returns the other sections for which the student is registered and that are not cancelled, in the order of
@@ -128,7 +140,7 @@ impl FromIterator<RefusalCode> for LiftedCodes {
 /// Skips rules whose code is in `lifted` and rules that do not apply to the goal.
 #[must_use]
 pub fn first_refusal(draft: &Draft<'_>, request: &Request<'_>, lifted: &LiftedCodes) -> Option<Refusal> {
-    let case = RuleContext { draft, request, others: OnceCell::new() };
+    let case = RuleContext { draft, request, others: OnceCell::new(), facts: OnceCell::new() };
     RULES
         .iter()
         .filter(|rule| rule.goals.contains(&request.goal) && !lifted.contains(rule.code))

@@ -77,8 +77,8 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Response>> {
         (
             "Refused",
             "A registration rule refuses the request. If several apply, the first one in this order is returned: \
-             `registration_closed`, `section_cancelled`, `section_closed`, `already_in_course`, `time_conflict`, \
-             `credit_limit`, `section_full`, `waitlist_full`.",
+             `registration_closed`, `hold`, `section_cancelled`, `section_closed`, `already_in_course`, `prerequisite`, \
+             `time_conflict`, `credit_limit`, `section_full`, `waitlist_full`.",
             Nothing,
         ),
         ("TooLarge", "`too_large`: the body has more than `bytes_max` bytes.", Nothing),

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use strum::VariantArray;
-use utoipa::openapi::schema::{ArrayBuilder, ArrayItems, ObjectBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ArrayItems, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -13,6 +13,7 @@ use crate::domain::audience::{AUDIENCE_LEN_MAX, Audience, SectionRef, UserRef};
 use crate::domain::event::Event;
 use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TaskId, TermId, USER_CHARS_MAX, UserName};
 use crate::domain::meeting::{Days, Meeting};
+use crate::domain::prerequisite::{Expression, Unmet};
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::RegistrationStatus;
 use crate::domain::role::Role;
@@ -32,6 +33,24 @@ macro_rules! schemas {
         }
         impl ToSchema for $type {}
     )+};
+}
+
+/// Returns the schema of a part of a section's prerequisites: a course, or an expression with parts of its own.
+fn requirement(description: &str) -> ObjectBuilder {
+    let text = |description| ObjectBuilder::new().schema_type(Type::String).description(Some(description));
+    let parts = |description| {
+        let part = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+        ArrayBuilder::new().items(part).description(Some(description))
+    };
+    let concurrent = ObjectBuilder::new().schema_type(Type::Boolean);
+    ObjectBuilder::new()
+        .description(Some(description))
+        .property("text", text("The expression as a college writes it."))
+        .property("all", parts("Parts that are all required."))
+        .property("any", parts("Parts of which one is sufficient."))
+        .property("course", text("A course, such as `MATH 151`."))
+        .property("grade", text("The lowest sufficient grade."))
+        .property("concurrent", concurrent.description(Some("Whether it may be taken in the same term.")))
 }
 
 /// Implements `ToSchema` for types that serialize like another type, with the schema of that type.
@@ -71,6 +90,10 @@ schemas! {
         RegistrationStatus::VARIANTS.iter().map(|status| status.as_str()),
         "A student's status in a section.",
     );
+    Expression<'_> => requirement("What a student must have completed: `all` or `any` of the parts. Null if nothing is required.")
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null])).required("text");
+    Unmet => ArrayBuilder::new().items(requirement("A course or an expression."))
+        .description(Some("The parts of the section's prerequisites that are not met."));
     RefusalCode => names(
         RefusalCode::VARIANTS.iter().map(|code| code.as_str()),
         "The reason why a registration rule refuses a request.",

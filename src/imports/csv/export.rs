@@ -141,7 +141,7 @@ fn cells(state: &SectionState, meeting: &Meeting) -> [String; COLUMNS.len()] {
         state.waitlisted_total().to_string(),
         status.as_str().to_owned(),
         linked.iter().map(|id| id.crn.as_str()).collect::<Vec<_>>().join(LIST_SEPARATOR),
-        prerequisites.iter().map(|course| &**course).collect::<Vec<_>>().join(LIST_SEPARATOR),
+        prerequisites.iter().map(ToString::to_string).collect::<Vec<_>>().join(LIST_SEPARATOR),
         String::new(),
         if *withdrawn { "yes" } else { "" }.to_owned(),
     ]

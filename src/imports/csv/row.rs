@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::TermId;
 use crate::domain::import::Finding;
 use crate::domain::meeting::{Days, Meeting};
+use crate::domain::prerequisite::Requirement;
 use crate::domain::section::SectionStatus;
 use crate::imports::schedule::Severity;
 
@@ -419,9 +420,14 @@ fn prerequisites(cells: &mut Cells<'_>) -> Vec<String> {
         .into_iter()
         .map(|item| course::split(item).ok().map(|c| c.name).filter(|name| course::is_course(name)))
         .collect();
-    courses.unwrap_or_else(|| {
-        let message = "Not a list of courses, such as MATH 100; MATH 101: prerequisites are not imported";
-        cells.add_finding(Severity::Warning, Some(Column::Prerequisites), message);
-        Vec::new()
-    })
+    if let Some(courses) = courses {
+        return courses;
+    }
+    if let Some(requirements) = Requirement::parse_list(cell) {
+        return requirements.iter().map(ToString::to_string).collect();
+    }
+    let message = "Neither a list of courses, such as MATH 100; MATH 101, nor an expression, such as MATH 100 or MATH 101 \
+                   with C: prerequisites are not imported";
+    cells.add_finding(Severity::Warning, Some(Column::Prerequisites), message);
+    Vec::new()
 }

@@ -10,6 +10,7 @@ use crate::domain::ids::{Crn, UserName};
 use crate::domain::published::{PublishedTerm, TermUpdate};
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::Credits;
+use crate::domain::student::StudentFacts;
 
 use crate::registration::readmodel::Snapshot;
 
@@ -17,18 +18,28 @@ use crate::registration::readmodel::Snapshot;
 pub struct TermModel {
     snapshot: ArcSwap<Snapshot>,
     students: DashMap<UserName, Arc<[Registration]>>,
+    facts: DashMap<UserName, Arc<StudentFacts>>,
 }
 
 impl TermModel {
     pub(super) fn new(loaded: PublishedTerm) -> Self {
         let snapshot = Snapshot::new(loaded.term, loaded.seq, loaded.sections);
-        Self { snapshot: ArcSwap::from_pointee(snapshot), students: loaded.students.into_iter().collect() }
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            students: loaded.students.into_iter().collect(),
+            facts: loaded.facts.into_iter().collect(),
+        }
     }
 
     /// Replaces the published state with a loaded one. That contains every published commit, so readers never see an
     /// older state.
     pub(super) fn reload(&self, loaded: PublishedTerm) {
         self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seq, loaded.sections)));
+        let facts: HashMap<_, _> = loaded.facts.into_iter().collect();
+        self.facts.retain(|student, _| facts.contains_key(student));
+        for (student, facts) in facts {
+            self.facts.insert(student, facts);
+        }
         let loaded: HashMap<_, _> = loaded.students.into_iter().collect();
         // Students whose registrations were given to a pseudonym.
         self.students.retain(|student, _| loaded.contains_key(student));
@@ -42,6 +53,12 @@ impl TermModel {
     pub fn publish(&self, update: &TermUpdate) {
         for (student, registrations) in &update.students {
             self.students.insert(student.clone(), registrations.clone());
+        }
+        for (student, facts) in &update.facts {
+            match facts {
+                Some(facts) => _ = self.facts.insert(student.clone(), facts.clone()),
+                None => _ = self.facts.remove(student),
+            }
         }
         let next = self.snapshot.load().after(update.seq, update.term.as_ref(), &update.sections);
         self.snapshot.store(Arc::new(next));
@@ -57,6 +74,12 @@ impl TermModel {
     #[must_use]
     pub fn registrations(&self, student: &UserName) -> Option<Arc<[Registration]>> {
         self.students.get(student).map(|registrations| registrations.value().clone())
+    }
+
+    /// Returns what the college states about a student; `None` if it states nothing.
+    #[must_use]
+    pub fn facts(&self, student: &UserName) -> Option<Arc<StudentFacts>> {
+        self.facts.get(student).map(|facts| facts.value().clone())
     }
 
     /// Visits the registrations of each student, including dropped ones, in no order. `f` must not use this term.

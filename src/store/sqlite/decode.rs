@@ -10,17 +10,17 @@ use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
 use crate::store::sqlite::{
     accounts, alert_log, audit, events, guardian_links, import_profiles, imports, members, plone_items,
-    provider_sign_ins, rights, rows, sign_ins,
+    provider_sign_ins, rights, rows, sign_ins, students,
 };
 
 /// Reads one row of a query.
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 32] = [
+const TABLES: [(&str, &str, ReadRow); 33] = [
     (
         "terms",
-        "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation FROM terms",
+        "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows FROM terms",
         |row| rows::term_at(row).map(drop),
     ),
     ("sections", "", |row| rows::section_at(row, &term_at(row, "term")?).map(drop)),
@@ -70,6 +70,7 @@ const TABLES: [(&str, &str, ReadRow); 32] = [
         audit::entry_at(row).map(drop)
     }),
     ("audit_people", "SELECT user, audit_id FROM audit_people", user_and_values),
+    ("students", "SELECT user, facts FROM students", |row| students::facts_at(row).map(drop)),
     ("plans", "SELECT user, sections FROM plans", |row| {
         let sections: Vec<String> = json_at(row, 1)?;
         sections.iter().try_for_each(|id| SectionId::parse(id).map(drop).map_err(|e| unreadable(1, e)))

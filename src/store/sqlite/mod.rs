@@ -7,6 +7,7 @@
 //!   [`decode`]: reads every row
 //! - [`terms`]: loads terms and writes the records of batches; [`rows`]: converts between rows and the domain's values
 //! - [`copy`], [`mod@verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
+//! - [`students`]: what the college states about students
 //! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
 //!   signed in through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins
@@ -54,6 +55,7 @@ mod sandbox;
 mod seal;
 mod seed;
 mod sign_ins;
+mod students;
 mod terms;
 mod verify;
 mod writer;
@@ -94,6 +96,7 @@ struct Inner {
     readers: readers::Readers,
     writer: writer::Writer,
     options: SqliteOptions,
+    shared_facts: Arc<students::SharedFacts>,
     // Released last.
     lock: StoreLock,
 }
@@ -146,7 +149,7 @@ impl SqliteStore {
         let writer = writer::Writer::start(connection, path)?;
         let readers = readers::Readers::new(path.to_owned());
         let readers = readers.map_err(io)?;
-        Ok(Self { inner: Arc::new(Inner { readers, writer, options, lock }) })
+        Ok(Self { inner: Arc::new(Inner { readers, writer, options, shared_facts: Arc::default(), lock }) })
     }
 
     /// Finishes the accepted writes, writes the log back into the store and seals it. Later reads and writes fail.

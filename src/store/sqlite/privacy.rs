@@ -14,7 +14,9 @@ use crate::store::privacy::{
 
 use crate::store::sqlite::rights::rights_at;
 use crate::store::sqlite::rows::{json_at, maybe_time_at, registration_at, time_at, unreadable};
-use crate::store::sqlite::{SqliteStore, accounts, audit, guardian_links, marks, provider_sign_ins, sign_ins};
+use crate::store::sqlite::{
+    SqliteStore, accounts, audit, guardian_links, marks, provider_sign_ins, sign_ins, students,
+};
 
 /// The person `?1`, with the name and role of the account or of the last token.
 const USER: &str = "
@@ -86,6 +88,7 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
                                       UNION ALL SELECT at FROM plone_sign_ins_ended WHERE user = ?1)",
             )?
             .query_row([name], |row| maybe_time_at(row, 0))?,
+        facts: students::facts_of(&tx, user)?,
         plan: plan.collect::<rusqlite::Result<_>>()?,
         registrations: registrations(&tx, user)?,
     })
@@ -209,6 +212,7 @@ fn delete_rows(tx: &Connection, user: &UserName) -> rusqlite::Result<usize> {
         ("accounts", "username"),
         ("people", "username"),
         ("plone_members", "user"),
+        ("students", "user"),
         ("plans", "user"),
         ("guardian_links", "user"),
         ("audit_people", "user"),

@@ -37,7 +37,7 @@ pub(super) fn json_at<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usi
     serde_json::from_str(&text).map_err(|e| unreadable(column, e))
 }
 
-fn json<T: Serialize + ?Sized>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
 }
 
@@ -99,7 +99,7 @@ fn meetings_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Meeting>> {
 
 /// The columns of `terms` that [`term_at`] reads.
 pub(super) const TERM_COLUMNS: &str =
-    "id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation";
+    "id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows";
 
 /// Reads a term with its sequence and its visible generation.
 pub(super) fn term_at(row: &Row<'_>) -> rusqlite::Result<(Term, u64, u64)> {
@@ -111,6 +111,7 @@ pub(super) fn term_at(row: &Row<'_>) -> rusqlite::Result<(Term, u64, u64)> {
         ends_on: date_at(row, 3)?,
         opens_at: maybe_time_at(row, 4)?,
         closes_at: maybe_time_at(row, 5)?,
+        windows: json_at(row, 9)?,
         holidays: json_at(row, 6)?,
     };
     Ok((term, row.get(7)?, row.get(8)?))
@@ -126,10 +127,11 @@ pub(super) fn term_seq(tx: &Connection, id: &TermId) -> rusqlite::Result<Option<
 pub(super) fn put_term(tx: &Connection, term: &Term, seq: u64, generation: u64) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO terms
-             (id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, changed_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8)
+             (id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, changed_seq,
+              windows)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, ?10)
          ON CONFLICT (id) DO UPDATE SET title = ?2, starts_on = ?3, ends_on = ?4, opens_at = ?5, closes_at = ?6,
-             holidays = ?7, seats_seq = ?8, generation = ?9, changed_seq = ?8",
+             holidays = ?7, seats_seq = ?8, generation = ?9, changed_seq = ?8, windows = ?10",
     )?
     .execute(params![
         term.id.as_str(),
@@ -141,6 +143,7 @@ pub(super) fn put_term(tx: &Connection, term: &Term, seq: u64, generation: u64) 
         json(&term.holidays)?,
         seq,
         generation,
+        json(&term.windows)?,
     ])?;
     Ok(())
 }
@@ -149,6 +152,12 @@ pub(super) fn put_term(tx: &Connection, term: &Term, seq: u64, generation: u64) 
 pub(super) fn advance_term(tx: &Connection, id: &TermId, seq: u64, generation: u64) -> rusqlite::Result<()> {
     let mut advance = tx.prepare_cached("UPDATE terms SET seats_seq = ?2, generation = ?3 WHERE id = ?1")?;
     advance.execute(params![id.as_str(), seq, generation]).map(drop)
+}
+
+/// Records that the commit `seq` changed facts about students.
+pub(super) fn note_facts(tx: &Connection, id: &TermId, seq: u64) -> rusqlite::Result<()> {
+    let mut note = tx.prepare_cached("UPDATE terms SET facts_seq = ?2 WHERE id = ?1")?;
+    note.execute(params![id.as_str(), seq]).map(drop)
 }
 
 /// Records that the commit `seq` makes a generation visible.

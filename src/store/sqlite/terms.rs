@@ -13,7 +13,7 @@ use crate::store::StoreFuture;
 use crate::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
 
 use crate::store::sqlite::content::AddedRows;
-use crate::store::sqlite::{SqliteStore, alerts, imported, marks, rows};
+use crate::store::sqlite::{SqliteStore, alerts, imported, marks, rows, students};
 
 /// Selects, for each section `s` of a term, the row that is visible at the generation `?2`.
 const VISIBLE: &str = "s.generation = (SELECT max(v.generation) FROM sections AS v
@@ -61,7 +61,9 @@ pub(super) fn read_term(tx: &Connection, id: &TermId) -> rusqlite::Result<TermRo
     let (term, seq, generation) = found.unwrap_or_else(|| (Term::new(id.clone()), 0, 0));
     let sections = sections(tx, id, VISIBLE, params![id.as_str(), generation])?;
     let registrations = registrations(tx, "true", [id.as_str()])?;
-    Ok(TermRows { term, seq, generation, sections, registrations })
+    // The simulated students of a sandbox are not students of the college.
+    let facts = if id.is_sandbox() { Vec::new() } else { students::all_facts(tx)? };
+    Ok(TermRows { term, seq, generation, sections, registrations, facts })
 }
 
 /// Reads what the commits after `since` changed. Scans the term, because an index by sequence would make every
@@ -70,18 +72,22 @@ fn read_changes(connection: &Connection, id: &TermId, since: u64) -> rusqlite::R
     // One read transaction, so that all rows are of the same commit.
     let tx = connection.unchecked_transaction()?;
     let found = tx
-        .prepare_cached(&format!("SELECT {}, changed_seq FROM terms WHERE id = ?1", rows::TERM_COLUMNS))?
-        .query_row([id.as_str()], |row| Ok((rows::term_at(row)?, row.get::<_, u64>("changed_seq")?)))
+        .prepare_cached(&format!("SELECT {}, changed_seq, facts_seq FROM terms WHERE id = ?1", rows::TERM_COLUMNS))?
+        .query_row([id.as_str()], |row| {
+            Ok((rows::term_at(row)?, row.get::<_, u64>("changed_seq")?, row.get::<_, u64>("facts_seq")?))
+        })
         .optional()?;
-    let Some(((term, seq, generation), changed_seq)) = found else { return Ok(TermChanges::default()) };
+    let Some(((term, seq, generation), changed_seq, facts_seq)) = found else { return Ok(TermChanges::default()) };
     let made_visible = tx
         .prepare_cached("SELECT max(generation) FROM term_generations WHERE term = ?1 AND seq > ?2")?
         .query_row(params![id.as_str(), since], |row| row.get(0))?;
     let which = format!("{VISIBLE} AND {CHANGED}");
+    let facts = if facts_seq > since { students::all_facts(&tx)? } else { Vec::new() };
     let changes = Changes {
         term: (changed_seq > since).then_some(term),
         sections: sections(&tx, id, &which, params![id.as_str(), generation, since])?,
         registrations: registrations(&tx, "seq > ?2", params![id.as_str(), since])?,
+        facts: facts.into_iter().map(|(student, facts)| (student, Some(facts))).collect(),
         notices: Vec::new(),
         generation: made_visible,
     };
@@ -105,6 +111,9 @@ fn write(tx: &Connection, record: &TermRecord, has_outbox: bool) -> rusqlite::Re
     let registrations = changes.registrations.iter().map(|((student, _), registration)| (student, registration));
     rows::put_registrations(tx, id, registrations, seq, &mut added)?;
     added.store(tx)?;
+    for (student, facts) in &changes.facts {
+        students::put(tx, student, facts.as_deref())?;
+    }
     for alert in &changes.alerts {
         alerts::put(tx, alert)?;
         // The audience is one student, which does not depend on the date in the college's time zone.
@@ -130,6 +139,9 @@ fn write_term(tx: &Connection, record: &TermRecord) -> rusqlite::Result<()> {
         Some(term) => rows::put_term(tx, term, *seq, *generation)?,
         None if stored.is_some() => rows::advance_term(tx, id, *seq, *generation)?,
         None => rows::put_term(tx, &Term::new(id.clone()), *seq, *generation)?,
+    }
+    if !changes.facts.is_empty() {
+        rows::note_facts(tx, id, *seq)?;
     }
     if let Some(generation) = changes.generation {
         rows::put_generation(tx, id, generation, *seq)?;
@@ -164,7 +176,12 @@ impl TermStore for SqliteStore {
     fn load(&self, term: &TermId) -> StoreFuture<TermRows> {
         let id = term.clone();
         // Read on the writer thread, so that every record that was submitted before has been committed or has failed.
-        self.write(move |tx| read_term(tx, &id))
+        let shared = self.inner.shared_facts.clone();
+        self.write(move |tx| {
+            let mut rows = read_term(tx, &id)?;
+            shared.share(&mut rows.facts);
+            Ok(rows)
+        })
     }
 
     fn run_batch(&self, _term: &TermId, _since: u64, decide: DecideBatch) -> StoreFuture<()> {

@@ -34,7 +34,7 @@ export function refusal(problem, { nameOf = (id) => id, sum, limit } = {}) {
       if (problem.closes_at && Date.parse(problem.closes_at) <= hubNow()) return { text: t("problem.closed", { at: dateTime(problem.closes_at) }) };
       return { text: problem.opens_at ? t("problem.soon", { at: dateTime(problem.opens_at) }) : t("problem.not_open"), next: "plan" };
     case "hold":
-      return { text: t("problem.hold") };
+      return { text: problem.holds?.length ? t("problem.hold.from", { offices: joinList(problem.holds.map(({ office }) => office)) }) : t("problem.hold") };
     case "section_cancelled":
     case "section_closed":
       return { text: t(`problem.${problem.code}`), next: "others" };

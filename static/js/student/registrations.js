@@ -19,7 +19,7 @@ export class Registrations {
 
   /**
    * `page`: see main.js. `onchange(id)` is called when the status, request or result of a section changed, with null
-   * for all; `onresult(ids)` for new results; `onclosed()` when the hub says that registration is closed.
+   * for all; `onresult(ids)` for new results; `onclosed()` when registration is closed for the student, or a hold blocks it.
    */
   constructor(page, { onchange, onresult, onclosed }) {
     Object.assign(this, { page, onchange, onresult, onclosed });
@@ -169,7 +169,7 @@ export class Registrations {
   }
 
   #refused(id, problem, view) {
-    if (problem.code === "registration_closed") this.onclosed();
+    if (["registration_closed", "hold"].includes(problem.code)) this.onclosed();
     // `waitlisted` is the count at the time of the refusal; `Actions.result` replaces it with the live one.
     this.#results.set(id, { problem: { ...problem, code: problem.code }, tone: "stop", view });
   }

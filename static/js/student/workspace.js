@@ -4,6 +4,7 @@ import { $ } from "../dom.js";
 import { onLanguage } from "../i18n.js";
 import { Actions } from "./actions.js";
 import { Drops, takeUnconfirmed } from "./drops.js";
+import { drawHolds } from "./holds.js";
 import { statusText } from "./outcomes.js";
 import { Plan } from "./plan.js";
 import { Registrations } from "./registrations.js";
@@ -45,6 +46,7 @@ export class Workspace {
     drops.clear();
     registrations.clear();
     plan.clear();
+    drawHolds();
     this.termChanged();
   }
 
@@ -53,6 +55,7 @@ export class Workspace {
   }
 
   draw() {
+    drawHolds(this.page.terms.current?.mine?.holds);
     this.#schedule.draw();
   }
 

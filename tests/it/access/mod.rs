@@ -2,6 +2,7 @@
 //! students who try to reach what belongs to other students.
 
 mod credentials;
+mod facts;
 mod guardians;
 pub(crate) mod hub;
 mod instructors;
@@ -97,9 +98,17 @@ fn expected(method: &str, path: &str, access: Access, kind: &Kind) -> Verdict {
 /// another one sees.
 fn filled(path: &str) -> String {
     let id = "01939d3a-0000-7000-8000-00000000ffff";
-    [("{id}", id), ("{task}", id), ("{section}", "2099-99"), ("{term}", SANDBOX), ("{name}", "absent"), ("{path}", "x")]
-        .into_iter()
-        .fold(path.to_owned(), |path, (name, value)| path.replace(name, value))
+    [
+        ("{id}", id),
+        ("{task}", id),
+        ("{section}", "2099-99"),
+        ("{term}", SANDBOX),
+        ("{name}", "absent"),
+        ("{user}", "absent"),
+        ("{path}", "x"),
+    ]
+    .into_iter()
+    .fold(path.to_owned(), |path, (name, value)| path.replace(name, value))
 }
 
 fn call(client: &mut Client, method: &str, path: &str, kind: &Kind) -> Response {

@@ -84,6 +84,8 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/alerts/{id}/receipts", SubjectStaff),
     ("GET", "/api/v1/announcements", Visitor),
     // Work of staff.
+    ("GET", "/api/v1/students/{user}", Staff),
+    ("PUT", "/api/v1/students/{user}", Staff),
     ("GET", "/api/v1/staff/activity", SubjectStaff),
     ("GET", "/api/v1/export/schedule.csv", Staff),
     ("POST", "/api/v1/imports", SubjectStaff),

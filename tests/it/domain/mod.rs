@@ -4,6 +4,7 @@ mod batches;
 mod catalogue;
 mod changes;
 mod drops;
+mod facts;
 mod imports;
 mod names;
 mod refusals;

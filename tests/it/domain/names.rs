@@ -63,9 +63,11 @@ fn section_status_names_are_stable() {
 fn refusal_codes_are_stable() {
     let table = [
         (RefusalCode::RegistrationClosed, "registration_closed"),
+        (RefusalCode::Hold, "hold"),
         (RefusalCode::SectionCancelled, "section_cancelled"),
         (RefusalCode::SectionClosed, "section_closed"),
         (RefusalCode::AlreadyInCourse, "already_in_course"),
+        (RefusalCode::Prerequisite, "prerequisite"),
         (RefusalCode::TimeConflict, "time_conflict"),
         (RefusalCode::CreditLimit, "credit_limit"),
         (RefusalCode::SectionFull, "section_full"),

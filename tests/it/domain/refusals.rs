@@ -2,12 +2,13 @@
 
 use eduhub::domain::refusal::{Refusal, RefusalCode};
 use eduhub::domain::section::{Credits, SectionStatus};
+use eduhub::domain::student::{HeldAction, StudentFacts};
 
 use strum::VariantArray;
 
 use crate::college::{
-    CLOSES, TestTerm, drop_section, id, minute, refusal, register, register_or_wait, reply_in_words, section, status,
-    window,
+    CLOSES, TestTerm, completed, drop_section, hold, id, minute, refusal, register, register_or_wait, reply_in_words,
+    section, state, status, window,
 };
 
 use RefusalCode as Code;
@@ -19,7 +20,7 @@ pub(crate) fn term_with(reasons: &[Code]) -> TestTerm {
     let mut term = TestTerm::with_credit_limit(
         Credits(12_000),
         [
-            section("X").course("MATH 151").monday(9, 11).waitlist(waitlist_capacity),
+            section("X").course("MATH 151").monday(9, 11).waitlist(waitlist_capacity).requires(&["ART 1"]),
             section("SAME").course("MATH 151").credits(0),
             section("OVERLAP").monday(10, 12).credits(0),
             section("HEAVY").credits(10_000),
@@ -37,6 +38,9 @@ pub(crate) fn term_with(reasons: &[Code]) -> TestTerm {
     if has(Code::CreditLimit) {
         term.enroll("ana", "HEAVY");
     }
+    let holds = if has(Code::Hold) { vec![hold("1", &[HeldAction::Register])] } else { Vec::new() };
+    let completed = if has(Code::Prerequisite) { completed(&[]) } else { completed(&[("ART 1", "C")]) };
+    term.run(&state("ana", StudentFacts { holds, completed, ..StudentFacts::default() }));
     if has(Code::SectionClosed) {
         term.run(&status("X", SectionStatus::Closed));
     }
@@ -73,9 +77,11 @@ fn of_two_reasons_the_first_in_documented_order_is_returned() {
     // The order of `docs/SEMANTICS.md` (Refusals).
     let order = [
         Code::RegistrationClosed,
+        Code::Hold,
         Code::SectionCancelled,
         Code::SectionClosed,
         Code::AlreadyInCourse,
+        Code::Prerequisite,
         Code::TimeConflict,
         Code::CreditLimit,
         Code::SectionFull,
@@ -99,8 +105,10 @@ fn of_two_reasons_the_first_in_documented_order_is_returned() {
 fn of_all_reasons_the_first_that_remains_is_returned() {
     let mut reasons = vec![
         Code::RegistrationClosed,
+        Code::Hold,
         Code::SectionClosed,
         Code::AlreadyInCourse,
+        Code::Prerequisite,
         Code::TimeConflict,
         Code::CreditLimit,
         Code::SectionFull,

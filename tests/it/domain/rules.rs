@@ -24,9 +24,11 @@ fn judged(term: &TestTerm, goal: Goal, lifted: &[Code]) -> Option<Code> {
 fn each_rule_applies_to_its_goals_only() {
     let table = [
         (Code::RegistrationClosed, [true, true, false]),
+        (Code::Hold, [true, true, true]),
         (Code::SectionCancelled, [true, true, false]),
         (Code::SectionClosed, [true, true, false]),
         (Code::AlreadyInCourse, [true, true, true]),
+        (Code::Prerequisite, [true, true, true]),
         (Code::TimeConflict, [true, true, true]),
         (Code::CreditLimit, [true, false, true]),
         (Code::SectionFull, [true, false, false]),
@@ -50,8 +52,10 @@ fn lifting_a_code_reports_the_next_one_that_applies() {
         [(Goal::Seat, vec![Code::SectionFull]), (Goal::Position, vec![Code::WaitlistFull]), (Goal::Promotion, vec![])];
     let all = [
         Code::RegistrationClosed,
+        Code::Hold,
         Code::SectionClosed,
         Code::AlreadyInCourse,
+        Code::Prerequisite,
         Code::TimeConflict,
         Code::CreditLimit,
         Code::WaitlistFull,
@@ -59,9 +63,9 @@ fn lifting_a_code_reports_the_next_one_that_applies() {
     let term = term_with(&all);
     for (goal, last_codes) in table {
         let mut expected = match goal {
-            Goal::Seat => all[..5].to_vec(),
-            Goal::Position => all[..4].to_vec(),
-            Goal::Promotion => all[2..5].to_vec(),
+            Goal::Seat => all[..7].to_vec(),
+            Goal::Position => all[..6].to_vec(),
+            Goal::Promotion => [&all[1..2], &all[3..7]].concat(),
         };
         expected.extend(last_codes);
         for (lifted, code) in expected.iter().enumerate() {

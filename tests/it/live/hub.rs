@@ -284,6 +284,7 @@ fn term() -> PublishedTerm {
         seq: 1,
         sections: (0..SECTIONS).map(section).collect(),
         students: Vec::new(),
+        facts: Vec::new(),
     }
 }
 

@@ -7,12 +7,14 @@ use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, TermPat
 use eduhub::domain::ids::Crn;
 use eduhub::domain::meeting::{Days, Meeting};
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
+use eduhub::domain::student::{HeldAction, StudentFacts};
+use eduhub::domain::term::GroupWindow;
 use jiff::civil::{date, time};
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::college::{crn, id, minute, section, user};
+use crate::college::{completed, crn, hold, id, minute, section, user};
 
 /// The sections of an import file, each with the totals of its row.
 pub(crate) type File = Vec<(SectionState, Option<(u32, u32)>)>;
@@ -37,6 +39,22 @@ pub(crate) struct History {
     pub(crate) catalogue: File,
     pub(crate) steps: Vec<Step>,
 }
+
+/// Prerequisites of sections.
+const PREREQUISITES: [&[&str]; 8] = [
+    &[],
+    &["ART 1"],
+    &["CHEM 1 concurrently"],
+    &["ART 1 or LAW 1 with B"],
+    &["MATH 1 with C", "LAW 1"],
+    &["(MATH 1 and ART 1) or CHEM 1 with C concurrently"],
+    &["LAW 1 concurrently", "ART 1 concurrently"],
+    &["Permission of the department"],
+];
+
+/// What holds block.
+const HOLD_BLOCKS: [&[HeldAction]; 4] =
+    [&[], &[HeldAction::Register], &[HeldAction::Drop], &[HeldAction::Register, HeldAction::Drop]];
 
 const CRNS: [&str; 7] = ["1", "2", "3", "4", "5", "6", "7"];
 const STUDENTS: [&str; 5] = ["ana", "bob", "cyd", "dan", "eve"];
@@ -71,9 +89,10 @@ fn any_section(number: &'static str) -> impl Strategy<Value = SectionState> {
     let course = proptest::sample::select(&["MATH 1", "CHEM 1", "ART 1", "LAW 1"][..]);
     let component = prop_oneof![3 => Just("lecture"), 1 => Just("lab")];
     let credits = proptest::sample::select(&[0u32, 1_000, 3_000, 3_000, 4_500][..]);
-    let numbers = (0u32..3, 0u32..4, proptest::array::uniform7(0usize..3));
+    let prerequisites = prop_oneof![2 => Just(0), 1 => 1..PREREQUISITES.len()];
+    let numbers = (0u32..3, 0u32..4, proptest::array::uniform6(0usize..3), prerequisites);
     (course, component, credits, vec(any_meeting(), 0..=2), numbers).prop_map(
-        move |(course, component, credits, meetings, (seats, waitlist, others))| {
+        move |(course, component, credits, meetings, (seats, waitlist, others, prerequisites))| {
             let mut made = section(number).course(course).component(component).seats(seats).waitlist(waitlist).0;
             let definition = Arc::make_mut(&mut made.section);
             definition.credits = Credits(credits);
@@ -86,7 +105,7 @@ fn any_section(number: &'static str) -> impl Strategy<Value = SectionState> {
             definition.method = text(3);
             definition.campus = text(4);
             definition.linked = CRNS[..others[5]].iter().map(|number| id(number)).collect();
-            definition.prerequisites = CRNS[..others[6]].iter().map(|number| format!("ART {number}").into()).collect();
+            definition.prerequisites = PREREQUISITES[prerequisites].iter().map(Into::into).collect();
             made
         },
     )
@@ -155,7 +174,48 @@ fn any_edits() -> impl Strategy<Value = Command> {
 fn any_window() -> impl Strategy<Value = Command> {
     let end = || option::weighted(0.7, option::weighted(0.8, 0i64..200).prop_map(|at| at.map(minute)));
     (prop_oneof![3 => Just(Some(Some(minute(0)))), 1 => end()], end())
-        .prop_map(|(opens_at, closes_at)| Command::PutTerm(TermPatch { opens_at, closes_at, ..TermPatch::default() }))
+        .prop_flat_map(|(opens_at, closes_at)| (Just(opens_at), Just(closes_at), option::weighted(0.5, any_windows())))
+        .prop_map(|(opens_at, closes_at, windows)| {
+            Command::PutTerm(TermPatch { opens_at, closes_at, windows, ..TermPatch::default() })
+        })
+}
+
+fn any_windows() -> impl Strategy<Value = Vec<GroupWindow>> {
+    let group = proptest::sample::select(&["honours", "Veterans", "second year"][..]);
+    let window = (group, 0i64..200, option::weighted(0.3, 0i64..200)).prop_map(|(group, opens, closes)| GroupWindow {
+        group: group.into(),
+        opens_at: minute(opens),
+        closes_at: closes.map(minute),
+    });
+    vec(window, 0..4)
+}
+
+fn any_facts() -> impl Strategy<Value = Command> {
+    let blocks = proptest::sample::select(&HOLD_BLOCKS[..]);
+    let holds = prop_oneof![3 => Just(Vec::new()), 2 => vec(blocks, 1..3)].prop_map(|holds| {
+        holds.iter().enumerate().map(|(at, blocks)| hold(&at.to_string(), blocks)).collect::<Vec<_>>()
+    });
+    let groups = proptest::sample::subsequence(vec!["HONOURS", "veterans"], 0..=2);
+    let times = (option::weighted(0.2, -50i64..150), option::weighted(0.1, 50i64..300));
+    let limit = option::weighted(0.4, proptest::sample::select(&[0u32, 3_000, 6_000][..]));
+    let courses = proptest::sample::subsequence(
+        vec![("MATH 1", "C"), ("MATH 1", "D"), ("CHEM 1", ""), ("ART 1", "F"), ("ART 1", "B-"), ("LAW 1", "P")],
+        0..=6,
+    );
+    let facts = (holds, groups, times, limit, option::weighted(0.7, courses)).prop_map(
+        |(holds, groups, (opens, closes), limit, courses)| StudentFacts {
+            holds,
+            credit_limit: limit.map(Credits),
+            groups: groups.into_iter().map(Into::into).collect(),
+            opens_at: opens.map(minute),
+            closes_at: closes.map(minute),
+            completed: courses.and_then(|courses| completed(&courses)),
+            ..StudentFacts::default()
+        },
+    );
+    // A follower of a term does not learn of facts that were removed, so none are.
+    let of_student = (any_student(), facts.prop_map(|facts| Some(Arc::new(facts))));
+    vec(of_student, 1..3).prop_map(|facts| Command::PutFacts(facts.into()))
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -168,6 +228,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         14 => any_batch().prop_map(Step::Run),
         14 => any_patch().prop_map(Step::Run),
         2 => any_window().prop_map(Step::Run),
+        8 => any_facts().prop_map(Step::Run),
         7 => any_edits().prop_map(Step::Run),
         7 => (any_file(3), any::<bool>()).prop_map(|(sections, forced)| Step::Import { sections, forced }),
         10 => (0i64..4).prop_map(Step::Wait),

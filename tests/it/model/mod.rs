@@ -1,11 +1,13 @@
 //! Generated histories, decided by a term in memory and by a naive model that was written from `docs/SEMANTICS.md` alone.
 //! Replies, notices and registrations must agree after each command.
 
+mod facts;
 pub(crate) mod history;
 mod naive;
 mod words;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use eduhub::domain::book::TermBook;
 use eduhub::domain::command::Command;
@@ -14,6 +16,7 @@ use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{Crn, UserName};
 use eduhub::domain::registration::{Registration, RegistrationStatus};
 use eduhub::domain::section::{Credits, SectionState, SectionStatus};
+use eduhub::domain::student::StudentFacts;
 use eduhub::domain::term::Term;
 use eduhub::domain::view::TermView;
 use jiff::Timestamp;
@@ -126,11 +129,13 @@ struct Records {
     term: Term,
     sections: BTreeMap<Crn, SectionState>,
     registrations: BTreeMap<(UserName, Crn), Registration>,
+    facts: BTreeMap<UserName, Arc<StudentFacts>>,
 }
 
 impl Records {
     fn new(limit: Credits) -> Self {
-        Self { limit, term: term(), sections: BTreeMap::new(), registrations: BTreeMap::new() }
+        let (sections, registrations, facts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { limit, term: term(), sections, registrations, facts }
     }
     fn write(&mut self, changes: &Changes) {
         if let Some(term) = &changes.term {
@@ -142,11 +147,20 @@ impl Records {
         for (student, r) in &changes.registrations {
             self.registrations.insert((student.clone(), r.crn.clone()), r.clone());
         }
+        for (student, facts) in &changes.facts {
+            match facts {
+                Some(facts) => _ = self.facts.insert(student.clone(), facts.clone()),
+                None => _ = self.facts.remove(student),
+            }
+        }
     }
     fn book(&self) -> TermBook {
         let mut book = TermBook::new(self.term.clone(), self.limit, self.sections.values().cloned(), 1);
         for ((student, _), r) in &self.registrations {
             book.restore(student.clone(), r.clone());
+        }
+        for (student, facts) in &self.facts {
+            book.restore_facts(student.clone(), facts.clone());
         }
         book
     }

@@ -1,18 +1,21 @@
 //! A term as `docs/SEMANTICS.md` describes it, in simple lists, with everything computed when it is needed. It shares
 //! only the types of commands with the hub.
 //!
-//! Among its guarantees: drops are always allowed; a batch drops first, and the seats that it frees go to the waitlists
+//! Among its guarantees: drops are always allowed, unless a hold blocks them; a batch drops first, and the seats that it frees go to the waitlists
 //! before it adds; waitlists are processed in the order in which they were affected, then those of the affected
 //! students, by name; a student is notified once for each reason of being passed over.
 
 use std::collections::BTreeSet;
 
-use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, StagedImport};
+use eduhub::domain::command::{Batch, Command, FactsOfStudent, SectionEdit, SectionPatch, StagedImport};
 use eduhub::domain::meeting::Meeting;
 use eduhub::domain::section::{Section, SectionStatus};
-use eduhub::domain::term::Term;
+use eduhub::domain::student::{HeldAction, StudentFacts};
+use eduhub::domain::term::{GroupWindow, Term};
 use jiff::Timestamp;
 use jiff::civil::date;
+
+use super::facts;
 
 /// The expected reply to a command, and the expected notices to students.
 pub(crate) struct Expected {
@@ -65,6 +68,8 @@ pub(crate) struct Naive {
     limit: u32,
     opens: Option<Timestamp>,
     closes: Option<Timestamp>,
+    windows: Vec<GroupWindow>,
+    facts: Vec<(String, StudentFacts)>,
     sections: Vec<SectionRecord>,
     registrations: Vec<Registration>,
     queue_numbers: u64,
@@ -80,6 +85,8 @@ impl Naive {
             limit,
             opens: term.opens_at,
             closes: term.closes_at,
+            windows: Vec::new(),
+            facts: Vec::new(),
             sections: Vec::new(),
             registrations: Vec::new(),
             queue_numbers: 0,
@@ -104,18 +111,30 @@ impl Naive {
             Command::PutTerm(patch) => {
                 self.opens = patch.opens_at.unwrap_or(self.opens);
                 self.closes = patch.closes_at.unwrap_or(self.closes);
+                self.windows = patch.windows.clone().unwrap_or(self.windows.clone());
                 vec!["term changed".to_owned()]
             }
             Command::ApplyImport(import) => vec![self.import(import)],
             Command::PutSections(edits) => vec![self.put_sections(edits)],
+            Command::PutFacts(stated) => vec![self.state_facts(stated)],
             Command::Settle => vec!["settled".to_owned()],
         };
         self.fill_seats();
         Expected { reply, notices: self.notices.clone() }
     }
 
-    fn is_open(&self) -> bool {
-        self.opens.is_some_and(|o| o <= self.now) && self.closes.is_none_or(|c| self.now < c)
+    /// Returns whether registration is open for the term or one of its groups.
+    fn is_open_for_anyone(&self) -> bool {
+        let of_group = |window: &GroupWindow| (Some(window.opens_at), window.closes_at.or(self.closes));
+        let is_open_for_a_group = self.windows.iter().any(|window| self.is_within(of_group(window)));
+        self.is_within((self.opens, self.closes)) || (self.opens.is_some() && is_open_for_a_group)
+    }
+    fn is_within(&self, (opens, closes): (Option<Timestamp>, Option<Timestamp>)) -> bool {
+        opens.is_some_and(|o| o <= self.now) && closes.is_none_or(|c| self.now < c)
+    }
+    /// Returns what the college states about a student.
+    fn facts(&self, student: &str) -> Option<&StudentFacts> {
+        self.facts.iter().find(|(name, _)| name == student).map(|(_, facts)| facts)
     }
     fn section(&self, crn: &str) -> Option<&SectionRecord> {
         self.sections.iter().find(|s| s.definition.id.crn.as_str() == crn)
@@ -178,6 +197,14 @@ impl Naive {
         {
             return Some(format!("already_in_course {}", same.crn));
         }
+        let taken: Vec<&str> = registered
+            .iter()
+            .filter(|(r, _)| !is_seat || r.status == Status::Enrolled)
+            .map(|(_, s)| &*s.definition.course)
+            .collect();
+        if let Some(lacking) = facts::lacking(self.facts(student), &section.definition.prerequisites, &taken) {
+            return Some(lacking);
+        }
         let overlapping: Vec<String> = registered
             .iter()
             .filter(|(_, s)| overlap(&s.definition, &section.definition))
@@ -189,8 +216,9 @@ impl Naive {
         let credits: u32 =
             registered.iter().filter(|(r, _)| r.status == Status::Enrolled).map(|(_, s)| s.definition.credits.0).sum();
         let added = section.definition.credits.0;
-        if is_seat && self.limit > 0 && added > 0 && credits + added > self.limit {
-            return Some(format!("credit_limit {credits} {} {}", credits + added, self.limit));
+        let limit = self.facts(student).and_then(|facts| facts.credit_limit).map_or(self.limit, |own| own.0);
+        if is_seat && limit > 0 && added > 0 && credits + added > limit {
+            return Some(format!("credit_limit {credits} {} {limit}", credits + added));
         }
         None
     }
@@ -200,8 +228,14 @@ impl Naive {
         if self.registration(student, crn).is_some_and(|r| r.status != Status::Dropped) {
             return self.in_words(student, crn, false);
         }
-        if !self.is_open() {
-            return format!("registration_closed {:?} {:?} at {}", self.opens, self.closes, self.now);
+        let nothing = StudentFacts::default();
+        let stated = self.facts(student).unwrap_or(&nothing);
+        let (opens, closes) = facts::window(self.opens, self.closes, &self.windows, stated);
+        if !self.is_within((opens, closes)) {
+            return format!("registration_closed {opens:?} {closes:?} at {}", self.now);
+        }
+        if let Some(held) = facts::held(self.facts(student), HeldAction::Register) {
+            return held;
         }
         match section.definition.status {
             SectionStatus::Cancelled => return "section_cancelled".to_owned(),
@@ -229,6 +263,13 @@ impl Naive {
         let Some(current) = self.registration(student, crn) else { return "not found".to_owned() };
         if current.status == Status::Dropped {
             return self.in_words(student, crn, false);
+        }
+        let is_cancelled = self.section(crn).unwrap().definition.status == SectionStatus::Cancelled;
+        if current.status == Status::Enrolled
+            && !is_cancelled
+            && let Some(held) = facts::held(self.facts(student), HeldAction::Drop)
+        {
+            return held;
         }
         self.set_status(student, crn, Status::Dropped, "self");
         self.affect(crn);
@@ -319,7 +360,7 @@ impl Naive {
     }
 
     fn import(&mut self, import: &StagedImport) -> String {
-        let totals_count = import.apply_totals_while_open || !self.is_open();
+        let totals_count = import.apply_totals_while_open || !self.is_open_for_anyone();
         let mut definitions = Vec::new();
         for row in &import.sections {
             let crn = row.section.id.crn.as_str();
@@ -422,9 +463,11 @@ impl Naive {
         found
     }
 
-    /// Puts a waitlist last in the list of those to process.
+    /// Puts a waitlist last in the list of those to process, unless it is in the list.
     fn affect(&mut self, crn: &str) {
-        self.affected.push(crn.to_owned());
+        if !self.affected.iter().any(|one| one == crn) {
+            self.affected.push(crn.to_owned());
+        }
     }
     fn affect_waitlists_of(&mut self, student: &str) {
         let waitlists: Vec<String> = self
@@ -433,21 +476,49 @@ impl Naive {
             .filter(|r| r.status == Status::Waitlisted)
             .map(|r| r.crn)
             .collect();
-        self.affected.extend(waitlists);
+        waitlists.iter().for_each(|crn| self.affect(crn));
+    }
+    /// Affects the waitlists of a student where a course of the same term can be sufficient.
+    fn affect_waitlists_with_concurrent_courses(&mut self, student: &str) {
+        for waiting in self.registrations_of(student) {
+            let required = &self.section(&waiting.crn).unwrap().definition.prerequisites;
+            if waiting.status == Status::Waitlisted && required.iter().any(facts::has_concurrent) {
+                self.affect(&waiting.crn);
+            }
+        }
+    }
+
+    fn state_facts(&mut self, stated: &[FactsOfStudent]) -> String {
+        for (student, facts) in stated {
+            let student = student.as_str();
+            if self.facts(student) != facts.as_deref() {
+                self.facts.retain(|(name, _)| name != student);
+                self.facts.extend(facts.iter().map(|facts| (student.to_owned(), (**facts).clone())));
+                self.affect_waitlists_of(student);
+            }
+        }
+        "facts changed".to_owned()
     }
 
     /// Processes the waitlists that were affected, and then all others, which must not change.
     fn fill_seats(&mut self) {
-        let mut order = std::mem::take(&mut self.affected);
-        order.extend(self.sections.iter().map(|s| s.definition.id.crn.to_string()));
-        for crn in order {
-            let Some(section) = self.section(&crn).cloned() else { continue };
-            for waiting in self.waitlist(&crn) {
+        while !self.affected.is_empty() {
+            let crn = self.affected.remove(0);
+            self.fill_seats_of(&crn);
+        }
+        let all: Vec<String> = self.sections.iter().map(|s| s.definition.id.crn.to_string()).collect();
+        all.iter().for_each(|crn| self.fill_seats_of(crn));
+    }
+
+    fn fill_seats_of(&mut self, crn: &str) {
+        if let Some(section) = self.section(crn).cloned() {
+            for waiting in self.waitlist(crn) {
                 if self.free(&section) == 0 {
                     break;
                 }
-                match self.refusal(&waiting.student, &section, true) {
-                    None => self.set_status(&waiting.student, &crn, Status::Enrolled, "promoted"),
+                let held = facts::held(self.facts(&waiting.student), HeldAction::Register);
+                match held.or_else(|| self.refusal(&waiting.student, &section, true)) {
+                    None => self.set_status(&waiting.student, crn, Status::Enrolled, "promoted"),
                     Some(refusal) => {
                         let code = refusal.split(' ').next().unwrap().to_owned();
                         let registered = self
@@ -471,6 +542,7 @@ impl Naive {
         self.queue_numbers += 1;
         let (student, crn) = (student.to_owned(), crn.to_owned());
         self.notices.push(format!("{student} {crn} {} {reason}", status.word()));
+        let name = student.clone();
         self.registrations.push(Registration {
             student,
             crn,
@@ -479,6 +551,9 @@ impl Naive {
             queue_number: self.queue_numbers,
             passed_over_for: String::new(),
         });
+        if status == Status::Enrolled {
+            self.affect_waitlists_with_concurrent_courses(&name);
+        }
     }
 
     fn position(&self, waiting: &Registration) -> Option<usize> {

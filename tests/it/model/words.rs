@@ -1,6 +1,7 @@
 //! Real replies in the words of the naive model.
 
 use eduhub::domain::outcome::{Outcome, RequestOutcome};
+use eduhub::domain::prerequisite::Requirement;
 use eduhub::domain::refusal::Refusal;
 
 /// Returns a real reply in the words of the naive model.
@@ -14,8 +15,18 @@ pub(crate) fn reply_in_words(outcome: &Outcome) -> Vec<String> {
         Outcome::TermChanged => vec!["term changed".to_owned()],
         Outcome::Imported(tally) => vec![format!("imported {} {} {}", tally.created, tally.updated, tally.unchanged)],
         Outcome::ImportOutOfScope(refused) => vec![format!("import refused: {refused}")],
+        Outcome::FactsChanged => vec!["facts changed".to_owned()],
         Outcome::NoSuchSection => vec!["no such section".to_owned()],
         Outcome::Settled => vec!["settled".to_owned()],
+    }
+}
+
+/// Returns the courses of a requirement.
+fn courses(requirement: &Requirement) -> Vec<String> {
+    match requirement {
+        Requirement::Course(required) => vec![required.course.to_string()],
+        Requirement::All(parts) | Requirement::Any(parts) => parts.iter().flat_map(courses).collect(),
+        Requirement::Remark(_) => Vec::new(),
     }
 }
 
@@ -30,6 +41,13 @@ fn outcome_in_words(outcome: &RequestOutcome) -> String {
         RequestOutcome::Refused(refusal) => match refusal {
             Refusal::RegistrationClosed { opens_at, closes_at, now } => {
                 format!("registration_closed {opens_at:?} {closes_at:?} at {now}")
+            }
+            Refusal::Hold { holds } => {
+                let ids: Vec<&str> = holds.iter().map(|hold| &*hold.id).collect();
+                format!("hold {}", ids.join(","))
+            }
+            Refusal::Prerequisite { unmet } => {
+                format!("prerequisite {}", unmet.0.iter().flat_map(courses).collect::<Vec<_>>().join(","))
             }
             Refusal::SectionCancelled => "section_cancelled".to_owned(),
             Refusal::SectionClosed => "section_closed".to_owned(),

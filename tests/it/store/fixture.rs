@@ -22,6 +22,7 @@ use eduhub::store::plans::PlanStore;
 use eduhub::store::privacy::PrivacyStore;
 use eduhub::store::provider_sign_ins::ProviderSignInStore;
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use eduhub::store::students::StudentStore;
 use eduhub::store::terms::TermStore;
 use eduhub::store::{StoreError, StoreFuture};
 use jiff::Timestamp;
@@ -50,6 +51,7 @@ pub(crate) trait StoreFixture {
         + ProfileStore
         + ProviderSignInStore
         + GuardianLinkStore
+        + StudentStore
         + Clone
         + 'static;
     /// Creates a location without a store.

@@ -11,6 +11,7 @@ use eduhub::domain::outcome::Outcome;
 use eduhub::domain::published::{PublishedTerm, TermUpdate};
 use eduhub::domain::registration::Registration;
 use eduhub::domain::section::{Credits, SectionState, WaitlistEntry};
+use eduhub::domain::student::StudentFacts;
 use eduhub::domain::term::Term;
 use eduhub::domain::view::TermView;
 use eduhub::store::imports::ImportStore;
@@ -33,6 +34,7 @@ pub(crate) struct Image {
     seq: u64,
     sections: BTreeMap<Crn, (SectionState, Vec<WaitlistEntry>)>,
     students: BTreeMap<UserName, Vec<Registration>>,
+    facts: BTreeMap<UserName, Arc<StudentFacts>>,
 }
 
 impl Image {
@@ -40,7 +42,13 @@ impl Image {
         let sections =
             loaded.sections.iter().map(|s| (s.state.section.id.crn.clone(), (s.state.clone(), s.waitlist.to_vec())));
         let students = loaded.students.iter().map(|(student, registrations)| (student.clone(), registrations.to_vec()));
-        Self { term: loaded.term.clone(), seq: loaded.seq, sections: sections.collect(), students: students.collect() }
+        Self {
+            term: loaded.term.clone(),
+            seq: loaded.seq,
+            sections: sections.collect(),
+            students: students.collect(),
+            facts: loaded.facts.iter().cloned().collect(),
+        }
     }
 
     /// Applies the update of the next commit.
@@ -56,6 +64,12 @@ impl Image {
         for (student, registrations) in &update.students {
             self.students.insert(student.clone(), registrations.to_vec());
         }
+        for (student, facts) in &update.facts {
+            match facts {
+                Some(facts) => _ = self.facts.insert(student.clone(), facts.clone()),
+                None => _ = self.facts.remove(student),
+            }
+        }
     }
 
     /// Returns the image of a follower that had this image and applied these changes.
@@ -64,6 +78,9 @@ impl Image {
             TermBook::new(self.term.clone(), Credits(0), self.sections.values().map(|(state, _)| state.clone()), 1);
         for (student, registrations) in &self.students {
             registrations.iter().for_each(|r| book.restore(student.clone(), r.clone()));
+        }
+        for (student, facts) in &self.facts {
+            book.restore_facts(student.clone(), facts.clone());
         }
         book.apply(&changes.changes);
         Self::of(&book.published(changes.seq))
@@ -97,6 +114,7 @@ impl Image {
         }
         assert_eq!(self.students.len(), book.students().count());
         assert_eq!(&self.term, book.term(), "{when}");
+        assert_eq!(self.facts, book.published(0).facts.into_iter().collect(), "the facts {when}");
     }
 }
 
@@ -105,6 +123,9 @@ pub(crate) fn book_of(loaded: &PublishedTerm, limit: Credits) -> TermBook {
     let mut book = TermBook::new(loaded.term.clone(), limit, loaded.sections.iter().map(|s| s.state.clone()), 1);
     for (student, registrations) in &loaded.students {
         registrations.iter().for_each(|r| book.restore(student.clone(), r.clone()));
+    }
+    for (student, facts) in &loaded.facts {
+        book.restore_facts(student.clone(), facts.clone());
     }
     book
 }

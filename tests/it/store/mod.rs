@@ -13,6 +13,7 @@ mod privacy;
 mod provider_sign_ins;
 mod sign_ins;
 mod sqlite;
+mod students;
 mod suite;
 
 /// Defines the tests for one kind of store.
@@ -33,7 +34,7 @@ macro_rules! store_contract {
 }
 
 /// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`], [`privacy`], [`sign_ins`],
-/// [`provider_sign_ins`], [`guardian_links`] and [`import_profiles`], for each kind of store.
+/// [`provider_sign_ins`], [`guardian_links`], [`import_profiles`] and [`students`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
@@ -111,6 +112,12 @@ macro_rules! stores {
             import_profiles:
             profiles_are_replaced_and_removed_by_name
             the_number_of_profiles_is_limited;
+            students:
+            facts_are_loaded_with_every_term
+            facts_are_stored_without_a_term
+            a_refused_batch_stores_no_facts
+            changed_facts_are_in_the_changes_of_a_term
+            windows_of_groups_are_stored_with_their_term;
         })*
     };
 }

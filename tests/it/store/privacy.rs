@@ -1,15 +1,19 @@
 //! Tests of how a store keeps the audit trail with the people in its entries, exports what is stored about a person, and
 //! erases a person.
 
+use std::sync::Arc;
+
 use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
 use eduhub::domain::audience::Audience;
 use eduhub::domain::command::{Command, TermPatch};
 use eduhub::domain::rights::{Rights, Subjects};
 use eduhub::domain::role::Role;
+use eduhub::domain::student::StudentFacts;
 use eduhub::store::accounts::{Account, AccountStore, AuditEntry, AuditFilter, AuditStore, Person};
 use eduhub::store::alerts::{Ack, AlertStore, Entry, Reader, Span};
 use eduhub::store::plans::PlanStore;
 use eduhub::store::privacy::{Erasure, ErasureOutcome, PrivacyStore};
+use eduhub::store::students::StudentStore;
 use eduhub::store::terms::TermStore;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
@@ -138,7 +142,7 @@ pub(crate) fn old_audit_entries_are_deleted_with_their_people<F: StoreFixture>()
 /// Stores something about `ann` in each table that names persons.
 fn store_everything<S>(store: &S)
 where
-    S: AccountStore + AuditStore + AlertStore + PlanStore,
+    S: AccountStore + AuditStore + AlertStore + PlanStore + StudentStore,
 {
     let account = Account {
         username: user("ann"),
@@ -156,6 +160,7 @@ where
         last_seen: minute(1),
     };
     block_on(store.record_people(vec![person])).unwrap();
+    block_on(store.put_facts([(user("ann"), Some(Arc::default()))].into())).unwrap();
     block_on(store.put_plan(&user("ann"), vec![id("X")])).unwrap();
     block_on(store.post(alert("a", audience(r#"{"users":["ann","bob"]}"#)), now())).unwrap();
     block_on(store.post(Alert { sender: "ann".to_owned(), ..alert("b", Audience::everyone()) }, now())).unwrap();
@@ -180,6 +185,7 @@ pub(crate) fn what_is_stored_about_a_person_is_exported<F: StoreFixture>() {
         record.registrations.iter().map(|(term, r)| format!("{term}-{} {}", r.crn, r.status.as_str())).collect();
     assert_eq!(registrations, ["2027-X enrolled", "2027-Y dropped"]);
     assert_eq!((record.plan, record.user.as_ref().map(|user| user.name.as_str())), (vec![id("X")], Some("Ann Lee")));
+    assert_eq!(record.facts, Some(StudentFacts::default()));
     assert_eq!(record.user.and_then(|user| user.subjects), Some(Subjects::parse(&["MATH"]).unwrap()));
     let alert = block_on(store.alert("c")).unwrap().expect("a scheduled alert");
     assert_eq!((alert.id.as_str(), alert.seq), ("c", None));
@@ -223,6 +229,7 @@ pub(crate) fn an_erased_person_is_replaced_by_the_pseudonym<F: StoreFixture>() {
 
     let record = block_on(store.record_of(&user("ann"))).unwrap();
     assert!(record.user.is_none() && record.plan.is_empty() && record.registrations.is_empty());
+    assert!(record.facts.is_none() && load(store).facts.is_empty());
     assert_eq!(block_on(store.disclosures_of(&user("ann"), None, 10)).unwrap(), []);
     assert_eq!(block_on(store.disclosures_of(&user("bob"), None, 10)).unwrap().len(), 1);
     let trail = format!("{:?}", trail(store));

@@ -1,0 +1,200 @@
+//! What the college states about a student: holds, credit limits, groups, opening times and completed courses. These
+//! facts hold in all terms. The rules read them, see [`crate::domain::rules`].
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
+use crate::domain::section::Credits;
+
+/// Maximum number of holds: several from each office of a college.
+pub const HOLDS_MAX: usize = 20;
+/// Maximum number of groups.
+pub const GROUPS_MAX: usize = 40;
+/// Maximum number of completed courses: several times those of a degree. A JSON body of 64 KiB has room for them.
+pub const COMPLETED_MAX: usize = 400;
+
+/// What the college states about one student.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudentFacts {
+    /// Holds, such as for an unpaid fee.
+    pub holds: Vec<Hold>,
+    /// The fewest credits that the student has to take. It is shown, and no rule enforces it.
+    pub credit_min: Option<Credits>,
+    /// The most credits that the student may take; `None` is the college's limit, 0 is no limit.
+    pub credit_limit: Option<Credits>,
+    /// Groups of the student, such as `veterans`.
+    pub groups: Vec<Box<str>>,
+    /// The program of study.
+    pub program: Option<Box<str>>,
+    /// The home campus.
+    pub campus: Option<Box<str>>,
+    /// When registration opens for the student, instead of the time of the term.
+    pub opens_at: Option<Timestamp>,
+    /// When registration closes for the student, instead of the time of the term.
+    pub closes_at: Option<Timestamp>,
+    /// Completed courses; `None` if the college did not state them, so that prerequisites are not evaluated.
+    pub completed: Option<Vec<CompletedCourse>>,
+}
+
+impl StudentFacts {
+    /// Returns the holds that block an action.
+    pub fn holds_on(&self, action: HeldAction) -> impl Iterator<Item = &Hold> {
+        self.holds.iter().filter(move |hold| hold.blocks.contains(&action))
+    }
+
+    /// Returns whether the student is in a group. Case does not matter.
+    #[must_use]
+    pub fn is_in_group(&self, group: &str) -> bool {
+        self.groups.iter().any(|own| own.eq_ignore_ascii_case(group))
+    }
+}
+
+/// A hold of an office of the college on a student.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The college's id of the hold.
+    pub id: Box<str>,
+    /// The reason, for the student.
+    pub text: Box<str>,
+    /// The office that lifts it, such as `Library`.
+    pub office: Box<str>,
+    /// Where the student can settle it: an `https` or `http` address.
+    pub url: Option<Box<str>>,
+    /// What it blocks; a hold that blocks nothing is only shown.
+    pub blocks: Vec<HeldAction>,
+}
+
+/// What a hold can block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum HeldAction {
+    /// New seats and waitlist positions.
+    Register,
+    /// Drops of seats by the student. A waitlist position can always be dropped.
+    Drop,
+}
+
+impl HeldAction {
+    /// Returns the name in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// Parses a name; `None` for other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+/// A course that a student completed or attempted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompletedCourse {
+    /// The course, such as `MATH 151`.
+    pub course: Box<str>,
+    /// The grade, such as `B+` or `P`, if the college states it.
+    pub grade: Option<Box<str>>,
+    /// When it was completed, as the college names the term.
+    pub term: Option<Box<str>>,
+}
+
+/// Grades with which a course is not completed: failed, withdrawn, incomplete, in progress, audited.
+const NOT_COMPLETED: [&str; 16] =
+    ["F", "E", "U", "NP", "NC", "N", "W", "WF", "WP", "WU", "FW", "I", "IP", "INC", "AU", "NG"];
+/// Passing grades without a letter. They count as a C.
+const PASSED: [&str; 8] = ["P", "S", "CR", "T", "TR", "TC", "PASS", "CX"];
+
+impl CompletedCourse {
+    /// Returns whether the grade is sufficient. `least` is the lowest sufficient grade; `None` is every passing one.
+    ///
+    /// A course without a grade counts as passed, but has no grade that could be compared with `least`.
+    #[must_use]
+    pub fn has_grade(&self, least: Option<&str>) -> bool {
+        let is_completed = |grade: &str| !NOT_COMPLETED.iter().any(|not| grade.eq_ignore_ascii_case(not));
+        match (self.grade.as_deref(), least) {
+            (None, None) => true,
+            (None, Some(_)) => false,
+            (Some(grade), None) => is_completed(grade),
+            (Some(grade), Some(least)) => {
+                is_completed(grade)
+                    && match (rank(grade), rank(least)) {
+                        (Some(grade), Some(least)) => grade >= least,
+                        _ => grade.eq_ignore_ascii_case(least),
+                    }
+            }
+        }
+    }
+}
+
+/// Returns the rank of a grade: higher is better. `None` for a grade that is not known.
+fn rank(grade: &str) -> Option<u8> {
+    if PASSED.iter().any(|passed| grade.eq_ignore_ascii_case(passed)) {
+        return rank("C");
+    }
+    let (letter, sign) = match grade.as_bytes() {
+        [letter] => (*letter, 1),
+        [letter, b'+'] => (*letter, 2),
+        [letter, b'-'] => (*letter, 0),
+        _ => return None,
+    };
+    // `A` to `D` are the passing letters.
+    let steps = b'D'.checked_sub(letter.to_ascii_uppercase()).filter(|steps| *steps <= 3)?;
+    Some(3 * steps + sign)
+}
+
+/// Returns whether two names are of one course. Case and spaces do not matter: `math151` is `MATH 151`.
+#[must_use]
+pub fn is_same_course(a: &str, b: &str) -> bool {
+    // Compares without a copy, because a decision may compare a hundred names.
+    fn letters(name: &str) -> impl Iterator<Item = char> {
+        name.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase())
+    }
+    letters(a).eq(letters(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grades_are_compared_by_rank() {
+        let table = [
+            (Some("C"), Some("C"), true),
+            (Some("C-"), Some("C"), false),
+            (Some("C+"), Some("C"), true),
+            (Some("b-"), Some("C+"), true),
+            (Some("D"), Some("C"), false),
+            (Some("A+"), Some("A"), true),
+            (Some("F"), Some("D-"), false),
+            (Some("P"), Some("C"), true),
+            (Some("TR"), Some("C+"), false),
+            (Some("W"), None, false),
+            (Some("IP"), None, false),
+            (Some("D-"), None, true),
+            (Some("85"), None, true),
+            (Some("85"), Some("C"), false),
+            (None, None, true),
+            (None, Some("C"), false),
+        ];
+        for (grade, least, expected) in table {
+            let course = CompletedCourse { course: "MATH 151".into(), grade: grade.map(Into::into), term: None };
+            assert_eq!(course.has_grade(least), expected, "{grade:?}, at least {least:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_a_course_differ_in_case_and_spaces_only() {
+        let table = [
+            ("MATH 151", "math151", true),
+            ("CIV ENGR 310", "CIVENGR  310", true),
+            ("MATH 151", "MATH 15", false),
+            ("MATH 151", "MATH 151L", false),
+        ];
+        for (a, b, expected) in table {
+            assert_eq!(is_same_course(a, b), expected, "{a} and {b}");
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! What the college states about students: holds, limits, groups, opening times and completed courses.
+
+use std::sync::Arc;
+
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use jiff::Timestamp;
+use serde::Serialize;
+use strum::VariantArray;
+use utoipa::{OpenApi, ToSchema};
+
+use crate::domain::ids::UserName;
+use crate::domain::section::Credits;
+use crate::domain::student::{COMPLETED_MAX, CompletedCourse, GROUPS_MAX, HOLDS_MAX, HeldAction, Hold, StudentFacts};
+use crate::identity::disclosures::Disclosure;
+use crate::identity::{Audit, Identity};
+use crate::registration::student_facts::{FactsError, StudentFactsWriter};
+use crate::store::students::StudentStore;
+
+use crate::http::auth::Staff;
+use crate::http::body::{Fields, RequestBody, read_body};
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::openapi::ReadOnlyMembers;
+use crate::http::openapi::responses::{BadBody, BadPath, BadRole, StoreFailed};
+use crate::http::query::path_param;
+use crate::http::request_id::PRIVATE;
+
+/// The longest id of a hold, name of a group, program, campus, course or term, in characters.
+pub(super) const NAME_CHARS_MAX: usize = 100;
+/// The longest reason of a hold, in characters.
+const TEXT_CHARS_MAX: usize = 500;
+/// The longest grade, in characters.
+const GRADE_CHARS_MAX: usize = 10;
+
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(read, put), modifiers(&READ_ONLY))]
+pub(super) struct Api;
+
+/// Describes the members that the hub sets itself.
+const READ_ONLY: ReadOnlyMembers<FactsRequest> = ReadOnlyMembers::NEW;
+
+/// Registers the resource of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/api/v1/students/{user}")
+            .route(get().to(read))
+            .route(web::put().to(put))
+            .default_service(method_not_allowed("GET, HEAD, PUT")),
+    );
+}
+
+/// A hold of an office of the college on a student.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Hold)]
+pub struct HoldResponse {
+    /// The college's id of the hold.
+    id: Box<str>,
+    /// The reason.
+    text: Box<str>,
+    /// The office that lifts it.
+    office: Box<str>,
+    /// Where the student can settle it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    url: Option<Box<str>>,
+    /// What it blocks: `register`, `drop`, or both. A hold that blocks nothing is only shown.
+    #[schema(value_type = Vec<String>)]
+    blocks: Vec<HeldAction>,
+}
+
+impl From<Hold> for HoldResponse {
+    fn from(Hold { id, text, office, url, blocks }: Hold) -> Self {
+        Self { id, text, office, url, blocks }
+    }
+}
+
+/// A course that a student completed or attempted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CompletedCourse)]
+struct CompletedResponse {
+    /// The course, such as `MATH 151`.
+    course: Box<str>,
+    /// The grade, such as `B+`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    grade: Option<Box<str>>,
+    /// The term, as the college names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    term: Option<Box<str>>,
+}
+
+impl From<CompletedCourse> for CompletedResponse {
+    fn from(CompletedCourse { course, grade, term }: CompletedCourse) -> Self {
+        Self { course, grade, term }
+    }
+}
+
+/// What the college states about a student.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StudentFacts)]
+pub(super) struct FactsResponse {
+    user: UserName,
+    holds: Vec<HoldResponse>,
+    /// The fewest credits that the student has to take. It is shown, and not enforced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    credit_min: Option<Credits>,
+    /// The most credits that the student may take in a term; absent for the college's limit, 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    credit_limit: Option<Credits>,
+    groups: Vec<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    program: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    campus: Option<Box<str>>,
+    /// When registration opens for the student, instead of the time of the term.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    opens_at: Option<Timestamp>,
+    /// When registration closes for the student, instead of the time of the term.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    closes_at: Option<Timestamp>,
+    completed: Vec<CompletedResponse>,
+    /// Whether the completed courses are known. If not, prerequisites are not evaluated for the student.
+    completed_known: bool,
+}
+
+impl FactsResponse {
+    pub(super) fn new(user: UserName, facts: StudentFacts) -> Self {
+        // Every field is named, so that a new field does not compile until it is added here.
+        let StudentFacts { holds, credit_min, credit_limit, groups, program, campus, opens_at, closes_at, completed } =
+            facts;
+        Self {
+            user,
+            holds: holds.into_iter().map(HoldResponse::from).collect(),
+            credit_min,
+            credit_limit,
+            groups,
+            program,
+            campus,
+            opens_at,
+            closes_at,
+            completed_known: completed.is_some(),
+            completed: completed.unwrap_or_default().into_iter().map(CompletedResponse::from).collect(),
+        }
+    }
+}
+
+/// A hold.
+#[derive(ToSchema)]
+#[schema(as = HoldRequest)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes what `read_hold` reads")]
+struct HoldRequest {
+    #[schema(min_length = 1, max_length = 100)]
+    id: String,
+    #[schema(min_length = 1, max_length = 500)]
+    text: String,
+    #[schema(min_length = 1, max_length = 100)]
+    office: String,
+    /// An address that begins with `https://` or `http://`.
+    #[schema(min_length = 1, max_length = 500)]
+    url: Option<String>,
+    /// `register`, `drop`, or both; absent is `register`.
+    #[schema(max_items = 2)]
+    blocks: Option<Vec<String>>,
+}
+
+/// A completed course.
+#[derive(ToSchema)]
+#[schema(as = CompletedCourseRequest)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes what `read_completed` reads")]
+struct CompletedRequest {
+    #[schema(min_length = 1, max_length = 100)]
+    course: String,
+    #[schema(min_length = 1, max_length = 10)]
+    grade: Option<String>,
+    #[schema(min_length = 1, max_length = 100)]
+    term: Option<String>,
+}
+
+/// What the college states about a student. It replaces what it stated before.
+#[derive(Debug, ToSchema)]
+#[schema(as = StudentFactsRequest)]
+#[serde(deny_unknown_fields)]
+struct FactsRequest {
+    #[schema(value_type = Option<Vec<HoldRequest>>, max_items = 20)]
+    holds: Vec<Hold>,
+    credit_min: Option<Credits>,
+    /// The most credits in a term; absent for the college's limit, 0 for none.
+    credit_limit: Option<Credits>,
+    #[schema(value_type = Option<Vec<String>>, max_items = 40)]
+    groups: Vec<Box<str>>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    program: Option<Box<str>>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    campus: Option<Box<str>>,
+    /// When registration opens for the student, in all terms that have an opening time.
+    opens_at: Option<Timestamp>,
+    closes_at: Option<Timestamp>,
+    /// Absent if the completed courses are not known: then prerequisites are not evaluated for the student.
+    #[schema(value_type = Option<Vec<CompletedRequest>>, max_items = 400)]
+    completed: Option<Vec<CompletedCourse>>,
+    /// Only for an empty list of completed courses: whether it is known to be empty.
+    #[schema(value_type = Option<bool>, default = true)]
+    completed_known: bool,
+}
+
+impl RequestBody for FactsRequest {
+    const SET_BY_HUB: &'static [&'static str] = &["user"];
+
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        let maybe_name = |fields: &mut Fields, name| {
+            Ok::<_, Problem>(fields.maybe_string(name, 1..=NAME_CHARS_MAX)?.map(String::into_boxed_str))
+        };
+        let mut groups: Vec<Box<str>> = Vec::new();
+        for group in fields.maybe_strings("groups", GROUPS_MAX, 1..=NAME_CHARS_MAX)?.unwrap_or_default() {
+            if !groups.iter().any(|known| known.eq_ignore_ascii_case(&group)) {
+                groups.push(group.into());
+            }
+        }
+        Ok(Self {
+            holds: fields.maybe_objects("holds", HOLDS_MAX, read_hold)?.unwrap_or_default(),
+            credit_min: fields.maybe_credits("credit_min")?,
+            credit_limit: fields.maybe_credits("credit_limit")?,
+            groups,
+            program: maybe_name(fields, "program")?,
+            campus: maybe_name(fields, "campus")?,
+            opens_at: fields.maybe_timestamp("opens_at")?,
+            closes_at: fields.maybe_timestamp("closes_at")?,
+            completed: fields.maybe_objects("completed", COMPLETED_MAX, read_completed)?,
+            completed_known: fields.maybe_bool("completed_known")?.unwrap_or(true),
+        })
+    }
+}
+
+impl FactsRequest {
+    fn into_facts(self) -> Result<StudentFacts, Problem> {
+        let Self { holds, credit_min, credit_limit, groups, program, campus, opens_at, closes_at, .. } = self;
+        if opens_at.zip(closes_at).is_some_and(|(opens, closes)| closes <= opens) {
+            return Err(Problem::invalid("closes_at", "Registration must close after it opens."));
+        }
+        let completed = self.completed.filter(|courses| self.completed_known || !courses.is_empty());
+        Ok(StudentFacts { holds, credit_min, credit_limit, groups, program, campus, opens_at, closes_at, completed })
+    }
+}
+
+fn read_hold(fields: &mut Fields) -> Result<Hold, Problem> {
+    let at = fields.path_of("url");
+    let url = fields.maybe_string("url", 1..=TEXT_CHARS_MAX)?;
+    if url.as_deref().is_some_and(|url| !is_web_address(url)) {
+        return Err(Problem::invalid(at, "The address of a hold must begin with https:// or http://."));
+    }
+    let blocks =
+        fields.maybe_parsed_list("blocks", HeldAction::VARIANTS.len(), "register or drop", HeldAction::parse)?;
+    Ok(Hold {
+        id: fields.string("id", 1..=NAME_CHARS_MAX)?.into(),
+        text: fields.string("text", 1..=TEXT_CHARS_MAX)?.into(),
+        office: fields.string("office", 1..=NAME_CHARS_MAX)?.into(),
+        url: url.map(Into::into),
+        blocks: blocks.unwrap_or_else(|| vec![HeldAction::Register]),
+    })
+}
+
+/// Returns whether a page may link to an address. Another scheme, such as `javascript`, could run a script.
+fn is_web_address(url: &str) -> bool {
+    let has_scheme = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme) && url.len() > scheme.len());
+    has_scheme && !url.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+fn read_completed(fields: &mut Fields) -> Result<CompletedCourse, Problem> {
+    let one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ").into_boxed_str();
+    Ok(CompletedCourse {
+        course: one_line(fields.string("course", 1..=NAME_CHARS_MAX)?),
+        grade: fields.maybe_string("grade", 1..=GRADE_CHARS_MAX)?.map(one_line),
+        term: fields.maybe_string("term", 1..=NAME_CHARS_MAX)?.map(one_line),
+    })
+}
+
+/// Returns what the college states about a student (staff without a limit).
+///
+/// A student of whom nothing is stated has empty lists.
+#[utoipa::path(
+    get,
+    path = "/api/v1/students/{user}",
+    operation_id = "student",
+    tag = "administration",
+    params(("user" = UserName, Path, description = "The student.")),
+    responses((status = 200, description = "The facts.", body = FactsResponse), BadRole, BadPath, StoreFailed)
+)]
+pub async fn read(
+    request: HttpRequest,
+    Staff(staff): Staff,
+    identity: Data<Identity>,
+    store: Data<dyn StudentStore>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let user = student(&request, &identity)?;
+    let facts = store.facts(&user).await?.unwrap_or_default();
+    let people = vec![user.clone()];
+    audit.record_disclosure(&request, &staff, Disclosure::StudentRead, Some(user.as_str()), None, people).await?;
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(FactsResponse::new(user, facts)))
+}
+
+/// States facts about a student (staff without a limit). They replace the earlier ones, and hold in all terms.
+///
+/// A hold with `register` in `blocks` refuses seats and waitlist positions, one with `drop` refuses drops of seats. The
+/// student's waitlists are settled again.
+#[utoipa::path(
+    put,
+    path = "/api/v1/students/{user}",
+    operation_id = "putStudent",
+    tag = "administration",
+    params(("user" = UserName, Path, description = "The student. The hub need not know the username yet.")),
+    request_body = FactsRequest,
+    responses((status = 200, description = "The new facts.", body = FactsResponse), BadRole, BadBody, StoreFailed)
+)]
+pub async fn put(
+    request: HttpRequest,
+    Staff(staff): Staff,
+    payload: web::Payload,
+    identity: Data<Identity>,
+    writer: Data<StudentFactsWriter>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let user = student(&request, &identity)?;
+    let facts = read_body::<FactsRequest>(&request, payload).await?.into_facts()?;
+    let detail = describe(&facts);
+    writer.put([(user.clone(), Some(Arc::new(facts.clone())))].into()).await.map_err(problem_of)?;
+    audit.record(&request, Some(&staff), "student.change", Some(user.as_str()), None, &detail);
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(FactsResponse::new(user, facts)))
+}
+
+/// Reads the username in the path.
+fn student(request: &HttpRequest, identity: &Identity) -> Result<UserName, Problem> {
+    identity.resolve(&path_param(request, "user")?).map_err(|_| {
+        Problem::invalid("user", "A username has 1 to 120 characters, without spaces and invisible characters.")
+    })
+}
+
+pub(super) fn problem_of(error: FactsError) -> Problem {
+    match error {
+        FactsError::Store(error) => error.into(),
+        FactsError::Submit(error) => error.into(),
+    }
+}
+
+/// Returns the text of a change for the audit trail. It has no grades and no reasons of holds, because more people read
+/// the audit trail than the facts.
+fn describe(facts: &StudentFacts) -> String {
+    let offices: Vec<&str> = facts.holds.iter().map(|hold| &*hold.office).collect();
+    let count = |name: &str, count: usize| format!("{name}: {count}");
+    let time = |name: &str, at: Option<Timestamp>| at.map(|at| format!("{name}: {at}"));
+    let credits = |name: &str, credits: Option<Credits>| credits.map(|n| format!("{name}: {}", n.as_f64()));
+    let parts = [
+        Some(format!("holds: {}", if offices.is_empty() { "none".to_owned() } else { offices.join(", ") })),
+        credits("credit_min", facts.credit_min),
+        credits("credit_limit", facts.credit_limit),
+        Some(count("groups", facts.groups.len())),
+        time("opens_at", facts.opens_at),
+        time("closes_at", facts.closes_at),
+        facts.completed.as_ref().map(|courses| count("completed", courses.len())),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        let hold = json!({"id": "1", "text": "A book is missing", "office": "Library"});
+        assert_reader_matches_schema::<FactsRequest>(&[
+            ("holds", json!([hold])),
+            ("completed", json!([{"course": "MATH 151"}])),
+            ("credit_min", json!(6)),
+            ("credit_limit", json!(18.5)),
+        ]);
+    }
+
+    #[test]
+    fn only_web_addresses_are_links() {
+        let table = [
+            ("https://library.example.edu/fines", true),
+            ("http://x", true),
+            ("https://", false),
+            ("javascript:alert(1)", false),
+            ("//example.edu", false),
+            ("https://a b", false),
+        ];
+        for (url, expected) in table {
+            assert_eq!(is_web_address(url), expected, "{url}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+// Holds on a student: on the page, and as the reason of a refusal.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, Hub, open, row, rows, until } from "./support.mjs";
+
+const HOLD = { id: "fine", text: "A book is missing.", office: "Library", url: "https://library.example.edu/fines", blocks: ["register"] };
+let hub, chrome;
+before(async () => {
+  [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+  await hub.term("holds", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
+});
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+const holds = (page) => page.locator("#holds li");
+
+test("a student sees holds with their office and link, in both languages", async () => {
+  hub.mint("hanna", "student");
+  await hub.ask("staff", "PUT", "/api/v1/students/hanna", { holds: [HOLD, { ...HOLD, id: "note", office: "Bursar", url: undefined, blocks: [] }] });
+  const page = await open(chrome, hub, "/?term=holds", { user: "hanna" });
+  await until(page, () => document.querySelectorAll("#holds li").length === 2);
+  assert.match(await holds(page).first().textContent(), /Hold from Library: A book is missing\. You can't add sections until it is lifted\. What to do/);
+  assert.match(await holds(page).last().textContent(), /Hold from Bursar: A book is missing\.\s*$/);
+  const link = page.locator("#holds a");
+  assert.equal(await link.getAttribute("href"), HOLD.url);
+  assert.equal(await link.count(), 1);
+  await page.getByRole("button", { name: "Español" }).click();
+  await until(page, () => document.querySelector("#holds li").textContent.includes("Retención de Library"));
+  assert.deepEqual(page.wrong, []);
+});
+
+test("a refusal for a hold names the office", async () => {
+  hub.mint("hugo", "student");
+  await hub.ask("staff", "PUT", "/api/v1/students/hugo", { holds: [HOLD] });
+  const page = await open(chrome, hub, "/?term=holds", { user: "hugo" });
+  await rows(1)(page);
+  await row(page, "Calculus I").getByRole("button", { name: /^Register/ }).click();
+  await until(page, () => document.body.textContent.includes("There's a hold on your account from Library."));
+  assert.deepEqual(page.wrong, []);
+});
