@@ -50,8 +50,13 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
       && String(user?.subjects) === String(found?.subjects)) return;
     user = found;
     header(user);
+    const hadFocus = form.contains(document.activeElement);
     put(form, user ? null : signInForm(message));
     form.hidden = Boolean(user);
+    // The button that was pressed is gone. The keyboard goes on where the form was.
+    if (user && hadFocus) focusOn(form.closest("[data-view-name], main"));
+    if (user) clearNote("expired");
+    else if (message && !form.checkVisibility()) showNote(message, "expired", button(t("sign.in"), showForm));
     api.epoch += 1;
     live.restart();
     onuser(user);
@@ -102,6 +107,12 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     else if (!plone && !local.contains(document.activeElement)) put(local, h("details", null, h("summary", null, t("sign.local")), fields));
   }
 
+  /** Shows the sign-in form and moves the focus into it. */
+  function showForm() {
+    location.hash = "#term";
+    setTimeout(() => form.querySelector("input")?.focus());
+  }
+
   async function signOut() {
     try {
       await before();
@@ -148,6 +159,8 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   }
 
   function showState(name, lastAt) {
+    // Numbers that may be out of date are grey.
+    document.body.classList.toggle("stale", Boolean(lastAt) && !["live", "polling"].includes(name));
     const repeated = shown[0] === name;
     shown = [name, lastAt];
     const [tone, text] = {
@@ -186,10 +199,13 @@ let requested;
 const waysToSignIn = () => requested ??= api.get("/api/v1/auth/providers")
   .catch(() => { requested = undefined; return { password: true, plone: false, providers: [] }; });
 
-/** Shows a note at the foot of the page about a failure outside of any form. `about` names it for `clearNote`. */
-export function showNote(text, about = "") {
+/**
+ * Shows a note at the foot of the page about a failure outside of any form, with a button `action`. `about` names it for
+ * `clearNote`.
+ */
+export function showNote(text, about = "", action = null) {
   $("note").dataset.about = about;
-  put($("note"), h("p", null, h("span", null, text), button(t("action.close"), () => put($("note")), { class: "quiet" })));
+  put($("note"), h("p", null, h("span", null, text), action, button(t("action.close"), () => put($("note")), { class: "quiet" })));
 }
 
 /** Removes the note with this `about`, if it is shown. */
@@ -197,14 +213,21 @@ export function clearNote(about) {
   if ($("note").dataset.about === about) put($("note"));
 }
 
-/** Keeps the heights of the sticky header and of urgent alerts in the CSS variables `--head` and `--urgent`. */
+/** Moves the focus to an element that is no control, such as a view. */
+function focusOn(el) {
+  if (!el) return;
+  el.tabIndex = -1;
+  el.focus({ preventScroll: true });
+}
+
+/** Keeps the heights of the header, of urgent alerts and of banners in `--head`, `--urgent` and `--banners`. */
 export function trackHeaderHeight() {
   const update = () => {
-    document.documentElement.style.setProperty("--urgent", `${$("urgent").offsetHeight}px`);
-    document.documentElement.style.setProperty("--head", `${document.querySelector("header").offsetHeight}px`);
+    const heights = { urgent: $("urgent"), head: document.querySelector("header"), banners: $("banners") };
+    for (const [name, el] of Object.entries(heights)) document.documentElement.style.setProperty(`--${name}`, `${el.offsetHeight}px`);
   };
   const sizes = new ResizeObserver(update);
-  for (const el of [$("urgent"), document.querySelector("header")]) sizes.observe(el);
+  for (const el of [$("urgent"), document.querySelector("header"), $("banners")]) sizes.observe(el);
 }
 
 /**
@@ -226,6 +249,8 @@ export function setUpViews(first, oneByOne = () => false) {
     }
     for (const view of document.querySelectorAll("[data-view-name]")) view.classList.toggle("away", `#${view.dataset.viewName}` !== chosen);
     document.body.dataset.view = chosen.slice(1);
+    // The focus was in the view that is now hidden.
+    if (document.activeElement?.closest("[data-view-name].away") && !document.activeElement.checkVisibility()) focusOn(document.querySelector(`[data-view-name="${chosen.slice(1)}"]`));
     if (oneByOne()) scrollTo(0, positions.get(chosen) ?? 0);
   };
   addEventListener("hashchange", show);

@@ -83,7 +83,7 @@ export class Schedule {
       const el = h("li", { class: "schedule-row" },
         h("div", { class: "what" }, h("strong", null, section?.course ?? id), " ", h("span", { class: "kind" }, section && [section.section, componentName(section)].filter(Boolean).join(" ")),
           h("span", { class: "print-inline" }, `, ${t("week.planned")}`)),
-        h("div", { class: "title" }, section?.title ?? ""), h("div", { class: "when" }, section ? meetingTexts(section, true).map((text) => h("div", null, text)) : ""),
+        h("div", { class: "title", dir: "auto" }, section?.title ?? ""), h("div", { class: "when" }, section ? meetingTexts(section, true).map((text) => h("div", null, text)) : ""),
         parts.seats, parts.act, parts.result);
       this.#rows.set(id, row = { ...parts, el, section });
     }

@@ -18,6 +18,8 @@ export default {
   "sign.pending": "Iniciando sesión…", "sign.expired": "Su sesión se cerró. Inicie sesión de nuevo.",
   "sign.code": "Código", "sign.code.hint": "Escriba el código de su aplicación de autenticación o un código de recuperación.",
   "sign.for_plan": "Inicie sesión para planear {section}. La agregaremos en cuanto inicie sesión.",
+  "sign.interrupted": "Su sesión terminó y no se cambió nada en {sections}. Inicie sesión para continuar.",
+  "sign.resume": "Ya inició sesión de nuevo. Su solicitud para {sections} no se realizó.",
   "sign.hint": "Cualquiera puede consultar. Inicie sesión para planear o inscribirse.",
   "sign.college": "Use su cuenta institucional.",
   "sign.by": "Iniciar sesión con {title}", "sign.by.college": "su cuenta institucional", "sign.local": "Iniciar sesión con una cuenta de EduHub",
