@@ -1,6 +1,6 @@
 // What all pages share: the sign-in form, the header with user, language and connection state, notes, and views.
 
-import { $, button, field, h, put } from "./dom.js";
+import { $, button, field, h, markInvalid, put } from "./dom.js";
 import { api, isTransient, waitBeforeRetry } from "./api.js";
 import { icon } from "./icons.js";
 import { i18n, languages, onLanguage, setLanguage, t } from "./i18n.js";
@@ -89,6 +89,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
         const needsCode = problem.code === "second_factor_required";
         if (needsCode && !problem.field) status.className = "";
         codeField.hidden = !needsCode;
+        for (const wrong of { bad_credentials: [username, password], second_factor_required: problem.field ? [code] : [] }[problem.code] ?? []) markInvalid(wrong, status);
         (needsCode ? code : password).select();
       }
     };
@@ -220,14 +221,15 @@ function focusOn(el) {
   el.focus({ preventScroll: true });
 }
 
-/** Keeps the heights of the header, of urgent alerts and of banners in `--head`, `--urgent` and `--banners`. */
+/** Keeps the heights of what is fixed or sticky in CSS variables: `--head`, `--urgent`, `--banners`, `--views`, `--opening`. */
 export function trackHeaderHeight() {
+  const parts = { urgent: $("urgent"), head: document.querySelector("header"), banners: $("banners"), views: $("views"), opening: $("opening") };
+  for (const name of Object.keys(parts)) if (!parts[name]) delete parts[name];
   const update = () => {
-    const heights = { urgent: $("urgent"), head: document.querySelector("header"), banners: $("banners") };
-    for (const [name, el] of Object.entries(heights)) document.documentElement.style.setProperty(`--${name}`, `${el.offsetHeight}px`);
+    for (const [name, el] of Object.entries(parts)) document.documentElement.style.setProperty(`--${name}`, `${el.offsetHeight}px`);
   };
   const sizes = new ResizeObserver(update);
-  for (const el of [$("urgent"), document.querySelector("header"), $("banners")]) sizes.observe(el);
+  for (const el of Object.values(parts)) sizes.observe(el);
 }
 
 /**

@@ -95,7 +95,8 @@ test("a press after the sign-in has ended is offered again on a phone", async ()
 });
 
 test("another student is not offered the press of the one before", async () => {
-  const page = await open(chrome, hub, "/?term=week", { user: "student2", script: "window.WebSocket = class { close() {} send() {} };" });
+  hub.mint("leaver", "student");
+  const page = await open(chrome, hub, "/?term=week", { user: "leaver", script: "window.WebSocket = class { close() {} send() {} };" });
   const register = row(page, "History").getByRole("button", { name: /^Register/ });
   await register.waitFor();
   await page.evaluate(() => fetch("/api/v1/logout", { method: "POST" }));

@@ -135,7 +135,7 @@ export class SectionList {
       this.edits.delete(id);
       this.#setResult(id, { text: "Saved.", tone: "good" });
     } catch (problem) {
-      this.#setResult(id, { text: problemText(problem), tone: "stop" });
+      this.#setResult(id, { text: problemText(problem), tone: "stop", field: problem.field });
     }
   }
 

@@ -1,6 +1,6 @@
 // One row of the section list: seats, the fields that staff edit in place, and the roster when the row is open.
 
-import { button, h, put, SETTLE_MS } from "../dom.js";
+import { button, h, markInvalid, put, SETTLE_MS } from "../dom.js";
 import { drawSeats } from "../seat-cell.js";
 import { componentName, count, meetingTexts } from "../words.js";
 import { Roster } from "./roster.js";
@@ -75,8 +75,8 @@ export class SectionRow {
     for (const name of FIELDS) {
       const value = String(edit?.[name] ?? section[name]);
       if (this.inputs[name].value !== value) this.inputs[name].value = value;
-      if (result?.field === name) this.inputs[name].setAttribute("aria-invalid", "true");
-      else this.inputs[name].removeAttribute("aria-invalid");
+      if (result?.field === name) markInvalid(this.inputs[name], this.actions);
+      else for (const one of ["aria-invalid", "aria-describedby"]) this.inputs[name].removeAttribute(one);
     }
     put(this.actions, edit && !result?.saving && [!result?.confirm && this.#saveButton(), button("Undo", () => this.list.undo(id), { class: "quiet" })],
       result?.text && h("span", { class: result.tone }, result.text));

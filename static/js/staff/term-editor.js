@@ -1,6 +1,6 @@
 // The "Terms" view: opening, closing, adding and editing terms.
 
-import { $, button, h, put, SETTLE_MS, table } from "../dom.js";
+import { $, button, h, markInvalid, put, SETTLE_MS, table } from "../dom.js";
 import { api } from "../api.js";
 import { fromCollegeTime, toCollegeTime, zoneName } from "../college-time.js";
 import { hubNow } from "../hub-clock.js";
@@ -140,6 +140,8 @@ export class TermEditor {
       this.onchange();
     } catch (problem) {
       put(status, problem.message);
+      const wrong = $("term-form").contains(status) && $("term-form").elements[problem.field];
+      if (wrong) markInvalid(wrong, status);
     }
   }
 }

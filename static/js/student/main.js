@@ -15,6 +15,8 @@ import { Opening } from "./opening.js";
 import { Terms } from "../terms.js";
 
 const STUDENT_KEY = "eduhub.student";
+/** The time after which the browser has shown another view of the page. */
+const SHOWN_MS = 60;
 
 /** The signed-in user: undefined until the hub has responded, null for a visitor. */
 let user;
@@ -28,7 +30,14 @@ let interrupted = null;
 
 drawIcons();
 trackHeaderHeight();
-const narrow = matchMedia("(max-width: 1179px)");
+// A skip link leaves the address alone, since the fragment chooses the view.
+for (const link of document.querySelectorAll(".skip")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    skipTo(link.hash);
+  });
+}
+const narrow = matchMedia("(max-width: 73.69em)");
 setUpViews("find", () => narrow.matches);
 
 /** What the modules of this page share. `Workspace` adds the parts that only a student has. */
@@ -179,6 +188,18 @@ async function loadWorkspace() {
   if (sectionToPlan) page.plan.add(sectionToPlan);
   sectionToPlan = null;
   offerInterrupted();
+}
+
+/** Moves the focus to the search, to the schedule or to the registration button, in the view that holds it. */
+function skipTo(hash) {
+  if (hash === "#q") location.hash = "#find";
+  if (hash === "#schedule") location.hash = "#term";
+  // The view changes first.
+  setTimeout(() => {
+    const target = { "#q": $("q"), "#schedule": document.querySelector("[data-view-name=term]"), "#opening": $("register-all") ?? $("opening") }[hash];
+    if (!target.matches("input, button")) target.tabIndex = -1;
+    target.focus();
+  }, narrow.matches ? SHOWN_MS : 0);
 }
 
 let phase = null;

@@ -3,6 +3,7 @@
 export default {
   "page.title": "Register for classes - EduHub",
   "page.skip": "Skip to section search",
+  "page.skip.term": "Skip to my schedule", "page.skip.register": "Skip to registration",
   "page.views": "Views",
   "page.pages": "Pages",
   "nav.student": "Register", "nav.teaching": "My sections", "nav.staff": "Staff", "nav.admin": "Administration",

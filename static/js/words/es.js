@@ -3,6 +3,7 @@
 export default {
   "page.title": "Inscripción a clases - EduHub",
   "page.skip": "Ir a la búsqueda de secciones",
+  "page.skip.term": "Ir a mi horario", "page.skip.register": "Ir a la inscripción",
   "page.views": "Vistas",
   "page.pages": "Páginas",
   "nav.student": "Inscripción", "nav.teaching": "Mis secciones", "nav.staff": "Administrativos", "nav.admin": "Administración",
