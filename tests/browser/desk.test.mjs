@@ -96,3 +96,10 @@ test("the recipients of an alert for a section of another term are named", async
   await until(page, () => /to PHYS 101 lecture \(7\)/.test(document.querySelector("#sent-list article footer")?.textContent));
   await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
 });
+
+test("the alert form says how many characters are left", async () => {
+  const page = await openDesk("#alerts");
+  await page.fill("#alert-form [name=title]", "Room change");
+  await page.fill("#alert-form [name=message]", "x".repeat(1999));
+  await until(page, () => document.querySelector("#title-left").textContent === "189 characters left" && document.querySelector("#message-left").textContent === "1 character left");
+});

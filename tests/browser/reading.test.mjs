@@ -188,3 +188,13 @@ test("a dark emergency is deep red with white text", async () => {
   }
   await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
 });
+
+test("a printed schedule has CRN, instructor and credits", async () => {
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["read-101"] });
+  const page = await open(chrome, hub, "/?term=read#term", student);
+  await until(page, () => document.querySelectorAll("#schedule-rows li").length === 1);
+  assert.equal(await page.locator(".print-line").isVisible(), false);
+  await page.emulateMedia({ media: "print" });
+  assert.equal(await page.locator(".print-line").isVisible(), true);
+  assert.equal(await page.locator(".print-line").textContent(), "CRN 101, Featherstonehaugh, 4 credits");
+});

@@ -15,7 +15,7 @@ const HOUR_MS = 3_600_000;
 const APPEARANCE = {
   low: "In the alert list, without a notification.",
   medium: "In the alert list, and counted as unread.",
-  high: "A banner below the header until it is read.",
+  high: "A banner at the foot of the page until it is read.",
   urgent: "Above everything on the page, and read aloud by screen readers.",
 };
 /** What the hub's 422 responses mean on this form, by field. */
@@ -97,6 +97,10 @@ export class Composer {
       input.required = shown;
       input.disabled = !shown;
       if (shown) input.removeAttribute("aria-invalid");
+    }
+    for (const { value, maxLength, nextElementSibling } of [this.form.elements.title, this.form.elements.message]) {
+      const text = value ? `${count(maxLength - value.length, "character")} left` : "";
+      if (nextElementSibling.textContent !== text) put(nextElementSibling, text);
     }
     const alert = this.read();
     // An urgent alert asks for confirmation by default. A choice that the user made is not overruled.
