@@ -70,7 +70,7 @@ test("a new search keeps the focus in the field that is being edited", async () 
   const page = await openStaff("#sections");
   await until(page, () => document.querySelectorAll(".srow").length === 2);
   await page.focus(".srow [name=capacity]");
-  // Sorts again, which is the same as what a reload of the catalogue does.
+  // Sorts again, like a reload of the catalogue.
   await page.evaluate(() => document.querySelector("#sort-again").click());
   assert.equal(await page.evaluate(() => document.activeElement.name), "capacity");
 });
