@@ -1,6 +1,6 @@
 // Alerts: a list of all active ones, banners for high priority, urgent ones above everything, and the archive.
 
-import { $, button, h, put } from "./dom.js";
+import { $, button, h, put, SETTLE_MS } from "./dom.js";
 import { Acks } from "./acks.js";
 import { api } from "./api.js";
 import { hubNow } from "./hub-clock.js";
@@ -123,8 +123,12 @@ export class Alerts {
     const existing = new Map(rebuild ? [] : [...at.children].map((el) => [el.dataset.version, el]));
     const focused = [...at.children].find((el) => el.contains(document.activeElement));
     const cards = alerts.map((alert) => existing.get(stamp(alert)) ?? this.#card(alert, isBanner, stamp(alert)));
-    for (const el of [...at.children]) if (!cards.includes(el)) el.remove();
-    cards.forEach((el, i) => at.children[i] !== el && at.insertBefore(el, at.children[i] ?? null));
+    const fill = () => {
+      for (const el of [...at.children]) if (!cards.includes(el)) el.remove();
+      cards.forEach((el, i) => at.children[i] !== el && at.insertBefore(el, at.children[i] ?? null));
+    };
+    if (id === "urgent") withoutMoving(at, fill);
+    else fill();
     if (focused && !focused.isConnected) this.#focus(cards.find((el) => el.dataset.id === focused.dataset.id));
   }
 
@@ -139,11 +143,18 @@ export class Alerts {
     const needsAck = this.#needsAck(alert);
     const el = alertCard(alert, isBanner, {
       needsAck,
-      action: (isBanner || (needsAck && !this.#isRead(alert) && !isExpired(alert))) && button(t("alerts.ack"), () => this.#markRead(alert), { class: isBanner ? "quiet" : "" }),
+      action: (isBanner || (needsAck && !this.#isRead(alert) && !isExpired(alert))) && this.#confirmButton(alert, isBanner),
       status: !isBanner && needsAck && this.#isRead(alert) && t("alerts.ack.given"),
     });
     el.dataset.id = alert.id;
     el.dataset.version = stamp;
+    return el;
+  }
+
+  /** A button that confirms an alert. In a banner it works after a moment: a press may be meant for what it covers. */
+  #confirmButton(alert, isBanner) {
+    const el = button(t("alerts.ack"), () => this.#markRead(alert), { class: isBanner ? "quiet" : "", disabled: isBanner });
+    if (isBanner) setTimeout(() => { el.disabled = false; }, SETTLE_MS);
     return el;
   }
 
@@ -182,6 +193,18 @@ export class Alerts {
   }
 }
 
+/** Changes the urgent alerts and scrolls by the change of their height, so that nothing below them moves. */
+function withoutMoving(at, change) {
+  const main = document.querySelector("main");
+  const top = main.getBoundingClientRect().top;
+  change();
+  document.documentElement.style.setProperty("--urgent", `${at.offsetHeight}px`);
+  scrollBy({ top: main.getBoundingClientRect().top - top, behavior: "instant" });
+}
+
+/** The hub's own alert that a student got a seat from the waitlist (src/domain/notice.rs). */
+const isGoodNews = (alert) => alert.source === "registration" && /^You are enrolled in /.test(alert.title);
+
 const isExpired = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expires_at) <= hubNow();
 
 /**
@@ -191,9 +214,10 @@ const isExpired = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expir
 export function alertCard(alert, isBanner, { needsAck = false, action = null, status = null } = {}) {
   const about = [t(`priority.${alert.priority}`), t(`category.${alert.category}`), dateTime(alert.created_at),
     alert.expires_at && (isExpired(alert) ? t("alerts.expired") : t("alerts.until", { at: dateTime(alert.expires_at) }))].filter(Boolean).join(", ");
-  return h("article", { class: `alert ${alert.priority}` },
-    h(isBanner ? "h2" : "h3", null, ["high", "critical"].includes(alert.priority) && icon("warn"), isBanner && isUrgent(alert) && `${t("alerts.emergency")}: `, alert.title),
-    h("p", null, alert.message),
+  const good = isGoodNews(alert);
+  return h("article", { class: `alert ${alert.priority}${good ? " good-news" : ""}` },
+    h(isBanner ? "h2" : "h3", { dir: "auto" }, good ? icon("check") : ["high", "critical"].includes(alert.priority) && icon("warn"), isBanner && isUrgent(alert) && `${t("alerts.emergency")}: `, alert.title),
+    h("p", { dir: "auto" }, alert.message),
     needsAck && action && h("p", { class: "ack-needed" }, t("alerts.ack.needed")),
     h("footer", null, h("span", null, about), action, status && h("strong", null, status)));
 }

@@ -49,6 +49,16 @@ export const button = (label, onclick, props) =>
 export const field = (label, control, hint) =>
   h("label", { class: "field" }, h("span", null, label), control, hint && h("small", null, hint));
 
+let errors = 0;
+
+/** Marks a control as invalid, described by the text in `el`, until its value changes. */
+export function markInvalid(control, el) {
+  el.id ||= `error-${errors += 1}`;
+  control.setAttribute("aria-invalid", "true");
+  control.setAttribute("aria-describedby", el.id);
+  control.addEventListener("input", () => ["aria-invalid", "aria-describedby"].forEach((name) => control.removeAttribute(name)), { once: true });
+}
+
 /** Returns a function that calls `fn` once, `ms` after its own last call. */
 export function debounce(ms, fn) {
   let timer;

@@ -8,7 +8,6 @@ const PATHS = {
   check: "m5 12.5 4.5 4.5L19 7.5",
   close: "m6 6 12 12M18 6 6 18",
   warn: "M12 4 2.8 19.5h18.4zM12 10v4.5M12 17v.2",
-  plus: "M12 5v14M5 12h14",
   keep: "M7 4h10v16l-5-4-5 4z",
   down: "m6 9.5 6 6 6-6",
   filter: "M4 7h16M7 12h10M10 17h4",

@@ -146,18 +146,21 @@ export class VirtualList {
     }
     this.el.insertBefore(row.el, next);
     this.sizes.observe(row.more);
+    this.sizes.observe(row.line);
   }
 
   #release(row) {
     this.#rows.delete(row.id);
     this.sizes.unobserve(row.more);
+    this.sizes.unobserve(row.line);
     row.el.remove();
     this.#spare.push(row);
   }
 
   #measure(entries) {
     for (const { target } of entries) {
-      if (target === this.el || target === document.body) this.#unmeasured = true;
+      // The height of a line changes with the reader's text size and spacing.
+      if (target === this.el || target === document.body || (target.classList.contains("line") && target.offsetHeight !== this.#height)) this.#unmeasured = true;
       const row = target !== this.el && [...this.#rows.values()].find(({ more }) => more === target);
       if (!row) continue;
       if (target.offsetHeight) this.#extra.set(row.id, target.offsetHeight);

@@ -1,6 +1,6 @@
 // What all pages share: the sign-in form, the header with user, language and connection state, notes, and views.
 
-import { $, button, field, h, put } from "./dom.js";
+import { $, button, field, h, markInvalid, put } from "./dom.js";
 import { api, isTransient, waitBeforeRetry } from "./api.js";
 import { icon } from "./icons.js";
 import { i18n, languages, onLanguage, setLanguage, t } from "./i18n.js";
@@ -50,8 +50,13 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
       && String(user?.subjects) === String(found?.subjects)) return;
     user = found;
     header(user);
+    const hadFocus = form.contains(document.activeElement);
     put(form, user ? null : signInForm(message));
     form.hidden = Boolean(user);
+    // The button that was pressed is gone. The keyboard goes on where the form was.
+    if (user && hadFocus) focusOn(form.closest("[data-view-name], main"));
+    if (user) clearNote("expired");
+    else if (message && !form.checkVisibility()) showNote(message, "expired", button(t("sign.in"), showForm));
     api.epoch += 1;
     live.restart();
     onuser(user);
@@ -84,6 +89,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
         const needsCode = problem.code === "second_factor_required";
         if (needsCode && !problem.field) status.className = "";
         codeField.hidden = !needsCode;
+        for (const wrong of { bad_credentials: [username, password], second_factor_required: problem.field ? [code] : [] }[problem.code] ?? []) markInvalid(wrong, status);
         (needsCode ? code : password).select();
       }
     };
@@ -100,6 +106,12 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     submit.classList.remove("primary");
     if (!password) put(local);
     else if (!plone && !local.contains(document.activeElement)) put(local, h("details", null, h("summary", null, t("sign.local")), fields));
+  }
+
+  /** Shows the sign-in form and moves the focus into it. */
+  function showForm() {
+    location.hash = "#term";
+    setTimeout(() => form.querySelector("input")?.focus());
   }
 
   async function signOut() {
@@ -148,6 +160,8 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   }
 
   function showState(name, lastAt) {
+    // Numbers that may be out of date are grey.
+    document.body.classList.toggle("stale", Boolean(lastAt) && !["live", "polling"].includes(name));
     const repeated = shown[0] === name;
     shown = [name, lastAt];
     const [tone, text] = {
@@ -186,10 +200,13 @@ let requested;
 const waysToSignIn = () => requested ??= api.get("/api/v1/auth/providers")
   .catch(() => { requested = undefined; return { password: true, plone: false, providers: [] }; });
 
-/** Shows a note at the foot of the page about a failure outside of any form. `about` names it for `clearNote`. */
-export function showNote(text, about = "") {
+/**
+ * Shows a note at the foot of the page about a failure outside of any form, with a button `action`. `about` names it for
+ * `clearNote`.
+ */
+export function showNote(text, about = "", action = null) {
   $("note").dataset.about = about;
-  put($("note"), h("p", null, h("span", null, text), button(t("action.close"), () => put($("note")), { class: "quiet" })));
+  put($("note"), h("p", null, h("span", null, text), action, button(t("action.close"), () => put($("note")), { class: "quiet" })));
 }
 
 /** Removes the note with this `about`, if it is shown. */
@@ -197,14 +214,22 @@ export function clearNote(about) {
   if ($("note").dataset.about === about) put($("note"));
 }
 
-/** Keeps the heights of the sticky header and of urgent alerts in the CSS variables `--head` and `--urgent`. */
+/** Moves the focus to an element that is no control, such as a view. */
+function focusOn(el) {
+  if (!el) return;
+  el.tabIndex = -1;
+  el.focus({ preventScroll: true });
+}
+
+/** Keeps the heights of what is fixed or sticky in CSS variables: `--head`, `--urgent`, `--banners`, `--views`, `--opening`. */
 export function trackHeaderHeight() {
+  const parts = { urgent: $("urgent"), head: document.querySelector("header"), banners: $("banners"), views: $("views"), opening: $("opening") };
+  for (const name of Object.keys(parts)) if (!parts[name]) delete parts[name];
   const update = () => {
-    document.documentElement.style.setProperty("--urgent", `${$("urgent").offsetHeight}px`);
-    document.documentElement.style.setProperty("--head", `${document.querySelector("header").offsetHeight}px`);
+    for (const [name, el] of Object.entries(parts)) document.documentElement.style.setProperty(`--${name}`, `${el.offsetHeight}px`);
   };
   const sizes = new ResizeObserver(update);
-  for (const el of [$("urgent"), document.querySelector("header")]) sizes.observe(el);
+  for (const el of Object.values(parts)) sizes.observe(el);
 }
 
 /**
@@ -226,6 +251,8 @@ export function setUpViews(first, oneByOne = () => false) {
     }
     for (const view of document.querySelectorAll("[data-view-name]")) view.classList.toggle("away", `#${view.dataset.viewName}` !== chosen);
     document.body.dataset.view = chosen.slice(1);
+    // The focus was in the view that is now hidden.
+    if (document.activeElement?.closest("[data-view-name].away") && !document.activeElement.checkVisibility()) focusOn(document.querySelector(`[data-view-name="${chosen.slice(1)}"]`));
     if (oneByOne()) scrollTo(0, positions.get(chosen) ?? 0);
   };
   addEventListener("hashchange", show);

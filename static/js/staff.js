@@ -62,7 +62,7 @@ page.catalogue = new Catalogue(page.numbers, () => onCatalogue());
 const overview = new Overview(page);
 const sections = new SectionList(page);
 const alerts = new Alerts(live);
-const sentAlerts = new SentAlerts(live, page.nameOf);
+const sentAlerts = new SentAlerts(live, { nameOf: page.nameOf, ensure: (ids) => page.catalogue.ensure(ids) });
 const composer = new Composer(page, () => sentAlerts.read());
 const imports = new ImportView(live, page, () => onImportApplied());
 const termEditor = new TermEditor(() => terms.load().catch(() => {}));

@@ -70,7 +70,7 @@ test("a new search keeps the focus in the field that is being edited", async () 
   const page = await openStaff("#sections");
   await until(page, () => document.querySelectorAll(".srow").length === 2);
   await page.focus(".srow [name=capacity]");
-  // Sorts again, which is the same as what a reload of the catalogue does.
+  // Sorts again, like a reload of the catalogue.
   await page.evaluate(() => document.querySelector("#sort-again").click());
   assert.equal(await page.evaluate(() => document.activeElement.name), "capacity");
 });
@@ -203,6 +203,7 @@ test("a term closes at the hub's time of the press, not the device's", async () 
   await page.evaluate(() => window.later(1));
   const hours = (at) => Math.round((Date.parse(at) - Date.parse(now)) / 3_600_000);
   await row.getByRole("button", { name: "Close now" }).click();
+  await row.getByRole("button", { name: "Yes, close registration" }).click();
   await row.getByRole("button", { name: "Open now" }).waitFor();
   assert.equal(hours((await term()).closes_at), 1);
 });

@@ -119,9 +119,9 @@ export class Hub {
 }
 
 /** Launches a browser without background requests of its own. */
-export async function browser() {
+export async function browser(...more) {
   if (!CHROMIUM) throw new Error("The browser tests need Chromium: install it (apt-get install chromium) or set CHROMIUM to its path.");
-  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"] });
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", ...more] });
 }
 
 /** The contexts that a test has opened. They are closed after it. */

@@ -1,6 +1,6 @@
 // The second factor: set-up with a QR code, recovery codes, and removal.
 
-import { $, button, field, h, put } from "../dom.js";
+import { $, button, field, h, markInvalid, put } from "../dom.js";
 import { api } from "../api.js";
 import { t } from "../i18n.js";
 import { problemText } from "../words.js";
@@ -30,6 +30,7 @@ function oneField(label, input, action, send, refusal) {
     } catch (problem) {
       status.className = "stop";
       put(status, refusal(problem));
+      if (problem.field) markInvalid(input, status);
       submit.disabled = false;
       input.select();
     }

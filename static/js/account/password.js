@@ -1,6 +1,6 @@
 // The form that changes the user's own password.
 
-import { $, field, h, put } from "../dom.js";
+import { $, field, h, markInvalid, put } from "../dom.js";
 import { api } from "../api.js";
 import { t } from "../i18n.js";
 import { problemText } from "../words.js";
@@ -23,6 +23,7 @@ export function showPassword(onchange) {
     event.preventDefault();
     if (fresh.value !== again.value) {
       say("stop", t("password.differ"));
+      markInvalid(again, status);
       return again.select();
     }
     submit.disabled = true;
@@ -34,7 +35,9 @@ export function showPassword(onchange) {
       onchange();
     } catch (problem) {
       say("stop", refusal(problem));
-      (problem.field === "current" ? current : fresh).select();
+      const wrong = problem.field === "current" ? current : fresh;
+      if (problem.field || problem.reason) markInvalid(wrong, status);
+      wrong.select();
     }
     submit.disabled = false;
   };

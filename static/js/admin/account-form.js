@@ -1,6 +1,6 @@
 // The form for a local account: add, edit, or remove it.
 
-import { button, field, h, put } from "../dom.js";
+import { button, field, h, markInvalid, put } from "../dom.js";
 import { t } from "../i18n.js";
 
 const ROLES = ["student", "instructor", "staff", "admin"];
@@ -32,6 +32,8 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
     } catch (problem) {
       status.className = "stop";
       put(status, problem.message);
+      const wrong = form.elements[problem.field?.replace(/[.[].*/, "")];
+      if (wrong) markInvalid(wrong, status);
     }
     save.disabled = false;
   };
@@ -56,7 +58,7 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
   };
 
   showActions();
-  return h("form", { class: "account", onsubmit, "aria-label": user ? `Account of ${user.username}` : "New account" },
+  const form = h("form", { class: "account", onsubmit, "aria-label": user ? `Account of ${user.username}` : "New account" },
     h("div", { class: "inline" },
       !user && field("Username", text("username", { required: true, autocapitalize: "none", spellcheck: "false" })),
       field("Name", text("name", { value: user?.name ?? "" })),
@@ -65,4 +67,5 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
       field(user ? "New password (optional)" : "Password (at least 12 characters)", password)),
     user && h("p", { class: "none" }, `A new password, role, or list of subjects signs ${isSelf ? "you out everywhere, including here" : "this user out everywhere"}.`),
     actions, status);
+  return form;
 }

@@ -5,7 +5,7 @@ import { count, joinList } from "../words.js";
 const split = (text, separator) => text.split(separator).map((item) => item.trim()).filter(Boolean);
 const ROLES = { student: "all students", instructor: "all instructors", staff: "all staff", admin: "all administrators" };
 /** A longer list of sections, courses or users is shown as a number. */
-const LISTED_MAX = 3;
+export const LISTED_MAX = 3;
 
 /** Returns the form's audience as the API takes it; undefined if no one is selected. A bare CRN belongs to `term`. */
 export function audienceOf(form, term) {

@@ -1,6 +1,6 @@
 // The alert composer: recipients, preview, and sending. Critical alerts and emergencies are confirmed in place first.
 
-import { $, button, h, debounce, put, SETTLE_MS } from "../dom.js";
+import { $, button, h, debounce, markInvalid, put, SETTLE_MS } from "../dom.js";
 import { alertCard, isUrgent } from "../alerts.js";
 import { api } from "../api.js";
 import { fromCollegeTime } from "../college-time.js";
@@ -15,7 +15,7 @@ const HOUR_MS = 3_600_000;
 const APPEARANCE = {
   low: "In the alert list, without a notification.",
   medium: "In the alert list, and counted as unread.",
-  high: "A banner below the header until it is read.",
+  high: "A banner at the foot of the page until it is read.",
   urgent: "Above everything on the page, and read aloud by screen readers.",
 };
 /** What the hub's 422 responses mean on this form, by field. */
@@ -98,6 +98,10 @@ export class Composer {
       input.disabled = !shown;
       if (shown) input.removeAttribute("aria-invalid");
     }
+    for (const { value, maxLength, nextElementSibling } of [this.form.elements.title, this.form.elements.message]) {
+      const text = value ? `${count(maxLength - value.length, "character")} left` : "";
+      if (nextElementSibling.textContent !== text) put(nextElementSibling, text);
+    }
     const alert = this.read();
     // An urgent alert asks for confirmation by default. A choice that the user made is not overruled.
     if (!this.#ackChanged) requires_ack.checked = alert.requires_ack = isUrgent(alert);
@@ -136,17 +140,17 @@ export class Composer {
         const { recipients, recipients_online } = await this.#countRecipients(alert);
         text = `Reaches ${reachText(alert.audience, recipients)}, ${recipients_online.toLocaleString()} of them connected now.`;
       } catch (problem) {
-        text = this.#explain(problem);
+        text = this.#explain(problem, $("reach"));
       }
     }
     if (request === this.#reachRequests) put($("reach"), text);
   }
 
-  /** Returns the problem as text, and marks the field that it is about. */
-  #explain(problem) {
+  /** Returns the problem as text for `status`, and marks the field that it is about. */
+  #explain(problem, status) {
     const name = problem.field?.split(".").pop().replace(/\[.*/, "");
     const field = this.form.elements[name];
-    if (field?.setAttribute) field.setAttribute("aria-invalid", "true");
+    if (field?.setAttribute) markInvalid(field, status);
     return FIELD_PROBLEMS[name] ?? problemText(problem);
   }
 
@@ -209,7 +213,7 @@ export class Composer {
       this.updateReach();
     } catch (problem) {
       const uncertain = problem.status ? "" : " The alert may have been sent: check the active alerts before you send it again.";
-      this.#showStatus(`${this.#explain(problem)}${uncertain}`, "stop");
+      this.#showStatus(`${this.#explain(problem, $("send-status"))}${uncertain}`, "stop");
     }
     $("send-button").disabled = false;
   }

@@ -27,7 +27,7 @@ const REASONS = {
 };
 
 /** In the one-column layout the map is below the lists, so that a growing list would move it under the pointer. */
-const oneColumn = matchMedia("(max-width: 1099px)");
+const oneColumn = matchMedia("(max-width: 68.69em)");
 const pointsAtMap = () => oneColumn.matches && $("map").matches(":hover");
 
 export class Overview {

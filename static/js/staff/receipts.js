@@ -11,8 +11,8 @@ const NAMES_MAX = 50;
 /** Returns how many recipients are connected, as a sentence. */
 function onlineText(online, includesVisitors) {
   if (online === 0) return "None are connected now.";
-  const visitors = includesVisitors ? ", including visitors" : "";
-  return online === 1 ? `1 is connected now and has received it${visitors}.`
+  const visitors = includesVisitors ? " (visitors included)" : "";
+  return online === 1 ? "1 is connected now and has received it."
     : `${online.toLocaleString()} are connected now and have received it${visitors}.`;
 }
 

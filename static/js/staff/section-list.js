@@ -24,7 +24,7 @@ export class SectionList {
   edits = new Map();
   /** Sections whose row is open. */
   opened = new Set();
-  /** The result of the last save by section: `{text, tone, field, saving, confirm}`. */
+  /** The result of the last save by section: `{text, tone, field, saving, confirm: {text, label, tone}}`. */
   results = new Map();
 
   /** `page`: `{catalogue, numbers(id), refused(), compose(audience)}`. */
@@ -127,23 +127,40 @@ export class SectionList {
     if (!Object.keys(body).length) return this.undo(id);
     const empty = Object.keys(EMPTY_FIELDS).find((name) => body[name] === "");
     if (empty) return this.#setResult(id, { text: EMPTY_FIELDS[empty], tone: "stop", field: empty });
-    if (body.status === "cancelled" && !this.results.get(id)?.confirm) {
-      return this.#setResult(id, { confirm: this.#cancelLabel(id) });
-    }
+    const confirm = !this.results.get(id)?.confirm && this.#question(id, body);
+    if (confirm) return this.#setResult(id, { confirm });
     this.#setResult(id, { text: "Saving…", saving: true });
     try {
       catalogue.put(await api.patch(`/api/v1/sections/${encodeURIComponent(id)}`, body));
       this.edits.delete(id);
       this.#setResult(id, { text: "Saved.", tone: "good" });
     } catch (problem) {
-      this.#setResult(id, { text: problemText(problem), tone: "stop" });
+      this.#setResult(id, { text: problemText(problem), tone: "stop", field: problem.field });
     }
   }
 
-  /** The label of the button that confirms a cancellation. Students who enrolled outside EduHub get no alert. */
-  #cancelLabel(id) {
-    const notified = this.page.numbers(id).enrolled - (this.page.catalogue.get(id).outside_enrolled ?? 0);
-    return notified > 0 ? `Cancel section and notify ${count(notified, "student")}` : "Cancel section";
+  /** What a change has to confirm first, or null: a cancellation, and a capacity below the number enrolled. */
+  #question(id, { status, capacity }) {
+    const { enrolled, waitlisted, capacity: before } = this.page.numbers(id);
+    const name = this.page.catalogue.name(id);
+    if (status === "cancelled") {
+      // Students who enrolled outside EduHub get no alert.
+      const notified = enrolled - (this.page.catalogue.get(id).outside_enrolled ?? 0);
+      const people = [`${count(enrolled, "student")} enrolled`, waitlisted && `${waitlisted.toLocaleString()} waiting`].filter(Boolean).join(" and ");
+      return { tone: "danger", label: notified > 0 ? `Cancel section and notify ${count(notified, "student")}` : "Cancel section",
+        text: `This cancels ${name}, with ${people}. No one can register for it. You can reopen it later.` };
+    }
+    if (capacity === undefined || capacity >= enrolled || capacity >= before) return null;
+    return { tone: "strong", label: `Set capacity to ${capacity.toLocaleString()}`,
+      text: `${count(enrolled, "student is", "students are")} enrolled in ${name}. All of them stay, and the section is over capacity by ${(enrolled - capacity).toLocaleString()}. `
+        + `No one else gets a seat until fewer than ${capacity.toLocaleString()} are enrolled${waitlisted ? `; ${count(waitlisted, "student keeps a position", "students keep their positions")} on the waitlist` : ""}.` };
+  }
+
+  /** Withdraws a question; the edits stay. */
+  abandon(id) {
+    this.results.delete(id);
+    this.redraw([id]);
+    this.list.row(id)?.inputs.status.focus();
   }
 
   #setResult(id, result) {

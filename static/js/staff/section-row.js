@@ -1,6 +1,6 @@
 // One row of the section list: seats, the fields that staff edit in place, and the roster when the row is open.
 
-import { button, h, put } from "../dom.js";
+import { button, h, markInvalid, put, SETTLE_MS } from "../dom.js";
 import { drawSeats } from "../seat-cell.js";
 import { componentName, count, meetingTexts } from "../words.js";
 import { Roster } from "./roster.js";
@@ -15,13 +15,13 @@ export class SectionRow {
   /** `list`: the section list, which holds edits, save results and open rows by section. */
   constructor(list) {
     this.list = list;
-    this.course = h("strong");
+    this.course = h("strong", { dir: "auto" });
     this.details = h("span", { class: "soft" });
-    this.title = h("div", { class: "cut" });
+    this.title = h("div", { class: "cut", dir: "auto" });
     this.head = h("button", { class: "name cut", type: "button", onclick: () => this.toggle() },
       this.course, " ", this.details, this.title);
     this.times = h("div", { class: "cut" });
-    this.instructor = h("div", { class: "cut soft" });
+    this.instructor = h("div", { class: "cut soft", dir: "auto" });
     this.seats = h("div", { class: "seats" });
     const numberField = (name) => h("input", { name, type: "number", min: 0, max: 100000, inputmode: "numeric" });
     this.inputs = {
@@ -33,7 +33,9 @@ export class SectionRow {
     this.line = h("form", { class: "line", onsubmit, oninput: () => this.#edit() },
       this.head, h("div", { class: "schedule" }, this.times, this.instructor), this.seats,
       FIELDS.map((name) => h("label", null, h("span", null, LABELS[name]), this.inputs[name])), this.actions);
-    this.more = h("div", { class: "more" });
+    this.question = h("div", { class: "question", role: "group", "aria-label": "Confirm before saving" });
+    this.body = h("div", { class: "body" });
+    this.more = h("div", { class: "more" }, this.question, this.body);
     this.el = h("li", { class: "srow" }, this.line, this.more);
   }
 
@@ -73,19 +75,28 @@ export class SectionRow {
     for (const name of FIELDS) {
       const value = String(edit?.[name] ?? section[name]);
       if (this.inputs[name].value !== value) this.inputs[name].value = value;
-      if (result?.field === name) this.inputs[name].setAttribute("aria-invalid", "true");
-      else this.inputs[name].removeAttribute("aria-invalid");
+      if (result?.field === name) markInvalid(this.inputs[name], this.actions);
+      else for (const one of ["aria-invalid", "aria-describedby"]) this.inputs[name].removeAttribute(one);
     }
-    put(this.actions, edit && !result?.saving && [this.#saveButton(result), button("Undo", () => this.list.undo(id), { class: "quiet" })],
+    put(this.actions, edit && !result?.saving && [!result?.confirm && this.#saveButton(), button("Undo", () => this.list.undo(id), { class: "quiet" })],
       result?.text && h("span", { class: result.tone }, result.text));
+    const answered = this.question.contains(document.activeElement) && !result?.confirm;
+    put(this.question, result?.confirm && this.#questionParts(id, result.confirm));
+    if (answered) this.head.focus({ preventScroll: true });
+    if (result?.confirm && this.line.contains(document.activeElement)) this.question.firstChild.focus({ preventScroll: true });
   }
 
-  /** The button that submits the row. A cancellation has to be confirmed by a second press, which names its effect. */
-  #saveButton(result) {
-    const label = result?.confirm ?? "Save";
-    // The second click of a double click must not confirm.
-    const onclick = (event) => event.detail > 1 && event.preventDefault();
-    return h("button", { class: result?.confirm ? "danger" : "strong", onclick }, label);
+  /** The button that submits the row. */
+  #saveButton() {
+    // The second click of a double click must not submit again.
+    return h("button", { class: "strong", onclick: (event) => event.detail > 1 && event.preventDefault() }, "Save");
+  }
+
+  /** What a change will do, and the button that confirms it, below the row in its full width. */
+  #questionParts(id, { text, label, tone }) {
+    const confirm = button(label, () => this.list.save(id), { class: tone, disabled: true });
+    setTimeout(() => { confirm.disabled = false; }, SETTLE_MS);
+    return [h("p", { tabindex: "-1" }, text), h("p", { class: "inline" }, confirm, button("Keep editing", () => this.list.abandon(id), { class: "quiet" }))];
   }
 
   #edit() {
@@ -108,7 +119,7 @@ export class SectionRow {
   close() {
     this.roster = null;
     this.head.setAttribute("aria-expanded", "false");
-    put(this.more);
+    put(this.body);
   }
 
   /** Opens the row: the section's details and its roster. */
@@ -120,7 +131,7 @@ export class SectionRow {
     if (!mayEdit(id)) {
       this.roster = { refresh() {} };
       this.head.setAttribute("aria-expanded", "true");
-      put(this.more, h("p", null, section.title ?? "", ". The roster is not shown because your account is limited to other subjects."));
+      put(this.body, h("p", null, section.title ?? "", ". The roster is not shown because your account is limited to other subjects."));
       return;
     }
     this.roster = new Roster(id, catalogue.name(id), () => compose({ sections: [id] }));
@@ -131,7 +142,7 @@ export class SectionRow {
       meetingTexts(section).join("; "), section.instructor ?? "Instructor TBA", count(section.credits ?? 0, "credit"),
       section.outside_enrolled && `${count(section.outside_enrolled, "seat")} taken outside EduHub`,
     ].filter(Boolean);
-    put(this.more, h("p", null, h("strong", null, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el);
+    put(this.body, h("p", null, h("strong", null, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el);
     this.roster.load();
   }
 }

@@ -7,7 +7,7 @@ import { icon } from "../icons.js";
 import { Poller } from "../poll.js";
 import { showNote } from "../session.js";
 import { count, dateTime, problemText } from "../words.js";
-import { audienceText } from "./audience.js";
+import { audienceText, LISTED_MAX } from "./audience.js";
 import { Receipts } from "./receipts.js";
 
 /** How often the lists are read. The live connection does not report alerts that other staff send to other people. */
@@ -35,9 +35,9 @@ export class SentAlerts {
   });
   #receipts = new Poller((signal) => this.#readReceipts(signal), { ms: RECEIPTS_MS, isNeeded: isVisible });
 
-  /** `nameOf(id)` returns the name of a section. */
-  constructor(live, nameOf) {
-    this.nameOf = nameOf;
+  /** `nameOf(id)` returns the name of a section that `ensure(ids)` has loaded. */
+  constructor(live, { nameOf, ensure }) {
+    Object.assign(this, { nameOf, ensure });
     for (const type of ["alert", "alert_cancelled"]) live.on(type, () => this.read());
     addEventListener("hashchange", () => isVisible() && this.read());
   }
@@ -55,6 +55,8 @@ export class SentAlerts {
 
   async #readLists(signal) {
     const [sent, scheduled] = await Promise.all(["sent", "scheduled"].map((state) => api.get(`/api/v1/alerts${query({ state, limit: LIMIT })}`, { signal })));
+    // Sections of other terms have no name yet.
+    await this.ensure([...sent.items, ...scheduled.items].map(({ audience }) => audience.sections ?? []).filter((ids) => ids.length <= LISTED_MAX).flat());
     this.#show("sent-list", sent.items.reverse());
     this.#show("scheduled-list", scheduled.items);
     $("none-sent").hidden = sent.items.length > 0;

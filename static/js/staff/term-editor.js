@@ -1,6 +1,6 @@
 // The "Terms" view: opening, closing, adding and editing terms.
 
-import { $, button, h, put, SETTLE_MS, table } from "../dom.js";
+import { $, button, h, markInvalid, put, SETTLE_MS, table } from "../dom.js";
 import { api } from "../api.js";
 import { fromCollegeTime, toCollegeTime, zoneName } from "../college-time.js";
 import { hubNow } from "../hub-clock.js";
@@ -10,6 +10,8 @@ import { dateTime } from "../words.js";
 const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
 /** Browser timers are limited to about 24 days, so a longer wait is divided. */
 const TIMER_MS_MAX = 3_600_000;
+/** The closing times that Close now replaced in this browser, by term. */
+const CLOSING_KEY = "eduhub.closing";
 const isoTime = (value) => fromCollegeTime(value)?.toISOString();
 
 export class TermEditor {
@@ -22,6 +24,7 @@ export class TermEditor {
   constructor(onchange) {
     this.onchange = onchange;
     $("term-form").addEventListener("submit", (event) => this.#submit(event));
+    for (const type of ["input", "reset"]) $("term-form").addEventListener(type, () => this.#drawPast());
   }
 
   async load() {
@@ -60,17 +63,55 @@ export class TermEditor {
     const [opens, closes] = [term.opens_at, term.closes_at].map((at) => at ? Date.parse(at) : null);
     const open = opens !== null && opens <= now && (closes === null || now < closes);
     const status = h("span", { role: "status" });
+    const cell = h("span");
+    const name = term.title || term.id;
     // The time of the press, which may be long after this row was drawn.
     const pressedAt = () => new Date(hubNow()).toISOString();
     // When a term opens or closes on its own, its button changes. A press just afterwards was meant for the old button.
-    const change = (body) => performance.now() - this.#switchedAt > SETTLE_MS && this.#save(term.id, body, status);
-    const action = open
-      ? button("Close now", () => change({ closes_at: pressedAt() }))
-      : button("Open now", () => change({ opens_at: pressedAt(), ...(closes !== null && closes <= hubNow() ? { closes_at: null } : {}) }));
+    const settled = () => performance.now() - this.#switchedAt > SETTLE_MS;
+    const action = open ? button("Close now", () => settled() && this.#confirm(cell, {
+      text: `Registration for ${name} closes now${term.closes_at ? ` instead of ${dateTime(term.closes_at)}` : ""}. Students keep their sections and can still drop them.`,
+      label: "Yes, close registration",
+      act: () => {
+        remember(term.id, term.closes_at);
+        this.#save(term.id, { closes_at: pressedAt() }, status);
+      },
+    })) : button("Open now", () => {
+      if (!settled()) return;
+      const before = remembered()[term.id];
+      // A closing time that has passed would keep the term closed.
+      const restored = Date.parse(before) > hubNow() ? before : null;
+      const isPast = closes !== null && closes <= hubNow();
+      const end = isPast ? restored : term.closes_at;
+      this.#confirm(cell, {
+        text: `Registration for ${name} opens now${opens > hubNow() ? ` instead of ${dateTime(term.opens_at)}` : ""}. ${end ? `It closes ${dateTime(end)}.` : "It has no closing time."}`,
+        label: "Yes, open registration",
+        act: () => this.#save(term.id, { opens_at: pressedAt(), ...(isPast ? { closes_at: restored } : {}) }, status),
+      });
+    });
+    put(cell, action, " ", button("Edit", () => this.#edit(term), { class: "quiet" }));
     return [h("span", null, h("strong", null, term.title || term.id), h("small", null, ` ${term.id}`)),
       h("span", { class: open ? "good" : "" }, open ? "Open" : opens > now ? "Not open yet" : "Closed"),
-      [action, " ", button("Edit", () => this.#edit(term), { class: "quiet" }), " ", status],
+      [cell, " ", status],
       dateTime(term.opens_at) || "Not set", dateTime(term.closes_at) || "Not set"];
+  }
+
+  /** Says in place what a press will do. A second press does it. */
+  #confirm(cell, { text, label, act }) {
+    const before = [...cell.childNodes];
+    const confirm = button(label, () => { put(cell, before); act(); }, { class: "primary", disabled: true });
+    setTimeout(() => { confirm.disabled = false; }, SETTLE_MS);
+    const back = button("Cancel", () => { put(cell, before); before[0].focus(); }, { class: "quiet" });
+    const question = h("span", { class: "question", tabindex: "-1" }, text);
+    put(cell, question, " ", confirm, " ", back);
+    question.focus();
+  }
+
+  /** Says that an opening time in the past opens registration at once. */
+  #drawPast() {
+    const opens = fromCollegeTime($("term-form").elements.opens_at.value);
+    const text = opens && opens.getTime() <= hubNow() ? "This opening time has passed: registration opens when you save." : "";
+    if ($("past-opening").textContent !== text) put($("past-opening"), text);
   }
 
   #edit(term) {
@@ -79,6 +120,7 @@ export class TermEditor {
     title.value = term.title ?? "";
     opens_at.value = toCollegeTime(term.opens_at);
     closes_at.value = toCollegeTime(term.closes_at);
+    this.#drawPast();
     title.focus();
   }
 
@@ -98,6 +140,21 @@ export class TermEditor {
       this.onchange();
     } catch (problem) {
       put(status, problem.message);
+      const wrong = $("term-form").contains(status) && $("term-form").elements[problem.field];
+      if (wrong) markInvalid(wrong, status);
     }
   }
+}
+
+function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem(CLOSING_KEY)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** Remembers the closing time that Close now replaces, so that Open now can restore it. */
+function remember(id, closesAt) {
+  try { localStorage.setItem(CLOSING_KEY, JSON.stringify({ ...remembered(), [id]: closesAt ?? undefined })); } catch { /* Storage is unavailable. */ }
 }

@@ -5,7 +5,7 @@ import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { showNote } from "../session.js";
 import { joinList, problemText, seatStatus } from "../words.js";
-import { findConflict } from "./conflicts.js";
+import { findConflict, sameComponent } from "./conflicts.js";
 import { refusal, statusText } from "./outcomes.js";
 
 export class Actions {
@@ -18,12 +18,16 @@ export class Actions {
     return seatStatus(this.page.numbers(id), this.page.catalogue.get(id)?.status).kind;
   }
 
-  /** The conflict of a section with the student's week, or null; always null for a registered section. */
+  /**
+   * The conflict of a section with the student's week, or null; always null for a registered section. A planned section
+   * of the same class without an open seat is no conflict: this one can replace it.
+   */
   conflict(id) {
     const { catalogue, registrations, workspace } = this.page;
     const section = catalogue.get(id);
     if (!section || registrations.get(id)) return null;
-    return findConflict(section, workspace.week().map((other) => catalogue.get(other)));
+    const isReplaceable = (other) => other && sameComponent(other, section) && !registrations.get(other.id) && this.kind(other.id) !== "open";
+    return findConflict(section, workspace.week().map((other) => catalogue.get(other)).filter((other) => !isReplaceable(other)));
   }
 
   /** Counts the sections that would probably be refused now: full, closed, or in conflict with the week. */
@@ -65,8 +69,8 @@ export class Actions {
     if (view === "schedule") return [this.#icon("close", "action.unplan", id, () => { registrations.clearResult(id); plan.remove(id); })];
     if (terms.phase() === "over") return null;
     if (!terms.open) return plan.has(id)
-      ? button([icon("check"), t("action.planned")], () => plan.remove(id), { class: "on", "aria-pressed": "true", ...labelled("action.planned") })
-      : kind !== "cancelled" && button([icon("plus"), t("action.plan")], () => plan.add(id), { "aria-pressed": "false", ...labelled("action.plan") });
+      ? button([icon("keep"), t("action.planned")], () => plan.remove(id), { class: "on", "aria-pressed": "true", ...labelled("action.planned") })
+      : kind !== "cancelled" && button([icon("keep"), t("action.plan")], () => plan.add(id), { "aria-pressed": "false", ...labelled("action.plan") });
     // A press within SETTLE_MS counts as Register, so that a student does not join a waitlist by accident.
     const settled = () => performance.now() - fullSince > SETTLE_MS;
     const main = kind === "open" ? button(t("action.register"), () => registrations.register(id), { class: hasConflict ? "" : "strong", ...labelled("action.register") })

@@ -39,6 +39,18 @@ export function findConflict(section, others) {
   return times.length ? { kind: "time", with: times.map((other) => other.id) } : null;
 }
 
+/** The parts of the day in which each block of `blocks` overlaps another one that cannot be taken with it. */
+export function overlappedParts(blocks, isConflict) {
+  const parts = new Map(blocks.map((one) => [one, []]));
+  for (const one of blocks) {
+    for (const other of blocks) {
+      const [from, to] = [Math.max(one.from, other.from), Math.min(one.to, other.to)];
+      if (one.day === other.day && from < to && isConflict(one.id, other.id)) parts.get(one).push({ from, to });
+    }
+  }
+  return parts;
+}
+
 /** All pairs that a student cannot have together: `{a, b, kind, at?}`. */
 export function conflictingPairs(sections) {
   const found = [];

@@ -56,7 +56,8 @@ export class Finder {
     $("q").value = q;
     location.hash = "#find";
     this.#changed();
-    $("q").focus();
+    // On a phone, the field is hidden until the view has changed.
+    setTimeout(() => $("q").focus());
   }
 
   /** More sections have loaded. Changes to a term that had loaded already are only offered, so that no row moves. */

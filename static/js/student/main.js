@@ -1,6 +1,6 @@
 // Entry point of the student's page: creates its modules and connects them.
 
-import { $, put } from "../dom.js";
+import { $, button, put } from "../dom.js";
 import { Alerts } from "../alerts.js";
 import { isTransient, Problem, waitBeforeRetry } from "../api.js";
 import { addTexts, onLanguage, t } from "../i18n.js";
@@ -8,13 +8,15 @@ import { drawIcons } from "../icons.js";
 import { pollWhileDisconnected } from "../poll.js";
 import { Seats } from "../seats.js";
 import { clearNote, setUpViews, showNote, startPage, trackHeaderHeight } from "../session.js";
-import { hideCountsBelow, problemText, seatStatus } from "../words.js";
+import { hideCountsBelow, joinList, problemText, seatStatus } from "../words.js";
 import { Catalogue } from "../catalogue.js";
 import { Finder } from "./finder.js";
 import { Opening } from "./opening.js";
 import { Terms } from "../terms.js";
 
 const STUDENT_KEY = "eduhub.student";
+/** The time after which the browser has shown another view of the page. */
+const SHOWN_MS = 60;
 
 /** The signed-in user: undefined until the hub has responded, null for a visitor. */
 let user;
@@ -23,10 +25,19 @@ let workspace = null;
 let followedTerm = null;
 /** The section that a visitor chose to plan. It is added after the sign-in. */
 let sectionToPlan = null;
+/** The request that met an expired sign-in: `{username, sections, again()}`. It is offered after the next sign-in. */
+let interrupted = null;
 
 drawIcons();
 trackHeaderHeight();
-const narrow = matchMedia("(max-width: 959px)");
+// A skip link leaves the address alone, since the fragment chooses the view.
+for (const link of document.querySelectorAll(".skip")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    skipTo(link.hash);
+  });
+}
+const narrow = matchMedia("(max-width: 73.69em)");
 setUpViews("find", () => narrow.matches);
 
 /** What the modules of this page share. `Workspace` adds the parts that only a student has. */
@@ -41,6 +52,11 @@ const page = {
   numbers: (id) => ({ ...page.catalogue.get(id), ...page.seats.get(id) }),
   /** Announces a text to screen readers. */
   announce: (text) => put($("spoken"), text),
+  /** Remembers a request that was refused because the sign-in had ended. */
+  interrupted: (ids, again) => {
+    interrupted = { username: user?.username, sections: joinList(ids.map(page.catalogue.name)), again };
+    if (user === null) showInterrupted();
+  },
   /** Leads a visitor to the sign-in form; after it, the section is added to the plan. */
   signInToPlan: (id) => {
     sectionToPlan = id;
@@ -115,8 +131,26 @@ function isOutdated(id) {
   return section.status !== "cancelled" && (kind === "closed") !== (section.status === "closed") && kind !== "full";
 }
 
+/** Says, in every view, that a press had no effect because the sign-in had ended. */
+function showInterrupted() {
+  const signIn = () => {
+    location.hash = "#term";
+    setTimeout(() => $("sign-in").querySelector("input")?.focus());
+  };
+  showNote(t("sign.interrupted", interrupted), "expired", button(t("sign.in"), signIn));
+}
+
+/** Offers the request that met an expired sign-in again, to the same student. */
+function offerInterrupted() {
+  const { username, sections, again } = interrupted ?? {};
+  interrupted = null;
+  if (!again || username !== user?.username) return;
+  showNote(t("sign.resume", { sections }), "resume", button(t("find.retry"), () => { clearNote("resume"); again(); }, { class: "primary" }));
+}
+
 async function setUser(next) {
   user = next;
+  if (!user && interrupted) showInterrupted();
   alerts.setUser(user);
   workspace?.clear();
   if (announcements) announcements.then((shown) => shown?.load());
@@ -153,6 +187,19 @@ async function loadWorkspace() {
   await workspace.load();
   if (sectionToPlan) page.plan.add(sectionToPlan);
   sectionToPlan = null;
+  offerInterrupted();
+}
+
+/** Moves the focus to the search, to the schedule or to the registration button, in the view that holds it. */
+function skipTo(hash) {
+  if (hash === "#q") location.hash = "#find";
+  if (hash === "#schedule") location.hash = "#term";
+  // The view changes first.
+  setTimeout(() => {
+    const target = { "#q": $("q"), "#schedule": document.querySelector("[data-view-name=term]"), "#opening": $("register-all") ?? $("opening") }[hash];
+    if (!target.matches("input, button")) target.tabIndex = -1;
+    target.focus();
+  }, narrow.matches ? SHOWN_MS : 0);
 }
 
 let phase = null;

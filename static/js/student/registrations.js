@@ -5,6 +5,9 @@ import { api, registrationPath } from "../api.js";
 
 const termOf = (id) => id.slice(0, id.lastIndexOf("-"));
 
+/** The problems after which a request may have had its effect. */
+const UNCONFIRMED = ["no_answer", "outcome_unknown"];
+
 export class Registrations {
   #registrations = new Map();
   #pending = new Map();
@@ -48,6 +51,7 @@ export class Registrations {
       else read.delete(section);
     }
     this.#registrations = read;
+    for (const id of [...this.#results.keys()]) this.#settle(id);
     await this.page.catalogue.ensure([...this.#registrations.keys()]);
     this.onchange(null);
   }
@@ -129,8 +133,10 @@ export class Registrations {
       if (pending !== "pending.drop") await this.page.drops.flush();
       await request();
     } catch (problem) {
-      for (const id of ids) this.#refused(id, problem, view);
-      isUnknown = ["no_answer", "outcome_unknown"].includes(problem.code);
+      const expected = pending === "pending.drop" ? "dropped" : "registered";
+      for (const id of ids) this.#refused(id, problem, view, expected);
+      if (problem.code === "unauthenticated") this.page.interrupted(ids, () => this.#send(ids, pending, view, request));
+      isUnknown = UNCONFIRMED.includes(problem.code);
     }
     for (const id of ids) {
       this.#pending.delete(id);
@@ -168,10 +174,16 @@ export class Registrations {
     this.#results.delete(section);
   }
 
-  #refused(id, problem, view) {
+  #refused(id, problem, view, expected) {
     if (["registration_closed", "hold"].includes(problem.code)) this.onclosed();
     // `waitlisted` is the count at the time of the refusal; `Actions.result` replaces it with the live one.
-    this.#results.set(id, { problem: { ...problem, code: problem.code }, tone: "stop", view });
+    this.#results.set(id, { problem: { ...problem, code: problem.code }, tone: "stop", view, ...(UNCONFIRMED.includes(problem.code) && { expected }) });
+  }
+
+  /** Removes the result of a request without a response once its effect is known to have happened. */
+  #settle(id) {
+    const { expected } = this.#results.get(id) ?? {};
+    if (expected && (expected === "registered") === this.#registrations.has(id)) this.#results.delete(id);
   }
 
   /** Another tab, the waitlist or the college changed a registration. */
@@ -185,6 +197,7 @@ export class Registrations {
     } else if ((reason !== "self" && reason !== "moved") || this.#results.get(section)?.message === "drop.unconfirmed") {
       this.#results.delete(section);
     }
+    this.#settle(section);
     this.onchange(section);
     // The frame carries no credits, so a section that is new to this page is read.
     if (!previous && status !== "dropped") this.load().catch(() => {});

@@ -14,11 +14,11 @@ export class Row {
     this.page = page;
     this.course = h("strong", { class: "course" });
     this.kind = h("span", { class: "kind" });
-    this.title = h("span", { class: "title" });
+    this.title = h("span", { class: "title", dir: "auto" });
     this.head = h("button", { class: "name", type: "button", onclick: () => this.#toggle() },
       h("span", { class: "names" }, this.course, " ", this.kind), this.title);
     this.when = h("div", { class: "when" });
-    this.who = h("div", { class: "who" });
+    this.who = h("div", { class: "who", dir: "auto" });
     this.seats = h("div", { class: "seats" });
     this.act = h("div", { class: "act" });
     this.result = h("div", { class: "result" });
@@ -90,7 +90,7 @@ export class Row {
     this.act.dataset.key = key;
     this.result.dataset.key = this.result.dataset.layout = "";
     put(this.result);
-    put(this.act, canPlan && button([icon("plus"), t("action.plan")], () => signInToPlan(id), { "aria-label": t("action.for", { verb: t("action.plan"), section: catalogue.name(id) }) }));
+    put(this.act, canPlan && button([icon("keep"), t("action.plan")], () => signInToPlan(id), { "aria-label": t("action.for", { verb: t("action.plan"), section: catalogue.name(id) }) }));
   }
 
   #toggle() {
@@ -112,10 +112,10 @@ function details(section, { catalogue, finder }) {
   const times = meetingTexts(section).map((text, i) => h("div", null, text, meetings[i] && dates(meetings[i])));
   const pair = (label, value) => value !== null && value !== undefined && value !== "" && value?.length !== 0 && h("div", null, h("dt", null, t(label)), h("dd", null, value));
   return [
-    section.title && h("p", null, h("strong", null, section.title)),
+    section.title && h("p", { dir: "auto" }, h("strong", null, section.title)),
     h("dl", null,
       pair("section.meets", times),
-      pair("section.instructor", section.instructor ?? t("section.no_instructor")),
+      pair("section.instructor", h("span", { dir: "auto" }, section.instructor ?? t("section.no_instructor"))),
       pair("section.crn", section.crn),
       pair("section.credits.label", String(section.credits ?? 0)),
       pair("section.format", [section.method, section.campus].filter(Boolean).join(", ")),

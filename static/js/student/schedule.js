@@ -83,8 +83,8 @@ export class Schedule {
       const el = h("li", { class: "schedule-row" },
         h("div", { class: "what" }, h("strong", null, section?.course ?? id), " ", h("span", { class: "kind" }, section && [section.section, componentName(section)].filter(Boolean).join(" ")),
           h("span", { class: "print-inline" }, `, ${t("week.planned")}`)),
-        h("div", { class: "title" }, section?.title ?? ""), h("div", { class: "when" }, section ? meetingTexts(section, true).map((text) => h("div", null, text)) : ""),
-        parts.seats, parts.act, parts.result);
+        h("div", { class: "title", dir: "auto" }, section?.title ?? ""), h("div", { class: "when" }, section ? meetingTexts(section, true).map((text) => h("div", null, text)) : ""),
+        section && h("div", { class: "print-line" }, printedDetails(section)), parts.seats, parts.act, parts.result);
       this.#rows.set(id, row = { ...parts, el, section });
     }
     if (section) drawSeats(row.seats, numbers(id), section.status);
@@ -94,6 +94,11 @@ export class Schedule {
     actions.drawResult(row.result, id, "schedule");
     return row.el;
   }
+}
+
+/** What a printed schedule needs beside times: CRN, instructor and credits. */
+function printedDetails({ crn, instructor, credits }) {
+  return [`${t("section.crn")} ${crn}`, instructor ?? t("section.no_instructor"), t("schedule.credits.free", { n: credits ?? 0 })].join(", ");
 }
 
 /** Makes `items` the children of `el`, in order. Elements that are in place are not moved. */

@@ -3,7 +3,7 @@
 import { h, put } from "../dom.js";
 import { format, t } from "../i18n.js";
 import { componentName, joinList, timeRange, weekday } from "../words.js";
-import { conflictingPairs, weekBlocks } from "./conflicts.js";
+import { conflictingPairs, overlappedParts, weekBlocks } from "./conflicts.js";
 
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /** The hours that are always shown. */
@@ -16,13 +16,16 @@ const FROM = 9, TO = 16;
 export function drawWeek(el, sections, registration) {
   const all = weekBlocks(sections);
   const conflicts = conflictingPairs(sections);
-  const hatched = new Set(conflicts.filter(({ kind }) => kind === "time").flatMap(({ a, b }) => [a.id, b.id]));
+  const pairs = new Set(conflicts.filter(({ kind }) => kind === "time").flatMap(({ a, b }) => [`${a.id} ${b.id}`, `${b.id} ${a.id}`]));
+  const hatched = overlappedParts(all, (a, b) => pairs.has(`${a} ${b}`));
   const byId = new Map(sections.map((one) => [one.id, one]));
   const from = Math.min(FROM, ...all.map((one) => Math.floor(one.from / 60)));
   const to = Math.max(TO, ...all.map((one) => Math.ceil(one.to / 60)));
   const days = DAYS.filter((one, i) => i < 5 || all.some((block) => block.day === one));
   el.style.setProperty("--hours", to - from);
   el.style.setProperty("--days", days.length);
+  // Half a day's width needs two lines for the name of a course.
+  el.classList.toggle("tight", all.some(({ lanes }) => lanes > 1));
   const label = format({ hour: "numeric" }, "UTC");
   const scale = Array.from({ length: to - from }, (_, i) => {
     const text = label.format(new Date(Date.UTC(2000, 0, 1, from + i))).replaceAll(".", "");
@@ -32,15 +35,16 @@ export function drawWeek(el, sections, registration) {
   put(el, h("div", { class: "scale", "aria-hidden": "true" }, scale), days.map((name) => {
     const blocks = all.filter((one) => one.day === name);
     return h("div", { class: "day" }, h("h3", null, h("span", { "aria-hidden": "true" }, weekday(name)), h("span", { class: "unseen" }, weekday(name, "long"))),
-      h("ol", null, blocks.map((one) => block(one, byId.get(one.id), registration(one.id), hatched.has(one.id), from))));
+      h("ol", null, blocks.map((one) => block(one, byId.get(one.id), registration(one.id), hatched.get(one), { first: from, days: days.length }))));
   }));
   return conflicts;
 }
 
-function block({ id, from, to, start, end, lane, lanes }, section, registration, overlapping, first) {
+function block({ id, from, to, start, end, lane, lanes }, section, registration, parts, { first, days }) {
+  const overlapping = parts.length > 0;
   const kind = !registration ? "planned" : registration.status === "enrolled" ? "enrolled" : "waiting";
-  const el = h("li", { class: `block ${kind}${overlapping ? " overlapping" : ""}${lanes > 1 ? " narrow" : ""}`, title: `${section.course} ${componentName(section)}, ${timeRange(start, end)}`, "data-id": id },
-    courseName(section.course, lanes), h("span", { class: "unseen" }, ` ${componentName(section)}, ${timeRange(start, end)}, ${t(`week.${kind}`)}${overlapping ? `, ${t("week.overlaps")}` : ""}`));
+  const el = h("li", { class: `block ${kind}${overlapping ? " overlapping" : ""}${lanes > 1 ? " narrow" : ""}${lanes > 2 || (lanes > 1 && days > 5) ? " upright" : ""}`, title: `${section.course} ${componentName(section)}, ${timeRange(start, end)}`, "data-id": id },
+    parts.map((part) => hatch(part, { from, to })), courseName(section.course), h("span", { class: "unseen" }, ` ${componentName(section)}, ${timeRange(start, end)}, ${t(`week.${kind}`)}${overlapping ? `, ${t("week.overlaps")}` : ""}`));
   el.style.setProperty("--at", (from - first * 60) / 60);
   el.style.setProperty("--long", (to - from) / 60);
   el.style.setProperty("--lane", lane);
@@ -48,12 +52,19 @@ function block({ id, from, to, start, end, lane, lanes }, section, registration,
   return el;
 }
 
-/** `MATH 151`; where blocks share the width of a day, only the number is visible. */
-function courseName(course, lanes) {
+/** The hatching of the part of a block that overlaps another one. */
+function hatch(part, block) {
+  const el = h("span", { class: "hatch", "aria-hidden": "true" });
+  el.style.top = `${100 * (part.from - block.from) / (block.to - block.from)}%`;
+  el.style.height = `${100 * (part.to - part.from) / (block.to - block.from)}%`;
+  return el;
+}
+
+/** `MATH 151`, in two lines where the block is narrow. */
+function courseName(course) {
   const space = course.lastIndexOf(" ");
   const [subject, number] = space < 0 ? [course, ""] : [course.slice(0, space), course.slice(space + 1)];
-  const narrow = lanes > 1 && number;
-  return h("strong", null, h("span", { class: narrow ? "unseen" : null }, subject), " ", h("span", null, number));
+  return h("strong", null, h("span", null, subject), " ", h("span", null, number));
 }
 
 /** Describes the conflicts, one text for each. */

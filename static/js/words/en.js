@@ -3,6 +3,7 @@
 export default {
   "page.title": "Register for classes - EduHub",
   "page.skip": "Skip to section search",
+  "page.skip.term": "Skip to my schedule", "page.skip.register": "Skip to registration",
   "page.views": "Views",
   "page.pages": "Pages",
   "nav.student": "Register", "nav.teaching": "My sections", "nav.staff": "Staff", "nav.admin": "Administration",
@@ -18,6 +19,8 @@ export default {
   "sign.pending": "Signing in…", "sign.expired": "You've been signed out. Sign in again.",
   "sign.code": "Code", "sign.code.hint": "Enter the code from your authenticator app, or a recovery code.",
   "sign.for_plan": "Sign in to plan {section}. We'll add it once you sign in.",
+  "sign.interrupted": "You've been signed out, and nothing was changed for {sections}. Sign in to continue.",
+  "sign.resume": "You're signed in again. Your request for {sections} was not made.",
   "sign.hint": "Browse freely. Sign in to plan or register.",
   "sign.college": "Use your college account.",
   "sign.by": "Sign in with {title}", "sign.by.college": "your college account", "sign.local": "Sign in with an EduHub account",

@@ -3,6 +3,7 @@
 export default {
   "page.title": "Inscripción a clases - EduHub",
   "page.skip": "Ir a la búsqueda de secciones",
+  "page.skip.term": "Ir a mi horario", "page.skip.register": "Ir a la inscripción",
   "page.views": "Vistas",
   "page.pages": "Páginas",
   "nav.student": "Inscripción", "nav.teaching": "Mis secciones", "nav.staff": "Administrativos", "nav.admin": "Administración",
@@ -18,6 +19,8 @@ export default {
   "sign.pending": "Iniciando sesión…", "sign.expired": "Su sesión se cerró. Inicie sesión de nuevo.",
   "sign.code": "Código", "sign.code.hint": "Escriba el código de su aplicación de autenticación o un código de recuperación.",
   "sign.for_plan": "Para planear {section}, inicie sesión. La agregaremos enseguida.",
+  "sign.interrupted": "Su sesión terminó y no se cambió nada en {sections}. Inicie sesión para continuar.",
+  "sign.resume": "Ya inició sesión de nuevo. Su solicitud para {sections} no se realizó.",
   "sign.hint": "Cualquiera puede consultar. Inicie sesión para planear o inscribirse.",
   "sign.college": "Use su cuenta institucional.",
   "sign.by": "Iniciar sesión con {title}", "sign.by.college": "su cuenta institucional", "sign.local": "Iniciar sesión con una cuenta de EduHub",

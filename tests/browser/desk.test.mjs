@@ -1,0 +1,105 @@
+// The staff page: what a change will do is said before it is made.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, Hub, open, until } from "./support.mjs";
+
+let hub, chrome;
+before(async () => {
+  [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+  await hub.term("desk", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
+  await hub.term("other", ["7,PHYS 101,Physics,A01,lecture,4,1,3,MWF,09:30-10:20,Curie"]);
+  for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/desk-1");
+});
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+const openDesk = async (hash, options = {}) => {
+  const page = await open(chrome, hub, `/staff${hash}`, { user: "staff", ...options });
+  await until(page, () => !document.querySelector("#desk").hidden && document.querySelector("#which-term option") && document.querySelector("#terms table"));
+  await page.selectOption("#which-term", "desk");
+  return page;
+};
+const section = () => hub.ask("staff", "GET", "/api/v1/sections/desk-1");
+const term = async (id) => (await hub.ask("staff", "GET", "/api/v1/terms")).items.find((one) => one.id === id);
+
+for (const width of [390, 1280, 1920]) {
+  test(`a cancellation is confirmed in a strip of the full width at ${width} px`, async () => {
+    const page = await openDesk("#sections", { width });
+    await until(page, () => document.querySelectorAll(".srow").length === 1);
+    await page.selectOption(".srow [name=status]", "cancelled");
+    await page.getByRole("button", { name: "Save" }).click();
+    const confirm = page.getByRole("button", { name: "Cancel section and notify 2 students" });
+    await confirm.waitFor();
+    const shown = await page.evaluate(() => {
+      const strip = document.querySelector(".srow .question"), button = strip.querySelector("button");
+      const range = document.createRange();
+      range.selectNodeContents(button);
+      const [text, box, all] = [range, button, strip].map((one) => one.getBoundingClientRect());
+      return { text: strip.textContent, wide: all.width / document.querySelector(".srow").offsetWidth, lines: text.height / 24, inside: text.left >= box.left && text.right <= box.right && text.bottom <= box.bottom, focus: strip.contains(document.activeElement) };
+    });
+    assert.match(shown.text, /^This cancels MATH 151 lecture \(1\), with 2 students enrolled\./);
+    assert.ok(shown.wide > 0.95 && shown.lines <= 2 && shown.inside && shown.focus, JSON.stringify(shown));
+    await page.getByRole("button", { name: "Keep editing" }).click();
+    await until(page, () => !document.querySelector(".srow .question").textContent && document.activeElement.name === "status");
+    await page.getByRole("button", { name: "Undo" }).click();
+    assert.equal((await section()).status, "open");
+  });
+}
+
+test("a capacity below the number enrolled says who stays, and is confirmed", async () => {
+  const page = await openDesk("#sections");
+  await until(page, () => document.querySelectorAll(".srow").length === 1);
+  await page.fill(".srow [name=capacity]", "1");
+  await page.keyboard.press("Enter");
+  await until(page, () => /2 students are enrolled in MATH 151 lecture \(1\)\. All of them stay, and the section is over capacity by 1\./.test(document.querySelector(".srow .question").textContent));
+  assert.equal((await section()).capacity, 2);
+  await page.getByRole("button", { name: "Set capacity to 1" }).click();
+  await until(page, () => /Saved/.test(document.querySelector(".srow .row-actions").textContent) && document.activeElement.matches(".srow .name"));
+  assert.equal((await section()).capacity, 1);
+  // Raising it asks nothing.
+  await page.fill(".srow [name=capacity]", "2");
+  await page.keyboard.press("Enter");
+  await until(page, () => /2 of 2|Full/.test(document.querySelector(".srow .seats").textContent) && /Saved/.test(document.querySelector(".srow .row-actions").textContent));
+  assert.equal((await section()).capacity, 2);
+});
+
+test("opening and closing now is confirmed, and keeps the closing time", async () => {
+  const closes = new Date(Date.now() + 7 * 86_400_000).toISOString();
+  await hub.ask("staff", "PUT", "/api/v1/terms/other", { closes_at: closes });
+  const page = await openDesk("#terms");
+  const row = page.locator("#terms tbody tr", { hasText: "other" });
+  await row.getByRole("button", { name: "Close now" }).click();
+  await until(page, () => /Registration for other closes now instead of .*\d.* Students keep their sections/.test(document.activeElement.textContent));
+  await row.getByRole("button", { name: "Cancel" }).click();
+  await until(page, () => document.activeElement.textContent === "Close now");
+  assert.equal(Date.parse((await term("other")).closes_at), Date.parse(closes));
+  await row.getByRole("button", { name: "Close now" }).click();
+  await row.getByRole("button", { name: "Yes, close registration" }).click();
+  await row.getByRole("button", { name: "Open now" }).click();
+  await until(page, () => /opens now\. It closes .*\d/.test(document.activeElement.textContent));
+  await row.getByRole("button", { name: "Yes, open registration" }).click();
+  await row.getByRole("button", { name: "Close now" }).waitFor();
+  assert.equal(Date.parse((await term("other")).closes_at), Date.parse(closes));
+});
+
+test("an opening time in the past says what it does", async () => {
+  const page = await openDesk("#terms");
+  await page.fill("#term-form [name=opens_at]", "2020-01-01T08:00");
+  await until(page, () => /has passed: registration opens when you save/.test(document.querySelector("#past-opening").textContent));
+  await page.fill("#term-form [name=opens_at]", "2090-01-01T08:00");
+  await until(page, () => !document.querySelector("#past-opening").textContent);
+});
+
+test("the recipients of an alert for a section of another term are named", async () => {
+  const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Room change", message: "Now in room 4.", priority: "low", category: "schedule", audience: { sections: ["other-7"] } });
+  const page = await openDesk("#alerts");
+  await until(page, () => /to PHYS 101 lecture \(7\)/.test(document.querySelector("#sent-list article footer")?.textContent));
+  await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+});
+
+test("the alert form says how many characters are left", async () => {
+  const page = await openDesk("#alerts");
+  await page.fill("#alert-form [name=title]", "Room change");
+  await page.fill("#alert-form [name=message]", "x".repeat(1999));
+  await until(page, () => document.querySelector("#title-left").textContent === "189 characters left" && document.querySelector("#message-left").textContent === "1 character left");
+});

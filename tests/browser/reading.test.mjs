@@ -1,0 +1,200 @@
+// Reading and operating the pages in other ways: large text, wide spacing, the keyboard, small windows, forced colours,
+// names in other scripts, no JavaScript.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, Hub, open, until } from "./support.mjs";
+
+let hub, chrome;
+before(async () => {
+  [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+  await hub.term("read", [...Array.from({ length: 40 }, (_, i) => `${100 + i},MATH ${100 + i},Calculus with a rather long title ${i},A01,lecture,4,${i % 3 ? 20 : 0},3,MWF,09:30-10:50,Featherstonehaugh`),
+    "1,ARAB 101,مقدمة في اللغة العربية,A01,lecture,4,20,3,TR,09:00-09:50,فاطمة الزهراء"]);
+});
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+const student = { user: "student" };
+const listed = (page) => until(page, () => document.querySelectorAll(".row .act button").length > 5 && document.querySelector("#live").dataset.state === "live");
+/** What a list's rows cut off or cover, as texts. A cell may end in an ellipsis, since a press shows all of it. */
+const clipped = (page, rows) => page.evaluate((rows) => {
+  const found = [];
+  const all = [...document.querySelectorAll(rows)].map((el) => ({ el, line: el.querySelector(".line").getBoundingClientRect(), box: el.getBoundingClientRect() }));
+  all.sort((a, b) => a.box.top - b.box.top);
+  all.forEach(({ el, line, box }, i) => {
+    if (all[i + 1] && all[i + 1].box.top < box.bottom - 1) found.push(`row ${i} is covered by the next`);
+    for (const cell of el.querySelectorAll(".line > *")) {
+      const { top, bottom, height } = cell.getBoundingClientRect();
+      if (!height) continue;
+      if (top < line.top - 1 || bottom > line.bottom + 1) found.push(`${cell.className} is outside of its row: ${top} to ${bottom} in ${line.top} to ${line.bottom}`);
+      if (cell.scrollHeight > cell.clientHeight + 2 && !cell.matches(".act, .row-actions, label")) found.push(`${cell.className} shows ${cell.clientHeight} of ${cell.scrollHeight} px: ${cell.textContent}`);
+    }
+  });
+  if (document.documentElement.scrollWidth > innerWidth) {
+    const wide = [...document.querySelectorAll("body *")].find((el) => el.checkVisibility() && !el.closest(".unseen") && el.getBoundingClientRect().right + scrollX > innerWidth + 1);
+    found.push(`the page is ${document.documentElement.scrollWidth} px wide: ${wide?.outerHTML.slice(0, 120)}`);
+  }
+  return [...new Set(found)].slice(0, 5);
+}, rows);
+
+test("rows grow with text of twice the size", async () => {
+  const large = await browser("--blink-settings=defaultFontSize=32");
+  try {
+    for (const [where, user, rows] of [["/?term=read", "student", ".row"], ["/staff#sections", "staff", ".srow"]]) {
+      for (const width of [390, 768, 1280, 1920]) {
+        const page = await open(large, hub, where, { user, width });
+        await until(page, (rows) => document.querySelectorAll(rows).length > 5 && document.querySelector("#live").dataset.state === "live", rows);
+        assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).fontSize), "32px");
+        await until(page, (rows) => Number(document.querySelector(`${rows}[data-index="1"]`).style.transform.match(/\d+/)[0]) >= document.querySelector(`${rows} .line`).offsetHeight, rows);
+        assert.deepEqual(await clipped(page, rows), [], `${where} at ${width} px`);
+        await page.context().close();
+      }
+    }
+  } finally {
+    await large.close();
+  }
+});
+
+test("rows grow with the spacing of text", async () => {
+  for (const [where, user, rows] of [["/?term=read", "student", ".row"], ["/staff#sections", "staff", ".srow"]]) {
+    for (const width of [390, 1280, 1920]) {
+      const page = await open(chrome, hub, where, { user, width, bypassCSP: true });
+      await until(page, (rows) => document.querySelectorAll(rows).length > 5 && document.querySelector("#live").dataset.state === "live", rows);
+      await page.addStyleTag({ content: "* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; } p { margin-bottom: 2em !important; }" });
+      await until(page, (rows) => Number(document.querySelector(`${rows}[data-index="1"]`).style.transform.match(/\d+/)[0]) === document.querySelector(`${rows} .line`).offsetHeight, rows);
+      assert.deepEqual(await clipped(page, rows), [], `${where} at ${width} px`);
+      await page.context().close();
+    }
+  }
+});
+
+for (const width of [390, 1280]) {
+  test(`skip links lead to the search, the schedule and Register at ${width} px`, async () => {
+    await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["read-101"] });
+    const page = await open(chrome, hub, "/?term=read", { ...student, width });
+    await listed(page);
+    await page.locator("#register-all").waitFor();
+    const skip = async (presses) => {
+      await page.evaluate(() => document.activeElement.blur());
+      // A click on nothing sets the start of the keyboard's path.
+      await page.evaluate(() => { document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute("tabindex"); });
+      for (let i = 0; i < presses; i += 1) await page.keyboard.press("Tab");
+      assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+      await page.keyboard.press("Enter");
+    };
+    await skip(2);
+    await until(page, () => document.activeElement.matches("[data-view-name=term]") && document.activeElement.checkVisibility());
+    await skip(3);
+    await until(page, () => document.activeElement.id === "register-all");
+    await skip(1);
+    await until(page, () => document.activeElement.id === "q" && document.activeElement.checkVisibility());
+  });
+}
+
+test("the focus moves with the view on a phone", async () => {
+  const page = await open(chrome, hub, "/?term=read", { ...student, width: 390 });
+  await listed(page);
+  await page.locator("#views a", { hasText: "My schedule" }).click();
+  await page.locator("#my-data summary").focus();
+  await page.goBack();
+  await until(page, () => document.body.dataset.view === "find" && document.activeElement.matches("[data-view-name=find]"));
+});
+
+test("errors are tied to their fields", async () => {
+  const page = await open(chrome, hub, "/?term=read");
+  await page.fill("[name=username]", "student");
+  await page.fill("[name=password]", "not this");
+  await page.keyboard.press("Enter");
+  const described = (selector) => page.evaluate((selector) => {
+    const el = document.querySelector(selector);
+    return el.getAttribute("aria-invalid") && document.getElementById(el.getAttribute("aria-describedby"))?.textContent;
+  }, selector);
+  await until(page, () => document.querySelector("[name=password][aria-invalid]"));
+  assert.equal(await described("[name=password]"), "Incorrect username or password.");
+  await page.fill("[name=password]", "an");
+  assert.equal(await described("[name=password]"), null);
+  const desk = await open(chrome, hub, "/staff#sections", { user: "staff" });
+  await until(desk, () => document.querySelectorAll(".srow").length > 5);
+  await desk.locator(".srow [name=capacity]").first().fill("");
+  await desk.keyboard.press("Enter");
+  await until(desk, () => {
+    const el = document.querySelector(".srow [name=capacity][aria-invalid]");
+    return el && /Enter a capacity/.test(document.getElementById(el.getAttribute("aria-describedby")).textContent);
+  });
+});
+
+test("lines of a chart differ without their colours", async () => {
+  const page = await open(chrome, hub, "/admin#now", { user: "admin" });
+  await page.emulateMedia({ forcedColors: "active" });
+  await until(page, () => document.querySelectorAll(".chart .line").length > 5);
+  const same = await page.evaluate(() => [...document.querySelectorAll(".chart")].flatMap((chart) => {
+    const unlike = (all, name) => new Set(all).size === all.length ? [] : [`${chart.querySelector("h3")?.textContent}: ${name} ${all}`];
+    const samples = [...chart.querySelectorAll(".values i:not(.none)")].map((el) => `${getComputedStyle(el).borderTopStyle}`);
+    return [...unlike([...chart.querySelectorAll(".line[d]:not(.none, [d=''])")].map((el) => getComputedStyle(el).strokeDasharray), "lines"), ...unlike(samples, "samples")];
+  }));
+  assert.deepEqual(same, []);
+});
+
+test("names and titles are written in the direction of their script", async () => {
+  const page = await open(chrome, hub, "/?term=read&q=arab", student);
+  await until(page, () => document.querySelectorAll(".row").length === 1 && document.querySelector(".row .act button"));
+  const directions = await page.evaluate(() => [".row .title", ".row .who", ".row .course"].map((at) => getComputedStyle(document.querySelector(at)).direction));
+  assert.deepEqual(directions, ["rtl", "rtl", "ltr"]);
+});
+
+test("all content can be reached in a window of 320 by 256 pixels", async () => {
+  const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Payment is due", message: "Pay before noon.", priority: "high", category: "workflow", audience: { all: true } });
+  const page = await open(chrome, hub, "/?term=read", { ...student, width: 320, height: 256 });
+  await listed(page);
+  await until(page, () => document.querySelector("#banners article"));
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  await until(page, () => document.querySelector('.row[data-index="40"]'));
+  const reached = (selector) => page.evaluate((selector) => {
+    const el = document.querySelector(selector);
+    el.focus();
+    const { left, top, width, height } = el.getBoundingClientRect();
+    const hit = document.elementFromPoint(left + width / 2, top + height / 2);
+    return el.contains(hit) || `${selector} at ${top} is below ${hit?.outerHTML.slice(0, 80)}`;
+  }, selector);
+  for (const selector of ['.row[data-index="40"] .act button', '.row[data-index="38"] .name', "#banners button"]) assert.equal(await reached(selector), true);
+  await page.evaluate(() => scrollTo(0, 0));
+  for (const selector of ["#q", "#filters-toggle", "#order", "#which-term"]) assert.equal(await reached(selector), true);
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320);
+  await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+});
+
+for (const where of ["/", "/staff", "/admin", "/account", "/teaching"]) {
+  test(`${where} says what to do without JavaScript`, async () => {
+    const context = await chrome.newContext({ javaScriptEnabled: false, viewport: { width: 390, height: 844 } });
+    try {
+      const page = await context.newPage();
+      await page.goto(hub.url + where);
+      const text = await page.locator("body").innerText();
+      assert.match(text, /This page needs JavaScript\. Turn it on in your browser's settings/);
+      assert.doesNotMatch(text, /Loading|Connecting/);
+    } finally {
+      await context.close();
+    }
+  });
+}
+
+test("a dark emergency is deep red with white text", async () => {
+  const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Leave now", message: "Gas.", priority: "critical", category: "emergency", audience: { all: true } });
+  for (const [where, user] of [["/?term=read", "student"], ["/staff", "staff"]]) {
+    const page = await open(chrome, hub, where, { user, colorScheme: "dark" });
+    await until(page, () => document.querySelector("#urgent article"));
+    const colours = await page.evaluate(() => ["#urgent article", "#urgent h2", "#urgent footer span"].map((at) => getComputedStyle(document.querySelector(at))).map(({ color, backgroundColor }) => [color, backgroundColor]));
+    assert.deepEqual(colours[0], ["rgb(255, 255, 255)", "rgb(140, 29, 24)"]);
+    assert.deepEqual(colours.slice(1).map(([color]) => color), ["rgb(255, 255, 255)", "rgb(255, 255, 255)"]);
+  }
+  await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+});
+
+test("a printed schedule has CRN, instructor and credits", async () => {
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["read-101"] });
+  const page = await open(chrome, hub, "/?term=read#term", student);
+  await until(page, () => document.querySelectorAll("#schedule-rows li").length === 1);
+  assert.equal(await page.locator(".print-line").isVisible(), false);
+  await page.emulateMedia({ media: "print" });
+  assert.equal(await page.locator(".print-line").isVisible(), true);
+  assert.equal(await page.locator(".print-line").textContent(), "CRN 101, Featherstonehaugh, 4 credits");
+});
