@@ -334,7 +334,7 @@ pub async fn put(
     let facts = read_body::<FactsRequest>(&request, payload).await?.into_facts()?;
     let detail = describe(&facts);
     writer.put([(user.clone(), Some(Arc::new(facts.clone())))].into()).await.map_err(problem_of)?;
-    audit.record(&request, Some(&staff), "student.change", Some(user.as_str()), None, &detail);
+    audit.record(&request, Some(&staff), "student.change", Some(user.as_str()), None, &detail).await;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(FactsResponse::new(user, facts)))
 }
 
