@@ -12,7 +12,7 @@ use crate::config::settings::{SECRET_LEN_MIN, Setting, list, quoted};
 use crate::config::value::{RawValue, ValueResult};
 use crate::config::{Auth, Config};
 
-/// The section whose sections are providers of OpenID Connect.
+/// The section whose subsections are OpenID Connect providers.
 pub(super) const OIDC: &str = "auth.oidc";
 /// Name of the provider of `[auth.proxy]` in addresses.
 const PROXY: &str = "proxy";
@@ -119,7 +119,7 @@ pub(super) const AUTH_SETTINGS: [Setting; 15] = [
 /// The part of `config.toml` about the sections `[auth.oidc.NAME]`.
 pub(super) const OIDC_DOCUMENT: &str = "
 # OpenID Connect providers, such as Keycloak, Entra ID or Google, each in a section with a name of your choice.
-# docs/SSO.md describes the settings step by step. The redirect address at the provider is
+# docs/SSO.md describes the settings step by step. The redirect URI at the provider is
 # PUBLIC_URL/auth/NAME/callback. For example:
 # [auth.oidc.keycloak]
 # issuer = \"https://login.college.edu/realms/college\"
@@ -192,7 +192,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
 fn text(value: &RawValue) -> ValueResult<String> {
     let text = value.text()?;
     let is_good = text.chars().count() <= 200 && !text.chars().any(char::is_control);
-    if is_good { Ok(text) } else { Err("must be at most 200 characters of text".to_owned()) }
+    if is_good { Ok(text) } else { Err("must be at most 200 characters, without control characters".to_owned()) }
 }
 
 /// Parses a list of texts, which may be empty.
@@ -224,7 +224,7 @@ fn header(value: &RawValue) -> ValueResult<String> {
     if is_header(&text) && !is_common {
         Ok(text)
     } else {
-        Err(format!("{text:?} is not the name of a header for this purpose, such as \"X-Remote-User\""))
+        Err(format!("{text:?} is not a header name that can be used here, such as \"X-Remote-User\""))
     }
 }
 
@@ -246,7 +246,7 @@ fn logout_url(value: &RawValue) -> ValueResult<String> {
     }
 }
 
-/// Parses an issuer. Its keys decide who is who, so it needs https, except on this machine.
+/// Parses the URL of an issuer. The hub trusts its keys to identify users, so it needs https, except on this machine.
 fn issuer(value: &RawValue) -> ValueResult<String> {
     let text = text(value)?;
     let url = Url::parse(&text).ok().filter(|url| url.query().is_none() && url.fragment().is_none());
@@ -289,7 +289,7 @@ mod tests {
         for bad in ["proxy", "A", "a_b", "a/b", "", &"x".repeat(33)] {
             assert!(matches!(set(&mut Auth::default(), &format!("{bad}.client_id"), "hub"), Some(Err(_))), "{bad:?}");
         }
-        assert!(set(&mut Auth::default(), "keycloak.colour", "red").is_none());
+        assert!(set(&mut Auth::default(), "keycloak.color", "red").is_none());
         let mut auth = Auth::default();
         assert_eq!(set(&mut auth, "entra-id.client_id", "hub"), Some(Ok(())));
         assert_eq!(auth.oidc["entra-id"].client_id, "hub");

@@ -343,7 +343,7 @@ pub(super) fn list(texts: &[String]) -> String {
 fn name(value: &RawValue) -> ValueResult<String> {
     let text = value.text()?;
     let ok = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if ok { Ok(text) } else { Err("must be 1 to 200 characters of text".to_owned()) }
+    if ok { Ok(text) } else { Err("must be 1 to 200 characters, without control characters".to_owned()) }
 }
 
 /// Parses a username of Plone, which may be empty.

@@ -1,4 +1,4 @@
-//! A whole term in memory, which a registrar decides against.
+//! A whole term in memory: the state from which a registrar decides commands.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

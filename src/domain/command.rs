@@ -55,10 +55,10 @@ pub enum Command {
 }
 
 impl Command {
-    /// Returns whether a student sent the command. Staff and the hub itself send few commands, and do not repeat them
-    /// automatically.
+    /// Returns whether a student sent the command. Only such commands are shed under overload: staff and the hub itself
+    /// send few, and do not repeat them automatically.
     #[must_use]
-    pub const fn is_students(&self) -> bool {
+    pub const fn is_from_student(&self) -> bool {
         match self {
             Self::Register { .. } | Self::Drop { .. } | Self::Batch(_) => true,
             Self::PatchSection { .. }

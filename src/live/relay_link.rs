@@ -11,7 +11,7 @@ use crate::live::messages::FanOut;
 /// The longest backlog of frames for a relay that is behind. Frames beyond it are dropped. Nothing important is lost,
 /// because what must reach a student is also stored as an alert.
 const BACKLOG_LEN_MAX: usize = 1_024;
-/// The largest backlog of a relay in bytes. A frame for one user has about 150.
+/// The largest backlog of a relay in bytes. A frame for one user takes about 150.
 const BACKLOG_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A relay, and the messages that are still to be sent to it.
@@ -21,8 +21,8 @@ pub(super) struct RelayLink {
     in_flight: Arc<AtomicUsize>,
     /// The position of the last alert that was sent.
     pub(super) alerts_to: u64,
-    /// Messages that are never dropped. The queue needs no bound, because each message takes a user's sign-out or an
-    /// admin's request, and the rates of both are limited.
+    /// Messages that are never dropped. The queue needs no bound, because each message results from a user's sign-out
+    /// or an admin's request, and the rates of both are limited.
     urgent: VecDeque<FanOut>,
     /// Frames for one user or channel, at most [`BACKLOG_LEN_MAX`] and [`BACKLOG_BYTES_MAX`].
     backlog: VecDeque<FanOut>,

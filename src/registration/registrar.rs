@@ -236,7 +236,7 @@ impl Registrar {
         while commands.len() < commands_max
             && let Some(Submission { command, accepted, caller }) = self.queue.pop_front()
         {
-            if caller.reply.is_closed() || self.shedder.is_too_old(command.is_students(), accepted, now) {
+            if caller.reply.is_closed() || self.shedder.is_too_old(command.is_from_student(), accepted, now) {
                 caller.send(Err(SubmitError::Overloaded));
                 continue;
             }
@@ -256,12 +256,12 @@ impl Registrar {
     ) {
         self.phase = Phase::Committing;
         let (began, count) = (Instant::now(), commands.len());
-        let are_students = commands.iter().all(Command::is_students);
+        let all_from_students = commands.iter().all(Command::is_from_student);
         let running = self.executor.run(state, commands, self.deps.clock.now()).into_actor(self);
         ctx.spawn(running.map(move |result, act, ctx| match result {
             Ok(batch) => {
                 // The time of an import says nothing about the time of registrations.
-                if are_students {
+                if all_from_students {
                     act.shedder.committed(count, began.elapsed());
                 }
                 act.committed(batch, callers, ctx);
@@ -377,7 +377,7 @@ impl Handler<Submission> for Registrar {
     type Result = ();
 
     fn handle(&mut self, submission: Submission, ctx: &mut Self::Context) {
-        if submission.command.is_students() && !self.shedder.admits(self.queue.len(), Instant::now()) {
+        if submission.command.is_from_student() && !self.shedder.admits(self.queue.len(), Instant::now()) {
             submission.caller.send(Err(SubmitError::Overloaded));
             return;
         }

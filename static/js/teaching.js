@@ -22,7 +22,7 @@ function sectionItem(section) {
 async function show(user) {
   put($("sections"));
   const allowed = hasRole(user, "instructor");
-  put($("status"), user && !allowed && "This page is for instructors. Sign out, then sign in with an instructor's account.");
+  put($("status"), user && !allowed && "This page is for instructors. Sign out, then sign in with an instructor account.");
   if (!allowed) return;
   const { epoch } = api;
   try {

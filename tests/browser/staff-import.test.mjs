@@ -209,7 +209,7 @@ test("an upload shows its progress and can be cancelled", async () => {
   await check(page);
   await until(page, () => {
     const { value, max } = document.querySelector("#task progress") ?? {};
-    return value > 0 && value < max && /^Uploading slow\.csv: \d+\.\d of 4\.\d MB\.$/.test(document.querySelector("#task [role=status]").textContent);
+    return value > 0 && value < max && /^Uploading slow\.csv: \d+\.\d of 3\.8 MiB\.$/.test(document.querySelector("#task [role=status]").textContent);
   });
   await page.getByRole("button", { name: "Cancel import" }).click();
   await until(page, () => document.querySelector("#import-status").textContent === "Cancelled. Nothing has changed." && !document.querySelector("#task").firstChild);

@@ -258,7 +258,7 @@ pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Opens a connection that only reads and leaves the log as it is, also when it is the last one.
+/// Opens a connection that only reads and leaves the log as it is, even if it is the last one.
 pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     connect_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }

@@ -13,7 +13,7 @@ const ACTIONS = {
   "sign_in.end": "Ended a sign-in", "password.change": "Changed the password", "password.failed": "Password change failed",
   "totp.add": "Added a second factor", "totp.remove": "Removed the second factor", "totp.failed": "Incorrect one-time code", "totp.reset": "Reset a second factor",
   "user.add": "Added an account", "user.change": "Changed an account", "user.remove": "Removed an account",
-  "user.release": "Released a username", "user.erase": "Erased a person",
+  "user.release": "Released a username", "user.erase": "Erased a user",
   "term.change": "Changed a term", "section.change": "Changed a section",
   "roster.read": "Viewed a roster", "roster.export": "Downloaded a roster", "receipts.read": "Viewed who confirmed an alert",
   "users.list": "Viewed users", "sessions.list": "Viewed sessions", "audit.read": "Viewed the audit trail",
@@ -22,7 +22,7 @@ const ACTIONS = {
   "import.profile.save": "Saved an import profile", "import.profile.delete": "Deleted an import profile",
   "alert.send": "Sent an alert", "alert.schedule": "Scheduled an alert", "alert.cancel": "Withdrew an alert",
   "session.disconnect": "Disconnected a session", "user.sign_out": "Signed a user out everywhere", "plone.sync": "Pulled from Plone", "plone.resend": "Resent to Plone",
-  "plone.write": "Wrote to Plone", "plone.refused": "Was refused a change to Plone's administration", "plone.roster": "Withheld names from Plone", "demo.start": "Started the demonstration", "demo.sandbox": "Opened a sandbox",
+  "plone.write": "Wrote to Plone", "plone.refused": "Change to Plone's administration refused", "plone.roster": "Withheld names from Plone", "demo.start": "Started the demonstration", "demo.sandbox": "Opened a sandbox",
 };
 
 export class Audit {

@@ -78,7 +78,7 @@ export class Sessions {
       cells.forEach((text, i) => { if (row.texts[i] !== text) row.liveCells[i].textContent = row.texts[i] = text; });
     }
     this.body.append(...added);
-    // An ended row that is in use stays visible, also when it was the only one.
+    // An ended row that is in use stays visible, even if it was the only one.
     this.table.hidden = !this.#rows.size;
   }
 

@@ -25,7 +25,7 @@ export function scaleMax(n) {
 }
 
 /**
- * Returns the SVG path through `points`, which are `[ms, value, maxGap]` in the order of time. The line is interrupted at
+ * Returns the SVG path through `points`, which are `[ms, value, maxGap]`, oldest first. The line is interrupted at
  * a null value, and where the gap before a point exceeds its `maxGap`. `x` and `y` map to pixels.
  */
 export function linePath(points, x, y) {

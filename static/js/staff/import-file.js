@@ -15,9 +15,9 @@ const MEDIA_TYPES = {
 /** Returns the media type with which a file is uploaded. The hub recognizes it by its content. */
 export const mediaType = (file) => MEDIA_TYPES[/\.(\w+)$/.exec(file.name)?.[1].toLowerCase()] ?? "text/csv";
 
-/** Returns a file size in kB or MiB. */
+/** Returns a file size in KiB or MiB. */
 export const fileSize = (bytes) =>
-  bytes < MIB ? `${Math.max(1, Math.round(bytes / 1024)).toLocaleString()} kB` : `${(bytes / MIB).toFixed(1)} MiB`;
+  bytes < MIB ? `${Math.max(1, Math.round(bytes / 1024)).toLocaleString()} KiB` : `${(bytes / MIB).toFixed(1)} MiB`;
 
 /** Returns why the file cannot be uploaded, or an empty string. */
 export function fileProblem(file) {

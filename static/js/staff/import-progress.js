@@ -3,9 +3,9 @@
 import { button, h, put } from "../dom.js";
 import { count } from "../words.js";
 
-const MB = 1_000_000;
-const megabytes = (bytes) =>
-  (bytes / MB).toLocaleString(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const MIB = 1024 * 1024;
+const mebibytes = (bytes) =>
+  (bytes / MIB).toLocaleString(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 /** Returns `{text, fraction}`: what is being done, and the part of it that is done (undefined if unknown). */
 function phaseProgress({
@@ -13,7 +13,7 @@ function phaseProgress({
 }) {
   const rejected = refused ? `, ${count(refused, "line")} rejected` : "";
   const compared = created + updated + unchanged;
-  const size = `${megabytes(bytes)} of ${megabytes(total)} MB`;
+  const size = `${mebibytes(bytes)} of ${mebibytes(total)} MiB`;
   switch (phase) {
     case "sending":
       return bytes < total ? { text: `Uploading ${name}: ${size}.`, fraction: bytes / total }

@@ -11,9 +11,9 @@ const NAMES_MAX = 50;
 /** Returns how many recipients are connected, as a sentence. */
 function onlineText(online, includesVisitors) {
   if (online === 0) return "None are connected now.";
-  const visitors = includesVisitors ? " (visitors included)" : "";
+  const visitors = includesVisitors ? ", counting visitors," : "";
   return online === 1 ? "1 is connected now and has received it."
-    : `${online.toLocaleString()} are connected now and have received it${visitors}.`;
+    : `${online.toLocaleString()} are connected now${visitors} and have received it.`;
 }
 
 export class Receipts {

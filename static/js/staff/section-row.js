@@ -131,7 +131,7 @@ export class SectionRow {
     if (!mayEdit(id)) {
       this.roster = { refresh() {} };
       this.head.setAttribute("aria-expanded", "true");
-      put(this.body, h("p", null, section.title ?? "", ". The roster is not shown because your account is limited to other subjects."));
+      put(this.body, h("p", null, section.title && `${section.title}. `, "The roster is not shown because your account is limited to other subjects."));
       return;
     }
     this.roster = new Roster(id, catalogue.name(id), () => compose({ sections: [id] }));

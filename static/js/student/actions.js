@@ -37,7 +37,7 @@ export class Actions {
 
   /**
    * Draws the buttons of a section into `el`. Nothing is redrawn while the buttons stay the same, so that none changes
-   * while it is being pressed. With `hasConflict`, Register is not emphasised.
+   * while it is being pressed. With `hasConflict`, Register is not emphasized.
    */
   draw(el, id, view = "row", hasConflict = false) {
     const { registrations, terms, plan, drops, numbers } = this.page;

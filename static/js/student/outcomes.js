@@ -21,7 +21,7 @@ function prerequisite(unmet) {
 }
 
 /**
- * The reason of a refusal and its next step: `{text, next?}`, where `next` is `waitlist`, `swap` (for the sections
+ * The reason for a refusal, and the next step: `{text, next?}`, where `next` is `waitlist`, `swap` (for the sections
  * `with`), `others`, `plan`, `retry`, `check` or `sign`. `nameOf` returns a section's name; `sum` is the
  * number of credits that the request would have led to, `limit` the number allowed.
  */

@@ -1,4 +1,4 @@
-// Textos en español de la página del estudiante. Si un texto tiene varias formas, `n` elige una: `one`, `other` o `zero`.
+// Spanish texts of the student's page. Where a text has several forms, `n` chooses one: `one`, `other`, or `zero`.
 
 export default {
   "page.title": "Inscripción a clases - EduHub",

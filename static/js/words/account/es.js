@@ -1,4 +1,4 @@
-// Textos en español de la página de la cuenta.
+// Spanish texts of the account page.
 
 export default {
   "account.title": "Mi cuenta - EduHub", "account.heading": "Mi cuenta", "account.visitor": "Inicie sesión para administrar su cuenta.",
