@@ -12,7 +12,7 @@ const NAMES_MAX = 50;
 function onlineText(online, includesVisitors) {
   if (online === 0) return "None are connected now.";
   const visitors = includesVisitors ? ", counting visitors," : "";
-  return online === 1 ? "1 is connected now and has received it."
+  return online === 1 ? `1 is connected now${visitors} and has received it.`
     : `${online.toLocaleString()} are connected now${visitors} and have received it.`;
 }
 
