@@ -37,8 +37,8 @@ has no effect yet.",
     Setting {
         name: "privacy.small_counts",
         about:
-            "Pages show visitors a waitlist shorter than this as \"fewer than\" this number. 0: the number is shown. The
-numbers in the API stay exact, see docs/SECURITY.md.",
+            "Pages show visitors a number of enrolled or waiting people below this as \"fewer than\" this number. 0: the
+number is shown. The numbers in the API stay exact, see docs/SECURITY.md.",
         show: |c| c.privacy.small_counts.to_string(),
         set: |c, v| v.integer(0..=SMALL_COUNTS_MAX).map(|value| c.privacy.small_counts = value),
     },

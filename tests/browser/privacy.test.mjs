@@ -25,6 +25,8 @@ test("visitors see small counts as fewer than the bound, students see them", asy
   assert.equal(await seats(visitor, "MATH 151"), "Full, fewer than 5 waiting");
   assert.equal(await seats(visitor, "ART 2"), "9 left", "open seats are exact");
   assert.match(await row(visitor, "MATH 151").locator("[title*='taken']").getAttribute("title"), /^fewer than 5 of 1 seat taken$/);
+  await row(visitor, "MATH 151").locator("button[aria-expanded]").click();
+  await until(visitor, () => /fewer than 5 of 1 seat taken\. /.test(document.querySelector("#rows .row dl")?.textContent));
   const student = await open(chrome, hub, "/?term=mine", { user: "student" });
   await rows(2)(student);
   await until(student, () => /Full, 1 waiting/.test(document.querySelector("#rows").textContent));

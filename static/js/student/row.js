@@ -4,7 +4,7 @@ import { button, h, put } from "../dom.js";
 import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
-import { componentName, date, joinList, meetingTexts, prerequisiteText } from "../words.js";
+import { componentName, date, joinList, meetingTexts, prerequisiteText, seatsTaken } from "../words.js";
 
 /** The ids of the rows whose details are open. */
 const opened = new Set();
@@ -121,7 +121,7 @@ function details(section, { catalogue, finder }) {
       pair("section.format", [section.method, section.campus].filter(Boolean).join(", ")),
       pair("section.prerequisites", section.prerequisites && prerequisiteText(section.prerequisites)),
       pair("section.linked", section.linked?.length ? joinList(section.linked.map((id) => catalogue.name(id))) : null),
-      pair("section.seats", `${t("section.taken", { n: section.capacity, taken: catalogue.numbers(section.id).enrolled })}. ${t("section.waitlist", { n: section.waitlist_capacity })}.`)),
+      pair("section.seats", `${seatsTaken(catalogue.numbers(section.id))}. ${t("section.waitlist", { n: section.waitlist_capacity })}.`)),
     button(t("find.course", { course: section.course }), () => finder.find(section.course), { class: "quiet" }),
   ];
 }
