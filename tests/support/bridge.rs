@@ -15,8 +15,11 @@ pub fn with_plone_at(home: Home, url: &str) -> Home {
 /// Signs in a member of Plone at the hub and returns the hub's token.
 pub fn sign_in(server: &Server, user: &str) -> String {
     let credentials = json!({"username": user, "password": PASSWORD});
-    let response = server.client().post_json("/api/v1/login", &credentials).expect(200);
-    response.json()["token"].as_str().expect("a token").to_owned()
+    let response = eventually("a response of Plone", || {
+        let response = server.client().post_json("/api/v1/login", &credentials);
+        (response.status != 503).then_some(response)
+    });
+    response.expect(200).json()["token"].as_str().expect("a token").to_owned()
 }
 
 /// Waits until the hub has every section that visitors can see in Plone, and returns their ids.
