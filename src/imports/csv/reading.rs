@@ -86,7 +86,7 @@ pub(super) fn read(
         }
     };
     let source = input.records(extra)?;
-    let survey = match survey(&source, options, extra, map)? {
+    let survey = match survey(&source, options, extra, map, watch)? {
         Ok(survey) => survey,
         Err((line, message)) => {
             reject(&mut parsed, line, message)?;

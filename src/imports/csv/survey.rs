@@ -3,7 +3,7 @@
 use crate::domain::ids::ProfileName;
 use crate::domain::import::{FileColumn, FileRow, MissingField, Skipped};
 use crate::domain::import_profile::ImportProfile;
-use crate::imports::schedule::{ClockOption, ScheduleError, ScheduleOptions};
+use crate::imports::schedule::{ClockOption, ScheduleError, ScheduleOptions, ScheduleProgress, Watch};
 
 use crate::imports::csv::candidates;
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
@@ -17,6 +17,8 @@ use crate::imports::csv::source::{RecordSource, unreadable};
 use crate::imports::csv::status::Letters;
 use crate::imports::csv::times::{Clock, ClockEvidence};
 
+/// The number of rows between two checks whether the import was cancelled.
+const WATCH_INTERVAL_ROWS: usize = 200;
 /// The number of rows among which the header is searched. Real exports have up to a dozen lines above it.
 pub(super) const HEADER_ROWS_MAX: usize = 30;
 /// The minimum number of known columns of a header below the first row. Fewer may be a title that has a known word.
@@ -123,6 +125,7 @@ pub(super) fn survey(
     options: &ScheduleOptions,
     extra: &ExtraNames,
     map: &[(String, Column)],
+    watch: &mut Watch<'_>,
 ) -> Result<Result<Survey, (u64, String)>, ScheduleError> {
     let first_rows = match first_rows(source, options.header_line)? {
         Ok(rows) => rows,
@@ -156,7 +159,7 @@ pub(super) fn survey(
             Err(wrong) => return Ok(Err(wrong)),
         };
     }
-    let (format, order) = formats(source, options, &header, found.records)?;
+    let (format, order) = formats(source, options, &header, found.records, watch)?;
     let skipped = first_rows[..found.records.saturating_sub(found.header_rows)]
         .iter()
         .filter(|(_, record)| record.iter().any(|cell| !cell.trim().is_empty()))
@@ -341,6 +344,7 @@ fn formats(
     options: &ScheduleOptions,
     header: &Header,
     records_before_rows: usize,
+    watch: &mut Watch<'_>,
 ) -> Result<(Format, OrderEvidence), ScheduleError> {
     let columns = |wanted: &[Column]| -> Vec<usize> {
         let groups = header.meeting_groups().iter();
@@ -360,11 +364,14 @@ fn formats(
     let mut has_inner_dates = false;
     let (mut records, lines) = source.open()?;
     let mut record = csv::StringRecord::new();
-    let mut at = 0;
+    let mut at = 0_usize;
     // An unreadable row ends the survey. The reading that follows reports it.
     while matches!(records.read_record(&mut record), Ok(true)) {
         let line = lines.take();
         at += 1;
+        if at.is_multiple_of(WATCH_INTERVAL_ROWS) && !watch(ScheduleProgress::default()) {
+            return Err(ScheduleError::Cancelled);
+        }
         if at <= records_before_rows {
             continue;
         }

@@ -294,6 +294,22 @@ fn the_watch_can_cancel_reading() {
 }
 
 #[test]
+fn the_watch_can_cancel_before_the_first_row_is_read() {
+    // The order of day and month is sought in every row.
+    let rows: String = (0..1_000).map(|i| format!("{i},MATH {i},5,3/4/2031\n")).collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, format!("crn,course,cap,start\n{rows}")).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let mut seen = Vec::new();
+    let read = CsvSchedules::default().read(file.path(), scratch.path(), &options(Some("T"), &[]), &mut |progress| {
+        seen.push(progress.rows);
+        false
+    });
+    assert!(matches!(read, Err(ScheduleError::Cancelled)));
+    assert_eq!(seen, [0]);
+}
+
+#[test]
 fn extra_names_and_maps_are_validated() {
     let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     assert!(CsvSchedules::new([("capacity", names(&["Max Enrl"]).as_slice())]).is_ok());
