@@ -51,9 +51,9 @@ test("a new page shows the history, which the keyboard can inspect", async () =>
 test("connections are drawn as one line for each role", async () => {
   const staff = await open(chrome, hub, "/staff", { user: "staff" });
   const page = await open(chrome, hub, "/admin", { user: "admin" });
-  await shows(page, "Connected", /\d+ students?\d+ visitors?1 staff[1-9]\d* administrators?$/);
+  await shows(page, "Connected", /\d+ students?\d+ visitors?\d+ instructors?1 staff[1-9]\d* administrators?$/);
   const drawn = await chart(page, "Connected").locator(".line").evaluateAll((lines) => lines.map((line) => line.getAttribute("d").length > 0));
-  assert.deepEqual(drawn, [true, true, true, true]);
+  assert.deepEqual(drawn, [true, true, true, true, true]);
   await staff.context().close();
   await shows(page, "Connected", /0 staff/);
 });

@@ -35,7 +35,7 @@ const CHARTS = [
   { name: "Connected", unit: whole, minScale: 5, lines: [
     { tone: "accent", valueOf: ({ connections }) => connections.student, text: (n) => count(n, "student") },
     { tone: "soft", valueOf: ({ connections }) => connections.visitor, text: (n) => count(n, "visitor") },
-    { tone: "accent dotted", valueOf: ({ connections }) => connections.instructor, text: (n) => count(n, "instructor") },
+    { tone: "accent fine", valueOf: ({ connections }) => connections.instructor, text: (n) => count(n, "instructor") },
     { tone: "ink", valueOf: ({ connections }) => connections.staff, text: (n) => `${whole(n)} staff` },
     { tone: "ink dotted", valueOf: ({ connections }) => connections.admin, text: (n) => count(n, "administrator") },
   ] },
