@@ -2,12 +2,15 @@
 
 use std::fmt::Write;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::WAIT_MAX;
 use super::http::Client;
+
+/// The pause between two requests for the state of an import.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The weekdays of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,15 +167,22 @@ pub fn start_import(staff: &mut Client, term: &str, csv: &[u8]) -> String {
     response.expect(202).json()["task"].as_str().expect("a task").to_owned()
 }
 
-/// Waits for the end of an import and returns its task.
+/// Waits for the end of an import and returns its task. Imports have a low priority, so on a busy machine a large one
+/// takes minutes: the deadline is for the next progress.
 pub fn wait_for_import(staff: &mut Client, task: &str) -> Value {
-    let deadline = Instant::now() + WAIT_MAX;
+    let mut deadline = Instant::now() + WAIT_MAX;
+    let mut progress = Value::Null;
     while Instant::now() < deadline {
         let state = staff.get(&format!("/api/v1/imports/{task}")).expect(200).json();
         if state["state"] != "running" {
             return state;
         }
-        thread::yield_now();
+        let reached = json!([state["phase"], state["rows"], state["created"]]);
+        if reached != progress {
+            (progress, deadline) = (reached, Instant::now() + WAIT_MAX);
+        }
+        // A request without a pause would take the processor from the import.
+        thread::sleep(PAUSE);
     }
     panic!("timed out waiting for the end of import {task}");
 }
