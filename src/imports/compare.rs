@@ -111,7 +111,7 @@ impl<'s> Comparison<'s> {
     ) -> Self {
         let (totals, limit) = (options.totals, options.subjects.clone());
         // A prediction: the registrar decides by its own clock when it applies the import.
-        let open = snapshot.is_some_and(|s| s.term.is_open(now));
+        let open = snapshot.is_some_and(|s| s.term.is_open_for_anyone(now));
         let sections = Vec::new();
         let staged = StagedImport { generation, apply_totals_while_open: totals, limit, sections, unchanged: 0 };
         let apply_totals = totals || !open;
