@@ -86,7 +86,7 @@ properties: ## repeats the tests with generated cases ROUNDS=20 times with new s
 fuzz: ## searches for files that the reader of schedules does not survive
 	@test -x target/tools/bin/cargo-fuzz || $(CARGO) install --quiet --locked --root target/tools cargo-fuzz
 	mkdir -p fuzz/corpus/schedule
-	PATH="target/tools/bin:$$PATH" $(CARGO) +nightly fuzz run schedule fuzz/corpus/schedule tests/schedules tests/schedules/sheets -- -max_total_time=$(or $(SECONDS),600) -rss_limit_mb=1024 -timeout=20
+	PATH="target/tools/bin:$$PATH" $(CARGO) +nightly fuzz run schedule fuzz/corpus/schedule tests/schedules tests/schedules/sheets tests/schedules/systems -- -max_total_time=$(or $(SECONDS),600) -rss_limit_mb=1024 -timeout=20
 
 pictures: chromium ## takes pictures of all pages into target/pictures/, and those of the README into docs/pictures/
 	$(BUILD_HUB)
