@@ -66,6 +66,8 @@ faults-soak:
 faults-disks:
 	FAULT_IMAGES=200 FAULT_DAMAGES=60 FAULT_CUTS=20 FAULT_SECONDS=20 FAULT_HISTORY_ROUNDS=8 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture --skip soak
 	FAULT_ROUNDS=100 timeout 900 $(CARGO) test --locked --test system crash -- --nocapture
+	npm ci --prefix tests/browser --no-audit --no-fund --silent
+	SSO_STUDENTS=2000 timeout 900 node --test tests/browser/sso-students.test.mjs
 
 # Coverage-guided, for SECONDS=600; the seeded run in `make test` is short. Needs the nightly compiler.
 fuzz: ## searches for files that the reader of schedules does not survive
