@@ -127,7 +127,10 @@ impl ProxySignIn {
         let username = UserName::parse(user).ok().filter(|_| user != ABSENT).ok_or_else(no_user)?;
         let values = |name: &str| -> Vec<String> {
             let text = single(headers, name).map(String::from_utf8_lossy).unwrap_or_default();
-            text.split(';').map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect()
+            text.split(';')
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty() && value != ABSENT)
+                .collect()
         };
         let names = claim_headers.iter().map(String::as_str).chain(facts.names());
         let claims = names.map(|name| (name.to_owned(), values(name)));
