@@ -19,14 +19,18 @@ const KEEP_ALIVE: Duration = Duration::from_secs(24 * 3_600);
 const VISITORS_NICENESS: i32 = 10;
 
 /// The threads for cached responses and for users, as many as there are processors. `None` if they cannot be created.
-static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| threads("eduhub-build", || {}));
-/// The threads for responses that only one visitor requested.
-static VISITORS_THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| threads("eduhub-visit", lower_priority));
+static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| threads("eduhub-build", processors(), || {}));
+/// The threads for responses that only one visitor requested, half as many.
+static VISITORS_THREADS: LazyLock<Option<Runtime>> =
+    LazyLock::new(|| threads("eduhub-visit", processors().div_ceil(2), lower_priority));
 
-fn threads(name: &str, begin: fn()) -> Option<Runtime> {
-    let threads = available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
+fn processors() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
+}
+
+fn threads(name: &str, count: usize, begin: fn()) -> Option<Runtime> {
     let mut builder = Builder::new_current_thread();
-    let builder = builder.max_blocking_threads(threads).thread_keep_alive(KEEP_ALIVE).thread_name(name);
+    let builder = builder.max_blocking_threads(count.min(THREADS_MAX)).thread_keep_alive(KEEP_ALIVE).thread_name(name);
     let builder = builder.on_thread_start(begin);
     builder.build().inspect_err(|error| log::error!("the threads that build responses cannot start: {error}")).ok()
 }
