@@ -25,7 +25,9 @@ impl StatedFacts {
     /// left a group at the provider leaves it in the hub, too. A credit limit that is not a number changes nothing.
     pub(super) fn read(claims: &Claims, names: &FactClaims) -> Self {
         let FactClaims { groups, program, campus, credit_limit } = names;
-        let texts = |name: &String| (!name.is_empty()).then(|| claims.texts(name).iter().filter_map(usable).collect());
+        let texts = |name: &String| {
+            (!name.is_empty()).then(|| claims.texts(name).iter().filter_map(|text| usable(text)).collect())
+        };
         let texts = |name: &String| -> Option<Vec<Box<str>>> { texts(name) };
         let first = |name: &String| texts(name).map(|texts| texts.into_iter().next());
         let credit_limit = first(credit_limit).and_then(|limit| match limit {
@@ -54,7 +56,7 @@ impl StatedFacts {
 }
 
 /// Returns a name without the slash with which Keycloak begins a group; `None` if it cannot be a name.
-fn usable(text: &String) -> Option<Box<str>> {
+fn usable(text: &str) -> Option<Box<str>> {
     let name = text.trim().trim_start_matches('/');
     let is_usable = (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.contains(char::is_control);
     is_usable.then(|| name.into())
