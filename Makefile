@@ -70,6 +70,8 @@ faults-soak:
 faults-disks:
 	FAULT_IMAGES=200 FAULT_DAMAGES=60 FAULT_CUTS=20 FAULT_SECONDS=20 FAULT_HISTORY_ROUNDS=8 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture --skip soak
 	FAULT_ROUNDS=100 timeout 900 $(CARGO) test --locked --test system crash -- --nocapture
+	npm ci --prefix tests/browser --no-audit --no-fund --silent
+	SSO_STUDENTS=2000 timeout 900 node --test tests/browser/sso-students.test.mjs
 
 # A failure prints its seed or its smallest case; it becomes a fixed test.
 properties: ## repeats the tests with generated cases ROUNDS=20 times with new seeds

@@ -34,6 +34,7 @@ use crate::live::alert_scope;
 use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
 use crate::plone::bridge::{self, Bridge, BridgeDeps};
+use crate::registration::shown_counts::ShownCounts;
 use crate::rush::PloneJob;
 use crate::rush::sandbox::Sandboxes;
 use crate::sso::SingleSignOn;
@@ -256,6 +257,7 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
             alert_retention: (days > 0).then(|| Duration::from_secs(days * 86_400)),
             office: config.college.name.as_str().into(),
             zone: config.college.timezone.clone(),
+            shown_to_visitors: ShownCounts::hidden_below(config.privacy.small_counts),
             ..LiveOptions::default()
         },
     }

@@ -23,6 +23,7 @@ use crate::http::problem::ProblemCode;
 use crate::http::request_id::{LoggedUser, RequestId};
 use crate::http::sign_in::cleared_cookie;
 use crate::http::site::{OriginVerdict, Site};
+use crate::http::slow_refusals;
 pub use crate::identity::SESSION_COOKIE;
 use crate::identity::disclosures::Disclosure;
 use crate::identity::limits::AddressKey;
@@ -142,7 +143,9 @@ pub async fn identify<B: MessageBody + 'static>(
             }
             limits.count_user(&caller.user)
         }
-        _ => limits.count_visitor(AddressKey::from(client_ip(req.request()))),
+        _ => limits
+            .count_visitor(AddressKey::from(client_ip(req.request())))
+            .inspect_err(|_| slow_refusals::mark(req.request())),
     };
     if let Err(retry_after_s) = counted {
         let problem = Problem::rate_limited("Too many requests. Wait a moment, then try again.", retry_after_s);

@@ -16,6 +16,7 @@ use crate::http::auth::client_ip;
 use crate::http::error::{PROBLEM_JSON, Problem, problem_for_status};
 use crate::http::security_headers::{self, Place};
 use crate::http::site::Site;
+use crate::http::slow_refusals;
 use crate::observe::metrics::Metrics;
 
 /// The header that carries a request's id.
@@ -99,6 +100,7 @@ pub async fn request_id<B: MessageBody + 'static>(
         metrics.count_request(response.status().as_u16(), started.elapsed());
     }
     log_request(&response, started, id_text);
+    slow_refusals::delay(response.request()).await;
     Ok(response)
 }
 

@@ -104,6 +104,8 @@ pub struct SeatsTick {
     pub rows: Vec<(Crn, ByteString)>,
     /// All rows as one frame.
     pub frame: ByteString,
+    /// The same change with the counts that visitors see, if they do not see small ones.
+    pub for_visitors: Option<Box<Self>>,
 }
 
 /// Registers a session with the relay of its thread, with the channels `alerts` and, for a signed-in caller, `me`. The

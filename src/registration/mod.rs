@@ -17,4 +17,5 @@ pub mod registrar;
 pub mod request_counts;
 pub mod section_json;
 pub mod shedding;
+pub mod shown_counts;
 pub mod student_facts;

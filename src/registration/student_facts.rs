@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use crate::domain::command::{Command, FactsOfStudent};
-use crate::domain::ids::TermId;
+use crate::domain::ids::{TermId, UserName};
+use crate::domain::student::StudentFacts;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::registrar::SubmitError;
 use crate::store::StoreError;
@@ -61,6 +62,35 @@ impl StudentFactsWriter {
     /// then; the others have it after the next start, or when it is repeated.
     pub async fn put(&self, facts: Arc<[FactsOfStudent]>) -> Result<(), FactsError> {
         let _turn = self.turn.lock().await;
+        self.put_in_turn(facts).await
+    }
+
+    /// Changes the facts about a student from those that the store has. Returns false if `change` leaves them as they are;
+    /// then nothing is written. A change by [`Self::put`] at the same time is not lost.
+    ///
+    /// # Errors
+    /// As [`Self::put`], and when the store cannot be read.
+    pub async fn update(
+        &self,
+        student: &UserName,
+        change: impl Fn(StudentFacts) -> StudentFacts,
+    ) -> Result<bool, FactsError> {
+        let changed = async || {
+            let before = self.store.facts(student).await?.unwrap_or_default();
+            let after = change(before.clone());
+            Ok::<_, StoreError>((after != before).then_some(after))
+        };
+        // When registration opens, thousands sign in of whom nothing has changed. They wait for no turn.
+        if changed().await?.is_none() {
+            return Ok(false);
+        }
+        let _turn = self.turn.lock().await;
+        let Some(after) = changed().await? else { return Ok(false) };
+        self.put_in_turn([(student.clone(), Some(Arc::new(after)))].into()).await?;
+        Ok(true)
+    }
+
+    async fn put_in_turn(&self, facts: Arc<[FactsOfStudent]>) -> Result<(), FactsError> {
         let mut done: BTreeSet<TermId> = BTreeSet::new();
         if self.pool.term_ids().is_empty() {
             self.store.put_facts(facts.clone()).await?;
