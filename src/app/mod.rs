@@ -34,6 +34,7 @@ use crate::live::alert_scope;
 use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
 use crate::plone::bridge::{self, Bridge, BridgeDeps};
+use crate::registration::retention::limit_retention;
 use crate::registration::shown_counts::ShownCounts;
 use crate::rush::PloneJob;
 use crate::rush::sandbox::Sandboxes;
@@ -163,6 +164,10 @@ impl Shared {
         let audit = Audit::start(ports.audit.clone(), ports.clock.clone());
         if config.privacy.audit_days > 0 {
             audit.limit_retention(SignedDuration::from_hours(24 * i64::from(config.privacy.audit_days)));
+        }
+        if config.privacy.attempts_days > 0 {
+            let days = SignedDuration::from_hours(24 * i64::from(config.privacy.attempts_days));
+            limit_retention(ports.attempts.clone(), ports.clock.clone(), days);
         }
         let plone = match bridge::connect(&config.plone, ports.clock.clone())? {
             Some(client) => Some((bridge::sign_in(&config.plone, &client)?, client)),

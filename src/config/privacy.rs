@@ -29,8 +29,8 @@ pub(super) const SETTINGS: [Setting; 3] = [
     Setting {
         name: "privacy.attempts_days",
         about:
-            "Days for which attempts to register are stored. 0: forever. This version stores no attempts, so the setting
-has no effect yet.",
+            "Days for which attempts to register are stored. 0: forever. Older ones are deleted, and the rest of their
+chain can still be verified.",
         show: |c| c.privacy.attempts_days.to_string(),
         set: |c, v| v.integer(0..=DAYS_MAX).map(|value| c.privacy.attempts_days = value),
     },

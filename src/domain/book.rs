@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::domain::attempt_chain::{AttemptChain, StoredChain};
 use crate::domain::draft::Changes;
-use crate::domain::ids::{Crn, UserName};
+use crate::domain::ids::{Crn, TermId, UserName};
 use crate::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Credits, SectionState, WaitlistEntry};
@@ -22,6 +23,7 @@ pub struct TermBook {
     facts: HashMap<UserName, Arc<StudentFacts>>,
     waitlists: HashMap<Crn, BTreeMap<u64, WaitlistEntry>>,
     next_queue_number: u64,
+    attempts: AttemptChain,
 }
 
 impl TermBook {
@@ -36,12 +38,23 @@ impl TermBook {
     ) -> Self {
         let sections = sections.into_iter().map(|s| (s.section.id.crn.clone(), s)).collect();
         let (students, facts, waitlists) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { term, credit_limit, sections, students, facts, waitlists, next_queue_number }
+        let attempts = AttemptChain::default();
+        Self { term, credit_limit, sections, students, facts, waitlists, next_queue_number, attempts }
     }
 
     /// Adds facts about a student that were read from a store.
     pub fn restore_facts(&mut self, student: UserName, facts: Arc<StudentFacts>) {
         self.facts.insert(student, facts);
+    }
+
+    /// Continues the chain of attempts that was read from a store.
+    pub fn restore_attempts(&mut self, chain: StoredChain) {
+        self.attempts = chain.into();
+    }
+
+    /// Returns the term's id and the chain of its attempts, to which a batch appends.
+    pub fn attempts_mut(&mut self) -> (&TermId, &mut AttemptChain) {
+        (&self.term.id, &mut self.attempts)
     }
 
     /// Adds a registration that was read from a store. Does not update the counts of its section, because those that

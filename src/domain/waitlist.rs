@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::attempt::AttemptResult;
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::Reason;
@@ -54,6 +55,8 @@ fn promote_or_pass_over(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
     let request = Request { student, section, goal: Goal::Promotion };
     match first_refusal(draft, &request, &LiftedCodes::NONE) {
         None => {
+            let position = draft.position(crn, waitlisted.queue_number);
+            draft.note_promotion(student, crn, position, AttemptResult::Granted(RegistrationStatus::Enrolled));
             let crn = crn.clone();
             let seat = Registration {
                 crn,
@@ -66,6 +69,8 @@ fn promote_or_pass_over(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
         }
         Some(refusal) if waitlisted.passed_over_for != Some(refusal.code()) => {
             let waitlisted = waitlisted.clone();
+            let position = draft.position(crn, waitlisted.queue_number);
+            draft.note_promotion(student, crn, position, AttemptResult::Refused(refusal.code()));
             draft.pass_over(student, waitlisted, refusal.code());
         }
         Some(_) => {}

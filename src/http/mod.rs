@@ -41,6 +41,7 @@ pub mod alerts;
 pub mod announcements;
 pub mod arrival;
 pub mod assets;
+pub mod attempts;
 pub mod auth;
 pub mod body;
 mod build_threads;

@@ -40,6 +40,12 @@ impl RequestId {
         Self(uuid::Builder::from_unix_timestamp_millis(now_ms, &rand::random()).into_uuid())
     }
 
+    /// Returns the id of a request; `None` when the request did not pass [`request_id`].
+    #[must_use]
+    pub fn of(req: &impl HttpMessage) -> Option<Uuid> {
+        req.extensions().get::<Self>().map(|id| id.0)
+    }
+
     /// Returns the id of a request as text; empty when the request did not pass [`request_id`].
     #[must_use]
     pub fn text_of(req: &impl HttpMessage) -> String {

@@ -20,6 +20,7 @@ use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, Row, Snapshot};
 use crate::registration::section_json::{SeatRow, SectionView};
 use crate::registration::shown_counts::ShownCounts;
+use crate::registration::submitted::Submitted;
 
 use crate::http::auth::{SubjectStaff, Visitor};
 use crate::http::body::{Fields, RequestBody, read_body};
@@ -456,12 +457,12 @@ pub async fn patch(
     let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
     let caller = staff.concerning([Scope::Subject(row.state.section.subject())])?;
     let detail = describe(&patch);
-    let command = Command::PatchSection { crn: id.crn.clone(), patch };
+    let entry = audit.entry_in_commit(&request, &caller, "section.change", None, Some(&id), &detail);
+    let command = Submitted::from(Command::PatchSection { crn: id.crn.clone(), patch }).audited(entry);
     let outcome = pool.submit(&id.term, command).await.ok_or_else(no_such_section)??;
     if outcome == Outcome::NoSuchSection {
         return Err(no_such_section());
     }
-    audit.record(&request, Some(&caller), "section.change", None, Some(&id), &detail).await;
     let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
     Ok(section_response(&row, ShownCounts::EXACT))
 }

@@ -333,13 +333,16 @@ pub async fn put(
     let user = student(&request, &identity)?;
     let facts = read_body::<FactsRequest>(&request, payload).await?.into_facts()?;
     let detail = describe(&facts);
-    writer.put([(user.clone(), Some(Arc::new(facts.clone())))].into()).await.map_err(problem_of)?;
-    audit.record(&request, Some(&staff), "student.change", Some(user.as_str()), None, &detail).await;
+    let entry = audit.entry_in_commit(&request, &staff, "student.change", Some(user.as_str()), None, &detail);
+    let entry = writer.put([(user.clone(), Some(Arc::new(facts.clone())))].into(), entry).await.map_err(problem_of)?;
+    if let Some(entry) = entry {
+        audit.append_stored(entry).await;
+    }
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(FactsResponse::new(user, facts)))
 }
 
 /// Reads the username in the path.
-fn student(request: &HttpRequest, identity: &Identity) -> Result<UserName, Problem> {
+pub(super) fn student(request: &HttpRequest, identity: &Identity) -> Result<UserName, Problem> {
     identity.resolve(&path_param(request, "user")?).map_err(|_| {
         Problem::invalid("user", "A username has 1 to 120 characters, without spaces and invisible characters.")
     })

@@ -30,6 +30,7 @@
 mod support;
 
 mod alert_readers;
+mod attempts;
 mod commands;
 mod crash;
 mod dashboard;

@@ -10,6 +10,7 @@ mod staff;
 
 use jiff::Timestamp;
 
+use crate::domain::attempt::Decided;
 use crate::domain::command::Command;
 use crate::domain::draft::{Changes, Draft};
 use crate::domain::outcome::Outcome;
@@ -25,6 +26,8 @@ pub struct Decision {
     pub outcome: Outcome,
     /// The changes to commit; empty if there is nothing to write.
     pub changes: Changes,
+    /// The requests and promotions that were decided, in order. The store keeps them also if nothing was changed.
+    pub attempts: Vec<Decided>,
 }
 
 /// Decides one command against a term. The same view, command and time give the same decision.
@@ -38,7 +41,10 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
         Command::Batch(batch) if batch.swap => match request::swap(&mut draft, batch) {
             Ok(results) => Outcome::Batch(results),
             // All or nothing: the draft is discarded.
-            Err(results) => return Decision { outcome: Outcome::Batch(results), changes: Changes::default() },
+            Err(results) => {
+                let (outcome, changes) = (Outcome::Batch(results), Changes::default());
+                return Decision { outcome, changes, attempts: request::undone_attempts(&mut draft) };
+            }
         },
         Command::Batch(batch) => Outcome::Batch(request::batch(&mut draft, batch)),
         Command::PatchSection { crn, patch } => staff::patch_section(&mut draft, crn, patch),
@@ -52,5 +58,6 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
         }
     };
     waitlist::settle_queued(&mut draft);
-    Decision { outcome, changes: draft.into_changes() }
+    let attempts = draft.take_attempts();
+    Decision { outcome, changes: draft.into_changes(), attempts }
 }

@@ -1,5 +1,6 @@
 //! Requests by students: registrations, drops and batches.
 
+use crate::domain::attempt::{Action, AttemptResult, Decided};
 use crate::domain::command::Batch;
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
@@ -19,6 +20,13 @@ type Results = Vec<(Crn, RequestOutcome)>;
 ///
 /// Registering again for the same section returns its current state; no rule is evaluated.
 pub(super) fn register(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, waitlist: bool) -> RequestOutcome {
+    let open = draft.section(crn).map(SectionState::open_seats);
+    let outcome = decide_register(draft, student, crn, waitlist);
+    draft.note_request(student, crn, Action::Register, &outcome, open);
+    outcome
+}
+
+fn decide_register(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, waitlist: bool) -> RequestOutcome {
     let Some(section) = draft.section(crn) else { return RequestOutcome::NotFound };
     if let Some(current) = draft.registration(student, crn).filter(|r| r.is_registered()) {
         return granted(draft, current, false);
@@ -42,6 +50,13 @@ pub(super) fn register(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, wai
 /// refuses to drop a seat. A repeated drop returns the state of the first; dropping a section for which the student never
 /// registered returns [`RequestOutcome::NotFound`].
 pub(super) fn drop_section(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) -> RequestOutcome {
+    let open = draft.section(crn).map(SectionState::open_seats);
+    let outcome = decide_drop(draft, student, crn);
+    draft.note_request(student, crn, Action::Drop, &outcome, open);
+    outcome
+}
+
+fn decide_drop(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) -> RequestOutcome {
     let Some(before) = draft.registration(student, crn).cloned() else { return RequestOutcome::NotFound };
     if !before.is_registered() {
         return granted(draft, &before, false);
@@ -89,7 +104,7 @@ pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
 /// Decides a batch as all or nothing: `Ok` if every request is granted, otherwise `Err` with the reason for each that
 /// is not.
 ///
-/// After `Err`, the caller must discard the draft.
+/// After `Err`, the caller must discard the draft, except its [`undone_attempts`].
 pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Results> {
     let student = &batch.student;
     let drops: Vec<_> = batch.drop.iter().map(|crn| (crn.clone(), drop_section(draft, student, crn))).collect();
@@ -109,6 +124,17 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
         }
     }
     Err(results)
+}
+
+/// Returns the attempts of a swap of which nothing was changed.
+pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
+    let mut attempts = draft.take_attempts();
+    for attempt in &mut attempts {
+        if matches!(attempt.result, AttemptResult::Granted(_)) {
+            (attempt.result, attempt.repeated, attempt.position) = (AttemptResult::SwapRefused, false, None);
+        }
+    }
+    attempts
 }
 
 /// Replaces an outcome whose registration changed while the waitlists were settled: a waitlist position may have become

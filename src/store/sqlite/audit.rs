@@ -30,7 +30,7 @@ pub(super) fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, AuditEntry)> {
     Ok((row.get(0)?, entry))
 }
 
-fn append(tx: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
+pub(super) fn append(tx: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO audit (at, user, role, ip, action, subject, section, detail, request_id)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -77,7 +77,8 @@ fn disclosure_at(row: &Row<'_>) -> rusqlite::Result<DisclosureEntry> {
 /// The condition for an entry whose subject is a username, and not a thing that may have the name of a user, such as a
 /// term.
 pub(super) const IS_ABOUT_A_USER: &str = "(action GLOB 'login*' OR action GLOB 'password.*' OR action GLOB 'totp.*' \
-    OR action GLOB 'user.*' OR action GLOB 'sign_in.*' OR action GLOB 'session.*')";
+    OR action GLOB 'user.*' OR action GLOB 'sign_in.*' OR action GLOB 'session.*' OR action GLOB 'student.*' \
+    OR action GLOB 'attempts.*')";
 
 impl AuditStore for SqliteStore {
     fn append(&self, entries: Vec<AuditEntry>) -> StoreFuture<()> {

@@ -17,6 +17,7 @@ const ACTIONS = {
   "term.change": "Changed a term", "section.change": "Changed a section",
   "roster.read": "Viewed a roster", "roster.export": "Downloaded a roster", "receipts.read": "Viewed who confirmed an alert",
   "users.list": "Viewed users", "sessions.list": "Viewed sessions", "audit.read": "Viewed the audit trail",
+  "student.read": "Viewed a student record", "student.change": "Changed a student record", "attempts.read": "Viewed a registration history",
   "schedule.shared": "Viewed a shared schedule", "guardian_link.make": "Created a schedule link", "guardian_link.end": "Removed a schedule link",
   "import.start": "Started an import", "import.cancel": "Cancelled an import",
   "import.profile.save": "Saved an import profile", "import.profile.delete": "Deleted an import profile",
