@@ -1,6 +1,7 @@
 // Line charts of the last minutes, one below the other, with one time axis and one crosshair for all of them.
 
 import { button, h } from "../dom.js";
+import { t } from "../i18n.js";
 import { timeOfDay } from "../words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -55,16 +56,16 @@ export class TimeCharts {
     this.charts = charts.map((chart) => this.#build(chart));
     this.ticks = svg("svg", { class: "ticks", "aria-hidden": "true", height: 20 });
     this.axis = h("div", {
-      class: "axis", role: "slider", tabindex: 0, "aria-label": "Time of the values shown",
+      class: "axis", role: "slider", tabindex: 0, "aria-label": t("chart.axis"),
       "aria-valuemin": 0, "aria-valuemax": 1, "aria-valuenow": 1,
     });
     this.axis.append(this.ticks);
     this.sampleTime = h("p", { class: "sample-time" });
-    this.rangeButtons = RANGES_S.map((s) => button(`${s / 60} minutes`, () => this.#setRange(s * 1000),
+    this.rangeButtons = RANGES_S.map((s) => button(t("n.minutes", { n: s / 60 }), () => this.#setRange(s * 1000),
       { class: "quiet", "aria-pressed": String(s === RANGES_S[0]) }));
     this.root = h("div", { class: "charts" }, this.charts.map((chart) => chart.el),
       h("div", { class: "chart footer" }, h("span"), this.axis, this.sampleTime));
-    el.append(h("div", { class: "time-ranges", role: "group", "aria-label": "Time range" }, h("span", null, "Last"), this.rangeButtons), this.root);
+    el.append(h("div", { class: "time-ranges", role: "group", "aria-label": t("chart.range") }, h("span", null, t("chart.last")), this.rangeButtons), this.root);
     this.#listen();
   }
 
@@ -189,7 +190,7 @@ export class TimeCharts {
         if (chart.values[i].textContent !== text) chart.values[i].textContent = text;
       });
     }
-    const time = pointed === null ? `Now, ${timeOfDay(sample.ms)}` : `At ${timeOfDay(sample.ms)}`;
+    const time = t(pointed === null ? "chart.now" : "chart.at", { at: timeOfDay(sample.ms) });
     this.sampleTime.textContent = time;
     this.axis.setAttribute("aria-valuemax", Math.round(this.#range / 1000));
     this.axis.setAttribute("aria-valuenow", Math.round((sample.ms - this.#from) / 1000));
