@@ -68,6 +68,7 @@ const sentAlerts = new SentAlerts(live, { nameOf: page.nameOf, ensure: (ids) => 
 const composer = new Composer(page, () => sentAlerts.read());
 const imports = new ImportView(live, page, () => onImportApplied());
 const termEditor = new TermEditor(() => terms.load().catch(() => {}));
+live.on("term", (frame) => { terms.changed(frame); termEditor.load().catch(() => {}); });
 $("as-list").addEventListener("click", () => openView("#sections", () => sections.showFullest()));
 pollWhileDisconnected(live, () => Promise.all([page.seats.read(), alerts.refresh()]));
 

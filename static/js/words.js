@@ -2,8 +2,12 @@
 
 import { format, has, i18n, t } from "./i18n.js";
 
-/** A section with at most this many open seats has few left. */
-export const FEW_SEATS = 5;
+/** A section has few seats left with at most a tenth of its capacity, or with at most this many. */
+const FEW_SHARE = 0.1;
+const FEW_SEATS = 2;
+
+/** Whether a section that is not empty has few of its seats left. */
+export const hasFewLeft = ({ capacity, enrolled, open }) => open > 0 && enrolled > 0 && open <= Math.max(FEW_SEATS, capacity * FEW_SHARE);
 
 /** `1st`, `2nd`, `3rd`; `1.º` in Spanish. */
 export const ordinal = (n) => t(`nth.${new Intl.PluralRules(i18n.language, { type: "ordinal" }).select(n)}`, { n });
@@ -50,7 +54,7 @@ export const seatsTaken = ({ capacity, enrolled }) => t("section.taken", {
  */
 export function seatStatus({ capacity, enrolled, waitlisted, open }, status = "open") {
   if (status === "cancelled") return { text: t("seats.cancelled"), tone: "stop", kind: "cancelled" };
-  if (open > 0) return { text: t("seats.left", { n: open }), tone: open > FEW_SEATS ? "good" : "careful", kind: "open" };
+  if (open > 0) return { text: t("seats.left", { n: open }), tone: hasFewLeft({ capacity, enrolled, open }) ? "careful" : "good", kind: "open" };
   // Live seat counts carry no status. Free seats that are not open mean that the section is closed to new students.
   if (status === "closed" || enrolled + waitlisted < capacity) return { text: t("seats.closed"), tone: "stop", kind: "closed" };
   const text = isHidden(waitlisted) ? t("seats.full.few", { n: smallCounts }) : t("seats.full", { n: waitlisted });

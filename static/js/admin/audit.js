@@ -40,11 +40,11 @@ export class Audit {
   /** Loads the first page, or the page at `cursor`. */
   async #load(cursor) {
     const request = ++this.#requests;
-    const { user, action, since } = this.form.elements;
+    const { user, action, q, since } = this.form.elements;
     if (!cursor) put($("audit-summary"), t("data.loading"));
     try {
       const { items, next } = await api.get(`/api/v1/admin/audit${query({
-        user: user.value.trim(), action: actionName(action.value.trim()), since: fromCollegeTime(since.value)?.toISOString(),
+        user: user.value.trim(), action: actionNames(action.value.trim()), q: q.value.trim(), since: fromCollegeTime(since.value)?.toISOString(),
         limit: PAGE_SIZE, cursor,
       })}`);
       if (request !== this.#requests) return;
@@ -82,8 +82,21 @@ export class Audit {
   }
 }
 
-/** Returns the hub's name of an action that was typed as its text. */
-const actionName = (text) => ACTIONS.find((name) => actionText(name).toLowerCase() === text.toLowerCase()) ?? text;
+const wordsOf = (text) => text.toLowerCase().split(/[^\p{L}\p{N}]+/u).filter(Boolean);
+
+/**
+ * Returns the hub's names of the actions that were typed: one by its name or its text, else all whose name or text has
+ * words that begin with the typed ones.
+ */
+function actionNames(text) {
+  const exact = ACTIONS.find((name) => [name, actionText(name).toLowerCase()].includes(text.toLowerCase()));
+  if (exact || !text) return exact ?? text;
+  const found = ACTIONS.filter((name) => {
+    const words = wordsOf(`${name} ${actionText(name)}`);
+    return wordsOf(text).every((typed) => words.some((word) => word.startsWith(typed)));
+  });
+  return found.join(",") || text;
+}
 
 /** Shortens a UUID to its end, which differs between entries of the same time. */
 const shortId = (text) => /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(text) ? `…\u2060${text.slice(-8)}` : text;

@@ -156,7 +156,9 @@ export class Demo {
     const sentences = outcomes(task).map(({ target, confirmed, stored, harm, isBad }) => h("span", null, richText("demo.result", {
       confirmed: h("strong", null, number(confirmed)), stored: h("strong", { class: isBad ? "stop" : "good" }, number(stored)),
     }, { target: TARGET_NAMES[target], harm, n: confirmed }), " "));
-    this.#show(`${task.task} done`, h("p", { class: "result final" }, sentences.length ? sentences : t("demo.nothing")));
+    const earlier = task.results.find(({ recorded, users }) => recorded && users !== task.users);
+    this.#show(`${task.task} done`, h("p", { class: "result final" }, sentences.length ? sentences : t("demo.nothing")),
+      earlier && h("p", { class: "careful", id: "demo-unequal" }, t("demo.unequal", { target: TARGET_NAMES[earlier.target], measured: earlier.users, n: task.users })));
   }
 
   #showFailure({ why, next }) {

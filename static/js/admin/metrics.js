@@ -31,6 +31,8 @@ const demoRemark = (text) => remark(({ demonstration }) => demonstration ? text 
  * and a response may take some seconds.
  */
 const POLLED_GAP_MS = 12_000;
+/** The pause between two requests for the last day: half of the time after which it has another sample. */
+const DAY_PAUSE_MS = 30_000;
 
 const CHARTS = [
   { name: t("chart.connected"), unit: whole, minScale: 5, lines: [
@@ -73,6 +75,7 @@ const CHARTS = [
 
 export class Metrics {
   #charts = null;
+  #loadingDay = null;
   #running = false;
 
   constructor(live) {
@@ -90,9 +93,18 @@ export class Metrics {
   run(running) {
     this.#running = running;
     if (!running) return this.live.unsubscribe("admin");
-    this.#charts ??= new TimeCharts($("charts"), CHARTS);
+    this.#charts ??= new TimeCharts($("charts"), CHARTS, () => this.#loadDay());
     this.live.subscribe("admin");
     this.#loadHistory();
+  }
+
+  /** Loads the last day, once for several calls at a time. */
+  #loadDay() {
+    this.#loadingDay ??= api.get("/api/v1/admin/metrics/history?step=60").then(({ items }) => {
+      this.#charts.setMinutes(items);
+      put($("charts-status"));
+    }, (problem) => put($("charts-status"), t("chart.day.failed", { why: problemText(problem) })))
+      .finally(() => setTimeout(() => { this.#loadingDay = null; }, DAY_PAUSE_MS));
   }
 
   async #loadHistory() {

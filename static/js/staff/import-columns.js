@@ -2,7 +2,7 @@
 // wrong. Each change checks the file again.
 
 import { button, debounce, field as labelled, h, put } from "../dom.js";
-import { has, t } from "../i18n.js";
+import { has, i18n, t } from "../i18n.js";
 import { richText, serverText } from "../rich-text.js";
 import { putSheets } from "./import-choices.js";
 import { withField } from "./import-map.js";
@@ -195,7 +195,7 @@ export class ColumnsStep {
   #drawProfiles() {
     const [all, { profile }] = [this.#profiles, this.#state];
     const group = (label, builtin) => {
-      const options = all.filter((one) => one.builtin === builtin).map(({ name, title }) => h("option", { value: name }, title));
+      const options = all.filter((one) => one.builtin === builtin).map(({ name, title }) => h("option", { value: name, lang: builtin && i18n.language !== "en" ? "en" : null }, title));
       return options.length > 0 && h("optgroup", { label }, options);
     };
     const isKnown = !profile || all.some(({ name }) => name === profile);

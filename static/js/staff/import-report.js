@@ -45,7 +45,7 @@ function longTable(caption, heads, items, rows) {
 
 /** Returns a collapsible list of the report, or false if the list is empty. */
 const part = (state, name, title, open, content) => total(state, name) > 0
-  && h("details", { open, "data-part": name }, h("summary", null, `${title} (${number(total(state, name))})`), content());
+  && h("details", { open, "data-part": name }, h("summary", null, title.endsWith(")") ? title : `${title} (${number(total(state, name))})`), content());
 
 /** Returns the caption of a list that the hub has shortened. */
 const caption = (state, name) => total(state, name) > (state[name]?.length ?? 0)
@@ -76,6 +76,13 @@ function heading({ state, dry_run }) {
   return ["good", t(dry_run ? "report.checked" : "report.imported")];
 }
 
+/** Returns the title of the list of errors: the number of rejected lines, and that of their errors if it differs. */
+function rejectedTitle(state) {
+  const errors = total(state, "errors");
+  if (!state.refused) return t("report.errors.only");
+  return `${t("report.errors")} (${errors === state.refused ? number(errors) : t("report.errors.of", { lines: state.refused, n: errors })})`;
+}
+
 /**
  * Returns the elements of the report. `page` is `{nameOf(id), show(id), compose(audience)}`; `nextSteps` is an element;
  * `again`, if the file can be checked again, is `{clock, check(options)}`: the present clock, and what checks it with other options.
@@ -96,7 +103,7 @@ export function report(state, page, nextSteps, again) {
   return [
     h("div", { role: "status" }, h("h3", { class: tone, tabindex: "-1" }, title), h("p", null, summary(state))),
     h("p", { class: "none" }, `${details}.`), nextSteps, sheetChoice(state, onsheet),
-    part(state, "errors", t("report.errors"), true, () => [
+    part(state, "errors", rejectedTitle(state), true, () => [
       h("p", null, h("a", { href: errorsCsv, download: "", class: "button" }, t("report.errors.download", { n: total(state, "errors") }))),
       longTable(caption(state, "errors"), [t("columns.line"), t("report.column"), t("report.value"), t("report.problem")], state.errors, messageRow)]),
     part(state, "changes", t(applied ? "report.changes.made" : "report.changes"), true, () => longTable(caption(state, "changes"),

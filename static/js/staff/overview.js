@@ -28,7 +28,7 @@ export class Overview {
   #changes = [];
   #activity = null;
   #since = Date.now();
-  /** Refusals in the last minute by section id. */
+  /** Requests in the last minute that found a section full, by section id: what staff can change. */
   refused = new Map();
   #poller = new Poller((signal) => this.#readActivity(signal), {
     ms: ACTIVITY_MS,
@@ -79,7 +79,7 @@ export class Overview {
   async #readActivity(signal) {
     this.#activity = await api.get("/api/v1/staff/activity", { signal });
     put($("activity-failed"));
-    this.refused = new Map(this.#activity.hottest.filter((one) => one.refused > 0).map((one) => [one.section, one.refused]));
+    this.refused = new Map(this.#activity.turned_away.map((one) => [one.section, one.refused]));
     this.map.setRefused(this.refused);
     this.map.updateLabels();
     $("refused-key").hidden = !this.refused.size;

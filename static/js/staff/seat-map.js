@@ -3,13 +3,13 @@
 
 import { $, h, put } from "../dom.js";
 import { t } from "../i18n.js";
-import { FEW_SEATS, seatStatus } from "../words.js";
+import { hasFewLeft, seatStatus } from "../words.js";
 
 /** Returns how full a section is: 0 to 3 by thirds, 4 for few seats left, 5 for full, `off` for closed. */
 export function fillLevel({ capacity, enrolled, waitlisted, open }, status) {
   if (status === "cancelled" || status === "closed" || (open <= 0 && enrolled + waitlisted < capacity)) return "off";
   if (open <= 0) return 5;
-  if (open <= FEW_SEATS && enrolled > 0) return 4;
+  if (hasFewLeft({ capacity, enrolled, open })) return 4;
   return enrolled === 0 ? 0 : Math.min(3, 1 + Math.floor(3 * enrolled / capacity));
 }
 
@@ -84,7 +84,7 @@ export class SeatMap {
     }
   }
 
-  /** Rings the sections of `refused`, a map from section id to refusals in the last minute. */
+  /** Rings the sections of `refused`, a map from section id to the requests of the last minute that found it full. */
   setRefused(refused) {
     for (const id of new Set([...refused.keys(), ...this.#refused.keys()])) {
       this.#cells.get(id)?.classList.toggle("ring", refused.has(id));

@@ -4,7 +4,7 @@ import { $, button, debounce, put } from "../dom.js";
 import { api } from "../api.js";
 import { VirtualList } from "../list.js";
 import { t } from "../i18n.js";
-import { FEW_SEATS, joinList, problemText } from "../words.js";
+import { hasFewLeft, joinList, problemText } from "../words.js";
 import { SectionRow } from "./section-row.js";
 
 const TYPING_MS = 80;
@@ -77,7 +77,7 @@ export class SectionList {
     const { catalogue, numbers } = this.page;
     const { q, which, order } = this.form.elements;
     const matches = {
-      few: (id) => numbers(id).open > 0 && numbers(id).open <= FEW_SEATS,
+      few: (id) => hasFewLeft(numbers(id)),
       refused: (id) => this.page.refused().has(id),
       full: (id) => numbers(id).open <= 0 && numbers(id).enrolled >= numbers(id).capacity,
       waiting: (id) => numbers(id).waitlisted > 0,

@@ -24,7 +24,7 @@ export class Drawing {
       h("tbody", null, FIGURES.map(([name], i) => h("tr", null, h("th", { scope: "row" }, name), this.cells[i]))));
     this.el = h("div", null, h("div", { class: "targets" }, this.panels.map(({ el }) => el)),
       h("h3", null, t("demo.times")), this.latencies.el, this.background,
-      h("details", { id: "demo-numbers" }, h("summary", null, t("demo.table")), h("div", { class: "scroll" }, figures)));
+      h("details", { id: "demo-numbers" }, h("summary", null, t("demo.table")), h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": t("demo.table") }, figures)));
   }
 
   /** Adds a point for each target under load: the responses since the last point, in the hub's own measure of time. */

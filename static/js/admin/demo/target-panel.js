@@ -3,6 +3,7 @@
 import { h, put } from "../../dom.js";
 import { icon } from "../../icons.js";
 import { number, t } from "../../i18n.js";
+import { richText, serverText } from "../../rich-text.js";
 import { ThroughputChart } from "./charts.js";
 import { errorText, seatTexts, students, TARGET_NAMES } from "./text.js";
 
@@ -33,7 +34,7 @@ export class TargetPanel {
   /** `result` is what the hub has measured, or undefined; `active`: the target is under load now; `scale` is the same for all panels. */
   draw({ result, active, task, points, scale }) {
     const about = aboutText(result, active, task);
-    if (this.about.textContent !== about) this.about.textContent = about;
+    if (this.about.textContent !== textOf(about)) put(this.about, about);
     this.el.classList.toggle("idle", !result);
     this.#drawSeats(result, task, scale.seatsPerSquare);
     const isCurrent = active && points.length > 0;
@@ -61,11 +62,15 @@ export class TargetPanel {
   }
 }
 
+/** Returns the text of what `put` takes. */
+const textOf = (parts) => [parts].flat().map((part) => part.textContent ?? part).join("");
+
+/** Returns what a target stands for, as `put` takes it. */
 function aboutText(result, active, task) {
   if (result?.recorded) {
     // Keeps a number with its unit, and a date, on one line.
     const recorded = result.recorded.replace(/(\d) (?=s\b)/g, "$1\u00a0").replace(/(\d)-(?=\d)/g, "$1\u2011");
-    return t("demo.recorded", { students: students(result.users), recorded });
+    return richText("demo.recorded", { recorded: serverText(recorded) }, { students: students(result.users) });
   }
   if (result) return t("demo.each", { students: students(result.users) });
   if (task.state !== "running") return t("demo.not_run");

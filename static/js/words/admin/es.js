@@ -314,4 +314,9 @@ export default {
   "field.users": "Estudiantes",
   "field.seconds": "Segundos",
   "field.since": "Desde",
+  "demo.unequal": "Las cifras de {target} son de una medición anterior con {measured} estudiantes; esta prueba tuvo {n}.",
+  "audit.words": "Palabras o su comienzo",
+  "n.hours": { one: "{n} hora", other: "{n} horas" },
+  "chart.restarts": "Una línea vertical marca un inicio de EduHub: {times}.",
+  "chart.day.failed": "No se pudieron cargar las últimas 24 horas. {why}",
 };
