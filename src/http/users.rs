@@ -408,7 +408,8 @@ pub async fn audit_trail(
 
 /// Splits the words of a search as the store splits those of an entry.
 fn words(text: &str) -> Vec<String> {
-    let words = text.split(|c: char| c.is_whitespace() || AUDIT_SEPARATORS.contains(&c)).filter(|word| !word.is_empty());
+    let words =
+        text.split(|c: char| c.is_whitespace() || AUDIT_SEPARATORS.contains(&c)).filter(|word| !word.is_empty());
     words.take(AUDIT_WORDS_MAX).map(str::to_lowercase).collect()
 }
 

@@ -47,8 +47,8 @@ test("a student's own window replaces that of the term, also when it is closed",
 });
 
 test("the map rings only sections that are full, and few left is relative to the capacity", async () => {
-  await hub.term("map", ["1,MATH 151,Calculus I,A01,lecture,1,0,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,9,0,3,MWF,09:30-10:20,Curie",
-    "3,HIST 110,History,A01,lecture,5,0,3,TR,09:30-10:20,Ito", "4,BIOL 101,Biology,A01,lecture,40,0,3,TR,11:00-11:50,Ito"]);
+  await hub.term("map", ["1,MATH 151,Calculus I,A01,lecture,3,1,0,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,3,9,0,MWF,09:30-10:20,Curie",
+    "3,HIST 110,History,A01,lecture,3,5,0,TR,09:30-10:20,Ito", "4,BIOL 101,Biology,A01,lecture,3,40,0,TR,11:00-11:50,Ito"]);
   for (const crn of ["1", "3", "4"]) await hub.ask("ana", "PUT", `/api/v1/me/registrations/map-${crn}`);
   await hub.ask("ana", "PUT", "/api/v1/me/registrations/map-2");
   await hub.ask("luis", "PUT", "/api/v1/me/registrations/map-1");
@@ -80,7 +80,7 @@ test("receipts count visitors only when they are connected", async () => {
 });
 
 test("good news is recognized by its kind, and is in the reader's language", async () => {
-  await hub.term("news", ["1,MATH 151,Calculus I,A01,lecture,1,2,3,MWF,09:00-09:50,Lee"]);
+  await hub.term("news", ["1,MATH 151,Calculus I,A01,lecture,3,1,2,MWF,09:00-09:50,Lee"]);
   await hub.ask("ana", "PUT", "/api/v1/me/registrations/news-1");
   await hub.ask("noa", "PUT", "/api/v1/me/registrations/news-1?waitlist=true");
   const page = await open(chrome, hub, "/?term=news", { user: "noa", locale: "es-MX" });

@@ -34,9 +34,10 @@ pub(super) fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, AuditEntry)> {
 
 /// Returns the SQL expression for the words of an entry, with a space before each.
 fn words_of_entry() -> String {
-    let texts = "' ' || coalesce(user, '') || ' ' || coalesce(subject, '') || ' ' || coalesce(section, '') || ' ' || action \
+    let texts =
+        "' ' || coalesce(user, '') || ' ' || coalesce(subject, '') || ' ' || coalesce(section, '') || ' ' || action \
                  || ' ' || detail"
-        .to_owned();
+            .to_owned();
     AUDIT_SEPARATORS.iter().fold(texts, |text, separator| format!("replace({text}, '{separator}', ' ')"))
 }
 
@@ -143,7 +144,7 @@ impl AuditStore for SqliteStore {
                  WHERE (?1 IS NULL OR user = ?1 OR subject = ?1)
                    AND (?6 IS NULL OR user = ?6 OR (subject = ?6 AND {IS_ABOUT_A_USER}))
                    AND (?2 IS NULL OR instr(',' || ?2 || ',', ',' || action || ',') > 0)
-                   AND (SELECT count(*) FROM json_each(?7) WHERE {words_of_entry} LIKE '% ' || value || '%' ESCAPE '\') = json_array_length(?7)
+                   AND (SELECT count(*) FROM json_each(?7) WHERE {words_of_entry} LIKE '% ' || value || '%' ESCAPE '\\') = json_array_length(?7)
                    AND (?3 IS NULL OR (at >= ?3 AND id >= (SELECT min(id) FROM audit WHERE at >= ?3)))
                    AND (?4 IS NULL OR id < ?4)
                  ORDER BY id DESC LIMIT ?5",

@@ -128,7 +128,7 @@ export class TermEditor {
     event.preventDefault();
     const { id, title, opens_at, closes_at } = event.target.elements;
     const body = { title: title.value.trim() || undefined, opens_at: isoTime(opens_at.value), closes_at: isoTime(closes_at.value) };
-    await this.#save(id.value.trim(), body, event.target.querySelector("[role=status]"));
+    await this.#save(id.value.trim(), body, event.target.querySelector("span[role=status]"));
   }
 
   async #save(id, body, status) {
