@@ -21,9 +21,10 @@ use uuid::Uuid;
 use crate::bus::{Event, EventStream};
 use crate::domain::ids::{Crn, TermId, UserName};
 use crate::domain::section::SectionState;
+use crate::domain::term::Term;
 use crate::live::close::Close;
 use crate::live::context::Live;
-use crate::live::frames::{self, ServerFrame};
+use crate::live::frames::{self, ServerFrame, TermFrame};
 use crate::live::messages::{FanOut, RegisterRelay, SeatsTick};
 use crate::live::relay_link::RelayLink;
 use crate::registration::readmodel::Snapshot;
@@ -54,6 +55,8 @@ const DELETED_PER_WRITE: usize = 500;
 struct SentSeats {
     /// The sequence up to which everything was sent.
     seq: u64,
+    /// The term as it was sent, or as it was when the hub started or added the term.
+    term: Option<Arc<Term>>,
     /// The remaining parts of a large change. Each tick sends one.
     parts: VecDeque<Arc<SeatsTick>>,
 }
@@ -167,11 +170,16 @@ impl Broker {
 
     /// Sends the changed seats of every term, or the next part of a large change.
     fn send_seats(&mut self, now: Instant) {
+        let mut changed_terms = Vec::new();
         for (id, term) in self.live.model.terms().iter() {
             let sent = self.seats.entry(id.clone()).or_default();
             if sent.parts.is_empty() {
                 let snapshot = term.snapshot();
                 if snapshot.seq > sent.seq {
+                    let before = sent.term.replace(snapshot.term.clone());
+                    if before.is_some_and(|before| differs(&before, &snapshot.term)) {
+                        changed_terms.push(FanOut::Term { term: id.clone(), frame: term_frame(&snapshot) });
+                    }
                     sent.parts = seats_parts(id, &snapshot, sent.seq, self.live.options.shown_to_visitors);
                     if sent.parts.is_empty() {
                         // Only the term itself changed.
@@ -193,6 +201,7 @@ impl Broker {
                 sent.seq = sent.seq.min(part.from);
             }
         }
+        changed_terms.iter().for_each(|message| self.send_to_all(message));
     }
 
     /// Reads alerts whose hint was lost, and sends scheduled alerts that are due.
@@ -289,6 +298,17 @@ fn is_due(waiting_to_join: usize, since_last: Duration) -> bool {
 
 /// The encoded rows of sections.
 type EncodedRows = Vec<(Crn, ByteString)>;
+/// Returns whether clients show the terms differently.
+fn differs(before: &Arc<Term>, after: &Arc<Term>) -> bool {
+    let shown = |term: &Term| (term.title.clone(), term.opens_at, term.closes_at, term.windows.clone());
+    !Arc::ptr_eq(before, after) && shown(before) != shown(after)
+}
+
+fn term_frame(snapshot: &Snapshot) -> ByteString {
+    let Term { id, title, opens_at, closes_at, .. } = &*snapshot.term;
+    let term = TermFrame { id, title, opens_at: *opens_at, closes_at: *closes_at };
+    ServerFrame::Term { seq: snapshot.seq, term }.encode()
+}
 
 /// Encodes what changed in a term after `from`, in parts of bounded length. All parts but the last state the sequence
 /// `from`, so that a client that reconnects between them and resumes gets the rest.
@@ -335,7 +355,9 @@ impl Actor for Broker {
     fn started(&mut self, ctx: &mut Context<Self>) {
         for (id, term) in self.live.model.terms().iter() {
             // No client is connected yet, so every client's snapshot will contain what is published now.
-            self.seats.insert(id.clone(), SentSeats { seq: term.snapshot().seq, parts: VecDeque::new() });
+            let snapshot = term.snapshot();
+            let sent = SentSeats { seq: snapshot.seq, term: Some(snapshot.term.clone()), parts: VecDeque::new() };
+            self.seats.insert(id.clone(), sent);
         }
         if let Some(events) = self.events.take() {
             ctx.add_stream(events);

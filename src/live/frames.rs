@@ -198,6 +198,13 @@ pub enum ServerFrame<'a> {
         /// The newest state of each section.
         seats: &'a [SeatRow<'a>],
     },
+    /// The title or the registration window of a term changed. For the channel `seats:TERM`.
+    Term {
+        /// The term's sequence.
+        seq: u64,
+        /// The term.
+        term: TermFrame<'a>,
+    },
     /// An alert was sent.
     Alert {
         /// Its position in the sequence.
@@ -249,6 +256,19 @@ pub enum ServerFrame<'a> {
     },
     /// The reply to `ping`.
     Pong,
+}
+
+/// What a client shows of a changed term.
+#[derive(Debug, Serialize)]
+pub struct TermFrame<'a> {
+    /// The id.
+    pub id: &'a TermId,
+    /// The name.
+    pub title: &'a str,
+    /// When registration opens; null if it is closed.
+    pub opens_at: Option<Timestamp>,
+    /// When registration closes; null if it stays open.
+    pub closes_at: Option<Timestamp>,
 }
 
 /// Why a registration changed.

@@ -354,6 +354,10 @@ impl Handler<FanOut> for Relay {
                 self.deliver_seats(&tick);
                 self.measure(sent_at);
             }
+            FanOut::Term { term, frame } => {
+                let ids = self.seats.watchers_of(&term);
+                self.push_frame(&ids, &frame);
+            }
             FanOut::Personal(frames) => self.deliver_personal(&frames),
             FanOut::Import { task, frame } => {
                 let ids = self.imports.get(&task).cloned().unwrap_or_default();

@@ -141,6 +141,11 @@ impl SeatWatch {
         out.extend(frames::changes(since, snapshot.seq, rows, self.shown));
     }
 
+    /// Returns the sessions that watch a whole term.
+    pub(super) fn watchers_of(&self, term: &TermId) -> Vec<Uuid> {
+        self.terms.get(term).map(|watchers| watchers.term.keys().copied().collect()).unwrap_or_default()
+    }
+
     /// Removes a session from the watchers of a term.
     pub(super) fn remove_from_term(&mut self, term: &TermId, id: Uuid) {
         if let Some(watchers) = self.terms.get_mut(term) {

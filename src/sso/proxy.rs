@@ -1,6 +1,6 @@
-//! Users whom the college's web server has signed in, by SAML, Shibboleth or CAS. It states who they are in headers,
-//! which count only from its addresses and with its secret. From everyone else they are removed before any handler or
-//! Plone could read them.
+//! Users whom the college's web server has signed in, by SAML, Shibboleth or CAS. It names the user in headers. The
+//! hub trusts them only from the web server's addresses and with its secret; it removes them from all other requests
+//! before a handler or Plone reads them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::{Person, SsoError};
 const NAME_CHARS_MAX: usize = 200;
 /// What Apache writes for a variable that is not set.
 const ABSENT: &str = "(null)";
-/// The claim that holds the groups, whatever the name of the header.
+/// The claim with the groups; the header may have another name.
 const GROUPS: &str = "groups";
 
 /// Why headers do not identify a user. The texts are for the log and the audit trail.
@@ -61,7 +61,7 @@ pub struct ProxySignIn {
 }
 
 impl ProxySignIn {
-    /// Creates it; `None` if the settings name no web server.
+    /// Creates the sign-in; `None` if the settings name no web server.
     #[must_use]
     pub(super) fn new(settings: &Proxy, roles: Arc<RoleMap>) -> Option<Self> {
         if settings.peers.is_empty() {

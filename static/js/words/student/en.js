@@ -49,4 +49,13 @@ export default {
   "change.cancelled": "This section has been cancelled.", "change.staff": "Changed by the registrar's office.",
   "error.plan": "Couldn't save your plan. {why}",
   "spoken.seats": "Seats changed: {list}.", "spoken.section": "{section}: {text}",
+  "notice.promoted": "You are enrolled in {course}", "notice.promoted.text": "A seat opened in {course} (CRN {crn}), and you got it from the waitlist.",
+  "notice.passed_over": "A seat opened in {course}, but you couldn't take it", "notice.passed_over.text": "A seat opened in {course} (CRN {crn}), but {why}. You keep your position on the waitlist.",
+  "notice.cancelled": "{course} is cancelled", "notice.cancelled.text": "{course} (CRN {crn}) has been cancelled. It no longer counts toward your schedule or credits.",
+  "notice.staff": "{course} is no longer cancelled", "notice.staff.text": "{course} (CRN {crn}) takes place after all. It counts toward your schedule and credits again.",
+  "notice.why": "a rule did not allow it", "notice.why.registration_closed": "registration is closed", "notice.why.hold": "there is a hold on your account",
+  "notice.why.section_cancelled": "the section is cancelled", "notice.why.section_closed": "the section is closed to new students",
+  "notice.why.already_in_course": "you have another section of this course", "notice.why.prerequisite": "you have not met a prerequisite",
+  "notice.why.time_conflict": "it overlaps another of your sections", "notice.why.credit_limit": "it would put you over your credit limit",
+  "notice.why.section_full": "the section is full", "notice.why.waitlist_full": "the waitlist is full",
 };

@@ -49,4 +49,13 @@ export default {
   "change.cancelled": "Esta sección fue cancelada.", "change.staff": "Modificada por la oficina de registro.",
   "error.plan": "No se pudo guardar su plan. {why}",
   "spoken.seats": "Cambio de cupos: {list}.", "spoken.section": "{section}: {text}",
+  "notice.promoted": "Ya está en {course}", "notice.promoted.text": "Se liberó un cupo en {course} (CRN {crn}) y usted lo obtuvo de la lista de espera.",
+  "notice.passed_over": "Se liberó un cupo en {course}, pero no pudo asignársele", "notice.passed_over.text": "Se liberó un cupo en {course} (CRN {crn}), pero {why}. Conserva su lugar en la lista de espera.",
+  "notice.cancelled": "{course} se canceló", "notice.cancelled.text": "{course} (CRN {crn}) se canceló. Ya no cuenta en su horario ni en sus créditos.",
+  "notice.staff": "{course} ya no está cancelado", "notice.staff.text": "{course} (CRN {crn}) sí se impartirá. Cuenta de nuevo en su horario y en sus créditos.",
+  "notice.why": "una regla no lo permitió", "notice.why.registration_closed": "la inscripción está cerrada", "notice.why.hold": "su cuenta tiene una retención",
+  "notice.why.section_cancelled": "la sección está cancelada", "notice.why.section_closed": "la sección está cerrada para nuevos estudiantes",
+  "notice.why.already_in_course": "usted ya tiene otra sección de este curso", "notice.why.prerequisite": "le falta un prerrequisito",
+  "notice.why.time_conflict": "choca con otra de sus secciones", "notice.why.credit_limit": "superaría su límite de créditos",
+  "notice.why.section_full": "la sección está llena", "notice.why.waitlist_full": "la lista de espera está llena",
 };
