@@ -17,7 +17,7 @@ export function settingsFor(idp) {
 /** The accounts: the id, the username, the display name and the groups. */
 const ACCOUNTS = {
   1001: { preferred_username: "ann", name: "Ann Ångström", groups: ["students"] },
-  1002: { preferred_username: "dean", name: "Dean Dee", groups: ["deans"] },
+  1002: { preferred_username: "dean", name: "Dean Dee", groups: ["deans"], membership: ["veterans"] },
   1003: { preferred_username: "student", name: "A name that a local account has", groups: ["students"] },
   1004: { preferred_username: "guest", name: "Guest", groups: [] },
   1005: { preferred_username: "vera", name: "Vera", groups: ["students"], membership: ["/veterans", "honors"], study: { program: "Nursing" }, campus: "North", credits: 21.5 },
