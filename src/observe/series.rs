@@ -62,13 +62,20 @@ fn percentiles(counts: &Counts) -> Percentiles {
     Percentiles { p50: ms(50), p95: ms(95), p99: ms(99) }
 }
 
+/// The coarse history.
+#[derive(Debug, Default)]
+struct Minutes {
+    items: VecDeque<Arc<MetricsReading>>,
+    /// The reading with which the current minute began.
+    began: Option<(Instant, Reading)>,
+}
+
 /// The last readings, and the metrics that were computed from them.
 #[derive(Debug, Default)]
 pub struct Charts {
     recent: Mutex<VecDeque<(Instant, Reading)>>,
     history: Mutex<VecDeque<Arc<MetricsReading>>>,
-    /// The coarse history, and the reading with which its current minute began.
-    minutes: Mutex<(VecDeque<Arc<MetricsReading>>, Option<(Instant, Reading)>)>,
+    minutes: Mutex<Minutes>,
     /// The time of the first reading.
     started_at: OnceLock<Timestamp>,
 }
@@ -100,7 +107,7 @@ impl Charts {
     /// Adds an item to the coarse history when a minute has passed.
     fn add_minute(&self, at: Timestamp, taken: Instant, reading: &Reading) {
         let mut minutes = self.minutes.lock();
-        let (items, began) = &mut *minutes;
+        let Minutes { items, began } = &mut *minutes;
         let Some((since, first)) = began else {
             *began = Some((taken, reading.clone()));
             return;
@@ -121,7 +128,7 @@ impl Charts {
     /// Returns the metrics of the last [`HISTORY_MIN`] minutes, oldest first.
     #[must_use]
     pub fn minutes(&self) -> Vec<Arc<MetricsReading>> {
-        self.minutes.lock().0.iter().cloned().collect()
+        self.minutes.lock().items.iter().cloned().collect()
     }
 
     /// Returns the newest metrics; `None` before the first reading.
