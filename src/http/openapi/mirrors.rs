@@ -13,6 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::alert::{Category, Priority};
 use crate::domain::audience::Audience;
 use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::notice::NoticeFacts;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::section_changes::SectionChanges;
 use crate::domain::{alert, import};
@@ -38,6 +39,7 @@ macro_rules! described_by {
 
 described_by! {
     alert::Alert => Alert;
+    NoticeFacts => AlertNotice;
     import::TaskReport => ImportTask;
     import::TaskState => ImportState;
     import::Phase => ImportPhase;
@@ -81,7 +83,7 @@ struct Alert {
     requires_ack: bool,
     /// For an alert of registration: what it states, so that a client can say it in the reader's language.
     #[schema(nullable = false)]
-    notice: Option<AlertNotice>,
+    notice: Option<NoticeFacts>,
     /// The origin: `staff` or `registration`.
     source: String,
     /// For staff: the user who sent it, or `eduhub`. For other readers: the sender's display name, or the college's name.
@@ -364,7 +366,6 @@ mod tests {
     use super::*;
     use crate::domain::alert::AlertContent;
     use crate::domain::ids::TaskId;
-    use crate::domain::notice::NoticeFacts;
     use crate::http::openapi::schemas::tests::assert_conforms;
 
     #[test]
@@ -378,13 +379,14 @@ mod tests {
             starts_at: None,
             expires_at: Some(Timestamp::UNIX_EPOCH),
             requires_ack: true,
-            notice: Some(NoticeFacts {
-                reason: "passed_over".to_owned(),
-                code: Some(RefusalCode::TimeConflict),
-                course: "MATH 151".to_owned(),
-                crn: "10001".to_owned(),
-            }),
+            notice: None,
         };
+        assert_conforms(&NoticeFacts {
+            reason: "cancelled".to_owned(),
+            code: None,
+            course: "MATH 151".to_owned(),
+            crn: "10001".to_owned(),
+        });
         let id = "01a21ff4-d74b-786e-bc76-49578d044a8e".to_owned();
         let (source, sender) = ("staff".to_owned(), "registrar".to_owned());
         let created_at = Timestamp::UNIX_EPOCH;
