@@ -271,7 +271,7 @@ export default {
   "sessions.signing_out": "Signing out…",
   "sessions.signed_out": "Signed out everywhere",
   "sessions.none": "No sessions match. Remove a filter.",
-  "sessions.nobody": "No one is connected.",
+  "sessions.no_one": "No one is connected.",
   "sessions.match": { one: "{n} session matches.", other: "{n} sessions match." },
   "n.sessions": { one: "{n} session", other: "{n} sessions" },
   "source.local": "Local account",

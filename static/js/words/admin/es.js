@@ -271,7 +271,7 @@ export default {
   "sessions.signing_out": "Cerrando las sesiones…",
   "sessions.signed_out": "Se cerraron todas sus sesiones",
   "sessions.none": "No hay sesiones que coincidan. Quite un filtro.",
-  "sessions.nobody": "Nadie está conectado.",
+  "sessions.no_one": "Nadie está conectado.",
   "sessions.match": { one: "{n} sesión coincide.", other: "{n} sesiones coinciden." },
   "n.sessions": { one: "{n} sesión", other: "{n} sesiones" },
   "source.local": "Cuenta local",
