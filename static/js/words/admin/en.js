@@ -318,7 +318,7 @@ export default {
   "field.seconds": "Seconds",
   "field.since": "Since",
   "demo.unequal": "The figures of {target} are from an earlier measurement with {measured} students; this run had {n}.",
-  "audit.words": "Words, or how they begin",
+  "audit.words": "Words or beginnings of words",
   "n.hours": { one: "{n} hour", other: "{n} hours" },
   "chart.restarts": "A vertical line marks a start of EduHub: {times}.",
   "chart.day.failed": "Couldn't load the last 24 hours. {why}",
