@@ -26,6 +26,8 @@ const NOTE: &str = "eduhub.db.last-commit";
 const DAMAGES: usize = 20;
 /// The sector of a disk.
 const SECTOR: usize = 512;
+/// Length of the seal after the last page.
+const SEAL_LEN: usize = 32;
 /// Length of the header of a log, of a frame's header, and of a page.
 const LOG_HEADER_LEN: usize = 32;
 const FRAME_HEADER_LEN: usize = 24;
@@ -155,8 +157,9 @@ fn damage(file: &Path, until: usize, random: &mut Random) -> String {
             "a sector that another one replaced"
         }
     };
-    if content == before {
-        content[at] ^= 1;
+    // A seal of zeros is no damage: a power failure leaves one while a store is closed.
+    if content == before || content.ends_with(&[0; SEAL_LEN]) {
+        content[at] = before[at] ^ 1;
     }
     fs::write(file, content).unwrap();
     format!("{what} at byte {at}")
