@@ -18,6 +18,7 @@ use crate::domain::notice::Notice;
 use crate::domain::outcome::Outcome;
 use crate::domain::published::TermUpdate;
 use crate::domain::registration::Registration;
+use crate::domain::reservation::ReservedCounts;
 use crate::domain::section::SectionState;
 use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
@@ -209,8 +210,12 @@ impl BatchChanges {
             if row.is_none_or(|row| !same_definition(row, state)) {
                 self.definitions_to_write.insert(crn.clone());
             }
-            let counts_before = before.map_or((0, 0), |b| (b.enrolled, b.waitlisted));
-            if counts_before != (state.enrolled, state.waitlisted) {
+            let counts = |of: &SectionState| (of.enrolled, of.waitlisted);
+            let is_counted = match before {
+                Some(before) => counts(before) != counts(state) || before.reserved != state.reserved,
+                None => counts(state) != (0, 0) || state.reserved != ReservedCounts::default(),
+            };
+            if is_counted {
                 self.counts_to_write.insert(crn.clone());
             }
             self.sections.insert(crn.clone(), state.clone());

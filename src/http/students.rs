@@ -1,7 +1,5 @@
 //! What the college states about students: holds, limits, groups, opening times and completed courses.
 
-use std::sync::Arc;
-
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
@@ -22,6 +20,7 @@ use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::ReadOnlyMembers;
 use crate::http::openapi::responses::{BadBody, BadPath, BadRole, StoreFailed};
+use crate::http::permits::PermitResponse;
 use crate::http::query::path_param;
 use crate::http::request_id::PRIVATE;
 
@@ -129,13 +128,15 @@ pub(super) struct FactsResponse {
     completed: Vec<CompletedResponse>,
     /// Whether the completed courses are known. If not, prerequisites are not evaluated for the student.
     completed_known: bool,
+    /// Overrides that staff gave beforehand. A change of the facts keeps them.
+    permits: Vec<PermitResponse>,
 }
 
 impl FactsResponse {
     pub(super) fn new(user: UserName, facts: StudentFacts) -> Self {
         // Every field is named, so that a new field does not compile until it is added here.
-        let StudentFacts { holds, credit_min, credit_limit, groups, program, campus, opens_at, closes_at, completed } =
-            facts;
+        let StudentFacts { holds, credit_min, credit_limit, groups, program, campus, .. } = facts;
+        let StudentFacts { opens_at, closes_at, completed, permits, .. } = facts;
         Self {
             user,
             holds: holds.into_iter().map(HoldResponse::from).collect(),
@@ -146,6 +147,7 @@ impl FactsResponse {
             campus,
             opens_at,
             closes_at,
+            permits: permits.into_iter().map(PermitResponse::from).collect(),
             completed_known: completed.is_some(),
             completed: completed.unwrap_or_default().into_iter().map(CompletedResponse::from).collect(),
         }
@@ -214,7 +216,7 @@ struct FactsRequest {
 }
 
 impl RequestBody for FactsRequest {
-    const SET_BY_HUB: &'static [&'static str] = &["user"];
+    const SET_BY_HUB: &'static [&'static str] = &["user", "permits"];
 
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         let maybe_name = |fields: &mut Fields, name| {
@@ -248,7 +250,18 @@ impl FactsRequest {
             return Err(Problem::invalid("closes_at", "Registration must close after it opens."));
         }
         let completed = self.completed.filter(|courses| self.completed_known || !courses.is_empty());
-        Ok(StudentFacts { holds, credit_min, credit_limit, groups, program, campus, opens_at, closes_at, completed })
+        Ok(StudentFacts {
+            holds,
+            credit_min,
+            credit_limit,
+            groups,
+            program,
+            campus,
+            opens_at,
+            closes_at,
+            completed,
+            permits: Vec::new(),
+        })
     }
 }
 
@@ -333,13 +346,14 @@ pub async fn put(
     let user = student(&request, &identity)?;
     let facts = read_body::<FactsRequest>(&request, payload).await?.into_facts()?;
     let detail = describe(&facts);
-    writer.put([(user.clone(), Some(Arc::new(facts.clone())))].into()).await.map_err(problem_of)?;
+    let keep_permits = |before: StudentFacts| StudentFacts { permits: before.permits, ..facts };
+    let facts = writer.change(&user, keep_permits).await.map_err(problem_of)?;
     audit.record(&request, Some(&staff), "student.change", Some(user.as_str()), None, &detail).await;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(FactsResponse::new(user, facts)))
 }
 
 /// Reads the username in the path.
-fn student(request: &HttpRequest, identity: &Identity) -> Result<UserName, Problem> {
+pub(super) fn student(request: &HttpRequest, identity: &Identity) -> Result<UserName, Problem> {
     identity.resolve(&path_param(request, "user")?).map_err(|_| {
         Problem::invalid("user", "A username has 1 to 120 characters, without spaces and invisible characters.")
     })

@@ -49,13 +49,21 @@ pub struct CommittedBatch {
 pub struct BatchExecutor {
     store: Arc<dyn TermStore>,
     credit_limit: Credits,
+    repeat_limit: u32,
 }
 
 impl BatchExecutor {
     /// Creates an executor. `credit_limit` is the maximum of credits that a student may enroll in; 0 is no limit.
     #[must_use]
     pub fn new(store: Arc<dyn TermStore>, credit_limit: Credits) -> Self {
-        Self { store, credit_limit }
+        Self { store, credit_limit, repeat_limit: 0 }
+    }
+
+    /// Sets how often a student may take a course; 0 is no limit.
+    #[must_use]
+    pub fn with_repeat_limit(mut self, limit: u32) -> Self {
+        self.repeat_limit = limit;
+        self
     }
 
     /// Loads a term, and returns it with its state to publish.
@@ -63,9 +71,10 @@ impl BatchExecutor {
     /// # Errors
     /// When the store cannot be read; the call may be repeated.
     pub fn load(&self, term: &TermId) -> StoreFuture<(Box<TermState>, PublishedTerm)> {
-        let (rows, credit_limit) = (self.store.load(term), self.credit_limit);
+        let (rows, credit_limit, repeat_limit) = (self.store.load(term), self.credit_limit, self.repeat_limit);
         async move {
-            let state = TermState::from_rows(rows.await?, credit_limit);
+            let mut state = TermState::from_rows(rows.await?, credit_limit);
+            state.book = state.book.with_repeat_limit(repeat_limit);
             let published = state.book.published(state.seq);
             Ok((Box::new(state), published))
         }
@@ -109,6 +118,11 @@ impl TermState {
             book.restore_facts(student, facts);
         }
         Self { book, seq, generation }
+    }
+
+    /// Returns when the next reserved seats are released.
+    pub(super) fn next_release(&self) -> Option<Timestamp> {
+        self.book.next_release()
     }
 
     /// Applies what other hubs committed, and decides a batch. Returns the batch, for its caller after the commit, and

@@ -34,6 +34,9 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in all.
 const MAILBOX_MAX: usize = 65_536;
+/// How often a registrar checks whether reserved seats have to be released. Each decision after the time of a release
+/// makes it first, so this only bounds how late waitlisted students get the seats while no command arrives.
+const RELEASE_POLL: Duration = Duration::from_millis(250);
 /// The pause before a term that could not be loaded is loaded again.
 const LOAD_PAUSE: Duration = Duration::from_millis(250);
 
@@ -110,6 +113,8 @@ pub struct RegistrarDeps {
     pub store: Arc<dyn TermStore>,
     /// Maximum credits that a student may enroll in per term; 0 is no limit.
     pub credit_limit: Credits,
+    /// How often a student may take a course; 0 is no limit.
+    pub repeat_limit: u32,
     /// The published snapshots, for readers.
     pub model: Arc<ReadModel>,
     /// The bus, for events to connected students.
@@ -158,7 +163,7 @@ impl Registrar {
     pub fn new(term: TermId, deps: RegistrarDeps, waits: Waits, on_loaded: Loaded) -> Self {
         Self {
             term,
-            executor: BatchExecutor::new(deps.store.clone(), deps.credit_limit),
+            executor: BatchExecutor::new(deps.store.clone(), deps.credit_limit).with_repeat_limit(deps.repeat_limit),
             deps,
             published: None,
             phase: Phase::Loading,
@@ -223,6 +228,15 @@ impl Registrar {
         }
         if let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
             self.execute(state, commands, callers, ctx);
+        }
+    }
+
+    /// Releases reserved seats whose time has come by the hub's clock, which may have been set. Any decision releases them.
+    fn release_reserved(&mut self, ctx: &mut Context<Self>) {
+        let now = self.deps.clock.now();
+        let is_due = matches!(&self.phase, Phase::Idle(state) if state.next_release().is_some_and(|at| at <= now));
+        if is_due && let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
+            self.execute(state, vec![Command::Settle], Vec::new(), ctx);
         }
     }
 
@@ -369,6 +383,7 @@ impl Actor for Registrar {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
+        ctx.run_interval(RELEASE_POLL, Self::release_reserved);
         self.load(ctx);
     }
 }

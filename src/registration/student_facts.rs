@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use crate::domain::command::{Command, FactsOfStudent};
-use crate::domain::ids::TermId;
+use crate::domain::ids::{TermId, UserName};
+use crate::domain::student::StudentFacts;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::registrar::SubmitError;
 use crate::store::StoreError;
@@ -61,6 +62,25 @@ impl StudentFactsWriter {
     /// then; the others have it after the next start, or when it is repeated.
     pub async fn put(&self, facts: Arc<[FactsOfStudent]>) -> Result<(), FactsError> {
         let _turn = self.turn.lock().await;
+        self.put_in_turn(facts).await
+    }
+
+    /// Changes the facts about one student as [`Self::put`] does, from those that are stored. Returns the new facts.
+    ///
+    /// # Errors
+    /// See [`Self::put`].
+    pub async fn change(
+        &self,
+        student: &UserName,
+        change: impl FnOnce(StudentFacts) -> StudentFacts,
+    ) -> Result<StudentFacts, FactsError> {
+        let _turn = self.turn.lock().await;
+        let facts = change(self.store.facts(student).await?.unwrap_or_default());
+        self.put_in_turn([(student.clone(), Some(Arc::new(facts.clone())))].into()).await?;
+        Ok(facts)
+    }
+
+    async fn put_in_turn(&self, facts: Arc<[FactsOfStudent]>) -> Result<(), FactsError> {
         let mut done: BTreeSet<TermId> = BTreeSet::new();
         if self.pool.term_ids().is_empty() {
             self.store.put_facts(facts.clone()).await?;

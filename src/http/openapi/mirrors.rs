@@ -14,7 +14,7 @@ use crate::domain::alert::{Category, Priority};
 use crate::domain::audience::Audience;
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::section_changes::SectionChanges;
-use crate::domain::{alert, import};
+use crate::domain::{alert, import, restriction};
 
 /// Implements `ToSchema` for domain types with the schemas of the types that describe them.
 macro_rules! described_by {
@@ -37,6 +37,7 @@ macro_rules! described_by {
 
 described_by! {
     alert::Alert => Alert;
+    restriction::Restriction => Restriction;
     import::TaskReport => ImportTask;
     import::TaskState => ImportState;
     import::Phase => ImportPhase;
@@ -52,6 +53,20 @@ described_by! {
     import::ConflictKind => ImportConflictKind;
     import::Change => ImportChange;
     import::ChangeKind => ImportChangeKind;
+}
+
+/// A condition on the students of a section.
+#[derive(ToSchema)]
+struct Restriction {
+    /// What is compared: `group`, `program` or `campus`.
+    #[schema(pattern = "^(group|program|campus)$")]
+    by: String,
+    /// The groups, programs or campuses. Case does not matter.
+    #[schema(max_items = 40)]
+    values: Vec<String>,
+    /// Whether students with one of the values are excluded; otherwise only they are admitted.
+    #[schema(nullable = false)]
+    exclude: Option<bool>,
 }
 
 /// An alert.

@@ -16,6 +16,7 @@ const LABELS = {
   enrolled: "Enrolled", waitlist_capacity: "Waitlist capacity", waitlisted: "Waitlisted", status: "Status",
   linked: "Linked sections", prerequisites: "Prerequisites", outside_enrolled: "Enrolled outside EduHub",
   outside_waitlisted: "Waitlisted outside EduHub", file_totals: "Totals in the file",
+  cross_listed: "Cross-listed sections", reserved: "Reserved seats", restrictions: "Restrictions", repeat_limit: "Repeat limit",
 };
 /** The fields that describe a new section. */
 const NEW_SECTION_FIELDS = ["course", "section", "component", "title", "meetings", "instructor", "capacity"];
@@ -24,6 +25,9 @@ const NEW_SECTION_FIELDS = ["course", "section", "component", "title", "meetings
 function valueText(name, value) {
   if (value === null || value === undefined || value === "" || value.length === 0) return "none";
   if (name === "prerequisites") return prerequisiteText(value) || "none";
+  if (name === "cross_listed") return value.capacity === null ? value.group : `${value.group} (${value.capacity} seats)`;
+  if (name === "reserved") return value.map((one) => `${one.group}: ${one.seats}`).join("; ");
+  if (name === "restrictions") return value.map((one) => `${one.exclude ? "not " : ""}${one.by}: ${one.values.join(", ")}`).join("; ");
   if (name === "meetings") return value.map((one) => meetingText(one)).join("; ");
   if (Array.isArray(value)) return value.map((one) => typeof one === "object" ? valueText("", one) : one).join(", ");
   if (typeof value === "object") {

@@ -23,7 +23,7 @@ const REASONS = {
   registration_closed: "Registration not open", hold: "Hold on the account", section_cancelled: "Section cancelled",
   section_closed: "Section closed", already_in_course: "Already in the course", prerequisite: "Missing prerequisite",
   linked_section_required: "Linked section required", time_conflict: "Overlaps another section", credit_limit: "Over the credit limit",
-  restricted: "Seats reserved", section_full: "Section full", waitlist_full: "Waitlist full",
+  restricted: "Restricted to others", repeat_limit: "Course taken too often", section_full: "Section full", waitlist_full: "Waitlist full",
 };
 
 /** In the one-column layout the map is below the lists, so that a growing list would move it under the pointer. */

@@ -86,6 +86,10 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     // Work of staff.
     ("GET", "/api/v1/students/{user}", Staff),
     ("PUT", "/api/v1/students/{user}", Staff),
+    ("PUT", "/api/v1/students/{user}/registrations/{section}", SubjectStaff),
+    ("DELETE", "/api/v1/students/{user}/registrations/{section}", SubjectStaff),
+    ("POST", "/api/v1/students/{user}/move", SubjectStaff),
+    ("POST", "/api/v1/students/{user}/permits", SubjectStaff),
     ("GET", "/api/v1/staff/activity", SubjectStaff),
     ("GET", "/api/v1/export/schedule.csv", Staff),
     ("POST", "/api/v1/imports", SubjectStaff),

@@ -4,6 +4,7 @@
 mod facts;
 pub(crate) mod history;
 mod naive;
+mod seats;
 mod words;
 
 use std::collections::BTreeMap;

@@ -29,7 +29,7 @@ export default {
   "field.waitlist_capacity": "Waitlist capacity", "field.waitlisted": "Waitlisted", "field.days": "Days", "field.time": "Time", "field.start_time": "Start time",
   "field.end_time": "End time", "field.date_range": "Dates", "field.start": "First date", "field.end": "Last date", "field.building": "Building",
   "field.room": "Room", "field.location": "Location", "field.method": "Method", "field.campus": "Campus", "field.linked": "Linked sections",
-  "field.prerequisites": "Prerequisites", "field.cross_listed": "Cross-listed sections", "field.cross_listed_capacity": "Cross-listed capacity",
+  "field.prerequisites": "Prerequisites", "field.cross_listed": "Cross-listed sections", "field.cross_listed_capacity": "Cross-listed capacity", "field.reserved": "Reserved seats", "field.restrictions": "Restrictions", "field.repeat_limit": "Repeat limit",
   "field.monday": "Monday", "field.tuesday": "Tuesday", "field.wednesday": "Wednesday", "field.thursday": "Thursday", "field.friday": "Friday",
   "field.saturday": "Saturday", "field.sunday": "Sunday",
 };

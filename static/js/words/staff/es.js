@@ -29,7 +29,7 @@ export default {
   "field.waitlist_capacity": "Cupo de la lista de espera", "field.waitlisted": "En lista de espera", "field.days": "Días", "field.time": "Horario", "field.start_time": "Hora de inicio",
   "field.end_time": "Hora de fin", "field.date_range": "Fechas", "field.start": "Primer día", "field.end": "Último día", "field.building": "Edificio",
   "field.room": "Salón", "field.location": "Lugar", "field.method": "Modalidad", "field.campus": "Campus", "field.linked": "Secciones vinculadas",
-  "field.prerequisites": "Prerrequisitos", "field.cross_listed": "Secciones combinadas", "field.cross_listed_capacity": "Cupo combinado",
+  "field.prerequisites": "Prerrequisitos", "field.cross_listed": "Secciones combinadas", "field.cross_listed_capacity": "Cupo combinado", "field.reserved": "Cupos reservados", "field.restrictions": "Restricciones", "field.repeat_limit": "Límite de repeticiones",
   "field.monday": "Lunes", "field.tuesday": "Martes", "field.wednesday": "Miércoles", "field.thursday": "Jueves", "field.friday": "Viernes",
   "field.saturday": "Sábado", "field.sunday": "Domingo",
 };
