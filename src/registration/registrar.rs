@@ -154,6 +154,8 @@ pub struct Registrar {
     on_loaded: Vec<Loaded>,
     retiring: Option<oneshot::Sender<()>>,
     pausing: VecDeque<Pause>,
+    /// Whether a check for reserved seats to release is timed.
+    is_release_timed: bool,
 }
 
 impl Registrar {
@@ -172,6 +174,7 @@ impl Registrar {
             on_loaded: vec![on_loaded],
             retiring: None,
             pausing: VecDeque::new(),
+            is_release_timed: false,
         }
     }
 
@@ -231,12 +234,22 @@ impl Registrar {
         }
     }
 
+    /// Checks later whether reserved seats have to be released. A registrar without such seats has no timer, because a timer
+    /// keeps an actor alive that has no more senders.
+    fn time_release(&mut self, ctx: &mut Context<Self>) {
+        self.is_release_timed = true;
+        ctx.run_later(RELEASE_POLL, Self::release_reserved);
+    }
+
     /// Releases reserved seats whose time has come by the hub's clock, which may have been set. Any decision releases them.
     fn release_reserved(&mut self, ctx: &mut Context<Self>) {
+        self.is_release_timed = false;
         let now = self.deps.clock.now();
         let is_due = matches!(&self.phase, Phase::Idle(state) if state.next_release().is_some_and(|at| at <= now));
         if is_due && let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
             self.execute(state, vec![Command::Settle], Vec::new(), ctx);
+        } else if matches!(&self.phase, Phase::Idle(state) if state.next_release().is_some()) {
+            self.time_release(ctx);
         }
     }
 
@@ -293,6 +306,9 @@ impl Registrar {
         }
         if let Some(model) = &self.published {
             self.on_loaded.drain(..).for_each(|loaded| drop(loaded.send(model.clone())));
+        }
+        if batch.state.next_release().is_some() && !self.is_release_timed {
+            self.time_release(ctx);
         }
         self.phase = Phase::Idle(batch.state);
         self.next_batch(ctx);
@@ -383,7 +399,6 @@ impl Actor for Registrar {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
-        ctx.run_interval(RELEASE_POLL, Self::release_reserved);
         self.load(ctx);
     }
 }

@@ -259,7 +259,7 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
     let is_no = |group: &String| ["0", "n", "no"].contains(&&*group.to_lowercase());
     let cross_listed = cells.read(Column::CrossListed, text::text).filter(|group| !is_no(group));
     // 0 is written where there is no common capacity.
-    let cross_listed_capacity = lenient(cells, Column::CrossListedCapacity, |cell| text::count(cell));
+    let cross_listed_capacity = lenient(cells, Column::CrossListedCapacity, text::count);
     let cross_listed_capacity = cross_listed_capacity.filter(|capacity| *capacity > 0);
     if cross_listed.is_some() && cross_listed_capacity.is_none() {
         cells.add_row_remark(Remark::CrossListed);

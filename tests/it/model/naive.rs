@@ -639,13 +639,14 @@ impl Naive {
     fn fill_seats(&mut self) {
         while !self.affected.is_empty() {
             let crn = self.affected.remove(0);
-            self.fill_seats_of(&crn);
+            self.fill_seats_of(&crn, true);
         }
         let all: Vec<String> = self.sections.iter().map(|s| s.definition.id.crn.to_string()).collect();
-        all.iter().for_each(|crn| self.fill_seats_of(crn));
+        // A seat elsewhere may change the reason, of which the student is notified when the waitlist is processed again.
+        all.iter().for_each(|crn| self.fill_seats_of(crn, false));
     }
 
-    fn fill_seats_of(&mut self, crn: &str) {
+    fn fill_seats_of(&mut self, crn: &str, notifies: bool) {
         let Some(section) = self.section(crn).cloned() else { return };
         if self.is_past(self.cutoffs.waitlist_until) {
             return;
@@ -671,7 +672,7 @@ impl Naive {
             }
             let code = refusal.split(' ').next().unwrap().to_owned();
             let registered = self.registrations.iter_mut().find(|r| r.student == student && r.crn == crn).unwrap();
-            if registered.passed_over_for != code {
+            if notifies && registered.passed_over_for != code {
                 self.notices.push(format!("{student} {crn} waitlisted passed_over {code}"));
                 registered.passed_over_for = code;
             }
