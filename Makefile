@@ -10,7 +10,7 @@ TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
 PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz tests-installed tests-built browser-test chromium apache pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties tests-installed tests-built browser-test chromium apache pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ run: ## builds the hub and serves the demonstration college on http://127.0.0.1:
 	$(CARGO) build --release --locked
 	target/release/eduhub serve --demo
 
+# The same generated cases in every run of `make test`, so that its verdict is about the change and not about chance.
+# `make properties` searches with new ones.
+test: export PROPTEST_RNG_SEED ?= 1
+test: export EDUHUB_SEED ?= 1
 test: components ## checks formatting, lints and documentation, and runs all tests
 	$(CARGO) fmt --all --check
 	@$(MAKE) --no-print-directory -j2 tests-installed tests-built
@@ -66,12 +70,25 @@ faults-soak:
 faults-disks:
 	FAULT_IMAGES=200 FAULT_DAMAGES=60 FAULT_CUTS=20 FAULT_SECONDS=20 FAULT_HISTORY_ROUNDS=8 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture --skip soak
 	FAULT_ROUNDS=100 timeout 900 $(CARGO) test --locked --test system crash -- --nocapture
+	npm ci --prefix tests/browser --no-audit --no-fund --silent
+	SSO_STUDENTS=2000 timeout 900 node --test tests/browser/sso-students.test.mjs
+
+# A failure prints its seed or its smallest case; it becomes a fixed test.
+properties: ## repeats the tests with generated cases ROUNDS=20 times with new seeds
+	$(CARGO) test --locked --no-run --lib --test it
+	@for round in $$(seq $(or $(ROUNDS),20)); do \
+		export EDUHUB_SEED=$$(shuf --random-source=/dev/urandom -i 1-2000000000 -n 1); \
+		export PROPTEST_RNG_SEED=$$EDUHUB_SEED; \
+		echo "round $$round: seed $$EDUHUB_SEED"; \
+		$(CARGO) test --quiet --locked --lib || exit 1; \
+		$(CARGO) test --quiet --locked --test it -- model:: import_fuzz:: || exit 1; \
+	done
 
 # Coverage-guided, for SECONDS=600; the seeded run in `make test` is short. Needs the nightly compiler.
 fuzz: ## searches for files that the reader of schedules does not survive
 	@test -x target/tools/bin/cargo-fuzz || $(CARGO) install --quiet --locked --root target/tools cargo-fuzz
 	mkdir -p fuzz/corpus/schedule
-	PATH="target/tools/bin:$$PATH" $(CARGO) +nightly fuzz run schedule fuzz/corpus/schedule tests/schedules tests/schedules/sheets -- -max_total_time=$(or $(SECONDS),600) -rss_limit_mb=1024 -timeout=20
+	PATH="target/tools/bin:$$PATH" $(CARGO) +nightly fuzz run schedule fuzz/corpus/schedule tests/schedules tests/schedules/sheets tests/schedules/systems -- -max_total_time=$(or $(SECONDS),600) -rss_limit_mb=1024 -timeout=20
 
 pictures: chromium ## takes pictures of all pages into target/pictures/, and those of the README into docs/pictures/
 	$(BUILD_HUB)

@@ -35,7 +35,8 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
         if parts.is_empty() {
             return;
         }
-        let part = &mut parts[seed as usize % parts.len()].1;
+        let chosen = seed as usize % parts.len();
+        let part = &mut parts[chosen].1;
         let len = part.len();
         part.resize(len * 2 + 64, 0);
         let changed = fuzzer_mutate(part, len, len * 2 + 64);

@@ -34,6 +34,8 @@ use crate::live::alert_scope;
 use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
 use crate::plone::bridge::{self, Bridge, BridgeDeps};
+use crate::registration::retention::limit_retention;
+use crate::registration::shown_counts::ShownCounts;
 use crate::rush::PloneJob;
 use crate::rush::sandbox::Sandboxes;
 use crate::sso::SingleSignOn;
@@ -163,6 +165,10 @@ impl Shared {
         if config.privacy.audit_days > 0 {
             audit.limit_retention(SignedDuration::from_hours(24 * i64::from(config.privacy.audit_days)));
         }
+        if config.privacy.attempts_days > 0 {
+            let days = SignedDuration::from_hours(24 * i64::from(config.privacy.attempts_days));
+            limit_retention(ports.attempts.clone(), ports.clock.clone(), days);
+        }
         let plone = match bridge::connect(&config.plone, ports.clock.clone())? {
             Some(client) => Some((bridge::sign_in(&config.plone, &client)?, client)),
             None => None,
@@ -256,6 +262,7 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
             alert_retention: (days > 0).then(|| Duration::from_secs(days * 86_400)),
             office: config.college.name.as_str().into(),
             zone: config.college.timezone.clone(),
+            shown_to_visitors: ShownCounts::hidden_below(config.privacy.small_counts),
             ..LiveOptions::default()
         },
     }

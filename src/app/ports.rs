@@ -8,9 +8,11 @@ use crate::bus::local::LocalBus;
 use crate::bus::{Bus, BusGauge, EventStream, Subscribe};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::domain::ids::UserName;
+use crate::domain::attempt::Receipt;
+use crate::domain::ids::{TermId, UserName};
 use crate::store::accounts::{Account, AccountStore, AuditStore};
 use crate::store::alerts::AlertStore;
+use crate::store::attempts::AttemptStore;
 use crate::store::gauge::StoreGauge;
 use crate::store::guardian_links::GuardianLinkStore;
 use crate::store::import_profiles::ProfileStore;
@@ -26,7 +28,7 @@ use crate::store::sqlite::{self, SqliteOptions, SqliteStore, StoreLock};
 use crate::store::students::StudentStore;
 use crate::store::terms::{SandboxStore, TermStore};
 
-pub use crate::store::sqlite::{CopyError, OpenError, Verification};
+pub use crate::store::sqlite::{CopyError, ExportError, OpenError, Verification};
 
 /// The ports that the hub depends on.
 pub struct Ports {
@@ -50,6 +52,8 @@ pub struct Ports {
     pub profiles: Arc<dyn ProfileStore>,
     /// What the college states about students.
     pub students: Arc<dyn StudentStore>,
+    /// The histories of decided requests.
+    pub attempts: Arc<dyn AttemptStore>,
     /// Students' plans.
     pub plans: Arc<dyn PlanStore>,
     /// What is stored about one person.
@@ -101,6 +105,7 @@ impl Ports {
             imports: shared.clone(),
             profiles: shared.clone(),
             students: shared.clone(),
+            attempts: shared.clone(),
             plans: shared.clone(),
             privacy: shared.clone(),
             guardian_links: shared.clone(),
@@ -167,6 +172,18 @@ pub fn backup(config: &Config, file: &Path) -> Result<(), CopyError> {
 /// When a hub holds the store, when there is one and `replace` is false, when `file` is no copy of a store.
 pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<Option<PathBuf>, CopyError> {
     sqlite::restore(&config.store.path, file, replace)
+}
+
+/// Writes the chain of attempts of `term`, or of all terms, to a new file. Returns the end of each chain.
+///
+/// # Errors
+/// When the store cannot be read, there is no such term, or `file` exists or cannot be written.
+pub fn export_attempts(
+    config: &Config,
+    file: &Path,
+    term: Option<&TermId>,
+) -> Result<Vec<(TermId, Receipt)>, ExportError> {
+    sqlite::export_attempts(&config.store.path, file, term)
 }
 
 /// Accepts the content of a damaged store as it is. Returns what was wrong.

@@ -69,6 +69,7 @@ impl Shared {
             .app_data(Data::from(core.imports.clone()))
             .app_data(Data::from(ports.clock.clone()))
             .app_data(Data::from(ports.students.clone()))
+            .app_data(Data::from(ports.attempts.clone()))
             .app_data(Data::from(ports.plans.clone()))
             .app_data(Data::from(ports.imports.clone()))
             .app_data(Data::from(ports.privacy.clone()))

@@ -157,6 +157,7 @@ mod tests {
     fn metrics() -> Event {
         let percentiles = Percentiles { p50: Some(0.5), p95: Some(2.25), p99: None };
         Event::Metrics(Arc::new(MetricsReading {
+            started_at: Timestamp::UNIX_EPOCH,
             at: Timestamp::UNIX_EPOCH,
             window_s: 10,
             requests_per_s: 812.25,

@@ -12,6 +12,9 @@ use utoipa::ToSchema;
 pub struct MetricsReading {
     /// The time of the reading.
     pub at: Timestamp,
+    /// When the hub started, as the time of its first reading. Charts mark a restart where it changes.
+    #[serde(default)]
+    pub started_at: Timestamp,
     /// The length of the window of rates and latencies, in seconds.
     #[schema(minimum = 1)]
     pub window_s: usize,

@@ -1,7 +1,7 @@
 //! The command line. Exit status: 0 success, 1 failure or a negative result, 2 invalid arguments or settings.
 //!
 //! - [`serve`]: runs the server; [`import`]: imports a schedule
-//! - [`store`]: `backup`, `restore`, `verify`
+//! - [`store`]: `backup`, `restore`, `verify`, `attempts`
 //! - [`user`], [`password`]: local accounts; [`token`]: mints tokens
 //! - [`rush`]: runs the performance demonstration
 //! - [`remote`]: sends requests to a hub that runs on the same store
@@ -60,6 +60,11 @@ enum Command {
     Token(token::TokenArguments),
     /// Load-test a running hub with simulated students
     Rush(rush::RushArguments),
+    /// Export the attempts to register
+    Attempts {
+        #[command(subcommand)]
+        command: store::AttemptsCommand,
+    },
     /// Copy the store to a new file; works while a hub is running
     Backup {
         /// New file
@@ -73,7 +78,8 @@ enum Command {
         #[arg(long)]
         replace: bool,
     },
-    /// Report damage to the store, recompute every count from the registrations, and report differences
+    /// Report damage to the store, recompute every count from the registrations and the chain of attempts, and report
+    /// differences
     Verify {
         /// Use a damaged store as it is, when there is no backup: what cannot be read is lost. Copy the files first
         #[arg(long)]
@@ -138,6 +144,7 @@ fn run(arguments: &Arguments) -> CommandResult {
         Command::Token(token) => token::run(&settings()?, token),
         Command::Rush(arguments) if arguments.attached => rush::attached(),
         Command::Rush(arguments) => rush::run(&settings()?, arguments),
+        Command::Attempts { command } => store::attempts(&settings()?, command),
         Command::Backup { file } => store::backup(&settings()?, file),
         Command::Restore { file, replace } => store::restore(&settings()?, file, *replace),
         Command::Verify { accept: false } => store::verify(&settings()?),

@@ -1,14 +1,42 @@
-//! `backup`, `restore`, `verify`.
+//! `backup`, `restore`, `verify`, `attempts`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
 
 use crate::app::ports;
 use crate::config::Config;
+use crate::domain::ids::TermId;
 
 use crate::cli::{CommandResult, Failure, print_line};
 
 /// The maximum number of notes that are printed. The others are counted.
 const NOTES_MAX: usize = 50;
+
+/// The commands about attempts.
+#[derive(Debug, Subcommand)]
+pub(super) enum AttemptsCommand {
+    /// Write the chain of attempts with its head to a new file, for an auditor; works while a hub is running
+    Export {
+        /// New file
+        file: PathBuf,
+        /// Term (default: all terms)
+        #[arg(long)]
+        term: Option<String>,
+    },
+}
+
+/// `eduhub attempts export FILE [--term T]`
+pub(super) fn attempts(config: &Config, command: &AttemptsCommand) -> CommandResult {
+    let AttemptsCommand::Export { file, term } = command;
+    let term = term.as_deref().map(TermId::parse).transpose();
+    let term = term.map_err(|error| Failure::usage(format_args!("--term: {error}")))?;
+    let ends = ports::export_attempts(config, file, term.as_ref()).map_err(Failure::failed)?;
+    for (term, head) in ends {
+        print_line(format_args!("{term}: the last attempt is {}, its hash {}", head.n, head.hash))?;
+    }
+    print_line(format_args!("the attempts are written to {}", file.display()))
+}
 
 /// `eduhub backup FILE`
 pub(super) fn backup(config: &Config, file: &Path) -> CommandResult {
@@ -25,7 +53,7 @@ pub(super) fn restore(config: &Config, file: &Path, replace: bool) -> CommandRes
 
 /// `eduhub verify`
 pub(super) fn verify(config: &Config) -> CommandResult {
-    // Status 1 means that the store is damaged or counts are wrong, so an unreadable store has status 2.
+    // Status 1 means that the store is damaged or has differences, so an unreadable store has status 2.
     let result = ports::verify(config).map_err(Failure::usage)?;
     for note in result.notes.iter().take(NOTES_MAX) {
         print_line(format_args!("note: {note}"))?;
@@ -40,8 +68,8 @@ pub(super) fn verify(config: &Config) -> CommandResult {
         print_line(format_args!("difference: {difference}"))?;
     }
     let checked = format!(
-        "{} terms, {} sections, {} seats and waitlist positions",
-        result.terms, result.sections, result.registered
+        "{} terms, {} sections, {} seats and waitlist positions, {} attempts",
+        result.terms, result.sections, result.registered, result.attempts
     );
     if !result.damage.is_empty() {
         return Err(Failure::failed(format!(
@@ -51,8 +79,8 @@ pub(super) fn verify(config: &Config) -> CommandResult {
         )));
     }
     match result.differences.len() {
-        0 => print_line(format_args!("{checked}: all counts are correct")),
-        wrong => Err(Failure::failed(format!("{checked}: {wrong} counts are wrong"))),
+        0 => print_line(format_args!("{checked}: all counts and the chain of attempts are correct")),
+        wrong => Err(Failure::failed(format!("{checked}: {wrong} differences"))),
     }
 }
 

@@ -50,8 +50,31 @@ pub struct Oidc {
     pub name_claim: String,
     /// The claim that lists the groups.
     pub groups_claim: String,
+    /// The claims that state facts about students.
+    pub facts: FactClaims,
     /// Sources whose users this provider takes over, such as `plone`.
     pub takes_over: Vec<String>,
+}
+
+/// The names of the claims, or headers, that state facts about students. An empty name is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FactClaims {
+    /// Lists the groups of a student.
+    pub groups: String,
+    /// The program of study.
+    pub program: String,
+    /// The home campus.
+    pub campus: String,
+    /// The most credits that the student may take.
+    pub credit_limit: String,
+}
+
+impl FactClaims {
+    /// Returns the names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let Self { groups, program, campus, credit_limit } = self;
+        [groups, program, campus, credit_limit].into_iter().map(String::as_str).filter(|name| !name.is_empty())
+    }
 }
 
 /// A secret that can be compared and is not printed.
@@ -90,6 +113,8 @@ pub struct Proxy {
     pub groups_header: String,
     /// Further headers on which `[roles]` may depend.
     pub claim_headers: Vec<String>,
+    /// The headers that state facts about students.
+    pub facts: FactClaims,
     /// The text on the button.
     pub title: String,
     /// The address at which the web server signs users out; empty for none.
@@ -105,6 +130,7 @@ impl Proxy {
             .into_iter()
             .chain(&self.claim_headers)
             .map(String::as_str)
+            .chain(self.facts.names())
             .filter(|name| !name.is_empty())
     }
 }
@@ -143,6 +169,7 @@ impl Default for Oidc {
             user_claim: "preferred_username".to_owned(),
             name_claim: "name".to_owned(),
             groups_claim: "groups".to_owned(),
+            facts: FactClaims::default(),
             takes_over: Vec::new(),
         }
     }
@@ -158,6 +185,7 @@ impl Default for Proxy {
             name_header: "X-Remote-Name".to_owned(),
             groups_header: "X-Remote-Groups".to_owned(),
             claim_headers: Vec::new(),
+            facts: FactClaims::default(),
             title: String::new(),
             logout_url: String::new(),
             takes_over: Vec::new(),

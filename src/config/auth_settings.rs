@@ -20,7 +20,7 @@ const PROXY: &str = "proxy";
 const PROVIDER_LEN_MAX: usize = 32;
 
 /// The settings of single sign-on with fixed names.
-pub(super) const AUTH_SETTINGS: [Setting; 15] = [
+pub(super) const AUTH_SETTINGS: [Setting; 19] = [
     Setting {
         name: "auth.help",
         about: "Where users get help when single sign-on fails, such as \"the IT help desk, help@college.edu\".\n\
@@ -70,6 +70,30 @@ pub(super) const AUTH_SETTINGS: [Setting; 15] = [
         about: "More headers of the web server that [roles] may name, such as [\"X-Affiliation\"].",
         show: |c| list(&c.auth.proxy.claim_headers),
         set: |c, v| headers(v).map(|value| c.auth.proxy.claim_headers = value),
+    },
+    Setting {
+        name: "auth.proxy.student_groups_header",
+        about: "The header with the groups of a student in the hub, separated by semicolons. Empty: none.",
+        show: |c| quoted(&c.auth.proxy.facts.groups),
+        set: |c, v| maybe_header(v).map(|value| c.auth.proxy.facts.groups = value),
+    },
+    Setting {
+        name: "auth.proxy.program_header",
+        about: "The header with a student's program of study. Empty: none.",
+        show: |c| quoted(&c.auth.proxy.facts.program),
+        set: |c, v| maybe_header(v).map(|value| c.auth.proxy.facts.program = value),
+    },
+    Setting {
+        name: "auth.proxy.campus_header",
+        about: "The header with a student's home campus. Empty: none.",
+        show: |c| quoted(&c.auth.proxy.facts.campus),
+        set: |c, v| maybe_header(v).map(|value| c.auth.proxy.facts.campus = value),
+    },
+    Setting {
+        name: "auth.proxy.credit_limit_header",
+        about: "The header with the most credits that a student may take. Empty: none.",
+        show: |c| quoted(&c.auth.proxy.facts.credit_limit),
+        set: |c, v| maybe_header(v).map(|value| c.auth.proxy.facts.credit_limit = value),
     },
     Setting {
         name: "auth.proxy.title",
@@ -130,6 +154,10 @@ pub(super) const OIDC_DOCUMENT: &str = "
 # user_claim = \"preferred_username\"  # the username; a path such as \"profile.login\" is possible
 # name_claim = \"name\"                # the display name
 # groups_claim = \"groups\"            # the groups, for [roles]
+# student_groups_claim = \"\"          # the groups of a student in the hub; without it, staff state them
+# program_claim = \"\"                 # likewise, the program of study
+# campus_claim = \"\"                  # likewise, the home campus
+# credit_limit_claim = \"\"            # likewise, the most credits
 # takes_over = []                    # sources whose users now sign in here with the same usernames, such as [\"plone\"]
 ";
 
@@ -145,6 +173,10 @@ pub(super) fn set_oidc(auth: &mut Auth, rest: &str, value: &RawValue) -> Option<
         "user_claim" => |p, v| text(v).map(|value| p.user_claim = value),
         "name_claim" => |p, v| text(v).map(|value| p.name_claim = value),
         "groups_claim" => |p, v| text(v).map(|value| p.groups_claim = value),
+        "student_groups_claim" => |p, v| text(v).map(|value| p.facts.groups = value),
+        "program_claim" => |p, v| text(v).map(|value| p.facts.program = value),
+        "campus_claim" => |p, v| text(v).map(|value| p.facts.campus = value),
+        "credit_limit_claim" => |p, v| text(v).map(|value| p.facts.credit_limit = value),
         "takes_over" => |p, v| names(v).map(|value| p.takes_over = value),
         _ => return None,
     };

@@ -14,7 +14,7 @@ pub struct Privacy {
     pub audit_days: u32,
     /// Days for which attempts to register are stored; 0 to store them forever.
     pub attempts_days: u32,
-    /// Pages show visitors a smaller number of waiting students as "fewer than" this number; 0 to show it.
+    /// Visitors see no smaller number of enrolled or waiting people; 0 to show all.
     pub small_counts: u32,
 }
 
@@ -29,16 +29,16 @@ pub(super) const SETTINGS: [Setting; 3] = [
     Setting {
         name: "privacy.attempts_days",
         about:
-            "Days for which attempts to register are stored. 0: forever. This version stores no attempts, so the setting
-has no effect yet.",
+            "Days for which attempts to register are stored. 0: forever. Older ones are deleted, and the rest of their
+chain can still be verified.",
         show: |c| c.privacy.attempts_days.to_string(),
         set: |c, v| v.integer(0..=DAYS_MAX).map(|value| c.privacy.attempts_days = value),
     },
     Setting {
         name: "privacy.small_counts",
         about:
-            "Pages show visitors a number of enrolled or waiting people below this as \"fewer than\" this number. 0: the
-number is shown. The numbers in the API stay exact, see docs/SECURITY.md.",
+            "Visitors see no number of enrolled or waiting people below this: pages show \"fewer than\" this number, and the
+API states the number before it. 0: all numbers are shown. Users see exact numbers, see docs/SECURITY.md.",
         show: |c| c.privacy.small_counts.to_string(),
         set: |c, v| v.integer(0..=SMALL_COUNTS_MAX).map(|value| c.privacy.small_counts = value),
     },

@@ -173,6 +173,7 @@ fn welcome_alert(now: Timestamp) -> Alert {
             starts_at: None,
             expires_at: None,
             requires_ack: false,
+            notice: None,
         },
         source: "staff".to_owned(),
         sender: "eduhub".to_owned(),

@@ -6,6 +6,7 @@ use strum::{EnumString, VariantArray};
 
 use crate::domain::audience::{Audience, Membership};
 use crate::domain::ids::UserName;
+use crate::domain::notice::NoticeFacts;
 use crate::domain::role::Role;
 
 /// Maximum length of a title, in characters.
@@ -86,6 +87,9 @@ pub struct AlertContent {
     pub expires_at: Option<Timestamp>,
     /// Whether recipients are asked to acknowledge it.
     pub requires_ack: bool,
+    /// For an alert that the hub wrote: what it states, so that a client can say it in the reader's language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<NoticeFacts>,
 }
 
 /// An alert as the hub stores it.
@@ -117,7 +121,7 @@ impl Alert {
         if Role::is_staff(reader.map(|(_, role)| role)) {
             return self.clone();
         }
-        let AlertContent { title, message, priority, category, audience, starts_at, expires_at, requires_ack } =
+        let AlertContent { title, message, priority, category, audience, starts_at, expires_at, requires_ack, notice } =
             &self.content;
         Self {
             id: self.id.clone(),
@@ -131,6 +135,7 @@ impl Alert {
                 starts_at: *starts_at,
                 expires_at: *expires_at,
                 requires_ack: *requires_ack,
+                notice: notice.clone(),
             },
             source: self.source.clone(),
             sender: self.sender_name.clone().unwrap_or_else(|| office.to_owned()),

@@ -7,15 +7,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use smallvec::SmallVec;
 
 use crate::domain::alert::Alert;
+use crate::domain::attempt::{Action, Asker, Attempt, Decided, Origin, Receipt, Salt};
+use crate::domain::attempt_chain::NewAttempts;
 use crate::domain::book::TermBook;
 use crate::domain::command::{Command, StagedImport};
-use crate::domain::decide::decide;
+use crate::domain::decide::{Decision, decide};
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::Notice;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Outcome, RequestOutcome};
 use crate::domain::published::TermUpdate;
 use crate::domain::registration::Registration;
 use crate::domain::reservation::ReservedCounts;
@@ -29,8 +32,31 @@ use crate::domain::view::TermView;
 pub struct DecidedBatch {
     /// The outcome of each command, in order; `None` if deciding it panicked. Such a command changed nothing.
     pub outcomes: Vec<Option<Outcome>>,
+    /// The receipts of each command, in order: one for a single request, and one for each result of a batch.
+    pub receipts: Vec<Receipts>,
     /// The merged changes of all commands.
     pub changes: BatchChanges,
+}
+
+/// The receipts of one command. Most commands are single requests, which need no allocation.
+pub type Receipts = SmallVec<[Receipt; 1]>;
+
+/// A command to decide, with its origin.
+#[derive(Debug)]
+pub struct Requested<'c> {
+    /// The command.
+    pub command: &'c Command,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Random values for a batch, from outside the domain.
+#[derive(Debug)]
+pub struct Fresh<A, S> {
+    /// Returns the id of a new alert.
+    pub alert_id: A,
+    /// Returns a new salt.
+    pub salt: S,
 }
 
 /// The merged changes of a batch: the final value of each changed section and registration.
@@ -59,6 +85,8 @@ pub struct BatchChanges {
     pub notices: Vec<Notice>,
     /// Alerts to store in the same commit; empty in a sandbox.
     pub alerts: Vec<Alert>,
+    /// The attempts of all commands.
+    pub attempts: NewAttempts,
     /// Whether the term is a sandbox, which stores no alerts and is not written to Plone.
     is_sandbox: bool,
 }
@@ -66,28 +94,81 @@ pub struct BatchChanges {
 /// Decides `commands` in order and applies the changes of each to `book` before it decides the next.
 ///
 /// If deciding a command panics, the command changes nothing and has no outcome, and the next one is decided.
-/// `next_alert_id` returns a new id for each alert to store.
+///
+/// Each decided request and promotion is appended to the chain of attempts, also if it changes nothing else.
 pub fn decide_batch(
     book: &mut TermBook,
-    commands: &[Command],
+    commands: &[Requested<'_>],
     now: Timestamp,
-    mut next_alert_id: impl FnMut() -> String,
+    mut fresh: Fresh<impl FnMut() -> String, impl FnMut() -> Salt>,
 ) -> DecidedBatch {
     let mut changes = BatchChanges::none(now, book.term().id.is_sandbox());
-    let mut outcomes = Vec::with_capacity(commands.len());
-    for command in commands {
+    let (mut outcomes, mut receipts) = (Vec::with_capacity(commands.len()), Vec::with_capacity(commands.len()));
+    for Requested { command, origin } in commands {
         // `decide` cannot modify the book, so a panic leaves the book consistent. There is no retry: the same command
         // against the same book would panic again.
         match catch_unwind(AssertUnwindSafe(|| decide(&*book, command, now))) {
             Ok(decision) => {
-                changes.merge(book, command, &decision.changes, &mut next_alert_id);
+                changes.merge(book, command, &decision.changes, &mut fresh.alert_id);
                 book.apply(&decision.changes);
+                receipts.push(append(book, &decision, origin, &mut changes.attempts, now, &mut fresh.salt));
                 outcomes.push(Some(decision.outcome));
             }
-            Err(_) => outcomes.push(None),
+            Err(_) => {
+                receipts.push(Receipts::new());
+                outcomes.push(None);
+            }
         }
     }
-    DecidedBatch { outcomes, changes }
+    book.attempts_mut().1.end_batch(&mut changes.attempts);
+    DecidedBatch { outcomes, receipts, changes }
+}
+
+/// Appends the attempts of a decision to the chain, and returns the receipts of its requests.
+fn append(
+    book: &mut TermBook,
+    decision: &Decision,
+    origin: &Origin,
+    new: &mut NewAttempts,
+    now: Timestamp,
+    new_salt: &mut impl FnMut() -> Salt,
+) -> Receipts {
+    let first = new.attempts.len();
+    let (term, chain) = book.attempts_mut();
+    for decided in &decision.attempts {
+        let promotion = Origin { by: Asker::Promotion, ..Origin::default() };
+        let origin = if decided.action == Action::Promote { &promotion } else { origin };
+        chain.append(term, decided.clone(), origin, now, new, &mut *new_salt);
+    }
+    let attempts = &new.attempts[first..];
+    match &decision.outcome {
+        // Promotions can be before the request, if reserved seats were released, and after it. A move has two requests,
+        // and the outcome of the last one that was decided.
+        Outcome::Request(_) => {
+            let request = attempts.iter().rfind(|attempt| attempt.action != Action::Promote);
+            request.map(Attempt::receipt).into_iter().collect()
+        }
+        Outcome::Batch(results) => {
+            let of_result = |(crn, _): &(Crn, RequestOutcome)| receipt_of(crn, &decision.attempts, attempts);
+            results.iter().filter_map(of_result).collect()
+        }
+        Outcome::SectionChanged
+        | Outcome::TermChanged
+        | Outcome::FactsChanged
+        | Outcome::Imported(_)
+        | Outcome::ImportOutOfScope(_)
+        | Outcome::NoSuchSection
+        | Outcome::Settled => Receipts::new(),
+    }
+}
+
+/// Returns the receipt of the result for one section of a batch: that of the last attempt of the student in the section.
+/// It can be a promotion, because a swap may make room for its own student.
+fn receipt_of(crn: &Crn, decided: &[Decided], attempts: &[Attempt]) -> Option<Receipt> {
+    let student = &decided.iter().find(|one| one.action != Action::Promote)?.student;
+    let of_result = |one: &&Decided| one.crn == *crn && one.student == *student;
+    let at = decided.iter().rposition(|one| of_result(&one))?;
+    attempts.get(at).map(Attempt::receipt)
 }
 
 impl BatchChanges {
@@ -104,16 +185,23 @@ impl BatchChanges {
             facts: BTreeMap::new(),
             notices: Vec::new(),
             alerts: Vec::new(),
+            attempts: NewAttempts::default(),
             is_sandbox,
         }
     }
 
     /// Returns whether there is nothing to write or publish.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.changes_term() && self.attempts.is_empty()
+    }
+
+    /// Returns whether the batch changes more than the chain of attempts, so that readers have to be notified.
     ///
     /// Each field is named, so that a new one does not compile until it is considered here: a change that is missing
     /// here would be confirmed and never stored.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub fn changes_term(&self) -> bool {
         let Self {
             term,
             generation,
@@ -122,6 +210,8 @@ impl BatchChanges {
             facts,
             notices,
             alerts,
+            // Readers read attempts from the store.
+            attempts: _,
             // Parts of `sections`.
             definitions_to_write: _,
             counts_to_write: _,
@@ -130,13 +220,13 @@ impl BatchChanges {
             at: _,
             is_sandbox: _,
         } = self;
-        term.is_none()
-            && generation.is_none()
-            && sections.is_empty()
-            && registrations.is_empty()
-            && facts.is_empty()
-            && notices.is_empty()
-            && alerts.is_empty()
+        term.is_some()
+            || generation.is_some()
+            || !sections.is_empty()
+            || !registrations.is_empty()
+            || !facts.is_empty()
+            || !notices.is_empty()
+            || !alerts.is_empty()
     }
 
     /// Returns the update for readers after the commit `seq`. The changes must already be applied to `book`.

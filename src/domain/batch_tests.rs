@@ -66,7 +66,8 @@ fn after(commands: &[Command]) -> TermBook {
 /// Decides a batch; alerts get the ids `alert-1`, `alert-2` and so on.
 fn run(book: &mut TermBook, commands: &[Command]) -> DecidedBatch {
     let mut ids = (1..).map(|number| format!("alert-{number}"));
-    decide_batch(book, commands, now(), move || ids.next().unwrap())
+    let commands: Vec<_> = commands.iter().map(|command| Requested { command, origin: Origin::default() }).collect();
+    decide_batch(book, &commands, now(), Fresh { alert_id: move || ids.next().unwrap(), salt: || [0; 16] })
 }
 
 fn changes(book: &mut TermBook, commands: &[Command]) -> BatchChanges {
@@ -225,18 +226,20 @@ fn a_batch_without_effect_has_no_changes() {
         waitlist: false,
     };
     let cases = [
-        ("no command", vec![]),
-        ("a repeated registration", vec![register("ana", "X")]),
-        ("a drop without a registration", vec![drop_of("bob", "X")]),
-        ("a swap that fails", vec![Command::Batch(swap)]),
-        ("a patch to the same value", vec![capacity("X", 1)]),
-        ("waitlists that are already settled", vec![Command::Settle, Command::Settle]),
-        ("a section that does not exist", vec![capacity("NONE", 9)]),
+        ("no command", vec![], 0),
+        ("a repeated registration", vec![register("ana", "X")], 1),
+        ("a drop without a registration", vec![drop_of("bob", "X")], 1),
+        ("a swap that fails", vec![Command::Batch(swap)], 3),
+        ("a patch to the same value", vec![capacity("X", 1)], 0),
+        ("waitlists that are already settled", vec![Command::Settle, Command::Settle], 0),
+        ("a section that does not exist", vec![capacity("NONE", 9)], 0),
     ];
-    for (what, commands) in cases {
+    for (what, commands, attempts) in cases {
         let mut book = after(&[register("ana", "X")]);
         let decided = run(&mut book, &commands);
-        assert!(decided.changes.is_empty(), "{what}: {:?}", decided.changes);
+        assert!(!decided.changes.changes_term(), "{what}: {:?}", decided.changes);
+        assert_eq!(decided.changes.attempts.attempts.len(), attempts, "{what}");
+        assert_eq!(decided.changes.is_empty(), attempts == 0, "{what}");
         assert_eq!(decided.outcomes.iter().flatten().count(), commands.len(), "{what}: each command has an outcome");
     }
 }

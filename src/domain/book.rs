@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::attempt_chain::{AttemptChain, StoredChain};
 use crate::domain::draft::Changes;
-use crate::domain::ids::{Crn, UserName};
+use crate::domain::ids::{Crn, TermId, UserName};
 use crate::domain::pool::{Pool, PoolIndex, pool_key};
 use crate::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use crate::domain::registration::{Registration, RegistrationStatus};
@@ -29,6 +30,7 @@ pub struct TermBook {
     pools: PoolIndex,
     /// When reserved seats are released that are not released yet.
     releases: BTreeSet<(Timestamp, Crn)>,
+    attempts: AttemptChain,
 }
 
 impl TermBook {
@@ -52,6 +54,7 @@ impl TermBook {
             repeat_limit: 0,
             pools: PoolIndex::default(),
             releases: BTreeSet::new(),
+            attempts: AttemptChain::default(),
         };
         let mut pools = BTreeSet::new();
         for state in sections {
@@ -111,6 +114,16 @@ impl TermBook {
     /// Adds facts about a student that were read from a store.
     pub fn restore_facts(&mut self, student: UserName, facts: Arc<StudentFacts>) {
         self.facts.insert(student, facts);
+    }
+
+    /// Continues the chain of attempts that was read from a store.
+    pub fn restore_attempts(&mut self, chain: StoredChain) {
+        self.attempts = chain.into();
+    }
+
+    /// Returns the term's id and the chain of its attempts, to which a batch appends.
+    pub fn attempts_mut(&mut self) -> (&TermId, &mut AttemptChain) {
+        (&self.term.id, &mut self.attempts)
     }
 
     /// Adds a registration that was read from a store. Does not update the counts of its section, because those that

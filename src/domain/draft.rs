@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::attempt::{Action, AttemptResult, Decided};
 use crate::domain::command::FactsOfStudent;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::linked::may_need_another;
 use crate::domain::notice::{Notice, Reason};
+use crate::domain::outcome::RequestOutcome;
 use crate::domain::pool::{Pool, pool_key};
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, RegistrationStatus};
@@ -74,6 +76,7 @@ pub struct Draft<'v> {
     are_choices_changed: bool,
     /// The keys of pools whose seats have to be computed again.
     stale_pools: BTreeSet<Box<str>>,
+    attempts: Vec<Decided>,
 }
 
 impl<'v> Draft<'v> {
@@ -97,6 +100,7 @@ impl<'v> Draft<'v> {
             changed_pools: BTreeMap::new(),
             stale_pools: BTreeSet::new(),
             are_choices_changed: false,
+            attempts: Vec::new(),
         }
     }
 
@@ -343,6 +347,45 @@ impl<'v> Draft<'v> {
     /// Notifies a student.
     pub fn notify(&mut self, notice: Notice) {
         self.notices.push(notice);
+    }
+
+    /// Records a decided request of a student. `open` is the number of open seats that it found.
+    pub fn note_request(
+        &mut self,
+        student: &UserName,
+        crn: &Crn,
+        action: Action,
+        outcome: &RequestOutcome,
+        open: Option<u32>,
+    ) {
+        let (result, repeated, position) = match outcome {
+            RequestOutcome::Done(current) => {
+                (AttemptResult::Granted(current.status), !current.is_new, current.position)
+            }
+            RequestOutcome::Refused(refusal) => (AttemptResult::Refused(refusal.code()), false, None),
+            RequestOutcome::NotFound => (AttemptResult::NotFound, false, None),
+            RequestOutcome::SwapUndone { .. } => (AttemptResult::SwapRefused, false, None),
+        };
+        let (student, crn) = (student.clone(), crn.clone());
+        self.attempts.push(Decided { student, crn, action, result, repeated, position, open });
+    }
+
+    /// Records that a waitlisted student got a seat, or was passed over.
+    pub fn note_promotion(&mut self, student: &UserName, crn: &Crn, position: u32, result: AttemptResult) {
+        self.attempts.push(Decided {
+            student: student.clone(),
+            crn: crn.clone(),
+            action: Action::Promote,
+            result,
+            repeated: false,
+            position: Some(position),
+            open: None,
+        });
+    }
+
+    /// Removes and returns the decided requests and promotions, in the order of the decisions.
+    pub fn take_attempts(&mut self) -> Vec<Decided> {
+        std::mem::take(&mut self.attempts)
     }
 
     fn record(&mut self, student: &UserName, registration: Registration) {

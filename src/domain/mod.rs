@@ -14,6 +14,7 @@
 //! - [`rules`]: reasons to refuse a seat or a waitlist position, in order of precedence
 //! - [`waitlist`]: promotes students from waitlists to free seats
 //! - [`batch`]: decides many commands against one book and merges their changes into one record
+//! - [`attempt`]: requests that were decided, as a chain of hashes; [`attempt_chain`]: the end of that chain in memory
 //! - [`published`]: a term as readers see it
 //! - [`notice`]: notices to students about their registrations
 //! - [`alert`], [`audience`]: alerts and their recipients; [`channel`], [`role`], [`rights`]: subscriptions
@@ -24,6 +25,8 @@
 //! - [`fields`]: a section as named fields, for another system such as Plone
 
 pub mod alert;
+pub mod attempt;
+pub mod attempt_chain;
 pub mod audience;
 pub mod batch;
 pub mod book;

@@ -52,6 +52,23 @@ impl Reason {
     }
 }
 
+/// What a notice states, as part of its alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeFacts {
+    /// Why the student is notified, as in the frames of live sessions: `promoted`, `passed_over`, `cancelled` or `staff`.
+    pub reason: String,
+    /// For `passed_over`: the refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<RefusalCode>,
+    /// For `staff`: the student's new status, or absent if the section is no longer cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<RegistrationStatus>,
+    /// The course.
+    pub course: String,
+    /// The CRN as the college writes it.
+    pub crn: String,
+}
+
 /// A notice to a student that a registration changed, or why it did not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
@@ -129,6 +146,13 @@ impl Notice {
             starts_at: None,
             expires_at: None,
             requires_ack: false,
+            notice: Some(NoticeFacts {
+                reason: self.reason.as_str().to_owned(),
+                code: self.reason.code(),
+                status: (self.reason == Reason::ByStaff).then_some(self.status),
+                course: course.to_string(),
+                crn: crn.to_string(),
+            }),
         })
     }
 }

@@ -23,23 +23,21 @@ pub fn name(text: &str) -> Option<String> {
     if text.contains(JOINERS) {
         return None;
     }
-    let profile = UsernameCasePreserved::new();
-    let once = profile.enforce(text).ok()?.into_owned();
-    // A name that changes again has no stable form (RFC 8264, section 7). `．` becomes `.` only here.
-    let is_stable = profile.enforce(once.as_str()).is_ok_and(|twice| twice == once);
-    (is_stable && once != "." && once != "..").then_some(once)
+    // `．` becomes `.` only here.
+    stable(&UsernameCasePreserved::new(), text).filter(|name| name != "." && name != "..")
 }
 
 /// Normalizes a password by the profile `OpaqueString` (RFC 8265, section 4.2): spaces of other scripts become ordinary
 /// ones, letters and their accents are composed; nothing else changes. Returns `None` for an empty password, and for one
-/// with control or invisible characters, or with characters that are newer than Unicode 6.3.
+/// with control or invisible characters, with characters that are newer than Unicode 6.3, or with a character whose normal
+/// form is refused, such as the Greek U+0387, which becomes the middle dot.
 #[must_use]
 pub fn password(text: &str) -> Option<String> {
     if text.is_ascii() {
         let is_typed = !text.is_empty() && !text.bytes().any(|byte| byte.is_ascii_control());
         return is_typed.then(|| text.to_owned());
     }
-    OpaqueString::new().enforce(text).ok().map(|password| password.into_owned())
+    stable(&OpaqueString::new(), text)
 }
 
 /// Normalizes a display name by the profile `Nickname` (RFC 8266, section 2.4) for comparison: without outer and repeated
@@ -50,6 +48,13 @@ pub fn display_name(text: &str) -> Option<String> {
     let enforced = profile.enforce(text).ok()?.to_lowercase();
     // A change of case may change the normal form.
     profile.enforce(enforced.as_str()).ok().map(|name| name.into_owned())
+}
+
+/// Returns the normal form of `text`. A form that changes again or is refused by its own profile is no normal form
+/// (RFC 8264, section 7): the same person could not type it a second time.
+fn stable(profile: &impl Profile, text: &str) -> Option<String> {
+    let once = profile.enforce(text).ok()?.into_owned();
+    profile.enforce(once.as_str()).is_ok_and(|twice| twice == once).then_some(once)
 }
 
 #[cfg(test)]
@@ -131,6 +136,9 @@ mod tests {
             ("a\nb", None),
             ("a\u{200b}b", None),
             ("a\u{202e}b", None),
+            // Its normal form is the middle dot, which is allowed between two `l` only (RFC 5892, appendix A.3).
+            ("\u{387}", None),
+            ("col\u{387}legi", Some("col\u{b7}legi")),
         ];
         for (typed, normal) in table {
             assert_eq!(password(typed).as_deref(), normal, "{typed:?}");

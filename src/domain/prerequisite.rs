@@ -118,7 +118,7 @@ impl Requirement {
     }
 }
 
-/// Joins parts. Parts of the same kind are merged, and one part alone is itself.
+/// Joins parts. Parts of the same kind are merged, and a single part is returned as it is.
 fn joined(parts: Vec<Requirement>, kind: fn(Vec<Requirement>) -> Requirement) -> Requirement {
     let is_all = matches!(kind(Vec::new()), Requirement::All(_));
     let mut flat = Vec::with_capacity(parts.len());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::attempt::AttemptResult;
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::linked::{SET_LEN_MAX, belong_together, may_need_another};
@@ -106,12 +107,14 @@ fn promote_or_pass_over(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
     match first_refusal(draft, &request, &draft.lifted(student, &section.section)) {
         None => promote(draft, student, crn),
         Some(refusal) => {
-            let (code, passed_over_for, waitlisted) = (refusal.code(), waitlisted.passed_over_for, waitlisted.clone());
+            let (code, waitlisted) = (refusal.code(), waitlisted.clone());
             if may_need_another(&section.section)
                 && let Some(set) = promotable_set(draft, student, crn)
             {
                 set.iter().for_each(|crn| promote(draft, student, crn));
-            } else if passed_over_for != Some(code) {
+            } else if waitlisted.passed_over_for != Some(code) {
+                let position = draft.position(crn, waitlisted.queue_number);
+                draft.note_promotion(student, crn, position, AttemptResult::Refused(code));
                 draft.pass_over(student, waitlisted, code);
             }
         }
@@ -119,7 +122,8 @@ fn promote_or_pass_over(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
 }
 
 fn promote(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
-    let Some(section) = draft.section(crn) else { return };
+    let (Some(section), Some(waitlisted)) = (draft.section(crn), draft.registration(student, crn)) else { return };
+    let position = draft.position(crn, waitlisted.queue_number);
     let reserved_for = section.reserved_group(draft.facts(student).map(|facts| &**facts));
     let seat = Registration {
         crn: crn.clone(),
@@ -129,6 +133,7 @@ fn promote(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
         passed_over_for: None,
         reserved_for,
     };
+    draft.note_promotion(student, crn, position, AttemptResult::Granted(RegistrationStatus::Enrolled));
     draft.put_registration(student, seat, Reason::Promoted);
 }
 

@@ -43,6 +43,9 @@ struct Activity {
     /// The number of refusals by code; codes without refusals are absent.
     #[schema(value_type = BTreeMap<String, u64>)]
     refusals: BTreeMap<&'static str, u64>,
+    /// The sections that were full for a request in the last minute, most often first.
+    #[schema(max_items = 5000)]
+    turned_away: Vec<TurnedAway>,
     at: Timestamp,
     hour: Window,
 }
@@ -57,6 +60,14 @@ struct Window {
     /// The number of refusals by code; codes without refusals are absent.
     #[schema(value_type = BTreeMap<String, u64>)]
     refusals: BTreeMap<&'static str, u64>,
+}
+
+/// The requests that a full section refused.
+#[derive(Debug, Serialize, ToSchema)]
+struct TurnedAway {
+    section: SectionId,
+    /// Requests that were refused because the section or its waitlist was full.
+    refused: u32,
 }
 
 /// The requests for a section, by outcome.
@@ -93,6 +104,10 @@ impl From<RecentActivity> for Window {
     responses((status = 200, description = "The activity up to now.", body = Activity), BadRole)
 )]
 pub async fn now(_: SubjectStaff, pool: Data<RegistrarPool>, clock: Data<dyn Clock>) -> HttpResponse {
-    let [Window { hottest, refusals }, hour] = pool.request_counts().recent(HOTTEST_MAX).map(Window::from);
-    HttpResponse::Ok().insert_header(PRIVATE).json(Activity { hottest, refusals, at: clock.now(), hour })
+    let [mut minute, hour] = pool.request_counts().recent(HOTTEST_MAX);
+    let turned_away = std::mem::take(&mut minute.turned_away).into_iter();
+    let turned_away = turned_away.map(|(section, refused)| TurnedAway { section, refused }).collect();
+    let Window { hottest, refusals } = Window::from(minute);
+    let (at, hour) = (clock.now(), Window::from(hour));
+    HttpResponse::Ok().insert_header(PRIVATE).json(Activity { hottest, refusals, turned_away, at, hour })
 }

@@ -185,6 +185,7 @@ impl AlertRequest {
             starts_at: self.starts_at,
             expires_at: self.expires_at,
             requires_ack: self.requires_ack.unwrap_or(false),
+            notice: None,
         })
     }
 }
@@ -361,9 +362,10 @@ pub async fn post(
 /// courses.
 fn online(live: &Live, audience: &Audience, people: &HashSet<UserName>) -> usize {
     let bits = audience.role_bits();
-    live.presence.count_people(|caller| {
+    let online = live.presence.count_people(|caller| {
         audience.all || caller.is_some_and(|(user, role)| bits & role.bit() != 0 || people.contains(user))
-    })
+    });
+    online.total()
 }
 
 /// Lists the alerts that the caller receives, oldest first.

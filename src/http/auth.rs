@@ -23,7 +23,9 @@ use crate::http::problem::ProblemCode;
 use crate::http::request_id::{LoggedUser, RequestId};
 use crate::http::sign_in::cleared_cookie;
 use crate::http::site::{OriginVerdict, Site};
+use crate::http::slow_refusals;
 pub use crate::identity::SESSION_COOKIE;
+use crate::identity::audit::truncate;
 use crate::identity::disclosures::Disclosure;
 use crate::identity::limits::AddressKey;
 use crate::identity::token::TokenError;
@@ -142,7 +144,9 @@ pub async fn identify<B: MessageBody + 'static>(
             }
             limits.count_user(&caller.user)
         }
-        _ => limits.count_visitor(AddressKey::from(client_ip(req.request()))),
+        _ => limits
+            .count_visitor(AddressKey::from(client_ip(req.request())))
+            .inspect_err(|_| slow_refusals::mark(req.request())),
     };
     if let Err(retry_after_s) = counted {
         let problem = Problem::rate_limited("Too many requests. Wait a moment, then try again.", retry_after_s);
@@ -393,6 +397,21 @@ impl Audit {
         if let Some(entry) = self.entry(req, caller, action, subject, section, detail) {
             self.append_stored(entry).await;
         }
+    }
+
+    /// Returns an entry like that of [`Self::record`], to be stored in the same commit as the change that it is about.
+    pub fn entry_in_commit(
+        &self,
+        req: &HttpRequest,
+        caller: &Caller,
+        action: &str,
+        subject: Option<&str>,
+        section: Option<&SectionId>,
+        detail: &str,
+    ) -> Option<AuditEntry> {
+        let mut entry = self.entry(req, Some(caller), action, subject, section, detail)?;
+        truncate(&mut entry);
+        Some(entry)
     }
 
     /// Records that `caller` reads data about `people`, before it is disclosed. See [`crate::identity::disclosures`].

@@ -13,8 +13,9 @@ use crate::observe::series::Charts;
 
 use crate::http::auth::Admin;
 use crate::http::encoded::{Encoded, start_tag};
-use crate::http::error::{get, method_not_allowed};
-use crate::http::openapi::responses::BadRole;
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::openapi::responses::{BadQuery, BadRole};
+use crate::http::query::Query;
 use crate::http::request_id::PRIVATE;
 
 /// The operations of this file.
@@ -34,7 +35,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Metrics for each of the last 600 seconds, oldest first.
+/// Metrics, oldest first: one item for each second, or for each minute.
 #[derive(Debug, Serialize, ToSchema)]
 struct MetricsHistory {
     items: Vec<Arc<MetricsReading>>,
@@ -54,21 +55,33 @@ pub async fn now(_: Admin, charts: Data<Charts>) -> HttpResponse {
     HttpResponse::Ok().insert_header(PRIVATE).json(charts.newest())
 }
 
-/// Returns the metrics of the last ten minutes (admins).
+/// Returns the metrics of the last ten minutes, or of the last day (admins).
 ///
-/// The list has one item for each second, oldest first, and at most 600 items.
+/// Without `step`, the list has one item for each second, oldest first, and at most 600 items. With `step=60`, it has one
+/// item for each minute, with the rates and percentiles of that minute, and at most 1,440 items. The history begins when
+/// the hub starts.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/metrics/history",
     operation_id = "metrics_history",
     tag = "administration",
-    responses((status = 200, description = "Metrics up to the last second.", body = MetricsHistory), BadRole)
+    params(
+        ("step" = Option<u32>, Query, description = "Seconds between two items: 1 or 60.", minimum = 1, maximum = 60),
+    ),
+    responses(
+        (status = 200, description = "Metrics up to the last second or minute.", body = MetricsHistory),
+        BadRole, BadQuery,
+    )
 )]
-pub async fn history(request: HttpRequest, _: Admin, charts: Data<Charts>) -> HttpResponse {
-    let items = charts.history();
+pub async fn history(request: HttpRequest, _: Admin, charts: Data<Charts>) -> Result<HttpResponse, Problem> {
+    let step = match Query::of(&request)?.u32("step", 1..=60)?.unwrap_or(1) {
+        step @ (1 | 60) => step,
+        _ => return Err(Problem::invalid("step", "The step must be 1 or 60.")),
+    };
+    let items = if step == 60 { charts.minutes() } else { charts.history() };
     let newest = BuildHasherDefault::<DefaultHasher>::default().hash_one(items.last().map(|newest| newest.at));
-    let tag = format!("{}-history-{newest:016x}", start_tag());
+    let tag = format!("{}-history-{step}-{newest:016x}", start_tag());
     // Serializing numbers, strings and lists cannot fail.
     let body = serde_json::to_vec(&MetricsHistory { items }).unwrap_or_default();
-    Arc::new(Encoded::new(&tag, "application/json", PRIVATE.1, body.into())).respond(&request).await
+    Ok(Arc::new(Encoded::new(&tag, "application/json", PRIVATE.1, body.into())).respond(&request).await)
 }

@@ -86,7 +86,8 @@ impl DashboardCache {
     }
 }
 
-/// A list of alerts, and its memory when it was made: the share of an alert changes with the lists that contain it.
+/// A list of alerts, and its memory when the list was built. The memory of an alert is divided among the lists that share
+/// it, so it changes later.
 #[derive(Clone, Default)]
 struct CachedAlerts {
     items: Arc<[AlertItem]>,

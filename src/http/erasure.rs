@@ -40,14 +40,14 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 struct Erased {
     /// The name that replaces the username in what stays.
     pseudonym: UserName,
-    /// The terms whose registrations have the pseudonym now.
+    /// The terms whose registrations and attempts have the pseudonym now.
     terms: Vec<TermId>,
 }
 
 /// Erases a person (admins).
 ///
 /// Deletes the account, the plan, the facts about a student and the stored sign-ins, and signs the person out. In
-/// registrations of ended terms, alerts, acknowledgements and the audit trail, a random pseudonym replaces the username,
+/// registrations of ended terms, attempts, alerts, acknowledgements and the audit trail, a random pseudonym replaces the username,
 /// so that all counts stay correct. Refused with `still_registered` while the person is enrolled or waitlisted in a term
 /// that has not ended.
 #[utoipa::path(
@@ -84,9 +84,9 @@ pub async fn erase(
     if identity.remove_sign_in(&user).await? == Removal::LastAdmin {
         return Err(last_admin("name"));
     }
-    let held = privacy.record_of(&user).await?.registrations;
-    let mut terms: Vec<TermId> = held.into_iter().map(|(term, _)| term).collect();
-    terms.dedup();
+    let record = privacy.record_of(&user).await?;
+    let mut terms: Vec<TermId> = record.registrations.into_iter().map(|(term, _)| term).collect();
+    terms.extend(record.attempt_terms);
     // Acknowledgements and entries that are still queued, and those of open windows, have the username.
     live.acks.flush().await;
     audit.finish().await;
@@ -101,7 +101,7 @@ pub async fn erase(
         ErasureOutcome::Erased(terms) => terms,
     };
     // The terms in which the person was not registered have the facts in memory.
-    facts.put([(user, None)].into()).await.map_err(problem_of)?;
+    facts.put([(user, None)].into(), None).await.map_err(problem_of)?;
     // The entries in memory have the username.
     live.tail.forget();
     audit.record(&request, Some(&admin), "user.erase", Some(pseudonym.as_str()), None, "").await;

@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 
+use crate::domain::attempt::Receipt;
 use crate::domain::refusal::Refusal;
 use crate::http::hot::BuildError;
 use crate::http::problem::{ProblemCode, ProblemDocument};
@@ -120,6 +121,13 @@ impl Problem {
     #[must_use]
     pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
         self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Sets the receipt of the attempt that was refused.
+    #[must_use]
+    pub fn receipt(mut self, receipt: Option<Receipt>) -> Self {
+        self.document.receipt = receipt.map(Into::into);
         self
     }
 

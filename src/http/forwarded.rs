@@ -9,7 +9,7 @@ use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The most proxies between a client and the hub. A college has one or two; the bound ends the walk through a field that
+/// The most proxies between a client and the hub. A college has one or two. The bound limits the work for a field that
 /// repeats the address of a proxy.
 const HOPS_MAX: usize = 32;
 
@@ -24,9 +24,9 @@ pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED)
 }
 
-/// Returns the address of the client of a request that arrived from `peer`: walks from the last entry to the first while
-/// they are those of trusted proxies. An entry without an address, such as `unknown` or `for=_hidden`, ends the walk at
-/// the proxy that wrote it.
+/// Returns the address of the client of a request that arrived from `peer`: the first address outside of the trusted
+/// networks, from the last entry to the first. An entry without an address, such as `unknown` or `for=_hidden`, yields the
+/// address of the proxy that wrote it.
 ///
 /// `Forwarded` is read only if there is no `X-Forwarded-For`: nearly all proxies write the latter and pass on a
 /// `Forwarded` that the client has written.
@@ -52,8 +52,8 @@ pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Ip
     at
 }
 
-/// Splits a field at its commas outside of quotes, the last entry first. Reading from the end, what a client wrote before
-/// cannot change how the entries of the proxies are read.
+/// Splits a field at its commas outside of quotes, the last entry first. It is read from the end, so that what a client
+/// wrote at its beginning cannot change how the entries of the proxies are read.
 fn entries_from_the_end(text: &str) -> Vec<&str> {
     let (mut entries, mut end, mut is_quoted) = (Vec::new(), text.len(), false);
     for (at, byte) in text.bytes().enumerate().rev() {

@@ -126,7 +126,7 @@ pub async fn start(
     jobs: Data<Imports>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    // The import itself rejects sections of other subjects, which are known once the file was read.
+    // The import itself rejects sections of other subjects, which are known only after the file has been read.
     let caller = staff.concerning_no_one();
     let options = import_query::read(&request, &jobs, &caller)?;
     match (&options.realm, &options.term) {

@@ -6,6 +6,7 @@
 //! - [`error`], [`problem`]: problem documents, the body of every error response
 //! - [`body`]: readers of JSON request bodies; [`query`]: readers of the query string and the path
 //! - [`request_id`]: the request id and the log line of every response; [`security_headers`]: its security headers
+//! - [`slow_refusals`]: the delay of responses to visitors who exceed a limit
 //! - [`arrival`]: how long request bodies may take to arrive
 //! - [`connection`]: the connections, and which of them are ended
 //! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins;
@@ -40,6 +41,7 @@ pub mod alerts;
 pub mod announcements;
 pub mod arrival;
 pub mod assets;
+pub mod attempts;
 pub mod auth;
 pub mod body;
 mod build_threads;
@@ -86,6 +88,7 @@ pub mod sessions;
 mod shared_alerts;
 pub mod sign_in;
 pub mod site;
+mod slow_refusals;
 pub mod sso;
 mod sso_page;
 pub mod student_registrations;

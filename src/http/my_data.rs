@@ -8,13 +8,15 @@ use serde::Serialize;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use crate::clock::Clock;
-use crate::domain::ids::UserName;
+use crate::domain::ids::{TermId, UserName};
 use crate::identity::Audit;
 use crate::live::context::Live;
 use crate::store::StoreError;
 use crate::store::accounts::{AuditEntry, AuditFilter};
+use crate::store::attempts::AttemptStore;
 use crate::store::privacy::{PersonalAck, PersonalAlert, PrivacyStore};
 
+use crate::http::attempts::AttemptItem;
 use crate::http::auth::SignedIn;
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::params::Limit;
@@ -48,6 +50,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 /// The lists of [`PersonalData`] that are read in pages, in their order.
 #[derive(Clone, Copy)]
 enum List {
+    Attempts,
     Alerts,
     Acknowledgements,
     Audit,
@@ -57,6 +60,7 @@ enum List {
 impl List {
     const fn name(self) -> &'static str {
         match self {
+            Self::Attempts => "attempts",
             Self::Alerts => "alerts",
             Self::Acknowledgements => "acknowledgements",
             Self::Audit => "audit",
@@ -66,6 +70,7 @@ impl List {
 
     const fn next(self) -> Option<Self> {
         match self {
+            Self::Attempts => Some(Self::Alerts),
             Self::Alerts => Some(Self::Acknowledgements),
             Self::Acknowledgements => Some(Self::Audit),
             Self::Audit => Some(Self::Disclosures),
@@ -80,11 +85,16 @@ enum Cursor {
     Start,
     Id(String),
     Number(u64),
+    Attempt(TermId, u64),
 }
 
 impl Cursor {
     fn id(&self) -> Option<String> {
         if let Self::Id(id) = self { Some(id.clone()) } else { None }
+    }
+
+    fn attempt(&self) -> Option<(TermId, u64)> {
+        if let Self::Attempt(term, n) = self { Some((term.clone(), *n)) } else { None }
     }
 
     const fn number(&self) -> Option<u64> {
@@ -94,6 +104,7 @@ impl Cursor {
 
 /// An export that is being sent.
 struct Export {
+    attempts: Data<dyn AttemptStore>,
     privacy: Data<dyn PrivacyStore>,
     audit: Data<Audit>,
     user: UserName,
@@ -106,6 +117,11 @@ impl Export {
     async fn page(&self) -> Result<(Vec<String>, Option<Cursor>), StoreError> {
         let (user, cursor) = (&self.user, &self.cursor);
         match self.list {
+            List::Attempts => {
+                let found = self.attempts.attempts_of_student(user, None, cursor.attempt(), PAGE_LEN).await?;
+                let last = found.last().map(|one| Cursor::Attempt(one.term.clone(), one.attempt.n));
+                Ok(page_of(found.into_iter().map(|one| encoded(&AttemptItem::from(one))), last))
+            }
             List::Alerts => {
                 let found = self.privacy.alerts_to(user, cursor.id(), PAGE_LEN).await?;
                 let last = found.last().map(|alert| Cursor::Id(alert.id.clone()));
@@ -153,8 +169,8 @@ impl Export {
         let (items, next) = self.page().await?;
         let mut text = match self.cursor {
             Cursor::Start => format!(",\"{}\":[", self.list.name()),
-            Cursor::Id(_) | Cursor::Number(_) if items.is_empty() => String::new(),
-            Cursor::Id(_) | Cursor::Number(_) => ",".to_owned(),
+            Cursor::Id(_) | Cursor::Number(_) | Cursor::Attempt(..) if items.is_empty() => String::new(),
+            Cursor::Id(_) | Cursor::Number(_) | Cursor::Attempt(..) => ",".to_owned(),
         };
         text.push_str(&items.join(","));
         if let Some(cursor) = next {
@@ -200,6 +216,7 @@ fn encoded(item: &impl Serialize) -> String {
 pub async fn data(
     SignedIn(caller): SignedIn,
     privacy: Data<dyn PrivacyStore>,
+    attempts: Data<dyn AttemptStore>,
     audit: Data<Audit>,
     live: Data<Live>,
     clock: Data<dyn Clock>,
@@ -209,7 +226,8 @@ pub async fn data(
     let record = privacy.record_of(&caller.user).await?;
     let mut head = encoded(&Head::new(&caller, record, &live, clock.now()));
     head.pop();
-    let export = Export { privacy, audit, user: caller.user, list: List::Alerts, cursor: Cursor::Start };
+    let (user, list, cursor) = (caller.user, List::Attempts, Cursor::Start);
+    let export = Export { attempts, privacy, audit, user, list, cursor };
     let parts = try_unfold((Some(head), Some(export)), |(head, export)| async move {
         match (head, export) {
             (Some(head), export) => Ok(Some((Bytes::from(head), (None, export)))),

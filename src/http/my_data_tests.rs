@@ -37,12 +37,14 @@ async fn long_lists_are_exported_in_pages_without_gaps() {
         store.disclose(entry(number), vec![name("ann")]).await.unwrap();
     }
     let shared: Arc<dyn PrivacyStore> = Arc::new(store.clone());
+    let attempts: Arc<dyn AttemptStore> = Arc::new(store.clone());
     let audit = Audit::start(Arc::new(store), Arc::new(SystemClock));
     let mut export = Some(Export {
+        attempts: Data::from(attempts),
         privacy: Data::from(shared),
         audit: Data::new(audit),
         user: name("ann"),
-        list: List::Alerts,
+        list: List::Attempts,
         cursor: Cursor::Start,
     });
     let (mut text, mut parts) = ("{\"head\":1".to_owned(), 0);
@@ -56,7 +58,7 @@ async fn long_lists_are_exported_in_pages_without_gaps() {
     let expected = (0..3).rev().chain((0..count).rev()).map(|number| number.to_string());
     assert!(details.eq(expected), "each entry once, newest first");
     assert_eq!((data["alerts"].as_array().unwrap().len(), data["disclosures"].as_array().unwrap().len()), (0, 3));
-    assert_eq!(parts, 6, "a part for each page");
+    assert_eq!(parts, 7, "a part for each page");
     // What someone else did is exported without that person's address.
     let own = data["audit"].as_array().unwrap().iter().filter(|entry| entry["by_me"] == true);
     assert!(own.clone().all(|entry| entry["ip"] == "192.0.2.7") && own.count() > 0);

@@ -165,21 +165,24 @@ pub async fn give(
         Permit { of, codes, reason: reason.into(), expires_at, by: staff.user.as_str().into(), at: clock.now() };
     let response = PermitResponse::from(permit.clone());
     let now = clock.now();
-    let mut is_full = false;
     let change = |mut facts: StudentFacts| {
         facts.permits.retain(|one| one.of != permit.of && one.expires_at.is_none_or(|end| now < end));
-        is_full = facts.permits.len() >= PERMITS_MAX;
-        if !permit.codes.is_empty() && !is_full {
-            facts.permits.push(permit);
+        if permit.codes.is_empty() {
+            return Some(facts);
         }
-        facts
+        (facts.permits.len() < PERMITS_MAX).then(|| {
+            facts.permits.push(permit);
+            facts
+        })
     };
-    writer.change(&user, change).await.map_err(problem_of)?;
-    if is_full {
+    let entry = audit.entry_in_commit(&request, &staff, "student.permit", Some(user.as_str()), None, &detail);
+    let Some((_, entry)) = writer.change(&user, change, entry).await.map_err(problem_of)? else {
         let detail = format!("A student can have at most {PERMITS_MAX} overrides. End some of them first.");
         return Err(Problem::invalid("override", detail));
+    };
+    if let Some(entry) = entry {
+        audit.append_stored(entry).await;
     }
-    audit.record(&request, Some(&staff), "student.permit", Some(user.as_str()), None, &detail).await;
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(response))
 }
 

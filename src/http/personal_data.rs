@@ -15,6 +15,7 @@ use crate::store::guardian_links::GuardianLink;
 use crate::store::privacy::{PersonalRecord, ProviderSignIn};
 use crate::store::sign_ins::StoredSignIn;
 
+use crate::http::attempts::AttemptItem;
 use crate::http::students::FactsResponse;
 
 /// Everything that the hub stores about the caller. Passwords and tokens are not part of it.
@@ -51,6 +52,8 @@ pub(super) struct PersonalData {
     registrations: Vec<PersonalRegistration>,
     /// The caller's connections at this moment.
     connections: Vec<PersonalConnection>,
+    /// Requests to register and to drop that were decided, and promotions, newest first.
+    attempts: Vec<AttemptItem>,
     /// Alerts that were sent to the caller by name, or as a member of a section or course.
     alerts: Vec<PersonalAlertItem>,
     /// The alerts that the caller acknowledged.
@@ -208,7 +211,7 @@ pub(super) struct DisclosureItem {
     #[schema(required)]
     role: Option<Role>,
     /// What was read: `roster.read`, `roster.export`, `receipts.read`, `users.list`, `sessions.list`, `audit.read`,
-    /// `student.read`, or `schedule.shared`: the schedule, by a link that the caller made.
+    /// `student.read`, `attempts.read`, or `schedule.shared`: the schedule, by a link that the caller made.
     action: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

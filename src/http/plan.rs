@@ -16,8 +16,8 @@ use crate::http::error::Problem;
 use crate::http::openapi::params::Waitlist;
 use crate::http::openapi::responses::{BadBody, BadPath, BadRole, StoreFailed};
 use crate::http::query::Query;
-use crate::http::registrations::{BatchResponse, SECTION_LEN_MAX, run_batch, unless_gone};
-use crate::http::request_id::PRIVATE;
+use crate::http::registrations::{BatchResponse, RequestedBatch, SECTION_LEN_MAX, run_batch, unless_gone};
+use crate::http::request_id::{PRIVATE, RequestId};
 
 /// The operations of this file.
 #[derive(OpenApi)]
@@ -117,7 +117,9 @@ pub async fn register(
 ) -> Result<HttpResponse, Problem> {
     let waitlist = Query::of(&request)?.bool("waitlist")?.unwrap_or(false);
     let sections = plans.plan(&student.0.user).await?;
-    let results = run_batch(&pool, &student.0.user, &sections, &[], false, waitlist);
+    let request_id = RequestId::of(&request);
+    let requested = RequestedBatch { add: &sections, drop: &[], swap: false, waitlist, request_id };
+    let results = run_batch(&pool, &student.0.user, &requested);
     let results = unless_gone(&request, results).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(BatchResponse { results }))
 }

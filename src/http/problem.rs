@@ -14,6 +14,7 @@ use crate::domain::prerequisite::Unmet;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::restriction::Restriction;
 use crate::domain::section::Credits;
+use crate::http::attempts::ReceiptResponse;
 use crate::http::students::HoldResponse;
 
 /// The kind of a problem.
@@ -348,6 +349,10 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub waitlisted: Option<u32>,
+    /// The receipt of a registration or drop that was decided: of every refusal, and of `not_found` in an existing term.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub receipt: Option<ReceiptResponse>,
 }
 
 impl ProblemDocument {
@@ -379,6 +384,7 @@ impl ProblemDocument {
             credit_limit: None,
             waitlist_open: None,
             waitlisted: None,
+            receipt: None,
         }
     }
 }

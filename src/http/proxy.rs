@@ -18,6 +18,7 @@ use crate::http::request_id::{PloneOrigin, RequestId};
 use crate::http::security_headers::SANDBOX;
 use crate::http::sign_in::UNKNOWN_USER;
 use crate::http::site::{OriginVerdict, Site};
+use crate::http::slow_refusals;
 use crate::identity::sign_in::SignInError;
 use crate::identity::{Audit, Caller, Identity};
 use crate::plone::port::PloneError;
@@ -120,7 +121,12 @@ pub async fn own_origin<B: MessageBody + 'static>(
     let response = match accepted {
         Ok(accepted) if accepted.may_have_password() => sign_in_at_own_origin(&proxy, accepted, &req, payload).await,
         Ok(accepted) => forward(&proxy, accepted, payload, ForwardedWrite::begin(&req, None)).await,
-        Err(error) => refusal(&req, error.into()),
+        Err(error) => {
+            if matches!(error, ProxyError::RateLimited { .. }) {
+                slow_refusals::mark(&req);
+            }
+            refusal(&req, error.into())
+        }
     };
     Ok(ServiceResponse::new(req, response).map_into_right_body())
 }

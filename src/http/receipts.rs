@@ -64,6 +64,8 @@ struct ReceiptList {
     recipients: u64,
     /// The number of connected users and visitors in its audience.
     recipients_online: usize,
+    /// How many of them are visitors.
+    visitors_online: usize,
     /// The number of users who have acknowledged it.
     seen_total: u64,
     /// The number of users who have not acknowledged it.
@@ -143,9 +145,11 @@ pub async fn receipts(
     if !listed.is_empty() {
         audit.record_disclosure(&request, &caller, Disclosure::ReceiptsRead, Some(&id), None, listed).await?;
     }
+    let online = live.presence.count_people(|caller| receipts.recipients.includes(caller));
     let body = ReceiptList {
         recipients: receipts.acknowledged_total + receipts.unacknowledged_total,
-        recipients_online: live.presence.count_people(|caller| receipts.recipients.includes(caller)),
+        recipients_online: online.total(),
+        visitors_online: online.visitors,
         seen_total: receipts.acknowledged_total,
         unseen_total: receipts.unacknowledged_total,
         seen: receipts.acknowledged.into_iter().filter_map(acknowledgement).collect(),

@@ -7,7 +7,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
+use uuid::Uuid;
 
+use crate::domain::attempt::Receipt;
+use crate::domain::batch::Receipts;
 use crate::domain::command::{BATCH_LEN_MAX, Batch, Command};
 use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TermId, UserName};
 use crate::domain::outcome::{CurrentRegistration, Outcome, RequestOutcome};
@@ -17,7 +20,9 @@ use crate::domain::section::Credits;
 use crate::identity::Caller;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, TermModel};
+use crate::registration::submitted::{Replied, Submitted};
 
+use crate::http::attempts::ReceiptResponse;
 use crate::http::auth::Student;
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::connection::gone;
@@ -26,7 +31,7 @@ use crate::http::openapi::params::Waitlist;
 use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, Refused, StoreFailed};
 use crate::http::problem::{ProblemCode, ProblemDocument};
 use crate::http::query::{Query, path_param};
-use crate::http::request_id::PRIVATE;
+use crate::http::request_id::{PRIVATE, RequestId};
 use crate::http::sections::no_such_section;
 
 /// The longest section id, in bytes: a term, a hyphen and a CRN.
@@ -53,13 +58,18 @@ pub(super) struct RegistrationResponse {
     credits: Option<Credits>,
     /// When this status began.
     at: Timestamp,
+    /// The receipt of the request; only in the reply to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    receipt: Option<ReceiptResponse>,
 }
 
 impl RegistrationResponse {
-    fn new(term: &TermId, current: CurrentRegistration) -> Self {
+    fn new(term: &TermId, current: CurrentRegistration, receipt: Option<Receipt>) -> Self {
         let CurrentRegistration { crn, status, position, credits, at, is_new: _ } = current;
         let credits = (status != RegistrationStatus::Dropped).then_some(credits);
-        Self { section: SectionId { term: term.clone(), crn }, status, position, credits, at }
+        let (section, receipt) = (SectionId { term: term.clone(), crn }, receipt.map(Into::into));
+        Self { section, status, position, credits, at, receipt }
     }
 }
 
@@ -156,6 +166,10 @@ pub(super) enum BatchResult {
 pub(super) struct BatchRefusal {
     section: SectionId,
     problem: Box<ProblemDocument>,
+    /// The receipt, as in `problem`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    receipt: Option<ReceiptResponse>,
 }
 
 /// Registers the caller for a section (students).
@@ -182,6 +196,7 @@ pub async fn register(
     let waitlist = Query::of(&request)?.bool("waitlist")?.unwrap_or(false);
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| no_such_section())?;
     let command = Command::Register { student: student.0.user, crn: id.crn, waitlist };
+    let command = Submitted::by_student(command, RequestId::of(&request));
     let submitted = submit_one(&pool, &student.0.realm, &id.term, command, "There is no such section.");
     unless_gone(&request, submitted).await
 }
@@ -208,6 +223,7 @@ pub async fn drop_one(
     let never_registered = || Problem::not_found(NEVER_REGISTERED);
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| never_registered())?;
     let command = Command::Drop { student: student.0.user, crn: id.crn };
+    let command = Submitted::by_student(command, RequestId::of(&request));
     unless_gone(&request, submit_one(&pool, &student.0.realm, &id.term, command, NEVER_REGISTERED)).await
 }
 
@@ -230,18 +246,20 @@ pub(super) async fn submit_one(
     pool: &RegistrarPool,
     realm: &Realm,
     term: &TermId,
-    command: Command,
+    command: Submitted,
     not_found: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found(not_found);
-    match pool.submit_in(realm, term, command).await.ok_or_else(not_found)?? {
+    let Replied { outcome, receipts } = pool.request_in(realm, term, command).await.ok_or_else(not_found)??;
+    let receipt = receipts.first().copied();
+    match outcome {
         Outcome::Request(RequestOutcome::Done(current)) => {
             let created = current.is_new && current.status != RegistrationStatus::Dropped;
             let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
-            Ok(response.insert_header(PRIVATE).json(RegistrationResponse::new(term, current)))
+            Ok(response.insert_header(PRIVATE).json(RegistrationResponse::new(term, current, receipt)))
         }
-        Outcome::Request(RequestOutcome::Refused(refusal)) => Err(refusal.into()),
-        Outcome::Request(RequestOutcome::NotFound) => Err(not_found()),
+        Outcome::Request(RequestOutcome::Refused(refusal)) => Err(Problem::from(refusal).receipt(receipt)),
+        Outcome::Request(RequestOutcome::NotFound) => Err(not_found().receipt(receipt)),
         other => Err(Problem::internal(format_args!("the outcome of a registration was {other:?}"))),
     }
 }
@@ -282,6 +300,7 @@ fn registrations_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<Re
                 position: is_waitlisted.then(|| row.position(registration.queue_number)),
                 credits: Some(row.state.section.credits),
                 at: registration.at,
+                receipt: None,
             })
         })
         .collect()
@@ -312,7 +331,8 @@ pub async fn batch(
     let batch: BatchRequest = read_body(&request, payload).await?;
     batch.check()?;
     let BatchRequest { add, drop, swap, waitlist } = batch;
-    let results = run_batch(&pool, &student.0.user, &add, &drop, swap, waitlist);
+    let requested = RequestedBatch { add: &add, drop: &drop, swap, waitlist, request_id: RequestId::of(&request) };
+    let results = run_batch(&pool, &student.0.user, &requested);
     let results = unless_gone(&request, results).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(BatchResponse { results }))
 }
@@ -330,14 +350,20 @@ fn distinct_sections(field: &str, texts: Vec<String>) -> Result<Vec<SectionId>, 
     Ok(ids)
 }
 
+/// What a batch requests.
+pub(super) struct RequestedBatch<'b> {
+    pub(super) add: &'b [SectionId],
+    pub(super) drop: &'b [SectionId],
+    pub(super) swap: bool,
+    pub(super) waitlist: bool,
+    pub(super) request_id: Option<Uuid>,
+}
+
 /// Submits a batch, one part for each term, and returns the results in the order of the request, adds before drops.
 pub(super) async fn run_batch(
     pool: &RegistrarPool,
     student: &UserName,
-    add: &[SectionId],
-    drop: &[SectionId],
-    swap: bool,
-    waitlist: bool,
+    &RequestedBatch { add, drop, swap, waitlist, request_id }: &RequestedBatch<'_>,
 ) -> Result<Vec<BatchResult>, Problem> {
     let mut parts: BTreeMap<&TermId, (Vec<Crn>, Vec<Crn>)> = BTreeMap::new();
     for id in add {
@@ -351,33 +377,39 @@ pub(super) async fn run_batch(
         let all: Vec<Crn> = add.iter().chain(&drop).cloned().collect();
         let section = |crn| SectionId { term: term.clone(), crn };
         let batch = Batch { student: student.clone(), add, drop, swap, waitlist };
-        let outcomes = match pool.submit(term, Command::Batch(batch)).await {
-            Some(Ok(Outcome::Batch(outcomes))) => outcomes,
-            Some(Ok(other)) => return Err(Problem::internal(format_args!("the outcome of a batch was {other:?}"))),
+        let command = Submitted::by_student(Command::Batch(batch), request_id);
+        let (outcomes, receipts) = match pool.request_in(&Realm::College, term, command).await {
+            Some(Ok(Replied { outcome: Outcome::Batch(outcomes), receipts })) => (outcomes, receipts),
+            Some(Ok(Replied { outcome: other, .. })) => {
+                return Err(Problem::internal(format_args!("the outcome of a batch was {other:?}")));
+            }
             // The results of earlier terms are durable and must be returned, so only this term reports the error.
             Some(Err(error)) if !results.is_empty() => {
                 let problem = Problem::from(error).into_document();
                 results.extend(all.into_iter().map(section).map(|section| {
-                    let refusal = BatchRefusal { section: section.clone(), problem: problem.clone() };
+                    let refusal = BatchRefusal { section: section.clone(), problem: problem.clone(), receipt: None };
                     (section, BatchResult::Refused(refusal))
                 }));
                 continue;
             }
             Some(Err(error)) => return Err(error.into()),
-            None => all.into_iter().map(|crn| (crn, RequestOutcome::NotFound)).collect(),
+            None => (all.into_iter().map(|crn| (crn, RequestOutcome::NotFound)).collect(), Receipts::new()),
         };
-        results.extend(outcomes.into_iter().map(|(crn, outcome)| {
+        let receipts = receipts.into_iter().map(Some).chain(std::iter::repeat(None));
+        results.extend(outcomes.into_iter().zip(receipts).map(|((crn, outcome), receipt)| {
             let section = section(crn);
-            (section.clone(), BatchResult::new(section, outcome))
+            (section.clone(), BatchResult::new(section, outcome, receipt))
         }));
     }
     Ok(add.iter().chain(drop).filter_map(|id| results.remove(id)).collect())
 }
 
 impl BatchResult {
-    fn new(section: SectionId, outcome: RequestOutcome) -> Self {
+    fn new(section: SectionId, outcome: RequestOutcome, receipt: Option<Receipt>) -> Self {
         let problem = match outcome {
-            RequestOutcome::Done(current) => return Self::Done(RegistrationResponse::new(&section.term, current)),
+            RequestOutcome::Done(current) => {
+                return Self::Done(RegistrationResponse::new(&section.term, current, receipt));
+            }
             RequestOutcome::Refused(refusal) => Problem::from(refusal),
             RequestOutcome::NotFound => Problem::not_found("There is no such section, or you were never in it."),
             RequestOutcome::SwapUndone { because_of } => {
@@ -387,7 +419,8 @@ impl BatchResult {
                 Problem::new(ProblemCode::SwapRefused, detail)
             }
         };
-        Self::Refused(BatchRefusal { section, problem: problem.into_document() })
+        let problem = problem.receipt(receipt).into_document();
+        Self::Refused(BatchRefusal { section, problem, receipt: receipt.map(Into::into) })
     }
 }
 

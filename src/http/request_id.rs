@@ -16,6 +16,7 @@ use crate::http::auth::client_ip;
 use crate::http::error::{PROBLEM_JSON, Problem, problem_for_status};
 use crate::http::security_headers::{self, Place};
 use crate::http::site::Site;
+use crate::http::slow_refusals;
 use crate::observe::metrics::Metrics;
 
 /// The header that carries a request's id.
@@ -37,6 +38,12 @@ impl RequestId {
         let now_ms = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_millis() as u64);
         // The thread's own generator: no lock, no system call. These ids need not be secret.
         Self(uuid::Builder::from_unix_timestamp_millis(now_ms, &rand::random()).into_uuid())
+    }
+
+    /// Returns the id of a request; `None` when the request did not pass [`request_id`].
+    #[must_use]
+    pub fn of(req: &impl HttpMessage) -> Option<Uuid> {
+        req.extensions().get::<Self>().map(|id| id.0)
     }
 
     /// Returns the id of a request as text; empty when the request did not pass [`request_id`].
@@ -99,6 +106,7 @@ pub async fn request_id<B: MessageBody + 'static>(
         metrics.count_request(response.status().as_u16(), started.elapsed());
     }
     log_request(&response, started, id_text);
+    slow_refusals::delay(response.request()).await;
     Ok(response)
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::config::Privacy;
 use crate::domain::command::{Command, SectionPatch};
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::meeting::Days;
@@ -19,6 +20,8 @@ use crate::identity::audit::Audit;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, Row, Snapshot};
 use crate::registration::section_json::{SeatRow, SectionView};
+use crate::registration::shown_counts::ShownCounts;
+use crate::registration::submitted::Submitted;
 
 use crate::http::auth::{SubjectStaff, Visitor};
 use crate::http::body::read_body;
@@ -149,7 +152,7 @@ struct SectionList<'a> {
 }
 
 impl<'a> SectionList<'a> {
-    fn new(filter: &Filter, snapshots: &'a [Arc<Snapshot>]) -> Self {
+    fn new(filter: &Filter, snapshots: &'a [Arc<Snapshot>], shown: ShownCounts) -> Self {
         let seq = match (&filter.term, snapshots) {
             (Some(_), [one]) => Some(one.seq),
             _ => None,
@@ -170,7 +173,7 @@ impl<'a> SectionList<'a> {
                 list.next = last.take().or(list.next);
                 continue;
             }
-            list.items.push(SectionView::new(&row.state));
+            list.items.push(SectionView::with_counts(&row.state, shown));
             last = Some(id);
         }
         list
@@ -188,6 +191,11 @@ struct Seats<'a> {
     /// The seats sequence of the term, for `seats_since` of a subscription.
     seq: u64,
     seats: Vec<SeatRow<'a>>,
+    /// Only for visitors: numbers of enrolled or waiting people that are not 0 and smaller than this one are stated as the
+    /// number before it (`[privacy] small_counts`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    fewer_than: Option<u32>,
 }
 
 /// Searches sections.
@@ -225,6 +233,7 @@ pub async fn list(
     model: Data<ReadModel>,
     hot: Data<HotResponses>,
     uncached: Data<UncachedResponses>,
+    privacy: Data<Privacy>,
 ) -> Result<HttpResponse, Problem> {
     let filter = Filter::read(&Query::of(&request)?)?;
     let model = model.into_inner();
@@ -234,19 +243,20 @@ pub async fn list(
     {
         return Err(Problem::invalid("cursor", "cursor must be the `next` of an earlier page."));
     }
-    let (is_canonical, key) = (filter.is_canonical(&snapshots), format!("sections {filter:?}"));
+    let shown = shown_to(&visitor, &privacy);
+    let (is_canonical, key) = (filter.is_canonical(&snapshots), format!("sections {} {filter:?}", kind(shown)));
     let build = move || {
         let snapshots = match &filter.term {
             Some(term) => model.term(term).map(|t| vec![t.snapshot()]).unwrap_or_default(),
             None => model.terms().values().map(|t| t.snapshot()).collect(),
         };
-        let json = SectionList::new(&filter, &snapshots).to_json();
-        (version(&snapshots), Encoded::new(&tag(&snapshots), JSON, REVALIDATE, json))
+        let json = SectionList::new(&filter, &snapshots, shown).to_json();
+        (version(&snapshots), Encoded::new(&tag(&snapshots, shown), JSON, REVALIDATE, json))
     };
     if is_canonical {
         return Ok(hot.respond(&request, &key, version(&snapshots), build).await?);
     }
-    if let Some(unchanged) = not_modified(&request, &tag(&snapshots), REVALIDATE) {
+    if let Some(unchanged) = not_modified(&request, &tag(&snapshots, shown), REVALIDATE) {
         return Ok(unchanged);
     }
     let by = if visitor.0.is_some() { Requester::User } else { Requester::Visitor };
@@ -269,9 +279,22 @@ fn version(snapshots: &[Arc<Snapshot>]) -> u64 {
     snapshots.iter().map(|s| s.seq + 1).sum()
 }
 
-fn tag(snapshots: &[Arc<Snapshot>]) -> String {
+fn tag(snapshots: &[Arc<Snapshot>], shown: ShownCounts) -> String {
     let parts: Vec<String> = snapshots.iter().map(|s| format!("{}.{}", s.term.id, s.seq)).collect();
-    format!("{}-{}", crate::http::encoded::start_tag(), parts.join("_"))
+    format!("{}-{}{}", crate::http::encoded::start_tag(), parts.join("_"), kind(shown))
+}
+
+/// Returns the counts that a caller sees: visitors see no small ones.
+fn shown_to(visitor: &Visitor, privacy: &Privacy) -> ShownCounts {
+    match visitor.0 {
+        Some(_) => ShownCounts::EXACT,
+        None => ShownCounts::hidden_below(privacy.small_counts),
+    }
+}
+
+/// Returns what distinguishes the responses with these counts from others, in keys and ETags.
+fn kind(shown: ShownCounts) -> &'static str {
+    if shown.bound().is_some() { "-v" } else { "" }
 }
 
 /// Returns one section. For a signed-in student it has `mine`.
@@ -284,7 +307,12 @@ fn tag(snapshots: &[Arc<Snapshot>]) -> String {
     params(("id" = SectionId, Path, description = "The section.")),
     responses((status = 200, description = "The section.", body = SectionView), BadPath, BadToken, NotFound)
 )]
-pub async fn one(request: HttpRequest, visitor: Visitor, model: Data<ReadModel>) -> Result<HttpResponse, Problem> {
+pub async fn one(
+    request: HttpRequest,
+    visitor: Visitor,
+    model: Data<ReadModel>,
+    privacy: Data<Privacy>,
+) -> Result<HttpResponse, Problem> {
     let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
     let who = visitor.0.as_ref().map(|caller| (&caller.user, caller.role));
     // Limited staff see the withdrawn sections of their subjects, too: they edit them and read their rosters.
@@ -298,13 +326,13 @@ pub async fn one(request: HttpRequest, visitor: Visitor, model: Data<ReadModel>)
         let view = SectionView::for_student(&row.state, facts.as_deref());
         return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(view));
     }
-    Ok(section_response(&row))
+    Ok(section_response(&row, shown_to(&visitor, &privacy)))
 }
 
-fn section_response(row: &Row) -> HttpResponse {
+fn section_response(row: &Row, shown: ShownCounts) -> HttpResponse {
     // Only some callers may see a withdrawn section, so the response must not be cached.
     let cache = if row.state.section.withdrawn { "private, no-store" } else { REVALIDATE };
-    HttpResponse::Ok().insert_header(("Cache-Control", cache)).json(SectionView::new(&row.state))
+    HttpResponse::Ok().insert_header(("Cache-Control", cache)).json(SectionView::with_counts(&row.state, shown))
 }
 
 /// Returns the problem for a section that does not exist.
@@ -334,7 +362,9 @@ pub async fn seats(
     visitor: Visitor,
     model: Data<ReadModel>,
     hot: Data<HotResponses>,
+    privacy: Data<Privacy>,
 ) -> Result<HttpResponse, Problem> {
+    let shown = shown_to(&visitor, &privacy);
     let term = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
     let term = term.ok_or_else(|| Problem::invalid("term", "term is missing; add ?term= and a term's id."))?;
     let realm = visitor.0.map(|caller| caller.realm).unwrap_or_default();
@@ -343,12 +373,13 @@ pub async fn seats(
     let snapshot = term.snapshot();
     let build = move || {
         let snapshot = term.snapshot();
-        let seats = snapshot.listed_rows().map(|row| SeatRow::new(&row.state)).collect();
+        let seats = snapshot.listed_rows().map(|row| SeatRow::with_counts(&row.state, shown)).collect();
         // Serializing strings, numbers and lists cannot fail.
-        let json = serde_json::to_vec(&Seats { seq: snapshot.seq, seats }).unwrap_or_default();
-        (snapshot.seq, Encoded::new(&tag(std::slice::from_ref(&snapshot)), JSON, REVALIDATE, json.into()))
+        let json =
+            serde_json::to_vec(&Seats { seq: snapshot.seq, seats, fewer_than: shown.bound() }).unwrap_or_default();
+        (snapshot.seq, Encoded::new(&tag(std::slice::from_ref(&snapshot), shown), JSON, REVALIDATE, json.into()))
     };
-    let key = format!("seats {}", snapshot.term.id);
+    let key = format!("seats {} {}", kind(shown), snapshot.term.id);
     Ok(hot.respond(&request, &key, snapshot.seq, build).await?)
 }
 
@@ -381,12 +412,12 @@ pub async fn patch(
     let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
     let caller = staff.concerning([Scope::Subject(row.state.section.subject())])?;
     let detail = describe(&patch);
-    let command = Command::PatchSection { crn: id.crn.clone(), patch };
+    let entry = audit.entry_in_commit(&request, &caller, "section.change", None, Some(&id), &detail);
+    let command = Submitted::from(Command::PatchSection { crn: id.crn.clone(), patch }).audited(entry);
     let outcome = pool.submit(&id.term, command).await.ok_or_else(no_such_section)??;
     if outcome == Outcome::NoSuchSection {
         return Err(no_such_section());
     }
-    audit.record(&request, Some(&caller), "section.change", None, Some(&id), &detail).await;
     let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
-    Ok(section_response(&row))
+    Ok(section_response(&row, ShownCounts::EXACT))
 }

@@ -69,6 +69,7 @@ mod tests {
             starts_at: None,
             expires_at: None,
             requires_ack: false,
+            notice: None,
         };
         let created_at = "2026-09-01T08:00:00Z".parse().unwrap();
         Arc::new(Alert {

@@ -1,6 +1,8 @@
 //! Single sign-on: what the sign-in page offers, the two ends of a sign-in at a provider, and sign-outs that a provider
 //! announces.
 
+use std::time::Duration;
+
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -9,9 +11,12 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use tokio::time::timeout;
 use url::form_urlencoded;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
 use crate::http::auth::{Credentials, client_ip};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{BadPath, NotFound, StoreFailed};
@@ -23,6 +28,8 @@ use crate::http::site::Site;
 use crate::http::sso_page::{Failure, FailurePage};
 use crate::identity::external::{ExternalError, ExternalIdentity, ExternalLogout};
 use crate::identity::{Audit, Caller, Identity, Source};
+use crate::registration::student_facts::StudentFactsWriter;
+use crate::sso::facts::StatedFacts;
 use crate::sso::flow::{FLOW_TTL, Flow, own_path};
 use crate::sso::logout_token::LOGOUT_TOKEN_LEN_MAX;
 use crate::sso::provider::Provider;
@@ -40,6 +47,8 @@ const FLOW_COOKIE: &str = "eduhub_flow_";
 const FLOW_ID_LEN: usize = 8;
 /// Longest code that a provider sends. Those of Entra ID have about 1,500 bytes.
 const CODE_LEN_MAX: usize = 8_192;
+/// Longest wait of a sign-in for the facts about a student. A term decides within it unless the hub is overloaded.
+const FACTS_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// The operations of this file.
 #[derive(OpenApi)]
@@ -314,7 +323,7 @@ impl Ends {
         next: &str,
     ) -> HttpResponse {
         let detail = source.to_string();
-        let Person { subject, sid, username, name, rights, id_token } = person;
+        let Person { subject, sid, username, name, rights, facts, id_token } = person;
         let identity =
             ExternalIdentity { source, subject, sid, username: username.clone(), name, rights, id_token, takes_over };
         match self.identity.sign_in_external(identity).await {
@@ -322,6 +331,9 @@ impl Ends {
                 self.identity.list_sign_in(&signed_in.caller, &device(&self.req), client_ip(&self.req));
                 let subject = Some(signed_in.caller.user.as_str());
                 self.audit.record(&self.req, Some(&signed_in.caller), "login", subject, None, &detail).await;
+                if signed_in.caller.role == Role::Student && !facts.is_empty() {
+                    self.state(&signed_in.caller.user, facts, &detail).await;
+                }
                 let cookie = signed_in_cookie(&self.site, &self.identity, signed_in.token);
                 HttpResponse::SeeOther().insert_header((LOCATION, next)).cookie(cookie).finish()
             }
@@ -342,6 +354,30 @@ impl Ends {
                 };
                 page.respond(&failure)
             }
+        }
+    }
+
+    /// States the facts about a student that a provider has stated, as staff do. The sign-in does not fail if they cannot
+    /// be stored: the student registers with the earlier ones, and the next sign-in states them again.
+    async fn state(&self, student: &UserName, facts: StatedFacts, source: &str) {
+        let Some(writer) = self.req.app_data::<Data<StudentFactsWriter>>().cloned() else { return };
+        let (subject, detail) = (student.as_str(), format!("stated by {source}"));
+        let entry = self.audit.entry(&self.req, None, "student.change", Some(subject), None, &detail);
+        let (audit, student) = (self.audit.clone(), student.clone());
+        // A task of its own, because a change that has begun must reach all terms.
+        let stated = actix_web::rt::spawn(async move {
+            match writer.update(&student, |before| facts.applied_to(before)).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    if let Some(entry) = entry {
+                        audit.append_stored(entry).await;
+                    }
+                }
+                Err(error) => log::warn!("the facts about {student} at a sign-in could not be stored: {error}"),
+            }
+        });
+        if timeout(FACTS_WAIT_MAX, stated).await.is_err() {
+            log::warn!("the facts about {subject} are stored after the sign-in");
         }
     }
 

@@ -12,6 +12,7 @@ use crate::domain::rights::Scope;
 use crate::identity::{Audit, Caller, Identity};
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
+use crate::registration::submitted::Submitted;
 
 use crate::http::auth::SubjectStaff;
 use crate::http::body::{Fields, RequestBody, read_body, read_body_or_nothing};
@@ -20,6 +21,7 @@ use crate::http::openapi::responses::{BadBody, BadRole, NotFound, Refused, Store
 use crate::http::permits::{REASON_CHARS_MAX, read_codes};
 use crate::http::query::path_param;
 use crate::http::registrations::{RegistrationResponse, SECTION_LEN_MAX, submit_one};
+use crate::http::request_id::RequestId;
 use crate::http::sections::no_such_section;
 use crate::http::students::student;
 
@@ -76,11 +78,11 @@ impl OverrideRequest {
         Ok(())
     }
 
-    fn describe(&self, outcome: &str) -> String {
+    fn describe(&self, what: &str) -> String {
         let codes: Vec<&str> = self.codes.iter().map(|code| code.as_str()).collect();
         let lifted = if codes.is_empty() { String::new() } else { format!("; override: {}", codes.join(", ")) };
         let reason = self.reason.as_deref().map(|reason| format!("; {reason}")).unwrap_or_default();
-        format!("{outcome}{lifted}{reason}")
+        format!("{what}{lifted}{reason}")
     }
 }
 
@@ -130,7 +132,7 @@ impl Desk {
         staff.concerning(rows.iter().map(|row| Scope::Subject(row.state.section.subject())))
     }
 
-    /// Submits a change and records it in the audit trail, also if it was refused.
+    /// Submits a change. Its entry of the audit trail is stored in the commit of the decision, also if it is refused.
     async fn run(
         &self,
         request: &HttpRequest,
@@ -140,19 +142,12 @@ impl Desk {
         what: &str,
         lift: &OverrideRequest,
     ) -> Result<HttpResponse, Problem> {
-        let student = change.student.clone();
-        let command = Command::ForStudent(change);
+        let (user, detail) = (change.student.clone(), lift.describe(what));
+        let about = Some(user.as_str());
+        let entry = self.audit.entry_in_commit(request, staff, "student.registration", about, Some(section), &detail);
+        let command = Submitted::by_staff(Command::ForStudent(change), RequestId::of(request)).audited(entry);
         let not_found = "The student was never in this section.";
-        let result = submit_one(&self.pool, &Realm::College, &section.term, command, not_found).await;
-        let outcome = match &result {
-            Ok(_) => what.to_owned(),
-            Err(problem) => format!("{what} refused: {}", problem.code().as_str()),
-        };
-        let detail = lift.describe(&outcome);
-        self.audit
-            .record(request, Some(staff), "student.registration", Some(student.as_str()), Some(section), &detail)
-            .await;
-        result
+        submit_one(&self.pool, &Realm::College, &section.term, command, not_found).await
     }
 }
 

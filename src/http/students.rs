@@ -348,9 +348,13 @@ pub async fn put(
     let user = student(&request, &identity)?;
     let facts = read_body::<FactsRequest>(&request, payload).await?.into_facts()?;
     let detail = describe(&facts);
-    let keep_permits = |before: StudentFacts| StudentFacts { permits: before.permits, ..facts };
-    let facts = writer.change(&user, keep_permits).await.map_err(problem_of)?;
-    audit.record(&request, Some(&staff), "student.change", Some(user.as_str()), None, &detail).await;
+    let entry = audit.entry_in_commit(&request, &staff, "student.change", Some(user.as_str()), None, &detail);
+    let keep_permits = |before: StudentFacts| Some(StudentFacts { permits: before.permits, ..facts });
+    let changed = writer.change(&user, keep_permits, entry).await.map_err(problem_of)?;
+    let (facts, entry) = changed.unwrap_or_default();
+    if let Some(entry) = entry {
+        audit.append_stored(entry).await;
+    }
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(FactsResponse::new(user, facts)))
 }
 

@@ -17,6 +17,7 @@ use crate::domain::term::{GROUP_WINDOWS_MAX, GroupWindow, Term, Window};
 use crate::identity::audit::Audit;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, TermModel};
+use crate::registration::submitted::Submitted;
 
 use crate::http::auth::{Staff, Visitor};
 use crate::http::body::{Fields, RequestBody, read_body};
@@ -336,8 +337,8 @@ pub async fn put(
     let known = model.term(&id);
     check_order(&patch, known.as_ref().map(|t| t.snapshot().term.clone()).as_deref())?;
     let detail = describe(&patch);
-    pool.submit_or_create(id.clone(), Command::PutTerm(patch)).await?;
-    audit.record(&request, Some(&staff.0), "term.change", Some(id.as_str()), None, &detail).await;
+    let entry = audit.entry_in_commit(&request, &staff.0, "term.change", Some(id.as_str()), None, &detail);
+    pool.submit_or_create(id.clone(), Submitted::from(Command::PutTerm(patch)).audited(entry)).await?;
     let term = model
         .term(&id)
         .ok_or_else(|| Problem::internal("a term was changed but not published"))?

@@ -17,6 +17,7 @@ use crate::http::connection::Connection;
 use crate::http::encoded::{Encoded, coding_for};
 use crate::http::error::Problem;
 use crate::http::hot::BuildError;
+use crate::http::slow_refusals;
 use crate::identity::Identity;
 use crate::identity::limits::AddressKey;
 
@@ -85,7 +86,11 @@ impl UncachedResponses {
         // Held until the response has its memory, so that no more responses are built than fit.
         let _build = timeout_at(until, builder.builds.acquire()).await.map_err(|_| Problem::overloaded())?;
         let coding = coding_for(request);
-        let body = build_threads::run(move || build().into_coding(coding)).await?;
+        let work = move || build().into_coding(coding);
+        let body = match by {
+            Requester::Visitor => build_threads::run_for_visitor(work).await?,
+            Requester::User => build_threads::run(work).await?,
+        };
         // A response that is longer than the bound takes all of it.
         let len = u32::try_from(body.len()).unwrap_or(u32::MAX).min(BYTES_MAX);
         let memory = timeout_at(until, builder.bytes.clone().acquire_many_owned(len)).await;
@@ -115,7 +120,9 @@ pub(super) fn charge(request: &HttpRequest) -> Result<(), Problem> {
         // A demonstration creates load on purpose and has its own bounds.
         Some(caller) if caller.realm.is_sandbox() => Ok(()),
         Some(caller) => limits.count_user_build(&caller.user),
-        None => limits.count_visitor_build(AddressKey::from(client_ip(request))),
+        None => limits
+            .count_visitor_build(AddressKey::from(client_ip(request)))
+            .inspect_err(|_| slow_refusals::mark(request)),
     };
     let detail = "Too many different lists at once. Wait a moment, then try again.";
     counted.map_err(|retry_after_s| Problem::rate_limited(detail, retry_after_s))

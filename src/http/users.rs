@@ -21,7 +21,9 @@ use crate::identity::accounts::{AccountChange, AccountOutcome, LimitChange, Remo
 use crate::identity::disclosures::Disclosure;
 use crate::identity::password_rules::{PASSWORD_BYTES_MAX, WeakPassword};
 use crate::identity::{Audit, Identity};
-use crate::store::accounts::{Account, AuditEntry, AuditFilter, User, UserFilter, UserSource};
+use crate::store::accounts::{
+    AUDIT_SEPARATORS, AUDIT_WORDS_MAX, Account, AuditEntry, AuditFilter, User, UserFilter, UserSource,
+};
 
 /// The longest display name, in characters.
 const NAME_CHARS_MAX: usize = 200;
@@ -29,8 +31,8 @@ const NAME_CHARS_MAX: usize = 200;
 const QUERY_CHARS_MAX: usize = 120;
 /// The longest `user` filter of the audit trail, in characters.
 const AUDIT_USER_CHARS_MAX: usize = 200;
-/// The longest `action` filter of the audit trail, in characters.
-const AUDIT_ACTION_CHARS_MAX: usize = 100;
+/// The longest `action` filter of the audit trail, in characters: all actions, separated by commas.
+const AUDIT_ACTION_CHARS_MAX: usize = 1_000;
 
 /// The operations of this file.
 #[derive(OpenApi)]
@@ -371,8 +373,10 @@ fn username(req: &HttpRequest, identity: &Identity) -> Result<UserName, Problem>
     params(
         ("user" = Option<String>, Query, description = "Only actions of this user, and actions that concern this user.",
             max_length = 200),
-        ("action" = Option<String>, Query, description = "Only this action, such as `login` or `section.change`.",
-            max_length = 100),
+        ("action" = Option<String>, Query, description = "Only this action, such as `login` or `section.change`; or \
+            several, separated by commas.", max_length = 1000),
+        ("q" = Option<String>, Query, description = "Only entries that contain each of these words, or words that begin \
+            with them, in the user, subject, section, action or detail. At most eight words.", max_length = 200),
         ("since" = Option<Timestamp>, Query, description = "Only entries from this time on."),
         Limit,
         ("cursor" = Option<u64>, Query, description = "The `next` of an earlier page."),
@@ -389,6 +393,7 @@ pub async fn audit_trail(
     let filter = AuditFilter {
         user: query.string("user", 1..=AUDIT_USER_CHARS_MAX)?.map(str::to_owned),
         action: query.string("action", 1..=AUDIT_ACTION_CHARS_MAX)?.map(str::to_owned),
+        words: query.string("q", 1..=AUDIT_USER_CHARS_MAX)?.map(words).unwrap_or_default(),
         since,
         before: query.u64("cursor", 0..=i64::MAX as u64)?,
         limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
@@ -399,6 +404,13 @@ pub async fn audit_trail(
     audit.record_disclosure(&req, &admin, Disclosure::AuditRead, None, None, people).await?;
     let items = page.items.into_iter().map(AuditLine::from).collect();
     Ok(HttpResponse::Ok().json(AuditTrail { items, next: page.next.map(|id| id.to_string()) }))
+}
+
+/// Splits the words of a search as the store splits those of an entry.
+fn words(text: &str) -> Vec<String> {
+    let words =
+        text.split(|c: char| c.is_whitespace() || AUDIT_SEPARATORS.contains(&c)).filter(|word| !word.is_empty());
+    words.take(AUDIT_WORDS_MAX).map(str::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -84,11 +84,7 @@ impl Audit {
     }
 
     fn queue(&self, mut entry: AuditEntry, done: Option<oneshot::Sender<()>>) {
-        for text in [Some(&mut entry.detail), entry.subject.as_mut()].into_iter().flatten() {
-            if let Some((end, _)) = text.char_indices().nth(DETAIL_CHARS_MAX) {
-                text.truncate(end);
-            }
-        }
+        truncate(&mut entry);
         if let Err(error) = self.queue.try_send(Message::Entry(Box::new(entry), done)) {
             self.lost.fetch_add(1, Ordering::Relaxed);
             if let Message::Entry(entry, _) = error.into_inner() {
@@ -156,6 +152,15 @@ impl Audit {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// Shortens long texts of an entry.
+pub fn truncate(entry: &mut AuditEntry) {
+    for text in [Some(&mut entry.detail), entry.subject.as_mut()].into_iter().flatten() {
+        if let Some((end, _)) = text.char_indices().nth(DETAIL_CHARS_MAX) {
+            text.truncate(end);
+        }
     }
 }
 

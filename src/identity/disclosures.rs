@@ -50,6 +50,9 @@ pub enum Disclosure {
     /// What the college states about a student.
     #[strum(serialize = "student.read")]
     StudentRead,
+    /// The attempts of a student, or in a section.
+    #[strum(serialize = "attempts.read")]
+    AttemptsRead,
     /// A student's schedule, by a link that the student made.
     #[strum(serialize = "schedule.shared")]
     ScheduleShared,

@@ -1,8 +1,11 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::*;
 use crate::bus::Bus;
@@ -10,9 +13,12 @@ use crate::clock::Clock;
 use crate::domain::rights::{Rights, Subjects};
 use crate::domain::role::{Role, RoleMap, StaffSubjects};
 use crate::identity::accounts::{AccountChange, LimitChange};
+use crate::identity::provider::{KnownUser, MemberRules, Profile, ProviderError, SignInProvider, Verified};
+use crate::identity::sign_in::SignInError;
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, IdentityDeps, Settings};
 use crate::store::accounts::{AccountStore, UserFilter, UserSource};
+use crate::store::members::MemberStore as _;
 use crate::store::provider_sign_ins::ProviderSignInStore as _;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
@@ -86,6 +92,16 @@ impl Hub {
         bus: &Arc<RecordingBus>,
         external: Vec<ExternalProvider>,
     ) -> Arc<Identity> {
+        Self::identity_with(store, clock, bus, external, Vec::new()).await
+    }
+
+    async fn identity_with(
+        store: &SqliteStore,
+        clock: &Arc<ManualClock>,
+        bus: &Arc<RecordingBus>,
+        external: Vec<ExternalProvider>,
+        passwords: Vec<Arc<dyn SignInProvider>>,
+    ) -> Arc<Identity> {
         let settings = Settings { session_ttl: Duration::from_secs(60), external, ..Settings::default() };
         let secret = SecretString::from("a secret of more than thirty-two bytes");
         let shared = Arc::new(store.clone());
@@ -97,7 +113,7 @@ impl Hub {
             bus: bus.clone(),
             clock: clock.clone(),
         };
-        Identity::start(settings, &secret, deps, Vec::new()).await.unwrap()
+        Identity::start(settings, &secret, deps, passwords).await.unwrap()
     }
 
     async fn sign_in(&self, identity: ExternalIdentity) -> Result<ExternalSignIn, ExternalError> {
@@ -108,6 +124,40 @@ impl Hub {
 
     fn is_alive(&self, signed_in: &ExternalSignIn) -> bool {
         self.identity.verify(&signed_in.token).is_ok()
+    }
+}
+
+/// A provider of passwords that accepts everyone, once the other sign-in has begun.
+#[derive(Default)]
+struct Members {
+    other_begins: Notify,
+}
+
+impl SignInProvider for Members {
+    fn source(&self) -> Source {
+        Source::Plone
+    }
+    fn title(&self) -> &'static str {
+        "Plone"
+    }
+    fn verify<'a>(
+        &'a self,
+        login: &'a UserName,
+        _: &'a SecretString,
+    ) -> BoxFuture<'a, Result<Option<Verified>, SignInError>> {
+        let profile = KnownUser { name: login.to_string(), rights: Role::Student.into(), credential: None };
+        let verified = Verified { user: login.clone(), profile: Ok(Profile::Known(profile)), token: None };
+        async move {
+            self.other_begins.notified().await;
+            Ok(Some(verified))
+        }
+        .boxed()
+    }
+    fn profile<'a>(&'a self, _: &'a UserName) -> BoxFuture<'a, Result<Profile, ProviderError>> {
+        async { Ok(Profile::Unknown) }.boxed()
+    }
+    fn member_rules(&self) -> Option<MemberRules> {
+        Some(MemberRules { recheck: Duration::from_secs(3_600), offline_login_days: 0 })
     }
 }
 
@@ -294,6 +344,29 @@ async fn two_persons_who_claim_a_name_at_once_do_not_share_it() {
         assert_eq!(alive, 1, "one of them has the name: {a:?} {b:?}");
         let owner = hub.store.provider_user(&UserName::parse(&name).unwrap()).await.unwrap();
         assert!(owner.is_some(), "the name of a valid sign-in belongs to its user");
+    }
+}
+
+#[actix_web::test]
+async fn a_member_and_a_person_at_a_provider_who_claim_a_name_at_once_do_not_share_it() {
+    let hub = Hub::start().await;
+    let members = Arc::<Members>::default();
+    let (store, clock, bus) = (&hub.store, &hub.clock, &hub.bus);
+    let identity =
+        Hub::identity_with(store, clock, bus, vec![provider(oidc("a"))], vec![members.clone() as Arc<_>]).await;
+    for round in 0..40 {
+        let name = format!("ann{round}");
+        let external = async {
+            members.other_begins.notify_one();
+            identity.sign_in_external(person(oidc("a"), &name, &name)).await
+        };
+        let by_password = identity.sign_in(&name, "a password".into(), "192.0.2.1".parse().unwrap());
+        let (by_password, external) = futures_util::future::join(by_password, external).await;
+        assert!(by_password.is_ok() != external.is_ok(), "one of them has the name: {by_password:?} {external:?}");
+        let username = UserName::parse(&name).unwrap();
+        let is_member = hub.store.member(&username).await.unwrap().is_some();
+        let is_provider_user = hub.store.provider_user(&username).await.unwrap().is_some();
+        assert_eq!((is_member, is_provider_user), (by_password.is_ok(), external.is_ok()));
     }
 }
 

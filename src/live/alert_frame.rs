@@ -141,6 +141,7 @@ mod tests {
             starts_at: None,
             expires_at: None,
             requires_ack: false,
+            notice: None,
         };
         let mut memberships: Vec<Membership> = Vec::new();
         let groups = members.iter().map(|(_, parts)| {

@@ -20,14 +20,17 @@ use uuid::Uuid;
 
 use crate::bus::{Event, EventStream};
 use crate::domain::ids::{Crn, TermId, UserName};
+use crate::domain::section::SectionState;
+use crate::domain::term::Term;
 use crate::live::close::Close;
 use crate::live::context::Live;
-use crate::live::frames::{self, ServerFrame};
+use crate::live::frames::{self, ServerFrame, TermFrame};
 use crate::live::messages::{FanOut, RegisterRelay, SeatsTick};
 use crate::live::openings::Openings;
 use crate::live::relay_link::RelayLink;
 use crate::registration::readmodel::Snapshot;
 use crate::registration::section_json::push_seat_row;
+use crate::registration::shown_counts::ShownCounts;
 use crate::store::StoreError;
 use crate::store::alerts::LogEntry;
 
@@ -53,6 +56,8 @@ const DELETED_PER_WRITE: usize = 500;
 struct SentSeats {
     /// The sequence up to which everything was sent.
     seq: u64,
+    /// The term as it was sent, or as it was when the hub started or added the term.
+    term: Option<Arc<Term>>,
     /// The remaining parts of a large change. Each tick sends one.
     parts: VecDeque<Arc<SeatsTick>>,
 }
@@ -173,12 +178,17 @@ impl Broker {
 
     /// Sends the changed seats of every term, or the next part of a large change.
     fn send_seats(&mut self, now: Instant) {
+        let mut changed_terms = Vec::new();
         for (id, term) in self.live.model.terms().iter() {
             let sent = self.seats.entry(id.clone()).or_default();
             if sent.parts.is_empty() {
                 let snapshot = term.snapshot();
                 if snapshot.seq > sent.seq {
-                    sent.parts = seats_parts(id, &snapshot, sent.seq);
+                    let before = sent.term.replace(snapshot.term.clone());
+                    if before.is_some_and(|before| differs(&before, &snapshot.term)) {
+                        changed_terms.push(FanOut::Term { term: id.clone(), frame: term_frame(&snapshot) });
+                    }
+                    sent.parts = seats_parts(id, &snapshot, sent.seq, self.live.options.shown_to_visitors);
                     if sent.parts.is_empty() {
                         // Only the term itself changed.
                         sent.seq = snapshot.seq;
@@ -199,6 +209,7 @@ impl Broker {
                 sent.seq = sent.seq.min(part.from);
             }
         }
+        changed_terms.iter().for_each(|message| self.send_to_all(message));
     }
 
     /// Reads alerts whose hint was lost, and sends scheduled alerts that are due.
@@ -293,32 +304,57 @@ fn is_due(waiting_to_join: usize, since_last: Duration) -> bool {
     waiting_to_join == 0 || since_last >= PAUSE_WHILE_JOINING
 }
 
+/// The encoded rows of sections.
+type EncodedRows = Vec<(Crn, ByteString)>;
+/// Returns whether clients show the terms differently.
+fn differs(before: &Arc<Term>, after: &Arc<Term>) -> bool {
+    let shown = |term: &Term| (term.title.clone(), term.opens_at, term.closes_at, term.windows.clone());
+    !Arc::ptr_eq(before, after) && shown(before) != shown(after)
+}
+
+fn term_frame(snapshot: &Snapshot) -> ByteString {
+    let Term { id, title, opens_at, closes_at, .. } = &*snapshot.term;
+    let term = TermFrame { id, title, opens_at: *opens_at, closes_at: *closes_at };
+    ServerFrame::Term { seq: snapshot.seq, term }.encode()
+}
+
 /// Encodes what changed in a term after `from`, in parts of bounded length. All parts but the last state the sequence
 /// `from`, so that a client that reconnects between them and resumes gets the rest.
-fn seats_parts(term: &TermId, snapshot: &Snapshot, from: u64) -> VecDeque<Arc<SeatsTick>> {
-    let mut groups: Vec<Vec<(Crn, ByteString)>> = Vec::new();
+fn seats_parts(term: &TermId, snapshot: &Snapshot, from: u64, visitors: ShownCounts) -> VecDeque<Arc<SeatsTick>> {
+    let mut groups: Vec<(EncodedRows, EncodedRows)> = Vec::new();
     let mut len = SEATS_FRAME_LEN_MAX;
+    let has_visitors = visitors.bound().is_some();
     for row in snapshot.rows_since(from) {
-        let mut text = Vec::with_capacity(48);
-        push_seat_row(&mut text, &row.state);
+        let crn = || row.state.section.id.crn.clone();
+        let text = encoded(&row.state, ShownCounts::EXACT);
         if len + text.len() > SEATS_FRAME_LEN_MAX {
-            groups.push(Vec::new());
+            groups.push((Vec::new(), Vec::new()));
             len = 0;
         }
         len += text.len() + 1;
-        // Ids and numbers are ASCII.
-        let text = ByteString::try_from(text).unwrap_or_default();
-        if let Some(group) = groups.last_mut() {
-            group.push((row.state.section.id.crn.clone(), text));
+        if let Some((rows, for_visitors)) = groups.last_mut() {
+            rows.push((crn(), text));
+            for_visitors.extend(has_visitors.then(|| (crn(), encoded(&row.state, visitors))));
         }
     }
     let count = groups.len();
-    let part = |(index, rows): (usize, Vec<(Crn, ByteString)>)| {
+    let part = |(index, (rows, for_visitors)): (usize, (EncodedRows, EncodedRows))| {
         let seq = if index + 1 == count { snapshot.seq } else { from };
-        let frame = frames::seats(seq, rows.iter().map(|(_, text)| text.as_bytes().as_ref()));
-        Arc::new(SeatsTick { term: term.clone(), from, upto: snapshot.seq, seq, rows, frame })
+        let tick = |rows: EncodedRows, for_visitors| {
+            let frame = frames::seats(seq, rows.iter().map(|(_, text)| text.as_bytes().as_ref()));
+            SeatsTick { term: term.clone(), from, upto: snapshot.seq, seq, rows, frame, for_visitors }
+        };
+        Arc::new(tick(rows, has_visitors.then(|| Box::new(tick(for_visitors, None)))))
     };
     groups.into_iter().enumerate().map(part).collect()
+}
+
+/// Encodes the row of a section.
+fn encoded(state: &SectionState, shown: ShownCounts) -> ByteString {
+    let mut text = Vec::with_capacity(48);
+    push_seat_row(&mut text, state, shown);
+    // Ids and numbers are ASCII.
+    ByteString::try_from(text).unwrap_or_default()
 }
 
 impl Actor for Broker {
@@ -327,7 +363,9 @@ impl Actor for Broker {
     fn started(&mut self, ctx: &mut Context<Self>) {
         for (id, term) in self.live.model.terms().iter() {
             // No client is connected yet, so every client's snapshot will contain what is published now.
-            self.seats.insert(id.clone(), SentSeats { seq: term.snapshot().seq, parts: VecDeque::new() });
+            let snapshot = term.snapshot();
+            let sent = SentSeats { seq: snapshot.seq, term: Some(snapshot.term.clone()), parts: VecDeque::new() };
+            self.seats.insert(id.clone(), sent);
         }
         if let Some(events) = self.events.take() {
             ctx.add_stream(events);

@@ -17,6 +17,7 @@ use crate::live::alert_frame::AlertFrame;
 use crate::live::presence::Presence;
 use crate::live::tail::AlertTail;
 use crate::registration::readmodel::ReadModel;
+use crate::registration::shown_counts::ShownCounts;
 use crate::store::StoreError;
 use crate::store::alerts::{AlertStore, LogEntry, Reader};
 
@@ -33,6 +34,8 @@ pub struct LiveOptions {
     pub office: Arc<str>,
     /// The college's time zone: its date decides which terms have ended.
     pub zone: TimeZone,
+    /// The counts of people that visitors see.
+    pub shown_to_visitors: ShownCounts,
 }
 
 impl Default for LiveOptions {
@@ -43,6 +46,7 @@ impl Default for LiveOptions {
             alert_retention: None,
             office: "The college".into(),
             zone: TimeZone::UTC,
+            shown_to_visitors: ShownCounts::EXACT,
         }
     }
 }

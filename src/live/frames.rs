@@ -22,6 +22,7 @@ use crate::domain::registration::RegistrationStatus;
 use crate::domain::role::Role;
 use crate::domain::section::SectionState;
 use crate::registration::section_json::{SeatRow, push_seat_row};
+use crate::registration::shown_counts::ShownCounts;
 
 /// Maximum number of channels that one frame may name.
 pub const CHANNELS_PER_FRAME_MAX: usize = 256;
@@ -208,6 +209,13 @@ pub enum ServerFrame<'a> {
         /// The newest state of each section.
         seats: &'a [SeatRow<'a>],
     },
+    /// The title or the registration window of a term changed. For the channel `seats:TERM`.
+    Term {
+        /// The term's sequence.
+        seq: u64,
+        /// The term.
+        term: TermFrame<'a>,
+    },
     /// An alert was sent.
     Alert {
         /// Its position in the sequence.
@@ -259,6 +267,19 @@ pub enum ServerFrame<'a> {
     },
     /// The reply to `ping`.
     Pong,
+}
+
+/// What a client shows of a changed term.
+#[derive(Debug, Serialize)]
+pub struct TermFrame<'a> {
+    /// The id.
+    pub id: &'a TermId,
+    /// The name.
+    pub title: &'a str,
+    /// When registration opens; null if it is closed.
+    pub opens_at: Option<Timestamp>,
+    /// When registration closes; null if it stays open.
+    pub closes_at: Option<Timestamp>,
 }
 
 /// Why a registration changed.
@@ -367,7 +388,12 @@ pub fn seats<'a>(seq: u64, rows: impl Iterator<Item = &'a [u8]>) -> ByteString {
 /// Encodes a snapshot of seats: a [`ServerFrame::Subscribed`], and as many [`ServerFrame::Seats`] as are needed to keep
 /// each frame within [`SNAPSHOT_FRAME_LEN_MAX`]. Written by hand, because a frame has to end when its bytes reach the
 /// limit.
-pub fn snapshot<'a>(channel: &Channel, seq: u64, rows: impl Iterator<Item = &'a SectionState>) -> Vec<ByteString> {
+pub fn snapshot<'a>(
+    channel: &Channel,
+    seq: u64,
+    rows: impl Iterator<Item = &'a SectionState>,
+    shown: ShownCounts,
+) -> Vec<ByteString> {
     let mut frames = Vec::new();
     let mut out = format!("{{\"type\":\"subscribed\",\"channel\":\"{channel}\",\"seq\":{seq},\"seats\":[").into_bytes();
     let mut is_first = true;
@@ -380,7 +406,7 @@ pub fn snapshot<'a>(channel: &Channel, seq: u64, rows: impl Iterator<Item = &'a 
             out.push(b',');
         }
         is_first = false;
-        push_seat_row(&mut out, state);
+        push_seat_row(&mut out, state, shown);
     }
     frames.push(seats_end(out));
     frames
@@ -388,7 +414,12 @@ pub fn snapshot<'a>(channel: &Channel, seq: u64, rows: impl Iterator<Item = &'a 
 
 /// Encodes changes of seats from `from` to `seq`, each frame within [`SNAPSHOT_FRAME_LEN_MAX`]. All frames but the last
 /// state `from`, so that a client that reconnects between them and resumes gets the rest.
-pub fn changes<'a>(from: u64, seq: u64, rows: impl Iterator<Item = &'a SectionState>) -> Vec<ByteString> {
+pub fn changes<'a>(
+    from: u64,
+    seq: u64,
+    rows: impl Iterator<Item = &'a SectionState>,
+    shown: ShownCounts,
+) -> Vec<ByteString> {
     let (mut frames, mut out) = (Vec::new(), Vec::new());
     for state in rows {
         if out.len() + 2 * ROW_LEN_MAX > SNAPSHOT_FRAME_LEN_MAX {
@@ -397,7 +428,7 @@ pub fn changes<'a>(from: u64, seq: u64, rows: impl Iterator<Item = &'a SectionSt
         if !out.is_empty() {
             out.push(b',');
         }
-        push_seat_row(&mut out, state);
+        push_seat_row(&mut out, state, shown);
     }
     if !out.is_empty() {
         frames.push(seats(seq, std::iter::once(out.as_slice())));

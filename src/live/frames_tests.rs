@@ -19,6 +19,7 @@ use crate::live::frames::{
     seats, snapshot,
 };
 use crate::registration::section_json::{SeatRow, push_seat_row};
+use crate::registration::shown_counts::ShownCounts;
 
 #[test]
 fn members_of_a_client_frame_may_come_in_any_order() {
@@ -140,7 +141,7 @@ fn hand_written_seats_equal_the_serialized_form() {
     let rows: Vec<SeatRow<'_>> = states.iter().map(SeatRow::new).collect();
     let texts = states.iter().map(|state| {
         let mut text = Vec::new();
-        push_seat_row(&mut text, state);
+        push_seat_row(&mut text, state, ShownCounts::EXACT);
         text
     });
     let texts: Vec<Vec<u8>> = texts.collect();
@@ -149,14 +150,14 @@ fn hand_written_seats_equal_the_serialized_form() {
 
     let channel = Channel::Seats(TermId::parse("202209").unwrap());
     let serialized = ServerFrame::Subscribed { channel: &channel, seq: 9, seats: Some(&rows) }.encode();
-    assert_eq!(snapshot(&channel, 9, states.iter()), [serialized]);
+    assert_eq!(snapshot(&channel, 9, states.iter(), ShownCounts::EXACT), [serialized]);
 }
 
 #[test]
 fn a_long_snapshot_continues_in_seats_frames() {
     let states: Vec<SectionState> = (0..600).map(|n| section(10_000 + n, false)).collect();
     let channel = Channel::Seats(TermId::parse("202209").unwrap());
-    let frames = snapshot(&channel, 9, states.iter());
+    let frames = snapshot(&channel, 9, states.iter(), ShownCounts::EXACT);
     assert!(frames.len() > 1 && frames.iter().all(|frame| frame.len() <= SNAPSHOT_FRAME_LEN_MAX));
     let values: Vec<serde_json::Value> = frames.iter().map(|frame| serde_json::from_str(frame).unwrap()).collect();
     assert_eq!(values[0]["type"], "subscribed");
@@ -168,6 +169,6 @@ fn a_long_snapshot_continues_in_seats_frames() {
 #[test]
 fn an_empty_snapshot_is_one_frame_without_rows() {
     let channel = Channel::Seats(TermId::parse("202209").unwrap());
-    let frames = snapshot(&channel, 5, std::iter::empty());
+    let frames = snapshot(&channel, 5, std::iter::empty(), ShownCounts::EXACT);
     assert_eq!(frames, [r#"{"type":"subscribed","channel":"seats:202209","seq":5,"seats":[]}"#]);
 }

@@ -38,6 +38,13 @@ pub enum FanOut {
     Alerts(Arc<[Arc<AlertFrame>]>, Instant),
     /// Seats that changed, and when they were sent.
     Seats(Arc<SeatsTick>, Instant),
+    /// A term whose title or registration window changed, for the channel `seats:TERM`.
+    Term {
+        /// The term.
+        term: TermId,
+        /// The frame.
+        frame: ByteString,
+    },
     /// Frames for the channel `me` of users.
     Personal(Arc<[(UserName, ByteString)]>),
     /// The progress of an import.
@@ -77,7 +84,7 @@ impl FanOut {
             Self::Personal(frames) => {
                 size_of_val(&**frames) + frames.iter().map(|(_, frame)| frame.len()).sum::<usize>()
             }
-            Self::Import { frame, .. } | Self::Metrics(frame) => frame.len(),
+            Self::Term { frame, .. } | Self::Import { frame, .. } | Self::Metrics(frame) => frame.len(),
             Self::Alerts(..)
             | Self::Seats(..)
             | Self::SignedOut { .. }
@@ -104,6 +111,8 @@ pub struct SeatsTick {
     pub rows: Vec<(Crn, ByteString)>,
     /// All rows as one frame.
     pub frame: ByteString,
+    /// The same change with the counts that visitors see, if they do not see small ones.
+    pub for_visitors: Option<Box<Self>>,
 }
 
 /// Registers a session with the relay of its thread, with the channels `alerts` and, for a signed-in caller, `me`. The

@@ -53,6 +53,23 @@ impl ConnectionLimits {
     }
 }
 
+/// The connected people of an audience.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Online {
+    /// Users; each counts once.
+    pub users: usize,
+    /// Connections of visitors, who are not signed in.
+    pub visitors: usize,
+}
+
+impl Online {
+    /// Returns the number of users and visitors.
+    #[must_use]
+    pub const fn total(self) -> usize {
+        self.users + self.visitors
+    }
+}
+
 /// The number of connections that were refused, by limit.
 #[derive(Debug, Default)]
 struct Refused {
@@ -270,7 +287,7 @@ impl Presence {
 
     /// Returns the number of connected users and of visitors' connections that `matches` accepts. A user with several
     /// connections counts once.
-    pub fn count_people(&self, matches: impl Fn(Option<(&UserName, Role)>) -> bool) -> usize {
+    pub fn count_people(&self, matches: impl Fn(Option<(&UserName, Role)>) -> bool) -> Online {
         let mut people = HashSet::new();
         let mut visitors = 0;
         for session in &self.sessions {
@@ -282,7 +299,7 @@ impl Presence {
                 None => visitors += 1,
             }
         }
-        people.len() + visitors
+        Online { users: people.len(), visitors }
     }
 
     /// Returns the number of connections that were refused, by limit.

@@ -26,7 +26,7 @@ fn address(last: u8) -> IpAddr {
 }
 
 #[test]
-fn limits_apply_per_user_per_address_and_in_all() {
+fn limits_apply_per_user_per_address_and_in_total() {
     let presence = Presence::new(ConnectionLimits { all: 4, per_user: 2, per_address: 3 });
     let now = Timestamp::UNIX_EPOCH;
     let first = presence.admit(caller("ann"), address(1), "a", now).unwrap();
@@ -68,7 +68,10 @@ fn a_user_is_connected_until_the_last_connection_ends() {
     let two = presence.admit(caller("ann"), address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
     assert!(Arc::ptr_eq(&one.user_agent, &two.user_agent));
     assert_eq!(presence.by_role()[1], (Some(Role::Student), 2));
-    assert_eq!(presence.count_people(|_| true), 1, "one person with two connections");
+    let visitor = presence.admit(None, address(2), "a", Timestamp::UNIX_EPOCH).unwrap();
+    let online = presence.count_people(|_| true);
+    assert_eq!((online.users, online.visitors, online.total()), (1, 1, 2), "one person has two connections");
+    presence.remove(visitor.id);
     presence.remove(one.id);
     assert!(presence.is_connected(&ann));
     presence.remove(two.id);

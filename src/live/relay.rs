@@ -21,12 +21,13 @@ use crate::live::alert_frame::AlertFrame;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::frames::{self, ErrorCode, FrameError, ServerFrame};
-use crate::live::live_session::TooManyChannels;
+use crate::live::live_session::{LiveSession, TooManyChannels};
 use crate::live::member::{Member, Missed};
 use crate::live::messages::{
     CatchUp, CaughtUp, FanOut, Join, Leave, Push, RegisterRelay, SeatsTick, Subscribe, Subscribed, Unsubscribe,
 };
 use crate::live::seat_watch::SeatWatch;
+use crate::registration::shown_counts::ShownCounts;
 
 /// Capacity of a relay's mailbox for messages from the broker. It is smaller than that of a session's queue, so that a
 /// relay that catches up does not overflow the queues of sessions that merely wait to run on this thread.
@@ -45,6 +46,8 @@ pub struct Relay {
     members: BTreeMap<Uuid, Member>,
     users: HashMap<UserName, Vec<Uuid>>,
     seats: SeatWatch,
+    /// The seats that visitors watch, if they do not see small counts.
+    visitors_seats: Option<SeatWatch>,
     imports: HashMap<TaskId, Vec<Uuid>>,
     admins: Vec<Uuid>,
     /// Number of messages from the broker that are not handled yet.
@@ -59,8 +62,11 @@ impl Relay {
     /// Creates a relay without sessions. Start it on the thread whose sessions it serves.
     #[must_use]
     pub fn new(live: Arc<Live>, broker: impl Into<Recipient<RegisterRelay>>) -> Self {
+        let seats = |shown| SeatWatch::new(live.model.clone(), live.presence.seat_snapshots.clone(), shown);
+        let for_visitors = live.options.shown_to_visitors;
         Self {
-            seats: SeatWatch::new(live.model.clone(), live.presence.seat_snapshots.clone()),
+            seats: seats(ShownCounts::EXACT),
+            visitors_seats: for_visitors.bound().map(|_| seats(for_visitors)),
             live,
             broker: broker.into(),
             members: BTreeMap::new(),
@@ -109,14 +115,26 @@ impl Relay {
 
     fn unsubscribe(&mut self, id: Uuid, channel: &Channel) {
         match channel {
-            Channel::Seats(term) => self.seats.remove_from_term(term, id),
-            Channel::Section(section) => self.seats.remove_from_section(section, id),
+            Channel::Seats(term) => self.all_seats().for_each(|seats| seats.remove_from_term(term, id)),
+            Channel::Section(section) => self.all_seats().for_each(|seats| seats.remove_from_section(section, id)),
             Channel::Import(task) => remove_from(&mut self.imports, task, id),
             Channel::Admin => self.admins.retain(|other| *other != id),
             Channel::Me => self.set_flags(id, |member| member.me = false),
             Channel::Alerts => self.set_flags(id, |member| {
                 (member.alerts, member.missed.alerts) = (false, false);
             }),
+        }
+    }
+
+    fn all_seats(&mut self) -> impl Iterator<Item = &mut SeatWatch> {
+        std::iter::once(&mut self.seats).chain(&mut self.visitors_seats)
+    }
+
+    /// Returns the seats as a session sees them.
+    fn seats_of(&mut self, session: &LiveSession) -> &mut SeatWatch {
+        match &mut self.visitors_seats {
+            Some(seats) if session.caller.is_none() => seats,
+            _ => &mut self.seats,
         }
     }
 
@@ -172,7 +190,11 @@ impl Relay {
     /// Delivers changed seats.
     fn deliver_seats(&mut self, tick: &SeatsTick) {
         let mut failed = Vec::new();
-        for (id, frame) in self.seats.frames(tick) {
+        let mut frames = self.seats.frames(tick);
+        if let Some((seats, tick)) = self.visitors_seats.as_mut().zip(tick.for_visitors.as_ref()) {
+            frames.extend(seats.frames(tick));
+        }
+        for (id, frame) in frames {
             let member = self.members.get_mut(&id);
             if member.is_some_and(|member| !member.push_seats(tick, frame, &self.live)) {
                 failed.push(id);
@@ -278,7 +300,7 @@ impl Relay {
         };
         match channel {
             Channel::Seats(_) | Channel::Section(_) => {
-                self.seats.add(id, channel, since, out);
+                self.seats_of(&session).add(id, channel, since, out);
                 return Ok(is_new);
             }
             Channel::Import(task) if is_new => self.imports.entry(task.clone()).or_default().push(id),
@@ -331,6 +353,10 @@ impl Handler<FanOut> for Relay {
             FanOut::Seats(tick, sent_at) => {
                 self.deliver_seats(&tick);
                 self.measure(sent_at);
+            }
+            FanOut::Term { term, frame } => {
+                let ids = self.seats.watchers_of(&term);
+                self.push_frame(&ids, &frame);
             }
             FanOut::Personal(frames) => self.deliver_personal(&frames),
             FanOut::Import { task, frame } => {
@@ -402,10 +428,10 @@ impl Handler<CatchUp> for Relay {
 
     fn handle(&mut self, request: CatchUp, _: &mut Context<Self>) {
         let Some(member) = self.members.get_mut(&request.0) else { return };
-        let missed = std::mem::take(&mut member.missed);
+        let (missed, session) = (std::mem::take(&mut member.missed), member.session.clone());
         let mut frames = Vec::new();
         for (term, since) in missed.seats {
-            self.seats.catch_up(request.0, &term, since, &mut frames);
+            self.seats_of(&session).catch_up(request.0, &term, since, &mut frames);
         }
         self.live.presence.caught_up.fetch_add(1, Ordering::Relaxed);
         let reply = CaughtUp { frames, alerts_to: missed.alerts.then_some(self.alerts_to) };

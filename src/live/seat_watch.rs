@@ -13,6 +13,7 @@ use crate::live::budget::{Budget, Share};
 use crate::live::frames;
 use crate::live::messages::SeatsTick;
 use crate::registration::readmodel::ReadModel;
+use crate::registration::shown_counts::ShownCounts;
 
 /// Maximum number of snapshots of a term that are cached: of clients whose connections were lost within a few ticks.
 /// Clients choose the sequences, so the number must be bounded, not only the memory of the frames.
@@ -47,12 +48,14 @@ pub(super) struct SeatWatch {
     /// Bytes of the snapshots of all threads.
     snapshot_bytes: Arc<Budget>,
     terms: HashMap<TermId, TermWatchers>,
+    /// The counts that the sessions see.
+    shown: ShownCounts,
 }
 
 impl SeatWatch {
     /// Creates an empty list. Snapshots are taken from `model`, and cached within the bound `snapshot_bytes`.
-    pub(super) fn new(model: Arc<ReadModel>, snapshot_bytes: Arc<Budget>) -> Self {
-        Self { model, snapshot_bytes, terms: HashMap::new() }
+    pub(super) fn new(model: Arc<ReadModel>, snapshot_bytes: Arc<Budget>, shown: ShownCounts) -> Self {
+        Self { model, snapshot_bytes, terms: HashMap::new(), shown }
     }
 
     /// Returns whether a caller (`None`: a visitor) may see the term or section of a channel. Other channels always
@@ -85,7 +88,7 @@ impl SeatWatch {
         match channel {
             Channel::Section(section) => {
                 let rows = snapshot.row(&section.crn).into_iter().filter(|row| row.seq > since || since == 0);
-                out.extend(frames::snapshot(channel, snapshot.seq, rows.map(|row| &row.state)));
+                out.extend(frames::snapshot(channel, snapshot.seq, rows.map(|row| &row.state), self.shown));
                 watchers.sections.entry(section.crn.clone()).or_default().insert(id, snapshot.seq);
             }
             _ => {
@@ -95,9 +98,14 @@ impl SeatWatch {
                     return;
                 }
                 let frames = if since > 0 {
-                    frames::snapshot(channel, snapshot.seq, snapshot.rows_since(since).map(|row| &row.state))
+                    frames::snapshot(
+                        channel,
+                        snapshot.seq,
+                        snapshot.rows_since(since).map(|row| &row.state),
+                        self.shown,
+                    )
                 } else {
-                    frames::snapshot(channel, snapshot.seq, snapshot.listed_rows().map(|row| &row.state))
+                    frames::snapshot(channel, snapshot.seq, snapshot.listed_rows().map(|row| &row.state), self.shown)
                 };
                 out.extend(frames.iter().cloned());
                 watchers.term.insert(id, snapshot.seq);
@@ -120,7 +128,7 @@ impl SeatWatch {
             *seq = snapshot.seq;
             if watchers.missed.as_ref().is_none_or(|missed| (missed.0, missed.1) != (since, snapshot.seq)) {
                 let rows = snapshot.rows_since(since).map(|row| &row.state);
-                watchers.missed = Some((since, snapshot.seq, frames::changes(since, snapshot.seq, rows)));
+                watchers.missed = Some((since, snapshot.seq, frames::changes(since, snapshot.seq, rows, self.shown)));
             }
             out.extend(watchers.missed.iter().flat_map(|(_, _, frames)| frames).cloned());
             return;
@@ -130,7 +138,12 @@ impl SeatWatch {
             let watched = watchers.sections.get_mut(&state.section.id.crn).and_then(|watchers| watchers.get_mut(&id));
             watched.map(|seq| *seq = snapshot.seq).is_some()
         });
-        out.extend(frames::changes(since, snapshot.seq, rows));
+        out.extend(frames::changes(since, snapshot.seq, rows, self.shown));
+    }
+
+    /// Returns the sessions that watch a whole term.
+    pub(super) fn watchers_of(&self, term: &TermId) -> Vec<Uuid> {
+        self.terms.get(term).map(|watchers| watchers.term.keys().copied().collect()).unwrap_or_default()
     }
 
     /// Removes a session from the watchers of a term.
@@ -230,7 +243,7 @@ mod tests {
             students: Vec::new(),
             facts: Vec::new(),
         });
-        SeatWatch::new(Arc::new(model), Arc::new(Budget::new(1_000_000)))
+        SeatWatch::new(Arc::new(model), Arc::new(Budget::new(1_000_000)), ShownCounts::EXACT)
     }
 
     #[test]
@@ -253,6 +266,7 @@ mod tests {
             seq: upto,
             rows: Vec::new(),
             frame: ByteString::new(),
+            for_visitors: None,
         };
         watch.frames(&tick(1_000));
         assert_eq!(subscribe(&mut watch, Some(7)), changes, "the snapshot contains this tick");

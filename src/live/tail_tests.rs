@@ -140,6 +140,7 @@ async fn post(store: &SqliteStore, index: usize, audience: &Value) {
         starts_at: None,
         expires_at: None,
         requires_ack: false,
+        notice: None,
     };
     let (source, sender) = ("staff".to_owned(), "registrar".to_owned());
     let id = index.to_string();

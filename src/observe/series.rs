@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -17,6 +17,10 @@ pub const INTERVAL: Duration = Duration::from_secs(1);
 pub const WINDOW_S: usize = 10;
 /// The length of the history in seconds. Each second takes about 300 bytes.
 pub const HISTORY_S: usize = 600;
+/// The length of the coarse history in minutes: a day, which takes less than half a megabyte.
+pub const HISTORY_MIN: usize = 24 * 60;
+/// The window of the rates and percentiles of the coarse history.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A reading of the hub's counters. Counts are since the start of the hub.
 #[derive(Debug, Clone, Default)]
@@ -58,11 +62,22 @@ fn percentiles(counts: &Counts) -> Percentiles {
     Percentiles { p50: ms(50), p95: ms(95), p99: ms(99) }
 }
 
+/// The coarse history.
+#[derive(Debug, Default)]
+struct Minutes {
+    items: VecDeque<Arc<MetricsReading>>,
+    /// The reading with which the current minute began.
+    began: Option<(Instant, Reading)>,
+}
+
 /// The last readings, and the metrics that were computed from them.
 #[derive(Debug, Default)]
 pub struct Charts {
     recent: Mutex<VecDeque<(Instant, Reading)>>,
     history: Mutex<VecDeque<Arc<MetricsReading>>>,
+    minutes: Mutex<Minutes>,
+    /// The time of the first reading.
+    started_at: OnceLock<Timestamp>,
 }
 
 impl Charts {
@@ -73,9 +88,12 @@ impl Charts {
         if recent.len() > WINDOW_S {
             recent.pop_front();
         }
+        let started_at = *self.started_at.get_or_init(|| at);
+        self.add_minute(at, taken, &reading);
         let since = recent.front().map_or(taken, |(first_taken, _)| *first_taken);
         let shown =
             metrics(at, taken.duration_since(since), recent.front().map_or(&reading, |(_, first)| first), &reading);
+        let shown = MetricsReading { started_at, ..shown };
         recent.push_back((taken, reading));
         let shown = Arc::new(shown);
         let mut history = self.history.lock();
@@ -84,6 +102,33 @@ impl Charts {
         }
         history.push_back(shown.clone());
         shown
+    }
+
+    /// Adds an item to the coarse history when a minute has passed.
+    fn add_minute(&self, at: Timestamp, taken: Instant, reading: &Reading) {
+        let mut minutes = self.minutes.lock();
+        let Minutes { items, began } = &mut *minutes;
+        let Some((since, first)) = began else {
+            *began = Some((taken, reading.clone()));
+            return;
+        };
+        let window = taken.duration_since(*since);
+        if window < MINUTE {
+            return;
+        }
+        let started_at = *self.started_at.get_or_init(|| at);
+        let window_s = usize::try_from(window.as_secs()).unwrap_or(usize::MAX);
+        if items.len() == HISTORY_MIN {
+            items.pop_front();
+        }
+        items.push_back(Arc::new(MetricsReading { started_at, window_s, ..metrics(at, window, first, reading) }));
+        *began = Some((taken, reading.clone()));
+    }
+
+    /// Returns the metrics of the last [`HISTORY_MIN`] minutes, oldest first.
+    #[must_use]
+    pub fn minutes(&self) -> Vec<Arc<MetricsReading>> {
+        self.minutes.lock().items.iter().cloned().collect()
     }
 
     /// Returns the newest metrics; `None` before the first reading.
@@ -106,6 +151,7 @@ fn metrics(at: Timestamp, window: Duration, first: &Reading, last: &Reading) -> 
     let current = &last.current;
     MetricsReading {
         at,
+        started_at: at,
         window_s: WINDOW_S,
         requests_per_s: rate(request.total()),
         registrations_per_s: rate(last.registrations.saturating_sub(first.registrations)),
@@ -155,6 +201,22 @@ mod tests {
         let late: Vec<_> = (5..5 + WINDOW_S as u64).map(|second| add(second, 20)).collect();
         assert_eq!(late.last().unwrap().requests_per_s, 0.0, "requests before the window are counted");
         assert_eq!(charts.recent.lock().len(), WINDOW_S + 1, "readings before the window are removed");
+    }
+
+    #[test]
+    fn coarse_history_has_one_item_a_minute_with_the_rates_of_that_minute() {
+        let (charts, start) = (Charts::default(), Instant::now());
+        let minutes = u64::try_from(HISTORY_MIN).unwrap() + 3;
+        for second in (0..=minutes * 60).step_by(20) {
+            let at = Timestamp::from_second(i64::try_from(second).unwrap()).unwrap();
+            let reading = Reading { registrations: second * 2, ..Reading::default() };
+            charts.add(at, start + Duration::from_secs(second), reading);
+        }
+        let items = charts.minutes();
+        assert_eq!(items.len(), HISTORY_MIN);
+        assert!(items.iter().all(|item| item.window_s == 60 && (item.registrations_per_s - 2.0).abs() < 0.01));
+        assert_eq!(items[0].at.to_string(), "1970-01-01T00:04:00Z");
+        assert!(items.iter().all(|item| item.started_at == Timestamp::UNIX_EPOCH), "the start is not of this hub");
     }
 
     #[test]

@@ -15,13 +15,16 @@ use parking_lot::Mutex;
 
 use crate::domain::ids::{Crn, SectionId, TermId};
 use crate::domain::outcome::{Outcome, RequestOutcome};
-use crate::domain::refusal::RefusalCode;
+use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::registration::RegistrationStatus;
 
 /// The length of each window, and the interval of its samples. A window is longer than its length by less than the
 /// interval.
 const WINDOWS: [(Duration, Duration); 2] =
     [(Duration::from_secs(60), Duration::from_secs(5)), (Duration::from_secs(3_600), Duration::from_secs(300))];
+
+/// The maximum number of sections in [`RecentActivity::turned_away`]: more than a term has.
+pub const TURNED_AWAY_MAX: usize = 5_000;
 
 /// Number of refusals of each code.
 pub type RefusalCounts = EnumMap<RefusalCode, u64>;
@@ -35,6 +38,8 @@ pub struct RequestCounts {
     pub waitlisted: u32,
     /// Requests that were refused.
     pub refused: u32,
+    /// How many of them were refused because the section or its waitlist was full.
+    pub full: u32,
 }
 
 impl RequestCounts {
@@ -50,6 +55,7 @@ impl RequestCounts {
             enrolled: self.enrolled.wrapping_sub(earlier.enrolled),
             waitlisted: self.waitlisted.wrapping_sub(earlier.waitlisted),
             refused: self.refused.wrapping_sub(earlier.refused),
+            full: self.full.wrapping_sub(earlier.full),
         }
     }
 }
@@ -59,6 +65,8 @@ impl RequestCounts {
 pub struct RecentActivity {
     /// The requested sections, most requested first, at most the number that the caller asked for.
     pub most_requested: Vec<(SectionId, RequestCounts)>,
+    /// The sections that were full for a request, most often first, at most [`TURNED_AWAY_MAX`].
+    pub turned_away: Vec<(SectionId, u32)>,
     /// The refusals.
     pub refusals: RefusalCounts,
 }
@@ -71,6 +79,7 @@ struct SectionCounters {
     enrolled: AtomicU32,
     waitlisted: AtomicU32,
     refused: AtomicU32,
+    full: AtomicU32,
 }
 
 impl SectionCounters {
@@ -79,6 +88,7 @@ impl SectionCounters {
             enrolled: self.enrolled.load(Ordering::Relaxed),
             waitlisted: self.waitlisted.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
+            full: self.full.load(Ordering::Relaxed),
         }
     }
 }
@@ -133,6 +143,9 @@ impl Activity {
         let id = SectionId { term: term.clone(), crn: crn.clone() };
         let section = self.sections.get(&id).map(|known| known.value().clone()).unwrap_or_else(|| self.section(id));
         counter(&section).fetch_add(1, Ordering::Relaxed);
+        if let RequestOutcome::Refused(Refusal::SectionFull { .. } | Refusal::WaitlistFull { .. }) = outcome {
+            section.full.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Adds the counters of a section that is requested for the first time.
@@ -142,7 +155,7 @@ impl Activity {
             let index = *next_index;
             *next_index += 1;
             let zero = || AtomicU32::new(0);
-            Arc::new(SectionCounters { index, enrolled: zero(), waitlisted: zero(), refused: zero() })
+            Arc::new(SectionCounters { index, enrolled: zero(), waitlisted: zero(), refused: zero(), full: zero() })
         };
         self.sections.entry(id).or_insert_with(make).clone()
     }
@@ -185,11 +198,15 @@ impl Activity {
                 (counts.total() > 0).then(|| (section.key().clone(), counts))
             });
             let mut most_requested: Vec<_> = requested.collect();
+            let full = most_requested.iter().filter(|(_, counts)| counts.full > 0);
+            let mut turned_away: Vec<_> = full.map(|(id, counts)| (id.clone(), counts.full)).collect();
+            turned_away.sort_unstable_by(|(a, one), (b, other)| other.cmp(one).then_with(|| a.cmp(b)));
+            turned_away.truncate(TURNED_AWAY_MAX);
             most_requested
                 .sort_unstable_by(|(a, one), (b, other)| other.total().cmp(&one.total()).then_with(|| a.cmp(b)));
             most_requested.truncate(limit);
             let refusals = RefusalCounts::from_fn(|code| refusals[code].saturating_sub(begin.refusals[code]));
-            RecentActivity { most_requested, refusals }
+            RecentActivity { most_requested, turned_away, refusals }
         })
     }
 }
@@ -198,7 +215,6 @@ impl Activity {
 mod tests {
     use super::*;
     use crate::domain::outcome::CurrentRegistration;
-    use crate::domain::refusal::Refusal;
 
     struct Setup {
         activity: Activity,
@@ -235,6 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn only_full_sections_turn_students_away() {
+        let setup = Setup::new();
+        let refused = RequestOutcome::Refused;
+        setup.count("1", refused(Refusal::SectionClosed));
+        (0..2).for_each(|_| setup.count("2", refused(Refusal::WaitlistFull { waitlisted: 3 })));
+        setup.count("3", refused(Refusal::SectionFull { waitlist_open: true, waitlisted: 0, reserved: false }));
+        let [minute, _] = setup.activity.recent(&RefusalCounts::default(), 1);
+        assert_eq!(minute.most_requested.len(), 1);
+        let found: Vec<_> = minute.turned_away.iter().map(|(id, count)| (id.crn.as_str(), *count)).collect();
+        assert_eq!(found, [("2", 2), ("3", 1)]);
+    }
+
+    #[test]
     fn new_requests_for_seats_are_counted_by_outcome() {
         let setup = Setup::new();
         setup.count("1", done("1", RegistrationStatus::Enrolled, true));
@@ -251,7 +280,7 @@ mod tests {
         setup.activity.count(&setup.term, None, &batch);
         let [minute, hour] = setup.activity.recent(&RefusalCounts::default(), 10);
         let counted: Vec<_> = minute.most_requested.iter().map(|(id, counts)| (id.crn.as_str(), *counts)).collect();
-        let one_of_each = RequestCounts { enrolled: 1, waitlisted: 1, refused: 1 };
+        let one_of_each = RequestCounts { enrolled: 1, waitlisted: 1, refused: 1, full: 0 };
         assert_eq!(counted, [("1", one_of_each), ("2", RequestCounts { refused: 1, ..RequestCounts::default() })]);
         assert_eq!(minute, hour);
     }

@@ -11,14 +11,15 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::domain::batch::{DecidedBatch, decide_batch};
+use crate::domain::batch::{DecidedBatch, Fresh, Receipts, Requested, decide_batch};
 use crate::domain::book::TermBook;
-use crate::domain::command::Command;
 use crate::domain::ids::TermId;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Outcome, RequestOutcome};
 use crate::domain::published::{PublishedTerm, TermUpdate};
 use crate::domain::section::Credits;
 use crate::domain::view::TermView;
+use crate::registration::submitted::Submitted;
+use crate::store::accounts::AuditEntry;
 use crate::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
 use crate::store::{StoreError, StoreFuture};
 
@@ -40,6 +41,8 @@ pub struct CommittedBatch {
     pub state: Box<TermState>,
     /// The outcome of each command, in order; `None` for a command whose decision panicked, which changed nothing.
     pub outcomes: Vec<Option<Outcome>>,
+    /// The receipts of each command, in order.
+    pub receipts: Vec<Receipts>,
     /// What to publish, in order: what other hubs committed before the batch, then what the batch changed.
     pub updates: Vec<TermUpdate>,
 }
@@ -87,13 +90,19 @@ impl BatchExecutor {
     /// # Errors
     /// See [`TermStore::run_batch`]; [`StoreError::Refused`] when the batch could not be decided as a whole. The state
     /// is dropped, so the term has to be loaded again.
-    pub fn run(&self, state: Box<TermState>, commands: Vec<Command>, now: Timestamp) -> StoreFuture<CommittedBatch> {
+    pub fn run(
+        &self,
+        state: Box<TermState>,
+        commands: impl IntoIterator<Item = impl Into<Submitted>>,
+        now: Timestamp,
+    ) -> StoreFuture<CommittedBatch> {
+        let commands: Vec<Submitted> = commands.into_iter().map(Into::into).collect();
         let (term, since) = (state.book.term().id.clone(), state.seq);
         let (decided, result) = oneshot::channel();
         let decide: DecideBatch = Box::new(move |others| {
             // A panic outside a single decision leaves the state partly changed. It is caught here, so that it does not
             // end the thread of the store or of the registrar; the state is dropped, and the term is loaded again.
-            let (batch, record) = catch_unwind(AssertUnwindSafe(|| state.decide(others, &commands, now))).ok()?;
+            let (batch, record) = catch_unwind(AssertUnwindSafe(|| state.decide(others, commands, now))).ok()?;
             // If the caller is gone, the batch is committed nevertheless.
             let _ = decided.send(batch);
             record
@@ -109,7 +118,7 @@ impl BatchExecutor {
 
 impl TermState {
     fn from_rows(rows: TermRows, credit_limit: Credits) -> Self {
-        let TermRows { term, seq, generation, sections, registrations, facts } = rows;
+        let TermRows { term, seq, generation, sections, registrations, facts, attempts } = rows;
         let mut book = TermBook::new(term, credit_limit, sections, FIRST_QUEUE_NUMBER);
         for (student, registration) in registrations {
             book.restore(student, registration);
@@ -117,6 +126,7 @@ impl TermState {
         for (student, facts) in facts {
             book.restore_facts(student, facts);
         }
+        book.restore_attempts(attempts);
         Self { book, seq, generation }
     }
 
@@ -130,26 +140,32 @@ impl TermState {
     fn decide(
         mut self: Box<Self>,
         others: Option<TermChanges>,
-        commands: &[Command],
+        commands: Vec<Submitted>,
         now: Timestamp,
     ) -> (CommittedBatch, Option<TermRecord>) {
         let mut updates = Vec::with_capacity(1);
         updates.extend(others.map(|others| self.follow(&others)));
-        let DecidedBatch { outcomes, changes } =
-            decide_batch(&mut self.book, commands, now, || Uuid::now_v7().to_string());
+        let requested: Vec<Requested<'_>> =
+            commands.iter().map(|one| Requested { command: &one.command, origin: one.origin }).collect();
+        let fresh = Fresh { alert_id: || Uuid::now_v7().to_string(), salt: rand::random };
+        let DecidedBatch { outcomes, receipts, changes } = decide_batch(&mut self.book, &requested, now, fresh);
+        drop(requested);
+        let audit = audit_entries(commands, &outcomes);
         let panicked = outcomes.iter().filter(|outcome| outcome.is_none()).count();
         if panicked > 0 {
             log::error!("{panicked} decisions in term {} panicked; their commands were rejected", self.book.term().id);
         }
-        if changes.is_empty() {
-            return (CommittedBatch { state: self, outcomes, updates }, None);
+        if changes.is_empty() && audit.is_empty() {
+            return (CommittedBatch { state: self, outcomes, receipts, updates }, None);
         }
-        self.seq += 1;
-        self.generation = changes.generation.unwrap_or(self.generation);
-        updates.push(changes.term_update(&self.book, self.seq));
+        if changes.changes_term() {
+            self.seq += 1;
+            self.generation = changes.generation.unwrap_or(self.generation);
+            updates.push(changes.term_update(&self.book, self.seq));
+        }
         let term = self.book.term().id.clone();
-        let record = TermRecord { term, seq: self.seq, generation: self.generation, changes };
-        (CommittedBatch { state: self, outcomes, updates }, Some(record))
+        let record = TermRecord { term, seq: self.seq, generation: self.generation, changes, audit };
+        (CommittedBatch { state: self, outcomes, receipts, updates }, Some(record))
     }
 
     /// Applies what other hubs committed, and returns the update to publish.
@@ -162,6 +178,24 @@ impl TermState {
         let update = self.book.published_update(*seq, changes.term.as_ref(), changes.sections.iter(), students);
         TermUpdate { facts: changes.facts.clone(), ..update }
     }
+}
+
+/// Returns the audit entries of the commands that were carried out, and of the requests of staff that were refused.
+fn audit_entries(commands: Vec<Submitted>, outcomes: &[Option<Outcome>]) -> Vec<AuditEntry> {
+    let is_done = |outcome: &Option<Outcome>| outcome.as_ref().is_some_and(|one| *one != Outcome::NoSuchSection);
+    let done = commands.into_iter().zip(outcomes).filter(|(_, outcome)| is_done(outcome));
+    done.filter_map(|(command, outcome)| Some(with_outcome(*command.audit?, outcome.as_ref()))).collect()
+}
+
+/// Adds to an entry why a request was refused.
+fn with_outcome(mut entry: AuditEntry, outcome: Option<&Outcome>) -> AuditEntry {
+    let because = match outcome {
+        Some(Outcome::Request(RequestOutcome::Refused(refusal))) => refusal.code().as_str(),
+        Some(Outcome::Request(RequestOutcome::NotFound)) => "not_found",
+        _ => return entry,
+    };
+    entry.detail = format!("refused: {because}; {}", entry.detail);
+    entry
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::domain::command::{SectionEdit, SectionPatch};
+use crate::domain::attempt_chain::StoredChain;
+use crate::domain::command::{Command, SectionEdit, SectionPatch};
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, SectionId, UserName};
 use crate::domain::outcome::RequestOutcome;
@@ -61,7 +62,8 @@ impl Rows {
     }
 
     fn write(&mut self, record: TermRecord) {
-        assert_eq!(record.seq, self.seq + 1, "records have consecutive sequences");
+        let raised = u64::from(record.changes.changes_term());
+        assert_eq!(record.seq, self.seq + raised, "records have consecutive sequences");
         let TermRecord { seq, changes, .. } = record;
         self.seq = seq;
         if let Some(generation) = changes.generation {
@@ -111,6 +113,7 @@ impl TermStore for SharedStore {
             sections: rows.sections.values().map(|(_, state)| state.clone()).collect(),
             registrations: registrations.collect(),
             facts: Vec::new(),
+            attempts: StoredChain::default(),
         };
         ready(Ok(rows)).boxed()
     }

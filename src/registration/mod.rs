@@ -3,6 +3,8 @@
 //! - [`registrar`]: owns one term; orders its commands, one batch in flight at a time
 //! - [`execution`]: decides a batch against the term in memory, and commits its changes
 //! - [`pool`]: finds a term's registrar, and bounds how many commands are accepted
+//! - [`submitted`]: a command with its origin and its audit entry
+//! - [`retention`]: deletes old attempts
 //! - [`student_facts`]: changes facts about students in all terms
 //! - [`shedding`]: which commands a registrar turns away when it gets more than it can commit
 //! - [`readmodel`]: published snapshots, which handlers read; [`section_json`]: a section as JSON
@@ -15,6 +17,9 @@ pub mod pool;
 pub mod readmodel;
 pub mod registrar;
 pub mod request_counts;
+pub mod retention;
 pub mod section_json;
 pub mod shedding;
+pub mod shown_counts;
 pub mod student_facts;
+pub mod submitted;

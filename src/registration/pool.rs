@@ -9,7 +9,6 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::domain::command::Command;
 use crate::domain::ids::TermId;
 use crate::domain::realm::Realm;
 use crate::registration::readmodel::TermModel;
@@ -17,6 +16,7 @@ use crate::registration::registrar::{
     COMMAND_WAIT_MAX, Caller, Pause, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError, Waits,
 };
 use crate::registration::request_counts::{RequestCounts, Sent};
+use crate::registration::submitted::{Replied, Submitted};
 
 /// The registrars of all terms, distributed over a few threads of their own.
 pub struct RegistrarPool {
@@ -114,19 +114,32 @@ impl RegistrarPool {
     }
 
     /// Submits a command to a term of the college; returns `None` when there is no such term.
-    pub async fn submit(&self, term: &TermId, command: Command) -> Option<Reply> {
+    pub async fn submit(&self, term: &TermId, command: impl Into<Submitted>) -> Option<Reply> {
         let registrar = self.registrars.get(term)?.clone();
-        Some(self.send(&registrar, term, command).await)
+        Some(self.send(&registrar, term, command.into()).await.map(|replied| replied.outcome))
     }
 
     /// Submits a command to a term of the caller's realm; returns `None` when the realm has no such term. Commands of a
     /// sandbox are not counted in [`RegistrarPool::request_counts`].
-    pub async fn submit_in(&self, realm: &Realm, term: &TermId, command: Command) -> Option<Reply> {
+    pub async fn submit_in(&self, realm: &Realm, term: &TermId, command: impl Into<Submitted>) -> Option<Reply> {
+        Some(self.request_in(realm, term, command).await?.map(|replied| replied.outcome))
+    }
+
+    /// Submits a command like [`RegistrarPool::submit_in`], and also returns the receipts of its requests.
+    pub async fn request_in(
+        &self,
+        realm: &Realm,
+        term: &TermId,
+        command: impl Into<Submitted>,
+    ) -> Option<Result<Replied, SubmitError>> {
         match realm {
-            Realm::College => self.submit(term, command).await,
+            Realm::College => {
+                let registrar = self.registrars.get(term)?.clone();
+                Some(self.send(&registrar, term, command.into()).await)
+            }
             Realm::Sandbox(own) if own == term => {
                 let registrar = self.sandboxes.get(term)?.clone();
-                Some(self.send_uncounted(&registrar, command).await)
+                Some(self.send_uncounted(&registrar, command.into()).await)
             }
             Realm::Sandbox(_) => None,
         }
@@ -134,12 +147,12 @@ impl RegistrarPool {
 
     /// Submits a command that may create its term. A sandbox is not created this way, see
     /// [`RegistrarPool::open_sandbox`].
-    pub async fn submit_or_create(&self, term: TermId, command: Command) -> Reply {
+    pub async fn submit_or_create(&self, term: TermId, command: impl Into<Submitted>) -> Reply {
         if term.is_sandbox() {
             return self.submit_in(&Realm::of(&term), &term, command).await.unwrap_or(Err(SubmitError::Failed));
         }
         let (registrar, _) = self.ensure(term.clone());
-        self.send(&registrar, &term, command).await
+        self.send(&registrar, &term, command.into()).await.map(|replied| replied.outcome)
     }
 
     /// Starts the registrar of a sandbox, and waits until the term is published.
@@ -184,14 +197,24 @@ impl RegistrarPool {
         result
     }
 
-    async fn send(&self, registrar: &Addr<Registrar>, term: &TermId, command: Command) -> Reply {
-        let sent = Sent::new(term, &command);
+    async fn send(
+        &self,
+        registrar: &Addr<Registrar>,
+        term: &TermId,
+        command: Submitted,
+    ) -> Result<Replied, SubmitError> {
+        let sent = Sent::new(term, &command.command);
         let reply = self.send_uncounted(registrar, command).await;
-        self.request_counts.count(&sent, &reply);
+        self.request_counts.count(&sent, reply.as_ref().map(|replied| &replied.outcome));
         reply
     }
 
-    async fn send_uncounted(&self, registrar: &Addr<Registrar>, command: Command) -> Reply {
+    async fn send_uncounted(
+        &self,
+        registrar: &Addr<Registrar>,
+        mut command: Submitted,
+    ) -> Result<Replied, SubmitError> {
+        command.received(self.deps.clock.now());
         let permit = self.accepted.clone().try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
         let (reply, replied) = oneshot::channel();
         let caller = Caller { reply, _permit: permit };

@@ -23,6 +23,7 @@ use crate::domain::section::Credits;
 use crate::registration::execution::{BatchExecutor, CommittedBatch, TermState};
 use crate::registration::readmodel::{ReadModel, Row, TermModel};
 use crate::registration::shedding::Shedder;
+use crate::registration::submitted::{Replied, Submitted};
 use crate::store::StoreError;
 use crate::store::terms::TermStore;
 
@@ -61,7 +62,7 @@ pub type Reply = Result<Outcome, SubmitError>;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Submission {
-    pub(super) command: Command,
+    pub(super) command: Submitted,
     /// When the pool accepted the command.
     pub(super) accepted: Instant,
     pub(super) caller: Caller,
@@ -69,13 +70,13 @@ pub struct Submission {
 
 /// The recipient of a reply.
 pub(super) struct Caller {
-    pub(super) reply: oneshot::Sender<Reply>,
+    pub(super) reply: oneshot::Sender<Result<Replied, SubmitError>>,
     /// Counts the command as accepted until the reply.
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
 impl Caller {
-    fn send(self, reply: Reply) {
+    fn send(self, reply: Result<Replied, SubmitError>) {
         // A caller that has hung up needs no reply; the decision stands.
         let _ = self.reply.send(reply);
     }
@@ -186,7 +187,7 @@ impl Registrar {
                 act.published = Some(act.deps.model.publish_loaded(term));
                 // All waitlists are settled, because a setting such as the credit limit may have changed since the
                 // last run.
-                act.execute(state, vec![Command::Settle], Vec::new(), ctx);
+                act.execute(state, vec![Command::Settle.into()], Vec::new(), ctx);
             }
             Err(error) => {
                 log::error!("term {} cannot be loaded yet: {error}", act.term);
@@ -247,7 +248,7 @@ impl Registrar {
         let now = self.deps.clock.now();
         let is_due = matches!(&self.phase, Phase::Idle(state) if state.next_release().is_some_and(|at| at <= now));
         if is_due && let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
-            self.execute(state, vec![Command::Settle], Vec::new(), ctx);
+            self.execute(state, vec![Command::Settle.into()], Vec::new(), ctx);
         } else if matches!(&self.phase, Phase::Idle(state) if state.next_release().is_some()) {
             self.time_release(ctx);
         }
@@ -255,7 +256,7 @@ impl Registrar {
 
     /// Takes the commands of the next batch from the queue. Rejects expired commands and those whose callers have given
     /// up, before they are decided and never later.
-    fn take_batch(&mut self) -> (Vec<Command>, Vec<Caller>) {
+    fn take_batch(&mut self) -> (Vec<Submitted>, Vec<Caller>) {
         let (mut commands, mut callers) = (Vec::new(), Vec::new());
         let now = Instant::now();
         self.shedder.taking(self.queue.front().map(|oldest| oldest.accepted), now);
@@ -263,7 +264,7 @@ impl Registrar {
         while commands.len() < commands_max
             && let Some(Submission { command, accepted, caller }) = self.queue.pop_front()
         {
-            if caller.reply.is_closed() || self.shedder.is_too_old(command.is_from_student(), accepted, now) {
+            if caller.reply.is_closed() || self.shedder.is_too_old(command.command.is_from_student(), accepted, now) {
                 caller.send(Err(SubmitError::Overloaded));
                 continue;
             }
@@ -277,13 +278,13 @@ impl Registrar {
     fn execute(
         &mut self,
         state: Box<TermState>,
-        commands: Vec<Command>,
+        commands: Vec<Submitted>,
         callers: Vec<Caller>,
         ctx: &mut Context<Self>,
     ) {
         self.phase = Phase::Committing;
         let (began, count) = (Instant::now(), commands.len());
-        let all_from_students = commands.iter().all(Command::is_from_student);
+        let all_from_students = commands.iter().all(|one| one.command.is_from_student());
         let running = self.executor.run(state, commands, self.deps.clock.now()).into_actor(self);
         ctx.spawn(running.map(move |result, act, ctx| match result {
             Ok(batch) => {
@@ -301,8 +302,9 @@ impl Registrar {
     fn committed(&mut self, batch: CommittedBatch, callers: Vec<Caller>, ctx: &mut Context<Self>) {
         batch.updates.iter().for_each(|update| self.publish(update));
         // The batch after a load is the registrar's own and has no callers.
-        for (caller, outcome) in callers.into_iter().zip(batch.outcomes) {
-            caller.send(outcome.ok_or(SubmitError::Failed));
+        let replies = batch.outcomes.into_iter().zip(batch.receipts);
+        for (caller, (outcome, receipts)) in callers.into_iter().zip(replies) {
+            caller.send(outcome.map(|outcome| Replied { outcome, receipts }).ok_or(SubmitError::Failed));
         }
         if let Some(model) = &self.published {
             self.on_loaded.drain(..).for_each(|loaded| drop(loaded.send(model.clone())));
@@ -407,7 +409,7 @@ impl Handler<Submission> for Registrar {
     type Result = ();
 
     fn handle(&mut self, submission: Submission, ctx: &mut Self::Context) {
-        if submission.command.is_from_student() && !self.shedder.admits(self.queue.len(), Instant::now()) {
+        if submission.command.command.is_from_student() && !self.shedder.admits(self.queue.len(), Instant::now()) {
             submission.caller.send(Err(SubmitError::Overloaded));
             return;
         }

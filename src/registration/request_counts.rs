@@ -14,7 +14,7 @@ use crate::domain::registration::RegistrationStatus;
 use crate::histogram::{Counts, Histogram};
 
 use crate::registration::activity::{Activity, RecentActivity, RefusalCounts};
-use crate::registration::registrar::{Reply, SubmitError};
+use crate::registration::registrar::SubmitError;
 
 /// How a request ended. The names in snake case are the values of the metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, IntoStaticStr)]
@@ -148,7 +148,7 @@ impl RequestCounts {
     }
 
     /// Counts a reply. Of replies to staff and imports, only errors are counted.
-    pub(super) fn count(&self, sent: &Sent, reply: &Reply) {
+    pub(super) fn count(&self, sent: &Sent, reply: Result<&Outcome, &SubmitError>) {
         self.count_reply(reply);
         if let Ok(outcome @ (Outcome::Request(_) | Outcome::Batch(_))) = reply {
             self.took.record(sent.at.elapsed());
@@ -157,7 +157,7 @@ impl RequestCounts {
     }
 
     /// Counts the outcome of a reply. In a batch, each request is counted.
-    fn count_reply(&self, reply: &Reply) {
+    fn count_reply(&self, reply: Result<&Outcome, &SubmitError>) {
         match reply {
             Ok(Outcome::Request(outcome)) => self.add(Ending::of(outcome)),
             Ok(Outcome::Batch(results)) => results.iter().for_each(|(_, outcome)| self.add(Ending::of(outcome))),
@@ -193,12 +193,12 @@ mod tests {
     #[test]
     fn each_outcome_is_counted_under_its_own_name() {
         let counts = RequestCounts::default();
-        let refused = |refusal| Ok(Outcome::Request(RequestOutcome::Refused(refusal)));
-        counts.count_reply(&refused(Refusal::WaitlistFull { waitlisted: 3 }));
-        counts.count_reply(&refused(Refusal::SectionCancelled));
-        counts.count_reply(&Ok(Outcome::Batch(Vec::new())));
-        counts.count_reply(&Ok(Outcome::Request(RequestOutcome::NotFound)));
-        counts.count_reply(&Err(SubmitError::OutcomeUnknown));
+        let refused = |refusal| Outcome::Request(RequestOutcome::Refused(refusal));
+        counts.count_reply(Ok(&refused(Refusal::WaitlistFull { waitlisted: 3 })));
+        counts.count_reply(Ok(&refused(Refusal::SectionCancelled)));
+        counts.count_reply(Ok(&Outcome::Batch(Vec::new())));
+        counts.count_reply(Ok(&Outcome::Request(RequestOutcome::NotFound)));
+        counts.count_reply(Err(&SubmitError::OutcomeUnknown));
         let counted: Vec<_> = counts.counts().filter(|(_, count)| *count > 0).collect();
         let expected = [("not_found", 1), ("outcome_unknown", 1), ("section_cancelled", 1), ("waitlist_full", 1)];
         assert_eq!(counted, expected);

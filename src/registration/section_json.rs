@@ -13,6 +13,7 @@ use crate::domain::prerequisite::Expression;
 use crate::domain::restriction::Restriction;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::student::StudentFacts;
+use crate::registration::shown_counts::ShownCounts;
 
 /// A section and its seats.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -79,6 +80,11 @@ pub struct SectionView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     mine: Option<SectionMine>,
+    /// Only for visitors: a number of people is smaller than this one, and is stated as the number before it
+    /// (`[privacy] small_counts`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    fewer_than: Option<u32>,
 }
 
 /// The section as it applies to a student.
@@ -139,9 +145,15 @@ impl<'a> ReservedSeats<'a> {
 }
 
 impl<'a> SectionView<'a> {
-    /// Returns the public view of a section.
+    /// Returns the view of a section for users.
     #[must_use]
     pub fn new(state: &'a SectionState) -> Self {
+        Self::with_counts(state, ShownCounts::EXACT)
+    }
+
+    /// Returns the view of a section with the counts that a reader sees.
+    #[must_use]
+    pub fn with_counts(state: &'a SectionState, shown: ShownCounts) -> Self {
         // Every field is named, so that a new field does not compile until it is added here or left out on purpose.
         let Section {
             id,
@@ -166,6 +178,7 @@ impl<'a> SectionView<'a> {
             prerequisites,
             withdrawn,
         } = &*state.section;
+        let counts = shown.of(state);
         Self {
             id,
             term: &id.term,
@@ -182,10 +195,10 @@ impl<'a> SectionView<'a> {
             campus: campus.as_deref(),
             meetings,
             capacity: *capacity,
-            enrolled: state.enrolled_total(),
-            open: state.open_seats(),
+            enrolled: counts.enrolled,
+            open: counts.open,
             waitlist_capacity: *waitlist_capacity,
-            waitlisted: state.waitlisted_total(),
+            waitlisted: counts.waitlisted,
             status: *status,
             linked,
             cross_listed: state.pool.as_deref().map(CrossListed::new),
@@ -195,6 +208,7 @@ impl<'a> SectionView<'a> {
             prerequisites: Expression(prerequisites),
             withdrawn: *withdrawn,
             mine: None,
+            fewer_than: shown.bound().filter(|_| counts.is_hidden),
         }
     }
 
@@ -211,21 +225,28 @@ impl<'a> SectionView<'a> {
 pub struct SeatRow<'a>(&'a SectionId, u32, u32, u32, u32);
 
 impl<'a> SeatRow<'a> {
-    /// Returns the seats of a section.
+    /// Returns the seats of a section for users.
     #[must_use]
     pub fn new(state: &'a SectionState) -> Self {
+        Self::with_counts(state, ShownCounts::EXACT)
+    }
+
+    /// Returns the seats of a section with the counts that a reader sees.
+    #[must_use]
+    pub fn with_counts(state: &'a SectionState, shown: ShownCounts) -> Self {
         let section = &*state.section;
         if section.withdrawn {
             return Self(&section.id, 0, 0, 0, 0);
         }
-        Self(&section.id, section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open_seats())
+        let counts = shown.of(state);
+        Self(&section.id, section.capacity, counts.enrolled, counts.waitlisted, counts.open)
     }
 }
 
 /// Appends a [`SeatRow`] as JSON. Written by hand, because the broker encodes a row for every change of a section. Ids
 /// contain no characters that JSON would escape.
-pub fn push_seat_row(out: &mut Vec<u8>, state: &SectionState) {
-    let SeatRow(id, capacity, enrolled, waitlisted, open) = SeatRow::new(state);
+pub fn push_seat_row(out: &mut Vec<u8>, state: &SectionState, shown: ShownCounts) {
+    let SeatRow(id, capacity, enrolled, waitlisted, open) = SeatRow::with_counts(state, shown);
     let (term, crn) = (&id.term, &id.crn);
     // Writing to a vector cannot fail.
     let _ = write!(out, "[\"{term}-{crn}\",{capacity},{enrolled},{waitlisted},{open}]");
@@ -267,7 +288,7 @@ mod tests {
             let state =
                 SectionState { enrolled: 12, outside_enrolled: 3, waitlisted: 1, ..SectionState::new(section.into()) };
             let mut written = Vec::new();
-            push_seat_row(&mut written, &state);
+            push_seat_row(&mut written, &state, ShownCounts::EXACT);
             assert_eq!(written, serde_json::to_vec(&SeatRow::new(&state)).unwrap());
         }
     }

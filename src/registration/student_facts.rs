@@ -14,7 +14,9 @@ use crate::domain::ids::{TermId, UserName};
 use crate::domain::student::StudentFacts;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::registrar::SubmitError;
+use crate::registration::submitted::Submitted;
 use crate::store::StoreError;
+use crate::store::accounts::AuditEntry;
 use crate::store::students::StudentStore;
 
 /// How long a change is repeated for a term that does not accept it. A term that is loaded again takes less.
@@ -55,49 +57,95 @@ impl StudentFactsWriter {
     }
 
     /// Changes facts in all terms, and in the store if there is no term. When it returns, the change is durable, and each
-    /// term decides with it.
+    /// term decides with it. The audit entry is stored in the same commit as the change in the first term. It is returned
+    /// if there is no term.
     ///
     /// # Errors
     /// When the store fails, or a term does not accept the change within [`RETRY_MAX`]. Some terms may have the change
     /// then; the others have it after the next start, or when it is repeated.
-    pub async fn put(&self, facts: Arc<[FactsOfStudent]>) -> Result<(), FactsError> {
+    pub async fn put(
+        &self,
+        facts: Arc<[FactsOfStudent]>,
+        audit: Option<AuditEntry>,
+    ) -> Result<Option<AuditEntry>, FactsError> {
         let _turn = self.turn.lock().await;
-        self.put_in_turn(facts).await
+        self.put_in_turn(facts, audit).await
     }
 
-    /// Changes the facts about one student as [`Self::put`] does, from those that are stored. Returns the new facts.
+    /// Changes the facts about one student as [`Self::put`] does, from those that are stored. If `change` returns `None`,
+    /// nothing is written. Returns the new facts, and the audit entry if there is no term.
     ///
     /// # Errors
-    /// See [`Self::put`].
+    /// As [`Self::put`], and when the store cannot be read.
     pub async fn change(
         &self,
         student: &UserName,
-        change: impl FnOnce(StudentFacts) -> StudentFacts,
-    ) -> Result<StudentFacts, FactsError> {
+        change: impl FnOnce(StudentFacts) -> Option<StudentFacts>,
+        audit: Option<AuditEntry>,
+    ) -> Result<Option<(StudentFacts, Option<AuditEntry>)>, FactsError> {
         let _turn = self.turn.lock().await;
-        let facts = change(self.store.facts(student).await?.unwrap_or_default());
-        self.put_in_turn([(student.clone(), Some(Arc::new(facts.clone())))].into()).await?;
-        Ok(facts)
+        let Some(facts) = change(self.store.facts(student).await?.unwrap_or_default()) else { return Ok(None) };
+        let audit = self.put_in_turn([(student.clone(), Some(Arc::new(facts.clone())))].into(), audit).await?;
+        Ok(Some((facts, audit)))
     }
 
-    async fn put_in_turn(&self, facts: Arc<[FactsOfStudent]>) -> Result<(), FactsError> {
+    /// Changes the facts about a student from those that the store has. Returns false if `change` leaves them as they are;
+    /// then nothing is written. A change by [`Self::put`] at the same time is not lost.
+    ///
+    /// # Errors
+    /// As [`Self::put`], and when the store cannot be read.
+    pub async fn update(
+        &self,
+        student: &UserName,
+        change: impl Fn(StudentFacts) -> StudentFacts,
+    ) -> Result<bool, FactsError> {
+        let changed = async || {
+            let before = self.store.facts(student).await?.unwrap_or_default();
+            let after = change(before.clone());
+            Ok::<_, StoreError>((after != before).then_some(after))
+        };
+        // When registration opens, thousands sign in of whom nothing has changed. They wait for no turn.
+        if changed().await?.is_none() {
+            return Ok(false);
+        }
+        let _turn = self.turn.lock().await;
+        let Some(after) = changed().await? else { return Ok(false) };
+        self.put_in_turn([(student.clone(), Some(Arc::new(after)))].into(), None).await?;
+        Ok(true)
+    }
+
+    async fn put_in_turn(
+        &self,
+        facts: Arc<[FactsOfStudent]>,
+        mut audit: Option<AuditEntry>,
+    ) -> Result<Option<AuditEntry>, FactsError> {
         let mut done: BTreeSet<TermId> = BTreeSet::new();
         if self.pool.term_ids().is_empty() {
             self.store.put_facts(facts.clone()).await?;
         }
         // A term that is created in the meantime may have loaded the facts before the change was stored.
         while let Some(term) = self.pool.term_ids().into_iter().find(|term| !done.contains(term)) {
-            self.put_in_term(&term, &facts).await?;
+            if self.put_in_term(&term, &facts, audit.as_ref()).await? {
+                audit = None;
+            }
             done.insert(term);
         }
-        Ok(())
+        Ok(audit)
     }
 
-    async fn put_in_term(&self, term: &TermId, facts: &Arc<[FactsOfStudent]>) -> Result<(), SubmitError> {
+    /// Returns whether the term has the change; it may have been removed.
+    async fn put_in_term(
+        &self,
+        term: &TermId,
+        facts: &Arc<[FactsOfStudent]>,
+        audit: Option<&AuditEntry>,
+    ) -> Result<bool, SubmitError> {
         let since = Instant::now();
         loop {
-            match self.pool.submit(term, Command::PutFacts(facts.clone())).await {
-                None | Some(Ok(_)) => return Ok(()),
+            let command = Submitted::from(Command::PutFacts(facts.clone())).audited(audit.cloned());
+            match self.pool.submit(term, command).await {
+                None => return Ok(false),
+                Some(Ok(_)) => return Ok(true),
                 Some(Err(error)) if since.elapsed() >= RETRY_MAX => return Err(error),
                 // The change has the same result when it is repeated, so an unknown outcome is no obstacle.
                 Some(Err(SubmitError::Overloaded | SubmitError::OutcomeUnknown | SubmitError::Failed)) => {

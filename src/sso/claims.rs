@@ -46,6 +46,17 @@ impl Claims {
         self.at(path)?.as_str().map(str::trim).filter(|text| !text.is_empty())
     }
 
+    /// Returns the texts, numbers and truth values at a path, of one value or of a list.
+    #[must_use]
+    pub fn texts(&self, path: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        if let Some(value) = self.at(path) {
+            collect(value, "", 1, &mut |_, text| texts.push(text.to_owned()));
+        }
+        texts.truncate(VALUES_MAX);
+        texts
+    }
+
     /// Returns whether there is a value at a path.
     #[must_use]
     pub fn has(&self, path: &str) -> bool {
@@ -69,10 +80,7 @@ impl Claims {
     /// the groups. Keycloak writes a group as a path, `/staff`, which also matches without its slash.
     #[must_use]
     pub fn rights(&self, map: &RoleMap, groups_claim: &str) -> Option<Rights> {
-        let mut groups = Vec::new();
-        if let Some(value) = self.at(groups_claim) {
-            collect(value, "", 1, &mut |_, text| groups.push(text.to_owned()));
-        }
+        let mut groups = self.texts(groups_claim);
         let without_slash: Vec<_> =
             groups.iter().filter_map(|group| group.strip_prefix('/')).map(str::to_owned).collect();
         groups.extend(without_slash);

@@ -4,12 +4,14 @@
 //!   its addresses and keys; `http_client`: requests to it
 //! - [`flow`]: a sign-in between its beginning and its end, in a cookie of the browser
 //! - [`claims`]: statements about a user, and their role; [`logout_token`]: sign-outs that the provider announces
+//! - [`facts`]: facts about a student that the claims state
 //! - [`proxy`]: users whom the college's web server has signed in (SAML, Shibboleth, CAS)
 //!
 //! This module states who a user is. [`crate::identity`] decides whether the user may sign in under that name.
 
 pub mod claims;
 mod discovery;
+pub mod facts;
 pub mod flow;
 mod http_client;
 pub mod logout_token;
@@ -27,6 +29,7 @@ use crate::domain::ids::UserName;
 use crate::domain::rights::Rights;
 use crate::domain::role::RoleMap;
 
+use facts::StatedFacts;
 use flow::Flows;
 use http_client::HttpClient;
 use provider::Provider;
@@ -45,6 +48,8 @@ pub struct Person {
     pub name: String,
     /// Rights in the hub.
     pub rights: Rights,
+    /// Facts about the person as a student.
+    pub facts: StatedFacts,
     /// The ID token, if there is one.
     pub id_token: Option<SecretString>,
 }

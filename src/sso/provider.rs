@@ -29,6 +29,7 @@ use crate::domain::role::RoleMap;
 
 use super::claims::Claims;
 use super::discovery::{Discovery, Known};
+use super::facts::StatedFacts;
 use super::flow::Flow;
 use super::http_client::HttpClient;
 use super::{Person, SsoError};
@@ -258,8 +259,9 @@ impl Provider {
 
     /// Adds the claims of the user-info endpoint if the ID token lacks one that the settings name.
     async fn add_user_info(&self, known: &Known, token: &AccessToken, claims: &mut Claims) -> Result<(), SsoError> {
-        let Oidc { user_claim, name_claim, groups_claim, .. } = &self.settings;
-        let is_complete = [user_claim, name_claim, groups_claim].iter().all(|claim| claims.has(claim));
+        let Oidc { user_claim, name_claim, groups_claim, facts, .. } = &self.settings;
+        let names = [user_claim, name_claim, groups_claim].into_iter().map(String::as_str).chain(facts.names());
+        let is_complete = names.into_iter().all(|claim| claims.has(claim));
         let Some(endpoint) = known.metadata.userinfo_endpoint().filter(|_| !is_complete) else { return Ok(()) };
         let request = http::Request::get(endpoint.as_str())
             .header(http::header::AUTHORIZATION, format!("Bearer {}", token.secret()))
@@ -283,7 +285,7 @@ impl Provider {
     }
 
     fn person(&self, claims: &Claims, id_token: &CoreIdToken) -> Result<Person, SsoError> {
-        let Oidc { user_claim, name_claim, groups_claim, .. } = &self.settings;
+        let Oidc { user_claim, name_claim, groups_claim, facts, .. } = &self.settings;
         let subject = claims.text("sub").filter(|subject| subject.len() <= SUBJECT_LEN_MAX);
         let subject = subject.ok_or_else(|| SsoError::InvalidToken("the subject is empty or too long".to_owned()))?;
         let username = claims.text(user_claim);
@@ -302,6 +304,7 @@ impl Provider {
             name: name.take(NAME_CHARS_MAX).collect(),
             username,
             rights,
+            facts: StatedFacts::read(claims, facts),
             id_token: id_token.map(SecretString::from),
         })
     }

@@ -1,6 +1,6 @@
-//! Users whom the college's web server has signed in, by SAML, Shibboleth or CAS. It states who they are in headers,
-//! which count only from its addresses and with its secret. From everyone else they are removed before any handler or
-//! Plone could read them.
+//! Users whom the college's web server has signed in, by SAML, Shibboleth or CAS. It names the user in headers. The
+//! hub trusts them only from the web server's addresses and with its secret; it removes them from all other requests
+//! before a handler or Plone reads them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,13 +14,14 @@ use crate::domain::ids::UserName;
 use crate::domain::role::RoleMap;
 
 use super::claims::Claims;
+use super::facts::StatedFacts;
 use super::{Person, SsoError};
 
 /// Longest display name, in characters.
 const NAME_CHARS_MAX: usize = 200;
 /// What Apache writes for a variable that is not set.
 const ABSENT: &str = "(null)";
-/// The claim that holds the groups, whatever the name of the header.
+/// The claim with the groups; the header may have another name.
 const GROUPS: &str = "groups";
 
 /// Why headers do not identify a user. The texts are for the log and the audit trail.
@@ -60,7 +61,7 @@ pub struct ProxySignIn {
 }
 
 impl ProxySignIn {
-    /// Creates it; `None` if the settings name no web server.
+    /// Creates the sign-in; `None` if the settings name no web server.
     #[must_use]
     pub(super) fn new(settings: &Proxy, roles: Arc<RoleMap>) -> Option<Self> {
         if settings.peers.is_empty() {
@@ -108,8 +109,9 @@ impl ProxySignIn {
     }
 
     fn read(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Person, ProxyError> {
-        let Proxy { peers, secret, secret_header, user_header, name_header, groups_header, claim_headers, .. } =
-            &self.settings;
+        let Proxy {
+            peers, secret, secret_header, user_header, name_header, groups_header, claim_headers, facts, ..
+        } = &self.settings;
         let peer = peer.to_canonical();
         if !peers.iter().any(|network| network.contains(&peer)) {
             return Err(ProxyError::ForeignPeer(peer));
@@ -125,9 +127,13 @@ impl ProxySignIn {
         let username = UserName::parse(user).ok().filter(|_| user != ABSENT).ok_or_else(no_user)?;
         let values = |name: &str| -> Vec<String> {
             let text = single(headers, name).map(String::from_utf8_lossy).unwrap_or_default();
-            text.split(';').map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect()
+            text.split(';')
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty() && value != ABSENT)
+                .collect()
         };
-        let claims = claim_headers.iter().map(|name| (name.clone(), values(name)));
+        let names = claim_headers.iter().map(String::as_str).chain(facts.names());
+        let claims = names.map(|name| (name.to_owned(), values(name)));
         let claims = Claims::of_texts(claims.chain([(GROUPS.to_owned(), values(groups_header))]));
         let rights = claims.rights(&self.roles, GROUPS).ok_or(ProxyError::NoRole)?;
         let name = single(headers, name_header).map(String::from_utf8_lossy).unwrap_or_default();
@@ -138,6 +144,7 @@ impl ProxySignIn {
             name: if name.is_empty() { username.as_str().to_owned() } else { name },
             username,
             rights,
+            facts: StatedFacts::read(&claims, facts),
             id_token: None,
         })
     }

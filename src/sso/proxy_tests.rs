@@ -1,7 +1,9 @@
 use actix_web::http::header::HeaderValue;
 
 use super::*;
+use crate::config::auth::FactClaims;
 use crate::domain::role::Role;
+use crate::domain::student::StudentFacts;
 
 const SECRET: &str = "a secret of the web server, 32 bytes";
 
@@ -10,6 +12,7 @@ fn proxy() -> ProxySignIn {
         peers: vec!["10.1.2.0/24".parse().unwrap(), "::1/128".parse().unwrap()],
         secret: SECRET.to_owned().into(),
         claim_headers: vec!["X-Affiliation".to_owned()],
+        facts: FactClaims { groups: "X-Groups".to_owned(), program: "X-Program".to_owned(), ..FactClaims::default() },
         ..Proxy::default()
     };
     let roles = RoleMap {
@@ -52,6 +55,20 @@ fn headers_of_the_web_server_identify_a_user() {
         let changed = GOOD.map(|(name, old)| (name, if name == header { value } else { old }));
         assert_eq!(proxy().take(&mut headers(&changed), "::1".parse().unwrap()).unwrap().rights, role.into());
     }
+}
+
+#[test]
+fn headers_of_the_web_server_state_facts_about_students() {
+    let facts = |more: &[(&str, &str)]| {
+        let mut headers = headers(&changed("", more));
+        let person = proxy().take(&mut headers, "10.1.2.3".parse().unwrap()).unwrap();
+        assert!(!headers.keys().any(|name| name.as_str().starts_with("x-")), "they reach no handler: {headers:?}");
+        person.facts.applied_to(StudentFacts { campus: Some("North".into()), ..StudentFacts::default() })
+    };
+    let stated = facts(&[("x-groups", "veterans; honors"), ("x-program", "Nursing")]);
+    assert_eq!(stated.groups, ["veterans".into(), "honors".into()]);
+    assert_eq!((stated.program.as_deref(), stated.campus.as_deref()), (Some("Nursing"), Some("North")));
+    assert_eq!(facts(&[("x-program", "(null)")]).program, None, "what Apache sends for an absent attribute");
 }
 
 /// Returns the good headers without those of `name`, and with `more`.

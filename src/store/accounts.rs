@@ -215,6 +215,12 @@ pub struct AuditEntry {
     pub request_id: Option<String>,
 }
 
+/// The characters besides spaces that separate the words of an audit entry.
+pub const AUDIT_SEPARATORS: [char; 11] = ['.', '-', '_', '@', ':', '/', ',', '"', '{', '(', '='];
+/// Maximum number of words in a search of the audit trail. Each is compared with every entry that the other filters
+/// leave.
+pub const AUDIT_WORDS_MAX: usize = 8;
+
 /// Which entries of the audit trail a page contains.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
@@ -223,8 +229,11 @@ pub struct AuditFilter {
     /// Only entries by this person, or about this person: a term or an import that has the name of the person is not the
     /// person.
     pub person: Option<UserName>,
-    /// Only entries with this action.
+    /// Only entries with this action, or with one of several that are separated by commas.
     pub action: Option<String>,
+    /// Only entries in which each of these words begins a word of the user, subject, section, action or detail. At most
+    /// [`AUDIT_WORDS_MAX`] words.
+    pub words: Vec<String>,
     /// Only entries of this time or later.
     pub since: Option<Timestamp>,
     /// Only entries before the one with this number, the last one of the previous page.

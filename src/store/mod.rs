@@ -3,6 +3,7 @@
 //! - [`terms`]: terms with their sections and registrations; [`rosters`]: the students in a section; [`plans`]: the
 //!   sections that students plan
 //! - [`students`]: what the college states about students
+//! - [`attempts`]: the histories of decided requests
 //! - [`alerts`]: the sequence of alerts
 //! - [`imports`]: staged sections, import tasks, one-off events; [`import_profiles`]: saved mappings of columns
 //! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
@@ -15,6 +16,7 @@
 
 pub mod accounts;
 pub mod alerts;
+pub mod attempts;
 pub mod gauge;
 pub mod guardian_links;
 pub mod import_profiles;

@@ -36,6 +36,8 @@ pub struct PersonalRecord {
     pub plan: Vec<SectionId>,
     /// The registrations in all terms, including dropped ones.
     pub registrations: Vec<(TermId, Registration)>,
+    /// The terms in which the person has attempts. They are read in pages, see [`crate::store::attempts`].
+    pub attempt_terms: Vec<TermId>,
 }
 
 /// The last sign-in of a person through another provider. The stored token and password hash stay in the store.
@@ -93,7 +95,7 @@ pub enum ErasureOutcome {
     Unknown,
     /// The person is enrolled or waitlisted in these terms, which have not ended.
     Registered(Vec<TermId>),
-    /// The person was erased. The registrations of these terms have the pseudonym now.
+    /// The person was erased. The registrations and attempts of these terms have the pseudonym now.
     Erased(Vec<TermId>),
 }
 

@@ -5,7 +5,7 @@
 //!
 //! # Sequence
 //! Every commit that changes a term raises the term's sequence by exactly one, from 0 for a term that the store does
-//! not have yet. The store writes into each row the sequence of the commit that wrote it last, so that a reader at any
+//! not have yet. A commit of attempts and audit entries alone does not raise it. The store writes into each row the sequence of the commit that wrote it last, so that a reader at any
 //! sequence can read what has changed since ([`TermStore::changes_since`]).
 //!
 //! # One hub or several
@@ -22,6 +22,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::attempt_chain::StoredChain;
 use crate::domain::batch::BatchChanges;
 use crate::domain::draft::Changes;
 use crate::domain::ids::{TermId, UserName};
@@ -31,6 +32,7 @@ use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 
 use crate::store::StoreFuture;
+use crate::store::accounts::AuditEntry;
 
 /// A whole term as it is stored.
 #[derive(Debug, Clone)]
@@ -47,9 +49,12 @@ pub struct TermRows {
     pub registrations: Vec<(UserName, Registration)>,
     /// What the college states about students, in all terms. Empty in a sandbox.
     pub facts: Vec<(UserName, Arc<StudentFacts>)>,
+    /// The end of the chain of attempts.
+    pub attempts: StoredChain,
 }
 
-/// What one or more commits changed in a term, as final values.
+/// What one or more commits changed in a term, as final values. A store that several hubs share also has to pass the end
+/// of the chain of attempts, which is not part of it yet.
 #[derive(Debug, Clone, Default)]
 pub struct TermChanges {
     /// The sequence of the last of these commits.
@@ -63,12 +68,15 @@ pub struct TermChanges {
 pub struct TermRecord {
     /// The term.
     pub term: TermId,
-    /// The sequence of this commit: one more than that of the commit before.
+    /// The sequence of the term after this commit: one more than before, or the same if the record has only attempts and
+    /// audit entries, which change nothing for readers.
     pub seq: u64,
     /// The generation of the catalogue that is visible after it.
     pub generation: u64,
     /// The merged changes of the batch.
     pub changes: BatchChanges,
+    /// Entries of the audit trail about the changes.
+    pub audit: Vec<AuditEntry>,
 }
 
 /// A function that decides a batch. Its argument is what other hubs committed since the sequence given to
@@ -88,10 +96,10 @@ pub trait TermStore: Send + Sync {
     /// Runs one batch of `term`: calls `decide` at most once, and commits the record that it returns. `since` is the
     /// sequence of the last commit that the caller's book contains.
     ///
-    /// The record is written as a whole or not at all: the term, its sections, counts and registrations, the alerts,
-    /// and the marks for Plone. Once the future resolves to `Ok`, the record is durable and every later
-    /// [`TermStore::load`] and [`TermStore::changes_since`] returns it. A record whose sequence does not follow the
-    /// stored one is rejected.
+    /// The record is written as a whole or not at all: the term, its sections, counts and registrations, the attempts,
+    /// the alerts, the audit entries, and the marks for Plone. Once the future resolves to `Ok`, the record is durable and every later
+    /// [`TermStore::load`] and [`TermStore::changes_since`] returns it. A record whose sequence or attempts do not follow
+    /// the stored ones is rejected.
     ///
     /// # Errors
     /// After any error the caller's book may contain changes that the store does not have, and must be loaded again

@@ -5,13 +5,14 @@ import { api } from "./api.js";
 import { onLanguage, setZone, t } from "./i18n.js";
 import { startPage } from "./session.js";
 import { problemText } from "./words.js";
+import { showAttempts } from "./account/attempts.js";
 import { showFactor } from "./account/factor.js";
 import { showGuardianLinks } from "./account/guardian.js";
 import { showPassword } from "./account/password.js";
 import { showSignIns } from "./account/sign-ins.js";
 
 /** The parts that show what belongs to one user. */
-const PARTS = ["password", "factor", "guardian", "sign-ins", "sign-ins-status"];
+const PARTS = ["password", "factor", "guardian", "attempts", "attempts-status", "sign-ins", "sign-ins-status"];
 
 let user = null;
 
@@ -25,6 +26,7 @@ async function show() {
   }
   showSignIns();
   showGuardianLinks(user.role === "student");
+  showAttempts(user.role === "student");
   const { epoch } = api;
   let local, enabled;
   try {
@@ -45,5 +47,7 @@ onLanguage(show);
 api.get("/api/v1/terms").then(({ college }) => {
   $("college").textContent = college.name;
   setZone(college.timezone);
-  if (user) showSignIns();
+  if (!user) return;
+  showSignIns();
+  showAttempts(user.role === "student");
 }, () => { /* Without it, times are in the browser's own zone. */ });

@@ -10,14 +10,15 @@ import { Metrics } from "./admin/metrics.js";
 import { PloneView } from "./admin/plone.js";
 import { Sessions } from "./admin/sessions.js";
 import { Users } from "./admin/users.js";
-import { setZone } from "./i18n.js";
+import { setZone, t } from "./i18n.js";
 import { pollWhileDisconnected } from "./poll.js";
+import { restoreForms } from "./reload.js";
 import { hasRole, trackHeaderHeight, showNote, startPage, setUpViews } from "./session.js";
 import { problemText } from "./words.js";
 
 const live = startPage({
   form: $("sign-in"), onuser: (user) => onUser(user),
-  introduction: () => "For administrators: system status, connected users, and the audit trail.",
+  introduction: () => t("admin.about"),
 });
 const alerts = new Alerts(live);
 const metrics = new Metrics(live);
@@ -30,9 +31,10 @@ async function onUser(user) {
   alerts.setUser(user);
   const allowed = hasRole(user, "admin");
   $("desk").hidden = !allowed;
-  put($("no-access"), user && !allowed && "This page is for administrators. Sign out, then sign in with an administrator account.");
+  put($("no-access"), user && !allowed && t("admin.no_access"));
   if (allowed) await loadCollege();
   for (const view of views) view.run(allowed, user);
+  if (allowed) restoreForms();
 }
 
 /** Loads the college's name and time zone. All times are shown in that zone. */

@@ -4,7 +4,7 @@ import { $, button, h, put, SETTLE_MS } from "./dom.js";
 import { Acks } from "./acks.js";
 import { api } from "./api.js";
 import { hubNow } from "./hub-clock.js";
-import { i18n, onLanguage, t } from "./i18n.js";
+import { has, i18n, onLanguage, t } from "./i18n.js";
 import { icon } from "./icons.js";
 import { dateTime, problemText } from "./words.js";
 
@@ -37,11 +37,21 @@ export class Alerts {
     live.on("alert", ({ alert }) => this.#put(alert));
     live.on("alert_cancelled", ({ id, seq }) => this.#cancel(id, seq));
     setInterval(() => this.#draw(), 20_000);
-    onLanguage(() => { this.#shown.clear(); this.#draw(true); });
+    onLanguage(() => this.#redraw());
     $("archive")?.addEventListener("toggle", ({ target }) => target.open && this.#archive());
     // Leaving the list marks its alerts as read.
     addEventListener("hashchange", ({ oldURL }) => oldURL.endsWith("#alerts") && this.#readAll());
     this.#draw();
+  }
+
+  #redraw() {
+    this.#shown.clear();
+    this.#draw(true);
+  }
+
+  /** Draws the alerts again whose texts have been loaded since. */
+  ontexts() {
+    if ([...this.#all.values()].some(({ notice }) => notice)) this.#redraw();
   }
 
   /** Sets the reader, null for a visitor, and removes the alerts of the previous one. */
@@ -202,8 +212,18 @@ function withoutMoving(at, change) {
   scrollBy({ top: main.getBoundingClientRect().top - top, behavior: "instant" });
 }
 
-/** The hub's own alert that a student got a seat from the waitlist (src/domain/notice.rs). */
-const isGoodNews = (alert) => alert.source === "registration" && /^You are enrolled in /.test(alert.title);
+/** The hub's own alert that a student got a seat from the waitlist. */
+const isGoodNews = ({ notice }) => notice?.reason === "promoted";
+
+/** The title and the message of an alert: of one that the hub wrote, in the reader's language. */
+function textOf({ notice, title, message }) {
+  if (!notice || !has(`notice.${notice.reason}`)) return { title, message };
+  const { code, status, course, crn } = notice;
+  // Staff who change a registration state the new status.
+  const reason = status ? `${notice.reason}.${status}` : notice.reason;
+  const why = has(`notice.why.${code}`) ? t(`notice.why.${code}`) : t("notice.why");
+  return { title: t(`notice.${reason}`, { course }), message: t(`notice.${reason}.text`, { course, crn, why }) };
+}
 
 const isExpired = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expires_at) <= hubNow();
 
@@ -215,9 +235,10 @@ export function alertCard(alert, isBanner, { needsAck = false, action = null, st
   const about = [t(`priority.${alert.priority}`), t(`category.${alert.category}`), dateTime(alert.created_at),
     alert.expires_at && (isExpired(alert) ? t("alerts.expired") : t("alerts.until", { at: dateTime(alert.expires_at) }))].filter(Boolean).join(", ");
   const good = isGoodNews(alert);
+  const { title, message } = textOf(alert);
   return h("article", { class: `alert ${alert.priority}${good ? " good-news" : ""}` },
-    h(isBanner ? "h2" : "h3", { dir: "auto" }, good ? icon("check") : ["high", "critical"].includes(alert.priority) && icon("warn"), isBanner && isUrgent(alert) && `${t("alerts.emergency")}: `, alert.title),
-    h("p", { dir: "auto" }, alert.message),
+    h(isBanner ? "h2" : "h3", { dir: "auto" }, good ? icon("check") : ["high", "critical"].includes(alert.priority) && icon("warn"), isBanner && isUrgent(alert) && `${t("alerts.emergency")}: `, title),
+    h("p", { dir: "auto" }, message),
     needsAck && action && h("p", { class: "ack-needed" }, t("alerts.ack.needed")),
     h("footer", null, h("span", null, about), action, status && h("strong", null, status)));
 }

@@ -68,10 +68,13 @@ export function debounce(ms, fn) {
   };
 }
 
-/** A table that scrolls sideways; each row is a list of cells. */
+/** A table that scrolls sideways; each row is a list of cells. Without a control in it, the keyboard scrolls the table. */
 export function table(caption, heads, rows) {
-  return h("div", { class: "scroll" }, h("table", null,
+  const el = h("div", { class: "scroll" }, h("table", null,
     caption && h("caption", null, caption),
     h("thead", null, h("tr", null, heads.map((head) => head ? h("th", { scope: "col" }, head) : h("td")))),
-    h("tbody", null, rows.map((row) => h("tr", null, row.map((cell) => h("td", null, cell ?? "")))))));
+    h("tbody", null, rows.map((row) => h("tr", null, row.map((cell) => h("td", { dir: typeof cell === "string" && "auto" }, cell ?? "")))))));
+  if (el.querySelector("a, button")) return el;
+  for (const [name, value] of Object.entries({ tabindex: 0, role: "group", "aria-label": caption || heads.filter(Boolean).join(", ") })) el.setAttribute(name, value);
+  return el;
 }

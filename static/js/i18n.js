@@ -3,12 +3,12 @@
 const KEY = "eduhub.language";
 /**
  * The languages that this page has texts in, from `data-languages`; English alone by default. `data-words` names the
- * folder of texts that only this page has.
+ * folders of texts that not all pages have.
  */
 export const languages = (document.documentElement.dataset.languages ?? "en").split(" ");
 
 /** The folders of texts beside those that all pages have. */
-const folders = new Set([document.documentElement.dataset.words].filter(Boolean));
+const folders = new Set(document.documentElement.dataset.words?.split(" "));
 
 /** A promise for each folder that `addTexts` has added. */
 const added = new Map();
@@ -34,10 +34,10 @@ export function t(key, args = {}) {
 }
 
 /** Formats a number. Whole numbers below 1,000 look the same in every locale and skip the slow formatter. */
-function number(n) {
-  if (Number.isInteger(n) && n >= 0 && n < 1000) return String(n);
-  const key = `number ${i18n.locale}`;
-  if (!formats.has(key)) formats.set(key, new Intl.NumberFormat(i18n.locale));
+export function number(n, options) {
+  if (!options && Number.isInteger(n) && n >= 0 && n < 1000) return String(n);
+  const key = `number ${i18n.locale} ${options ? JSON.stringify(options) : ""}`;
+  if (!formats.has(key)) formats.set(key, new Intl.NumberFormat(i18n.locale, options));
   return formats.get(key).format(n);
 }
 
@@ -52,7 +52,7 @@ export async function setLanguage(language, { remember = false } = {}) {
   i18n.language = chosen;
   i18n.locale = localeFor(chosen);
   document.documentElement.lang = chosen;
-  if (remember) try { localStorage.setItem(KEY, chosen); } catch { /* Storage is unavailable. */ }
+  if (remember) rememberLanguage(chosen);
   translate(document);
   for (const listener of listeners) listener(chosen);
 }
@@ -85,6 +85,11 @@ async function loadTexts() {
 function localeFor(language) {
   const region = navigator.languages.map((one) => new Intl.Locale(one).region).find(Boolean);
   return navigator.languages.find((one) => one.startsWith(`${language}-`)) ?? (region ? `${language}-${region}` : language);
+}
+
+/** Starts the next visit in `language`; without storage, only until this tab shows another page. */
+export function rememberLanguage(language) {
+  try { localStorage.setItem(KEY, language); } catch { history.replaceState({ language }, ""); }
 }
 
 /** Calls `listener` after each change of language. */
@@ -120,7 +125,7 @@ export function format(options, timeZone = zone) {
 function preferred() {
   let remembered;
   try { remembered = localStorage.getItem(KEY); } catch { /* Storage is unavailable. */ }
-  const candidates = [remembered, ...navigator.languages.map((one) => one.split("-")[0])];
+  const candidates = [history.state?.language, remembered, ...navigator.languages.map((one) => one.split("-")[0])];
   return candidates.find((one) => languages.includes(one)) ?? languages[0];
 }
 

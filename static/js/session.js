@@ -156,7 +156,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     put($("who"), !user ? h("a", { href: "#term", class: "button", onclick: toForm }, t("sign.in"))
       : [h("a", { href: "/account", "aria-label": `${t("nav.account")}: ${user.name || user.username}` }, icon("person"), h("span", { title: t(`role.${user.role}`) }, user.name || user.username)), button(t("sign.out"), signOut, { class: "quiet" })]);
     const other = languages.find((one) => one !== i18n.language);
-    if ($("language")) put($("language"), other && button(NAMES[other], () => setLanguage(other, { remember: true }), { class: "quiet", lang: other }));
+    if ($("language")) put($("language"), other && button(NAMES[other], () => changeLanguage(other), { class: "quiet", lang: other }));
   }
 
   function showState(name, lastAt) {
@@ -193,6 +193,13 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   });
   load();
   return live;
+}
+
+/** Shows the page in another language. A page whose texts are drawn once is loaded again, with what its forms hold. */
+async function changeLanguage(language) {
+  if (document.documentElement.dataset.languageChange !== "reload") return setLanguage(language, { remember: true });
+  const { reloadIn } = await import("./reload.js");
+  reloadIn(language);
 }
 
 /** The ways to sign in; requested once. Without a response, the form has a password only. */

@@ -4,8 +4,10 @@ import { $, put } from "./dom.js";
 import { Alerts } from "./alerts.js";
 import { query } from "./api.js";
 import { Catalogue } from "./catalogue.js";
+import { t } from "./i18n.js";
 import { drawIcons } from "./icons.js";
 import { pollWhileDisconnected } from "./poll.js";
+import { restoreForms } from "./reload.js";
 import { Seats } from "./seats.js";
 import { hasRole, trackHeaderHeight, showNote, startPage, setUpViews } from "./session.js";
 import { Composer } from "./staff/composer.js";
@@ -52,7 +54,7 @@ const page = {
   },
 };
 const live = startPage({
-  form: $("sign-in"), onuser: (user) => onUser(user), introduction: () => "For college staff: schedules, sections, and alerts.",
+  form: $("sign-in"), onuser: (user) => onUser(user), introduction: () => t("staff.about"),
 });
 const terms = new Terms($("which-term"), { onchange: () => onTerm() });
 /** Enrolled students by section, as of the last change, so that changes can be counted. */
@@ -66,6 +68,7 @@ const sentAlerts = new SentAlerts(live, { nameOf: page.nameOf, ensure: (ids) => 
 const composer = new Composer(page, () => sentAlerts.read());
 const imports = new ImportView(live, page, () => onImportApplied());
 const termEditor = new TermEditor(() => terms.load().catch(() => {}));
+live.on("term", (frame) => { terms.changed(frame); termEditor.load().catch(() => {}); });
 $("as-list").addEventListener("click", () => openView("#sections", () => sections.showFullest()));
 pollWhileDisconnected(live, () => Promise.all([page.seats.read(), alerts.refresh()]));
 
@@ -85,7 +88,7 @@ async function onUser(user) {
   alerts.setUser(user);
   if (!allowed) for (const view of [sentAlerts, overview]) view.run(false);
   $("desk").hidden = !allowed;
-  put($("no-access"), user && !allowed && "This page is for college staff. Sign out, then sign in with a staff account.");
+  put($("no-access"), user && !allowed && t("staff.no_access"));
   if (!allowed) return;
   showLimit(user.subjects);
   try {
@@ -94,6 +97,7 @@ async function onUser(user) {
     if (signIn !== signIns) return;
     put($("college"), terms.college?.name);
     composer.begin();
+    restoreForms();
     sentAlerts.run(true);
     imports.resume();
     overview.run(true);
@@ -106,7 +110,7 @@ async function onUser(user) {
 /** Shows to which subjects the user is limited, if any, and hides what the hub refuses to limited staff. */
 function showLimit(subjects) {
   page.subjects = subjects ?? null;
-  put($("limit"), subjects && `Your account is limited to ${joinList(subjects)}. You can open rosters, edit sections, import schedules, and send alerts only in these subjects.`);
+  put($("limit"), subjects && t("staff.limit", { subjects: joinList(subjects) }));
   for (const el of document.querySelectorAll("[data-all-subjects]")) el.hidden = Boolean(subjects);
   if (subjects && location.hash === "#terms") location.hash = "#now";
   composer.limit(Boolean(subjects));

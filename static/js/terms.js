@@ -9,6 +9,8 @@ import { Poller } from "./poll.js";
 const TERM_KEY = "eduhub.term";
 /** The pause between checks for a changed window while a term is not open. */
 const CHECK_MS = 45_000;
+/** Thousands of pages that are notified at once read the terms within this time. */
+const SPREAD_MS = 15_000;
 
 export class Terms {
   #items = [];
@@ -66,9 +68,25 @@ export class Terms {
     return this.#items.find((term) => term.id === this.#chosen) ?? by("open")[0] ?? soon[0] ?? this.#items[0];
   }
 
-  /** When registration opens and closes for the present user. */
+  /** When registration opens and closes for the present user. A student's own window replaces that of the term. */
   window(term) {
-    return { opens: term.mine?.opens_at ?? term.opens_at, closes: term.mine?.closes_at ?? term.closes_at };
+    const { opens_at: opens, closes_at: closes } = term.mine ?? term;
+    return { opens, closes };
+  }
+
+  /**
+   * Shows a term whose window changed, from a frame of the live connection. The windows of groups are not part of it, so
+   * pages of students read them again, spread over some seconds.
+   */
+  changed({ term: { id, title, opens_at, closes_at } }) {
+    const term = this.#items.find((one) => one.id === id);
+    if (!term) return;
+    const { mine } = term;
+    if (mine && mine.opens_at === term.opens_at && mine.closes_at === term.closes_at) Object.assign(mine, { opens_at, closes_at });
+    Object.assign(term, { title, opens_at, closes_at });
+    this.#phase = "";
+    this.tick();
+    if (mine) setTimeout(() => this.load().catch(() => {}), Math.random() * SPREAD_MS);
   }
 
   /** The phase of a term's registration: `unset` (no opening time), `soon`, `open` or `over`. */

@@ -2,11 +2,12 @@
 
 import { format, has, i18n, t } from "./i18n.js";
 
-/** A section with at most this many open seats has few left. */
-export const FEW_SEATS = 5;
+/** A section has few seats left with at most a tenth of its capacity, or with at most this many. */
+const FEW_SHARE = 0.1;
+const FEW_SEATS = 2;
 
-/** `1 seat`, `2 seats`, in English: for the pages that are not translated. */
-export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
+/** Whether a section that is not empty has few of its seats left. */
+export const hasFewLeft = ({ capacity, enrolled, open }) => open > 0 && enrolled > 0 && open <= Math.max(FEW_SEATS, capacity * FEW_SHARE);
 
 /** `1st`, `2nd`, `3rd`; `1.º` in Spanish. */
 export const ordinal = (n) => t(`nth.${new Intl.PluralRules(i18n.language, { type: "ordinal" }).select(n)}`, { n });
@@ -53,7 +54,7 @@ export const seatsTaken = ({ capacity, enrolled }) => t("section.taken", {
  */
 export function seatStatus({ capacity, enrolled, waitlisted, open }, status = "open") {
   if (status === "cancelled") return { text: t("seats.cancelled"), tone: "stop", kind: "cancelled" };
-  if (open > 0) return { text: t("seats.left", { n: open }), tone: open > FEW_SEATS ? "good" : "careful", kind: "open" };
+  if (open > 0) return { text: t("seats.left", { n: open }), tone: hasFewLeft({ capacity, enrolled, open }) ? "careful" : "good", kind: "open" };
   // Live seat counts carry no status. Free seats that are not open mean that the section is closed to new students.
   if (status === "closed" || enrolled + waitlisted < capacity) return { text: t("seats.closed"), tone: "stop", kind: "closed" };
   const text = isHidden(waitlisted) ? t("seats.full.few", { n: smallCounts }) : t("seats.full", { n: waitlisted });
@@ -134,6 +135,14 @@ export const sectionName = (section, id) =>
 /** The text of an `overloaded` or `rate_limited` problem. */
 export const busyText = ({ retry_after }) => retry_after > 0 ? t("problem.busy.wait", { n: Number(retry_after) }) : t("problem.busy");
 
+/** The text of a problem by its code, and the field that it is about. */
+function codeText({ code, status, reason, field = "" }) {
+  const [name] = field.split(".").slice(-1).map((one) => one.replace(/\[.*/, ""));
+  if (has(`error.${code}.${reason}`)) return t(`error.${code}.${reason}`);
+  if (code === "invalid" && name && has("error.invalid.field")) return t("error.invalid.field", { field: has(`field.${name}`) ? t(`field.${name}`) : name });
+  return has(`error.${code}`) ? t(`error.${code}`) : t("error.other", { code: code ?? status });
+}
+
 /** The text of any problem document. */
 export function problemText(problem) {
   switch (problem.code) {
@@ -144,9 +153,9 @@ export function problemText(problem) {
     case "rate_limited":
     case "overloaded": return busyText(problem);
   }
-  // The hub's own `detail` is English. Other languages show a general text with the code.
-  if (i18n.language !== "en") return t("error.other", { code: problem.code ?? problem.status });
-  const text = problem.detail ?? problem.title ?? `The server responded with status ${problem.status}`;
+  // The hub's own `detail` is English. Other languages show the text of the code, or a general one.
+  if (i18n.language !== "en") return codeText(problem);
+  const text = problem.detail ?? problem.title ?? codeText(problem);
   const where = problem.field && !text.includes(problem.field) ? ` (${problem.field})` : "";
   return `${text.replace(/[.\s]+$/, "")}${where}.`;
 }

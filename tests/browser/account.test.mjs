@@ -109,6 +109,24 @@ test("a user sets up a code, in Spanish, and signs in with it", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
+test("a student reads the history of requests with their receipts", async () => {
+  const term = await hub.term("203307", ["1,MATH 1,Algebra,01,lecture,3,1,1,M,09:00-10:00,", "2,ART 2,Drawing,01,lecture,3,1,0,T,09:00-10:00,"]);
+  hub.mint("vic", "student");
+  hub.mint("wes", "student");
+  await hub.ask("wes", "PUT", `/api/v1/me/registrations/${term}-2`);
+  const granted = await hub.ask("vic", "PUT", `/api/v1/me/registrations/${term}-1`);
+  await hub.ask("vic", "PUT", `/api/v1/me/registrations/${term}-1`);
+  await hub.ask("vic", "PUT", `/api/v1/me/registrations/${term}-2`);
+  const page = await open(chrome, hub, "/account", { user: "vic", bypassCSP: true });
+  await shows(page, "#attempts li:nth-child(1)", `${term}-2: Refused: section full`);
+  await shows(page, "#attempts li:nth-child(2)", `${term}-1: Enrolled (no change)`);
+  await shows(page, "#attempts li:nth-child(3)", `Receipt ${granted.receipt.n}: ${granted.receipt.hash}`);
+  assert.deepEqual(await violations(page), []);
+  assert.deepEqual(page.wrong, []);
+  const spanish = await open(chrome, hub, "/account", { user: "vic", locale: "es-MX" });
+  await shows(spanish, "#attempts li:nth-child(1)", "Rechazada: sección llena");
+});
+
 test("a token without a local account shows only its sign-ins", async () => {
   hub.mint("robot", "staff");
   const page = await open(chrome, hub, "/account", { user: "robot" });

@@ -34,7 +34,7 @@ test("a demonstration is drawn live and its figures match the API", async () => 
   const row = (target) => task.results.find((one) => one.target === target);
   const [plone, eduhub] = [row("plone"), row("hub")];
   assert.equal(task.state, "done");
-  assert.equal((await page.textContent("#demo-result")).trim(),
+  assert.equal((await page.textContent("#demo-result .final")).trim(),
     [["Plone", plone], ["EduHub", eduhub]].map(([name, { told, held, lost, oversold }]) => `${name} confirmed ${told} seats and stored ${held}: ${lost || "none"} lost, ${oversold || "none"} oversold.`).join(" "));
   for (const [target, { told, held, lost, per_s }] of [["plone", plone], ["hub", eduhub]]) {
     assert.equal(await page.locator(`.target.${target} .squares .stored`).count(), held);

@@ -2,17 +2,14 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { CLIENT, IdentityProvider, SECRET } from "./provider.mjs";
+import { IdentityProvider, settingsFor } from "./provider.mjs";
 import { browser, freePort, Hub, open, row, until, violations } from "./support.mjs";
 
 let hub, idp, chrome;
 before(async () => {
   const port = await freePort();
   idp = await IdentityProvider.start(`http://127.0.0.1:${port}`);
-  const provider = { ISSUER: idp.issuer, CLIENT_ID: CLIENT, CLIENT_SECRET: SECRET, TITLE: "College account" };
-  const settings = Object.fromEntries(Object.entries(provider).map(([name, value]) => [`EDUHUB_AUTH__OIDC__COLLEGE__${name}`, value]));
-  Object.assign(settings, { EDUHUB_ROLES__STAFF: "group:deans", EDUHUB_ROLES__STUDENT: "group:students", EDUHUB_AUTH__HELP: "the help desk, 555-0100" });
-  [hub, chrome] = await Promise.all([Hub.start(settings, port), browser()]);
+  [hub, chrome] = await Promise.all([Hub.start(settingsFor(idp), port), browser()]);
   await hub.term("sso", ["1,MATH 151,Calculus I,A01,lecture,5,9,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,9,3,TR,09:30-10:20,Curie"]);
 });
 after(async () => { await chrome?.close(); await hub?.end(); await idp?.stop(); });
@@ -23,22 +20,6 @@ async function signIn(account, where = "/", how = {}) {
   await page.getByRole("link", { name: /College account/ }).click();
   await page.getByRole("button", { name: account, exact: true }).click();
   return page;
-}
-
-/** Signs in at the provider without a browser. Returns the hub's cookie and the address to which the provider sends. */
-async function answerOfProvider(account) {
-  const begun = await fetch(`${hub.url}/auth/college/login`, { redirect: "manual" });
-  const jar = new Map();
-  let url = begun.headers.get("Location"), body;
-  while (!url.startsWith(hub.url)) {
-    const Cookie = [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
-    const response = await fetch(url, { method: body ? "POST" : "GET", body, redirect: "manual", headers: { Cookie } });
-    for (const cookie of response.headers.getSetCookie()) jar.set(...cookie.split(";")[0].split(/=(.*)/));
-    const location = response.headers.get("Location");
-    body = location ? undefined : new URLSearchParams({ account });
-    if (location) url = new URL(location, url).href;
-  }
-  return { flow: begun.headers.getSetCookie()[0].split(";")[0], answer: url };
 }
 
 /** Opens another WebSocket in the page and returns its user. `socketClosed` of the window resolves to its close code. */
@@ -104,7 +85,7 @@ test("a sign-out at the provider ends the sign-in and closes its WebSocket", asy
   const begun = Date.now();
   await other.getByRole("button", { name: "Sign out" }).click();
   assert.equal(await page.evaluate(() => window.socketClosed), 4003);
-  t.diagnostic(`the WebSocket was closed ${Date.now() - begun} ms after the click on the provider's page`);
+  t.diagnostic(`the WebSocket was closed ${Date.now() - idp.called} ms after the provider's request, ${Date.now() - begun} ms after the click on its page`);
   const response = await fetch(`${hub.url}/api/v1/me`, { headers: { Authorization: `Bearer ${value}` } });
   assert.equal(response.status, 401);
 });
@@ -138,7 +119,7 @@ test("refused sign-ins say why and whom to ask, in the browser's language", asyn
 });
 
 test("a sign-in ends only once and only in the browser that began it", async () => {
-  const { flow, answer } = await answerOfProvider("1001");
+  const { flow, answer } = await idp.answer("1001");
   const end = async (cookie, url = answer) => (await fetch(url, { redirect: "manual", headers: { Cookie: cookie } })).status;
   assert.equal(await end(""), 400, "another browser");
   assert.equal(await end(flow, answer.replace(/state=\w/, "state=%20")), 400, "another state");

@@ -175,7 +175,7 @@ test("all rejected lines can be downloaded with their numbers", async () => {
   await choose(page, "file,1,MATH 1,One,10", ...Array.from({ length: 40 }, (_, i) => `file,${i + 2},MATH 2,Two,many`));
   await check(page);
   await shows(page, "40 lines rejected");
-  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download 40 rejected lines" }).click()]);
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download 40 errors (CSV)" }).click()]);
   const lines = (await readFile(await file.path(), "utf8")).trim().split("\n");
   assert.equal(lines.length, 41);
   assert.match(lines[1], /^3,\w+,many,/);

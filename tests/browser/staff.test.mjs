@@ -45,7 +45,7 @@ test("the seat map works by keyboard alone", async () => {
   await tabTo(page, "#map i");
   assert.match(await page.getAttribute(":focus", "aria-label"), /MATH 151.*0 of 2 seats taken/);
   await page.keyboard.press("ArrowRight");
-  await until(page, () => /PHYS 101.*Full.*1 of 1 seats taken/.test(document.activeElement.getAttribute("aria-label")));
+  await until(page, () => /PHYS 101.*Full.*1 of 1 seat taken/.test(document.activeElement.getAttribute("aria-label")));
   await page.keyboard.press("Enter");
   await until(page, () => document.activeElement.matches(".srow .name[aria-expanded=true]") && /PHYS 101/.test(document.activeElement.textContent));
 });

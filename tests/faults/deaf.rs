@@ -25,9 +25,9 @@ use crate::support::wait::eventually;
 
 /// Number of clients in a short run.
 const CLIENTS: usize = 300;
-/// Least number of clients with which times and memory are compared.
+/// The smallest number of clients for which times and memory are compared with their limits.
 const CLIENTS_COMPARED: usize = 5_000;
-/// One client in so many stops reading.
+/// One in this many clients stops reading.
 const DEAF_STEP: usize = 10;
 /// Number of alerts in each half of the run. They fill the buffers and the queue of a client that does not read.
 const ALERTS: usize = 130;

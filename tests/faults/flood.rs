@@ -1,6 +1,7 @@
 //! Registrations while a visitor requests lists that are not cached, and a WebSocket client that never stops sending.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::memory::resident;
+use crate::support::http::Client;
 use crate::support::schedule::{Row, Schedule};
 use crate::support::server::{Home, Server};
 use crate::support::socket::{Socket, frame};
@@ -19,10 +21,12 @@ const GROWTH_MAX: u64 = 64 * MIB;
 const TERM: &str = "203001";
 /// Sections of the term; a list of them has more than a megabyte.
 const SECTIONS: usize = 2_000;
-/// Students who register before the flood, and as many during it.
-const STUDENTS: usize = 100;
+/// Students who register in each measurement.
+const STUDENTS: usize = 200;
 /// Connections of the flood.
 const FLOODERS: usize = 4;
+/// The least time that a refusal takes, somewhat less than the hub's delay.
+const DELAY_MIN: Duration = Duration::from_millis(400);
 
 /// Registers each student for a section of its own. Returns the 99th percentile of the response times.
 fn register(server: &Server, schedule: &Schedule, tokens: &[String]) -> Duration {
@@ -41,9 +45,24 @@ fn register(server: &Server, schedule: &Schedule, tokens: &[String]) -> Duration
     times[times.len() * 99 / 100]
 }
 
+/// The responses to a flood.
+#[derive(Debug, Default)]
+struct Responses {
+    served: AtomicUsize,
+    limited: AtomicUsize,
+    /// Bytes of the bodies.
+    bytes: AtomicUsize,
+}
+
+impl Responses {
+    fn sent(&self) -> usize {
+        self.served.load(Ordering::Relaxed) + self.limited.load(Ordering::Relaxed)
+    }
+}
+
 /// Requests lists of lengths that are not cached, until `is_over`: long ones, or short ones, which are built faster than
-/// the limit allows on every machine.
-fn flood(server: &Server, number: usize, is_over: &AtomicBool, [served, limited]: &[AtomicUsize; 2]) {
+/// the limit allows on every machine. The client sends a request as soon as it has the last response.
+fn flood(server: &Server, number: usize, is_over: &AtomicBool, responses: &Responses) {
     let mut visitor = server.client();
     for query in 0.. {
         if is_over.load(Ordering::Relaxed) {
@@ -52,17 +71,54 @@ fn flood(server: &Server, number: usize, is_over: &AtomicBool, [served, limited]
         let length = if number.is_multiple_of(2) { 1_000 + query % 900 } else { 1 + query % 50 };
         let path = format!("/api/v1/sections?term={TERM}&limit={length}");
         let response = visitor.call("GET", &path, &[("Accept-Encoding", "br")], b"").expect("a response");
+        responses.bytes.fetch_add(response.body.len(), Ordering::Relaxed);
         match response.status {
-            200 => served.fetch_add(1, Ordering::Relaxed),
+            200 => responses.served.fetch_add(1, Ordering::Relaxed),
             429 => {
                 let retry: u64 = response.header("retry-after").expect("Retry-After").parse().expect("seconds");
                 assert!(retry >= 1);
-                limited.fetch_add(1, Ordering::Relaxed)
+                responses.limited.fetch_add(1, Ordering::Relaxed)
             }
             503 => 0,
             status => panic!("{path}: {status} {}", response.text()),
         };
     }
+}
+
+/// Answers the requests of one connection with bodies of `length` bytes, until the client closes it.
+fn answer(stream: TcpStream, length: usize) {
+    let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{}", "x".repeat(length));
+    let mut writer = stream.try_clone().expect("a second handle");
+    let mut ends = BufReader::new(stream).lines().map_while(Result::ok).filter(|line| line.is_empty());
+    while ends.next().is_some() && writer.write_all(response.as_bytes()).is_ok() {}
+}
+
+/// Sends as many requests per second as the flood did to a thread of this test, until `is_over`, so that a measurement
+/// contains what the clients of the flood cost, and nothing of what the hub does for them.
+fn control(to: SocketAddr, interval: Duration, is_over: &AtomicBool) {
+    let mut client = Client::connect(to).expect("the thread accepts connections");
+    let started = Instant::now();
+    for number in 0.. {
+        thread::sleep((interval * number).saturating_sub(started.elapsed()));
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        client.call("GET", "/", &[("Accept-Encoding", "br")], b"").expect("a response");
+    }
+}
+
+/// Runs `flooding` on as many threads as the flood has, while `work` runs.
+fn beside<T>(flooding: impl Fn(usize, &AtomicBool) + Sync, work: impl FnOnce() -> T) -> T {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (flooding, is_over) = (&flooding, &is_over);
+        for number in 0..FLOODERS {
+            scope.spawn(move || flooding(number, is_over));
+        }
+        let done = work();
+        is_over.store(true, Ordering::Relaxed);
+        done
+    })
 }
 
 #[test]
@@ -73,31 +129,48 @@ fn a_visitors_flood_of_uncached_lists_is_limited_and_registrations_continue() {
     let schedule = Schedule { term: TERM.into(), rows: (0..SECTIONS).map(row).collect() };
     schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
     assert!(server.stop().success());
-    // Lower than the default limit, so that slow machines reach it, too.
-    let home = home.setting("limits.requests_per_second", "20");
+    // Lower than the default limit, so that slow machines reach it, too. A measurement may set another.
+    let limit = std::env::var("FLOOD_LIMIT").unwrap_or_else(|_| "20".into());
+    let home = home.setting("limits.requests_per_second", &limit);
     let server = home.serve();
-    let (before, during) = (home.tokens("early", "student", STUDENTS), home.tokens("late", "student", STUDENTS));
+    let tokens = ["first", "early", "late", "last"].map(|name| home.tokens(name, "student", STUDENTS));
     let mut user = server.client().signed_in(&home.token("eve", "student"));
     user.get(&format!("/api/v1/sections?term={TERM}&limit=1999")).expect(200);
-    let alone = register(&server, &schedule, &before);
-    let (memory, is_over) = (resident(&server), AtomicBool::new(false));
-    let counts = <[AtomicUsize; 2]>::default();
-    let flooded = thread::scope(|scope| {
-        for number in 0..FLOODERS {
-            let (server, is_over, counts) = (&server, &is_over, &counts);
-            scope.spawn(move || flood(server, number, is_over, counts));
+    // The first registrations after a start take longer.
+    register(&server, &schedule, &tokens[0]);
+    let alone = register(&server, &schedule, &tokens[1]);
+    let (memory, responses, started) = (resident(&server), Responses::default(), Instant::now());
+    let flooded = beside(
+        |number, is_over| flood(&server, number, is_over, &responses),
+        || {
+            let flooded = register(&server, &schedule, &tokens[2]);
+            eventually("the visitor to be limited", || (responses.limited.load(Ordering::Relaxed) > 0).then_some(()));
+            flooded
+        },
+    );
+    let (growth, took) = (resident(&server).saturating_sub(memory), started.elapsed());
+    let sent = responses.sent().max(1);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (to, length) = (listener.local_addr().expect("an address"), responses.bytes.into_inner() / sent);
+    thread::spawn(move || {
+        for stream in listener.incoming().take(FLOODERS).map_while(Result::ok) {
+            thread::spawn(move || answer(stream, length));
         }
-        let flooded = register(&server, &schedule, &during);
-        eventually("the visitor to be limited", || (counts[1].load(Ordering::Relaxed) > 0).then_some(()));
-        is_over.store(true, Ordering::Relaxed);
-        flooded
     });
-    let growth = resident(&server).saturating_sub(memory);
-    let [served, limited] = counts.map(AtomicUsize::into_inner);
-    println!("{served} lists served and {limited} limited added {} MiB", growth / MIB);
-    println!("registrations, p99: {alone:?} alone, {flooded:?} during the flood");
+    let interval = took * u32::try_from(FLOODERS).expect("a few") / u32::try_from(sent).expect("not so many");
+    let controlled = beside(|_, is_over| control(to, interval, is_over), || register(&server, &schedule, &tokens[3]));
+    let (served, limited) = (responses.served.into_inner(), responses.limited.into_inner());
+    println!("{served} lists served and {limited} limited in {took:?} added {} MiB", growth / MIB);
+    let ratio = |time: Duration| time.as_secs_f64() / alone.as_secs_f64();
+    let [by_flood, by_control] = [flooded, controlled].map(ratio);
+    println!(
+        "registrations, p99: {alone:?} alone, {flooded:?} ({by_flood:.2} times) during the flood, {controlled:?} \
+         ({by_control:.2} times) with its clients alone: {length} bytes from this test each {interval:?}"
+    );
     assert!(growth < GROWTH_MAX, "{} MiB were added", growth / MIB);
     assert!(served > 0 && limited > 0, "negative control: {served} lists were served, {limited} limited");
+    let refusals_max = FLOODERS * (1 + (took.as_millis() / DELAY_MIN.as_millis()) as usize);
+    assert!(limited <= refusals_max, "refusals are delayed: {limited} in {took:?}, more than {refusals_max}");
     assert!(server.metric("eduhub_uncached_refused_total") > 0.0);
     // A user has a limit of its own.
     let mut other = server.client().signed_in(&home.token("sue", "student"));

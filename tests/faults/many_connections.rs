@@ -27,7 +27,8 @@ const STUDENTS: usize = 40;
 /// The beginning of a request that never ends.
 const HEAD: &[u8] = b"GET /api/v1/terms HTTP/1.1\r\nHost: x\r\nX-Drip: ";
 /// A request for a WebSocket.
-const UPGRADE: &[u8] = b"GET /alerts/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+pub(crate) const UPGRADE: &[u8] =
+    b"GET /alerts/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 /// One in so many connections sends pings.
 const PINGING: usize = 50;

@@ -274,6 +274,7 @@ fn store_alerts(home: &Home, count: usize) {
             starts_at: None,
             expires_at: None,
             requires_ack: false,
+            notice: None,
         },
         source: "staff".into(),
         sender: "registrar".into(),

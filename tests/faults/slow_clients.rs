@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::live::send_signal;
+use crate::many_connections::UPGRADE;
 use crate::support::WAIT_MAX;
 use crate::support::server::{Home, Server};
 use crate::support::wait::eventually;
@@ -51,6 +52,34 @@ fn silent_connections_do_not_block_health_checks() {
         server.client().get("/readyz").expect(200);
     }
     eventually("silent connections to be closed", || (closed(&silent) >= SILENT - FILES_MAX).then_some(()));
+}
+
+#[test]
+fn busy_connections_leave_room_for_health_checks_only() {
+    let home = Home::new();
+    let server = serve_with_few_files(&home);
+    let mut busy = Vec::new();
+    // Until one is refused, because all connections but those for health checks are busy.
+    loop {
+        let mut stream = connect(&server);
+        stream.write_all(UPGRADE).expect("the hub accepts it");
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).expect("a response");
+        if start != *b"HTTP/1.1 101" {
+            assert_eq!(start, *b"HTTP/1.1 503", "{}", String::from_utf8_lossy(&start));
+            break;
+        }
+        busy.push(stream);
+        assert!(busy.len() < FILES_MAX, "{} connections with {FILES_MAX} files", busy.len());
+    }
+    for path in ["/healthz", "/readyz", "/metrics"].repeat(3) {
+        server.client().get(path).expect(200);
+        let refused = server.client().get("/api/v1/terms").expect(503);
+        assert_eq!(refused.code(), "overloaded");
+    }
+    assert!(!busy.is_empty());
+    drop(busy);
+    eventually("other requests to be served", || (server.client().get("/api/v1/terms").status == 200).then_some(()));
 }
 
 /// Returns how many files the hub has open.

@@ -12,6 +12,7 @@ use eduhub::domain::decide::imported;
 use eduhub::domain::ids::{Crn, SANDBOX_PREFIX, SectionId, TaskId, TermId, UserName};
 use eduhub::domain::import::{TaskReport, TaskState};
 use eduhub::domain::section::{Credits, SectionState, SectionStatus};
+use eduhub::domain::term::GroupWindow;
 use eduhub::imports::csv::CsvSchedules;
 use eduhub::imports::{ImportDeps, ImportError, ImportOptions, Imports};
 use eduhub::registration::pool::RegistrarPool;
@@ -270,6 +271,22 @@ async fn totals_count_before_opening_and_later_only_on_request() {
     let counted = hub.import(&later, ImportOptions { totals: true, ..options_for("T1") }).await;
     assert_eq!((&counted["updated"], hub.section("T1-1").unwrap().enrolled_total()), (&1.into(), 7));
     assert_eq!(counted["changes"][0]["fields"]["enrolled"], serde_json::json!([2, 7]));
+}
+
+#[actix_web::test]
+async fn a_dry_run_predicts_totals_by_the_windows_of_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    hub.import(TWO, options_for("T1")).await;
+    let (past, future) = ("2020-01-01T00:00:00Z".parse().unwrap(), "2099-01-01T00:00:00Z".parse().unwrap());
+    let honours = GroupWindow { group: "honours".into(), opens_at: past, closes_at: None };
+    let windows = TermPatch { opens_at: Some(Some(future)), windows: Some(vec![honours]), ..TermPatch::default() };
+    hub.pool.submit_or_create(TermId::parse("T1").unwrap(), Command::PutTerm(windows)).await.unwrap();
+    let later = TWO.replace(",10,2,", ",10,7,");
+    let dry = hub.import(&later, ImportOptions { dry_run: true, ..options_for("T1") }).await;
+    assert_eq!((&dry["updated"], &dry["unchanged"]), (&0.into(), &2.into()), "{dry}");
+    let applied = hub.import(&later, options_for("T1")).await;
+    assert_eq!((&applied["unchanged"], hub.section("T1-1").unwrap().enrolled_total()), (&2.into(), 2));
 }
 
 #[actix_web::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix::clock::timeout;
 use eduhub::bus::{Bus, Event};
 use eduhub::clock::Clock;
+use eduhub::domain::attempt_chain::StoredChain;
 use eduhub::domain::book::TermBook;
 use eduhub::domain::command::Command;
 use eduhub::domain::draft::Changes;
@@ -98,6 +99,7 @@ struct Harness {
     /// Contents of the store.
     book: TermBook,
     seq: u64,
+    attempts: StoredChain,
 }
 
 /// A batch in flight, with the channel for the store's reply.
@@ -128,7 +130,7 @@ impl Harness {
         let book = TermBook::new(term(), Credits(0), sections.into_iter().map(|m| m.0), 1);
         let starting = pool.clone();
         actix::spawn(async move { starting.start(vec![term_id()]).await });
-        Self { pool, model, events, calls, book, seq: 0 }
+        Self { pool, model, events, calls, book, seq: 0, attempts: StoredChain::default() }
     }
 
     /// Starts a pool whose term is loaded and idle.
@@ -182,9 +184,11 @@ impl Harness {
     }
 
     fn write(&mut self, record: TermRecord) {
-        assert_eq!(record.seq, self.seq + 1, "a record has the next sequence");
-        self.seq = record.seq;
         let changes = record.changes;
+        let raised = u64::from(changes.changes_term());
+        assert_eq!(record.seq, self.seq + raised, "a record that changes the term has the next sequence");
+        self.seq = record.seq;
+        self.attempts.extend(&changes.attempts);
         self.book.apply(&Changes {
             term: changes.term,
             sections: changes.sections.into_values().collect(),
@@ -207,6 +211,7 @@ impl Harness {
             sections: self.book.sections().cloned().collect(),
             registrations: registrations.collect(),
             facts: Vec::new(),
+            attempts: self.attempts.clone(),
         }
     }
 
@@ -286,7 +291,8 @@ async fn a_repeated_command_waits_for_the_commit_before_it() {
     harness.commit(batch);
     assert_eq!(reply_to(first).await, Ok("enrolled, new".to_owned()));
     let batch = harness.next_batch().await;
-    assert!(batch.0.is_none(), "the repeated command changes nothing");
+    let changes = &batch.0.as_ref().expect("a record").changes;
+    assert!(!changes.changes_term() && changes.attempts.attempts.len() == 1, "only an attempt: {changes:?}");
     harness.commit(batch);
     assert_eq!(reply_to(again).await, Ok("enrolled, as before".to_owned()));
 }

@@ -29,6 +29,7 @@
     reason = "each crate uses only a part of the helpers; a panic in one fails the test, which is the intent"
 )]
 
+pub mod attempts;
 pub mod audit;
 pub mod barrier;
 pub mod bridge;

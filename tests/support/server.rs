@@ -20,6 +20,9 @@ use super::http::Client;
 /// Secret with which tokens are signed.
 const SECRET: &str = "a secret of the tests, at least 32 bytes long";
 
+/// The longest run of a command that ends: several times the longest of a busy machine.
+const RUN_MAX: Duration = Duration::from_secs(180);
+
 /// The text that the server prints before its address once it is ready.
 const READY: &str = "EduHub is ready at http://";
 
@@ -79,9 +82,22 @@ impl Home {
         command
     }
 
-    /// Runs a command to its end and returns its output.
+    /// Runs a command to its end and returns its output. A command that does not end, such as a server that should have
+    /// been refused, is killed after [`RUN_MAX`].
     pub fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).stdin(Stdio::null()).output().expect("the program starts")
+        let mut command = self.command(arguments);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().expect("the program starts");
+        let pid = Pid::from_child(&child);
+        let (sender, output) = mpsc::channel();
+        thread::spawn(move || sender.send(child.wait_with_output()));
+        match output.recv_timeout(RUN_MAX) {
+            Ok(output) => output.expect("the output can be read"),
+            Err(_) => {
+                let _ = kill_process(pid, Signal::KILL);
+                panic!("`eduhub {}` did not end within {RUN_MAX:?}", arguments.join(" "));
+            }
+        }
     }
 
     /// Mints a token for a user with this role.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::attempts;
 use crate::support::audit::{Registrations, all_registrations, audit};
 use crate::support::barrier::Barrier;
 use crate::support::http::{Client, Response};
@@ -149,6 +150,30 @@ impl Request {
 struct Confirmed {
     registered: Registrations,
     pending: Option<Request>,
+    receipts: Vec<Receipted>,
+}
+
+/// A reply: the number and the hash of its receipt, the section and the result.
+type Receipted = (u64, String, String, String);
+
+/// Returns the receipts in a response.
+fn receipts(request: &Request, response: &Response) -> Vec<Receipted> {
+    let body = response.json();
+    let receipted = |section: &str, part: &Value| {
+        let result = part["status"].as_str().or(part["code"].as_str()).or(part["problem"]["code"].as_str());
+        let receipt = &part["receipt"];
+        let (n, hash) = (receipt["n"].as_u64(), receipt["hash"].as_str());
+        let result = result.unwrap_or_else(|| panic!("a result in {body}"));
+        let missing = || panic!("a receipt in {body}");
+        (n.unwrap_or_else(missing), hash.unwrap_or_default().to_owned(), section.to_owned(), result.to_owned())
+    };
+    match request {
+        Request::Add { section, .. } | Request::Drop { section } => vec![receipted(section, &body)],
+        Request::Swap { .. } => {
+            let parts = body["results"].as_array().expect("results");
+            parts.iter().map(|part| receipted(part["section"].as_str().unwrap(), part)).collect()
+        }
+    }
 }
 
 impl Confirmed {
@@ -178,11 +203,17 @@ fn send_requests(
     kill_after: usize,
     kill: &Sender<()>,
 ) -> Confirmed {
+    let mut all = Vec::new();
     loop {
         let request = Request::random(&mut random, &registered, ids);
         let Ok(response) = request.send(&mut student) else {
-            return Confirmed { registered, pending: Some(request) };
+            return Confirmed { registered, pending: Some(request), receipts: all };
         };
+        // Shed on a busy machine: nothing was decided, and the next request follows.
+        if response.code() == "overloaded" {
+            continue;
+        }
+        all.extend(receipts(&request, &response));
         registered = request.after_response(registered, &response);
         if responses.fetch_add(1, Ordering::Relaxed) + 1 == kill_after {
             let _ = kill.send(());
@@ -228,6 +259,25 @@ fn run_until_killed(
     })
 }
 
+/// Checks that the chain contains every receipt, under the student and with the result that was replied. Returns their
+/// number.
+fn check_receipts(home: &Home, round: usize, confirmed: &[Confirmed]) -> usize {
+    let file = home.folder().join(format!("attempts-{round}.jsonl"));
+    let output = home.run(&["attempts", "export", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    let chain = &attempts::read(&file)[TERM];
+    std::fs::remove_file(&file).unwrap();
+    for (number, one) in confirmed.iter().enumerate() {
+        for (n, hash, section, result) in &one.receipts {
+            let found = chain.get(n).unwrap_or_else(|| panic!("attempt {n} of {section} survives"));
+            let found = (&found.hash, format!("{TERM}-{}", found.row[6]), &found.row[8], found.user.clone());
+            let student = format!("crash-{:05}", number + 1);
+            assert_eq!(found, (hash, section.clone(), result, Some(student)), "attempt {n}");
+        }
+    }
+    confirmed.iter().map(|one| one.receipts.len()).sum()
+}
+
 #[test]
 fn every_confirmed_seat_survives_kills() {
     let mut random = Random::seeded(seed());
@@ -238,7 +288,7 @@ fn every_confirmed_seat_survives_kills() {
     let mut server = home.serve();
     schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
     let mut registered: Vec<Registrations> = vec![BTreeMap::new(); STUDENTS];
-    let mut interrupted = 0;
+    let (mut interrupted, mut receipted) = (0, 0);
     let rounds = length_of_run("FAULT_ROUNDS", ROUNDS);
     for number in 1..=rounds {
         let before = run_until_killed(server, &tokens, registered, &ids, &mut random);
@@ -250,7 +300,9 @@ fn every_confirmed_seat_survives_kills() {
             interrupted += usize::from(confirmed.pending.is_some());
         }
         audit(&server, &schedule, &registered);
+        receipted += check_receipts(&home, number, &before);
     }
+    assert!(receipted > STUDENTS, "there are replies with receipts");
     assert!(interrupted > 0, "at least one kill interrupts a request");
     let seats: usize = registered.iter().map(BTreeMap::len).sum();
     println!("{rounds} kills, {interrupted} interrupted requests, {seats} seats and waitlist positions at the end");

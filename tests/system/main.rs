@@ -11,6 +11,7 @@
 //! - [`demonstration`]: the performance demonstration and its sandbox
 //! - [`permissions`]: the modes of the files that the program writes
 //! - [`privacy`]: audited reads, export and erasure of what is stored about a person
+//! - [`small_counts`]: counts of few people, which visitors do not see
 //! - [`crash`]: confirmed seats survive `kill -9`
 //! - [`readiness`]: what `/readyz` reports
 //! - [`rush`]: 1,000 students at once
@@ -29,6 +30,7 @@
 mod support;
 
 mod alert_readers;
+mod attempts;
 mod commands;
 mod crash;
 mod dashboard;
@@ -41,4 +43,5 @@ mod privacy;
 mod readiness;
 mod rush;
 mod sessions_and_alerts;
+mod small_counts;
 mod staff_views;

@@ -11,6 +11,7 @@ mod staff;
 
 use jiff::Timestamp;
 
+use crate::domain::attempt::Decided;
 use crate::domain::command::Command;
 use crate::domain::draft::{Changes, Draft};
 use crate::domain::outcome::Outcome;
@@ -26,6 +27,8 @@ pub struct Decision {
     pub outcome: Outcome,
     /// The changes to commit; empty if there is nothing to write.
     pub changes: Changes,
+    /// The requests and promotions that were decided, in order. The store keeps them also if nothing was changed.
+    pub attempts: Vec<Decided>,
 }
 
 /// Decides one command against a term. The same view, command and time give the same decision.
@@ -43,13 +46,17 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
         Command::Batch(batch) if batch.swap => match request::swap(&mut draft, batch) {
             Ok(results) => Outcome::Batch(results),
             // All or nothing: the draft is discarded.
-            Err(results) => return Decision { outcome: Outcome::Batch(results), changes: Changes::default() },
+            Err(results) => {
+                let (outcome, changes) = (Outcome::Batch(results), Changes::default());
+                return Decision { outcome, changes, attempts: request::undone_attempts(&mut draft) };
+            }
         },
         Command::Batch(batch) => Outcome::Batch(request::batch(&mut draft, batch)),
         Command::ForStudent(request) => match request::for_student(&mut draft, request) {
             Ok(outcome) => Outcome::Request(outcome),
             Err(outcome) => {
-                return Decision { outcome: Outcome::Request(outcome), changes: Changes::default() };
+                let (outcome, changes) = (Outcome::Request(outcome), Changes::default());
+                return Decision { outcome, changes, attempts: request::undone_attempts(&mut draft) };
             }
         },
         Command::PatchSection { crn, patch } => staff::patch_section(&mut draft, crn, patch),
@@ -65,5 +72,6 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
     draft.queue_changed_pools();
     waitlist::queue_linked(&mut draft);
     waitlist::settle_queued(&mut draft);
-    Decision { outcome, changes: draft.into_changes() }
+    let attempts = draft.take_attempts();
+    Decision { outcome, changes: draft.into_changes(), attempts }
 }

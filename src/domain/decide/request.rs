@@ -1,5 +1,6 @@
 //! Requests by students: registrations, drops and batches.
 
+use crate::domain::attempt::{Action, AttemptResult, Decided};
 use crate::domain::command::{Batch, StaffRequest};
 use crate::domain::decide::set;
 use crate::domain::draft::Draft;
@@ -33,6 +34,20 @@ fn register_as(
     lifted: &LiftedCodes,
     reason: Reason,
 ) -> RequestOutcome {
+    let open = draft.section(crn).map(SectionState::open_seats);
+    let outcome = decide_register(draft, student, crn, waitlist, lifted, reason);
+    draft.note_request(student, crn, Action::Register, &outcome, open);
+    outcome
+}
+
+fn decide_register(
+    draft: &mut Draft<'_>,
+    student: &UserName,
+    crn: &Crn,
+    waitlist: bool,
+    lifted: &LiftedCodes,
+    reason: Reason,
+) -> RequestOutcome {
     let Some(section) = draft.section(crn) else { return RequestOutcome::NotFound };
     if let Some(current) = draft.registration(student, crn).filter(|r| r.is_registered()) {
         return granted(draft, current, false);
@@ -52,11 +67,14 @@ pub(super) fn for_student(draft: &mut Draft<'_>, request: &StaffRequest) -> Resu
     let StaffRequest { student, drop, add, waitlist, lifted } = request;
     let mut outcome = RequestOutcome::NotFound;
     if let Some(crn) = drop {
+        if add.is_some() && !draft.registration(student, crn).is_some_and(Registration::is_registered) {
+            let open = draft.section(crn).map(SectionState::open_seats);
+            draft.note_request(student, crn, Action::Drop, &outcome, open);
+            return Err(outcome);
+        }
         outcome = drop_as(draft, student, crn, lifted, Reason::ByStaff);
-        let is_dropped = matches!(&outcome, RequestOutcome::Done(done) if done.is_new);
-        if add.is_some() && !is_dropped {
-            let is_refused = matches!(outcome, RequestOutcome::Refused(_));
-            return Err(if is_refused { outcome } else { RequestOutcome::NotFound });
+        if !matches!(outcome, RequestOutcome::Done(_)) {
+            return Err(outcome);
         }
     }
     if let Some(crn) = add {
@@ -121,6 +139,19 @@ fn drop_as(
     lifted: &LiftedCodes,
     reason: Reason,
 ) -> RequestOutcome {
+    let open = draft.section(crn).map(SectionState::open_seats);
+    let outcome = decide_drop(draft, student, crn, lifted, reason);
+    draft.note_request(student, crn, Action::Drop, &outcome, open);
+    outcome
+}
+
+fn decide_drop(
+    draft: &mut Draft<'_>,
+    student: &UserName,
+    crn: &Crn,
+    lifted: &LiftedCodes,
+    reason: Reason,
+) -> RequestOutcome {
     let Some(before) = draft.registration(student, crn).cloned() else { return RequestOutcome::NotFound };
     if !before.is_registered() {
         return granted(draft, &before, false);
@@ -177,7 +208,7 @@ pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
 /// Decides a batch as all or nothing: `Ok` if every request is granted, otherwise `Err` with the reason for each that
 /// is not.
 ///
-/// After `Err`, the caller must discard the draft.
+/// After `Err`, the caller must discard the draft, except its [`undone_attempts`].
 pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Results> {
     let student = &batch.student;
     let drops: Vec<_> = batch.drop.iter().map(|crn| (crn.clone(), drop_section(draft, student, crn))).collect();
@@ -195,6 +226,19 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
         }
     }
     Err(results)
+}
+
+/// Returns the attempts of a swap of which nothing was changed. Promotions, from seats that were released before the
+/// swap, are undone with it, and made again by the next decision.
+pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
+    let mut attempts = draft.take_attempts();
+    attempts.retain(|attempt| attempt.action != Action::Promote);
+    for attempt in &mut attempts {
+        if matches!(attempt.result, AttemptResult::Granted(_)) {
+            (attempt.result, attempt.repeated, attempt.position) = (AttemptResult::SwapRefused, false, None);
+        }
+    }
+    attempts
 }
 
 /// Replaces an outcome whose registration changed while the waitlists were settled: a waitlist position may have become

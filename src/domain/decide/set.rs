@@ -1,6 +1,7 @@
 //! The adds of a batch. Sections that belong together, such as a lecture and its lab, are evaluated as a set: each rule
 //! takes the others into account, and those that no rule refuses are registered together.
 
+use crate::domain::attempt::Action;
 use crate::domain::command::Batch;
 use crate::domain::decide::request::{Results, goal, grant, register};
 use crate::domain::draft::Draft;
@@ -37,6 +38,7 @@ fn add_set(draft: &mut Draft<'_>, student: &UserName, crns: &[&Crn], waitlist: b
     if set.len() < 2 || set.len() > SET_LEN_MAX {
         return crns.iter().map(|crn| register(draft, student, crn, waitlist)).collect();
     }
+    let open: Vec<Option<u32>> = crns.iter().map(|crn| draft.section(crn).map(SectionState::open_seats)).collect();
     let mut refused: Vec<(&Crn, Refusal)> = Vec::new();
     let goals = loop {
         match evaluate(draft, student, &set, waitlist) {
@@ -48,17 +50,21 @@ fn add_set(draft: &mut Draft<'_>, student: &UserName, crns: &[&Crn], waitlist: b
     for (crn, goal) in set.into_iter().zip(goals) {
         granted.push((crn, grant(draft, student, crn, goal, Reason::Requested)));
     }
-    let mut outcome_of = |crn: &Crn| {
-        if let Some(at) = granted.iter().position(|(of, _)| *of == crn) {
-            return granted.swap_remove(at).1;
-        }
-        match refused.iter().position(|(of, _)| *of == crn) {
-            Some(at) => RequestOutcome::Refused(refused.swap_remove(at).1),
+    let mut outcomes = Vec::with_capacity(crns.len());
+    for (crn, open) in crns.iter().copied().zip(open) {
+        let outcome = if let Some(at) = granted.iter().position(|(of, _)| *of == crn) {
+            granted.swap_remove(at).1
+        } else if let Some(at) = refused.iter().position(|(of, _)| *of == crn) {
+            RequestOutcome::Refused(refused.swap_remove(at).1)
+        } else {
             // The student was registered before.
-            None => register(draft, student, crn, waitlist),
-        }
-    };
-    crns.iter().map(|crn| outcome_of(crn)).collect()
+            outcomes.push(register(draft, student, crn, waitlist));
+            continue;
+        };
+        draft.note_request(student, crn, Action::Register, &outcome, open);
+        outcomes.push(outcome);
+    }
+    outcomes
 }
 
 /// Evaluates the sections of a set together. Returns what the student gets in each, or the first section that a rule

@@ -13,6 +13,9 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::alert::{Category, Priority};
 use crate::domain::audience::Audience;
 use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::notice::NoticeFacts;
+use crate::domain::refusal::RefusalCode;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::section_changes::SectionChanges;
 use crate::domain::{alert, import, restriction};
 
@@ -38,6 +41,7 @@ macro_rules! described_by {
 described_by! {
     alert::Alert => Alert;
     restriction::Restriction => Restriction;
+    NoticeFacts => AlertNotice;
     import::TaskReport => ImportTask;
     import::TaskState => ImportState;
     import::Phase => ImportPhase;
@@ -93,6 +97,9 @@ struct Alert {
     expires_at: Option<Timestamp>,
     /// Whether recipients must acknowledge it.
     requires_ack: bool,
+    /// For an alert of registration: what it states, so that a client can say it in the reader's language.
+    #[schema(nullable = false)]
+    notice: Option<NoticeFacts>,
     /// The origin: `staff` or `registration`.
     source: String,
     /// For staff: the user who sent it, or `eduhub`. For other readers: the sender's display name, or the college's name.
@@ -101,6 +108,22 @@ struct Alert {
     #[schema(nullable = false)]
     sender_name: Option<String>,
     created_at: Timestamp,
+}
+
+/// What an alert of registration states.
+#[derive(ToSchema)]
+struct AlertNotice {
+    /// `promoted`, `passed_over`, `cancelled` or `staff`: as in the live message `registration`.
+    reason: String,
+    /// For `passed_over`: the refusal.
+    #[schema(nullable = false)]
+    code: Option<RefusalCode>,
+    /// For `staff`: the student's new status, or absent if the section is no longer cancelled.
+    #[schema(nullable = false)]
+    status: Option<RegistrationStatus>,
+    course: String,
+    /// The CRN as the college writes it.
+    crn: String,
 }
 
 /// The state, progress and findings of an import. Each list has at most the first 1,000 items; `…_total` counts all.
@@ -375,7 +398,14 @@ mod tests {
             starts_at: None,
             expires_at: Some(Timestamp::UNIX_EPOCH),
             requires_ack: true,
+            notice: None,
         };
+        assert_conforms(&NoticeFacts {
+            reason: "cancelled".to_owned(),
+            code: None,
+            course: "MATH 151".to_owned(),
+            crn: "10001".to_owned(),
+        });
         let id = "01a21ff4-d74b-786e-bc76-49578d044a8e".to_owned();
         let (source, sender) = ("staff".to_owned(), "registrar".to_owned());
         let created_at = Timestamp::UNIX_EPOCH;

@@ -354,14 +354,18 @@ impl Reading<'_, '_> {
             cells = Cells::new(&self.header, filled, &derived, line);
             cells.add_row_remark(Remark::MergedCells);
         }
-        let crn = if is_well_formed { crn::read(&mut cells) } else { None };
+        // A row with too few or too many cells rejects its section, which would otherwise lack a meeting.
+        let crn = match is_well_formed {
+            true => crn::read(&mut cells),
+            false => crn::read(&mut Cells::new(&self.header, record, &derived, line)),
+        };
         if is_well_formed {
             self.terms.check(&mut cells, self.options.term.as_ref());
         }
-        let row = crn.as_ref().map(|_| row::read(&mut cells, self.format));
+        let row = crn.as_ref().filter(|_| is_well_formed).map(|_| row::read(&mut cells, self.format));
         let row = row.filter(|_| !cells.has_errors());
         self.add_report(cells.into_report(), line)?;
-        if let Some(RowCrn { crn, is_formed: true }) = &crn {
+        if is_well_formed && let Some(RowCrn { crn, is_formed: true }) = &crn {
             self.parsed.scratch.add_formed(crn.as_str())?;
         }
         let crn = crn.map(|found| found.crn);

@@ -10,14 +10,14 @@ use crate::imports::csv::remarks::Remark;
 use crate::imports::csv::row::{Cells, MeetingRow, Row};
 use crate::imports::csv::{component, crn, instructors};
 
-/// Returns the section of the row above with the meetings and the instructors of a row that has none of the cells that
-/// identify another section; `None` if the row is one of its own. The row may repeat the CRN.
+/// Returns the section of the row above with the meetings and instructors of this row, if this row continues it: it has
+/// no cell that identifies another section, but may repeat the CRN. Returns `None` otherwise.
 pub(super) fn continued(cells: &mut Cells<'_>, above: &(Crn, Row), format: Format) -> Option<(Crn, Row)> {
     const OWN: [Column; 5] = [Column::Course, Column::Subject, Column::Number, Column::Section, Column::Capacity];
     let (crn, row) = above;
     let own = cells.get(Column::Crn);
     let repeats_crn = !own.is_empty() && crn::written(own).is_ok_and(|(own, _)| own == *crn);
-    // `Lab` in the column of the title is no title.
+    // `Lab` in the column of the title is not a title.
     let title = cells.get(Column::Title).trim_end_matches(':');
     let has_title = !title.is_empty() && component::known(title).is_none();
     if has_title || OWN.iter().any(|column| !cells.get(*column).is_empty()) || !(own.is_empty() || repeats_crn) {

@@ -25,7 +25,7 @@ const MUL_RK: u16 = 0x00BD;
 const SHARED_STRINGS: u16 = 0x00FC;
 const LABEL_SHARED: u16 = 0x00FD;
 const DIMENSIONS: u16 = 0x0200;
-/// The text that the formula before it returns.
+/// The text that the formula in the previous record returns.
 const STRING: u16 = 0x0207;
 const BEGIN: u16 = 0x0809;
 /// Types of records that are one cell.
@@ -62,7 +62,7 @@ impl<'b> Iterator for Records<'b> {
     }
 }
 
-/// What a workbook needs.
+/// The sizes that reading a workbook needs.
 #[derive(Debug, Default)]
 struct Total {
     records: u64,

@@ -1,7 +1,7 @@
 //! A TCP connection to Plone on which end of file is an error.
 //!
-//! The HTTP parser treats the end of a connection as the end of a body. But a response is known to be complete only by
-//! its `Content-Length` or its last chunk (RFC 9112, 6.3). A response without either cannot be distinguished from a
+//! The HTTP parser treats the end of a connection as the end of a body. However, only `Content-Length` or a last chunk
+//! shows that a response is complete (RFC 9112, 6.3). A response without either cannot be distinguished from a
 //! truncated one. So the hub rejects responses that end with the connection.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};

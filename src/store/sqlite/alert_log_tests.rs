@@ -43,6 +43,7 @@ impl Fixture {
             starts_at: starts_at.map(at),
             expires_at: expires_at.map(at),
             requires_ack: false,
+            notice: None,
         };
         let (source, sender, sender_name) = ("staff".to_owned(), "registrar".to_owned(), None);
         let alert = Alert { id: id.to_owned(), seq: None, content, source, sender, sender_name, created_at: at(100) };

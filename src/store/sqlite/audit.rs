@@ -6,7 +6,9 @@ use rusqlite::{Connection, Row, params};
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 use crate::store::StoreFuture;
-use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore, DisclosureEntry};
+use crate::store::accounts::{
+    AUDIT_SEPARATORS, AUDIT_WORDS_MAX, AuditEntry, AuditFilter, AuditPage, AuditStore, DisclosureEntry,
+};
 
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows::{time_at, unreadable};
@@ -30,7 +32,21 @@ pub(super) fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, AuditEntry)> {
     Ok((row.get(0)?, entry))
 }
 
-fn append(tx: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
+/// Returns the SQL expression for the words of an entry, with a space before each.
+fn words_of_entry() -> String {
+    let texts =
+        "' ' || coalesce(user, '') || ' ' || coalesce(subject, '') || ' ' || coalesce(section, '') || ' ' || action \
+                 || ' ' || detail"
+            .to_owned();
+    AUDIT_SEPARATORS.iter().fold(texts, |text, separator| format!("replace({text}, '{separator}', ' ')"))
+}
+
+/// Returns a word as a part of a pattern for `LIKE`, in which `\` escapes.
+fn like_pattern(word: &str) -> String {
+    word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+pub(super) fn append(tx: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO audit (at, user, role, ip, action, subject, section, detail, request_id)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -77,7 +93,8 @@ fn disclosure_at(row: &Row<'_>) -> rusqlite::Result<DisclosureEntry> {
 /// The condition for an entry whose subject is a username, and not a thing that may have the name of a user, such as a
 /// term.
 pub(super) const IS_ABOUT_A_USER: &str = "(action GLOB 'login*' OR action GLOB 'password.*' OR action GLOB 'totp.*' \
-    OR action GLOB 'user.*' OR action GLOB 'sign_in.*' OR action GLOB 'session.*')";
+    OR action GLOB 'user.*' OR action GLOB 'sign_in.*' OR action GLOB 'session.*' OR action GLOB 'student.*' \
+    OR action GLOB 'attempts.*')";
 
 impl AuditStore for SqliteStore {
     fn append(&self, entries: Vec<AuditEntry>) -> StoreFuture<()> {
@@ -121,12 +138,14 @@ impl AuditStore for SqliteStore {
 
     fn page(&self, filter: AuditFilter) -> StoreFuture<AuditPage> {
         self.read(move |conn| {
+            let words_of_entry = words_of_entry();
             // Entries are appended in the order of their times, so the first entry since `?3` bounds the ids.
             let mut statement = conn.prepare_cached(&format!(
                 "SELECT id, at, user, role, ip, action, subject, section, detail, request_id FROM audit
                  WHERE (?1 IS NULL OR user = ?1 OR subject = ?1)
                    AND (?6 IS NULL OR user = ?6 OR (subject = ?6 AND {IS_ABOUT_A_USER}))
-                   AND (?2 IS NULL OR action = ?2)
+                   AND (?2 IS NULL OR instr(',' || ?2 || ',', ',' || action || ',') > 0)
+                   AND (SELECT count(*) FROM json_each(?7) WHERE {words_of_entry} LIKE '% ' || value || '%' ESCAPE '\\') = json_array_length(?7)
                    AND (?3 IS NULL OR (at >= ?3 AND id >= (SELECT min(id) FROM audit WHERE at >= ?3)))
                    AND (?4 IS NULL OR id < ?4)
                  ORDER BY id DESC LIMIT ?5",
@@ -135,8 +154,11 @@ impl AuditStore for SqliteStore {
             // One entry more than the page has, to know whether there is a next page.
             let read_limit = i64::from(filter.limit) + 1;
             let person = filter.person.as_ref().map(UserName::as_str);
+            let words: Vec<_> = filter.words.iter().take(AUDIT_WORDS_MAX).map(|word| like_pattern(word)).collect();
+            // Strings always serialize.
+            let words = serde_json::to_string(&words).unwrap_or_default();
             let rows = statement
-                .query_map(params![filter.user, filter.action, since, filter.before, read_limit, person], entry_at)?
+                .query_map(params![filter.user, filter.action, since, filter.before, read_limit, person, words], entry_at)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             let limit = filter.limit as usize;
             let next = if rows.len() > limit { rows[..limit].last().map(|(id, _)| *id) } else { None };

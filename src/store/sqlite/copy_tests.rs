@@ -59,7 +59,7 @@ async fn register(store: &SqliteStore, students: std::ops::Range<usize>) {
         crn: roomy.state.section.id.crn.clone(),
         waitlist: false,
     });
-    let commands = commands.collect();
+    let commands: Vec<Command> = commands.collect();
     executor.run(state, commands, MADE_AT.parse().unwrap()).await.unwrap();
 }
 
@@ -117,7 +117,7 @@ async fn verify_finds_a_wrong_count_a_missing_section_and_an_overlap() {
     assert!(found.differences[0].ends_with(": 4 enrolled by its count, 3 by its registrations"), "{found:?}");
 
     place.alter(
-        "DELETE FROM seats; DELETE FROM registrations;
+        "DELETE FROM seats; DELETE FROM registrations; DELETE FROM attempts; DELETE FROM attempt_chains;
          INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq) VALUES ('202609', 'ann', '99999', 'enrolled', 0, 0, NULL, 1);",
     );
     let found = verify(&place.path("hub.db")).unwrap();

@@ -10,7 +10,7 @@ use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::reservation::ReservedCounts;
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
 use crate::store::sqlite::{
-    accounts, alert_log, audit, events, guardian_links, import_profiles, imports, members, plone_items,
+    accounts, alert_log, attempts, audit, events, guardian_links, import_profiles, imports, members, plone_items,
     provider_sign_ins, rights, rows, sign_ins, students,
 };
 
@@ -18,7 +18,7 @@ use crate::store::sqlite::{
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 33] = [
+const TABLES: [(&str, &str, ReadRow); 37] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows, \
@@ -38,6 +38,22 @@ const TABLES: [(&str, &str, ReadRow); 33] = [
     ("term_generations", "SELECT term, generation, seq FROM term_generations", |row| {
         term_at(row, "term")?;
         row.get::<_, u64>(1).and(row.get::<_, u64>(2)).map(drop)
+    }),
+    ("attempts", "", |row| {
+        term_at(row, "term")?;
+        attempts::attempt_at(row).map(drop)
+    }),
+    ("attempt_chains", "SELECT term, n, head, heads_at, deleted, deleted_hash FROM attempt_chains", |row| {
+        attempts::chain_at(row).map(drop)
+    }),
+    ("attempt_students", "SELECT id, user, commitment, salt, term FROM attempt_students", |row| {
+        term_at(row, "term")?;
+        attempts::student_at(row)?;
+        attempts::salt_at(row, 3).map(drop)
+    }),
+    ("attempt_heads", "SELECT student, n, crn, term FROM attempt_heads", |row| {
+        term_at(row, "term")?;
+        row.get::<_, u64>(0).and(row.get::<_, u64>(1)).map(drop)
     }),
     ("alerts", "SELECT id, content, source, sender, created_at, sender_name FROM alerts", |row| {
         alert_log::alert_at(row, 0, None).map(drop)
@@ -125,7 +141,8 @@ pub(super) fn unreadable_rows(connection: &Connection) -> Vec<String> {
         "SELECT {}, s.term AS term FROM sections AS s LEFT JOIN seats AS n ON n.term = s.term AND n.crn = s.crn",
         rows::SECTION_COLUMNS
     );
-    let own = HashMap::from([("sections", sections.as_str())]);
+    let attempts = format!("SELECT {}, a.term AS term FROM attempts AS a", attempts::COLUMNS);
+    let own = HashMap::from([("sections", sections.as_str()), ("attempts", attempts.as_str())]);
     let mut found = Vec::new();
     for (table, sql, read) in TABLES {
         let sql = own.get(table).copied().unwrap_or(sql);

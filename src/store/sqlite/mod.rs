@@ -7,6 +7,7 @@
 //!   [`decode`]: reads every row
 //! - [`terms`]: loads terms and writes the records of batches; [`rows`]: converts between rows and the domain's values
 //! - [`copy`], [`mod@verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
+//! - [`attempts`]: the chain of attempts; [`attempt_check`], [`attempt_export`]: verify and export it
 //! - [`students`]: what the college states about students
 //! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
@@ -25,6 +26,9 @@ mod accounts;
 mod acks;
 mod alert_log;
 pub(crate) mod alerts;
+mod attempt_check;
+mod attempt_export;
+mod attempts;
 mod audit;
 mod content;
 mod copy;
@@ -71,6 +75,7 @@ use crate::store::gauge::StoreGauge;
 use crate::store::{StoreError, StoreFuture};
 
 pub use accounts::accounts_of;
+pub use attempt_export::{ExportError, export_attempts};
 pub use copy::{CopyError, backup, restore};
 pub use lock::StoreLock;
 pub use open::OpenError;
@@ -143,6 +148,7 @@ impl SqliteStore {
         let connection = open::connect(path)?;
         let prepare = |tx: &Connection| {
             sandbox::remove_all(tx)?;
+            attempts::forget_students(tx)?;
             marks::prepare(tx, options.outbox)
         };
         connection.transaction(prepare).map_err(|error| OpenError::Sqlite { path: path.to_owned(), error })?;

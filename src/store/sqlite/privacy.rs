@@ -15,7 +15,7 @@ use crate::store::privacy::{
 use crate::store::sqlite::rights::rights_at;
 use crate::store::sqlite::rows::{json_at, maybe_time_at, registration_at, time_at, unreadable};
 use crate::store::sqlite::{
-    SqliteStore, accounts, audit, guardian_links, marks, provider_sign_ins, sign_ins, students,
+    SqliteStore, accounts, attempts, audit, guardian_links, marks, provider_sign_ins, sign_ins, students,
 };
 
 /// The person `?1`, with the name and role of the account or of the last token.
@@ -91,6 +91,7 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
         facts: students::facts_of(&tx, user)?,
         plan: plan.collect::<rusqlite::Result<_>>()?,
         registrations: registrations(&tx, user)?,
+        attempt_terms: attempts::terms_of(&tx, user)?,
     })
 }
 
@@ -170,6 +171,8 @@ fn erase(tx: &Connection, erasure: &Erasure, has_outbox: bool) -> rusqlite::Resu
         }
         terms.push(term);
     }
+    terms.extend(attempts::erase(tx, user, pseudonym)?);
+    terms.sort_unstable();
     terms.dedup();
     let changed = delete_rows(tx, user)?
         + rename_alerts(tx, user, pseudonym)?

@@ -412,7 +412,7 @@ pub(super) fn put_seats<'s>(
 }
 
 /// Returns a number as SQLite stores it. A larger one was rejected when it was written.
-fn integer(number: u64) -> ValueRef<'static> {
+pub(super) fn integer(number: u64) -> ValueRef<'static> {
     ValueRef::Integer(number.cast_signed())
 }
 

@@ -14,11 +14,15 @@ use crate::store::sqlite::SqliteStore;
 const CHUNK_LEN: usize = 1_000;
 
 /// Tables with rows of a term. For each: the column with the term's id, and the columns of the primary key.
-const TABLES: [(&str, &str, &str); 8] = [
+const TABLES: [(&str, &str, &str); 12] = [
     ("registrations", "term", "term, user, crn"),
     ("seats", "term", "term, crn"),
     ("sections", "term", "term, crn, generation"),
     ("term_generations", "term", "term, generation"),
+    ("attempts", "term", "term, n"),
+    ("attempt_heads", "term", "term, student, crn"),
+    ("attempt_students", "term", "term, id"),
+    ("attempt_chains", "term", "term"),
     ("plone_outbox", "term", "term, crn"),
     ("plone_items", "term", "term, crn"),
     ("import_tasks", "json_extract(body, '$.term')", "id"),

@@ -13,7 +13,7 @@ use crate::store::StoreFuture;
 use crate::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
 
 use crate::store::sqlite::content::AddedRows;
-use crate::store::sqlite::{SqliteStore, alerts, imported, marks, rows, students};
+use crate::store::sqlite::{SqliteStore, alerts, attempts, audit, imported, marks, rows, students};
 
 /// Selects, for each section `s` of a term, the row that is visible at the generation `?2`.
 const VISIBLE: &str = "s.generation = (SELECT max(v.generation) FROM sections AS v
@@ -63,7 +63,8 @@ pub(super) fn read_term(tx: &Connection, id: &TermId) -> rusqlite::Result<TermRo
     let registrations = registrations(tx, "true", [id.as_str()])?;
     // The simulated students of a sandbox are not students of the college.
     let facts = if id.is_sandbox() { Vec::new() } else { students::all_facts(tx)? };
-    Ok(TermRows { term, seq, generation, sections, registrations, facts })
+    let attempts = attempts::read_chain(tx, id)?;
+    Ok(TermRows { term, seq, generation, sections, registrations, facts, attempts })
 }
 
 /// Reads what the commits after `since` changed. Scans the term, because an index by sequence would make every
@@ -97,7 +98,7 @@ fn read_changes(connection: &Connection, id: &TermId, since: u64) -> rusqlite::R
 
 /// Writes a record, in the savepoint of its batch. With `has_outbox`, marks everything that has to be written to Plone.
 fn write(tx: &Connection, record: &TermRecord, has_outbox: bool) -> rusqlite::Result<()> {
-    let TermRecord { term: id, seq, generation, changes } = record;
+    let TermRecord { term: id, seq, generation, changes, audit } = record;
     let (seq, generation) = (*seq, *generation);
     write_term(tx, record)?;
     for crn in &changes.definitions_to_write {
@@ -110,7 +111,9 @@ fn write(tx: &Connection, record: &TermRecord, has_outbox: bool) -> rusqlite::Re
     rows::put_seats(tx, counted, seq, &mut added)?;
     let registrations = changes.registrations.iter().map(|((student, _), registration)| (student, registration));
     rows::put_registrations(tx, id, registrations, seq, &mut added)?;
+    attempts::put(tx, id, &changes.attempts, &mut added)?;
     added.store(tx)?;
+    audit.iter().try_for_each(|entry| audit::append(tx, entry))?;
     for (student, facts) in &changes.facts {
         students::put(tx, student, facts.as_deref())?;
     }
@@ -130,10 +133,13 @@ fn write(tx: &Connection, record: &TermRecord, has_outbox: bool) -> rusqlite::Re
 
 /// Raises the term's sequence, and writes the term when it is new or changed.
 fn write_term(tx: &Connection, record: &TermRecord) -> rusqlite::Result<()> {
-    let TermRecord { term: id, seq, generation, changes } = record;
+    let TermRecord { term: id, seq, generation, changes, audit: _ } = record;
     let stored = rows::term_seq(tx, id)?;
-    if stored.unwrap_or(0) + 1 != *seq {
+    if stored.unwrap_or(0) + u64::from(changes.changes_term()) != *seq {
         return Err(out_of_sequence(id, *seq, stored.unwrap_or(0)));
+    }
+    if !changes.changes_term() {
+        return Ok(());
     }
     match &changes.term {
         Some(term) => rows::put_term(tx, term, *seq, *generation)?,

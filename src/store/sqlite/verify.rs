@@ -1,5 +1,5 @@
-//! Verifies a store: finds damage, recomputes every seat count from the registrations, and reports differences. Reads
-//! one consistent snapshot and changes nothing, so a hub may be using the store.
+//! Verifies a store: finds damage, recomputes every seat count from the registrations and the chain of attempts from its
+//! rows, and reports differences. Reads one consistent snapshot and changes nothing, so a hub may be using the store.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -11,6 +11,8 @@ use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::reservation::ReservedCounts;
 use crate::domain::section::{SectionState, SectionStatus};
 
+use crate::store::sqlite::attempt_check::{self, Statuses};
+use crate::store::sqlite::attempts::{self, ChainRow};
 use crate::store::sqlite::content::{self, Position};
 use crate::store::sqlite::lock::StoreLock;
 use crate::store::sqlite::open::{OpenError, connect_plain, open_existing, require_one_name};
@@ -27,6 +29,8 @@ pub struct Verification {
     pub sections: usize,
     /// Number of seats and waitlist positions.
     pub registered: usize,
+    /// Number of attempts.
+    pub attempts: u64,
     /// What is not as the hub wrote it, one phrase each. Empty if the store is whole.
     pub damage: Vec<String>,
     /// Differences between the stored counts and the registrations, one sentence each. Empty if the store is correct.
@@ -107,18 +111,25 @@ pub fn accept(store: &Path) -> Result<Vec<String>, OpenError> {
 }
 
 fn verify_terms(connection: &Connection, found: &mut Verification) -> rusqlite::Result<()> {
-    let ids: Vec<String> = connection
-        .prepare("SELECT id FROM terms UNION SELECT term FROM registrations UNION SELECT term FROM seats ORDER BY 1")?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let sql = "SELECT id FROM terms UNION SELECT term FROM registrations UNION SELECT term FROM seats
+         UNION SELECT term FROM attempt_chains UNION SELECT term FROM attempts ORDER BY 1";
+    let ids: Vec<String> =
+        connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut chains: HashMap<TermId, ChainRow> =
+        attempts::chains(connection)?.into_iter().map(|chain| (chain.term.clone(), chain)).collect();
     for id in ids {
         let id = TermId::stored(&id).map_err(|e| unreadable(0, e))?;
-        verify_term(connection, &id, found)?;
+        verify_term(connection, &id, chains.remove(&id), found)?;
     }
     Ok(())
 }
 
-fn verify_term(connection: &Connection, id: &TermId, found: &mut Verification) -> rusqlite::Result<()> {
+fn verify_term(
+    connection: &Connection,
+    id: &TermId,
+    chain: Option<ChainRow>,
+    found: &mut Verification,
+) -> rusqlite::Result<()> {
     let term = read_term(connection, id)?;
     // Enrolled and waitlisted students of each section.
     let mut counted: BTreeMap<Crn, (u32, u32)> = BTreeMap::new();
@@ -164,6 +175,10 @@ fn verify_term(connection: &Connection, id: &TermId, found: &mut Verification) -
     for crn in stray_counts(connection, id, &sections)? {
         found.differences.push(format!("{id}-{crn}: a seat count of a section that does not exist"));
     }
+    let statuses: Statuses =
+        term.registrations.iter().map(|(user, r)| ((user.clone(), r.crn.clone()), r.status)).collect();
+    let chain = chain.unwrap_or_else(|| ChainRow::empty(id.clone()));
+    found.attempts += attempt_check::verify_chain(connection, chain, &statuses, &mut found.differences)?;
     for registrations in term.registrations.chunk_by(|(a, _), (b, _)| a == b) {
         note_conflicts(found, id, &sections, registrations);
     }

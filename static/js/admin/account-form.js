@@ -15,11 +15,11 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
   const role = h("select", { name: "role" },
     ROLES.map((one) => h("option", { value: one, selected: one === (user?.role ?? "student") }, t(`role.${one}`))));
   const subjects = text("subjects", { value: (user?.subjects ?? []).join(", "), maxlength: 1000 });
-  const limit = field("Limited to subjects, such as MATH, STAT (optional)", subjects);
+  const limit = field(t("account.subjects"), subjects);
   const showLimit = () => { limit.hidden = role.value !== "staff"; };
   role.addEventListener("change", showLimit);
   showLimit();
-  const save = h("button", { class: "strong" }, user ? "Save" : "Add account");
+  const save = h("button", { class: "strong" }, t(user ? "save" : "account.add"));
   const status = h("p", { role: "status" });
   const actions = h("div", { class: "inline" });
 
@@ -38,13 +38,13 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
     save.disabled = false;
   };
 
-  const showActions = () => put(actions, save, button("Cancel", oncancel, { class: "quiet" }),
-    user && !isSelf && button("Remove account", confirmRemoval, { class: "danger" }));
+  const showActions = () => put(actions, save, button(t("account.cancel"), oncancel, { class: "quiet" }),
+    user && !isSelf && button(t("account.remove"), confirmRemoval, { class: "danger" }));
 
   const confirmRemoval = () => put(actions,
-    h("p", null, `Remove ${user.username}? The user is signed out immediately and keeps any seats.`),
-    button(`Remove ${user.username}`, () => perform("Removing…", onremove), { class: "danger" }),
-    button("Keep account", showActions));
+    h("p", null, t("account.remove.ask", { user: user.username })),
+    button(t("account.remove.yes", { user: user.username }), () => perform(t("account.removing"), onremove), { class: "danger" }),
+    button(t("account.keep"), showActions));
 
   const onsubmit = (event) => {
     event.preventDefault();
@@ -54,18 +54,18 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
     if (elements.name.value.trim()) fields.name = elements.name.value.trim();
     if (elements.password.value) fields.password = elements.password.value;
     if (!user) fields.username = elements.username.value.trim();
-    return perform("Saving…", () => onsave(fields));
+    return perform(t("save.pending"), () => onsave(fields));
   };
 
   showActions();
-  const form = h("form", { class: "account", onsubmit, "aria-label": user ? `Account of ${user.username}` : "New account" },
+  const form = h("form", { class: "account", onsubmit, "aria-label": user ? t("account.of", { user: user.username }) : t("account.new") },
     h("div", { class: "inline" },
-      !user && field("Username", text("username", { required: true, autocapitalize: "none", spellcheck: "false" })),
-      field("Name", text("name", { value: user?.name ?? "" })),
-      field("Role", role),
+      !user && field(t("sign.name"), text("username", { required: true, autocapitalize: "none", spellcheck: "false" })),
+      field(t("account.name"), text("name", { value: user?.name ?? "" })),
+      field(t("sessions.role"), role),
       limit,
-      field(user ? "New password (optional)" : "Password (at least 12 characters)", password)),
-    user && h("p", { class: "none" }, `A new password, role, or list of subjects signs ${isSelf ? "you out everywhere, including here" : "this user out everywhere"}.`),
+      field(t(user ? "account.password.new" : "account.password"), password)),
+    user && h("p", { class: "none" }, t(isSelf ? "account.signs_out.self" : "account.signs_out")),
     actions, status);
   return form;
 }

@@ -3,27 +3,22 @@
 import { $, button, h, put } from "../dom.js";
 import { api, query } from "../api.js";
 import { fromCollegeTime } from "../college-time.js";
-import { format, t } from "../i18n.js";
-import { count, dateTime } from "../words.js";
+import { format, has, t } from "../i18n.js";
+import { serverText } from "../rich-text.js";
+import { dateTime } from "../words.js";
 
 const PAGE_SIZE = 100;
-/** The hub's action names, and their texts on this page. */
-const ACTIONS = {
-  "login": "Signed in", "login.failed": "Sign-in failed", "login.ended": "Sign-in ended by Plone or a provider", "logout": "Signed out",
-  "sign_in.end": "Ended a sign-in", "password.change": "Changed the password", "password.failed": "Password change failed",
-  "totp.add": "Added a second factor", "totp.remove": "Removed the second factor", "totp.failed": "Incorrect one-time code", "totp.reset": "Reset a second factor",
-  "user.add": "Added an account", "user.change": "Changed an account", "user.remove": "Removed an account",
-  "user.release": "Released a username", "user.erase": "Erased a user",
-  "term.change": "Changed a term", "section.change": "Changed a section",
-  "roster.read": "Viewed a roster", "roster.export": "Downloaded a roster", "receipts.read": "Viewed who confirmed an alert",
-  "users.list": "Viewed users", "sessions.list": "Viewed sessions", "audit.read": "Viewed the audit trail",
-  "schedule.shared": "Viewed a shared schedule", "guardian_link.make": "Created a schedule link", "guardian_link.end": "Removed a schedule link",
-  "import.start": "Started an import", "import.cancel": "Cancelled an import",
-  "import.profile.save": "Saved an import profile", "import.profile.delete": "Deleted an import profile",
-  "alert.send": "Sent an alert", "alert.schedule": "Scheduled an alert", "alert.cancel": "Withdrew an alert",
-  "session.disconnect": "Disconnected a session", "user.sign_out": "Signed a user out everywhere", "plone.sync": "Pulled from Plone", "plone.resend": "Resent to Plone",
-  "plone.write": "Wrote to Plone", "plone.refused": "Change to Plone's administration refused", "plone.roster": "Withheld names from Plone", "demo.start": "Started the demonstration", "demo.sandbox": "Opened a sandbox",
-};
+/** The actions of the audit trail. Each has a text `audit.ACTION`. */
+const ACTIONS = [
+  "login", "login.failed", "login.ended", "logout", "sign_in.end", "password.change", "password.failed", "totp.add",
+  "totp.remove", "totp.failed", "totp.reset", "user.add", "user.change", "user.remove", "user.release",
+  "user.erase", "term.change", "section.change", "roster.read", "roster.export", "receipts.read", "users.list",
+  "sessions.list", "audit.read", "student.read", "student.change", "attempts.read", "schedule.shared", "guardian_link.make", "guardian_link.end", "import.start",
+  "import.cancel", "import.profile.save", "import.profile.delete", "alert.send", "alert.schedule", "alert.cancel",
+  "session.disconnect", "user.sign_out", "plone.sync", "plone.resend", "plone.write", "plone.refused",
+  "plone.roster", "demo.start", "demo.sandbox",
+];
+const actionText = (action) => has(`audit.${action}`) ? t(`audit.${action}`) : action;
 
 export class Audit {
   #requests = 0;
@@ -31,7 +26,7 @@ export class Audit {
 
   constructor() {
     this.form = $("audit-filter");
-    put($("audit-actions"), Object.entries(ACTIONS).map(([value, label]) => h("option", { value, label })));
+    put($("audit-actions"), ACTIONS.map((value) => h("option", { value, label: actionText(value) })));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#load(); });
     // The fields are cleared after the event.
     this.form.addEventListener("reset", () => setTimeout(() => this.#load()));
@@ -45,11 +40,11 @@ export class Audit {
   /** Loads the first page, or the page at `cursor`. */
   async #load(cursor) {
     const request = ++this.#requests;
-    const { user, action, since } = this.form.elements;
-    if (!cursor) put($("audit-summary"), "Loading…");
+    const { user, action, q, since } = this.form.elements;
+    if (!cursor) put($("audit-summary"), t("data.loading"));
     try {
       const { items, next } = await api.get(`/api/v1/admin/audit${query({
-        user: user.value.trim(), action: actionName(action.value.trim()), since: fromCollegeTime(since.value)?.toISOString(),
+        user: user.value.trim(), action: actionNames(action.value.trim()), q: q.value.trim(), since: fromCollegeTime(since.value)?.toISOString(),
         limit: PAGE_SIZE, cursor,
       })}`);
       if (request !== this.#requests) return;
@@ -60,9 +55,8 @@ export class Audit {
       $("audit-rows").append(...items.flatMap((entry) => this.#rows(entry)));
       const shown = $("audit-rows").querySelectorAll("tr:not(.day)").length;
       $("audit-table").hidden = !shown;
-      const entries = count(shown, "entry", "entries");
-      put($("audit-summary"), !shown ? "No entries match. Remove a filter." : next ? `The newest ${entries}; more are available.` : `${entries}.`);
-      put($("audit-more"), next && button("Show more", () => this.#load(next)));
+      put($("audit-summary"), t(!shown ? "audit.none" : next ? "audit.newest" : "audit.all", { n: shown }));
+      put($("audit-more"), next && button(t("data.more"), () => this.#load(next)));
     } catch (problem) {
       if (request === this.#requests) put($("audit-summary"), problem.message);
     }
@@ -76,20 +70,33 @@ export class Audit {
     const targets = [subject !== user && subject, section !== subject && section].filter(Boolean);
     const row = h("tr", null,
       h("td", { title: dateTime(at) }, time),
-      h("td", null, h("strong", null, user ?? "Visitor"), role && h("small", null, t(`role.${role}`))),
-      h("td", null, ACTIONS[action] ?? action, h("small", null, action)),
+      h("td", null, h("strong", null, user ?? t("sessions.visitor")), role && h("small", null, t(`role.${role}`))),
+      h("td", null, actionText(action), h("small", null, action)),
       h("td", null, targets.map((target) => h("span", { class: "target-id", title: target }, shortId(target)))),
       h("td", { class: "detail" }, details(detail)),
-      h("td", { "data-head": "IP address" }, ip ?? ""),
-      h("td", { "data-head": "Request", title: request_id ?? "" }, (request_id ?? "").slice(-8)));
+      h("td", { "data-head": t("audit.ip") }, ip ?? ""),
+      h("td", { "data-head": t("audit.request"), title: request_id ?? "" }, (request_id ?? "").slice(-8)));
     const isNewDay = day !== this.#lastDay;
     this.#lastDay = day;
     return isNewDay ? [h("tr", { class: "day" }, h("th", { scope: "rowgroup", colspan: 7 }, day)), row] : [row];
   }
 }
 
-/** Returns the hub's name of an action that was typed as its text. */
-const actionName = (text) => Object.keys(ACTIONS).find((name) => ACTIONS[name].toLowerCase() === text.toLowerCase()) ?? text;
+const wordsOf = (text) => text.toLowerCase().split(/[^\p{L}\p{N}]+/u).filter(Boolean);
+
+/**
+ * Returns the hub's names of the actions that were typed: one by its name or its text, else all whose name or text has
+ * words that begin with the typed ones.
+ */
+function actionNames(text) {
+  const exact = ACTIONS.find((name) => [name, actionText(name).toLowerCase()].includes(text.toLowerCase()));
+  if (exact || !text) return exact ?? text;
+  const found = ACTIONS.filter((name) => {
+    const words = wordsOf(`${name} ${actionText(name)}`);
+    return wordsOf(text).every((typed) => words.some((word) => word.startsWith(typed)));
+  });
+  return found.join(",") || text;
+}
 
 /** Shortens a UUID to its end, which differs between entries of the same time. */
 const shortId = (text) => /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(text) ? `…\u2060${text.slice(-8)}` : text;
@@ -98,7 +105,7 @@ const spaced = (name) => name.replaceAll("_", " ");
 
 function valueText(value) {
   if (typeof value === "object") return JSON.stringify(value);
-  return value === true ? "yes" : value === false ? "no" : String(value);
+  return value === true ? t("value.yes") : value === false ? t("value.no") : String(value);
 }
 
 /** Returns an entry's details, which are a sentence, `name: value` text, or JSON. */
@@ -107,8 +114,8 @@ function details(detail) {
   if (typeof detail === "string" && /^\s*\{/.test(detail)) try { fields = JSON.parse(detail); } catch { /* It is text. */ }
   if (!fields) return "";
   if (typeof fields !== "object") {
-    return String(fields).replace(/\b[a-z]+_[a-z_]+(?=: )/g, spaced).replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, dateTime);
+    return serverText(String(fields).replace(/\b[a-z]+_[a-z_]+(?=: )/g, spaced).replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, dateTime));
   }
   return Object.entries(fields).filter(([, value]) => value !== null && value !== "")
-    .map(([name, value]) => h("span", { class: "pair" }, h("b", null, `${spaced(name)}: `), valueText(value)));
+    .map(([name, value]) => h("span", { class: "pair" }, h("b", null, serverText(spaced(name)), ": "), valueText(value)));
 }

@@ -3,7 +3,8 @@
 import { $, field, h, put } from "../dom.js";
 import { api } from "../api.js";
 import { Poller } from "../poll.js";
-import { count } from "../words.js";
+import { number, t } from "../i18n.js";
+import { richText } from "../rich-text.js";
 import { Drawing } from "./demo/drawing.js";
 import { failureText, outcomes, phaseText, resultOf, runningTargets, runText, secondsRun, TARGET_NAMES } from "./demo/text.js";
 
@@ -14,10 +15,6 @@ const IDLE_MS = 3_000;
 /** The hub's limits. */
 const USERS_MAX = 10_000;
 const SECONDS_MAX = 60;
-
-const INTRODUCTION = "Simulated students register over real connections in a temporary term. Afterwards, they check which "
-  + "seats they have. Real students, alerts, and the sections in Plone are not affected. Where load on Plone is not allowed, "
-  + "an earlier measurement is shown instead.";
 
 export class Demo {
   #task = null;
@@ -38,7 +35,7 @@ export class Demo {
     this.result = h("div", { id: "demo-result", role: "status" });
     this.about = h("p", { class: "none" });
     this.status = h("p", { id: "demo-status", role: "status", class: "stop" });
-    this.bar = h("progress", { max: 1, value: 0, "aria-label": "Test progress" });
+    this.bar = h("progress", { max: 1, value: 0, "aria-label": t("demo.progress") });
     this.timeLeft = h("p", { class: "time-left", "aria-hidden": "true" });
     this.progress = h("div", { id: "demo-progress", hidden: true }, this.bar, this.timeLeft);
     this.form = this.#buildForm();
@@ -48,12 +45,12 @@ export class Demo {
 
   #buildForm() {
     const number = (name, value, max) => h("input", { name, type: "number", required: true, min: 1, max, step: 1, value, inputmode: "numeric" });
-    this.start = h("button", { class: "primary" }, "Run test");
+    this.start = h("button", { class: "primary" }, t("demo.run"));
     return h("form", { class: "inline", onsubmit: (event) => this.#start(event) },
-      field("Students (up to 10,000)", number("users", 200, USERS_MAX)),
-      field("Seconds (up to 60)", number("seconds", 10, SECONDS_MAX)),
-      field("Target", h("select", { name: "target" },
-        h("option", { value: "both" }, "EduHub and Plone"), h("option", { value: "hub" }, "EduHub only"))),
+      field(t("demo.users", { max: USERS_MAX }), number("users", 200, USERS_MAX)),
+      field(t("demo.seconds", { max: SECONDS_MAX }), number("seconds", 10, SECONDS_MAX)),
+      field(t("demo.target"), h("select", { name: "target" },
+        h("option", { value: "both" }, t("demo.both")), h("option", { value: "hub" }, t("demo.hub")))),
       this.start);
   }
 
@@ -80,7 +77,7 @@ export class Demo {
     } catch (problem) {
       this.#otherRun = problem.status === 429;
       put(this.status, !this.#otherRun ? problem.message
-        : `Another test is running, here or from a terminal. Try again in ${count(Number(problem.retry_after ?? 10), "second")}.`);
+        : t("demo.busy", { n: Number(problem.retry_after ?? 10) }));
     }
     this.start.disabled = false;
     await this.#poller.now();
@@ -105,8 +102,8 @@ export class Demo {
     this.progress.hidden = true;
     this.charts.hidden = true;
     this.form.hidden = false;
-    this.#show("introduction", h("p", { class: "result" }, "Everyone registers at once for too few seats. Is every confirmed seat stored?"));
-    put(this.about, INTRODUCTION);
+    this.#show("introduction", h("p", { class: "result" }, t("demo.question")));
+    put(this.about, t("demo.about"));
     this.about.className = "";
   }
 
@@ -152,18 +149,20 @@ export class Demo {
     const total = Math.max(targets.length, 1) * task.seconds;
     this.bar.value = done / total;
     const left = Math.ceil(total - done);
-    put(this.timeLeft, task.phase === "preparing" ? "" : left ? `${count(left, "second")} left` : "Counting seats");
+    put(this.timeLeft, task.phase === "preparing" ? "" : left ? t("demo.left", { n: left }) : t("demo.counting"));
   }
 
   #showResult(task) {
-    const sentences = outcomes(task).map(({ target, confirmed, stored, harm, isBad }) => h("span", null,
-      `${TARGET_NAMES[target]} confirmed `, h("strong", null, confirmed.toLocaleString()), ` ${confirmed === 1 ? "seat" : "seats"} and stored `,
-      h("strong", { class: isBad ? "stop" : "good" }, stored.toLocaleString()), `: ${harm}. `));
-    this.#show(`${task.task} done`, h("p", { class: "result final" }, sentences.length ? sentences : "Nothing was measured."));
+    const sentences = outcomes(task).map(({ target, confirmed, stored, harm, isBad }) => h("span", null, richText("demo.result", {
+      confirmed: h("strong", null, number(confirmed)), stored: h("strong", { class: isBad ? "stop" : "good" }, number(stored)),
+    }, { target: TARGET_NAMES[target], harm, n: confirmed }), " "));
+    const earlier = task.results.find(({ recorded, users }) => recorded && users !== task.users);
+    this.#show(`${task.task} done`, h("p", { class: "result final" }, sentences.length ? sentences : t("demo.nothing")),
+      earlier && h("p", { class: "careful", id: "demo-unequal" }, t("demo.unequal", { target: TARGET_NAMES[earlier.target], measured: earlier.users, n: task.users })));
   }
 
   #showFailure({ why, next }) {
-    this.#show(`${this.#task.task} failed`, h("p", { class: "result" }, "The test did not finish."),
-      h("p", null, h("strong", { class: "stop" }, why), ` ${next}`));
+    this.#show(`${this.#task.task} failed`, h("p", { class: "result" }, t("demo.unfinished")),
+      h("p", null, h("strong", { class: "stop" }, why), " ", next));
   }
 }

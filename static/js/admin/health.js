@@ -4,12 +4,11 @@ import { $, h, put, table } from "../dom.js";
 import { api } from "../api.js";
 import { icon } from "../icons.js";
 import { Poller } from "../poll.js";
+import { has, number, t } from "../i18n.js";
+import { serverText } from "../rich-text.js";
 import { timeOfDay, problemText } from "../words.js";
 
 const REFRESH_MS = 5_000;
-
-/** The checks of `/readyz` as text. */
-const CHECKS = { store: "Storage", terms: "Registration", bus: "Live seats and alerts" };
 
 /** Parses the Prometheus text format into `[{name, labels, value, help}]`, without histogram buckets. */
 export function parseMetrics(text) {
@@ -29,19 +28,19 @@ export function parseMetrics(text) {
 
 /** Returns the status as `{tone, text, checks: [{name, tone, text}]}`. `status` is the HTTP status, 0 without a response. */
 export function assess(status, body) {
-  if (!status) return { tone: "stop", text: "EduHub is not responding. Check its server and its log.", checks: [] };
+  if (!status) return { tone: "stop", text: t("health.down"), checks: [] };
   const checks = Object.entries(body?.checks ?? {}).map(([name, { ok, detail }]) =>
-    ({ name: CHECKS[name] ?? name, tone: ok ? "good" : "stop", text: ok ? "OK" : detail ?? "failing" }));
+    ({ name: has(`check.${name}`) ? t(`check.${name}`) : name, tone: ok ? "good" : "stop", text: ok ? t("check.ok") : detail ? serverText(detail) : t("check.failing") }));
   const plone = body?.plone ?? "off";
   const ploneDown = !["off", "ok"].includes(plone);
   if (plone !== "off") {
-    checks.push({ name: "Plone", tone: ploneDown ? "careful" : "good", text: ploneDown ? "not responding" : "OK" });
+    checks.push({ name: "Plone", tone: ploneDown ? "careful" : "good", text: t(ploneDown ? "check.silent" : "check.ok") });
   }
-  if (status !== 200) return { tone: "stop", text: `Not ready. ${problemText({ status, ...body })}`, checks };
+  if (status !== 200) return { tone: "stop", text: t("health.not_ready", { why: problemText({ status, ...body }) }), checks };
   if (ploneDown) {
-    return { tone: "careful", text: "Plone is not responding. Registration and alerts continue; changes are written to Plone when it is back.", checks };
+    return { tone: "careful", text: t("health.plone_down"), checks };
   }
-  return { tone: "good", text: "All systems normal.", checks };
+  return { tone: "good", text: t("health.normal"), checks };
 }
 
 export class Health {
@@ -77,13 +76,13 @@ export class Health {
     if (this.#shown !== text) {
       const now = timeOfDay(Date.now());
       // The first check cannot tell how long a problem has lasted.
-      const since = tone === "good" ? `No problems since ${now}` : this.#shown ? `Since ${now}` : `Since ${now} or earlier`;
+      const since = t(tone === "good" ? "health.since.good" : this.#shown ? "health.since" : "health.since.earlier", { at: now });
       this.#shown = text;
       $("health").className = tone;
       put($("health"), text, h("small", null, since));
     }
     put($("health-checks"), checks.map((check) =>
-      h("li", { class: check.tone }, icon(check.tone === "good" ? "check" : "warn"), `${check.name}: ${check.text}`)));
+      h("li", { class: check.tone }, icon(check.tone === "good" ? "check" : "warn"), `${check.name}: `, check.text)));
   }
 
   async #loadMetrics(signal) {
@@ -92,9 +91,9 @@ export class Health {
       text = await api.get("/metrics", { signal, ms: REFRESH_MS });
     } catch (problem) {
       if (signal?.aborted) throw problem;
-      return put($("metrics"), h("p", { class: "stop" }, "Couldn't load metrics. Retrying automatically."));
+      return put($("metrics"), h("p", { class: "stop" }, t("health.metrics.failed")));
     }
-    put($("metrics"), table(`As of ${timeOfDay(Date.now())}, from /metrics`, ["Name", "Labels", "Value", "Description"],
-      parseMetrics(text).map((one) => [one.name, one.labels, one.value.toLocaleString(undefined, { maximumFractionDigits: 3 }), one.help])));
+    put($("metrics"), table(t("health.metrics.at", { at: timeOfDay(Date.now()) }), [t("account.name"), t("metrics.labels"), t("metrics.value"), t("metrics.help")],
+      parseMetrics(text).map((one) => [one.name, one.labels, number(one.value, { maximumFractionDigits: 3 }), serverText(one.help)])));
   }
 }

@@ -2,11 +2,12 @@
 
 import { $, put } from "../dom.js";
 import { api } from "../api.js";
-import { count, problemText } from "../words.js";
+import { number, t } from "../i18n.js";
+import { problemText } from "../words.js";
 import { TimeCharts } from "./time-charts.js";
 
-const decimals = (n, digits) => n.toLocaleString(undefined, { maximumFractionDigits: digits });
-const whole = (n) => Math.round(n).toLocaleString();
+const decimals = (n, digits) => number(n, { maximumFractionDigits: digits });
+const whole = (n) => number(Math.round(n));
 /** Rates below 10 have one decimal. */
 const rate = (n) => decimals(n, n < 10 ? 1 : 0);
 const duration = (ms) => ms >= 1000 ? `${decimals(ms / 1000, 1)} s` : `${decimals(ms, ms < 1 ? 2 : ms < 10 ? 1 : 0)} ms`;
@@ -18,7 +19,7 @@ function latencyChart(name, kind) {
     tone, valueOf: ({ latency_ms }) => latency_ms[kind][percentile],
     text: (ms) => ms === null ? nullText : `${percentile} ${duration(ms)}`,
   });
-  return { name, unit: duration, minScale: 1, lines: [line("ink", "p99", "No activity"), line("soft", "p95"), line("accent", "p50")] };
+  return { name, unit: duration, minScale: 1, lines: [line("ink", "p99", t("chart.idle")), line("soft", "p95"), line("accent", "p50")] };
 }
 
 /** A text beside a chart that has no line: `text(sample)`. */
@@ -30,48 +31,51 @@ const demoRemark = (text) => remark(({ demonstration }) => demonstration ? text 
  * and a response may take some seconds.
  */
 const POLLED_GAP_MS = 12_000;
+/** The pause between two requests for the last day: half of the time after which it has another sample. */
+const DAY_PAUSE_MS = 30_000;
 
 const CHARTS = [
-  { name: "Connected", unit: whole, minScale: 5, lines: [
-    { tone: "accent", valueOf: ({ connections }) => connections.student, text: (n) => count(n, "student") },
-    { tone: "soft", valueOf: ({ connections }) => connections.visitor, text: (n) => count(n, "visitor") },
-    { tone: "accent fine", valueOf: ({ connections }) => connections.instructor, text: (n) => count(n, "instructor") },
-    { tone: "ink", valueOf: ({ connections }) => connections.staff, text: (n) => `${whole(n)} staff` },
-    { tone: "ink dotted", valueOf: ({ connections }) => connections.admin, text: (n) => count(n, "administrator") },
+  { name: t("chart.connected"), unit: whole, minScale: 5, lines: [
+    { tone: "accent", valueOf: ({ connections }) => connections.student, text: (n) => t("n.students", { n }) },
+    { tone: "soft", valueOf: ({ connections }) => connections.visitor, text: (n) => t("n.visitors", { n }) },
+    { tone: "accent fine", valueOf: ({ connections }) => connections.instructor, text: (n) => t("n.instructors", { n }) },
+    { tone: "ink", valueOf: ({ connections }) => connections.staff, text: (n) => t("n.staff", { n }) },
+    { tone: "ink dotted", valueOf: ({ connections }) => connections.admin, text: (n) => t("n.admins", { n }) },
   ] },
-  { name: "Requests", unit: whole, minScale: 10, lines: [
-    { tone: "accent", valueOf: (sample) => sample.requests_per_s, text: (n) => `${rate(n)} per second` },
-    demoRemark("Includes the running demonstration"),
+  { name: t("chart.requests"), unit: whole, minScale: 10, lines: [
+    { tone: "accent", valueOf: (sample) => sample.requests_per_s, text: (n) => t("chart.per_second", { n: rate(n) }) },
+    demoRemark(t("chart.with_demo")),
   ] },
-  { name: "Registrations", unit: whole, minScale: 5, lines: [
-    { tone: "accent", valueOf: (sample) => sample.registrations_per_s, text: (n) => `${rate(n)} per second` },
-    { tone: "careful", valueOf: (sample) => sample.refusals_per_s, text: (n) => `${rate(n)} refused` },
-    demoRemark("Excludes the running demonstration"),
+  { name: t("chart.registrations"), unit: whole, minScale: 5, lines: [
+    { tone: "accent", valueOf: (sample) => sample.registrations_per_s, text: (n) => t("chart.per_second", { n: rate(n) }) },
+    { tone: "careful", valueOf: (sample) => sample.refusals_per_s, text: (n) => t("chart.refused", { n: rate(n) }) },
+    demoRemark(t("chart.without_demo")),
   ] },
-  latencyChart("Registration time", "registration"),
-  latencyChart("Response time", "request"),
-  latencyChart("Save time", "commit"),
-  latencyChart("Broadcast time", "fanout"),
-  { name: "Queue", unit: whole, minScale: 10, lines: [
-    { tone: "accent", valueOf: ({ queues }) => queues.registrar, text: (n) => count(n, "registration") },
-    { tone: "soft", valueOf: ({ queues }) => queues.journal, text: (n) => `${whole(n)} to save` },
-    { tone: "ink", valueOf: ({ queues }) => queues.relay, text: (n) => `${whole(n)} to broadcast` },
+  latencyChart(t("chart.time.registration"), "registration"),
+  latencyChart(t("chart.time.request"), "request"),
+  latencyChart(t("chart.time.commit"), "commit"),
+  latencyChart(t("chart.time.fanout"), "fanout"),
+  { name: t("chart.queue"), unit: whole, minScale: 10, lines: [
+    { tone: "accent", valueOf: ({ queues }) => queues.registrar, text: (n) => t("n.registrations", { n }) },
+    { tone: "soft", valueOf: ({ queues }) => queues.journal, text: (n) => t("chart.to_save", { n }) },
+    { tone: "ink", valueOf: ({ queues }) => queues.relay, text: (n) => t("chart.to_broadcast", { n }) },
   ] },
   {
-    name: "Plone queue", unit: whole, minScale: 10,
+    name: t("chart.plone"), unit: whole, minScale: 10,
     isShown: ({ plone }) => plone.circuit !== null, isProblem: ({ plone }) => plone.circuit !== "closed",
     lines: [
-      { tone: "accent", valueOf: ({ queues }) => queues.outbox, text: (n) => n ? `${count(n, "section")} to write` : "Plone is up to date" },
-      remark(({ plone }) => plone.circuit === "closed" ? "Plone is responding" : "Plone is not responding"),
+      { tone: "accent", valueOf: ({ queues }) => queues.outbox, text: (n) => t("chart.to_write", { n }) },
+      remark(({ plone }) => t(plone.circuit === "closed" ? "chart.plone.up" : "chart.plone.down")),
     ],
   },
-  { name: "Memory", unit: megabytes, minScale: 5e7, lines: [
-    { tone: "accent", valueOf: ({ memory_bytes }) => memory_bytes, text: (n) => n === null ? "Not available on this system" : megabytes(n) },
+  { name: t("chart.memory"), unit: megabytes, minScale: 5e7, lines: [
+    { tone: "accent", valueOf: ({ memory_bytes }) => memory_bytes, text: (n) => n === null ? t("chart.memory.none") : megabytes(n) },
   ] },
 ];
 
 export class Metrics {
   #charts = null;
+  #loadingDay = null;
   #running = false;
 
   constructor(live) {
@@ -89,9 +93,18 @@ export class Metrics {
   run(running) {
     this.#running = running;
     if (!running) return this.live.unsubscribe("admin");
-    this.#charts ??= new TimeCharts($("charts"), CHARTS);
+    this.#charts ??= new TimeCharts($("charts"), CHARTS, () => this.#loadDay());
     this.live.subscribe("admin");
     this.#loadHistory();
+  }
+
+  /** Loads the last day, once for several calls at a time. */
+  #loadDay() {
+    this.#loadingDay ??= api.get("/api/v1/admin/metrics/history?step=60").then(({ items }) => {
+      this.#charts.setMinutes(items);
+      put($("charts-status"));
+    }, (problem) => put($("charts-status"), t("chart.day.failed", { why: problemText(problem) })))
+      .finally(() => setTimeout(() => { this.#loadingDay = null; }, DAY_PAUSE_MS));
   }
 
   async #loadHistory() {
@@ -99,7 +112,7 @@ export class Metrics {
       this.#charts.setSamples((await api.get("/api/v1/admin/metrics/history")).items);
       put($("charts-status"));
     } catch (problem) {
-      put($("charts-status"), `Couldn't load the last 10 minutes. ${problemText(problem)}`);
+      put($("charts-status"), t("chart.failed", { why: problemText(problem) }));
     }
   }
 }

@@ -3,36 +3,32 @@
 import { $, button, h, put, table } from "../dom.js";
 import { api } from "../api.js";
 import { Poller } from "../poll.js";
-import { timeOfDay, count, joinList, dateTime, duration } from "../words.js";
+import { has, t } from "../i18n.js";
+import { richText, serverText } from "../rich-text.js";
+import { timeOfDay, joinList, dateTime, duration } from "../words.js";
 
 const REFRESH_MS = 5_000;
 
-/** Whether rosters with names are written to Plone, by the state of their protection. */
-const ROSTER = {
-  protected: () => "Names are written to Plone: only people who can edit a section there can read its roster.",
-  unchecked: () => "Only seat counts are written to Plone. Names follow once a student has signed in through Plone and "
-    + "EduHub has checked who can read them.",
-  readable: ({ by }) => `Only seat counts are written to Plone, because ${by === "visitor" || !by ? "visitors" : by} could read the names there.`,
-};
+/** Returns whether rosters with names are written to Plone, by the state of their protection. */
+const rosterText = ({ state, by }) => state === "readable" && by && by !== "visitor" ? t("plone.roster.readable_by", { by })
+  : has(`plone.roster.${state}`) && t(`plone.roster.${state}`);
 
 /** Returns whether Plone responds, as `{tone, text}`. */
 export function ploneStatus({ ok, circuit }) {
-  if (ok) return { tone: "good", text: "Plone is responding." };
-  if (circuit?.state === "closed") return { tone: "careful", text: "The last request to Plone failed." };
-  const since = circuit?.opened_at ? ` since ${dateTime(circuit.opened_at)}` : "";
-  return { tone: "stop", text: `Plone has not responded${since}. Registration and alerts continue; changes are written to Plone when it is back.` };
+  if (ok) return { tone: "good", text: t("plone.up") };
+  if (circuit?.state === "closed") return { tone: "careful", text: t("plone.failed") };
+  return { tone: "stop", text: circuit?.opened_at ? t("plone.down.since", { at: dateTime(circuit.opened_at) }) : t("health.plone_down") };
 }
 
 /** Returns how many sections are still to be written to Plone. */
 export function outboxText({ depth, oldest_age_s, in_flight }) {
-  if (!depth) return "Plone is up to date.";
-  const oldest = oldest_age_s === null || oldest_age_s === undefined ? "" : `, the oldest for ${duration(oldest_age_s * 1000)}`;
-  const inFlight = in_flight ? `; ${in_flight} in progress` : "";
-  return `${count(depth, "section is", "sections are")} waiting to be written to Plone${oldest}${inFlight}.`;
+  if (!depth) return t("plone.up_to_date");
+  const age = oldest_age_s === null || oldest_age_s === undefined ? null : duration(oldest_age_s * 1000);
+  return `${[t("plone.waiting", { n: depth }), age && t("plone.waiting.oldest", { age }), in_flight > 0 && t("plone.waiting.now", { n: in_flight })].filter(Boolean).join(", ")}.`;
 }
 
 /** Returns when the announcements were read, if that is known. */
-const ageText = ({ age_s }) => age_s === null ? "" : `, as of ${timeOfDay(Date.now() - age_s * 1000)}`;
+const ageText = ({ age_s }) => age_s === null ? "" : `, ${t("plone.as_of", { at: timeOfDay(Date.now() - age_s * 1000) })}`;
 
 export class PloneView {
   /** Whether the hub has said if it is connected to a Plone. Without one, the view has no link. */
@@ -67,14 +63,14 @@ export class PloneView {
     if ($("plone-state").textContent !== text) put($("plone-state"), text);
     const { pool, sync, outbox, announcements, roster } = plone;
     put($("plone-facts"), [
-      plone.url && `Address: ${plone.url}`,
+      plone.url && t("plone.address", { url: plone.url }),
       outbox && outboxText(outbox),
-      roster && ROSTER[roster.state]?.(roster),
-      sync?.last_at && `The catalogue was last pulled at ${timeOfDay(sync.last_at)}.`,
-      sync?.error && `The last pull failed: ${sync.error}`,
-      sync?.missing_fields?.length > 0 && `Sections in Plone have no field for ${joinList(sync.missing_fields)}; these fields are not synchronized.`,
-      announcements && `${count(announcements.count, "announcement")}${ageText(announcements)}.`,
-      pool && `${pool.in_use} of ${count(pool.size, "connection")} in use${pool.waiting ? `, ${count(pool.waiting, "request")} waiting` : ""}.`,
+      roster && rosterText(roster),
+      sync?.last_at && t("plone.pulled", { at: timeOfDay(sync.last_at) }),
+      sync?.error && richText("plone.pull.failed", { why: serverText(sync.error) }),
+      sync?.missing_fields?.length > 0 && t("plone.fields", { fields: joinList(sync.missing_fields) }),
+      announcements && `${t("n.announcements", { n: announcements.count })}${ageText(announcements)}.`,
+      pool && `${[t("plone.pool", { used: pool.in_use, n: pool.size }), pool.waiting && t("plone.pool.waiting", { n: pool.waiting })].filter(Boolean).join(", ")}.`,
     ].filter(Boolean).map((line) => h("li", null, line)));
     this.#drawProblems(sync ?? {});
     this.#drawRejected(outbox);
@@ -82,8 +78,8 @@ export class PloneView {
 
   /** Items of Plone that a pull could not read. */
   #drawProblems({ problems = [], problems_total = 0 }) {
-    put($("plone-problems"), problems.length > 0 && table(`${count(problems_total, "Plone item")} could not be read`, ["Item", "Reason"],
-      problems.map(({ path, reason }) => [path, reason])));
+    put($("plone-problems"), problems.length > 0 && table(t("plone.unread", { n: problems_total }), [t("plone.item"), t("plone.reason")],
+      problems.map(({ path, reason }) => [path, serverText(reason)])));
   }
 
   /** Sections that Plone rejected, which the API calls `aside`. */
@@ -94,26 +90,26 @@ export class PloneView {
     this.#shownRejected = key;
     const more = (outbox?.aside_total ?? 0) - rejected.length;
     put($("plone-rejected"), rejected.length > 0 && [
-      h("h3", null, "Rejected by Plone"),
-      table("A rejected section stays here until you resend it or it changes.", ["Section", "Since", "Reason", ""],
-        rejected.map(({ section, at, reason }) => [section, dateTime(at), reason, button("Resend", () => this.#resend([section]))])),
-      more > 0 && h("p", { class: "none" }, `And ${count(more, "more section")}.`),
-      button("Resend all", () => this.#resend()),
+      h("h3", null, t("plone.rejected")),
+      table(t("plone.rejected.hint"), [t("plone.section"), t("audit.since"), t("plone.reason"), ""],
+        rejected.map(({ section, at, reason }) => [section, dateTime(at), serverText(reason), button(t("plone.resend"), () => this.#resend([section]))])),
+      more > 0 && h("p", { class: "none" }, t("plone.more", { n: more })),
+      button(t("plone.resend.all"), () => this.#resend()),
     ]);
   }
 
   /** Sends the given sections to Plone again, or all rejected ones. */
   #resend(sections) {
-    return this.#perform("Resending…", async () => {
+    return this.#perform(t("plone.resending"), async () => {
       const { resent } = await api.post("/api/v1/admin/plone/outbox/resend", sections ? { sections } : {});
-      return `${count(resent, "section")} will be sent again.`;
+      return t("plone.resent", { n: resent });
     });
   }
 
   #pull() {
-    return this.#perform("Pulling…", async () => {
+    return this.#perform(t("plone.pulling"), async () => {
       const { announcements } = await api.post("/api/v1/admin/plone/sync", {}, { ms: 0 });
-      return `Pulled at ${timeOfDay(Date.now())}: ${count(announcements, "announcement")}.`;
+      return t("plone.pull.done", { at: timeOfDay(Date.now()), n: announcements });
     });
   }
 

@@ -2,9 +2,9 @@
 
 import { $, button, h, debounce, put } from "../dom.js";
 import { api, query } from "../api.js";
-import { t } from "../i18n.js";
+import { number, t } from "../i18n.js";
 import { Poller } from "../poll.js";
-import { timeOfDay, count, joinList, dateTime } from "../words.js";
+import { timeOfDay, joinList, dateTime } from "../words.js";
 
 const REFRESH_MS = 2_000;
 const TYPING_MS = 200;
@@ -13,11 +13,12 @@ const FIRST_ROWS = 100;
 /** The most rows that the hub returns. */
 const ROWS_MAX = 5_000;
 const DAY_MS = 86_400_000;
-/** Roles in the metrics, and their nouns. */
-const ROLES = [["student", "student"], ["instructor", "instructor"], ["staff", "staff member"], ["admin", "administrator"], ["visitor", "visitor"]];
-const COLUMNS = ["User", "Address", "Connected", "Round trip", "Queued", "Sent", "Channels"];
+/** Roles in the metrics, and the texts of their numbers. */
+const ROLES = [["student", "n.students"], ["instructor", "n.instructors"], ["staff", "n.staff_members"], ["admin", "n.admins"], ["visitor", "n.visitors"]];
+const COLUMNS = ["user", "address", "connected", "rtt", "queued", "sent", "channels"];
+const columnName = (column) => t(`sessions.${column}`);
 /** The first of the columns that change during a session. */
-const FIRST_LIVE_COLUMN = COLUMNS.indexOf("Round trip");
+const FIRST_LIVE_COLUMN = COLUMNS.indexOf("rtt");
 
 export class Sessions {
   /** The rows by session id. */
@@ -36,7 +37,7 @@ export class Sessions {
     this.form.addEventListener("input", debounce(TYPING_MS, onfilter));
     this.body = h("tbody", { id: "session-rows" });
     this.table = h("div", { class: "scroll action-table", hidden: true }, h("table", { id: "sessions-table" },
-      h("thead", null, h("tr", null, COLUMNS.map((head) => h("th", { scope: "col" }, head)), h("td"))), this.body));
+      h("thead", null, h("tr", null, COLUMNS.map((column) => h("th", { scope: "col" }, columnName(column))), h("td"))), this.body));
     this.more = h("p");
     put($("sessions"), this.table, this.more);
   }
@@ -72,8 +73,8 @@ export class Sessions {
     for (const session of items) {
       const row = this.#rows.get(session.id) ?? this.#addRow(session, added);
       const { rtt_ms, queued, sent, channels } = session;
-      const roundTrip = rtt_ms === null || rtt_ms === undefined ? "" : `${Math.round(rtt_ms)} ms`;
-      const cells = [roundTrip, String(queued), sent.toLocaleString(), channels.join(", ")];
+      const roundTrip = rtt_ms === null || rtt_ms === undefined ? "" : `${number(Math.round(rtt_ms))} ms`;
+      const cells = [roundTrip, number(queued), number(sent), channels.join(", ")];
       // Unchanged cells are not written, because the browser would lay out all rows again.
       cells.forEach((text, i) => { if (row.texts[i] !== text) row.liveCells[i].textContent = row.texts[i] = text; });
     }
@@ -84,8 +85,7 @@ export class Sessions {
 
   #drawMore(rest) {
     const canShowAll = this.#limit < ROWS_MAX;
-    const text = rest <= 0 ? "" : canShowAll ? `Show ${rest.toLocaleString()} more`
-      : `${rest.toLocaleString()} more are not shown. Search by name or address to find one.`;
+    const text = rest <= 0 ? "" : t(canShowAll ? "sessions.more" : "sessions.hidden", { n: rest });
     if (this.more.textContent === text) return;
     put(this.more, text && canShowAll ? button(text, () => { this.#limit = ROWS_MAX; this.#poller.now(); }) : text);
   }
@@ -96,7 +96,7 @@ export class Sessions {
     for (const [id, row] of this.#rows) {
       if (ids.has(id)) continue;
       if (inUse) {
-        if (!row.ended) put(row.action, "Ended");
+        if (!row.ended) put(row.action, t("sessions.ended"));
         row.ended = true;
       } else {
         row.el.remove();
@@ -107,14 +107,14 @@ export class Sessions {
 
   #addRow(session, added) {
     const { user, role, ip, user_agent, connected_at } = session;
-    const liveCells = COLUMNS.slice(FIRST_LIVE_COLUMN).map((name) => h("td", { "data-head": name }));
-    const disconnect = button("Disconnect", () => this.#disconnect(session, action), { "aria-label": `Disconnect ${user ?? "visitor"}` });
+    const liveCells = COLUMNS.slice(FIRST_LIVE_COLUMN).map((column) => h("td", { "data-head": columnName(column) }));
+    const disconnect = button(t("sessions.disconnect"), () => this.#disconnect(session, action), { "aria-label": t("sessions.disconnect.of", { user: user ?? t("sessions.visitor").toLowerCase() }) });
     const action = h("td", null, disconnect);
     const isOld = Date.now() - Date.parse(connected_at) > DAY_MS;
     const el = h("tr", null,
-      h("td", null, h("strong", null, user ?? "Visitor"), role && h("small", null, t(`role.${role}`))),
+      h("td", null, h("strong", { dir: "auto" }, user ?? t("sessions.visitor")), role && h("small", null, t(`role.${role}`))),
       h("td", null, ip, h("small", { title: user_agent }, browserName(user_agent))),
-      h("td", { title: dateTime(connected_at), "data-head": "Connected" }, isOld ? dateTime(connected_at) : timeOfDay(connected_at)),
+      h("td", { title: dateTime(connected_at), "data-head": columnName("connected") }, isOld ? dateTime(connected_at) : timeOfDay(connected_at)),
       liveCells, action);
     added.push(el);
     const row = { el, liveCells, texts: [], action };
@@ -124,26 +124,26 @@ export class Sessions {
 
   /** Disconnects a session. A user can connect again, so the row then offers to end all sign-ins of the user. */
   async #disconnect({ id, user }, action) {
-    put(action, "Disconnecting…");
+    put(action, t("sessions.disconnecting"));
     const row = this.#rows.get(id);
     try {
       await api.delete(`/api/v1/admin/sessions/${encodeURIComponent(id)}`);
       // The row keeps saying "Disconnected", not "Ended".
       if (row) row.ended = true;
-      const everywhere = user && button("Sign out everywhere", () => this.#signOut(user, action), { "aria-label": `Sign ${user} out everywhere` });
-      put(action, h("span", null, "Disconnected"), everywhere);
+      const everywhere = user && button(t("sessions.sign_out"), () => this.#signOut(user, action), { "aria-label": t("sessions.sign_out.of", { user }) });
+      put(action, h("span", null, t("sessions.disconnected")), everywhere);
     } catch (problem) {
-      put(action, problem.status === 404 ? "Already ended" : problem.message);
+      put(action, problem.status === 404 ? t("sessions.gone") : problem.message);
     }
     this.#poller.now();
   }
 
   /** Ends all sign-ins and sessions of a user. */
   async #signOut(user, action) {
-    put(action, "Signing out…");
+    put(action, t("sessions.signing_out"));
     try {
       await api.post(`/api/v1/admin/users/${encodeURIComponent(user)}/sign-out`);
-      put(action, "Signed out everywhere");
+      put(action, t("sessions.signed_out"));
     } catch (problem) {
       put(action, problem.message);
     }
@@ -152,10 +152,10 @@ export class Sessions {
 }
 
 function summary(total, filtered, connections) {
-  if (!total) return filtered ? "No sessions match. Remove a filter." : "No one is connected.";
-  if (filtered) return `${count(total, "session matches", "sessions match")}.`;
-  const roles = ROLES.filter(([role]) => connections?.[role]).map(([role, noun]) => count(connections[role], noun));
-  return `${count(total, "session")}${roles.length ? `: ${joinList(roles)}` : ""}.`;
+  if (!total) return t(filtered ? "sessions.none" : "sessions.nobody");
+  if (filtered) return t("sessions.match", { n: total });
+  const roles = ROLES.filter(([role]) => connections?.[role]).map(([role, key]) => t(key, { n: connections[role] }));
+  return `${t("n.sessions", { n: total })}${roles.length ? `: ${joinList(roles)}` : ""}.`;
 }
 
 /** Returns the browser's name and version from its user agent, or the start of an unknown one. */

@@ -1,11 +1,17 @@
 // Line charts of the last minutes, one below the other, with one time axis and one crosshair for all of them.
 
 import { button, h } from "../dom.js";
-import { timeOfDay } from "../words.js";
+import { t } from "../i18n.js";
+import { joinList, timeOfDay } from "../words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** The selectable time ranges in seconds; the first is shown initially. */
-export const RANGES_S = [120, 600];
+export const RANGES_S = [120, 600, 86_400];
+/** The longest range that the samples of each second cover. Longer ones have a sample for each minute. */
+const FINE_S_MAX = 600;
+const COARSE_GAP_MS = 150_000;
+/** The samples of each minute that are drawn: those of a day, and of a hub that ran before. */
+const COARSE_MAX = 1_500;
 /** Samples arrive each second. A line joins two samples that are at most this far apart; a longer time is a gap. */
 const GAP_MS = 3_500;
 /** The height of a plot in CSS pixels. */
@@ -39,7 +45,9 @@ export function linePath(points, x, y) {
 }
 
 export class TimeCharts {
-  #samples = [];
+  /** The samples of each second, and of each minute. */
+  #fine = [];
+  #coarse = [];
   #range = RANGES_S[0] * 1000;
   /** The time under the crosshair, or null. */
   #pointed = null;
@@ -49,22 +57,25 @@ export class TimeCharts {
   /**
    * `charts`: `{name, unit(n), minScale, lines: [{valueOf(sample), tone, text(value, sample)}], isProblem?(sample),
    * isShown?(sample)}`. A sample is a `metrics` frame of the hub. `minScale` is the lowest end of the scale, `tone` one or
-   * more CSS classes of the line. Samples for which `isProblem` is true are marked.
+   * more CSS classes of the line. Samples for which `isProblem` is true are marked, as are restarts of the hub. `onday()` is
+   * called when the samples of each minute are needed.
    */
-  constructor(el, charts) {
+  constructor(el, charts, onday = () => {}) {
+    this.onday = onday;
     this.charts = charts.map((chart) => this.#build(chart));
     this.ticks = svg("svg", { class: "ticks", "aria-hidden": "true", height: 20 });
     this.axis = h("div", {
-      class: "axis", role: "slider", tabindex: 0, "aria-label": "Time of the values shown",
+      class: "axis", role: "slider", tabindex: 0, "aria-label": t("chart.axis"),
       "aria-valuemin": 0, "aria-valuemax": 1, "aria-valuenow": 1,
     });
     this.axis.append(this.ticks);
     this.sampleTime = h("p", { class: "sample-time" });
-    this.rangeButtons = RANGES_S.map((s) => button(`${s / 60} minutes`, () => this.#setRange(s * 1000),
+    this.rangeButtons = RANGES_S.map((s) => button(s > 3600 ? t("n.hours", { n: s / 3600 }) : t("n.minutes", { n: s / 60 }), () => this.#setRange(s * 1000),
       { class: "quiet", "aria-pressed": String(s === RANGES_S[0]) }));
     this.root = h("div", { class: "charts" }, this.charts.map((chart) => chart.el),
       h("div", { class: "chart footer" }, h("span"), this.axis, this.sampleTime));
-    el.append(h("div", { class: "time-ranges", role: "group", "aria-label": "Time range" }, h("span", null, "Last"), this.rangeButtons), this.root);
+    this.restartNote = h("p", { class: "none restarts" });
+    el.append(h("div", { class: "time-ranges", role: "group", "aria-label": t("chart.range") }, h("span", null, t("chart.last")), this.rangeButtons), this.root, this.restartNote);
     this.#listen();
   }
 
@@ -74,13 +85,14 @@ export class TimeCharts {
     const grid = svg("path", { class: "grid" });
     const paths = chart.lines.map(({ tone }) => svg("path", { class: `line ${tone}` }));
     const crosshair = svg("path", { class: "crosshair" });
-    drawing.append(problems, grid, ...paths, crosshair);
+    const restarts = svg("path", { class: "restart" });
+    drawing.append(problems, grid, ...paths, restarts, crosshair);
     const scaleTop = h("span", { class: "scale-top", "aria-hidden": "true" });
     const values = chart.lines.map(() => h("span"));
     const list = h("ul", { class: "values" }, chart.lines.map(({ tone }, i) =>
       h("li", null, h("i", { class: tone, "aria-hidden": "true" }), values[i])));
     const el = h("div", { class: "chart" }, h("h3", null, chart.name), h("div", { class: "plot" }, drawing, scaleTop), list);
-    return { ...chart, el, drawing, problems, grid, paths, crosshair, scaleTop, values };
+    return { ...chart, el, drawing, problems, grid, paths, restarts, crosshair, scaleTop, values };
   }
 
   #listen() {
@@ -104,14 +116,23 @@ export class TimeCharts {
     new ResizeObserver(([{ contentRect }]) => { this.#width = Math.max(80, contentRect.width); this.#draw(); }).observe(this.axis);
   }
 
+  /** The samples of the chosen range. */
+  get #samples() { return this.#isFine ? this.#fine : this.#coarse; }
+  get #isFine() { return this.#range <= FINE_S_MAX * 1000; }
+
   /** The ends of the time axis. */
   get #to() { return this.#samples.at(-1)?.ms ?? 0; }
   get #from() { return this.#to - this.#range; }
 
-  /** Replaces all samples, oldest first. */
+  /** Sets the samples of each second, oldest first. Those that are older stay: a restarted hub has lost them. */
   setSamples(samples) {
-    this.#samples = [];
-    for (const sample of samples) this.#append(sample);
+    this.#fine = merged(this.#fine, samples).slice(-FINE_S_MAX - 10);
+    this.#draw();
+  }
+
+  /** Sets the samples of each minute, oldest first. */
+  setMinutes(samples) {
+    this.#coarse = merged(this.#coarse, samples.map((sample) => ({ ...sample, maxGap: COARSE_GAP_MS }))).slice(-COARSE_MAX);
     this.#draw();
   }
 
@@ -124,13 +145,16 @@ export class TimeCharts {
   #append(sample) {
     const ms = Date.parse(sample.at);
     // A repeated sample, or one of a restarted hub whose clock was set back.
-    if (ms <= this.#to) return;
-    this.#samples.push({ ...sample, ms });
-    if (this.#samples.length > RANGES_S.at(-1) + 10) this.#samples.shift();
+    if (ms <= (this.#fine.at(-1)?.ms ?? 0)) return;
+    this.#fine.push({ ...sample, ms });
+    if (this.#fine.length > FINE_S_MAX + 10) this.#fine.shift();
+    const minute = this.#coarse.at(-1);
+    if (!this.#isFine && ms - (minute?.ms ?? 0) > 60_000) this.onday();
   }
 
   #setRange(ms) {
     this.#range = ms;
+    if (!this.#isFine) this.onday();
     this.rangeButtons.forEach((el, i) => el.setAttribute("aria-pressed", String(RANGES_S[i] * 1000 === ms)));
     this.#draw();
   }
@@ -146,6 +170,8 @@ export class TimeCharts {
     const visible = this.#samples.filter(({ ms }) => ms >= from);
     const newest = visible.at(-1);
     const x = (ms) => (ms - from) / this.#range * width;
+    const restarts = restartsIn(visible);
+    this.restartNote.textContent = restarts.length ? t("chart.restarts", { times: joinList(restarts.map(timeOfDay)) }) : "";
     for (const chart of this.charts) {
       chart.el.hidden = Boolean(chart.isShown && !(newest && chart.isShown(newest)));
       if (chart.el.hidden) continue;
@@ -155,6 +181,7 @@ export class TimeCharts {
       chart.drawing.setAttribute("width", width);
       chart.grid.setAttribute("d", `M0 ${HEIGHT - 1}H${width}M0 3H${width}`);
       chart.paths.forEach((path, i) => path.setAttribute("d", linePath(lines[i], x, y)));
+      chart.restarts.setAttribute("d", restarts.map((ms) => `M${x(ms).toFixed(1)} 0v${HEIGHT}`).join(""));
       chart.problems.setAttribute("d", chart.isProblem ? problemPath(visible, chart.isProblem, x) : "");
       chart.scaleTop.textContent = chart.unit(max);
     }
@@ -189,7 +216,7 @@ export class TimeCharts {
         if (chart.values[i].textContent !== text) chart.values[i].textContent = text;
       });
     }
-    const time = pointed === null ? `Now, ${timeOfDay(sample.ms)}` : `At ${timeOfDay(sample.ms)}`;
+    const time = t(pointed === null ? "chart.now" : "chart.at", { at: timeOfDay(sample.ms) });
     this.sampleTime.textContent = time;
     this.axis.setAttribute("aria-valuemax", Math.round(this.#range / 1000));
     this.axis.setAttribute("aria-valuenow", Math.round((sample.ms - this.#from) / 1000));
@@ -201,6 +228,18 @@ export class TimeCharts {
     return this.charts.filter(({ el }) => !el.hidden)
       .map(({ name, values }) => `${name}: ${values.map((one) => one.textContent).filter(Boolean).join(", ")}`).join("; ");
   }
+}
+
+/** Returns samples and the newer ones `more`, each with its time in milliseconds. */
+function merged(samples, more) {
+  const timed = more.map((sample) => ({ ...sample, ms: Date.parse(sample.at) }));
+  return [...samples.filter(({ ms }) => !timed.length || ms < timed[0].ms), ...timed];
+}
+
+/** Returns when the hub started, if that is after the first sample. */
+function restartsIn(samples) {
+  const starts = new Set(samples.map(({ started_at }) => Date.parse(started_at)));
+  return [...starts].filter((ms) => ms > samples[0].ms);
 }
 
 /** Returns the path that marks problems: each from the sample before it to the sample that reports it. */

@@ -2,20 +2,19 @@
 
 import { $, button, h, debounce, put } from "../dom.js";
 import { api, query } from "../api.js";
-import { t } from "../i18n.js";
-import { count, dateTime } from "../words.js";
+import { has, t } from "../i18n.js";
+import { dateTime } from "../words.js";
 import { accountForm } from "./account-form.js";
 
 const PATH = "/api/v1/admin/users";
 const PAGE_SIZE = 100;
 const TYPING_MS = 200;
-const SOURCES = { local: "Local account", plone: "Plone", token: "Token", proxy: "College web server" };
 
 const userPath = (username) => `${PATH}/${encodeURIComponent(username)}`;
 
 /** Returns a link to another view, filtered by a user: it clears `form` and sets the field `name`. */
 const viewLink = (label, view, form, name, user) => h("a", {
-  href: `#${view}`, "aria-label": `${label} of ${user}`,
+  href: `#${view}`, "aria-label": t("users.link.of", { view: label, user }),
   onclick: () => {
     for (const element of $(form).elements) if (element.name) element.value = element.name === name ? user : "";
     $(form).requestSubmit();
@@ -29,16 +28,16 @@ export class Users {
   constructor() {
     this.search = h("input", { name: "q", type: "search", autocomplete: "off", maxlength: 120 });
     this.search.addEventListener("input", debounce(TYPING_MS, () => this.#load()));
-    this.add = button("Add account", () => this.#showAddForm());
+    this.add = button(t("account.add"), () => this.#showAddForm());
     this.addForm = h("div");
     this.summary = h("p", { class: "gap", role: "status" });
     this.rows = h("tbody");
-    const heads = ["Name", "Role", "Last seen", "Signs in with", "View"].map((head) => h("th", { scope: "col" }, head));
+    const heads = [t("account.name"), t("sessions.role"), t("users.seen"), t("users.source"), t("users.view")].map((head) => h("th", { scope: "col" }, head));
     this.table = h("div", { class: "scroll action-table", hidden: true },
       h("table", null, h("thead", null, h("tr", null, heads, h("td"))), this.rows));
     this.more = h("p");
     put($("people"), h("form", { class: "inline", role: "search", onsubmit: (event) => event.preventDefault() },
-      h("label", { class: "field wide" }, h("span", null, "Name or username"), this.search), this.add),
+      h("label", { class: "field wide" }, h("span", null, t("users.query")), this.search), this.add),
     this.addForm, this.summary, this.table, this.more);
   }
 
@@ -54,7 +53,7 @@ export class Users {
   async #load(cursor) {
     const request = ++this.#requests;
     const q = this.search.value.trim();
-    if (!cursor && !this.rows.children.length) put(this.summary, "Loading…");
+    if (!cursor && !this.rows.children.length) put(this.summary, t("data.loading"));
     try {
       const { items, next, total } = await api.get(`${PATH}${query({ q, limit: PAGE_SIZE, cursor })}`);
       if (request !== this.#requests) return;
@@ -62,31 +61,29 @@ export class Users {
       if (cursor) this.rows.append(...rows); else put(this.rows, rows);
       const shown = this.rows.querySelectorAll("tr:not(.expanded)").length;
       this.table.hidden = !shown;
-      const all = count(total, "person", "people");
-      put(this.summary, !shown ? (q ? `No one matches “${q}”.` : "No users yet.")
-        : shown < total ? `${shown.toLocaleString()} of ${all}.` : `${all}.`);
-      put(this.more, next && button("Show more", () => this.#load(next)));
+      put(this.summary, !shown ? t(q ? "users.no_match" : "users.none", { q }) : t(shown < total ? "users.some" : "users.all", { shown, n: total }));
+      put(this.more, next && button(t("data.more"), () => this.#load(next)));
     } catch (problem) {
       if (request !== this.#requests) return;
-      put(this.summary, `Couldn't load users. ${problem.message} `, button("Try again", () => this.#load(cursor)));
+      put(this.summary, `${t("users.failed", { why: problem.message })} `, button(t("find.retry"), () => this.#load(cursor)));
     }
   }
 
   #row(user) {
     const { username, name, role, subjects, source, last_seen } = user;
     // An empty list is a limit, too.
-    const limit = subjects && h("small", null, subjects.length ? `Only ${subjects.join(", ")}` : "No subjects");
+    const limit = subjects && h("small", null, subjects.length ? t("users.only", { subjects: subjects.join(", ") }) : t("users.no_subjects"));
     const edit = source === "local"
-      && button("Edit", () => this.#toggleForm(user, row), { "aria-label": `Edit ${username}`, "aria-expanded": "false" });
+      && button(t("users.edit"), () => this.#toggleForm(user, row), { "aria-label": t("users.edit.of", { user: username }), "aria-expanded": "false" });
     const row = h("tr", null,
-      h("td", null, h("strong", null, name || username), name && name !== username && h("small", null, username)),
+      h("td", null, h("strong", { dir: "auto" }, name || username), name && name !== username && h("small", null, username)),
       h("td", null, t(`role.${role}`), limit),
-      h("td", { "data-head": "Last seen" }, last_seen ? dateTime(last_seen) : "Never"),
-      h("td", null, SOURCES[source] ?? source.replace(/^oidc:/, "Single sign-on: ")),
-      h("td", { class: "row-links" }, viewLink("Sessions", "sessions", "session-filter", "q", username), " ",
-        viewLink("Activity", "audit", "audit-filter", "user", username)),
-      h("td", null, edit, username !== this.#ownName && button("Erase", () => this.#confirmErasure(user, row),
-        { class: "quiet", "aria-label": `Erase ${username}` })));
+      h("td", { "data-head": t("users.seen") }, last_seen ? dateTime(last_seen) : t("users.never")),
+      h("td", null, has(`source.${source}`) ? t(`source.${source}`) : source.replace(/^oidc:/, `${t("source.sso")}: `)),
+      h("td", { class: "row-links" }, viewLink(t("view.sessions"), "sessions", "session-filter", "q", username), " ",
+        viewLink(t("users.activity"), "audit", "audit-filter", "user", username)),
+      h("td", null, edit, username !== this.#ownName && button(t("users.erase"), () => this.#confirmErasure(user, row),
+        { class: "quiet", "aria-label": t("users.erase.of", { user: username }) })));
     return row;
   }
 
@@ -95,14 +92,14 @@ export class Users {
     if (row.nextElementSibling?.classList.contains("expanded")) row.nextElementSibling.remove();
     row.querySelector("button[aria-expanded]")?.setAttribute("aria-expanded", "false");
     const status = h("p", { role: "status" });
-    const erase = button(`Erase ${username}`, async () => {
+    const erase = button(t("users.erase.of", { user: username }), async () => {
       erase.disabled = true;
       status.className = "";
-      put(status, "Erasing…");
+      put(status, t("users.erasing"));
       try {
         const { pseudonym } = await api.post(`${userPath(username)}/erase`, {});
         question.remove();
-        put(row, h("td", { colspan: 6 }, `${username} was erased. Rosters of ended terms and the audit trail show ${pseudonym} instead.`));
+        put(row, h("td", { colspan: 6 }, t("users.erased", { user: username, pseudonym })));
         row.tabIndex = -1;
         row.focus();
       } catch (problem) {
@@ -111,12 +108,12 @@ export class Users {
         erase.disabled = false;
       }
     }, { class: "danger" });
-    const close = button("Cancel", () => {
+    const close = button(t("account.cancel"), () => {
       question.remove();
       row.lastElementChild.lastElementChild.focus();
     }, { class: "quiet" });
     const question = h("tr", { class: "expanded" }, h("td", { colspan: 6 },
-      h("p", null, `Erase ${username}? The account, the plan, and the sign-ins are deleted, and a pseudonym replaces the username everywhere else. This can't be undone.`),
+      h("p", null, t("users.erase.ask", { user: username })),
       h("div", { class: "inline" }, erase, close), status));
     row.after(question);
     close.focus();
@@ -139,13 +136,13 @@ export class Users {
         row.nextElementSibling.remove();
         row.replaceWith(newRow);
         const signedOut = fields.password || fields.role !== user.role || String(fields.subjects ?? []) !== String(user.subjects ?? []);
-        newRow.lastElementChild.append(h("small", { role: "status", class: "good" }, signedOut ? "Saved. Signed out everywhere." : "Saved."));
+        newRow.lastElementChild.append(h("small", { role: "status", class: "good" }, t(signedOut ? "users.saved.signed_out" : "save.done")));
         newRow.querySelector("button").focus();
       },
       onremove: async () => {
         await api.delete(userPath(user.username));
         row.nextElementSibling.remove();
-        put(row, h("td", { colspan: 6 }, `The account ${user.username} was removed. No one can sign in with it.`));
+        put(row, h("td", { colspan: 6 }, t("users.removed", { user: user.username })));
         row.tabIndex = -1;
         row.focus();
       },
@@ -167,7 +164,7 @@ export class Users {
         // The PUT would silently change an existing account.
         const { items } = await api.get(`${PATH}${query({ q: username, limit: 5_000 })}`);
         if (items.some((one) => one.username === username && one.source === "local")) {
-          throw new Error(`The account ${username} already exists. Edit it in the list below.`);
+          throw new Error(t("users.exists", { user: username }));
         }
         await api.put(userPath(username), fields);
         this.search.value = username;

@@ -1,9 +1,10 @@
 // The audience of an alert: from the form to the API, and as text.
 
-import { count, joinList } from "../words.js";
+import { t } from "../i18n.js";
+import { joinList } from "../words.js";
 
 const split = (text, separator) => text.split(separator).map((item) => item.trim()).filter(Boolean);
-const ROLES = { student: "all students", instructor: "all instructors", staff: "all staff", admin: "all administrators" };
+const ROLES = ["student", "instructor", "staff", "admin"];
 /** A longer list of sections, courses or users is shown as a number. */
 export const LISTED_MAX = 3;
 
@@ -23,16 +24,15 @@ export function audienceOf(form, term) {
 
 /** Returns an audience as text: `all students and MATH 151`. */
 export function audienceText({ all, roles = [], sections = [], courses = [], users = [] }, nameOf = (id) => id) {
-  if (all) return "everyone, including visitors";
-  const listOrCount = (list, noun, name = (item) => item) =>
-    list.length > LISTED_MAX ? [count(list.length, noun)] : list.map(name);
+  if (all) return t("audience.all");
+  const listOrCount = (list, key, name = (item) => item) =>
+    list.length > LISTED_MAX ? [t(key, { n: list.length })] : list.map(name);
   return joinList([
-    ...roles.map((role) => ROLES[role] ?? role), ...listOrCount(sections, "section", nameOf),
-    ...listOrCount(courses, "course"), ...listOrCount(users, "user"),
+    ...roles.map((role) => ROLES.includes(role) ? t(`audience.${role}`) : role), ...listOrCount(sections, "n.sections", nameOf),
+    ...listOrCount(courses, "n.courses"), ...listOrCount(users, "n.users"),
   ]);
 }
 
 /** Returns the reach as text: `214 people and all visitors`. `people` is undefined if the hub did not return it. */
 export const reachText = (audience, people) =>
-  [people === undefined ? "all recipients" : count(people, "person", "people"), audience.all && "all visitors"]
-    .filter(Boolean).join(" and ");
+  joinList([people === undefined ? t("audience.recipients") : t("n.people", { n: people }), audience.all && t("audience.visitors")].filter(Boolean));

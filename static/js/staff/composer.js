@@ -5,28 +5,12 @@ import { alertCard, isUrgent } from "../alerts.js";
 import { api } from "../api.js";
 import { fromCollegeTime } from "../college-time.js";
 import { hubNow } from "../hub-clock.js";
-import { t } from "../i18n.js";
-import { count, dateTime, problemText } from "../words.js";
+import { has, t } from "../i18n.js";
+import { dateTime, problemText } from "../words.js";
 import { audienceOf, audienceText, reachText } from "./audience.js";
 
 const DEBOUNCE_MS = 400;
 const HOUR_MS = 3_600_000;
-/** How each kind of alert appears on a student's page. */
-const APPEARANCE = {
-  low: "In the alert list, without a notification.",
-  medium: "In the alert list, and counted as unread.",
-  high: "A banner at the foot of the page until it is read.",
-  urgent: "Above everything on the page, and read aloud by screen readers.",
-};
-/** What the hub's 422 responses mean on this form, by field. */
-const FIELD_PROBLEMS = {
-  sections: "Unknown section. Enter CRNs in the term above, or IDs such as 202209-10001.",
-  courses: "Unrecognized course. Enter courses such as MATH 151, separated by commas.",
-  users: "Unrecognized username. Usernames have no spaces; separate them with commas.",
-  expires_at: "The alert would end before it is sent. Choose a later end time.",
-  starts_at: "The send time is not valid. Choose it again.",
-};
-const NO_RECIPIENTS = "Choose recipients.";
 
 export class Composer {
   #reachRequests = 0;
@@ -99,16 +83,16 @@ export class Composer {
       if (shown) input.removeAttribute("aria-invalid");
     }
     for (const { value, maxLength, nextElementSibling } of [this.form.elements.title, this.form.elements.message]) {
-      const text = value ? `${count(maxLength - value.length, "character")} left` : "";
+      const text = value ? t("alert.chars", { n: maxLength - value.length }) : "";
       if (nextElementSibling.textContent !== text) put(nextElementSibling, text);
     }
     const alert = this.read();
     // An urgent alert asks for confirmation by default. A choice that the user made is not overruled.
     if (!this.#ackChanged) requires_ack.checked = alert.requires_ack = isUrgent(alert);
-    put($("send-button"), alert.starts_at ? "Schedule alert" : "Send alert");
+    put($("send-button"), t(alert.starts_at ? "alert.schedule.button" : "alert.send.button"));
     put($("send-times"), [
-      alert.starts_at && `Will be sent ${dateTime(alert.starts_at)}.`,
-      alert.expires_at && `Active until ${dateTime(alert.expires_at)}.`,
+      alert.starts_at && t("alert.will_send", { at: dateTime(alert.starts_at) }),
+      alert.expires_at && t("alert.active_until", { at: dateTime(alert.expires_at) }),
     ].filter(Boolean).join(" "));
     this.#drawPreview(alert);
   }
@@ -119,11 +103,11 @@ export class Composer {
     const closable = ["urgent", "high"].includes(kind);
     const action = (closable || alert.requires_ack) && h("span", { class: "button quiet" }, t("alerts.ack"));
     const shown = {
-      ...alert, title: alert.title || "Title", message: alert.message || "Message",
+      ...alert, title: alert.title || t("alert.title"), message: alert.message || t("alert.message.short"),
       created_at: alert.starts_at ?? new Date(hubNow()).toISOString(),
     };
     put($("preview"), h("div", { class: `as-${kind}` }, alertCard(shown, closable, { needsAck: alert.requires_ack, action })));
-    put($("preview-note"), APPEARANCE[kind]);
+    put($("preview-note"), t(`alert.as.${kind}`));
   }
 
   /** Counts the recipients by a dry run, which sends nothing. The reach does not depend on title and message. */
@@ -134,11 +118,11 @@ export class Composer {
   async updateReach() {
     const alert = this.read();
     const request = ++this.#reachRequests;
-    let text = NO_RECIPIENTS;
+    let text = t("alert.no_recipients");
     if (alert.audience) {
       try {
         const { recipients, recipients_online } = await this.#countRecipients(alert);
-        text = `Reaches ${reachText(alert.audience, recipients)}, ${recipients_online.toLocaleString()} of them connected now.`;
+        text = t("alert.reach", { people: reachText(alert.audience, recipients), n: recipients_online });
       } catch (problem) {
         text = this.#explain(problem, $("reach"));
       }
@@ -151,24 +135,24 @@ export class Composer {
     const name = problem.field?.split(".").pop().replace(/\[.*/, "");
     const field = this.form.elements[name];
     if (field?.setAttribute) markInvalid(field, status);
-    return FIELD_PROBLEMS[name] ?? problemText(problem);
+    return has(`alert.wrong.${name}`) ? t(`alert.wrong.${name}`) : problemText(problem);
   }
 
   #submit() {
     const alert = this.read();
     for (const el of this.form.querySelectorAll("[aria-invalid]")) el.removeAttribute("aria-invalid");
-    if (!alert.audience) return this.#showStatus(NO_RECIPIENTS, "stop");
+    if (!alert.audience) return this.#showStatus(t("alert.no_recipients"), "stop");
     if (alert.starts_at && Date.parse(alert.starts_at) <= hubNow()) {
-      return this.#showStatus("The send time has passed. Choose a later time or send the alert now.", "stop");
+      return this.#showStatus(t("alert.past"), "stop");
     }
     return isUrgent(alert) ? this.#confirm(alert) : this.#send(alert);
   }
 
   /** Shows who receives an urgent alert, and sends nothing until the second button is pressed. */
   async #confirm(alert) {
-    const summary = h("p", { tabindex: "-1" }, "Counting recipients…");
-    const send = button("Send now", () => this.#send(alert), { class: "primary danger", disabled: true });
-    const back = button("Keep editing", () => { this.#hideConfirmation(); $("send-button").focus(); });
+    const summary = h("p", { tabindex: "-1" }, t("alert.counting"));
+    const send = button(t("alert.send_now"), () => this.#send(alert), { class: "primary danger", disabled: true });
+    const back = button(t("action.keep_editing"), () => { this.#hideConfirmation(); $("send-button").focus(); });
     put($("confirm-send"), summary, h("p", null, send, " ", back));
     $("confirm-send").hidden = false;
     $("send").hidden = true;
@@ -177,12 +161,11 @@ export class Composer {
     const { recipients, recipients_online } = await this.#countRecipients(alert).catch(() => ({}));
     const people = reachText(alert.audience, recipients);
     put(summary,
-      h("strong", null, `“${alert.title}” goes to ${audienceText(alert.audience, this.page.nameOf)}: ${people}. `),
-      recipients_online === undefined ? "Couldn't count who is connected. " : `${recipients_online.toLocaleString()} connected now. `,
-      alert.starts_at ? `It will be sent ${dateTime(alert.starts_at)}, shown above everything on their pages and read aloud by screen readers.`
-        : "It appears immediately, above everything on their pages, and is read aloud by screen readers.");
+      h("strong", null, t("alert.confirm.to", { title: alert.title, audience: audienceText(alert.audience, this.page.nameOf), people })), " ",
+      recipients_online === undefined ? t("alert.confirm.uncounted") : t("alert.confirm.online", { n: recipients_online }), " ",
+      alert.starts_at ? t("alert.confirm.at", { at: dateTime(alert.starts_at) }) : t("alert.confirm.now"));
     await settled;
-    put(send, alert.starts_at ? `Schedule for ${people}` : `Send now to ${people}`);
+    put(send, t(alert.starts_at ? "alert.schedule_for" : "alert.send_to", { people }));
     send.disabled = false;
   }
 
@@ -198,7 +181,7 @@ export class Composer {
   }
 
   async #send(alert) {
-    this.#showStatus(alert.starts_at ? "Scheduling…" : "Sending…");
+    this.#showStatus(t(alert.starts_at ? "alert.scheduling" : "alert.sending"));
     // The pressed button is hidden or disabled now, so the focus moves to the result.
     $("send-status").focus({ preventScroll: true });
     $("send-button").disabled = true;
@@ -207,12 +190,12 @@ export class Composer {
       this.form.reset();
       this.#ackChanged = false;
       this.#draw();
-      this.#showStatus(sent.seq === null ? `Scheduled for ${dateTime(sent.starts_at)}. You can cancel it until then.`
-        : `Sent to ${count(recipients_online, "connected person", "connected people")}. Others receive it when they next connect.`, "good");
+      this.#showStatus(sent.seq === null ? t("alert.done.scheduled", { at: dateTime(sent.starts_at) })
+        : t("alert.done.sent", { n: recipients_online }), "good");
       this.onsent(sent);
       this.updateReach();
     } catch (problem) {
-      const uncertain = problem.status ? "" : " The alert may have been sent: check the active alerts before you send it again.";
+      const uncertain = problem.status ? "" : ` ${t("alert.uncertain")}`;
       this.#showStatus(`${this.#explain(problem, $("send-status"))}${uncertain}`, "stop");
     }
     $("send-button").disabled = false;

@@ -2,7 +2,8 @@
 // wrong. Each change checks the file again.
 
 import { button, debounce, field as labelled, h, put } from "../dom.js";
-import { has, t } from "../i18n.js";
+import { has, i18n, t } from "../i18n.js";
+import { richText, serverText } from "../rich-text.js";
 import { putSheets } from "./import-choices.js";
 import { withField } from "./import-map.js";
 import { loadProfiles, rememberForm } from "./import-remember.js";
@@ -194,7 +195,7 @@ export class ColumnsStep {
   #drawProfiles() {
     const [all, { profile }] = [this.#profiles, this.#state];
     const group = (label, builtin) => {
-      const options = all.filter((one) => one.builtin === builtin).map(({ name, title }) => h("option", { value: name }, title));
+      const options = all.filter((one) => one.builtin === builtin).map(({ name, title }) => h("option", { value: name, lang: builtin && i18n.language !== "en" ? "en" : null }, title));
       return options.length > 0 && h("optgroup", { label }, options);
     };
     const isKnown = !profile || all.some(({ name }) => name === profile);
@@ -217,7 +218,7 @@ export class ColumnsStep {
       one.field === "term" && term && [" ", button(t("columns.use.term", { term }), () => this.#useTerm(term))]));
     const others = errors.filter((one) => !isAboutColumns(one));
     const rejected = others.slice(0, ERRORS_MAX).map(({ line, column, value, message }) => h("li", { class: "stop" },
-      t("columns.error.line", { line, text: [column, value && `“${value}”`, message].filter(Boolean).join(", ") })));
+      richText("columns.error.line", { text: [[column, value && `“${value}”`].filter(Boolean).map((one) => `${one}, `), serverText(message)] }, { line })));
     const total = Math.max(others.length, (state.errors_total ?? 0) - (errors.length - others.length));
     const more = total > ERRORS_MAX && h("li", null, t("columns.error.more", { n: total - ERRORS_MAX }));
     const maybe = optional(state).map((one) => h("li", { class: "careful" }, text(one), suggestions(one)));

@@ -7,7 +7,7 @@ import { $, button, h, put } from "../dom.js";
 import { api, query } from "../api.js";
 import { t } from "../i18n.js";
 import { Poller } from "../poll.js";
-import { count, problemText } from "../words.js";
+import { problemText } from "../words.js";
 import { deleteFile, loadFile, storeFile } from "./file-store.js";
 import { fileProblem, fileSize } from "./import-file.js";
 import { drawProgress } from "./import-progress.js";
@@ -56,7 +56,7 @@ export class ImportView {
     for (const type of ["dragover", "dragleave"]) zone.addEventListener(type, highlight);
     zone.addEventListener("drop", (event) => {
       highlight(event);
-      if (!event.dataTransfer.files.length) return this.#showStatus("That is not a file. Drop a CSV file or a spreadsheet here.", "stop");
+      if (!event.dataTransfer.files.length) return this.#showStatus(t("import.not_a_file"), "stop");
       file.files = event.dataTransfer.files;
       file.dispatchEvent(new Event("change"));
     });
@@ -66,9 +66,9 @@ export class ImportView {
     }
     file.addEventListener("change", () => {
       const [chosen, second] = file.files;
-      put($("drop-label"), h("strong", null, chosen ? chosen.name : "Drop a file here"), chosen ? `, ${fileSize(chosen.size)}` : " or choose one");
+      put($("drop-label"), h("strong", null, chosen ? chosen.name : t("import.drop")), chosen ? `, ${fileSize(chosen.size)}` : t("import.drop.or"));
       this.#showStep(FILE);
-      this.#showStatus(second ? "You chose several files. Only the first one is used." : fileProblem(chosen), second ? "careful" : "stop");
+      this.#showStatus(second ? t("import.several") : fileProblem(chosen), second ? "careful" : "stop");
     });
   }
 
@@ -134,7 +134,7 @@ export class ImportView {
       if (inColumns) return !aborted && this.columns.failed(problemText(problem));
       this.#showStep(FILE);
       put($("task"));
-      this.#showStatus(aborted ? "Cancelled. Nothing has changed." : problemText(problem), aborted ? "careful" : "stop");
+      this.#showStatus(aborted ? t("import.cancelled") : problemText(problem), aborted ? "careful" : "stop");
     }
   }
 
@@ -162,7 +162,7 @@ export class ImportView {
       state = await api.get(`/api/v1/imports/${encodeURIComponent(task)}`, { signal });
     } catch (problem) {
       if (problem.status !== 404) throw problem;
-      return this.#reset("This import is no longer available. Choose the file again.");
+      return this.#reset(t("import.gone"));
     }
     // Another check may have started in the meantime.
     if (task === this.#task) this.#update(state, true);
@@ -237,14 +237,14 @@ export class ImportView {
     if (applicable && !file) this.form.hidden = false;
     const canSkip = dry_run && file && !done && state.refused > 0 && state.sections > 0 && !this.#options.partial;
     const nextSteps = h("p", { class: "next" },
-      canSkip && [button(`Skip ${count(state.refused, "line")} and check again`,
+      canSkip && [button(t("import.skip", { n: state.refused }),
         () => this.#start({ ...this.#options, partial: true }), { class: "primary" }), " "],
-      applicable && file && button(`Apply ${count(changes, "change")} from ${file.name}`,
+      applicable && file && button(t("import.apply", { n: changes, name: file.name }),
         () => this.#start({ ...this.#options, dry_run: false }), { class: "primary" }),
-      applicable && !file && h("span", null, "This browser did not save the file. To apply the changes, choose the file again. "),
-      !dry_run && done && state.term && button("View sections", () => this.page.showTerm(state.term), { class: "primary" }),
+      applicable && !file && h("span", null, `${t("import.choose_again")} `),
+      !dry_run && done && state.term && button(t("import.view"), () => this.page.showTerm(state.term), { class: "primary" }),
       " ", dry_run && file && state.columns.length > 0 && [button(t("columns.change"), () => this.#openColumns(state)), " "],
-      button("Start over with another file", () => this.#reset(), { class: "quiet" }));
+      button(t("columns.restart"), () => this.#reset(), { class: "quiet" }));
     const again = dry_run && file && { clock: this.#options.clock, check: (changed) => this.#start({ ...this.#options, ...changed }) };
     put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, again));
   }

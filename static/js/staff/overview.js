@@ -4,7 +4,8 @@ import { $, button, h, put } from "../dom.js";
 import { api } from "../api.js";
 import { Poller } from "../poll.js";
 import { drawSeats } from "../seat-cell.js";
-import { count, problemText } from "../words.js";
+import { has, number, t } from "../i18n.js";
+import { problemText } from "../words.js";
 import { fillLevel, SeatMap } from "./seat-map.js";
 
 /** Seat changes older than this are not counted. */
@@ -18,14 +19,6 @@ const HOTTEST_MAX = 10;
 /** Seat changes kept in memory. */
 const CHANGES_MAX = 20_000;
 
-/** Refusal codes as text. */
-const REASONS = {
-  registration_closed: "Registration not open", hold: "Hold on the account", section_cancelled: "Section cancelled",
-  section_closed: "Section closed", already_in_course: "Already in the course", prerequisite: "Missing prerequisite",
-  linked_section_required: "Linked section required", time_conflict: "Overlaps another section", credit_limit: "Over the credit limit",
-  restricted: "Restricted to others", repeat_limit: "Course taken too often", section_full: "Section full", waitlist_full: "Waitlist full",
-};
-
 /** In the one-column layout the map is below the lists, so that a growing list would move it under the pointer. */
 const oneColumn = matchMedia("(max-width: 68.69em)");
 const pointsAtMap = () => oneColumn.matches && $("map").matches(":hover");
@@ -35,11 +28,11 @@ export class Overview {
   #changes = [];
   #activity = null;
   #since = Date.now();
-  /** Refusals in the last minute by section id. */
+  /** Requests in the last minute that found a section full, by section id: what staff can change. */
   refused = new Map();
   #poller = new Poller((signal) => this.#readActivity(signal), {
     ms: ACTIVITY_MS,
-    onerror: (problem) => put($("activity-failed"), `Couldn't load requests and refusals. ${problemText(problem)}`),
+    onerror: (problem) => put($("activity-failed"), t("now.failed", { why: problemText(problem) })),
   });
 
   /** `page`: `{catalogue, numbers(id), show(id)}`. */
@@ -86,7 +79,7 @@ export class Overview {
   async #readActivity(signal) {
     this.#activity = await api.get("/api/v1/staff/activity", { signal });
     put($("activity-failed"));
-    this.refused = new Map(this.#activity.hottest.filter((one) => one.refused > 0).map((one) => [one.section, one.refused]));
+    this.refused = new Map(this.#activity.turned_away.map((one) => [one.section, one.refused]));
     this.map.setRefused(this.refused);
     this.map.updateLabels();
     $("refused-key").hidden = !this.refused.size;
@@ -100,8 +93,8 @@ export class Overview {
     const codes = Object.entries(hour.refusals).sort((a, b) => (minute[b[0]] ?? 0) - (minute[a[0]] ?? 0) || b[1] - a[1]);
     $("refusals").hidden = !codes.length;
     $("no-refusals").hidden = codes.length > 0;
-    put($("refusal-list"), codes.map(([code, n]) => h("tr", null, h("th", { scope: "row" }, REASONS[code] ?? code),
-      h("td", null, (minute[code] ?? 0).toLocaleString()), h("td", null, n.toLocaleString()))));
+    put($("refusal-list"), codes.map(([code, n]) => h("tr", null, h("th", { scope: "row" }, has(`reason.${code}`) ? t(`reason.${code}`) : code),
+      h("td", null, number(minute[code] ?? 0)), h("td", null, number(n)))));
   }
 
   #draw() {
@@ -112,7 +105,7 @@ export class Overview {
     const key = JSON.stringify(totals);
     if ($("totals").dataset.key !== key) {
       $("totals").dataset.key = key;
-      put($("totals"), totals.map(([label, n]) => h("div", null, h("dt", null, label), h("dd", null, n.toLocaleString()))));
+      put($("totals"), totals.map(([label, n]) => h("div", null, h("dt", null, label), h("dd", null, number(n)))));
     }
     this.#drawHottest();
   }
@@ -131,10 +124,10 @@ export class Overview {
       if (level === 4) sums.few += 1;
     }
     const recent = this.#changes.filter(({ by }) => by > 0).reduce((sum, { by }) => sum + by, 0);
-    const recentLabel = Date.now() - this.#since < RECENT_MS ? "Taken since you opened this page" : "Taken in the last minute";
+    const recentLabel = Date.now() - this.#since < RECENT_MS ? t("now.taken.since") : t("now.taken.minute");
     return [
-      ["Sections", catalogue.all.length], ["Full", sums.full], ["Few seats left", sums.few], ["Seats taken", sums.taken],
-      ["Seats left", sums.left], ["Waiting", sums.waiting], [recentLabel, recent],
+      [t("view.sections"), catalogue.all.length], [t("sections.full"), sums.full], [t("sections.few"), sums.few], [t("now.taken"), sums.taken],
+      [t("now.left"), sums.left], [t("now.waiting"), sums.waiting], [recentLabel, recent],
     ];
   }
 
@@ -151,7 +144,7 @@ export class Overview {
     const changes = new Map();
     for (const { id, by } of this.#changes) changes.set(id, (changes.get(id) ?? 0) + Math.abs(by));
     const list = [...changes].sort((a, b) => b[1] - a[1]).slice(0, HOTTEST_MAX).filter(([id]) => isOurs(id))
-      .map(([id, n]) => ({ id, text: count(n, "change") }));
+      .map(([id, n]) => ({ id, text: t("n.changes", { n }) }));
     return { period: "minute", list };
   }
 
@@ -163,7 +156,7 @@ export class Overview {
       return this.#drawRows(rows().map((el) => ({ id: el.dataset.id, text: list.find(({ id }) => id === el.dataset.id)?.text })));
     }
     $("no-hottest").hidden = list.length > 0;
-    const title = `Most requested in the last ${period}`;
+    const title = t(`now.hottest.${period}`);
     if ($("hottest-title").textContent !== title) put($("hottest-title"), title);
     const existing = new Map(rows().map((el) => [el.dataset.id, el]));
     const next = list.map(({ id }) => existing.get(id) ?? h("li", { "data-id": id },
@@ -186,7 +179,7 @@ export class Overview {
 /** Returns a section's activity as text: `637 attempts, 40 enrolled, 12 waiting, 585 refused`. */
 function activityText({ asked, enrolled, waitlisted, refused }) {
   return [
-    count(asked, "attempt"), `${enrolled.toLocaleString()} enrolled`, waitlisted && `${waitlisted.toLocaleString()} waiting`,
-    refused && `${refused.toLocaleString()} refused`,
+    t("n.attempts", { n: asked }), t("n.enrolled", { n: enrolled }), waitlisted && t("n.waiting", { n: waitlisted }),
+    refused && t("n.refused", { n: refused }),
   ].filter(Boolean).join(", ");
 }

@@ -3,17 +3,18 @@
 import { h, put } from "../dom.js";
 import { api, isTransient, query } from "../api.js";
 import { isUrgent } from "../alerts.js";
-import { timeOfDay, count, problemText } from "../words.js";
+import { number, t } from "../i18n.js";
+import { joinList, timeOfDay, problemText } from "../words.js";
 
 /** Names shown in each list. */
 const NAMES_MAX = 50;
 
-/** Returns how many recipients are connected, as a sentence. */
-function onlineText(online, includesVisitors) {
-  if (online === 0) return "None are connected now.";
-  const visitors = includesVisitors ? ", counting visitors," : "";
-  return online === 1 ? `1 is connected now${visitors} and has received it.`
-    : `${online.toLocaleString()} are connected now${visitors} and have received it.`;
+/** Returns how many recipients are connected, as a sentence. `visitors` of them are not signed in. */
+function onlineText(online, visitors) {
+  if (online === 0) return t("receipts.online.none");
+  const people = online - visitors;
+  const who = joinList([people > 0 && t("n.people", { n: people }), visitors > 0 && t("n.visitors", { n: visitors })].filter(Boolean));
+  return t("receipts.online", { n: online, who });
 }
 
 export class Receipts {
@@ -23,11 +24,11 @@ export class Receipts {
   constructor(alert) {
     this.alert = alert;
     this.fill = h("span", { class: "fill good" });
-    this.summary = h("strong", null, "Counting recipients…");
+    this.summary = h("strong", null, t("alert.counting"));
     this.online = h("span");
     this.names = h("div", { class: "names" });
     this.details = h("details", { ontoggle: ({ target }) => target.open && this.#readNames() },
-      h("summary", null, "Who has confirmed"), this.names);
+      h("summary", null, t("receipts.who")), this.names);
     this.bar = h("span", { class: "bar", "aria-hidden": "true" }, this.fill);
     this.el = h("div", { class: "receipts" }, h("p", null, this.summary, " ", this.online), this.bar, this.details);
   }
@@ -54,32 +55,31 @@ export class Receipts {
   }
 
   #draw() {
-    const { recipients, recipients_online: online, seen_total: seen } = this.totals;
-    const { requires_ack, priority, audience } = this.alert;
+    const { recipients, recipients_online: online, visitors_online: visitors = 0, seen_total: seen } = this.totals;
+    const { requires_ack, priority } = this.alert;
     // Only these alerts have a button with which a reader can confirm.
     const confirmable = requires_ack || isUrgent(this.alert) || priority === "high" || seen > 0;
-    const people = count(recipients, "person", "people");
-    const summary = confirmable ? `${seen.toLocaleString()} of ${people} confirmed.` : `Reaches ${people}.`;
+    const summary = confirmable ? t("receipts.confirmed", { n: recipients, seen }) : t("receipts.reaches", { n: recipients });
     if (this.summary.textContent !== summary) put(this.summary, summary);
-    const connected = `${onlineText(online, audience.all)}${confirmable ? "" : " Confirmation was not requested."}`;
+    const connected = [onlineText(online, visitors), !confirmable && t("receipts.not_asked")].filter(Boolean).join(" ");
     if (this.online.textContent !== connected) put(this.online, connected);
     this.bar.hidden = this.details.hidden = !confirmable;
     this.fill.style.width = `${recipients ? 100 * seen / recipients : 0}%`;
   }
 
   async #readNames() {
-    if (!this.names.firstChild) put(this.names, h("p", { class: "none" }, "Loading names…"));
+    if (!this.names.firstChild) put(this.names, h("p", { class: "none" }, t("receipts.loading")));
     try {
       const { seen, seen_total, unseen, unseen_total } = await api.get(this.#path(NAMES_MAX));
-      const list = (title, people, total, text) => h("div", null, h("h4", null, `${title} (${total.toLocaleString()})`),
-        people.length ? h("ul", null, people.map((one) => h("li", null, text(one))),
-          total > people.length && h("li", { class: "none" }, `and ${(total - people.length).toLocaleString()} more`))
-          : h("p", { class: "none" }, "None"));
+      const list = (title, people, total, text) => h("div", null, h("h4", null, `${title} (${number(total)})`),
+        people.length ? h("ul", null, people.map((one) => h("li", { dir: "auto" }, text(one))),
+          total > people.length && h("li", { class: "none" }, t("receipts.more", { n: total - people.length })))
+          : h("p", { class: "none" }, t("receipts.none")));
       const name = (one) => one.name && one.name !== one.user ? `${one.name} (${one.user})` : one.user;
-      put(this.names, list("Not confirmed", unseen, unseen_total, name),
-        list("Confirmed", seen, seen_total, (one) => `${name(one)}, ${timeOfDay(one.at)}`));
+      put(this.names, list(t("receipts.unseen"), unseen, unseen_total, name),
+        list(t("receipts.seen"), seen, seen_total, (one) => `${name(one)}, ${timeOfDay(one.at)}`));
     } catch (problem) {
-      put(this.names, h("p", { class: "stop" }, `Couldn't load names. ${problemText(problem)}`));
+      put(this.names, h("p", { class: "stop" }, t("receipts.failed", { why: problemText(problem) })));
     }
   }
 }

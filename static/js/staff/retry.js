@@ -2,6 +2,7 @@
 
 import { isTransient } from "../api.js";
 import { $, button, h, put } from "../dom.js";
+import { t } from "../i18n.js";
 import { backoff } from "../live.js";
 import { problemText } from "../words.js";
 
@@ -38,9 +39,9 @@ function waitToRetry(status, what, attempt, problem) {
   return new Promise((resolve) => {
     const automatic = attempt < AUTOMATIC_RETRIES_MAX;
     const timer = automatic && setTimeout(resolve, retryDelay(attempt, problem));
-    const retry = button("Retry now", () => { clearTimeout(timer); resolve(); }, { class: "plain" });
+    const retry = button(t("retry.now"), () => { clearTimeout(timer); resolve(); }, { class: "plain" });
     // This function decides when to retry, so the text must not promise the hub's `Retry-After`.
     const why = problemText({ ...problem, retry_after: undefined });
-    put(status, `Couldn't load ${what}. ${why} ${automatic ? "Retrying automatically." : "Automatic retries have stopped."} `, retry);
+    put(status, `${t(`retry.failed.${what}`, { why })} ${t(automatic ? "retry.automatic" : "retry.stopped")} `, retry);
   });
 }

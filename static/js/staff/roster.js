@@ -2,6 +2,7 @@
 
 import { button, h, debounce, put, table } from "../dom.js";
 import { api } from "../api.js";
+import { t } from "../i18n.js";
 import { dateTime, ordinal, problemText } from "../words.js";
 
 /** The roster of a changing section is read at most this often. */
@@ -10,6 +11,8 @@ const REFRESH_MS = 1_000;
 const ROWS_MAX = 200;
 
 const path = (id) => `/api/v1/sections/${encodeURIComponent(id)}/roster`;
+/** A text of its own direction, such as a Hebrew name in an English table. */
+const auto = (text) => h("span", { dir: "auto" }, text);
 const displayName = (one) => one.name && one.name !== one.user ? one.name : one.user;
 
 export class Roster {
@@ -18,10 +21,10 @@ export class Roster {
   /** `oncompose()` is called to write an alert to the students of the section; without it, there is no such button. */
   constructor(id, name, oncompose) {
     this.id = id;
-    this.lists = h("div", null, h("p", { class: "none" }, "Loading roster…"));
+    this.lists = h("div", null, h("p", { class: "none" }, t("roster.loading")));
     this.status = h("span", { role: "status" });
-    this.download = button("Download roster (CSV)", () => this.#download(), { "aria-label": `Download roster (CSV) of ${name}` });
-    this.compose = oncompose && button("Send an alert", oncompose, { class: "quiet", "aria-label": `Send an alert to everyone in ${name}` });
+    this.download = button(t("roster.download"), () => this.#download(), { "aria-label": t("roster.download.of", { name }) });
+    this.compose = oncompose && button(t("roster.alert"), oncompose, { class: "quiet", "aria-label": t("roster.alert.of", { name }) });
     this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.compose, " ", this.status), this.lists);
     this.refresh = debounce(REFRESH_MS, () => this.el.isConnected && this.load());
   }
@@ -36,27 +39,27 @@ export class Roster {
       const waiting = items.filter(({ status }) => status !== "enrolled");
       this.download.disabled = !items.length;
       if (this.compose) this.compose.disabled = !enrolled.length;
-      const person = (one) => [displayName(one), one.user, dateTime(one.since)];
+      const person = (one) => [auto(displayName(one)), auto(one.user), dateTime(one.since)];
       put(this.lists,
-        this.#list(`Enrolled: ${enrolled.length.toLocaleString()}`, ["Name", "Username", "Since"], enrolled, person, "No students enrolled yet."),
-        this.#list(`Waiting: ${waiting.length.toLocaleString()}`, ["Position", "Name", "Username", "Since"], waiting,
-          (one) => [one.status === "offered" ? "Seat offered" : ordinal(one.position), ...person(one)], "No students waiting."));
+        this.#list(t("roster.enrolled", { n: enrolled.length }), [t("roster.name"), t("sign.name"), t("roster.since")], enrolled, person, t("roster.enrolled.none")),
+        this.#list(t("roster.waiting", { n: waiting.length }), [t("roster.position"), t("roster.name"), t("sign.name"), t("roster.since")], waiting,
+          (one) => [one.status === "offered" ? t("roster.offered") : ordinal(one.position), ...person(one)], t("roster.waiting.none")));
     } catch (problem) {
-      put(this.lists, h("p", { class: "stop" }, `Couldn't load the roster. ${problemText(problem)} `,
-        button("Try again", () => this.load(), { class: "plain" })));
+      put(this.lists, h("p", { class: "stop" }, `${t("roster.failed", { why: problemText(problem) })} `,
+        button(t("find.retry"), () => this.load(), { class: "plain" })));
     }
   }
 
   #list(title, heads, people, row, emptyText) {
     if (!people.length) return h("div", null, h("h4", null, title), h("p", { class: "none" }, emptyText));
     const more = people.length > ROWS_MAX
-      && h("p", { class: "none" }, `Showing the first ${ROWS_MAX}. Download the roster to see everyone.`);
+      && h("p", { class: "none" }, t("roster.first", { n: ROWS_MAX }));
     return h("div", null, table(title, heads, people.slice(0, ROWS_MAX).map(row)), more);
   }
 
   /** Downloads the CSV with `fetch`, because a plain link could not set the `Accept` header. */
   async #download() {
-    put(this.status, "Downloading…");
+    put(this.status, t("roster.downloading"));
     try {
       const response = await fetch(path(this.id), { headers: { Accept: "text/csv" } });
       if (!response.ok) throw Object.assign(new Error(), await response.json());
@@ -65,7 +68,7 @@ export class Roster {
       setTimeout(() => URL.revokeObjectURL(link.href), REFRESH_MS);
       put(this.status);
     } catch (problem) {
-      put(this.status, `Couldn't download the roster. ${problemText(problem.code ? problem : { code: "no_answer" })}`);
+      put(this.status, t("roster.download.failed", { why: problemText(problem.code ? problem : { code: "no_answer" }) }));
     }
   }
 }

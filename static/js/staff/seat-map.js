@@ -2,13 +2,14 @@
 // square can have the focus (a roving tabindex): Tab passes the map in one step, and the arrow keys move within it.
 
 import { $, h, put } from "../dom.js";
-import { count, FEW_SEATS, seatStatus } from "../words.js";
+import { t } from "../i18n.js";
+import { hasFewLeft, seatStatus } from "../words.js";
 
 /** Returns how full a section is: 0 to 3 by thirds, 4 for few seats left, 5 for full, `off` for closed. */
 export function fillLevel({ capacity, enrolled, waitlisted, open }, status) {
   if (status === "cancelled" || status === "closed" || (open <= 0 && enrolled + waitlisted < capacity)) return "off";
   if (open <= 0) return 5;
-  if (open <= FEW_SEATS && enrolled > 0) return 4;
+  if (hasFewLeft({ capacity, enrolled, open })) return 4;
   return enrolled === 0 ? 0 : Math.min(3, 1 + Math.floor(3 * enrolled / capacity));
 }
 
@@ -77,13 +78,13 @@ export class SeatMap {
     for (const { name, ids, el } of this.#subjects) {
       const levels = ids.map((id) => this.#cells.get(id).dataset.level);
       const n = (level) => levels.filter((one) => one === level).length;
-      const text = [`${name}: ${count(ids.length, "section")}`, n("5") && `${n("5")} full`, n("4") && `${n("4")} with few seats left`]
+      const text = [`${name}: ${t("n.sections", { n: ids.length })}`, n("5") && t("map.n.full", { n: n("5") }), n("4") && t("map.n.few", { n: n("4") })]
         .filter(Boolean).join(", ");
       if (el.getAttribute("aria-label") !== text) el.setAttribute("aria-label", text);
     }
   }
 
-  /** Rings the sections of `refused`, a map from section id to refusals in the last minute. */
+  /** Rings the sections of `refused`, a map from section id to the requests of the last minute that found it full. */
   setRefused(refused) {
     for (const id of new Set([...refused.keys(), ...this.#refused.keys()])) {
       this.#cells.get(id)?.classList.toggle("ring", refused.has(id));
@@ -96,8 +97,8 @@ export class SeatMap {
     const { capacity, enrolled, waitlisted, open } = this.page.numbers(id);
     const status = seatStatus({ capacity, enrolled, waitlisted, open }, section.status).text;
     const refused = this.#refused.get(id);
-    return `${this.page.catalogue.name(id)} ${section.title ?? ""}: ${status}. ${enrolled} of ${capacity} seats taken`
-      + `${waitlisted ? `, ${waitlisted} waiting` : ""}${refused ? `, ${refused} turned away in the last minute` : ""}.`;
+    const facts = [t("section.taken", { n: capacity, taken: enrolled }), waitlisted && t("n.waiting", { n: waitlisted }), refused && t("map.n.refused", { n: refused })];
+    return `${this.page.catalogue.name(id)} ${section.title ?? ""}: ${status}. ${facts.filter(Boolean).join(", ")}.`;
   }
 
   #label(id) {

@@ -3,7 +3,8 @@
 import { $, button, debounce, put } from "../dom.js";
 import { api } from "../api.js";
 import { VirtualList } from "../list.js";
-import { count, FEW_SEATS, problemText } from "../words.js";
+import { t } from "../i18n.js";
+import { hasFewLeft, joinList, problemText } from "../words.js";
 import { SectionRow } from "./section-row.js";
 
 const TYPING_MS = 80;
@@ -14,10 +15,7 @@ const SORT_KEYS = {
   left: ({ open }) => open,
 };
 /** An empty field is rejected, because it could mean both 0 and "unchanged". */
-const EMPTY_FIELDS = {
-  capacity: "Nothing was saved. Enter a capacity.",
-  waitlist_capacity: "Nothing was saved. Enter a waitlist capacity, or 0 for no waitlist.",
-};
+const EMPTY_FIELDS = { capacity: "section.empty.capacity", waitlist_capacity: "section.empty.waitlist_capacity" };
 
 export class SectionList {
   /** Unsaved edits by section, kept while their row is scrolled away. */
@@ -69,7 +67,7 @@ export class SectionList {
 
   #drawOverCapacity() {
     const n = this.page.catalogue.all.filter((id) => this.#isOverCapacity(id)).length;
-    const text = n ? `${count(n, "section is", "sections are")} over capacity.` : "";
+    const text = n ? t("sections.n.over", { n }) : "";
     const el = $("over-capacity").querySelector("span");
     if (el.textContent !== text) put(el, text);
     $("over-capacity").hidden = !n;
@@ -79,7 +77,7 @@ export class SectionList {
     const { catalogue, numbers } = this.page;
     const { q, which, order } = this.form.elements;
     const matches = {
-      few: (id) => numbers(id).open > 0 && numbers(id).open <= FEW_SEATS,
+      few: (id) => hasFewLeft(numbers(id)),
       refused: (id) => this.page.refused().has(id),
       full: (id) => numbers(id).open <= 0 && numbers(id).enrolled >= numbers(id).capacity,
       waiting: (id) => numbers(id).waitlisted > 0,
@@ -109,9 +107,9 @@ export class SectionList {
 
   #foundText(n) {
     const { catalogue } = this.page;
-    if (catalogue.state === "ready") return count(n, "section");
-    if (catalogue.state !== "failed") return "Loading sections…";
-    return [problemText(catalogue.problem), " ", button("Try again", () => catalogue.load(catalogue.term), { class: "plain" })];
+    if (catalogue.state === "ready") return t("n.sections", { n });
+    if (catalogue.state !== "failed") return t("find.loading");
+    return [problemText(catalogue.problem), " ", button(t("find.retry"), () => catalogue.load(catalogue.term), { class: "plain" })];
   }
 
   redraw(ids) {
@@ -126,14 +124,14 @@ export class SectionList {
     const body = Object.fromEntries(Object.entries(this.edits.get(id) ?? {}).filter(([name, value]) => value !== section[name]));
     if (!Object.keys(body).length) return this.undo(id);
     const empty = Object.keys(EMPTY_FIELDS).find((name) => body[name] === "");
-    if (empty) return this.#setResult(id, { text: EMPTY_FIELDS[empty], tone: "stop", field: empty });
+    if (empty) return this.#setResult(id, { text: t(EMPTY_FIELDS[empty]), tone: "stop", field: empty });
     const confirm = !this.results.get(id)?.confirm && this.#question(id, body);
     if (confirm) return this.#setResult(id, { confirm });
-    this.#setResult(id, { text: "Saving…", saving: true });
+    this.#setResult(id, { text: t("save.pending"), saving: true });
     try {
       catalogue.put(await api.patch(`/api/v1/sections/${encodeURIComponent(id)}`, body));
       this.edits.delete(id);
-      this.#setResult(id, { text: "Saved.", tone: "good" });
+      this.#setResult(id, { text: t("save.done"), tone: "good" });
     } catch (problem) {
       this.#setResult(id, { text: problemText(problem), tone: "stop", field: problem.field });
     }
@@ -146,14 +144,14 @@ export class SectionList {
     if (status === "cancelled") {
       // Students who enrolled outside EduHub get no alert.
       const notified = enrolled - (this.page.catalogue.get(id).outside_enrolled ?? 0);
-      const people = [`${count(enrolled, "student")} enrolled`, waitlisted && `${waitlisted.toLocaleString()} waiting`].filter(Boolean).join(" and ");
-      return { tone: "danger", label: notified > 0 ? `Cancel section and notify ${count(notified, "student")}` : "Cancel section",
-        text: `This cancels ${name}, with ${people}. No one can register for it. You can reopen it later.` };
+      const people = joinList([t("section.n.enrolled", { n: enrolled }), waitlisted && t("n.waiting", { n: waitlisted })].filter(Boolean));
+      return { tone: "danger", label: notified > 0 ? t("section.cancel.notify", { n: notified }) : t("section.cancel"),
+        text: t("section.cancel.text", { section: name, people }) };
     }
     if (capacity === undefined || capacity >= enrolled || capacity >= before) return null;
-    return { tone: "strong", label: `Set capacity to ${capacity.toLocaleString()}`,
-      text: `${count(enrolled, "student is", "students are")} enrolled in ${name}. All of them stay, and the section is over capacity by ${(enrolled - capacity).toLocaleString()}. `
-        + `No one else gets a seat until fewer than ${capacity.toLocaleString()} are enrolled${waitlisted ? `; ${count(waitlisted, "student keeps a position", "students keep their positions")} on the waitlist` : ""}.` };
+    return { tone: "strong", label: t("section.lower", { n: capacity }),
+      text: [t("section.lower.stay", { n: enrolled, section: name, over: enrolled - capacity }), t("section.lower.until", { n: capacity }),
+        waitlisted && t("section.lower.waiting", { n: waitlisted })].filter(Boolean).join(" ") };
   }
 
   /** Withdraws a question; the edits stay. */

@@ -2,12 +2,12 @@
 
 import { button, h, markInvalid, put, SETTLE_MS } from "../dom.js";
 import { drawSeats } from "../seat-cell.js";
-import { componentName, count, meetingTexts } from "../words.js";
+import { t } from "../i18n.js";
+import { componentName, meetingTexts } from "../words.js";
 import { Roster } from "./roster.js";
 
-const LABELS = { capacity: "Capacity", waitlist_capacity: "Waitlist capacity", status: "Status" };
-const FIELDS = Object.keys(LABELS);
-const STATUSES = { open: "Open", closed: "Closed", cancelled: "Cancelled" };
+const FIELDS = ["capacity", "waitlist_capacity", "status"];
+const STATUSES = ["open", "closed", "cancelled"];
 /** Returns the value of a number field; an empty field is "", not 0. */
 const numberOf = ({ value }) => value === "" ? "" : Number(value);
 
@@ -26,14 +26,14 @@ export class SectionRow {
     const numberField = (name) => h("input", { name, type: "number", min: 0, max: 100000, inputmode: "numeric" });
     this.inputs = {
       capacity: numberField("capacity"), waitlist_capacity: numberField("waitlist_capacity"),
-      status: h("select", { name: "status" }, Object.entries(STATUSES).map(([value, label]) => h("option", { value }, label))),
+      status: h("select", { name: "status" }, STATUSES.map((value) => h("option", { value }, t(`section.status.${value}`)))),
     };
     this.actions = h("div", { class: "row-actions", role: "status" });
     const onsubmit = (event) => { event.preventDefault(); list.save(this.section); };
     this.line = h("form", { class: "line", onsubmit, oninput: () => this.#edit() },
       this.head, h("div", { class: "schedule" }, this.times, this.instructor), this.seats,
-      FIELDS.map((name) => h("label", null, h("span", null, LABELS[name]), this.inputs[name])), this.actions);
-    this.question = h("div", { class: "question", role: "group", "aria-label": "Confirm before saving" });
+      FIELDS.map((name) => h("label", null, h("span", null, t(`field.${name}`)), this.inputs[name])), this.actions);
+    this.question = h("div", { class: "question", role: "group", "aria-label": t("section.confirm") });
     this.body = h("div", { class: "body" });
     this.more = h("div", { class: "more" }, this.question, this.body);
     this.el = h("li", { class: "srow" }, this.line, this.more);
@@ -50,11 +50,11 @@ export class SectionRow {
     put(this.details, [section.section, componentName(section), section.crn].filter(Boolean).join(" "));
     put(this.title, section.title ?? "");
     put(this.times, meetingTexts(section, true).join("; "));
-    put(this.instructor, section.instructor ?? "Instructor TBA");
-    for (const name of FIELDS) this.inputs[name].setAttribute("aria-label", `${LABELS[name]} of ${section.course} ${section.crn}`);
+    put(this.instructor, section.instructor ?? t("section.no_instructor"));
+    for (const name of FIELDS) this.inputs[name].setAttribute("aria-label", t("section.field.of", { field: t(`field.${name}`), section: `${section.course} ${section.crn}` }));
     const mayEdit = this.list.page.mayEdit(id);
     for (const name of FIELDS) this.inputs[name].disabled = !mayEdit;
-    this.line.title = mayEdit ? "" : "Your account is limited to other subjects.";
+    this.line.title = mayEdit ? "" : t("section.limited");
     this.draw();
   }
 
@@ -78,7 +78,7 @@ export class SectionRow {
       if (result?.field === name) markInvalid(this.inputs[name], this.actions);
       else for (const one of ["aria-invalid", "aria-describedby"]) this.inputs[name].removeAttribute(one);
     }
-    put(this.actions, edit && !result?.saving && [!result?.confirm && this.#saveButton(), button("Undo", () => this.list.undo(id), { class: "quiet" })],
+    put(this.actions, edit && !result?.saving && [!result?.confirm && this.#saveButton(), button(t("section.undo"), () => this.list.undo(id), { class: "quiet" })],
       result?.text && h("span", { class: result.tone }, result.text));
     const answered = this.question.contains(document.activeElement) && !result?.confirm;
     put(this.question, result?.confirm && this.#questionParts(id, result.confirm));
@@ -89,14 +89,14 @@ export class SectionRow {
   /** The button that submits the row. */
   #saveButton() {
     // The second click of a double click must not submit again.
-    return h("button", { class: "strong", onclick: (event) => event.detail > 1 && event.preventDefault() }, "Save");
+    return h("button", { class: "strong", onclick: (event) => event.detail > 1 && event.preventDefault() }, t("save"));
   }
 
   /** What a change will do, and the button that confirms it, below the row in its full width. */
   #questionParts(id, { text, label, tone }) {
     const confirm = button(label, () => this.list.save(id), { class: tone, disabled: true });
     setTimeout(() => { confirm.disabled = false; }, SETTLE_MS);
-    return [h("p", { tabindex: "-1" }, text), h("p", { class: "inline" }, confirm, button("Keep editing", () => this.list.abandon(id), { class: "quiet" }))];
+    return [h("p", { tabindex: "-1" }, text), h("p", { class: "inline" }, confirm, button(t("action.keep_editing"), () => this.list.abandon(id), { class: "quiet" }))];
   }
 
   #edit() {
@@ -131,18 +131,18 @@ export class SectionRow {
     if (!mayEdit(id)) {
       this.roster = { refresh() {} };
       this.head.setAttribute("aria-expanded", "true");
-      put(this.body, h("p", null, section.title && `${section.title}. `, "The roster is not shown because your account is limited to other subjects."));
+      put(this.body, h("p", null, section.title && `${section.title}. `, t("section.no_roster")));
       return;
     }
     this.roster = new Roster(id, catalogue.name(id), () => compose({ sections: [id] }));
     this.head.setAttribute("aria-expanded", "true");
     const { enrolled, capacity } = numbers(id);
     const facts = [
-      enrolled > capacity && `${enrolled} enrolled, capacity ${capacity}: no student loses a seat`,
-      meetingTexts(section).join("; "), section.instructor ?? "Instructor TBA", count(section.credits ?? 0, "credit"),
-      section.outside_enrolled && `${count(section.outside_enrolled, "seat")} taken outside EduHub`,
+      enrolled > capacity && t("section.over", { n: enrolled, capacity }),
+      meetingTexts(section).join("; "), section.instructor ?? t("section.no_instructor"), t("n.credits", { n: section.credits ?? 0 }),
+      section.outside_enrolled && t("section.outside", { n: section.outside_enrolled }),
     ].filter(Boolean);
-    put(this.body, h("p", null, h("strong", null, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el);
+    put(this.body, h("p", null, h("strong", { dir: "auto" }, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el);
     this.roster.load();
   }
 }

@@ -3,10 +3,11 @@
 import { $, button, h, put } from "../dom.js";
 import { isUrgent } from "../alerts.js";
 import { api, query } from "../api.js";
+import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { Poller } from "../poll.js";
 import { showNote } from "../session.js";
-import { count, dateTime, problemText } from "../words.js";
+import { dateTime, problemText } from "../words.js";
 import { audienceText, LISTED_MAX } from "./audience.js";
 import { Receipts } from "./receipts.js";
 
@@ -31,7 +32,7 @@ export class SentAlerts {
   #lists = new Poller((signal) => this.#readLists(signal), {
     ms: LISTS_MS,
     isNeeded: isVisible,
-    onerror: (problem) => put($("sent-failed"), `Couldn't load alerts. ${problemText(problem)} `, button("Try again", () => this.read(), { class: "plain" })),
+    onerror: (problem) => put($("sent-failed"), `${t("sent.failed", { why: problemText(problem) })} `, button(t("find.retry"), () => this.read(), { class: "plain" })),
   });
   #receipts = new Poller((signal) => this.#readReceipts(signal), { ms: RECEIPTS_MS, isNeeded: isVisible });
 
@@ -79,14 +80,14 @@ export class SentAlerts {
     const receipts = sent ? new Receipts(alert) : null;
     const status = h("span", { role: "status" });
     const details = [
-      `${alert.priority}, ${alert.category}`, `to ${audienceText(alert.audience, this.nameOf)}`, `by ${alert.sender}`,
-      sent ? dateTime(alert.starts_at ?? alert.created_at) : `scheduled for ${dateTime(alert.starts_at)}`,
-      alert.expires_at && `until ${dateTime(alert.expires_at)}`,
+      t(`priority.${alert.priority}`), t(`category.${alert.category}`), t("sent.to", { audience: audienceText(alert.audience, this.nameOf) }),
+      t("sent.by", { user: alert.sender }), sent ? dateTime(alert.starts_at ?? alert.created_at) : t("sent.at", { at: dateTime(alert.starts_at) }),
+      alert.expires_at && t("alerts.until", { at: dateTime(alert.expires_at) }),
     ].filter(Boolean).join(", ");
     const tone = isUrgent(alert) ? "critical" : alert.priority;
     const el = h("article", { class: `alert ${tone}`, "data-id": alert.id, "data-version": version(alert) },
-      h("h3", null, (isUrgent(alert) || alert.priority === "high") && icon("warn"), alert.title),
-      h("p", null, alert.message),
+      h("h3", { dir: "auto" }, (isUrgent(alert) || alert.priority === "high") && icon("warn"), alert.title),
+      h("p", { dir: "auto" }, alert.message),
       receipts?.el,
       h("footer", null, h("span", null, details), status, this.#withdrawal(alert, sent, status)));
     if (sent) this.#cards.set(el, { alert, receipts });
@@ -95,19 +96,19 @@ export class SentAlerts {
 
   /** A sent alert is withdrawn by two presses, in place; a scheduled one, which no one has seen, by one. */
   #withdrawal(alert, sent, status) {
-    const label = sent ? "Withdraw" : "Cancel";
+    const label = t(sent ? "sent.withdraw" : "sent.cancel");
     const el = h("span", { class: "withdrawal" });
     const withdraw = () => this.#withdraw(alert, status);
     const first = button(label, () => sent ? confirm() : withdraw(), { class: "danger", "aria-label": `${label}: ${alert.title}` });
-    const confirm = () => put(el, h("span", null, "This removes it from everyone's page."), " ",
-      button("Yes, withdraw", withdraw, { class: "danger", "aria-label": `Yes, withdraw: ${alert.title}` }), " ",
-      button("Keep", () => { put(el, first); first.focus(); }, { class: "quiet", "aria-label": `Keep: ${alert.title}` }));
+    const confirm = () => put(el, h("span", null, t("sent.withdraw.text")), " ",
+      button(t("sent.withdraw.yes"), withdraw, { class: "danger", "aria-label": `${t("sent.withdraw.yes")}: ${alert.title}` }), " ",
+      button(t("sent.keep"), () => { put(el, first); first.focus(); }, { class: "quiet", "aria-label": `${t("sent.keep")}: ${alert.title}` }));
     put(el, first);
     return el;
   }
 
   async #withdraw({ id, seq }, status) {
-    put(status, seq === null ? "Cancelling…" : "Withdrawing…");
+    put(status, t(seq === null ? "progress.cancelling" : "sent.withdrawing"));
     try {
       await api.delete(path(id));
     } catch (problem) {
@@ -130,7 +131,7 @@ export class SentAlerts {
   #announce(card) {
     if (!card) return;
     const { seen_total: seen, recipients } = card.receipts.totals;
-    const text = `${card.alert.title}: ${seen.toLocaleString()} of ${count(recipients, "person", "people")} confirmed.`;
+    const text = `${card.alert.title}: ${t("receipts.confirmed", { n: recipients, seen })}`;
     if (text !== this.#announced) put($("sent-announcement"), this.#announced = text);
   }
 }

@@ -4,7 +4,7 @@ import { $, button, h, markInvalid, put, SETTLE_MS, table } from "../dom.js";
 import { api } from "../api.js";
 import { fromCollegeTime, toCollegeTime, zoneName } from "../college-time.js";
 import { hubNow } from "../hub-clock.js";
-import { setZone } from "../i18n.js";
+import { setZone, t } from "../i18n.js";
 import { dateTime } from "../words.js";
 
 const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
@@ -38,9 +38,9 @@ export class TermEditor {
 
   #draw() {
     put($("terms"), this.#terms.length
-      ? table("Registration opens and closes automatically at these times.", ["Term", "Registration", "", "Opens", "Closes"],
+      ? table(t("terms.caption"), [t("find.term"), t("terms.registration"), "", t("terms.head.opens"), t("terms.head.closes")],
         this.#terms.map((term) => this.#row(term)))
-      : h("p", { class: "none" }, "No terms yet. Import a schedule or add a term below."));
+      : h("p", { class: "none" }, t("terms.none")));
     this.#scheduleDraw();
   }
 
@@ -69,14 +69,14 @@ export class TermEditor {
     const pressedAt = () => new Date(hubNow()).toISOString();
     // When a term opens or closes on its own, its button changes. A press just afterwards was meant for the old button.
     const settled = () => performance.now() - this.#switchedAt > SETTLE_MS;
-    const action = open ? button("Close now", () => settled() && this.#confirm(cell, {
-      text: `Registration for ${name} closes now${term.closes_at ? ` instead of ${dateTime(term.closes_at)}` : ""}. Students keep their sections and can still drop them.`,
-      label: "Yes, close registration",
+    const action = open ? button(t("terms.close"), () => settled() && this.#confirm(cell, {
+      text: `${term.closes_at ? t("terms.close.instead", { term: name, at: dateTime(term.closes_at) }) : t("terms.close.text", { term: name })} ${t("terms.close.keep")}`,
+      label: t("terms.close.yes"),
       act: () => {
         remember(term.id, term.closes_at);
         this.#save(term.id, { closes_at: pressedAt() }, status);
       },
-    })) : button("Open now", () => {
+    })) : button(t("terms.open"), () => {
       if (!settled()) return;
       const before = remembered()[term.id];
       // A closing time that has passed would keep the term closed.
@@ -84,16 +84,16 @@ export class TermEditor {
       const isPast = closes !== null && closes <= hubNow();
       const end = isPast ? restored : term.closes_at;
       this.#confirm(cell, {
-        text: `Registration for ${name} opens now${opens > hubNow() ? ` instead of ${dateTime(term.opens_at)}` : ""}. ${end ? `It closes ${dateTime(end)}.` : "It has no closing time."}`,
-        label: "Yes, open registration",
+        text: `${opens > hubNow() ? t("terms.open.instead", { term: name, at: dateTime(term.opens_at) }) : t("terms.open.text", { term: name })} ${end ? t("terms.open.until", { at: dateTime(end) }) : t("terms.open.no_end")}`,
+        label: t("terms.open.yes"),
         act: () => this.#save(term.id, { opens_at: pressedAt(), ...(isPast ? { closes_at: restored } : {}) }, status),
       });
     });
-    put(cell, action, " ", button("Edit", () => this.#edit(term), { class: "quiet" }));
-    return [h("span", null, h("strong", null, term.title || term.id), h("small", null, ` ${term.id}`)),
-      h("span", { class: open ? "good" : "" }, open ? "Open" : opens > now ? "Not open yet" : "Closed"),
+    put(cell, action, " ", button(t("terms.edit"), () => this.#edit(term), { class: "quiet" }));
+    return [h("span", null, h("strong", { dir: "auto" }, term.title || term.id), h("small", null, ` ${term.id}`)),
+      h("span", { class: open ? "good" : "" }, t(open ? "terms.state.open" : opens > now ? "terms.state.soon" : "terms.state.closed")),
       [cell, " ", status],
-      dateTime(term.opens_at) || "Not set", dateTime(term.closes_at) || "Not set"];
+      dateTime(term.opens_at) || t("terms.unset"), dateTime(term.closes_at) || t("terms.unset")];
   }
 
   /** Says in place what a press will do. A second press does it. */
@@ -101,7 +101,7 @@ export class TermEditor {
     const before = [...cell.childNodes];
     const confirm = button(label, () => { put(cell, before); act(); }, { class: "primary", disabled: true });
     setTimeout(() => { confirm.disabled = false; }, SETTLE_MS);
-    const back = button("Cancel", () => { put(cell, before); before[0].focus(); }, { class: "quiet" });
+    const back = button(t("sent.cancel"), () => { put(cell, before); before[0].focus(); }, { class: "quiet" });
     const question = h("span", { class: "question", tabindex: "-1" }, text);
     put(cell, question, " ", confirm, " ", back);
     question.focus();
@@ -110,7 +110,7 @@ export class TermEditor {
   /** Says that an opening time in the past opens registration at once. */
   #drawPast() {
     const opens = fromCollegeTime($("term-form").elements.opens_at.value);
-    const text = opens && opens.getTime() <= hubNow() ? "This opening time has passed: registration opens when you save." : "";
+    const text = opens && opens.getTime() <= hubNow() ? t("terms.past") : "";
     if ($("past-opening").textContent !== text) put($("past-opening"), text);
   }
 
@@ -128,14 +128,14 @@ export class TermEditor {
     event.preventDefault();
     const { id, title, opens_at, closes_at } = event.target.elements;
     const body = { title: title.value.trim() || undefined, opens_at: isoTime(opens_at.value), closes_at: isoTime(closes_at.value) };
-    await this.#save(id.value.trim(), body, event.target.querySelector("[role=status]"));
+    await this.#save(id.value.trim(), body, event.target.querySelector("span[role=status]"));
   }
 
   async #save(id, body, status) {
-    put(status, "Saving…");
+    put(status, t("save.pending"));
     try {
       await api.put(path(id), body);
-      put(status, "Saved.");
+      put(status, t("save.done"));
       await this.load();
       this.onchange();
     } catch (problem) {

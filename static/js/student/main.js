@@ -92,13 +92,14 @@ pollWhileDisconnected(page.live, () => Promise.all([page.seats.read(), alerts.re
 
 // Registrations may have changed while the page was disconnected. Seats and alerts resume on their own.
 page.live.on("window", (frame) => page.terms.opened(frame));
+page.live.on("term", (frame) => page.terms.changed(frame));
 page.live.on("welcome", () => page.workspace && page.registrations.load().catch(() => {}));
 onLanguage(() => changed(null, true));
 page.finder.search();
 opening.draw();
 
 // The first view needs neither the workspace, which loads once a student is likely to sign in, nor the announcements.
-const loadWorkspaceModule = () => Promise.all([load("./workspace.js"), addTexts("student").catch(noAnswer)]).then(([module]) => module);
+const loadWorkspaceModule = () => Promise.all([load("./workspace.js"), addTexts("student").catch(noAnswer)]).then(([module]) => { alerts.ontexts(); return module; });
 try { if (localStorage.getItem(STUDENT_KEY)) loadWorkspaceModule().catch(() => {}); } catch { /* Storage is unavailable. */ }
 $("sign-in").addEventListener("focusin", () => loadWorkspaceModule().catch(() => {}), { once: true });
 let announcements = null;

@@ -55,6 +55,9 @@ fn rosters_and_edits_of_other_subjects_are_refused() {
     assert_refused(&staff.patch_json(&other, &change), "This concerns ART");
     assert_eq!(staff.get(&other).expect(200).json()["capacity"], 5, "nothing was changed");
     assert_refused(&staff.put_json(&format!("/api/v1/terms/{TERM}"), &json!({"title": "Spring"})), "all subjects");
+    assert_eq!(staff.get(&format!("{own}/attempts")).expect(200).json()["items"][0]["user"], "ann");
+    assert_refused(&staff.get(&format!("{other}/attempts")), "This concerns ART");
+    assert_refused(&staff.get("/api/v1/students/ann/attempts"), "all subjects");
     // The roster of an absent section is absent, whatever the limit.
     staff.get(&format!("/api/v1/sections/{TERM}-9/roster")).expect(404);
 }

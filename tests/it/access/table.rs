@@ -49,6 +49,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("DELETE", "/api/v1/me/sign-ins/{id}", SignedIn),
     ("GET", "/api/v1/me/data", SignedIn),
     ("GET", "/api/v1/me/disclosures", SignedIn),
+    ("GET", "/api/v1/me/attempts", SignedIn),
     ("GET", "/api/v1/me/guardian-links", SignedIn),
     ("POST", "/api/v1/me/guardian-links", Student),
     ("DELETE", "/api/v1/me/guardian-links/{id}", SignedIn),
@@ -64,6 +65,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/sections/{id}", Visitor),
     ("PATCH", "/api/v1/sections/{id}", SubjectStaff),
     ("GET", "/api/v1/sections/{id}/roster", Roster),
+    ("GET", "/api/v1/sections/{id}/attempts", SubjectStaff),
     ("GET", "/api/v1/me/teaching", Roster),
     ("GET", "/api/v1/seats", Visitor),
     ("GET", "/api/v1/events", Open),
@@ -86,6 +88,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     // Work of staff.
     ("GET", "/api/v1/students/{user}", Staff),
     ("PUT", "/api/v1/students/{user}", Staff),
+    ("GET", "/api/v1/students/{user}/attempts", Staff),
     ("PUT", "/api/v1/students/{user}/registrations/{section}", SubjectStaff),
     ("DELETE", "/api/v1/students/{user}/registrations/{section}", SubjectStaff),
     ("POST", "/api/v1/students/{user}/move", SubjectStaff),

@@ -140,6 +140,7 @@ impl Hub {
             starts_at: None,
             expires_at: None,
             requires_ack: false,
+            notice: None,
         };
         let id = Uuid::now_v7().to_string();
         let (source, sender) = ("staff".to_owned(), "test".to_owned());

@@ -1,6 +1,7 @@
 //! Generated histories, decided by a term in memory and by a naive model that was written from `docs/SEMANTICS.md` alone.
 //! Replies, notices and registrations must agree after each command.
 
+mod attempts;
 mod facts;
 pub(crate) mod history;
 mod naive;
@@ -45,6 +46,7 @@ fn play(history: History) {
     let mut naive = Naive::new(history.credit_limit, &term());
     let mut term = TestTerm::with_credit_limit(limit, []);
     let mut records = Records::new(limit);
+    let mut chain = attempts::Chain::default();
     let catalogue = Step::Import { sections: history.catalogue, forced: true };
     for (number, step) in std::iter::once(catalogue).chain(history.steps).enumerate() {
         let command = match step {
@@ -54,6 +56,7 @@ fn play(history: History) {
             }
             Step::Restart => {
                 term.book = records.book();
+                chain.restart();
                 Command::Settle
             }
             Step::Run(command) => command,
@@ -68,6 +71,7 @@ fn play(history: History) {
         let at = format!("step {number}, {command:?}");
         assert_eq!(words::reply_in_words(&decision.outcome), expected.reply, "the reply to {at}");
         assert_eq!(notices_in_words(&decision.changes.notices), expected.notices, "the notices of {at}");
+        chain.check(&command, &decision.attempts, &expected, term.now);
         assert_eq!(contents_in_words(&term.book), naive.contents_in_words(), "the contents after {at}");
         for section in term.book.sections().map(|state| &*state.section) {
             assert_eq!(Some(section), naive.definition(section.id.crn.as_str()), "the definition after {at}");
@@ -82,8 +86,8 @@ fn play(history: History) {
 fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, command: &Command, now: Timestamp) {
     let again = decide(before, command, now);
     assert_eq!(
-        (&again.outcome, &again.changes),
-        (&decision.outcome, &decision.changes),
+        (&again.outcome, &again.changes, &again.attempts),
+        (&decision.outcome, &decision.changes, &decision.attempts),
         "the same decision twice differs"
     );
     for state in after.sections() {

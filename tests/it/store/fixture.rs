@@ -1,18 +1,21 @@
 //! Stores under test, and a term in memory on top of one.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use eduhub::domain::batch::Receipts;
 use eduhub::domain::command::Command;
 use eduhub::domain::ids::TermId;
 use eduhub::domain::outcome::Outcome;
 use eduhub::domain::published::{PublishedTerm, TermUpdate};
 use eduhub::domain::section::Credits;
 use eduhub::registration::execution::{BatchExecutor, CommittedBatch, TermState};
+use eduhub::registration::submitted::Submitted;
 use eduhub::store::accounts::{AccountStore, AuditStore};
 use eduhub::store::alerts::{AlertStore, Entry};
+use eduhub::store::attempts::AttemptStore;
 use eduhub::store::guardian_links::GuardianLinkStore;
 use eduhub::store::import_profiles::ProfileStore;
 use eduhub::store::imports::ImportStore;
@@ -40,6 +43,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 pub(crate) trait StoreFixture {
     /// The kind of store. Clones are handles of one store.
     type Store: TermStore
+        + AttemptStore
         + ImportStore
         + AlertStore
         + OutboxStore
@@ -66,6 +70,13 @@ pub(crate) trait StoreFixture {
 
 /// The embedded store in a folder of its own.
 pub(crate) struct Embedded(TempDir);
+
+impl Embedded {
+    /// Returns the path of the store's file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("hub.sqlite")
+    }
+}
 
 impl StoreFixture for Embedded {
     type Store = SqliteStore;
@@ -104,6 +115,7 @@ pub(crate) fn open_when_unlocked(path: &Path, outbox: bool) -> SqliteStore {
 #[derive(Debug)]
 pub(crate) struct Committed {
     pub(crate) outcomes: Vec<Option<Outcome>>,
+    pub(crate) receipts: Vec<Receipts>,
     /// The update to publish; `None` when the batch changed nothing.
     pub(crate) update: Option<TermUpdate>,
 }
@@ -127,19 +139,19 @@ impl TermOwner {
     }
 
     /// Starts a batch without waiting for its end. The term must be loaded.
-    pub(crate) fn start(&mut self, commands: Vec<Command>, now: Timestamp) -> StoreFuture<CommittedBatch> {
+    pub(crate) fn start(&mut self, commands: Vec<impl Into<Submitted>>, now: Timestamp) -> StoreFuture<CommittedBatch> {
         self.executor.run(self.state.take().expect("the term is loaded"), commands, now)
     }
 
     /// Waits for the end of a batch.
     pub(crate) fn finish(&mut self, batch: StoreFuture<CommittedBatch>) -> Result<Committed, StoreError> {
-        let CommittedBatch { state, outcomes, mut updates } = block_on(batch)?;
+        let CommittedBatch { state, outcomes, receipts, mut updates } = block_on(batch)?;
         self.state = Some(state);
-        Ok(Committed { outcomes, update: updates.pop() })
+        Ok(Committed { outcomes, receipts, update: updates.pop() })
     }
 
     /// Runs a batch, and loads the term first if necessary.
-    pub(crate) fn run(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<Committed, StoreError> {
+    pub(crate) fn run(&mut self, commands: Vec<impl Into<Submitted>>, now: Timestamp) -> Result<Committed, StoreError> {
         if self.state.is_none() {
             self.load()?;
         }
@@ -187,7 +199,7 @@ impl<F: StoreFixture> StoredTerm<F> {
     }
 
     /// Runs a batch at minute 1.
-    pub(crate) fn run(&mut self, commands: Vec<Command>) -> Result<Committed, StoreError> {
+    pub(crate) fn run(&mut self, commands: Vec<impl Into<Submitted>>) -> Result<Committed, StoreError> {
         self.owner.run(commands, minute(1))
     }
 

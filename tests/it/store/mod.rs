@@ -2,6 +2,8 @@
 //! [`fixture::StoreFixture`] for it and add it to the last line of this file. Tests of one kind of store have their own
 //! file, such as [`sqlite`].
 
+mod attempt_damage;
+mod attempts;
 mod changes;
 mod fixture;
 mod guardian_links;
@@ -33,7 +35,7 @@ macro_rules! store_contract {
     };
 }
 
-/// Lists every test of [`suite`], [`changes`], [`outbox`], [`members`], [`privacy`], [`sign_ins`],
+/// Lists every test of [`suite`], [`changes`], [`attempts`], [`outbox`], [`members`], [`privacy`], [`sign_ins`],
 /// [`provider_sign_ins`], [`guardian_links`], [`import_profiles`] and [`students`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
@@ -60,6 +62,14 @@ macro_rules! stores {
             changes_survive_reopening
             a_refused_batch_is_in_no_changes
             an_unknown_term_has_no_changes;
+            attempts:
+            every_decision_is_an_attempt_of_the_same_commit
+            a_refused_batch_leaves_the_chain_as_it_was
+            a_loaded_chain_is_continued
+            histories_are_read_backwards_in_pages
+            old_attempts_are_deleted_and_the_rest_stays_verifiable
+            an_erased_person_is_in_no_attempt
+            audit_entries_are_stored_with_their_change;
             outbox:
             each_section_of_a_commit_is_marked_once
             a_roster_change_with_equal_counts_is_marked

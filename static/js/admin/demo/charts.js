@@ -2,6 +2,7 @@
 // scales. Lines are drawn in a square of 100 units that stretches with the page; texts are HTML beside it.
 
 import { h, put } from "../../dom.js";
+import { number, t } from "../../i18n.js";
 import { latencyText } from "./text.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -52,10 +53,10 @@ export class ThroughputChart {
     if (scale === this.scale) return;
     this.scale = scale;
     put(this.labels, [0, 0.5, 1].map((part) => {
-      const label = h("span", { class: "level" }, (maxRate * part).toLocaleString());
+      const label = h("span", { class: "level" }, number(maxRate * part));
       label.style.bottom = `${part * 100}%`;
       return label;
-    }), h("span", { class: "end" }, `${seconds} seconds`));
+    }), h("span", { class: "end" }, t("n.seconds", { n: seconds })));
   }
 }
 
@@ -92,7 +93,7 @@ export class LatencyChart {
       const { text, range, marks, track } = this.#lines.get(target);
       const known = latency?.p99 !== null && latency?.p99 !== undefined;
       track.classList.toggle("no-data", !known);
-      const parts = known ? PERCENTILES.map(([percentile, share]) => `${share} within ${latencyText(latency[percentile])}`) : ["No responses yet"];
+      const parts = known ? PERCENTILES.map(([percentile, share]) => t("demo.within", { share, time: latencyText(latency[percentile]) })) : [t("demo.no_responses")];
       const key = parts.join(", ");
       if (text.dataset.key === key) continue;
       text.dataset.key = key;

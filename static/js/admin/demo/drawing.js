@@ -1,6 +1,7 @@
 // The drawing of one run: a panel for each target, the response times, and a table of figures.
 
 import { h, put } from "../../dom.js";
+import { t } from "../../i18n.js";
 import { LatencyChart, roundUp } from "./charts.js";
 import { seatsPerSquare, TargetPanel } from "./target-panel.js";
 import { backgroundText, FIGURES, includesTarget, resultOf, secondsRun, TARGET_NAMES, TARGETS } from "./text.js";
@@ -22,8 +23,8 @@ export class Drawing {
       h("thead", null, h("tr", null, h("td"), targets.map((target) => h("th", { scope: "col" }, TARGET_NAMES[target])))),
       h("tbody", null, FIGURES.map(([name], i) => h("tr", null, h("th", { scope: "row" }, name), this.cells[i]))));
     this.el = h("div", null, h("div", { class: "targets" }, this.panels.map(({ el }) => el)),
-      h("h3", null, "Response times"), this.latencies.el, this.background,
-      h("details", { id: "demo-numbers" }, h("summary", null, "View as table"), h("div", { class: "scroll" }, figures)));
+      h("h3", null, t("demo.times")), this.latencies.el, this.background,
+      h("details", { id: "demo-numbers" }, h("summary", null, t("demo.table")), h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": t("demo.table") }, figures)));
   }
 
   /** Adds a point for each target under load: the responses since the last point, in the hub's own measure of time. */
@@ -52,7 +53,7 @@ export class Drawing {
       const active = task.phase === panel.target && task.state === "running";
       panel.draw({ result: results[i], active, task, points: this.#points[panel.target], scale });
       this.cells.forEach((cells, row) => {
-        const text = (results[i] && FIGURES[row][1](results[i])) || "Not counted";
+        const text = (results[i] && FIGURES[row][1](results[i])) || t("demo.not_counted");
         if (cells[i].textContent !== text) cells[i].textContent = text;
       });
     });

@@ -2,9 +2,10 @@
 
 import { h, put } from "../../dom.js";
 import { icon } from "../../icons.js";
-import { count } from "../../words.js";
+import { number, t } from "../../i18n.js";
+import { richText, serverText } from "../../rich-text.js";
 import { ThroughputChart } from "./charts.js";
-import { errorText, seatTexts, TARGET_NAMES } from "./text.js";
+import { errorText, seatTexts, students, TARGET_NAMES } from "./text.js";
 
 /** The most squares in a panel. A run with more seats draws several seats as one square. */
 const SQUARES_MAX = 200;
@@ -33,13 +34,13 @@ export class TargetPanel {
   /** `result` is what the hub has measured, or undefined; `active`: the target is under load now; `scale` is the same for all panels. */
   draw({ result, active, task, points, scale }) {
     const about = aboutText(result, active, task);
-    if (this.about.textContent !== about) this.about.textContent = about;
+    if (this.about.textContent !== textOf(about)) put(this.about, about);
     this.el.classList.toggle("idle", !result);
     this.#drawSeats(result, task, scale.seatsPerSquare);
     const isCurrent = active && points.length > 0;
     const rate = isCurrent ? points.at(-1)[1] : result?.per_s ?? 0;
-    put(this.rate, result ? Math.round(rate).toLocaleString() : "");
-    put(this.unit, result ? `responses per second${isCurrent ? "" : " on average"}` : "");
+    put(this.rate, result ? number(Math.round(rate)) : "");
+    put(this.unit, result ? t(isCurrent ? "demo.rate" : "demo.rate.mean") : "");
     const { text, tone } = result ? errorText(result) : { text: "", tone: "" };
     this.errors.className = tone;
     if (this.errors.textContent !== text) this.errors.textContent = text;
@@ -57,20 +58,24 @@ export class TargetPanel {
     this.#shown = key;
     put(this.seats, texts.map(({ kind, tone, text }) =>
       h("li", { class: tone }, kind ? h("i", { class: kind, "aria-hidden": "true" }) : tone === "good" && icon("check"), text)));
-    put(this.squareNote, seatsPerSquare > 1 && result ? `Each square stands for ${seatsPerSquare} seats.` : "");
+    put(this.squareNote, seatsPerSquare > 1 && result ? t("demo.squares", { n: seatsPerSquare }) : "");
   }
 }
 
+/** Returns the text of what `put` takes. */
+const textOf = (parts) => [parts].flat().map((part) => part.textContent ?? part).join("");
+
+/** Returns what a target stands for, as `put` takes it. */
 function aboutText(result, active, task) {
   if (result?.recorded) {
     // Keeps a number with its unit, and a date, on one line.
     const recorded = result.recorded.replace(/(\d) (?=s\b)/g, "$1\u00a0").replace(/(\d)-(?=\d)/g, "$1\u2011");
-    return `${count(result.users, "student")}. Not part of this run: ${recorded}.`;
+    return richText("demo.recorded", { recorded: serverText(recorded) }, { students: students(result.users) });
   }
-  if (result) return `${count(result.users, "student")}, each with their own connection.`;
-  if (task.state !== "running") return "Not run.";
-  if (active) return "Waiting for the first responses.";
-  return task.phase === "preparing" ? "Not started yet." : "Runs next.";
+  if (result) return t("demo.each", { students: students(result.users) });
+  if (task.state !== "running") return t("demo.not_run");
+  if (active) return t("demo.waiting");
+  return t(task.phase === "preparing" ? "demo.not_started" : "demo.runs_next");
 }
 
 /** Returns how many seats each square stands for: the same in all panels, so that the largest result fits. */

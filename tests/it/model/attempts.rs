@@ -1,0 +1,154 @@
+//! The attempts of generated histories: those that the naive model expects, and a chain that is recomputed from
+//! `docs/SEMANTICS.md` alone.
+
+use std::collections::BTreeMap;
+
+use eduhub::domain::attempt::{Action, Asker, AttemptResult, Decided, Hash, Origin};
+use eduhub::domain::attempt_chain::{AttemptChain, NewAttempts, StoredChain};
+use eduhub::domain::command::{Batch, Command};
+use eduhub::domain::ids::{Crn, UserName};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::naive::Expected;
+use crate::college::term_id;
+
+/// Returns `STUDENT CRN ACTION RESULT POSITION`.
+fn in_words(decided: &Decided) -> String {
+    let Decided { student, crn, action, result, repeated, position, open: _ } = decided;
+    let action: &str = action.into();
+    let again = if *repeated { " again" } else { "" };
+    format!("{student} {crn} {action} {}{again} {position:?}", result.as_str())
+}
+
+/// Returns the attempt of a request, from the reply of the naive model.
+fn requested(student: &UserName, crn: &Crn, action: &str, reply: &str) -> String {
+    let words: Vec<&str> = reply.split(' ').collect();
+    let result = match words[0] {
+        "not" => "not_found",
+        "undone" => "swap_refused",
+        word => word,
+    };
+    let again = if reply.ends_with("as before") { " again" } else { "" };
+    let position = if result == "waitlisted" { words[1] } else { "None" };
+    format!("{student} {crn} {action} {result}{again} {position}")
+}
+
+/// Returns the attempts of the student's own requests that the model expects, sorted.
+fn expected_requests(command: &Command, expected: &Expected) -> Vec<String> {
+    let mut all: Vec<String> = match command {
+        Command::Register { student, crn, .. } => vec![requested(student, crn, "register", &expected.reply[0])],
+        Command::Drop { student, crn } => vec![requested(student, crn, "drop", &expected.reply[0])],
+        Command::Batch(Batch { student, add, drop, .. }) => {
+            let requests = add.iter().map(|crn| (crn, "register")).chain(drop.iter().map(|crn| (crn, "drop")));
+            let replies = expected.reply.iter().map(|reply| reply.split_once(' ').unwrap().1);
+            requests.zip(replies).map(|((crn, action), reply)| requested(student, crn, action, reply)).collect()
+        }
+        _ => Vec::new(),
+    };
+    all.sort_unstable();
+    all
+}
+
+/// Returns the promotions that the model expects, from its notices.
+fn expected_promotions(expected: &Expected) -> Vec<String> {
+    let promotion = |notice: &String| {
+        let words: Vec<&str> = notice.split(' ').collect();
+        let result = match words[3] {
+            "promoted" => words[2],
+            "passed_over" => words[4],
+            _ => return None,
+        };
+        Some(format!("{} {} promote {result}", words[0], words[1]))
+    };
+    expected.notices.iter().filter_map(promotion).collect()
+}
+
+/// The chain of a history, as the hub keeps it, as a store keeps it, and as an auditor recomputes it.
+#[derive(Default)]
+pub(super) struct Chain {
+    chain: AttemptChain,
+    stored: StoredChain,
+    recomputed: Hash256,
+    commitments: BTreeMap<u64, String>,
+    n: u64,
+}
+
+#[derive(Clone, Default)]
+struct Hash256([u8; 32]);
+
+impl Chain {
+    /// Loads the chain again, as after a crash.
+    pub(super) fn restart(&mut self) {
+        self.chain = self.stored.clone().into();
+    }
+
+    /// Compares the attempts of a decision with the model, appends them, and recomputes their hashes.
+    pub(super) fn check(&mut self, command: &Command, decided: &[Decided], expected: &Expected, now: Timestamp) {
+        let at = format!("the attempts of {command:?}");
+        let (promotions, requests): (Vec<_>, Vec<_>) = decided.iter().partition(|one| one.action == Action::Promote);
+        let mut own: Vec<String> = requests.iter().map(|one| in_words(one)).collect();
+        own.sort_unstable();
+        let promotion = |one: &&Decided| {
+            let result = one.result.as_str();
+            format!("{} {} promote {result}", one.student, one.crn)
+        };
+        let promoted: Vec<String> = promotions.iter().map(promotion).collect();
+        assert_eq!(promoted, expected_promotions(expected), "promotions among {at}");
+        // The reply to a swap states the promotion that followed the request.
+        let by_swap = |one: &&&Decided| {
+            let is_own = requests.iter().any(|own| own.student == one.student && own.crn == one.crn);
+            is_own && one.result.as_str() == "enrolled"
+        };
+        let expected = expected_requests(command, expected);
+        if promotions.iter().any(|one| by_swap(&one)) {
+            assert_eq!(own.len(), expected.len(), "{at}");
+        } else {
+            assert_eq!(own, expected, "{at}");
+        }
+        let mut new = NewAttempts::default();
+        for one in decided {
+            let by = if one.action == Action::Promote { Asker::Promotion } else { Asker::Student };
+            let (origin, salt) = (Origin { by, ..Origin::default() }, [7; 16]);
+            self.chain.append(&term_id(), one.clone(), &origin, now, &mut new, || salt);
+        }
+        self.chain.end_batch(&mut new);
+        self.stored.extend(&new);
+        self.audit(&new, decided, now);
+    }
+
+    /// Recomputes the hashes of new attempts.
+    fn audit(&mut self, new: &NewAttempts, decided: &[Decided], now: Timestamp) {
+        for student in &new.students {
+            let commitment: [u8; 32] =
+                Sha256::new().chain_update([7; 16]).chain_update(student.user.as_str()).finalize().into();
+            self.commitments.insert(student.id, hexadecimal(&commitment));
+        }
+        assert_eq!(new.attempts.len(), decided.len());
+        for (attempt, one) in new.attempts.iter().zip(decided) {
+            self.n += 1;
+            assert_eq!(attempt.n, self.n, "numbers have no gaps");
+            let number = |number: Option<u32>| number.map_or("-".to_owned(), |number| number.to_string());
+            let by = if one.action == Action::Promote { "promotion" } else { "self" };
+            let (at, action) = (now.as_millisecond(), <&str>::from(one.action));
+            let row = format!(
+                "1\t{}\t{}\t{at}\t{at}\t{}\t{}\t{action}\t{}\t{}\t{}\t{}\t{by}\t-",
+                term_id(),
+                self.n,
+                self.commitments[&attempt.student],
+                one.crn,
+                AttemptResult::as_str(one.result),
+                u8::from(one.repeated),
+                number(one.position),
+                number(one.open),
+            );
+            let hash = Sha256::new().chain_update(self.recomputed.0).chain_update(row).finalize();
+            self.recomputed = Hash256(hash.into());
+            assert_eq!(attempt.hash, Hash(self.recomputed.0), "the hash of attempt {}", self.n);
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
