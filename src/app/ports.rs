@@ -1,5 +1,5 @@
 //! The ports of the hub. Only this file names their implementations: the embedded SQLite store and the in-process bus.
-//! An alternative store or bus is selected here, by the settings.
+//! An alternative store or bus would be selected here, by the settings.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -129,7 +129,7 @@ impl Ports {
         self.store.lock().announce(address)
     }
 
-    /// Closes the store, so that it is whole in one file.
+    /// Closes the store, so that one file contains all of it.
     pub async fn close(&self) {
         let store = self.store.clone();
         if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
@@ -158,7 +158,7 @@ pub fn accounts_of(config: &Config) -> Result<Vec<Account>, OpenError> {
     sqlite::accounts_of(&config.store.path)
 }
 
-/// Copies the store to `file`, also beside a running hub.
+/// Copies the store to `file`; works while a hub is running.
 ///
 /// # Errors
 /// When the store cannot be read, or `file` exists or cannot be written.
@@ -166,10 +166,10 @@ pub fn backup(config: &Config, file: &Path) -> Result<(), CopyError> {
     sqlite::backup(&config.store.path, file)
 }
 
-/// Puts a copy in the place of the store. Returns where the replaced store is kept.
+/// Replaces the store with a copy. Returns the path to which the replaced store was moved.
 ///
 /// # Errors
-/// When a hub holds the store, when there is one and `replace` is false, when `file` is no copy of a store.
+/// When a hub holds the store, when a store exists and `replace` is false, or when `file` is not a copy of a store.
 pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<Option<PathBuf>, CopyError> {
     sqlite::restore(&config.store.path, file, replace)
 }
@@ -194,7 +194,8 @@ pub fn accept(config: &Config) -> Result<Vec<String>, OpenError> {
     sqlite::accept(&config.store.path)
 }
 
-/// Finds damage, recomputes every count from the registrations, and returns the differences.
+/// Finds damage, recomputes every count from the registrations and every chain of attempts, and returns the
+/// differences.
 ///
 /// # Errors
 /// When the store cannot be read.

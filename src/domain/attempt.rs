@@ -1,7 +1,8 @@
-//! Attempts: every request of a student that was decided, refusals included, and every promotion, in one chain per term.
+//! Attempts: every request of a student that was decided, refusals included, and every promotion, in one chain per
+//! term.
 //!
-//! An attempt has a number, without gaps within its term, and a hash: SHA-256 over the hash of the attempt before and the
-//! attempt's canonical row. `docs/SEMANTICS.md` defines the row ([`Attempt::canonical_row`]), so that others can
+//! An attempt has a number, without gaps within its term, and a hash: SHA-256 over the hash of the attempt before and
+//! the attempt's canonical row. `docs/SEMANTICS.md` defines the row ([`Attempt::canonical_row`]), so that others can
 //! recompute the chain. A row names the student by a [`Commitment`], so that the name can be erased and the chain stays
 //! verifiable.
 
@@ -22,12 +23,12 @@ use crate::domain::registration::RegistrationStatus;
 const ROW_VERSION: &str = "1";
 /// The text of a field without a value.
 const NO_VALUE: &str = "-";
-/// Length of a salt in bytes: too many values to try all for a known name.
+/// Length of a salt in bytes. A salt has 2^128 values, too many to try them all for a known name.
 pub const SALT_LEN: usize = 16;
 /// Bytes that are first allocated for a canonical row. Most rows are shorter.
 const ROW_BYTES: usize = 256;
 
-/// A random value that makes the commitment to a name impossible to guess.
+/// A random value that prevents a name from being guessed from its commitment.
 pub type Salt = [u8; SALT_LEN];
 
 /// A SHA-256 hash. Displayed and serialized as 64 lower-case hexadecimal digits.
@@ -73,8 +74,8 @@ impl Serialize for Hash {
     }
 }
 
-/// What stands for a student in canonical rows: SHA-256 over a salt and the username. The salt is different for each
-/// student and term. Without the salt, the name can neither be found nor shown to belong to the commitment.
+/// The hash that identifies a student in canonical rows: SHA-256 over a salt and the username. The salt is different
+/// for each student and term. Without the salt, the name can neither be found nor shown to belong to the commitment.
 pub type Commitment = Hash;
 
 /// Returns the commitment to a username.
@@ -96,7 +97,7 @@ pub enum Action {
     Promote,
 }
 
-/// Who asked for a decision.
+/// Who requested a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, EnumString, IntoStaticStr, VariantArray, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -108,7 +109,7 @@ pub enum Asker {
     Student,
     /// Staff, for the student.
     Staff,
-    /// A seat became free.
+    /// The waitlist, because a seat became free.
     Promotion,
     /// The hub itself.
     System,
@@ -157,11 +158,11 @@ impl AttemptResult {
 /// Where a command comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Origin {
-    /// Who asked.
+    /// Who requested the decision.
     pub by: Asker,
     /// The id of the HTTP request.
     pub request_id: Option<Uuid>,
-    /// When the hub received it; `None` for the time of the decision.
+    /// When the hub received it; `None` means the time of the decision.
     pub received_at: Option<Timestamp>,
 }
 
@@ -184,7 +185,7 @@ pub struct Decided {
     pub open: Option<u32>,
 }
 
-/// An attempt.
+/// A request or a promotion that was decided, with its number and its hash in the chain of the term.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// The number within the term, from 1.
@@ -207,7 +208,7 @@ pub struct Attempt {
     pub position: Option<u32>,
     /// See [`Decided::open`].
     pub open: Option<u32>,
-    /// Who asked.
+    /// Who requested the decision.
     pub by: Asker,
     /// The id of the HTTP request.
     pub request_id: Option<Uuid>,
@@ -220,8 +221,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Returns the canonical row in `row`, which is cleared first: 14 fields, separated by tabs. The hash is computed over
-    /// its bytes.
+    /// Writes the canonical row to `row`, which is cleared first: 14 fields, separated by tabs. The hash is computed
+    /// over its bytes.
     pub fn canonical_row(&self, term: &TermId, commitment: Commitment, row: &mut Vec<u8>) {
         row.clear();
         row.reserve(ROW_BYTES);
@@ -286,7 +287,7 @@ mod tests {
 
     /// The row and the hashes of the example in `docs/SEMANTICS.md`, computed by another program.
     #[test]
-    fn the_canonical_row_is_that_of_the_documentation() {
+    fn the_canonical_row_matches_the_documentation() {
         let (term, user) = (TermId::parse("202209").unwrap(), UserName::parse("ann").unwrap());
         let commitment = commitment(&[7; SALT_LEN], &user);
         let mut row = b"of another attempt".to_vec();

@@ -1,4 +1,5 @@
-//! The chain of a term's attempts in memory: what the next attempt needs. The attempts themselves are only in the store.
+//! The chain of a term's attempts in memory: what the next attempt needs. The attempts themselves are only in the
+//! store.
 
 use std::collections::HashMap;
 
@@ -7,9 +8,9 @@ use jiff::Timestamp;
 use crate::domain::attempt::{Attempt, Commitment, Decided, Hash, Origin, Salt, commitment};
 use crate::domain::ids::{Crn, TermId, UserName};
 
-/// After this number of attempts, the record of a batch contains the newest attempt of each student and section that
-/// had one. The load of a term reads them, and then only the attempts after them, which takes about a millisecond. To
-/// write them with each batch would cost as much as to write the attempts.
+/// Number of attempts after which a batch also writes the newest attempt of each student and section that has a new
+/// one. Loading a term reads these, and only the attempts after them, which takes about a millisecond. Writing them
+/// with each batch would cost as much as writing the attempts.
 pub const HEADS_EVERY: u64 = 4_096;
 
 /// A student with attempts in a term.
@@ -17,7 +18,7 @@ pub const HEADS_EVERY: u64 = 4_096;
 pub struct KnownStudent {
     /// The number of the student within the term, from 1.
     pub id: u64,
-    /// What stands for the student in canonical rows.
+    /// The hash that identifies the student in canonical rows.
     pub commitment: Commitment,
     /// The student's newest attempt; 0 without one.
     pub last: u64,
@@ -52,7 +53,7 @@ pub struct StoredChain {
     pub n: u64,
     /// Its hash.
     pub head: Hash,
-    /// The last attempt when the newest attempts of students and sections were written.
+    /// The number of the last attempt when the newest attempts of students and sections were written.
     pub heads_at: u64,
     /// The students with attempts.
     pub students: Vec<(UserName, KnownStudent)>,
@@ -94,7 +95,7 @@ impl StoredChain {
 pub struct NewAttempts {
     /// The attempts, in order.
     pub attempts: Vec<Attempt>,
-    /// The students of whom these are the first attempts.
+    /// The students whose first attempts are among them.
     pub students: Vec<NewStudent>,
     /// The newest attempts of students and sections, if they are due.
     pub heads: Option<Heads>,
@@ -199,7 +200,7 @@ impl AttemptChain {
             students: students.map(|known| (known.id, known.last)).collect(),
             sections: sections.map(|(crn, last)| (crn.clone(), *last)).collect(),
         };
-        // In the order of the table, and the same for the same history.
+        // In the order of the table, so that the same history always writes the same rows.
         heads.students.sort_unstable();
         heads.sections.sort_unstable();
         new.heads = Some(heads);

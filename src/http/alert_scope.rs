@@ -20,7 +20,8 @@ pub(super) fn may_send(caller: &Caller, audience: &Audience, model: &ReadModel) 
     alert_scope::check(caller.subjects.as_ref(), audience, model).map_err(|refused| forbidden(&refused))
 }
 
-/// Decides whether staff may see the recipients of an alert, or cancel it. Staff may always do so with their own alerts.
+/// Decides whether staff may see the recipients of an alert, or cancel it. Staff may always do so with their own
+/// alerts.
 ///
 /// # Errors
 /// 403 `forbidden` when someone else sent the alert, and its audience is more than sections and courses of the subjects
@@ -32,7 +33,7 @@ pub(super) fn may_manage(caller: &Caller, alert: &Alert, model: &ReadModel) -> R
     }
     let audience = &alert.content.audience;
     alert_scope::check_groups(caller.subjects.as_ref(), audience, model).map_err(|refused| forbidden(&refused))?;
-    // The hub notifies single students about their registrations, and other staff write to them.
+    // An alert to a single student is a notice of the hub about a registration, or a message from other staff.
     if audience.users.is_empty() { Ok(()) } else { within_limit(caller, &Scope::OfSomeoneElse) }
 }
 

@@ -1,4 +1,4 @@
-//! Histories of attempts: what a student requested and what the hub decided, and the same for a section.
+//! Histories of attempts: what was requested and what the hub decided, by student and by section.
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -83,7 +83,7 @@ pub(super) struct AttemptItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     open: Option<u32>,
-    /// `self`, `staff`, `promotion` or `system`.
+    /// Who requested it: `self`, `staff`, `promotion` or `system`.
     #[schema(value_type = String)]
     by: Asker,
     /// The `X-Request-Id` of the request; null for a promotion.

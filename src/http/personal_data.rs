@@ -28,7 +28,7 @@ pub(super) struct PersonalData {
     /// The account, or what the last token stated; null if neither is stored.
     #[schema(required)]
     user: Option<PersonalUser>,
-    /// The last sign-in through another provider, such as Plone.
+    /// The last sign-in whose password a provider such as Plone checked.
     #[schema(required)]
     provider: Option<PersonalSignIn>,
     /// Who the caller is at a provider of single sign-on; null without one.
@@ -96,7 +96,7 @@ pub(super) struct PersonalUser {
     last_seen: Option<Timestamp>,
 }
 
-/// A sign-in through another provider.
+/// A sign-in whose password a provider such as Plone checked.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PersonalSignIn {
     /// The name that was typed.

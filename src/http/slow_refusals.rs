@@ -9,7 +9,8 @@ use tokio::sync::Semaphore;
 
 /// The delay of a refusal. It is shorter than any `Retry-After`, so a client that complies does not notice it.
 const DELAY: Duration = Duration::from_millis(500);
-/// Maximum number of refusals that are delayed at the same time; others are sent at once. Each takes a few kilobytes.
+/// Maximum number of refusals that are delayed at the same time; others are sent at once. A delayed one takes a few
+/// kilobytes.
 const DELAYED_MAX: usize = 4_096;
 
 /// Permits for refusals that are delayed.

@@ -39,8 +39,8 @@ const ALERTS_PER_MESSAGE: usize = 128;
 /// The longest `seats` frame, in bytes. A larger change, such as an import, takes several ticks.
 const SEATS_FRAME_LEN_MAX: usize = 32 * 1024;
 /// The shortest time between two `seats` frames, and between two deliveries of alerts, while sessions wait to join:
-/// nothing is lost, because seats are conflated, and alerts are sent together. Otherwise, sending to the sessions that are
-/// live already takes as much of the processors as thousands of clients need to join after an outage.
+/// nothing is lost, because seats are conflated, and alerts are sent together. Without the pause, sending to the
+/// sessions that have joined uses the processor time that thousands of other clients need to join after an outage.
 const PAUSE_WHILE_JOINING: Duration = Duration::from_millis(500);
 /// The interval at which scheduled alerts are sent, and the store is read in case a hint was lost.
 const POLL: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ struct SentSeats {
     parts: VecDeque<Arc<SeatsTick>>,
 }
 
-/// The broker of a hub.
+/// The actor that sends alerts, seats and events to every relay.
 pub struct Broker {
     live: Arc<Live>,
     events: Option<EventStream>,
@@ -73,7 +73,7 @@ pub struct Broker {
     /// When alerts were sent last.
     alerts_sent: Instant,
     openings: Openings,
-    /// Whether alerts were stored that are not read yet, because sessions wait to join.
+    /// Whether stored alerts have not been read yet because sessions wait to join.
     are_alerts_due: bool,
     /// The position of the last alert that was read.
     alerts_to: u64,
@@ -171,7 +171,7 @@ impl Broker {
         }
     }
 
-    /// Returns whether frames may be sent that were sent the last time at `sent`.
+    /// Returns whether frames that were last sent at `sent` may be sent again.
     fn is_due(&self, sent: Instant, now: Instant) -> bool {
         is_due(self.live.presence.joins.waiting(), now.saturating_duration_since(sent))
     }
@@ -299,13 +299,14 @@ async fn release_due(live: Arc<Live>, now: Timestamp) -> Result<usize, StoreErro
     live.alerts.release_due(live.local(now), RELEASED_PER_WRITE).await
 }
 
-/// Returns whether frames to all sessions are sent, `since_last` after they were sent the last time.
+/// Returns whether frames to all sessions may be sent again, `since_last` after the last ones.
 fn is_due(waiting_to_join: usize, since_last: Duration) -> bool {
     waiting_to_join == 0 || since_last >= PAUSE_WHILE_JOINING
 }
 
 /// The encoded rows of sections.
 type EncodedRows = Vec<(Crn, ByteString)>;
+
 /// Returns whether clients show the terms differently.
 fn differs(before: &Arc<Term>, after: &Arc<Term>) -> bool {
     let shown = |term: &Term| (term.title.clone(), term.opens_at, term.closes_at, term.windows.clone());

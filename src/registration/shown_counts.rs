@@ -1,4 +1,4 @@
-//! The counts of people that a reader sees: users see exact ones, and visitors none that are small (`[privacy]
+//! The counts of people that a reader sees: users see exact counts, and small ones are hidden from visitors (`[privacy]
 //! small_counts`).
 
 use crate::domain::section::SectionState;
@@ -24,19 +24,19 @@ impl ShownCounts {
     /// All counts.
     pub const EXACT: Self = Self { hidden_below: 0 };
 
-    /// Hides counts that are not 0 and below a number. If it is 0 or 1, there are none.
+    /// Hides the counts from 1 to `number` − 1. If `number` is 0 or 1, no count is hidden.
     #[must_use]
     pub const fn hidden_below(number: u32) -> Self {
         Self { hidden_below: number }
     }
 
-    /// Returns the number below which counts are hidden; `None` if none is.
+    /// Returns the number below which counts are hidden; `None` if none are.
     #[must_use]
     pub fn bound(self) -> Option<u32> {
         Some(self.hidden_below).filter(|bound| *bound > 1)
     }
 
-    /// Returns the counts of a section. A hidden count is stated as the greatest that is hidden, whatever it is. `open`
+    /// Returns the counts of a section. Each hidden count is stated as the greatest hidden number. `open`
     /// follows from `enrolled` in most sections, so it is stated as if the stated number were enrolled, and remains
     /// greater than 0 if a seat is open.
     pub(super) fn of(self, state: &SectionState) -> Counts {
@@ -48,7 +48,7 @@ impl ShownCounts {
             shown.waitlisted = greatest;
         }
         if is_small(enrolled) {
-            // More than fit would be no possible number of a small section.
+            // In a section with few seats, the greatest hidden number can exceed the capacity.
             let fit = state.section.capacity.saturating_sub(u32::from(open > 0)).max(enrolled);
             shown.enrolled = greatest.min(fit);
             shown.open = open.saturating_sub(shown.enrolled - enrolled).max(u32::from(open > 0));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_counts_of_a_section_differ_in_nothing() {
+    fn all_hidden_counts_of_a_section_look_the_same() {
         for (capacity, below) in [(30, 5), (30, 10), (12, 10), (4, 5)] {
             let most = (below - 1).min(capacity - 1);
             let all: Vec<_> = (1..=most).map(|enrolled| shown(below, (capacity, enrolled, 0))).collect();

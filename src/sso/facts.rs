@@ -10,8 +10,8 @@ use super::claims::Claims;
 /// ignored.
 const NAME_CHARS_MAX: usize = 100;
 
-/// The facts about a student that a provider states. A fact is `None` if the settings name no claim for it; then it stays
-/// as it is.
+/// The facts about a student that a provider states. A fact is `None` if the settings name no claim for it; then it
+/// stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatedFacts {
     groups: Option<Vec<Box<str>>>,
@@ -21,8 +21,8 @@ pub struct StatedFacts {
 }
 
 impl StatedFacts {
-    /// Reads the facts from the claims of a student. A claim that is absent states that there is none: a student who has
-    /// left a group at the provider leaves it in the hub, too. A credit limit that is not a number changes nothing.
+    /// Reads the facts from the claims of a student. A claim that is absent states that there is none: a student who
+    /// has left a group at the provider leaves it in the hub, too. A credit limit that is not a number changes nothing.
     pub(super) fn read(claims: &Claims, names: &FactClaims) -> Self {
         let FactClaims { groups, program, campus, credit_limit } = names;
         let texts = |name: &String| {
@@ -37,7 +37,7 @@ impl StatedFacts {
         Self { groups: texts(groups).map(distinct), program: first(program), campus: first(campus), credit_limit }
     }
 
-    /// Returns the facts with those that the provider states.
+    /// Returns `facts` after replacing those that the provider states.
     #[must_use]
     pub fn applied_to(&self, mut facts: StudentFacts) -> StudentFacts {
         let Self { groups, program, campus, credit_limit } = self;

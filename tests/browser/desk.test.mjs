@@ -37,7 +37,7 @@ for (const width of [390, 1280, 1920]) {
       const [text, box, all] = [range, button, strip].map((one) => one.getBoundingClientRect());
       return { text: strip.textContent, wide: all.width / document.querySelector(".srow").offsetWidth, lines: text.height / 24, inside: text.left >= box.left && text.right <= box.right && text.bottom <= box.bottom, focus: strip.contains(document.activeElement) };
     });
-    assert.match(shown.text, /^This cancels MATH 151 lecture \(1\), with 2 students enrolled\./);
+    assert.match(shown.text, /^This cancels MATH 151 lecture \(1\), which has 2 students enrolled\./);
     assert.ok(shown.wide > 0.95 && shown.lines <= 2 && shown.inside && shown.focus, JSON.stringify(shown));
     await page.getByRole("button", { name: "Keep editing" }).click();
     await until(page, () => !document.querySelector(".srow .question").textContent && document.activeElement.name === "status");

@@ -87,7 +87,7 @@ test("good news is recognized by its kind, and is in the reader's language", asy
   await isLive(page);
   await page.waitForSelector("#schedule-rows li");
   await hub.ask("ana", "DELETE", "/api/v1/me/registrations/news-1");
-  await until(page, () => /Ya está en MATH 151/.test(document.querySelector("#banners .good-news")?.textContent));
+  await until(page, () => /Ya tiene cupo en MATH 151/.test(document.querySelector("#banners .good-news")?.textContent));
   assert.match(await page.textContent("#banners .good-news"), /usted lo obtuvo de la lista de espera/);
 });
 
@@ -123,7 +123,7 @@ test("a rejected line counts once, and its section is rejected as a whole", asyn
   assert.match(await page.textContent("#task"), /1 section to add/);
 });
 
-test("the audit trail is searched by words and by how they begin", async () => {
+test("the audit trail is searched by words and by their beginnings", async () => {
   await hub.ask("staff", "PUT", "/api/v1/terms/audited", { title: "Audited" });
   const page = await open(chrome, hub, "/admin#audit", { user: "admin" });
   await shows(page, "entr(y|ies)");

@@ -173,7 +173,7 @@ for (const width of WIDTHS) {
     await page.locator("#all-metrics summary").click();
     await shows(page, "Etiquetas");
     await holds(page, "Now");
-    for (const [name, text] of [["sessions", "sesi(ón|ones):"], ["plone", "Rechazadas por Plone"], ["audit", "entradas?\\."]]) {
+    for (const [name, text] of [["sessions", "conexi(ón|ones):"], ["plone", "Rechazadas por Plone"], ["audit", "entradas?\\."]]) {
       await view(page, name);
       await shows(page, text);
       await holds(page, name);
@@ -185,8 +185,8 @@ for (const width of WIDTHS) {
     await page.locator("form.account [name=password]").fill("password1234");
     await page.locator("form.account .strong").click();
     await shows(page, "fácil de adivinar");
-    await page.locator("tr:not(.expanded) button[aria-label^='Borrar a']").first().click();
-    await shows(page, "¿Borrar a");
+    await page.locator("tr:not(.expanded) button[aria-label^='Borrar los datos de']").first().click();
+    await shows(page, "¿Borrar los datos de");
     await holds(page, "people");
     await view(page, "demo");
     await shows(page, "Todos se inscriben a la vez|cupos confirmados");

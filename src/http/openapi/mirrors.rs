@@ -403,6 +403,7 @@ mod tests {
         assert_conforms(&NoticeFacts {
             reason: "cancelled".to_owned(),
             code: None,
+            status: None,
             course: "MATH 151".to_owned(),
             crn: "10001".to_owned(),
         });

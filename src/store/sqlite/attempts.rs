@@ -63,7 +63,7 @@ pub(super) fn attempt_at(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     })
 }
 
-/// The end of a chain, and where it begins.
+/// The row of a chain: its end, and the last attempt that was deleted from its beginning.
 pub(super) struct ChainRow {
     pub(super) term: TermId,
     pub(super) n: u64,
@@ -105,7 +105,7 @@ fn chain(connection: &Connection, term: &TermId) -> rusqlite::Result<Option<Chai
     connection.prepare_cached(&sql)?.query_row([term.as_str()], chain_at).optional()
 }
 
-/// Reads a student of attempts: the number, the name and the commitment.
+/// Reads a student who has attempts: the number, the name and the commitment.
 pub(super) fn student_at(row: &Row<'_>) -> rusqlite::Result<(u64, UserName, Hash)> {
     let user: String = row.get(1)?;
     Ok((row.get(0)?, UserName::stored(&user).map_err(|e| unreadable(1, e))?, hash_at(row, 2)?))
@@ -242,8 +242,8 @@ fn put_heads(tx: &Connection, term: &TermId, heads: &Heads, added: &mut AddedRow
     Ok(())
 }
 
-/// Replaces the name of an erased person. Without the salt, the commitments in the chain cannot be traced to the name.
-/// Returns the terms in which the person had attempts.
+/// Replaces the name of an erased person and deletes the salts, without which the commitments in the chain cannot be
+/// traced to the name. Returns the terms in which the person had attempts.
 pub(super) fn erase(tx: &Connection, user: &UserName, pseudonym: &UserName) -> rusqlite::Result<Vec<TermId>> {
     let terms = terms_of(tx, user)?;
     tx.prepare_cached("UPDATE attempt_students SET user = ?2, salt = NULL WHERE user = ?1")?
@@ -262,8 +262,8 @@ pub(super) fn terms_of(connection: &Connection, user: &UserName) -> rusqlite::Re
         .collect()
 }
 
-/// Forgets the students whose attempts were all deleted. To be called before any term is loaded, because a loaded term
-/// refers to its students.
+/// Deletes the students whose attempts were all deleted. Must be called before any term is loaded, because a loaded
+/// term refers to its students.
 pub(super) fn forget_students(tx: &Connection) -> rusqlite::Result<()> {
     for ChainRow { term, heads_at, deleted, .. } in chains(tx)?.into_iter().filter(|chain| chain.deleted > 0) {
         tx.execute("DELETE FROM attempt_heads WHERE term = ?1 AND n <= ?2", params![term.as_str(), deleted])?;
@@ -277,7 +277,7 @@ pub(super) fn forget_students(tx: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What a history is about.
+/// The student or the section of a history.
 #[derive(Clone, Copy)]
 enum Subject<'s> {
     /// The number of a student within the term.
@@ -316,7 +316,7 @@ fn newest(connection: &Connection, chain: &ChainRow, subject: Subject<'_>) -> ru
         .query_row(params![term, student, crn], max)
 }
 
-/// Reads a history of a term backwards, from the newest attempt or from before `before`.
+/// Reads a history of a term backwards, from the newest attempt or from the one before `before`.
 fn history(
     connection: &Connection,
     chain: &ChainRow,
@@ -345,7 +345,7 @@ fn history(
             Subject::Student(student) => attempt.student == student,
             Subject::Section(crn) => attempt.crn == *crn,
         };
-        // A cursor may name any attempt.
+        // The caller chooses the cursor, so it can name an attempt of another history.
         if !is_its {
             break;
         }
@@ -430,7 +430,8 @@ fn delete_oldest(tx: &Connection, chain: &ChainRow, cutoff: Timestamp, limit: us
         tx.prepare_cached("SELECT n, hash, decided_at FROM attempts WHERE term = ?1 AND n > ?2 ORDER BY n LIMIT ?3")?;
     let mut rows = oldest.query(params![term, chain.deleted, limit])?;
     let mut last = None;
-    // Only from the beginning of the chain, whatever the clock did.
+    // Stops at the first attempt that is new enough, even if the clock was set back: a chain can lose only its
+    // beginning.
     while let Some(row) = rows.next()? {
         if time_at(row, 2)? >= cutoff {
             break;

@@ -152,7 +152,7 @@ export class Sessions {
 }
 
 function summary(total, filtered, connections) {
-  if (!total) return t(filtered ? "sessions.none" : "sessions.nobody");
+  if (!total) return t(filtered ? "sessions.none" : "sessions.no_one");
   if (filtered) return t("sessions.match", { n: total });
   const roles = ROLES.filter(([role]) => connections?.[role]).map(([role, key]) => t(key, { n: connections[role] }));
   return `${t("n.sessions", { n: total })}${roles.length ? `: ${joinList(roles)}` : ""}.`;

@@ -46,7 +46,7 @@ export default {
   "prerequisite.grade": "grade of {grade} or better", "prerequisite.concurrent": "may be taken concurrently",
   "section.linked": "Must be taken with", "section.dates": "{from} to {to}", "section.seats": "Seats",
   "section.taken": { one: "{taken} of {n} seat taken", other: "{taken} of {n} seats taken" },
-  "section.waitlist": { one: "Waitlist: {n} place", other: "Waitlist: {n} places", zero: "No waitlist" },
+  "section.waitlist": { one: "Waitlist: {n} position", other: "Waitlist: {n} positions", zero: "No waitlist" },
   "section.overlaps": "Overlaps {sections}", "section.have": "You already have {sections}",
 
   "seats.cancelled": "Cancelled", "seats.closed": "Closed", "seats.left": "{n} left",

@@ -52,7 +52,7 @@ export default {
   "change.cancelled": "Esta sección fue cancelada.", "change.staff": "Modificada por la oficina de registro.",
   "error.plan": "No se pudo guardar su plan. {why}",
   "spoken.seats": "Cambio de cupos: {list}.", "spoken.section": "{section}: {text}",
-  "notice.promoted": "Ya está en {course}", "notice.promoted.text": "Se liberó un cupo en {course} (CRN {crn}) y usted lo obtuvo de la lista de espera.",
+  "notice.promoted": "Ya tiene cupo en {course}", "notice.promoted.text": "Se liberó un cupo en {course} (CRN {crn}) y usted lo obtuvo de la lista de espera.",
   "notice.passed_over": "Se liberó un cupo en {course}, pero no pudo asignársele", "notice.passed_over.text": "Se liberó un cupo en {course} (CRN {crn}), pero {why}. Conserva su lugar en la lista de espera.",
   "notice.cancelled": "{course} se canceló", "notice.cancelled.text": "{course} (CRN {crn}) se canceló. Ya no cuenta en su horario ni en sus créditos.",
   "notice.staff.enrolled": "Ya tiene cupo en {course}", "notice.staff.enrolled.text": "La institución lo inscribió en {course} (CRN {crn}).",
