@@ -201,6 +201,9 @@ mod tests {
 
     #[test]
     fn reader_and_schema_of_the_request_agree() {
-        assert_reader_matches_schema::<PermitRequest>(&[("override", json!(["section_full"]))]);
+        assert_reader_matches_schema::<PermitRequest>(&[
+            ("override", json!(["section_full"])),
+            ("section", json!("202209-10001")),
+        ]);
     }
 }

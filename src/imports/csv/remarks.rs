@@ -65,8 +65,8 @@ impl Remark {
             }
             Self::CrossListed => {
                 format!(
-                    "Cross-listed sections share their seats only if the file states their capacity together: check the \
-                     capacities of {rows}"
+                    "Cross-listed sections share their seats only if the file states the same code for all of them, and \
+                     their capacity together: check the capacities of {rows}"
                 )
             }
             Self::NoYear => format!("Dates without a year are not imported, in {rows}"),

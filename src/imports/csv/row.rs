@@ -261,7 +261,9 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
     // 0 is written where there is no common capacity.
     let cross_listed_capacity = lenient(cells, Column::CrossListedCapacity, text::count);
     let cross_listed_capacity = cross_listed_capacity.filter(|capacity| *capacity > 0);
-    if cross_listed.is_some() && cross_listed_capacity.is_none() {
+    // Text such as "Also CD 830-1" differs in each of the sections, so they do not become one pool.
+    let is_code = |group: &String| !group.contains(char::is_whitespace);
+    if cross_listed.as_ref().is_some_and(|group| cross_listed_capacity.is_none() || !is_code(group)) {
         cells.add_row_remark(Remark::CrossListed);
     }
     let credits = cells.read(Column::Credits, text::credits);

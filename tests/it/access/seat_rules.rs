@@ -158,17 +158,25 @@ fn staff_register_move_and_drop_with_overrides_and_a_reason() {
     assert_eq!((&done["section"], &done["status"]), (&json!(id("4")), &json!("enrolled")));
     staff.put_json(&path("4"), &lift).expect(200);
     let moved = json!({"from": id("4"), "to": id("5"), "reason": "The room is smaller"});
-    assert_eq!(staff.post_json("/api/v1/students/bob/move", &moved).expect(201).json()["section"], id("5"));
+    let done = staff.post_json("/api/v1/students/bob/move", &moved).expect(201).json();
+    assert_eq!((&done["section"], &done["receipt"]["n"]), (&json!(id("5")), &json!(6)));
     let mut bob = hub.signed_in_as(&student("bob"));
     let items = bob.get("/api/v1/me/registrations").expect(200).json()["items"].clone();
     assert_eq!(items.as_array().map(Vec::len), Some(1), "{items}");
     assert_eq!(staff.delete(&path("5")).expect(200).json()["status"], "dropped");
     staff.delete(&path("1")).expect(404);
+    let attempts = staff.get("/api/v1/students/bob/attempts").expect(200).json()["items"].clone();
+    let text = |one: &Value, name: &str| one[name].as_str().unwrap_or_default().to_owned();
+    let words = |one: &Value| format!("{} {} {}", text(one, "action"), text(one, "result"), text(one, "by"));
+    let words: Vec<String> = attempts.as_array().unwrap().iter().rev().map(words).collect();
+    let expected = ["register section_full", "register enrolled", "register enrolled", "drop dropped"];
+    let expected = expected.into_iter().chain(["register enrolled", "drop dropped", "drop not_found"]);
+    assert_eq!(words, expected.map(|one| format!("{one} staff")).collect::<Vec<_>>());
     let trail = hub.admin().get("/api/v1/admin/audit?action=student.registration").expect(200).json();
     let details: Vec<&str> =
         trail["items"].as_array().unwrap().iter().filter_map(|one| one["detail"].as_str()).collect();
     assert!(details.contains(&"register; override: section_full; Graduates in May"), "{details:?}");
-    assert!(details.contains(&"register refused: section_full"), "{details:?}");
+    assert!(details.contains(&"refused: section_full; register"), "{details:?}");
 }
 
 #[test]
