@@ -1,12 +1,15 @@
 //! Who gets which seat: restrictions, the repeat limit, last times, reserved seats, cross-listed and linked sections.
 
-use eduhub::domain::command::{Batch, Command, TermPatch};
+use eduhub::domain::attempt::{Attempt, Origin};
+use eduhub::domain::batch::{Fresh, Requested, decide_batch};
+use eduhub::domain::command::{Batch, Command, StaffRequest, TermPatch};
 use eduhub::domain::refusal::{ClosedAction, Refusal};
+use eduhub::domain::rules::LiftedCodes;
 use eduhub::domain::student::StudentFacts;
 
 use crate::college::{
-    TestTerm, batch, capacity, completed, drop_section, in_groups, minute, patch, refusal, register, register_or_wait,
-    replies_in_words, reservation, section, state, swap,
+    TestTerm, batch, capacity, completed, crn, drop_section, in_groups, minute, patch, refusal, register,
+    register_or_wait, replies_in_words, reservation, section, state, swap, user,
 };
 
 fn last_times(change: impl FnOnce(&mut TermPatch)) -> Command {
@@ -240,4 +243,58 @@ fn a_reservation_that_ended_before_it_was_made_holds_no_seat() {
     let mut term = TestTerm::of([section("X").seats(2)]);
     term.run(&patch("X", |p| p.reserved = Some(vec![reservation("honours", 2, Some(0))])));
     assert_eq!(term.numbers("X")[3], 2);
+}
+
+/// Decides a command. Returns `CRN ACTION RESULT` of each attempt, and the number in the first receipt.
+fn attempts_and_receipt(term: &mut TestTerm, command: &Command) -> (Vec<String>, u64) {
+    let requested = [Requested { command, origin: Origin::default() }];
+    let fresh = Fresh { alert_id: String::new, salt: || [7; 16] };
+    let decided = decide_batch(&mut term.book, &requested, term.now, fresh);
+    let words = |one: &Attempt| {
+        let action: &str = one.action.into();
+        format!("{} {action} {}", one.crn, one.result.as_str())
+    };
+    (decided.changes.attempts.attempts.iter().map(words).collect(), decided.receipts[0][0].n)
+}
+
+#[test]
+fn a_request_after_a_release_has_its_own_receipt() {
+    let mut term = TestTerm::of([section("X").reserve("honours", 1, Some(100)).seats(1)]);
+    term.join_waitlist("cyd", "X");
+    term.now = minute(100);
+    let expected = ["X promote enrolled", "X register section_full"].map(str::to_owned);
+    assert_eq!(attempts_and_receipt(&mut term, &register("dan", "X")), (expected.to_vec(), 2));
+}
+
+#[test]
+fn an_undone_move_or_swap_after_a_release_has_no_promotion() {
+    let swapped = swap("ana", &["X"], &["Y"]);
+    let moved = Command::ForStudent(StaffRequest {
+        student: user("ana"),
+        drop: Some(crn("Y")),
+        add: Some(crn("X")),
+        waitlist: false,
+        lifted: LiftedCodes::NONE,
+    });
+    for command in [swapped, moved] {
+        let mut term = TestTerm::of([section("X").reserve("honours", 1, Some(100)).seats(1), section("Y")]);
+        term.join_waitlist("cyd", "X");
+        term.enroll("ana", "Y");
+        term.now = minute(100);
+        let (mut attempts, _) = attempts_and_receipt(&mut term, &command);
+        attempts.sort_unstable();
+        assert_eq!(attempts, ["X register section_full", "Y drop swap_refused"]);
+        assert_eq!(term.status("cyd", "X"), "waitlisted", "until the next decision");
+        term.run(&Command::Settle);
+        assert_eq!(term.status("cyd", "X"), "enrolled");
+    }
+}
+
+#[test]
+fn each_section_of_a_set_is_an_attempt_with_its_own_number() {
+    let mut term = lecture_with_labs();
+    let decision = term.decide(&add("ana", &["LEC", "L1"], false));
+    let words: Vec<String> =
+        decision.attempts.iter().map(|one| format!("{} {}", one.crn, one.result.as_str())).collect();
+    assert_eq!(words, ["LEC enrolled", "L1 enrolled"]);
 }
