@@ -68,6 +68,7 @@ impl Core {
         let deps = RegistrarDeps {
             store: ports.terms.clone(),
             credit_limit: config.registration.credit_limit,
+            repeat_limit: config.registration.repeat_limit,
             model: model.clone(),
             bus: ports.bus.clone(),
             clock: ports.clock.clone(),

@@ -132,6 +132,8 @@ pub struct Registration {
     pub shards: usize,
     /// The maximum number of credits of a student in a term; 0 for no limit.
     pub credit_limit: Credits,
+    /// How often a student may take a course; 0 for no limit.
+    pub repeat_limit: u32,
     /// The maximum number of accepted commands without a reply, of all terms. More are rejected with 503 `overloaded`.
     pub queue_max: usize,
     /// The longest time to the reply to a student's command while more arrive than the hub can commit.
@@ -213,7 +215,14 @@ impl Default for Store {
 
 impl Default for Registration {
     fn default() -> Self {
-        Self { shards: 2, credit_limit: Credits(18_000), queue_max: 20_000, overload_wait: Duration::from_millis(900) }
+        Self {
+            shards: 2,
+            credit_limit: Credits(18_000),
+            // The first attempt and two more, as California's community colleges allow (5 CCR 55042).
+            repeat_limit: 3,
+            queue_max: 20_000,
+            overload_wait: Duration::from_millis(900),
+        }
     }
 }
 

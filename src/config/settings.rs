@@ -41,7 +41,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
 }
 
 /// The settings except those of `[privacy]` and `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
-const SETTINGS: [Setting; 45] = [
+const SETTINGS: [Setting; 46] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",
@@ -272,6 +272,13 @@ const SETTINGS: [Setting; 45] = [
         about: "The maximum number of credits of a student in a term, such as 18 or 7.5. 0 means no limit.",
         show: |c| c.registration.credit_limit.as_f64().to_string(),
         set: |c, v| v.credits().map(|value| c.registration.credit_limit = value),
+    },
+    Setting {
+        name: "registration.repeat_limit",
+        about: "How often a student may take a course, if its section states no limit of its own. The completed courses\n\
+                that the college states count. 0 means no limit.",
+        show: |c| c.registration.repeat_limit.to_string(),
+        set: |c, v| v.integer(0..=100).map(|value| c.registration.repeat_limit = value),
     },
     Setting {
         name: "registration.queue_max",

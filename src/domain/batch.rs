@@ -21,6 +21,7 @@ use crate::domain::notice::Notice;
 use crate::domain::outcome::{Outcome, RequestOutcome};
 use crate::domain::published::TermUpdate;
 use crate::domain::registration::Registration;
+use crate::domain::reservation::ReservedCounts;
 use crate::domain::section::SectionState;
 use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
@@ -141,8 +142,12 @@ fn append(
     }
     let attempts = &new.attempts[first..];
     match &decision.outcome {
-        // The request is decided before the waitlists are settled.
-        Outcome::Request(_) => attempts.first().map(Attempt::receipt).into_iter().collect(),
+        // Promotions can be before the request, if reserved seats were released, and after it. A move has two requests,
+        // and the outcome of the last one that was decided.
+        Outcome::Request(_) => {
+            let request = attempts.iter().rfind(|attempt| attempt.action != Action::Promote);
+            request.map(Attempt::receipt).into_iter().collect()
+        }
         Outcome::Batch(results) => {
             let of_result = |(crn, _): &(Crn, RequestOutcome)| receipt_of(crn, &decision.attempts, attempts);
             results.iter().filter_map(of_result).collect()
@@ -295,8 +300,12 @@ impl BatchChanges {
             if row.is_none_or(|row| !same_definition(row, state)) {
                 self.definitions_to_write.insert(crn.clone());
             }
-            let counts_before = before.map_or((0, 0), |b| (b.enrolled, b.waitlisted));
-            if counts_before != (state.enrolled, state.waitlisted) {
+            let counts = |of: &SectionState| (of.enrolled, of.waitlisted);
+            let is_counted = match before {
+                Some(before) => counts(before) != counts(state) || before.reserved != state.reserved,
+                None => counts(state) != (0, 0) || state.reserved != ReservedCounts::default(),
+            };
+            if is_counted {
                 self.counts_to_write.insert(crn.clone());
             }
             self.sections.insert(crn.clone(), state.clone());

@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::audience::Audience;
-use crate::domain::command::{SectionEdit, SectionPatch, StagedSection, TermPatch};
+use crate::domain::command::{SectionEdit, SectionPatch, StagedSection, StatedFields, TermPatch};
 use crate::domain::decide::imported;
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::outcome::RequestOutcome;
@@ -40,6 +40,10 @@ fn section(term: &str, number: &str) -> Section {
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        cross_listed: None,
+        reserved: Vec::new(),
+        restrictions: Vec::new(),
+        repeat_limit: None,
         original_crn: None,
         withdrawn: false,
     }
@@ -103,7 +107,8 @@ fn import(book: &TermBook, generation: u64, sections: &[(&str, u32)]) -> Command
     let stage = |(number, seats): &(&str, u32)| {
         let section = Arc::new(Section { capacity: *seats, ..section(book.term().id.as_str(), number) });
         let staged_as = SectionState::new(section.clone());
-        let mut staged = StagedSection { section, totals: None, states_status: false, staged_as };
+        let mut staged =
+            StagedSection { section, totals: None, stated: StatedFields::ALL, states_status: false, staged_as };
         staged.staged_as = imported(book.section(&crn(number)), &staged, false);
         staged
     };
@@ -263,6 +268,7 @@ fn a_decision_that_panics_has_no_outcome_and_changes_nothing() {
         queue_number: 0,
         at: now(),
         passed_over_for: None,
+        reserved_for: None,
     };
     book.restore(user("ana"), seat.clone());
     let decided = run(&mut book, &[register("bob", "Y"), drop_of("ana", "X"), register("cyd", "Z")]);

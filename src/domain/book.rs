@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::domain::attempt_chain::{AttemptChain, StoredChain};
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, TermId, UserName};
+use crate::domain::pool::{Pool, PoolIndex, pool_key};
 use crate::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Credits, SectionState, WaitlistEntry};
@@ -23,6 +26,10 @@ pub struct TermBook {
     facts: HashMap<UserName, Arc<StudentFacts>>,
     waitlists: HashMap<Crn, BTreeMap<u64, WaitlistEntry>>,
     next_queue_number: u64,
+    repeat_limit: u32,
+    pools: PoolIndex,
+    /// When reserved seats are released that are not released yet.
+    releases: BTreeSet<(Timestamp, Crn)>,
     attempts: AttemptChain,
 }
 
@@ -36,10 +43,72 @@ impl TermBook {
         sections: impl IntoIterator<Item = SectionState>,
         next_queue_number: u64,
     ) -> Self {
-        let sections = sections.into_iter().map(|s| (s.section.id.crn.clone(), s)).collect();
-        let (students, facts, waitlists) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let attempts = AttemptChain::default();
-        Self { term, credit_limit, sections, students, facts, waitlists, next_queue_number, attempts }
+        let mut book = Self {
+            term,
+            credit_limit,
+            sections: HashMap::new(),
+            students: HashMap::new(),
+            facts: HashMap::new(),
+            waitlists: HashMap::new(),
+            next_queue_number,
+            repeat_limit: 0,
+            pools: PoolIndex::default(),
+            releases: BTreeSet::new(),
+            attempts: AttemptChain::default(),
+        };
+        let mut pools = BTreeSet::new();
+        for state in sections {
+            book.put(state, &mut pools);
+        }
+        book.refresh_pools(&pools);
+        book
+    }
+
+    /// Sets how often a student may take a course; 0 is no limit.
+    #[must_use]
+    pub const fn with_repeat_limit(mut self, limit: u32) -> Self {
+        self.repeat_limit = limit;
+        self
+    }
+
+    /// Puts a section, and adds the keys of the pools whose seats may change to `pools`.
+    fn put(&mut self, state: SectionState, pools: &mut BTreeSet<Box<str>>) {
+        let crn = state.section.id.crn.clone();
+        self.releases.extend(releases_of(&state).map(|at| (at, crn.clone())));
+        let key = pool_key(&state);
+        pools.extend(key.clone());
+        let before = self.sections.insert(crn.clone(), state);
+        let Some(before) = before else {
+            self.pools.change(&crn, None, key.as_deref());
+            return;
+        };
+        if !before.section.reserved.is_empty() {
+            // The times of the new state may be the same.
+            let still: Vec<Timestamp> = self.sections.get(&crn).into_iter().flat_map(releases_of).collect();
+            for at in releases_of(&before).filter(|at| !still.contains(at)) {
+                self.releases.remove(&(at, crn.clone()));
+            }
+        }
+        let key_before = pool_key(&before);
+        if key_before != key {
+            self.pools.change(&crn, key_before.as_deref(), key.as_deref());
+            pools.extend(key_before);
+        }
+    }
+
+    /// Computes pools again. The states of a decision have them already, but those that were read from a store, or that
+    /// another hub committed, do not.
+    fn refresh_pools(&mut self, keys: &BTreeSet<Box<str>>) {
+        for key in keys {
+            let members = self.pools.sections(key);
+            let states: Vec<&SectionState> = members.iter().filter_map(|crn| self.sections.get(crn)).collect();
+            let pool = Pool::of(&states);
+            for crn in members {
+                if let Some(state) = self.sections.get_mut(crn) {
+                    state.pool.clone_from(&pool);
+                }
+            }
+        }
     }
 
     /// Adds facts about a student that were read from a store.
@@ -71,9 +140,11 @@ impl TermBook {
         if let Some(term) = &changes.term {
             self.term = term.clone();
         }
+        let mut pools = BTreeSet::new();
         for state in &changes.sections {
-            self.sections.insert(state.section.id.crn.clone(), state.clone());
+            self.put(state.clone(), &mut pools);
         }
+        self.refresh_pools(&pools);
         for (student, facts) in &changes.facts {
             match facts {
                 Some(facts) => _ = self.facts.insert(student.clone(), facts.clone()),
@@ -148,6 +219,12 @@ impl TermBook {
     }
 }
 
+/// Returns when reserved seats of a section will be released.
+fn releases_of(state: &SectionState) -> impl Iterator<Item = Timestamp> + '_ {
+    let reserved = state.section.reserved.iter().filter(|one| !state.reserved.has_ended(one));
+    reserved.filter_map(|one| one.until)
+}
+
 impl TermView for TermBook {
     fn term(&self) -> &Term {
         &self.term
@@ -157,6 +234,24 @@ impl TermView for TermBook {
     }
     fn credit_limit(&self) -> Credits {
         self.credit_limit
+    }
+    fn repeat_limit(&self) -> u32 {
+        self.repeat_limit
+    }
+    fn sections_of_pool(&self, key: &str) -> &BTreeSet<Crn> {
+        self.pools.sections(key)
+    }
+    fn sections_to_release(&self, now: Timestamp) -> Vec<Crn> {
+        let mut due: Vec<Crn> = Vec::new();
+        for (_, crn) in self.releases.iter().take_while(|(at, _)| *at <= now) {
+            if !due.contains(crn) {
+                due.push(crn.clone());
+            }
+        }
+        due
+    }
+    fn next_release(&self) -> Option<Timestamp> {
+        self.releases.first().map(|(at, _)| *at)
     }
     fn section(&self, crn: &Crn) -> Option<&SectionState> {
         self.sections.get(crn)

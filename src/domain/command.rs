@@ -4,9 +4,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{Crn, UserName};
+use crate::domain::ids::{Crn, SectionId, UserName};
+use crate::domain::pool::CrossListing;
+use crate::domain::prerequisite::Requirement;
+use crate::domain::reservation::Reservation;
+use crate::domain::restriction::Restriction;
 use crate::domain::rights::Subjects;
+use crate::domain::rules::LiftedCodes;
 use crate::domain::section::{Section, SectionState, SectionStatus};
 use crate::domain::student::StudentFacts;
 use crate::domain::term::GroupWindow;
@@ -35,6 +41,8 @@ pub enum Command {
     },
     /// A student registers for several sections, and drops others.
     Batch(Batch),
+    /// Staff register, drop or move a student.
+    ForStudent(StaffRequest),
     /// Staff change a section.
     PatchSection {
         /// The section.
@@ -61,7 +69,8 @@ impl Command {
     pub const fn is_from_student(&self) -> bool {
         match self {
             Self::Register { .. } | Self::Drop { .. } | Self::Batch(_) => true,
-            Self::PatchSection { .. }
+            Self::ForStudent(_)
+            | Self::PatchSection { .. }
             | Self::PutTerm(_)
             | Self::ApplyImport(_)
             | Self::PutSections(_)
@@ -89,6 +98,21 @@ pub struct Batch {
     pub waitlist: bool,
 }
 
+/// A request of staff on a student's behalf.
+#[derive(Debug, Clone)]
+pub struct StaffRequest {
+    /// The student.
+    pub student: UserName,
+    /// The section to drop, if any.
+    pub drop: Option<Crn>,
+    /// The section to add, if any. With both, either both changes are made or none.
+    pub add: Option<Crn>,
+    /// Whether the student gets a waitlist position if no seat is open.
+    pub waitlist: bool,
+    /// The codes of the refusals that staff lift.
+    pub lifted: LiftedCodes,
+}
+
 /// Changes that staff make to a section; `None` keeps the value.
 #[derive(Debug, Clone, Default)]
 pub struct SectionPatch {
@@ -102,6 +126,18 @@ pub struct SectionPatch {
     pub outside_enrolled: Option<u32>,
     /// Number of people on a waitlist outside the hub.
     pub outside_waitlisted: Option<u32>,
+    /// Sections that must be taken with this one.
+    pub linked: Option<Vec<SectionId>>,
+    /// The group of cross-listed sections.
+    pub cross_listed: Option<Option<CrossListing>>,
+    /// Seats reserved for groups.
+    pub reserved: Option<Vec<Reservation>>,
+    /// Conditions on the students.
+    pub restrictions: Option<Vec<Restriction>>,
+    /// How often a student may take the course.
+    pub repeat_limit: Option<Option<u32>>,
+    /// What a student must have completed before.
+    pub prerequisites: Option<Vec<Requirement>>,
 }
 
 /// Changes that staff make to a term; `None` keeps the value, `Some(None)` clears it.
@@ -121,6 +157,12 @@ pub struct TermPatch {
     pub windows: Option<Vec<GroupWindow>>,
     /// Days without teaching.
     pub holidays: Option<Vec<Date>>,
+    /// The last time to add sections.
+    pub add_until: Option<Option<Timestamp>>,
+    /// The last time to drop seats.
+    pub drop_until: Option<Option<Timestamp>>,
+    /// When the waitlists end.
+    pub waitlist_until: Option<Option<Timestamp>>,
 }
 
 /// Maximum number of sections in one [`Command::PutSections`], so that a large pull does not delay registrations.
@@ -152,6 +194,47 @@ pub struct StagedImport {
     pub unchanged: u64,
 }
 
+/// Which of the fields that staff can also set in the hub a file has columns for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "u8", into = "u8")]
+#[allow(missing_docs, reason = "each field has the name of the section's field")]
+pub struct StatedFields {
+    pub linked: bool,
+    pub cross_listed: bool,
+    pub reserved: bool,
+    pub restrictions: bool,
+    pub repeat_limit: bool,
+    pub prerequisites: bool,
+}
+
+impl StatedFields {
+    /// The file has a column for each field.
+    pub const ALL: Self = Self {
+        linked: true,
+        cross_listed: true,
+        reserved: true,
+        restrictions: true,
+        repeat_limit: true,
+        prerequisites: true,
+    };
+}
+
+impl From<StatedFields> for u8 {
+    fn from(stated: StatedFields) -> Self {
+        let StatedFields { linked, cross_listed, reserved, restrictions, repeat_limit, prerequisites } = stated;
+        let fields = [linked, cross_listed, reserved, restrictions, repeat_limit, prerequisites];
+        fields.into_iter().enumerate().fold(0, |bits, (at, stated)| bits | Self::from(stated) << at)
+    }
+}
+
+impl From<u8> for StatedFields {
+    fn from(bits: u8) -> Self {
+        let [linked, cross_listed, reserved, restrictions, repeat_limit, prerequisites] =
+            [0, 1, 2, 3, 4, 5].map(|at| bits >> at & 1 == 1);
+        Self { linked, cross_listed, reserved, restrictions, repeat_limit, prerequisites }
+    }
+}
+
 /// A section of a staged schedule.
 #[derive(Debug, Clone)]
 pub struct StagedSection {
@@ -159,6 +242,8 @@ pub struct StagedSection {
     pub section: Arc<Section>,
     /// The totals (enrolled, waitlisted) in the file, if it has them.
     pub totals: Option<(u32, u32)>,
+    /// Which fields the file has columns for. The others keep their values.
+    pub stated: StatedFields,
     /// Whether the file states the status, so that a section that an earlier import cancelled can become open again.
     pub states_status: bool,
     /// The staged row, made from the snapshot by [`crate::domain::decide::imported`]. It is written again only if the

@@ -8,14 +8,16 @@ use jiff::Timestamp;
 use crate::domain::attempt::{Action, AttemptResult, Decided};
 use crate::domain::command::FactsOfStudent;
 use crate::domain::ids::{Crn, UserName};
+use crate::domain::linked::may_need_another;
 use crate::domain::notice::{Notice, Reason};
 use crate::domain::outcome::RequestOutcome;
-use crate::domain::prerequisite::Requirement;
+use crate::domain::pool::{Pool, pool_key};
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, RegistrationStatus};
+use crate::domain::rules::LiftedCodes;
 use crate::domain::section::{Section, SectionState, SectionStatus, WaitlistEntry};
 use crate::domain::student::StudentFacts;
-use crate::domain::term::Term;
+use crate::domain::term::{Term, has_passed};
 use crate::domain::view::TermView;
 
 /// The changes of a decision: the final value of each changed section and registration.
@@ -68,6 +70,12 @@ pub struct Draft<'v> {
     /// The elements of `to_settle`, so that none is queued twice.
     in_to_settle: HashSet<Crn>,
     notices: Vec<Notice>,
+    /// The sections of pools that gained or lost a section, by the pool's key.
+    changed_pools: BTreeMap<Box<str>, BTreeSet<Crn>>,
+    /// Whether sections became, or are no longer, a choice among linked sections.
+    are_choices_changed: bool,
+    /// The keys of pools whose seats have to be computed again.
+    stale_pools: BTreeSet<Box<str>>,
     attempts: Vec<Decided>,
 }
 
@@ -89,6 +97,9 @@ impl<'v> Draft<'v> {
             to_settle: VecDeque::new(),
             in_to_settle: HashSet::new(),
             notices: Vec::new(),
+            changed_pools: BTreeMap::new(),
+            stale_pools: BTreeSet::new(),
+            are_choices_changed: false,
             attempts: Vec::new(),
         }
     }
@@ -119,6 +130,12 @@ impl<'v> Draft<'v> {
             Some(changed) => changed.as_ref(),
             None => self.view.facts(student),
         }
+    }
+
+    /// Returns the codes that staff lifted beforehand for a student in a section.
+    pub fn lifted(&self, student: &UserName, section: &Section) -> LiftedCodes {
+        let permits = self.facts(student).filter(|facts| !facts.permits.is_empty());
+        permits.map_or(LiftedCodes::NONE, |facts| facts.permitted(section, self.now))
     }
 
     /// Returns a student's registration in one section.
@@ -191,17 +208,82 @@ impl<'v> Draft<'v> {
         self.generation = Some(generation);
     }
 
-    /// Creates or replaces a section, and queues its waitlist to be settled.
-    pub fn put_section(&mut self, state: SectionState) {
+    /// Creates or replaces a section, and queues its waitlist to be settled. Reserved seats whose time has passed are
+    /// released.
+    pub fn put_section(&mut self, mut state: SectionState) {
+        if state.section.reserved.iter().any(|one| has_passed(one.until, self.now) && !state.reserved.has_ended(one)) {
+            state.reserved.released_at = Some(self.now);
+        }
         let crn = state.section.id.crn.clone();
+        let (before, after) = (self.section(&crn).and_then(pool_key), pool_key(&state));
+        if before != after {
+            before.iter().for_each(|key| _ = self.changed_pool(key).remove(&crn));
+            after.iter().for_each(|key| _ = self.changed_pool(key).insert(crn.clone()));
+        }
+        self.stale_pools.extend(before.into_iter().chain(after));
+        self.are_choices_changed |= self.section(&crn).is_none_or(|before| {
+            !before.section.same_course(&state.section) || before.is_cancelled() != state.is_cancelled()
+        });
+        if state.section.cross_listed.is_none() {
+            state.pool = None;
+        }
         self.sections.insert(crn.clone(), state);
         self.queue_waitlist(crn);
+    }
+
+    fn changed_pool(&mut self, key: &str) -> &mut BTreeSet<Crn> {
+        let view = self.view;
+        self.changed_pools.entry(key.into()).or_insert_with(|| view.sections_of_pool(key).clone())
+    }
+
+    /// Returns the sections of a pool, in order.
+    pub fn sections_of_pool(&self, key: &str) -> &BTreeSet<Crn> {
+        self.changed_pools.get(key).unwrap_or_else(|| self.view.sections_of_pool(key))
+    }
+
+    /// Computes the pools of changed sections again. If a section joined or left one, queues the waitlists of its
+    /// sections, because seats may have become free for them.
+    pub fn refresh_pools(&mut self) {
+        while let Some(key) = self.stale_pools.pop_first() {
+            let crns: Vec<Crn> = self.sections_of_pool(&key).iter().cloned().collect();
+            let members: Vec<&SectionState> = crns.iter().filter_map(|crn| self.section(crn)).collect();
+            let pool = Pool::of(&members);
+            for crn in crns {
+                let Some(state) = self.section(&crn).filter(|state| state.pool != pool) else { continue };
+                let state = SectionState { pool: pool.clone(), ..state.clone() };
+                self.sections.insert(crn.clone(), state);
+            }
+        }
+    }
+
+    /// Queues the waitlists of all pools that gained or lost a section.
+    pub fn queue_changed_pools(&mut self) {
+        for crn in self.changed_pools.values().flatten().cloned().collect::<Vec<_>>() {
+            self.queue_waitlist(crn);
+        }
+    }
+
+    /// Releases the reserved seats whose time has come, and queues the waitlists of their sections. Returns whether there
+    /// were any.
+    pub fn release_reserved(&mut self) -> bool {
+        if self.view.next_release().is_none_or(|at| self.now < at) {
+            return false;
+        }
+        for crn in self.view.sections_to_release(self.now) {
+            let Some(mut state) = self.section(&crn).cloned() else { continue };
+            state.reserved.released_at = Some(self.now);
+            self.stale_pools.extend(pool_key(&state));
+            self.sections.insert(crn.clone(), state);
+            self.queue_waitlist(crn);
+        }
+        self.refresh_pools();
+        true
     }
 
     /// Creates or replaces a registration, updates the section's counts and its waitlist, and notifies the student.
     ///
     /// A drop queues the waitlist of the section, and every waitlist of the student, to be settled. A seat queues the
-    /// student's waitlists of sections that may require it as a course of the same term.
+    /// student's waitlists of sections that may require it, as a course of the same term or as a linked section.
     pub fn put_registration(&mut self, student: &UserName, registration: Registration, reason: Reason) {
         let crn = registration.crn.clone();
         let before = self.registration(student, &crn).cloned();
@@ -218,7 +300,15 @@ impl<'v> Draft<'v> {
                 was == RegistrationStatus::Waitlisted,
                 is == RegistrationStatus::Waitlisted,
             );
+            if let Some(group) = before.as_ref().and_then(|before| before.reserved_for.as_deref()) {
+                state.reserved.count(group, false);
+            }
+            if let Some(group) = &registration.reserved_for {
+                state.reserved.count(group, true);
+            }
+            self.stale_pools.extend(pool_key(&state));
             self.sections.insert(crn.clone(), state);
+            self.refresh_pools();
         }
         if was == RegistrationStatus::Waitlisted
             && is != RegistrationStatus::Waitlisted
@@ -313,6 +403,16 @@ impl<'v> Draft<'v> {
         }
     }
 
+    /// Returns whether sections became, or are no longer, a choice among linked sections.
+    pub fn are_choices_changed(&self) -> bool {
+        self.are_choices_changed
+    }
+
+    /// Returns whether the waitlist of a section is queued to be settled.
+    pub fn is_queued(&self, crn: &Crn) -> bool {
+        self.in_to_settle.contains(crn)
+    }
+
     /// Queues the waitlists of a student to be settled: a rule that refused the student a seat may now allow it.
     pub fn queue_waitlists_of(&mut self, student: &UserName) {
         let waitlisted = self.registrations(student).iter().filter(|r| r.status == RegistrationStatus::Waitlisted);
@@ -322,12 +422,10 @@ impl<'v> Draft<'v> {
         }
     }
 
-    /// Queues the waitlists of a student in whose sections a prerequisite can be met by a course of the same term.
+    /// Queues the waitlists of a student in whose sections another section of the same term can be required.
     fn queue_waitlists_that_need(&mut self, student: &UserName) {
         let waitlisted = self.registrations(student).iter().filter(|r| r.status == RegistrationStatus::Waitlisted);
-        let needs = |crn: &Crn| {
-            self.section(crn).is_some_and(|s| s.section.prerequisites.iter().any(Requirement::allows_concurrent))
-        };
+        let needs = |crn: &Crn| self.section(crn).is_some_and(|s| may_need_another(&s.section));
         let crns: Vec<Crn> = waitlisted.filter(|r| needs(&r.crn)).map(|r| r.crn.clone()).collect();
         for crn in crns {
             self.queue_waitlist(crn);
@@ -342,7 +440,8 @@ impl<'v> Draft<'v> {
     }
 
     /// Returns the changes of the decision.
-    pub fn into_changes(self) -> Changes {
+    pub fn into_changes(mut self) -> Changes {
+        self.refresh_pools();
         let registrations = self
             .changed
             .iter()

@@ -9,6 +9,8 @@
 //! - [`student`]: what the college states about a student; [`prerequisite`]: what a section requires
 //! - [`view`]: the part of a term that a decision may read; [`book`]: a term in memory, which implements it
 //! - [`decide`]: command → [`draft`] → changes
+//! - [`linked`]: which sections are taken together; [`pool`]: cross-listed sections that share seats; [`reservation`],
+//!   [`restriction`]: seats and sections for some students only
 //! - [`rules`]: reasons to refuse a seat or a waitlist position, in order of precedence
 //! - [`waitlist`]: promotes students from waitlists to free seats
 //! - [`batch`]: decides many commands against one book and merges their changes into one record
@@ -38,15 +40,19 @@ pub mod ids;
 pub mod import;
 pub mod import_profile;
 pub mod instructor;
+pub mod linked;
 pub mod meeting;
 pub mod notice;
 pub mod outcome;
+pub mod pool;
 pub mod precis;
 pub mod prerequisite;
 pub mod published;
 pub mod realm;
 pub mod refusal;
 pub mod registration;
+pub mod reservation;
+pub mod restriction;
 pub mod rights;
 pub mod role;
 pub mod rules;

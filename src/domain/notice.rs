@@ -30,6 +30,9 @@ pub enum Reason {
     /// The section is no longer cancelled.
     #[strum(serialize = "staff")]
     Reopened,
+    /// Staff registered or dropped the student.
+    #[strum(serialize = "staff")]
+    ByStaff,
 }
 
 impl Reason {
@@ -44,7 +47,7 @@ impl Reason {
     pub const fn code(self) -> Option<RefusalCode> {
         match self {
             Self::PassedOver(code) => Some(code),
-            Self::Requested | Self::Promoted | Self::Cancelled | Self::Reopened => None,
+            Self::Requested | Self::Promoted | Self::Cancelled | Self::Reopened | Self::ByStaff => None,
         }
     }
 }
@@ -57,6 +60,9 @@ pub struct NoticeFacts {
     /// For `passed_over`: the refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<RefusalCode>,
+    /// For `staff`: the student's new status, or absent if the section is no longer cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<RegistrationStatus>,
     /// The course.
     pub course: String,
     /// The CRN as the college writes it.
@@ -91,6 +97,23 @@ impl Notice {
                 format!("A seat opened in {course} (CRN {crn}), and you got it from the waitlist."),
                 Priority::High,
             ),
+            Reason::ByStaff => match self.status {
+                RegistrationStatus::Enrolled => (
+                    format!("You are enrolled in {course}"),
+                    format!("The college enrolled you in {course} (CRN {crn})."),
+                    Priority::High,
+                ),
+                RegistrationStatus::Waitlisted => (
+                    format!("You are on the waitlist of {course}"),
+                    format!("The college put you on the waitlist of {course} (CRN {crn})."),
+                    Priority::High,
+                ),
+                RegistrationStatus::Dropped => (
+                    format!("You are no longer in {course}"),
+                    format!("The college dropped you from {course} (CRN {crn})."),
+                    Priority::High,
+                ),
+            },
             Reason::PassedOver(code) => (
                 format!("A seat opened in {course}, but you couldn't take it"),
                 format!(
@@ -126,6 +149,7 @@ impl Notice {
             notice: Some(NoticeFacts {
                 reason: self.reason.as_str().to_owned(),
                 code: self.reason.code(),
+                status: (self.reason == Reason::ByStaff).then_some(self.status),
                 course: course.to_string(),
                 crn: crn.to_string(),
             }),
@@ -141,6 +165,9 @@ const fn refusal_clause(code: RefusalCode) -> &'static str {
         RefusalCode::SectionCancelled => "the section is cancelled",
         RefusalCode::SectionClosed => "the section is closed to new students",
         RefusalCode::AlreadyInCourse => "you have another section of this course",
+        RefusalCode::RepeatLimit => "you have taken the course as often as you may",
+        RefusalCode::LinkedSectionRequired => "you have no seat in a section that must be taken with it",
+        RefusalCode::Restricted => "it is restricted to other students",
         RefusalCode::Prerequisite => "you have not met a prerequisite",
         RefusalCode::TimeConflict => "it overlaps another of your sections",
         RefusalCode::CreditLimit => "it would put you over your credit limit",

@@ -7,6 +7,7 @@ use strum::{EnumCount, EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::ids::SectionId;
 use crate::domain::prerequisite::Unmet;
+use crate::domain::restriction::Restriction;
 use crate::domain::section::Credits;
 use crate::domain::student::{HeldAction, Hold, StudentFacts};
 
@@ -43,12 +44,18 @@ pub enum RefusalCode {
     SectionClosed,
     /// The student is already registered for a section of this course and component.
     AlreadyInCourse,
+    /// The student has taken the course as often as it may be taken.
+    RepeatLimit,
     /// The student has not met a prerequisite.
     Prerequisite,
+    /// The section must be taken with a linked one.
+    LinkedSectionRequired,
     /// The section overlaps another section of the student.
     TimeConflict,
     /// The student would exceed the credit limit.
     CreditLimit,
+    /// The section is not for this student.
+    Restricted,
     /// The section has no open seat.
     SectionFull,
     /// The section's waitlist has no open position.
@@ -69,6 +76,19 @@ impl RefusalCode {
     }
 }
 
+/// What a term does not allow at the time of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosedAction {
+    /// Any new registration: the registration window of the student is closed.
+    Register,
+    /// New registrations: the last time to add sections has passed.
+    Add,
+    /// New waitlist positions: the waitlists have ended.
+    Wait,
+    /// Drops of seats: the last time to drop sections has passed.
+    Drop,
+}
+
 /// A refusal with the details that a client shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -80,6 +100,8 @@ pub enum Refusal {
         closes_at: Option<Timestamp>,
         /// The time of the decision.
         now: Timestamp,
+        /// What is closed.
+        what: ClosedAction,
     },
     /// The student has a hold.
     Hold {
@@ -97,10 +119,22 @@ pub enum Refusal {
         /// The course of both sections.
         course: Box<str>,
     },
+    /// The student has taken the course as often as it may be taken.
+    RepeatLimit {
+        /// How often the student took the course.
+        taken: u32,
+        /// How often it may be taken.
+        limit: u32,
+    },
     /// The student has not met a prerequisite.
     Prerequisite {
         /// What the student lacks.
         unmet: Unmet,
+    },
+    /// The section must be taken with a linked one.
+    LinkedSectionRequired {
+        /// The linked sections in which the student can get a seat now, in the order of the section's list.
+        choices: Vec<SectionId>,
     },
     /// The section overlaps other sections of the student.
     TimeConflict {
@@ -116,8 +150,15 @@ pub enum Refusal {
         /// The credit limit.
         limit: Credits,
     },
+    /// The section is not for this student.
+    Restricted {
+        /// The conditions that the student does not meet.
+        restrictions: Vec<Restriction>,
+    },
     /// The section has no open seat.
     SectionFull {
+        /// Whether seats are left that are reserved for groups of which the student is not a member.
+        reserved: bool,
         /// Whether the waitlist has an open position.
         waitlist_open: bool,
         /// Number of people on the waitlist.
@@ -147,6 +188,9 @@ impl Refusal {
             Self::SectionCancelled => RefusalCode::SectionCancelled,
             Self::SectionClosed => RefusalCode::SectionClosed,
             Self::AlreadyInCourse { .. } => RefusalCode::AlreadyInCourse,
+            Self::RepeatLimit { .. } => RefusalCode::RepeatLimit,
+            Self::LinkedSectionRequired { .. } => RefusalCode::LinkedSectionRequired,
+            Self::Restricted { .. } => RefusalCode::Restricted,
             Self::Prerequisite { .. } => RefusalCode::Prerequisite,
             Self::TimeConflict { .. } => RefusalCode::TimeConflict,
             Self::CreditLimit { .. } => RefusalCode::CreditLimit,

@@ -49,6 +49,8 @@ pub struct Registration {
     /// The refusal for which the student was last passed over and notified. It prevents repeated notices with the same
     /// reason.
     pub passed_over_for: Option<RefusalCode>,
+    /// For a seat that was reserved, the group for which it was, in lower case.
+    pub reserved_for: Option<Box<str>>,
 }
 
 impl Registration {

@@ -8,7 +8,11 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::meeting::Meeting;
+use crate::domain::pool::{CrossListing, Pool};
 use crate::domain::prerequisite::Requirement;
+use crate::domain::reservation::{self, Reservation, ReservedCounts};
+use crate::domain::restriction::Restriction;
+use crate::domain::student::StudentFacts;
 
 /// Credits in thousandths, so that sums such as 1.5 + 3.75 are exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -122,8 +126,17 @@ pub struct Section {
     pub waitlist_capacity: u32,
     /// Whether the section accepts students.
     pub status: SectionStatus,
-    /// Sections that must be taken with this one.
+    /// Sections that must be taken with this one: one of each course and component in the list, see
+    /// [`crate::domain::linked`].
     pub linked: Vec<SectionId>,
+    /// The group of cross-listed sections with which it shares seats.
+    pub cross_listed: Option<CrossListing>,
+    /// Seats reserved for groups of students; at most one entry for each group.
+    pub reserved: Vec<Reservation>,
+    /// Conditions on the students; all of them apply.
+    pub restrictions: Vec<Restriction>,
+    /// How often a student may take the course; 0 is no limit, `None` the college's limit.
+    pub repeat_limit: Option<u32>,
     /// What a student must have completed before this one; all of it is required.
     pub prerequisites: Vec<Requirement>,
     /// Whether the section is not visible in the college's catalogue. A withdrawn section keeps its students, accepts
@@ -185,12 +198,16 @@ pub struct SectionState {
     pub file_totals: Option<(u32, u32)>,
     /// The status before an import cancelled the section; `None` if it is not cancelled, or if staff cancelled it.
     pub cancelled_from: Option<SectionStatus>,
+    /// The seats that students of groups took of those that are reserved for them.
+    pub reserved: ReservedCounts,
+    /// The seats that the section shares with others; `None` if it is not cross-listed.
+    pub pool: Option<Arc<Pool>>,
 }
 
 impl SectionState {
     /// Creates a section without students.
     #[must_use]
-    pub const fn new(section: Arc<Section>) -> Self {
+    pub fn new(section: Arc<Section>) -> Self {
         Self {
             section,
             enrolled: 0,
@@ -199,7 +216,19 @@ impl SectionState {
             outside_waitlisted: 0,
             file_totals: None,
             cancelled_from: None,
+            reserved: ReservedCounts::default(),
+            pool: None,
         }
+    }
+    /// Returns whether the section is cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.section.status == SectionStatus::Cancelled
+    }
+    /// Returns whether the section accepts new students.
+    #[must_use]
+    pub fn accepts_new_students(&self) -> bool {
+        self.section.status == SectionStatus::Open && !self.section.withdrawn
     }
     /// Returns the number of seats that are taken, including those taken outside the hub.
     #[must_use]
@@ -211,22 +240,57 @@ impl SectionState {
     pub const fn waitlisted_total(&self) -> u32 {
         self.waitlisted + self.outside_waitlisted
     }
-    /// Returns the number of seats that the hub may assign: those that are neither taken nor reserved for people who
-    /// wait outside the hub. 0 if the section is cancelled.
+    /// Returns the number of the section's own seats that are neither taken nor reserved for people who wait outside the
+    /// hub. 0 if the section is cancelled.
     #[must_use]
-    pub fn assignable_seats(&self) -> u32 {
-        if self.section.status == SectionStatus::Cancelled {
+    pub fn own_seats(&self) -> u32 {
+        if self.is_cancelled() {
             return 0;
         }
         self.section.capacity.saturating_sub(self.enrolled_total()).saturating_sub(self.outside_waitlisted)
     }
-    /// Returns the number of seats that a new student can take now.
+    /// Returns the number of [`Self::own_seats`] that are reserved for groups of students.
+    #[must_use]
+    pub fn held_seats(&self) -> u32 {
+        if self.section.reserved.is_empty() {
+            return 0;
+        }
+        let left = self.section.reserved.iter().map(|one| self.reserved.left(one)).fold(0, u32::saturating_add);
+        left.min(self.own_seats())
+    }
+    /// Returns the number of seats that the hub may assign to some student: those that are not taken, neither in the
+    /// section nor in the pool that it shares, and not reserved for people who wait outside the hub or for students of
+    /// another section of the pool. 0 if the section is cancelled.
+    #[must_use]
+    pub fn assignable_seats(&self) -> u32 {
+        let own = self.own_seats();
+        let Some(pool) = self.pool.as_deref() else { return own };
+        own.min(pool.free.saturating_sub(pool.held.saturating_sub(self.held_seats())))
+    }
+    /// Returns the number of seats that the hub may assign to a student with these facts: those that are reserved for no
+    /// group, and those that are reserved for the student's groups.
+    #[must_use]
+    pub fn seats_for(&self, facts: Option<&StudentFacts>) -> u32 {
+        let all = self.assignable_seats();
+        if self.section.reserved.is_empty() || all == 0 {
+            return all;
+        }
+        let own = reservation::of_student(&self.section.reserved, facts).map(|one| self.reserved.left(one));
+        let own = own.fold(0, u32::saturating_add);
+        all.saturating_sub(self.held_seats()).saturating_add(own).min(all)
+    }
+    /// Returns the group whose reserved seat a student with these facts takes; `None` for a seat that is not reserved.
+    #[must_use]
+    pub fn reserved_group(&self, facts: Option<&StudentFacts>) -> Option<Box<str>> {
+        let mut own = reservation::of_student(&self.section.reserved, facts);
+        own.find(|one| self.reserved.left(one) > 0).map(|one| one.group.to_ascii_lowercase().into())
+    }
+    /// Returns the number of seats that a new student without a group can take now.
     ///
     /// The section must be settled. No student on its waitlist can then take a seat, so all assignable seats are open.
     #[must_use]
     pub fn open_seats(&self) -> u32 {
-        let accepts_new_students = self.section.status == SectionStatus::Open && !self.section.withdrawn;
-        if accepts_new_students { self.assignable_seats() } else { 0 }
+        if self.accepts_new_students() { self.seats_for(None) } else { 0 }
     }
     /// Returns the credits that count toward a student's limit: 0 if the section is cancelled.
     #[must_use]

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::SectionId;
 use crate::domain::meeting::Meeting;
+use crate::domain::pool::CrossListing;
 use crate::domain::prerequisite::Requirement;
+use crate::domain::reservation::Reservation;
+use crate::domain::restriction::Restriction;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 
 /// The values of a field before and after a change, in JSON `[before, after]`. `None`, in JSON `null`, is an unknown
@@ -45,6 +48,7 @@ compared_fields! {
     course: Box<str>,
     credits: Credits,
     crn: Box<str>,
+    cross_listed: CrossListing,
     enrolled: u32,
     file_totals: [u32; 2],
     instructor: Box<str>,
@@ -52,6 +56,9 @@ compared_fields! {
     meetings: Vec<Meeting>,
     method: Box<str>,
     prerequisites: Vec<Requirement>,
+    repeat_limit: u32,
+    reserved: Vec<Reservation>,
+    restrictions: Vec<Restriction>,
     section: Box<str>,
     status: SectionStatus,
     title: Box<str>,
@@ -66,8 +73,7 @@ impl SectionChanges {
     /// Compares the totals of the last import only if nothing else differs.
     #[must_use]
     pub fn between(before: Option<&SectionState>, after: &SectionState) -> Self {
-        // Names every field, so that a new field cannot be forgotten. Does not compare `id`, which is the same, and
-        // `withdrawn`, which a file does not define.
+        // Names every field, so that none can be forgotten. `id` is the same, and a file does not define `withdrawn`.
         let Section {
             id: _,
             original_crn,
@@ -84,6 +90,10 @@ impl SectionChanges {
             waitlist_capacity,
             status,
             linked,
+            cross_listed,
+            reserved,
+            restrictions,
+            repeat_limit,
             prerequisites,
             withdrawn: _,
         } = &*after.section;
@@ -95,6 +105,7 @@ impl SectionChanges {
             course: FieldChange::between(old.map(|old| &old.course), Some(course)),
             credits: FieldChange::between(old.map(|old| &old.credits), Some(credits)),
             crn: crn_change(old, &after.section).filter(|_| old.is_some() || original_crn.is_some()),
+            cross_listed: FieldChange::between(old.and_then(|old| old.cross_listed.as_ref()), cross_listed.as_ref()),
             enrolled: FieldChange::between(
                 before.map(SectionState::enrolled_total).as_ref(),
                 Some(&after.enrolled_total()),
@@ -107,6 +118,12 @@ impl SectionChanges {
             prerequisites: FieldChange::between(
                 old.map(|old| &old.prerequisites),
                 unless_new_and_empty(old, prerequisites),
+            ),
+            repeat_limit: FieldChange::between(old.and_then(|old| old.repeat_limit.as_ref()), repeat_limit.as_ref()),
+            reserved: FieldChange::between(old.map(|old| &old.reserved), unless_new_and_empty(old, reserved)),
+            restrictions: FieldChange::between(
+                old.map(|old| &old.restrictions),
+                unless_new_and_empty(old, restrictions),
             ),
             section: FieldChange::between(old.and_then(|old| old.section.as_ref()), section.as_ref()),
             status: FieldChange::between(old.map(|old| &old.status), Some(status)),
@@ -161,6 +178,10 @@ mod tests {
             status: SectionStatus::Open,
             linked: Vec::new(),
             prerequisites: Vec::new(),
+            cross_listed: None,
+            reserved: Vec::new(),
+            restrictions: Vec::new(),
+            repeat_limit: None,
             original_crn: None,
             withdrawn: false,
         };

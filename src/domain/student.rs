@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use crate::domain::section::Credits;
+use crate::domain::ids::SectionId;
+use crate::domain::refusal::RefusalCode;
+use crate::domain::rules::LiftedCodes;
+use crate::domain::section::{Credits, Section};
 
 /// Maximum number of holds: several from each office of a college.
 pub const HOLDS_MAX: usize = 20;
@@ -35,12 +38,64 @@ pub struct StudentFacts {
     pub closes_at: Option<Timestamp>,
     /// Completed courses; `None` if the college did not state them, so that prerequisites are not evaluated.
     pub completed: Option<Vec<CompletedCourse>>,
+    /// Overrides that staff gave beforehand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permits: Vec<Permit>,
+}
+
+/// Maximum number of permits of a student: one for each course of a few terms.
+pub const PERMITS_MAX: usize = 50;
+
+/// An override that staff gave before the registration: it lifts refusals in one section, or in all sections of a course.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permit {
+    /// Where it applies.
+    pub of: PermittedFor,
+    /// The codes of the refusals that it lifts.
+    pub codes: Vec<RefusalCode>,
+    /// Why it was given.
+    pub reason: Box<str>,
+    /// When it ends; `None` if it does not.
+    pub expires_at: Option<Timestamp>,
+    /// The user who gave it.
+    pub by: Box<str>,
+    /// When it was given.
+    pub at: Timestamp,
+}
+
+/// Where a permit applies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PermittedFor {
+    /// In one section, such as `202209-10001`.
+    Section(Box<str>),
+    /// In all sections of a course, such as `MATH 151`.
+    Course(Box<str>),
+}
+
+impl Permit {
+    /// Returns whether the permit applies to a section at `now`.
+    #[must_use]
+    pub fn applies_to(&self, section: &Section, now: Timestamp) -> bool {
+        let is_of_section = match &self.of {
+            PermittedFor::Section(id) => SectionId::parse(id).is_ok_and(|id| id == section.id),
+            PermittedFor::Course(course) => is_same_course(course, &section.course),
+        };
+        is_of_section && self.expires_at.is_none_or(|end| now < end)
+    }
 }
 
 impl StudentFacts {
     /// Returns the holds that block an action.
     pub fn holds_on(&self, action: HeldAction) -> impl Iterator<Item = &Hold> {
         self.holds.iter().filter(move |hold| hold.blocks.contains(&action))
+    }
+
+    /// Returns the codes that permits lift in a section.
+    #[must_use]
+    pub fn permitted(&self, section: &Section, now: Timestamp) -> LiftedCodes {
+        let permits = self.permits.iter().filter(|permit| permit.applies_to(section, now));
+        permits.flat_map(|permit| permit.codes.iter().copied()).collect()
     }
 
     /// Returns whether the student is in a group. Case does not matter.
@@ -107,7 +162,17 @@ const NOT_COMPLETED: [&str; 16] =
 /// Passing grades without a letter. They count as a C.
 const PASSED: [&str; 8] = ["P", "S", "CR", "T", "TR", "TC", "PASS", "CX"];
 
+/// Grades that are no attempt at a course in this college: in progress, incomplete, audited, transferred.
+const NO_ATTEMPT: [&str; 8] = ["IP", "I", "INC", "AU", "NG", "T", "TR", "TC"];
+
 impl CompletedCourse {
+    /// Returns whether the student took the course, with any result.
+    #[must_use]
+    pub fn is_attempt(&self) -> bool {
+        let grade = self.grade.as_deref().unwrap_or_default();
+        !NO_ATTEMPT.iter().any(|not| grade.eq_ignore_ascii_case(not))
+    }
+
     /// Returns whether the grade is sufficient. `least` is the lowest sufficient grade; `None` is every passing one.
     ///
     /// A course without a grade counts as passed, but has no grade that could be compared with `least`.

@@ -30,6 +30,28 @@ pub struct Term {
     pub windows: Vec<GroupWindow>,
     /// Days without teaching.
     pub holidays: Vec<Date>,
+    /// The last times to add, to drop and to be promoted.
+    pub cutoffs: Cutoffs,
+}
+
+/// The last times of a term; each is excluded, and `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cutoffs {
+    /// New registrations are accepted until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add_until: Option<Timestamp>,
+    /// Students can drop seats until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_until: Option<Timestamp>,
+    /// Students join waitlists, and are promoted from them, until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waitlist_until: Option<Timestamp>,
+}
+
+/// Returns whether a last time has passed.
+#[must_use]
+pub fn has_passed(until: Option<Timestamp>, now: Timestamp) -> bool {
+    until.is_some_and(|until| until <= now)
 }
 
 impl Term {
@@ -46,6 +68,7 @@ impl Term {
             closes_at: None,
             windows: Vec::new(),
             holidays: Vec::new(),
+            cutoffs: Cutoffs::default(),
         }
     }
 

@@ -1,6 +1,9 @@
 //! The part of a term that a decision may read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::registration::Registration;
@@ -17,6 +20,14 @@ pub trait TermView {
     fn facts(&self, student: &UserName) -> Option<&Arc<StudentFacts>>;
     /// Returns the college's credit limit; 0 means no limit.
     fn credit_limit(&self) -> Credits;
+    /// Returns how often the college allows a student to take a course; 0 means no limit.
+    fn repeat_limit(&self) -> u32;
+    /// Returns the sections of a group of cross-listed sections, in order, by [`crate::domain::pool::group_key`].
+    fn sections_of_pool(&self, key: &str) -> &BTreeSet<Crn>;
+    /// Returns the sections that have reserved seats to release until `now`, in the order of their times.
+    fn sections_to_release(&self, now: Timestamp) -> Vec<Crn>;
+    /// Returns when the next reserved seats are released.
+    fn next_release(&self) -> Option<Timestamp>;
     /// Returns a section with its counts.
     fn section(&self, crn: &Crn) -> Option<&SectionState>;
     /// Returns a student's registrations, including dropped ones, in the order of [`Registration::insert_into`].

@@ -253,6 +253,11 @@ impl Fields {
         }
     }
 
+    /// Returns whether a member is text.
+    pub fn is_text(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(Value::is_string)
+    }
+
     /// Removes members that the hub sets itself.
     #[must_use]
     fn without(mut self, set_by_hub: &[&str]) -> Self {

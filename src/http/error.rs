@@ -11,6 +11,7 @@ use crate::domain::attempt::Receipt;
 use crate::domain::refusal::Refusal;
 use crate::http::hot::BuildError;
 use crate::http::problem::{ProblemCode, ProblemDocument};
+use crate::http::refusal_text;
 use crate::live::ws;
 use crate::plone::cache::ReadError;
 use crate::plone::port::PloneError;
@@ -251,11 +252,11 @@ impl From<BuildError> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let code = ProblemCode::Refused(refusal.code());
-        let mut problem = Self::new(code, detail_of(&refusal));
+        let mut problem = Self::new(code, refusal_text::of(&refusal));
         let document = &mut problem.document;
         match refusal {
             Refusal::SectionCancelled | Refusal::SectionClosed => {}
-            Refusal::RegistrationClosed { opens_at, closes_at, now } => {
+            Refusal::RegistrationClosed { opens_at, closes_at, now, what: _ } => {
                 document.opens_at = Some(opens_at);
                 document.closes_at = Some(closes_at);
                 document.now = Some(now);
@@ -269,47 +270,20 @@ impl From<Refusal> for Problem {
                 document.credits_wanted = Some(total);
                 document.credit_limit = Some(limit);
             }
-            Refusal::SectionFull { waitlist_open, waitlisted } => {
+            Refusal::RepeatLimit { taken, limit } => {
+                document.taken = Some(taken);
+                document.repeat_limit = Some(limit);
+            }
+            Refusal::LinkedSectionRequired { choices } => document.choices = Some(choices),
+            Refusal::Restricted { restrictions } => document.restrictions = Some(restrictions),
+            Refusal::SectionFull { reserved, waitlist_open, waitlisted } => {
+                document.reserved = reserved;
                 document.waitlist_open = Some(waitlist_open);
                 document.waitlisted = Some(waitlisted);
             }
             Refusal::WaitlistFull { waitlisted } => document.waitlisted = Some(waitlisted),
         }
         problem
-    }
-}
-
-/// Returns a text that explains a refusal to the student.
-fn detail_of(refusal: &Refusal) -> Cow<'static, str> {
-    match refusal {
-        Refusal::RegistrationClosed { opens_at, closes_at, now } => match (opens_at, closes_at) {
-            (None, _) => "The registration dates for this term have not been announced yet.",
-            (_, Some(closes_at)) if closes_at <= now => "Registration for this term has ended.",
-            _ => "Registration for this term has not opened yet.",
-        }
-        .into(),
-        Refusal::Hold { holds } => {
-            let reasons: Vec<_> = holds.iter().map(|hold| format!("{} ({})", hold.text, hold.office)).collect();
-            format!("There is a hold on your account: {}.", reasons.join("; ")).into()
-        }
-        Refusal::SectionCancelled => "This section is cancelled. Choose another section.".into(),
-        Refusal::SectionClosed => "This section is closed to new students. Choose another section.".into(),
-        Refusal::AlreadyInCourse { conflicts_with, course } => {
-            format!("You already have {course}, in section {conflicts_with}. Swap to replace it.").into()
-        }
-        Refusal::Prerequisite { unmet } => format!("You have not met a prerequisite: {unmet}.").into(),
-        Refusal::TimeConflict { conflicts_with } => {
-            let names: Vec<_> = conflicts_with.iter().map(ToString::to_string).collect();
-            let those = if names.len() == 1 { "that section" } else { "those sections" };
-            format!("This section overlaps {}. Drop or swap {those} first.", names.join(", ")).into()
-        }
-        Refusal::CreditLimit { total, limit, .. } => {
-            format!("You would have {} credits, but your limit is {}.", total.as_f64(), limit.as_f64()).into()
-        }
-        Refusal::SectionFull { waitlist_open: true, .. } => "This section is full. You can join its waitlist.".into(),
-        Refusal::SectionFull { waitlist_open: false, .. } | Refusal::WaitlistFull { .. } => {
-            "This section is full, and no waitlist position is available. Choose another section.".into()
-        }
     }
 }
 
@@ -362,6 +336,7 @@ pub(crate) fn header_of(headers: &header::HeaderMap, name: impl header::AsHeader
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::refusal::ClosedAction;
     use serde_json::{Value, json};
 
     /// Returns the document as JSON, as it is sent to the caller.
@@ -425,12 +400,17 @@ mod tests {
                 "conflicts_with",
                 json!(["202209-10002"]),
             ),
-            (Refusal::SectionFull { waitlist_open: true, waitlisted: 3 }, "waitlist_open", json!(true)),
+            (
+                Refusal::SectionFull { reserved: false, waitlist_open: true, waitlisted: 3 },
+                "waitlist_open",
+                json!(true),
+            ),
             (
                 Refusal::RegistrationClosed {
                     opens_at: Some("2022-09-07T15:00:00Z".parse().unwrap()),
                     closes_at: None,
                     now: "2022-09-07T14:59:00Z".parse().unwrap(),
+                    what: ClosedAction::Register,
                 },
                 "opens_at",
                 json!("2022-09-07T15:00:00Z"),
@@ -456,7 +436,12 @@ mod tests {
             (at("07"), at("08"), "09", "has ended"),
         ];
         for (opens_at, closes_at, day, words) in table {
-            let refusal = Refusal::RegistrationClosed { opens_at, closes_at, now: at(day).unwrap() };
+            let refusal = Refusal::RegistrationClosed {
+                opens_at,
+                closes_at,
+                now: at(day).unwrap(),
+                what: ClosedAction::Register,
+            };
             let document = Problem::from(refusal).into_document();
             assert_eq!(document.now, at(day));
             assert!(document.detail.contains(words), "{words}: {}", document.detail);

@@ -44,6 +44,8 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::roster::Api::openapi,
     super::teaching::Api::openapi,
     super::students::Api::openapi,
+    super::student_registrations::Api::openapi,
+    super::permits::Api::openapi,
     super::guardian_links::Api::openapi,
     super::schedule_export::Api::openapi,
     super::activity::Api::openapi,

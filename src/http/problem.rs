@@ -12,6 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::ids::SectionId;
 use crate::domain::prerequisite::Unmet;
 use crate::domain::refusal::RefusalCode;
+use crate::domain::restriction::Restriction;
 use crate::domain::section::Credits;
 use crate::http::attempts::ReceiptResponse;
 use crate::http::students::HoldResponse;
@@ -164,6 +165,9 @@ impl ProblemCode {
             Self::Refused(RefusalCode::SectionCancelled) => "The section is cancelled",
             Self::Refused(RefusalCode::SectionClosed) => "The section is closed",
             Self::Refused(RefusalCode::AlreadyInCourse) => "You are already in this course",
+            Self::Refused(RefusalCode::RepeatLimit) => "You have taken this course too often",
+            Self::Refused(RefusalCode::LinkedSectionRequired) => "Another section must be taken with this one",
+            Self::Refused(RefusalCode::Restricted) => "The section is not open to you",
             Self::Refused(RefusalCode::Prerequisite) => "A prerequisite is not met",
             Self::Refused(RefusalCode::TimeConflict) => "The section overlaps another one",
             Self::Refused(RefusalCode::CreditLimit) => "Credit limit exceeded",
@@ -212,6 +216,15 @@ impl ProblemCode {
             Self::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section in “conflicts_with”.",
             Self::Refused(RefusalCode::Prerequisite) => {
                 "Take the courses in “unmet” first, or ask the department for permission."
+            }
+            Self::Refused(RefusalCode::RepeatLimit) => {
+                "Ask the registrar's office whether you may take the course once more."
+            }
+            Self::Refused(RefusalCode::LinkedSectionRequired) => {
+                "Add the section and one of each kind in “choices” in one request."
+            }
+            Self::Refused(RefusalCode::Restricted) => {
+                "Choose another section, or ask the department: “restrictions” lists who can register."
             }
             Self::Refused(RefusalCode::TimeConflict) => "Drop the sections in “conflicts_with”, or swap with them.",
             Self::Refused(RefusalCode::CreditLimit) => {
@@ -292,6 +305,22 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub unmet: Option<Unmet>,
+    /// `linked_section_required`: the linked sections in which the student can get a seat now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub choices: Option<Vec<SectionId>>,
+    /// `restricted`: the conditions that the student does not meet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub restrictions: Option<Vec<Restriction>>,
+    /// `repeat_limit`: how often the student took the course.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub taken: Option<u32>,
+    /// `repeat_limit`: how often it may be taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub repeat_limit: Option<u32>,
     /// `already_in_course`, `time_conflict`: the sections that conflict with the requested one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -308,6 +337,10 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credit_limit: Option<Credits>,
+    /// `section_full`: true if seats are left that are reserved for groups of other students.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub reserved: bool,
     /// `section_full`: whether `waitlist=true` would be accepted now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -340,6 +373,11 @@ impl ProblemDocument {
             now: None,
             holds: None,
             unmet: None,
+            choices: None,
+            restrictions: None,
+            taken: None,
+            repeat_limit: None,
+            reserved: false,
             conflicts_with: None,
             credits: None,
             credits_wanted: None,

@@ -242,7 +242,7 @@ pub(super) async fn unless_gone<T>(
 
 const NEVER_REGISTERED: &str = "You have never been enrolled or waitlisted in this section.";
 
-async fn submit_one(
+pub(super) async fn submit_one(
     pool: &RegistrarPool,
     realm: &Realm,
     term: &TermId,

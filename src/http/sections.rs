@@ -14,7 +14,8 @@ use crate::domain::ids::{SectionId, TermId};
 use crate::domain::meeting::Days;
 use crate::domain::outcome::Outcome;
 use crate::domain::rights::Scope;
-use crate::domain::section::{Section, SectionStatus};
+use crate::domain::role::Role;
+use crate::domain::section::Section;
 use crate::identity::audit::Audit;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, Row, Snapshot};
@@ -23,7 +24,7 @@ use crate::registration::shown_counts::ShownCounts;
 use crate::registration::submitted::Submitted;
 
 use crate::http::auth::{SubjectStaff, Visitor};
-use crate::http::body::{Fields, RequestBody, read_body};
+use crate::http::body::read_body;
 use crate::http::encoded::{Encoded, not_modified};
 use crate::http::error::Problem;
 use crate::http::hot::HotResponses;
@@ -32,12 +33,12 @@ use crate::http::openapi::responses::{
     BadBody, BadPath, BadQuery, BadRole, BadToken, NotFound, NotModified, StoreFailed,
 };
 use crate::http::query::{Query, path_param};
+use crate::http::request_id::PRIVATE;
+use crate::http::section_request::{SectionRequest, describe};
 use crate::http::uncached::{Requester, UncachedResponses};
 
 /// The longest search, in characters.
 const SEARCH_LEN_MAX: usize = 200;
-/// The largest capacity, or waitlist capacity, that staff may set.
-pub const SEATS_MAX: u32 = 100_000;
 /// The lengths of the pages of a list that are cached: those of the hub's pages (60, then 500), the default, and the
 /// longest. Clients choose other lengths and filters freely, so lists with these are built for each request.
 const CACHED_LIMITS: [usize; 4] = [FIRST_PAGE_LEN, 100, 500, 5_000];
@@ -197,48 +198,6 @@ struct Seats<'a> {
     fewer_than: Option<u32>,
 }
 
-/// Changes to a section. Absent and null members do not change.
-#[derive(Debug, ToSchema)]
-#[schema(as = SectionPatch)]
-#[serde(deny_unknown_fields)]
-struct SectionRequest {
-    /// Raising it promotes students from the waitlist. Lowering it does not take seats away.
-    #[schema(maximum = 100_000)]
-    capacity: Option<u32>,
-    /// The maximum length of the waitlist.
-    #[schema(maximum = 100_000)]
-    waitlist_capacity: Option<u32>,
-    /// `closed` rejects new students but keeps those enrolled. `cancelled` alerts everyone enrolled; the section no
-    /// longer counts toward their schedules and credits.
-    status: Option<SectionStatus>,
-    /// Seats taken outside the hub, as counted by an import.
-    #[schema(maximum = 100_000)]
-    outside_enrolled: Option<u32>,
-    /// People who wait outside the hub, ahead of those on the hub's waitlist.
-    #[schema(maximum = 100_000)]
-    outside_waitlisted: Option<u32>,
-}
-
-impl RequestBody for SectionRequest {
-    fn read(fields: &mut Fields) -> Result<Self, Problem> {
-        let seats = 0..=SEATS_MAX;
-        Ok(Self {
-            capacity: fields.maybe_u32("capacity", seats.clone())?,
-            waitlist_capacity: fields.maybe_u32("waitlist_capacity", seats.clone())?,
-            status: fields.maybe_parsed("status", "open, closed or cancelled", SectionStatus::parse)?,
-            outside_enrolled: fields.maybe_u32("outside_enrolled", seats.clone())?,
-            outside_waitlisted: fields.maybe_u32("outside_waitlisted", seats)?,
-        })
-    }
-}
-
-impl From<SectionRequest> for SectionPatch {
-    fn from(request: SectionRequest) -> Self {
-        let SectionRequest { capacity, waitlist_capacity, status, outside_enrolled, outside_waitlisted } = request;
-        Self { capacity, waitlist_capacity, status, outside_enrolled, outside_waitlisted }
-    }
-}
-
 /// Searches sections.
 #[utoipa::path(
     get,
@@ -338,7 +297,7 @@ fn kind(shown: ShownCounts) -> &'static str {
     if shown.bound().is_some() { "-v" } else { "" }
 }
 
-/// Returns one section.
+/// Returns one section. For a signed-in student it has `mine`.
 #[utoipa::path(
     get,
     path = "/api/v1/sections/{id}",
@@ -361,6 +320,12 @@ pub async fn one(
     let within_limit = || limit.and_then(|limit| model.section_within(&id, limit));
     let found = model.section_for(&id, who).or_else(within_limit);
     let (row, _) = found.ok_or_else(no_such_section)?;
+    let student = visitor.0.as_ref().filter(|caller| caller.role == Role::Student);
+    if let Some(student) = student {
+        let facts = model.term(&id.term).and_then(|term| term.facts(&student.user));
+        let view = SectionView::for_student(&row.state, facts.as_deref());
+        return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(view));
+    }
     Ok(section_response(&row, shown_to(&visitor, &privacy)))
 }
 
@@ -418,20 +383,7 @@ pub async fn seats(
     Ok(hot.respond(&request, &key, snapshot.seq, build).await?)
 }
 
-/// Returns the text of a change for the audit trail.
-fn describe(patch: &SectionPatch) -> String {
-    let numbers = [
-        ("capacity", patch.capacity),
-        ("waitlist_capacity", patch.waitlist_capacity),
-        ("outside_enrolled", patch.outside_enrolled),
-        ("outside_waitlisted", patch.outside_waitlisted),
-    ];
-    let numbers = numbers.into_iter().filter_map(|(name, value)| Some(format!("{name}: {}", value?)));
-    let status = patch.status.map(|status| format!("status: {}", status.as_str()));
-    numbers.chain(status).collect::<Vec<_>>().join(", ")
-}
-
-/// Changes the capacity or status of a section (staff of its subject).
+/// Changes a section: its seats, its status, and who can register (staff of its subject).
 #[utoipa::path(
     patch,
     path = "/api/v1/sections/{id}",
@@ -454,6 +406,9 @@ pub async fn patch(
 ) -> Result<HttpResponse, Problem> {
     let patch = SectionPatch::from(read_body::<SectionRequest>(&request, payload).await?);
     let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
+    if patch.linked.iter().flatten().any(|linked| linked.term != id.term || *linked == id) {
+        return Err(Problem::invalid("linked", "Linked sections must be other sections of the same term."));
+    }
     let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
     let caller = staff.concerning([Scope::Subject(row.state.section.subject())])?;
     let detail = describe(&patch);
@@ -465,15 +420,4 @@ pub async fn patch(
     }
     let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
     Ok(section_response(&row, ShownCounts::EXACT))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::openapi::request_tests::assert_reader_matches_schema;
-
-    #[test]
-    fn reader_and_schema_of_the_request_agree() {
-        assert_reader_matches_schema::<SectionRequest>(&[]);
-    }
 }

@@ -1,7 +1,5 @@
 //! What the college states about students: holds, limits, groups, opening times and completed courses.
 
-use std::sync::Arc;
-
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
@@ -22,6 +20,7 @@ use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::ReadOnlyMembers;
 use crate::http::openapi::responses::{BadBody, BadPath, BadRole, StoreFailed};
+use crate::http::permits::PermitResponse;
 use crate::http::query::path_param;
 use crate::http::request_id::PRIVATE;
 
@@ -129,13 +128,17 @@ pub(super) struct FactsResponse {
     completed: Vec<CompletedResponse>,
     /// Whether the completed courses are known. If not, prerequisites are not evaluated for the student.
     completed_known: bool,
+    /// Overrides that staff gave beforehand. A change of the facts keeps them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    permits: Vec<PermitResponse>,
 }
 
 impl FactsResponse {
     pub(super) fn new(user: UserName, facts: StudentFacts) -> Self {
         // Every field is named, so that a new field does not compile until it is added here.
-        let StudentFacts { holds, credit_min, credit_limit, groups, program, campus, opens_at, closes_at, completed } =
-            facts;
+        let StudentFacts { holds, credit_min, credit_limit, groups, program, campus, .. } = facts;
+        let StudentFacts { opens_at, closes_at, completed, permits, .. } = facts;
         Self {
             user,
             holds: holds.into_iter().map(HoldResponse::from).collect(),
@@ -146,6 +149,7 @@ impl FactsResponse {
             campus,
             opens_at,
             closes_at,
+            permits: permits.into_iter().map(PermitResponse::from).collect(),
             completed_known: completed.is_some(),
             completed: completed.unwrap_or_default().into_iter().map(CompletedResponse::from).collect(),
         }
@@ -214,7 +218,7 @@ struct FactsRequest {
 }
 
 impl RequestBody for FactsRequest {
-    const SET_BY_HUB: &'static [&'static str] = &["user"];
+    const SET_BY_HUB: &'static [&'static str] = &["user", "permits"];
 
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         let maybe_name = |fields: &mut Fields, name| {
@@ -248,7 +252,18 @@ impl FactsRequest {
             return Err(Problem::invalid("closes_at", "Registration must close after it opens."));
         }
         let completed = self.completed.filter(|courses| self.completed_known || !courses.is_empty());
-        Ok(StudentFacts { holds, credit_min, credit_limit, groups, program, campus, opens_at, closes_at, completed })
+        Ok(StudentFacts {
+            holds,
+            credit_min,
+            credit_limit,
+            groups,
+            program,
+            campus,
+            opens_at,
+            closes_at,
+            completed,
+            permits: Vec::new(),
+        })
     }
 }
 
@@ -334,7 +349,9 @@ pub async fn put(
     let facts = read_body::<FactsRequest>(&request, payload).await?.into_facts()?;
     let detail = describe(&facts);
     let entry = audit.entry_in_commit(&request, &staff, "student.change", Some(user.as_str()), None, &detail);
-    let entry = writer.put([(user.clone(), Some(Arc::new(facts.clone())))].into(), entry).await.map_err(problem_of)?;
+    let keep_permits = |before: StudentFacts| Some(StudentFacts { permits: before.permits, ..facts });
+    let changed = writer.change(&user, keep_permits, entry).await.map_err(problem_of)?;
+    let (facts, entry) = changed.unwrap_or_default();
     if let Some(entry) = entry {
         audit.append_stored(entry).await;
     }

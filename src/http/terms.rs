@@ -84,6 +84,15 @@ struct TermResponse<'a> {
     windows: Vec<GroupWindowBody>,
     /// Days without classes.
     holidays: &'a [Date],
+    /// The last time to add sections (excluded); null without a limit within the window.
+    #[schema(required)]
+    add_until: Option<Timestamp>,
+    /// The last time to drop seats (excluded); null if they can always be dropped.
+    #[schema(required)]
+    drop_until: Option<Timestamp>,
+    /// When the waitlists end: students join them and are promoted until then.
+    #[schema(required)]
+    waitlist_until: Option<Timestamp>,
     /// The time on the server's clock, for countdowns.
     now: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +111,9 @@ impl<'a> TermResponse<'a> {
             closes_at: term.closes_at,
             windows: term.windows.iter().cloned().map(GroupWindowBody::from).collect(),
             holidays: &term.holidays,
+            add_until: term.cutoffs.add_until,
+            drop_until: term.cutoffs.drop_until,
+            waitlist_until: term.cutoffs.waitlist_until,
             now,
             mine: None,
         }
@@ -203,6 +215,15 @@ struct TermRequest {
     /// Days without classes.
     #[schema(max_items = 366)]
     holidays: Option<Vec<Date>>,
+    /// The last time to add sections; null removes it.
+    #[schema(value_type = Option<Timestamp>)]
+    add_until: Option<Option<Timestamp>>,
+    /// The last time to drop seats; null removes it.
+    #[schema(value_type = Option<Timestamp>)]
+    drop_until: Option<Option<Timestamp>>,
+    /// When the waitlists end; null if they go on.
+    #[schema(value_type = Option<Timestamp>)]
+    waitlist_until: Option<Option<Timestamp>>,
 }
 
 impl RequestBody for TermRequest {
@@ -218,15 +239,30 @@ impl RequestBody for TermRequest {
             closes_at: fields.nullable_timestamp("closes_at")?,
             windows: fields.maybe_objects("windows", GROUP_WINDOWS_MAX, GroupWindowBody::read)?,
             holidays: fields.maybe_parsed_list("holidays", HOLIDAYS_MAX, "a date such as 2022-09-07", day)?,
+            add_until: fields.nullable_timestamp("add_until")?,
+            drop_until: fields.nullable_timestamp("drop_until")?,
+            waitlist_until: fields.nullable_timestamp("waitlist_until")?,
         })
     }
 }
 
 impl From<TermRequest> for TermPatch {
     fn from(request: TermRequest) -> Self {
-        let TermRequest { title, starts_on, ends_on, opens_at, closes_at, windows, holidays } = request;
+        let TermRequest { title, starts_on, ends_on, opens_at, closes_at, windows, holidays, .. } = request;
+        let TermRequest { add_until, drop_until, waitlist_until, .. } = request;
         let windows = windows.map(|windows| windows.into_iter().map(GroupWindow::from).collect());
-        Self { title: title.map(Into::into), starts_on, ends_on, opens_at, closes_at, windows, holidays }
+        Self {
+            title: title.map(Into::into),
+            starts_on,
+            ends_on,
+            opens_at,
+            closes_at,
+            windows,
+            holidays,
+            add_until,
+            drop_until,
+            waitlist_until,
+        }
     }
 }
 

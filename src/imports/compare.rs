@@ -137,8 +137,13 @@ impl<'s> Comparison<'s> {
             file.is_exported && file.totals == Some((before.enrolled_total(), before.waitlisted_total()))
         };
         let totals = file.totals.filter(|_| !before.is_some_and(is_known));
-        let mut new =
-            StagedSection { section: file.section, totals, states_status: file.states_status, staged_as: unstaged };
+        let mut new = StagedSection {
+            section: file.section,
+            totals,
+            stated: file.stated,
+            states_status: file.states_status,
+            staged_as: unstaged,
+        };
         let after = imported(before, &new, self.apply_totals);
         if let Some(before) = before {
             warn_about_status(report, file.line, before, &after, &new);

@@ -9,6 +9,7 @@ use jiff::civil::{Date, Time, date, time};
 use jiff::tz::TimeZone;
 use proptest::option;
 use proptest::prelude::*;
+use strum::VariantArray;
 
 use super::ImportOptions;
 use super::compare::Comparison;
@@ -19,7 +20,10 @@ use crate::domain::decide::imported;
 use crate::domain::ids::{Crn, SectionId, TaskId, TermId};
 use crate::domain::import::TaskReport;
 use crate::domain::meeting::{Days, END_OF_DAY, Meeting};
+use crate::domain::pool::CrossListing;
 use crate::domain::published::PublishedSection;
+use crate::domain::reservation::{Reservation, ReservedCounts};
+use crate::domain::restriction::{RestrictedBy, Restriction};
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
 use crate::registration::readmodel::Snapshot;
@@ -92,8 +96,9 @@ fn state(number: usize) -> impl Strategy<Value = SectionState> {
     let week = (prop::collection::vec(meeting(), 0..5), 0_u32..=1_000_000, prop::collection::vec(0_usize..3, 0..3));
     let status = prop::sample::select(vec![SectionStatus::Open, SectionStatus::Closed, SectionStatus::Cancelled]);
     let counts = ([0_u32..2_000, 0..200, 0..300, 0..300, 0..50, 0..50], option::of((0_u32..300, 0_u32..50)));
-    (texts, week, counts, status, any::<bool>()).prop_map(
-        move |(texts, week, (counts, file_totals), status, withdrawn)| {
+    (texts, week, counts, status, any::<bool>(), conditions()).prop_map(
+        move |(texts, week, (counts, file_totals), status, withdrawn, conditions)| {
+            let (cross_listed, reserved, restrictions, repeat_limit) = conditions;
             let (written, course, component, [section, title, instructor, method, campus], prerequisites) = texts;
             let (meetings, credits, linked) = week;
             let (crn, original_crn) = Crn::from_written(&written).unwrap();
@@ -120,6 +125,10 @@ fn state(number: usize) -> impl Strategy<Value = SectionState> {
                 waitlist_capacity,
                 status,
                 linked,
+                cross_listed,
+                reserved,
+                restrictions,
+                repeat_limit,
                 prerequisites,
                 withdrawn,
             };
@@ -134,9 +143,31 @@ fn state(number: usize) -> impl Strategy<Value = SectionState> {
                 outside_waitlisted,
                 file_totals,
                 cancelled_from,
+                reserved: ReservedCounts::default(),
+                pool: None,
             }
         },
     )
+}
+
+/// Who can register for a section: its group of cross-listed sections, reserved seats, restrictions and repeat limit.
+type Conditions = (Option<CrossListing>, Vec<Reservation>, Vec<Restriction>, Option<u32>);
+
+fn conditions() -> impl Strategy<Value = Conditions> {
+    let name = || prop::sample::select(vec!["honours", "=second year", "N° 7"]);
+    let cross_listed =
+        (name(), option::of(1_u32..100)).prop_map(|(group, capacity)| CrossListing { group: group.into(), capacity });
+    let reserved =
+        (name(), 0_u32..50, option::of(0_i64..2_000_000_000)).prop_map(|(group, seats, until)| Reservation {
+            group: group.into(),
+            seats,
+            until: until.map(|seconds| jiff::Timestamp::from_second(seconds).unwrap()),
+        });
+    let restriction = (prop::sample::select(RestrictedBy::VARIANTS), name(), any::<bool>())
+        .prop_map(|(by, value, exclude)| Restriction { by, values: vec![value.into(), "other".into()], exclude });
+    let lists = (prop::collection::vec(reserved, 0..2), prop::collection::vec(restriction, 0..3));
+    (option::of(cross_listed), lists, option::of(0_u32..4))
+        .prop_map(|(cross_listed, (reserved, restrictions), limit)| (cross_listed, reserved, restrictions, limit))
 }
 
 fn states() -> impl Strategy<Value = Vec<SectionState>> {
@@ -215,7 +246,7 @@ proptest! {
         for file in exported_and_read(&folder, &all).1 {
             let old = &states[&file.section.id.crn];
             let staged_as = SectionState::new(file.section.clone());
-            let staged = StagedSection { section: file.section, totals: file.totals, states_status: true, staged_as };
+            let staged = StagedSection { section: file.section, totals: file.totals, stated: file.stated, states_status: true, staged_as };
             let new = imported(None, &staged, true);
             prop_assert_eq!(&*new.section, &in_a_file(&old.section));
             prop_assert_eq!(

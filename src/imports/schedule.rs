@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use crate::domain::command::StatedFields;
 use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
 use crate::domain::import::{Conflict, Finding, Skipped, Table};
@@ -32,6 +33,8 @@ pub struct FileSection {
     pub totals: Option<(u32, u32)>,
     /// The line of the section's first row.
     pub line: u64,
+    /// Which fields the file has columns for. The others are empty in the definition.
+    pub stated: StatedFields,
     /// Whether the file states the status. Without it, the section is open in the definition.
     pub states_status: bool,
     /// Whether the hub exported the row.

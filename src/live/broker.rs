@@ -26,6 +26,7 @@ use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::frames::{self, ServerFrame, TermFrame};
 use crate::live::messages::{FanOut, RegisterRelay, SeatsTick};
+use crate::live::openings::Openings;
 use crate::live::relay_link::RelayLink;
 use crate::registration::readmodel::Snapshot;
 use crate::registration::section_json::push_seat_row;
@@ -71,6 +72,7 @@ pub struct Broker {
     seats_sent: Instant,
     /// When alerts were sent last.
     alerts_sent: Instant,
+    openings: Openings,
     /// Whether stored alerts have not been read yet because sessions wait to join.
     are_alerts_due: bool,
     /// The position of the last alert that was read.
@@ -84,8 +86,10 @@ impl Broker {
     /// Creates a broker that receives `events`.
     #[must_use]
     pub fn new(live: Arc<Live>, events: EventStream) -> Self {
+        let openings = Openings::new(live.clock.now());
         Self {
             live,
+            openings,
             events: Some(events),
             relays: Vec::new(),
             seats: HashMap::new(),
@@ -160,6 +164,10 @@ impl Broker {
         }
         if self.is_due(self.seats_sent, now) {
             self.send_seats(now);
+        }
+        let opened = self.openings.due(&self.live);
+        if !opened.is_empty() {
+            self.send_to_all(&FanOut::Personal(opened.into()));
         }
     }
 

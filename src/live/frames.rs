@@ -191,6 +191,17 @@ pub enum ServerFrame<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         seats: Option<&'a [SeatRow<'a>]>,
     },
+    /// The registration window of the student opened.
+    Window {
+        /// The term.
+        term: &'a TermId,
+        /// When it opened.
+        opens_at: Option<Timestamp>,
+        /// When it closes; null if it stays open.
+        closes_at: Option<Timestamp>,
+        /// The time.
+        now: Timestamp,
+    },
     /// Seats that changed, or the continuation of a snapshot.
     Seats {
         /// The term's sequence.
@@ -297,7 +308,7 @@ impl From<Reason> for RegistrationReason {
             Reason::Promoted => Self::Promoted,
             Reason::PassedOver(_) => Self::PassedOver,
             Reason::Cancelled => Self::Cancelled,
-            Reason::Reopened => Self::Staff,
+            Reason::Reopened | Reason::ByStaff => Self::Staff,
         }
     }
 }

@@ -125,6 +125,10 @@ fn section(crn: u32, withdrawn: bool) -> SectionState {
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        cross_listed: None,
+        reserved: Vec::new(),
+        restrictions: Vec::new(),
+        repeat_limit: None,
         withdrawn,
     }));
     state.enrolled = crn % 31;

@@ -226,6 +226,10 @@ mod tests {
             status: SectionStatus::Open,
             linked: Vec::new(),
             prerequisites: Vec::new(),
+            cross_listed: None,
+            reserved: Vec::new(),
+            restrictions: Vec::new(),
+            repeat_limit: None,
             original_crn: None,
             withdrawn: false,
         };

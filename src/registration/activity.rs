@@ -256,7 +256,7 @@ mod tests {
         let refused = RequestOutcome::Refused;
         setup.count("1", refused(Refusal::SectionClosed));
         (0..2).for_each(|_| setup.count("2", refused(Refusal::WaitlistFull { waitlisted: 3 })));
-        setup.count("3", refused(Refusal::SectionFull { waitlist_open: true, waitlisted: 0 }));
+        setup.count("3", refused(Refusal::SectionFull { waitlist_open: true, waitlisted: 0, reserved: false }));
         let [minute, _] = setup.activity.recent(&RefusalCounts::default(), 1);
         assert_eq!(minute.most_requested.len(), 1);
         let found: Vec<_> = minute.turned_away.iter().map(|(id, count)| (id.crn.as_str(), *count)).collect();

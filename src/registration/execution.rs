@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::domain::batch::{DecidedBatch, Fresh, Receipts, Requested, decide_batch};
 use crate::domain::book::TermBook;
 use crate::domain::ids::TermId;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Outcome, RequestOutcome};
 use crate::domain::published::{PublishedTerm, TermUpdate};
 use crate::domain::section::Credits;
 use crate::domain::view::TermView;
@@ -52,13 +52,21 @@ pub struct CommittedBatch {
 pub struct BatchExecutor {
     store: Arc<dyn TermStore>,
     credit_limit: Credits,
+    repeat_limit: u32,
 }
 
 impl BatchExecutor {
     /// Creates an executor. `credit_limit` is the maximum of credits that a student may enroll in; 0 is no limit.
     #[must_use]
     pub fn new(store: Arc<dyn TermStore>, credit_limit: Credits) -> Self {
-        Self { store, credit_limit }
+        Self { store, credit_limit, repeat_limit: 0 }
+    }
+
+    /// Sets how often a student may take a course; 0 is no limit.
+    #[must_use]
+    pub fn with_repeat_limit(mut self, limit: u32) -> Self {
+        self.repeat_limit = limit;
+        self
     }
 
     /// Loads a term, and returns it with its state to publish.
@@ -66,9 +74,10 @@ impl BatchExecutor {
     /// # Errors
     /// When the store cannot be read; the call may be repeated.
     pub fn load(&self, term: &TermId) -> StoreFuture<(Box<TermState>, PublishedTerm)> {
-        let (rows, credit_limit) = (self.store.load(term), self.credit_limit);
+        let (rows, credit_limit, repeat_limit) = (self.store.load(term), self.credit_limit, self.repeat_limit);
         async move {
-            let state = TermState::from_rows(rows.await?, credit_limit);
+            let mut state = TermState::from_rows(rows.await?, credit_limit);
+            state.book = state.book.with_repeat_limit(repeat_limit);
             let published = state.book.published(state.seq);
             Ok((Box::new(state), published))
         }
@@ -121,6 +130,11 @@ impl TermState {
         Self { book, seq, generation }
     }
 
+    /// Returns when the next reserved seats are released.
+    pub(super) fn next_release(&self) -> Option<Timestamp> {
+        self.book.next_release()
+    }
+
     /// Applies what other hubs committed, and decides a batch. Returns the batch, for its caller after the commit, and
     /// the record to write, if anything changed.
     fn decide(
@@ -166,11 +180,22 @@ impl TermState {
     }
 }
 
-/// Returns the audit entries of the commands that were carried out.
+/// Returns the audit entries of the commands that were carried out, and of the requests of staff that were refused.
 fn audit_entries(commands: Vec<Submitted>, outcomes: &[Option<Outcome>]) -> Vec<AuditEntry> {
     let is_done = |outcome: &Option<Outcome>| outcome.as_ref().is_some_and(|one| *one != Outcome::NoSuchSection);
     let done = commands.into_iter().zip(outcomes).filter(|(_, outcome)| is_done(outcome));
-    done.filter_map(|(command, _)| command.audit).map(|entry| *entry).collect()
+    done.filter_map(|(command, outcome)| Some(with_outcome(*command.audit?, outcome.as_ref()))).collect()
+}
+
+/// Adds to an entry why a request was refused.
+fn with_outcome(mut entry: AuditEntry, outcome: Option<&Outcome>) -> AuditEntry {
+    let because = match outcome {
+        Some(Outcome::Request(RequestOutcome::Refused(refusal))) => refusal.code().as_str(),
+        Some(Outcome::Request(RequestOutcome::NotFound)) => "not_found",
+        _ => return entry,
+    };
+    entry.detail = format!("refused: {because}; {}", entry.detail);
+    entry
 }
 
 #[cfg(test)]

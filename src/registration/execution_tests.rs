@@ -151,6 +151,10 @@ fn section(number: &str) -> Section {
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        cross_listed: None,
+        reserved: Vec::new(),
+        restrictions: Vec::new(),
+        repeat_limit: None,
         original_crn: None,
         withdrawn: false,
     }
@@ -364,6 +368,7 @@ async fn a_panic_outside_a_decision_writes_nothing_and_drops_the_term() {
         queue_number: u64::MAX,
         at: now(),
         passed_over_for: None,
+        reserved_for: None,
     };
     {
         let mut rows = store.rows.lock();

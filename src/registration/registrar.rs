@@ -35,6 +35,9 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in all.
 const MAILBOX_MAX: usize = 65_536;
+/// How often a registrar checks whether reserved seats have to be released. Each decision after the time of a release
+/// makes it first, so this only bounds how late waitlisted students get the seats while no command arrives.
+const RELEASE_POLL: Duration = Duration::from_millis(250);
 /// The pause before a term that could not be loaded is loaded again.
 const LOAD_PAUSE: Duration = Duration::from_millis(250);
 
@@ -111,6 +114,8 @@ pub struct RegistrarDeps {
     pub store: Arc<dyn TermStore>,
     /// Maximum credits that a student may enroll in per term; 0 is no limit.
     pub credit_limit: Credits,
+    /// How often a student may take a course; 0 is no limit.
+    pub repeat_limit: u32,
     /// The published snapshots, for readers.
     pub model: Arc<ReadModel>,
     /// The bus, for events to connected students.
@@ -150,6 +155,8 @@ pub struct Registrar {
     on_loaded: Vec<Loaded>,
     retiring: Option<oneshot::Sender<()>>,
     pausing: VecDeque<Pause>,
+    /// Whether a check for reserved seats to release is timed.
+    is_release_timed: bool,
 }
 
 impl Registrar {
@@ -159,7 +166,7 @@ impl Registrar {
     pub fn new(term: TermId, deps: RegistrarDeps, waits: Waits, on_loaded: Loaded) -> Self {
         Self {
             term,
-            executor: BatchExecutor::new(deps.store.clone(), deps.credit_limit),
+            executor: BatchExecutor::new(deps.store.clone(), deps.credit_limit).with_repeat_limit(deps.repeat_limit),
             deps,
             published: None,
             phase: Phase::Loading,
@@ -168,6 +175,7 @@ impl Registrar {
             on_loaded: vec![on_loaded],
             retiring: None,
             pausing: VecDeque::new(),
+            is_release_timed: false,
         }
     }
 
@@ -227,6 +235,25 @@ impl Registrar {
         }
     }
 
+    /// Checks later whether reserved seats have to be released. A registrar without such seats has no timer, because a timer
+    /// keeps an actor alive that has no more senders.
+    fn time_release(&mut self, ctx: &mut Context<Self>) {
+        self.is_release_timed = true;
+        ctx.run_later(RELEASE_POLL, Self::release_reserved);
+    }
+
+    /// Releases reserved seats whose time has come by the hub's clock, which may have been set. Any decision releases them.
+    fn release_reserved(&mut self, ctx: &mut Context<Self>) {
+        self.is_release_timed = false;
+        let now = self.deps.clock.now();
+        let is_due = matches!(&self.phase, Phase::Idle(state) if state.next_release().is_some_and(|at| at <= now));
+        if is_due && let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
+            self.execute(state, vec![Command::Settle.into()], Vec::new(), ctx);
+        } else if matches!(&self.phase, Phase::Idle(state) if state.next_release().is_some()) {
+            self.time_release(ctx);
+        }
+    }
+
     /// Takes the commands of the next batch from the queue. Rejects expired commands and those whose callers have given
     /// up, before they are decided and never later.
     fn take_batch(&mut self) -> (Vec<Submitted>, Vec<Caller>) {
@@ -281,6 +308,9 @@ impl Registrar {
         }
         if let Some(model) = &self.published {
             self.on_loaded.drain(..).for_each(|loaded| drop(loaded.send(model.clone())));
+        }
+        if batch.state.next_release().is_some() && !self.is_release_timed {
+            self.time_release(ctx);
         }
         self.phase = Phase::Idle(batch.state);
         self.next_batch(ctx);

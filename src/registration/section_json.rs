@@ -2,13 +2,17 @@
 
 use std::io::Write;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::meeting::Meeting;
+use crate::domain::pool::Pool;
 use crate::domain::prerequisite::Expression;
+use crate::domain::restriction::Restriction;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
+use crate::domain::student::StudentFacts;
 use crate::registration::shown_counts::ShownCounts;
 
 /// A section and its seats.
@@ -53,16 +57,29 @@ pub struct SectionView<'a> {
     /// Number of people on the waitlist, including those who wait outside the hub.
     waitlisted: u32,
     status: SectionStatus,
-    /// Sections that must be taken with this one.
+    /// Sections that must be taken with this one: one of each course and component in the list.
     linked: &'a [SectionId],
-    /// Seats reserved for groups. Always empty at present.
-    reserved: [ReservedSeats; 0],
+    /// The sections with which it shares seats; null if it is not cross-listed.
+    #[schema(required)]
+    cross_listed: Option<CrossListed<'a>>,
+    /// Seats that only students of a group can take, until they are released.
+    reserved: Vec<ReservedSeats<'a>>,
+    /// Conditions on the students; all of them apply.
+    restrictions: &'a [Restriction],
+    /// How often a student may take the course, if it is not the college's limit; 0 is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    repeat_limit: Option<u32>,
     /// What a student must have completed before this one; null if nothing is required.
     #[schema(required)]
     prerequisites: Expression<'a>,
     /// Whether the section is not visible in the college's catalogue at present. Such a section is not listed; only
     /// staff and its own students can read it by its id.
     withdrawn: bool,
+    /// The section as it applies to the caller. Only for signed-in students, and only for one section.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    mine: Option<SectionMine>,
     /// Only for visitors: a number of people is smaller than this one, and is stated as the number before it
     /// (`[privacy] small_counts`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,13 +87,61 @@ pub struct SectionView<'a> {
     fewer_than: Option<u32>,
 }
 
+/// The section as it applies to a student.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SectionMine {
+    /// Number of seats that the student can take now, including those reserved for the student's groups.
+    open: u32,
+}
+
+/// Sections that share a pool of seats.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CrossListed<'a> {
+    /// The college's name of the group.
+    group: &'a str,
+    /// All sections of the group, also this one.
+    sections: &'a [SectionId],
+    /// The seats of all sections together.
+    capacity: u32,
+    /// The seats that a new student can take in one of them.
+    open: u32,
+}
+
+impl<'a> CrossListed<'a> {
+    fn new(pool: &'a Pool) -> Self {
+        // `free` and `held` are for decisions.
+        let Pool { group, sections, capacity, free: _, held: _, open } = pool;
+        Self { group, sections, capacity: *capacity, open: *open }
+    }
+}
+
 /// Seats reserved for a group.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ReservedSeats {
+pub struct ReservedSeats<'a> {
     /// The group.
-    pub group: String,
+    group: &'a str,
     /// Number of seats that only its members can take.
-    pub seats: u32,
+    seats: u32,
+    /// The seats that are left for them.
+    open: u32,
+    /// When those that are left are released to all students.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    until: Option<Timestamp>,
+}
+
+impl<'a> ReservedSeats<'a> {
+    fn of(state: &'a SectionState) -> Vec<Self> {
+        let reserved = state.section.reserved.iter().filter(|one| !state.reserved.has_ended(one));
+        reserved
+            .map(|one| Self {
+                group: &one.group,
+                seats: one.seats,
+                open: state.reserved.left(one).min(state.assignable_seats()),
+                until: one.until,
+            })
+            .collect()
+    }
 }
 
 impl<'a> SectionView<'a> {
@@ -106,6 +171,10 @@ impl<'a> SectionView<'a> {
             waitlist_capacity,
             status,
             linked,
+            cross_listed: _, // In the pool, which has its sections.
+            reserved: _,     // With the seats that are left.
+            restrictions,
+            repeat_limit,
             prerequisites,
             withdrawn,
         } = &*state.section;
@@ -132,11 +201,22 @@ impl<'a> SectionView<'a> {
             waitlisted: counts.waitlisted,
             status: *status,
             linked,
-            reserved: [],
+            cross_listed: state.pool.as_deref().map(CrossListed::new),
+            reserved: ReservedSeats::of(state),
+            restrictions,
+            repeat_limit: *repeat_limit,
             prerequisites: Expression(prerequisites),
             withdrawn: *withdrawn,
+            mine: None,
             fewer_than: shown.bound().filter(|_| counts.is_hidden),
         }
+    }
+
+    /// Returns the view of a section for a student with these facts.
+    #[must_use]
+    pub fn for_student(state: &'a SectionState, facts: Option<&StudentFacts>) -> Self {
+        let open = if state.accepts_new_students() { state.seats_for(facts) } else { 0 };
+        Self { mine: Some(SectionMine { open }), ..Self::new(state) }
     }
 }
 
@@ -196,6 +276,10 @@ mod tests {
             status: SectionStatus::Open,
             linked: Vec::new(),
             prerequisites: Vec::new(),
+            cross_listed: None,
+            reserved: Vec::new(),
+            restrictions: Vec::new(),
+            repeat_limit: None,
             original_crn: None,
             withdrawn: false,
         };

@@ -72,6 +72,23 @@ impl StudentFactsWriter {
         self.put_in_turn(facts, audit).await
     }
 
+    /// Changes the facts about one student as [`Self::put`] does, from those that are stored. If `change` returns `None`,
+    /// nothing is written. Returns the new facts, and the audit entry if there is no term.
+    ///
+    /// # Errors
+    /// As [`Self::put`], and when the store cannot be read.
+    pub async fn change(
+        &self,
+        student: &UserName,
+        change: impl FnOnce(StudentFacts) -> Option<StudentFacts>,
+        audit: Option<AuditEntry>,
+    ) -> Result<Option<(StudentFacts, Option<AuditEntry>)>, FactsError> {
+        let _turn = self.turn.lock().await;
+        let Some(facts) = change(self.store.facts(student).await?.unwrap_or_default()) else { return Ok(None) };
+        let audit = self.put_in_turn([(student.clone(), Some(Arc::new(facts.clone())))].into(), audit).await?;
+        Ok(Some((facts, audit)))
+    }
+
     /// Changes the facts about a student from those that the store has. Returns false if `change` leaves them as they are;
     /// then nothing is written. A change by [`Self::put`] at the same time is not lost.
     ///

@@ -34,6 +34,13 @@ impl Submitted {
         Self { command, origin, audit: None }
     }
 
+    /// Returns a command of staff on a student's behalf, which came with an HTTP request.
+    #[must_use]
+    pub fn by_staff(command: Command, request_id: Option<Uuid>) -> Self {
+        let origin = Origin { by: Asker::Staff, request_id, received_at: None };
+        Self { command, origin, audit: None }
+    }
+
     /// Sets the audit entry.
     #[must_use]
     pub fn audited(mut self, entry: Option<AuditEntry>) -> Self {

@@ -232,6 +232,10 @@ fn section(term: &TermId, number: u32, course: String, capacity: u32, meetings: 
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        cross_listed: None,
+        reserved: Vec::new(),
+        restrictions: Vec::new(),
+        repeat_limit: None,
         original_crn: None,
         withdrawn: false,
     })

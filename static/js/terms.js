@@ -53,6 +53,14 @@ export class Terms {
     this.tick();
   }
 
+  /** Applies a frame that says that a window opened, such as after staff moved it while the page was open. */
+  opened({ term, opens_at, closes_at }) {
+    const item = this.#items.find((one) => one.id === term);
+    if (!item) return;
+    Object.assign(item.mine ?? item, { opens_at, closes_at });
+    this.tick();
+  }
+
   /** The chosen term, else the first open one, else the next to open. */
   get current() {
     const by = (phase) => this.#items.filter((term) => this.phase(term) === phase);

@@ -185,7 +185,7 @@ for (const width of WIDTHS) {
     await page.locator("form.account [name=password]").fill("password1234");
     await page.locator("form.account .strong").click();
     await shows(page, "fácil de adivinar");
-    await page.locator("tr:not(.expanded) button[aria-label^='Borrar los datos de']").first().click();
+    await page.locator("tr:not(.expanded) button[aria-label^='Borrar datos de']").first().click();
     await shows(page, "¿Borrar los datos de");
     await holds(page, "people");
     await view(page, "demo");

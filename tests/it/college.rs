@@ -6,15 +6,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use eduhub::domain::book::TermBook;
-use eduhub::domain::command::{Batch, Command, SectionPatch, StagedImport, StagedSection, TermPatch};
+use eduhub::domain::command::{Batch, Command, SectionPatch, StagedImport, StagedSection, StatedFields, TermPatch};
 use eduhub::domain::decide::{Decision, decide, imported};
 use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
 use eduhub::domain::meeting::{Days, Meeting};
 use eduhub::domain::notice::Notice;
 use eduhub::domain::outcome::{CurrentRegistration, Outcome, RequestOutcome};
+use eduhub::domain::pool::CrossListing;
 use eduhub::domain::refusal::Refusal;
 use eduhub::domain::registration::{Registration, RegistrationStatus};
+use eduhub::domain::reservation::Reservation;
+use eduhub::domain::restriction::Restriction;
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
 use eduhub::domain::student::{CompletedCourse, HeldAction, Hold, StudentFacts};
 use eduhub::domain::term::Term;
@@ -72,6 +75,10 @@ pub fn section(number: &str) -> SectionBuilder {
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        cross_listed: None,
+        reserved: Vec::new(),
+        restrictions: Vec::new(),
+        repeat_limit: None,
         original_crn: None,
         withdrawn: false,
     };
@@ -95,6 +102,18 @@ impl SectionBuilder {
     pub fn requires(self, texts: &[&str]) -> Self {
         self.with(|s| s.prerequisites = texts.iter().map(Into::into).collect())
     }
+    pub fn linked(self, sections: &[&str]) -> Self {
+        self.with(|s| s.linked = sections.iter().map(|one| id(one)).collect())
+    }
+    pub fn in_pool(self, group: &str, capacity: Option<u32>) -> Self {
+        self.with(|s| s.cross_listed = Some(CrossListing { group: group.into(), capacity }))
+    }
+    pub fn reserve(self, group: &str, seats: u32, until: Option<i64>) -> Self {
+        self.with(|s| s.reserved.push(reservation(group, seats, until)))
+    }
+    pub fn only_for(self, text: &str) -> Self {
+        self.with(|s| s.restrictions.push(Restriction::parse(text).unwrap()))
+    }
     pub fn component(self, component: &str) -> Self {
         self.with(|s| s.component = component.into())
     }
@@ -114,6 +133,16 @@ impl SectionBuilder {
         self.0.outside_waitlisted = waitlisted;
         self
     }
+}
+
+/// Returns seats that are reserved for a group, until a minute.
+pub fn reservation(group: &str, seats: u32, until: Option<i64>) -> Reservation {
+    Reservation { group: group.into(), seats, until: until.map(minute) }
+}
+
+/// Returns the facts about a student of these groups.
+pub fn in_groups(groups: &[&str]) -> StudentFacts {
+    StudentFacts { groups: groups.iter().map(|group| (*group).into()).collect(), ..StudentFacts::default() }
 }
 
 pub fn monday(from: i8, to: i8) -> Meeting {
@@ -147,6 +176,10 @@ pub fn changes_of_each_field() -> Vec<(&'static str, FieldChange)> {
         waitlist_capacity: _,
         status: _,
         linked: _,
+        cross_listed: _,
+        reserved: _,
+        restrictions: _,
+        repeat_limit: _,
         prerequisites: _,
         withdrawn: _,
     } = &*section("X").0.section;
@@ -164,6 +197,10 @@ pub fn changes_of_each_field() -> Vec<(&'static str, FieldChange)> {
         ("capacity", |s, n| s.capacity = 40 + u32::from(n)),
         ("waitlist_capacity", |s, n| s.waitlist_capacity = 40 + u32::from(n)),
         ("linked", |s, n| s.linked = vec![id(&format!("L{n}"))]),
+        ("cross_listed", |s, n| s.cross_listed = Some(CrossListing { group: format!("XL{n}").into(), capacity: None })),
+        ("reserved", |s, n| s.reserved = vec![reservation("honours", n.into(), None)]),
+        ("restrictions", |s, n| s.restrictions = Restriction::parse(&format!("group: g{n}")).into_iter().collect()),
+        ("repeat_limit", |s, n| s.repeat_limit = Some(n.into())),
         ("prerequisites", |s, n| s.prerequisites = vec![format!("MATH {n}").into()]),
     ]
 }
@@ -332,7 +369,13 @@ pub fn staged(
         .into_iter()
         .map(|(builder, totals)| {
             let section = builder.0.section.clone();
-            let mut staged = StagedSection { section, totals, states_status: false, staged_as: builder.0 };
+            let mut staged = StagedSection {
+                section,
+                totals,
+                stated: StatedFields::ALL,
+                states_status: false,
+                staged_as: builder.0,
+            };
             staged.staged_as = imported(book.section(&staged.section.id.crn), &staged, totals_count);
             staged
         })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use eduhub::bus::{Bus, Event};
 use eduhub::clock::SystemClock;
-use eduhub::domain::command::{Command, SectionPatch, StagedImport, StagedSection, TermPatch};
+use eduhub::domain::command::{Command, SectionPatch, StagedImport, StagedSection, StatedFields, TermPatch};
 use eduhub::domain::decide::imported;
 use eduhub::domain::ids::{Crn, SANDBOX_PREFIX, SectionId, TaskId, TermId, UserName};
 use eduhub::domain::import::{TaskReport, TaskState};
@@ -74,6 +74,7 @@ impl Hub {
         let bus = Arc::new(ImportEvents::default());
         let deps = RegistrarDeps {
             credit_limit: Credits(18_000),
+            repeat_limit: 0,
             store: Arc::new(store.clone()),
             model: model.clone(),
             bus: bus.clone(),
@@ -497,8 +498,13 @@ async fn staff_edits_between_staging_and_applying_are_kept() {
     let before = hub.section("T1-2").unwrap();
     let mut section = (*before.section).clone();
     section.capacity = 30;
-    let mut new =
-        StagedSection { section: Arc::new(section), totals: None, states_status: false, staged_as: before.clone() };
+    let mut new = StagedSection {
+        section: Arc::new(section),
+        totals: None,
+        stated: StatedFields::ALL,
+        states_status: false,
+        staged_as: before.clone(),
+    };
     new.staged_as = imported(Some(&before), &new, true);
     hub.store.stage(2, vec![new.staged_as.clone()]).await.unwrap();
     // Between staging and applying, staff make the same change as the file, and close the section.

@@ -113,6 +113,7 @@ fn readers_never_see_a_partly_published_commit() {
                 queue_number: 0,
                 at,
                 passed_over_for: None,
+                reserved_for: None,
             };
             term.publish(&TermUpdate {
                 seq: u64::from(seq),
@@ -126,8 +127,14 @@ fn readers_never_see_a_partly_published_commit() {
 
 #[test]
 fn credits_count_enrolled_sections_that_are_not_cancelled() {
-    let seat =
-        |of: &str, status| Registration { crn: crn(of), status, queue_number: 1, at: minute(1), passed_over_for: None };
+    let seat = |of: &str, status| Registration {
+        crn: crn(of),
+        status,
+        queue_number: 1,
+        at: minute(1),
+        passed_over_for: None,
+        reserved_for: None,
+    };
     let sections = [
         section("A").credits(1_500),
         section("B").credits(3_000),
@@ -163,6 +170,7 @@ fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
         queue_number: 1,
         at: minute(1),
         passed_over_for: None,
+        reserved_for: None,
     };
     let dropped = Registration { status: RegistrationStatus::Dropped, queue_number: 0, ..registered.clone() };
     model.publish_loaded(PublishedTerm {

@@ -117,6 +117,7 @@ impl Harness {
         let deps = RegistrarDeps {
             store: Arc::new(ScriptedStore(sender)),
             credit_limit: Credits(0),
+            repeat_limit: 0,
             model: model.clone(),
             bus: events.clone(),
             clock: Arc::new(FixedClock),
@@ -487,6 +488,7 @@ async fn waitlists_are_settled_before_the_first_command() {
         queue_number: 1,
         at: minute(0),
         passed_over_for: None,
+        reserved_for: None,
     };
     rows.registrations.push((user("bob"), registration));
     rows.sections[0].waitlisted = 1;

@@ -206,7 +206,8 @@ fn verify_finds_a_wrong_seat_count() {
     let changed_rows = Connection::open(home.folder().join("eduhub.db"))
         .unwrap()
         .execute(
-            "INSERT INTO seats VALUES ('203001', '10001', 1, 0, 1) ON CONFLICT DO UPDATE SET enrolled = enrolled + 1",
+            "INSERT INTO seats (term, crn, enrolled, waitlisted, seq) VALUES ('203001', '10001', 1, 0, 1)
+             ON CONFLICT DO UPDATE SET enrolled = enrolled + 1",
             [],
         )
         .unwrap();

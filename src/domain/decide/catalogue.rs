@@ -123,7 +123,7 @@ fn merge_edit(section: &mut Section, base: &Section, target: &Section) {
     }
     merge_fields!(
         original_crn course component section title credits instructor method campus meetings capacity
-        waitlist_capacity linked prerequisites withdrawn;
+        waitlist_capacity linked cross_listed reserved restrictions repeat_limit prerequisites withdrawn;
         not id status // Staff set the status.
     );
 }
@@ -136,8 +136,8 @@ fn merge_edit(section: &mut Section, base: &Section, target: &Section) {
 #[must_use]
 pub fn imported(before: Option<&SectionState>, new: &StagedSection, apply_totals: bool) -> SectionState {
     let mut after = before.cloned().unwrap_or_else(|| SectionState::new(new.section.clone()));
-    let mut section = before
-        .map_or_else(|| (*new.section).clone(), |before| with_definition_from_file(&before.section, &new.section));
+    let mut section =
+        before.map_or_else(|| (*new.section).clone(), |before| with_definition_from_file(&before.section, new));
     (section.status, after.cancelled_from) = status_after(before, new);
     if before.is_none_or(|b| *b.section != section) {
         after.section = Arc::new(section);
@@ -171,7 +171,8 @@ fn status_after(before: Option<&SectionState>, new: &StagedSection) -> (SectionS
 }
 
 /// Returns the definition in the file, with the fields that a file does not define taken from `before`.
-fn with_definition_from_file(before: &Section, file: &Section) -> Section {
+fn with_definition_from_file(before: &Section, new: &StagedSection) -> Section {
+    let file = &*new.section;
     let mut section = file.clone();
     // The order of meetings has no meaning, so another order is no change.
     if has_same_meetings(before, file) {
@@ -192,14 +193,31 @@ fn with_definition_from_file(before: &Section, file: &Section) -> Section {
         meetings: _,
         capacity: _,
         waitlist_capacity: _,
-        linked: _,
-        prerequisites: _,
+        linked,
+        cross_listed,
+        reserved,
+        restrictions,
+        repeat_limit,
+        prerequisites,
         status,
         withdrawn,
     } = &mut section;
     *status = before.status;
     *withdrawn = before.withdrawn;
+    keep_unless_stated(linked, &before.linked, new.stated.linked);
+    keep_unless_stated(cross_listed, &before.cross_listed, new.stated.cross_listed);
+    keep_unless_stated(reserved, &before.reserved, new.stated.reserved);
+    keep_unless_stated(restrictions, &before.restrictions, new.stated.restrictions);
+    keep_unless_stated(repeat_limit, &before.repeat_limit, new.stated.repeat_limit);
+    keep_unless_stated(prerequisites, &before.prerequisites, new.stated.prerequisites);
     section
+}
+
+/// Sets a field of a file that has no column for it to the value that the section has.
+fn keep_unless_stated<T: Clone>(field: &mut T, before: &T, is_stated: bool) {
+    if !is_stated {
+        field.clone_from(before);
+    }
 }
 
 /// Returns whether both have the same set of meetings, without meetings of which nothing is known.
@@ -229,6 +247,10 @@ fn changes_rule_inputs(before: &Section, after: &Section) -> bool {
         capacity: _,
         waitlist_capacity: _,
         linked: _,
+        cross_listed: _,
+        reserved: _,
+        restrictions: _,
+        repeat_limit: _,
         prerequisites: _,
         status: _,
         withdrawn: _,

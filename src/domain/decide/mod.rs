@@ -1,11 +1,12 @@
 //! Decides commands: `decide(view, command, now)` returns an outcome and the changes to commit. It is a pure function.
 //!
-//! - `request`: registrations, drops and batches of a student
+//! - `request`: registrations, drops and batches of a student; `set`: sections that are registered together
 //! - `staff`: changes that staff make to a section, to the term or to the facts about students
 //! - `catalogue`: imports of schedules and pulls of the college's catalogue
 
 mod catalogue;
 mod request;
+mod set;
 mod staff;
 
 use jiff::Timestamp;
@@ -33,6 +34,10 @@ pub struct Decision {
 /// Decides one command against a term. The same view, command and time give the same decision.
 pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decision {
     let mut draft = Draft::new(view, now);
+    if draft.release_reserved() {
+        // The students on the waitlists have precedence over the command.
+        waitlist::settle_queued(&mut draft);
+    }
     let outcome = match command {
         Command::Register { student, crn, waitlist } => {
             Outcome::Request(request::register(&mut draft, student, crn, *waitlist))
@@ -47,6 +52,13 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
             }
         },
         Command::Batch(batch) => Outcome::Batch(request::batch(&mut draft, batch)),
+        Command::ForStudent(request) => match request::for_student(&mut draft, request) {
+            Ok(outcome) => Outcome::Request(outcome),
+            Err(outcome) => {
+                let (outcome, changes) = (Outcome::Request(outcome), Changes::default());
+                return Decision { outcome, changes, attempts: request::undone_attempts(&mut draft) };
+            }
+        },
         Command::PatchSection { crn, patch } => staff::patch_section(&mut draft, crn, patch),
         Command::PutTerm(patch) => staff::put_term(&mut draft, patch),
         Command::ApplyImport(staged) => catalogue::apply_import(&mut draft, staged),
@@ -57,6 +69,8 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
             Outcome::Settled
         }
     };
+    draft.queue_changed_pools();
+    waitlist::queue_linked(&mut draft);
     waitlist::settle_queued(&mut draft);
     let attempts = draft.take_attempts();
     Decision { outcome, changes: draft.into_changes(), attempts }

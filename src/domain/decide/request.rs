@@ -1,67 +1,162 @@
 //! Requests by students: registrations, drops and batches.
 
 use crate::domain::attempt::{Action, AttemptResult, Decided};
-use crate::domain::command::Batch;
+use crate::domain::command::{Batch, StaffRequest};
+use crate::domain::decide::set;
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::Reason;
 use crate::domain::outcome::{CurrentRegistration, RequestOutcome};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{ClosedAction, Refusal, RefusalCode};
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::rules::{Goal, LiftedCodes, Request, first_refusal};
-use crate::domain::section::{SectionState, SectionStatus};
+use crate::domain::section::SectionState;
 use crate::domain::student::HeldAction;
+use crate::domain::term::has_passed;
 use crate::domain::waitlist::settle_queued;
 
 /// The outcome of each request of a batch, adds before drops.
-type Results = Vec<(Crn, RequestOutcome)>;
+pub(super) type Results = Vec<(Crn, RequestOutcome)>;
 
 /// Registers a student in a section: in a seat if one is open, otherwise on the waitlist if `waitlist` is set.
 ///
 /// Registering again for the same section returns its current state; no rule is evaluated.
 pub(super) fn register(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, waitlist: bool) -> RequestOutcome {
+    register_as(draft, student, crn, waitlist, &LiftedCodes::NONE, Reason::Requested)
+}
+
+/// Registers a student as [`register`] does, without the rules of the lifted codes.
+fn register_as(
+    draft: &mut Draft<'_>,
+    student: &UserName,
+    crn: &Crn,
+    waitlist: bool,
+    lifted: &LiftedCodes,
+    reason: Reason,
+) -> RequestOutcome {
     let open = draft.section(crn).map(SectionState::open_seats);
-    let outcome = decide_register(draft, student, crn, waitlist);
+    let outcome = decide_register(draft, student, crn, waitlist, lifted, reason);
     draft.note_request(student, crn, Action::Register, &outcome, open);
     outcome
 }
 
-fn decide_register(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, waitlist: bool) -> RequestOutcome {
+fn decide_register(
+    draft: &mut Draft<'_>,
+    student: &UserName,
+    crn: &Crn,
+    waitlist: bool,
+    lifted: &LiftedCodes,
+    reason: Reason,
+) -> RequestOutcome {
     let Some(section) = draft.section(crn) else { return RequestOutcome::NotFound };
     if let Some(current) = draft.registration(student, crn).filter(|r| r.is_registered()) {
         return granted(draft, current, false);
     }
-    let goal = if waitlist && section.assignable_seats() == 0 { Goal::Position } else { Goal::Seat };
-    if let Some(refusal) = first_refusal(draft, &Request { student, section, goal }, &LiftedCodes::NONE) {
+    let lifted = draft.lifted(student, &section.section).and(lifted);
+    let goal = goal(draft, student, section, waitlist, &lifted);
+    let request = Request { student, section, goal, companions: &[] };
+    if let Some(refusal) = first_refusal(draft, &request, &lifted) {
         return RequestOutcome::Refused(refusal);
     }
+    grant(draft, student, crn, goal, reason)
+}
+
+/// Decides a request of staff on a student's behalf. With a section to drop and one to add, `Err` means that the caller
+/// must discard the draft.
+pub(super) fn for_student(draft: &mut Draft<'_>, request: &StaffRequest) -> Result<RequestOutcome, RequestOutcome> {
+    let StaffRequest { student, drop, add, waitlist, lifted } = request;
+    let mut outcome = RequestOutcome::NotFound;
+    if let Some(crn) = drop {
+        if add.is_some() && !draft.registration(student, crn).is_some_and(Registration::is_registered) {
+            let open = draft.section(crn).map(SectionState::open_seats);
+            draft.note_request(student, crn, Action::Drop, &outcome, open);
+            return Err(outcome);
+        }
+        outcome = drop_as(draft, student, crn, lifted, Reason::ByStaff);
+        if !matches!(outcome, RequestOutcome::Done(_)) {
+            return Err(outcome);
+        }
+    }
+    if let Some(crn) = add {
+        outcome = register_as(draft, student, crn, *waitlist, lifted, Reason::ByStaff);
+        if !matches!(outcome, RequestOutcome::Done(_)) {
+            return Err(outcome);
+        }
+    }
+    Ok(outcome)
+}
+
+/// Returns what a student gets in a section if no rule refuses it. A student for whom `section_full` is lifted gets a seat
+/// in a full section.
+pub(super) fn goal(
+    draft: &Draft<'_>,
+    student: &UserName,
+    section: &SectionState,
+    waitlist: bool,
+    lifted: &LiftedCodes,
+) -> Goal {
+    let facts = draft.facts(student).map(|facts| &**facts);
+    let has_seat = || section.seats_for(facts) > 0 || lifted.contains(RefusalCode::SectionFull);
+    if !waitlist || has_seat() { Goal::Seat } else { Goal::Position }
+}
+
+/// Gives a student a seat or a waitlist position.
+pub(super) fn grant(
+    draft: &mut Draft<'_>,
+    student: &UserName,
+    crn: &Crn,
+    goal: Goal,
+    reason: Reason,
+) -> RequestOutcome {
     let (status, queue_number) = match goal {
         Goal::Seat | Goal::Promotion => (RegistrationStatus::Enrolled, 0),
         Goal::Position => (RegistrationStatus::Waitlisted, draft.take_queue_number()),
     };
-    let registration = Registration { crn: crn.clone(), status, queue_number, at: draft.now, passed_over_for: None };
-    draft.put_registration(student, registration.clone(), Reason::Requested);
+    let facts = draft.facts(student).map(|facts| &**facts);
+    let reserved_for = match status {
+        RegistrationStatus::Enrolled => draft.section(crn).and_then(|section| section.reserved_group(facts)),
+        RegistrationStatus::Waitlisted | RegistrationStatus::Dropped => None,
+    };
+    let registration =
+        Registration { crn: crn.clone(), status, queue_number, at: draft.now, passed_over_for: None, reserved_for };
+    draft.put_registration(student, registration.clone(), reason);
     granted(draft, &registration, true)
 }
 
 /// Drops a seat or a waitlist position.
 ///
-/// No rule applies to a drop, so it is also possible outside the registration window; only a hold that blocks drops
-/// refuses to drop a seat. A repeated drop returns the state of the first; dropping a section for which the student never
+/// No rule applies to a drop, so it is also possible outside the registration window; only a hold that blocks drops, and
+/// the last time to drop, refuse to drop a seat. A repeated drop returns the state of the first; dropping a section for which the student never
 /// registered returns [`RequestOutcome::NotFound`].
 pub(super) fn drop_section(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) -> RequestOutcome {
+    drop_as(draft, student, crn, &LiftedCodes::NONE, Reason::Requested)
+}
+
+fn drop_as(
+    draft: &mut Draft<'_>,
+    student: &UserName,
+    crn: &Crn,
+    lifted: &LiftedCodes,
+    reason: Reason,
+) -> RequestOutcome {
     let open = draft.section(crn).map(SectionState::open_seats);
-    let outcome = decide_drop(draft, student, crn);
+    let outcome = decide_drop(draft, student, crn, lifted, reason);
     draft.note_request(student, crn, Action::Drop, &outcome, open);
     outcome
 }
 
-fn decide_drop(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) -> RequestOutcome {
+fn decide_drop(
+    draft: &mut Draft<'_>,
+    student: &UserName,
+    crn: &Crn,
+    lifted: &LiftedCodes,
+    reason: Reason,
+) -> RequestOutcome {
     let Some(before) = draft.registration(student, crn).cloned() else { return RequestOutcome::NotFound };
     if !before.is_registered() {
         return granted(draft, &before, false);
     }
-    if let Some(refusal) = hold_on_drop(draft, student, &before) {
+    if let Some(refusal) = refusal_of_drop(draft, student, &before, lifted) {
         return RequestOutcome::Refused(refusal);
     }
     let after = Registration {
@@ -70,19 +165,31 @@ fn decide_drop(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) -> RequestO
         queue_number: 0,
         at: draft.now,
         passed_over_for: None,
+        reserved_for: None,
     };
-    draft.put_registration(student, after.clone(), Reason::Requested);
+    draft.put_registration(student, after.clone(), reason);
     granted(draft, &after, true)
 }
 
 /// Returns the refusal to drop a seat. A seat in a cancelled section and a waitlist position can always be dropped.
-fn hold_on_drop(draft: &Draft<'_>, student: &UserName, registration: &Registration) -> Option<Refusal> {
-    let is_cancelled = |section: &SectionState| section.section.status == SectionStatus::Cancelled;
-    if registration.status != RegistrationStatus::Enrolled || draft.section(&registration.crn).is_some_and(is_cancelled)
+fn refusal_of_drop(
+    draft: &Draft<'_>,
+    student: &UserName,
+    registration: &Registration,
+    lifted: &LiftedCodes,
+) -> Option<Refusal> {
+    if registration.status != RegistrationStatus::Enrolled
+        || draft.section(&registration.crn).is_some_and(SectionState::is_cancelled)
     {
         return None;
     }
-    draft.facts(student).and_then(|facts| Refusal::of_holds(facts, HeldAction::Drop))
+    let (facts, now) = (draft.facts(student), draft.now);
+    let closes_at = draft.term().cutoffs.drop_until;
+    if has_passed(closes_at, now) && !lifted.contains(RefusalCode::RegistrationClosed) {
+        let opens_at = draft.term().window_of(facts.map(|facts| &**facts)).opens_at;
+        return Some(Refusal::RegistrationClosed { opens_at, closes_at, now, what: ClosedAction::Drop });
+    }
+    facts.filter(|_| !lifted.contains(RefusalCode::Hold)).and_then(|facts| Refusal::of_holds(facts, HeldAction::Drop))
 }
 
 /// Decides each request of a batch separately, drops first, so that the adds can use what the drops free.
@@ -93,10 +200,7 @@ pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
         // The waitlist has precedence over the later requests of this batch.
         settle_queued(draft);
     }
-    let mut results = Vec::with_capacity(batch.add.len() + drops.len());
-    for crn in &batch.add {
-        results.push((crn.clone(), register(draft, &batch.student, crn, batch.waitlist)));
-    }
+    let mut results = set::add(draft, batch);
     results.append(&mut drops);
     results
 }
@@ -108,9 +212,7 @@ pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
 pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Results> {
     let student = &batch.student;
     let drops: Vec<_> = batch.drop.iter().map(|crn| (crn.clone(), drop_section(draft, student, crn))).collect();
-    let adds: Vec<_> =
-        batch.add.iter().map(|crn| (crn.clone(), register(draft, student, crn, batch.waitlist))).collect();
-    let mut results = adds;
+    let mut results = set::add(draft, batch);
     results.extend(drops);
     let failed = results.iter().find(|(_, outcome)| !matches!(outcome, RequestOutcome::Done(_)));
     let Some(because_of) = failed.map(|(crn, _)| crn.clone()) else {
@@ -126,9 +228,11 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
     Err(results)
 }
 
-/// Returns the attempts of a swap of which nothing was changed.
+/// Returns the attempts of a swap of which nothing was changed. Promotions, from seats that were released before the
+/// swap, are undone with it, and made again by the next decision.
 pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
     let mut attempts = draft.take_attempts();
+    attempts.retain(|attempt| attempt.action != Action::Promote);
     for attempt in &mut attempts {
         if matches!(attempt.result, AttemptResult::Granted(_)) {
             (attempt.result, attempt.repeated, attempt.position) = (AttemptResult::SwapRefused, false, None);
@@ -148,7 +252,7 @@ fn update_if_promoted(draft: &Draft<'_>, student: &UserName, outcome: &mut Reque
 }
 
 /// Returns the outcome of a granted request whose registration is now `registration`.
-fn granted(draft: &Draft<'_>, registration: &Registration, is_new: bool) -> RequestOutcome {
+pub(super) fn granted(draft: &Draft<'_>, registration: &Registration, is_new: bool) -> RequestOutcome {
     let crn = registration.crn.clone();
     let position = (registration.status == RegistrationStatus::Waitlisted)
         .then(|| draft.position(&crn, registration.queue_number));

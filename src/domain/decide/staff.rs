@@ -9,13 +9,32 @@ use crate::domain::ids::Crn;
 use crate::domain::notice::{Notice, Reason};
 use crate::domain::outcome::Outcome;
 use crate::domain::section::SectionStatus;
+use crate::domain::waitlist;
 
 /// Changes the capacity, status or outside counts of a section. More capacity promotes students from the waitlist.
 pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPatch) -> Outcome {
     let Some(mut state) = draft.section(crn).cloned() else { return Outcome::NoSuchSection };
     let before = state.clone();
     let mut section = (*state.section).clone();
-    let SectionPatch { capacity, waitlist_capacity, status, outside_enrolled, outside_waitlisted } = patch;
+    let SectionPatch {
+        capacity,
+        waitlist_capacity,
+        status,
+        outside_enrolled,
+        outside_waitlisted,
+        linked,
+        cross_listed,
+        reserved,
+        restrictions,
+        repeat_limit,
+        prerequisites,
+    } = patch;
+    set_if_given(&mut section.linked, linked);
+    set_if_given(&mut section.cross_listed, cross_listed);
+    set_if_given(&mut section.reserved, reserved);
+    set_if_given(&mut section.restrictions, restrictions);
+    set_if_given(&mut section.repeat_limit, repeat_limit);
+    set_if_given(&mut section.prerequisites, prerequisites);
     section.capacity = capacity.unwrap_or(section.capacity);
     section.waitlist_capacity = waitlist_capacity.unwrap_or(section.waitlist_capacity);
     section.status = status.unwrap_or(section.status);
@@ -37,6 +56,12 @@ pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPat
         handle_status_changes(draft, &HashSet::from([crn.clone()]), reason);
     }
     Outcome::SectionChanged
+}
+
+fn set_if_given<T: Clone>(field: &mut T, value: &Option<T>) {
+    if let Some(value) = value {
+        field.clone_from(value);
+    }
 }
 
 /// Returns why the students of a section are notified when its status changes; `None` if they are not.
@@ -63,7 +88,18 @@ pub(super) fn handle_status_changes(draft: &mut Draft<'_>, sections: &HashSet<Cr
 /// Creates or changes the term.
 pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
     let mut term = draft.term().clone();
-    let TermPatch { title, starts_on, ends_on, opens_at, closes_at, windows, holidays } = patch;
+    let TermPatch {
+        title,
+        starts_on,
+        ends_on,
+        opens_at,
+        closes_at,
+        windows,
+        holidays,
+        add_until,
+        drop_until,
+        waitlist_until,
+    } = patch;
     if let Some(title) = title {
         term.title.clone_from(title);
     }
@@ -77,7 +113,16 @@ pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
     if let Some(holidays) = holidays {
         term.holidays.clone_from(holidays);
     }
+    let cutoffs = &mut term.cutoffs;
+    set_if_given(&mut cutoffs.add_until, add_until);
+    set_if_given(&mut cutoffs.drop_until, drop_until);
+    set_if_given(&mut cutoffs.waitlist_until, waitlist_until);
+    let is_extended = *cutoffs != draft.term().cutoffs;
     draft.put_term(term);
+    if is_extended {
+        // Waitlists that had ended may go on.
+        waitlist::queue_all(draft);
+    }
     Outcome::TermChanged
 }
 

@@ -9,6 +9,6 @@ pub(super) const RULE: Rule =
 
 fn refusal(case: &RuleContext<'_>) -> Option<Refusal> {
     let section = case.section();
-    let (_, other) = case.others().iter().find(|(_, other)| other.same_course(section))?;
+    let other = case.others().iter().map(|other| other.section).find(|other| other.same_course(section))?;
     Some(Refusal::AlreadyInCourse { conflicts_with: other.id.clone(), course: section.course.clone() })
 }

@@ -18,8 +18,8 @@ fn refusal(case: &RuleContext<'_>) -> Option<Refusal> {
     if limit.0 == 0 || section.credits.0 == 0 {
         return None;
     }
-    let enrolled = case.others().iter().filter(|(registration, _)| registration.status == RegistrationStatus::Enrolled);
-    let credits = enrolled.fold(0, |sum: u32, (_, other)| sum.saturating_add(other.credits.0));
+    let enrolled = case.others().iter().filter(|other| other.status == RegistrationStatus::Enrolled);
+    let credits = enrolled.fold(0, |sum: u32, other| sum.saturating_add(other.section.credits.0));
     let total = Credits(credits.saturating_add(section.credits.0));
     (total > limit).then_some(Refusal::CreditLimit { credits: Credits(credits), total, limit })
 }

@@ -6,8 +6,11 @@
 mod already_in_course;
 mod credit_limit;
 mod hold;
+mod linked_section_required;
 mod prerequisite;
 mod registration_closed;
+mod repeat_limit;
+mod restricted;
 mod section_cancelled;
 mod section_closed;
 mod section_full;
@@ -23,7 +26,7 @@ use strum::EnumCount;
 use crate::domain::draft::Draft;
 use crate::domain::ids::UserName;
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::registration::Registration;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::section::{Section, SectionState};
 use crate::domain::student::StudentFacts;
 
@@ -34,9 +37,12 @@ const RULES: [Rule; RefusalCode::COUNT] = [
     section_cancelled::RULE,
     section_closed::RULE,
     already_in_course::RULE,
+    repeat_limit::RULE,
     prerequisite::RULE,
+    linked_section_required::RULE,
     time_conflict::RULE,
     credit_limit::RULE,
+    restricted::RULE,
     section_full::RULE,
     waitlist_full::RULE,
 ];
@@ -80,6 +86,34 @@ pub struct Request<'a> {
     pub section: &'a SectionState,
     /// What the student gets if no rule refuses it.
     pub goal: Goal,
+    /// The other sections that the student gets in the same decision.
+    pub companions: &'a [Companion<'a>],
+}
+
+impl Request<'_> {
+    /// Returns the number of seats that the student can take, if the earlier companions take theirs before.
+    #[must_use]
+    pub fn seats(&self, facts: Option<&StudentFacts>) -> u32 {
+        let Some(pool) = &self.section.pool else { return self.section.seats_for(facts) };
+        let of_pool = |other: &&Companion<'_>| {
+            let is_same = other.section.pool.as_ref().is_some_and(|other| other.group == pool.group);
+            other.is_earlier && other.goal != Goal::Position && is_same
+        };
+        let taken = self.companions.iter().filter(of_pool).count();
+        self.section.seats_for(facts).saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
+    }
+}
+
+/// Another section that the student gets in the same decision. All rules compare the section to earlier companions; to
+/// later ones, only those rules that require another section.
+#[derive(Debug, Clone, Copy)]
+pub struct Companion<'a> {
+    /// The section.
+    pub section: &'a SectionState,
+    /// What the student gets in it.
+    pub goal: Goal,
+    /// Whether the student gets it before the requested section.
+    pub is_earlier: bool,
 }
 
 /// The data that a rule may read.
@@ -91,7 +125,25 @@ struct RuleContext<'a> {
 }
 
 /// The other sections of a student. Few students have more than eight, so they usually fit on the stack.
-type Others<'a> = SmallVec<[(&'a Registration, &'a Section); 8]>;
+type Others<'a> = SmallVec<[Other<'a>; 8]>;
+
+/// Another section of the student.
+#[derive(Clone, Copy)]
+struct Other<'a> {
+    /// Enrolled or waitlisted.
+    status: RegistrationStatus,
+    section: &'a Section,
+}
+
+impl<'a> Other<'a> {
+    fn of_companion(companion: &Companion<'a>) -> Self {
+        let status = match companion.goal {
+            Goal::Seat | Goal::Promotion => RegistrationStatus::Enrolled,
+            Goal::Position => RegistrationStatus::Waitlisted,
+        };
+        Self { status, section: &companion.section.section }
+    }
+}
 
 impl RuleContext<'_> {
     /// Returns the definition of the requested section.
@@ -106,9 +158,27 @@ impl RuleContext<'_> {
     }
 
     /// Returns the other sections for which the student is registered and that are not cancelled, in the order of
-    /// registration. Several rules read them, so they are collected once.
-    fn others(&self) -> &[(&Registration, &Section)] {
-        self.others.get_or_init(|| self.draft.other_sections_of(self.request.student, self.section()).collect())
+    /// registration, and then the earlier companions. Several rules read them, so they are collected once.
+    fn others(&self) -> &[Other<'_>] {
+        self.others.get_or_init(|| {
+            let companions = self.request.companions;
+            let is_companion =
+                |section: &Section| companions.iter().any(|other| other.section.section.id == section.id);
+            let registered = self.draft.other_sections_of(self.request.student, self.section());
+            let registered = registered.filter(|(_, section)| !is_companion(section));
+            let registered = registered.map(|(registration, section)| Other { status: registration.status, section });
+            let earlier = companions.iter().filter(|other| other.is_earlier).map(Other::of_companion);
+            registered.chain(earlier).collect()
+        })
+    }
+
+    /// Returns whether the student takes another section for which `is_it` holds, also as a companion. For a seat, a
+    /// waitlist position in it is not sufficient, because it may never become a seat.
+    fn takes(&self, is_it: impl Fn(&Section) -> bool) -> bool {
+        let is_position = self.request.goal == Goal::Position;
+        let later = self.request.companions.iter().filter(|other| !other.is_earlier).map(Other::of_companion);
+        let counts = |other: &Other<'_>| is_position || other.status == RegistrationStatus::Enrolled;
+        self.others().iter().copied().chain(later).any(|other| counts(&other) && is_it(other.section))
     }
 }
 
@@ -124,6 +194,15 @@ impl LiftedCodes {
     #[must_use]
     pub fn contains(&self, code: RefusalCode) -> bool {
         self.0[code]
+    }
+
+    /// Returns the codes of both.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        for (code, lifted) in &mut self.0 {
+            *lifted |= other.0[code];
+        }
+        self
     }
 }
 

@@ -6,7 +6,6 @@
 
 use crate::domain::prerequisite::{RequiredCourse, Requirement, Unmet};
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::registration::RegistrationStatus;
 use crate::domain::rules::{Goal, Rule, RuleContext};
 use crate::domain::student::is_same_course;
 
@@ -20,17 +19,9 @@ fn refusal(case: &RuleContext<'_>) -> Option<Refusal> {
     }
     let completed = case.facts()?.completed.as_deref()?;
     let is_met = |course: &RequiredCourse| {
-        course.is_completed(completed) || (course.concurrent && is_taken(case, &course.course))
+        course.is_completed(completed)
+            || (course.concurrent && case.takes(|other| is_same_course(&other.course, &course.course)))
     };
     let unmet: Vec<Requirement> = required.iter().filter_map(|part| part.unmet(&is_met)).collect();
     (!unmet.is_empty()).then_some(Refusal::Prerequisite { unmet: Unmet(unmet) })
-}
-
-/// Returns whether the student takes a course in the same term. For a seat, a waitlist position in it is not sufficient,
-/// because it may never become a seat.
-fn is_taken(case: &RuleContext<'_>, course: &str) -> bool {
-    let is_position = case.request.goal == Goal::Position;
-    case.others().iter().any(|(registration, other)| {
-        (is_position || registration.status == RegistrationStatus::Enrolled) && is_same_course(&other.course, course)
-    })
 }

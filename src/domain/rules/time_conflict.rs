@@ -8,7 +8,7 @@ pub(super) const RULE: Rule =
 
 fn refusal(case: &RuleContext<'_>) -> Option<Refusal> {
     let section = case.section();
-    let overlapping = case.others().iter().filter(|(_, other)| other.overlaps(section));
-    let conflicts_with: Vec<_> = overlapping.map(|(_, other)| other.id.clone()).collect();
+    let overlapping = case.others().iter().map(|other| other.section).filter(|other| other.overlaps(section));
+    let conflicts_with: Vec<_> = overlapping.map(|other| other.id.clone()).collect();
     (!conflicts_with.is_empty()).then_some(Refusal::TimeConflict { conflicts_with })
 }

@@ -15,8 +15,9 @@ use crate::domain::audience::Audience;
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::notice::NoticeFacts;
 use crate::domain::refusal::RefusalCode;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::section_changes::SectionChanges;
-use crate::domain::{alert, import};
+use crate::domain::{alert, import, restriction};
 
 /// Implements `ToSchema` for domain types with the schemas of the types that describe them.
 macro_rules! described_by {
@@ -39,6 +40,7 @@ macro_rules! described_by {
 
 described_by! {
     alert::Alert => Alert;
+    restriction::Restriction => Restriction;
     NoticeFacts => AlertNotice;
     import::TaskReport => ImportTask;
     import::TaskState => ImportState;
@@ -55,6 +57,20 @@ described_by! {
     import::ConflictKind => ImportConflictKind;
     import::Change => ImportChange;
     import::ChangeKind => ImportChangeKind;
+}
+
+/// A condition on the students of a section.
+#[derive(ToSchema)]
+struct Restriction {
+    /// What is compared: `group`, `program` or `campus`.
+    #[schema(pattern = "^(group|program|campus)$")]
+    by: String,
+    /// The groups, programs or campuses. Case does not matter.
+    #[schema(max_items = 40)]
+    values: Vec<String>,
+    /// Whether students with one of the values are excluded; otherwise only they are admitted.
+    #[schema(nullable = false)]
+    exclude: Option<bool>,
 }
 
 /// An alert.
@@ -102,6 +118,9 @@ struct AlertNotice {
     /// For `passed_over`: the refusal.
     #[schema(nullable = false)]
     code: Option<RefusalCode>,
+    /// For `staff`: the student's new status, or absent if the section is no longer cancelled.
+    #[schema(nullable = false)]
+    status: Option<RegistrationStatus>,
     course: String,
     /// The CRN as the college writes it.
     crn: String,
@@ -384,6 +403,7 @@ mod tests {
         assert_conforms(&NoticeFacts {
             reason: "cancelled".to_owned(),
             code: None,
+            status: None,
             course: "MATH 151".to_owned(),
             crn: "10001".to_owned(),
         });

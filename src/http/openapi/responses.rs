@@ -77,8 +77,9 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Response>> {
         (
             "Refused",
             "A registration rule refuses the request. If several apply, the first one in this order is returned: \
-             `registration_closed`, `hold`, `section_cancelled`, `section_closed`, `already_in_course`, `prerequisite`, \
-             `time_conflict`, `credit_limit`, `section_full`, `waitlist_full`.",
+             `registration_closed`, `hold`, `section_cancelled`, `section_closed`, `already_in_course`, \
+             `repeat_limit`, `prerequisite`, `linked_section_required`, `time_conflict`, `credit_limit`, `restricted`, \
+             `section_full`, `waitlist_full`.",
             Nothing,
         ),
         ("TooLarge", "`too_large`: the body has more than `bytes_max` bytes.", Nothing),

@@ -15,11 +15,11 @@ use crate::text::csv_text::{escape_cell, unescape_cell};
 
 use crate::imports::csv::columns::Column;
 use crate::imports::csv::meetings::Format;
-use crate::imports::csv::row::{Cells, MeetingRow, Row, component, count};
-use crate::imports::csv::{dates, days, instructors, text, times};
+use crate::imports::csv::row::{Cells, MeetingRow, Row, component, count, stated};
+use crate::imports::csv::{conditions, dates, days, instructors, text, times};
 
 /// The columns of the file, in order. The import ignores `id` as a field, `open` and `withdrawn`.
-pub(super) const COLUMNS: [&str; 29] = [
+pub(super) const COLUMNS: [&str; 33] = [
     "id",
     "term",
     "crn",
@@ -49,6 +49,10 @@ pub(super) const COLUMNS: [&str; 29] = [
     "prerequisites",
     "reserved",
     "withdrawn",
+    "cross_listed",
+    "cross_listed_capacity",
+    "restrictions",
+    "repeat_limit",
 ];
 /// Letters of the weekdays, Monday first.
 const DAY_LETTERS: [char; 7] = ['M', 'T', 'W', 'R', 'F', 'S', 'U'];
@@ -104,11 +108,16 @@ fn cells(state: &SectionState, meeting: &Meeting) -> [String; COLUMNS.len()] {
         waitlist_capacity,
         status,
         linked,
+        cross_listed,
+        reserved,
+        restrictions,
+        repeat_limit,
         prerequisites,
         withdrawn,
     } = &*state.section;
     let Meeting { days, start, end, starts_on, ends_on, location } = meeting;
     let maybe = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
+    let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
     let time = |time: &Option<Time>| time.map(hour_minute_text).unwrap_or_default();
     let date = |date: &Option<Date>| date.map(|date| date.to_string()).unwrap_or_default();
     let marked = DAY_LETTERS.iter().enumerate().filter(|(day, _)| days.bits() & 1 << day != 0);
@@ -142,8 +151,12 @@ fn cells(state: &SectionState, meeting: &Meeting) -> [String; COLUMNS.len()] {
         status.as_str().to_owned(),
         linked.iter().map(|id| id.crn.as_str()).collect::<Vec<_>>().join(LIST_SEPARATOR),
         prerequisites.iter().map(ToString::to_string).collect::<Vec<_>>().join(LIST_SEPARATOR),
-        String::new(),
+        conditions::reserved_text(reserved),
         if *withdrawn { "yes" } else { "" }.to_owned(),
+        cross_listed.as_ref().map(|listing| listing.group.to_string()).unwrap_or_default(),
+        number(cross_listed.as_ref().and_then(|listing| listing.capacity)),
+        restrictions.iter().map(ToString::to_string).collect::<Vec<_>>().join(LIST_SEPARATOR),
+        number(*repeat_limit),
     ]
 }
 
@@ -188,8 +201,13 @@ pub(super) fn read(cells: &mut Cells<'_>, crn: &Crn, format: Format) -> Row {
         linked: cells.read(Column::Linked, linked),
         prerequisites: items(cells.get(Column::Prerequisites)).map(str::to_owned).collect(),
         status: status(cells),
-        cross_listed: None,
+        cross_listed: literal(cells, Column::CrossListed),
+        cross_listed_capacity: count(cells, Column::CrossListedCapacity, "The capacity of cross-listed sections"),
+        reserved: cells.read(Column::Reserved, conditions::reserved),
+        restrictions: cells.read(Column::Restrictions, conditions::restrictions),
+        repeat_limit: cells.read(Column::RepeatLimit, conditions::repeat_limit),
         original_crn: original_crn(cells, crn),
+        stated: stated(cells.header()),
         is_continuation: false,
         is_exported: true,
         meetings: meeting(cells, format).into_iter().collect(),

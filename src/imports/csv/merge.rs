@@ -7,14 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId, TermId};
 use crate::domain::import::Finding;
+use crate::domain::pool::CrossListing;
+use crate::domain::reservation::Reservation;
+use crate::domain::restriction::Restriction;
 use crate::domain::section::{Credits, Section, SectionStatus};
 use crate::imports::schedule::{FileSection, ScheduleError, Severity};
 
 use crate::imports::csv::columns::{Column, Header};
 use crate::imports::csv::conflicts::SectionUses;
-use crate::imports::csv::instructors;
 use crate::imports::csv::row::{MeetingRow, Row};
 use crate::imports::csv::scratch::Scratch;
+use crate::imports::csv::{conditions, instructors};
 
 /// The maximum number of different meetings of a section. Real labs have up to 40 single dates; a thousand are an error
 /// in the file.
@@ -174,7 +177,13 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
         linked,
         prerequisites,
         status,
+        // Partners of a class may each list the others.
         cross_listed: _,
+        cross_listed_capacity: _,
+        reserved,
+        restrictions,
+        repeat_limit,
+        stated: _,
         is_continuation: _,
         is_exported: _,
         original_crn: _,
@@ -198,6 +207,11 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
     compare(Column::Status, status_text(*status), status_text(later.status));
     compare(Column::Linked, list(linked), list(&later.linked));
     compare(Column::Prerequisites, list(prerequisites), list(&later.prerequisites));
+    let seats = |reserved: &[Reservation]| (!reserved.is_empty()).then(|| conditions::reserved_text(reserved));
+    compare(Column::Reserved, seats(reserved), seats(&later.reserved));
+    let texts = |all: &[Restriction]| list(&all.iter().map(ToString::to_string).collect::<Vec<_>>());
+    compare(Column::Restrictions, texts(restrictions), texts(&later.restrictions));
+    compare(Column::RepeatLimit, people(*repeat_limit), people(later.repeat_limit));
     found
 }
 
@@ -249,6 +263,10 @@ fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, Sched
         waitlist_capacity: first.waitlist_capacity.unwrap_or(0),
         status: first.status.unwrap_or(SectionStatus::Open),
         linked: first.linked.iter().map(|crn| id(crn)).collect::<Result<_, _>>()?,
+        cross_listed: cross_listing(first.cross_listed, first.cross_listed_capacity),
+        reserved: first.reserved,
+        restrictions: first.restrictions,
+        repeat_limit: first.repeat_limit,
         prerequisites: first.prerequisites.into_iter().map(Into::into).collect(),
         withdrawn: false,
     };
@@ -256,7 +274,13 @@ fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, Sched
         section: Arc::new(section),
         totals,
         line: first.line,
+        stated: first.stated,
         states_status: first.status.is_some(),
         is_exported: first.is_exported,
     })
+}
+
+/// Returns the group of cross-listed sections that a row names.
+fn cross_listing(group: Option<String>, capacity: Option<u32>) -> Option<CrossListing> {
+    group.map(|group| CrossListing { group: group.into(), capacity })
 }

@@ -21,6 +21,7 @@ mod cases_tests;
 mod columns;
 mod combined;
 mod component;
+mod conditions;
 mod conflicts;
 #[cfg(test)]
 mod conflicts_tests;

@@ -39,6 +39,8 @@ pub(super) enum Column {
     Linked,
     Prerequisites,
     Reserved,
+    Restrictions,
+    RepeatLimit,
     Program,
     Date,
     Duration,
@@ -62,7 +64,7 @@ pub(super) enum Column {
 }
 
 /// Every column with its names, the preferred one first, in the order of [`Column`].
-pub(super) const COLUMNS: [(Column, &[&str]); 47] = [
+pub(super) const COLUMNS: [(Column, &[&str]); 49] = [
     (Column::Term, &["term", "semester", "term code", "academic term", "academic period", "strm"]),
     (
         Column::Crn,
@@ -248,6 +250,8 @@ pub(super) const COLUMNS: [(Column, &[&str]); 47] = [
     (Column::Linked, &["linked"]),
     (Column::Prerequisites, &["prerequisites"]),
     (Column::Reserved, &["reserved"]),
+    (Column::Restrictions, &["restrictions"]),
+    (Column::RepeatLimit, &["repeat_limit"]),
     (Column::Program, &["program"]),
     (Column::Date, &["date"]),
     (Column::Duration, &["duration"]),

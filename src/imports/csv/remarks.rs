@@ -64,7 +64,10 @@ impl Remark {
                 format!("The status \"{status}\" is unknown: the section is imported as open, in {rows}")
             }
             Self::CrossListed => {
-                format!("Cross-listed sections do not share their seats in the hub: check the capacities of {rows}")
+                format!(
+                    "Cross-listed sections share their seats only if the file states the same code for all of them, and \
+                     their capacity together: check the capacities of {rows}"
+                )
             }
             Self::NoYear => format!("Dates without a year are not imported, in {rows}"),
             Self::Continuation => {

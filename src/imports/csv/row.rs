@@ -3,10 +3,13 @@
 use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::command::StatedFields;
 use crate::domain::ids::TermId;
 use crate::domain::import::Finding;
 use crate::domain::meeting::{Days, Meeting};
 use crate::domain::prerequisite::Requirement;
+use crate::domain::reservation::Reservation;
+use crate::domain::restriction::Restriction;
 use crate::domain::section::SectionStatus;
 use crate::imports::schedule::Severity;
 
@@ -16,7 +19,7 @@ use crate::imports::csv::course::Course;
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::remarks::Remark;
 use crate::imports::csv::status::FileStatus;
-use crate::imports::csv::{component, course, crn, instructors, meetings, status, text};
+use crate::imports::csv::{component, conditions, course, crn, instructors, meetings, status, text};
 
 /// The maximum length of an unknown status in a warning, in characters.
 const STATUS_CHARS_MAX: usize = 40;
@@ -65,6 +68,18 @@ pub(super) struct Row {
     /// The sections that share one class, as the file names them.
     #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
     pub(super) cross_listed: Option<String>,
+    /// The seats of these sections together.
+    #[serde(rename = "gc", default, skip_serializing_if = "Option::is_none")]
+    pub(super) cross_listed_capacity: Option<u32>,
+    #[serde(rename = "rs", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) reserved: Vec<Reservation>,
+    #[serde(rename = "rr", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) restrictions: Vec<Restriction>,
+    #[serde(rename = "rl", default, skip_serializing_if = "Option::is_none")]
+    pub(super) repeat_limit: Option<u32>,
+    /// The fields that the file has columns for.
+    #[serde(rename = "j")]
+    pub(super) stated: StatedFields,
     /// Whether the row continues the section above, to which its instructors are added.
     #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_continuation: bool,
@@ -243,7 +258,12 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
         section.map(|label| component::split_label(&label).map_or(label.clone(), |(label, _)| label.to_owned()));
     let is_no = |group: &String| ["0", "n", "no"].contains(&&*group.to_lowercase());
     let cross_listed = cells.read(Column::CrossListed, text::text).filter(|group| !is_no(group));
-    if cross_listed.is_some() {
+    // 0 is written where there is no common capacity.
+    let cross_listed_capacity = lenient(cells, Column::CrossListedCapacity, text::count);
+    let cross_listed_capacity = cross_listed_capacity.filter(|capacity| *capacity > 0);
+    // Text such as "Also CD 830-1" differs in each of the sections, so they do not become one pool.
+    let is_code = |group: &String| !group.contains(char::is_whitespace);
+    if cross_listed.as_ref().is_some_and(|group| cross_listed_capacity.is_none() || !is_code(group)) {
         cells.add_row_remark(Remark::CrossListed);
     }
     let credits = cells.read(Column::Credits, text::credits);
@@ -273,6 +293,11 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
         prerequisites: prerequisites(cells),
         status: status(cells, format),
         cross_listed,
+        cross_listed_capacity,
+        reserved: lenient(cells, Column::Reserved, conditions::reserved),
+        restrictions: lenient(cells, Column::Restrictions, conditions::restrictions),
+        repeat_limit: lenient(cells, Column::RepeatLimit, conditions::repeat_limit),
+        stated: stated(cells.header),
         is_continuation: false,
         is_exported: false,
         original_crn: crn::original(cells),
@@ -404,6 +429,30 @@ pub(super) fn course_and_section(cells: &mut Cells<'_>) -> Course {
     }
     let column = if cells.header.has(Column::Course) { Column::Course } else { Column::Subject };
     named(cells.read(column, split))
+}
+
+/// Parses a cell. Another form is a warning and the default, because columns of other systems may have the same name.
+fn lenient<'r, T: Default>(
+    cells: &mut Cells<'r>,
+    column: Column,
+    read: impl FnOnce(&'r str) -> Result<T, String>,
+) -> T {
+    read(cells.get(column)).unwrap_or_else(|message| {
+        cells.add_finding(Severity::Warning, Some(column), format!("{message}: not imported"));
+        T::default()
+    })
+}
+
+/// Returns which of the fields that staff can also set in the hub the file has columns for.
+pub(super) fn stated(header: &Header) -> StatedFields {
+    StatedFields {
+        linked: header.has(Column::Linked),
+        cross_listed: header.has(Column::CrossListed),
+        reserved: header.has(Column::Reserved),
+        restrictions: header.has(Column::Restrictions),
+        repeat_limit: header.has(Column::RepeatLimit),
+        prerequisites: header.has(Column::Prerequisites),
+    }
 }
 
 fn prerequisites(cells: &mut Cells<'_>) -> Vec<String> {

@@ -52,6 +52,10 @@ pub fn to_fields(section: &Section) -> Fields {
         campus: _,
         status: _,
         linked: _,
+        cross_listed: _,
+        reserved: _,
+        restrictions: _,
+        repeat_limit: _,
         prerequisites: _,
         withdrawn: _,
     } = section;
@@ -101,6 +105,10 @@ pub fn read(fields: &Fields) -> Result<Section, BadField> {
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        cross_listed: None,
+        reserved: Vec::new(),
+        restrictions: Vec::new(),
+        repeat_limit: None,
         withdrawn: false,
     })
 }

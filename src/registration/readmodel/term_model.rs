@@ -1,10 +1,13 @@
 //! The published state of one term: its newest snapshot, and the registrations of each student.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::published::{PublishedTerm, TermUpdate};
@@ -19,15 +22,19 @@ pub struct TermModel {
     snapshot: ArcSwap<Snapshot>,
     students: DashMap<UserName, Arc<[Registration]>>,
     facts: DashMap<UserName, Arc<StudentFacts>>,
+    /// How many students have a personal opening time, by that time.
+    openings: Mutex<BTreeMap<Timestamp, usize>>,
 }
 
 impl TermModel {
     pub(super) fn new(loaded: PublishedTerm) -> Self {
         let snapshot = Snapshot::new(loaded.term, loaded.seq, loaded.sections);
+        let openings = Mutex::new(openings_of(loaded.facts.iter().map(|(_, facts)| facts)));
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             students: loaded.students.into_iter().collect(),
             facts: loaded.facts.into_iter().collect(),
+            openings,
         }
     }
 
@@ -35,6 +42,7 @@ impl TermModel {
     /// older state.
     pub(super) fn reload(&self, loaded: PublishedTerm) {
         self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seq, loaded.sections)));
+        *self.openings.lock() = openings_of(loaded.facts.iter().map(|(_, facts)| facts));
         let facts: HashMap<_, _> = loaded.facts.into_iter().collect();
         self.facts.retain(|student, _| facts.contains_key(student));
         for (student, facts) in facts {
@@ -55,13 +63,42 @@ impl TermModel {
             self.students.insert(student.clone(), registrations.clone());
         }
         for (student, facts) in &update.facts {
-            match facts {
-                Some(facts) => _ = self.facts.insert(student.clone(), facts.clone()),
-                None => _ = self.facts.remove(student),
-            }
+            let before = match facts {
+                Some(facts) => self.facts.insert(student.clone(), facts.clone()),
+                None => self.facts.remove(student).map(|(_, before)| before),
+            };
+            self.count_opening(before.and_then(|before| before.opens_at), facts.as_ref().and_then(|f| f.opens_at));
         }
         let next = self.snapshot.load().after(update.seq, update.term.as_ref(), &update.sections);
         self.snapshot.store(Arc::new(next));
+    }
+
+    fn count_opening(&self, before: Option<Timestamp>, after: Option<Timestamp>) {
+        if before == after {
+            return;
+        }
+        let mut openings = self.openings.lock();
+        if let Some(before) = before
+            && let Some(count) = openings.get_mut(&before)
+        {
+            *count -= 1;
+            if *count == 0 {
+                openings.remove(&before);
+            }
+        }
+        if let Some(after) = after {
+            *openings.entry(after).or_default() += 1;
+        }
+    }
+
+    /// Returns whether the window of the term, of a group or of a student opens after `since` and until `now`.
+    #[must_use]
+    pub fn opens_between(&self, since: Timestamp, now: Timestamp) -> bool {
+        let is_between = |at: Timestamp| since < at && at <= now;
+        let term = self.snapshot().term.clone();
+        term.opens_at.is_some_and(is_between)
+            || term.windows.iter().any(|window| is_between(window.opens_at))
+            || self.openings.lock().range((Bound::Excluded(since), Bound::Included(now))).next().is_some()
     }
 
     /// Returns the newest snapshot.
@@ -100,4 +137,13 @@ impl TermModel {
         let enrolled = registrations.iter().filter(|r| r.status == RegistrationStatus::Enrolled);
         Credits(enrolled.filter_map(|r| snapshot.row(&r.crn)).map(|row| row.state.counted_credits().0).sum())
     }
+}
+
+/// Returns how many students have a personal opening time, by that time.
+fn openings_of<'f>(facts: impl Iterator<Item = &'f Arc<StudentFacts>>) -> BTreeMap<Timestamp, usize> {
+    let mut openings = BTreeMap::new();
+    for at in facts.filter_map(|facts| facts.opens_at) {
+        *openings.entry(at).or_default() += 1;
+    }
+    openings
 }

@@ -180,11 +180,11 @@ async fn people_in_an_audience_are_known_enrolled_or_named_users() {
         INSERT INTO people VALUES ('ann', 'Ann', 'student', 'token', 0), ('sam', 'Sam', 'staff', 'token', 0),
             ('was', 'Was', 'student', 'token', 0);
         INSERT INTO accounts (username, name, role, password_hash) VALUES ('was', 'Was', 'staff', 'x');
-        INSERT INTO terms VALUES ('t1', 't1', NULL, '1970-01-01', NULL, NULL, '[]', 1, 1, 1, '[]', 1), ('t0', 't0', NULL,
-            '1969-12-31', NULL, NULL, '[]', 1, 1, 1, '[]', 1);
+        INSERT INTO terms VALUES ('t1', 't1', NULL, '1970-01-01', NULL, NULL, '[]', 1, 1, 1, '[]', 1, '{}'), ('t0', 't0', NULL,
+            '1969-12-31', NULL, NULL, '[]', 1, 1, 1, '[]', 1, '{}');
         INSERT INTO sections SELECT id, '1', g, iif(g = 0, 'OLD 1', 'NEW 1'), 'lecture', NULL, NULL, 0, NULL, NULL,
-            NULL, '[]', 9, 0, 'open', '[]', '[]', 0, 0, NULL, NULL, 0, 1, NULL, NULL FROM terms, (SELECT 0 AS g UNION SELECT 1);
-        INSERT INTO registrations VALUES ('t1', 'ann', '1', 'enrolled', 0, 0, NULL, 1),
+            NULL, '[]', 9, 0, 'open', '[]', '[]', 0, 0, NULL, NULL, 0, 1, NULL, NULL, NULL, '[]', '[]', NULL FROM terms, (SELECT 0 AS g UNION SELECT 1);
+        INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq) VALUES ('t1', 'ann', '1', 'enrolled', 0, 0, NULL, 1),
             ('t1', 'bob', '1', 'enrolled', 0, 0, NULL, 1), ('t1', 'zoe', '1', 'waitlisted', 1, 0, NULL, 1),
             ('t0', 'eve', '1', 'enrolled', 0, 0, NULL, 1);";
     fixture.store.write(move |tx| tx.execute_batch(rows)).await.unwrap();

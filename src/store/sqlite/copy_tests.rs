@@ -118,7 +118,7 @@ async fn verify_finds_a_wrong_count_a_missing_section_and_an_overlap() {
 
     place.alter(
         "DELETE FROM seats; DELETE FROM registrations; DELETE FROM attempts; DELETE FROM attempt_chains;
-         INSERT INTO registrations VALUES ('202609', 'ann', '99999', 'enrolled', 0, 0, NULL, 1);",
+         INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq) VALUES ('202609', 'ann', '99999', 'enrolled', 0, 0, NULL, 1);",
     );
     let found = verify(&place.path("hub.db")).unwrap();
     assert_eq!(found.differences, ["202609-99999: registrations in a section that does not exist"]);
@@ -126,9 +126,9 @@ async fn verify_finds_a_wrong_count_a_missing_section_and_an_overlap() {
     let (one, other) = (Crn::parse("10001").unwrap(), Crn::parse("10002").unwrap());
     place.alter(&format!(
         "DELETE FROM registrations;
-         INSERT INTO registrations VALUES ('202609', 'ann', '{one}', 'enrolled', 0, 0, NULL, 1),
+         INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq) VALUES ('202609', 'ann', '{one}', 'enrolled', 0, 0, NULL, 1),
                                           ('202609', 'ann', '{other}', 'enrolled', 0, 0, NULL, 1);
-         INSERT INTO seats VALUES ('202609', '{one}', 1, 0, 1), ('202609', '{other}', 1, 0, 1);"
+         INSERT INTO seats (term, crn, enrolled, waitlisted, seq) VALUES ('202609', '{one}', 1, 0, 1), ('202609', '{other}', 1, 0, 1);"
     ));
     let found = verify(&place.path("hub.db")).unwrap();
     let note = "202609: ann has 10001 and 10002, two sections of one course and component".to_owned();

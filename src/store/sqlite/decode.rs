@@ -7,6 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::reservation::ReservedCounts;
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
 use crate::store::sqlite::{
     accounts, alert_log, attempts, audit, events, guardian_links, import_profiles, imports, members, plone_items,
@@ -20,15 +21,17 @@ type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 const TABLES: [(&str, &str, ReadRow); 37] = [
     (
         "terms",
-        "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows FROM terms",
+        "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows, \
+         cutoffs FROM terms",
         |row| rows::term_at(row).map(drop),
     ),
     ("sections", "", |row| rows::section_at(row, &term_at(row, "term")?).map(drop)),
-    ("seats", "SELECT term, crn, enrolled, waitlisted FROM seats", |row| {
+    ("seats", "SELECT term, crn, enrolled, waitlisted, reserved FROM seats", |row| {
         rows::section_id_at(row, 0)?;
+        rows::maybe_json_at::<ReservedCounts>(row, 4)?;
         row.get::<_, u32>(2).and(row.get::<_, u32>(3)).map(drop)
     }),
-    ("registrations", "SELECT user, crn, standing, place, at, passed, term FROM registrations", |row| {
+    ("registrations", "SELECT user, crn, standing, place, at, passed, reserved_for, term FROM registrations", |row| {
         term_at(row, "term")?;
         rows::registration_at(row).map(drop)
     }),

@@ -25,7 +25,7 @@ const USER: &str = "
     WHERE a.name IS NOT NULL OR p.name IS NOT NULL";
 /// The registrations of the person `?1` in all terms. By term, because the table has no index on users alone.
 const REGISTRATIONS: &str = "
-    SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, r.term
+    SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, r.reserved_for, r.term
     FROM terms AS t CROSS JOIN registrations AS r ON r.term = t.id AND r.user = ?1 ORDER BY r.term, r.at, r.crn";
 /// The terms in which the person `?1` is registered and that have not ended on the date `?2`.
 const REGISTERED: &str = "
@@ -97,7 +97,7 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
 
 fn registrations(tx: &Connection, user: &UserName) -> rusqlite::Result<Vec<(TermId, Registration)>> {
     let of_term = |row: &Row<'_>| {
-        let term = TermId::parse(&row.get::<_, String>(6)?).map_err(|e| unreadable(6, e))?;
+        let term = TermId::parse(&row.get::<_, String>(7)?).map_err(|e| unreadable(7, e))?;
         Ok((term, registration_at(row)?.1))
     };
     tx.prepare_cached(REGISTRATIONS)?.query_map([user.as_str()], of_term)?.collect()
@@ -193,13 +193,13 @@ fn rename_registration(
 ) -> rusqlite::Result<()> {
     let row = params![term.as_str(), user.as_str(), registration.crn.as_str(), pseudonym.as_str()];
     tx.prepare_cached(
-        "INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq)
-         SELECT term, ?4, crn, standing, place, at, passed, seq FROM registrations
+        "INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq, reserved_for)
+         SELECT term, ?4, crn, standing, place, at, passed, seq, reserved_for FROM registrations
          WHERE term = ?1 AND user = ?2 AND crn = ?3",
     )?
     .execute(row)?;
     tx.prepare_cached(
-        "SELECT content_row_added('registrations', term, user, crn, standing, place, at, passed, seq)
+        "SELECT content_row_added('registrations', term, user, crn, standing, place, at, passed, seq, reserved_for)
          FROM registrations WHERE term = ?1 AND user = ?4 AND crn = ?3 AND ?2 IS NOT NULL",
     )?
     .query_row(row, |_| Ok(()))?;

@@ -12,6 +12,7 @@ use crate::domain::ids::{Crn, SectionId, TermId, UserName};
 use crate::domain::meeting::{Days, Meeting};
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, RegistrationStatus};
+use crate::domain::reservation::ReservedCounts;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
 use crate::store::sqlite::content::AddedRows;
@@ -35,6 +36,14 @@ pub(super) fn maybe_time_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Op
 pub(super) fn json_at<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     serde_json::from_str(&text).map_err(|e| unreadable(column, e))
+}
+
+pub(super) fn maybe_json_at<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|e| unreadable(column, e))).transpose()
 }
 
 pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> rusqlite::Result<String> {
@@ -99,7 +108,7 @@ fn meetings_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Meeting>> {
 
 /// The columns of `terms` that [`term_at`] reads.
 pub(super) const TERM_COLUMNS: &str =
-    "id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows";
+    "id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows, cutoffs";
 
 /// Reads a term with its sequence and its visible generation.
 pub(super) fn term_at(row: &Row<'_>) -> rusqlite::Result<(Term, u64, u64)> {
@@ -113,6 +122,7 @@ pub(super) fn term_at(row: &Row<'_>) -> rusqlite::Result<(Term, u64, u64)> {
         closes_at: maybe_time_at(row, 5)?,
         windows: json_at(row, 9)?,
         holidays: json_at(row, 6)?,
+        cutoffs: json_at(row, 10)?,
     };
     Ok((term, row.get(7)?, row.get(8)?))
 }
@@ -128,10 +138,10 @@ pub(super) fn put_term(tx: &Connection, term: &Term, seq: u64, generation: u64) 
     tx.prepare_cached(
         "INSERT INTO terms
              (id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, changed_seq,
-              windows)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, ?10)
+              windows, cutoffs)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, ?10, ?11)
          ON CONFLICT (id) DO UPDATE SET title = ?2, starts_on = ?3, ends_on = ?4, opens_at = ?5, closes_at = ?6,
-             holidays = ?7, seats_seq = ?8, generation = ?9, changed_seq = ?8, windows = ?10",
+             holidays = ?7, seats_seq = ?8, generation = ?9, changed_seq = ?8, windows = ?10, cutoffs = ?11",
     )?
     .execute(params![
         term.id.as_str(),
@@ -144,6 +154,7 @@ pub(super) fn put_term(tx: &Connection, term: &Term, seq: u64, generation: u64) 
         seq,
         generation,
         json(&term.windows)?,
+        json(&term.cutoffs)?,
     ])?;
     Ok(())
 }
@@ -174,7 +185,7 @@ pub(super) const SECTION_COLUMNS: &str = "s.crn, s.course, s.component, s.sectio
      s.method, s.campus, s.meetings, s.capacity, s.waitlist_capacity, s.status, s.linked, s.prerequisites, \
      s.outside_enrolled, s.outside_waitlisted, s.file_enrolled, s.file_waitlisted, \
      coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0), s.withdrawn, s.original_crn, \
-     s.cancelled_from";
+     s.cancelled_from, s.cross_listed, s.reserved, s.restrictions, s.repeat_limit, n.reserved";
 
 /// Reads a section with its counts.
 pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<SectionState> {
@@ -201,6 +212,10 @@ pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<Secti
         waitlist_capacity: row.get(11)?,
         status: SectionStatus::parse(&status).ok_or_else(|| unreadable(12, "unknown status"))?,
         linked,
+        cross_listed: maybe_json_at(row, 24)?,
+        reserved: json_at(row, 25)?,
+        restrictions: json_at(row, 26)?,
+        repeat_limit: row.get(27)?,
         prerequisites: json_at(row, 14)?,
         withdrawn: row.get(21)?,
     };
@@ -218,6 +233,8 @@ pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<Secti
         file_totals: file_enrolled.zip(file_waitlisted),
         enrolled: row.get(19)?,
         waitlisted: row.get(20)?,
+        reserved: maybe_json_at(row, 28)?.unwrap_or_default(),
+        pool: None,
     })
 }
 
@@ -225,10 +242,19 @@ pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<Secti
 /// commit that makes it visible.
 pub(super) const STAGED_SEQ: u64 = 0;
 
+/// Writes a section's definition.
+const PUT_SECTION: &str = "INSERT OR REPLACE INTO sections
+             (term, crn, generation, course, component, section, title, credits, instructor, method, campus, meetings,
+              capacity, waitlist_capacity, status, linked, prerequisites, outside_enrolled, outside_waitlisted,
+              file_enrolled, file_waitlisted, withdrawn, seq, original_crn, cancelled_from, cross_listed, reserved,
+              restrictions, repeat_limit)
+         VALUES
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+          ?24, ?25, ?26, ?27, ?28, ?29)";
+
 /// Writes a section's definition under a generation, in the commit `seq`, or [`STAGED_SEQ`] when it is staged.
 pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64, seq: u64) -> rusqlite::Result<()> {
-    // Every field is named, so that a new field does not compile until it is written here. [`put_seats`] writes the
-    // counts of the hub's own registrations.
+    // Every field is named, so that a new one does not compile until it is written here or by [`put_seats`].
     let SectionState {
         section: definition,
         outside_enrolled,
@@ -237,6 +263,8 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         cancelled_from,
         enrolled: _,
         waitlisted: _,
+        reserved: _,
+        pool: _, // It is computed from its sections.
     } = state;
     let Section {
         id,
@@ -254,20 +282,15 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         waitlist_capacity,
         status,
         linked,
+        cross_listed,
+        reserved,
+        restrictions,
+        repeat_limit,
         prerequisites,
         withdrawn,
     } = &**definition;
     let linked: Vec<String> = linked.iter().map(ToString::to_string).collect();
-    tx.prepare_cached(
-        "INSERT OR REPLACE INTO sections
-             (term, crn, generation, course, component, section, title, credits, instructor, method, campus, meetings,
-              capacity, waitlist_capacity, status, linked, prerequisites, outside_enrolled, outside_waitlisted,
-              file_enrolled, file_waitlisted, withdrawn, seq, original_crn, cancelled_from)
-         VALUES
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-          ?24, ?25)",
-    )?
-    .execute(params![
+    tx.prepare_cached(PUT_SECTION)?.execute(params![
         id.term.as_str(),
         id.crn.as_str(),
         generation,
@@ -293,12 +316,16 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         seq,
         original_crn,
         cancelled_from.map(SectionStatus::as_str),
+        cross_listed.as_ref().map(json).transpose()?,
+        json(reserved)?,
+        json(restrictions)?,
+        repeat_limit,
     ])?;
     Ok(())
 }
 
 /// The columns of `registrations` that [`registration_at`] reads.
-pub(super) const REGISTRATION_COLUMNS: &str = "user, crn, standing, place, at, passed";
+pub(super) const REGISTRATION_COLUMNS: &str = "user, crn, standing, place, at, passed, reserved_for";
 
 fn refusal_code(code: &str) -> rusqlite::Result<RefusalCode> {
     RefusalCode::parse(code).ok_or_else(|| unreadable(5, "unknown refusal code"))
@@ -314,6 +341,7 @@ pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Regi
         queue_number: row.get(3)?,
         at: time_at(row, 4)?,
         passed_over_for: passed.map(|code| refusal_code(&code)).transpose()?,
+        reserved_for: boxed_at(row, 6)?,
     };
     Ok((UserName::stored(&user).map_err(|e| unreadable(0, e))?, registration))
 }
@@ -327,16 +355,18 @@ pub(super) fn put_registrations<'r>(
     added: &mut AddedRows,
 ) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
-        "INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (term, user, crn) DO UPDATE SET standing = ?4, place = ?5, at = ?6, passed = ?7, seq = ?8
-             + 0 * content_row_removed('registrations', term, user, crn, standing, place, at, passed, seq)",
+        "INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq, reserved_for)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (term, user, crn) DO UPDATE
+         SET standing = ?4, place = ?5, at = ?6, passed = ?7, reserved_for = ?9, seq = ?8
+             + 0 * content_row_removed('registrations', term, user, crn, standing, place, at, passed, seq, reserved_for)",
     )?;
     for (student, registration) in registrations {
         let (student, crn) = (student.as_str(), registration.crn.as_str());
         let (status, queue_number) = (registration.status.as_str(), registration.queue_number);
         let (at, passed) = (registration.at.as_millisecond(), registration.passed_over_for.map(RefusalCode::as_str));
-        put.execute(params![term.as_str(), student, crn, status, queue_number, at, passed, seq])?;
+        let reserved_for = registration.reserved_for.as_deref();
+        put.execute(params![term.as_str(), student, crn, status, queue_number, at, passed, seq, reserved_for])?;
         added.add(
             "registrations",
             &[
@@ -348,6 +378,7 @@ pub(super) fn put_registrations<'r>(
                 ValueRef::Integer(at),
                 passed.map_or(ValueRef::Null, ValueRef::from),
                 integer(seq),
+                reserved_for.map_or(ValueRef::Null, ValueRef::from),
             ],
         );
     }
@@ -362,16 +393,20 @@ pub(super) fn put_seats<'s>(
     added: &mut AddedRows,
 ) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
-        "INSERT INTO seats (term, crn, enrolled, waitlisted, seq)
-         VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4, seq = ?5
-             + 0 * content_row_removed('seats', term, crn, enrolled, waitlisted, seq)",
+        "INSERT INTO seats (term, crn, enrolled, waitlisted, seq, reserved)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4, reserved = ?6, seq = ?5
+             + 0 * content_row_removed('seats', term, crn, enrolled, waitlisted, seq, reserved)",
     )?;
     for state in sections {
         let id = &state.section.id;
-        put.execute(params![id.term.as_str(), id.crn.as_str(), state.enrolled, state.waitlisted, seq])?;
+        let is_reserved = state.reserved != ReservedCounts::default();
+        let reserved = is_reserved.then(|| json(&state.reserved)).transpose()?;
+        put.execute(params![id.term.as_str(), id.crn.as_str(), state.enrolled, state.waitlisted, seq, reserved])?;
         let (enrolled, waitlisted) = (integer(state.enrolled.into()), integer(state.waitlisted.into()));
-        added.add("seats", &[id.term.as_str().into(), id.crn.as_str().into(), enrolled, waitlisted, integer(seq)]);
+        let (term, crn) = (id.term.as_str().into(), id.crn.as_str().into());
+        let reserved = reserved.as_deref().map_or(ValueRef::Null, ValueRef::from);
+        added.add("seats", &[term, crn, enrolled, waitlisted, integer(seq), reserved]);
     }
     Ok(())
 }
@@ -398,7 +433,7 @@ mod tests {
     fn an_unknown_refusal_code_is_unreadable() {
         let connection = Connection::open_in_memory().unwrap();
         let read = |passed: Option<&str>| {
-            connection.query_row("SELECT 'ann', '10001', 'waitlisted', 1, 0, ?1", [passed], registration_at)
+            connection.query_row("SELECT 'ann', '10001', 'waitlisted', 1, 0, ?1, NULL", [passed], registration_at)
         };
         assert_eq!(read(None).unwrap().1.passed_over_for, None);
         let known = RefusalCode::TimeConflict;

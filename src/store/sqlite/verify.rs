@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use crate::domain::ids::{Crn, SectionId, TermId, UserName};
 use crate::domain::registration::{Registration, RegistrationStatus};
+use crate::domain::reservation::ReservedCounts;
 use crate::domain::section::{SectionState, SectionStatus};
 
 use crate::store::sqlite::attempt_check::{self, Statuses};
@@ -132,11 +133,15 @@ fn verify_term(
     let term = read_term(connection, id)?;
     // Enrolled and waitlisted students of each section.
     let mut counted: BTreeMap<Crn, (u32, u32)> = BTreeMap::new();
+    let mut reserved: HashMap<Crn, ReservedCounts> = HashMap::new();
     for (_, registration) in term.registrations.iter().filter(|(_, r)| r.is_registered()) {
         let (enrolled, waitlisted) = counted.entry(registration.crn.clone()).or_default();
         match registration.status {
             RegistrationStatus::Enrolled => *enrolled += 1,
             _ => *waitlisted += 1,
+        }
+        if let Some(group) = &registration.reserved_for {
+            reserved.entry(registration.crn.clone()).or_default().count(group, true);
         }
         found.registered += 1;
     }
@@ -151,6 +156,14 @@ fn verify_term(
         let section = &state.section.id;
         compare_count(found, section, "enrolled", state.enrolled, enrolled);
         compare_count(found, section, "waitlisted", state.waitlisted, waitlisted);
+        let reserved = reserved.remove(&section.crn).unwrap_or_default();
+        if state.reserved.taken != reserved.taken {
+            found.differences.push(format!(
+                "{section}: reserved seats taken: {} by its count, {} by its registrations",
+                sum_of(&state.reserved),
+                sum_of(&reserved)
+            ));
+        }
         let (total, capacity) = (state.enrolled_total(), state.section.capacity);
         if total > capacity {
             found.notes.push(format!("{section}: {total} enrolled, capacity {capacity}"));
@@ -170,6 +183,10 @@ fn verify_term(
         note_conflicts(found, id, &sections, registrations);
     }
     Ok(())
+}
+
+fn sum_of(counts: &ReservedCounts) -> u32 {
+    counts.taken.iter().map(|(_, taken)| *taken).fold(0, u32::saturating_add)
 }
 
 fn compare_count(found: &mut Verification, section: &SectionId, what: &str, stored: u32, counted: u32) {

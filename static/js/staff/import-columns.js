@@ -13,7 +13,7 @@ const FIELDS = [
   "term", "crn", "course", "subject", "number", "section", "title", "credits", "component", "status", "instructor", "first_name",
   "last_name", "capacity", "enrolled", "waitlist_capacity", "waitlisted", "days", "time", "start_time", "end_time", "date_range",
   "start", "end", "location", "building", "room", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
-  "method", "campus", "linked", "prerequisites", "cross_listed", "cross_listed_capacity",
+  "method", "campus", "linked", "prerequisites", "cross_listed", "cross_listed_capacity", "reserved", "restrictions", "repeat_limit",
 ];
 const fieldName = (field) => has(`field.${field}`) ? t(`field.${field}`) : field;
 /** The arrow keys change a choice at each press: only the last of them checks the file. */

@@ -21,6 +21,11 @@ const NEW_SECTION_FIELDS = ["course", "section", "component", "title", "meetings
 function valueText(name, value) {
   if (value === null || value === undefined || value === "" || value.length === 0) return t("value.none");
   if (name === "prerequisites") return prerequisiteText(value) || t("value.none");
+  if (name === "cross_listed") return value.capacity === null ? value.group : t("value.pool", {group: value.group, n: value.capacity});
+  if (name === "reserved") return value.map((one) => `${one.group}: ${one.seats}`).join("; ");
+  if (name === "restrictions") {
+    return value.map((one) => t(one.exclude ? "value.excluded" : "value.required", {by: t(`restriction.${one.by}`), values: one.values.join(", ")})).join("; ");
+  }
   if (name === "meetings") return value.map((one) => meetingText(one)).join("; ");
   if (Array.isArray(value)) return value.map((one) => typeof one === "object" ? valueText("", one) : one).join(", ");
   if (typeof value === "object") {

@@ -131,6 +131,9 @@ export class Actions {
         return [button(t("next.wait", { n: this.page.numbers(id).waitlisted ?? 0 }), () => registrations.register(id, { waitlist: true, view })), " ", show && h("small", null, show)];
       case "swap":
         return others.every((one) => registrations.get(one)) && button([icon("swap"), t("next.swap", { sections: joinList(others.map(catalogue.name)) })], () => registrations.swap(id, others, view));
+      case "together":
+        // One button for each choice: the section is added together with it.
+        return others.map((one) => [button(t("next.together", { section: catalogue.name(one) }), () => registrations.registerAll([id, one], view)), " "]);
       case "others":
         return show || (course && t("problem.others", { n: 0, course }));
       case "plan":

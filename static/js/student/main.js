@@ -91,6 +91,7 @@ const alerts = new Alerts(page.live);
 pollWhileDisconnected(page.live, () => Promise.all([page.seats.read(), alerts.refresh(), page.workspace && page.registrations.load()]));
 
 // Registrations may have changed while the page was disconnected. Seats and alerts resume on their own.
+page.live.on("window", (frame) => page.terms.opened(frame));
 page.live.on("term", (frame) => page.terms.changed(frame));
 page.live.on("welcome", () => page.workspace && page.registrations.load().catch(() => {}));
 onLanguage(() => changed(null, true));

@@ -47,10 +47,13 @@ export function refusal(problem, { nameOf = (id) => id, sum, limit } = {}) {
     case "prerequisite":
       return { text: prerequisite(problem.unmet) };
     case "linked_section_required":
-      return { text: t("problem.linked"), next: "others" };
+      return problem.choices?.length ? { text: t("problem.linked"), next: "together", with: problem.choices } : { text: t("problem.linked.full"), next: "others" };
+    case "repeat_limit":
+      return { text: problem.taken ? t("problem.repeat", { n: problem.taken }) : t("problem.repeat.any") };
     case "restricted":
       return { text: t("problem.restricted"), next: "others" };
     case "section_full":
+      if (problem.reserved) return { text: t("problem.reserved"), next: problem.waitlist_open ? "waitlist" : "others" };
       return problem.waitlist_open ? { text: t("problem.full", { n: problem.waitlisted ?? 0 }), next: "waitlist" } : { text: t("problem.full.no_waitlist"), next: "others" };
     case "waitlist_full":
       return { text: t("problem.waitlist_full"), next: "others" };

@@ -115,9 +115,9 @@ export class Registrations {
   }
 
   /** Registers for several sections in one request. */
-  registerAll(ids) {
-    return this.#send(ids, "pending.add", "schedule", async () =>
-      this.#apply(await api.post("/api/v1/me/registrations", { add: ids, drop: [], swap: false, waitlist: false }), "schedule"));
+  registerAll(ids, view = "schedule") {
+    return this.#send(ids, "pending.add", view, async () =>
+      this.#apply(await api.post("/api/v1/me/registrations", { add: ids, drop: [], swap: false, waitlist: false }), view));
   }
 
   async #send(ids, pending, view, request) {

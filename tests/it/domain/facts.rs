@@ -1,7 +1,7 @@
 //! What the college states about students: windows, holds, credit limits and prerequisites.
 
 use eduhub::domain::command::{Command, TermPatch};
-use eduhub::domain::refusal::Refusal;
+use eduhub::domain::refusal::{ClosedAction, Refusal};
 use eduhub::domain::section::{Credits, SectionStatus};
 use eduhub::domain::student::{HeldAction, StudentFacts};
 use eduhub::domain::term::GroupWindow;
@@ -62,7 +62,8 @@ fn a_personal_window_precedes_that_of_a_group_and_the_terms() {
                 assert_eq!(crate::college::reply_in_words(&outcome), "enrolled, new", "{why}, at {at}");
             } else {
                 let (opens_at, closes_at) = (Some(minute(opens)), Some(minute(closes)));
-                let expected = Refusal::RegistrationClosed { opens_at, closes_at, now: minute(at) };
+                let expected =
+                    Refusal::RegistrationClosed { opens_at, closes_at, now: minute(at), what: ClosedAction::Register };
                 assert_eq!(refusal(outcome), expected, "{why}, at {at}");
             }
         }

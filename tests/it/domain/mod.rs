@@ -9,4 +9,5 @@ mod imports;
 mod names;
 mod refusals;
 mod rules;
+mod seat_rules;
 mod waitlist;

@@ -67,9 +67,12 @@ fn refusal_codes_are_stable() {
         (RefusalCode::SectionCancelled, "section_cancelled"),
         (RefusalCode::SectionClosed, "section_closed"),
         (RefusalCode::AlreadyInCourse, "already_in_course"),
+        (RefusalCode::RepeatLimit, "repeat_limit"),
         (RefusalCode::Prerequisite, "prerequisite"),
+        (RefusalCode::LinkedSectionRequired, "linked_section_required"),
         (RefusalCode::TimeConflict, "time_conflict"),
         (RefusalCode::CreditLimit, "credit_limit"),
+        (RefusalCode::Restricted, "restricted"),
         (RefusalCode::SectionFull, "section_full"),
         (RefusalCode::WaitlistFull, "waitlist_full"),
     ];

@@ -1,14 +1,14 @@
 //! Refusals: the code of each reason, and which of several reasons is returned.
 
-use eduhub::domain::refusal::{Refusal, RefusalCode};
+use eduhub::domain::refusal::{ClosedAction, Refusal, RefusalCode};
 use eduhub::domain::section::{Credits, SectionStatus};
 use eduhub::domain::student::{HeldAction, StudentFacts};
 
 use strum::VariantArray;
 
 use crate::college::{
-    CLOSES, TestTerm, completed, drop_section, hold, id, minute, refusal, register, register_or_wait, reply_in_words,
-    section, state, status, window,
+    CLOSES, TestTerm, capacity, completed, drop_section, hold, id, in_groups, minute, refusal, register,
+    register_or_wait, reply_in_words, section, state, status, window,
 };
 
 use RefusalCode as Code;
@@ -20,13 +20,26 @@ pub(crate) fn term_with(reasons: &[Code]) -> TestTerm {
     let mut term = TestTerm::with_credit_limit(
         Credits(12_000),
         [
-            section("X").course("MATH 151").monday(9, 11).waitlist(waitlist_capacity).requires(&["ART 1"]),
+            section("X")
+                .course("MATH 151")
+                .monday(9, 11)
+                .waitlist(waitlist_capacity)
+                .requires(&["ART 1"])
+                .linked(if has(Code::LinkedSectionRequired) { &["LAB"] } else { &[] })
+                .only_for(if has(Code::Restricted) { "group: honours" } else { "not group: honours" })
+                .with(|s| s.repeat_limit = Some(1)),
+            section("LAB").component("lab").credits(0),
             section("SAME").course("MATH 151").credits(0),
             section("OVERLAP").monday(10, 12).credits(0),
             section("HEAVY").credits(10_000),
         ],
     );
     if has(Code::SectionFull) || has(Code::WaitlistFull) {
+        term.run(&state("bob", in_groups(if has(Code::Restricted) { &["honours"] } else { &[] })));
+        if has(Code::LinkedSectionRequired) {
+            term.run(&capacity("LAB", 2));
+            term.enroll("bob", "LAB");
+        }
         term.enroll("bob", "X");
     }
     if has(Code::AlreadyInCourse) {
@@ -39,7 +52,9 @@ pub(crate) fn term_with(reasons: &[Code]) -> TestTerm {
         term.enroll("ana", "HEAVY");
     }
     let holds = if has(Code::Hold) { vec![hold("1", &[HeldAction::Register])] } else { Vec::new() };
-    let completed = if has(Code::Prerequisite) { completed(&[]) } else { completed(&[("ART 1", "C")]) };
+    let mut courses = if has(Code::Prerequisite) { Vec::new() } else { vec![("ART 1", "C")] };
+    courses.extend(has(Code::RepeatLimit).then_some(("MATH 151", "D")));
+    let completed = completed(&courses);
     term.run(&state("ana", StudentFacts { holds, completed, ..StudentFacts::default() }));
     if has(Code::SectionClosed) {
         term.run(&status("X", SectionStatus::Closed));
@@ -81,9 +96,12 @@ fn of_two_reasons_the_first_in_documented_order_is_returned() {
         Code::SectionCancelled,
         Code::SectionClosed,
         Code::AlreadyInCourse,
+        Code::RepeatLimit,
         Code::Prerequisite,
+        Code::LinkedSectionRequired,
         Code::TimeConflict,
         Code::CreditLimit,
+        Code::Restricted,
         Code::SectionFull,
     ];
     for (at, first) in order.iter().enumerate() {
@@ -108,9 +126,12 @@ fn of_all_reasons_the_first_that_remains_is_returned() {
         Code::Hold,
         Code::SectionClosed,
         Code::AlreadyInCourse,
+        Code::RepeatLimit,
         Code::Prerequisite,
+        Code::LinkedSectionRequired,
         Code::TimeConflict,
         Code::CreditLimit,
+        Code::Restricted,
         Code::SectionFull,
     ];
     while !reasons.is_empty() {
@@ -145,7 +166,10 @@ fn registration_closed_says_when_the_window_opens_and_closes() {
     term.now = minute(CLOSES - 1); // The request comes a minute later.
     let refusal = refusal(term.request(&register("ana", "X")));
     let (opens_at, closes_at) = (Some(minute(0)), Some(minute(CLOSES)));
-    assert_eq!(refusal, Refusal::RegistrationClosed { opens_at, closes_at, now: minute(CLOSES) });
+    assert_eq!(
+        refusal,
+        Refusal::RegistrationClosed { opens_at, closes_at, now: minute(CLOSES), what: ClosedAction::Register }
+    );
 }
 
 #[test]
@@ -272,10 +296,10 @@ fn the_credit_limit_can_be_reached_but_not_exceeded() {
 #[test]
 fn section_full_says_whether_the_waitlist_is_open() {
     let table = [
-        (2, 0, Refusal::SectionFull { waitlist_open: true, waitlisted: 0 }),
-        (2, 1, Refusal::SectionFull { waitlist_open: true, waitlisted: 1 }),
-        (2, 2, Refusal::SectionFull { waitlist_open: false, waitlisted: 2 }),
-        (0, 0, Refusal::SectionFull { waitlist_open: false, waitlisted: 0 }),
+        (2, 0, Refusal::SectionFull { reserved: false, waitlist_open: true, waitlisted: 0 }),
+        (2, 1, Refusal::SectionFull { reserved: false, waitlist_open: true, waitlisted: 1 }),
+        (2, 2, Refusal::SectionFull { reserved: false, waitlist_open: false, waitlisted: 2 }),
+        (0, 0, Refusal::SectionFull { reserved: false, waitlist_open: false, waitlisted: 0 }),
     ];
     for (waitlist_capacity, waitlisted, expected) in table {
         let mut term = TestTerm::of([section("X").seats(0).waitlist(waitlist_capacity)]);

@@ -16,7 +16,7 @@ use RefusalCode as Code;
 fn judged(term: &TestTerm, goal: Goal, lifted: &[Code]) -> Option<Code> {
     let draft = Draft::new(&term.book, term.now);
     let (student, section) = (user("ana"), term.book.section(&crn("X")).unwrap());
-    let request = Request { student: &student, section, goal };
+    let request = Request { student: &student, section, goal, companions: &[] };
     first_refusal(&draft, &request, &lifted.iter().copied().collect()).map(|refusal| refusal.code())
 }
 
@@ -28,9 +28,12 @@ fn each_rule_applies_to_its_goals_only() {
         (Code::SectionCancelled, [true, true, false]),
         (Code::SectionClosed, [true, true, false]),
         (Code::AlreadyInCourse, [true, true, true]),
+        (Code::RepeatLimit, [true, true, true]),
         (Code::Prerequisite, [true, true, true]),
+        (Code::LinkedSectionRequired, [true, true, true]),
         (Code::TimeConflict, [true, true, true]),
         (Code::CreditLimit, [true, false, true]),
+        (Code::Restricted, [true, true, true]),
         (Code::SectionFull, [true, false, false]),
         (Code::WaitlistFull, [false, true, false]),
     ];
@@ -55,17 +58,20 @@ fn lifting_a_code_reports_the_next_one_that_applies() {
         Code::Hold,
         Code::SectionClosed,
         Code::AlreadyInCourse,
+        Code::RepeatLimit,
         Code::Prerequisite,
+        Code::LinkedSectionRequired,
         Code::TimeConflict,
         Code::CreditLimit,
+        Code::Restricted,
         Code::WaitlistFull,
     ];
     let term = term_with(&all);
     for (goal, last_codes) in table {
         let mut expected = match goal {
-            Goal::Seat => all[..7].to_vec(),
-            Goal::Position => all[..6].to_vec(),
-            Goal::Promotion => [&all[1..2], &all[3..7]].concat(),
+            Goal::Seat => all[..10].to_vec(),
+            Goal::Position => [&all[..8], &all[9..10]].concat(),
+            Goal::Promotion => [&all[1..2], &all[3..10]].concat(),
         };
         expected.extend(last_codes);
         for (lifted, code) in expected.iter().enumerate() {

@@ -275,6 +275,10 @@ fn term() -> PublishedTerm {
             status: SectionStatus::Open,
             linked: Vec::new(),
             prerequisites: Vec::new(),
+            cross_listed: None,
+            reserved: Vec::new(),
+            restrictions: Vec::new(),
+            repeat_limit: None,
             original_crn: None,
             withdrawn: false,
         };

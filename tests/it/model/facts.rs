@@ -1,6 +1,7 @@
 //! The part of the naive model about facts of students: windows, holds and prerequisites.
 
 use eduhub::domain::prerequisite::{RequiredCourse, Requirement};
+use eduhub::domain::section::Section;
 use eduhub::domain::student::{CompletedCourse, HeldAction, StudentFacts};
 use eduhub::domain::term::GroupWindow;
 use jiff::Timestamp;
@@ -45,6 +46,15 @@ pub(super) fn lacking(facts: Option<&StudentFacts>, required: &[Requirement], ta
     let completed = facts?.completed.as_ref()?;
     let lacking: Vec<String> = required.iter().flat_map(|one| lacking_of(one, completed, taken)).collect();
     (!lacking.is_empty()).then(|| format!("prerequisite {}", lacking.join(",")))
+}
+
+/// Returns the refusal of a student who took the course of a section as often as it allows.
+pub(super) fn too_often(facts: Option<&StudentFacts>, section: &Section) -> Option<String> {
+    // The generated grades are all attempts, and the college has no limit.
+    let limit = section.repeat_limit.unwrap_or(0);
+    let completed = facts?.completed.as_ref()?;
+    let taken = completed.iter().filter(|one| one.course == section.course).count();
+    (limit > 0 && taken >= limit as usize).then(|| format!("repeat_limit {taken} {limit}"))
 }
 
 fn lacking_of(required: &Requirement, completed: &[CompletedCourse], taken: &[&str]) -> Vec<String> {

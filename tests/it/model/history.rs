@@ -6,6 +6,9 @@ use std::sync::Arc;
 use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, TermPatch};
 use eduhub::domain::ids::Crn;
 use eduhub::domain::meeting::{Days, Meeting};
+use eduhub::domain::pool::CrossListing;
+use eduhub::domain::reservation::Reservation;
+use eduhub::domain::restriction::Restriction;
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
 use eduhub::domain::student::{HeldAction, StudentFacts};
 use eduhub::domain::term::GroupWindow;
@@ -14,7 +17,7 @@ use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::college::{completed, crn, hold, id, minute, section, user};
+use crate::college::{completed, crn, hold, id, minute, reservation, section, user};
 
 /// The sections of an import file, each with the totals of its row.
 pub(crate) type File = Vec<(SectionState, Option<(u32, u32)>)>;
@@ -90,9 +93,10 @@ fn any_section(number: &'static str) -> impl Strategy<Value = SectionState> {
     let component = prop_oneof![3 => Just("lecture"), 1 => Just("lab")];
     let credits = proptest::sample::select(&[0u32, 1_000, 3_000, 3_000, 4_500][..]);
     let prerequisites = prop_oneof![2 => Just(0), 1 => 1..PREREQUISITES.len()];
-    let numbers = (0u32..3, 0u32..4, proptest::array::uniform6(0usize..3), prerequisites);
-    (course, component, credits, vec(any_meeting(), 0..=2), numbers).prop_map(
-        move |(course, component, credits, meetings, (seats, waitlist, others, prerequisites))| {
+    let numbers = (0u32..3, 0u32..4, proptest::array::uniform5(0usize..3), prerequisites);
+    (course, component, credits, vec(any_meeting(), 0..=2), numbers, any_conditions()).prop_map(
+        move |(course, component, credits, meetings, (seats, waitlist, others, prerequisites), conditions)| {
+            let (linked, cross_listed, reserved, restrictions, repeat_limit) = conditions;
             let mut made = section(number).course(course).component(component).seats(seats).waitlist(waitlist).0;
             let definition = Arc::make_mut(&mut made.section);
             definition.credits = Credits(credits);
@@ -104,11 +108,42 @@ fn any_section(number: &'static str) -> impl Strategy<Value = SectionState> {
             definition.instructor = text(2);
             definition.method = text(3);
             definition.campus = text(4);
-            definition.linked = CRNS[..others[5]].iter().map(|number| id(number)).collect();
+            definition.linked = linked.iter().map(|number| id(number)).collect();
+            (definition.cross_listed, definition.reserved) = (cross_listed, reserved);
+            (definition.restrictions, definition.repeat_limit) = (restrictions, repeat_limit);
             definition.prerequisites = PREREQUISITES[prerequisites].iter().map(Into::into).collect();
             made
         },
     )
+}
+
+/// Linked sections, a group of cross-listed sections, reserved seats, restrictions and a repeat limit.
+type Conditions = (Vec<&'static str>, Option<CrossListing>, Vec<Reservation>, Vec<Restriction>, Option<u32>);
+
+fn any_conditions() -> impl Strategy<Value = Conditions> {
+    let linked = prop_oneof![4 => Just(Vec::new()), 1 => vec(proptest::sample::select(&CRNS[..]), 1..3)];
+    let restriction = prop_oneof![
+        8 => Just(Vec::new()),
+        1 => proptest::sample::select(&["group: honours", "not campus: north", "program: Art, law"][..])
+            .prop_map(|text| Restriction::parse(text).into_iter().collect()),
+    ];
+    let repeat_limit = prop_oneof![4 => Just(None), 1 => (0u32..3).prop_map(Some)];
+    (linked, any_cross_listing(), any_reserved(), restriction, repeat_limit)
+}
+
+fn any_cross_listing() -> impl Strategy<Value = Option<CrossListing>> {
+    let listing = (proptest::sample::select(&["XL", "xl", "YL"][..]), option::weighted(0.7, 0u32..4))
+        .prop_map(|(group, capacity)| CrossListing { group: group.into(), capacity });
+    option::weighted(0.4, listing)
+}
+
+fn any_reserved() -> impl Strategy<Value = Vec<Reservation>> {
+    let until = || option::weighted(0.5, 0i64..100);
+    let seats = || (0u32..3, until());
+    (option::weighted(0.2, seats()), option::weighted(0.15, seats())).prop_map(|(honours, veterans)| {
+        let groups = [("honours", honours), ("Veterans", veterans)].into_iter();
+        groups.filter_map(|(group, seats)| seats.map(|(seats, until)| reservation(group, seats, until))).collect()
+    })
 }
 
 fn any_file(sections: usize) -> impl Strategy<Value = File> {
@@ -143,10 +178,20 @@ fn any_patch() -> impl Strategy<Value = Command> {
         &[SectionStatus::Open, SectionStatus::Open, SectionStatus::Closed, SectionStatus::Cancelled][..],
     );
     let number = |weight| option::weighted(weight, 0u32..4);
-    (any_crn(), number(0.5), number(0.2), option::weighted(0.4, status), number(0.2), number(0.2)).prop_map(
-        |(crn, capacity, waitlist_capacity, status, outside_enrolled, outside_waitlisted)| Command::PatchSection {
-            crn,
-            patch: SectionPatch { capacity, waitlist_capacity, status, outside_enrolled, outside_waitlisted },
+    let shared = (option::weighted(0.15, any_cross_listing()), option::weighted(0.15, any_reserved()));
+    (any_crn(), number(0.5), number(0.2), option::weighted(0.4, status), number(0.2), number(0.2), shared).prop_map(
+        |(crn, capacity, waitlist_capacity, status, outside_enrolled, outside_waitlisted, (cross_listed, reserved))| {
+            let patch = SectionPatch {
+                capacity,
+                waitlist_capacity,
+                status,
+                outside_enrolled,
+                outside_waitlisted,
+                cross_listed,
+                reserved,
+                ..SectionPatch::default()
+            };
+            Command::PatchSection { crn, patch }
         },
     )
 }
@@ -174,9 +219,13 @@ fn any_edits() -> impl Strategy<Value = Command> {
 fn any_window() -> impl Strategy<Value = Command> {
     let end = || option::weighted(0.7, option::weighted(0.8, 0i64..200).prop_map(|at| at.map(minute)));
     (prop_oneof![3 => Just(Some(Some(minute(0)))), 1 => end()], end())
-        .prop_flat_map(|(opens_at, closes_at)| (Just(opens_at), Just(closes_at), option::weighted(0.5, any_windows())))
-        .prop_map(|(opens_at, closes_at, windows)| {
-            Command::PutTerm(TermPatch { opens_at, closes_at, windows, ..TermPatch::default() })
+        .prop_flat_map(|(opens_at, closes_at)| {
+            let last = || option::weighted(0.2, option::weighted(0.6, 0i64..200).prop_map(|at| at.map(minute)));
+            (Just(opens_at), Just(closes_at), option::weighted(0.5, any_windows()), [last(), last(), last()])
+        })
+        .prop_map(|(opens_at, closes_at, windows, [add_until, drop_until, waitlist_until])| {
+            let patch = TermPatch { add_until, drop_until, waitlist_until, ..TermPatch::default() };
+            Command::PutTerm(TermPatch { opens_at, closes_at, windows, ..patch })
         })
 }
 
@@ -196,14 +245,17 @@ fn any_facts() -> impl Strategy<Value = Command> {
         holds.iter().enumerate().map(|(at, blocks)| hold(&at.to_string(), blocks)).collect::<Vec<_>>()
     });
     let groups = proptest::sample::subsequence(vec!["HONOURS", "veterans"], 0..=2);
+    let place = (option::weighted(0.5, Just("Art".into())), option::weighted(0.5, Just("North".into())));
     let times = (option::weighted(0.2, -50i64..150), option::weighted(0.1, 50i64..300));
     let limit = option::weighted(0.4, proptest::sample::select(&[0u32, 3_000, 6_000][..]));
     let courses = proptest::sample::subsequence(
         vec![("MATH 1", "C"), ("MATH 1", "D"), ("CHEM 1", ""), ("ART 1", "F"), ("ART 1", "B-"), ("LAW 1", "P")],
         0..=6,
     );
-    let facts = (holds, groups, times, limit, option::weighted(0.7, courses)).prop_map(
-        |(holds, groups, (opens, closes), limit, courses)| StudentFacts {
+    let facts = (holds, groups, times, limit, option::weighted(0.7, courses), place).prop_map(
+        |(holds, groups, (opens, closes), limit, courses, (program, campus))| StudentFacts {
+            program,
+            campus,
             holds,
             credit_limit: limit.map(Credits),
             groups: groups.into_iter().map(Into::into).collect(),

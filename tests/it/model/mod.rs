@@ -5,6 +5,7 @@ mod attempts;
 mod facts;
 pub(crate) mod history;
 mod naive;
+mod seats;
 mod words;
 
 use std::collections::BTreeMap;

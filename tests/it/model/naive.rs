@@ -7,15 +7,16 @@
 
 use std::collections::BTreeSet;
 
-use eduhub::domain::command::{Batch, Command, FactsOfStudent, SectionEdit, SectionPatch, StagedImport};
+use eduhub::domain::command::{Batch, Command, FactsOfStudent, SectionEdit, SectionPatch, StagedImport, TermPatch};
 use eduhub::domain::meeting::Meeting;
 use eduhub::domain::section::{Section, SectionStatus};
 use eduhub::domain::student::{HeldAction, StudentFacts};
-use eduhub::domain::term::{GroupWindow, Term};
+use eduhub::domain::term::{Cutoffs, GroupWindow, Term};
 use jiff::Timestamp;
 use jiff::civil::date;
 
-use super::facts;
+use super::seats::Companion;
+use super::{facts, seats};
 
 /// The expected reply to a command, and the expected notices to students.
 pub(crate) struct Expected {
@@ -25,16 +26,16 @@ pub(crate) struct Expected {
 
 /// A section as staff, imports and the catalogue define it.
 #[derive(Clone)]
-struct SectionRecord {
-    definition: Section,
+pub(super) struct SectionRecord {
+    pub(super) definition: Section,
     /// Students enrolled and waitlisted outside the hub.
-    outside: (u32, u32),
+    pub(super) outside: (u32, u32),
     /// Totals of the last import that counted.
     file_totals: Option<(u32, u32)>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Status {
+pub(super) enum Status {
     Enrolled,
     Waitlisted,
     Dropped,
@@ -51,15 +52,17 @@ impl Status {
 }
 
 #[derive(Clone)]
-struct Registration {
+pub(super) struct Registration {
     student: String,
-    crn: String,
-    status: Status,
+    pub(super) crn: String,
+    pub(super) status: Status,
     since: Timestamp,
     /// Order of joining the waitlist, a number that only grows.
     queue_number: u64,
     /// The last reason for being passed over that the student was notified of.
     passed_over_for: String,
+    /// The group for which the seat was reserved, or empty.
+    pub(super) reserved_for: String,
 }
 
 /// The naive model.
@@ -69,14 +72,17 @@ pub(crate) struct Naive {
     opens: Option<Timestamp>,
     closes: Option<Timestamp>,
     windows: Vec<GroupWindow>,
+    cutoffs: Cutoffs,
     facts: Vec<(String, StudentFacts)>,
-    sections: Vec<SectionRecord>,
-    registrations: Vec<Registration>,
+    pub(super) sections: Vec<SectionRecord>,
+    pub(super) registrations: Vec<Registration>,
     queue_numbers: u64,
     now: Timestamp,
     notices: Vec<String>,
     /// Waitlists to process, in this order.
-    affected: Vec<String>,
+    pub(super) affected: Vec<String>,
+    /// Reservations until then have ended.
+    pub(super) released_at: Timestamp,
 }
 
 impl Naive {
@@ -93,25 +99,37 @@ impl Naive {
             now: Timestamp::UNIX_EPOCH,
             notices: Vec::new(),
             affected: Vec::new(),
+            released_at: Timestamp::UNIX_EPOCH,
+            cutoffs: Cutoffs::default(),
         }
     }
 
     /// Decides and applies a command, and then processes the waitlists.
     pub(crate) fn decide(&mut self, command: &Command, now: Timestamp) -> Expected {
+        let before = self.clone();
         self.now = now;
         self.notices.clear();
+        self.release_reserved();
         let reply = match command {
             Command::Register { student, crn, waitlist } => {
                 vec![self.register(student.as_str(), crn.as_str(), *waitlist)]
             }
             Command::Drop { student, crn } => vec![self.drop_section(student.as_str(), crn.as_str())],
-            Command::Batch(batch) if batch.swap => self.swap(batch),
+            Command::Batch(batch) if batch.swap => match self.swap(batch) {
+                Ok(replies) => replies,
+                Err(reply) => {
+                    *self = before;
+                    return Expected { reply, notices: Vec::new() };
+                }
+            },
             Command::Batch(batch) => self.batch(batch),
+            Command::ForStudent(_) => unreachable!("no history has requests of staff"),
             Command::PatchSection { crn, patch } => vec![self.patch(crn.as_str(), patch)],
             Command::PutTerm(patch) => {
                 self.opens = patch.opens_at.unwrap_or(self.opens);
                 self.closes = patch.closes_at.unwrap_or(self.closes);
                 self.windows = patch.windows.clone().unwrap_or(self.windows.clone());
+                self.put_cutoffs(patch);
                 vec!["term changed".to_owned()]
             }
             Command::ApplyImport(import) => vec![self.import(import)],
@@ -133,20 +151,20 @@ impl Naive {
         opens.is_some_and(|o| o <= self.now) && closes.is_none_or(|c| self.now < c)
     }
     /// Returns what the college states about a student.
-    fn facts(&self, student: &str) -> Option<&StudentFacts> {
+    pub(super) fn facts(&self, student: &str) -> Option<&StudentFacts> {
         self.facts.iter().find(|(name, _)| name == student).map(|(_, facts)| facts)
     }
-    fn section(&self, crn: &str) -> Option<&SectionRecord> {
+    pub(super) fn section(&self, crn: &str) -> Option<&SectionRecord> {
         self.sections.iter().find(|s| s.definition.id.crn.as_str() == crn)
     }
     /// Returns the expected definition of a section.
     pub(crate) fn definition(&self, crn: &str) -> Option<&Section> {
         self.section(crn).map(|section| &section.definition)
     }
-    fn registration(&self, student: &str, crn: &str) -> Option<&Registration> {
+    pub(super) fn registration(&self, student: &str, crn: &str) -> Option<&Registration> {
         self.registrations.iter().find(|r| r.student == student && r.crn == crn)
     }
-    fn enrolled(&self, crn: &str) -> u32 {
+    pub(super) fn enrolled(&self, crn: &str) -> u32 {
         self.registrations.iter().filter(|r| r.crn == crn && r.status == Status::Enrolled).count() as u32
     }
     fn waitlist(&self, crn: &str) -> Vec<Registration> {
@@ -158,20 +176,8 @@ impl Naive {
     fn waitlisted(&self, section: &SectionRecord) -> u32 {
         self.waitlist(section.definition.id.crn.as_str()).len() as u32 + section.outside.1
     }
-    /// Returns the number of seats that are neither taken nor reserved outside the hub.
-    fn free(&self, section: &SectionRecord) -> u32 {
-        let taken = self.enrolled(section.definition.id.crn.as_str()) + section.outside.0 + section.outside.1;
-        if section.definition.status == SectionStatus::Cancelled || taken > section.definition.capacity {
-            return 0;
-        }
-        section.definition.capacity - taken
-    }
-    fn open_seats(&self, section: &SectionRecord) -> u32 {
-        let open = section.definition.status == SectionStatus::Open && !section.definition.withdrawn;
-        if open { self.free(section) } else { 0 }
-    }
     /// Returns the seats and waitlist positions of a student, in the order of registration.
-    fn registrations_of(&self, student: &str) -> Vec<Registration> {
+    pub(super) fn registrations_of(&self, student: &str) -> Vec<Registration> {
         let mut all: Vec<Registration> = self
             .registrations
             .iter()
@@ -182,81 +188,193 @@ impl Naive {
         all
     }
 
-    /// Returns why a student cannot register for a section; only a seat counts for the credit limit.
-    fn refusal(&self, student: &str, section: &SectionRecord, is_seat: bool) -> Option<String> {
+    /// Returns why a student cannot register for a section together with others; only a seat counts for the credit limit.
+    fn refusal(&self, student: &str, section: &SectionRecord, is_seat: bool, with: &[Companion]) -> Option<String> {
         let crn = section.definition.id.crn.as_str();
-        let registered: Vec<(Registration, SectionRecord)> = self
+        let mut registered: Vec<(String, bool, SectionRecord)> = self
             .registrations_of(student)
             .into_iter()
-            .filter(|r| r.crn != crn)
-            .map(|r| (r.clone(), self.section(&r.crn).unwrap().clone()))
-            .filter(|(_, s)| s.definition.status != SectionStatus::Cancelled)
+            .filter(|r| r.crn != crn && with.iter().all(|other| other.crn != r.crn))
+            .map(|r| (r.crn.clone(), r.status == Status::Enrolled, self.section(&r.crn).unwrap().clone()))
+            .filter(|(_, _, s)| s.definition.status != SectionStatus::Cancelled)
             .collect();
-        if let Some((same, _)) =
-            registered.iter().find(|(_, s)| same_course_and_component(&s.definition, &section.definition))
+        let companion = |one: &Companion| (one.crn.clone(), !one.is_position, self.section(&one.crn).unwrap().clone());
+        registered.extend(with.iter().filter(|one| one.is_earlier).map(companion));
+        if let Some((same, ..)) =
+            registered.iter().find(|(_, _, s)| same_course_and_component(&s.definition, &section.definition))
         {
-            return Some(format!("already_in_course {}", same.crn));
+            return Some(format!("already_in_course {same}"));
         }
-        let taken: Vec<&str> = registered
-            .iter()
-            .filter(|(r, _)| !is_seat || r.status == Status::Enrolled)
-            .map(|(_, s)| &*s.definition.course)
-            .collect();
-        if let Some(lacking) = facts::lacking(self.facts(student), &section.definition.prerequisites, &taken) {
+        if let Some(refusal) = facts::too_often(self.facts(student), &section.definition) {
+            return Some(refusal);
+        }
+        let later: Vec<_> = with.iter().filter(|one| !one.is_earlier).map(companion).collect();
+        let all = registered.iter().chain(&later);
+        let taken: Vec<&SectionRecord> =
+            all.filter(|(_, is_enrolled, _)| !is_seat || *is_enrolled).map(|(_, _, s)| s).collect();
+        let courses: Vec<&str> = taken.iter().map(|s| &*s.definition.course).collect();
+        if let Some(lacking) = facts::lacking(self.facts(student), &section.definition.prerequisites, &courses) {
+            return Some(lacking);
+        }
+        let crns: Vec<String> = taken.iter().map(|s| s.definition.id.crn.to_string()).collect();
+        if let Some(lacking) = self.lacks_linked(student, &section.definition, &crns) {
             return Some(lacking);
         }
         let overlapping: Vec<String> = registered
             .iter()
-            .filter(|(_, s)| overlap(&s.definition, &section.definition))
-            .map(|(r, _)| r.crn.clone())
+            .filter(|(_, _, s)| overlap(&s.definition, &section.definition))
+            .map(|(crn, ..)| crn.clone())
             .collect();
         if !overlapping.is_empty() {
             return Some(format!("time_conflict {}", overlapping.join(",")));
         }
         let credits: u32 =
-            registered.iter().filter(|(r, _)| r.status == Status::Enrolled).map(|(_, s)| s.definition.credits.0).sum();
+            registered.iter().filter(|(_, is_enrolled, _)| *is_enrolled).map(|(_, _, s)| s.definition.credits.0).sum();
         let added = section.definition.credits.0;
         let limit = self.facts(student).and_then(|facts| facts.credit_limit).map_or(self.limit, |own| own.0);
         if is_seat && limit > 0 && added > 0 && credits + added > limit {
             return Some(format!("credit_limit {credits} {} {limit}", credits + added));
         }
-        None
+        seats::restricted(self.facts(student), &section.definition.restrictions)
     }
 
-    fn register(&mut self, student: &str, crn: &str, waitlist: bool) -> String {
+    /// Returns why a student on the waitlist of a section cannot get a seat.
+    pub(super) fn promotion_refusal(
+        &self,
+        student: &str,
+        section: &SectionRecord,
+        with: &[Companion],
+    ) -> Option<String> {
+        let held = facts::held(self.facts(student), HeldAction::Register);
+        held.or_else(|| self.refusal(student, section, true, with))
+    }
+
+    /// Returns why a student cannot get a seat, or a waitlist position.
+    pub(super) fn judge(
+        &self,
+        student: &str,
+        section: &SectionRecord,
+        is_position: bool,
+        with: &[Companion],
+    ) -> Option<String> {
+        let nothing = StudentFacts::default();
+        let stated = self.facts(student).unwrap_or(&nothing);
+        let (opens, closes) = facts::window(self.opens, self.closes, &self.windows, stated);
+        let closed = |closes: Option<Timestamp>, what: &str| {
+            Some(format!("registration_closed {opens:?} {closes:?} at {} {what}", self.now))
+        };
+        let Cutoffs { add_until, waitlist_until, .. } = self.cutoffs;
+        if !self.is_within((opens, closes)) {
+            return closed(closes, "Register");
+        }
+        if self.is_past(add_until) {
+            return closed(add_until, "Add");
+        }
+        if is_position && self.is_past(waitlist_until) {
+            return closed(waitlist_until, "Wait");
+        }
+        if let Some(held) = facts::held(self.facts(student), HeldAction::Register) {
+            return Some(held);
+        }
+        match section.definition.status {
+            SectionStatus::Cancelled => return Some("section_cancelled".to_owned()),
+            SectionStatus::Open if section.definition.withdrawn => return Some("section_closed".to_owned()),
+            SectionStatus::Closed => return Some("section_closed".to_owned()),
+            SectionStatus::Open => {}
+        }
+        if let Some(refusal) = self.refusal(student, section, !is_position, with) {
+            return Some(refusal);
+        }
+        let waiting = self.waitlisted(section);
+        let room = waiting < section.definition.waitlist_capacity;
+        if is_position {
+            return (!room).then(|| format!("waitlist_full {waiting}"));
+        }
+        let room = room && !self.is_past(waitlist_until);
+        let reserved = self.has_reserved_seats(section);
+        (self.seats_beside(student, section, with) == 0).then(|| format!("section_full {room} {waiting} {reserved}"))
+    }
+
+    pub(super) fn register(&mut self, student: &str, crn: &str, waitlist: bool) -> String {
         let Some(section) = self.section(crn).cloned() else { return "not found".to_owned() };
         if self.registration(student, crn).is_some_and(|r| r.status != Status::Dropped) {
             return self.in_words(student, crn, false);
         }
-        let nothing = StudentFacts::default();
-        let stated = self.facts(student).unwrap_or(&nothing);
-        let (opens, closes) = facts::window(self.opens, self.closes, &self.windows, stated);
-        if !self.is_within((opens, closes)) {
-            return format!("registration_closed {opens:?} {closes:?} at {}", self.now);
-        }
-        if let Some(held) = facts::held(self.facts(student), HeldAction::Register) {
-            return held;
-        }
-        match section.definition.status {
-            SectionStatus::Cancelled => return "section_cancelled".to_owned(),
-            SectionStatus::Open if section.definition.withdrawn => return "section_closed".to_owned(),
-            SectionStatus::Closed => return "section_closed".to_owned(),
-            SectionStatus::Open => {}
-        }
-        let seat = self.free(&section) > 0;
-        if let Some(refusal) = self.refusal(student, &section, seat || !waitlist) {
+        let is_position = waitlist && self.seats_for(&section, self.facts(student)) == 0;
+        if let Some(refusal) = self.judge(student, &section, is_position, &[]) {
             return refusal;
         }
-        let waiting = self.waitlisted(&section);
-        let room = waiting < section.definition.waitlist_capacity;
-        let status = match (seat, waitlist, room) {
-            (true, _, _) => Status::Enrolled,
-            (false, false, _) => return format!("section_full {room} {waiting}"),
-            (false, true, true) => Status::Waitlisted,
-            (false, true, false) => return format!("waitlist_full {waiting}"),
-        };
-        self.set_status(student, crn, status, "self");
+        self.set_status(student, crn, if is_position { Status::Waitlisted } else { Status::Enrolled }, "self");
         self.in_words(student, crn, true)
+    }
+
+    fn is_past(&self, until: Option<Timestamp>) -> bool {
+        until.is_some_and(|until| until <= self.now)
+    }
+
+    /// Ends the reservations whose time has come, and fills their seats before anything else.
+    fn release_reserved(&mut self) {
+        let mut due = Vec::new();
+        for section in &self.sections {
+            for until in section.definition.reserved.iter().filter_map(|one| one.until) {
+                if self.released_at < until && until <= self.now {
+                    due.push((until, section.definition.id.crn.to_string()));
+                }
+            }
+        }
+        self.released_at = self.now;
+        due.sort();
+        due.iter().for_each(|(_, crn)| self.affect(crn));
+        if !due.is_empty() {
+            self.fill_seats();
+        }
+    }
+
+    fn put_cutoffs(&mut self, patch: &TermPatch) {
+        let before = self.cutoffs;
+        self.cutoffs.add_until = patch.add_until.unwrap_or(before.add_until);
+        self.cutoffs.drop_until = patch.drop_until.unwrap_or(before.drop_until);
+        self.cutoffs.waitlist_until = patch.waitlist_until.unwrap_or(before.waitlist_until);
+        if self.cutoffs != before {
+            let mut crns: Vec<String> =
+                self.registrations.iter().filter(|r| r.status == Status::Waitlisted).map(|r| r.crn.clone()).collect();
+            crns.sort();
+            crns.iter().for_each(|crn| self.affect(crn));
+        }
+    }
+
+    /// Affects the waitlists of sections with linked ones.
+    fn affect_all_linked(&mut self) {
+        let mut crns: Vec<String> = Vec::new();
+        for waiting in self.registrations.iter().filter(|r| r.status == Status::Waitlisted) {
+            if !self.section(&waiting.crn).unwrap().definition.linked.is_empty() {
+                crns.push(waiting.crn.clone());
+            }
+        }
+        crns.sort();
+        crns.iter().for_each(|crn| self.affect(crn));
+    }
+
+    /// Affects the waitlists of the groups of cross-listed sections that a section left or joined.
+    fn affect_pools(&mut self, changed: &[(String, Option<String>)]) {
+        let mut groups = BTreeSet::new();
+        for (crn, before) in changed {
+            let listing = self.section(crn).unwrap().definition.cross_listed.as_ref();
+            let after = listing.map(|one| one.group.to_lowercase());
+            if *before != after {
+                groups.extend(before.clone().into_iter().chain(after));
+            }
+        }
+        for group in groups {
+            let mut members: Vec<String> = Vec::new();
+            for section in &self.sections {
+                if section.definition.cross_listed.as_ref().is_some_and(|one| one.group.to_lowercase() == group) {
+                    members.push(section.definition.id.crn.to_string());
+                }
+            }
+            members.sort();
+            members.iter().for_each(|crn| self.affect(crn));
+        }
     }
 
     fn drop_section(&mut self, student: &str, crn: &str) -> String {
@@ -265,6 +383,12 @@ impl Naive {
             return self.in_words(student, crn, false);
         }
         let is_cancelled = self.section(crn).unwrap().definition.status == SectionStatus::Cancelled;
+        if current.status == Status::Enrolled && !is_cancelled && self.is_past(self.cutoffs.drop_until) {
+            let nothing = StudentFacts::default();
+            let stated = self.facts(student).unwrap_or(&nothing);
+            let (opens, _) = facts::window(self.opens, self.closes, &self.windows, stated);
+            return format!("registration_closed {opens:?} {:?} at {} Drop", self.cutoffs.drop_until, self.now);
+        }
         if current.status == Status::Enrolled
             && !is_cancelled
             && let Some(held) = facts::held(self.facts(student), HeldAction::Drop)
@@ -284,49 +408,34 @@ impl Naive {
             drops.push(format!("{crn} {}", self.drop_section(student, crn.as_str())));
             self.fill_seats();
         }
-        let mut replies: Vec<String> = Vec::new();
-        for crn in &batch.add {
-            replies.push(format!("{crn} {}", self.register(student, crn.as_str(), batch.waitlist)));
-        }
+        let mut replies: Vec<String> =
+            self.add_all(batch).into_iter().map(|(crn, reply)| format!("{crn} {reply}")).collect();
         replies.extend(drops);
         replies
     }
 
-    fn swap(&mut self, batch: &Batch) -> Vec<String> {
-        let before = self.clone();
+    fn swap(&mut self, batch: &Batch) -> Result<Vec<String>, Vec<String>> {
         let student = batch.student.as_str();
         let mut drops = Vec::new();
         for crn in &batch.drop {
-            drops.push((crn.as_str(), self.drop_section(student, crn.as_str())));
+            drops.push((crn.to_string(), self.drop_section(student, crn.as_str())));
         }
-        let mut replies = Vec::new();
-        for crn in &batch.add {
-            replies.push((crn.as_str(), self.register(student, crn.as_str(), batch.waitlist)));
-        }
+        let mut replies = self.add_all(batch);
         replies.extend(drops);
         let succeeded = |reply: &str| ["enrolled ", "waitlisted ", "dropped "].iter().any(|w| reply.starts_with(w));
         if let Some((failed, _)) = replies.iter().find(|(_, reply)| !succeeded(reply)) {
-            let failed = (*failed).to_owned();
             let undone = replies.iter().map(|(crn, reply)| {
                 if succeeded(reply) { format!("{crn} undone {failed}") } else { format!("{crn} {reply}") }
             });
-            let undone = undone.collect();
-            *self = before;
-            return undone;
+            return Err(undone.collect());
         }
         self.fill_seats();
-        replies
-            .iter()
-            .map(|(crn, reply)| {
-                let was_promoted = reply.starts_with("waitlisted")
-                    && self.registration(student, crn).unwrap().status == Status::Enrolled;
-                if was_promoted {
-                    format!("{crn} {}", self.in_words(student, crn, true))
-                } else {
-                    format!("{crn} {reply}")
-                }
-            })
-            .collect()
+        let after = replies.iter().map(|(crn, reply)| {
+            let was_promoted =
+                reply.starts_with("waitlisted") && self.registration(student, crn).unwrap().status == Status::Enrolled;
+            if was_promoted { format!("{crn} {}", self.in_words(student, crn, true)) } else { format!("{crn} {reply}") }
+        });
+        Ok(after.collect())
     }
 
     fn patch(&mut self, crn: &str, patch: &SectionPatch) -> String {
@@ -340,6 +449,15 @@ impl Naive {
         section.definition.status = patch.status.unwrap_or(status_before);
         section.outside.0 = patch.outside_enrolled.unwrap_or(section.outside.0);
         section.outside.1 = patch.outside_waitlisted.unwrap_or(section.outside.1);
+        let before = section.definition.clone();
+        let definition = &mut section.definition;
+        let pool = definition.cross_listed.as_ref().map(|one| one.group.to_lowercase());
+        definition.linked = patch.linked.clone().unwrap_or(definition.linked.clone());
+        definition.cross_listed = patch.cross_listed.clone().unwrap_or(definition.cross_listed.clone());
+        definition.reserved = patch.reserved.clone().unwrap_or(definition.reserved.clone());
+        definition.restrictions = patch.restrictions.clone().unwrap_or(definition.restrictions.clone());
+        definition.repeat_limit = patch.repeat_limit.unwrap_or(definition.repeat_limit);
+        definition.prerequisites = patch.prerequisites.clone().unwrap_or(definition.prerequisites.clone());
         let status = section.definition.status;
         self.affect(crn);
         if status != status_before {
@@ -355,6 +473,11 @@ impl Naive {
                 }
                 self.affect_waitlists_of(&registration.student);
             }
+        }
+        let after = self.sections[at].definition.clone();
+        self.affect_pools(&[(crn.to_owned(), pool)]);
+        if changes_choices(Some(&Section { status: status_before, ..before }), &after) {
+            self.affect_all_linked();
         }
         "section changed".to_owned()
     }
@@ -411,6 +534,10 @@ impl Naive {
                 merge(&mut current.method, &base.method, &target.method);
                 merge(&mut current.campus, &base.campus, &target.campus);
                 merge(&mut current.linked, &base.linked, &target.linked);
+                merge(&mut current.cross_listed, &base.cross_listed, &target.cross_listed);
+                merge(&mut current.reserved, &base.reserved, &target.reserved);
+                merge(&mut current.restrictions, &base.restrictions, &target.restrictions);
+                merge(&mut current.repeat_limit, &base.repeat_limit, &target.repeat_limit);
                 merge(&mut current.prerequisites, &base.prerequisites, &target.prerequisites);
                 merge(&mut current.capacity, &base.capacity, &target.capacity);
                 merge(&mut current.waitlist_capacity, &base.waitlist_capacity, &target.waitlist_capacity);
@@ -424,7 +551,7 @@ impl Naive {
     /// Applies definitions, each with the old one if there is one, and returns how many were created and updated.
     fn define(&mut self, definitions: Vec<(Option<SectionRecord>, SectionRecord)>, mut unchanged: u64) -> String {
         let (mut created, mut updated) = (0, 0);
-        let mut changed_for_rules = Vec::new();
+        let (mut changed_for_rules, mut pools, mut changes_links) = (Vec::new(), Vec::new(), false);
         for (old, new) in definitions {
             let crn = new.definition.id.crn.to_string();
             match &old {
@@ -445,12 +572,19 @@ impl Naive {
                     }
                 }
             }
+            let listing = old.as_ref().and_then(|old| old.definition.cross_listed.as_ref());
+            changes_links |= changes_choices(old.as_ref().map(|old| &old.definition), &new.definition);
+            pools.push((crn.clone(), listing.map(|one| one.group.to_lowercase())));
             self.sections.retain(|s| s.definition.id != new.definition.id);
             self.sections.push(new);
             self.affect(&crn);
         }
         for registration in self.registrations_in(&changed_for_rules) {
             self.affect_waitlists_of(&registration.student);
+        }
+        self.affect_pools(&pools);
+        if changes_links {
+            self.affect_all_linked();
         }
         format!("imported {created} {updated} {unchanged}")
     }
@@ -481,8 +615,9 @@ impl Naive {
     /// Affects the waitlists of a student where a course of the same term can be sufficient.
     fn affect_waitlists_with_concurrent_courses(&mut self, student: &str) {
         for waiting in self.registrations_of(student) {
-            let required = &self.section(&waiting.crn).unwrap().definition.prerequisites;
-            if waiting.status == Status::Waitlisted && required.iter().any(facts::has_concurrent) {
+            let definition = &self.section(&waiting.crn).unwrap().definition;
+            let needs = !definition.linked.is_empty() || definition.prerequisites.iter().any(facts::has_concurrent);
+            if waiting.status == Status::Waitlisted && needs {
                 self.affect(&waiting.crn);
             }
         }
@@ -504,42 +639,52 @@ impl Naive {
     fn fill_seats(&mut self) {
         while !self.affected.is_empty() {
             let crn = self.affected.remove(0);
-            self.fill_seats_of(&crn);
+            self.fill_seats_of(&crn, true);
         }
         let all: Vec<String> = self.sections.iter().map(|s| s.definition.id.crn.to_string()).collect();
-        all.iter().for_each(|crn| self.fill_seats_of(crn));
+        // A seat elsewhere may change the reason, of which the student is notified when the waitlist is processed again.
+        all.iter().for_each(|crn| self.fill_seats_of(crn, false));
     }
 
-    fn fill_seats_of(&mut self, crn: &str) {
-        if let Some(section) = self.section(crn).cloned() {
-            for waiting in self.waitlist(crn) {
-                if self.free(&section) == 0 {
-                    break;
-                }
-                let held = facts::held(self.facts(&waiting.student), HeldAction::Register);
-                match held.or_else(|| self.refusal(&waiting.student, &section, true)) {
-                    None => self.set_status(&waiting.student, crn, Status::Enrolled, "promoted"),
-                    Some(refusal) => {
-                        let code = refusal.split(' ').next().unwrap().to_owned();
-                        let registered = self
-                            .registrations
-                            .iter_mut()
-                            .find(|r| r.student == waiting.student && r.crn == crn)
-                            .unwrap();
-                        if registered.passed_over_for != code {
-                            self.notices.push(format!("{} {crn} waitlisted passed_over {code}", waiting.student));
-                            registered.passed_over_for = code;
-                        }
-                    }
-                }
+    fn fill_seats_of(&mut self, crn: &str, notifies: bool) {
+        let Some(section) = self.section(crn).cloned() else { return };
+        if self.is_past(self.cutoffs.waitlist_until) {
+            return;
+        }
+        let pool: Vec<String> =
+            self.pool(&section.definition).iter().map(|s| s.definition.id.crn.to_string()).collect();
+        let crns = if pool.is_empty() { vec![crn.to_owned()] } else { pool };
+        let mut line: Vec<Registration> = crns.iter().flat_map(|crn| self.waitlist(crn)).collect();
+        line.sort_by_key(|waiting| waiting.queue_number);
+        for Registration { student, crn, .. } in line {
+            let section = self.section(&crn).unwrap().clone();
+            let is_waiting = self.registration(&student, &crn).is_some_and(|r| r.status == Status::Waitlisted);
+            if !is_waiting || self.seats_for(&section, self.facts(&student)) == 0 {
+                continue;
+            }
+            let Some(refusal) = self.promotion_refusal(&student, &section, &[]) else {
+                self.set_status(&student, &crn, Status::Enrolled, "promoted");
+                continue;
+            };
+            if let Some(together) = self.promotable_together(&student, &crn) {
+                together.iter().for_each(|crn| self.set_status(&student, crn, Status::Enrolled, "promoted"));
+                continue;
+            }
+            let code = refusal.split(' ').next().unwrap().to_owned();
+            let registered = self.registrations.iter_mut().find(|r| r.student == student && r.crn == crn).unwrap();
+            if notifies && registered.passed_over_for != code {
+                self.notices.push(format!("{student} {crn} waitlisted passed_over {code}"));
+                registered.passed_over_for = code;
             }
         }
     }
 
     /// Sets a student's status and notifies the student.
-    fn set_status(&mut self, student: &str, crn: &str, status: Status, reason: &str) {
+    pub(super) fn set_status(&mut self, student: &str, crn: &str, status: Status, reason: &str) {
         self.registrations.retain(|r| !(r.student == student && r.crn == crn));
         self.queue_numbers += 1;
+        let is_seat = status == Status::Enrolled;
+        let reserved_for = if is_seat { self.reserved_for(student, crn) } else { String::new() };
         let (student, crn) = (student.to_owned(), crn.to_owned());
         self.notices.push(format!("{student} {crn} {} {reason}", status.word()));
         let name = student.clone();
@@ -550,6 +695,7 @@ impl Naive {
             since: self.now,
             queue_number: self.queue_numbers,
             passed_over_for: String::new(),
+            reserved_for,
         });
         if status == Status::Enrolled {
             self.affect_waitlists_with_concurrent_courses(&name);
@@ -562,7 +708,7 @@ impl Naive {
     }
 
     /// Returns a registration in the words of a reply.
-    fn in_words(&self, student: &str, crn: &str, is_new: bool) -> String {
+    pub(super) fn in_words(&self, student: &str, crn: &str, is_new: bool) -> String {
         let current = self.registration(student, crn).unwrap();
         let credits = self.section(crn).unwrap().definition.credits.0;
         let position = self.position(current);
@@ -609,6 +755,12 @@ fn merge<T: PartialEq + Clone>(current: &mut T, base: &T, target: &T) {
 
 pub(crate) fn same_course_and_component(a: &Section, b: &Section) -> bool {
     (&a.course, &a.component) == (&b.course, &b.component)
+}
+
+/// Returns whether a change of a section changes the choices among linked sections.
+fn changes_choices(before: Option<&Section>, after: &Section) -> bool {
+    let is_cancelled = |section: &Section| section.status == SectionStatus::Cancelled;
+    before.is_none_or(|before| !same_course_and_component(before, after) || is_cancelled(before) != is_cancelled(after))
 }
 
 /// Returns the set of meetings of which something is known: their order has no meaning in a file.

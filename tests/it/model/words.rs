@@ -39,8 +39,8 @@ fn outcome_in_words(outcome: &RequestOutcome) -> String {
         RequestOutcome::NotFound => "not found".to_owned(),
         RequestOutcome::SwapUndone { because_of } => format!("undone {because_of}"),
         RequestOutcome::Refused(refusal) => match refusal {
-            Refusal::RegistrationClosed { opens_at, closes_at, now } => {
-                format!("registration_closed {opens_at:?} {closes_at:?} at {now}")
+            Refusal::RegistrationClosed { opens_at, closes_at, now, what } => {
+                format!("registration_closed {opens_at:?} {closes_at:?} at {now} {what:?}")
             }
             Refusal::Hold { holds } => {
                 let ids: Vec<&str> = holds.iter().map(|hold| &*hold.id).collect();
@@ -59,7 +59,18 @@ fn outcome_in_words(outcome: &RequestOutcome) -> String {
             Refusal::CreditLimit { credits, total, limit } => {
                 format!("credit_limit {} {} {}", credits.0, total.0, limit.0)
             }
-            Refusal::SectionFull { waitlist_open, waitlisted } => format!("section_full {waitlist_open} {waitlisted}"),
+            Refusal::RepeatLimit { taken, limit } => format!("repeat_limit {taken} {limit}"),
+            Refusal::LinkedSectionRequired { choices } => {
+                let crns: Vec<&str> = choices.iter().map(|id| id.crn.as_str()).collect();
+                format!("linked_section_required {}", crns.join(","))
+            }
+            Refusal::Restricted { restrictions } => {
+                let texts: Vec<String> = restrictions.iter().map(ToString::to_string).collect();
+                format!("restricted {}", texts.join(";"))
+            }
+            Refusal::SectionFull { reserved, waitlist_open, waitlisted } => {
+                format!("section_full {waitlist_open} {waitlisted} {reserved}")
+            }
             Refusal::WaitlistFull { waitlisted } => format!("waitlist_full {waitlisted}"),
         },
     }

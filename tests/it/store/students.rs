@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eduhub::domain::command::{Command, FactsOfStudent, TermPatch};
-use eduhub::domain::student::{HeldAction, StudentFacts};
+use eduhub::domain::student::{HeldAction, Permit, PermittedFor, StudentFacts};
 use eduhub::domain::term::GroupWindow;
 use eduhub::store::students::StudentStore;
 use eduhub::store::terms::TermStore;
@@ -24,6 +24,7 @@ fn facts() -> StudentFacts {
         opens_at: Some(minute(1)),
         closes_at: Some(minute(2)),
         completed: completed(&[("MATH 141", "B+"), ("PHYS 101", "")]),
+        permits: vec![permit()],
     }
 }
 
@@ -76,4 +77,16 @@ pub(crate) fn windows_of_groups_are_stored_with_their_term<F: StoreFixture>() {
     let windows = vec![window("honours", None), window("veterans", Some(minute(9)))];
     term.run_one(Command::PutTerm(TermPatch { windows: Some(windows.clone()), ..TermPatch::default() }));
     assert_eq!(load(&term.reopen().store).term.windows, windows);
+}
+
+/// Returns an override for a section.
+fn permit() -> Permit {
+    Permit {
+        of: PermittedFor::Section("2027-1".into()),
+        codes: vec![eduhub::domain::refusal::RefusalCode::SectionFull],
+        reason: "Graduates in May".into(),
+        expires_at: Some(crate::college::minute(5)),
+        by: "staff".into(),
+        at: crate::college::minute(0),
+    }
 }

@@ -32,6 +32,7 @@ export default {
   "attempts.registration_closed": "Refused: registration was closed", "attempts.hold": "Refused: hold on the account", "attempts.section_cancelled": "Refused: section cancelled",
   "attempts.section_closed": "Refused: section closed", "attempts.already_in_course": "Refused: already in this course", "attempts.prerequisite": "Refused: prerequisite not met",
   "attempts.time_conflict": "Refused: time conflict", "attempts.credit_limit": "Refused: credit limit", "attempts.section_full": "Refused: section full", "attempts.waitlist_full": "Refused: waitlist full",
+  "attempts.repeat_limit": "Refused: course taken too often", "attempts.linked_section_required": "Refused: linked section required", "attempts.restricted": "Refused: only for other students",
   "guardian.title": "Schedule for a parent or guardian",
   "guardian.about": "Anyone who has the link can see your current schedule without an account: courses, times, rooms, and whether you are enrolled or on a waitlist. Your name isn't shown. You can have up to 5 links. Each visit is listed under My data.",
   "guardian.label": "Who is it for?", "guardian.days": "Valid for how many days?", "guardian.make": "Create link",

@@ -32,6 +32,7 @@ export default {
   "attempts.registration_closed": "Rechazada: la inscripción estaba cerrada", "attempts.hold": "Rechazada: hay una retención en la cuenta", "attempts.section_cancelled": "Rechazada: sección cancelada",
   "attempts.section_closed": "Rechazada: sección cerrada", "attempts.already_in_course": "Rechazada: ya está en este curso", "attempts.prerequisite": "Rechazada: falta un prerrequisito",
   "attempts.time_conflict": "Rechazada: conflicto de horario", "attempts.credit_limit": "Rechazada: límite de créditos", "attempts.section_full": "Rechazada: sección llena", "attempts.waitlist_full": "Rechazada: lista de espera llena",
+  "attempts.repeat_limit": "Rechazada: límite de veces que puede tomar el curso", "attempts.linked_section_required": "Rechazada: requiere una sección vinculada", "attempts.restricted": "Rechazada: solo para otros estudiantes",
   "guardian.title": "Horario para padres o tutores",
   "guardian.about": "Cualquier persona que tenga el enlace puede ver su horario actual sin una cuenta: cursos, horarios, salones y si usted tiene cupo o está en lista de espera. Su nombre no aparece. Puede tener hasta 5 enlaces. Cada visita aparece en Mis datos.",
   "guardian.label": "¿Para quién es?", "guardian.days": "¿Durante cuántos días será válido?", "guardian.make": "Crear enlace",

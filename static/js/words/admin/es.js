@@ -296,7 +296,7 @@ export default {
   "source.sso": "Inicio de sesión único",
   "users.activity": "Actividad",
   "users.erase": "Borrar datos",
-  "users.erase.of": "Borrar los datos de {user}",
+  "users.erase.of": "Borrar datos de {user}",
   "users.erasing": "Borrando…",
   "users.erased": "Se borraron los datos de {user}. Las listas de períodos terminados y el registro de auditoría muestran {pseudonym} en su lugar.",
   "users.erase.ask": "¿Borrar los datos de {user}? Se eliminan la cuenta, el plan y las sesiones, y un seudónimo sustituye al nombre de usuario en todo lo demás. Esto no se puede deshacer.",

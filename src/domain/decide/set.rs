@@ -1,0 +1,114 @@
+//! The adds of a batch. Sections that belong together, such as a lecture and its lab, are evaluated as a set: each rule
+//! takes the others into account, and those that no rule refuses are registered together.
+
+use crate::domain::attempt::Action;
+use crate::domain::command::Batch;
+use crate::domain::decide::request::{Results, goal, grant, register};
+use crate::domain::draft::Draft;
+use crate::domain::ids::{Crn, UserName};
+use crate::domain::linked::{self, SET_LEN_MAX};
+use crate::domain::notice::Reason;
+use crate::domain::outcome::RequestOutcome;
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::rules::{Companion, Goal, Request, first_refusal};
+use crate::domain::section::SectionState;
+
+/// Registers a student in the sections that a batch adds, in its order.
+pub(super) fn add(draft: &mut Draft<'_>, batch: &Batch) -> Results {
+    let Batch { student, add, waitlist, .. } = batch;
+    let Some(sets) = linked::sets(draft, add) else {
+        return add.iter().map(|crn| (crn.clone(), register(draft, student, crn, *waitlist))).collect();
+    };
+    let mut outcomes: Vec<Option<RequestOutcome>> = vec![None; add.len()];
+    for set in sets {
+        let crns: Vec<&Crn> = set.iter().map(|at| &add[*at]).collect();
+        for (at, outcome) in set.iter().zip(add_set(draft, student, &crns, *waitlist)) {
+            outcomes[*at] = Some(outcome);
+        }
+    }
+    let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or(RequestOutcome::NotFound));
+    add.iter().cloned().zip(outcomes).collect()
+}
+
+/// Registers a student in the sections of one set. Sections that a rule refuses leave the set, one after the other, and
+/// the others are evaluated again without them.
+fn add_set(draft: &mut Draft<'_>, student: &UserName, crns: &[&Crn], waitlist: bool) -> Vec<RequestOutcome> {
+    let is_new = |crn: &Crn| draft.registration(student, crn).is_none_or(|r| !r.is_registered());
+    let mut set: Vec<&Crn> = crns.iter().copied().filter(|crn| is_new(crn)).collect();
+    if set.len() < 2 || set.len() > SET_LEN_MAX {
+        return crns.iter().map(|crn| register(draft, student, crn, waitlist)).collect();
+    }
+    let open: Vec<Option<u32>> = crns.iter().map(|crn| draft.section(crn).map(SectionState::open_seats)).collect();
+    let mut refused: Vec<(&Crn, Refusal)> = Vec::new();
+    let goals = loop {
+        match evaluate(draft, student, &set, waitlist) {
+            Ok(goals) => break goals,
+            Err((at, refusal)) => refused.push((set.remove(at), refusal)),
+        }
+    };
+    let mut granted: Vec<(&Crn, RequestOutcome)> = Vec::new();
+    for (crn, goal) in set.into_iter().zip(goals) {
+        granted.push((crn, grant(draft, student, crn, goal, Reason::Requested)));
+    }
+    let mut outcomes = Vec::with_capacity(crns.len());
+    for (crn, open) in crns.iter().copied().zip(open) {
+        let outcome = if let Some(at) = granted.iter().position(|(of, _)| *of == crn) {
+            granted.swap_remove(at).1
+        } else if let Some(at) = refused.iter().position(|(of, _)| *of == crn) {
+            RequestOutcome::Refused(refused.swap_remove(at).1)
+        } else {
+            // The student was registered before.
+            outcomes.push(register(draft, student, crn, waitlist));
+            continue;
+        };
+        draft.note_request(student, crn, Action::Register, &outcome, open);
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+/// Evaluates the sections of a set together. Returns what the student gets in each, or the first section that a rule
+/// refuses.
+///
+/// A section that has a seat takes a waitlist position if a linked one has only that, so that the student never has a
+/// seat in one of them alone.
+fn evaluate(
+    draft: &Draft<'_>,
+    student: &UserName,
+    set: &[&Crn],
+    waitlist: bool,
+) -> Result<Vec<Goal>, (usize, Refusal)> {
+    // The sets of a batch contain only sections that exist.
+    let sections: Vec<&SectionState> = set.iter().filter_map(|crn| draft.section(crn)).collect();
+    let mut goals: Vec<Goal> = sections
+        .iter()
+        .map(|section| goal(draft, student, section, waitlist, &draft.lifted(student, &section.section)))
+        .collect();
+    // Each turn but the last changes a seat to a position.
+    loop {
+        let mut is_changed = false;
+        for at in 0..sections.len() {
+            let companions = companions(&sections, &goals, at);
+            let judge = |goal| {
+                let request = Request { student, section: sections[at], goal, companions: &companions };
+                first_refusal(draft, &request, &draft.lifted(student, &sections[at].section))
+            };
+            let Some(refusal) = judge(goals[at]) else { continue };
+            let may_wait = [RefusalCode::LinkedSectionRequired, RefusalCode::SectionFull].contains(&refusal.code());
+            if !(waitlist && may_wait && goals[at] == Goal::Seat) || judge(Goal::Position).is_some() {
+                return Err((at, refusal));
+            }
+            goals[at] = Goal::Position;
+            is_changed = true;
+        }
+        if !is_changed {
+            return Ok(goals);
+        }
+    }
+}
+
+/// Returns the other sections of a set.
+fn companions<'s>(sections: &[&'s SectionState], goals: &[Goal], of: usize) -> Vec<Companion<'s>> {
+    let others = sections.iter().zip(goals).enumerate().filter(|(at, _)| *at != of);
+    others.map(|(at, (section, goal))| Companion { section, goal: *goal, is_earlier: at < of }).collect()
+}

@@ -1,0 +1,104 @@
+//! Parses and writes the cells about who can register for a section: reserved seats, restrictions and the repeat limit.
+
+use jiff::Timestamp;
+
+use crate::domain::reservation::{RESERVATIONS_MAX, Reservation};
+use crate::domain::restriction::{RESTRICTIONS_MAX, Restriction};
+use crate::imports::csv::text;
+use crate::text::csv_text::unescape_cell;
+
+/// Parses reserved seats, such as `honours: 5 until 2026-08-01T08:00:00Z; veterans: 2`.
+pub(super) fn reserved(cell: &str) -> Result<Vec<Reservation>, String> {
+    let cell = unescape_cell(cell);
+    if text::is_unknown(cell) {
+        return Ok(Vec::new());
+    }
+    let mut found: Vec<Reservation> = Vec::new();
+    for item in items(cell) {
+        let one = reservation(item)
+            .ok_or("Reserved seats must be like honours: 5; veterans: 2 until 2026-08-01T08:00:00Z")?;
+        if found.iter().any(|other| other.group.eq_ignore_ascii_case(&one.group)) {
+            return Err(format!("The group {} is listed twice", one.group));
+        }
+        found.push(one);
+    }
+    if found.len() > RESERVATIONS_MAX {
+        return Err(format!("Seats can be reserved for at most {RESERVATIONS_MAX} groups"));
+    }
+    Ok(found)
+}
+
+fn reservation(item: &str) -> Option<Reservation> {
+    let (group, rest) = item.split_once(':')?;
+    let (seats, until) = match rest.split_once("until") {
+        Some((seats, until)) => (seats, Some(until.trim().parse::<Timestamp>().ok()?)),
+        None => (rest, None),
+    };
+    let seats = seats.trim().parse().ok().filter(|seats| *seats <= text::COUNT_MAX)?;
+    let group = group.trim();
+    (!group.is_empty()).then(|| Reservation { group: group.into(), seats, until })
+}
+
+/// Writes reserved seats as [`reserved`] parses them.
+pub(super) fn reserved_text(reserved: &[Reservation]) -> String {
+    let one = |one: &Reservation| match one.until {
+        Some(until) => format!("{}: {} until {until}", one.group, one.seats),
+        None => format!("{}: {}", one.group, one.seats),
+    };
+    reserved.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// Parses restrictions, such as `group: honours, veterans; not campus: North`.
+pub(super) fn restrictions(cell: &str) -> Result<Vec<Restriction>, String> {
+    let cell = unescape_cell(cell);
+    if text::is_unknown(cell) {
+        return Ok(Vec::new());
+    }
+    let parse = |item: &str| {
+        Restriction::parse(item)
+            .ok_or_else(|| "Restrictions must be like group: honours, veterans; not campus: North".to_owned())
+    };
+    let found: Vec<Restriction> = items(cell).map(parse).collect::<Result<_, _>>()?;
+    if found.len() > RESTRICTIONS_MAX {
+        return Err(format!("A section can have at most {RESTRICTIONS_MAX} restrictions"));
+    }
+    Ok(found)
+}
+
+/// Parses how often a course may be taken; `None` for the college's limit.
+pub(super) fn repeat_limit(cell: &str) -> Result<Option<u32>, String> {
+    if text::is_unknown(cell) {
+        return Ok(None);
+    }
+    cell.parse().map(Some).map_err(|_| "The repeat limit must be a number; 0 is no limit".to_owned())
+}
+
+fn items(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split(';').map(str::trim).filter(|item| !item.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_seats_are_parsed_as_they_are_written() {
+        for cell in ["", "honours: 5", "honours: 5 until 2026-08-01T08:00:00Z; veterans: 2"] {
+            assert_eq!(reserved(cell).map(|found| reserved_text(&found)).as_deref(), Ok(cell));
+        }
+        for cell in ["honours", "honours: many", "honours: 5 until then", "a: 1; A: 2", ": 3"] {
+            assert!(reserved(cell).is_err(), "{cell}");
+        }
+    }
+
+    #[test]
+    fn restrictions_are_parsed_one_by_one() {
+        let found = restrictions("group: honours; not campus: North, South").unwrap();
+        assert_eq!(
+            found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["group: honours", "not campus: North, South"]
+        );
+        assert!(restrictions("honours only").is_err());
+        assert_eq!((repeat_limit(""), repeat_limit("2"), repeat_limit("two").is_err()), (Ok(None), Ok(Some(2)), true));
+    }
+}
