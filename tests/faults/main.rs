@@ -9,6 +9,7 @@
 //! - [`damage`]: changed bits of stores, logs and backups, and a log that lost its end
 //! - [`disk`]: the disk that fails; [`clock`]: the clock that is set
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
+//! - [`openings`]: windows that open while students wait, by a clock that is set
 //! - [`overload`]: more requests than the disk can store, and clients that give up
 //! - [`slow_clients`]: clients that send nothing, or a byte at a time; [`many_connections`]: thousands of them
 //! - [`flood`]: registrations while a visitor requests lists that are not cached
@@ -45,6 +46,7 @@ mod interrupted;
 mod live;
 mod many_connections;
 mod memory;
+mod openings;
 mod overload;
 mod power_loss;
 mod reconnects;
