@@ -22,7 +22,7 @@ run: ## builds the hub and serves the demonstration college on http://127.0.0.1:
 # The same generated cases in every run of `make test`, so that its verdict is about the change and not about chance.
 # `make properties` searches with new ones.
 test: export PROPTEST_RNG_SEED ?= 1
-test: export EDUHUB_SEED ?= 1
+test: export TEST_SEED ?= 1
 test: components ## checks formatting, lints and documentation, and runs all tests
 	$(CARGO) fmt --all --check
 	@$(MAKE) --no-print-directory -j2 tests-installed tests-built
@@ -59,7 +59,7 @@ browser-test: chromium apache ## tests the pages in a real Chromium: their funct
 	node --test --test-concurrency=$(PAGE_TESTS_AT_ONCE) tests/browser/*.test.mjs
 
 # The short form of these tests is part of `make test`. To repeat a run, use the seed that it printed:
-# EDUHUB_SEED=… make faults
+# TEST_SEED=… make faults
 # Ten minutes of load run beside the other parts, which mostly wait for the disk.
 faults: ## runs the fault suite in its long form: 200 images of a power failure, 100 kills, 60 damaged copies of each kind of file, failing disks, 10 minutes of load
 	$(CARGO) test --locked --no-run --test faults --test system
@@ -77,9 +77,9 @@ faults-disks:
 properties: ## repeats the tests with generated cases ROUNDS=20 times with new seeds
 	$(CARGO) test --locked --no-run --lib --test it
 	@for round in $$(seq $(or $(ROUNDS),20)); do \
-		export EDUHUB_SEED=$$(shuf --random-source=/dev/urandom -i 1-2000000000 -n 1); \
-		export PROPTEST_RNG_SEED=$$EDUHUB_SEED; \
-		echo "round $$round: seed $$EDUHUB_SEED"; \
+		export TEST_SEED=$$(shuf --random-source=/dev/urandom -i 1-2000000000 -n 1); \
+		export PROPTEST_RNG_SEED=$$TEST_SEED; \
+		echo "round $$round: seed $$TEST_SEED"; \
 		$(CARGO) test --quiet --locked --lib || exit 1; \
 		$(CARGO) test --quiet --locked --test it -- model:: import_fuzz:: || exit 1; \
 	done

@@ -45,12 +45,13 @@ pub fn length_of_run<N: FromStr<Err: Debug>>(variable: &str, default: N) -> N {
         .map_or(default, |text| text.parse().unwrap_or_else(|error| panic!("{variable} is not a number: {error:?}")))
 }
 
-/// Returns the seed of this run and prints it, so that a failure can be reproduced: `EDUHUB_SEED`, or else a new one.
+/// Returns the seed of this run and prints it, so that a failure can be reproduced: `TEST_SEED`, or else a new one. The
+/// name has no prefix `EDUHUB_`, which the hub reads as a setting.
 pub fn seed() -> u64 {
-    let seed = std::env::var("EDUHUB_SEED").ok().map_or_else(
+    let seed = std::env::var("TEST_SEED").ok().map_or_else(
         || u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos()),
-        |text| text.parse().expect("EDUHUB_SEED is a number"),
+        |text| text.parse().expect("TEST_SEED is a number"),
     );
-    println!("EDUHUB_SEED={seed} reproduces this run");
+    println!("TEST_SEED={seed} reproduces this run");
     seed
 }
