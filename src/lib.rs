@@ -13,6 +13,7 @@
 //! - [`store`]: ports to the store and the SQLite implementation; [`bus`]: events inside the hub
 //! - [`domain`]: the rules, as pure functions
 //! - [`observe`]: metrics, charts, health; [`rush`], [`demo`]: the load test and the demonstration college
+//! - [`retention`]: deletes old data
 //! - [`clock`], [`histogram`], [`text`], [`machine`], [`private_files`], [`logging`]: utilities
 
 pub mod alerts;
@@ -34,6 +35,7 @@ pub mod observe;
 pub mod plone;
 pub mod private_files;
 pub mod registration;
+pub mod retention;
 pub mod rush;
 pub mod sso;
 pub mod store;

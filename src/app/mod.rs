@@ -34,14 +34,16 @@ use crate::live::alert_scope;
 use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
 use crate::plone::bridge::{self, Bridge, BridgeDeps};
-use crate::registration::retention::limit_retention;
 use crate::registration::shown_counts::ShownCounts;
+use crate::retention;
 use crate::rush::PloneJob;
 use crate::rush::sandbox::Sandboxes;
 use crate::sso::SingleSignOn;
 
 /// Minimum time to store the last audit entries, even if everything else has used up `[server] drain_s`.
 const FLUSH_MIN: Duration = Duration::from_secs(1);
+/// Maximum number of attempts that one transaction deletes, so that no registration waits long for it.
+const ATTEMPTS_DELETED_PER_WRITE: usize = 1_000;
 
 /// The purpose of an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +169,9 @@ impl Shared {
         }
         if config.privacy.attempts_days > 0 {
             let days = SignedDuration::from_hours(24 * i64::from(config.privacy.attempts_days));
-            limit_retention(ports.attempts.clone(), ports.clock.clone(), days);
+            let store = ports.attempts.clone();
+            let delete = move |cutoff, limit| store.delete_attempts_before(cutoff, limit);
+            retention::limit("attempts", ports.clock.clone(), days, ATTEMPTS_DELETED_PER_WRITE, delete);
         }
         let plone = match bridge::connect(&config.plone, ports.clock.clone())? {
             Some(client) => Some((bridge::sign_in(&config.plone, &client)?, client)),

@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::clock::Clock;
 use crate::domain::ids::UserName;
 use crate::identity::disclosures::{WINDOW, Windows};
+use crate::retention;
 use crate::store::StoreError;
 use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore, DisclosureEntry};
 
@@ -22,10 +23,6 @@ const WAITING_MAX: usize = 8_192;
 const BATCH_MAX: usize = 256;
 /// Maximum number of old entries that one transaction deletes, so that no registration waits long for it.
 const DELETED_PER_WRITE: usize = 500;
-/// The pause between two transactions that delete old entries.
-const DELETE_PAUSE: Duration = Duration::from_millis(20);
-/// The interval at which old entries are deleted.
-const RETENTION_POLL: Duration = Duration::from_secs(3_600);
 /// Longest wait for an entry to be stored. A disk that hangs must not hold back the response about what has been done.
 const STORED_WITHIN_MAX: Duration = Duration::from_secs(10);
 /// Longest detail, in characters; a longer one is truncated.
@@ -130,22 +127,11 @@ impl Audit {
         self.store.disclosures_of(user, before, limit).await
     }
 
-    /// Deletes entries that are older than `retention`, now and every [`RETENTION_POLL`], until the runtime ends.
+    /// Deletes entries that are older than `retention`, now and every hour, until the runtime ends.
     pub fn limit_retention(&self, retention: SignedDuration) {
-        let (store, clock) = (self.store.clone(), self.clock.clone());
-        tokio::spawn(async move {
-            let mut ticks = interval(RETENTION_POLL);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                ticks.tick().await;
-                let Ok(cutoff) = clock.now().checked_sub(retention) else { return };
-                match delete_before(&*store, cutoff).await {
-                    Ok(0) => {}
-                    Ok(count) => log::info!("{count} audit entries from before {cutoff} were deleted"),
-                    Err(error) => log::warn!("old audit entries cannot be deleted: {error}"),
-                }
-            }
-        });
+        let store = self.store.clone();
+        let delete = move |cutoff, limit| store.delete_entries_before(cutoff, limit);
+        retention::limit("audit entries", self.clock.clone(), retention, DELETED_PER_WRITE, delete);
     }
 
     /// Returns the number of entries that are only in the log.
@@ -161,20 +147,6 @@ pub fn truncate(entry: &mut AuditEntry) {
         if let Some((end, _)) = text.char_indices().nth(DETAIL_CHARS_MAX) {
             text.truncate(end);
         }
-    }
-}
-
-/// Deletes the entries from before `cutoff`, in transactions of bounded length. Returns their number.
-async fn delete_before(store: &dyn AuditStore, cutoff: Timestamp) -> Result<usize, StoreError> {
-    let mut deleted = 0;
-    loop {
-        let count = store.delete_entries_before(cutoff, DELETED_PER_WRITE).await?;
-        deleted += count;
-        if count < DELETED_PER_WRITE {
-            return Ok(deleted);
-        }
-        // So that registrations that wait are not behind all of it.
-        tokio::time::sleep(DELETE_PAUSE).await;
     }
 }
 

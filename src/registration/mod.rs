@@ -4,7 +4,6 @@
 //! - [`execution`]: decides a batch against the term in memory, and commits its changes
 //! - [`pool`]: finds a term's registrar, and bounds how many commands are accepted
 //! - [`submitted`]: a command with its origin and its audit entry
-//! - [`retention`]: deletes old attempts
 //! - [`student_facts`]: changes facts about students in all terms
 //! - [`shedding`]: which commands a registrar turns away when it gets more than it can commit
 //! - [`readmodel`]: published snapshots, which handlers read; [`section_json`]: a section as JSON
@@ -17,7 +16,6 @@ pub mod pool;
 pub mod readmodel;
 pub mod registrar;
 pub mod request_counts;
-pub mod retention;
 pub mod section_json;
 pub mod shedding;
 pub mod shown_counts;
