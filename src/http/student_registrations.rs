@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::command::{Command, StaffRequest};
-use crate::domain::ids::{SectionId, UserName};
+use crate::domain::ids::{Crn, SectionId, UserName};
 use crate::domain::realm::Realm;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::rights::Scope;
@@ -78,6 +78,12 @@ impl OverrideRequest {
         Ok(())
     }
 
+    /// Returns a change of nothing yet, with the refusals lifted.
+    fn request(&self, student: UserName) -> StaffRequest {
+        let lifted = self.codes.iter().copied().collect();
+        StaffRequest { student, drop: None, add: None, waitlist: false, lifted }
+    }
+
     fn describe(&self, what: &str) -> String {
         let codes: Vec<&str> = self.codes.iter().map(|code| code.as_str()).collect();
         let lifted = if codes.is_empty() { String::new() } else { format!("; override: {}", codes.join(", ")) };
@@ -132,6 +138,26 @@ impl Desk {
         staff.concerning(rows.iter().map(|row| Scope::Subject(row.state.section.subject())))
     }
 
+    /// Submits a change for the student and the section in the path, with the overrides in the body. `change` completes
+    /// it.
+    async fn run_on_path(
+        &self,
+        request: &HttpRequest,
+        staff: SubjectStaff,
+        payload: web::Payload,
+        identity: &Identity,
+        what: &str,
+        change: impl FnOnce(&mut StaffRequest, Crn, &OverrideRequest),
+    ) -> Result<HttpResponse, Problem> {
+        let (student, section) = (student(request, identity)?, section(request)?);
+        let lift: OverrideRequest = read_body_or_nothing(request, payload).await?;
+        lift.check()?;
+        let staff = self.allowed(staff, &[&section])?;
+        let mut staff_request = lift.request(student);
+        change(&mut staff_request, section.crn.clone(), &lift);
+        self.run(request, &staff, &section, staff_request, what, &lift).await
+    }
+
     /// Submits a change. Its entry of the audit trail is stored in the commit of the decision, also if it is refused.
     async fn run(
         &self,
@@ -183,19 +209,10 @@ pub async fn register(
     pool: Data<RegistrarPool>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let (student, section) = (student(&request, &identity)?, section(&request)?);
-    let lift: OverrideRequest = read_body_or_nothing(&request, payload).await?;
-    lift.check()?;
-    let desk = Desk { model, pool, audit };
-    let staff = desk.allowed(staff, &[&section])?;
-    let change = StaffRequest {
-        student,
-        drop: None,
-        add: Some(section.crn.clone()),
-        waitlist: lift.waitlist,
-        lifted: lift.codes.iter().copied().collect(),
+    let add = |change: &mut StaffRequest, crn, lift: &OverrideRequest| {
+        (change.add, change.waitlist) = (Some(crn), lift.waitlist);
     };
-    desk.run(&request, &staff, &section, change, "register", &lift).await
+    Desk { model, pool, audit }.run_on_path(&request, staff, payload, &identity, "register", add).await
 }
 
 /// Drops a student from a section or its waitlist (staff of its subject). A hold that blocks drops, and the last time to
@@ -224,14 +241,8 @@ pub async fn drop_one(
     pool: Data<RegistrarPool>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let (student, section) = (student(&request, &identity)?, section(&request)?);
-    let lift: OverrideRequest = read_body_or_nothing(&request, payload).await?;
-    lift.check()?;
-    let desk = Desk { model, pool, audit };
-    let staff = desk.allowed(staff, &[&section])?;
-    let lifted = lift.codes.iter().copied().collect();
-    let change = StaffRequest { student, drop: Some(section.crn.clone()), add: None, waitlist: false, lifted };
-    desk.run(&request, &staff, &section, change, "drop", &lift).await
+    let drop = |change: &mut StaffRequest, crn, _: &OverrideRequest| change.drop = Some(crn);
+    Desk { model, pool, audit }.run_on_path(&request, staff, payload, &identity, "drop", drop).await
 }
 
 /// Moves a student from one section to another (staff of their subjects). Both changes are made, or none.
@@ -266,9 +277,8 @@ pub async fn move_one(
     }
     let desk = Desk { model, pool, audit };
     let staff = desk.allowed(staff, &[&from, &to])?;
-    let lifted = lift.codes.iter().copied().collect();
     let (drop, add) = (Some(from.crn.clone()), Some(to.crn.clone()));
-    let change = StaffRequest { student, drop, add, waitlist: false, lifted };
+    let change = StaffRequest { drop, add, ..lift.request(student) };
     desk.run(&request, &staff, &to, change, &format!("move from {from}"), &lift).await
 }
 
