@@ -35,14 +35,14 @@ pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPat
     set_if_given(&mut section.restrictions, restrictions);
     set_if_given(&mut section.repeat_limit, repeat_limit);
     set_if_given(&mut section.prerequisites, prerequisites);
-    section.capacity = capacity.unwrap_or(section.capacity);
-    section.waitlist_capacity = waitlist_capacity.unwrap_or(section.waitlist_capacity);
-    section.status = status.unwrap_or(section.status);
+    set_if_given(&mut section.capacity, capacity);
+    set_if_given(&mut section.waitlist_capacity, waitlist_capacity);
+    set_if_given(&mut section.status, status);
     if status.is_some() {
         state.cancelled_from = None;
     }
-    state.outside_enrolled = outside_enrolled.unwrap_or(state.outside_enrolled);
-    state.outside_waitlisted = outside_waitlisted.unwrap_or(state.outside_waitlisted);
+    set_if_given(&mut state.outside_enrolled, outside_enrolled);
+    set_if_given(&mut state.outside_waitlisted, outside_waitlisted);
     if section != *before.section {
         state.section = Arc::new(section);
     }
@@ -100,19 +100,13 @@ pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
         drop_until,
         waitlist_until,
     } = patch;
-    if let Some(title) = title {
-        term.title.clone_from(title);
-    }
-    term.starts_on = starts_on.unwrap_or(term.starts_on);
-    term.ends_on = ends_on.unwrap_or(term.ends_on);
-    term.opens_at = opens_at.unwrap_or(term.opens_at);
-    term.closes_at = closes_at.unwrap_or(term.closes_at);
-    if let Some(windows) = windows {
-        term.windows.clone_from(windows);
-    }
-    if let Some(holidays) = holidays {
-        term.holidays.clone_from(holidays);
-    }
+    set_if_given(&mut term.title, title);
+    set_if_given(&mut term.starts_on, starts_on);
+    set_if_given(&mut term.ends_on, ends_on);
+    set_if_given(&mut term.opens_at, opens_at);
+    set_if_given(&mut term.closes_at, closes_at);
+    set_if_given(&mut term.windows, windows);
+    set_if_given(&mut term.holidays, holidays);
     let cutoffs = &mut term.cutoffs;
     set_if_given(&mut cutoffs.add_until, add_until);
     set_if_given(&mut cutoffs.drop_until, drop_until);
