@@ -2,6 +2,7 @@
 //! Replies, notices and registrations must agree after each command.
 
 mod attempts;
+mod changes;
 mod facts;
 pub(crate) mod history;
 mod naive;

@@ -19,6 +19,24 @@ pub(super) struct Companion {
 }
 
 impl Naive {
+    /// Ends the reservations whose time has come, and fills their seats before anything else.
+    pub(super) fn release_reserved(&mut self) {
+        let mut due = Vec::new();
+        for section in &self.sections {
+            for until in section.definition.reserved.iter().filter_map(|one| one.until) {
+                if self.released_at < until && until <= self.now {
+                    due.push((until, section.definition.id.crn.to_string()));
+                }
+            }
+        }
+        self.released_at = self.now;
+        due.sort();
+        due.iter().for_each(|(_, crn)| self.affect(crn));
+        if !due.is_empty() {
+            self.fill_seats();
+        }
+    }
+
     /// Returns the seats of the section that are neither taken nor reserved for people outside the hub.
     fn own_free(&self, section: &SectionRecord) -> u32 {
         let taken = self.enrolled(section.definition.id.crn.as_str()) + section.outside.0 + section.outside.1;
