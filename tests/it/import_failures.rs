@@ -13,7 +13,7 @@ use eduhub::store::sqlite::SqliteStore;
 use eduhub::store::{StoreError, StoreFuture};
 use futures_util::FutureExt;
 
-use crate::imports::{Hub, TWO, options_for};
+use crate::imports_hub::{Hub, TWO, options_for};
 
 const EVENTS: &str = "program,date,time,instructor,room,duration,description\nYoga,2030-03-01,9:00,,,60,\n";
 

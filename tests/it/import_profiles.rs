@@ -7,7 +7,7 @@ use eduhub::store::import_profiles::PROFILES_MAX;
 use serde_json::{Value, json};
 
 use crate::access::hub::Hub as Application;
-use crate::imports::{Hub, options_for};
+use crate::imports_hub::{Hub, options_for};
 use crate::support::openapi::{assert_has_schema, assert_is_response_of};
 use crate::support::wait::eventually;
 

@@ -2,7 +2,7 @@
 
 use eduhub::domain::section::SectionStatus;
 
-use crate::imports::{Hub, options_for};
+use crate::imports_hub::{Hub, options_for};
 
 /// Reads one of the small schedules in `tests/schedules`.
 fn schedule(name: &str) -> String {

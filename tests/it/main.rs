@@ -14,7 +14,7 @@
 //! - [`access`]: who may do what: every operation with every kind of credential
 //! - [`openapi`]: the OpenAPI document against the routes
 //!
-//! [`college`] and [`child_process`] are helpers. A test that measures or limits its own process runs in a child
+//! [`college`], [`imports_hub`] and [`child_process`] are helpers. A test that measures or limits its own process runs in a child
 //! process; see [`child_process`].
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test, which is the intent")]
@@ -32,6 +32,7 @@ mod import_memory;
 mod import_profiles;
 mod imports;
 mod imports_again;
+mod imports_hub;
 mod live;
 mod model;
 mod openapi;
