@@ -21,8 +21,18 @@ const TERM: &str = "203001";
 
 /// Returns the resident memory of the server, in bytes.
 pub(crate) fn resident(server: &Server) -> u64 {
+    memory(server, "VmRSS:")
+}
+
+/// Returns the resident memory that the server has allocated, in bytes: without the pages of its program file, whose
+/// number depends on what else the machine does.
+pub(crate) fn allocated(server: &Server) -> u64 {
+    memory(server, "RssAnon:")
+}
+
+fn memory(server: &Server, kind: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("the server is running");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the resident memory");
+    let line = status.lines().find_map(|line| line.strip_prefix(kind)).expect("the resident memory");
     let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
     kib * 1024
 }
