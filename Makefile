@@ -53,10 +53,11 @@ sbom: ## writes the list of all dependencies (CycloneDX) to target/eduhub.cdx.js
 	PATH="target/tools/bin:$$PATH" $(CARGO) cyclonedx --format json --spec-version 1.5 --no-build-deps --override-filename eduhub.cdx
 	mv eduhub.cdx.json target/
 
+# This reporter repeats the failed tests at the end.
 browser-test: chromium apache ## tests the pages in a real Chromium: their functions, and their accessibility (axe-core)
 	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
-	node --test --test-concurrency=$(PAGE_TESTS_AT_ONCE) tests/browser/*.test.mjs
+	node --test --test-reporter=spec --test-concurrency=$(PAGE_TESTS_AT_ONCE) tests/browser/*.test.mjs
 
 # The short form of these tests is part of `make test`. To repeat a run, use the seed that it printed:
 # TEST_SEED=… make faults
