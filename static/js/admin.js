@@ -5,6 +5,7 @@ import { api } from "./api.js";
 import { Alerts } from "./alerts.js";
 import { Audit } from "./admin/audit.js";
 import { Demo } from "./admin/demo.js";
+import { FirstSteps } from "./admin/first-steps.js";
 import { Health } from "./admin/health.js";
 import { Metrics } from "./admin/metrics.js";
 import { PloneView } from "./admin/plone.js";
@@ -22,7 +23,7 @@ const live = startPage({
 });
 const alerts = new Alerts(live);
 const metrics = new Metrics(live);
-const views = [new Health(live), metrics, new PloneView(), new Sessions(), new Demo(), new Users(), new Audit()];
+const views = [new FirstSteps(live), new Health(live), metrics, new PloneView(), new Sessions(), new Demo(), new Users(), new Audit()];
 pollWhileDisconnected(live, () => Promise.all([metrics.poll(), alerts.refresh()]));
 trackHeaderHeight();
 setUpViews("now");

@@ -28,15 +28,23 @@ export const freePort = () => new Promise((resolve) => {
 /** A hub with the demonstration accounts and a store of its own. */
 export class Hub {
   /** Starts a hub with these settings, on `port` or on a free one. */
-  static async start(settings = {}, port) {
+  static async start(settings = {}, port, command = ["serve", "--demo"]) {
     if (!existsSync(HUB)) throw new Error(`No hub at ${HUB}: run cargo build first.`);
     const hub = new Hub();
+    hub.command = command;
     hub.folder = mkdtempSync(path.join(tmpdir(), "eduhub-browser-"));
     hub.port = port ?? await freePort();
     hub.url = `http://127.0.0.1:${hub.port}`;
     hub.settings = settings;
     hub.tokens = new Map();
     await hub.run();
+    return hub;
+  }
+
+  /** Starts a hub without accounts, terms and sections, and mints a token for `admin`. */
+  static async startEmpty(settings = {}) {
+    const hub = await Hub.start(settings, undefined, ["serve"]);
+    hub.mint("admin", "admin");
     return hub;
   }
 
@@ -49,7 +57,7 @@ export class Hub {
       EDUHUB_LIMITS__LOGIN_PER_MINUTE: "0", EDUHUB_LIMITS__REQUESTS_PER_SECOND: "0", EDUHUB_LOG__FILTER: "warn",
       EDUHUB_COLLEGE__NAME: "Riverside College", EDUHUB_COLLEGE__TIMEZONE: "America/New_York", ...this.settings,
     };
-    this.process = spawn(HUB, ["serve", "--demo"], { env: this.env, cwd: this.folder, stdio: ["ignore", "pipe", "inherit"] });
+    this.process = spawn(HUB, this.command, { env: this.env, cwd: this.folder, stdio: ["ignore", "pipe", "inherit"] });
     return new Promise((resolve, reject) => {
       let output = "";
       this.process.once("exit", (code) => reject(new Error(`the hub exited with ${code}: ${output}`)));
