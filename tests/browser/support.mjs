@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach } from "node:test";
+import { after, afterEach } from "node:test";
 import { chromium } from "playwright-core";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
@@ -126,10 +126,16 @@ export class Hub {
   }
 }
 
+/** The browsers that a file of tests has launched. Without this, a file whose hub does not start would never end. */
+const launched = [];
+after(() => Promise.allSettled(launched.map(async (one) => (await one).close())));
+
 /** Launches a browser without background requests of its own. */
 export async function browser(...more) {
   if (!CHROMIUM) throw new Error("The browser tests need Chromium: install it (apt-get install chromium) or set CHROMIUM to its path.");
-  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", ...more] });
+  const one = chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", ...more] });
+  launched.push(one);
+  return one;
 }
 
 /** The contexts that a test has opened. They are closed after it. */
