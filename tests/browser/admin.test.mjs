@@ -23,7 +23,8 @@ test("a demonstration is drawn live and its figures match the API", async () => 
   const page = await openAdmin("#demo");
   await until(page, () => /Is every confirmed seat stored/.test(document.querySelector("#demo-result")?.textContent));
   await page.getByLabel("Students (up to").fill("40");
-  await page.getByLabel("Seconds (up to").fill("2");
+  // Long enough for a page on a busy machine to see the run.
+  await page.getByLabel("Seconds (up to").fill("6");
   await page.getByRole("button", { name: "Run test" }).click();
   await until(page, () => /40 students registering in EduHub/.test(document.querySelector("#demo-result")?.textContent));
   assert.equal(await page.isVisible("#demo > form"), false);
@@ -54,6 +55,11 @@ test("a demonstration is drawn live and its figures match the API", async () => 
   const { p99_with_ms: withImport, p99_without_ms: without } = task.background;
   const slowed = withImport - without > 5 && withImport > without * 1.25;
   assert.match(await page.textContent("#demo-background"), withImport === null || without === null ? /No import ran/ : slowed ? /imports slowed students/ : /did not slow students/);
+
+  await page.emulateMedia({ media: "print" });
+  const printed = await page.evaluate(() => ["header", "#views", "#demo > form", ".screen-only", "#demo-result .final", ".target.hub", ".latencies"]
+    .map((selector) => document.querySelector(selector).checkVisibility()));
+  assert.deepEqual(printed, [false, false, false, false, true, true, true]);
   assert.deepEqual(page.wrong, []);
 });
 

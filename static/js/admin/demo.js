@@ -1,6 +1,6 @@
 // The demonstration: starts a load test of Plone and EduHub, draws it while it runs, and shows the result in a sentence.
 
-import { $, field, h, put } from "../dom.js";
+import { $, button, field, h, put } from "../dom.js";
 import { api } from "../api.js";
 import { Poller } from "../poll.js";
 import { number, t } from "../i18n.js";
@@ -158,7 +158,8 @@ export class Demo {
     }, { target: TARGET_NAMES[target], harm, n: confirmed }), " "));
     const earlier = task.results.find(({ recorded, users }) => recorded && users !== task.users);
     this.#show(`${task.task} done`, h("p", { class: "result final" }, sentences.length ? sentences : t("demo.nothing")),
-      earlier && h("p", { class: "careful", id: "demo-unequal" }, t("demo.unequal", { target: TARGET_NAMES[earlier.target], measured: earlier.users, n: task.users })));
+      earlier && h("p", { class: "careful", id: "demo-unequal" }, t("demo.unequal", { target: TARGET_NAMES[earlier.target], measured: earlier.users, n: task.users })),
+      h("p", { class: "screen-only" }, button(t("demo.print"), () => print(), { class: "plain" })));
   }
 
   #showFailure({ why, next }) {

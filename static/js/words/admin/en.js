@@ -347,6 +347,7 @@ export default {
   "field.users": "Students",
   "field.seconds": "Seconds",
   "field.since": "Since",
+  "demo.print": "Print this result",
   "demo.unequal": "The figures of {target} are from an earlier measurement with {measured} students; this run had {n}.",
   "audit.words": "Words or beginnings of words",
   "n.hours": { one: "{n} hour", other: "{n} hours" },

@@ -347,6 +347,7 @@ export default {
   "field.users": "Estudiantes",
   "field.seconds": "Segundos",
   "field.since": "Desde",
+  "demo.print": "Imprimir este resultado",
   "demo.unequal": "Las cifras de {target} son de una medición anterior con {measured} estudiantes; esta prueba tuvo {n}.",
   "audit.words": "Palabras o inicios de palabras",
   "n.hours": { one: "{n} hora", other: "{n} horas" },
