@@ -94,7 +94,7 @@ impl Notice {
             Reason::Requested => return None,
             Reason::Promoted => (
                 format!("You are enrolled in {course}"),
-                format!("A seat opened in {course} (CRN {crn}), and you got it from the waitlist."),
+                format!("A seat opened in {course} (CRN {crn}), and you were enrolled from the waitlist."),
                 Priority::High,
             ),
             Reason::ByStaff => match self.status {

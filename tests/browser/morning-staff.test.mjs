@@ -88,7 +88,7 @@ test("good news is recognized by its kind, and is in the reader's language", asy
   await page.waitForSelector("#schedule-rows li");
   await hub.ask("ana", "DELETE", "/api/v1/me/registrations/news-1");
   await until(page, () => /Ya tiene cupo en MATH 151/.test(document.querySelector("#banners .good-news")?.textContent));
-  assert.match(await page.textContent("#banners .good-news"), /usted lo obtuvo de la lista de espera/);
+  assert.match(await page.textContent("#banners .good-news"), /se le asignó a usted desde la lista de espera/);
 });
 
 test("names in a roster have their own direction", async () => {

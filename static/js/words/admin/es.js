@@ -138,7 +138,7 @@ export default {
   "demo.errors": { one: "{n} solicitud falló", other: "{n} solicitudes fallaron" },
   "demo.no_errors": "Ninguna solicitud falló",
   "demo.imports.running": "La mitad del tiempo se ejecutan importaciones en segundo plano, para ver si hacen esperar a los estudiantes.",
-  "demo.imports.short": "Ninguna importación duró lo suficiente para saber si hacen esperar a los estudiantes.",
+  "demo.imports.short": "Ninguna importación duró lo suficiente para saber si hace esperar a los estudiantes.",
   "demo.imports.slowed": "Las importaciones en segundo plano hicieron esperar a los estudiantes.",
   "demo.imports.fine": "Las importaciones en segundo plano no hicieron esperar a los estudiantes.",
   "demo.imports.so_far": { one: "{n} importación en segundo plano hasta ahora.", other: "{n} importaciones en segundo plano hasta ahora." },
