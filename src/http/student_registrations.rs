@@ -158,7 +158,7 @@ impl Desk {
         self.run(request, &staff, &section, staff_request, what, &lift).await
     }
 
-    /// Submits a change. Its entry of the audit trail is stored in the commit of the decision, also if it is refused.
+    /// Submits a change. Its entry of the audit trail is stored in the commit of the decision, even if it is refused.
     async fn run(
         &self,
         request: &HttpRequest,

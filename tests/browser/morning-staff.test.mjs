@@ -33,7 +33,7 @@ test("a changed window reaches open pages without a request of theirs", async ()
   await until(staff, () => /push.*Closed/s.test([...document.querySelectorAll("#terms tr")].find((one) => /push/.test(one.textContent)).innerText));
 });
 
-test("a student's own window replaces that of the term, also when it is closed", async () => {
+test("a student's own window replaces that of the term, even when it is closed", async () => {
   await hub.term("own", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   const page = await open(chrome, hub, "/", { user: "ana" });
   await page.route("**/api/v1/terms", async (route) => {
