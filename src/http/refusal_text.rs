@@ -32,7 +32,7 @@ pub(super) fn of(refusal: &Refusal) -> Cow<'static, str> {
             format!("You have taken this course {}. It may be taken {}.", times(*taken), times(*limit)).into()
         }
         Refusal::LinkedSectionRequired { choices } if choices.is_empty() => {
-            "This section must be taken with a linked one, and none of these has a seat left for you.".into()
+            "This section must be taken with a linked one, and no linked section has a seat left for you.".into()
         }
         Refusal::LinkedSectionRequired { choices } => {
             let names: Vec<_> = choices.iter().map(ToString::to_string).collect();

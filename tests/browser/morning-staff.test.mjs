@@ -15,7 +15,7 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 const isLive = (page) => until(page, () => document.querySelector("#live").dataset.state === "live");
 const shows = (page, pattern) => until(page, (source) => new RegExp(source, "s").test(document.body.innerText), pattern);
 
-test("a changed window reaches open pages without a request of theirs", async () => {
+test("a changed window reaches open pages without a request from them", async () => {
   await hub.term("push", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   const pages = await Promise.all([{}, { user: "ana" }].map((who) => open(chrome, hub, "/?term=push", who)));
   const staff = await open(chrome, hub, "/staff#terms", { user: "staff" });
@@ -91,7 +91,7 @@ test("good news is recognized by its kind, and is in the reader's language", asy
   assert.match(await page.textContent("#banners .good-news"), /se le asignó a usted desde la lista de espera/);
 });
 
-test("names in a roster have their own direction", async () => {
+test("names in a roster are shown in the direction of their script", async () => {
   await hub.term("dir", ["1,MATH 151,مقدمة,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   await hub.ask("ana", "PUT", "/api/v1/me/registrations/dir-1");
   const page = await open(chrome, hub, "/staff#sections", { user: "staff" });
@@ -164,7 +164,7 @@ test("the charts mark a restart of the hub, and have a range of a day", async ()
   }
 });
 
-test("a demonstration says that Plone was measured with another number of students", async () => {
+test("a demonstration says that Plone was measured with a different number of students", async () => {
   const page = await open(chrome, hub, "/admin#demo", { user: "admin" });
   await page.getByLabel("Students (up to").fill("20");
   await page.getByLabel("Seconds (up to").fill("1");

@@ -266,7 +266,7 @@ export default {
   "sessions.disconnecting": "Desconectando…",
   "sessions.sign_out": "Cerrar todas sus sesiones",
   "sessions.sign_out.of": "Cerrar todas las sesiones de {user}",
-  "sessions.disconnected": "Desconectado",
+  "sessions.disconnected": "Desconectada",
   "sessions.gone": "Ya había terminado",
   "sessions.signing_out": "Cerrando las sesiones…",
   "sessions.signed_out": "Se cerraron todas sus sesiones",
