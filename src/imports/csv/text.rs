@@ -232,7 +232,7 @@ pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, S
     }
     let lower = cell.to_lowercase();
     if lower.starts_with("var") || lower == "v" {
-        return Ok(Some((Credits(0), Some("Variable credits are imported as 0, including for the credit limit".into()))));
+        return Ok(Some((Credits(0), Some("Variable credits are imported as 0, even for the credit limit".into()))));
     }
     let lower = lower.trim_start_matches('(').trim_end_matches(')');
     let cell = CREDIT_UNITS.iter().find_map(|unit| lower.strip_suffix(unit)).unwrap_or(lower).trim_end();
