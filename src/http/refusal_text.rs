@@ -41,7 +41,7 @@ pub(super) fn of(refusal: &Refusal) -> Cow<'static, str> {
         }
         Refusal::Restricted { restrictions } => {
             let conditions: Vec<_> = restrictions.iter().map(ToString::to_string).collect();
-            format!("You are not eligible for this section. Its restrictions: {}.", conditions.join("; ")).into()
+            format!("You are not eligible for this section because of its restrictions: {}.", conditions.join("; ")).into()
         }
         Refusal::Prerequisite { unmet } => format!("You have not met a prerequisite: {unmet}.").into(),
         Refusal::TimeConflict { conflicts_with } => {
