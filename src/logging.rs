@@ -5,7 +5,7 @@ use std::io::Write;
 
 use env_logger::Env;
 
-/// The text of the error by which a live session makes actix close its connection. It is no failure and not logged.
+/// The text of the error by which a live session makes actix close its connection. It is not a failure, and not logged.
 pub const CONNECTION_DONE: &str = "the WebSocket has ended and its connection is closed";
 
 /// Starts logging with `filter`, the setting `[log] filter`. `RUST_LOG` overrides it. A second call does nothing.

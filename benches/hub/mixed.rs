@@ -266,8 +266,8 @@ impl User {
         self.etag = field(reply.head, b"etag:").map(|tag| String::from_utf8_lossy(tag).into_owned());
     }
 
-    /// Takes a seat, or drops the oldest one. Returns 1 if a seat was taken or dropped, 0 if the request was refused or
-    /// the seat that the student has.
+    /// Takes a seat, or drops the oldest one. Returns 1 if a seat was taken or dropped; 0 if the request was refused,
+    /// or if the student already has the seat.
     async fn register(&mut self, random: &mut Random) -> usize {
         if self.registered.len() >= 4 {
             let id = self.registered.remove(0);

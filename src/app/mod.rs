@@ -272,7 +272,7 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
     }
 }
 
-/// Loads the demonstration college into an empty store and returns its accounts. With a Plone nothing is loaded: the
+/// Loads the demonstration college into an empty store and returns its accounts. With Plone, nothing is loaded: the
 /// accounts would take precedence over Plone's, and the sections would be written to Plone.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use crate::bus::{Bus, BusGauge, Event, EventStream, Subscribe};
 use crate::domain::ids::{TermId, UserName};
 
-/// Timeout for receiving an event, also from another process.
+/// Timeout for receiving an event, even from another process.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A bus under test.

@@ -93,7 +93,7 @@ pub(super) fn run(config: &Config, arguments: &ImportArguments) -> CommandResult
     let file = File::open(&arguments.file).map_err(unreadable)?;
     let bytes = file.metadata().map_err(unreadable)?.len();
     if bytes > FILE_LEN_MAX {
-        return Err(Failure::failed(format!("a schedule must have at most {} MiB", FILE_LEN_MAX / 1024 / 1024)));
+        return Err(Failure::failed(format!("a schedule can have at most {} MiB", FILE_LEN_MAX / 1024 / 1024)));
     }
     let task = actix_rt::System::new().block_on(async {
         match access(config, Role::Staff)? {

@@ -60,7 +60,7 @@ enum Command {
     Token(token::TokenArguments),
     /// Load-test a running hub with simulated students
     Rush(rush::RushArguments),
-    /// Export the attempts to register
+    /// Export the chain of registration attempts
     Attempts {
         #[command(subcommand)]
         command: store::AttemptsCommand,

@@ -54,8 +54,8 @@ const FOOTER: &str = "
 
 # Staff who are limited to subjects: for each group or claim in [roles], the subjects whose sections they may work with,
 # or \"*\" for all subjects. An entry gives no role. Staff who match several entries have the subjects of all of them. As
-# soon as there is an entry, staff who match none may work with no subject. docs/SSO.md and docs/SECURITY.md describe what
-# limited staff may do. For example:
+# soon as there is an entry, staff who match none cannot work with any subject. docs/SSO.md and docs/SECURITY.md describe
+# what limited staff may do. For example:
 # \"group:math-office\" = [\"MATH\", \"STAT\"]
 # \"department=arts\" = [\"ART\"]
 # \"group:registrars\" = [\"*\"]

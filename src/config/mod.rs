@@ -2,7 +2,7 @@
 //!
 //! - [`auth`]: the settings of sign-ins; [`auth_settings`]: their part of the table
 //! - [`plone`]: the settings of the college's Plone
-//! - [`privacy`]: retention of data about persons
+//! - [`privacy`]: retention of data about people
 //! - [`settings`]: the table of settings: name, description, how to parse and print the value
 //! - [`document`]: writes `config.toml`
 //! - [`value`]: parses one value, from TOML or from text

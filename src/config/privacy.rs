@@ -1,4 +1,4 @@
-//! `[privacy]`: how long data about persons is stored, and which counts are shown.
+//! `[privacy]`: how long data about people is stored, and which counts are shown.
 
 use crate::config::settings::Setting;
 
@@ -7,7 +7,7 @@ const DAYS_MAX: u32 = 36_500;
 /// The largest bound of small counts. A larger one would hide the waitlists of ordinary sections.
 const SMALL_COUNTS_MAX: u32 = 100;
 
-/// `[privacy]`: retention of data about persons, and small counts. 0 is off.
+/// `[privacy]`: retention of data about people, and small counts. 0 is off.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Privacy {
     /// Days for which entries of the audit trail are stored; 0 to store them forever.

@@ -1,5 +1,5 @@
-//! The table of settings, from which `config.toml` (`document`), and the names accepted from the file and the environment
-//! are derived.
+//! The table of settings, from which `config.toml` (`document`) and the names accepted from the file and the
+//! environment are derived.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,7 +40,8 @@ pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().chain(&privacy::SETTINGS).chain(&AUTH_SETTINGS)
 }
 
-/// The settings except those of `[privacy]` and `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
+/// The settings except those of `[privacy]`, and except `import.columns.*` and `plone.fields.*`, whose keys are not
+/// fixed.
 const SETTINGS: [Setting; 46] = [
     Setting {
         name: "college.name",

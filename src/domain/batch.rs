@@ -95,7 +95,7 @@ pub struct BatchChanges {
 ///
 /// If deciding a command panics, the command changes nothing and has no outcome, and the next one is decided.
 ///
-/// Each decided request and promotion is appended to the chain of attempts, also if it changes nothing else.
+/// Each decided request and promotion is appended to the chain of attempts, even if it changes nothing else.
 pub fn decide_batch(
     book: &mut TermBook,
     commands: &[Requested<'_>],

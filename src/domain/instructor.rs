@@ -57,7 +57,7 @@ impl InstructorName {
 }
 
 /// Returns the names in the text of a section. Several are separated by `;`, `/`, `&` or a line, and by commas if each of
-/// them has several words: imports write `Ann Lee, Bob Ray`, but a part of `Lee, Ann` is no name.
+/// them has several words: imports write `Ann Lee, Bob Ray`, but a part of `Lee, Ann` is not a name.
 fn names_in(text: &str) -> impl Iterator<Item = InstructorName> {
     text.split([';', '/', '&', '\n']).flat_map(|part| {
         let pieces: Vec<&str> = part.split(',').collect();

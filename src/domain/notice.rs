@@ -94,7 +94,7 @@ impl Notice {
             Reason::Requested => return None,
             Reason::Promoted => (
                 format!("You are enrolled in {course}"),
-                format!("A seat opened in {course} (CRN {crn}), and you got it from the waitlist."),
+                format!("A seat opened in {course} (CRN {crn}), and you were enrolled from the waitlist."),
                 Priority::High,
             ),
             Reason::ByStaff => match self.status {
@@ -165,9 +165,9 @@ const fn refusal_clause(code: RefusalCode) -> &'static str {
         RefusalCode::SectionCancelled => "the section is cancelled",
         RefusalCode::SectionClosed => "the section is closed to new students",
         RefusalCode::AlreadyInCourse => "you have another section of this course",
-        RefusalCode::RepeatLimit => "you have taken the course as often as you may",
+        RefusalCode::RepeatLimit => "you have taken the course as often as is allowed",
         RefusalCode::LinkedSectionRequired => "you have no seat in a section that must be taken with it",
-        RefusalCode::Restricted => "it is restricted to other students",
+        RefusalCode::Restricted => "you are not eligible for the section",
         RefusalCode::Prerequisite => "you have not met a prerequisite",
         RefusalCode::TimeConflict => "it overlaps another of your sections",
         RefusalCode::CreditLimit => "it would put you over your credit limit",

@@ -50,7 +50,7 @@ pub fn display_name(text: &str) -> Option<String> {
     profile.enforce(enforced.as_str()).ok().map(|name| name.into_owned())
 }
 
-/// Returns the normal form of `text`. A form that changes again or is refused by its own profile is no normal form
+/// Returns the normal form of `text`. A form that changes again or is refused by its own profile is not a normal form
 /// (RFC 8264, section 7): the same person could not type it a second time.
 fn stable(profile: &impl Profile, text: &str) -> Option<String> {
     let once = profile.enforce(text).ok()?.into_owned();

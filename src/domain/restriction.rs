@@ -52,7 +52,7 @@ pub struct Restriction {
 }
 
 impl Restriction {
-    /// Returns whether a student may register. A student of whom the college states nothing has no group, program or
+    /// Returns whether a student may register. A student about whom the college states nothing has no group, program or
     /// campus.
     #[must_use]
     pub fn admits(&self, facts: Option<&StudentFacts>) -> bool {

@@ -17,7 +17,7 @@ pub const SUBJECTS_MAX: usize = 40;
 /// Longest subject of a limit, in bytes.
 pub const SUBJECT_BYTES_MAX: usize = 40;
 
-/// Subjects of the catalogue, such as `MATH`: in upper case, sorted, each once.
+/// Subjects of the catalogue, such as `MATH`: in upper case, sorted, without duplicates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Vec<String>", into = "Vec<String>")]
 pub struct Subjects(Arc<[Box<str>]>);

@@ -97,7 +97,7 @@ pub struct RoleMap {
     /// Roles and groups that map to [`Role::Student`].
     pub student: Vec<String>,
     /// The subjects with which a role or group lets staff work. It gives no role. Without an entry, staff work with all
-    /// subjects; with one, staff who match none work with no subject.
+    /// subjects; with one, staff who match none cannot work with any subject.
     pub subjects: BTreeMap<String, StaffSubjects>,
 }
 

@@ -162,7 +162,7 @@ const NOT_COMPLETED: [&str; 16] =
 /// Passing grades without a letter. They count as a C.
 const PASSED: [&str; 8] = ["P", "S", "CR", "T", "TR", "TC", "PASS", "CX"];
 
-/// Grades that are no attempt at a course in this college: in progress, incomplete, audited, transferred.
+/// Grades that do not count as an attempt at a course of this college: in progress, incomplete, audited, transferred.
 const NO_ATTEMPT: [&str; 8] = ["IP", "I", "INC", "AU", "NG", "T", "TR", "TC"];
 
 impl CompletedCourse {

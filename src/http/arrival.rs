@@ -1,6 +1,6 @@
 //! Middleware that watches how request bodies arrive. actix reads a body only as fast as the handler asks for it, has
 //! no deadline for it, and after a response to a partly read body either closes the connection or, for a chunked body,
-//! keeps reading without an end. So this middleware
+//! keeps reading without end. So this middleware
 //! - rejects a request with 408 if its body arrives slower than [`Pace`] allows, and closes its connection;
 //! - reads the rest of a small body that the handler did not read, so that the connection can be used again. Otherwise
 //!   that would depend on whether the body arrived before the handler finished, which a client cannot foresee;
@@ -152,7 +152,7 @@ impl Stream for Arriving {
 }
 
 /// A response body that keeps an unread request body until it has been sent. While it exists, actix closes the
-/// connection after the response instead of reading the rest without an end.
+/// connection after the response instead of reading the rest without end.
 struct BeforeClose {
     body: BoxBody,
     _unread: Rc<Body>,

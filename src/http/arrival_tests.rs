@@ -25,7 +25,7 @@ fn a_body_may_pause_as_long_as_its_bytes_allow() {
 }
 
 #[test]
-fn a_body_that_drips_is_late_however_often_it_moves() {
+fn a_body_that_arrives_byte_by_byte_is_late() {
     let start = Instant::now();
     let mut pace = Pace::default();
     let late = (0..3_600).find(|&second| {

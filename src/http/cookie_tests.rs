@@ -48,7 +48,7 @@ async fn two_cookies_of_one_name_are_refused_and_cleared() {
 }
 
 #[actix_web::test]
-async fn each_401_clears_a_dead_cookie_and_no_other() {
+async fn each_401_clears_an_invalid_cookie_and_no_other() {
     let hub = Hub::start(Settings::default()).await;
     let app = hub.app().await;
     let token = hub.token("sam").await;
@@ -108,5 +108,5 @@ async fn a_browser_that_has_signed_in_before_is_limited_by_itself() {
     assert_eq!(send(&app, known("correct horse")).await.0, 429, "its own guesses are limited");
     let other = TestRequest::post().uri("/api/v1/login").insert_header((header::COOKIE, device));
     let other = other.set_json(json!({"username": "sam", "password": "correct horse"}));
-    assert_eq!(send(&app, other).await.0, 200, "a cookie of another account is no obstacle");
+    assert_eq!(send(&app, other).await.0, 200, "a cookie of another account has no effect");
 }

@@ -142,7 +142,7 @@ impl Encoded {
     pub async fn respond(self: Arc<Self>, request: &HttpRequest) -> HttpResponse {
         let mut response = head(&self.etag, self.cache_control);
         if is_page_type(self.content_type.as_bytes()) {
-            // Also in a 304, which has no media type: browsers replace the headers of their copy by those of the 304.
+            // Also in a 304, which has no media type: browsers replace the headers of their copy with those of the 304.
             response.insert_header((CONTENT_SECURITY_POLICY, PAGE_POLICY));
         }
         if has_etag(request, &self.etag) {

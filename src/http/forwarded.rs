@@ -82,8 +82,8 @@ fn element(text: &str) -> Option<IpAddr> {
     if nodes.next().is_some() { None } else { node(value.trim()) }
 }
 
-/// Reads a node: `IP`, `IP:port`, `IPv6`, `[IPv6]` or `[IPv6]:port`, also in quotes. The port may be obfuscated (RFC
-/// 7239, section 6.2).
+/// Reads a node: `IP`, `IP:port`, `IPv6`, `[IPv6]` or `[IPv6]:port`, with or without quotes. The port may be obfuscated
+/// (RFC 7239, section 6.2).
 fn node(text: &str) -> Option<IpAddr> {
     let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     let address = text.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|it| it.ip()));

@@ -126,8 +126,8 @@ pub async fn list(SignedIn(caller): SignedIn, links: Data<GuardianLinks>) -> Res
 
 /// Creates a link with which a parent or guardian reads the caller's schedule (students).
 ///
-/// The link needs no account and opens nothing else. It expires after the chosen number of days, or when the caller
-/// removes it. A student has at most five. Each use is in `GET /api/v1/me/disclosures`.
+/// The link needs no account and gives access to nothing else. It expires after the chosen number of days, or when the
+/// caller removes it. A student has at most five. Each use is in `GET /api/v1/me/disclosures`.
 #[utoipa::path(
     post,
     path = "/api/v1/me/guardian-links",
@@ -154,7 +154,7 @@ pub async fn make(
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(NewGuardianLink { link: made.link.into(), url }))
 }
 
-/// Removes a link to the caller's schedule (signed-in users). It opens nothing from then on.
+/// Removes a link to the caller's schedule (signed-in users). From then on, the link is not valid.
 #[utoipa::path(
     delete,
     path = "/api/v1/me/guardian-links/{id}",

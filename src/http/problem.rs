@@ -224,7 +224,7 @@ impl ProblemCode {
                 "Add the section and one of each kind in “choices” in one request."
             }
             Self::Refused(RefusalCode::Restricted) => {
-                "Choose another section, or ask the department: “restrictions” lists who can register."
+                "Choose another section, or ask the department: “restrictions” lists the conditions that are not met."
             }
             Self::Refused(RefusalCode::TimeConflict) => "Drop the sections in “conflicts_with”, or swap with them.",
             Self::Refused(RefusalCode::CreditLimit) => {

@@ -32,7 +32,7 @@ pub(super) fn of(refusal: &Refusal) -> Cow<'static, str> {
             format!("You have taken this course {}. It may be taken {}.", times(*taken), times(*limit)).into()
         }
         Refusal::LinkedSectionRequired { choices } if choices.is_empty() => {
-            "This section must be taken with a linked one, and none of these has a seat left for you.".into()
+            "This section must be taken with a linked one, and no linked section has a seat left for you.".into()
         }
         Refusal::LinkedSectionRequired { choices } => {
             let names: Vec<_> = choices.iter().map(ToString::to_string).collect();
@@ -41,7 +41,7 @@ pub(super) fn of(refusal: &Refusal) -> Cow<'static, str> {
         }
         Refusal::Restricted { restrictions } => {
             let conditions: Vec<_> = restrictions.iter().map(ToString::to_string).collect();
-            format!("This section is only for other students ({}).", conditions.join("; ")).into()
+            format!("You are not eligible for this section because of its restrictions: {}.", conditions.join("; ")).into()
         }
         Refusal::Prerequisite { unmet } => format!("You have not met a prerequisite: {unmet}.").into(),
         Refusal::TimeConflict { conflicts_with } => {

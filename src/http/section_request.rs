@@ -26,7 +26,7 @@ const PREREQUISITES_CHARS_MAX: usize = 2_000;
 /// The largest repeat limit.
 const REPEATS_MAX: u32 = 100;
 
-/// Changes to a section. Absent and null members do not change, if their description does not say otherwise.
+/// Changes to a section. Absent and null members do not change anything, unless their description says otherwise.
 #[derive(Debug, ToSchema)]
 #[schema(as = SectionPatch)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,7 @@ use crate::domain::alert::{Alert, AlertContent};
 use crate::domain::audience::Audience;
 use crate::domain::ids::{SectionId, UserName};
 
-/// The number of entries past which alerts that no list contains any more are removed.
+/// The number of entries past which alerts that are no longer in any list are removed.
 const ENTRIES: usize = 1_000;
 
 /// The alerts of all lists, by their number in the sequence and whether they are for staff. Of an alert that several

@@ -193,10 +193,10 @@ pub(super) fn device_cookie(req: &HttpRequest) -> Option<Cookie<'static>> {
 /// If the request has an `Origin`, it must be the hub's.
 ///
 /// The hub checks the password of a local account itself. If there is no local account with the name and Plone is
-/// configured, Plone checks the password. While Plone does not respond, the hub compares the password with the one
-/// that Plone accepted last; without one, the response is `plone_unavailable`. The response is `forbidden` when Plone
-/// accepts the password but its user has no role in the hub or the name of a local account, or when Plone has locked
-/// the account; `detail` gives the reason.
+/// configured, Plone checks the password. While Plone does not respond, the hub compares the password with the one that
+/// Plone accepted last; without one, the response is `plone_unavailable`. The response is `forbidden` when Plone
+/// accepts the password but the user has no role in the hub or has the name of a local account, or when Plone has
+/// locked the account; `detail` gives the reason.
 #[utoipa::path(
     post,
     path = "/api/v1/login",
@@ -294,7 +294,8 @@ pub async fn logout(
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let is_browser = matches!(Credentials::of(&req), Credentials::Valid(_, Carrier::Cookie));
-    // First, because the provider could no longer end a sign-in that is forgotten and still valid.
+    // Revokes the token before the sign-in is forgotten: the provider could not end a forgotten sign-in whose token is
+    // still valid.
     identity.logout(&caller).await?;
     let end_session = sso::sign_out_url(&req, &caller, &identity, &site).await?.filter(|_| is_browser);
     audit.record(&req, Some(&caller), "logout", None, None, "").await;

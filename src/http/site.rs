@@ -26,7 +26,7 @@ pub enum OriginVerdict {
 
 /// An invalid `[server] public_url`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("[server] public_url must be like https://hub.college.edu, not {0:?}")]
+#[error("[server] public_url must be a URL such as https://hub.college.edu, not {0:?}")]
 pub struct InvalidPublicUrl(pub String);
 
 /// The hub's public origins, and the reverse proxies in front of it.

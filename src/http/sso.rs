@@ -357,8 +357,8 @@ impl Ends {
         }
     }
 
-    /// States the facts about a student that a provider has stated, as staff do. The sign-in does not fail if they cannot
-    /// be stored: the student registers with the earlier ones, and the next sign-in states them again.
+    /// Stores the facts about a student that a provider states. The sign-in does not fail if they cannot be stored: the
+    /// student registers with the earlier facts, and the next sign-in states them again.
     async fn state(&self, student: &UserName, facts: StatedFacts, source: &str) {
         let Some(writer) = self.req.app_data::<Data<StudentFactsWriter>>().cloned() else { return };
         let (subject, detail) = (student.as_str(), format!("stated by {source}"));

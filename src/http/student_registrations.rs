@@ -78,7 +78,7 @@ impl OverrideRequest {
         Ok(())
     }
 
-    /// Returns a change of nothing yet, with the refusals lifted.
+    /// Returns a request that neither adds nor drops a section yet, with the lifted refusals.
     fn request(&self, student: UserName) -> StaffRequest {
         let lifted = self.codes.iter().copied().collect();
         StaffRequest { student, drop: None, add: None, waitlist: false, lifted }
@@ -158,7 +158,7 @@ impl Desk {
         self.run(request, &staff, &section, staff_request, what, &lift).await
     }
 
-    /// Submits a change. Its entry of the audit trail is stored in the commit of the decision, also if it is refused.
+    /// Submits a change. Its entry of the audit trail is stored in the commit of the decision, even if it is refused.
     async fn run(
         &self,
         request: &HttpRequest,
@@ -182,8 +182,8 @@ fn section(request: &HttpRequest) -> Result<SectionId, Problem> {
     SectionId::parse(&path_param(request, "section")?).map_err(|_| no_such_section())
 }
 
-/// Registers a student for a section (staff of its subject). The rules apply as for the student, without those whose codes
-/// are in `override`.
+/// Registers a student for a section (staff of its subject). The rules apply as for the student, except those whose
+/// codes are in `override`.
 #[utoipa::path(
     put,
     path = "/api/v1/students/{user}/registrations/{section}",

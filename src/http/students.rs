@@ -301,7 +301,7 @@ fn read_completed(fields: &mut Fields) -> Result<CompletedCourse, Problem> {
 
 /// Returns what the college states about a student (staff without a limit).
 ///
-/// A student of whom nothing is stated has empty lists.
+/// A student about whom nothing is stated has empty lists.
 #[utoipa::path(
     get,
     path = "/api/v1/students/{user}",

@@ -221,7 +221,7 @@ struct TermRequest {
     /// The last time to drop seats; null removes it.
     #[schema(value_type = Option<Timestamp>)]
     drop_until: Option<Option<Timestamp>>,
-    /// When the waitlists end; null if they go on.
+    /// When the waitlists end; null if they do not end.
     #[schema(value_type = Option<Timestamp>)]
     waitlist_until: Option<Option<Timestamp>>,
 }

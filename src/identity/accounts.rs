@@ -35,10 +35,11 @@ pub struct AccountChange {
 /// A change of the subjects to which a local account is limited.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum LimitChange {
-    /// The limit does not change; an account that becomes staff again has the limit of before, and a new account has none.
+    /// The limit does not change; an account that becomes staff again gets its earlier limit, and a new account has
+    /// none.
     #[default]
     Keep,
-    /// There is no limit any more.
+    /// The limit is removed.
     Remove,
     /// The account is limited to these subjects.
     Set(Subjects),

@@ -62,8 +62,8 @@ struct AttemptKey {
 ///
 /// An attempt is counted as a failure before its password is checked, because guesses may be sent in parallel, and is
 /// refunded if the password is correct. An attempt that would exceed the limit waits, in order of arrival, while other
-/// attempts of its account and origin are in flight, and is rejected only when no refund is possible any more. Bursts of
-/// correct sign-ins are therefore throttled, not rejected.
+/// attempts of its account and origin are in flight, and is rejected only when a refund is no longer possible. Bursts
+/// of correct sign-ins are therefore throttled, not rejected.
 #[derive(Debug)]
 pub struct SignInLimits {
     attempts: Failures<AttemptKey>,

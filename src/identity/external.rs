@@ -109,7 +109,7 @@ impl ExternalProvider {
     /// Creates a provider. `claims` are the settings, besides `roles`, on which the rights of its users depend.
     #[must_use]
     pub fn new(source: Source, issuer: String, roles: &RoleMap, claims: &str) -> Self {
-        // Should the text of a mapping be another one in a later version, staff sign in once more.
+        // If a later version writes the text of a mapping differently, staff have to sign in once more.
         let text = format!("{roles:?} {claims}");
         let mapping = URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()));
         Self { source, issuer, mapping }

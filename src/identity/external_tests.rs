@@ -327,7 +327,7 @@ async fn other_settings_of_roles_end_the_sign_ins_of_staff_at_the_start() {
 }
 
 #[actix_web::test]
-async fn two_persons_who_claim_a_name_at_once_do_not_share_it() {
+async fn two_people_who_claim_a_name_at_once_do_not_share_it() {
     let hub = Hub::start().await;
     for round in 0..20 {
         let name = format!("ann{round}");

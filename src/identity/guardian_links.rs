@@ -40,7 +40,7 @@ pub struct GuardianLinks {
 }
 
 impl GuardianLinks {
-    /// Creates it on a store.
+    /// Creates the links on a store.
     #[must_use]
     pub fn new(store: Arc<dyn GuardianLinkStore>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock }

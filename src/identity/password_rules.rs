@@ -33,7 +33,7 @@ pub enum WeakPassword {
     #[error("A password cannot contain control characters or invisible characters.")]
     Characters,
     /// It is common, or easy to guess in another way.
-    #[error("This password is easy to guess: it is among common or stolen passwords. Use several unrelated words.")]
+    #[error("This password is easy to guess: it is a common or stolen password. Use several unrelated words.")]
     Common,
     /// It is the user's name, or that of the college or the hub.
     #[error("A password cannot be your username or the name of the college.")]

@@ -133,9 +133,9 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn the_store_contains_no_id_token_in_clear() {
+    async fn the_store_contains_no_unencrypted_id_token() {
         let (_folder, store) = store();
-        // Stored in clear, as an earlier version did.
+        // Stored unencrypted, as by an earlier version.
         put(&*store, 1).await;
         put(&*store, 2).await;
         let tokens = sealed(&store, "one", None).await;

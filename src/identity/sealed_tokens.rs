@@ -139,9 +139,9 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn the_store_contains_no_token_in_clear() {
+    async fn the_store_contains_no_unencrypted_token() {
         let (_folder, store) = store();
-        // Two tokens are stored in clear, as an earlier version did.
+        // Two tokens are stored unencrypted, as by an earlier version.
         for user in ["ann", "bob"] {
             store.put_member(member(user, TOKEN)).await.unwrap();
         }

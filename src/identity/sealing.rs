@@ -77,7 +77,7 @@ impl TextSeal {
     }
 
     /// Returns what replaces a stored text at the start: the same text, encrypted with the current key. Texts that an
-    /// earlier version stored in clear are encrypted. A text that cannot be decrypted is removed.
+    /// earlier version stored unencrypted are encrypted. A text that cannot be decrypted is removed.
     pub(super) fn renewed(&self, owner: &str, stored: &SecretString) -> Option<SecretString> {
         if self.open(owner, stored).is_some() {
             return Some(stored.clone());

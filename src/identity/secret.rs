@@ -92,7 +92,7 @@ fn generate(file: &Path) -> std::io::Result<()> {
     }
     text.push('\n');
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // A temporary file is new and has the mode 0600, also in a folder in which others can create files.
+    // A temporary file is new and has the mode 0600, even in a folder in which others can create files.
     let mut draft = tempfile::Builder::new().prefix(".eduhub-secret-").tempfile_in(folder)?;
     draft.write_all(text.as_bytes())?;
     draft.as_file().sync_all()?;

@@ -256,7 +256,7 @@ async fn the_last_admin_is_neither_demoted_nor_removed() {
 }
 
 #[actix_web::test]
-async fn a_name_that_the_user_can_change_makes_no_teacher() {
+async fn a_name_that_the_user_can_change_gives_no_rosters() {
     let hub = Hub::start().await;
     hub.put("ann", Role::Instructor, Some("correct horse")).await;
     let caller = Caller { name: "Kay Smith".into(), ..hub.sign_in("ann", "correct horse").await.unwrap().caller };

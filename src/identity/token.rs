@@ -263,7 +263,7 @@ mod tests {
         };
         assert_eq!(mint(Role::Staff), (Role::SubjectStaff, Some(subjects.clone())));
         assert_eq!(mint(Role::Admin), (Role::Admin, None));
-        // A full list still fits, also in a cookie.
+        // A full list still fits, even in a cookie.
         let names: Vec<String> = (0..crate::domain::rights::SUBJECTS_MAX).map(|n| format!("{n:X>40}")).collect();
         let full = Rights::new(Role::Staff, Some(Subjects::parse(&names).unwrap()));
         let token = tokens(SECRET).mint(&user, Some(&"n".repeat(200)), full, minute, at(1_000)).unwrap().token;

@@ -11,9 +11,9 @@ use crate::registration::readmodel::TermModel;
 /// The existing sections of a term that an import changes in a way that may affect their students.
 #[derive(Debug, Default)]
 pub(super) struct ChangedSections {
-    /// Sections with another capacity or other counts.
+    /// Sections with a different capacity or different counts.
     pub(super) seats: HashSet<Crn>,
-    /// Sections with other meetings.
+    /// Sections with different meetings.
     pub(super) meetings: HashSet<Crn>,
 }
 

@@ -43,8 +43,8 @@ pub(super) fn refused(
     Ok(refused.into_values().collect())
 }
 
-/// Returns the error of an import that the registrar refused: since the check of the file, a section has got another
-/// subject, or another section has got a CRN of the file.
+/// Returns the error of an import that the registrar refused: since the check of the file, the subject of a section has
+/// changed, or another section now has a CRN of the file.
 pub(super) fn finding_of(refused: &OutOfScope) -> Finding {
     finding(refused.to_string(), 1, None)
 }

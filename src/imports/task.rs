@@ -60,7 +60,7 @@ impl Live {
 }
 
 /// The results that the store did not accept. They are returned to callers, and stored again later: otherwise a task
-/// would be running for ever.
+/// would be running forever.
 #[derive(Default)]
 pub(super) struct Unstored(Mutex<HashMap<TaskId, TaskReport>>);
 

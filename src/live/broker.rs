@@ -287,7 +287,7 @@ impl Broker {
     }
 }
 
-/// Sends the scheduled alerts that are due. Those that must not be sent any more are cancelled before.
+/// Sends the scheduled alerts that are due. Those that must no longer be sent are cancelled first.
 async fn release_due(live: Arc<Live>, now: Timestamp) -> Result<usize, StoreError> {
     for alert in live.alerts.scheduled(RELEASED_PER_WRITE).await? {
         let is_due = alert.content.starts_at.is_none_or(|at| at <= now);

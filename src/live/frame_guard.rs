@@ -363,7 +363,7 @@ mod tests {
         let (begin, end) = ("κόσμε".as_bytes().split_at(3), b"\xf4\x90\x80\x80");
         let fragments = [text(0x01, begin.0), text(0x89, b"\xff\xfe"), text(0x80, begin.1)].concat();
         for step in [1, 2, 5, 100] {
-            assert!(run(&fragments, step).is_ok(), "in pieces of {step}; a ping is no text");
+            assert!(run(&fragments, step).is_ok(), "in pieces of {step}; a ping is not text");
             assert_eq!(run(&text(0x81, end), step), Err(Close::NotUtf8), "in pieces of {step}");
         }
         let whole = text(0x81, end);

@@ -53,7 +53,7 @@ struct State {
 /// Waiting sessions, longest first.
 #[derive(Debug, Default)]
 struct Line {
-    /// May contain sessions that wait no more. They are skipped, and removed when they are most of the line.
+    /// May contain sessions that no longer wait. They are skipped, and removed when they are the majority.
     sessions: VecDeque<oneshot::Sender<Permit>>,
     waiting: usize,
 }

@@ -71,7 +71,7 @@ async fn sessions_beyond_the_bound_are_rejected_as_busy() {
     }
     assert!(matches!(queue.turn(&client).await, Err(NoTurn::Busy(_))));
     waiting.truncate(WAITING_MAX - 1);
-    assert_eq!(queue.waiting(), WAITING_MAX - 1, "a client that left waits no more");
+    assert_eq!(queue.waiting(), WAITING_MAX - 1, "a client that left no longer waits");
     queue.close();
     assert!(join_all(waiting).await.iter().all(|turn| matches!(turn, Err(NoTurn::Stopping))));
 }

@@ -1,5 +1,5 @@
-//! Notifies waiting students that their registration window opened: a frame to each connected student, sent at the time by
-//! the hub's clock.
+//! Notifies waiting students that their registration window has opened: a frame to each connected student, sent at the
+//! time by the hub's clock.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ impl Openings {
     }
 
     /// Returns the frames to students whose windows opened since the last call. After the clock was set forward, these are
-    /// all windows in between; after it was set back, none is announced twice until its time comes again.
+    /// all windows in between; after it was set back, a window is announced again only when its time comes again.
     pub(super) fn due(&mut self, live: &Live) -> Vec<(UserName, ByteString)> {
         let now = live.clock.now();
         let since = std::mem::replace(&mut self.checked, now);

@@ -147,7 +147,7 @@ async fn alerts_are_held_back_from_a_session_that_waits_for_the_hub() {
     }
     assert_eq!((session.requested_close(), session.queued()), (None, 16));
     assert!(session.take_behind());
-    // The held-back alerts come before later ones, even if the session does not wait any more.
+    // The held-back alerts come before later ones, even if the session no longer waits.
     session.set_waiting(false);
     fixture.send(alert(1_001));
     assert_eq!(session.queued(), 16);
@@ -202,7 +202,7 @@ async fn a_session_that_waits_for_the_hub_is_not_silent() {
 }
 
 #[actix_rt::test]
-async fn a_late_sweep_is_no_silence_of_the_clients() {
+async fn a_late_sweep_does_not_count_as_silence() {
     let mut fixture = Fixture::new();
     let session = fixture.join(1);
     let mut at = Instant::now();

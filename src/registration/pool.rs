@@ -26,8 +26,8 @@ pub struct RegistrarPool {
     sandboxes: DashMap<TermId, Addr<Registrar>>,
     arbiters: Vec<Arbiter>,
     next_arbiter: Mutex<usize>,
-    /// One permit for each command between acceptance and reply. A mailbox's capacity is no bound, because each clone
-    /// of its address adds a slot.
+    /// One permit for each command between acceptance and reply. A mailbox's capacity is not a bound, because each
+    /// clone of its address adds a slot.
     accepted: Arc<Semaphore>,
     accepted_max: usize,
     request_counts: RequestCounts,

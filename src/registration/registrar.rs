@@ -30,8 +30,8 @@ use crate::store::terms::TermStore;
 /// Maximum number of commands in one batch. The reply to the first waits for the decisions of all, a few microseconds
 /// each.
 pub const BATCH_COMMANDS_MAX: usize = 1_024;
-/// How long a command may wait before it is decided, also while the term is loaded again. After that time its caller
-/// has given up. Under overload [`Shedder`] allows less.
+/// How long a command may wait before it is decided, including the time while the term is loaded again. After that time
+/// its caller has given up. Under overload [`Shedder`] allows less.
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in all.
 const MAILBOX_MAX: usize = 65_536;

@@ -99,7 +99,7 @@ pub struct SectionMine {
 pub struct CrossListed<'a> {
     /// The college's name of the group.
     group: &'a str,
-    /// All sections of the group, also this one.
+    /// All sections of the group, including this one.
     sections: &'a [SectionId],
     /// The seats of all sections together.
     capacity: u32,

@@ -48,7 +48,7 @@ pub struct Shedder {
     limit_max: usize,
     /// The size of the largest recent batch, reduced by [`RECENT`] for each batch after it.
     recent: f64,
-    /// How many commands are accepted for the next batch. It takes all of them, also if the limit has become less: the
+    /// How many commands are accepted for the next batch. It takes all of them, even if the limit has become less: the
     /// others would wait for a whole batch more.
     admitted: usize,
     /// Whether the last batch took longer than [`Shedder::batch_time`].

@@ -104,7 +104,8 @@ impl StudentFactsWriter {
             let after = change(before.clone());
             Ok::<_, StoreError>((after != before).then_some(after))
         };
-        // When registration opens, thousands sign in of whom nothing has changed. They wait for no turn.
+        // When registration opens, thousands of students sign in whose facts have not changed. They do not wait for a
+        // turn.
         if changed().await?.is_none() {
             return Ok(false);
         }
@@ -147,7 +148,7 @@ impl StudentFactsWriter {
                 None => return Ok(false),
                 Some(Ok(_)) => return Ok(true),
                 Some(Err(error)) if since.elapsed() >= RETRY_MAX => return Err(error),
-                // The change has the same result when it is repeated, so an unknown outcome is no obstacle.
+                // The change has the same result when it is repeated, so it can be repeated after an unknown outcome.
                 Some(Err(SubmitError::Overloaded | SubmitError::OutcomeUnknown | SubmitError::Failed)) => {
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }

@@ -21,8 +21,8 @@ pub struct StatedFacts {
 }
 
 impl StatedFacts {
-    /// Reads the facts from the claims of a student. A claim that is absent states that there is none: a student who
-    /// has left a group at the provider leaves it in the hub, too. A credit limit that is not a number changes nothing.
+    /// Reads the facts from the claims of a student. An absent claim empties its fact: a student who has left a group
+    /// at the provider leaves it in the hub, too. A credit limit that is not a number changes nothing.
     pub(super) fn read(claims: &Claims, names: &FactClaims) -> Self {
         let FactClaims { groups, program, campus, credit_limit } = names;
         let texts = |name: &String| {
@@ -113,9 +113,9 @@ mod tests {
         assert_eq!(applied(claims.clone(), &names(), &before), expected);
         assert_eq!(applied(claims, &FactClaims::default(), &before), before, "no claim is configured");
         let none = StudentFacts { groups: Vec::new(), program: None, credit_limit: None, ..before.clone() };
-        assert_eq!(applied(json!({}), &names(), &before), none, "absent claims state that there is none");
+        assert_eq!(applied(json!({}), &names(), &before), none, "absent claims empty their facts");
         let unreadable = applied(json!({"limit": "many"}), &names(), &before);
-        assert_eq!(unreadable.credit_limit, before.credit_limit, "an unreadable limit lifts no limit");
+        assert_eq!(unreadable.credit_limit, before.credit_limit, "an unreadable limit does not lift the limit");
     }
 
     #[test]

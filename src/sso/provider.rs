@@ -294,7 +294,7 @@ impl Provider {
             return Err(SsoError::NoUsername("the email address is not verified".to_owned()));
         }
         let username = UserName::parse(username)
-            .map_err(|_| SsoError::NoUsername(format!("the claim {user_claim:?} is no username")))?;
+            .map_err(|_| SsoError::NoUsername(format!("the claim {user_claim:?} is not a username")))?;
         let rights = claims.rights(&self.roles, groups_claim).ok_or(SsoError::NoRole)?;
         let name = claims.text(name_claim).unwrap_or(username.as_str()).chars().filter(|c| !c.is_control());
         let id_token = Some(id_token.to_string()).filter(|token| token.len() <= ID_TOKEN_LEN_MAX);

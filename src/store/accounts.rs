@@ -160,12 +160,12 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     /// Returns all accounts, ordered by username.
     fn accounts(&self) -> StoreFuture<Vec<Account>>;
     /// Inserts or replaces an account. With `valid_from`, revokes the user's tokens as [`Self::revoke_tokens`] does. When
-    /// limited staff get another role, the store keeps the limit, see [`Self::former_limit`].
+    /// limited staff get a different role, the store keeps the limit, see [`Self::former_limit`].
     fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()>;
     /// Returns the subjects to which an account was limited when it last was staff, if it is not staff now.
     fn former_limit(&self, username: &UserName) -> StoreFuture<Option<Subjects>>;
     /// Changes the password of an account that has the hash `old`, and revokes the tokens of its user that were issued
-    /// up to `now`, except `spared`. Returns false when the account has another hash or does not exist.
+    /// up to `now`, except `spared`. Returns false when the account has a different hash or does not exist.
     fn change_password(&self, new: Account, old: String, now: Timestamp, spared: Uuid) -> StoreFuture<bool>;
     /// Removes an account and its user's links to the schedule, and revokes the user's tokens as [`Self::revoke_tokens`]
     /// does. Returns false when there is no such account.

@@ -99,7 +99,7 @@ pub enum ErasureOutcome {
     Erased(Vec<TermId>),
 }
 
-/// A store of what is known about persons.
+/// A store of what is known about people.
 pub trait PrivacyStore: Send + Sync {
     /// Returns the small part of what is stored about a person.
     fn record_of(&self, user: &UserName) -> StoreFuture<PersonalRecord>;

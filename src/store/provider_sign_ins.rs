@@ -97,8 +97,8 @@ pub trait ProviderSignInStore: Send + Sync {
     fn remove_sign_ins(&self, tokens: Vec<Uuid>) -> StoreFuture<Option<SecretString>>;
     /// Releases the username of a person, so that it can belong to another one. Removes the person's links to the schedule.
     fn remove_provider_user(&self, username: &UserName) -> StoreFuture<()>;
-    /// Gives the users and sign-ins of a source whose issuer an earlier version did not store this issuer. A user whose
-    /// subject another user of the issuer has stays as it is, so that the username stays taken.
+    /// Sets the issuer of the users and sign-ins of a source for which an earlier version stored no issuer. A user
+    /// whose subject another user of the issuer has stays as it is, so that the username stays taken.
     fn adopt_issuer(&self, source: &str, issuer: &str) -> StoreFuture<()>;
     /// Returns all sign-ins that have not expired by `now`.
     fn open_sign_ins(&self, now: Timestamp) -> StoreFuture<Vec<OpenSignIn>>;

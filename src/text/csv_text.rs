@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Returns a cell that a spreadsheet does not interpret as a formula: puts `'` before a cell that begins with `=`, `+`,
-/// `-` or `@`, also as the full-width characters that input methods write, and before one that begins with characters
+/// `-` or `@`, including the full-width characters that input methods write, and before one that begins with characters
 /// that a spreadsheet may skip: spaces, tabs, line ends, NUL. See OWASP, "CSV Injection". Another `'` precedes a `'` that
 /// precedes such a cell, so that [`unescape_cell`] returns every cell as it was.
 #[must_use]

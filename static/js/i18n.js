@@ -30,8 +30,11 @@ export function t(key, args = {}) {
   if (typeof text === "object") text = text[args.n === 0 && text.zero ? "zero" : rules.select(args.n ?? 0)] ?? text.other;
   const filled = text.replace(/\{(\w+)\}/g, (_, name) => typeof args[name] === "number" ? number(args[name]) : args[name] ?? "");
   // A value such as `p.m.` may end with the period that the sentence ends with.
-  return filled.replace(/([^.])\.\.(?!\.)/g, "$1.");
+  return oneOClock(filled.replace(/([^.])\.\.(?!\.)/g, "$1."));
 }
+
+/** Spanish has the singular for one o'clock: `a las 2:05`, but `a la 1:05`. The hour is known only with the values. */
+const oneOClock = (text) => i18n.language === "es" ? text.replace(/\b([Ll])as (?=0?1:\d)/g, "$1a ") : text;
 
 /** Formats a number. Whole numbers below 1,000 look the same in every locale and skip the slow formatter. */
 export function number(n, options) {

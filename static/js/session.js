@@ -53,7 +53,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     const hadFocus = form.contains(document.activeElement);
     put(form, user ? null : signInForm(message));
     form.hidden = Boolean(user);
-    // The button that was pressed is gone. The keyboard goes on where the form was.
+    // The button that was pressed is gone, so the focus moves to where the form was.
     if (user && hadFocus) focusOn(form.closest("[data-view-name], main"));
     if (user) clearNote("expired");
     else if (message && !form.checkVisibility()) showNote(message, "expired", button(t("sign.in"), showForm));
@@ -221,7 +221,7 @@ export function clearNote(about) {
   if ($("note").dataset.about === about) put($("note"));
 }
 
-/** Moves the focus to an element that is no control, such as a view. */
+/** Moves the focus to an element that is not a control, such as a view. */
 function focusOn(el) {
   if (!el) return;
   el.tabIndex = -1;

@@ -15,7 +15,7 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 const isLive = (page) => until(page, () => document.querySelector("#live").dataset.state === "live");
 const shows = (page, pattern) => until(page, (source) => new RegExp(source, "s").test(document.body.innerText), pattern);
 
-test("a changed window reaches open pages without a request of theirs", async () => {
+test("a changed window reaches open pages without a request from them", async () => {
   await hub.term("push", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   const pages = await Promise.all([{}, { user: "ana" }].map((who) => open(chrome, hub, "/?term=push", who)));
   const staff = await open(chrome, hub, "/staff#terms", { user: "staff" });
@@ -33,7 +33,7 @@ test("a changed window reaches open pages without a request of theirs", async ()
   await until(staff, () => /push.*Closed/s.test([...document.querySelectorAll("#terms tr")].find((one) => /push/.test(one.textContent)).innerText));
 });
 
-test("a student's own window replaces that of the term, also when it is closed", async () => {
+test("a student's own window replaces that of the term, even when it is closed", async () => {
   await hub.term("own", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   const page = await open(chrome, hub, "/", { user: "ana" });
   await page.route("**/api/v1/terms", async (route) => {
@@ -88,10 +88,10 @@ test("good news is recognized by its kind, and is in the reader's language", asy
   await page.waitForSelector("#schedule-rows li");
   await hub.ask("ana", "DELETE", "/api/v1/me/registrations/news-1");
   await until(page, () => /Ya tiene cupo en MATH 151/.test(document.querySelector("#banners .good-news")?.textContent));
-  assert.match(await page.textContent("#banners .good-news"), /usted lo obtuvo de la lista de espera/);
+  assert.match(await page.textContent("#banners .good-news"), /se le asignó a usted desde la lista de espera/);
 });
 
-test("names in a roster have their own direction", async () => {
+test("names in a roster are shown in the direction of their script", async () => {
   await hub.term("dir", ["1,MATH 151,مقدمة,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   await hub.ask("ana", "PUT", "/api/v1/me/registrations/dir-1");
   const page = await open(chrome, hub, "/staff#sections", { user: "staff" });
@@ -164,7 +164,7 @@ test("the charts mark a restart of the hub, and have a range of a day", async ()
   }
 });
 
-test("a demonstration says that Plone was measured with another number of students", async () => {
+test("a demonstration says that Plone was measured with a different number of students", async () => {
   const page = await open(chrome, hub, "/admin#demo", { user: "admin" });
   await page.getByLabel("Students (up to").fill("20");
   await page.getByLabel("Seconds (up to").fill("1");

@@ -68,7 +68,7 @@ test("the names of courses have room at every width", async () => {
   }
 });
 
-test("a press after the sign-in has ended is offered again on a phone", async () => {
+test("a request that an expired sign-in prevented is offered again on a phone", async () => {
   const page = await open(chrome, hub, "/?term=week", { width: 390, height: 844, script: "window.WebSocket = class { close() {} send() {} };" });
   const signIn = async () => {
     await page.fill("[name=username]", "student2");
@@ -78,7 +78,7 @@ test("a press after the sign-in has ended is offered again on a phone", async ()
   await page.locator("#who a").click();
   await signIn();
   await until(page, () => document.querySelector("#who button"));
-  // The keyboard goes on where the form was.
+  // The focus moves to where the form was.
   await until(page, () => document.activeElement.matches("[data-view-name=term]"));
   await page.locator("#views a").first().click();
   const register = row(page, "Yoga").getByRole("button", { name: /^Register/ });
@@ -94,7 +94,7 @@ test("a press after the sign-in has ended is offered again on a phone", async ()
   assert.deepEqual(await hub.registrations("student2", "week"), ["5 enrolled"]);
 });
 
-test("another student is not offered the press of the one before", async () => {
+test("another student is not offered the previous student's request", async () => {
   hub.mint("leaver", "student");
   const page = await open(chrome, hub, "/?term=week", { user: "leaver", script: "window.WebSocket = class { close() {} send() {} };" });
   const register = row(page, "History").getByRole("button", { name: /^Register/ });
@@ -143,7 +143,7 @@ test("an alternative to a full planned section has no warning about it", async (
   await hub.ask("staff", "PATCH", "/api/v1/sections/week-3", { capacity: 0 });
 });
 
-test("numbers turn grey when the hub is gone, and a press that went through loses its error", async () => {
+test("numbers turn grey when the hub is gone, and the error of a request that succeeded disappears", async () => {
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
   const page = await open(chrome, hub, "/?term=week&q=history", { user: "student" });
   const register = row(page, "History").getByRole("button", { name: /^Register/ });

@@ -39,7 +39,7 @@ for (const where of ["/", "/staff", "/admin"]) {
   });
 }
 
-test("answers that are not pages run nothing when a browser shows them", async () => {
+test("responses that are not pages run nothing when a browser shows them", async () => {
   for (const where of ["/api/v1/terms", "/static/icon.svg", "/static/style.css", "/nothing", "/api/v1/me"]) {
     const response = await fetch(hub.url + where);
     const policy = response.headers.get("content-security-policy");

@@ -36,20 +36,20 @@ test("a sign-in states the facts about a student, with which the hub decides", a
   assert.deepEqual((await changes("vera")).map(({ user, detail }) => [user, detail])[0], [null, "stated by oidc:college"]);
 
   await idp.signIn("1005");
-  assert.equal((await changes("vera")).length, 2, "the second sign-in changes nothing: one change of staff, one of the provider");
+  assert.equal((await changes("vera")).length, 2, "the second sign-in changes nothing: one change by staff, one by the provider");
 
   const { membership, credits, ...less } = vera;
   idp.accounts.set("1005", less);
   const { token: again } = await idp.signIn("1005");
   const left = await facts("vera");
-  assert.deepEqual([left.groups, left.credit_limit, left.program], [[], undefined, "Nursing"], "who has left the groups at the provider has left them in the hub");
+  assert.deepEqual([left.groups, left.credit_limit, left.program], [[], undefined, "Nursing"], "a student who left the groups at the provider has left them in the hub");
   assert.equal(await register(again), 200, "a seat that is held stays");
 
   const { token: other } = await idp.signIn("1001");
   assert.equal(await register(other), 409, "negative control: registration is not open for others");
 });
 
-test("staff have no facts of a student", async () => {
+test("no facts about a student are stored for staff", async () => {
   await idp.signIn("1002");
   assert.deepEqual(await changes("dean"), []);
 });

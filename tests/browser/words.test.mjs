@@ -1,4 +1,4 @@
-// Every language has the same text keys and placeholders as English.
+// Every language has the same text keys and placeholders as English, and Spanish texts fit the times that fill them.
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -21,3 +21,24 @@ for (const name of readdirSync(folder, { recursive: true }).filter((name) => nam
     for (const key of keys(english)) assert.deepEqual(placeholders(other[key]), placeholders(english[key]), key);
   });
 }
+
+test("Spanish texts with a time say `la 1:05` and `las 2:05`", async () => {
+  // The part of a browser that the module of texts needs.
+  const { default: texts } = await import(new URL("admin/es.js", folder));
+  globalThis.document = {
+    documentElement: { dataset: { languages: "es en", words: "admin" } }, querySelectorAll: () => [], querySelector: () => null,
+  };
+  Object.defineProperty(globalThis, "navigator", { value: { languages: ["es-US"] }, configurable: true });
+  globalThis.localStorage = { getItem: () => "es" };
+  globalThis.history = {};
+  const { t, setLanguage } = await import("../../static/js/i18n.js");
+  const keys = Object.keys(texts).filter((key) => JSON.stringify(texts[key]).includes("las {at}"));
+  assert.notEqual(keys.length, 0);
+  for (const key of keys) {
+    for (const [at, article] of [["1:05:09 p. m.", "la"], ["01:05:09", "la"], ["2:05:09 p. m.", "las"], ["11:05:09 a. m.", "las"], ["13:05:09", "las"]]) {
+      assert.match(t(key, { at, n: 1 }), new RegExp(`\\b${article} ${at}`), key);
+    }
+  }
+  await setLanguage("en");
+  assert.equal(t("health.since", { at: "1:05 PM" }), "Since 1:05 PM");
+});

@@ -157,7 +157,7 @@ fn damage(file: &Path, until: usize, random: &mut Random) -> String {
             "a sector that another one replaced"
         }
     };
-    // A seal of zeros is no damage: a power failure leaves one while a store is closed.
+    // A seal of zeros is not damage: a power failure leaves one while a store is closed.
     if content == before || content.ends_with(&[0; SEAL_LEN]) {
         content[at] = before[at] ^ 1;
     }

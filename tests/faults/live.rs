@@ -135,7 +135,7 @@ fn tcp_is_closed_after_both_close_frames_without_a_timer() {
     assert_eq!(by_server.wait_for_close().0, 4003);
     // tungstenite has queued the client's close frame; the next read sends it.
     assert_eq!(by_server.wait_for_end(), 0, "nothing follows the close frame");
-    assert!(!server.log().contains("ERROR"), "an ended session is no error:\n{}", server.log());
+    assert!(!server.log().contains("ERROR"), "an ended session is not an error:\n{}", server.log());
 }
 
 /// Returns the bytes in the kernel's send buffer of each of the server's connections to clients with these ports.

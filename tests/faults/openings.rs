@@ -17,7 +17,7 @@ fn opened(socket: &mut Socket, opens_at: Timestamp) -> Value {
 }
 
 #[test]
-fn a_waiting_student_learns_that_the_own_window_opened() {
+fn a_waiting_student_is_notified_that_the_window_opened() {
     let home = Home::new();
     let (server, clock) = Clock::serve(&home);
     let mut staff = server.client().signed_in(&home.token("dreyes", "staff"));

@@ -194,7 +194,7 @@ fn drip(server: &Server, begin: &str, drip: &[u8]) -> String {
 }
 
 #[test]
-fn requests_that_drip_are_answered_408_and_closed() {
+fn requests_that_arrive_byte_by_byte_get_408() {
     let home = Home::new();
     let server = home.serve();
     let staff = home.token("staff", "staff");

@@ -69,7 +69,7 @@ async fn a_profile_is_chosen_by_name_and_the_map_precedes_it() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.imports.profiles().put(own_profile()).await.unwrap();
-    // The file has another header, so that the profile is not chosen automatically; the named one applies in part.
+    // The file has a different header, so that the profile is not chosen automatically; the named one applies in part.
     let file = OWN.replace("Nr,Kurs,Platz,Ort", "Nr,Kurs,Plaetze,Platz");
     let map = vec![("Plaetze".to_owned(), "capacity".to_owned())];
     let task = hub.import(&file, ImportOptions { map, ..named("kursplan") }).await;

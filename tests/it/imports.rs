@@ -373,5 +373,5 @@ async fn staff_edits_between_staging_and_applying_are_kept() {
     drop(hub);
     let after = Hub::start(folder.path()).await;
     let section = after.section("T1-2").unwrap().section;
-    assert_eq!((section.capacity, section.status), (30, SectionStatus::Closed), "also after a restart");
+    assert_eq!((section.capacity, section.status), (30, SectionStatus::Closed), "even after a restart");
 }

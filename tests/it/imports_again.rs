@@ -43,7 +43,7 @@ async fn leading_zeros_that_a_spreadsheet_removed_are_restored() {
 }
 
 #[actix_web::test]
-async fn another_order_of_meetings_is_no_change() {
+async fn another_order_of_meetings_is_not_a_change() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let file = schedule("23-meetings-in-another-order.csv");

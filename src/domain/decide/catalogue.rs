@@ -174,7 +174,7 @@ fn status_after(before: Option<&SectionState>, new: &StagedSection) -> (SectionS
 fn with_definition_from_file(before: &Section, new: &StagedSection) -> Section {
     let file = &*new.section;
     let mut section = file.clone();
-    // The order of meetings has no meaning, so another order is no change.
+    // The order of meetings has no meaning, so a different order is not a change.
     if has_same_meetings(before, file) {
         section.meetings.clone_from(&before.meetings);
     }
@@ -220,7 +220,7 @@ fn keep_unless_stated<T: Clone>(field: &mut T, before: &T, is_stated: bool) {
     }
 }
 
-/// Returns whether both have the same set of meetings, without meetings of which nothing is known.
+/// Returns whether both have the same set of meetings, without meetings about which nothing is known.
 fn has_same_meetings(before: &Section, file: &Section) -> bool {
     let (before, file) = (&before.meetings, &file.meetings);
     let is_part = |one: &[Meeting], other: &[Meeting]| {

@@ -27,7 +27,7 @@ pub struct Decision {
     pub outcome: Outcome,
     /// The changes to commit; empty if there is nothing to write.
     pub changes: Changes,
-    /// The requests and promotions that were decided, in order. The store keeps them also if nothing was changed.
+    /// The requests and promotions that were decided, in order. The store keeps them even if nothing was changed.
     pub attempts: Vec<Decided>,
 }
 

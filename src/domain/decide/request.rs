@@ -228,7 +228,7 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
     Err(results)
 }
 
-/// Returns the attempts of a swap of which nothing was changed. Promotions, from seats that were released before the
+/// Returns the attempts of a swap that changed nothing. Promotions, from seats that were released before the
 /// swap, are undone with it, and made again by the next decision.
 pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
     let mut attempts = draft.take_attempts();

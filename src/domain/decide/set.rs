@@ -70,8 +70,8 @@ fn add_set(draft: &mut Draft<'_>, student: &UserName, crns: &[&Crn], waitlist: b
 /// Evaluates the sections of a set together. Returns what the student gets in each, or the first section that a rule
 /// refuses.
 ///
-/// A section that has a seat takes a waitlist position if a linked one has only that, so that the student never has a
-/// seat in one of them alone.
+/// The student gets a waitlist position in a section with a free seat if a linked section has only a waitlist position,
+/// so that the student never has a seat in one of them alone.
 fn evaluate(
     draft: &Draft<'_>,
     student: &UserName,

@@ -114,7 +114,7 @@ pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
     let is_extended = *cutoffs != draft.term().cutoffs;
     draft.put_term(term);
     if is_extended {
-        // Waitlists that had ended may go on.
+        // Waitlists that had ended may continue.
         waitlist::queue_all(draft);
     }
     Outcome::TermChanged

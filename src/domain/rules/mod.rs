@@ -172,7 +172,7 @@ impl RuleContext<'_> {
         })
     }
 
-    /// Returns whether the student takes another section for which `is_it` holds, also as a companion. For a seat, a
+    /// Returns whether the student takes another section for which `is_it` holds, including companions. For a seat, a
     /// waitlist position in it is not sufficient, because it may never become a seat.
     fn takes(&self, is_it: impl Fn(&Section) -> bool) -> bool {
         let is_position = self.request.goal == Goal::Position;

@@ -16,7 +16,7 @@ pub(super) fn reserved(cell: &str) -> Result<Vec<Reservation>, String> {
     let mut found: Vec<Reservation> = Vec::new();
     for item in items(cell) {
         let one = reservation(item)
-            .ok_or("Reserved seats must be like honours: 5; veterans: 2 until 2026-08-01T08:00:00Z")?;
+            .ok_or("Reserved seats must look like honours: 5; veterans: 2 until 2026-08-01T08:00:00Z")?;
         if found.iter().any(|other| other.group.eq_ignore_ascii_case(&one.group)) {
             return Err(format!("The group {} is listed twice", one.group));
         }
@@ -56,7 +56,7 @@ pub(super) fn restrictions(cell: &str) -> Result<Vec<Restriction>, String> {
     }
     let parse = |item: &str| {
         Restriction::parse(item)
-            .ok_or_else(|| "Restrictions must be like group: honours, veterans; not campus: North".to_owned())
+            .ok_or_else(|| "Restrictions must look like group: honours, veterans; not campus: North".to_owned())
     };
     let found: Vec<Restriction> = items(cell).map(parse).collect::<Result<_, _>>()?;
     if found.len() > RESTRICTIONS_MAX {

@@ -1,7 +1,7 @@
 //! Finds sections of a file that use one room or one instructor at the same time.
 //!
 //! A conflict is a pair of meetings of two sections that overlap in weekday, time and dates. A range of dates with an
-//! unknown end is open at that end. These are no conflicts:
+//! unknown end is open at that end. These are not conflicts:
 //! - cancelled sections, rooms that are placeholders (`TBA`, `ONLINE`), and instructors who are not named (`Staff`);
 //! - a class that is listed under several CRNs (cross-listed, or graduate and undergraduate): the same known instructor
 //!   in the same room at exactly the same time, or sections that the file lists in one group of cross-listed sections.

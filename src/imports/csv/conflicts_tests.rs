@@ -35,7 +35,7 @@ fn between(one: &str, other: &str) -> Vec<String> {
 }
 
 #[test]
-fn classes_that_may_share_a_room_and_a_time_are_no_conflict() {
+fn classes_that_may_share_a_room_and_a_time_do_not_conflict() {
     let table = [
         ("M,9:00,10:00,,,Elm,1,Ann,,", "M,9:30,10:30,,,elm, 1,Bo,,", 1, "the same room"),
         ("M,9:00,10:00,,,Elm,1,Ann,,", "M,9:30,10:30,,,Oak,1,Bo,,", 0, "another building"),

@@ -103,7 +103,7 @@ impl Forms {
     }
 
     /// Returns whether the cells are numbers of free seats, some with words such as `Full` among them. `Closed` beside
-    /// `Open` is no number.
+    /// `Open` is not a number.
     fn are_free_seats(&self) -> bool {
         let numbers = self.counts + self.fractions + self.zeros;
         numbers > 0 && (numbers + self.no_free_seats) * 100 >= (self.known + self.zeros) * MOST_PERCENT

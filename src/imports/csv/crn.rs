@@ -32,7 +32,7 @@ pub(super) fn read(cells: &mut Cells<'_>) -> Option<RowCrn> {
                 cells.add_finding(
                     Severity::Error,
                     Some(Column::Section),
-                    "Section is missing, but without a CRN it identifies the row",
+                    "Section is missing: a row without a CRN needs it",
                 );
             }
             return None;

@@ -109,7 +109,7 @@ pub(super) fn range(cell: &str, order: DayOrder) -> Result<DateRange, String> {
         return Ok((None, None));
     }
     let split = split_range(cell);
-    // Before the cell as one date, because a time of day may follow each of the two dates.
+    // A range is tried before a single date, because a time of day may follow each of the two dates.
     if let Some((from, to)) = split
         && let (Some(first), Some(last)) = (date(from, order), date(to, order))
     {

@@ -140,7 +140,7 @@ fn list(token: &str) -> Option<u8> {
     (days.len() >= 3 && bits != 0).then_some(bits)
 }
 
-/// Parses names without separators: `Mon`, `tuesday`, `MonWedFri`; also in the plural, `Mondays`.
+/// Parses names without separators: `Mon`, `tuesday`, `MonWedFri`; plurals, `Mondays`, are accepted, too.
 fn names(token: &str) -> Option<u8> {
     let lower = token.to_lowercase();
     let mut rest = lower.as_str();
@@ -158,7 +158,7 @@ fn names(token: &str) -> Option<u8> {
 
 /// Parses letters without separators: one per day (`R` or `H` Thursday, `S` Saturday, `U` Sunday), `Th` for Thursday in
 /// any case, and two-letter abbreviations whose second letter is lower case (`Tu`, `Su`; `SU` is Saturday and Sunday).
-/// A second `T`, also after the days `before`, is Thursday, and a second `S` is Sunday. `TU` is Tuesday.
+/// A second `T`, even after the days `before`, is Thursday, and a second `S` is Sunday. `TU` is Tuesday.
 fn letters(token: &str, before: u8) -> Option<u8> {
     const TUESDAY: u8 = 1 << 1;
     const SATURDAY: u8 = 1 << 5;

@@ -81,7 +81,7 @@ fn join_texts<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     all.join(" ")
 }
 
-/// Returns one of several numbers in a cell, such as `12/30/2`. Of another cell, returns a text that is no number.
+/// Returns one of several numbers in a cell, such as `12/30/2`. For another cell, returns a text that is not a number.
 fn part(cell: &str, at: usize, of: usize) -> String {
     if text::is_unknown(cell) {
         return String::new();

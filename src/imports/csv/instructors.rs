@@ -40,7 +40,7 @@ pub(super) fn instructors(cell: &str) -> Vec<String> {
     names
 }
 
-/// Removes remarks in brackets, such as `[Primary, 100%]`, and those in parentheses that are no part of a name: roles,
+/// Removes remarks in brackets, such as `[Primary, 100%]`, and those in parentheses that are not part of a name: roles,
 /// logins, numbers and addresses. Roles become [`MARK`].
 fn without_remarks(cell: &str) -> String {
     let (mut found, mut rest) = (String::new(), cell);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_and_logins_are_no_part_of_a_name() {
+    fn roles_and_logins_are_not_part_of_a_name() {
         for (cell, expected) in [
             ("Roe, Jane (jroe) [Primary, 100%]", &["Roe, Jane"][..]),
             ("Roe, Jane (jroe) [Primary, 50%]; Diaz, Ana (adiaz) [50%]", &["Roe, Jane", "Diaz, Ana"]),

@@ -41,7 +41,7 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Vec<MeetingRow> {
                     continue;
                 }
                 if meetings.len() == MEETINGS_MAX {
-                    let message = format!("A section must have at most {MEETINGS_MAX} different meetings");
+                    let message = format!("A section can have at most {MEETINGS_MAX} different meetings");
                     cells.add_finding(Severity::Error, None, message);
                     return meetings;
                 }
@@ -105,7 +105,7 @@ fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -
     let columns_of_times = [Column::Days, Column::Time, Column::StartTime, Column::EndTime];
     let mut indexes = columns_of_times.into_iter().filter_map(|column| columns.at(column));
     if let Some(index) = indexes.find(|index| is_too_long(cells.cell(*index))) {
-        let message = format!("A cell of meetings must have at most {CELL_CHARS_MAX} characters");
+        let message = format!("A cell of meetings can have at most {CELL_CHARS_MAX} characters");
         cells.add_finding_at(Severity::Error, index, message);
         return vec![Part::default()];
     }

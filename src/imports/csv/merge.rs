@@ -109,7 +109,7 @@ fn add_meetings(scratch: &Scratch, current: &mut Current, mut row: Row) -> Resul
     let Current { crn, merged, uses, .. } = current;
     row.meetings.retain(|meeting| !merged.meetings.contains(meeting));
     if merged.meetings.len() + row.meetings.len() > MEETINGS_MAX {
-        let message = format!("A section must have at most {MEETINGS_MAX} different meetings");
+        let message = format!("A section can have at most {MEETINGS_MAX} different meetings");
         scratch.add_finding(Severity::Error, &finding(&row, None, None, message))?;
         return Ok(false);
     }

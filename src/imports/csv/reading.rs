@@ -189,7 +189,7 @@ fn warn_about_missing_credits(parsed: &Parsed, header: &Header, line: u64) -> Re
 fn skip(parsed: &mut Parsed, skipped: Skipped) -> Result<(), ScheduleError> {
     let message = format!("The line is skipped: {}", skipped.why);
     let finding = Finding { line: skipped.line, column: None, value: Some(skipped.text.as_str().into()), message };
-    // A file of lines that are no rows must not fill the disk with warnings.
+    // A file of lines that are not rows must not fill the disk with warnings.
     if parsed.add_skipped(skipped) { parsed.scratch.add_finding(Severity::Warning, &finding) } else { Ok(()) }
 }
 
@@ -341,7 +341,7 @@ impl Reading<'_, '_> {
             self.add_report(cells.into_report(), line)?;
             self.continued += 1;
             if self.continued == MEETINGS_MAX {
-                let message = format!("A section must have at most {MEETINGS_MAX} different meetings");
+                let message = format!("A section can have at most {MEETINGS_MAX} different meetings");
                 let finding = Finding { line, column: None, value: None, message };
                 self.parsed.scratch.add_finding(Severity::Error, &finding)?;
             }
@@ -354,7 +354,7 @@ impl Reading<'_, '_> {
             cells = Cells::new(&self.header, filled, &derived, line);
             cells.add_row_remark(Remark::MergedCells);
         }
-        // A row with too few or too many cells rejects its section, which would otherwise lack a meeting.
+        // A row with too few or too many cells causes its section to be rejected, which would otherwise lack a meeting.
         let crn = match is_well_formed {
             true => crn::read(&mut cells),
             false => crn::read(&mut Cells::new(&self.header, record, &derived, line)),

@@ -42,7 +42,7 @@ impl Remark {
     fn message(&self, rows: &str) -> String {
         match self {
             Self::Unscheduled(phrase) => {
-                format!("\"{phrase}\" is imported as no set time, in {rows}")
+                format!("\"{phrase}\" is imported without a set time, in {rows}")
             }
             Self::Afternoon => format!(
                 "The times have neither am nor pm: 1:00 to 6:59 are imported as afternoon, in {rows}; the option \

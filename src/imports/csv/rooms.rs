@@ -73,7 +73,7 @@ fn holds_clock_time(text: &str) -> bool {
     has_half_after || words.iter().any(|word| has_colon(word) || has_half(word))
 }
 
-/// Returns whether a text contains what looks like a date, also one that does not exist in the order of the file.
+/// Returns whether a text contains what looks like a date, even one that does not exist in the order of the file.
 pub(super) fn holds_date(text: &str) -> bool {
     let words: Vec<&str> =
         text.split_whitespace().map(|word| word.trim_matches(|c: char| ",():;".contains(c))).collect();

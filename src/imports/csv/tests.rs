@@ -410,7 +410,7 @@ fn rows_and_headers_are_not_mistaken_for_each_other() {
     let crns = |text: &str| -> Vec<String> {
         read(text).sections().iter().map(|file| file.section.id.crn.to_string()).collect()
     };
-    // A row of data with a known name is no part of the header.
+    // A row of data with a known name is not part of the header.
     assert_eq!(crns("crn,course,title,cap,Session\n30001,AB 101,X,20,Semester\n"), ["30001"]);
     // A section whose course sounds like a total, and a single cell that is a further meeting.
     assert_eq!(crns("crn,title,course,cap,days,time\n30001,Total Fitness,,20,,\n30002,X,AB 1,20,,\n"), ["30002"]);
@@ -431,7 +431,7 @@ fn two_mapped_columns_form_the_location_alone() {
 }
 
 #[test]
-fn lines_that_are_no_rows_do_not_fill_the_report() {
+fn lines_that_are_not_rows_do_not_fill_the_report() {
     let file = read(&format!("crn,course,cap,title\n1,AB 1,5,X\n{}", "a\n".repeat(5_000)));
     assert_eq!((file.parsed.skipped().1, file.findings(Severity::Warning).len()), (5_000, 1_001));
 }

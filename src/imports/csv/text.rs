@@ -232,7 +232,7 @@ pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, S
     }
     let lower = cell.to_lowercase();
     if lower.starts_with("var") || lower == "v" {
-        return Ok(Some((Credits(0), Some("Variable credits are imported as 0, also for the credit limit".into()))));
+        return Ok(Some((Credits(0), Some("Variable credits are imported as 0, even for the credit limit".into()))));
     }
     let lower = lower.trim_start_matches('(').trim_end_matches(')');
     let cell = CREDIT_UNITS.iter().find_map(|unit| lower.strip_suffix(unit)).unwrap_or(lower).trim_end();
@@ -257,7 +257,7 @@ pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, S
 /// Splits a cell that is a list.
 pub(super) fn list<'c>(cell: &'c str, separators: &[char]) -> Result<Vec<&'c str>, String> {
     let items: Vec<_> = cell.split(separators).map(str::trim).filter(|i| !is_unknown(i)).collect();
-    if items.len() > LIST_LEN_MAX { Err(format!("The list must have at most {LIST_LEN_MAX} items")) } else { Ok(items) }
+    if items.len() > LIST_LEN_MAX { Err(format!("The list can have at most {LIST_LEN_MAX} items")) } else { Ok(items) }
 }
 
 #[cfg(test)]
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn words_for_a_full_section_are_no_free_seats() {
+    fn words_for_a_full_section_mean_no_free_seats() {
         for (cell, free) in [("Full", Some(0)), ("CLOSED", Some(0)), ("3", Some(3)), ("-2", Some(-2)), ("Yes", None)] {
             assert_eq!(free_seats(cell), free, "{cell}");
         }

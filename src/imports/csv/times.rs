@@ -183,8 +183,8 @@ impl Part {
     }
 }
 
-/// Parses one time, also as spreadsheets write it: after the date of day 0 (`12/30/1899 9:00`), or as the fraction of a
-/// day (`0.375`).
+/// Parses one time, including those that spreadsheets write: after the date of day 0 (`12/30/1899 9:00`), or as the
+/// fraction of a day (`0.375`).
 fn moment(cell: &str) -> Option<Part> {
     let lower = cell.to_ascii_lowercase();
     if let Some(digits) = lower.strip_prefix("0.") {

@@ -1,5 +1,5 @@
 //! Checks the records of a workbook before Excel 2007 (MS-XLS) before calamine reads them: calamine holds all cells of
-//! all sheets in memory, and a few records can state millions of cells or copy one long text into each.
+//! all sheets in memory, and a few records can declare millions of cells or copy one long text into each.
 
 use crate::imports::spreadsheet::kind::Foreign;
 use crate::imports::spreadsheet::stop::Stop;

@@ -220,7 +220,7 @@ fn dates_times_and_numbers_of_a_workbook_are_read_as_shown() {
     };
     file.parsed.each_section(take).unwrap();
     assert_eq!(weeks, [(Some(jiff::civil::time(9, 30, 0, 0)), Some(jiff::civil::time(14, 14, 0, 0)))]);
-    assert_eq!(file.parsed.table().unwrap().columns.len(), heads.len(), "blank columns at the end are no columns");
+    assert_eq!(file.parsed.table().unwrap().columns.len(), heads.len(), "blank columns at the end do not count");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn the_sheet_with_the_most_known_columns_is_read_unless_another_is_chosen() {
 }
 
 #[test]
-fn files_that_are_no_schedule_are_refused_by_name() {
+fn files_that_are_not_schedules_are_refused_by_kind() {
     let numbers = archive(&[("Index/Document.iwa", b"x")]);
     let document = archive(&[("[Content_Types].xml", b"<x/>"), ("word/document.xml", b"<x/>")]);
     let binary = archive(&[("[Content_Types].xml", b"<x/>"), ("xl/workbook.bin", b"x")]);

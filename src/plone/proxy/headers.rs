@@ -83,7 +83,7 @@ pub(super) struct PublicOrigin {
     pub(super) scheme: String,
     /// Host name in lower case.
     pub(super) host: String,
-    /// Port, also if it is the scheme's default.
+    /// Port, even if it is the scheme's default.
     pub(super) port: u16,
 }
 

@@ -29,9 +29,9 @@ const SERVICES: [&str; 12] = [
 /// Part of the names of the views behind the REST services, such as `DELETE_application_json_`. By this name, a view
 /// that writes could be called with any method.
 const SERVICE_VIEW: &str = "_application_json_";
-/// Names of forms and tools for users, rights and the site itself. They are refused also in reads, because Plone's forms
-/// accept their fields in the query, and `portal_membership/searchMembers` lists all users with their email addresses
-/// for every member.
+/// Names of forms and tools for users, rights and the site itself. They are refused even in reads, because Plone's
+/// forms accept their fields in the query, and `portal_membership/searchMembers` lists all users with their email
+/// addresses for every member.
 const FORMS: [&str; 22] = [
     "user-information",
     "user-preferences",

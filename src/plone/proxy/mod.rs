@@ -253,8 +253,8 @@ impl PloneProxy {
         let pieces = futures_util::stream::once(std::future::ready(Ok(body)));
         *payload = Payload::Stream { payload: Box::pin(pieces) };
         let Some(account) = account else { return Ok(None) };
-        // Plone ignores white space around a name, and the hub's limits must see the same name. What is no name, such as a
-        // long text, is neither counted nor recorded.
+        // Plone ignores white space around a name, and the hub's limits must see the same name. What is not a name,
+        // such as a long text, is neither counted nor recorded.
         let account = account.trim().to_owned();
         if UserName::parse(&account).is_err() {
             return Err(ProxyError::UnreadableSignIn);

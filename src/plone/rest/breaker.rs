@@ -124,7 +124,7 @@ impl Breaker {
                 }
             }
             (State::Probing, Admission::Probe) => {}
-            // The call was admitted before the circuit opened, so its failure is no news.
+            // The call was admitted before the circuit opened, so its failure says nothing new.
             (State::Open { .. } | State::Probing, _) => return false,
         }
         let longest = PAUSE_MIN.saturating_mul(1 << self.pauses.min(16)).min(PAUSE_MAX);

@@ -1,5 +1,5 @@
 //! The parts of the responses of Plone's REST API (plone.restapi) that the hub reads. Unknown fields are ignored. A
-//! field that may be missing, null or of another type is [`Lenient`].
+//! field that may be missing, null or of a different type is [`Lenient`].
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ pub(super) trait Response: DeserializeOwned {
     }
 }
 
-/// A value that is read as `None` if it is missing, null or of another type.
+/// A value that is read as `None` if it is missing, null or of a different type.
 #[derive(Debug)]
 pub(super) struct Lenient<T>(pub(super) Option<T>);
 

@@ -148,7 +148,7 @@ async fn a_timeout_in_the_queue_without_any_response_is_an_outage() {
 }
 
 #[actix_web::test]
-async fn a_timeout_in_the_queue_after_other_responses_is_no_outage() {
+async fn a_timeout_in_the_queue_after_responses_is_not_an_outage() {
     let hub = Hub::start().await;
     hub.sign_in_and_store("ann").await;
     let _taken = hub.provider.permits.acquire().await.unwrap();

@@ -150,7 +150,7 @@ impl Check<'_> {
         let ((n, hash), stated) = (self.before, (self.chain.n, self.chain.head));
         if (n, hash) != stated {
             let last = stated.0;
-            self.differs(format_args!("the chain ends with attempt {n}, and its stored end is another attempt {last}"));
+            self.differs(format_args!("the chain ends with attempt {n}, but its stored end is attempt {last}"));
         }
         let mut statuses: Vec<_> = std::mem::take(&mut self.statuses).into_iter().collect();
         statuses.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
@@ -161,7 +161,7 @@ impl Check<'_> {
                 let (user, status) = (user.clone(), status.as_str());
                 let stored = stored.map_or("not there", RegistrationStatus::as_str);
                 self.differs(format_args!(
-                    "{user} is {status} in {crn} by the last attempt, and the registration is {stored}"
+                    "{user} is {status} in {crn} by the last attempt, but the registration is {stored}"
                 ));
             }
         }

@@ -43,7 +43,7 @@ pub enum ExportError {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Line<'l> {
-    /// The begin of a chain.
+    /// The beginning of a chain.
     Chain { format: &'static str, term: &'l TermId, after: Receipt, head: Receipt },
     /// A student, by whose commitment the rows name the student. Without a salt after an erasure.
     Student { term: &'l TermId, commitment: Hash, user: UserName, salt: Option<String> },

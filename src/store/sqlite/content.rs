@@ -91,7 +91,8 @@ impl WriteConnection {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
 
-    /// Runs `work` in a savepoint. When it returns an error or panics, its changes are undone, also in the checksum.
+    /// Runs `work` in a savepoint. When it returns an error or panics, its changes are undone, including those of the
+    /// checksum.
     pub(super) fn in_savepoint<T, E>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,

@@ -53,7 +53,7 @@ pub enum CopyError {
     },
 }
 
-/// Copies a store, also one that a hub serves, into a new file. The copy is the store as of one commit, in one file.
+/// Copies a store, even one that a hub serves, into a new file. The copy is the store as of one commit, in one file.
 ///
 /// # Errors
 /// When the store cannot be read, or the file exists or cannot be written.

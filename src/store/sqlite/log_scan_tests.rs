@@ -44,7 +44,7 @@ fn a_changed_byte_before_the_last_commit_is_damage() {
 }
 
 #[test]
-fn a_cut_or_torn_last_commit_is_no_damage() {
+fn a_cut_or_torn_last_commit_is_not_damage() {
     let folder = tempfile::tempdir().unwrap();
     let (path, bytes, ends) = log(folder.path(), 6);
     let last = ends[ends.len() - 2];
@@ -62,7 +62,7 @@ fn a_cut_or_torn_last_commit_is_no_damage() {
 }
 
 #[test]
-fn frames_of_an_earlier_log_after_a_torn_commit_are_no_damage() {
+fn frames_of_an_earlier_log_after_a_torn_commit_are_not_damage() {
     let folder = tempfile::tempdir().unwrap();
     let (path, earlier, _) = log(folder.path(), 12);
     let later_folder = tempfile::tempdir().unwrap();

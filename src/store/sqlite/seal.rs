@@ -67,7 +67,7 @@ impl SealedFile {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => SealState::Broken,
             found => found?,
         };
-        // A hub that starts removes the seal and then writes to the file, which is no damage.
+        // A hub that starts removes the seal and then writes to the file, which is not damage.
         let is_changing = found == SealState::Broken && self.has_changed()?;
         Ok(if is_changing { SealState::Absent } else { found })
     }

@@ -138,7 +138,7 @@ export class ImportView {
     }
   }
 
-  /** Cancels the present check, whose result is not shown any more. */
+  /** Cancels the present check, whose result is no longer shown. */
   #abandon() {
     this.#poller.stop();
     this.#live.unsubscribe(`import:${this.#task}`);

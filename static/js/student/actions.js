@@ -20,7 +20,7 @@ export class Actions {
 
   /**
    * The conflict of a section with the student's week, or null; always null for a registered section. A planned section
-   * of the same class without an open seat is no conflict: this one can replace it.
+   * of the same class without an open seat is not a conflict: this one can replace it.
    */
   conflict(id) {
     const { catalogue, registrations, workspace } = this.page;

@@ -25,7 +25,7 @@ let workspace = null;
 let followedTerm = null;
 /** The section that a visitor chose to plan. It is added after the sign-in. */
 let sectionToPlan = null;
-/** The request that met an expired sign-in: `{username, sections, again()}`. It is offered after the next sign-in. */
+/** A request that an expired sign-in prevented: `{username, sections, again()}`. Offered after the next sign-in. */
 let interrupted = null;
 
 drawIcons();
@@ -142,7 +142,7 @@ function showInterrupted() {
   showNote(t("sign.interrupted", interrupted), "expired", button(t("sign.in"), signIn));
 }
 
-/** Offers the request that met an expired sign-in again, to the same student. */
+/** Offers the request that an expired sign-in prevented again, to the same student. */
 function offerInterrupted() {
   const { username, sections, again } = interrupted ?? {};
   interrupted = null;

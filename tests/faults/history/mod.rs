@@ -7,7 +7,7 @@
 //! was lost, the client closed it, or the commit failed. Such a request was executed once or never, at any time until
 //! its server had ended. Some are sent again.
 //!
-//! The checker searches an order of all requests in which
+//! The checker searches for an order of all requests in which
 //!
 //! 1. every answer is the one that the rules of docs/SEMANTICS.md give at its place ([`model`], written without the
 //!    code of the hub),

@@ -102,7 +102,7 @@ fn a_display_name_that_two_users_share_opens_no_roster() {
         admin.put_json(&format!("/api/v1/admin/users/{user}"), &account).expect(201);
     };
     create("student-0", "student", "Ann Lee");
-    assert_eq!(sections_of(&hub, "zero", "Ann Lee"), ["1"], "a student is no instructor");
+    assert_eq!(sections_of(&hub, "zero", "Ann Lee"), ["1"], "a student is not an instructor");
     create("namesake", "instructor", "Lee, Ann");
     // Users who were seen are stored in batches.
     let (mut users, since) = (hub.signed_in_as(&minted(Role::Admin)), Instant::now());

@@ -211,7 +211,7 @@ fn a_changed_limit_of_an_account_ends_its_tokens() {
     let (second, _) = sign_in();
     put(json!({"role": "staff", "subjects": []})).expect(200);
     hub.signed_in_as(&second).get("/api/v1/me").expect(401);
-    assert_eq!(sign_in().1, Value::Null, "no limit any more");
+    assert_eq!(sign_in().1, Value::Null, "the limit is removed");
     for (role, subjects) in [("student", json!(["MATH"])), ("admin", json!(["MATH"])), ("staff", json!([" "]))] {
         let response = put(json!({"role": role, "subjects": subjects}));
         assert_eq!(

@@ -186,7 +186,7 @@ fn prerequisites_are_evaluated_if_completed_courses_are_known() {
             Some(taken(&[("PHYS 101", "F"), ("PHYS 101", "B")])),
             None,
         ),
-        ("text that is no expression", &["Permission of the department"], Some(taken(&[])), None),
+        ("text that is not an expression", &["Permission of the department"], Some(taken(&[])), None),
     ];
     for (why, required, facts, unmet) in table {
         let mut term = TestTerm::of([section("X").requires(required)]);
@@ -211,7 +211,7 @@ fn a_concurrent_course_must_be_a_seat_for_a_seat() {
     term.run(&state("ana", taken(&[])));
     assert_eq!(term.reply(&register("ana", "LAB")), "prerequisite");
     term.join_waitlist("ana", "LECTURE");
-    assert_eq!(term.reply(&register("ana", "LAB")), "prerequisite", "a position is no seat");
+    assert_eq!(term.reply(&register("ana", "LAB")), "prerequisite", "a position is not a seat");
     assert_eq!(term.reply(&register_or_wait("ana", "FULL")), "waitlisted 1, new", "a position suffices for a position");
 }
 
@@ -232,7 +232,7 @@ fn a_seat_in_a_concurrent_course_promotes_to_what_needs_it() {
 }
 
 #[test]
-fn facts_that_do_not_change_are_no_change() {
+fn unchanged_facts_are_not_a_change() {
     let mut term = TestTerm::of([section("X")]);
     let facts = held(&[HeldAction::Register]);
     assert_eq!(term.decide(&state("ana", facts.clone())).changes.facts.len(), 1);

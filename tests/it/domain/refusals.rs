@@ -317,7 +317,7 @@ fn section_full_says_whether_the_waitlist_is_open() {
 }
 
 #[test]
-fn a_shared_room_or_instructor_is_no_conflict() {
+fn a_shared_room_or_instructor_is_not_a_conflict() {
     let same_room_and_instructor = |s: &mut eduhub::domain::section::Section| {
         s.instructor = Some("Dr. Euler".into());
         for meeting in &mut s.meetings {

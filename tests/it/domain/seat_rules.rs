@@ -80,7 +80,7 @@ fn the_last_times_end_adds_drops_and_waitlists() {
 }
 
 #[test]
-fn a_waitlist_that_ended_promotes_no_one_until_it_goes_on() {
+fn a_waitlist_that_ended_promotes_no_one_until_it_resumes() {
     let mut term = TestTerm::of([section("X")]);
     term.enroll("ana", "X");
     term.join_waitlist("bob", "X");
@@ -191,7 +191,7 @@ fn a_lecture_alone_is_refused_with_the_labs_that_have_seats() {
 }
 
 #[test]
-fn of_a_set_without_a_seat_in_one_section_none_is_granted() {
+fn a_set_is_refused_if_one_section_has_no_seat() {
     let mut term = lecture_with_labs();
     term.run(&add("ana", &["LEC", "L1"], false));
     for crns in [["LEC", "L1"], ["L1", "LEC"]] {

@@ -134,7 +134,7 @@ pub(crate) fn histories_are_read_backwards_in_pages<F: StoreFixture>() {
         found.iter().map(|one| one.attempt.n).collect::<Vec<_>>()
     };
     assert_eq!((page(None, 2), page(Some(3), 2), page(Some(1), 2)), (vec![4, 3], vec![1], vec![]));
-    assert_eq!(page(Some(2), 2), [0; 0], "the attempt of another student is no cursor");
+    assert_eq!(page(Some(2), 2), [0; 0], "the attempt of another student is not a cursor");
     let of_section = |before, limit| {
         let found = block_on(store.attempts_of_section(&id("X"), before, limit)).unwrap();
         found.iter().map(|one| one.attempt.n).collect::<Vec<_>>()
@@ -162,7 +162,7 @@ pub(crate) fn old_attempts_are_deleted_and_the_rest_stays_verifiable<F: StoreFix
     block_on(term.store.delete_attempts_before(minute(99), 99)).unwrap();
     let mut term = term.reopen();
     assert!(block_on(term.store.load(&term_id())).unwrap().attempts.students.is_empty(), "no name is left");
-    assert_eq!(term.run(vec![register("ana", "X")]).unwrap().receipts[0][0].n, 7, "numbers go on");
+    assert_eq!(term.run(vec![register("ana", "X")]).unwrap().receipts[0][0].n, 7, "numbers continue");
 }
 
 pub(crate) fn an_erased_person_is_in_no_attempt<F: StoreFixture>() {

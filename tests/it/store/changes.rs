@@ -99,7 +99,7 @@ pub(crate) fn staged_sections_change_when_they_are_applied<F: StoreFixture>() {
     let later = changes(&term, after.seq());
     assert_eq!((names_of(&later), later.changes.generation), ((false, vec![], vec![]), None));
 
-    // The changes include both of two imports, also after replaced rows were pruned.
+    // The changes include both of two imports, even after replaced rows were pruned.
     term.import(vec![(section("X").seats(7), None)]);
     term.run_one(capacity("Z", 3));
     assert_eq!(block_on(term.store.prune(&term_id(), None)).unwrap(), None, "one call prunes all rows");

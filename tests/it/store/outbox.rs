@@ -333,7 +333,7 @@ pub(crate) fn applied_imports_are_marked_in_chunks<F: StoreFixture>() {
     assert_eq!(depth(&term), 1 + names.len());
     assert_eq!(mark_imported(&term, false), 0);
 
-    // Another import is applied while an earlier one is being marked. Its changes are marked, also in sections that the
+    // Another import is applied while an earlier one is being marked. Its changes are marked, even in sections that the
     // earlier one had marked already.
     let entries = block_on(term.store.due(minute(LATE), Vec::new(), 1_000, true)).unwrap();
     for entry in entries {

@@ -140,7 +140,7 @@ pub(crate) fn old_audit_entries_are_deleted_with_their_people<F: StoreFixture>()
     assert_eq!(block_on(store.disclosures_of(&user("ann"), None, 10)).unwrap().len(), 1);
 }
 
-/// Stores something about `ann` in each table that names persons.
+/// Stores something about `ann` in each table that names people.
 fn store_everything<S>(store: &S)
 where
     S: AccountStore + AuditStore + AlertStore + PlanStore + StudentStore,

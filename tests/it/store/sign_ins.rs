@@ -56,7 +56,7 @@ pub(crate) fn a_password_change_spares_one_token_until_a_later_end<F: StoreFixtu
     let change = |new: &str, old: &str, at| {
         block_on(store.change_password(account("ann", new), old.to_owned(), minute(at), token)).unwrap()
     };
-    assert!(!change("second", "another", 1), "the account has another hash");
+    assert!(!change("second", "another", 1), "the account has a different hash");
     assert_eq!(block_on(store.ended_tokens()).unwrap(), []);
     assert!(change("second", "first", 2));
     assert_eq!(block_on(store.account(&user("ann"))).unwrap().unwrap().password_hash, "second");

@@ -48,7 +48,7 @@ export default {
   "error.already_in_course": "The student already has a section of this course.",
   "error.repeat_limit": "The student has taken this course as often as is allowed.",
   "error.linked_section_required": "This section must be taken with another one.",
-  "error.restricted": "This section is only for other students.",
+  "error.restricted": "The student is not eligible for this section.",
   "error.prerequisite": "A prerequisite is not met.",
   "error.time_conflict": "This overlaps another of the student's sections.",
   "error.credit_limit": "This would exceed the credit limit.",

@@ -48,7 +48,7 @@ export default {
   "error.already_in_course": "El estudiante ya tiene una sección de este curso.",
   "error.repeat_limit": "El estudiante ya tomó este curso las veces permitidas.",
   "error.linked_section_required": "Esta sección debe tomarse junto con otra.",
-  "error.restricted": "Esta sección es solo para otros estudiantes.",
+  "error.restricted": "Esta sección está restringida a otros estudiantes.",
   "error.prerequisite": "Falta un prerrequisito.",
   "error.time_conflict": "Choca con otra sección del estudiante.",
   "error.credit_limit": "Superaría el límite de créditos.",
