@@ -245,8 +245,8 @@ test("problems are shown in Spanish by their code and field", async () => {
 
 test("no page has a text outside of the tables", () => {
   const js = readdirSync(new URL("js/", STATIC), { recursive: true }).filter((name) => name.endsWith(".js") && !name.startsWith("words/"));
-  // Names of products, keys, headers and events.
-  const allowed = /^(Arrow(Up|Down|Left|Right)|Page(Up|Down)|Home|End|Escape|Enter|Tab|Content-Type|Retry-After|Accept|Age|Authorization|GET|POST|PUT|PATCH|DELETE|Files|UTC|Plone|EduHub|English|Español|Edg|Edge|OPR|Opera|Firefox|Chrome|Safari|iPhone|iPad|Android|Windows|Mac OS X|macOS|CrOS|ChromeOS|Linux|Guardian|KiB|[A-Z]\d.*|[MVHLz\d\s.,${}()-]+|M.*|Edge?\/|Opera\/)$/;
+  // Names of products, keys, headers and events, and values of settings.
+  const allowed = /^(Arrow(Up|Down|Left|Right)|Page(Up|Down)|Home|End|Escape|Enter|Tab|Content-Type|Retry-After|Accept|Age|Authorization|GET|POST|PUT|PATCH|DELETE|Files|UTC|Example College|America\/New_York|Plone|EduHub|English|Español|Edg|Edge|OPR|Opera|Firefox|Chrome|Safari|iPhone|iPad|Android|Windows|Mac OS X|macOS|CrOS|ChromeOS|Linux|Guardian|KiB|[A-Z]\d.*|[MVHLz\d\s.,${}()-]+|M.*|Edge?\/|Opera\/)$/;
   const found = [];
   for (const name of js) {
     const code = readFileSync(new URL(`js/${name}`, STATIC), "utf8").replace(/^\s*(\/\/|\/?\*).*$/gm, "");
