@@ -64,7 +64,7 @@ export class SectionRow {
     const id = this.section;
     const section = page.catalogue.get(id);
     const numbers = page.numbers(id);
-    drawSeats(this.seats, { id, ...numbers }, section.status);
+    drawSeats(this.seats, { ...section, ...numbers }, section.status);
     const seats = String(Object.values(numbers));
     if (this.roster && this.shownSeats !== seats) this.roster.refresh();
     this.shownSeats = seats;

@@ -49,7 +49,7 @@ const page = {
     return user?.role === "student" ? workspace : null;
   },
   /** A section with its newest seat counts. */
-  numbers: (id) => ({ ...page.catalogue.get(id), ...page.seats.get(id) }),
+  numbers: (id) => ({ ...page.catalogue.get(id), ...page.seats.get(id), ...page.workspace?.ownSeats.get(id) }),
   /** Announces a text to screen readers. */
   announce: (text) => put($("spoken"), text),
   /** Remembers a request that was refused because the sign-in had ended. */
@@ -129,7 +129,7 @@ function noAnswer() {
 function isOutdated(id) {
   const section = page.catalogue.get(id);
   if (!section) return true;
-  const { kind } = seatStatus(page.seats.get(id) ?? section);
+  const { kind } = seatStatus({ ...section, ...page.seats.get(id) });
   return section.status !== "cancelled" && (kind === "closed") !== (section.status === "closed") && kind !== "full";
 }
 

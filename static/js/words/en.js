@@ -49,7 +49,7 @@ export default {
   "section.waitlist": { one: "Waitlist: {n} position", other: "Waitlist: {n} positions", zero: "No waitlist" },
   "section.overlaps": "Overlaps {sections}", "section.have": "You already have {sections}",
 
-  "seats.cancelled": "Cancelled", "seats.closed": "Closed", "seats.left": "{n} left",
+  "seats.cancelled": "Cancelled", "seats.reserved": "Reserved seats only", "seats.closed": "Closed", "seats.left": "{n} left",
   "seats.full.few": "Full, fewer than {n} waiting", "count.few": "fewer than {n}",
   "seats.full": { other: "Full, {n} waiting", zero: "Full" },
 

@@ -49,7 +49,7 @@ export default {
   "section.waitlist": { one: "Lista de espera: {n} lugar", other: "Lista de espera: {n} lugares", zero: "Sin lista de espera" },
   "section.overlaps": "Choca con {sections}", "section.have": "Ya tiene {sections}",
 
-  "seats.cancelled": "Cancelada", "seats.closed": "Cerrada", "seats.left": { one: "Queda {n}", other: "Quedan {n}" },
+  "seats.cancelled": "Cancelada", "seats.reserved": "Solo cupos reservados", "seats.closed": "Cerrada", "seats.left": { one: "Queda {n}", other: "Quedan {n}" },
   "seats.full.few": "Llena, menos de {n} en espera", "count.few": "menos de {n}",
   "seats.full": { other: "Llena, {n} en espera", zero: "Llena" },
 
