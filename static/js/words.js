@@ -103,9 +103,12 @@ export function meetingText({ days, start, end, location }, withRoom = true, noT
   return [when || noTime, withRoom && location].filter(Boolean).join(", ");
 }
 
+/** Whether a section is taught online, at least in part. */
+export const isRemote = ({ method }) => /online|asynch|hybrid|blended|remote|distance|internet|\bweb/i.test(method ?? "");
+
 /** The meetings of a section; at least one text. */
 export function meetingTexts({ meetings, method }, withRoom) {
-  const noTime = t(/^online$|asynch/i.test(method ?? "") ? "section.online" : "section.no_time");
+  const noTime = t(isRemote({ method }) && !/hybrid|blended/i.test(method) ? "section.online" : "section.no_time");
   return meetings?.length ? meetings.map((one) => meetingText(one, withRoom, noTime)) : [noTime];
 }
 

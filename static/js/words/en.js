@@ -31,6 +31,7 @@ export default {
   "find.clear": "Clear search", "find.filters": "Filters", "find.filters.set": "Filters ({n})",
   "find.subject": "Subject", "find.subject.all": "All subjects", "find.days": "Days", "find.open": "Open seats only",
   "find.order": "Sort", "find.order.course": "By course", "find.order.time": "By time", "find.order.seats": "Most seats first",
+  "find.compact": "Compact rows", "find.more": "More filters",
   "find.refresh": "Refresh list", "find.course": "Show all {course} sections",
   "find.loading": "Loading sections…", "find.count": { one: "{n} section", other: "{n} sections", zero: "No sections" },
   "find.none": "No sections match.", "find.none.hint": "Try fewer words or remove a filter.",
@@ -41,6 +42,7 @@ export default {
 
   "section.no_instructor": "Instructor TBA", "section.no_time": "Time TBA", "section.online": "Online, no set times",
   "section.more_times": "{first} +{n}",
+  "row.facts": "CRN {crn}, {n} cr.",
   "section.crn": "CRN", "section.meets": "Meets", "section.instructor": "Instructor",
   "section.credits.label": "Credits", "section.format": "Format", "section.prerequisites": "Prerequisites",
   "prerequisite.grade": "grade of {grade} or better", "prerequisite.concurrent": "may be taken concurrently",

@@ -31,6 +31,7 @@ export default {
   "find.clear": "Borrar la búsqueda", "find.filters": "Filtros", "find.filters.set": "Filtros ({n})",
   "find.subject": "Materia", "find.subject.all": "Todas las materias", "find.days": "Días", "find.open": "Solo con cupo",
   "find.order": "Ordenar", "find.order.course": "Por curso", "find.order.time": "Por hora", "find.order.seats": "Más cupos primero",
+  "find.compact": "Filas compactas", "find.more": "Más filtros",
   "find.refresh": "Actualizar la lista", "find.course": "Ver todas las secciones de {course}",
   "find.loading": "Cargando secciones…", "find.count": { one: "{n} sección", other: "{n} secciones", zero: "Ninguna sección" },
   "find.none": "No hay secciones que coincidan.", "find.none.hint": "Pruebe con menos palabras o quite un filtro.",
@@ -41,6 +42,7 @@ export default {
 
   "section.no_instructor": "Docente por confirmar", "section.no_time": "Horario por confirmar", "section.online": "En línea, sin horario fijo",
   "section.more_times": "{first} +{n}",
+  "row.facts": "CRN {crn}, {n} créd.",
   "section.crn": "CRN", "section.meets": "Horario", "section.instructor": "Docente",
   "section.credits.label": "Créditos", "section.format": "Modalidad", "section.prerequisites": "Prerrequisitos",
   "prerequisite.grade": "calificación mínima: {grade}", "prerequisite.concurrent": "puede tomarse al mismo tiempo",
