@@ -35,6 +35,7 @@ export class SectionPage {
   async show(id) {
     this.shown = id || null;
     this.el.hidden = !this.shown;
+    if (!this.shown) document.title = t("page.title");
     document.body.classList.toggle("section-open", Boolean(this.shown));
     this.redraw();
     if (!id || this.page.catalogue.get(id)) return;
@@ -70,6 +71,7 @@ export class SectionPage {
     const key = `${id} ${Boolean(page.workspace)} ${i18n.language}`;
     if (this.#drawn !== key) {
       this.#drawn = key;
+      document.title = `${section.course} (${section.crn}) - EduHub`;
       const parts = this.#parts = { seats: h("div", { class: "seats" }), act: h("p", { class: "act no-print" }), result: h("div", { class: "result no-print" }) };
       const copied = h("span", { role: "status" });
       const copy = () => navigator.clipboard.writeText(location.origin + sectionAddress(section)).then(() => put(copied, t("section.copied")), () => put(copied, location.origin + sectionAddress(section)));
