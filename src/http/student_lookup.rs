@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::domain::fold::fold;
 use crate::domain::ids::{SectionId, TermId, USER_CHARS_MAX, UserName};
 use crate::domain::realm::Realm;
 use crate::domain::rights::Scope;
@@ -17,7 +18,6 @@ use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
 use crate::store::plans::PlanStore;
 use crate::store::students::{FoundStudent, StudentSearch, StudentStore};
-use crate::text::fold::fold;
 
 use crate::http::auth::{Staff, SubjectStaff, within_limit};
 use crate::http::error::{Problem, get, method_not_allowed};

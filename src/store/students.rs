@@ -14,7 +14,7 @@ use crate::store::StoreFuture;
 /// Which students a search returns.
 #[derive(Debug, Clone, Default)]
 pub struct StudentSearch {
-    /// Texts that each begin a word of the username or the display name, folded by [`crate::text::fold::fold`].
+    /// Texts that each begin a word of the username or the display name, folded by [`crate::domain::fold::fold`].
     pub words: Vec<String>,
     /// Only students after this username, the last one of the previous page.
     pub after: Option<UserName>,

@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::domain::command::FactsOfStudent;
+use crate::domain::fold::{begins_word, fold};
 use crate::domain::ids::UserName;
 use crate::domain::student::StudentFacts;
 use crate::store::StoreFuture;
 use crate::store::students::{FoundStudent, StudentSearch, StudentStore};
-use crate::text::fold::{begins_word, fold};
 
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::accounts::user_name_at;
