@@ -3,7 +3,7 @@
 //!
 //! - [`ids`]: ids of terms, sections, import tasks and users
 //! - [`term`], [`section`], [`meeting`]: the schedule of a term; [`mod@event`]: one-off events of the college
-//! - [`precis`]: normalization of names and passwords
+//! - [`precis`]: normalization of names and passwords; [`mod@fold`]: names without case and accents, for searches
 //! - [`registration`]: a student's registration in a section; [`realm`]: which terms a caller may see
 //! - [`command`]: commands to a term; [`outcome`] and [`refusal`]: their results
 //! - [`student`]: what the college states about a student; [`prerequisite`]: what a section requires
@@ -36,6 +36,7 @@ pub mod decide;
 pub mod draft;
 pub mod event;
 pub mod fields;
+pub mod fold;
 pub mod ids;
 pub mod import;
 pub mod import_profile;

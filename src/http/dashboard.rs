@@ -196,7 +196,7 @@ pub async fn show(
     HttpResponse::Ok().insert_header(PRIVATE).json(Dashboard {
         user: UserResponse::from(&caller),
         registrations: &registrations,
-        sections: rows.iter().map(|row| SectionView::new(&row.state)).collect(),
+        sections: rows.iter().map(|row| section_view(row, &model, &caller)).collect(),
         announcements: news.items().take(ANNOUNCEMENTS_MAX).map(AnnouncementResponse::new).collect(),
         alerts: &alerts.value.items,
         sources: Sources { plone, store: store_source(plan.copy_age, alerts.copy_age) },
@@ -207,6 +207,16 @@ pub async fn show(
 struct Part<T> {
     value: T,
     copy_age: Option<Duration>,
+}
+
+/// Returns a section as it applies to the caller. Only students have seats of their own.
+fn section_view<'a>(row: &'a Row, model: &ReadModel, caller: &Caller) -> SectionView<'a> {
+    if caller.role != Role::Student {
+        return SectionView::new(&row.state);
+    }
+    let term = model.term_in(&caller.realm, &row.state.section.id.term);
+    let facts = term.and_then(|term| term.facts(&caller.user));
+    SectionView::for_student(&row.state, facts.as_deref())
 }
 
 /// Reads a part from the store, or returns its last good copy.

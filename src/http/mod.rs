@@ -91,6 +91,7 @@ pub mod site;
 mod slow_refusals;
 pub mod sso;
 mod sso_page;
+pub mod student_lookup;
 pub mod student_registrations;
 pub mod students;
 pub mod teaching;

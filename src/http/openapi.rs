@@ -44,6 +44,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::roster::Api::openapi,
     super::teaching::Api::openapi,
     super::students::Api::openapi,
+    super::student_lookup::Api::openapi,
     super::student_registrations::Api::openapi,
     super::permits::Api::openapi,
     super::guardian_links::Api::openapi,

@@ -79,7 +79,7 @@ pub(super) struct Registrations {
     /// Enrolled and waitlisted sections, in the order of registration. Dropped sections are not listed.
     pub(super) items: Vec<RegistrationResponse>,
     /// The credits in which the student is enrolled, by term.
-    credits: BTreeMap<TermId, Credits>,
+    pub(super) credits: BTreeMap<TermId, Credits>,
 }
 
 impl Registrations {

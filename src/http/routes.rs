@@ -7,8 +7,8 @@ use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alerts, announcements, assets, attempts, charts, dashboard, demo, erasure, events, guardian_links,
     health, import_profiles, imports, live, my_data, openapi, own_account, permits, plan, plone_admin, proxy, receipts,
-    registrations, roster, schedule_export, sections, sessions, sign_in, sso, student_registrations, students,
-    teaching, terms, users,
+    registrations, roster, schedule_export, sections, sessions, sign_in, sso, student_lookup, student_registrations,
+    students, teaching, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -29,6 +29,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(roster::routes)
         .configure(teaching::routes)
         .configure(students::routes)
+        .configure(student_lookup::routes)
         .configure(student_registrations::routes)
         .configure(permits::routes)
         .configure(attempts::routes)

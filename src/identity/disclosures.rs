@@ -47,7 +47,10 @@ pub enum Disclosure {
     /// The audit trail.
     #[strum(serialize = "audit.read")]
     AuditRead,
-    /// What the college states about a student.
+    /// The students that a search found.
+    #[strum(serialize = "student.search")]
+    StudentSearch,
+    /// What the college states about a student, and the student's registrations and plan.
     #[strum(serialize = "student.read")]
     StudentRead,
     /// The attempts of a student, or in a section.

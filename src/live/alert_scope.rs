@@ -47,7 +47,8 @@ pub fn check_groups(limit: Option<&Subjects>, audience: &Audience, model: &ReadM
 }
 
 /// Returns the subjects of the sections in which a student is enrolled or waitlisted.
-fn subjects_of(student: &UserName, model: &ReadModel) -> BTreeSet<String> {
+#[must_use]
+pub fn subjects_of(student: &UserName, model: &ReadModel) -> BTreeSet<String> {
     let mut subjects = BTreeSet::new();
     for term in model.terms().values() {
         let Some(registrations) = term.registrations(student) else { continue };

@@ -76,7 +76,7 @@ pub struct SectionView<'a> {
     /// Whether the section is not visible in the college's catalogue at present. Such a section is not listed; only
     /// staff and its own students can read it by its id.
     withdrawn: bool,
-    /// The section as it applies to the caller. Only for signed-in students, and only for one section.
+    /// The section as it applies to the caller. Only for signed-in students, for one section and in the dashboard.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     mine: Option<SectionMine>,

@@ -11,10 +11,32 @@ use crate::domain::student::StudentFacts;
 
 use crate::store::StoreFuture;
 
+/// Which students a search returns.
+#[derive(Debug, Clone, Default)]
+pub struct StudentSearch {
+    /// Texts that each begin a word of the username or the display name, folded by [`crate::domain::fold::fold`].
+    pub words: Vec<String>,
+    /// Only students after this username, the last one of the previous page.
+    pub after: Option<UserName>,
+    /// Maximum number of students.
+    pub limit: usize,
+}
+
+/// A student that a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundStudent {
+    /// The username.
+    pub user: UserName,
+    /// The display name, if the hub knows it.
+    pub name: Option<String>,
+}
+
 /// A store of facts about students.
 pub trait StudentStore: Send + Sync {
     /// Returns the facts about a student; `None` when there are none.
     fn facts(&self, student: &UserName) -> StoreFuture<Option<StudentFacts>>;
+    /// Returns the students who have an account, were seen, or have facts, and match a search, ordered by username.
+    fn find(&self, search: StudentSearch) -> StoreFuture<Vec<FoundStudent>>;
     /// Stores facts about students in one commit. `None` removes those about a student.
     fn put_facts(&self, facts: Arc<[FactsOfStudent]>) -> StoreFuture<()>;
 }

@@ -9,7 +9,7 @@ const FIRST = 60;
 const PAGE = 500;
 
 /** Removes accents and case. */
-const fold = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+export const fold = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 /** The longest delay before the term is read again. It is random, because an import makes every page read at once. */
 const REFRESH_MS = 20_000;
 const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -169,13 +169,13 @@ export class Catalogue {
   isFirst(filter) {
     if (this.state === "first") return true;
     const isFiltered = filter.q || filter.subject || filter.days.length || filter.open;
-    return this.state === "partial" && isFiltered && this.first.of === JSON.stringify(filter);
+    return this.state === "partial" && isFiltered && !filter.also && this.first.of === JSON.stringify(filter);
   }
 
   /** The ids that match `filter`, in its order. Courses whose name matches come first. */
   search(filter) {
-    const { q, subject: chosen, days, open, order } = filter;
-    if (this.isFirst(filter)) return this.first.items.map(({ id }) => id);
+    const { q, subject: chosen, days, open, order, also = () => true } = filter;
+    if (this.isFirst(filter)) return this.first.items.map(({ id }) => id).filter((id) => also(this.#known.get(id)));
     const words = fold(q).split(/\s+/).filter(Boolean);
     const phrase = words.join(" ");
     const ranks = [[], [], []];
@@ -184,6 +184,7 @@ export class Catalogue {
       if (chosen && subject(section) !== chosen) continue;
       if (open && this.numbers(id).open <= 0) continue;
       if (days.length && !days.every((day) => section.meetings?.some((one) => one.days?.includes(day)))) continue;
+      if (!also(section)) continue;
       const text = this.#texts.get(id);
       if (!words.every((word) => text.includes(word))) continue;
       const start = text.indexOf(phrase);

@@ -16,6 +16,7 @@ import { Overview } from "./staff/overview.js";
 import { retryUntilLoaded } from "./staff/retry.js";
 import { SectionList } from "./staff/section-list.js";
 import { SentAlerts } from "./staff/sent-alerts.js";
+import { StudentsView } from "./staff/students.js";
 import { TermEditor } from "./staff/term-editor.js";
 import { Terms } from "./terms.js";
 import { joinList, problemText } from "./words.js";
@@ -48,6 +49,8 @@ const page = {
     openView("#sections", () => sections.show(id));
   },
   compose: (audience) => openView("#alerts", () => composer.compose(audience)),
+  termTitle: (id) => terms.title(id),
+  selectTerm: (id) => selectTerm(id),
   showTerm: async (id) => {
     await selectTerm(id);
     openView("#sections", () => $("section-search").elements.q.focus());
@@ -63,6 +66,7 @@ page.seats = new Seats(live, (ids) => onSeats(ids));
 page.catalogue = new Catalogue(page.numbers, () => onCatalogue());
 const overview = new Overview(page);
 const sections = new SectionList(page);
+const students = new StudentsView(page);
 const alerts = new Alerts(live);
 const sentAlerts = new SentAlerts(live, { nameOf: page.nameOf, ensure: (ids) => page.catalogue.ensure(ids) });
 const composer = new Composer(page, () => sentAlerts.read());
@@ -87,6 +91,7 @@ async function onUser(user) {
   const allowed = hasRole(user, "staff");
   alerts.setUser(user);
   if (!allowed) for (const view of [sentAlerts, overview]) view.run(false);
+  students.clear();
   $("desk").hidden = !allowed;
   put($("no-access"), user && !allowed && t("staff.no_access"));
   if (!allowed) return;
@@ -153,6 +158,7 @@ function onCatalogue() {
   for (const id of page.catalogue.all) if (!lastEnrolled.has(id)) lastEnrolled.set(id, page.numbers(id).enrolled);
   sections.search();
   overview.build();
+  students.redraw();
 }
 
 let drawTimer = 0;

@@ -97,6 +97,11 @@ export class Terms {
     return closes && hubNow() >= Date.parse(closes) ? "over" : "open";
   }
 
+  /** The title of a term; its id if it has none. */
+  title(id) {
+    return this.#items.find((term) => term.id === id)?.title || id;
+  }
+
   get open() {
     return this.phase() === "open";
   }

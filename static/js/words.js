@@ -52,11 +52,14 @@ export const seatsTaken = ({ capacity, enrolled }) => t("section.taken", {
  * A section's availability to a new student: its text, a tone (`good`, `careful`, `stop`), and a kind (`open`, `full`,
  * `closed`, `cancelled`).
  */
-export function seatStatus({ capacity, enrolled, waitlisted, open }, status = "open") {
+export function seatStatus({ capacity, enrolled, waitlisted, open, reserved, cross_listed }, status = "open") {
   if (status === "cancelled") return { text: t("seats.cancelled"), tone: "stop", kind: "cancelled" };
   if (open > 0) return { text: t("seats.left", { n: open }), tone: hasFewLeft({ capacity, enrolled, open }) ? "careful" : "good", kind: "open" };
-  // Live seat counts carry no status. Free seats that are not open mean that the section is closed to new students.
-  if (status === "closed" || enrolled + waitlisted < capacity) return { text: t("seats.closed"), tone: "stop", kind: "closed" };
+  // Live seat counts carry no status. Free seats that are not open mean that the section is closed to new students, unless
+  // they are reserved, or other sections share them.
+  const isFree = enrolled + waitlisted < capacity;
+  if (status !== "closed" && isFree && reserved?.length) return { text: t("seats.reserved"), tone: "stop", kind: "full" };
+  if (status === "closed" || (isFree && !cross_listed)) return { text: t("seats.closed"), tone: "stop", kind: "closed" };
   const text = isHidden(waitlisted) ? t("seats.full.few", { n: smallCounts }) : t("seats.full", { n: waitlisted });
   return { text, tone: "stop", kind: "full" };
 }
@@ -100,9 +103,12 @@ export function meetingText({ days, start, end, location }, withRoom = true, noT
   return [when || noTime, withRoom && location].filter(Boolean).join(", ");
 }
 
+/** Whether a section is taught online, at least in part. */
+export const isRemote = ({ method }) => /online|asynch|hybrid|blended|remote|distance|internet|\bweb/i.test(method ?? "");
+
 /** The meetings of a section; at least one text. */
 export function meetingTexts({ meetings, method }, withRoom) {
-  const noTime = t(/^online$|asynch/i.test(method ?? "") ? "section.online" : "section.no_time");
+  const noTime = t(isRemote({ method }) && !/hybrid|blended/i.test(method) ? "section.online" : "section.no_time");
   return meetings?.length ? meetings.map((one) => meetingText(one, withRoom, noTime)) : [noTime];
 }
 

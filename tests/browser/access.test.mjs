@@ -131,6 +131,12 @@ const STATES = [
   ["staff: now on a phone", "/staff#now", { user: "staff", ...PHONE }, (page) => until(page, () => document.querySelector("#map i"))],
   ["staff: a roster", "/staff#sections", { user: "staff" }, roster],
   ["staff: a roster on a phone", "/staff#sections", { user: "staff", ...PHONE }, roster],
+  ["the page of a section", "/?term=open&section=open-1", student, (page) => until(page, () => document.querySelector("#section-page .act button"))],
+  ["staff: a student", "/staff#students", { user: "staff" }, async (page) => {
+    await page.fill("#student-search [name=q]", "student");
+    await page.locator("#student-results button").first().click();
+    await until(page, () => document.querySelector(".student-file dl div") && document.querySelector(".student-file h5"));
+  }],
   ["staff: import", "/staff#import", { user: "staff" }, (page) => until(page, () => document.querySelector("#which-term option"))],
   ["staff: a running import", "/staff#import", { user: "staff", script: NEVER_DONE }, async (page) => { await checkFile(page, "1,MATH 1,One,10"); await until(page, () => document.querySelector("#task progress")?.value > 0); }],
   ["staff: the changes of an import", "/staff#import", { user: "staff" }, async (page) => { await checkFile(page, "1,MATH 151,Calculus,9", "9,BIOL 1,Cells,3"); await until(page, () => document.querySelector("#task [data-part=changes]")); }],
@@ -241,8 +247,9 @@ const NARROW = { width: 320, height: 640 };
 /** Every view of every page: address, options of `open`, and what is awaited. */
 const VIEWS = [
   ...["", "#term", "#alerts"].map((hash) => [`/?term=open${hash}`, { user: "student" }, listed]),
+  ["/?term=open&section=open-1", { user: "student" }, (page) => until(page, () => document.querySelector("#section-page dl"))],
   ["/staff", {}, (page) => until(page, () => document.querySelector("#sign-in form"))],
-  ...["now", "sections", "import", "alerts", "terms"].map((part) => [`/staff#${part}`, { user: "staff" }, (page) => until(page, () => document.querySelector("#terms table") && document.querySelector("#map i"))]),
+  ...["now", "sections", "students", "import", "alerts", "terms"].map((part) => [`/staff#${part}`, { user: "staff" }, (page) => until(page, () => document.querySelector("#terms table") && document.querySelector("#map i"))]),
   ["/admin#now", { user: "admin" }, (page) => until(page, () => document.querySelector(".line")?.getAttribute("d"))],
   ["/admin#sessions", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
   ["/admin#demo", { user: "admin" }, (page) => until(page, () => document.querySelector("#demo-result .result"))],

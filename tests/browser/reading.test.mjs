@@ -13,6 +13,8 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
+/** The sections of the term `read`. */
+const SECTIONS = 41;
 const student = { user: "student" };
 const listed = (page) => until(page, () => document.querySelectorAll(".row .act button").length > 5 && document.querySelector("#live").dataset.state === "live");
 /** What a list's rows cut off or cover, as texts. A cell may end in an ellipsis, since a press shows all of it. */
@@ -99,6 +101,50 @@ test("the focus moves with the view on a phone", async () => {
   await until(page, () => document.body.dataset.view === "find" && document.activeElement.matches("[data-view-name=find]"));
 });
 
+test("rows of virtual lists state their position and the number of rows", async () => {
+  for (const [where, user, rows, search] of [["/?term=read", "student", ".row", "#q"], ["/staff#sections", "staff", ".srow", "#section-search [name=q]"]]) {
+    const page = await open(chrome, hub, where, { user });
+    if (user === "staff") await page.selectOption("#which-term", "read");
+    const stated = (n) => until(page, ([rows, n]) => {
+      const all = [...document.querySelectorAll(rows)];
+      return all.length > 0 && all.every((one) => one.getAttribute("aria-setsize") === String(n) && Number(one.getAttribute("aria-posinset")) === Number(one.dataset.index) + 1);
+    }, [rows, n]);
+    await stated(SECTIONS);
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await until(page, ([rows, n]) => document.querySelector(`${rows}[aria-posinset="${n}"]`), [rows, SECTIONS]);
+    await page.fill(search, "arab");
+    await stated(1);
+    await page.context().close();
+  }
+});
+
+test("results, changes of seats and alerts are announced", async () => {
+  await hub.term("spoken", ["1,MATH 1,Algebra,A01,lecture,3,1,3,M,09:00-09:50,Noether"]);
+  hub.mint("ear", "student");
+  await hub.ask("ear", "PUT", "/api/v1/me/plan", { sections: ["spoken-1"] });
+  const page = await open(chrome, hub, "/?term=spoken", { user: "ear" });
+  await until(page, () => document.querySelector("#live").dataset.state === "live" && document.querySelector("#schedule-rows li") && document.querySelector(".row .act button"));
+  // What a screen reader reads: each new text of a live region.
+  await page.evaluate(() => {
+    window.announced = [];
+    const regions = "[role=status], [role=alert], [aria-live]";
+    new MutationObserver((changes) => changes.forEach(({ target }) => {
+      const region = (target.nodeType === Node.TEXT_NODE ? target.parentElement : target)?.closest(regions);
+      if (region) window.announced.push(region.textContent.trim());
+    })).observe(document.body, { childList: true, subtree: true, characterData: true });
+  });
+  const announces = (text) => until(page, (text) => window.announced.some((one) => one.includes(text)), text);
+  await hub.ask("student2", "PUT", "/api/v1/me/registrations/spoken-1");
+  await announces("Seats changed: MATH 1 lecture (1)");
+  await page.locator(".row").getByRole("button", { name: /^Join waitlist/ }).click();
+  await announces("MATH 1 lecture (1): 1st on the waitlist.");
+  await hub.ask("student2", "DELETE", "/api/v1/me/registrations/spoken-1");
+  await announces("MATH 1 lecture (1): A seat opened up and you're enrolled.");
+  const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Leave now", message: "Gas.", priority: "critical", category: "emergency", audience: { all: true } });
+  await announces("Leave now");
+  await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+});
+
 test("errors are tied to their fields", async () => {
   const page = await open(chrome, hub, "/?term=read");
   await page.fill("[name=username]", "student");
@@ -137,7 +183,7 @@ test("lines of a chart differ without their colours", async () => {
 test("names and titles are written in the direction of their script", async () => {
   const page = await open(chrome, hub, "/?term=read&q=arab", student);
   await until(page, () => document.querySelectorAll(".row").length === 1 && document.querySelector(".row .act button"));
-  const directions = await page.evaluate(() => [".row .title", ".row .who", ".row .course"].map((at) => getComputedStyle(document.querySelector(at)).direction));
+  const directions = await page.evaluate(() => [".row .title", ".row .by", ".row .course"].map((at) => getComputedStyle(document.querySelector(at)).direction));
   assert.deepEqual(directions, ["rtl", "rtl", "ltr"]);
 });
 

@@ -91,9 +91,9 @@ export class Hub {
     return this.tokens.get(user);
   }
 
-  /** Creates a token for a user without an account. */
-  mint(user, role) {
-    const token = execFileSync(HUB, ["token", "--subject", user, "--role", role], { env: this.env, cwd: this.folder, encoding: "utf8" });
+  /** Creates a token for a user without an account. `more` are further arguments of `eduhub token`. */
+  mint(user, role, ...more) {
+    const token = execFileSync(HUB, ["token", "--subject", user, "--role", role, ...more], { env: this.env, cwd: this.folder, encoding: "utf8" });
     this.tokens.set(user, token.trim());
   }
 

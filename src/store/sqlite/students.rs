@@ -7,12 +7,14 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::domain::command::FactsOfStudent;
+use crate::domain::fold::{begins_word, fold};
 use crate::domain::ids::UserName;
 use crate::domain::student::StudentFacts;
 use crate::store::StoreFuture;
-use crate::store::students::StudentStore;
+use crate::store::students::{FoundStudent, StudentSearch, StudentStore};
 
 use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::accounts::user_name_at;
 use crate::store::sqlite::rows::{json, json_at, unreadable};
 
 /// Reads the columns `user` and `facts`.
@@ -50,6 +52,40 @@ pub(super) fn put(tx: &Connection, student: &UserName, facts: Option<&StudentFac
     .map(drop)
 }
 
+/// The students after a username, in order, with the display name of their account, or otherwise of their last token.
+const STUDENTS: &str = "
+    SELECT a.username, a.name FROM accounts AS a WHERE a.role = 'student' AND a.username > ?1
+    UNION ALL
+    SELECT p.username, p.name
+    FROM people AS p
+    LEFT JOIN plone_members AS m ON m.user = p.username AND p.source = 'plone'
+    LEFT JOIN provider_users AS u ON u.username = p.username AND p.source NOT IN ('local', 'plone', 'token')
+    WHERE coalesce(m.role, u.role, p.role) = 'student' AND p.username > ?1
+        AND NOT EXISTS (SELECT 1 FROM accounts AS a WHERE a.username = p.username)
+    UNION ALL
+    SELECT s.user, NULL FROM students AS s
+    WHERE s.user > ?1
+        AND NOT EXISTS (SELECT 1 FROM accounts AS a WHERE a.username = s.user)
+        AND NOT EXISTS (SELECT 1 FROM people AS p WHERE p.username = s.user)
+    ORDER BY 1";
+
+/// Scans the students, because SQLite cannot compare texts without accents. A college has tens of thousands of them, and
+/// only those found are held in memory.
+fn find(connection: &Connection, search: &StudentSearch) -> rusqlite::Result<Vec<FoundStudent>> {
+    let after = search.after.as_ref().map_or("", UserName::as_str);
+    let mut statement = connection.prepare_cached(STUDENTS)?;
+    let mut rows = statement.query([after])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()?.filter(|_| found.len() < search.limit) {
+        let student = FoundStudent { user: user_name_at(row, 0)?, name: row.get(1)? };
+        let texts = [fold(student.user.as_str()), student.name.as_deref().map(fold).unwrap_or_default()];
+        if search.words.iter().all(|word| texts.iter().any(|text| begins_word(text, word))) {
+            found.push(student);
+        }
+    }
+    Ok(found)
+}
+
 /// The facts that terms have in memory. Every term has the facts about all students, so terms share them.
 #[derive(Debug, Default)]
 pub(super) struct SharedFacts(Mutex<HashMap<UserName, Weak<StudentFacts>>>);
@@ -72,6 +108,10 @@ impl StudentStore for SqliteStore {
     fn facts(&self, student: &UserName) -> StoreFuture<Option<StudentFacts>> {
         let student = student.clone();
         self.read(move |connection| facts_of(connection, &student))
+    }
+
+    fn find(&self, search: StudentSearch) -> StoreFuture<Vec<FoundStudent>> {
+        self.read(move |connection| find(connection, &search))
     }
 
     fn put_facts(&self, facts: Arc<[FactsOfStudent]>) -> StoreFuture<()> {

@@ -4,6 +4,7 @@ import { button, h, markInvalid, put, SETTLE_MS } from "../dom.js";
 import { drawSeats } from "../seat-cell.js";
 import { t } from "../i18n.js";
 import { componentName, meetingTexts } from "../words.js";
+import { sectionHistory } from "./attempt-list.js";
 import { Roster } from "./roster.js";
 
 const FIELDS = ["capacity", "waitlist_capacity", "status"];
@@ -63,7 +64,7 @@ export class SectionRow {
     const id = this.section;
     const section = page.catalogue.get(id);
     const numbers = page.numbers(id);
-    drawSeats(this.seats, { id, ...numbers }, section.status);
+    drawSeats(this.seats, { ...section, ...numbers }, section.status);
     const seats = String(Object.values(numbers));
     if (this.roster && this.shownSeats !== seats) this.roster.refresh();
     this.shownSeats = seats;
@@ -142,7 +143,7 @@ export class SectionRow {
       meetingTexts(section).join("; "), section.instructor ?? t("section.no_instructor"), t("n.credits", { n: section.credits ?? 0 }),
       section.outside_enrolled && t("section.outside", { n: section.outside_enrolled }),
     ].filter(Boolean);
-    put(this.body, h("p", null, h("strong", { dir: "auto" }, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el);
+    put(this.body, h("p", null, h("strong", { dir: "auto" }, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el, sectionHistory(id, catalogue.name(id)));
     this.roster.load();
   }
 }

@@ -12,6 +12,7 @@ const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const TYPING_MS = 80;
 /** The pause before the address is written. Browsers allow a few hundred changes a minute. */
 const ADDRESS_MS = 400;
+const COMPACT_KEY = "eduhub.compact";
 
 export class Finder {
   #subjects = "";
@@ -28,16 +29,22 @@ export class Finder {
     this.#drawDays();
     this.#fromAddress();
     this.list = new VirtualList($("rows"), () => new Row(page));
-    const typed = debounce(TYPING_MS, () => this.#changed());
-    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#changed(); });
+    const typed = debounce(TYPING_MS, () => this.changed());
+    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.changed(); });
     this.form.addEventListener("input", typed);
-    this.form.addEventListener("reset", () => setTimeout(() => this.#changed()));
-    $("clear").addEventListener("click", () => { $("q").value = ""; $("q").focus(); this.#changed(); });
+    this.form.addEventListener("reset", () => setTimeout(() => this.changed()));
+    $("clear").addEventListener("click", () => { $("q").value = ""; $("q").focus(); this.changed(); });
     $("filters-toggle").addEventListener("click", () => {
       const open = $("filters").classList.toggle("open");
       $("filters-toggle").setAttribute("aria-expanded", open);
     });
-    $("order").addEventListener("change", () => this.#changed());
+    $("more-filters").addEventListener("click", () => this.page.loadMore().then((more) => more?.filters.toggle()));
+    $("compact").addEventListener("change", () => {
+      $("rows").classList.toggle("compact", $("compact").checked);
+      try { localStorage.setItem(COMPACT_KEY, $("compact").checked ? "1" : ""); } catch { /* Storage is unavailable. */ }
+    });
+    try { $("rows").classList.toggle("compact", $("compact").checked = Boolean(localStorage.getItem(COMPACT_KEY))); } catch { /* Storage is unavailable. */ }
+    $("order").addEventListener("change", () => this.changed());
     // A change of view alters only the fragment and is not a new search.
     addEventListener("popstate", () => location.search !== this.#address && (this.#fromAddress(), this.search()));
     document.addEventListener("keydown", (event) => this.#key(event));
@@ -47,15 +54,16 @@ export class Finder {
   /** The present filter. */
   get filter() {
     const chosen = [...this.form.querySelectorAll("[name=day]:checked")].map(({ value }) => value);
-    return { q: $("q").value.trim(), subject: $("subject").value, days: chosen, open: $("open").checked, order: $("order").value };
+    return { q: $("q").value.trim(), subject: $("subject").value, days: chosen, open: $("open").checked, order: $("order").value, also: this.page.more?.filters.predicate() };
   }
 
   /** Searches for `q` with no other filter. */
   find(q) {
     this.#clear();
+    this.page.more?.sectionPage.show(null);
     $("q").value = q;
     location.hash = "#find";
-    this.#changed();
+    this.changed();
     // On a phone, the field is hidden until the view has changed.
     setTimeout(() => $("q").focus());
   }
@@ -75,7 +83,7 @@ export class Finder {
     catalogue.updated = false;
     this.#drawSubjects();
     const filter = this.filter;
-    this.#drawFilterCount([filter.subject, filter.days.length, filter.open].filter(Boolean).length);
+    this.#drawFilterCount([filter.subject, filter.days.length, filter.open].filter(Boolean).length + (this.page.more?.filters.count ?? 0));
     $("clear").hidden = !filter.q;
     if (!catalogue.term || catalogue.state === "loading") {
       this.#setStatus(catalogue.term || !this.page.terms.loaded ? t("find.loading") : "");
@@ -111,7 +119,7 @@ export class Finder {
   #drawState(ids, filter) {
     const { catalogue } = this.page;
     const { state } = catalogue;
-    const total = catalogue.isFirst(filter) ? catalogue.first.total : ids.length;
+    const total = catalogue.isFirst(filter) && !filter.also ? catalogue.first.total : ids.length;
     const canRefresh = filter.open || filter.order === "seats" || catalogue.updated;
     put($("none"));
     if (state === "failed") {
@@ -120,7 +128,7 @@ export class Finder {
       put($("none"), h("p", null, h("strong", null, t("find.empty"))), h("p", null, t("find.empty.hint")));
     } else if (total === 0) {
       put($("none"), h("p", null, h("strong", null, t("find.none"))), h("p", null, t("find.none.hint")),
-        button(t("find.reset"), () => { this.#clear(); this.#changed(); }));
+        button(t("find.reset"), () => { this.#clear(); this.changed(); }));
     }
     const text = state === "failed" && !ids.length ? "" : t(state === "partial" && !catalogue.isFirst(filter) ? "find.partial" : "find.count", { n: total });
     this.#setStatus(text, canRefresh && (ids.length > 0 || catalogue.updated) && button(t("find.refresh"), () => this.search(), { class: "plain" }));
@@ -134,7 +142,8 @@ export class Finder {
     this.#announce(text);
   }
 
-  #changed() {
+  /** Searches, and then writes the address. */
+  changed() {
     this.search();
     this.#writeAddress();
   }
@@ -143,6 +152,7 @@ export class Finder {
     $("q").value = "";
     $("subject").value = "";
     $("open").checked = false;
+    this.page.more?.filters.clear();
     for (const box of this.form.querySelectorAll("[name=day]")) box.checked = false;
   }
 
@@ -175,15 +185,26 @@ export class Finder {
     $("order").value = ["time", "seats"].includes(given.get("order")) ? given.get("order") : "course";
     const days = (given.get("days") ?? "").split(",");
     for (const box of this.form.querySelectorAll("[name=day]")) box.checked = days.includes(box.value);
+    this.page.more?.fromAddress();
   }
 
   #toAddress() {
     const { q, subject, days, open, order } = this.filter;
-    const fields = { term: this.page.catalogue.term, q, subject, days: days.join(","), open: open && "true", order: order !== "course" && order };
+    const fields = { term: this.page.catalogue.term, q, subject, days: days.join(","), open: open && "true", order: order !== "course" && order, ...this.page.more?.fields };
     const given = Object.entries(fields).filter(([, value]) => value);
     history.replaceState(null, "", `${given.length ? `?${new URLSearchParams(given)}` : location.pathname}${location.hash}`);
     this.#address = location.search;
     this.#term = fields.term;
+  }
+
+  /** The address was changed elsewhere: it is not a new search. */
+  addressChanged() {
+    this.#address = location.search;
+  }
+
+  /** Moves the focus to a row of the list, if it is rendered, else to the search. */
+  focusRow(id) {
+    (this.list.row(id)?.head ?? $("q")).focus();
   }
 
   /** Arrow keys move through the rows. No single letter is a shortcut (WCAG 2.1.4). */

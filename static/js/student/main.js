@@ -15,6 +15,9 @@ import { Opening } from "./opening.js";
 import { Terms } from "../terms.js";
 
 const STUDENT_KEY = "eduhub.student";
+const WATCH_KEY = "eduhub.watch";
+/** Parts of an address that only the modules of `more.js` show. */
+const MORE_IN_ADDRESS = /[?&](section|time|mode|campus|credits|instructor|fits)=/;
 /** The time after which the browser has shown another view of the page. */
 const SHOWN_MS = 60;
 
@@ -23,6 +26,7 @@ let user;
 /** Created when the first student signs in. */
 let workspace = null;
 let followedTerm = null;
+let loadingMore = null;
 /** The section that a visitor chose to plan. It is added after the sign-in. */
 let sectionToPlan = null;
 /** A request that an expired sign-in prevented: `{username, sections, again()}`. Offered after the next sign-in. */
@@ -49,7 +53,12 @@ const page = {
     return user?.role === "student" ? workspace : null;
   },
   /** A section with its newest seat counts. */
-  numbers: (id) => ({ ...page.catalogue.get(id), ...page.seats.get(id) }),
+  numbers: (id) => ({ ...page.catalogue.get(id), ...page.seats.get(id), ...page.workspace?.ownSeats.get(id) }),
+  /** What few visits need; null until `loadMore` has loaded it. */
+  more: null,
+  /** Resolves with `more`, or null if it cannot be loaded now. */
+  loadMore: () => loadingMore ??= Promise.all([load("./more.js"), addTexts("more").catch(noAnswer)])
+    .then(([{ More }]) => (page.more ??= new More(page, changed)), () => (loadingMore = null)),
   /** Announces a text to screen readers. */
   announce: (text) => put($("spoken"), text),
   /** Remembers a request that was refused because the sign-in had ended. */
@@ -102,6 +111,7 @@ opening.draw();
 const loadWorkspaceModule = () => Promise.all([load("./workspace.js"), addTexts("student").catch(noAnswer)]).then(([module]) => { alerts.ontexts(); return module; });
 try { if (localStorage.getItem(STUDENT_KEY)) loadWorkspaceModule().catch(() => {}); } catch { /* Storage is unavailable. */ }
 $("sign-in").addEventListener("focusin", () => loadWorkspaceModule().catch(() => {}), { once: true });
+try { if (MORE_IN_ADDRESS.test(location.search) || localStorage.getItem(WATCH_KEY)) page.loadMore(); } catch { /* Storage is unavailable. */ }
 let announcements = null;
 const showAnnouncements = () => {
   if (location.hash !== "#alerts" || user === undefined) return;
@@ -129,7 +139,7 @@ function noAnswer() {
 function isOutdated(id) {
   const section = page.catalogue.get(id);
   if (!section) return true;
-  const { kind } = seatStatus(page.seats.get(id) ?? section);
+  const { kind } = seatStatus({ ...section, ...page.seats.get(id) });
   return section.status !== "cancelled" && (kind === "closed") !== (section.status === "closed") && kind !== "full";
 }
 
@@ -187,6 +197,7 @@ async function loadWorkspace() {
   const { Workspace } = await loadWorkspaceModule();
   workspace ??= new Workspace(page, changed);
   await workspace.load();
+  page.more?.filters.weekLoaded();
   if (sectionToPlan) page.plan.add(sectionToPlan);
   sectionToPlan = null;
   offerInterrupted();
@@ -243,6 +254,7 @@ function draw() {
   [due, dueIds] = [0, new Set()];
   // Every row shows its conflict with the student's week, so a change of the week redraws all of them.
   page.finder.redraw(dueMine ? null : ids);
+  page.more?.draw();
   if (dueMine) {
     opening.draw();
     page.workspace?.draw();

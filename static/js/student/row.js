@@ -4,7 +4,7 @@ import { button, h, put } from "../dom.js";
 import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
-import { componentName, date, joinList, meetingTexts, prerequisiteText, seatsTaken } from "../words.js";
+import { componentName, date, isRemote, joinList, meetingTexts, prerequisiteText, seatsTaken } from "../words.js";
 
 /** The ids of the rows whose details are open. */
 const opened = new Set();
@@ -15,10 +15,12 @@ export class Row {
     this.course = h("strong", { class: "course" });
     this.kind = h("span", { class: "kind" });
     this.title = h("span", { class: "title", dir: "auto" });
+    this.facts = h("span", { class: "kind" });
     this.head = h("button", { class: "name", type: "button", onclick: () => this.#toggle() },
       h("span", { class: "names" }, this.course, " ", this.kind), this.title);
     this.when = h("div", { class: "when" });
-    this.who = h("div", { class: "who", dir: "auto" });
+    this.by = h("span", { class: "by", dir: "auto" });
+    this.who = h("div", { class: "who" }, this.by, " ", this.facts);
     this.seats = h("div", { class: "seats" });
     this.act = h("div", { class: "act" });
     this.result = h("div", { class: "result" });
@@ -58,7 +60,10 @@ export class Row {
   /** Draws what does not change while the row shows this section. */
   #drawFixed(section) {
     this.course.textContent = section.course;
-    this.kind.textContent = [section.section, componentName(section)].filter(Boolean).join(" ");
+    // A section without times says itself that it is online.
+    const method = isRemote(section) && section.meetings?.some((one) => one.start) && section.method;
+    this.kind.textContent = [[section.section, componentName(section)].filter(Boolean).join(" "), method].filter(Boolean).join(", ");
+    this.facts.textContent = t("row.facts", { crn: section.crn, n: section.credits ?? 0 });
     this.title.textContent = section.title ?? "";
     this.title.title = section.title ?? "";
     const [first] = meetingTexts(section, false);
@@ -78,7 +83,8 @@ export class Row {
       sections: joinList(conflict.with.map((id) => this.page.catalogue.get(id)?.course ?? id)),
     });
     this.who.title = text ?? section.instructor ?? "";
-    put(this.who, conflict ? [icon("warn"), text] : section.instructor ?? t("section.no_instructor"));
+    this.facts.hidden = Boolean(conflict);
+    put(this.by, conflict ? [icon("warn"), text] : section.instructor ?? t("section.no_instructor"));
   }
 
   /** Draws a plan button that leads a visitor to the sign-in form. Staff get no button. */
@@ -102,11 +108,13 @@ export class Row {
     const isOpen = opened.has(section.id);
     this.head.setAttribute("aria-expanded", isOpen);
     put(this.details, isOpen && details(section, this.page));
+    // Drawn again once what else can be done has loaded.
+    if (isOpen && !this.page.more) this.page.loadMore().then((more) => more && this.bound === section.id && this.#drawDetails(section));
   }
 }
 
 /** All details of a section. */
-function details(section, { catalogue, finder }) {
+export function details(section, { catalogue, finder, more }) {
   const dates = (one) => one.starts_on && one.ends_on ? `, ${t("section.dates", { from: date(one.starts_on), to: date(one.ends_on) })}` : "";
   const meetings = section.meetings ?? [];
   const times = meetingTexts(section).map((text, i) => h("div", null, text, meetings[i] && dates(meetings[i])));
@@ -122,6 +130,6 @@ function details(section, { catalogue, finder }) {
       pair("section.prerequisites", section.prerequisites && prerequisiteText(section.prerequisites)),
       pair("section.linked", section.linked?.length ? joinList(section.linked.map((id) => catalogue.name(id))) : null),
       pair("section.seats", `${seatsTaken(catalogue.numbers(section.id))}. ${t("section.waitlist", { n: section.waitlist_capacity })}.`)),
-    button(t("find.course", { course: section.course }), () => finder.find(section.course), { class: "quiet" }),
+    h("p", { class: "inline" }, button(t("find.course", { course: section.course }), () => finder.find(section.course), { class: "quiet" }), more?.actions(section)),
   ];
 }

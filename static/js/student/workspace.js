@@ -6,6 +6,7 @@ import { Actions } from "./actions.js";
 import { Drops, takeUnconfirmed } from "./drops.js";
 import { drawHolds } from "./holds.js";
 import { statusText } from "./outcomes.js";
+import { OwnSeats } from "./own-seats.js";
 import { Plan } from "./plan.js";
 import { Registrations } from "./registrations.js";
 import { Schedule } from "./schedule.js";
@@ -20,6 +21,7 @@ export class Workspace {
   /** `page`: see main.js; the parts created here are added to it. `changed(ids, mine)` schedules a redraw. */
   constructor(page, changed) {
     this.page = page;
+    this.ownSeats = new OwnSeats(page, (id) => changed([id]));
     this.screenReader = new ScreenReader(page);
     page.actions = new Actions(page);
     page.registrations = new Registrations(page, {
@@ -44,6 +46,7 @@ export class Workspace {
   clear() {
     const { drops, registrations, plan } = this.page;
     drops.clear();
+    this.ownSeats.clear();
     registrations.clear();
     plan.clear();
     drawHolds();

@@ -31,6 +31,7 @@ export default {
   "find.clear": "Clear search", "find.filters": "Filters", "find.filters.set": "Filters ({n})",
   "find.subject": "Subject", "find.subject.all": "All subjects", "find.days": "Days", "find.open": "Open seats only",
   "find.order": "Sort", "find.order.course": "By course", "find.order.time": "By time", "find.order.seats": "Most seats first",
+  "find.compact": "Compact rows", "find.more": "More filters",
   "find.refresh": "Refresh list", "find.course": "Show all {course} sections",
   "find.loading": "Loading sections…", "find.count": { one: "{n} section", other: "{n} sections", zero: "No sections" },
   "find.none": "No sections match.", "find.none.hint": "Try fewer words or remove a filter.",
@@ -41,6 +42,7 @@ export default {
 
   "section.no_instructor": "Instructor TBA", "section.no_time": "Time TBA", "section.online": "Online, no set times",
   "section.more_times": "{first} +{n}",
+  "row.facts": "CRN {crn}, {n} cr.",
   "section.crn": "CRN", "section.meets": "Meets", "section.instructor": "Instructor",
   "section.credits.label": "Credits", "section.format": "Format", "section.prerequisites": "Prerequisites",
   "prerequisite.grade": "grade of {grade} or better", "prerequisite.concurrent": "may be taken concurrently",
@@ -49,7 +51,7 @@ export default {
   "section.waitlist": { one: "Waitlist: {n} position", other: "Waitlist: {n} positions", zero: "No waitlist" },
   "section.overlaps": "Overlaps {sections}", "section.have": "You already have {sections}",
 
-  "seats.cancelled": "Cancelled", "seats.closed": "Closed", "seats.left": "{n} left",
+  "seats.cancelled": "Cancelled", "seats.reserved": "Reserved seats only", "seats.closed": "Closed", "seats.left": "{n} left",
   "seats.full.few": "Full, fewer than {n} waiting", "count.few": "fewer than {n}",
   "seats.full": { other: "Full, {n} waiting", zero: "Full" },
 
@@ -84,7 +86,7 @@ export default {
   "data.readers": "Who has viewed my data", "data.loading": "Loading…", "data.none": "No one has viewed your data.", "data.more": "Show more", "data.failed": "Couldn't load this list. {why}",
   "data.read.roster.read": "Roster of {section}", "data.read.roster.export": "Roster of {section}, as a file", "data.read.receipts.read": "Who confirmed an alert",
   "data.read.users.list": "List of users", "data.read.sessions.list": "List of live sessions", "data.read.audit.read": "Audit trail", "data.read.schedule.shared": "Your schedule, through a link you created",
-  "data.read.student.read": "Your student record", "data.read.attempts.read": "Your registration history",
+  "data.read.student.search": "Search for students", "data.read.student.read": "Your student record", "data.read.attempts.read": "Your registration history",
   "announcements.title": "College news", "announcements.more": "Read more", "announcements.age": { one: "Updated {n} minute ago.", other: "Updated {n} minutes ago." },
 
   "error.no_answer": "Couldn't reach the server. Check your connection.", "error.bad_credentials": "Incorrect username or password.",

@@ -31,6 +31,7 @@ export default {
   "find.clear": "Borrar la búsqueda", "find.filters": "Filtros", "find.filters.set": "Filtros ({n})",
   "find.subject": "Materia", "find.subject.all": "Todas las materias", "find.days": "Días", "find.open": "Solo con cupo",
   "find.order": "Ordenar", "find.order.course": "Por curso", "find.order.time": "Por hora", "find.order.seats": "Más cupos primero",
+  "find.compact": "Filas compactas", "find.more": "Más filtros",
   "find.refresh": "Actualizar la lista", "find.course": "Ver todas las secciones de {course}",
   "find.loading": "Cargando secciones…", "find.count": { one: "{n} sección", other: "{n} secciones", zero: "Ninguna sección" },
   "find.none": "No hay secciones que coincidan.", "find.none.hint": "Pruebe con menos palabras o quite un filtro.",
@@ -41,6 +42,7 @@ export default {
 
   "section.no_instructor": "Docente por confirmar", "section.no_time": "Horario por confirmar", "section.online": "En línea, sin horario fijo",
   "section.more_times": "{first} +{n}",
+  "row.facts": "CRN {crn}, {n} créd.",
   "section.crn": "CRN", "section.meets": "Horario", "section.instructor": "Docente",
   "section.credits.label": "Créditos", "section.format": "Modalidad", "section.prerequisites": "Prerrequisitos",
   "prerequisite.grade": "calificación mínima: {grade}", "prerequisite.concurrent": "puede tomarse al mismo tiempo",
@@ -49,7 +51,7 @@ export default {
   "section.waitlist": { one: "Lista de espera: {n} lugar", other: "Lista de espera: {n} lugares", zero: "Sin lista de espera" },
   "section.overlaps": "Choca con {sections}", "section.have": "Ya tiene {sections}",
 
-  "seats.cancelled": "Cancelada", "seats.closed": "Cerrada", "seats.left": { one: "Queda {n}", other: "Quedan {n}" },
+  "seats.cancelled": "Cancelada", "seats.reserved": "Solo cupos reservados", "seats.closed": "Cerrada", "seats.left": { one: "Queda {n}", other: "Quedan {n}" },
   "seats.full.few": "Llena, menos de {n} en espera", "count.few": "menos de {n}",
   "seats.full": { other: "Llena, {n} en espera", zero: "Llena" },
 
@@ -85,7 +87,7 @@ export default {
   "data.readers": "Quién consultó mis datos", "data.loading": "Cargando…", "data.none": "Nadie los ha consultado.", "data.more": "Mostrar más", "data.failed": "No se pudo cargar esta lista. {why}",
   "data.read.roster.read": "Lista de estudiantes de {section}", "data.read.roster.export": "Lista de estudiantes de {section}, en archivo", "data.read.receipts.read": "Quién confirmó una alerta",
   "data.read.users.list": "Lista de usuarios", "data.read.sessions.list": "Lista de conexiones activas", "data.read.audit.read": "Registro de auditoría", "data.read.schedule.shared": "Su horario, a través de un enlace que usted creó",
-  "data.read.student.read": "Su expediente de estudiante", "data.read.attempts.read": "Su historial de inscripción",
+  "data.read.student.search": "Búsqueda de estudiantes", "data.read.student.read": "Su expediente de estudiante", "data.read.attempts.read": "Su historial de inscripción",
   "announcements.title": "Noticias de la institución", "announcements.more": "Leer más", "announcements.age": { one: "Actualizadas hace {n} minuto.", other: "Actualizadas hace {n} minutos." },
 
   "error.no_answer": "No se pudo conectar con el servidor. Revise su conexión.", "error.bad_credentials": "Nombre de usuario o contraseña incorrectos.",

@@ -6,6 +6,7 @@ mod facts;
 mod guardians;
 pub(crate) mod hub;
 mod instructors;
+mod lookup;
 mod seat_rules;
 mod students;
 mod subjects;

@@ -77,6 +77,9 @@ fn reserved_seats_and_restrictions_depend_on_the_student() {
     let reserved = json!([{"group": "honours", "seats": 1, "open": 1, "until": "2100-01-01T00:00:00Z"}]);
     let shown = section(&mut ann, "5");
     assert_eq!((&shown["reserved"], &shown["open"], &shown["mine"]), (&reserved, &json!(1), &json!({"open": 2})));
+    ann.put_json("/api/v1/me/plan", &json!({"sections": [id("5")]})).expect(200);
+    let dashboard = ann.get("/api/v1/dashboard").expect(200).json();
+    assert_eq!(dashboard["sections"][0]["mine"], json!({"open": 2}));
     let north = json!([{"by": "campus", "values": ["North"], "exclude": true}]);
     assert_eq!(shown["restrictions"], north);
     staff.put_json("/api/v1/students/bob", &json!({"campus": "north"})).expect(200);

@@ -86,6 +86,9 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/alerts/{id}/receipts", SubjectStaff),
     ("GET", "/api/v1/announcements", Visitor),
     // Work of staff.
+    ("GET", "/api/v1/students", SubjectStaff),
+    ("GET", "/api/v1/students/{user}/registrations", SubjectStaff),
+    ("GET", "/api/v1/students/{user}/plan", Staff),
     ("GET", "/api/v1/students/{user}", Staff),
     ("PUT", "/api/v1/students/{user}", Staff),
     ("GET", "/api/v1/students/{user}/attempts", Staff),

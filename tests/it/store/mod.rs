@@ -124,6 +124,7 @@ macro_rules! stores {
             the_number_of_profiles_is_limited;
             students:
             facts_are_loaded_with_every_term
+            students_are_found_by_words_of_their_names
             facts_are_stored_without_a_term
             a_refused_batch_stores_no_facts
             changed_facts_are_in_the_changes_of_a_term

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use eduhub::domain::command::{Command, FactsOfStudent, TermPatch};
+use eduhub::domain::role::Role;
 use eduhub::domain::student::{HeldAction, Permit, PermittedFor, StudentFacts};
 use eduhub::domain::term::GroupWindow;
-use eduhub::store::students::StudentStore;
+use eduhub::store::accounts::{Account, AccountStore, Person};
+use eduhub::store::students::{StudentSearch, StudentStore};
 use eduhub::store::terms::TermStore;
 
 use super::fixture::{StoreFixture, StoredTerm, block_on, load, other_term};
@@ -77,6 +79,35 @@ pub(crate) fn windows_of_groups_are_stored_with_their_term<F: StoreFixture>() {
     let windows = vec![window("honours", None), window("veterans", Some(minute(9)))];
     term.run_one(Command::PutTerm(TermPatch { windows: Some(windows.clone()), ..TermPatch::default() }));
     assert_eq!(load(&term.reopen().store).term.windows, windows);
+}
+
+pub(crate) fn students_are_found_by_words_of_their_names<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    let account = |name: &str, shown: &str, role: Role| {
+        let (username, name, password_hash) = (user(name), shown.to_owned(), String::new());
+        block_on(store.put_account(Account { username, name, rights: role.into(), password_hash }, None)).unwrap();
+    };
+    account("jn7", "José Núñez", Role::Student);
+    account("jn8", "Josefa Nunn", Role::Staff);
+    let person = |name: &str, role| {
+        let (username, name) = (user(name), format!("{name} Nunes"));
+        Person { username, name, role, source: None, last_seen: minute(0) }
+    };
+    // The account of someone who was seen states the role and the name.
+    let seen = vec![person("zoe", Role::Student), person("jn8", Role::Student), person("max", Role::Staff)];
+    block_on(store.record_people(seen)).unwrap();
+    block_on(store.put_facts([stated("nunu"), stated("zoe")].into())).unwrap();
+    let find = |words: &[&str], after: Option<&str>, limit| {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let found = block_on(store.find(StudentSearch { words, after: after.map(user), limit })).unwrap();
+        found.into_iter().map(|one| format!("{} {}", one.user, one.name.unwrap_or_default())).collect::<Vec<_>>()
+    };
+    assert_eq!(find(&["nu"], None, 9), ["jn7 José Núñez", "nunu ", "zoe zoe Nunes"]);
+    assert_eq!(find(&["nun", "jose"], None, 9), ["jn7 José Núñez"]);
+    assert_eq!(find(&["nu"], None, 2), ["jn7 José Núñez", "nunu "]);
+    assert_eq!(find(&["nu"], Some("nunu"), 2), ["zoe zoe Nunes"]);
+    assert_eq!(find(&["unez"], None, 9), [""; 0]);
 }
 
 /// Returns an override for a section.

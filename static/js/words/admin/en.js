@@ -97,6 +97,7 @@ export default {
   "audit.user.erase": "Erased a user",
   "audit.term.change": "Changed a term",
   "audit.section.change": "Changed a section",
+  "audit.student.search": "Searched for students",
   "audit.student.read": "Viewed a student record",
   "audit.student.change": "Changed a student record",
   "audit.attempts.read": "Viewed a registration history",

@@ -97,6 +97,7 @@ export default {
   "audit.user.erase": "Borró los datos de un usuario",
   "audit.term.change": "Modificó un período",
   "audit.section.change": "Modificó una sección",
+  "audit.student.search": "Buscó estudiantes",
   "audit.student.read": "Consultó el expediente de un estudiante",
   "audit.student.change": "Modificó el expediente de un estudiante",
   "audit.attempts.read": "Consultó un historial de inscripción",

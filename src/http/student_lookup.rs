@@ -1,0 +1,220 @@
+//! Searches for students, and what a student sees, for staff who help one.
+
+use std::collections::BTreeMap;
+
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+
+use crate::domain::fold::fold;
+use crate::domain::ids::{SectionId, TermId, USER_CHARS_MAX, UserName};
+use crate::domain::realm::Realm;
+use crate::domain::rights::Scope;
+use crate::identity::disclosures::Disclosure;
+use crate::identity::{Audit, Caller, Identity};
+use crate::live::alert_scope::subjects_of;
+use crate::registration::readmodel::ReadModel;
+use crate::store::StoreError;
+use crate::store::plans::PlanStore;
+use crate::store::students::{FoundStudent, StudentSearch, StudentStore};
+
+use crate::http::auth::{Staff, SubjectStaff, within_limit};
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::openapi::responses::{BadPath, BadQuery, BadRole, StoreFailed};
+use crate::http::query::Query;
+use crate::http::registrations::Registrations;
+use crate::http::request_id::PRIVATE;
+use crate::http::students::student;
+
+/// The fewest characters of a search. Fewer would list most students.
+const SEARCH_CHARS_MIN: usize = 2;
+/// The most characters of a search: those of a username, and enough for a full name.
+const SEARCH_CHARS_MAX: usize = USER_CHARS_MAX;
+/// The most students on a page. Staff choose one of them by eye.
+const FOUND_MAX: usize = 20;
+/// The students that are read at a time for limited staff, who may see few of them.
+const READ_MAX: usize = 500;
+
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(find, registrations, plan))]
+pub(super) struct Api;
+
+/// Registers the resources of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    let resource = |path: &str| web::resource(path.to_owned()).default_service(method_not_allowed("GET, HEAD"));
+    cfg.service(resource("/api/v1/students").route(get().to(find)))
+        .service(resource("/api/v1/students/{user}/registrations").route(get().to(registrations)))
+        .service(resource("/api/v1/students/{user}/plan").route(get().to(plan)));
+}
+
+/// A student whom a search found.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FoundStudent)]
+struct StudentItem {
+    user: UserName,
+    /// The display name; absent if the hub knows none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+}
+
+/// Students, by username.
+#[derive(Serialize, ToSchema)]
+struct StudentList {
+    #[schema(max_items = 20)]
+    items: Vec<StudentItem>,
+    /// The `cursor` of the next page; null if no more students match.
+    #[schema(required)]
+    next: Option<UserName>,
+}
+
+/// The sections in a student's plan, in the student's order.
+#[derive(Serialize, ToSchema)]
+struct StudentPlan {
+    sections: Vec<SectionId>,
+}
+
+/// Returns what limited staff may see of a student only with registrations in their subjects.
+fn scope<'a>(user: &'a UserName, model: &ReadModel) -> Scope<'a> {
+    Scope::Student { name: user.as_str(), subjects: subjects_of(user, model) }
+}
+
+/// Returns the students who match and whom the caller may see: one more than a page has, if there are that many.
+async fn search(
+    store: &dyn StudentStore,
+    caller: &Caller,
+    model: &ReadModel,
+    words: Vec<String>,
+    mut after: Option<UserName>,
+) -> Result<Vec<FoundStudent>, StoreError> {
+    let limit = if caller.subjects.is_some() { READ_MAX } else { FOUND_MAX + 1 };
+    let mut found = Vec::new();
+    loop {
+        let read = store.find(StudentSearch { words: words.clone(), after: after.take(), limit }).await?;
+        let is_last = read.len() < limit;
+        after = read.last().map(|last| last.user.clone());
+        found.extend(read.into_iter().filter(|one| within_limit(caller, &scope(&one.user, model)).is_ok()));
+        if is_last || found.len() > FOUND_MAX {
+            return Ok(found);
+        }
+    }
+}
+
+/// Finds students by words of the username or the display name, without regard to case and accents (staff).
+///
+/// Each word of `q` is the beginning of a word. Staff who are limited to subjects find students who are registered in
+/// sections of these.
+#[utoipa::path(
+    get,
+    path = "/api/v1/students",
+    operation_id = "findStudents",
+    tag = "administration",
+    params(
+        ("q" = String, Query, description = "Beginnings of words.", min_length = 2, max_length = 120),
+        ("cursor" = Option<UserName>, Query, description = "The `next` of an earlier page."),
+    ),
+    responses(
+        (status = 200, description = "By username, at most 20.", body = StudentList),
+        BadRole, BadQuery, StoreFailed,
+    )
+)]
+pub async fn find(
+    request: HttpRequest,
+    staff: SubjectStaff,
+    model: Data<ReadModel>,
+    store: Data<dyn StudentStore>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    // The limit applies to each student.
+    let caller = staff.concerning_no_one();
+    let query = Query::of(&request)?;
+    let words: Vec<String> = fold(query.string("q", 1..=SEARCH_CHARS_MAX)?.unwrap_or_default())
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    if words.iter().map(|word| word.chars().count()).sum::<usize>() < SEARCH_CHARS_MIN {
+        let detail = format!("A search needs at least {SEARCH_CHARS_MIN} characters of a name or username.");
+        return Err(Problem::invalid("q", detail));
+    }
+    let after = query.parsed("cursor", "the “next” of an earlier page", |text| UserName::stored(text).ok())?;
+    let mut found = search(&**store, &caller, &model, words, after).await?;
+    let has_more = found.len() > FOUND_MAX;
+    found.truncate(FOUND_MAX);
+    let next = found.last().filter(|_| has_more).map(|last| last.user.clone());
+    let people = found.iter().map(|one| one.user.clone()).collect();
+    audit.record_disclosure(&request, &caller, Disclosure::StudentSearch, None, None, people).await?;
+    let items = found.into_iter().map(|FoundStudent { user, name }| {
+        let name = name.filter(|name| name != user.as_str());
+        StudentItem { user, name }
+    });
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(StudentList { items: items.collect(), next }))
+}
+
+/// Lists a student's registrations (staff).
+///
+/// Staff who are limited to subjects see those in sections of these, without `credits`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/students/{user}/registrations",
+    operation_id = "studentRegistrations",
+    tag = "administration",
+    params(
+        ("user" = UserName, Path, description = "The student."),
+        ("term" = Option<TermId>, Query, description = "Only this term's."),
+    ),
+    responses(
+        (status = 200, description = "Enrolled and waitlisted sections.", body = Registrations),
+        BadRole, BadPath, BadQuery, StoreFailed,
+    )
+)]
+pub async fn registrations(
+    request: HttpRequest,
+    staff: SubjectStaff,
+    identity: Data<Identity>,
+    model: Data<ReadModel>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let user = student(&request, &identity)?;
+    // The limit applies to each registration.
+    let caller = staff.concerning_no_one();
+    let term = Query::of(&request)?.parsed("term", "a term's id", |text| TermId::parse(text).ok())?;
+    if term.as_ref().is_some_and(|term| model.term_in(&Realm::College, term).is_none()) {
+        return Err(Problem::invalid("term", "There is no such term."));
+    }
+    let mut all = Registrations::of(&model, &Realm::College, &user, term.as_ref());
+    if caller.subjects.is_some() {
+        all.items.retain(|one| {
+            let row = model.section(&one.section);
+            row.is_some_and(|(row, _)| within_limit(&caller, &Scope::Subject(row.state.section.subject())).is_ok())
+        });
+        all.credits = BTreeMap::new();
+    }
+    let people = vec![user.clone()];
+    audit.record_disclosure(&request, &caller, Disclosure::StudentRead, Some(user.as_str()), None, people).await?;
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(all))
+}
+
+/// Returns a student's plan (staff without a limit).
+#[utoipa::path(
+    get,
+    path = "/api/v1/students/{user}/plan",
+    operation_id = "studentPlan",
+    tag = "administration",
+    params(("user" = UserName, Path, description = "The student.")),
+    responses((status = 200, description = "The plan.", body = StudentPlan), BadRole, BadPath, StoreFailed)
+)]
+pub async fn plan(
+    request: HttpRequest,
+    Staff(staff): Staff,
+    identity: Data<Identity>,
+    plans: Data<dyn PlanStore>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let user = student(&request, &identity)?;
+    let sections = plans.plan(&user).await?;
+    let people = vec![user.clone()];
+    audit.record_disclosure(&request, &staff, Disclosure::StudentRead, Some(user.as_str()), None, people).await?;
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(StudentPlan { sections }))
+}

@@ -1,0 +1,41 @@
+// A field that finds a section of the term that is shown, with a button beside each section found.
+
+import { button, debounce, field, h, put } from "../dom.js";
+import { t } from "../i18n.js";
+import { componentName, meetingTexts, seatStatus } from "../words.js";
+
+const TYPING_MS = 80;
+/** Sections shown; further words narrow the search down. */
+const FOUND_MAX = 8;
+
+/** `page`: see staff.js. `choose(id)` is called for the section whose button, named `verb`, was pressed. */
+export function sectionPicker(page, { label, verb, choose, without = () => false }) {
+  const input = h("input", { type: "text", inputmode: "search", autocomplete: "off", spellcheck: "false" });
+  const list = h("ul", { class: "lines", role: "list" });
+  const status = h("p", { class: "none", role: "status" });
+  const search = () => {
+    const q = input.value.trim();
+    if (!q) return put(list), put(status);
+    const ids = page.catalogue.search({ q, subject: "", days: [], open: false, order: "course" }).filter((id) => !without(id));
+    put(list, ids.slice(0, FOUND_MAX).map((id) => item(page, id, verb, choose)));
+    put(status, ids.length > FOUND_MAX ? t("student.sections.more", { n: FOUND_MAX }) : !ids.length && t("student.sections.none"));
+  };
+  input.addEventListener("input", debounce(TYPING_MS, search));
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    search();
+    list.querySelector("button:not(:disabled)")?.focus();
+  });
+  return h("div", { class: "picker narrow" }, field(label, input, t("student.sections.hint")), status, list);
+}
+
+function item(page, id, verb, choose) {
+  const section = page.catalogue.get(id);
+  const mayEdit = page.mayEdit(id);
+  const seats = seatStatus({ ...section, ...page.numbers(id) }, section.status);
+  const press = button(verb, () => choose(id), { disabled: !mayEdit, "aria-label": t("action.for", { verb, section: page.nameOf(id) }) });
+  return h("li", { class: "choice" }, h("div", null, h("strong", { dir: "auto" }, section.course), " ", [section.section, componentName(section), section.crn].filter(Boolean).join(" "),
+    h("small", null, meetingTexts(section, true).join("; ")), h("small", { class: seats.tone }, seats.text),
+    !mayEdit && h("small", { class: "careful" }, t("section.limited"))), press);
+}

@@ -1,0 +1,91 @@
+// What a student sees, for staff who help: registrations, plan, facts with holds, permits and history, and what can be done.
+
+import { button, h, put } from "../dom.js";
+import { api } from "../api.js";
+import { t } from "../i18n.js";
+import { icon } from "../icons.js";
+import { joinList, problemText } from "../words.js";
+import { studentHistory } from "./attempt-list.js";
+import { StudentFacts } from "./student-facts.js";
+import { StudentSchedule } from "./student-schedule.js";
+
+/** The name and the username of a student. */
+export const personName = ({ user, name }) => name ? t("student.person", { name, user }) : user;
+
+export class StudentFile {
+  #ended = false;
+
+  /** `person`: `{user, name?}`; `page`: see staff.js; `onclose()` is called for "Back to the search". */
+  constructor(person, page, onclose) {
+    Object.assign(this, { page, person, name: personName(person) });
+    this.path = `/api/v1/students/${encodeURIComponent(person.user)}`;
+    this.term = page.term();
+    this.heading = h("h3", { tabindex: "-1", dir: "auto" }, this.name);
+    this.done = h("p", { class: "good", role: "status", tabindex: "-1" });
+    this.schedule = new StudentSchedule(this);
+    this.facts = page.subjects ? null : new StudentFacts(this);
+    this.planned = h("div");
+    this.history = h("div");
+    const section = (title, el) => h("section", null, h("h4", null, t(title)), el);
+    this.el = h("article", { class: "student-file" },
+      h("div", { class: "inline no-print" }, button(t("student.back"), onclose, { class: "quiet" }), button(t("student.reload"), () => this.load(), { class: "quiet" }),
+        button([icon("print"), " ", t("student.print")], () => print(), { class: "quiet" })),
+      this.heading, this.done,
+      page.subjects && h("p", { class: "careful" }, t("student.limited", { subjects: joinList(page.subjects) })),
+      this.schedule.el,
+      this.facts?.el,
+      !page.subjects && section("student.plan", this.planned),
+      !page.subjects && section("student.history", this.history));
+  }
+
+  /** Nothing is drawn from now on. */
+  end() {
+    this.#ended = true;
+  }
+
+  /** The term or its sections have changed. */
+  redraw() {
+    if (this.term === this.page.term()) return this.schedule.draw();
+    this.term = this.page.term();
+    this.load();
+  }
+
+  /** Reads everything again. */
+  async load() {
+    const parts = [this.schedule.load()];
+    if (!this.page.subjects) parts.push(this.facts.load(), this.#loadPlan(), this.#loadHistory());
+    await Promise.all(parts);
+  }
+
+  /** A change was made: says so, and reads what it changed. */
+  changed(text) {
+    put(this.done, text);
+    this.done.focus();
+    this.load();
+  }
+
+  /** Calls `draw` with the response to a request; in `el`, says why it failed. */
+  async show(el, path, draw) {
+    try {
+      const found = await api.get(path);
+      if (!this.#ended) await draw(found);
+    } catch (problem) {
+      if (!this.#ended) put(el, h("p", { class: "stop", role: "status" }, problemText(problem), " ", button(t("find.retry"), () => this.show(el, path, draw), { class: "plain" })));
+    }
+  }
+
+  #loadPlan() {
+    return this.show(this.planned, `${this.path}/plan`, async ({ sections }) => {
+      await this.page.catalogue.ensure(sections);
+      put(this.planned, sections.length ? h("ul", { class: "lines", role: "list" }, sections.map((id) => h("li", null, this.page.nameOf(id))))
+        : h("p", { class: "none" }, t("student.plan.none")));
+    });
+  }
+
+  async #loadHistory() {
+    const history = studentHistory(`${this.path}/attempts`, this.term, this.page);
+    await history.load();
+    if (this.#ended) return;
+    put(this.history, history.el);
+  }
+}

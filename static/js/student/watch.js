@@ -1,0 +1,86 @@
+// Watches: says when a seat opens in a section, in the page and by a notification of the browser. Stored in the browser;
+// a watch works while the page is open.
+
+import { button } from "../dom.js";
+import { t } from "../i18n.js";
+import { showNote } from "../session.js";
+
+const KEY = "eduhub.watch";
+/** The most sections that one browser watches. */
+const WATCHES_MAX = 30;
+
+export class Watch {
+  #ids = new Set(stored());
+  /** By watched section whose seats are known: whether one was open at the last change. */
+  #open = new Map();
+
+  /** `page`: see main.js. */
+  constructor(page) {
+    this.page = page;
+    // Another tab may change the watches.
+    addEventListener("storage", ({ key }) => { if (key === KEY) this.#ids = new Set(stored()); });
+  }
+
+  has(id) {
+    return this.#ids.has(id);
+  }
+
+  /** A button that starts and ends the watch of a section. */
+  button(section) {
+    if (section.status === "cancelled") return null;
+    const label = () => t(this.has(section.id) ? "watch.on" : "watch.off");
+    const el = button(label(), async () => {
+      this.#toggle(section.id);
+      el.textContent = label();
+      if (this.has(section.id)) await this.#start(section.id);
+    }, { class: "quiet" });
+    return el;
+  }
+
+  #toggle(id) {
+    if (!this.#ids.delete(id)) {
+      if (this.#ids.size >= WATCHES_MAX) return showNote(t("watch.max", { n: WATCHES_MAX }));
+      this.#ids.add(id);
+    }
+    try {
+      if (this.#ids.size) localStorage.setItem(KEY, JSON.stringify([...this.#ids]));
+      else localStorage.removeItem(KEY);
+    } catch { /* Storage is unavailable: the watch ends with this page. */ }
+  }
+
+  /** Asks the browser for permission, and says what to expect. */
+  async #start(id) {
+    // What is open now is not news.
+    this.#open.set(id, this.page.numbers(id).open > 0);
+    let permission = "denied";
+    try { permission = Notification.permission === "default" ? await Notification.requestPermission() : Notification.permission; } catch { /* This browser has none. */ }
+    showNote(t(permission === "granted" ? "watch.started" : "watch.started.here", { section: this.page.catalogue.name(id) }), "watch");
+  }
+
+  /** Says which watched sections have an open seat that had none before, or had none known on this page. */
+  seatsChanged() {
+    for (const id of this.#ids) {
+      if (!this.page.catalogue.get(id)) continue;
+      const isOpen = this.page.numbers(id).open > 0;
+      const wasOpen = this.#open.get(id);
+      this.#open.set(id, isOpen);
+      if (isOpen && !wasOpen) this.#tell(id);
+    }
+  }
+
+  #tell(id) {
+    const text = t("watch.opened", { section: this.page.catalogue.name(id), n: this.page.numbers(id).open });
+    const show = () => this.page.more.sectionPage.open(id);
+    showNote(text, "watch", button(t("watch.show"), show, { class: "primary" }));
+    this.page.announce(text);
+    try {
+      if (Notification.permission !== "granted") return;
+      const notification = new Notification(text, { tag: `seat ${id}` });
+      notification.onclick = () => { focus(); show(); notification.close(); };
+    } catch { /* Some phones show notifications only for installed pages. */ }
+  }
+}
+
+function stored() {
+  try { return JSON.parse(localStorage.getItem(KEY)) ?? []; } catch { return []; }
+}

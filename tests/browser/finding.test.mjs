@@ -1,0 +1,120 @@
+// Rows, filters, the page of one section, and watches for seats on the student's page.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, Hub, open, row, rows, until, violations } from "./support.mjs";
+
+const TERM = "finding";
+const CSV = [
+  "crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor,method,campus",
+  "1,MATH 151,Calculus I,A01,lecture,5,2,2,MWF,09:00-09:50,Ada Lee,In person,North", "2,MATH 152,Calculus II,A01,lecture,4,2,2,MWF,09:30-10:20,Bo Núñez,In person,South",
+  "3,ART 2,Drawing,A01,lecture,3,1,0,F,18:00-20:50,Frida Kahlo,Hybrid,North", "4,ENGL 1,Essays,W01,lecture,3,5,0,,,Ada Lee,Online Asynchronous,Online", "",
+].join("\n");
+let hub, chrome;
+before(async () => {
+  [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+  await hub.term(TERM, []).catch(() => {});
+  const { task } = await hub.ask("staff", "POST", `/api/v1/imports?term=${TERM}`, CSV, "text/csv");
+  for (let state = "running"; state === "running";) ({ state } = await hub.ask("staff", "GET", `/api/v1/imports/${task}`));
+});
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+const shown = (page, expected) => until(page, (expected) => [...document.querySelectorAll(".row .title")].map((one) => one.textContent).join() === expected, expected.join());
+
+test("rows show CRN and credits, and what is online; compact rows stay compact", async () => {
+  const page = await open(chrome, hub, `/?term=${TERM}`);
+  await rows(4)(page);
+  assert.match(await row(page, "Calculus II").textContent(), /CRN 2, 4 cr\./);
+  assert.match(await row(page, "Essays").textContent(), /Online, no set times.*CRN 4, 3 cr\./);
+  assert.match(await row(page, "Drawing").textContent(), /Hybrid.*6:00/);
+  const height = () => page.$eval(".row .line", (line) => line.offsetHeight);
+  const before = await height();
+  await page.check("#compact");
+  await until(page, (before) => document.querySelector(".row .line").offsetHeight < before, before);
+  await page.reload();
+  await rows(4)(page);
+  assert.ok(await height() < before);
+  const [first, second] = await page.$$eval(".row", (all) => all.slice(0, 2).map((one) => one.getBoundingClientRect()));
+  assert.ok(first.bottom <= second.top + 1, "rows do not overlap");
+});
+
+test("further filters combine, are in the address, and are counted", async () => {
+  const page = await open(chrome, hub, `/?term=${TERM}`, { bypassCSP: true });
+  await rows(4)(page);
+  await page.getByRole("button", { name: "More filters" }).click();
+  await until(page, () => document.activeElement.name === "time");
+  const table = [
+    ["time", "evening", ["Drawing"]], ["mode", "online", ["Drawing", "Essays"]], ["mode", "person", ["Calculus I", "Calculus II"]],
+    ["campus", "South", ["Calculus II"]], ["credits", "5", ["Calculus I"]], ["instructor", "nun", ["Calculus II"]],
+  ];
+  const set = (name, value) => name === "instructor" ? page.fill(`[name=${name}]`, value) : page.selectOption(`#filters-more [name=${name}]`, value);
+  for (const [name, value, expected] of table) {
+    await set(name, value);
+    await shown(page, expected);
+    await set(name, "");
+    await rows(4)(page);
+  }
+  assert.deepEqual(await violations(page), []);
+  await set("campus", "North");
+  await set("time", "morning");
+  await shown(page, ["Calculus I"]);
+  await until(page, () => location.search.includes("campus=North") && location.search.includes("time=morning"));
+  await page.reload();
+  await shown(page, ["Calculus I"]);
+  assert.equal(await page.isVisible("#filters-more"), true);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await until(page, () => document.querySelector("#filters-toggle").textContent === "Filters (2)");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("what fits the student's week", async () => {
+  hub.mint("fay", "student");
+  await hub.ask("fay", "PUT", `/api/v1/me/registrations/${TERM}-1`);
+  const page = await open(chrome, hub, `/?term=${TERM}&fits=true`, { user: "fay" });
+  await shown(page, ["Drawing", "Essays", "Calculus I"]);
+  await page.getByLabel("Fits my week").uncheck();
+  await rows(4)(page);
+});
+
+test("a section has an address of its own, which is shared, printed and left again", async () => {
+  const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", bypassCSP: true });
+  await rows(4)(page);
+  await row(page, "Calculus II").locator(".name").click();
+  await page.getByRole("link", { name: "Page of this section" }).click();
+  await until(page, () => document.activeElement.matches("#section-page h3"));
+  assert.equal(new URL(page.url()).search, `?term=${TERM}&section=${TERM}-2`);
+  assert.equal(await page.isVisible("#rows"), false);
+  await page.reload();
+  await until(page, () => /MATH 152/.test(document.querySelector("#section-page h3")?.textContent));
+  await page.locator("#section-page").getByRole("button", { name: /^Register/ }).click();
+  await until(page, () => /Enrolled/.test(document.querySelector("#section-page").textContent));
+  assert.deepEqual(await violations(page), []);
+  await page.emulateMedia({ media: "print" });
+  assert.equal(await page.isVisible("#section-page dl"), true);
+  assert.equal(await page.isVisible("aside"), false);
+  await page.emulateMedia({ media: "screen" });
+  await page.getByRole("button", { name: "Back to the list" }).click();
+  await rows(4)(page);
+  await until(page, () => !location.search.includes("section="));
+  await page.goto(`${hub.url}/?term=${TERM}&section=${TERM}-99`);
+  await until(page, () => /There is no section/.test(document.querySelector("#section-page").textContent));
+});
+
+test("a watch says when a seat opens, in the page and by a notification", async () => {
+  hub.mint("wanda", "student");
+  hub.mint("holder", "student");
+  await hub.ask("holder", "PUT", `/api/v1/me/registrations/${TERM}-3`);
+  const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-3`, { user: "wanda",
+    script: "window.told = []; window.Notification = class { static permission = 'default'; static requestPermission() { this.permission = 'granted'; return Promise.resolve('granted'); } constructor(text) { window.told.push(text); } close() {} };" });
+  await page.getByRole("button", { name: "Notify me when a seat opens" }).click();
+  await until(page, () => /You'll be notified when a seat opens in ART 2/.test(document.querySelector("#note").textContent));
+  await until(page, () => document.querySelector("#live").dataset.state === "live");
+  await page.getByRole("button", { name: "Back to the list" }).click();
+  await hub.ask("holder", "DELETE", `/api/v1/me/registrations/${TERM}-3`);
+  await until(page, () => /A seat opened in ART 2 lecture \(3\): 1 left\./.test(document.querySelector("#note").textContent));
+  assert.deepEqual(await page.evaluate(() => window.told), ["A seat opened in ART 2 lecture (3): 1 left."]);
+  await page.getByRole("button", { name: "Show section" }).click();
+  await page.getByRole("button", { name: "Stop notifying me" }).click();
+  assert.equal(await page.evaluate(() => localStorage.getItem("eduhub.watch")), null);
+  assert.deepEqual(page.wrong, []);
+});

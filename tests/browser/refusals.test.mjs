@@ -1,0 +1,100 @@
+// Refusals on the student's page: each says what it concerns, and offers the next step where there is one.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, Hub, open, row, rows, until } from "./support.mjs";
+
+const TERM = "rules";
+let hub, chrome;
+before(async () => {
+  [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+  await hub.term(TERM, [
+    "1,LAW 1,Contracts,A01,lecture,3,5,2,M,09:00-09:50,Lee", "2,ART 1,Drawing,A01,lecture,3,5,2,T,09:00-09:50,Kahlo",
+    "3,BIOL 1,Cells,A01,lecture,3,5,2,W,09:00-09:50,Curie", "4,BIOL 1,Cells lab,L01,lab,0,5,2,R,09:00-09:50,Curie", "5,BIOL 1,Cells lab,L02,lab,0,5,2,F,09:00-09:50,Curie",
+    "6,MATH 1,Algebra,A01,lecture,3,1,2,S,09:00-09:50,Noether",
+  ]);
+  const patch = (crn, body) => hub.ask("staff", "PATCH", `/api/v1/sections/${TERM}-${crn}`, body);
+  await patch(1, { restrictions: [{ by: "group", values: ["honours"] }] });
+  await patch(2, { repeat_limit: 1 });
+  await patch(3, { linked: [`${TERM}-4`, `${TERM}-5`] });
+  await patch(6, { reserved: [{ group: "honours", seats: 1 }] });
+  await hub.term("cutoff", ["1,LAW 1,Contracts,A01,lecture,3,5,2,M,09:00-09:50,Lee"]);
+});
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+/** Opens the page of a student of whom the college states `facts`. */
+async function openAs(user, facts = {}, { term = TERM, n = 6, ...how } = {}) {
+  hub.mint(user, "student");
+  await hub.ask("staff", "PUT", `/api/v1/students/${user}`, facts);
+  const page = await open(chrome, hub, `/?term=${term}`, { user, ...how });
+  await rows(n)(page);
+  return page;
+}
+const press = (page, title, name) => row(page, title).getByRole("button", { name }).first().click();
+const shows = (page, text) => until(page, (text) => [...document.querySelectorAll(".row .result")].some((one) => one.textContent.includes(text)), text);
+
+test("a restricted section says that it is for other students, in both languages", async () => {
+  const page = await openAs("rita");
+  await press(page, "Contracts", /^Register/);
+  await shows(page, "You're not eligible for this section.");
+  await page.getByRole("button", { name: "Español" }).click();
+  await shows(page, "Esta sección está restringida a otros estudiantes.");
+  const honours = await openAs("hope", { groups: ["Honours"] });
+  await press(honours, "Contracts", /^Register/);
+  await row(honours, "Contracts").getByText("Enrolled").waitFor();
+  assert.deepEqual([...page.wrong, ...honours.wrong], []);
+});
+
+test("a course that was taken as often as is allowed says so", async () => {
+  const page = await openAs("rex", { completed: [{ course: "ART 1", grade: "B" }] });
+  await press(page, "Drawing", /^Register/);
+  await shows(page, "You have already taken this course, and it can't be repeated.");
+});
+
+test("a lecture offers each of its labs, and one press registers for both", async () => {
+  const page = await openAs("lina", {}, { width: 390, height: 844 });
+  const lecture = page.locator(".row", { hasText: "lecture" }).filter({ hasText: "BIOL 1" });
+  await lecture.getByRole("button", { name: /^Register/ }).click();
+  await shows(page, "This section must be taken with another one.");
+  const choices = lecture.getByRole("button", { name: /^Add with/ });
+  assert.deepEqual(await choices.allTextContents(), ["Add with BIOL 1 lab (4)", "Add with BIOL 1 lab (5)"]);
+  await choices.last().click();
+  await lecture.getByText("Enrolled").waitFor();
+  assert.deepEqual(await hub.registrations("lina", TERM), ["3 enrolled", "5 enrolled"]);
+  assert.deepEqual(page.wrong, []);
+});
+
+test("after the last day to add, a refusal says when it was, and a drop after the last day keeps the seat", async () => {
+  const page = await openAs("cora", {}, { term: "cutoff", n: 1 });
+  await press(page, "Contracts", /^Register/);
+  await row(page, "Contracts").getByText("Enrolled").waitFor();
+  const past = "2026-01-12T13:00:00Z";
+  await hub.ask("staff", "PUT", "/api/v1/terms/cutoff", { add_until: past, drop_until: past });
+  await press(page, "Contracts", /^Drop/);
+  // The delay of a drop ends when the page is hidden.
+  await page.evaluate(() => { Object.defineProperty(document, "visibilityState", { value: "hidden" }); document.dispatchEvent(new Event("visibilitychange")); });
+  const late = await openAs("carl", {}, { term: "cutoff", n: 1 });
+  await press(late, "Contracts", /^Register/);
+  await shows(late, "Registration closed Mon, Jan 12, 8:00 AM EST.");
+  assert.deepEqual(await hub.registrations("cora", "cutoff"), ["1 enrolled"]);
+});
+
+test("reserved seats are full to a newcomer, and open to the group", async () => {
+  const page = await openAs("nick");
+  await row(page, "Algebra").getByText("Reserved seats only").waitFor();
+  const honours = await openAs("hugh", { groups: ["honours"] });
+  await row(honours, "Algebra").getByText("1 left").waitFor();
+  await press(honours, "Algebra", /^Register/);
+  await row(honours, "Algebra").getByText("Enrolled").waitFor();
+  assert.deepEqual(await hub.registrations("hugh", TERM), ["6 enrolled"]);
+});
+
+test("a section whose seats another one has taken is full, not closed", async () => {
+  await hub.term("shared", ["1,ART 1,Drawing,A01,lecture,3,1,2,M,09:00-09:50,Kahlo", "2,LAW 1,Contracts,A01,lecture,3,1,2,T,09:00-09:50,Lee"]);
+  for (const crn of [1, 2]) await hub.ask("staff", "PATCH", `/api/v1/sections/shared-${crn}`, { cross_listed: { group: "X", capacity: 1 } });
+  hub.mint("taker", "student");
+  await hub.ask("taker", "PUT", "/api/v1/me/registrations/shared-1");
+  const page = await openAs("sue", {}, { term: "shared", n: 2 });
+  await row(page, "Contracts").getByRole("button", { name: /^Join waitlist/ }).waitFor();
+  assert.match(await row(page, "Contracts").textContent(), /Full/);
+});

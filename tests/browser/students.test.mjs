@@ -1,0 +1,202 @@
+// The view "Students" of the staff page: finds a student, shows what the student sees, and changes it with a reason.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, Hub, open, tabTo, until, violations } from "./support.mjs";
+
+const TERM = "help";
+const HOLDS = [
+  { id: "fine", text: "A book is missing.", office: "Library", url: "https://library.example.edu/fines", blocks: ["register"] },
+  { id: "fee", text: "A fee is due.", office: "Bursar", blocks: [] },
+];
+let hub, chrome;
+before(async () => {
+  [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+  await hub.term(TERM, [
+    "1,MATH 151,Calculus I,A01,lecture,5,1,2,MWF,09:00-09:50,Lee", "2,MATH 151,Calculus I,A02,lecture,5,4,2,TR,09:00-09:50,Lee",
+    "3,PHYS 101,Physics,A01,lecture,4,3,3,MWF,09:30-10:20,Curie", "4,ART 2,Drawing,A01,lecture,3,3,0,F,15:00-16:00,Kahlo",
+  ]);
+  hub.mint("first", "student");
+  await hub.ask("first", "PUT", `/api/v1/me/registrations/${TERM}-1`);
+});
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+const registered = async (user) => (await hub.ask("staff", "GET", `/api/v1/students/${user}/registrations?term=${TERM}`)).items.map(({ section, status }) => `${section} ${status}`);
+const shows = (page, text) => until(page, (text) => document.querySelector("#student-file")?.textContent.includes(text), text);
+const press = (page, name) => page.locator("#student-file").getByRole("button", { name, exact: true }).click();
+
+/** Opens the file of a student. */
+async function openFile(user, how = {}) {
+  const page = await open(chrome, hub, "/staff#students", { user: "staff", bypassCSP: true, ...how });
+  await page.selectOption("#which-term", TERM);
+  await page.fill("#student-search [name=q]", user);
+  await page.locator("#student-results button", { hasText: user }).click();
+  await page.locator(".student-file h5").first().waitFor();
+  return page;
+}
+
+/** Finds a section in the picker and presses its button. */
+async function pick(page, q, button) {
+  await page.fill(".picker input", q);
+  await page.locator(".picker li").getByRole("button", { name: button }).first().click();
+}
+
+async function stated(user, facts = {}) {
+  await hub.ask("staff", "PUT", `/api/v1/students/${user}`, { groups: ["new"], ...facts });
+}
+
+test("a student is found by a part of the name, and shown with plan, holds and history", async () => {
+  await hub.ask("admin", "PUT", "/api/v1/admin/users/jn7", { role: "student", name: "José Núñez", password: "correct horse 1" });
+  await stated("jn7", { holds: HOLDS, program: "Nursing" });
+  hub.mint("jn7", "student");
+  await hub.ask("jn7", "PUT", "/api/v1/me/plan", { sections: [`${TERM}-4`] });
+  const page = await open(chrome, hub, "/staff#students", { user: "staff", bypassCSP: true });
+  await page.selectOption("#which-term", TERM);
+  await page.fill("#student-search [name=q]", "j");
+  await until(page, () => /at least 2 characters/.test(document.querySelector("#students-found").textContent));
+  await page.fill("#student-search [name=q]", "nunez");
+  await until(page, () => /José Núñez \(jn7\)/.test(document.querySelector("#student-results").textContent));
+  await page.press("#student-search [name=q]", "Enter");
+  await until(page, () => document.activeElement.textContent === "José Núñez (jn7)");
+  for (const text of ["A book is missing.", "Blocks adding sections.", "Nursing", "ART 2", "No requests yet."]) await shows(page, text);
+  assert.deepEqual(await violations(page), []);
+  assert.deepEqual(page.wrong, []);
+});
+
+test("an unknown student is opened by the exact username", async () => {
+  const page = await open(chrome, hub, "/staff#students", { user: "staff" });
+  await page.fill("#student-search [name=q]", "nowhere");
+  await page.getByRole("button", { name: "Open nowhere" }).click();
+  await shows(page, "No registrations.");
+});
+
+test("a refusal is lifted by its code with a reason, and the next one is added to it", async () => {
+  await stated("over");
+  const page = await openFile("over");
+  await pick(page, "PHYS", /Register/);
+  await shows(page, "Enrolled in PHYS 101");
+  await pick(page, "151 A01", /Register/);
+  await shows(page, "This overlaps PHYS 101");
+  await press(page, "Override and continue");
+  await shows(page, "Enter a reason. Nothing was changed.");
+  assert.equal(await page.getAttribute(".change textarea", "aria-invalid"), "true");
+  await page.fill(".change textarea", "Approved by the chair");
+  await press(page, "Override and continue");
+  await shows(page, "The section is full.");
+  assert.equal(await page.inputValue(".change textarea"), "Approved by the chair");
+  assert.deepEqual(await page.$$eval(".change [name=override]", (boxes) => boxes.map(({ value }) => value)), ["time_conflict", "section_full"]);
+  assert.deepEqual(await violations(page), []);
+  await press(page, "Override and continue");
+  await shows(page, "Enrolled in MATH 151");
+  assert.deepEqual(await registered("over"), [`${TERM}-3 enrolled`, `${TERM}-1 enrolled`]);
+  const { items } = await hub.ask("admin", "GET", "/api/v1/admin/audit?user=over&action=student.registration");
+  assert.match(items[0].detail, /override: time_conflict, section_full; Approved by the chair/);
+});
+
+test("a full section offers its waitlist; the history says who came first and when the last seat went", async () => {
+  await stated("late");
+  const page = await openFile("late");
+  await pick(page, "151 A01", /Register/);
+  await shows(page, "The section is full.");
+  await press(page, "Join the waitlist");
+  await shows(page, "1st on the waitlist");
+  assert.deepEqual(await registered("late"), [`${TERM}-1 waitlisted`]);
+  await shows(page, "Refused: section full");
+  await page.locator(".attempt").last().getByRole("button", { name: "Who came first?" }).click();
+  await until(page, () => /\d(st|nd|rd|th) student to request this section\. The last seat went .*\d:\d\d:\d\d\.\d{3}/.test(document.querySelector(".student-file").textContent));
+});
+
+test("a student is moved and dropped, by keyboard alone", async () => {
+  await stated("mover");
+  await hub.ask("staff", "PUT", `/api/v1/students/mover/registrations/${TERM}-2`, {});
+  const page = await openFile("mover");
+  await page.getByRole("button", { name: /^Move: MATH 151/ }).focus();
+  await page.keyboard.press("Enter");
+  await until(page, () => document.activeElement.matches(".picker input"));
+  await page.keyboard.type("PHYS");
+  await page.keyboard.press("Enter");
+  await until(page, () => document.activeElement.matches(".picker li button"));
+  await page.keyboard.press("Enter");
+  await shows(page, "Moved from MATH 151");
+  await until(page, () => document.activeElement.matches("#student-file [role=status]"));
+  assert.deepEqual(await registered("mover"), [`${TERM}-3 enrolled`]);
+  await page.getByRole("button", { name: /^Drop: PHYS 101/ }).focus();
+  await page.keyboard.press("Enter");
+  await shows(page, "This drops mover from PHYS 101");
+  await page.locator(".change button:not(:disabled)").first().waitFor();
+  await tabTo(page, ".change button.danger");
+  await page.keyboard.press("Enter");
+  await shows(page, "Dropped from PHYS 101");
+  assert.deepEqual(await registered("mover"), []);
+});
+
+test("a hold is lifted after a confirmation, and the other facts stay", async () => {
+  await stated("held", { holds: HOLDS, credit_limit: 12, completed: [{ course: "MATH 141", grade: "B" }] });
+  const page = await openFile("held");
+  await pick(page, "ART", /Register/);
+  await shows(page, "There is a hold on the account. Library: A book is missing.");
+  await press(page, "Cancel");
+  await press(page, "Lift hold: Library");
+  await shows(page, "This lifts the hold from Library on held");
+  await press(page, "Yes, lift hold");
+  await shows(page, "The hold from Library was lifted.");
+  const { holds, credit_limit, completed } = await hub.ask("staff", "GET", "/api/v1/students/held");
+  assert.deepEqual([holds.map(({ id }) => id), credit_limit, completed.length], [["fee"], 12, 1]);
+});
+
+test("a permit is given with an end, instead of an override, and ended", async () => {
+  await stated("guest");
+  const page = await openFile("guest");
+  await pick(page, "151 A01", /Register/);
+  await shows(page, "The section is full.");
+  await press(page, "Give a permit instead");
+  await until(page, (id) => document.querySelector("[name=of]")?.value === id, `${TERM}-1`);
+  assert.equal(await page.isChecked("[name=override][value=section_full]"), true);
+  await page.fill(".change textarea", "Transfer student");
+  await page.fill("[name=expires_at]", "2099-01-12T08:00");
+  await page.locator(".change").getByRole("button", { name: "Give a permit" }).click();
+  await shows(page, "The permit was given.");
+  const { permits } = await hub.ask("staff", "GET", "/api/v1/students/guest");
+  assert.deepEqual(permits.map(({ section, override, expires_at }) => [section, override, expires_at]), [[`${TERM}-1`, ["section_full"], "2099-01-12T13:00:00Z"]]);
+  await page.getByRole("button", { name: /^End permit: MATH 151/ }).click();
+  await page.fill(".change textarea", "No longer needed");
+  await page.locator(".change").getByRole("button", { name: "End permit" }).click();
+  await shows(page, "The permit for MATH 151");
+  await shows(page, "No permits.");
+});
+
+test("limited staff see registrations in their subjects, and why there is no more", async () => {
+  await stated("part");
+  for (const crn of [3, 4]) await hub.ask("staff", "PUT", `/api/v1/students/part/registrations/${TERM}-${crn}`, {});
+  hub.mint("arthur", "staff", "--subjects", "ART");
+  const page = await openFile("part", { user: "arthur", width: 390, height: 844 });
+  await shows(page, "ART 2");
+  assert.doesNotMatch(await page.textContent("#student-file"), /PHYS 101|Holds$/);
+  await shows(page, "Your account is limited to ART.");
+  await page.fill(".picker input", "PHYS");
+  await shows(page, "Your account is limited to other subjects.");
+  assert.equal(await page.locator(".picker li button").isDisabled(), true);
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page is as wide as the phone");
+  assert.deepEqual(await violations(page), []);
+});
+
+test("the file is in Spanish, and prints without its forms", async () => {
+  await stated("printed", { holds: HOLDS });
+  const page = await openFile("printed", { locale: "es-MX" });
+  await pick(page, "ART", /Inscribir/);
+  await shows(page, "Hay una retención en la cuenta. Library: A book is missing.");
+  await page.emulateMedia({ media: "print" });
+  for (const hidden of ["header", "#views", "#student-search", ".picker", ".change"]) assert.equal(await page.locator(hidden).first().isVisible(), false, hidden);
+  assert.equal(await page.getByRole("heading", { name: "printed" }).isVisible(), true);
+});
+
+test("a section shows its history beside the roster", async () => {
+  const page = await open(chrome, hub, "/staff#sections", { user: "staff", bypassCSP: true });
+  await page.selectOption("#which-term", TERM);
+  await page.fill("#section-search [name=q]", "151 A01");
+  await page.locator(".srow .name").first().click();
+  await page.locator(".srow .history summary").click();
+  await until(page, () => /first: Enrolled/.test(document.querySelector(".srow .history").textContent));
+  assert.match(await page.textContent(".srow .history"), /1 seat was open; by the student/);
+  assert.deepEqual(await violations(page), []);
+});
