@@ -69,6 +69,7 @@ pub mod permits;
 pub mod personal_data;
 pub mod pieces;
 pub mod plan;
+pub mod plan_check;
 pub mod plone_admin;
 pub mod problem;
 mod proxied_writes;

@@ -52,6 +52,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::events::Api::openapi,
     super::registrations::Api::openapi,
     super::plan::Api::openapi,
+    super::plan_check::Api::openapi,
     super::attempts::Api::openapi,
     super::imports::Api::openapi,
     super::import_profiles::Api::openapi,

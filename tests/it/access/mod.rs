@@ -6,6 +6,7 @@ mod facts;
 mod guardians;
 pub(crate) mod hub;
 mod instructors;
+mod plans;
 mod seat_rules;
 mod students;
 mod subjects;
