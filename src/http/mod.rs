@@ -92,6 +92,7 @@ pub mod site;
 mod slow_refusals;
 pub mod sso;
 mod sso_page;
+pub mod student_imports;
 pub mod student_registrations;
 pub mod students;
 pub mod teaching;

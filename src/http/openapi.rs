@@ -43,6 +43,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::sections::Api::openapi,
     super::roster::Api::openapi,
     super::teaching::Api::openapi,
+    super::student_imports::Api::openapi,
     super::students::Api::openapi,
     super::student_registrations::Api::openapi,
     super::permits::Api::openapi,

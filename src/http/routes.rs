@@ -7,7 +7,7 @@ use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alerts, announcements, assets, attempts, charts, dashboard, demo, erasure, events, guardian_links,
     health, import_profiles, imports, live, my_data, openapi, own_account, permits, plan, plan_check, plone_admin,
-    proxy, receipts, registrations, roster, schedule_export, sections, sessions, sign_in, sso,
+    proxy, receipts, registrations, roster, schedule_export, sections, sessions, sign_in, sso, student_imports,
     student_registrations, students, teaching, terms, users,
 };
 
@@ -28,6 +28,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(catalogue)
         .configure(roster::routes)
         .configure(teaching::routes)
+        .configure(student_imports::routes)
         .configure(students::routes)
         .configure(student_registrations::routes)
         .configure(permits::routes)

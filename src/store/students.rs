@@ -15,6 +15,8 @@ use crate::store::StoreFuture;
 pub trait StudentStore: Send + Sync {
     /// Returns the facts about a student; `None` when there are none.
     fn facts(&self, student: &UserName) -> StoreFuture<Option<StudentFacts>>;
+    /// Returns the facts about several students, in their order.
+    fn facts_of(&self, students: Vec<UserName>) -> StoreFuture<Vec<Option<StudentFacts>>>;
     /// Stores facts about students in one commit. `None` removes those about a student.
     fn put_facts(&self, facts: Arc<[FactsOfStudent]>) -> StoreFuture<()>;
 }

@@ -74,6 +74,10 @@ impl StudentStore for SqliteStore {
         self.read(move |connection| facts_of(connection, &student))
     }
 
+    fn facts_of(&self, students: Vec<UserName>) -> StoreFuture<Vec<Option<StudentFacts>>> {
+        self.read(move |connection| students.iter().map(|student| facts_of(connection, student)).collect())
+    }
+
     fn put_facts(&self, facts: Arc<[FactsOfStudent]>) -> StoreFuture<()> {
         self.write(move |tx| facts.iter().try_for_each(|(student, facts)| put(tx, student, facts.as_deref())))
     }

@@ -91,6 +91,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/alerts/{id}/receipts", SubjectStaff),
     ("GET", "/api/v1/announcements", Visitor),
     // Work of staff.
+    ("POST", "/api/v1/students/import", Staff),
     ("GET", "/api/v1/students/{user}", Staff),
     ("PUT", "/api/v1/students/{user}", Staff),
     ("GET", "/api/v1/students/{user}/attempts", Staff),
