@@ -266,3 +266,40 @@ impl StudentFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use rust_xlsxwriter::Workbook;
+
+    use super::*;
+    use crate::imports::schedule::ProfileOptions;
+
+    #[test]
+    fn the_sheet_of_a_workbook_with_students_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("upload.csv");
+        let mut book = Workbook::new();
+        book.add_worksheet().set_name("Notes").unwrap().write(0, 0, "About this file").unwrap();
+        let sheet = book.add_worksheet().set_name("Students").unwrap();
+        let rows = [["user", "credit_limit", "completed"], ["ann", "18", "MATH 141: B"], ["bob", "12", ""]];
+        for (row, cells) in (0..).zip(rows) {
+            for (column, cell) in (0..).zip(cells) {
+                sheet.write(row, column, cell).unwrap();
+            }
+        }
+        book.save(&file).unwrap();
+        let options = ScheduleOptions {
+            term: None,
+            map: Vec::new(),
+            sheet: None,
+            profiles: ProfileOptions::default(),
+            header_line: None,
+            clock: None,
+            zone: TimeZone::UTC,
+        };
+        let read = read(&file, folder.path(), &options, &mut |_| true).unwrap();
+        assert_eq!((read.students(), read.rows, read.errors.len()), (2, 2, 0), "{:?}", read.errors);
+        assert_eq!(read.table.and_then(|table| table.sheet).as_deref(), Some("Students"));
+    }
+}
