@@ -363,7 +363,7 @@ pub async fn register(
     let user = &student.0.user;
     let mut plan = requested_plan(&request, user, &**plans).await?;
     plan.iter_mut().for_each(|planned| planned.waitlist |= waitlist);
-    let results = run_plan(&pool, user, plan, RequestId::of(&request));
+    let results = run_plan(&pool, user, &plan, RequestId::of(&request));
     let results = unless_gone(&request, results).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(BatchResponse { results }))
 }
@@ -381,11 +381,11 @@ pub(super) fn by_term(plan: &[PlannedSection]) -> BTreeMap<TermId, Vec<PlannedSe
 async fn run_plan(
     pool: &RegistrarPool,
     student: &UserName,
-    plan: Vec<PlannedSection>,
+    plan: &[PlannedSection],
     request_id: Option<uuid::Uuid>,
 ) -> Result<Vec<BatchResult>, Problem> {
     let mut results: BTreeMap<SectionId, BatchResult> = BTreeMap::new();
-    for (term, part) in by_term(&plan) {
+    for (term, part) in by_term(plan) {
         let command = Command::RegisterPlan { student: student.clone(), plan: part.clone() };
         let reply = pool.request_in(&Realm::College, &term, Submitted::by_student(command, request_id)).await;
         let (outcomes, receipts) = match reply {

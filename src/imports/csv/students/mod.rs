@@ -127,7 +127,7 @@ fn read_records(
         }
     }
     let Some((at, _)) = find_header(&first, map, options.header_line) else {
-        let message = broken.map_or_else(|| no_user_column(), |error| error.to_string());
+        let message = broken.map_or_else(no_user_column, |error| error.to_string());
         return Ok(result.reject(broken.map_or(1, |error| error.line), message));
     };
     let names: Vec<&str> = first[at].1.iter().collect();
@@ -150,7 +150,7 @@ fn read_records(
             Ok(false) => break,
             Err(error) => broken = Some(unreadable(error)?),
         }
-        if merge.rows % WATCH_INTERVAL_ROWS == 0 {
+        if merge.rows.is_multiple_of(WATCH_INTERVAL_ROWS) {
             let progress = ScheduleProgress { rows: merge.rows, bytes: records.bytes(), rejected: merge.rejected_rows };
             if !watch(progress) {
                 return Err(ScheduleError::Cancelled);
