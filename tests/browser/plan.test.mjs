@@ -31,17 +31,17 @@ test("a plan is checked in words before registration opens, in both languages", 
   await hub.ask("staff", "PUT", "/api/v1/students/cora", { credit_min: 16 });
   const page = await planned("check", "cora", ["1", "2", "3"]);
   await page.getByRole("button", { name: "Check my plan" }).click();
-  await headline(page, "2 of 3 sections would not go through.");
-  assert.match(await line(page, "MATH 151").locator(".check").textContent(), /You would get a seat now/);
-  assert.match(await line(page, "PHYS 101").locator(".check").textContent(), /Overlaps MATH 151.* in your plan/);
-  assert.match(await line(page, "CHEM 101").locator(".check").textContent(), /Full/);
+  await headline(page, "2 of 3 would not go through.");
+  assert.match(await line(page, "MATH 151").locator(".judged").textContent(), /You would get a seat now/);
+  assert.match(await line(page, "PHYS 101").locator(".judged").textContent(), /Overlaps MATH 151.* in your plan/);
+  assert.match(await line(page, "CHEM 101").locator(".judged").textContent(), /Full/);
   assert.match(await page.textContent("#plan-problems"), /Your plan has 13 credits; you must take at least 16/);
   await page.getByRole("button", { name: "Español" }).click();
-  await headline(page, "2 de 3 secciones se rechazarían.");
+  await headline(page, "2 de 3 se rechazarían.");
   await until(page, () => /Choca con MATH 151/.test(document.querySelector("#schedule-rows").textContent));
   // A change of the plan makes the result outdated.
   await line(page, "PHYS 101").getByRole("button", { name: /^Quitar del plan/ }).click();
-  await until(page, () => !document.querySelector("#plan-headline").textContent && !document.querySelector(".check p"));
+  await until(page, () => !document.querySelector("#plan-headline").textContent && !document.querySelector(".judged p"));
   assert.deepEqual(await hub.registrations("cora", "check"), []);
   assert.deepEqual(page.wrong, []);
 });
@@ -52,8 +52,8 @@ test("a hold is named for each planned section", async () => {
   await hub.ask("staff", "PUT", "/api/v1/students/hana", { holds: [HOLD] });
   const page = await planned("held", "hana", ["1"]);
   await page.getByRole("button", { name: "Check my plan" }).click();
-  await headline(page, "1 of 1 sections would not go through.");
-  assert.match(await line(page, "MATH 151").locator(".check").textContent(), /hold on your account from Library/);
+  await headline(page, "1 of 1 would not go through.");
+  assert.match(await line(page, "MATH 151").locator(".judged").textContent(), /hold on your account from Library/);
 });
 
 for (const [width, colorScheme] of [[1280, "light"], [390, "dark"]]) {

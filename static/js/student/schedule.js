@@ -81,7 +81,7 @@ export class Schedule {
     const section = catalogue.get(id);
     let row = this.#rows.get(id);
     if (!row || row.section !== section) {
-      const parts = { seats: h("div", { class: "seats" }), act: h("div", { class: "act" }), result: h("div", { class: "result" }), check: h("div", { class: "result check" }), choices: new Choices(page, id) };
+      const parts = { seats: h("div", { class: "seats" }), act: h("div", { class: "act" }), result: h("div", { class: "result" }), check: h("div", { class: "result judged" }), choices: new Choices(page, id) };
       const el = h("li", { class: "schedule-row" },
         h("div", { class: "what" }, h("strong", null, section?.course ?? id), " ", h("span", { class: "kind" }, section && [section.section, componentName(section)].filter(Boolean).join(" ")),
           h("span", { class: "print-inline" }, `, ${t("week.planned")}`)),

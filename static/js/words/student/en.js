@@ -53,7 +53,7 @@ export default {
   "plan.check": "Check my plan",
   "plan.checking": "Checking your plan…",
   "plan.check.good": { one: "Your plan would go through: {n} section.", other: "Your plan would go through: all {n} sections." },
-  "plan.check.stop": { one: "{n} of {all} sections would not go through.", other: "{n} of {all} sections would not go through." },
+  "plan.check.stop": "{n} of {all} would not go through.",
   "plan.check.failed": "Couldn't check your plan. {why}",
   "plan.headline": "Enrolled in {n} of {all}.",
   "plan.headline.waiting": "On the waitlist for {n}.",

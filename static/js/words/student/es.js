@@ -53,7 +53,7 @@ export default {
   "plan.check": "Revisar mi plan",
   "plan.checking": "Revisando su plan…",
   "plan.check.good": { one: "Su plan no tiene problemas: {n} sección.", other: "Su plan no tiene problemas: las {n} secciones." },
-  "plan.check.stop": { one: "{n} de {all} secciones se rechazaría.", other: "{n} de {all} secciones se rechazarían." },
+  "plan.check.stop": { one: "{n} de {all} se rechazaría.", other: "{n} de {all} se rechazarían." },
   "plan.check.failed": "No se pudo revisar su plan. {why}",
   "plan.headline": "Inscripciones: {n} de {all}.",
   "plan.headline.waiting": "En lista de espera: {n}.",
