@@ -1,14 +1,14 @@
 //! Imports of facts about students. The task is one of [`crate::http::imports`].
 
 use actix_web::web::{self, Data};
-use actix_web::{HttpRequest, HttpResponse, guard};
+use actix_web::{HttpRequest, HttpResponse};
 use utoipa::OpenApi;
 
 use crate::identity::Audit;
 use crate::imports::Imports;
 
 use crate::http::auth::Staff;
-use crate::http::error::Problem;
+use crate::http::error::{Problem, method_not_allowed};
 use crate::http::import_query::{self, StudentImportQuery};
 use crate::http::imports::{ImportForm, TaskStarted, receive, submit};
 use crate::http::openapi::responses::{BadBody, BadRole, StoreFailed};
@@ -18,9 +18,14 @@ use crate::http::openapi::responses::{BadBody, BadRole, StoreFailed};
 #[openapi(paths(start))]
 pub(super) struct Api;
 
-/// Registers the resource of this file. Other methods belong to the student whose username is `import`.
+/// Registers the resource of this file. It hides the facts about a student whose username is `import`, which only a file
+/// can state.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(web::resource("/api/v1/students/import").guard(guard::Post()).route(web::post().to(start)));
+    cfg.service(
+        web::resource("/api/v1/students/import")
+            .route(web::post().to(start))
+            .default_service(method_not_allowed("POST")),
+    );
 }
 
 /// Imports facts about students (staff without a limit).

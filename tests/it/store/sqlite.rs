@@ -132,7 +132,7 @@ fn an_alert_of_an_older_store_names_only_its_reader() {
 fn a_plan_without_a_name_becomes_the_default_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hub.sqlite");
-    older_store(&path, 21, r#"INSERT INTO plans VALUES ('ann', '["2027-X","2027-Y"]')"#);
+    older_store(&path, 8, r#"INSERT INTO plans VALUES ('ann', '["2027-X","2027-Y"]')"#);
     let store = open(&path).unwrap();
     let sections = ["X", "Y"].map(|one| PlannedSection::new(crate::college::id(one))).to_vec();
     let expected = vec![Plan { name: PlanName::default(), sections }];

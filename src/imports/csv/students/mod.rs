@@ -25,8 +25,8 @@ use merge::Merge;
 
 pub(in crate::imports) use merge::Students;
 
-/// The maximum number of students in a file. They are changed by one command to each term, which takes about a second for
-/// so many; the largest community colleges have as many.
+/// The maximum number of students in a file. They are changed by one command to each term, which registrations wait for;
+/// the largest community colleges have as many.
 const STUDENTS_MAX: usize = 50_000;
 /// The maximum number of rows of a file: twenty courses of each student. They are held in memory.
 const ROWS_MAX: u64 = 1_000_000;
