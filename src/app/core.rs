@@ -14,6 +14,7 @@ use crate::live::presence::{ConnectionLimits, Presence};
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::registration::registrar::RegistrarDeps;
+use crate::registration::student_facts::StudentFactsWriter;
 
 /// The ports of a hub that is about to start.
 pub struct Opened {
@@ -50,7 +51,9 @@ pub struct Core {
     pub model: Arc<ReadModel>,
     /// The registrars.
     pub pool: Arc<RegistrarPool>,
-    /// Imports of schedules.
+    /// Changes facts about students. There is one, because it orders the changes.
+    pub facts: Arc<StudentFactsWriter>,
+    /// Imports of schedules and of facts about students.
     pub imports: Arc<Imports>,
     /// The live sessions.
     pub presence: Arc<Presence>,
@@ -77,6 +80,7 @@ impl Core {
         let pool = RegistrarPool::new(deps, shards, queue_max, overload_wait);
         let pool = Arc::new(pool);
         pool.start(ports.terms.term_ids().await.context("cannot read the terms")?).await;
+        let facts = Arc::new(StudentFactsWriter::new(pool.clone(), ports.students.clone()));
         let imports = Imports::start(ImportDeps {
             reader: Arc::new(CsvSchedules::new(config.import.extra_names()).map_err(anyhow::Error::msg)?),
             store: ports.imports.clone(),
@@ -87,9 +91,11 @@ impl Core {
             clock: ports.clock.clone(),
             folder: imports_folder(&config.store.path),
             zone: config.college.timezone.clone(),
+            facts: facts.clone(),
+            students: ports.students.clone(),
         })
         .await?;
-        Ok((Self { ports, model, pool, imports: Arc::new(imports), presence }, events))
+        Ok((Self { ports, model, pool, facts, imports: Arc::new(imports), presence }, events))
     }
 }
 

@@ -37,7 +37,6 @@ use crate::live::tail::AlertTail;
 use crate::observe::Observed;
 use crate::observe::metrics::Metrics;
 use crate::plone::proxy::PloneProxy;
-use crate::registration::student_facts::StudentFactsWriter;
 
 /// The maximum number of connections that wait to be accepted. When registration opens, thousands arrive within a
 /// second.
@@ -151,9 +150,7 @@ fn handler_data(
     metrics.watch_counts("eduhub_http_connections_ended_total", "Connections that the hub ended", "reason", read)?;
     let college = Data::new(config.college.clone());
     let privacy = Data::new(config.privacy);
-    let facts = StudentFactsWriter::new(shared.core.pool.clone(), ports.students.clone());
-    // One for all workers, because it orders the changes.
-    let facts = Data::new(facts);
+    let facts = Data::from(shared.core.facts.clone());
     let shared = shared.clone();
     Ok(move |app: &mut ServiceConfig| {
         shared.configure(app, proxy.clone());

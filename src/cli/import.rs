@@ -1,4 +1,5 @@
-//! `import`: imports a schedule, through the hub that runs on the store or, if none runs, into the store.
+//! `import` and `import-students`: import a schedule or facts about students, through the hub that runs on the store or,
+//! if none runs, into the store.
 
 use std::fs::File;
 use std::io::Read;
@@ -24,7 +25,7 @@ use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;
 use crate::imports::schedule::ClockOption;
-use crate::imports::{HEADER_LINE_MAX, ImportOptions, Imports};
+use crate::imports::{FileKind, HEADER_LINE_MAX, ImportOptions, Imports};
 use crate::store::gauge::StoreGauge;
 use crate::text::percent;
 
@@ -86,31 +87,95 @@ pub(super) struct ImportArguments {
     clock: Option<String>,
 }
 
+/// Arguments of `import-students`.
+#[derive(Debug, Args)]
+pub(super) struct StudentImportArguments {
+    /// Facts about students: a CSV file or a spreadsheet (.xlsx, .xls, .ods)
+    file: PathBuf,
+    /// Report what would change without changing anything
+    #[arg(long)]
+    dry_run: bool,
+    /// Import students without errors, skip the rest
+    #[arg(long)]
+    partial: bool,
+    /// Map column names of this file, such as Login:user
+    #[arg(long, value_name = "NAME:COLUMN", value_delimiter = ',')]
+    map: Vec<String>,
+    /// Sheet of a workbook (default: the one with the most known columns)
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
+    /// Line of the header, if it is not found correctly
+    #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..=HEADER_LINE_MAX))]
+    header_line: Option<u64>,
+}
+
 /// `eduhub import FILE`
 pub(super) fn run(config: &Config, arguments: &ImportArguments) -> CommandResult {
-    let options = arguments.options()?;
-    let unreadable = |error| Failure::failed(format!("cannot read {}: {error}", arguments.file.display()));
-    let file = File::open(&arguments.file).map_err(unreadable)?;
+    let path = format!("/api/v1/imports{}", arguments.query());
+    import(config, &arguments.file, &path, arguments.options()?)
+}
+
+/// `eduhub import-students FILE`
+pub(super) fn run_students(config: &Config, arguments: &StudentImportArguments) -> CommandResult {
+    let StudentImportArguments { file, dry_run, partial, map, sheet, header_line } = arguments;
+    let options = ImportOptions {
+        kind: FileKind::Students,
+        map: read_map(map, "Login:user")?,
+        sheet: sheet.clone(),
+        header_line: *header_line,
+        dry_run: *dry_run,
+        partial: *partial,
+        ..ImportOptions::default()
+    };
+    let mut path = format!("/api/v1/students/import?dry_run={dry_run}&partial={partial}");
+    path += &query_of_columns(map, sheet.as_deref(), *header_line);
+    import(config, file, &path, options)
+}
+
+/// Imports a file through the hub, at `path`, or into the store.
+fn import(config: &Config, path_of_file: &Path, path: &str, options: ImportOptions) -> CommandResult {
+    let unreadable = |error| Failure::failed(format!("cannot read {}: {error}", path_of_file.display()));
+    let file = File::open(path_of_file).map_err(unreadable)?;
     let bytes = file.metadata().map_err(unreadable)?.len();
     if bytes > FILE_LEN_MAX {
-        return Err(Failure::failed(format!("a schedule can have at most {} MiB", FILE_LEN_MAX / 1024 / 1024)));
+        return Err(Failure::failed(format!("a file can have at most {} MiB", FILE_LEN_MAX / 1024 / 1024)));
     }
     let task = actix_rt::System::new().block_on(async {
         match access(config, Role::Staff)? {
-            Access::Hub(hub) => import_through_hub(&hub, arguments, file).await,
-            Access::Store(opened) => import_directly(config, *opened, &arguments.file, options).await,
+            Access::Hub(hub) => import_through_hub(&hub, path, file).await,
+            Access::Store(opened) => import_directly(config, *opened, path_of_file, options).await,
         }
     })?;
     print_report(&task)
 }
 
+/// Reads the pairs of a map of columns.
+fn read_map(map: &[String], example: &str) -> Result<Vec<(String, String)>, Failure> {
+    let pair = |pair: &String| match pair.rsplit_once(':') {
+        Some((name, column)) if !name.is_empty() => Ok((name.trim().to_owned(), column.trim().to_owned())),
+        _ => Err(Failure::usage(format!("--map must be NAME:COLUMN, such as {example}, not {pair:?}"))),
+    };
+    map.iter().map(pair).collect()
+}
+
+/// Returns the part of a query that states where the columns are.
+fn query_of_columns(map: &[String], sheet: Option<&str>, header_line: Option<u64>) -> String {
+    let mut query = String::new();
+    if !map.is_empty() {
+        query += &format!("&map={}", percent::encode_segment(&map.join(",")));
+    }
+    if let Some(sheet) = sheet {
+        query += &format!("&sheet={}", percent::encode_segment(sheet));
+    }
+    if let Some(line) = header_line {
+        query += &format!("&header_line={line}");
+    }
+    query
+}
+
 impl ImportArguments {
     fn options(&self) -> Result<ImportOptions, Failure> {
         let term = self.term.as_deref().map(TermId::parse).transpose();
-        let map = self.map.iter().map(|pair| match pair.rsplit_once(':') {
-            Some((name, column)) if !name.is_empty() => Ok((name.trim().to_owned(), column.trim().to_owned())),
-            _ => Err(Failure::usage(format!("--map must be NAME:COLUMN, such as seats:capacity, not {pair:?}"))),
-        });
         let profile = match &self.profile {
             None => ProfileChoice::Automatic,
             Some(name) => ProfileChoice::parse(name).ok_or_else(|| {
@@ -118,10 +183,12 @@ impl ImportArguments {
             })?,
         };
         Ok(ImportOptions {
+            kind: FileKind::Schedule,
+            audit: None,
             subjects: None,
             realm: Realm::College,
             term: term.map_err(|_| Failure::usage("--term must be a term's id, such as 202209"))?,
-            map: map.collect::<Result<_, _>>()?,
+            map: read_map(&self.map, "seats:capacity")?,
             profile,
             sheet: self.sheet.clone(),
             header_line: self.header_line,
@@ -141,18 +208,10 @@ impl ImportArguments {
         if let Some(term) = &self.term {
             query += &format!("&term={}", percent::encode_segment(term));
         }
-        if !self.map.is_empty() {
-            query += &format!("&map={}", percent::encode_segment(&self.map.join(",")));
-        }
         if let Some(profile) = &self.profile {
             query += &format!("&profile={}", percent::encode_segment(profile));
         }
-        if let Some(sheet) = &self.sheet {
-            query += &format!("&sheet={}", percent::encode_segment(sheet));
-        }
-        if let Some(line) = self.header_line {
-            query += &format!("&header_line={line}");
-        }
+        query += &query_of_columns(&self.map, self.sheet.as_deref(), self.header_line);
         if let Some(clock) = &self.clock {
             query += &format!("&clock={clock}");
         }
@@ -161,8 +220,7 @@ impl ImportArguments {
 }
 
 /// Uploads the file to the hub and waits for the import to end. SIGINT cancels it.
-async fn import_through_hub(hub: &Hub, arguments: &ImportArguments, file: File) -> Result<TaskReport, Failure> {
-    let path = format!("/api/v1/imports{}", arguments.query());
+async fn import_through_hub(hub: &Hub, path: &str, file: File) -> Result<TaskReport, Failure> {
     let upload = hub.client.post(format!("{}{path}", hub.url)).bearer_auth(&hub.token).timeout(UPLOAD_TIMEOUT);
     // The hub recognizes the kind of file by its content.
     let started = upload.content_type("application/octet-stream").send_stream(Box::pin(blocks(file)));
@@ -351,8 +409,9 @@ fn print_report(task: &TaskReport) -> CommandResult {
     if let Some(profile) = &task.profile {
         print_line(format_args!("columns mapped by the profile {profile}"))?;
     }
-    let TaskReport { rows, sections, created, updated, unchanged, refused, .. } = task;
+    let TaskReport { rows, sections, created, updated, unchanged, refused, .. } = *task;
     let what = if task.events { "events" } else { "sections" };
+    let (sections, what) = task.students.map_or((sections, what), |students| (students, "students"));
     let numbers = format!(
         "{rows} rows, {sections} {what}: {created} new, {updated} changed, {unchanged} unchanged; \
          {refused} rows rejected"

@@ -1,6 +1,6 @@
 //! The command line. Exit status: 0 success, 1 failure or a negative result, 2 invalid arguments or settings.
 //!
-//! - [`serve`]: runs the server; [`import`]: imports a schedule
+//! - [`serve`]: runs the server; [`import`]: imports a schedule, or facts about students
 //! - [`store`]: `backup`, `restore`, `verify`, `attempts`
 //! - [`user`], [`password`]: local accounts; [`token`]: mints tokens
 //! - [`rush`]: runs the performance demonstration
@@ -51,6 +51,8 @@ enum Command {
     DefaultConfig,
     /// Import a schedule
     Import(import::ImportArguments),
+    /// Import facts about students
+    ImportStudents(import::StudentImportArguments),
     /// Manage local accounts
     User {
         #[command(subcommand)]
@@ -140,6 +142,7 @@ fn run(arguments: &Arguments) -> CommandResult {
         }
         Command::DefaultConfig => print_line(default_document().trim_end()),
         Command::Import(arguments) => import::run(&settings()?, arguments),
+        Command::ImportStudents(arguments) => import::run_students(&settings()?, arguments),
         Command::User { command } => user::run(&settings()?, command),
         Command::Token(token) => token::run(&settings()?, token),
         Command::Rush(arguments) if arguments.attached => rush::attached(),

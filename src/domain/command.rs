@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId, UserName};
+use crate::domain::plan::PlannedSection;
 use crate::domain::pool::CrossListing;
 use crate::domain::prerequisite::Requirement;
 use crate::domain::reservation::Reservation;
@@ -41,6 +42,13 @@ pub enum Command {
     },
     /// A student registers for several sections, and drops others.
     Batch(Batch),
+    /// A student registers for the sections of a plan.
+    RegisterPlan {
+        /// The student.
+        student: UserName,
+        /// The planned sections, which are all of the term.
+        plan: Vec<PlannedSection>,
+    },
     /// Staff register, drop or move a student.
     ForStudent(StaffRequest),
     /// Staff change a section.
@@ -68,7 +76,7 @@ impl Command {
     #[must_use]
     pub const fn is_from_student(&self) -> bool {
         match self {
-            Self::Register { .. } | Self::Drop { .. } | Self::Batch(_) => true,
+            Self::Register { .. } | Self::Drop { .. } | Self::Batch(_) | Self::RegisterPlan { .. } => true,
             Self::ForStudent(_)
             | Self::PatchSection { .. }
             | Self::PutTerm(_)

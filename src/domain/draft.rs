@@ -77,6 +77,8 @@ pub struct Draft<'v> {
     /// The keys of pools whose seats have to be computed again.
     stale_pools: BTreeSet<Box<str>>,
     attempts: Vec<Decided>,
+    /// Codes that are lifted for all students.
+    lifted: LiftedCodes,
 }
 
 impl<'v> Draft<'v> {
@@ -101,7 +103,14 @@ impl<'v> Draft<'v> {
             stale_pools: BTreeSet::new(),
             are_choices_changed: false,
             attempts: Vec::new(),
+            lifted: LiftedCodes::NONE,
         }
+    }
+
+    /// Lifts codes for all students, as if the rules did not exist.
+    #[must_use]
+    pub fn lifting(self, codes: LiftedCodes) -> Self {
+        Self { lifted: codes, ..self }
     }
 
     /// Returns the term as committed, without the changes.
@@ -132,10 +141,10 @@ impl<'v> Draft<'v> {
         }
     }
 
-    /// Returns the codes that staff lifted beforehand for a student in a section.
+    /// Returns the codes that are lifted for a student in a section: for all, or by staff beforehand.
     pub fn lifted(&self, student: &UserName, section: &Section) -> LiftedCodes {
         let permits = self.facts(student).filter(|facts| !facts.permits.is_empty());
-        permits.map_or(LiftedCodes::NONE, |facts| facts.permitted(section, self.now))
+        permits.map_or(self.lifted, |facts| facts.permitted(section, self.now).and(&self.lifted))
     }
 
     /// Returns a student's registration in one section.

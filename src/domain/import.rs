@@ -306,6 +306,10 @@ pub struct TaskReport {
     /// What the import did to students; `None` before it was applied.
     #[serde(default)]
     pub affected: Option<Affected>,
+    /// For facts about students, the number of students without errors; `created`, `updated` and `unchanged` count
+    /// students then. `None` for schedules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub students: Option<u64>,
     /// Bytes of the file that have been read.
     pub bytes: u64,
     /// The size of the file in bytes.
@@ -363,6 +367,7 @@ impl TaskReport {
             missing: Vec::new(),
             missing_total: 0,
             affected: None,
+            students: None,
             bytes: 0,
             bytes_total,
             started_by,

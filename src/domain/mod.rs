@@ -9,6 +9,7 @@
 //! - [`student`]: what the college states about a student; [`prerequisite`]: what a section requires
 //! - [`view`]: the part of a term that a decision may read; [`book`]: a term in memory, which implements it
 //! - [`decide`]: command → [`draft`] → changes
+//! - [`plan`]: the sections that a student prepares before registration opens
 //! - [`linked`]: which sections are taken together; [`pool`]: cross-listed sections that share seats; [`reservation`],
 //!   [`restriction`]: seats and sections for some students only
 //! - [`rules`]: reasons to refuse a seat or a waitlist position, in order of precedence
@@ -45,6 +46,7 @@ pub mod linked;
 pub mod meeting;
 pub mod notice;
 pub mod outcome;
+pub mod plan;
 pub mod pool;
 pub mod precis;
 pub mod prerequisite;

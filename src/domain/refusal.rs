@@ -179,6 +179,26 @@ impl Refusal {
         (!holds.is_empty()).then_some(Self::Hold { holds })
     }
 
+    /// Returns the sections of the student that exclude the requested one.
+    #[must_use]
+    pub fn conflicting(&self) -> &[SectionId] {
+        match self {
+            Self::AlreadyInCourse { conflicts_with, .. } => std::slice::from_ref(conflicts_with),
+            Self::TimeConflict { conflicts_with } => conflicts_with,
+            Self::RegistrationClosed { .. }
+            | Self::Hold { .. }
+            | Self::SectionCancelled
+            | Self::SectionClosed
+            | Self::RepeatLimit { .. }
+            | Self::Prerequisite { .. }
+            | Self::LinkedSectionRequired { .. }
+            | Self::CreditLimit { .. }
+            | Self::Restricted { .. }
+            | Self::SectionFull { .. }
+            | Self::WaitlistFull { .. } => &[],
+        }
+    }
+
     /// Returns the code of this refusal.
     #[must_use]
     pub const fn code(&self) -> RefusalCode {

@@ -17,6 +17,20 @@ pub const GROUPS_MAX: usize = 40;
 /// Maximum number of completed courses: several times those of a degree. A JSON body of 64 KiB has room for them.
 pub const COMPLETED_MAX: usize = 400;
 
+/// The longest id of a hold, name of a group, program, campus, course or term, in characters.
+pub const NAME_CHARS_MAX: usize = 100;
+/// The longest reason of a hold, and the longest address, in characters.
+pub const HOLD_TEXT_CHARS_MAX: usize = 500;
+/// The longest grade, in characters.
+pub const GRADE_CHARS_MAX: usize = 10;
+
+/// Returns whether a page may link to an address. Another scheme, such as `javascript`, could run a script.
+#[must_use]
+pub fn is_web_address(url: &str) -> bool {
+    let has_scheme = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme) && url.len() > scheme.len());
+    has_scheme && !url.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
 /// What the college states about one student.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StudentFacts {

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{SectionId, UserName};
+use crate::domain::plan::PlanName;
 use crate::domain::role::Role;
 use crate::identity::Caller;
 use crate::live::context::Live;
@@ -177,7 +178,7 @@ pub async fn show(
 ) -> HttpResponse {
     let is_student = caller.role == Role::Student;
     let plan = async {
-        let read = async { if is_student { Ok(plans.plan(&caller.user).await?) } else { Ok(Vec::new()) } };
+        let read = async { if is_student { planned_sections(&**plans, &caller.user).await } else { Ok(Vec::new()) } };
         store_part(&parts.plans, caller.user.clone(), read).await
     };
     let alerts = async {
@@ -201,6 +202,12 @@ pub async fn show(
         alerts: &alerts.value.items,
         sources: Sources { plone, store: store_source(plan.copy_age, alerts.copy_age) },
     })
+}
+
+/// Returns the sections of the plan `default`.
+async fn planned_sections(plans: &dyn PlanStore, student: &UserName) -> Result<Vec<SectionId>, Problem> {
+    let plan = plans.plan(student, &PlanName::default()).await?.unwrap_or_default();
+    Ok(plan.into_iter().map(|planned| planned.section).collect())
 }
 
 /// A part of the dashboard. `copy_age` is set if it is a copy.

@@ -93,6 +93,12 @@ impl Problem {
         problem
     }
 
+    /// Replaces the text that explains the problem.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.document.detail = detail.into();
+        self
+    }
     /// Names the field that is wrong.
     #[must_use]
     pub fn field(mut self, name: impl Into<String>) -> Self {

@@ -9,7 +9,7 @@ use crate::http::error::Problem;
 use crate::http::query::Query;
 use crate::identity::Caller;
 use crate::imports::schedule::ClockOption;
-use crate::imports::{HEADER_LINE_MAX, ImportOptions, Imports};
+use crate::imports::{FileKind, HEADER_LINE_MAX, ImportOptions, Imports};
 
 /// The longest `sheet` parameter, in characters. Excel allows 31.
 const SHEET_LEN_MAX: usize = 200;
@@ -74,13 +74,9 @@ pub(super) fn read(request: &HttpRequest, jobs: &Imports, caller: &Caller) -> Re
         Some(name) => ProfileChoice::parse(&name)
             .ok_or_else(|| Problem::invalid("profile", "profile must be the name of an import profile, or none."))?,
     };
-    let map = match map {
-        None => Vec::new(),
-        Some(text) => parse_map(&text).ok_or_else(|| {
-            Problem::invalid("map", "map must list pairs of a name in the file and a column, such as seats:capacity.")
-        })?,
-    };
-    jobs.check_map(&map).map_err(|wrong| Problem::invalid("map", format!("In map: {wrong}.")))?;
+    let map = read_map(map.as_deref(), "seats:capacity")?;
+    jobs.check_map_of(FileKind::Schedule, &map)
+        .map_err(|wrong| Problem::invalid("map", format!("In map: {wrong}.")))?;
     let clock = match clock {
         None => None,
         Some(12) => Some(ClockOption::Hours12),
@@ -88,7 +84,75 @@ pub(super) fn read(request: &HttpRequest, jobs: &Imports, caller: &Caller) -> Re
         Some(_) => return Err(Problem::invalid("clock", "clock must be 12 or 24.")),
     };
     let (realm, subjects) = (caller.realm.clone(), caller.subjects.clone());
-    Ok(ImportOptions { realm, subjects, term, map, profile, sheet, header_line, clock, dry_run, partial, totals })
+    let (kind, audit) = (FileKind::Schedule, None);
+    Ok(ImportOptions {
+        kind,
+        audit,
+        realm,
+        subjects,
+        term,
+        map,
+        profile,
+        sheet,
+        header_line,
+        clock,
+        dry_run,
+        partial,
+        totals,
+    })
+}
+
+/// Options of an import of facts about students.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StudentImportQuery {
+    /// Whether to report only what would change.
+    #[param(required = false, default = false)]
+    dry_run: bool,
+    /// Whether to import the students without errors and skip the rest.
+    #[param(required = false, default = false)]
+    partial: bool,
+    /// Additional column names as pairs of a name in the file and a column, such as `Login:user,Max:credit_limit`.
+    /// `#4:holds` maps the fourth column, and `Subject+Number:completed` joins two.
+    #[param(max_length = 2_000)]
+    map: Option<String>,
+    /// The sheet of a workbook; if absent, the one with the most known columns.
+    #[param(max_length = 200)]
+    sheet: Option<String>,
+    /// The line of the header, if it is not found correctly.
+    #[param(minimum = 1)]
+    header_line: Option<u64>,
+}
+
+impl StudentImportQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self {
+            dry_run: query.bool("dry_run")?.unwrap_or(false),
+            partial: query.bool("partial")?.unwrap_or(false),
+            map: query.string("map", 1..=MAP_LEN_MAX)?.map(str::to_owned),
+            sheet: query.string("sheet", 1..=SHEET_LEN_MAX)?.map(str::to_owned),
+            header_line: query.u64("header_line", 1..=HEADER_LINE_MAX)?,
+        })
+    }
+}
+
+/// Reads the options of an import of facts about students.
+pub(super) fn read_for_students(request: &HttpRequest, jobs: &Imports) -> Result<ImportOptions, Problem> {
+    let StudentImportQuery { dry_run, partial, map, sheet, header_line } =
+        StudentImportQuery::read(&Query::of(request)?)?;
+    let map = read_map(map.as_deref(), "Login:user")?;
+    let kind = FileKind::Students;
+    jobs.check_map_of(kind, &map).map_err(|wrong| Problem::invalid("map", format!("In map: {wrong}.")))?;
+    Ok(ImportOptions { kind, map, sheet, header_line, dry_run, partial, ..ImportOptions::default() })
+}
+
+/// Reads the parameter `map`.
+fn read_map(map: Option<&str>, example: &str) -> Result<Vec<(String, String)>, Problem> {
+    let wrong = || {
+        let detail = format!("map must list pairs of a name in the file and a column, such as {example}.");
+        Problem::invalid("map", detail)
+    };
+    map.map_or(Ok(Vec::new()), |text| parse_map(text).ok_or_else(wrong))
 }
 
 /// Parses `seats:capacity,desc:title`. A name in the file may contain colons; a column does not.

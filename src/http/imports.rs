@@ -18,7 +18,7 @@ use crate::domain::rights::Scope;
 use crate::http::problem::ProblemCode;
 use crate::identity::{Audit, Caller};
 use crate::imports::profiles::ProfileError;
-use crate::imports::{ImportError, ImportOptions, Imports, Upload};
+use crate::imports::{FileKind, ImportError, ImportOptions, Imports, Upload};
 
 use crate::http::auth::{SubjectStaff, within_limit};
 use crate::http::body::is_of_type;
@@ -66,12 +66,14 @@ struct ImportDetail {
     partial: bool,
     term: Option<TermId>,
     totals: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    students: bool,
 }
 
-/// A form with a schedule file.
+/// A form with a file.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the form is read as a stream; this describes it")]
-struct ImportForm {
+pub(super) struct ImportForm {
     #[schema(content_media_type = "application/octet-stream")]
     file: String,
 }
@@ -139,9 +141,19 @@ pub async fn start(
         }
         (Realm::College | Realm::Sandbox(_), _) => {}
     }
-    let form = is_of_type(&request, "multipart/form-data");
-    if !form && !MEDIA_TYPES.iter().any(|media_type| is_of_type(&request, media_type)) {
-        let detail = "Send the schedule as text/csv or with the media type of a spreadsheet (.xlsx, .xls, .ods), or as \
+    let upload = receive(&request, payload, &jobs).await?;
+    submit(&request, &caller, &jobs, &audit, upload, options).await
+}
+
+/// Receives a file of at most [`FILE_LEN_MAX`] bytes, as the body or as the field `file` of a form.
+pub(super) async fn receive(
+    request: &HttpRequest,
+    payload: web::Payload,
+    jobs: &Data<Imports>,
+) -> Result<Upload, Problem> {
+    let form = is_of_type(request, "multipart/form-data");
+    if !form && !MEDIA_TYPES.iter().any(|media_type| is_of_type(request, media_type)) {
+        let detail = "Send the file as text/csv or with the media type of a spreadsheet (.xlsx, .xls, .ods), or as \
              the field `file` of a form (multipart/form-data).";
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
     }
@@ -167,10 +179,10 @@ pub async fn start(
         spool.write_body(payload.map(|chunk| chunk.map_err(|_| incomplete_upload()))).await?;
     }
     spool.finish().await?;
-    submit(&request, &caller, &jobs, &audit, upload, options).await
+    Ok(upload)
 }
 
-async fn submit(
+pub(super) async fn submit(
     request: &HttpRequest,
     caller: &Caller,
     jobs: &Imports,
@@ -178,8 +190,9 @@ async fn submit(
     upload: Upload,
     options: ImportOptions,
 ) -> Result<HttpResponse, Problem> {
-    let ImportOptions { dry_run, partial, totals, .. } = options;
-    let detail = ImportDetail { dry_run, partial, term: options.term.clone(), totals };
+    let ImportOptions { dry_run, partial, totals, kind, .. } = options;
+    let students = kind == FileKind::Students;
+    let detail = ImportDetail { dry_run, partial, term: options.term.clone(), totals, students };
     let detail = serde_json::to_string(&detail).map_err(Problem::internal)?;
     let task = jobs.submit(upload, options, &caller.user).await.map_err(problem)?;
     audit.record(request, Some(caller), "import.start", Some(&task), None, &detail).await;

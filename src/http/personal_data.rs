@@ -16,6 +16,7 @@ use crate::store::privacy::{PersonalRecord, ProviderSignIn};
 use crate::store::sign_ins::StoredSignIn;
 
 use crate::http::attempts::AttemptItem;
+use crate::http::plan::NamedPlanResponse;
 use crate::http::students::FactsResponse;
 
 /// Everything that the hub stores about the caller. Passwords and tokens are not part of it.
@@ -47,7 +48,10 @@ pub(super) struct PersonalData {
     /// What the college states about the caller as a student; null if it states nothing.
     #[schema(required)]
     student: Option<FactsResponse>,
+    /// The sections of the plan `default`.
     plan: Vec<SectionId>,
+    /// All plans, by name.
+    plans: Vec<NamedPlanResponse>,
     /// All registrations, including dropped ones.
     registrations: Vec<PersonalRegistration>,
     /// The caller's connections at this moment.
@@ -78,6 +82,7 @@ pub(super) struct Head {
     revoked_until: Option<Timestamp>,
     student: Option<FactsResponse>,
     plan: Vec<SectionId>,
+    plans: Vec<NamedPlanResponse>,
     registrations: Vec<PersonalRegistration>,
     connections: Vec<PersonalConnection>,
 }
@@ -261,6 +266,8 @@ impl Head {
             status: registration.status,
             at: registration.at,
         });
+        let default = record.plans.iter().filter(|plan| plan.name.is_default());
+        let planned = default.flat_map(|plan| &plan.sections).map(|planned| planned.section.clone()).collect();
         Self {
             generated_at: now,
             username: caller.user.clone(),
@@ -279,7 +286,8 @@ impl Head {
             second_factor_since: record.second_factor_since,
             revoked_until: record.revoked_until,
             student: record.facts.map(|facts| FactsResponse::new(caller.user.clone(), facts)),
-            plan: record.plan,
+            plan: planned,
+            plans: record.plans.into_iter().map(NamedPlanResponse::from).collect(),
             registrations: registrations.collect(),
             connections: own
                 .map(|session| PersonalConnection {

@@ -69,6 +69,8 @@ pub enum ProblemCode {
     StillRegistered,
     /// Another part of the swap could not be completed, so nothing was changed.
     SwapRefused,
+    /// A plan has fewer credits than the student must take. Only in the check of a plan.
+    CreditMin,
     /// A registration rule refuses the request.
     #[strum(disabled)] // `all` adds each refusal code
     Refused(RefusalCode),
@@ -104,6 +106,7 @@ impl ProblemCode {
             Self::ProfileBuiltIn => "profile_built_in",
             Self::StillRegistered => "still_registered",
             Self::SwapRefused => "swap_refused",
+            Self::CreditMin => "credit_min",
             Self::Refused(code) => code.as_str(),
         }
     }
@@ -122,6 +125,7 @@ impl ProblemCode {
             | Self::ProfileBuiltIn
             | Self::StillRegistered
             | Self::SwapRefused
+            | Self::CreditMin
             | Self::Refused(_) => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
@@ -160,6 +164,7 @@ impl ProblemCode {
             Self::ProfileBuiltIn => "The profile is built in",
             Self::StillRegistered => "The person is still registered",
             Self::SwapRefused => "The swap was not made",
+            Self::CreditMin => "Too few credits",
             Self::Refused(RefusalCode::RegistrationClosed) => "Registration is not open",
             Self::Refused(RefusalCode::Hold) => "There is a hold on your account",
             Self::Refused(RefusalCode::SectionCancelled) => "The section is cancelled",
@@ -210,6 +215,7 @@ impl ProblemCode {
             Self::SwapRefused => {
                 "Nothing was changed. Another part of the swap was refused; its problem states the reason."
             }
+            Self::CreditMin => "Add sections to the plan, or ask the registrar's office to lower the minimum.",
             Self::Refused(RefusalCode::RegistrationClosed) => "Register between “opens_at” and “closes_at”.",
             Self::Refused(RefusalCode::Hold) => "Ask the office that is named in “holds” to lift the hold.",
             Self::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",
@@ -329,7 +335,7 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credits: Option<Credits>,
-    /// `credit_limit`: the credits that the request would have led to.
+    /// `credit_limit`, `credit_min`: the credits that the request would have led to.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credits_wanted: Option<Credits>,
@@ -337,6 +343,10 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credit_limit: Option<Credits>,
+    /// `credit_min`: the fewest credits that are required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub credit_min: Option<Credits>,
     /// `section_full`: true if seats are left that are reserved for groups of other students.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
@@ -382,6 +392,7 @@ impl ProblemDocument {
             credits: None,
             credits_wanted: None,
             credit_limit: None,
+            credit_min: None,
             waitlist_open: None,
             waitlisted: None,
             receipt: None,

@@ -47,6 +47,10 @@ pub(super) struct Api;
 #[schema(as = Registration)]
 pub(super) struct RegistrationResponse {
     pub(super) section: SectionId,
+    /// The section in the plan, if `section` is an alternate of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    planned: Option<SectionId>,
     status: RegistrationStatus,
     /// The position on the waitlist, starting at 1; only while waitlisted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +73,7 @@ impl RegistrationResponse {
         let CurrentRegistration { crn, status, position, credits, at, is_new: _ } = current;
         let credits = (status != RegistrationStatus::Dropped).then_some(credits);
         let (section, receipt) = (SectionId { term: term.clone(), crn }, receipt.map(Into::into));
-        Self { section, status, position, credits, at, receipt }
+        Self { section, planned: None, status, position, credits, at, receipt }
     }
 }
 
@@ -296,6 +300,7 @@ fn registrations_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<Re
             let is_waitlisted = registration.status == RegistrationStatus::Waitlisted;
             Some(RegistrationResponse {
                 section: SectionId { term: id.clone(), crn: registration.crn.clone() },
+                planned: None,
                 status: registration.status,
                 position: is_waitlisted.then(|| row.position(registration.queue_number)),
                 credits: Some(row.state.section.credits),
@@ -405,7 +410,22 @@ pub(super) async fn run_batch(
 }
 
 impl BatchResult {
-    fn new(section: SectionId, outcome: RequestOutcome, receipt: Option<Receipt>) -> Self {
+    /// Creates the result for a section that was not decided.
+    pub(super) fn failed(section: SectionId, problem: Box<ProblemDocument>) -> Self {
+        Self::Refused(BatchRefusal { section, problem, receipt: None })
+    }
+
+    /// States the section in the plan, if the result is that of an alternate.
+    pub(super) fn instead_of(mut self, planned: &SectionId) -> Self {
+        if let Self::Done(taken) = &mut self
+            && taken.section != *planned
+        {
+            taken.planned = Some(planned.clone());
+        }
+        self
+    }
+
+    pub(super) fn new(section: SectionId, outcome: RequestOutcome, receipt: Option<Receipt>) -> Self {
         let problem = match outcome {
             RequestOutcome::Done(current) => {
                 return Self::Done(RegistrationResponse::new(&section.term, current, receipt));

@@ -6,9 +6,9 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alerts, announcements, assets, attempts, charts, dashboard, demo, erasure, events, guardian_links,
-    health, import_profiles, imports, live, my_data, openapi, own_account, permits, plan, plone_admin, proxy, receipts,
-    registrations, roster, schedule_export, sections, sessions, sign_in, sso, student_lookup, student_registrations,
-    students, teaching, terms, users,
+    health, import_profiles, imports, live, my_data, openapi, own_account, permits, plan, plan_check, plone_admin,
+    proxy, receipts, registrations, roster, schedule_export, sections, sessions, sign_in, sso, student_imports,
+    student_lookup, student_registrations, students, teaching, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -28,6 +28,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(catalogue)
         .configure(roster::routes)
         .configure(teaching::routes)
+        .configure(student_imports::routes)
         .configure(students::routes)
         .configure(student_lookup::routes)
         .configure(student_registrations::routes)
@@ -80,7 +81,15 @@ fn own(app: &mut ServiceConfig) {
             .route(post().to(registrations::batch)),
     )
     .service(path("/api/v1/me/plan", "GET, HEAD, PUT").route(get().to(plan::get)).route(put().to(plan::put)))
-    .service(path("/api/v1/me/plan/register", "POST").route(post().to(plan::register)));
+    .service(path("/api/v1/me/plan/register", "POST").route(post().to(plan::register)))
+    .service(path("/api/v1/me/plan/check", "POST").route(post().to(plan_check::check)))
+    .service(path("/api/v1/me/plans", READ).route(get().to(plan::list)))
+    .service(
+        path("/api/v1/me/plans/{name}", "GET, HEAD, PUT, DELETE")
+            .route(get().to(plan::one))
+            .route(put().to(plan::put_one))
+            .route(delete().to(plan::remove)),
+    );
 }
 
 fn pages(app: &mut ServiceConfig) {

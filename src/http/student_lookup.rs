@@ -8,7 +8,8 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::fold::fold;
-use crate::domain::ids::{SectionId, TermId, USER_CHARS_MAX, UserName};
+use crate::domain::ids::{TermId, USER_CHARS_MAX, UserName};
+use crate::domain::plan::PlanName;
 use crate::domain::realm::Realm;
 use crate::domain::rights::Scope;
 use crate::identity::disclosures::Disclosure;
@@ -22,6 +23,7 @@ use crate::store::students::{FoundStudent, StudentSearch, StudentStore};
 use crate::http::auth::{Staff, SubjectStaff, within_limit};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{BadPath, BadQuery, BadRole, StoreFailed};
+use crate::http::plan::{PlanResponse, stored_plan};
 use crate::http::query::Query;
 use crate::http::registrations::Registrations;
 use crate::http::request_id::PRIVATE;
@@ -68,12 +70,6 @@ struct StudentList {
     /// The `cursor` of the next page; null if no more students match.
     #[schema(required)]
     next: Option<UserName>,
-}
-
-/// The sections in a student's plan, in the student's order.
-#[derive(Serialize, ToSchema)]
-struct StudentPlan {
-    sections: Vec<SectionId>,
 }
 
 /// Returns what limited staff may see of a student only with registrations in their subjects.
@@ -203,7 +199,7 @@ pub async fn registrations(
     operation_id = "studentPlan",
     tag = "administration",
     params(("user" = UserName, Path, description = "The student.")),
-    responses((status = 200, description = "The plan.", body = StudentPlan), BadRole, BadPath, StoreFailed)
+    responses((status = 200, description = "The plan.", body = PlanResponse), BadRole, BadPath, StoreFailed)
 )]
 pub async fn plan(
     request: HttpRequest,
@@ -213,8 +209,8 @@ pub async fn plan(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let user = student(&request, &identity)?;
-    let sections = plans.plan(&user).await?;
+    let sections = stored_plan(&user, &PlanName::default(), &**plans).await?;
     let people = vec![user.clone()];
     audit.record_disclosure(&request, &staff, Disclosure::StudentRead, Some(user.as_str()), None, people).await?;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(StudentPlan { sections }))
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(PlanResponse { sections }))
 }

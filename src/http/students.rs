@@ -9,7 +9,11 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::UserName;
 use crate::domain::section::Credits;
-use crate::domain::student::{COMPLETED_MAX, CompletedCourse, GROUPS_MAX, HOLDS_MAX, HeldAction, Hold, StudentFacts};
+pub(super) use crate::domain::student::NAME_CHARS_MAX;
+use crate::domain::student::{
+    COMPLETED_MAX, CompletedCourse, GRADE_CHARS_MAX, GROUPS_MAX, HOLD_TEXT_CHARS_MAX, HOLDS_MAX, HeldAction, Hold,
+    StudentFacts, is_web_address,
+};
 use crate::identity::disclosures::Disclosure;
 use crate::identity::{Audit, Identity};
 use crate::registration::student_facts::{FactsError, StudentFactsWriter};
@@ -23,13 +27,6 @@ use crate::http::openapi::responses::{BadBody, BadPath, BadRole, StoreFailed};
 use crate::http::permits::PermitResponse;
 use crate::http::query::path_param;
 use crate::http::request_id::PRIVATE;
-
-/// The longest id of a hold, name of a group, program, campus, course or term, in characters.
-pub(super) const NAME_CHARS_MAX: usize = 100;
-/// The longest reason of a hold, in characters.
-const TEXT_CHARS_MAX: usize = 500;
-/// The longest grade, in characters.
-const GRADE_CHARS_MAX: usize = 10;
 
 /// The operations of this file.
 #[derive(OpenApi)]
@@ -269,7 +266,7 @@ impl FactsRequest {
 
 fn read_hold(fields: &mut Fields) -> Result<Hold, Problem> {
     let at = fields.path_of("url");
-    let url = fields.maybe_string("url", 1..=TEXT_CHARS_MAX)?;
+    let url = fields.maybe_string("url", 1..=HOLD_TEXT_CHARS_MAX)?;
     if url.as_deref().is_some_and(|url| !is_web_address(url)) {
         return Err(Problem::invalid(at, "The address of a hold must begin with https:// or http://."));
     }
@@ -277,17 +274,11 @@ fn read_hold(fields: &mut Fields) -> Result<Hold, Problem> {
         fields.maybe_parsed_list("blocks", HeldAction::VARIANTS.len(), "register or drop", HeldAction::parse)?;
     Ok(Hold {
         id: fields.string("id", 1..=NAME_CHARS_MAX)?.into(),
-        text: fields.string("text", 1..=TEXT_CHARS_MAX)?.into(),
+        text: fields.string("text", 1..=HOLD_TEXT_CHARS_MAX)?.into(),
         office: fields.string("office", 1..=NAME_CHARS_MAX)?.into(),
         url: url.map(Into::into),
         blocks: blocks.unwrap_or_else(|| vec![HeldAction::Register]),
     })
-}
-
-/// Returns whether a page may link to an address. Another scheme, such as `javascript`, could run a script.
-fn is_web_address(url: &str) -> bool {
-    let has_scheme = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme) && url.len() > scheme.len());
-    has_scheme && !url.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn read_completed(fields: &mut Fields) -> Result<CompletedCourse, Problem> {

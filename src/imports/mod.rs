@@ -1,10 +1,10 @@
-//! Imports schedules, one at a time. They run on their own thread, at a lower priority than the threads that serve
+//! Imports schedules and facts about students, one file at a time. They run on their own thread, at a lower priority than the threads that serve
 //! requests, and queue up to [`QUEUE_MAX`].
 //!
 //! - [`csv`]: reads files; [`schedule`]: the port that it implements; `spreadsheet`: turns workbooks into rows
 //! - `run`: the steps of an import; `scope`: what staff of single subjects may import; `compare`: what an import
 //!   changes; `affected`: what it did to students;
-//!   [`task`]: an import that has not ended
+//!   [`task`]: an import that has not ended; `recovery`: what happens to those that the hub's end interrupted
 //! - [`profiles`]: saved mappings of columns
 //!
 //! A task is stored before its id is returned. If the hub stops during an import, its task is `failed` after the next
@@ -16,6 +16,7 @@ mod compare;
 pub mod csv;
 mod findings;
 pub mod profiles;
+mod recovery;
 #[cfg(test)]
 mod round_trip_tests;
 mod run;
@@ -53,9 +54,12 @@ use crate::imports::schedule::{ClockOption, ProfileOptions, ScheduleReader};
 use crate::private_files;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
+use crate::registration::student_facts::StudentFactsWriter;
 use crate::store::StoreError;
+use crate::store::accounts::AuditEntry;
 use crate::store::import_profiles::ProfileStore;
 use crate::store::imports::{ImportStore, StoredTask};
+use crate::store::students::StudentStore;
 
 use task::{Live, Unstored};
 
@@ -71,14 +75,6 @@ const NICENESS: i32 = 10;
 const ERRORS_SUFFIX: &str = ".errors.csv";
 /// The pause between two attempts to store the results that the store did not accept.
 const UNSTORED_PAUSE: Duration = Duration::from_secs(1);
-/// Message of a task that was interrupted before it was applied.
-const INTERRUPTED: &str = "The hub stopped during the import. Nothing was changed.";
-/// Message of a task that was interrupted after it was applied.
-const APPLIED_THEN_INTERRUPTED: &str =
-    "The import was applied completely. The hub stopped before it could report the result.";
-/// Message of a task that was interrupted while events were stored.
-const EVENTS_UNCERTAIN: &str =
-    "The hub stopped while it stored the events. Either all or none were imported. You can import the file again.";
 /// Prefix of the names of upload folders.
 const UPLOAD_PREFIX: &str = "upload-";
 
@@ -103,11 +99,29 @@ pub struct ImportDeps {
     pub folder: PathBuf,
     /// The college's time zone.
     pub zone: TimeZone,
+    /// Changes facts about students.
+    pub facts: Arc<StudentFactsWriter>,
+    /// Facts about students, to which files are compared.
+    pub students: Arc<dyn StudentStore>,
+}
+
+/// What a file contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FileKind {
+    /// A schedule, or one-off events.
+    #[default]
+    Schedule,
+    /// Facts about students.
+    Students,
 }
 
 /// How to import an upload.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
+    /// What the file contains.
+    pub kind: FileKind,
+    /// For facts about students, the audit entry that is stored with the change.
+    pub audit: Option<AuditEntry>,
     /// The subjects to which the caller is limited. A file with other sections is rejected.
     pub subjects: Option<Subjects>,
     /// The realm of the caller. A file for a term outside of it is rejected.
@@ -233,7 +247,7 @@ impl Imports {
                 std::fs::remove_file(entry.path())?;
             }
         }
-        recover(&deps).await?;
+        recovery::end_interrupted(&deps).await?;
         let profiles = Profiles::new(deps.profiles.clone(), deps.reader.clone());
         let inner = Arc::new(Inner {
             deps,
@@ -305,8 +319,11 @@ impl Imports {
     ///
     /// # Errors
     /// When a column does not exist or appears twice. The error is text for the caller.
-    pub fn check_map(&self, map: &[(String, String)]) -> Result<(), String> {
-        self.inner.deps.reader.check_map(map)
+    pub fn check_map_of(&self, kind: FileKind, map: &[(String, String)]) -> Result<(), String> {
+        match kind {
+            FileKind::Schedule => self.inner.deps.reader.check_map(map),
+            FileKind::Students => csv::students::check_map(map),
+        }
     }
 
     /// Returns the saved mappings of columns.
@@ -335,7 +352,7 @@ impl Imports {
     /// file system fails.
     pub async fn submit(&self, upload: Upload, options: ImportOptions, by: &UserName) -> Result<String, ImportError> {
         let deps = &self.inner.deps;
-        deps.reader.check_map(&options.map).map_err(ImportError::Map)?;
+        self.check_map_of(options.kind, &options.map).map_err(ImportError::Map)?;
         let profiles = self.inner.profiles.options(&options.profile).await?;
         let bytes = std::fs::metadata(upload.path())?.len();
         if bytes == 0 {
@@ -345,6 +362,7 @@ impl Imports {
         let by = by.as_str().to_owned();
         let mut report = TaskReport::new(id.clone(), options.term.clone(), bytes, by, deps.clock.now());
         (report.dry_run, report.partial) = (options.dry_run, options.partial);
+        report.students = (options.kind == FileKind::Students).then_some(0);
         let stored = StoredTask::from(&report);
         let live = Arc::new(Live::new(report));
         {
@@ -431,32 +449,6 @@ impl Drop for Imports {
             log::error!("the import thread panicked");
         }
     }
-}
-
-/// Ends the tasks that an earlier process left running. They failed, unless the term's generation shows that they were
-/// applied.
-async fn recover(deps: &ImportDeps) -> Result<(), StoreError> {
-    for stored in deps.store.running_tasks().await? {
-        let mut report = TaskReport::try_from(&stored).or_else(|error| {
-            log::error!("{error}; the import is reported as failed");
-            let id = TaskId::parse(&stored.id).map_err(|_| error)?;
-            Ok::<_, StoreError>(TaskReport::new(id, None, 0, String::new(), stored.started_at))
-        })?;
-        let applied = match (&report.term, report.applying) {
-            (Some(term), Some(generation @ 1..)) => deps.store.generation(term).await? >= generation,
-            (_, _) => false,
-        };
-        let message = match report.applying {
-            _ if applied => APPLIED_THEN_INTERRUPTED,
-            Some(0) => EVENTS_UNCERTAIN,
-            Some(_) | None => INTERRUPTED,
-        };
-        report.state = if applied { TaskState::Done } else { TaskState::Failed };
-        report.message = Some(message.to_owned());
-        (report.phase, report.finished_at, report.applying) = (Phase::Finished, Some(deps.clock.now()), None);
-        deps.store.put_task(StoredTask::from(&report)).await?;
-    }
-    Ok(())
 }
 
 fn run_jobs(inner: &Inner, jobs: &Receiver<Job>) {

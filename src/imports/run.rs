@@ -1,5 +1,7 @@
 //! Runs one import: reads, compares, stages and applies the file, or changes nothing.
 
+mod students;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +25,7 @@ use crate::store::{StoreError, StoreFuture};
 use crate::imports::affected::affected;
 use crate::imports::compare::Comparison;
 use crate::imports::task::LIST_LEN_MAX;
-use crate::imports::{Inner, Job};
+use crate::imports::{FileKind, Inner, Job};
 use crate::imports::{findings, scope};
 
 /// The minimum time between two progress events. Five per second look smooth.
@@ -105,6 +107,9 @@ struct Run<'r> {
 impl Run<'_> {
     fn execute(&mut self) -> Result<(), Stop> {
         self.check()?;
+        if self.job.options.kind == FileKind::Students {
+            return self.import_students();
+        }
         self.enter(Phase::Reading);
         let schedule = self.read()?;
         let errors_file = self.inner.errors_path(self.job.live.report().task.as_str());
@@ -165,9 +170,9 @@ impl Run<'_> {
         }
     }
 
-    fn read(&mut self) -> Result<Box<dyn Schedule>, Stop> {
+    fn reading_options(&self) -> ScheduleOptions {
         let options = &self.job.options;
-        let reading = ScheduleOptions {
+        ScheduleOptions {
             term: options.term.clone(),
             map: options.map.clone(),
             sheet: options.sheet.clone(),
@@ -175,7 +180,11 @@ impl Run<'_> {
             clock: options.clock,
             profiles: self.job.profiles.clone(),
             zone: self.inner.deps.zone.clone(),
-        };
+        }
+    }
+
+    fn read(&mut self) -> Result<Box<dyn Schedule>, Stop> {
+        let reading = self.reading_options();
         let (file, folder) = (self.job.upload.path(), self.job.upload.folder.path());
         let reader = self.inner.deps.reader.clone();
         let read = reader.read(&file, folder, &reading, &mut |progress: ScheduleProgress| {

@@ -5,6 +5,7 @@
 //! - [`pool`]: finds a term's registrar, and bounds how many commands are accepted
 //! - [`submitted`]: a command with its origin and its audit entry
 //! - [`student_facts`]: changes facts about students in all terms
+//! - [`student_view`]: the published state of a term for the decisions about one student
 //! - [`shedding`]: which commands a registrar turns away when it gets more than it can commit
 //! - [`readmodel`]: published snapshots, which handlers read; [`section_json`]: a section as JSON
 //! - [`request_counts`]: counts requests by their outcome, and measures reply times; [`activity`]: the activity of the
@@ -20,4 +21,5 @@ pub mod section_json;
 pub mod shedding;
 pub mod shown_counts;
 pub mod student_facts;
+pub mod student_view;
 pub mod submitted;

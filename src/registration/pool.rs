@@ -16,6 +16,7 @@ use crate::registration::registrar::{
     COMMAND_WAIT_MAX, Caller, Pause, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError, Waits,
 };
 use crate::registration::request_counts::{RequestCounts, Sent};
+use crate::registration::student_view::Limits;
 use crate::registration::submitted::{Replied, Submitted};
 
 /// The registrars of all terms, distributed over a few threads of their own.
@@ -57,6 +58,12 @@ impl RegistrarPool {
     pub const fn with_wait_max(mut self, wait_max: Duration) -> Self {
         self.waits.max = wait_max;
         self
+    }
+
+    /// Returns the limits of the college that the registrars decide with.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        Limits { credits: self.deps.credit_limit, repeats: self.deps.repeat_limit }
     }
 
     /// Returns the number of commands between acceptance and reply.

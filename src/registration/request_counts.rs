@@ -85,6 +85,7 @@ impl Sent {
             Command::Register { crn, .. } => Some(crn.clone()),
             Command::Drop { .. }
             | Command::Batch(_)
+            | Command::RegisterPlan { .. }
             | Command::ForStudent(_)
             | Command::PatchSection { .. }
             | Command::PutTerm(_)

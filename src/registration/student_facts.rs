@@ -35,6 +35,35 @@ pub enum FactsError {
     Submit(#[from] SubmitError),
 }
 
+/// Numbers of students of whom a change of many states facts for the first time, changes them, or leaves them as they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BulkTally {
+    /// Students of whom nothing was stated before.
+    pub created: u64,
+    /// Students whose facts changed.
+    pub updated: u64,
+    /// Students whose facts did not change.
+    pub unchanged: u64,
+}
+
+impl BulkTally {
+    /// Counts one student. Returns whether the facts changed.
+    pub fn count(&mut self, before: Option<&StudentFacts>, after: &StudentFacts) -> bool {
+        match before {
+            None => self.created += 1,
+            Some(before) if before != after => self.updated += 1,
+            Some(_) => self.unchanged += 1,
+        }
+        before != Some(after)
+    }
+
+    /// Returns the number of students whose facts change.
+    #[must_use]
+    pub const fn changed(&self) -> u64 {
+        self.created + self.updated
+    }
+}
+
 /// Changes facts about students.
 pub struct StudentFactsWriter {
     pool: Arc<RegistrarPool>,
@@ -113,6 +142,32 @@ impl StudentFactsWriter {
         let Some(after) = changed().await? else { return Ok(false) };
         self.put_in_turn([(student.clone(), Some(Arc::new(after)))].into(), None).await?;
         Ok(true)
+    }
+
+    /// Changes the facts about many students as [`Self::put`] does, from those that the store has. Each term gets all
+    /// changes by one command. The audit entry is dropped if nothing changes, or if there is no term.
+    ///
+    /// # Errors
+    /// As [`Self::put`], and when the store cannot be read.
+    pub async fn change_all(
+        &self,
+        students: Vec<UserName>,
+        change: impl Fn(&UserName, StudentFacts) -> StudentFacts,
+        audit: Option<AuditEntry>,
+    ) -> Result<BulkTally, FactsError> {
+        let _turn = self.turn.lock().await;
+        let before = self.store.facts_of(students.clone()).await?;
+        let (mut tally, mut changed) = (BulkTally::default(), Vec::new());
+        for (student, before) in students.into_iter().zip(before) {
+            let after = change(&student, before.clone().unwrap_or_default());
+            if tally.count(before.as_ref(), &after) {
+                changed.push((student, Some(Arc::new(after))));
+            }
+        }
+        if !changed.is_empty() {
+            self.put_in_turn(changed.into(), audit).await?;
+        }
+        Ok(tally)
     }
 
     async fn put_in_turn(

@@ -1,16 +1,39 @@
 //! Port for plans: the sections that students prepare before registration opens.
 
-use crate::domain::ids::{SectionId, UserName};
+use crate::domain::ids::UserName;
+use crate::domain::plan::{PlanName, PlannedSection};
 
 use crate::store::StoreFuture;
 
-/// Maximum number of sections in a plan.
-pub const PLAN_LEN_MAX: usize = 50;
+/// A plan of a student.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The name, which is unique among the student's plans.
+    pub name: PlanName,
+    /// The sections, in the student's order.
+    pub sections: Vec<PlannedSection>,
+}
+
+/// The outcome of [`PlanStore::put_plan`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutPlan {
+    /// There was no plan with this name.
+    Created,
+    /// The plan with this name was replaced.
+    Replaced,
+    /// The student has [`PLANS_MAX`](crate::domain::plan::PLANS_MAX) plans with other names, so nothing was stored. The
+    /// plan with the name [`PlanName::DEFAULT`] can always be stored.
+    Full,
+}
 
 /// A store of plans.
 pub trait PlanStore: Send + Sync {
-    /// Returns a student's plan, in the student's order; empty when there is none.
-    fn plan(&self, student: &UserName) -> StoreFuture<Vec<SectionId>>;
-    /// Stores a student's plan, replacing the earlier one.
-    fn put_plan(&self, student: &UserName, sections: Vec<SectionId>) -> StoreFuture<()>;
+    /// Returns a student's plan with this name; `None` if there is none.
+    fn plan(&self, student: &UserName, name: &PlanName) -> StoreFuture<Option<Vec<PlannedSection>>>;
+    /// Returns all plans of a student, by name.
+    fn plans(&self, student: &UserName) -> StoreFuture<Vec<Plan>>;
+    /// Stores a student's plan, replacing the earlier one with its name.
+    fn put_plan(&self, student: &UserName, plan: Plan) -> StoreFuture<PutPlan>;
+    /// Deletes a student's plan. Returns whether there was one.
+    fn remove_plan(&self, student: &UserName, name: &PlanName) -> StoreFuture<bool>;
 }

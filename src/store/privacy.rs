@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, ZonedDateTime};
 
-use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::ids::{TermId, UserName};
 use crate::domain::registration::Registration;
 use crate::domain::rights::Rights;
 use crate::domain::student::StudentFacts;
@@ -10,6 +10,7 @@ use crate::domain::student::StudentFacts;
 use crate::store::StoreFuture;
 use crate::store::accounts::User;
 use crate::store::guardian_links::GuardianLink;
+use crate::store::plans::Plan;
 use crate::store::provider_sign_ins::ProviderUser;
 use crate::store::sign_ins::StoredSignIn;
 
@@ -32,8 +33,8 @@ pub struct PersonalRecord {
     pub revoked_until: Option<Timestamp>,
     /// What the college states about the person as a student.
     pub facts: Option<StudentFacts>,
-    /// The plan.
-    pub plan: Vec<SectionId>,
+    /// The plans, by name.
+    pub plans: Vec<Plan>,
     /// The registrations in all terms, including dropped ones.
     pub registrations: Vec<(TermId, Registration)>,
     /// The terms in which the person has attempts. They are read in pages, see [`crate::store::attempts`].

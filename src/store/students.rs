@@ -35,6 +35,8 @@ pub struct FoundStudent {
 pub trait StudentStore: Send + Sync {
     /// Returns the facts about a student; `None` when there are none.
     fn facts(&self, student: &UserName) -> StoreFuture<Option<StudentFacts>>;
+    /// Returns the facts about several students, in their order.
+    fn facts_of(&self, students: Vec<UserName>) -> StoreFuture<Vec<Option<StudentFacts>>>;
     /// Returns the students who have an account, were seen, or have facts, and match a search, ordered by username.
     fn find(&self, search: StudentSearch) -> StoreFuture<Vec<FoundStudent>>;
     /// Stores facts about students in one commit. `None` removes those about a student.

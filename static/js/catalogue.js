@@ -196,6 +196,13 @@ export class Catalogue {
     return found;
   }
 
+  /** Other sections of the same course and component that are not cancelled. */
+  sameClass(id) {
+    const section = this.#known.get(id);
+    const isSame = (it) => it.id !== id && it.course === section.course && it.component === section.component && it.status !== "cancelled";
+    return section ? this.#order.filter((other) => isSame(this.#known.get(other))) : [];
+  }
+
   /** Other sections of the same course and component with open seats. */
   alternatives(id) {
     const section = this.#known.get(id);

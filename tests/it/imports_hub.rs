@@ -15,6 +15,7 @@ use eduhub::imports::{ImportDeps, ImportError, ImportOptions, Imports};
 use eduhub::registration::pool::RegistrarPool;
 use eduhub::registration::readmodel::ReadModel;
 use eduhub::registration::registrar::RegistrarDeps;
+use eduhub::registration::student_facts::StudentFactsWriter;
 use eduhub::store::imports::ImportStore;
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
@@ -89,6 +90,8 @@ impl Hub {
             clock: Arc::new(SystemClock),
             folder: folder.join("imports"),
             zone: TimeZone::UTC,
+            facts: Arc::new(StudentFactsWriter::new(pool.clone(), Arc::new(store.clone()))),
+            students: Arc::new(store.clone()),
         })
         .await
         .unwrap();

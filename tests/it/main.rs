@@ -10,6 +10,7 @@
 //! - [`import_failures`]: imports whose results or events the store does not accept at once
 //! - [`import_fuzz`]: the reader of files, with changed copies of schedules
 //! - [`import_profiles`]: saved mappings of columns
+//! - [`student_imports`]: imports of facts about students
 //! - [`import_memory`]: the memory needed to read a large file
 //! - [`access`]: who may do what: every operation with every kind of credential
 //! - [`openapi`]: the OpenAPI document against the routes
@@ -39,3 +40,4 @@ mod openapi;
 mod read_model;
 mod registrar;
 mod store;
+mod student_imports;

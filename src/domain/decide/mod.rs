@@ -1,10 +1,12 @@
 //! Decides commands: `decide(view, command, now)` returns an outcome and the changes to commit. It is a pure function.
 //!
 //! - `request`: registrations, drops and batches of a student; `set`: sections that are registered together
+//! - `plan`: registration for a plan, and the check of a plan before registration opens
 //! - `staff`: changes that staff make to a section, to the term or to the facts about students
 //! - `catalogue`: imports of schedules and pulls of the college's catalogue
 
 mod catalogue;
+mod plan;
 mod request;
 mod set;
 mod staff;
@@ -19,6 +21,7 @@ use crate::domain::view::TermView;
 use crate::domain::waitlist;
 
 pub use catalogue::imported;
+pub use plan::check_plan;
 
 /// The outcome of a command and the changes that it makes.
 #[derive(Debug)]
@@ -52,6 +55,7 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
             }
         },
         Command::Batch(batch) => Outcome::Batch(request::batch(&mut draft, batch)),
+        Command::RegisterPlan { student, plan } => Outcome::Batch(plan::register(&mut draft, student, plan)),
         Command::ForStudent(request) => match request::for_student(&mut draft, request) {
             Ok(outcome) => Outcome::Request(outcome),
             Err(outcome) => {

@@ -2,7 +2,7 @@
 
 use crate::domain::attempt::{Action, AttemptResult, Decided};
 use crate::domain::command::{Batch, StaffRequest};
-use crate::domain::decide::set;
+use crate::domain::decide::set::{self, Add};
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::Reason;
@@ -192,6 +192,14 @@ fn refusal_of_drop(
     facts.filter(|_| !lifted.contains(RefusalCode::Hold)).and_then(|facts| Refusal::of_holds(facts, HeldAction::Drop))
 }
 
+/// Registers a student in the sections that a batch adds, in its order.
+fn added(draft: &mut Draft<'_>, batch: &Batch) -> Results {
+    let Batch { student, add, waitlist, .. } = batch;
+    let adds: Vec<Add<'_>> = add.iter().map(|crn| Add { crn, waitlist: *waitlist }).collect();
+    let outcomes = set::add(draft, student, &adds);
+    add.iter().cloned().zip(outcomes).collect()
+}
+
 /// Decides each request of a batch separately, drops first, so that the adds can use what the drops free.
 pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
     let mut drops = Vec::with_capacity(batch.drop.len());
@@ -200,7 +208,7 @@ pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
         // The waitlist has precedence over the later requests of this batch.
         settle_queued(draft);
     }
-    let mut results = set::add(draft, batch);
+    let mut results = added(draft, batch);
     results.append(&mut drops);
     results
 }
@@ -212,7 +220,7 @@ pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
 pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Results> {
     let student = &batch.student;
     let drops: Vec<_> = batch.drop.iter().map(|crn| (crn.clone(), drop_section(draft, student, crn))).collect();
-    let mut results = set::add(draft, batch);
+    let mut results = added(draft, batch);
     results.extend(drops);
     let failed = results.iter().find(|(_, outcome)| !matches!(outcome, RequestOutcome::Done(_)));
     let Some(because_of) = failed.map(|(crn, _)| crn.clone()) else {

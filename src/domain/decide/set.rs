@@ -2,8 +2,7 @@
 //! takes the others into account, and those that no rule refuses are registered together.
 
 use crate::domain::attempt::Action;
-use crate::domain::command::Batch;
-use crate::domain::decide::request::{Results, goal, grant, register};
+use crate::domain::decide::request::{goal, grant, register};
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::linked::{self, SET_LEN_MAX};
@@ -13,45 +12,52 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::rules::{Companion, Goal, Request, first_refusal};
 use crate::domain::section::SectionState;
 
-/// Registers a student in the sections that a batch adds, in its order.
-pub(super) fn add(draft: &mut Draft<'_>, batch: &Batch) -> Results {
-    let Batch { student, add, waitlist, .. } = batch;
-    let Some(sets) = linked::sets(draft, add) else {
-        return add.iter().map(|crn| (crn.clone(), register(draft, student, crn, *waitlist))).collect();
+/// A section to register for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Add<'a> {
+    pub(super) crn: &'a Crn,
+    /// Whether the student accepts a waitlist position.
+    pub(super) waitlist: bool,
+}
+
+/// Registers a student in several sections. Returns the outcomes in the same order.
+pub(super) fn add(draft: &mut Draft<'_>, student: &UserName, adds: &[Add<'_>]) -> Vec<RequestOutcome> {
+    let crns: Vec<&Crn> = adds.iter().map(|add| add.crn).collect();
+    let Some(sets) = linked::sets(draft, &crns) else {
+        return adds.iter().map(|add| register(draft, student, add.crn, add.waitlist)).collect();
     };
-    let mut outcomes: Vec<Option<RequestOutcome>> = vec![None; add.len()];
+    let mut outcomes: Vec<Option<RequestOutcome>> = vec![None; adds.len()];
     for set in sets {
-        let crns: Vec<&Crn> = set.iter().map(|at| &add[*at]).collect();
-        for (at, outcome) in set.iter().zip(add_set(draft, student, &crns, *waitlist)) {
+        let of_set: Vec<Add<'_>> = set.iter().map(|at| adds[*at]).collect();
+        for (at, outcome) in set.iter().zip(add_set(draft, student, &of_set)) {
             outcomes[*at] = Some(outcome);
         }
     }
-    let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or(RequestOutcome::NotFound));
-    add.iter().cloned().zip(outcomes).collect()
+    outcomes.into_iter().map(|outcome| outcome.unwrap_or(RequestOutcome::NotFound)).collect()
 }
 
 /// Registers a student in the sections of one set. Sections that a rule refuses leave the set, one after the other, and
 /// the others are evaluated again without them.
-fn add_set(draft: &mut Draft<'_>, student: &UserName, crns: &[&Crn], waitlist: bool) -> Vec<RequestOutcome> {
+fn add_set(draft: &mut Draft<'_>, student: &UserName, adds: &[Add<'_>]) -> Vec<RequestOutcome> {
     let is_new = |crn: &Crn| draft.registration(student, crn).is_none_or(|r| !r.is_registered());
-    let mut set: Vec<&Crn> = crns.iter().copied().filter(|crn| is_new(crn)).collect();
+    let mut set: Vec<Add<'_>> = adds.iter().copied().filter(|add| is_new(add.crn)).collect();
     if set.len() < 2 || set.len() > SET_LEN_MAX {
-        return crns.iter().map(|crn| register(draft, student, crn, waitlist)).collect();
+        return adds.iter().map(|add| register(draft, student, add.crn, add.waitlist)).collect();
     }
-    let open: Vec<Option<u32>> = crns.iter().map(|crn| draft.section(crn).map(SectionState::open_seats)).collect();
+    let open: Vec<Option<u32>> = adds.iter().map(|add| draft.section(add.crn).map(SectionState::open_seats)).collect();
     let mut refused: Vec<(&Crn, Refusal)> = Vec::new();
     let goals = loop {
-        match evaluate(draft, student, &set, waitlist) {
+        match evaluate(draft, student, &set) {
             Ok(goals) => break goals,
-            Err((at, refusal)) => refused.push((set.remove(at), refusal)),
+            Err((at, refusal)) => refused.push((set.remove(at).crn, refusal)),
         }
     };
     let mut granted: Vec<(&Crn, RequestOutcome)> = Vec::new();
-    for (crn, goal) in set.into_iter().zip(goals) {
+    for (Add { crn, .. }, goal) in set.into_iter().zip(goals) {
         granted.push((crn, grant(draft, student, crn, goal, Reason::Requested)));
     }
-    let mut outcomes = Vec::with_capacity(crns.len());
-    for (crn, open) in crns.iter().copied().zip(open) {
+    let mut outcomes = Vec::with_capacity(adds.len());
+    for (Add { crn, waitlist }, open) in adds.iter().copied().zip(open) {
         let outcome = if let Some(at) = granted.iter().position(|(of, _)| *of == crn) {
             granted.swap_remove(at).1
         } else if let Some(at) = refused.iter().position(|(of, _)| *of == crn) {
@@ -72,17 +78,13 @@ fn add_set(draft: &mut Draft<'_>, student: &UserName, crns: &[&Crn], waitlist: b
 ///
 /// The student gets a waitlist position in a section with a free seat if a linked section has only a waitlist position,
 /// so that the student never has a seat in one of them alone.
-fn evaluate(
-    draft: &Draft<'_>,
-    student: &UserName,
-    set: &[&Crn],
-    waitlist: bool,
-) -> Result<Vec<Goal>, (usize, Refusal)> {
+fn evaluate(draft: &Draft<'_>, student: &UserName, set: &[Add<'_>]) -> Result<Vec<Goal>, (usize, Refusal)> {
     // The sets of a batch contain only sections that exist.
-    let sections: Vec<&SectionState> = set.iter().filter_map(|crn| draft.section(crn)).collect();
+    let sections: Vec<&SectionState> = set.iter().filter_map(|add| draft.section(add.crn)).collect();
     let mut goals: Vec<Goal> = sections
         .iter()
-        .map(|section| goal(draft, student, section, waitlist, &draft.lifted(student, &section.section)))
+        .zip(set)
+        .map(|(section, add)| goal(draft, student, section, add.waitlist, &draft.lifted(student, &section.section)))
         .collect();
     // Each turn but the last changes a seat to a position.
     loop {
@@ -95,7 +97,7 @@ fn evaluate(
             };
             let Some(refusal) = judge(goals[at]) else { continue };
             let may_wait = [RefusalCode::LinkedSectionRequired, RefusalCode::SectionFull].contains(&refusal.code());
-            if !(waitlist && may_wait && goals[at] == Goal::Seat) || judge(Goal::Position).is_some() {
+            if !(set[at].waitlist && may_wait && goals[at] == Goal::Seat) || judge(Goal::Position).is_some() {
                 return Err((at, refusal));
             }
             goals[at] = Goal::Position;

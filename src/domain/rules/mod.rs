@@ -145,6 +145,17 @@ impl<'a> Other<'a> {
     }
 }
 
+impl<'a> RuleContext<'a> {
+    fn new(draft: &'a Draft<'a>, request: &'a Request<'a>) -> Self {
+        Self { draft, request, others: OnceCell::new(), facts: OnceCell::new() }
+    }
+
+    /// Iterates over the rules that apply to the goal of the request and are not lifted.
+    fn rules(&self, lifted: &LiftedCodes) -> impl Iterator<Item = &'static Rule> {
+        RULES.iter().filter(|rule| rule.goals.contains(&self.request.goal) && !lifted.contains(rule.code))
+    }
+}
+
 impl RuleContext<'_> {
     /// Returns the definition of the requested section.
     fn section(&self) -> &Section {
@@ -219,9 +230,14 @@ impl FromIterator<RefusalCode> for LiftedCodes {
 /// Skips rules whose code is in `lifted` and rules that do not apply to the goal.
 #[must_use]
 pub fn first_refusal(draft: &Draft<'_>, request: &Request<'_>, lifted: &LiftedCodes) -> Option<Refusal> {
-    let case = RuleContext { draft, request, others: OnceCell::new(), facts: OnceCell::new() };
-    RULES
-        .iter()
-        .filter(|rule| rule.goals.contains(&request.goal) && !lifted.contains(rule.code))
-        .find_map(|rule| (rule.refusal)(&case))
+    let case = RuleContext::new(draft, request);
+    case.rules(lifted).find_map(|rule| (rule.refusal)(&case))
+}
+
+/// Returns the refusals of all rules that refuse the request, in the order of precedence. Skips the same rules as
+/// [`first_refusal`].
+#[must_use]
+pub fn refusals(draft: &Draft<'_>, request: &Request<'_>, lifted: &LiftedCodes) -> Vec<Refusal> {
+    let case = RuleContext::new(draft, request);
+    case.rules(lifted).filter_map(|rule| (rule.refusal)(&case)).collect()
 }

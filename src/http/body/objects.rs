@@ -1,9 +1,11 @@
 //! Lists of objects, and numbers of credits, in request bodies.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use crate::domain::section::Credits;
-use crate::http::body::{Fields, read_list, read_object, wrong_type};
+use crate::http::body::{Fields, missing, read_list, read_object, read_string, wrong_type};
 use crate::http::error::Problem;
 
 impl Fields {
@@ -27,6 +29,35 @@ impl Fields {
             Ok(value)
         });
         objects.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Reads a list of at most `count_max` entries, each of which is text with a length in characters within `chars`, or
+    /// an object. Members of an object that `of_object` leaves are rejected.
+    pub fn texts_or_objects<T>(
+        &mut self,
+        name: &str,
+        count_max: usize,
+        chars: RangeInclusive<usize>,
+        mut of_text: impl FnMut(String) -> T,
+        mut of_object: impl FnMut(&mut Self) -> Result<T, Problem>,
+    ) -> Result<Vec<T>, Problem> {
+        let at = self.at(name);
+        let value = self.members.remove(name).ok_or_else(|| missing(&at))?;
+        let items = read_list(&at, value, count_max)?;
+        let entries = items.into_iter().enumerate().map(|(index, item)| {
+            let at = format!("{at}[{index}]");
+            match item {
+                Value::String(_) => read_string(&at, item, chars.clone()).map(&mut of_text),
+                Value::Object(_) => {
+                    let mut object = read_object(&at, item)?;
+                    let value = of_object(&mut object)?;
+                    object.finish()?;
+                    Ok(value)
+                }
+                other => Err(wrong_type(&at, "text or an object", &other)),
+            }
+        });
+        entries.collect()
     }
 
     /// Reads a number of credits; `None` when it is absent or null.

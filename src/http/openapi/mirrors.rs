@@ -204,6 +204,10 @@ struct ImportTask {
     /// What the import did to students; null before it was applied.
     #[schema(required)]
     affected: Option<import::Affected>,
+    /// For facts about students, the number of students without errors; `created`, `updated` and `unchanged` count
+    /// students then. Absent for schedules.
+    #[schema(nullable = false)]
+    students: Option<u64>,
     /// Bytes of the file that were read.
     bytes: u64,
     /// The size of the file in bytes.

@@ -12,6 +12,7 @@
 //! - `record`: checks a row before it is parsed; `row`, `event`: parse one row; [`export`]: writes files, and parses
 //!   their rows; `merge`: merges the rows of one CRN into a section; `conflicts`, `sweep`: find rooms and instructors that
 //!   are double-booked; `remarks`: warnings about many rows
+//! - `students`: reads files with facts about students
 //! - `scratch`: the temporary database that holds everything read; `reading`: reads a file; `parsed`: the result
 
 mod aliases;
@@ -56,6 +57,7 @@ mod row;
 mod scratch;
 mod source;
 mod status;
+pub(in crate::imports) mod students;
 mod survey;
 mod sweep;
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
-use crate::imports::csv::columns::ExtraNames;
 use crate::imports::csv::dialect::{self, Dialect};
 use crate::imports::csv::encoding::{self, Encoding};
 use crate::imports::csv::guard::{RecordGuard, RecordLines, Unreadable};
@@ -107,11 +106,16 @@ impl<'f> RecordSource<'f> {
     }
 
     /// Detects how a file separates its cells.
-    pub(super) fn new(file: &'f File, encoding: Encoding, extra: &ExtraNames) -> Result<Self, ScheduleError> {
+    /// `known` returns the number of known columns in a header.
+    pub(super) fn new(
+        file: &'f File,
+        encoding: Encoding,
+        known: &dyn Fn(&[&str]) -> usize,
+    ) -> Result<Self, ScheduleError> {
         let mut head = Vec::with_capacity(dialect::HEAD_BYTES);
         let text = encoding::utf8(file.try_clone()?, encoding)?;
         text.take(dialect::HEAD_BYTES as u64).read_to_end(&mut head)?;
-        Ok(Self { file, origin: Origin::Text(encoding, dialect::sniff(&head, extra)) })
+        Ok(Self { file, origin: Origin::Text(encoding, dialect::sniff(&head, known)) })
     }
 
     /// Returns the records from the start of the file, and their line numbers. Ends an earlier reading.

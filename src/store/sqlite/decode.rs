@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::ids::{TermId, UserName};
 use crate::domain::reservation::ReservedCounts;
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
 use crate::store::sqlite::{
-    accounts, alert_log, attempts, audit, events, guardian_links, import_profiles, imports, members, plone_items,
-    provider_sign_ins, rights, rows, sign_ins, students,
+    accounts, alert_log, attempts, audit, events, guardian_links, import_profiles, imports, members, plans,
+    plone_items, provider_sign_ins, rights, rows, sign_ins, students,
 };
 
 /// Reads one row of a query.
@@ -90,10 +90,7 @@ const TABLES: [(&str, &str, ReadRow); 37] = [
     }),
     ("audit_people", "SELECT user, audit_id FROM audit_people", user_and_values),
     ("students", "SELECT user, facts FROM students", |row| students::facts_at(row).map(drop)),
-    ("plans", "SELECT user, sections FROM plans", |row| {
-        let sections: Vec<String> = json_at(row, 1)?;
-        sections.iter().try_for_each(|id| SectionId::parse(id).map(drop).map_err(|e| unreadable(1, e)))
-    }),
+    ("plans", "SELECT name, sections FROM plans", |row| plans::plan_at(row).map(drop)),
     ("events", "SELECT id, title, program, starts_at, ends_at, location, instructor, description FROM events", |row| {
         events::event_at(row).map(drop)
     }),

@@ -1,37 +1,71 @@
 //! Plans in the embedded store.
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::domain::ids::{SectionId, UserName};
+use crate::domain::ids::UserName;
+use crate::domain::plan::{PLANS_MAX, PlanName, PlannedSection};
 use crate::store::StoreFuture;
-use crate::store::plans::PlanStore;
+use crate::store::plans::{Plan, PlanStore, PutPlan};
 
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::rows::unreadable;
+use crate::store::sqlite::rows::{json, json_at, unreadable};
+
+/// Reads `name, sections`.
+pub(super) fn plan_at(row: &Row<'_>) -> rusqlite::Result<Plan> {
+    let name: String = row.get(0)?;
+    let name = PlanName::parse(&name).ok_or_else(|| unreadable(0, "not the name of a plan"))?;
+    Ok(Plan { name, sections: json_at(row, 1)? })
+}
+
+/// Returns all plans of a student, by name.
+pub(super) fn plans_of(connection: &Connection, student: &UserName) -> rusqlite::Result<Vec<Plan>> {
+    connection
+        .prepare_cached("SELECT name, sections FROM plans WHERE user = ?1 ORDER BY name")?
+        .query_map([student.as_str()], plan_at)?
+        .collect()
+}
 
 impl PlanStore for SqliteStore {
-    fn plan(&self, student: &UserName) -> StoreFuture<Vec<SectionId>> {
-        let student = student.clone();
+    fn plan(&self, student: &UserName, name: &PlanName) -> StoreFuture<Option<Vec<PlannedSection>>> {
+        let (student, name) = (student.clone(), name.clone());
         self.read(move |connection| {
-            let stored: Option<String> = connection
-                .prepare_cached("SELECT sections FROM plans WHERE user = ?1")?
-                .query_row([student.as_str()], |row| row.get(0))
-                .optional()?;
-            let ids: Vec<String> =
-                serde_json::from_str(stored.as_deref().unwrap_or("[]")).map_err(|e| unreadable(0, e))?;
-            ids.iter().map(|id| SectionId::parse(id).map_err(|e| unreadable(0, e))).collect()
+            connection
+                .prepare_cached("SELECT sections FROM plans WHERE user = ?1 AND name = ?2")?
+                .query_row([student.as_str(), name.as_str()], |row| json_at(row, 0))
+                .optional()
         })
     }
 
-    fn put_plan(&self, student: &UserName, sections: Vec<SectionId>) -> StoreFuture<()> {
+    fn plans(&self, student: &UserName) -> StoreFuture<Vec<Plan>> {
+        let student = student.clone();
+        self.read(move |connection| plans_of(connection, &student))
+    }
+
+    fn put_plan(&self, student: &UserName, plan: Plan) -> StoreFuture<PutPlan> {
         let student = student.clone();
         self.write(move |tx| {
-            let list = serde_json::to_string(&sections).map_err(|e| unreadable(0, e))?;
-            tx.prepare_cached(
-                "INSERT INTO plans (user, sections) VALUES (?1, ?2) ON CONFLICT (user) DO UPDATE SET sections = ?2",
-            )?
-            .execute((student.as_str(), list))?;
-            Ok(())
+            let (student, name, sections) = (student.as_str(), plan.name.as_str(), json(&plan.sections)?);
+            let replaced = tx
+                .prepare_cached("UPDATE plans SET sections = ?3 WHERE user = ?1 AND name = ?2")?
+                .execute(params![student, name, sections])?;
+            if replaced > 0 {
+                return Ok(PutPlan::Replaced);
+            }
+            let sql = "INSERT INTO plans (user, name, sections) SELECT ?1, ?2, ?3
+                WHERE ?2 = ?4 OR (SELECT count(*) FROM plans WHERE user = ?1 AND name <> ?4) < ?5";
+            let values = params![student, name, sections, PlanName::DEFAULT, PLANS_MAX];
+            let created = tx.prepare_cached(sql)?.execute(values)?;
+            Ok(if created > 0 { PutPlan::Created } else { PutPlan::Full })
+        })
+    }
+
+    fn remove_plan(&self, student: &UserName, name: &PlanName) -> StoreFuture<bool> {
+        let (student, name) = (student.clone(), name.clone());
+        self.write(move |tx| {
+            let removed = tx
+                .prepare_cached("DELETE FROM plans WHERE user = ?1 AND name = ?2")?
+                .execute([student.as_str(), name.as_str()])?;
+            Ok(removed > 0)
         })
     }
 }

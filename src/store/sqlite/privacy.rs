@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::alert::AlertContent;
 use crate::domain::audience::UserRef;
-use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::ids::{TermId, UserName};
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::store::StoreFuture;
 use crate::store::privacy::{
@@ -15,7 +15,7 @@ use crate::store::privacy::{
 use crate::store::sqlite::rights::rights_at;
 use crate::store::sqlite::rows::{json_at, maybe_time_at, registration_at, time_at, unreadable};
 use crate::store::sqlite::{
-    SqliteStore, accounts, attempts, audit, guardian_links, marks, provider_sign_ins, sign_ins, students,
+    SqliteStore, accounts, attempts, audit, guardian_links, marks, plans, provider_sign_ins, sign_ins, students,
 };
 
 /// The person `?1`, with the name and role of the account or of the last token.
@@ -45,12 +45,6 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
             at: time_at(row, 3)?,
         })
     };
-    let plan: Option<Vec<String>> = tx
-        .prepare_cached("SELECT sections FROM plans WHERE user = ?1")?
-        .query_row([name], |row| json_at(row, 0))
-        .optional()?;
-    let plan = plan.unwrap_or_default();
-    let plan = plan.iter().map(|id| SectionId::parse(id).map_err(|e| unreadable(0, e)));
     Ok(PersonalRecord {
         user: tx.prepare_cached(USER)?.query_row([name], accounts::user_at).optional()?,
         provider: tx
@@ -89,7 +83,7 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
             )?
             .query_row([name], |row| maybe_time_at(row, 0))?,
         facts: students::facts_of(&tx, user)?,
-        plan: plan.collect::<rusqlite::Result<_>>()?,
+        plans: plans::plans_of(&tx, user)?,
         registrations: registrations(&tx, user)?,
         attempt_terms: attempts::terms_of(&tx, user)?,
     })

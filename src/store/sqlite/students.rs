@@ -110,6 +110,10 @@ impl StudentStore for SqliteStore {
         self.read(move |connection| facts_of(connection, &student))
     }
 
+    fn facts_of(&self, students: Vec<UserName>) -> StoreFuture<Vec<Option<StudentFacts>>> {
+        self.read(move |connection| students.iter().map(|student| facts_of(connection, student)).collect())
+    }
+
     fn find(&self, search: StudentSearch) -> StoreFuture<Vec<FoundStudent>> {
         self.read(move |connection| find(connection, &search))
     }

@@ -75,7 +75,9 @@ export class StudentFile {
   }
 
   #loadPlan() {
-    return this.show(this.planned, `${this.path}/plan`, async ({ sections }) => {
+    return this.show(this.planned, `${this.path}/plan`, async ({ sections: entries }) => {
+      // Without choices, an entry is only the id.
+      const sections = entries.map((one) => one.section ?? one);
       await this.page.catalogue.ensure(sections);
       put(this.planned, sections.length ? h("ul", { class: "lines", role: "list" }, sections.map((id) => h("li", null, this.page.nameOf(id))))
         : h("p", { class: "none" }, t("student.plan.none")));

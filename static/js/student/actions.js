@@ -94,7 +94,7 @@ export class Actions {
     if (context.limit) context.sum = registrations.credits(terms.current.id) + (catalogue.get(id)?.credits ?? 0);
     if (result.message) {
       const why = result.because ? refusal(result.because, context).text : "";
-      return { tone: result.tone, text: t(result.message, { why }) };
+      return { tone: result.tone, text: t(result.message, { why, section: result.planned && catalogue.name(result.planned) }) };
     }
     const waitlisted = this.page.numbers(id).waitlisted ?? result.problem.waitlisted;
     return { tone: result.tone, ...refusal({ ...result.problem, waitlisted }, context) };

@@ -1,7 +1,7 @@
 // The student's registrations, the requests in progress, and their results. A section counts as registered only
 // once the hub has confirmed it.
 
-import { api, registrationPath } from "../api.js";
+import { api, query, registrationPath } from "../api.js";
 
 const termOf = (id) => id.slice(0, id.lastIndexOf("-"));
 
@@ -120,6 +120,25 @@ export class Registrations {
       this.#apply(await api.post("/api/v1/me/registrations", { add: ids, drop: [], swap: false, waitlist: false }), view));
   }
 
+  /**
+   * Registers for the planned sections `ids` of a term with their choices, in one request. `onplan(results)` receives
+   * their results.
+   */
+  registerPlan(term, ids, onplan, view = "schedule") {
+    return this.#send(ids, "pending.add", view, async () => {
+      const { plan, catalogue } = this.page;
+      await plan.saved;
+      const { results } = await api.post(`/api/v1/me/plan/register${query({ term })}`);
+      const own = results.filter(({ section, planned = section }) => ids.includes(planned));
+      await catalogue.ensure(own.map(({ section }) => section));
+      for (const { section, planned } of own) if (planned) plan.replace(planned, section);
+      this.#apply({ results: own }, view);
+      onplan(own);
+      return own.map(({ section }) => section);
+    });
+  }
+
+  /** Sends a request about the sections `ids`. It returns the sections whose results are announced, if they are others. */
   async #send(ids, pending, view, request) {
     if (ids.some((id) => this.#pending.has(id))) return;
     for (const id of ids) {
@@ -127,11 +146,11 @@ export class Registrations {
       this.#pending.set(id, pending);
       this.onchange(id);
     }
-    let isUnknown = false;
+    let [isUnknown, announced] = [false, ids];
     try {
       // Delayed drops are sent first: they may be in the way of this request.
       if (pending !== "pending.drop") await this.page.drops.flush();
-      await request();
+      announced = (await request()) ?? ids;
     } catch (problem) {
       const expected = pending === "pending.drop" ? "dropped" : "registered";
       for (const id of ids) this.#refused(id, problem, view, expected);
@@ -142,7 +161,7 @@ export class Registrations {
       this.#pending.delete(id);
       this.onchange(id);
     }
-    this.onresult(ids);
+    this.onresult(announced);
     if (isUnknown) this.load().catch(() => {});
   }
 
@@ -162,7 +181,7 @@ export class Registrations {
     this.#registrations.set(section, { section, status, position, credits: credits ?? known, at });
   }
 
-  #granted({ section, ...registration }, view) {
+  #granted({ section, planned, ...registration }, view) {
     this.#setStatus(section, registration);
     if (registration.status === "dropped") {
       // A dropped section leaves the plan as well.
@@ -172,6 +191,7 @@ export class Registrations {
     }
     // The status itself is the result, and it stays current when the waitlist moves.
     this.#results.delete(section);
+    if (planned) this.#results.set(section, { message: "plan.instead", tone: "good", view, planned });
   }
 
   #refused(id, problem, view, expected) {

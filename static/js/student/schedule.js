@@ -5,6 +5,7 @@ import { i18n, onLanguage, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
 import { componentName, joinList, meetingTexts } from "../words.js";
+import { Choices } from "./choices.js";
 import { conflictTexts, drawWeek } from "./week.js";
 
 export class Schedule {
@@ -75,16 +76,17 @@ export class Schedule {
   }
 
   #row(id) {
-    const { catalogue, actions, numbers } = this.page;
+    const { page } = this;
+    const { catalogue, actions, numbers } = page;
     const section = catalogue.get(id);
     let row = this.#rows.get(id);
     if (!row || row.section !== section) {
-      const parts = { seats: h("div", { class: "seats" }), act: h("div", { class: "act" }), result: h("div", { class: "result" }) };
+      const parts = { seats: h("div", { class: "seats" }), act: h("div", { class: "act" }), result: h("div", { class: "result" }), check: h("div", { class: "result judged" }), choices: new Choices(page, id) };
       const el = h("li", { class: "schedule-row" },
         h("div", { class: "what" }, h("strong", null, section?.course ?? id), " ", h("span", { class: "kind" }, section && [section.section, componentName(section)].filter(Boolean).join(" ")),
           h("span", { class: "print-inline" }, `, ${t("week.planned")}`)),
         h("div", { class: "title", dir: "auto" }, section?.title ?? ""), h("div", { class: "when" }, section ? meetingTexts(section, true).map((text) => h("div", null, text)) : ""),
-        section && h("div", { class: "print-line" }, printedDetails(section)), parts.seats, parts.act, parts.result);
+        section && h("div", { class: "print-line" }, printedDetails(section)), parts.seats, parts.act, parts.result, parts.check, parts.choices.el);
       this.#rows.set(id, row = { ...parts, el, section });
     }
     if (section) drawSeats(row.seats, numbers(id), section.status);
@@ -92,6 +94,8 @@ export class Schedule {
     row.el.dataset.kind = registration?.status ?? (this.page.plan.has(id) ? "planned" : "dropped");
     actions.draw(row.act, id, "schedule");
     actions.drawResult(row.result, id, "schedule");
+    page.planCheck.drawResult(row.check, id);
+    row.choices.draw();
     return row.el;
   }
 }

@@ -8,6 +8,7 @@ import { drawHolds } from "./holds.js";
 import { statusText } from "./outcomes.js";
 import { OwnSeats } from "./own-seats.js";
 import { Plan } from "./plan.js";
+import { PlanCheck } from "./plan-check.js";
 import { Registrations } from "./registrations.js";
 import { Schedule } from "./schedule.js";
 import { ScreenReader } from "./screen-reader.js";
@@ -17,6 +18,8 @@ const SHOWN_MS = 60;
 
 export class Workspace {
   #schedule;
+  /** What was planned and not registered at the last change of the plan. */
+  #planned = "";
 
   /** `page`: see main.js; the parts created here are added to it. `changed(ids, mine)` schedules a redraw. */
   constructor(page, changed) {
@@ -30,7 +33,11 @@ export class Workspace {
       onclosed: () => page.terms.load().catch(() => {}),
     });
     page.drops = new Drops((id, options) => page.registrations.drop(id, options), (id) => changed([id], true));
-    page.plan = new Plan(page, (id) => changed(id && [id], true));
+    page.plan = new Plan(page, (id) => {
+      page.planCheck.clear({ headline: this.#isPlanChanged() });
+      changed(id && [id], true);
+    });
+    page.planCheck = new PlanCheck(page, () => changed(page.plan.inTerm(page.terms.current?.id), true));
     this.#schedule = new Schedule(page);
     onLanguage(() => this.#schedule.clear());
   }
@@ -55,11 +62,21 @@ export class Workspace {
 
   termChanged() {
     this.#schedule.clear();
+    this.page.planCheck.clear();
   }
 
   draw() {
     drawHolds(this.page.terms.current?.mine?.holds);
     this.#schedule.draw();
+    this.page.planCheck.draw();
+  }
+
+  /** Whether other sections are planned than at the last change. The headline about a registration then goes. */
+  #isPlanChanged() {
+    const planned = String(this.page.terms.current ? this.planned() : []);
+    const isChanged = planned !== this.#planned;
+    this.#planned = planned;
+    return isChanged;
   }
 
   /** Whether a section is planned or registered. */
@@ -83,11 +100,13 @@ export class Workspace {
 
   /** Registers for all of these sections. On a phone, scrolls to the results. */
   registerAll(ids) {
+    const { planCheck, registrations, terms } = this.page;
     if (this.page.narrow.matches) {
       location.hash = "#term";
       setTimeout(() => $("schedule-rows").scrollIntoView(), SHOWN_MS);
     }
-    return this.page.registrations.registerAll(ids);
+    planCheck.clear();
+    return registrations.registerPlan(terms.current.id, ids, (results) => planCheck.registered(ids, results));
   }
 
   #resultText(id) {

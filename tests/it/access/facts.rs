@@ -185,3 +185,30 @@ fn wrong_facts_are_refused_with_their_field() {
         assert_eq!(problem["field"], field, "{facts}");
     }
 }
+
+#[test]
+fn a_file_of_facts_is_imported_and_audited() {
+    let hub = college();
+    let mut admin = hub.admin();
+    let mut import = |query: &str, csv: &str| {
+        let path = format!("/api/v1/students/import{query}");
+        admin.call("POST", &path, &[("Content-Type", "text/csv")], csv.as_bytes()).unwrap()
+    };
+    let file = "user,holds,office,completed\nann,A book is missing,Library,MATH 141\n";
+    let refused = import("?map=user:capacity", file).expect(422).json();
+    assert_eq!(refused["field"], "map");
+    let task = import("?dry_run=false", file).expect(202).json()["task"].as_str().unwrap().to_owned();
+    let mut staff = hub.staff();
+    let done = wait_for_import(&mut staff, &task);
+    assert_eq!(
+        (&done["state"], &done["students"], &done["created"]),
+        (&json!("done"), &json!(1), &json!(1)),
+        "{done:#}"
+    );
+    let mut ann = hub.signed_in_as(&student("ann"));
+    let refused = ann.put(&section(TERMS[1], "2")).expect(409).json();
+    assert_eq!((&refused["code"], &refused["holds"][0]["office"]), (&json!("hold"), &json!("Library")));
+    let audit = hub.admin().get("/api/v1/admin/audit?action=import.students").expect(200).json();
+    let entry = &audit["items"][0];
+    assert_eq!((&entry["subject"], &entry["detail"]), (&json!(task), &json!("1 students: 1 new, 0 changed")));
+}

@@ -7,6 +7,7 @@ mod guardians;
 pub(crate) mod hub;
 mod instructors;
 mod lookup;
+mod plans;
 mod seat_rules;
 mod students;
 mod subjects;

@@ -77,6 +77,11 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/me/plan", Student),
     ("PUT", "/api/v1/me/plan", Student),
     ("POST", "/api/v1/me/plan/register", Student),
+    ("POST", "/api/v1/me/plan/check", Student),
+    ("GET", "/api/v1/me/plans", Student),
+    ("GET", "/api/v1/me/plans/{name}", Student),
+    ("PUT", "/api/v1/me/plans/{name}", Student),
+    ("DELETE", "/api/v1/me/plans/{name}", Student),
     ("GET", "/api/v1/dashboard", SignedIn),
     // Alerts and announcements.
     ("GET", "/api/v1/alerts", Visitor),
@@ -86,6 +91,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/alerts/{id}/receipts", SubjectStaff),
     ("GET", "/api/v1/announcements", Visitor),
     // Work of staff.
+    ("POST", "/api/v1/students/import", Staff),
     ("GET", "/api/v1/students", SubjectStaff),
     ("GET", "/api/v1/students/{user}/registrations", SubjectStaff),
     ("GET", "/api/v1/students/{user}/plan", Staff),

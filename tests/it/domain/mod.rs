@@ -7,6 +7,7 @@ mod drops;
 mod facts;
 mod imports;
 mod names;
+mod plans;
 mod refusals;
 mod rules;
 mod seat_rules;

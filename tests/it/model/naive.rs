@@ -120,6 +120,7 @@ impl Naive {
                 }
             },
             Command::Batch(batch) => self.batch(batch),
+            Command::RegisterPlan { .. } => unreachable!("no history has plans"),
             Command::ForStudent(_) => unreachable!("no history has requests of staff"),
             Command::PatchSection { crn, patch } => vec![self.patch(crn.as_str(), patch)],
             Command::PutTerm(patch) => {

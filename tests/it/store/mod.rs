@@ -11,6 +11,7 @@ mod histories;
 mod import_profiles;
 mod members;
 mod outbox;
+mod plans;
 mod privacy;
 mod provider_sign_ins;
 mod sign_ins;
@@ -36,7 +37,7 @@ macro_rules! store_contract {
 }
 
 /// Lists every test of [`suite`], [`changes`], [`attempts`], [`outbox`], [`members`], [`privacy`], [`sign_ins`],
-/// [`provider_sign_ins`], [`guardian_links`], [`import_profiles`] and [`students`], for each kind of store.
+/// [`provider_sign_ins`], [`guardian_links`], [`import_profiles`], [`plans`] and [`students`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
@@ -122,6 +123,9 @@ macro_rules! stores {
             import_profiles:
             profiles_are_replaced_and_removed_by_name
             the_number_of_profiles_is_limited;
+            plans:
+            plans_are_replaced_and_removed_by_name
+            the_number_of_plans_of_a_student_is_limited;
             students:
             facts_are_loaded_with_every_term
             students_are_found_by_words_of_their_names

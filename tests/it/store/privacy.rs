@@ -6,12 +6,13 @@ use std::sync::Arc;
 use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
 use eduhub::domain::audience::Audience;
 use eduhub::domain::command::{Command, TermPatch};
+use eduhub::domain::plan::{PlanName, PlannedSection};
 use eduhub::domain::rights::{Rights, Subjects};
 use eduhub::domain::role::Role;
 use eduhub::domain::student::StudentFacts;
 use eduhub::store::accounts::{Account, AccountStore, AuditEntry, AuditFilter, AuditStore, Person};
 use eduhub::store::alerts::{Ack, AlertStore, Entry, Reader, Span};
-use eduhub::store::plans::PlanStore;
+use eduhub::store::plans::{Plan, PlanStore};
 use eduhub::store::privacy::{Erasure, ErasureOutcome, PrivacyStore};
 use eduhub::store::students::StudentStore;
 use eduhub::store::terms::TermStore;
@@ -162,7 +163,7 @@ where
     };
     block_on(store.record_people(vec![person])).unwrap();
     block_on(store.put_facts([(user("ann"), Some(Arc::default()))].into())).unwrap();
-    block_on(store.put_plan(&user("ann"), vec![id("X")])).unwrap();
+    block_on(store.put_plan(&user("ann"), plan_of_x())).unwrap();
     block_on(store.post(alert("a", audience(r#"{"users":["ann","bob"]}"#)), now())).unwrap();
     block_on(store.post(Alert { sender: "ann".to_owned(), ..alert("b", Audience::everyone()) }, now())).unwrap();
     let scheduled = alert("c", audience(r#"{"users":["ann"]}"#));
@@ -172,6 +173,10 @@ where
     assert_eq!(block_on(store.ack(vec![ack])).unwrap(), [true]);
     block_on(store.append(vec![entry(1, "ann", None), about("sam", "ann")])).unwrap();
     block_on(store.disclose(entry(2, "sam", None), vec![user("ann"), user("bob")])).unwrap();
+}
+
+fn plan_of_x() -> Plan {
+    Plan { name: PlanName::default(), sections: vec![PlannedSection::new(id("X"))] }
 }
 
 pub(crate) fn what_is_stored_about_a_person_is_exported<F: StoreFixture>() {
@@ -185,7 +190,10 @@ pub(crate) fn what_is_stored_about_a_person_is_exported<F: StoreFixture>() {
     let registrations: Vec<String> =
         record.registrations.iter().map(|(term, r)| format!("{term}-{} {}", r.crn, r.status.as_str())).collect();
     assert_eq!(registrations, ["2027-X enrolled", "2027-Y dropped"]);
-    assert_eq!((record.plan, record.user.as_ref().map(|user| user.name.as_str())), (vec![id("X")], Some("Ann Lee")));
+    assert_eq!(
+        (record.plans, record.user.as_ref().map(|user| user.name.as_str())),
+        (vec![plan_of_x()], Some("Ann Lee"))
+    );
     assert_eq!(record.facts, Some(StudentFacts::default()));
     assert_eq!(record.user.and_then(|user| user.subjects), Some(Subjects::parse(&["MATH"]).unwrap()));
     let alert = block_on(store.alert("c")).unwrap().expect("a scheduled alert");
@@ -197,7 +205,7 @@ pub(crate) fn what_is_stored_about_a_person_is_exported<F: StoreFixture>() {
     let acks = block_on(store.acks_of(&user("ann"), None, 10)).unwrap();
     assert_eq!(acks.iter().map(|ack| (ack.alert.as_str(), ack.at)).collect::<Vec<_>>(), [("a", minute(2))]);
     let nothing = block_on(store.record_of(&user("zoe"))).unwrap();
-    assert!(nothing.user.is_none() && nothing.registrations.is_empty() && nothing.plan.is_empty());
+    assert!(nothing.user.is_none() && nothing.registrations.is_empty() && nothing.plans.is_empty());
 }
 
 pub(crate) fn an_erased_person_is_replaced_by_the_pseudonym<F: StoreFixture>() {
@@ -229,7 +237,7 @@ pub(crate) fn an_erased_person_is_replaced_by_the_pseudonym<F: StoreFixture>() {
     assert_eq!(enrolled, 2, "the counts stay correct");
 
     let record = block_on(store.record_of(&user("ann"))).unwrap();
-    assert!(record.user.is_none() && record.plan.is_empty() && record.registrations.is_empty());
+    assert!(record.user.is_none() && record.plans.is_empty() && record.registrations.is_empty());
     assert!(record.facts.is_none() && load(store).facts.is_empty());
     assert_eq!(block_on(store.disclosures_of(&user("ann"), None, 10)).unwrap(), []);
     assert_eq!(block_on(store.disclosures_of(&user("bob"), None, 10)).unwrap().len(), 1);

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use eduhub::domain::audience::Audience;
+use eduhub::domain::plan::{PlanName, PlannedSection};
 use eduhub::domain::published::PublishedTerm;
 use eduhub::domain::role::Role;
 use eduhub::domain::section::Credits;
@@ -14,6 +15,7 @@ use eduhub::store::StoreError;
 use eduhub::store::accounts::{AccountStore, Person, UserFilter, UserSource};
 use eduhub::store::alerts::{AlertStore, Entry, Reader, Span};
 use eduhub::store::members::MemberStore;
+use eduhub::store::plans::{Plan, PlanStore};
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -124,6 +126,19 @@ fn an_alert_of_an_older_store_names_only_its_reader() {
         assert_eq!(alert.content.audience, Audience::for_user(crate::college::user(name)));
         assert_eq!(alert.sender, "Riverside College");
     }
+}
+
+#[test]
+fn a_plan_without_a_name_becomes_the_default_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.sqlite");
+    older_store(&path, 8, r#"INSERT INTO plans VALUES ('ann', '["2027-X","2027-Y"]')"#);
+    let store = open(&path).unwrap();
+    let sections = ["X", "Y"].map(|one| PlannedSection::new(crate::college::id(one))).to_vec();
+    let expected = vec![Plan { name: PlanName::default(), sections }];
+    assert_eq!(block_on(store.plans(&crate::college::user("ann"))).unwrap(), expected);
+    drop(store);
+    assert_eq!(block_on(open(&path).unwrap().plans(&crate::college::user("ann"))).unwrap(), expected);
 }
 
 #[test]
