@@ -194,6 +194,7 @@ test("a section shows its history beside the roster", async () => {
   const page = await open(chrome, hub, "/staff#sections", { user: "staff", bypassCSP: true });
   await page.selectOption("#which-term", TERM);
   await page.fill("#section-search [name=q]", "151 A01");
+  await until(page, () => document.querySelectorAll(".srow").length === 1 && /MATH 151/.test(document.querySelector(".srow").textContent));
   await page.locator(".srow .name").first().click();
   await page.locator(".srow .history summary").click();
   await until(page, () => /first: Enrolled/.test(document.querySelector(".srow .history").textContent));

@@ -13,8 +13,13 @@ export function sectionPicker(page, { label, verb, choose, without = () => false
   const input = h("input", { type: "text", inputmode: "search", autocomplete: "off", spellcheck: "false" });
   const list = h("ul", { class: "lines", role: "list" });
   const status = h("p", { class: "none", role: "status" });
+  let drawn = "";
   const search = () => {
     const q = input.value.trim();
+    // The search that follows Enter must not replace the button that Enter has focused.
+    const key = `${q} ${page.term()} ${page.catalogue.size}`;
+    if (drawn === key) return;
+    drawn = key;
     if (!q) return put(list), put(status);
     const ids = page.catalogue.search({ q, subject: "", days: [], open: false, order: "course" }).filter((id) => !without(id));
     put(list, ids.slice(0, FOUND_MAX).map((id) => item(page, id, verb, choose)));
