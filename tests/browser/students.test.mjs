@@ -77,6 +77,8 @@ test("a refusal is lifted by its code with a reason, and the next one is added t
   await shows(page, "Enrolled in PHYS 101");
   await pick(page, "151 A01", /Register/);
   await shows(page, "This overlaps PHYS 101");
+  await shows(page, "Refused: time conflict");
+  assert.equal(await page.locator(".picker li").count(), 1);
   await press(page, "Override and continue");
   await shows(page, "Enter a reason. Nothing was changed.");
   assert.equal(await page.getAttribute(".change textarea", "aria-invalid"), "true");

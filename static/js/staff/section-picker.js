@@ -22,7 +22,16 @@ export function sectionPicker(page, { label, verb, choose, without = () => false
     drawn = key;
     if (!q) return put(list), put(status);
     const ids = page.catalogue.search({ q, subject: "", days: [], open: false, order: "course" }).filter((id) => !without(id));
-    put(list, ids.slice(0, FOUND_MAX).map((id) => item(page, id, verb, choose)));
+    put(list, ids.slice(0, FOUND_MAX).map((id) => {
+      const el = item(page, id, verb, () => {
+        // What follows is shown below the chosen section. The next search shows the others again.
+        drawn = "";
+        put(status);
+        for (const other of [...list.children]) if (other !== el) other.remove();
+        choose(id);
+      });
+      return el;
+    }));
     put(status, ids.length > FOUND_MAX ? t("student.sections.more", { n: FOUND_MAX }) : !ids.length && t("student.sections.none"));
   };
   input.addEventListener("input", debounce(TYPING_MS, search));

@@ -76,6 +76,8 @@ export class StudentSchedule {
       nameOf: file.page.nameOf,
       onclose: () => { this.#end(); this.picker.querySelector("input").focus(); },
       ...given,
+      // A refusal is an attempt, too.
+      send: (how) => given.send(how).catch((problem) => { file.loadHistory(); throw problem; }),
       ondone: (result) => { this.#end(); file.changed(given.done(result)); },
     });
   }

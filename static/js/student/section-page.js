@@ -68,7 +68,7 @@ export class SectionPage {
       this.#drawn = "unknown";
       return put(this.el, back, h("p", { class: "stop", role: "status" }, t("section.unknown", { id })));
     }
-    const key = `${id} ${Boolean(page.workspace)} ${i18n.language}`;
+    const key = [id, Boolean(page.workspace), i18n.language, section.status, page.numbers(id).open > 0].join();
     if (this.#drawn !== key) {
       this.#drawn = key;
       document.title = `${section.course} (${section.crn}) - EduHub`;
@@ -78,7 +78,7 @@ export class SectionPage {
       put(this.el, h("div", { class: "inline no-print" }, back, button(t("section.copy"), copy, { class: "quiet" }),
         button([icon("print"), " ", t("section.print")], () => print(), { class: "quiet" }), copied),
       h("h3", { tabindex: "-1" }, section.course, " ", h("span", { class: "kind" }, [section.section, componentName(section)].filter(Boolean).join(" "))),
-      parts.seats, parts.act, parts.result, h("p", { class: "no-print" }, this.watch.button(section)), details(section, { catalogue: page.catalogue, finder: page.finder }));
+      parts.seats, parts.act, parts.result, h("p", { class: "watch no-print" }, this.watch.button(section)), details(section, { catalogue: page.catalogue, finder: page.finder }));
     }
     const { seats, act, result } = this.#parts;
     drawSeats(seats, page.numbers(id), section.status);

@@ -25,9 +25,10 @@ export class Watch {
     return this.#ids.has(id);
   }
 
-  /** A button that starts and ends the watch of a section. */
+  /** A button that starts and ends the watch of a section; null while it has open seats or is cancelled. */
   button(section) {
-    if (section.status === "cancelled") return null;
+    const isNeeded = section.status !== "cancelled" && !(this.page.numbers(section.id).open > 0);
+    if (!isNeeded && !this.has(section.id)) return null;
     const label = () => t(this.has(section.id) ? "watch.on" : "watch.off");
     const el = button(label(), async () => {
       this.#toggle(section.id);
