@@ -49,7 +49,7 @@ test("a student is found by a part of the name, and shown with plan, holds and h
   await hub.ask("admin", "PUT", "/api/v1/admin/users/jn7", { role: "student", name: "José Núñez", password: "correct horse 1" });
   await stated("jn7", { holds: HOLDS, program: "Nursing" });
   hub.mint("jn7", "student");
-  await hub.ask("jn7", "PUT", "/api/v1/me/plan", { sections: [`${TERM}-4`] });
+  await hub.ask("jn7", "PUT", "/api/v1/me/plan", { sections: [{ section: `${TERM}-4`, waitlist: true, alternates: [`${TERM}-3`] }] });
   const page = await open(chrome, hub, "/staff#students", { user: "staff", bypassCSP: true });
   await page.selectOption("#which-term", TERM);
   await page.fill("#student-search [name=q]", "j");
@@ -58,7 +58,7 @@ test("a student is found by a part of the name, and shown with plan, holds and h
   await until(page, () => /José Núñez \(jn7\)/.test(document.querySelector("#student-results").textContent));
   await page.press("#student-search [name=q]", "Enter");
   await until(page, () => document.activeElement.textContent === "José Núñez (jn7)");
-  for (const text of ["A book is missing.", "Blocks adding sections.", "Nursing", "ART 2", "No requests yet."]) await shows(page, text);
+  for (const text of ["A book is missing.", "Blocks adding sections.", "Nursing", "ART 2", "If it can't be taken: PHYS 101 lecture (3). If nothing can be taken, joins the waitlist.", "No requests yet."]) await shows(page, text);
   assert.deepEqual(await violations(page), []);
   assert.deepEqual(page.wrong, []);
 });

@@ -77,9 +77,10 @@ export class StudentFile {
   #loadPlan() {
     return this.show(this.planned, `${this.path}/plan`, async ({ sections: entries }) => {
       // Without choices, an entry is only the id.
-      const sections = entries.map((one) => one.section ?? one);
-      await this.page.catalogue.ensure(sections);
-      put(this.planned, sections.length ? h("ul", { class: "lines", role: "list" }, sections.map((id) => h("li", null, this.page.nameOf(id))))
+      const all = entries.map((one) => one.section ? one : { section: one });
+      await this.page.catalogue.ensure(all.flatMap(({ section, alternates = [] }) => [section, ...alternates]));
+      const choices = ({ alternates = [], waitlist }) => [alternates.length && t("student.plan.alternates", { sections: joinList(alternates.map(this.page.nameOf), "disjunction") }), waitlist && t("student.plan.waitlist")];
+      put(this.planned, all.length ? h("ul", { class: "lines", role: "list" }, all.map((one) => h("li", null, this.page.nameOf(one.section), h("small", null, choices(one).filter(Boolean).join(" ")))))
         : h("p", { class: "none" }, t("student.plan.none")));
     });
   }

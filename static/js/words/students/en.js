@@ -24,7 +24,7 @@ export default {
   "student.refused.prerequisite": "Prerequisite not met: {courses}.", "student.refused.linked_section_required": "This section must be taken with another one. There are seats in {sections}.",
   "student.refused.credit_limit": "The student would have {sum} credits. The limit is {limit}.", "student.refused.restricted": "This section is {conditions}.",
   "student.refused.only_for": "only for {who}", "student.refused.not_for": "not for {who}", "student.refused.reserved": "The remaining seats are reserved for other students.",
-  "student.plan": "Plan", "student.plan.none": "Nothing planned.",
+  "student.plan": "Plan", "student.plan.none": "Nothing planned.", "student.plan.alternates": "If it can't be taken: {sections}.", "student.plan.waitlist": "If nothing can be taken, joins the waitlist.",
   "student.holds": "Holds", "student.holds.none": "No holds.", "student.hold.line": "{office}: {text}",
   "student.hold.blocks.register": "Blocks adding sections.", "student.hold.blocks.drop": "Blocks dropping sections.", "student.hold.blocks.both": "Blocks adding and dropping sections.", "student.hold.blocks.nothing": "Blocks nothing.",
   "student.hold.lift": "Lift hold", "student.hold.lift.yes": "Yes, lift hold",

@@ -24,7 +24,7 @@ export default {
   "student.refused.prerequisite": "Falta un prerrequisito: {courses}.", "student.refused.linked_section_required": "Esta sección debe tomarse con otra. Quedan cupos en {sections}.",
   "student.refused.credit_limit": "El estudiante tendría {sum} créditos. El límite es {limit}.", "student.refused.restricted": "Esta sección es {conditions}.",
   "student.refused.only_for": "solo para {who}", "student.refused.not_for": "para todos menos {who}", "student.refused.reserved": "Los cupos que quedan están reservados para otros estudiantes.",
-  "student.plan": "Plan", "student.plan.none": "No hay nada planeado.",
+  "student.plan": "Plan", "student.plan.none": "No hay nada planeado.", "student.plan.alternates": "Si no es posible: {sections}.", "student.plan.waitlist": "Si nada es posible, se une a la lista de espera.",
   "student.holds": "Retenciones", "student.holds.none": "Sin retenciones.", "student.hold.line": "{office}: {text}",
   "student.hold.blocks.register": "Impide agregar secciones.", "student.hold.blocks.drop": "Impide dar de baja secciones.", "student.hold.blocks.both": "Impide agregar y dar de baja secciones.", "student.hold.blocks.nothing": "No impide nada.",
   "student.hold.lift": "Levantar retención", "student.hold.lift.yes": "Sí, levantar retención",
