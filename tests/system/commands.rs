@@ -266,23 +266,20 @@ fn import_maps_columns_by_a_saved_profile() {
 #[test]
 fn import_students_states_facts_through_the_hub_and_into_the_store() {
     let home = Home::new();
-    fs::write(
-        home.folder().join("students.csv"),
-        "Login,credit_limit,holds,office\nann,12,A book is missing,Library\n",
-    )
-    .unwrap();
+    fs::write(home.folder().join("students.csv"), "Who,credit_limit,holds,office\nann,12,A book is missing,Library\n")
+        .unwrap();
     let import = |more: &[&str]| run(&home, &[&["import-students", "students.csv"], more].concat());
     import(&[]).exited_with(1);
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("staff", "staff"));
     let mut limit = || staff.get("/api/v1/students/ann").expect(200).json()["credit_limit"].clone();
-    let out = import(&["--map", "Login:user", "--dry-run"]).succeeded();
+    let out = import(&["--map", "Who:user", "--dry-run"]).succeeded();
     assert!(out.contains("1 rows, 1 students: 1 new"), "{out}");
     assert_eq!(limit(), json!(null), "a dry run changes nothing");
-    import(&["--map", "Login:user"]).succeeded();
+    import(&["--map", "Who:user"]).succeeded();
     assert_eq!(limit(), json!(12), "the import goes through the running hub");
     server.stop();
-    let out = import(&["--map", "Login:user"]).succeeded();
+    let out = import(&["--map", "Who:user"]).succeeded();
     assert!(out.contains("0 new, 0 changed, 1 unchanged"), "{out}");
-    import(&["--map", "Login:seats"]).failed_with(1, "seats");
+    import(&["--map", "Who:seats"]).failed_with(1, "seats");
 }
