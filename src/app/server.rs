@@ -31,6 +31,7 @@ use crate::http::sso::proxy_headers;
 use crate::http::terms::CreditLimit;
 use crate::http::uncached::UncachedResponses;
 use crate::identity::guardian_links::GuardianLinks;
+use crate::identity::schedule_feeds::ScheduleFeeds;
 use crate::live::ends::UNACKNOWLEDGED_MAX;
 use crate::live::relay::Relay;
 use crate::live::tail::AlertTail;
@@ -151,6 +152,8 @@ fn handler_data(
     metrics.watch_counts("eduhub_http_connections_ended_total", "Connections that the hub ended", "reason", read)?;
     let college = Data::new(config.college.clone());
     let privacy = Data::new(config.privacy);
+    // One for all workers, because it counts reads.
+    let feeds = Data::new(ScheduleFeeds::new(ports.schedule_feeds.clone(), ports.clock.clone()));
     let facts = StudentFactsWriter::new(shared.core.pool.clone(), ports.students.clone());
     // One for all workers, because it orders the changes.
     let facts = Data::new(facts);
@@ -168,6 +171,7 @@ fn handler_data(
             .app_data(site.clone())
             .app_data(credit_limit.clone())
             .app_data(facts.clone())
+            .app_data(feeds.clone())
             .app_data(dashboard_cache.clone())
             .app_data(demos.clone());
     })

@@ -47,6 +47,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::student_registrations::Api::openapi,
     super::permits::Api::openapi,
     super::guardian_links::Api::openapi,
+    super::schedule_calendar::Api::openapi,
     super::schedule_export::Api::openapi,
     super::activity::Api::openapi,
     super::events::Api::openapi,

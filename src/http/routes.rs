@@ -5,10 +5,10 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
-    activity, alerts, announcements, assets, attempts, charts, dashboard, demo, erasure, events, guardian_links,
-    health, import_profiles, imports, live, my_data, openapi, own_account, permits, plan, plone_admin, proxy, receipts,
-    registrations, roster, schedule_export, sections, sessions, sign_in, sso, student_registrations, students,
-    teaching, terms, users,
+    activity, alerts, announcements, assets, attempts, charts, dashboard, demo, erasure, events,
+    guardian_links, health, import_profiles, imports, live, my_data, openapi, own_account, permits, plan, plone_admin,
+    proxy, receipts, registrations, roster, schedule_calendar, schedule_export, sections,
+    sessions, sign_in, sso, student_registrations, students, teaching, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -25,6 +25,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(own)
         .configure(own_account::routes)
         .configure(guardian_links::routes)
+        .configure(schedule_calendar::routes)
         .configure(catalogue)
         .configure(roster::routes)
         .configure(teaching::routes)

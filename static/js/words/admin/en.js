@@ -79,6 +79,8 @@ export default {
   "audit.schedule.shared": "Viewed a shared schedule",
   "audit.guardian_link.make": "Created a schedule link",
   "audit.guardian_link.end": "Removed a schedule link",
+  "audit.schedule_feed.make": "Created a calendar feed",
+  "audit.schedule_feed.end": "Ended a calendar feed",
   "audit.import.start": "Started an import",
   "audit.import.cancel": "Cancelled an import",
   "audit.import.profile.save": "Saved a column mapping",
