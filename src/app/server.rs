@@ -20,6 +20,7 @@ use crate::http::arrival::arrival;
 use crate::http::auth::identify;
 use crate::http::connection::{Connections, Guarded, RESERVED, Room, RoomLimits, track};
 use crate::http::dashboard::DashboardCache;
+use crate::http::demand::DemandCache;
 use crate::http::demo::Demos;
 use crate::http::hot::HotResponses;
 use crate::http::pieces::WRITE_BUFFER_FULL;
@@ -38,6 +39,8 @@ use crate::live::tail::AlertTail;
 use crate::observe::Observed;
 use crate::observe::metrics::Metrics;
 use crate::plone::proxy::PloneProxy;
+use crate::registration::execution::BatchExecutor;
+use crate::registration::rehearsals::Rehearsals;
 use crate::registration::student_facts::StudentFactsWriter;
 
 /// The maximum number of connections that wait to be accepted. When registration opens, thousands arrive within a
@@ -157,6 +160,8 @@ fn handler_data(
     let facts = StudentFactsWriter::new(shared.core.pool.clone(), ports.students.clone());
     // One for all workers, because it orders the changes.
     let facts = Data::new(facts);
+    let rehearsals = Data::new(rehearsals(config, shared));
+    let demand = Data::new(DemandCache::default());
     let shared = shared.clone();
     Ok(move |app: &mut ServiceConfig| {
         shared.configure(app, proxy.clone());
@@ -172,9 +177,19 @@ fn handler_data(
             .app_data(credit_limit.clone())
             .app_data(facts.clone())
             .app_data(feeds.clone())
+            .app_data(rehearsals.clone())
+            .app_data(demand.clone())
             .app_data(dashboard_cache.clone())
             .app_data(demos.clone());
     })
+}
+
+/// Creates the rehearsals, which read the store and have the limits of the college.
+fn rehearsals(config: &Config, shared: &Shared) -> Rehearsals {
+    let ports = &shared.core.ports;
+    let executor = BatchExecutor::new(ports.terms.clone(), config.registration.credit_limit);
+    let executor = executor.with_repeat_limit(config.registration.repeat_limit);
+    Rehearsals::new(executor, ports.plans.clone(), ports.clock.clone())
 }
 
 /// How many connections there may be.

@@ -51,6 +51,7 @@ pub mod published;
 pub mod realm;
 pub mod refusal;
 pub mod registration;
+pub mod rehearsal;
 pub mod reservation;
 pub mod restriction;
 pub mod rights;

@@ -19,7 +19,7 @@
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
 //!   students in a section; [`teaching`]: the sections of an instructor;
-//!   [`activity`]: current activity
+//!   [`activity`]: current activity; [`demand`], [`rehearsals`]: demand of plans, and rehearsals of registration
 //! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns;
 //!   [`schedule_export`]: the schedule as a file; [`events`]: one-off events
 //! - [`alerts`]: alerts; [`alert_scope`]: what they concern; [`receipts`]: acknowledgements; [`live`]: the WebSocket
@@ -50,6 +50,7 @@ mod build_threads;
 pub mod charts;
 pub mod connection;
 pub mod dashboard;
+pub mod demand;
 pub mod demo;
 pub mod encoded;
 pub mod erasure;
@@ -79,6 +80,7 @@ pub mod query;
 pub mod receipts;
 mod refusal_text;
 pub mod registrations;
+pub mod rehearsals;
 pub mod request_id;
 pub mod roster;
 pub mod routes;

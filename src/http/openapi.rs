@@ -50,6 +50,8 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::schedule_calendar::Api::openapi,
     super::schedule_export::Api::openapi,
     super::activity::Api::openapi,
+    super::demand::Api::openapi,
+    super::rehearsals::Api::openapi,
     super::events::Api::openapi,
     super::registrations::Api::openapi,
     super::plan::Api::openapi,

@@ -5,9 +5,9 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
-    activity, alerts, announcements, assets, attempts, charts, dashboard, demo, erasure, events,
+    activity, alerts, announcements, assets, attempts, charts, dashboard, demand, demo, erasure, events,
     guardian_links, health, import_profiles, imports, live, my_data, openapi, own_account, permits, plan, plone_admin,
-    proxy, receipts, registrations, roster, schedule_calendar, schedule_export, sections,
+    proxy, receipts, registrations, rehearsals, roster, schedule_calendar, schedule_export, sections,
     sessions, sign_in, sso, student_registrations, students, teaching, terms, users,
 };
 
@@ -35,6 +35,8 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(attempts::routes)
         .configure(schedule_export::routes)
         .configure(activity::routes)
+        .configure(demand::routes)
+        .configure(rehearsals::routes)
         .configure(imports::routes)
         .configure(import_profiles::routes)
         .configure(events::routes)

@@ -2,12 +2,14 @@
 
 use rusqlite::OptionalExtension;
 
-use crate::domain::ids::{SectionId, UserName};
+use crate::domain::ids::{Crn, SectionId, TermId, UserName};
+use crate::domain::rehearsal::Plan;
 use crate::store::StoreFuture;
 use crate::store::plans::PlanStore;
 
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::rows::unreadable;
+use crate::store::sqlite::accounts::user_name_at;
+use crate::store::sqlite::rows::{json_at, unreadable};
 
 impl PlanStore for SqliteStore {
     fn plan(&self, student: &UserName) -> StoreFuture<Vec<SectionId>> {
@@ -32,6 +34,30 @@ impl PlanStore for SqliteStore {
             )?
             .execute((student.as_str(), list))?;
             Ok(())
+        })
+    }
+
+    fn plans_for(&self, term: &TermId, max: usize) -> StoreFuture<Vec<Plan>> {
+        let term = term.clone();
+        self.read(move |connection| {
+            // The text before a CRN in the list, so that only plans with sections of the term are parsed.
+            let part = format!("\"{term}-");
+            let mut query = connection
+                .prepare_cached("SELECT user, sections FROM plans WHERE instr(sections, ?1) > 0 ORDER BY user")?;
+            let mut rows = query.query([part])?;
+            let mut plans = Vec::new();
+            while let Some(row) = rows.next()?
+                && plans.len() < max
+            {
+                let ids: Vec<String> = json_at(row, 1)?;
+                let ids = ids.iter().map(|id| SectionId::parse(id).map_err(|e| unreadable(1, e)));
+                let ids: Vec<SectionId> = ids.collect::<rusqlite::Result<_>>()?;
+                let planned: Vec<Crn> = ids.into_iter().filter(|id| id.term == term).map(|id| id.crn).collect();
+                if !planned.is_empty() {
+                    plans.push((user_name_at(row, 0)?, planned));
+                }
+            }
+            Ok(plans)
         })
     }
 }

@@ -8,6 +8,7 @@ mod facts;
 mod imports;
 mod names;
 mod refusals;
+mod rehearsals;
 mod rules;
 mod seat_rules;
 mod waitlist;

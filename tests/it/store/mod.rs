@@ -11,6 +11,7 @@ mod histories;
 mod import_profiles;
 mod members;
 mod outbox;
+mod plans;
 mod privacy;
 mod provider_sign_ins;
 mod schedule_feeds;
@@ -37,7 +38,7 @@ macro_rules! store_contract {
 }
 
 /// Lists every test of [`suite`], [`changes`], [`attempts`], [`outbox`], [`members`], [`privacy`], [`sign_ins`],
-/// [`provider_sign_ins`], [`guardian_links`], [`schedule_feeds`], [`import_profiles`] and [`students`], for
+/// [`provider_sign_ins`], [`guardian_links`], [`plans`], [`schedule_feeds`], [`import_profiles`] and [`students`], for
 /// each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
@@ -121,6 +122,8 @@ macro_rules! stores {
             guardian_links:
             links_are_read_back_until_they_expire_or_are_removed
             links_end_when_their_user_is_removed;
+            plans:
+            the_plans_for_a_term_are_read_together;
             schedule_feeds:
             a_student_has_one_feed_until_it_is_removed
             feeds_end_when_their_user_is_removed_or_erased;

@@ -79,6 +79,7 @@ export default {
   "audit.schedule.shared": "Viewed a shared schedule",
   "audit.guardian_link.make": "Created a schedule link",
   "audit.guardian_link.end": "Removed a schedule link",
+  "audit.rehearsal.start": "Started a rehearsal",
   "audit.schedule_feed.make": "Created a calendar feed",
   "audit.schedule_feed.end": "Ended a calendar feed",
   "audit.import.start": "Started an import",

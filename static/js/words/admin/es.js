@@ -79,6 +79,7 @@ export default {
   "audit.schedule.shared": "Consultó un horario compartido",
   "audit.guardian_link.make": "Creó un enlace al horario",
   "audit.guardian_link.end": "Eliminó un enlace al horario",
+  "audit.rehearsal.start": "Inició un ensayo de inscripción",
   "audit.schedule_feed.make": "Creó una suscripción de calendario",
   "audit.schedule_feed.end": "Eliminó una suscripción de calendario",
   "audit.import.start": "Inició una importación",
