@@ -25,6 +25,7 @@
 //! - [`fields`]: a section as named fields, for another system such as Plone
 
 pub mod alert;
+pub mod alternatives;
 pub mod attempt;
 pub mod attempt_chain;
 pub mod audience;

@@ -55,6 +55,7 @@ export default {
   "notice.promoted": "You are enrolled in {course}", "notice.promoted.text": "A seat opened in {course} (CRN {crn}), and you got it from the waitlist.",
   "notice.passed_over": "A seat opened in {course}, but you couldn't take it", "notice.passed_over.text": "A seat opened in {course} (CRN {crn}), but {why}. You keep your position on the waitlist.",
   "notice.cancelled": "{course} is cancelled", "notice.cancelled.text": "{course} (CRN {crn}) has been cancelled. It no longer counts toward your schedule or credits.",
+  "notice.instead": "Sections with seats: CRN {crns}.",
   "calendar.title": "Add to calendar",
   "calendar.download": "Download calendar file (.ics)",
   "calendar.about": "The file does not update by itself. Calendar programs update from a private link: subscribe to it in the program. Anyone who has the link can see your schedule.",

@@ -55,6 +55,7 @@ export default {
   "notice.promoted": "Ya tiene cupo en {course}", "notice.promoted.text": "Se liberó un cupo en {course} (CRN {crn}) y usted lo obtuvo de la lista de espera.",
   "notice.passed_over": "Se liberó un cupo en {course}, pero no pudo asignársele", "notice.passed_over.text": "Se liberó un cupo en {course} (CRN {crn}), pero {why}. Conserva su lugar en la lista de espera.",
   "notice.cancelled": "{course} se canceló", "notice.cancelled.text": "{course} (CRN {crn}) se canceló. Ya no cuenta en su horario ni en sus créditos.",
+  "notice.instead": "Secciones con cupo: CRN {crns}.",
   "calendar.title": "Agregar al calendario",
   "calendar.download": "Descargar archivo de calendario (.ics)",
   "calendar.about": "El archivo no se actualiza solo. Las aplicaciones de calendario se actualizan con un enlace privado: suscríbase a él en la aplicación. Quien tenga el enlace puede ver su horario.",
