@@ -18,7 +18,7 @@
 //!
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
-//!   students in a section; [`teaching`]: the sections of an instructor;
+//!   students in a section; [`section_moves`]: moves of all of them; [`teaching`]: the sections of an instructor;
 //!   [`activity`]: current activity; [`demand`], [`rehearsals`]: demand of plans, and rehearsals of registration
 //! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns;
 //!   [`schedule_export`]: the schedule as a file; [`events`]: one-off events
@@ -86,6 +86,7 @@ pub mod roster;
 pub mod routes;
 pub mod schedule_calendar;
 pub mod schedule_export;
+pub mod section_moves;
 mod section_request;
 pub mod sections;
 mod security_headers;

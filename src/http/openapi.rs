@@ -45,6 +45,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::teaching::Api::openapi,
     super::students::Api::openapi,
     super::student_registrations::Api::openapi,
+    super::section_moves::Api::openapi,
     super::permits::Api::openapi,
     super::guardian_links::Api::openapi,
     super::schedule_calendar::Api::openapi,

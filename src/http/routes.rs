@@ -7,7 +7,7 @@ use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alerts, announcements, assets, attempts, charts, dashboard, demand, demo, erasure, events,
     guardian_links, health, import_profiles, imports, live, my_data, openapi, own_account, permits, plan, plone_admin,
-    proxy, receipts, registrations, rehearsals, roster, schedule_calendar, schedule_export, sections,
+    proxy, receipts, registrations, rehearsals, roster, schedule_calendar, schedule_export, section_moves, sections,
     sessions, sign_in, sso, student_registrations, students, teaching, terms, users,
 };
 
@@ -31,6 +31,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(teaching::routes)
         .configure(students::routes)
         .configure(student_registrations::routes)
+        .configure(section_moves::routes)
         .configure(permits::routes)
         .configure(attempts::routes)
         .configure(schedule_export::routes)

@@ -7,6 +7,7 @@ mod facts;
 mod guardians;
 pub(crate) mod hub;
 mod instructors;
+mod moves;
 mod rehearsals;
 mod seat_rules;
 mod students;

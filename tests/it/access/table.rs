@@ -97,6 +97,8 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("PUT", "/api/v1/students/{user}/registrations/{section}", SubjectStaff),
     ("DELETE", "/api/v1/students/{user}/registrations/{section}", SubjectStaff),
     ("POST", "/api/v1/students/{user}/move", SubjectStaff),
+    ("POST", "/api/v1/sections/{id}/move-all", SubjectStaff),
+    ("POST", "/api/v1/sections/{id}/merge", SubjectStaff),
     ("POST", "/api/v1/students/{user}/permits", SubjectStaff),
     ("GET", "/api/v1/staff/activity", SubjectStaff),
     ("GET", "/api/v1/staff/demand", SubjectStaff),
