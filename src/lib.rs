@@ -8,6 +8,7 @@
 //! - [`live`]: WebSocket sessions, relays, the broker; [`alerts`]: acknowledgements
 //! - [`imports`]: reads schedule files and applies them to terms
 //! - [`plone`]: the college's Plone: client, pull, outbox, proxy
+//! - [`calendar`]: schedules as iCalendar
 //! - [`identity`]: accounts, sign-in, tokens, limits, the audit trail
 //! - [`sso`]: single sign-on: OpenID Connect, and the college's web server
 //! - [`store`]: ports to the store and the SQLite implementation; [`bus`]: events inside the hub
@@ -19,6 +20,7 @@
 pub mod alerts;
 pub mod app;
 pub mod bus;
+pub mod calendar;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -23,6 +23,7 @@ use crate::store::plans::PlanStore;
 use crate::store::privacy::PrivacyStore;
 use crate::store::provider_sign_ins::ProviderSignInStore;
 use crate::store::rosters::RosterStore;
+use crate::store::schedule_feeds::ScheduleFeedStore;
 use crate::store::seed::SeedStore;
 use crate::store::sqlite::{self, SqliteOptions, SqliteStore, StoreLock};
 use crate::store::students::StudentStore;
@@ -60,6 +61,8 @@ pub struct Ports {
     pub privacy: Arc<dyn PrivacyStore>,
     /// Links to students' schedules.
     pub guardian_links: Arc<dyn GuardianLinkStore>,
+    /// Feeds of students' schedules.
+    pub schedule_feeds: Arc<dyn ScheduleFeedStore>,
     /// Rosters of sections.
     pub rosters: Arc<dyn RosterStore>,
     /// Pending writes to Plone.
@@ -109,6 +112,7 @@ impl Ports {
             plans: shared.clone(),
             privacy: shared.clone(),
             guardian_links: shared.clone(),
+            schedule_feeds: shared.clone(),
             rosters: shared.clone(),
             outbox: shared.clone(),
             seed: shared,

@@ -20,6 +20,7 @@ use crate::http::arrival::arrival;
 use crate::http::auth::identify;
 use crate::http::connection::{Connections, Guarded, RESERVED, Room, RoomLimits, track};
 use crate::http::dashboard::DashboardCache;
+use crate::http::demand::DemandCache;
 use crate::http::demo::Demos;
 use crate::http::hot::HotResponses;
 use crate::http::pieces::WRITE_BUFFER_FULL;
@@ -31,12 +32,15 @@ use crate::http::sso::proxy_headers;
 use crate::http::terms::CreditLimit;
 use crate::http::uncached::UncachedResponses;
 use crate::identity::guardian_links::GuardianLinks;
+use crate::identity::schedule_feeds::ScheduleFeeds;
 use crate::live::ends::UNACKNOWLEDGED_MAX;
 use crate::live::relay::Relay;
 use crate::live::tail::AlertTail;
 use crate::observe::Observed;
 use crate::observe::metrics::Metrics;
 use crate::plone::proxy::PloneProxy;
+use crate::registration::execution::BatchExecutor;
+use crate::registration::rehearsals::Rehearsals;
 
 /// The maximum number of connections that wait to be accepted. When registration opens, thousands arrive within a
 /// second.
@@ -150,7 +154,11 @@ fn handler_data(
     metrics.watch_counts("eduhub_http_connections_ended_total", "Connections that the hub ended", "reason", read)?;
     let college = Data::new(config.college.clone());
     let privacy = Data::new(config.privacy);
+    // One for all workers, because it counts reads.
+    let feeds = Data::new(ScheduleFeeds::new(ports.schedule_feeds.clone(), ports.clock.clone()));
     let facts = Data::from(shared.core.facts.clone());
+    let rehearsals = Data::new(rehearsals(config, shared));
+    let demand = Data::new(DemandCache::default());
     let shared = shared.clone();
     Ok(move |app: &mut ServiceConfig| {
         shared.configure(app, proxy.clone());
@@ -165,9 +173,20 @@ fn handler_data(
             .app_data(site.clone())
             .app_data(credit_limit.clone())
             .app_data(facts.clone())
+            .app_data(feeds.clone())
+            .app_data(rehearsals.clone())
+            .app_data(demand.clone())
             .app_data(dashboard_cache.clone())
             .app_data(demos.clone());
     })
+}
+
+/// Creates the rehearsals, which read the store and have the limits of the college.
+fn rehearsals(config: &Config, shared: &Shared) -> Rehearsals {
+    let ports = &shared.core.ports;
+    let executor = BatchExecutor::new(ports.terms.clone(), config.registration.credit_limit);
+    let executor = executor.with_repeat_limit(config.registration.repeat_limit);
+    Rehearsals::new(executor, ports.plans.clone(), ports.clock.clone())
 }
 
 /// How many connections there may be.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use smallvec::SmallVec;
 
 use crate::domain::alert::Alert;
+use crate::domain::alternatives::Alternatives;
 use crate::domain::attempt::{Action, Asker, Attempt, Decided, Origin, Receipt, Salt};
 use crate::domain::attempt_chain::NewAttempts;
 use crate::domain::book::TermBook;
@@ -17,7 +18,7 @@ use crate::domain::command::{Command, StagedImport};
 use crate::domain::decide::{Decision, decide};
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, UserName};
-use crate::domain::notice::Notice;
+use crate::domain::notice::{Notice, Reason};
 use crate::domain::outcome::{Outcome, RequestOutcome};
 use crate::domain::published::TermUpdate;
 use crate::domain::registration::Registration;
@@ -273,9 +274,11 @@ impl BatchChanges {
             self.merge_staged(book, import, changes);
         }
         if !self.is_sandbox {
+            let mut alternatives = Alternatives::new(book, &self.sections);
             for notice in &changes.notices {
                 let section = self.sections.get(&notice.crn).or_else(|| book.section(&notice.crn));
-                self.alerts.extend(section.and_then(|s| alert_of(notice, s, self.at, next_alert_id)));
+                self.alerts
+                    .extend(section.and_then(|s| alert_of(notice, s, &mut alternatives, self.at, next_alert_id)));
             }
         }
         if changes.term.is_some() {
@@ -336,10 +339,13 @@ impl BatchChanges {
 fn alert_of(
     notice: &Notice,
     state: &SectionState,
+    alternatives: &mut Alternatives<'_>,
     at: Timestamp,
     next_alert_id: &mut impl FnMut() -> String,
 ) -> Option<Alert> {
-    let content = notice.alert(&state.section)?;
+    let is_cancelled = notice.reason == Reason::Cancelled;
+    let instead = if is_cancelled { alternatives.to(&state.section, &notice.student) } else { Vec::new() };
+    let content = notice.alert(&state.section, &instead)?;
     Some(Alert {
         id: next_alert_id(),
         seq: None,

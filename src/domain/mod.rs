@@ -26,6 +26,7 @@
 //! - [`fields`]: a section as named fields, for another system such as Plone
 
 pub mod alert;
+pub mod alternatives;
 pub mod attempt;
 pub mod attempt_chain;
 pub mod audience;
@@ -54,6 +55,7 @@ pub mod published;
 pub mod realm;
 pub mod refusal;
 pub mod registration;
+pub mod rehearsal;
 pub mod reservation;
 pub mod restriction;
 pub mod rights;

@@ -1,6 +1,8 @@
 //! Notices to students about their registrations. The hub sends each notice to the student's live sessions, and also
 //! stores it as an alert if the student did not request the change.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
@@ -67,6 +69,9 @@ pub struct NoticeFacts {
     pub course: String,
     /// The CRN as the college writes it.
     pub crn: String,
+    /// For `cancelled`: the CRNs of sections of the same course that had seats at that time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<String>,
 }
 
 /// A notice to a student that a registration changed, or why it did not.
@@ -86,10 +91,11 @@ pub struct Notice {
 
 impl Notice {
     /// Returns the alert to store for a student who may be offline; `None` if the student requested the change.
+    /// `alternatives` are the sections with seats that the student of a cancelled section may take instead.
     #[must_use]
-    pub fn alert(&self, section: &Section) -> Option<AlertContent> {
-        let course = &section.course;
-        let crn = section.crn_text();
+    pub fn alert(&self, section: &Section, alternatives: &[Arc<Section>]) -> Option<AlertContent> {
+        let (course, crn) = (&section.course, section.crn_text());
+        let alternatives: Vec<String> = alternatives.iter().map(|section| section.crn_text().to_owned()).collect();
         let (title, message, priority) = match self.reason {
             Reason::Requested => return None,
             Reason::Promoted => (
@@ -125,7 +131,8 @@ impl Notice {
             Reason::Cancelled => (
                 format!("{course} is cancelled"),
                 format!(
-                    "{course} (CRN {crn}) has been cancelled. It no longer counts toward your schedule or credits."
+                    "{course} (CRN {crn}) has been cancelled. It no longer counts toward your schedule or credits.{}",
+                    instead_sentence(&alternatives)
                 ),
                 Priority::High,
             ),
@@ -152,9 +159,18 @@ impl Notice {
                 status: (self.reason == Reason::ByStaff).then_some(self.status),
                 course: course.to_string(),
                 crn: crn.to_string(),
+                alternatives,
             }),
         })
     }
+}
+
+/// Returns the sentence that names the sections with seats; empty if there are none.
+fn instead_sentence(alternatives: &[String]) -> String {
+    if alternatives.is_empty() {
+        return String::new();
+    }
+    format!(" Sections with seats: CRN {}.", alternatives.join(", "))
 }
 
 /// Returns why the student could not take the seat, to follow "A seat opened, but".

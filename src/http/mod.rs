@@ -18,7 +18,8 @@
 //!
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
-//!   students in a section; [`teaching`]: the sections of an instructor; [`activity`]: current activity
+//!   students in a section; [`section_moves`]: moves of all of them; [`teaching`]: the sections of an instructor;
+//!   [`activity`]: current activity; [`demand`], [`rehearsals`]: demand of plans, and rehearsals of registration
 //! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns;
 //!   [`schedule_export`]: the schedule as a file; [`events`]: one-off events
 //! - [`alerts`]: alerts; [`alert_scope`]: what they concern; [`receipts`]: acknowledgements; [`live`]: the WebSocket
@@ -28,7 +29,8 @@
 //! - [`demo`]: the performance demonstration
 //! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]; [`proxied_writes`]: their audit
 //!   entries
-//! - [`guardian_links`]: links to a schedule for a parent or guardian
+//! - [`guardian_links`]: links to a schedule for a parent or guardian; [`schedule_calendar`]: a schedule for calendar
+//!   programs
 //! - [`own_account`]: the caller's own password, second factor and sign-ins
 //! - [`sso`]: single sign-on; [`sso_page`]: the page of one that failed
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
@@ -48,6 +50,7 @@ mod build_threads;
 pub mod charts;
 pub mod connection;
 pub mod dashboard;
+pub mod demand;
 pub mod demo;
 pub mod encoded;
 pub mod erasure;
@@ -78,10 +81,13 @@ pub mod query;
 pub mod receipts;
 mod refusal_text;
 pub mod registrations;
+pub mod rehearsals;
 pub mod request_id;
 pub mod roster;
 pub mod routes;
+pub mod schedule_calendar;
 pub mod schedule_export;
+pub mod section_moves;
 mod section_request;
 pub mod sections;
 mod security_headers;

@@ -39,6 +39,9 @@ pub(super) struct PersonalData {
     sign_ins: Vec<PersonalDevice>,
     /// The links with which a parent or guardian reads the schedule.
     guardian_links: Vec<PersonalLink>,
+    /// When the feed of the schedule for calendar programs was made; null without one.
+    #[schema(required)]
+    schedule_feed_since: Option<Timestamp>,
     /// Since when the local account has a second factor.
     #[schema(required)]
     second_factor_since: Option<Timestamp>,
@@ -78,6 +81,7 @@ pub(super) struct Head {
     single_sign_on: Option<PersonalIdentity>,
     sign_ins: Vec<PersonalDevice>,
     guardian_links: Vec<PersonalLink>,
+    schedule_feed_since: Option<Timestamp>,
     second_factor_since: Option<Timestamp>,
     revoked_until: Option<Timestamp>,
     student: Option<FactsResponse>,
@@ -283,6 +287,7 @@ impl Head {
             }),
             sign_ins: record.sign_ins.into_iter().map(device).collect(),
             guardian_links: record.guardian_links.into_iter().map(link).collect(),
+            schedule_feed_since: record.schedule_feed.map(|feed| feed.created_at),
             second_factor_since: record.second_factor_since,
             revoked_until: record.revoked_until,
             student: record.facts.map(|facts| FactsResponse::new(caller.user.clone(), facts)),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::domain::ids::UserName;
 use crate::http::auth::client_ip;
 use crate::http::error::{PROBLEM_JSON, Problem, problem_for_status};
+use crate::http::schedule_calendar::feeds_path;
 use crate::http::security_headers::{self, Place};
 use crate::http::site::Site;
 use crate::http::slow_refusals;
@@ -126,6 +127,11 @@ fn add_caching_headers(headers: &mut HeaderMap) {
     }
 }
 
+/// Returns a path without the secret of a feed.
+fn logged_path(path: &str) -> &str {
+    if path.starts_with(feeds_path()) { feeds_path() } else { path }
+}
+
 /// Writes the log line of a request, without the query string, which may contain a ticket.
 fn log_request<B>(response: &ServiceResponse<B>, started: Instant, id: &str) {
     if !log::log_enabled!(target: "eduhub::http", log::Level::Info) {
@@ -139,7 +145,7 @@ fn log_request<B>(response: &ServiceResponse<B>, started: Instant, id: &str) {
         target: "eduhub::http",
         "{} {} {} {:.1}ms ip={ip} user={user} id={id}",
         req.method(),
-        req.uri().path(),
+        logged_path(req.uri().path()),
         response.status().as_u16(),
         started.elapsed().as_secs_f64() * 1e3,
     );
@@ -169,6 +175,12 @@ mod tests {
     }
     async fn echo_request_id(req: actix_web::HttpRequest) -> String {
         RequestId::text_of(&req)
+    }
+
+    #[test]
+    async fn log_lines_have_no_secrets_of_feeds() {
+        assert_eq!(logged_path("/api/v1/schedule-feeds/0123.ics"), "/api/v1/schedule-feeds/");
+        assert_eq!(logged_path("/api/v1/me"), "/api/v1/me");
     }
 
     #[actix_web::test]

@@ -5,10 +5,11 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
-    activity, alerts, announcements, assets, attempts, charts, dashboard, demo, erasure, events, guardian_links,
-    health, import_profiles, imports, live, my_data, openapi, own_account, permits, plan, plan_check, plone_admin,
-    proxy, receipts, registrations, roster, schedule_export, sections, sessions, sign_in, sso, student_imports,
-    student_lookup, student_registrations, students, teaching, terms, users,
+    activity, alerts, announcements, assets, attempts, charts, dashboard, demand, demo, erasure, events,
+    guardian_links, health, import_profiles, imports, live, my_data, openapi, own_account, permits, plan, plan_check,
+    plone_admin, proxy, receipts, registrations, rehearsals, roster, schedule_calendar, schedule_export, section_moves,
+    sections, sessions, sign_in, sso, student_imports, student_lookup, student_registrations, students, teaching,
+    terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -25,6 +26,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(own)
         .configure(own_account::routes)
         .configure(guardian_links::routes)
+        .configure(schedule_calendar::routes)
         .configure(catalogue)
         .configure(roster::routes)
         .configure(teaching::routes)
@@ -32,10 +34,13 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(students::routes)
         .configure(student_lookup::routes)
         .configure(student_registrations::routes)
+        .configure(section_moves::routes)
         .configure(permits::routes)
         .configure(attempts::routes)
         .configure(schedule_export::routes)
         .configure(activity::routes)
+        .configure(demand::routes)
+        .configure(rehearsals::routes)
         .configure(imports::routes)
         .configure(import_profiles::routes)
         .configure(events::routes)

@@ -56,16 +56,11 @@ impl GuardianLinks {
         label: String,
         days: u32,
     ) -> Result<Option<NewGuardianLink>, StoreError> {
-        let random: [u8; SECRET_BYTES] = rand::random();
-        let mut secret = String::with_capacity(2 * SECRET_BYTES);
-        for byte in random {
-            // Writing to a string cannot fail.
-            let _ = write!(secret, "{byte:02x}");
-        }
+        let (secret, hash) = new_secret();
         let created_at = self.clock.now();
         let expires_at = created_at + SignedDuration::from_hours(24 * i64::from(days.min(DAYS_MAX)));
         let link = GuardianLink { id: Uuid::now_v7(), student: student.clone(), label, created_at, expires_at };
-        let is_stored = self.store.put_guardian_link(link.clone(), hash_of(&secret), LINKS_MAX).await?;
+        let is_stored = self.store.put_guardian_link(link.clone(), hash, LINKS_MAX).await?;
         Ok(is_stored.then_some(NewGuardianLink { link, secret }))
     }
 
@@ -90,14 +85,29 @@ impl GuardianLinks {
     /// # Errors
     /// When the store cannot be read.
     pub async fn open(&self, secret: &str) -> Result<Option<GuardianLink>, StoreError> {
-        if secret.len() != 2 * SECRET_BYTES {
-            return Ok(None);
-        }
-        self.store.guardian_link(hash_of(secret), self.clock.now()).await
+        let Some(hash) = hash_of(secret) else { return Ok(None) };
+        self.store.guardian_link(hash, self.clock.now()).await
     }
 }
 
-fn hash_of(secret: &str) -> LinkHash {
+/// Creates the secret of a link, and returns it with its hash.
+pub(super) fn new_secret() -> (String, LinkHash) {
+    let random: [u8; SECRET_BYTES] = rand::random();
+    let mut secret = String::with_capacity(2 * SECRET_BYTES);
+    for byte in random {
+        // Writing to a string cannot fail.
+        let _ = write!(secret, "{byte:02x}");
+    }
+    let hash = sha256(&secret);
+    (secret, hash)
+}
+
+/// Returns the hash of a secret; `None` for text that does not have the length of one.
+pub(super) fn hash_of(secret: &str) -> Option<LinkHash> {
+    (secret.len() == 2 * SECRET_BYTES).then(|| sha256(secret))
+}
+
+fn sha256(secret: &str) -> LinkHash {
     let mut hash = LinkHash::default();
     hash.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
     hash

@@ -14,7 +14,8 @@
 //! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]:
 //!   limits on requests; [`attempts`]: limits on failed sign-ins; [`device`]: cookies of browsers that have signed in
 //!   before
-//! - [`guardian_links`]: links with which a parent or guardian reads one student's schedule
+//! - [`guardian_links`]: links with which a parent or guardian reads one student's schedule; [`schedule_feeds`]: feeds
+//!   with which calendar programs read it
 //! - [`external`]: sign-ins by single sign-on, which checks no password in the hub
 //! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when
 //!   users were last seen
@@ -38,6 +39,7 @@ pub mod password_rules;
 pub mod people;
 pub mod provider;
 mod recheck;
+pub mod schedule_feeds;
 mod sealed_id_tokens;
 mod sealed_tokens;
 mod sealing;

@@ -84,6 +84,15 @@ impl BatchExecutor {
         .boxed()
     }
 
+    /// Returns a copy of a term, with which nothing is committed.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn copy(&self, term: &TermId) -> StoreFuture<TermBook> {
+        let loading = self.load(term);
+        async move { loading.await.map(|(state, _)| state.book) }.boxed()
+    }
+
     /// Decides a batch and commits it. The store calls the decision: the embedded store before this function returns, a
     /// shared store inside its transaction.
     ///

@@ -12,10 +12,12 @@
 //!   last minute and hour
 
 pub mod activity;
+pub mod demand;
 pub mod execution;
 pub mod pool;
 pub mod readmodel;
 pub mod registrar;
+pub mod rehearsals;
 pub mod request_counts;
 pub mod section_json;
 pub mod shedding;

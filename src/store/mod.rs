@@ -27,6 +27,7 @@ pub mod plans;
 pub mod privacy;
 pub mod provider_sign_ins;
 pub mod rosters;
+pub mod schedule_feeds;
 pub mod seed;
 pub mod sign_ins;
 pub mod sqlite;

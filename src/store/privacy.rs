@@ -12,6 +12,7 @@ use crate::store::accounts::User;
 use crate::store::guardian_links::GuardianLink;
 use crate::store::plans::Plan;
 use crate::store::provider_sign_ins::ProviderUser;
+use crate::store::schedule_feeds::ScheduleFeed;
 use crate::store::sign_ins::StoredSignIn;
 
 /// The small part of what is stored about a person. Lists that may be long are read in pages.
@@ -27,6 +28,8 @@ pub struct PersonalRecord {
     pub sign_ins: Vec<StoredSignIn>,
     /// The links to the schedule, oldest first. Expired ones are deleted when the next link is made.
     pub guardian_links: Vec<GuardianLink>,
+    /// The feed of the schedule.
+    pub schedule_feed: Option<ScheduleFeed>,
     /// Since when the local account has a second factor.
     pub second_factor_since: Option<Timestamp>,
     /// Tokens that were issued up to this time are revoked.

@@ -218,11 +218,12 @@ const isGoodNews = ({ notice }) => notice?.reason === "promoted";
 /** The title and the message of an alert: of one that the hub wrote, in the reader's language. */
 function textOf({ notice, title, message }) {
   if (!notice || !has(`notice.${notice.reason}`)) return { title, message };
-  const { code, status, course, crn } = notice;
+  const { code, status, course, crn, alternatives } = notice;
   // Staff who change a registration state the new status.
   const reason = status ? `${notice.reason}.${status}` : notice.reason;
   const why = has(`notice.why.${code}`) ? t(`notice.why.${code}`) : t("notice.why");
-  return { title: t(`notice.${reason}`, { course }), message: t(`notice.${reason}.text`, { course, crn, why }) };
+  const instead = alternatives ? ` ${t("notice.instead", { crns: alternatives.join(", ") })}` : "";
+  return { title: t(`notice.${reason}`, { course }), message: t(`notice.${reason}.text`, { course, crn, why }) + instead };
 }
 
 const isExpired = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expires_at) <= hubNow();

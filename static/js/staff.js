@@ -11,6 +11,7 @@ import { restoreForms } from "./reload.js";
 import { Seats } from "./seats.js";
 import { hasRole, trackHeaderHeight, showNote, startPage, setUpViews } from "./session.js";
 import { Composer } from "./staff/composer.js";
+import { Demand } from "./staff/demand.js";
 import { ImportView } from "./staff/import.js";
 import { Overview } from "./staff/overview.js";
 import { retryUntilLoaded } from "./staff/retry.js";
@@ -65,6 +66,7 @@ const lastEnrolled = new Map();
 page.seats = new Seats(live, (ids) => onSeats(ids));
 page.catalogue = new Catalogue(page.numbers, () => onCatalogue());
 const overview = new Overview(page);
+const demand = new Demand(page);
 const sections = new SectionList(page);
 const students = new StudentsView(page);
 const alerts = new Alerts(live);
@@ -90,7 +92,7 @@ async function onUser(user) {
   const signIn = ++signIns;
   const allowed = hasRole(user, "staff");
   alerts.setUser(user);
-  if (!allowed) for (const view of [sentAlerts, overview]) view.run(false);
+  if (!allowed) for (const view of [sentAlerts, overview, demand]) view.run(false);
   students.clear();
   $("desk").hidden = !allowed;
   put($("no-access"), user && !allowed && t("staff.no_access"));
@@ -106,6 +108,7 @@ async function onUser(user) {
     sentAlerts.run(true);
     imports.resume();
     overview.run(true);
+    demand.run(true);
     if (currentTerm) onCatalogue();
   } catch (problem) {
     showNote(problemText(problem));
@@ -136,6 +139,7 @@ function onTerm() {
   $("export").href = `/api/v1/export/schedule.csv${query({ term })}`;
   lastEnrolled.clear();
   overview.reset();
+  demand.setTerm(term);
   page.seats.follow(term);
   // A problem that a retry cannot fix is shown above the section list.
   retryUntilLoaded("sections", () => loadSections(term), () => term === currentTerm).catch(() => {});

@@ -123,6 +123,7 @@ await shoot("staff-sent", "/staff#alerts", staff, async (page) => {
   await page.locator("#sent-title").scrollIntoViewIfNeeded();
   await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
 });
+await shoot("staff-demand", "/staff#demand", staff);
 await shoot("staff-import", "/staff#import", staff);
 /** The schedule of the term with changed, added and missing sections and, with `bad`, two invalid lines. */
 const LETTERS = { mon: "M", tue: "T", wed: "W", thu: "R", fri: "F", sat: "S", sun: "U" };

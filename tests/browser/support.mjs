@@ -105,10 +105,10 @@ export class Hub {
     return text ? JSON.parse(text) : {};
   }
 
-  /** Creates a term from lines of a schedule. `opensIn` is in seconds from now; negative is open. */
-  async term(id, lines, { opensIn = -60, title = id } = {}) {
+  /** Creates a term from lines of a schedule. `opensIn` is in seconds from now; negative is open. `more` are the names of further columns. */
+  async term(id, lines, { opensIn = -60, title = id, more = [] } = {}) {
     await this.ask("staff", "PUT", `/api/v1/terms/${id}`, { title, opens_at: new Date(Date.now() + opensIn * 1000).toISOString() });
-    const csv = ["crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor", ...lines, ""].join("\n");
+    const csv = [["crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor", ...more].join(","), ...lines, ""].join("\n");
     const { task } = await this.ask("staff", "POST", `/api/v1/imports?term=${id}`, csv, "text/csv");
     for (const begun = Date.now(); ;) {
       if (Date.now() - begun > WAIT_MS_MAX) throw new Error("the import of the schedule timed out");

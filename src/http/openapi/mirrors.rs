@@ -124,6 +124,9 @@ struct AlertNotice {
     course: String,
     /// The CRN as the college writes it.
     crn: String,
+    /// For `cancelled`: the CRNs of sections of the same course that had seats at that time.
+    #[schema(required = false, max_items = 5)]
+    alternatives: Vec<String>,
 }
 
 /// The state, progress and findings of an import. Each list has at most the first 1,000 items; `…_total` counts all.
@@ -410,6 +413,7 @@ mod tests {
             status: None,
             course: "MATH 151".to_owned(),
             crn: "10001".to_owned(),
+            alternatives: Vec::new(),
         });
         let id = "01a21ff4-d74b-786e-bc76-49578d044a8e".to_owned();
         let (source, sender) = ("staff".to_owned(), "registrar".to_owned());

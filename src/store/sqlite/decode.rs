@@ -11,14 +11,14 @@ use crate::domain::reservation::ReservedCounts;
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
 use crate::store::sqlite::{
     accounts, alert_log, attempts, audit, events, guardian_links, import_profiles, imports, members, plans,
-    plone_items, provider_sign_ins, rights, rows, sign_ins, students,
+    plone_items, provider_sign_ins, rights, rows, schedule_feeds, sign_ins, students,
 };
 
 /// Reads one row of a query.
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 37] = [
+const TABLES: [(&str, &str, ReadRow); 38] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows, \
@@ -81,6 +81,7 @@ const TABLES: [(&str, &str, ReadRow); 37] = [
     ("guardian_links", "SELECT id, user, label, created_at, expires_at FROM guardian_links", |row| {
         guardian_links::link_at(row).map(drop)
     }),
+    ("schedule_feeds", "SELECT user, created_at FROM schedule_feeds", |row| schedule_feeds::feed_at(row).map(drop)),
     ("second_factors", "SELECT username, secret, last_step, since FROM second_factors", |row| {
         sign_ins::second_factor_at(row).map(drop)
     }),

@@ -11,6 +11,7 @@ use crate::store::guardian_links::{GuardianLink, GuardianLinkStore, LinkHash};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::accounts::user_name_at;
 use crate::store::sqlite::rows::{time_at, unreadable};
+use crate::store::sqlite::schedule_feeds::remove_feed_of;
 
 /// Reads `id, user, label, created_at, expires_at`.
 pub(super) fn link_at(row: &Row<'_>) -> rusqlite::Result<GuardianLink> {
@@ -23,10 +24,10 @@ pub(super) fn link_at(row: &Row<'_>) -> rusqlite::Result<GuardianLink> {
     })
 }
 
-/// Deletes the links of a user who is removed: the next person with this username must not have them.
+/// Deletes the links and the feed of a user who is removed: the next person with this username must not have them.
 pub(super) fn remove_links_of(tx: &Connection, username: &UserName) -> rusqlite::Result<()> {
     tx.prepare_cached("DELETE FROM guardian_links WHERE user = ?1")?.execute([username.as_str()])?;
-    Ok(())
+    remove_feed_of(tx, username).map(drop)
 }
 
 impl GuardianLinkStore for SqliteStore {

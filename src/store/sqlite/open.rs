@@ -16,7 +16,7 @@ use crate::store::sqlite::files::{self, NewFile};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The migrations, in order. `PRAGMA user_version` is the number of migrations that were applied to a file.
-const MIGRATIONS: [&str; 22] = [
+const MIGRATIONS: [&str; 23] = [
     include_str!("../../../migrations/sqlite/0001_terms.sql"),
     include_str!("../../../migrations/sqlite/0002_alerts.sql"),
     include_str!("../../../migrations/sqlite/0003_people.sql"),
@@ -39,6 +39,7 @@ const MIGRATIONS: [&str; 22] = [
     include_str!("../../../migrations/sqlite/0020_attempts.sql"),
     include_str!("../../../migrations/sqlite/0021_seat_rules.sql"),
     include_str!("../../../migrations/sqlite/0022_named_plans.sql"),
+    include_str!("../../../migrations/sqlite/0023_schedule_feeds.sql"),
 ];
 
 /// Why the store cannot be opened. The messages are for the person who starts the hub.

@@ -2,12 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::domain::ids::UserName;
+use crate::domain::ids::{Crn, TermId, UserName};
 use crate::domain::plan::{PLANS_MAX, PlanName, PlannedSection};
+use crate::domain::rehearsal;
 use crate::store::StoreFuture;
 use crate::store::plans::{Plan, PlanStore, PutPlan};
 
 use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::accounts::user_name_at;
 use crate::store::sqlite::rows::{json, json_at, unreadable};
 
 /// Reads `name, sections`.
@@ -66,6 +68,29 @@ impl PlanStore for SqliteStore {
                 .prepare_cached("DELETE FROM plans WHERE user = ?1 AND name = ?2")?
                 .execute([student.as_str(), name.as_str()])?;
             Ok(removed > 0)
+        })
+    }
+
+    fn plans_for(&self, term: &TermId, max: usize) -> StoreFuture<Vec<rehearsal::Plan>> {
+        let term = term.clone();
+        self.read(move |connection| {
+            // The text before a CRN in the list, so that only plans with sections of the term are parsed.
+            let part = format!("\"{term}-");
+            let sql = "SELECT user, sections FROM plans WHERE name = ?2 AND instr(sections, ?1) > 0 ORDER BY user";
+            let mut query = connection.prepare_cached(sql)?;
+            let mut rows = query.query([&*part, PlanName::DEFAULT])?;
+            let mut plans = Vec::new();
+            while let Some(row) = rows.next()?
+                && plans.len() < max
+            {
+                let planned: Vec<PlannedSection> = json_at(row, 1)?;
+                let planned = planned.into_iter().map(|one| one.section);
+                let planned: Vec<Crn> = planned.filter(|id| id.term == term).map(|id| id.crn).collect();
+                if !planned.is_empty() {
+                    plans.push((user_name_at(row, 0)?, planned));
+                }
+            }
+            Ok(plans)
         })
     }
 }

@@ -15,7 +15,8 @@ use crate::store::privacy::{
 use crate::store::sqlite::rights::rights_at;
 use crate::store::sqlite::rows::{json_at, maybe_time_at, registration_at, time_at, unreadable};
 use crate::store::sqlite::{
-    SqliteStore, accounts, attempts, audit, guardian_links, marks, plans, provider_sign_ins, sign_ins, students,
+    SqliteStore, accounts, attempts, audit, guardian_links, marks, plans, provider_sign_ins, schedule_feeds, sign_ins,
+    students,
 };
 
 /// The person `?1`, with the name and role of the account or of the last token.
@@ -72,6 +73,7 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
             )?
             .query_map([name], guardian_links::link_at)?
             .collect::<rusqlite::Result<_>>()?,
+        schedule_feed: schedule_feeds::feed_of(&tx, user)?,
         second_factor_since: tx
             .prepare_cached("SELECT since FROM second_factors WHERE username = ?1")?
             .query_row([name], |row| time_at(row, 0))
@@ -212,6 +214,7 @@ fn delete_rows(tx: &Connection, user: &UserName) -> rusqlite::Result<usize> {
         ("students", "user"),
         ("plans", "user"),
         ("guardian_links", "user"),
+        ("schedule_feeds", "user"),
         ("audit_people", "user"),
         ("sign_ins", "user"),
         ("second_factors", "username"),

@@ -5,6 +5,7 @@ import { i18n, onLanguage, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
 import { componentName, joinList, meetingTexts } from "../words.js";
+import { CalendarLinks } from "./calendar.js";
 import { Choices } from "./choices.js";
 import { conflictTexts, drawWeek } from "./week.js";
 
@@ -17,12 +18,14 @@ export class Schedule {
   constructor(page) {
     this.page = page;
     $("print").addEventListener("click", () => print());
+    this.calendar = new CalendarLinks();
     onLanguage(() => { this.#rows.clear(); this.#week = ""; });
   }
 
   /** Removes the rows, for another student, term or language. */
   clear() {
     this.#order = [];
+    this.calendar.close();
     this.#rows.clear();
   }
 
@@ -35,6 +38,7 @@ export class Schedule {
     fill($("schedule-rows"), ids.map((id) => this.#row(id)));
     $("schedule-empty").hidden = ids.length > 0;
     $("print").hidden = ids.length === 0;
+    $("calendar").hidden = ids.length === 0;
     this.#drawWeek();
     this.#drawCredits(term);
     put($("print-title"), t("schedule.of", { name: page.user().name || page.user().username, term: term.title || term.id }));

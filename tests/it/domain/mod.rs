@@ -9,6 +9,7 @@ mod imports;
 mod names;
 mod plans;
 mod refusals;
+mod rehearsals;
 mod rules;
 mod seat_rules;
 mod waitlist;

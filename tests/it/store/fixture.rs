@@ -24,6 +24,7 @@ use eduhub::store::outbox::OutboxStore;
 use eduhub::store::plans::PlanStore;
 use eduhub::store::privacy::PrivacyStore;
 use eduhub::store::provider_sign_ins::ProviderSignInStore;
+use eduhub::store::schedule_feeds::ScheduleFeedStore;
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::students::StudentStore;
 use eduhub::store::terms::TermStore;
@@ -55,6 +56,7 @@ pub(crate) trait StoreFixture {
         + ProfileStore
         + ProviderSignInStore
         + GuardianLinkStore
+        + ScheduleFeedStore
         + StudentStore
         + Clone
         + 'static;

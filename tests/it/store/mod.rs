@@ -14,6 +14,7 @@ mod outbox;
 mod plans;
 mod privacy;
 mod provider_sign_ins;
+mod schedule_feeds;
 mod sign_ins;
 mod sqlite;
 mod students;
@@ -37,7 +38,8 @@ macro_rules! store_contract {
 }
 
 /// Lists every test of [`suite`], [`changes`], [`attempts`], [`outbox`], [`members`], [`privacy`], [`sign_ins`],
-/// [`provider_sign_ins`], [`guardian_links`], [`import_profiles`], [`plans`] and [`students`], for each kind of store.
+/// [`provider_sign_ins`], [`guardian_links`], [`plans`], [`schedule_feeds`], [`import_profiles`] and [`students`], for
+/// each kind of store.
 macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
@@ -120,6 +122,11 @@ macro_rules! stores {
             guardian_links:
             links_are_read_back_until_they_expire_or_are_removed
             links_end_when_their_user_is_removed;
+            plans:
+            the_plans_for_a_term_are_read_together;
+            schedule_feeds:
+            a_student_has_one_feed_until_it_is_removed
+            feeds_end_when_their_user_is_removed_or_erased;
             import_profiles:
             profiles_are_replaced_and_removed_by_name
             the_number_of_profiles_is_limited;

@@ -1,5 +1,6 @@
 //! Tests of how a store keeps the plans of students.
 
+use eduhub::domain::ids::{Crn, SectionId, TermId};
 use eduhub::domain::plan::{PLANS_MAX, PlanName, PlannedSection};
 use eduhub::store::plans::{Plan, PlanStore, PutPlan};
 
@@ -42,4 +43,33 @@ pub(crate) fn the_number_of_plans_of_a_student_is_limited<F: StoreFixture>() {
     assert_eq!(put("ann", "another"), PutPlan::Full);
     assert_eq!((put("ann", "default"), put("ann", "p3")), (PutPlan::Created, PutPlan::Replaced));
     assert_eq!((put("ann", "another"), put("bob", "another")), (PutPlan::Full, PutPlan::Created));
+}
+
+pub(crate) fn the_plans_for_a_term_are_read_together<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    let put = |name: &str, sections: &[&str]| {
+        let sections = sections.iter().map(|id| PlannedSection::new(SectionId::parse(id).unwrap())).collect();
+        let plan = Plan { name: PlanName::default(), sections };
+        block_on(store.put_plan(&user(name), plan)).unwrap();
+    };
+    // The terms 27 and 2 end as the term 2027 begins or ends.
+    put("cid", &["2027-B", "2028-A", "2027-A"]);
+    put("ann", &["2027-A"]);
+    put("bob", &["27-A", "2-2027", "20270-A"]);
+    put("dan", &[]);
+    let other = Plan {
+        name: PlanName::parse("Plan B").unwrap(),
+        sections: vec![PlannedSection::new(SectionId::parse("2027-C").unwrap())],
+    };
+    block_on(store.put_plan(&user("ann"), other)).unwrap();
+    drop(store);
+    let store = fixture.open();
+    let read = |term: &str, max| block_on(store.plans_for(&TermId::parse(term).unwrap(), max)).unwrap();
+    let crns = |crns: &[&str]| crns.iter().map(|crn| Crn::parse(crn).unwrap()).collect::<Vec<_>>();
+    let (ann, cid) = ((user("ann"), crns(&["A"])), (user("cid"), crns(&["B", "A"])));
+    assert_eq!(read("2027", 10), [ann.clone(), cid]);
+    assert_eq!(read("2027", 1), [ann]);
+    assert_eq!(read("2028", 10), [(user("cid"), crns(&["A"]))]);
+    assert_eq!(read("2030", 10), []);
 }

@@ -1,0 +1,66 @@
+// "Add to calendar": the schedule as a file, and a private link that calendar programs read again by themselves.
+
+import { $, button, h, put } from "../dom.js";
+import { api } from "../api.js";
+import { onLanguage, t } from "../i18n.js";
+import { dateTime, problemText } from "../words.js";
+
+const FEED = "/api/v1/me/schedule-feed";
+
+export class CalendarLinks {
+  constructor() {
+    this.feed = h("div");
+    this.status = h("p", { role: "status" });
+    this.details = h("details", { ontoggle: () => this.details.open && this.#load() });
+    put($("calendar"), this.details);
+    onLanguage(() => this.#build());
+    this.#build();
+  }
+
+  /** Closes it, for another student. */
+  close() {
+    this.details.open = false;
+  }
+
+  #build() {
+    put(this.details, h("summary", null, t("calendar.title")),
+      h("p", null, h("a", { class: "button", href: "/api/v1/me/schedule.ics", download: true }, t("calendar.download"))),
+      h("p", { class: "none" }, t("calendar.about")), this.feed, this.status);
+    put(this.feed);
+    put(this.status);
+    if (this.details.open) this.#load();
+  }
+
+  async #load() {
+    await this.#run(async () => this.#draw((await api.get(FEED)).created_at));
+  }
+
+  /** Shows the buttons; `url` is the address of a feed that was just made. */
+  #draw(since, url) {
+    put(this.feed,
+      url ? h("div", null, h("p", { class: "good" }, t("calendar.made")), h("p", null, h("code", null, url)))
+        : since && h("p", null, t("calendar.since", { at: dateTime(since) })),
+      button(t(since ? "calendar.replace" : "calendar.make"), () => this.#run(async () => {
+        const made = await api.post(FEED, {});
+        this.#draw(new Date().toISOString(), made.url);
+      }), { class: "quiet" }),
+      since && button(t("calendar.end"), () => this.#run(async () => {
+        await api.delete(FEED);
+        this.#draw(null);
+        put(this.status, t("calendar.ended"));
+      }), { class: "quiet" }));
+  }
+
+  async #run(work) {
+    const { epoch } = api;
+    put(this.status);
+    this.status.className = "";
+    try {
+      await work();
+    } catch (problem) {
+      if (epoch !== api.epoch) return;
+      this.status.className = "stop";
+      put(this.status, problemText(problem));
+    }
+  }
+}
