@@ -34,9 +34,9 @@ pub(super) struct Api;
 /// What would happen if the student registered for a plan now, and registration were open.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PlanCheck)]
-struct CheckResponse {
+struct PlanCheckResponse {
     /// One result for each section, in the order of the plan.
-    results: Vec<CheckResult>,
+    results: Vec<PlanCheckResult>,
     /// What is wrong with the plan as a whole: sections that exclude or require each other, too many or too few credits,
     /// and registration that has ended.
     problems: Vec<PlanProblemResponse>,
@@ -45,16 +45,16 @@ struct CheckResponse {
 /// What would happen with one section of a plan.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
-enum CheckResult {
+enum PlanCheckResult {
     /// The student would get a registration.
-    Ok(CheckPassed),
+    Ok(PlanCheckPassed),
     /// The section would be refused.
-    Refused(CheckRefused),
+    Refused(PlanCheckRefused),
 }
 
 /// A section of a plan that the student would get, or an alternate of it.
 #[derive(Debug, Serialize, ToSchema)]
-struct CheckPassed {
+struct PlanCheckPassed {
     section: SectionId,
     /// Always true.
     ok: bool,
@@ -72,7 +72,7 @@ struct CheckPassed {
 
 /// A section of a plan that would be refused.
 #[derive(Debug, Serialize, ToSchema)]
-struct CheckRefused {
+struct PlanCheckRefused {
     section: SectionId,
     /// The refusal of a registration.
     problem: Box<ProblemDocument>,
@@ -106,7 +106,7 @@ struct PlanProblemResponse {
         ("term" = Option<TermId>, Query, description = "Only the sections of this term."),
     ),
     responses(
-        (status = 200, description = "A result for each section.", body = CheckResponse),
+        (status = 200, description = "A result for each section.", body = PlanCheckResponse),
         BadPath, BadRole, NotFound, StoreFailed,
     )
 )]
@@ -120,12 +120,12 @@ pub async fn check(
 ) -> Result<HttpResponse, Problem> {
     let user = &student.0.user;
     let plan = requested_plan(&request, user, &**plans).await?;
-    let mut results: BTreeMap<SectionId, CheckResult> = BTreeMap::new();
+    let mut results: BTreeMap<SectionId, PlanCheckResult> = BTreeMap::new();
     let mut problems = Vec::new();
     for (id, part) in by_term(&plan) {
         let Some(term) = model.term_in(&student.0.realm, &id) else {
             results.extend(
-                part.into_iter().map(|planned| (planned.section.clone(), CheckResult::absent(planned.section))),
+                part.into_iter().map(|planned| (planned.section.clone(), PlanCheckResult::absent(planned.section))),
             );
             continue;
         };
@@ -133,19 +133,19 @@ pub async fn check(
         let check = check_plan(&view, user, &part, clock.now());
         let is_new =
             |id: &SectionId| part.iter().any(|planned| planned.section == *id) && !term.is_registered(user, &id.crn);
-        results.extend(check.results.into_iter().map(|one| (one.section.clone(), CheckResult::new(one, is_new))));
+        results.extend(check.results.into_iter().map(|one| (one.section.clone(), PlanCheckResult::new(one, is_new))));
         problems.extend(check.problems.into_iter().map(|problem| PlanProblemResponse::new(problem, &part)));
     }
     let results = plan.iter().filter_map(|planned| results.remove(&planned.section)).collect();
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(CheckResponse { results, problems }))
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(PlanCheckResponse { results, problems }))
 }
 
-impl CheckResult {
+impl PlanCheckResult {
     /// `is_new` returns whether a section is planned and not registered.
     fn new(CheckedSection { section, outcome }: CheckedSection, is_new: impl Fn(&SectionId) -> bool) -> Self {
         match outcome {
             CheckOutcome::Taken { alternate, status, position } => {
-                Self::Ok(CheckPassed { section, ok: true, status, position, alternate })
+                Self::Ok(PlanCheckPassed { section, ok: true, status, position, alternate })
             }
             CheckOutcome::Refused { refusal, also } => {
                 let document = |refusal: Refusal| {
@@ -156,7 +156,7 @@ impl CheckResult {
                 };
                 let problem = document(refusal);
                 let also = also.into_iter().map(|refusal| *document(refusal)).collect();
-                Self::Refused(CheckRefused { section, problem, also })
+                Self::Refused(PlanCheckRefused { section, problem, also })
             }
             CheckOutcome::NotFound => Self::absent(section),
         }
@@ -164,7 +164,7 @@ impl CheckResult {
 
     fn absent(section: SectionId) -> Self {
         let problem = Problem::not_found("There is no such section.").into_document();
-        Self::Refused(CheckRefused { section, problem, also: Vec::new() })
+        Self::Refused(PlanCheckRefused { section, problem, also: Vec::new() })
     }
 }
 

@@ -32,10 +32,7 @@ use StudentColumn::{
 
 /// Every column with its names, the preferred one first.
 pub(super) const COLUMNS: [(StudentColumn, &[&str]); 17] = [
-    (
-        User,
-        &["user", "username", "user name", "user id", "login", "net id", "student", "student id", "student username"],
-    ),
+    (User, &["user", "username", "user id", "login", "net id", "student", "student id", "student username"]),
     (Hold, &["holds", "hold", "hold text", "hold reason", "hold description", "service indicator"]),
     (Office, &["office", "hold office", "hold originator", "department"]),
     (Url, &["url", "hold url", "hold link", "link"]),
