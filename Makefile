@@ -10,7 +10,7 @@ TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
 PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties tests-installed tests-built browser-test chromium apache pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties tests-installed tests-built browser-test chromium apache postgres pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ test: components ## checks formatting, lints and documentation, and runs all tes
 
 # Plone and Chromium are installed while the tests are built, because one waits for the network and the other for the
 # processors.
-tests-installed: plone-template chromium deny apache
+tests-installed: plone-template chromium deny apache postgres
 tests-built:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --quiet
@@ -104,6 +104,9 @@ chromium:
 
 apache:
 	@scripts/apache/install.sh
+
+postgres:
+	@scripts/postgres/install.sh
 
 plone-template: ## installs Plone and creates the site that the tests copy, without starting it
 	@scripts/plone/install.sh

@@ -138,6 +138,22 @@ impl From<StoredChain> for AttemptChain {
 }
 
 impl AttemptChain {
+    /// Returns the number of the last attempt; 0 without one.
+    #[must_use]
+    pub const fn n(&self) -> u64 {
+        self.n
+    }
+
+    /// Continues after attempts that another hub appended. `later` is the end of the chain, with the students and
+    /// sections that have newer attempts.
+    pub fn follow(&mut self, later: StoredChain) {
+        let StoredChain { n, head, heads_at, students, sections } = later;
+        (self.n, self.head, self.heads_at) = (n, head, heads_at);
+        self.next_student = students.iter().map(|(_, known)| known.id + 1).fold(self.next_student, u64::max);
+        self.students.extend(students);
+        self.sections.extend(sections);
+    }
+
     /// Appends an attempt. `new_salt` returns a new random value.
     pub fn append(
         &mut self,

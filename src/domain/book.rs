@@ -121,6 +121,12 @@ impl TermBook {
         self.attempts = chain.into();
     }
 
+    /// Returns the number of the last attempt; 0 without one.
+    #[must_use]
+    pub const fn last_attempt(&self) -> u64 {
+        self.attempts.n()
+    }
+
     /// Returns the term's id and the chain of its attempts, to which a batch appends.
     pub fn attempts_mut(&mut self) -> (&TermId, &mut AttemptChain) {
         (&self.term.id, &mut self.attempts)

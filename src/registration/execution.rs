@@ -20,7 +20,7 @@ use crate::domain::section::Credits;
 use crate::domain::view::TermView;
 use crate::registration::submitted::Submitted;
 use crate::store::accounts::AuditEntry;
-use crate::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
+use crate::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRows, TermStore};
 use crate::store::{StoreError, StoreFuture};
 
 /// The first queue number in a term without waitlisted students. Otherwise new numbers follow the greatest stored one.
@@ -106,7 +106,7 @@ impl BatchExecutor {
         now: Timestamp,
     ) -> StoreFuture<CommittedBatch> {
         let commands: Vec<Submitted> = commands.into_iter().map(Into::into).collect();
-        let (term, since) = (state.book.term().id.clone(), state.seq);
+        let (term, since) = (state.book.term().id.clone(), state.position());
         let (decided, result) = oneshot::channel();
         let decide: DecideBatch = Box::new(move |others| {
             // A panic outside a single decision leaves the state partly changed. It is caught here, so that it does not
@@ -153,7 +153,7 @@ impl TermState {
         now: Timestamp,
     ) -> (CommittedBatch, Option<TermRecord>) {
         let mut updates = Vec::with_capacity(1);
-        updates.extend(others.map(|others| self.follow(&others)));
+        updates.extend(others.and_then(|others| self.follow(others)));
         let requested: Vec<Requested<'_>> =
             commands.iter().map(|one| Requested { command: &one.command, origin: one.origin }).collect();
         let fresh = Fresh { alert_id: || Uuid::now_v7().to_string(), salt: rand::random };
@@ -177,15 +177,25 @@ impl TermState {
         (CommittedBatch { state: self, outcomes, receipts, updates }, Some(record))
     }
 
-    /// Applies what other hubs committed, and returns the update to publish.
-    fn follow(&mut self, others: &TermChanges) -> TermUpdate {
-        let TermChanges { seq, changes } = others;
-        self.book.apply(changes);
-        self.seq = *seq;
+    fn position(&self) -> Position {
+        Position { seq: self.seq, attempt: self.book.last_attempt() }
+    }
+
+    /// Applies what other hubs committed, and returns the update to publish; `None` if they committed only attempts.
+    fn follow(&mut self, others: TermChanges) -> Option<TermUpdate> {
+        let TermChanges { seq, changes, attempts } = others;
+        if let Some(attempts) = attempts {
+            self.book.attempts_mut().1.follow(attempts);
+        }
+        if seq == self.seq {
+            return None;
+        }
+        self.book.apply(&changes);
+        self.seq = seq;
         self.generation = changes.generation.unwrap_or(self.generation);
         let students = changes.registrations.iter().map(|(student, _)| student);
-        let update = self.book.published_update(*seq, changes.term.as_ref(), changes.sections.iter(), students);
-        TermUpdate { facts: changes.facts.clone(), ..update }
+        let update = self.book.published_update(seq, changes.term.as_ref(), changes.sections.iter(), students);
+        Some(TermUpdate { facts: changes.facts, ..update })
     }
 }
 

@@ -58,7 +58,7 @@ impl Rows {
             notices: Vec::new(),
             generation: later(self.generation.0).then_some(self.generation.1),
         };
-        TermChanges { seq: self.seq, changes }
+        TermChanges { seq: self.seq, changes, attempts: None }
     }
 
     fn write(&mut self, record: TermRecord) {
@@ -117,9 +117,9 @@ impl TermStore for SharedStore {
         };
         ready(Ok(rows)).boxed()
     }
-    fn run_batch(&self, _: &TermId, since: u64, decide: DecideBatch) -> StoreFuture<()> {
+    fn run_batch(&self, _: &TermId, since: Position, decide: DecideBatch) -> StoreFuture<()> {
         let mut rows = self.rows.lock();
-        let others = (rows.seq > since).then(|| rows.since(since));
+        let others = (rows.seq > since.seq).then(|| rows.since(since.seq));
         let record = decide(others);
         if let Some(error) = self.next_error.lock().take() {
             return ready(Err(error)).boxed();
@@ -340,7 +340,7 @@ impl TermStore for IdleStore {
     fn load(&self, term: &TermId) -> StoreFuture<TermRows> {
         self.0.load(term)
     }
-    fn run_batch(&self, _: &TermId, _: u64, decide: DecideBatch) -> StoreFuture<()> {
+    fn run_batch(&self, _: &TermId, _: Position, decide: DecideBatch) -> StoreFuture<()> {
         drop(decide);
         ready(Ok(())).boxed()
     }

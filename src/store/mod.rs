@@ -1,4 +1,4 @@
-//! The store: one small port for each kind of data, and the implementation of all ports on SQLite.
+//! The store: one small port for each kind of data, and the implementations.
 //!
 //! - [`terms`]: terms with their sections and registrations; [`rosters`]: the students in a section; [`plans`]: the
 //!   sections that students plan
@@ -12,7 +12,7 @@
 //! - [`privacy`]: what is stored about one person: its export, and its erasure
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
-//! - [`sqlite`]: the embedded store
+//! - [`sqlite`]: the embedded store; [`postgres`]: the store that several hubs share
 
 pub mod accounts;
 pub mod alerts;
@@ -21,14 +21,17 @@ pub mod gauge;
 pub mod guardian_links;
 pub mod import_profiles;
 pub mod imports;
+mod meeting_json;
 pub mod members;
 pub mod outbox;
 pub mod plans;
+pub mod postgres;
 pub mod privacy;
 pub mod provider_sign_ins;
 pub mod rosters;
 pub mod schedule_feeds;
 pub mod seed;
+mod shared_facts;
 pub mod sign_ins;
 pub mod sqlite;
 pub mod students;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::domain::command::FactsOfStudent;
+use crate::domain::fold::{begins_word, fold};
 use crate::domain::ids::UserName;
 use crate::domain::student::StudentFacts;
 
@@ -20,6 +21,15 @@ pub struct StudentSearch {
     pub after: Option<UserName>,
     /// Maximum number of students.
     pub limit: usize,
+}
+
+impl StudentSearch {
+    /// Returns whether each text begins a word of the student's username or display name.
+    #[must_use]
+    pub fn matches(&self, student: &FoundStudent) -> bool {
+        let texts = [fold(student.user.as_str()), student.name.as_deref().map(fold).unwrap_or_default()];
+        self.words.iter().all(|word| texts.iter().any(|text| begins_word(text, word)))
+    }
 }
 
 /// A student that a search found.

@@ -9,15 +9,14 @@
 //! sequence can read what has changed since ([`TermStore::changes_since`]).
 //!
 //! # One hub or several
-//! The registrar calls [`TermStore::run_batch`] with the sequence of its book and a function that decides. The store
-//! calls that function once, with what other hubs committed after that sequence:
+//! The registrar calls [`TermStore::run_batch`] with the position of its book and a function that decides. The store
+//! calls that function once, with what other hubs committed after that position:
 //!
 //! - The embedded store (`store::sqlite`) is locked exclusively by one process, so no other hub commits. It calls the
 //!   function at once, on the caller's thread and outside any transaction, and passes only the record to its writer
 //!   thread (ADR 0002).
 //! - A store that several hubs share calls it inside its transaction. For PostgreSQL (`store::postgres`) that is:
-//!   begin; lock the term's row (`SELECT … FOR UPDATE`); if its sequence is higher than `since`, read the rows of later
-//!   commits; call the function; write the record with one statement per table; set the term's sequence; commit. The
+//!   begin; lock the term's row (`SELECT … FOR UPDATE`); if it is ahead of `since`, read the rows of later commits; call the function; write the record with one statement per table; set the term's sequence; commit. The
 //!   row lock orders the hubs, so no batch is decided on a stale book and none has to be decided twice.
 
 use std::sync::Arc;
@@ -53,14 +52,26 @@ pub struct TermRows {
     pub attempts: StoredChain,
 }
 
-/// What one or more commits changed in a term, as final values. A store that several hubs share also has to pass the end
-/// of the chain of attempts, which is not part of it yet.
+/// How much of a term a caller has in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    /// The sequence of the last commit.
+    pub seq: u64,
+    /// The number of the last attempt. A commit of attempts alone raises only this.
+    pub attempt: u64,
+}
+
+/// What one or more commits changed in a term, as final values.
 #[derive(Debug, Clone, Default)]
 pub struct TermChanges {
     /// The sequence of the last of these commits.
     pub seq: u64,
     /// Their changes, without notices, which are not stored.
     pub changes: Changes,
+    /// The end of the chain of attempts, with only those students and sections that have newer attempts than the caller's
+    /// book. `None` if there are no newer ones, and in what [`TermStore::changes_since`] returns: followers do not
+    /// append attempts.
+    pub attempts: Option<StoredChain>,
 }
 
 /// What one commit writes.
@@ -79,7 +90,7 @@ pub struct TermRecord {
     pub audit: Vec<AuditEntry>,
 }
 
-/// A function that decides a batch. Its argument is what other hubs committed since the sequence given to
+/// A function that decides a batch. Its argument is what other hubs committed since the position given to
 /// [`TermStore::run_batch`]; `None` when there was no such commit. It returns the record to write; `None` when the
 /// batch changes nothing.
 pub type DecideBatch = Box<dyn FnOnce(Option<TermChanges>) -> Option<TermRecord> + Send>;
@@ -93,8 +104,8 @@ pub trait TermStore: Send + Sync {
     /// the sequence 0; the first commit creates it.
     fn load(&self, term: &TermId) -> StoreFuture<TermRows>;
 
-    /// Runs one batch of `term`: calls `decide` at most once, and commits the record that it returns. `since` is the
-    /// sequence of the last commit that the caller's book contains.
+    /// Runs one batch of `term`: calls `decide` at most once, and commits the record that it returns. `since` is
+    /// the position of the caller's book.
     ///
     /// The record is written as a whole or not at all: the term, its sections, counts and registrations, the attempts,
     /// the alerts, the audit entries, and the marks for Plone. Once the future resolves to `Ok`, the record is durable and every later
@@ -104,19 +115,19 @@ pub trait TermStore: Send + Sync {
     /// # Errors
     /// After any error the caller's book may contain changes that the store does not have, and must be loaded again
     /// before the next batch. After [`CommitFailed`] and [`Corrupt`] it is not known whether the record was
-    /// written; every other error means that it was not. A store whose connection is lost during a commit can
-    /// distinguish the two by a unique id that it writes with each record and looks up after it has reconnected.
+    /// written; every other error means that it was not. A store whose connection is lost during a commit
+    /// distinguishes the two by a unique id that it writes with each record and looks up after it has reconnected.
     ///
     /// [`CommitFailed`]: crate::store::StoreError::CommitFailed
     /// [`Corrupt`]: crate::store::StoreError::Corrupt
-    fn run_batch(&self, term: &TermId, since: u64, decide: DecideBatch) -> StoreFuture<()>;
+    fn run_batch(&self, term: &TermId, since: Position, decide: DecideBatch) -> StoreFuture<()>;
 
     /// Returns the final values of everything that was committed after `since`, at the sequence of the last commit.
     /// `since` must be a sequence that the store returned to this process, or 0.
     ///
     /// The result may contain rows that did not change: an import writes a section's row even if another change has
-    /// made the two equal in the meantime. If facts about students changed, it contains the facts about all students, but
-    /// not which were removed.
+    /// made the two equal in the meantime. If facts about students changed, the embedded store, which no other hub
+    /// follows, returns the facts about all students, but not which were removed.
     fn changes_since(&self, term: &TermId, since: u64) -> StoreFuture<TermChanges>;
 }
 

@@ -8,6 +8,7 @@
 //! - [`schedule`]: generated schedules, importing them and opening their term
 //! - [`schedule_variants`]: changed copies of schedule files
 //! - [`plone`]: a real Plone; [`tcp_relay`]: a switchable relay between the hub and Plone
+//! - [`postgres`]: a PostgreSQL server for the tests of one process
 //! - [`bridge`]: a hub in front of Plone
 //! - [`barrier`]: a barrier for threads, with a deadline
 //! - [`audit`]: the invariants of a term: no section oversold, all counts correct, no student with conflicting
@@ -37,6 +38,7 @@ pub mod demonstration;
 pub mod http;
 pub mod openapi;
 pub mod plone;
+pub mod postgres;
 pub mod random;
 pub mod schedule;
 pub mod schedule_variants;

@@ -287,7 +287,3 @@ fn people_in(connection: &Connection, audience: &Audience, now: &ZonedDateTime) 
     }
     Ok(people)
 }
-
-#[cfg(test)]
-#[path = "alert_log_tests.rs"]
-mod tests;

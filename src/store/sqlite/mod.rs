@@ -73,6 +73,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::store::gauge::StoreGauge;
+use crate::store::shared_facts::SharedFacts;
 use crate::store::{StoreError, StoreFuture};
 
 pub use accounts::accounts_of;
@@ -102,7 +103,7 @@ struct Inner {
     readers: readers::Readers,
     writer: writer::Writer,
     options: SqliteOptions,
-    shared_facts: Arc<students::SharedFacts>,
+    shared_facts: Arc<SharedFacts>,
     // Released last.
     lock: StoreLock,
 }

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, Time};
+use jiff::civil::Date;
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::domain::ids::{Crn, SectionId, TermId, UserName};
-use crate::domain::meeting::{Days, Meeting};
+use crate::domain::meeting::Meeting;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::reservation::ReservedCounts;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
+use crate::store::meeting_json;
 use crate::store::sqlite::content::AddedRows;
 
 /// Returns the error for a column whose value cannot be parsed.
@@ -59,51 +60,9 @@ fn boxed_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Box<str>>> 
     Ok(row.get::<_, Option<String>>(column)?.map(Into::into))
 }
 
-/// A meeting as the JSON column `meetings` stores it.
-#[derive(Serialize, Deserialize)]
-struct MeetingRow {
-    #[serde(rename = "d")]
-    days: u8,
-    #[serde(rename = "s")]
-    start: Option<Time>,
-    #[serde(rename = "e")]
-    end: Option<Time>,
-    #[serde(rename = "f")]
-    starts_on: Option<Date>,
-    #[serde(rename = "t")]
-    ends_on: Option<Date>,
-    #[serde(rename = "l")]
-    location: Option<Box<str>>,
-}
-
-fn meetings_json(meetings: &[Meeting]) -> rusqlite::Result<String> {
-    let rows: Vec<_> = meetings
-        .iter()
-        .map(|m| MeetingRow {
-            days: m.days.bits(),
-            start: m.start,
-            end: m.end,
-            starts_on: m.starts_on,
-            ends_on: m.ends_on,
-            location: m.location.clone(),
-        })
-        .collect();
-    json(&rows)
-}
-
 fn meetings_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Meeting>> {
-    let rows: Vec<MeetingRow> = json_at(row, column)?;
-    Ok(rows
-        .into_iter()
-        .map(|m| Meeting {
-            days: Days::from_bits(m.days),
-            start: m.start,
-            end: m.end,
-            starts_on: m.starts_on,
-            ends_on: m.ends_on,
-            location: m.location,
-        })
-        .collect())
+    let text: String = row.get(column)?;
+    meeting_json::parse(&text).map_err(|e| unreadable(column, e))
 }
 
 /// The columns of `terms` that [`term_at`] reads.
@@ -302,7 +261,7 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         instructor,
         method,
         campus,
-        meetings_json(meetings)?,
+        meeting_json::text(meetings).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?,
         capacity,
         waitlist_capacity,
         status.as_str(),

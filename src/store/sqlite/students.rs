@@ -1,13 +1,10 @@
 //! Facts about students in the embedded store.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::domain::command::FactsOfStudent;
-use crate::domain::fold::{begins_word, fold};
 use crate::domain::ids::UserName;
 use crate::domain::student::StudentFacts;
 use crate::store::StoreFuture;
@@ -78,30 +75,11 @@ fn find(connection: &Connection, search: &StudentSearch) -> rusqlite::Result<Vec
     let mut found = Vec::new();
     while let Some(row) = rows.next()?.filter(|_| found.len() < search.limit) {
         let student = FoundStudent { user: user_name_at(row, 0)?, name: row.get(1)? };
-        let texts = [fold(student.user.as_str()), student.name.as_deref().map(fold).unwrap_or_default()];
-        if search.words.iter().all(|word| texts.iter().any(|text| begins_word(text, word))) {
+        if search.matches(&student) {
             found.push(student);
         }
     }
     Ok(found)
-}
-
-/// The facts that terms have in memory. Every term has the facts about all students, so terms share them.
-#[derive(Debug, Default)]
-pub(super) struct SharedFacts(Mutex<HashMap<UserName, Weak<StudentFacts>>>);
-
-impl SharedFacts {
-    /// Replaces facts that a term already has in memory.
-    pub(super) fn share(&self, facts: &mut [(UserName, Arc<StudentFacts>)]) {
-        let mut known = self.0.lock();
-        known.retain(|_, facts| facts.strong_count() > 0);
-        for (student, facts) in facts {
-            match known.get(student).and_then(Weak::upgrade).filter(|known| known == facts) {
-                Some(known) => *facts = known,
-                None => _ = known.insert(student.clone(), Arc::downgrade(facts)),
-            }
-        }
-    }
 }
 
 impl StudentStore for SqliteStore {
@@ -120,27 +98,5 @@ impl StudentStore for SqliteStore {
 
     fn put_facts(&self, facts: Arc<[FactsOfStudent]>) -> StoreFuture<()> {
         self.write(move |tx| facts.iter().try_for_each(|(student, facts)| put(tx, student, facts.as_deref())))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_facts_are_in_memory_once() {
-        let shared = SharedFacts::default();
-        let load = |program: &str| {
-            let facts = StudentFacts { program: Some(program.into()), ..StudentFacts::default() };
-            let mut rows = [(UserName::parse("ann").unwrap(), Arc::new(facts))];
-            shared.share(&mut rows);
-            let [(_, facts)] = rows;
-            facts
-        };
-        let first = load("Nursing");
-        assert!(Arc::ptr_eq(&first, &load("Nursing")));
-        let changed = load("Welding");
-        assert_eq!(changed.program.as_deref(), Some("Welding"));
-        assert!(Arc::ptr_eq(&changed, &load("Welding")));
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::registration::Registration;
 use crate::domain::section::SectionState;
 use crate::domain::term::Term;
 use crate::store::StoreFuture;
-use crate::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
+use crate::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRows, TermStore};
 
 use crate::store::sqlite::content::AddedRows;
 use crate::store::sqlite::{SqliteStore, alerts, attempts, audit, imported, marks, rows, students};
@@ -93,7 +93,7 @@ fn read_changes(connection: &Connection, id: &TermId, since: u64) -> rusqlite::R
         generation: made_visible,
     };
     tx.commit()?;
-    Ok(TermChanges { seq, changes })
+    Ok(TermChanges { seq, changes, attempts: None })
 }
 
 /// Writes a record, in the savepoint of its batch. With `has_outbox`, marks everything that has to be written to Plone.
@@ -190,7 +190,7 @@ impl TermStore for SqliteStore {
         })
     }
 
-    fn run_batch(&self, _term: &TermId, _since: u64, decide: DecideBatch) -> StoreFuture<()> {
+    fn run_batch(&self, _term: &TermId, _since: Position, decide: DecideBatch) -> StoreFuture<()> {
         // This process holds the store's lock, so no other hub can have committed.
         let Some(record) = decide(None) else {
             // Nothing to commit. The outcomes depend only on committed changes, because a term has one batch in flight.

@@ -17,7 +17,7 @@ use eduhub::domain::view::TermView;
 use eduhub::registration::pool::RegistrarPool;
 use eduhub::registration::readmodel::ReadModel;
 use eduhub::registration::registrar::{RegistrarDeps, Reply};
-use eduhub::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
+use eduhub::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRows, TermStore};
 use eduhub::store::{StoreError, StoreFuture};
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -53,7 +53,7 @@ impl TermStore for ScriptedStore {
         let _ = self.0.send(Call::Load(sender));
         answered_by_test(receiver)
     }
-    fn run_batch(&self, _: &TermId, _: u64, decide: DecideBatch) -> StoreFuture<()> {
+    fn run_batch(&self, _: &TermId, _: Position, decide: DecideBatch) -> StoreFuture<()> {
         let (sender, receiver) = oneshot::channel();
         let _ = self.0.send(Call::Commit(decide(None).map(Box::new), sender));
         answered_by_test(receiver)

@@ -91,7 +91,7 @@ impl Image {
     }
 
     /// Checks that a term in memory has the same contents, except for queue numbers, which the store assigns.
-    fn assert_equals(&self, book: &TermBook, when: &str) {
+    pub(crate) fn assert_equals(&self, book: &TermBook, when: &str) {
         let without_queue_numbers = |registrations: &[Registration]| -> Vec<Registration> {
             registrations.iter().map(|r| Registration { queue_number: 0, ..r.clone() }).collect()
         };
@@ -131,7 +131,7 @@ pub(crate) fn book_of(loaded: &PublishedTerm, limit: Credits) -> TermBook {
 }
 
 /// Runs all histories on a store.
-pub(crate) fn run_all<F: StoreFixture>() {
+pub(crate) fn generated_histories_agree_with_a_term_in_memory<F: StoreFixture>() {
     let config = Config { cases: HISTORIES, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let mut runner = TestRunner::new(config);
     let outcome = runner.run(&any_history(), |history| {

@@ -163,6 +163,16 @@ pub(crate) fn a_batch_decided_on_a_stale_state_is_not_written<F: StoreFixture>()
     assert_eq!(in_words(committed.outcomes[2].as_ref().unwrap()), "enrolled, new");
 }
 
+pub(crate) fn a_character_that_a_store_rejects_does_not_reject_the_batch<F: StoreFixture>() {
+    let mut term = StoredTerm::<F>::with_sections([section("X")]);
+    // PostgreSQL stores no text with this character.
+    let titled = TermPatch { title: Some("Au\0tumn".into()), ..TermPatch::default() };
+    term.run(vec![Command::PutTerm(titled), register("ana", "X")]).unwrap();
+    let term = term.reopen();
+    assert_eq!(registration_status(&term.loaded, "ana", "X"), "enrolled");
+    assert!(term.loaded.term.title.ends_with("tumn"), "{}", term.loaded.term.title);
+}
+
 pub(crate) fn commands_of_a_batch_see_the_changes_before_them<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").waitlist(9), section("Y")]);
     let commands = vec![

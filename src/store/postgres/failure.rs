@@ -1,0 +1,77 @@
+//! Why an operation on PostgreSQL failed, and how the ports report it.
+
+use std::error::Error as _;
+
+use tokio_postgres::error::SqlState;
+
+use crate::store::StoreError;
+
+/// Why an operation failed. Converts to [`StoreError`] where it is certain that nothing was stored; the caller of
+/// `COMMIT` handles the case in which that is not known.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// All connections are busy.
+    Overloaded,
+    /// PostgreSQL cannot be reached, or the connection was lost.
+    Unavailable(String),
+    /// PostgreSQL or the store rejected the operation.
+    Refused(String),
+    /// A stored value cannot be read.
+    Unreadable(String),
+}
+
+impl Failure {
+    /// Returns the failure for a column whose value cannot be parsed.
+    pub(super) fn unreadable(column: usize, what: impl std::fmt::Display) -> Self {
+        Self::Unreadable(format!("column {column}: {what}"))
+    }
+
+    /// Returns whether the connection must not be used again.
+    pub(super) const fn is_lost(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let words = in_words(&error);
+        match error.code() {
+            // Without a reply of PostgreSQL the connection is lost, or the value could not be converted.
+            None if error.is_closed() || error.source().is_some_and(|e| e.is::<std::io::Error>()) => {
+                Self::Unavailable(words)
+            }
+            None => Self::Unreadable(words),
+            Some(code) if is_outage(code) => Self::Unavailable(words),
+            Some(_) => Self::Refused(words),
+        }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Overloaded => Self::Overloaded,
+            Failure::Unavailable(words) => Self::Unavailable(words),
+            Failure::Refused(words) => Self::Refused(words),
+            Failure::Unreadable(words) => Self::Corrupt(words),
+        }
+    }
+}
+
+/// Returns whether an error concerns the server, its load or another transaction, and not the data of the operation:
+/// the classes 08 (connection), 40 (rollback), 53 (resources), 55 (lock not available), 57 (operator intervention, such
+/// as a shutdown), 58 (system error) and 25 (a read-only standby, or a session that was idle too long).
+fn is_outage(code: &SqlState) -> bool {
+    matches!(&code.code()[..2], "08" | "25" | "40" | "53" | "55" | "57" | "58")
+}
+
+/// Returns an error with its causes. The error type of the client alone says only `db error`.
+pub(super) fn in_words(error: &tokio_postgres::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        words = format!("{words}: {inner}");
+        cause = inner.source();
+    }
+    words
+}

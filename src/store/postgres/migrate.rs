@@ -1,0 +1,55 @@
+//! Creates and migrates the schema.
+
+use deadpool_postgres::Pool;
+
+use crate::store::StoreError;
+use crate::store::postgres::OpenError;
+use crate::store::postgres::rows::number_at;
+use crate::store::postgres::transaction::{self, Work};
+
+/// The migrations, in order. `schema_version` has the number of those that were applied.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/postgres/0001_registration.sql"),
+    include_str!("../../../migrations/postgres/0002_people.sql"),
+];
+/// The key of the advisory lock that orders hubs that start together: `eduhub` in ASCII.
+const LOCK_KEY: i64 = 0x6564_7568_7562;
+
+/// Applies the missing migrations, all in one transaction and under a lock.
+pub(super) async fn migrate(pool: &Pool) -> Result<(), OpenError> {
+    let newest = MIGRATIONS.len() as u64;
+    let migrated = transaction::write(pool, async |tx| {
+        tx.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK_KEY]).await?;
+        tx.run("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)").await?;
+        let row = tx.query_one("SELECT coalesce(max(version), 0) FROM schema_version", &[]).await?;
+        let version: u64 = number_at(&row, 0)?;
+        let missing = MIGRATIONS.get(usize::try_from(version).unwrap_or(usize::MAX)..).unwrap_or_default();
+        if missing.is_empty() {
+            return Ok(Work::Nothing(version));
+        }
+        for migration in missing {
+            tx.run(migration).await?;
+        }
+        tx.run("DELETE FROM schema_version").await?;
+        tx.run(&format!("INSERT INTO schema_version (version) VALUES ({newest})")).await?;
+        Ok(Work::Commit(newest))
+    });
+    match migrated.await {
+        Ok(found) if found > newest => Err(OpenError::Newer { found, newest }),
+        Ok(_) => Ok(()),
+        Err(StoreError::Refused(error) | StoreError::Corrupt(error)) => Err(OpenError::Schema { error }),
+        Err(error) => Err(OpenError::Unavailable { error: error.to_string() }),
+    }
+}
+
+/// Refuses a database that may lose commits that it has confirmed.
+pub(super) async fn require_durable_commits(pool: &Pool) -> Result<(), OpenError> {
+    let setting = transaction::read(pool, async |tx| {
+        Ok(tx.query_one("SELECT current_setting('synchronous_commit')", &[]).await?.try_get::<_, String>(0)?)
+    });
+    match setting.await {
+        Ok(setting) if setting == "off" => Err(OpenError::NotDurable),
+        Ok(_) => Ok(()),
+        Err(error) => Err(OpenError::Unavailable { error: error.to_string() }),
+    }
+}

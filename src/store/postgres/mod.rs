@@ -1,0 +1,258 @@
+//! The store that several hubs share: one PostgreSQL database.
+//!
+//! - [`connect`]: the pool of connections and TLS; [`migrate`]: the schema; [`thread`]: the thread on which all
+//!   operations run
+//! - [`transaction`]: reads and writes, and what happens when a connection is lost; [`values`], [`rows`]: parameters and
+//!   columns; [`failure`]: errors
+//! - [`terms`]: loads terms and runs batches; [`term_rows`], [`term_writes`]: their rows
+//! - [`attempts`]: the chain of attempts; [`attempt_history`]: histories
+//! - [`students`]: what the college states about students; [`rosters`]: the students in a section; [`plans`]: the
+//!   sections that students plan
+//! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
+//! - [`outbox`], [`plone_items`], [`marks`], [`imported`]: what is still to be written to Plone
+//! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
+//!   signed in through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins; [`sign_ins`]: sign-ins,
+//!   and second factors of local accounts; [`guardian_links`]: links to schedules; [`people`]: values about people
+//! - [`import_profiles`]: saved mappings of columns
+//! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`acks`]: acknowledgements
+//! - [`privacy`], [`erasure`]: what is stored about one person: its export, and its erasure
+//! - [`locks`]: advisory locks of a transaction
+//! - [`seed`]: the first contents; [`sandbox`]: removes the terms of demonstrations
+//!
+//! The tables and columns are those of the embedded store, except that the column `user`, a reserved word, is
+//! `username`, that integers are `bigint`, and that yes and no are `boolean`. Text that is compared or sorted has the
+//! collation `"C"`, which orders by bytes as SQLite does.
+//!
+//! All writes go through [`PostgresStore::write`], all reads through [`PostgresStore::read`].
+
+mod accounts;
+mod acks;
+mod alert_log;
+mod alerts;
+mod attempt_history;
+mod attempts;
+mod audit;
+mod connect;
+mod erasure;
+mod events;
+mod failure;
+mod guardian_links;
+mod import_profiles;
+mod imported;
+mod imports;
+mod locks;
+mod marks;
+mod members;
+mod migrate;
+mod outbox;
+mod people;
+mod plans;
+mod plone_items;
+mod privacy;
+mod provider_sign_ins;
+mod rosters;
+mod rows;
+mod sandbox;
+mod schedule_feeds;
+mod seed;
+mod sign_ins;
+mod students;
+mod term_rows;
+mod term_writes;
+mod terms;
+mod thread;
+mod transaction;
+mod values;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use deadpool_postgres::Pool;
+use futures_util::{FutureExt, TryFutureExt};
+use jiff::Timestamp;
+
+use crate::store::gauge::StoreGauge;
+use crate::store::shared_facts::SharedFacts;
+use crate::store::{StoreError, StoreFuture};
+
+use failure::Failure;
+use transaction::{Tx, Work};
+
+/// Number of commits of this hub after which it deletes the ids of old writes. So many rows are a megabyte.
+const FORGET_EVERY: u64 = 10_000;
+
+/// Settings of the store.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// The database, as `postgres://USER:PASSWORD@HOST/DATABASE`.
+    pub url: String,
+    /// If set, changes of sections are marked for Plone. The time is that of the marks that [`PostgresStore::open`]
+    /// itself writes.
+    pub outbox: Option<Timestamp>,
+}
+
+/// Why the store cannot be opened. The messages are for the person who starts the hub.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL is not one of a PostgreSQL database.
+    #[error("the URL of the store is not valid: {error}")]
+    Url {
+        /// What is wrong.
+        error: tokio_postgres::Error,
+    },
+    /// The database cannot be reached.
+    #[error("the database cannot be opened: {error}")]
+    Unavailable {
+        /// The cause.
+        error: String,
+    },
+    /// The schema cannot be created or migrated.
+    #[error("the schema of the database cannot be migrated: {error}")]
+    Schema {
+        /// The cause.
+        error: String,
+    },
+    /// The schema is that of a newer version of the hub.
+    #[error("the database has the schema {found}, and this version of the hub knows the schemas up to {newest}")]
+    Newer {
+        /// The schema of the database.
+        found: u64,
+        /// The newest schema of this version.
+        newest: u64,
+    },
+    /// The database confirms commits before they are durable.
+    #[error("the database has the setting synchronous_commit = off, with which it can lose confirmed registrations")]
+    NotDurable,
+}
+
+/// The store that several hubs share. Cheap to clone: all clones are one store.
+#[derive(Clone)]
+pub struct PostgresStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Pool,
+    operations: thread::Operations,
+    gauge: Arc<StoreGauge>,
+    outbox: Option<Timestamp>,
+    shared_facts: Arc<SharedFacts>,
+}
+
+impl PostgresStore {
+    /// Opens the store, and creates or migrates its schema. Blocks until the database has replied.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, has the schema of a newer version, or does not commit durably.
+    pub fn open(options: &PostgresOptions) -> Result<Self, OpenError> {
+        let unavailable = |error: &dyn std::fmt::Display| OpenError::Unavailable { error: error.to_string() };
+        let pool = connect::pool(&options.url)?;
+        let operations = thread::Operations::start().map_err(|error| unavailable(&error))?;
+        let (reply, prepared) = std::sync::mpsc::sync_channel(1);
+        let connections = pool.clone();
+        let outbox = options.outbox;
+        let submitted = operations.submit(move || async move {
+            let prepared = async {
+                migrate::require_durable_commits(&connections).await?;
+                migrate::migrate(&connections).await?;
+                let forgotten = transaction::write(&connections, async |tx| attempts::forget_students(tx).await);
+                let marked = transaction::write(&connections, async |tx| marks::prepare(tx, outbox).await);
+                let prepared = forgotten.and_then(|()| marked).await;
+                transaction::forget_old_ids(&connections).await;
+                prepared.map_err(|error| OpenError::Unavailable { error: error.to_string() })
+            };
+            // The receiver waits below.
+            let _ = reply.send(prepared.await);
+        });
+        submitted.map_err(|error| unavailable(&error))?;
+        prepared.recv().map_err(|error| unavailable(&error))??;
+        let (gauge, shared_facts) = (Arc::default(), Arc::default());
+        Ok(Self { inner: Arc::new(Inner { pool, operations, gauge, outbox, shared_facts }) })
+    }
+
+    /// Finishes the accepted operations. Later reads and writes fail.
+    pub fn close(&self) {
+        self.inner.operations.close();
+    }
+
+    /// Returns the counters of the store.
+    #[must_use]
+    pub fn gauge(&self) -> Arc<StoreGauge> {
+        self.inner.gauge.clone()
+    }
+
+    /// Runs `work` in a transaction and commits it. An error of `work` undoes its writes.
+    fn write<T, F>(&self, work: F) -> StoreFuture<T>
+    where
+        T: Send + 'static,
+        F: AsyncFnOnce(&Tx) -> Result<T, Failure> + Send + 'static,
+    {
+        self.write_if(async move |tx| work(tx).await.map(Work::Commit))
+    }
+
+    /// Like [`Self::write`], and commits only if `work` returns [`Work::Commit`].
+    fn write_if<T, F>(&self, work: F) -> StoreFuture<T>
+    where
+        T: Send + 'static,
+        F: AsyncFnOnce(&Tx) -> Result<Work<T>, Failure> + Send + 'static,
+    {
+        let gauge = self.gauge();
+        self.submit(async move |pool: &Pool| {
+            gauge.queued.fetch_add(1, Ordering::Relaxed);
+            let started = Instant::now();
+            let outcome = transaction::write(pool, work).await;
+            gauge.queued.fetch_sub(1, Ordering::Relaxed);
+            count(&gauge, started, outcome.as_ref().err());
+            if outcome.is_ok() && gauge.commits.load(Ordering::Relaxed).is_multiple_of(FORGET_EVERY) {
+                let pool = pool.clone();
+                tokio::task::spawn_local(async move { transaction::forget_old_ids(&pool).await });
+            }
+            outcome
+        })
+    }
+
+    /// Runs `work` in a transaction that reads as of one commit.
+    fn read<T, F>(&self, work: F) -> StoreFuture<T>
+    where
+        T: Send + 'static,
+        F: AsyncFnOnce(&Tx) -> Result<T, Failure> + Send + 'static,
+    {
+        self.submit(async move |pool: &Pool| transaction::read(pool, work).await)
+    }
+
+    /// Runs an operation on the thread of the store. It is finished even if the future is dropped.
+    fn submit<T, F>(&self, operation: F) -> StoreFuture<T>
+    where
+        T: Send + 'static,
+        F: AsyncFnOnce(&Pool) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, outcome) = tokio::sync::oneshot::channel();
+        let pool = self.inner.pool.clone();
+        let accepted = self.inner.operations.submit(move || async move {
+            // The caller may have gone.
+            let _ = reply.send(operation(&pool).await);
+        });
+        if let Err(error) = accepted {
+            return futures_util::future::ready(Err(error)).boxed();
+        }
+        async move { outcome.await.unwrap_or_else(|_| Err(StoreError::CommitFailed("the operation panicked".to_owned()))) }
+            .boxed()
+    }
+}
+
+/// Counts a write.
+fn count(gauge: &StoreGauge, started: Instant, error: Option<&StoreError>) {
+    match error {
+        None => {
+            let took = started.elapsed();
+            gauge.commits.fetch_add(1, Ordering::Relaxed);
+            gauge.commit_took.record(took);
+            let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            gauge.commit_us_total.fetch_add(us, Ordering::Relaxed);
+            gauge.last_commit_us.store(us, Ordering::Relaxed);
+        }
+        Some(StoreError::CommitFailed(_)) => _ = gauge.failures.fetch_add(1, Ordering::Relaxed),
+        Some(_) => {}
+    }
+}

@@ -1,0 +1,241 @@
+//! One operation: a transaction on a connection of the pool, whose end is always known or reported as unknown.
+//!
+//! # A commit whose reply is lost
+//! Every write inserts a unique id into `commits` as its last statement. If the connection is lost after `COMMIT` was
+//! sent, the store connects again and inserts the same id, marked as *fenced*:
+//!
+//! - If the id is there, the write was committed.
+//! - If not, it never will be: the transaction would have to insert an id that exists by then.
+//! - While the old transaction is still open, the insertion waits for its end.
+//!
+//! # PgBouncer in transaction mode
+//! Between two transactions a connection has no state: settings are `SET LOCAL`, locks are those of transactions, and
+//! statements are unnamed ([`super::values`]). So each transaction may run on another connection of the server.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool};
+use futures_util::future::join;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::store::StoreError;
+use crate::store::postgres::connect::no_connection;
+use crate::store::postgres::failure::Failure;
+use crate::store::postgres::values::Value;
+
+/// The longest time for the statements of one operation. A term of a million registrations loads in a few seconds.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the reply to `COMMIT` may take before the connection counts as lost.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the store tries to find out whether a write was committed. Callers of the registrar give up earlier and
+/// learn that the outcome is unknown.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one attempt of the lookup may take.
+const LOOKUP_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause between two attempts of the lookup.
+const LOOKUP_PAUSE: Duration = Duration::from_millis(200);
+
+/// Deletes the ids of old writes. An id is needed while its transaction may be open, and for the lookup after it: about a
+/// minute.
+const FORGET: &str = "DELETE FROM commits WHERE at < now() - interval '1 hour'";
+
+/// Begins a write. A hub that waits for a row of another hub gives up after `lock_timeout`; a hub that dies, or whose
+/// connection is cut, frees its rows after `idle_in_transaction_session_timeout` at the latest. It is longer than the
+/// decision of the largest batch, during which a transaction is idle.
+const BEGIN_WRITE: &str = "BEGIN; SET LOCAL lock_timeout = '15s'; SET LOCAL statement_timeout = '60s';
+    SET LOCAL idle_in_transaction_session_timeout = '15s'";
+/// Begins a read. All of its statements see the same commit.
+const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '60s';
+    SET LOCAL idle_in_transaction_session_timeout = '15s'";
+
+/// An open transaction. Dropping it closes the connection, which undoes the transaction.
+pub(super) struct Tx {
+    client: Option<Object>,
+}
+
+/// What `work` of a write returned: its value, and whether there is something to commit.
+pub(super) enum Work<T> {
+    /// Commit.
+    Commit(T),
+    /// Roll back: nothing was changed, and locks are released.
+    Nothing(T),
+}
+
+impl Tx {
+    async fn connect(pool: &Pool) -> Result<Self, Failure> {
+        let client = pool.get().await.map_err(|error| no_connection(&error))?;
+        Ok(Self { client: Some(client) })
+    }
+
+    fn client(&self) -> Result<&Object, Failure> {
+        self.client.as_ref().ok_or_else(|| Failure::Unavailable("the transaction has ended".to_owned()))
+    }
+
+    /// Runs a statement and returns its rows. Statements whose futures are polled together are sent together.
+    pub(super) async fn query(&self, sql: &str, values: &[&dyn Value]) -> Result<Vec<Row>, Failure> {
+        let values: Vec<_> = values.iter().map(|value| (value.as_sql(), value.sql_type())).collect();
+        Ok(self.client()?.query_typed(sql, &values).await?)
+    }
+
+    /// Runs a statement and returns its first row.
+    pub(super) async fn query_opt(&self, sql: &str, values: &[&dyn Value]) -> Result<Option<Row>, Failure> {
+        Ok(self.query(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs a statement that returns a row.
+    pub(super) async fn query_one(&self, sql: &str, values: &[&dyn Value]) -> Result<Row, Failure> {
+        let row = self.query_opt(sql, values).await?;
+        row.ok_or_else(|| Failure::Unreadable("a statement returned no row".to_owned()))
+    }
+
+    /// Runs a statement and returns the number of rows that it wrote.
+    pub(super) async fn execute(&self, sql: &str, values: &[&dyn Value]) -> Result<u64, Failure> {
+        let values: Vec<_> = values.iter().map(|value| (value.as_sql(), value.sql_type())).collect();
+        Ok(self.client()?.execute_typed(sql, &values).await?)
+    }
+
+    /// Runs statements without parameters and results.
+    pub(super) async fn run(&self, sql: &str) -> Result<(), Failure> {
+        Ok(self.client()?.batch_execute(sql).await?)
+    }
+
+    /// Returns the connection to the pool. To be called after the transaction has ended.
+    fn release(mut self) {
+        drop(self.client.take());
+    }
+
+    /// Undoes the transaction, and returns the connection to the pool if that succeeded.
+    async fn roll_back(self) {
+        if let Ok(Ok(())) = timeout(COMMIT_TIMEOUT, self.run("ROLLBACK")).await {
+            self.release();
+        }
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        // A connection in an unknown state must not return to the pool.
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+/// Runs `work` in a transaction that begins with `begin`.
+async fn run<T>(
+    pool: &Pool,
+    begin: &str,
+    work: impl AsyncFnOnce(&Tx) -> Result<T, Failure>,
+) -> Result<(Tx, T), Failure> {
+    let tx = Tx::connect(pool).await?;
+    // The first statement of `work` is sent with `begin`, without waiting for its reply. If `begin` fails, the
+    // connection is lost, and `work` fails, too.
+    let done = timeout(OPERATION_TIMEOUT, join(tx.run(begin), work(&tx))).await;
+    let failure = match done {
+        Err(_) => Failure::Unavailable("PostgreSQL did not reply in time".to_owned()),
+        Ok((Err(failure), _) | (Ok(()), Err(failure))) => failure,
+        Ok((Ok(()), Ok(value))) => return Ok((tx, value)),
+    };
+    if !failure.is_lost() {
+        tx.roll_back().await;
+    }
+    Err(failure)
+}
+
+/// Reads in one transaction, as of one commit.
+pub(super) async fn read<T>(pool: &Pool, work: impl AsyncFnOnce(&Tx) -> Result<T, Failure>) -> Result<T, StoreError> {
+    let (tx, value) = run(pool, BEGIN_READ, work).await?;
+    tx.roll_back().await;
+    Ok(value)
+}
+
+/// Writes in one transaction. The result is `Ok` once the commit is durable.
+///
+/// # Errors
+/// [`StoreError::CommitFailed`] if it could not be found out whether the write was committed. After every other error
+/// nothing was stored.
+pub(super) async fn write<T>(
+    pool: &Pool,
+    work: impl AsyncFnOnce(&Tx) -> Result<Work<T>, Failure>,
+) -> Result<T, StoreError> {
+    let value = match run(pool, BEGIN_WRITE, work).await? {
+        (tx, Work::Nothing(value)) => {
+            tx.roll_back().await;
+            return Ok(value);
+        }
+        (tx, Work::Commit(value)) => {
+            let id = Uuid::now_v7();
+            match commit(tx, id).await {
+                Ok(()) => return Ok(value),
+                Err(Failure::Unavailable(words)) => {
+                    log::warn!("the connection to PostgreSQL was lost during a commit: {words}");
+                    (value, id)
+                }
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    };
+    let (value, id) = value;
+    if lookup(pool, id).await? {
+        return Ok(value);
+    }
+    Err(StoreError::Unavailable("the connection was lost before the commit".to_owned()))
+}
+
+/// Commits. A failure other than [`Failure::Unavailable`] means that nothing was stored.
+async fn commit(tx: Tx, id: Uuid) -> Result<(), Failure> {
+    // `COMMIT` of a transaction in which a statement has failed succeeds and undoes it. The insertion before it fails
+    // in such a transaction, so its result is that of the transaction.
+    let values: [&dyn Value; 1] = [&id];
+    let insert = tx.execute("INSERT INTO commits (id, fenced) VALUES ($1, false)", &values);
+    let commit = tx.run("COMMIT");
+    let lost = || Failure::Unavailable("no reply to the commit".to_owned());
+    let (inserted, committed) = timeout(COMMIT_TIMEOUT, join(insert, commit)).await.map_err(|_| lost())?;
+    inserted.and(committed)?;
+    tx.release();
+    Ok(())
+}
+
+/// Returns whether the write with this id was committed. If not, it will not be.
+async fn lookup(pool: &Pool, id: Uuid) -> Result<bool, StoreError> {
+    let deadline = Instant::now() + LOOKUP_TIMEOUT;
+    loop {
+        let words = match timeout(LOOKUP_ATTEMPT_TIMEOUT, fence(pool, id)).await {
+            Ok(Ok(committed)) => return Ok(committed),
+            Ok(Err(failure)) => StoreError::from(failure).to_string(),
+            Err(_) => "PostgreSQL did not reply in time".to_owned(),
+        };
+        if Instant::now() >= deadline {
+            return Err(StoreError::CommitFailed(format!("its outcome is not known: {words}")));
+        }
+        tokio::time::sleep(LOOKUP_PAUSE).await;
+    }
+}
+
+/// Makes sure that the id exists, and returns whether its write, and not this function, inserted it.
+async fn fence(pool: &Pool, id: Uuid) -> Result<bool, Failure> {
+    let tx = Tx::connect(pool).await?;
+    // Two transactions of one statement each, so that the second sees what the first waited for.
+    tx.execute("INSERT INTO commits (id, fenced) VALUES ($1, true) ON CONFLICT (id) DO NOTHING", &[&id]).await?;
+    let row = tx.query_one("SELECT fenced FROM commits WHERE id = $1", &[&id]).await?;
+    tx.release();
+    Ok(!row.try_get::<_, bool>(0)?)
+}
+
+/// Deletes the ids of old writes, which are not looked up any more.
+pub(super) async fn forget_old_ids(pool: &Pool) {
+    let deleted = async {
+        let tx = Tx::connect(pool).await?;
+        tx.execute(FORGET, &[]).await?;
+        tx.release();
+        Ok::<(), Failure>(())
+    };
+    match timeout(OPERATION_TIMEOUT, deleted).await {
+        Ok(Ok(())) => {}
+        // The next time deletes them, too.
+        Ok(Err(failure)) => log::warn!("ids of old writes were not deleted: {}", StoreError::from(failure)),
+        Err(_) => log::warn!("ids of old writes were not deleted: PostgreSQL did not reply in time"),
+    }
+}

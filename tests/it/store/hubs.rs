@@ -1,0 +1,211 @@
+//! Tests of two hubs on one shared store, each with its own term in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use eduhub::domain::attempt::Hash;
+use eduhub::domain::command::Command;
+use eduhub::domain::outcome::Outcome;
+use eduhub::domain::section::Credits;
+use eduhub::store::StoreError;
+use eduhub::store::attempts::AttemptStore;
+use eduhub::store::imports::ImportStore;
+use eduhub::store::postgres::PostgresStore;
+use eduhub::store::terms::TermStore;
+use futures_util::future::join;
+use jiff::SignedDuration;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::fixture::{StoreFixture, StoredTerm, TermOwner, block_on, load, run_if_available};
+use super::histories::{Image, book_of};
+use super::postgres::Shared;
+use crate::college::{
+    SectionBuilder, TestTerm, drop_section, minute, register, register_or_wait, reply_in_words, section, staged,
+    term_id, window,
+};
+use crate::model::history::{History, Step, any_history};
+
+/// Number of generated histories.
+const HISTORIES: u32 = 8;
+
+/// Two hubs and a term in memory, which runs the commands of both.
+struct TwoHubs {
+    hubs: [(PostgresStore, TermOwner); 2],
+    term: TestTerm,
+    limit: Credits,
+    _fixture: Shared,
+}
+
+impl TwoHubs {
+    fn new(limit: Credits) -> Self {
+        let fixture = Shared::create();
+        let hubs = [(); 2].map(|()| {
+            let store = fixture.open();
+            let owner = TermOwner::of(&store, term_id(), limit);
+            (store, owner)
+        });
+        let mut term = TestTerm::with_credit_limit(limit, []);
+        term.book = book_of(&load(&hubs[0].0), limit);
+        Self { hubs, term, limit, _fixture: fixture }
+    }
+
+    /// Runs commands as one batch on a hub and in memory, and compares the outcomes and the stored term.
+    fn run(&mut self, hub: usize, commands: Vec<Command>) {
+        let expected: Vec<Option<Outcome>> = commands.iter().map(|command| Some(self.term.run(command))).collect();
+        let before = Image::of(&load(&self.hubs[1 - hub].0));
+        let committed = self.hubs[hub].1.run(commands, self.term.now).unwrap();
+        assert_eq!(committed.outcomes, expected, "decided by hub {hub}");
+        let other = &self.hubs[1 - hub].0;
+        let stored = Image::of(&load(other));
+        stored.assert_equals(&self.term.book, "as stored");
+        let changes = block_on(other.changes_since(&term_id(), before.seq())).unwrap();
+        assert_eq!(before.after(&changes), stored, "the other hub follows");
+    }
+
+    fn import(&mut self, hub: usize, file: Vec<(SectionBuilder, Option<(u32, u32)>)>, forced: bool) {
+        let store = &self.hubs[hub].0;
+        let generation = block_on(store.generation(&term_id())).unwrap() + 1;
+        let import = staged(&book_of(&load(store), self.limit), self.term.now, generation, forced, file);
+        let rows = import.sections.iter().map(|s| s.staged_as.clone()).collect();
+        block_on(store.stage(generation, rows)).unwrap();
+        self.run(hub, vec![Command::ApplyImport(Arc::new(import))]);
+    }
+
+    fn run_all(mut self, history: History, mut next_hub: impl FnMut() -> usize) {
+        let built = |file: crate::model::history::File| file.into_iter().map(|(s, t)| (SectionBuilder(s), t)).collect();
+        self.run(0, vec![window(Some(0), None)]);
+        self.import(1, built(history.catalogue), true);
+        let mut pending = Vec::new();
+        for step in history.steps {
+            match step {
+                Step::Run(command) => pending.push(command),
+                Step::Wait(minutes) => {
+                    self.run(next_hub(), std::mem::take(&mut pending));
+                    self.term.now = self.term.now.checked_add(SignedDuration::from_mins(minutes)).unwrap();
+                }
+                Step::Import { sections, forced } => self.import(next_hub(), built(sections), forced),
+                Step::Restart => self.run(next_hub(), std::mem::take(&mut pending)),
+            }
+        }
+        self.run(next_hub(), pending);
+        assert_chain_is_whole(&self.hubs[0].0);
+    }
+}
+
+/// Recomputes the hashes of all attempts of the term.
+fn assert_chain_is_whole(store: &PostgresStore) {
+    let chain = block_on(store.load(&term_id())).unwrap().attempts;
+    let mut attempts = HashMap::new();
+    for (user, known) in &chain.students {
+        for one in block_on(store.attempts_of_student(user, Some(term_id()), None, 100_000)).unwrap() {
+            attempts.insert(one.attempt.n, (one.attempt, known.commitment));
+        }
+    }
+    assert_eq!(attempts.len() as u64, chain.n, "the attempts have no gaps");
+    let (mut head, mut row) = (Hash::ZERO, Vec::new());
+    for n in 1..=chain.n {
+        let (attempt, commitment) = &attempts[&n];
+        attempt.canonical_row(&term_id(), *commitment, &mut row);
+        head = head.followed_by(&row);
+        assert_eq!(attempt.hash, head, "attempt {n}");
+    }
+    assert_eq!(chain.head, head);
+}
+
+#[test]
+fn interleaved_batches_of_two_hubs_agree_with_a_term_in_memory() {
+    run_if_available::<Shared>(|| {
+        let config = Config { cases: HISTORIES, failure_persistence: None, max_shrink_iters: 50, ..Config::default() };
+        let histories = (any_history(), proptest::collection::vec(0..2_usize, 64));
+        let outcome = TestRunner::new(config).run(&histories, |(history, hubs)| {
+            let mut hubs = hubs.into_iter().cycle();
+            let limit = Credits(history.credit_limit);
+            TwoHubs::new(limit).run_all(history, || hubs.next().unwrap_or(0));
+            Ok(())
+        });
+        outcome.unwrap();
+    });
+}
+
+/// Returns the reply to a request in words.
+fn in_words(outcome: Option<&Outcome>) -> String {
+    match outcome {
+        Some(Outcome::Request(outcome)) => reply_in_words(outcome),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn simultaneous_batches_of_two_hubs_never_oversell() {
+    run_if_available::<Shared>(|| {
+        let first = StoredTerm::<Shared>::with_sections([section("X").seats(7), section("Y").seats(1).waitlist(4)]);
+        let stores = [first.store.clone(), first.fixture.open()];
+        let mut owners = stores.each_ref().map(|store| TermOwner::of(store, term_id(), Credits(0)));
+        owners.iter_mut().for_each(|owner| drop(owner.load().unwrap()));
+        let (mut enrolled, mut waitlisted) = (0, 0);
+        for round in 0..12 {
+            let [a, b] = [0, 1].map(|hub| {
+                let student = format!("s{hub}x{round}");
+                let wish = [register(&student, "X"), register_or_wait(&student, "Y"), drop_section("s0x0", "Y")];
+                owners[hub].start(wish.to_vec(), minute(1))
+            });
+            let (a, b) = block_on(join(a, b));
+            for (hub, batch) in [a, b].into_iter().enumerate() {
+                let committed = owners[hub].finish(Box::pin(std::future::ready(batch))).unwrap();
+                let replies: Vec<_> = committed.outcomes.iter().map(|one| in_words(one.as_ref())).collect();
+                enrolled += usize::from(replies[0] == "enrolled, new");
+                waitlisted += usize::from(replies[1].starts_with("waitlisted"));
+            }
+        }
+        let loaded = load(&stores[1]);
+        let counts = |crn: &str| {
+            let found = loaded.sections.iter().find(|s| s.state.section.id.crn.as_str() == crn).unwrap();
+            (found.state.enrolled, found.state.waitlisted)
+        };
+        assert_eq!((enrolled, counts("X")), (7, (7, 0)), "as many students are enrolled as there are seats");
+        // The one seat went to s0x0, whose drop promoted the first waiting student.
+        assert_eq!(counts("Y").0, 1);
+        assert!(counts("Y").1 <= 4 && waitlisted > 0, "{:?}", counts("Y"));
+        assert_chain_is_whole(&stores[0]);
+    });
+}
+
+#[test]
+fn refusals_of_another_hub_continue_one_chain() {
+    run_if_available::<Shared>(|| {
+        let mut first = StoredTerm::<Shared>::with_sections([section("X")]);
+        first.run_one(register("ana", "X"));
+        let store = first.fixture.open();
+        let mut second = TermOwner::of(&store, term_id(), Credits(0));
+        second.load().unwrap();
+        let seq = load(&store).seq;
+        // A refusal raises the number of attempts, but not the sequence of the term.
+        for student in ["bob", "cyd"] {
+            assert_eq!(in_words(first.run(vec![register(student, "X")]).unwrap().outcomes[0].as_ref()), "section_full");
+            let committed = second.run(vec![register(student, "X")], minute(2)).unwrap();
+            assert_eq!(in_words(committed.outcomes[0].as_ref()), "section_full");
+        }
+        assert_eq!(load(&store).seq, seq);
+        assert_chain_is_whole(&store);
+    });
+}
+
+#[test]
+fn students_whose_attempts_were_deleted_are_forgotten_by_all_hubs() {
+    run_if_available::<Shared>(|| {
+        let mut first = StoredTerm::<Shared>::with_sections([section("X").seats(9)]);
+        first.run_one(register("ana", "X"));
+        let store = first.fixture.open();
+        let mut second = TermOwner::of(&store, term_id(), Credits(0));
+        second.load().unwrap();
+        assert_eq!(block_on(store.delete_attempts_before(minute(9), 9)).unwrap(), 1);
+        let opened_later = first.fixture.open();
+        assert!(block_on(opened_later.load(&term_id())).unwrap().attempts.students.is_empty());
+        // This hub still has the student in memory. It must not write an attempt of a student without a name.
+        let refused = second.run(vec![drop_section("ana", "X")], minute(2));
+        assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+        let committed = second.run(vec![drop_section("ana", "X")], minute(2)).unwrap();
+        assert_eq!(in_words(committed.outcomes[0].as_ref()), "dropped, new");
+        assert_eq!(block_on(store.load(&term_id())).unwrap().attempts.students.len(), 1);
+    });
+}

@@ -1,0 +1,89 @@
+//! The shared store under test: a database for each test.
+
+use std::sync::OnceLock;
+
+use eduhub::store::postgres::{PostgresOptions, PostgresStore};
+use jiff::Timestamp;
+
+use super::fixture::StoreFixture;
+use crate::support::postgres::{Cluster, Database, cluster};
+
+/// A database of its own.
+pub(crate) struct Shared(Database);
+
+/// Returns the server; the tests do not start without one.
+fn running() -> &'static Cluster {
+    cluster().expect("PostgreSQL is installed")
+}
+
+/// Returns the name of an empty, migrated database, which tests copy. Its locale sorts and compares names as people do, so
+/// that a statement that depends on the locale fails.
+fn template() -> &'static str {
+    static MIGRATED: OnceLock<()> = OnceLock::new();
+    MIGRATED.get_or_init(|| {
+        running().run("postgres", "CREATE DATABASE migrated TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
+        drop(open(running().url("migrated"), false));
+    });
+    "migrated"
+}
+
+fn open(url: String, outbox: bool) -> PostgresStore {
+    PostgresStore::open(&PostgresOptions { url, outbox: outbox.then(Timestamp::now) }).unwrap()
+}
+
+impl Shared {
+    pub(crate) fn database(&self) -> &Database {
+        &self.0
+    }
+}
+
+/// A database of its own, through PgBouncer in transaction mode: each transaction may run on another connection of the
+/// server.
+pub(crate) struct Pooled(Shared);
+
+impl StoreFixture for Pooled {
+    type Store = PostgresStore;
+    fn is_available() -> bool {
+        cluster().is_some_and(|cluster| cluster.url_of_bouncer("postgres").is_some())
+    }
+    fn create() -> Self {
+        Self(Shared::create())
+    }
+    fn open(&self) -> PostgresStore {
+        self.0.0.run("DROP TRIGGER IF EXISTS no_bad ON registrations");
+        let url = running().url_of_bouncer(self.0.database().name());
+        open(url.expect("PgBouncer is installed"), true)
+    }
+    fn open_without_outbox(&self) -> PostgresStore {
+        let url = running().url_of_bouncer(self.0.database().name());
+        open(url.expect("PgBouncer is installed"), false)
+    }
+    fn refuse_bad(&self, store: &PostgresStore) {
+        self.0.refuse_bad(store);
+    }
+}
+
+impl StoreFixture for Shared {
+    type Store = PostgresStore;
+    fn is_available() -> bool {
+        cluster().is_some()
+    }
+    fn create() -> Self {
+        Self(running().create_database(template()))
+    }
+    fn open(&self) -> PostgresStore {
+        self.0.run("DROP TRIGGER IF EXISTS no_bad ON registrations");
+        open(self.0.url(), true)
+    }
+    fn open_without_outbox(&self) -> PostgresStore {
+        open(self.0.url(), false)
+    }
+    fn refuse_bad(&self, _store: &PostgresStore) {
+        self.0.run(
+            "CREATE OR REPLACE FUNCTION no_bad() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+             CREATE OR REPLACE TRIGGER no_bad BEFORE INSERT OR UPDATE ON registrations
+                 FOR EACH ROW WHEN (NEW.crn = 'BAD') EXECUTE FUNCTION no_bad()",
+        );
+    }
+}

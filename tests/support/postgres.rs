@@ -1,0 +1,239 @@
+//! A PostgreSQL server for the tests of one process: a cluster in a temporary folder, reached through a Unix socket.
+//!
+//! A shell supervises the server. It stops the server and removes the folder when the pipe from this process is closed,
+//! which also happens after a panic or a kill.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "each crate uses only a part; a panic fails the test, which is the intent"
+)]
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// The oldest version that the hub supports.
+const VERSION_MIN: u32 = 15;
+/// How long the server may take to start on a busy machine.
+const START_MAX: Duration = Duration::from_secs(120);
+/// The user and the group without rights. PostgreSQL refuses to run as root, as which tests run in containers.
+const UNPRIVILEGED: u32 = 65_534;
+/// Connections of PgBouncer to each database: fewer than one store has to PgBouncer.
+const BOUNCER_CONNECTIONS: u32 = 3;
+/// Settings of the server: small, without waiting for the disk, and with connections for several stores a test.
+const SETTINGS: &str = "-c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=300 \
+    -c shared_buffers=64MB -c jit=off -c autovacuum=off -c max_wal_size=4GB -c checkpoint_timeout=1h";
+
+/// A running server.
+#[derive(Debug)]
+pub struct Cluster {
+    folder: PathBuf,
+    /// Whether PgBouncer runs, too.
+    has_bouncer: bool,
+    /// Holds the pipe whose end stops the server.
+    supervisor: Child,
+}
+
+/// Returns the server of this process, and starts it first. `None` where PostgreSQL is not installed.
+pub fn cluster() -> Option<&'static Cluster> {
+    static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
+    CLUSTER.get_or_init(|| programs().map(|programs| Cluster::start(&programs))).as_ref()
+}
+
+/// Returns the folder of the newest installed programs: those of the system, or those of `make postgres`.
+fn programs() -> Option<PathBuf> {
+    let folders = [PathBuf::from("/usr/lib/postgresql"), unpacked().join("usr/lib/postgresql")];
+    let versions = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    let versions = versions.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
+    let usable = versions
+        .filter(|(version, path): &(u32, PathBuf)| *version >= VERSION_MIN && path.join("bin/postgres").exists());
+    usable.max().map(|(_, path)| path.join("bin"))
+}
+
+/// Returns the folder into which `make postgres` unpacks what is not installed.
+fn unpacked() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres")
+}
+
+/// Returns a command that runs a program, as a user without rights if this process is root.
+fn command(program: &Path) -> Command {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    let mut command = Command::new(if is_root { Path::new("setpriv") } else { program });
+    if is_root {
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+    }
+    if program.starts_with(unpacked()) {
+        // Unpacked programs find their libraries beside them.
+        let folders = fs::read_dir(unpacked().join("usr/lib")).into_iter().flatten().flatten();
+        let triplet = folders.map(|entry| entry.path()).find(|path| path.to_string_lossy().ends_with("-linux-gnu"));
+        command.env("LD_LIBRARY_PATH", triplet.unwrap_or_default());
+    }
+    command
+}
+
+/// Returns the command line of `command` for a shell.
+fn in_shell(command: &Command) -> OsString {
+    let mut line = OsString::new();
+    for (name, value) in command.get_envs() {
+        line.push(format!("{}='{}' ", name.to_str().unwrap(), value.unwrap().to_str().unwrap()));
+    }
+    for word in std::iter::once(command.get_program()).chain(command.get_args()) {
+        line.push(format!("'{}' ", word.to_str().unwrap()));
+    }
+    line
+}
+
+/// Returns the command of PgBouncer in transaction mode, with fewer connections to the server than the tests use; `None`
+/// where it is not installed.
+fn bouncer(folder: &Path) -> Option<Command> {
+    let programs = [PathBuf::from("/usr/sbin/pgbouncer"), unpacked().join("usr/sbin/pgbouncer")];
+    let program = programs.into_iter().find(|program| program.exists())?;
+    let sockets = folder.join("bouncer");
+    fs::create_dir(&sockets).unwrap();
+    let _ = chown(&sockets, Some(UNPRIVILEGED), Some(UNPRIVILEGED));
+    fs::write(folder.join("users"), "\"postgres\" \"\"\n").unwrap();
+    let settings = format!(
+        "[databases]\n* = host={0}\n[pgbouncer]\nunix_socket_dir = {1}\nlisten_port = 5432\nauth_type = trust\n\
+         auth_file = {0}/users\npool_mode = transaction\ndefault_pool_size = {BOUNCER_CONNECTIONS}\nmax_client_conn = 1000\n",
+        folder.display(),
+        sockets.display()
+    );
+    fs::write(folder.join("bouncer.ini"), settings).unwrap();
+    let mut command = command(&program);
+    command.arg(folder.join("bouncer.ini"));
+    Some(command)
+}
+
+impl Cluster {
+    fn start(programs: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("eduhub-pg-").tempdir().unwrap().keep();
+        // Fails where this process is not root, and the server runs as the same user.
+        let _ = chown(&folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED));
+        let log = File::create(folder.join("log")).unwrap();
+        let mut initialize = command(&programs.join("initdb"));
+        initialize.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D"]);
+        initialize.arg(folder.join("data")).current_dir("/").stdout(log.try_clone().unwrap()).stderr(log);
+        let status = initialize.status().unwrap();
+        assert!(status.success(), "initdb: {}", fs::read_to_string(folder.join("log")).unwrap());
+        let mut serve = command(&programs.join("postgres"));
+        serve.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder).args(SETTINGS.split_whitespace());
+        let bouncer = bouncer(&folder);
+        let mut script = in_shell(&serve);
+        script.push(" >>log 2>&1 & server=$!; bouncer=;");
+        if let Some(bouncer) = &bouncer {
+            script.push(in_shell(bouncer));
+            script.push(" >>log 2>&1 & bouncer=$!;");
+        }
+        script.push("cat >/dev/null; kill -TERM $bouncer; kill -QUIT $server; wait; cd /; rm -rf \"$1\"");
+        let mut supervisor = Command::new("sh");
+        supervisor.arg("-c").arg(script).arg("sh").arg(&folder).current_dir(&folder);
+        // A group of its own, so that an interrupt from the terminal does not end it before the server.
+        supervisor.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let has_bouncer = bouncer.is_some();
+        let cluster = Self { supervisor: supervisor.spawn().unwrap(), folder, has_bouncer };
+        cluster.wait_until_ready();
+        cluster
+    }
+
+    fn wait_until_ready(&self) {
+        let deadline = Instant::now() + START_MAX;
+        let answers = || {
+            self.try_run(&self.url("postgres"), "SELECT 1")?;
+            self.url_of_bouncer("postgres").map_or(Ok(()), |url| self.try_run(&url, "SELECT 1"))
+        };
+        while let Err(error) = answers() {
+            let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "PostgreSQL does not start: {error}\n{}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Returns the path of the server's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(".s.PGSQL.5432")
+    }
+
+    /// Returns the URL of a database.
+    pub fn url(&self, database: &str) -> String {
+        let host = self.folder.to_str().unwrap().replace('/', "%2F");
+        format!("postgres://postgres@{host}/{database}")
+    }
+
+    /// Returns the URL of a database through PgBouncer; `None` where it is not installed.
+    pub fn url_of_bouncer(&self, database: &str) -> Option<String> {
+        let host = self.folder.join("bouncer").to_str().unwrap().replace('/', "%2F");
+        self.has_bouncer.then(|| format!("postgres://postgres@{host}/{database}"))
+    }
+
+    /// Runs statements on a connection of their own.
+    pub fn run(&self, database: &str, statements: &str) {
+        self.try_run(&self.url(database), statements).unwrap();
+    }
+
+    fn try_run(&self, url: &str, statements: &str) -> Result<(), tokio_postgres::Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+            let connection = tokio::spawn(connection);
+            let outcome = client.batch_execute(statements).await;
+            drop(client);
+            let _ = connection.await;
+            outcome
+        })
+    }
+
+    /// Creates a database as a copy of `template`.
+    pub fn create_database(&'static self, template: &str) -> Database {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.run("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        Database { cluster: self, name }
+    }
+}
+
+/// A database of one test. It is removed when it is dropped.
+#[derive(Debug)]
+pub struct Database {
+    cluster: &'static Cluster,
+    name: String,
+}
+
+impl Database {
+    /// Returns the URL.
+    pub fn url(&self) -> String {
+        self.cluster.url(&self.name)
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the server.
+    pub fn cluster(&self) -> &'static Cluster {
+        self.cluster
+    }
+
+    /// Runs statements on a connection of their own.
+    pub fn run(&self, statements: &str) {
+        self.cluster.run(&self.name, statements);
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // The server ends with the process in any case.
+        let _ =
+            self.cluster.try_run(&self.cluster.url("postgres"), &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+    }
+}
