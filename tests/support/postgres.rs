@@ -65,16 +65,45 @@ fn unpacked() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres")
 }
 
-/// Returns a command that runs a program, as a user without rights if this process is root.
-fn command(program: &Path) -> Command {
-    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    let mut command = Command::new(if is_root { Path::new("setpriv") } else { program });
-    if is_root {
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Creates the folder of a cluster, which the user without rights can enter: the folder for temporary files of root may
+/// be closed to others.
+fn create_folder() -> PathBuf {
+    let parent = if is_root() { PathBuf::from("/tmp") } else { std::env::temp_dir() };
+    let folder = tempfile::Builder::new().prefix("eduhub-pg-").tempdir_in(parent).unwrap().keep();
+    // Fails where this process is not root, and the server runs as the same user.
+    let _ = chown(&folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED));
+    folder
+}
+
+/// Returns the folder with the unpacked programs from which they are run. The user without rights may not be able to
+/// enter the folder of the project, so root runs a copy.
+fn runnable(folder: &Path) -> PathBuf {
+    if !is_root() || !unpacked().exists() {
+        return unpacked();
     }
-    if program.starts_with(unpacked()) {
+    let copy = folder.join("programs");
+    let status = Command::new("cp").arg("-r").arg(unpacked()).arg(&copy).status().unwrap();
+    assert!(status.success(), "the unpacked programs are copied to {}", copy.display());
+    copy
+}
+
+/// Returns a command that runs a program, as a user without rights if this process is root. `runnable` is the folder from
+/// which unpacked programs are run.
+fn command(program: &Path, runnable: &Path) -> Command {
+    let place = program.strip_prefix(unpacked()).map(|place| runnable.join(place));
+    let is_unpacked = place.is_ok();
+    let program = place.unwrap_or_else(|_| program.to_owned());
+    let mut command = Command::new(if is_root() { Path::new("setpriv") } else { &program });
+    if is_root() {
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program);
+    }
+    if is_unpacked {
         // Unpacked programs find their libraries beside them.
-        let folders = fs::read_dir(unpacked().join("usr/lib")).into_iter().flatten().flatten();
+        let folders = fs::read_dir(runnable.join("usr/lib")).into_iter().flatten().flatten();
         let triplet = folders.map(|entry| entry.path()).find(|path| path.to_string_lossy().ends_with("-linux-gnu"));
         command.env("LD_LIBRARY_PATH", triplet.unwrap_or_default());
     }
@@ -95,7 +124,7 @@ fn in_shell(command: &Command) -> OsString {
 
 /// Returns the command of PgBouncer in transaction mode, with fewer connections to the server than the tests use; `None`
 /// where it is not installed.
-fn bouncer(folder: &Path) -> Option<Command> {
+fn bouncer(folder: &Path, runnable: &Path) -> Option<Command> {
     let programs = [PathBuf::from("/usr/sbin/pgbouncer"), unpacked().join("usr/sbin/pgbouncer")];
     let program = programs.into_iter().find(|program| program.exists())?;
     let sockets = folder.join("bouncer");
@@ -109,25 +138,24 @@ fn bouncer(folder: &Path) -> Option<Command> {
         sockets.display()
     );
     fs::write(folder.join("bouncer.ini"), settings).unwrap();
-    let mut command = command(&program);
+    let mut command = command(&program, runnable);
     command.arg(folder.join("bouncer.ini"));
     Some(command)
 }
 
 impl Cluster {
     fn start(programs: &Path) -> Self {
-        let folder = tempfile::Builder::new().prefix("eduhub-pg-").tempdir().unwrap().keep();
-        // Fails where this process is not root, and the server runs as the same user.
-        let _ = chown(&folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED));
+        let folder = create_folder();
+        let runnable = runnable(&folder);
         let log = File::create(folder.join("log")).unwrap();
-        let mut initialize = command(&programs.join("initdb"));
+        let mut initialize = command(&programs.join("initdb"), &runnable);
         initialize.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D"]);
         initialize.arg(folder.join("data")).current_dir("/").stdout(log.try_clone().unwrap()).stderr(log);
         let status = initialize.status().unwrap();
         assert!(status.success(), "initdb: {}", fs::read_to_string(folder.join("log")).unwrap());
-        let mut serve = command(&programs.join("postgres"));
+        let mut serve = command(&programs.join("postgres"), &runnable);
         serve.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder).args(SETTINGS.split_whitespace());
-        let bouncer = bouncer(&folder);
+        let bouncer = bouncer(&folder, &runnable);
         let mut script = in_shell(&serve);
         script.push(" >>log 2>&1 & server=$!; bouncer=;");
         if let Some(bouncer) = &bouncer {
