@@ -1,11 +1,13 @@
 //! The waitlist: positions, promotions, students who are passed over, and the effects of changes of the section.
 
-use eduhub::domain::command::Command;
+use std::sync::Arc;
+
+use eduhub::domain::command::{Batch, Command, SectionEdit};
 use eduhub::domain::section::{Credits, SectionStatus};
 
 use crate::college::{
-    TestTerm, capacity, drop_section, notices_in_words, patch, register, register_or_wait, reply_in_words, section,
-    status, window,
+    TestTerm, batch, capacity, drop_section, notices_in_words, patch, register, register_or_wait, replies_in_words,
+    reply_in_words, section, status, window,
 };
 
 #[test]
@@ -251,4 +253,28 @@ fn an_unknown_section_or_an_empty_patch_changes_nothing() {
     assert!(term.decide(&capacity("X", 1)).changes.is_empty());
     let outcome = term.request(&register("ana", "X"));
     assert_eq!(reply_in_words(&outcome), "enrolled, new");
+}
+
+#[test]
+fn changes_that_leave_a_section_as_it_is_settle_no_waitlist() {
+    let lecture = || section("LEC").linked(&["LAB"]);
+    let mut term = TestTerm::of([lecture(), section("LAB").component("lab").seats(0)]);
+    let both = Batch { waitlist: true, ..batch("ana", &["LEC", "LAB"], &[]) };
+    let replies = replies_in_words(&term.run(&Command::Batch(both)));
+    assert_eq!(replies, ["LEC: waitlisted 1, new", "LAB: waitlisted 1, new"], "the lecture has a free seat");
+    let edit = SectionEdit { base: Some(lecture().0.section), target: lecture().0.section };
+    let import = term.staged(true, vec![(lecture(), None)]);
+    let passed_over = "ana LEC waitlisted passed_over linked_section_required";
+    let table = [
+        ("an empty patch", patch("LEC", |_| {}), &[][..]),
+        ("the capacity that the section has", capacity("LEC", 1), &[]),
+        ("a pull of an unchanged item", Command::PutSections([edit].into()), &[]),
+        ("an import of an unchanged row", Command::ApplyImport(Arc::new(import)), &[]),
+        ("a higher capacity", capacity("LEC", 2), &[passed_over]),
+        ("the earlier capacity, with the same reason", capacity("LEC", 1), &[]),
+    ];
+    for (change, command, expected) in table {
+        let decision = term.decide(&command);
+        assert_eq!(notices_in_words(&decision.changes.notices), expected, "{change}");
+    }
 }

@@ -15,6 +15,7 @@ impl Naive {
             return "no such section".to_owned();
         };
         let section = &mut self.sections[at];
+        let (definition_before, outside_before) = (section.definition.clone(), section.outside);
         let status_before = section.definition.status;
         section.definition.capacity = patch.capacity.unwrap_or(section.definition.capacity);
         section.definition.waitlist_capacity = patch.waitlist_capacity.unwrap_or(section.definition.waitlist_capacity);
@@ -31,6 +32,9 @@ impl Naive {
         definition.repeat_limit = patch.repeat_limit.unwrap_or(definition.repeat_limit);
         definition.prerequisites = patch.prerequisites.clone().unwrap_or(definition.prerequisites.clone());
         let status = section.definition.status;
+        if section.definition == definition_before && section.outside == outside_before {
+            return "section changed".to_owned();
+        }
         self.affect(crn);
         if status != status_before {
             for registration in self.registrations_in(&[crn.to_owned()]) {

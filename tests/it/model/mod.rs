@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use eduhub::domain::book::TermBook;
-use eduhub::domain::command::Command;
+use eduhub::domain::command::{Batch, Command};
 use eduhub::domain::decide::{Decision, decide};
 use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{Crn, UserName};
@@ -220,4 +220,17 @@ fn an_import_of_the_same_meetings_in_another_order_agrees_with_the_model() {
     let section = section.with(|s| s.meetings.reverse()).0;
     let import = Step::Import { sections: vec![(section, Some((1, 0)))], forced: true };
     play(History { credit_limit: 0, catalogue, steps: vec![import] });
+}
+
+#[test]
+fn a_patch_without_changes_agrees_with_the_model() {
+    let lecture = crate::college::section("LEC").linked(&["LAB"]).0;
+    let lab = crate::college::section("LAB").seats(0).0;
+    let both = Batch { waitlist: true, swap: true, ..crate::college::batch("ana", &["LEC", "LAB"], &[]) };
+    let steps = vec![
+        Step::Run(Command::Batch(both)),
+        Step::Run(crate::college::patch("LEC", |_| {})),
+        Step::Run(crate::college::capacity("LEC", 2)),
+    ];
+    play(History { credit_limit: 0, catalogue: vec![(lecture, None), (lab, None)], steps });
 }
