@@ -43,12 +43,13 @@ pub fn seat_fields(state: &SectionState, roster: &[RosterLine], names: Names) ->
         (SectionField::SeatsTaken, FieldValue::Number(state.enrolled_total().into())),
         (SectionField::Waitlisted, FieldValue::Number(state.waitlisted_total().into())),
     ]);
-    let lines = match names {
+    let value = match names {
         Names::Withheld => return fields,
-        Names::Written => roster.iter().map(roster_line).collect(),
-        Names::Removed => Vec::new(),
+        Names::Written => FieldValue::Lines(roster.iter().map(roster_line).collect()),
+        // Empties a field of any type. A field that visitors can read may be one that takes no list.
+        Names::Removed => FieldValue::Nothing,
     };
-    fields.insert(SectionField::Roster, FieldValue::Lines(lines));
+    fields.insert(SectionField::Roster, value);
     fields
 }
 
@@ -216,7 +217,7 @@ mod tests {
         assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0]);
         assert_eq!(differs(&entry, &item, Names::Written), ["roster"]);
         let found = difference(&entry, &item, Names::Removed, DefinitionScope::Whole, false);
-        assert_eq!(found.fields, Fields::from([(SectionField::Roster, FieldValue::Lines(vec![]))]));
+        assert_eq!(found.fields, Fields::from([(SectionField::Roster, FieldValue::Nothing)]));
         for empty in [FieldValue::Nothing, FieldValue::Lines(vec![])] {
             item.fields.insert(SectionField::Roster, empty);
             assert_eq!(differs(&entry, &item, Names::Removed), [""; 0], "there is nothing to remove");
