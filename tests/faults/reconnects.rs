@@ -39,6 +39,8 @@ const CLIENTS_BEHIND: usize = 4;
 const MISSED_BY_FAR: usize = 1_200;
 /// Number of alerts that are sent before these clients read on: more than the queue of a session takes.
 const SENT_MEANWHILE: usize = 120;
+/// Rounds in which clients that are far behind may all be live before an alert is sent.
+const ROUNDS_BEHIND: usize = 5;
 /// Number of alerts that are stored at once.
 const STORED_AT_ONCE: usize = 500;
 /// Sections of the student who changes seats: more would exceed the credits.
@@ -391,12 +393,15 @@ fn all_clients_resume_at_once_without_a_read_of_the_store() {
 
 #[test]
 fn clients_that_are_far_behind_are_not_closed_while_they_catch_up() {
-    let home = Home::new().setting("server.seats_tick_ms", "10").setting("server.workers", "1");
-    let (server, seats_since) = serve_after_restart(&home, |_| {});
-    server.stop();
-    store_alerts(&home, MISSED_BY_FAR);
-    let server = Arc::new(home.serve());
-    let server = resume_all(home, server, seats_since, CLIENTS_BEHIND, SENT_MEANWHILE, WAIT_MAX);
-    // Control: alerts were held back in the meantime.
-    assert!(server.metric("eduhub_sessions_caught_up_total") > 0.0);
+    let caught_up = || {
+        let home = Home::new().setting("server.seats_tick_ms", "10").setting("server.workers", "1");
+        let (server, seats_since) = serve_after_restart(&home, |_| {});
+        server.stop();
+        store_alerts(&home, MISSED_BY_FAR);
+        let server = Arc::new(home.serve());
+        let server = resume_all(home, server, seats_since, CLIENTS_BEHIND, SENT_MEANWHILE, WAIT_MAX);
+        server.metric("eduhub_sessions_caught_up_total")
+    };
+    // Control: alerts were held back in the meantime. On a busy machine, the clients may be live before an alert is sent.
+    assert!((0..ROUNDS_BEHIND).any(|_| caught_up() > 0.0), "no client was behind");
 }
