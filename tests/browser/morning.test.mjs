@@ -136,7 +136,7 @@ test("an alternative to a full planned section has no warning about it", async (
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["week-3"] });
   const page = await open(chrome, hub, "/?term=week&q=chemistry", { user: "student" });
   await until(page, () => document.querySelectorAll("#schedule-rows li").length === 1 && document.querySelectorAll(".row .act button").length > 2);
-  assert.deepEqual(await page.locator(".row .who").allTextContents(), ["Curie", "Curie"]);
+  assert.deepEqual(await page.locator(".row .who").allTextContents(), ["Curie CRN 3, 4 cr.", "Curie CRN 4, 4 cr."]);
   // One with a seat stays a conflict.
   await hub.ask("staff", "PATCH", "/api/v1/sections/week-3", { capacity: 1 });
   await until(page, () => /You already have/.test(document.querySelectorAll(".row .who")[1].textContent));

@@ -34,13 +34,14 @@ export class Demo {
   constructor() {
     this.result = h("div", { id: "demo-result", role: "status" });
     this.about = h("p", { class: "none" });
+    this.print = h("p", { class: "screen-only", hidden: true }, button(t("demo.print"), () => print(), { class: "plain" }));
     this.status = h("p", { id: "demo-status", role: "status", class: "stop" });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": t("demo.progress") });
     this.timeLeft = h("p", { class: "time-left", "aria-hidden": "true" });
     this.progress = h("div", { id: "demo-progress", hidden: true }, this.bar, this.timeLeft);
     this.form = this.#buildForm();
     this.charts = h("div", { id: "demo-charts" });
-    put($("demo"), this.result, this.about, this.progress, this.form, this.status, this.charts);
+    put($("demo"), this.result, this.about, this.print, this.progress, this.form, this.status, this.charts);
   }
 
   #buildForm() {
@@ -102,6 +103,7 @@ export class Demo {
     this.progress.hidden = true;
     this.charts.hidden = true;
     this.form.hidden = false;
+    this.print.hidden = true;
     this.#show("introduction", h("p", { class: "result" }, t("demo.question")));
     put(this.about, t("demo.about"));
     this.about.className = "";
@@ -124,6 +126,7 @@ export class Demo {
     }
     this.progress.hidden = !running;
     this.form.hidden = running;
+    this.print.hidden = task.state !== "done";
     const text = runText(task);
     this.about.className = "none";
     if (this.about.textContent !== text) put(this.about, text);
@@ -158,8 +161,7 @@ export class Demo {
     }, { target: TARGET_NAMES[target], harm, n: confirmed }), " "));
     const earlier = task.results.find(({ recorded, users }) => recorded && users !== task.users);
     this.#show(`${task.task} done`, h("p", { class: "result final" }, sentences.length ? sentences : t("demo.nothing")),
-      earlier && h("p", { class: "careful", id: "demo-unequal" }, t("demo.unequal", { target: TARGET_NAMES[earlier.target], measured: earlier.users, n: task.users })),
-      h("p", { class: "screen-only" }, button(t("demo.print"), () => print(), { class: "plain" })));
+      earlier && h("p", { class: "careful", id: "demo-unequal" }, t("demo.unequal", { target: TARGET_NAMES[earlier.target], measured: earlier.users, n: task.users })));
   }
 
   #showFailure({ why, next }) {
