@@ -131,6 +131,7 @@ struct Setup {
 fn lines(fields: &Fields) -> Option<usize> {
     match fields.get(&SectionField::Roster)? {
         FieldValue::Lines(lines) => Some(lines.len()),
+        FieldValue::Nothing => Some(0),
         other => panic!("a roster must consist of lines: {other:?}"),
     }
 }
