@@ -33,8 +33,14 @@ export const stepsDone = ({ college, terms, sections, users, providers, plone, a
   alert: alerts > 0,
 });
 
+function stored() {
+  try { return localStorage.getItem(KEY); } catch { return null; }
+}
+
 export class FirstSteps {
   #user = null;
+  /** Whether the steps have begun or are hidden: `begun`, `hidden`, or null. */
+  #state = stored();
   /** What the hub contains; null before the first response. */
   #hub = null;
   #shown = "";
@@ -44,7 +50,7 @@ export class FirstSteps {
   #arrived = null;
   #poller = new Poller((signal) => this.#read(signal), {
     ms: REFRESH_MS,
-    isNeeded: () => document.body.dataset.view === "now" && (!this.#hub || this.#isOpen()),
+    isNeeded: () => document.body.dataset.view === "now" && this.#state !== "hidden" && (!this.#hub || this.#isOpen()),
     onerror: (problem) => put($("first-steps-status"), problemText(problem)),
   });
 
@@ -67,8 +73,12 @@ export class FirstSteps {
 
   /** Whether the steps are shown: from the time when the hub has no sections until an administrator hides them. */
   #isOpen() {
-    const state = localStorage.getItem(KEY);
-    return state === "begun" || (state === null && this.#hub?.sections === 0);
+    return this.#state === "begun" || (this.#state === null && this.#hub?.sections === 0);
+  }
+
+  #setState(state) {
+    this.#state = state;
+    try { localStorage.setItem(KEY, state); } catch { /* Storage is unavailable. */ }
   }
 
   async #read(signal) {
@@ -82,7 +92,7 @@ export class FirstSteps {
     if (this.#isOpen()) {
       const [users, sign, alerts] = await Promise.all([get("/api/v1/admin/users?limit=1"), get("/api/v1/auth/providers"), get("/api/v1/alerts?since=0&limit=1")]);
       Object.assign(this.#hub, { users: users.total, providers: sign.providers.map(({ name }) => name), plone: sign.plone, alerts: alerts.items.length });
-      localStorage.setItem(KEY, "begun");
+      this.#setState("begun");
       put($("first-steps-status"));
     }
     this.#draw();
@@ -103,7 +113,7 @@ export class FirstSteps {
   }
 
   #hide() {
-    localStorage.setItem(KEY, "hidden");
+    this.#setState("hidden");
     this.#draw();
     $("health").tabIndex = -1;
     $("health").focus();
