@@ -234,6 +234,14 @@ fn count(results: &[MoveResult]) -> usize {
     results.iter().filter(|result| result.status.is_some()).count()
 }
 
+/// Runs `work` as a task of its own, so that all students are moved even if the client disconnects.
+async fn respond(
+    work: impl Future<Output = Result<MoveAllResponse, Problem>> + 'static,
+) -> Result<HttpResponse, Problem> {
+    let response = actix_web::rt::spawn(work).await.map_err(Problem::internal)??;
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(response))
+}
+
 /// Moves everyone in a section to another section (staff of their subjects).
 ///
 /// Each student is moved by a decision of its own, with an attempt by staff, and is notified. A student who cannot be
@@ -262,13 +270,11 @@ pub async fn move_all(
 ) -> Result<HttpResponse, Problem> {
     let desk = Desk { model, pool, rosters, audit };
     let checked = desk.check(&request, staff, payload).await?;
-    // A separate task, so that all students are moved even if the client disconnects.
-    let work = async move {
+    respond(async move {
         let results = desk.move_everyone(&request, &checked).await?;
-        Ok::<_, Problem>(MoveAllResponse { moved: count(&results), cancelled: None, results })
-    };
-    let response = actix_web::rt::spawn(work).await.map_err(Problem::internal)??;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(response))
+        Ok(MoveAllResponse { moved: count(&results), cancelled: None, results })
+    })
+    .await
 }
 
 /// Merges a section into another one (staff of their subjects).
@@ -298,7 +304,7 @@ pub async fn merge(
 ) -> Result<HttpResponse, Problem> {
     let desk = Desk { model, pool, rosters, audit };
     let checked = desk.check(&request, staff, payload).await?;
-    let work = async move {
+    respond(async move {
         // Before the students are counted, so that none joins while the others move.
         if checked.source.state.section.status == SectionStatus::Open {
             desk.set_status(&request, &checked, SectionStatus::Closed).await?;
@@ -309,10 +315,9 @@ pub async fn merge(
             desk.set_status(&request, &checked, SectionStatus::Cancelled).await?;
         }
         let cancelled = Some(is_empty || checked.source.state.is_cancelled());
-        Ok::<_, Problem>(MoveAllResponse { moved: count(&results), cancelled, results })
-    };
-    let response = actix_web::rt::spawn(work).await.map_err(Problem::internal)??;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(response))
+        Ok(MoveAllResponse { moved: count(&results), cancelled, results })
+    })
+    .await
 }
 
 #[cfg(test)]
