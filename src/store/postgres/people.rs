@@ -8,12 +8,11 @@ use crate::domain::rights::{Rights, Subjects};
 use crate::domain::role::Role;
 
 use crate::store::postgres::failure::Failure;
-use crate::store::postgres::rows::{json, maybe_json_at, maybe_text_at, text_at, user_at};
+use crate::store::postgres::rows::{json, maybe_json_at, maybe_text_at, storable, text_at, user_at};
 
-/// Returns a text that PostgreSQL can store: U+FFFD replaces the character U+0000. Free text comes from clients, and one
-/// such character must not make an operation fail.
+/// Returns free text as [`storable`] does, owned.
 pub(super) fn text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
+    storable(text).into_owned()
 }
 
 /// Returns an optional text as [`text`] does.
