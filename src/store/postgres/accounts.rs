@@ -16,7 +16,6 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::guardian_links::remove_links_of;
 use crate::store::postgres::people::{rights_at, role_at, subjects_at, subjects_text, text, uuid_at};
 use crate::store::postgres::rows::{maybe_time_at, text_at, time_at, user_at};
-use crate::store::postgres::schedule_feeds::remove_feed_of;
 use crate::store::postgres::sign_ins::remove_second_factor;
 use crate::store::postgres::transaction::Tx;
 
@@ -146,7 +145,6 @@ async fn remove_account(tx: &Tx, username: &UserName, valid_from: Timestamp) -> 
     if removed {
         remove_second_factor(tx, username).await?;
         remove_links_of(tx, username).await?;
-        remove_feed_of(tx, username).await?;
         revoke_tokens(tx, username, valid_from, None).await?;
     }
     Ok(removed)

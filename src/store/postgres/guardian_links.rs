@@ -13,6 +13,7 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::locks::{Lock, lock};
 use crate::store::postgres::people::{text, uuid_at};
 use crate::store::postgres::rows::{integer, time_at, user_at};
+use crate::store::postgres::schedule_feeds::remove_feed_of;
 use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::Value;
 
@@ -27,10 +28,10 @@ pub(super) fn link_at(row: &Row) -> Result<GuardianLink, Failure> {
     })
 }
 
-/// Deletes the links of a user who is removed: the next person with this username must not have them.
+/// Deletes the links and the feed of a user who is removed: the next person with this username must not have them.
 pub(super) async fn remove_links_of(tx: &Tx, username: &UserName) -> Result<(), Failure> {
     tx.execute("DELETE FROM guardian_links WHERE username = $1", &[&username.as_str()]).await?;
-    Ok(())
+    remove_feed_of(tx, username).await.map(drop)
 }
 
 async fn put(tx: &Tx, link: &GuardianLink, hash: &LinkHash, max: usize) -> Result<bool, Failure> {

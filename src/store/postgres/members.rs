@@ -14,7 +14,6 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::guardian_links::remove_links_of;
 use crate::store::postgres::people::{rights_at, subjects_text, text};
 use crate::store::postgres::rows::{time_at, user_at};
-use crate::store::postgres::schedule_feeds::remove_feed_of;
 use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::Value;
 
@@ -143,7 +142,6 @@ impl MemberStore for PostgresStore {
         self.write(async move |tx| {
             tx.execute("DELETE FROM plone_members WHERE username = $1", &[&username.as_str()]).await?;
             remove_links_of(tx, &username).await?;
-            remove_feed_of(tx, &username).await?;
             end_sign_ins(tx, &username, ended).await
         })
     }

@@ -16,7 +16,6 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::guardian_links::remove_links_of;
 use crate::store::postgres::people::{maybe_text, rights_at, subjects_text, text, uuid_at};
 use crate::store::postgres::rows::{time_at, user_at};
-use crate::store::postgres::schedule_feeds::remove_feed_of;
 use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::Value;
 
@@ -185,8 +184,7 @@ impl ProviderSignInStore for PostgresStore {
         let username = username.clone();
         self.write(async move |tx| {
             tx.execute("DELETE FROM provider_users WHERE username = $1", &[&username.as_str()]).await?;
-            remove_links_of(tx, &username).await?;
-            remove_feed_of(tx, &username).await.map(drop)
+            remove_links_of(tx, &username).await
         })
     }
 
