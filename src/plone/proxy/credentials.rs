@@ -114,24 +114,31 @@ pub(super) fn is_safe_cookie(name: &str, value: &str) -> bool {
     !plain.contains(['"', ',']) && (name != CREDENTIALS || is_ticket(plain))
 }
 
-/// Length of the start of a ticket, in bytes: an HMAC-SHA-256 and the time in 8 hexadecimal digits.
-const TICKET_HEAD_LEN: usize = 40;
+/// Length of the first part of a ticket, in bytes: an HMAC-SHA-256, which can contain any byte.
+const TICKET_DIGEST_LEN: usize = 32;
+/// Length of the second part, in bytes: the time in hexadecimal digits.
+const TICKET_TIME_LEN: usize = 8;
 
 /// Returns the user whom a ticket of Plone in these `Cookie` fields names. The hub cannot verify it; Plone does.
 pub(super) fn user_of_ticket<'c>(headers: impl Iterator<Item = &'c str>) -> Option<String> {
     let pairs = headers.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let (_, value) = pairs.into_iter().find(|(name, _)| *name == CREDENTIALS)?;
     let ticket = base64::decode(percent::decode(value.trim_matches('"'), |byte| byte != b'%')?.trim_end())?;
-    let user = ticket.get(TICKET_HEAD_LEN..)?.split(|byte| *byte == b'!').next()?;
+    let user = ticket.get(TICKET_DIGEST_LEN + TICKET_TIME_LEN..)?.split(|byte| *byte == b'!').next()?;
     let user = std::str::from_utf8(user).ok()?;
     UserName::parse(user).ok().map(|user| user.to_string())
 }
 
-/// Returns true for the base64 encoding of a ticket, which contains `!` and no `:`.
+/// Returns true for the base64 encoding of a ticket: digest, time, user, and `!`. A cookie with a password contains
+/// only hexadecimal digits and one `:`, so it is never taken for a ticket.
 fn is_ticket(value: &str) -> bool {
     let Some(value) = percent::decode(value, |byte| byte != b'%') else { return false };
-    let ticket = base64::decode(value.trim_end());
-    ticket.is_some_and(|ticket| ticket.contains(&b'!') && !ticket.contains(&b':'))
+    let Some(ticket) = base64::decode(value.trim_end()) else { return false };
+    let Some((time, user)) = ticket.get(TICKET_DIGEST_LEN..).and_then(|rest| rest.split_at_checked(TICKET_TIME_LEN))
+    else {
+        return false;
+    };
+    time.iter().all(u8::is_ascii_hexdigit) && user.contains(&b'!') && !user.contains(&b':')
 }
 
 #[cfg(test)]
@@ -195,11 +202,13 @@ mod tests {
 
     #[test]
     fn cookies_with_a_password_or_another_cookie_are_unsafe() {
-        // The values are the base64 encodings of `0123456789abcdef!dean!` and `6465616e:787878`.
-        assert!(is_safe_cookie("__ac", "MDEyMzQ1Njc4OWFiY2RlZiFkZWFuIQ=="));
-        assert!(is_safe_cookie("__ac", "\"MDEyMzQ1Njc4OWFiY2RlZiFkZWFuIQ%3D%3D\""));
+        // The first two are tickets whose digests begin with `:!`. The others begin with `6465616e:787878` and with
+        // `6465616e:`, 31 hexadecimal digits and `787878`, in base64.
+        assert!(is_safe_cookie("__ac", "OiHAwcLDxMXGx8jJysvMzc7P0NHS09TV1tfY2drb3N02NTAwYWJjZGRlYW4h"));
+        assert!(is_safe_cookie("__ac", "\"OiHAwcLDxMXGx8jJysvMzc7P0NHS09TV1tfY2drb3N02NTAwYWJjZGRlYW4xIQ%3D%3D\""));
         for password in [
             "NjQ2NTYxNmU6Nzg3ODc4",
+            "NjQ2NTYxNmU6MzMzMzMzMzMzMzMzMzMzMzMzMzMzMzM2NTAwYWJjZDc4Nzg3OA==",
             "\"NjQ2NTYxNmU6Nzg3ODc4\"",
             "NjQ2NTYxNmU6Nzg3ODc4%0A",
             "%4EjQ2NTYxNmU6Nzg3ODc4",
