@@ -22,6 +22,7 @@ use crate::plone::outbox::status::PloneOutboxStatus;
 use crate::plone::proxy::{BadProxyUrl, PloneProxy};
 use crate::plone::pull::status::{PullCounts, PullStatus};
 use crate::plone::pull::{PullDeps, PullError, PullOptions, Puller};
+use crate::plone::pull_gate::PullGate;
 use crate::plone::rest::{BadPloneUrl, Circuit, PloneClient, PloneOptions, PoolStats};
 use crate::plone::sign_in::{PlainMember, PloneSignIn, PloneSignInOptions};
 use crate::registration::pool::RegistrarPool;
@@ -108,6 +109,7 @@ impl Bridge {
     pub async fn start(client: PloneClient, settings: &Settings, open_new_terms: bool, deps: BridgeDeps) -> Self {
         // Set by the first complete pull. Before that, the hub does not know which sections have an item in Plone.
         let items_known = Arc::new(AtomicBool::new(false));
+        let pull_gate = Arc::new(PullGate::default());
         let plone = Arc::new(client.clone());
         let pull = PullDeps {
             plone: plone.clone(),
@@ -117,6 +119,7 @@ impl Bridge {
             model: deps.model,
             clock: deps.clock.clone(),
             items_known: items_known.clone(),
+            gate: pull_gate.clone(),
         };
         let puller = Puller::start(pull, PullOptions { every: settings.sync, open_new_terms });
 
@@ -134,6 +137,7 @@ impl Bridge {
             audit: deps.audit,
             items_known,
             is_import_applying: deps.is_import_applying,
+            pull_gate,
         };
         let outbox = PloneOutbox::start(outbox, &options, deps.plain_member);
 

@@ -2,7 +2,8 @@
 //!
 //! - [`bridge`]: builds, starts and stops the parts; [`metrics`]: their metrics
 //! - [`port`]: the operations that the hub needs from Plone; [`rest`]: their implementation over Plone's REST API
-//! - [`pull`]: reads Plone's catalogue into the hub; [`outbox`]: writes committed sections to Plone
+//! - [`pull`]: reads Plone's catalogue into the hub; [`outbox`]: writes committed sections to Plone;
+//!   [`pull_gate`]: keeps them apart
 //! - [`announcements`]: news items for visitors and members; [`cache`]: cached reads
 //! - [`sign_in`]: Plone as a sign-in provider
 //! - [`proxy`]: forwards browser requests to Plone
@@ -17,5 +18,6 @@ pub mod outbox;
 pub mod port;
 pub mod proxy;
 pub mod pull;
+pub mod pull_gate;
 pub mod rest;
 pub mod sign_in;

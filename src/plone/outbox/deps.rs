@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::identity::Audit;
 use crate::plone::port::Plone;
+use crate::plone::pull_gate::PullGate;
 use crate::store::outbox::OutboxStore;
 
 /// Minimum time between two writes of one section. It limits the load on Plone to one write per second and section, for
@@ -43,4 +44,6 @@ pub struct OutboxDeps {
     pub items_known: Arc<AtomicBool>,
     /// Returns true while an import is being applied. No write may start then.
     pub is_import_applying: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Tells when a pull applies changes. Entries that were read meanwhile are not used.
+    pub pull_gate: Arc<PullGate>,
 }

@@ -213,6 +213,7 @@ impl Worker {
         if now < self.paused_until || (self.deps.is_import_applying)() {
             return;
         }
+        let Some(quiet) = self.deps.pull_gate.quiet() else { return };
         let due = match self.due(room).await {
             Ok(due) => due,
             Err(error) => {
@@ -221,8 +222,8 @@ impl Worker {
                 return;
             }
         };
-        if (self.deps.is_import_applying)() {
-            // An import started during the read, so the entries may contain its sections.
+        if (self.deps.is_import_applying)() || self.deps.pull_gate.quiet() != Some(quiet) {
+            // Changes were applied during the read, so the entries may contain a part of them.
             return;
         }
         for entry in due {

@@ -181,6 +181,7 @@ impl Setup {
             audit: Audit::start(Arc::new(store.clone()), Arc::new(crate::clock::SystemClock)),
             items_known: Arc::new(AtomicBool::new(true)),
             is_import_applying: Arc::new(|| false),
+            pull_gate: Arc::default(),
         };
         let (check_every, roster_field) = (Duration::from_secs(30), "roster".to_owned());
         let options = OutboxOptions { write_schedules: false, pool_size: 8, check_every, roster_field };

@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::plone::port::{Plone, PloneError};
+use crate::plone::pull_gate::PullGate;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::registration::registrar::SubmitError;
@@ -54,6 +55,8 @@ pub struct PullDeps {
     /// Set by the first complete pull of sections. Before that, the hub does not know which sections have an item in
     /// Plone.
     pub items_known: Arc<AtomicBool>,
+    /// Closed while changes are being applied.
+    pub gate: Arc<PullGate>,
 }
 
 /// Settings of the pull.

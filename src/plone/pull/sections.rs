@@ -9,6 +9,7 @@
 //! - The item of a *changed* section is stored after the change is committed. If the pull is interrupted in between,
 //!   the next pull finds equal values. In the opposite order, the hub's old value would look like a change made in the
 //!   hub, and would be written back to Plone.
+//!   The outbox reads no section in between, for the same reason (see [`PullGate`](crate::plone::pull_gate::PullGate)).
 //! - An item that the outbox has written since the pull started is not stored. The next pull reads it again.
 
 use std::collections::{BTreeMap, HashSet};
@@ -79,6 +80,7 @@ impl Changes {
 
     /// Applies the changes, in the order described for the [module](self).
     async fn apply(self, deps: &PullDeps, options: PullOptions) -> Result<(), PullError> {
+        let _applying = deps.gate.apply();
         if !self.before.is_empty() {
             deps.items.put_pulled(self.before).await?;
         }

@@ -37,6 +37,26 @@ fn edits_in_plone_and_in_the_hub_are_merged_by_field() {
     assert!(setup.item(&path)["meetings"].as_str().unwrap().starts_with("tr 18:00-19:20"));
 }
 
+/// The pull commits a changed section before it stores the item that the change came from. The outbox is running, and
+/// must not write the section back in between.
+#[test]
+fn texts_with_another_notation_are_not_written_back_while_they_are_pulled() {
+    let setup = Setup::synchronized();
+    let paths: Vec<String> = (30..60).map(|number| setup.plone.section(number)).collect();
+    for hour in 10..14 {
+        let text = format!("mw {hour}:00-{hour}:50 Room {hour}");
+        for path in &paths {
+            setup.edit(path, &json!({"meetings": text}));
+        }
+        setup.sync();
+        setup.wait_for_empty_outbox();
+        for path in &paths {
+            assert_eq!(setup.section(id_at(path))["meetings"][0]["location"], format!("Room {hour}"));
+            assert_eq!(setup.item(path)["meetings"], text, "{path}");
+        }
+    }
+}
+
 #[test]
 fn an_edit_in_the_hub_survives_an_outage() {
     let setup = Setup::synchronized();
