@@ -80,7 +80,7 @@ CREATE TABLE sections (
     PRIMARY KEY (term, crn, generation)
 );
 
--- Followers ask each second for what changed after their sequence.
+-- Followers read each second what changed after their sequence.
 CREATE INDEX sections_by_seq ON sections (term, seq);
 CREATE INDEX sections_by_generation ON sections (term, generation);
 CREATE INDEX sections_by_course ON sections (course);
@@ -215,7 +215,7 @@ CREATE TABLE import_tasks (
     state        text NOT NULL CHECK (state IN ('running', 'done', 'failed', 'cancelled')),
     started_at   bigint NOT NULL,
     finished_at  bigint,
-    -- the task as GET /api/v1/imports/{task} answers it
+    -- the task as GET /api/v1/imports/{task} returns it
     body         text NOT NULL
 );
 
@@ -236,14 +236,14 @@ CREATE TABLE plone_items (
 CREATE TABLE plone_outbox (
     term        text COLLATE "C" NOT NULL,
     crn         text COLLATE "C" NOT NULL,
-    -- counts up with each change; an entry ends only in the version that was sent
+    -- increases with each change; an entry is deleted only in the version that was sent
     version     bigint NOT NULL,
     queued_at   bigint NOT NULL,
     attempts    bigint NOT NULL,
     next_at     bigint NOT NULL,
     -- whether the section has no item in Plone yet: those that have one come first
     is_new      boolean NOT NULL,
-    -- why Plone refused it for good; null while it waits to be sent
+    -- why Plone refused it permanently; null while it waits to be sent
     refused     text,
     refused_at  bigint,
     PRIMARY KEY (term, crn)
@@ -256,7 +256,8 @@ CREATE TABLE plone_notes (
     value  text NOT NULL
 );
 
--- What a section was first about to be made with in Plone, while it is not known whether Plone made it.
+-- The fields with which the hub first tried to create a section in Plone, while it is not known whether Plone created
+-- it.
 CREATE TABLE plone_creations (
     term    text COLLATE "C" NOT NULL,
     crn     text COLLATE "C" NOT NULL,

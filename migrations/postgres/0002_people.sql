@@ -60,7 +60,7 @@ CREATE TABLE second_factors (
     since      bigint NOT NULL
 );
 
--- Recovery codes that were not used yet.
+-- Recovery codes that have not been used yet.
 CREATE TABLE recovery_codes (
     username  text COLLATE "C" NOT NULL,
     hash      bytea NOT NULL,
@@ -234,7 +234,7 @@ CREATE TABLE alert_acks (
 
 CREATE INDEX alert_acks_by_user ON alert_acks (username, alert_id);
 
--- Feeds with which calendar programs read one student's schedule. The student makes and ends them.
+-- Feeds from which calendar programs read one student's schedule. The student creates and ends them.
 CREATE TABLE schedule_feeds (
     username    text COLLATE "C" PRIMARY KEY,
     -- SHA-256 of the secret in the address

@@ -1,5 +1,5 @@
--- What a section was first about to be made with in Plone, while it is not known whether Plone made it: whatever else
--- the hub says of it by now was changed here later.
+-- The fields with which the hub first tried to create a section in Plone, while it is not known whether Plone created
+-- it. Where the section differs from them now, it was changed in the hub later.
 CREATE TABLE plone_creations (
     term    TEXT NOT NULL,
     crn     TEXT NOT NULL,

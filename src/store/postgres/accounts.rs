@@ -47,8 +47,8 @@ fn ended_tokens_at(row: &Row) -> Result<EndedTokens, Failure> {
     Ok(EndedTokens { user: user_at(row, 0)?, up_to: time_at(row, 1)?, spared: row.try_get(2)? })
 }
 
-/// All users who have an account or were seen. The name and role of an account take precedence
-/// over those in a token, and so do the rights of a member of Plone and of a user of single sign-on.
+/// All users who have an account or have used the hub. The name and role of an account take precedence over those in a
+/// token, and so do the rights of a member of Plone and of a user of single sign-on.
 const USERS: &str = "
     SELECT a.username, a.name, a.role, 'local' AS source, p.last_seen, a.subjects
     FROM accounts AS a LEFT JOIN people AS p ON p.username = a.username
@@ -72,7 +72,7 @@ pub(super) fn listed_at(row: &Row) -> Result<User, Failure> {
     })
 }
 
-/// Names of users with characters beyond visible ASCII, and the names that a path cannot have.
+/// Names of users with characters beyond visible ASCII, and the names that a path cannot contain.
 const UNUSUAL_NAMES: &str = "
     SELECT name FROM (
         SELECT username AS name FROM accounts UNION SELECT username FROM people
@@ -89,8 +89,8 @@ const NAMES_ABOVE_STUDENTS: &str = "
 /// Number of users that [`users`] reads at once.
 const USERS_CHUNK: i64 = 2_000;
 
-/// Reads all users in chunks and holds only the page, because the case of letters is folded as the embedded store
-/// folds it, which no collation of the database is certain to do.
+/// Reads all users in chunks and holds only the page, because letter case is folded as in the embedded store, which no
+/// collation of the database guarantees.
 async fn users(tx: &Tx, filter: &UserFilter) -> Result<UserPage, Failure> {
     let text = filter.text.as_ref().map(|text| text.to_lowercase());
     let matches = |user: &User| {
@@ -139,7 +139,7 @@ async fn put_account(tx: &Tx, account: &Account, valid_from: Option<Timestamp>) 
 }
 
 async fn remove_account(tx: &Tx, username: &UserName, valid_from: Timestamp) -> Result<bool, Failure> {
-    // The account first: its lock keeps out a second factor that is being added.
+    // The account first: its lock prevents a second factor from being added in the meantime.
     let sql = "DELETE FROM accounts WHERE username = $1";
     let removed = tx.execute(sql, &[&username.as_str()]).await? > 0;
     if removed {
@@ -150,8 +150,7 @@ async fn remove_account(tx: &Tx, username: &UserName, valid_from: Timestamp) -> 
     Ok(removed)
 }
 
-/// Records people in the order of their names, so that two hubs that record the same people do not wait for each other
-/// in a circle.
+/// Records people in the order of their names, so that two hubs that record the same people do not deadlock.
 async fn record_people(tx: &Tx, people: &[Person]) -> Result<(), Failure> {
     let sql = "INSERT INTO people AS p (username, name, role, source, last_seen)
          SELECT n.username, n.name, n.role,
@@ -162,7 +161,7 @@ async fn record_people(tx: &Tx, people: &[Person]) -> Result<(), Failure> {
          ON CONFLICT (username) DO UPDATE
          SET name = excluded.name, role = excluded.role, source = excluded.source,
              last_seen = greatest(p.last_seen, excluded.last_seen)";
-    // A statement cannot change one row twice: the last of several sightings counts, with the latest time.
+    // A statement cannot change one row twice: the last of several entries for a person counts, with the latest time.
     let mut newest: BTreeMap<&str, (&Person, Timestamp)> = BTreeMap::new();
     for person in people {
         let last_seen = newest.get(person.username.as_str()).map_or(person.last_seen, |n| n.1.max(person.last_seen));

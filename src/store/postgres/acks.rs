@@ -15,9 +15,9 @@ use crate::store::postgres::rows::{maybe_time_at, number_at, text_at, user_at};
 use crate::store::postgres::transaction::Tx;
 
 /// Stores acknowledgements of alerts that were sent, by recipients: `$1` the alerts, `$2` the users, `$3` the bits of
-/// their roles, `$4` the times. Returns the positions of those that it accepts, also of repeated ones. The lock keeps an
-/// alert until the commit, so that its deletion also deletes the acknowledgements. The order of the insertions keeps two
-/// hubs that store the same ones from waiting for each other in a circle.
+/// their roles, `$4` the times. Returns the positions of those that it accepts, including repeated ones. The lock keeps
+/// an alert until the commit, so that its deletion also deletes the acknowledgements. The order of the insertions
+/// prevents a deadlock between two hubs that store the same ones.
 const ACK: &str = "
     WITH accepted AS MATERIALIZED (
         SELECT n.* FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n (alert_id, username, role, at, position)

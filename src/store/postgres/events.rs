@@ -46,7 +46,7 @@ pub(super) async fn compare(tx: &Tx, events: &[Event]) -> Result<EventTally, Fai
 
 /// Inserts or replaces events.
 pub(super) async fn put(tx: &Tx, events: &[Event]) -> Result<(), Failure> {
-    // Of two events with one id, the later counts: one statement can write a row only once.
+    // Of two events with the same id, the later one counts: a statement can write a row only once.
     let by_id: HashMap<&str, &Event> = events.iter().map(|event| (event.id.as_str(), event)).collect();
     let mut events: Vec<&Event> = by_id.into_values().collect();
     events.sort_unstable_by_key(|event| &event.id);

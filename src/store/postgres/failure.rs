@@ -36,7 +36,7 @@ impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         let words = in_words(&error);
         match error.code() {
-            // Without a reply of PostgreSQL the connection is lost, or the value could not be converted.
+            // An error without a code is not from PostgreSQL: the connection is lost, or a value cannot be converted.
             None if error.is_closed() || error.source().is_some_and(|e| e.is::<std::io::Error>()) => {
                 Self::Unavailable(words)
             }

@@ -38,7 +38,7 @@ async fn put(tx: &Tx, link: &GuardianLink, hash: &LinkHash, max: usize) -> Resul
     // Only one transaction at a time counts the links of a student, so that two hubs cannot both store the last one.
     lock(tx, Lock::GuardianLinks, link.student.as_str()).await?;
     let created_at = link.created_at.as_millisecond();
-    // Skips what another hub deletes.
+    // Skips rows that another hub is deleting.
     let sql = "DELETE FROM guardian_links WHERE id IN (
          SELECT id FROM guardian_links WHERE expires_at <= $1 FOR UPDATE SKIP LOCKED)";
     tx.execute(sql, &[&created_at]).await?;

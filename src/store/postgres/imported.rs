@@ -42,7 +42,7 @@ pub(super) async fn note_generation(tx: &Tx, term: &TermId, generation: u64) -> 
 
 /// Marks the next sections. Returns false when no term has any left.
 pub(super) async fn mark_next(tx: &Tx, known_only: bool, at: Timestamp) -> Result<Work<bool>, Failure> {
-    // The lock makes an import that becomes visible meanwhile wait, so that its note is not overwritten.
+    // The lock makes an import that becomes visible in the meantime wait, so that its note is not overwritten.
     let sql = "SELECT name, value FROM plone_notes WHERE starts_with(name, $1) ORDER BY name LIMIT 1 FOR UPDATE";
     let Some(row) = tx.query_opt(sql, &[&NOTE]).await? else { return Ok(Work::Nothing(false)) };
     let (name, unmarked) = (text_at(&row, 0)?, read(text_at(&row, 1)?)?);

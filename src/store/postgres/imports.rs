@@ -63,7 +63,7 @@ fn task_at(row: &Row) -> Result<StoredTask, Failure> {
 }
 
 async fn stage(tx: &Tx, generation: u64, sections: &[SectionState]) -> Result<(), Failure> {
-    // Of two rows with one CRN, the later counts: one statement can write a row only once.
+    // Of two rows with the same CRN, the later one counts: a statement can write a row only once.
     let mut by_term: BTreeMap<&TermId, BTreeMap<&Crn, &SectionState>> = BTreeMap::new();
     for state in sections {
         let id = &state.section.id;

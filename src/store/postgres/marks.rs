@@ -13,7 +13,7 @@ use crate::store::postgres::transaction::{Tx, Work};
 const MARKED_NOTE: &str = "outbox_marked";
 
 /// Marks sections of a term, in the order of their CRNs, so that two transactions that mark the same sections do not
-/// wait for each other in a circle. An existing entry keeps its times, except a refused one, which is due again.
+/// deadlock. An existing entry keeps its times, except a refused one, which is due again.
 pub(super) async fn mark<'s>(
     tx: &Tx,
     term: &TermId,
@@ -54,7 +54,7 @@ pub(super) async fn mark_all(tx: &Tx, at: Timestamp) -> Result<(), Failure> {
 }
 
 /// Prepares the outbox when a store is opened. If it is used from now on (`outbox` is the time), marks all sections. If
-/// it is no longer used, removes the note of that, because later changes are not marked.
+/// it is no longer used, removes the note [`MARKED_NOTE`], because later changes are not marked.
 pub(super) async fn prepare(tx: &Tx, outbox: Option<Timestamp>) -> Result<Work<()>, Failure> {
     let is_marked = note(tx, MARKED_NOTE).await?.is_some();
     if outbox.is_some() == is_marked {

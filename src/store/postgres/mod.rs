@@ -20,7 +20,7 @@
 //! - [`seed`]: the first contents; [`sandbox`]: removes the terms of demonstrations
 //!
 //! The tables and columns are those of the embedded store, except that the column `user`, a reserved word, is
-//! `username`, that integers are `bigint`, and that yes and no are `boolean`. Text that is compared or sorted has the
+//! `username`, that integers are `bigint`, and that truth values are `boolean`. Text that is compared or sorted has the
 //! collation `"C"`, which orders by bytes as SQLite does.
 //!
 //! All writes go through [`PostgresStore::write`], all reads through [`PostgresStore::read`].
@@ -79,7 +79,7 @@ use crate::store::{StoreError, StoreFuture};
 use failure::Failure;
 use transaction::{Tx, Work};
 
-/// Number of commits of this hub after which it deletes the ids of old writes. So many rows are a megabyte.
+/// Number of commits of this hub after which it deletes the ids of old writes. That many rows take a megabyte.
 const FORGET_EVERY: u64 = 10_000;
 
 /// Settings of the store.
@@ -95,7 +95,7 @@ pub struct PostgresOptions {
 /// Why the store cannot be opened. The messages are for the person who starts the hub.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The URL is not one of a PostgreSQL database.
+    /// The URL is not that of a PostgreSQL database.
     #[error("the URL of the store is not valid: {error}")]
     Url {
         /// What is wrong.
@@ -114,7 +114,7 @@ pub enum OpenError {
         error: String,
     },
     /// The schema is that of a newer version of the hub.
-    #[error("the database has the schema {found}, and this version of the hub knows the schemas up to {newest}")]
+    #[error("the database was written by a newer EduHub: its schema version is {found}, this one supports {newest}")]
     Newer {
         /// The schema of the database.
         found: u64,
@@ -122,7 +122,7 @@ pub enum OpenError {
         newest: u64,
     },
     /// The database confirms commits before they are durable.
-    #[error("the database has the setting synchronous_commit = off, with which it can lose confirmed registrations")]
+    #[error("the database has synchronous_commit = off, so it could lose confirmed registrations; turn it on")]
     NotDurable,
 }
 
@@ -230,7 +230,7 @@ impl PostgresStore {
         let (reply, outcome) = tokio::sync::oneshot::channel();
         let pool = self.inner.pool.clone();
         let accepted = self.inner.operations.submit(move || async move {
-            // The caller may have gone.
+            // The caller may have dropped the future.
             let _ = reply.send(operation(&pool).await);
         });
         if let Err(error) = accepted {

@@ -40,7 +40,7 @@ impl RosterStore for PostgresStore {
     fn roster(&self, section: &SectionId) -> StoreFuture<Option<Vec<RosterEntry>>> {
         let id = section.clone();
         self.read(async move |tx| {
-            // People who wait outside the hub come before those who wait in it.
+            // People who wait outside the hub come before the hub's waitlist.
             let sql = "SELECT s.outside_waitlisted FROM sections AS s WHERE s.term = $1 AND s.crn = $2
                      AND s.generation <= (SELECT t.generation FROM terms AS t WHERE t.id = $1)
                  ORDER BY s.generation DESC LIMIT 1";

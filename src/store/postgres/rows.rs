@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use crate::domain::ids::{Crn, SectionId, TermId, UserName};
 use crate::store::postgres::failure::Failure;
 
-/// Returns a number as PostgreSQL stores it. A larger one than `bigint` allows does not occur.
+/// Returns a number as PostgreSQL stores it. No number in the hub exceeds `bigint`.
 pub(super) fn integer(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

@@ -49,8 +49,7 @@ pub(super) async fn remove_second_factor(tx: &Tx, username: &UserName) -> Result
     Ok(removed)
 }
 
-/// Records sign-ins in the order of their ids, so that two hubs that record the same ones do not wait for each other in
-/// a circle.
+/// Records sign-ins in the order of their ids, so that two hubs that record the same ones do not deadlock.
 async fn record_sign_ins(tx: &Tx, sign_ins: &[StoredSignIn]) -> Result<(), Failure> {
     let sql = "INSERT INTO sign_ins AS s (id, username, device, address, since, last_seen, expires_at)
          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)

@@ -29,7 +29,7 @@ pub(super) async fn facts_since(tx: &Tx, term: &TermId, since: u64) -> Result<Ve
 }
 
 /// Writes facts. Each term writes the same facts, so a row that is already equal is left as it is. Students are in the
-/// order of their names, so that two terms that write the same rows do not wait for each other in a circle.
+/// order of their names, so that two terms that write the same rows do not deadlock.
 async fn put<'f>(
     tx: &Tx,
     facts: impl Iterator<Item = (&'f UserName, Option<&'f StudentFacts>)>,

@@ -1,7 +1,7 @@
 //! The thread that talks to PostgreSQL.
 //!
 //! Connections need a tokio runtime that outlives the callers, which run on the threads of the web server and may be
-//! dropped at any time: an operation that was started is finished, so that a commit is never left half asked.
+//! dropped at any time. An operation that has started is finished, so that no commit is abandoned halfway.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::store::StoreError;
 
-/// Maximum number of operations that wait or run. Each of them holds a request of a client or a batch; more would only
-/// wait longer than their callers do.
+/// Maximum number of operations that are queued or running. Each holds a request of a client or a batch; more would
+/// only wait longer than their callers do.
 const OPERATIONS_MAX: usize = 1_024;
 /// How long [`Operations::close`] waits for the operations that have begun.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -154,8 +154,8 @@ pub(super) async fn read<T>(pool: &Pool, work: impl AsyncFnOnce(&Tx) -> Result<T
 /// Writes in one transaction. The result is `Ok` once the commit is durable.
 ///
 /// # Errors
-/// [`StoreError::CommitFailed`] if it could not be found out whether the write was committed. After every other error
-/// nothing was stored.
+/// [`StoreError::CommitFailed`] if it is not known whether the write was committed. After every other error, nothing
+/// was stored.
 pub(super) async fn write<T>(
     pool: &Pool,
     work: impl AsyncFnOnce(&Tx) -> Result<Work<T>, Failure>,
@@ -224,7 +224,7 @@ async fn fence(pool: &Pool, id: Uuid) -> Result<bool, Failure> {
     Ok(!row.try_get::<_, bool>(0)?)
 }
 
-/// Deletes the ids of old writes, which are not looked up any more.
+/// Deletes the ids of old writes, which are no longer looked up.
 pub(super) async fn forget_old_ids(pool: &Pool) {
     let deleted = async {
         let tx = Tx::connect(pool).await?;
