@@ -30,7 +30,7 @@ const cells = (page, selector) => page.locator(selector).evaluateAll((rows) => r
 test("staff see which sections will fill, sorted and filtered", async () => {
   const page = await openDemand({ bypassCSP: true });
   assert.deepEqual((await cells(page, "#demand tbody tr")).map(([, ...rest]) => rest), [["2", "2", "Will fill"], ["2", "1", "Will fill"]]);
-  assert.match(await page.textContent("#demand-totals"), /^3 students have a plan for this term\. By seats alone, 1 student would miss a planned section\.$/);
+  assert.match(await page.textContent("#demand-totals"), /^3 students have a plan for this term\. Based on seats alone, 1 student would miss a planned section\.$/);
   await page.selectOption("#demand-order", "seats");
   await until(page, () => document.querySelector("#demand tbody tr").textContent.includes("PHYS 101"));
   assert.deepEqual(await violations(page), []);
@@ -44,7 +44,7 @@ test("a rehearsal shows its result and takes no seat", async () => {
   await until(page, () => document.querySelector("#rehearsal .good"));
   const text = await page.textContent("#rehearsal");
   assert.match(text, /Rehearsed with 3 students\. Runs: 2\./);
-  assert.match(text, /Students who get all they planned2/);
+  assert.match(text, /Students who get everything they planned2/);
   assert.match(text, /PHYS 101/);
   assert.deepEqual(await cells(page, "#rehearsal table:last-of-type tbody tr").then((rows) => rows.at(-1)?.at(-1)), "1");
   assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/plans-2")).enrolled, 0);

@@ -72,7 +72,7 @@ test("what fits the student's week", async () => {
   await hub.ask("fay", "PUT", `/api/v1/me/registrations/${TERM}-1`);
   const page = await open(chrome, hub, `/?term=${TERM}&fits=true`, { user: "fay" });
   await shown(page, ["Drawing", "Essays", "Calculus I"]);
-  await page.getByLabel("Fits my week").uncheck();
+  await page.getByLabel("Fits my schedule").uncheck();
   await rows(4)(page);
 });
 
@@ -80,7 +80,7 @@ test("a section has an address of its own, which is shared, printed and left aga
   const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", bypassCSP: true });
   await rows(4)(page);
   await row(page, "Calculus II").locator(".name").click();
-  await page.getByRole("link", { name: "Page of this section" }).click();
+  await page.getByRole("link", { name: "Section page" }).click();
   await until(page, () => document.activeElement.matches("#section-page h3"));
   assert.equal(new URL(page.url()).search, `?term=${TERM}&section=${TERM}-2`);
   assert.equal(await page.isVisible("#rows"), false);

@@ -58,7 +58,7 @@ test("a student is found by a part of the name, and shown with plan, holds and h
   await until(page, () => /José Núñez \(jn7\)/.test(document.querySelector("#student-results").textContent));
   await page.press("#student-search [name=q]", "Enter");
   await until(page, () => document.activeElement.textContent === "José Núñez (jn7)");
-  for (const text of ["A book is missing.", "Blocks adding sections.", "Nursing", "ART 2", "If it can't be taken: PHYS 101 lecture (3). If nothing can be taken, joins the waitlist.", "No requests yet."]) await shows(page, text);
+  for (const text of ["A book is missing.", "Blocks adding sections.", "Nursing", "ART 2", "If it can't be taken: PHYS 101 lecture (3). Last resort: the waitlist.", "No requests yet."]) await shows(page, text);
   assert.deepEqual(await violations(page), []);
   assert.deepEqual(page.wrong, []);
 });
@@ -105,7 +105,7 @@ test("a full section offers its waitlist; the history says who came first and wh
   assert.deepEqual(await registered("late"), [`${TERM}-1 waitlisted`]);
   await shows(page, "Refused: section full");
   await page.locator(".attempt").last().getByRole("button", { name: "Who came first?" }).click();
-  await until(page, () => /\d(st|nd|rd|th) student to request this section\. The last seat went .*\d:\d\d:\d\d\.\d{3}/.test(document.querySelector(".student-file").textContent));
+  await until(page, () => /\d(st|nd|rd|th) student to request this section\. The last seat was taken .*\d:\d\d:\d\d\.\d{3}/.test(document.querySelector(".student-file").textContent));
 });
 
 test("a student is moved and dropped, by keyboard alone", async () => {

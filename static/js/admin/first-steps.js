@@ -12,13 +12,13 @@ import { dateTime, joinList, problemText } from "../words.js";
 const REFRESH_MS = 10_000;
 /** Terms that are searched for sections. */
 const TERMS_MAX = 5;
-/** The name in the settings of a hub that has none of its own. */
+/** The default name of the college in the settings. */
 const DEFAULT_NAME = "Example College";
 /** Whether the steps have begun, or are hidden, in this browser. */
 const KEY = "eduhub.first-steps";
 const TEST_ALERT_MS = 3_600_000;
 
-/** Returns the time zone of this browser, or an example where that is no zone of a college. */
+/** Returns the time zone of this browser, or an example if that names no place, such as `UTC`. */
 const likelyZone = () => {
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
   return timeZone.includes("/") ? timeZone : "America/New_York";

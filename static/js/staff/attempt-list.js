@@ -7,7 +7,7 @@ import { t } from "../i18n.js";
 import { ordinal, problemText } from "../words.js";
 
 const PAGE = 20;
-/** Attempts that are read at a time to explain one, and how many times. */
+/** Number of attempts that are read at a time to explain one, and how many times they are read. */
 const READ = 1000;
 const READS_MAX = 5;
 

@@ -1,4 +1,4 @@
-// A change that staff make for a student: it is asked for in place, and a refusal offers to lift what was just met.
+// A change that staff make for a student. It is confirmed in place, and a refusal offers to override its rules.
 
 import { button, field, h, markInvalid, put, SETTLE_MS } from "../dom.js";
 import { t } from "../i18n.js";
@@ -30,12 +30,12 @@ export function givenReason(form, status) {
 }
 
 export class Change {
-  /** The codes that this change has met. */
+  /** The codes of the refusals of this change so far. */
   #met = [];
 
   /**
    * `el` shows the change. `send({override, reason, waitlist})` makes it, `ondone(result)` is called after it, and
-   * `onclose()` when it is given up. `permit(codes)`, if it is given, offers a permit instead.
+   * `onclose()` when it is abandoned. `permit(codes)`, if it is given, offers a permit instead.
    */
   constructor(el, { send, ondone, onclose, permit, nameOf, verb }) {
     Object.assign(this, { el, send, ondone, onclose, permit, nameOf, verb });
@@ -45,7 +45,7 @@ export class Change {
     put(el, this.status, this.body);
   }
 
-  /** Says what the change will do; another press makes it. */
+  /** Says what the change will do; a second press makes it. */
   confirm(text) {
     this.status.className = "";
     put(this.status, text);

@@ -1,4 +1,4 @@
-// The "Demand" view: how many plans contain each section, against its seats.
+// The "Demand" view: how many plans contain each section, compared with its seats.
 
 import { $, button, put, table } from "../dom.js";
 import { api, query } from "../api.js";
@@ -70,7 +70,7 @@ export class Demand {
     const shown = items.filter(({ fills }) => fills || !onlyFull).sort((a, b) => ORDERS[order](a, b) || a.section.localeCompare(b.section));
     const rows = shown.slice(0, this.#limit);
     const key = JSON.stringify([rows, students, unplaced, shown.length, rows.map(({ section }) => this.page.catalogue.name(section))]);
-    // What has not changed is not drawn again, so that the focus stays where it is.
+    // Unchanged content is not drawn again, so that the focus stays where it is.
     if (key === this.#drawn) return;
     this.#drawn = key;
     put($("demand-totals"), students ? `${t("demand.students", { n: students })} ${t("demand.unplaced", { n: unplaced })}` : t("demand.none"));

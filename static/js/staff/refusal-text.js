@@ -3,7 +3,7 @@
 import { has, t } from "../i18n.js";
 import { dateTime, joinList, prerequisiteText, problemText } from "../words.js";
 
-/** The codes that staff can lift, in the order in which the hub evaluates the rules. */
+/** The codes that staff can override, in the order in which the hub evaluates the rules. */
 export const LIFTABLE = [
   "registration_closed", "hold", "section_cancelled", "section_closed", "already_in_course", "repeat_limit", "prerequisite",
   "linked_section_required", "time_conflict", "credit_limit", "restricted", "section_full", "waitlist_full",
@@ -32,7 +32,7 @@ function details({ code, ...problem }, nameOf) {
   }
 }
 
-/** The text of a problem that staff met while they helped a student. */
+/** The text of a problem for staff who help a student. */
 export function staffRefusal(problem, nameOf) {
   if (problem.code === "section_full" && problem.reserved) return t("student.refused.reserved");
   const args = details(problem, nameOf);

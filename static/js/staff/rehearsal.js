@@ -67,7 +67,7 @@ export class Rehearsal {
 
   #show(report) {
     if (report.state === "cancelled") return put($("rehearsal"), h("p", { class: "careful" }, t("rehearsal.cancelled")));
-    if (report.state === "failed") return put($("rehearsal"), h("p", { class: "stop" }, report.message));
+    if (report.state === "failed") return put($("rehearsal"), h("p", { class: "stop" }, t("rehearsal.failed")));
     const { students, runs, nothing, complete, refusals, fills } = report;
     const name = (code) => has(`reason.${code}`) ? t(`reason.${code}`) : code;
     const byCount = Object.entries(refusals).sort((a, b) => b[1].mean - a[1].mean);

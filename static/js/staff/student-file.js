@@ -90,7 +90,7 @@ export class StudentFile {
     if (this.page.subjects) return;
     const history = this.newest = studentHistory(`${this.path}/attempts`, this.term, this.page);
     await history.load();
-    // A later read has the later attempts.
+    // A later read has started; its result is shown instead.
     if (this.#ended || history !== this.newest) return;
     put(this.history, history.el);
   }

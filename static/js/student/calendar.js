@@ -1,4 +1,4 @@
-// "Add to calendar": the schedule as a file, and a private link that calendar programs read again by themselves.
+// "Add to calendar": the schedule as a file, and a private link from which calendar programs update by themselves.
 
 import { $, button, h, put } from "../dom.js";
 import { api } from "../api.js";
@@ -35,7 +35,7 @@ export class CalendarLinks {
     await this.#run(async () => this.#draw((await api.get(FEED)).created_at));
   }
 
-  /** Shows the buttons; `url` is the address of a feed that was just made. */
+  /** Shows the buttons; `url` is the address of a feed that was just created. */
   #draw(since, url) {
     put(this.feed,
       url ? h("div", null, h("p", { class: "good" }, t("calendar.made")), h("p", null, h("code", null, url)))

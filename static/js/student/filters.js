@@ -1,4 +1,4 @@
-// Further filters of the section search: time of day, online, campus, credits, instructor, and what fits the week.
+// More filters of the section search: time of day, online, campus, credits, instructor, and what fits the schedule.
 
 import { $, debounce, h, put } from "../dom.js";
 import { fold } from "../catalogue.js";

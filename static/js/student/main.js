@@ -54,7 +54,7 @@ const page = {
   },
   /** A section with its newest seat counts. */
   numbers: (id) => ({ ...page.catalogue.get(id), ...page.seats.get(id), ...page.workspace?.ownSeats.get(id) }),
-  /** What few visits need; null until `loadMore` has loaded it. */
+  /** The features that few visits need; null until `loadMore` has loaded them. */
   more: null,
   /** Resolves with `more`, or null if it cannot be loaded now. */
   loadMore: () => loadingMore ??= Promise.all([load("./more.js"), addTexts("more").catch(noAnswer)])

@@ -1,4 +1,4 @@
-// What few visits need, loaded on request: further filters, the page of one section, and watches for seats.
+// Features that few visits need, loaded on request: more filters, the page of one section, and watches for seats.
 
 import { h } from "../dom.js";
 import { onLanguage, t } from "../i18n.js";

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 
-/** The least pause between two reads of a section whose seats change, and a random part that spreads the pages. */
+/** The shortest pause between two reads of a section whose seats change, and a random addition that spreads the reads. */
 const PAUSE_MS = 1_000;
 const SPREAD_MS = 2_000;
 

@@ -15,7 +15,7 @@ export class PlanCheck {
   #tone = "";
   #isChecking = false;
   #key = "";
-  /** Counts what makes a check outdated, so that a late response is ignored. */
+  /** Increases with each change that makes a check outdated, so that a late response is ignored. */
   #version = 0;
 
   /** `onchange()` is called when the results changed. */
@@ -112,7 +112,7 @@ export class PlanCheck {
     return { tone: "good", texts: [t("check.enrolled")] };
   }
 
-  /** The reason why a planned section would be refused. The other section may be planned, and not registered. */
+  /** The reason why a planned section would be refused. It may conflict with a section that is planned, not registered. */
   #refusal(problem) {
     const { catalogue, plan, registrations, terms } = this.page;
     const others = [problem.conflicts_with ?? []].flat().filter((id) => plan.has(id) && !registrations.get(id));

@@ -6,7 +6,7 @@ import { t } from "../i18n.js";
 import { showNote } from "../session.js";
 
 const KEY = "eduhub.watch";
-/** The most sections that one browser watches. */
+/** Maximum number of sections that one browser watches. */
 const WATCHES_MAX = 30;
 
 export class Watch {
@@ -51,7 +51,7 @@ export class Watch {
 
   /** Asks the browser for permission, and says what to expect. */
   async #start(id) {
-    // What is open now is not news.
+    // A seat that is open already is not reported.
     this.#open.set(id, this.page.numbers(id).open > 0);
     let permission = "denied";
     try { permission = Notification.permission === "default" ? await Notification.requestPermission() : Notification.permission; } catch { /* This browser has none. */ }

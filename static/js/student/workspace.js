@@ -18,7 +18,7 @@ const SHOWN_MS = 60;
 
 export class Workspace {
   #schedule;
-  /** What was planned and not registered at the last change of the plan. */
+  /** The sections that were planned and not registered at the last change of the plan. */
   #planned = "";
 
   /** `page`: see main.js; the parts created here are added to it. `changed(ids, mine)` schedules a redraw. */
@@ -71,7 +71,7 @@ export class Workspace {
     this.page.planCheck.draw();
   }
 
-  /** Whether other sections are planned than at the last change. The headline about a registration then goes. */
+  /** Whether other sections are planned than at the last change. The headline about a registration is removed then. */
   #isPlanChanged() {
     const planned = String(this.page.terms.current ? this.planned() : []);
     const isChanged = planned !== this.#planned;

@@ -23,7 +23,7 @@ export default {
   "attempts.credit_limit": "Refused: credit limit",
   "attempts.section_full": "Refused: section full",
   "attempts.waitlist_full": "Refused: waitlist full",
-  "attempts.repeat_limit": "Refused: course taken too often",
+  "attempts.repeat_limit": "Refused: repeat limit reached",
   "attempts.linked_section_required": "Refused: linked section required",
   "attempts.restricted": "Refused: not eligible for the section",
   "attempts.open": { one: "{n} seat was open", other: "{n} seats were open", zero: "no seat was open" },
