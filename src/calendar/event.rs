@@ -11,7 +11,7 @@ use crate::calendar::lines::Lines;
 use crate::domain::ids::UserName;
 use crate::domain::meeting::{Days, END_OF_DAY, Meeting};
 
-/// What the ids of events are hashes of, besides the event. The ids of an event are the same in all versions.
+/// Prefix of what the id of an event is a hash of. It never changes, so that an event has the same id in all versions.
 const UID_DOMAIN: &[u8] = b"eduhub schedule 1";
 
 /// The meetings of a section at one time of the week.
@@ -32,7 +32,7 @@ pub(super) struct Event {
     cancelled: Vec<DateTime>,
 }
 
-/// Returns the events of a section: one for each meeting of which days, times and dates are known.
+/// Returns the events of a section: one for each meeting whose days, times and dates are known.
 pub(super) fn of_class(class: &Class<'_>, student: &UserName, zone: &TimeZone) -> Vec<Event> {
     let meetings = class.section.meetings.iter().enumerate();
     meetings.filter_map(|(number, meeting)| event(class, student, zone, number, meeting)).collect()
@@ -43,7 +43,7 @@ fn event(class: &Class<'_>, student: &UserName, zone: &TimeZone, number: usize, 
     let (start, end) = (meeting.start?, meeting.end?);
     let (from, to) = (meeting.starts_on.or(term.starts_on)?, meeting.ends_on.or(term.ends_on)?);
     let meets_on = |date: &Date| meeting.days.contains(date.weekday()) && !term.holidays.contains(date);
-    // Neither search is long: after a week, it goes on only over holidays, which are bounded.
+    // Both searches are short: after a week, they continue only across holidays, whose number is bounded.
     let first = (!meeting.days.is_empty()).then(|| days_from(from).take_while(|date| *date <= to).find(meets_on))??;
     let last = days_until(to).find(meets_on)?;
     let mut holidays: Vec<Date> = term.holidays.iter().copied().filter(|date| first < *date && *date < last).collect();
@@ -84,8 +84,9 @@ fn end_of(date: Date, end: Time) -> Option<DateTime> {
     }
 }
 
-/// Returns the id of an event: a UUID that says nothing of the student (RFC 7986, section 5.3). It depends on the place
-/// of the meeting in its section, not on its time, so that a calendar that is read again moves the event.
+/// Returns the id of an event: a UUID that reveals nothing about the student (RFC 7986, section 5.3). It depends on the
+/// position of the meeting in its section, not on its time, so that a program that reads the calendar again moves the
+/// event.
 fn uid(student: &UserName, section: &[u8], meeting: usize) -> Uuid {
     let mut hash = Sha256::new();
     for part in [UID_DOMAIN, student.as_str().as_bytes(), section, &meeting.to_le_bytes()] {

@@ -1,6 +1,6 @@
 //! Content lines of iCalendar (RFC 5545, section 3.1).
 
-/// The most bytes of a line, without its end. A longer one is folded.
+/// Maximum length of a line in bytes, without the line break. A longer line is folded.
 const LINE_BYTES_MAX: usize = 75;
 
 /// The lines of a calendar.

@@ -50,8 +50,8 @@ pub struct Schedule<'a> {
     pub classes: &'a [Class<'a>],
 }
 
-/// Returns the calendar. Each meeting with known days, times and dates is one recurring event; others have no place in a
-/// calendar yet and are left out.
+/// Returns the calendar. Each meeting with known days, times and dates is one recurring event; other meetings are left
+/// out.
 #[must_use]
 pub fn write(schedule: &Schedule<'_>) -> String {
     let Schedule { student, title, zone, zone_name, now, classes } = schedule;

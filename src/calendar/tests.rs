@@ -101,7 +101,7 @@ fn a_meeting_recurs_over_holidays_and_the_end_of_daylight_saving_time() {
 }
 
 #[test]
-fn a_meeting_that_is_not_known_or_does_not_take_place_is_no_event() {
+fn meetings_without_days_times_or_dates_are_left_out() {
     let all = [date(2026, 10, 19), date(2026, 10, 21)];
     let one_week = |end| Meeting { ends_on: Some(end), ..meeting() };
     let table = [

@@ -6,8 +6,8 @@ use jiff::tz::{Dst, Offset, TimeZone};
 
 use crate::calendar::lines::Lines;
 
-/// The most changes of the offset that are written: those of a century with two a year. An event that never ends would
-/// have no bound.
+/// Maximum number of changes of the offset that are written: those of a century with two a year. Without it, the
+/// changes of an event without an end would be unbounded.
 const CHANGES_MAX: usize = 200;
 /// The onset of an offset that was always valid.
 const ALWAYS: DateTime = jiff::civil::datetime(1970, 1, 1, 0, 0, 0, 0);
@@ -52,7 +52,7 @@ fn observance(lines: &mut Lines, dst: Dst, name: &str, onset: DateTime, from: Of
     lines.raw(&format!("END:{kind}"));
 }
 
-/// Writes an offset as `-0500`, with seconds if it has some.
+/// Writes an offset as `-0500`, with seconds if there are any.
 fn offset_text(offset: Offset) -> String {
     let seconds = offset.seconds();
     let (sign, all) = (if seconds < 0 { '-' } else { '+' }, seconds.unsigned_abs());

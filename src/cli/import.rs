@@ -79,7 +79,7 @@ pub(super) struct ImportArguments {
     /// Sheet of a workbook (default: the one with the most known columns)
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
-    /// Line of the header, if it is not found correctly
+    /// Line of the header, if it is not detected correctly
     #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..=HEADER_LINE_MAX))]
     header_line: Option<u64>,
     /// How times without am and pm are read: 12 (1:00 to 6:59 in the afternoon) or 24 (as written)
@@ -104,7 +104,7 @@ pub(super) struct StudentImportArguments {
     /// Sheet of a workbook (default: the one with the most known columns)
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
-    /// Line of the header, if it is not found correctly
+    /// Line of the header, if it is not detected correctly
     #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..=HEADER_LINE_MAX))]
     header_line: Option<u64>,
 }

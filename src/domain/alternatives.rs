@@ -1,4 +1,4 @@
-//! The sections that the students of a cancelled one may take instead.
+//! The sections that students of a cancelled section may take instead.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -86,7 +86,7 @@ pub struct FileColumn {
     pub index: u64,
     /// The name in the header.
     pub name: String,
-    /// The field as which it is imported; `None` if it is ignored.
+    /// The field that it is imported as; `None` if it is ignored.
     pub field: Option<String>,
     /// Some texts of the column, truncated.
     pub samples: Vec<String>,

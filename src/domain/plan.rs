@@ -202,7 +202,7 @@ pub enum PlanProblem {
     CreditMin {
         /// The credits of the plan and of the sections in which the student is enrolled.
         credits: Credits,
-        /// The fewest credits that the student has to take.
+        /// The minimum number of credits that the student must take.
         least: Credits,
     },
 }

@@ -1,5 +1,5 @@
-//! Rehearsals of registration: all plans are registered against a copy of the term, by the same decisions as in reality.
-//! Nothing is stored or published.
+//! Rehearsals of registration: all plans are registered against a copy of the term, with the decisions of real
+//! requests. Nothing is stored or published.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,11 +31,11 @@ pub type Plan = (UserName, Vec<Crn>);
 pub enum Order {
     /// In random order, all at the time at which the term opens. Windows are ignored.
     Random,
-    /// Each student as soon as the own window opens; in random order within a window.
+    /// Each student as soon as that student's window opens; in random order within a window.
     Windows,
 }
 
-/// A term in memory in which plans are tried.
+/// A copy of a term in memory on which plans are tried.
 #[derive(Debug)]
 pub struct Rehearsal {
     book: TermBook,
@@ -185,7 +185,7 @@ fn without_window(facts: &Arc<StudentFacts>) -> Option<Arc<StudentFacts>> {
 }
 
 /// Returns the numbers below `len` in an order that depends on the seed alone, on every machine and in every version: the
-/// shuffle of Fisher and Yates with SplitMix64 (Steele, Lea and Flood, 2014).
+/// Fisher–Yates shuffle with SplitMix64 (Steele, Lea and Flood, 2014).
 #[must_use]
 pub fn shuffled(len: usize, seed: u32) -> Vec<usize> {
     let mut state = u64::from(seed);

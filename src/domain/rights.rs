@@ -95,7 +95,7 @@ impl fmt::Display for Subjects {
     }
 }
 
-/// The rights of a user. Only staff have a limit, so the role is [`Role::SubjectStaff`] exactly if there are subjects.
+/// The rights of a user. Only staff have a limit: the role is [`Role::SubjectStaff`] if and only if there are subjects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
     role: Role,

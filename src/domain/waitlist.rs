@@ -50,7 +50,7 @@ fn all(draft: &Draft<'_>) -> BTreeSet<Crn> {
 }
 
 /// Gives the free seats of one section to the students on its waitlist, in order of their positions. If it shares a pool
-/// of seats, the students on the waitlists of all sections of the pool are one line, in the order in which they joined.
+/// of seats, the waitlists of all sections of the pool count as one, in the order in which the students joined.
 ///
 /// A student to whom a rule refuses the seat is passed over, keeps the position, and is notified once for each reason.
 /// After the waitlists of the term have ended, no one is promoted.

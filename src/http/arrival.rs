@@ -29,7 +29,7 @@ use crate::http::problem::ProblemCode;
 use crate::plone::proxy::has_body;
 
 /// How long the hub waits for a body in all, besides the time that [`PACE_MIN`] allows for its bytes: longer than a
-/// phone loses its connection in a tunnel.
+/// phone is without a connection in a tunnel.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The slowest pace of a body, in bytes a second: a quarter of a slow mobile connection.
 const PACE_MIN: u64 = 4 * 1024;

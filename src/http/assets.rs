@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn no_comment_of_the_pages_is_part_of_a_template_literal_or_precedes_code() {
+    fn comments_of_pages_are_neither_in_template_literals_nor_before_code() {
         for path in Files::iter().filter(|path| path.ends_with(".js") || path.ends_with(".css")) {
             let file = Files::get(&path).unwrap();
             let text = std::str::from_utf8(&file.data).unwrap();

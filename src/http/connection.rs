@@ -481,7 +481,7 @@ pub async fn track<B: MessageBody + 'static>(
             connection.signed_in();
         }
     }
-    // Places may have become free since the connection was accepted.
+    // Connections may have closed since this one was accepted, so that it is no longer beyond the limit.
     let is_reserved =
         connection.as_ref().is_some_and(|it| it.is_reserved && it.room.open() > it.room.limits.connections);
     let busy = Busy(connection);

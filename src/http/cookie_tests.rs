@@ -12,7 +12,7 @@ fn get_with(path: &str, cookies: &str) -> TestRequest {
 }
 
 #[actix_web::test]
-async fn under_https_the_cookies_have_the_host_prefix_and_plain_names_are_ignored() {
+async fn https_cookies_have_the_host_prefix_and_plain_names_are_ignored() {
     let hub = Hub::start(Settings::default()).await;
     let app = hub.app_at(Some("https://hub.college.edu")).await;
     let response = test::call_service(&app, login_request("correct horse").to_request()).await;

@@ -25,10 +25,10 @@ use crate::http::request_id::PRIVATE;
 
 /// Maximum number of sections in a response, as in other lists.
 const SECTIONS_MAX: usize = 5_000;
-/// A response is used again for this many times as long as it took to compute, so that reads of demand take at most a fifth
-/// of one processor. With few plans, that is next to nothing.
+/// A response is reused for this many times as long as it took to compute, so that reads of demand take at most a fifth
+/// of one processor. With few plans, that is a very short time.
 const REUSE_FACTOR: u32 = 4;
-/// The longest time for which a response is used again.
+/// The longest time for which a response is reused.
 const REUSE_MAX: Duration = Duration::from_secs(10);
 /// Maximum number of responses in the cache: for each term, those of staff with different limits.
 const RESPONSES_MAX: usize = 32;
@@ -54,8 +54,8 @@ struct DemandResponse {
     items: Vec<SectionDemand>,
     /// The students with a plan for the term.
     students: usize,
-    /// The students who would miss a section of their plans if seats went in the order in which windows open, and by name
-    /// within a window. It counts seats only; a rehearsal also evaluates the rules.
+    /// The students who would miss a section of their plans if seats were given out in the order in which windows open,
+    /// and by username within a window. It counts seats only; a rehearsal also evaluates the rules.
     unplaced: usize,
 }
 
@@ -84,7 +84,7 @@ impl DemandResponse {
     }
 }
 
-/// A response that is used again for a short time.
+/// A response that is reused for a short time.
 struct CachedResponse {
     until: Instant,
     body: Bytes,

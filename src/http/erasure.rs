@@ -47,9 +47,9 @@ struct Erased {
 /// Erases a person (admins).
 ///
 /// Deletes the account, the plan, the facts about a student and the stored sign-ins, and signs the person out. In
-/// registrations of ended terms, attempts, alerts, acknowledgements and the audit trail, a random pseudonym replaces the username,
-/// so that all counts stay correct. Refused with `still_registered` while the person is enrolled or waitlisted in a term
-/// that has not ended.
+/// registrations of ended terms, attempts, alerts, acknowledgements and the audit trail, a random pseudonym replaces
+/// the username, so that all counts stay correct. Refused with `still_registered` while the person is enrolled or
+/// waitlisted in a term that has not ended.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/users/{name}/erase",

@@ -79,7 +79,7 @@ struct GuardianLinkList {
     items: Vec<LinkItem>,
 }
 
-/// A link that was just made.
+/// A link that was just created.
 #[derive(Serialize, ToSchema)]
 struct NewGuardianLink {
     #[serde(flatten)]

@@ -41,7 +41,7 @@ pub(super) struct ImportQuery {
     /// The sheet of a workbook; if absent, the one with the most known columns.
     #[param(max_length = 200)]
     sheet: Option<String>,
-    /// The line of the header, if it is not found correctly.
+    /// The line of the header, if it is not detected correctly.
     #[param(minimum = 1)]
     header_line: Option<u64>,
     /// 12 if 1:00 to 6:59 without am or pm are in the afternoon, 24 if times are as written. If absent, the file decides.
@@ -119,7 +119,7 @@ pub(super) struct StudentImportQuery {
     /// The sheet of a workbook; if absent, the one with the most known columns.
     #[param(max_length = 200)]
     sheet: Option<String>,
-    /// The line of the header, if it is not found correctly.
+    /// The line of the header, if it is not detected correctly.
     #[param(minimum = 1)]
     header_line: Option<u64>,
 }

@@ -39,7 +39,7 @@ pub(super) struct PersonalData {
     sign_ins: Vec<PersonalDevice>,
     /// The links with which a parent or guardian reads the schedule.
     guardian_links: Vec<PersonalLink>,
-    /// When the feed of the schedule for calendar programs was made; null without one.
+    /// When the feed of the schedule for calendar programs was created; null without one.
     #[schema(required)]
     schedule_feed_since: Option<Timestamp>,
     /// Since when the local account has a second factor.
@@ -221,7 +221,7 @@ pub(super) struct DisclosureItem {
     role: Option<Role>,
     /// What was read: `roster.read`, `roster.export`, `receipts.read`, `users.list`, `sessions.list`, `audit.read`,
     /// `student.search`, `student.read`, `attempts.read`, or `schedule.shared`: the schedule, by a link that the caller
-    /// made.
+    /// created.
     action: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

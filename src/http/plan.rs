@@ -368,7 +368,7 @@ pub async fn register(
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(BatchResponse { results }))
 }
 
-/// Divides a plan by terms. The order within a term is that of the plan.
+/// Splits a plan by term. The order within a term is that of the plan.
 pub(super) fn by_term(plan: &[PlannedSection]) -> BTreeMap<TermId, Vec<PlannedSection>> {
     let mut parts: BTreeMap<TermId, Vec<PlannedSection>> = BTreeMap::new();
     for planned in plan {

@@ -76,7 +76,7 @@ struct PlanCheckRefused {
     section: SectionId,
     /// The refusal of a registration.
     problem: Box<ProblemDocument>,
-    /// The refusals by other rules, which would follow if the cause of `problem` were gone.
+    /// The refusals by other rules, which would remain if the cause of `problem` were gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     also: Vec<ProblemDocument>,
@@ -94,8 +94,8 @@ struct PlanProblemResponse {
 
 /// Checks one of the caller's plans against every rule (students).
 ///
-/// The plan is judged as if registration were open: nothing is registered, no seat changes, and no attempt is recorded.
-/// Seats are those of this moment.
+/// The plan is checked as if registration were open: nothing is registered, no seat changes, and no attempt is
+/// recorded. The check uses the current seats.
 #[utoipa::path(
     post,
     path = "/api/v1/me/plan/check",
@@ -174,7 +174,7 @@ fn between_planned(section: &SectionId, refusal: &Refusal, others: &[&SectionId]
     let names = names.join(", ");
     match refusal {
         Refusal::AlreadyInCourse { course, .. } => {
-            format!("{section} and {names} are sections of the same kind of {course}. Keep one of them in the plan.")
+            format!("{section} and {names} are the same kind of class in {course}. Keep one of them in the plan.")
                 .into()
         }
         _ => format!("{section} overlaps {names}. Keep one of them in the plan.").into(),

@@ -170,7 +170,7 @@ impl ProblemCode {
             Self::Refused(RefusalCode::SectionCancelled) => "The section is cancelled",
             Self::Refused(RefusalCode::SectionClosed) => "The section is closed",
             Self::Refused(RefusalCode::AlreadyInCourse) => "You are already in this course",
-            Self::Refused(RefusalCode::RepeatLimit) => "You have taken this course too often",
+            Self::Refused(RefusalCode::RepeatLimit) => "You have reached the limit for repeating this course",
             Self::Refused(RefusalCode::LinkedSectionRequired) => "Another section must be taken with this one",
             Self::Refused(RefusalCode::Restricted) => "The section is not open to you",
             Self::Refused(RefusalCode::Prerequisite) => "A prerequisite is not met",
@@ -224,7 +224,7 @@ impl ProblemCode {
                 "Take the courses in “unmet” first, or ask the department for permission."
             }
             Self::Refused(RefusalCode::RepeatLimit) => {
-                "Ask the registrar's office whether you may take the course once more."
+                "Ask the registrar's office whether you may take the course again."
             }
             Self::Refused(RefusalCode::LinkedSectionRequired) => {
                 "Add the section and one of each kind in “choices” in one request."
@@ -343,7 +343,7 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credit_limit: Option<Credits>,
-    /// `credit_min`: the fewest credits that are required.
+    /// `credit_min`: the number of credits that are required.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credit_min: Option<Credits>,

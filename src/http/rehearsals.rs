@@ -50,14 +50,14 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 struct Request {
     #[schema(value_type = TermId)]
     term: TermId,
-    /// `windows`: each student arrives when the own window opens, in random order within a window. `random`: all arrive
-    /// in random order when the term opens; windows are ignored.
+    /// `windows`: each student arrives when that student's window opens, in random order within a window. `random`: all
+    /// arrive in random order when the term opens; windows are ignored.
     #[schema(value_type = String)]
     order: Order,
-    /// The number of runs, each with another random order.
+    /// The number of runs, each with a different random order.
     #[schema(minimum = 1, maximum = 50, default = 1)]
     runs: Option<u32>,
-    /// The seed of the random orders; chosen by the hub unless given.
+    /// The seed of the random orders. If it is absent, the hub chooses one.
     seed: Option<u32>,
     /// Whether the students accept waitlist positions.
     #[schema(default = false)]

@@ -59,7 +59,7 @@ pub(super) fn feeds_path() -> &'static str {
     FEED.strip_suffix("{secret}").unwrap_or(FEED)
 }
 
-/// A feed that was just made.
+/// A feed that was just created.
 #[derive(Serialize, ToSchema)]
 struct NewScheduleFeed {
     /// The address to subscribe to in a calendar program. It contains the secret and is not shown again.
@@ -69,12 +69,12 @@ struct NewScheduleFeed {
 /// Whether the caller has a feed.
 #[derive(Serialize, ToSchema)]
 struct ScheduleFeedState {
-    /// When it was made; null without one.
+    /// When it was created; null without one.
     #[schema(required)]
     created_at: Option<Timestamp>,
 }
 
-/// What a calendar is written from.
+/// The data of which a calendar is written.
 struct Source<'a> {
     model: &'a ReadModel,
     college: &'a College,
@@ -82,8 +82,8 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Returns the calendar of the sections in which a student is enrolled, in the terms that have not ended. Without
-    /// those that are cancelled, and without waitlist positions: programs show a tentative event like any other, so a
+    /// Returns the calendar of the sections in which a student is enrolled, in the terms that have not ended, except
+    /// those that are cancelled. Waitlist positions are left out: programs show a tentative event like any other, so a
     /// student would seem to have a seat.
     fn calendar_of(&self, student: &UserName) -> String {
         let today = self.now.to_zoned_datetime(self.college.timezone.clone()).date();
@@ -151,16 +151,19 @@ pub async fn state(SignedIn(caller): SignedIn, feeds: Data<ScheduleFeeds>) -> Re
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(ScheduleFeedState { created_at }))
 }
 
-/// Makes a private feed of the caller's schedule (students).
+/// Creates a private feed of the caller's schedule (students).
 ///
-/// A program that has the address can read the schedule without signing in, until the caller ends the feed or makes
-/// another one.
+/// A program that has the address can read the schedule without signing in, until the caller ends the feed or creates a
+/// new one.
 #[utoipa::path(
     post,
     path = "/api/v1/me/schedule-feed",
     operation_id = "makeScheduleFeed",
     tag = "registration",
-    responses((status = 201, description = "Made. The earlier feed has ended.", body = NewScheduleFeed), BadRole, StoreFailed)
+    responses(
+        (status = 201, description = "Created. The earlier feed has ended.", body = NewScheduleFeed),
+        BadRole, StoreFailed,
+    )
 )]
 pub async fn make(
     request: HttpRequest,
@@ -175,13 +178,13 @@ pub async fn make(
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(NewScheduleFeed { url }))
 }
 
-/// Ends the caller's feed (signed-in users). Its address opens nothing from then on. Idempotent.
+/// Ends the caller's feed (signed-in users). From then on, its address returns 404. Idempotent.
 #[utoipa::path(
     delete,
     path = "/api/v1/me/schedule-feed",
     operation_id = "endScheduleFeed",
     tag = "registration",
-    responses((status = 204, description = "There is no feed any more."), BadToken, StoreFailed)
+    responses((status = 204, description = "The caller has no feed."), BadToken, StoreFailed)
 )]
 pub async fn end(
     request: HttpRequest,
@@ -197,7 +200,7 @@ pub async fn end(
 
 /// Returns the schedule of the student who made the feed, as `GET /api/v1/me/schedule.ics` does.
 ///
-/// A feed can be read once in ten seconds on average, and twelve times at once.
+/// A feed can be read once every ten seconds on average, and twelve times in a row.
 #[utoipa::path(
     get,
     path = "/api/v1/schedule-feeds/{secret}",
@@ -220,7 +223,7 @@ pub async fn feed(
     college: Data<College>,
     clock: Data<dyn Clock>,
 ) -> Result<HttpResponse, Problem> {
-    let unknown = || Problem::not_found("This calendar feed does not exist, or it has ended. Make another one.");
+    let unknown = || Problem::not_found("This calendar link does not exist or has ended. Create a new one.");
     let named = path_param(&request, "secret")?;
     let feed = feeds.open(named.strip_suffix(".ics").ok_or_else(unknown)?).await.map_err(|error| match error {
         FeedError::Unknown => unknown(),

@@ -83,13 +83,13 @@ impl RequestBody for Request {
     }
 }
 
-/// What became of each student.
+/// The result for each student.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MoveAll)]
 struct MoveAllResponse {
     /// The number of students who are in the other section now.
     moved: usize,
-    /// Whether the section of a merge was cancelled, because it has no students any more; absent for a move.
+    /// Whether the section of a merge was cancelled, because no student is left in it; absent for a move.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cancelled: Option<bool>,
@@ -99,7 +99,7 @@ struct MoveAllResponse {
     results: Vec<MoveResult>,
 }
 
-/// What became of one student: `status` in the other section, or `problem` if the student stays.
+/// The result for one student: `status` in the other section, or `problem` if the student stays.
 #[derive(Serialize, ToSchema)]
 struct MoveResult {
     user: UserName,
@@ -168,7 +168,7 @@ impl Desk {
         Ok(roster)
     }
 
-    /// Moves each student by a decision of its own, in order. Those who cannot be moved stay.
+    /// Moves each student by a separate decision, in order. Those who cannot be moved stay.
     async fn move_everyone(&self, request: &HttpRequest, checked: &Checked) -> Result<Vec<MoveResult>, Problem> {
         let Checked { staff, from, request: Request { to, reason, codes }, .. } = checked;
         let codes_text: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
@@ -179,7 +179,7 @@ impl Desk {
                 student: student.user.clone(),
                 drop: Some(from.crn.clone()),
                 add: Some(to.crn.clone()),
-                // A student with a seat never gets only a position for it.
+                // A student with a seat must not lose it for a waitlist position.
                 waitlist: student.status == RegistrationStatus::Waitlisted,
                 lifted: codes.iter().copied().collect(),
             };
@@ -244,7 +244,7 @@ async fn respond(
 
 /// Moves everyone in a section to another section (staff of their subjects).
 ///
-/// Each student is moved by a decision of its own, with an attempt by staff, and is notified. A student who cannot be
+/// Each student is moved by a separate decision, with an attempt by staff, and is notified. A student who cannot be
 /// moved stays, and is listed with the reason. Students on the waitlist get a seat or a position in the other section. The
 /// section itself does not change; students can still register for it, unless it is closed or cancelled.
 #[utoipa::path(

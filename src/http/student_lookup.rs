@@ -29,13 +29,13 @@ use crate::http::registrations::Registrations;
 use crate::http::request_id::PRIVATE;
 use crate::http::students::student;
 
-/// The fewest characters of a search. Fewer would list most students.
+/// The minimum length of a search in characters. A shorter one would list most students.
 const SEARCH_CHARS_MIN: usize = 2;
-/// The most characters of a search: those of a username, and enough for a full name.
+/// The maximum length of a search in characters: that of a username, and enough for a full name.
 const SEARCH_CHARS_MAX: usize = USER_CHARS_MAX;
-/// The most students on a page. Staff choose one of them by eye.
+/// The maximum number of students on a page. Staff choose one of them by eye.
 const FOUND_MAX: usize = 20;
-/// The students that are read at a time for limited staff, who may see few of them.
+/// Number of students that are read at a time for limited staff, who may see only few of them.
 const READ_MAX: usize = 500;
 
 /// The operations of this file.
@@ -98,9 +98,9 @@ async fn search(
     }
 }
 
-/// Finds students by words of the username or the display name, without regard to case and accents (staff).
+/// Finds students by words of the username or the display name, regardless of case and accents (staff).
 ///
-/// Each word of `q` is the beginning of a word. Staff who are limited to subjects find students who are registered in
+/// Each word of `q` must begin a word of either. Staff who are limited to subjects find students who are registered in
 /// sections of these.
 #[utoipa::path(
     get,

@@ -51,7 +51,7 @@ async fn guesses_from_one_network_do_not_limit_the_account_elsewhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_has_a_limit_for_all_networks_together_and_none_for_known_devices() {
+async fn accounts_are_limited_across_networks_except_for_known_devices() {
     let limits = SignInLimits::new(2);
     for number in 0..2 * ACCOUNT_FAILURES_FACTOR {
         admit(&limits, "ann", &format!("10.0.{number}.1")).await.unwrap().fail(0);
@@ -63,7 +63,7 @@ async fn an_account_has_a_limit_for_all_networks_together_and_none_for_known_dev
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_device_is_limited_by_itself_and_counts_as_unknown_after_a_hundred_failures() {
+async fn a_device_has_its_own_limit_and_is_unknown_after_100_failures() {
     let limits = SignInLimits::new(60);
     let of = |number| limits.origin(address(HOME), Some(DeviceId::of(number)), &Epoch);
     for _ in 0..60 {

@@ -56,7 +56,7 @@ pub enum Disclosure {
     /// The attempts of a student, or in a section.
     #[strum(serialize = "attempts.read")]
     AttemptsRead,
-    /// A student's schedule, by a link that the student made.
+    /// A student's schedule, by a link that the student created.
     #[strum(serialize = "schedule.shared")]
     ScheduleShared,
 }

@@ -348,7 +348,7 @@ async fn two_people_who_claim_a_name_at_once_do_not_share_it() {
 }
 
 #[actix_web::test]
-async fn a_member_and_a_person_at_a_provider_who_claim_a_name_at_once_do_not_share_it() {
+async fn members_and_provider_users_who_claim_a_name_do_not_share_it() {
     let hub = Hub::start().await;
     let members = Arc::<Members>::default();
     let (store, clock, bus) = (&hub.store, &hub.clock, &hub.bus);

@@ -24,7 +24,7 @@ pub const LABEL_CHARS_MAX: usize = 60;
 /// Number of random bytes in the secret of a link, which no one can guess.
 const SECRET_BYTES: usize = 32;
 
-/// A link that was just made. Only its hash is stored, so the secret cannot be shown again.
+/// A link that was just created. Only its hash is stored, so the secret cannot be shown again.
 #[derive(Debug, Clone)]
 pub struct NewGuardianLink {
     /// The link.

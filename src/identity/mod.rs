@@ -15,7 +15,7 @@
 //!   limits on requests; [`attempts`]: limits on failed sign-ins; [`device`]: cookies of browsers that have signed in
 //!   before
 //! - [`guardian_links`]: links with which a parent or guardian reads one student's schedule; [`schedule_feeds`]: feeds
-//!   with which calendar programs read it
+//!   from which calendar programs read it
 //! - [`external`]: sign-ins by single sign-on, which checks no password in the hub
 //! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when
 //!   users were last seen

@@ -221,7 +221,7 @@ async fn a_recovery_code_replaces_a_code_once() {
 }
 
 #[actix_web::test]
-async fn a_second_factor_is_removed_with_a_proof_by_a_reset_and_with_the_account() {
+async fn second_factors_are_removed_with_a_proof_a_reset_or_the_account() {
     let hub = Hub::start().await;
     let (recovery, _) = with_factor(&hub).await;
     let identity = hub.identity();

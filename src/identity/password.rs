@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_full_lane_is_overloaded_and_leaves_room_for_others_which_are_served_in_turn() {
+    async fn a_full_lane_leaves_room_for_others_which_are_served_in_turn() {
         let hasher = Hasher::start(1).unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
         let (block, blocked) = std::sync::mpsc::channel::<()>();

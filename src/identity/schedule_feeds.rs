@@ -1,5 +1,5 @@
-//! Feeds with which calendar programs read one student's schedule. The address contains a secret, because such programs
-//! cannot sign in. It opens nothing but this schedule, until the student ends it or makes another one.
+//! Feeds from which calendar programs read one student's schedule. The address contains a secret, because such programs
+//! cannot sign in. It opens nothing but this schedule, until the student ends it or creates a new one.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::store::schedule_feeds::{ScheduleFeed, ScheduleFeedStore};
 
 /// Time after which a feed may be read once more. Calendar programs read a feed a few times a day.
 const READ_INTERVAL: Duration = Duration::from_secs(10);
-/// Number of reads of a feed at once: a student's devices may all start together, and repeat a read.
+/// Number of reads of a feed in a row: a student's devices may all start together, and repeat a read.
 const READS_MAX: NonZeroU32 = NonZeroU32::MIN.saturating_add(11);
 /// Number of reads after which the counts of idle feeds are removed.
 const READS_PER_CLEANUP: usize = 10_000;
@@ -52,7 +52,7 @@ impl ScheduleFeeds {
         Self { store, clock, reads, counted: AtomicUsize::new(0) }
     }
 
-    /// Makes a feed of a student's schedule and returns its secret. The earlier feed ends.
+    /// Creates a feed of a student's schedule and returns its secret. The earlier feed ends.
     ///
     /// # Errors
     /// When the store cannot be written.

@@ -93,7 +93,7 @@ pub(super) struct Comparison<'s> {
     pub(super) staged: StagedImport,
     /// The CRNs of the term that are numbers, without leading zeros. Made when a CRN of the file is not in the term.
     by_number: OnceCell<HashMap<String, Vec<Crn>>>,
-    /// The CRNs of the file that lack leading zeros, with the CRN of the term as which each is imported.
+    /// The CRNs of the file that lack leading zeros, with the CRN of the term under which each is imported.
     renamed: HashMap<Crn, Crn>,
     /// The CRNs of the term among them.
     matched: HashSet<Crn>,
@@ -252,7 +252,7 @@ impl<'s> Comparison<'s> {
         Ok(if found.len() == 1 { found.pop().filter(|found| found != crn) } else { None })
     }
 
-    /// Returns the CRN of the term as which a CRN of the file is imported, if it lacks leading zeros.
+    /// Returns the CRN of the term under which a CRN of the file is imported, if it lacks leading zeros.
     fn imported_as(&self, crn: &Crn, schedule: &dyn Schedule) -> Result<Option<Crn>, ScheduleError> {
         if let Some(renamed) = self.renamed.get(crn) {
             return Ok(Some(renamed.clone()));

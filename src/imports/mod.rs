@@ -1,10 +1,10 @@
-//! Imports schedules and facts about students, one file at a time. They run on their own thread, at a lower priority than the threads that serve
-//! requests, and queue up to [`QUEUE_MAX`].
+//! Imports schedules and facts about students, one file at a time. They run on their own thread, at a lower priority
+//! than the threads that serve requests, and queue up to [`QUEUE_MAX`].
 //!
 //! - [`csv`]: reads files; [`schedule`]: the port that it implements; `spreadsheet`: turns workbooks into rows
 //! - `run`: the steps of an import; `scope`: what staff of single subjects may import; `compare`: what an import
-//!   changes; `affected`: what it did to students;
-//!   [`task`]: an import that has not ended; `recovery`: what happens to those that the hub's end interrupted
+//!   changes; `affected`: what it did to students; [`task`]: an import that has not ended; `recovery`: what happens to
+//!   imports that were interrupted when the hub stopped
 //! - [`profiles`]: saved mappings of columns
 //!
 //! A task is stored before its id is returned. If the hub stops during an import, its task is `failed` after the next

@@ -1,4 +1,4 @@
-//! Ends the imports that the end of an earlier process interrupted.
+//! Ends the imports that were interrupted when an earlier process stopped.
 
 use crate::domain::ids::TaskId;
 use crate::domain::import::{Phase, TaskReport, TaskState};

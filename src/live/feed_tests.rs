@@ -311,7 +311,7 @@ fn a_read_that_succeeds_after_failures_continues_the_replay() {
     }
     let outputs = feed.handle(page(full, REPLAY_PAGE_LEN as u64));
     assert_eq!(describe(outputs.last().unwrap()), rest);
-    // The retries are counted anew for each page.
+    // The retries are counted separately for each page.
     run(
         &mut feed,
         [(FeedInput::Page(Err(store_is_busy())), &[wait.as_str()][..]), (FeedInput::Done, &[rest.as_str()])],

@@ -95,7 +95,7 @@ async fn the_wait_of_a_newcomer_is_bounded() {
 }
 
 #[actix_rt::test]
-async fn a_client_that_comes_back_joins_before_newcomers_and_is_not_sent_away_again() {
+async fn returning_clients_join_before_newcomers_and_are_not_sent_away() {
     let (queue, client, newcomer) = (queue(0), visitor(1), visitor(2));
     tokio::time::pause();
     let Err(NoTurn::Busy(pause)) = queue.turn(&client).await else { panic!("the wait is bounded") };

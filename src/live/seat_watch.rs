@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_that_resume_at_the_same_sequence_share_a_snapshot_until_the_next_tick() {
+    fn sessions_that_resume_together_share_a_snapshot_until_the_next_tick() {
         let mut watch = watch();
         let term = TermId::parse("202209").unwrap();
         let subscribe = |watch: &mut SeatWatch, since| {

@@ -29,12 +29,12 @@ pub struct Demand {
     pub sections: Vec<SectionDemand>,
     /// The students with a plan.
     pub students: usize,
-    /// The students who would miss a section of their plans if seats went in the order in which windows open, and by name
-    /// within a window. Counts seats only: no rule is evaluated.
+    /// The students who would miss a section of their plans if seats were given out in the order in which windows open,
+    /// and by username within a window. Counts seats only: no rule is evaluated.
     pub unplaced: usize,
 }
 
-/// The seats that are left while they are given to plans.
+/// The seats that remain while plans take them.
 struct SeatsLeft<'s> {
     snapshot: &'s Snapshot,
     sections: HashMap<&'s Crn, u32>,

@@ -52,7 +52,7 @@ pub struct RehearsalRequest {
     pub waitlist: bool,
 }
 
-/// A number in several runs.
+/// The spread of a number over several runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
 pub struct Spread {
     /// The smallest.
@@ -64,7 +64,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Returns the spread of a number that has these values in the first runs and is 0 in the other of `runs`.
+    /// Returns the spread of a number that has these values in the first runs and is 0 in the rest of `runs`.
     fn of(values: &[u64], runs: usize) -> Self {
         let is_partial = values.len() < runs;
         let min = if is_partial { 0 } else { values.iter().copied().min().unwrap_or(0) };
@@ -274,7 +274,7 @@ struct Results {
     nothing: Spread,
 }
 
-/// Makes all runs; `None` if the task is cancelled.
+/// Executes all runs; `None` if the task is cancelled.
 fn execute(rehearsal: &Rehearsal, request: &RehearsalRequest, task: &Task) -> Option<Results> {
     let (students, runs) = (rehearsal.students().max(1), request.runs);
     let mut all = Vec::new();

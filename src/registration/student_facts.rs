@@ -35,10 +35,11 @@ pub enum FactsError {
     Submit(#[from] SubmitError),
 }
 
-/// Numbers of students of whom a change of many states facts for the first time, changes them, or leaves them as they are.
+/// Numbers of students for whom a bulk change states facts for the first time, changes them, or leaves them as they
+/// are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BulkTally {
-    /// Students of whom nothing was stated before.
+    /// Students about whom nothing was stated before.
     pub created: u64,
     /// Students whose facts changed.
     pub updated: u64,
@@ -144,7 +145,7 @@ impl StudentFactsWriter {
         Ok(true)
     }
 
-    /// Changes the facts about many students as [`Self::put`] does, from those that the store has. Each term gets all
+    /// Changes the facts about many students as [`Self::put`] does, starting from the stored ones. Each term gets all
     /// changes by one command. The audit entry is dropped if nothing changes, or if there is no term.
     ///
     /// # Errors

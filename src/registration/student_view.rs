@@ -25,7 +25,7 @@ pub struct Limits {
 }
 
 /// A [`TermView`] of the newest snapshot for one student. It has no registrations of others, so no waitlist can be settled
-/// with it; positions on waitlists are right.
+/// with it; positions on waitlists are correct.
 pub struct StudentView {
     snapshot: Arc<Snapshot>,
     student: UserName,

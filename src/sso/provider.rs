@@ -39,7 +39,7 @@ use super::{Person, SsoError};
 pub(super) const EXCHANGES_MAX: usize = 64;
 /// Sign-ins that wait for a provider: the students who arrive within seconds when registration opens.
 const WAITING_MAX: usize = 2_000;
-/// Longest time to begin or to complete a sign-in, waiting included. The browser shows its own page meanwhile.
+/// Longest time to begin or to complete a sign-in, waiting included. The browser still shows the previous page then.
 const SIGN_IN_MAX: Duration = Duration::from_secs(10);
 /// How far the provider's clock may be ahead, in seconds.
 pub(super) const CLOCK_SKEW_S: i64 = 60;

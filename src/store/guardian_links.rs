@@ -17,7 +17,7 @@ pub struct GuardianLink {
     pub student: UserName,
     /// The student's own note.
     pub label: String,
-    /// When the student made it.
+    /// When the student created it.
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,

@@ -1,5 +1,5 @@
-//! Port for the feeds with which calendar programs read one student's schedule. The store holds a hash of the secret in the
-//! address, never the secret.
+//! Port for the feeds from which calendar programs read one student's schedule. The store holds a hash of the secret in
+//! the address, never the secret.
 
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::store::guardian_links::LinkHash;
 pub struct ScheduleFeed {
     /// The student.
     pub student: UserName,
-    /// When the student made it.
+    /// When the student created it.
     pub created_at: Timestamp,
 }
 

@@ -16,8 +16,9 @@
 //!   function at once, on the caller's thread and outside any transaction, and passes only the record to its writer
 //!   thread (ADR 0002).
 //! - A store that several hubs share calls it inside its transaction. For PostgreSQL (`store::postgres`) that is:
-//!   begin; lock the term's row (`SELECT … FOR UPDATE`); if it is ahead of `since`, read the rows of later commits; call the function; write the record with one statement per table; set the term's sequence; commit. The
-//!   row lock orders the hubs, so no batch is decided on a stale book and none has to be decided twice.
+//!   begin; lock the term's row (`SELECT … FOR UPDATE`); if it is ahead of `since`, read the rows of later commits;
+//!   call the function; write the record with one statement per table; set the term's sequence; commit. The row lock
+//!   orders the hubs, so no batch is decided on a stale book and none has to be decided twice.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
 //! Registration for a whole plan, and the check of a plan before registration opens.
 //!
-//! First the planned sections themselves are requested, then alternates of those that were refused, in turns, and at last
-//! waitlist positions. What was granted stays granted. A section that was refused only because another one is missing,
-//! such as a lecture without its lab, is requested again in each turn, so that an alternate can complete the set.
+//! First the planned sections themselves are requested, then, turn by turn, alternates of those that were refused, and
+//! finally waitlist positions. What was granted stays granted. A section that was refused only because another one is
+//! missing, such as a lecture without its lab, is requested again in each turn, so that an alternate can complete the
+//! set.
 
 use jiff::Timestamp;
 
@@ -96,7 +97,7 @@ impl Entry<'_> {
     }
 }
 
-/// Requests the present candidates of some entries. Returns their number.
+/// Requests the current candidates of some entries. Returns their number.
 fn run(
     draft: &mut Draft<'_>,
     student: &UserName,
@@ -168,7 +169,7 @@ fn advance(draft: &Draft<'_>, student: &UserName, entries: &mut [Entry<'_>], at:
 /// are all of the term of `view`.
 ///
 /// It runs the decision on a draft that is discarded. Permits and last times are those at the time when registration
-/// opens for the student, if that is in the future; seats are those of now.
+/// opens for the student, if that is in the future; seats are the current ones.
 #[must_use]
 pub fn check_plan(view: &dyn TermView, student: &UserName, plan: &[PlannedSection], now: Timestamp) -> PlanCheck {
     let facts = view.facts(student).map(|facts| &**facts);

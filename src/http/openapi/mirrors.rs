@@ -297,7 +297,7 @@ struct ImportColumn {
     index: u64,
     /// The name in the header.
     name: String,
-    /// The field as which it is imported; null if it is ignored.
+    /// The field that it is imported as; null if it is ignored.
     #[schema(required)]
     field: Option<String>,
     /// Some texts of the column, truncated.

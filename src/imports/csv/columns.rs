@@ -278,7 +278,7 @@ impl Header {
         self.names.len().checked_sub(1).filter(|last| self.names[*last] == HEADINGS)
     }
 
-    /// Returns the column as which a cell is imported; `None` if it is ignored.
+    /// Returns the column that a cell is imported as; `None` if it is ignored.
     pub(super) fn field_of(&self, index: usize) -> Option<Column> {
         let is_source = |at: usize| match at.checked_sub(self.names.len()) {
             None => at == index,

@@ -86,7 +86,7 @@ pub(super) struct Row {
     /// Whether the hub exported the row.
     #[serde(rename = "v", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_exported: bool,
-    /// The identifier in the file, if it is not the CRN as which the section is imported.
+    /// The identifier in the file, if it is not the CRN under which the section is imported.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     pub(super) original_crn: Option<String>,
     #[serde(rename = "m", default, skip_serializing_if = "Vec::is_empty")]

@@ -404,7 +404,7 @@ fn a_real_college_schedule_needs_a_mapped_capacity() {
     assert_eq!(campus.len(), 9, "nine CRNs have rows that differ in campus");
 }
 
-/// Each file once was read wrongly without a warning.
+/// Earlier versions misread each of these files without a warning.
 #[test]
 fn rows_and_headers_are_not_mistaken_for_each_other() {
     let crns = |text: &str| -> Vec<String> {

@@ -12,7 +12,7 @@ use crate::store::accounts::AuditEntry;
 
 use super::{Run, Stop};
 
-/// Message of a task of which some terms may have the changes and others not.
+/// Message of a task whose changes may be in some terms only.
 const NOT_IN_ALL_TERMS: &str = "The facts could not be stored in all terms because the disk failed or the hub was too \
      busy. Import the file again.";
 

@@ -12,7 +12,8 @@
 //! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
 //!   signed in through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins
-//! - [`guardian_links`], [`schedule_feeds`]: links to schedules, and feeds of them; [`sign_ins`]: sign-ins, and second factors of local accounts
+//! - [`guardian_links`], [`schedule_feeds`]: links to schedules, and feeds of them; [`sign_ins`]: sign-ins, and second
+//!   factors of local accounts
 //! - [`imports`]: staged sections and import tasks; [`import_profiles`]: saved mappings of columns; [`events`]: one-off
 //!   events
 //! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`acks`]: acknowledgements

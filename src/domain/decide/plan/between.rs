@@ -76,7 +76,7 @@ impl Whole<'_> {
     }
 
     /// Returns the problem that registration has ended for the student. A term without an opening time, or one that opens
-    /// later, is no problem.
+    /// later, is not a problem.
     fn closed(&self) -> Option<PlanProblem> {
         let refusal = (!self.sections.is_empty()).then(|| self.refusal(0, RefusalCode::RegistrationClosed, |_| false));
         match refusal.flatten()? {

@@ -103,7 +103,7 @@ pub(super) fn parse_map(map: &[(String, String)]) -> Result<ColumnMap, String> {
     Ok(found)
 }
 
-/// Which cells of a row each column has. A column of several cells is joined with spaces.
+/// The cells of a row that belong to each column. Several cells of one column are joined with spaces.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Header {
     cells: Vec<(StudentColumn, Vec<usize>)>,

@@ -200,7 +200,7 @@ impl<'h> Merge<'h> {
             return Err((column, format!("A student may have at most {most} of these")));
         }
         for column in differing {
-            let message = "An earlier row of the student has another value, which is used".to_owned();
+            let message = "An earlier row for this student has a different value, which is used".to_owned();
             let warning = self.finding(line, column, message);
             self.warnings.push(warning);
         }

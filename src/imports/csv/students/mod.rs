@@ -178,7 +178,7 @@ fn no_user_column() -> String {
     )
 }
 
-/// Describes the table for staff. It has no texts of rows, because tasks are stored, and the rows are about persons.
+/// Describes the table for staff, without texts from rows, because tasks are stored and the rows are about people.
 fn table(source: &RecordSource<'_>, names: &[&str], header: &Header, header_line: u64) -> Table {
     let columns = names.iter().enumerate().take(DESCRIBED_COLUMNS_MAX).map(|(at, name)| FileColumn {
         index: at as u64 + 1,
