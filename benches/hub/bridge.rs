@@ -1,6 +1,6 @@
 //! What the hub adds to Plone's response time, and what it saves: a section is read from bare Plone, through the hub's
 //! `/plone/` (without caching), and from the hub's own copy; content is created, changed and read through `/plone/` and
-//! on bare Plone. Requests are sent one at a time, in turns. Reads use persistent connections.
+//! on bare Plone. Requests are sent one at a time, alternating between the routes. Reads use persistent connections.
 
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,7 @@ fn measure_reads(plone: &Plone, server: &Server, member: &str, path: &str, id: &
         [route.name.to_owned()].into_iter().chain(all.map(micros)).collect::<Vec<_>>()
     });
     table::print(
-        &format!("A section, read {reads} times by each route in turns"),
+        &format!("A section, read {reads} times by each route, alternately"),
         &["", "p50 µs", "p95 µs", "p99 µs"],
         &rows,
     );

@@ -28,7 +28,7 @@ const SLOTS: usize = 15;
 /// The number of sections of a student: 15 credits, below the limit of 18.
 const CART: usize = 5;
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Measurements of each kind, in turns. The one with the median number of responses is printed.
+/// Measurements of each kind, which alternate. The one with the median number of responses is printed.
 const TURNS: usize = 3;
 pub const TERM: &str = "203001";
 

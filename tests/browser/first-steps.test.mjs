@@ -34,7 +34,7 @@ test("an empty hub lists five steps, and each is done as soon as the hub has wha
   await hub.term("first", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   await hub.ask("admin", "PUT", "/api/v1/admin/users/clerk", { role: "staff", password: "a long enough password" });
   const again = await open(chrome, hub, "/admin", { user: "admin", bypassCSP: true });
-  // They began in the other browser only, and a hub with sections does not begin them.
+  // The steps began in the other browser only, and they do not begin on a hub with sections.
   await until(again, () => document.querySelector("#health.good"));
   assert.ok(await again.isHidden("#first-steps"));
 });

@@ -146,7 +146,7 @@ const recordRequests = (page) => {
   return requests;
 };
 
-/** Waits until no request is open and none follows from the last response: the page sends one of its own meanwhile. */
+/** Waits until no request is open and none follows from the last response; the page may send one of its own. */
 const settled = async (page, requests) => {
   for (let before = -1; requests.open.size > 0 || requests.all.length !== before + 1;) {
     before = requests.all.length;

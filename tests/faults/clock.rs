@@ -49,7 +49,7 @@ impl Clock {
         self.write(1, i64::try_from(by.as_nanos()).expect("less than 292 years"));
     }
 
-    /// Stops the monotonic time, so that no timer of the server ends any more.
+    /// Stops the monotonic time, so that no timer of the server fires.
     pub(crate) fn freeze_monotonic(&self) {
         self.write(2, 1);
     }

@@ -122,7 +122,7 @@ fn beside<T>(flooding: impl Fn(usize, &AtomicBool) + Sync, work: impl FnOnce() -
 }
 
 #[test]
-fn a_visitors_flood_of_uncached_lists_is_limited_and_registrations_continue() {
+fn floods_of_uncached_lists_are_limited_and_registrations_continue() {
     let home = Home::new();
     let server = home.serve();
     let row = |index: usize| Row::lecture(&format!("{}", 10_000 + index), &format!("MATH {}", 100 + index));

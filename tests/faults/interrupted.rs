@@ -207,7 +207,7 @@ fn recorded(mut command: Command) -> Vec<Operation> {
     disk::read_log(&log).into_iter().map(|(_, operation)| operation).collect()
 }
 
-/// Returns `count` different numbers from 1 to `last`; all, when there are not so many.
+/// Returns `count` different numbers from 1 to `last`; all of them if there are fewer.
 fn sample(random: &mut Random, last: usize, count: usize) -> BTreeSet<usize> {
     if count >= last {
         return (1..=last).collect();

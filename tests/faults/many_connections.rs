@@ -30,7 +30,7 @@ const HEAD: &[u8] = b"GET /api/v1/terms HTTP/1.1\r\nHost: x\r\nX-Drip: ";
 pub(crate) const UPGRADE: &[u8] =
     b"GET /alerts/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-/// One in so many connections sends pings.
+/// One connection in this many sends pings.
 const PINGING: usize = 50;
 
 fn connect(server: &Server, number: usize) -> io::Result<TcpStream> {

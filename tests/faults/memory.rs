@@ -25,7 +25,7 @@ pub(crate) fn resident(server: &Server) -> u64 {
 }
 
 /// Returns the resident memory that the server has allocated, in bytes: without the pages of its program file, whose
-/// number depends on what else the machine does.
+/// number depends on the other load of the machine.
 pub(crate) fn allocated(server: &Server) -> u64 {
     memory(server, "RssAnon:")
 }

@@ -49,7 +49,7 @@ const CHANGED: usize = 4;
 const CLIENTS_MANY: usize = 1_000;
 /// The pause between two rounds of changes and alerts if there are as many clients: faster than a college.
 const ROUND_PAUSE: Duration = Duration::from_secs(1);
-/// One client in so many compares all seats that it received with the hub's.
+/// One client in this many compares all seats that it received with the hub's.
 const COMPARED_STEP: usize = 20;
 
 /// A stage that each client reaches.
@@ -310,7 +310,7 @@ async fn wait_for_live(crowd: &Crowd, clients: usize, limit: Duration, hub: u32)
 }
 
 /// Resumes with all clients at once, while seats change and alerts are sent. Checks that no client is closed, and that
-/// each has every alert and the newest seats. Waits at most `limit`, and once more as long.
+/// each has every alert and the newest seats. Waits at most twice `limit`.
 fn resume_all(
     home: Home,
     server: Arc<Server>,

@@ -244,8 +244,8 @@ fn watch(load: &Load) {
     });
 }
 
-/// Posts alerts until the tail of alerts that the hub has in memory is full. At the rate of this load it would grow
-/// towards its bound for longer than the run, and hide a growth without one.
+/// Posts alerts until the tail of alerts that the hub has in memory is full. At the rate of this load, it would grow
+/// towards its bound during the whole run, and hide unbounded growth elsewhere.
 fn fill_alert_tail(home: &Home, server: &Server) {
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
     let mut bytes = 0;

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 const VERSION_MIN: u32 = 15;
 /// How long the server may take to start on a busy machine.
 const START_MAX: Duration = Duration::from_secs(120);
-/// The user and the group without rights. PostgreSQL refuses to run as root, as which tests run in containers.
+/// The unprivileged user and group. PostgreSQL refuses to run as root, and tests in containers run as root.
 const UNPRIVILEGED: u32 = 65_534;
 /// Connections of PgBouncer to each database: fewer than one store has to PgBouncer.
 const BOUNCER_CONNECTIONS: u32 = 3;
@@ -69,7 +69,7 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// Creates the folder of a cluster, which the user without rights can enter: the folder for temporary files of root may
+/// Creates the folder of a cluster, which the unprivileged user can enter: the folder for temporary files of root may
 /// be closed to others.
 fn create_folder() -> PathBuf {
     let parent = if is_root() { PathBuf::from("/tmp") } else { std::env::temp_dir() };
@@ -79,7 +79,7 @@ fn create_folder() -> PathBuf {
     folder
 }
 
-/// Returns the folder with the unpacked programs from which they are run. The user without rights may not be able to
+/// Returns the folder with the unpacked programs from which they are run. The unprivileged user may not be able to
 /// enter the folder of the project, so root runs a copy.
 fn runnable(folder: &Path) -> PathBuf {
     if !is_root() || !unpacked().exists() {
@@ -91,8 +91,8 @@ fn runnable(folder: &Path) -> PathBuf {
     copy
 }
 
-/// Returns a command that runs a program, as a user without rights if this process is root. `runnable` is the folder from
-/// which unpacked programs are run.
+/// Returns a command that runs a program, as an unprivileged user if this process is root. `runnable` is the folder
+/// from which unpacked programs are run.
 fn command(program: &Path, runnable: &Path) -> Command {
     let place = program.strip_prefix(unpacked()).map(|place| runnable.join(place));
     let is_unpacked = place.is_ok();

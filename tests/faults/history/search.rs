@@ -15,8 +15,8 @@ use super::record::{Call, Millisecond, Request, Source};
 /// Places that are tried before the search gives up. A history of a correct hub needs few more places than it has
 /// calls.
 const PLACES_MAX: usize = 200_000;
-/// A call without an answer is usually executed at most so many moments after it was sent, or never: four clients take
-/// two moments for each request, and the numbers of each section are read within some hundred moments.
+/// A call without an answer is usually executed at most this many moments after it was sent, or never: four clients
+/// take two moments for each request, and the numbers of each section are read within some hundred moments.
 const PROMPT_MOMENTS: u64 = 300;
 /// The most calls in a message.
 const DESCRIBED_MAX: usize = 6;

@@ -41,7 +41,7 @@ fn summaries(calendar: &Response) -> Vec<String> {
 }
 
 #[test]
-fn the_file_and_the_feed_have_the_sections_in_which_the_student_is_enrolled() {
+fn the_file_and_the_feed_contain_the_enrolled_sections() {
     let hub = college();
     let mut ann = hub.signed_in_as(&student("ann"));
     let file = ann.get(FILE).expect(200);
@@ -115,7 +115,7 @@ fn a_feed_that_is_read_too_often_is_limited_alone() {
         (ann, bob)
     };
     let mut client = hub.client();
-    // The limit is twelve at once. A slow machine may earn a few more meanwhile.
+    // The limit is twelve in a row. A slow machine may be granted a few more in the meantime.
     let refused = (0..1_000).map(|_| client.get(&path)).find(|response| response.status != 200).expect("a refusal");
     assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
     assert!(refused.header("retry-after").is_some());

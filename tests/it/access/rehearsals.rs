@@ -1,4 +1,4 @@
-//! Demand of the students' plans, and rehearsals of registration, compared with what really happens.
+//! Demand for sections in students' plans, and rehearsals of registration, compared with a real registration.
 
 use std::collections::BTreeMap;
 
@@ -189,7 +189,7 @@ fn demand_compares_plans_with_seats() {
     let mut bio = hub.signed_in_as(&staff_of("bea", &["BIO"]));
     let limited = bio.get(&path).expect(200).json();
     assert_eq!((&limited["items"], &limited["students"]), (&json!([expected["items"][1]]), &json!(1)));
-    // A student who has a seat demands it no more, and the seat is gone.
+    // A student who has a seat no longer counts, and the seat is taken.
     hub.signed_in_as(&student("bob")).put(&format!("/api/v1/me/registrations/{TERM}-3")).expect(201);
     let changed = eventually("the changed demand", || {
         let demand = staff.get(&path).expect(200).json();

@@ -96,7 +96,7 @@ fn reserved_seats_and_restrictions_depend_on_the_student() {
 }
 
 #[test]
-fn the_conditions_of_a_section_are_changed_and_survive_an_import_without_their_columns() {
+fn section_conditions_survive_an_import_without_their_columns() {
     let hub = college();
     let mut staff = hub.staff();
     let path = format!("/api/v1/sections/{TERM}-5");

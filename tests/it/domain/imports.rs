@@ -50,7 +50,7 @@ fn students_beyond_those_of_the_hub_count_as_outside() {
 }
 
 #[test]
-fn the_limit_of_the_user_who_imports_is_checked_when_the_import_is_applied() {
+fn the_importers_limit_is_checked_when_the_import_is_applied() {
     let math = || section("X").course("MATH 1").seats(9);
     let limit = Some(Subjects::parse(&["MATH"]).unwrap());
     // Staged while the section was one of MATH, or did not exist yet.

@@ -108,7 +108,7 @@ fn every_requested_section_of_a_plan_is_an_attempt() {
 }
 
 #[test]
-fn a_plan_of_sections_that_need_each_other_ends_after_a_bounded_number_of_tries() {
+fn plans_of_sections_that_require_each_other_end_after_few_tries() {
     let names: Vec<String> = (0..50).map(|n| format!("L{n}")).collect();
     let sections = names.iter().map(|name| section(name).linked(&["LAB"]));
     let extra: Vec<String> = (0..250).map(|n| format!("X{n}")).collect();
@@ -204,7 +204,7 @@ fn all_reasons_against_a_section_are_listed() {
 }
 
 #[test]
-fn a_check_tells_what_would_happen_with_full_sections() {
+fn a_check_reports_what_would_happen_with_full_sections() {
     let mut term = TestTerm::of(course(&["F1", "F2"], &["O1"]));
     term.run(&Command::Register { student: user("bob"), crn: crate::college::crn("F1"), waitlist: true });
     let table = [

@@ -64,7 +64,7 @@ fn windows_decide_who_arrives_first() {
 }
 
 #[test]
-fn waitlist_positions_and_sections_that_were_full_before_are_no_seats() {
+fn positions_and_previously_full_sections_do_not_count_as_seats() {
     let plans = vec![plan("ann", &["X", "Y", "GONE"]), plan("bob", &["X"])];
     let sections = [section("X").seats(0).waitlist(1), section("Y").seats(5)];
     let rehearsal = Rehearsal::new(book(sections), plans, Order::Windows, true, minute(1));

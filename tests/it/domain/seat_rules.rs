@@ -141,7 +141,7 @@ fn cross_listed_sections_share_their_seats() {
     assert_eq!(term.reply(&register("dan", "B")), "section_full", "the pool is full");
     let pool = term.state("A").pool.clone().unwrap();
     assert_eq!((pool.capacity, pool.free, pool.open, pool.sections.len()), (3, 0, 0, 2));
-    // The students on both waitlists are one line.
+    // Both waitlists count as one.
     term.join_waitlist("dan", "B");
     term.join_waitlist("eve", "A");
     term.reply(&drop_section("ana", "A"));

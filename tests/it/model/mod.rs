@@ -214,7 +214,7 @@ fn a_fixed_history_with_promotions_agrees_with_the_model() {
 }
 
 #[test]
-fn an_import_of_the_same_meetings_in_another_order_agrees_with_the_model() {
+fn an_import_with_reordered_meetings_agrees_with_the_model() {
     let section = crate::college::section("A").with(|s| s.meetings = vec![monday(10, 11), monday(13, 14)]);
     let catalogue = vec![(section.0.clone(), None)];
     let section = section.with(|s| s.meetings.reverse()).0;

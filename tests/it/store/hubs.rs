@@ -179,7 +179,7 @@ fn refusals_of_another_hub_continue_one_chain() {
         let mut second = TermOwner::of(&store, term_id(), Credits(0));
         second.load().unwrap();
         let seq = load(&store).seq;
-        // A refusal raises the number of attempts, but not the sequence of the term.
+        // A refusal increases the number of attempts, but not the sequence of the term.
         for student in ["bob", "cyd"] {
             assert_eq!(in_words(first.run(vec![register(student, "X")]).unwrap().outcomes[0].as_ref()), "section_full");
             let committed = second.run(vec![register(student, "X")], minute(2)).unwrap();

@@ -1,4 +1,4 @@
-//! Tests of commits whose connection is lost: what the store answers is what is stored.
+//! Tests of commits whose connection is lost: what the store reports is what is stored.
 //!
 //! A relay between the store and PostgreSQL finds `COMMIT` in what the store sends.
 
@@ -186,7 +186,7 @@ fn a_commit_that_is_lost_stores_nothing_and_is_reported() {
 }
 
 #[test]
-fn a_commit_that_arrives_after_the_answer_is_undone() {
+fn a_commit_that_arrives_after_the_reply_is_undone() {
     run_if_available::<Shared>(|| {
         let mut hub = Relayed::start();
         let outcome = hub.register("ana", Fault::Delay);

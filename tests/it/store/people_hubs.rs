@@ -116,7 +116,7 @@ fn an_acknowledgement_on_two_hubs_is_stored_once() {
         let hubs = two_hubs(&fixture);
         let names: Vec<UserName> = (0..20).map(|n| user(&format!("s{n}"))).collect();
         block_on(hubs[0].post(alert("a", Audience::everyone()), minute(1).to_zoned_datetime(TimeZone::UTC))).unwrap();
-        // In different orders, so that transactions would wait for each other in a circle.
+        // In different orders, so that transactions would deadlock without a fixed order of locks.
         let stored = at_once(&hubs, |hub, number| {
             let mut acks: Vec<Ack> = names
                 .iter()

@@ -223,7 +223,7 @@ fn the_users_of_a_store_without_limits_are_kept_without_a_limit() {
 }
 
 #[test]
-fn the_users_of_single_sign_on_of_an_older_store_are_kept_until_their_issuer_is_known() {
+fn older_single_sign_on_users_are_kept_until_their_issuer_is_known() {
     let older = rusqlite::Connection::open_in_memory().unwrap();
     migrations_before("0018").iter().for_each(|migration| older.execute_batch(migration).unwrap());
     let rows = "INSERT INTO accounts VALUES ('desk', 'Desk', 'staff', 'hash', '[\"MATH\"]');

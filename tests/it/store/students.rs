@@ -94,7 +94,7 @@ pub(crate) fn students_are_found_by_words_of_their_names<F: StoreFixture>() {
         let (username, name) = (user(name), format!("{name} Nunes"));
         Person { username, name, role, source: None, last_seen: minute(0) }
     };
-    // The account of someone who was seen states the role and the name.
+    // For a person who has an account and has used the hub, the account determines the role and the name.
     let seen = vec![person("zoe", Role::Student), person("jn8", Role::Student), person("max", Role::Staff)];
     block_on(store.record_people(seen)).unwrap();
     block_on(store.put_facts([stated("nunu"), stated("zoe")].into())).unwrap();
