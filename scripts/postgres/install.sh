@@ -1,7 +1,7 @@
 #!/bin/sh
-# Gets PostgreSQL 15 or later, and PgBouncer, for the tests of the shared store. It needs no root rights: what is not
-# installed is downloaded from Debian with the packages that it needs, and unpacked into .postgres/. Tests of what cannot
-# be downloaded are skipped and say so.
+# Provides PostgreSQL 15 or later, and PgBouncer, for the tests of the shared store. It needs no root rights: programs
+# that are not installed are downloaded from Debian with their dependencies and unpacked into .postgres/. If a download
+# fails, the tests that need the program are skipped and say so.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)/.postgres
@@ -29,8 +29,8 @@ trap 'rm -rf "$packages"' EXIT
 [ "$(id -u)" != 0 ] || apt-get update -qq || true
 mkdir -p "$packages/archives/partial" "$root"
 
-# Downloads a package and those that it needs and this machine lacks, without installing them. apt's cache and lock are
-# in the temporary folder, which needs no root rights.
+# Downloads a package and its dependencies that this machine lacks, without installing them. apt's cache and lock are in
+# the temporary folder, which needs no root rights.
 unpack() {
     apt-get install -qq --download-only --no-install-recommends -o Debug::NoLocking=1 -o Dir::Cache="$packages" \
         -o Dir::Cache::archives="$packages/archives" "$1" >/dev/null 2>&1 || return 1
