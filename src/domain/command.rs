@@ -64,7 +64,7 @@ pub enum Command {
     ApplyImport(Arc<StagedImport>),
     /// Sections of the college's catalogue changed.
     PutSections(Arc<[SectionEdit]>),
-    /// The college stated facts about students. They hold in all terms, so the same command is sent to each.
+    /// The college stated facts about students. They apply in all terms, so the same command is sent to each.
     PutFacts(Arc<[FactsOfStudent]>),
     /// Free seats of every section are given to its waitlist. Sent after a term is loaded.
     Settle,

@@ -1,4 +1,5 @@
-//! Ids of terms, sections, import tasks, import profiles and users. `parse` checks the format, so every value is well-formed.
+//! Ids of terms, sections, import tasks, import profiles and users. `parse` checks the format, so every value is
+//! well-formed.
 //!
 //! `parse` also normalizes names of terms and users; it reads what people and files enter. `stored` also accepts names
 //! that earlier versions accepted; it reads the store and tokens.

@@ -49,8 +49,8 @@ pub struct Rehearsal {
 /// The result of one run.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// For each section without open seats at the end: the number of students who had arrived when its last seat went;
-    /// 0 for a planned section that was full before.
+    /// For each section without open seats at the end: the number of students who had arrived when its last seat was
+    /// taken; 0 for a planned section that was full before.
     pub fills: BTreeMap<Crn, usize>,
     /// The number of refusals by code.
     pub refusals: BTreeMap<RefusalCode, u64>,

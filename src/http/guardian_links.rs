@@ -88,7 +88,7 @@ struct NewGuardianLink {
     url: String,
 }
 
-/// A link to make.
+/// A link to create.
 #[derive(ToSchema)]
 #[schema(as = GuardianLinkRequest)]
 #[serde(deny_unknown_fields)]

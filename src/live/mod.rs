@@ -11,8 +11,8 @@
 //! - `member`: a session as its relay sees it
 //! - [`joins`]: the queue in which sessions wait to join their relays; `appointments`: the clients that it has asked to
 //!   come back later
-//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`], `text_check`, [`frame_rate`]: limits of what its client may send;
-//!   `ending` closes its TCP connection
+//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`], `text_check`, [`frame_rate`]: limits of what its client
+//!   may send; `ending` closes its TCP connection
 //!
 //! They share:
 //! - [`context`]: options, ports and services; [`messages`]: the messages between them

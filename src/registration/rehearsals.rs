@@ -74,7 +74,7 @@ impl Spread {
     }
 }
 
-/// A section whose last seat went in a run.
+/// A section whose last seat was taken in a run.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SectionFill {
     /// The section.
@@ -85,7 +85,8 @@ pub struct SectionFill {
     pub seats: u32,
     /// The number of runs in which it was full at the end.
     pub runs: usize,
-    /// How many students had arrived when the last seat went, in the runs in which it was full; 0 if it was full before.
+    /// How many students had arrived when the last seat was taken, in the runs in which it was full; 0 if it was full
+    /// before.
     pub arrived: Spread,
 }
 
@@ -117,7 +118,7 @@ pub struct RehearsalReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub message: Option<String>,
-    /// The sections whose last seat went, earliest first.
+    /// The sections whose last seat was taken, earliest first.
     #[schema(max_items = 5000)]
     pub fills: Vec<SectionFill>,
     /// The number of refusals in a run, by code. Codes without refusals are absent.

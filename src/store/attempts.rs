@@ -21,8 +21,8 @@ pub struct StoredAttempt {
 
 /// A store of attempts.
 pub trait AttemptStore: Send + Sync {
-    /// Returns at most `limit` attempts of a student, in `term` or in all terms of the college: the term with the greatest id first, and
-    /// in each term the newest first. `before` is the last attempt of the previous page.
+    /// Returns at most `limit` attempts of a student, in `term` or in all terms of the college: the term with the
+    /// greatest id first, and in each term the newest first. `before` is the last attempt of the previous page.
     fn attempts_of_student(
         &self,
         user: &UserName,

@@ -5,8 +5,9 @@
 //!
 //! # Sequence
 //! Every commit that changes a term raises the term's sequence by exactly one, from 0 for a term that the store does
-//! not have yet. A commit of attempts and audit entries alone does not raise it. The store writes into each row the sequence of the commit that wrote it last, so that a reader at any
-//! sequence can read what has changed since ([`TermStore::changes_since`]).
+//! not have yet. A commit of attempts and audit entries alone does not raise it. The store writes into each row the
+//! sequence of the commit that wrote it last, so that a reader at any sequence can read what has changed since
+//! ([`TermStore::changes_since`]).
 //!
 //! # One hub or several
 //! The registrar calls [`TermStore::run_batch`] with the position of its book and a function that decides. The store
@@ -109,9 +110,9 @@ pub trait TermStore: Send + Sync {
     /// the position of the caller's book.
     ///
     /// The record is written as a whole or not at all: the term, its sections, counts and registrations, the attempts,
-    /// the alerts, the audit entries, and the marks for Plone. Once the future resolves to `Ok`, the record is durable and every later
-    /// [`TermStore::load`] and [`TermStore::changes_since`] returns it. A record whose sequence or attempts do not follow
-    /// the stored ones is rejected.
+    /// the alerts, the audit entries, and the marks for Plone. Once the future resolves to `Ok`, the record is durable
+    /// and every later [`TermStore::load`] and [`TermStore::changes_since`] returns it. A record whose sequence or
+    /// attempts do not follow the stored ones is rejected.
     ///
     /// # Errors
     /// After any error the caller's book may contain changes that the store does not have, and must be loaded again

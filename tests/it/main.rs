@@ -15,8 +15,8 @@
 //! - [`access`]: who may do what: every operation with every kind of credential
 //! - [`openapi`]: the OpenAPI document against the routes
 //!
-//! [`college`], [`imports_hub`] and [`child_process`] are helpers. A test that measures or limits its own process runs in a child
-//! process; see [`child_process`].
+//! [`college`], [`imports_hub`] and [`child_process`] are helpers. A test that measures or limits its own process runs
+//! in a child process; see [`child_process`].
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test, which is the intent")]
 

@@ -125,9 +125,9 @@ pub(super) fn grant(
 
 /// Drops a seat or a waitlist position.
 ///
-/// No rule applies to a drop, so it is also possible outside the registration window; only a hold that blocks drops, and
-/// the last time to drop, refuse to drop a seat. A repeated drop returns the state of the first; dropping a section for which the student never
-/// registered returns [`RequestOutcome::NotFound`].
+/// No rule applies to a drop, so it is also possible outside the registration window; only a hold that blocks drops,
+/// or a last time to drop that has passed, prevents the drop of a seat. A repeated drop returns the state of the first;
+/// dropping a section for which the student never registered returns [`RequestOutcome::NotFound`].
 pub(super) fn drop_section(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) -> RequestOutcome {
     drop_as(draft, student, crn, &LiftedCodes::NONE, Reason::Requested)
 }

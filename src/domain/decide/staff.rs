@@ -1,4 +1,5 @@
-//! Changes that staff make to a section, to the term or to the facts about students. None of them takes a seat from a student.
+//! Changes that staff make to a section, to the term or to the facts about students. None of them takes a seat from a
+//! student.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Parses a cell with the days and the time of meetings, and perhaps their dates and rooms: `MW 9am-9:50am; F 8:30am-10:20am`
-//! and `TTH | 10:20 AM - 12:00 PM | 0008 NORTH`.
+//! Parses a cell with the days and the time of meetings, and perhaps their dates and rooms:
+//! `MW 9am-9:50am; F 8:30am-10:20am` and `TTH | 10:20 AM - 12:00 PM | 0008 NORTH`.
 
 use crate::domain::meeting::Days;
 

@@ -353,8 +353,8 @@ struct RowSeats {
     waitlist_capacity: Option<u32>,
 }
 
-/// Parses capacity, enrolled, waitlisted and the waitlist's capacity, which may share a cell. Without one of capacity, enrolled and free seats, it
-/// follows from the other two.
+/// Parses capacity, enrolled, waitlisted and the waitlist's capacity, which may share a cell. Without one of capacity,
+/// enrolled and free seats, it follows from the other two.
 fn seats(cells: &mut Cells<'_>) -> RowSeats {
     let mut read = |column, name: &str| {
         cells.read(column, |cell| text::seats(cell).map_err(|problem| format!("{name} {problem}")))
