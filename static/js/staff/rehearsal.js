@@ -40,7 +40,9 @@ export class Rehearsal {
       this.#task = task;
       await this.#follow(task);
     } catch (problem) {
-      if (term === this.#term) put($("rehearsal"), h("p", { class: "stop" }, problemText(problem)));
+      // The hub states the reason in English only.
+      const text = problem.field === "order" ? t("rehearsal.no_opening") : problemText(problem);
+      if (term === this.#term) put($("rehearsal"), h("p", { class: "stop" }, text));
     } finally {
       if (term === this.#term) $("rehearse").disabled = false;
     }

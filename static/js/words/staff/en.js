@@ -64,6 +64,7 @@ export default {
   "rehearsal.waitlist": "Students accept waitlist positions",
   "rehearsal.start": "Start rehearsal",
   "rehearsal.starting": "Starting…",
+  "rehearsal.no_opening": "The term has no opening time. Set it first, or choose random order.",
   "rehearsal.progress": "Progress of the rehearsal",
   "rehearsal.running": { one: "Registering {n} student…", other: "Registering {n} students…" },
   "rehearsal.cancel": "Cancel rehearsal",

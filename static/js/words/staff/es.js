@@ -64,6 +64,7 @@ export default {
   "rehearsal.waitlist": "Los estudiantes aceptan la lista de espera",
   "rehearsal.start": "Iniciar ensayo",
   "rehearsal.starting": "Iniciando…",
+  "rehearsal.no_opening": "El período no tiene hora de apertura. Defínala primero o elija el orden aleatorio.",
   "rehearsal.progress": "Avance del ensayo",
   "rehearsal.running": { one: "Inscribiendo a {n} estudiante…", other: "Inscribiendo a {n} estudiantes…" },
   "rehearsal.cancel": "Cancelar ensayo",
