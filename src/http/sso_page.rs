@@ -22,7 +22,7 @@ pub(super) enum Failure {
     Busy,
     /// The hub could not store the sign-in.
     HubBusy,
-    /// The hub and the provider do not accept each other.
+    /// The hub and the provider do not recognize each other.
     Misconfigured,
     /// The sign-in is too late, was used, or began in another browser.
     NotOpen,
@@ -191,7 +191,7 @@ fn texts(failure: &Failure, language: Language) -> (&'static str, &'static str) 
         Failure::Misconfigured => of(
             (
                 "The college sign-in is not set up correctly",
-                "You were not signed in, because EduHub and {title} do not accept each other. Trying again will not \
+                "You were not signed in, because EduHub and {title} do not recognize each other. Trying again will not \
                  help until this is corrected.",
             ),
             (
@@ -230,7 +230,7 @@ fn texts_of_refusal(failure: &Failure, language: Language) -> (&'static str, &'s
         Failure::Invalid => of(
             (
                 "The sign-in could not be verified",
-                "You were not signed in, because the response of {title} is not valid. If this happens again, report it.",
+                "You were not signed in, because the response from {title} is not valid. If this happens again, report it.",
             ),
             (
                 "No se pudo verificar el inicio de sesión",
