@@ -230,7 +230,8 @@ fn texts_of_refusal(failure: &Failure, language: Language) -> (&'static str, &'s
         Failure::Invalid => of(
             (
                 "The sign-in could not be verified",
-                "You were not signed in, because the response from {title} is not valid. If this happens again, report it.",
+                "You were not signed in, because the response from {title} is not valid. If this happens again, report \
+                 it.",
             ),
             (
                 "No se pudo verificar el inicio de sesión",

@@ -79,8 +79,8 @@ fn rehearse(staff: &mut Client, body: &Value) -> Value {
     ended(staff, &task)
 }
 
-/// What registering gave: refusals by code, students with all and with none of their plans, and after how many students
-/// each section was full.
+/// The result of registering: refusals by code, students with all and with none of their plans, and after how many
+/// students each section was full.
 #[derive(Debug, Default, PartialEq)]
 struct Season {
     refusals: BTreeMap<String, u64>,
