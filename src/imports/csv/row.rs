@@ -465,12 +465,13 @@ fn prerequisites(cells: &mut Cells<'_>) -> Vec<String> {
         );
         return Vec::new();
     };
-    let courses: Option<Vec<String>> = items
-        .into_iter()
-        .map(|item| course::split(item).ok().map(|c| c.name).filter(|name| course::is_course(name)))
-        .collect();
-    if let Some(courses) = courses {
-        return courses;
+    // An expression first: it also has the conditions of a course, such as `with C`.
+    let required = |item: &str| match Requirement::parse_expression(item) {
+        Some(requirement) => Some(requirement.to_string()),
+        None => course::split(item).ok().map(|c| c.name).filter(|name| course::is_course(name)),
+    };
+    if let Some(required) = items.into_iter().map(required).collect() {
+        return required;
     }
     if let Some(requirements) = Requirement::parse_list(cell) {
         return requirements.iter().map(ToString::to_string).collect();
