@@ -14,6 +14,7 @@
 //! - [`small_counts`]: counts of few people, which visitors do not see
 //! - [`crash`]: confirmed seats survive `kill -9`
 //! - [`readiness`]: what `/readyz` reports
+//! - [`refusals`]: every refusal of the contract
 //! - [`rush`]: 1,000 students at once
 //!
 //! The tests share one process, because none of them reads or changes its environment, working directory or limits.
@@ -41,6 +42,7 @@ mod own_account;
 mod permissions;
 mod privacy;
 mod readiness;
+mod refusals;
 mod rush;
 mod sessions_and_alerts;
 mod small_counts;
