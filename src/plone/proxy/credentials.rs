@@ -119,26 +119,29 @@ const TICKET_DIGEST_LEN: usize = 32;
 /// Length of the second part, in bytes: the time in hexadecimal digits.
 const TICKET_TIME_LEN: usize = 8;
 
+/// Decodes a ticket of Plone: digest, time, user, and `!`. Returns what follows the digest.
+fn signed_part(value: &str) -> Option<Vec<u8>> {
+    let ticket = base64::decode(percent::decode(value, |byte| byte != b'%')?.trim_end())?;
+    ticket.get(TICKET_DIGEST_LEN..).map(<[u8]>::to_vec)
+}
+
 /// Returns the user whom a ticket of Plone in these `Cookie` fields names. The hub cannot verify it; Plone does.
 pub(super) fn user_of_ticket<'c>(headers: impl Iterator<Item = &'c str>) -> Option<String> {
     let pairs = headers.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let (_, value) = pairs.into_iter().find(|(name, _)| *name == CREDENTIALS)?;
-    let ticket = base64::decode(percent::decode(value.trim_matches('"'), |byte| byte != b'%')?.trim_end())?;
-    let user = ticket.get(TICKET_DIGEST_LEN + TICKET_TIME_LEN..)?.split(|byte| *byte == b'!').next()?;
+    let signed = signed_part(value.trim_matches('"'))?;
+    let user = signed.get(TICKET_TIME_LEN..)?.split(|byte| *byte == b'!').next()?;
     let user = std::str::from_utf8(user).ok()?;
     UserName::parse(user).ok().map(|user| user.to_string())
 }
 
-/// Returns true for the base64 encoding of a ticket: digest, time, user, and `!`. A cookie with a password contains
-/// only hexadecimal digits and one `:`, so it is never taken for a ticket.
+/// Returns true for a ticket. A cookie with a password contains only hexadecimal digits and one `:`, so it is never
+/// taken for one.
 fn is_ticket(value: &str) -> bool {
-    let Some(value) = percent::decode(value, |byte| byte != b'%') else { return false };
-    let Some(ticket) = base64::decode(value.trim_end()) else { return false };
-    let Some((time, user)) = ticket.get(TICKET_DIGEST_LEN..).and_then(|rest| rest.split_at_checked(TICKET_TIME_LEN))
-    else {
-        return false;
-    };
-    time.iter().all(u8::is_ascii_hexdigit) && user.contains(&b'!') && !user.contains(&b':')
+    let signed = signed_part(value).unwrap_or_default();
+    signed.split_at_checked(TICKET_TIME_LEN).is_some_and(|(time, user)| {
+        time.iter().all(u8::is_ascii_hexdigit) && user.contains(&b'!') && !user.contains(&b':')
+    })
 }
 
 #[cfg(test)]
