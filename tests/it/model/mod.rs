@@ -6,6 +6,7 @@ mod changes;
 mod facts;
 pub(crate) mod history;
 mod naive;
+mod refusals;
 mod seats;
 mod words;
 
