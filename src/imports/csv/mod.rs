@@ -48,6 +48,7 @@ mod merged_cells;
 mod names;
 mod parsed;
 mod pieces;
+mod prerequisites;
 mod profile;
 mod reading;
 mod record;

@@ -7,7 +7,6 @@ use crate::domain::command::StatedFields;
 use crate::domain::ids::TermId;
 use crate::domain::import::Finding;
 use crate::domain::meeting::{Days, Meeting};
-use crate::domain::prerequisite::Requirement;
 use crate::domain::reservation::Reservation;
 use crate::domain::restriction::Restriction;
 use crate::domain::section::SectionStatus;
@@ -19,7 +18,7 @@ use crate::imports::csv::course::Course;
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::remarks::Remark;
 use crate::imports::csv::status::FileStatus;
-use crate::imports::csv::{component, conditions, course, crn, instructors, meetings, status, text};
+use crate::imports::csv::{component, conditions, course, crn, instructors, meetings, prerequisites, status, text};
 
 /// The maximum length of an unknown status in a warning, in characters.
 const STATUS_CHARS_MAX: usize = 40;
@@ -456,28 +455,9 @@ pub(super) fn stated(header: &Header) -> StatedFields {
 }
 
 fn prerequisites(cells: &mut Cells<'_>) -> Vec<String> {
-    let cell = cells.get(Column::Prerequisites);
-    let Ok(items) = text::list(cell, &[',', ';', '|']) else {
-        cells.add_finding(
-            Severity::Warning,
-            Some(Column::Prerequisites),
-            "Too many courses: prerequisites are not imported",
-        );
-        return Vec::new();
-    };
-    // An expression first: it also has the conditions of a course, such as `with C`.
-    let required = |item: &str| match Requirement::parse_expression(item) {
-        Some(requirement) => Some(requirement.to_string()),
-        None => course::split(item).ok().map(|c| c.name).filter(|name| course::is_course(name)),
-    };
-    if let Some(required) = items.into_iter().map(required).collect() {
-        return required;
+    let read = prerequisites::read(cells.get(Column::Prerequisites));
+    if let Some(warning) = read.warning {
+        cells.add_finding(Severity::Warning, Some(Column::Prerequisites), warning);
     }
-    if let Some(requirements) = Requirement::parse_list(cell) {
-        return requirements.iter().map(ToString::to_string).collect();
-    }
-    let message = "Neither a list of courses, such as MATH 100; MATH 101, nor an expression, such as MATH 100 or MATH 101 \
-                   with C: prerequisites are not imported";
-    cells.add_finding(Severity::Warning, Some(Column::Prerequisites), message);
-    Vec::new()
+    read.required
 }
