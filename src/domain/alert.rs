@@ -92,6 +92,36 @@ pub struct AlertContent {
     pub notice: Option<NoticeFacts>,
 }
 
+/// Why an alert is not corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CorrectionRefusal {
+    /// It was sent to another audience, which could not be told that the alert is no longer for them.
+    OtherAudience,
+    /// It was sent, so it cannot be scheduled.
+    AlreadySent,
+}
+
+impl AlertContent {
+    /// Returns the content of an alert after it was corrected to `new`. A scheduled alert can be changed in all parts.
+    /// An alert that was sent (`is_sent`) keeps its audience and its start.
+    ///
+    /// # Errors
+    /// When `new` would send a sent alert to another audience or later than `now`.
+    pub fn corrected(&self, new: Self, is_sent: bool, now: Timestamp) -> Result<Self, CorrectionRefusal> {
+        if !is_sent {
+            return Ok(new);
+        }
+        if !self.audience.has_same_parts(&new.audience) {
+            return Err(CorrectionRefusal::OtherAudience);
+        }
+        if new.starts_at.is_some_and(|start| start > now) {
+            return Err(CorrectionRefusal::AlreadySent);
+        }
+        // The order of the parts is stored with the recipients.
+        Ok(Self { audience: self.audience.clone(), starts_at: self.starts_at, ..new })
+    }
+}
+
 /// An alert as the hub stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {

@@ -1,6 +1,8 @@
 //! The audience of an alert.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +74,18 @@ impl Audience {
     #[must_use]
     pub fn everyone() -> Self {
         Self { all: true, ..Self::default() }
+    }
+    /// Returns whether two audiences have the same parts, in any order.
+    #[must_use]
+    pub fn has_same_parts(&self, other: &Self) -> bool {
+        fn same<T: Eq + Hash>(own: &[T], others: &[T]) -> bool {
+            own.iter().collect::<HashSet<_>>() == others.iter().collect::<HashSet<_>>()
+        }
+        self.all == other.all
+            && self.role_bits() == other.role_bits()
+            && same(&self.sections, &other.sections)
+            && same(&self.courses, &other.courses)
+            && same(&self.users, &other.users)
     }
     /// Returns the audience that contains only `user`.
     #[must_use]

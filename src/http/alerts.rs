@@ -12,20 +12,19 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
 use crate::bus::{Bus, Event};
-use crate::domain::alert::{Alert, AlertContent, Category, MESSAGE_LEN_MAX, Priority, TITLE_LEN_MAX};
-use crate::domain::audience::{AUDIENCE_LEN_MAX, Audience, SectionRef, UserRef};
-use crate::domain::ids::{SectionId, UserName};
+use crate::domain::alert::{Alert, CorrectionRefusal};
+use crate::domain::audience::Audience;
+use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::http::problem::ProblemCode;
 use crate::identity::{Audit, Caller, Identity};
 use crate::live::alert_scope::STAFF;
 use crate::live::context::Live;
-use crate::registration::readmodel::ReadModel;
-use crate::store::alerts::{AlertStore, CancelOutcome, Entry, Page, Span};
+use crate::store::alerts::{AlertStore, CancelOutcome, CorrectOutcome, Entry, Page, Span};
 
-use crate::http::alert_scope::{manageable, may_manage, may_send};
+use crate::http::alert_request::{AlertRequest, read_content};
+use crate::http::alert_scope::{manageable, may_manage};
 use crate::http::auth::{SubjectStaff, Visitor};
-use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::ReadOnlyMembers;
 use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
@@ -36,14 +35,10 @@ use crate::http::shared_alerts::{SharedAlerts, alert_byte_size};
 
 /// The maximum number of active alerts on a dashboard: more than a term has at any time.
 const ACTIVE_MAX: usize = 500;
-/// The description of a valid entry of `audience.sections`.
-const SECTION_EXPECTED: &str = "the id of a section";
-/// The longest name of a course, in characters.
-const COURSE_CHARS_MAX: usize = 40;
 
 /// The operations of this file.
 #[derive(OpenApi)]
-#[openapi(paths(list, post, cancel), modifiers(&ALERT_READ_ONLY))]
+#[openapi(paths(list, post, correct, cancel), modifiers(&ALERT_READ_ONLY))]
 pub(super) struct Api;
 
 /// Describes the members of an alert that the hub sets itself.
@@ -89,103 +84,6 @@ impl ListQuery {
             limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
             active: query.bool("active")?.unwrap_or(false),
             state: query.parsed("state", "scheduled or sent", |text| text.parse().ok())?,
-        })
-    }
-}
-
-/// An alert to send.
-#[derive(ToSchema)]
-#[serde(deny_unknown_fields)]
-struct AlertRequest {
-    #[schema(min_length = 1, max_length = 200)]
-    title: String,
-    #[schema(min_length = 1, max_length = 2_000)]
-    message: String,
-    #[schema(inline, default = "medium")]
-    priority: Option<Priority>,
-    #[schema(inline, default = "system")]
-    category: Option<Category>,
-    audience: Audience,
-    /// When to send it. Absent, null or in the past: immediately.
-    starts_at: Option<Timestamp>,
-    /// When it expires, which must be after it is sent.
-    expires_at: Option<Timestamp>,
-    #[schema(default = false)]
-    requires_ack: Option<bool>,
-}
-
-impl RequestBody for AlertRequest {
-    const SET_BY_HUB: &'static [&'static str] = &["id", "seq", "source", "sender", "created_at"];
-
-    fn read(fields: &mut Fields) -> Result<Self, Problem> {
-        let title = fields.string("title", 1..=TITLE_LEN_MAX)?;
-        let message = fields.string("message", 1..=MESSAGE_LEN_MAX)?;
-        for (name, text) in [("title", &title), ("message", &message)] {
-            if text.trim().is_empty() {
-                return Err(Problem::invalid(name, format!("{name} must not be blank.")));
-            }
-        }
-        let categories = "system, workflow, schedule, content, security or emergency";
-        Ok(Self {
-            title,
-            message,
-            priority: fields.maybe_parsed("priority", "low, medium, high or critical", Priority::parse)?,
-            category: fields.maybe_parsed("category", categories, Category::parse)?,
-            audience: read_audience(fields.object("audience")?)?,
-            starts_at: fields.maybe_timestamp("starts_at")?,
-            expires_at: fields.maybe_timestamp("expires_at")?,
-            requires_ack: fields.maybe_bool("requires_ack")?,
-        })
-    }
-}
-
-fn read_audience(mut fields: Fields) -> Result<Audience, Problem> {
-    let all = fields.maybe_bool("all")?.unwrap_or(false);
-    let roles =
-        fields.maybe_parsed_list("roles", Role::NAMED.len(), "student, instructor, staff or admin", Role::parse)?;
-    let section = |text: &str| SectionId::parse(text).ok().map(SectionRef);
-    let sections = fields.maybe_parsed_list("sections", AUDIENCE_LEN_MAX, SECTION_EXPECTED, section)?;
-    let courses = fields.maybe_strings("courses", AUDIENCE_LEN_MAX, 1..=COURSE_CHARS_MAX)?;
-    let user = |text: &str| UserName::parse(text).ok().map(UserRef);
-    let users = fields.maybe_parsed_list("users", AUDIENCE_LEN_MAX, "a username", user)?;
-    fields.finish()?;
-    let audience = Audience {
-        all,
-        roles: roles.unwrap_or_default(),
-        sections: sections.unwrap_or_default(),
-        courses: courses.unwrap_or_default(),
-        users: users.unwrap_or_default(),
-    };
-    if audience.is_empty() {
-        let detail = "audience must name recipients: all, roles, sections, courses or users.";
-        return Err(Problem::invalid("audience", detail));
-    }
-    Ok(audience)
-}
-
-impl AlertRequest {
-    /// Validates the sections and the expiry, and sets the defaults.
-    fn into_content(self, model: &ReadModel, now: Timestamp) -> Result<AlertContent, Problem> {
-        let unknown = self.audience.sections.iter().position(|section| model.section(&section.0).is_none());
-        if let Some(at) = unknown {
-            let field = format!("audience.sections[{at}]");
-            let detail = format!("{field} must be {SECTION_EXPECTED}.");
-            return Err(Problem::invalid(field, detail));
-        }
-        if self.expires_at.is_some_and(|end| end <= self.starts_at.unwrap_or(now).max(now)) {
-            return Err(Problem::invalid("expires_at", "expires_at must be after the alert is sent."));
-        }
-        Ok(AlertContent {
-            title: self.title,
-            message: self.message,
-            priority: self.priority.unwrap_or_default(),
-            category: self.category.unwrap_or_default(),
-            // `all` includes all other members.
-            audience: if self.audience.all { Audience::everyone() } else { self.audience },
-            starts_at: self.starts_at,
-            expires_at: self.expires_at,
-            requires_ack: self.requires_ack.unwrap_or(false),
-            notice: None,
         })
     }
 }
@@ -290,8 +188,9 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     )
     .service(
         web::resource("/api/v1/alerts/{id}")
+            .route(web::put().to(correct))
             .route(web::delete().to(cancel))
-            .default_service(method_not_allowed("DELETE")),
+            .default_service(method_not_allowed("DELETE, PUT")),
     );
 }
 
@@ -322,26 +221,15 @@ pub async fn post(
 ) -> Result<HttpResponse, Problem> {
     let SendQuery { dry_run } = SendQuery::read(&Query::of(&request)?)?;
     let now = live.clock.now();
-    let mut content = read_body::<AlertRequest>(&request, payload).await?.into_content(&live.model, now)?;
-    for UserRef(user) in &mut content.audience.users {
-        *user = identity.resolve(user.as_str()).unwrap_or_else(|_| user.clone());
-    }
     let caller = staff.concerning_no_one();
-    may_send(&caller, &content.audience, &live.model)?;
+    let content = read_content(&request, payload, &caller, &live, &identity).await?;
     let audience = &content.audience;
     if dry_run {
         let people = live.alerts.people_in(audience.clone(), live.local(now)).await?;
         let body = AlertDryRun { recipients: people.len(), recipients_online: online(&live, audience, &people) };
         return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(body));
     }
-    // The store is needed only to find students; presence knows the roles and names of connected users.
-    let is_enrolment = !(audience.sections.is_empty() && audience.courses.is_empty());
-    let named = Audience { roles: Vec::new(), all: false, ..audience.clone() };
-    let people = match is_enrolment {
-        true => live.alerts.people_in(named, live.local(now)).await?,
-        false => audience.users.iter().map(|user| user.0.clone()).collect(),
-    };
-    let recipients_online = online(&live, audience, &people);
+    let recipients_online = recipients_online(&live, audience, now).await?;
     let alert = Alert {
         id: Uuid::now_v7().to_string(),
         seq: None,
@@ -356,6 +244,68 @@ pub async fn post(
     let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
     audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title).await;
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
+}
+
+/// Corrects an alert (staff).
+///
+/// An alert that was sent is sent again under its id with a new `seq`, to everyone who received it and to those who
+/// belong to its audience now. Its audience stays the same, and its acknowledgements, which are of the earlier text, no
+/// longer count. An alert that waits for `starts_at` can be changed in all parts.
+#[utoipa::path(
+    put,
+    path = "/api/v1/alerts/{id}",
+    operation_id = "correctAlert",
+    tag = "alerts",
+    params(("id" = String, Path, description = "The alert.")),
+    request_body = AlertRequest,
+    responses(
+        (status = 200, description = "Corrected.", body = AlertSent),
+        BadRole, BadPath, NotFound, BadBody, StoreFailed,
+    )
+)]
+pub async fn correct(
+    request: HttpRequest,
+    staff: SubjectStaff,
+    payload: web::Payload,
+    live: Data<Live>,
+    bus: Data<dyn Bus>,
+    audit: Data<Audit>,
+    identity: Data<Identity>,
+) -> Result<HttpResponse, Problem> {
+    let id = path_param(&request, "id")?;
+    let no_such_alert = || Problem::not_found("There is no such alert, or it was cancelled.");
+    let caller = staff.concerning_no_one();
+    may_manage(&caller, &live.alerts.alert(&id).await?.ok_or_else(no_such_alert)?, &live.model)?;
+    let content = read_content(&request, payload, &caller, &live, &identity).await?;
+    let now = live.clock.now();
+    let (alert, acks_deleted) = match live.alerts.correct(&id, content, live.local(now)).await? {
+        CorrectOutcome::NotFound => return Err(no_such_alert()),
+        CorrectOutcome::Refused(CorrectionRefusal::OtherAudience) => {
+            let detail = "An alert that was sent keeps its audience. Cancel it and send another one to other people.";
+            return Err(Problem::invalid("audience", detail));
+        }
+        CorrectOutcome::Refused(CorrectionRefusal::AlreadySent) => {
+            return Err(Problem::invalid("starts_at", "The alert was sent, so it cannot be scheduled."));
+        }
+        CorrectOutcome::Corrected { alert, acks_deleted } => (*alert, acks_deleted),
+    };
+    bus.publish(Event::AlertsStored { seq: alert.seq });
+    let detail = format!("{} ({acks_deleted} acknowledgements of the earlier text)", alert.content.title);
+    audit.record(&request, Some(&caller), "alert.correct", Some(&id), None, &detail).await;
+    let recipients_online = recipients_online(&live, &alert.content.audience, now).await?;
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
+}
+
+/// Counts the connected clients in an audience.
+async fn recipients_online(live: &Live, audience: &Audience, now: Timestamp) -> Result<usize, Problem> {
+    // The store is needed only to find students; presence knows the roles and names of connected users.
+    let is_enrolment = !(audience.sections.is_empty() && audience.courses.is_empty());
+    let named = Audience { roles: Vec::new(), all: false, ..audience.clone() };
+    let people = match is_enrolment {
+        true => live.alerts.people_in(named, live.local(now)).await?,
+        false => audience.users.iter().map(|user| user.0.clone()).collect(),
+    };
+    Ok(online(live, audience, &people))
 }
 
 /// Counts the connected clients in an audience. `people` are its named users and the students of its sections and
@@ -480,17 +430,4 @@ pub async fn cancel(
     }
     audit.record(&request, Some(&caller), "alert.cancel", Some(&id), None, "").await;
     Ok(HttpResponse::NoContent().finish())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::http::openapi::request_tests::assert_reader_matches_schema;
-
-    #[test]
-    fn reader_and_schema_of_the_request_agree() {
-        assert_reader_matches_schema::<AlertRequest>(&[("audience", json!({ "all": true }))]);
-    }
 }

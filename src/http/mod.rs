@@ -38,6 +38,7 @@
 //! - [`assets`]: the pages and their files
 
 pub mod activity;
+mod alert_request;
 mod alert_scope;
 pub mod alerts;
 pub mod announcements;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, ZonedDateTime};
 
-use crate::domain::alert::Alert;
+use crate::domain::alert::{Alert, AlertContent, CorrectionRefusal};
 use crate::domain::audience::{Audience, Membership};
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
@@ -141,6 +141,22 @@ pub enum CancelOutcome {
     Announced(u64),
 }
 
+/// The outcome of correcting an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorrectOutcome {
+    /// There is no such alert, or it was cancelled.
+    NotFound,
+    /// The correction is not possible.
+    Refused(CorrectionRefusal),
+    /// The alert was corrected. It has a `seq` unless it is scheduled.
+    Corrected {
+        /// The alert after the correction.
+        alert: Box<Alert>,
+        /// The number of acknowledgements of the earlier text, which were deleted.
+        acks_deleted: u64,
+    },
+}
+
 /// An acknowledgement of an alert by a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ack {
@@ -189,6 +205,9 @@ pub trait AlertStore: Send + Sync {
     fn alert(&self, id: &str) -> StoreFuture<Option<Alert>>;
     /// Cancels an alert.
     fn cancel(&self, id: &str, now: Timestamp) -> StoreFuture<CancelOutcome>;
+    /// Corrects an alert ([`AlertContent::corrected`]). A sent alert is sent again with a new `seq` to its recipients
+    /// and to those who belong to its audience now, and loses its acknowledgements, which are of another text.
+    fn correct(&self, id: &str, new: AlertContent, now: ZonedDateTime) -> StoreFuture<CorrectOutcome>;
     /// Returns when the next scheduled alert is due.
     fn next_due(&self) -> StoreFuture<Option<Timestamp>>;
     /// Sends at most `limit` scheduled alerts that are due, and returns their number. Cancels those that have expired.
@@ -198,7 +217,7 @@ pub trait AlertStore: Send + Sync {
     /// Returns at most `limit` entries after `seq`, with their recipients.
     fn log_after(&self, seq: u64, limit: usize) -> StoreFuture<Vec<LogEntry>>;
     /// Returns the entries of a range that a reader may see, each alert as the reader may see it
-    /// ([`Alert::for_reader`]).
+    /// ([`Alert::for_reader`]). Of an alert that was corrected, returns the last entry.
     fn visible_to(&self, reader: Reader, span: Span) -> StoreFuture<Page>;
     /// Returns the alerts of a range that a reader may see and that are active at `now`, neither cancelled nor expired,
     /// as the reader may see them.

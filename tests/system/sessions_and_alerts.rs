@@ -137,6 +137,55 @@ fn an_alert_is_previewed_sent_delivered_and_cancelled() {
 }
 
 #[test]
+fn a_corrected_alert_is_sent_again_under_its_id() {
+    let home = Home::new();
+    let server = home.serve();
+    let mut ann = live_socket(&server, "/alerts/ws", Some(&home.token("ann", "student")));
+    let mut staff = server.client().signed_in(&home.token("desk", "staff"));
+    let for_ann = alert(&json!({"users": ["ann"]}));
+    let sent = staff.post_json("/api/v1/alerts", &for_ann).expect(201).json();
+    let path = format!("/api/v1/alerts/{}", sent["id"].as_str().unwrap());
+    let mut reader = server.client().signed_in(&home.token("ann", "student"));
+    reader.post_json(&format!("{path}/ack"), &json!({})).expect(204);
+
+    let mut correction = sent.clone();
+    correction.as_object_mut().unwrap().remove("recipients_online");
+    correction["message"] = json!("Room 13 is flooded.");
+    let corrected = staff.put_json(&path, &correction).expect(200).json();
+    assert_eq!((&corrected["id"], &corrected["seq"]), (&sent["id"], &json!(2)));
+    assert_eq!((&corrected["sender"], &corrected["recipients_online"]), (&json!("desk"), &json!(1)));
+    let frame = ann.wait_for("the correction", |f| f["type"] == "alert" && f["seq"] == 2);
+    assert_eq!((&frame["alert"]["id"], &frame["alert"]["message"]), (&sent["id"], &correction["message"]));
+    let missed = reader.get("/api/v1/alerts").expect(200).json();
+    let items = missed["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["seq"], &items[0]["message"]), (1, &json!(2), &correction["message"]));
+    let receipts = staff.get(&format!("{path}/receipts")).expect(200).json();
+    assert_eq!(receipts["seen_total"], 0, "the earlier text was read: {receipts}");
+    let mut resumed =
+        Socket::connect_to(server.address(), "/alerts/ws?since=0", Some(&home.token("ann", "student")), &[]);
+    let resumed = resumed.wait_for("the correction", |f| f["type"] == "alert" && f["seq"] == 2);
+    assert_eq!(resumed["alert"]["message"], correction["message"]);
+
+    let with = |field: &str, value: Value| {
+        let mut body = correction.clone();
+        body[field] = value;
+        body
+    };
+    for (body, field) in [
+        (with("audience", json!({"all": true})), "audience"),
+        (with("starts_at", json!("2099-01-01T00:00:00Z")), "starts_at"),
+        (with("title", json!(" ")), "title"),
+    ] {
+        assert_eq!(staff.put_json(&path, &body).expect(422).json()["field"], field);
+    }
+    assert_eq!(reader.put_json(&path, &correction).expect(403).code(), "forbidden");
+    assert_eq!(staff.put_json("/api/v1/alerts/none", &for_ann).expect(404).code(), "not_found");
+    staff.delete(&path).expect(204);
+    assert_eq!(staff.put_json(&path, &correction).expect(404).code(), "not_found");
+    assert_eq!(server.client().get("/api/v1/alerts").expect(200).json()["seq"], 3, "what is refused is not sent");
+}
+
+#[test]
 fn an_invalid_alert_is_refused_by_field_and_not_sent() {
     let home = Home::new();
     let server = home.serve();

@@ -5,13 +5,14 @@ use std::collections::{HashMap, HashSet};
 use jiff::{Timestamp, ZonedDateTime};
 use tokio_postgres::Row;
 
-use crate::domain::alert::Alert;
+use crate::domain::alert::{Alert, AlertContent};
 use crate::domain::audience::{Audience, Membership};
 use crate::domain::ids::UserName;
 use crate::domain::registration::RegistrationStatus;
 use crate::store::StoreFuture;
 use crate::store::alerts::{
-    Ack, AlertStore, CancelOutcome, Entry, LogEntry, Page, Reader, Receipts, Recipients, Span, StoredRange,
+    Ack, AlertStore, CancelOutcome, CorrectOutcome, Entry, LogEntry, Page, Reader, Receipts, Recipients, Span,
+    StoredRange,
 };
 
 use crate::store::postgres::failure::Failure;
@@ -44,7 +45,7 @@ const SENT_BY_STAFF: &str = "
     ORDER BY l.seq DESC LIMIT $2";
 
 /// The columns of `alerts` that [`alert_at`] reads.
-const ALERT_COLUMNS: &str = "id, content, source, sender, created_at, sender_name";
+pub(super) const ALERT_COLUMNS: &str = "id, content, source, sender, created_at, sender_name";
 
 async fn stored_range(tx: &Tx) -> Result<StoredRange, Failure> {
     let sql = "SELECT coalesce((SELECT min(seq) FROM alert_log), value + 1), value FROM counters
@@ -54,7 +55,7 @@ async fn stored_range(tx: &Tx) -> Result<StoredRange, Failure> {
 }
 
 /// Reads an alert, whose columns begin at `first`.
-fn alert_at(row: &Row, first: usize, seq: Option<u64>) -> Result<Alert, Failure> {
+pub(super) fn alert_at(row: &Row, first: usize, seq: Option<u64>) -> Result<Alert, Failure> {
     Ok(Alert {
         id: row.try_get(first)?,
         seq,
@@ -113,7 +114,10 @@ async fn page(tx: &Tx, sql: &str, reader: &Reader, span: Span, more: &[&dyn Valu
 async fn visible_to(tx: &Tx, reader: &Reader, span: Span) -> Result<Page, Failure> {
     let sql = format!(
         "SELECT {ENTRY_COLUMNS}, {READER_PARTS} FROM ({VISIBLE}) AS s JOIN alert_log AS l ON l.seq = s.seq
-         JOIN alerts AS a ON a.id = l.alert_id ORDER BY l.seq LIMIT $5"
+         JOIN alerts AS a ON a.id = l.alert_id
+         WHERE l.kind <> 'alert' OR NOT EXISTS (
+             SELECT 1 FROM alert_log AS n WHERE n.alert_id = a.id AND n.seq > l.seq AND n.kind = 'alert')
+         ORDER BY l.seq LIMIT $5"
     );
     page(tx, &sql, reader, span, &[]).await
 }
@@ -213,6 +217,11 @@ impl AlertStore for PostgresStore {
     fn cancel(&self, id: &str, now: Timestamp) -> StoreFuture<CancelOutcome> {
         let id = text(id);
         self.write(async move |tx| alerts::cancel(tx, &id, now).await)
+    }
+
+    fn correct(&self, id: &str, new: AlertContent, now: ZonedDateTime) -> StoreFuture<CorrectOutcome> {
+        let id = text(id);
+        self.write(async move |tx| alerts::correct(tx, &id, new.clone(), &now).await)
     }
 
     fn next_due(&self) -> StoreFuture<Option<Timestamp>> {

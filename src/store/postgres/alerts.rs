@@ -8,8 +8,9 @@ use jiff::{Timestamp, ZonedDateTime};
 
 use crate::domain::alert::{Alert, AlertContent};
 use crate::domain::registration::RegistrationStatus;
-use crate::store::alerts::CancelOutcome;
+use crate::store::alerts::{CancelOutcome, CorrectOutcome};
 
+use crate::store::postgres::alert_log::{ALERT_COLUMNS, alert_at};
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::locks::{Lock, lock};
 use crate::store::postgres::people::{maybe_text, text};
@@ -77,7 +78,8 @@ async fn send_out(tx: &Tx, alerts: &[(&str, &AlertContent)], now: &ZonedDateTime
 /// Adds the users whom alerts name to the recipients.
 async fn add_named(tx: &Tx, alerts: &[(&str, &AlertContent)]) -> Result<(), Failure> {
     let sql = "INSERT INTO alert_recipients (username, alert_id, parts)
-         SELECT DISTINCT n.username, n.alert_id, 'u' FROM unnest($1, $2) AS n (username, alert_id)";
+         SELECT DISTINCT n.username, n.alert_id, 'u' FROM unnest($1, $2) AS n (username, alert_id)
+         ON CONFLICT DO NOTHING";
     let users = |content: &AlertContent| content.audience.users.len();
     let ids: Vec<&str> = alerts.iter().flat_map(|(id, content)| std::iter::repeat_n(*id, users(content))).collect();
     let named = alerts.iter().flat_map(|(_, content)| &content.audience.users);
@@ -89,13 +91,15 @@ async fn add_named(tx: &Tx, alerts: &[(&str, &AlertContent)]) -> Result<(), Fail
 }
 
 /// Adds the students who are in the sections and courses of an alert now to its recipients. Stores with each the parts
-/// of the audience to which the recipient belongs ([`crate::domain::audience::Membership`]).
+/// of the audience to which the recipient belongs ([`crate::domain::audience::Membership`]). A corrected alert may
+/// already have them.
 async fn add_enrolled(tx: &Tx, id: &str, content: &AlertContent, now: &ZonedDateTime) -> Result<(), Failure> {
     let insert = |enrolled: &str| {
         format!(
             "INSERT INTO alert_recipients AS r (username, alert_id, parts)
              SELECT username, $4, $5 FROM ({enrolled}) AS enrolled
-             ON CONFLICT (username, alert_id) DO UPDATE SET parts = r.parts || ' ' || excluded.parts"
+             ON CONFLICT (username, alert_id) DO UPDATE SET parts = r.parts || ' ' || excluded.parts
+             WHERE ' ' || r.parts || ' ' NOT LIKE '% ' || excluded.parts || ' %'"
         )
     };
     let enrolled = RegistrationStatus::Enrolled.as_str();
@@ -148,6 +152,41 @@ pub(super) async fn cancel(tx: &Tx, id: &str, now: Timestamp) -> Result<CancelOu
     }
     let positions = add_entries(tx, "cancelled", vec![id], vec![is_broad], now).await?;
     Ok(positions.first().map_or(CancelOutcome::Unannounced, |position| CancelOutcome::Announced(*position)))
+}
+
+/// Corrects an alert, and sends it unless it is scheduled for later.
+pub(super) async fn correct(
+    tx: &Tx,
+    id: &str,
+    new: AlertContent,
+    now: &ZonedDateTime,
+) -> Result<CorrectOutcome, Failure> {
+    // The lock orders this with another hub that corrects, cancels or sends the alert.
+    let sql = format!("SELECT {ALERT_COLUMNS} FROM alerts WHERE id = $1 AND cancelled_at IS NULL FOR UPDATE");
+    let Some(row) = tx.query_opt(&sql, &[&id]).await? else { return Ok(CorrectOutcome::NotFound) };
+    let mut alert = alert_at(&row, 0, None)?;
+    let is_sent = tx.query_opt("SELECT 1 FROM alert_log WHERE alert_id = $1 LIMIT 1", &[&id]).await?.is_some();
+    alert.content = match alert.content.corrected(new, is_sent, now.timestamp()) {
+        Ok(content) => content,
+        Err(refusal) => return Ok(CorrectOutcome::Refused(refusal)),
+    };
+    let content = &alert.content;
+    let due_at = content.starts_at.filter(|start| !is_sent && *start > now.timestamp());
+    let sql = "UPDATE alerts SET content = $2, due_at = $3, expires_at = $4, everyone = $5, roles = $6 WHERE id = $1";
+    let values: &[&dyn Value] = &[
+        &id,
+        &json(content)?,
+        &due_at.map(Timestamp::as_millisecond),
+        &content.expires_at.map(Timestamp::as_millisecond),
+        &content.audience.all,
+        &i64::from(content.audience.role_bits()),
+    ];
+    tx.execute(sql, values).await?;
+    let acks_deleted = tx.execute("DELETE FROM alert_acks WHERE alert_id = $1", &[&id]).await?;
+    if due_at.is_none() {
+        alert.seq = send_out(tx, &[(id, content)], now).await?.first().copied();
+    }
+    Ok(CorrectOutcome::Corrected { alert: Box::new(alert), acks_deleted })
 }
 
 /// Returns when the next scheduled alert is due.

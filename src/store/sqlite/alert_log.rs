@@ -11,7 +11,8 @@ use crate::domain::ids::UserName;
 use crate::domain::registration::RegistrationStatus;
 use crate::store::StoreFuture;
 use crate::store::alerts::{
-    Ack, AlertStore, CancelOutcome, Entry, LogEntry, Page, Reader, Receipts, Recipients, Span, StoredRange,
+    Ack, AlertStore, CancelOutcome, CorrectOutcome, Entry, LogEntry, Page, Reader, Receipts, Recipients, Span,
+    StoredRange,
 };
 
 use crate::store::sqlite::SqliteStore;
@@ -49,6 +50,11 @@ impl AlertStore for SqliteStore {
         self.write(move |tx| alerts::cancel(tx, &id, now))
     }
 
+    fn correct(&self, id: &str, new: AlertContent, now: ZonedDateTime) -> StoreFuture<CorrectOutcome> {
+        let id = id.to_owned();
+        self.write(move |tx| alerts::correct(tx, &id, new, &now))
+    }
+
     fn next_due(&self) -> StoreFuture<Option<Timestamp>> {
         self.read(alerts::next_due)
     }
@@ -71,7 +77,10 @@ impl AlertStore for SqliteStore {
             let tx = connection.unchecked_transaction()?;
             let sql = format!(
                 "SELECT {ENTRY_COLUMNS}, {READER_PARTS} FROM ({VISIBLE}) AS s JOIN alert_log AS l ON l.seq = s.seq
-                 JOIN alerts AS a ON a.id = l.alert_id ORDER BY l.seq LIMIT ?5"
+                 JOIN alerts AS a ON a.id = l.alert_id
+                 WHERE l.kind <> 'alert' OR NOT EXISTS (
+                     SELECT 1 FROM alert_log AS n WHERE n.alert_id = a.id AND n.seq > l.seq AND n.kind = 'alert')
+                 ORDER BY l.seq LIMIT ?5"
             );
             page(&tx, &sql, &reader, span, &[])
         })

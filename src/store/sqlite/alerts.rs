@@ -5,8 +5,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::alert::{Alert, AlertContent};
 use crate::domain::registration::RegistrationStatus;
-use crate::store::alerts::CancelOutcome;
+use crate::store::alerts::{CancelOutcome, CorrectOutcome};
 
+use crate::store::sqlite::alert_log::alert_at;
 use crate::store::sqlite::rows::{maybe_time_at, unreadable};
 
 /// The students with the status `?2` (enrolled) in visible sections of the course `?1`, in terms that have not ended
@@ -19,17 +20,19 @@ pub(super) const ENROLLED_IN_COURSE: &str = "
       AND s.generation = (SELECT max(v.generation) FROM sections AS v
                           WHERE v.term = s.term AND v.crn = s.crn AND v.generation <= t.generation)";
 
+/// Adds a part of the audience to those of a recipient, unless a corrected alert already has it.
+const ADD_PART: &str = "ON CONFLICT (user, alert_id) DO UPDATE SET parts = parts || ' ' || excluded.parts
+    WHERE ' ' || parts || ' ' NOT LIKE '% ' || excluded.parts || ' %'";
+
 /// Stores an alert. [`send_out`] sends it.
 pub(crate) fn put(tx: &Connection, alert: &Alert) -> rusqlite::Result<()> {
-    let content =
-        serde_json::to_string(&alert.content).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
     tx.prepare_cached(
         "INSERT INTO alerts (id, content, source, sender, created_at, due_at, expires_at, everyone, roles, sender_name)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         alert.id,
-        content,
+        json(&alert.content)?,
         alert.source,
         alert.sender,
         alert.created_at.as_millisecond(),
@@ -57,11 +60,10 @@ pub(crate) fn send_out(
         add_user.execute(params![user.0.as_str(), id])?;
     }
     for (at, section) in content.audience.sections.iter().enumerate() {
-        tx.prepare_cached(
+        tx.prepare_cached(&format!(
             "INSERT INTO alert_recipients (user, alert_id, parts)
-             SELECT user, ?1, ?5 FROM registrations WHERE term = ?2 AND crn = ?3 AND standing = ?4
-             ON CONFLICT (user, alert_id) DO UPDATE SET parts = parts || ' ' || excluded.parts",
-        )?
+             SELECT user, ?1, ?5 FROM registrations WHERE term = ?2 AND crn = ?3 AND standing = ?4 {ADD_PART}"
+        ))?
         .execute(params![
             id,
             section.0.term.as_str(),
@@ -73,8 +75,7 @@ pub(crate) fn send_out(
     for (at, course) in content.audience.courses.iter().enumerate() {
         tx.prepare_cached(&format!(
             "INSERT INTO alert_recipients (user, alert_id, parts)
-             SELECT user, ?4, ?5 FROM ({ENROLLED_IN_COURSE}) WHERE true
-             ON CONFLICT (user, alert_id) DO UPDATE SET parts = parts || ' ' || excluded.parts"
+             SELECT user, ?4, ?5 FROM ({ENROLLED_IN_COURSE}) WHERE true {ADD_PART}"
         ))?
         .execute(params![
             course,
@@ -125,6 +126,49 @@ pub(super) fn cancel(tx: &Connection, id: &str, now: Timestamp) -> rusqlite::Res
     tx.prepare_cached("INSERT INTO alert_log (alert_id, kind, at, broad) VALUES (?1, 'cancelled', ?2, ?3)")?
         .execute(params![id, now_ms, is_broad])?;
     last_seq(tx).map(CancelOutcome::Announced)
+}
+
+/// Corrects an alert, and sends it unless it is scheduled for later.
+pub(super) fn correct(
+    tx: &Connection,
+    id: &str,
+    new: AlertContent,
+    now: &ZonedDateTime,
+) -> rusqlite::Result<CorrectOutcome> {
+    let found = tx
+        .prepare_cached(
+            "SELECT id, content, source, sender, created_at, sender_name,
+                    EXISTS (SELECT 1 FROM alert_log WHERE alert_id = id)
+             FROM alerts WHERE id = ?1 AND cancelled_at IS NULL",
+        )?
+        .query_row([id], |row| Ok((alert_at(row, 0, None)?, row.get::<_, bool>(6)?)))
+        .optional()?;
+    let Some((mut alert, is_sent)) = found else { return Ok(CorrectOutcome::NotFound) };
+    alert.content = match alert.content.corrected(new, is_sent, now.timestamp()) {
+        Ok(content) => content,
+        Err(refusal) => return Ok(CorrectOutcome::Refused(refusal)),
+    };
+    let due_at = alert.content.starts_at.filter(|start| !is_sent && *start > now.timestamp());
+    tx.prepare_cached(
+        "UPDATE alerts SET content = ?2, due_at = ?3, expires_at = ?4, everyone = ?5, roles = ?6 WHERE id = ?1",
+    )?
+    .execute(params![
+        id,
+        json(&alert.content)?,
+        due_at.map(Timestamp::as_millisecond),
+        alert.content.expires_at.map(Timestamp::as_millisecond),
+        alert.content.audience.all,
+        alert.content.audience.role_bits(),
+    ])?;
+    let acks_deleted = tx.prepare_cached("DELETE FROM alert_acks WHERE alert_id = ?1")?.execute([id])?;
+    if due_at.is_none() {
+        alert.seq = Some(send_out(tx, id, &alert.content, now)?);
+    }
+    Ok(CorrectOutcome::Corrected { alert: Box::new(alert), acks_deleted: acks_deleted as u64 })
+}
+
+fn json(content: &AlertContent) -> rusqlite::Result<String> {
+    serde_json::to_string(content).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
 }
 
 /// Returns when the next scheduled alert is due.

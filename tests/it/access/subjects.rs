@@ -115,6 +115,7 @@ fn alerts_of_others_are_hidden_and_cannot_be_cancelled() {
             let id = send(audience.clone(), scheduled);
             assert_refused(&staff.get(&format!("/api/v1/alerts/{id}/receipts")), reason);
             assert_refused(&staff.delete(&format!("/api/v1/alerts/{id}")), reason);
+            assert_refused(&staff.put_json(&format!("/api/v1/alerts/{id}"), &alert_to(&math)), reason);
         }
         let listed = staff.get(&format!("/api/v1/alerts?state={state}")).expect(200).json();
         let ids: Vec<&str> =

@@ -91,6 +91,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     // Alerts and announcements.
     ("GET", "/api/v1/alerts", Visitor),
     ("POST", "/api/v1/alerts", SubjectStaff),
+    ("PUT", "/api/v1/alerts/{id}", SubjectStaff),
     ("DELETE", "/api/v1/alerts/{id}", SubjectStaff),
     ("POST", "/api/v1/alerts/{id}/ack", SignedIn),
     ("GET", "/api/v1/alerts/{id}/receipts", SubjectStaff),

@@ -1,20 +1,22 @@
-//! Tests of the sequence of alerts: who receives them, cancellations, scheduled alerts, deletion and acknowledgements.
+//! Tests of the sequence of alerts: who receives them, corrections, cancellations, scheduled alerts, deletion and acknowledgements.
 
 use std::collections::HashSet;
 
-use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
+use eduhub::domain::alert::{Alert, AlertContent, Category, CorrectionRefusal, Priority};
 use eduhub::domain::audience::{Audience, UserRef};
 use eduhub::domain::command::{Command, TermPatch};
 use eduhub::domain::ids::UserName;
 use eduhub::domain::role::Role;
 use eduhub::store::accounts::{Account, AccountStore, Person};
-use eduhub::store::alerts::{Ack, AlertStore, CancelOutcome, Entry, Page, Reader, Receipt, Span, StoredRange};
+use eduhub::store::alerts::{
+    Ack, AlertStore, CancelOutcome, CorrectOutcome, Entry, Page, Reader, Receipt, Span, StoredRange,
+};
 use jiff::ZonedDateTime;
 use jiff::tz::{Offset, TimeZone};
 use serde_json::{Value, json};
 
 use super::fixture::{StoreFixture, StoredTerm, block_on};
-use crate::college::{minute, register, register_or_wait, section, user};
+use crate::college::{drop_section, minute, register, register_or_wait, section, user};
 
 /// The minute at which the tests post alerts.
 const POSTED: i64 = 100;
@@ -118,6 +120,78 @@ pub(crate) fn a_cancellation_is_announced_once_to_the_alerts_recipients<F: Store
     let tail = block_on(store.log_after(1, 9)).unwrap();
     assert_eq!(tail.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [2]);
     assert_eq!(block_on(store.log_after(0, 1)).unwrap().len(), 1, "in pages");
+}
+
+/// Returns the content of an alert with another title.
+fn corrected(title: &str, audience: &Audience) -> AlertContent {
+    alert(title, audience.clone()).content
+}
+
+pub(crate) fn a_correction_goes_to_the_recipients_and_new_students_and_ends_acknowledgements<F: StoreFixture>() {
+    let mut term = StoredTerm::<F>::with_sections([section("X").seats(9), section("Y").seats(9).course("COURSE X")]);
+    for command in [register("ann", "X"), register("bob", "Y")] {
+        term.run_one(command);
+    }
+    let audience = json!({"users": ["dan", "ann"], "sections": ["2027-X"], "courses": ["COURSE X"]});
+    let audience: Audience = serde_json::from_value(audience).unwrap();
+    post(&term.store, "a", audience.clone());
+    let ack = Ack { alert: "a".to_owned(), user: user("ann"), role: Role::Student, at: minute(POSTED) };
+    assert_eq!(block_on(term.store.ack(vec![ack.clone()])), Ok(vec![true]));
+    for command in [drop_section("bob", "Y"), register("eve", "X")] {
+        term.run_one(command);
+    }
+    let store = &term.store;
+    let correct = |id: &str, content: AlertContent| block_on(store.correct(id, content, zoned(110))).unwrap();
+
+    let in_other_order = Audience { users: audience.users.iter().rev().cloned().collect(), ..audience.clone() };
+    let outcome = correct("a", corrected("Room 13", &in_other_order));
+    let CorrectOutcome::Corrected { alert: sent, acks_deleted } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((sent.seq, &*sent.content.title, acks_deleted), (Some(2), "Room 13", 1));
+    assert_eq!(sent.content.audience, audience, "in the order with which the recipients are stored");
+    let log = block_on(store.log_after(1, 9)).unwrap();
+    let recipients: Vec<&str> = log[0].recipients.users.iter().map(UserName::as_str).collect();
+    assert_eq!(recipients, ["ann", "bob", "dan", "eve"], "also those who have left, and those who are new");
+    let ann = log[0].recipients.groups[0] as usize;
+    let membership = &log[0].recipients.memberships[ann];
+    assert_eq!((membership.is_named, &*membership.sections, &*membership.courses), (true, &[0][..], &[0][..]));
+    assert_eq!(visible(store, Some((&user("ann"), Role::Student)), 0, 9).0, ["2 a"], "once, as corrected");
+    assert!(block_on(store.acked_by(user("ann"), vec!["a".to_owned()])).unwrap().is_empty());
+    assert_eq!(block_on(store.ack(vec![ack])), Ok(vec![true]), "of the new text");
+    assert_eq!(block_on(store.receipts("a", 9)).unwrap().map(|r| r.acknowledged_total), Some(1));
+
+    let to_others = corrected("Room 13", &Audience::everyone());
+    assert_eq!(correct("a", to_others), CorrectOutcome::Refused(CorrectionRefusal::OtherAudience));
+    let later = AlertContent { starts_at: Some(minute(200)), ..corrected("Room 13", &audience) };
+    assert_eq!(correct("a", later), CorrectOutcome::Refused(CorrectionRefusal::AlreadySent));
+    assert_eq!(correct("unknown", corrected("x", &audience)), CorrectOutcome::NotFound);
+    assert_eq!(correct("un\0known", corrected("x", &audience)), CorrectOutcome::NotFound);
+    assert_eq!(block_on(store.stored_range()).unwrap().last, 2, "what is refused is not sent");
+    assert_eq!(block_on(store.cancel("a", minute(111))), Ok(CancelOutcome::Announced(3)));
+    assert_eq!(correct("a", corrected("x", &audience)), CorrectOutcome::NotFound, "cancelled");
+    assert_eq!(visible(store, Some((&user("ann"), Role::Student)), 0, 9).0, ["2 a", "3 -a"]);
+}
+
+pub(crate) fn a_scheduled_alert_is_corrected_in_all_parts<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    let staff = Audience { roles: vec![Role::Staff], ..Audience::default() };
+    for id in ["later", "now"] {
+        assert_eq!(post_for(&store, id, Some(200), None), None);
+    }
+    let correct = |id: &str, starts_at: Option<i64>| {
+        let content = AlertContent { starts_at: starts_at.map(minute), ..corrected("For staff", &staff) };
+        match block_on(store.correct(id, content, zoned(110))).unwrap() {
+            CorrectOutcome::Corrected { alert, .. } => alert.seq,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(correct("later", Some(150)), None);
+    assert_eq!(block_on(store.next_due()), Ok(Some(minute(150))));
+    assert_eq!(correct("now", None), Some(1), "sent at once");
+    assert_eq!(block_on(store.release_due(zoned(150), 9)), Ok(1));
+    assert_eq!(visible(&store, None, 0, 9).0, Vec::<String>::new());
+    assert_eq!(visible(&store, Some((&user("sam"), Role::Staff)), 0, 9).0, ["1 now", "2 later"]);
+    assert_eq!(block_on(store.release_due(zoned(300), 9)), Ok(0));
 }
 
 pub(crate) fn a_scheduled_alert_is_sent_when_due_unless_cancelled<F: StoreFixture>() {

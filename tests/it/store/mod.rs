@@ -116,6 +116,8 @@ macro_rules! people_ports {
             alerts:
             readers_see_alerts_for_everyone_their_role_or_their_name
             a_cancellation_is_announced_once_to_the_alerts_recipients
+            a_correction_goes_to_the_recipients_and_new_students_and_ends_acknowledgements
+            a_scheduled_alert_is_corrected_in_all_parts
             a_scheduled_alert_is_sent_when_due_unless_cancelled
             a_scheduled_alert_that_expired_before_it_was_sent_is_cancelled
             scheduled_alerts_are_sent_soonest_first_and_in_parts
