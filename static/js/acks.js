@@ -30,6 +30,12 @@ export class Acks {
     return this.#user !== null;
   }
 
+  /** Forgets the acknowledgement of an alert whose text was corrected. */
+  forget(id) {
+    this.#given.delete(id);
+    if (this.#unsent.delete(id)) this.#store();
+  }
+
   has(id) {
     return this.#given.has(id);
   }

@@ -80,7 +80,10 @@ export class Alerts {
   #put(alert) {
     const known = Math.max(this.#all.get(alert.id)?.seq ?? 0, this.#gone.get(alert.id) ?? 0);
     if (alert.seq < known || alert.seq === this.#gone.get(alert.id)) return;
-    this.#all.set(alert.id, alert);
+    const before = this.#all.get(alert.id);
+    const isNew = before && before.seq < alert.seq;
+    if (isNew) this.acks.forget(alert.id);
+    this.#all.set(alert.id, { ...alert, isCorrected: isNew || before?.isCorrected });
     this.#draw();
   }
 
@@ -233,7 +236,7 @@ const isExpired = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expir
  * `needsAck` whether it asks the reader for an acknowledgement.
  */
 export function alertCard(alert, isBanner, { needsAck = false, action = null, status = null } = {}) {
-  const about = [t(`priority.${alert.priority}`), t(`category.${alert.category}`), dateTime(alert.created_at),
+  const about = [alert.isCorrected && t("alerts.corrected"), t(`priority.${alert.priority}`), t(`category.${alert.category}`), dateTime(alert.created_at),
     alert.expires_at && (isExpired(alert) ? t("alerts.expired") : t("alerts.until", { at: dateTime(alert.expires_at) }))].filter(Boolean).join(", ");
   const good = isGoodNews(alert);
   const { title, message } = textOf(alert);

@@ -70,7 +70,12 @@ const demand = new Demand(page);
 const sections = new SectionList(page);
 const students = new StudentsView(page);
 const alerts = new Alerts(live);
-const sentAlerts = new SentAlerts(live, { nameOf: page.nameOf, ensure: (ids) => page.catalogue.ensure(ids) });
+const sentAlerts = new SentAlerts(live, {
+  nameOf: page.nameOf,
+  ensure: (ids) => page.catalogue.ensure(ids),
+  correct: (alert) => composer.correct(alert),
+  allClear: (alert) => composer.allClear(alert),
+});
 const composer = new Composer(page, () => sentAlerts.read());
 const imports = new ImportView(live, page, () => onImportApplied());
 const termEditor = new TermEditor(() => terms.load().catch(() => {}));

@@ -203,3 +203,97 @@ test("an unknown section is reported; sent alerts remain after a reload", async 
   await shows(page, "#sent-list", "Room changed");
   await withdraw(page, "Room changed");
 });
+
+test("a template fills the form, is undone, and is not sent before its blanks are filled in", async () => {
+  const page = await openStaff();
+  await compose(page, "My own title", "My own text");
+  await page.getByLabel("Template").selectOption("room");
+  assert.equal(await page.inputValue("#alert-form [name=title]"), "Room change: [course]");
+  assert.equal(await page.inputValue("#alert-form [name=priority]"), "high");
+  await page.getByRole("button", { name: "Undo" }).click();
+  assert.equal(await page.inputValue("#alert-form [name=title]"), "My own title");
+  assert.equal(await page.inputValue("#alert-form [name=priority]"), "medium");
+  await page.getByLabel("Template").selectOption("room");
+  await page.fill("#alert-form [name=message]", "MATH 151 on Monday meets in room 7.");
+  await send(page);
+  await shows(page, "#send-status", "Fill in \\[course\\] first");
+  assert.equal(await page.evaluate(() => getSelection().toString() || document.activeElement.value.slice(document.activeElement.selectionStart, document.activeElement.selectionEnd)), "[course]", "the blank is selected");
+  await page.fill("#alert-form [name=title]", "Room change: MATH 151");
+  await send(page);
+  await shows(page, "#send-status", "Sent to \\d+ connected");
+  assert.equal(await page.inputValue("#alert-form select[name=template]"), "");
+  await withdraw(page, "Room change: MATH 151");
+});
+
+test("a corrected alert is shown again to its recipients, also to those who had confirmed it", async () => {
+  const [reader, page] = [await openStudent(), await openStaff()];
+  await compose(page, "Exam moved", "To room 12.");
+  await page.selectOption("#alert-form [name=priority]", "high");
+  await page.check("#alert-form [name=to][value=some]");
+  await page.fill("#alert-form [name=users]", "student");
+  await send(page);
+  await shows(reader, "#banners", "To room 12");
+  await reader.locator("#banners button:not([disabled])").click();
+  await until(reader, () => !document.querySelector("#banners").textContent.includes("room 12"));
+  await until(page, () => document.querySelector("#sent-list .receipts")?.textContent.includes("1 of 1"));
+  await page.getByRole("button", { name: "Correct: Exam moved" }).click();
+  assert.match(await page.textContent("#alert-basis"), /You are correcting “Exam moved”\. It is sent again to student/);
+  assert.equal(await page.isVisible("#alert-recipients"), false, "the recipients stay");
+  await page.fill("#alert-form [name=message]", "To room 13.");
+  await page.getByRole("button", { name: "Send correction" }).click();
+  await shows(reader, "#banners", "corrected");
+  await shows(reader, "#banners", "To room 13");
+  await until(page, () => document.querySelector("#sent-list .receipts")?.textContent.includes("0 of 1"));
+  assert.equal(await page.textContent("#send-title"), "Send an alert");
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/alerts?state=sent")).items.filter(({ title }) => title === "Exam moved").length, 1);
+  await withdraw(page, "Exam moved");
+});
+
+test("a scheduled alert is changed before it is sent", async () => {
+  const page = await openStaff();
+  await compose(page, "Fees", "Due in May.");
+  await page.selectOption("#alert-form [name=when]", "at");
+  await page.fill("#alert-form [name=starts_at]", "2099-05-01T08:00");
+  await page.selectOption("#alert-form [name=lasts]", "");
+  await page.getByRole("button", { name: "Schedule alert" }).click();
+  await page.getByRole("button", { name: "Correct: Fees" }).click();
+  assert.equal(await page.inputValue("#alert-form [name=starts_at]"), "2099-05-01T08:00");
+  await page.fill("#alert-form [name=starts_at]", "2099-06-01T08:00");
+  await page.getByRole("button", { name: "Send correction" }).click();
+  await shows(page, "#scheduled-list", "Jun 1");
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/alerts?state=scheduled")).items.length, 1);
+  await page.getByRole("button", { name: "Cancel: Fees" }).click();
+  await until(page, () => !document.querySelector("#scheduled-list").textContent.includes("Fees"));
+});
+
+test("an all-clear goes to the people of an emergency and withdraws it", async () => {
+  const [reader, page] = [await openStudent(), await openStaff()];
+  await compose(page, "Gas leak", "Leave the building.");
+  await page.selectOption("#alert-form [name=category]", "emergency");
+  await send(page);
+  await page.locator("#confirm-send button.danger:not([disabled])").click();
+  await shows(reader, "#urgent", "Gas leak");
+  await page.getByRole("button", { name: "All clear: Gas leak" }).click();
+  assert.match(await page.textContent("#alert-basis"), /goes to everyone, including visitors\. “Gas leak” is withdrawn/);
+  await page.getByRole("button", { name: "Send all-clear" }).click();
+  await shows(page, "#send-status", "Fill in \\[What has ended\\.\\] first");
+  await page.fill("#alert-form [name=message]", "The leak is closed. All buildings are open.");
+  await page.getByRole("button", { name: "Send all-clear" }).click();
+  await shows(page, "#send-status", "was withdrawn");
+  await shows(reader, "#banners", "All clear: Gas leak");
+  await until(reader, () => !document.querySelector("#urgent").textContent.includes("Gas leak"));
+  await withdraw(page, "All clear: Gas leak");
+});
+
+test("a correction is left without sending it", async () => {
+  const page = await openStaff();
+  await compose(page, "Library hours", "Open until 8.");
+  await send(page);
+  await page.getByRole("button", { name: "Correct: Library hours" }).click();
+  await page.fill("#alert-form [name=message]", "Another text");
+  await page.getByRole("button", { name: "Stop, and write a new alert" }).click();
+  assert.equal(await page.inputValue("#alert-form [name=message]"), "");
+  assert.equal(await page.isVisible("#alert-recipients"), true);
+  assert.match(await page.textContent("#sent-list"), /Open until 8/);
+  await withdraw(page, "Library hours");
+});

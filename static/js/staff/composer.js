@@ -1,20 +1,30 @@
-// The alert composer: recipients, preview, and sending. Critical alerts and emergencies are confirmed in place first.
+// The alert composer: templates, recipients, preview, and sending. Critical alerts and emergencies are confirmed in place
+// first. It also corrects an alert, and ends one with an all-clear.
 
 import { $, button, h, debounce, markInvalid, put, SETTLE_MS } from "../dom.js";
 import { alertCard, isUrgent } from "../alerts.js";
 import { api } from "../api.js";
-import { fromCollegeTime } from "../college-time.js";
+import { fromCollegeTime, toCollegeTime } from "../college-time.js";
 import { hubNow } from "../hub-clock.js";
 import { has, t } from "../i18n.js";
 import { dateTime, problemText } from "../words.js";
+import { blanksLeft, fromTemplate } from "./alert-templates.js";
 import { audienceOf, audienceText, reachText } from "./audience.js";
 
 const DEBOUNCE_MS = 400;
 const HOUR_MS = 3_600_000;
+/** The fields that a template fills. */
+const FILLED = ["title", "message", "priority", "category", "lasts"];
+
+const pathOf = ({ id }) => `/api/v1/alerts/${encodeURIComponent(id)}`;
 
 export class Composer {
   #reachRequests = 0;
   #ackChanged = false;
+  /** Whether the staff user may reach only the students of some subjects. */
+  #isLimited = false;
+  /** The alert that is corrected or ended, and how: `{alert, isAllClear}`. Null for a new alert. */
+  #basis = null;
 
   /** `page`: `{term(), nameOf(id)}`. `onsent(alert)` is called after an alert was sent or scheduled. */
   constructor(page, onsent) {
@@ -22,6 +32,7 @@ export class Composer {
     this.form = $("alert-form");
     const updateReach = debounce(DEBOUNCE_MS, () => this.updateReach());
     this.form.addEventListener("input", ({ target }) => {
+      if (target.name === "template") return this.#startFrom(target.value);
       if (target.name === "requires_ack") this.#ackChanged = true;
       // An emergency is shown above everything at any priority, so the form must not suggest otherwise.
       if (target.name === "category" && target.value === "emergency") this.form.elements.priority.value = "critical";
@@ -40,12 +51,22 @@ export class Composer {
 
   /** Offers only recipients whom limited staff may reach, or all. */
   limit(isLimited) {
+    this.#isLimited = isLimited;
     if (isLimited) this.form.elements.to.value = "some";
     this.form.dispatchEvent(new Event("input"));
   }
 
+  /** Empties the form for a new alert. */
+  #reset() {
+    this.form.reset();
+    if (this.#isLimited) this.form.elements.to.value = "some";
+    this.#ackChanged = false;
+    this.#setBasis(null);
+  }
+
   /** Starts an alert to `audience`. */
   compose(audience) {
+    this.#setBasis(null);
     this.form.elements.to.value = "some";
     for (const name of ["sections", "courses", "users"]) this.form.elements[name].value = "";
     for (const box of this.form.querySelectorAll("[name=roles]")) box.checked = false;
@@ -55,13 +76,82 @@ export class Composer {
     this.form.elements.title.focus();
   }
 
+  /** Starts a correction of `alert`, which goes to the same people. */
+  correct(alert) {
+    this.form.reset();
+    this.#ackChanged = true;
+    this.form.elements.requires_ack.checked = alert.requires_ack;
+    this.#fill({ ...alert, lasts: alert.expires_at ? "at" : "" });
+    for (const [name, at] of [["starts_at", alert.seq === null && alert.starts_at], ["expires_at", alert.expires_at]]) {
+      this.form.elements[name].value = at ? toCollegeTime(at) : "";
+    }
+    this.form.elements.when.value = alert.seq === null ? "at" : "now";
+    this.#setBasis({ alert, isAllClear: false });
+  }
+
+  /** Starts an all-clear to the people of `alert`, which is withdrawn when the all-clear has been sent. */
+  allClear(alert) {
+    this.form.reset();
+    this.#ackChanged = false;
+    this.#fill(fromTemplate("all_clear", alert));
+    this.#setBasis({ alert, isAllClear: true });
+  }
+
+  #fill(alert) {
+    for (const name of FILLED) this.form.elements[name].value = alert[name];
+  }
+
+  /** Shows which alert is corrected or ended; its audience stays. */
+  #setBasis(basis) {
+    this.#basis = basis;
+    $("alert-basis").hidden = !basis;
+    for (const id of ["alert-recipients", "alert-template"]) $(id).hidden = Boolean(basis);
+    $("alert-start").hidden = Boolean(basis) && basis.alert.seq !== null;
+    put($("template-status"));
+    const heading = !basis ? "alert.send" : basis.isAllClear ? "alert.all_clear.title" : "alert.correct.title";
+    $("send-title").dataset.t = heading;
+    put($("send-title"), t(heading));
+    this.#draw();
+    if (!basis) return;
+    const { alert, isAllClear } = basis;
+    const text = isAllClear ? "alert.all_clear.text" : alert.seq === null ? "alert.correct.scheduled" : "alert.correct.text";
+    put($("alert-basis"),
+      h("p", null, t(text, { title: alert.title, audience: audienceText(alert.audience, this.page.nameOf) })),
+      h("p", null, button(t("alert.basis.stop"), () => this.#stop(), { class: "quiet" })));
+    this.updateReach();
+    $("send-title").focus({ preventScroll: true });
+    $("send-title").scrollIntoView({ block: "nearest" });
+  }
+
+  /** Ends a correction or an all-clear without sending it. */
+  #stop() {
+    this.#reset();
+    this.updateReach();
+    $("send-title").focus();
+  }
+
+  /** Fills in a template, and offers to take it back. */
+  #startFrom(name) {
+    const { elements } = this.form;
+    const before = Object.fromEntries(FILLED.map((field) => [field, elements[field].value]));
+    if (name) this.#fill(fromTemplate(name));
+    this.#draw();
+    const undo = () => { this.#fill(before); elements.template.value = ""; this.#draw(); put($("template-status")); elements.template.focus(); };
+    put($("template-status"), name && [t("template.filled"), " ", button(t("template.undo"), undo, { class: "plain" })]);
+  }
+
+  /** The audience of the form; that of the alert that is corrected or ended. */
+  #audience() {
+    return this.#basis ? this.#basis.alert.audience : audienceOf(this.form, this.page.term());
+  }
+
   /** Returns the alert of the form, as the API takes it. */
   read() {
     const { title, message, priority, category, when, starts_at, lasts, expires_at, requires_ack } = this.form.elements;
     const starts = when.value === "at" ? fromCollegeTime(starts_at.value) : null;
     const ends = lasts.value === "at" ? fromCollegeTime(expires_at.value)
       : lasts.value && new Date((starts?.getTime() ?? hubNow()) + lasts.value * HOUR_MS);
-    const audience = audienceOf(this.form, this.page.term());
+    const audience = this.#audience();
     return {
       title: title.value.trim(), message: message.value.trim(), priority: priority.value, category: category.value,
       requires_ack: requires_ack.checked,
@@ -89,12 +179,17 @@ export class Composer {
     const alert = this.read();
     // An urgent alert asks for confirmation by default. A choice that the user made is not overruled.
     if (!this.#ackChanged) requires_ack.checked = alert.requires_ack = isUrgent(alert);
-    put($("send-button"), t(alert.starts_at ? "alert.schedule.button" : "alert.send.button"));
+    put($("send-button"), t(this.#sendLabel(alert)));
     put($("send-times"), [
       alert.starts_at && t("alert.will_send", { at: dateTime(alert.starts_at) }),
       alert.expires_at && t("alert.active_until", { at: dateTime(alert.expires_at) }),
     ].filter(Boolean).join(" "));
     this.#drawPreview(alert);
+  }
+
+  #sendLabel({ starts_at }) {
+    if (this.#basis) return this.#basis.isAllClear ? "alert.all_clear.button" : "alert.correct.button";
+    return starts_at ? "alert.schedule.button" : "alert.send.button";
   }
 
   /** Draws the same card that the student page draws. */
@@ -142,6 +237,8 @@ export class Composer {
     const alert = this.read();
     for (const el of this.form.querySelectorAll("[aria-invalid]")) el.removeAttribute("aria-invalid");
     if (!alert.audience) return this.#showStatus(t("alert.no_recipients"), "stop");
+    const blanks = blanksLeft(this.#basis?.isAllClear ? "all_clear" : this.form.elements.template.value, alert);
+    if (blanks.length) return this.#showBlank(blanks[0]);
     if (alert.starts_at && Date.parse(alert.starts_at) <= hubNow()) {
       return this.#showStatus(t("alert.past"), "stop");
     }
@@ -169,6 +266,16 @@ export class Composer {
     send.disabled = false;
   }
 
+  /** Selects the first part of a template that is not filled in. */
+  #showBlank(blank) {
+    this.#showStatus(t("template.blank", { blank }), "stop");
+    const field = ["title", "message"].map((name) => this.form.elements[name]).find(({ value }) => value.includes(blank));
+    const at = field.value.indexOf(blank);
+    markInvalid(field, $("send-status"));
+    field.focus();
+    field.setSelectionRange(at, at + blank.length);
+  }
+
   #hideConfirmation() {
     $("confirm-send").hidden = true;
     $("send").hidden = false;
@@ -185,19 +292,31 @@ export class Composer {
     // The pressed button is hidden or disabled now, so the focus moves to the result.
     $("send-status").focus({ preventScroll: true });
     $("send-button").disabled = true;
+    const basis = this.#basis;
     try {
-      const { recipients_online, ...sent } = await api.post("/api/v1/alerts", alert);
-      this.form.reset();
-      this.#ackChanged = false;
-      this.#draw();
-      this.#showStatus(sent.seq === null ? t("alert.done.scheduled", { at: dateTime(sent.starts_at) })
-        : t("alert.done.sent", { n: recipients_online }), "good");
+      const { recipients_online, ...sent } = basis && !basis.isAllClear
+        ? await api.put(pathOf(basis.alert), alert) : await api.post("/api/v1/alerts", alert);
+      this.#reset();
       this.onsent(sent);
       this.updateReach();
+      if (basis?.isAllClear) await this.#end(basis.alert);
+      else this.#showStatus(sent.seq === null ? t("alert.done.scheduled", { at: dateTime(sent.starts_at) })
+        : t("alert.done.sent", { n: recipients_online }), "good");
     } catch (problem) {
       const uncertain = problem.status ? "" : ` ${t("alert.uncertain")}`;
       this.#showStatus(`${this.#explain(problem, $("send-status"))}${uncertain}`, "stop");
     }
     $("send-button").disabled = false;
+  }
+
+  /** Withdraws the alert that the all-clear, which was sent, ends. */
+  async #end(alert) {
+    try {
+      await api.delete(pathOf(alert)).catch((problem) => { if (problem.status !== 404) throw problem; });
+      this.#showStatus(t("alert.all_clear.done", { title: alert.title }), "good");
+    } catch (problem) {
+      this.#showStatus(t("alert.all_clear.kept", { title: alert.title, why: problemText(problem) }), "stop");
+    }
+    this.onsent(alert);
   }
 }

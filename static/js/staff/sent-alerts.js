@@ -36,9 +36,12 @@ export class SentAlerts {
   });
   #receipts = new Poller((signal) => this.#readReceipts(signal), { ms: RECEIPTS_MS, isNeeded: isVisible });
 
-  /** `nameOf(id)` returns the name of a section that `ensure(ids)` has loaded. */
-  constructor(live, { nameOf, ensure }) {
-    Object.assign(this, { nameOf, ensure });
+  /**
+   * `nameOf(id)` returns the name of a section that `ensure(ids)` has loaded. `correct(alert)` and `allClear(alert)` open
+   * the composer.
+   */
+  constructor(live, { nameOf, ensure, correct, allClear }) {
+    Object.assign(this, { nameOf, ensure, correct, allClear });
     for (const type of ["alert", "alert_cancelled"]) live.on(type, () => this.read());
     addEventListener("hashchange", () => isVisible() && this.read());
   }
@@ -89,9 +92,15 @@ export class SentAlerts {
       h("h3", { dir: "auto" }, (isUrgent(alert) || alert.priority === "high") && icon("warn"), alert.title),
       h("p", { dir: "auto" }, alert.message),
       receipts?.el,
-      h("footer", null, h("span", null, details), status, this.#withdrawal(alert, sent, status)));
+      h("footer", null, h("span", null, details), status, ...this.#followUps(alert, sent), this.#withdrawal(alert, sent, status)));
     if (sent) this.#cards.set(el, { alert, receipts });
     return el;
+  }
+
+  /** Buttons that open the composer: to correct the alert, and to end an urgent one with an all-clear. */
+  #followUps(alert, sent) {
+    const follow = (key, open) => button(t(key), () => open(alert), { class: "quiet", "aria-label": `${t(key)}: ${alert.title}` });
+    return [follow("sent.correct", this.correct), sent && isUrgent(alert) && follow("sent.all_clear", this.allClear)].filter(Boolean);
   }
 
   /** A sent alert is withdrawn by two presses, in place; a scheduled one, which no one has seen, by one. */

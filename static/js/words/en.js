@@ -78,7 +78,7 @@ export default {
   "alerts.title": "Alerts", "alerts.none": "No active alerts.", "alerts.none.hint": "New alerts from the college appear here immediately.",
   "alerts.archive": "Earlier alerts", "alerts.archive.loading": "Loading earlier alerts…", "alerts.archive.none": "No earlier alerts.", "alerts.archive.failed": "Couldn't load earlier alerts. {why}",
   "alerts.ack": "Confirm", "alerts.ack.needed": "Confirm that you have read this.", "alerts.ack.given": "Confirmed",
-  "alerts.until": "until {at}", "alerts.expired": "expired", "alerts.emergency": "Emergency",
+  "alerts.until": "until {at}", "alerts.expired": "expired", "alerts.corrected": "corrected", "alerts.emergency": "Emergency",
   "priority.low": "low", "priority.medium": "medium", "priority.high": "high", "priority.critical": "critical",
   "category.system": "system", "category.workflow": "registration", "category.schedule": "schedule", "category.content": "news",
   "category.security": "security", "category.emergency": "emergency",

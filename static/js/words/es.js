@@ -79,7 +79,7 @@ export default {
   "alerts.title": "Alertas", "alerts.none": "No hay alertas activas.", "alerts.none.hint": "Las alertas nuevas de la institución aparecen aquí de inmediato.",
   "alerts.archive": "Alertas anteriores", "alerts.archive.loading": "Cargando alertas anteriores…", "alerts.archive.none": "No hay alertas anteriores.", "alerts.archive.failed": "No se pudieron cargar las alertas anteriores. {why}",
   "alerts.ack": "Confirmar", "alerts.ack.needed": "Confirme que leyó este mensaje.", "alerts.ack.given": "Confirmado",
-  "alerts.until": "hasta el {at}", "alerts.expired": "vencida", "alerts.emergency": "Emergencia",
+  "alerts.until": "hasta el {at}", "alerts.expired": "vencida", "alerts.corrected": "corregida", "alerts.emergency": "Emergencia",
   "priority.low": "baja", "priority.medium": "media", "priority.high": "alta", "priority.critical": "crítica",
   "category.system": "sistema", "category.workflow": "inscripción", "category.schedule": "horario", "category.content": "noticias",
   "category.security": "seguridad", "category.emergency": "emergencia",

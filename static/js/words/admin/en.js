@@ -119,6 +119,7 @@ export default {
   "audit.import.profile.delete": "Deleted a column mapping",
   "audit.alert.send": "Sent an alert",
   "audit.alert.schedule": "Scheduled an alert",
+  "audit.alert.correct": "Corrected an alert",
   "audit.alert.cancel": "Withdrew an alert",
   "audit.session.disconnect": "Disconnected a session",
   "audit.user.sign_out": "Signed a user out everywhere",

@@ -119,6 +119,7 @@ export default {
   "audit.import.profile.delete": "Eliminó una asignación de columnas",
   "audit.alert.send": "Envió una alerta",
   "audit.alert.schedule": "Programó una alerta",
+  "audit.alert.correct": "Corrigió una alerta",
   "audit.alert.cancel": "Retiró una alerta",
   "audit.session.disconnect": "Cerró una conexión",
   "audit.user.sign_out": "Cerró todas las sesiones de un usuario",
