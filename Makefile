@@ -8,9 +8,12 @@ BUILD_HUB = $(CARGO) build --locked --bin eduhub --test tidy
 PROCESSORS := $(shell nproc)
 TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
 PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
+# Tests that compute for long are built with an optimized hub and the dependencies of the other tests. Overflows and debug
+# assertions are still checked.
+OPTIMIZED = --config 'profile.dev.package.eduhub.opt-level=3'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties tests-installed tests-built browser-test chromium apache postgres pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties sim tests-installed tests-built browser-test chromium apache postgres pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +87,12 @@ properties: ## repeats the tests with generated cases ROUNDS=20 times with new s
 		$(CARGO) test --quiet --locked --lib || exit 1; \
 		$(CARGO) test --quiet --locked --test it -- model:: import_fuzz:: || exit 1; \
 	done
+
+# A failure prints the seed and the number of the history, with which the run can be repeated: TEST_SEED=… SIM_FIRST=…
+# COUNT=1 make sim
+sim: ## plays COUNT=1000000 generated histories against the independent model, for at most SECONDS=3600
+	$(CARGO) test $(OPTIMIZED) --locked --no-run --test it
+	SIM_HISTORIES=$(or $(COUNT),1000000) SIM_SECONDS=$(or $(SECONDS),3600) $(CARGO) test --quiet $(OPTIMIZED) --locked --test it -- --nocapture model::simulation::generated
 
 # Coverage-guided, for SECONDS=600; the seeded run in `make test` is short. Needs the nightly compiler.
 fuzz: ## searches for files that crash the reader of schedules

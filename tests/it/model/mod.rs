@@ -8,6 +8,7 @@ pub(crate) mod history;
 mod naive;
 mod refusals;
 mod seats;
+mod simulation;
 mod words;
 
 use std::collections::BTreeMap;
@@ -24,32 +25,20 @@ use eduhub::domain::student::StudentFacts;
 use eduhub::domain::term::Term;
 use eduhub::domain::view::TermView;
 use jiff::Timestamp;
-use proptest::prelude::*;
 
 use crate::college::{SectionBuilder, TestTerm, contents, counts_of, monday, notices_in_words, staged, term};
 use history::{History, Step};
 use naive::Naive;
 
-/// Number of histories, each of 10 to 80 steps. They take half a minute without optimization.
-const HISTORIES: u32 = 2_000;
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: HISTORIES, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn decisions_agree_with_the_independent_model(history in history::any_history()) {
-        play(history);
-    }
-}
-
-/// Runs a history in the term and in the model and compares them after each step.
-fn play(history: History) {
+/// Runs a history in the term and in the model and compares them after each step. Returns the number of steps.
+fn play(history: History) -> u64 {
     let limit = Credits(history.credit_limit);
     let mut naive = Naive::new(history.credit_limit, &term());
     let mut term = TestTerm::with_credit_limit(limit, []);
     let mut records = Records::new(limit);
     let mut chain = attempts::Chain::default();
     let catalogue = Step::Import { sections: history.catalogue, forced: true };
+    let steps = 1 + history.steps.len() as u64;
     for (number, step) in std::iter::once(catalogue).chain(history.steps).enumerate() {
         let command = match step {
             Step::Wait(minutes) => {
@@ -82,6 +71,7 @@ fn play(history: History) {
         assert_invariants(&before, &term.book, &decision, &command, term.now);
         assert!(contents(&term.book) == contents(&records.book()), "memory and records differ after {at}");
     }
+    steps
 }
 
 /// Checks what the hub guarantees of every decision, without the model.
