@@ -179,11 +179,16 @@ impl Naive {
         self.cutoffs.drop_until = patch.drop_until.unwrap_or(before.drop_until);
         self.cutoffs.waitlist_until = patch.waitlist_until.unwrap_or(before.waitlist_until);
         if self.cutoffs != before {
-            let mut crns: Vec<String> =
-                self.registrations.iter().filter(|r| r.status == Status::Waitlisted).map(|r| r.crn.clone()).collect();
-            crns.sort();
-            crns.iter().for_each(|crn| self.affect(crn));
+            self.affect_all();
         }
+    }
+
+    /// Affects every waitlist.
+    pub(super) fn affect_all(&mut self) {
+        let mut crns: Vec<String> =
+            self.registrations.iter().filter(|r| r.status == Status::Waitlisted).map(|r| r.crn.clone()).collect();
+        crns.sort();
+        crns.iter().for_each(|crn| self.affect(crn));
     }
 
     /// Affects the waitlists of sections with linked ones.

@@ -225,3 +225,12 @@ fn a_patch_without_changes_agrees_with_the_model() {
     ];
     play(History { credit_limit: 0, catalogue: vec![(lecture, None), (lab, None)], steps });
 }
+
+#[test]
+fn a_position_beside_a_free_seat_is_explained_after_a_restart() {
+    let lecture = crate::college::section("LEC").component("lecture").linked(&["LAB"]).0;
+    let lab = crate::college::section("LAB").component("lab").seats(0).0;
+    let both = Batch { waitlist: true, ..crate::college::batch("ana", &["LEC", "LAB"], &[]) };
+    let steps = vec![Step::Run(Command::Batch(both)), Step::Restart, Step::Restart];
+    play(History { credit_limit: 0, catalogue: vec![(lecture, None), (lab, None)], steps });
+}

@@ -132,7 +132,10 @@ impl Naive {
             Command::ApplyImport(import) => vec![self.import(import)],
             Command::PutSections(edits) => vec![self.put_sections(edits)],
             Command::PutFacts(stated) => vec![self.state_facts(stated)],
-            Command::Settle => vec!["settled".to_owned()],
+            Command::Settle => {
+                self.affect_all();
+                vec!["settled".to_owned()]
+            }
         };
         self.fill_seats();
         Expected { reply, notices: self.notices.clone() }
