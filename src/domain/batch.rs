@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::domain::alert::Alert;
 use crate::domain::alternatives::Alternatives;
-use crate::domain::attempt::{Action, Asker, Attempt, Decided, Origin, Receipt, Salt};
+use crate::domain::attempt::{Action, Asker, Attempt, AttemptResult, Decided, Origin, Receipt, Salt};
 use crate::domain::attempt_chain::NewAttempts;
 use crate::domain::book::TermBook;
 use crate::domain::command::{Command, StagedImport};
@@ -164,10 +164,13 @@ fn append(
 }
 
 /// Returns the receipt of the result for one section of a batch: that of the last attempt of the student in the section.
-/// It can be a promotion, because a swap may make room for its own student.
+/// It can be a promotion, because a swap may make room for its own student, but not a refused one: a student who is passed
+/// over keeps the position that is the result.
 fn receipt_of(crn: &Crn, decided: &[Decided], attempts: &[Attempt]) -> Option<Receipt> {
     let student = &decided.iter().find(|one| one.action != Action::Promote)?.student;
-    let of_result = |one: &&Decided| one.crn == *crn && one.student == *student;
+    let is_passed_over =
+        |one: &Decided| one.action == Action::Promote && matches!(one.result, AttemptResult::Refused(_));
+    let of_result = |one: &&Decided| one.crn == *crn && one.student == *student && !is_passed_over(one);
     let at = decided.iter().rposition(|one| of_result(&one))?;
     attempts.get(at).map(Attempt::receipt)
 }

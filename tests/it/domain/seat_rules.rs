@@ -267,6 +267,21 @@ fn a_request_after_a_release_has_its_own_receipt() {
 }
 
 #[test]
+fn a_position_passed_over_in_the_same_batch_has_its_own_receipt() {
+    let lab = section("LAB").component("lab").seats(0);
+    let mut term = TestTerm::of([section("LEC").linked(&["LAB"]), lab, section("ART")]);
+    // The seat in ART settles the waitlist of LEC.
+    let expected = [
+        "LEC register waitlisted",
+        "LAB register waitlisted",
+        "ART register enrolled",
+        "LEC promote linked_section_required",
+    ];
+    let attempts = attempts_and_receipt(&mut term, &add("ana", &["LEC", "LAB", "ART"], true));
+    assert_eq!(attempts, (expected.map(str::to_owned).to_vec(), 1));
+}
+
+#[test]
 fn an_undone_move_or_swap_after_a_release_has_no_promotion() {
     let swapped = swap("ana", &["X"], &["Y"]);
     let moved = Command::ForStudent(StaffRequest {
