@@ -1,6 +1,7 @@
 //! Black-box tests of the built program without Plone. Each test starts its own server with its own store and port.
 //!
 //! - [`alert_readers`]: what each kind of reader sees of an alert
+//! - [`attack`]: simultaneous requests against every rule
 //! - [`commands`]: the command line, with and without a running server
 //! - [`imports`]: imports over HTTP
 //! - [`live`]: seats, registrations and alerts over WebSockets
@@ -31,6 +32,7 @@
 mod support;
 
 mod alert_readers;
+mod attack;
 mod attempts;
 mod commands;
 mod crash;
