@@ -56,7 +56,7 @@ const SUBJECT: &str = "eduhub-cli";
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub(super) struct ImportArguments {
-    /// Schedule: a CSV file or a spreadsheet (.xlsx, .xls, .ods)
+    /// Schedule: a CSV file, a spreadsheet (.xlsx, .xls, .ods) or a OneRoster bundle (.zip)
     file: PathBuf,
     /// Term to import into (default: the file's `term` column)
     #[arg(long)]

@@ -34,13 +34,15 @@ const FORM_EXTRA_MAX: u64 = 64 * 1024;
 /// The number of bytes in one write to or read from the disk.
 const BLOCK_BYTES: usize = 256 * 1024;
 /// The media types of schedules. The content decides which kind of file it is.
-const MEDIA_TYPES: [&str; 7] = [
+const MEDIA_TYPES: [&str; 9] = [
     "text/csv",
     "text/tab-separated-values",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "application/vnd.ms-excel",
     "application/vnd.ms-excel.sheet.macroEnabled.12",
     "application/vnd.oasis.opendocument.spreadsheet",
+    "application/zip",
+    "application/x-zip-compressed",
     "application/octet-stream",
 ];
 
@@ -98,7 +100,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 
 /// Imports a schedule (staff).
 ///
-/// A file with sections of other subjects fails if the caller is limited to subjects.
+/// A file with sections of other subjects fails if the caller is limited to subjects. The classes of a OneRoster bundle
+/// (ZIP) are imported as sections; its enrollments are not imported.
 #[utoipa::path(
     post,
     path = "/api/v1/imports",
@@ -111,6 +114,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
             (String = "text/csv"), (String = "text/tab-separated-values"),
             (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
             (String = "application/vnd.ms-excel"), (String = "application/vnd.oasis.opendocument.spreadsheet"),
+            (String = "application/zip"),
             (ImportForm = "multipart/form-data"),
         ),
     ),
@@ -153,8 +157,8 @@ pub(super) async fn receive(
 ) -> Result<Upload, Problem> {
     let form = is_of_type(request, "multipart/form-data");
     if !form && !MEDIA_TYPES.iter().any(|media_type| is_of_type(request, media_type)) {
-        let detail = "Send the file as text/csv or with the media type of a spreadsheet (.xlsx, .xls, .ods), or as \
-             the field `file` of a form (multipart/form-data).";
+        let detail = "Send the file as text/csv or with the media type of a spreadsheet (.xlsx, .xls, .ods) or of a \
+             ZIP archive (OneRoster), or as the field `file` of a form (multipart/form-data).";
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
     }
     if request.headers().get(header::CONTENT_ENCODING).is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity"))
@@ -334,7 +338,7 @@ fn problem(error: ImportError) -> Problem {
 }
 
 /// Runs blocking work on the blocking thread pool.
-async fn run_blocking<T: Send + 'static>(
+pub(super) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ImportError> + Send + 'static,
 ) -> Result<T, Problem> {
     web::block(work).await.map_err(Problem::internal)?.map_err(problem)
@@ -413,7 +417,7 @@ impl Spool {
 }
 
 /// Streams a file in blocks, which are read on the blocking thread pool.
-fn blocks_of(file: File) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+pub(super) fn blocks_of(file: File) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     stream::try_unfold(file, |mut file| async move {
         let read = move || {
             let mut block = vec![0; BLOCK_BYTES];

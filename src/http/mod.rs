@@ -21,7 +21,8 @@
 //!   students in a section; [`section_moves`]: moves of all of them; [`teaching`]: the sections of an instructor;
 //!   [`activity`]: current activity; [`demand`], [`rehearsals`]: demand of plans, and rehearsals of registration
 //! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns;
-//!   [`schedule_export`]: the schedule as a file; [`events`]: one-off events
+//!   [`schedule_export`]: the schedule as a file; [`oneroster_export`]: a term for other programs; [`events`]: one-off
+//!   events
 //! - [`alerts`]: alerts; [`alert_scope`]: what they concern; [`receipts`]: acknowledgements; [`live`]: the WebSocket
 //!   upgrade; [`sessions`]: live sessions
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
@@ -67,6 +68,7 @@ pub mod imports;
 mod last_good;
 pub mod live;
 pub mod my_data;
+pub mod oneroster_export;
 pub mod openapi;
 pub mod own_account;
 pub mod permits;

@@ -52,6 +52,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::guardian_links::Api::openapi,
     super::schedule_calendar::Api::openapi,
     super::schedule_export::Api::openapi,
+    super::oneroster_export::Api::openapi,
     super::activity::Api::openapi,
     super::demand::Api::openapi,
     super::rehearsals::Api::openapi,

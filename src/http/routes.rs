@@ -6,10 +6,10 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alerts, announcements, assets, attempts, charts, dashboard, demand, demo, erasure, events,
-    guardian_links, health, import_profiles, imports, live, my_data, openapi, own_account, permits, plan, plan_check,
-    plone_admin, proxy, receipts, registrations, rehearsals, roster, schedule_calendar, schedule_export, section_moves,
-    sections, sessions, sign_in, sso, student_imports, student_lookup, student_registrations, students, teaching,
-    terms, users,
+    guardian_links, health, import_profiles, imports, live, my_data, oneroster_export, openapi, own_account, permits,
+    plan, plan_check, plone_admin, proxy, receipts, registrations, rehearsals, roster, schedule_calendar,
+    schedule_export, section_moves, sections, sessions, sign_in, sso, student_imports, student_lookup,
+    student_registrations, students, teaching, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -38,6 +38,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(permits::routes)
         .configure(attempts::routes)
         .configure(schedule_export::routes)
+        .configure(oneroster_export::routes)
         .configure(activity::routes)
         .configure(demand::routes)
         .configure(rehearsals::routes)

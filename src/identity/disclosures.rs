@@ -35,6 +35,9 @@ pub enum Disclosure {
     /// The roster of a section, as a file.
     #[strum(serialize = "roster.export")]
     RosterExport,
+    /// The enrollments of a term, as a file.
+    #[strum(serialize = "enrollments.export")]
+    EnrollmentsExport,
     /// The users who have and have not acknowledged an alert.
     #[strum(serialize = "receipts.read")]
     ReceiptsRead,

@@ -345,6 +345,15 @@ impl Imports {
         Ok(Upload { folder, _permit: permit })
     }
 
+    /// Creates a file without a name beside the store, for a response that is larger than memory. It is deleted when it is
+    /// closed. Blocks on the file system.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub fn temporary_file(&self) -> io::Result<File> {
+        tempfile::tempfile_in(&self.inner.deps.folder)
+    }
+
     /// Queues a completely received upload, and returns the task's id.
     ///
     /// # Errors

@@ -15,6 +15,7 @@
 //!   registrations
 //! - [`demonstration`]: the performance demonstration
 //! - [`openapi`]: the OpenAPI document, and checks of responses against it
+//! - [`oneroster`]: a reader and a writer of OneRoster bundles
 //! - [`wait`]: waiting for a condition, with a deadline
 //! - [`random`]: seeded random numbers, so that a failure can be reproduced
 //!
@@ -36,6 +37,7 @@ pub mod barrier;
 pub mod bridge;
 pub mod demonstration;
 pub mod http;
+pub mod oneroster;
 pub mod openapi;
 pub mod plone;
 pub mod postgres;

@@ -10,6 +10,7 @@
 //! - [`staff_views`]: metrics, activity, rosters, users and receipts
 //! - [`dashboard`]: a student's dashboard
 //! - [`demonstration`]: the performance demonstration and its sandbox
+//! - [`oneroster`]: terms as OneRoster bundles
 //! - [`permissions`]: the modes of the files that the program writes
 //! - [`privacy`]: audited reads, export and erasure of what is stored about a person
 //! - [`small_counts`]: counts of few people, which visitors do not see
@@ -40,6 +41,7 @@ mod dashboard;
 mod demonstration;
 mod imports;
 mod live;
+mod oneroster;
 mod own_account;
 mod permissions;
 mod privacy;

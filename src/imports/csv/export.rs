@@ -8,7 +8,7 @@
 use jiff::civil::{Date, Time};
 
 use crate::domain::ids::{Crn, SectionId};
-use crate::domain::meeting::{END_OF_DAY, Meeting, hour_minute_text};
+use crate::domain::meeting::{Days, END_OF_DAY, Meeting, hour_minute_text};
 use crate::domain::section::{Section, SectionState, SectionStatus};
 use crate::imports::schedule::Severity;
 use crate::text::csv_text::{escape_cell, unescape_cell};
@@ -89,6 +89,14 @@ pub fn rows<'s>(sections: impl Iterator<Item = &'s SectionState>) -> Result<Vec<
     out.into_inner().map_err(|error| error.into_error().into())
 }
 
+/// Returns weekdays by their letters, such as `MWF`.
+pub(super) fn day_letters(days: Days) -> String {
+    let marked = DAY_LETTERS.iter().enumerate().filter(|(day, _)| days.bits() & 1 << day != 0);
+    let marked: String = marked.map(|(_, letter)| *letter).collect();
+    // `TU` is read as Tuesday.
+    marked.replace("TU", "T U")
+}
+
 /// Returns the cells of a row, in the order of [`COLUMNS`].
 fn cells(state: &SectionState, meeting: &Meeting) -> [String; COLUMNS.len()] {
     // Every field is named, so that a new field does not compile until it is written or left out on purpose.
@@ -120,8 +128,6 @@ fn cells(state: &SectionState, meeting: &Meeting) -> [String; COLUMNS.len()] {
     let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
     let time = |time: &Option<Time>| time.map(hour_minute_text).unwrap_or_default();
     let date = |date: &Option<Date>| date.map(|date| date.to_string()).unwrap_or_default();
-    let marked = DAY_LETTERS.iter().enumerate().filter(|(day, _)| days.bits() & 1 << day != 0);
-    let marked: String = marked.map(|(_, letter)| *letter).collect();
     [
         id.to_string(),
         id.term.to_string(),
@@ -136,8 +142,7 @@ fn cells(state: &SectionState, meeting: &Meeting) -> [String; COLUMNS.len()] {
         maybe(instructor),
         maybe(method),
         maybe(campus),
-        // `TU` is read as Tuesday.
-        marked.replace("TU", "T U"),
+        day_letters(*days),
         time(start),
         time(end),
         date(starts_on),

@@ -1,4 +1,5 @@
-//! Opens a file: recognizes its kind, detects the encoding of text, and copies the sheet of a workbook.
+//! Opens a file: recognizes its kind, detects the encoding of text, and copies the sheet of a workbook or the classes of a
+//! OneRoster bundle.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,6 +12,7 @@ use crate::imports::spreadsheet::stop::Stop;
 use crate::imports::csv::columns::{Column, ExtraNames};
 use crate::imports::csv::dialect;
 use crate::imports::csv::encoding::{self, Encoding};
+use crate::imports::csv::oneroster::bundle;
 use crate::imports::csv::source::RecordSource;
 use crate::imports::csv::survey::{HEADER_ROWS_MAX, known_columns};
 
@@ -35,7 +37,8 @@ impl Input {
         (extra, map): (&ExtraNames, &[(String, Column)]),
         watch: &mut Watch<'_>,
     ) -> Result<Result<Self, (u64, String)>, ScheduleError> {
-        Self::open_with(file, scratch, options, &|rows| known_columns(rows, options, extra, map), watch)
+        let score = |rows: &FirstRows| known_columns(rows, options, extra, map);
+        Self::open_kind(file, scratch, options, (&score, true), watch)
     }
 
     /// Opens a file as [`Self::open`] does. `score` returns the number of known columns in the header among the first rows.
@@ -46,17 +49,34 @@ impl Input {
         score: &dyn Fn(&FirstRows) -> usize,
         watch: &mut Watch<'_>,
     ) -> Result<Result<Self, (u64, String)>, ScheduleError> {
+        Self::open_kind(file, scratch, options, (score, false), watch)
+    }
+
+    /// Opens a file, which may be a OneRoster bundle if `accepts_bundles`.
+    fn open_kind(
+        file: &Path,
+        scratch: &Path,
+        options: &ScheduleOptions,
+        (score, accepts_bundles): (&dyn Fn(&FirstRows) -> usize, bool),
+        watch: &mut Watch<'_>,
+    ) -> Result<Result<Self, (u64, String)>, ScheduleError> {
         let mut file = File::open(file)?;
-        let content = match kind::detect(&mut file)? {
-            Kind::Text => Content::Text(encoding::detect(&mut file)?),
+        let copy = match kind::detect(&mut file)? {
+            Kind::Text => {
+                let content = Content::Text(encoding::detect(&mut file)?);
+                return Ok(Ok(Self { file, content }));
+            }
             Kind::Foreign(foreign) => return Ok(Err((0, foreign.message().to_owned()))),
-            kind @ (Kind::Zip | Kind::Compound) => match copy_sheet(&file, kind, scratch, options, score, watch) {
-                Ok(copy) => Content::Sheet(copy),
-                Err(Stop::Refused(row, message)) => return Ok(Err((row, message))),
-                Err(Stop::Failed(error)) => return Err(error),
-            },
+            Kind::Zip if accepts_bundles && bundle::is_bundle(&file)? => {
+                bundle::read(&file, scratch, &mut ticking(watch))
+            }
+            kind @ (Kind::Zip | Kind::Compound) => copy_sheet(&file, kind, scratch, options, score, watch),
         };
-        Ok(Ok(Self { file, content }))
+        match copy {
+            Ok(copy) => Ok(Ok(Self { file, content: Content::Sheet(copy) })),
+            Err(Stop::Refused(row, message)) => Ok(Err((row, message))),
+            Err(Stop::Failed(error)) => Err(error),
+        }
     }
 
     /// Returns the records of the file or the sheet.
@@ -84,18 +104,23 @@ fn copy_sheet(
 ) -> Result<SheetCopy, Stop> {
     let header_line = options.header_line.map_or(0, |line| usize::try_from(line).unwrap_or(usize::MAX));
     let choice = Choice { sheet: options.sheet.as_deref(), rows: header_line.max(HEADER_ROWS_MAX), score };
-    let mut tick = || if watch(ScheduleProgress::default()) { Ok(()) } else { Err(ScheduleError::Cancelled) };
-    sheet::copy(file, kind, scratch, &choice, &mut tick)
+    sheet::copy(file, kind, scratch, &choice, &mut ticking(watch))
 }
 
-/// Returns a warning that lists the sheets that are not imported, if they may contain a schedule, too.
-pub(super) fn warning_about_other_sheets(sheet: &SheetCopy) -> Option<String> {
-    let SheetCopy { name, others, .. } = sheet;
+/// Returns a function that fails if the import was cancelled.
+fn ticking(watch: &mut Watch<'_>) -> impl FnMut() -> Result<(), ScheduleError> {
+    move || if watch(ScheduleProgress::default()) { Ok(()) } else { Err(ScheduleError::Cancelled) }
+}
+
+/// Returns warnings about what is not imported: other sheets, if they may contain a schedule, too, and parts of a bundle.
+pub(super) fn warnings_about_other_parts(sheet: &SheetCopy) -> Vec<String> {
+    let SheetCopy { name, others, notes, .. } = sheet;
     let listed = sheet::listed(others);
-    (!others.is_empty()).then(|| {
+    let about_sheets = (!others.is_empty()).then(|| {
         format!(
             "Only the sheet \"{name}\" is imported. Other sheets may also contain a schedule: {listed}. To import \
              one of them, choose it and check the file again"
         )
-    })
+    });
+    about_sheets.into_iter().chain(notes.iter().cloned()).collect()
 }

@@ -13,6 +13,7 @@
 //!   their rows; `merge`: merges the rows of one CRN into a section; `conflicts`, `sweep`: find rooms and instructors that
 //!   are double-booked; `remarks`: warnings about many rows
 //! - `students`: reads files with facts about students
+//! - [`oneroster`]: reads and writes OneRoster bundles
 //! - `scratch`: the temporary database that holds everything read; `reading`: reads a file; `parsed`: the result
 
 mod aliases;
@@ -46,6 +47,7 @@ mod meetings;
 mod merge;
 mod merged_cells;
 mod names;
+pub mod oneroster;
 mod parsed;
 mod pieces;
 mod prerequisites;

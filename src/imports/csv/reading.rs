@@ -147,7 +147,7 @@ fn begin(
         first_rows: survey.preview(),
         missing_fields: survey.missing_fields(options.term.is_some()),
     });
-    if let Some(message) = source.sheet().and_then(input::warning_about_other_sheets) {
+    for message in source.sheet().map(input::warnings_about_other_parts).unwrap_or_default() {
         parsed.scratch.add_finding(Severity::Warning, &Finding { line, column: None, value: None, message })?;
     }
     for skipped in &survey.skipped {

@@ -52,9 +52,23 @@ pub(in crate::imports) struct SheetCopy {
     file: File,
     /// The size of the temporary file, in bytes.
     pub(in crate::imports) bytes: u64,
+    /// Warnings about what is not imported.
+    pub(in crate::imports) notes: Vec<String>,
 }
 
 impl SheetCopy {
+    /// Creates the copy of a table that is not the sheet of a workbook. `file` has its records, and `width` is the number
+    /// of their cells without the number of the row.
+    pub(in crate::imports) fn of_table(
+        name: &str,
+        width: usize,
+        file: File,
+        notes: Vec<String>,
+    ) -> std::io::Result<Self> {
+        let (name, bytes) = (name.to_owned(), file.metadata()?.len());
+        Ok(Self { name, sheets: Vec::new(), others: Vec::new(), width: width.min(WIDTH_MAX), file, bytes, notes })
+    }
+
     /// Returns a reader of the records from the start. Ends an earlier reading.
     pub(in crate::imports) fn open(&self) -> std::io::Result<Box<dyn Read>> {
         let mut file = self.file.try_clone()?;
@@ -96,7 +110,7 @@ pub(in crate::imports) fn copy(
     file.flush()?;
     let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     let bytes = file.metadata()?.len();
-    Ok(SheetCopy { name, sheets, others, width: width.min(WIDTH_MAX), file, bytes })
+    Ok(SheetCopy { name, sheets, others, width: width.min(WIDTH_MAX), file, bytes, notes: Vec::new() })
 }
 
 /// Returns the sheet with the most known columns, and others that may contain a schedule, too. Hidden sheets count only if

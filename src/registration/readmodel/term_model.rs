@@ -124,6 +124,16 @@ impl TermModel {
         self.students.iter().for_each(|entry| f(entry.value()));
     }
 
+    /// Returns the students who are enrolled in a section, by username.
+    #[must_use]
+    pub fn enrolled_students(&self) -> Vec<UserName> {
+        let is_enrolled = |all: &[Registration]| all.iter().any(|one| one.status == RegistrationStatus::Enrolled);
+        let enrolled = self.students.iter().filter(|entry| is_enrolled(entry.value()));
+        let mut students: Vec<UserName> = enrolled.map(|entry| entry.key().clone()).collect();
+        students.sort_unstable();
+        students
+    }
+
     /// Returns whether a student has a seat or a waitlist position in a section.
     #[must_use]
     pub fn is_registered(&self, student: &UserName, crn: &Crn) -> bool {

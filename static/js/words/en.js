@@ -84,7 +84,7 @@ export default {
   "category.security": "security", "category.emergency": "emergency",
   "data.title": "My data", "data.about": "Everything that EduHub stores about you, as a file.", "data.download": "Download my data",
   "data.readers": "Who has viewed my data", "data.loading": "Loading…", "data.none": "No one has viewed your data.", "data.more": "Show more", "data.failed": "Couldn't load this list. {why}",
-  "data.read.roster.read": "Roster of {section}", "data.read.roster.export": "Roster of {section}, as a file", "data.read.receipts.read": "Who confirmed an alert",
+  "data.read.roster.read": "Roster of {section}", "data.read.roster.export": "Roster of {section}, as a file", "data.read.enrollments.export": "Enrollments of a term, as a file", "data.read.receipts.read": "Who confirmed an alert",
   "data.read.users.list": "List of users", "data.read.sessions.list": "List of live sessions", "data.read.audit.read": "Audit trail", "data.read.schedule.shared": "Your schedule, through a link you created",
   "data.read.student.search": "Search for students", "data.read.student.read": "Your student record", "data.read.attempts.read": "Your registration history",
   "announcements.title": "College news", "announcements.more": "Read more", "announcements.age": { one: "Updated {n} minute ago.", other: "Updated {n} minutes ago." },

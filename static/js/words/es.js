@@ -85,7 +85,7 @@ export default {
   "category.security": "seguridad", "category.emergency": "emergencia",
   "data.title": "Mis datos", "data.about": "Todo lo que EduHub guarda sobre usted, en un archivo.", "data.download": "Descargar mis datos",
   "data.readers": "Quién consultó mis datos", "data.loading": "Cargando…", "data.none": "Nadie los ha consultado.", "data.more": "Mostrar más", "data.failed": "No se pudo cargar esta lista. {why}",
-  "data.read.roster.read": "Lista de estudiantes de {section}", "data.read.roster.export": "Lista de estudiantes de {section}, en archivo", "data.read.receipts.read": "Quién confirmó una alerta",
+  "data.read.roster.read": "Lista de estudiantes de {section}", "data.read.roster.export": "Lista de estudiantes de {section}, en archivo", "data.read.enrollments.export": "Inscripciones de un período, en archivo", "data.read.receipts.read": "Quién confirmó una alerta",
   "data.read.users.list": "Lista de usuarios", "data.read.sessions.list": "Lista de conexiones activas", "data.read.audit.read": "Registro de auditoría", "data.read.schedule.shared": "Su horario, a través de un enlace que usted creó",
   "data.read.student.search": "Búsqueda de estudiantes", "data.read.student.read": "Su expediente de estudiante", "data.read.attempts.read": "Su historial de inscripción",
   "announcements.title": "Noticias de la institución", "announcements.more": "Leer más", "announcements.age": { one: "Actualizadas hace {n} minuto.", other: "Actualizadas hace {n} minutos." },

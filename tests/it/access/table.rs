@@ -116,6 +116,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/staff/rehearsals/{task}", Staff),
     ("DELETE", "/api/v1/staff/rehearsals/{task}", Staff),
     ("GET", "/api/v1/export/schedule.csv", Staff),
+    ("GET", "/api/v1/export/oneroster.zip", Staff),
     ("POST", "/api/v1/imports", SubjectStaff),
     ("GET", "/api/v1/imports/{task}", SubjectStaff),
     ("DELETE", "/api/v1/imports/{task}", SubjectStaff),

@@ -103,6 +103,7 @@ export default {
   "audit.attempts.read": "Viewed a registration history",
   "audit.roster.read": "Viewed a roster",
   "audit.roster.export": "Downloaded a roster",
+  "audit.enrollments.export": "Downloaded the enrollments of a term",
   "audit.receipts.read": "Viewed who confirmed an alert",
   "audit.users.list": "Viewed users",
   "audit.sessions.list": "Viewed sessions",

@@ -103,6 +103,7 @@ export default {
   "audit.attempts.read": "Consultó un historial de inscripción",
   "audit.roster.read": "Consultó una lista de estudiantes",
   "audit.roster.export": "Descargó una lista de estudiantes",
+  "audit.enrollments.export": "Descargó las inscripciones de un período",
   "audit.receipts.read": "Consultó quién confirmó una alerta",
   "audit.users.list": "Consultó los usuarios",
   "audit.sessions.list": "Consultó las conexiones",

@@ -1,0 +1,316 @@
+//! Reads the classes of a OneRoster bundle, with the courses and terms that they name, as the table of a schedule. Its rows
+//! have the line numbers of `classes.csv`.
+//!
+//! The table is written to a temporary file like the sheet of a workbook. Courses and terms are held in memory, up to
+//! [`LOOKUP_BYTES_MAX`]. Enrollments are only counted.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, BufReader, BufWriter, Read};
+use std::path::Path;
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use crate::imports::spreadsheet::Tick;
+use crate::imports::spreadsheet::sheet::SheetCopy;
+use crate::imports::spreadsheet::stop::Stop;
+use crate::text::csv_text::unescape_cell;
+
+use crate::imports::csv::SECTIONS_MAX;
+use crate::imports::csv::combined::is_readable;
+use crate::imports::csv::guard::{RecordGuard, RecordLines};
+use crate::imports::csv::oneroster::ids::meetings;
+use crate::imports::csv::oneroster::{
+    CLASSES, COURSES, ENROLLMENTS, MANIFEST, MEETINGS, OWN_COLUMNS, OWN_PREFIX, SESSIONS,
+};
+use crate::imports::csv::source::unreadable;
+
+/// The maximum size of a file that is read row by row, in bytes: four times the largest upload, as for workbooks.
+const UNPACKED_MAX: u64 = 256 * 1024 * 1024;
+/// The maximum size of a file that is held in memory, in bytes: 100,000 courses of 300 bytes.
+const LOOKUP_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// The number of rows between two checks whether the import was cancelled.
+const TICK_INTERVAL_ROWS: u64 = 500;
+/// The beginning of the names of columns that the binding does not define.
+const EXTENSION_PREFIX: &str = "metadata.";
+
+type Archive = ZipArchive<BufReader<File>>;
+
+/// Returns whether a ZIP archive is a OneRoster bundle.
+pub(in crate::imports::csv) fn is_bundle(file: &File) -> io::Result<bool> {
+    let archive = ZipArchive::new(BufReader::new(file.try_clone()?));
+    Ok(archive.is_ok_and(|archive| archive.index_for_name(MANIFEST).is_some()))
+}
+
+/// Reads a bundle.
+pub(in crate::imports::csv) fn read(file: &File, scratch: &Path, tick: &mut Tick<'_>) -> Result<SheetCopy, Stop> {
+    let mut archive = ZipArchive::new(BufReader::new(file.try_clone()?)).map_err(|_| damaged())?;
+    check_manifest(&mut archive, tick)?;
+    let lookup = Lookup::read(&mut archive, tick)?;
+    let layout = Layout::read(&mut archive, tick)?;
+    let mut out = csv::WriterBuilder::new().flexible(true).from_writer(BufWriter::new(tempfile::tempfile_in(scratch)?));
+    let failed = |error: csv::Error| Stop::Failed(io::Error::other(error).into());
+    let header = layout.header();
+    let width = header.len();
+    out.write_record([String::from("1")].iter().chain(&header)).map_err(failed)?;
+    let mut unread_periods = 0_u64;
+    each_row(&mut archive, CLASSES, UNPACKED_MAX, tick, &mut |row| {
+        for cells in layout.records(row, &lookup, &mut unread_periods) {
+            out.write_record([row.line.to_string()].iter().chain(&cells)).map_err(failed)?;
+        }
+        Ok(())
+    })?;
+    let mut notes = Vec::new();
+    if unread_periods > 0 {
+        let of = if unread_periods == 1 { "1 class".to_owned() } else { format!("{unread_periods} classes") };
+        notes.push(format!(
+            "The periods of {of} are not weekdays and times, such as MWF 09:00-09:50: their meetings are not known"
+        ));
+    }
+    let mut enrollments = 0_u64;
+    if archive.index_for_name(ENROLLMENTS).is_some() {
+        each_row(&mut archive, ENROLLMENTS, UNPACKED_MAX, tick, &mut |_| {
+            enrollments += 1;
+            Ok(())
+        })?;
+    }
+    if enrollments > 0 {
+        notes.push(format!(
+            "Enrollments are not imported ({ENROLLMENTS}, rows: {enrollments}): students register in EduHub"
+        ));
+    }
+    let file = out.into_inner().map_err(|error| error.into_error())?;
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok(SheetCopy::of_table(CLASSES, width, file, notes)?)
+}
+
+/// Checks the version of the bundle, and that its classes are complete.
+fn check_manifest(archive: &mut Archive, tick: &mut Tick<'_>) -> Result<(), Stop> {
+    let (mut version, mut classes) = (String::new(), String::new());
+    each_row(archive, MANIFEST, LOOKUP_BYTES_MAX, tick, &mut |row| {
+        match row.get("propertyName") {
+            "oneroster.version" => version = row.get("value").to_owned(),
+            "file.classes" => classes = row.get("value").to_lowercase(),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    if !["1.1", "1.2"].contains(&version.as_str()) {
+        let shown: String = version.chars().take(20).collect();
+        let message = "Versions 1.1 and 1.2 can be imported";
+        return Err(refused(format!("The file is a OneRoster file of version {shown:?}. {message}")));
+    }
+    if classes == "delta" {
+        let message = "The OneRoster file has only the classes that changed (delta). Export all classes (bulk)";
+        return Err(refused(message));
+    }
+    Ok(())
+}
+
+/// The courses and terms that classes name, by their identifiers.
+struct Lookup {
+    courses: HashMap<String, String>,
+    /// The dates of each term as a range.
+    terms: HashMap<String, String>,
+}
+
+impl Lookup {
+    fn read(archive: &mut Archive, tick: &mut Tick<'_>) -> Result<Self, Stop> {
+        let (mut courses, mut terms) = (HashMap::new(), HashMap::new());
+        each_row(archive, COURSES, LOOKUP_BYTES_MAX, tick, &mut |row| {
+            let name = [row.get("courseCode"), row.get("title")].into_iter().find(|name| !name.is_empty());
+            courses.insert(row.get("sourcedId").to_owned(), one_line(name.unwrap_or_default()));
+            Ok(())
+        })?;
+        each_row(archive, SESSIONS, LOOKUP_BYTES_MAX, tick, &mut |row| {
+            terms.insert(row.get("sourcedId").to_owned(), dates(row.get("startDate"), row.get("endDate")));
+            Ok(())
+        })?;
+        Ok(Self { courses, terms })
+    }
+}
+
+/// Returns the range of dates of a term, whose end is the day after the last one; empty if it is not known.
+fn dates(start: &str, end: &str) -> String {
+    let days = start.parse::<Date>().ok().zip(end.parse::<Date>().ok());
+    let last = days.and_then(|(first, end)| Some((first, end.checked_sub(1.day()).ok()?)));
+    last.filter(|(first, last)| first <= last).map_or(String::new(), |(first, last)| format!("{first}..{last}"))
+}
+
+/// Returns a text on one line, so that the row keeps its line number.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Which columns the table has.
+struct Layout {
+    /// Whether the human-readable codes of the classes identify them; otherwise their identifiers do.
+    has_codes: bool,
+    /// Whether the bundle has the hub's own column of meetings.
+    has_meetings: bool,
+    /// The columns that the binding does not define: the name in the file, and the name in the table.
+    extensions: Vec<(String, String)>,
+}
+
+impl Layout {
+    fn read(archive: &mut Archive, tick: &mut Tick<'_>) -> Result<Self, Stop> {
+        let own_meetings = format!("{OWN_PREFIX}{MEETINGS}");
+        let (mut names, mut codes, mut rows) = (Vec::new(), HashSet::new(), 0_u64);
+        let mut has_codes = true;
+        each_row(archive, CLASSES, UNPACKED_MAX, tick, &mut |row| {
+            if rows == 0 {
+                names = row.header.iter().map(str::to_owned).collect();
+            }
+            rows += 1;
+            if rows > SECTIONS_MAX {
+                return Err(refused(format!("{CLASSES} has more than {SECTIONS_MAX} classes")));
+            }
+            let (code, mut hash) = (row.get("classCode"), DefaultHasher::new());
+            code.hash(&mut hash);
+            has_codes = has_codes && !code.is_empty() && codes.insert(hash.finish());
+            Ok(())
+        })?;
+        if rows == 0 {
+            return Err(refused(format!("The OneRoster file has no classes: {CLASSES} has no rows")));
+        }
+        let has_meetings = names.contains(&own_meetings);
+        let extensions = names.into_iter().filter(|name| name.starts_with(EXTENSION_PREFIX) && *name != own_meetings);
+        let renamed = |name: String| {
+            let own = name.strip_prefix(OWN_PREFIX).filter(|own| OWN_COLUMNS.contains(own)).map(str::to_owned);
+            (name.clone(), own.unwrap_or(name))
+        };
+        Ok(Self { has_codes, has_meetings, extensions: extensions.map(renamed).collect() })
+    }
+
+    fn header(&self) -> Vec<String> {
+        let meeting: &[&str] = match self.has_meetings {
+            true => &["days", "start_time", "end_time", "start", "end", "location"],
+            false => &["days and times", "date_range", "location"],
+        };
+        let known = ["term", "crn", "course", "title"].iter().chain(meeting).map(|name| (*name).to_owned());
+        known.chain(self.extensions.iter().map(|(_, name)| name.clone())).collect()
+    }
+
+    /// Returns the records of a class: one for each of its meetings if the hub wrote them, otherwise one.
+    fn records(&self, row: &Row<'_>, lookup: &Lookup, unread_periods: &mut u64) -> Vec<Vec<String>> {
+        let terms: Vec<&str> = row.get("termSourcedIds").split(',').map(str::trim).collect();
+        // A class of version 1.1 names its term in a column of another name.
+        let term = terms.iter().find(|term| lookup.terms.contains_key(**term)).copied();
+        let term = term.unwrap_or_else(|| terms.first().copied().unwrap_or_default());
+        let course = lookup.courses.get(row.get("courseSourcedId")).map(String::as_str).unwrap_or_default();
+        let crn = row.get(if self.has_codes { "classCode" } else { "sourcedId" });
+        let title = Some(row.get("title")).filter(|title| *title != course).unwrap_or_default();
+        let extensions: Vec<String> = self.extensions.iter().map(|(name, _)| row.get(name).to_owned()).collect();
+        let record = |meeting: Vec<String>| {
+            let fixed = [term, crn, course, title].map(str::to_owned);
+            fixed.into_iter().chain(meeting).chain(extensions.iter().cloned()).collect()
+        };
+        if self.has_meetings {
+            let text = row.get(&format!("{OWN_PREFIX}{MEETINGS}"));
+            // A text of another form is an error that the reader of the column reports.
+            let found = meetings(text).unwrap_or_else(|| vec![[text, "", "", "", "", ""].map(str::to_owned)]);
+            let none = vec![[(); 6].map(|()| String::new())];
+            let found = if found.is_empty() { none } else { found };
+            return found.into_iter().map(|meeting| record(meeting.into())).collect();
+        }
+        let (periods, location) = (row.get("periods"), row.get("location").to_owned());
+        let is_known = is_readable(periods);
+        *unread_periods += u64::from(!is_known && !periods.is_empty());
+        let dates = lookup.terms.get(term).cloned().unwrap_or_default();
+        vec![record(vec![if is_known { periods } else { "" }.to_owned(), dates, location])]
+    }
+}
+
+/// A row of a file of the bundle.
+struct Row<'r> {
+    header: &'r csv::StringRecord,
+    record: &'r csv::StringRecord,
+    line: u64,
+}
+
+impl<'r> Row<'r> {
+    /// Returns the trimmed cell in a column; empty if there is none.
+    fn get(&self, name: &str) -> &'r str {
+        let at = self.header.iter().position(|column| column.trim().eq_ignore_ascii_case(name)).or_else(|| {
+            // Version 1.1.
+            let before = if name == "termSourcedIds" { "termSourcedId" } else { return None };
+            self.header.iter().position(|column| column.trim().eq_ignore_ascii_case(before))
+        });
+        unescape_cell(at.and_then(|at| self.record.get(at)).unwrap_or_default().trim())
+    }
+}
+
+/// Reads at most a number of bytes, and fails if there are more.
+struct Bounded<R> {
+    source: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.source.read(buffer)?;
+        self.left = self.left.checked_sub(got as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(got)
+    }
+}
+
+/// Visits the rows of a file below its header, which has at most `limit` bytes.
+fn each_row(
+    archive: &mut Archive,
+    name: &str,
+    limit: u64,
+    tick: &mut Tick<'_>,
+    f: &mut dyn FnMut(&Row<'_>) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let entry = archive.by_name(name).map_err(|error| match error {
+        ZipError::FileNotFound => refused(format!("The OneRoster file has no {name}")),
+        _ => damaged(),
+    })?;
+    let lines = RecordLines::default();
+    let guard = RecordGuard::new(Bounded { source: entry, left: limit }, b',', 1, lines.clone());
+    let mut records = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(guard);
+    let (mut header, mut record) = (csv::StringRecord::new(), csv::StringRecord::new());
+    let failed = |error: csv::Error| reading_failed(name, limit, error);
+    records.read_record(&mut header).map_err(failed)?;
+    lines.take();
+    let mut rows = 0_u64;
+    while records.read_record(&mut record).map_err(failed)? {
+        let line = lines.take();
+        rows += 1;
+        if rows.is_multiple_of(TICK_INTERVAL_ROWS) {
+            tick()?;
+        }
+        if record.iter().any(|cell| !cell.trim().is_empty()) {
+            f(&Row { header: &header, record: &record, line })?;
+        }
+    }
+    Ok(())
+}
+
+fn reading_failed(name: &str, limit: u64, error: csv::Error) -> Stop {
+    match error.kind() {
+        csv::ErrorKind::Utf8 { pos, .. } => {
+            let line = pos.as_ref().map_or(0, csv::Position::line);
+            refused(format!("{name} is not UTF-8 text (line {line}), which OneRoster requires"))
+        }
+        csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            refused(format!("The OneRoster file is too large: {name} has more than {} MiB", limit >> 20))
+        }
+        _ => match unreadable(error) {
+            Ok(found) => refused(format!("In {name}, line {}: {found}", found.line)),
+            Err(_) => damaged(),
+        },
+    }
+}
+
+fn refused(message: impl Into<String>) -> Stop {
+    Stop::Refused(0, message.into())
+}
+
+fn damaged() -> Stop {
+    refused("The ZIP archive is damaged and cannot be read. Export it again")
+}

@@ -1,0 +1,31 @@
+//! OneRoster 1.2 bundles (1EdTech, "OneRoster CSV Binding 1.2"): a ZIP archive of CSV files about a term, with which
+//! learning management systems and other programs of a college exchange classes and enrollments.
+//!
+//! - [`export`]: writes the bundle of a term; [`ids`]: the `sourcedId` of what is in it
+//! - [`bundle`]: reads the classes of a bundle as the table of a schedule
+//!
+//! OneRoster has no seats, credits, weekdays or times. The hub writes them into columns of its own at the end of
+//! `classes.csv`, as the binding allows: their names begin with [`OWN_PREFIX`].
+
+pub(super) mod bundle;
+pub mod export;
+mod ids;
+
+/// The file that lists the other files. Every bundle has it.
+const MANIFEST: &str = "manifest.csv";
+/// The file of terms.
+const SESSIONS: &str = "academicSessions.csv";
+/// The file of courses.
+const COURSES: &str = "courses.csv";
+/// The file of sections.
+const CLASSES: &str = "classes.csv";
+/// The file of the students and teachers in sections.
+const ENROLLMENTS: &str = "enrollments.csv";
+
+/// The beginning of the names of the hub's own columns.
+const OWN_PREFIX: &str = "metadata.eduhub.";
+/// The hub's own column of meetings, after [`OWN_PREFIX`], see [`ids::meeting_text`].
+const MEETINGS: &str = "meetings";
+/// The hub's other own columns, after [`OWN_PREFIX`]. They are the names of columns of a schedule file.
+const OWN_COLUMNS: [&str; 8] =
+    ["section", "component", "credits", "instructor", "method", "campus", "capacity", "waitlist_capacity"];
