@@ -52,7 +52,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     tag = "catalogue",
     params(("term" = TermId, Query, description = "The term. It needs a first and a last day, of its own or of its meetings.")),
     responses(
-        (status = 200, description = "The bundle (ZIP).", body = Vec<u8>, content_type = "application/zip"),
+        (status = 200, description = "The bundle (ZIP).", body = String, content_type = "application/zip"),
         BadQuery, BadRole, StoreFailed,
     )
 )]

@@ -18,6 +18,7 @@
 //! - [`readiness`]: what `/readyz` reports
 //! - [`refusals`]: every refusal of the contract
 //! - [`rush`]: 1,000 students at once
+//! - [`season`]: a whole registration season
 //!
 //! The tests share one process, because none of them reads or changes its environment, working directory or limits.
 //! Measurements are of the server process that a test started.
@@ -48,6 +49,7 @@ mod privacy;
 mod readiness;
 mod refusals;
 mod rush;
+mod season;
 mod sessions_and_alerts;
 mod small_counts;
 mod staff_views;
