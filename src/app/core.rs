@@ -1,13 +1,16 @@
 //! Registration and imports on the ports, which the server and `eduhub import` share.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::app::ports::{OpenError, Ports};
+use crate::app::follower;
+use crate::app::ports::{OpenError, Ports, Shared};
 use crate::bus::EventStream;
 use crate::config::{Config, Registration};
+use crate::domain::ids::TermId;
 use crate::imports::csv::CsvSchedules;
 use crate::imports::{ImportDeps, Imports};
 use crate::live::presence::{ConnectionLimits, Presence};
@@ -15,6 +18,7 @@ use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::registration::registrar::RegistrarDeps;
 use crate::registration::student_facts::StudentFactsWriter;
+use crate::store::shared::SharedStore;
 
 /// The ports of a hub that is about to start.
 pub struct Opened {
@@ -24,6 +28,8 @@ pub struct Opened {
     pub presence: Arc<Presence>,
     /// The events of the bus.
     pub events: EventStream,
+    /// What other hubs on the same store change; `None` for the embedded store, which has one hub.
+    pub shared: Option<Shared>,
 }
 
 impl Opened {
@@ -38,8 +44,8 @@ impl Opened {
             per_address: config.limits.connections_per_address,
         }));
         let connected = presence.clone();
-        let (ports, events) = Ports::open(config, move |user| connected.is_connected(user))?;
-        Ok(Self { ports, presence, events })
+        let (ports, events, shared) = Ports::open(config, move |user| connected.is_connected(user))?;
+        Ok(Self { ports, presence, events, shared })
     }
 }
 
@@ -59,14 +65,31 @@ pub struct Core {
     pub presence: Arc<Presence>,
 }
 
+/// A shared store, as of before its terms were loaded.
+pub struct SharedTerms {
+    /// The store.
+    pub store: Arc<dyn SharedStore>,
+    /// The events after which following it is worthwhile at once.
+    pub hints: EventStream,
+    /// How often the rows of each term had been rewritten.
+    pub rewrites: HashMap<TermId, u64>,
+}
+
 impl Core {
     /// Starts the registrar of each term, waits until all terms are loaded, and starts imports. Also returns the events
-    /// of the bus.
+    /// of the bus and, for a store that several hubs share, what following the others needs.
     ///
     /// # Errors
     /// When the terms or the import tasks cannot be read.
-    pub async fn start(config: &Config, opened: Opened) -> anyhow::Result<(Self, EventStream)> {
-        let Opened { ports, presence, events } = opened;
+    pub async fn start(config: &Config, opened: Opened) -> anyhow::Result<(Self, EventStream, Option<SharedTerms>)> {
+        let Opened { ports, presence, events, shared } = opened;
+        let shared = match shared {
+            Some(Shared { store, hints }) => {
+                let rewrites = follower::rewrites(&*store).await.context("cannot read the terms")?;
+                Some(SharedTerms { store, hints, rewrites })
+            }
+            None => None,
+        };
         let model = Arc::new(ReadModel::new());
         let deps = RegistrarDeps {
             store: ports.terms.clone(),
@@ -79,7 +102,10 @@ impl Core {
         let Registration { shards, queue_max, overload_wait, .. } = config.registration;
         let pool = RegistrarPool::new(deps, shards, queue_max, overload_wait);
         let pool = Arc::new(pool);
-        pool.start(ports.terms.term_ids().await.context("cannot read the terms")?).await;
+        let mut terms = ports.terms.term_ids().await.context("cannot read the terms")?;
+        // A sandbox on a shared store belongs to the hub that made it.
+        terms.retain(|term| shared.is_none() || !term.is_sandbox());
+        pool.start(terms).await;
         let facts = Arc::new(StudentFactsWriter::new(pool.clone(), ports.students.clone()));
         let imports = Imports::start(ImportDeps {
             reader: Arc::new(CsvSchedules::new(config.import.extra_names()).map_err(anyhow::Error::msg)?),
@@ -89,13 +115,13 @@ impl Core {
             model: model.clone(),
             bus: ports.bus.clone(),
             clock: ports.clock.clone(),
-            folder: imports_folder(&config.store.path),
+            folder: imports_folder(config.store.files()),
             zone: config.college.timezone.clone(),
             facts: facts.clone(),
             students: ports.students.clone(),
         })
         .await?;
-        Ok((Self { ports, model, pool, facts, imports: Arc::new(imports), presence }, events))
+        Ok((Self { ports, model, pool, facts, imports: Arc::new(imports), presence }, events, shared))
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! - [`ports`]: the store, the bus and the clock; the only file that names their implementations
 //! - [`core`]: registration and imports on the ports
+//! - `follower`: keeps the hub current with other hubs on the same store
 //! - `server`: the HTTP server, its limits and the data of its handlers
 
 pub mod core;
+mod follower;
 pub mod ports;
 mod server;
 
@@ -22,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::alerts::acks::AckQueue;
 use crate::app::core::{Core, Opened};
+use crate::app::follower::FollowCounts;
 use crate::bus::EventStream;
 use crate::config::Config;
 use crate::demo::{self, DemoAccount};
@@ -74,6 +77,8 @@ struct Shared {
     broker: Addr<Broker>,
     /// The bridge to Plone; `None` if no Plone is configured.
     bridge: Option<Arc<Bridge>>,
+    /// Reads of what other hubs changed; `None` for the embedded store.
+    following: Option<Arc<FollowCounts>>,
 }
 
 impl Application {
@@ -86,8 +91,10 @@ impl Application {
         crate::machine::raise_open_files(config.server.max_connections);
         let opened = Opened::open(&config)?;
         let demo_accounts = demo_accounts(&config, purpose, &opened).await?;
-        let (core, events) = Core::start(&config, opened).await?;
-        let shared = Arc::new(Shared::start(&config, purpose, core, events).await?);
+        let (core, events, others) = Core::start(&config, opened).await?;
+        let mut shared = Shared::start(&config, purpose, core, events).await?;
+        shared.following = others.map(|others| follower::start(others, &shared.core, &shared.identity));
+        let shared = Arc::new(shared);
         let bind = config.server.bind;
         let listener = server::listen(bind).with_context(|| format!("cannot listen on {bind}"))?;
         let address = listener.local_addr()?;
@@ -151,7 +158,7 @@ impl Application {
 
 impl Shared {
     async fn start(config: &Config, purpose: Purpose, core: Core, events: EventStream) -> anyhow::Result<Self> {
-        let secret = secret::load_or_generate(config.auth.secret.as_ref(), &secret::path_beside(&config.store.path))?;
+        let secret = secret::load_or_generate(config.auth.secret.as_ref(), &secret::path_beside(config.store.files()))?;
         let settings = Settings {
             session_ttl: config.auth.session_ttl,
             college: config.college.name.clone(),
@@ -210,7 +217,7 @@ impl Shared {
             }
             None => None,
         };
-        Ok(Self { core, identity, sso: Arc::new(sso), audit, live, broker, bridge })
+        Ok(Self { core, identity, sso: Arc::new(sso), audit, live, broker, bridge, following: None })
     }
 
     /// Stops the bridge to Plone and the imports, each within `limit`. The next start resumes writes to Plone that were
@@ -301,7 +308,7 @@ fn refuse_demo_accounts(config: &Config, accounts: &[DemoAccount]) -> anyhow::Re
         "the store {} contains demonstration accounts whose password is public: {}. Start with --demo on a loopback \
          address, or remove each with `eduhub user remove NAME` or give it another password with `eduhub user passwd \
          NAME`",
-        config.store.path.display(),
+        config.store,
         names.join(", ")
     )
 }

@@ -1,13 +1,16 @@
-//! The ports of the hub. Only this file names their implementations: the embedded SQLite store and the in-process bus.
-//! An alternative store or bus would be selected here, by the settings.
+//! The ports of the hub. Only this file names their implementations: the embedded SQLite store, the store on PostgreSQL,
+//! and the in-process bus. The settings select among them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::bus::local::LocalBus;
 use crate::bus::{Bus, BusGauge, EventStream, Subscribe};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::store::PostgresUrl;
+use crate::config::{Config, StoreUrl};
 use crate::domain::attempt::Receipt;
 use crate::domain::ids::{TermId, UserName};
 use crate::store::accounts::{Account, AccountStore, AuditStore};
@@ -20,16 +23,73 @@ use crate::store::imports::ImportStore;
 use crate::store::members::MemberStore;
 use crate::store::outbox::OutboxStore;
 use crate::store::plans::PlanStore;
+use crate::store::postgres::{self, PostgresOptions, PostgresStore};
 use crate::store::privacy::PrivacyStore;
 use crate::store::provider_sign_ins::ProviderSignInStore;
 use crate::store::rosters::RosterStore;
 use crate::store::schedule_feeds::ScheduleFeedStore;
 use crate::store::seed::SeedStore;
+use crate::store::shared::SharedStore;
 use crate::store::sqlite::{self, SqliteOptions, SqliteStore, StoreLock};
 use crate::store::students::StudentStore;
 use crate::store::terms::{SandboxStore, TermStore};
+use crate::store::{StoreError, StoreFuture};
 
-pub use crate::store::sqlite::{CopyError, ExportError, OpenError, Verification};
+pub use crate::store::sqlite::{CopyError, ExportError};
+pub use crate::store::verification::Verification;
+
+/// Why the store cannot be opened or read. The messages are for the person who runs the command.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The embedded store.
+    #[error(transparent)]
+    Sqlite(#[from] sqlite::OpenError),
+    /// The database.
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
+    /// Another hub on the database runs in the same folder.
+    #[error(
+        "another process uses the hub's own files {}.*{}: each hub on a database needs a working folder of its own",
+        files.display(),
+        address.as_ref().map(|address| format!(" (a hub at {address})")).unwrap_or_default()
+    )]
+    FolderInUse {
+        /// The beginning of the names of these files.
+        files: PathBuf,
+        /// The address of the hub, if it announced one.
+        address: Option<String>,
+    },
+    /// The store was opened, and cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl OpenError {
+    /// Returns the address of the hub that has the store or the folder.
+    #[must_use]
+    pub fn hub(&self) -> Option<&str> {
+        match self {
+            Self::Sqlite(sqlite::OpenError::Locked { address, .. }) | Self::FolderInUse { address, .. } => {
+                address.as_deref()
+            }
+            Self::Sqlite(_) | Self::Postgres(_) | Self::Store(_) => None,
+        }
+    }
+
+    /// Returns whether there is no store yet.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        matches!(self, Self::Sqlite(sqlite::OpenError::Absent(_)))
+    }
+}
+
+/// The store that the settings select.
+#[derive(Clone)]
+enum Store {
+    Sqlite(SqliteStore),
+    /// With the lock on the hub's own files.
+    Postgres(PostgresStore, Arc<StoreLock>),
+}
 
 /// The ports that the hub depends on.
 pub struct Ports {
@@ -77,52 +137,72 @@ pub struct Ports {
     pub bus_gauge: Arc<BusGauge>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    store: SqliteStore,
+    store: Store,
+}
+
+/// A store that several hubs share, and the events after which following it is worthwhile at once.
+pub struct Shared {
+    /// The store.
+    pub store: Arc<dyn SharedStore>,
+    /// The events of the bus.
+    pub hints: EventStream,
 }
 
 impl Ports {
     /// Opens the store and the bus according to the settings. `may_be_connected` returns whether a user has a live
-    /// session. Also returns the events of the bus.
+    /// session. Also returns the events of the bus, and what other hubs share if the store is not the embedded one.
     ///
     /// # Errors
     /// When another process holds the store, or it cannot be read or written.
     pub fn open(
         config: &Config,
         may_be_connected: impl Fn(&UserName) -> bool + Send + Sync + 'static,
-    ) -> Result<(Self, EventStream), OpenError> {
-        let store = SqliteStore::open(SqliteOptions {
-            path: config.store.path.clone(),
-            outbox: config.plone.url.as_ref().map(|_| SystemClock.now()),
-        })?;
+    ) -> Result<(Self, EventStream, Option<Shared>), OpenError> {
+        let store = Store::open(config)?;
         let bus = LocalBus::new(may_be_connected);
         let events = bus.subscribe();
-        let shared = Arc::new(store.clone());
-        let ports = Self {
-            terms: shared.clone(),
-            sandboxes: shared.clone(),
-            alerts: shared.clone(),
-            accounts: shared.clone(),
-            audit: shared.clone(),
-            members: shared.clone(),
-            provider_sign_ins: shared.clone(),
-            imports: shared.clone(),
-            profiles: shared.clone(),
-            students: shared.clone(),
-            attempts: shared.clone(),
-            plans: shared.clone(),
-            privacy: shared.clone(),
-            guardian_links: shared.clone(),
-            schedule_feeds: shared.clone(),
-            rosters: shared.clone(),
-            outbox: shared.clone(),
-            seed: shared,
-            store_gauge: store.gauge(),
+        Ok(match &store {
+            Store::Sqlite(embedded) => (Self::new(embedded, embedded.gauge(), bus, store.clone()), events, None),
+            Store::Postgres(database, _) => {
+                let shared = Shared { store: Arc::new(database.clone()), hints: bus.subscribe() };
+                (Self::new(database, database.gauge(), bus, store.clone()), events, Some(shared))
+            }
+        })
+    }
+
+    /// Returns the ports with `of` as the implementation of all ports of the store.
+    fn new<S>(of: &S, store_gauge: Arc<StoreGauge>, bus: LocalBus, store: Store) -> Self
+    where
+        S: TermStore + SandboxStore + AlertStore + AccountStore + AuditStore + MemberStore + ProviderSignInStore,
+        S: ImportStore + ProfileStore + StudentStore + AttemptStore + PlanStore + PrivacyStore + GuardianLinkStore,
+        S: ScheduleFeedStore + RosterStore + OutboxStore + SeedStore + Clone + 'static,
+    {
+        let all = Arc::new(of.clone());
+        Self {
+            terms: all.clone(),
+            sandboxes: all.clone(),
+            alerts: all.clone(),
+            accounts: all.clone(),
+            audit: all.clone(),
+            members: all.clone(),
+            provider_sign_ins: all.clone(),
+            imports: all.clone(),
+            profiles: all.clone(),
+            students: all.clone(),
+            attempts: all.clone(),
+            plans: all.clone(),
+            privacy: all.clone(),
+            guardian_links: all.clone(),
+            schedule_feeds: all.clone(),
+            rosters: all.clone(),
+            outbox: all.clone(),
+            seed: all,
+            store_gauge,
             bus_gauge: bus.gauge(),
             bus: Arc::new(bus),
             clock: Arc::new(SystemClock),
             store,
-        };
-        Ok((ports, events))
+        }
     }
 
     /// Writes the URL of this hub, such as `http://127.0.0.1:8000`, to the lock file, where commands find it.
@@ -130,26 +210,80 @@ impl Ports {
     /// # Errors
     /// When the lock file cannot be written.
     pub fn announce(&self, address: &str) -> std::io::Result<()> {
-        self.store.lock().announce(address)
+        match &self.store {
+            Store::Sqlite(store) => store.lock().announce(address),
+            Store::Postgres(_, lock) => lock.announce(address),
+        }
     }
 
-    /// Closes the store, so that one file contains all of it.
+    /// Closes the store, so that one file contains all of an embedded one.
     pub async fn close(&self) {
         let store = self.store.clone();
-        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+        let close = move || match store {
+            Store::Sqlite(store) => store.close(),
+            Store::Postgres(store, _) => store.close(),
+        };
+        if tokio::task::spawn_blocking(close).await.is_err() {
             log::error!("closing the store panicked");
         }
     }
 }
 
-/// Returns the URL of the hub that holds the store, if any.
+impl Store {
+    fn open(config: &Config) -> Result<Self, OpenError> {
+        match &config.store.url {
+            StoreUrl::Sqlite(path) => {
+                let options = SqliteOptions { path: path.clone(), outbox: outbox(config) };
+                Ok(Self::Sqlite(SqliteStore::open(options)?))
+            }
+            StoreUrl::Postgres(url) => {
+                let lock = lock_files(config.store.files())?;
+                Ok(Self::Postgres(open_database(config, url)?, Arc::new(lock)))
+            }
+        }
+    }
+}
+
+/// Returns the time of the marks for Plone that opening the store writes; `None` without Plone.
+fn outbox(config: &Config) -> Option<Timestamp> {
+    config.plone.url.as_ref().map(|_| SystemClock.now())
+}
+
+fn open_database(config: &Config, url: &PostgresUrl) -> Result<PostgresStore, OpenError> {
+    let options = PostgresOptions { url: url.expose().to_owned(), shown: url.to_string(), outbox: outbox(config) };
+    Ok(PostgresStore::open(&options)?)
+}
+
+/// Locks the files of a hub on a database, so that no other hub runs in the same folder.
+fn lock_files(files: &Path) -> Result<StoreLock, OpenError> {
+    StoreLock::take(files).map_err(|error| match error {
+        sqlite::OpenError::Locked { address, .. } => OpenError::FolderInUse { files: files.to_owned(), address },
+        other => OpenError::Sqlite(other),
+    })
+}
+
+/// Opens the database for a command that only reads it, also while a hub runs in the same folder.
+fn read_database<T>(
+    config: &Config,
+    url: &PostgresUrl,
+    read: impl FnOnce(&PostgresStore) -> StoreFuture<T>,
+) -> Result<T, OpenError> {
+    let store = open_database(config, url)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    let value = runtime.block_on(read(&store))?;
+    store.close();
+    Ok(value)
+}
+
+/// Returns the URL of the hub that holds the store, or that runs in this folder on the database, if any.
 ///
 /// # Errors
-/// When the store's lock cannot be examined.
+/// When the lock cannot be examined.
 pub fn running_hub(config: &Config) -> Result<Option<String>, OpenError> {
-    match StoreLock::take(&config.store.path) {
+    match lock_files(config.store.files()) {
         Ok(_) => Ok(None),
-        Err(OpenError::Locked { address, .. }) => Ok(address),
+        Err(OpenError::FolderInUse { address, .. }) => Ok(address),
         Err(error) => Err(error),
     }
 }
@@ -157,25 +291,28 @@ pub fn running_hub(config: &Config) -> Result<Option<String>, OpenError> {
 /// Reads the local accounts; works while a hub is running.
 ///
 /// # Errors
-/// When the store cannot be read; [`OpenError::Absent`] if there is no store.
+/// When the store cannot be read; [`OpenError::is_absent`] if there is no store.
 pub fn accounts_of(config: &Config) -> Result<Vec<Account>, OpenError> {
-    sqlite::accounts_of(&config.store.path)
+    match &config.store.url {
+        StoreUrl::Sqlite(path) => Ok(sqlite::accounts_of(path)?),
+        StoreUrl::Postgres(url) => read_database(config, url, AccountStore::accounts),
+    }
 }
 
-/// Copies the store to `file`; works while a hub is running.
+/// Copies the embedded store to `file`; works while a hub is running.
 ///
 /// # Errors
 /// When the store cannot be read, or `file` exists or cannot be written.
-pub fn backup(config: &Config, file: &Path) -> Result<(), CopyError> {
-    sqlite::backup(&config.store.path, file)
+pub fn backup(store: &Path, file: &Path) -> Result<(), CopyError> {
+    sqlite::backup(store, file)
 }
 
-/// Replaces the store with a copy. Returns the path to which the replaced store was moved.
+/// Replaces the embedded store with a copy. Returns the path to which the replaced store was moved.
 ///
 /// # Errors
 /// When a hub holds the store, when a store exists and `replace` is false, or when `file` is not a copy of a store.
-pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<Option<PathBuf>, CopyError> {
-    sqlite::restore(&config.store.path, file, replace)
+pub fn restore(store: &Path, file: &Path, replace: bool) -> Result<Option<PathBuf>, CopyError> {
+    sqlite::restore(store, file, replace)
 }
 
 /// Writes the chain of attempts of `term`, or of all terms, to a new file. Returns the end of each chain.
@@ -183,19 +320,19 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<Option<Pat
 /// # Errors
 /// When the store cannot be read, there is no such term, or `file` exists or cannot be written.
 pub fn export_attempts(
-    config: &Config,
+    store: &Path,
     file: &Path,
     term: Option<&TermId>,
 ) -> Result<Vec<(TermId, Receipt)>, ExportError> {
-    sqlite::export_attempts(&config.store.path, file, term)
+    sqlite::export_attempts(store, file, term)
 }
 
-/// Accepts the content of a damaged store as it is. Returns what was wrong.
+/// Accepts the content of a damaged embedded store as it is. Returns what was wrong.
 ///
 /// # Errors
 /// When a hub holds the store, or it has damage with which it cannot be used.
-pub fn accept(config: &Config) -> Result<Vec<String>, OpenError> {
-    sqlite::accept(&config.store.path)
+pub fn accept(store: &Path) -> Result<Vec<String>, OpenError> {
+    Ok(sqlite::accept(store)?)
 }
 
 /// Finds damage, recomputes every count from the registrations and every chain of attempts, and returns the
@@ -204,5 +341,8 @@ pub fn accept(config: &Config) -> Result<Vec<String>, OpenError> {
 /// # Errors
 /// When the store cannot be read.
 pub fn verify(config: &Config) -> Result<Verification, OpenError> {
-    sqlite::verify(&config.store.path)
+    match &config.store.url {
+        StoreUrl::Sqlite(path) => Ok(sqlite::verify(path)?),
+        StoreUrl::Postgres(url) => read_database(config, url, PostgresStore::verify),
+    }
 }

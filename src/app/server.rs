@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::Actor;
@@ -15,6 +16,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
 
 use crate::app::Shared;
+use crate::app::follower::FollowCounts;
 use crate::config::Config;
 use crate::http::arrival::arrival;
 use crate::http::auth::identify;
@@ -147,6 +149,9 @@ fn handler_data(
     let uncached = Data::new(UncachedResponses::default());
     watch_caches(&metrics, shared, &hot, &uncached, &dashboard_cache)?;
     watch_tail(&metrics, &shared.live.tail)?;
+    if let Some(following) = &shared.following {
+        watch_following(&metrics, following)?;
+    }
     let connections = room.clone();
     metrics.watch_value("eduhub_http_connections", "Open connections", move || connections.open() as f64)?;
     let connections = room.clone();
@@ -335,6 +340,27 @@ fn watch_tail(metrics: &Metrics, tail: &Arc<AlertTail>) -> prometheus::Result<()
         "Reads of missed alerts for clients that resume, by source",
         "source",
         Box::new(move || tail.reads().to_vec()),
+    )
+}
+
+/// Adds the reads of what other hubs changed to the metrics.
+fn watch_following(metrics: &Metrics, counts: &Arc<FollowCounts>) -> prometheus::Result<()> {
+    let reads = counts.clone();
+    metrics.watch_counts(
+        "eduhub_follow_reads_total",
+        "Reads of what other hubs changed, by outcome",
+        "outcome",
+        Box::new(move || {
+            [("ok", &reads.read), ("failed", &reads.failed)]
+                .map(|(outcome, count)| (outcome, count.load(Ordering::Relaxed)))
+                .to_vec()
+        }),
+    )?;
+    let terms = counts.clone();
+    metrics.watch_count(
+        "eduhub_follow_terms_total",
+        "Terms that another hub had changed since the read before",
+        move || terms.terms.load(Ordering::Relaxed),
     )
 }
 

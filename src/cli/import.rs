@@ -306,7 +306,7 @@ async fn start(config: &Config, opened: Opened) -> Result<Core, Failure> {
     let gauge = opened.ports.store_gauge.clone();
     let not_loaded = |why: &str| Failure::failed(format!("the terms cannot be loaded: {why}; nothing was changed"));
     tokio::select! {
-        started = Core::start(config, opened) => started.map(|(core, _events)| core).map_err(Failure::failed),
+        started = Core::start(config, opened) => started.map(|(core, ..)| core).map_err(Failure::failed),
         () = lasting_failure(&gauge) => Err(not_loaded("the store cannot be written")),
         () = tokio::time::sleep(LOAD_MAX) => Err(not_loaded("the store cannot be read")),
     }

@@ -17,12 +17,12 @@ mod user;
 
 use std::fmt::Display;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, default_document};
+use crate::config::{Config, Store, default_document};
 use crate::imports::csv::CsvSchedules;
 
 /// Registration and alerts in front of a college's Plone
@@ -157,10 +157,11 @@ fn run(arguments: &Arguments) -> CommandResult {
 
 fn load(arguments: &Arguments) -> Result<Config, Failure> {
     let mut config = Config::load(arguments.config.as_deref(), std::env::vars_os()).map_err(Failure::usage)?;
-    if !matches!(arguments.command, Command::Serve { .. }) && !config.store.path.exists() {
+    let exists = |store: &Store| store.sqlite_path().is_none_or(Path::exists);
+    if !matches!(arguments.command, Command::Serve { .. }) && !exists(&config.store) {
         let mut other = config.store.clone();
         other.prefer_demonstration();
-        if other.path.exists() {
+        if exists(&other) {
             config.store = other;
         }
     }

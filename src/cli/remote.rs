@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::app::core::Opened;
-use crate::app::ports::OpenError;
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
@@ -49,14 +48,16 @@ pub(super) struct Hub {
 pub(super) fn access(config: &Config, role: Role) -> Result<Access, Failure> {
     match Opened::open(config) {
         Ok(opened) => Ok(Access::Store(Box::new(opened))),
-        Err(OpenError::Locked { address: Some(url), .. }) => Ok(Access::Hub(Hub::at(config, url, role)?)),
-        Err(error) => Err(Failure::failed(error)),
+        Err(error) => match error.hub() {
+            Some(url) => Ok(Access::Hub(Hub::at(config, url.to_owned(), role)?)),
+            None => Err(Failure::failed(error)),
+        },
     }
 }
 
 impl Hub {
     fn at(config: &Config, url: String, role: Role) -> Result<Self, Failure> {
-        let file = secret::path_beside(&config.store.path);
+        let file = secret::path_beside(config.store.files());
         let secret = secret::load(config.auth.secret.as_ref(), &file).map_err(Failure::failed)?;
         let subject = UserName::parse(SUBJECT).map_err(Failure::failed)?;
         let minted = Tokens::new(&secret).mint(&subject, None, role, TOKEN_TTL, Timestamp::now());

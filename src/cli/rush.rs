@@ -88,17 +88,17 @@ fn running_hub(config: &Config) -> Result<String, Failure> {
     let no_hub = || {
         Failure::failed(format!(
             "no hub runs on the store {}: start one with `eduhub serve`, or pass --url",
-            config.store.path.display()
+            config.store
         ))
     };
-    if !config.store.path.exists() {
+    if config.store.sqlite_path().is_some_and(|path| !path.exists()) {
         return Err(no_hub());
     }
     ports::running_hub(config).map_err(Failure::failed)?.ok_or_else(no_hub)
 }
 
 fn job(config: &Config, arguments: &RushArguments, url: String) -> Result<Job, Failure> {
-    let file = secret::path_beside(&config.store.path);
+    let file = secret::path_beside(config.store.files());
     let tokens = Tokens::new(&secret::load(config.auth.secret.as_ref(), &file).map_err(Failure::failed)?);
     let unsigned = || Failure::failed("cannot sign a token");
     let sandbox = sandbox_id().ok_or_else(unsigned)?;

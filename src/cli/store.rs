@@ -31,7 +31,8 @@ pub(super) fn attempts(config: &Config, command: &AttemptsCommand) -> CommandRes
     let AttemptsCommand::Export { file, term } = command;
     let term = term.as_deref().map(TermId::parse).transpose();
     let term = term.map_err(|error| Failure::usage(format_args!("--term: {error}")))?;
-    let ends = ports::export_attempts(config, file, term.as_ref()).map_err(Failure::failed)?;
+    let store = embedded(config, "attempts export", "the table attempts has the chain, one row an attempt")?;
+    let ends = ports::export_attempts(store, file, term.as_ref()).map_err(Failure::failed)?;
     for (term, head) in ends {
         print_line(format_args!("{term}: the last attempt is {}, its hash {}", head.n, head.hash))?;
     }
@@ -40,14 +41,25 @@ pub(super) fn attempts(config: &Config, command: &AttemptsCommand) -> CommandRes
 
 /// `eduhub backup FILE`
 pub(super) fn backup(config: &Config, file: &Path) -> CommandResult {
-    ports::backup(config, file).map_err(Failure::failed)?;
-    print_line(format_args!("the store {} is copied to {}", config.store.path.display(), file.display()))
+    let store = embedded(config, "backup", "use pg_dump, or a base backup with the archive of the write-ahead log")?;
+    ports::backup(store, file).map_err(Failure::failed)?;
+    print_line(format_args!("the store {} is copied to {}", store.display(), file.display()))
+}
+
+/// Returns the file of the embedded store. For a database, refuses the command and names what replaces it.
+fn embedded<'c>(config: &'c Config, command: &str, instead: &str) -> Result<&'c Path, Failure> {
+    config.store.sqlite_path().ok_or_else(|| {
+        Failure::usage(format!(
+            "`eduhub {command}` works on the embedded store only; on a PostgreSQL database {instead}"
+        ))
+    })
 }
 
 /// `eduhub restore FILE [--replace]`
 pub(super) fn restore(config: &Config, file: &Path, replace: bool) -> CommandResult {
-    let kept = ports::restore(config, file, replace).map_err(Failure::failed)?;
-    print_line(format_args!("{} is now the store {}", file.display(), config.store.path.display()))?;
+    let store = embedded(config, "restore", "use pg_restore, or point-in-time recovery, while no hub runs")?;
+    let kept = ports::restore(store, file, replace).map_err(Failure::failed)?;
+    print_line(format_args!("{} is now the store {}", file.display(), store.display()))?;
     kept.map_or(Ok(()), |kept| print_line(format_args!("the previous store is kept as {}", kept.display())))
 }
 
@@ -75,7 +87,7 @@ pub(super) fn verify(config: &Config) -> CommandResult {
         return Err(Failure::failed(format!(
             "the store {} is damaged; restore a backup with `eduhub restore --replace FILE`, which keeps the damaged \
              store beside it, or, without a backup, see `eduhub verify --accept`",
-            config.store.path.display()
+            config.store
         )));
     }
     match result.differences.len() {
@@ -86,9 +98,10 @@ pub(super) fn verify(config: &Config) -> CommandResult {
 
 /// `eduhub verify --accept`
 pub(super) fn accept(config: &Config) -> CommandResult {
-    let accepted = ports::accept(config).map_err(Failure::failed)?;
+    let store = embedded(config, "verify --accept", "restore a backup: PostgreSQL itself detects damaged pages")?;
+    let accepted = ports::accept(store).map_err(Failure::failed)?;
     for damage in &accepted {
         print_line(format_args!("accepted: {damage}"))?;
     }
-    print_line(format_args!("the store {} is now used as it is", config.store.path.display()))
+    print_line(format_args!("the store {} is now used as it is", store.display()))
 }

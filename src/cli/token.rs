@@ -42,7 +42,7 @@ pub(super) struct TokenArguments {
 pub(super) fn run(config: &Config, arguments: &TokenArguments) -> CommandResult {
     let rights = rights(&arguments.role, &arguments.subjects)?;
     let ttl = arguments.ttl.map_or(config.auth.session_ttl, Duration::from_secs);
-    let file = secret::path_beside(&config.store.path);
+    let file = secret::path_beside(config.store.files());
     let secret = secret::load(config.auth.secret.as_ref(), &file).map_err(Failure::failed)?;
     let tokens = Tokens::new(&secret);
     let subjects = match arguments.count {

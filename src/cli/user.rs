@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use crate::app::ports::{self, OpenError, Ports};
+use crate::app::ports::{self, Ports};
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
@@ -88,7 +88,7 @@ fn no_account(name: &str) -> Failure {
 fn accounts(config: &Config) -> Result<Vec<Account>, Failure> {
     match ports::accounts_of(config) {
         Ok(accounts) => Ok(accounts),
-        Err(OpenError::Absent(_)) => Ok(Vec::new()),
+        Err(error) if error.is_absent() => Ok(Vec::new()),
         Err(error) => Err(Failure::failed(error)),
     }
 }

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
 use crate::config::auth_settings::{self, OIDC};
 use crate::config::settings::all;
 use crate::config::value::{RawValue, ValueResult};
+use crate::config::{Config, StoreUrl};
 use crate::domain::fields::SectionField;
 use crate::domain::ids::UserName;
 use crate::domain::rights::Subjects;
@@ -130,6 +130,9 @@ impl Loader {
             self.problems.push("plone.username must be set because plone.url is set".to_owned());
         }
         if self.problems.is_empty() {
+            self.problems = store_problems(&self.config);
+        }
+        if self.problems.is_empty() {
             self.problems = auth_settings::problems(&self.config);
         }
         if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
@@ -148,6 +151,22 @@ impl Loader {
             }
         }
     }
+}
+
+/// Returns what is wrong with the other settings if the store is a database.
+fn store_problems(config: &Config) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let StoreUrl::Postgres(_) = config.store.url {
+        if config.auth.secret.is_none() {
+            let why = "because store.url is a PostgreSQL database: all hubs sign tokens with the same secret";
+            problems.push(format!("auth.secret must be set {why}"));
+        }
+        if config.plone.url.is_some() {
+            let why = "with a PostgreSQL database as store.url: several hubs would write to Plone";
+            problems.push(format!("plone.url cannot be used yet {why}"));
+        }
+    }
+    problems
 }
 
 /// Sets a value. Returns `None` if there is no such setting.
@@ -318,9 +337,23 @@ mod tests {
     }
 
     #[test]
+    fn a_database_requires_a_secret_and_excludes_plone() {
+        let secret = "[auth]\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
+        let database = [("EDUHUB_STORE__URL", "postgres://eduhub:s3cret@db/hub")];
+        assert!(read(secret, &database).is_ok());
+        let plone = format!("{secret}[plone]\nurl = \"http://p\"\nusername = \"hub\"\n");
+        for (document, problem) in [("", "auth.secret must be set because"), (&*plone, "plone.url cannot be used yet")]
+        {
+            let problems = read(document, &database).unwrap_err();
+            assert!(problems.len() == 1 && problems[0].starts_with(problem), "{problems:?}");
+            assert!(!problems[0].contains("s3cret"), "{problems:?}");
+        }
+    }
+
+    #[test]
     fn all_errors_are_reported_with_full_names() {
         let file = "colour = 1\n[server]\nbnid = \"x\"\nworkers = \"two\"\nbind = \"here\"\n[plone]\nurl = \"p\"\n\
-                    [store]\nurl = \"postgres://db/hub\"\n[bus]\nurl = \"nats://n\"\n[auth]\nsecret = \"short\"\n";
+                    [store]\nurl = \"mysql://db/hub\"\n[bus]\nurl = \"nats://n\"\n[auth]\nsecret = \"short\"\n";
         let problems = read(file, &[("EDUHUB_SERVER_BIND", "x"), ("EDUHUB_LIMITS__LOGIN_PER_MINUTE", "-1")]);
         let problems = problems.unwrap_err();
         let expected = [
@@ -329,7 +362,7 @@ mod tests {
             "server.workers must be a whole number from 0 to 256",
             "server.bind \"here\" is not an address with a port",
             "plone.url \"p\" is not the URL of a site",
-            "store.url PostgreSQL is not available in this version",
+            "store.url must be \"sqlite:PATH\"",
             "bus.url NATS is not available in this version",
             "auth.secret must have at least 32 bytes; this one has 5",
             "server_bind (EDUHUB_SERVER_BIND) is not a setting; did you mean EDUHUB_SERVER__BIND?",

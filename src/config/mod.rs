@@ -3,6 +3,7 @@
 //! - [`auth`]: the settings of sign-ins; [`auth_settings`]: their part of the table
 //! - [`plone`]: the settings of the college's Plone
 //! - [`privacy`]: retention of data about people
+//! - [`store`]: where the store is
 //! - [`settings`]: the table of settings: name, description, how to parse and print the value
 //! - [`document`]: writes `config.toml`
 //! - [`value`]: parses one value, from TOML or from text
@@ -15,11 +16,11 @@ mod load;
 pub mod plone;
 pub mod privacy;
 mod settings;
+pub mod store;
 mod value;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -33,6 +34,7 @@ pub use load::{DEFAULT_FILE, InvalidSettings};
 pub use plone::Plone;
 pub use privacy::Privacy;
 pub use settings::{SECRET_LEN_MIN, SESSION_TTL_S_MAX};
+pub use store::{Store, StoreUrl};
 
 /// All settings.
 #[derive(Debug, Clone, Default)]
@@ -91,30 +93,6 @@ pub struct Server {
     pub seats_tick: Duration,
     /// The maximum duration of the shutdown after SIGTERM.
     pub drain: Duration,
-}
-
-/// `[store]`: the store.
-#[derive(Debug, Clone)]
-pub struct Store {
-    /// The file of `sqlite:PATH`.
-    pub path: PathBuf,
-    /// Whether `path` is the default: the settings name no store.
-    pub is_default: bool,
-}
-
-impl Store {
-    /// The default store of a college.
-    pub const COLLEGE: &str = "var/eduhub.db";
-    /// The default store of the demonstration. It is separate, so that its accounts, whose passwords are public, never
-    /// reach the store of a college.
-    pub const DEMONSTRATION: &str = "var/demo.db";
-
-    /// Changes a default store to that of the demonstration.
-    pub fn prefer_demonstration(&mut self) {
-        if self.is_default {
-            self.path = Self::DEMONSTRATION.into();
-        }
-    }
 }
 
 /// `[bus]`: the transport of events between parts of the hub.
@@ -204,12 +182,6 @@ impl Default for Server {
             seats_tick: Duration::from_millis(50),
             drain: Duration::from_secs(30),
         }
-    }
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self { path: Self::COLLEGE.into(), is_default: true }
     }
 }
 

@@ -2,7 +2,6 @@
 //! environment are derived.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
@@ -109,9 +108,11 @@ const SETTINGS: [Setting; 46] = [
         name: "store.url",
         about: "`sqlite:PATH`: a file, created if it does not exist. A relative path starts at the folder in which\n\
                 the hub is started. Empty: sqlite:var/eduhub.db, and for `serve --demo` sqlite:var/demo.db. Other\n\
-                commands then use the first, or the second if only that exists.",
+                commands then use the first, or the second if only that exists.\n\
+                `postgres://USER:PASSWORD@HOST/DATABASE`: a PostgreSQL database, version 15 or later, which several\n\
+                hubs can share: docs/OPERATIONS.md. Prefer the environment variable EDUHUB_STORE__URL.",
         show: |_| quoted(""),
-        set: |c, v| store(v).map(|value| c.store = value),
+        set: |c, v| Store::parse(v).map(|value| c.store = value),
     },
     Setting {
         name: "bus.url",
@@ -121,7 +122,8 @@ const SETTINGS: [Setting; 46] = [
     },
     Setting {
         name: "auth.secret",
-        about: "The key that signs tokens, at least 32 bytes. Empty: generated and stored beside the database.",
+        about: "The key that signs tokens, at least 32 bytes. Empty: generated and stored beside the file of the\n\
+                store. With PostgreSQL it must be set, to the same value for all hubs.",
         show: |_| quoted(""),
         set: |c, v| secret(v).map(|value| c.auth.secret = value),
     },
@@ -412,20 +414,6 @@ fn folder(value: &RawValue) -> ValueResult<String> {
         Ok(format!("/{path}"))
     } else {
         Err(format!("{text:?} is not a folder in the site, such as \"/courses\""))
-    }
-}
-
-fn store(value: &RawValue) -> ValueResult<Store> {
-    let text = value.text()?;
-    if text.is_empty() {
-        return Ok(Store::default());
-    }
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Err("PostgreSQL is not available in this version: use \"sqlite:PATH\"".to_owned());
-    }
-    match text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
-        Some(path) => Ok(Store { path: PathBuf::from(path), is_default: false }),
-        None => Err("must be \"sqlite:PATH\", such as \"sqlite:var/eduhub.db\"".to_owned()),
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::domain::attempt_chain::{AttemptChain, StoredChain};
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, TermId, UserName};
+use crate::domain::notice::Notice;
 use crate::domain::pool::{Pool, PoolIndex, pool_key};
 use crate::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use crate::domain::registration::{Registration, RegistrationStatus};
@@ -141,8 +142,28 @@ impl TermBook {
         registration.insert_into(self.students.entry(student).or_default());
     }
 
-    /// Applies the changes of a decision, or of a commit by another hub.
-    pub fn apply(&mut self, changes: &Changes) {
+    /// Applies what other hubs committed up to `seq`, and returns the update for readers, with the notices to students.
+    ///
+    /// The update has the sections of every pool that may have changed: what was read from a store lacks its pool, and
+    /// has only those sections of a pool whose own counts changed.
+    pub fn follow(&mut self, seq: u64, changes: &Changes) -> TermUpdate {
+        let notice = |(student, after): &(UserName, Registration)| {
+            let before = self.registrations(student).iter().find(|one| one.crn == after.crn);
+            Notice::between(student, before, after)
+        };
+        let notices = changes.registrations.iter().filter_map(notice).collect();
+        let pools = self.apply(changes);
+        let mut crns: BTreeSet<&Crn> = changes.sections.iter().map(|state| &state.section.id.crn).collect();
+        crns.extend(pools.iter().flat_map(|key| self.pools.sections(key)));
+        let sections = crns.into_iter().filter_map(|crn| self.sections.get(crn));
+        let students = changes.registrations.iter().map(|(student, _)| student);
+        let update = self.published_update(seq, changes.term.as_ref(), sections, students);
+        TermUpdate { facts: changes.facts.clone(), notices, ..update }
+    }
+
+    /// Applies the changes of a decision, or of a commit by another hub. Returns the keys of the pools whose seats may
+    /// have changed.
+    pub fn apply(&mut self, changes: &Changes) -> BTreeSet<Box<str>> {
         if let Some(term) = &changes.term {
             self.term = term.clone();
         }
@@ -170,6 +191,7 @@ impl TermBook {
                 self.join_waitlist(student, registration);
             }
         }
+        pools
     }
 
     fn join_waitlist(&mut self, student: &UserName, registration: &Registration) {

@@ -11,7 +11,7 @@ use crate::domain::alert::{AlertContent, Category, Priority};
 use crate::domain::audience::Audience;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::refusal::RefusalCode;
-use crate::domain::registration::RegistrationStatus;
+use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::Section;
 
 /// Why a student is notified.
@@ -90,6 +90,26 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// Returns the notice about a change that another hub committed, from the registration before and after; `None` if
+    /// the student need not be notified. The reason of a change by staff is not known here: if it matters, the student
+    /// also gets a stored alert, which states it.
+    #[must_use]
+    pub fn between(student: &UserName, before: Option<&Registration>, after: &Registration) -> Option<Self> {
+        use RegistrationStatus::{Dropped, Enrolled, Waitlisted};
+        let status = |registration: &Registration| registration.status;
+        let reason = match (before.map_or(Dropped, status), after.status) {
+            (Waitlisted, Enrolled) => Reason::Promoted,
+            (Waitlisted, Waitlisted) if before.and_then(|before| before.passed_over_for) != after.passed_over_for => {
+                Reason::PassedOver(after.passed_over_for?)
+            }
+            (Dropped, Dropped) | (Enrolled, Enrolled) | (Waitlisted, Waitlisted) => return None,
+            (Dropped, Enrolled | Waitlisted) | (Enrolled, Waitlisted | Dropped) | (Waitlisted, Dropped) => {
+                Reason::Requested
+            }
+        };
+        Some(Self { student: student.clone(), crn: after.crn.clone(), status: after.status, reason, at: after.at })
+    }
+
     /// Returns the alert to store for a student who may be offline; `None` if the student requested the change.
     /// `alternatives` are the sections with seats that the student of a cancelled section may take instead.
     #[must_use]

@@ -384,9 +384,10 @@ struct OwnSignIns {
     path = "/api/v1/me/sign-ins",
     operation_id = "listSignIns",
     tag = "identity",
-    responses((status = 200, description = "The sign-ins.", body = OwnSignIns), BadToken)
+    responses((status = 200, description = "The sign-ins.", body = OwnSignIns), BadToken, StoreFailed)
 )]
-pub async fn sign_ins(SignedIn(caller): SignedIn, identity: web::Data<Identity>) -> HttpResponse {
+pub async fn sign_ins(SignedIn(caller): SignedIn, identity: web::Data<Identity>) -> Result<HttpResponse, Problem> {
+    identity.learn_sign_ins(&caller.user).await?;
     let own = identity.own_sign_ins(&caller).into_iter();
     let items = own.map(|one| SignInItem {
         id: one.id,
@@ -396,7 +397,7 @@ pub async fn sign_ins(SignedIn(caller): SignedIn, identity: web::Data<Identity>)
         last_seen: one.last_seen,
         current: one.id == caller.token_id,
     });
-    HttpResponse::Ok().insert_header(PRIVATE).json(OwnSignIns { items: items.collect() })
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(OwnSignIns { items: items.collect() }))
 }
 
 /// Ends one of the caller's own sign-ins. Its live sessions are closed with 4003.

@@ -266,6 +266,18 @@ impl Members {
         if is_member { self.remove(user, "a local account now has this name").await } else { Ok(()) }
     }
 
+    /// Ends the sign-ins of a user that another hub has ended. That hub has written the entry of the audit trail.
+    pub(super) fn follow_end(&self, user: &UserName, up_to: Timestamp) {
+        let up_to_ms = up_to.as_millisecond();
+        if self.ended_ms(user).is_some_and(|known| known >= up_to_ms) {
+            return;
+        }
+        self.ended_ms.insert(user.clone(), up_to_ms);
+        self.active.remove(user);
+        self.provider.sign_ins_ended(user);
+        self.bus.publish(Event::TokensEnded { user: user.clone() });
+    }
+
     fn end_sign_ins(&self, user: &UserName, now: Timestamp, why: &str) {
         self.ended_ms.insert(user.clone(), now.as_millisecond());
         self.active.remove(user);

@@ -16,7 +16,8 @@
 //!   before
 //! - [`guardian_links`]: links with which a parent or guardian reads one student's schedule; [`schedule_feeds`]: feeds
 //!   from which calendar programs read it
-//! - [`external`]: sign-ins by single sign-on, which checks no password in the hub
+//! - [`external`]: sign-ins by single sign-on, which checks no password in the hub; `following`: tokens that other hubs
+//!   have ended
 //! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when
 //!   users were last seen
 
@@ -26,6 +27,7 @@ pub mod audit;
 pub mod device;
 pub mod disclosures;
 pub mod external;
+mod following;
 pub mod guardian_links;
 pub mod limits;
 mod local;

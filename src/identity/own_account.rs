@@ -57,6 +57,7 @@ impl Identity {
         if caller.source != Source::Hub {
             return Ok(Err(NoOwnAccount::Plone));
         }
+        self.learn_sign_ins(&caller.user).await?;
         if !self.sign_in_list.of(&caller.user).iter().any(|one| one.id == caller.token_id) {
             return Ok(Err(NoOwnAccount::Token));
         }
@@ -192,7 +193,8 @@ impl Identity {
         self.second_factors.remove(user).await
     }
 
-    /// Returns the valid sign-ins of the caller's user, the last used first.
+    /// Returns the valid sign-ins of the caller's user, the last used first. Those at other hubs on the same store are
+    /// listed after [`Self::learn_sign_ins`].
     #[must_use]
     pub fn own_sign_ins(&self, caller: &Caller) -> Vec<StoredSignIn> {
         let now = self.clock.now();
@@ -216,6 +218,7 @@ impl Identity {
     /// # Errors
     /// When the store cannot be written.
     pub async fn end_own_sign_in(&self, caller: &Caller, id: Uuid) -> Result<bool, StoreError> {
+        self.learn_sign_ins(&caller.user).await?;
         let Some(sign_in) = self.own_sign_ins(caller).into_iter().find(|one| one.id == id) else { return Ok(false) };
         let ended = Caller { token_id: id, expires_at: sign_in.expires_at, ..caller.clone() };
         self.revoke(&ended).await?;

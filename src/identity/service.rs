@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
@@ -21,6 +21,7 @@ use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, UserFilter, UserPage};
 use crate::store::members::MemberStore;
 use crate::store::provider_sign_ins::ProviderSignInStore;
+use crate::store::shared::SharedStore;
 
 use crate::identity::attempts::SignInLimits;
 use crate::identity::device::Devices;
@@ -136,6 +137,8 @@ pub struct Identity {
     pub(super) ended: DashMap<UserName, Ended>,
     pub(super) second_factors: SecondFactors,
     pub(super) sign_in_list: SignInList,
+    /// The store, if other hubs use it, too.
+    pub(super) shared: OnceLock<Arc<dyn SharedStore>>,
     /// Held shared while a sign-in completes and exclusively while a local account changes, so that no token issued for
     /// an old password outlives the change.
     pub(super) accounts_lock: RwLock<()>,
@@ -194,6 +197,7 @@ impl Identity {
             ended: ended.collect(),
             second_factors,
             sign_in_list,
+            shared: OnceLock::new(),
             devices: Devices::new(secret),
             accounts_lock: RwLock::new(()),
             name_locks: NameLocks::default(),

@@ -81,6 +81,22 @@ impl SignInList {
         }
     }
 
+    /// Adds sign-ins of a user at other hubs that are not listed here.
+    pub(super) fn learn(&self, user: &UserName, sign_ins: Vec<StoredSignIn>) {
+        if sign_ins.is_empty() {
+            return;
+        }
+        let mut own = self.by_user.entry(user.clone()).or_default();
+        for sign_in in sign_ins {
+            if own.iter().all(|one| one.id != sign_in.id) {
+                own.push(sign_in);
+            }
+        }
+        own.sort_by_key(|one| (one.since, one.id));
+        let surplus = own.len().saturating_sub(PER_USER_MAX);
+        own.drain(..surplus);
+    }
+
     /// Records a request of a caller. Usually the sign-in is already recorded for the current slot.
     pub(super) fn record_seen(&self, caller: &Caller, now: Timestamp) {
         let slot = |time: Timestamp| time.as_millisecond() / SLOT_MS;

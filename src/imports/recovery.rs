@@ -22,7 +22,7 @@ const STUDENTS_UNCERTAIN: &str =
 /// Ends the tasks that an earlier process left running. They failed, unless the term's generation shows that they were
 /// applied.
 pub(super) async fn end_interrupted(deps: &ImportDeps) -> Result<(), StoreError> {
-    for stored in deps.store.running_tasks().await? {
+    for stored in deps.store.interrupted_tasks().await? {
         let mut report = TaskReport::try_from(&stored).or_else(|error| {
             log::error!("{error}; the import is reported as failed");
             let id = TaskId::parse(&stored.id).map_err(|_| error)?;

@@ -252,7 +252,7 @@ impl Run<'_> {
             })
         });
         if let Some(stop) = stopped {
-            self.discard(term);
+            self.discard(term, generation);
             return Err(stop);
         }
         compared?;
@@ -269,23 +269,24 @@ impl Run<'_> {
             Ok(()) => self.applied = Some(term.clone()),
             // The sections may be visible, so they must not be discarded.
             Err(Stop::Unknown) => {}
-            Err(_) => self.discard(term),
+            Err(_) => self.discard(term, generation),
         }
         applied
     }
 
-    /// Discards sections that an interrupted import may have staged, and returns the generation to stage under.
+    /// Claims the generation to stage under, and discards sections that an interrupted import may have staged.
     fn begin(&self, term: &TermId) -> Result<u64, Stop> {
         let store = self.inner.deps.store.clone();
+        // First, so that no older import stages sections after they were discarded.
+        let generation = self.retry(|| store.claim_generation(term))?;
         let mut from = None;
         loop {
             self.check()?;
-            from = self.retry(|| store.discard_staged(term, from.clone()))?;
+            from = self.retry(|| store.discard_staged(term, generation, from.clone()))?;
             if from.is_none() {
-                break;
+                return Ok(generation);
             }
         }
-        Ok(self.retry(|| store.generation(term))? + 1)
     }
 
     fn stage(&self, generation: u64, chunk: &[SectionState]) -> Result<(), Stop> {
@@ -383,12 +384,12 @@ impl Run<'_> {
         (report.created, report.updated, report.unchanged) = (tally.created, tally.updated, tally.unchanged);
     }
 
-    /// Discards the staged sections. If that fails, the next import into the term discards them.
-    fn discard(&self, term: &TermId) {
+    /// Discards the sections staged under `generation`. If that fails, the next import into the term discards them.
+    fn discard(&self, term: &TermId, generation: u64) {
         let store = self.inner.deps.store.clone();
         let mut from = None;
         loop {
-            match self.retry(|| store.discard_staged(term, from.clone())) {
+            match self.retry(|| store.discard_staged(term, generation, from.clone())) {
                 Ok(None) => return,
                 Ok(next) => from = next,
                 Err(_) => {

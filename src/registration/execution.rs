@@ -32,6 +32,7 @@ pub struct TermState {
     book: TermBook,
     seq: u64,
     generation: u64,
+    rewrites: u64,
 }
 
 /// A batch whose changes are durable.
@@ -93,6 +94,14 @@ impl BatchExecutor {
         async move { loading.await.map(|(state, _)| state.book) }.boxed()
     }
 
+    /// Reads what other hubs committed to a term after `state`.
+    ///
+    /// # Errors
+    /// When the store cannot be read; the call may be repeated.
+    pub fn changes_after(&self, state: &TermState) -> StoreFuture<TermChanges> {
+        self.store.changes_since(&state.book.term().id, state.seq)
+    }
+
     /// Decides a batch and commits it. The store calls the decision: the embedded store before this function returns, a
     /// shared store inside its transaction.
     ///
@@ -127,7 +136,7 @@ impl BatchExecutor {
 
 impl TermState {
     fn from_rows(rows: TermRows, credit_limit: Credits) -> Self {
-        let TermRows { term, seq, generation, sections, registrations, facts, attempts } = rows;
+        let TermRows { term, seq, generation, sections, registrations, facts, attempts, rewrites } = rows;
         let mut book = TermBook::new(term, credit_limit, sections, FIRST_QUEUE_NUMBER);
         for (student, registration) in registrations {
             book.restore(student, registration);
@@ -136,12 +145,29 @@ impl TermState {
             book.restore_facts(student, facts);
         }
         book.restore_attempts(attempts);
-        Self { book, seq, generation }
+        Self { book, seq, generation, rewrites }
     }
 
     /// Returns when the next reserved seats are released.
     pub(super) fn next_release(&self) -> Option<Timestamp> {
         self.book.next_release()
+    }
+
+    /// Returns the sequence of the last commit that this state contains.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Applies what other hubs committed, without a batch. Also returns the update to publish, if there is one. `None`
+    /// after a panic, which may have left the state partly changed: the term has to be loaded again.
+    pub(super) fn caught_up(self: Box<Self>, others: TermChanges) -> Option<(Box<Self>, Option<TermUpdate>)> {
+        let follow = move || {
+            let mut state = self;
+            let update = if others.seq > state.seq { state.follow(others) } else { None };
+            (state, update)
+        };
+        catch_unwind(AssertUnwindSafe(follow)).ok()
     }
 
     /// Applies what other hubs committed, and decides a batch. Returns the batch, for its caller after the commit, and
@@ -178,7 +204,7 @@ impl TermState {
     }
 
     fn position(&self) -> Position {
-        Position { seq: self.seq, attempt: self.book.last_attempt() }
+        Position { seq: self.seq, attempt: self.book.last_attempt(), rewrites: self.rewrites }
     }
 
     /// Applies what other hubs committed, and returns the update to publish; `None` if they committed only attempts.
@@ -190,12 +216,10 @@ impl TermState {
         if seq == self.seq {
             return None;
         }
-        self.book.apply(&changes);
+        let update = self.book.follow(seq, &changes);
         self.seq = seq;
         self.generation = changes.generation.unwrap_or(self.generation);
-        let students = changes.registrations.iter().map(|(student, _)| student);
-        let update = self.book.published_update(seq, changes.term.as_ref(), changes.sections.iter(), students);
-        Some(TermUpdate { facts: changes.facts, ..update })
+        Some(update)
     }
 }
 

@@ -114,6 +114,7 @@ impl TermStore for SharedStore {
             registrations: registrations.collect(),
             facts: Vec::new(),
             attempts: StoredChain::default(),
+            rewrites: 0,
         };
         ready(Ok(rows)).boxed()
     }

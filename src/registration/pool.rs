@@ -13,7 +13,7 @@ use crate::domain::ids::TermId;
 use crate::domain::realm::Realm;
 use crate::registration::readmodel::TermModel;
 use crate::registration::registrar::{
-    COMMAND_WAIT_MAX, Caller, Pause, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError, Waits,
+    COMMAND_WAIT_MAX, Caller, Follow, Pause, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError, Waits,
 };
 use crate::registration::request_counts::{RequestCounts, Sent};
 use crate::registration::student_view::Limits;
@@ -177,6 +177,21 @@ impl RegistrarPool {
         if registrar.send(Retire { done }).await.is_ok() {
             let _ = ended.await;
         }
+    }
+
+    /// Notes that other hubs have committed to a term of the college up to `seq`. Its registrar reads what it lacks; a new
+    /// term gets a registrar, which loads it.
+    pub fn follow(&self, term: &TermId, seq: u64) {
+        let (registrar, loading) = self.ensure(term.clone());
+        if loading.is_none() {
+            // If the mailbox is full, the next poll of the store repeats this.
+            let _ = registrar.try_send(Follow { seq });
+        }
+    }
+
+    /// Loads terms again whose rows were changed outside of a decision.
+    pub async fn reload(&self, terms: &[TermId]) {
+        self.paused(terms, async {}).await;
     }
 
     /// Runs `work` while the registrars of `terms` commit nothing, and waits until they have loaded their terms again. A

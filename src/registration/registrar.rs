@@ -104,6 +104,14 @@ pub struct Pause {
     pub(super) loaded: Loaded,
 }
 
+/// Other hubs have committed to the term. A registrar that has not read up to this sequence does so between two batches.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Follow {
+    /// The sequence of the last commit.
+    pub(super) seq: u64,
+}
+
 /// Notified when the term is loaded and can be read.
 pub type Loaded = oneshot::Sender<Arc<TermModel>>;
 
@@ -157,6 +165,8 @@ pub struct Registrar {
     pausing: VecDeque<Pause>,
     /// Whether a check for reserved seats to release is timed.
     is_release_timed: bool,
+    /// The sequence up to which other hubs have committed.
+    follow_to: u64,
 }
 
 impl Registrar {
@@ -176,6 +186,7 @@ impl Registrar {
             retiring: None,
             pausing: VecDeque::new(),
             is_release_timed: false,
+            follow_to: 0,
         }
     }
 
@@ -228,11 +239,45 @@ impl Registrar {
         }
         let (commands, callers) = self.take_batch();
         if commands.is_empty() {
+            // A batch itself reads what other hubs committed.
+            self.follow(ctx);
             return;
         }
         if let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
             self.execute(state, commands, callers, ctx);
         }
+    }
+
+    /// Reads and publishes what other hubs committed, if there is anything.
+    fn follow(&mut self, ctx: &mut Context<Self>) {
+        if !matches!(&self.phase, Phase::Idle(state) if state.seq() < self.follow_to) {
+            return;
+        }
+        let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) else { return };
+        // If the read fails, the next message repeats it.
+        self.follow_to = 0;
+        let reading = self.executor.changes_after(&state).into_actor(self);
+        ctx.spawn(reading.map(move |changes, act, ctx| {
+            let followed = match changes {
+                Ok(changes) => state.caught_up(changes),
+                Err(error) => {
+                    log::warn!("the commits of other hubs to term {} cannot be read yet: {error}", act.term);
+                    Some((state, None))
+                }
+            };
+            let Some((state, update)) = followed else { return act.load_later(ctx) };
+            update.iter().for_each(|update| act.publish(update));
+            act.become_idle(state, ctx);
+        }));
+    }
+
+    /// Starts the next batch on the state after a commit.
+    fn become_idle(&mut self, state: Box<TermState>, ctx: &mut Context<Self>) {
+        if state.next_release().is_some() && !self.is_release_timed {
+            self.time_release(ctx);
+        }
+        self.phase = Phase::Idle(state);
+        self.next_batch(ctx);
     }
 
     /// Checks later whether reserved seats have to be released. A registrar without such seats has no timer, because a timer
@@ -309,11 +354,7 @@ impl Registrar {
         if let Some(model) = &self.published {
             self.on_loaded.drain(..).for_each(|loaded| drop(loaded.send(model.clone())));
         }
-        if batch.state.next_release().is_some() && !self.is_release_timed {
-            self.time_release(ctx);
-        }
-        self.phase = Phase::Idle(batch.state);
-        self.next_batch(ctx);
+        self.become_idle(batch.state, ctx);
     }
 
     /// Replies to the callers of a batch whose commit failed, and rebuilds the term.
@@ -414,6 +455,15 @@ impl Handler<Submission> for Registrar {
             return;
         }
         self.queue.push_back(submission);
+        self.next_batch(ctx);
+    }
+}
+
+impl Handler<Follow> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, follow: Follow, ctx: &mut Self::Context) {
+        self.follow_to = self.follow_to.max(follow.seq);
         self.next_batch(ctx);
     }
 }

@@ -85,12 +85,16 @@ pub trait ImportStore: Send + Sync {
     /// Returns the term's visible generation; 0 for a term that the store does not have. The read is ordered with the
     /// store's writes: it sees every write that was submitted before it.
     fn generation(&self, term: &TermId) -> StoreFuture<u64>;
+    /// Returns the generation under which an import into the term stages its sections. From then on, an older import
+    /// into the term, which may run at another hub, can neither stage nor become visible.
+    fn claim_generation(&self, term: &TermId) -> StoreFuture<u64>;
     /// Writes at most [`CHUNK_LEN`] sections under a generation that is not visible yet.
     fn stage(&self, generation: u64, sections: Vec<SectionState>) -> StoreFuture<()>;
-    /// Deletes at most [`CHUNK_LEN`] rows of the term above its visible generation, starting at the CRN `from`, or at
-    /// the first. Returns the CRN at which the next call starts; `None` when no rows are left. Sections that were
-    /// staged and never applied have to be deleted before another import can make them visible.
-    fn discard_staged(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>>;
+    /// Deletes at most [`CHUNK_LEN`] rows of the term above its visible generation and up to the generation `upto`,
+    /// starting at the CRN `from`, or at the first. Returns the CRN at which the next call starts; `None` when no rows
+    /// are left. Sections that were staged and never applied have to be deleted before another import can make them
+    /// visible.
+    fn discard_staged(&self, term: &TermId, upto: u64, from: Option<String>) -> StoreFuture<Option<String>>;
     /// Deletes rows that newer visible generations have replaced, in chunks as [`Self::discard_staged`] does.
     fn prune(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>>;
 
@@ -98,9 +102,9 @@ pub trait ImportStore: Send + Sync {
     fn put_task(&self, task: StoredTask) -> StoreFuture<()>;
     /// Returns a task.
     fn task(&self, id: &str) -> StoreFuture<Option<StoredTask>>;
-    /// Returns the tasks whose stored state is running. When a hub starts, these are the tasks that were interrupted
-    /// when it last stopped.
-    fn running_tasks(&self) -> StoreFuture<Vec<StoredTask>>;
+    /// Returns the tasks whose stored state is running although their hub has ended. This hub must not have started
+    /// imports yet, unless the store knows which tasks are its own.
+    fn interrupted_tasks(&self) -> StoreFuture<Vec<StoredTask>>;
     /// Deletes all finished tasks but the newest [`FINISHED_TASKS_MAX`], and returns the ids of the deleted ones.
     fn delete_old_tasks(&self) -> StoreFuture<Vec<String>>;
 

@@ -12,6 +12,7 @@
 //! - [`privacy`]: what is stored about one person: its export, and its erasure
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
+//! - [`shared`]: what a hub has to know of the changes of other hubs; [`verification`]: checks of the contents
 //! - [`sqlite`]: the embedded store; [`postgres`]: the store that several hubs share
 
 pub mod accounts;
@@ -31,11 +32,13 @@ pub mod provider_sign_ins;
 pub mod rosters;
 pub mod schedule_feeds;
 pub mod seed;
+pub mod shared;
 mod shared_facts;
 pub mod sign_ins;
 pub mod sqlite;
 pub mod students;
 pub mod terms;
+pub mod verification;
 
 use futures_util::future::BoxFuture;
 

@@ -52,6 +52,9 @@ pub struct TermRows {
     pub facts: Vec<(UserName, Arc<StudentFacts>)>,
     /// The end of the chain of attempts.
     pub attempts: StoredChain,
+    /// How often rows were changed without a commit of a registrar, such as by the erasure of a person. 0 in a store
+    /// with one hub, which loads the term again itself.
+    pub rewrites: u64,
 }
 
 /// How much of a term a caller has in memory.
@@ -61,6 +64,8 @@ pub struct Position {
     pub seq: u64,
     /// The number of the last attempt. A commit of attempts alone raises only this.
     pub attempt: u64,
+    /// [`TermRows::rewrites`].
+    pub rewrites: u64,
 }
 
 /// What one or more commits changed in a term, as final values.

@@ -47,11 +47,14 @@ impl ImportStore for FailingStore {
     fn generation(&self, term: &TermId) -> StoreFuture<u64> {
         self.store.generation(term)
     }
+    fn claim_generation(&self, term: &TermId) -> StoreFuture<u64> {
+        self.store.claim_generation(term)
+    }
     fn stage(&self, generation: u64, sections: Vec<SectionState>) -> StoreFuture<()> {
         self.store.stage(generation, sections)
     }
-    fn discard_staged(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>> {
-        self.store.discard_staged(term, from)
+    fn discard_staged(&self, term: &TermId, upto: u64, from: Option<String>) -> StoreFuture<Option<String>> {
+        self.store.discard_staged(term, upto, from)
     }
     fn prune(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>> {
         self.store.prune(term, from)
@@ -66,8 +69,8 @@ impl ImportStore for FailingStore {
     fn task(&self, id: &str) -> StoreFuture<Option<StoredTask>> {
         self.store.task(id)
     }
-    fn running_tasks(&self) -> StoreFuture<Vec<StoredTask>> {
-        self.store.running_tasks()
+    fn interrupted_tasks(&self) -> StoreFuture<Vec<StoredTask>> {
+        self.store.interrupted_tasks()
     }
     fn delete_old_tasks(&self) -> StoreFuture<Vec<String>> {
         self.store.delete_old_tasks()

@@ -15,6 +15,7 @@ use crate::store::postgres::PostgresStore;
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::guardian_links::remove_links_of;
 use crate::store::postgres::people::{rights_at, role_at, subjects_at, subjects_text, text, uuid_at};
+use crate::store::postgres::revocations::next_position;
 use crate::store::postgres::rows::{maybe_time_at, text_at, time_at, user_at};
 use crate::store::postgres::sign_ins::remove_second_factor;
 use crate::store::postgres::transaction::Tx;
@@ -36,10 +37,12 @@ async fn revoke_tokens(
     valid_from: Timestamp,
     spared: Option<Uuid>,
 ) -> Result<(), Failure> {
-    let sql = "INSERT INTO tokens_valid_from AS t (username, valid_from, spared) VALUES ($1, $2, $3)
+    let position = next_position(tx).await?;
+    let sql = "INSERT INTO tokens_valid_from AS t (username, valid_from, spared, position) VALUES ($1, $2, $3, $4)
          ON CONFLICT (username) DO UPDATE
-         SET valid_from = excluded.valid_from, spared = excluded.spared WHERE t.valid_from <= excluded.valid_from";
-    tx.execute(sql, &[&username.as_str(), &valid_from.as_millisecond(), &spared]).await?;
+         SET valid_from = excluded.valid_from, spared = excluded.spared, position = excluded.position
+         WHERE t.valid_from <= excluded.valid_from";
+    tx.execute(sql, &[&username.as_str(), &valid_from.as_millisecond(), &spared, &position]).await?;
     Ok(())
 }
 
@@ -245,8 +248,9 @@ impl AccountStore for PostgresStore {
 
     fn revoke_token(&self, id: Uuid, expires_at: Timestamp) -> StoreFuture<()> {
         self.write(async move |tx| {
-            let sql = "INSERT INTO dead_tokens (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-            tx.execute(sql, &[&id, &expires_at.as_millisecond()]).await.map(drop)
+            let position = next_position(tx).await?;
+            let sql = "INSERT INTO dead_tokens (id, expires_at, position) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+            tx.execute(sql, &[&id, &expires_at.as_millisecond(), &position]).await.map(drop)
         })
     }
 

@@ -206,8 +206,8 @@ async fn require_students(tx: &Tx, term: &TermId, attempts: &[Attempt]) -> Resul
     }
 }
 
-/// Deletes the students whose attempts were all deleted, when a hub opens the store. Another hub may have them in memory;
-/// its next attempt of one of them is refused, and it loads the term again.
+/// Deletes the students whose attempts were all deleted, when a hub opens the store. Another hub may have them in memory:
+/// it loads the term again within a second, and until then an attempt of one of them is refused.
 pub(super) async fn forget_students(tx: &Tx) -> Result<Work<()>, Failure> {
     let chains = locked_chains(tx).await?;
     let mut forgotten = 0;
@@ -217,7 +217,11 @@ pub(super) async fn forget_students(tx: &Tx) -> Result<Work<()>, Failure> {
         let sql = "DELETE FROM attempt_students WHERE term = $1
              AND id NOT IN (SELECT h.student FROM attempt_heads AS h WHERE h.term = $1)
              AND id NOT IN (SELECT a.student FROM attempts AS a WHERE a.term = $1 AND a.n > $2)";
-        forgotten += tx.execute(sql, &[&term, &from]).await?;
+        let students = tx.execute(sql, &[&term, &from]).await?;
+        if students > 0 {
+            tx.execute("UPDATE terms SET rewrites = rewrites + 1 WHERE id = $1", &[&term]).await?;
+        }
+        forgotten += students;
     }
     // The attempts in `attempt_heads` that were deleted are deleted with the students, at the latest.
     Ok(if forgotten > 0 { Work::Commit(()) } else { Work::Nothing(()) })

@@ -5,6 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::Config;
+use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::store::postgres::OpenError;
@@ -55,6 +56,24 @@ fn tls() -> Result<MakeRustlsConnect, OpenError> {
         .with_safe_default_protocol_versions()
         .map_err(|error| OpenError::Unavailable { error: error.to_string() })?;
     Ok(MakeRustlsConnect::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Connects for the first time, and explains a failure to the person who starts the hub.
+pub(super) async fn require_connection(pool: &Pool, shown: &str) -> Result<(), OpenError> {
+    let error = match pool.get().await {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    let database = shown.to_owned();
+    let PoolError::Backend(error) = error else {
+        return Err(OpenError::Unreachable { database, error: "it does not respond".to_owned() });
+    };
+    let words = super::failure::in_words(&error);
+    Err(match error.code().map(SqlState::code) {
+        Some("28P01" | "28000") => OpenError::SignIn { database, error: words },
+        Some("3D000") => OpenError::NoDatabase { database },
+        _ => OpenError::Unreachable { database, error: words },
+    })
 }
 
 /// Returns the failure of an operation that got no connection.

@@ -41,7 +41,7 @@ const OWN_TABLES: [&str; 13] = [
 ];
 
 /// Replaces the name by the pseudonym in everything that stays, and deletes the rest. The sequences of the terms do not
-/// grow: a hub that has one of the terms in memory must load it again.
+/// grow: a hub that has one of the terms in memory must load it again, which `rewrites` states.
 pub(super) async fn erase(tx: &Tx, erasure: &Erasure, has_outbox: bool) -> Result<ErasureOutcome, Failure> {
     let Erasure { user, login, pseudonym, now } = erasure;
     lock(tx, Lock::Rewrite, "").await?;
@@ -64,6 +64,8 @@ pub(super) async fn erase(tx: &Tx, erasure: &Erasure, has_outbox: bool) -> Resul
     tx.execute("UPDATE attempt_students SET username = $2, salt = NULL WHERE username = $1", names).await?;
     terms.sort_unstable();
     terms.dedup();
+    let ids: Vec<&str> = terms.iter().map(TermId::as_str).collect();
+    tx.execute("UPDATE terms SET rewrites = rewrites + 1 WHERE id = ANY ($1)", &[&ids]).await?;
     let mut changed = rename_alerts(tx, user, pseudonym).await?;
     changed += rename_audit(tx, user, login.as_deref(), pseudonym).await?;
     changed += rename_tasks(tx, user, pseudonym).await?;

@@ -16,6 +16,8 @@ pub(super) enum Failure {
     Unavailable(String),
     /// PostgreSQL or the store rejected the operation.
     Refused(String),
+    /// The caller has a state in memory that it must load again. Nothing was tried.
+    Stale(String),
     /// A stored value cannot be read.
     Unreadable(String),
 }
@@ -51,7 +53,7 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Overloaded => Self::Overloaded,
-            Failure::Unavailable(words) => Self::Unavailable(words),
+            Failure::Unavailable(words) | Failure::Stale(words) => Self::Unavailable(words),
             Failure::Refused(words) => Self::Refused(words),
             Failure::Unreadable(words) => Self::Corrupt(words),
         }

@@ -2,8 +2,8 @@
 //! they work through PgBouncer.
 //!
 //! A transaction takes locks in this order, so that no two transactions deadlock: one of these locks, rows of terms by
-//! id, rows of alerts by id, the counter of the sequence of alerts. A statement that writes several rows of people
-//! writes them in the order of their keys.
+//! id, rows of alerts by id, the counter of the sequence of alerts, the counter of revocations. A statement that writes
+//! several rows of people writes them in the order of their keys.
 
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::transaction::Tx;

@@ -13,6 +13,7 @@ use crate::store::postgres::PostgresStore;
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::guardian_links::remove_links_of;
 use crate::store::postgres::people::{rights_at, subjects_text, text};
+use crate::store::postgres::revocations::next_position;
 use crate::store::postgres::rows::{time_at, user_at};
 use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::Value;
@@ -31,9 +32,10 @@ fn member_at(row: &Row) -> Result<Member, Failure> {
 }
 
 async fn end_sign_ins(tx: &Tx, username: &UserName, ended: Timestamp) -> Result<(), Failure> {
-    let sql = "INSERT INTO plone_sign_ins_ended AS e (username, at) VALUES ($1, $2)
-         ON CONFLICT (username) DO UPDATE SET at = greatest(e.at, excluded.at)";
-    tx.execute(sql, &[&username.as_str(), &ended.as_millisecond()]).await?;
+    let position = next_position(tx).await?;
+    let sql = "INSERT INTO plone_sign_ins_ended AS e (username, at, position) VALUES ($1, $2, $3)
+         ON CONFLICT (username) DO UPDATE SET at = greatest(e.at, excluded.at), position = excluded.position";
+    tx.execute(sql, &[&username.as_str(), &ended.as_millisecond(), &position]).await?;
     Ok(())
 }
 

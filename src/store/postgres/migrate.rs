@@ -8,10 +8,13 @@ use crate::store::postgres::rows::number_at;
 use crate::store::postgres::transaction::{self, Work};
 
 /// The migrations, in order. `schema_version` has the number of those that were applied.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/postgres/0001_registration.sql"),
     include_str!("../../../migrations/postgres/0002_people.sql"),
+    include_str!("../../../migrations/postgres/0003_hubs.sql"),
 ];
+/// The oldest supported version of PostgreSQL, as `server_version_num` states it: 15.
+const VERSION_NUM_MIN: u32 = 150_000;
 /// The key of the advisory lock that orders hubs that start together: `eduhub` in ASCII.
 const LOCK_KEY: i64 = 0x6564_7568_7562;
 
@@ -42,14 +45,19 @@ pub(super) async fn migrate(pool: &Pool) -> Result<(), OpenError> {
     }
 }
 
-/// Refuses a database that may lose commits that it has confirmed.
-pub(super) async fn require_durable_commits(pool: &Pool) -> Result<(), OpenError> {
-    let setting = transaction::read(pool, async |tx| {
-        Ok(tx.query_one("SELECT current_setting('synchronous_commit')", &[]).await?.try_get::<_, String>(0)?)
+/// Refuses a version that is too old, and a database that may lose commits that it has confirmed.
+pub(super) async fn require_usable(pool: &Pool) -> Result<(), OpenError> {
+    let sql = "SELECT current_setting('server_version_num'), current_setting('server_version'),
+         current_setting('synchronous_commit')";
+    let settings = transaction::read(pool, async |tx| {
+        let row = tx.query_one(sql, &[]).await?;
+        Ok((row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?))
     });
-    match setting.await {
-        Ok(setting) if setting == "off" => Err(OpenError::NotDurable),
-        Ok(_) => Ok(()),
-        Err(error) => Err(OpenError::Unavailable { error: error.to_string() }),
+    let (number, version, commits) =
+        settings.await.map_err(|error| OpenError::Unavailable { error: error.to_string() })?;
+    // A version in an unknown form is newer.
+    if number.parse().is_ok_and(|number: u32| number < VERSION_NUM_MIN) {
+        return Err(OpenError::TooOld { version });
     }
+    if commits == "off" { Err(OpenError::NotDurable) } else { Ok(()) }
 }

@@ -16,7 +16,8 @@
 //! - [`import_profiles`]: saved mappings of columns
 //! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`acks`]: acknowledgements
 //! - [`privacy`], [`erasure`]: what is stored about one person: its export, and its erasure
-//! - [`locks`]: advisory locks of a transaction
+//! - [`locks`]: advisory locks of a transaction; [`hubs`]: which hubs run; [`shared`]: what they change;
+//!   [`revocations`]: the order in which tokens end; [`verify`]: checks of the contents
 //! - [`seed`]: the first contents; [`sandbox`]: removes the terms of demonstrations
 //!
 //! The tables and columns are those of the embedded store, except that the column `user`, a reserved word, is
@@ -37,6 +38,7 @@ mod erasure;
 mod events;
 mod failure;
 mod guardian_links;
+mod hubs;
 mod import_profiles;
 mod imported;
 mod imports;
@@ -50,11 +52,13 @@ mod plans;
 mod plone_items;
 mod privacy;
 mod provider_sign_ins;
+mod revocations;
 mod rosters;
 mod rows;
 mod sandbox;
 mod schedule_feeds;
 mod seed;
+mod shared;
 mod sign_ins;
 mod students;
 mod term_rows;
@@ -63,6 +67,7 @@ mod terms;
 mod thread;
 mod transaction;
 mod values;
+mod verify;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -71,6 +76,7 @@ use std::time::Instant;
 use deadpool_postgres::Pool;
 use futures_util::{FutureExt, TryFutureExt};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::store::gauge::StoreGauge;
 use crate::store::shared_facts::SharedFacts;
@@ -87,6 +93,8 @@ const FORGET_EVERY: u64 = 10_000;
 pub struct PostgresOptions {
     /// The database, as `postgres://USER:PASSWORD@HOST/DATABASE`.
     pub url: String,
+    /// The database in messages, without the password.
+    pub shown: String,
     /// If set, changes of sections are marked for Plone. The time is that of the marks that [`PostgresStore::open`]
     /// itself writes.
     pub outbox: Option<Timestamp>,
@@ -101,7 +109,37 @@ pub enum OpenError {
         /// What is wrong.
         error: tokio_postgres::Error,
     },
-    /// The database cannot be reached.
+    /// The server cannot be reached.
+    #[error(
+        "cannot connect to the {database}: {error}. Check that PostgreSQL runs, and the host and port in [store] url"
+    )]
+    Unreachable {
+        /// The database.
+        database: String,
+        /// The cause.
+        error: String,
+    },
+    /// The server refuses the user.
+    #[error("cannot sign in to the {database}: {error}. Check the user and the password in [store] url")]
+    SignIn {
+        /// The database.
+        database: String,
+        /// The cause.
+        error: String,
+    },
+    /// There is no such database.
+    #[error("there is no {database}; create the database with `createdb`")]
+    NoDatabase {
+        /// The database.
+        database: String,
+    },
+    /// The server is older than the hub supports.
+    #[error("the database runs on PostgreSQL {version}; the hub needs version 15 or later")]
+    TooOld {
+        /// Its version.
+        version: String,
+    },
+    /// The database cannot be used now.
     #[error("the database cannot be opened: {error}")]
     Unavailable {
         /// The cause.
@@ -138,6 +176,8 @@ struct Inner {
     gauge: Arc<StoreGauge>,
     outbox: Option<Timestamp>,
     shared_facts: Arc<SharedFacts>,
+    /// The id of this hub, new at each start.
+    hub: Uuid,
 }
 
 impl PostgresStore {
@@ -151,24 +191,32 @@ impl PostgresStore {
         let operations = thread::Operations::start().map_err(|error| unavailable(&error))?;
         let (reply, prepared) = std::sync::mpsc::sync_channel(1);
         let connections = pool.clone();
-        let outbox = options.outbox;
+        let (outbox, shown, hub) = (options.outbox, options.shown.clone(), Uuid::now_v7());
         let submitted = operations.submit(move || async move {
             let prepared = async {
-                migrate::require_durable_commits(&connections).await?;
+                connect::require_connection(&connections, &shown).await?;
+                migrate::require_usable(&connections).await?;
                 migrate::migrate(&connections).await?;
                 let forgotten = transaction::write(&connections, async |tx| attempts::forget_students(tx).await);
                 let marked = transaction::write(&connections, async |tx| marks::prepare(tx, outbox).await);
                 let prepared = forgotten.and_then(|()| marked).await;
                 transaction::forget_old_ids(&connections).await;
-                prepared.map_err(|error| OpenError::Unavailable { error: error.to_string() })
+                prepared.map_err(|error| OpenError::Unavailable { error: error.to_string() })?;
+                let joined = hubs::join(&connections, hub).await;
+                joined.map_err(|error| OpenError::Unavailable { error: error.to_string() })
             };
+            let prepared = prepared.await;
+            if prepared.is_ok() {
+                // Ends with the thread.
+                tokio::task::spawn_local(hubs::stay(connections, hub));
+            }
             // The receiver waits below.
-            let _ = reply.send(prepared.await);
+            let _ = reply.send(prepared);
         });
         submitted.map_err(|error| unavailable(&error))?;
         prepared.recv().map_err(|error| unavailable(&error))??;
         let (gauge, shared_facts) = (Arc::default(), Arc::default());
-        Ok(Self { inner: Arc::new(Inner { pool, operations, gauge, outbox, shared_facts }) })
+        Ok(Self { inner: Arc::new(Inner { pool, operations, gauge, outbox, shared_facts, hub }) })
     }
 
     /// Finishes the accepted operations. Later reads and writes fail.

@@ -19,11 +19,12 @@ const CHUNK_LEN: u64 = 1_000;
 pub(super) const TERM_OF_TASK: &str = "(body::json ->> 'term')";
 
 /// Tables with rows of a term. For each: the column or expression with the term's id.
-const TABLES: [(&str, &str); 13] = [
+const TABLES: [(&str, &str); 14] = [
     ("registrations", "term"),
     ("seats", "term"),
     ("sections", "term"),
     ("term_generations", "term"),
+    ("term_staging", "term"),
     ("term_facts", "term"),
     ("attempts", "term"),
     ("attempt_heads", "term"),

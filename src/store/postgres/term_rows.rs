@@ -22,7 +22,7 @@ use crate::store::postgres::transaction::Tx;
 
 /// The columns of `terms` that [`term_at`] reads.
 pub(super) const TERM_COLUMNS: &str = "id, title, starts_on, ends_on, opens_at, closes_at, holidays, windows, cutoffs, \
-     seats_seq, generation, changed_seq";
+     seats_seq, generation, changed_seq, rewrites";
 
 /// A term as it is stored.
 pub(super) struct TermRow {
@@ -33,6 +33,8 @@ pub(super) struct TermRow {
     pub(super) generation: u64,
     /// The last commit that wrote the term's own fields.
     pub(super) changed_seq: u64,
+    /// How often rows were changed without a commit of a registrar.
+    pub(super) rewrites: u64,
 }
 
 fn date_at(row: &Row, column: usize) -> Result<Option<Date>, Failure> {
@@ -57,7 +59,13 @@ pub(super) fn term_at(row: &Row) -> Result<TermRow, Failure> {
         windows: json_at(row, 7)?,
         cutoffs: json_at(row, 8)?,
     };
-    Ok(TermRow { term, seq: number_at(row, 9)?, generation: number_at(row, 10)?, changed_seq: number_at(row, 11)? })
+    Ok(TermRow {
+        term,
+        seq: number_at(row, 9)?,
+        generation: number_at(row, 10)?,
+        changed_seq: number_at(row, 11)?,
+        rewrites: number_at(row, 12)?,
+    })
 }
 
 /// Writes a term that is new or changed, in the commit `seq`.

@@ -3,6 +3,7 @@
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join, try_join_all};
 use jiff::tz::TimeZone;
+use tokio_postgres::Row;
 
 use crate::domain::draft::Changes;
 use crate::domain::ids::{TermId, UserName};
@@ -16,7 +17,7 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::rows::{integer, maybe_number_at, number_at, term_id_at};
 use crate::store::postgres::term_rows::{self, REGISTRATION_COLUMNS, SECTION_COLUMNS, TERM_COLUMNS, TermRow};
 use crate::store::postgres::transaction::{self, Tx, Work};
-use crate::store::postgres::{PostgresStore, alerts, attempts, audit, imported, marks, students, term_writes};
+use crate::store::postgres::{PostgresStore, alerts, attempts, audit, imported, imports, marks, students, term_writes};
 
 /// Selects, for each section `s` of a term, the row that is visible at the generation `$2`.
 const VISIBLE: &str = "s.generation = (SELECT max(v.generation) FROM sections AS v
@@ -58,10 +59,10 @@ async fn term_row(tx: &Tx, id: &TermId) -> Result<Option<TermRow>, Failure> {
 }
 
 /// Reads a term. Returns an empty, closed one when the store does not have it.
-async fn read_term(tx: &Tx, id: &TermId) -> Result<TermRows, Failure> {
+pub(super) async fn read_term(tx: &Tx, id: &TermId) -> Result<TermRows, Failure> {
     let found = term_row(tx, id).await?;
-    let TermRow { term, seq, generation, .. } =
-        found.unwrap_or_else(|| TermRow { term: Term::new(id.clone()), seq: 0, generation: 0, changed_seq: 0 });
+    let new = || TermRow { term: Term::new(id.clone()), seq: 0, generation: 0, changed_seq: 0, rewrites: 0 };
+    let TermRow { term, seq, generation, changed_seq: _, rewrites } = found.unwrap_or_else(new);
     Ok(TermRows {
         term,
         seq,
@@ -71,12 +72,13 @@ async fn read_term(tx: &Tx, id: &TermId) -> Result<TermRows, Failure> {
         // The simulated students of a sandbox are not students of the college.
         facts: if id.is_sandbox() { Vec::new() } else { students::all_facts(tx).await? },
         attempts: attempts::read_chain(tx, id).await?,
+        rewrites,
     })
 }
 
 /// Reads what the commits after `since` changed.
 async fn read_changes(tx: &Tx, id: &TermId, since: u64) -> Result<TermChanges, Failure> {
-    let Some(TermRow { term, seq, generation, changed_seq }) = term_row(tx, id).await? else {
+    let Some(TermRow { term, seq, generation, changed_seq, .. }) = term_row(tx, id).await? else {
         return Ok(TermChanges::default());
     };
     if seq <= since {
@@ -105,13 +107,16 @@ struct LockedTerm {
 /// Locks the row of a term until the transaction ends, so that no other hub commits for the term. Inserts the row of a
 /// term that the store does not have.
 async fn lock_term(tx: &Tx, id: &TermId) -> Result<LockedTerm, Failure> {
-    let lock = "SELECT seats_seq FROM terms WHERE id = $1 FOR UPDATE";
+    let lock = "SELECT seats_seq, rewrites FROM terms WHERE id = $1 FOR UPDATE";
     let term = id.as_str();
     // The chain is read by a statement of its own: one that waits for the lock sees the other tables as they were before
     // it waited.
     let (found, n) = join(tx.query_opt(lock, &[&term]), attempts::last_attempt(tx, id)).await;
+    let position = |row: &Row, attempt| {
+        Ok::<_, Failure>(Position { seq: number_at(row, 0)?, attempt, rewrites: number_at(row, 1)? })
+    };
     if let Some(row) = found? {
-        return Ok(LockedTerm { position: Position { seq: number_at(&row, 0)?, attempt: n? }, is_new: false });
+        return Ok(LockedTerm { position: position(&row, n?)?, is_new: false });
     }
     n?;
     // Two hubs that create the same term wait here for each other.
@@ -120,8 +125,17 @@ async fn lock_term(tx: &Tx, id: &TermId) -> Result<LockedTerm, Failure> {
          VALUES ($1, $2, '[]', '[]', '{}', 0, 0, 0) ON CONFLICT (id) DO NOTHING";
     let is_new = tx.execute(sql, &[&term, &&*new.title]).await? == 1;
     let row = tx.query_one(lock, &[&term]).await?;
-    let position = Position { seq: number_at(&row, 0)?, attempt: attempts::last_attempt(tx, id).await? };
+    let position = position(&row, attempts::last_attempt(tx, id).await?)?;
     Ok(LockedTerm { position, is_new })
+}
+
+/// Refuses a batch on a term in memory that the changes since `since` do not bring up to date: rows were changed without a
+/// commit of a registrar, or the database has lost commits, as when a standby takes over that was behind.
+fn require_followable(id: &TermId, since: Position, stored: Position) -> Result<(), Failure> {
+    if stored.rewrites == since.rewrites && stored.seq >= since.seq && stored.attempt >= since.attempt {
+        return Ok(());
+    }
+    Err(Failure::Stale(format!("term {id} in memory is not a state that the database had; it is loaded again")))
 }
 
 /// Runs one batch: locks the term, catches up with other hubs, decides, and writes the record.
@@ -134,6 +148,7 @@ async fn run_batch(
 ) -> Result<Work<()>, Failure> {
     let locked = lock_term(tx, id).await?;
     let stored = locked.position;
+    require_followable(id, since, stored)?;
     let others = if stored == since {
         None
     } else {
@@ -163,6 +178,9 @@ async fn write(tx: &Tx, record: &TermRecord, stored: Position, has_outbox: bool)
     if stored.seq + u64::from(changes.changes_term()) != *seq {
         let message = format!("record {seq} of term {id} does not follow the stored sequence {}", stored.seq);
         return Err(Failure::Refused(message));
+    }
+    if let Some(applied) = changes.generation {
+        imports::require_newest(tx, id, applied).await?;
     }
     let (seq, generation) = (integer(*seq), integer(*generation));
     let sections_of = |crns: &std::collections::BTreeSet<_>| -> Vec<&SectionState> {

@@ -41,10 +41,11 @@ const LOOKUP_PAUSE: Duration = Duration::from_millis(200);
 /// minute.
 const FORGET: &str = "DELETE FROM commits WHERE at < now() - interval '1 hour'";
 
-/// Begins a write. A hub that waits for a row of another hub gives up after `lock_timeout`; a hub that dies, or whose
+/// Begins a write. Each of its statements sees what was committed before it, whatever the default of the database is, so
+/// that what follows a lock sees what the lock waited for. A hub that waits for a row of another hub gives up after `lock_timeout`; a hub that dies, or whose
 /// connection is cut, frees its rows after `idle_in_transaction_session_timeout` at the latest. It is longer than the
 /// decision of the largest batch, during which a transaction is idle.
-const BEGIN_WRITE: &str = "BEGIN; SET LOCAL lock_timeout = '15s'; SET LOCAL statement_timeout = '60s';
+const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '15s'; SET LOCAL statement_timeout = '60s';
     SET LOCAL idle_in_transaction_session_timeout = '15s'";
 /// Begins a read. All of its statements see the same commit.
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '60s';

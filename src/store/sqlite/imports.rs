@@ -81,11 +81,18 @@ impl ImportStore for SqliteStore {
         self.write(move |tx| visible_generation(tx, &term))
     }
 
+    fn claim_generation(&self, term: &TermId) -> StoreFuture<u64> {
+        let term = term.clone();
+        // The store has one hub, whose imports run one after the other, so there is nothing to claim.
+        self.write(move |tx| Ok(visible_generation(tx, &term)? + 1))
+    }
+
     fn stage(&self, generation: u64, sections: Vec<SectionState>) -> StoreFuture<()> {
         self.write(move |tx| sections.iter().try_for_each(|state| put_section(tx, state, generation, STAGED_SEQ)))
     }
 
-    fn discard_staged(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>> {
+    fn discard_staged(&self, term: &TermId, _upto: u64, from: Option<String>) -> StoreFuture<Option<String>> {
+        // No other import has staged newer sections.
         remove(self, term, from, "s.generation > ?2")
     }
 
@@ -121,7 +128,7 @@ impl ImportStore for SqliteStore {
         })
     }
 
-    fn running_tasks(&self) -> StoreFuture<Vec<StoredTask>> {
+    fn interrupted_tasks(&self) -> StoreFuture<Vec<StoredTask>> {
         self.read(|connection| {
             let sql = "SELECT id, state, started_at, finished_at, body FROM import_tasks WHERE state = 'running'";
             connection.prepare_cached(sql)?.query_map([], task_at)?.collect()

@@ -82,7 +82,7 @@ pub use attempt_export::{ExportError, export_attempts};
 pub use copy::{CopyError, backup, restore};
 pub use lock::StoreLock;
 pub use open::OpenError;
-pub use verify::{Verification, accept, verify};
+pub use verify::{accept, verify};
 
 /// Settings of the embedded store.
 #[derive(Debug, Clone)]

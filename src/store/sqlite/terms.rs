@@ -64,7 +64,7 @@ pub(super) fn read_term(tx: &Connection, id: &TermId) -> rusqlite::Result<TermRo
     // The simulated students of a sandbox are not students of the college.
     let facts = if id.is_sandbox() { Vec::new() } else { students::all_facts(tx)? };
     let attempts = attempts::read_chain(tx, id)?;
-    Ok(TermRows { term, seq, generation, sections, registrations, facts, attempts })
+    Ok(TermRows { term, seq, generation, sections, registrations, facts, attempts, rewrites: 0 })
 }
 
 /// Reads what the commits after `since` changed. Scans the term, because an index by sequence would make every

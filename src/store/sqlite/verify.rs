@@ -1,17 +1,15 @@
 //! Verifies a store: finds damage, recomputes every seat count from the registrations and the chain of attempts from its
 //! rows, and reports differences. Reads one consistent snapshot and changes nothing, so a hub may be using the store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::domain::ids::{Crn, SectionId, TermId, UserName};
-use crate::domain::registration::{Registration, RegistrationStatus};
-use crate::domain::reservation::ReservedCounts;
-use crate::domain::section::{SectionState, SectionStatus};
+use crate::domain::ids::TermId;
+use crate::store::verification::{Verification, check_term, statuses_of};
 
-use crate::store::sqlite::attempt_check::{self, Statuses};
+use crate::store::sqlite::attempt_check;
 use crate::store::sqlite::attempts::{self, ChainRow};
 use crate::store::sqlite::content::{self, Position};
 use crate::store::sqlite::lock::StoreLock;
@@ -19,28 +17,6 @@ use crate::store::sqlite::open::{OpenError, connect_plain, open_existing, requir
 use crate::store::sqlite::rows::unreadable;
 use crate::store::sqlite::terms::read_term;
 use crate::store::sqlite::{damage, decode, last_commit, seal};
-
-/// The result of verifying a store.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Verification {
-    /// Number of terms.
-    pub terms: usize,
-    /// Number of sections.
-    pub sections: usize,
-    /// Number of seats and waitlist positions.
-    pub registered: usize,
-    /// Number of attempts.
-    pub attempts: u64,
-    /// What is not as the hub wrote it, one phrase each. Empty if the store is whole.
-    pub damage: Vec<String>,
-    /// Differences between the stored counts and the registrations, one sentence each. Empty if the store is correct.
-    pub differences: Vec<String>,
-    /// What is unusual but may be correct, because staff and imports may change a section that has students.
-    pub notes: Vec<String>,
-}
-
-/// A term's sections by CRN.
-type Sections<'t> = HashMap<Crn, &'t SectionState>;
 
 /// Verifies a store.
 ///
@@ -131,102 +107,16 @@ fn verify_term(
     found: &mut Verification,
 ) -> rusqlite::Result<()> {
     let term = read_term(connection, id)?;
-    // Enrolled and waitlisted students of each section.
-    let mut counted: BTreeMap<Crn, (u32, u32)> = BTreeMap::new();
-    let mut reserved: HashMap<Crn, ReservedCounts> = HashMap::new();
-    for (_, registration) in term.registrations.iter().filter(|(_, r)| r.is_registered()) {
-        let (enrolled, waitlisted) = counted.entry(registration.crn.clone()).or_default();
-        match registration.status {
-            RegistrationStatus::Enrolled => *enrolled += 1,
-            _ => *waitlisted += 1,
-        }
-        if let Some(group) = &registration.reserved_for {
-            reserved.entry(registration.crn.clone()).or_default().count(group, true);
-        }
-        found.registered += 1;
-    }
-    found.terms += 1;
-    found.sections += term.sections.len();
-    let sections: Sections<'_> = term.sections.iter().map(|s| (s.section.id.crn.clone(), s)).collect();
-
-    let mut in_order: Vec<&SectionState> = sections.values().copied().collect();
-    in_order.sort_by(|a, b| a.section.id.cmp(&b.section.id));
-    for state in in_order {
-        let (enrolled, waitlisted) = counted.get(&state.section.id.crn).copied().unwrap_or_default();
-        let section = &state.section.id;
-        compare_count(found, section, "enrolled", state.enrolled, enrolled);
-        compare_count(found, section, "waitlisted", state.waitlisted, waitlisted);
-        let reserved = reserved.remove(&section.crn).unwrap_or_default();
-        if state.reserved.taken != reserved.taken {
-            found.differences.push(format!(
-                "{section}: reserved seats taken: {} by its count, {} by its registrations",
-                sum_of(&state.reserved),
-                sum_of(&reserved)
-            ));
-        }
-        let (total, capacity) = (state.enrolled_total(), state.section.capacity);
-        if total > capacity {
-            found.notes.push(format!("{section}: {total} enrolled, capacity {capacity}"));
-        }
-    }
-    for crn in counted.keys().filter(|crn| !sections.contains_key(*crn)) {
-        found.differences.push(format!("{id}-{crn}: registrations in a section that does not exist"));
-    }
-    for crn in stray_counts(connection, id, &sections)? {
-        found.differences.push(format!("{id}-{crn}: a seat count of a section that does not exist"));
-    }
-    let statuses: Statuses =
-        term.registrations.iter().map(|(user, r)| ((user.clone(), r.crn.clone()), r.status)).collect();
+    check_term(&term, &counted(connection, id)?, found);
+    let statuses = statuses_of(&term);
     let chain = chain.unwrap_or_else(|| ChainRow::empty(id.clone()));
     found.attempts += attempt_check::verify_chain(connection, chain, &statuses, &mut found.differences)?;
-    for registrations in term.registrations.chunk_by(|(a, _), (b, _)| a == b) {
-        note_conflicts(found, id, &sections, registrations);
-    }
     Ok(())
 }
 
-fn sum_of(counts: &ReservedCounts) -> u32 {
-    counts.taken.iter().map(|(_, taken)| *taken).fold(0, u32::saturating_add)
-}
-
-fn compare_count(found: &mut Verification, section: &SectionId, what: &str, stored: u32, counted: u32) {
-    if stored != counted {
-        found.differences.push(format!("{section}: {stored} {what} by its count, {counted} by its registrations"));
-    }
-}
-
-/// Returns the CRNs of counts above 0 that belong to no section.
-fn stray_counts(connection: &Connection, id: &TermId, sections: &Sections<'_>) -> rusqlite::Result<Vec<String>> {
+/// Returns the CRNs of counts above 0.
+fn counted(connection: &Connection, id: &TermId) -> rusqlite::Result<Vec<String>> {
     let mut counts =
         connection.prepare("SELECT crn FROM seats WHERE term = ?1 AND enrolled + waitlisted > 0 ORDER BY crn")?;
-    let crns: Vec<String> = counts.query_map([id.as_str()], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    Ok(crns.into_iter().filter(|crn| !sections.contains_key(crn.as_str())).collect())
-}
-
-/// Notes pairs of a student's sections that the rules do not allow together.
-fn note_conflicts(
-    found: &mut Verification,
-    term: &TermId,
-    sections: &Sections<'_>,
-    registrations: &[(UserName, Registration)],
-) {
-    let held: Vec<_> = registrations
-        .iter()
-        .filter(|(_, r)| r.is_registered())
-        .filter_map(|(student, r)| Some((student, &sections.get(&r.crn)?.section)))
-        .filter(|(_, section)| section.status != SectionStatus::Cancelled)
-        .collect();
-    for (at, (student, one)) in held.iter().enumerate() {
-        for (_, other) in &held[at + 1..] {
-            let why = if one.same_course(other) {
-                "two sections of one course and component"
-            } else if one.overlaps(other) {
-                "two sections that overlap"
-            } else {
-                continue;
-            };
-            let (one, other) = (&one.id.crn, &other.id.crn);
-            found.notes.push(format!("{term}: {student} has {one} and {other}, {why}"));
-        }
-    }
+    counts.query_map([id.as_str()], |row| row.get(0))?.collect()
 }

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use eduhub::app::{Application, Purpose};
-use eduhub::config::Config;
+use eduhub::config::{Config, StoreUrl};
 use eduhub::domain::ids::UserName;
 use eduhub::domain::role::Role;
 use secrecy::SecretString;
@@ -31,7 +31,7 @@ impl Hub {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
-        config.store.path = folder.path().join("hub.db");
+        config.store.url = StoreUrl::Sqlite(folder.path().join("hub.db"));
         config.server.bind = "127.0.0.1:0".parse().unwrap();
         config.server.workers = 1;
         config.auth.secret = Some(SecretString::from(SECRET));

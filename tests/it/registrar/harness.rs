@@ -207,6 +207,7 @@ impl Harness {
             registrations: registrations.collect(),
             facts: Vec::new(),
             attempts: self.attempts.clone(),
+            rewrites: 0,
         }
     }
 

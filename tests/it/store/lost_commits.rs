@@ -142,7 +142,7 @@ impl Relayed {
         let relay = Relay::start(fixture.database().cluster().socket());
         let url = format!("postgres://postgres@127.0.0.1:{}/{}", relay.port, fixture.database().name());
         let outbox = Some(jiff::Timestamp::now());
-        let store = PostgresStore::open(&PostgresOptions { url, outbox }).unwrap();
+        let store = PostgresStore::open(&PostgresOptions { url, shown: String::new(), outbox }).unwrap();
         let mut owner = TermOwner::of(&store, term_id(), Credits(0));
         owner.load().unwrap();
         Self { relay, owner, direct, _store: store, _fixture: fixture }

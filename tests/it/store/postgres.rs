@@ -28,7 +28,7 @@ fn template() -> &'static str {
 }
 
 fn open(url: String, outbox: bool) -> PostgresStore {
-    PostgresStore::open(&PostgresOptions { url, outbox: outbox.then(Timestamp::now) }).unwrap()
+    PostgresStore::open(&PostgresOptions { url, shown: String::new(), outbox: outbox.then(Timestamp::now) }).unwrap()
 }
 
 impl Shared {

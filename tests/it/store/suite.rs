@@ -232,7 +232,7 @@ pub(crate) fn staged_sections_are_invisible_until_they_are_applied<F: StoreFixtu
 fn discard_staged<S: ImportStore>(store: &S) {
     let mut from = None;
     loop {
-        from = block_on(store.discard_staged(&term_id(), from)).unwrap();
+        from = block_on(store.discard_staged(&term_id(), u64::MAX, from)).unwrap();
         if from.is_none() {
             return;
         }

@@ -1,0 +1,51 @@
+//! The port of a store that several hubs share: what a hub has to know of the changes of the others.
+//!
+//! A hub reads it every second. The positions of terms say which terms have newer commits; their registrars read those
+//! with [`TermStore::changes_since`](crate::store::terms::TermStore::changes_since). The embedded store, which has one
+//! hub, does not implement this port.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::ids::{TermId, UserName};
+
+use crate::store::StoreFuture;
+use crate::store::accounts::EndedTokens;
+use crate::store::sign_ins::StoredSignIn;
+
+/// A term as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTerm {
+    /// The term.
+    pub id: TermId,
+    /// The sequence of its last commit.
+    pub seq: u64,
+    /// How often its rows were changed without a commit of a registrar, such as by the erasure of a person. A hub that
+    /// has the term in memory must then load it again.
+    pub rewrites: u64,
+}
+
+/// The end of tokens, after a position in the order in which they were ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Revocations {
+    /// The position of the last of them; the position that was asked for if there is none.
+    pub position: u64,
+    /// Tokens that were revoked one by one, with the time at which they expire.
+    pub tokens: Vec<(Uuid, Timestamp)>,
+    /// Users whose tokens were revoked.
+    pub users: Vec<EndedTokens>,
+    /// Members whose sign-ins through Plone ended, with the time up to which they have.
+    pub members: Vec<(UserName, Timestamp)>,
+    /// Whether there are local accounts.
+    pub has_accounts: bool,
+}
+
+/// A store that several hubs share.
+pub trait SharedStore: Send + Sync {
+    /// Returns all terms, in order of id.
+    fn stored_terms(&self) -> StoreFuture<Vec<StoredTerm>>;
+    /// Returns the tokens that were ended after `position`; all for 0.
+    fn revocations_since(&self, position: u64) -> StoreFuture<Revocations>;
+    /// Returns the sign-ins of a user that expire after `now`, the oldest first, at most `limit` of the newest.
+    fn sign_ins_of(&self, user: &UserName, now: Timestamp, limit: usize) -> StoreFuture<Vec<StoredSignIn>>;
+}
