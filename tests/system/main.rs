@@ -15,6 +15,7 @@
 //! - [`privacy`]: audited reads, export and erasure of what is stored about a person
 //! - [`small_counts`]: counts of few people, which visitors do not see
 //! - [`crash`]: confirmed seats survive `kill -9`
+//! - [`hubs`]: two hubs on one PostgreSQL database
 //! - [`readiness`]: what `/readyz` reports
 //! - [`refusals`]: every refusal of the contract
 //! - [`rush`]: 1,000 students at once
@@ -40,6 +41,7 @@ mod commands;
 mod crash;
 mod dashboard;
 mod demonstration;
+mod hubs;
 mod imports;
 mod live;
 mod oneroster;
