@@ -361,7 +361,9 @@ impl Registrar {
             })
             .filter(|change| bus.may_be_connected(&change.student))
             .collect();
-        if !(registrations.is_empty() && positions.is_empty()) {
+        let concerns_users = !(registrations.is_empty() && positions.is_empty());
+        // Other hubs read every commit, even if it concerns no user who is connected here.
+        if concerns_users || bus.has_other_hubs() {
             let (term, seq) = (self.term.clone(), after.seq);
             bus.publish(Event::RegistrationsChanged { term, seq, registrations, positions });
         }
