@@ -1,13 +1,16 @@
-//! The ports of the hub. Only this file names their implementations: the embedded SQLite store and the in-process bus.
-//! An alternative store or bus would be selected here, by the settings.
+//! The ports of the hub. Only this file names their implementations: the embedded SQLite store, and the buses within this
+//! process and on NATS. The settings select the bus. An alternative store would be selected here, too.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use secrecy::ExposeSecret as _;
+
 use crate::bus::local::LocalBus;
+use crate::bus::nats::{NatsBus, NatsLogin, NatsOptions};
 use crate::bus::{Bus, BusGauge, EventStream, Subscribe};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{self, BusUrl, Config};
 use crate::domain::attempt::Receipt;
 use crate::domain::ids::{TermId, UserName};
 use crate::store::accounts::{Account, AccountStore, AuditStore};
@@ -71,7 +74,7 @@ pub struct Ports {
     pub seed: Arc<dyn SeedStore>,
     /// Counters of the store's writer.
     pub store_gauge: Arc<StoreGauge>,
-    /// Events inside the hub.
+    /// Events inside the hub, and between hubs.
     pub bus: Arc<dyn Bus>,
     /// Counters of the bus.
     pub bus_gauge: Arc<BusGauge>,
@@ -94,8 +97,7 @@ impl Ports {
             path: config.store.path.clone(),
             outbox: config.plone.url.as_ref().map(|_| SystemClock.now()),
         })?;
-        let bus = LocalBus::new(may_be_connected);
-        let events = bus.subscribe();
+        let (bus, bus_gauge, events) = open_bus(&config.bus, may_be_connected);
         let shared = Arc::new(store.clone());
         let ports = Self {
             terms: shared.clone(),
@@ -117,8 +119,8 @@ impl Ports {
             outbox: shared.clone(),
             seed: shared,
             store_gauge: store.gauge(),
-            bus_gauge: bus.gauge(),
-            bus: Arc::new(bus),
+            bus_gauge,
+            bus,
             clock: Arc::new(SystemClock),
             store,
         };
@@ -140,6 +142,39 @@ impl Ports {
             log::error!("closing the store panicked");
         }
     }
+}
+
+/// Starts the bus according to the settings. Also returns its counters and its events.
+fn open_bus(
+    settings: &config::Bus,
+    is_connected: impl Fn(&UserName) -> bool + Send + Sync + 'static,
+) -> (Arc<dyn Bus>, Arc<BusGauge>, EventStream) {
+    match nats_options(settings) {
+        None => {
+            let bus = LocalBus::new(is_connected);
+            let (gauge, events) = (bus.gauge(), bus.subscribe());
+            (Arc::new(bus), gauge, events)
+        }
+        Some(options) => {
+            let bus = NatsBus::start(options, is_connected);
+            let (gauge, events) = (bus.gauge(), bus.subscribe());
+            (Arc::new(bus), gauge, events)
+        }
+    }
+}
+
+/// Returns the options of a bus on NATS; `None` for a bus within this process.
+fn nats_options(settings: &config::Bus) -> Option<NatsOptions> {
+    let BusUrl::Nats(nats) = &settings.url else { return None };
+    let login = match (&settings.credentials, &nats.user, &nats.password) {
+        (Some(file), _, _) => NatsLogin::File(file.clone()),
+        (None, Some(user), Some(password)) => {
+            NatsLogin::Password { user: user.expose_secret().to_owned(), password: password.clone() }
+        }
+        (None, Some(token), None) => NatsLogin::Token(token.clone()),
+        (None, None, _) => NatsLogin::Anonymous,
+    };
+    Some(NatsOptions { servers: nats.servers.clone(), login, subject: settings.subject.clone() })
 }
 
 /// Returns the URL of the hub that holds the store, if any.
