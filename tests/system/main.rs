@@ -2,6 +2,7 @@
 //!
 //! - [`alert_readers`]: what each kind of reader sees of an alert
 //! - [`attack`]: simultaneous requests against every rule
+//! - [`bus`]: two hubs with their own stores on one NATS server; [`bus_access`]: TLS and credentials
 //! - [`commands`]: the command line, with and without a running server
 //! - [`imports`]: imports over HTTP
 //! - [`live`]: seats, registrations and alerts over WebSockets
@@ -36,6 +37,8 @@ mod support;
 mod alert_readers;
 mod attack;
 mod attempts;
+mod bus;
+mod bus_access;
 mod commands;
 mod crash;
 mod dashboard;
