@@ -13,7 +13,7 @@ PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 OPTIMIZED = --config 'profile.dev.package.eduhub.opt-level=3'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties sim tests-installed tests-built browser-test chromium apache postgres pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties sim tests-installed tests-built browser-test chromium apache postgres nats pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ test: components ## checks formatting, lints and documentation, and runs all tes
 
 # Plone and Chromium are installed while the tests are built, because one waits for the network and the other for the
 # processors.
-tests-installed: plone-template chromium deny apache postgres
+tests-installed: plone-template chromium deny apache postgres nats
 tests-built:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --quiet
@@ -116,6 +116,9 @@ apache:
 
 postgres:
 	@scripts/postgres/install.sh
+
+nats:
+	@scripts/nats/install.sh
 
 plone-template: ## installs Plone and creates the site that the tests copy, without starting it
 	@scripts/plone/install.sh

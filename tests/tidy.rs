@@ -291,7 +291,7 @@ fn only_one_file_chooses_the_store_and_the_bus() {
     for (name, text) in sources() {
         let code = without_tests(&name, &text);
         let inside = name.starts_with("src/store/") || name.starts_with("src/bus/");
-        if !inside && ["store::sqlite", "bus::local"].iter().any(|path| code.contains(path)) {
+        if !inside && ["store::sqlite", "bus::local", "bus::nats"].iter().any(|path| code.contains(path)) {
             users.push(name);
         }
     }

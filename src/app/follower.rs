@@ -42,6 +42,8 @@ pub(super) struct FollowCounts {
     pub(super) failed: AtomicU64,
     /// Terms that another hub had changed, summed over all reads.
     pub(super) terms: AtomicU64,
+    /// Events of the bus that caused a read at once.
+    pub(super) hints: AtomicU64,
 }
 
 /// What the follower keeps current.
@@ -95,7 +97,7 @@ impl Follower {
     fn start(deps: FollowerDeps, rewrites: HashMap<TermId, u64>, hints: EventStream) -> Arc<FollowCounts> {
         let counts: Arc<FollowCounts> = Arc::default();
         let wake = Arc::new(Notify::new());
-        tokio::spawn(take_hints(hints, wake.clone(), deps.model.clone()));
+        tokio::spawn(take_hints(hints, wake.clone(), deps.model.clone(), counts.clone()));
         let follower = Self { deps, counts: counts.clone(), rewrites, revocations: 0 };
         tokio::spawn(follower.run(wake));
         counts
@@ -167,7 +169,8 @@ impl Follower {
         }
         for session in self.deps.presence.sessions() {
             if let Some(caller) = session.caller.as_ref().filter(|caller| tokens.contains(&caller.token_id)) {
-                self.deps.bus.publish(Event::SignedOut { user: caller.user.clone(), token: Some(caller.token_id) });
+                let (user, token) = (caller.user.clone(), Some(caller.token_id));
+                self.deps.bus.publish_here(Event::SignedOut { user, token, issued_until: None });
             }
         }
         Ok(())
@@ -176,16 +179,19 @@ impl Follower {
 
 /// Wakes the follower at each event that another hub may have caused. Reads all events, so that they do not queue up
 /// while the store does not respond.
-async fn take_hints(mut hints: EventStream, wake: Arc<Notify>, model: Arc<ReadModel>) {
+async fn take_hints(mut hints: EventStream, wake: Arc<Notify>, model: Arc<ReadModel>, counts: Arc<FollowCounts>) {
     while let Some(event) = hints.next().await {
         let is_news = match event {
             Event::RegistrationsChanged { term, seq, .. } => {
                 model.term(&term).is_none_or(|term| term.snapshot().seq < seq)
             }
             Event::SignedOut { .. } | Event::TokensEnded { .. } => true,
-            Event::AlertsStored { .. } | Event::ImportProgress(_) | Event::Metrics(_) => false,
+            Event::AlertsStored { .. } | Event::ImportProgress(_) | Event::Metrics(_) | Event::Disconnect { .. } => {
+                false
+            }
         };
         if is_news {
+            counts.hints.fetch_add(1, Ordering::Relaxed);
             wake.notify_one();
         }
     }

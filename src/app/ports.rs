@@ -1,16 +1,18 @@
-//! The ports of the hub. Only this file names their implementations: the embedded SQLite store, the store on PostgreSQL,
-//! and the in-process bus. The settings select among them.
+//! The ports of the hub. Only this file names their implementations: the embedded SQLite store and the store on PostgreSQL,
+//! and the buses within this process and on NATS. The settings select among them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 
 use crate::bus::local::LocalBus;
+use crate::bus::nats::{NatsBus, NatsLogin, NatsOptions};
 use crate::bus::{Bus, BusGauge, EventStream, Subscribe};
 use crate::clock::{Clock, SystemClock};
 use crate::config::store::PostgresUrl;
-use crate::config::{Config, StoreUrl};
+use crate::config::{self, BusUrl, Config, StoreUrl};
 use crate::domain::attempt::Receipt;
 use crate::domain::ids::{TermId, UserName};
 use crate::store::accounts::{Account, AccountStore, AuditStore};
@@ -131,7 +133,7 @@ pub struct Ports {
     pub seed: Arc<dyn SeedStore>,
     /// Counters of the store's writer.
     pub store_gauge: Arc<StoreGauge>,
-    /// Events inside the hub.
+    /// Events inside the hub, and between hubs.
     pub bus: Arc<dyn Bus>,
     /// Counters of the bus.
     pub bus_gauge: Arc<BusGauge>,
@@ -159,19 +161,19 @@ impl Ports {
         may_be_connected: impl Fn(&UserName) -> bool + Send + Sync + 'static,
     ) -> Result<(Self, EventStream, Option<Shared>), OpenError> {
         let store = Store::open(config)?;
-        let bus = LocalBus::new(may_be_connected);
-        let events = bus.subscribe();
+        let bus = OpenBus::new(&config.bus, may_be_connected);
+        let events = bus.events.subscribe();
         Ok(match &store {
             Store::Sqlite(embedded) => (Self::new(embedded, embedded.gauge(), bus, store.clone()), events, None),
             Store::Postgres(database, _) => {
-                let shared = Shared { store: Arc::new(database.clone()), hints: bus.subscribe() };
+                let shared = Shared { store: Arc::new(database.clone()), hints: bus.events.subscribe() };
                 (Self::new(database, database.gauge(), bus, store.clone()), events, Some(shared))
             }
         })
     }
 
     /// Returns the ports with `of` as the implementation of all ports of the store.
-    fn new<S>(of: &S, store_gauge: Arc<StoreGauge>, bus: LocalBus, store: Store) -> Self
+    fn new<S>(of: &S, store_gauge: Arc<StoreGauge>, bus: OpenBus, store: Store) -> Self
     where
         S: TermStore + SandboxStore + AlertStore + AccountStore + AuditStore + MemberStore + ProviderSignInStore,
         S: ImportStore + ProfileStore + StudentStore + AttemptStore + PlanStore + PrivacyStore + GuardianLinkStore,
@@ -198,8 +200,8 @@ impl Ports {
             outbox: all.clone(),
             seed: all,
             store_gauge,
-            bus_gauge: bus.gauge(),
-            bus: Arc::new(bus),
+            bus_gauge: bus.gauge,
+            bus: bus.bus,
             clock: Arc::new(SystemClock),
             store,
         }
@@ -242,6 +244,43 @@ impl Store {
             }
         }
     }
+}
+
+/// An open bus: its two halves, and its counters.
+struct OpenBus {
+    bus: Arc<dyn Bus>,
+    events: Arc<dyn Subscribe>,
+    gauge: Arc<BusGauge>,
+}
+
+impl OpenBus {
+    /// Opens the bus. `is_connected` returns whether a user has a live session at this hub.
+    fn new(settings: &config::Bus, is_connected: impl Fn(&UserName) -> bool + Send + Sync + 'static) -> Self {
+        match nats_options(settings) {
+            None => {
+                let bus = Arc::new(LocalBus::new(is_connected));
+                Self { gauge: bus.gauge(), events: bus.clone(), bus }
+            }
+            Some(options) => {
+                let bus = Arc::new(NatsBus::start(options, is_connected));
+                Self { gauge: bus.gauge(), events: bus.clone(), bus }
+            }
+        }
+    }
+}
+
+/// Returns the options of a bus on NATS; `None` for a bus within this process.
+fn nats_options(settings: &config::Bus) -> Option<NatsOptions> {
+    let BusUrl::Nats(nats) = &settings.url else { return None };
+    let login = match (&settings.credentials, &nats.user, &nats.password) {
+        (Some(file), _, _) => NatsLogin::File(file.clone()),
+        (None, Some(user), Some(password)) => {
+            NatsLogin::Password { user: user.expose_secret().to_owned(), password: password.clone() }
+        }
+        (None, Some(token), None) => NatsLogin::Token(token.clone()),
+        (None, None, _) => NatsLogin::Anonymous,
+    };
+    Some(NatsOptions { servers: nats.servers.clone(), login, subject: settings.subject.clone() })
 }
 
 /// Returns the time of the marks for Plone that opening the store writes; `None` without Plone.

@@ -361,7 +361,11 @@ fn watch_following(metrics: &Metrics, counts: &Arc<FollowCounts>) -> prometheus:
         "eduhub_follow_terms_total",
         "Terms that another hub had changed since the read before",
         move || terms.terms.load(Ordering::Relaxed),
-    )
+    )?;
+    let hints = counts.clone();
+    metrics.watch_count("eduhub_follow_hints_total", "Events of the bus that caused a read at once", move || {
+        hints.hints.load(Ordering::Relaxed)
+    })
 }
 
 /// Sets the TCP options of a new connection. Without `TCP_NODELAY`, the body of a response that is sent after its head

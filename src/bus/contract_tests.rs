@@ -25,7 +25,7 @@ fn alerts(seq: u64) -> Event {
 }
 
 fn signed_out(user: &str) -> Event {
-    Event::SignedOut { user: UserName::parse(user).unwrap(), token: None }
+    Event::SignedOut { user: UserName::parse(user).unwrap(), token: None, issued_until: None }
 }
 
 async fn next(events: &mut EventStream) -> Event {
@@ -111,7 +111,8 @@ pub(super) async fn dropping_a_subscription_frees_its_queue<B: Bus + Subscribe>(
     assert_eq!(test.gauge.queued.load(std::sync::atomic::Ordering::Relaxed), 0);
 }
 
-/// Runs the contract suite for an implementation. `$start` is an expression that returns a new [`BusUnderTest`].
+/// Runs the contract suite for an implementation. `$start` is an expression that returns a new [`BusUnderTest`], or
+/// `None` where what it needs is not installed.
 macro_rules! bus_contract {
     ($start:expr) => {
         $crate::bus::contract_tests::bus_contract!($start;
@@ -126,7 +127,9 @@ macro_rules! bus_contract {
     ($start:expr; $($name:ident),* $(,)?) => {
         $(#[actix_rt::test]
         async fn $name() {
-            $crate::bus::contract_tests::$name($start).await;
+            if let Some(test) = $start {
+                $crate::bus::contract_tests::$name(test).await;
+            }
         })*
     };
 }

@@ -1,4 +1,4 @@
-//! The events on the bus, and their JSON form between processes.
+//! The events on the bus, and their JSON form between hubs.
 //!
 //! An event contains typed ids and sequences, never an encoded frame: each broker encodes frames for its own clients.
 //! Seats are not published as events. A broker compares published snapshots instead, so it cannot miss a change.
@@ -18,7 +18,7 @@ use crate::domain::notice::Notice;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A commit changed registrations or waitlist positions.
+    /// A commit changed a term. The lists contain what concerns users who are connected to this hub.
     RegistrationsChanged {
         /// The term.
         term: TermId,
@@ -44,6 +44,9 @@ pub enum Event {
         user: UserName,
         /// The token's id; `None` for all tokens of the user.
         token: Option<Uuid>,
+        /// The latest time of issue of the tokens that end. The event may reach another hub after the user has signed in
+        /// again. `None` for any time.
+        issued_until: Option<Timestamp>,
     },
     /// Tokens of a user became invalid for another reason: the role or the password changed, or Plone removed the user.
     /// Live sessions whose token is no longer valid are closed, and their clients sign in again.
@@ -51,19 +54,48 @@ pub enum Event {
         /// The user.
         user: UserName,
     },
+    /// An admin disconnects a live session. Its client does not reconnect.
+    Disconnect {
+        /// The session's id.
+        session: Uuid,
+    },
 }
 
 impl Event {
     /// Returns whether a bus must deliver the event even if the queue is full: if it were lost, a live session would
-    /// stay open without a valid token. All other events are hints, or are superseded by the next one.
+    /// stay open without a valid token, or against an admin's decision. All other events are hints, or are superseded by
+    /// the next one. Between hubs, even these events can be lost.
     #[must_use]
     pub const fn must_be_delivered(&self) -> bool {
         match self {
-            Self::SignedOut { .. } | Self::TokensEnded { .. } => true,
+            Self::SignedOut { .. } | Self::TokensEnded { .. } | Self::Disconnect { .. } => true,
             Self::RegistrationsChanged { .. }
             | Self::AlertsStored { .. }
             | Self::ImportProgress(_)
             | Self::Metrics(_) => false,
+        }
+    }
+
+    /// Returns the event as other hubs receive it; `None` if it does not concern them.
+    ///
+    /// Of a commit they receive the sequence only. Each reads the changes from the store and notifies its own users, so a
+    /// student is notified once, in the order of the commits, even if the event is lost or late.
+    #[must_use]
+    pub fn for_other_hubs(&self) -> Option<Self> {
+        match self {
+            // The terms of a demonstration exist at one hub only.
+            Self::RegistrationsChanged { term, .. } if term.is_sandbox() => None,
+            Self::RegistrationsChanged { term, seq, .. } => {
+                let (registrations, positions) = (Vec::new(), Vec::new());
+                Some(Self::RegistrationsChanged { term: term.clone(), seq: *seq, registrations, positions })
+            }
+            // The charts of an administration page are those of the hub that it is connected to.
+            Self::Metrics(_) => None,
+            Self::AlertsStored { .. }
+            | Self::ImportProgress(_)
+            | Self::SignedOut { .. }
+            | Self::TokensEnded { .. }
+            | Self::Disconnect { .. } => Some(self.clone()),
         }
     }
 
@@ -78,7 +110,8 @@ impl Event {
             | Self::Metrics(_)
             | Self::AlertsStored { .. }
             | Self::SignedOut { .. }
-            | Self::TokensEnded { .. } => 0,
+            | Self::TokensEnded { .. }
+            | Self::Disconnect { .. } => 0,
         };
         size_of::<Self>() + own
     }
@@ -185,15 +218,32 @@ mod tests {
             Event::AlertsStored { seq: None },
             progress(),
             metrics(),
-            Event::SignedOut { user: ann(), token: Some(Uuid::from_u128(7)) },
-            Event::SignedOut { user: ann(), token: None },
+            Event::SignedOut { user: ann(), token: Some(Uuid::from_u128(7)), issued_until: None },
+            Event::SignedOut { user: ann(), token: None, issued_until: Some(Timestamp::UNIX_EPOCH) },
             Event::TokensEnded { user: ann() },
+            Event::Disconnect { session: Uuid::from_u128(9) },
         ];
         for event in events {
             let text = serde_json::to_string(&event).unwrap();
             let read: Event = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
             assert_eq!(read, event, "{text}");
         }
+    }
+
+    #[test]
+    fn events_of_one_hub_are_not_for_others() {
+        let mut sandbox = registrations();
+        let Event::RegistrationsChanged { term, .. } = &mut sandbox else { unreachable!() };
+        *term = TermId::parse(&format!("{}1", crate::domain::ids::SANDBOX_PREFIX)).unwrap();
+        assert_eq!((sandbox.for_other_hubs(), metrics().for_other_hubs()), (None, None));
+        assert_eq!(progress().for_other_hubs(), Some(progress()));
+    }
+
+    #[test]
+    fn other_hubs_receive_the_sequence_of_a_commit_without_students() {
+        let hint = registrations().for_other_hubs().expect("a hint");
+        let Event::RegistrationsChanged { term, seq, registrations, positions } = hint else { panic!("{hint:?}") };
+        assert_eq!((term.as_str(), seq, registrations.len(), positions.len()), ("2026-fall", 12, 0, 0));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::domain::ids::UserName;
 /// Maximum number of events in a subscriber's queue. When registration opens, a hub publishes some hundreds per second,
 /// so a full queue means that its subscriber has stopped reading. Events that must be delivered may exceed the limit;
 /// each is caused by a sign-out or a request of an admin, which are rate-limited.
-const QUEUE_LEN_MAX: usize = 4_096;
+pub(super) const QUEUE_LEN_MAX: usize = 4_096;
 /// Maximum memory of the events in a subscriber's queue, in bytes: 150,000 changed registrations or positions. A single
 /// event can have thousands, when the head of a long waitlist changes.
 const QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -39,16 +39,16 @@ struct Subscriber {
     load: Arc<QueueLoad>,
 }
 
-/// The events in a subscriber's queue.
+/// The events in a queue.
 #[derive(Default)]
-struct QueueLoad {
+pub(super) struct QueueLoad {
     len: AtomicUsize,
     bytes: AtomicUsize,
 }
 
 impl QueueLoad {
     /// Counts an event if it fits or must be delivered. An event that is larger than the bound fits into an empty queue.
-    fn add(&self, event: &Event) -> bool {
+    pub(super) fn add(&self, event: &Event) -> bool {
         let len = self.len.fetch_add(1, Ordering::Relaxed);
         let bytes = self.bytes.fetch_add(event.byte_size(), Ordering::Relaxed);
         let is_full = len >= QUEUE_LEN_MAX || (len > 0 && bytes + event.byte_size() > QUEUE_BYTES_MAX);
@@ -59,7 +59,7 @@ impl QueueLoad {
         is_added
     }
 
-    fn remove(&self, event: &Event) {
+    pub(super) fn remove(&self, event: &Event) {
         self.len.fetch_sub(1, Ordering::Relaxed);
         self.bytes.fetch_sub(event.byte_size(), Ordering::Relaxed);
     }
@@ -75,7 +75,15 @@ struct Subscription {
 impl LocalBus {
     /// Creates a bus without subscribers. `is_connected` returns whether a user is connected to this process.
     pub fn new(is_connected: impl Fn(&UserName) -> bool + Send + Sync + 'static) -> Self {
-        Self { subscribers: RwLock::default(), gauge: Arc::default(), is_connected: Box::new(is_connected) }
+        Self::with_gauge(Arc::default(), is_connected)
+    }
+
+    /// Creates a bus without subscribers that counts in `gauge`.
+    pub(super) fn with_gauge(
+        gauge: Arc<BusGauge>,
+        is_connected: impl Fn(&UserName) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { subscribers: RwLock::default(), gauge, is_connected: Box::new(is_connected) }
     }
 
     /// Returns the measurements of this bus.
@@ -151,16 +159,20 @@ mod tests {
     use crate::bus::contract_tests::{BusUnderTest, bus_contract};
     use crate::domain::ids::{Crn, TermId};
 
-    fn start() -> BusUnderTest<LocalBus> {
+    fn new_bus() -> BusUnderTest<LocalBus> {
         let bus = LocalBus::new(|user| user.as_str() == "ann");
         BusUnderTest { gauge: bus.gauge(), bus, queue_len_max: QUEUE_LEN_MAX }
+    }
+
+    fn start() -> Option<BusUnderTest<LocalBus>> {
+        Some(new_bus())
     }
 
     bus_contract!(start());
 
     #[test]
     fn the_memory_of_a_queue_is_bounded() {
-        let bus = start();
+        let bus = new_bus();
         let events = bus.bus.subscribe();
         let change = PositionChange {
             student: UserName::parse("ann").unwrap(),
@@ -184,7 +196,7 @@ mod tests {
 
     #[test]
     fn only_users_of_this_process_may_be_connected() {
-        let bus = start().bus;
+        let bus = new_bus().bus;
         assert!(bus.may_be_connected(&UserName::parse("ann").unwrap()));
         assert!(!bus.may_be_connected(&UserName::parse("bob").unwrap()));
     }

@@ -1,27 +1,32 @@
-//! The bus delivers events from the parts of a hub to its broker.
+//! The bus delivers events from the parts of a hub to its broker, and to other hubs.
 //!
 //! - [`mod@event`]: the events; [`metrics_reading`]: the reading in [`Event::Metrics`]
 //! - [`local`]: the bus within one process
+//! - [`nats`]: the bus between hubs; [`link`]: its connection, for metrics and readiness
 //!
 //! Publishers use [`Bus`], and a broker subscribes with [`Subscribe`]. Every implementation passes the contract suite
-//! (`contract_tests`). A bus between processes would send the same events as JSON.
+//! (`contract_tests`).
 
 #[cfg(test)]
 mod contract_tests;
 pub mod event;
+pub mod link;
 pub mod local;
 pub mod metrics_reading;
+pub mod nats;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use futures_util::stream::BoxStream;
 
+use crate::bus::link::Link;
 use crate::domain::ids::UserName;
 
 pub use event::{Event, PositionChange, RegistrationChange};
 
-/// The events that a subscriber receives. Each is delivered at most once, and those of one publisher in order. The
-/// stream ends when the bus is dropped.
+/// The events that a subscriber receives. Each is delivered at most once, and those of one publisher in order. Those of
+/// other hubs can be lost. The stream ends when the bus is dropped.
 pub type EventStream = BoxStream<'static, Event>;
 
 /// Counters of a bus, for metrics and readiness.
@@ -31,6 +36,8 @@ pub struct BusGauge {
     pub queued: AtomicUsize,
     /// Events dropped because a queue was full.
     pub lost: AtomicU64,
+    /// The connection to other hubs; `None` for a bus within one process.
+    pub link: Option<Arc<Link>>,
 }
 
 /// The publishing half of a bus.
@@ -41,9 +48,20 @@ pub trait Bus: Send + Sync {
     /// that must not be lost is therefore in the store, never only in an event.
     fn publish(&self, event: Event);
 
-    /// Returns whether a user may be connected, so that publishers can skip events without a receiver. Returns true if
-    /// the bus does not know.
+    /// Publishes an event to the subscribers of this hub only, like [`Bus::publish`]: it states what other hubs committed,
+    /// which each hub reads from the store.
+    fn publish_here(&self, event: Event) {
+        self.publish(event);
+    }
+
+    /// Returns whether a user may be connected to this hub, so that publishers can skip events without a receiver. Returns
+    /// true if the bus does not know.
     fn may_be_connected(&self, user: &UserName) -> bool;
+
+    /// Returns whether other hubs are known to receive the events of this one.
+    fn has_other_hubs(&self) -> bool {
+        false
+    }
 }
 
 /// The subscribing half of a bus.

@@ -11,7 +11,7 @@ const SECTIONS: [(&str, &str); 14] = [
     ("college", "The college that runs the hub."),
     ("server", "The HTTP server."),
     ("store", "The database."),
-    ("bus", "The transport of events between parts of the hub."),
+    ("bus", "The transport of events between parts of the hub, and between hubs."),
     ("auth", "Sign-ins and tokens."),
     ("auth.proxy", "A web server in front of the hub that signs users in with SAML, Shibboleth or CAS: docs/SSO.md."),
     (

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::auth_settings::{self, OIDC};
+use crate::config::bus;
 use crate::config::settings::all;
 use crate::config::value::{RawValue, ValueResult};
 use crate::config::{Config, StoreUrl};
@@ -134,6 +135,7 @@ impl Loader {
         }
         if self.problems.is_empty() {
             self.problems = auth_settings::problems(&self.config);
+            self.problems.extend(bus::problems(&self.config));
         }
         if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
     }
@@ -353,7 +355,7 @@ mod tests {
     #[test]
     fn all_errors_are_reported_with_full_names() {
         let file = "colour = 1\n[server]\nbnid = \"x\"\nworkers = \"two\"\nbind = \"here\"\n[plone]\nurl = \"p\"\n\
-                    [store]\nurl = \"mysql://db/hub\"\n[bus]\nurl = \"nats://n\"\n[auth]\nsecret = \"short\"\n";
+                    [store]\nurl = \"mysql://db/hub\"\n[bus]\nurl = \"nats:n\"\n[auth]\nsecret = \"short\"\n";
         let problems = read(file, &[("EDUHUB_SERVER_BIND", "x"), ("EDUHUB_LIMITS__LOGIN_PER_MINUTE", "-1")]);
         let problems = problems.unwrap_err();
         let expected = [
@@ -363,7 +365,7 @@ mod tests {
             "server.bind \"here\" is not an address with a port",
             "plone.url \"p\" is not the URL of a site",
             "store.url must be \"sqlite:PATH\"",
-            "bus.url NATS is not available in this version",
+            "bus.url must be \"local\" or the URL of a NATS server",
             "auth.secret must have at least 32 bytes; this one has 5",
             "server_bind (EDUHUB_SERVER_BIND) is not a setting; did you mean EDUHUB_SERVER__BIND?",
             "limits.login_per_minute (EDUHUB_LIMITS__LOGIN_PER_MINUTE) must be a whole number from 0 to 100000",

@@ -1,6 +1,7 @@
 //! The hub's settings: defaults, overridden by a TOML file, overridden by the environment. They are read once at start.
 //!
 //! - [`auth`]: the settings of sign-ins; [`auth_settings`]: their part of the table
+//! - [`bus`]: the transport of events
 //! - [`plone`]: the settings of the college's Plone
 //! - [`privacy`]: retention of data about people
 //! - [`store`]: where the store is
@@ -11,6 +12,7 @@
 
 pub mod auth;
 mod auth_settings;
+pub mod bus;
 mod document;
 mod load;
 pub mod plone;
@@ -29,6 +31,7 @@ use jiff::tz::TimeZone;
 use crate::domain::section::Credits;
 
 pub use auth::Auth;
+pub use bus::{Bus, BusUrl, NatsUrl};
 pub use document::default_document;
 pub use load::{DEFAULT_FILE, InvalidSettings};
 pub use plone::Plone;
@@ -46,7 +49,7 @@ pub struct Config {
     /// `[store]`
     pub store: Store,
     /// `[bus]`
-    pub bus: BusUrl,
+    pub bus: Bus,
     /// `[auth]`
     pub auth: Auth,
     /// `[plone]`
@@ -93,14 +96,6 @@ pub struct Server {
     pub seats_tick: Duration,
     /// The maximum duration of the shutdown after SIGTERM.
     pub drain: Duration,
-}
-
-/// `[bus]`: the transport of events between parts of the hub.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BusUrl {
-    /// Within this process.
-    #[default]
-    Local,
 }
 
 /// `[registration]`: registration rules that the college chooses, and limits of the registrars.

@@ -7,9 +7,8 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use crate::config::auth_settings::AUTH_SETTINGS;
-use crate::config::privacy;
 use crate::config::value::{RawValue, ValueResult};
-use crate::config::{BusUrl, Config, Store};
+use crate::config::{Config, Store, bus, privacy};
 use crate::domain::ids::UserName;
 
 /// The minimum length of the secret in bytes, as required for HMAC-SHA-256 (RFC 7518, section 3.2).
@@ -36,12 +35,12 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Returns every setting except `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
 pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().chain(&privacy::SETTINGS).chain(&AUTH_SETTINGS)
+    SETTINGS.iter().chain(&bus::SETTINGS).chain(&privacy::SETTINGS).chain(&AUTH_SETTINGS)
 }
 
-/// The settings except those of `[privacy]`, and except `import.columns.*` and `plone.fields.*`, whose keys are not
-/// fixed.
-const SETTINGS: [Setting; 46] = [
+/// The settings except those of `[bus]` and `[privacy]`, and except `import.columns.*` and `plone.fields.*`, whose keys
+/// are not fixed.
+const SETTINGS: [Setting; 45] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",
@@ -113,12 +112,6 @@ const SETTINGS: [Setting; 46] = [
                 hubs can share: docs/OPERATIONS.md. Prefer the environment variable EDUHUB_STORE__URL.",
         show: |_| quoted(""),
         set: |c, v| Store::parse(v).map(|value| c.store = value),
-    },
-    Setting {
-        name: "bus.url",
-        about: "`local`: within this process, the only choice so far.",
-        show: |_| quoted("local"),
-        set: |c, v| bus(v).map(|value| c.bus = value),
     },
     Setting {
         name: "auth.secret",
@@ -414,14 +407,6 @@ fn folder(value: &RawValue) -> ValueResult<String> {
         Ok(format!("/{path}"))
     } else {
         Err(format!("{text:?} is not a folder in the site, such as \"/courses\""))
-    }
-}
-
-fn bus(value: &RawValue) -> ValueResult<BusUrl> {
-    match value.text()?.as_str() {
-        "local" => Ok(BusUrl::Local),
-        text if text.starts_with("nats://") => Err("NATS is not available in this version: use \"local\"".to_owned()),
-        _ => Err("must be \"local\"".to_owned()),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::observe::metrics::Metrics;
-use crate::observe::readiness::{PloneReadiness, Readiness};
+use crate::observe::readiness::{BusReadiness, PloneReadiness, Readiness};
 
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::schemas::always_true;
@@ -49,6 +49,7 @@ struct ReadinessResponse {
     #[schema(value_type = BTreeMap<String, CheckResult>)]
     checks: BTreeMap<&'static str, CheckResult>,
     plone: PloneReadiness,
+    bus: BusReadiness,
     /// A summary of the failed checks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -59,7 +60,7 @@ struct ReadinessResponse {
 #[derive(Debug, Serialize, ToSchema)]
 struct CheckResult {
     ok: bool,
-    /// Why the check failed.
+    /// Why the check failed. If `ok` is true: what is degraded, without making the hub unready.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
@@ -94,12 +95,18 @@ pub async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
     let results: Vec<_> = readiness.checks.iter().map(|(name, check)| (*name, check().err())).collect();
     let wrong = results.iter().filter_map(|(name, detail)| Some(format!("{name}: {}", detail.as_ref()?)));
     let wrong = wrong.collect::<Vec<_>>().join("; ");
-    let result = |(name, detail): (_, Option<String>)| (name, CheckResult { ok: detail.is_none(), detail });
+    let (bus, degraded) = (readiness.bus)();
+    let result = |(name, detail): (&'static str, Option<String>)| {
+        let ok = detail.is_none();
+        let degraded = degraded.clone().filter(|_| name == "bus");
+        (name, CheckResult { ok, detail: detail.or(degraded) })
+    };
     let checks = results.into_iter().map(result).collect();
     let ready = wrong.is_empty();
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     let detail = (!ready).then_some(wrong);
-    response.insert_header(NO_STORE).json(ReadinessResponse { ready, checks, plone: (readiness.plone)(), detail })
+    let plone = (readiness.plone)();
+    response.insert_header(NO_STORE).json(ReadinessResponse { ready, checks, plone, bus, detail })
 }
 
 /// Returns metrics for Prometheus.
@@ -143,6 +150,23 @@ mod tests {
         assert_eq!((status, &body["ready"], &body["detail"]), (503, &json!(false), &json!("store: recovering")));
         assert_eq!((&body["checks"]["terms"]["ok"], &body["checks"]["store"]["ok"]), (&json!(true), &json!(false)));
         assert_eq!(get_text(recovering(), "/healthz").await.0, 200);
+    }
+
+    #[actix_web::test]
+    async fn a_hub_without_connection_to_others_is_ready_and_degraded() {
+        let readiness = || {
+            Readiness::new(|| PloneReadiness::Off)
+                .with_bus(|| (BusReadiness::Degraded, Some("not connected".to_owned())))
+                .with("store", || Ok(()))
+        };
+        let (status, body) = get_text(readiness().with("bus", || Ok(())), "/readyz").await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, &body["ready"], &body["bus"]), (200, &json!(true), &json!("degraded")));
+        assert_eq!(body["checks"]["bus"], json!({"ok": true, "detail": "not connected"}));
+        assert_eq!(body["checks"]["store"], json!({"ok": true}));
+        let (status, body) = get_text(readiness().with("bus", || Err("jammed".to_owned())), "/readyz").await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, &body["checks"]["bus"]), (503, &json!({"ok": false, "detail": "jammed"})));
     }
 
     #[actix_web::test]

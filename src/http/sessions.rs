@@ -11,6 +11,7 @@ use strum::EnumString;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
+use crate::bus::{Bus, Event};
 use crate::domain::channel::Channel;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
@@ -193,7 +194,7 @@ fn contains(session: &LiveSession, text: &str) -> bool {
         || session.id.to_string().contains(text)
 }
 
-/// Disconnects a live session (admins).
+/// Disconnects a live session (admins). With several hubs, it may be a session of another hub.
 #[utoipa::path(
     delete,
     path = "/api/v1/admin/sessions/{id}",
@@ -201,7 +202,8 @@ fn contains(session: &LiveSession, text: &str) -> bool {
     tag = "administration",
     params(("id" = Uuid, Path, description = "The live session.")),
     responses(
-        (status = 204, description = "Closed with code 4003, after which clients must not reconnect automatically."),
+        (status = 204, description = "Closed with code 4003, after which clients must not reconnect automatically. \
+            Of several hubs, the one that has the session closes it; if none has it, nothing happens."),
         BadRole, BadPath, NotFound,
     )
 )]
@@ -210,14 +212,24 @@ pub async fn disconnect(
     Admin(admin): Admin,
     live: Data<Live>,
     broker: Data<Addr<Broker>>,
+    bus: Data<dyn Bus>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found("This connection does not exist or has ended.");
     let id = Uuid::parse_str(&path_param(&request, "id")?).map_err(|_| not_found())?;
-    let session = live.presence.session(id).ok_or_else(not_found)?;
-    broker.try_send(Disconnect { session: id }).map_err(|_| Problem::overloaded())?;
-    let user = session.identity().map(|(user, _)| user.as_str());
-    let detail = format!("connection {id} from {}", session.address);
+    let session = live.presence.session(id);
+    let user = session.as_ref().and_then(|session| session.identity()).map(|(user, _)| user.as_str());
+    let detail = match &session {
+        Some(session) => {
+            broker.try_send(Disconnect { session: id }).map_err(|_| Problem::overloaded())?;
+            format!("connection {id} from {}", session.address)
+        }
+        None if bus.has_other_hubs() => {
+            bus.publish(Event::Disconnect { session: id });
+            format!("connection {id}, which is not of this hub")
+        }
+        None => return Err(not_found()),
+    };
     audit.record(&request, Some(&admin), "session.disconnect", user, None, &detail).await;
     Ok(HttpResponse::NoContent().finish())
 }

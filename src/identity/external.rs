@@ -301,7 +301,7 @@ impl Identity {
         for SelectedSignIn { username, token, .. } in ended {
             let user = username.clone();
             self.bus.publish(match end {
-                SignInEnd::SignedOut => Event::SignedOut { user, token: Some(*token) },
+                SignInEnd::SignedOut => Event::SignedOut { user, token: Some(*token), issued_until: None },
                 SignInEnd::Changed => Event::TokensEnded { user },
             });
         }

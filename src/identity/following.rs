@@ -47,7 +47,7 @@ impl Identity {
             let is_known = self.ended.get(&end.user).is_some_and(|known| known.up_to_ms >= up_to_ms);
             if !is_known {
                 self.ended.insert(end.user.clone(), Ended { up_to_ms, spared: end.spared });
-                self.bus.publish(Event::TokensEnded { user: end.user });
+                self.bus.publish_here(Event::TokensEnded { user: end.user });
             }
         }
         for (user, up_to) in members {

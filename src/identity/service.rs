@@ -328,7 +328,11 @@ impl Identity {
             return self.revoke_all(&caller.user).await;
         }
         self.revoked.insert(caller.token_id, caller.expires_at);
-        self.bus.publish(Event::SignedOut { user: caller.user.clone(), token: Some(caller.token_id) });
+        self.bus.publish(Event::SignedOut {
+            user: caller.user.clone(),
+            token: Some(caller.token_id),
+            issued_until: None,
+        });
         self.store.revoke_token(caller.token_id, caller.expires_at).await?;
         self.sign_in_list.remove(&caller.user, caller.token_id).await
     }
@@ -350,7 +354,7 @@ impl Identity {
     async fn revoke_all(&self, user: &UserName) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.ended.insert(user.clone(), Ended { up_to_ms: now.as_millisecond(), spared: None });
-        self.bus.publish(Event::SignedOut { user: user.clone(), token: None });
+        self.bus.publish(Event::SignedOut { user: user.clone(), token: None, issued_until: Some(now) });
         self.store.revoke_tokens(user, now).await
     }
 

@@ -25,7 +25,7 @@ pub(in crate::identity) struct RecordingBus(pub(in crate::identity) Mutex<Vec<(S
 impl Bus for RecordingBus {
     fn publish(&self, event: Event) {
         match event {
-            Event::SignedOut { user, token } => self.0.lock().push((user.to_string(), token)),
+            Event::SignedOut { user, token, .. } => self.0.lock().push((user.to_string(), token)),
             Event::TokensEnded { user } => self.0.lock().push((user.to_string(), None)),
             _ => {}
         }

@@ -171,6 +171,16 @@ impl Broker {
         }
     }
 
+    /// Closes one connection.
+    fn disconnect(&mut self, session: Uuid) {
+        // The relays do not know a session that waits to join. It closes when it has joined.
+        let waiting = self.live.presence.session(session).filter(|session| !session.is_joined());
+        if let Some(session) = waiting {
+            session.request_close(Close::SignedOut);
+        }
+        self.send_urgent_to_all(&FanOut::Disconnect { session });
+    }
+
     /// Returns whether frames that were last sent at `sent` may be sent again.
     fn is_due(&self, sent: Instant, now: Instant) -> bool {
         is_due(self.live.presence.joins.waiting(), now.saturating_duration_since(sent))
@@ -389,7 +399,10 @@ impl StreamHandler<Event> for Broker {
                     registrations.iter().map(|c| (c.notice.student.clone(), frames::registration(&term, c)));
                 let positions = positions.iter().map(|c| (c.student.clone(), frames::position(&term, c)));
                 let frames: Arc<[(UserName, ByteString)]> = registrations.chain(positions).collect();
-                self.send_to_all(&FanOut::Personal(frames));
+                // A hint from another hub is empty.
+                if !frames.is_empty() {
+                    self.send_to_all(&FanOut::Personal(frames));
+                }
             }
             Event::ImportProgress(progress) => {
                 let frame = ServerFrame::Import(&progress).encode();
@@ -397,7 +410,10 @@ impl StreamHandler<Event> for Broker {
             }
             Event::Metrics(reading) => self.send_to_all(&FanOut::Metrics(ServerFrame::Metrics(&reading).encode())),
             Event::TokensEnded { user } => self.send_urgent_to_all(&FanOut::TokensEnded { user }),
-            Event::SignedOut { user, token } => self.send_urgent_to_all(&FanOut::SignedOut { user, token }),
+            Event::SignedOut { user, token, issued_until } => {
+                self.send_urgent_to_all(&FanOut::SignedOut { user, token, issued_until });
+            }
+            Event::Disconnect { session } => self.disconnect(session),
         }
     }
 
@@ -427,12 +443,7 @@ impl Handler<Disconnect> for Broker {
     type Result = ();
 
     fn handle(&mut self, request: Disconnect, _: &mut Context<Self>) {
-        // The relays do not know a session that waits to join. It closes when it has joined.
-        let session = self.live.presence.session(request.session);
-        if let Some(session) = session.filter(|session| !session.is_joined()) {
-            session.request_close(Close::SignedOut);
-        }
-        self.send_urgent_to_all(&FanOut::Disconnect { session: request.session });
+        self.disconnect(request.session);
     }
 }
 

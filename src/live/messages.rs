@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use actix::{Message, Recipient};
 use bytestring::ByteString;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::channel::Channel;
@@ -62,6 +63,8 @@ pub enum FanOut {
         user: UserName,
         /// The token's id; `None` for all.
         token: Option<Uuid>,
+        /// The latest time of issue; `None` for any.
+        issued_until: Option<Timestamp>,
     },
     /// Close the sessions of a user whose tokens are no longer valid.
     TokensEnded {

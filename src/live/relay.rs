@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use bytestring::ByteString;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::channel::Channel;
@@ -367,8 +368,12 @@ impl Handler<FanOut> for Relay {
                 let ids = self.admins.clone();
                 self.push_frame(&ids, &frame);
             }
-            FanOut::SignedOut { user, token } => {
-                let ids = self.sessions_with(&user, |caller| token.is_none_or(|token| caller.token_id == token));
+            FanOut::SignedOut { user, token, issued_until } => {
+                let until_ms = issued_until.map(Timestamp::as_millisecond);
+                let ids = self.sessions_with(&user, |caller| {
+                    token.is_none_or(|token| caller.token_id == token)
+                        && until_ms.is_none_or(|until_ms| caller.issued_ms <= until_ms)
+                });
                 self.close_all(ids, Close::SignedOut);
             }
             FanOut::TokensEnded { user } => {

@@ -76,7 +76,7 @@ impl Fixture {
         Self { relay, context: Context::new(), live, _folder: folder }
     }
 
-    /// Adds a session of ann with this token.
+    /// Adds a session of ann with this token, issued as many milliseconds after the epoch.
     fn join(&mut self, token: u128) -> Arc<LiveSession> {
         let caller = Caller {
             user: UserName::parse("ann").unwrap(),
@@ -85,7 +85,7 @@ impl Fixture {
             role: Role::Student,
             source: Source::Hub,
             token_id: Uuid::from_u128(token),
-            issued_ms: 0,
+            issued_ms: i64::try_from(token).unwrap(),
             expires_at: Timestamp::MAX,
             realm: Realm::College,
         };
@@ -239,9 +239,19 @@ async fn a_sign_out_closes_the_sessions_of_its_token_only() {
     let mut fixture = Fixture::new();
     let (first, second) = (fixture.join(1), fixture.join(2));
     let user = UserName::parse("ann").unwrap();
-    fixture.send(FanOut::SignedOut { user: user.clone(), token: Some(Uuid::from_u128(1)) });
+    fixture.send(FanOut::SignedOut { user: user.clone(), token: Some(Uuid::from_u128(1)), issued_until: None });
     assert_eq!((first.requested_close(), second.requested_close()), (Some(Close::SignedOut), None));
-    fixture.send(FanOut::SignedOut { user, token: None });
+    fixture.send(FanOut::SignedOut { user, token: None, issued_until: None });
     assert_eq!(second.requested_close(), Some(Close::SignedOut));
     assert!(fixture.live.presence.is_empty());
+}
+
+#[actix_rt::test]
+async fn a_late_sign_out_spares_sessions_of_a_later_sign_in() {
+    let mut fixture = Fixture::new();
+    let (before, after) = (fixture.join(1_000), fixture.join(1_001));
+    let user = UserName::parse("ann").unwrap();
+    let issued_until = Some(Timestamp::from_millisecond(1_000).unwrap());
+    fixture.send(FanOut::SignedOut { user, token: None, issued_until });
+    assert_eq!((before.requested_close(), after.requested_close()), (Some(Close::SignedOut), None));
 }

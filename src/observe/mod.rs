@@ -1,5 +1,6 @@
 //! Reads the counters of every part of the hub for `/metrics`, `/readyz` and the charts of the administration page.
 
+mod bus;
 mod charts;
 pub mod metrics;
 pub mod readiness;
@@ -52,10 +53,10 @@ const BUS_QUEUE_MAX: usize = 2_048;
 
 impl Observed {
     /// Returns the readiness checks: the store can be written, every term is loaded, the events of the bus are read.
-    /// The state of Plone is included but does not affect readiness.
+    /// The states of Plone and of the connection to other hubs are included but do not affect readiness.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        let (writer, bus) = (self.writer.clone(), self.bus.clone());
+        let (writer, bus, link) = (self.writer.clone(), self.bus.clone(), self.bus.link.clone());
         let (pool, model, plone) = (self.pool.clone(), self.model.clone(), self.plone.clone());
         let plone = move || match &plone {
             None => PloneReadiness::Off,
@@ -63,6 +64,7 @@ impl Observed {
             Some(_) => PloneReadiness::Unavailable,
         };
         Readiness::new(plone)
+            .with_bus(move || bus::readiness(link.as_deref()))
             .with("store", move || {
                 let recovering = writer.recovering.load(Acquire);
                 if recovering { Err("recovering from a failed commit".to_owned()) } else { Ok(()) }
@@ -88,6 +90,9 @@ impl Observed {
         self.watch_store(&metrics)?;
         self.watch_connections(&metrics)?;
         self.watch_tables(&metrics)?;
+        if let Some(link) = &self.bus.link {
+            bus::watch(&metrics, link)?;
+        }
         if let Some(bridge) = &self.plone {
             for measure in &METRIC_DEFS {
                 let bridge = bridge.clone();

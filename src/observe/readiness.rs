@@ -18,17 +18,40 @@ pub enum PloneReadiness {
     Off,
 }
 
-/// All readiness checks, and the state of Plone.
+/// The connection of the hub to other hubs, as `/readyz` reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BusReadiness {
+    /// The bus is within this process; there are no other hubs.
+    Local,
+    /// Events reach other hubs.
+    Connected,
+    /// Events do not reach other hubs, which read changes from the store instead; the hub is ready without it.
+    Degraded,
+}
+
+/// All readiness checks, and the states of Plone and of the connection to other hubs.
 pub struct Readiness {
     pub(crate) checks: Vec<(&'static str, Check)>,
     pub(crate) plone: Box<dyn Fn() -> PloneReadiness + Send + Sync>,
+    /// Returns the state, and why it is degraded.
+    pub(crate) bus: Box<dyn Fn() -> (BusReadiness, Option<String>) + Send + Sync>,
 }
 
 impl Readiness {
-    /// Creates a readiness without checks. The state of Plone is reported but does not affect readiness.
+    /// Creates a readiness without checks, of a hub without connection to others. The state of Plone is reported but does
+    /// not affect readiness.
     #[must_use]
     pub fn new(plone: impl Fn() -> PloneReadiness + Send + Sync + 'static) -> Self {
-        Self { checks: Vec::new(), plone: Box::new(plone) }
+        Self { checks: Vec::new(), plone: Box::new(plone), bus: Box::new(|| (BusReadiness::Local, None)) }
+    }
+
+    /// Sets the state of the connection to other hubs, and why it is degraded. It is reported but does not affect
+    /// readiness: if it did, all hubs would be taken out of service together when NATS fails, which they can do without.
+    #[must_use]
+    pub fn with_bus(mut self, bus: impl Fn() -> (BusReadiness, Option<String>) + Send + Sync + 'static) -> Self {
+        self.bus = Box::new(bus);
+        self
     }
 
     /// Adds a check under its name.

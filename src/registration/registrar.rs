@@ -266,7 +266,7 @@ impl Registrar {
                 }
             };
             let Some((state, update)) = followed else { return act.load_later(ctx) };
-            update.iter().for_each(|update| act.publish(update));
+            update.iter().for_each(|update| act.publish(update, Origin::OtherHub));
             act.become_idle(state, ctx);
         }));
     }
@@ -345,7 +345,7 @@ impl Registrar {
 
     /// Publishes a committed batch, replies to its callers, and starts the next batch.
     fn committed(&mut self, batch: CommittedBatch, callers: Vec<Caller>, ctx: &mut Context<Self>) {
-        batch.updates.iter().for_each(|update| self.publish(update));
+        batch.updates.iter().for_each(|update| self.publish(update, Origin::Batch));
         // The batch after a load is the registrar's own and has no callers.
         let replies = batch.outcomes.into_iter().zip(batch.receipts);
         for (caller, (outcome, receipts)) in callers.into_iter().zip(replies) {
@@ -375,7 +375,7 @@ impl Registrar {
     }
 
     /// Publishes a commit: the snapshot to readers first, then events to connected students.
-    fn publish(&self, update: &TermUpdate) {
+    fn publish(&self, update: &TermUpdate, origin: Origin) {
         let Some(model) = &self.published else { return };
         let before = model.snapshot();
         model.publish(update);
@@ -402,14 +402,27 @@ impl Registrar {
             })
             .filter(|change| bus.may_be_connected(&change.student))
             .collect();
-        if !(registrations.is_empty() && positions.is_empty()) {
+        let is_own = origin == Origin::Batch;
+        let publish = |event| if is_own { bus.publish(event) } else { bus.publish_here(event) };
+        let concerns_users = !(registrations.is_empty() && positions.is_empty());
+        // Other hubs read every commit, even if it concerns no user who is connected here.
+        if concerns_users || (is_own && bus.has_other_hubs()) {
             let (term, seq) = (self.term.clone(), after.seq);
-            bus.publish(Event::RegistrationsChanged { term, seq, registrations, positions });
+            publish(Event::RegistrationsChanged { term, seq, registrations, positions });
         }
         if update.alerts_stored {
-            bus.publish(Event::AlertsStored { seq: None });
+            publish(Event::AlertsStored { seq: None });
         }
     }
+}
+
+/// Where an update comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A batch of this hub. It may contain commits of other hubs that were read inside its transaction.
+    Batch,
+    /// Commits of other hubs, which announced them.
+    OtherHub,
 }
 
 /// Returns the new positions of students who were on the waitlist before and have another position now.

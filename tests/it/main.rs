@@ -6,6 +6,7 @@
 //! - [`read_model`]: the snapshots that readers see
 //! - [`store`]: the contract of all stores, tested with the embedded one
 //! - [`live`]: WebSocket sessions, relays and the broker over real sockets
+//! - [`bus`]: events between hubs through NATS; [`bus_mistreated`]: of messages that are repeated, reordered or lost
 //! - [`imports`]: import tasks on an embedded store
 //! - [`import_failures`]: imports whose results or events the store does not accept at once
 //! - [`import_fuzz`]: the reader of files, with changed copies of schedules
@@ -21,6 +22,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test, which is the intent")]
 
 mod access;
+mod bus;
+mod bus_mistreated;
 mod child_process;
 mod college;
 #[path = "../support/mod.rs"]

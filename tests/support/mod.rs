@@ -7,8 +7,9 @@
 //! - [`socket`]: a WebSocket client that waits for frames, with a deadline
 //! - [`schedule`]: generated schedules, importing them and opening their term
 //! - [`schedule_variants`]: changed copies of schedule files
-//! - [`plone`]: a real Plone; [`tcp_relay`]: a switchable relay between the hub and Plone
-//! - [`postgres`]: a PostgreSQL server for the tests of one process
+//! - [`plone`]: a real Plone; [`tcp_relay`]: a switchable relay between the hub and Plone, or another server
+//! - [`postgres`]: a PostgreSQL server for the tests of one process; [`nats`]: a NATS server for one test
+//! - [`nats_joint`]: carries messages between two NATS servers, and loses, repeats or reorders them
 //! - [`bridge`]: a hub in front of Plone
 //! - [`barrier`]: a barrier for threads, with a deadline
 //! - [`audit`]: the invariants of a term: no section oversold, all counts correct, no student with conflicting
@@ -37,6 +38,8 @@ pub mod barrier;
 pub mod bridge;
 pub mod demonstration;
 pub mod http;
+pub mod nats;
+pub mod nats_joint;
 pub mod oneroster;
 pub mod openapi;
 pub mod plone;

@@ -17,33 +17,33 @@ use crate::support::server::{Home, Server};
 use crate::support::socket::Socket;
 use crate::support::wait::eventually;
 
-const TERM: &str = "203001";
+pub(crate) const TERM: &str = "203001";
 const PASSWORD: &str = "correct horse 1";
-const SEATS: u32 = 20;
+pub(crate) const SEATS: u32 = 20;
 
 /// The homes of two hubs on one database: the working folder of each is its own.
-struct Hubs {
-    homes: [Home; 2],
-    database: Database,
+pub(crate) struct Hubs {
+    pub(crate) homes: [Home; 2],
+    pub(crate) database: Database,
 }
 
 impl Hubs {
-    fn new(cluster: &'static Cluster) -> Self {
+    pub(crate) fn new(cluster: &'static Cluster) -> Self {
         let database = cluster.create_database("template1");
         let homes = [(); 2].map(|()| Home::new().setting("store.url", &database.url()));
         Self { homes, database }
     }
 
-    fn serve(&self) -> [Server; 2] {
+    pub(crate) fn serve(&self) -> [Server; 2] {
         [self.homes[0].serve(), self.homes[1].serve()]
     }
 
-    fn token(&self, user: &str, role: &str) -> String {
+    pub(crate) fn token(&self, user: &str, role: &str) -> String {
         self.homes[0].token(user, role)
     }
 
     /// Checks every count and the chain of attempts.
-    fn verify(&self) {
+    pub(crate) fn verify(&self) {
         self.homes[1].verify().unwrap();
     }
 }
@@ -57,7 +57,7 @@ fn with_hubs(test: impl FnOnce(Hubs)) {
 }
 
 /// Returns one section with 20 seats, and two with five that do not overlap.
-fn schedule() -> Schedule {
+pub(crate) fn schedule() -> Schedule {
     let row = |index: u32| Row {
         crn: (40_001 + index).to_string(),
         course: format!("CHEM {}", 101 + index),
@@ -73,7 +73,7 @@ fn schedule() -> Schedule {
 }
 
 /// Loads the schedule at the first hub, and waits until the second shows the open term.
-fn load(hubs: &Hubs, servers: &[Server; 2]) {
+pub(crate) fn load(hubs: &Hubs, servers: &[Server; 2]) {
     schedule().load(&mut servers[0].client().signed_in(&hubs.token("registrar", "staff")));
     eventually("the open term at the second hub", || {
         let terms = servers[1].client().get("/api/v1/terms").expect(200).json();
@@ -83,7 +83,7 @@ fn load(hubs: &Hubs, servers: &[Server; 2]) {
 }
 
 /// Returns the row of a section: id, capacity, enrolled, waitlisted, open.
-fn seats(server: &Server, section: &str) -> Option<Value> {
+pub(crate) fn seats(server: &Server, section: &str) -> Option<Value> {
     let seats = server.client().get(&format!("/api/v1/seats?term={TERM}"));
     if seats.status != 200 {
         return None;
@@ -91,18 +91,18 @@ fn seats(server: &Server, section: &str) -> Option<Value> {
     seats.json()["seats"].as_array()?.iter().find(|row| row[0] == section).cloned()
 }
 
-fn registration(section: &str) -> String {
+pub(crate) fn registration(section: &str) -> String {
     format!("/api/v1/me/registrations/{section}")
 }
 
-fn live_socket(server: &Server, path: &str, token: Option<&str>) -> Socket {
+pub(crate) fn live_socket(server: &Server, path: &str, token: Option<&str>) -> Socket {
     let mut socket = Socket::connect_to(server.address(), path, token, &[]);
     socket.wait_for("live", |frame| frame["type"] == "live");
     socket
 }
 
 /// Runs a command that reads a password.
-fn run_with_input(home: &Home, arguments: &[&str], input: &str) {
+pub(crate) fn run_with_input(home: &Home, arguments: &[&str], input: &str) {
     let mut command = home.command(arguments);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
@@ -110,7 +110,7 @@ fn run_with_input(home: &Home, arguments: &[&str], input: &str) {
     assert!(output.status.success(), "{arguments:?}: {output:?}");
 }
 
-fn log_in(server: &Server) -> (String, Client) {
+pub(crate) fn log_in(server: &Server) -> (String, Client) {
     let body = json!({"username": "ann", "password": PASSWORD});
     let response = server.client().post_json("/api/v1/login", &body).expect(200);
     let token = response.json()["token"].as_str().unwrap().to_owned();

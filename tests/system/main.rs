@@ -2,6 +2,7 @@
 //!
 //! - [`alert_readers`]: what each kind of reader sees of an alert
 //! - [`attack`]: simultaneous requests against every rule
+//! - [`bus`]: two hubs with their own stores on one NATS server; [`bus_access`]: TLS and credentials
 //! - [`commands`]: the command line, with and without a running server
 //! - [`imports`]: imports over HTTP
 //! - [`live`]: seats, registrations and alerts over WebSockets
@@ -15,7 +16,7 @@
 //! - [`privacy`]: audited reads, export and erasure of what is stored about a person
 //! - [`small_counts`]: counts of few people, which visitors do not see
 //! - [`crash`]: confirmed seats survive `kill -9`
-//! - [`hubs`]: two hubs on one PostgreSQL database
+//! - [`hubs`]: two hubs on one PostgreSQL database; [`hubs_on_nats`]: also on NATS, which loses and repeats messages
 //! - [`readiness`]: what `/readyz` reports
 //! - [`refusals`]: every refusal of the contract
 //! - [`rush`]: 1,000 students at once
@@ -37,11 +38,14 @@ mod support;
 mod alert_readers;
 mod attack;
 mod attempts;
+mod bus;
+mod bus_access;
 mod commands;
 mod crash;
 mod dashboard;
 mod demonstration;
 mod hubs;
+mod hubs_on_nats;
 mod imports;
 mod live;
 mod oneroster;

@@ -162,7 +162,7 @@ impl Hub {
     /// Publishes that a user has signed out: of one token, or of all.
     pub(crate) fn sign_out(&self, user: &str, token: Option<u128>) {
         let user = UserName::parse(user).unwrap();
-        self.bus.publish(Event::SignedOut { user, token: token.map(Uuid::from_u128) });
+        self.bus.publish(Event::SignedOut { user, token: token.map(Uuid::from_u128), issued_until: None });
     }
 
     /// Publishes the progress of an import that has read `rows` rows.

@@ -1,0 +1,96 @@
+//! Running hubs with `[bus] url`: each has its own store, so that only live sessions concern both.
+
+use serde_json::{Value, json};
+
+use crate::support::nats::NatsServer;
+use crate::support::server::{Home, Server};
+use crate::support::socket::Socket;
+use crate::support::tcp_relay::{Mode, TcpRelay};
+use crate::support::wait::eventually;
+
+fn readiness(server: &Server) -> Value {
+    server.client().get("/readyz").expect(200).json()
+}
+
+pub(crate) fn wait_for_bus(server: &Server, state: &str) -> Value {
+    eventually(&format!("the bus to be {state}"), || Some(readiness(server)).filter(|ready| ready["bus"] == state))
+}
+
+#[test]
+fn a_hub_without_nats_has_a_local_bus() {
+    let home = Home::new();
+    let server = home.serve();
+    assert_eq!(readiness(&server)["bus"], "local");
+    let metrics = server.client().get("/metrics").expect(200).text();
+    assert!(!metrics.contains("eduhub_bus_"), "{metrics}");
+}
+
+#[test]
+fn a_hub_serves_without_nats_and_connects_when_it_runs() {
+    let Some(nats) = NatsServer::start_with(0, &["--user", "hub", "--pass", "hidden-word"]) else { return };
+    let relay = TcpRelay::start(nats.address());
+    relay.set(Mode::Refuse);
+    let home = Home::new().setting("bus.url", &format!("nats://hub:hidden-word@{}", relay.address()));
+    let server = home.serve();
+    let ready = readiness(&server);
+    assert_eq!((&ready["ready"], &ready["bus"]), (&json!(true), &json!("degraded")), "{ready}");
+    assert_eq!(ready["checks"]["bus"]["ok"], json!(true));
+    let detail = ready["checks"]["bus"]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("not connected to NATS: "), "{detail}");
+    assert_eq!(server.metric("eduhub_bus_connected"), 0.0);
+    server.client().get("/api/v1/terms").expect(200);
+
+    relay.set(Mode::Pass);
+    let ready = wait_for_bus(&server, "connected");
+    assert_eq!(ready["checks"]["bus"], json!({"ok": true}));
+    assert_eq!((server.metric("eduhub_bus_connected"), server.metric("eduhub_bus_reconnects_total")), (1.0, 0.0));
+
+    relay.set(Mode::Refuse);
+    wait_for_bus(&server, "degraded");
+    relay.set(Mode::Pass);
+    wait_for_bus(&server, "connected");
+    assert_eq!(server.metric("eduhub_bus_reconnects_total"), 1.0);
+    assert!(!server.log().contains("hidden-word"), "{}", server.log());
+    assert!(server.stop().success());
+}
+
+#[test]
+fn an_admin_disconnects_a_session_of_another_hub() {
+    let Some(nats) = NatsServer::start() else { return };
+    let homes = [(); 2].map(|()| Home::new().setting("bus.url", &nats.url()));
+    let [first, second] = homes.each_ref().map(Home::serve);
+    for server in [&first, &second] {
+        wait_for_bus(server, "connected");
+        eventually("the other hub", || (server.metric("eduhub_bus_hubs") == 1.0).then_some(()));
+    }
+    let connect = |user: &str| {
+        let mut socket = Socket::connect(first.address(), Some(&homes[0].token(user, "student")));
+        socket.wait_for("live", |frame| frame["type"] == "live");
+        socket
+    };
+    let [mut ann, mut bob] = ["ann", "bob"].map(connect);
+    let path = format!("/api/v1/admin/sessions/{}", ann.seen()[0]["session"].as_str().unwrap());
+    let token = homes[1].token("root", "admin");
+    second.client().signed_in(&token).delete(&path).expect(204);
+    assert_eq!(ann.wait_for_close().0, 4003);
+    bob.send(&json!({"type": "ping"}));
+    bob.wait_for("pong", |frame| frame["type"] == "pong");
+
+    let path = "/api/v1/admin/audit?action=session.disconnect";
+    let trail = second.client().signed_in(&token).get(path).expect(200).json();
+    let detail = trail["items"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("not of this hub"), "{detail}");
+}
+
+#[test]
+fn an_unusable_url_is_refused_without_its_password() {
+    for url in ["nats://hub:hidden-word@", "http://hub:hidden-word@nats", "nats://hub:hidden-word@a,nats://b/path"] {
+        let home = Home::new().setting("bus.url", url);
+        for arguments in [&["check-config"][..], &["serve"]] {
+            let output = home.run(arguments);
+            let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(!output.status.success() && err.contains("bus.url"), "{arguments:?} {url}: {out}{err}");
+            assert!(!format!("{out}{err}").contains("hidden-word"), "{arguments:?} {url}: {out}{err}");
+        }
+    }
+}

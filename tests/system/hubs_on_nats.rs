@@ -1,0 +1,163 @@
+//! Two hubs on one PostgreSQL database, each on its own NATS server. Messages between the servers arrive, or are lost,
+//! repeated or reordered; what the hubs show and store is the same in each case.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::bus::wait_for_bus;
+use crate::hubs::{Hubs, SEATS, TERM, live_socket, load, registration, schedule, seats};
+use crate::support::audit::{all_registrations, audit};
+use crate::support::nats::NatsServer;
+use crate::support::nats_joint::{Fate, NatsJoint};
+use crate::support::postgres::cluster;
+use crate::support::server::{Home, Server};
+use crate::support::socket::Socket;
+use crate::support::wait::eventually;
+
+/// Number of students who want the [`SEATS`] of one section.
+const STUDENTS: usize = 80;
+
+/// Returns two hubs on one database, each on one of the NATS servers; `None` where PostgreSQL is not installed.
+fn hubs_on(nats: [&NatsServer; 2]) -> Option<Hubs> {
+    let Some(cluster) = cluster() else {
+        println!("skipped: PostgreSQL is not installed here");
+        return None;
+    };
+    let Hubs { homes: [one, other], database } = Hubs::new(cluster);
+    let on = |home: Home, nats: &NatsServer| home.setting("bus.url", &nats.url());
+    Some(Hubs { homes: [on(one, nats[0]), on(other, nats[1])], database })
+}
+
+fn serve(hubs: &Hubs) -> [Server; 2] {
+    let servers = hubs.serve();
+    servers.iter().for_each(|server| drop(wait_for_bus(server, "connected")));
+    servers
+}
+
+/// Waits until both hubs receive messages of each other.
+fn wait_for_each_other(servers: &[Server; 2]) {
+    for server in servers {
+        eventually("the other hub", || (server.metric("eduhub_bus_hubs") == 1.0).then_some(()));
+    }
+}
+
+/// Returns the statuses of a student's registrations that a live session was notified of.
+fn notified(socket: &Socket) -> Vec<&Value> {
+    socket.seen().iter().filter(|frame| frame["type"] == "registration").map(|frame| &frame["status"]).collect()
+}
+
+/// A student at one hub is notified of each of two changes at the other once, and a sign-out ends at both.
+fn notifies_once(hubs: &Hubs, servers: &[Server; 2]) {
+    let section = &schedule().ids()[1];
+    let token = hubs.token("ann", "student");
+    let mut socket = live_socket(&servers[1], "/alerts/ws", Some(&token));
+    let mut ann = servers[0].client().signed_in(&token);
+    for (status, wanted) in [("enrolled", 201), ("dropped", 200)] {
+        let method = if wanted == 201 { "PUT" } else { "DELETE" };
+        ann.call(method, &registration(section), &[], b"").unwrap().expect(wanted);
+        socket.wait_for(status, |frame| frame["type"] == "registration" && frame["status"] == status);
+    }
+    // A later change, after which a second notice of these would have arrived, too.
+    ann.put(&registration(section)).expect(201);
+    socket.wait_for("the third change", |frame| {
+        frame["type"] == "registration" && frame["status"] == "enrolled" && frame["section"] == *section
+    });
+    ann.call("POST", "/api/v1/logout", &[], b"").unwrap().expect(204);
+    assert_eq!(socket.wait_for_close().0, 4003, "the live session at the other hub is closed");
+    assert_eq!(notified(&socket), ["enrolled", "dropped", "enrolled"]);
+    eventually("the end of the sign-in at the other hub", || {
+        (servers[1].client().signed_in(&token).get("/api/v1/me").status == 401).then_some(())
+    });
+}
+
+/// Students at both hubs share the seats of a section.
+fn shares_seats(hubs: &Hubs, servers: &[Server; 2]) {
+    let section = &schedule().ids()[0];
+    let tokens = hubs.homes[0].tokens("rush", "student", STUDENTS);
+    let register = |index: usize, token: &String| {
+        let response = servers[index % 2].client().signed_in(token).put(&registration(section));
+        assert!([201, 409].contains(&response.status), "{}", response.text());
+        response.status == 201
+    };
+    let granted: usize = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|thread: usize| {
+                let (own, register) = (tokens.iter().skip(thread).step_by(4), &register);
+                scope.spawn(move || own.filter(|token| register(thread, token)).count())
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(granted, SEATS as usize);
+    for server in servers {
+        eventually("all seats taken", || {
+            (seats(server, section)? == json!([section, SEATS, SEATS, 0, 0])).then_some(())
+        });
+    }
+    for server in servers {
+        let registered = all_registrations(server, TERM, &tokens);
+        assert_eq!(registered.iter().filter(|own| own.contains_key(section)).count(), granted);
+        audit(server, &schedule(), &registered);
+    }
+}
+
+fn hubs_agree(fate: Fate) {
+    let (Some(one), Some(other)) = (NatsServer::start(), NatsServer::start()) else { return };
+    let Some(hubs) = hubs_on([&one, &other]) else { return };
+    let servers = serve(&hubs);
+    let joint = NatsJoint::start([&one, &other], fate);
+    if fate != Fate::LoseAll {
+        wait_for_each_other(&servers);
+    }
+    load(&hubs, &servers);
+    shares_seats(&hubs, &servers);
+    notifies_once(&hubs, &servers);
+    let received = servers[1].metric("eduhub_bus_events_total{direction=\"received\"}");
+    assert_eq!(received > 0.0, fate != Fate::LoseAll, "{received}");
+    drop(joint);
+    hubs.verify();
+}
+
+#[test]
+fn a_hint_makes_the_other_hub_read_at_once() {
+    let Some(nats) = NatsServer::start() else { return };
+    let Some(hubs) = hubs_on([&nats, &nats]) else { return };
+    let servers = serve(&hubs);
+    wait_for_each_other(&servers);
+    load(&hubs, &servers);
+    let hints = || servers[1].metric("eduhub_follow_hints_total");
+    let before = hints();
+    // The student is connected to no hub: a commit is announced whoever is connected.
+    let section = &schedule().ids()[1];
+    let mut ann = servers[0].client().signed_in(&hubs.token("ann", "student"));
+    // The poll of the store may be earlier than one hint, but not than each.
+    eventually("a read because of a hint", || {
+        ann.put(&registration(section));
+        ann.delete(&registration(section));
+        (hints() > before).then_some(())
+    });
+    shares_seats(&hubs, &servers);
+    notifies_once(&hubs, &servers);
+    hubs.verify();
+}
+
+#[test]
+fn hubs_agree_although_all_messages_are_lost() {
+    hubs_agree(Fate::LoseAll);
+}
+
+#[test]
+fn hubs_agree_although_most_messages_are_lost() {
+    hubs_agree(Fate::LoseSome);
+}
+
+#[test]
+fn hubs_agree_although_messages_are_repeated() {
+    hubs_agree(Fate::Repeat);
+}
+
+#[test]
+fn hubs_agree_although_messages_are_reordered() {
+    hubs_agree(Fate::Reorder);
+}
