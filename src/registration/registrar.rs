@@ -17,6 +17,7 @@ use crate::bus::{Bus, Event, PositionChange, RegistrationChange};
 use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::domain::ids::TermId;
+use crate::domain::offer::OfferSettings;
 use crate::domain::outcome::Outcome;
 use crate::domain::published::{PublishedSection, TermUpdate};
 use crate::domain::section::Credits;
@@ -35,9 +36,10 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in all.
 const MAILBOX_MAX: usize = 65_536;
-/// How often a registrar checks whether reserved seats have to be released. Each decision after the time of a release
-/// makes it first, so this only bounds how late waitlisted students get the seats while no command arrives.
-const RELEASE_POLL: Duration = Duration::from_millis(250);
+/// How often a registrar checks whether a deadline has passed: of reserved seats to release, and of offers. Each decision
+/// after a deadline handles it first, so this only bounds how late waitlisted students get the seats while no command
+/// arrives.
+const DEADLINE_POLL: Duration = Duration::from_millis(250);
 /// The pause before a term that could not be loaded is loaded again.
 const LOAD_PAUSE: Duration = Duration::from_millis(250);
 
@@ -116,6 +118,8 @@ pub struct RegistrarDeps {
     pub credit_limit: Credits,
     /// How often a student may take a course; 0 is no limit.
     pub repeat_limit: u32,
+    /// Whether and how long seats are offered to students on waitlists.
+    pub offers: OfferSettings,
     /// The published snapshots, for readers.
     pub model: Arc<ReadModel>,
     /// The bus, for events to connected students.
@@ -155,8 +159,8 @@ pub struct Registrar {
     on_loaded: Vec<Loaded>,
     retiring: Option<oneshot::Sender<()>>,
     pausing: VecDeque<Pause>,
-    /// Whether a check for reserved seats to release is timed.
-    is_release_timed: bool,
+    /// Whether a check of the next deadline is timed.
+    is_deadline_timed: bool,
 }
 
 impl Registrar {
@@ -166,7 +170,9 @@ impl Registrar {
     pub fn new(term: TermId, deps: RegistrarDeps, waits: Waits, on_loaded: Loaded) -> Self {
         Self {
             term,
-            executor: BatchExecutor::new(deps.store.clone(), deps.credit_limit).with_repeat_limit(deps.repeat_limit),
+            executor: BatchExecutor::new(deps.store.clone(), deps.credit_limit)
+                .with_repeat_limit(deps.repeat_limit)
+                .with_offers(deps.offers),
             deps,
             published: None,
             phase: Phase::Loading,
@@ -175,7 +181,7 @@ impl Registrar {
             on_loaded: vec![on_loaded],
             retiring: None,
             pausing: VecDeque::new(),
-            is_release_timed: false,
+            is_deadline_timed: false,
         }
     }
 
@@ -235,22 +241,23 @@ impl Registrar {
         }
     }
 
-    /// Checks later whether reserved seats have to be released. A registrar without such seats has no timer, because a timer
-    /// keeps an actor alive that has no more senders.
-    fn time_release(&mut self, ctx: &mut Context<Self>) {
-        self.is_release_timed = true;
-        ctx.run_later(RELEASE_POLL, Self::release_reserved);
+    /// Checks later whether a deadline has passed. A registrar without deadlines has no timer, because a timer keeps an
+    /// actor alive that has no more senders.
+    fn time_deadline(&mut self, ctx: &mut Context<Self>) {
+        self.is_deadline_timed = true;
+        ctx.run_later(DEADLINE_POLL, Self::handle_deadlines);
     }
 
-    /// Releases reserved seats whose time has come by the hub's clock, which may have been set. Any decision releases them.
-    fn release_reserved(&mut self, ctx: &mut Context<Self>) {
-        self.is_release_timed = false;
+    /// Releases reserved seats, ends offers and reminds of offers whose time has come by the hub's clock, which may have
+    /// been set. Any decision does so.
+    fn handle_deadlines(&mut self, ctx: &mut Context<Self>) {
+        self.is_deadline_timed = false;
         let now = self.deps.clock.now();
-        let is_due = matches!(&self.phase, Phase::Idle(state) if state.next_release().is_some_and(|at| at <= now));
+        let is_due = matches!(&self.phase, Phase::Idle(state) if state.next_deadline().is_some_and(|at| at <= now));
         if is_due && let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
             self.execute(state, vec![Command::Settle.into()], Vec::new(), ctx);
-        } else if matches!(&self.phase, Phase::Idle(state) if state.next_release().is_some()) {
-            self.time_release(ctx);
+        } else if matches!(&self.phase, Phase::Idle(state) if state.next_deadline().is_some()) {
+            self.time_deadline(ctx);
         }
     }
 
@@ -309,8 +316,8 @@ impl Registrar {
         if let Some(model) = &self.published {
             self.on_loaded.drain(..).for_each(|loaded| drop(loaded.send(model.clone())));
         }
-        if batch.state.next_release().is_some() && !self.is_release_timed {
-            self.time_release(ctx);
+        if batch.state.next_deadline().is_some() && !self.is_deadline_timed {
+            self.time_deadline(ctx);
         }
         self.phase = Phase::Idle(batch.state);
         self.next_batch(ctx);

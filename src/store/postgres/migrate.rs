@@ -8,9 +8,10 @@ use crate::store::postgres::rows::number_at;
 use crate::store::postgres::transaction::{self, Work};
 
 /// The migrations, in order. `schema_version` has the number of those that were applied.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/postgres/0001_registration.sql"),
     include_str!("../../../migrations/postgres/0002_people.sql"),
+    include_str!("../../../migrations/postgres/0003_offers.sql"),
 ];
 /// The key of the advisory lock that orders hubs that start together: `eduhub` in ASCII.
 const LOCK_KEY: i64 = 0x6564_7568_7562;

@@ -131,14 +131,16 @@ fn verify_term(
     found: &mut Verification,
 ) -> rusqlite::Result<()> {
     let term = read_term(connection, id)?;
-    // Enrolled and waitlisted students of each section.
-    let mut counted: BTreeMap<Crn, (u32, u32)> = BTreeMap::new();
+    // Enrolled students, offers and waitlisted students of each section.
+    let mut counted: BTreeMap<Crn, (u32, u32, u32)> = BTreeMap::new();
     let mut reserved: HashMap<Crn, ReservedCounts> = HashMap::new();
     for (_, registration) in term.registrations.iter().filter(|(_, r)| r.is_registered()) {
-        let (enrolled, waitlisted) = counted.entry(registration.crn.clone()).or_default();
+        let (enrolled, offered, waitlisted) = counted.entry(registration.crn.clone()).or_default();
         match registration.status {
             RegistrationStatus::Enrolled => *enrolled += 1,
-            _ => *waitlisted += 1,
+            RegistrationStatus::Offered => *offered += 1,
+            RegistrationStatus::Waitlisted => *waitlisted += 1,
+            RegistrationStatus::Dropped => {}
         }
         if let Some(group) = &registration.reserved_for {
             reserved.entry(registration.crn.clone()).or_default().count(group, true);
@@ -152,9 +154,10 @@ fn verify_term(
     let mut in_order: Vec<&SectionState> = sections.values().copied().collect();
     in_order.sort_by(|a, b| a.section.id.cmp(&b.section.id));
     for state in in_order {
-        let (enrolled, waitlisted) = counted.get(&state.section.id.crn).copied().unwrap_or_default();
+        let (enrolled, offered, waitlisted) = counted.get(&state.section.id.crn).copied().unwrap_or_default();
         let section = &state.section.id;
         compare_count(found, section, "enrolled", state.enrolled, enrolled);
+        compare_count(found, section, "offered", state.offered, offered);
         compare_count(found, section, "waitlisted", state.waitlisted, waitlisted);
         let reserved = reserved.remove(&section.crn).unwrap_or_default();
         if state.reserved.taken != reserved.taken {
@@ -197,8 +200,8 @@ fn compare_count(found: &mut Verification, section: &SectionId, what: &str, stor
 
 /// Returns the CRNs of counts above 0 that belong to no section.
 fn stray_counts(connection: &Connection, id: &TermId, sections: &Sections<'_>) -> rusqlite::Result<Vec<String>> {
-    let mut counts =
-        connection.prepare("SELECT crn FROM seats WHERE term = ?1 AND enrolled + waitlisted > 0 ORDER BY crn")?;
+    let mut counts = connection
+        .prepare("SELECT crn FROM seats WHERE term = ?1 AND enrolled + offered + waitlisted > 0 ORDER BY crn")?;
     let crns: Vec<String> = counts.query_map([id.as_str()], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(crns.into_iter().filter(|crn| !sections.contains_key(crn.as_str())).collect())
 }

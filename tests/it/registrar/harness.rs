@@ -12,6 +12,7 @@ use eduhub::domain::book::TermBook;
 use eduhub::domain::command::Command;
 use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{TermId, UserName};
+use eduhub::domain::offer::OfferSettings;
 use eduhub::domain::section::Credits;
 use eduhub::domain::view::TermView;
 use eduhub::registration::pool::RegistrarPool;
@@ -113,6 +114,7 @@ impl Harness {
             store: Arc::new(ScriptedStore(sender)),
             credit_limit: Credits(0),
             repeat_limit: 0,
+            offers: OfferSettings::default(),
             model: model.clone(),
             bus: events.clone(),
             clock: Arc::new(FixedClock),

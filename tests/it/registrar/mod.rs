@@ -253,6 +253,7 @@ async fn waitlists_are_settled_before_the_first_command() {
         at: minute(0),
         passed_over_for: None,
         reserved_for: None,
+        offer: None,
     };
     rows.registrations.push((user("bob"), registration));
     rows.sections[0].waitlisted = 1;
