@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::bus::{Bus, Event, PositionChange, RegistrationChange};
@@ -36,10 +37,10 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in all.
 const MAILBOX_MAX: usize = 65_536;
-/// How often a registrar checks whether a deadline has passed: of reserved seats to release, and of offers. Each decision
-/// after a deadline handles it first, so this only bounds how late waitlisted students get the seats while no command
-/// arrives.
-const DEADLINE_POLL: Duration = Duration::from_millis(250);
+/// The longest wait of the timer for deadlines: of reserved seats to release, and of offers. Deadlines are times of the
+/// hub's clock, and timers count monotonic time, so this bounds how late a deadline is handled after the clock was set
+/// forward. Each decision after a deadline handles it first.
+const DEADLINE_WAIT_MAX: Duration = Duration::from_secs(60);
 /// The pause before a term that could not be loaded is loaded again.
 const LOAD_PAUSE: Duration = Duration::from_millis(250);
 
@@ -147,6 +148,13 @@ pub struct Waits {
     pub overload: Duration,
 }
 
+/// The running timer of a registrar.
+struct DeadlineTimer {
+    /// The deadline for which it was set.
+    deadline: Timestamp,
+    handle: SpawnHandle,
+}
+
 /// The actor that owns a term.
 pub struct Registrar {
     term: TermId,
@@ -159,8 +167,7 @@ pub struct Registrar {
     on_loaded: Vec<Loaded>,
     retiring: Option<oneshot::Sender<()>>,
     pausing: VecDeque<Pause>,
-    /// Whether a check of the next deadline is timed.
-    is_deadline_timed: bool,
+    timer: Option<DeadlineTimer>,
 }
 
 impl Registrar {
@@ -181,7 +188,7 @@ impl Registrar {
             on_loaded: vec![on_loaded],
             retiring: None,
             pausing: VecDeque::new(),
-            is_deadline_timed: false,
+            timer: None,
         }
     }
 
@@ -241,23 +248,32 @@ impl Registrar {
         }
     }
 
-    /// Checks later whether a deadline has passed. A registrar without deadlines has no timer, because a timer keeps an
+    /// Sets the timer to the term's next deadline. A registrar without deadlines has no timer, because a timer keeps an
     /// actor alive that has no more senders.
-    fn time_deadline(&mut self, ctx: &mut Context<Self>) {
-        self.is_deadline_timed = true;
-        ctx.run_later(DEADLINE_POLL, Self::handle_deadlines);
+    fn time_deadline(&mut self, next: Option<Timestamp>, ctx: &mut Context<Self>) {
+        if self.timer.as_ref().map(|timer| timer.deadline) == next {
+            return;
+        }
+        if let Some(old) = self.timer.take() {
+            ctx.cancel_future(old.handle);
+        }
+        if let Some(deadline) = next {
+            let until = deadline.duration_since(self.deps.clock.now());
+            let wait = Duration::try_from(until).unwrap_or_default().min(DEADLINE_WAIT_MAX);
+            self.timer = Some(DeadlineTimer { deadline, handle: ctx.run_later(wait, Self::handle_deadlines) });
+        }
     }
 
-    /// Releases reserved seats, ends offers and reminds of offers whose time has come by the hub's clock, which may have
-    /// been set. Any decision does so.
+    /// Releases reserved seats, ends offers and reminds of offers whose time has come by the hub's clock. Any decision does
+    /// so. While a batch is in flight, its commit does so, or sets the timer again.
     fn handle_deadlines(&mut self, ctx: &mut Context<Self>) {
-        self.is_deadline_timed = false;
-        let now = self.deps.clock.now();
-        let is_due = matches!(&self.phase, Phase::Idle(state) if state.next_deadline().is_some_and(|at| at <= now));
-        if is_due && let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
+        self.timer = None;
+        let Phase::Idle(state) = &self.phase else { return };
+        let (next, now) = (state.next_deadline(), self.deps.clock.now());
+        if next.is_none_or(|at| now < at) {
+            self.time_deadline(next, ctx);
+        } else if let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
             self.execute(state, vec![Command::Settle.into()], Vec::new(), ctx);
-        } else if matches!(&self.phase, Phase::Idle(state) if state.next_deadline().is_some()) {
-            self.time_deadline(ctx);
         }
     }
 
@@ -316,9 +332,7 @@ impl Registrar {
         if let Some(model) = &self.published {
             self.on_loaded.drain(..).for_each(|loaded| drop(loaded.send(model.clone())));
         }
-        if batch.state.next_deadline().is_some() && !self.is_deadline_timed {
-            self.time_deadline(ctx);
-        }
+        self.time_deadline(batch.state.next_deadline(), ctx);
         self.phase = Phase::Idle(batch.state);
         self.next_batch(ctx);
     }

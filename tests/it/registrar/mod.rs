@@ -1,6 +1,7 @@
 //! The registrar between its callers and its store. The test itself answers each call of the store, so that it controls
 //! when a commit succeeds or fails. (The tests in `store` check real stores against the same port.)
 
+mod deadlines;
 mod harness;
 
 use std::time::Duration;
