@@ -95,6 +95,7 @@ impl Core {
             store: ports.terms.clone(),
             credit_limit: config.registration.credit_limit,
             repeat_limit: config.registration.repeat_limit,
+            offers: config.registration.offers,
             model: model.clone(),
             bus: ports.bus.clone(),
             clock: ports.clock.clone(),

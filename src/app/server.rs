@@ -190,7 +190,7 @@ fn handler_data(
 fn rehearsals(config: &Config, shared: &Shared) -> Rehearsals {
     let ports = &shared.core.ports;
     let executor = BatchExecutor::new(ports.terms.clone(), config.registration.credit_limit);
-    let executor = executor.with_repeat_limit(config.registration.repeat_limit);
+    let executor = executor.with_repeat_limit(config.registration.repeat_limit).with_offers(config.registration.offers);
     Rehearsals::new(executor, ports.plans.clone(), ports.clock.clone())
 }
 

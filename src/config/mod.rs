@@ -28,6 +28,7 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net};
 use jiff::tz::TimeZone;
 
+use crate::domain::offer::OfferSettings;
 use crate::domain::section::Credits;
 
 pub use auth::Auth;
@@ -107,6 +108,8 @@ pub struct Registration {
     pub credit_limit: Credits,
     /// How often a student may take a course; 0 for no limit.
     pub repeat_limit: u32,
+    /// Whether and how long seats are offered to students on waitlists.
+    pub offers: OfferSettings,
     /// The maximum number of accepted commands without a reply, of all terms. More are rejected with 503 `overloaded`.
     pub queue_max: usize,
     /// The longest time to the reply to a student's command while more arrive than the hub can commit.
@@ -187,6 +190,7 @@ impl Default for Registration {
             credit_limit: Credits(18_000),
             // The first attempt and two more, as California's community colleges allow (5 CCR 55042).
             repeat_limit: 3,
+            offers: OfferSettings::default(),
             queue_max: 20_000,
             overload_wait: Duration::from_millis(900),
         }

@@ -10,6 +10,7 @@ use crate::config::auth_settings::AUTH_SETTINGS;
 use crate::config::value::{RawValue, ValueResult};
 use crate::config::{Config, Store, bus, privacy};
 use crate::domain::ids::UserName;
+use crate::domain::offer::{OFFER_S_MAX, OFFER_S_MIN, WaitlistMode};
 
 /// The minimum length of the secret in bytes, as required for HMAC-SHA-256 (RFC 7518, section 3.2).
 pub const SECRET_LEN_MIN: usize = 32;
@@ -40,7 +41,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
 
 /// The settings except those of `[bus]` and `[privacy]`, and except `import.columns.*` and `plone.fields.*`, whose keys
 /// are not fixed.
-const SETTINGS: [Setting; 45] = [
+const SETTINGS: [Setting; 48] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",
@@ -277,6 +278,26 @@ const SETTINGS: [Setting; 45] = [
         set: |c, v| v.integer(0..=100).map(|value| c.registration.repeat_limit = value),
     },
     Setting {
+        name: "registration.waitlist",
+        about: "What a student at the head of a waitlist gets when a seat becomes free: `auto` the seat, or `offer` an\n\
+                offer to accept in time. A term can have its own setting.",
+        show: |c| quoted(c.registration.offers.mode.as_str()),
+        set: |c, v| waitlist_mode(v).map(|value| c.registration.offers.mode = value),
+    },
+    Setting {
+        name: "registration.offer_s",
+        about: "How long a seat is offered, in seconds. Then it is offered to the next student. A term can have its own\n\
+                setting.",
+        show: |c| c.registration.offers.offer_s.to_string(),
+        set: |c, v| v.integer(OFFER_S_MIN..=OFFER_S_MAX).map(|value| c.registration.offers.offer_s = value),
+    },
+    Setting {
+        name: "registration.offer_first_day_s",
+        about: "The most seconds for which a seat is offered in the first 24 hours after the term opens.",
+        show: |c| c.registration.offers.first_day_s.to_string(),
+        set: |c, v| v.integer(OFFER_S_MIN..=OFFER_S_MAX).map(|value| c.registration.offers.first_day_s = value),
+    },
+    Setting {
         name: "registration.queue_max",
         about: "The maximum number of requests that wait for a reply, in all terms. Further requests receive 503 \
                 `overloaded`.",
@@ -408,6 +429,10 @@ fn folder(value: &RawValue) -> ValueResult<String> {
     } else {
         Err(format!("{text:?} is not a folder in the site, such as \"/courses\""))
     }
+}
+
+fn waitlist_mode(value: &RawValue) -> ValueResult<WaitlistMode> {
+    WaitlistMode::parse(&value.text()?).ok_or_else(|| "must be \"auto\" or \"offer\"".to_owned())
 }
 
 fn log_filter(value: &RawValue) -> ValueResult<String> {

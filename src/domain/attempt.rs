@@ -93,8 +93,32 @@ pub enum Action {
     Register,
     /// To give up a seat or a waitlist position.
     Drop,
-    /// A seat for a student on the waitlist.
+    /// A seat, or an offer of one, for a student on the waitlist.
     Promote,
+    /// The end of an offer that the student did not accept in time.
+    Lapse,
+}
+
+impl Action {
+    /// Returns whether a user requested it; otherwise the hub did, by a rule.
+    #[must_use]
+    pub const fn is_request(self) -> bool {
+        match self {
+            Self::Register | Self::Drop => true,
+            Self::Promote | Self::Lapse => false,
+        }
+    }
+
+    /// Returns the origin of what no user requested; `None` for a request.
+    #[must_use]
+    pub fn own_origin(self) -> Option<Origin> {
+        let by = match self {
+            Self::Register | Self::Drop => return None,
+            Self::Promote => Asker::Promotion,
+            Self::Lapse => Asker::System,
+        };
+        Some(Origin { by, ..Origin::default() })
+    }
 }
 
 /// Who requested a decision.

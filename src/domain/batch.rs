@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::domain::alert::Alert;
 use crate::domain::alternatives::Alternatives;
-use crate::domain::attempt::{Action, Asker, Attempt, AttemptResult, Decided, Origin, Receipt, Salt};
+use crate::domain::attempt::{Action, Attempt, AttemptResult, Decided, Origin, Receipt, Salt};
 use crate::domain::attempt_chain::NewAttempts;
 use crate::domain::book::TermBook;
 use crate::domain::command::{Command, StagedImport};
@@ -74,7 +74,7 @@ pub struct BatchChanges {
     /// The subset of [`Self::sections`] whose definition or outside counts have to be written. It contains a staged
     /// section only if the section has changed since its row was staged.
     pub definitions_to_write: BTreeSet<Crn>,
-    /// The subset of [`Self::sections`] whose numbers of enrolled and waitlisted students have to be written.
+    /// The subset of [`Self::sections`] whose numbers of students have to be written.
     pub counts_to_write: BTreeSet<Crn>,
     /// Sections that have a staged row in the generation that becomes visible.
     pub staged: HashSet<Crn>,
@@ -137,16 +137,15 @@ fn append(
     let first = new.attempts.len();
     let (term, chain) = book.attempts_mut();
     for decided in &decision.attempts {
-        let promotion = Origin { by: Asker::Promotion, ..Origin::default() };
-        let origin = if decided.action == Action::Promote { &promotion } else { origin };
-        chain.append(term, decided.clone(), origin, now, new, &mut *new_salt);
+        let own = decided.action.own_origin();
+        chain.append(term, decided.clone(), own.as_ref().unwrap_or(origin), now, new, &mut *new_salt);
     }
     let attempts = &new.attempts[first..];
     match &decision.outcome {
-        // Promotions can be before the request, if reserved seats were released, and after it. A move has two requests,
+        // Promotions can be before the request, if reserved seats were released or offers lapsed, and after it. A move has two requests,
         // and the outcome of the last one that was decided.
         Outcome::Request(_) => {
-            let request = attempts.iter().rfind(|attempt| attempt.action != Action::Promote);
+            let request = attempts.iter().rfind(|attempt| attempt.action.is_request());
             request.map(Attempt::receipt).into_iter().collect()
         }
         Outcome::Batch(results) => {
@@ -167,7 +166,7 @@ fn append(
 /// It can be a promotion, because a swap may make room for its own student, but not a refused one: a student who is passed
 /// over keeps the position that is the result.
 fn receipt_of(crn: &Crn, decided: &[Decided], attempts: &[Attempt]) -> Option<Receipt> {
-    let student = &decided.iter().find(|one| one.action != Action::Promote)?.student;
+    let student = &decided.iter().find(|one| one.action.is_request())?.student;
     let is_passed_over =
         |one: &Decided| one.action == Action::Promote && matches!(one.result, AttemptResult::Refused(_));
     let of_result = |one: &&Decided| one.crn == *crn && one.student == *student && !is_passed_over(one);
@@ -306,10 +305,10 @@ impl BatchChanges {
             if row.is_none_or(|row| !same_definition(row, state)) {
                 self.definitions_to_write.insert(crn.clone());
             }
-            let counts = |of: &SectionState| (of.enrolled, of.waitlisted);
+            let counts = |of: &SectionState| (of.enrolled, of.offered, of.waitlisted);
             let is_counted = match before {
                 Some(before) => counts(before) != counts(state) || before.reserved != state.reserved,
-                None => counts(state) != (0, 0) || state.reserved != ReservedCounts::default(),
+                None => counts(state) != (0, 0, 0) || state.reserved != ReservedCounts::default(),
             };
             if is_counted {
                 self.counts_to_write.insert(crn.clone());

@@ -269,6 +269,7 @@ fn a_decision_that_panics_has_no_outcome_and_changes_nothing() {
         at: now(),
         passed_over_for: None,
         reserved_for: None,
+        offer: None,
     };
     book.restore(user("ana"), seat.clone());
     let decided = run(&mut book, &[register("bob", "Y"), drop_of("ana", "X"), register("cyd", "Z")]);

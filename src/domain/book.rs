@@ -9,6 +9,7 @@ use crate::domain::attempt_chain::{AttemptChain, StoredChain};
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, TermId, UserName};
 use crate::domain::notice::Notice;
+use crate::domain::offer::OfferSettings;
 use crate::domain::pool::{Pool, PoolIndex, pool_key};
 use crate::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use crate::domain::registration::{Registration, RegistrationStatus};
@@ -28,7 +29,10 @@ pub struct TermBook {
     waitlists: HashMap<Crn, BTreeMap<u64, WaitlistEntry>>,
     next_queue_number: u64,
     repeat_limit: u32,
+    offer_settings: OfferSettings,
     pools: PoolIndex,
+    /// When offers lapse, or their students are reminded.
+    offer_deadlines: BTreeSet<(Timestamp, UserName, Crn)>,
     /// When reserved seats are released that are not released yet.
     releases: BTreeSet<(Timestamp, Crn)>,
     attempts: AttemptChain,
@@ -53,7 +57,9 @@ impl TermBook {
             waitlists: HashMap::new(),
             next_queue_number,
             repeat_limit: 0,
+            offer_settings: OfferSettings::default(),
             pools: PoolIndex::default(),
+            offer_deadlines: BTreeSet::new(),
             releases: BTreeSet::new(),
             attempts: AttemptChain::default(),
         };
@@ -69,6 +75,13 @@ impl TermBook {
     #[must_use]
     pub const fn with_repeat_limit(mut self, limit: u32) -> Self {
         self.repeat_limit = limit;
+        self
+    }
+
+    /// Sets whether and how long seats are offered to students on waitlists.
+    #[must_use]
+    pub const fn with_offers(mut self, settings: OfferSettings) -> Self {
+        self.offer_settings = settings;
         self
     }
 
@@ -139,6 +152,7 @@ impl TermBook {
         if registration.status == RegistrationStatus::Waitlisted {
             self.join_waitlist(&student, &registration);
         }
+        self.offer_deadlines.extend(deadline_of(&student, &registration));
         registration.insert_into(self.students.entry(student).or_default());
     }
 
@@ -180,12 +194,17 @@ impl TermBook {
         }
         for (student, registration) in &changes.registrations {
             let registrations = self.students.entry(student.clone()).or_default();
-            if let Some(old) = registrations.iter().find(|r| r.crn == registration.crn)
-                && old.status == RegistrationStatus::Waitlisted
-                && let Some(waitlist) = self.waitlists.get_mut(&old.crn)
-            {
-                waitlist.remove(&old.queue_number);
+            if let Some(old) = registrations.iter().find(|r| r.crn == registration.crn) {
+                if old.status == RegistrationStatus::Waitlisted
+                    && let Some(waitlist) = self.waitlists.get_mut(&old.crn)
+                {
+                    waitlist.remove(&old.queue_number);
+                }
+                if let Some(deadline) = deadline_of(student, old) {
+                    self.offer_deadlines.remove(&deadline);
+                }
             }
+            self.offer_deadlines.extend(deadline_of(student, registration));
             registration.clone().insert_into(registrations);
             if registration.status == RegistrationStatus::Waitlisted {
                 self.join_waitlist(student, registration);
@@ -253,6 +272,12 @@ fn releases_of(state: &SectionState) -> impl Iterator<Item = Timestamp> + '_ {
     reserved.filter_map(|one| one.until)
 }
 
+/// Returns the next deadline of an offer; `None` for another registration.
+fn deadline_of(student: &UserName, registration: &Registration) -> Option<(Timestamp, UserName, Crn)> {
+    let offer = registration.offer?;
+    Some((offer.next_deadline(), student.clone(), registration.crn.clone()))
+}
+
 impl TermView for TermBook {
     fn term(&self) -> &Term {
         &self.term
@@ -280,6 +305,16 @@ impl TermView for TermBook {
     }
     fn next_release(&self) -> Option<Timestamp> {
         self.releases.first().map(|(at, _)| *at)
+    }
+    fn offer_settings(&self) -> OfferSettings {
+        self.offer_settings
+    }
+    fn offers_due(&self, now: Timestamp) -> Vec<(UserName, Crn)> {
+        let due = self.offer_deadlines.iter().take_while(|(at, ..)| *at <= now);
+        due.map(|(_, student, crn)| (student.clone(), crn.clone())).collect()
+    }
+    fn next_offer_deadline(&self) -> Option<Timestamp> {
+        self.offer_deadlines.first().map(|(at, ..)| *at)
     }
     fn section(&self, crn: &Crn) -> Option<&SectionState> {
         self.sections.get(crn)

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId, UserName};
+use crate::domain::offer::WaitlistMode;
 use crate::domain::plan::PlannedSection;
 use crate::domain::pool::CrossListing;
 use crate::domain::prerequisite::Requirement;
@@ -171,6 +172,12 @@ pub struct TermPatch {
     pub drop_until: Option<Option<Timestamp>>,
     /// When the waitlists end.
     pub waitlist_until: Option<Option<Timestamp>>,
+    /// Whether free seats are assigned or offered to students on waitlists.
+    pub waitlist: Option<Option<WaitlistMode>>,
+    /// How long a seat is offered, in seconds.
+    pub offer_s: Option<Option<u32>>,
+    /// How long a seat is offered at most on the first day of registration, in seconds.
+    pub offer_first_day_s: Option<Option<u32>>,
 }
 
 /// Maximum number of sections in one [`Command::PutSections`], so that a large pull does not delay registrations.

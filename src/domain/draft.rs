@@ -10,6 +10,7 @@ use crate::domain::command::FactsOfStudent;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::linked::may_need_another;
 use crate::domain::notice::{Notice, Reason};
+use crate::domain::offer::Offer;
 use crate::domain::outcome::RequestOutcome;
 use crate::domain::pool::{Pool, pool_key};
 use crate::domain::refusal::RefusalCode;
@@ -299,16 +300,13 @@ impl<'v> Draft<'v> {
         let was = before.as_ref().map_or(RegistrationStatus::Dropped, |r| r.status);
         let is = registration.status;
         if let Some(mut state) = self.section(&crn).cloned() {
-            state.enrolled = count_after_change(
-                state.enrolled,
-                was == RegistrationStatus::Enrolled,
-                is == RegistrationStatus::Enrolled,
-            );
-            state.waitlisted = count_after_change(
-                state.waitlisted,
-                was == RegistrationStatus::Waitlisted,
-                is == RegistrationStatus::Waitlisted,
-            );
+            for (count, status) in [
+                (&mut state.enrolled, RegistrationStatus::Enrolled),
+                (&mut state.offered, RegistrationStatus::Offered),
+                (&mut state.waitlisted, RegistrationStatus::Waitlisted),
+            ] {
+                *count = count_after_change(*count, was == status, is == status);
+            }
             if let Some(group) = before.as_ref().and_then(|before| before.reserved_for.as_deref()) {
                 state.reserved.count(group, false);
             }
@@ -353,6 +351,15 @@ impl<'v> Draft<'v> {
         self.record(student, registration);
     }
 
+    /// Reminds a student of an offer, once.
+    pub fn remind(&mut self, student: &UserName, mut registration: Registration, offer: Offer) {
+        registration.offer = Some(Offer { remind_at: None, ..offer });
+        let (crn, status) = (registration.crn.clone(), registration.status);
+        let reason = Reason::OfferEnds(offer.expires_at);
+        self.notify(Notice { student: student.clone(), crn, status, reason, at: self.now });
+        self.record(student, registration);
+    }
+
     /// Notifies a student.
     pub fn notify(&mut self, notice: Notice) {
         self.notices.push(notice);
@@ -379,20 +386,20 @@ impl<'v> Draft<'v> {
         self.attempts.push(Decided { student, crn, action, result, repeated, position, open });
     }
 
-    /// Records that a waitlisted student got a seat, or was passed over.
-    pub fn note_promotion(&mut self, student: &UserName, crn: &Crn, position: u32, result: AttemptResult) {
-        self.attempts.push(Decided {
-            student: student.clone(),
-            crn: crn.clone(),
-            action: Action::Promote,
-            result,
-            repeated: false,
-            position: Some(position),
-            open: None,
-        });
+    /// Records what the waitlist decided: that a student got a seat or an offer, was passed over, or let an offer lapse.
+    pub fn note_own(
+        &mut self,
+        student: &UserName,
+        crn: &Crn,
+        action: Action,
+        position: Option<u32>,
+        result: AttemptResult,
+    ) {
+        let (student, crn) = (student.clone(), crn.clone());
+        self.attempts.push(Decided { student, crn, action, result, repeated: false, position, open: None });
     }
 
-    /// Removes and returns the decided requests and promotions, in the order of the decisions.
+    /// Removes and returns the decided requests and what the waitlist decided, in the order of the decisions.
     pub fn take_attempts(&mut self) -> Vec<Decided> {
         std::mem::take(&mut self.attempts)
     }

@@ -13,7 +13,7 @@
 //! - [`linked`]: which sections are taken together; [`pool`]: cross-listed sections that share seats; [`reservation`],
 //!   [`restriction`]: seats and sections for some students only
 //! - [`rules`]: reasons to refuse a seat or a waitlist position, in order of precedence
-//! - [`waitlist`]: promotes students from waitlists to free seats
+//! - [`waitlist`]: promotes students from waitlists to free seats; [`offer`]: seats that are offered to them
 //! - [`batch`]: decides many commands against one book and merges their changes into one record
 //! - [`attempt`]: requests that were decided, as a chain of hashes; [`attempt_chain`]: the end of that chain in memory
 //! - [`published`]: a term as readers see it
@@ -46,6 +46,7 @@ pub mod instructor;
 pub mod linked;
 pub mod meeting;
 pub mod notice;
+pub mod offer;
 pub mod outcome;
 pub mod plan;
 pub mod pool;

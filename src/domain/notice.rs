@@ -25,6 +25,14 @@ pub enum Reason {
     Requested,
     /// The student was promoted from the waitlist to a seat.
     Promoted,
+    /// The student is offered a seat until this time.
+    #[strum(serialize = "offer")]
+    Offered(Timestamp),
+    /// The student is reminded of an offer that lapses at this time.
+    #[strum(serialize = "offer")]
+    OfferEnds(Timestamp),
+    /// An offer lapsed, and the student left the waitlist.
+    Lapsed,
     /// A seat became free, but a rule refused it to this student, who keeps the waitlist position.
     PassedOver(RefusalCode),
     /// The section was cancelled.
@@ -49,7 +57,29 @@ impl Reason {
     pub const fn code(self) -> Option<RefusalCode> {
         match self {
             Self::PassedOver(code) => Some(code),
-            Self::Requested | Self::Promoted | Self::Cancelled | Self::Reopened | Self::ByStaff => None,
+            Self::Requested
+            | Self::Promoted
+            | Self::Offered(_)
+            | Self::OfferEnds(_)
+            | Self::Lapsed
+            | Self::Cancelled
+            | Self::Reopened
+            | Self::ByStaff => None,
+        }
+    }
+
+    /// Returns when the offer lapses of which the student is notified.
+    #[must_use]
+    pub const fn expires_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Offered(at) | Self::OfferEnds(at) => Some(at),
+            Self::Requested
+            | Self::Promoted
+            | Self::Lapsed
+            | Self::PassedOver(_)
+            | Self::Cancelled
+            | Self::Reopened
+            | Self::ByStaff => None,
         }
     }
 }
@@ -57,8 +87,15 @@ impl Reason {
 /// What a notice states, as part of its alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeFacts {
-    /// Why the student is notified, as in the frames of live sessions: `promoted`, `passed_over`, `cancelled` or `staff`.
+    /// Why the student is notified, as in the frames of live sessions: `promoted`, `offer`, `lapsed`, `passed_over`,
+    /// `cancelled` or `staff`.
     pub reason: String,
+    /// For `offer`: when the offer lapses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// For `offer`: whether the student is reminded of an earlier offer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminder: bool,
     /// For `passed_over`: the refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<RefusalCode>,
@@ -95,17 +132,29 @@ impl Notice {
     /// also gets a stored alert, which states it.
     #[must_use]
     pub fn between(student: &UserName, before: Option<&Registration>, after: &Registration) -> Option<Self> {
-        use RegistrationStatus::{Dropped, Enrolled, Waitlisted};
+        use RegistrationStatus::{Dropped, Enrolled, Offered, Waitlisted};
         let status = |registration: &Registration| registration.status;
+        let remind_at = |registration: &Registration| registration.offer.and_then(|offer| offer.remind_at);
         let reason = match (before.map_or(Dropped, status), after.status) {
             (Waitlisted, Enrolled) => Reason::Promoted,
             (Waitlisted, Waitlisted) if before.and_then(|before| before.passed_over_for) != after.passed_over_for => {
                 Reason::PassedOver(after.passed_over_for?)
             }
-            (Dropped, Dropped) | (Enrolled, Enrolled) | (Waitlisted, Waitlisted) => return None,
-            (Dropped, Enrolled | Waitlisted) | (Enrolled, Waitlisted | Dropped) | (Waitlisted, Dropped) => {
-                Reason::Requested
+            (Waitlisted, Offered) => Reason::Offered(after.offer?.expires_at),
+            // A reminder that was sent has no time any more.
+            (Offered, Offered) if before.and_then(remind_at).is_some() && remind_at(after).is_none() => {
+                Reason::OfferEnds(after.offer?.expires_at)
             }
+            (Offered, Dropped)
+                if before.and_then(|before| before.offer).is_some_and(|offer| offer.expires_at <= after.at) =>
+            {
+                Reason::Lapsed
+            }
+            (Dropped, Dropped) | (Enrolled, Enrolled) | (Offered, Offered) | (Waitlisted, Waitlisted) => return None,
+            (Dropped, Enrolled | Offered | Waitlisted)
+            | (Enrolled, Offered | Waitlisted | Dropped)
+            | (Offered, Enrolled | Waitlisted | Dropped)
+            | (Waitlisted, Dropped) => Reason::Requested,
         };
         Some(Self { student: student.clone(), crn: after.crn.clone(), status: after.status, reason, at: after.at })
     }
@@ -114,76 +163,100 @@ impl Notice {
     /// `alternatives` are the sections with seats that the student of a cancelled section may take instead.
     #[must_use]
     pub fn alert(&self, section: &Section, alternatives: &[Arc<Section>]) -> Option<AlertContent> {
-        let (course, crn) = (&section.course, section.crn_text());
         let alternatives: Vec<String> = alternatives.iter().map(|section| section.crn_text().to_owned()).collect();
-        let (title, message, priority) = match self.reason {
+        let (title, message) = self.text(section, &alternatives)?;
+        Some(AlertContent {
+            title,
+            message,
+            priority: Priority::High,
+            category: Category::Schedule,
+            audience: Audience::for_user(self.student.clone()),
+            starts_at: None,
+            expires_at: self.reason.expires_at(),
+            requires_ack: false,
+            notice: Some(NoticeFacts {
+                reason: self.reason.as_str().to_owned(),
+                expires_at: self.reason.expires_at(),
+                reminder: matches!(self.reason, Reason::OfferEnds(_)),
+                code: self.reason.code(),
+                status: (self.reason == Reason::ByStaff).then_some(self.status),
+                course: section.course.to_string(),
+                crn: section.crn_text().to_string(),
+                alternatives,
+            }),
+        })
+    }
+
+    /// Returns the title and the message of the alert; `None` if the student requested the change.
+    fn text(&self, section: &Section, alternatives: &[String]) -> Option<(String, String)> {
+        let (course, crn) = (&section.course, section.crn_text());
+        Some(match self.reason {
             Reason::Requested => return None,
             Reason::Promoted => (
                 format!("You are enrolled in {course}"),
                 format!("A seat opened in {course} (CRN {crn}), and you were enrolled from the waitlist."),
-                Priority::High,
             ),
-            Reason::ByStaff => match self.status {
-                RegistrationStatus::Enrolled => (
-                    format!("You are enrolled in {course}"),
-                    format!("The college enrolled you in {course} (CRN {crn})."),
-                    Priority::High,
+            Reason::Offered(_) => (
+                format!("A seat is offered to you in {course}"),
+                format!("A seat opened in {course} (CRN {crn}). {ACCEPT_IN_TIME}"),
+            ),
+            Reason::OfferEnds(_) => (
+                format!("Your offer of a seat in {course} ends soon"),
+                format!("A seat in {course} (CRN {crn}) is still kept for you. {ACCEPT_IN_TIME}"),
+            ),
+            Reason::Lapsed => (
+                format!("Your offer of a seat in {course} has ended"),
+                format!(
+                    "You did not accept the seat in {course} (CRN {crn}) in time, so you are no longer on its waitlist."
                 ),
-                RegistrationStatus::Waitlisted => (
-                    format!("You are on the waitlist of {course}"),
-                    format!("The college put you on the waitlist of {course} (CRN {crn})."),
-                    Priority::High,
-                ),
-                RegistrationStatus::Dropped => (
-                    format!("You are no longer in {course}"),
-                    format!("The college dropped you from {course} (CRN {crn})."),
-                    Priority::High,
-                ),
-            },
+            ),
+            Reason::ByStaff => self.text_by_staff(course, crn),
             Reason::PassedOver(code) => (
                 format!("A seat opened in {course}, but you couldn't take it"),
                 format!(
                     "A seat opened in {course} (CRN {crn}), but {}. You keep your position on the waitlist.",
                     refusal_clause(code)
                 ),
-                Priority::High,
             ),
             Reason::Cancelled => (
                 format!("{course} is cancelled"),
                 format!(
                     "{course} (CRN {crn}) has been cancelled. It no longer counts toward your schedule or credits.{}",
-                    instead_sentence(&alternatives)
+                    instead_sentence(alternatives)
                 ),
-                Priority::High,
             ),
             Reason::Reopened => (
                 format!("{course} is no longer cancelled"),
                 format!(
                     "{course} (CRN {crn}) takes place after all. It counts toward your schedule and credits again."
                 ),
-                Priority::High,
             ),
-        };
-        Some(AlertContent {
-            title,
-            message,
-            priority,
-            category: Category::Schedule,
-            audience: Audience::for_user(self.student.clone()),
-            starts_at: None,
-            expires_at: None,
-            requires_ack: false,
-            notice: Some(NoticeFacts {
-                reason: self.reason.as_str().to_owned(),
-                code: self.reason.code(),
-                status: (self.reason == Reason::ByStaff).then_some(self.status),
-                course: course.to_string(),
-                crn: crn.to_string(),
-                alternatives,
-            }),
         })
     }
+
+    fn text_by_staff(&self, course: &str, crn: &str) -> (String, String) {
+        match self.status {
+            RegistrationStatus::Enrolled => {
+                (format!("You are enrolled in {course}"), format!("The college enrolled you in {course} (CRN {crn})."))
+            }
+            RegistrationStatus::Offered => (
+                format!("A seat is offered to you in {course}"),
+                format!("The college offers you a seat in {course} (CRN {crn})."),
+            ),
+            RegistrationStatus::Waitlisted => (
+                format!("You are on the waitlist of {course}"),
+                format!("The college put you on the waitlist of {course} (CRN {crn})."),
+            ),
+            RegistrationStatus::Dropped => (
+                format!("You are no longer in {course}"),
+                format!("The college dropped you from {course} (CRN {crn})."),
+            ),
+        }
+    }
 }
+
+/// How to take a seat that is offered.
+const ACCEPT_IN_TIME: &str = "Accept it in time to be enrolled; otherwise it goes to the next student on the waitlist.";
 
 /// Returns the sentence that names the sections with seats; empty if there are none.
 fn instead_sentence(alternatives: &[String]) -> String {

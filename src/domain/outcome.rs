@@ -13,10 +13,12 @@ use crate::domain::section::Credits;
 pub struct CurrentRegistration {
     /// The section.
     pub crn: Crn,
-    /// Whether the student is enrolled, waitlisted or has dropped.
+    /// Whether the student is enrolled, is offered a seat, is waitlisted or has dropped.
     pub status: RegistrationStatus,
     /// The waitlist position: 1 is next, and people who wait outside the hub come first. `None` unless waitlisted.
     pub position: Option<u32>,
+    /// When the offer lapses; `None` unless a seat is offered.
+    pub expires_at: Option<Timestamp>,
     /// The section's credits.
     pub credits: Credits,
     /// When this status began.

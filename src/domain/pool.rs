@@ -52,7 +52,7 @@ impl Pool {
         let sum = |of: fn(&SectionState) -> u32| taught().map(|state| of(state)).fold(0, u32::saturating_add);
         let stated = members.iter().filter_map(|state| state.section.cross_listed.as_ref()?.capacity).min();
         let capacity = stated.unwrap_or_else(|| sum(|state| state.section.capacity));
-        let taken = sum(|state| state.enrolled_total().saturating_add(state.outside_waitlisted));
+        let taken = sum(|state| state.taken_total().saturating_add(state.outside_waitlisted));
         let free = capacity.saturating_sub(taken);
         let held = sum(SectionState::held_seats);
         let open = taught().filter(|state| state.accepts_new_students());

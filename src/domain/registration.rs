@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::ids::Crn;
+use crate::domain::offer::Offer;
 use crate::domain::refusal::RefusalCode;
 
 /// The status of a student in a section.
@@ -14,9 +15,11 @@ use crate::domain::refusal::RefusalCode;
 pub enum RegistrationStatus {
     /// The student has a seat.
     Enrolled,
+    /// The student was on the waitlist and is offered a seat, which is kept free until the student decides.
+    Offered,
     /// The student has a waitlist position.
     Waitlisted,
-    /// The student dropped a seat or a waitlist position.
+    /// The student dropped a seat or a waitlist position, declined an offer, or let it lapse.
     Dropped,
 }
 
@@ -39,7 +42,7 @@ impl RegistrationStatus {
 pub struct Registration {
     /// The section.
     pub crn: Crn,
-    /// Enrolled, waitlisted or dropped.
+    /// Enrolled, offered, waitlisted or dropped.
     pub status: RegistrationStatus,
     /// While waitlisted, the order in which the student joined the waitlist, see
     /// [`WaitlistEntry`](crate::domain::section::WaitlistEntry); otherwise 0.
@@ -49,12 +52,21 @@ pub struct Registration {
     /// The refusal for which the student was last passed over and notified. It prevents repeated notices with the same
     /// reason.
     pub passed_over_for: Option<RefusalCode>,
-    /// For a seat that was reserved, the group for which it was, in lower case.
+    /// For a seat or an offer of one that was reserved, the group for which it was, in lower case.
     pub reserved_for: Option<Box<str>>,
+    /// While offered, until when; otherwise `None`.
+    pub offer: Option<Offer>,
 }
 
 impl Registration {
-    /// Returns whether the student is enrolled or waitlisted.
+    /// Returns a registration that was dropped at `at`.
+    #[must_use]
+    pub const fn dropped(crn: Crn, at: Timestamp) -> Self {
+        let status = RegistrationStatus::Dropped;
+        Self { crn, status, queue_number: 0, at, passed_over_for: None, reserved_for: None, offer: None }
+    }
+
+    /// Returns whether the student is enrolled or waitlisted, or is offered a seat.
     #[must_use]
     pub fn is_registered(&self) -> bool {
         self.status != RegistrationStatus::Dropped

@@ -181,13 +181,15 @@ impl Section {
     }
 }
 
-/// A section with its counts of enrolled and waitlisted people.
+/// A section with its counts of people who are enrolled, offered a seat, or waitlisted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SectionState {
     /// The definition.
     pub section: Arc<Section>,
     /// Number of students who are enrolled through the hub.
     pub enrolled: u32,
+    /// Number of students who are offered a seat. Each offer counts as a taken seat.
+    pub offered: u32,
     /// Number of students who are on the hub's waitlist.
     pub waitlisted: u32,
     /// Number of seats taken outside the hub, from the totals of an import.
@@ -211,6 +213,7 @@ impl SectionState {
         Self {
             section,
             enrolled: 0,
+            offered: 0,
             waitlisted: 0,
             outside_enrolled: 0,
             outside_waitlisted: 0,
@@ -235,19 +238,24 @@ impl SectionState {
     pub const fn enrolled_total(&self) -> u32 {
         self.enrolled + self.outside_enrolled
     }
+    /// Returns the number of seats that new students cannot have: those that are taken, and those that are offered.
+    #[must_use]
+    pub const fn taken_total(&self) -> u32 {
+        self.enrolled_total() + self.offered
+    }
     /// Returns the number of people who wait, including those outside the hub.
     #[must_use]
     pub const fn waitlisted_total(&self) -> u32 {
         self.waitlisted + self.outside_waitlisted
     }
-    /// Returns the number of the section's own seats that are neither taken nor reserved for people who wait outside the
-    /// hub. 0 if the section is cancelled.
+    /// Returns the number of the section's own seats that are neither taken nor offered, nor reserved for people who wait
+    /// outside the hub. 0 if the section is cancelled.
     #[must_use]
     pub fn own_seats(&self) -> u32 {
         if self.is_cancelled() {
             return 0;
         }
-        self.section.capacity.saturating_sub(self.enrolled_total()).saturating_sub(self.outside_waitlisted)
+        self.section.capacity.saturating_sub(self.taken_total()).saturating_sub(self.outside_waitlisted)
     }
     /// Returns the number of [`Self::own_seats`] that are reserved for groups of students.
     #[must_use]
@@ -258,7 +266,7 @@ impl SectionState {
         let left = self.section.reserved.iter().map(|one| self.reserved.left(one)).fold(0, u32::saturating_add);
         left.min(self.own_seats())
     }
-    /// Returns the number of seats that the hub may assign to some student: those that are not taken, neither in the
+    /// Returns the number of seats that the hub may assign to some student: those that are not taken or offered, neither in the
     /// section nor in the pool that it shares, and not reserved for people who wait outside the hub or for students of
     /// another section of the pool. 0 if the section is cancelled.
     #[must_use]

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::TermId;
+use crate::domain::offer::TermOffers;
 use crate::domain::student::StudentFacts;
 
 /// Maximum number of windows of groups in a term.
@@ -32,6 +33,8 @@ pub struct Term {
     pub holidays: Vec<Date>,
     /// The last times to add, to drop and to be promoted.
     pub cutoffs: Cutoffs,
+    /// Whether and how long seats are offered to students on waitlists.
+    pub offers: TermOffers,
 }
 
 /// The last times of a term; each is excluded, and `None` is no limit.
@@ -69,6 +72,7 @@ impl Term {
             windows: Vec::new(),
             holidays: Vec::new(),
             cutoffs: Cutoffs::default(),
+            offers: TermOffers::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::ids::{Crn, UserName};
+use crate::domain::offer::OfferSettings;
 use crate::domain::registration::Registration;
 use crate::domain::section::{Credits, SectionState, WaitlistEntry};
 use crate::domain::student::StudentFacts;
@@ -28,6 +29,12 @@ pub trait TermView {
     fn sections_to_release(&self, now: Timestamp) -> Vec<Crn>;
     /// Returns when the next reserved seats are released.
     fn next_release(&self) -> Option<Timestamp>;
+    /// Returns the college's settings of waitlists, for terms without their own.
+    fn offer_settings(&self) -> OfferSettings;
+    /// Returns the offers that lapse, or of which the student is reminded, until `now`, in the order of their times.
+    fn offers_due(&self, now: Timestamp) -> Vec<(UserName, Crn)>;
+    /// Returns when the next offer lapses, or the student is reminded of it.
+    fn next_offer_deadline(&self) -> Option<Timestamp>;
     /// Returns a section with its counts.
     fn section(&self, crn: &Crn) -> Option<&SectionState>;
     /// Returns a student's registrations, including dropped ones, in the order of [`Registration::insert_into`].

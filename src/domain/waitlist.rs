@@ -1,8 +1,9 @@
-//! Gives free seats to the students on the waitlist, first come, first served.
+//! Gives or offers free seats to the students on the waitlist, first come, first served, and ends offers that were not
+//! accepted in time.
 
 use std::collections::BTreeSet;
 
-use crate::domain::attempt::AttemptResult;
+use crate::domain::attempt::{Action, AttemptResult};
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::linked::{SET_LEN_MAX, belong_together, may_need_another};
@@ -22,6 +23,28 @@ pub(super) fn settle_queued(draft: &mut Draft<'_>) {
     while let Some(crn) = draft.next_to_settle() {
         settle(draft, &crn);
     }
+}
+
+/// Ends the offers whose time has passed, so that their seats go to the next students, and reminds students of offers.
+/// Returns whether there were any.
+pub(super) fn handle_due_offers(draft: &mut Draft<'_>) -> bool {
+    let (view, now) = (draft.view(), draft.now);
+    if view.next_offer_deadline().is_none_or(|at| now < at) {
+        return false;
+    }
+    for (student, crn) in view.offers_due(now) {
+        let Some(registration) = draft.registration(&student, &crn).cloned() else { continue };
+        match registration.offer {
+            Some(offer) if offer.expires_at <= now => {
+                let result = AttemptResult::Granted(RegistrationStatus::Dropped);
+                draft.note_own(&student, &crn, Action::Lapse, None, result);
+                draft.put_registration(&student, Registration::dropped(crn, now), Reason::Lapsed);
+            }
+            Some(offer) => draft.remind(&student, registration, offer),
+            None => {}
+        }
+    }
+    true
 }
 
 /// Queues every waitlist that has a student to be settled.
@@ -114,27 +137,27 @@ fn promote_or_pass_over(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
                 set.iter().for_each(|crn| promote(draft, student, crn));
             } else if waitlisted.passed_over_for != Some(code) {
                 let position = draft.position(crn, waitlisted.queue_number);
-                draft.note_promotion(student, crn, position, AttemptResult::Refused(code));
+                draft.note_own(student, crn, Action::Promote, Some(position), AttemptResult::Refused(code));
                 draft.pass_over(student, waitlisted, code);
             }
         }
     }
 }
 
+/// Gives a student a seat, or an offer of one if the term offers seats.
 fn promote(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
     let (Some(section), Some(waitlisted)) = (draft.section(crn), draft.registration(student, crn)) else { return };
     let position = draft.position(crn, waitlisted.queue_number);
     let reserved_for = section.reserved_group(draft.facts(student).map(|facts| &**facts));
-    let seat = Registration {
-        crn: crn.clone(),
-        status: RegistrationStatus::Enrolled,
-        queue_number: 0,
-        at: draft.now,
-        passed_over_for: None,
-        reserved_for,
+    let offer = draft.view().offer_settings().offer_at(draft.term(), draft.now);
+    let (status, reason) = match offer {
+        Some(offer) => (RegistrationStatus::Offered, Reason::Offered(offer.expires_at)),
+        None => (RegistrationStatus::Enrolled, Reason::Promoted),
     };
-    draft.note_promotion(student, crn, position, AttemptResult::Granted(RegistrationStatus::Enrolled));
-    draft.put_registration(student, seat, Reason::Promoted);
+    let (crn, at) = (crn.clone(), draft.now);
+    draft.note_own(student, &crn, Action::Promote, Some(position), AttemptResult::Granted(status));
+    let seat = Registration { crn, status, queue_number: 0, at, passed_over_for: None, reserved_for, offer };
+    draft.put_registration(student, seat, reason);
 }
 
 /// Returns a section together with those on whose waitlists the student is and that belong to it, if the student can get
@@ -146,6 +169,28 @@ fn promotable_set(draft: &Draft<'_>, student: &UserName, crn: &Crn) -> Option<Ve
     let waitlisted = draft.registrations(student).iter().filter(|r| r.status == RegistrationStatus::Waitlisted);
     let others = waitlisted.filter(|r| r.crn != *crn && !draft.is_queued(&r.crn)).filter_map(|r| draft.section(&r.crn));
     let others = others.filter(|other| belong_together(&section.section, &other.section) && other.seats_for(facts) > 0);
+    judged_together(draft, student, section, others, |request| request.seats(facts) > 0)
+}
+
+/// Returns a section together with those that the student is offered and that belong to it, if the student can accept
+/// all of them.
+pub(super) fn acceptable_set(draft: &Draft<'_>, student: &UserName, crn: &Crn) -> Option<Vec<Crn>> {
+    let section = draft.section(crn)?;
+    let offered = draft.registrations(student).iter().filter(|r| r.status == RegistrationStatus::Offered);
+    let others = offered.filter(|r| r.crn != *crn).filter_map(|r| draft.section(&r.crn));
+    let others = others.filter(|other| belong_together(&section.section, &other.section));
+    // An offer keeps its seat free.
+    judged_together(draft, student, section, others, |_| true)
+}
+
+/// Returns a section and others, if there are others and no rule refuses any of them when the student takes all.
+fn judged_together<'d>(
+    draft: &'d Draft<'_>,
+    student: &UserName,
+    section: &'d SectionState,
+    others: impl Iterator<Item = &'d SectionState>,
+    has_seat: impl Fn(&Request<'_>) -> bool,
+) -> Option<Vec<Crn>> {
     let set: Vec<&SectionState> = std::iter::once(section).chain(others).take(SET_LEN_MAX).collect();
     if set.len() < 2 {
         return None;
@@ -158,9 +203,7 @@ fn promotable_set(draft: &Draft<'_>, student: &UserName, crn: &Crn) -> Option<Ve
             .map(|(other, section)| Companion { section, goal: Goal::Promotion, is_earlier: other < at })
             .collect();
         let request = Request { student, section, goal: Goal::Promotion, companions: &companions };
-        if request.seats(facts) == 0
-            || first_refusal(draft, &request, &draft.lifted(student, &section.section)).is_some()
-        {
+        if !has_seat(&request) || first_refusal(draft, &request, &draft.lifted(student, &section.section)).is_some() {
             return None;
         }
     }

@@ -227,9 +227,19 @@ impl Fields {
         expected: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
+        Ok(self.nullable_parsed(name, expected, parse)?.flatten())
+    }
+    /// Reads text with `parse`; `None` when it is absent, `Some(None)` when it is null.
+    pub fn nullable_parsed<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Option<T>>, Problem> {
         match self.members.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => read_parsed(&self.at(name), value, expected, parse).map(Some),
+            None => Ok(None),
+            Some(Value::Null) => Ok(Some(None)),
+            Some(value) => read_parsed(&self.at(name), value, expected, parse).map(|value| Some(Some(value))),
         }
     }
 

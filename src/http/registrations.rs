@@ -56,6 +56,10 @@ pub(super) struct RegistrationResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     position: Option<u32>,
+    /// Until when the offer of a seat can be accepted; only while offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    expires_at: Option<Timestamp>,
     /// The section's credits; absent after a drop.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -70,17 +74,18 @@ pub(super) struct RegistrationResponse {
 
 impl RegistrationResponse {
     fn new(term: &TermId, current: CurrentRegistration, receipt: Option<Receipt>) -> Self {
-        let CurrentRegistration { crn, status, position, credits, at, is_new: _ } = current;
+        let CurrentRegistration { crn, status, position, expires_at, credits, at, is_new: _ } = current;
         let credits = (status != RegistrationStatus::Dropped).then_some(credits);
         let (section, receipt) = (SectionId { term: term.clone(), crn }, receipt.map(Into::into));
-        Self { section, planned: None, status, position, credits, at, receipt }
+        Self { section, planned: None, status, position, expires_at, credits, at, receipt }
     }
 }
 
 /// A student's registrations and credits.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct Registrations {
-    /// Enrolled and waitlisted sections, in the order of registration. Dropped sections are not listed.
+    /// Sections in which the student is enrolled, offered a seat or waitlisted, in the order of registration. Dropped
+    /// sections are not listed.
     pub(super) items: Vec<RegistrationResponse>,
     /// The credits in which the student is enrolled, by term.
     pub(super) credits: BTreeMap<TermId, Credits>,
@@ -178,8 +183,8 @@ pub(super) struct BatchRefusal {
 
 /// Registers the caller for a section (students).
 ///
-/// With `waitlist=true`, the caller joins the waitlist if the section is full. Registering again for the same section
-/// returns its current state and never takes a second seat.
+/// With `waitlist=true`, the caller joins the waitlist if the section is full. If a seat is offered to the caller, this
+/// accepts it. Registering again for the same section returns its current state and never takes a second seat.
 #[utoipa::path(
     put,
     path = "/api/v1/me/registrations/{section}",
@@ -188,7 +193,7 @@ pub(super) struct BatchRefusal {
     params(("section" = SectionId, Path, description = "The section."), Waitlist),
     responses(
         (status = 200, description = "Already registered: the current state.", body = RegistrationResponse),
-        (status = 201, description = "Enrolled or waitlisted; the change is durable.", body = RegistrationResponse),
+        (status = 201, description = "Enrolled or waitlisted, or an offer was accepted; the change is durable.", body = RegistrationResponse),
         BadPath, BadRole, NotFound, Refused, StoreFailed,
     )
 )]
@@ -205,7 +210,7 @@ pub async fn register(
     unless_gone(&request, submitted).await
 }
 
-/// Drops the caller from a section or its waitlist (students).
+/// Drops the caller from a section or its waitlist, or declines an offer of a seat (students).
 ///
 /// A hold can refuse to drop a seat.
 #[utoipa::path(
@@ -303,6 +308,7 @@ fn registrations_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<Re
                 planned: None,
                 status: registration.status,
                 position: is_waitlisted.then(|| row.position(registration.queue_number)),
+                expires_at: registration.offer.map(|offer| offer.expires_at),
                 credits: Some(row.state.section.credits),
                 at: registration.at,
                 receipt: None,

@@ -61,26 +61,32 @@ struct RosterLine<'a> {
     position: Option<u32>,
     /// When this status began.
     since: Timestamp,
+    /// When the offer of a seat lapses; only while offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    expires_at: Option<Timestamp>,
 }
 
-/// The schema of the statuses in a roster: enrolled and waitlisted.
+/// The schema of the statuses in a roster: enrolled, offered and waitlisted.
 fn roster_status() -> ObjectBuilder {
-    let names = [RegistrationStatus::Enrolled, RegistrationStatus::Waitlisted].map(RegistrationStatus::as_str);
+    let in_section = [RegistrationStatus::Enrolled, RegistrationStatus::Offered, RegistrationStatus::Waitlisted];
+    let names = in_section.map(RegistrationStatus::as_str);
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names))
 }
 
 impl<'a> RosterLine<'a> {
     fn new(entry: &'a RosterEntry) -> Self {
-        let RosterEntry { user, status, position, since, .. } = entry;
-        Self { user, name: name_of(entry), status: *status, position: *position, since: *since }
+        let RosterEntry { user, name: _, status, position, since, expires_at } = entry;
+        let (status, position, since, expires_at) = (*status, *position, *since, *expires_at);
+        Self { user, name: name_of(entry), status, position, since, expires_at }
     }
 }
 
 /// Returns the roster of a section (staff of its subject, and its instructors).
 ///
-/// Enrolled students come first, in the order in which they got their seats, then waitlisted students in the order of
-/// the waitlist. `Accept: text/csv` selects CSV with the columns user, name, status, position and since; a cell that a
-/// spreadsheet would interpret as a formula is prefixed with `'`.
+/// Enrolled students come first, in the order in which they got their seats, then those who are offered a seat, then
+/// waitlisted students in the order of the waitlist. `Accept: text/csv` selects CSV with the columns user, name, status,
+/// position and since; a cell that a spreadsheet would interpret as a formula is prefixed with `'`.
 #[utoipa::path(
     get,
     path = "/api/v1/sections/{id}/roster",

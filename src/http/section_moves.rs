@@ -180,7 +180,7 @@ impl Desk {
                 drop: Some(from.crn.clone()),
                 add: Some(to.crn.clone()),
                 // A student with a seat must not lose it for a waitlist position.
-                waitlist: student.status == RegistrationStatus::Waitlisted,
+                waitlist: student.status != RegistrationStatus::Enrolled,
                 lifted: codes.iter().copied().collect(),
             };
             let about = Some(student.user.as_str());

@@ -5,12 +5,15 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
+use strum::VariantArray;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::clock::Clock;
 use crate::config::{College, Privacy};
 use crate::domain::command::{Command, TermPatch};
 use crate::domain::ids::{SANDBOX_PREFIX, TermId, UserName};
+use crate::domain::offer::{OFFER_S_MAX, OFFER_S_MIN, WaitlistMode};
 use crate::domain::role::Role;
 use crate::domain::section::Credits;
 use crate::domain::term::{GROUP_WINDOWS_MAX, GroupWindow, Term, Window};
@@ -93,6 +96,17 @@ struct TermResponse<'a> {
     /// When the waitlists end: students join them and are promoted until then.
     #[schema(required)]
     waitlist_until: Option<Timestamp>,
+    /// Whether a free seat is assigned to the head of the waitlist (`auto`) or offered (`offer`); null is the college's
+    /// setting.
+    #[schema(required, schema_with = nullable_mode)]
+    waitlist: Option<WaitlistMode>,
+    /// How long a seat is offered, in seconds; null is the college's setting.
+    #[schema(required)]
+    offer_s: Option<u32>,
+    /// The most seconds for which a seat is offered in the first 24 hours after the term opens; null is the college's
+    /// setting.
+    #[schema(required)]
+    offer_first_day_s: Option<u32>,
     /// The time on the server's clock, for countdowns.
     now: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +128,9 @@ impl<'a> TermResponse<'a> {
             add_until: term.cutoffs.add_until,
             drop_until: term.cutoffs.drop_until,
             waitlist_until: term.cutoffs.waitlist_until,
+            waitlist: term.offers.mode,
+            offer_s: term.offers.offer_s,
+            offer_first_day_s: term.offers.first_day_s,
             now,
             mine: None,
         }
@@ -190,6 +207,12 @@ impl From<GroupWindowBody> for GroupWindow {
     }
 }
 
+/// The schema of a mode of waitlists, or null.
+fn nullable_mode() -> ObjectBuilder {
+    let names = WaitlistMode::VARIANTS.iter().map(|mode| Some(mode.as_str())).chain([None]);
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null])).enum_values(Some(names))
+}
+
 /// Changes to a term. Absent members do not change.
 #[derive(Debug, ToSchema)]
 #[schema(as = TermPatch)]
@@ -224,6 +247,17 @@ struct TermRequest {
     /// When the waitlists end; null if they do not end.
     #[schema(value_type = Option<Timestamp>)]
     waitlist_until: Option<Option<Timestamp>>,
+    /// Whether a free seat is assigned to the head of the waitlist (`auto`) or offered (`offer`). Null uses the college's
+    /// setting.
+    #[schema(schema_with = nullable_mode)]
+    waitlist: Option<Option<WaitlistMode>>,
+    /// How long a seat is offered, in seconds. Null uses the college's setting.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_592_000)]
+    offer_s: Option<Option<u32>>,
+    /// The most seconds for which a seat is offered in the first 24 hours after the term opens. Null uses the college's
+    /// setting.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_592_000)]
+    offer_first_day_s: Option<Option<u32>>,
 }
 
 impl RequestBody for TermRequest {
@@ -242,6 +276,9 @@ impl RequestBody for TermRequest {
             add_until: fields.nullable_timestamp("add_until")?,
             drop_until: fields.nullable_timestamp("drop_until")?,
             waitlist_until: fields.nullable_timestamp("waitlist_until")?,
+            waitlist: fields.nullable_parsed("waitlist", "auto or offer", WaitlistMode::parse)?,
+            offer_s: fields.nullable_u32("offer_s", OFFER_S_MIN..=OFFER_S_MAX)?,
+            offer_first_day_s: fields.nullable_u32("offer_first_day_s", OFFER_S_MIN..=OFFER_S_MAX)?,
         })
     }
 }
@@ -249,7 +286,7 @@ impl RequestBody for TermRequest {
 impl From<TermRequest> for TermPatch {
     fn from(request: TermRequest) -> Self {
         let TermRequest { title, starts_on, ends_on, opens_at, closes_at, windows, holidays, .. } = request;
-        let TermRequest { add_until, drop_until, waitlist_until, .. } = request;
+        let TermRequest { add_until, drop_until, waitlist_until, waitlist, offer_s, offer_first_day_s, .. } = request;
         let windows = windows.map(|windows| windows.into_iter().map(GroupWindow::from).collect());
         Self {
             title: title.map(Into::into),
@@ -262,6 +299,9 @@ impl From<TermRequest> for TermPatch {
             add_until,
             drop_until,
             waitlist_until,
+            waitlist,
+            offer_s,
+            offer_first_day_s,
         }
     }
 }
@@ -362,6 +402,9 @@ fn describe(patch: &TermPatch) -> String {
         part("closes_at", patch.closes_at),
         part("windows", patch.windows.as_ref().map(|windows| Some(windows.len()))),
         part("holidays", patch.holidays.as_ref().map(|days| Some(days.len()))),
+        part("waitlist", patch.waitlist.map(|mode| mode.map(WaitlistMode::as_str))),
+        part("offer_s", patch.offer_s),
+        part("offer_first_day_s", patch.offer_first_day_s),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

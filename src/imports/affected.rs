@@ -23,10 +23,10 @@ pub(super) fn affected(term: &TermModel, changed: &ChangedSections) -> Affected 
     let over_capacity: Vec<OverCapacity> = snapshot
         .rows_in_order()
         .filter(|row| changed.seats.contains(&row.state.section.id.crn))
-        .filter(|row| row.state.enrolled_total() > row.state.section.capacity)
+        .filter(|row| row.state.taken_total() > row.state.section.capacity)
         .map(|row| OverCapacity {
             section: row.state.section.id.clone(),
-            enrolled: row.state.enrolled_total(),
+            enrolled: row.state.taken_total(),
             capacity: row.state.section.capacity,
         })
         .collect();

@@ -138,6 +138,7 @@ fn state(number: usize) -> impl Strategy<Value = SectionState> {
             SectionState {
                 section,
                 enrolled,
+                offered: u32::from(number.is_multiple_of(3)),
                 waitlisted,
                 outside_enrolled,
                 outside_waitlisted,

@@ -239,6 +239,9 @@ pub enum ServerFrame<'a> {
         /// The waitlist position, while waitlisted.
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<u32>,
+        /// When the offer of a seat lapses, while offered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
         /// Why it changed.
         reason: RegistrationReason,
         /// The rule for which the caller was passed over.
@@ -291,6 +294,10 @@ pub enum RegistrationReason {
     Requested,
     /// The caller got a seat from the waitlist.
     Promoted,
+    /// A seat is offered to the caller, or the caller is reminded of an offer.
+    Offer,
+    /// The caller did not accept an offer in time.
+    Lapsed,
     /// A seat became free, but a rule refuses it to the caller.
     PassedOver,
     /// The section was cancelled.
@@ -306,6 +313,8 @@ impl From<Reason> for RegistrationReason {
         match reason {
             Reason::Requested => Self::Requested,
             Reason::Promoted => Self::Promoted,
+            Reason::Offered(_) | Reason::OfferEnds(_) => Self::Offer,
+            Reason::Lapsed => Self::Lapsed,
             Reason::PassedOver(_) => Self::PassedOver,
             Reason::Cancelled => Self::Cancelled,
             Reason::Reopened | Reason::ByStaff => Self::Staff,
@@ -347,6 +356,7 @@ pub fn registration(term: &TermId, change: &RegistrationChange) -> ByteString {
         section: &SectionId { term: term.clone(), crn: notice.crn.clone() },
         status: notice.status,
         position: change.position,
+        expires_at: notice.reason.expires_at(),
         reason: notice.reason.into(),
         code: notice.reason.code(),
         at: notice.at,
@@ -361,6 +371,7 @@ pub fn position(term: &TermId, change: &PositionChange) -> ByteString {
         section: &SectionId { term: term.clone(), crn: change.crn.clone() },
         status: RegistrationStatus::Waitlisted,
         position: Some(change.position),
+        expires_at: None,
         reason: RegistrationReason::Moved,
         code: None,
         at: change.at,

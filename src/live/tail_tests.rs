@@ -118,7 +118,7 @@ fn a_page_fits_into_one_burst() {
 
 /// Students of two sections of a course, and staff.
 const PEOPLE: &str = "
-    INSERT INTO terms VALUES ('t1', 't1', NULL, '9999-01-01', NULL, NULL, '[]', 1, 1, 1, '[]', 1, '{}');
+    INSERT INTO terms VALUES ('t1', 't1', NULL, '9999-01-01', NULL, NULL, '[]', 1, 1, 1, '[]', 1, '{}', '{}');
     INSERT INTO sections SELECT 't1', crn, 0, 'MATH 1', 'lecture', NULL, NULL, 0, NULL, NULL,
         NULL, '[]', 9, 0, 'open', '[]', '[]', 0, 0, NULL, NULL, 0, 1, NULL, NULL, NULL, '[]', '[]', NULL FROM (SELECT '1' AS crn UNION SELECT '2');
     INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq) VALUES ('t1', 'ann', '1', 'enrolled', 0, 0, NULL, 1),

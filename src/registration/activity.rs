@@ -135,7 +135,7 @@ impl Activity {
             RequestOutcome::Refused(_) => |section| &section.refused,
             RequestOutcome::Done(current) if current.is_new => match current.status {
                 RegistrationStatus::Enrolled => |section| &section.enrolled,
-                RegistrationStatus::Waitlisted => |section| &section.waitlisted,
+                RegistrationStatus::Offered | RegistrationStatus::Waitlisted => |section| &section.waitlisted,
                 RegistrationStatus::Dropped => return,
             },
             RequestOutcome::Done(_) | RequestOutcome::NotFound | RequestOutcome::SwapUndone { .. } => return,
@@ -247,7 +247,7 @@ mod tests {
     fn done(crn: &str, status: RegistrationStatus, is_new: bool) -> RequestOutcome {
         let at = jiff::Timestamp::UNIX_EPOCH;
         let (crn, credits) = (Crn::parse(crn).unwrap(), crate::domain::section::Credits::default());
-        RequestOutcome::Done(CurrentRegistration { crn, status, position: None, credits, at, is_new })
+        RequestOutcome::Done(CurrentRegistration { crn, status, position: None, expires_at: None, credits, at, is_new })
     }
 
     #[test]

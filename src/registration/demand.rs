@@ -16,7 +16,7 @@ use crate::registration::readmodel::{Snapshot, TermModel};
 pub struct SectionDemand {
     /// The section.
     pub crn: Crn,
-    /// The plans that contain it, without those of students who have a seat in it.
+    /// The plans that contain it, without those of students who have a seat in it or are offered one.
     pub plans: usize,
     /// The seats that a student can take.
     pub seats: u32,
@@ -76,7 +76,7 @@ pub fn demand(model: &TermModel, plans: &[Plan], is_shown: impl Fn(&Section) -> 
         let held: HashSet<&Crn> = held
             .iter()
             .flat_map(|all| all.iter())
-            .filter(|r| r.status == RegistrationStatus::Enrolled)
+            .filter(|r| matches!(r.status, RegistrationStatus::Enrolled | RegistrationStatus::Offered))
             .map(|r| &r.crn)
             .collect();
         let planned: Vec<&Crn> = sections.iter().filter(is_shown).collect();

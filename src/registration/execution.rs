@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::domain::batch::{DecidedBatch, Fresh, Receipts, Requested, decide_batch};
 use crate::domain::book::TermBook;
 use crate::domain::ids::TermId;
+use crate::domain::offer::OfferSettings;
 use crate::domain::outcome::{Outcome, RequestOutcome};
 use crate::domain::published::{PublishedTerm, TermUpdate};
 use crate::domain::section::Credits;
@@ -54,13 +55,14 @@ pub struct BatchExecutor {
     store: Arc<dyn TermStore>,
     credit_limit: Credits,
     repeat_limit: u32,
+    offers: OfferSettings,
 }
 
 impl BatchExecutor {
     /// Creates an executor. `credit_limit` is the maximum of credits that a student may enroll in; 0 is no limit.
     #[must_use]
     pub fn new(store: Arc<dyn TermStore>, credit_limit: Credits) -> Self {
-        Self { store, credit_limit, repeat_limit: 0 }
+        Self { store, credit_limit, repeat_limit: 0, offers: OfferSettings::default() }
     }
 
     /// Sets how often a student may take a course; 0 is no limit.
@@ -70,15 +72,23 @@ impl BatchExecutor {
         self
     }
 
+    /// Sets whether and how long seats are offered to students on waitlists.
+    #[must_use]
+    pub fn with_offers(mut self, settings: OfferSettings) -> Self {
+        self.offers = settings;
+        self
+    }
+
     /// Loads a term, and returns it with its state to publish.
     ///
     /// # Errors
     /// When the store cannot be read; the call may be repeated.
     pub fn load(&self, term: &TermId) -> StoreFuture<(Box<TermState>, PublishedTerm)> {
-        let (rows, credit_limit, repeat_limit) = (self.store.load(term), self.credit_limit, self.repeat_limit);
+        let Self { store, credit_limit, repeat_limit, offers } = self;
+        let (rows, credit_limit, repeat_limit, offers) = (store.load(term), *credit_limit, *repeat_limit, *offers);
         async move {
             let mut state = TermState::from_rows(rows.await?, credit_limit);
-            state.book = state.book.with_repeat_limit(repeat_limit);
+            state.book = state.book.with_repeat_limit(repeat_limit).with_offers(offers);
             let published = state.book.published(state.seq);
             Ok((Box::new(state), published))
         }
@@ -148,9 +158,9 @@ impl TermState {
         Self { book, seq, generation, rewrites }
     }
 
-    /// Returns when the next reserved seats are released.
-    pub(super) fn next_release(&self) -> Option<Timestamp> {
-        self.book.next_release()
+    /// Returns the next deadline: when reserved seats are released, an offer lapses, or a student is reminded of one.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.book.next_release().into_iter().chain(self.book.next_offer_deadline()).min()
     }
 
     /// Returns the sequence of the last commit that this state contains.

@@ -15,6 +15,7 @@ pub mod activity;
 pub mod demand;
 pub mod execution;
 pub mod pool;
+mod position_changes;
 pub mod readmodel;
 pub mod registrar;
 pub mod rehearsals;

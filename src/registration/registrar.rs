@@ -6,22 +6,25 @@
 //! get their reply (`outcome_unknown` if the commit itself failed), the term is loaded from the store, its waitlists
 //! are settled, and only then the next batch is decided.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::bus::{Bus, Event, PositionChange, RegistrationChange};
 use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::domain::ids::TermId;
+use crate::domain::offer::OfferSettings;
 use crate::domain::outcome::Outcome;
-use crate::domain::published::{PublishedSection, TermUpdate};
+use crate::domain::published::TermUpdate;
 use crate::domain::section::Credits;
 use crate::registration::execution::{BatchExecutor, CommittedBatch, TermState};
-use crate::registration::readmodel::{ReadModel, Row, TermModel};
+use crate::registration::position_changes::position_changes;
+use crate::registration::readmodel::{ReadModel, TermModel};
 use crate::registration::shedding::Shedder;
 use crate::registration::submitted::{Replied, Submitted};
 use crate::store::StoreError;
@@ -35,9 +38,10 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in all.
 const MAILBOX_MAX: usize = 65_536;
-/// How often a registrar checks whether reserved seats have to be released. Each decision after the time of a release
-/// makes it first, so this only bounds how late waitlisted students get the seats while no command arrives.
-const RELEASE_POLL: Duration = Duration::from_millis(250);
+/// The longest wait of the timer for deadlines: of reserved seats to release, and of offers. Deadlines are times of the
+/// hub's clock, and timers count monotonic time, so this bounds how late a deadline is handled after the clock was set
+/// forward. Each decision after a deadline handles it first.
+const DEADLINE_WAIT_MAX: Duration = Duration::from_secs(60);
 /// The pause before a term that could not be loaded is loaded again.
 const LOAD_PAUSE: Duration = Duration::from_millis(250);
 
@@ -124,6 +128,8 @@ pub struct RegistrarDeps {
     pub credit_limit: Credits,
     /// How often a student may take a course; 0 is no limit.
     pub repeat_limit: u32,
+    /// Whether and how long seats are offered to students on waitlists.
+    pub offers: OfferSettings,
     /// The published snapshots, for readers.
     pub model: Arc<ReadModel>,
     /// The bus, for events to connected students.
@@ -151,6 +157,13 @@ pub struct Waits {
     pub overload: Duration,
 }
 
+/// The running timer of a registrar.
+struct DeadlineTimer {
+    /// The deadline for which it was set.
+    deadline: Timestamp,
+    handle: SpawnHandle,
+}
+
 /// The actor that owns a term.
 pub struct Registrar {
     term: TermId,
@@ -163,8 +176,7 @@ pub struct Registrar {
     on_loaded: Vec<Loaded>,
     retiring: Option<oneshot::Sender<()>>,
     pausing: VecDeque<Pause>,
-    /// Whether a check for reserved seats to release is timed.
-    is_release_timed: bool,
+    timer: Option<DeadlineTimer>,
     /// The sequence up to which other hubs have committed.
     follow_to: u64,
 }
@@ -176,7 +188,9 @@ impl Registrar {
     pub fn new(term: TermId, deps: RegistrarDeps, waits: Waits, on_loaded: Loaded) -> Self {
         Self {
             term,
-            executor: BatchExecutor::new(deps.store.clone(), deps.credit_limit).with_repeat_limit(deps.repeat_limit),
+            executor: BatchExecutor::new(deps.store.clone(), deps.credit_limit)
+                .with_repeat_limit(deps.repeat_limit)
+                .with_offers(deps.offers),
             deps,
             published: None,
             phase: Phase::Loading,
@@ -185,7 +199,7 @@ impl Registrar {
             on_loaded: vec![on_loaded],
             retiring: None,
             pausing: VecDeque::new(),
-            is_release_timed: false,
+            timer: None,
             follow_to: 0,
         }
     }
@@ -273,29 +287,37 @@ impl Registrar {
 
     /// Starts the next batch on the state after a commit.
     fn become_idle(&mut self, state: Box<TermState>, ctx: &mut Context<Self>) {
-        if state.next_release().is_some() && !self.is_release_timed {
-            self.time_release(ctx);
-        }
+        self.time_deadline(state.next_deadline(), ctx);
         self.phase = Phase::Idle(state);
         self.next_batch(ctx);
     }
 
-    /// Checks later whether reserved seats have to be released. A registrar without such seats has no timer, because a timer
-    /// keeps an actor alive that has no more senders.
-    fn time_release(&mut self, ctx: &mut Context<Self>) {
-        self.is_release_timed = true;
-        ctx.run_later(RELEASE_POLL, Self::release_reserved);
+    /// Sets the timer to the term's next deadline. A registrar without deadlines has no timer, because a timer keeps an
+    /// actor alive that has no more senders.
+    fn time_deadline(&mut self, next: Option<Timestamp>, ctx: &mut Context<Self>) {
+        if self.timer.as_ref().map(|timer| timer.deadline) == next {
+            return;
+        }
+        if let Some(old) = self.timer.take() {
+            ctx.cancel_future(old.handle);
+        }
+        if let Some(deadline) = next {
+            let until = deadline.duration_since(self.deps.clock.now());
+            let wait = Duration::try_from(until).unwrap_or_default().min(DEADLINE_WAIT_MAX);
+            self.timer = Some(DeadlineTimer { deadline, handle: ctx.run_later(wait, Self::handle_deadlines) });
+        }
     }
 
-    /// Releases reserved seats whose time has come by the hub's clock, which may have been set. Any decision releases them.
-    fn release_reserved(&mut self, ctx: &mut Context<Self>) {
-        self.is_release_timed = false;
-        let now = self.deps.clock.now();
-        let is_due = matches!(&self.phase, Phase::Idle(state) if state.next_release().is_some_and(|at| at <= now));
-        if is_due && let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
+    /// Releases reserved seats, ends offers and reminds of offers whose time has come by the hub's clock. Any decision does
+    /// so. While a batch is in flight, its commit does so, or sets the timer again.
+    fn handle_deadlines(&mut self, ctx: &mut Context<Self>) {
+        self.timer = None;
+        let Phase::Idle(state) = &self.phase else { return };
+        let (next, now) = (state.next_deadline(), self.deps.clock.now());
+        if next.is_none_or(|at| now < at) {
+            self.time_deadline(next, ctx);
+        } else if let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
             self.execute(state, vec![Command::Settle.into()], Vec::new(), ctx);
-        } else if matches!(&self.phase, Phase::Idle(state) if state.next_release().is_some()) {
-            self.time_release(ctx);
         }
     }
 
@@ -423,31 +445,6 @@ enum Origin {
     Batch,
     /// Commits of other hubs, which announced them.
     OtherHub,
-}
-
-/// Returns the new positions of students who were on the waitlist before and have another position now.
-fn position_changes(before: Option<&Row>, after: &PublishedSection, at: jiff::Timestamp) -> Vec<PositionChange> {
-    let Some(before) = before else { return Vec::new() };
-    let (old, new) = (&before.waitlist, &after.waitlist);
-    let (old_outside, new_outside) = (before.state.outside_waitlisted, after.state.outside_waitlisted);
-    // Most commits do not change a waitlist. This check needs no map.
-    if old_outside == new_outside && old.iter().map(|e| e.queue_number).eq(new.iter().map(|e| e.queue_number)) {
-        return Vec::new();
-    }
-    let position = |outside: u32, index: usize| outside.saturating_add(u32::try_from(index + 1).unwrap_or(u32::MAX));
-    let old_positions: HashMap<u64, u32> =
-        old.iter().enumerate().map(|(index, entry)| (entry.queue_number, position(old_outside, index))).collect();
-    new.iter()
-        .enumerate()
-        .map(|(index, entry)| (entry, position(new_outside, index)))
-        .filter(|(entry, position)| old_positions.get(&entry.queue_number).is_some_and(|old| old != position))
-        .map(|(entry, position)| PositionChange {
-            student: entry.student.clone(),
-            crn: after.state.section.id.crn.clone(),
-            position,
-            at,
-        })
-        .collect()
 }
 
 impl Actor for Registrar {

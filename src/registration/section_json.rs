@@ -48,8 +48,12 @@ pub struct SectionView<'a> {
     meetings: &'a [Meeting],
     /// Maximum number of enrolled students.
     capacity: u32,
-    /// Number of taken seats, including those taken outside the hub.
+    /// Number of taken seats, including those taken outside the hub and those that are offered to students.
     enrolled: u32,
+    /// Number of seats that are offered to students from the waitlist; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    offered: Option<u32>,
     /// Number of seats that a new student can take now. Seats reserved for the waitlist are not open.
     open: u32,
     /// Maximum number of students on the waitlist.
@@ -196,6 +200,7 @@ impl<'a> SectionView<'a> {
             meetings,
             capacity: *capacity,
             enrolled: counts.enrolled,
+            offered: Some(state.offered).filter(|offered| *offered > 0 && shown.bound().is_none()),
             open: counts.open,
             waitlist_capacity: *waitlist_capacity,
             waitlisted: counts.waitlisted,

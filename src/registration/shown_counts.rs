@@ -40,7 +40,7 @@ impl ShownCounts {
     /// follows from `enrolled` in most sections, so it is stated as if the stated number were enrolled, and remains
     /// greater than 0 if a seat is open.
     pub(super) fn of(self, state: &SectionState) -> Counts {
-        let (enrolled, open, waitlisted) = (state.enrolled_total(), state.open_seats(), state.waitlisted_total());
+        let (enrolled, open, waitlisted) = (state.taken_total(), state.open_seats(), state.waitlisted_total());
         let is_small = |count: u32| (1..self.hidden_below).contains(&count);
         let greatest = self.hidden_below.saturating_sub(1);
         let mut shown = Counts { enrolled, open, waitlisted, is_hidden: is_small(enrolled) || is_small(waitlisted) };

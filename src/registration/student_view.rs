@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::ids::{Crn, UserName};
+use crate::domain::offer::OfferSettings;
 use crate::domain::plan::PlannedSection;
 use crate::domain::pool::pool_key;
 use crate::domain::registration::Registration;
@@ -79,6 +80,16 @@ impl TermView for StudentView {
         Vec::new()
     }
     fn next_release(&self) -> Option<Timestamp> {
+        None
+    }
+    fn offer_settings(&self) -> OfferSettings {
+        // No waitlist is settled, so no seat is offered.
+        OfferSettings::default()
+    }
+    fn offers_due(&self, _now: Timestamp) -> Vec<(UserName, Crn)> {
+        Vec::new()
+    }
+    fn next_offer_deadline(&self) -> Option<Timestamp> {
         None
     }
     fn section(&self, crn: &Crn) -> Option<&SectionState> {

@@ -44,7 +44,7 @@ pub struct PloneItem {
 pub struct RosterLine {
     /// Student.
     pub user: UserName,
-    /// [`RegistrationStatus::Enrolled`] or [`RegistrationStatus::Waitlisted`].
+    /// Any status but [`RegistrationStatus::Dropped`].
     pub status: RegistrationStatus,
     /// When this status began.
     pub since: Timestamp,
@@ -67,7 +67,7 @@ pub struct OutboxEntry {
     pub item: Option<PloneItem>,
     /// Section as committed.
     pub state: SectionState,
-    /// Students in the section: first those enrolled, then the waitlist in order.
+    /// Students in the section: first those enrolled, then those who are offered a seat, then the waitlist in order.
     pub roster: Vec<RosterLine>,
 }
 

@@ -7,24 +7,26 @@ use crate::domain::registration::RegistrationStatus;
 
 use crate::store::StoreFuture;
 
-/// A student who is enrolled in a section or waits for it.
+/// A student who is enrolled in a section, is offered a seat in it, or waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterEntry {
     /// The student.
     pub user: UserName,
     /// The display name, if the hub knows it.
     pub name: Option<String>,
-    /// [`RegistrationStatus::Enrolled`] or [`RegistrationStatus::Waitlisted`].
+    /// Any status but [`RegistrationStatus::Dropped`].
     pub status: RegistrationStatus,
     /// The waitlist position, 1 for the head, counting people who wait outside the hub; `None` unless waitlisted.
     pub position: Option<u32>,
     /// When this status began.
     pub since: Timestamp,
+    /// When the offer lapses; `None` unless a seat is offered.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A store that reads rosters.
 pub trait RosterStore: Send + Sync {
     /// Returns the roster of a section as of one commit: first the enrolled students, by the time at which they
-    /// enrolled, then the waitlist in order. `None` when there is no such section.
+    /// enrolled, then those who are offered a seat, by the time of the offer, then the waitlist in order. `None` when there is no such section.
     fn roster(&self, section: &SectionId) -> StoreFuture<Option<Vec<RosterEntry>>>;
 }

@@ -39,14 +39,16 @@ type Sections<'t> = HashMap<Crn, &'t SectionState>;
 /// Recomputes the counts of a term. `counted_crns` has the CRNs of its counts above 0.
 pub(super) fn check_term(term: &TermRows, counted_crns: &[String], found: &mut Verification) {
     let id = &term.term.id;
-    // Enrolled and waitlisted students of each section.
-    let mut counted: BTreeMap<Crn, (u32, u32)> = BTreeMap::new();
+    // Enrolled students, offers and waitlisted students of each section.
+    let mut counted: BTreeMap<Crn, (u32, u32, u32)> = BTreeMap::new();
     let mut reserved: HashMap<Crn, ReservedCounts> = HashMap::new();
     for (_, registration) in term.registrations.iter().filter(|(_, r)| r.is_registered()) {
-        let (enrolled, waitlisted) = counted.entry(registration.crn.clone()).or_default();
+        let (enrolled, offered, waitlisted) = counted.entry(registration.crn.clone()).or_default();
         match registration.status {
             RegistrationStatus::Enrolled => *enrolled += 1,
-            _ => *waitlisted += 1,
+            RegistrationStatus::Offered => *offered += 1,
+            RegistrationStatus::Waitlisted => *waitlisted += 1,
+            RegistrationStatus::Dropped => {}
         }
         if let Some(group) = &registration.reserved_for {
             reserved.entry(registration.crn.clone()).or_default().count(group, true);
@@ -60,9 +62,10 @@ pub(super) fn check_term(term: &TermRows, counted_crns: &[String], found: &mut V
     let mut in_order: Vec<&SectionState> = sections.values().copied().collect();
     in_order.sort_by(|a, b| a.section.id.cmp(&b.section.id));
     for state in in_order {
-        let (enrolled, waitlisted) = counted.get(&state.section.id.crn).copied().unwrap_or_default();
+        let (enrolled, offered, waitlisted) = counted.get(&state.section.id.crn).copied().unwrap_or_default();
         let section = &state.section.id;
         compare_count(found, section, "enrolled", state.enrolled, enrolled);
+        compare_count(found, section, "offered", state.offered, offered);
         compare_count(found, section, "waitlisted", state.waitlisted, waitlisted);
         let reserved = reserved.remove(&section.crn).unwrap_or_default();
         if state.reserved.taken != reserved.taken {

@@ -166,7 +166,9 @@ export class Alerts {
 
   /** A button that confirms an alert. In a banner it works after a moment: a press may be meant for what it covers. */
   #confirmButton(alert, isBanner) {
-    const el = button(t("alerts.ack"), () => this.#markRead(alert), { class: isBanner ? "quiet" : "", disabled: isBanner });
+    // Beside an offer of a seat, "Confirm" would seem to accept it.
+    const label = t(alert.notice?.reason === "offer" ? "alerts.close" : "alerts.ack");
+    const el = button(label, () => this.#markRead(alert), { class: isBanner ? "quiet" : "", disabled: isBanner });
     if (isBanner) setTimeout(() => { el.disabled = false; }, SETTLE_MS);
     return el;
   }
@@ -215,18 +217,18 @@ function withoutMoving(at, change) {
   scrollBy({ top: main.getBoundingClientRect().top - top, behavior: "instant" });
 }
 
-/** The hub's own alert that a student got a seat from the waitlist. */
-const isGoodNews = ({ notice }) => notice?.reason === "promoted";
+/** The hub's own alert that a student got a seat from the waitlist, or an offer of one. */
+const isGoodNews = ({ notice }) => ["promoted", "offer"].includes(notice?.reason);
 
 /** The title and the message of an alert: of one that the hub wrote, in the reader's language. */
 function textOf({ notice, title, message }) {
   if (!notice || !has(`notice.${notice.reason}`)) return { title, message };
-  const { code, status, course, crn, alternatives } = notice;
+  const { code, status, course, crn, alternatives, expires_at, reminder } = notice;
   // Staff who change a registration state the new status.
-  const reason = status ? `${notice.reason}.${status}` : notice.reason;
+  const reason = status ? `${notice.reason}.${status}` : reminder ? `${notice.reason}.reminder` : notice.reason;
   const why = has(`notice.why.${code}`) ? t(`notice.why.${code}`) : t("notice.why");
   const instead = alternatives ? ` ${t("notice.instead", { crns: alternatives.join(", ") })}` : "";
-  return { title: t(`notice.${reason}`, { course }), message: t(`notice.${reason}.text`, { course, crn, why }) + instead };
+  return { title: t(`notice.${reason}`, { course }), message: t(`notice.${reason}.text`, { course, crn, why, at: dateTime(expires_at) }) + instead };
 }
 
 const isExpired = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expires_at) <= hubNow();

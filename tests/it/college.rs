@@ -11,7 +11,7 @@ use eduhub::domain::decide::{Decision, decide, imported};
 use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
 use eduhub::domain::meeting::{Days, Meeting};
-use eduhub::domain::notice::Notice;
+use eduhub::domain::notice::{Notice, Reason};
 use eduhub::domain::outcome::{CurrentRegistration, Outcome, RequestOutcome};
 use eduhub::domain::pool::CrossListing;
 use eduhub::domain::refusal::Refusal;
@@ -320,7 +320,7 @@ impl TestTerm {
         reply_in_words(&self.request(command))
     }
 
-    /// Returns a student's status in a section: `enrolled`, `waitlisted`, `dropped` or `-`.
+    /// Returns a student's status in a section: `enrolled`, `offered`, `waitlisted`, `dropped` or `-`.
     pub fn status(&self, student: &str, section: &str) -> &'static str {
         self.registration(student, section).map_or("-", |r| r.status.as_str())
     }
@@ -333,10 +333,10 @@ impl TestTerm {
         self.book.section(&crn(section)).unwrap()
     }
 
-    /// Returns capacity, enrolled, waitlisted and open seats, as `GET /api/v1/seats` does.
+    /// Returns capacity, taken seats, waitlisted and open seats, as `GET /api/v1/seats` does.
     pub fn numbers(&self, section: &str) -> [u32; 4] {
         let state = self.state(section);
-        [state.section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open_seats()]
+        [state.section.capacity, state.taken_total(), state.waitlisted_total(), state.open_seats()]
     }
 
     /// Returns the students on a waitlist, in order.
@@ -416,10 +416,11 @@ pub fn replies_in_words(outcome: &Outcome) -> Vec<String> {
     }
 }
 
-/// Returns each notice as `STUDENT CRN STANDING REASON`, and the code of a refusal if there is one.
+/// Returns each notice as `STUDENT CRN STANDING REASON`, and the code of a refusal, or that it is a reminder, if it is.
 pub fn notices_in_words(notices: &[Notice]) -> Vec<String> {
     let in_words = |n: &Notice| {
         let code = n.reason.code().map(|c| format!(" {}", c.as_str())).unwrap_or_default();
+        let code = if matches!(n.reason, Reason::OfferEnds(_)) { " reminder".to_owned() } else { code };
         format!("{} {} {} {}{code}", n.student, n.crn, n.status.as_str(), n.reason.as_str())
     };
     notices.iter().map(in_words).collect()
@@ -456,14 +457,15 @@ pub fn contents(book: &TermBook) -> impl PartialEq + std::fmt::Debug + use<> {
     (book.term().clone(), sections, students, waitlists, facts)
 }
 
-/// Returns the numbers of enrolled and waitlisted registrations of a section.
-pub fn counts_of(book: &TermBook, of: &Crn) -> (u32, u32) {
-    let (mut enrolled, mut waiting) = (0, 0);
+/// Returns the numbers of enrolled, offered and waitlisted registrations of a section.
+pub fn counts_of(book: &TermBook, of: &Crn) -> (u32, u32, u32) {
+    let (mut enrolled, mut offered, mut waiting) = (0, 0, 0);
     for (_, registrations) in book.students() {
         for r in registrations.iter().filter(|r| r.crn == *of) {
             enrolled += u32::from(r.status == RegistrationStatus::Enrolled);
+            offered += u32::from(r.status == RegistrationStatus::Offered);
             waiting += u32::from(r.status == RegistrationStatus::Waitlisted);
         }
     }
-    (enrolled, waiting)
+    (enrolled, offered, waiting)
 }

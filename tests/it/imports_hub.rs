@@ -9,6 +9,7 @@ use eduhub::bus::{Bus, Event};
 use eduhub::clock::SystemClock;
 use eduhub::domain::command::{Command, SectionPatch, TermPatch};
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
+use eduhub::domain::offer::OfferSettings;
 use eduhub::domain::section::{Credits, SectionState, SectionStatus};
 use eduhub::imports::csv::CsvSchedules;
 use eduhub::imports::{ImportDeps, ImportError, ImportOptions, Imports};
@@ -73,6 +74,7 @@ impl Hub {
         let deps = RegistrarDeps {
             credit_limit: Credits(18_000),
             repeat_limit: 0,
+            offers: OfferSettings::default(),
             store: Arc::new(store.clone()),
             model: model.clone(),
             bus: bus.clone(),

@@ -114,6 +114,7 @@ fn readers_never_see_a_partly_published_commit() {
                 at,
                 passed_over_for: None,
                 reserved_for: None,
+                offer: None,
             };
             term.publish(&TermUpdate {
                 seq: u64::from(seq),
@@ -134,6 +135,7 @@ fn credits_count_enrolled_sections_that_are_not_cancelled() {
         at: minute(1),
         passed_over_for: None,
         reserved_for: None,
+        offer: None,
     };
     let sections = [
         section("A").credits(1_500),
@@ -171,6 +173,7 @@ fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
         at: minute(1),
         passed_over_for: None,
         reserved_for: None,
+        offer: None,
     };
     let dropped = Registration { status: RegistrationStatus::Dropped, queue_number: 0, ..registered.clone() };
     model.publish_loaded(PublishedTerm {

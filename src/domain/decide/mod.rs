@@ -1,11 +1,13 @@
 //! Decides commands: `decide(view, command, now)` returns an outcome and the changes to commit. It is a pure function.
 //!
-//! - `request`: registrations, drops and batches of a student; `set`: sections that are registered together
+//! - `request`: registrations, drops and batches of a student; `set`: sections that are registered together; `offer`:
+//!   offers that a student accepts
 //! - `plan`: registration for a plan, and the check of a plan before registration opens
 //! - `staff`: changes that staff make to a section, to the term or to the facts about students
 //! - `catalogue`: imports of schedules and pulls of the college's catalogue
 
 mod catalogue;
+mod offer;
 mod plan;
 mod request;
 mod set;
@@ -37,7 +39,8 @@ pub struct Decision {
 /// Decides one command against a term. The same view, command and time give the same decision.
 pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decision {
     let mut draft = Draft::new(view, now);
-    if draft.release_reserved() {
+    let is_released = draft.release_reserved();
+    if waitlist::handle_due_offers(&mut draft) || is_released {
         // The students on the waitlists have precedence over the command.
         waitlist::settle_queued(&mut draft);
     }

@@ -2,6 +2,7 @@
 
 use crate::domain::attempt::{Action, AttemptResult, Decided};
 use crate::domain::command::{Batch, StaffRequest};
+use crate::domain::decide::offer;
 use crate::domain::decide::set::{self, Add};
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
@@ -20,7 +21,8 @@ pub(super) type Results = Vec<(Crn, RequestOutcome)>;
 
 /// Registers a student in a section: in a seat if one is open, otherwise on the waitlist if `waitlist` is set.
 ///
-/// Registering again for the same section returns its current state; no rule is evaluated.
+/// Registering again for the same section returns its current state; no rule is evaluated. If a seat is offered to the
+/// student, this accepts it.
 pub(super) fn register(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, waitlist: bool) -> RequestOutcome {
     register_as(draft, student, crn, waitlist, &LiftedCodes::NONE, Reason::Requested)
 }
@@ -50,6 +52,9 @@ fn decide_register(
 ) -> RequestOutcome {
     let Some(section) = draft.section(crn) else { return RequestOutcome::NotFound };
     if let Some(current) = draft.registration(student, crn).filter(|r| r.is_registered()) {
+        if current.status == RegistrationStatus::Offered {
+            return offer::accept(draft, student, crn, lifted, reason);
+        }
         return granted(draft, current, false);
     }
     let lifted = draft.lifted(student, &section.section).and(lifted);
@@ -115,15 +120,15 @@ pub(super) fn grant(
     let facts = draft.facts(student).map(|facts| &**facts);
     let reserved_for = match status {
         RegistrationStatus::Enrolled => draft.section(crn).and_then(|section| section.reserved_group(facts)),
-        RegistrationStatus::Waitlisted | RegistrationStatus::Dropped => None,
+        RegistrationStatus::Offered | RegistrationStatus::Waitlisted | RegistrationStatus::Dropped => None,
     };
-    let registration =
-        Registration { crn: crn.clone(), status, queue_number, at: draft.now, passed_over_for: None, reserved_for };
+    let (crn, at) = (crn.clone(), draft.now);
+    let registration = Registration { crn, status, queue_number, at, passed_over_for: None, reserved_for, offer: None };
     draft.put_registration(student, registration.clone(), reason);
     granted(draft, &registration, true)
 }
 
-/// Drops a seat or a waitlist position.
+/// Drops a seat or a waitlist position, or declines an offer.
 ///
 /// No rule applies to a drop, so it is also possible outside the registration window; only a hold that blocks drops,
 /// or a last time to drop that has passed, prevents the drop of a seat. A repeated drop returns the state of the first;
@@ -159,19 +164,13 @@ fn decide_drop(
     if let Some(refusal) = refusal_of_drop(draft, student, &before, lifted) {
         return RequestOutcome::Refused(refusal);
     }
-    let after = Registration {
-        crn: crn.clone(),
-        status: RegistrationStatus::Dropped,
-        queue_number: 0,
-        at: draft.now,
-        passed_over_for: None,
-        reserved_for: None,
-    };
+    let after = Registration::dropped(crn.clone(), draft.now);
     draft.put_registration(student, after.clone(), reason);
     granted(draft, &after, true)
 }
 
-/// Returns the refusal to drop a seat. A seat in a cancelled section and a waitlist position can always be dropped.
+/// Returns the refusal to drop a seat. A seat in a cancelled section, an offer and a waitlist position can always be
+/// dropped.
 fn refusal_of_drop(
     draft: &Draft<'_>,
     student: &UserName,
@@ -236,11 +235,11 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
     Err(results)
 }
 
-/// Returns the attempts of a swap that changed nothing. Promotions, from seats that were released before the
-/// swap, are undone with it, and made again by the next decision.
+/// Returns the attempts of a swap that changed nothing. Promotions and lapsed offers before the swap are undone with it,
+/// and made again by the next decision.
 pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
     let mut attempts = draft.take_attempts();
-    attempts.retain(|attempt| attempt.action != Action::Promote);
+    attempts.retain(|attempt| attempt.action.is_request());
     for attempt in &mut attempts {
         if matches!(attempt.result, AttemptResult::Granted(_)) {
             (attempt.result, attempt.repeated, attempt.position) = (AttemptResult::SwapRefused, false, None);
@@ -269,6 +268,7 @@ pub(super) fn granted(draft: &Draft<'_>, registration: &Registration, is_new: bo
         crn,
         status: registration.status,
         position,
+        expires_at: registration.offer.map(|offer| offer.expires_at),
         credits,
         at: registration.at,
         is_new,

@@ -100,6 +100,9 @@ pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
         add_until,
         drop_until,
         waitlist_until,
+        waitlist,
+        offer_s,
+        offer_first_day_s,
     } = patch;
     set_if_given(&mut term.title, title);
     set_if_given(&mut term.starts_on, starts_on);
@@ -112,6 +115,10 @@ pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
     set_if_given(&mut cutoffs.add_until, add_until);
     set_if_given(&mut cutoffs.drop_until, drop_until);
     set_if_given(&mut cutoffs.waitlist_until, waitlist_until);
+    let offers = &mut term.offers;
+    set_if_given(&mut offers.mode, waitlist);
+    set_if_given(&mut offers.offer_s, offer_s);
+    set_if_given(&mut offers.first_day_s, offer_first_day_s);
     let is_extended = *cutoffs != draft.term().cutoffs;
     draft.put_term(term);
     if is_extended {

@@ -130,7 +130,7 @@ type Others<'a> = SmallVec<[Other<'a>; 8]>;
 /// Another section of the student.
 #[derive(Clone, Copy)]
 struct Other<'a> {
-    /// Enrolled or waitlisted.
+    /// Enrolled, offered or waitlisted.
     status: RegistrationStatus,
     section: &'a Section,
 }

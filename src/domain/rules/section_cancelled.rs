@@ -7,7 +7,7 @@ use crate::domain::rules::{Goal, Rule, RuleContext};
 use crate::domain::section::SectionStatus;
 
 pub(super) const RULE: Rule =
-    Rule { code: RefusalCode::SectionCancelled, goals: &[Goal::Seat, Goal::Position], refusal };
+    Rule { code: RefusalCode::SectionCancelled, goals: &[Goal::Seat, Goal::Position, Goal::Promotion], refusal };
 
 fn refusal(case: &RuleContext<'_>) -> Option<Refusal> {
     match case.section().status {

@@ -113,8 +113,14 @@ struct Alert {
 /// What an alert of registration states.
 #[derive(ToSchema)]
 struct AlertNotice {
-    /// `promoted`, `passed_over`, `cancelled` or `staff`: as in the live message `registration`.
+    /// `promoted`, `offer`, `lapsed`, `passed_over`, `cancelled` or `staff`: as in the live message `registration`.
     reason: String,
+    /// For `offer`: until when the seat can be accepted.
+    #[schema(nullable = false)]
+    expires_at: Option<Timestamp>,
+    /// For `offer`: whether this reminds of an earlier offer.
+    #[schema(nullable = false)]
+    reminder: Option<bool>,
     /// For `passed_over`: the refusal.
     #[schema(nullable = false)]
     code: Option<RefusalCode>,
@@ -409,6 +415,8 @@ mod tests {
         };
         assert_conforms(&NoticeFacts {
             reason: "cancelled".to_owned(),
+            expires_at: None,
+            reminder: false,
             code: None,
             status: None,
             course: "MATH 151".to_owned(),

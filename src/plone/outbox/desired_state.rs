@@ -40,7 +40,7 @@ pub struct Difference {
 #[must_use]
 pub fn seat_fields(state: &SectionState, roster: &[RosterLine], names: Names) -> Fields {
     let mut fields = Fields::from([
-        (SectionField::SeatsTaken, FieldValue::Number(state.enrolled_total().into())),
+        (SectionField::SeatsTaken, FieldValue::Number(state.taken_total().into())),
         (SectionField::Waitlisted, FieldValue::Number(state.waitlisted_total().into())),
     ]);
     let value = match names {
@@ -53,7 +53,7 @@ pub fn seat_fields(state: &SectionState, roster: &[RosterLine], names: Names) ->
     fields
 }
 
-/// Formats a line of a roster: `USER enrolled|waitlisted SINCE`. The time is in UTC with whole seconds (RFC 3339).
+/// Formats a line of a roster: `USER enrolled|offered|waitlisted SINCE`. The time is in UTC with whole seconds (RFC 3339).
 fn roster_line(line: &RosterLine) -> String {
     let since = Timestamp::from_second(line.since.as_second()).unwrap_or(line.since);
     format!("{} {} {since}", line.user, line.status.as_str())

@@ -59,10 +59,10 @@ fn has_foreign_counts(now: &Fields, last: Option<&Fields>, hub: &SectionState) -
         let is_empty = matches!(there, FieldValue::Nothing) || *there == FieldValue::Lines(Vec::new());
         match was(SectionField::Roster) {
             Some(was) => was != there,
-            None => is_empty != (hub.enrolled + hub.waitlisted == 0),
+            None => is_empty != (hub.enrolled + hub.offered + hub.waitlisted == 0),
         }
     });
-    number(SectionField::SeatsTaken, hub.enrolled_total())
+    number(SectionField::SeatsTaken, hub.taken_total())
         || number(SectionField::Waitlisted, hub.waitlisted_total())
         || roster
 }

@@ -19,19 +19,20 @@ pub(super) struct RosterRow {
 }
 
 /// Returns the students in a section, with the display name of their account, or otherwise of their last token: first
-/// those enrolled, by the time at which they enrolled, then the waitlist in order.
+/// those enrolled, by the time at which they enrolled, then those who are offered a seat, by the time of the offer, then
+/// the waitlist in order.
 pub(super) async fn roster_rows(tx: &Tx, id: &SectionId) -> Result<Vec<RosterRow>, Failure> {
     let sql = format!(
         "SELECT {REGISTRATION_COLUMNS}, coalesce(a.name, p.name) FROM registrations AS r
          LEFT JOIN accounts AS a ON a.username = r.username
          LEFT JOIN people AS p ON p.username = r.username
-         WHERE r.term = $1 AND r.crn = $2 AND r.standing IN ('enrolled', 'waitlisted')
-         ORDER BY r.standing, CASE WHEN r.standing = 'enrolled' THEN r.at ELSE r.place END, r.username"
+         WHERE r.term = $1 AND r.crn = $2 AND r.standing IN ('enrolled', 'offered', 'waitlisted')
+         ORDER BY r.standing, CASE WHEN r.standing = 'waitlisted' THEN r.place ELSE r.at END, r.username"
     );
     let rows = tx.query(&sql, &[&id.term.as_str(), &id.crn.as_str()]).await?;
     let row = |row| {
         let (user, registration) = registration_at(row)?;
-        Ok(RosterRow { user, name: maybe_text_at(row, 7)?.map(str::to_owned), registration })
+        Ok(RosterRow { user, name: maybe_text_at(row, 9)?.map(str::to_owned), registration })
     };
     rows.iter().map(row).collect()
 }
@@ -51,7 +52,8 @@ impl RosterStore for PostgresStore {
                 let is_waitlisted = registration.status == RegistrationStatus::Waitlisted;
                 last_position = last_position.saturating_add(u32::from(is_waitlisted));
                 let position = is_waitlisted.then_some(last_position);
-                RosterEntry { user, name, status: registration.status, position, since: registration.at }
+                let expires_at = registration.offer.map(|offer| offer.expires_at);
+                RosterEntry { user, name, status: registration.status, position, since: registration.at, expires_at }
             });
             Ok(Some(entries.collect()))
         })

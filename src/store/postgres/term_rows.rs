@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use tokio_postgres::Row;
 
 use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::offer::Offer;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
@@ -22,7 +23,7 @@ use crate::store::postgres::transaction::Tx;
 
 /// The columns of `terms` that [`term_at`] reads.
 pub(super) const TERM_COLUMNS: &str = "id, title, starts_on, ends_on, opens_at, closes_at, holidays, windows, cutoffs, \
-     seats_seq, generation, changed_seq, rewrites";
+     seats_seq, generation, changed_seq, rewrites, offers";
 
 /// A term as it is stored.
 pub(super) struct TermRow {
@@ -58,6 +59,7 @@ pub(super) fn term_at(row: &Row) -> Result<TermRow, Failure> {
         holidays: json_at(row, 6)?,
         windows: json_at(row, 7)?,
         cutoffs: json_at(row, 8)?,
+        offers: json_at(row, 13)?,
     };
     Ok(TermRow {
         term,
@@ -71,10 +73,11 @@ pub(super) fn term_at(row: &Row) -> Result<TermRow, Failure> {
 /// Writes a term that is new or changed, in the commit `seq`.
 pub(super) async fn put_term(tx: &Tx, term: &Term, seq: i64, generation: i64) -> Result<(), Failure> {
     let sql = "INSERT INTO terms (id, title, starts_on, ends_on, opens_at, closes_at, holidays, windows, cutoffs,
-                                  seats_seq, generation, changed_seq)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10)
+                                  seats_seq, generation, changed_seq, offers)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10, $12)
          ON CONFLICT (id) DO UPDATE SET title = $2, starts_on = $3, ends_on = $4, opens_at = $5, closes_at = $6,
-             holidays = $7, windows = $8, cutoffs = $9, seats_seq = $10, generation = $11, changed_seq = $10";
+             holidays = $7, windows = $8, cutoffs = $9, seats_seq = $10, generation = $11, changed_seq = $10,
+             offers = $12";
     tx.execute(
         sql,
         &[
@@ -89,6 +92,7 @@ pub(super) async fn put_term(tx: &Tx, term: &Term, seq: i64, generation: i64) ->
             &json(&term.cutoffs)?,
             &seq,
             &generation,
+            &json(&term.offers)?,
         ],
     )
     .await
@@ -100,7 +104,8 @@ pub(super) const SECTION_COLUMNS: &str = "s.crn, s.original_crn, s.course, s.com
      s.instructor, s.method, s.campus, s.meetings, s.capacity, s.waitlist_capacity, s.status, s.linked, \
      s.cross_listed, s.reserved, s.restrictions, s.repeat_limit, s.prerequisites, s.withdrawn, s.cancelled_from, \
      s.outside_enrolled, s.outside_waitlisted, s.file_enrolled, s.file_waitlisted, \
-     coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0), n.reserved";
+     coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0), n.reserved, \
+     coalesce(n.offered, 0)";
 
 fn status_of(text: &str, column: usize) -> Result<SectionStatus, Failure> {
     SectionStatus::parse(text).ok_or_else(|| Failure::unreadable(column, "unknown status"))
@@ -141,18 +146,21 @@ pub(super) fn section_at(row: &Row, term: &TermId) -> Result<SectionState, Failu
         file_totals: maybe_number_at(row, 24)?.zip(maybe_number_at(row, 25)?),
         enrolled: number_at(row, 26)?,
         waitlisted: number_at(row, 27)?,
+        offered: number_at(row, 29)?,
         reserved: maybe_json_at(row, 28)?.unwrap_or_default(),
         pool: None,
     })
 }
 
 /// The columns of `registrations` that [`registration_at`] reads.
-pub(super) const REGISTRATION_COLUMNS: &str = "r.username, r.crn, r.standing, r.place, r.at, r.passed, r.reserved_for";
+pub(super) const REGISTRATION_COLUMNS: &str = "r.username, r.crn, r.standing, r.place, r.at, r.passed, r.reserved_for, \
+     r.offer_until, r.remind_at";
 
 /// Reads a registration with its student.
 pub(super) fn registration_at(row: &Row) -> Result<(UserName, Registration), Failure> {
     let status = RegistrationStatus::parse(text_at(row, 2)?);
     let passed = maybe_text_at(row, 5)?;
+    let (offer_until, remind_at) = (maybe_time_at(row, 7)?, maybe_time_at(row, 8)?);
     let registration = Registration {
         crn: crn_at(row, 1)?,
         status: status.ok_or_else(|| Failure::unreadable(2, "unknown status"))?,
@@ -162,6 +170,7 @@ pub(super) fn registration_at(row: &Row) -> Result<(UserName, Registration), Fai
             .map(|code| RefusalCode::parse(code).ok_or_else(|| Failure::unreadable(5, "unknown refusal code")))
             .transpose()?,
         reserved_for: boxed_at(row, 6)?,
+        offer: offer_until.map(|expires_at| Offer { expires_at, remind_at }),
     };
     Ok((user_at(row, 0)?, registration))
 }

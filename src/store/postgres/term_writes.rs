@@ -12,6 +12,7 @@ use crate::store::meeting_json;
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::rows::{integer, json, storable};
 use crate::store::postgres::transaction::Tx;
+use crate::store::postgres::values::Value;
 
 /// The generation of a row that a commit of the term writes: that of the visible row, or the term's for a section without
 /// one. `$3` is the term's generation.
@@ -115,6 +116,7 @@ impl<'s> Columns<'s> {
             file_totals,
             cancelled_from,
             enrolled: _,
+            offered: _,
             waitlisted: _,
             reserved: _,
             pool: _, // It is computed from its sections.
@@ -192,10 +194,10 @@ pub(super) async fn put_seats(tx: &Tx, term: &TermId, sections: &[&SectionState]
     if sections.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO seats (term, seq, crn, enrolled, waitlisted, reserved)
-         SELECT $1, $2, u.* FROM unnest($3, $4, $5, $6) AS u
+    let sql = "INSERT INTO seats (term, seq, crn, enrolled, waitlisted, reserved, offered)
+         SELECT $1, $2, u.* FROM unnest($3, $4, $5, $6, $7) AS u
          ON CONFLICT (term, crn) DO UPDATE SET enrolled = excluded.enrolled, waitlisted = excluded.waitlisted,
-             reserved = excluded.reserved, seq = excluded.seq";
+             reserved = excluded.reserved, offered = excluded.offered, seq = excluded.seq";
     let reserved = |state: &&SectionState| {
         let is_reserved = state.reserved != ReservedCounts::default();
         is_reserved.then(|| json(&state.reserved)).transpose()
@@ -204,7 +206,8 @@ pub(super) async fn put_seats(tx: &Tx, term: &TermId, sections: &[&SectionState]
     let crns: Vec<&str> = sections.iter().map(|state| state.section.id.crn.as_str()).collect();
     let enrolled: Vec<i64> = sections.iter().map(|state| state.enrolled.into()).collect();
     let waitlisted: Vec<i64> = sections.iter().map(|state| state.waitlisted.into()).collect();
-    tx.execute(sql, &[&term.as_str(), &seq, &crns, &enrolled, &waitlisted, &reserved]).await.map(drop)
+    let offered: Vec<i64> = sections.iter().map(|state| state.offered.into()).collect();
+    tx.execute(sql, &[&term.as_str(), &seq, &crns, &enrolled, &waitlisted, &reserved, &offered]).await.map(drop)
 }
 
 /// Writes registrations that are new or changed, in the commit `seq`.
@@ -217,10 +220,12 @@ pub(super) async fn put_registrations(
     if registrations.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO registrations (term, seq, username, crn, standing, place, at, passed, reserved_for)
-         SELECT $1, $2, u.* FROM unnest($3, $4, $5, $6, $7, $8, $9) AS u
+    let sql = "INSERT INTO registrations (term, seq, username, crn, standing, place, at, passed, reserved_for,
+             offer_until, remind_at)
+         SELECT $1, $2, u.* FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11) AS u
          ON CONFLICT (term, username, crn) DO UPDATE SET standing = excluded.standing, place = excluded.place,
-             at = excluded.at, passed = excluded.passed, reserved_for = excluded.reserved_for, seq = excluded.seq";
+             at = excluded.at, passed = excluded.passed, reserved_for = excluded.reserved_for,
+             offer_until = excluded.offer_until, remind_at = excluded.remind_at, seq = excluded.seq";
     let students: Vec<&str> = registrations.iter().map(|(student, _)| student.as_str()).collect();
     let crns: Vec<&str> = registrations.iter().map(|(_, one)| one.crn.as_str()).collect();
     let statuses: Vec<&str> = registrations.iter().map(|(_, one)| one.status.as_str()).collect();
@@ -230,8 +235,11 @@ pub(super) async fn put_registrations(
     let passed: Vec<Option<&str>> = registrations.iter().map(|(_, one)| passed(one)).collect();
     let reserved_for = |one: &Registration| one.reserved_for.as_deref().map(|group| storable(group).into_owned());
     let reserved_for: Vec<Option<String>> = registrations.iter().map(|(_, one)| reserved_for(one)).collect();
-    let values = (&students, &crns, &statuses, &places, &times, &passed, &reserved_for);
-    tx.execute(sql, &[&term.as_str(), &seq, values.0, values.1, values.2, values.3, values.4, values.5, values.6])
-        .await
-        .map(drop)
+    let offers = || registrations.iter().map(|(_, one)| one.offer);
+    let ends: Vec<Option<i64>> = offers().map(|offer| Some(offer?.expires_at.as_millisecond())).collect();
+    let reminders: Vec<Option<i64>> = offers().map(|offer| Some(offer?.remind_at?.as_millisecond())).collect();
+    let term = term.as_str();
+    let values: &[&dyn Value] =
+        &[&term, &seq, &students, &crns, &statuses, &places, &times, &passed, &reserved_for, &ends, &reminders];
+    tx.execute(sql, values).await.map(drop)
 }

@@ -48,7 +48,7 @@ async fn all_terms(tx: &Tx) -> Result<Vec<TermId>, Failure> {
 
 async fn verify_term(tx: &Tx, id: &TermId, mut found: Verification) -> Result<Verification, Failure> {
     let term = read_term(tx, id).await?;
-    let sql = "SELECT crn FROM seats WHERE term = $1 AND enrolled + waitlisted > 0 ORDER BY crn";
+    let sql = "SELECT crn FROM seats WHERE term = $1 AND enrolled + offered + waitlisted > 0 ORDER BY crn";
     let counted = tx.query(sql, &[&id.as_str()]).await?;
     let counted: Vec<String> =
         counted.iter().map(|row| text_at(row, 0).map(str::to_owned)).collect::<Result<_, _>>()?;

@@ -22,19 +22,23 @@ const TABLES: [(&str, &str, ReadRow); 38] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows, \
-         cutoffs FROM terms",
+         cutoffs, offers FROM terms",
         |row| rows::term_at(row).map(drop),
     ),
     ("sections", "", |row| rows::section_at(row, &term_at(row, "term")?).map(drop)),
-    ("seats", "SELECT term, crn, enrolled, waitlisted, reserved FROM seats", |row| {
+    ("seats", "SELECT term, crn, enrolled, waitlisted, reserved, offered FROM seats", |row| {
         rows::section_id_at(row, 0)?;
         rows::maybe_json_at::<ReservedCounts>(row, 4)?;
-        row.get::<_, u32>(2).and(row.get::<_, u32>(3)).map(drop)
+        row.get::<_, u32>(2).and(row.get::<_, u32>(3)).and(row.get::<_, u32>(5)).map(drop)
     }),
-    ("registrations", "SELECT user, crn, standing, place, at, passed, reserved_for, term FROM registrations", |row| {
-        term_at(row, "term")?;
-        rows::registration_at(row).map(drop)
-    }),
+    (
+        "registrations",
+        "SELECT user, crn, standing, place, at, passed, reserved_for, offer_until, remind_at, term FROM registrations",
+        |row| {
+            term_at(row, "term")?;
+            rows::registration_at(row).map(drop)
+        },
+    ),
     ("term_generations", "SELECT term, generation, seq FROM term_generations", |row| {
         term_at(row, "term")?;
         row.get::<_, u64>(1).and(row.get::<_, u64>(2)).map(drop)

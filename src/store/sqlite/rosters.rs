@@ -12,11 +12,12 @@ use crate::store::sqlite::rows;
 
 /// The students in a section, with the display name of their account, or otherwise of their last token.
 const ROSTER: &str = "
-    SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, coalesce(a.name, p.name)
+    SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, r.reserved_for, r.offer_until, r.remind_at,
+        coalesce(a.name, p.name)
     FROM registrations AS r
     LEFT JOIN accounts AS a ON a.username = r.user
     LEFT JOIN people AS p ON p.username = r.user
-    WHERE r.term = ?1 AND r.crn = ?2 AND r.standing IN ('enrolled', 'waitlisted')";
+    WHERE r.term = ?1 AND r.crn = ?2 AND r.standing IN ('enrolled', 'offered', 'waitlisted')";
 
 /// A registration in a section, with its student.
 pub(super) struct RosterRow {
@@ -25,19 +26,22 @@ pub(super) struct RosterRow {
     pub(super) registration: Registration,
 }
 
-/// Returns the students in a section: first those enrolled, by the time at which they enrolled, then the waitlist in
-/// order.
+/// Returns the students in a section: first those enrolled, by the time at which they enrolled, then those who are offered
+/// a seat, by the time of the offer, then the waitlist in order.
 pub(super) fn roster_rows(connection: &Connection, id: &SectionId) -> rusqlite::Result<Vec<RosterRow>> {
     let mut statement = connection.prepare_cached(ROSTER)?;
     let mut found = statement
         .query_map([id.term.as_str(), id.crn.as_str()], |row| {
             let (user, registration) = rows::registration_at(row)?;
-            Ok(RosterRow { user, name: row.get(6)?, registration })
+            Ok(RosterRow { user, name: row.get(9)?, registration })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     found.sort_by_cached_key(|row| match row.registration.status {
         RegistrationStatus::Enrolled => (0, row.registration.at.as_millisecond(), row.user.clone()),
-        _ => (1, i64::try_from(row.registration.queue_number).unwrap_or(i64::MAX), row.user.clone()),
+        RegistrationStatus::Offered => (1, row.registration.at.as_millisecond(), row.user.clone()),
+        RegistrationStatus::Waitlisted | RegistrationStatus::Dropped => {
+            (2, i64::try_from(row.registration.queue_number).unwrap_or(i64::MAX), row.user.clone())
+        }
     });
     Ok(found)
 }
@@ -64,7 +68,8 @@ fn roster(connection: &Connection, id: &SectionId) -> rusqlite::Result<Option<Ve
         let is_waitlisted = registration.status == RegistrationStatus::Waitlisted;
         last_position = last_position.saturating_add(u32::from(is_waitlisted));
         let position = is_waitlisted.then_some(last_position);
-        RosterEntry { user, name, status: registration.status, position, since: registration.at }
+        let expires_at = registration.offer.map(|offer| offer.expires_at);
+        RosterEntry { user, name, status: registration.status, position, since: registration.at, expires_at }
     });
     let entries = entries.collect();
     tx.commit()?;

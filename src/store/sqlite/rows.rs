@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::domain::ids::{Crn, SectionId, TermId, UserName};
 use crate::domain::meeting::Meeting;
+use crate::domain::offer::Offer;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::reservation::ReservedCounts;
@@ -67,7 +68,7 @@ fn meetings_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Meeting>> {
 
 /// The columns of `terms` that [`term_at`] reads.
 pub(super) const TERM_COLUMNS: &str =
-    "id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows, cutoffs";
+    "id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows, cutoffs, offers";
 
 /// Reads a term with its sequence and its visible generation.
 pub(super) fn term_at(row: &Row<'_>) -> rusqlite::Result<(Term, u64, u64)> {
@@ -82,6 +83,7 @@ pub(super) fn term_at(row: &Row<'_>) -> rusqlite::Result<(Term, u64, u64)> {
         windows: json_at(row, 9)?,
         holidays: json_at(row, 6)?,
         cutoffs: json_at(row, 10)?,
+        offers: json_at(row, 11)?,
     };
     Ok((term, row.get(7)?, row.get(8)?))
 }
@@ -97,10 +99,11 @@ pub(super) fn put_term(tx: &Connection, term: &Term, seq: u64, generation: u64) 
     tx.prepare_cached(
         "INSERT INTO terms
              (id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, changed_seq,
-              windows, cutoffs)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, ?10, ?11)
+              windows, cutoffs, offers)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, ?10, ?11, ?12)
          ON CONFLICT (id) DO UPDATE SET title = ?2, starts_on = ?3, ends_on = ?4, opens_at = ?5, closes_at = ?6,
-             holidays = ?7, seats_seq = ?8, generation = ?9, changed_seq = ?8, windows = ?10, cutoffs = ?11",
+             holidays = ?7, seats_seq = ?8, generation = ?9, changed_seq = ?8, windows = ?10, cutoffs = ?11,
+             offers = ?12",
     )?
     .execute(params![
         term.id.as_str(),
@@ -114,6 +117,7 @@ pub(super) fn put_term(tx: &Connection, term: &Term, seq: u64, generation: u64) 
         generation,
         json(&term.windows)?,
         json(&term.cutoffs)?,
+        json(&term.offers)?,
     ])?;
     Ok(())
 }
@@ -144,7 +148,7 @@ pub(super) const SECTION_COLUMNS: &str = "s.crn, s.course, s.component, s.sectio
      s.method, s.campus, s.meetings, s.capacity, s.waitlist_capacity, s.status, s.linked, s.prerequisites, \
      s.outside_enrolled, s.outside_waitlisted, s.file_enrolled, s.file_waitlisted, \
      coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0), s.withdrawn, s.original_crn, \
-     s.cancelled_from, s.cross_listed, s.reserved, s.restrictions, s.repeat_limit, n.reserved";
+     s.cancelled_from, s.cross_listed, s.reserved, s.restrictions, s.repeat_limit, n.reserved, coalesce(n.offered, 0)";
 
 /// Reads a section with its counts.
 pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<SectionState> {
@@ -192,6 +196,7 @@ pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<Secti
         file_totals: file_enrolled.zip(file_waitlisted),
         enrolled: row.get(19)?,
         waitlisted: row.get(20)?,
+        offered: row.get(29)?,
         reserved: maybe_json_at(row, 28)?.unwrap_or_default(),
         pool: None,
     })
@@ -221,6 +226,7 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         file_totals,
         cancelled_from,
         enrolled: _,
+        offered: _,
         waitlisted: _,
         reserved: _,
         pool: _, // It is computed from its sections.
@@ -248,7 +254,6 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         prerequisites,
         withdrawn,
     } = &**definition;
-    let linked: Vec<String> = linked.iter().map(ToString::to_string).collect();
     tx.prepare_cached(PUT_SECTION)?.execute(params![
         id.term.as_str(),
         id.crn.as_str(),
@@ -265,7 +270,7 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         capacity,
         waitlist_capacity,
         status.as_str(),
-        json(&linked)?,
+        json(&linked.iter().map(ToString::to_string).collect::<Vec<_>>())?,
         json(prerequisites)?,
         outside_enrolled,
         outside_waitlisted,
@@ -284,7 +289,8 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
 }
 
 /// The columns of `registrations` that [`registration_at`] reads.
-pub(super) const REGISTRATION_COLUMNS: &str = "user, crn, standing, place, at, passed, reserved_for";
+pub(super) const REGISTRATION_COLUMNS: &str =
+    "user, crn, standing, place, at, passed, reserved_for, offer_until, remind_at";
 
 fn refusal_code(code: &str) -> rusqlite::Result<RefusalCode> {
     RefusalCode::parse(code).ok_or_else(|| unreadable(5, "unknown refusal code"))
@@ -294,6 +300,7 @@ fn refusal_code(code: &str) -> rusqlite::Result<RefusalCode> {
 pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Registration)> {
     let (user, crn, status): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let passed: Option<String> = row.get(5)?;
+    let (offer_until, remind_at) = (maybe_time_at(row, 7)?, maybe_time_at(row, 8)?);
     let registration = Registration {
         crn: Crn::parse(&crn).map_err(|e| unreadable(1, e))?,
         status: RegistrationStatus::parse(&status).ok_or_else(|| unreadable(2, "unknown status"))?,
@@ -301,6 +308,7 @@ pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Regi
         at: time_at(row, 4)?,
         passed_over_for: passed.map(|code| refusal_code(&code)).transpose()?,
         reserved_for: boxed_at(row, 6)?,
+        offer: offer_until.map(|expires_at| Offer { expires_at, remind_at }),
     };
     Ok((UserName::stored(&user).map_err(|e| unreadable(0, e))?, registration))
 }
@@ -314,22 +322,39 @@ pub(super) fn put_registrations<'r>(
     added: &mut AddedRows,
 ) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
-        "INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq, reserved_for)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO registrations
+             (term, user, crn, standing, place, at, passed, seq, reserved_for, offer_until, remind_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT (term, user, crn) DO UPDATE
-         SET standing = ?4, place = ?5, at = ?6, passed = ?7, reserved_for = ?9, seq = ?8
-             + 0 * content_row_removed('registrations', term, user, crn, standing, place, at, passed, seq, reserved_for)",
+         SET standing = ?4, place = ?5, at = ?6, passed = ?7, reserved_for = ?9, offer_until = ?10, remind_at = ?11,
+             seq = ?8 + 0 * content_row_removed('registrations', term, user, crn, standing, place, at, passed, seq,
+                 reserved_for, offer_until, remind_at)",
     )?;
     for (student, registration) in registrations {
-        let (student, crn) = (student.as_str(), registration.crn.as_str());
+        let (term, student, crn) = (term.as_str(), student.as_str(), registration.crn.as_str());
         let (status, queue_number) = (registration.status.as_str(), registration.queue_number);
         let (at, passed) = (registration.at.as_millisecond(), registration.passed_over_for.map(RefusalCode::as_str));
         let reserved_for = registration.reserved_for.as_deref();
-        put.execute(params![term.as_str(), student, crn, status, queue_number, at, passed, seq, reserved_for])?;
+        let offer_until = registration.offer.map(|offer| offer.expires_at.as_millisecond());
+        let remind_at = registration.offer.and_then(|offer| offer.remind_at).map(Timestamp::as_millisecond);
+        put.execute(params![
+            term,
+            student,
+            crn,
+            status,
+            queue_number,
+            at,
+            passed,
+            seq,
+            reserved_for,
+            offer_until,
+            remind_at
+        ])?;
+        let time = |time: Option<i64>| time.map_or(ValueRef::Null, ValueRef::Integer);
         added.add(
             "registrations",
             &[
-                term.as_str().into(),
+                term.into(),
                 student.into(),
                 crn.into(),
                 status.into(),
@@ -338,6 +363,8 @@ pub(super) fn put_registrations<'r>(
                 passed.map_or(ValueRef::Null, ValueRef::from),
                 integer(seq),
                 reserved_for.map_or(ValueRef::Null, ValueRef::from),
+                time(offer_until),
+                time(remind_at),
             ],
         );
     }
@@ -352,20 +379,21 @@ pub(super) fn put_seats<'s>(
     added: &mut AddedRows,
 ) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
-        "INSERT INTO seats (term, crn, enrolled, waitlisted, seq, reserved)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4, reserved = ?6, seq = ?5
-             + 0 * content_row_removed('seats', term, crn, enrolled, waitlisted, seq, reserved)",
+        "INSERT INTO seats (term, crn, enrolled, waitlisted, seq, reserved, offered)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4, reserved = ?6, offered = ?7, seq = ?5
+             + 0 * content_row_removed('seats', term, crn, enrolled, waitlisted, seq, reserved, offered)",
     )?;
     for state in sections {
         let id = &state.section.id;
         let is_reserved = state.reserved != ReservedCounts::default();
         let reserved = is_reserved.then(|| json(&state.reserved)).transpose()?;
-        put.execute(params![id.term.as_str(), id.crn.as_str(), state.enrolled, state.waitlisted, seq, reserved])?;
-        let (enrolled, waitlisted) = (integer(state.enrolled.into()), integer(state.waitlisted.into()));
+        let SectionState { enrolled, waitlisted, offered, .. } = state;
+        put.execute(params![id.term.as_str(), id.crn.as_str(), enrolled, waitlisted, seq, reserved, offered])?;
+        let [enrolled, waitlisted, offered] = [enrolled, waitlisted, offered].map(|count| integer((*count).into()));
         let (term, crn) = (id.term.as_str().into(), id.crn.as_str().into());
         let reserved = reserved.as_deref().map_or(ValueRef::Null, ValueRef::from);
-        added.add("seats", &[term, crn, enrolled, waitlisted, integer(seq), reserved]);
+        added.add("seats", &[term, crn, enrolled, waitlisted, integer(seq), reserved, offered]);
     }
     Ok(())
 }
@@ -392,7 +420,11 @@ mod tests {
     fn an_unknown_refusal_code_is_unreadable() {
         let connection = Connection::open_in_memory().unwrap();
         let read = |passed: Option<&str>| {
-            connection.query_row("SELECT 'ann', '10001', 'waitlisted', 1, 0, ?1, NULL", [passed], registration_at)
+            connection.query_row(
+                "SELECT 'ann', '10001', 'waitlisted', 1, 0, ?1, NULL, NULL, NULL",
+                [passed],
+                registration_at,
+            )
         };
         assert_eq!(read(None).unwrap().1.passed_over_for, None);
         let known = RefusalCode::TimeConflict;

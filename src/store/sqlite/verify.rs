@@ -116,7 +116,7 @@ fn verify_term(
 
 /// Returns the CRNs of counts above 0.
 fn counted(connection: &Connection, id: &TermId) -> rusqlite::Result<Vec<String>> {
-    let mut counts =
-        connection.prepare("SELECT crn FROM seats WHERE term = ?1 AND enrolled + waitlisted > 0 ORDER BY crn")?;
+    let mut counts = connection
+        .prepare("SELECT crn FROM seats WHERE term = ?1 AND enrolled + offered + waitlisted > 0 ORDER BY crn")?;
     counts.query_map([id.as_str()], |row| row.get(0))?.collect()
 }

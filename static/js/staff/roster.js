@@ -43,7 +43,7 @@ export class Roster {
       put(this.lists,
         this.#list(t("roster.enrolled", { n: enrolled.length }), [t("roster.name"), t("sign.name"), t("roster.since")], enrolled, person, t("roster.enrolled.none")),
         this.#list(t("roster.waiting", { n: waiting.length }), [t("roster.position"), t("roster.name"), t("sign.name"), t("roster.since")], waiting,
-          (one) => [one.status === "offered" ? t("roster.offered") : ordinal(one.position), ...person(one)], t("roster.waiting.none")));
+          (one) => [one.status === "offered" ? t("roster.offered", { at: dateTime(one.expires_at) }) : ordinal(one.position), ...person(one)], t("roster.waiting.none")));
     } catch (problem) {
       put(this.lists, h("p", { class: "stop" }, `${t("roster.failed", { why: problemText(problem) })} `,
         button(t("find.retry"), () => this.load(), { class: "plain" })));

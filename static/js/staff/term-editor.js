@@ -13,6 +13,9 @@ const TIMER_MS_MAX = 3_600_000;
 /** The closing times that Close now replaced in this browser, by term. */
 const CLOSING_KEY = "eduhub.closing";
 const isoTime = (value) => fromCollegeTime(value)?.toISOString();
+/** Minutes to two decimals, so that whole seconds survive the way to the form and back. */
+const toMinutes = (seconds) => seconds ? String(Math.round(seconds / 60 * 100) / 100) : "";
+const toSeconds = (minutes) => minutes ? Math.round(Number(minutes) * 60) : undefined;
 
 export class TermEditor {
   #terms = [];
@@ -115,8 +118,11 @@ export class TermEditor {
   }
 
   #edit(term) {
-    const { id, title, opens_at, closes_at } = $("term-form").elements;
+    const { id, title, opens_at, closes_at, waitlist, offer_s, offer_first_day_s } = $("term-form").elements;
     id.value = term.id;
+    waitlist.value = term.waitlist ?? (term.offer_s || term.offer_first_day_s ? "" : "college");
+    offer_s.value = toMinutes(term.offer_s);
+    offer_first_day_s.value = toMinutes(term.offer_first_day_s);
     title.value = term.title ?? "";
     opens_at.value = toCollegeTime(term.opens_at);
     closes_at.value = toCollegeTime(term.closes_at);
@@ -126,8 +132,11 @@ export class TermEditor {
 
   async #submit(event) {
     event.preventDefault();
-    const { id, title, opens_at, closes_at } = event.target.elements;
-    const body = { title: title.value.trim() || undefined, opens_at: isoTime(opens_at.value), closes_at: isoTime(closes_at.value) };
+    const { id, title, opens_at, closes_at, waitlist, offer_s, offer_first_day_s } = event.target.elements;
+    // As the college does: the mode and the times.
+    const offers = waitlist.value === "college" ? { waitlist: null, offer_s: null, offer_first_day_s: null }
+      : { waitlist: waitlist.value || undefined, offer_s: toSeconds(offer_s.value), offer_first_day_s: toSeconds(offer_first_day_s.value) };
+    const body = { title: title.value.trim() || undefined, opens_at: isoTime(opens_at.value), closes_at: isoTime(closes_at.value), ...offers };
     await this.#save(id.value.trim(), body, event.target.querySelector("span[role=status]"));
   }
 

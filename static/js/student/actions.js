@@ -45,7 +45,7 @@ export class Actions {
     const [pending, kind, isDropping] = [registrations.pending(id), this.kind(id), drops.left(id) !== undefined];
     const { waitlisted: waiting, waitlist_capacity: places } = numbers(id);
     const waitlist = kind !== "full" ? "" : !places ? "waitlist.none" : waiting >= places ? "waitlist.full" : "open";
-    const key = [id, registration?.status, registration?.position, registration && waiting, pending, kind, waitlist, isDropping, terms.phase(), plan.has(id), hasConflict, i18n.language].join();
+    const key = [id, registration?.status, registration?.position, registration?.expires_at, registration && waiting, pending, kind, waitlist, isDropping, terms.phase(), plan.has(id), hasConflict, i18n.language].join();
     if (el.dataset.key === key) return;
     const same = el.dataset.key?.split(",")[0] === id;
     el.dataset.key = key;
@@ -61,6 +61,11 @@ export class Actions {
     if (pending) return h("span", { class: "pending" }, t(pending));
     const labelled = (verb) => ({ "aria-label": t("action.for", { verb: t(verb), section: this.page.catalogue.name(id) }) });
     if (registration && isDropping) return button(t("action.undo"), () => drops.undo(id), labelled("action.undo"));
+    if (registration?.status === "offered") {
+      // A row has no room for more. The offer with its deadline is above the schedule.
+      const accept = button(t("action.accept"), () => registrations.accept(id, view), { class: "strong", ...labelled("action.accept") });
+      return [view === "schedule" && h("span", { class: "tag careful" }, icon("clock"), t("status.offered")), accept];
+    }
     if (registration) {
       const verb = registration.status === "enrolled" ? "action.drop" : "action.leave";
       return [h("span", { class: registration.status === "enrolled" ? "tag good" : "tag careful" }, icon(registration.status === "enrolled" ? "check" : "clock"), statusText(registration, waiting)),
@@ -115,7 +120,7 @@ export class Actions {
     const same = el.dataset.layout === layout;
     [el.dataset.key, el.dataset.layout] = [key, layout];
     const drawn = left !== undefined
-      ? [h("p", { class: "careful" }, t(registration?.status === "enrolled" ? "drop.grace" : "drop.grace.waitlist", { n: left }))]
+      ? [h("p", { class: "careful" }, t({ enrolled: "drop.grace", offered: "drop.grace.offer" }[registration?.status] ?? "drop.grace.waitlist", { n: left }))]
       : shown ? [h("p", { class: shown.tone }, shown.tone === "good" ? icon("check") : icon("warn"), shown.text), h("p", { class: "next" }, this.#next(id, shown, view))] : [];
     if (same) updateText(el, drawn);
     else put(el, drawn);

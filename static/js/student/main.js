@@ -93,7 +93,7 @@ const opening = new Opening(page);
 page.terms = new Terms($("which-term"), {
   chosen: new URLSearchParams(location.search).get("term") ?? undefined,
   onchange: () => termChanged(),
-  ontick: () => opening.tick(),
+  ontick: () => { opening.tick(); page.workspace?.tick(); },
 });
 page.finder = new Finder(page);
 const alerts = new Alerts(page.live);

@@ -7,7 +7,7 @@ import { busyText, dateTime, joinList, ordinal, prerequisiteText, problemText } 
 /** A registration's status: `Enrolled`, `3rd of 5 on the waitlist`. `waiting` is the length of the waitlist. */
 export function statusText(registration, waiting) {
   if (!registration) return "";
-  if (registration.status === "offered") return t("status.offered");
+  if (registration.status === "offered") return registration.expires_at ? t("status.offered.until", { at: dateTime(registration.expires_at) }) : t("status.offered");
   if (registration.status !== "waitlisted") return t("status.enrolled");
   if (!registration.position) return t("status.waitlisted");
   const position = { nth: ordinal(registration.position), n: waiting };

@@ -56,7 +56,7 @@ export class Registrations {
     this.onchange(null);
   }
 
-  /** The registration in a section: `{status, position?, credits, at}` or undefined. */
+  /** The registration in a section: `{status, position?, expires_at?, credits, at}` or undefined. */
   get(id) {
     return this.#registrations.get(id);
   }
@@ -65,6 +65,12 @@ export class Registrations {
   inTerm(term) {
     const registered = [...this.#registrations.values()].filter(({ section }) => termOf(section) === term);
     return registered.sort((a, b) => String(a.at).localeCompare(String(b.at)) || a.section.localeCompare(b.section));
+  }
+
+  /** The seats that are offered to the student in all terms, the one that ends first first. */
+  offers() {
+    const offered = [...this.#registrations.values()].filter(({ status }) => status === "offered");
+    return offered.sort((a, b) => Date.parse(a.expires_at) - Date.parse(b.expires_at));
   }
 
   /** The enrolled credits of a term. Cancelled sections do not count. */
@@ -100,6 +106,11 @@ export class Registrations {
   register(id, { waitlist = false, view = "row" } = {}) {
     return this.#send([id], waitlist ? "pending.wait" : "pending.add", view, async () =>
       this.#granted(await api.put(`${registrationPath(id)}${waitlist ? "?waitlist=true" : ""}`), view));
+  }
+
+  /** Accepts a seat that is offered. */
+  accept(id, view = "schedule") {
+    return this.#send([id], "pending.accept", view, async () => this.#granted(await api.put(registrationPath(id)), view));
   }
 
   /** Drops a section at once. `keepalive` lets the request outlive the page. */
@@ -173,12 +184,12 @@ export class Registrations {
   }
 
   /** Stores a section's new status. Responses and frames travel separately, so an older one may arrive last. */
-  #setStatus(section, { status, position, credits, at }) {
+  #setStatus(section, { status, position, expires_at, credits, at }) {
     if (Date.parse(at) < Date.parse(this.#changes.get(section)?.at)) return this.load().catch(() => {});
     this.#changes.set(section, { at, version: this.#version += 1 });
     if (status === "dropped") return this.#registrations.delete(section);
     const known = this.#registrations.get(section)?.credits ?? this.page.catalogue.get(section)?.credits ?? 0;
-    this.#registrations.set(section, { section, status, position, credits: credits ?? known, at });
+    this.#registrations.set(section, { section, status, position, expires_at, credits: credits ?? known, at });
   }
 
   #granted({ section, planned, ...registration }, view) {
@@ -207,10 +218,10 @@ export class Registrations {
   }
 
   /** Another tab, the waitlist or the college changed a registration. */
-  #receive({ section, status, position, reason, code, at }) {
+  #receive({ section, status, position, expires_at, reason, code, at }) {
     const previous = this.#registrations.get(section);
-    this.#setStatus(section, { status, position: position ?? (status === previous?.status ? previous.position : undefined), at });
-    const tones = { promoted: "good", passed_over: "careful", cancelled: "stop", staff: "careful" };
+    this.#setStatus(section, { status, position: position ?? (status === previous?.status ? previous.position : undefined), expires_at, at });
+    const tones = { promoted: "good", offer: "good", lapsed: "careful", passed_over: "careful", cancelled: "stop", staff: "careful" };
     if (tones[reason]) {
       this.#results.set(section, { message: `change.${reason}`, tone: tones[reason], because: code && { code }, view: "both" });
       this.onresult([section]);

@@ -51,7 +51,7 @@ export class Schedule {
   #shown(term) {
     const { page } = this;
     const current = page.workspace.week();
-    const kept = this.#order.filter((id) => current.includes(id) || page.registrations.result(id)?.message === "drop.done");
+    const kept = this.#order.filter((id) => current.includes(id) || ["drop.done", "change.lapsed"].includes(page.registrations.result(id)?.message));
     this.#order = [...kept.filter((id) => id.startsWith(`${term}-`)), ...current.filter((id) => !kept.includes(id))];
     return this.#order;
   }

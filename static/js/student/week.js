@@ -44,7 +44,7 @@ function block({ id, from, to, start, end, lane, lanes }, section, registration,
   const overlapping = parts.length > 0;
   const kind = !registration ? "planned" : registration.status === "enrolled" ? "enrolled" : "waiting";
   const el = h("li", { class: `block ${kind}${overlapping ? " overlapping" : ""}${lanes > 1 ? " narrow" : ""}${lanes > 2 || (lanes > 1 && days > 5) ? " upright" : ""}`, title: `${section.course} ${componentName(section)}, ${timeRange(start, end)}`, "data-id": id },
-    parts.map((part) => hatch(part, { from, to })), courseName(section.course), h("span", { class: "unseen" }, ` ${componentName(section)}, ${timeRange(start, end)}, ${t(`week.${kind}`)}${overlapping ? `, ${t("week.overlaps")}` : ""}`));
+    parts.map((part) => hatch(part, { from, to })), courseName(section.course), h("span", { class: "unseen" }, ` ${componentName(section)}, ${timeRange(start, end)}, ${t(registration?.status === "offered" ? "week.offered" : `week.${kind}`)}${overlapping ? `, ${t("week.overlaps")}` : ""}`));
   el.style.setProperty("--at", (from - first * 60) / 60);
   el.style.setProperty("--long", (to - from) / 60);
   el.style.setProperty("--lane", lane);

@@ -5,6 +5,7 @@ import { onLanguage } from "../i18n.js";
 import { Actions } from "./actions.js";
 import { Drops, takeUnconfirmed } from "./drops.js";
 import { drawHolds } from "./holds.js";
+import { Offers } from "./offers.js";
 import { statusText } from "./outcomes.js";
 import { OwnSeats } from "./own-seats.js";
 import { Plan } from "./plan.js";
@@ -18,6 +19,7 @@ const SHOWN_MS = 60;
 
 export class Workspace {
   #schedule;
+  #offers;
   /** The sections that were planned and not registered at the last change of the plan. */
   #planned = "";
 
@@ -39,6 +41,7 @@ export class Workspace {
     });
     page.planCheck = new PlanCheck(page, () => changed(page.plan.inTerm(page.terms.current?.id), true));
     this.#schedule = new Schedule(page);
+    this.#offers = new Offers(page);
     onLanguage(() => this.#schedule.clear());
   }
 
@@ -57,6 +60,7 @@ export class Workspace {
     registrations.clear();
     plan.clear();
     drawHolds();
+    this.#offers.draw();
     this.termChanged();
   }
 
@@ -65,7 +69,13 @@ export class Workspace {
     this.page.planCheck.clear();
   }
 
+  /** Updates the times that are left, each second. */
+  tick() {
+    this.#offers.tick();
+  }
+
   draw() {
+    this.#offers.draw();
     drawHolds(this.page.terms.current?.mine?.holds);
     this.#schedule.draw();
     this.page.planCheck.draw();

@@ -80,6 +80,7 @@ export default {
   "alerts.ack": "Confirm", "alerts.ack.needed": "Confirm that you have read this.", "alerts.ack.given": "Confirmed",
   "alerts.until": "until {at}", "alerts.expired": "expired", "alerts.corrected": "corrected", "alerts.emergency": "Emergency",
   "priority.low": "low", "priority.medium": "medium", "priority.high": "high", "priority.critical": "critical",
+  "alerts.close": "Close",
   "category.system": "system", "category.workflow": "registration", "category.schedule": "schedule", "category.content": "news",
   "category.security": "security", "category.emergency": "emergency",
   "data.title": "My data", "data.about": "Everything that EduHub stores about you, as a file.", "data.download": "Download my data",

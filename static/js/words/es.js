@@ -81,6 +81,7 @@ export default {
   "alerts.ack": "Confirmar", "alerts.ack.needed": "Confirme que leyó este mensaje.", "alerts.ack.given": "Confirmado",
   "alerts.until": "hasta el {at}", "alerts.expired": "vencida", "alerts.corrected": "corregida", "alerts.emergency": "Emergencia",
   "priority.low": "baja", "priority.medium": "media", "priority.high": "alta", "priority.critical": "crítica",
+  "alerts.close": "Cerrar",
   "category.system": "sistema", "category.workflow": "inscripción", "category.schedule": "horario", "category.content": "noticias",
   "category.security": "seguridad", "category.emergency": "emergencia",
   "data.title": "Mis datos", "data.about": "Todo lo que EduHub guarda sobre usted, en un archivo.", "data.download": "Descargar mis datos",

@@ -9,6 +9,7 @@ pub(crate) mod hub;
 mod instructors;
 mod lookup;
 mod moves;
+mod offers;
 mod plans;
 mod rehearsals;
 mod seat_rules;

@@ -7,6 +7,7 @@ mod drops;
 mod facts;
 mod imports;
 mod names;
+mod offers;
 mod plans;
 mod refusals;
 mod rehearsals;

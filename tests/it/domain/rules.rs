@@ -25,7 +25,7 @@ fn each_rule_applies_to_its_goals_only() {
     let table = [
         (Code::RegistrationClosed, [true, true, false]),
         (Code::Hold, [true, true, true]),
-        (Code::SectionCancelled, [true, true, false]),
+        (Code::SectionCancelled, [true, true, true]),
         (Code::SectionClosed, [true, true, false]),
         (Code::AlreadyInCourse, [true, true, true]),
         (Code::RepeatLimit, [true, true, true]),

@@ -46,20 +46,25 @@ fn expected_requests(command: &Command, expected: &Expected) -> Vec<String> {
         }
         _ => Vec::new(),
     };
+    // Offers that a request accepts in addition.
+    let result = if expected.is_undone { "swap_refused" } else { "enrolled" };
+    all.extend(expected.accepted_too.iter().map(|(student, crn)| format!("{student} {crn} register {result} None")));
     all.sort_unstable();
     all
 }
 
-/// Returns the promotions that the model expects, from its notices.
+/// Returns what the model expects of the waitlists, from its notices: promotions, and offers that lapse.
 fn expected_promotions(expected: &Expected) -> Vec<String> {
     let promotion = |notice: &String| {
         let words: Vec<&str> = notice.split(' ').collect();
-        let result = match words[3] {
-            "promoted" => words[2],
-            "passed_over" => words[4],
+        let (action, result) = match words[3] {
+            "promoted" => ("promote", words[2]),
+            "offer" if words.len() == 4 => ("promote", words[2]),
+            "passed_over" => ("promote", words[4]),
+            "lapsed" => ("lapse", words[2]),
             _ => return None,
         };
-        Some(format!("{} {} promote {result}", words[0], words[1]))
+        Some(format!("{} {} {action} {result}", words[0], words[1]))
     };
     expected.notices.iter().filter_map(promotion).collect()
 }
@@ -86,19 +91,19 @@ impl Chain {
     /// Compares the attempts of a decision with the model, appends them, and recomputes their hashes.
     pub(super) fn check(&mut self, command: &Command, decided: &[Decided], expected: &Expected, now: Timestamp) {
         let at = format!("the attempts of {command:?}");
-        let (promotions, requests): (Vec<_>, Vec<_>) = decided.iter().partition(|one| one.action == Action::Promote);
+        let (promotions, requests): (Vec<_>, Vec<_>) = decided.iter().partition(|one| asker_of(one) != Asker::Student);
         let mut own: Vec<String> = requests.iter().map(|one| in_words(one)).collect();
         own.sort_unstable();
         let promotion = |one: &&Decided| {
-            let result = one.result.as_str();
-            format!("{} {} promote {result}", one.student, one.crn)
+            let (action, result) = (<&str>::from(one.action), one.result.as_str());
+            format!("{} {} {action} {result}", one.student, one.crn)
         };
         let promoted: Vec<String> = promotions.iter().map(promotion).collect();
         assert_eq!(promoted, expected_promotions(expected), "promotions among {at}");
         // The reply to a swap states the promotion that followed the request.
         let by_swap = |one: &&&Decided| {
             let is_own = requests.iter().any(|own| own.student == one.student && own.crn == one.crn);
-            is_own && one.result.as_str() == "enrolled"
+            is_own && one.action == Action::Promote && ["enrolled", "offered"].contains(&one.result.as_str())
         };
         let expected = expected_requests(command, expected);
         if promotions.iter().any(|one| by_swap(&one)) {
@@ -108,8 +113,7 @@ impl Chain {
         }
         let mut new = NewAttempts::default();
         for one in decided {
-            let by = if one.action == Action::Promote { Asker::Promotion } else { Asker::Student };
-            let (origin, salt) = (Origin { by, ..Origin::default() }, [7; 16]);
+            let (origin, salt) = (Origin { by: asker_of(one), ..Origin::default() }, [7; 16]);
             self.chain.append(&term_id(), one.clone(), &origin, now, &mut new, || salt);
         }
         self.chain.end_batch(&mut new);
@@ -129,7 +133,7 @@ impl Chain {
             self.n += 1;
             assert_eq!(attempt.n, self.n, "numbers have no gaps");
             let number = |number: Option<u32>| number.map_or("-".to_owned(), |number| number.to_string());
-            let by = if one.action == Action::Promote { "promotion" } else { "self" };
+            let by = <&str>::from(asker_of(one));
             let (at, action) = (now.as_millisecond(), <&str>::from(one.action));
             let row = format!(
                 "1\t{}\t{}\t{at}\t{at}\t{}\t{}\t{action}\t{}\t{}\t{}\t{}\t{by}\t-",
@@ -146,6 +150,15 @@ impl Chain {
             self.recomputed = Hash256(hash.into());
             assert_eq!(attempt.hash, Hash(self.recomputed.0), "the hash of attempt {}", self.n);
         }
+    }
+}
+
+/// Returns who requests a decision: the student, the waitlist, or for an offer that lapses the hub.
+fn asker_of(decided: &Decided) -> Asker {
+    match decided.action {
+        Action::Register | Action::Drop => Asker::Student,
+        Action::Promote => Asker::Promotion,
+        Action::Lapse => Asker::System,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, TermPatch};
 use eduhub::domain::ids::Crn;
 use eduhub::domain::meeting::{Days, Meeting};
+use eduhub::domain::offer::WaitlistMode;
 use eduhub::domain::pool::CrossListing;
 use eduhub::domain::reservation::Reservation;
 use eduhub::domain::restriction::Restriction;
@@ -229,6 +230,20 @@ fn any_window() -> impl Strategy<Value = Command> {
         })
 }
 
+/// Returns a command that changes how seats become those of waiting students: at once, or by offers that end after
+/// minutes.
+fn any_offers() -> impl Strategy<Value = Command> {
+    let mode = option::weighted(
+        0.8,
+        proptest::sample::select(&[WaitlistMode::Offer, WaitlistMode::Offer, WaitlistMode::Auto][..]),
+    );
+    let seconds =
+        || option::weighted(0.5, option::weighted(0.8, proptest::sample::select(&[1u32, 60, 150, 299, 300, 840][..])));
+    (mode, seconds(), seconds()).prop_map(|(waitlist, offer_s, offer_first_day_s)| {
+        Command::PutTerm(TermPatch { waitlist: Some(waitlist), offer_s, offer_first_day_s, ..TermPatch::default() })
+    })
+}
+
 fn any_windows() -> impl Strategy<Value = Vec<GroupWindow>> {
     let group = proptest::sample::select(&["honours", "Veterans", "second year"][..]);
     let window = (group, 0i64..200, option::weighted(0.3, 0i64..200)).prop_map(|(group, opens, closes)| GroupWindow {
@@ -280,6 +295,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         14 => any_batch().prop_map(Step::Run),
         14 => any_patch().prop_map(Step::Run),
         2 => any_window().prop_map(Step::Run),
+        2 => any_offers().prop_map(Step::Run),
         8 => any_facts().prop_map(Step::Run),
         7 => any_edits().prop_map(Step::Run),
         7 => (any_file(3), any::<bool>()).prop_map(|(sections, forced)| Step::Import { sections, forced }),
@@ -290,9 +306,8 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 pub(crate) fn any_history() -> impl Strategy<Value = History> {
     let limit = prop_oneof![1 => Just(0u32), 4 => 2_000u32..7_000];
-    (limit, any_catalogue(), vec(any_step(), 10..80)).prop_map(|(credit_limit, catalogue, steps)| History {
-        credit_limit,
-        catalogue,
-        steps,
+    let first = option::weighted(0.6, any_offers().prop_map(Step::Run));
+    (limit, any_catalogue(), first, vec(any_step(), 10..80)).prop_map(|(credit_limit, catalogue, first, steps)| {
+        History { credit_limit, catalogue, steps: first.into_iter().chain(steps).collect() }
     })
 }

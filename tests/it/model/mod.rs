@@ -6,6 +6,7 @@ mod changes;
 mod facts;
 pub(crate) mod history;
 mod naive;
+mod offers;
 mod refusals;
 mod seats;
 mod simulation;
@@ -84,15 +85,17 @@ fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, c
     );
     for state in after.sections() {
         let crn = &state.section.id.crn;
-        assert_eq!((state.enrolled, state.waitlisted), counts_of(after, crn), "the counts of {crn}");
-        let enrolled_before = before.section(crn).map_or(0, |s| s.enrolled);
-        if state.enrolled > enrolled_before {
-            assert!(state.enrolled_total() <= state.section.capacity, "{crn} is oversold: {state:?}");
+        let counts = (state.enrolled, state.offered, state.waitlisted);
+        assert_eq!(counts, counts_of(after, crn), "the counts of {crn}");
+        let taken = |state: &SectionState| state.enrolled + state.offered;
+        if taken(state) > before.section(crn).map_or(0, taken) {
+            assert!(state.taken_total() <= state.section.capacity, "{crn} is oversold: {state:?}");
         }
         let queue_numbers: Vec<u64> = after.waitlist(crn).map(|entry| entry.queue_number).collect();
         assert!(queue_numbers.is_sorted_by(|a, b| a < b), "the waitlist of {crn} is in the order of joining");
         assert_eq!(queue_numbers.len(), state.waitlisted as usize);
     }
+    offers::assert_ends_of_offers(before, after, decision, command, now);
     for (student, changed) in &decision.changes.registrations {
         if changed.is_registered() && is_new_status(before, student, changed) {
             assert_no_conflict(after, student, changed);
@@ -171,7 +174,7 @@ fn contents_in_words(book: &TermBook) -> Vec<String> {
         .iter()
         .map(|s| {
             let waitlist: Vec<&str> = book.waitlist(&s.section.id.crn).map(|entry| entry.student.as_str()).collect();
-            let seats = [s.section.capacity, s.enrolled_total(), s.waitlisted_total(), s.open_seats()];
+            let seats = [s.section.capacity, s.taken_total(), s.waitlisted_total(), s.open_seats()];
             naive::section_in_words(s.section.id.crn.as_str(), seats, s.section.status.as_str(), &waitlist)
         })
         .collect();
@@ -183,7 +186,8 @@ fn contents_in_words(book: &TermBook) -> Vec<String> {
                 let ahead = book.waitlist(&r.crn).take_while(|entry| entry.queue_number < r.queue_number).count();
                 ahead + 1 + book.section(&r.crn).unwrap().outside_waitlisted as usize
             });
-            lines.push(format!("{student} {} {} {position:?} {}", r.crn, r.status.as_str(), r.at));
+            let offer = r.offer.map(|offer| (offer.expires_at, offer.remind_at));
+            lines.push(format!("{student} {} {} {position:?} {} {offer:?}", r.crn, r.status.as_str(), r.at));
         }
     }
     lines

@@ -6,6 +6,7 @@
 //! of the affected students, by name; a student is notified once for each reason of being passed over.
 
 use eduhub::domain::command::{Batch, Command};
+use eduhub::domain::offer::TermOffers;
 use eduhub::domain::section::{Section, SectionStatus};
 use eduhub::domain::student::{HeldAction, StudentFacts};
 use eduhub::domain::term::{Cutoffs, GroupWindow, Term};
@@ -18,6 +19,10 @@ use super::facts;
 pub(crate) struct Expected {
     pub(crate) reply: Vec<String>,
     pub(crate) notices: Vec<String>,
+    /// Students and sections of offers that were accepted together with a requested one.
+    pub(crate) accepted_too: Vec<(String, String)>,
+    /// Whether a swap changed nothing.
+    pub(crate) is_undone: bool,
 }
 
 /// A section as staff, imports and the catalogue define it.
@@ -33,6 +38,7 @@ pub(super) struct SectionRecord {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Status {
     Enrolled,
+    Offered,
     Waitlisted,
     Dropped,
 }
@@ -41,6 +47,7 @@ impl Status {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Enrolled => "enrolled",
+            Self::Offered => "offered",
             Self::Waitlisted => "waitlisted",
             Self::Dropped => "dropped",
         }
@@ -52,13 +59,15 @@ pub(super) struct Registration {
     pub(super) student: String,
     pub(super) crn: String,
     pub(super) status: Status,
-    since: Timestamp,
+    pub(super) since: Timestamp,
     /// Order of joining the waitlist, a number that only grows.
     queue_number: u64,
     /// The last reason for being passed over that the student was notified of.
     passed_over_for: String,
     /// The group for which the seat was reserved, or empty.
     pub(super) reserved_for: String,
+    /// When an offer lapses, and when the student is reminded of it.
+    pub(super) offer: Option<(Timestamp, Option<Timestamp>)>,
 }
 
 /// The naive model.
@@ -79,6 +88,8 @@ pub(crate) struct Naive {
     pub(super) affected: Vec<String>,
     /// Reservations until then have ended.
     pub(super) released_at: Timestamp,
+    pub(super) offers: TermOffers,
+    pub(super) accepted_too: Vec<(String, String)>,
 }
 
 impl Naive {
@@ -97,6 +108,8 @@ impl Naive {
             affected: Vec::new(),
             released_at: Timestamp::UNIX_EPOCH,
             cutoffs: Cutoffs::default(),
+            offers: TermOffers::default(),
+            accepted_too: Vec::new(),
         }
     }
 
@@ -105,7 +118,8 @@ impl Naive {
         let before = self.clone();
         self.now = now;
         self.notices.clear();
-        self.release_reserved();
+        self.accepted_too.clear();
+        self.handle_deadlines();
         let reply = match command {
             Command::Register { student, crn, waitlist } => {
                 vec![self.register(student.as_str(), crn.as_str(), *waitlist)]
@@ -114,8 +128,8 @@ impl Naive {
             Command::Batch(batch) if batch.swap => match self.swap(batch) {
                 Ok(replies) => replies,
                 Err(reply) => {
-                    *self = before;
-                    return Expected { reply, notices: Vec::new() };
+                    let accepted_too = std::mem::replace(self, before).accepted_too;
+                    return Expected { reply, notices: Vec::new(), accepted_too, is_undone: true };
                 }
             },
             Command::Batch(batch) => self.batch(batch),
@@ -127,6 +141,7 @@ impl Naive {
                 self.closes = patch.closes_at.unwrap_or(self.closes);
                 self.windows = patch.windows.clone().unwrap_or(self.windows.clone());
                 self.put_cutoffs(patch);
+                self.put_offers(patch);
                 vec!["term changed".to_owned()]
             }
             Command::ApplyImport(import) => vec![self.import(import)],
@@ -138,7 +153,7 @@ impl Naive {
             }
         };
         self.fill_seats();
-        Expected { reply, notices: self.notices.clone() }
+        Expected { reply, notices: self.notices.clone(), accepted_too: self.accepted_too.clone(), is_undone: false }
     }
 
     /// Returns whether registration is open for the term or one of its groups.
@@ -167,6 +182,11 @@ impl Naive {
     pub(super) fn enrolled(&self, crn: &str) -> u32 {
         self.registrations.iter().filter(|r| r.crn == crn && r.status == Status::Enrolled).count() as u32
     }
+    /// Returns the seats that students have or are offered.
+    pub(super) fn taken(&self, crn: &str) -> u32 {
+        let counts = |r: &&Registration| r.crn == crn && [Status::Enrolled, Status::Offered].contains(&r.status);
+        self.registrations.iter().filter(counts).count() as u32
+    }
     pub(super) fn waitlist(&self, crn: &str) -> Vec<Registration> {
         let mut waitlist: Vec<Registration> =
             self.registrations.iter().filter(|r| r.crn == crn && r.status == Status::Waitlisted).cloned().collect();
@@ -190,8 +210,10 @@ impl Naive {
 
     pub(super) fn register(&mut self, student: &str, crn: &str, waitlist: bool) -> String {
         let Some(section) = self.section(crn).cloned() else { return "not found".to_owned() };
-        if self.registration(student, crn).is_some_and(|r| r.status != Status::Dropped) {
-            return self.in_words(student, crn, false);
+        match self.registration(student, crn).map(|r| r.status) {
+            Some(Status::Offered) => return self.accept(student, &section),
+            Some(Status::Enrolled | Status::Waitlisted) => return self.in_words(student, crn, false),
+            Some(Status::Dropped) | None => {}
         }
         let is_position = waitlist && self.seats_for(&section, self.facts(student)) == 0;
         if let Some(refusal) = self.judge(student, &section, is_position, &[]) {
@@ -259,8 +281,8 @@ impl Naive {
         }
         self.fill_seats();
         let after = replies.iter().map(|(crn, reply)| {
-            let was_promoted =
-                reply.starts_with("waitlisted") && self.registration(student, crn).unwrap().status == Status::Enrolled;
+            let was_promoted = reply.starts_with("waitlisted")
+                && self.registration(student, crn).unwrap().status != Status::Waitlisted;
             if was_promoted { format!("{crn} {}", self.in_words(student, crn, true)) } else { format!("{crn} {reply}") }
         });
         Ok(after.collect())
@@ -320,11 +342,11 @@ impl Naive {
                 continue;
             }
             let Some(refusal) = self.promotion_refusal(&student, &section, &[]) else {
-                self.set_status(&student, &crn, Status::Enrolled, "promoted");
+                self.promote(&student, &crn);
                 continue;
             };
             if let Some(together) = self.promotable_together(&student, &crn) {
-                together.iter().for_each(|crn| self.set_status(&student, crn, Status::Enrolled, "promoted"));
+                together.iter().for_each(|crn| self.promote(&student, crn));
                 continue;
             }
             let code = refusal.split(' ').next().unwrap().to_owned();
@@ -340,7 +362,7 @@ impl Naive {
     pub(super) fn set_status(&mut self, student: &str, crn: &str, status: Status, reason: &str) {
         self.registrations.retain(|r| !(r.student == student && r.crn == crn));
         self.queue_numbers += 1;
-        let is_seat = status == Status::Enrolled;
+        let is_seat = [Status::Enrolled, Status::Offered].contains(&status);
         let reserved_for = if is_seat { self.reserved_for(student, crn) } else { String::new() };
         let (student, crn) = (student.to_owned(), crn.to_owned());
         self.notices.push(format!("{student} {crn} {} {reason}", status.word()));
@@ -353,6 +375,7 @@ impl Naive {
             queue_number: self.queue_numbers,
             passed_over_for: String::new(),
             reserved_for,
+            offer: None,
         });
         if status == Status::Enrolled {
             self.affect_waitlists_with_concurrent_courses(&name);
@@ -386,14 +409,15 @@ impl Naive {
             let crn = section.definition.id.crn.as_str();
             let waitlist = self.waitlist(crn);
             let waitlist: Vec<&str> = waitlist.iter().map(|r| r.student.as_str()).collect();
-            let enrolled = self.enrolled(crn) + section.outside.0;
-            let seats = [section.definition.capacity, enrolled, self.waitlisted(section), self.open_seats(section)];
+            let taken = self.taken(crn) + section.outside.0;
+            let seats = [section.definition.capacity, taken, self.waitlisted(section), self.open_seats(section)];
             words.push(section_in_words(crn, seats, section.definition.status.as_str(), &waitlist));
         }
         let mut registrations: Vec<&Registration> = self.registrations.iter().collect();
         registrations.sort_by(|a, b| (&a.student, a.since, &a.crn).cmp(&(&b.student, b.since, &b.crn)));
         for r in registrations {
-            words.push(format!("{} {} {} {:?} {}", r.student, r.crn, r.status.word(), self.position(r), r.since));
+            let position = self.position(r);
+            words.push(format!("{} {} {} {position:?} {} {:?}", r.student, r.crn, r.status.word(), r.since, r.offer));
         }
         words
     }

@@ -19,8 +19,8 @@ pub(super) struct Companion {
 }
 
 impl Naive {
-    /// Ends the reservations whose time has come, and fills their seats before anything else.
-    pub(super) fn release_reserved(&mut self) {
+    /// Ends the reservations whose time has come. Returns whether there were any.
+    pub(super) fn release_reserved(&mut self) -> bool {
         let mut due = Vec::new();
         for section in &self.sections {
             for until in section.definition.reserved.iter().filter_map(|one| one.until) {
@@ -32,14 +32,12 @@ impl Naive {
         self.released_at = self.now;
         due.sort();
         due.iter().for_each(|(_, crn)| self.affect(crn));
-        if !due.is_empty() {
-            self.fill_seats();
-        }
+        !due.is_empty()
     }
 
     /// Returns the seats of the section that are neither taken nor reserved for people outside the hub.
     fn own_free(&self, section: &SectionRecord) -> u32 {
-        let taken = self.enrolled(section.definition.id.crn.as_str()) + section.outside.0 + section.outside.1;
+        let taken = self.taken(section.definition.id.crn.as_str()) + section.outside.0 + section.outside.1;
         let capacity = section.definition.capacity;
         if section.definition.status == SectionStatus::Cancelled { 0 } else { capacity.saturating_sub(taken) }
     }
@@ -86,7 +84,7 @@ impl Naive {
         let stated = pool.iter().filter_map(|s| s.definition.cross_listed.as_ref().unwrap().capacity).min();
         let capacity = stated.unwrap_or(taught.iter().map(|s| s.definition.capacity).sum());
         let taken: u32 =
-            taught.iter().map(|s| self.enrolled(s.definition.id.crn.as_str()) + s.outside.0 + s.outside.1).sum();
+            taught.iter().map(|s| self.taken(s.definition.id.crn.as_str()) + s.outside.0 + s.outside.1).sum();
         let held_by_others: u32 =
             taught.iter().filter(|s| s.definition.id != section.definition.id).map(|s| self.held(s)).sum();
         own.min(capacity.saturating_sub(taken).saturating_sub(held_by_others))
@@ -169,7 +167,7 @@ impl Naive {
         crns.iter().map(|crn| replies.iter().find(|(of, _)| of == crn).unwrap().clone()).collect()
     }
 
-    fn belong_together(&self, a: &str, b: &str) -> bool {
+    pub(super) fn belong_together(&self, a: &str, b: &str) -> bool {
         let (Some(a), Some(b)) = (self.section(a), self.section(b)) else { return false };
         let (a, b) = (&a.definition, &b.definition);
         let names = |one: &Section, other: &Section| {

@@ -12,7 +12,9 @@ use eduhub::domain::book::TermBook;
 use eduhub::domain::command::Command;
 use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{TermId, UserName};
-use eduhub::domain::section::Credits;
+use eduhub::domain::offer::OfferSettings;
+use eduhub::domain::registration::Registration;
+use eduhub::domain::section::{Credits, SectionState};
 use eduhub::domain::view::TermView;
 use eduhub::registration::pool::RegistrarPool;
 use eduhub::registration::readmodel::ReadModel;
@@ -76,12 +78,18 @@ impl Bus for EventLog {
     }
 }
 
-/// A clock that always returns minute 1.
-pub(super) struct FixedClock;
+/// A clock that stands still at minute 1 until the test sets it.
+pub(super) struct TestClock(Mutex<Timestamp>);
 
-impl Clock for FixedClock {
+impl TestClock {
+    pub(super) fn set(&self, now: Timestamp) {
+        *self.0.lock().unwrap() = now;
+    }
+}
+
+impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        minute(1)
+        *self.0.lock().unwrap()
     }
 }
 
@@ -90,6 +98,7 @@ pub(super) struct Harness {
     pub(super) pool: Arc<RegistrarPool>,
     pub(super) model: Arc<ReadModel>,
     pub(super) events: Arc<EventLog>,
+    pub(super) clock: Arc<TestClock>,
     pub(super) calls: mpsc::UnboundedReceiver<Call>,
     /// Contents of the store.
     pub(super) book: TermBook,
@@ -109,13 +118,15 @@ impl Harness {
     ) -> Self {
         let (sender, calls) = mpsc::unbounded_channel();
         let (model, events) = (Arc::new(ReadModel::new()), Arc::new(EventLog::default()));
+        let clock = Arc::new(TestClock(Mutex::new(minute(1))));
         let deps = RegistrarDeps {
             store: Arc::new(ScriptedStore(sender)),
             credit_limit: Credits(0),
             repeat_limit: 0,
+            offers: OfferSettings::default(),
             model: model.clone(),
             bus: events.clone(),
-            clock: Arc::new(FixedClock),
+            clock: clock.clone(),
         };
         let pool = RegistrarPool::new(deps, 1, accepted_max, Duration::from_millis(600));
         let pool = Arc::new(match wait_max {
@@ -125,7 +136,7 @@ impl Harness {
         let book = TermBook::new(term(), Credits(0), sections.into_iter().map(|m| m.0), 1);
         let starting = pool.clone();
         actix::spawn(async move { starting.start(vec![term_id()]).await });
-        Self { pool, model, events, calls, book, seq: 0, attempts: StoredChain::default() }
+        Self { pool, model, events, clock, calls, book, seq: 0, attempts: StoredChain::default() }
     }
 
     /// Starts a pool whose term is loaded and idle.
@@ -194,6 +205,11 @@ impl Harness {
         });
     }
 
+    /// Puts rows into the store, as if an earlier run had committed them.
+    pub(super) fn put(&mut self, sections: Vec<SectionState>, registrations: Vec<(UserName, Registration)>) {
+        self.book.apply(&Changes { sections, registrations, ..Changes::default() });
+    }
+
     pub(super) fn rows(&self) -> TermRows {
         let registrations = self
             .book
@@ -238,6 +254,16 @@ impl Harness {
         let found =
             registrations.as_ref().and_then(|registrations| registrations.iter().find(|r| r.crn == crn(section)));
         found.map_or("-", |r| r.status.as_str())
+    }
+
+    /// Waits until a student has a published status in a section.
+    pub(super) async fn wait_until_published(&self, student: &str, section: &str, status: &str) {
+        let published = async {
+            while self.published_status(student, section) != status {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(WAIT_MAX, published).await.expect("the status is published");
     }
 
     pub(super) fn published_seq(&self) -> u64 {

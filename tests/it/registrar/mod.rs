@@ -1,6 +1,7 @@
 //! The registrar between its callers and its store. The test itself answers each call of the store, so that it controls
 //! when a commit succeeds or fails. (The tests in `store` check real stores against the same port.)
 
+mod deadlines;
 mod harness;
 
 use std::time::Duration;
@@ -253,6 +254,7 @@ async fn waitlists_are_settled_before_the_first_command() {
         at: minute(0),
         passed_over_for: None,
         reserved_for: None,
+        offer: None,
     };
     rows.registrations.push((user("bob"), registration));
     rows.sections[0].waitlisted = 1;

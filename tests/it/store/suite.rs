@@ -3,6 +3,7 @@
 use eduhub::domain::command::Command;
 use eduhub::domain::command::TermPatch;
 use eduhub::domain::ids::TermId;
+use eduhub::domain::offer::{Offer, WaitlistMode};
 use eduhub::domain::outcome::{Outcome, RequestOutcome};
 use eduhub::domain::published::PublishedTerm;
 use eduhub::domain::section::{Credits, SectionStatus};
@@ -33,11 +34,11 @@ fn registration_status(loaded: &PublishedTerm, student: &str, section: &str) -> 
     found.map_or("-", |r| r.status.as_str())
 }
 
-/// Returns capacity, enrolled, waitlisted and open seats of a section; `None` when it does not exist.
+/// Returns capacity, taken seats, waitlisted and open seats of a section; `None` when it does not exist.
 fn numbers(loaded: &PublishedTerm, section: &str) -> Option<[u32; 4]> {
     let found = loaded.sections.iter().find(|s| s.state.section.id.crn.as_str() == section)?;
     let state = &found.state;
-    Some([state.section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open_seats()])
+    Some([state.section.capacity, state.taken_total(), state.waitlisted_total(), state.open_seats()])
 }
 
 pub(crate) fn confirmed_commands_survive_reopening<F: StoreFixture>() {
@@ -78,6 +79,35 @@ pub(crate) fn a_loaded_term_equals_what_was_published<F: StoreFixture>() {
     }
     assert_eq!(Image::of(&load(&term.store)), image, "in the same store");
     assert_eq!(Image::of(&term.reopen().loaded), image, "after reopening");
+}
+
+pub(crate) fn offers_survive_reopening_and_lapse_afterwards<F: StoreFixture>() {
+    let mut term = StoredTerm::<F>::with_sections([section("X").waitlist(3)]);
+    let offers =
+        TermPatch { waitlist: Some(Some(WaitlistMode::Offer)), offer_s: Some(Some(600)), ..TermPatch::default() };
+    let commands = [Command::PutTerm(offers), register("ana", "X"), register_or_wait("bob", "X")];
+    term.run([&commands[..], &[register_or_wait("cyd", "X"), drop_section("ana", "X")]].concat()).unwrap();
+    let offer_of = |loaded: &PublishedTerm, student: &str| {
+        let of_student = loaded.students.iter().find(|(name, _)| name.as_str() == student).unwrap().1[0].clone();
+        of_student.offer
+    };
+    let until = minute(11);
+    let remind_at = until.checked_sub(jiff::SignedDuration::from_secs(150)).ok();
+    let mut term = term.reopen();
+    assert_eq!(offer_of(&term.loaded, "bob"), Some(Offer { expires_at: until, remind_at }));
+    assert_eq!(numbers(&term.loaded, "X"), Some([1, 1, 1, 0]));
+    term.owner.run(vec![Command::Settle], minute(9)).unwrap();
+    let mut term = term.reopen();
+    assert_eq!(offer_of(&term.loaded, "bob"), Some(Offer { expires_at: until, remind_at: None }), "reminded once");
+    term.owner.run(vec![Command::Settle], until).unwrap();
+    let mut term = term.reopen();
+    assert_eq!(registration_status(&term.loaded, "bob", "X"), "dropped");
+    assert_eq!(registration_status(&term.loaded, "cyd", "X"), "offered");
+    let accepted = term.owner.run(vec![register("cyd", "X")], minute(12)).unwrap();
+    assert_eq!(in_words(accepted.outcomes[0].as_ref().unwrap()), "enrolled, new");
+    let loaded = term.reopen().loaded;
+    assert_eq!(offer_of(&loaded, "cyd"), None);
+    assert_eq!(numbers(&loaded, "X"), Some([1, 1, 0, 0]));
 }
 
 pub(crate) fn a_batch_is_atomic<F: StoreFixture>() {

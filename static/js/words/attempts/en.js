@@ -35,4 +35,5 @@ export default {
   "attempts.promoted.waitlisted": "Waitlisted",
   "attempts.register.offered": "Seat offered",
   "attempts.promoted.offered": "Seat offered from the waitlist",
+  "attempts.lapse.dropped": "Offer not accepted in time",
 };

@@ -13,7 +13,7 @@ export default {
   "roster.enrolled.none": "No students enrolled yet.",
   "roster.waiting": "Waiting: {n}",
   "roster.position": "Position",
-  "roster.offered": "Seat offered",
+  "roster.offered": "Seat offered until {at}",
   "roster.waiting.none": "No students waiting.",
   "roster.failed": "Couldn't load the roster. {why}",
   "roster.first": "Showing the first {n}. Download the roster to see everyone.",

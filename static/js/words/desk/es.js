@@ -13,7 +13,7 @@ export default {
   "roster.enrolled.none": "Aún no hay estudiantes inscritos.",
   "roster.waiting": "En espera: {n}",
   "roster.position": "Lugar",
-  "roster.offered": "Cupo ofrecido",
+  "roster.offered": "Cupo ofrecido hasta: {at}",
   "roster.waiting.none": "Nadie está en lista de espera.",
   "roster.failed": "No se pudo cargar la lista de estudiantes. {why}",
   "roster.first": "Se muestran los primeros {n}. Descargue la lista para ver a todos.",

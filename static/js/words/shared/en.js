@@ -7,5 +7,5 @@ export default {
   "shared.failed": "Couldn't load the schedule. Check your connection, then reload this page.",
   "shared.none": "No classes in the current terms.",
   "shared.course": "Course", "shared.name": "Title", "shared.times": "Days, times, and rooms", "shared.state": "Status",
-  "shared.enrolled": "Enrolled", "shared.waitlisted": "On the waitlist, no seat yet", "shared.cancelled": "Cancelled",
+  "shared.enrolled": "Enrolled", "shared.waitlisted": "On the waitlist, no seat yet", "shared.offered": "Seat offered, not enrolled yet", "shared.cancelled": "Cancelled",
 };

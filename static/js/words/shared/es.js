@@ -7,5 +7,5 @@ export default {
   "shared.failed": "No se pudo cargar el horario. Revise su conexión y vuelva a cargar la página.",
   "shared.none": "No hay clases en los períodos actuales.",
   "shared.course": "Curso", "shared.name": "Título", "shared.times": "Días, horas y salones", "shared.state": "Estado",
-  "shared.enrolled": "Inscrita", "shared.waitlisted": "En lista de espera, aún sin cupo", "shared.cancelled": "Cancelada",
+  "shared.enrolled": "Inscrita", "shared.waitlisted": "En lista de espera, aún sin cupo", "shared.offered": "Cupo ofrecido, aún sin inscripción", "shared.cancelled": "Cancelada",
 };

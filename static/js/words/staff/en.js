@@ -177,6 +177,8 @@ export default {
   "terms.code": "Term code, such as 202209 or 2026-fall",
   "terms.opens": "Registration opens",
   "terms.closes": "Registration closes",
+  "terms.waitlist": "When a seat becomes free", "terms.waitlist.keep": "No change", "terms.waitlist.college": "As the college does", "terms.waitlist.auto": "Enroll the first student on the waitlist", "terms.waitlist.offer": "Offer it to the first student on the waitlist",
+  "terms.offer": "Minutes to accept an offer", "terms.offer.first": "Minutes on the first day",
   "terms.zone": "Enter times in the college's time zone,",
   "terms.blank": "Leave blank to keep the current value.",
   "terms.save": "Save term",

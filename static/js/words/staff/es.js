@@ -177,6 +177,8 @@ export default {
   "terms.code": "Código del período, como 202209 o 2026-otono",
   "terms.opens": "Apertura de la inscripción",
   "terms.closes": "Cierre de la inscripción",
+  "terms.waitlist": "Cuando se libera un cupo", "terms.waitlist.keep": "Sin cambios", "terms.waitlist.college": "Como lo hace la institución", "terms.waitlist.auto": "Inscribir al primer estudiante de la lista", "terms.waitlist.offer": "Ofrecerlo al primer estudiante de la lista",
+  "terms.offer": "Minutos para aceptar una oferta", "terms.offer.first": "Minutos el primer día",
   "terms.zone": "Escriba las horas en la zona horaria de la institución,",
   "terms.blank": "Deje en blanco lo que no quiera cambiar.",
   "terms.save": "Guardar el período",

@@ -1,0 +1,34 @@
+//! Finds the waitlist positions that a commit changed, for connected students.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::bus::PositionChange;
+use crate::domain::published::PublishedSection;
+use crate::registration::readmodel::Row;
+
+/// Returns the new positions of students who were on the waitlist before and have another position now.
+pub(super) fn position_changes(before: Option<&Row>, after: &PublishedSection, at: Timestamp) -> Vec<PositionChange> {
+    let Some(before) = before else { return Vec::new() };
+    let (old, new) = (&before.waitlist, &after.waitlist);
+    let (old_outside, new_outside) = (before.state.outside_waitlisted, after.state.outside_waitlisted);
+    // Most commits do not change a waitlist. This check needs no map.
+    if old_outside == new_outside && old.iter().map(|e| e.queue_number).eq(new.iter().map(|e| e.queue_number)) {
+        return Vec::new();
+    }
+    let position = |outside: u32, index: usize| outside.saturating_add(u32::try_from(index + 1).unwrap_or(u32::MAX));
+    let old_positions: HashMap<u64, u32> =
+        old.iter().enumerate().map(|(index, entry)| (entry.queue_number, position(old_outside, index))).collect();
+    new.iter()
+        .enumerate()
+        .map(|(index, entry)| (entry, position(new_outside, index)))
+        .filter(|(entry, position)| old_positions.get(&entry.queue_number).is_some_and(|old| old != position))
+        .map(|(entry, position)| PositionChange {
+            student: entry.student.clone(),
+            crn: after.state.section.id.crn.clone(),
+            position,
+            at,
+        })
+        .collect()
+}

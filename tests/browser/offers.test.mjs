@@ -1,0 +1,123 @@
+// Offers of seats to students on waitlists: accepted, declined and lapsed on the student's page, and set by staff.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { lateBy } from "./staff-clock.mjs";
+import { browser, Hub, open, until, violations } from "./support.mjs";
+
+/** How long seats are offered, in seconds. No test waits for it. */
+const LONG_S = 3600;
+let hub, chrome;
+before(async () => {
+  [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+});
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+/** A term with one full section in which seats are offered for `offer_s`. `holder` has the seat, and `waiting` wait. */
+async function term(id, offer_s, holder, waiting) {
+  await hub.term(id, ["1,MATH 151,Calculus I,A01,lecture,5,1,5,MWF,09:00-09:50,Lee"]);
+  await hub.ask("staff", "PUT", `/api/v1/terms/${id}`, { waitlist: "offer", offer_s, offer_first_day_s: LONG_S });
+  for (const user of [holder, ...waiting]) {
+    hub.mint(user, "student");
+    await hub.ask(user, "PUT", `/api/v1/me/registrations/${id}-1?waitlist=true`);
+  }
+  return { free: () => hub.ask(holder, "DELETE", `/api/v1/me/registrations/${id}-1`) };
+}
+
+const live = (page) => until(page, () => document.querySelector("#live").dataset.state === "live");
+const offered = (page) => until(page, () => document.querySelector("#offers .offer .left")?.textContent);
+const noOffer = (page) => until(page, () => !document.querySelector("#offers .offer"));
+const isStatus = async (page, user, id, status) => {
+  await until(page, async ({ id, status }) => {
+    const { items } = await (await fetch(`/api/v1/me/registrations?term=${id}`)).json();
+    return status ? items[0]?.status === status : !items.length;
+  }, { id, status });
+  assert.deepEqual(await hub.registrations(user, id), status ? [`1 ${status}`] : []);
+};
+
+test("an offer arrives live with its deadline by the hub's clock and is accepted", async () => {
+  const { free } = await term("accept", LONG_S, "anne", ["bert"]);
+  const page = await open(chrome, hub, "/?term=accept", { user: "bert", script: lateBy(5), bypassCSP: true });
+  await live(page);
+  await free();
+  await offered(page);
+  const card = page.locator("#offers .offer");
+  assert.match(await card.textContent(), /A seat in MATH 151 lecture \(1\) is offered to you/);
+  assert.match(await card.textContent(), /Accept it by .+\d:\d\d.+ After that, it goes to the next student on the waitlist\./);
+  // The device is five hours behind, so the time left by its own clock would be six hours.
+  assert.match(await card.locator(".left").textContent(), /^(1:00:00|\d?\d:\d\d)$/);
+  assert.deepEqual(await violations(page), []);
+  await page.getByRole("button", { name: "Español" }).click();
+  await until(page, () => /Se le ofrece un cupo en MATH 151/.test(document.querySelector("#offers").textContent));
+  assert.match(await card.textContent(), /Acéptelo antes de esta fecha y hora: .+ Después se ofrecerá al siguiente estudiante/);
+  assert.deepEqual(await violations(page), []);
+  await card.getByRole("button", { name: /^Aceptar el cupo/ }).click();
+  await noOffer(page);
+  await isStatus(page, "bert", "accept", "enrolled");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("an offer that was made before the page opened can be declined, and the next student is offered the seat", async () => {
+  const { free } = await term("decline", LONG_S, "carl", ["dora", "emil"]);
+  await free();
+  const [dora, emil] = await Promise.all(["dora", "emil"].map((user) => open(chrome, hub, "/?term=decline", { user })));
+  await Promise.all([offered(dora), live(emil)]);
+  assert.equal(await emil.locator("#offers .offer").count(), 0);
+  await dora.locator("#offers").getByRole("button", { name: /^Decline/ }).click();
+  await noOffer(dora);
+  await offered(emil);
+  await isStatus(dora, "dora", "decline", undefined);
+  await isStatus(emil, "emil", "decline", "offered");
+  assert.deepEqual([...dora.wrong, ...emil.wrong], []);
+});
+
+test("an offer that lapses disappears and the page says why", async () => {
+  const { free } = await term("lapse", 1, "fred", ["gina"]);
+  const page = await open(chrome, hub, "/?term=lapse", { user: "gina" });
+  await live(page);
+  await free();
+  await until(page, () => /You didn't accept the offered seat in time/.test(document.querySelector(".schedule-view").textContent));
+  await noOffer(page);
+  await isStatus(page, "gina", "lapse", undefined);
+  assert.deepEqual(page.wrong, []);
+});
+
+test("a refusal to accept is shown, and the offer stays", async () => {
+  const { free } = await term("refuse", LONG_S, "hans", ["ines"]);
+  await hub.ask("staff", "PUT", "/api/v1/students/ines", { holds: [] });
+  await free();
+  await hub.ask("staff", "PUT", "/api/v1/students/ines", { holds: [{ id: "fine", text: "A book is missing.", office: "Library", blocks: ["register"] }] });
+  const page = await open(chrome, hub, "/?term=refuse", { user: "ines" });
+  await offered(page);
+  await page.locator("#offers").getByRole("button", { name: /^Accept seat/ }).click();
+  await until(page, () => /There's a hold on your account from Library/.test(document.querySelector("#offers .stop")?.textContent));
+  await isStatus(page, "ines", "refuse", "offered");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("staff set in the term editor whether and how long seats are offered", async () => {
+  await hub.term("editor", ["1,MATH 151,Calculus I,A01,lecture,5,1,5,MWF,09:00-09:50,Lee"]);
+  const saved = async () => {
+    const { waitlist, offer_s, offer_first_day_s } = (await hub.ask("staff", "GET", "/api/v1/terms")).items.find(({ id }) => id === "editor");
+    return [waitlist, offer_s, offer_first_day_s];
+  };
+  const page = await open(chrome, hub, "/staff#terms", { user: "staff" });
+  const edit = page.locator("#terms tbody tr", { hasText: "editor" }).getByRole("button", { name: "Edit" });
+  const save = async (fields) => {
+    await edit.click();
+    await until(page, () => document.querySelector("#term-form [name=id]").value === "editor");
+    if (fields.waitlist) await page.selectOption("#term-form [name=waitlist]", fields.waitlist);
+    for (const name of ["offer_s", "offer_first_day_s"]) if (fields[name] !== undefined) await page.fill(`#term-form [name=${name}]`, fields[name]);
+    const put = page.waitForResponse((response) => response.request().method() === "PUT" && response.url().endsWith("/api/v1/terms/editor"));
+    await page.getByRole("button", { name: "Save term" }).click();
+    assert.equal((await put).status(), 200);
+    await until(page, () => document.querySelector("#term-form span[role=status]").textContent === "Saved.");
+  };
+  await save({ waitlist: "offer", offer_s: "120", offer_first_day_s: "1.5" });
+  assert.deepEqual(await saved(), ["offer", 7200, 90]);
+  await save({});
+  assert.deepEqual(await saved(), ["offer", 7200, 90]);
+  await save({ waitlist: "college" });
+  assert.deepEqual(await saved(), [null, null, null]);
+  assert.deepEqual(page.wrong, []);
+});

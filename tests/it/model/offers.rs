@@ -1,0 +1,191 @@
+//! The part of the naive model about offers of seats.
+
+use std::collections::BTreeMap;
+
+use eduhub::domain::attempt::{Action, AttemptResult, Decided};
+use eduhub::domain::book::TermBook;
+use eduhub::domain::command::{Command, TermPatch};
+use eduhub::domain::decide::Decision;
+use eduhub::domain::ids::{Crn, UserName};
+use eduhub::domain::offer::WaitlistMode;
+use eduhub::domain::registration::{Registration, RegistrationStatus};
+use eduhub::domain::section::SectionStatus;
+use eduhub::domain::view::TermView;
+use jiff::{SignedDuration, Timestamp};
+
+use super::naive::{Naive, SectionRecord, Status};
+use super::seats::Companion;
+
+/// Checks, without the model, that each offer has exactly one end among the attempts of a decision or is kept as it was,
+/// and that it lapses at its time and not before.
+pub(super) fn assert_ends_of_offers(
+    before: &TermBook,
+    after: &TermBook,
+    decision: &Decision,
+    command: &Command,
+    now: Timestamp,
+) {
+    // A swap that is refused changes nothing. The next decision ends what has lapsed.
+    let may_be_undone =
+        matches!(command, Command::Batch(batch) if batch.swap) && decision.changes.registrations.is_empty();
+    for r in after.students().flat_map(|(_, registrations)| registrations) {
+        assert_eq!(r.status == RegistrationStatus::Offered, r.offer.is_some(), "{r:?}");
+        assert!(may_be_undone || r.offer.is_none_or(|offer| now < offer.expires_at), "the offer has lapsed: {r:?}");
+    }
+    let mut attempts: BTreeMap<(&UserName, &Crn), Vec<&Decided>> = BTreeMap::new();
+    for one in &decision.attempts {
+        attempts.entry((&one.student, &one.crn)).or_default().push(one);
+    }
+    for (student, registrations) in before.students() {
+        for offered in registrations.iter().filter(|r| r.status == RegistrationStatus::Offered) {
+            let of_offer = attempts.get(&(student, &offered.crn)).map_or(&[][..], Vec::as_slice);
+            let is = after.registrations(student).iter().find(|r| r.crn == offered.crn).unwrap();
+            assert_one_end(offered, of_offer, is, now, may_be_undone);
+        }
+    }
+    let lapses = decision.attempts.iter().filter(|one| one.action == Action::Lapse);
+    for Decided { student, crn, .. } in lapses {
+        let was = before.registrations(student).iter().find(|r| r.crn == *crn).and_then(|r| r.offer);
+        assert!(was.is_some_and(|offer| offer.expires_at <= now), "{student} {crn} lapsed too early: {was:?}");
+    }
+}
+
+/// Checks the attempts that concern one offer: the first that was granted ends it.
+fn assert_one_end(was: &Registration, attempts: &[&Decided], is: &Registration, now: Timestamp, is_undone: bool) {
+    let mut ends = attempts.iter().filter(|one| matches!(one.result, AttemptResult::Granted(_)) && !one.repeated);
+    let lapses = attempts.iter().filter(|one| one.action == Action::Lapse).count();
+    let has_lapsed = was.offer.unwrap().expires_at <= now && !is_undone;
+    assert_eq!(lapses, usize::from(has_lapsed), "the time alone decides whether it lapses: {was:?} {attempts:?}");
+    match ends.next() {
+        None => {
+            let kept = |r: &Registration| (r.status, r.at, r.offer.map(|offer| offer.expires_at));
+            assert_eq!(kept(is), kept(was), "an offer without an end is kept");
+        }
+        Some(end) => {
+            let is_end = match end.action {
+                Action::Lapse => has_lapsed,
+                Action::Register => end.result == AttemptResult::Granted(RegistrationStatus::Enrolled),
+                Action::Drop => end.result == AttemptResult::Granted(RegistrationStatus::Dropped),
+                Action::Promote => false,
+            };
+            assert!(is_end && has_lapsed == (end.action == Action::Lapse), "the end of {was:?} is {end:?}");
+        }
+    }
+}
+
+impl Naive {
+    /// Ends reservations and offers whose time has come and reminds students of offers, before anything else.
+    pub(super) fn handle_deadlines(&mut self) {
+        let is_released = self.release_reserved();
+        let has_due = self.handle_due_offers();
+        if is_released || has_due {
+            self.fill_seats();
+        }
+    }
+
+    /// Returns whether an offer lapsed, or a student was reminded.
+    fn handle_due_offers(&mut self) -> bool {
+        let mut due: Vec<(Timestamp, String, String)> = Vec::new();
+        for r in &self.registrations {
+            let Some((until, remind_at)) = r.offer else { continue };
+            let deadline = remind_at.unwrap_or(until);
+            if deadline <= self.now {
+                due.push((deadline, r.student.clone(), r.crn.clone()));
+            }
+        }
+        due.sort();
+        for (_, student, crn) in &due {
+            let of = self.registrations.iter_mut().find(|r| r.student == *student && r.crn == *crn).unwrap();
+            let (until, remind_at) = of.offer.as_mut().unwrap();
+            if *until > self.now {
+                *remind_at = None;
+                self.notices.push(format!("{student} {crn} offered offer reminder"));
+                continue;
+            }
+            self.set_status(student, crn, Status::Dropped, "lapsed");
+            self.affect(crn);
+            self.affect_waitlists_of(student);
+        }
+        !due.is_empty()
+    }
+
+    /// Gives a student on a waitlist the seat, or an offer of it.
+    pub(super) fn promote(&mut self, student: &str, crn: &str) {
+        if self.offers.mode != Some(WaitlistMode::Offer) {
+            self.set_status(student, crn, Status::Enrolled, "promoted");
+            return;
+        }
+        let second = SignedDuration::from_secs(1);
+        let mut lasts = i64::from(self.offers.offer_s.unwrap_or(24 * 60 * 60));
+        let day = second * 60 * 60 * 24;
+        if self.opens.is_some_and(|opens| opens <= self.now && self.now < opens + day) {
+            lasts = lasts.min(i64::from(self.offers.first_day_s.unwrap_or(15 * 60)));
+        }
+        let mut until = self.now + SignedDuration::from_secs(lasts);
+        if let Some(end) = self.cutoffs.waitlist_until {
+            until = until.min(end);
+        }
+        let lasts = until.duration_since(self.now);
+        let remind_at = (lasts >= second * 300).then(|| until - lasts / 4);
+        self.set_status(student, crn, Status::Offered, "offer");
+        let of = self.registrations.iter_mut().find(|r| r.student == student && r.crn == crn).unwrap();
+        of.offer = Some((until, remind_at));
+    }
+
+    /// Accepts an offer. If the section requires another one that is offered, both are accepted.
+    pub(super) fn accept(&mut self, student: &str, section: &SectionRecord) -> String {
+        let crn = section.definition.id.crn.to_string();
+        if let Some(refusal) = self.refusal_to_accept(student, section, &[]) {
+            let Some(others) = self.acceptable_with(student, &crn) else { return refusal };
+            for other in others {
+                self.enroll_offered(student, &other);
+                self.accepted_too.push((student.to_owned(), other));
+            }
+        }
+        self.enroll_offered(student, &crn);
+        self.in_words(student, &crn, true)
+    }
+
+    /// The student gets the seat that was kept, in the reservation for which it was kept.
+    fn enroll_offered(&mut self, student: &str, crn: &str) {
+        let reserved_for = self.registration(student, crn).unwrap().reserved_for.clone();
+        self.set_status(student, crn, Status::Enrolled, "self");
+        let of = self.registrations.iter_mut().find(|r| r.student == student && r.crn == crn).unwrap();
+        of.reserved_for = reserved_for;
+    }
+
+    fn refusal_to_accept(&self, student: &str, section: &SectionRecord, with: &[Companion]) -> Option<String> {
+        let refusal = self.promotion_refusal(student, section, with);
+        // A hold comes before a cancellation, and everything else after it.
+        let is_hold = refusal.as_ref().is_some_and(|refusal| refusal.starts_with("hold"));
+        let is_cancelled = section.definition.status == SectionStatus::Cancelled;
+        if is_cancelled && !is_hold { Some("section_cancelled".to_owned()) } else { refusal }
+    }
+
+    /// Returns the other offers to accept with one that alone is refused.
+    fn acceptable_with(&self, student: &str, crn: &str) -> Option<Vec<String>> {
+        let mut set = vec![crn.to_owned()];
+        for other in self.registrations_of(student) {
+            if other.status == Status::Offered && other.crn != crn && self.belong_together(crn, &other.crn) {
+                set.push(other.crn);
+            }
+        }
+        for at in 0..set.len() {
+            let with: Vec<Companion> = (0..set.len())
+                .filter(|other| *other != at)
+                .map(|other| Companion { crn: set[other].clone(), is_position: false, is_earlier: other < at })
+                .collect();
+            if self.refusal_to_accept(student, self.section(&set[at]).unwrap(), &with).is_some() {
+                return None;
+            }
+        }
+        set.remove(0);
+        (!set.is_empty()).then_some(set)
+    }
+
+    pub(super) fn put_offers(&mut self, patch: &TermPatch) {
+        self.offers.mode = patch.waitlist.unwrap_or(self.offers.mode);
+        self.offers.offer_s = patch.offer_s.unwrap_or(self.offers.offer_s);
+        self.offers.first_day_s = patch.offer_first_day_s.unwrap_or(self.offers.first_day_s);
+    }
+}
