@@ -268,15 +268,6 @@ impl Imports {
         Ok(Self { inner, queue: Mutex::new(Some(queue)), thread: Some(thread), ended })
     }
 
-    /// Ends the tasks of hubs that have ended. A store that several hubs share has to be examined regularly, because a hub
-    /// that fails may not come back.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn end_interrupted(&self) -> Result<(), StoreError> {
-        recovery::end_interrupted(&self.inner.deps).await
-    }
-
     /// Stops accepting imports, and stops the running one, which then changes nothing unless it is being applied.
     /// Returns when the results of all imports are stored.
     pub async fn stop(&self) {

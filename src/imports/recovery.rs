@@ -5,7 +5,7 @@ use crate::domain::import::{Phase, TaskReport, TaskState};
 use crate::store::StoreError;
 use crate::store::imports::StoredTask;
 
-use crate::imports::ImportDeps;
+use crate::imports::{ImportDeps, Imports};
 
 /// Message of a task that was interrupted before it was applied.
 const INTERRUPTED: &str = "The hub stopped during the import. Nothing was changed.";
@@ -18,6 +18,17 @@ const EVENTS_UNCERTAIN: &str =
 /// Message of a task that was interrupted while facts about students were stored.
 const STUDENTS_UNCERTAIN: &str =
     "The hub stopped while it stored the facts about students, so they may be stored. Import the file again.";
+
+impl Imports {
+    /// Ends the tasks of hubs that have ended. A store that several hubs share has to be examined regularly, because a hub
+    /// that fails may not come back.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn end_interrupted(&self) -> Result<(), StoreError> {
+        end_interrupted(&self.inner.deps).await
+    }
+}
 
 /// Ends the tasks that an earlier process left running. They failed, unless the term's generation shows that they were
 /// applied.

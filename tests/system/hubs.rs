@@ -179,7 +179,7 @@ fn students_at_both_hubs_share_twenty_seats() {
                 .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
-        assert_eq!(granted, SEATS as usize, "as many students are told that they are enrolled as there are seats");
+        assert_eq!(granted, SEATS as usize, "as many students are enrolled as there are seats");
         for server in &servers {
             eventually("all seats taken", || {
                 (seats(server, section)? == json!([section, SEATS, SEATS, 0, 0])).then_some(())
