@@ -166,11 +166,11 @@ impl<'v> Draft<'v> {
             .filter(|(_, other)| other.status != SectionStatus::Cancelled)
     }
 
-    /// Returns the students who were registered for one of these sections before the decision, sorted by name and CRN,
-    /// because the order of a hash map would make decisions nondeterministic.
+    /// Returns the students who are registered for one of these sections, sorted by name and CRN, because the order of a
+    /// hash map would make decisions nondeterministic. Students without a registration before the decision are missing.
     pub fn students_in(&self, crns: &HashSet<Crn>) -> Vec<(UserName, Crn, RegistrationStatus)> {
-        let all =
-            self.view.students().flat_map(|(student, registrations)| registrations.iter().map(move |r| (student, r)));
+        let students = self.view.students().map(|(student, _)| student);
+        let all = students.flat_map(|student| self.registrations(student).iter().map(move |r| (student, r)));
         let registered = all.filter(|(_, r)| r.is_registered() && crns.contains(&r.crn));
         let mut found: Vec<_> = registered.map(|(student, r)| (student.clone(), r.crn.clone(), r.status)).collect();
         found.sort_unstable_by(|(a, x, _), (b, y, _)| (a, x).cmp(&(b, y)));

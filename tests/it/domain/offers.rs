@@ -128,6 +128,17 @@ fn a_lapsed_offer_goes_to_the_next_student_before_anything_else() {
 }
 
 #[test]
+fn the_students_of_a_cancelled_section_are_those_after_an_offer_has_lapsed() {
+    let mut term = bob_is_offered_a_seat();
+    term.now = minute(5 + LASTS);
+    let decision = term.decide(&status("X", SectionStatus::Cancelled));
+    let notices = notices_in_words(&decision.changes.notices);
+    let expected =
+        ["bob X dropped lapsed", "cyd X offered offer", "cyd X offered cancelled", "dan X waitlisted cancelled"];
+    assert_eq!(notices, expected, "bob is not told that a section was cancelled in which he is not");
+}
+
+#[test]
 fn a_student_is_reminded_of_an_offer_once() {
     let mut term = bob_is_offered_a_seat();
     assert!(at_minute(&mut term, 5 + LASTS - 3).changes.is_empty(), "too early");
