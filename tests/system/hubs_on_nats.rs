@@ -128,7 +128,7 @@ fn a_hint_makes_the_other_hub_read_at_once() {
     load(&hubs, &servers);
     let hints = || servers[1].metric("eduhub_follow_hints_total");
     let before = hints();
-    // The student is connected to no hub: a commit is announced whoever is connected.
+    // The student is connected to no hub, and the commit is announced nevertheless.
     let section = &schedule().ids()[1];
     let mut ann = servers[0].client().signed_in(&hubs.token("ann", "student"));
     // The poll of the store may be earlier than one hint, but not than each.
