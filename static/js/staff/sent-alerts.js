@@ -92,7 +92,8 @@ export class SentAlerts {
       h("h3", { dir: "auto" }, (isUrgent(alert) || alert.priority === "high") && icon("warn"), alert.title),
       h("p", { dir: "auto" }, alert.message),
       receipts?.el,
-      h("footer", null, h("span", null, details), status, ...this.#followUps(alert, sent), this.#withdrawal(alert, sent, status)));
+      h("footer", null, h("span", null, details), status,
+        h("span", { class: "alert-actions" }, ...this.#followUps(alert, sent), this.#withdrawal(alert, sent, status))));
     if (sent) this.#cards.set(el, { alert, receipts });
     return el;
   }
