@@ -153,6 +153,13 @@ pub(super) struct ChainEnds {
     pub(super) deleted_hash: Hash,
 }
 
+impl ChainEnds {
+    /// Returns the ends of the chain of a term without attempts.
+    pub(super) fn empty(term: TermId) -> Self {
+        Self { term, n: 0, head: Hash::ZERO, heads_at: 0, deleted: 0, deleted_hash: Hash::ZERO }
+    }
+}
+
 /// A student of a chain.
 struct Student {
     user: UserName,

@@ -4,7 +4,7 @@
 use futures_util::FutureExt;
 use tokio_postgres::Row;
 
-use crate::domain::attempt::{Hash, Salt};
+use crate::domain::attempt::Salt;
 use crate::domain::ids::TermId;
 use crate::store::StoreFuture;
 use crate::store::verification::{ChainCheck, ChainEnds, Statuses, Verification, check_term, statuses_of};
@@ -66,8 +66,7 @@ fn salt_at(row: &Row, column: usize) -> Result<Option<Salt>, Failure> {
 async fn ends(tx: &Tx, id: &TermId) -> Result<ChainEnds, Failure> {
     let sql = "SELECT n, head, heads_at, deleted, deleted_hash FROM attempt_chains WHERE term = $1";
     let Some(row) = tx.query_opt(sql, &[&id.as_str()]).await? else {
-        let (head, deleted_hash) = (Hash::ZERO, Hash::ZERO);
-        return Ok(ChainEnds { term: id.clone(), n: 0, head, heads_at: 0, deleted: 0, deleted_hash });
+        return Ok(ChainEnds::empty(id.clone()));
     };
     Ok(ChainEnds {
         term: id.clone(),

@@ -2,19 +2,18 @@
 
 use rusqlite::{Connection, Row, params};
 
-use crate::store::sqlite::attempts::{self, ChainRow};
+use crate::store::sqlite::attempts;
 use crate::store::verification::{ChainCheck, ChainEnds, Statuses};
 
 /// Verifies a chain. Adds a sentence for each difference to `found`, and returns the number of attempts.
 pub(super) fn verify_chain(
     connection: &Connection,
-    chain: ChainRow,
+    chain: ChainEnds,
     registered: &Statuses,
     found: &mut Vec<String>,
 ) -> rusqlite::Result<u64> {
-    let ChainRow { term, n, head, heads_at, deleted, deleted_hash } = chain;
-    let ends = ChainEnds { term: term.clone(), n, head, heads_at, deleted, deleted_hash };
-    let mut check = ChainCheck::new(ends, found);
+    let (term, deleted) = (chain.term.clone(), chain.deleted);
+    let mut check = ChainCheck::new(chain, found);
     let mut students = connection.prepare("SELECT id, user, commitment, salt FROM attempt_students WHERE term = ?1")?;
     let student = |row: &Row<'_>| Ok((attempts::student_at(row)?, attempts::salt_at(row, 3)?));
     let read = students.query_map([term.as_str()], student)?.collect::<rusqlite::Result<Vec<_>>>()?;

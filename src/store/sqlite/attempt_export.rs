@@ -11,8 +11,9 @@ use serde::Serialize;
 use crate::domain::attempt::{Hash, Receipt};
 use crate::domain::ids::{TermId, UserName};
 use crate::private_files;
-use crate::store::sqlite::attempts::{self, ChainRow};
+use crate::store::sqlite::attempts;
 use crate::store::sqlite::open::{OpenError, open_existing};
+use crate::store::verification::ChainEnds;
 
 /// The name of the format, in the first line of each chain.
 const FORMAT: &str = "eduhub-attempts-1";
@@ -92,11 +93,11 @@ pub fn export_attempts(
 
 fn write_chain(
     connection: &Connection,
-    chain: &ChainRow,
+    chain: &ChainEnds,
     out: &mut impl Write,
     io: &impl Fn(io::Error) -> ExportError,
 ) -> Result<(), ExportError> {
-    let ChainRow { term, n, head, deleted, deleted_hash, .. } = chain;
+    let ChainEnds { term, n, head, deleted, deleted_hash, .. } = chain;
     let head = Receipt { n: *n, hash: *head };
     let after = Receipt { n: *deleted, hash: *deleted_hash };
     let mut write = |line: &Line<'_>| -> Result<(), ExportError> {

@@ -19,6 +19,7 @@ use crate::store::attempts::{AttemptStore, StoredAttempt};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::content::AddedRows;
 use crate::store::sqlite::rows::{integer, time_at, unreadable};
+use crate::store::verification::ChainEnds;
 
 /// The columns of `attempts AS a` that [`attempt_at`] reads.
 pub(super) const COLUMNS: &str = "a.n, a.received_at, a.decided_at, a.student, a.crn, a.action, a.result, a.repeated, \
@@ -63,28 +64,11 @@ pub(super) fn attempt_at(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     })
 }
 
-/// The row of a chain: its end, and the last attempt that was deleted from its beginning.
-pub(super) struct ChainRow {
-    pub(super) term: TermId,
-    pub(super) n: u64,
-    pub(super) head: Hash,
-    pub(super) heads_at: u64,
-    pub(super) deleted: u64,
-    pub(super) deleted_hash: Hash,
-}
-
-impl ChainRow {
-    /// Returns the row of a term without attempts.
-    pub(super) fn empty(term: TermId) -> Self {
-        Self { term, n: 0, head: Hash::ZERO, heads_at: 0, deleted: 0, deleted_hash: Hash::ZERO }
-    }
-}
-
 /// The columns that [`chain_at`] reads.
 pub(super) const CHAIN_COLUMNS: &str = "term, n, head, heads_at, deleted, deleted_hash";
 
-pub(super) fn chain_at(row: &Row<'_>) -> rusqlite::Result<ChainRow> {
-    Ok(ChainRow {
+pub(super) fn chain_at(row: &Row<'_>) -> rusqlite::Result<ChainEnds> {
+    Ok(ChainEnds {
         term: TermId::stored(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?,
         n: row.get(1)?,
         head: hash_at(row, 2)?,
@@ -95,12 +79,12 @@ pub(super) fn chain_at(row: &Row<'_>) -> rusqlite::Result<ChainRow> {
 }
 
 /// Returns the chains, in the order of their terms.
-pub(super) fn chains(connection: &Connection) -> rusqlite::Result<Vec<ChainRow>> {
+pub(super) fn chains(connection: &Connection) -> rusqlite::Result<Vec<ChainEnds>> {
     let sql = format!("SELECT {CHAIN_COLUMNS} FROM attempt_chains ORDER BY term");
     connection.prepare_cached(&sql)?.query_map([], chain_at)?.collect()
 }
 
-fn chain(connection: &Connection, term: &TermId) -> rusqlite::Result<Option<ChainRow>> {
+fn chain(connection: &Connection, term: &TermId) -> rusqlite::Result<Option<ChainEnds>> {
     let sql = format!("SELECT {CHAIN_COLUMNS} FROM attempt_chains WHERE term = ?1");
     connection.prepare_cached(&sql)?.query_row([term.as_str()], chain_at).optional()
 }
@@ -117,7 +101,7 @@ pub(super) fn salt_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<S
     salt.map(|salt| salt.try_into().map_err(|_| unreadable(column, "not a salt of 16 bytes"))).transpose()
 }
 
-/// Loads the end of a chain. Reads the attempts after [`ChainRow::heads_at`] only.
+/// Loads the end of a chain. Reads the attempts after [`ChainEnds::heads_at`] only.
 pub(super) fn read_chain(tx: &Connection, term: &TermId) -> rusqlite::Result<StoredChain> {
     let Some(chain) = chain(tx, term)? else { return Ok(StoredChain::default()) };
     let (mut students, mut sections) = (HashMap::<u64, u64>::new(), HashMap::<Crn, u64>::new());
@@ -150,7 +134,7 @@ pub(super) fn read_chain(tx: &Connection, term: &TermId) -> rusqlite::Result<Sto
             Ok((user, KnownStudent { id, commitment, last: students.get(&id).copied().unwrap_or(0) }))
         })
         .collect::<rusqlite::Result<_>>()?;
-    let ChainRow { n, head, heads_at, .. } = chain;
+    let ChainEnds { n, head, heads_at, .. } = chain;
     Ok(StoredChain { n, head, heads_at, students: known, sections: sections.into_iter().collect() })
 }
 
@@ -265,7 +249,7 @@ pub(super) fn terms_of(connection: &Connection, user: &UserName) -> rusqlite::Re
 /// Deletes the students whose attempts were all deleted. Must be called before any term is loaded, because a loaded
 /// term refers to its students.
 pub(super) fn forget_students(tx: &Connection) -> rusqlite::Result<()> {
-    for ChainRow { term, heads_at, deleted, .. } in chains(tx)?.into_iter().filter(|chain| chain.deleted > 0) {
+    for ChainEnds { term, heads_at, deleted, .. } in chains(tx)?.into_iter().filter(|chain| chain.deleted > 0) {
         tx.execute("DELETE FROM attempt_heads WHERE term = ?1 AND n <= ?2", params![term.as_str(), deleted])?;
         tx.execute(
             "DELETE FROM attempt_students WHERE term = ?1
@@ -295,7 +279,7 @@ fn student_of(connection: &Connection, term: &TermId, user: &UserName) -> rusqli
 }
 
 /// Returns the number of the newest attempt in a history, or 0.
-fn newest(connection: &Connection, chain: &ChainRow, subject: Subject<'_>) -> rusqlite::Result<u64> {
+fn newest(connection: &Connection, chain: &ChainEnds, subject: Subject<'_>) -> rusqlite::Result<u64> {
     let max = |row: &Row<'_>| Ok(row.get::<_, Option<u64>>(0)?.unwrap_or(0));
     let (term, after) = (chain.term.as_str(), chain.heads_at);
     let (student, crn) = match subject {
@@ -319,7 +303,7 @@ fn newest(connection: &Connection, chain: &ChainRow, subject: Subject<'_>) -> ru
 /// Reads a history of a term backwards, from the newest attempt or from the one before `before`.
 fn history(
     connection: &Connection,
-    chain: &ChainRow,
+    chain: &ChainEnds,
     subject: Subject<'_>,
     before: Option<u64>,
     limit: usize,
@@ -424,7 +408,7 @@ impl AttemptStore for SqliteStore {
 }
 
 /// Deletes the oldest attempts of a chain. Returns their number.
-fn delete_oldest(tx: &Connection, chain: &ChainRow, cutoff: Timestamp, limit: usize) -> rusqlite::Result<usize> {
+fn delete_oldest(tx: &Connection, chain: &ChainEnds, cutoff: Timestamp, limit: usize) -> rusqlite::Result<usize> {
     let term = chain.term.as_str();
     let mut oldest =
         tx.prepare_cached("SELECT n, hash, decided_at FROM attempts WHERE term = ?1 AND n > ?2 ORDER BY n LIMIT ?3")?;

@@ -7,10 +7,10 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use crate::domain::ids::TermId;
-use crate::store::verification::{Verification, check_term, statuses_of};
+use crate::store::verification::{ChainEnds, Verification, check_term, statuses_of};
 
 use crate::store::sqlite::attempt_check;
-use crate::store::sqlite::attempts::{self, ChainRow};
+use crate::store::sqlite::attempts;
 use crate::store::sqlite::content::{self, Position};
 use crate::store::sqlite::lock::StoreLock;
 use crate::store::sqlite::open::{OpenError, connect_plain, open_existing, require_one_name};
@@ -91,7 +91,7 @@ fn verify_terms(connection: &Connection, found: &mut Verification) -> rusqlite::
          UNION SELECT term FROM attempt_chains UNION SELECT term FROM attempts ORDER BY 1";
     let ids: Vec<String> =
         connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let mut chains: HashMap<TermId, ChainRow> =
+    let mut chains: HashMap<TermId, ChainEnds> =
         attempts::chains(connection)?.into_iter().map(|chain| (chain.term.clone(), chain)).collect();
     for id in ids {
         let id = TermId::stored(&id).map_err(|e| unreadable(0, e))?;
@@ -103,13 +103,13 @@ fn verify_terms(connection: &Connection, found: &mut Verification) -> rusqlite::
 fn verify_term(
     connection: &Connection,
     id: &TermId,
-    chain: Option<ChainRow>,
+    chain: Option<ChainEnds>,
     found: &mut Verification,
 ) -> rusqlite::Result<()> {
     let term = read_term(connection, id)?;
     check_term(&term, &counted(connection, id)?, found);
     let statuses = statuses_of(&term);
-    let chain = chain.unwrap_or_else(|| ChainRow::empty(id.clone()));
+    let chain = chain.unwrap_or_else(|| ChainEnds::empty(id.clone()));
     found.attempts += attempt_check::verify_chain(connection, chain, &statuses, &mut found.differences)?;
     Ok(())
 }
