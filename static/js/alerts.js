@@ -17,6 +17,8 @@ const LIST_MAX = 500;
 
 /** Whether an alert is shown above everything else. */
 export const isUrgent = (alert) => alert.priority === "critical" || alert.category === "emergency";
+/** The path of an alert in the API. */
+export const alertPath = (id) => `/api/v1/alerts/${encodeURIComponent(id)}`;
 const version = (alert) => `${alert.id}:${alert.seq}`;
 
 export class Alerts {

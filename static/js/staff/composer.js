@@ -2,7 +2,7 @@
 // first. It also corrects an alert, and ends one with an all-clear.
 
 import { $, button, h, debounce, markInvalid, put, SETTLE_MS } from "../dom.js";
-import { alertCard, isUrgent } from "../alerts.js";
+import { alertCard, alertPath, isUrgent } from "../alerts.js";
 import { api } from "../api.js";
 import { fromCollegeTime, toCollegeTime } from "../college-time.js";
 import { hubNow } from "../hub-clock.js";
@@ -15,8 +15,6 @@ const DEBOUNCE_MS = 400;
 const HOUR_MS = 3_600_000;
 /** The fields that a template fills. */
 const FILLED = ["title", "message", "priority", "category", "lasts"];
-
-const pathOf = ({ id }) => `/api/v1/alerts/${encodeURIComponent(id)}`;
 
 export class Composer {
   #reachRequests = 0;
@@ -295,7 +293,7 @@ export class Composer {
     const basis = this.#basis;
     try {
       const { recipients_online, ...sent } = basis && !basis.isAllClear
-        ? await api.put(pathOf(basis.alert), alert) : await api.post("/api/v1/alerts", alert);
+        ? await api.put(alertPath(basis.alert.id), alert) : await api.post("/api/v1/alerts", alert);
       this.#reset();
       this.onsent(sent);
       this.updateReach();
@@ -312,7 +310,7 @@ export class Composer {
   /** Withdraws the alert that the all-clear, which was sent, ends. */
   async #end(alert) {
     try {
-      await api.delete(pathOf(alert)).catch((problem) => { if (problem.status !== 404) throw problem; });
+      await api.delete(alertPath(alert.id)).catch((problem) => { if (problem.status !== 404) throw problem; });
       this.#showStatus(t("alert.all_clear.done", { title: alert.title }), "good");
     } catch (problem) {
       this.#showStatus(t("alert.all_clear.kept", { title: alert.title, why: problemText(problem) }), "stop");

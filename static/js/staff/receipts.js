@@ -2,7 +2,7 @@
 
 import { h, put } from "../dom.js";
 import { api, isTransient, query } from "../api.js";
-import { isUrgent } from "../alerts.js";
+import { alertPath, isUrgent } from "../alerts.js";
 import { number, t } from "../i18n.js";
 import { joinList, timeOfDay, problemText } from "../words.js";
 
@@ -34,7 +34,7 @@ export class Receipts {
   }
 
   #path(limit) {
-    return `/api/v1/alerts/${encodeURIComponent(this.alert.id)}/receipts${query({ limit })}`;
+    return `${alertPath(this.alert.id)}/receipts${query({ limit })}`;
   }
 
   /** Reads the totals, and the names if they are open and have changed. */

@@ -1,7 +1,7 @@
 // Alerts that staff sent: the active ones with their receipts, and the scheduled ones.
 
 import { $, button, h, put } from "../dom.js";
-import { isUrgent } from "../alerts.js";
+import { alertPath, isUrgent } from "../alerts.js";
 import { api, query } from "../api.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
@@ -19,7 +19,6 @@ const LIMIT = 100;
 /** The newest alerts, whose receipts are read each time. Of the older ones, one is read each time, in turn. */
 const NEWEST = 5;
 
-const path = (id) => `/api/v1/alerts/${encodeURIComponent(id)}`;
 const version = ({ id, seq, starts_at }) => `${id}:${seq}:${starts_at}`;
 
 const isVisible = () => document.body.dataset.view === "alerts";
@@ -120,7 +119,7 @@ export class SentAlerts {
   async #withdraw({ id, seq }, status) {
     put(status, t(seq === null ? "progress.cancelling" : "sent.withdrawing"));
     try {
-      await api.delete(path(id));
+      await api.delete(alertPath(id));
     } catch (problem) {
       put(status);
       if (problem.status !== 404) return showNote(problemText(problem));
