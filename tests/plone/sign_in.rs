@@ -35,12 +35,6 @@ fn me(server: &Server, token: &str) -> Response {
 }
 
 /// Opens a WebSocket and waits until the session is live.
-fn live_socket(server: &Server, token: &str) -> Socket {
-    let mut socket = Socket::connect(server.address(), Some(token));
-    socket.wait_for("live", |frame| frame["type"] == "live");
-    socket
-}
-
 /// Creates a user in Plone.
 fn create_user(plone: &Plone, name: &str, roles: &[&str]) {
     let user = json!({"username": name, "email": format!("{name}@college.example"), "password": PASSWORD,
@@ -129,7 +123,10 @@ fn a_user_deleted_in_plone_is_signed_out() {
     create_user(plone, "leaver", &["Member"]);
     let token = sign_in(&server, "leaver");
     let minted = home.token("leaver", "student");
-    let (mut socket, mut by_minted) = (live_socket(&server, &token), live_socket(&server, &minted));
+    let (mut socket, mut by_minted) = (
+        Socket::live(server.address(), "/alerts/ws", Some(&token)),
+        Socket::live(server.address(), "/alerts/ws", Some(&minted)),
+    );
     plone.change_as_hub("DELETE", "/@users/leaver", None);
     assert_eq!(socket.wait_for_close().0, 4001);
     assert_eq!(me(&server, &token).expect(401).code(), "unauthenticated");
@@ -153,7 +150,7 @@ fn a_changed_role_ends_sign_ins_and_applies_to_the_next() {
         let response = login(&server, "mover", PASSWORD).expect(200).json();
         assert_eq!((&response["user"]["role"], &response["user"]["name"]), (&json!(role), &json!("Zoë Zimmer")));
         let token = response["token"].as_str().unwrap().to_owned();
-        let mut socket = live_socket(&server, &token);
+        let mut socket = Socket::live(server.address(), "/alerts/ws", Some(&token));
         in_group(!member);
         assert_eq!(socket.wait_for_close().0, 4001, "{role}");
         assert_eq!(me(&server, &token).expect(401).code(), "unauthenticated", "{role}");
@@ -164,7 +161,7 @@ fn a_changed_role_ends_sign_ins_and_applies_to_the_next() {
 fn signing_out_ends_that_sign_in_only() {
     let server = hub(Plone::shared()).serve();
     let (first, second) = (sign_in(&server, "student3"), sign_in(&server, "student3"));
-    let mut socket = live_socket(&server, &first);
+    let mut socket = Socket::live(server.address(), "/alerts/ws", Some(&first));
     server.client().signed_in(&first).post_json("/api/v1/logout", &json!({})).expect(204);
     assert_eq!(socket.wait_for_close().0, 4003);
     me(&server, &first).expect(401);
@@ -177,7 +174,7 @@ fn a_local_account_takes_precedence_over_a_plone_user() {
     let home = hub(Plone::shared());
     let server = home.serve();
     let by_plone = sign_in(&server, "student4");
-    let mut socket = live_socket(&server, &by_plone);
+    let mut socket = Socket::live(server.address(), "/alerts/ws", Some(&by_plone));
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
     let account = json!({"role": "staff", "password": "a local password"});
     admin.put_json("/api/v1/admin/users/student4", &account).expect(201);
@@ -187,7 +184,7 @@ fn a_local_account_takes_precedence_over_a_plone_user() {
     let local = login(&server, "student4", "a local password").expect(200).json();
     assert_eq!(local["user"]["role"], "staff");
     // Changing the role of a local account also ends its tokens.
-    let mut socket = live_socket(&server, local["token"].as_str().unwrap());
+    let mut socket = Socket::live(server.address(), "/alerts/ws", Some(local["token"].as_str().unwrap()));
     admin.put_json("/api/v1/admin/users/student4", &json!({"role": "student"})).expect(200);
     assert_eq!(socket.wait_for_close().0, 4001);
 }

@@ -1,7 +1,7 @@
 //! A store in its own folder, commands of the program that use it, and the running server.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,16 @@ impl Home {
     /// Returns the folder of the store.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Runs a command that reads `input`, such as a password, and must succeed. Returns what it writes.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> String {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Returns a command of the program with these arguments. It runs in the folder, with these settings only.

@@ -32,6 +32,13 @@ impl Socket {
             .unwrap_or_else(|status| panic!("expected an upgrade, received status {status}"))
     }
 
+    /// Connects to a path, and waits until the session is live.
+    pub fn live(address: SocketAddr, path: &str, token: Option<&str>) -> Self {
+        let mut socket = Self::connect_to(address, path, token, &[]);
+        socket.wait_for("live", |frame| frame["type"] == "live");
+        socket
+    }
+
     /// Connects to a path.
     ///
     /// # Errors

@@ -2,8 +2,6 @@
 //!
 //! A test waits until a hub shows what the other has changed, and never asserts how long that takes.
 
-use std::io::Write as _;
-use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -95,21 +93,6 @@ pub(crate) fn registration(section: &str) -> String {
     format!("/api/v1/me/registrations/{section}")
 }
 
-pub(crate) fn live_socket(server: &Server, path: &str, token: Option<&str>) -> Socket {
-    let mut socket = Socket::connect_to(server.address(), path, token, &[]);
-    socket.wait_for("live", |frame| frame["type"] == "live");
-    socket
-}
-
-/// Runs a command that reads a password.
-pub(crate) fn run_with_input(home: &Home, arguments: &[&str], input: &str) {
-    let mut command = home.command(arguments);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-}
-
 pub(crate) fn log_in(server: &Server) -> (String, Client) {
     let body = json!({"username": "ann", "password": PASSWORD});
     let response = server.client().post_json("/api/v1/login", &body).expect(200);
@@ -131,7 +114,7 @@ fn both_hubs_show_an_import_and_a_seat_taken_at_either() {
         let ann = hubs.token("ann", "student");
         let mut watcher = Socket::connect(servers[1].address(), None);
         watcher.subscribe(&[&format!("seats:{TERM}")]);
-        let mut own = live_socket(&servers[1], "/alerts/ws", Some(&ann));
+        let mut own = Socket::live(servers[1].address(), "/alerts/ws", Some(&ann));
         let first = servers[0].client().signed_in(&ann).put(&registration(one)).expect(201).json();
         watcher.wait_for("the seat taken at the first hub", |frame| {
             let rows = frame["seats"].as_array();
@@ -201,7 +184,7 @@ fn an_alert_reaches_clients_of_both_hubs_once_and_resumes_at_either() {
             let alert = json!({"title": title, "message": "Room 12 is flooded.", "audience": {"all": true}});
             staff.post_json("/api/v1/alerts", &alert).expect(201).json()["seq"].as_u64().expect("a seq")
         };
-        let mut visitors = servers.each_ref().map(|server| live_socket(server, "/alerts/ws", None));
+        let mut visitors = servers.each_ref().map(|server| Socket::live(server.address(), "/alerts/ws", None));
         let sent = [send("one"), send("two"), send("three")];
         for visitor in &mut visitors {
             visitor.wait_for("the last alert", |frame| frame["type"] == "alert" && frame["seq"] == sent[2]);
@@ -211,7 +194,7 @@ fn an_alert_reaches_clients_of_both_hubs_once_and_resumes_at_either() {
         }
         drop(visitors);
         // A client that has seen the first alert at one hub resumes at the other.
-        let mut back = live_socket(&servers[1], &format!("/alerts/ws?since={}", sent[0]), None);
+        let mut back = Socket::live(servers[1].address(), &format!("/alerts/ws?since={}", sent[0]), None);
         let last = send("four");
         back.wait_for("the newest alert", |frame| frame["type"] == "alert" && frame["seq"] == last);
         let received: Vec<u64> =
@@ -225,7 +208,7 @@ fn a_scheduled_alert_is_sent_by_one_of_two_hubs() {
     with_hubs(|hubs| {
         let servers = hubs.serve();
         let mut staff = servers[0].client().signed_in(&hubs.token("registrar", "staff"));
-        let mut visitors = servers.each_ref().map(|server| live_socket(server, "/alerts/ws", None));
+        let mut visitors = servers.each_ref().map(|server| Socket::live(server.address(), "/alerts/ws", None));
         let mut send = |alert: Value| staff.post_json("/api/v1/alerts", &alert).expect(201).json();
         let soon = jiff::Timestamp::now() + Duration::from_secs(2);
         let alert = |title: &str| json!({"title": title, "message": "Fire drill.", "audience": {"all": true}});
@@ -303,7 +286,7 @@ fn a_sign_in_is_valid_at_both_hubs_and_ends_at_both() {
     with_hubs(|hubs| {
         let servers = hubs.serve();
         // The command writes to the database; a hub that runs in the same folder does it for the command.
-        run_with_input(&hubs.homes[0], &["user", "add", "ann", "--role", "student"], &format!("{PASSWORD}\n"));
+        hubs.homes[0].run_with_input(&["user", "add", "ann", "--role", "student"], &format!("{PASSWORD}\n"));
         let (token, mut at_first) = log_in(&servers[0]);
         let (other_token, mut other) = log_in(&servers[1]);
         let mut at_second = servers[1].client().signed_in(&token);
@@ -314,7 +297,7 @@ fn a_sign_in_is_valid_at_both_hubs_and_ends_at_both() {
         eventually("both sign-ins in the list of either hub", || {
             (list(&mut at_first) == 2 && list(&mut at_second) == 2).then_some(())
         });
-        let mut socket = live_socket(&servers[1], "/alerts/ws", Some(&token));
+        let mut socket = Socket::live(servers[1].address(), "/alerts/ws", Some(&token));
         at_first.call("POST", "/api/v1/logout", &[], b"").unwrap().expect(204);
         assert_eq!(socket.wait_for_close().0, 4003, "the live session at the other hub is closed");
         eventually("the end of the sign-in at the other hub", || {
@@ -323,8 +306,8 @@ fn a_sign_in_is_valid_at_both_hubs_and_ends_at_both() {
         other.get("/api/v1/me").expect(200);
 
         // All sign-ins of a user end with a new password.
-        let mut socket = live_socket(&servers[0], "/alerts/ws", Some(&other_token));
-        run_with_input(&hubs.homes[1], &["user", "passwd", "ann"], "battery staple 2\n");
+        let mut socket = Socket::live(servers[0].address(), "/alerts/ws", Some(&other_token));
+        hubs.homes[1].run_with_input(&["user", "passwd", "ann"], "battery staple 2\n");
         assert_eq!(socket.wait_for_close().0, 4001);
         for server in &servers {
             eventually("the end of all sign-ins", || {

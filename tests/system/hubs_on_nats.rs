@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::bus::wait_for_bus;
-use crate::hubs::{Hubs, SEATS, TERM, live_socket, load, registration, schedule, seats};
+use crate::hubs::{Hubs, SEATS, TERM, load, registration, schedule, seats};
 use crate::support::audit::{all_registrations, audit};
 use crate::support::nats::NatsServer;
 use crate::support::nats_joint::{Fate, NatsJoint};
@@ -51,7 +51,7 @@ fn notified(socket: &Socket) -> Vec<&Value> {
 fn notifies_once(hubs: &Hubs, servers: &[Server; 2]) {
     let section = &schedule().ids()[1];
     let token = hubs.token("ann", "student");
-    let mut socket = live_socket(&servers[1], "/alerts/ws", Some(&token));
+    let mut socket = Socket::live(servers[1].address(), "/alerts/ws", Some(&token));
     let mut ann = servers[0].client().signed_in(&token);
     for (status, wanted) in [("enrolled", 201), ("dropped", 200)] {
         let method = if wanted == 201 { "PUT" } else { "DELETE" };

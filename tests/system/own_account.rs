@@ -1,7 +1,5 @@
 //! Users manage their own account: password, second factor, sign-ins.
 
-use std::io::Write as _;
-use std::process::Stdio;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -12,16 +10,6 @@ use crate::support::server::{Home, Server};
 use crate::support::socket::Socket;
 
 const PASSWORD: &str = "correct horse 1";
-
-/// Runs a command that reads a password.
-fn run(home: &Home, arguments: &[&str], input: &str) -> String {
-    let mut command = home.command(arguments);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 fn log_in(server: &Server, password: &str, code: Option<&str>) -> Response {
     let mut body = json!({"username": "ann", "password": password});
@@ -38,12 +26,6 @@ fn signed_in(server: &Server, password: &str) -> (String, Client) {
     (token.clone(), server.client().signed_in(&token))
 }
 
-fn live_socket(server: &Server, token: &str) -> Socket {
-    let mut socket = Socket::connect_to(server.address(), "/alerts/ws", Some(token), &[]);
-    socket.wait_for("live", |frame| frame["type"] == "live");
-    socket
-}
-
 fn field(response: &Response) -> Value {
     response.json()["field"].clone()
 }
@@ -51,11 +33,14 @@ fn field(response: &Response) -> Value {
 #[test]
 fn users_change_their_own_password() {
     let home = Home::new().setting("college.name", "Riverside College").setting("limits.login_per_minute", "0");
-    run(&home, &["user", "add", "ann", "--role", "staff"], &format!("{PASSWORD}\n"));
+    home.run_with_input(&["user", "add", "ann", "--role", "staff"], &format!("{PASSWORD}\n"));
     let server = home.serve();
     let (token, mut ann) = signed_in(&server, PASSWORD);
     let (other, _) = signed_in(&server, PASSWORD);
-    let (mut own_socket, mut other_socket) = (live_socket(&server, &token), live_socket(&server, &other));
+    let (mut own_socket, mut other_socket) = (
+        Socket::live(server.address(), "/alerts/ws", Some(&token)),
+        Socket::live(server.address(), "/alerts/ws", Some(&other)),
+    );
     let mut change =
         |current: &str, new: &str| ann.post_json("/api/v1/me/password", &json!({"current": current, "new": new}));
     let table = [
@@ -89,7 +74,7 @@ fn users_change_their_own_password() {
 #[test]
 fn a_second_factor_is_set_up_used_and_reset() {
     let home = Home::new();
-    run(&home, &["user", "add", "ann", "--role", "admin"], &format!("{PASSWORD}\n"));
+    home.run_with_input(&["user", "add", "ann", "--role", "admin"], &format!("{PASSWORD}\n"));
     let server = home.serve();
     let (_, mut ann) = signed_in(&server, PASSWORD);
     assert_eq!(ann.get("/api/v1/me/totp").expect(200).json(), json!({"local": true, "enabled": false}));
@@ -127,7 +112,7 @@ fn a_second_factor_is_set_up_used_and_reset() {
     assert_eq!(field(&refused), "password");
 
     // The running hub holds the store, so the command goes through the hub.
-    run(&home, &["user", "reset-totp", "ann"], "");
+    home.run_with_input(&["user", "reset-totp", "ann"], "");
     log_in(&server, PASSWORD, None).expect(200);
     server.stop();
     assert_eq!(home.verify(), Ok(()));
@@ -136,10 +121,10 @@ fn a_second_factor_is_set_up_used_and_reset() {
 #[test]
 fn users_list_and_end_their_own_sign_ins() {
     let home = Home::new();
-    run(&home, &["user", "add", "ann", "--role", "student"], &format!("{PASSWORD}\n"));
+    home.run_with_input(&["user", "add", "ann", "--role", "student"], &format!("{PASSWORD}\n"));
     let server = home.serve();
     let ((_, mut ann), (other, _)) = (signed_in(&server, PASSWORD), signed_in(&server, PASSWORD));
-    let mut socket = live_socket(&server, &other);
+    let mut socket = Socket::live(server.address(), "/alerts/ws", Some(&other));
     let list = ann.get("/api/v1/me/sign-ins").expect(200).json()["items"].clone();
     let items = list.as_array().unwrap();
     assert_eq!(items.len(), 2, "{list}");

@@ -2,18 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::server::{Home, Server};
+use crate::support::server::Home;
 use crate::support::socket::Socket;
 
 fn alert(audience: &Value) -> Value {
     json!({"title": "Flood", "message": "Room 12 is flooded.", "audience": audience})
-}
-
-/// Connects and waits until the session is live.
-fn live_socket(server: &Server, path: &str, token: Option<&str>) -> Socket {
-    let mut socket = Socket::connect_to(server.address(), path, token, &[]);
-    socket.wait_for("live", |f| f["type"] == "live");
-    socket
 }
 
 #[test]
@@ -30,7 +23,7 @@ fn a_ticket_opens_one_connection_only() {
     let mut ann = server.client().signed_in(&home.token("ann", "student"));
     let ticket = ann.post_json("/api/v1/ws-ticket", &json!({})).expect(200).json()["ticket"].clone();
     let path = format!("/alerts/ws?ticket={}", ticket.as_str().unwrap());
-    assert_eq!(live_socket(&server, &path, None).seen()[0]["user"], "ann");
+    assert_eq!(Socket::live(server.address(), &path, None).seen()[0]["user"], "ann");
     assert_eq!(Socket::connect_to(server.address(), &path, None, &[]).wait_for_close().0, 4001);
 }
 
@@ -54,8 +47,9 @@ fn an_admin_signs_a_user_out_everywhere() {
     let home = Home::new();
     let server = home.serve();
     let tokens = [home.token("ann", "student"), home.token("ann", "student")];
-    let mut sockets: Vec<Socket> = tokens.iter().map(|token| live_socket(&server, "/alerts/ws", Some(token))).collect();
-    let mut bob = live_socket(&server, "/alerts/ws", Some(&home.token("bob", "student")));
+    let mut sockets: Vec<Socket> =
+        tokens.iter().map(|token| Socket::live(server.address(), "/alerts/ws", Some(token))).collect();
+    let mut bob = Socket::live(server.address(), "/alerts/ws", Some(&home.token("bob", "student")));
     let path = "/api/v1/admin/users/ann/sign-out";
     server.client().signed_in(&home.token("desk", "staff")).call("POST", path, &[], b"").unwrap().expect(403);
     let mut root = server.client().signed_in(&home.token("root", "admin"));
@@ -80,7 +74,7 @@ fn signing_out_closes_the_live_connection() {
     let home = Home::new();
     let server = home.serve();
     let token = home.token("ann", "student");
-    let mut socket = live_socket(&server, "/alerts/ws", Some(&token));
+    let mut socket = Socket::live(server.address(), "/alerts/ws", Some(&token));
     server.client().signed_in(&token).post_json("/api/v1/logout", &json!({})).expect(204);
     assert_eq!(socket.wait_for_close().0, 4003);
 }
@@ -89,8 +83,8 @@ fn signing_out_closes_the_live_connection() {
 fn an_admin_lists_live_sessions_and_disconnects_one() {
     let home = Home::new();
     let server = home.serve();
-    let mut ann = live_socket(&server, "/alerts/ws", Some(&home.token("ann", "student")));
-    let _visitor = live_socket(&server, "/alerts/ws", None);
+    let mut ann = Socket::live(server.address(), "/alerts/ws", Some(&home.token("ann", "student")));
+    let _visitor = Socket::live(server.address(), "/alerts/ws", None);
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
     let all = admin.get("/api/v1/admin/sessions").expect(200).json();
     assert_eq!(all["total"], 2);
@@ -113,7 +107,7 @@ fn an_admin_lists_live_sessions_and_disconnects_one() {
 fn an_alert_is_previewed_sent_delivered_and_cancelled() {
     let home = Home::new();
     let server = home.serve();
-    let mut ann = live_socket(&server, "/alerts/ws", Some(&home.token("ann", "student")));
+    let mut ann = Socket::live(server.address(), "/alerts/ws", Some(&home.token("ann", "student")));
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
     let for_ann = alert(&json!({"users": ["ann", "zoe"]}));
     let preview = staff.post_json("/api/v1/alerts?dry_run=true", &for_ann).expect(200).json();
@@ -140,7 +134,7 @@ fn an_alert_is_previewed_sent_delivered_and_cancelled() {
 fn a_corrected_alert_is_sent_again_under_its_id() {
     let home = Home::new();
     let server = home.serve();
-    let mut ann = live_socket(&server, "/alerts/ws", Some(&home.token("ann", "student")));
+    let mut ann = Socket::live(server.address(), "/alerts/ws", Some(&home.token("ann", "student")));
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
     let for_ann = alert(&json!({"users": ["ann"]}));
     let sent = staff.post_json("/api/v1/alerts", &for_ann).expect(201).json();
