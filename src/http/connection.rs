@@ -283,7 +283,7 @@ pub struct Connection {
     activity: Cell<Activity>,
     since: Cell<Instant>,
     is_ended: Cell<bool>,
-    is_gone: Cell<bool>,
+    pub(super) is_gone: Cell<bool>,
     /// Whether it was accepted beyond the limit, for health checks and metrics only.
     is_reserved: bool,
     /// The address among whose visitors the connection counts; `None` once a signed-in user or a trusted proxy has sent

@@ -7,11 +7,12 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::{IntoParams, OpenApi};
 
-use crate::identity::Identity;
+use crate::identity::{Caller, Identity};
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::relay::Relay;
-use crate::live::ws::{self, NotOpened, Opening};
+use crate::live::request::LiveRequest;
+use crate::live::ws::{self, NotOpened};
 
 use crate::http::auth::{Carrier, Credentials, client_ip, foreign_origin};
 use crate::http::connection::Connection;
@@ -46,6 +47,27 @@ impl OpenQuery {
 /// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/alerts/ws").route(web::get().to(websocket)).default_service(method_not_allowed("GET")));
+}
+
+/// Returns the caller who opens a live session, by ticket or by the credentials of the request; `None` is a visitor. The
+/// connection of a signed-in caller no longer counts as a visitor's.
+pub(super) fn session_caller(
+    request: &HttpRequest,
+    ticket: Option<&str>,
+    identity: &Identity,
+) -> Result<Option<Caller>, Close> {
+    let caller = match (ticket, Credentials::of(request)) {
+        (Some(ticket), _) => Some(identity.redeem_ticket(ticket).ok_or(Close::Unauthenticated)?),
+        (None, Credentials::Valid(caller, _)) => Some(caller),
+        (None, Credentials::Invalid(..)) => return Err(Close::Unauthenticated),
+        (None, Credentials::None) => None,
+    };
+    if caller.is_some()
+        && let Some(connection) = request.conn_data::<Rc<Connection>>()
+    {
+        connection.signed_in();
+    }
+    Ok(caller)
 }
 
 /// Opens the WebSocket (RFC 6455) for seats and alerts.
@@ -95,23 +117,13 @@ pub async fn websocket(
         return Err(foreign_origin());
     }
     let OpenQuery { since, ticket } = OpenQuery::read(&Query::of(&request)?)?;
-    let caller = match (ticket, Credentials::of(&request)) {
-        (Some(ticket), _) => identity.redeem_ticket(&ticket).map(Some).ok_or(Close::Unauthenticated),
-        (None, Credentials::Valid(caller, _)) => Ok(Some(caller)),
-        (None, Credentials::Invalid(..)) => Err(Close::Unauthenticated),
-        (None, Credentials::None) => Ok(None),
-    };
-    if matches!(caller, Ok(Some(_)))
-        && let Some(connection) = request.conn_data::<Rc<Connection>>()
-    {
-        connection.signed_in();
-    }
-    let opening = Opening {
+    let opening = LiveRequest {
         live: live.into_inner(),
         relay: relay.get_ref().clone(),
-        caller,
+        caller: session_caller(&request, ticket.as_deref(), &identity),
         address: client_ip(&request),
         since,
+        channels: Vec::new(),
     };
     let is_dead_cookie = matches!(Credentials::of(&request), Credentials::Invalid(_, Carrier::Cookie));
     let opened = ws::open(opening, &request, payload).map(|mut response| {

@@ -24,7 +24,7 @@
 //!   [`schedule_export`]: the schedule as a file; [`oneroster_export`]: a term for other programs; [`events`]: one-off
 //!   events
 //! - [`alerts`]: alerts; [`alert_scope`]: what they concern; [`receipts`]: acknowledgements; [`live`]: the WebSocket
-//!   upgrade; [`sessions`]: live sessions
+//!   upgrade; [`stream`]: Server-Sent Events; [`sessions`]: live sessions
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
 //!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration
@@ -101,6 +101,7 @@ pub mod site;
 mod slow_refusals;
 pub mod sso;
 mod sso_page;
+pub mod stream;
 pub mod student_imports;
 pub mod student_lookup;
 pub mod student_registrations;

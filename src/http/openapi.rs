@@ -66,6 +66,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::alerts::Api::openapi,
     super::receipts::Api::openapi,
     super::live::Api::openapi,
+    super::stream::Api::openapi,
     super::sessions::Api::openapi,
     super::announcements::Api::openapi,
     super::dashboard::Api::openapi,

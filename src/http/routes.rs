@@ -8,7 +8,7 @@ use crate::http::{
     activity, alerts, announcements, assets, attempts, charts, dashboard, demand, demo, erasure, events,
     guardian_links, health, import_profiles, imports, live, my_data, oneroster_export, openapi, own_account, permits,
     plan, plan_check, plone_admin, proxy, receipts, registrations, rehearsals, roster, schedule_calendar,
-    schedule_export, section_moves, sections, sessions, sign_in, sso, student_imports, student_lookup,
+    schedule_export, section_moves, sections, sessions, sign_in, sso, stream, student_imports, student_lookup,
     student_registrations, students, teaching, terms, users,
 };
 
@@ -52,6 +52,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(demo::routes)
         .configure(plone_admin::routes)
         .configure(live::routes)
+        .configure(stream::routes)
         .configure(sessions::routes)
         .configure(users::routes)
         .configure(erasure::routes)

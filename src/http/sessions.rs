@@ -19,7 +19,7 @@ use crate::identity::Audit;
 use crate::identity::disclosures::Disclosure;
 use crate::live::broker::{Broker, Disconnect};
 use crate::live::context::Live;
-use crate::live::live_session::LiveSession;
+use crate::live::live_session::{self, LiveSession};
 
 use crate::http::auth::Admin;
 use crate::http::error::{Problem, get, method_not_allowed};
@@ -35,7 +35,7 @@ const QUERY_CHARS_MAX: usize = 120;
 #[openapi(paths(list, disconnect))]
 pub(super) struct Api;
 
-/// A live session: one WebSocket connection.
+/// A live session: one WebSocket or stream of events.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
 struct SessionItem {
@@ -67,6 +67,7 @@ struct SessionItem {
 #[serde(rename_all = "lowercase")]
 enum Transport {
     WebSocket,
+    Sse,
 }
 
 impl From<&LiveSession> for SessionItem {
@@ -78,7 +79,10 @@ impl From<&LiveSession> for SessionItem {
             role,
             ip: session.address,
             user_agent: session.user_agent.as_ref().to_owned(),
-            transport: Transport::WebSocket,
+            transport: match session.transport {
+                live_session::Transport::WebSocket => Transport::WebSocket,
+                live_session::Transport::Sse => Transport::Sse,
+            },
             connected_at: session.connected_at,
             channels: session.channels(),
             queued: session.queued(),

@@ -11,6 +11,7 @@ use actix::dev::ToEnvelope;
 use actix::fut::wrap_future;
 use actix::prelude::*;
 use futures_util::future::{FutureExt as _, TryFutureExt as _, ready};
+use rand::RngExt as _;
 
 use crate::live::appointments::ClientKey;
 use crate::live::close::Close;
@@ -24,6 +25,8 @@ use crate::live::replay::{REPLAY_PAGE_LEN, ReplayPage};
 use crate::store::StoreFuture;
 use crate::store::alerts::{Ack, Span};
 
+/// The range of the random delays after which clients reconnect when the hub restarts, in milliseconds.
+const RETRY_MS: std::ops::RangeInclusive<u64> = 500..=20_000;
 /// Capacity of a session's queue: a few seconds of ticks. A session that is further behind is evicted, and its client
 /// resumes.
 pub(super) const QUEUE_LEN: usize = 64;
@@ -65,11 +68,6 @@ impl Driver {
         self.feed.session()
     }
 
-    /// Returns when the client should reconnect, if too many clients do so at the same moment.
-    pub(super) const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
-    }
-
     /// Ends the session of a connection that is already closed.
     pub(super) fn end(&mut self) {
         if self.feed.end() {
@@ -86,6 +84,17 @@ impl Driver {
         session.request_close(why);
         let _ = self.relay.try_send(Leave(session.id));
     }
+}
+
+/// Returns after how many milliseconds the client of a session that ends should reconnect; `None` if it is not asked to
+/// wait. `driver` is `None` for a connection that was not admitted.
+pub(super) fn retry_ms(driver: Option<&Driver>, why: Close) -> Option<u64> {
+    if !matches!(why, Close::Restarting | Close::Busy) {
+        return None;
+    }
+    let asked = driver.and_then(|driver| driver.retry_after);
+    let asked = asked.and_then(|after| u64::try_from(after.as_millis()).ok());
+    Some(asked.unwrap_or_else(|| rand::rng().random_range(RETRY_MS)))
 }
 
 /// Joins the relay. Call it once the actor has started.

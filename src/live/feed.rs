@@ -16,7 +16,7 @@
 //!
 //! # Transports
 //! `driver` runs a feed inside an actor, for any implementation of its `Transport`: how to send a frame, ping, and
-//! close. A WebSocket is one ([`crate::live::ws`]). Server-Sent Events need one more, which writes
+//! close. A WebSocket is one ([`crate::live::ws`]). Server-Sent Events are another ([`crate::live::sse`]): it writes
 //! [`FeedOutput::Send`] as `id:` (the frame's position) and `data:` lines, [`FeedOutput::Ping`] as a comment line, and
 //! ends the response on [`FeedOutput::Close`]; `Last-Event-ID` is the `since` of [`Feed::new`].
 
@@ -184,6 +184,8 @@ pub struct Feed {
     session: Arc<LiveSession>,
     /// The position at which the client resumes. Taken when the session has joined.
     since: Option<u64>,
+    /// Channels to subscribe to. Taken when the session is live, so that missed alerts come before everything else.
+    channels: Vec<Channel>,
     /// Every entry after this position was sent or will be pushed.
     complete_after: u64,
     /// Entries up to this position were sent, or the client already had them.
@@ -219,7 +221,23 @@ impl Feed {
     /// Creates the feed of a session whose client resumes at the position `since`; `None` for a new client.
     #[must_use]
     pub const fn new(session: Arc<LiveSession>, since: Option<u64>) -> Self {
-        Self { session, since, complete_after: 0, sent_to: 0, is_ended: false, has_error: false, pending: None }
+        let channels = Vec::new();
+        Self {
+            session,
+            since,
+            channels,
+            complete_after: 0,
+            sent_to: 0,
+            is_ended: false,
+            has_error: false,
+            pending: None,
+        }
+    }
+
+    /// Subscribes the session to channels once it is live. All of them must be open to its caller.
+    #[must_use]
+    pub fn with_channels(self, channels: Vec<Channel>) -> Self {
+        Self { channels, ..self }
     }
 
     /// Returns the session.
@@ -284,7 +302,19 @@ impl Feed {
                 self.pending = Some(Box::new(Pending { frames: [welcome].into(), replay }));
                 self.advance()
             }
-            _ => smallvec![FeedOutput::Send(welcome), FeedOutput::Send(FeedFrame::live(joined.seq))],
+            _ => {
+                let mut outputs = smallvec![FeedOutput::Send(welcome), FeedOutput::Send(FeedFrame::live(joined.seq))];
+                self.subscribe_first(&mut outputs);
+                outputs
+            }
+        }
+    }
+
+    /// Requests the channels with which the session was opened, once.
+    fn subscribe_first(&mut self, outputs: &mut FeedOutputs) {
+        let channels = std::mem::take(&mut self.channels);
+        if !channels.is_empty() {
+            outputs.push(FeedOutput::Subscribe { channels, since: None, seats_since: None });
         }
     }
 
@@ -366,6 +396,7 @@ impl Feed {
                     outputs.push(FeedOutput::Send(FeedFrame::live(self.sent_to)));
                 }
                 self.pending = None;
+                self.subscribe_first(&mut outputs);
             }
             Replay::None => self.pending = None,
         }

@@ -17,7 +17,7 @@ use crate::live::alert_frame::{AlertFrame, encode_entry};
 use crate::live::close::Close;
 use crate::live::feed::{Feed, FeedInput, FeedOutput, FeedOutputs, Joined, READ_PAUSE, READ_RETRIES_MAX};
 use crate::live::frames::{self, ErrorCode, SNAPSHOT_FRAME_LEN_MAX};
-use crate::live::live_session::LiveSession;
+use crate::live::live_session::{Client, LiveSession, Transport};
 use crate::live::messages::{Push, Subscribed};
 use crate::live::presence::{ConnectionLimits, Presence};
 use crate::live::replay::{REPLAY_PAGE_LEN, ReplayPage, Resume};
@@ -37,7 +37,8 @@ pub(super) fn session(user: Option<&str>) -> Arc<LiveSession> {
         realm: Realm::College,
     });
     let presence = Presence::new(ConnectionLimits::default());
-    presence.admit(caller, IpAddr::from([127, 0, 0, 1]), "test", Timestamp::UNIX_EPOCH).unwrap()
+    let client = Client { address: IpAddr::from([127, 0, 0, 1]), user_agent: "test", transport: Transport::WebSocket };
+    presence.admit(caller, client, Timestamp::UNIX_EPOCH).unwrap()
 }
 
 fn joined_at(seq: u64) -> Joined {

@@ -270,6 +270,16 @@ pub enum ServerFrame<'a> {
     },
     /// The reply to `ping`.
     Pong,
+    /// The hub ends the connection. Only for transports without close frames.
+    Close {
+        /// The close code that a WebSocket would get.
+        code: u16,
+        /// The reason, for logs.
+        reason: &'a str,
+        /// When the client should reconnect, in milliseconds; absent if it is not asked to wait.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_ms: Option<u64>,
+    },
 }
 
 /// What a client shows of a changed term.

@@ -16,8 +16,28 @@ use crate::identity::Caller;
 use crate::live::budget::Share;
 use crate::live::close::Close;
 
+/// How the frames of a session reach its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// A WebSocket ([`crate::live::ws`]).
+    WebSocket,
+    /// Server-Sent Events ([`crate::live::sse`]).
+    Sse,
+}
+
 /// The stored round-trip time before the first pong.
 const RTT_UNKNOWN: u32 = u32::MAX;
+
+/// The client of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Client<Text> {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its user agent.
+    pub user_agent: Text,
+    /// How frames reach it.
+    pub transport: Transport,
+}
 
 /// The state of a live connection that its feed, its relay and the administration page share.
 #[derive(Debug)]
@@ -30,6 +50,8 @@ pub struct LiveSession {
     pub address: IpAddr,
     /// The client's user agent.
     pub user_agent: Arc<str>,
+    /// How frames reach the client.
+    pub transport: Transport,
     /// When it connected.
     pub connected_at: Timestamp,
     /// The monotonic time at which it connected. Pings carry the time since then.
@@ -66,17 +88,18 @@ impl LiveSession {
     pub(super) fn new(
         id: Uuid,
         caller: Option<Caller>,
-        address: IpAddr,
-        user_agent: Arc<str>,
+        client: Client<Arc<str>>,
         now: Timestamp,
         channels: Vec<Channel>,
         counted: Share,
     ) -> Self {
+        let Client { address, user_agent, transport } = client;
         Self {
             id,
             caller,
             address,
             user_agent,
+            transport,
             connected_at: now,
             opened: Instant::now(),
             is_heard: AtomicBool::new(true),

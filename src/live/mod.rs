@@ -11,6 +11,7 @@
 //! - `member`: a session as its relay sees it
 //! - [`joins`]: the queue in which sessions wait to join their relays; `appointments`: the clients that it has asked to
 //!   come back later
+//! - [`request`]: a request for a session. [`sse`]: Server-Sent Events, which drive a feed
 //! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`], `text_check`, [`frame_rate`]: limits of what its client
 //!   may send; `ending` closes its TCP connection
 //!
@@ -53,7 +54,9 @@ mod relay_link;
 #[cfg(test)]
 mod relay_tests;
 pub mod replay;
+pub mod request;
 mod seat_watch;
+pub mod sse;
 pub mod tail;
 mod text_check;
 pub mod ws;

@@ -20,7 +20,7 @@ use crate::live::budget::Budget;
 use crate::live::close::Close;
 use crate::live::ends::EndCounts;
 use crate::live::joins::JoinQueue;
-use crate::live::live_session::LiveSession;
+use crate::live::live_session::{Client, LiveSession};
 
 /// The longest stored user agent, in bytes. Longer ones are truncated.
 const USER_AGENT_LEN_MAX: usize = 160;
@@ -150,10 +150,10 @@ impl Presence {
     pub fn admit(
         &self,
         caller: Option<Caller>,
-        address: IpAddr,
-        user_agent: &str,
+        client: Client<&str>,
         now: Timestamp,
     ) -> Result<Arc<LiveSession>, Close> {
+        let Client { address, user_agent, transport } = client;
         if self.draining.load(Ordering::Relaxed) {
             return Err(Close::Restarting);
         }
@@ -184,8 +184,7 @@ impl Presence {
         let session = Arc::new(LiveSession::new(
             self.next_id(now),
             caller,
-            address,
-            self.intern(user_agent),
+            Client { address, user_agent: self.intern(user_agent), transport },
             now,
             channels,
             self.channels.share(),

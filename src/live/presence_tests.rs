@@ -1,7 +1,7 @@
 //! Tests of the list of connections.
 
 use super::*;
-use crate::live::live_session::TooManyChannels;
+use crate::live::live_session::{TooManyChannels, Transport};
 
 fn caller(user: &str) -> Option<Caller> {
     let user = UserName::parse(user).unwrap();
@@ -21,41 +21,42 @@ fn caller(user: &str) -> Option<Caller> {
     })
 }
 
-fn address(last: u8) -> IpAddr {
-    IpAddr::from([10, 0, 0, last])
+/// Returns a client at the address 10.0.0.`last`.
+fn at(last: u8) -> Client<&'static str> {
+    Client { address: IpAddr::from([10, 0, 0, last]), user_agent: "a", transport: Transport::WebSocket }
 }
 
 #[test]
 fn limits_apply_per_user_per_address_and_in_total() {
     let presence = Presence::new(ConnectionLimits { all: 4, per_user: 2, per_address: 3 });
     let now = Timestamp::UNIX_EPOCH;
-    let first = presence.admit(caller("ann"), address(1), "a", now).unwrap();
-    presence.admit(caller("ann"), address(1), "a", now).unwrap();
-    assert_eq!(presence.admit(caller("ann"), address(2), "a", now).unwrap_err(), Close::TooMany, "per user");
-    presence.admit(None, address(1), "a", now).unwrap();
-    assert_eq!(presence.admit(None, address(1), "a", now).unwrap_err(), Close::TooMany, "per address");
-    presence.admit(None, address(2), "a", now).unwrap();
-    assert_eq!(presence.admit(None, address(3), "a", now).unwrap_err(), Close::TooMany, "in all");
+    let first = presence.admit(caller("ann"), at(1), now).unwrap();
+    presence.admit(caller("ann"), at(1), now).unwrap();
+    assert_eq!(presence.admit(caller("ann"), at(2), now).unwrap_err(), Close::TooMany, "per user");
+    presence.admit(None, at(1), now).unwrap();
+    assert_eq!(presence.admit(None, at(1), now).unwrap_err(), Close::TooMany, "per address");
+    presence.admit(None, at(2), now).unwrap();
+    assert_eq!(presence.admit(None, at(3), now).unwrap_err(), Close::TooMany, "in all");
     presence.remove(first.id);
     presence.remove(first.id);
     assert_eq!(presence.len(), 3);
-    presence.admit(caller("ann"), address(1), "a", now).unwrap();
+    presence.admit(caller("ann"), at(1), now).unwrap();
 }
 
 #[test]
 fn visitors_leave_a_quarter_of_all_connections_to_signed_in_users() {
     let presence = Presence::new(ConnectionLimits { all: 8, ..ConnectionLimits::default() });
     let now = Timestamp::UNIX_EPOCH;
-    let first = presence.admit(None, address(1), "a", now).unwrap();
+    let first = presence.admit(None, at(1), now).unwrap();
     for _ in 1..6 {
-        presence.admit(None, address(1), "a", now).unwrap();
+        presence.admit(None, at(1), now).unwrap();
     }
-    assert_eq!(presence.admit(None, address(2), "a", now).unwrap_err(), Close::TooMany);
-    presence.admit(caller("ann"), address(1), "a", now).unwrap();
-    presence.admit(caller("bob"), address(1), "a", now).unwrap();
-    assert_eq!(presence.admit(caller("eve"), address(1), "a", now).unwrap_err(), Close::TooMany, "in all");
+    assert_eq!(presence.admit(None, at(2), now).unwrap_err(), Close::TooMany);
+    presence.admit(caller("ann"), at(1), now).unwrap();
+    presence.admit(caller("bob"), at(1), now).unwrap();
+    assert_eq!(presence.admit(caller("eve"), at(1), now).unwrap_err(), Close::TooMany, "in all");
     presence.remove(first.id);
-    presence.admit(None, address(1), "a", now).unwrap();
+    presence.admit(None, at(1), now).unwrap();
     assert_eq!((presence.len(), presence.by_role()[0]), (8, (None, 6)));
     assert_eq!(presence.refused()[..2], [("all", 1), ("visitors", 1)]);
 }
@@ -64,11 +65,11 @@ fn visitors_leave_a_quarter_of_all_connections_to_signed_in_users() {
 fn a_user_is_connected_until_the_last_connection_ends() {
     let presence = Presence::new(ConnectionLimits::default());
     let ann = UserName::parse("ann").unwrap();
-    let one = presence.admit(caller("ann"), address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
-    let two = presence.admit(caller("ann"), address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
+    let one = presence.admit(caller("ann"), at(1), Timestamp::UNIX_EPOCH).unwrap();
+    let two = presence.admit(caller("ann"), at(1), Timestamp::UNIX_EPOCH).unwrap();
     assert!(Arc::ptr_eq(&one.user_agent, &two.user_agent));
     assert_eq!(presence.by_role()[1], (Some(Role::Student), 2));
-    let visitor = presence.admit(None, address(2), "a", Timestamp::UNIX_EPOCH).unwrap();
+    let visitor = presence.admit(None, at(2), Timestamp::UNIX_EPOCH).unwrap();
     let online = presence.count_people(|_| true);
     assert_eq!((online.users, online.visitors, online.total()), (1, 1, 2), "one person has two connections");
     presence.remove(visitor.id);
@@ -84,14 +85,14 @@ fn a_user_is_connected_until_the_last_connection_ends() {
 fn no_connection_is_admitted_while_the_hub_drains() {
     let presence = Presence::new(ConnectionLimits::default());
     presence.drain();
-    assert_eq!(presence.admit(None, address(1), "a", Timestamp::UNIX_EPOCH).unwrap_err(), Close::Restarting);
+    assert_eq!(presence.admit(None, at(1), Timestamp::UNIX_EPOCH).unwrap_err(), Close::Restarting);
 }
 
 #[test]
 fn ids_ascend_even_when_the_clock_is_set_back() {
     let presence = Presence::new(ConnectionLimits::default());
     let times = [5_000, 5_000, 5_001, 4_000, 4_000, 6_000].map(|ms| Timestamp::from_millisecond(ms).unwrap());
-    let ids = times.map(|now| presence.admit(None, address(1), "a", now).unwrap().id);
+    let ids = times.map(|now| presence.admit(None, at(1), now).unwrap().id);
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
 }
 
@@ -99,7 +100,7 @@ fn ids_ascend_even_when_the_clock_is_set_back() {
 fn channels_of_all_sessions_together_are_bounded() {
     let mut presence = Presence::new(ConnectionLimits::default());
     presence.channels = Arc::new(Budget::new(3));
-    let admit = || presence.admit(None, address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
+    let admit = || presence.admit(None, at(1), Timestamp::UNIX_EPOCH).unwrap();
     let section = |number: u32| Channel::parse(&format!("section:T-{number}")).unwrap();
     let (first, second) = (admit(), admit());
     for number in [1, 2] {

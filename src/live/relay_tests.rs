@@ -19,7 +19,7 @@ use crate::live::alert_frame::AlertFrame;
 use crate::live::close::Close;
 use crate::live::context::{Live, LiveOptions};
 use crate::live::driver::QUEUE_LEN;
-use crate::live::live_session::LiveSession;
+use crate::live::live_session::{Client, LiveSession, Transport};
 use crate::live::messages::{CatchUp, FanOut, Join, Push, RegisterRelay};
 use crate::live::presence::{ConnectionLimits, Presence};
 use crate::live::relay::Relay;
@@ -90,7 +90,8 @@ impl Fixture {
             realm: Realm::College,
         };
         let address = IpAddr::from([127, 0, 0, 1]);
-        let session = self.live.presence.admit(Some(caller), address, "test", self.live.clock.now()).unwrap();
+        let client = Client { address, user_agent: "test", transport: Transport::WebSocket };
+        let session = self.live.presence.admit(Some(caller), client, self.live.clock.now()).unwrap();
         let peer = Peer::create(|context| {
             context.set_mailbox_capacity(QUEUE_LEN);
             Peer

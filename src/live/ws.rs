@@ -1,8 +1,6 @@
 //! The WebSocket transport of a feed. The only file that uses `actix_web_actors`.
 
-use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -14,24 +12,20 @@ use actix_web_actors::ws::{
     CloseCode, CloseReason, Message as Frame, ProtocolError, WebsocketContext, WsResponseBuilder,
 };
 use bytes::BytesMut;
-use rand::RngExt as _;
 
-use crate::identity::Caller;
 use crate::live::close::Close;
-use crate::live::context::Live;
 use crate::live::driver::{self, Driver, QUEUE_LEN, Transport};
 use crate::live::ending::EndingBody;
-use crate::live::feed::{Feed, FeedFrame, FeedInput};
+use crate::live::feed::{FeedFrame, FeedInput};
 use crate::live::frame_guard::{GuardStatus, GuardedPayload, MESSAGE_LEN_MAX};
 use crate::live::frame_rate::FrameRate;
+use crate::live::live_session::Transport as TransportKind;
 use crate::live::messages::Push;
-use crate::live::relay::Relay;
+use crate::live::request::LiveRequest;
 
 /// How long the hub waits for the client's close frame. Closing the TCP connection at once would reset it for a client
 /// that is still sending, and the client would never read the reason.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
-/// The range of the random delays after which clients reconnect when the hub restarts, in milliseconds.
-const RETRY_MS: std::ops::RangeInclusive<u64> = 500..=20_000;
 
 type Ctx = WebsocketContext<WebSocket>;
 
@@ -44,20 +38,6 @@ struct WebSocket {
     /// The fragments of a message that is not complete.
     fragments: BytesMut,
     rate: FrameRate,
-}
-
-/// A request for a WebSocket.
-pub struct Opening {
-    /// What all sessions share.
-    pub live: Arc<Live>,
-    /// The relay of this thread.
-    pub relay: Addr<Relay>,
-    /// The caller (`None` for a visitor); or the reason for which the connection is not admitted.
-    pub caller: Result<Option<Caller>, Close>,
-    /// The client's address.
-    pub address: IpAddr,
-    /// The position at which the client resumes; `None` for a new client.
-    pub since: Option<u64>,
 }
 
 /// The version of the WebSocket protocol that the hub supports, for the header `Sec-WebSocket-Version`.
@@ -81,9 +61,8 @@ impl actix_web::ResponseError for NotOpened {}
 ///
 /// # Errors
 /// When the request is not a WebSocket upgrade that the hub supports (RFC 6455, section 4.2.1).
-pub fn open(opening: Opening, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, NotOpened> {
-    let Opening { live, relay, caller, address, since } = opening;
-    // Validated before the connection is counted in `presence`.
+pub fn open(opening: LiveRequest, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, NotOpened> {
+    // Validated before the connection is counted in the list of connections.
     if request.version() < Version::HTTP_11 {
         return Err(NotOpened::NoUpgrade);
     }
@@ -93,8 +72,7 @@ pub fn open(opening: Opening, request: &HttpRequest, payload: web::Payload) -> R
         Err(_) => return Err(NotOpened::NoUpgrade),
     }
     let user_agent = request.headers().get("user-agent").and_then(|v| v.to_str().ok()).unwrap_or("");
-    let session = caller.and_then(|caller| live.presence.admit(caller, address, user_agent, live.clock.now()));
-    let driver = session.map(|session| Driver::new(live, relay, Feed::new(session, since)));
+    let driver = opening.admit(user_agent, TransportKind::WebSocket);
     let status: Rc<GuardStatus> = Rc::default();
     let socket = WebSocket { driver, status: status.clone(), fragments: BytesMut::new(), rate: FrameRate::default() };
     let codec = Codec::new().max_size(usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX));
@@ -161,15 +139,7 @@ impl Transport for WebSocket {
     fn close(&mut self, why: Close, ctx: &mut Ctx) {
         self.fragments = BytesMut::new();
         self.status.is_closing.set(true);
-        let retry_ms = match why {
-            Close::Restarting | Close::Busy => {
-                let asked = self.driver.as_ref().ok().and_then(Driver::retry_after);
-                let asked = asked.and_then(|after| u64::try_from(after.as_millis()).ok());
-                Some(asked.unwrap_or_else(|| rand::rng().random_range(RETRY_MS)))
-            }
-            _ => None,
-        };
-        let reason = match retry_ms {
+        let reason = match driver::retry_ms(self.driver.as_ref().ok(), why) {
             Some(retry_ms) => format!("{{\"retry_ms\":{retry_ms}}}"),
             None => why.reason().to_owned(),
         };

@@ -195,7 +195,7 @@ impl Observed {
             let presence = self.presence.clone();
             metrics.watch_count(name, help, move || read(&presence))
         };
-        count("eduhub_frames_sent_total", "Frames sent over WebSockets", Presence::frames_sent)?;
+        count("eduhub_frames_sent_total", "Frames sent to live sessions", Presence::frames_sent)?;
         count("eduhub_sessions_evicted_total", "WebSockets closed because their clients were too slow", |presence| {
             presence.evicted.load(Relaxed)
         })?;

@@ -12,8 +12,7 @@ use serde_json::Value;
 use crate::support::openapi::document;
 
 /// Prefixes of the paths that the document must describe. Pages and their files are not part of the interface.
-const PREFIXES: [&str; 7] =
-    ["/api/v1", "/healthz", "/readyz", "/metrics", "/alerts/ws", "/auth/{provider}", "/plone/{"];
+const PREFIXES: [&str; 7] = ["/api/v1", "/healthz", "/readyz", "/metrics", "/alerts/", "/auth/{provider}", "/plone/{"];
 /// Names of the operations in a path item.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 /// The path of the proxy. It accepts every method; the document describes the common ones.

@@ -5,6 +5,7 @@
 //! - [`server`]: a store in a folder of its own, commands of the program on it, and the running server
 //! - [`http`]: a small blocking HTTP/1.1 client, cheap enough for thousands of connections
 //! - [`socket`]: a WebSocket client that waits for frames, with a deadline
+//! - [`events`]: a client of Server-Sent Events that waits for events, with a deadline
 //! - [`schedule`]: generated schedules, importing them and opening their term
 //! - [`schedule_variants`]: changed copies of schedule files
 //! - [`plone`]: a real Plone; [`tcp_relay`]: a switchable relay between the hub and Plone, or another server
@@ -37,6 +38,7 @@ pub mod audit;
 pub mod barrier;
 pub mod bridge;
 pub mod demonstration;
+pub mod events;
 pub mod http;
 pub mod nats;
 pub mod nats_joint;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::events::EventStream;
 use crate::support::http::Client;
 use crate::support::schedule::{Row, Schedule};
 use crate::support::server::{Home, Server};
@@ -137,6 +138,9 @@ fn readers_below_staff_see_only_what_concerns_them() {
         socket.wait_for("the last alert", |frame| frame["alert"]["title"] == "last");
         assert_eq!(alerts_of(socket), expected, "live, {}", reader.name);
         assert_eq!(connect(&server, reader, 0).1, expected, "replay, {}", reader.name);
+        let stream = EventStream::live(server.address(), "/alerts/stream?since=0", reader.token.as_deref());
+        let streamed = stream.seen().iter().filter(|event| event.kind == "alert").map(|event| &event.data["alert"]);
+        assert_eq!(described(streamed), expected, "stream, {}", reader.name);
         for path in ["/api/v1/alerts", "/api/v1/alerts?active=true", "/api/v1/alerts?since=0&limit=50"] {
             let list = reader.client.get(path).expect(200).json();
             assert_eq!(described(list["items"].as_array().unwrap()), expected, "{path}, {}", reader.name);

@@ -59,3 +59,4 @@ mod season;
 mod sessions_and_alerts;
 mod small_counts;
 mod staff_views;
+mod stream;

@@ -14,6 +14,7 @@ use eduhub::bus::local::LocalBus;
 use eduhub::bus::{Bus, Event, Subscribe};
 use eduhub::clock::{Clock, SystemClock};
 use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
+use eduhub::domain::channel::Channel;
 use eduhub::domain::ids::{Crn, SectionId, TaskId, TermId, UserName};
 use eduhub::domain::import::TaskReport;
 use eduhub::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
@@ -26,7 +27,9 @@ use eduhub::live::close::Close;
 use eduhub::live::context::{Live, LiveOptions};
 use eduhub::live::presence::{ConnectionLimits, Presence};
 use eduhub::live::relay::Relay;
-use eduhub::live::ws::{self, Opening};
+use eduhub::live::request::LiveRequest;
+use eduhub::live::sse;
+use eduhub::live::ws;
 use eduhub::registration::readmodel::{ReadModel, Row};
 use eduhub::registration::section_json::SeatRow;
 use eduhub::store::alerts::AlertStore;
@@ -37,6 +40,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::support::WAIT_MAX;
+use crate::support::events::EventStream;
 use crate::support::socket::Socket;
 
 pub(crate) const TERM: &str = "202209";
@@ -102,6 +106,7 @@ impl Hub {
                         .app_data(web::Data::new(shared.clone()))
                         .app_data(web::Data::new(relay))
                         .route("/alerts/ws", web::get().to(upgrade))
+                        .route("/alerts/stream", web::get().to(stream))
                 })
                 .workers(2)
                 .disable_signals()
@@ -121,6 +126,17 @@ impl Hub {
     /// Opens a WebSocket. The query string names the user and the sequence from which to resume.
     pub(crate) fn connect(&self, query: &str) -> Socket {
         Socket::connect_to(self.address, &format!("/alerts/ws{query}"), None, &[])
+    }
+
+    /// Opens a stream of events like [`Self::connect`]. `last_id` is the id of the last event that the client received;
+    /// empty for none.
+    pub(crate) fn stream(&self, query: &str, last_id: &str) -> EventStream {
+        let headers: &[(&str, &str)] = if last_id.is_empty() { &[] } else { &[("Last-Event-ID", last_id)] };
+        EventStream::open(self.address, &format!("/alerts/stream{query}"), headers)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Sends an alert to everyone and returns its sequence.
@@ -228,6 +244,25 @@ async fn upgrade(
     live: web::Data<Arc<Live>>,
     relay: web::Data<Addr<Relay>>,
 ) -> actix_web::Result<actix_web::HttpResponse> {
+    Ok(ws::open(live_request(&request, &live, &relay), &request, payload)?)
+}
+
+async fn stream(
+    request: HttpRequest,
+    live: web::Data<Arc<Live>>,
+    relay: web::Data<Addr<Relay>>,
+) -> actix_web::HttpResponse {
+    let mut opening = live_request(&request, &live, &relay);
+    let id = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    opening.since = id.or(opening.since);
+    match sse::open(opening, "test", || false) {
+        Ok(body) => actix_web::HttpResponse::Ok().content_type(sse::MEDIA_TYPE).body(body),
+        Err(why) => actix_web::HttpResponse::ServiceUnavailable().body(why.name()),
+    }
+}
+
+/// Reads a request for a live session from the query string.
+fn live_request(request: &HttpRequest, live: &Arc<Live>, relay: &Addr<Relay>) -> LiveRequest {
     let url = request.query_string().to_owned();
     let get = |name: &str| url.split('&').filter_map(|pair| pair.split_once('=')).find(|p| p.0 == name).map(|p| p.1);
     let caller = match get("user") {
@@ -246,14 +281,14 @@ async fn upgrade(
             realm: eduhub::domain::realm::Realm::College,
         })),
     };
-    let opening = Opening {
-        live: live.get_ref().clone(),
-        relay: relay.get_ref().clone(),
+    LiveRequest {
+        live: live.clone(),
+        relay: relay.clone(),
         caller,
         address: request.peer_addr().map_or(IpAddr::from([127, 0, 0, 1]), |a| a.ip()),
         since: get("since").map(|s| s.parse().unwrap()),
-    };
-    Ok(ws::open(opening, &request, payload)?)
+        channels: get("channel").and_then(Channel::parse).into_iter().collect(),
+    }
 }
 
 fn term() -> PublishedTerm {

@@ -1,7 +1,8 @@
-//! Broker, relays and WebSocket sessions over real sockets, on an embedded store and a read model to which the test
+//! Broker, relays and live sessions over real sockets, on an embedded store and a read model to which the test
 //! publishes: the frames for slow, invalid and resuming clients, and for the other clients at the same time.
 
 mod hub;
+mod stream;
 
 use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
