@@ -1,5 +1,10 @@
-//! Alerts, apart from their rules (`domain`), storage (`store`) and live delivery (`live`).
-//!
-//! - [`acks`]: stores acknowledgements of alerts, many in one write
+//! What happens to alerts besides their delivery to live sessions:
+//! - [`acks`]: the queue of acknowledgements
+//! - [`cap`]: messages of the Common Alerting Protocol, written and read; [`atom`]: the feed of public alerts
+//! - [`publisher`]: who publishes alerts for other systems, and where; `xml`: writes XML
 
 pub mod acks;
+pub mod atom;
+pub mod cap;
+pub mod publisher;
+mod xml;

@@ -76,6 +76,8 @@ pub struct College {
     pub name: String,
     /// The time zone of the college's classes. It has an IANA name ([`TimeZone::iana_name`]).
     pub timezone: TimeZone,
+    /// The language of alerts, as a language tag (BCP 47).
+    pub language: String,
 }
 
 /// `[server]`: the HTTP server.
@@ -161,7 +163,11 @@ pub struct Log {
 
 impl Default for College {
     fn default() -> Self {
-        Self { name: "Example College".to_owned(), timezone: TimeZone::get("UTC").unwrap_or(TimeZone::UTC) }
+        Self {
+            name: "Example College".to_owned(),
+            timezone: TimeZone::get("UTC").unwrap_or(TimeZone::UTC),
+            language: "en".to_owned(),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
 
 /// The settings except those of `[bus]` and `[privacy]`, and except `import.columns.*` and `plone.fields.*`, whose keys
 /// are not fixed.
-const SETTINGS: [Setting; 48] = [
+const SETTINGS: [Setting; 49] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",
@@ -53,6 +53,13 @@ const SETTINGS: [Setting; 48] = [
         about: "The time zone of the college's classes: an IANA name such as \"America/New_York\".",
         show: |c| quoted(c.college.timezone.iana_name().unwrap_or("UTC")),
         set: |c, v| timezone(v).map(|value| c.college.timezone = value),
+    },
+    Setting {
+        name: "college.language",
+        about: "The language in which alerts are written, such as \"en\" or \"es\". Feeds for other systems state it, and of\n\
+                a CAP message in several languages this one is taken.",
+        show: |c| quoted(&c.college.language),
+        set: |c, v| language(v).map(|value| c.college.language = value),
     },
     Setting {
         name: "server.bind",
@@ -68,8 +75,8 @@ const SETTINGS: [Setting; 48] = [
     },
     Setting {
         name: "server.max_connections",
-        about: "The maximum number of WebSocket connections, of which visitors may have three quarters. Each needs an\n\
-                open file (see `ulimit -n`).",
+        about: "The maximum number of live sessions (WebSockets and streams of events), of which visitors may have three\n\
+                quarters. Each needs an open file (see `ulimit -n`).",
         show: |c| c.server.max_connections.to_string(),
         set: |c, v| v.integer(1..=1_000_000).map(|value| c.server.max_connections = value),
     },
@@ -368,6 +375,15 @@ fn name(value: &RawValue) -> ValueResult<String> {
     let text = value.text()?;
     let ok = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     if ok { Ok(text) } else { Err("must be 1 to 200 characters, without control characters".to_owned()) }
+}
+
+/// Parses a language tag (BCP 47): subtags of letters and digits, the first one of 2 or 3 letters.
+fn language(value: &RawValue) -> ValueResult<String> {
+    let text = value.text()?;
+    let is_subtag = |tag: &str| (1..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_primary = |tag: &str| (2..=3).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_tag = text.split('-').all(is_subtag) && text.split('-').next().is_some_and(is_primary);
+    if is_tag { Ok(text) } else { Err(format!("{text:?} is not a language tag, such as \"en\" or \"es-MX\"")) }
 }
 
 /// Parses a username of Plone, which may be empty.

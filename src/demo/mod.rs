@@ -174,6 +174,7 @@ fn welcome_alert(now: Timestamp) -> Alert {
             expires_at: None,
             requires_ack: false,
             notice: None,
+            cap: None,
         },
         source: "staff".to_owned(),
         sender: "eduhub".to_owned(),

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use strum::{EnumString, VariantArray};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::audience::{Audience, Membership};
+use crate::domain::cap::CapValues;
 use crate::domain::ids::UserName;
 use crate::domain::notice::NoticeFacts;
 use crate::domain::role::Role;
@@ -16,7 +17,20 @@ pub const MESSAGE_LEN_MAX: usize = 2_000;
 
 /// How prominently an alert is shown.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, EnumString, VariantArray,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -33,7 +47,9 @@ pub enum Priority {
 }
 
 /// What an alert is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, EnumString, VariantArray)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, EnumString, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Category {
@@ -58,6 +74,12 @@ impl Priority {
     pub fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
     }
+
+    /// Returns `low` … `critical`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
 }
 
 impl Category {
@@ -65,6 +87,12 @@ impl Category {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+
+    /// Returns `system` … `emergency`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -90,6 +118,9 @@ pub struct AlertContent {
     /// For an alert that the hub wrote: what it states, so that a client can say it in the reader's language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<NoticeFacts>,
+    /// For an alert that came as a CAP message: what else the message states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<CapValues>,
 }
 
 /// Why an alert is not corrected.
@@ -108,8 +139,9 @@ impl AlertContent {
     /// # Errors
     /// When `new` would send a sent alert to another audience or later than `now`.
     pub fn corrected(&self, new: Self, is_sent: bool, now: Timestamp) -> Result<Self, CorrectionRefusal> {
+        let cap = new.cap.or(self.cap);
         if !is_sent {
-            return Ok(new);
+            return Ok(Self { cap, ..new });
         }
         if !self.audience.has_same_parts(&new.audience) {
             return Err(CorrectionRefusal::OtherAudience);
@@ -118,7 +150,7 @@ impl AlertContent {
             return Err(CorrectionRefusal::AlreadySent);
         }
         // The order of the parts is stored with the recipients.
-        Ok(Self { audience: self.audience.clone(), starts_at: self.starts_at, ..new })
+        Ok(Self { audience: self.audience.clone(), starts_at: self.starts_at, cap, ..new })
     }
 }
 
@@ -151,8 +183,8 @@ impl Alert {
         if Role::is_staff(reader.map(|(_, role)| role)) {
             return self.clone();
         }
-        let AlertContent { title, message, priority, category, audience, starts_at, expires_at, requires_ack, notice } =
-            &self.content;
+        let AlertContent { title, message, priority, category, audience, starts_at, expires_at, .. } = &self.content;
+        let AlertContent { requires_ack, notice, cap, .. } = &self.content;
         Self {
             id: self.id.clone(),
             seq: self.seq,
@@ -166,6 +198,7 @@ impl Alert {
                 expires_at: *expires_at,
                 requires_ack: *requires_ack,
                 notice: notice.clone(),
+                cap: *cap,
             },
             source: self.source.clone(),
             sender: self.sender_name.clone().unwrap_or_else(|| office.to_owned()),

@@ -18,8 +18,8 @@
 //! - [`attempt`]: requests that were decided, as a chain of hashes; [`attempt_chain`]: the end of that chain in memory
 //! - [`published`]: a term as readers see it
 //! - [`notice`]: notices to students about their registrations
-//! - [`alert`], [`audience`]: alerts and their recipients; [`channel`], [`role`], [`rights`]: subscriptions
-//!   and permissions
+//! - [`alert`], [`audience`]: alerts and their recipients; [`cap`]: the vocabulary of CAP
+//! - [`channel`], [`role`], [`rights`]: subscriptions and permissions
 //! - [`instructor`]: whom sections name as their instructors
 //! - [`import`]: the state and the result of an import; [`section_changes`]: which fields of a section differ
 //! - [`import_profile`]: mappings of the columns of schedule files, saved by name
@@ -32,6 +32,7 @@ pub mod attempt_chain;
 pub mod audience;
 pub mod batch;
 pub mod book;
+pub mod cap;
 pub mod channel;
 pub mod command;
 pub mod decide;

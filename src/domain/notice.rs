@@ -184,6 +184,7 @@ impl Notice {
                 crn: section.crn_text().to_string(),
                 alternatives,
             }),
+            cap: None,
         })
     }
 

@@ -44,7 +44,7 @@ pub(super) struct AlertRequest {
 }
 
 impl RequestBody for AlertRequest {
-    const SET_BY_HUB: &'static [&'static str] = &["id", "seq", "source", "sender", "created_at"];
+    const SET_BY_HUB: &'static [&'static str] = &["id", "seq", "source", "sender", "created_at", "cap"];
 
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         let title = fields.string("title", 1..=TITLE_LEN_MAX)?;
@@ -115,6 +115,7 @@ impl AlertRequest {
             expires_at: self.expires_at,
             requires_ack: self.requires_ack.unwrap_or(false),
             notice: None,
+            cap: None,
         })
     }
 }

@@ -23,8 +23,9 @@
 //! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns;
 //!   [`schedule_export`]: the schedule as a file; [`oneroster_export`]: a term for other programs; [`events`]: one-off
 //!   events
-//! - [`alerts`]: alerts; [`alert_scope`]: what they concern; [`receipts`]: acknowledgements; [`live`]: the WebSocket
-//!   upgrade; [`stream`]: Server-Sent Events; [`sessions`]: live sessions
+//! - [`alerts`]: alerts; [`alert_feeds`]: public ones for other systems; [`alert_scope`]: what they concern;
+//!   [`receipts`]: acknowledgements; [`live`]: the WebSocket upgrade; [`stream`]: Server-Sent Events; [`sessions`]: live
+//!   sessions
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
 //!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration
@@ -39,6 +40,7 @@
 //! - [`assets`]: the pages and their files
 
 pub mod activity;
+pub mod alert_feeds;
 mod alert_request;
 mod alert_scope;
 pub mod alerts;

@@ -64,6 +64,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::imports::Api::openapi,
     super::import_profiles::Api::openapi,
     super::alerts::Api::openapi,
+    super::alert_feeds::Api::openapi,
     super::receipts::Api::openapi,
     super::live::Api::openapi,
     super::stream::Api::openapi,

@@ -5,7 +5,7 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
-    activity, alerts, announcements, assets, attempts, charts, dashboard, demand, demo, erasure, events,
+    activity, alert_feeds, alerts, announcements, assets, attempts, charts, dashboard, demand, demo, erasure, events,
     guardian_links, health, import_profiles, imports, live, my_data, oneroster_export, openapi, own_account, permits,
     plan, plan_check, plone_admin, proxy, receipts, registrations, rehearsals, roster, schedule_calendar,
     schedule_export, section_moves, sections, sessions, sign_in, sso, stream, student_imports, student_lookup,
@@ -46,6 +46,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(import_profiles::routes)
         .configure(events::routes)
         .configure(alerts::routes)
+        .configure(alert_feeds::routes)
         .configure(receipts::routes)
         .configure(announcements::routes)
         .configure(dashboard::routes)

@@ -70,6 +70,7 @@ mod tests {
             expires_at: None,
             requires_ack: false,
             notice: None,
+            cap: None,
         };
         let created_at = "2026-09-01T08:00:00Z".parse().unwrap();
         Arc::new(Alert {

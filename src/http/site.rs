@@ -86,6 +86,13 @@ impl Site {
         self.origins.iter().find(is_used).or_else(|| self.origins.first()).map_or("", String::as_str)
     }
 
+    /// Returns the first origin of the hub, without a trailing slash: that of `public_url`. It does not depend on how a
+    /// request came, so that what other systems store stays the same.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.origins.first().map_or("", String::as_str)
+    }
+
     /// Returns whether browsers must send the hub's cookies over https only.
     #[must_use]
     pub const fn is_https(&self) -> bool {

@@ -142,6 +142,7 @@ mod tests {
             expires_at: None,
             requires_ack: false,
             notice: None,
+            cap: None,
         };
         let mut memberships: Vec<Membership> = Vec::new();
         let groups = members.iter().map(|(_, parts)| {

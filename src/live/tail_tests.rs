@@ -141,6 +141,7 @@ async fn post(store: &SqliteStore, index: usize, audience: &Value) {
         expires_at: None,
         requires_ack: false,
         notice: None,
+        cap: None,
     };
     let (source, sender) = ("staff".to_owned(), "registrar".to_owned());
     let id = index.to_string();

@@ -7,6 +7,7 @@ use jiff::{Timestamp, ZonedDateTime};
 
 use crate::domain::alert::{Alert, AlertContent, CorrectionRefusal};
 use crate::domain::audience::{Audience, Membership};
+use crate::domain::cap::CapId;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 
@@ -130,6 +131,29 @@ pub struct Page {
     pub seq: u64,
 }
 
+/// An alert to everyone that was sent, as other systems see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicAlert {
+    /// The alert as its author wrote it last. Its `seq` is that of the last message.
+    pub alert: Alert,
+    /// Its entries in the sequence, oldest first: at least one, and of very many the newest ones.
+    pub messages: Vec<PublicMessage>,
+}
+
+/// An entry of an alert to everyone in the sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublicMessage {
+    /// The position.
+    pub seq: u64,
+    /// When it was sent.
+    pub at: Timestamp,
+    /// Whether it cancels the alert; otherwise it sends or corrects it.
+    pub is_cancellation: bool,
+}
+
+/// The largest number of entries of one alert that [`PublicAlert`] contains: more than anyone corrects an alert.
+pub const PUBLIC_MESSAGES_MAX: usize = 50;
+
 /// The outcome of cancelling an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelOutcome {
@@ -155,6 +179,66 @@ pub enum CorrectOutcome {
         /// The number of acknowledgements of the earlier text, which were deleted.
         acks_deleted: u64,
     },
+}
+
+/// A CAP message to carry out.
+#[derive(Debug, Clone)]
+pub struct CapCommand {
+    /// What identifies the message. It is carried out once.
+    pub id: CapId,
+    /// What it does.
+    pub action: CapAction,
+    /// The alerts to which it refers. Those that are not known are ignored as long as one is.
+    pub references: Vec<CapReference>,
+}
+
+/// What a CAP message does.
+#[derive(Debug, Clone)]
+pub enum CapAction {
+    /// Sends an alert.
+    Send(Box<Alert>),
+    /// Corrects the alert to which it refers.
+    Correct(Box<AlertContent>),
+    /// Cancels the alerts to which it refers.
+    Cancel,
+}
+
+/// A reference of a CAP message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CapReference {
+    /// To a message that was carried out before.
+    Message(CapId),
+    /// To the alert with this id, which the hub published itself.
+    Alert(String),
+}
+
+/// The outcome of a CAP message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CapOutcome {
+    /// The message was carried out before, on the alert with this id. Nothing was changed.
+    Repeated(String),
+    /// The alert was sent or scheduled.
+    Sent(Box<Alert>),
+    /// The alert was corrected.
+    Corrected {
+        /// The alert after the correction.
+        alert: Box<Alert>,
+        /// The number of acknowledgements of the earlier text, which were deleted.
+        acks_deleted: u64,
+    },
+    /// The alerts with these ids are cancelled.
+    Cancelled {
+        /// The ids, at least one.
+        alerts: Vec<String>,
+        /// The position of the last cancellation in the sequence; `None` if none of them had to be announced.
+        seq: Option<u64>,
+    },
+    /// None of the references is known, or the alert to correct was cancelled.
+    Unknown,
+    /// The references name several alerts, of which one would have to be corrected.
+    Several,
+    /// The correction is not possible.
+    Refused(CorrectionRefusal),
 }
 
 /// An acknowledgement of an alert by a user.
@@ -208,6 +292,8 @@ pub trait AlertStore: Send + Sync {
     /// Corrects an alert ([`AlertContent::corrected`]). A sent alert is sent again with a new `seq` to its recipients
     /// and to those who belong to its audience now, and loses its acknowledgements, which are of another text.
     fn correct(&self, id: &str, new: AlertContent, now: ZonedDateTime) -> StoreFuture<CorrectOutcome>;
+    /// Carries out a CAP message, and stores in the same commit that it was carried out.
+    fn take_cap(&self, command: CapCommand, now: ZonedDateTime) -> StoreFuture<CapOutcome>;
     /// Returns when the next scheduled alert is due.
     fn next_due(&self) -> StoreFuture<Option<Timestamp>>;
     /// Sends at most `limit` scheduled alerts that are due, and returns their number. Cancels those that have expired.
@@ -226,6 +312,11 @@ pub trait AlertStore: Send + Sync {
     fn scheduled(&self, limit: usize) -> StoreFuture<Vec<Alert>>;
     /// Returns the newest `limit` alerts that staff sent to any audience and that are active at `now`, oldest first.
     fn sent_by_staff(&self, limit: usize, now: Timestamp) -> StoreFuture<Page>;
+    /// Returns at most `limit` alerts to everyone that were sent, also cancelled and expired ones, in the order of their
+    /// last entries, newest first.
+    fn public(&self, limit: usize) -> StoreFuture<Vec<PublicAlert>>;
+    /// Returns an alert to everyone that was sent; `None` if there is no such alert.
+    fn public_alert(&self, id: &str) -> StoreFuture<Option<PublicAlert>>;
     /// Returns the known users who belong to an audience now, and every user that it names.
     fn people_in(&self, audience: Audience, now: ZonedDateTime) -> StoreFuture<HashSet<UserName>>;
     /// Stores acknowledgements; of several by one user for one alert, the first. Returns for each whether the alert was

@@ -277,6 +277,7 @@ fn store_alerts(home: &Home, count: usize) {
             expires_at: None,
             requires_ack: false,
             notice: None,
+            cap: None,
         },
         source: "staff".into(),
         sender: "registrar".into(),

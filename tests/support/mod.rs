@@ -18,6 +18,7 @@
 //! - [`demonstration`]: the performance demonstration
 //! - [`openapi`]: the OpenAPI document, and checks of responses against it
 //! - [`oneroster`]: a reader and a writer of OneRoster bundles
+//! - [`xml`]: XML documents as trees, and checks of CAP messages and Atom feeds
 //! - [`wait`]: waiting for a condition, with a deadline
 //! - [`random`]: seeded random numbers, so that a failure can be reproduced
 //!
@@ -53,6 +54,7 @@ pub mod server;
 pub mod socket;
 pub mod tcp_relay;
 pub mod wait;
+pub mod xml;
 
 use std::time::Duration;
 

@@ -35,6 +35,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alert_feeds;
 mod alert_readers;
 mod attack;
 mod attempts;

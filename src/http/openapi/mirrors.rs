@@ -12,6 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::alert::{Category, Priority};
 use crate::domain::audience::Audience;
+use crate::domain::cap::CapValues;
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::notice::NoticeFacts;
 use crate::domain::refusal::RefusalCode;
@@ -42,6 +43,7 @@ described_by! {
     alert::Alert => Alert;
     restriction::Restriction => Restriction;
     NoticeFacts => AlertNotice;
+    CapValues => AlertCap;
     import::TaskReport => ImportTask;
     import::TaskState => ImportState;
     import::Phase => ImportPhase;
@@ -100,6 +102,9 @@ struct Alert {
     /// For an alert of registration: what it states, so that a client can say it in the reader's language.
     #[schema(nullable = false)]
     notice: Option<NoticeFacts>,
+    /// For an alert that came as a message of the Common Alerting Protocol: what else the message states.
+    #[schema(nullable = false)]
+    cap: Option<CapValues>,
     /// The origin: `staff` or `registration`.
     source: String,
     /// For staff: the user who sent it, or `eduhub`. For other readers: the sender's display name, or the college's name.
@@ -108,6 +113,15 @@ struct Alert {
     #[schema(nullable = false)]
     sender_name: Option<String>,
     created_at: Timestamp,
+}
+
+/// What a message of the Common Alerting Protocol (CAP 1.2) states besides the other fields of an alert.
+#[derive(ToSchema)]
+struct AlertCap {
+    #[schema(pattern = "^(Immediate|Expected|Future|Past|Unknown)$")]
+    urgency: String,
+    #[schema(pattern = "^(Observed|Likely|Possible|Unlikely|Unknown)$")]
+    certainty: String,
 }
 
 /// What an alert of registration states.
@@ -412,7 +426,9 @@ mod tests {
             expires_at: Some(Timestamp::UNIX_EPOCH),
             requires_ack: true,
             notice: None,
+            cap: None,
         };
+        assert_conforms(&CapValues::default());
         assert_conforms(&NoticeFacts {
             reason: "cancelled".to_owned(),
             expires_at: None,

@@ -11,8 +11,8 @@ use crate::domain::ids::UserName;
 use crate::domain::registration::RegistrationStatus;
 use crate::store::StoreFuture;
 use crate::store::alerts::{
-    Ack, AlertStore, CancelOutcome, CorrectOutcome, Entry, LogEntry, Page, Reader, Receipts, Recipients, Span,
-    StoredRange,
+    Ack, AlertStore, CancelOutcome, CapCommand, CapOutcome, CorrectOutcome, Entry, LogEntry, Page, PublicAlert, Reader,
+    Receipts, Recipients, Span, StoredRange,
 };
 
 use crate::store::postgres::failure::Failure;
@@ -20,7 +20,7 @@ use crate::store::postgres::people::text;
 use crate::store::postgres::rows::{integer, json_at, maybe_text_at, number_at, text_at, time_at, user_at};
 use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::Value;
-use crate::store::postgres::{PostgresStore, acks, alerts};
+use crate::store::postgres::{PostgresStore, acks, alerts, cap_messages, public_alerts};
 
 /// The columns that [`entry_at`] reads, of `alert_log AS l` joined with `alerts AS a`.
 const ENTRY_COLUMNS: &str = "l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at, a.sender_name";
@@ -224,6 +224,10 @@ impl AlertStore for PostgresStore {
         self.write(async move |tx| alerts::correct(tx, &id, new.clone(), &now).await)
     }
 
+    fn take_cap(&self, command: CapCommand, now: ZonedDateTime) -> StoreFuture<CapOutcome> {
+        self.write_if(async move |tx| cap_messages::take(tx, command, &now).await)
+    }
+
     fn next_due(&self) -> StoreFuture<Option<Timestamp>> {
         self.read(async |tx| alerts::next_due(tx).await)
     }
@@ -258,6 +262,15 @@ impl AlertStore for PostgresStore {
 
     fn sent_by_staff(&self, limit: usize, now: Timestamp) -> StoreFuture<Page> {
         self.read(async move |tx| sent_by_staff(tx, limit, now).await)
+    }
+
+    fn public(&self, limit: usize) -> StoreFuture<Vec<PublicAlert>> {
+        self.read(async move |tx| public_alerts::newest(tx, limit).await)
+    }
+
+    fn public_alert(&self, id: &str) -> StoreFuture<Option<PublicAlert>> {
+        let id = text(id);
+        self.read(async move |tx| public_alerts::one(tx, &id).await)
     }
 
     fn people_in(&self, audience: Audience, now: ZonedDateTime) -> StoreFuture<HashSet<UserName>> {

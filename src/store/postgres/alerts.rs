@@ -237,5 +237,6 @@ pub(super) async fn delete_before(tx: &Tx, cutoff: Timestamp, limit: usize) -> R
     let gone = gone.iter().map(|row| text_at(row, 0)).collect::<Result<Vec<_>, Failure>>()?;
     tx.execute("DELETE FROM alert_recipients WHERE alert_id = ANY ($1)", &[&gone]).await?;
     tx.execute("DELETE FROM alert_acks WHERE alert_id = ANY ($1)", &[&gone]).await?;
+    tx.execute("DELETE FROM cap_messages WHERE alert_id = ANY ($1)", &[&gone]).await?;
     Ok(ids.len())
 }

@@ -14,7 +14,8 @@
 //!   signed in through Plone; [`provider_sign_ins`]: users of single sign-on and their sign-ins; [`sign_ins`]: sign-ins,
 //!   and second factors of local accounts; [`guardian_links`]: links to schedules; [`people`]: values about people
 //! - [`import_profiles`]: saved mappings of columns
-//! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`acks`]: acknowledgements
+//! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`public_alerts`]: alerts to everyone, for other
+//!   systems; [`acks`]: acknowledgements; [`cap_messages`]: messages of CAP
 //! - [`privacy`], [`erasure`]: what is stored about one person: its export, and its erasure
 //! - [`locks`]: advisory locks of a transaction; [`hubs`]: which hubs run; [`shared`]: what they change;
 //!   [`revocations`]: the order in which tokens end; [`verify`]: checks of the contents
@@ -33,6 +34,7 @@ mod alerts;
 mod attempt_history;
 mod attempts;
 mod audit;
+mod cap_messages;
 mod connect;
 mod erasure;
 mod events;
@@ -52,6 +54,7 @@ mod plans;
 mod plone_items;
 mod privacy;
 mod provider_sign_ins;
+mod public_alerts;
 mod revocations;
 mod rosters;
 mod rows;

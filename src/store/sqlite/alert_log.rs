@@ -11,13 +11,13 @@ use crate::domain::ids::UserName;
 use crate::domain::registration::RegistrationStatus;
 use crate::store::StoreFuture;
 use crate::store::alerts::{
-    Ack, AlertStore, CancelOutcome, CorrectOutcome, Entry, LogEntry, Page, Reader, Receipts, Recipients, Span,
-    StoredRange,
+    Ack, AlertStore, CancelOutcome, CapCommand, CapOutcome, CorrectOutcome, Entry, LogEntry, Page, PublicAlert, Reader,
+    Receipts, Recipients, Span, StoredRange,
 };
 
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows::{time_at, unreadable};
-use crate::store::sqlite::{acks, alerts};
+use crate::store::sqlite::{acks, alerts, cap_messages, public_alerts};
 
 /// The columns that [`entry_at`] reads, of `alert_log AS l` joined with `alerts AS a`.
 const ENTRY_COLUMNS: &str = "l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at, a.sender_name";
@@ -53,6 +53,10 @@ impl AlertStore for SqliteStore {
     fn correct(&self, id: &str, new: AlertContent, now: ZonedDateTime) -> StoreFuture<CorrectOutcome> {
         let id = id.to_owned();
         self.write(move |tx| alerts::correct(tx, &id, new, &now))
+    }
+
+    fn take_cap(&self, command: CapCommand, now: ZonedDateTime) -> StoreFuture<CapOutcome> {
+        self.write(move |tx| cap_messages::take(tx, command, &now))
     }
 
     fn next_due(&self) -> StoreFuture<Option<Timestamp>> {
@@ -135,6 +139,15 @@ impl AlertStore for SqliteStore {
             items.reverse();
             Ok(Page { items, seq: stored_range(&tx)?.last })
         })
+    }
+
+    fn public(&self, limit: usize) -> StoreFuture<Vec<PublicAlert>> {
+        self.read(move |connection| public_alerts::newest(connection, limit))
+    }
+
+    fn public_alert(&self, id: &str) -> StoreFuture<Option<PublicAlert>> {
+        let id = id.to_owned();
+        self.read(move |connection| public_alerts::one(connection, &id))
     }
 
     fn people_in(&self, audience: Audience, now: ZonedDateTime) -> StoreFuture<HashSet<UserName>> {

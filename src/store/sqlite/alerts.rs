@@ -218,6 +218,7 @@ pub(super) fn delete_before(tx: &Connection, cutoff: Timestamp, limit: usize) ->
         if !has_entry {
             tx.prepare_cached("DELETE FROM alert_recipients WHERE alert_id = ?1")?.execute([id])?;
             tx.prepare_cached("DELETE FROM alert_acks WHERE alert_id = ?1")?.execute([id])?;
+            tx.prepare_cached("DELETE FROM cap_messages WHERE alert_id = ?1")?.execute([id])?;
             tx.prepare_cached("DELETE FROM alerts WHERE id = ?1")?.execute([id])?;
         }
     }

@@ -18,7 +18,7 @@ use crate::store::sqlite::{
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 38] = [
+const TABLES: [(&str, &str, ReadRow); 39] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows, \
@@ -68,6 +68,7 @@ const TABLES: [(&str, &str, ReadRow); 38] = [
         alert_log::membership_at(row, 2).map(drop)
     }),
     ("alert_acks", "SELECT at, user, alert_id FROM alert_acks", time_and_values),
+    ("cap_messages", "SELECT sent, sender, identifier, alert_id FROM cap_messages", time_and_values),
     ("accounts", "SELECT username, name, role, password_hash, subjects, former_subjects FROM accounts", |row| {
         rights::subjects_at(row, 5)?;
         accounts::account_at(row).map(drop)

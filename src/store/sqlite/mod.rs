@@ -16,7 +16,8 @@
 //!   factors of local accounts
 //! - [`imports`]: staged sections and import tasks; [`import_profiles`]: saved mappings of columns; [`events`]: one-off
 //!   events
-//! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`acks`]: acknowledgements
+//! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`public_alerts`]: alerts to everyone, for other
+//!   systems; [`acks`]: acknowledgements; [`cap_messages`]: messages of CAP
 //! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last contained; [`marks`]: marks
 //!   changed sections for the outbox; [`imported`]: marks imported sections, in several commits
 //! - [`sandbox`]: removes the terms of demonstrations
@@ -31,6 +32,7 @@ mod attempt_check;
 mod attempt_export;
 mod attempts;
 mod audit;
+mod cap_messages;
 mod content;
 mod copy;
 mod damage;
@@ -52,6 +54,7 @@ mod plans;
 mod plone_items;
 mod privacy;
 mod provider_sign_ins;
+mod public_alerts;
 mod readers;
 mod rights;
 mod rosters;

@@ -157,6 +157,7 @@ impl Hub {
             expires_at: None,
             requires_ack: false,
             notice: None,
+            cap: None,
         };
         let id = Uuid::now_v7().to_string();
         let (source, sender) = ("staff".to_owned(), "test".to_owned());

@@ -4,15 +4,17 @@ use std::collections::HashSet;
 
 use eduhub::domain::alert::{Alert, AlertContent, Category, CorrectionRefusal, Priority};
 use eduhub::domain::audience::{Audience, UserRef};
+use eduhub::domain::cap::CapId;
 use eduhub::domain::command::{Command, TermPatch};
 use eduhub::domain::ids::UserName;
 use eduhub::domain::role::Role;
 use eduhub::store::accounts::{Account, AccountStore, Person};
 use eduhub::store::alerts::{
-    Ack, AlertStore, CancelOutcome, CorrectOutcome, Entry, Page, Reader, Receipt, Span, StoredRange,
+    Ack, AlertStore, CancelOutcome, CapAction, CapCommand, CapOutcome, CapReference, CorrectOutcome, Entry,
+    PUBLIC_MESSAGES_MAX, Page, PublicAlert, PublicMessage, Reader, Receipt, Span, StoredRange,
 };
-use jiff::ZonedDateTime;
 use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, ZonedDateTime};
 use serde_json::{Value, json};
 
 use super::fixture::{StoreFixture, StoredTerm, block_on};
@@ -37,6 +39,7 @@ pub(crate) fn alert(id: &str, audience: Audience) -> Alert {
         expires_at: None,
         requires_ack: false,
         notice: None,
+        cap: None,
     };
     let (source, sender, sender_name) = ("staff".to_owned(), "registrar".to_owned(), None);
     Alert { id: id.to_owned(), seq: None, content, source, sender, sender_name, created_at: minute(POSTED) }
@@ -120,6 +123,103 @@ pub(crate) fn a_cancellation_is_announced_once_to_the_alerts_recipients<F: Store
     let tail = block_on(store.log_after(1, 9)).unwrap();
     assert_eq!(tail.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [2]);
     assert_eq!(block_on(store.log_after(0, 1)).unwrap().len(), 1, "in pages");
+}
+
+/// Describes alerts to everyone: `id 1 3 -4` for an alert that was sent, corrected and cancelled at these positions.
+fn describe_public(alerts: &[PublicAlert]) -> Vec<String> {
+    let describe = |public: &PublicAlert| {
+        assert_eq!(public.alert.seq, public.messages.last().map(|message| message.seq));
+        let sign = |message: &PublicMessage| if message.is_cancellation { "-" } else { "" };
+        let messages = public.messages.iter().map(|message| format!(" {}{}", sign(message), message.seq));
+        std::iter::once(public.alert.id.clone()).chain(messages).collect::<String>()
+    };
+    alerts.iter().map(describe).collect()
+}
+
+pub(crate) fn public_alerts_are_listed_with_their_messages<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    let public = |limit| describe_public(&block_on(store.public(limit)).unwrap());
+    assert_eq!(public(9), Vec::<String>::new());
+    post(&store, "a", Audience::everyone());
+    post(&store, "ann", Audience::for_user(user("ann")));
+    post(&store, "staff", Audience { roles: vec![Role::Staff], ..Audience::default() });
+    post(&store, "b", Audience::everyone());
+    post_for(&store, "later", Some(200), None);
+    post_for(&store, "expired", None, Some(POSTED + 1));
+    block_on(store.correct("a", corrected("Corrected", &Audience::everyone()), zoned(110))).unwrap();
+    block_on(store.cancel("b", minute(120))).unwrap();
+    block_on(store.cancel("ann", minute(120))).unwrap();
+    assert_eq!(public(9), ["b 4 -7", "a 1 6", "expired 5"], "in the order of their last entries");
+    assert_eq!(public(2), ["b 4 -7", "a 1 6"]);
+    let one = |id: &str| block_on(store.public_alert(id)).unwrap();
+    let a = one("a").unwrap();
+    assert_eq!((a.alert.content.title.as_str(), a.alert.sender.as_str()), ("Corrected", "registrar"));
+    assert_eq!(a.messages.iter().map(|message| message.at).collect::<Vec<_>>(), [minute(POSTED), minute(110)]);
+    for id in ["ann", "staff", "later", "un\0known"] {
+        assert_eq!(one(id), None, "{id}");
+    }
+    for at in 0..60 {
+        block_on(store.correct("a", corrected("Again", &Audience::everyone()), zoned(130 + at))).unwrap();
+    }
+    assert_eq!(one("a").unwrap().messages.len(), PUBLIC_MESSAGES_MAX, "the newest ones");
+    block_on(store.delete_before(minute(119), 9)).unwrap();
+    assert_eq!(one("expired"), None);
+}
+
+/// Carries out a CAP message with this identifier, which refers to others.
+fn take_cap<S: AlertStore>(store: &S, identifier: &str, action: CapAction, references: &[&str]) -> CapOutcome {
+    let id = |identifier: &str| CapId {
+        sender: "weather.example".to_owned(),
+        identifier: identifier.to_owned(),
+        sent: minute(POSTED),
+    };
+    let reference = |text: &&str| match text.strip_prefix("own ") {
+        Some(alert) => CapReference::Alert(alert.to_owned()),
+        None => CapReference::Message(id(text)),
+    };
+    let references = references.iter().map(reference).collect();
+    block_on(store.take_cap(CapCommand { id: id(identifier), action, references }, zoned(POSTED))).unwrap()
+}
+
+pub(crate) fn cap_messages_are_carried_out_once<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    let send = |alert: &str| CapAction::Send(Box::new(self::alert(alert, Audience::everyone())));
+    let correct = |title: &str| CapAction::Correct(Box::new(corrected(title, &Audience::everyone())));
+    let last = || block_on(store.stored_range()).unwrap().last;
+    let repeated = |alert: &str| CapOutcome::Repeated(alert.to_owned());
+
+    let CapOutcome::Sent(sent) = take_cap(&store, "1", send("a"), &[]) else { panic!("sent") };
+    assert_eq!((sent.id.as_str(), sent.seq), ("a", Some(1)));
+    assert_eq!(take_cap(&store, "1", send("again"), &[]), repeated("a"));
+    assert_eq!((last(), block_on(store.alert("again")).unwrap()), (1, None), "nothing was sent");
+
+    for unknown in [&["9"][..], &["own none"], &["own un\0known"], &[]] {
+        assert_eq!(take_cap(&store, "2", correct("Corrected"), unknown), CapOutcome::Unknown, "{unknown:?}");
+        assert_eq!(take_cap(&store, "2", CapAction::Cancel, unknown), CapOutcome::Unknown, "{unknown:?}");
+    }
+    // What was not carried out can be tried again.
+    let outcome = take_cap(&store, "2", correct("Corrected"), &["9", "1", "1"]);
+    let CapOutcome::Corrected { alert, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((alert.id.as_str(), alert.seq, alert.content.title.as_str()), ("a", Some(2), "Corrected"));
+    assert_eq!(take_cap(&store, "2", correct("Twice"), &["1"]), repeated("a"));
+
+    post(&store, "own", Audience::everyone());
+    assert_eq!(take_cap(&store, "3", correct("Both"), &["2", "own own"]), CapOutcome::Several);
+    let students = CapAction::Correct(Box::new(corrected("Others", &Audience::for_user(user("ann")))));
+    assert_eq!(take_cap(&store, "3", students, &["own own"]), CapOutcome::Refused(CorrectionRefusal::OtherAudience));
+    assert_eq!(last(), 3, "what is refused is not sent");
+    let both = CapOutcome::Cancelled { alerts: vec!["a".to_owned(), "own".to_owned()], seq: Some(5) };
+    assert_eq!(take_cap(&store, "3", CapAction::Cancel, &["2", "own own"]), both);
+    assert_eq!(take_cap(&store, "3", CapAction::Cancel, &["2", "own own"]), repeated("a"));
+    let again = CapOutcome::Cancelled { alerts: vec!["a".to_owned()], seq: None };
+    assert_eq!(take_cap(&store, "4", CapAction::Cancel, &["3"]), again, "by another message, once");
+    assert_eq!(take_cap(&store, "5", correct("Late"), &["1"]), CapOutcome::Unknown);
+    assert_eq!(last(), 5);
+
+    block_on(store.delete_before(Timestamp::MAX, 99)).unwrap();
+    assert!(matches!(take_cap(&store, "1", send("new"), &[]), CapOutcome::Sent(_)), "forgotten with the alert");
 }
 
 /// Returns the content of an alert with another title.

@@ -117,6 +117,8 @@ macro_rules! people_ports {
             alerts:
             readers_see_alerts_for_everyone_their_role_or_their_name
             a_cancellation_is_announced_once_to_the_alerts_recipients
+            public_alerts_are_listed_with_their_messages
+            cap_messages_are_carried_out_once
             a_correction_goes_to_the_recipients_and_new_students_and_ends_acknowledgements
             a_scheduled_alert_is_corrected_in_all_parts
             a_scheduled_alert_is_sent_when_due_unless_cancelled

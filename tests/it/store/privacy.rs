@@ -63,6 +63,7 @@ fn alert(id: &str, audience: Audience) -> Alert {
         expires_at: None,
         requires_ack: false,
         notice: None,
+        cap: None,
     };
     let (id, source, sender) = (id.to_owned(), "staff".to_owned(), "sam".to_owned());
     Alert { id, seq: None, content, source, sender, sender_name: Some("Sam Reyes".to_owned()), created_at: minute(1) }
