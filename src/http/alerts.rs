@@ -11,8 +11,9 @@ use strum::EnumString;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
+use crate::alerts::cap;
 use crate::bus::{Bus, Event};
-use crate::domain::alert::{Alert, CorrectionRefusal};
+use crate::domain::alert::{Alert, AlertContent, CorrectionRefusal};
 use crate::domain::audience::Audience;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
@@ -25,6 +26,8 @@ use crate::store::alerts::{AlertStore, CancelOutcome, CorrectOutcome, Entry, Pag
 use crate::http::alert_request::{AlertRequest, read_content};
 use crate::http::alert_scope::{manageable, may_manage};
 use crate::http::auth::{SubjectStaff, Visitor};
+use crate::http::body::is_of_type;
+use crate::http::cap_alerts::{AlertsCancelled, CapPosting};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::ReadOnlyMembers;
 use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
@@ -90,11 +93,21 @@ impl ListQuery {
 
 /// An alert that was sent or scheduled.
 #[derive(Serialize, ToSchema)]
-struct AlertSent {
+pub(super) struct AlertSent {
     #[serde(flatten)]
-    alert: Alert,
+    pub(super) alert: Alert,
     /// The number of connected clients in its audience.
-    recipients_online: usize,
+    pub(super) recipients_online: usize,
+}
+
+/// What a posted alert did, besides sending one.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes responses of several handlers and is never constructed")]
+enum AlertPosted {
+    Counted(AlertDryRun),
+    Existing(Box<AlertSent>),
+    Cancelled(AlertsCancelled),
 }
 
 /// The numbers of recipients that an alert would have.
@@ -197,15 +210,24 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 /// Sends or schedules an alert (staff).
 ///
 /// Staff who are limited to subjects reach the students of these subjects only.
+///
+/// A message of the Common Alerting Protocol (`application/cap+xml`, OASIS CAP 1.2, at most 256 KiB) is accepted, too, if
+/// its status is `Actual` and its scope `Public`: `Alert` sends an alert to everyone, `Update` corrects and `Cancel`
+/// cancels the alerts of the messages in `references`. Of several blocks `info`, the one in `[college] language` counts,
+/// otherwise the first. `headline` (or `event`) is the title, `description` and `instruction` are the message, and
+/// `severity` is the priority (`Minor` low, `Moderate` and `Unknown` medium, `Severe` high, `Extreme` critical). An
+/// `effective` time in the future schedules the alert. A message that is posted again (the same `sender`, `identifier`
+/// and `sent`) changes nothing, and is answered with the alert that exists.
 #[utoipa::path(
     post,
     path = "/api/v1/alerts",
     operation_id = "sendAlert",
     tag = "alerts",
     params(SendQuery),
-    request_body = AlertRequest,
+    request_body(content((AlertRequest = "application/json"), (String = "application/cap+xml"))),
     responses(
-        (status = 200, description = "The numbers of recipients, with `dry_run=true`.", body = AlertDryRun),
+        (status = 200, description = "The numbers of recipients, with `dry_run=true`. For a CAP message also the alert \
+            that was corrected or exists already, or the alerts that were cancelled.", body = AlertPosted),
         (status = 201, description = "Sent or scheduled.", body = AlertSent),
         BadRole, BadBody, StoreFailed,
     )
@@ -222,15 +244,26 @@ pub async fn post(
     let SendQuery { dry_run } = SendQuery::read(&Query::of(&request)?)?;
     let now = live.clock.now();
     let caller = staff.concerning_no_one();
-    let content = read_content(&request, payload, &caller, &live, &identity).await?;
-    let audience = &content.audience;
-    if dry_run {
-        let people = live.alerts.people_in(audience.clone(), live.local(now)).await?;
-        let body = AlertDryRun { recipients: people.len(), recipients_online: online(&live, audience, &people) };
-        return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(body));
+    if is_of_type(&request, cap::MEDIA_TYPE) {
+        let posting =
+            CapPosting { request: &request, caller: &caller, live: &live, bus: &**bus, audit: &audit, dry_run };
+        return posting.take(payload).await;
     }
-    let recipients_online = recipients_online(&live, audience, now).await?;
-    let alert = Alert {
+    let content = read_content(&request, payload, &caller, &live, &identity).await?;
+    if dry_run {
+        return count_recipients(&live, &content.audience, now).await;
+    }
+    let recipients_online = recipients_online(&live, &content.audience, now).await?;
+    let alert = live.alerts.post(new_alert(content, &caller, now), live.local(now)).await?;
+    bus.publish(Event::AlertsStored { seq: alert.seq });
+    let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
+    audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title).await;
+    Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
+}
+
+/// Returns a new alert by staff, to be sent.
+pub(super) fn new_alert(content: AlertContent, caller: &Caller, now: Timestamp) -> Alert {
+    Alert {
         id: Uuid::now_v7().to_string(),
         seq: None,
         content,
@@ -238,12 +271,18 @@ pub async fn post(
         sender: caller.user.to_string(),
         sender_name: caller.display_name().map(str::to_owned),
         created_at: now,
-    };
-    let alert = live.alerts.post(alert, live.local(now)).await?;
-    bus.publish(Event::AlertsStored { seq: alert.seq });
-    let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
-    audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title).await;
-    Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
+    }
+}
+
+/// Responds with the numbers of recipients that an alert would have.
+pub(super) async fn count_recipients(
+    live: &Live,
+    audience: &Audience,
+    now: Timestamp,
+) -> Result<HttpResponse, Problem> {
+    let people = live.alerts.people_in(audience.clone(), live.local(now)).await?;
+    let body = AlertDryRun { recipients: people.len(), recipients_online: online(live, audience, &people) };
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(body))
 }
 
 /// Corrects an alert (staff).
@@ -280,13 +319,7 @@ pub async fn correct(
     let now = live.clock.now();
     let (alert, acks_deleted) = match live.alerts.correct(&id, content, live.local(now)).await? {
         CorrectOutcome::NotFound => return Err(no_such_alert()),
-        CorrectOutcome::Refused(CorrectionRefusal::OtherAudience) => {
-            let detail = "An alert that was sent keeps its audience. Cancel it and send another one to other people.";
-            return Err(Problem::invalid("audience", detail));
-        }
-        CorrectOutcome::Refused(CorrectionRefusal::AlreadySent) => {
-            return Err(Problem::invalid("starts_at", "The alert was sent, so it cannot be scheduled."));
-        }
+        CorrectOutcome::Refused(refusal) => return Err(not_corrected(refusal)),
         CorrectOutcome::Corrected { alert, acks_deleted } => (*alert, acks_deleted),
     };
     bus.publish(Event::AlertsStored { seq: alert.seq });
@@ -296,8 +329,21 @@ pub async fn correct(
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
 }
 
+/// Returns the problem for an alert that cannot be corrected.
+pub(super) fn not_corrected(refusal: CorrectionRefusal) -> Problem {
+    match refusal {
+        CorrectionRefusal::OtherAudience => {
+            let detail = "An alert that was sent keeps its audience. Cancel it and send another one to other people.";
+            Problem::invalid("audience", detail)
+        }
+        CorrectionRefusal::AlreadySent => {
+            Problem::invalid("starts_at", "The alert was sent, so it cannot be scheduled.")
+        }
+    }
+}
+
 /// Counts the connected clients in an audience.
-async fn recipients_online(live: &Live, audience: &Audience, now: Timestamp) -> Result<usize, Problem> {
+pub(super) async fn recipients_online(live: &Live, audience: &Audience, now: Timestamp) -> Result<usize, Problem> {
     // The store is needed only to find students; presence knows the roles and names of connected users.
     let is_enrolment = !(audience.sections.is_empty() && audience.courses.is_empty());
     let named = Audience { roles: Vec::new(), all: false, ..audience.clone() };

@@ -23,7 +23,8 @@
 //! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns;
 //!   [`schedule_export`]: the schedule as a file; [`oneroster_export`]: a term for other programs; [`events`]: one-off
 //!   events
-//! - [`alerts`]: alerts; [`alert_feeds`]: public ones for other systems; [`alert_scope`]: what they concern;
+//! - [`alerts`]: alerts; [`alert_feeds`]: public ones for other systems; [`cap_alerts`]: those that arrive as CAP
+//!   messages; [`alert_scope`]: what they concern;
 //!   [`receipts`]: acknowledgements; [`live`]: the WebSocket upgrade; [`stream`]: Server-Sent Events; [`sessions`]: live
 //!   sessions
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
@@ -51,6 +52,7 @@ pub mod attempts;
 pub mod auth;
 pub mod body;
 mod build_threads;
+mod cap_alerts;
 pub mod charts;
 pub mod connection;
 pub mod dashboard;

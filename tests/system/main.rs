@@ -41,6 +41,7 @@ mod attack;
 mod attempts;
 mod bus;
 mod bus_access;
+mod cap_messages;
 mod commands;
 mod crash;
 mod dashboard;
