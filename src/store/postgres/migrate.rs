@@ -13,7 +13,7 @@ const MIGRATIONS: [&str; 5] = [
     include_str!("../../../migrations/postgres/0002_people.sql"),
     include_str!("../../../migrations/postgres/0003_hubs.sql"),
     include_str!("../../../migrations/postgres/0004_offers.sql"),
-    include_str!("../../../migrations/postgres/0007_cap_messages.sql"),
+    include_str!("../../../migrations/postgres/0005_cap_messages.sql"),
 ];
 /// The oldest supported version of PostgreSQL, as `server_version_num` states it: 15.
 const VERSION_NUM_MIN: u32 = 150_000;

@@ -45,7 +45,7 @@ const MIGRATIONS: [&str; 25] = [
     include_str!("../../../migrations/sqlite/0022_named_plans.sql"),
     include_str!("../../../migrations/sqlite/0023_schedule_feeds.sql"),
     include_str!("../../../migrations/sqlite/0024_offers.sql"),
-    include_str!("../../../migrations/sqlite/0027_cap_messages.sql"),
+    include_str!("../../../migrations/sqlite/0025_cap_messages.sql"),
 ];
 
 /// Why the store cannot be opened. The messages are for the person who starts the hub.
