@@ -18,6 +18,7 @@ use crate::domain::ids::{TermId, UserName};
 use crate::store::accounts::{Account, AccountStore, AuditStore};
 use crate::store::alerts::AlertStore;
 use crate::store::attempts::AttemptStore;
+use crate::store::demo_reports::DemoReportStore;
 use crate::store::gauge::StoreGauge;
 use crate::store::guardian_links::GuardianLinkStore;
 use crate::store::import_profiles::ProfileStore;
@@ -125,6 +126,8 @@ pub struct Ports {
     pub guardian_links: Arc<dyn GuardianLinkStore>,
     /// Feeds of students' schedules.
     pub schedule_feeds: Arc<dyn ScheduleFeedStore>,
+    /// Shared reports of demonstrations.
+    pub demo_reports: Arc<dyn DemoReportStore>,
     /// Rosters of sections.
     pub rosters: Arc<dyn RosterStore>,
     /// Pending writes to Plone.
@@ -177,7 +180,7 @@ impl Ports {
     where
         S: TermStore + SandboxStore + AlertStore + AccountStore + AuditStore + MemberStore + ProviderSignInStore,
         S: ImportStore + ProfileStore + StudentStore + AttemptStore + PlanStore + PrivacyStore + GuardianLinkStore,
-        S: ScheduleFeedStore + RosterStore + OutboxStore + SeedStore + Clone + 'static,
+        S: ScheduleFeedStore + DemoReportStore + RosterStore + OutboxStore + SeedStore + Clone + 'static,
     {
         let all = Arc::new(of.clone());
         Self {
@@ -196,6 +199,7 @@ impl Ports {
             privacy: all.clone(),
             guardian_links: all.clone(),
             schedule_feeds: all.clone(),
+            demo_reports: all.clone(),
             rosters: all.clone(),
             outbox: all.clone(),
             seed: all,

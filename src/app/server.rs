@@ -76,6 +76,7 @@ impl Shared {
             .app_data(Data::from(ports.students.clone()))
             .app_data(Data::from(ports.attempts.clone()))
             .app_data(Data::from(ports.plans.clone()))
+            .app_data(Data::from(ports.demo_reports.clone()))
             .app_data(Data::from(ports.imports.clone()))
             .app_data(Data::from(ports.privacy.clone()))
             .app_data(Data::new(GuardianLinks::new(ports.guardian_links.clone(), ports.clock.clone())))

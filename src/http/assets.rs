@@ -106,6 +106,11 @@ pub async fn shared_page(request: HttpRequest) -> Result<HttpResponse, Problem> 
     respond(&request, "shared.html").await
 }
 
+/// `GET /demonstration`: the page that a link to the report of a demonstration opens.
+pub async fn demonstration_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    respond(&request, "demonstration.html").await
+}
+
 /// `GET /static/{path}`
 pub async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let path = path_param(&request, "path")?;

@@ -142,6 +142,12 @@ impl Demos {
         self.leash.lock().stop();
     }
 
+    /// Returns the newest demonstration, if it has this id and has ended without a failure.
+    #[must_use]
+    pub fn finished(&self, id: &str) -> Option<Task> {
+        self.newest().clone().filter(|task| task.task == id && task.state == State::Done)
+    }
+
     fn newest(&self) -> MutexGuard<'_, Option<Task>> {
         self.newest.lock()
     }

@@ -74,6 +74,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::plone_admin::Api::openapi,
     super::proxy::Api::openapi,
     super::demo::Api::openapi,
+    super::demo_reports::Api::openapi,
     super::users::Api::openapi,
     super::erasure::Api::openapi,
     super::my_data::Api::openapi,

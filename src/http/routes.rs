@@ -5,11 +5,11 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
-    activity, alert_feeds, alerts, announcements, assets, attempts, charts, dashboard, demand, demo, erasure, events,
-    guardian_links, health, import_profiles, imports, live, my_data, oneroster_export, openapi, own_account, permits,
-    plan, plan_check, plone_admin, proxy, receipts, registrations, rehearsals, roster, schedule_calendar,
-    schedule_export, section_moves, sections, sessions, sign_in, sso, stream, student_imports, student_lookup,
-    student_registrations, students, teaching, terms, users,
+    activity, alert_feeds, alerts, announcements, assets, attempts, charts, dashboard, demand, demo, demo_reports,
+    erasure, events, guardian_links, health, import_profiles, imports, live, my_data, oneroster_export, openapi,
+    own_account, permits, plan, plan_check, plone_admin, proxy, receipts, registrations, rehearsals, roster,
+    schedule_calendar, schedule_export, section_moves, sections, sessions, sign_in, sso, stream, student_imports,
+    student_lookup, student_registrations, students, teaching, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -51,6 +51,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(announcements::routes)
         .configure(dashboard::routes)
         .configure(demo::routes)
+        .configure(demo_reports::routes)
         .configure(plone_admin::routes)
         .configure(live::routes)
         .configure(stream::routes)
@@ -106,6 +107,7 @@ fn pages(app: &mut ServiceConfig) {
         .service(path("/admin", READ).route(get().to(assets::admin_page)))
         .service(path("/account", READ).route(get().to(assets::account_page)))
         .service(path("/teaching", READ).route(get().to(assets::teaching_page)))
+        .service(path("/demonstration", READ).route(get().to(assets::demonstration_page)))
         .service(path("/shared", READ).route(get().to(assets::shared_page)))
         .service(path("/static/{path:.*}", READ).route(get().to(assets::file)))
         .service(path("/api/v1/openapi.json", READ).route(get().to(openapi::serve)))

@@ -11,6 +11,7 @@
 //!   [`provider_sign_ins`]: users of single sign-on and their sign-ins
 //! - [`privacy`]: what is stored about one person: its export, and its erasure
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
+//! - [`demo_reports`]: shared reports of demonstrations
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
 //! - [`shared`]: what a hub has to know of the changes of other hubs; [`verification`]: checks of the contents
 //! - [`sqlite`]: the embedded store; [`postgres`]: the store that several hubs share
@@ -18,6 +19,7 @@
 pub mod accounts;
 pub mod alerts;
 pub mod attempts;
+pub mod demo_reports;
 pub mod gauge;
 pub mod guardian_links;
 pub mod import_profiles;

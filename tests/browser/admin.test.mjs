@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { browser, Hub, open, until, WAIT_MS_MAX } from "./support.mjs";
+import { browser, Hub, open, until, violations, WAIT_MS_MAX } from "./support.mjs";
 
 let hub, chrome;
 before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
@@ -60,6 +60,39 @@ test("a demonstration is drawn live and its figures match the API", async () => 
   const printed = await page.evaluate(() => ["header", "#views", "#demo > form", ".screen-only", "#demo-result .final", ".target.hub", ".latencies"]
     .map((selector) => document.querySelector(selector).checkVisibility()));
   assert.deepEqual(printed, [false, false, false, false, true, true, true]);
+  assert.deepEqual(page.wrong, []);
+});
+
+test("a link opens the result of a demonstration without an account, until it is withdrawn", async () => {
+  const page = await openAdmin("#demo");
+  await waitUntilIdle();
+  await hub.ask("admin", "POST", "/api/v1/admin/demo", { users: 10, seconds: 1, target: "hub" });
+  await until(page, () => document.querySelector("#demo-progress")?.hidden === false);
+  assert.equal(await page.isVisible("#demo-link"), false);
+  await waitForResult(page);
+  const result = await page.textContent("#demo-result .final");
+  await page.getByRole("button", { name: "Create a link to this result" }).click();
+  const url = await page.locator("#demo-link a").getAttribute("href");
+  assert.match(await page.textContent("#demo-link"), /Anyone with this link/);
+
+  const dean = await open(chrome, hub, new URL(url).pathname + new URL(url).hash, { width: 390, bypassCSP: true });
+  await until(dean, () => document.querySelector(".result.final"));
+  assert.equal(await dean.textContent(".result.final"), result);
+  assert.match(await dean.textContent("#demo"), /10 students at once for 1 second, started at .*Real students were not affected/);
+  for (const colorScheme of ["light", "dark"]) {
+    await dean.emulateMedia({ colorScheme });
+    assert.deepEqual(await violations(dean), [], `in ${colorScheme} colours`);
+  }
+  await dean.getByRole("button", { name: "Español" }).click();
+  await until(dean, () => /EduHub confirmó/.test(document.querySelector(".result.final")?.textContent));
+  await dean.emulateMedia({ media: "print" });
+  assert.equal(await dean.getByRole("button", { name: "Imprimir este resultado" }).isVisible(), false);
+  assert.deepEqual(dean.wrong, []);
+
+  await page.getByRole("button", { name: "Withdraw link" }).click();
+  await until(page, () => /no longer works/.test(document.querySelector("#demo-link").textContent));
+  await dean.reload();
+  await until(dean, () => /fue retirado/.test(document.querySelector("#demo").textContent));
   assert.deepEqual(page.wrong, []);
 });
 

@@ -160,6 +160,35 @@ fn an_admin_follows_a_demonstration_in_a_hidden_sandbox() {
     assert_eq!(wait_for_end(&mut admin, &next)["state"], "done");
 }
 
+#[test]
+fn a_finished_demonstration_is_shared_by_a_link() {
+    let home = home();
+    let server = home.serve();
+    let mut admin = server.client().signed_in(&home.token("boss", "admin"));
+    let task = start(&mut admin, &json!({"users": 5, "seconds": 1, "target": "hub"}));
+    let link = format!("/api/v1/admin/demo/{task}/link");
+    let report = format!("/api/v1/demo-reports/{task}");
+    assert_eq!(admin.put_json(&link, &json!({})).expect(404).code(), "not_found", "a running one has no result");
+    let result = wait_for_end(&mut admin, &task);
+    server.client().get(&report).expect(404);
+
+    let url = admin.put_json(&link, &json!({})).expect(200).json()["url"].as_str().unwrap().to_owned();
+    assert!(url.ends_with(&format!("/demonstration#{task}")), "{url}");
+    assert_eq!(server.client().get(&report).expect(200).json(), result);
+    let next = start(&mut admin, &json!({"users": 5, "seconds": 1, "target": "hub"}));
+    wait_for_end(&mut admin, &next);
+    server.stop();
+    let server = home.serve();
+    let mut admin = server.client().signed_in(&home.token("boss", "admin"));
+    assert_eq!(server.client().get(&report).expect(200).json(), result, "the link outlives the run and a restart");
+    assert!(admin.put_json(&link, &json!({})).expect(200).json()["url"].as_str().unwrap().ends_with(&task));
+
+    admin.delete(&link).expect(204);
+    admin.delete(&link).expect(404);
+    server.client().get(&report).expect(404);
+    server.client().get("/api/v1/demo-reports/../terms").expect(404);
+}
+
 /// Checks that no role can see or use the sandbox through any interface.
 fn assert_sandbox_is_hidden(home: &Home, server: &Server, sandbox: &str) {
     let section = format!("{sandbox}-10001");

@@ -19,7 +19,8 @@
 //! - [`privacy`], [`erasure`]: what is stored about one person: its export, and its erasure
 //! - [`locks`]: advisory locks of a transaction; [`hubs`]: which hubs run; [`shared`]: what they change;
 //!   [`revocations`]: the order in which tokens end; [`verify`]: checks of the contents
-//! - [`seed`]: the first contents; [`sandbox`]: removes the terms of demonstrations
+//! - [`seed`]: the first contents; [`sandbox`]: removes the terms of demonstrations; [`demo_reports`]:
+//!   shared reports of them
 //!
 //! The tables and columns are those of the embedded store, except that the column `user`, a reserved word, is
 //! `username`, that integers are `bigint`, and that truth values are `boolean`. Text that is compared or sorted has the
@@ -36,6 +37,7 @@ mod attempts;
 mod audit;
 mod cap_messages;
 mod connect;
+mod demo_reports;
 mod erasure;
 mod events;
 mod failure;

@@ -10,15 +10,15 @@ use crate::domain::ids::{TermId, UserName};
 use crate::domain::reservation::ReservedCounts;
 use crate::store::sqlite::rows::{json_at, time_at, unreadable};
 use crate::store::sqlite::{
-    accounts, alert_log, attempts, audit, events, guardian_links, import_profiles, imports, members, plans,
-    plone_items, provider_sign_ins, rights, rows, schedule_feeds, sign_ins, students,
+    accounts, alert_log, attempts, audit, demo_reports, events, guardian_links, import_profiles, imports, members,
+    plans, plone_items, provider_sign_ins, rights, rows, schedule_feeds, sign_ins, students,
 };
 
 /// Reads one row of a query.
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
 /// For each table: its name, the query that reads it, and the function that must be able to read each row.
-const TABLES: [(&str, &str, ReadRow); 39] = [
+const TABLES: [(&str, &str, ReadRow); 40] = [
     (
         "terms",
         "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, windows, \
@@ -106,6 +106,10 @@ const TABLES: [(&str, &str, ReadRow); 39] = [
     }),
     ("import_profiles", "SELECT name, title, header, map FROM import_profiles", |row| {
         import_profiles::profile_at(row).map(drop)
+    }),
+    ("demo_reports", "SELECT task, report, shared_at FROM demo_reports", |row| {
+        demo_reports::report_at(row)?;
+        json_at::<serde::de::IgnoredAny>(row, 1).map(drop)
     }),
     ("plone_items", "SELECT term, crn, uid, path, modified, fields, deleted FROM plone_items", |row| {
         plone_items::item_at(row).map(drop)

@@ -20,7 +20,7 @@
 //!   systems; [`acks`]: acknowledgements; [`cap_messages`]: messages of CAP
 //! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last contained; [`marks`]: marks
 //!   changed sections for the outbox; [`imported`]: marks imported sections, in several commits
-//! - [`sandbox`]: removes the terms of demonstrations
+//! - [`sandbox`]: removes the terms of demonstrations; [`demo_reports`]: shared reports of them
 //!
 //! All writes go through [`SqliteStore::write`], all reads through [`SqliteStore::read`].
 
@@ -37,6 +37,7 @@ mod content;
 mod copy;
 mod damage;
 mod decode;
+mod demo_reports;
 mod events;
 mod files;
 mod guardian_links;

@@ -16,7 +16,7 @@ const ACTIONS = [
   "sessions.list", "audit.read", "student.search", "student.read", "student.change", "attempts.read", "schedule.shared", "guardian_link.make", "guardian_link.end", "schedule_feed.make", "schedule_feed.end", "rehearsal.start", "import.start",
   "import.cancel", "import.profile.save", "import.profile.delete", "alert.send", "alert.schedule", "alert.correct", "alert.cancel",
   "session.disconnect", "user.sign_out", "plone.sync", "plone.resend", "plone.write", "plone.refused",
-  "plone.roster", "demo.start", "demo.sandbox",
+  "plone.roster", "demo.start", "demo.sandbox", "demo.share", "demo.withdraw",
 ];
 const actionText = (action) => has(`audit.${action}`) ? t(`audit.${action}`) : action;
 

@@ -3,10 +3,11 @@
 import { $, button, field, h, put } from "../dom.js";
 import { api } from "../api.js";
 import { Poller } from "../poll.js";
-import { number, t } from "../i18n.js";
-import { richText } from "../rich-text.js";
+import { t } from "../i18n.js";
 import { Drawing } from "./demo/drawing.js";
-import { failureText, outcomes, phaseText, resultOf, runningTargets, runText, secondsRun, TARGET_NAMES } from "./demo/text.js";
+import { ReportLink } from "./demo/link.js";
+import { resultOfTask } from "./demo/result.js";
+import { failureText, phaseText, resultOf, runningTargets, runText, secondsRun } from "./demo/text.js";
 
 const PATH = "/api/v1/admin/demo";
 /** How often the page polls during a run, and otherwise: another administrator may have started one. */
@@ -35,13 +36,14 @@ export class Demo {
     this.result = h("div", { id: "demo-result", role: "status" });
     this.about = h("p", { class: "none" });
     this.print = h("p", { class: "screen-only", hidden: true }, button(t("demo.print"), () => print(), { class: "plain" }));
+    this.link = new ReportLink();
     this.status = h("p", { id: "demo-status", role: "status", class: "stop" });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": t("demo.progress") });
     this.timeLeft = h("p", { class: "time-left", "aria-hidden": "true" });
     this.progress = h("div", { id: "demo-progress", hidden: true }, this.bar, this.timeLeft);
     this.form = this.#buildForm();
     this.charts = h("div", { id: "demo-charts" });
-    put($("demo"), this.result, this.about, this.print, this.progress, this.form, this.status, this.charts);
+    put($("demo"), this.result, this.about, this.print, this.link.el, this.progress, this.form, this.status, this.charts);
   }
 
   #buildForm() {
@@ -104,6 +106,7 @@ export class Demo {
     this.charts.hidden = true;
     this.form.hidden = false;
     this.print.hidden = true;
+    this.link.show(null);
     this.#show("introduction", h("p", { class: "result" }, t("demo.question")));
     put(this.about, t("demo.about"));
     this.about.className = "";
@@ -127,6 +130,7 @@ export class Demo {
     this.progress.hidden = !running;
     this.form.hidden = running;
     this.print.hidden = task.state !== "done";
+    this.link.show(task.state === "done" ? task.task : null);
     const text = runText(task);
     this.about.className = "none";
     if (this.about.textContent !== text) put(this.about, text);
@@ -156,12 +160,7 @@ export class Demo {
   }
 
   #showResult(task) {
-    const sentences = outcomes(task).map(({ target, confirmed, stored, harm, isBad }) => h("span", null, richText("demo.result", {
-      confirmed: h("strong", null, number(confirmed)), stored: h("strong", { class: isBad ? "stop" : "good" }, number(stored)),
-    }, { target: TARGET_NAMES[target], harm, n: confirmed }), " "));
-    const earlier = task.results.find(({ recorded, users }) => recorded && users !== task.users);
-    this.#show(`${task.task} done`, h("p", { class: "result final" }, sentences.length ? sentences : t("demo.nothing")),
-      earlier && h("p", { class: "careful", id: "demo-unequal" }, t("demo.unequal", { target: TARGET_NAMES[earlier.target], measured: earlier.users, n: task.users })));
+    this.#show(`${task.task} done`, resultOfTask(task));
   }
 
   #showFailure({ why, next }) {

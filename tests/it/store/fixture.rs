@@ -16,6 +16,7 @@ use eduhub::registration::submitted::Submitted;
 use eduhub::store::accounts::{AccountStore, AuditStore};
 use eduhub::store::alerts::{AlertStore, Entry};
 use eduhub::store::attempts::AttemptStore;
+use eduhub::store::demo_reports::DemoReportStore;
 use eduhub::store::guardian_links::GuardianLinkStore;
 use eduhub::store::import_profiles::ProfileStore;
 use eduhub::store::imports::ImportStore;
@@ -56,6 +57,7 @@ pub(crate) trait StoreFixture {
         + ProfileStore
         + ProviderSignInStore
         + GuardianLinkStore
+        + DemoReportStore
         + ScheduleFeedStore
         + StudentStore
         + Clone

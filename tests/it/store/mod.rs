@@ -7,6 +7,7 @@ mod attempt_damage;
 mod attempts;
 mod audit;
 mod changes;
+mod demo_reports;
 mod fixture;
 mod guardian_links;
 mod histories;
@@ -171,6 +172,9 @@ macro_rules! people_ports {
             import_profiles:
             profiles_are_replaced_and_removed_by_name
             the_number_of_profiles_is_limited;
+            demo_reports:
+            reports_are_read_back_until_they_are_removed
+            only_the_newest_reports_are_kept;
         }
     };
 }

@@ -1,0 +1,48 @@
+// The page that a link to the report of a demonstration opens. The fragment of its address is the id of the demonstration.
+
+import { Drawing } from "./admin/demo/drawing.js";
+import { resultOfTask } from "./admin/demo/result.js";
+import { runText } from "./admin/demo/text.js";
+import { api } from "./api.js";
+import { $, button, h, put } from "./dom.js";
+import { i18n, languages, rememberLanguage, setZone, t } from "./i18n.js";
+
+const NAMES = { en: "English", es: "Español" };
+
+function draw(task) {
+  const drawing = new Drawing(task);
+  put($("demo"), h("div", { id: "demo-result" }, resultOfTask(task)), h("p", null, runText(task)), h("p", { class: "none gap" }, t("report.about")),
+    h("p", { class: "screen-only gap" }, button(t("demo.print"), () => print(), { class: "plain" })), h("div", { id: "demo-charts" }, drawing.el));
+  drawing.draw(task);
+}
+
+async function load() {
+  const id = location.hash.slice(1);
+  put($("demo"), h("p", { role: "status" }, t("report.loading")));
+  try {
+    draw(await api.get(`/api/v1/demo-reports/${encodeURIComponent(id)}`));
+  } catch (problem) {
+    put($("demo"), h("p", { role: "status", class: "stop" }, t(problem.status === 404 ? "report.none" : "report.failed")));
+  }
+}
+
+/** Times are shown in the college's time zone; without an answer, in the browser's own. */
+async function loadCollege() {
+  try {
+    const { college } = await api.get("/api/v1/terms");
+    setZone(college.timezone);
+    put($("college"), college.name);
+  } catch (problem) {
+    if (!problem.code) throw problem;
+  }
+}
+
+const other = languages.find((one) => one !== i18n.language);
+const change = () => {
+  rememberLanguage(other);
+  location.reload();
+};
+put($("language"), button(NAMES[other], change, { class: "quiet", lang: other }));
+addEventListener("hashchange", load);
+await loadCollege();
+await load();
