@@ -112,10 +112,16 @@ export function meetingTexts({ meetings, method }, withRoom) {
   return meetings?.length ? meetings.map((one) => meetingText(one, withRoom, noTime)) : [noTime];
 }
 
-/** A moment with its time zone: `Tue, Jan 12, 8:00 AM EST`. */
-export const dateTime = (at) => at ? format({
-  weekday: "short", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", timeZoneName: "short",
-}).format(new Date(at)) : "";
+/** A moment with its time zone: `Tue, Jan 12, 8:00 AM EST`; in another year, `Tue, Jan 12, 2027, 8:00 AM EST`. */
+export function dateTime(at) {
+  if (!at) return "";
+  const year = (moment) => format({ year: "numeric" }).format(moment);
+  const moment = new Date(at);
+  return format({
+    weekday: "short", month: "short", day: "numeric", year: year(moment) === year(new Date()) ? undefined : "numeric",
+    hour: "numeric", minute: "2-digit", timeZoneName: "short",
+  }).format(moment);
+}
 
 /** A calendar date: `Jan 12`. */
 export const date = (text) => text ? format({ month: "short", day: "numeric" }, "UTC").format(new Date(`${text}T00:00:00Z`)) : "";
