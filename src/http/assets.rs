@@ -60,7 +60,8 @@ fn without_comments(text: &str) -> String {
     code
 }
 
-fn media_type(path: &str) -> &'static str {
+/// Returns the media type of a file by the ending of its name.
+pub(super) fn media_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "html" => "text/html; charset=utf-8",
         "css" => "text/css; charset=utf-8",
@@ -109,6 +110,11 @@ pub async fn shared_page(request: HttpRequest) -> Result<HttpResponse, Problem> 
 /// `GET /demonstration`: the page that a link to the report of a demonstration opens.
 pub async fn demonstration_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
     respond(&request, "demonstration.html").await
+}
+
+/// The page of the API, without its own policy.
+pub(super) async fn api_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    respond(&request, "api.html").await
 }
 
 /// `GET /static/{path}`

@@ -38,7 +38,7 @@
 //! - [`sso`]: single sign-on; [`sso_page`]: the page of one that failed
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
 //! - [`health`]: liveness, readiness and metrics; [`charts`]: recent metrics, for admins
-//! - [`assets`]: the pages and their files
+//! - [`assets`]: the pages and their files; [`api_docs`]: the page of the API
 
 pub mod activity;
 pub mod alert_feeds;
@@ -46,6 +46,7 @@ mod alert_request;
 mod alert_scope;
 pub mod alerts;
 pub mod announcements;
+pub mod api_docs;
 pub mod arrival;
 pub mod assets;
 pub mod attempts;

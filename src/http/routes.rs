@@ -5,9 +5,9 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
-    activity, alert_feeds, alerts, announcements, assets, attempts, charts, dashboard, demand, demo, demo_reports,
-    erasure, events, guardian_links, health, import_profiles, imports, live, my_data, oneroster_export, openapi,
-    own_account, permits, plan, plan_check, plone_admin, proxy, receipts, registrations, rehearsals, roster,
+    activity, alert_feeds, alerts, announcements, api_docs, assets, attempts, charts, dashboard, demand, demo,
+    demo_reports, erasure, events, guardian_links, health, import_profiles, imports, live, my_data, oneroster_export,
+    openapi, own_account, permits, plan, plan_check, plone_admin, proxy, receipts, registrations, rehearsals, roster,
     schedule_calendar, schedule_export, section_moves, sections, sessions, sign_in, sso, stream, student_imports,
     student_lookup, student_registrations, students, teaching, terms, users,
 };
@@ -61,6 +61,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(my_data::routes)
         .configure(charts::routes)
         .configure(health::routes)
+        .configure(api_docs::routes)
         .configure(proxy::routes)
         .configure(pages)
         .default_service(to(not_found));
