@@ -224,6 +224,7 @@ fn a_batch_without_effect_has_no_changes() {
         drop: vec![crn("X")],
         swap: true,
         waitlist: false,
+        choices: BTreeMap::new(),
     };
     let cases = [
         ("no command", vec![], 0),
@@ -270,6 +271,7 @@ fn a_decision_that_panics_has_no_outcome_and_changes_nothing() {
         passed_over_for: None,
         reserved_for: None,
         offer: None,
+        choices: None,
     };
     book.restore(user("ana"), seat.clone());
     let decided = run(&mut book, &[register("bob", "Y"), drop_of("ana", "X"), register("cyd", "Z")]);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::domain::attempt_chain::{AttemptChain, StoredChain};
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, TermId, UserName};
-use crate::domain::notice::Notice;
+use crate::domain::notice::{Notice, Reason};
 use crate::domain::offer::OfferSettings;
 use crate::domain::pool::{Pool, PoolIndex, pool_key};
 use crate::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
@@ -163,7 +163,9 @@ impl TermBook {
     pub fn follow(&mut self, seq: u64, changes: &Changes) -> TermUpdate {
         let notice = |(student, after): &(UserName, Registration)| {
             let before = self.registrations(student).iter().find(|one| one.crn == after.crn);
-            Notice::between(student, before, after)
+            let notice = Notice::between(student, before, after)?;
+            let is_replaced = notice.status == RegistrationStatus::Dropped && self.is_replaced(changes, student, after);
+            Some(if is_replaced { Notice { reason: Reason::Replaced, ..notice } } else { notice })
         };
         let notices = changes.registrations.iter().filter_map(notice).collect();
         let pools = self.apply(changes);
@@ -173,6 +175,19 @@ impl TermBook {
         let students = changes.registrations.iter().map(|(student, _)| student);
         let update = self.published_update(seq, changes.term.as_ref(), sections, students);
         TermUpdate { facts: changes.facts.clone(), notices, ..update }
+    }
+
+    /// Returns whether a promotion among changes that are not applied yet ended a registration by the student's choice.
+    fn is_replaced(&self, changes: &Changes, student: &UserName, ended: &Registration) -> bool {
+        let is_chosen = |waiting: &&Registration| {
+            let choices = waiting.choices.as_ref().filter(|_| waiting.status == RegistrationStatus::Waitlisted);
+            choices.is_some_and(|choices| choices.contains(&ended.crn))
+        };
+        let is_promoted = |waiting: &Registration| {
+            let now = changes.registrations.iter().find(|(of, now)| of == student && now.crn == waiting.crn);
+            now.is_some_and(|(_, now)| now.status == RegistrationStatus::Enrolled)
+        };
+        self.registrations(student).iter().filter(is_chosen).any(is_promoted)
     }
 
     /// Applies the changes of a decision, or of a commit by another hub. Returns the keys of the pools whose seats may

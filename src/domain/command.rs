@@ -1,11 +1,13 @@
 //! Commands to a term.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::choices::WaitlistChoices;
 use crate::domain::ids::{Crn, SectionId, UserName};
 use crate::domain::offer::WaitlistMode;
 use crate::domain::plan::PlannedSection;
@@ -33,6 +35,15 @@ pub enum Command {
         crn: Crn,
         /// Whether the student accepts a waitlist position if no seat is open.
         waitlist: bool,
+    },
+    /// A student registers for a section, or joins its waitlist with choices.
+    RegisterWith {
+        /// The student.
+        student: UserName,
+        /// The section.
+        crn: Crn,
+        /// The choices, see [`crate::domain::choices`].
+        choices: WaitlistChoices,
     },
     /// A student drops a seat or a waitlist position.
     Drop {
@@ -77,7 +88,11 @@ impl Command {
     #[must_use]
     pub const fn is_from_student(&self) -> bool {
         match self {
-            Self::Register { .. } | Self::Drop { .. } | Self::Batch(_) | Self::RegisterPlan { .. } => true,
+            Self::Register { .. }
+            | Self::RegisterWith { .. }
+            | Self::Drop { .. }
+            | Self::Batch(_)
+            | Self::RegisterPlan { .. } => true,
             Self::ForStudent(_)
             | Self::PatchSection { .. }
             | Self::PutTerm(_)
@@ -105,6 +120,8 @@ pub struct Batch {
     pub swap: bool,
     /// Whether the student accepts waitlist positions.
     pub waitlist: bool,
+    /// The waitlist choices of sections in `add`; none of their sections is in another list.
+    pub choices: BTreeMap<Crn, WaitlistChoices>,
 }
 
 /// A request of staff on a student's behalf.

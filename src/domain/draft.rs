@@ -330,12 +330,23 @@ impl<'v> Draft<'v> {
         self.notify(Notice { student: student.clone(), crn: crn.clone(), status: is, reason, at: registration.at });
         self.record(student, registration);
         if is == RegistrationStatus::Dropped && was != RegistrationStatus::Dropped {
+            self.remove_from_choices(student, &crn);
             self.queue_waitlist(crn);
             self.queue_waitlists_of(student);
         }
         if is == RegistrationStatus::Enrolled {
             self.queue_waitlists_that_need(student);
         }
+    }
+
+    /// Removes a section from the waitlist choices of a student.
+    fn remove_from_choices(&mut self, student: &UserName, crn: &Crn) {
+        let left = |registration: &Registration| {
+            let choices = registration.choices.as_ref().filter(|choices| choices.contains(crn))?;
+            Some(Registration { choices: choices.without(crn).map(Arc::new), ..registration.clone() })
+        };
+        let changed: Vec<Registration> = self.registrations(student).iter().filter_map(left).collect();
+        changed.into_iter().for_each(|registration| self.record(student, registration));
     }
 
     /// Records why a student on a waitlist was passed over and notifies the student.
@@ -374,14 +385,7 @@ impl<'v> Draft<'v> {
         outcome: &RequestOutcome,
         open: Option<u32>,
     ) {
-        let (result, repeated, position) = match outcome {
-            RequestOutcome::Done(current) => {
-                (AttemptResult::Granted(current.status), !current.is_new, current.position)
-            }
-            RequestOutcome::Refused(refusal) => (AttemptResult::Refused(refusal.code()), false, None),
-            RequestOutcome::NotFound => (AttemptResult::NotFound, false, None),
-            RequestOutcome::SwapUndone { .. } => (AttemptResult::SwapRefused, false, None),
-        };
+        let (result, repeated, position) = outcome.of_attempt();
         let (student, crn) = (student.clone(), crn.clone());
         self.attempts.push(Decided { student, crn, action, result, repeated, position, open });
     }

@@ -13,7 +13,8 @@
 //! - [`linked`]: which sections are taken together; [`pool`]: cross-listed sections that share seats; [`reservation`],
 //!   [`restriction`]: seats and sections for some students only
 //! - [`rules`]: reasons to refuse a seat or a waitlist position, in order of precedence
-//! - [`waitlist`]: promotes students from waitlists to free seats; [`offer`]: seats that are offered to them
+//! - [`waitlist`]: promotes students from waitlists to free seats; [`promotion`]: sections that a student gets together, and
+//!   what ends then; [`choices`]: what a student chose when joining a waitlist; [`offer`]: seats that are offered
 //! - [`batch`]: decides many commands against one book and merges their changes into one record
 //! - [`attempt`]: requests that were decided, as a chain of hashes; [`attempt_chain`]: the end of that chain in memory
 //! - [`published`]: a term as readers see it
@@ -34,6 +35,7 @@ pub mod batch;
 pub mod book;
 pub mod cap;
 pub mod channel;
+pub mod choices;
 pub mod command;
 pub mod decide;
 pub mod draft;
@@ -53,6 +55,7 @@ pub mod plan;
 pub mod pool;
 pub mod precis;
 pub mod prerequisite;
+pub mod promotion;
 pub mod published;
 pub mod realm;
 pub mod refusal;

@@ -31,6 +31,9 @@ pub enum Reason {
     /// The student is reminded of an offer that lapses at this time.
     #[strum(serialize = "offer")]
     OfferEnds(Timestamp),
+    /// The student chose to give this up when another seat comes, and that seat came.
+    #[strum(serialize = "promoted")]
+    Replaced,
     /// An offer lapsed, and the student left the waitlist.
     Lapsed,
     /// A seat became free, but a rule refused it to this student, who keeps the waitlist position.
@@ -59,6 +62,7 @@ impl Reason {
             Self::PassedOver(code) => Some(code),
             Self::Requested
             | Self::Promoted
+            | Self::Replaced
             | Self::Offered(_)
             | Self::OfferEnds(_)
             | Self::Lapsed
@@ -75,6 +79,7 @@ impl Reason {
             Self::Offered(at) | Self::OfferEnds(at) => Some(at),
             Self::Requested
             | Self::Promoted
+            | Self::Replaced
             | Self::Lapsed
             | Self::PassedOver(_)
             | Self::Cancelled
@@ -99,7 +104,8 @@ pub struct NoticeFacts {
     /// For `passed_over`: the refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<RefusalCode>,
-    /// For `staff`: the student's new status, or absent if the section is no longer cancelled.
+    /// For `staff`: the student's new status, or absent if the section is no longer cancelled. For `promoted`: `dropped`
+    /// if the student gave the section up for another seat, as chosen when joining the waitlist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<RegistrationStatus>,
     /// The course.
@@ -179,7 +185,7 @@ impl Notice {
                 expires_at: self.reason.expires_at(),
                 reminder: matches!(self.reason, Reason::OfferEnds(_)),
                 code: self.reason.code(),
-                status: (self.reason == Reason::ByStaff).then_some(self.status),
+                status: matches!(self.reason, Reason::ByStaff | Reason::Replaced).then_some(self.status),
                 course: section.course.to_string(),
                 crn: section.crn_text().to_string(),
                 alternatives,
@@ -196,6 +202,10 @@ impl Notice {
             Reason::Promoted => (
                 format!("You are enrolled in {course}"),
                 format!("A seat opened in {course} (CRN {crn}), and you were enrolled from the waitlist."),
+            ),
+            Reason::Replaced => (
+                format!("You are no longer in {course}"),
+                format!("You got the seat that you were waiting for, so you left {course} (CRN {crn}), as you chose."),
             ),
             Reason::Offered(_) => (
                 format!("A seat is offered to you in {course}"),
@@ -281,7 +291,7 @@ const fn refusal_clause(code: RefusalCode) -> &'static str {
         RefusalCode::Prerequisite => "you have not met a prerequisite",
         RefusalCode::TimeConflict => "it overlaps another of your sections",
         RefusalCode::CreditLimit => "it would put you over your credit limit",
-        RefusalCode::SectionFull => "the section is full",
+        RefusalCode::SectionFull => "there is no seat yet in a section that you want together with it",
         RefusalCode::WaitlistFull => "the waitlist is full",
     }
 }

@@ -1,7 +1,11 @@
 //! The outcome of a command. The caller receives it once the command's changes are durable.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
+use crate::domain::attempt::AttemptResult;
+use crate::domain::choices::{ChoiceField, WaitlistChoices};
 use crate::domain::ids::Crn;
 use crate::domain::refusal::Refusal;
 use crate::domain::registration::RegistrationStatus;
@@ -25,6 +29,8 @@ pub struct CurrentRegistration {
     pub at: Timestamp,
     /// Whether this command caused the status; false if the student already had it.
     pub is_new: bool,
+    /// What the student chose when joining the waitlist; `None` unless waitlisted or offered.
+    pub choices: Option<Arc<WaitlistChoices>>,
 }
 
 /// The outcome of one registration or drop.
@@ -41,6 +47,39 @@ pub enum RequestOutcome {
         /// The section of the first request that failed.
         because_of: Crn,
     },
+    /// A section among the waitlist choices does not allow the request, so nothing was changed.
+    InChoices {
+        /// The section.
+        crn: Crn,
+        /// Why it does not.
+        problem: ChoiceProblem,
+    },
+}
+
+impl RequestOutcome {
+    /// Returns the result of the attempt, whether the student had that status before, and the waitlist position.
+    pub(super) fn of_attempt(&self) -> (AttemptResult, bool, Option<u32>) {
+        let result = match self {
+            Self::Done(current) => {
+                return (AttemptResult::Granted(current.status), !current.is_new, current.position);
+            }
+            Self::Refused(refusal) | Self::InChoices { problem: ChoiceProblem::Refused(refusal), .. } => {
+                AttemptResult::Refused(refusal.code())
+            }
+            Self::NotFound | Self::InChoices { problem: ChoiceProblem::NotFound(_), .. } => AttemptResult::NotFound,
+            Self::SwapUndone { .. } => AttemptResult::SwapRefused,
+        };
+        (result, false, None)
+    }
+}
+
+/// Why a section among the waitlist choices does not allow a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChoiceProblem {
+    /// A rule refuses the student the section, or does not allow to drop it.
+    Refused(Refusal),
+    /// There is no such section, or for [`ChoiceField::Drop`], the student is not enrolled in it.
+    NotFound(ChoiceField),
 }
 
 /// The outcome of a command.

@@ -1,9 +1,12 @@
 //! A student's registration in one section.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
+use crate::domain::choices::WaitlistChoices;
 use crate::domain::ids::Crn;
 use crate::domain::offer::Offer;
 use crate::domain::refusal::RefusalCode;
@@ -56,6 +59,8 @@ pub struct Registration {
     pub reserved_for: Option<Box<str>>,
     /// While offered, until when; otherwise `None`.
     pub offer: Option<Offer>,
+    /// While waitlisted or offered, what the student chose with it, if anything.
+    pub choices: Option<Arc<WaitlistChoices>>,
 }
 
 impl Registration {
@@ -63,13 +68,26 @@ impl Registration {
     #[must_use]
     pub const fn dropped(crn: Crn, at: Timestamp) -> Self {
         let status = RegistrationStatus::Dropped;
-        Self { crn, status, queue_number: 0, at, passed_over_for: None, reserved_for: None, offer: None }
+        Self { crn, status, queue_number: 0, at, passed_over_for: None, reserved_for: None, offer: None, choices: None }
     }
 
     /// Returns whether the student is enrolled or waitlisted, or is offered a seat.
     #[must_use]
     pub fn is_registered(&self) -> bool {
         self.status != RegistrationStatus::Dropped
+    }
+
+    /// Returns the other sections of the bundle to which the registration belongs; empty if it belongs to none.
+    #[must_use]
+    pub fn bundle(&self) -> &[Crn] {
+        self.choices.as_ref().map_or(&[], |choices| &choices.with)
+    }
+
+    /// Returns whether another section ends when the student gets a seat in this one, by the student's choice. Such
+    /// sections may conflict.
+    #[must_use]
+    pub fn replaces(&self, other: &Crn) -> bool {
+        self.choices.as_ref().is_some_and(|chosen| chosen.any_of.contains(other) || chosen.drop.as_ref() == Some(other))
     }
 
     /// Inserts the registration into the sorted list of its student, in place of an earlier one for the same section.

@@ -130,8 +130,14 @@ impl Rehearsal {
             let mut seats = 0;
             for part in sections.chunks(BATCH_LEN_MAX) {
                 let add = part.to_vec();
-                let batch =
-                    Batch { student: student.clone(), add, drop: Vec::new(), swap: false, waitlist: self.waitlist };
+                let batch = Batch {
+                    student: student.clone(),
+                    add,
+                    drop: Vec::new(),
+                    swap: false,
+                    waitlist: self.waitlist,
+                    choices: BTreeMap::new(),
+                };
                 let decision = decide(&book, &Command::Batch(batch), at);
                 for state in &decision.changes.sections {
                     run.note_seats(state, before + 1);
@@ -165,7 +171,7 @@ impl Run {
             match result {
                 RequestOutcome::Done(current) => seats += usize::from(current.status == RegistrationStatus::Enrolled),
                 RequestOutcome::Refused(refusal) => *self.refusals.entry(refusal.code()).or_default() += 1,
-                RequestOutcome::NotFound | RequestOutcome::SwapUndone { .. } => {}
+                RequestOutcome::NotFound | RequestOutcome::SwapUndone { .. } | RequestOutcome::InChoices { .. } => {}
             }
         }
         seats

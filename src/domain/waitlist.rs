@@ -6,18 +6,22 @@ use std::collections::BTreeSet;
 use crate::domain::attempt::{Action, AttemptResult};
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
-use crate::domain::linked::{SET_LEN_MAX, belong_together, may_need_another};
 use crate::domain::notice::Reason;
+use crate::domain::offer::Offer;
 use crate::domain::pool::pool_key;
+use crate::domain::promotion::{
+    bundle, has_seat_behind_others, is_offered_alternative, lacks_seat, linked_set, refusal_of_set, replaced,
+};
+use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, RegistrationStatus};
-use crate::domain::rules::{Companion, Goal, Request, first_refusal};
+use crate::domain::rules::LiftedCodes;
 use crate::domain::section::SectionState;
 use crate::domain::term::has_passed;
 
 /// Settles every waitlist that the decision has queued.
 ///
-/// This terminates: a promotion never frees a seat, a time or credits. It queues only waitlists that may require its
-/// section, and each promotion leaves fewer waitlist positions.
+/// This terminates: each promotion leaves fewer waitlist positions, so even seats that are given up for others, which go to
+/// the next students in turn, are at most as many as there were positions.
 pub(super) fn settle_queued(draft: &mut Draft<'_>) {
     draft.refresh_pools();
     while let Some(crn) = draft.next_to_settle() {
@@ -126,86 +130,90 @@ fn promote_or_pass_over(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
     if section.seats_for(facts) == 0 {
         return;
     }
-    let request = Request { student, section, goal: Goal::Promotion, companions: &[] };
-    match first_refusal(draft, &request, &draft.lifted(student, &section.section)) {
-        None => promote(draft, student, crn),
-        Some(refusal) => {
-            let (code, waitlisted) = (refusal.code(), waitlisted.clone());
-            if may_need_another(&section.section)
-                && let Some(set) = promotable_set(draft, student, crn)
-            {
-                set.iter().for_each(|crn| promote(draft, student, crn));
-            } else if waitlisted.passed_over_for != Some(code) {
-                let position = draft.position(crn, waitlisted.queue_number);
-                draft.note_own(student, crn, Action::Promote, Some(position), AttemptResult::Refused(code));
-                draft.pass_over(student, waitlisted, code);
-            }
+    match promotable(draft, student, waitlisted) {
+        Ok(set) => promote_set(draft, student, &set),
+        Err(Hindrance::Refused(code)) if waitlisted.passed_over_for != Some(code) => {
+            let (position, waitlisted) = (draft.position(crn, waitlisted.queue_number), waitlisted.clone());
+            draft.note_own(student, crn, Action::Promote, Some(position), AttemptResult::Refused(code));
+            draft.pass_over(student, waitlisted, code);
         }
+        Err(Hindrance::Refused(_) | Hindrance::OthersFirst) => {}
     }
 }
 
-/// Gives a student a seat, or an offer of one if the term offers seats.
-fn promote(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
+/// Why a student on a waitlist does not get a seat that is free.
+enum Hindrance {
+    /// The student is passed over, and notified of this code.
+    Refused(RefusalCode),
+    /// The seats of another section of the bundle may become those of students ahead, whose waitlist is settled later.
+    /// It evaluates the bundle again.
+    OthersFirst,
+}
+
+/// Returns the sections in which a student gets seats now: the one that has a free seat, and those that the student gets
+/// together with it.
+fn promotable(draft: &Draft<'_>, student: &UserName, waitlisted: &Registration) -> Result<Vec<Crn>, Hindrance> {
+    if is_offered_alternative(draft, student, waitlisted) {
+        return Err(Hindrance::Refused(RefusalCode::AlreadyInCourse));
+    }
+    let set = bundle(draft, student, waitlisted);
+    let is_alone = set.len() == 1;
+    if let Some((_, refusal)) = refusal_of_set(draft, student, &set, &LiftedCodes::NONE) {
+        let together = is_alone.then(|| promotable_set(draft, student, waitlisted)).flatten();
+        return together.ok_or_else(|| Hindrance::Refused(refusal.code()));
+    }
+    if is_alone {
+        return Ok(set);
+    }
+    if lacks_seat(draft, student, &set) {
+        return Err(Hindrance::Refused(RefusalCode::SectionFull));
+    }
+    let are_others_first = |other: &Crn| {
+        *other != waitlisted.crn && draft.is_queued(other) && !has_seat_behind_others(draft, student, other)
+    };
+    if set.iter().any(are_others_first) { Err(Hindrance::OthersFirst) } else { Ok(set) }
+}
+
+/// Gives a student seats in all sections of a set, or offers of them if the term offers seats. With the seats, what the
+/// student chose to give up ends.
+fn promote_set(draft: &mut Draft<'_>, student: &UserName, set: &[Crn]) {
+    let ends = replaced(draft, student, set);
+    let offer = draft.view().offer_settings().offer_at(draft.term(), draft.now);
+    for crn in set {
+        promote(draft, student, crn, offer);
+    }
+    if offer.is_some() {
+        return;
+    }
+    for crn in ends {
+        draft.note_own(student, &crn, Action::Promote, None, AttemptResult::Granted(RegistrationStatus::Dropped));
+        draft.put_registration(student, Registration::dropped(crn, draft.now), Reason::Replaced);
+    }
+}
+
+/// Gives a student a seat, or `offer`.
+fn promote(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, offer: Option<Offer>) {
     let (Some(section), Some(waitlisted)) = (draft.section(crn), draft.registration(student, crn)) else { return };
     let position = draft.position(crn, waitlisted.queue_number);
     let reserved_for = section.reserved_group(draft.facts(student).map(|facts| &**facts));
-    let offer = draft.view().offer_settings().offer_at(draft.term(), draft.now);
-    let (status, reason) = match offer {
-        Some(offer) => (RegistrationStatus::Offered, Reason::Offered(offer.expires_at)),
-        None => (RegistrationStatus::Enrolled, Reason::Promoted),
+    let (status, reason, choices) = match offer {
+        Some(offer) => (RegistrationStatus::Offered, Reason::Offered(offer.expires_at), waitlisted.choices.clone()),
+        None => (RegistrationStatus::Enrolled, Reason::Promoted, None),
     };
     let (crn, at) = (crn.clone(), draft.now);
     draft.note_own(student, &crn, Action::Promote, Some(position), AttemptResult::Granted(status));
-    let seat = Registration { crn, status, queue_number: 0, at, passed_over_for: None, reserved_for, offer };
+    let seat = Registration { crn, status, queue_number: 0, at, passed_over_for: None, reserved_for, offer, choices };
     draft.put_registration(student, seat, reason);
 }
 
 /// Returns a section together with those on whose waitlists the student is and that belong to it, if the student can get
 /// seats in all of them. Sections whose waitlists are still to be settled are not considered, because other students may
 /// be ahead.
-fn promotable_set(draft: &Draft<'_>, student: &UserName, crn: &Crn) -> Option<Vec<Crn>> {
-    let section = draft.section(crn)?;
+fn promotable_set(draft: &Draft<'_>, student: &UserName, waitlisted: &Registration) -> Option<Vec<Crn>> {
     let facts = draft.facts(student).map(|facts| &**facts);
-    let waitlisted = draft.registrations(student).iter().filter(|r| r.status == RegistrationStatus::Waitlisted);
-    let others = waitlisted.filter(|r| r.crn != *crn && !draft.is_queued(&r.crn)).filter_map(|r| draft.section(&r.crn));
-    let others = others.filter(|other| belong_together(&section.section, &other.section) && other.seats_for(facts) > 0);
-    judged_together(draft, student, section, others, |request| request.seats(facts) > 0)
-}
-
-/// Returns a section together with those that the student is offered and that belong to it, if the student can accept
-/// all of them.
-pub(super) fn acceptable_set(draft: &Draft<'_>, student: &UserName, crn: &Crn) -> Option<Vec<Crn>> {
-    let section = draft.section(crn)?;
-    let offered = draft.registrations(student).iter().filter(|r| r.status == RegistrationStatus::Offered);
-    let others = offered.filter(|r| r.crn != *crn).filter_map(|r| draft.section(&r.crn));
-    let others = others.filter(|other| belong_together(&section.section, &other.section));
-    // An offer keeps its seat free.
-    judged_together(draft, student, section, others, |_| true)
-}
-
-/// Returns a section and others, if there are others and no rule refuses any of them when the student takes all.
-fn judged_together<'d>(
-    draft: &'d Draft<'_>,
-    student: &UserName,
-    section: &'d SectionState,
-    others: impl Iterator<Item = &'d SectionState>,
-    has_seat: impl Fn(&Request<'_>) -> bool,
-) -> Option<Vec<Crn>> {
-    let set: Vec<&SectionState> = std::iter::once(section).chain(others).take(SET_LEN_MAX).collect();
-    if set.len() < 2 {
-        return None;
-    }
-    for (at, section) in set.iter().enumerate() {
-        let companions: Vec<Companion<'_>> = set
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != at)
-            .map(|(other, section)| Companion { section, goal: Goal::Promotion, is_earlier: other < at })
-            .collect();
-        let request = Request { student, section, goal: Goal::Promotion, companions: &companions };
-        if !has_seat(&request) || first_refusal(draft, &request, &draft.lifted(student, &section.section)).is_some() {
-            return None;
-        }
-    }
-    Some(set.iter().map(|section| section.section.id.crn.clone()).collect())
+    let has_seat = |other: &SectionState| !draft.is_queued(&other.section.id.crn) && other.seats_for(facts) > 0;
+    let set = linked_set(draft, student, waitlisted, has_seat)?;
+    let is_refused =
+        lacks_seat(draft, student, &set) || refusal_of_set(draft, student, &set, &LiftedCodes::NONE).is_some();
+    (!is_refused).then_some(set)
 }

@@ -8,6 +8,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 
 use crate::domain::attempt::Receipt;
+use crate::domain::ids::SectionId;
 use crate::domain::refusal::Refusal;
 use crate::http::hot::BuildError;
 use crate::http::problem::{ProblemCode, ProblemDocument};
@@ -103,6 +104,13 @@ impl Problem {
     #[must_use]
     pub fn field(mut self, name: impl Into<String>) -> Self {
         self.document.field = Some(name.into());
+        self
+    }
+    /// Names the section to which a refusal applies, if it is not the requested one.
+    #[must_use]
+    pub fn in_section(mut self, id: SectionId) -> Self {
+        self.document.detail = format!("{id}: {}", self.document.detail).into();
+        self.document.section = Some(id);
         self
     }
     /// Sets the machine-readable reason why a value is invalid.
@@ -350,7 +358,6 @@ mod tests {
         serde_json::to_value(problem.document()).unwrap()
     }
 
-    use crate::domain::ids::SectionId;
     use actix_web::{App, test};
 
     #[test]

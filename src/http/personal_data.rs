@@ -18,6 +18,7 @@ use crate::store::sign_ins::StoredSignIn;
 use crate::http::attempts::AttemptItem;
 use crate::http::plan::NamedPlanResponse;
 use crate::http::students::FactsResponse;
+use crate::http::waitlist_choices::ChoicesResponse;
 
 /// Everything that the hub stores about the caller. Passwords and tokens are not part of it.
 #[derive(ToSchema)]
@@ -163,6 +164,8 @@ pub(super) struct PersonalRegistration {
     status: RegistrationStatus,
     /// When this status began.
     at: Timestamp,
+    #[serde(flatten)]
+    choices: ChoicesResponse,
 }
 
 /// An open connection.
@@ -266,6 +269,7 @@ impl Head {
             expires_at,
         };
         let registrations = record.registrations.into_iter().map(|(term, registration)| PersonalRegistration {
+            choices: ChoicesResponse::new(&term, registration.choices.as_deref()),
             section: SectionId { term, crn: registration.crn },
             status: registration.status,
             at: registration.at,

@@ -279,6 +279,10 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub field: Option<String>,
+    /// The section among the waitlist choices that is refused, if it is not the requested one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub section: Option<SectionId>,
     /// `invalid`, for a new password: `too_short`, `too_long`, `characters`, `common` or `name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -375,6 +379,7 @@ impl ProblemDocument {
             code,
             detail,
             field: None,
+            section: None,
             reason: None,
             retry_after: None,
             bytes_max: None,

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::domain::attempt::Receipt;
 use crate::domain::batch::Receipts;
-use crate::domain::command::{BATCH_LEN_MAX, Batch, Command};
+use crate::domain::choices::WaitlistChoices;
+use crate::domain::command::{Batch, Command};
 use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TermId, UserName};
 use crate::domain::outcome::{CurrentRegistration, Outcome, RequestOutcome};
 use crate::domain::realm::Realm;
@@ -24,7 +25,8 @@ use crate::registration::submitted::{Replied, Submitted};
 
 use crate::http::attempts::ReceiptResponse;
 use crate::http::auth::Student;
-use crate::http::body::{Fields, RequestBody, read_body};
+use crate::http::batch_request::{BatchRequest, CheckedBatch};
+use crate::http::body::{read_body, read_body_or_nothing};
 use crate::http::connection::gone;
 use crate::http::error::Problem;
 use crate::http::openapi::params::Waitlist;
@@ -33,6 +35,7 @@ use crate::http::problem::{ProblemCode, ProblemDocument};
 use crate::http::query::{Query, path_param};
 use crate::http::request_id::{PRIVATE, RequestId};
 use crate::http::sections::no_such_section;
+use crate::http::waitlist_choices::{AddedSection, ChoicesRequest, ChoicesResponse, choice_problem};
 
 /// The longest section id, in bytes: a term, a hyphen and a CRN.
 pub(super) const SECTION_LEN_MAX: usize = 2 * CODE_LEN_MAX + 1;
@@ -47,7 +50,7 @@ pub(super) struct Api;
 #[schema(as = Registration)]
 pub(super) struct RegistrationResponse {
     pub(super) section: SectionId,
-    /// The section in the plan, if `section` is an alternate of it.
+    /// The section in the plan, or the requested one with `any_of`, if `section` is an alternate of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     planned: Option<SectionId>,
@@ -70,14 +73,25 @@ pub(super) struct RegistrationResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     receipt: Option<ReceiptResponse>,
+    #[serde(flatten)]
+    choices: ChoicesResponse,
 }
 
 impl RegistrationResponse {
     fn new(term: &TermId, current: CurrentRegistration, receipt: Option<Receipt>) -> Self {
-        let CurrentRegistration { crn, status, position, expires_at, credits, at, is_new: _ } = current;
+        let CurrentRegistration { crn, status, position, expires_at, credits, at, is_new: _, choices } = current;
+        let choices = ChoicesResponse::new(term, choices.as_deref());
         let credits = (status != RegistrationStatus::Dropped).then_some(credits);
         let (section, receipt) = (SectionId { term: term.clone(), crn }, receipt.map(Into::into));
-        Self { section, planned: None, status, position, expires_at, credits, at, receipt }
+        Self { section, planned: None, status, position, expires_at, credits, at, receipt, choices }
+    }
+}
+
+impl RegistrationResponse {
+    /// States the section in the plan, or the requested one, if this is an alternate of it.
+    fn instead_of(self, planned: Option<&SectionId>) -> Self {
+        let planned = planned.filter(|planned| **planned != self.section).cloned();
+        Self { planned, ..self }
     }
 }
 
@@ -103,53 +117,6 @@ impl Registrations {
             registrations.items.extend(registered);
         }
         registrations
-    }
-}
-
-/// Sections to add and to drop.
-#[derive(Debug, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct BatchRequest {
-    #[schema(value_type = Option<BTreeSet<SectionId>>, max_items = 50)]
-    add: Vec<SectionId>,
-    /// No section may be in both lists.
-    #[schema(value_type = Option<BTreeSet<SectionId>>, max_items = 50)]
-    drop: Vec<SectionId>,
-    /// Evaluates the adds as if the drops had happened, and applies all changes or none. All sections must be in the
-    /// same term.
-    #[schema(value_type = Option<bool>, default = false)]
-    swap: bool,
-    /// Whether to join the waitlist of sections that are full.
-    #[schema(value_type = Option<bool>, default = false)]
-    waitlist: bool,
-}
-
-impl RequestBody for BatchRequest {
-    fn read(fields: &mut Fields) -> Result<Self, Problem> {
-        let mut sections = |name| {
-            let texts = fields.maybe_strings(name, BATCH_LEN_MAX, 1..=SECTION_LEN_MAX)?;
-            distinct_sections(name, texts.unwrap_or_default())
-        };
-        Ok(Self {
-            add: sections("add")?,
-            drop: sections("drop")?,
-            swap: fields.maybe_bool("swap")?.unwrap_or(false),
-            waitlist: fields.maybe_bool("waitlist")?.unwrap_or(false),
-        })
-    }
-}
-
-impl BatchRequest {
-    fn check(&self) -> Result<(), Problem> {
-        if let Some(both) = self.drop.iter().find(|id| self.add.contains(id)) {
-            return Err(Problem::invalid("drop", format!("{both} is in both add and drop.")));
-        }
-        let mut terms = self.add.iter().chain(&self.drop).map(|id| &id.term);
-        let first = terms.next();
-        if self.swap && terms.any(|term| Some(term) != first) {
-            return Err(Problem::invalid("add", "All sections of a swap must be in one term."));
-        }
-        Ok(())
     }
 }
 
@@ -185,28 +152,38 @@ pub(super) struct BatchRefusal {
 ///
 /// With `waitlist=true`, the caller joins the waitlist if the section is full. If a seat is offered to the caller, this
 /// accepts it. Registering again for the same section returns its current state and never takes a second seat.
+///
+/// The optional body has waitlist choices, which need `waitlist=true`. They are kept while the caller waits; to change
+/// them, drop the position and join again.
 #[utoipa::path(
     put,
     path = "/api/v1/me/registrations/{section}",
     operation_id = "register",
     tag = "registration",
     params(("section" = SectionId, Path, description = "The section."), Waitlist),
+    request_body(content = Option<ChoicesRequest>),
     responses(
         (status = 200, description = "Already registered: the current state.", body = RegistrationResponse),
         (status = 201, description = "Enrolled or waitlisted, or an offer was accepted; the change is durable.", body = RegistrationResponse),
-        BadPath, BadRole, NotFound, Refused, StoreFailed,
+        BadPath, BadRole, BadBody, NotFound, Refused, StoreFailed,
     )
 )]
 pub async fn register(
     request: HttpRequest,
     student: Student,
+    payload: web::Payload,
     pool: Data<RegistrarPool>,
 ) -> Result<HttpResponse, Problem> {
     let waitlist = Query::of(&request)?.bool("waitlist")?.unwrap_or(false);
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| no_such_section())?;
-    let command = Command::Register { student: student.0.user, crn: id.crn, waitlist };
+    let choices: ChoicesRequest = read_body_or_nothing(&request, payload).await?;
+    let (choices, student, realm) = (choices.check(&id, waitlist)?, student.0.user, student.0.realm);
+    let command = match choices {
+        Some(choices) => Command::RegisterWith { student, crn: id.crn, choices },
+        None => Command::Register { student, crn: id.crn, waitlist },
+    };
     let command = Submitted::by_student(command, RequestId::of(&request));
-    let submitted = submit_one(&pool, &student.0.realm, &id.term, command, "There is no such section.");
+    let submitted = submit_one(&pool, &realm, &id.term, command, "There is no such section.");
     unless_gone(&request, submitted).await
 }
 
@@ -259,15 +236,23 @@ pub(super) async fn submit_one(
     not_found: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found(not_found);
+    let requested = match &command.command {
+        Command::RegisterWith { crn, .. } => Some(SectionId { term: term.clone(), crn: crn.clone() }),
+        _ => None,
+    };
     let Replied { outcome, receipts } = pool.request_in(realm, term, command).await.ok_or_else(not_found)??;
     let receipt = receipts.first().copied();
     match outcome {
         Outcome::Request(RequestOutcome::Done(current)) => {
             let created = current.is_new && current.status != RegistrationStatus::Dropped;
             let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
-            Ok(response.insert_header(PRIVATE).json(RegistrationResponse::new(term, current, receipt)))
+            let body = RegistrationResponse::new(term, current, receipt).instead_of(requested.as_ref());
+            Ok(response.insert_header(PRIVATE).json(body))
         }
         Outcome::Request(RequestOutcome::Refused(refusal)) => Err(Problem::from(refusal).receipt(receipt)),
+        Outcome::Request(RequestOutcome::InChoices { crn, problem }) => {
+            Err(choice_problem(term, crn, problem).receipt(receipt))
+        }
         Outcome::Request(RequestOutcome::NotFound) => Err(not_found().receipt(receipt)),
         other => Err(Problem::internal(format_args!("the outcome of a registration was {other:?}"))),
     }
@@ -312,6 +297,7 @@ fn registrations_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<Re
                 credits: Some(row.state.section.credits),
                 at: registration.at,
                 receipt: None,
+                choices: ChoicesResponse::new(id, registration.choices.as_deref()),
             })
         })
         .collect()
@@ -340,30 +326,16 @@ pub async fn batch(
         return Err(Problem::forbidden("Students of a demonstration must register for sections one by one."));
     }
     let batch: BatchRequest = read_body(&request, payload).await?;
-    batch.check()?;
-    let BatchRequest { add, drop, swap, waitlist } = batch;
+    let CheckedBatch { add, drop, swap, waitlist } = batch.check()?;
     let requested = RequestedBatch { add: &add, drop: &drop, swap, waitlist, request_id: RequestId::of(&request) };
     let results = run_batch(&pool, &student.0.user, &requested);
     let results = unless_gone(&request, results).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(BatchResponse { results }))
 }
 
-fn distinct_sections(field: &str, texts: Vec<String>) -> Result<Vec<SectionId>, Problem> {
-    let mut ids: Vec<SectionId> = Vec::new();
-    for text in texts {
-        let id = SectionId::parse(&text)
-            .map_err(|_| Problem::invalid(field, "A section's id is TERM-CRN, such as 202209-10001."))?;
-        if ids.contains(&id) {
-            return Err(Problem::invalid(field, format!("{id} is listed twice.")));
-        }
-        ids.push(id);
-    }
-    Ok(ids)
-}
-
 /// What a batch requests.
 pub(super) struct RequestedBatch<'b> {
-    pub(super) add: &'b [SectionId],
+    pub(super) add: &'b [AddedSection],
     pub(super) drop: &'b [SectionId],
     pub(super) swap: bool,
     pub(super) waitlist: bool,
@@ -376,18 +348,26 @@ pub(super) async fn run_batch(
     student: &UserName,
     &RequestedBatch { add, drop, swap, waitlist, request_id }: &RequestedBatch<'_>,
 ) -> Result<Vec<BatchResult>, Problem> {
-    let mut parts: BTreeMap<&TermId, (Vec<Crn>, Vec<Crn>)> = BTreeMap::new();
-    for id in add {
-        parts.entry(&id.term).or_default().0.push(id.crn.clone());
+    #[derive(Default)]
+    struct Part {
+        add: Vec<Crn>,
+        drop: Vec<Crn>,
+        choices: BTreeMap<Crn, WaitlistChoices>,
+    }
+    let mut parts: BTreeMap<&TermId, Part> = BTreeMap::new();
+    for AddedSection { section: id, choices } in add {
+        let part = parts.entry(&id.term).or_default();
+        part.add.push(id.crn.clone());
+        part.choices.extend(choices.clone().map(|choices| (id.crn.clone(), choices)));
     }
     for id in drop {
-        parts.entry(&id.term).or_default().1.push(id.crn.clone());
+        parts.entry(&id.term).or_default().drop.push(id.crn.clone());
     }
     let mut results: BTreeMap<SectionId, BatchResult> = BTreeMap::new();
-    for (term, (add, drop)) in parts {
+    for (term, Part { add, drop, choices }) in parts {
         let all: Vec<Crn> = add.iter().chain(&drop).cloned().collect();
         let section = |crn| SectionId { term: term.clone(), crn };
-        let batch = Batch { student: student.clone(), add, drop, swap, waitlist };
+        let batch = Batch { student: student.clone(), add, drop, swap, waitlist, choices };
         let command = Submitted::by_student(Command::Batch(batch), request_id);
         let (outcomes, receipts) = match pool.request_in(&Realm::College, term, command).await {
             Some(Ok(Replied { outcome: Outcome::Batch(outcomes), receipts })) => (outcomes, receipts),
@@ -404,15 +384,17 @@ pub(super) async fn run_batch(
                 continue;
             }
             Some(Err(error)) => return Err(error.into()),
-            None => (all.into_iter().map(|crn| (crn, RequestOutcome::NotFound)).collect(), Receipts::new()),
+            None => (all.iter().map(|crn| (crn.clone(), RequestOutcome::NotFound)).collect(), Receipts::new()),
         };
         let receipts = receipts.into_iter().map(Some).chain(std::iter::repeat(None));
-        results.extend(outcomes.into_iter().zip(receipts).map(|((crn, outcome), receipt)| {
+        // The CRN of an outcome is that of an alternative if the student got a seat in that one.
+        let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome);
+        results.extend(all.into_iter().zip(outcomes).zip(receipts).map(|((crn, outcome), receipt)| {
             let section = section(crn);
-            (section.clone(), BatchResult::new(section, outcome, receipt))
+            (section.clone(), BatchResult::new(section.clone(), outcome, receipt).instead_of(&section))
         }));
     }
-    Ok(add.iter().chain(drop).filter_map(|id| results.remove(id)).collect())
+    Ok(add.iter().map(|one| &one.section).chain(drop).filter_map(|id| results.remove(id)).collect())
 }
 
 impl BatchResult {
@@ -421,14 +403,12 @@ impl BatchResult {
         Self::Refused(BatchRefusal { section, problem, receipt: None })
     }
 
-    /// States the section in the plan, if the result is that of an alternate.
-    pub(super) fn instead_of(mut self, planned: &SectionId) -> Self {
-        if let Self::Done(taken) = &mut self
-            && taken.section != *planned
-        {
-            taken.planned = Some(planned.clone());
+    /// States the section in the plan, or the requested one, if the result is that of an alternate.
+    pub(super) fn instead_of(self, planned: &SectionId) -> Self {
+        match self {
+            Self::Done(taken) => Self::Done(taken.instead_of(Some(planned))),
+            Self::Refused(refusal) => Self::Refused(refusal),
         }
-        self
     }
 
     pub(super) fn new(section: SectionId, outcome: RequestOutcome, receipt: Option<Receipt>) -> Self {
@@ -437,6 +417,7 @@ impl BatchResult {
                 return Self::Done(RegistrationResponse::new(&section.term, current, receipt));
             }
             RequestOutcome::Refused(refusal) => Problem::from(refusal),
+            RequestOutcome::InChoices { crn, problem } => choice_problem(&section.term, crn, problem),
             RequestOutcome::NotFound => Problem::not_found("There is no such section, or you were never in it."),
             RequestOutcome::SwapUndone { because_of } => {
                 let other = SectionId { term: section.term.clone(), crn: because_of };
@@ -447,16 +428,5 @@ impl BatchResult {
         };
         let problem = problem.receipt(receipt).into_document();
         Self::Refused(BatchRefusal { section, problem, receipt: receipt.map(Into::into) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::openapi::request_tests::assert_reader_matches_schema;
-
-    #[test]
-    fn reader_and_schema_of_the_request_agree() {
-        assert_reader_matches_schema::<BatchRequest>(&[]);
     }
 }

@@ -30,6 +30,7 @@ use crate::http::query::path_param;
 use crate::http::registrations::SECTION_LEN_MAX;
 use crate::http::request_id::{PRIVATE, RequestId};
 use crate::http::sections::no_such_section;
+use crate::http::waitlist_choices::choice_problem;
 
 /// Maximum number of students who are moved by one request: more than any section has.
 const STUDENTS_MAX: usize = 5_000;
@@ -222,6 +223,9 @@ async fn moved(pool: &RegistrarPool, to: &SectionId, user: UserName, command: Su
         }
         Outcome::Request(RequestOutcome::Refused(refusal)) => {
             MoveResult::stays(user, Problem::from(refusal).receipt(receipt))
+        }
+        Outcome::Request(RequestOutcome::InChoices { crn, problem }) => {
+            MoveResult::stays(user, choice_problem(&to.term, crn, problem).receipt(receipt))
         }
         Outcome::Request(RequestOutcome::NotFound) => {
             MoveResult::stays(user, Problem::not_found("The student has left the section.").receipt(receipt))

@@ -302,7 +302,7 @@ pub enum RegistrationReason {
     /// The caller requested it.
     #[serde(rename = "self")]
     Requested,
-    /// The caller got a seat from the waitlist.
+    /// The caller got a seat from the waitlist, or gave this section up for one.
     Promoted,
     /// A seat is offered to the caller, or the caller is reminded of an offer.
     Offer,
@@ -322,7 +322,7 @@ impl From<Reason> for RegistrationReason {
     fn from(reason: Reason) -> Self {
         match reason {
             Reason::Requested => Self::Requested,
-            Reason::Promoted => Self::Promoted,
+            Reason::Promoted | Reason::Replaced => Self::Promoted,
             Reason::Offered(_) | Reason::OfferEnds(_) => Self::Offer,
             Reason::Lapsed => Self::Lapsed,
             Reason::PassedOver(_) => Self::PassedOver,

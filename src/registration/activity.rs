@@ -14,7 +14,7 @@ use enum_map::EnumMap;
 use parking_lot::Mutex;
 
 use crate::domain::ids::{Crn, SectionId, TermId};
-use crate::domain::outcome::{Outcome, RequestOutcome};
+use crate::domain::outcome::{ChoiceProblem, Outcome, RequestOutcome};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::registration::RegistrationStatus;
 
@@ -132,13 +132,18 @@ impl Activity {
 
     fn count_request(&self, term: &TermId, crn: &Crn, outcome: &RequestOutcome) {
         let counter: fn(&SectionCounters) -> &AtomicU32 = match outcome {
-            RequestOutcome::Refused(_) => |section| &section.refused,
+            RequestOutcome::Refused(_) | RequestOutcome::InChoices { problem: ChoiceProblem::Refused(_), .. } => {
+                |section| &section.refused
+            }
             RequestOutcome::Done(current) if current.is_new => match current.status {
                 RegistrationStatus::Enrolled => |section| &section.enrolled,
                 RegistrationStatus::Offered | RegistrationStatus::Waitlisted => |section| &section.waitlisted,
                 RegistrationStatus::Dropped => return,
             },
-            RequestOutcome::Done(_) | RequestOutcome::NotFound | RequestOutcome::SwapUndone { .. } => return,
+            RequestOutcome::Done(_)
+            | RequestOutcome::NotFound
+            | RequestOutcome::InChoices { problem: ChoiceProblem::NotFound(_), .. }
+            | RequestOutcome::SwapUndone { .. } => return,
         };
         let id = SectionId { term: term.clone(), crn: crn.clone() };
         let section = self.sections.get(&id).map(|known| known.value().clone()).unwrap_or_else(|| self.section(id));
@@ -247,7 +252,16 @@ mod tests {
     fn done(crn: &str, status: RegistrationStatus, is_new: bool) -> RequestOutcome {
         let at = jiff::Timestamp::UNIX_EPOCH;
         let (crn, credits) = (Crn::parse(crn).unwrap(), crate::domain::section::Credits::default());
-        RequestOutcome::Done(CurrentRegistration { crn, status, position: None, expires_at: None, credits, at, is_new })
+        RequestOutcome::Done(CurrentRegistration {
+            crn,
+            status,
+            position: None,
+            expires_at: None,
+            credits,
+            at,
+            is_new,
+            choices: None,
+        })
     }
 
     #[test]

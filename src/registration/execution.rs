@@ -15,7 +15,7 @@ use crate::domain::batch::{DecidedBatch, Fresh, Receipts, Requested, decide_batc
 use crate::domain::book::TermBook;
 use crate::domain::ids::TermId;
 use crate::domain::offer::OfferSettings;
-use crate::domain::outcome::{Outcome, RequestOutcome};
+use crate::domain::outcome::{ChoiceProblem, Outcome, RequestOutcome};
 use crate::domain::published::{PublishedTerm, TermUpdate};
 use crate::domain::section::Credits;
 use crate::domain::view::TermView;
@@ -243,7 +243,10 @@ fn audit_entries(commands: Vec<Submitted>, outcomes: &[Option<Outcome>]) -> Vec<
 /// Adds to an entry why a request was refused.
 fn with_outcome(mut entry: AuditEntry, outcome: Option<&Outcome>) -> AuditEntry {
     let because = match outcome {
-        Some(Outcome::Request(RequestOutcome::Refused(refusal))) => refusal.code().as_str(),
+        Some(Outcome::Request(
+            RequestOutcome::Refused(refusal)
+            | RequestOutcome::InChoices { problem: ChoiceProblem::Refused(refusal), .. },
+        )) => refusal.code().as_str(),
         Some(Outcome::Request(RequestOutcome::NotFound)) => "not_found",
         _ => return entry,
     };

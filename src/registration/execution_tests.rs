@@ -371,6 +371,7 @@ async fn a_panic_outside_a_decision_writes_nothing_and_drops_the_term() {
         passed_over_for: None,
         reserved_for: None,
         offer: None,
+        choices: None,
     };
     {
         let mut rows = store.rows.lock();

@@ -8,7 +8,7 @@ use strum::IntoStaticStr;
 
 use crate::domain::command::Command;
 use crate::domain::ids::{Crn, TermId};
-use crate::domain::outcome::{Outcome, RequestOutcome};
+use crate::domain::outcome::{ChoiceProblem, Outcome, RequestOutcome};
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::RegistrationStatus;
 use crate::histogram::{Counts, Histogram};
@@ -53,9 +53,14 @@ impl Ending {
                 RegistrationStatus::Offered | RegistrationStatus::Waitlisted => Self::Waitlisted,
                 RegistrationStatus::Dropped => Self::Dropped,
             },
-            RequestOutcome::NotFound => Self::NotFound,
+            RequestOutcome::NotFound | RequestOutcome::InChoices { problem: ChoiceProblem::NotFound(_), .. } => {
+                Self::NotFound
+            }
             RequestOutcome::SwapUndone { .. } => Self::SwapUndone,
-            RequestOutcome::Refused(refusal) => Self::Refused(refusal.code()),
+            RequestOutcome::Refused(refusal)
+            | RequestOutcome::InChoices { problem: ChoiceProblem::Refused(refusal), .. } => {
+                Self::Refused(refusal.code())
+            }
         }
     }
 }
@@ -83,7 +88,7 @@ impl Sent {
     /// Records a command that is about to be sent to `term`.
     pub(super) fn new(term: &TermId, command: &Command) -> Self {
         let section = match command {
-            Command::Register { crn, .. } => Some(crn.clone()),
+            Command::Register { crn, .. } | Command::RegisterWith { crn, .. } => Some(crn.clone()),
             Command::Drop { .. }
             | Command::Batch(_)
             | Command::RegisterPlan { .. }

@@ -2,7 +2,7 @@
 
 #![allow(unreachable_pub)]
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use eduhub::domain::book::TermBook;
@@ -12,7 +12,7 @@ use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
 use eduhub::domain::meeting::{Days, Meeting};
 use eduhub::domain::notice::{Notice, Reason};
-use eduhub::domain::outcome::{CurrentRegistration, Outcome, RequestOutcome};
+use eduhub::domain::outcome::{ChoiceProblem, CurrentRegistration, Outcome, RequestOutcome};
 use eduhub::domain::pool::CrossListing;
 use eduhub::domain::refusal::Refusal;
 use eduhub::domain::registration::{Registration, RegistrationStatus};
@@ -221,7 +221,14 @@ pub fn drop_section(student: &str, section: &str) -> Command {
 
 pub fn batch(student: &str, add: &[&str], drop: &[&str]) -> Batch {
     let crns = |of: &[&str]| of.iter().map(|c| crn(c)).collect();
-    Batch { student: user(student), add: crns(add), drop: crns(drop), swap: false, waitlist: false }
+    Batch {
+        student: user(student),
+        add: crns(add),
+        drop: crns(drop),
+        swap: false,
+        waitlist: false,
+        choices: BTreeMap::new(),
+    }
 }
 
 pub fn swap(student: &str, add: &[&str], drop: &[&str]) -> Command {
@@ -401,6 +408,12 @@ pub fn reply_in_words(outcome: &RequestOutcome) -> String {
             format!("{}{position}, {}", status.as_str(), if *is_new { "new" } else { "as before" })
         }
         RequestOutcome::Refused(refusal) => refusal.code().as_str().to_owned(),
+        RequestOutcome::InChoices { crn, problem: ChoiceProblem::Refused(refusal) } => {
+            format!("in {crn} {}", refusal.code().as_str())
+        }
+        RequestOutcome::InChoices { crn, problem: ChoiceProblem::NotFound(field) } => {
+            format!("in {crn} {} not found", field.as_str())
+        }
         RequestOutcome::NotFound => "not found".to_owned(),
         RequestOutcome::SwapUndone { because_of } => format!("undone because of {because_of}"),
     }

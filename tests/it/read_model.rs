@@ -115,6 +115,7 @@ fn readers_never_see_a_partly_published_commit() {
                 passed_over_for: None,
                 reserved_for: None,
                 offer: None,
+                choices: None,
             };
             term.publish(&TermUpdate {
                 seq: u64::from(seq),
@@ -136,6 +137,7 @@ fn credits_count_enrolled_sections_that_are_not_cancelled() {
         passed_over_for: None,
         reserved_for: None,
         offer: None,
+        choices: None,
     };
     let sections = [
         section("A").credits(1_500),
@@ -174,6 +176,7 @@ fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
         passed_over_for: None,
         reserved_for: None,
         offer: None,
+        choices: None,
     };
     let dropped = Registration { status: RegistrationStatus::Dropped, queue_number: 0, ..registered.clone() };
     model.publish_loaded(PublishedTerm {

@@ -1,12 +1,13 @@
 //! Decides commands: `decide(view, command, now)` returns an outcome and the changes to commit. It is a pure function.
 //!
 //! - `request`: registrations, drops and batches of a student; `set`: sections that are registered together; `offer`:
-//!   offers that a student accepts
+//!   offers that a student accepts; `choices`: waitlist choices
 //! - `plan`: registration for a plan, and the check of a plan before registration opens
 //! - `staff`: changes that staff make to a section, to the term or to the facts about students
 //! - `catalogue`: imports of schedules and pulls of the college's catalogue
 
 mod catalogue;
+mod choices;
 mod offer;
 mod plan;
 mod request;
@@ -47,6 +48,9 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
     let outcome = match command {
         Command::Register { student, crn, waitlist } => {
             Outcome::Request(request::register(&mut draft, student, crn, *waitlist))
+        }
+        Command::RegisterWith { student, crn, choices } => {
+            Outcome::Request(choices::register(&mut draft, student, crn, choices).1)
         }
         Command::Drop { student, crn } => Outcome::Request(request::drop_section(&mut draft, student, crn)),
         Command::Batch(batch) if batch.swap => match request::swap(&mut draft, batch) {

@@ -189,8 +189,10 @@ pub fn check_plan(view: &dyn TermView, student: &UserName, plan: &[PlannedSectio
                 let also: Vec<Refusal> = others.into_iter().filter(|other| other.code() != refusal.code()).collect();
                 CheckOutcome::Refused { refusal, also }
             }
-            // Only a swap is undone.
-            RequestOutcome::NotFound | RequestOutcome::SwapUndone { .. } => CheckOutcome::NotFound,
+            // Only a swap is undone, and a plan has no waitlist choices.
+            RequestOutcome::NotFound | RequestOutcome::SwapUndone { .. } | RequestOutcome::InChoices { .. } => {
+                CheckOutcome::NotFound
+            }
         };
         CheckedSection { section: planned.section.clone(), outcome }
     });

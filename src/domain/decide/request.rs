@@ -1,19 +1,21 @@
 //! Requests by students: registrations, drops and batches.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::domain::attempt::{Action, AttemptResult, Decided};
+use crate::domain::choices::WaitlistChoices;
 use crate::domain::command::{Batch, StaffRequest};
-use crate::domain::decide::offer;
 use crate::domain::decide::set::{self, Add};
+use crate::domain::decide::{choices, offer};
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::Reason;
-use crate::domain::outcome::{CurrentRegistration, RequestOutcome};
-use crate::domain::refusal::{ClosedAction, Refusal, RefusalCode};
+use crate::domain::outcome::{ChoiceProblem, CurrentRegistration, RequestOutcome};
+use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::registration::{Registration, RegistrationStatus};
-use crate::domain::rules::{Goal, LiftedCodes, Request, first_refusal};
+use crate::domain::rules::{Goal, LiftedCodes, Request, first_refusal, refusal_of_drop};
 use crate::domain::section::SectionState;
-use crate::domain::student::HeldAction;
-use crate::domain::term::has_passed;
 use crate::domain::waitlist::settle_queued;
 
 /// The outcome of each request of a batch, adds before drops.
@@ -53,13 +55,14 @@ fn decide_register(
     let Some(section) = draft.section(crn) else { return RequestOutcome::NotFound };
     if let Some(current) = draft.registration(student, crn).filter(|r| r.is_registered()) {
         if current.status == RegistrationStatus::Offered {
-            return offer::accept(draft, student, crn, lifted, reason);
+            let offered = current.clone();
+            return offer::accept(draft, student, &offered, lifted, reason);
         }
         return granted(draft, current, false);
     }
     let lifted = draft.lifted(student, &section.section).and(lifted);
     let goal = goal(draft, student, section, waitlist, &lifted);
-    let request = Request { student, section, goal, companions: &[] };
+    let request = Request { student, section, goal, companions: &[], replaced: &[] };
     if let Some(refusal) = first_refusal(draft, &request, &lifted) {
         return RequestOutcome::Refused(refusal);
     }
@@ -113,6 +116,18 @@ pub(super) fn grant(
     goal: Goal,
     reason: Reason,
 ) -> RequestOutcome {
+    grant_with(draft, student, crn, goal, reason, None)
+}
+
+/// Gives a student a seat, or a waitlist position with choices.
+pub(super) fn grant_with(
+    draft: &mut Draft<'_>,
+    student: &UserName,
+    crn: &Crn,
+    goal: Goal,
+    reason: Reason,
+    choices: Option<WaitlistChoices>,
+) -> RequestOutcome {
     let (status, queue_number) = match goal {
         Goal::Seat | Goal::Promotion => (RegistrationStatus::Enrolled, 0),
         Goal::Position => (RegistrationStatus::Waitlisted, draft.take_queue_number()),
@@ -123,7 +138,9 @@ pub(super) fn grant(
         RegistrationStatus::Offered | RegistrationStatus::Waitlisted | RegistrationStatus::Dropped => None,
     };
     let (crn, at) = (crn.clone(), draft.now);
-    let registration = Registration { crn, status, queue_number, at, passed_over_for: None, reserved_for, offer: None };
+    let choices = choices.filter(|_| status == RegistrationStatus::Waitlisted).map(Arc::new);
+    let (passed_over_for, offer) = (None, None);
+    let registration = Registration { crn, status, queue_number, at, passed_over_for, reserved_for, offer, choices };
     draft.put_registration(student, registration.clone(), reason);
     granted(draft, &registration, true)
 }
@@ -132,7 +149,8 @@ pub(super) fn grant(
 ///
 /// No rule applies to a drop, so it is also possible outside the registration window; only a hold that blocks drops,
 /// or a last time to drop that has passed, prevents the drop of a seat. A repeated drop returns the state of the first;
-/// dropping a section for which the student never registered returns [`RequestOutcome::NotFound`].
+/// dropping a section for which the student never registered returns [`RequestOutcome::NotFound`]. A bundle of waitlist
+/// positions or offers ends as a whole, unless staff drop one of its sections.
 pub(super) fn drop_section(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) -> RequestOutcome {
     drop_as(draft, student, crn, &LiftedCodes::NONE, Reason::Requested)
 }
@@ -164,39 +182,47 @@ fn decide_drop(
     if let Some(refusal) = refusal_of_drop(draft, student, &before, lifted) {
         return RequestOutcome::Refused(refusal);
     }
+    if reason == Reason::Requested {
+        before.bundle().iter().for_each(|other| end(draft, student, other, reason));
+    }
     let after = Registration::dropped(crn.clone(), draft.now);
     draft.put_registration(student, after.clone(), reason);
     granted(draft, &after, true)
 }
 
-/// Returns the refusal to drop a seat. A seat in a cancelled section, an offer and a waitlist position can always be
-/// dropped.
-fn refusal_of_drop(
-    draft: &Draft<'_>,
-    student: &UserName,
-    registration: &Registration,
-    lifted: &LiftedCodes,
-) -> Option<Refusal> {
-    if registration.status != RegistrationStatus::Enrolled
-        || draft.section(&registration.crn).is_some_and(SectionState::is_cancelled)
-    {
-        return None;
-    }
-    let (facts, now) = (draft.facts(student), draft.now);
-    let closes_at = draft.term().cutoffs.drop_until;
-    if has_passed(closes_at, now) && !lifted.contains(RefusalCode::RegistrationClosed) {
-        let opens_at = draft.term().window_of(facts.map(|facts| &**facts)).opens_at;
-        return Some(Refusal::RegistrationClosed { opens_at, closes_at, now, what: ClosedAction::Drop });
-    }
-    facts.filter(|_| !lifted.contains(RefusalCode::Hold)).and_then(|facts| Refusal::of_holds(facts, HeldAction::Drop))
+/// Ends a registration that a request of its student ends in addition to another one.
+pub(super) fn end(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, reason: Reason) {
+    let open = draft.section(crn).map(SectionState::open_seats);
+    let after = Registration::dropped(crn.clone(), draft.now);
+    draft.put_registration(student, after.clone(), reason);
+    let outcome = granted(draft, &after, true);
+    draft.note_request(student, crn, Action::Drop, &outcome, open);
 }
 
-/// Registers a student in the sections that a batch adds, in its order.
+/// Returns the outcome of a request for `crn` that the section `by` refuses.
+pub(super) fn refused_by(crn: &Crn, by: Crn, refusal: Refusal) -> RequestOutcome {
+    if *crn == by {
+        return RequestOutcome::Refused(refusal);
+    }
+    RequestOutcome::InChoices { crn: by, problem: ChoiceProblem::Refused(refusal) }
+}
+
+/// Registers a student in the sections that a batch adds. Those with waitlist choices are decided after the others. The
+/// result of such a section has the CRN of an alternative if the student got a seat in that.
 fn added(draft: &mut Draft<'_>, batch: &Batch) -> Results {
-    let Batch { student, add, waitlist, .. } = batch;
-    let adds: Vec<Add<'_>> = add.iter().map(|crn| Add { crn, waitlist: *waitlist }).collect();
-    let outcomes = set::add(draft, student, &adds);
-    add.iter().cloned().zip(outcomes).collect()
+    let Batch { student, add, waitlist, choices, .. } = batch;
+    let adds = add.iter().filter(|crn| !choices.contains_key(*crn));
+    let adds: Vec<Add<'_>> = adds.map(|crn| Add { crn, waitlist: *waitlist }).collect();
+    let mut outcomes = set::add(draft, student, &adds).into_iter();
+    if choices.is_empty() {
+        return add.iter().cloned().zip(outcomes).collect();
+    }
+    let mut with_choices: BTreeMap<&Crn, (Crn, RequestOutcome)> = BTreeMap::new();
+    for (crn, choices) in add.iter().filter_map(|crn| choices.get_key_value(crn)) {
+        with_choices.insert(crn, choices::register(draft, student, crn, choices));
+    }
+    let result = |crn: &Crn| with_choices.remove(crn).or_else(|| Some((crn.clone(), outcomes.next()?)));
+    add.iter().filter_map(result).collect()
 }
 
 /// Decides each request of a batch separately, drops first, so that the adds can use what the drops free.
@@ -272,5 +298,6 @@ pub(super) fn granted(draft: &Draft<'_>, registration: &Registration, is_new: bo
         credits,
         at: registration.at,
         is_new,
+        choices: registration.choices.clone(),
     })
 }

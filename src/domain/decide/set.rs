@@ -92,7 +92,7 @@ fn evaluate(draft: &Draft<'_>, student: &UserName, set: &[Add<'_>]) -> Result<Ve
         for at in 0..sections.len() {
             let companions = companions(&sections, &goals, at);
             let judge = |goal| {
-                let request = Request { student, section: sections[at], goal, companions: &companions };
+                let request = Request { student, section: sections[at], goal, companions: &companions, replaced: &[] };
                 first_refusal(draft, &request, &draft.lifted(student, &sections[at].section))
             };
             let Some(refusal) = judge(goals[at]) else { continue };

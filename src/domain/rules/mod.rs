@@ -24,11 +24,12 @@ use smallvec::SmallVec;
 use strum::EnumCount;
 
 use crate::domain::draft::Draft;
-use crate::domain::ids::UserName;
-use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::registration::RegistrationStatus;
+use crate::domain::ids::{Crn, UserName};
+use crate::domain::refusal::{ClosedAction, Refusal, RefusalCode};
+use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Section, SectionState};
-use crate::domain::student::StudentFacts;
+use crate::domain::student::{HeldAction, StudentFacts};
+use crate::domain::term::has_passed;
 
 /// All rules, in the order of evaluation, which is the order of precedence of their codes.
 const RULES: [Rule; RefusalCode::COUNT] = [
@@ -88,6 +89,8 @@ pub struct Request<'a> {
     pub goal: Goal,
     /// The other sections that the student gets in the same decision.
     pub companions: &'a [Companion<'a>],
+    /// The sections that the student gives up in the same decision. No rule takes them into account.
+    pub replaced: &'a [Crn],
 }
 
 impl Request<'_> {
@@ -176,7 +179,8 @@ impl RuleContext<'_> {
             let is_companion =
                 |section: &Section| companions.iter().any(|other| other.section.section.id == section.id);
             let registered = self.draft.other_sections_of(self.request.student, self.section());
-            let registered = registered.filter(|(_, section)| !is_companion(section));
+            let is_replaced = |section: &Section| self.request.replaced.contains(&section.id.crn);
+            let registered = registered.filter(|(_, section)| !is_companion(section) && !is_replaced(section));
             let registered = registered.map(|(registration, section)| Other { status: registration.status, section });
             let earlier = companions.iter().filter(|other| other.is_earlier).map(Other::of_companion);
             registered.chain(earlier).collect()
@@ -240,4 +244,27 @@ pub fn first_refusal(draft: &Draft<'_>, request: &Request<'_>, lifted: &LiftedCo
 pub fn refusals(draft: &Draft<'_>, request: &Request<'_>, lifted: &LiftedCodes) -> Vec<Refusal> {
     let case = RuleContext::new(draft, request);
     case.rules(lifted).filter_map(|rule| (rule.refusal)(&case)).collect()
+}
+
+/// Returns the refusal to drop a seat. A seat in a cancelled section, an offer and a waitlist position can always be
+/// dropped.
+#[must_use]
+pub fn refusal_of_drop(
+    draft: &Draft<'_>,
+    student: &UserName,
+    registration: &Registration,
+    lifted: &LiftedCodes,
+) -> Option<Refusal> {
+    if registration.status != RegistrationStatus::Enrolled
+        || draft.section(&registration.crn).is_some_and(SectionState::is_cancelled)
+    {
+        return None;
+    }
+    let (facts, now) = (draft.facts(student), draft.now);
+    let closes_at = draft.term().cutoffs.drop_until;
+    if has_passed(closes_at, now) && !lifted.contains(RefusalCode::RegistrationClosed) {
+        let opens_at = draft.term().window_of(facts.map(|facts| &**facts)).opens_at;
+        return Some(Refusal::RegistrationClosed { opens_at, closes_at, now, what: ClosedAction::Drop });
+    }
+    facts.filter(|_| !lifted.contains(RefusalCode::Hold)).and_then(|facts| Refusal::of_holds(facts, HeldAction::Drop))
 }

@@ -38,12 +38,27 @@ impl Fields {
         name: &str,
         count_max: usize,
         chars: RangeInclusive<usize>,
+        of_text: impl FnMut(String) -> T,
+        of_object: impl FnMut(&mut Self) -> Result<T, Problem>,
+    ) -> Result<Vec<T>, Problem> {
+        let entries = self.maybe_texts_or_objects(name, count_max, chars, of_text, of_object)?;
+        entries.ok_or_else(|| missing(&self.at(name)))
+    }
+
+    /// Reads a list as [`Self::texts_or_objects`] does; `None` when it is absent or null.
+    pub fn maybe_texts_or_objects<T>(
+        &mut self,
+        name: &str,
+        count_max: usize,
+        chars: RangeInclusive<usize>,
         mut of_text: impl FnMut(String) -> T,
         mut of_object: impl FnMut(&mut Self) -> Result<T, Problem>,
-    ) -> Result<Vec<T>, Problem> {
+    ) -> Result<Option<Vec<T>>, Problem> {
         let at = self.at(name);
-        let value = self.members.remove(name).ok_or_else(|| missing(&at))?;
-        let items = read_list(&at, value, count_max)?;
+        let items = match self.members.remove(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(value) => read_list(&at, value, count_max)?,
+        };
         let entries = items.into_iter().enumerate().map(|(index, item)| {
             let at = format!("{at}[{index}]");
             match item {
@@ -57,7 +72,7 @@ impl Fields {
                 other => Err(wrong_type(&at, "text or an object", &other)),
             }
         });
-        entries.collect()
+        entries.collect::<Result<_, _>>().map(Some)
     }
 
     /// Reads a number of credits; `None` when it is absent or null.

@@ -87,7 +87,7 @@ pub(super) async fn registrations(tx: &Tx, user: &UserName) -> Result<Vec<(TermI
         "SELECT {REGISTRATION_COLUMNS}, r.term FROM terms AS t
          JOIN registrations AS r ON r.term = t.id AND r.username = $1 ORDER BY r.term, r.at, r.crn"
     );
-    let of_term = |row: &Row| Ok((term_id_at(row, 9)?, registration_at(row)?.1));
+    let of_term = |row: &Row| Ok((term_id_at(row, 10)?, registration_at(row)?.1));
     tx.query(&sql, &[&user.as_str()]).await?.iter().map(of_term).collect()
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn roster_rows(tx: &Tx, id: &SectionId) -> Result<Vec<RosterRow
     let rows = tx.query(&sql, &[&id.term.as_str(), &id.crn.as_str()]).await?;
     let row = |row| {
         let (user, registration) = registration_at(row)?;
-        Ok(RosterRow { user, name: maybe_text_at(row, 9)?.map(str::to_owned), registration })
+        Ok(RosterRow { user, name: maybe_text_at(row, 10)?.map(str::to_owned), registration })
     };
     rows.iter().map(row).collect()
 }

@@ -154,7 +154,7 @@ pub(super) fn section_at(row: &Row, term: &TermId) -> Result<SectionState, Failu
 
 /// The columns of `registrations` that [`registration_at`] reads.
 pub(super) const REGISTRATION_COLUMNS: &str = "r.username, r.crn, r.standing, r.place, r.at, r.passed, r.reserved_for, \
-     r.offer_until, r.remind_at";
+     r.offer_until, r.remind_at, r.choices";
 
 /// Reads a registration with its student.
 pub(super) fn registration_at(row: &Row) -> Result<(UserName, Registration), Failure> {
@@ -171,6 +171,7 @@ pub(super) fn registration_at(row: &Row) -> Result<(UserName, Registration), Fai
             .transpose()?,
         reserved_for: boxed_at(row, 6)?,
         offer: offer_until.map(|expires_at| Offer { expires_at, remind_at }),
+        choices: maybe_json_at(row, 9)?.map(Arc::new),
     };
     Ok((user_at(row, 0)?, registration))
 }

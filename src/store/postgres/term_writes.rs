@@ -221,11 +221,12 @@ pub(super) async fn put_registrations(
         return Ok(());
     }
     let sql = "INSERT INTO registrations (term, seq, username, crn, standing, place, at, passed, reserved_for,
-             offer_until, remind_at)
-         SELECT $1, $2, u.* FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11) AS u
+             offer_until, remind_at, choices)
+         SELECT $1, $2, u.* FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS u
          ON CONFLICT (term, username, crn) DO UPDATE SET standing = excluded.standing, place = excluded.place,
              at = excluded.at, passed = excluded.passed, reserved_for = excluded.reserved_for,
-             offer_until = excluded.offer_until, remind_at = excluded.remind_at, seq = excluded.seq";
+             offer_until = excluded.offer_until, remind_at = excluded.remind_at, choices = excluded.choices,
+             seq = excluded.seq";
     let students: Vec<&str> = registrations.iter().map(|(student, _)| student.as_str()).collect();
     let crns: Vec<&str> = registrations.iter().map(|(_, one)| one.crn.as_str()).collect();
     let statuses: Vec<&str> = registrations.iter().map(|(_, one)| one.status.as_str()).collect();
@@ -238,8 +239,22 @@ pub(super) async fn put_registrations(
     let offers = || registrations.iter().map(|(_, one)| one.offer);
     let ends: Vec<Option<i64>> = offers().map(|offer| Some(offer?.expires_at.as_millisecond())).collect();
     let reminders: Vec<Option<i64>> = offers().map(|offer| Some(offer?.remind_at?.as_millisecond())).collect();
+    let choices = registrations.iter().map(|(_, one)| one.choices.as_deref().map(json).transpose());
+    let choices = choices.collect::<Result<Vec<Option<String>>, _>>()?;
     let term = term.as_str();
-    let values: &[&dyn Value] =
-        &[&term, &seq, &students, &crns, &statuses, &places, &times, &passed, &reserved_for, &ends, &reminders];
+    let values: &[&dyn Value] = &[
+        &term,
+        &seq,
+        &students,
+        &crns,
+        &statuses,
+        &places,
+        &times,
+        &passed,
+        &reserved_for,
+        &ends,
+        &reminders,
+        &choices,
+    ];
     tx.execute(sql, values).await.map(drop)
 }

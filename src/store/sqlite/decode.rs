@@ -33,7 +33,8 @@ const TABLES: [(&str, &str, ReadRow); 40] = [
     }),
     (
         "registrations",
-        "SELECT user, crn, standing, place, at, passed, reserved_for, offer_until, remind_at, term FROM registrations",
+        "SELECT user, crn, standing, place, at, passed, reserved_for, offer_until, remind_at, choices, term \
+         FROM registrations",
         |row| {
             term_at(row, "term")?;
             rows::registration_at(row).map(drop)

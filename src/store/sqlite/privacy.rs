@@ -26,7 +26,8 @@ const USER: &str = "
     WHERE a.name IS NOT NULL OR p.name IS NOT NULL";
 /// The registrations of the person `?1` in all terms. By term, because the table has no index on users alone.
 const REGISTRATIONS: &str = "
-    SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, r.reserved_for, r.offer_until, r.remind_at, r.term
+    SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, r.reserved_for, r.offer_until, r.remind_at,
+        r.choices, r.term
     FROM terms AS t CROSS JOIN registrations AS r ON r.term = t.id AND r.user = ?1 ORDER BY r.term, r.at, r.crn";
 /// The terms in which the person `?1` is registered and that have not ended on the date `?2`.
 const REGISTERED: &str = "
@@ -93,7 +94,7 @@ fn record_of(connection: &Connection, user: &UserName) -> rusqlite::Result<Perso
 
 fn registrations(tx: &Connection, user: &UserName) -> rusqlite::Result<Vec<(TermId, Registration)>> {
     let of_term = |row: &Row<'_>| {
-        let term = TermId::parse(&row.get::<_, String>(9)?).map_err(|e| unreadable(9, e))?;
+        let term = TermId::parse(&row.get::<_, String>(10)?).map_err(|e| unreadable(10, e))?;
         Ok((term, registration_at(row)?.1))
     };
     tx.prepare_cached(REGISTRATIONS)?.query_map([user.as_str()], of_term)?.collect()
@@ -190,14 +191,15 @@ fn rename_registration(
     let row = params![term.as_str(), user.as_str(), registration.crn.as_str(), pseudonym.as_str()];
     tx.prepare_cached(
         "INSERT INTO registrations
-             (term, user, crn, standing, place, at, passed, seq, reserved_for, offer_until, remind_at)
-         SELECT term, ?4, crn, standing, place, at, passed, seq, reserved_for, offer_until, remind_at FROM registrations
+             (term, user, crn, standing, place, at, passed, seq, reserved_for, offer_until, remind_at, choices)
+         SELECT term, ?4, crn, standing, place, at, passed, seq, reserved_for, offer_until, remind_at, choices
+         FROM registrations
          WHERE term = ?1 AND user = ?2 AND crn = ?3",
     )?
     .execute(row)?;
     tx.prepare_cached(
         "SELECT content_row_added('registrations', term, user, crn, standing, place, at, passed, seq, reserved_for,
-             offer_until, remind_at)
+             offer_until, remind_at, choices)
          FROM registrations WHERE term = ?1 AND user = ?4 AND crn = ?3 AND ?2 IS NOT NULL",
     )?
     .query_row(row, |_| Ok(()))?;

@@ -13,7 +13,7 @@ use crate::store::sqlite::rows;
 /// The students in a section, with the display name of their account, or otherwise of their last token.
 const ROSTER: &str = "
     SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, r.reserved_for, r.offer_until, r.remind_at,
-        coalesce(a.name, p.name)
+        r.choices, coalesce(a.name, p.name)
     FROM registrations AS r
     LEFT JOIN accounts AS a ON a.username = r.user
     LEFT JOIN people AS p ON p.username = r.user
@@ -33,7 +33,7 @@ pub(super) fn roster_rows(connection: &Connection, id: &SectionId) -> rusqlite::
     let mut found = statement
         .query_map([id.term.as_str(), id.crn.as_str()], |row| {
             let (user, registration) = rows::registration_at(row)?;
-            Ok(RosterRow { user, name: row.get(9)?, registration })
+            Ok(RosterRow { user, name: row.get(10)?, registration })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     found.sort_by_cached_key(|row| match row.registration.status {

@@ -290,7 +290,7 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
 
 /// The columns of `registrations` that [`registration_at`] reads.
 pub(super) const REGISTRATION_COLUMNS: &str =
-    "user, crn, standing, place, at, passed, reserved_for, offer_until, remind_at";
+    "user, crn, standing, place, at, passed, reserved_for, offer_until, remind_at, choices";
 
 fn refusal_code(code: &str) -> rusqlite::Result<RefusalCode> {
     RefusalCode::parse(code).ok_or_else(|| unreadable(5, "unknown refusal code"))
@@ -309,6 +309,7 @@ pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Regi
         passed_over_for: passed.map(|code| refusal_code(&code)).transpose()?,
         reserved_for: boxed_at(row, 6)?,
         offer: offer_until.map(|expires_at| Offer { expires_at, remind_at }),
+        choices: maybe_json_at(row, 9)?.map(Arc::new),
     };
     Ok((UserName::stored(&user).map_err(|e| unreadable(0, e))?, registration))
 }
@@ -323,12 +324,12 @@ pub(super) fn put_registrations<'r>(
 ) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
         "INSERT INTO registrations
-             (term, user, crn, standing, place, at, passed, seq, reserved_for, offer_until, remind_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             (term, user, crn, standing, place, at, passed, seq, reserved_for, offer_until, remind_at, choices)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (term, user, crn) DO UPDATE
          SET standing = ?4, place = ?5, at = ?6, passed = ?7, reserved_for = ?9, offer_until = ?10, remind_at = ?11,
-             seq = ?8 + 0 * content_row_removed('registrations', term, user, crn, standing, place, at, passed, seq,
-                 reserved_for, offer_until, remind_at)",
+             choices = ?12, seq = ?8 + 0 * content_row_removed('registrations', term, user, crn, standing, place, at, passed, seq,
+                 reserved_for, offer_until, remind_at, choices)",
     )?;
     for (student, registration) in registrations {
         let (term, student, crn) = (term.as_str(), student.as_str(), registration.crn.as_str());
@@ -337,6 +338,7 @@ pub(super) fn put_registrations<'r>(
         let reserved_for = registration.reserved_for.as_deref();
         let offer_until = registration.offer.map(|offer| offer.expires_at.as_millisecond());
         let remind_at = registration.offer.and_then(|offer| offer.remind_at).map(Timestamp::as_millisecond);
+        let choices = registration.choices.as_deref().map(json).transpose()?;
         put.execute(params![
             term,
             student,
@@ -348,7 +350,8 @@ pub(super) fn put_registrations<'r>(
             seq,
             reserved_for,
             offer_until,
-            remind_at
+            remind_at,
+            choices
         ])?;
         let time = |time: Option<i64>| time.map_or(ValueRef::Null, ValueRef::Integer);
         added.add(
@@ -365,6 +368,7 @@ pub(super) fn put_registrations<'r>(
                 reserved_for.map_or(ValueRef::Null, ValueRef::from),
                 time(offer_until),
                 time(remind_at),
+                choices.as_deref().map_or(ValueRef::Null, ValueRef::from),
             ],
         );
     }
@@ -421,7 +425,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         let read = |passed: Option<&str>| {
             connection.query_row(
-                "SELECT 'ann', '10001', 'waitlisted', 1, 0, ?1, NULL, NULL, NULL",
+                "SELECT 'ann', '10001', 'waitlisted', 1, 0, ?1, NULL, NULL, NULL, NULL",
                 [passed],
                 registration_at,
             )

@@ -2,6 +2,7 @@
 //! students who try to reach what belongs to other students.
 
 mod calendars;
+mod choices;
 mod credentials;
 mod facts;
 mod guardians;

@@ -3,6 +3,7 @@
 mod batches;
 mod catalogue;
 mod changes;
+mod choices;
 mod drops;
 mod facts;
 mod imports;

@@ -16,7 +16,7 @@ use RefusalCode as Code;
 fn judged(term: &TestTerm, goal: Goal, lifted: &[Code]) -> Option<Code> {
     let draft = Draft::new(&term.book, term.now);
     let (student, section) = (user("ana"), term.book.section(&crn("X")).unwrap());
-    let request = Request { student: &student, section, goal, companions: &[] };
+    let request = Request { student: &student, section, goal, companions: &[], replaced: &[] };
     first_refusal(&draft, &request, &lifted.iter().copied().collect()).map(|refusal| refusal.code())
 }
 

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use eduhub::domain::attempt::{Action, Asker, AttemptResult, Decided, Hash, Origin};
 use eduhub::domain::attempt_chain::{AttemptChain, NewAttempts, StoredChain};
 use eduhub::domain::command::{Batch, Command};
-use eduhub::domain::ids::{Crn, UserName};
+use eduhub::domain::ids::UserName;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::naive::Expected;
-use crate::college::term_id;
+use crate::college::{term_id, user};
 
 /// Returns `STUDENT CRN ACTION RESULT POSITION`.
 fn in_words(decided: &Decided) -> String {
@@ -22,7 +22,9 @@ fn in_words(decided: &Decided) -> String {
 }
 
 /// Returns the attempt of a request, from the reply of the naive model.
-fn requested(student: &UserName, crn: &Crn, action: &str, reply: &str) -> String {
+fn requested(student: &UserName, crn: &str, action: &str, reply: &str) -> String {
+    // The reply may name a section among the choices that refuses the request.
+    let reply = reply.strip_prefix("in ").map_or(reply, |reply| reply.split_once(' ').unwrap().1);
     let words: Vec<&str> = reply.split(' ').collect();
     let result = match words[0] {
         "not" => "not_found",
@@ -37,18 +39,26 @@ fn requested(student: &UserName, crn: &Crn, action: &str, reply: &str) -> String
 /// Returns the attempts of the student's own requests that the model expects, sorted.
 fn expected_requests(command: &Command, expected: &Expected) -> Vec<String> {
     let mut all: Vec<String> = match command {
-        Command::Register { student, crn, .. } => vec![requested(student, crn, "register", &expected.reply[0])],
-        Command::Drop { student, crn } => vec![requested(student, crn, "drop", &expected.reply[0])],
+        Command::Register { student, crn, .. } => {
+            vec![requested(student, crn.as_str(), "register", &expected.reply[0])]
+        }
+        Command::RegisterWith { student, crn, .. } => {
+            let crn = expected.instead.as_deref().unwrap_or(crn.as_str());
+            vec![requested(student, crn, "register", &expected.reply[0])]
+        }
+        Command::Drop { student, crn } => vec![requested(student, crn.as_str(), "drop", &expected.reply[0])],
         Command::Batch(Batch { student, add, drop, .. }) => {
-            let requests = add.iter().map(|crn| (crn, "register")).chain(drop.iter().map(|crn| (crn, "drop")));
-            let replies = expected.reply.iter().map(|reply| reply.split_once(' ').unwrap().1);
-            requests.zip(replies).map(|((crn, action), reply)| requested(student, crn, action, reply)).collect()
+            let requests = add.iter().map(|_| "register").chain(drop.iter().map(|_| "drop"));
+            let replies = expected.reply.iter().map(|reply| reply.split_once(' ').unwrap());
+            requests.zip(replies).map(|(action, (crn, reply))| requested(student, crn, action, reply)).collect()
         }
         _ => Vec::new(),
     };
-    // Offers that a request accepts in addition.
-    let result = if expected.is_undone { "swap_refused" } else { "enrolled" };
-    all.extend(expected.accepted_too.iter().map(|(student, crn)| format!("{student} {crn} register {result} None")));
+    // What a request changes in addition, such as other offers that it accepts.
+    all.extend(expected.changed_too.iter().map(|(student, crn, action, reply)| {
+        let reply = if expected.is_undone { "undone" } else { reply };
+        requested(&user(student), crn, action, reply)
+    }));
     all.sort_unstable();
     all
 }

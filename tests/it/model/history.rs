@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use eduhub::domain::choices::WaitlistChoices;
 use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, TermPatch};
 use eduhub::domain::ids::Crn;
 use eduhub::domain::meeting::{Days, Meeting};
@@ -165,13 +166,48 @@ fn any_catalogue() -> impl Strategy<Value = File> {
 
 fn any_batch() -> impl Strategy<Value = Command> {
     let crns = || btree_set(any_crn(), 0..=3);
-    (any_student(), crns(), crns(), any::<bool>(), any::<bool>()).prop_map(
-        |(student, add, mut drop, swap, waitlist)| {
+    let choices = option::weighted(0.3, any_choices());
+    (any_student(), crns(), crns(), any::<bool>(), any::<bool>(), choices).prop_map(
+        |(student, add, mut drop, swap, waitlist, choices)| {
             drop.retain(|c| !add.contains(c));
+            // The first section has the choices.
+            let choices = choices.zip(add.first()).filter(|_| waitlist).and_then(|(choices, of)| {
+                let unused = |crn: &Crn| !add.contains(crn) && !drop.contains(crn);
+                Some((of.clone(), only(choices, unused)?))
+            });
+            let choices = choices.into_iter().collect();
             let (add, drop) = (add.into_iter().collect(), drop.into_iter().rev().collect());
-            Command::Batch(Batch { student, add, drop, swap, waitlist })
+            Command::Batch(Batch { student, add, drop, swap, waitlist, choices })
         },
     )
+}
+
+/// Returns the choices of sections for which `is_used` holds; `None` if none are left.
+fn only(mut choices: WaitlistChoices, is_used: impl Fn(&Crn) -> bool) -> Option<WaitlistChoices> {
+    choices.with.retain(&is_used);
+    choices.any_of.retain(&is_used);
+    choices.drop = choices.drop.filter(is_used);
+    (!choices.is_empty()).then_some(choices)
+}
+
+fn any_choices() -> impl Strategy<Value = WaitlistChoices> {
+    let others =
+        btree_set(any_crn(), 0..=2).prop_flat_map(|set| Just(set.into_iter().collect::<Vec<_>>()).prop_shuffle());
+    (others, any::<bool>(), option::weighted(0.5, any_crn())).prop_map(|(others, is_bundle, drop)| {
+        let drop = drop.filter(|crn| !others.contains(crn));
+        let (with, any_of) = if is_bundle { (others, Vec::new()) } else { (Vec::new(), others) };
+        WaitlistChoices { with, any_of, drop }
+    })
+}
+
+/// Returns a registration with choices, or without if none are left beside the section.
+fn any_registration_with_choices() -> impl Strategy<Value = Command> {
+    (any_student(), any_crn(), any_choices()).prop_map(|(student, crn, choices)| {
+        match only(choices, |chosen| *chosen != crn) {
+            Some(choices) => Command::RegisterWith { student, crn, choices },
+            None => Command::Register { student, crn, waitlist: true },
+        }
+    })
 }
 
 fn any_patch() -> impl Strategy<Value = Command> {
@@ -290,7 +326,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         .prop_map(|(student, crn, waitlist)| Command::Register { student, crn, waitlist });
     let drop = (any_student(), any_crn()).prop_map(|(student, crn)| Command::Drop { student, crn });
     prop_oneof![
-        50 => register.prop_map(Step::Run),
+        40 => register.prop_map(Step::Run),
+        20 => any_registration_with_choices().prop_map(Step::Run),
         16 => drop.prop_map(Step::Run),
         14 => any_batch().prop_map(Step::Run),
         14 => any_patch().prop_map(Step::Run),

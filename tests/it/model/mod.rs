@@ -3,6 +3,7 @@
 
 mod attempts;
 mod changes;
+mod choices;
 mod facts;
 pub(crate) mod history;
 mod naive;
@@ -96,6 +97,7 @@ fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, c
         assert_eq!(queue_numbers.len(), state.waitlisted as usize);
     }
     offers::assert_ends_of_offers(before, after, decision, command, now);
+    choices::assert_choices(before, after, decision, command);
     for (student, changed) in &decision.changes.registrations {
         if changed.is_registered() && is_new_status(before, student, changed) {
             assert_no_conflict(after, student, changed);
@@ -113,7 +115,8 @@ fn assert_no_conflict(book: &TermBook, student: &UserName, new: &Registration) {
     let active_section = |crn: &Crn| book.section(crn).filter(|s| s.section.status != SectionStatus::Cancelled);
     let Some(this) = active_section(&new.crn) else { return };
     let others = book.registrations(student).iter().filter(|r| r.is_registered() && r.crn != new.crn);
-    for other in others.filter_map(|r| active_section(&r.crn)) {
+    // What the student gives up for the seat does not count while the student waits for it.
+    for other in others.filter(|r| !new.replaces(&r.crn)).filter_map(|r| active_section(&r.crn)) {
         assert!(
             !naive::same_course_and_component(&this.section, &other.section),
             "{student} has {} twice",
@@ -187,7 +190,8 @@ fn contents_in_words(book: &TermBook) -> Vec<String> {
                 ahead + 1 + book.section(&r.crn).unwrap().outside_waitlisted as usize
             });
             let offer = r.offer.map(|offer| (offer.expires_at, offer.remind_at));
-            lines.push(format!("{student} {} {} {position:?} {} {offer:?}", r.crn, r.status.as_str(), r.at));
+            let (status, choices) = (r.status.as_str(), choices::choices_in_words(r));
+            lines.push(format!("{student} {} {status} {position:?} {} {offer:?} {choices}", r.crn, r.at));
         }
     }
     lines

@@ -7,23 +7,29 @@
 
 use eduhub::domain::command::{Batch, Command};
 use eduhub::domain::offer::TermOffers;
-use eduhub::domain::section::{Section, SectionStatus};
-use eduhub::domain::student::{HeldAction, StudentFacts};
+use eduhub::domain::section::Section;
+use eduhub::domain::student::StudentFacts;
 use eduhub::domain::term::{Cutoffs, GroupWindow, Term};
 use jiff::Timestamp;
 use jiff::civil::date;
 
+use super::choices::Choices;
 use super::facts;
 
 /// The expected reply to a command, and the expected notices to students.
 pub(crate) struct Expected {
     pub(crate) reply: Vec<String>,
     pub(crate) notices: Vec<String>,
-    /// Students and sections of offers that were accepted together with a requested one.
-    pub(crate) accepted_too: Vec<(String, String)>,
+    /// What a request changed in addition to its own section: the student, the section, the action and the reply to it.
+    pub(crate) changed_too: Vec<ChangedToo>,
     /// Whether a swap changed nothing.
     pub(crate) is_undone: bool,
+    /// The alternative in which the student got a seat instead of the requested section.
+    pub(crate) instead: Option<String>,
 }
+
+/// See [`Expected::changed_too`].
+pub(crate) type ChangedToo = (String, String, String, String);
 
 /// A section as staff, imports and the catalogue define it.
 #[derive(Clone)]
@@ -61,13 +67,14 @@ pub(super) struct Registration {
     pub(super) status: Status,
     pub(super) since: Timestamp,
     /// Order of joining the waitlist, a number that only grows.
-    queue_number: u64,
+    pub(super) queue_number: u64,
     /// The last reason for being passed over that the student was notified of.
     passed_over_for: String,
     /// The group for which the seat was reserved, or empty.
     pub(super) reserved_for: String,
     /// When an offer lapses, and when the student is reminded of it.
     pub(super) offer: Option<(Timestamp, Option<Timestamp>)>,
+    pub(super) choices: Choices,
 }
 
 /// The naive model.
@@ -89,7 +96,7 @@ pub(crate) struct Naive {
     /// Reservations until then have ended.
     pub(super) released_at: Timestamp,
     pub(super) offers: TermOffers,
-    pub(super) accepted_too: Vec<(String, String)>,
+    pub(super) changed_too: Vec<ChangedToo>,
 }
 
 impl Naive {
@@ -109,7 +116,7 @@ impl Naive {
             released_at: Timestamp::UNIX_EPOCH,
             cutoffs: Cutoffs::default(),
             offers: TermOffers::default(),
-            accepted_too: Vec::new(),
+            changed_too: Vec::new(),
         }
     }
 
@@ -118,18 +125,24 @@ impl Naive {
         let before = self.clone();
         self.now = now;
         self.notices.clear();
-        self.accepted_too.clear();
+        self.changed_too.clear();
         self.handle_deadlines();
+        let mut instead = None;
         let reply = match command {
             Command::Register { student, crn, waitlist } => {
                 vec![self.register(student.as_str(), crn.as_str(), *waitlist)]
+            }
+            Command::RegisterWith { student, crn, choices } => {
+                let (of, reply) = self.register_with(student.as_str(), crn.as_str(), choices);
+                instead = Some(of);
+                vec![reply]
             }
             Command::Drop { student, crn } => vec![self.drop_section(student.as_str(), crn.as_str())],
             Command::Batch(batch) if batch.swap => match self.swap(batch) {
                 Ok(replies) => replies,
                 Err(reply) => {
-                    let accepted_too = std::mem::replace(self, before).accepted_too;
-                    return Expected { reply, notices: Vec::new(), accepted_too, is_undone: true };
+                    let changed_too = std::mem::replace(self, before).changed_too;
+                    return Expected { reply, notices: Vec::new(), changed_too, is_undone: true, instead: None };
                 }
             },
             Command::Batch(batch) => self.batch(batch),
@@ -153,7 +166,8 @@ impl Naive {
             }
         };
         self.fill_seats();
-        Expected { reply, notices: self.notices.clone(), accepted_too: self.accepted_too.clone(), is_undone: false }
+        let (notices, changed_too) = (self.notices.clone(), self.changed_too.clone());
+        Expected { reply, notices, changed_too, is_undone: false, instead }
     }
 
     /// Returns whether registration is open for the term or one of its groups.
@@ -178,6 +192,9 @@ impl Naive {
     }
     pub(super) fn registration(&self, student: &str, crn: &str) -> Option<&Registration> {
         self.registrations.iter().find(|r| r.student == student && r.crn == crn)
+    }
+    pub(super) fn registration_mut(&mut self, student: &str, crn: &str) -> &mut Registration {
+        self.registrations.iter_mut().find(|r| r.student == student && r.crn == crn).unwrap()
     }
     pub(super) fn enrolled(&self, crn: &str) -> u32 {
         self.registrations.iter().filter(|r| r.crn == crn && r.status == Status::Enrolled).count() as u32
@@ -232,22 +249,14 @@ impl Naive {
         if current.status == Status::Dropped {
             return self.in_words(student, crn, false);
         }
-        let is_cancelled = self.section(crn).unwrap().definition.status == SectionStatus::Cancelled;
-        if current.status == Status::Enrolled && !is_cancelled && self.is_past(self.cutoffs.drop_until) {
-            let nothing = StudentFacts::default();
-            let stated = self.facts(student).unwrap_or(&nothing);
-            let (opens, _) = facts::window(self.opens, self.closes, &self.windows, stated);
-            return format!("registration_closed {opens:?} {:?} at {} Drop", self.cutoffs.drop_until, self.now);
+        if let Some(refusal) = self.refusal_of_drop(student, crn) {
+            return refusal;
         }
-        if current.status == Status::Enrolled
-            && !is_cancelled
-            && let Some(held) = facts::held(self.facts(student), HeldAction::Drop)
-        {
-            return held;
+        for other in self.registration(student, crn).unwrap().choices.with.clone() {
+            self.leave(student, &other, "self");
+            self.note_too(student, &other, "drop");
         }
-        self.set_status(student, crn, Status::Dropped, "self");
-        self.affect(crn);
-        self.affect_waitlists_of(student);
+        self.leave(student, crn, "self");
         self.in_words(student, crn, true)
     }
 
@@ -259,7 +268,7 @@ impl Naive {
             self.fill_seats();
         }
         let mut replies: Vec<String> =
-            self.add_all(batch).into_iter().map(|(crn, reply)| format!("{crn} {reply}")).collect();
+            self.add_with_choices(batch).into_iter().map(|(crn, reply)| format!("{crn} {reply}")).collect();
         replies.extend(drops);
         replies
     }
@@ -270,7 +279,7 @@ impl Naive {
         for crn in &batch.drop {
             drops.push((crn.to_string(), self.drop_section(student, crn.as_str())));
         }
-        let mut replies = self.add_all(batch);
+        let mut replies = self.add_with_choices(batch);
         replies.extend(drops);
         let succeeded = |reply: &str| ["enrolled ", "waitlisted ", "dropped "].iter().any(|w| reply.starts_with(w));
         if let Some((failed, _)) = replies.iter().find(|(_, reply)| !succeeded(reply)) {
@@ -336,24 +345,22 @@ impl Naive {
         let mut line: Vec<Registration> = crns.iter().flat_map(|crn| self.waitlist(crn)).collect();
         line.sort_by_key(|waiting| waiting.queue_number);
         for Registration { student, crn, .. } in line {
-            let section = self.section(&crn).unwrap().clone();
+            let section = self.section(&crn).unwrap();
             let is_waiting = self.registration(&student, &crn).is_some_and(|r| r.status == Status::Waitlisted);
-            if !is_waiting || self.seats_for(&section, self.facts(&student)) == 0 {
+            if !is_waiting || self.seats_for(section, self.facts(&student)) == 0 {
                 continue;
             }
-            let Some(refusal) = self.promotion_refusal(&student, &section, &[]) else {
-                self.promote(&student, &crn);
-                continue;
+            let code = match self.promotable(&student, &crn) {
+                Ok(set) => {
+                    self.promote_set(&student, &set);
+                    continue;
+                }
+                Err(code) => code,
             };
-            if let Some(together) = self.promotable_together(&student, &crn) {
-                together.iter().for_each(|crn| self.promote(&student, crn));
-                continue;
-            }
-            let code = refusal.split(' ').next().unwrap().to_owned();
-            let registered = self.registrations.iter_mut().find(|r| r.student == student && r.crn == crn).unwrap();
-            if notifies && registered.passed_over_for != code {
+            let registered = self.registration_mut(&student, &crn);
+            if notifies && !code.is_empty() && registered.passed_over_for != code {
+                registered.passed_over_for.clone_from(&code);
                 self.notices.push(format!("{student} {crn} waitlisted passed_over {code}"));
-                registered.passed_over_for = code;
             }
         }
     }
@@ -376,6 +383,7 @@ impl Naive {
             passed_over_for: String::new(),
             reserved_for,
             offer: None,
+            choices: Choices::default(),
         });
         if status == Status::Enrolled {
             self.affect_waitlists_with_concurrent_courses(&name);
@@ -417,7 +425,8 @@ impl Naive {
         registrations.sort_by(|a, b| (&a.student, a.since, &a.crn).cmp(&(&b.student, b.since, &b.crn)));
         for r in registrations {
             let position = self.position(r);
-            words.push(format!("{} {} {} {position:?} {} {:?}", r.student, r.crn, r.status.word(), r.since, r.offer));
+            let (status, choices) = (r.status.word(), r.choices.in_words());
+            words.push(format!("{} {} {status} {position:?} {} {:?} {choices}", r.student, r.crn, r.since, r.offer));
         }
         words
     }

@@ -13,6 +13,7 @@ use eduhub::domain::section::SectionStatus;
 use eduhub::domain::view::TermView;
 use jiff::{SignedDuration, Timestamp};
 
+use super::choices::refused_by;
 use super::naive::{Naive, SectionRecord, Status};
 use super::seats::Companion;
 
@@ -102,18 +103,16 @@ impl Naive {
                 self.notices.push(format!("{student} {crn} offered offer reminder"));
                 continue;
             }
-            self.set_status(student, crn, Status::Dropped, "lapsed");
-            self.affect(crn);
-            self.affect_waitlists_of(student);
+            self.leave(student, crn, "lapsed");
         }
         !due.is_empty()
     }
 
-    /// Gives a student on a waitlist the seat, or an offer of it.
-    pub(super) fn promote(&mut self, student: &str, crn: &str) {
+    /// Gives a student on a waitlist the seat, or an offer of it. Returns which.
+    pub(super) fn promote(&mut self, student: &str, crn: &str) -> Status {
         if self.offers.mode != Some(WaitlistMode::Offer) {
             self.set_status(student, crn, Status::Enrolled, "promoted");
-            return;
+            return Status::Enrolled;
         }
         let second = SignedDuration::from_secs(1);
         let mut lasts = i64::from(self.offers.offer_s.unwrap_or(24 * 60 * 60));
@@ -127,20 +126,32 @@ impl Naive {
         }
         let lasts = until.duration_since(self.now);
         let remind_at = (lasts >= second * 300).then(|| until - lasts / 4);
+        let choices = self.registration(student, crn).unwrap().choices.clone();
         self.set_status(student, crn, Status::Offered, "offer");
-        let of = self.registrations.iter_mut().find(|r| r.student == student && r.crn == crn).unwrap();
-        of.offer = Some((until, remind_at));
+        let of = self.registration_mut(student, crn);
+        (of.offer, of.choices) = (Some((until, remind_at)), choices);
+        Status::Offered
     }
 
-    /// Accepts an offer. If the section requires another one that is offered, both are accepted.
+    /// Accepts an offer, with its bundle. If the section requires another one that is offered, both are accepted.
     pub(super) fn accept(&mut self, student: &str, section: &SectionRecord) -> String {
         let crn = section.definition.id.crn.to_string();
-        if let Some(refusal) = self.refusal_to_accept(student, section, &[]) {
-            let Some(others) = self.acceptable_with(student, &crn) else { return refusal };
-            for other in others {
-                self.enroll_offered(student, &other);
-                self.accepted_too.push((student.to_owned(), other));
+        let mut set = self.bundle(student, &crn);
+        if let Some((by, refusal)) = self.refusal_of_set(student, &set) {
+            let linked = self.linked_set(student, &crn);
+            if set.len() > 1 || linked.len() == 1 || self.refusal_of_set(student, &linked).is_some() {
+                return refused_by(&crn, &by, refusal);
             }
+            set = linked;
+        }
+        let given_up = self.given_up(student, &set);
+        for other in &set[1..] {
+            self.enroll_offered(student, other);
+            self.note_too(student, other, "register");
+        }
+        for ended in given_up {
+            self.leave(student, &ended, "self");
+            self.note_too(student, &ended, "drop");
         }
         self.enroll_offered(student, &crn);
         self.in_words(student, &crn, true)
@@ -154,33 +165,17 @@ impl Naive {
         of.reserved_for = reserved_for;
     }
 
-    fn refusal_to_accept(&self, student: &str, section: &SectionRecord, with: &[Companion]) -> Option<String> {
+    pub(super) fn refusal_to_accept(
+        &self,
+        student: &str,
+        section: &SectionRecord,
+        with: &[Companion],
+    ) -> Option<String> {
         let refusal = self.promotion_refusal(student, section, with);
         // A hold comes before a cancellation, and everything else after it.
         let is_hold = refusal.as_ref().is_some_and(|refusal| refusal.starts_with("hold"));
         let is_cancelled = section.definition.status == SectionStatus::Cancelled;
         if is_cancelled && !is_hold { Some("section_cancelled".to_owned()) } else { refusal }
-    }
-
-    /// Returns the other offers to accept with one that alone is refused.
-    fn acceptable_with(&self, student: &str, crn: &str) -> Option<Vec<String>> {
-        let mut set = vec![crn.to_owned()];
-        for other in self.registrations_of(student) {
-            if other.status == Status::Offered && other.crn != crn && self.belong_together(crn, &other.crn) {
-                set.push(other.crn);
-            }
-        }
-        for at in 0..set.len() {
-            let with: Vec<Companion> = (0..set.len())
-                .filter(|other| *other != at)
-                .map(|other| Companion { crn: set[other].clone(), is_position: false, is_earlier: other < at })
-                .collect();
-            if self.refusal_to_accept(student, self.section(&set[at]).unwrap(), &with).is_some() {
-                return None;
-            }
-        }
-        set.remove(0);
-        (!set.is_empty()).then_some(set)
     }
 
     pub(super) fn put_offers(&mut self, patch: &TermPatch) {

@@ -30,7 +30,7 @@ impl Naive {
         if let Some(refusal) = facts::too_often(self.facts(student), &section.definition) {
             return Some(refusal);
         }
-        let later: Vec<_> = with.iter().filter(|one| !one.is_earlier).map(companion).collect();
+        let later: Vec<_> = with.iter().filter(|one| !one.is_earlier && !one.is_given_up).map(companion).collect();
         let all = registered.iter().chain(&later);
         let taken: Vec<&SectionRecord> =
             all.filter(|(_, is_enrolled, _)| !is_seat || *is_enrolled).map(|(_, _, s)| s).collect();

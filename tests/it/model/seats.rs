@@ -16,6 +16,8 @@ pub(super) struct Companion {
     pub(super) crn: String,
     pub(super) is_position: bool,
     pub(super) is_earlier: bool,
+    /// Whether it is given up for the section, and therefore ignored.
+    pub(super) is_given_up: bool,
 }
 
 impl Naive {
@@ -196,6 +198,7 @@ impl Naive {
                             crn: set[other].clone(),
                             is_position: positions[other],
                             is_earlier: other < at,
+                            is_given_up: false,
                         })
                         .collect();
                     let section = self.section(&set[at]).unwrap();
@@ -225,37 +228,6 @@ impl Naive {
             }
         }
         replies
-    }
-
-    /// Returns a section with those on whose waitlists a student is and that belong to it, if all can become seats
-    /// together.
-    pub(super) fn promotable_together(&self, student: &str, crn: &str) -> Option<Vec<String>> {
-        let mut set = vec![crn.to_owned()];
-        for other in self.registrations_of(student) {
-            let seats = self.seats_for(self.section(&other.crn).unwrap(), self.facts(student));
-            let is_settled = !self.affected.contains(&other.crn);
-            if other.status == Status::Waitlisted
-                && other.crn != crn
-                && is_settled
-                && self.belong_together(crn, &other.crn)
-                && seats > 0
-            {
-                set.push(other.crn);
-            }
-        }
-        for at in 0..set.len() {
-            let with: Vec<Companion> = (0..set.len())
-                .filter(|other| *other != at)
-                .map(|other| Companion { crn: set[other].clone(), is_position: false, is_earlier: other < at })
-                .collect();
-            let section = self.section(&set[at]).unwrap();
-            if self.seats_beside(student, section, &with) == 0
-                || self.promotion_refusal(student, section, &with).is_some()
-            {
-                return None;
-            }
-        }
-        (set.len() > 1).then_some(set)
     }
 
     /// Returns the seats that are left for a student after those of earlier companions in the same pool.

@@ -1,6 +1,6 @@
 //! Real replies in the words of the naive model.
 
-use eduhub::domain::outcome::{Outcome, RequestOutcome};
+use eduhub::domain::outcome::{ChoiceProblem, Outcome, RequestOutcome};
 use eduhub::domain::prerequisite::Requirement;
 use eduhub::domain::refusal::Refusal;
 
@@ -37,41 +37,49 @@ fn outcome_in_words(outcome: &RequestOutcome) -> String {
             format!("{} {:?} {} {} {novelty}", r.status.as_str(), r.position, r.credits.0, r.at)
         }
         RequestOutcome::NotFound => "not found".to_owned(),
-        RequestOutcome::SwapUndone { because_of } => format!("undone {because_of}"),
-        RequestOutcome::Refused(refusal) => match refusal {
-            Refusal::RegistrationClosed { opens_at, closes_at, now, what } => {
-                format!("registration_closed {opens_at:?} {closes_at:?} at {now} {what:?}")
-            }
-            Refusal::Hold { holds } => {
-                let ids: Vec<&str> = holds.iter().map(|hold| &*hold.id).collect();
-                format!("hold {}", ids.join(","))
-            }
-            Refusal::Prerequisite { unmet } => {
-                format!("prerequisite {}", unmet.0.iter().flat_map(courses).collect::<Vec<_>>().join(","))
-            }
-            Refusal::SectionCancelled => "section_cancelled".to_owned(),
-            Refusal::SectionClosed => "section_closed".to_owned(),
-            Refusal::AlreadyInCourse { conflicts_with, .. } => format!("already_in_course {}", conflicts_with.crn),
-            Refusal::TimeConflict { conflicts_with } => {
-                let crns: Vec<&str> = conflicts_with.iter().map(|id| id.crn.as_str()).collect();
-                format!("time_conflict {}", crns.join(","))
-            }
-            Refusal::CreditLimit { credits, total, limit } => {
-                format!("credit_limit {} {} {}", credits.0, total.0, limit.0)
-            }
-            Refusal::RepeatLimit { taken, limit } => format!("repeat_limit {taken} {limit}"),
-            Refusal::LinkedSectionRequired { choices } => {
-                let crns: Vec<&str> = choices.iter().map(|id| id.crn.as_str()).collect();
-                format!("linked_section_required {}", crns.join(","))
-            }
-            Refusal::Restricted { restrictions } => {
-                let texts: Vec<String> = restrictions.iter().map(ToString::to_string).collect();
-                format!("restricted {}", texts.join(";"))
-            }
-            Refusal::SectionFull { reserved, waitlist_open, waitlisted } => {
-                format!("section_full {waitlist_open} {waitlisted} {reserved}")
-            }
-            Refusal::WaitlistFull { waitlisted } => format!("waitlist_full {waitlisted}"),
+        RequestOutcome::InChoices { crn, problem } => match problem {
+            ChoiceProblem::NotFound(field) => format!("in {crn} not found {}", field.as_str()),
+            ChoiceProblem::Refused(refusal) => format!("in {crn} {}", refusal_in_words(refusal)),
         },
+        RequestOutcome::SwapUndone { because_of } => format!("undone {because_of}"),
+        RequestOutcome::Refused(refusal) => refusal_in_words(refusal),
+    }
+}
+
+fn refusal_in_words(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::RegistrationClosed { opens_at, closes_at, now, what } => {
+            format!("registration_closed {opens_at:?} {closes_at:?} at {now} {what:?}")
+        }
+        Refusal::Hold { holds } => {
+            let ids: Vec<&str> = holds.iter().map(|hold| &*hold.id).collect();
+            format!("hold {}", ids.join(","))
+        }
+        Refusal::Prerequisite { unmet } => {
+            format!("prerequisite {}", unmet.0.iter().flat_map(courses).collect::<Vec<_>>().join(","))
+        }
+        Refusal::SectionCancelled => "section_cancelled".to_owned(),
+        Refusal::SectionClosed => "section_closed".to_owned(),
+        Refusal::AlreadyInCourse { conflicts_with, .. } => format!("already_in_course {}", conflicts_with.crn),
+        Refusal::TimeConflict { conflicts_with } => {
+            let crns: Vec<&str> = conflicts_with.iter().map(|id| id.crn.as_str()).collect();
+            format!("time_conflict {}", crns.join(","))
+        }
+        Refusal::CreditLimit { credits, total, limit } => {
+            format!("credit_limit {} {} {}", credits.0, total.0, limit.0)
+        }
+        Refusal::RepeatLimit { taken, limit } => format!("repeat_limit {taken} {limit}"),
+        Refusal::LinkedSectionRequired { choices } => {
+            let crns: Vec<&str> = choices.iter().map(|id| id.crn.as_str()).collect();
+            format!("linked_section_required {}", crns.join(","))
+        }
+        Refusal::Restricted { restrictions } => {
+            let texts: Vec<String> = restrictions.iter().map(ToString::to_string).collect();
+            format!("restricted {}", texts.join(";"))
+        }
+        Refusal::SectionFull { reserved, waitlist_open, waitlisted } => {
+            format!("section_full {waitlist_open} {waitlisted} {reserved}")
+        }
+        Refusal::WaitlistFull { waitlisted } => format!("waitlist_full {waitlisted}"),
     }
 }

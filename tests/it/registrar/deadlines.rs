@@ -32,6 +32,7 @@ fn offered(expires_at: Timestamp, remind_at: Option<Timestamp>) -> Registration 
         passed_over_for: None,
         reserved_for: None,
         offer: Some(Offer { expires_at, remind_at }),
+        choices: None,
     }
 }
 

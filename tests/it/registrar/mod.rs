@@ -255,6 +255,7 @@ async fn waitlists_are_settled_before_the_first_command() {
         passed_over_for: None,
         reserved_for: None,
         offer: None,
+        choices: None,
     };
     rows.registrations.push((user("bob"), registration));
     rows.sections[0].waitlisted = 1;

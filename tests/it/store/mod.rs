@@ -46,6 +46,7 @@ macro_rules! registration_ports {
             suite:
             confirmed_commands_survive_reopening
             offers_survive_reopening_and_lapse_afterwards
+            waitlist_choices_survive_reopening
             a_loaded_term_equals_what_was_published
             a_batch_is_atomic
             a_refused_batch_does_not_affect_another_term

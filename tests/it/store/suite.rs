@@ -1,7 +1,7 @@
 //! Tests of how a store keeps terms and imports.
 
-use eduhub::domain::command::Command;
-use eduhub::domain::command::TermPatch;
+use eduhub::domain::choices::WaitlistChoices;
+use eduhub::domain::command::{Batch, Command, TermPatch};
 use eduhub::domain::ids::TermId;
 use eduhub::domain::offer::{Offer, WaitlistMode};
 use eduhub::domain::outcome::{Outcome, RequestOutcome};
@@ -14,8 +14,8 @@ use eduhub::store::terms::TermStore;
 use super::fixture::{StoreFixture, StoredTerm, TermOwner, block_on, load, other_term};
 use super::histories::Image;
 use crate::college::{
-    capacity, drop_section, minute, patch, register, register_or_wait, replies_in_words, reply_in_words, section,
-    status, swap, term_id, window,
+    batch, capacity, crn, drop_section, minute, patch, register, register_or_wait, replies_in_words, reply_in_words,
+    section, status, swap, term_id, user, window,
 };
 
 /// Returns the reply to a request in words.
@@ -108,6 +108,28 @@ pub(crate) fn offers_survive_reopening_and_lapse_afterwards<F: StoreFixture>() {
     let loaded = term.reopen().loaded;
     assert_eq!(offer_of(&loaded, "cyd"), None);
     assert_eq!(numbers(&loaded, "X"), Some([1, 1, 0, 0]));
+}
+
+pub(crate) fn waitlist_choices_survive_reopening<F: StoreFixture>() {
+    let mut term = StoredTerm::<F>::with_sections([section("A"), section("B"), section("X")]);
+    let choices = WaitlistChoices { with: vec![crn("B")], any_of: Vec::new(), drop: Some(crn("X")) };
+    let wait = Command::RegisterWith { student: user("bob"), crn: crn("A"), choices: choices.clone() };
+    let full = [register("ana", "A"), register("ana", "B"), register("bob", "X")];
+    term.run([&full[..], &[wait]].concat()).unwrap();
+    let mut term = term.reopen();
+    let choices_of = |loaded: &PublishedTerm, section: &str| {
+        let (_, of_bob) = loaded.students.iter().find(|(name, _)| name.as_str() == "bob").unwrap();
+        of_bob.iter().find(|r| r.crn.as_str() == section).unwrap().choices.as_deref().cloned()
+    };
+    assert_eq!(choices_of(&term.loaded, "A"), Some(choices.clone()));
+    assert_eq!(choices_of(&term.loaded, "B"), Some(WaitlistChoices { with: vec![crn("A")], ..choices }));
+    assert_eq!(choices_of(&term.loaded, "X"), None);
+    let leave = Command::Batch(Batch { swap: true, ..batch("ana", &[], &["A", "B"]) });
+    term.owner.run(vec![leave], minute(9)).unwrap();
+    let loaded = term.reopen().loaded;
+    let statuses = ["A", "B", "X"].map(|section| registration_status(&loaded, "bob", section));
+    assert_eq!(statuses, ["enrolled", "enrolled", "dropped"]);
+    assert_eq!(choices_of(&loaded, "A"), None);
 }
 
 pub(crate) fn a_batch_is_atomic<F: StoreFixture>() {

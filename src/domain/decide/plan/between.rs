@@ -30,7 +30,7 @@ pub(super) fn refusals_alone(
         others.map(|section| Companion { section, goal: Goal::Seat, is_earlier: false }).collect();
     let lifted = draft.lifted(student, &section.section);
     let goal = goal(draft, student, section, planned.waitlist, &lifted);
-    refusals(draft, &Request { student, section, goal, companions: &companions }, &lifted)
+    refusals(draft, &Request { student, section, goal, companions: &companions, replaced: &[] }, &lifted)
 }
 
 /// Returns what is wrong with a plan as a whole.
@@ -71,7 +71,8 @@ impl Whole<'_> {
             .collect();
         let section = self.sections[at];
         let lifted = all_but(code).and(&self.draft.lifted(self.student, &section.section));
-        let request = Request { student: self.student, section, goal: Goal::Seat, companions: &companions };
+        let request =
+            Request { student: self.student, section, goal: Goal::Seat, companions: &companions, replaced: &[] };
         first_refusal(self.draft, &request, &lifted)
     }
 
