@@ -1,10 +1,12 @@
 //! What an applied import did to students: sections with more students than seats, and students whose classes overlap.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use crate::domain::ids::Crn;
 use crate::domain::import::{Affected, OverCapacity, Overlaps};
-use crate::domain::section::SectionStatus;
+use crate::domain::registration::Registration;
+use crate::domain::section::{Section, SectionStatus};
 use crate::imports::task::LIST_LEN_MAX;
 use crate::registration::readmodel::TermModel;
 
@@ -36,11 +38,16 @@ pub(super) fn affected(term: &TermModel, changed: &ChangedSections) -> Affected 
             let taught: Vec<_> = registrations
                 .iter()
                 .filter(|registration| registration.is_registered())
-                .filter_map(|registration| Some(&snapshot.row(&registration.crn)?.state.section))
-                .filter(|section| section.status != SectionStatus::Cancelled)
+                .filter_map(|registration| Some((registration, &snapshot.row(&registration.crn)?.state.section)))
+                .filter(|(_, section)| section.status != SectionStatus::Cancelled)
                 .collect();
-            for section in taught.iter().filter(|section| changed.meetings.contains(&section.id.crn)) {
-                if taught.iter().any(|other| other.id != section.id && section.overlaps(other)) {
+            for (own, section) in taught.iter().filter(|(_, section)| changed.meetings.contains(&section.id.crn)) {
+                // A student may wait for one section instead of the other.
+                let is_instead = |other: &Registration| own.replaces(&other.crn) || other.replaces(&own.crn);
+                let overlaps = |(registration, other): &(&Registration, &Arc<Section>)| {
+                    other.id != section.id && section.overlaps(other) && !is_instead(registration)
+                };
+                if taught.iter().any(overlaps) {
                     *students.entry(section.id.crn.clone()).or_default() += 1;
                 }
             }

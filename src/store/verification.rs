@@ -101,7 +101,8 @@ fn compare_count(found: &mut Verification, section: &SectionId, what: &str, stor
     }
 }
 
-/// Notes pairs of a student's sections that the rules do not allow together.
+/// Notes pairs of a student's sections that the rules do not allow together, unless the student waits for one of them
+/// instead of the other.
 fn note_conflicts(
     found: &mut Verification,
     term: &TermId,
@@ -111,12 +112,15 @@ fn note_conflicts(
     let held: Vec<_> = registrations
         .iter()
         .filter(|(_, r)| r.is_registered())
-        .filter_map(|(student, r)| Some((student, &sections.get(&r.crn)?.section)))
-        .filter(|(_, section)| section.status != SectionStatus::Cancelled)
+        .filter_map(|(student, r)| Some((student, r, &sections.get(&r.crn)?.section)))
+        .filter(|(.., section)| section.status != SectionStatus::Cancelled)
         .collect();
-    for (at, (student, one)) in held.iter().enumerate() {
-        for (_, other) in &held[at + 1..] {
-            let why = if one.same_course(other) {
+    for (at, (student, registration, one)) in held.iter().enumerate() {
+        for (_, other_registration, other) in &held[at + 1..] {
+            let is_instead = registration.replaces(&other.id.crn) || other_registration.replaces(&one.id.crn);
+            let why = if is_instead {
+                continue;
+            } else if one.same_course(other) {
                 "two sections of one course and component"
             } else if one.overlaps(other) {
                 "two sections that overlap"

@@ -133,4 +133,12 @@ async fn verify_finds_a_wrong_count_a_missing_section_and_an_overlap() {
     let found = verify(&place.path("hub.db")).unwrap();
     let note = "202609: ann has 10001 and 10002, two sections of one course and component".to_owned();
     assert!(found.differences.is_empty() && found.notes.contains(&note), "{found:?}");
+
+    // ann waits for the second section and then drops the first.
+    place.alter(&format!(
+        "UPDATE registrations SET standing = 'waitlisted', place = 1, choices = '{{\"drop\":\"{one}\"}}' WHERE crn = '{other}';
+         UPDATE seats SET enrolled = 0, waitlisted = 1 WHERE crn = '{other}'"
+    ));
+    let found = verify(&place.path("hub.db")).unwrap();
+    assert!(found.differences.is_empty() && !found.notes.contains(&note), "{found:?}");
 }
