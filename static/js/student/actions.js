@@ -7,6 +7,7 @@ import { showNote } from "../session.js";
 import { joinList, problemText, seatStatus } from "../words.js";
 import { findConflict, sameComponent } from "./conflicts.js";
 import { refusal, statusText } from "./outcomes.js";
+import { hasWaitOptions, waitForm } from "./wait-choices.js";
 
 export class Actions {
   constructor(page) {
@@ -45,7 +46,8 @@ export class Actions {
     const [pending, kind, isDropping] = [registrations.pending(id), this.kind(id), drops.left(id) !== undefined];
     const { waitlisted: waiting, waitlist_capacity: places } = numbers(id);
     const waitlist = kind !== "full" ? "" : !places ? "waitlist.none" : waiting >= places ? "waitlist.full" : "open";
-    const key = [id, registration?.status, registration?.position, registration?.expires_at, registration && waiting, pending, kind, waitlist, isDropping, terms.phase(), plan.has(id), hasConflict, i18n.language].join();
+    const canChoose = waitlist === "open" && !registration && view !== "schedule" && terms.open && hasWaitOptions(this.page, id);
+    const key = [id, registration?.status, registration?.position, registration?.expires_at, registration && waiting, pending, kind, waitlist, canChoose, isDropping, terms.phase(), plan.has(id), hasConflict, i18n.language].join();
     if (el.dataset.key === key) return;
     const same = el.dataset.key?.split(",")[0] === id;
     el.dataset.key = key;
@@ -53,10 +55,10 @@ export class Actions {
     if (kind === "open" || !same) el.dataset.fullSince = -Infinity;
     else if (el.dataset.canRegister) el.dataset.fullSince = performance.now();
     el.dataset.canRegister = kind === "open" && !registration && terms.open ? "1" : "";
-    put(el, this.#buttons(id, { registration, pending, kind, waitlist, isDropping, waiting, view, hasConflict, fullSince: Number(el.dataset.fullSince) }));
+    put(el, this.#buttons(id, { registration, pending, kind, waitlist, canChoose, isDropping, waiting, view, hasConflict, fullSince: Number(el.dataset.fullSince) }));
   }
 
-  #buttons(id, { registration, pending, kind, waitlist, isDropping, waiting, view, hasConflict, fullSince }) {
+  #buttons(id, { registration, pending, kind, waitlist, canChoose, isDropping, waiting, view, hasConflict, fullSince }) {
     const { registrations, terms, plan, drops } = this.page;
     if (pending) return h("span", { class: "pending" }, t(pending));
     const labelled = (verb) => ({ "aria-label": t("action.for", { verb: t(verb), section: this.page.catalogue.name(id) }) });
@@ -81,7 +83,7 @@ export class Actions {
     const main = kind === "open" ? button(t("action.register"), () => registrations.register(id), { class: hasConflict ? "" : "strong", ...labelled("action.register") })
       : waitlist && waitlist !== "open" ? h("span", { class: "tag none" }, t(waitlist))
       : kind === "full" ? button(t("action.wait"), () => registrations.register(id, { waitlist: settled() }), labelled("action.wait")) : null;
-    return [main, kind !== "cancelled" && (plan.has(id)
+    return [main, canChoose && this.#icon("down", "action.wait.choices", id, () => registrations.toggleWaitChoices(id)), kind !== "cancelled" && (plan.has(id)
       ? this.#icon("keep", "action.planned", id, () => plan.remove(id), { class: "icon-only on", "aria-pressed": "true" })
       : this.#icon("keep", "action.plan", id, () => plan.add(id), { class: "icon-only", "aria-pressed": "false" }))];
   }
@@ -98,11 +100,16 @@ export class Actions {
     const context = { nameOf: catalogue.name, limit: terms.current?.mine?.credit_limit };
     if (context.limit) context.sum = registrations.credits(terms.current.id) + (catalogue.get(id)?.credits ?? 0);
     if (result.message) {
-      const why = result.because ? refusal(result.because, context).text : "";
-      return { tone: result.tone, text: t(result.message, { why, section: result.planned && catalogue.name(result.planned) }) };
+      const isHalf = result.because?.code === "section_full";
+      const why = isHalf ? t("wait.half") : result.because ? refusal(result.because, context).text : "";
+      return { tone: result.tone, next: result.next, text: t(result.message, { why, section: result.planned && catalogue.name(result.planned) }) };
     }
     const waitlisted = this.page.numbers(id).waitlisted ?? result.problem.waitlisted;
-    return { tone: result.tone, ...refusal({ ...result.problem, waitlisted }, context) };
+    const shown = { tone: result.tone, ...refusal({ ...result.problem, waitlisted }, context) };
+    // While the section is full, a swap is possible only when a seat comes, and a linked section has to be waited for.
+    const isFull = this.kind(id) === "full" && this.page.numbers(id).waitlist_capacity > 0;
+    const isChosen = isFull && (shown.next === "swap" || result.problem.code === "linked_section_required");
+    return isChosen && hasWaitOptions(this.page, id) ? { ...shown, next: "choose", with: undefined } : shown;
   }
 
   /** Draws the last result for a section with its next step, or the countdown of a delayed drop. */
@@ -132,6 +139,8 @@ export class Actions {
     const open = catalogue.alternatives(id).length;
     const show = course && open > 0 && [t("problem.others", { n: open, course }), " ", button(t("next.others", { n: open }), () => finder.find(`${course} ${catalogue.get(id).component ?? ""}`.trim()), { class: "plain" })];
     switch (next) {
+      case "choose":
+        return waitForm(this.page, id, view);
       case "waitlist":
         return [button(t("next.wait", { n: this.page.numbers(id).waitlisted ?? 0 }), () => registrations.register(id, { waitlist: true, view })), " ", show && h("small", null, show)];
       case "swap":

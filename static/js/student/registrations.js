@@ -108,9 +108,35 @@ export class Registrations {
       this.#granted(await api.put(`${registrationPath(id)}${waitlist ? "?waitlist=true" : ""}`), view));
   }
 
+  /**
+   * Joins the waitlist of a section with choices, or takes a seat that has become free: `with`, `any_of` (lists of
+   * sections) and `drop` (a section).
+   */
+  wait(id, choices, view = "row") {
+    return this.#send([id], "pending.wait", view, async () => {
+      const granted = await api.put(`${registrationPath(id)}?waitlist=true`, choices);
+      await this.page.catalogue.ensure([granted.section]);
+      this.#granted(granted, view);
+      // The other sections changed, too.
+      this.load().catch(() => {});
+      return [granted.section];
+    });
+  }
+
+  /** Shows what can be chosen with a place on the waitlist of a section, or hides it again. */
+  toggleWaitChoices(id) {
+    if (this.#results.get(id)?.next === "choose") return this.clearResult(id);
+    this.#results.set(id, { message: "wait.title", next: "choose", tone: "careful", view: "row" });
+    this.onchange(id);
+  }
+
   /** Accepts a seat that is offered. */
   accept(id, view = "schedule") {
-    return this.#send([id], "pending.accept", view, async () => this.#granted(await api.put(registrationPath(id)), view));
+    return this.#send([id], "pending.accept", view, async () => {
+      const { with: together, any_of: others, drop } = this.#registrations.get(id) ?? {};
+      this.#granted(await api.put(registrationPath(id)), view);
+      if (together || others || drop) this.load().catch(() => {});
+    });
   }
 
   /** Drops a section at once. `keepalive` lets the request outlive the page. */
@@ -184,12 +210,12 @@ export class Registrations {
   }
 
   /** Stores a section's new status. Responses and frames travel separately, so an older one may arrive last. */
-  #setStatus(section, { status, position, expires_at, credits, at }) {
+  #setStatus(section, { status, position, expires_at, credits, at, with: together, any_of, drop }) {
     if (Date.parse(at) < Date.parse(this.#changes.get(section)?.at)) return this.load().catch(() => {});
     this.#changes.set(section, { at, version: this.#version += 1 });
     if (status === "dropped") return this.#registrations.delete(section);
     const known = this.#registrations.get(section)?.credits ?? this.page.catalogue.get(section)?.credits ?? 0;
-    this.#registrations.set(section, { section, status, position, expires_at, credits: credits ?? known, at });
+    this.#registrations.set(section, { section, status, position, expires_at, credits: credits ?? known, at, with: together, any_of, drop });
   }
 
   #granted({ section, planned, ...registration }, view) {
@@ -220,17 +246,21 @@ export class Registrations {
   /** Another tab, the waitlist or the college changed a registration. */
   #receive({ section, status, position, expires_at, reason, code, at }) {
     const previous = this.#registrations.get(section);
-    this.#setStatus(section, { status, position: position ?? (status === previous?.status ? previous.position : undefined), expires_at, at });
+    const choices = ["waitlisted", "offered"].includes(status) ? { with: previous?.with, any_of: previous?.any_of, drop: previous?.drop } : {};
+    this.#setStatus(section, { status, position: position ?? (status === previous?.status ? previous.position : undefined), expires_at, at, ...choices });
     const tones = { promoted: "good", offer: "good", lapsed: "careful", passed_over: "careful", cancelled: "stop", staff: "careful" };
     if (tones[reason]) {
-      this.#results.set(section, { message: `change.${reason}`, tone: tones[reason], because: code && { code }, view: "both" });
+      const isReplaced = reason === "promoted" && status === "dropped";
+      this.#results.set(section, { message: isReplaced ? "change.replaced" : `change.${reason}`, tone: tones[reason], because: code && { code }, view: "both" });
       this.onresult([section]);
     } else if ((reason !== "self" && reason !== "moved") || this.#results.get(section)?.message === "drop.unconfirmed") {
       this.#results.delete(section);
     }
     this.#settle(section);
     this.onchange(section);
-    // The frame carries no credits, so a section that is new to this page is read.
-    if (!previous && status !== "dropped") this.load().catch(() => {});
+    // The frame carries neither credits nor choices, so a section that is new to this page is read, and the choices are
+    // read again when one of their sections ends.
+    const isChosen = status === "dropped" && [...this.#registrations.values()].some((one) => [one.with, one.any_of, one.drop].flat().includes(section));
+    if ((!previous && status !== "dropped") || isChosen) this.load().catch(() => {});
   }
 }

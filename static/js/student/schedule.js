@@ -7,6 +7,7 @@ import { drawSeats } from "../seat-cell.js";
 import { componentName, joinList, meetingTexts } from "../words.js";
 import { CalendarLinks } from "./calendar.js";
 import { Choices } from "./choices.js";
+import { waitTexts } from "./wait-choices.js";
 import { conflictTexts, drawWeek } from "./week.js";
 
 export class Schedule {
@@ -51,7 +52,7 @@ export class Schedule {
   #shown(term) {
     const { page } = this;
     const current = page.workspace.week();
-    const kept = this.#order.filter((id) => current.includes(id) || ["drop.done", "change.lapsed"].includes(page.registrations.result(id)?.message));
+    const kept = this.#order.filter((id) => current.includes(id) || ["drop.done", "change.lapsed", "change.replaced"].includes(page.registrations.result(id)?.message));
     this.#order = [...kept.filter((id) => id.startsWith(`${term}-`)), ...current.filter((id) => !kept.includes(id))];
     return this.#order;
   }
@@ -85,12 +86,12 @@ export class Schedule {
     const section = catalogue.get(id);
     let row = this.#rows.get(id);
     if (!row || row.section !== section) {
-      const parts = { seats: h("div", { class: "seats" }), act: h("div", { class: "act" }), result: h("div", { class: "result" }), check: h("div", { class: "result judged" }), choices: new Choices(page, id) };
+      const parts = { seats: h("div", { class: "seats" }), act: h("div", { class: "act" }), chosen: h("div", { class: "result chosen" }), result: h("div", { class: "result" }), check: h("div", { class: "result judged" }), choices: new Choices(page, id) };
       const el = h("li", { class: "schedule-row" },
         h("div", { class: "what" }, h("strong", null, section?.course ?? id), " ", h("span", { class: "kind" }, section && [section.section, componentName(section)].filter(Boolean).join(" ")),
           h("span", { class: "print-inline" }, `, ${t("week.planned")}`)),
         h("div", { class: "title", dir: "auto" }, section?.title ?? ""), h("div", { class: "when" }, section ? meetingTexts(section, true).map((text) => h("div", null, text)) : ""),
-        section && h("div", { class: "print-line" }, printedDetails(section)), parts.seats, parts.act, parts.result, parts.check, parts.choices.el);
+        section && h("div", { class: "print-line" }, printedDetails(section)), parts.seats, parts.act, parts.chosen, parts.result, parts.check, parts.choices.el);
       this.#rows.set(id, row = { ...parts, el, section });
     }
     if (section) drawSeats(row.seats, numbers(id), section.status);
@@ -98,6 +99,11 @@ export class Schedule {
     row.el.dataset.kind = registration?.status ?? (this.page.plan.has(id) ? "planned" : "dropped");
     actions.draw(row.act, id, "schedule");
     actions.drawResult(row.result, id, "schedule");
+    const chosen = waitTexts(registration, catalogue.name);
+    if (row.chosen.dataset.key !== chosen.join()) {
+      row.chosen.dataset.key = chosen.join();
+      put(row.chosen, chosen.map((text) => h("p", null, text)));
+    }
     page.planCheck.drawResult(row.check, id);
     row.choices.draw();
     return row.el;

@@ -35,5 +35,6 @@ export default {
   "attempts.promoted.waitlisted": "Waitlisted",
   "attempts.register.offered": "Seat offered",
   "attempts.promoted.offered": "Seat offered from the waitlist",
+  "attempts.promoted.dropped": "Left for a seat from the waitlist",
   "attempts.lapse.dropped": "Offer not accepted in time",
 };

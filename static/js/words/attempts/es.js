@@ -35,5 +35,6 @@ export default {
   "attempts.promoted.waitlisted": "En lista de espera",
   "attempts.register.offered": "Cupo ofrecido",
   "attempts.promoted.offered": "Cupo ofrecido desde la lista de espera",
+  "attempts.promoted.dropped": "Salida por un cupo de la lista de espera",
   "attempts.lapse.dropped": "No aceptó la oferta a tiempo",
 };
