@@ -11,7 +11,8 @@
 //! - [`calendar`]: schedules as iCalendar
 //! - [`identity`]: accounts, sign-in, tokens, limits, the audit trail
 //! - [`sso`]: single sign-on: OpenID Connect, and the college's web server
-//! - [`store`]: ports to the store and the SQLite implementation; [`bus`]: events inside the hub
+//! - [`store`]: ports to the store and their implementations; [`bus`]: events inside the hub and between hubs
+//! - [`leader`]: which hub runs the jobs that must run once
 //! - [`domain`]: the rules, as pure functions
 //! - [`observe`]: metrics, charts, health; [`rush`], [`demo`]: the load test and the demonstration college
 //! - [`retention`]: deletes old data
@@ -30,6 +31,7 @@ pub mod histogram;
 pub mod http;
 pub mod identity;
 pub mod imports;
+pub mod leader;
 pub mod live;
 pub mod logging;
 pub mod machine;

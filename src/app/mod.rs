@@ -206,7 +206,7 @@ impl Shared {
                     plain_member: sign_in.plain_member(),
                     audit: audit.clone(),
                     outbox: core.ports.outbox.clone(),
-                    events: core.ports.imports.clone(),
+                    leases: core.ports.leases.clone(),
                     pool: core.pool.clone(),
                     model: core.model.clone(),
                     clock: core.ports.clock.clone(),

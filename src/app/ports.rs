@@ -23,6 +23,7 @@ use crate::store::gauge::StoreGauge;
 use crate::store::guardian_links::GuardianLinkStore;
 use crate::store::import_profiles::ProfileStore;
 use crate::store::imports::ImportStore;
+use crate::store::lease::LeaseStore;
 use crate::store::members::MemberStore;
 use crate::store::outbox::OutboxStore;
 use crate::store::plans::PlanStore;
@@ -130,6 +131,8 @@ pub struct Ports {
     pub demo_reports: Arc<dyn DemoReportStore>,
     /// Rosters of sections.
     pub rosters: Arc<dyn RosterStore>,
+    /// Which hub runs the jobs that must run once.
+    pub leases: Arc<dyn LeaseStore>,
     /// Pending writes to Plone.
     pub outbox: Arc<dyn OutboxStore>,
     /// Fills an empty store.
@@ -180,7 +183,7 @@ impl Ports {
     where
         S: TermStore + SandboxStore + AlertStore + AccountStore + AuditStore + MemberStore + ProviderSignInStore,
         S: ImportStore + ProfileStore + StudentStore + AttemptStore + PlanStore + PrivacyStore + GuardianLinkStore,
-        S: ScheduleFeedStore + DemoReportStore + RosterStore + OutboxStore + SeedStore + Clone + 'static,
+        S: ScheduleFeedStore + DemoReportStore + RosterStore + OutboxStore + SeedStore + LeaseStore + Clone + 'static,
     {
         let all = Arc::new(of.clone());
         Self {
@@ -201,6 +204,7 @@ impl Ports {
             schedule_feeds: all.clone(),
             demo_reports: all.clone(),
             rosters: all.clone(),
+            leases: all.clone(),
             outbox: all.clone(),
             seed: all,
             store_gauge,

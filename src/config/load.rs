@@ -157,18 +157,9 @@ impl Loader {
 
 /// Returns what is wrong with the other settings if the store is a database.
 fn store_problems(config: &Config) -> Vec<String> {
-    let mut problems = Vec::new();
-    if let StoreUrl::Postgres(_) = config.store.url {
-        if config.auth.secret.is_none() {
-            let why = "because store.url is a PostgreSQL database: all hubs sign tokens with the same secret";
-            problems.push(format!("auth.secret must be set {why}"));
-        }
-        if config.plone.url.is_some() {
-            let why = "with a PostgreSQL database as store.url: several hubs would write to Plone";
-            problems.push(format!("plone.url cannot be used yet {why}"));
-        }
-    }
-    problems
+    let needs_secret = matches!(config.store.url, StoreUrl::Postgres(_)) && config.auth.secret.is_none();
+    let why = "because store.url is a PostgreSQL database: all hubs sign tokens with the same secret";
+    needs_secret.then(|| format!("auth.secret must be set {why}")).into_iter().collect()
 }
 
 /// Sets a value. Returns `None` if there is no such setting.
@@ -339,17 +330,13 @@ mod tests {
     }
 
     #[test]
-    fn a_database_requires_a_secret_and_excludes_plone() {
+    fn a_database_requires_a_secret() {
         let secret = "[auth]\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
         let database = [("EDUHUB_STORE__URL", "postgres://eduhub:s3cret@db/hub")];
         assert!(read(secret, &database).is_ok());
-        let plone = format!("{secret}[plone]\nurl = \"http://p\"\nusername = \"hub\"\n");
-        for (document, problem) in [("", "auth.secret must be set because"), (&*plone, "plone.url cannot be used yet")]
-        {
-            let problems = read(document, &database).unwrap_err();
-            assert!(problems.len() == 1 && problems[0].starts_with(problem), "{problems:?}");
-            assert!(!problems[0].contains("s3cret"), "{problems:?}");
-        }
+        let problems = read("", &database).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].starts_with("auth.secret must be set because"), "{problems:?}");
+        assert!(!problems[0].contains("s3cret"), "{problems:?}");
     }
 
     #[test]

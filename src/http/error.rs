@@ -205,6 +205,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Overloaded => Self::overloaded(),
             StoreError::Unavailable(_) => Self::overloaded().retry_after(RECOVERY_RETRY_S).caused_by(error),
+            StoreError::Superseded(_) => Self::overloaded().caused_by(error),
             StoreError::CommitFailed(_) => Self::outcome_unknown().caused_by(error),
             StoreError::Refused(_) | StoreError::Corrupt(_) => Self::internal(error),
         }

@@ -63,6 +63,9 @@ fn no_plone() -> Problem {
 struct PloneState {
     /// Whether Plone is configured.
     configured: bool,
+    /// Whether this hub pulls the catalogue and writes to Plone; of several hubs, one does.
+    #[schema(required)]
+    leader: Option<bool>,
     /// Whether Plone responded to the most recent calls.
     #[schema(required)]
     ok: Option<bool>,
@@ -220,6 +223,7 @@ pub async fn state(_: Admin, bridge: Option<Data<Bridge>>, clock: Data<dyn Clock
 fn state_of(bridge: Option<&Bridge>, now: Timestamp) -> PloneState {
     PloneState {
         configured: bridge.is_some(),
+        leader: bridge.map(|bridge| bridge.leadership().is_leader()),
         ok: bridge.map(Bridge::is_healthy),
         circuit: bridge.map(|bridge| circuit(&bridge.pool(), now)),
         pool: bridge.map(|bridge| pool(&bridge.pool())),
@@ -267,6 +271,7 @@ fn pull(status: PullStatus) -> PullState {
 const fn pull_error_text(error: &PullError) -> &'static str {
     match error {
         PullError::Plone(error) => plone_error_text(error),
+        PullError::NotLeader => "Another hub reads the content from Plone.",
         PullError::ListUnstable => "The list of content in Plone changed repeatedly while it was read.",
         PullError::TooMany => "Plone has more items of one type than EduHub accepts.",
         PullError::Store(_) => "The content from Plone could not be stored.",
@@ -346,6 +351,7 @@ impl From<PullError> for Problem {
             PullError::Plone(error) => error.into(),
             PullError::Store(error) => error.into(),
             PullError::Registrar(error) => error.into(),
+            PullError::NotLeader => Self::overloaded().caused_by(error),
             PullError::ListUnstable | PullError::TooMany => PloneError::Failed(error.to_string()).into(),
         }
     }

@@ -6,7 +6,6 @@
 //! hub also starts while Plone is down.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use tokio::sync::watch;
@@ -15,7 +14,9 @@ use crate::clock::Clock;
 use crate::config::plone::Plone as Settings;
 use crate::identity::provider::MemberRules;
 use crate::identity::{Audit, Identity};
+use crate::leader::{Leadership, Tenure};
 use crate::plone::announcements::{AnnouncementDeps, Announcements};
+use crate::plone::items_known::ItemsKnown;
 use crate::plone::outbox::PloneOutbox;
 use crate::plone::outbox::deps::{OutboxDeps, OutboxOptions};
 use crate::plone::outbox::status::PloneOutboxStatus;
@@ -28,7 +29,7 @@ use crate::plone::sign_in::{PlainMember, PloneSignIn, PloneSignInOptions};
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
-use crate::store::imports::ImportStore;
+use crate::store::lease::{Job, LeaseStore};
 use crate::store::outbox::OutboxStore;
 
 use crate::domain::fields::SectionField;
@@ -45,8 +46,8 @@ pub struct BridgeDeps {
     pub audit: Audit,
     /// Sections that must be written to Plone, and the known items of Plone.
     pub outbox: Arc<dyn OutboxStore>,
-    /// One-off events.
-    pub events: Arc<dyn ImportStore>,
+    /// Decides which hub pulls and writes to Plone.
+    pub leases: Arc<dyn LeaseStore>,
     /// Registrars, which apply the changes of a pull.
     pub pool: Arc<RegistrarPool>,
     /// Committed terms.
@@ -100,28 +101,33 @@ pub struct Bridge {
     puller: Puller,
     outbox: PloneOutbox,
     outbox_store: Arc<dyn OutboxStore>,
+    leadership: Leadership,
     clock: Arc<dyn Clock>,
 }
 
 impl Bridge {
-    /// Starts the pull, the outbox and the announcements. With `open_new_terms`, terms that a pull creates are
+    /// Starts the announcements, and, while this hub leads, the pull and the outbox. With `open_new_terms`, terms that a pull creates are
     /// immediately open for registration.
     pub async fn start(client: PloneClient, settings: &Settings, open_new_terms: bool, deps: BridgeDeps) -> Self {
-        // Set by the first complete pull. Before that, the hub does not know which sections have an item in Plone.
-        let items_known = Arc::new(AtomicBool::new(false));
+        let leadership = Leadership::start(deps.leases.clone(), Job::Plone);
+        let items_known = Arc::new(ItemsKnown::default());
         let pull_gate = Arc::new(PullGate::default());
         let plone = Arc::new(client.clone());
-        let pull = PullDeps {
-            plone: plone.clone(),
-            items: deps.outbox.clone(),
-            events: deps.events,
-            pool: deps.pool,
-            model: deps.model,
-            clock: deps.clock.clone(),
-            items_known: items_known.clone(),
-            gate: pull_gate.clone(),
+        let (leases, pulled_from, clock) = (deps.leases.clone(), plone.clone(), deps.clock.clone());
+        let (pool, model, gate, known) = (deps.pool, deps.model, pull_gate.clone(), items_known.clone());
+        let pull = move |tenure: Tenure| PullDeps {
+            plone: pulled_from.clone(),
+            items: leases.outbox_under(tenure.fence),
+            events: leases.events_under(tenure.fence),
+            pool: pool.clone(),
+            model: model.clone(),
+            clock: clock.clone(),
+            items_known: known.clone(),
+            gate: gate.clone(),
+            tenure,
         };
-        let puller = Puller::start(pull, PullOptions { every: settings.sync, open_new_terms });
+        let options = PullOptions { every: settings.sync, open_new_terms };
+        let puller = Puller::start(Box::new(pull), options, leadership.tenure());
 
         let url = settings.url.as_deref().unwrap_or_default();
         let options = OutboxOptions {
@@ -130,16 +136,20 @@ impl Bridge {
             check_every: settings.sync,
             roster_field: format!("{url} {} {}", settings.section_type, settings.field_name(SectionField::Roster)),
         };
-        let outbox = OutboxDeps {
-            store: deps.outbox.clone(),
-            plone: plone.clone(),
-            clock: deps.clock.clone(),
-            audit: deps.audit,
-            items_known,
-            is_import_applying: deps.is_import_applying,
-            pull_gate,
+        let (leases, written_to, clock) = (deps.leases, plone.clone(), deps.clock.clone());
+        let (audit, is_import_applying) = (deps.audit, deps.is_import_applying);
+        let outbox = move |tenure: Tenure| OutboxDeps {
+            store: leases.outbox_under(tenure.fence),
+            plone: written_to.clone(),
+            clock: clock.clone(),
+            audit: audit.clone(),
+            items_known: items_known.clone(),
+            is_import_applying: is_import_applying.clone(),
+            pull_gate: pull_gate.clone(),
+            tenure,
         };
-        let outbox = PloneOutbox::start(outbox, &options, deps.plain_member);
+        let (store, member) = (deps.outbox.clone(), deps.plain_member);
+        let outbox = PloneOutbox::start(store, Box::new(outbox), &options, member, leadership.tenure());
 
         let announcements = Announcements::start(AnnouncementDeps {
             plone,
@@ -149,13 +159,14 @@ impl Bridge {
             sync: settings.sync,
         });
         let announcements = announcements.await;
-        Self { client, announcements, puller, outbox, outbox_store: deps.outbox, clock: deps.clock }
+        Self { client, announcements, puller, outbox, outbox_store: deps.outbox, leadership, clock: deps.clock }
     }
 
-    /// Starts no further writes to Plone and waits for those in flight. Unwritten sections stay marked in the store and
-    /// are written after the next start.
+    /// Starts no further writes to Plone, waits for those in flight, and lets another hub take over. Unwritten sections
+    /// stay marked in the store and are written after the next start, or by the hub that takes over.
     pub async fn stop(&self) {
         self.outbox.stop().await;
+        self.leadership.resign().await;
     }
 
     /// Creates the reverse proxy to this Plone. See [`PloneProxy::new`].
@@ -201,6 +212,12 @@ impl Bridge {
     #[must_use]
     pub fn outbox_status(&self) -> PloneOutboxStatus {
         self.outbox.status()
+    }
+
+    /// Returns whether this hub pulls the catalogue and writes to Plone.
+    #[must_use]
+    pub fn leadership(&self) -> &Leadership {
+        &self.leadership
     }
 
     /// Pulls the whole catalogue now.

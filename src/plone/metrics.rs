@@ -50,12 +50,25 @@ fn numbers(counts: impl IntoIterator<Item = (&'static str, u64)>) -> Values {
 }
 
 /// All metrics of the bridge.
-pub const METRIC_DEFS: [MetricDef; 20] = [
+pub const METRIC_DEFS: [MetricDef; 23] = [
     gauge("eduhub_plone_in_use", "Calls to Plone in flight", |b| one(number(b.pool().in_use as u64))),
     gauge("eduhub_plone_waiting", "Calls in the queue for a connection to Plone", |b| {
         one(number(b.pool().waiting as u64))
     }),
     gauge("eduhub_plone_connections", "Open connections to Plone", |b| one(number(b.pool().connections as u64))),
+    gauge("eduhub_plone_leader", "1 while this hub pulls the catalogue of Plone and writes to Plone", |b| {
+        one(f64::from(u8::from(b.leadership().is_leader())))
+    }),
+    counter(
+        "eduhub_plone_takeovers_total",
+        "Times that this hub began to pull the catalogue and to write to Plone",
+        |b| one(number(b.leadership().takeovers())),
+    ),
+    counter(
+        "eduhub_plone_lease_failures_total",
+        "Times that the lease of the hub that leads could not be read or renewed",
+        |b| one(number(b.leadership().failures())),
+    ),
     gauge("eduhub_plone_circuit", "Circuit breaker of Plone: 0 closed, 1 half open, 2 open", |b| {
         one(match b.pool().circuit {
             Circuit::Closed => 0.0,

@@ -3,7 +3,7 @@
 //! - [`bridge`]: builds, starts and stops the parts; [`metrics`]: their metrics
 //! - [`port`]: the operations that the hub needs from Plone; [`rest`]: their implementation over Plone's REST API
 //! - [`pull`]: reads Plone's catalogue into the hub; [`outbox`]: writes committed sections to Plone;
-//!   [`pull_gate`]: keeps them apart
+//!   [`pull_gate`], [`items_known`]: keep them apart
 //! - [`announcements`]: news items for visitors and members; [`cache`]: cached reads
 //! - [`sign_in`]: Plone as a sign-in provider
 //! - [`proxy`]: forwards browser requests to Plone
@@ -13,6 +13,7 @@ pub mod announcements;
 pub mod bridge;
 pub mod cache;
 pub mod format;
+pub mod items_known;
 pub mod metrics;
 pub mod outbox;
 pub mod port;

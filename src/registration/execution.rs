@@ -126,6 +126,8 @@ impl BatchExecutor {
     ) -> StoreFuture<CommittedBatch> {
         let commands: Vec<Submitted> = commands.into_iter().map(Into::into).collect();
         let (term, since) = (state.book.term().id.clone(), state.position());
+        // There is one job with a fence, so the lowest number is the oldest.
+        let fence = commands.iter().filter_map(|one| one.fence).min_by_key(|fence| fence.number);
         let (decided, result) = oneshot::channel();
         let decide: DecideBatch = Box::new(move |others| {
             // A panic outside a single decision leaves the state partly changed. It is caught here, so that it does not
@@ -135,7 +137,10 @@ impl BatchExecutor {
             let _ = decided.send(batch);
             record
         });
-        let committed = self.store.run_batch(&term, since, decide);
+        let committed = match fence {
+            None => self.store.run_batch(&term, since, decide),
+            Some(fence) => self.store.run_batch_under(fence, &term, since, decide),
+        };
         async move {
             committed.await?;
             result.await.map_err(|_| StoreError::Refused("the batch was not decided".to_owned()))

@@ -383,7 +383,7 @@ impl Registrar {
     fn failed(&mut self, error: &StoreError, callers: Vec<Caller>, ctx: &mut Context<Self>) {
         log::error!("a batch of term {} failed: {error}", self.term);
         let reply = match error {
-            StoreError::Overloaded | StoreError::Unavailable(_) => SubmitError::Overloaded,
+            StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Superseded(_) => SubmitError::Overloaded,
             StoreError::Refused(_) => SubmitError::Failed,
             StoreError::CommitFailed(_) | StoreError::Corrupt(_) => SubmitError::OutcomeUnknown,
         };

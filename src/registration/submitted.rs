@@ -8,6 +8,7 @@ use crate::domain::batch::Receipts;
 use crate::domain::command::Command;
 use crate::domain::outcome::Outcome;
 use crate::store::accounts::AuditEntry;
+use crate::store::lease::Fence;
 
 /// A command with its origin.
 #[derive(Debug)]
@@ -18,11 +19,14 @@ pub struct Submitted {
     pub origin: Origin,
     /// The entry of the audit trail that is stored in the same commit as the changes.
     pub audit: Option<Box<AuditEntry>>,
+    /// If set, the command is refused once another hub has taken over from this fence, and with it the batch: its other
+    /// callers may repeat their commands.
+    pub fence: Option<Fence>,
 }
 
 impl From<Command> for Submitted {
     fn from(command: Command) -> Self {
-        Self { command, origin: Origin::default(), audit: None }
+        Self { command, origin: Origin::default(), audit: None, fence: None }
     }
 }
 
@@ -31,14 +35,20 @@ impl Submitted {
     #[must_use]
     pub fn by_student(command: Command, request_id: Option<Uuid>) -> Self {
         let origin = Origin { by: Asker::Student, request_id, received_at: None };
-        Self { command, origin, audit: None }
+        Self { origin, ..command.into() }
     }
 
     /// Returns a command of staff on a student's behalf, which came with an HTTP request.
     #[must_use]
     pub fn by_staff(command: Command, request_id: Option<Uuid>) -> Self {
         let origin = Origin { by: Asker::Staff, request_id, received_at: None };
-        Self { command, origin, audit: None }
+        Self { origin, ..command.into() }
+    }
+
+    /// Returns a command of a job that this hub leads under `fence`.
+    #[must_use]
+    pub fn by_leader(command: Command, fence: Fence) -> Self {
+        Self { fence: Some(fence), ..command.into() }
     }
 
     /// Sets the audit entry.

@@ -13,7 +13,8 @@
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`demo_reports`]: shared reports of demonstrations
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
-//! - [`shared`]: what a hub has to know of the changes of other hubs; [`verification`]: checks of the contents
+//! - [`shared`]: what a hub has to know of the changes of other hubs; [`lease`]: which hub runs a job that runs once
+//! - [`verification`]: checks of the contents
 //! - [`sqlite`]: the embedded store; [`postgres`]: the store that several hubs share
 
 pub mod accounts;
@@ -24,6 +25,7 @@ pub mod gauge;
 pub mod guardian_links;
 pub mod import_profiles;
 pub mod imports;
+pub mod lease;
 mod meeting_json;
 pub mod members;
 pub mod outbox;
@@ -62,6 +64,9 @@ pub enum StoreError {
     /// The store is unavailable, such as while it recovers from a failed commit. A write was not tried.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// Another hub has taken over the job to which the write belongs. Nothing of it was stored.
+    #[error("another hub has taken over the job {0:?}")]
+    Superseded(&'static str),
     /// Stored data cannot be read.
     #[error("the store contains unreadable data: {0}")]
     Corrupt(String),

@@ -34,6 +34,7 @@ use crate::domain::term::Term;
 
 use crate::store::StoreFuture;
 use crate::store::accounts::AuditEntry;
+use crate::store::lease::Fence;
 
 /// A whole term as it is stored.
 #[derive(Debug, Clone)]
@@ -128,6 +129,17 @@ pub trait TermStore: Send + Sync {
     /// [`CommitFailed`]: crate::store::StoreError::CommitFailed
     /// [`Corrupt`]: crate::store::StoreError::Corrupt
     fn run_batch(&self, term: &TermId, since: Position, decide: DecideBatch) -> StoreFuture<()>;
+
+    /// Like [`TermStore::run_batch`], and refuses the batch before it is decided if another hub has taken over from `fence`.
+    /// A store that one hub has does not need to check that.
+    ///
+    /// # Errors
+    /// [`StoreError::Superseded`](crate::store::StoreError::Superseded) if another hub has taken over, and those of
+    /// [`TermStore::run_batch`].
+    fn run_batch_under(&self, fence: Fence, term: &TermId, since: Position, decide: DecideBatch) -> StoreFuture<()> {
+        let _ = fence;
+        self.run_batch(term, since, decide)
+    }
 
     /// Returns the final values of everything that was committed after `since`, at the sequence of the last commit.
     /// `since` must be a sequence that the store returned to this process, or 0.

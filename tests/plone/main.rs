@@ -3,7 +3,7 @@
 //! - [`site`]: the behaviour of Plone that the hub relies on
 //! - [`client`]: the hub's Plone client
 //! - [`pull`]: the pull of Plone's catalogue
-//! - [`outbox`]: writes of seats and rosters to Plone
+//! - [`outbox`]: writes of seats and rosters to Plone; [`cluster`]: by one of several hubs
 //! - [`proxy`]: the proxy to Plone
 //! - [`sign_in`]: members of Plone sign in to the hub
 //! - [`dashboard`]: announcements and dashboards
@@ -21,6 +21,7 @@
 mod support;
 
 mod client;
+mod cluster;
 mod dashboard;
 mod demonstration;
 mod outage;

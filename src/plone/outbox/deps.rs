@@ -1,11 +1,12 @@
 //! Options and dependencies of the outbox.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::identity::Audit;
+use crate::leader::Tenure;
+use crate::plone::items_known::ItemsKnown;
 use crate::plone::port::Plone;
 use crate::plone::pull_gate::PullGate;
 use crate::store::outbox::OutboxStore;
@@ -28,10 +29,12 @@ pub struct OutboxOptions {
     pub roster_field: String,
 }
 
-/// Dependencies of the outbox.
+/// Dependencies of the outbox, under one tenure.
 #[derive(Clone)]
 pub struct OutboxDeps {
-    /// Marked sections, and known items of Plone.
+    /// The tenure under which the outbox writes.
+    pub tenure: Tenure,
+    /// Marked sections, and known items of Plone, written under the tenure.
     pub store: Arc<dyn OutboxStore>,
     /// Plone.
     pub plone: Arc<dyn Plone>,
@@ -39,11 +42,13 @@ pub struct OutboxDeps {
     pub clock: Arc<dyn Clock>,
     /// Audit trail, which records when names are removed from Plone.
     pub audit: Audit,
-    /// True after the first complete pull of sections. Before that, the hub does not know which sections have an item
-    /// in Plone, and creates none.
-    pub items_known: Arc<AtomicBool>,
+    /// Whether a pull of this tenure has read all sections. Before that, the hub creates none in Plone.
+    pub items_known: Arc<ItemsKnown>,
     /// Returns true while an import is being applied. No write may start then.
     pub is_import_applying: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Tells when a pull applies changes. Entries that were read meanwhile are not used.
     pub pull_gate: Arc<PullGate>,
 }
+
+/// Returns the dependencies of the outbox under a tenure.
+pub type OutboxDepsUnder = Box<dyn Fn(Tenure) -> OutboxDeps + Send + Sync>;

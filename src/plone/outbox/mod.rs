@@ -28,15 +28,16 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::domain::ids::SectionId;
+use crate::leader::Tenure;
 use crate::plone::sign_in::PlainMember;
 use crate::store::StoreError;
-use crate::store::outbox::OutboxEntry;
+use crate::store::outbox::{OutboxEntry, OutboxStore};
 
-use crate::plone::outbox::deps::{OutboxDeps, OutboxOptions, SECTION_PAUSE};
+use crate::plone::outbox::deps::{OutboxDeps, OutboxDepsUnder, OutboxOptions, SECTION_PAUSE};
 use crate::plone::outbox::desired_state::DefinitionScope;
 use crate::plone::outbox::roster_guard::RosterGuard;
 use crate::plone::outbox::sending::{SendOutcome, Sender, backoff};
-use crate::plone::outbox::status::{OutboxGauge, PloneOutboxStatus};
+use crate::plone::outbox::status::{OutboxGauge, PloneOutboxStatus, RosterState};
 
 /// Maximum number of concurrent writes: half of the default pool, so that sign-ins and pulls are not blocked.
 pub const IN_FLIGHT_MAX: usize = 4;
@@ -60,20 +61,24 @@ pub struct PloneOutbox {
 }
 
 impl PloneOutbox {
-    /// Starts the outbox on its own thread. It uses the token of `plain_member`, the student who signed in most
-    /// recently, to check what members can read.
+    /// Starts the outbox on its own thread. It writes while this hub has a `tenure`, and counts the entries in `store` in
+    /// any case. It uses the token of `plain_member`, the student who signed in most recently, to check what members can
+    /// read.
     #[must_use]
-    pub fn start(deps: OutboxDeps, options: &OutboxOptions, plain_member: watch::Receiver<PlainMember>) -> Self {
+    pub fn start(
+        store: Arc<dyn OutboxStore>,
+        deps: OutboxDepsUnder,
+        options: &OutboxOptions,
+        plain_member: watch::Receiver<PlainMember>,
+        tenure: watch::Receiver<Option<Tenure>>,
+    ) -> Self {
         let gauge = Arc::new(OutboxGauge::default());
         let (stop, stopping) = watch::channel(false);
         let (report_end, ended) = oneshot::channel();
-        let (options, shared_gauge) = (options.clone(), gauge.clone());
+        let office = Office { store, deps, options: options.clone(), gauge: gauge.clone(), plain_member };
         let arbiter = Arbiter::new();
         arbiter.spawn(async move {
-            if let Some(guard) = load_guard(&deps, &options, &shared_gauge, stopping.clone()).await {
-                actix::spawn(guard.clone().run(plain_member, stopping.clone()));
-                Worker::new(deps, &options, shared_gauge, guard).run(stopping).await;
-            }
+            office.run(tenure, stopping).await;
             // Sending fails if all handles were dropped.
             let _ = report_end.send(());
         });
@@ -94,6 +99,64 @@ impl PloneOutbox {
             // A receive error means that the task has ended, too.
             let _ = ended.await;
         }
+    }
+}
+
+/// Runs the outbox during the tenures of this hub.
+struct Office {
+    store: Arc<dyn OutboxStore>,
+    deps: OutboxDepsUnder,
+    options: OutboxOptions,
+    gauge: Arc<OutboxGauge>,
+    plain_member: watch::Receiver<PlainMember>,
+}
+
+impl Office {
+    /// Runs until `stopping`, or until all of its senders are dropped.
+    async fn run(self, mut tenure: watch::Receiver<Option<Tenure>>, mut stopping: watch::Receiver<bool>) {
+        loop {
+            let current = tenure.borrow_and_update().clone();
+            if *stopping.borrow_and_update() || stopping.has_changed().is_err() {
+                return;
+            }
+            let Some(current) = current else {
+                count(&*self.store, &self.gauge).await;
+                tokio::select! {
+                    () = sleep(COUNT_INTERVAL) => {}
+                    Ok(()) = tenure.changed() => {}
+                    _ = stopping.changed() => {}
+                }
+                continue;
+            };
+            let (end, ending) = watch::channel(false);
+            let writing = self.write((self.deps)(current), ending);
+            tokio::pin!(writing);
+            tokio::select! {
+                () = &mut writing => continue,
+                Ok(()) = tenure.changed() => {}
+                _ = stopping.changed() => {}
+            }
+            end.send_replace(true);
+            writing.await;
+        }
+    }
+
+    /// Writes under one tenure, until `ending`.
+    async fn write(&self, deps: OutboxDeps, ending: watch::Receiver<bool>) {
+        // What an earlier tenure found out may be outdated.
+        self.gauge.put_roster(RosterState::Unchecked);
+        if let Some(guard) = load_guard(&deps, &self.options, &self.gauge, ending.clone()).await {
+            actix::spawn(guard.clone().run(self.plain_member.clone(), ending.clone()));
+            Worker::new(deps, &self.options, self.gauge.clone(), guard).run(ending).await;
+        }
+    }
+}
+
+/// Counts the pending entries.
+async fn count(store: &dyn OutboxStore, gauge: &OutboxGauge) {
+    match store.summary().await {
+        Ok(summary) => gauge.put_summary(summary),
+        Err(error) => log::warn!("could not count the entries of the outbox: {error}"),
     }
 }
 
@@ -188,10 +251,7 @@ impl Worker {
             return;
         }
         self.count_at = Instant::now() + COUNT_INTERVAL;
-        match self.deps.store.summary().await {
-            Ok(summary) => self.gauge.put_summary(summary),
-            Err(error) => log::warn!("could not count the entries of the outbox: {error}"),
-        }
+        count(&*self.deps.store, &self.gauge).await;
     }
 
     /// Marks a part of the sections that an import changed. Marking in parts lets registrations commit in between.
@@ -236,7 +296,7 @@ impl Worker {
 
     async fn due(&self, room: usize) -> Result<Vec<OutboxEntry>, StoreError> {
         let busy: Vec<SectionId> = self.busy.keys().cloned().collect();
-        let with_new = self.deps.items_known.load(Ordering::Acquire);
+        let with_new = self.deps.items_known.under(self.deps.tenure.fence);
         let room = u32::try_from(room).unwrap_or(u32::MAX);
         self.deps.store.due(self.deps.clock.now(), busy, room, with_new).await
     }

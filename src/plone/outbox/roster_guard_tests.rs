@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -17,6 +17,7 @@ use crate::domain::fields::Fields;
 use crate::domain::ids::TermId;
 use crate::domain::section::Credits;
 use crate::identity::Audit;
+use crate::leader::Tenure;
 use crate::plone::port::{
     Catalogue, Directory, Hit, HitPage, NewsItem, PloneFuture, PlonePerson, PloneSection, Writer,
 };
@@ -175,11 +176,12 @@ impl Setup {
 
         let plone = FakePlone::default();
         let deps = OutboxDeps {
+            tenure: Tenure::endless(),
             store: Arc::new(store.clone()),
             plone: Arc::new(plone.clone()),
             clock: Arc::new(FixedClock(now)),
             audit: Audit::start(Arc::new(store.clone()), Arc::new(crate::clock::SystemClock)),
-            items_known: Arc::new(AtomicBool::new(true)),
+            items_known: Arc::default(),
             is_import_applying: Arc::new(|| false),
             pull_gate: Arc::default(),
         };

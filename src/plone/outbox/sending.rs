@@ -134,6 +134,10 @@ impl Sender {
             }
             return self.nothing(entry).await;
         }
+        if !self.deps.tenure.is_current() {
+            // Another hub may write to Plone by now.
+            return Ok(SendOutcome::Failed);
+        }
         self.deps.plone.write_section(&item.path, &found.fields).await?;
         let outcome = self.sent(entry, item, found.fields).await?;
         if state.names() == Names::Written && self.guard.state().names() != Names::Written {
@@ -150,6 +154,7 @@ impl Sender {
         let short_name = format!("{}-{}", id.term, id.crn).to_lowercase();
         // Names are written later, if the item has a roster field.
         let fields = all_fields(entry, Names::Withheld);
+        // Refused if another hub writes to Plone by now.
         self.deps.store.record_creation(id, fields.clone()).await?;
         let created = self.deps.plone.create_section(&short_name, &fields).await?;
         let text = |field| match created.fields.get(&field) {

@@ -16,13 +16,16 @@ mod sections;
 pub mod status;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use tokio::sync::oneshot;
+use futures_util::stream;
+use jiff::Timestamp;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
+use crate::leader::Tenure;
+use crate::plone::items_known::ItemsKnown;
 use crate::plone::port::{Plone, PloneError};
 use crate::plone::pull_gate::PullGate;
 use crate::registration::pool::RegistrarPool;
@@ -30,6 +33,7 @@ use crate::registration::readmodel::ReadModel;
 use crate::registration::registrar::SubmitError;
 use crate::store::StoreError;
 use crate::store::imports::ImportStore;
+use crate::store::lease::Fence;
 use crate::store::outbox::OutboxStore;
 
 use events::Events;
@@ -37,14 +41,16 @@ use listing::ITEMS_MAX;
 use sections::Sections;
 use status::{PullCounts, PullFindings, PullStatus, StatusBoard};
 
-/// Dependencies of the pull.
+/// Dependencies of the pull, under one tenure.
 #[derive(Clone)]
 pub struct PullDeps {
     /// Plone.
     pub plone: Arc<dyn Plone>,
-    /// The known items of Plone.
+    /// The tenure under which the pull applies changes.
+    pub tenure: Tenure,
+    /// The known items of Plone, written under the tenure.
     pub items: Arc<dyn OutboxStore>,
-    /// One-off events.
+    /// One-off events, written under the tenure.
     pub events: Arc<dyn ImportStore>,
     /// Registrars.
     pub pool: Arc<RegistrarPool>,
@@ -52,12 +58,14 @@ pub struct PullDeps {
     pub model: Arc<ReadModel>,
     /// Clock used for the times of pulls.
     pub clock: Arc<dyn Clock>,
-    /// Set by the first complete pull of sections. Before that, the hub does not know which sections have an item in
-    /// Plone.
-    pub items_known: Arc<AtomicBool>,
+    /// Noted by the first complete pull of sections of each tenure.
+    pub items_known: Arc<ItemsKnown>,
     /// Closed while changes are being applied.
     pub gate: Arc<PullGate>,
 }
+
+/// Returns the dependencies of a pull under a tenure.
+pub type PullDepsUnder = Box<dyn Fn(Tenure) -> PullDeps + Send>;
 
 /// Settings of the pull.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +80,9 @@ pub struct PullOptions {
 /// Why a pull ended early. Changes that it applied before are not reverted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PullError {
+    /// This hub does not lead.
+    #[error("another hub pulls Plone's catalogue")]
+    NotLeader,
     /// A call to Plone failed.
     #[error(transparent)]
     Plone(#[from] PloneError),
@@ -89,15 +100,17 @@ pub enum PullError {
     Registrar(#[from] SubmitError),
 }
 
-/// State that one pull passes to the next. Without it, a pull lists all items and reads all events again.
+/// State that one pull passes to the next under the same tenure. Without it, a pull lists all items and reads all events
+/// again.
 struct PullState {
+    fence: Fence,
     sections: Sections,
     events: Events,
 }
 
 impl PullState {
-    fn new(options: PullOptions) -> Self {
-        Self { sections: Sections::new(options.every), events: Events::new(options.every) }
+    fn new(fence: Fence, options: PullOptions) -> Self {
+        Self { fence, sections: Sections::new(options.every), events: Events::new(options.every) }
     }
 }
 
@@ -109,16 +122,18 @@ pub struct Puller {
 }
 
 impl Puller {
-    /// Starts a thread that pulls immediately and then regularly.
+    /// Starts a thread that pulls at the begin of each tenure and then regularly.
     #[must_use]
-    pub fn start(deps: PullDeps, options: PullOptions) -> Self {
+    pub fn start(deps: PullDepsUnder, options: PullOptions, tenure: watch::Receiver<Option<Tenure>>) -> Self {
         let board = Arc::new(StatusBoard::default());
         let actor_board = board.clone();
         let actor = PullActor::start_in_arbiter(&Arbiter::new().handle(), move |_| PullActor {
             deps,
             options,
             board: actor_board,
-            state: Some(PullState::new(options)),
+            tenure,
+            is_pulling: false,
+            state: None,
             waiting: Vec::new(),
         });
         Self { actor, board }
@@ -128,7 +143,7 @@ impl Puller {
     /// share it, because the running pull may have missed changes that were made just before the call.
     ///
     /// # Errors
-    /// The reason why the pull ended early.
+    /// The reason why the pull ended early; [`PullError::NotLeader`] if another hub pulls.
     pub async fn pull_now(&self) -> Result<PullCounts, PullError> {
         // The actor ends with the hub.
         let ended = || PullError::Registrar(SubmitError::Overloaded);
@@ -148,10 +163,12 @@ type Reply = Result<PullCounts, PullError>;
 
 /// Actor that runs the pulls, one after the other.
 struct PullActor {
-    deps: PullDeps,
+    deps: PullDepsUnder,
     options: PullOptions,
     board: Arc<StatusBoard>,
-    /// None while a pull runs.
+    tenure: watch::Receiver<Option<Tenure>>,
+    is_pulling: bool,
+    /// `None` while a pull runs, and before the first.
     state: Option<PullState>,
     /// Callers that wait for the next pull.
     waiting: Vec<oneshot::Sender<Reply>>,
@@ -162,6 +179,11 @@ impl Actor for PullActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.start_pull(ctx);
+        let changes = stream::unfold(self.tenure.clone(), |mut tenure| async move {
+            tenure.changed().await.ok()?;
+            Some(((), tenure))
+        });
+        ctx.spawn(actix::fut::wrap_stream::<_, Self>(changes).map(|(), act, ctx| act.start_pull(ctx)).finish());
         ctx.run_interval(self.options.every, |act, ctx| act.start_pull(ctx));
     }
 }
@@ -182,19 +204,30 @@ impl Handler<PullNow> for PullActor {
 }
 
 impl PullActor {
-    /// Starts a pull, unless one is running.
+    /// Starts a pull, unless one is running or another hub leads.
     fn start_pull(&mut self, ctx: &mut Context<Self>) {
-        let Some(state) = self.state.take() else { return };
+        if self.is_pulling {
+            return;
+        }
+        let Some(tenure) = self.tenure.borrow().clone() else {
+            self.waiting.drain(..).for_each(|caller| drop(caller.send(Err(PullError::NotLeader))));
+            return;
+        };
+        let fence = tenure.fence;
+        let state = self.state.take().filter(|state| state.fence == fence);
+        let state = state.unwrap_or_else(|| PullState::new(fence, self.options));
+        self.is_pulling = true;
         self.board.started();
         // A pull on demand always makes full refreshes.
         let full = !self.waiting.is_empty();
         let waiting = std::mem::take(&mut self.waiting);
-        let pulling = pull(self.deps.clone(), self.options, state, full);
+        let pulling = pull((self.deps)(tenure), self.options, state, full);
         ctx.spawn(pulling.into_actor(self).map(move |ended, act, ctx| {
             let reply = ended.outcome.clone().map(|()| ended.found.counts);
             act.ended(ended);
             waiting.into_iter().for_each(|caller| drop(caller.send(reply.clone())));
-            if !act.waiting.is_empty() {
+            let has_new_tenure = act.tenure.borrow().as_ref().is_some_and(|tenure| tenure.fence != fence);
+            if has_new_tenure || !act.waiting.is_empty() {
                 act.start_pull(ctx);
             }
         }));
@@ -208,7 +241,8 @@ impl PullActor {
             None if before.is_some() => log::info!("pulled Plone's catalogue again after failures"),
             _ => {}
         }
-        self.board.ended(self.deps.clock.now(), ended.took, ended.found, error);
+        self.board.ended(ended.at, ended.took, ended.found, error);
+        self.is_pulling = false;
         self.state = Some(ended.state);
     }
 }
@@ -218,6 +252,7 @@ struct Ended {
     state: PullState,
     found: PullFindings,
     outcome: Result<(), PullError>,
+    at: Timestamp,
     took: Duration,
 }
 
@@ -227,9 +262,9 @@ async fn pull(deps: PullDeps, options: PullOptions, mut state: PullState, full: 
     let outcome = async {
         state.sections.pull(&deps, options, full, &mut found).await?;
         // The first pull reads all sections.
-        deps.items_known.store(true, Ordering::Release);
+        deps.items_known.note(deps.tenure.fence);
         state.events.pull(&deps, full, &mut found).await
     };
     let outcome = outcome.await;
-    Ended { state, found, outcome, took: began.elapsed() }
+    Ended { state, found, outcome, at: deps.clock.now(), took: began.elapsed() }
 }

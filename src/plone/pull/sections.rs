@@ -23,6 +23,7 @@ use crate::domain::section::Section;
 use crate::plone::format::section;
 use crate::plone::port::{ContentKind, Hit, PloneSection, Viewer};
 use crate::registration::registrar::SubmitError;
+use crate::registration::submitted::Submitted;
 use crate::store::outbox::PloneItem;
 
 use crate::plone::pull::compare::compare;
@@ -104,11 +105,15 @@ impl Changes {
     }
 }
 
-/// Sends a command to a registrar and retries while it is overloaded. If the outcome of a command is unknown, the next
+/// Sends a command to a registrar and retries while it is overloaded, and this hub leads. If the outcome of a command is unknown, the next
 /// pull finds out whether it was applied.
 async fn send(deps: &PullDeps, term: &TermId, command: impl Fn() -> Command) -> Result<(), SubmitError> {
     for _ in 0..ATTEMPTS_MAX {
-        match deps.pool.submit_or_create(term.clone(), command()).await {
+        if !deps.tenure.is_current() {
+            break;
+        }
+        let command = Submitted::by_leader(command(), deps.tenure.fence);
+        match deps.pool.submit_or_create(term.clone(), command).await {
             Ok(_) => return Ok(()),
             Err(SubmitError::Overloaded) => actix::clock::sleep(ATTEMPT_PAUSE).await,
             Err(error) => return Err(error),

@@ -18,6 +18,8 @@ pub(super) enum Failure {
     Refused(String),
     /// The caller has a state in memory that it must load again. Nothing was tried.
     Stale(String),
+    /// Another hub has taken over the job to which the operation belongs.
+    Superseded(&'static str),
     /// A stored value cannot be read.
     Unreadable(String),
 }
@@ -55,6 +57,7 @@ impl From<Failure> for StoreError {
             Failure::Overloaded => Self::Overloaded,
             Failure::Unavailable(words) | Failure::Stale(words) => Self::Unavailable(words),
             Failure::Refused(words) => Self::Refused(words),
+            Failure::Superseded(job) => Self::Superseded(job),
             Failure::Unreadable(words) => Self::Corrupt(words),
         }
     }

@@ -18,7 +18,8 @@
 //!   systems; [`acks`]: acknowledgements; [`cap_messages`]: messages of CAP
 //! - [`privacy`], [`erasure`]: what is stored about one person: its export, and its erasure
 //! - [`locks`]: advisory locks of a transaction; [`hubs`]: which hubs run; [`shared`]: what they change;
-//!   [`revocations`]: the order in which tokens end; [`verify`]: checks of the contents
+//!   [`revocations`]: the order in which tokens end; [`lease`]: jobs that run at one hub
+//! - [`verify`]: checks of the contents
 //! - [`seed`]: the first contents; [`sandbox`]: removes the terms of demonstrations; [`demo_reports`]:
 //!   shared reports of them
 //!
@@ -46,6 +47,7 @@ mod hubs;
 mod import_profiles;
 mod imported;
 mod imports;
+mod lease;
 mod locks;
 mod marks;
 mod members;
@@ -84,6 +86,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::store::gauge::StoreGauge;
+use crate::store::lease::Fence;
 use crate::store::shared_facts::SharedFacts;
 use crate::store::{StoreError, StoreFuture};
 
@@ -173,6 +176,8 @@ pub enum OpenError {
 #[derive(Clone)]
 pub struct PostgresStore {
     inner: Arc<Inner>,
+    /// If set, writes are refused once another hub has taken over from this fence.
+    fence: Option<Fence>,
 }
 
 struct Inner {
@@ -221,7 +226,12 @@ impl PostgresStore {
         submitted.map_err(|error| unavailable(&error))?;
         prepared.recv().map_err(|error| unavailable(&error))??;
         let (gauge, shared_facts) = (Arc::default(), Arc::default());
-        Ok(Self { inner: Arc::new(Inner { pool, operations, gauge, outbox, shared_facts, hub }) })
+        Ok(Self { inner: Arc::new(Inner { pool, operations, gauge, outbox, shared_facts, hub }), fence: None })
+    }
+
+    /// Returns this store, whose writes are refused once another hub has taken over from `fence`.
+    fn under(&self, fence: Fence) -> Self {
+        Self { inner: self.inner.clone(), fence: Some(fence) }
     }
 
     /// Finishes the accepted operations. Later reads and writes fail.
@@ -250,7 +260,13 @@ impl PostgresStore {
         T: Send + 'static,
         F: AsyncFnOnce(&Tx) -> Result<Work<T>, Failure> + Send + 'static,
     {
-        let gauge = self.gauge();
+        let (gauge, fence, hub) = (self.gauge(), self.fence, self.inner.hub);
+        let work = async move |tx: &Tx| {
+            if let Some(fence) = fence {
+                lease::require_briefly(tx, fence, hub).await?;
+            }
+            work(tx).await
+        };
         self.submit(async move |pool: &Pool| {
             gauge.queued.fetch_add(1, Ordering::Relaxed);
             let started = Instant::now();

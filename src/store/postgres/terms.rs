@@ -11,13 +11,16 @@ use crate::domain::registration::Registration;
 use crate::domain::section::SectionState;
 use crate::domain::term::Term;
 use crate::store::StoreFuture;
+use crate::store::lease::Fence;
 use crate::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRows, TermStore};
 
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::rows::{integer, maybe_number_at, number_at, term_id_at};
 use crate::store::postgres::term_rows::{self, REGISTRATION_COLUMNS, SECTION_COLUMNS, TERM_COLUMNS, TermRow};
 use crate::store::postgres::transaction::{self, Tx, Work};
-use crate::store::postgres::{PostgresStore, alerts, attempts, audit, imported, imports, marks, students, term_writes};
+use crate::store::postgres::{
+    PostgresStore, alerts, attempts, audit, imported, imports, lease, marks, students, term_writes,
+};
 
 /// Selects, for each section `s` of a term, the row that is visible at the generation `$2`.
 const VISIBLE: &str = "s.generation = (SELECT max(v.generation) FROM sections AS v
@@ -257,6 +260,14 @@ impl TermStore for PostgresStore {
     fn run_batch(&self, term: &TermId, since: Position, decide: DecideBatch) -> StoreFuture<()> {
         let (id, has_outbox) = (term.clone(), self.inner.outbox.is_some());
         self.write_if(async move |tx| run_batch(tx, &id, since, decide, has_outbox).await)
+    }
+
+    fn run_batch_under(&self, fence: Fence, term: &TermId, since: Position, decide: DecideBatch) -> StoreFuture<()> {
+        let (id, has_outbox, hub) = (term.clone(), self.inner.outbox.is_some(), self.inner.hub);
+        self.write_if(async move |tx| {
+            lease::require(tx, fence, hub).await?;
+            run_batch(tx, &id, since, decide, has_outbox).await
+        })
     }
 
     fn changes_since(&self, term: &TermId, since: u64) -> StoreFuture<TermChanges> {

@@ -45,6 +45,7 @@ mod import_profiles;
 mod imported;
 mod imports;
 mod last_commit;
+mod lease;
 mod lock;
 mod log_scan;
 mod marks;

@@ -58,6 +58,8 @@ export class PloneView {
   #draw(plone) {
     $("plone-link").hidden = $("plone-view").hidden = !plone.configured;
     if (!plone.configured) return;
+    // Another hub refuses to pull.
+    $("plone-pull").hidden = plone.leader === false;
     const { tone, text } = ploneStatus(plone);
     $("plone-state").className = tone;
     if ($("plone-state").textContent !== text) put($("plone-state"), text);
@@ -66,6 +68,7 @@ export class PloneView {
       plone.url && t("plone.address", { url: plone.url }),
       outbox && outboxText(outbox),
       roster && rosterText(roster),
+      plone.leader === false && t("plone.elsewhere"),
       sync?.last_at && t("plone.pulled", { at: timeOfDay(sync.last_at) }),
       sync?.error && richText("plone.pull.failed", { why: serverText(sync.error) }),
       sync?.missing_fields?.length > 0 && t("plone.fields", { fields: joinList(sync.missing_fields) }),

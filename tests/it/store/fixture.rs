@@ -20,6 +20,7 @@ use eduhub::store::demo_reports::DemoReportStore;
 use eduhub::store::guardian_links::GuardianLinkStore;
 use eduhub::store::import_profiles::ProfileStore;
 use eduhub::store::imports::ImportStore;
+use eduhub::store::lease::LeaseStore;
 use eduhub::store::members::MemberStore;
 use eduhub::store::outbox::OutboxStore;
 use eduhub::store::plans::PlanStore;
@@ -49,6 +50,7 @@ pub(crate) trait StoreFixture {
         + ImportStore
         + AlertStore
         + OutboxStore
+        + LeaseStore
         + MemberStore
         + AccountStore
         + AuditStore

@@ -13,6 +13,7 @@ mod guardian_links;
 mod histories;
 mod hubs;
 mod import_profiles;
+mod leases;
 mod lost_commits;
 mod members;
 mod outbox;
@@ -93,6 +94,8 @@ macro_rules! registration_ports {
             staged_sections_are_not_marked_before_applying
             applied_imports_are_marked_in_chunks
             without_schedule_writes_only_sections_with_items_are_marked;
+            leases:
+            a_hub_renews_its_lease_and_writes_under_it;
             students:
             students_are_found_by_words_of_their_names
             facts_are_loaded_with_every_term
@@ -200,6 +203,8 @@ store_contract! { pooled, crate::store::postgres::Pooled:
     outbox:
     marks_survive_reopening
     applied_imports_are_marked_in_chunks;
+    leases:
+    a_hub_renews_its_lease_and_writes_under_it;
     members:
     a_member_is_read_back_unchanged
     tokens_are_replaced_in_one_commit;

@@ -3,7 +3,7 @@
 
 mod conflicts;
 #[allow(unreachable_pub)]
-mod setup;
+pub(crate) mod setup;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;

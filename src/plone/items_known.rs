@@ -1,0 +1,23 @@
+//! Whether the hub knows which sections have an item in Plone.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::store::lease::Fence;
+
+/// Notes the first complete pull of sections of each tenure. Before it, the hub does not know which sections have an item
+/// in Plone, because another hub may have led in the meantime, and creates none.
+#[derive(Debug, Default)]
+pub struct ItemsKnown(AtomicU64);
+
+impl ItemsKnown {
+    /// Notes that a pull under this fence has read all sections.
+    pub fn note(&self, fence: Fence) {
+        self.0.store(fence.number, Ordering::Release);
+    }
+
+    /// Returns whether a pull under this fence has read all sections.
+    #[must_use]
+    pub fn under(&self, fence: Fence) -> bool {
+        self.0.load(Ordering::Acquire) == fence.number
+    }
+}
