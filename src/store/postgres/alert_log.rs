@@ -199,10 +199,10 @@ async fn sent_by_staff(tx: &Tx, limit: usize, now: Timestamp) -> Result<Page, Fa
 }
 
 impl AlertStore for PostgresStore {
-    fn post(&self, mut alert: Alert, now: ZonedDateTime) -> StoreFuture<Alert> {
+    fn post(&self, alert: Alert, now: ZonedDateTime) -> StoreFuture<Alert> {
         self.write(async move |tx| {
-            alert.seq = alerts::post(tx, std::slice::from_ref(&alert), &now).await?.pop().flatten();
-            Ok(alert)
+            let seq = alerts::post(tx, std::slice::from_ref(&alert), &now).await?.pop().flatten();
+            Ok(Alert { seq, ..alert.clone() })
         })
     }
 
@@ -225,7 +225,7 @@ impl AlertStore for PostgresStore {
     }
 
     fn take_cap(&self, command: CapCommand, now: ZonedDateTime) -> StoreFuture<CapOutcome> {
-        self.write_if(async move |tx| cap_messages::take(tx, command, &now).await)
+        self.write_if(async move |tx| cap_messages::take(tx, command.clone(), &now).await)
     }
 
     fn next_due(&self) -> StoreFuture<Option<Timestamp>> {

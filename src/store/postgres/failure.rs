@@ -14,6 +14,10 @@ pub(super) enum Failure {
     Overloaded,
     /// PostgreSQL cannot be reached, or the connection was lost.
     Unavailable(String),
+    /// Another transaction was in the way: a deadlock, or a serialization failure. PostgreSQL has undone this one.
+    Conflict(String),
+    /// The connection was lost during a commit, and it is not known whether it succeeded.
+    OutcomeUnknown(String),
     /// PostgreSQL or the store rejected the operation.
     Refused(String),
     /// The caller has a state in memory that it must load again. Nothing was tried.
@@ -45,6 +49,7 @@ impl From<tokio_postgres::Error> for Failure {
                 Self::Unavailable(words)
             }
             None => Self::Unreadable(words),
+            Some(&(SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE)) => Self::Conflict(words),
             Some(code) if is_outage(code) => Self::Unavailable(words),
             Some(_) => Self::Refused(words),
         }
@@ -55,7 +60,8 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Overloaded => Self::Overloaded,
-            Failure::Unavailable(words) | Failure::Stale(words) => Self::Unavailable(words),
+            Failure::Unavailable(words) | Failure::Stale(words) | Failure::Conflict(words) => Self::Unavailable(words),
+            Failure::OutcomeUnknown(words) => Self::CommitFailed(words),
             Failure::Refused(words) => Self::Refused(words),
             Failure::Superseded(job) => Self::Superseded(job),
             Failure::Unreadable(words) => Self::Corrupt(words),

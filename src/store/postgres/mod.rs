@@ -245,20 +245,21 @@ impl PostgresStore {
         self.inner.gauge.clone()
     }
 
-    /// Runs `work` in a transaction and commits it. An error of `work` undoes its writes.
-    fn write<T, F>(&self, work: F) -> StoreFuture<T>
+    /// Runs `work` in a transaction and commits it. An error of `work` undoes its writes. After a conflict with another
+    /// transaction, `work` is called again.
+    fn write<T, F>(&self, mut work: F) -> StoreFuture<T>
     where
         T: Send + 'static,
-        F: AsyncFnOnce(&Tx) -> Result<T, Failure> + Send + 'static,
+        F: AsyncFnMut(&Tx) -> Result<T, Failure> + Send + 'static,
     {
         self.write_if(async move |tx| work(tx).await.map(Work::Commit))
     }
 
     /// Like [`Self::write`], and commits only if `work` returns [`Work::Commit`].
-    fn write_if<T, F>(&self, work: F) -> StoreFuture<T>
+    fn write_if<T, F>(&self, mut work: F) -> StoreFuture<T>
     where
         T: Send + 'static,
-        F: AsyncFnOnce(&Tx) -> Result<Work<T>, Failure> + Send + 'static,
+        F: AsyncFnMut(&Tx) -> Result<Work<T>, Failure> + Send + 'static,
     {
         let (gauge, fence, hub) = (self.gauge(), self.fence, self.inner.hub);
         let work = async move |tx: &Tx| {
@@ -270,7 +271,7 @@ impl PostgresStore {
         self.submit(async move |pool: &Pool| {
             gauge.queued.fetch_add(1, Ordering::Relaxed);
             let started = Instant::now();
-            let outcome = transaction::write(pool, work).await;
+            let outcome = transaction::write_retrying(pool, &gauge.conflicts, work).await;
             gauge.queued.fetch_sub(1, Ordering::Relaxed);
             count(&gauge, started, outcome.as_ref().err());
             if outcome.is_ok() && gauge.commits.load(Ordering::Relaxed).is_multiple_of(FORGET_EVERY) {

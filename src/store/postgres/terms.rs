@@ -141,37 +141,71 @@ fn require_followable(id: &TermId, since: Position, stored: Position) -> Result<
     Err(Failure::Stale(format!("term {id} in memory is not a state that the database had; it is loaded again")))
 }
 
-/// Runs one batch: locks the term, catches up with other hubs, decides, and writes the record.
-async fn run_batch(
+/// A batch of a term.
+struct Batch {
+    term: TermId,
+    since: Position,
+    step: Step,
+    has_outbox: bool,
+}
+
+/// How far a batch has come.
+enum Step {
+    /// It is not decided.
+    Open(DecideBatch),
+    /// It was decided at this position of the stored term, and the record has to be written.
+    Decided(Position, Box<TermRecord>),
+    /// It cannot be decided again.
+    Spent,
+}
+
+impl Batch {
+    /// Locks the term, catches up with other hubs, decides, and writes the record. After a conflict, the same record is
+    /// written if no other hub has committed to the term in the meantime.
+    async fn run(&mut self, tx: &Tx) -> Result<Work<()>, Failure> {
+        let locked = lock_term(tx, &self.term).await?;
+        let stored = locked.position;
+        if let Step::Open(_) = self.step {
+            require_followable(&self.term, self.since, stored)?;
+            let others = changes_between(tx, &self.term, self.since, stored).await?;
+            let Step::Open(decide) = std::mem::replace(&mut self.step, Step::Spent) else {
+                return Ok(Work::Nothing(()));
+            };
+            // A decision of a large batch takes milliseconds, in which this thread serves other operations.
+            let decided = tokio::task::spawn_blocking(move || decide(others)).await;
+            let record = decided.map_err(|_| Failure::Refused("the decision of the batch panicked".to_owned()))?;
+            let Some(record) = record else { return Ok(Work::Nothing(())) };
+            self.step = Step::Decided(stored, Box::new(record));
+        }
+        let record = match &self.step {
+            Step::Decided(at, record) if *at == stored => record,
+            _ => return Err(Failure::Stale(format!("another hub committed to term {} during the batch", self.term))),
+        };
+        write(tx, record, stored, self.has_outbox).await?;
+        if locked.is_new && !record.changes.changes_term() {
+            // Attempts alone do not create a term.
+            tx.execute("DELETE FROM terms WHERE id = $1", &[&self.term.as_str()]).await?;
+        }
+        Ok(Work::Commit(()))
+    }
+}
+
+/// Reads what other hubs committed between two positions of a term; `None` if they are equal.
+async fn changes_between(
     tx: &Tx,
     id: &TermId,
     since: Position,
-    decide: DecideBatch,
-    has_outbox: bool,
-) -> Result<Work<()>, Failure> {
-    let locked = lock_term(tx, id).await?;
-    let stored = locked.position;
-    require_followable(id, since, stored)?;
-    let others = if stored == since {
-        None
-    } else {
-        let mut others = read_changes(tx, id, since.seq).await?;
-        others.seq = stored.seq;
-        if stored.attempt > since.attempt {
-            others.attempts = Some(attempts::chain_since(tx, id, since.attempt).await?);
-        }
-        Some(others)
-    };
-    // A decision of a large batch takes milliseconds, in which this thread serves other operations.
-    let decided = tokio::task::spawn_blocking(move || decide(others)).await;
-    let record = decided.map_err(|_| Failure::Refused("the decision of the batch panicked".to_owned()))?;
-    let Some(record) = record else { return Ok(Work::Nothing(())) };
-    write(tx, &record, stored, has_outbox).await?;
-    if locked.is_new && !record.changes.changes_term() {
-        // Attempts alone do not create a term.
-        tx.execute("DELETE FROM terms WHERE id = $1", &[&id.as_str()]).await?;
+    stored: Position,
+) -> Result<Option<TermChanges>, Failure> {
+    if stored == since {
+        return Ok(None);
     }
-    Ok(Work::Commit(()))
+    let mut others = read_changes(tx, id, since.seq).await?;
+    others.seq = stored.seq;
+    if stored.attempt > since.attempt {
+        others.attempts = Some(attempts::chain_since(tx, id, since.attempt).await?);
+    }
+    Ok(Some(others))
 }
 
 /// Writes a record: with a few statements, which are sent together. With `has_outbox`, marks everything that has to be
@@ -235,6 +269,12 @@ async fn write_term(tx: &Tx, record: &TermRecord) -> Result<(), Failure> {
     Ok(())
 }
 
+impl PostgresStore {
+    fn batch(&self, term: &TermId, since: Position, decide: DecideBatch) -> Batch {
+        Batch { term: term.clone(), since, step: Step::Open(decide), has_outbox: self.inner.outbox.is_some() }
+    }
+}
+
 impl TermStore for PostgresStore {
     fn term_ids(&self) -> StoreFuture<Vec<TermId>> {
         self.read(async move |tx| {
@@ -258,15 +298,15 @@ impl TermStore for PostgresStore {
     }
 
     fn run_batch(&self, term: &TermId, since: Position, decide: DecideBatch) -> StoreFuture<()> {
-        let (id, has_outbox) = (term.clone(), self.inner.outbox.is_some());
-        self.write_if(async move |tx| run_batch(tx, &id, since, decide, has_outbox).await)
+        let mut batch = self.batch(term, since, decide);
+        self.write_if(async move |tx| batch.run(tx).await)
     }
 
     fn run_batch_under(&self, fence: Fence, term: &TermId, since: Position, decide: DecideBatch) -> StoreFuture<()> {
-        let (id, has_outbox, hub) = (term.clone(), self.inner.outbox.is_some(), self.inner.hub);
+        let (mut batch, hub) = (self.batch(term, since, decide), self.inner.hub);
         self.write_if(async move |tx| {
             lease::require(tx, fence, hub).await?;
-            run_batch(tx, &id, since, decide, has_outbox).await
+            batch.run(tx).await
         })
     }
 

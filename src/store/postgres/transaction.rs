@@ -12,6 +12,7 @@
 //! Between two transactions a connection has no state: settings are `SET LOCAL`, locks are those of transactions, and
 //! statements are unnamed ([`super::values`]). So each transaction may run on another connection of the server.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
@@ -36,6 +37,12 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(30);
 const LOOKUP_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between two attempts of the lookup.
 const LOOKUP_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often a write is repeated because another transaction was in the way. PostgreSQL finds a deadlock after a second,
+/// and callers of the registrar give up after ten.
+const RETRIES_MAX: u32 = 4;
+/// The longest pause before a write is repeated. The pause is random, so that two transactions that met do not meet again.
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// Deletes the ids of old writes. An id is needed while its transaction may be open, and for the lookup after it: about a
 /// minute.
@@ -161,6 +168,37 @@ pub(super) async fn write<T>(
     pool: &Pool,
     work: impl AsyncFnOnce(&Tx) -> Result<Work<T>, Failure>,
 ) -> Result<T, StoreError> {
+    Ok(write_once(pool, work).await?)
+}
+
+/// Writes like [`write`], and again, at most [`RETRIES_MAX`] times, while another transaction is in the way. Counts these
+/// in `conflicts`. Each call of `work` must write the same.
+///
+/// # Errors
+/// Those of [`write`].
+pub(super) async fn write_retrying<T>(
+    pool: &Pool,
+    conflicts: &AtomicU64,
+    mut work: impl AsyncFnMut(&Tx) -> Result<Work<T>, Failure>,
+) -> Result<T, StoreError> {
+    let mut retries = 0;
+    loop {
+        match write_once(pool, &mut work).await {
+            Err(Failure::Conflict(words)) => {
+                conflicts.fetch_add(1, Ordering::Relaxed);
+                if retries == RETRIES_MAX {
+                    return Err(Failure::Conflict(words).into());
+                }
+                retries += 1;
+                log::debug!("a write is repeated: {words}");
+                tokio::time::sleep(RETRY_PAUSE_MAX.mul_f64(rand::random_range(0.0..=1.0))).await;
+            }
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+async fn write_once<T>(pool: &Pool, work: impl AsyncFnOnce(&Tx) -> Result<Work<T>, Failure>) -> Result<T, Failure> {
     let value = match run(pool, BEGIN_WRITE, work).await? {
         (tx, Work::Nothing(value)) => {
             tx.roll_back().await;
@@ -174,7 +212,7 @@ pub(super) async fn write<T>(
                     log::warn!("the connection to PostgreSQL was lost during a commit: {words}");
                     (value, id)
                 }
-                Err(failure) => return Err(failure.into()),
+                Err(failure) => return Err(failure),
             }
         }
     };
@@ -182,7 +220,7 @@ pub(super) async fn write<T>(
     if lookup(pool, id).await? {
         return Ok(value);
     }
-    Err(StoreError::Unavailable("the connection was lost before the commit".to_owned()))
+    Err(Failure::Unavailable("the connection was lost before the commit".to_owned()))
 }
 
 /// Commits. A failure other than [`Failure::Unavailable`] means that nothing was stored.
@@ -200,7 +238,7 @@ async fn commit(tx: Tx, id: Uuid) -> Result<(), Failure> {
 }
 
 /// Returns whether the write with this id was committed. If not, it will not be.
-async fn lookup(pool: &Pool, id: Uuid) -> Result<bool, StoreError> {
+async fn lookup(pool: &Pool, id: Uuid) -> Result<bool, Failure> {
     let deadline = Instant::now() + LOOKUP_TIMEOUT;
     loop {
         let words = match timeout(LOOKUP_ATTEMPT_TIMEOUT, fence(pool, id)).await {
@@ -209,7 +247,7 @@ async fn lookup(pool: &Pool, id: Uuid) -> Result<bool, StoreError> {
             Err(_) => "PostgreSQL did not reply in time".to_owned(),
         };
         if Instant::now() >= deadline {
-            return Err(StoreError::CommitFailed(format!("its outcome is not known: {words}")));
+            return Err(Failure::OutcomeUnknown(format!("its outcome is not known: {words}")));
         }
         tokio::time::sleep(LOOKUP_PAUSE).await;
     }

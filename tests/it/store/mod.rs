@@ -7,6 +7,7 @@ mod attempt_damage;
 mod attempts;
 mod audit;
 mod changes;
+mod conflicts;
 mod demo_reports;
 mod fixture;
 mod guardian_links;

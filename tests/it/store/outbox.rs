@@ -23,7 +23,7 @@ fn crns(entries: &[OutboxEntry]) -> Vec<String> {
     crns
 }
 
-fn item(of: &SectionId) -> PloneItem {
+pub(super) fn item(of: &SectionId) -> PloneItem {
     PloneItem {
         section: of.clone(),
         uid: format!("uid-{}", of.crn),
