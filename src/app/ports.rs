@@ -37,9 +37,11 @@ use crate::store::shared::SharedStore;
 use crate::store::sqlite::{self, SqliteOptions, SqliteStore, StoreLock};
 use crate::store::students::StudentStore;
 use crate::store::terms::{SandboxStore, TermStore};
+use crate::store::transfer::TransferError;
 use crate::store::{StoreError, StoreFuture};
 
 pub use crate::store::sqlite::{CopyError, ExportError};
+pub use crate::store::transfer::{Progress, Transferred};
 pub use crate::store::verification::Verification;
 
 /// Why the store cannot be opened or read. The messages are for the person who runs the command.
@@ -380,6 +382,29 @@ pub fn export_attempts(
 /// When a hub holds the store, or it has damage with which it cannot be used.
 pub fn accept(store: &Path) -> Result<Vec<String>, OpenError> {
     Ok(sqlite::accept(store)?)
+}
+
+/// Moves the embedded store `from` to the empty database `to`. `report` is called with the progress.
+///
+/// # Errors
+/// When a hub holds the store or runs on the database, when the database is not empty, or when a row could not be read,
+/// stored and found again. Then the database is as it was, except that it has tables.
+pub fn migrate(
+    from: &Path,
+    to: &PostgresUrl,
+    report: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Transferred, TransferError> {
+    let (lock, source) = sqlite::transfer_source(from)?;
+    let target = |error: &dyn std::error::Error| TransferError::Target(error.to_string());
+    // Without an outbox, opening the store marks nothing for Plone. The marks of the source are moved.
+    let options = PostgresOptions { url: to.expose().to_owned(), shown: to.to_string(), outbox: None };
+    let store = PostgresStore::open(&options).map_err(|error| target(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| target(&error))?;
+    let moved = runtime.block_on(store.receive(source, Arc::new(report)));
+    store.close();
+    drop(lock);
+    moved?
 }
 
 /// Finds damage, recomputes every count from the registrations and every chain of attempts, and returns the

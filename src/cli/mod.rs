@@ -1,12 +1,13 @@
 //! The command line. Exit status: 0 success, 1 failure or a negative result, 2 invalid arguments or settings.
 //!
 //! - [`serve`]: runs the server; [`import`]: imports a schedule, or facts about students
-//! - [`store`]: `backup`, `restore`, `verify`, `attempts`
+//! - [`store`]: `backup`, `restore`, `verify`, `attempts`; [`migrate`]: moves a store to PostgreSQL
 //! - [`user`], [`password`]: local accounts; [`token`]: mints tokens
 //! - [`rush`]: runs the performance demonstration
 //! - [`remote`]: sends requests to a hub that runs on the same store
 
 mod import;
+mod migrate;
 mod password;
 mod remote;
 mod rush;
@@ -80,6 +81,8 @@ enum Command {
         #[arg(long)]
         replace: bool,
     },
+    /// Move the embedded store to an empty PostgreSQL database; no hub may be running on either
+    Migrate(migrate::MigrateArguments),
     /// Report damage to the store, recompute every count from the registrations and the chain of attempts, and report
     /// differences
     Verify {
@@ -150,6 +153,7 @@ fn run(arguments: &Arguments) -> CommandResult {
         Command::Attempts { command } => store::attempts(&settings()?, command),
         Command::Backup { file } => store::backup(&settings()?, file),
         Command::Restore { file, replace } => store::restore(&settings()?, file, *replace),
+        Command::Migrate(arguments) => migrate::run(&settings()?, arguments),
         Command::Verify { accept: false } => store::verify(&settings()?),
         Command::Verify { accept: true } => store::accept(&settings()?),
     }

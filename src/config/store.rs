@@ -67,6 +67,14 @@ impl Store {
         self.sqlite_path().unwrap_or(Path::new(Self::HUB))
     }
 
+    /// Parses a URL that an operator gave to a command.
+    ///
+    /// # Errors
+    /// What is wrong with it, without a password.
+    pub fn from_url(text: &str) -> Result<Self, String> {
+        Self::parse(&RawValue::Text(text.to_owned()))
+    }
+
     /// Parses the value of `[store] url`.
     pub(super) fn parse(value: &RawValue) -> ValueResult<Self> {
         let text = value.text()?;

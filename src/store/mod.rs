@@ -14,7 +14,7 @@
 //! - [`demo_reports`]: shared reports of demonstrations
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
 //! - [`shared`]: what a hub has to know of the changes of other hubs; [`lease`]: which hub runs a job that runs once
-//! - [`verification`]: checks of the contents
+//! - [`verification`]: checks of the contents; [`transfer`]: moves a store from one implementation to the other
 //! - [`sqlite`]: the embedded store; [`postgres`]: the store that several hubs share
 
 pub mod accounts;
@@ -42,6 +42,7 @@ pub mod sign_ins;
 pub mod sqlite;
 pub mod students;
 pub mod terms;
+pub mod transfer;
 pub mod verification;
 
 use futures_util::future::BoxFuture;

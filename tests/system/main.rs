@@ -5,6 +5,7 @@
 //! - [`bus`]: two hubs with their own stores on one NATS server; [`bus_access`]: TLS and credentials
 //! - [`commands`]: the command line, with and without a running server
 //! - [`imports`]: imports over HTTP
+//! - [`migrate`]: moves a store to PostgreSQL
 //! - [`live`]: seats, registrations and alerts over WebSockets
 //! - [`sessions_and_alerts`]: admission to live sessions, their administration, and sending alerts
 //! - [`own_account`]: users change their own password and second factor, and end their sign-ins
@@ -50,6 +51,7 @@ mod hubs;
 mod hubs_on_nats;
 mod imports;
 mod live;
+mod migrate;
 mod oneroster;
 mod own_account;
 mod permissions;

@@ -29,6 +29,17 @@ pub(super) async fn join(pool: &Pool, hub: Uuid) -> Result<(), StoreError> {
     .await
 }
 
+/// Removes the row of this hub, which has ended. If that fails, the age of the row shows it later.
+pub(super) async fn leave(pool: &Pool, hub: Uuid) {
+    let left = transaction::write(pool, async |tx| {
+        tx.execute("DELETE FROM hubs WHERE id = $1", &[&hub]).await?;
+        Ok(Work::Commit(()))
+    });
+    if let Err(error) = left.await {
+        log::debug!("the end of this hub could not be stored: {error}");
+    }
+}
+
 /// Gives signs of life until it is dropped.
 pub(super) async fn stay(pool: Pool, hub: Uuid) {
     loop {

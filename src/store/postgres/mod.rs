@@ -19,7 +19,7 @@
 //! - [`privacy`], [`erasure`]: what is stored about one person: its export, and its erasure
 //! - [`locks`]: advisory locks of a transaction; [`hubs`]: which hubs run; [`shared`]: what they change;
 //!   [`revocations`]: the order in which tokens end; [`lease`]: jobs that run at one hub
-//! - [`verify`]: checks of the contents
+//! - [`verify`]: checks of the contents; [`transfer`]: takes over the rows of an embedded store
 //! - [`seed`]: the first contents; [`sandbox`]: removes the terms of demonstrations; [`demo_reports`]:
 //!   shared reports of them
 //!
@@ -73,6 +73,7 @@ mod term_writes;
 mod terms;
 mod thread;
 mod transaction;
+mod transfer;
 mod values;
 mod verify;
 
@@ -83,6 +84,7 @@ use std::time::Instant;
 use deadpool_postgres::Pool;
 use futures_util::{FutureExt, TryFutureExt};
 use jiff::Timestamp;
+use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use crate::store::gauge::StoreGauge;
@@ -188,6 +190,8 @@ struct Inner {
     shared_facts: Arc<SharedFacts>,
     /// The id of this hub, new at each start.
     hub: Uuid,
+    /// The task that gives signs of life.
+    stay: AbortHandle,
 }
 
 impl PostgresStore {
@@ -216,17 +220,14 @@ impl PostgresStore {
                 joined.map_err(|error| OpenError::Unavailable { error: error.to_string() })
             };
             let prepared = prepared.await;
-            if prepared.is_ok() {
-                // Ends with the thread.
-                tokio::task::spawn_local(hubs::stay(connections, hub));
-            }
             // The receiver waits below.
-            let _ = reply.send(prepared);
+            let _ =
+                reply.send(prepared.map(|()| tokio::task::spawn_local(hubs::stay(connections, hub)).abort_handle()));
         });
         submitted.map_err(|error| unavailable(&error))?;
-        prepared.recv().map_err(|error| unavailable(&error))??;
+        let stay = prepared.recv().map_err(|error| unavailable(&error))??;
         let (gauge, shared_facts) = (Arc::default(), Arc::default());
-        Ok(Self { inner: Arc::new(Inner { pool, operations, gauge, outbox, shared_facts, hub }), fence: None })
+        Ok(Self { inner: Arc::new(Inner { pool, operations, gauge, outbox, shared_facts, hub, stay }), fence: None })
     }
 
     /// Returns this store, whose writes are refused once another hub has taken over from `fence`.
@@ -234,8 +235,12 @@ impl PostgresStore {
         Self { inner: self.inner.clone(), fence: Some(fence) }
     }
 
-    /// Finishes the accepted operations. Later reads and writes fail.
+    /// Finishes the accepted operations, and removes this hub from those that run. Later reads and writes fail.
     pub fn close(&self) {
+        self.inner.stay.abort();
+        let (pool, hub) = (self.inner.pool.clone(), self.inner.hub);
+        // Refused only if the thread has more to do than it can; then the age of the row shows the end.
+        let _ = self.inner.operations.submit(move || async move { hubs::leave(&pool, hub).await });
         self.inner.operations.close();
     }
 

@@ -28,6 +28,8 @@ use crate::store::postgres::values::Value;
 
 /// The longest time for the statements of one operation. A term of a million registrations loads in a few seconds.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest time for moving a store: as long as a weekend's maintenance window.
+const LONG_TIMEOUT: Duration = Duration::from_secs(48 * 60 * 60);
 /// How long the reply to `COMMIT` may take before the connection counts as lost.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the store tries to find out whether a write was committed. Callers of the registrar give up earlier and
@@ -54,6 +56,10 @@ const FORGET: &str = "DELETE FROM commits WHERE at < now() - interval '1 hour'";
 /// decision of the largest batch, during which a transaction is idle.
 const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '15s'; SET LOCAL statement_timeout = '60s';
     SET LOCAL idle_in_transaction_session_timeout = '15s'";
+/// Begins a write that moves a store. Between two statements it may wait for the source for minutes.
+const BEGIN_LONG_WRITE: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '15s'; SET LOCAL statement_timeout = 0;
+    SET LOCAL idle_in_transaction_session_timeout = '15min'";
 /// Begins a read. All of its statements see the same commit.
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '60s';
     SET LOCAL idle_in_transaction_session_timeout = '15s'";
@@ -131,16 +137,16 @@ impl Drop for Tx {
     }
 }
 
-/// Runs `work` in a transaction that begins with `begin`.
+/// Runs `work` in a transaction that begins with `begin`, and takes at most `limit`.
 async fn run<T>(
     pool: &Pool,
-    begin: &str,
+    (begin, limit): (&str, Duration),
     work: impl AsyncFnOnce(&Tx) -> Result<T, Failure>,
 ) -> Result<(Tx, T), Failure> {
     let tx = Tx::connect(pool).await?;
     // The first statement of `work` is sent with `begin`, without waiting for its reply. If `begin` fails, the
     // connection is lost, and `work` fails, too.
-    let done = timeout(OPERATION_TIMEOUT, join(tx.run(begin), work(&tx))).await;
+    let done = timeout(limit, join(tx.run(begin), work(&tx))).await;
     let failure = match done {
         Err(_) => Failure::Unavailable("PostgreSQL did not reply in time".to_owned()),
         Ok((Err(failure), _) | (Ok(()), Err(failure))) => failure,
@@ -154,7 +160,7 @@ async fn run<T>(
 
 /// Reads in one transaction, as of one commit.
 pub(super) async fn read<T>(pool: &Pool, work: impl AsyncFnOnce(&Tx) -> Result<T, Failure>) -> Result<T, StoreError> {
-    let (tx, value) = run(pool, BEGIN_READ, work).await?;
+    let (tx, value) = run(pool, (BEGIN_READ, OPERATION_TIMEOUT), work).await?;
     tx.roll_back().await;
     Ok(value)
 }
@@ -168,7 +174,15 @@ pub(super) async fn write<T>(
     pool: &Pool,
     work: impl AsyncFnOnce(&Tx) -> Result<Work<T>, Failure>,
 ) -> Result<T, StoreError> {
-    Ok(write_once(pool, work).await?)
+    Ok(write_once(pool, (BEGIN_WRITE, OPERATION_TIMEOUT), work).await?)
+}
+
+/// Writes like [`write`], and may take hours.
+pub(super) async fn write_long<T>(
+    pool: &Pool,
+    work: impl AsyncFnOnce(&Tx) -> Result<Work<T>, Failure>,
+) -> Result<T, StoreError> {
+    Ok(write_once(pool, (BEGIN_LONG_WRITE, LONG_TIMEOUT), work).await?)
 }
 
 /// Writes like [`write`], and again, at most [`RETRIES_MAX`] times, while another transaction is in the way. Counts these
@@ -183,7 +197,7 @@ pub(super) async fn write_retrying<T>(
 ) -> Result<T, StoreError> {
     let mut retries = 0;
     loop {
-        match write_once(pool, &mut work).await {
+        match write_once(pool, (BEGIN_WRITE, OPERATION_TIMEOUT), &mut work).await {
             Err(Failure::Conflict(words)) => {
                 conflicts.fetch_add(1, Ordering::Relaxed);
                 if retries == RETRIES_MAX {
@@ -198,8 +212,12 @@ pub(super) async fn write_retrying<T>(
     }
 }
 
-async fn write_once<T>(pool: &Pool, work: impl AsyncFnOnce(&Tx) -> Result<Work<T>, Failure>) -> Result<T, Failure> {
-    let value = match run(pool, BEGIN_WRITE, work).await? {
+async fn write_once<T>(
+    pool: &Pool,
+    begin: (&str, Duration),
+    work: impl AsyncFnOnce(&Tx) -> Result<Work<T>, Failure>,
+) -> Result<T, Failure> {
+    let value = match run(pool, begin, work).await? {
         (tx, Work::Nothing(value)) => {
             tx.roll_back().await;
             return Ok(value);

@@ -40,13 +40,13 @@ impl PostgresStore {
 }
 
 /// Returns all terms, also those that have only some of their rows.
-async fn all_terms(tx: &Tx) -> Result<Vec<TermId>, Failure> {
+pub(super) async fn all_terms(tx: &Tx) -> Result<Vec<TermId>, Failure> {
     let sql = "SELECT id FROM terms UNION SELECT term FROM registrations UNION SELECT term FROM seats
          UNION SELECT term FROM attempt_chains UNION SELECT term FROM attempts ORDER BY 1";
     tx.query(sql, &[]).await?.iter().map(|row| term_id_at(row, 0)).collect()
 }
 
-async fn verify_term(tx: &Tx, id: &TermId, mut found: Verification) -> Result<Verification, Failure> {
+pub(super) async fn verify_term(tx: &Tx, id: &TermId, mut found: Verification) -> Result<Verification, Failure> {
     let term = read_term(tx, id).await?;
     let sql = "SELECT crn FROM seats WHERE term = $1 AND enrolled + offered + waitlisted > 0 ORDER BY crn";
     let counted = tx.query(sql, &[&id.as_str()]).await?;

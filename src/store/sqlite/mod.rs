@@ -68,6 +68,7 @@ mod seed;
 mod sign_ins;
 mod students;
 mod terms;
+mod transfer;
 mod verify;
 mod writer;
 
@@ -87,6 +88,7 @@ pub use attempt_export::{ExportError, export_attempts};
 pub use copy::{CopyError, backup, restore};
 pub use lock::StoreLock;
 pub use open::OpenError;
+pub use transfer::transfer_source;
 pub use verify::{accept, verify};
 
 /// Settings of the embedded store.

@@ -28,6 +28,7 @@ mod sign_ins;
 mod sqlite;
 mod students;
 mod suite;
+mod transfer;
 
 /// Defines the tests of some suites for one kind of store.
 macro_rules! store_contract {

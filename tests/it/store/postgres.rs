@@ -22,7 +22,7 @@ fn template() -> &'static str {
     static MIGRATED: OnceLock<()> = OnceLock::new();
     MIGRATED.get_or_init(|| {
         running().run("postgres", "CREATE DATABASE migrated TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
-        drop(open(running().url("migrated"), false));
+        open(running().url("migrated"), false).close();
     });
     "migrated"
 }
