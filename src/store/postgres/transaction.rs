@@ -177,7 +177,7 @@ pub(super) async fn write<T>(
     Ok(write_once(pool, (BEGIN_WRITE, OPERATION_TIMEOUT), work).await?)
 }
 
-/// Writes like [`write`], and may take hours.
+/// Writes like [`write()`], and may take hours.
 pub(super) async fn write_long<T>(
     pool: &Pool,
     work: impl AsyncFnOnce(&Tx) -> Result<Work<T>, Failure>,
@@ -185,11 +185,11 @@ pub(super) async fn write_long<T>(
     Ok(write_once(pool, (BEGIN_LONG_WRITE, LONG_TIMEOUT), work).await?)
 }
 
-/// Writes like [`write`], and again, at most [`RETRIES_MAX`] times, while another transaction is in the way. Counts these
+/// Writes like [`write()`], and again, at most [`RETRIES_MAX`] times, while another transaction is in the way. Counts these
 /// in `conflicts`. Each call of `work` must write the same.
 ///
 /// # Errors
-/// Those of [`write`].
+/// Those of [`write()`].
 pub(super) async fn write_retrying<T>(
     pool: &Pool,
     conflicts: &AtomicU64,
