@@ -11,11 +11,15 @@ const FROM = 9, TO = 16;
 
 /**
  * Draws `sections` into `el`; `registration(id)` returns a registration. Returns the pairs that a student cannot have
- * together.
+ * together, except those of which the student waits for one in exchange for the other, or instead of it.
  */
 export function drawWeek(el, sections, registration) {
   const all = weekBlocks(sections);
-  const conflicts = conflictingPairs(sections);
+  const isExchange = (one, other) => {
+    const { any_of: others, drop } = registration(one.id) ?? {};
+    return [others, drop].flat().includes(other.id);
+  };
+  const conflicts = conflictingPairs(sections).filter(({ a, b }) => !isExchange(a, b) && !isExchange(b, a));
   const pairs = new Set(conflicts.filter(({ kind }) => kind === "time").flatMap(({ a, b }) => [`${a.id} ${b.id}`, `${b.id} ${a.id}`]));
   const hatched = overlappedParts(all, (a, b) => pairs.has(`${a} ${b}`));
   const byId = new Map(sections.map((one) => [one.id, one]));
