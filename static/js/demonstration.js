@@ -2,7 +2,7 @@
 
 import { Drawing } from "./admin/demo/drawing.js";
 import { resultOfTask } from "./admin/demo/result.js";
-import { runText } from "./admin/demo/text.js";
+import { datedRunText } from "./admin/demo/text.js";
 import { api } from "./api.js";
 import { $, button, h, put } from "./dom.js";
 import { i18n, languages, rememberLanguage, setZone, t } from "./i18n.js";
@@ -11,7 +11,7 @@ const NAMES = { en: "English", es: "Español" };
 
 function draw(task) {
   const drawing = new Drawing(task);
-  put($("demo"), h("div", { id: "demo-result" }, resultOfTask(task)), h("p", null, runText(task)), h("p", { class: "none gap" }, t("report.about")),
+  put($("demo"), h("div", { id: "demo-result" }, resultOfTask(task)), h("p", null, datedRunText(task)), h("p", { class: "none gap" }, t("report.about")),
     h("p", { class: "screen-only gap" }, button(t("demo.print"), () => print(), { class: "plain" })), h("div", { id: "demo-charts" }, drawing.el));
   drawing.draw(task);
 }

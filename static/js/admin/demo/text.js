@@ -44,12 +44,16 @@ export function outcomes(task) {
 
 export const students = (n) => t("n.students", { n });
 
-/** Returns the size and the start of the run. */
+/** Returns the size and the start of the run, with its date unless it started in the last twelve hours. */
 export function runText(task) {
   const at = startedAt(task);
-  const started = Date.now() - at < 12 * 3_600_000 ? timeOfDay(at) : dateTime(at);
-  return t("demo.run.text", { students: students(task.users), seconds: t("n.seconds", { n: task.seconds }), at: started });
+  return Date.now() - at < 12 * 3_600_000 ? runTextAt(task, timeOfDay(at)) : datedRunText(task);
 }
+
+/** Returns the size and the start of the run with its date. */
+export const datedRunText = (task) => runTextAt(task, dateTime(startedAt(task)));
+
+const runTextAt = (task, at) => t("demo.run.text", { students: students(task.users), seconds: t("n.seconds", { n: task.seconds }), at });
 
 /** Returns what the run is doing now. `elapsed` is how many seconds the current target has been under load. */
 export function phaseText(task, elapsed) {

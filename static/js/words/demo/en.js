@@ -20,7 +20,7 @@ export default {
   "unit.seconds": "{n} seconds",
   "demo.lost": { other: "{n} lost", zero: "none lost" },
   "demo.oversold": { other: "{n} oversold", zero: "none oversold" },
-  "demo.run.text": "{students} at once for {seconds}, started at {at}.",
+  "demo.run.text": "{students} at once for {seconds}. Start: {at}.",
   "n.seconds": { one: "{n} second", other: "{n} seconds" },
   "n.students": { one: "{n} student", other: "{n} students" },
   "demo.preparing": "Creating a sandbox and connecting {students}.",
