@@ -384,13 +384,15 @@ impl Run<'_> {
         (report.created, report.updated, report.unchanged) = (tally.created, tally.updated, tally.unchanged);
     }
 
-    /// Discards the sections staged under `generation`. If that fails, the next import into the term discards them.
+    /// Discards the sections staged under `generation`. If that fails, or the hub is stopping, the next import into the
+    /// term discards them.
     fn discard(&self, term: &TermId, generation: u64) {
         let store = self.inner.deps.store.clone();
         let mut from = None;
         loop {
             match self.retry(|| store.discard_staged(term, generation, from.clone())) {
                 Ok(None) => return,
+                Ok(Some(_)) if self.inner.stopping.load(Ordering::Acquire) => return,
                 Ok(next) => from = next,
                 Err(_) => {
                     log::warn!("staged sections of term {term} could not be discarded; its next import discards them");
