@@ -132,13 +132,13 @@ pub async fn stream(
     }
     let query = StreamQuery::read(&Query::of(&request)?)?;
     let since = last_event_id(&request)?.or(query.since);
+    let caller = session_caller(&request, query.ticket.as_deref(), &identity).map_err(refused)?;
+    let channels = query.channels(caller.as_ref().map(|caller| caller.role))?;
     let mut response = HttpResponse::Ok();
     response.content_type(sse::MEDIA_TYPE).insert_header((CACHE_CONTROL, "no-store")).insert_header(UNBUFFERED);
     if request.method() == Method::HEAD {
         return Ok(response.finish());
     }
-    let caller = session_caller(&request, query.ticket.as_deref(), &identity).map_err(refused)?;
-    let channels = query.channels(caller.as_ref().map(|caller| caller.role))?;
     let opening = LiveRequest {
         live: live.into_inner(),
         relay: relay.get_ref().clone(),

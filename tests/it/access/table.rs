@@ -9,6 +9,8 @@ pub(super) enum Access {
     Visitor,
     /// Everyone; pages of other sites are refused.
     OwnPage,
+    /// Everyone whose credentials, if there are some, are valid; pages of other sites are refused.
+    Stream,
     /// Every signed-in user.
     SignedIn,
     /// Everyone with a link to a student's schedule, whatever else the request carries.
@@ -30,7 +32,8 @@ pub(super) enum Access {
 }
 
 use Access::{
-    Admin, GuardianLink, LocalAccount, Open, OwnPage, Roster, Sandbox, SignedIn, Staff, Student, SubjectStaff, Visitor,
+    Admin, GuardianLink, LocalAccount, Open, OwnPage, Roster, Sandbox, SignedIn, Staff, Stream, Student, SubjectStaff,
+    Visitor,
 };
 
 /// Every operation of the OpenAPI document. A new operation needs an entry here.
@@ -41,6 +44,9 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/session", Visitor),
     ("POST", "/api/v1/ws-ticket", SignedIn),
     ("GET", "/alerts/ws", OwnPage),
+    ("GET", "/alerts/stream", Stream),
+    ("GET", "/alerts/feed.atom", Open),
+    ("GET", "/alerts/{id}.cap.xml", Open),
     ("POST", "/api/v1/me/password", SignedIn),
     ("GET", "/api/v1/me/totp", SignedIn),
     ("POST", "/api/v1/me/totp", LocalAccount),
