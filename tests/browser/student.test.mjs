@@ -206,6 +206,7 @@ test("a student can register, drop and swap by keyboard", async () => {
   await hub.term("keys", WEEK);
   const page = await open(chrome, hub, "/?term=keys", { user: "student" });
   await rows(5)(page);
+  await until(page, () => document.querySelectorAll(".row .act button").length >= 5);
   // The first Tab stop is the skip link.
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
