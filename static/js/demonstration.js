@@ -5,9 +5,7 @@ import { resultOfTask } from "./admin/demo/result.js";
 import { datedRunText } from "./admin/demo/text.js";
 import { api } from "./api.js";
 import { $, button, h, put } from "./dom.js";
-import { i18n, languages, rememberLanguage, setZone, t } from "./i18n.js";
-
-const NAMES = { en: "English", es: "Español" };
+import { i18n, LANGUAGE_NAMES, languages, rememberLanguage, setZone, t } from "./i18n.js";
 
 function draw(task) {
   const drawing = new Drawing(task);
@@ -42,7 +40,7 @@ const change = () => {
   rememberLanguage(other);
   location.reload();
 };
-put($("language"), button(NAMES[other], change, { class: "quiet", lang: other }));
+put($("language"), button(LANGUAGE_NAMES[other], change, { class: "quiet", lang: other }));
 addEventListener("hashchange", load);
 await loadCollege();
 await load();

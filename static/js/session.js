@@ -3,13 +3,12 @@
 import { $, button, field, h, markInvalid, put } from "./dom.js";
 import { api, isTransient, waitBeforeRetry } from "./api.js";
 import { icon } from "./icons.js";
-import { i18n, languages, onLanguage, setLanguage, t } from "./i18n.js";
+import { i18n, LANGUAGE_NAMES, languages, onLanguage, setLanguage, t } from "./i18n.js";
 import { Live } from "./live.js";
 import { problemText, timeOfDay } from "./words.js";
 
 const PAGES = [["/", "nav.student", null], ["/teaching", "nav.teaching", "instructor"], ["/staff", "nav.staff", "staff"], ["/admin", "nav.admin", "admin"]];
 const RANK = { student: 1, instructor: 2, staff: 3, admin: 4 };
-const NAMES = { en: "English", es: "Español" };
 
 /** Whether `user` has `role` or a higher one. */
 export const hasRole = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
@@ -156,7 +155,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     put($("who"), !user ? h("a", { href: "#term", class: "button", onclick: toForm }, t("sign.in"))
       : [h("a", { href: "/account", "aria-label": `${t("nav.account")}: ${user.name || user.username}` }, icon("person"), h("span", { title: t(`role.${user.role}`) }, user.name || user.username)), button(t("sign.out"), signOut, { class: "quiet" })]);
     const other = languages.find((one) => one !== i18n.language);
-    if ($("language")) put($("language"), other && button(NAMES[other], () => changeLanguage(other), { class: "quiet", lang: other }));
+    if ($("language")) put($("language"), other && button(LANGUAGE_NAMES[other], () => changeLanguage(other), { class: "quiet", lang: other }));
   }
 
   function showState(name, lastAt) {

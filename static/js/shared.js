@@ -2,17 +2,15 @@
 // address, which browsers send to no server.
 
 import { $, button, h, put, table } from "./dom.js";
-import { i18n, languages, onLanguage, setLanguage, setZone, t } from "./i18n.js";
+import { i18n, LANGUAGE_NAMES, languages, onLanguage, setLanguage, setZone, t } from "./i18n.js";
 import { dateTime, meetingTexts } from "./words.js";
-
-const NAMES = { en: "English", es: "Español" };
 
 /** What the hub returned: a schedule, or the status of an error; null before. */
 let found = null;
 
 function draw() {
   const other = languages.find((one) => one !== i18n.language);
-  put($("language"), other && button(NAMES[other], () => setLanguage(other, { remember: true }), { class: "quiet", lang: other }));
+  put($("language"), other && button(LANGUAGE_NAMES[other], () => setLanguage(other, { remember: true }), { class: "quiet", lang: other }));
   if (found === null) return put($("status"), t("shared.loading"));
   if (typeof found === "number") return put($("status"), t(found === 401 ? "shared.ended" : "shared.failed"));
   const { label, expires_at, items } = found;
