@@ -1,6 +1,5 @@
 //! Public alerts for other systems: a feed of them, and each as a CAP message. Only alerts to everyone are in either.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use actix_web::web::{self, Bytes, Data};
@@ -15,7 +14,7 @@ use crate::domain::audience::Membership;
 use crate::live::context::Live;
 use crate::store::alerts::PublicAlert;
 
-use crate::http::encoded::Encoded;
+use crate::http::encoded::{Encoded, tag_of};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::params::IfNoneMatch;
 use crate::http::openapi::responses::{BadPath, NotFound, NotModified, StoreFailed};
@@ -57,7 +56,7 @@ fn as_visitors_see(public: PublicAlert, live: &Live) -> PublicAlert {
 
 /// Responds with a document, whose ETag is its hash: the same at every hub and after a restart.
 async fn respond(request: &HttpRequest, content_type: &'static str, document: String) -> HttpResponse {
-    let tag = format!("{:016x}", BuildHasherDefault::<DefaultHasher>::default().hash_one(&document));
+    let tag = tag_of(document.as_bytes());
     Arc::new(Encoded::new(&tag, content_type, REVALIDATE, Bytes::from(document))).respond(request).await
 }
 

@@ -1,5 +1,6 @@
 //! Pre-encoded responses: plain, gzip and brotli, each encoded at most once, with one weak ETag.
 
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
@@ -44,6 +45,12 @@ struct Levels {
 pub fn start_tag() -> &'static str {
     static TAG: OnceLock<String> = OnceLock::new();
     TAG.get_or_init(|| format!("{:08x}", rand::random::<u32>()))
+}
+
+/// Returns a tag of a document, its hash: the same at every hub of one version, and after a restart.
+#[must_use]
+pub fn tag_of(document: &[u8]) -> String {
+    format!("{:016x}", BuildHasherDefault::<DefaultHasher>::default().hash_one(document))
 }
 
 /// A response with its body in all codings that were requested so far.

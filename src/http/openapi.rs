@@ -11,7 +11,6 @@ pub(super) mod request_tests;
 pub(super) mod responses;
 pub(super) mod schemas;
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 
@@ -28,7 +27,7 @@ use crate::domain::meeting::Days;
 use crate::domain::role::Role;
 use crate::http::auth::{SESSION_COOKIE, UNLIMITED_PATHS};
 use crate::http::body::RequestBody;
-use crate::http::encoded::Encoded;
+use crate::http::encoded::{Encoded, tag_of};
 use crate::http::problem::ProblemDocument;
 
 use params::IfNoneMatch;
@@ -197,8 +196,7 @@ pub async fn serve(request: HttpRequest) -> HttpResponse {
     static DOCUMENT: LazyLock<Arc<Encoded>> = LazyLock::new(|| {
         // Serializing strings, numbers and maps with strings as keys cannot fail.
         let bytes = Bytes::from(serde_json::to_vec(&document()).unwrap_or_default());
-        let tag = format!("{:016x}", BuildHasherDefault::<DefaultHasher>::default().hash_one(&bytes));
-        Arc::new(Encoded::lasting(&tag, "application/json", "no-cache", bytes))
+        Arc::new(Encoded::lasting(&tag_of(&bytes), "application/json", "no-cache", bytes))
     });
     DOCUMENT.clone().respond(&request).await
 }
