@@ -15,6 +15,8 @@ export const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhu
 const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((one) => one && existsSync(one));
 /** The timeout of every wait: generous, since a test machine may be busy. */
 export const WAIT_MS_MAX = 40_000;
+/** Delays each request of a page to the API by up to this time, which shows a test that does not wait for its answer. */
+const API_DELAY_MS_MAX = Number(process.env.API_DELAY_MS_MAX ?? 0);
 const PASSWORD = "eduhub-demo";
 
 /** A port on which nothing listens. */
@@ -157,6 +159,10 @@ export async function open(chrome, hub, where, { user, cookie, width = 1280, hei
   context.on("close", () => opened.delete(context));
   context.setDefaultTimeout(WAIT_MS_MAX);
   if (script) await context.addInitScript(script);
+  if (API_DELAY_MS_MAX) await context.route(/\/api\//, async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * API_DELAY_MS_MAX));
+    await route.continue();
+  });
   if (user) cookie = await hub.token(user);
   if (cookie) await context.addCookies([{ name: "eduhub_session", value: cookie, url: hub.url, httpOnly: true, sameSite: "Lax" }]);
   const page = await context.newPage();

@@ -13,8 +13,8 @@ export const loadProfiles = () => api.get("/api/v1/import-profiles").then(({ ite
 
 /**
  * Returns the form that saves the mapping. `current()` returns `{state, options, profile, title}`: the checked file, its
- * options, its profile if it has one, and a title to suggest. `onsaved(name)` is called after a change; `name` is null if
- * the profile was deleted.
+ * options, its profile if it has one, and a title to suggest. `onsaved(name)` is awaited after a change, before it is
+ * reported as done; `name` is null if the profile was deleted.
  */
 export function rememberForm(current, onsaved) {
   const input = h("input", { name: "title", required: true, maxlength: "100", autocomplete: "off" });
@@ -38,14 +38,14 @@ export function rememberForm(current, onsaved) {
     const name = profileName(title) || "mapping";
     const body = profileBody(state, options.map);
     await api.put(address(name), { title, ...body });
+    await onsaved(name);
     show(t("columns.remember.done", { name: title }), "good");
-    onsaved(name);
   });
   const remove = ({ name, title }) => run(async () => {
     await api.delete(address(name));
+    await onsaved(null);
     show(t("columns.forgotten", { name: title }), "careful");
     status.focus();
-    onsaved(null);
   });
   const el = h("form", { class: "remember", onsubmit: (event) => { event.preventDefault(); submit(); } },
     h("h4", null, t("columns.remember")), h("p", { class: "none" }, t("columns.remember.hint")),
