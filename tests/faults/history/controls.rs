@@ -158,3 +158,44 @@ fn a_sequence_that_goes_backwards_is_rejected() {
     let message = check(&[seats(2, 2), seats(1, 4)]).expect_err("a sequence that goes backwards");
     assert!(message.contains("has the sequence 1, but sequence 2 was read before"), "{message}");
 }
+
+/// Two overlapping changes of Ann's plan, whose order only a read after many registrations shows.
+fn plan_read_late(plan: Vec<usize>) -> Vec<Call> {
+    let put = |section| Request::PutPlan { student: ANN, plan: vec![section] };
+    let (mut calls, mut moment) =
+        (vec![call(put(0), 0, 9, Some(Answer::Done)), call(put(1), 1, 8, Some(Answer::Done))], 10);
+    for at in 0..20 {
+        // Ben and Cat register and drop at the same time.
+        for (student, section) in [(BEN, 1), (CAT, 1)] {
+            calls.push(call(register(student, section), moment, moment + 5, held(Standing::Enrolled, 2 * at)));
+            let drop = Request::Drop { student, section };
+            calls.push(call(drop, moment + 6, moment + 11, dropped(2 * at + 1)));
+        }
+        moment += 12;
+    }
+    calls.push(call(Request::ReadPlan { student: ANN }, moment, moment + 1, Some(Answer::Plan(plan))));
+    calls
+}
+
+#[test]
+fn overlapping_changes_of_a_plan_are_ordered_by_a_late_read() {
+    for plan in [vec![0], vec![1]] {
+        check(&plan_read_late(plan)).unwrap_or_else(|contradiction| panic!("{contradiction}"));
+    }
+    let message = check(&plan_read_late(vec![])).expect_err("both changes were acknowledged");
+    assert!(message.contains("student 0 reads the plan"), "{message}");
+}
+
+#[test]
+fn a_change_of_a_plan_without_an_answer_explains_a_later_read() {
+    let put = Request::PutPlan { student: ANN, plan: vec![1] };
+    let read = |plan: &[usize]| call(Request::ReadPlan { student: ANN }, 130, 131, Some(Answer::Plan(plan.to_vec())));
+    for plan in [&[][..], &[1]] {
+        let mut calls = right();
+        calls.extend([call(put.clone(), 15, 200, None), read(plan)]);
+        check(&calls).unwrap_or_else(|contradiction| panic!("{contradiction}"));
+    }
+    let mut calls = right();
+    calls.extend([call(put, 15, 200, None), read(&[0])]);
+    check(&calls).expect_err("nobody planned this section");
+}

@@ -32,6 +32,7 @@ mod client;
 mod controls;
 mod disaster;
 mod model;
+mod plans;
 mod record;
 mod search;
 mod sequence;

@@ -4,12 +4,14 @@
 //! ended before it was sent. An answer that changed nothing is placed as soon as it fits, which is never wrong. Of the
 //! writes that fit, the one that the hub decided first by the time in its answer is tried first. That time only guides
 //! the search: another order is found when the clock was set. A call without an answer is placed only where it can
-//! explain the answer that has to come next, and is left out once a write of the next server was placed.
+//! explain the answer that has to come next, and is left out once a write of the next server was placed. The calls of
+//! each plan are ordered before all others.
 
 use std::collections::HashSet;
 
 use super::answers::{describe_contradiction, read_matches, says_nothing_changed, write_matches};
 use super::model::Term;
+use super::plans::order_plans;
 use super::record::{Call, Millisecond, Request, Source};
 
 /// Places that are tried before the search gives up. A history of a correct hub needs few more places than it has
@@ -39,9 +41,11 @@ const SEARCHES: [Choices; 4] = [
     Choices { are_directed: false, are_prompt: false },
 ];
 
-/// How an order was found.
-#[derive(Debug, Clone, Copy, Default)]
+/// An order, and how it was found.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
+    /// The executed calls.
+    pub(super) order: Vec<usize>,
     /// Calls without an answer that were executed.
     pub(crate) executed_without_answer: usize,
     /// Choices that turned out wrong.
@@ -111,6 +115,21 @@ struct Search<'h> {
 /// # Errors
 /// A text that names the calls that no order explains.
 pub(crate) fn find_order(term: impl Fn() -> Term, calls: &[Call]) -> Result<Found, String> {
+    let ordered = order_plans(&term, calls)?;
+    let answered = |calls: &[Call]| calls.iter().filter(|call| call.answer.is_some()).count();
+    let found = search(&term, &ordered).map(|mut found| {
+        found.executed_without_answer += answered(&ordered) - answered(calls);
+        found
+    });
+    // A request without an answer that registers for a plan may need another order of the plan's calls.
+    found.or_else(|contradiction| search(&term, calls).map_err(|_| contradiction))
+}
+
+/// Finds an order of the calls as they are.
+///
+/// # Errors
+/// A text that names the calls that no order explains.
+pub(super) fn search(term: impl Fn() -> Term, calls: &[Call]) -> Result<Found, String> {
     let mut searches = SEARCHES.iter().map(|choices| Search::new(term(), calls, *choices).run());
     let first = searches.next().expect("a search");
     first.or_else(|contradiction| searches.find_map(Result::ok).ok_or(contradiction))
@@ -194,6 +213,8 @@ impl<'h> Search<'h> {
             if self.placed_count == must {
                 let executed = self.steps.iter().filter(|step| self.is_execution_without_answer(step));
                 self.found.executed_without_answer = executed.count();
+                let executed = self.steps.iter().filter(|step| !step.is_left_out);
+                self.found.order = executed.map(|step| step.call).collect();
                 return Ok(self.found);
             }
             let mut fitting = self.fitting_writes(&limits);
