@@ -14,7 +14,7 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 export const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhub");
 const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((one) => one && existsSync(one));
 /** The timeout of every wait: generous, since a test machine may be busy. */
-export const WAIT_MS_MAX = 40_000;
+export const WAIT_MS_MAX = 90_000;
 /** Delays each request of a page to the API by up to this time, which shows a test that does not wait for its answer. */
 const API_DELAY_MS_MAX = Number(process.env.API_DELAY_MS_MAX ?? 0);
 const PASSWORD = "eduhub-demo";

@@ -34,7 +34,7 @@ export class Composer {
       if (target.name === "requires_ack") this.#ackChanged = true;
       // An emergency is shown above everything at any priority, so the form must not suggest otherwise.
       if (target.name === "category" && target.value === "emergency") this.form.elements.priority.value = "critical";
-      this.#draw();
+      this.#edited();
       if (["to", "roles", "sections", "courses", "users"].includes(target.name)) updateReach();
     });
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#submit(); });
@@ -50,8 +50,9 @@ export class Composer {
   /** Offers only recipients whom limited staff may reach, or all. */
   limit(isLimited) {
     this.#isLimited = isLimited;
-    if (isLimited) this.form.elements.to.value = "some";
-    this.form.dispatchEvent(new Event("input"));
+    if (!isLimited || this.form.elements.to.value === "some") return;
+    this.form.elements.to.value = "some";
+    this.#edited();
   }
 
   /** Empties the form for a new alert. */
@@ -69,7 +70,7 @@ export class Composer {
     for (const name of ["sections", "courses", "users"]) this.form.elements[name].value = "";
     for (const box of this.form.querySelectorAll("[name=roles]")) box.checked = false;
     for (const [name, list] of Object.entries(audience)) this.form.elements[name].value = list.join(", ");
-    this.#draw();
+    this.#edited();
     this.updateReach();
     this.form.elements.title.focus();
   }
@@ -109,7 +110,7 @@ export class Composer {
     const heading = !basis ? "alert.send" : basis.isAllClear ? "alert.all_clear.title" : "alert.correct.title";
     $("send-title").dataset.t = heading;
     put($("send-title"), t(heading));
-    this.#draw();
+    this.#edited();
     if (!basis) return;
     const { alert, isAllClear } = basis;
     const text = isAllClear ? "alert.all_clear.text" : alert.seq === null ? "alert.correct.scheduled" : "alert.correct.text";
@@ -133,8 +134,8 @@ export class Composer {
     const { elements } = this.form;
     const before = Object.fromEntries(FILLED.map((field) => [field, elements[field].value]));
     if (name) this.#fill(fromTemplate(name));
-    this.#draw();
-    const undo = () => { this.#fill(before); elements.template.value = ""; this.#draw(); put($("template-status")); elements.template.focus(); };
+    this.#edited();
+    const undo = () => { this.#fill(before); elements.template.value = ""; this.#edited(); put($("template-status")); elements.template.focus(); };
     put($("template-status"), name && [t("template.filled"), " ", button(t("template.undo"), undo, { class: "plain" })]);
   }
 
@@ -159,9 +160,14 @@ export class Composer {
     };
   }
 
-  #draw() {
+  /** Draws the form after a change. A confirmation or a result was about the earlier alert. */
+  #edited() {
     this.#hideConfirmation();
     put($("send-status"));
+    this.#draw();
+  }
+
+  #draw() {
     const { to, when, lasts, starts_at, expires_at, requires_ack } = this.form.elements;
     $("selected-people").hidden = to.value === "all";
     for (const [input, shown] of [[starts_at, when.value === "at"], [expires_at, lasts.value === "at"]]) {

@@ -141,17 +141,21 @@ export class TermEditor {
   }
 
   async #save(id, body, status) {
+    const isForm = $("term-form").contains(status);
     put(status, t("save.pending"));
     try {
       await api.put(path(id), body);
-      put(status, t("save.done"));
-      await this.load();
-      this.onchange();
     } catch (problem) {
       put(status, problem.message);
-      const wrong = $("term-form").contains(status) && $("term-form").elements[problem.field];
+      const wrong = isForm && $("term-form").elements[problem.field];
       if (wrong) markInvalid(wrong, status);
+      return;
     }
+    // Loading the terms replaces the row with its status. The form says "Saved" once Edit starts from the saved term.
+    if (!isForm) put(status, t("save.done"));
+    await this.load().catch(() => { /* The terms are loaded again after the next change. */ });
+    if (isForm) put(status, t("save.done"));
+    this.onchange();
   }
 }
 
