@@ -13,7 +13,7 @@ use crate::support::http::Client;
 use crate::support::schedule::{Row, Schedule};
 use crate::support::server::{Home, Server};
 use crate::support::socket::{Socket, frame};
-use crate::support::wait::eventually;
+use crate::support::wait::{SetOnDrop, eventually};
 
 const MIB: u64 = 1024 * 1024;
 /// The most that the flood may add to the resident memory.
@@ -111,13 +111,12 @@ fn control(to: SocketAddr, interval: Duration, is_over: &AtomicBool) {
 fn beside<T>(flooding: impl Fn(usize, &AtomicBool) + Sync, work: impl FnOnce() -> T) -> T {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _over = SetOnDrop(&is_over);
         let (flooding, is_over) = (&flooding, &is_over);
         for number in 0..FLOODERS {
             scope.spawn(move || flooding(number, is_over));
         }
-        let done = work();
-        is_over.store(true, Ordering::Relaxed);
-        done
+        work()
     })
 }
 

@@ -17,6 +17,7 @@ use crate::support::random::length_of_run;
 use crate::support::schedule::{Row, Schedule};
 use crate::support::server::{Home, Server};
 use crate::support::socket::frame;
+use crate::support::wait::SetOnDrop;
 
 /// The number of connections of a run in `make test`.
 const CONNECTIONS: usize = 1_500;
@@ -79,6 +80,7 @@ fn idle_dripping_and_pinging_connections_leave_the_hub_serving() {
     }
     let (is_over, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
     let times = thread::scope(|scope| {
+        let _over = SetOnDrop(&is_over);
         scope.spawn(|| drip(&connections, &is_over, &sent));
         let serve = |(token, row): (&String, &Row)| {
             let started = Instant::now();
@@ -87,9 +89,7 @@ fn idle_dripping_and_pinging_connections_leave_the_hub_serving() {
             student.put(&format!("/api/v1/me/registrations/{}", schedule.id(row))).expect(201);
             started.elapsed()
         };
-        let times: Vec<Duration> = tokens.iter().zip(&schedule.rows).map(serve).collect();
-        is_over.store(true, Ordering::Relaxed);
-        times
+        tokens.iter().zip(&schedule.rows).map(serve).collect::<Vec<Duration>>()
     });
     let slowest = times.iter().max();
     println!(

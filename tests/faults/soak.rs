@@ -19,6 +19,7 @@ use crate::support::random::{Random, length_of_run, seed};
 use crate::support::schedule::{Row, Schedule, start_import, wait_for_import};
 use crate::support::server::{Home, Server};
 use crate::support::socket::Socket;
+use crate::support::wait::SetOnDrop;
 
 const TERM: &str = "203001";
 const SECTIONS: usize = 600;
@@ -308,6 +309,7 @@ fn the_memory_stays_flat_under_mixed_load() {
     thread::scope(|scope| {
         let clients: [fn(&Load); 4] = [visit, study, administer, watch];
         let load = &load;
+        let stop = SetOnDrop(&load.stop);
         let clients = clients.map(|client| scope.spawn(move || client(load)));
         let has_all_kinds = || {
             load.counts.lock().expect("no client has panicked").values().filter(|(done, _)| *done > 0).count() >= KINDS
@@ -327,7 +329,7 @@ fn the_memory_stays_flat_under_mixed_load() {
                 break;
             }
         }
-        load.stop.store(true, Ordering::Relaxed);
+        drop(stop);
         for client in clients {
             client.join().expect("a client failed");
         }

@@ -59,4 +59,4 @@ pub mod xml;
 use std::time::Duration;
 
 /// The time after which a test gives up waiting. It is long, because it detects what never happens, not what is slow.
-pub const WAIT_MAX: Duration = Duration::from_secs(60);
+pub const WAIT_MAX: Duration = Duration::from_secs(120);

@@ -1,5 +1,6 @@
 //! Waiting for a condition, with a deadline.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,17 @@ use super::WAIT_MAX;
 
 /// The time between two checks of a condition.
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Sets a flag when it is dropped, also by a panic. Threads that work until the flag is set would otherwise keep their
+/// scope, and with it the failed test, waiting forever.
+#[derive(Debug)]
+pub struct SetOnDrop<'f>(pub &'f AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
 
 /// Waits until `poll` returns a value and returns it.
 ///

@@ -53,7 +53,7 @@ use self::search::{Found, find_order};
 use crate::support::random::{Random, length_of_run, seed};
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::Home;
-use crate::support::wait::eventually;
+use crate::support::wait::{SetOnDrop, eventually};
 
 const TERM: &str = "203001";
 const SECTIONS: usize = 16;
@@ -173,6 +173,7 @@ impl Run {
         };
         let delay = random.below(20_000);
         thread::scope(|scope| {
+            let ending = SetOnDrop(&world.is_ending);
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|number| {
                     let mut random = Random::seeded(random.next());
@@ -191,7 +192,7 @@ impl Run {
             }
             reach(1, 1);
             (0..delay).for_each(|_| hint::spin_loop());
-            doomed.kill(&self.home, random, || world.is_ending.store(true, Ordering::SeqCst));
+            doomed.kill(&self.home, random, || drop(ending));
             records.extend(clients.into_iter().map(|client| client.join().expect("the client's thread succeeds")));
         });
         self.append(records);
