@@ -155,3 +155,22 @@ fn visitors_who_do_not_read_do_not_block_lists_of_users() {
         (caches(&server)["uncached_responses"].0 == 0).then_some(())
     });
 }
+
+/// Returns the value of a variable in the environment of the server's process.
+fn variable(server: &Server, name: &str) -> Option<String> {
+    let environment = fs::read(format!("/proc/{}/environ", server.pid())).expect("the server is running");
+    let variables = environment.split(|byte| *byte == 0).map(|variable| String::from_utf8_lossy(variable).into_owned());
+    variables.filter_map(|variable| Some(variable.strip_prefix(name)?.strip_prefix('=')?.to_owned())).next()
+}
+
+#[test]
+fn the_allocator_returns_freed_memory_at_once_unless_the_operator_sets_another_delay() {
+    let (home, name) = (Home::new(), "MIMALLOC_PURGE_DELAY");
+    let server = home.serve();
+    assert_eq!(variable(&server, name).as_deref(), Some("0"));
+    assert!(server.stop().success(), "the process that was started is the server");
+    let mut serve = home.command(&["serve"]);
+    serve.env(name, "100");
+    let server = home.start(serve);
+    assert_eq!(variable(&server, name).as_deref(), Some("100"));
+}
