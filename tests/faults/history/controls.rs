@@ -197,5 +197,5 @@ fn a_change_of_a_plan_without_an_answer_explains_a_later_read() {
     }
     let mut calls = right();
     calls.extend([call(put, 15, 200, None), read(&[0])]);
-    check(&calls).expect_err("nobody planned this section");
+    check(&calls).expect_err("this section was never planned");
 }
