@@ -97,6 +97,8 @@ pub enum Action {
     Promote,
     /// The end of an offer that the student did not accept in time.
     Lapse,
+    /// Another position on the waitlist, which staff requested.
+    Reorder,
 }
 
 impl Action {
@@ -104,7 +106,7 @@ impl Action {
     #[must_use]
     pub const fn is_request(self) -> bool {
         match self {
-            Self::Register | Self::Drop => true,
+            Self::Register | Self::Drop | Self::Reorder => true,
             Self::Promote | Self::Lapse => false,
         }
     }
@@ -113,7 +115,7 @@ impl Action {
     #[must_use]
     pub fn own_origin(self) -> Option<Origin> {
         let by = match self {
-            Self::Register | Self::Drop => return None,
+            Self::Register | Self::Drop | Self::Reorder => return None,
             Self::Promote => Asker::Promotion,
             Self::Lapse => Asker::System,
         };

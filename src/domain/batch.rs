@@ -13,7 +13,7 @@ use crate::domain::alert::Alert;
 use crate::domain::alternatives::Alternatives;
 use crate::domain::attempt::{Action, Attempt, AttemptResult, Decided, Origin, Receipt, Salt};
 use crate::domain::attempt_chain::NewAttempts;
-use crate::domain::book::TermBook;
+use crate::domain::book::{TermBook, waitlisted};
 use crate::domain::command::{Command, StagedImport};
 use crate::domain::decide::{Decision, decide};
 use crate::domain::draft::Changes;
@@ -236,11 +236,14 @@ impl BatchChanges {
     #[must_use]
     pub fn term_update(&self, book: &TermBook, seq: u64) -> TermUpdate {
         let students = self.registrations.keys().map(|(student, _)| student);
+        let reordered = waitlisted(self.registrations.values()).filter(|crn| !self.sections.contains_key(*crn));
+        let reordered: BTreeSet<&Crn> = reordered.collect();
+        let sections = self.sections.values().chain(reordered.into_iter().filter_map(|crn| book.section(crn)));
         TermUpdate {
             facts: self.facts.iter().map(|(student, facts)| (student.clone(), facts.clone())).collect(),
             notices: self.notices.clone(),
             alerts_stored: !self.alerts.is_empty(),
-            ..book.published_update(seq, self.term.as_ref(), self.sections.values(), students)
+            ..book.published_update(seq, self.term.as_ref(), sections, students)
         }
     }
 

@@ -17,6 +17,7 @@ use crate::domain::section::{Credits, SectionState, WaitlistEntry};
 use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 use crate::domain::view::TermView;
+use crate::domain::waitlist_order::order_of;
 
 /// A term with its sections, registrations and waitlists.
 #[derive(Debug, Clone)]
@@ -39,8 +40,8 @@ pub struct TermBook {
 }
 
 impl TermBook {
-    /// Creates the book of a term without registrations. `next_queue_number` is larger than every queue number that
-    /// was ever assigned in the term.
+    /// Creates the book of a term without registrations. `next_queue_number` is larger than every order of joining, see
+    /// [`crate::domain::waitlist_order`], that was ever assigned in the term.
     #[must_use]
     pub fn new(
         term: Term,
@@ -171,6 +172,7 @@ impl TermBook {
         let pools = self.apply(changes);
         let mut crns: BTreeSet<&Crn> = changes.sections.iter().map(|state| &state.section.id.crn).collect();
         crns.extend(pools.iter().flat_map(|key| self.pools.sections(key)));
+        crns.extend(waitlisted(changes.registrations.iter().map(|(_, registration)| registration)));
         let sections = crns.into_iter().filter_map(|crn| self.sections.get(crn));
         let students = changes.registrations.iter().map(|(student, _)| student);
         let update = self.published_update(seq, changes.term.as_ref(), sections, students);
@@ -207,6 +209,7 @@ impl TermBook {
                 None => _ = self.facts.remove(student),
             }
         }
+        // Students may have exchanged queue numbers, so all leave their waitlists before any joins one.
         for (student, registration) in &changes.registrations {
             let registrations = self.students.entry(student.clone()).or_default();
             if let Some(old) = registrations.iter().find(|r| r.crn == registration.crn) {
@@ -221,6 +224,8 @@ impl TermBook {
             }
             self.offer_deadlines.extend(deadline_of(student, registration));
             registration.clone().insert_into(registrations);
+        }
+        for (student, registration) in &changes.registrations {
             if registration.status == RegistrationStatus::Waitlisted {
                 self.join_waitlist(student, registration);
             }
@@ -232,7 +237,7 @@ impl TermBook {
         let waitlist = self.waitlists.entry(registration.crn.clone()).or_default();
         let queue_number = registration.queue_number;
         waitlist.insert(queue_number, WaitlistEntry { queue_number, student: student.clone() });
-        self.next_queue_number = self.next_queue_number.max(queue_number + 1);
+        self.next_queue_number = self.next_queue_number.max(order_of(queue_number) + 1);
     }
 
     /// Iterates over the sections in arbitrary order.
@@ -279,6 +284,11 @@ impl TermBook {
         };
         sections.map(published).collect()
     }
+}
+
+/// Returns the sections of waitlisted registrations: their waitlists may have another order, even if their counts stay.
+pub(super) fn waitlisted<'r>(registrations: impl Iterator<Item = &'r Registration>) -> impl Iterator<Item = &'r Crn> {
+    registrations.filter(|one| one.status == RegistrationStatus::Waitlisted).map(|one| &one.crn)
 }
 
 /// Returns when reserved seats of a section will be released.

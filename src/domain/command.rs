@@ -63,6 +63,8 @@ pub enum Command {
     },
     /// Staff register, drop or move a student.
     ForStudent(StaffRequest),
+    /// Staff move a student on a waitlist.
+    MoveOnWaitlist(WaitlistMove),
     /// Staff change a section.
     PatchSection {
         /// The section.
@@ -94,6 +96,7 @@ impl Command {
             | Self::Batch(_)
             | Self::RegisterPlan { .. } => true,
             Self::ForStudent(_)
+            | Self::MoveOnWaitlist(_)
             | Self::PatchSection { .. }
             | Self::PutTerm(_)
             | Self::ApplyImport(_)
@@ -137,6 +140,18 @@ pub struct StaffRequest {
     pub waitlist: bool,
     /// The codes of the refusals that staff lift.
     pub lifted: LiftedCodes,
+}
+
+/// A move of a student to another position of a waitlist.
+#[derive(Debug, Clone)]
+pub struct WaitlistMove {
+    /// The student.
+    pub student: UserName,
+    /// The section.
+    pub crn: Crn,
+    /// The new position: 1 is the head. People who wait outside the hub stay ahead, and a position after the end is the
+    /// last one.
+    pub position: u32,
 }
 
 /// Changes that staff make to a section; `None` keeps the value.
@@ -195,6 +210,8 @@ pub struct TermPatch {
     pub offer_s: Option<Option<u32>>,
     /// How long a seat is offered at most on the first day of registration, in seconds.
     pub offer_first_day_s: Option<Option<u32>>,
+    /// The groups whose students come first on waitlists, in order.
+    pub waitlist_priority: Option<Vec<Box<str>>>,
 }
 
 /// Maximum number of sections in one [`Command::PutSections`], so that a large pull does not delay registrations.

@@ -1,5 +1,7 @@
 //! The working state of one decision: the committed term with the decision's changes on top.
 
+mod waitlists;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -65,8 +67,11 @@ pub struct Draft<'v> {
     changed: BTreeSet<(UserName, Crn)>,
     /// Queue numbers of students who left a waitlist.
     left_waitlists: HashSet<u64>,
-    joined_waitlists: Vec<(Crn, WaitlistEntry)>,
+    /// Students who joined a waitlist, or whose queue number changed.
+    joined_waitlists: HashMap<Crn, Vec<WaitlistEntry>>,
     next_queue_number: u64,
+    /// Whether students who joined or moved may be ahead of others.
+    is_reordered: bool,
     to_settle: VecDeque<Crn>,
     /// The elements of `to_settle`, so that none is queued twice.
     in_to_settle: HashSet<Crn>,
@@ -95,8 +100,9 @@ impl<'v> Draft<'v> {
             facts: BTreeMap::new(),
             changed: BTreeSet::new(),
             left_waitlists: HashSet::new(),
-            joined_waitlists: Vec::new(),
+            joined_waitlists: HashMap::new(),
             next_queue_number: view.next_queue_number(),
+            is_reordered: false,
             to_settle: VecDeque::new(),
             in_to_settle: HashSet::new(),
             notices: Vec::new(),
@@ -175,27 +181,6 @@ impl<'v> Draft<'v> {
         let mut found: Vec<_> = registered.map(|(student, r)| (student.clone(), r.crn.clone(), r.status)).collect();
         found.sort_unstable_by(|(a, x, _), (b, y, _)| (a, x).cmp(&(b, y)));
         found
-    }
-
-    /// Iterates over the waitlist of a section, first position first.
-    pub fn waitlist(&self, crn: &Crn) -> impl Iterator<Item = &WaitlistEntry> {
-        // Queue numbers only grow, so students who join in this decision come after all others.
-        let joined = self.joined_waitlists.iter().filter(move |(joined, _)| joined == crn).map(|(_, entry)| entry);
-        self.view.waitlist(crn).chain(joined).filter(|entry| !self.left_waitlists.contains(&entry.queue_number))
-    }
-
-    /// Returns the waitlist position of the student with `queue_number`: 1 is next, and people who wait outside the hub
-    /// come first.
-    pub fn position(&self, crn: &Crn, queue_number: u64) -> u32 {
-        let outside = self.section(crn).map_or(0, |s| s.outside_waitlisted);
-        let ahead = self.waitlist(crn).take_while(|entry| entry.queue_number < queue_number).count();
-        outside.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX)).saturating_add(1)
-    }
-
-    /// Returns a new queue number, larger than all others of the term.
-    pub fn take_queue_number(&mut self) -> u64 {
-        self.next_queue_number += 1;
-        self.next_queue_number - 1
     }
 
     /// Replaces the term.
@@ -325,7 +310,8 @@ impl<'v> Draft<'v> {
         }
         if is == RegistrationStatus::Waitlisted && was != RegistrationStatus::Waitlisted {
             let entry = WaitlistEntry { queue_number: registration.queue_number, student: student.clone() };
-            self.joined_waitlists.push((crn.clone(), entry));
+            self.joined_waitlists.entry(crn.clone()).or_default().push(entry);
+            self.is_reordered |= !self.term().offers.priority.is_empty();
         }
         self.notify(Notice { student: student.clone(), crn: crn.clone(), status: is, reason, at: registration.at });
         self.record(student, registration);

@@ -67,8 +67,8 @@ impl Default for OfferSettings {
     }
 }
 
-/// A term's own settings of waitlists; `None` is that of the college.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A term's own settings of waitlists; `None` is that of the college, which declares no priority.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermOffers {
     /// See [`OfferSettings::mode`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +79,9 @@ pub struct TermOffers {
     /// See [`OfferSettings::first_day_s`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_day_s: Option<u32>,
+    /// The groups whose students come first on waitlists, in order; empty for the order of joining alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub priority: Vec<Box<str>>,
 }
 
 /// An offer of a seat that the student has neither accepted nor declined.
@@ -104,7 +107,7 @@ impl OfferSettings {
     /// It ends at the latest with the waitlists of the term. A demonstration always assigns seats.
     #[must_use]
     pub fn offer_at(&self, term: &Term, now: Timestamp) -> Option<Offer> {
-        let TermOffers { mode, offer_s, first_day_s } = term.offers;
+        let TermOffers { mode, offer_s, first_day_s, priority: _ } = term.offers;
         match mode.unwrap_or(self.mode) {
             WaitlistMode::Offer if !term.id.is_sandbox() => {}
             WaitlistMode::Offer | WaitlistMode::Auto => return None,
@@ -147,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_offer_lasts_as_the_term_or_the_college_says_and_less_on_the_first_day() {
-        let of_term = |offer_s, first_day_s| TermOffers { mode: None, offer_s, first_day_s };
+        let of_term = |offer_s, first_day_s| TermOffers { offer_s, first_day_s, ..TermOffers::default() };
         let table = [
             // The term, seconds after it opens, and how long the offer lasts.
             (of_term(None, None), 0, 15 * 60),
@@ -161,7 +164,7 @@ mod tests {
         ];
         for (offers, after, lasts) in table {
             let now = at(OPENS + after);
-            let offer = offering().offer_at(&term(offers), now).unwrap();
+            let offer = offering().offer_at(&term(offers.clone()), now).unwrap();
             assert_eq!(offer.expires_at, at(OPENS + after + lasts), "{offers:?} after {after} s");
         }
     }

@@ -47,7 +47,7 @@ pub struct Registration {
     pub crn: Crn,
     /// Enrolled, offered, waitlisted or dropped.
     pub status: RegistrationStatus,
-    /// While waitlisted, the order in which the student joined the waitlist, see
+    /// While waitlisted, the place among the other students, see
     /// [`WaitlistEntry`](crate::domain::section::WaitlistEntry); otherwise 0.
     pub queue_number: u64,
     /// When this status began.

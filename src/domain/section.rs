@@ -315,7 +315,7 @@ impl SectionState {
 /// A student on the waitlist of a section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitlistEntry {
-    /// Unique within the term; a smaller number is ahead of a larger one.
+    /// Unique within the term; a smaller number is ahead of a larger one, see [`crate::domain::waitlist_order`].
     pub queue_number: u64,
     /// The student.
     pub student: UserName,

@@ -33,7 +33,7 @@ pub struct Term {
     pub holidays: Vec<Date>,
     /// The last times to add, to drop and to be promoted.
     pub cutoffs: Cutoffs,
-    /// Whether and how long seats are offered to students on waitlists.
+    /// Whether and how long seats are offered to students on waitlists, and which groups come first on them.
     pub offers: TermOffers,
 }
 

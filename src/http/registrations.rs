@@ -236,6 +236,7 @@ pub(super) async fn submit_one(
     not_found: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found(not_found);
+    let is_move = matches!(command.command, Command::MoveOnWaitlist(_));
     let requested = match &command.command {
         Command::RegisterWith { crn, .. } => Some(SectionId { term: term.clone(), crn: crn.clone() }),
         _ => None,
@@ -244,7 +245,7 @@ pub(super) async fn submit_one(
     let receipt = receipts.first().copied();
     match outcome {
         Outcome::Request(RequestOutcome::Done(current)) => {
-            let created = current.is_new && current.status != RegistrationStatus::Dropped;
+            let created = current.is_new && current.status != RegistrationStatus::Dropped && !is_move;
             let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
             let body = RegistrationResponse::new(term, current, receipt).instead_of(requested.as_ref());
             Ok(response.insert_header(PRIVATE).json(body))

@@ -10,9 +10,10 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::registration::RegistrationStatus;
+use crate::domain::waitlist_order;
 use crate::identity::disclosures::Disclosure;
 use crate::identity::{Audit, Identity};
-use crate::registration::readmodel::ReadModel;
+use crate::registration::readmodel::{ReadModel, TermModel};
 use crate::store::rosters::{RosterEntry, RosterStore};
 use crate::text::csv_text::escape_cell;
 
@@ -59,6 +60,10 @@ struct RosterLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     position: Option<u32>,
+    /// The group of the student that comes first on waitlists, as the term declares; only while waitlisted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    priority_group: Option<Box<str>>,
     /// When this status began.
     since: Timestamp,
     /// When the offer of a seat lapses; only while offered.
@@ -75,10 +80,14 @@ fn roster_status() -> ObjectBuilder {
 }
 
 impl<'a> RosterLine<'a> {
-    fn new(entry: &'a RosterEntry) -> Self {
+    fn new(entry: &'a RosterEntry, term: &TermModel) -> Self {
         let RosterEntry { user, name: _, status, position, since, expires_at } = entry;
         let (status, position, since, expires_at) = (*status, *position, *since, *expires_at);
-        Self { user, name: name_of(entry), status, position, since, expires_at }
+        let snapshot = term.snapshot();
+        let priority = Some(&snapshot.term.offers.priority).filter(|groups| position.is_some() && !groups.is_empty());
+        let group_of = |groups| waitlist_order::group_of(groups, term.facts(user).as_deref()).map(Into::into);
+        let priority_group = priority.and_then(|groups| group_of(groups));
+        Self { user, name: name_of(entry), status, position, priority_group, since, expires_at }
     }
 }
 
@@ -128,7 +137,8 @@ pub async fn roster(
             .insert_header((CONTENT_DISPOSITION, name))
             .body(body));
     }
-    Ok(response.json(Roster { items: entries.iter().map(RosterLine::new).collect() }))
+    let term = model.term(&id.term).ok_or_else(no_such_section)?;
+    Ok(response.json(Roster { items: entries.iter().map(|entry| RosterLine::new(entry, &term)).collect() }))
 }
 
 /// Returns whether `text/csv` is listed in `Accept` with at least the quality of JSON (RFC 9110, 12.5.1).

@@ -4,7 +4,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::domain::command::{Command, StaffRequest};
+use crate::domain::command::{Command, StaffRequest, WaitlistMove};
 use crate::domain::ids::{Crn, SectionId, UserName};
 use crate::domain::realm::Realm;
 use crate::domain::refusal::RefusalCode;
@@ -27,7 +27,7 @@ use crate::http::students::student;
 
 /// The operations of this file.
 #[derive(OpenApi)]
-#[openapi(paths(register, drop_one, move_one))]
+#[openapi(paths(register, drop_one, move_one, put_position))]
 pub(super) struct Api;
 
 /// Registers the resources of this file.
@@ -37,6 +37,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
             .route(web::put().to(register))
             .route(web::delete().to(drop_one))
             .default_service(method_not_allowed("PUT, DELETE")),
+    )
+    .service(
+        web::resource("/api/v1/students/{user}/registrations/{section}/position")
+            .route(web::put().to(put_position))
+            .default_service(method_not_allowed("PUT")),
     )
     .service(
         web::resource("/api/v1/students/{user}/move")
@@ -120,6 +125,30 @@ impl RequestBody for MoveRequest {
         let (from, to) = (section("from")?, section("to")?);
         let codes = read_codes(fields)?.unwrap_or_default();
         Ok(Self { from, to, codes, reason: fields.maybe_string("reason", 1..=REASON_CHARS_MAX)? })
+    }
+}
+
+/// A move of a student to another position of a waitlist.
+#[derive(Debug, ToSchema)]
+#[schema(as = PositionRequest)]
+#[serde(deny_unknown_fields)]
+struct PositionRequest {
+    /// The new position: 1 is the head. People who wait outside the hub stay ahead, and a position after the end is the
+    /// last one.
+    #[schema(value_type = u32, minimum = 1)]
+    position: u32,
+    #[schema(value_type = String, min_length = 1, max_length = 500)]
+    reason: String,
+}
+
+impl RequestBody for PositionRequest {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        let position = fields.u32("position", 1..=u32::MAX)?;
+        let reason = fields.string("reason", 1..=REASON_CHARS_MAX)?;
+        if reason.trim().is_empty() {
+            return Err(Problem::invalid("reason", "A move on the waitlist needs a reason."));
+        }
+        Ok(Self { position, reason })
     }
 }
 
@@ -282,6 +311,46 @@ pub async fn move_one(
     desk.run(&request, &staff, &to, change, &format!("move from {from}"), &lift).await
 }
 
+/// Moves a student on a waitlist to another position (staff of the section's subject).
+///
+/// The students between the two positions move by one. All of them are notified of their new positions.
+#[utoipa::path(
+    put,
+    path = "/api/v1/students/{user}/registrations/{section}/position",
+    operation_id = "moveOnWaitlist",
+    tag = "administration",
+    params(
+        ("user" = UserName, Path, description = "The student."),
+        ("section" = SectionId, Path, description = "The section."),
+    ),
+    request_body = PositionRequest,
+    responses(
+        (status = 200, description = "The student has the position in the response.", body = RegistrationResponse),
+        BadRole, NotFound, BadBody, StoreFailed,
+    )
+)]
+pub async fn put_position(
+    request: HttpRequest,
+    staff: SubjectStaff,
+    payload: web::Payload,
+    identity: Data<Identity>,
+    model: Data<ReadModel>,
+    pool: Data<RegistrarPool>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let (student, id) = (student(&request, &identity)?, section(&request)?);
+    let PositionRequest { position, reason } = read_body(&request, payload).await?;
+    let desk = Desk { model, pool, audit };
+    let staff = desk.allowed(staff, &[&id])?;
+    let detail = format!("position {position}; {reason}");
+    let about = Some(student.as_str());
+    let entry = desk.audit.entry_in_commit(&request, &staff, "waitlist.position", about, Some(&id), &detail);
+    let change = WaitlistMove { student: student.clone(), crn: id.crn.clone(), position };
+    let command = Submitted::by_staff(Command::MoveOnWaitlist(change), RequestId::of(&request)).audited(entry);
+    let not_found = "The student is not on the waitlist of this section.";
+    submit_one(&desk.pool, &Realm::College, &id.term, command, not_found).await
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -292,6 +361,7 @@ mod tests {
     #[test]
     fn readers_and_schemas_of_the_requests_agree() {
         assert_reader_matches_schema::<OverrideRequest>(&[("override", json!(["section_full"]))]);
+        assert_reader_matches_schema::<PositionRequest>(&[]);
         assert_reader_matches_schema::<MoveRequest>(&[("override", json!(["hold"]))]);
     }
 }

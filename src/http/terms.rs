@@ -17,6 +17,7 @@ use crate::domain::offer::{OFFER_S_MAX, OFFER_S_MIN, WaitlistMode};
 use crate::domain::role::Role;
 use crate::domain::section::Credits;
 use crate::domain::term::{GROUP_WINDOWS_MAX, GroupWindow, Term, Window};
+use crate::domain::waitlist_order::{self, PRIORITY_GROUPS_MAX};
 use crate::identity::audit::Audit;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, TermModel};
@@ -107,6 +108,8 @@ struct TermResponse<'a> {
     /// setting.
     #[schema(required)]
     offer_first_day_s: Option<u32>,
+    /// The groups whose students come first on waitlists, in order; empty for the order of joining alone.
+    waitlist_priority: &'a [Box<str>],
     /// The time on the server's clock, for countdowns.
     now: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,6 +134,7 @@ impl<'a> TermResponse<'a> {
             waitlist: term.offers.mode,
             offer_s: term.offers.offer_s,
             offer_first_day_s: term.offers.first_day_s,
+            waitlist_priority: &term.offers.priority,
             now,
             mine: None,
         }
@@ -150,6 +154,10 @@ struct TermMine {
     /// The maximum number of credits; null is no limit.
     #[schema(required)]
     credit_limit: Option<Credits>,
+    /// The group of the student that comes first on waitlists, as `waitlist_priority` declares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    priority_group: Option<Box<str>>,
     /// The holds on the student.
     holds: Vec<HoldResponse>,
 }
@@ -157,13 +165,15 @@ struct TermMine {
 impl TermMine {
     fn new(model: &TermModel, student: &UserName, limit: Credits) -> Self {
         let facts = model.facts(student);
-        let Window { opens_at, closes_at } = model.snapshot().term.window_of(facts.as_deref());
+        let term = model.snapshot().term.clone();
+        let Window { opens_at, closes_at } = term.window_of(facts.as_deref());
         let limit = facts.as_ref().and_then(|facts| facts.credit_limit).unwrap_or(limit);
         Self {
             opens_at,
             closes_at,
             credits: model.enrolled_credits(student),
             credit_limit: (limit.0 > 0).then_some(limit),
+            priority_group: waitlist_order::group_of(&term.offers.priority, facts.as_deref()).map(Into::into),
             holds: facts.iter().flat_map(|facts| facts.holds.iter().cloned()).map(HoldResponse::from).collect(),
         }
     }
@@ -258,6 +268,10 @@ struct TermRequest {
     /// setting.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_592_000)]
     offer_first_day_s: Option<Option<u32>>,
+    /// The groups whose students come first on waitlists, in order. Replaces the earlier list, and orders all waitlists of
+    /// the term again.
+    #[schema(max_items = 20)]
+    waitlist_priority: Option<Vec<Box<str>>>,
 }
 
 impl RequestBody for TermRequest {
@@ -279,14 +293,30 @@ impl RequestBody for TermRequest {
             waitlist: fields.nullable_parsed("waitlist", "auto or offer", WaitlistMode::parse)?,
             offer_s: fields.nullable_u32("offer_s", OFFER_S_MIN..=OFFER_S_MAX)?,
             offer_first_day_s: fields.nullable_u32("offer_first_day_s", OFFER_S_MIN..=OFFER_S_MAX)?,
+            waitlist_priority: read_priority(fields)?,
         })
     }
+}
+
+/// Reads the declared priority: groups, each once, without regard to case.
+fn read_priority(fields: &mut Fields) -> Result<Option<Vec<Box<str>>>, Problem> {
+    let Some(groups) = fields.maybe_strings("waitlist_priority", PRIORITY_GROUPS_MAX, 1..=NAME_CHARS_MAX)? else {
+        return Ok(None);
+    };
+    let mut priority: Vec<Box<str>> = Vec::new();
+    for group in groups {
+        if !priority.iter().any(|known| known.eq_ignore_ascii_case(&group)) {
+            priority.push(group.into());
+        }
+    }
+    Ok(Some(priority))
 }
 
 impl From<TermRequest> for TermPatch {
     fn from(request: TermRequest) -> Self {
         let TermRequest { title, starts_on, ends_on, opens_at, closes_at, windows, holidays, .. } = request;
         let TermRequest { add_until, drop_until, waitlist_until, waitlist, offer_s, offer_first_day_s, .. } = request;
+        let waitlist_priority = request.waitlist_priority;
         let windows = windows.map(|windows| windows.into_iter().map(GroupWindow::from).collect());
         Self {
             title: title.map(Into::into),
@@ -302,6 +332,7 @@ impl From<TermRequest> for TermPatch {
             waitlist,
             offer_s,
             offer_first_day_s,
+            waitlist_priority,
         }
     }
 }

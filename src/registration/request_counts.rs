@@ -93,6 +93,7 @@ impl Sent {
             | Command::Batch(_)
             | Command::RegisterPlan { .. }
             | Command::ForStudent(_)
+            | Command::MoveOnWaitlist(_)
             | Command::PatchSection { .. }
             | Command::PutTerm(_)
             | Command::ApplyImport(_)

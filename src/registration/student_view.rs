@@ -14,6 +14,7 @@ use crate::domain::section::{Credits, SectionState, WaitlistEntry};
 use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 use crate::domain::view::TermView;
+use crate::domain::waitlist_order::ORDER_UNASSIGNED;
 use crate::registration::readmodel::{Snapshot, TermModel};
 
 /// The limits of the college that registrars decide with.
@@ -105,7 +106,6 @@ impl TermView for StudentView {
         Box::new(std::iter::once((&self.student, &*self.registrations)))
     }
     fn next_queue_number(&self) -> u64 {
-        // Larger than every assigned number: one each nanosecond would take 292 years to reach it.
-        u64::MAX / 2
+        ORDER_UNASSIGNED
     }
 }

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use eduhub::domain::book::TermBook;
-use eduhub::domain::command::{Batch, Command, SectionPatch, StagedImport, StagedSection, StatedFields, TermPatch};
+use eduhub::domain::command::{
+    Batch, Command, SectionPatch, StagedImport, StagedSection, StatedFields, TermPatch, WaitlistMove,
+};
 use eduhub::domain::decide::{Decision, decide, imported};
 use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
@@ -388,6 +390,17 @@ pub fn staged(
         })
         .collect();
     StagedImport { generation, apply_totals_while_open: forced, limit: None, sections, unchanged: 0 }
+}
+
+/// Returns a command that declares which groups come first on waitlists.
+pub fn priority(groups: &[&str]) -> Command {
+    let groups = groups.iter().map(|group| (*group).into()).collect();
+    Command::PutTerm(TermPatch { waitlist_priority: Some(groups), ..TermPatch::default() })
+}
+
+/// Returns a command by which staff move a student on a waitlist.
+pub fn move_on_waitlist(student: &str, section: &str, position: u32) -> Command {
+    Command::MoveOnWaitlist(WaitlistMove { student: user(student), crn: crn(section), position })
 }
 
 /// Returns a command that moves the window to these minutes.

@@ -22,9 +22,11 @@ use crate::domain::draft::{Changes, Draft};
 use crate::domain::outcome::Outcome;
 use crate::domain::view::TermView;
 use crate::domain::waitlist;
+use crate::domain::waitlist_order;
 
 pub use catalogue::imported;
 pub use plan::check_plan;
+pub(super) use request::granted;
 
 /// The outcome of a command and the changes that it makes.
 #[derive(Debug)]
@@ -70,6 +72,7 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
                 return Decision { outcome, changes, attempts: request::undone_attempts(&mut draft) };
             }
         },
+        Command::MoveOnWaitlist(request) => Outcome::Request(waitlist_order::move_student(&mut draft, request)),
         Command::PatchSection { crn, patch } => staff::patch_section(&mut draft, crn, patch),
         Command::PutTerm(patch) => staff::put_term(&mut draft, patch),
         Command::ApplyImport(staged) => catalogue::apply_import(&mut draft, staged),

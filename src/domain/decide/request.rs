@@ -130,7 +130,7 @@ pub(super) fn grant_with(
 ) -> RequestOutcome {
     let (status, queue_number) = match goal {
         Goal::Seat | Goal::Promotion => (RegistrationStatus::Enrolled, 0),
-        Goal::Position => (RegistrationStatus::Waitlisted, draft.take_queue_number()),
+        Goal::Position => (RegistrationStatus::Waitlisted, draft.take_queue_number(student)),
     };
     let facts = draft.facts(student).map(|facts| &**facts);
     let reserved_for = match status {
@@ -285,7 +285,7 @@ fn update_if_promoted(draft: &Draft<'_>, student: &UserName, outcome: &mut Reque
 }
 
 /// Returns the outcome of a granted request whose registration is now `registration`.
-pub(super) fn granted(draft: &Draft<'_>, registration: &Registration, is_new: bool) -> RequestOutcome {
+pub(in crate::domain) fn granted(draft: &Draft<'_>, registration: &Registration, is_new: bool) -> RequestOutcome {
     let crn = registration.crn.clone();
     let position = (registration.status == RegistrationStatus::Waitlisted)
         .then(|| draft.position(&crn, registration.queue_number));

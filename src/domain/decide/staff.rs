@@ -11,6 +11,7 @@ use crate::domain::notice::{Notice, Reason};
 use crate::domain::outcome::Outcome;
 use crate::domain::section::SectionStatus;
 use crate::domain::waitlist;
+use crate::domain::waitlist_order::{self, natural_band};
 
 /// Changes the capacity, status or outside counts of a section. More capacity promotes students from the waitlist.
 pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPatch) -> Outcome {
@@ -103,6 +104,7 @@ pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
         waitlist,
         offer_s,
         offer_first_day_s,
+        waitlist_priority,
     } = patch;
     set_if_given(&mut term.title, title);
     set_if_given(&mut term.starts_on, starts_on);
@@ -119,8 +121,14 @@ pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
     set_if_given(&mut offers.mode, waitlist);
     set_if_given(&mut offers.offer_s, offer_s);
     set_if_given(&mut offers.first_day_s, offer_first_day_s);
+    set_if_given(&mut offers.priority, waitlist_priority);
+    let is_reordered = offers.priority != draft.term().offers.priority;
     let is_extended = *cutoffs != draft.term().cutoffs;
     draft.put_term(term);
+    if is_reordered {
+        waitlist_order::follow_priority(draft);
+        waitlist::queue_all(draft);
+    }
     if is_extended {
         // Waitlists that had ended may continue.
         waitlist::queue_all(draft);
@@ -132,7 +140,9 @@ pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
 /// settled.
 pub(super) fn put_facts(draft: &mut Draft<'_>, facts: &[FactsOfStudent]) -> Outcome {
     for (student, facts) in facts {
+        let band = natural_band(&draft.term().offers.priority, draft.facts(student).map(|facts| &**facts));
         if draft.put_facts(student, facts.clone()) {
+            waitlist_order::follow_facts(draft, student, band);
             draft.queue_waitlists_of(student);
         }
     }

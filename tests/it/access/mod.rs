@@ -17,6 +17,7 @@ mod seat_rules;
 mod students;
 mod subjects;
 mod table;
+mod waitlist_order;
 
 use std::collections::BTreeSet;
 

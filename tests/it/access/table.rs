@@ -112,6 +112,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/students/{user}/attempts", Staff),
     ("PUT", "/api/v1/students/{user}/registrations/{section}", SubjectStaff),
     ("DELETE", "/api/v1/students/{user}/registrations/{section}", SubjectStaff),
+    ("PUT", "/api/v1/students/{user}/registrations/{section}/position", SubjectStaff),
     ("POST", "/api/v1/students/{user}/move", SubjectStaff),
     ("POST", "/api/v1/sections/{id}/move-all", SubjectStaff),
     ("POST", "/api/v1/sections/{id}/merge", SubjectStaff),

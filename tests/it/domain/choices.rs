@@ -38,7 +38,7 @@ fn wait_with(student: &str, section: &str, text: &str) -> Command {
 /// Returns a term whose sections are full: `ana` has each seat that she can have, and `eve` the others. Seats are offered for eight minutes if `offers` is set.
 fn full(sections: impl IntoIterator<Item = SectionBuilder>, offers: bool) -> TestTerm {
     let mode = offers.then_some(WaitlistMode::Offer);
-    let offers = TermOffers { mode, offer_s: Some(480), first_day_s: None };
+    let offers = TermOffers { mode, offer_s: Some(480), first_day_s: None, priority: Vec::new() };
     let sections: Vec<_> = sections.into_iter().map(|s| s.waitlist(5).0).collect();
     let crns: Vec<String> = sections.iter().map(|s| s.section.id.crn.to_string()).collect();
     let book = TermBook::new(Term { offers, ..term() }, Credits(0), sections, 1);

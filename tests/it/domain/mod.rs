@@ -15,3 +15,4 @@ mod rehearsals;
 mod rules;
 mod seat_rules;
 mod waitlist;
+mod waitlist_order;

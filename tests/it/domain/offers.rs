@@ -22,7 +22,12 @@ const LASTS: i64 = 8;
 
 /// Returns an open term that offers seats for [`LASTS`] minutes.
 fn offering(sections: impl IntoIterator<Item = SectionBuilder>) -> TestTerm {
-    let offers = TermOffers { mode: Some(WaitlistMode::Offer), offer_s: Some(60 * LASTS as u32), first_day_s: None };
+    let offers = TermOffers {
+        mode: Some(WaitlistMode::Offer),
+        offer_s: Some(60 * LASTS as u32),
+        first_day_s: None,
+        priority: Vec::new(),
+    };
     let book = TermBook::new(Term { offers, ..term() }, Credits(0), sections.into_iter().map(|s| s.0), 1);
     TestTerm { book, now: minute(1) }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use eduhub::domain::attempt::{Action, Asker, AttemptResult, Decided, Hash, Origin};
 use eduhub::domain::attempt_chain::{AttemptChain, NewAttempts, StoredChain};
-use eduhub::domain::command::{Batch, Command};
+use eduhub::domain::command::{Batch, Command, WaitlistMove};
 use eduhub::domain::ids::UserName;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -47,6 +47,9 @@ fn expected_requests(command: &Command, expected: &Expected) -> Vec<String> {
             vec![requested(student, crn, "register", &expected.reply[0])]
         }
         Command::Drop { student, crn } => vec![requested(student, crn.as_str(), "drop", &expected.reply[0])],
+        Command::MoveOnWaitlist(WaitlistMove { student, crn, .. }) => {
+            vec![requested(student, crn.as_str(), "reorder", &expected.reply[0])]
+        }
         Command::Batch(Batch { student, add, drop, .. }) => {
             let requests = add.iter().map(|_| "register").chain(drop.iter().map(|_| "drop"));
             let replies = expected.reply.iter().map(|reply| reply.split_once(' ').unwrap());
@@ -163,10 +166,10 @@ impl Chain {
     }
 }
 
-/// Returns who requests a decision: the student, the waitlist, or for an offer that lapses the hub.
+/// Returns who requests a decision: the student (here also in place of staff), the waitlist, or for an offer that lapses the hub.
 fn asker_of(decided: &Decided) -> Asker {
     match decided.action {
-        Action::Register | Action::Drop => Asker::Student,
+        Action::Register | Action::Drop | Action::Reorder => Asker::Student,
         Action::Promote => Asker::Promotion,
         Action::Lapse => Asker::System,
     }

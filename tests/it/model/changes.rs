@@ -229,8 +229,12 @@ impl Naive {
         for (student, facts) in stated {
             let student = student.as_str();
             if self.facts(student) != facts.as_deref() {
+                let priority = self.priority_of(student);
                 self.facts.retain(|(name, _)| name != student);
                 self.facts.extend(facts.iter().map(|facts| (student.to_owned(), (**facts).clone())));
+                if self.priority_of(student) != priority {
+                    self.order_by_priority(student);
+                }
                 self.affect_waitlists_of(student);
             }
         }

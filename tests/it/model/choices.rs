@@ -269,8 +269,13 @@ impl Naive {
         if crns.is_empty() {
             crns.push(crn.to_owned());
         }
-        let own = self.registration(student, crn).unwrap().queue_number;
-        let ahead = crns.iter().flat_map(|crn| self.waitlist(crn)).filter(|other| other.queue_number < own).count();
+        let own = self.registration(student, crn).unwrap();
+        let own = (own.priority, own.queue_number);
+        let ahead = crns
+            .iter()
+            .flat_map(|crn| self.waitlist(crn))
+            .filter(|other| (other.priority, other.queue_number) < own)
+            .count();
         self.seats_for(section, self.facts(student)) as usize > ahead
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use eduhub::domain::choices::WaitlistChoices;
-use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, TermPatch};
+use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, TermPatch, WaitlistMove};
 use eduhub::domain::ids::Crn;
 use eduhub::domain::meeting::{Days, Meeting};
 use eduhub::domain::offer::WaitlistMode;
@@ -26,6 +26,7 @@ pub(crate) type File = Vec<(SectionState, Option<(u32, u32)>)>;
 
 /// One step of a history.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a history has at most 82 steps")]
 pub(crate) enum Step {
     /// A command is decided.
     Run(Command),
@@ -280,6 +281,15 @@ fn any_offers() -> impl Strategy<Value = Command> {
     })
 }
 
+/// Returns a command that declares which groups come first on waitlists.
+fn any_priority() -> impl Strategy<Value = Command> {
+    let groups = proptest::sample::subsequence(vec!["Honours", "veterans"], 0..=2).prop_shuffle();
+    groups.prop_map(|groups| {
+        let priority = groups.into_iter().map(Into::into).collect();
+        Command::PutTerm(TermPatch { waitlist_priority: Some(priority), ..TermPatch::default() })
+    })
+}
+
 fn any_windows() -> impl Strategy<Value = Vec<GroupWindow>> {
     let group = proptest::sample::select(&["honours", "Veterans", "second year"][..]);
     let window = (group, 0i64..200, option::weighted(0.3, 0i64..200)).prop_map(|(group, opens, closes)| GroupWindow {
@@ -325,6 +335,8 @@ fn any_step() -> impl Strategy<Value = Step> {
     let register = (any_student(), any_crn(), proptest::bool::weighted(0.7))
         .prop_map(|(student, crn, waitlist)| Command::Register { student, crn, waitlist });
     let drop = (any_student(), any_crn()).prop_map(|(student, crn)| Command::Drop { student, crn });
+    let reorder = (any_student(), any_crn(), 1u32..5)
+        .prop_map(|(student, crn, position)| Command::MoveOnWaitlist(WaitlistMove { student, crn, position }));
     prop_oneof![
         40 => register.prop_map(Step::Run),
         20 => any_registration_with_choices().prop_map(Step::Run),
@@ -333,6 +345,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         14 => any_patch().prop_map(Step::Run),
         2 => any_window().prop_map(Step::Run),
         2 => any_offers().prop_map(Step::Run),
+        3 => any_priority().prop_map(Step::Run),
+        10 => reorder.prop_map(Step::Run),
         8 => any_facts().prop_map(Step::Run),
         7 => any_edits().prop_map(Step::Run),
         7 => (any_file(3), any::<bool>()).prop_map(|(sections, forced)| Step::Import { sections, forced }),
@@ -344,7 +358,11 @@ fn any_step() -> impl Strategy<Value = Step> {
 pub(crate) fn any_history() -> impl Strategy<Value = History> {
     let limit = prop_oneof![1 => Just(0u32), 4 => 2_000u32..7_000];
     let first = option::weighted(0.6, any_offers().prop_map(Step::Run));
-    (limit, any_catalogue(), first, vec(any_step(), 10..80)).prop_map(|(credit_limit, catalogue, first, steps)| {
-        History { credit_limit, catalogue, steps: first.into_iter().chain(steps).collect() }
-    })
+    let second = option::weighted(0.3, any_priority().prop_map(Step::Run));
+    (limit, any_catalogue(), (first, second), vec(any_step(), 10..80)).prop_map(
+        |(credit_limit, catalogue, first, steps)| {
+            let first = [first.0, first.1].into_iter().flatten();
+            History { credit_limit, catalogue, steps: first.chain(steps).collect() }
+        },
+    )
 }

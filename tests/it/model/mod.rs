@@ -8,6 +8,7 @@ mod facts;
 pub(crate) mod history;
 mod naive;
 mod offers;
+mod order;
 mod refusals;
 mod seats;
 mod simulation;

@@ -5,7 +5,7 @@
 //! frees go to the waitlists before it adds; waitlists are processed in the order in which they were affected, then those
 //! of the affected students, by name; a student is notified once for each reason of being passed over.
 
-use eduhub::domain::command::{Batch, Command};
+use eduhub::domain::command::{Batch, Command, WaitlistMove};
 use eduhub::domain::offer::TermOffers;
 use eduhub::domain::section::Section;
 use eduhub::domain::student::StudentFacts;
@@ -66,6 +66,8 @@ pub(super) struct Registration {
     pub(super) crn: String,
     pub(super) status: Status,
     pub(super) since: Timestamp,
+    /// The priority on the waitlist: 0 is first.
+    pub(super) priority: usize,
     /// Order of joining the waitlist, a number that only grows.
     pub(super) queue_number: u64,
     /// The last reason for being passed over that the student was notified of.
@@ -148,6 +150,9 @@ impl Naive {
             Command::Batch(batch) => self.batch(batch),
             Command::RegisterPlan { .. } => unreachable!("no history has plans"),
             Command::ForStudent(_) => unreachable!("no history has requests of staff"),
+            Command::MoveOnWaitlist(WaitlistMove { student, crn, position }) => {
+                vec![self.move_on_waitlist(student.as_str(), crn.as_str(), *position)]
+            }
             Command::PatchSection { crn, patch } => vec![self.patch(crn.as_str(), patch)],
             Command::PutTerm(patch) => {
                 self.opens = patch.opens_at.unwrap_or(self.opens);
@@ -207,7 +212,7 @@ impl Naive {
     pub(super) fn waitlist(&self, crn: &str) -> Vec<Registration> {
         let mut waitlist: Vec<Registration> =
             self.registrations.iter().filter(|r| r.crn == crn && r.status == Status::Waitlisted).cloned().collect();
-        waitlist.sort_by_key(|r| r.queue_number);
+        waitlist.sort_by_key(|r| (r.priority, r.queue_number));
         waitlist
     }
     pub(super) fn waitlisted(&self, section: &SectionRecord) -> u32 {
@@ -343,7 +348,7 @@ impl Naive {
             self.pool(&section.definition).iter().map(|s| s.definition.id.crn.to_string()).collect();
         let crns = if pool.is_empty() { vec![crn.to_owned()] } else { pool };
         let mut line: Vec<Registration> = crns.iter().flat_map(|crn| self.waitlist(crn)).collect();
-        line.sort_by_key(|waiting| waiting.queue_number);
+        line.sort_by_key(|waiting| (waiting.priority, waiting.queue_number));
         for Registration { student, crn, .. } in line {
             let section = self.section(&crn).unwrap();
             let is_waiting = self.registration(&student, &crn).is_some_and(|r| r.status == Status::Waitlisted);
@@ -379,6 +384,7 @@ impl Naive {
             crn,
             status,
             since: self.now,
+            priority: self.priority_of(&name),
             queue_number: self.queue_numbers,
             passed_over_for: String::new(),
             reserved_for,

@@ -67,7 +67,7 @@ fn assert_one_end(was: &Registration, attempts: &[&Decided], is: &Registration, 
                 Action::Lapse => has_lapsed,
                 Action::Register => end.result == AttemptResult::Granted(RegistrationStatus::Enrolled),
                 Action::Drop => end.result == AttemptResult::Granted(RegistrationStatus::Dropped),
-                Action::Promote => false,
+                Action::Promote | Action::Reorder => false,
             };
             assert!(is_end && has_lapsed == (end.action == Action::Lapse), "the end of {was:?} is {end:?}");
         }
@@ -182,5 +182,12 @@ impl Naive {
         self.offers.mode = patch.waitlist.unwrap_or(self.offers.mode);
         self.offers.offer_s = patch.offer_s.unwrap_or(self.offers.offer_s);
         self.offers.first_day_s = patch.offer_first_day_s.unwrap_or(self.offers.first_day_s);
+        let priority = patch.waitlist_priority.clone().unwrap_or(self.offers.priority.clone());
+        if priority != self.offers.priority {
+            self.offers.priority = priority;
+            let students: Vec<String> = self.registrations.iter().map(|one| one.student.clone()).collect();
+            students.iter().for_each(|student| self.order_by_priority(student));
+            self.affect_all();
+        }
     }
 }

@@ -26,6 +26,7 @@ use eduhub::store::outbox::OutboxStore;
 use eduhub::store::plans::PlanStore;
 use eduhub::store::privacy::PrivacyStore;
 use eduhub::store::provider_sign_ins::ProviderSignInStore;
+use eduhub::store::rosters::RosterStore;
 use eduhub::store::schedule_feeds::ScheduleFeedStore;
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::students::StudentStore;
@@ -56,6 +57,7 @@ pub(crate) trait StoreFixture {
         + AuditStore
         + PlanStore
         + PrivacyStore
+        + RosterStore
         + ProfileStore
         + ProviderSignInStore
         + GuardianLinkStore

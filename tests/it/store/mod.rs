@@ -50,6 +50,7 @@ macro_rules! registration_ports {
             confirmed_commands_survive_reopening
             offers_survive_reopening_and_lapse_afterwards
             waitlist_choices_survive_reopening
+            the_order_of_a_waitlist_survives_reopening
             a_loaded_term_equals_what_was_published
             a_batch_is_atomic
             a_refused_batch_does_not_affect_another_term

@@ -2,20 +2,22 @@
 
 use eduhub::domain::choices::WaitlistChoices;
 use eduhub::domain::command::{Batch, Command, TermPatch};
-use eduhub::domain::ids::TermId;
+use eduhub::domain::ids::{SectionId, TermId};
 use eduhub::domain::offer::{Offer, WaitlistMode};
 use eduhub::domain::outcome::{Outcome, RequestOutcome};
 use eduhub::domain::published::PublishedTerm;
 use eduhub::domain::section::{Credits, SectionStatus};
+use eduhub::domain::student::StudentFacts;
 use eduhub::store::StoreError;
 use eduhub::store::imports::ImportStore;
+use eduhub::store::rosters::RosterStore;
 use eduhub::store::terms::TermStore;
 
 use super::fixture::{StoreFixture, StoredTerm, TermOwner, block_on, load, other_term};
 use super::histories::Image;
 use crate::college::{
-    batch, capacity, crn, drop_section, minute, patch, register, register_or_wait, replies_in_words, reply_in_words,
-    section, status, swap, term_id, user, window,
+    batch, capacity, crn, drop_section, minute, move_on_waitlist, patch, priority, register, register_or_wait,
+    replies_in_words, reply_in_words, section, state, status, swap, term_id, user, window,
 };
 
 /// Returns the reply to a request in words.
@@ -39,6 +41,12 @@ fn numbers(loaded: &PublishedTerm, section: &str) -> Option<[u32; 4]> {
     let found = loaded.sections.iter().find(|s| s.state.section.id.crn.as_str() == section)?;
     let state = &found.state;
     Some([state.section.capacity, state.taken_total(), state.waitlisted_total(), state.open_seats()])
+}
+
+/// Returns the students on the waitlist of a section of a loaded term, head first.
+fn waitlist_of(loaded: &PublishedTerm, section: &str) -> Vec<String> {
+    let found = loaded.sections.iter().find(|s| s.state.section.id.crn.as_str() == section);
+    found.into_iter().flat_map(|section| section.waitlist.iter()).map(|entry| entry.student.to_string()).collect()
 }
 
 pub(crate) fn confirmed_commands_survive_reopening<F: StoreFixture>() {
@@ -108,6 +116,27 @@ pub(crate) fn offers_survive_reopening_and_lapse_afterwards<F: StoreFixture>() {
     let loaded = term.reopen().loaded;
     assert_eq!(offer_of(&loaded, "cyd"), None);
     assert_eq!(numbers(&loaded, "X"), Some([1, 1, 0, 0]));
+}
+
+pub(crate) fn the_order_of_a_waitlist_survives_reopening<F: StoreFixture>() {
+    let mut term = StoredTerm::<F>::with_sections([section("X").waitlist(9)]);
+    let graduating = StudentFacts { groups: vec!["graduating".into()], ..StudentFacts::default() };
+    let wait = ["ana", "bob", "cyd", "dan"].map(|student| register_or_wait(student, "X"));
+    term.run([&[register("eve", "X"), state("dan", graduating), priority(&["graduating"])][..], &wait].concat())
+        .unwrap();
+    let mut term = term.reopen();
+    assert_eq!(waitlist_of(&term.loaded, "X"), ["dan", "ana", "bob", "cyd"]);
+    // Two moves in one batch exchange queue numbers of the same students.
+    let moves = vec![move_on_waitlist("cyd", "X", 1), move_on_waitlist("dan", "X", 3)];
+    term.owner.run(moves, minute(3)).unwrap();
+    let mut term = term.reopen();
+    assert_eq!(waitlist_of(&term.loaded, "X"), ["cyd", "ana", "dan", "bob"]);
+    let id = SectionId { term: term_id(), crn: crn("X") };
+    let roster = block_on(term.store.roster(&id)).unwrap().unwrap();
+    let positions: Vec<(&str, Option<u32>)> = roster.iter().map(|one| (one.user.as_str(), one.position)).collect();
+    assert_eq!(positions, [("eve", None), ("cyd", Some(1)), ("ana", Some(2)), ("dan", Some(3)), ("bob", Some(4))]);
+    term.owner.run(vec![drop_section("eve", "X")], minute(4)).unwrap();
+    assert_eq!(registration_status(&term.reopen().loaded, "cyd", "X"), "enrolled");
 }
 
 pub(crate) fn waitlist_choices_survive_reopening<F: StoreFixture>() {
