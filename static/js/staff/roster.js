@@ -1,9 +1,10 @@
 // A section's roster: who is enrolled and who is waiting. It is read again while it is open and the section changes.
 
-import { button, h, debounce, put, table } from "../dom.js";
+import { button, debounce, field, h, markInvalid, put, table } from "../dom.js";
 import { api } from "../api.js";
 import { t } from "../i18n.js";
 import { dateTime, ordinal, problemText } from "../words.js";
+import { givenReason, reasonField } from "./change.js";
 
 /** The roster of a changing section is read at most this often. */
 const REFRESH_MS = 1_000;
@@ -18,14 +19,18 @@ const displayName = (one) => one.name && one.name !== one.user ? one.name : one.
 export class Roster {
   #shown = "";
 
-  /** `oncompose()` is called to write an alert to the students of the section; without it, there is no such button. */
-  constructor(id, name, oncompose) {
-    this.id = id;
+  /**
+   * `oncompose()` is called to write an alert to the students of the section; without it, there is no such button.
+   * `mayMove`: whether the reader may change the order of the waitlist.
+   */
+  constructor(id, name, oncompose, mayMove = false) {
+    Object.assign(this, { id, mayMove });
+    this.moving = h("div");
     this.lists = h("div", null, h("p", { class: "none" }, t("roster.loading")));
     this.status = h("span", { role: "status" });
     this.download = button(t("roster.download"), () => this.#download(), { "aria-label": t("roster.download.of", { name }) });
     this.compose = oncompose && button(t("roster.alert"), oncompose, { class: "quiet", "aria-label": t("roster.alert.of", { name }) });
-    this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.compose, " ", this.status), this.lists);
+    this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.compose, " ", this.status), this.moving, this.lists);
     this.refresh = debounce(REFRESH_MS, () => this.el.isConnected && this.load());
   }
 
@@ -40,14 +45,58 @@ export class Roster {
       this.download.disabled = !items.length;
       if (this.compose) this.compose.disabled = !enrolled.length;
       const person = (one) => [auto(displayName(one)), auto(one.user), dateTime(one.since)];
+      const position = (one) => one.status === "offered" ? t("roster.offered", { at: dateTime(one.expires_at) })
+        : one.priority_group ? t("roster.position.group", { nth: ordinal(one.position), group: one.priority_group }) : ordinal(one.position);
+      const inLine = waiting.filter(({ status }) => status === "waitlisted").length;
+      const move = (one) => one.status === "waitlisted" && button(t("roster.move"), () => this.#move(one, inLine),
+        { class: "quiet", "aria-label": t("roster.move.of", { name: displayName(one) }) });
+      const canMove = this.mayMove && inLine > 1;
       put(this.lists,
         this.#list(t("roster.enrolled", { n: enrolled.length }), [t("roster.name"), t("sign.name"), t("roster.since")], enrolled, person, t("roster.enrolled.none")),
-        this.#list(t("roster.waiting", { n: waiting.length }), [t("roster.position"), t("roster.name"), t("sign.name"), t("roster.since")], waiting,
-          (one) => [one.status === "offered" ? t("roster.offered", { at: dateTime(one.expires_at) }) : ordinal(one.position), ...person(one)], t("roster.waiting.none")));
+        this.#list(t("roster.waiting", { n: waiting.length }), [t("roster.position"), t("roster.name"), t("sign.name"), t("roster.since"), ...(canMove ? [""] : [])], waiting,
+          (one) => [position(one), ...person(one), ...(canMove ? [move(one)] : [])], t("roster.waiting.none")));
     } catch (problem) {
       put(this.lists, h("p", { class: "stop" }, `${t("roster.failed", { why: problemText(problem) })} `,
         button(t("find.retry"), () => this.load(), { class: "plain" })));
     }
+  }
+
+  /** Asks for the new position of a student on the waitlist, and why. */
+  #move(one, inLine) {
+    const name = displayName(one);
+    const input = h("input", { name: "position", type: "number", min: 1, required: true, inputmode: "numeric", value: one.position });
+    const wrong = h("span", { role: "status" });
+    const close = () => put(this.moving);
+    const onsubmit = async (event) => {
+      event.preventDefault();
+      wrong.className = "stop";
+      const position = Number(input.value);
+      if (!Number.isInteger(position) || position < 1) {
+        put(wrong, t("roster.move.wrong"));
+        markInvalid(input, wrong);
+        return input.focus();
+      }
+      const reason = givenReason(event.target, wrong);
+      if (!reason) return;
+      wrong.className = "";
+      put(wrong, t("save.pending"));
+      try {
+        const path = `/api/v1/students/${encodeURIComponent(one.user)}/registrations/${encodeURIComponent(this.id)}/position`;
+        const moved = await api.put(path, { position, reason });
+        put(this.status, t("roster.moved", { name, nth: ordinal(moved.position) }));
+        close();
+        await this.load();
+      } catch (problem) {
+        wrong.className = "stop";
+        put(wrong, problemText(problem));
+      }
+    };
+    const title = h("h4", { tabindex: "-1" }, t("roster.move.of", { name }));
+    put(this.moving, h("form", { class: "narrow", novalidate: true, onsubmit }, title,
+      h("p", null, t("roster.move.now", { nth: ordinal(one.position), n: inLine })), field(t("roster.move.position"), input),
+      field(t("student.reason"), reasonField(true), t("student.reason.hint")),
+      h("p", { class: "inline" }, h("button", { class: "strong" }, t("roster.move")), button(t("sent.cancel"), close, { class: "quiet" }), " ", wrong)));
+    title.focus();
   }
 
   #list(title, heads, people, row, emptyText) {

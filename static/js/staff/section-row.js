@@ -135,7 +135,7 @@ export class SectionRow {
       put(this.body, h("p", null, section.title && `${section.title}. `, t("section.no_roster")));
       return;
     }
-    this.roster = new Roster(id, catalogue.name(id), () => compose({ sections: [id] }));
+    this.roster = new Roster(id, catalogue.name(id), () => compose({ sections: [id] }), true);
     this.head.setAttribute("aria-expanded", "true");
     const { enrolled, capacity } = numbers(id);
     const facts = [

@@ -20,6 +20,8 @@ const toSeconds = (minutes) => minutes ? Math.round(Number(minutes) * 60) : unde
 export class TermEditor {
   #terms = [];
   #timer = 0;
+  /** The term whose values the form was filled with. */
+  #edited = "";
   /** When a term last opened or closed on its own, by `performance.now()`. */
   #switchedAt = -Infinity;
 
@@ -118,8 +120,9 @@ export class TermEditor {
   }
 
   #edit(term) {
-    const { id, title, opens_at, closes_at, waitlist, offer_s, offer_first_day_s } = $("term-form").elements;
-    id.value = term.id;
+    const { id, title, opens_at, closes_at, waitlist, offer_s, offer_first_day_s, waitlist_priority } = $("term-form").elements;
+    this.#edited = id.value = term.id;
+    waitlist_priority.value = (term.waitlist_priority ?? []).join(", ");
     waitlist.value = term.waitlist ?? (term.offer_s || term.offer_first_day_s ? "" : "college");
     offer_s.value = toMinutes(term.offer_s);
     offer_first_day_s.value = toMinutes(term.offer_first_day_s);
@@ -132,11 +135,14 @@ export class TermEditor {
 
   async #submit(event) {
     event.preventDefault();
-    const { id, title, opens_at, closes_at, waitlist, offer_s, offer_first_day_s } = event.target.elements;
+    const { id, title, opens_at, closes_at, waitlist, offer_s, offer_first_day_s, waitlist_priority } = event.target.elements;
     // As the college does: the mode and the times.
     const offers = waitlist.value === "college" ? { waitlist: null, offer_s: null, offer_first_day_s: null }
       : { waitlist: waitlist.value || undefined, offer_s: toSeconds(offer_s.value), offer_first_day_s: toSeconds(offer_first_day_s.value) };
-    const body = { title: title.value.trim() || undefined, opens_at: isoTime(opens_at.value), closes_at: isoTime(closes_at.value), ...offers };
+    const groups = waitlist_priority.value.split(",").map((group) => group.trim()).filter(Boolean);
+    // A blank field removes the groups only if it showed them before.
+    const priority = groups.length || id.value.trim() === this.#edited ? groups : undefined;
+    const body = { title: title.value.trim() || undefined, opens_at: isoTime(opens_at.value), closes_at: isoTime(closes_at.value), waitlist_priority: priority, ...offers };
     await this.#save(id.value.trim(), body, event.target.querySelector("span[role=status]"));
   }
 

@@ -7,7 +7,7 @@ import { drawSeats } from "../seat-cell.js";
 import { componentName, joinList, meetingTexts } from "../words.js";
 import { CalendarLinks } from "./calendar.js";
 import { Choices } from "./choices.js";
-import { waitTexts } from "./wait-choices.js";
+import { orderTexts, waitTexts } from "./wait-choices.js";
 import { conflictTexts, drawWeek } from "./week.js";
 
 export class Schedule {
@@ -99,7 +99,7 @@ export class Schedule {
     row.el.dataset.kind = registration?.status ?? (this.page.plan.has(id) ? "planned" : "dropped");
     actions.draw(row.act, id, "schedule");
     actions.drawResult(row.result, id, "schedule");
-    const chosen = waitTexts(registration, catalogue.name);
+    const chosen = orderTexts(registration, page.terms.current).concat(waitTexts(registration, catalogue.name));
     if (row.chosen.dataset.key !== chosen.join()) {
       row.chosen.dataset.key = chosen.join();
       put(row.chosen, chosen.map((text) => h("p", null, text)));

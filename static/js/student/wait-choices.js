@@ -52,6 +52,14 @@ export function waitForm(page, id, view) {
     button(t("wait.join"), join, { "aria-label": t("action.for", { verb: t("wait.join"), section: catalogue.name(id) }) }));
 }
 
+/** Why the student has this place on a waitlist, if the term declares a priority, as texts. */
+export function orderTexts(registration, term) {
+  const groups = term.waitlist_priority ?? [];
+  if (registration?.status !== "waitlisted" || !groups.length) return [];
+  const own = term.mine?.priority_group;
+  return [t("wait.order", { groups: joinList(groups) }), own && t("wait.order.own", { group: own })].filter(Boolean);
+}
+
 /** The choices of a place on a waitlist, or of an offer, as texts. */
 export function waitTexts({ with: together = [], any_of: others = [], drop } = {}, nameOf) {
   const names = (ids) => joinList(ids.map(nameOf));

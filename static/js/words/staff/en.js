@@ -179,6 +179,7 @@ export default {
   "terms.closes": "Registration closes",
   "terms.waitlist": "When a seat becomes free", "terms.waitlist.keep": "No change", "terms.waitlist.college": "As the college does", "terms.waitlist.auto": "Enroll the first student on the waitlist", "terms.waitlist.offer": "Offer it to the first student on the waitlist",
   "terms.offer": "Minutes to accept an offer", "terms.offer.first": "Minutes on the first day",
+  "terms.priority": "Groups that come first on waitlists, in order, separated by commas",
   "terms.zone": "Enter times in the college's time zone,",
   "terms.blank": "Leave blank to keep the current value.",
   "terms.save": "Save term",

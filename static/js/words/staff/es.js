@@ -179,6 +179,7 @@ export default {
   "terms.closes": "Cierre de la inscripción",
   "terms.waitlist": "Cuando se libera un cupo", "terms.waitlist.keep": "Sin cambios", "terms.waitlist.college": "Como lo hace la institución", "terms.waitlist.auto": "Inscribir al primer estudiante de la lista", "terms.waitlist.offer": "Ofrecerlo al primer estudiante de la lista",
   "terms.offer": "Minutos para aceptar una oferta", "terms.offer.first": "Minutos el primer día",
+  "terms.priority": "Grupos que van primero en las listas de espera, en orden, separados por comas",
   "terms.zone": "Escriba las horas en la zona horaria de la institución,",
   "terms.blank": "Deje en blanco lo que no quiera cambiar.",
   "terms.save": "Guardar el período",

@@ -80,6 +80,8 @@ export default {
   "wait.shown.with": "Only together with {sections}.",
   "wait.shown.any_of": "Also waiting for {sections}. The first seat ends the others.",
   "wait.shown.drop": "When you get the seat, {section} is dropped.",
+  "wait.order": "Waitlist order: students in {groups} first, then in order of joining.",
+  "wait.order.own": "You are ahead of others as a student in {group}.",
   "wait.half": "There is no seat yet in a section that you want together with it.",
   "action.wait.choices": "Waitlist choices",
   "change.replaced": "You got the seat that you were waiting for, so you left this section, as you chose.",
