@@ -31,6 +31,8 @@ export class Alerts {
   /** Incremented for each reader, so that a response to the previous one is ignored. */
   #epoch = 0;
   #shown = new Map();
+  /** Returns whether what an alert is about is over, although the alert has not expired. A page may replace it. */
+  isOver = () => false;
 
   constructor(live) {
     this.acks = new Acks(live);
@@ -43,6 +45,11 @@ export class Alerts {
     $("archive")?.addEventListener("toggle", ({ target }) => target.open && this.#archive());
     // Leaving the list marks its alerts as read.
     addEventListener("hashchange", ({ oldURL }) => oldURL.endsWith("#alerts") && this.#readAll());
+    this.#draw();
+  }
+
+  /** Draws the alerts again whose state for `isOver` may have changed. */
+  update() {
     this.#draw();
   }
 
@@ -97,7 +104,7 @@ export class Alerts {
 
   #active() {
     const time = hubNow();
-    return [...this.#all.values()].filter((a) => !a.expires_at || Date.parse(a.expires_at) > time).sort((a, b) => b.seq - a.seq);
+    return [...this.#all.values()].filter((a) => (!a.expires_at || Date.parse(a.expires_at) > time) && !this.isOver(a)).sort((a, b) => b.seq - a.seq);
   }
 
   /** Whether the reader must acknowledge the alert and can. */

@@ -26,6 +26,8 @@ async function term(id, offer_s, holder, waiting) {
 
 const live = (page) => until(page, () => document.querySelector("#live").dataset.state === "live");
 const offered = (page) => until(page, () => document.querySelector("#offers .offer .left")?.textContent);
+/** The banners about offers. */
+const banner = (page, has) => until(page, (has) => [...document.querySelectorAll("#banners > *")].some((el) => /is offered|se le ofrece/i.test(el.textContent)) === has, has);
 const noOffer = (page) => until(page, () => !document.querySelector("#offers .offer"));
 const isStatus = async (page, user, id, status) => {
   await until(page, async ({ id, status }) => {
@@ -41,6 +43,7 @@ test("an offer arrives live with its deadline by the hub's clock and is accepted
   await live(page);
   await free();
   await offered(page);
+  await banner(page, true);
   const card = page.locator("#offers .offer");
   assert.match(await card.textContent(), /A seat in MATH 151 lecture \(1\) is offered to you/);
   assert.match(await card.textContent(), /Accept it by .+\d:\d\d.+ After that, it goes to the next student on the waitlist\./);
@@ -53,6 +56,7 @@ test("an offer arrives live with its deadline by the hub's clock and is accepted
   assert.deepEqual(await violations(page), []);
   await card.getByRole("button", { name: /^Aceptar el cupo/ }).click();
   await noOffer(page);
+  await banner(page, false);
   await isStatus(page, "bert", "accept", "enrolled");
   assert.deepEqual(page.wrong, []);
 });
@@ -61,10 +65,11 @@ test("an offer that was made before the page opened can be declined, and the nex
   const { free } = await term("decline", LONG_S, "carl", ["dora", "emil"]);
   await free();
   const [dora, emil] = await Promise.all(["dora", "emil"].map((user) => open(chrome, hub, "/?term=decline", { user })));
-  await Promise.all([offered(dora), live(emil)]);
+  await Promise.all([offered(dora), live(emil), banner(dora, true)]);
   assert.equal(await emil.locator("#offers .offer").count(), 0);
   await dora.locator("#offers").getByRole("button", { name: /^Decline/ }).click();
   await noOffer(dora);
+  await banner(dora, false);
   await offered(emil);
   await isStatus(dora, "dora", "decline", undefined);
   await isStatus(emil, "emil", "decline", "offered");
@@ -75,9 +80,11 @@ test("an offer that lapses disappears and the page says why", async () => {
   const { free } = await term("lapse", 1, "fred", ["gina"]);
   const page = await open(chrome, hub, "/?term=lapse", { user: "gina" });
   await live(page);
+  await until(page, () => document.querySelector('.schedule-row[data-kind="waitlisted"]'));
   await free();
   await until(page, () => /You didn't accept the offered seat in time/.test(document.querySelector(".schedule-view").textContent));
   await noOffer(page);
+  await banner(page, false);
   await isStatus(page, "gina", "lapse", undefined);
   assert.deepEqual(page.wrong, []);
 });

@@ -96,7 +96,7 @@ page.terms = new Terms($("which-term"), {
   ontick: () => { opening.tick(); page.workspace?.tick(); },
 });
 page.finder = new Finder(page);
-const alerts = new Alerts(page.live);
+const alerts = page.alerts = new Alerts(page.live);
 pollWhileDisconnected(page.live, () => Promise.all([page.seats.read(), alerts.refresh(), page.workspace && page.registrations.load()]));
 
 // Registrations may have changed while the page was disconnected. Seats and alerts resume on their own.

@@ -19,6 +19,8 @@ export class Registrations {
   /** Numbers of the newest read that was started, and of the newest that was applied. */
   #started = 0;
   #applied = 0;
+  /** Whether the student's registrations have been read. */
+  isLoaded = false;
 
   /**
    * `page`: see main.js. `onchange(id)` is called when the status, request or result of a section changed, with null
@@ -31,6 +33,7 @@ export class Registrations {
 
   /** Removes everything when the student signs out. */
   clear() {
+    this.isLoaded = false;
     this.#registrations.clear();
     this.#pending.clear();
     this.#results.clear();
@@ -51,6 +54,7 @@ export class Registrations {
       else read.delete(section);
     }
     this.#registrations = read;
+    this.isLoaded = true;
     for (const id of [...this.#results.keys()]) this.#settle(id);
     await this.page.catalogue.ensure([...this.#registrations.keys()]);
     this.onchange(null);

@@ -42,6 +42,9 @@ export class Workspace {
     page.planCheck = new PlanCheck(page, () => changed(page.plan.inTerm(page.terms.current?.id), true));
     this.#schedule = new Schedule(page);
     this.#offers = new Offers(page);
+    // The banner of an offer that was accepted, declined or lapsed, here or on another device.
+    page.alerts.isOver = ({ notice }) => notice?.reason === "offer" && page.registrations.isLoaded
+      && !page.registrations.offers().some(({ section }) => page.catalogue.get(section)?.crn === notice.crn);
     onLanguage(() => this.#schedule.clear());
   }
 
@@ -76,6 +79,7 @@ export class Workspace {
 
   draw() {
     this.#offers.draw();
+    this.page.alerts.update();
     drawHolds(this.page.terms.current?.mine?.holds);
     this.#schedule.draw();
     this.page.planCheck.draw();
