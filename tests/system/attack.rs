@@ -1,6 +1,6 @@
 //! Students on two connections each send requests that would break every rule if two of them were interleaved badly, while
-//! staff change holds and seats. An auditor that shares no code with the hub then checks all seats and the whole chain of
-//! attempts. `ATTACK_STUDENTS=500` makes it longer.
+//! staff change holds and seats. Every refusal code occurs. An auditor that shares no code with the hub then checks all
+//! seats and the whole chain of attempts. `make attack` runs it with 500 students.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -14,6 +14,7 @@ use crate::support::http::{Client, Response};
 use crate::support::random::{Random, length_of_run, seed};
 use crate::support::schedule::{open_term, start_import, wait_for_import};
 use crate::support::server::{Home, Server};
+use crate::support::wait::eventually;
 
 const TERM: &str = "203001";
 /// The number of students in `make test`.
@@ -38,10 +39,52 @@ const SCHEDULE: &str = "crn,course,component,credits,capacity,waitlist_capacity,
     REP,HIST 6,lecture,3,9,2,F,13:00-15:50,,,,1,,,\n\
     SAM1,GEOG 7,lecture,3,7,3,MW,15:00-15:50,,,,,,,\n\
     SAM2,GEOG 7,lecture,3,7,3,TR,15:00-15:50,,,,,,,\n\
-    BIG,ENGL 8,lecture,12,9,2,,,,,,,,,\n";
+    BIG,ENGL 8,lecture,12,9,2,,,,,,,,,\n\
+    CAN,LAW 10,lecture,0,9,2,,,,,,,,,\n\
+    CLO,LAW 11,lecture,0,9,2,,,,,,,,,\n\
+    DUP1,ART 12,lecture,0,999,0,,,,,,,,,\n\
+    DUP2,ART 12,lecture,0,999,0,,,,,,,,,\n\
+    TIM1,ART 13,lecture,0,999,0,S,10:00-11:50,,,,,,,\n\
+    TIM2,ART 14,lecture,0,999,0,S,11:00-12:50,,,,,,,\n\
+    CRD1,ART 15,lecture,12,999,0,,,,,,,,,\n\
+    CRD2,ART 16,lecture,12,999,0,,,,,,,,,\n\
+    LNK,ART 17,lecture,0,999,0,,,NOLAB,,,,,,\n\
+    NOLAB,ART 17,lab,0,0,0,,,,,,,,,\n\
+    RES,ART 18,lecture,0,999,0,,,,,group: honours,,,,\n\
+    FUL,ART 19,lecture,0,0,0,,,,,,,,,\n";
 const CRNS: [&str; 12] = ["LEC", "LAB1", "LAB2", "XL1", "XL2", "RSV", "HON", "PRE", "REP", "SAM1", "SAM2", "BIG"];
+/// Pairs of requests of which at least one is refused, for students who meet the condition of the section. The student's
+/// connections send both at the same time.
+const PROBES: [(&str, &str); 7] = [
+    ("CAN", "CLO"),
+    ("DUP1", "DUP2"),
+    ("TIM1", "TIM2"),
+    ("CRD1", "CRD2"),
+    ("LNK", "RES"),
+    ("FUL", "FUL?waitlist=true"),
+    ("REP", "PRE"),
+];
+/// Every code with which a request can be refused.
+const REFUSALS: [&str; 13] = [
+    "registration_closed",
+    "hold",
+    "section_cancelled",
+    "section_closed",
+    "already_in_course",
+    "repeat_limit",
+    "prerequisite",
+    "linked_section_required",
+    "time_conflict",
+    "credit_limit",
+    "restricted",
+    "section_full",
+    "waitlist_full",
+];
+/// The maximum number of credits of a student, the default of the settings.
+const CREDITS_MAX: u32 = 18;
 /// Pairs that no student may have at the same time: of one course and component, or overlapping.
-const CONFLICTS: [(&str, &str); 4] = [("SAM1", "SAM2"), ("LAB1", "LAB2"), ("XL1", "RSV"), ("RSV", "XL1")];
+const CONFLICTS: [(&str, &str); 5] =
+    [("SAM1", "SAM2"), ("LAB1", "LAB2"), ("XL1", "RSV"), ("DUP1", "DUP2"), ("TIM1", "TIM2")];
 
 /// What the college states about a student, by the student's number.
 fn is_honours(number: usize) -> bool {
@@ -53,6 +96,14 @@ fn has_prerequisite(number: usize) -> bool {
 fn has_repeated(number: usize) -> bool {
     number.is_multiple_of(5)
 }
+/// Registration opens for these students after the test.
+fn is_late(number: usize) -> bool {
+    number % 10 == 9
+}
+/// These students have a hold all the time.
+fn is_held(number: usize) -> bool {
+    number % 12 == 11
+}
 
 fn facts(number: usize, has_hold: bool) -> Value {
     let groups = if is_honours(number) { json!(["honours"]) } else { json!([]) };
@@ -61,8 +112,20 @@ fn facts(number: usize, has_hold: bool) -> Value {
         completed.push(json!({"course": "HIST 6", "grade": "F"}));
     }
     let hold = json!({"id": "fee", "text": "Unpaid fee", "office": "Bursar", "blocks": ["register"]});
-    let holds = if has_hold { json!([hold]) } else { json!([]) };
-    json!({"holds": holds, "groups": groups, "completed": completed})
+    let holds = if has_hold || is_held(number) { json!([hold]) } else { json!([]) };
+    let opens_at = if is_late(number) { json!("2100-01-01T08:00:00Z") } else { Value::Null };
+    json!({"holds": holds, "groups": groups, "completed": completed, "opens_at": opens_at})
+}
+
+/// Returns the rows of the schedule as their cells.
+fn rows() -> impl Iterator<Item = Vec<&'static str>> {
+    SCHEDULE.lines().skip(1).map(|row| row.trim().split(',').collect())
+}
+
+/// Returns the credits of a section by its id.
+fn credits_of(section: &str) -> u32 {
+    let row = rows().find(|cells| id(cells[0]) == section).unwrap_or_else(|| panic!("no section {section}"));
+    row[3].parse().expect("credits")
 }
 
 fn id(crn: &str) -> String {
@@ -122,16 +185,37 @@ fn receipts_of(response: &Response) -> Vec<Receipt> {
     }
 }
 
-fn run_student(mut connections: [Client; 2], mut random: Random, start: &Barrier) -> Vec<Receipt> {
+/// Sends two requests at the same time, and returns their receipts.
+fn send_both(connections: &mut [Client; 2], requests: &[Request; 2]) -> Vec<Receipt> {
+    connections.iter_mut().zip(requests).for_each(|(client, request)| send(client, request));
+    let responses = connections.iter_mut().map(|client| client.receive().expect("a response"));
+    let mut responses: Vec<Response> = responses.collect();
+    for ((client, request), response) in connections.iter_mut().zip(requests).zip(&mut responses) {
+        if is_overloaded(response) {
+            *response = eventually("a decision", || {
+                send(client, request);
+                Some(client.receive().expect("a response")).filter(|response| !is_overloaded(response))
+            });
+        }
+    }
+    responses.iter().flat_map(receipts_of).collect()
+}
+
+/// Returns whether the hub rejected a request without a decision, as it does if too many wait on a busy machine.
+fn is_overloaded(response: &Response) -> bool {
+    response.status == 503 && response.json()["code"] == "overloaded"
+}
+
+fn run_student(number: usize, mut connections: [Client; 2], mut random: Random, start: &Barrier) -> Vec<Receipt> {
     let mut receipts = Vec::new();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let registered = registrations(&mut connections[0], TERM);
         let requests = [(); 2].map(|()| any_request(&mut random, &registered));
         start.wait();
-        connections.iter_mut().zip(&requests).for_each(|(client, request)| send(client, request));
-        for client in &mut connections {
-            receipts.extend(receipts_of(&client.receive().expect("a response")));
-        }
+        receipts.extend(send_both(&mut connections, &requests));
+        let (one, other) = PROBES[(number + round) % PROBES.len()];
+        let probes = [one, other].map(|of| ("PUT", format!("/api/v1/me/registrations/{}", id(of)), Value::Null));
+        receipts.extend(send_both(&mut connections, &probes));
     }
     receipts
 }
@@ -154,7 +238,10 @@ fn prepare(home: &Home, server: &Server, students: usize) -> Client {
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
     let task = start_import(&mut staff, TERM, SCHEDULE.as_bytes());
     let done = wait_for_import(&mut staff, &task);
-    assert_eq!((&done["state"], &done["created"]), (&json!("done"), &json!(CRNS.len())), "{done:#}");
+    assert_eq!((&done["state"], &done["created"]), (&json!("done"), &json!(rows().count())), "{done:#}");
+    for (crn, status) in [("CAN", "cancelled"), ("CLO", "closed")] {
+        staff.patch_json(&format!("/api/v1/sections/{}", id(crn)), &json!({"status": status})).expect(200);
+    }
     for number in 0..students {
         staff.put_json(&format!("/api/v1/students/attack-{:05}", number + 1), &facts(number, false)).expect(200);
     }
@@ -184,7 +271,12 @@ fn audit_sections(staff: &mut Client, students: &[Registrations]) {
     assert!(enrolled("XL1").len() + enrolled("XL2").len() <= POOL, "the pool is oversold");
     let others = enrolled("RSV").into_iter().filter(|number| !is_honours(*number)).count();
     assert!(others <= 6 - RESERVED, "{others} students took reserved seats");
-    assert!(enrolled("HON").into_iter().all(is_honours), "only honours students");
+    for crn in ["HON", "RES"] {
+        assert!(enrolled(crn).into_iter().all(is_honours), "only honours students in {crn}");
+    }
+    for crn in ["CAN", "CLO", "LNK", "NOLAB", "FUL"] {
+        assert_eq!((enrolled(crn), in_section(crn, "waitlisted")), (vec![], vec![]), "no student can take {crn}");
+    }
     assert!(enrolled("PRE").into_iter().all(has_prerequisite), "only students with the prerequisite");
     assert!(!enrolled("REP").into_iter().any(has_repeated), "no student takes the course once more");
 }
@@ -194,20 +286,12 @@ fn audit_students(students: &[Registrations]) {
         for (one, other) in CONFLICTS {
             assert!(!(own.contains_key(&id(one)) && own.contains_key(&id(other))), "{one} and {other}: {own:?}");
         }
-        let credits: u32 = own
-            .iter()
-            .filter(|(_, (status, _))| status == "enrolled")
-            .map(|(section, _)| {
-                if section.contains("LAB") {
-                    0
-                } else if section.contains("BIG") {
-                    12
-                } else {
-                    3
-                }
-            })
-            .sum();
-        assert!(credits <= 18, "{credits} credits: {own:?}");
+        let enrolled = own.iter().filter(|(_, (status, _))| status == "enrolled");
+        let credits: u32 = enrolled.map(|(section, _)| credits_of(section)).sum();
+        assert!(credits <= CREDITS_MAX, "{credits} credits: {own:?}");
+    }
+    for (number, own) in students.iter().enumerate().filter(|(number, _)| is_late(*number) || is_held(*number)) {
+        assert!(own.is_empty(), "student {number} may not register: {own:?}");
     }
 }
 
@@ -249,10 +333,11 @@ fn simultaneous_requests_break_no_rule() {
         scope.spawn(move || run_staff(desk, random_of_staff, count, start));
         let students: Vec<_> = tokens
             .iter()
-            .map(|token| {
+            .enumerate()
+            .map(|(number, token)| {
                 let connections = [(); 2].map(|()| server.client().signed_in(token));
                 let random = Random::seeded(random.next());
-                scope.spawn(move || run_student(connections, random, start))
+                scope.spawn(move || run_student(number, connections, random, start))
             })
             .collect();
         students.into_iter().flat_map(|student| student.join().expect("the student's thread succeeds")).collect()
@@ -273,6 +358,8 @@ fn simultaneous_requests_break_no_rule() {
         *outcomes.entry(outcome).or_default() += 1;
     }
     println!("outcomes: {outcomes:?}");
+    let missing: Vec<&str> = REFUSALS.into_iter().filter(|code| !outcomes.contains_key(code)).collect();
+    assert!(missing.is_empty(), "no request was refused with {missing:?}: {outcomes:?}");
     audit_chain(chain, &students);
     home.verify().unwrap();
 }
