@@ -13,7 +13,7 @@ PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 OPTIMIZED = --config 'profile.dev.package.eduhub.opt-level=3'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties sim tests-installed tests-built browser-test chromium apache postgres nats pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties sim attack season tests-installed tests-built browser-test chromium apache postgres nats pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,16 @@ properties: ## repeats the tests with generated cases ROUNDS=20 times with new s
 sim: ## plays COUNT=1000000 generated histories against the independent model, for at most SECONDS=3600
 	$(CARGO) test $(OPTIMIZED) --locked --no-run --test it
 	SIM_HISTORIES=$(or $(COUNT),1000000) SIM_SECONDS=$(or $(SECONDS),3600) $(CARGO) test --quiet $(OPTIMIZED) --locked --test it -- --nocapture model::simulation::generated
+
+attack: ## runs the attack by simultaneous requests in its long form: STUDENTS=500, in a release build
+	$(CARGO) build --release --locked
+	$(CARGO) test --locked --no-run --test system
+	FAULT_BIN=$(CURDIR)/target/release/eduhub ATTACK_STUDENTS=$(or $(STUDENTS),500) timeout 1800 $(CARGO) test --locked --test system attack -- --nocapture
+
+season: ## runs the registration season in its long form: STUDENTS=20000, FILE=docs/sample-schedule.csv, in a release build
+	$(CARGO) build --release --locked
+	$(CARGO) test --locked --no-run --test system
+	FAULT_BIN=$(CURDIR)/target/release/eduhub SEASON_STUDENTS=$(or $(STUDENTS),20000) SEASON_FILE=$(or $(FILE),docs/sample-schedule.csv) timeout 7200 $(CARGO) test --locked --test system season -- --nocapture
 
 # Coverage-guided, for SECONDS=600; the seeded run in `make test` is short. Needs the nightly compiler.
 fuzz: ## searches for files that crash the reader of schedules

@@ -2,12 +2,13 @@
 //! and rehearsed, registration opens by group, everyone registers at once, waitlists move, a section is cancelled, and
 //! rosters, calendars, receipts and exports agree in the end.
 //!
-//! `SEASON_STUDENTS` and `SEASON_FILE` make it longer: `SEASON_STUDENTS=20000 SEASON_FILE=schedule.csv`. `FAULT_BIN` names
-//! a release build.
+//! `make season STUDENTS=20000 FILE=schedule.csv` makes it longer: `SEASON_STUDENTS`, `SEASON_FILE`, and `FAULT_BIN` for a
+//! release build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::thread;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -262,15 +263,17 @@ impl Season {
     fn audit(&self) {
         let (mut staff, registered) = (self.staff(), self.registered());
         let list = staff.get(&format!("/api/v1/sections?term={}&limit=5000", self.term)).expect(200).json();
+        let mut students: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
+        for ((name, _), own) in self.students.iter().zip(&registered) {
+            for (id, status, _) in own {
+                students.entry((id, status)).or_default().insert(name.clone());
+            }
+        }
         let mut in_rosters = 0;
         for shown in list["items"].as_array().expect("items") {
             let section = &self.sections[shown["id"].as_str().expect("an id")];
-            let of = |status: &str| {
-                let all = self.students.iter().zip(&registered);
-                let own = all.filter(|(_, own)| own.iter().any(|(id, is, _)| *id == section.id && is == status));
-                own.map(|((name, _), _)| name.clone()).collect::<BTreeSet<_>>()
-            };
-            let (enrolled, waitlisted) = (of("enrolled"), of("waitlisted"));
+            let [enrolled, waitlisted] = ["enrolled", "waitlisted"]
+                .map(|status| students.get(&(section.id.as_str(), status)).cloned().unwrap_or_default());
             assert_eq!(shown["enrolled"], json!(section.outside + enrolled.len() as u64), "{}", section.id);
             assert!(enrolled.is_empty() || shown["enrolled"].as_u64() <= Some(section.capacity), "oversold: {shown}");
             if enrolled.is_empty() && waitlisted.is_empty() {
@@ -314,8 +317,12 @@ impl Season {
     /// Cancels the section with most students, who are all told, and whose calendars no longer have it.
     fn cancel_a_section(&self) {
         let registered = self.registered();
-        let count = |id: &str| registered.iter().flatten().filter(|(of, is, _)| of == id && is == "enrolled").count();
-        let id = self.sections.keys().max_by_key(|id| count(id)).expect("a section").clone();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (id, ..) in registered.iter().flatten().filter(|(_, status, _)| status == "enrolled") {
+            *counts.entry(id).or_default() += 1;
+        }
+        let (id, _) = counts.into_iter().max_by_key(|(_, count)| *count).expect("a section with students");
+        let id = id.to_owned();
         let cancelled = json!({"status": "cancelled"});
         self.staff().patch_json(&format!("/api/v1/sections/{id}"), &cancelled).expect(200);
         let crn = id.rsplit('-').next().expect("a CRN").to_owned();
@@ -356,13 +363,12 @@ impl Season {
     fn export(&self) {
         let mut staff = self.staff();
         let list = staff.get(&format!("/api/v1/sections?term={}&limit=5000", self.term)).expect(200).json();
-        let is_taught = |id: &str| {
-            let shown = list["items"].as_array().expect("items").iter().find(|shown| shown["id"] == id);
-            shown.is_some_and(|shown| shown["status"] != "cancelled")
-        };
+        let shown = list["items"].as_array().expect("items").iter();
+        let taught: BTreeSet<&str> =
+            shown.filter(|shown| shown["status"] != "cancelled").filter_map(|shown| shown["id"].as_str()).collect();
         let mut held = BTreeSet::new();
         for (own, (name, _)) in self.registered().iter().zip(&self.students) {
-            let enrolled = own.iter().filter(|(id, status, _)| status == "enrolled" && is_taught(id));
+            let enrolled = own.iter().filter(|(id, status, _)| status == "enrolled" && taught.contains(id.as_str()));
             held.extend(enrolled.map(|(id, ..)| (id.clone(), format!("user-{name}"))));
         }
         let bundle = staff.get(&format!("/api/v1/export/oneroster.zip?term={}", self.term)).expect(200);
@@ -379,14 +385,32 @@ impl Season {
     }
 }
 
+/// Prints how long each part of the season took.
+struct Watch(Instant);
+
+impl Watch {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    fn lap(&mut self, what: &str) {
+        println!("{what}: {:.1} s", self.0.elapsed().as_secs_f64());
+        self.0 = Instant::now();
+    }
+}
+
 #[test]
 fn a_season_from_the_import_to_the_exports() {
     let mut random = Random::seeded(seed());
+    let mut watch = Watch::start();
     let mut season = Season::begin(length_of_run("SEASON_STUDENTS", STUDENTS));
     season.state_facts();
+    watch.lap("import and facts");
     season.open("2100-01-01T08:00:00Z");
     season.plan(&mut random);
+    watch.lap("plans");
     season.rehearse();
+    watch.lap("rehearsal");
 
     let everyone = season.everyone();
     let (first, others): (Vec<usize>, Vec<usize>) =
@@ -396,7 +420,9 @@ fn a_season_from_the_import_to_the_exports() {
     let closed = season.register(&others);
     assert_eq!(closed.keys().collect::<Vec<_>>(), ["registration_closed"], "{closed:?}");
     season.open("2020-01-02T08:00:00Z");
+    watch.lap("opening for the group");
     let outcomes = season.register(&others);
+    watch.lap("rush");
     println!("outcomes: {early:?}, then {outcomes:?}");
     for expected in ["enrolled", "waitlisted", "hold"] {
         assert!(outcomes.contains_key(expected), "some outcomes are `{expected}`: {outcomes:?}");
@@ -404,9 +430,13 @@ fn a_season_from_the_import_to_the_exports() {
     season.audit();
     season.move_a_waitlist();
     season.audit();
+    watch.lap("audits and a waitlist");
     season.cancel_a_section();
+    watch.lap("cancellation");
     season.check_receipts();
+    watch.lap("receipts");
     season.export();
+    watch.lap("exports");
 
     // A restart changes nothing.
     let registered = season.registered();
@@ -416,4 +446,5 @@ fn a_season_from_the_import_to_the_exports() {
     let server = home.serve();
     season = Season { home, server, term, sections, students, receipts };
     assert_eq!(season.registered(), registered, "registrations are the same after the restart");
+    watch.lap("restart");
 }
