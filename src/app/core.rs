@@ -24,7 +24,7 @@ use crate::store::shared::SharedStore;
 pub struct Opened {
     /// The store, the bus and the clock.
     pub ports: Ports,
-    /// The live sessions, which the bus consults for who is listening. There are none yet.
+    /// The live sessions, with which the bus finds out which users are connected here. There are none yet.
     pub presence: Arc<Presence>,
     /// The events of the bus.
     pub events: EventStream,
@@ -65,11 +65,11 @@ pub struct Core {
     pub presence: Arc<Presence>,
 }
 
-/// A shared store, as of before its terms were loaded.
+/// A shared store, and its state before its terms were loaded.
 pub struct SharedTerms {
     /// The store.
     pub store: Arc<dyn SharedStore>,
-    /// The events after which following it is worthwhile at once.
+    /// The events after which this hub reads the store at once.
     pub hints: EventStream,
     /// How often the rows of each term had been rewritten.
     pub rewrites: HashMap<TermId, u64>,

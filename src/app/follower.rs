@@ -25,12 +25,11 @@ use crate::store::StoreError;
 use crate::store::gauge::StoreGauge;
 use crate::store::shared::{SharedStore, StoredTerm};
 
-/// Time between two reads without a hint: how long a change of another hub stays unseen at most, apart from the read
-/// itself.
+/// Time between two reads without a hint: the longest time until this hub begins to read a change of another hub.
 const POLL: Duration = Duration::from_secs(1);
 /// Minimum time between two reads, however many hints there are.
 const POLL_MIN: Duration = Duration::from_millis(20);
-/// Time between two looks for imports whose hub has ended.
+/// Time between two searches for imports whose hub has ended.
 const RECOVERY: Duration = Duration::from_secs(60);
 
 /// Reads of the store, for metrics.
@@ -69,7 +68,7 @@ struct Follower {
     revocations: u64,
 }
 
-/// Reads how often the rows of each term were rewritten. To be read before the terms are loaded.
+/// Reads how often the rows of each term were rewritten. Must be called before the terms are loaded.
 pub(super) async fn rewrites(store: &dyn SharedStore) -> Result<HashMap<TermId, u64>, StoreError> {
     Ok(store.stored_terms().await?.into_iter().map(|term| (term.id, term.rewrites)).collect())
 }

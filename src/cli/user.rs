@@ -114,7 +114,7 @@ fn list(config: &Config) -> CommandResult {
 #[derive(Serialize)]
 struct AccountBody<'a> {
     role: Role,
-    /// Absent without a limit: a list would end the limit of an account that is not staff at present.
+    /// Absent if there is no limit: an empty list would end the limit of an account that is not staff at present.
     #[serde(skip_serializing_if = "Option::is_none")]
     subjects: Option<Vec<&'a str>>,
     name: &'a str,

@@ -1,4 +1,4 @@
-//! The port of a store that several hubs share: what a hub has to know of the changes of the others.
+//! The port of a store that several hubs share: what a hub reads about the changes of the others.
 //!
 //! A hub reads it every second. The positions of terms say which terms have newer commits; their registrars read those
 //! with [`TermStore::changes_since`](crate::store::terms::TermStore::changes_since). The embedded store, which has one

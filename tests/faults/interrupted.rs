@@ -1,8 +1,8 @@
 //! Commands that are interrupted while they change a store: killed, or stopped by a failing disk or a power failure.
 //!
 //! `eduhub import` without a hub opens the store, imports, and closes it, so one command covers a start, an import and a
-//! stop. Begun on a store of an earlier version, it also covers the migrations. Whatever happens to it, the store has
-//! the schedule from before or the new one, whole, all seats, and no damage.
+//! stop. Begun on a store of an earlier version, it also covers the migrations. Afterwards, the store has
+//! either the old schedule or the new one, complete, all seats, and no damage.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -34,7 +34,7 @@ const ADDED: usize = 20;
 const CUTS: usize = 6;
 /// Migrations that a store of the earlier version has: none of the current checks is in it.
 const EARLIER: usize = 8;
-/// Calls that fail: one, or all from some call on.
+/// The calls that fail: one call, or all calls after a certain one.
 const ONE: usize = 1;
 const ALL: usize = 0;
 /// `EIO`, `ENOSPC` and `EROFS`.

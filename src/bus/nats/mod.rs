@@ -5,8 +5,8 @@
 //! - `wire`: the messages; `inbox`: recognizes duplicates and late messages
 //!
 //! Every hub subscribes to `SUBJECT.*` and publishes to `SUBJECT.ID`, where the id is new at each start. The subscribers of
-//! this hub receive its own events directly, whether or not NATS is connected; what comes back from NATS proves that the
-//! connection works, and is not delivered again.
+//! this hub receive its own events directly, whether or not NATS is connected; the copies that come back from NATS
+//! prove that the connection works, and are not delivered again.
 //!
 //! NATS is only a hint (ADR 9): every message may be lost, duplicated, reordered or delayed. Data that must not be lost is
 //! in the store, which every hub also reads without a hint.
@@ -31,7 +31,7 @@ use crate::domain::ids::UserName;
 
 pub use connection::{NatsLogin, NatsOptions};
 
-/// The bus between hubs. Dropping it sends the events that wait, and ends the connection.
+/// The bus between hubs. Dropping it sends the queued events, and ends the connection.
 pub struct NatsBus {
     delivery: Arc<Delivery>,
     queue: mpsc::Sender<Event>,
@@ -74,7 +74,7 @@ impl Outgoing {
         event
     }
 
-    /// Returns the next event if one waits.
+    /// Returns the next queued event, if there is one.
     fn next_now(&mut self) -> Option<Event> {
         let event = self.queue.try_recv().ok()?;
         self.removed(&event);
