@@ -151,7 +151,7 @@ impl<'a> FailurePage<'a> {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <meta name=\"color-scheme\" content=\"light dark\"><title>{heading} - EduHub</title>\
              <link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">\
-             <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main><h1>{heading}</h1><p>{what}</p>\
+             <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main class=\"message\"><h1>{heading}</h1><p>{what}</p>\
              <p>{ask} {number_text} <code>{number}</code></p>{again}<p><a class=\"button\" href=\"/\">{back}</a></p></main></body></html>",
             language = pick("en", "es"),
             number_text = pick("Request ID:", "ID de la solicitud:"),
