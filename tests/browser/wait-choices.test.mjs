@@ -44,7 +44,7 @@ test("a student waits for any of two sections and drops another when the seat co
   await choose(page).getByLabel(/BIOL 101 lecture \(2\)/).check();
   await choose(page).getByLabel(/ART 1 lecture \(4\)/).check();
   await choose(page).getByRole("button", { name: /^Join the waitlist with these choices/ }).click();
-  await shown(page, /Also waiting for BIOL 101 lecture \(2\)\. The first seat ends the others\./);
+  await shown(page, /Also waiting for BIOL 101 lecture \(2\)\. When you get a seat in one, you leave the other waitlists\./);
   await shown(page, /When you get the seat, ART 1 lecture \(4\) is dropped\./);
   assert.deepEqual(await hub.registrations("ada", "anyof"), ["1 waitlisted", "2 waitlisted", "4 enrolled"]);
   // What the student chose is not a conflict.

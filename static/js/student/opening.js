@@ -34,13 +34,14 @@ export class Opening {
     const window = term ? terms.window(term) : {};
     const inPlan = isStudent && term ? plan.inTerm(term.id).length : 0;
     const doubtful = phase === "open" && planned.length ? this.page.actions.countDoubtful(planned) : 0;
-    const key = JSON.stringify([phase, term?.id, term?.title, window, planned, pending, inPlan, doubtful, isStudent, i18n.language]);
+    const isHeld = isStudent && (term?.mine?.holds ?? []).some(({ blocks }) => blocks?.includes("register"));
+    const key = JSON.stringify([phase, term?.id, term?.title, window, planned, pending, inPlan, doubtful, isHeld, isStudent, i18n.language]);
     if (this.#key === key) return;
     this.#key = key;
     const at = $("opening");
     at.dataset.state = phase === "open" && (planned.length || pending) ? "go" : phase;
     if (!term) return put(at, h("p", { class: "state" }, h("strong", null, t(`term.${phase}`))), phase === "none" && h("p", { class: "none" }, t("term.none.hint")));
-    put(at, this[phase]({ term, window, planned, pending, inPlan, doubtful, isStudent }));
+    put(at, this[phase]({ term, window, planned, pending, inPlan, doubtful, isHeld, isStudent }));
     this.tick();
   }
 
@@ -53,7 +54,7 @@ export class Opening {
     ];
   }
 
-  open({ window, planned, pending, inPlan, doubtful, isStudent }) {
+  open({ window, planned, pending, inPlan, doubtful, isHeld, isStudent }) {
     const closes = window.closes && t("term.closes", { at: dateTime(window.closes) });
     const closesLine = closes && h("p", { class: "none wide-only" }, closes);
     const state = h("p", { class: "state" }, h("strong", { class: "good" }, t("term.open")));
@@ -61,9 +62,10 @@ export class Opening {
     if (planned.length) {
       // The button is not primary if every section will probably be refused. It still leads to the reasons and next
       // steps.
-      const all = doubtful === planned.length;
+      const all = isHeld || doubtful === planned.length;
+      const warning = isHeld ? "term.held" : all ? "term.doubtful.all" : "term.doubtful";
       return [button(t("term.register", { n: planned.length }), () => this.page.workspace.registerAll(planned), { class: all ? "wide" : "primary wide", id: "register-all" }),
-        doubtful > 0 && h("p", { class: "careful" }, t(all ? "term.doubtful.all" : "term.doubtful", { n: doubtful })),
+        (isHeld || doubtful > 0) && h("p", { class: "careful" }, t(warning, { n: doubtful })),
         h("p", { class: "none wide-only" }, t("term.open"), ". ", closes)];
     }
     return [state, closesLine, isStudent && h("p", { class: "none wide-only" }, t(inPlan ? "term.done" : "term.nothing"))];

@@ -6,6 +6,8 @@ import { componentName, joinList, timeRange, weekday } from "../words.js";
 import { conflictingPairs, overlappedParts, weekBlocks } from "./conflicts.js";
 
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/** A name with more characters is written in smaller letters, since it must fit into a fifth of the week. */
+const NAME_LONG = 7;
 /** The hours that are always shown. */
 const FROM = 9, TO = 16;
 
@@ -28,8 +30,8 @@ export function drawWeek(el, sections, registration) {
   const days = DAYS.filter((one, i) => i < 5 || all.some((block) => block.day === one));
   el.style.setProperty("--hours", to - from);
   el.style.setProperty("--days", days.length);
-  // Half a day's width needs two lines for the name of a course.
-  el.classList.toggle("tight", all.some(({ lanes }) => lanes > 1));
+  // Half a day's width, or a day of six or seven, needs two lines for the name of a course.
+  el.classList.toggle("tight", days.length > 5 || all.some(({ lanes }) => lanes > 1));
   const label = format({ hour: "numeric" }, "UTC");
   const scale = Array.from({ length: to - from }, (_, i) => {
     const text = label.format(new Date(Date.UTC(2000, 0, 1, from + i))).replaceAll(".", "");
@@ -47,7 +49,7 @@ export function drawWeek(el, sections, registration) {
 function block({ id, from, to, start, end, lane, lanes }, section, registration, parts, { first, days }) {
   const overlapping = parts.length > 0;
   const kind = !registration ? "planned" : registration.status === "enrolled" ? "enrolled" : "waiting";
-  const el = h("li", { class: `block ${kind}${overlapping ? " overlapping" : ""}${lanes > 1 ? " narrow" : ""}${lanes > 2 || (lanes > 1 && days > 5) ? " upright" : ""}`, title: `${section.course} ${componentName(section)}, ${timeRange(start, end)}`, "data-id": id },
+  const el = h("li", { class: `block ${kind}${overlapping ? " overlapping" : ""}${lanes > 1 ? " narrow" : ""}${section.course.length > NAME_LONG ? " long" : ""}${lanes > 2 || (lanes > 1 && days > 5) ? " upright" : ""}`, title: `${section.course} ${componentName(section)}, ${timeRange(start, end)}`, "data-id": id },
     parts.map((part) => hatch(part, { from, to })), courseName(section.course), h("span", { class: "unseen" }, ` ${componentName(section)}, ${timeRange(start, end)}, ${t(registration?.status === "offered" ? "week.offered" : `week.${kind}`)}${overlapping ? `, ${t("week.overlaps")}` : ""}`));
   el.style.setProperty("--at", (from - first * 60) / 60);
   el.style.setProperty("--long", (to - from) / 60);
