@@ -73,7 +73,7 @@ export function table(caption, heads, rows) {
   const el = h("div", { class: "scroll" }, h("table", null,
     caption && h("caption", null, caption),
     h("thead", null, h("tr", null, heads.map((head) => head ? h("th", { scope: "col" }, head) : h("td")))),
-    h("tbody", null, rows.map((row) => h("tr", null, row.map((cell) => h("td", { dir: typeof cell === "string" && "auto" }, cell ?? "")))))));
+    h("tbody", null, rows.map((row) => h("tr", null, row.map((cell, i) => h("td", { dir: typeof cell === "string" && "auto", "data-label": heads[i] || null }, cell ?? "")))))));
   if (el.querySelector("a, button")) return el;
   for (const [name, value] of Object.entries({ tabindex: 0, role: "group", "aria-label": caption || heads.filter(Boolean).join(", ") })) el.setAttribute(name, value);
   return el;

@@ -259,8 +259,17 @@ export function setUpViews(first, oneByOne = () => false) {
     document.body.dataset.view = chosen.slice(1);
     // The focus was in the view that is now hidden.
     if (document.activeElement?.closest("[data-view-name].away") && !document.activeElement.checkVisibility()) focusOn(document.querySelector(`[data-view-name="${chosen.slice(1)}"]`));
+    showLink();
     if (oneByOne()) scrollTo(0, positions.get(chosen) ?? 0);
+  };
+  /** Scrolls the row of links sideways, on a narrow page, to the link of the view. */
+  const showLink = () => {
+    const [nav, link] = [$("views"), document.querySelector("#views [aria-current]")];
+    nav.scrollLeft = Math.min(link.offsetLeft, Math.max(nav.scrollLeft, link.offsetLeft + link.offsetWidth - nav.clientWidth));
   };
   addEventListener("hashchange", show);
   show();
+  // The row has no width before the user has signed in, and a link becomes wider with a number of unread alerts.
+  const resized = new ResizeObserver(showLink);
+  for (const el of [$("views"), ...$("views").children]) resized.observe(el);
 }

@@ -168,6 +168,7 @@ function onCatalogue() {
   for (const id of page.catalogue.all) if (!lastEnrolled.has(id)) lastEnrolled.set(id, page.numbers(id).enrolled);
   sections.search();
   overview.build();
+  demand.redraw();
   students.redraw();
 }
 

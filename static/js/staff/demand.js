@@ -53,6 +53,11 @@ export class Demand {
     this.rehearsal.setTerm(term);
   }
 
+  /** Draws the names of sections that have been loaded since. */
+  redraw() {
+    this.#draw();
+  }
+
   async #read(signal) {
     const term = this.#term;
     const demand = await api.get(`/api/v1/staff/demand${query({ term })}`, { signal });

@@ -56,7 +56,8 @@ export class SeatMap {
       }));
     }
     put(this.el, this.#subjects.map(({ name, el }) =>
-      h("div", { class: "subject" }, h("span", { title: name, "aria-hidden": "true" }, name), el)));
+      h("div", { class: "subject" }, h("span", { title: name, "aria-hidden": "true" }, name), el)),
+    catalogue.state === "ready" && !this.#order.length && h("p", null, t("find.empty")));
     this.#setCurrent(this.#cells.has(this.#current) ? this.#current : this.#order[0]);
     this.setRefused(this.#refused);
     this.redraw(null);

@@ -16,7 +16,7 @@ export class StudentFacts {
     this.list = h("dl");
     this.permits = new StudentPermits(file);
     const section = (title, ...parts) => h("section", null, h("h4", null, t(title)), parts);
-    this.el = h("div", null, section("student.holds", this.holds, this.change), section("student.facts", this.list), this.permits.el);
+    this.el = h("div", { class: "facts" }, section("student.holds", this.holds, this.change), section("student.facts", this.list), this.permits.el);
   }
 
   load() {
