@@ -17,6 +17,13 @@ function sectionItem(section) {
   return h("details", { ontoggle }, h("summary", null, h("strong", { dir: "auto" }, name), " ", section.title && [h("span", { dir: "auto" }, section.title), ", "], facts.filter(Boolean).join(", ")), roster.el);
 }
 
+/** The titles of the terms by their ids; empty if they cannot be read. */
+const titlesOfTerms = api.get("/api/v1/terms").then(({ items, college }) => {
+  $("college").textContent = college.name;
+  setZone(college.timezone);
+  return new Map(items.map(({ id, title }) => [id, title]));
+}, () => new Map());
+
 async function show(user) {
   put($("sections"));
   const allowed = hasRole(user, "instructor");
@@ -24,11 +31,11 @@ async function show(user) {
   if (!allowed) return;
   const { epoch } = api;
   try {
-    const { items } = await api.get("/api/v1/me/teaching?limit=1000");
+    const [{ items }, titles] = await Promise.all([api.get("/api/v1/me/teaching?limit=1000"), titlesOfTerms]);
     if (epoch !== api.epoch) return;
     const terms = [...new Set(items.map(({ term }) => term))].reverse();
     put($("status"), !items.length && t("teaching.none"));
-    put($("sections"), terms.map((term) => h("section", null, h("h3", null, t("teaching.term", { term })),
+    put($("sections"), terms.map((term) => h("section", null, h("h3", { dir: "auto" }, titles.get(term) || t("teaching.term", { term })),
       items.filter((section) => section.term === term).map(sectionItem))));
   } catch (problem) {
     put($("status"), problemText(problem));
@@ -36,7 +43,3 @@ async function show(user) {
 }
 
 startPage({ form: $("sign-in"), onuser: show, introduction: () => t("teaching.about") });
-api.get("/api/v1/terms").then(({ college }) => {
-  $("college").textContent = college.name;
-  setZone(college.timezone);
-}, () => { /* Without it, times are in the browser's own zone. */ });

@@ -118,8 +118,8 @@ test("a student reads the history of requests with their receipts", async () => 
   await hub.ask("vic", "PUT", `/api/v1/me/registrations/${term}-1`);
   await hub.ask("vic", "PUT", `/api/v1/me/registrations/${term}-2`);
   const page = await open(chrome, hub, "/account", { user: "vic", bypassCSP: true });
-  await shows(page, "#attempts li:nth-child(1)", `${term}-2: Refused: section full`);
-  await shows(page, "#attempts li:nth-child(2)", `${term}-1: Enrolled (no change)`);
+  await shows(page, "#attempts li:nth-child(1)", "ART 2 lecture (2): Refused: section full");
+  await shows(page, "#attempts li:nth-child(2)", "MATH 1 lecture (1): Enrolled (no change)");
   await shows(page, "#attempts li:nth-child(3)", `Receipt ${granted.receipt.n}: ${granted.receipt.hash}`);
   assert.deepEqual(await violations(page), []);
   assert.deepEqual(page.wrong, []);
