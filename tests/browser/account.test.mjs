@@ -1,8 +1,8 @@
 // The account page: password, second factor and sign-ins, by keyboard and in two languages.
 
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { after, before, test } from "node:test";
+import { totp } from "./states.mjs";
 import { browser, Hub, open, until, violations } from "./support.mjs";
 
 const PASSWORD = "correct horse 1";
@@ -21,17 +21,6 @@ async function signIn(page, name, password) {
 }
 
 const shows = (page, selector, text) => until(page, ([selector, text]) => document.querySelector(selector)?.textContent.includes(text), [selector, text]);
-
-/** The code of a time step (RFC 6238) for a secret in base 32. */
-function totp(secret, step) {
-  const bits = [...secret].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
-  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const time = Buffer.alloc(8);
-  time.writeBigUInt64BE(BigInt(step));
-  const hash = createHmac("sha1", key).update(time).digest();
-  const at = hash.at(-1) & 15;
-  return String((hash.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
-}
 
 test("a user changes the password and ends another sign-in", async () => {
   await account("pat", "student");

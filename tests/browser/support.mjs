@@ -153,8 +153,8 @@ afterEach(async () => {
  * violations of the Content-Security-Policy are in `page.wrong`; console messages, responses of status 400 and above,
  * and failed requests are in `page.logged`.
  */
-export async function open(chrome, hub, where, { user, cookie, width = 1280, height = 800, locale = "en-US", colorScheme = "light", bypassCSP = false, reducedMotion = "reduce", script } = {}) {
-  const context = await chrome.newContext({ viewport: { width, height }, locale, colorScheme, bypassCSP, reducedMotion });
+export async function open(chrome, hub, where, { user, cookie, width = 1280, height = 800, locale = "en-US", colorScheme = "light", bypassCSP = false, reducedMotion = "reduce", javaScriptEnabled = true, script } = {}) {
+  const context = await chrome.newContext({ viewport: { width, height }, locale, colorScheme, bypassCSP, reducedMotion, javaScriptEnabled });
   opened.add(context);
   context.on("close", () => opened.delete(context));
   context.setDefaultTimeout(WAIT_MS_MAX);
