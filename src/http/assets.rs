@@ -151,8 +151,9 @@ fn problems_page() -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Problems - EduHub</title>\
          <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main><h1>Problems</h1>\
          <p>Every error of the API is a problem document (RFC 9457) with one of these codes.</p>\
+         <div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Codes\">\
          <table><thead><tr><th>Code</th><th>Status</th><th>What happened</th><th>What to do</th></tr></thead>\
-         <tbody>{rows}</tbody></table></main></body></html>"
+         <tbody>{rows}</tbody></table></div></main></body></html>"
     )
 }
 
