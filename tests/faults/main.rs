@@ -31,9 +31,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+use support::{clock, crowd};
 
-mod clock;
-mod crowd;
 mod damage;
 mod deaf;
 mod disk;

@@ -4,7 +4,7 @@
 //!
 //! - [`server`]: a store in a folder of its own, commands of the program on it, and the running server
 //! - [`http`]: a small blocking HTTP/1.1 client, cheap enough for thousands of connections
-//! - [`socket`]: a WebSocket client that waits for frames, with a deadline
+//! - [`socket`]: a WebSocket client that waits for frames, with a deadline; [`crowd`]: thousands of them in one thread
 //! - [`events`]: a client of Server-Sent Events that waits for events, with a deadline
 //! - [`schedule`]: generated schedules, importing them and opening their term
 //! - [`schedule_variants`]: changed copies of schedule files
@@ -19,6 +19,7 @@
 //! - [`openapi`]: the OpenAPI document, and checks of responses against it
 //! - [`oneroster`]: a reader and a writer of OneRoster bundles
 //! - [`xml`]: XML documents as trees, and checks of CAP messages and Atom feeds
+//! - [`clock`]: a clock of the server that tests move
 //! - [`wait`]: waiting for a condition, with a deadline
 //! - [`random`]: seeded random numbers, so that a failure can be reproduced
 //!
@@ -38,6 +39,8 @@ pub mod attempts;
 pub mod audit;
 pub mod barrier;
 pub mod bridge;
+pub mod clock;
+pub mod crowd;
 pub mod demonstration;
 pub mod events;
 pub mod http;

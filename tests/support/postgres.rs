@@ -1,7 +1,8 @@
-//! A PostgreSQL server for the tests of one process: a cluster in a temporary folder, reached through a Unix socket.
+//! A PostgreSQL server for the tests of one process: a cluster in a temporary folder, reached through a Unix socket, or by
+//! TCP where a relay stands between. A test that stops the server starts one of its own.
 //!
-//! A shell supervises the server. It stops the server and removes the folder when the pipe from this process is closed,
-//! which also happens after a panic or a kill.
+//! A shell supervises the server, and starts it again if it ends. It stops the server and removes the folder when the
+//! pipe from this process is closed, which also happens after a panic or a kill.
 
 #![allow(
     dead_code,
@@ -14,6 +15,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::wait::eventually;
 
 /// The oldest version that the hub supports.
 const VERSION_MIN: u32 = 15;
@@ -31,13 +37,15 @@ const UNPRIVILEGED: u32 = 65_534;
 /// Connections of PgBouncer to each database: fewer than one store has to PgBouncer.
 const BOUNCER_CONNECTIONS: u32 = 3;
 /// Settings of the server: small, without waiting for the disk, and with connections for several stores a test.
-const SETTINGS: &str = "-c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=300 \
+const SETTINGS: &str = "-c fsync=off -c full_page_writes=off -c max_connections=300 \
     -c shared_buffers=64MB -c jit=off -c autovacuum=off -c max_wal_size=4GB -c checkpoint_timeout=1h";
 
 /// A running server.
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
+    /// The address for TCP. Each server has a loopback address of its own, so that the usual port is free.
+    address: SocketAddr,
     /// Whether PgBouncer runs, too.
     has_bouncer: bool,
     /// Holds the pipe whose end stops the server.
@@ -48,6 +56,19 @@ pub struct Cluster {
 pub fn cluster() -> Option<&'static Cluster> {
     static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
     CLUSTER.get_or_init(|| programs().map(|programs| Cluster::start(&programs))).as_ref()
+}
+
+/// Starts a server that no other test uses. `None` where PostgreSQL is not installed.
+pub fn start_own() -> Option<Cluster> {
+    programs().map(|programs| Cluster::start(&programs))
+}
+
+/// Returns a loopback address that no other server of this or another test process has.
+fn own_address() -> SocketAddr {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let [_, number] = u16::try_from(NUMBER.fetch_add(1, Ordering::Relaxed)).unwrap().to_be_bytes();
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    (Ipv4Addr::new(127, 64 + number, high, low), 5432).into()
 }
 
 /// Returns the folder of the newest installed programs: those of the system, or those of `make postgres`.
@@ -155,20 +176,27 @@ impl Cluster {
         assert!(status.success(), "initdb: {}", fs::read_to_string(folder.join("log")).unwrap());
         let mut serve = command(&programs.join("postgres"), &runnable);
         serve.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder).args(SETTINGS.split_whitespace());
+        let address = own_address();
+        serve.arg("-c").arg(format!("listen_addresses={}", address.ip()));
         let bouncer = bouncer(&folder, &runnable);
-        let mut script = in_shell(&serve);
-        script.push(" >>log 2>&1 & server=$!; bouncer=;");
+        // After a kill, the server cannot start before the processes of its connections have ended, too.
+        let mut script = OsString::from("while [ ! -e stop ]; do ");
+        script.push(in_shell(&serve));
+        script.push(" >>log 2>&1; sleep 0.1; done & bouncer=;");
         if let Some(bouncer) = &bouncer {
             script.push(in_shell(bouncer));
             script.push(" >>log 2>&1 & bouncer=$!;");
         }
-        script.push("cat >/dev/null; kill -TERM $bouncer; kill -QUIT $server; wait; cd /; rm -rf \"$1\"");
+        script.push(
+            "cat >/dev/null; touch stop; kill -TERM $bouncer; kill -QUIT $(head -n 1 data/postmaster.pid); wait;",
+        );
+        script.push("cd /; rm -rf \"$1\"");
         let mut supervisor = Command::new("sh");
         supervisor.arg("-c").arg(script).arg("sh").arg(&folder).current_dir(&folder);
         // A group of its own, so that an interrupt from the terminal does not end it before the server.
         supervisor.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let has_bouncer = bouncer.is_some();
-        let cluster = Self { supervisor: supervisor.spawn().unwrap(), folder, has_bouncer };
+        let cluster = Self { supervisor: supervisor.spawn().unwrap(), folder, address, has_bouncer };
         cluster.wait_until_ready();
         cluster
     }
@@ -189,6 +217,36 @@ impl Cluster {
     /// Returns the path of the server's socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.join(".s.PGSQL.5432")
+    }
+
+    /// Returns the address for connections by TCP.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops the server in order, which ends all connections, and waits until it runs again.
+    pub fn restart(&self) {
+        self.end(Signal::INT);
+    }
+
+    /// Kills the server, and waits until it has recovered and runs again.
+    pub fn kill(&self) {
+        self.end(Signal::KILL);
+    }
+
+    fn end(&self, signal: Signal) {
+        let started = self.started();
+        let (pid, _) = started.clone().expect("the server is running");
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        eventually("another start of PostgreSQL", || (self.started()? != started.clone()?).then_some(()));
+        self.wait_until_ready();
+    }
+
+    /// Returns the process of the server and the time of its start; `None` while it is stopped.
+    fn started(&self) -> Option<(i32, String)> {
+        let text = fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
+        let mut lines = text.lines();
+        Some((lines.next()?.parse().ok()?, lines.nth(1)?.to_owned()))
     }
 
     /// Returns the URL of a database.
@@ -226,6 +284,14 @@ impl Cluster {
         let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         self.run("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}"));
         Database { cluster: self, name }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The end of its standard input makes the supervisor stop the server.
+        drop(self.supervisor.stdin.take());
+        let _ = self.supervisor.wait();
     }
 }
 

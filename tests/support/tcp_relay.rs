@@ -193,6 +193,8 @@ impl Connection {
     /// continues in the new mode; any other connection is closed, so that no byte is missing from the middle of a
     /// response.
     async fn serve(mut self) -> io::Result<()> {
+        // Small messages in a row, such as those of PostgreSQL, would wait for each other.
+        self.client.set_nodelay(true)?;
         loop {
             let mode = *self.mode.borrow_and_update();
             let mut changed = self.mode.clone();
@@ -258,7 +260,10 @@ impl Connection {
     async fn connect_to_plone(&mut self) -> io::Result<()> {
         if self.server.is_none() {
             match TcpStream::connect(self.target).await {
-                Ok(server) => self.server = Some(server),
+                Ok(server) => {
+                    server.set_nodelay(true)?;
+                    self.server = Some(server);
+                }
                 Err(_) => return self.reset(),
             }
         }

@@ -18,14 +18,14 @@ thread_local! {
 
 /// A message of the hub.
 #[derive(Debug)]
-pub(crate) enum Incoming<'a> {
+pub enum Incoming<'a> {
     Text(&'a str),
     /// The code and the reason of a close frame.
     Close(u16, &'a str),
 }
 
 /// A WebSocket client.
-pub(crate) struct Socket {
+pub struct Socket {
     stream: TcpStream,
     /// The beginning of a frame whose end has not arrived.
     rest: Vec<u8>,
@@ -33,7 +33,7 @@ pub(crate) struct Socket {
 }
 
 /// Opens a TCP connection whose receive buffer in the kernel is as small as `buffer`, or has the usual size.
-pub(crate) async fn connect(address: SocketAddr, buffer: Option<usize>) -> TcpStream {
+pub async fn connect(address: SocketAddr, buffer: Option<usize>) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     if let Some(len) = buffer {
         SockRef::from(&socket).set_recv_buffer_size(len).expect("a receive buffer");
@@ -42,7 +42,7 @@ pub(crate) async fn connect(address: SocketAddr, buffer: Option<usize>) -> TcpSt
 }
 
 /// Opens a WebSocket on a connection.
-pub(crate) async fn upgrade(mut stream: TcpStream, path: &str) -> Socket {
+pub async fn upgrade(mut stream: TcpStream, path: &str) -> Socket {
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -62,14 +62,14 @@ pub(crate) async fn upgrade(mut stream: TcpStream, path: &str) -> Socket {
 
 impl Socket {
     /// Sends a short text message. The mask is zero, which leaves the text as it is.
-    pub(crate) async fn send(&mut self, text: &str) {
+    pub async fn send(&mut self, text: &str) {
         let frame = [&[0x81], &masked_len(text.len())[..], &[0; 4], text.as_bytes()].concat();
         self.stream.write_all(&frame).await.expect("an open connection");
     }
 
     /// Reads once, passes each complete message to `handle`, and replies to pings. Returns false if the connection has
     /// ended.
-    pub(crate) async fn read(&mut self, mut handle: impl FnMut(Incoming<'_>)) -> bool {
+    pub async fn read(&mut self, mut handle: impl FnMut(Incoming<'_>)) -> bool {
         if self.rest.is_empty() || frame_len(&self.rest).is_none_or(|len| len > self.rest.len()) {
             if self.stream.readable().await.is_err() {
                 return false;
@@ -154,25 +154,25 @@ fn messages(bytes: &[u8], pongs: &mut Vec<u8>, handle: &mut impl FnMut(Incoming<
 }
 
 /// Returns whether a frame has this type.
-pub(crate) fn is_type(frame: &str, name: &str) -> bool {
+pub fn is_type(frame: &str, name: &str) -> bool {
     let rest = frame.as_bytes().strip_prefix(b"{\"type\":\"").and_then(|rest| rest.strip_prefix(name.as_bytes()));
     rest.is_some_and(|rest| rest.first() == Some(&b'"'))
 }
 
 /// Returns whether a frame contains a text.
-pub(crate) fn contains(frame: &str, text: &str) -> bool {
+pub fn contains(frame: &str, text: &str) -> bool {
     memmem::find(frame.as_bytes(), text.as_bytes()).is_some()
 }
 
 /// Returns the number after the first occurrence of `begin`.
-pub(crate) fn number_after(frame: &str, begin: &str) -> u64 {
+pub fn number_after(frame: &str, begin: &str) -> u64 {
     let at = memmem::find(frame.as_bytes(), begin.as_bytes()).unwrap_or_else(|| panic!("no {begin} in {frame}"));
     let digits = frame[at + begin.len()..].bytes().take_while(u8::is_ascii_digit);
     digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }
 
 /// Processor time of a process in user and system mode (fields 14 and 15 of proc_pid_stat(5), in hundredths of a second).
-pub(crate) fn processor_time(pid: u32) -> std::time::Duration {
+pub fn processor_time(pid: u32) -> std::time::Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
     // The second field is the name in parentheses, which may contain spaces. The third field follows it.
     let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();

@@ -7,11 +7,11 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::support::server::{Home, Server};
+use super::server::{Home, Server};
 
 /// The built library.
 static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/clock.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/clock.c");
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("clock-{}.so", std::process::id()));
     let built = Command::new(std::env::var("CC").as_deref().unwrap_or("cc"))
         .args(["-shared", "-fPIC", "-O1", "-Wall", "-o"])
@@ -24,13 +24,13 @@ static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 /// The clock of one server.
-pub(crate) struct Clock {
+pub struct Clock {
     file: File,
 }
 
 impl Clock {
     /// Starts a server whose clock can be moved.
-    pub(crate) fn serve(home: &Home) -> (Server, Self) {
+    pub fn serve(home: &Home) -> (Server, Self) {
         let path = home.folder().join("clock");
         fs::write(&path, [0; 24]).expect("a file in the folder of the store");
         let mut command = home.command(&["serve"]);
@@ -40,17 +40,17 @@ impl Clock {
     }
 
     /// Sets the system time to this many seconds after the true one.
-    pub(crate) fn shift_system(&self, seconds: i64) {
+    pub fn shift_system(&self, seconds: i64) {
         self.write(0, seconds * 1_000_000_000);
     }
 
     /// Sets the monotonic time to this long after the true one.
-    pub(crate) fn shift_monotonic(&self, by: Duration) {
+    pub fn shift_monotonic(&self, by: Duration) {
         self.write(1, i64::try_from(by.as_nanos()).expect("less than 292 years"));
     }
 
     /// Stops the monotonic time, so that no timer of the server fires.
-    pub(crate) fn freeze_monotonic(&self) {
+    pub fn freeze_monotonic(&self) {
         self.write(2, 1);
     }
 
