@@ -296,6 +296,15 @@ impl PostgresStore {
         self.submit(async move |pool: &Pool| transaction::read(pool, work).await)
     }
 
+    /// Reads what other hubs have changed. Ends soon if the database does not respond.
+    fn follow<T, F>(&self, work: F) -> StoreFuture<T>
+    where
+        T: Send + 'static,
+        F: AsyncFnOnce(&Tx) -> Result<T, Failure> + Send + 'static,
+    {
+        self.submit(async move |pool: &Pool| transaction::follow(pool, work).await)
+    }
+
     /// Runs an operation on the thread of the store. It is finished even if the future is dropped.
     fn submit<T, F>(&self, operation: F) -> StoreFuture<T>
     where

@@ -49,11 +49,11 @@ async fn revocations_since(tx: &Tx, position: u64) -> Result<Revocations, Failur
 
 impl SharedStore for PostgresStore {
     fn stored_terms(&self) -> StoreFuture<Vec<StoredTerm>> {
-        self.read(async |tx| stored_terms(tx).await)
+        self.follow(async |tx| stored_terms(tx).await)
     }
 
     fn revocations_since(&self, position: u64) -> StoreFuture<Revocations> {
-        self.read(async move |tx| revocations_since(tx, position).await)
+        self.follow(async move |tx| revocations_since(tx, position).await)
     }
 
     fn sign_ins_of(&self, user: &UserName, now: Timestamp, limit: usize) -> StoreFuture<Vec<StoredSignIn>> {

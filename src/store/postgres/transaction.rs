@@ -28,6 +28,9 @@ use crate::store::postgres::values::Value;
 
 /// The longest time for the statements of one operation. A term of a million registrations loads in a few seconds.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest time of a read that follows other hubs: a few statements that take milliseconds. A hub whose connections
+/// carry nothing must notice it soon, because it is ready until then.
+const FOLLOW_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time for moving a store: as long as a weekend's maintenance window.
 const LONG_TIMEOUT: Duration = Duration::from_secs(48 * 60 * 60);
 /// How long the reply to `COMMIT` may take before the connection counts as lost.
@@ -160,7 +163,20 @@ async fn run<T>(
 
 /// Reads in one transaction, as of one commit.
 pub(super) async fn read<T>(pool: &Pool, work: impl AsyncFnOnce(&Tx) -> Result<T, Failure>) -> Result<T, StoreError> {
-    let (tx, value) = run(pool, (BEGIN_READ, OPERATION_TIMEOUT), work).await?;
+    read_within(pool, OPERATION_TIMEOUT, work).await
+}
+
+/// Reads like [`read`] what other hubs have changed.
+pub(super) async fn follow<T>(pool: &Pool, work: impl AsyncFnOnce(&Tx) -> Result<T, Failure>) -> Result<T, StoreError> {
+    read_within(pool, FOLLOW_TIMEOUT, work).await
+}
+
+async fn read_within<T>(
+    pool: &Pool,
+    limit: Duration,
+    work: impl AsyncFnOnce(&Tx) -> Result<T, Failure>,
+) -> Result<T, StoreError> {
+    let (tx, value) = run(pool, (BEGIN_READ, limit), work).await?;
     tx.roll_back().await;
     Ok(value)
 }
