@@ -13,7 +13,7 @@ PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 OPTIMIZED = --config 'profile.dev.package.eduhub.opt-level=3'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties sim attack season tests-installed tests-built browser-test chromium apache postgres nats pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties sim attack season test-cluster tests-installed tests-built browser-test chromium apache postgres nats pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,11 @@ faults-disks:
 	FAULT_ROUNDS=100 timeout 900 $(CARGO) test --locked --test system crash -- --nocapture
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	SSO_STUDENTS=2000 timeout 900 node --test tests/browser/sso-students.test.mjs
+
+# The short form is part of `make test`. Each test prints its seed, its number of answers, and the times of changes.
+test-cluster: postgres nats ## tests three hubs on PostgreSQL and NATS in the long form: 2,000 students for each fault, and 3,000 clients that hop between hubs
+	$(CARGO) test $(OPTIMIZED) --locked --no-run --test system
+	CLUSTER_STUDENTS=$(or $(STUDENTS),2000) CLUSTER_STOP_S=30 CLUSTER_CLIENTS=3000 CLUSTER_ALERTS=500 CLUSTER_CHANGES=1000 RUST_TEST_THREADS=1 $(CARGO) test $(OPTIMIZED) --locked --test system cluster:: -- --nocapture
 
 # A failure prints its seed or its smallest case; it becomes a fixed test.
 properties: ## repeats the tests with generated cases ROUNDS=20 times with new seeds

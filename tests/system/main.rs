@@ -3,6 +3,7 @@
 //! - [`alert_readers`]: what each kind of reader sees of an alert
 //! - [`attack`]: simultaneous requests against every rule
 //! - [`bus`]: two hubs with their own stores on one NATS server; [`bus_access`]: TLS and credentials
+//! - [`cluster`]: three hubs on one PostgreSQL and one NATS, whose parts fail while students register
 //! - [`commands`]: the command line, with and without a running server
 //! - [`imports`]: imports over HTTP
 //! - [`migrate`]: moves a store to PostgreSQL
@@ -43,6 +44,7 @@ mod attempts;
 mod bus;
 mod bus_access;
 mod cap_messages;
+mod cluster;
 mod commands;
 mod crash;
 mod dashboard;
