@@ -50,14 +50,18 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 }
 
 /// Returns the caller who opens a live session, by ticket or by the credentials of the request; `None` is a visitor. The
-/// connection of a signed-in caller no longer counts as a visitor's.
-pub(super) fn session_caller(
+/// connection of a signed-in caller no longer counts as a visitor's. If the store cannot tell whether the ticket was used,
+/// the client comes back with another one.
+pub(super) async fn session_caller(
     request: &HttpRequest,
     ticket: Option<&str>,
     identity: &Identity,
 ) -> Result<Option<Caller>, Close> {
     let caller = match (ticket, Credentials::of(request)) {
-        (Some(ticket), _) => Some(identity.redeem_ticket(ticket).ok_or(Close::Unauthenticated)?),
+        (Some(ticket), _) => {
+            let redeemed = identity.redeem_ticket(ticket).await.map_err(|_| Close::Busy)?;
+            Some(redeemed.ok_or(Close::Unauthenticated)?)
+        }
         (None, Credentials::Valid(caller, _)) => Some(caller),
         (None, Credentials::Invalid(..)) => return Err(Close::Unauthenticated),
         (None, Credentials::None) => None,
@@ -120,7 +124,7 @@ pub async fn websocket(
     let opening = LiveRequest {
         live: live.into_inner(),
         relay: relay.get_ref().clone(),
-        caller: session_caller(&request, ticket.as_deref(), &identity),
+        caller: session_caller(&request, ticket.as_deref(), &identity).await,
         address: client_ip(&request),
         since,
         channels: Vec::new(),

@@ -312,8 +312,8 @@ async fn a_ticket_can_be_redeemed_once() {
     let (status, body) = send(&app, bearer(TestRequest::post().uri("/api/v1/ws-ticket"), &token)).await;
     assert_eq!(status, 200);
     let ticket = body["ticket"].as_str().unwrap();
-    assert_eq!(hub.identity.redeem_ticket(ticket).unwrap().user.as_str(), "ann");
-    assert!(hub.identity.redeem_ticket(ticket).is_none());
+    assert_eq!(hub.identity.redeem_ticket(ticket).await.unwrap().unwrap().user.as_str(), "ann");
+    assert!(hub.identity.redeem_ticket(ticket).await.unwrap().is_none());
     assert_eq!(send(&app, TestRequest::post().uri("/api/v1/ws-ticket")).await.0, 401);
 }
 

@@ -132,7 +132,7 @@ pub async fn stream(
     }
     let query = StreamQuery::read(&Query::of(&request)?)?;
     let since = last_event_id(&request)?.or(query.since);
-    let caller = session_caller(&request, query.ticket.as_deref(), &identity).map_err(refused)?;
+    let caller = session_caller(&request, query.ticket.as_deref(), &identity).await.map_err(refused)?;
     let channels = query.channels(caller.as_ref().map(|caller| caller.role))?;
     let mut response = HttpResponse::Ok();
     response.content_type(sse::MEDIA_TYPE).insert_header((CACHE_CONTROL, "no-store")).insert_header(UNBUFFERED);

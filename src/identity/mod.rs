@@ -43,6 +43,7 @@ pub mod provider;
 mod recheck;
 pub mod schedule_feeds;
 mod sealed_id_tokens;
+mod sealed_tickets;
 mod sealed_tokens;
 mod sealing;
 pub mod second_factor;

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use jiff::Timestamp;
@@ -35,6 +35,7 @@ use crate::identity::password::Hasher;
 use crate::identity::people::People;
 use crate::identity::provider::SignInProvider;
 use crate::identity::sealed_id_tokens::SealedIdTokens;
+use crate::identity::sealed_tickets::SealedTickets;
 use crate::identity::sealed_tokens::SealedTokens;
 use crate::identity::second_factor::SecondFactors;
 use crate::identity::sign_in_list::SignInList;
@@ -127,7 +128,8 @@ pub struct Identity {
     pub(super) members: Vec<Arc<Members>>,
     older_names: OlderNames,
     pub(super) people: People,
-    tickets: Tickets,
+    pub(super) tickets: Tickets,
+    pub(super) sealed_tickets: SealedTickets,
     requests: RequestLimits,
     pub(super) sign_ins: SignInLimits,
     pub(super) devices: Devices,
@@ -192,6 +194,7 @@ impl Identity {
             tokens: Tokens::new(secret).accepting(settings.previous_secret.as_ref()),
             people: People::start(store.clone()),
             tickets: Tickets::default(),
+            sealed_tickets: SealedTickets::new(secret, settings.previous_secret.as_ref())?,
             requests: RequestLimits::new(settings.requests_per_second),
             sign_ins: SignInLimits::new(settings.login_per_minute),
             ended: ended.collect(),
@@ -382,20 +385,6 @@ impl Identity {
         // Members of Plone can change their full name there, even to that of a colleague.
         let name = Some(&*caller.name).filter(|_| caller.source != Source::Plone);
         Ok(f(&Teacher::new(&caller.user, name, &self.settings.stated_names, &known)))
-    }
-
-    /// Issues a ticket for a WebSocket of this caller; `None` if there are too many unused tickets.
-    #[must_use]
-    pub fn issue_ticket(&self, caller: &Caller) -> Option<String> {
-        self.tickets.issue(caller.clone(), Instant::now())
-    }
-
-    /// Redeems a ticket, which is possible once. Returns its caller if the caller's token is still valid.
-    #[must_use]
-    pub fn redeem_ticket(&self, ticket: &str) -> Option<Caller> {
-        let caller = self.tickets.redeem(ticket, Instant::now()).filter(|caller| self.is_alive(caller))?;
-        self.record_seen(&caller, self.clock.now());
-        Some(caller)
     }
 
     /// Returns the number of accepted passwords that are queued for hashing.

@@ -218,7 +218,7 @@ async fn removing_an_account_ends_its_tokens_and_tickets() {
     assert_eq!(hub.identity().remove_account(&user("ann")).await.unwrap(), Removal::Removed);
     assert_eq!(hub.identity().remove_account(&user("ann")).await.unwrap(), Removal::Absent);
     assert!(hub.identity().verify(&minted.token).is_err());
-    assert_eq!(hub.identity().redeem_ticket(&ticket), None);
+    assert_eq!(hub.identity().redeem_ticket(&ticket).await, Ok(None));
     assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap_err(), SignInError::BadCredentials);
 }
 

@@ -1,5 +1,7 @@
-//! Tickets with which a page opens a WebSocket. A token in a URL would be logged; a ticket is random, valid once and
-//! for 30 s, and exists in memory only.
+//! Tickets with which a page opens a WebSocket. A token in a URL would be logged; a ticket is valid once and for 30 s.
+//!
+//! The tickets of a hub with the embedded store are random and exist in memory only. Those of several hubs are
+//! [`crate::identity::sealed_tickets`].
 
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -7,7 +9,8 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use crate::domain::ids::UserName;
-use crate::identity::Caller;
+use crate::identity::{Caller, Identity};
+use crate::store::StoreError;
 
 /// Lifetime of a ticket.
 pub const TICKET_TTL: Duration = Duration::from_secs(30);
@@ -33,6 +36,37 @@ struct Inner {
     of_user: HashMap<UserName, VecDeque<String>>,
     /// Expiry of each ticket, including used ones. All have the same lifetime, so the oldest expires first.
     ends: VecDeque<(Instant, String)>,
+}
+
+impl Identity {
+    /// Issues a ticket for a WebSocket of this caller; `None` if there are too many unused tickets.
+    #[must_use]
+    pub fn issue_ticket(&self, caller: &Caller) -> Option<String> {
+        match self.shared.get() {
+            Some(_) => self.sealed_tickets.seal(caller, self.clock.now()),
+            None => self.tickets.issue(caller.clone(), Instant::now()),
+        }
+    }
+
+    /// Redeems a ticket, which is possible once, at any hub on the same store. Returns its caller if the caller's token is
+    /// still valid.
+    ///
+    /// # Errors
+    /// When the store, in which hubs record the tickets that were used, cannot be written.
+    pub async fn redeem_ticket(&self, ticket: &str) -> Result<Option<Caller>, StoreError> {
+        let redeemed = match self.shared.get() {
+            Some(store) => match self.sealed_tickets.open(ticket, self.clock.now()) {
+                Some(opened) if store.use_ticket(opened.id).await? => Some(opened.caller),
+                _ => None,
+            },
+            None => self.tickets.redeem(ticket, Instant::now()),
+        };
+        let caller = redeemed.filter(|caller| self.is_alive(caller));
+        if let Some(caller) = &caller {
+            self.record_seen(caller, self.clock.now());
+        }
+        Ok(caller)
+    }
 }
 
 impl Tickets {

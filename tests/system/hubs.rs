@@ -204,6 +204,43 @@ fn an_alert_reaches_clients_of_both_hubs_once_and_resumes_at_either() {
 }
 
 #[test]
+fn a_ticket_of_one_hub_opens_one_socket_at_either() {
+    with_hubs(|hubs| {
+        let servers = hubs.serve();
+        let mut ann = servers[0].client().signed_in(&hubs.token("ann", "student"));
+        for (at, other) in [(0, 1), (1, 0), (1, 1)] {
+            let issued = ann.call("POST", "/api/v1/ws-ticket", &[], b"").unwrap().expect(200).json();
+            let path = format!("/alerts/ws?ticket={}", issued["ticket"].as_str().unwrap());
+            let socket = Socket::live(servers[at].address(), &path, None);
+            assert_eq!(socket.seen()[0]["user"], "ann", "{:?}", socket.seen()[0]);
+            for server in [&servers[other], &servers[at]] {
+                let mut again = Socket::connect_to(server.address(), &path, None, &[]);
+                assert_eq!(again.wait_for_close().0, 4001, "a ticket is valid once");
+            }
+        }
+        // Of many attempts at the same time, one succeeds.
+        let issued = ann.call("POST", "/api/v1/ws-ticket", &[], b"").unwrap().expect(200).json();
+        let path = format!("/alerts/stream?ticket={}", issued["ticket"].as_str().unwrap());
+        let statuses: Vec<u16> = thread::scope(|scope| {
+            let open = |at: usize| {
+                let (server, path) = (&servers[at % 2], &path);
+                scope.spawn(move || server.client().call("HEAD", path, &[], b"").unwrap().status)
+            };
+            let threads: Vec<_> = (0..8).map(open).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let count = |status: u16| statuses.iter().filter(|one| **one == status).count();
+        assert_eq!((count(200), count(401)), (1, 7), "{statuses:?}");
+        // A ticket ends with the sign-in.
+        let issued = ann.call("POST", "/api/v1/ws-ticket", &[], b"").unwrap().expect(200).json();
+        let path = format!("/alerts/ws?ticket={}", issued["ticket"].as_str().unwrap());
+        ann.call("POST", "/api/v1/logout", &[], b"").unwrap().expect(204);
+        let mut late = Socket::connect_to(servers[0].address(), &path, None, &[]);
+        assert_eq!(late.wait_for_close().0, 4001);
+    });
+}
+
+#[test]
 fn a_scheduled_alert_is_sent_by_one_of_two_hubs() {
     with_hubs(|hubs| {
         let servers = hubs.serve();

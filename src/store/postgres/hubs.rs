@@ -15,6 +15,10 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// have ended, or have lost the database for so long that their operations were undone.
 pub(super) const HAS_ENDED: &str = "h.seen_at < now() - interval '30 s'";
 
+/// Deletes tickets that were used long ago. A ticket expires after 30 seconds by the clocks of the hubs, which may differ.
+const FORGET_TICKETS: &str = "DELETE FROM used_tickets WHERE id IN
+    (SELECT id FROM used_tickets WHERE at < now() - interval '1 day' FOR UPDATE SKIP LOCKED)";
+
 /// Adds this hub, or renews its row, and removes the rows of hubs that ended long ago.
 pub(super) async fn join(pool: &Pool, hub: Uuid) -> Result<(), StoreError> {
     transaction::write(pool, async |tx| {
@@ -24,6 +28,7 @@ pub(super) async fn join(pool: &Pool, hub: Uuid) -> Result<(), StoreError> {
         let sql = "DELETE FROM hubs WHERE id IN
              (SELECT id FROM hubs WHERE seen_at < now() - interval '1 day' FOR UPDATE SKIP LOCKED)";
         tx.execute(sql, &[]).await?;
+        tx.execute(FORGET_TICKETS, &[]).await?;
         Ok(Work::Commit(()))
     })
     .await

@@ -1,6 +1,7 @@
 //! What other hubs change.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::domain::ids::UserName;
 use crate::store::StoreFuture;
@@ -13,7 +14,7 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::people::uuid_at;
 use crate::store::postgres::rows::{integer, number_at, term_id_at, time_at, user_at};
 use crate::store::postgres::sign_ins::sign_in_at;
-use crate::store::postgres::transaction::Tx;
+use crate::store::postgres::transaction::{Tx, Work};
 
 async fn stored_terms(tx: &Tx) -> Result<Vec<StoredTerm>, Failure> {
     let rows = tx.query("SELECT id, seats_seq, rewrites FROM terms ORDER BY id", &[]).await?;
@@ -54,6 +55,14 @@ impl SharedStore for PostgresStore {
 
     fn revocations_since(&self, position: u64) -> StoreFuture<Revocations> {
         self.follow(async move |tx| revocations_since(tx, position).await)
+    }
+
+    fn use_ticket(&self, ticket: Uuid) -> StoreFuture<bool> {
+        self.write_if(async move |tx| {
+            let sql = "INSERT INTO used_tickets (id) VALUES ($1) ON CONFLICT (id) DO NOTHING";
+            let is_new = tx.execute(sql, &[&ticket]).await? > 0;
+            Ok(if is_new { Work::Commit(true) } else { Work::Nothing(false) })
+        })
     }
 
     fn sign_ins_of(&self, user: &UserName, now: Timestamp, limit: usize) -> StoreFuture<Vec<StoredSignIn>> {

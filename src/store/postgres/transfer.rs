@@ -24,8 +24,8 @@ use crate::store::postgres::values::Value;
 use crate::store::postgres::{PostgresStore, verify};
 
 /// Tables that belong to this kind of store, and what they have in a store that no hub has used.
-const OWN_TABLES: [&str; 7] =
-    ["commits", "counters", "hubs", "leaders", "schema_version", "term_facts", "term_staging"];
+const OWN_TABLES: [&str; 8] =
+    ["commits", "counters", "hubs", "leaders", "schema_version", "term_facts", "term_staging", "used_tickets"];
 /// Columns that belong to this kind of store. Their defaults are those of rows that no hub has changed yet.
 const OWN_COLUMNS: [(&str, &str); 5] = [
     ("terms", "rewrites"),
