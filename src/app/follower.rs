@@ -185,9 +185,12 @@ async fn take_hints(mut hints: EventStream, wake: Arc<Notify>, model: Arc<ReadMo
                 model.term(&term).is_none_or(|term| term.snapshot().seq < seq)
             }
             Event::SignedOut { .. } | Event::TokensEnded { .. } => true,
-            Event::AlertsStored { .. } | Event::ImportProgress(_) | Event::Metrics(_) | Event::Disconnect { .. } => {
-                false
-            }
+            Event::AlertsStored { .. }
+            | Event::ImportProgress(_)
+            | Event::Metrics(_)
+            | Event::Disconnect { .. }
+            | Event::SessionsWanted { .. }
+            | Event::Sessions { .. } => false,
         };
         if is_news {
             counts.hints.fetch_add(1, Ordering::Relaxed);

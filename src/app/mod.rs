@@ -36,6 +36,7 @@ use crate::identity::{Audit, Identity, IdentityDeps, Settings, Source, secret};
 use crate::live::alert_scope;
 use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
+use crate::live::other_hubs::OtherHubs;
 use crate::plone::bridge::{self, Bridge, BridgeDeps};
 use crate::registration::shown_counts::ShownCounts;
 use crate::retention;
@@ -74,6 +75,8 @@ struct Shared {
     sso: Arc<SingleSignOn>,
     audit: Audit,
     live: Arc<Live>,
+    /// The live sessions of all hubs.
+    hubs: Arc<OtherHubs>,
     broker: Addr<Broker>,
     /// The bridge to Plone; `None` if no Plone is configured.
     bridge: Option<Arc<Bridge>>,
@@ -196,6 +199,7 @@ impl Shared {
         let identity = Identity::start(settings, &secret, deps, providers).await?;
         let sso = SingleSignOn::start(&config.auth, &secret, core.ports.clock.clone())?;
         let live = Arc::new(live(config, &core, identity.clone()));
+        let hubs = OtherHubs::start(core.presence.clone(), core.ports.bus.clone(), core.ports.events.subscribe());
         let broker_live = live.clone();
         let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
         let bridge = match plone {
@@ -217,7 +221,7 @@ impl Shared {
             }
             None => None,
         };
-        Ok(Self { core, identity, sso: Arc::new(sso), audit, live, broker, bridge, following: None })
+        Ok(Self { core, identity, sso: Arc::new(sso), audit, live, hubs, broker, bridge, following: None })
     }
 
     /// Stops the bridge to Plone and the imports, each within `limit`. The next start resumes writes to Plone that were

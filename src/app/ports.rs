@@ -143,6 +143,8 @@ pub struct Ports {
     pub store_gauge: Arc<StoreGauge>,
     /// Events inside the hub, and between hubs.
     pub bus: Arc<dyn Bus>,
+    /// Subscribes to these events.
+    pub events: Arc<dyn Subscribe>,
     /// Counters of the bus.
     pub bus_gauge: Arc<BusGauge>,
     /// The clock.
@@ -211,6 +213,7 @@ impl Ports {
             seed: all,
             store_gauge,
             bus_gauge: bus.gauge,
+            events: bus.events,
             bus: bus.bus,
             clock: Arc::new(SystemClock),
             store,

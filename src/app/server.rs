@@ -86,6 +86,7 @@ impl Shared {
             .app_data(Data::from(self.sso.clone()))
             .app_data(Data::new(self.audit.clone()))
             .app_data(Data::from(self.live.clone()))
+            .app_data(Data::from(self.hubs.clone()))
             .app_data(Data::new(self.broker.clone()))
             .app_data(Data::new(relay));
         if let Some(bridge) = &self.bridge {

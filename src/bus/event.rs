@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::bus::metrics_reading::MetricsReading;
+use crate::bus::session_list::{SessionFilter, SessionPage, SessionRow};
 use crate::domain::ids::{Crn, TermId, UserName};
 use crate::domain::import::TaskReport;
 use crate::domain::notice::Notice;
@@ -59,6 +60,22 @@ pub enum Event {
         /// The session's id.
         session: Uuid,
     },
+    /// An admin lists the live sessions of all hubs.
+    SessionsWanted {
+        /// The list, for the replies.
+        request: Uuid,
+        /// Which sessions.
+        filter: SessionFilter,
+    },
+    /// The live sessions of a hub, in reply to [`Event::SessionsWanted`].
+    Sessions {
+        /// The list.
+        request: Uuid,
+        /// The hub.
+        hub: Uuid,
+        /// Its sessions.
+        page: Arc<SessionPage>,
+    },
 }
 
 impl Event {
@@ -72,7 +89,9 @@ impl Event {
             Self::RegistrationsChanged { .. }
             | Self::AlertsStored { .. }
             | Self::ImportProgress(_)
-            | Self::Metrics(_) => false,
+            | Self::Metrics(_)
+            | Self::SessionsWanted { .. }
+            | Self::Sessions { .. } => false,
         }
     }
 
@@ -95,7 +114,9 @@ impl Event {
             | Self::ImportProgress(_)
             | Self::SignedOut { .. }
             | Self::TokensEnded { .. }
-            | Self::Disconnect { .. } => Some(self.clone()),
+            | Self::Disconnect { .. }
+            | Self::SessionsWanted { .. }
+            | Self::Sessions { .. } => Some(self.clone()),
         }
     }
 
@@ -106,8 +127,10 @@ impl Event {
             Self::RegistrationsChanged { registrations, positions, .. } => {
                 size_of_val(registrations.as_slice()) + size_of_val(positions.as_slice())
             }
+            Self::Sessions { page, .. } => page.items.iter().map(SessionRow::byte_size).sum(),
             Self::ImportProgress(_)
             | Self::Metrics(_)
+            | Self::SessionsWanted { .. }
             | Self::AlertsStored { .. }
             | Self::SignedOut { .. }
             | Self::TokensEnded { .. }
@@ -144,11 +167,13 @@ pub struct PositionChange {
 mod tests {
     use super::*;
     use crate::bus::metrics_reading::{CircuitState, Connections, Latencies, Percentiles, PloneState, Queues};
+    use crate::bus::session_list::{RoleFilter, SessionTransport};
     use crate::domain::ids::{SectionId, TaskId};
     use crate::domain::import::{Change, ChangeKind, Conflict, ConflictKind, Finding, Phase, TaskState};
     use crate::domain::notice::Reason;
     use crate::domain::refusal::RefusalCode;
     use crate::domain::registration::RegistrationStatus;
+    use crate::domain::role::Role;
 
     fn ann() -> UserName {
         UserName::parse("ann").unwrap()
@@ -210,6 +235,31 @@ mod tests {
         }))
     }
 
+    fn sessions_wanted() -> Event {
+        let filter = SessionFilter { role: Some(RoleFilter::Staff), q: Some("ann".to_owned()), limit: 100 };
+        Event::SessionsWanted { request: Uuid::from_u128(1), filter }
+    }
+
+    fn sessions() -> Event {
+        let (request, hub) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let row = SessionRow {
+            id: Uuid::from_u128(3),
+            hub,
+            user: Some(ann()),
+            role: Some(Role::SubjectStaff),
+            ip: [192, 0, 2, 1].into(),
+            user_agent: "Firefox".to_owned(),
+            transport: SessionTransport::WebSocket,
+            connected_at: Timestamp::UNIX_EPOCH,
+            channels: vec!["me".to_owned()],
+            queued: 1,
+            sent: 2,
+            rtt_ms: None,
+        };
+        let page = SessionPage { items: vec![row], total: 7, connections: Connections::default() };
+        Event::Sessions { request, hub, page: Arc::new(page) }
+    }
+
     #[test]
     fn events_round_trip_through_json() {
         let events = [
@@ -222,6 +272,8 @@ mod tests {
             Event::SignedOut { user: ann(), token: None, issued_until: Some(Timestamp::UNIX_EPOCH) },
             Event::TokensEnded { user: ann() },
             Event::Disconnect { session: Uuid::from_u128(9) },
+            sessions_wanted(),
+            sessions(),
         ];
         for event in events {
             let text = serde_json::to_string(&event).unwrap();

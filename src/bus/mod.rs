@@ -1,6 +1,7 @@
 //! The bus delivers events from the parts of a hub to its broker, and to other hubs.
 //!
 //! - [`mod@event`]: the events; [`metrics_reading`]: the reading in [`Event::Metrics`]
+//! - [`session_list`]: the lists of live sessions that hubs send each other
 //! - [`local`]: the bus within one process
 //! - [`nats`]: the bus between hubs; [`link`]: its connection, for metrics and readiness
 //!
@@ -14,6 +15,7 @@ pub mod link;
 pub mod local;
 pub mod metrics_reading;
 pub mod nats;
+pub mod session_list;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
@@ -58,9 +60,14 @@ pub trait Bus: Send + Sync {
     /// true if the bus does not know.
     fn may_be_connected(&self, user: &UserName) -> bool;
 
+    /// Returns the number of other hubs that are known to receive the events of this one.
+    fn other_hubs(&self) -> usize {
+        0
+    }
+
     /// Returns whether other hubs are known to receive the events of this one.
     fn has_other_hubs(&self) -> bool {
-        false
+        self.other_hubs() > 0
     }
 }
 

@@ -1,25 +1,20 @@
 //! Live sessions, for admins: lists them and disconnects one.
 
-use std::net::IpAddr;
-
 use actix::Addr;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use jiff::Timestamp;
 use serde::Serialize;
-use strum::EnumString;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
+use crate::bus::metrics_reading::Connections;
+use crate::bus::session_list::{RoleFilter, SessionFilter, SessionRow};
 use crate::bus::{Bus, Event};
-use crate::domain::channel::Channel;
-use crate::domain::ids::UserName;
-use crate::domain::role::Role;
 use crate::identity::Audit;
 use crate::identity::disclosures::Disclosure;
 use crate::live::broker::{Broker, Disconnect};
 use crate::live::context::Live;
-use crate::live::live_session::{self, LiveSession};
+use crate::live::other_hubs::{HubCounts, OtherHubs};
 
 use crate::http::auth::Admin;
 use crate::http::error::{Problem, get, method_not_allowed};
@@ -35,92 +30,33 @@ const QUERY_CHARS_MAX: usize = 120;
 #[openapi(paths(list, disconnect))]
 pub(super) struct Api;
 
-/// A live session: one WebSocket or stream of events.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Session)]
-struct SessionItem {
-    id: Uuid,
-    /// The caller; null for a visitor.
-    #[schema(required)]
-    user: Option<UserName>,
-    /// The caller's role; null for a visitor.
-    #[schema(required)]
-    role: Option<Role>,
-    #[schema(value_type = String)]
-    ip: IpAddr,
-    user_agent: String,
-    transport: Transport,
-    connected_at: Timestamp,
-    #[schema(value_type = Vec<String>)]
-    channels: Vec<Channel>,
-    /// The number of messages in its queue.
-    queued: u32,
-    /// The number of frames sent.
-    sent: u64,
-    /// The round-trip time of the last ping in milliseconds; null before the first pong.
-    #[schema(required)]
-    rtt_ms: Option<u32>,
-}
-
-/// The transport of a live session.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Transport {
-    WebSocket,
-    Sse,
-}
-
-impl From<&LiveSession> for SessionItem {
-    fn from(session: &LiveSession) -> Self {
-        let (user, role) = session.identity().map(|(user, role)| (user.clone(), role)).unzip();
-        Self {
-            id: session.id,
-            user,
-            role,
-            ip: session.address,
-            user_agent: session.user_agent.as_ref().to_owned(),
-            transport: match session.transport {
-                live_session::Transport::WebSocket => Transport::WebSocket,
-                live_session::Transport::Sse => Transport::Sse,
-            },
-            connected_at: session.connected_at,
-            channels: session.channels(),
-            queued: session.queued(),
-            sent: session.sent(),
-            rtt_ms: session.rtt_ms(),
-        }
-    }
-}
-
-/// Live sessions, oldest first.
+/// Live sessions of all hubs, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 struct SessionList {
-    items: Vec<SessionItem>,
-    /// The number of matching sessions, including those beyond `limit`.
+    items: Vec<SessionRow>,
+    /// The number of matching sessions, including those beyond `limit`, of the hubs that are listed.
     total: usize,
+    /// The hubs: first the one that responds, then the others that it reaches over the bus.
+    hubs: Vec<HubItem>,
 }
 
-/// A role to filter by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-enum RoleFilter {
-    Student,
-    Instructor,
-    Staff,
-    Admin,
-    Visitor,
+/// A hub, and how many live sessions it has.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SessionHub)]
+struct HubItem {
+    /// The id, which is new at each start of the hub.
+    id: Uuid,
+    connections: Connections,
+    /// The age of `connections` in seconds. A hub that has not replied for 10 seconds is left out.
+    #[schema(minimum = 0)]
+    age_s: u64,
+    /// Whether its sessions are in `items`. If it is false, the hub has not replied in time.
+    listed: bool,
 }
 
-impl RoleFilter {
-    fn of(session: &LiveSession) -> Self {
-        match session.identity() {
-            None => Self::Visitor,
-            Some((_, Role::Student)) => Self::Student,
-            Some((_, Role::Instructor)) => Self::Instructor,
-            Some((_, Role::SubjectStaff | Role::Staff)) => Self::Staff,
-            Some((_, Role::Admin)) => Self::Admin,
-        }
+impl From<HubCounts> for HubItem {
+    fn from(HubCounts { id, connections, age, is_listed }: HubCounts) -> Self {
+        Self { id, connections, age_s: age.as_secs(), listed: is_listed }
     }
 }
 
@@ -161,7 +97,10 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Lists live sessions, oldest first (admins).
+/// Lists the live sessions of all hubs, oldest first (admins).
+///
+/// Hubs ask each other over the bus, and wait for at most a second. Without a bus, or while a hub is cut off from it, only
+/// the sessions of the hub that responds are listed. Another hub sends at most 256 KiB of sessions.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/sessions",
@@ -173,29 +112,16 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 pub async fn list(
     request: HttpRequest,
     Admin(admin): Admin,
-    live: Data<Live>,
+    hubs: Data<OtherHubs>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let ListQuery { role, q: text, limit } = ListQuery::read(&Query::of(&request)?)?;
-    let mut found = live.presence.sessions();
-    found.retain(|session| {
-        let has_role = role.is_none_or(|role| role == RoleFilter::of(session));
-        has_role && text.as_ref().is_none_or(|text| contains(session, text))
-    });
-    let listed = || found.iter().take(limit as usize);
-    let people = listed().filter_map(|session| session.identity().map(|(user, _)| user.clone())).collect();
+    let ListQuery { role, q, limit } = ListQuery::read(&Query::of(&request)?)?;
+    let found = hubs.sessions(SessionFilter { role, q, limit: limit as usize }).await;
+    let people = found.items.iter().filter_map(|session| session.user.clone()).collect();
     audit.record_disclosure(&request, &admin, Disclosure::SessionsList, None, None, people).await?;
-    let items = listed().map(|session| SessionItem::from(&**session)).collect();
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(SessionList { items, total: found.len() }))
-}
-
-/// Returns whether a session's username, user agent, address or id contains `text`, which is in lower case.
-fn contains(session: &LiveSession, text: &str) -> bool {
-    let user = session.identity().map_or("", |(user, _)| user.as_str());
-    user.to_lowercase().contains(text)
-        || session.user_agent.to_lowercase().contains(text)
-        || session.address.to_string().contains(text)
-        || session.id.to_string().contains(text)
+    let hubs = found.hubs.into_iter().map(HubItem::from).collect();
+    let list = SessionList { items: found.items, total: found.total, hubs };
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(list))
 }
 
 /// Disconnects a live session (admins). With several hubs, it may be a session of another hub.

@@ -414,6 +414,8 @@ impl StreamHandler<Event> for Broker {
                 self.send_urgent_to_all(&FanOut::SignedOut { user, token, issued_until });
             }
             Event::Disconnect { session } => self.disconnect(session),
+            // For [`crate::live::other_hubs`].
+            Event::SessionsWanted { .. } | Event::Sessions { .. } => {}
         }
     }
 

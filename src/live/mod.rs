@@ -19,6 +19,7 @@
 //! - [`context`]: options, ports and services; [`messages`]: the messages between them
 //! - [`live_session`]: the state of one connection; [`presence`]: the list of all of them; [`ends`]: how they ended;
 //!   [`budget`]: bounds of all of them together
+//! - [`other_hubs`]: the sessions of all hubs, for the administration page
 //! - [`openings`]: frames to students whose registration window opened
 //! - [`frames`]: the messages of clients and of the hub; [`alert_frame`]: an alert for each kind of reader; [`close`]:
 //!   close codes; [`alert_scope`]: what an alert concerns, for staff who are limited to subjects
@@ -48,6 +49,7 @@ pub mod live_session;
 mod member;
 pub mod messages;
 mod openings;
+pub mod other_hubs;
 pub mod presence;
 pub mod relay;
 mod relay_link;

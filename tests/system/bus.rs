@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::nats::NatsServer;
+use crate::support::openapi::assert_has_schema;
 use crate::support::server::{Home, Server};
 use crate::support::socket::Socket;
 use crate::support::tcp_relay::{Mode, TcpRelay};
@@ -80,6 +81,61 @@ fn an_admin_disconnects_a_session_of_another_hub() {
     let trail = second.client().signed_in(&token).get(path).expect(200).json();
     let detail = trail["items"][0]["detail"].as_str().unwrap();
     assert!(detail.contains("not of this hub"), "{detail}");
+}
+
+#[test]
+fn the_list_of_sessions_has_those_of_every_hub_that_runs() {
+    let Some(nats) = NatsServer::start() else { return };
+    let homes = [(); 3].map(|()| Home::new().setting("bus.url", &nats.url()));
+    let servers = homes.each_ref().map(Home::serve);
+    for server in &servers {
+        wait_for_bus(server, "connected");
+        eventually("the other hubs", || (server.metric("eduhub_bus_hubs") == 2.0).then_some(()));
+    }
+    let users = ["ann", "bob", "cyd"];
+    let connect =
+        |at: usize| Socket::live(servers[at].address(), "/alerts/ws", Some(&homes[at].token(users[at], "student")));
+    let mut sockets: Vec<Socket> = (0..3).map(connect).collect();
+    let visitor = Socket::live(servers[2].address(), "/alerts/ws", None);
+    let root = homes[0].token("root", "admin");
+    let list = |at: usize, query: &str| {
+        let list = servers[at].client().signed_in(&root).get(&format!("/api/v1/admin/sessions{query}")).expect(200);
+        assert_has_schema("SessionList", &list.json());
+        list.json()
+    };
+    let names = |list: &Value| -> Vec<String> {
+        list["items"].as_array().unwrap().iter().map(|one| one["user"].as_str().unwrap_or("-").to_owned()).collect()
+    };
+    for at in 0..3 {
+        let all = list(at, "");
+        assert_eq!((&all["total"], names(&all)), (&json!(4), ["ann", "bob", "cyd", "-"].map(str::to_owned).to_vec()));
+        let hubs = all["hubs"].as_array().unwrap();
+        assert!(hubs.len() == 3 && hubs.iter().all(|hub| hub["listed"] == true && hub["age_s"] == 0), "{all}");
+        let students: u64 = hubs.iter().map(|hub| hub["connections"]["student"].as_u64().unwrap()).sum();
+        assert_eq!((students, &hubs[0]["connections"]["student"]), (3, &json!(1)), "this hub is the first: {all}");
+        let of_hubs = |n: usize| hubs.iter().any(|hub| hub["id"] == all["items"][n]["hub"]);
+        assert!((0..4).all(of_hubs) && all["items"][0]["hub"] != all["items"][1]["hub"], "{all}");
+        assert_eq!(names(&list(at, "?role=visitor")), ["-"]);
+        assert_eq!(
+            (names(&list(at, "?q=BOB")), list(at, "?limit=2")["total"].clone()),
+            (vec!["bob".to_owned()], json!(4))
+        );
+    }
+    // A session of another hub is disconnected by its id.
+    let bob = list(0, "?q=bob")["items"][0]["id"].as_str().unwrap().to_owned();
+    servers[0].client().signed_in(&root).delete(&format!("/api/v1/admin/sessions/{bob}")).expect(204);
+    assert_eq!(sockets[1].wait_for_close().0, 4003);
+
+    // A hub that ends disappears, with its sessions.
+    let [first, second, third] = servers;
+    drop((sockets, visitor));
+    third.kill();
+    for server in [&first, &second] {
+        eventually("the end of the third hub", || {
+            let list = server.client().signed_in(&root).get("/api/v1/admin/sessions").expect(200).json();
+            (list["hubs"].as_array()?.len() == 2 && list["total"] == 0).then_some(())
+        });
+    }
 }
 
 #[test]

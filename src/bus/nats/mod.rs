@@ -154,8 +154,8 @@ impl Bus for NatsBus {
         self.delivery.local.may_be_connected(user)
     }
 
-    fn has_other_hubs(&self) -> bool {
-        self.delivery.link.hubs.load(Ordering::Relaxed) > 0
+    fn other_hubs(&self) -> usize {
+        self.delivery.link.hubs.load(Ordering::Relaxed)
     }
 }
 

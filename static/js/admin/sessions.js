@@ -52,10 +52,9 @@ export class Sessions {
   async #read(signal) {
     const { q, role } = this.form.elements;
     const filtered = Boolean(q.value.trim() || role.value);
-    const [{ items, total }, { connections }] = await Promise.all([
-      api.get(`/api/v1/admin/sessions${query({ q: q.value.trim(), role: role.value, limit: this.#limit })}`, { signal }),
-      filtered ? {} : api.get("/api/v1/admin/metrics", { signal })]);
-    this.#draw(items, total, filtered, connections);
+    const path = `/api/v1/admin/sessions${query({ q: q.value.trim(), role: role.value, limit: this.#limit })}`;
+    const { items, total, hubs } = await api.get(path, { signal });
+    this.#draw(items, total, filtered, sum(hubs));
   }
 
   #setSummary(text) {
@@ -149,6 +148,12 @@ export class Sessions {
     }
     this.#poller.now();
   }
+}
+
+/** Returns the number of sessions of each role at all hubs. */
+function sum(hubs) {
+  const ofRole = ([role]) => [role, hubs.reduce((n, { connections }) => n + connections[role], 0)];
+  return Object.fromEntries(ROLES.map(ofRole));
 }
 
 function summary(total, filtered, connections) {
