@@ -246,7 +246,7 @@ mod tests {
             id: Uuid::from_u128(3),
             hub,
             user: Some(ann()),
-            role: Some(Role::SubjectStaff),
+            role: Some(Role::Staff),
             ip: [192, 0, 2, 1].into(),
             user_agent: "Firefox".to_owned(),
             transport: SessionTransport::WebSocket,

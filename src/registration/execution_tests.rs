@@ -362,23 +362,10 @@ async fn a_batch_that_the_store_did_not_run_is_not_reported_as_committed() {
 async fn a_panic_outside_a_decision_writes_nothing_and_drops_the_term() {
     let store = SharedStore::with(&["X"]);
     let mut hub = Hub::on(&store).await;
-    // Another hub assigned the greatest queue number, so the next one overflows.
-    let last = Registration {
-        crn: crn("X"),
-        status: RegistrationStatus::Waitlisted,
-        queue_number: u64::MAX,
-        at: now(),
-        passed_over_for: None,
-        reserved_for: None,
-        offer: None,
-        choices: None,
-    };
-    {
-        let mut rows = store.rows.lock();
-        rows.seq += 1;
-        rows.registrations.insert((user("eve"), crn("X")), (1, last));
-    }
+    // Another hub stored the greatest sequence number, so the next one overflows.
+    store.rows.lock().seq = u64::MAX;
     let failed = hub.run(vec![register("ana", "X")]).await.err();
     assert!(matches!(failed, Some(StoreError::Refused(_))), "{failed:?}");
-    assert_eq!((store.commits(), hub.state.is_none()), (1, true));
+    assert_eq!((store.commits(), hub.state.is_none()), (u64::MAX, true));
+    assert!(store.rows.lock().registrations.is_empty());
 }
