@@ -280,6 +280,40 @@ fn a_cycle_is_found() {
     assert_eq!(find_cycle(&edges), Some(vec!["b", "c"]));
 }
 
+/// Returns the actions that a source file writes into the audit trail: names with a point, near a word that says so.
+fn audit_actions(text: &str) -> Vec<&str> {
+    const WORDS: [&str; 4] = ["audit", "action", "entry_in_commit(", "strum(serialize"];
+    let is_action = |text: &str| {
+        text.contains('.')
+            && text.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b == b'_' || b.is_ascii_lowercase()))
+    };
+    let literals = text.match_indices('"').zip(text.match_indices('"').skip(1));
+    let near = |start: usize| text[..start].char_indices().rev().nth(119).map_or(0, |(at, _)| at);
+    literals
+        .map(|((start, _), (end, _))| (start, &text[start + 1..end]))
+        .filter(|(start, literal)| {
+            is_action(literal) && WORDS.iter().any(|word| text[near(*start)..*start].contains(word))
+        })
+        .map(|(_, literal)| literal)
+        .collect()
+}
+
+#[test]
+fn every_action_of_the_audit_trail_has_a_name_on_the_page() {
+    let page = fs::read_to_string(root().join("static/js/admin/audit.js")).unwrap();
+    let mut found = 0;
+    let mut problems = Vec::new();
+    // Settings have names of the same form.
+    for (name, text) in sources().into_iter().filter(|(name, _)| module(name) != "config") {
+        let actions = audit_actions(without_tests(&name, &text));
+        found += actions.len();
+        let unnamed = actions.into_iter().filter(|action| !page.contains(&format!("\"{action}\"")));
+        problems.extend(unnamed.map(|action| format!("{name}: {action}")));
+    }
+    assert!(found > 40, "negative control: {found} actions were found");
+    assert_none(&problems);
+}
+
 #[test]
 fn only_one_file_uses_actix_web_actors() {
     let users = sources().into_iter().filter(|(_, text)| text.contains("use actix_web_actors"));

@@ -13,7 +13,7 @@ const ACTIONS = [
   "login", "login.failed", "login.ended", "logout", "sign_in.end", "password.change", "password.failed", "totp.add",
   "totp.remove", "totp.failed", "totp.reset", "user.add", "user.change", "user.remove", "user.release",
   "user.erase", "term.change", "section.change", "roster.read", "roster.export", "enrollments.export", "receipts.read", "users.list",
-  "sessions.list", "audit.read", "student.search", "student.read", "student.change", "student.registration", "student.permit", "attempts.read", "schedule.shared", "guardian_link.make", "guardian_link.end", "schedule_feed.make", "schedule_feed.end", "rehearsal.start", "import.start", "import.students",
+  "sessions.list", "audit.read", "student.search", "student.read", "student.change", "student.registration", "student.permit", "waitlist.position", "attempts.read", "schedule.shared", "guardian_link.make", "guardian_link.end", "schedule_feed.make", "schedule_feed.end", "rehearsal.start", "import.start", "import.students",
   "import.cancel", "import.profile.save", "import.profile.delete", "alert.send", "alert.schedule", "alert.correct", "alert.cancel", "alert.withhold",
   "session.disconnect", "user.sign_out", "plone.sync", "plone.resend", "plone.write", "plone.refused",
   "plone.roster", "demo.start", "demo.sandbox", "demo.share", "demo.withdraw",

@@ -101,6 +101,7 @@ export default {
   "audit.student.change": "Changed a student record",
   "audit.student.registration": "Changed a student's registration",
   "audit.student.permit": "Gave or ended a permit",
+  "audit.waitlist.position": "Moved a student on a waitlist",
   "audit.attempts.read": "Viewed a registration history",
   "audit.roster.read": "Viewed a roster",
   "audit.roster.export": "Downloaded a roster",

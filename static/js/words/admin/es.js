@@ -101,6 +101,7 @@ export default {
   "audit.student.change": "Modificó el expediente de un estudiante",
   "audit.student.registration": "Cambió la inscripción de un estudiante",
   "audit.student.permit": "Otorgó o retiró un permiso",
+  "audit.waitlist.position": "Cambió a un estudiante de lugar en una lista de espera",
   "audit.attempts.read": "Consultó un historial de inscripción",
   "audit.roster.read": "Consultó una lista de estudiantes",
   "audit.roster.export": "Descargó una lista de estudiantes",
