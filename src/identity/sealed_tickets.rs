@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::UserName;
 use crate::domain::realm::Realm;
-use crate::domain::rights::Subjects;
+use crate::domain::rights::{Rights, Subjects};
 use crate::domain::role::Role;
 use crate::identity::sealing::SealingKey;
 use crate::identity::ticket::TICKET_TTL;
@@ -92,11 +92,13 @@ impl SealedTickets {
         let sealed = URL_SAFE_NO_PAD.decode(ticket).ok()?;
         let opened = self.current.open(PURPOSE, &sealed).or_else(|| self.previous.as_ref()?.open(PURPOSE, &sealed))?;
         let content: Content = serde_json::from_slice(&opened).ok()?;
+        // The name of a role does not say that it is limited to subjects.
+        let rights = Rights::new(content.role, content.subjects);
         let caller = Caller {
             user: UserName::stored(&content.user).ok()?,
             name: content.name.into(),
-            role: content.role,
-            subjects: content.subjects,
+            role: rights.role(),
+            subjects: rights.subjects().cloned(),
             source: content.source,
             token_id: content.token,
             issued_ms: content.issued_ms,
@@ -121,9 +123,13 @@ mod tests {
     }
 
     fn caller(now: Timestamp) -> Caller {
+        caller_with(Role::Staff, now)
+    }
+
+    fn caller_with(rights: impl Into<Rights>, now: Timestamp) -> Caller {
         let tokens = Tokens::new(&SecretString::from(SECRET));
         let user = UserName::parse("ann").unwrap();
-        tokens.mint(&user, Some("Ann Lee"), Role::Staff, Duration::from_secs(60), now).unwrap().caller
+        tokens.mint(&user, Some("Ann Lee"), rights, Duration::from_secs(60), now).unwrap().caller
     }
 
     #[test]
@@ -142,6 +148,17 @@ mod tests {
     /// Returns the caller with the random id of the token of `of`.
     fn caller_with_token(of: &Caller, now: Timestamp) -> Caller {
         Caller { token_id: of.token_id, ..caller(now) }
+    }
+
+    #[test]
+    fn a_ticket_keeps_the_role_and_the_limit_to_subjects() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let limited = Rights::new(Role::Staff, Some(Subjects::parse(&["MATH"]).unwrap()));
+        for rights in Role::NAMED.map(Rights::from).into_iter().chain([limited]) {
+            let caller = caller_with(rights, now);
+            let ticket = tickets(SECRET, None).seal(&caller, now).unwrap();
+            assert_eq!(tickets(SECRET, None).open(&ticket, now).unwrap().caller, caller);
+        }
     }
 
     #[test]
