@@ -3,6 +3,7 @@
 //!
 //! - [`start`]: time from start to ready with an empty store, and the size of the program
 //! - [`registrations`]: durable registrations over HTTP, compared to a request that does nothing and to bare fdatasync
+//! - [`rules`]: decisions, registrations and refusals with every rule in use, compared to none
 //! - [`fanout`]: memory per WebSocket and deliveries of an alert, compared to [`bare`], a textbook broadcast
 //! - [`mixed`]: 200 users who read and register, with and without a 64 MiB import
 //! - [`bridge`]: what the hub adds to the response time of a real Plone, and what it saves
@@ -31,6 +32,7 @@ mod machine;
 mod mixed;
 mod outage;
 mod registrations;
+mod rules;
 mod start;
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -54,7 +56,7 @@ struct Part {
 }
 
 /// The parts, in the order in which they run.
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     Part { name: "start", measures: "start time and program size", needs_plone: false, run: start::run },
     Part {
         name: "registrations",
@@ -62,6 +64,7 @@ const PARTS: [Part; 6] = [
         needs_plone: false,
         run: registrations::run,
     },
+    Part { name: "rules", measures: "decisions and registrations with all rules", needs_plone: false, run: rules::run },
     Part { name: "fanout", measures: "one alert to 10,000 WebSockets", needs_plone: false, run: fanout::run },
     Part { name: "mixed", measures: "200 users during a 64 MiB import", needs_plone: true, run: mixed::run },
     Part {

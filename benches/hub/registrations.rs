@@ -65,16 +65,16 @@ pub fn cart(random: &mut Random, ids: &[String]) -> Vec<usize> {
 
 /// The results of a measurement.
 #[derive(Debug, Default)]
-struct Count {
-    /// Times of the responses that count for latency: 201 for registrations, 200 for the no-op.
-    times: Vec<Duration>,
-    taken: usize,
+pub struct Count {
+    /// Times of the responses that count for latency: 201 for registrations, 409 for refusals, 200 for the no-op.
+    pub times: Vec<Duration>,
+    pub taken: usize,
     dropped: usize,
-    refused: usize,
-    responses: usize,
+    pub refused: usize,
+    pub responses: usize,
     /// Processor time of the server and of the load generator.
     used: [Duration; 2],
-    duration: Duration,
+    pub duration: Duration,
 }
 
 /// Runs and prints this part.
@@ -135,13 +135,16 @@ fn row(name: String, mut turns: Vec<Count>) -> Vec<String> {
 
 /// The requests that the students send.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub enum Kind {
     Register,
+    /// Registrations for sections that are all full.
+    Refused,
     /// Empty batches, which are routed, authenticated and parsed but do not use the store.
     Nothing,
 }
 
-fn measure(
+/// Lets students send requests for some seconds.
+pub fn measure(
     server: &Server,
     students: usize,
     tokens: &Rc<Vec<String>>,
@@ -196,6 +199,20 @@ impl Student {
                 let mut random = Random::seeded(self.number as u64);
                 while !self.window.is_over() {
                     self.one_cart(&token, &mut random, &count).await;
+                }
+            }
+            Kind::Refused => {
+                let mut random = Random::seeded(self.number as u64);
+                while !self.window.is_over() {
+                    let path = format!("/api/v1/me/registrations/{}", random.pick(&self.ids));
+                    let (status, time) = self.send(&request("PUT", &path, &token, "")).await;
+                    assert_eq!(status, 409, "a full section");
+                    if let Some(time) = time {
+                        let mut count = count.borrow_mut();
+                        count.responses += 1;
+                        count.refused += 1;
+                        count.times.push(time);
+                    }
                 }
             }
             Kind::Nothing => {
