@@ -13,7 +13,7 @@ PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 OPTIMIZED = --config 'profile.dev.package.eduhub.opt-level=3'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties sim attack season test-cluster tests-installed tests-built browser-test chromium apache postgres nats pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties sim attack season test-cluster tests-installed tests-built browser-test layout chromium apache postgres nats pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ browser-test: chromium apache ## tests the pages in a real Chromium: their funct
 	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node --test --test-reporter=spec --test-concurrency=$(PAGE_TESTS_AT_ONCE) tests/browser/*.test.mjs
+
+layout: chromium ## checks the layout of every state of every page at five widths
+	$(BUILD_HUB)
+	npm ci --prefix tests/browser --no-audit --no-fund --silent
+	LAYOUT=all node --test --test-reporter=spec tests/browser/layout.test.mjs
 
 # The short form of these tests is part of `make test`. To repeat a run, use the seed that it printed:
 # TEST_SEED=… make faults
