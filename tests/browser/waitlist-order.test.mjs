@@ -38,6 +38,9 @@ test("staff move a student on the waitlist with a reason, and the students see i
   await waiting(page, /1st.*ana-o.*2nd.*bob-o.*3rd.*cyd-o/);
   await page.getByRole("button", { name: "Move cyd-o on the waitlist" }).click();
   const form = page.locator(".roster form");
+  const labels = form.locator("label > span:first-child");
+  assert.deepEqual(await labels.allTextContents(), ["New position", "Reason"]);
+  for (const label of await labels.all()) assert.ok((await label.boundingBox()).width > 20, "the label is shown");
   await form.getByLabel("New position").fill("1");
   await form.getByRole("button", { name: "Move" }).click();
   await until(page, () => /Enter a reason/.test(document.querySelector(".roster form").textContent));
