@@ -14,7 +14,8 @@
 //!   [`restriction`]: seats and sections for some students only
 //! - [`rules`]: reasons to refuse a seat or a waitlist position, in order of precedence
 //! - [`waitlist`]: promotes students from waitlists to free seats; [`promotion`]: sections that a student gets together, and
-//!   what ends then; [`waitlist_order`]: who is ahead; [`choices`]: what a student chose when joining a waitlist; [`offer`]: seats that are offered
+//!   what ends then; [`waitlist_order`]: who is ahead; [`choices`]: what a student chose when joining a waitlist;
+//!   [`offer`]: seats that are offered
 //! - [`batch`]: decides many commands against one book and merges their changes into one record
 //! - [`attempt`]: requests that were decided, as a chain of hashes; [`attempt_chain`]: the end of that chain in memory
 //! - [`published`]: a term as readers see it

@@ -78,7 +78,7 @@ fn decide_move(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, position: u
     // People who wait outside the hub stay ahead.
     let outside = draft.section(crn).map_or(0, |section| section.outside_waitlisted);
     let to = position.saturating_sub(outside).saturating_sub(1) as usize;
-    let natural = natural_band(&draft.term().offers.priority, draft.facts(student).map(|facts| &**facts));
+    let natural = draft.natural_band(student);
     let line: Vec<(u64, UserName)> =
         draft.waitlist(crn).map(|entry| (entry.queue_number, entry.student.clone())).collect();
     let moved = reordered(&line, student, to, natural);
@@ -119,7 +119,7 @@ fn reordered(line: &[(u64, UserName)], student: &UserName, to: usize, natural: u
 
 /// Puts a student whose priority changed into the new band of every waitlist. `before` is the earlier band.
 pub(super) fn follow_facts(draft: &mut Draft<'_>, student: &UserName, before: u64) {
-    let band = natural_band(&draft.term().offers.priority, draft.facts(student).map(|facts| &**facts));
+    let band = draft.natural_band(student);
     if band != before {
         put_in_band(draft, student, band);
     }
@@ -130,7 +130,7 @@ pub(super) fn follow_priority(draft: &mut Draft<'_>) {
     // Sorted, because the order of a hash map would make decisions nondeterministic.
     let students: BTreeSet<UserName> = draft.view().students().map(|(student, _)| student.clone()).collect();
     for student in students {
-        let band = natural_band(&draft.term().offers.priority, draft.facts(&student).map(|facts| &**facts));
+        let band = draft.natural_band(&student);
         put_in_band(draft, &student, band);
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::notice::{Notice, Reason};
 use crate::domain::outcome::Outcome;
 use crate::domain::section::SectionStatus;
 use crate::domain::waitlist;
-use crate::domain::waitlist_order::{self, natural_band};
+use crate::domain::waitlist_order;
 
 /// Changes the capacity, status or outside counts of a section. More capacity promotes students from the waitlist.
 pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPatch) -> Outcome {
@@ -140,7 +140,7 @@ pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
 /// settled.
 pub(super) fn put_facts(draft: &mut Draft<'_>, facts: &[FactsOfStudent]) -> Outcome {
     for (student, facts) in facts {
-        let band = natural_band(&draft.term().offers.priority, draft.facts(student).map(|facts| &**facts));
+        let band = draft.natural_band(student);
         if draft.put_facts(student, facts.clone()) {
             waitlist_order::follow_facts(draft, student, band);
             draft.queue_waitlists_of(student);

@@ -34,9 +34,14 @@ impl Draft<'_> {
         outside.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX)).saturating_add(1)
     }
 
+    /// Returns the band of a student by the declared priority of the term.
+    pub fn natural_band(&self, student: &UserName) -> u64 {
+        natural_band(&self.term().offers.priority, self.facts(student).map(|facts| &**facts))
+    }
+
     /// Returns a new queue number for a student, larger than all others of the term in the band of the student.
     pub fn take_queue_number(&mut self, student: &UserName) -> u64 {
-        let band = natural_band(&self.term().offers.priority, self.facts(student).map(|facts| &**facts));
+        let band = self.natural_band(student);
         self.next_queue_number += 1;
         queue_number(band, self.next_queue_number - 1)
     }
