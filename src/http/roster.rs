@@ -80,13 +80,12 @@ fn roster_status() -> ObjectBuilder {
 }
 
 impl<'a> RosterLine<'a> {
-    fn new(entry: &'a RosterEntry, term: &TermModel) -> Self {
+    /// `priority` is the declared priority of the term.
+    fn new(entry: &'a RosterEntry, priority: &[Box<str>], term: &TermModel) -> Self {
         let RosterEntry { user, name: _, status, position, since, expires_at } = entry;
         let (status, position, since, expires_at) = (*status, *position, *since, *expires_at);
-        let snapshot = term.snapshot();
-        let priority = Some(&snapshot.term.offers.priority).filter(|groups| position.is_some() && !groups.is_empty());
-        let group_of = |groups| waitlist_order::group_of(groups, term.facts(user).as_deref()).map(Into::into);
-        let priority_group = priority.and_then(|groups| group_of(groups));
+        let group = || waitlist_order::group_of(priority, term.facts(user).as_deref()).map(Into::into);
+        let priority_group = position.and_then(|_| group());
         Self { user, name: name_of(entry), status, position, priority_group, since, expires_at }
     }
 }
@@ -138,7 +137,9 @@ pub async fn roster(
             .body(body));
     }
     let term = model.term(&id.term).ok_or_else(no_such_section)?;
-    Ok(response.json(Roster { items: entries.iter().map(|entry| RosterLine::new(entry, &term)).collect() }))
+    let snapshot = term.snapshot();
+    let line = |entry| RosterLine::new(entry, &snapshot.term.offers.priority, &term);
+    Ok(response.json(Roster { items: entries.iter().map(line).collect() }))
 }
 
 /// Returns whether `text/csv` is listed in `Accept` with at least the quality of JSON (RFC 9110, 12.5.1).
