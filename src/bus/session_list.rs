@@ -45,7 +45,7 @@ pub struct SessionFilter {
     pub limit: usize,
 }
 
-/// The transport of a live session.
+/// The transport of a live session: how its frames reach the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionTransport {

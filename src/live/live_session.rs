@@ -16,14 +16,7 @@ use crate::identity::Caller;
 use crate::live::budget::Share;
 use crate::live::close::Close;
 
-/// How the frames of a session reach its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// A WebSocket ([`crate::live::ws`]).
-    WebSocket,
-    /// Server-Sent Events ([`crate::live::sse`]).
-    Sse,
-}
+pub use crate::bus::session_list::SessionTransport as Transport;
 
 /// The stored round-trip time before the first pong.
 const RTT_UNKNOWN: u32 = u32::MAX;

@@ -14,10 +14,10 @@ use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use crate::bus::metrics_reading::Connections;
-use crate::bus::session_list::{RoleFilter, SENT_BYTES_MAX, SessionFilter, SessionPage, SessionRow, SessionTransport};
+use crate::bus::session_list::{RoleFilter, SENT_BYTES_MAX, SessionFilter, SessionPage, SessionRow};
 use crate::bus::{Bus, Event, EventStream};
 use crate::domain::role::Role;
-use crate::live::live_session::{LiveSession, Transport};
+use crate::live::live_session::LiveSession;
 use crate::live::presence::Presence;
 
 /// How long a list waits for the other hubs. They compute theirs in milliseconds.
@@ -246,10 +246,7 @@ fn row(session: &LiveSession, hub: Uuid) -> SessionRow {
         role,
         ip: session.address,
         user_agent: session.user_agent.as_ref().to_owned(),
-        transport: match session.transport {
-            Transport::WebSocket => SessionTransport::WebSocket,
-            Transport::Sse => SessionTransport::Sse,
-        },
+        transport: session.transport,
         connected_at: session.connected_at,
         channels: session.channels().iter().map(ToString::to_string).collect(),
         queued: session.queued(),
@@ -267,7 +264,7 @@ mod tests {
     use crate::bus::Subscribe as _;
     use crate::bus::local::LocalBus;
     use crate::domain::ids::UserName;
-    use crate::live::live_session::Client;
+    use crate::live::live_session::{Client, Transport};
     use crate::live::presence::ConnectionLimits;
 
     fn presence(visitors: u8) -> Arc<Presence> {
