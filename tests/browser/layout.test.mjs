@@ -19,6 +19,8 @@ const FOREIGN = ["api"];
 /** The faults of the page's layout, as texts. Runs in the page. */
 function faults() {
   const CHARACTERS_MAX = 130, TOLERANCE = 2;
+  /** What is fixed to the window covers what is below it, and rows scroll behind what sticks to an edge. */
+  const LAYERS = "header, #urgent, #banners, #note, #opening, #views, #tools, .tools, #map-detail, aside";
   const found = [];
   const name = (el) => el.outerHTML.replace(/\s+/g, " ").slice(0, 110);
   // `#views` and tables scroll sideways. `#clear` lies in the search field.
@@ -64,13 +66,12 @@ function faults() {
           if (new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1) found.push(`broken within “${word}”: ${name(el)}`);
         }
       }
-      // What is fixed to the window covers what is below it, and rows scroll behind what sticks to an edge.
-      const layer = el.closest("header, #urgent, #banners, #note, #opening, #views, #tools, .tools, #map-detail, aside");
+      const layer = el.closest(LAYERS);
       texts.push(...rects.map((rect) => ({ el, rect: shownPart(el, rect), layer })));
     }
   }
   const controls = all.filter((el) => el.matches("button, a.button, input:not([type=file]), select, textarea") && !el.closest(".chip, .drop"));
-  const boxes = controls.map((el) => ({ el, rect: el.getBoundingClientRect(), layer: el.closest("header, #urgent, #banners, #note, #opening, #views, #tools, .tools, #map-detail, aside") }));
+  const boxes = controls.map((el) => ({ el, rect: el.getBoundingClientRect(), layer: el.closest(LAYERS) }));
   const covers = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > TOLERANCE && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > TOLERANCE + 2;
   const compare = (one, other) => {
     if (one.layer !== other.layer || one.el === other.el || one.el.contains(other.el) || other.el.contains(one.el) || one.el.closest(".block") || other.el.closest(".block")) return;
