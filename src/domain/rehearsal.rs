@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use strum::EnumString;
 
 use crate::domain::book::TermBook;
-use crate::domain::command::{BATCH_LEN_MAX, Batch, Command};
+use crate::domain::command::Command;
 use crate::domain::decide::decide;
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::outcome::{Outcome, RequestOutcome};
+use crate::domain::plan::PlannedSection;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::RegistrationStatus;
 use crate::domain::section::SectionState;
@@ -21,8 +22,8 @@ use crate::domain::student::StudentFacts;
 use crate::domain::term::{Cutoffs, Term, Window};
 use crate::domain::view::TermView;
 
-/// A student with the sections of the term that the student plans to take.
-pub type Plan = (UserName, Vec<Crn>);
+/// A student with the part of the student's plan that is in the term.
+pub type Plan = (UserName, Vec<PlannedSection>);
 
 /// In which order the students arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString)]
@@ -41,8 +42,6 @@ pub struct Rehearsal {
     book: TermBook,
     plans: Vec<Plan>,
     order: Order,
-    /// Whether the students accept waitlist positions.
-    waitlist: bool,
     now: Timestamp,
 }
 
@@ -54,16 +53,20 @@ pub struct Run {
     pub fills: BTreeMap<Crn, usize>,
     /// The number of refusals by code.
     pub refusals: BTreeMap<RefusalCode, u64>,
-    /// Students who got a seat in every section of their plans.
+    /// Students who got a seat for every section of their plans, in it or in an alternate.
     pub complete: usize,
-    /// Students who got a seat in no section of their plans.
+    /// Students who got no seat.
     pub nothing: usize,
 }
 
 impl Rehearsal {
     /// Prepares a rehearsal on a copy of a term. `now` is the earliest time of a decision.
+    ///
+    /// With `waitlist`, the students join the waitlist of every planned section that is full, otherwise only where their
+    /// plans say so.
     #[must_use]
-    pub fn new(mut book: TermBook, plans: Vec<Plan>, order: Order, waitlist: bool, now: Timestamp) -> Self {
+    pub fn new(mut book: TermBook, mut plans: Vec<Plan>, order: Order, waitlist: bool, now: Timestamp) -> Self {
+        plans.iter_mut().flat_map(|(_, plan)| plan).for_each(|planned| planned.waitlist |= waitlist);
         if order == Order::Random {
             let term = open_term(book.term(), now);
             let students = plans.iter().map(|(student, _)| student);
@@ -72,7 +75,7 @@ impl Rehearsal {
             let facts = facts.collect();
             book.apply(&Changes { term: Some(term), facts, ..Changes::default() });
         }
-        Self { book, plans, order, waitlist, now }
+        Self { book, plans, order, now }
     }
 
     /// Returns the number of students who arrive.
@@ -81,12 +84,12 @@ impl Rehearsal {
         self.plans.len()
     }
 
-    /// Returns how many plans contain each section.
+    /// Returns how many plans contain each section, without those that contain it as an alternate only.
     #[must_use]
     pub fn planned(&self) -> BTreeMap<&Crn, usize> {
         let mut planned = BTreeMap::new();
-        for crn in self.plans.iter().flat_map(|(_, sections)| sections) {
-            *planned.entry(crn).or_default() += 1;
+        for entry in self.plans.iter().flat_map(|(_, plan)| plan) {
+            *planned.entry(&entry.section.crn).or_default() += 1;
         }
         planned
     }
@@ -122,30 +125,19 @@ impl Rehearsal {
         let full =
             self.planned().into_keys().filter(|crn| self.book.section(crn).is_some() && self.open_seats(crn) == 0);
         run.fills.extend(full.map(|crn| (crn.clone(), 0)));
-        for (before, (student, sections)) in self.arrivals(seed).into_iter().enumerate() {
+        for (before, (student, plan)) in self.arrivals(seed).into_iter().enumerate() {
             if !proceed(before) {
                 return None;
             }
             let at = self.window_of(student).opens_at.map_or(self.now, |opens| opens.max(self.now));
-            let mut seats = 0;
-            for part in sections.chunks(BATCH_LEN_MAX) {
-                let add = part.to_vec();
-                let batch = Batch {
-                    student: student.clone(),
-                    add,
-                    drop: Vec::new(),
-                    swap: false,
-                    waitlist: self.waitlist,
-                    choices: BTreeMap::new(),
-                };
-                let decision = decide(&book, &Command::Batch(batch), at);
-                for state in &decision.changes.sections {
-                    run.note_seats(state, before + 1);
-                }
-                book.apply(&decision.changes);
-                seats += run.note_outcome(&decision.outcome);
+            let command = Command::RegisterPlan { student: student.clone(), plan: plan.clone() };
+            let decision = decide(&book, &command, at);
+            for state in &decision.changes.sections {
+                run.note_seats(state, before + 1);
             }
-            run.complete += usize::from(seats == sections.len());
+            book.apply(&decision.changes);
+            let seats = run.note_outcome(&decision.outcome);
+            run.complete += usize::from(seats == plan.len());
             run.nothing += usize::from(seats == 0);
         }
         Some(run)

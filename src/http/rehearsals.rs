@@ -59,7 +59,7 @@ struct Request {
     runs: Option<u32>,
     /// The seed of the random orders. If it is absent, the hub chooses one.
     seed: Option<u32>,
-    /// Whether the students accept waitlist positions.
+    /// Whether the students join waitlists even where their plans do not say so.
     #[schema(default = false)]
     waitlist: Option<bool>,
 }

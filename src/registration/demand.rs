@@ -71,7 +71,7 @@ pub fn demand(model: &TermModel, plans: &[Plan], is_shown: impl Fn(&Section) -> 
     let snapshot = model.snapshot();
     let is_shown = |crn: &&Crn| snapshot.row(crn).is_some_and(|row| is_shown(&row.state.section));
     let mut arrivals: Vec<(Option<Timestamp>, &UserName, Vec<&Crn>)> = Vec::with_capacity(plans.len());
-    for (student, sections) in plans {
+    for (student, plan) in plans {
         let held = model.registrations(student);
         let held: HashSet<&Crn> = held
             .iter()
@@ -79,7 +79,7 @@ pub fn demand(model: &TermModel, plans: &[Plan], is_shown: impl Fn(&Section) -> 
             .filter(|r| matches!(r.status, RegistrationStatus::Enrolled | RegistrationStatus::Offered))
             .map(|r| &r.crn)
             .collect();
-        let planned: Vec<&Crn> = sections.iter().filter(is_shown).collect();
+        let planned: Vec<&Crn> = plan.iter().map(|planned| &planned.section.crn).filter(is_shown).collect();
         if !planned.is_empty() {
             let opens_at = snapshot.term.window_of(model.facts(student).as_deref()).opens_at;
             arrivals.push((opens_at, student, planned.into_iter().filter(|crn| !held.contains(crn)).collect()));

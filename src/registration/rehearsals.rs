@@ -48,7 +48,7 @@ pub struct RehearsalRequest {
     pub runs: u32,
     /// The seed of the first run. Each later run has the next one.
     pub seed: u32,
-    /// Whether the students accept waitlist positions.
+    /// Whether the students join waitlists even where their plans do not say so.
     pub waitlist: bool,
 }
 
@@ -79,7 +79,7 @@ impl Spread {
 pub struct SectionFill {
     /// The section.
     pub section: SectionId,
-    /// The plans that contain it.
+    /// The plans that contain it, not only as an alternate.
     pub plans: usize,
     /// The seats that a student could take at the beginning.
     pub seats: u32,
@@ -108,7 +108,7 @@ pub struct RehearsalReport {
     pub runs: u32,
     /// The seed. The same seed, plans and term give the same result.
     pub seed: u32,
-    /// Whether the students accept waitlist positions.
+    /// Whether the students join waitlists even where their plans do not say so.
     pub waitlist: bool,
     /// The number of students with a plan for the term.
     pub students: usize,
@@ -123,9 +123,9 @@ pub struct RehearsalReport {
     pub fills: Vec<SectionFill>,
     /// The number of refusals in a run, by code. Codes without refusals are absent.
     pub refusals: BTreeMap<String, Spread>,
-    /// The number of students who got a seat in every section of their plans.
+    /// The number of students who got a seat for every section of their plans, in it or in an alternate.
     pub complete: Spread,
-    /// The number of students who got a seat in no section of their plans.
+    /// The number of students who got no seat.
     pub nothing: Spread,
     /// When it ended; null while it runs.
     #[schema(required)]

@@ -37,7 +37,7 @@ pub trait PlanStore: Send + Sync {
     fn put_plan(&self, student: &UserName, plan: Plan) -> StoreFuture<PutPlan>;
     /// Deletes a student's plan. Returns whether there was one.
     fn remove_plan(&self, student: &UserName, name: &PlanName) -> StoreFuture<bool>;
-    /// Returns what each student plans for a term in the plan with the name [`PlanName::DEFAULT`], by student, without
-    /// alternates; at most `max` plans. Without students who plan nothing for it.
+    /// Returns what each student plans for a term in the plan with the name [`PlanName::DEFAULT`], by student; at
+    /// most `max` plans. Without students who plan nothing for it.
     fn plans_for(&self, term: &TermId, max: usize) -> StoreFuture<Vec<rehearsal::Plan>>;
 }

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Row;
 
-use crate::domain::ids::{Crn, TermId, UserName};
+use crate::domain::ids::{TermId, UserName};
 use crate::domain::plan::{PLANS_MAX, PlanName, PlannedSection};
 use crate::domain::rehearsal;
 use crate::store::StoreFuture;
@@ -47,8 +47,7 @@ async fn plans_for(tx: &Tx, term: &TermId, max: usize) -> Result<Vec<rehearsal::
     let mut plans = Vec::new();
     for row in tx.query(sql, &[&PlanName::DEFAULT, &part]).await? {
         let planned: Vec<PlannedSection> = json_at(&row, 1)?;
-        let planned = planned.into_iter().map(|one| one.section);
-        let planned: Vec<Crn> = planned.filter(|id| id.term == *term).map(|id| id.crn).collect();
+        let planned: Vec<_> = planned.into_iter().filter(|one| one.section.term == *term).collect();
         if plans.len() < max && !planned.is_empty() {
             plans.push((user_at(&row, 0)?, planned));
         }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::domain::ids::{Crn, TermId, UserName};
+use crate::domain::ids::{TermId, UserName};
 use crate::domain::plan::{PLANS_MAX, PlanName, PlannedSection};
 use crate::domain::rehearsal;
 use crate::store::StoreFuture;
@@ -84,8 +84,7 @@ impl PlanStore for SqliteStore {
                 && plans.len() < max
             {
                 let planned: Vec<PlannedSection> = json_at(row, 1)?;
-                let planned = planned.into_iter().map(|one| one.section);
-                let planned: Vec<Crn> = planned.filter(|id| id.term == term).map(|id| id.crn).collect();
+                let planned: Vec<_> = planned.into_iter().filter(|one| one.section.term == term).collect();
                 if !planned.is_empty() {
                     plans.push((user_name_at(row, 0)?, planned));
                 }

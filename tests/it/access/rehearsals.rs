@@ -40,10 +40,16 @@ fn schedule() -> Schedule {
     Schedule { term: TERM.to_owned(), rows }
 }
 
-/// Returns the plan of a student: three or four sections that depend on `seed`.
-fn plan_of(index: usize, seed: u32) -> Vec<String> {
+/// Returns the plan of a student: three or four sections that depend on `seed`, some with an alternate or a waitlist.
+fn plan_of(index: usize, seed: u32) -> Vec<Value> {
     let picked = shuffled(6, seed.wrapping_mul(1_000).wrapping_add(u32::try_from(index).unwrap()));
-    picked.into_iter().take(3 + index % 2).map(|at| format!("{TERM}-{}", at + 1)).collect()
+    let ids: Vec<String> = picked.into_iter().map(|at| format!("{TERM}-{}", at + 1)).collect();
+    let entry = |at: usize| match (index + at) % 3 {
+        0 => json!(ids[at]),
+        1 => json!({"section": ids[at], "waitlist": true}),
+        _ => json!({"section": ids[at], "alternates": ids[4..]}),
+    };
+    (0..3 + index % 2).map(entry).collect()
 }
 
 /// Opens the term in the past, and for some students earlier still. Some have a hold.

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use eduhub::domain::book::TermBook;
-use eduhub::domain::ids::Crn;
+use eduhub::domain::plan::PlannedSection;
 use eduhub::domain::refusal::RefusalCode;
 use eduhub::domain::rehearsal::{Order, Plan, Rehearsal, Run, shuffled};
 use eduhub::domain::section::Credits;
 use eduhub::domain::student::StudentFacts;
 use eduhub::domain::term::Term;
 
-use crate::college::{SectionBuilder, crn, minute, section, term_id, user};
+use crate::college::{SectionBuilder, crn, id, minute, section, term_id, user};
 
 /// The variable that sets the number of plans of the large rehearsal, to measure it.
 const PLANS_VARIABLE: &str = "REHEARSAL_PLANS";
 
 fn plan(student: &str, sections: &[&str]) -> Plan {
-    (user(student), sections.iter().map(|name| crn(name)).collect())
+    (user(student), sections.iter().map(|name| PlannedSection::new(id(name))).collect())
 }
 
 /// Returns a term that opens at minute 10 and closes at minute 20.
@@ -77,6 +77,29 @@ fn positions_and_previously_full_sections_do_not_count_as_seats() {
 }
 
 #[test]
+fn alternates_and_waitlists_of_a_plan_are_tried_as_in_registration() {
+    let with = |name: &str, waitlist, alternates: &[&str]| PlannedSection {
+        waitlist,
+        alternates: alternates.iter().map(|name| id(name)).collect(),
+        ..PlannedSection::new(id(name))
+    };
+    let plans = || {
+        vec![
+            (user("ann"), vec![with("X", false, &["GONE", "Y"])]),
+            (user("bob"), vec![with("X", true, &[])]),
+            (user("cid"), vec![with("X", false, &[])]),
+        ]
+    };
+    let sections = || [section("X").seats(0).waitlist(9), section("Y").seats(1)];
+    let result = run(&Rehearsal::new(book(sections()), plans(), Order::Windows, false, minute(1)));
+    assert_eq!((result.complete, result.nothing), (1, 2), "ann has the seat in Y");
+    assert_eq!(result.refusals, BTreeMap::from([(RefusalCode::SectionFull, 1)]), "bob waits as planned");
+    let rehearsal = Rehearsal::new(book(sections()), plans(), Order::Windows, true, minute(1));
+    assert_eq!(rehearsal.planned(), BTreeMap::from([(&crn("X"), 3)]), "alternates are not counted");
+    assert_eq!(run(&rehearsal).refusals, BTreeMap::new(), "all wait");
+}
+
+#[test]
 fn shuffles_are_permutations_that_depend_on_the_seed() {
     let mut orders: Vec<Vec<usize>> = (0..20).map(|seed| shuffled(10, seed)).collect();
     assert_eq!(orders[3], shuffled(10, 3));
@@ -100,7 +123,7 @@ fn the_plans_of_a_college_are_rehearsed() {
     let term = book((0..sections).map(|at| section(&name(at)).seats(60)));
     let planned = |student: usize| {
         let first = student * 7;
-        (0..5).map(|part| crn(&name((first + part * part * 13 + part) % sections))).collect::<Vec<Crn>>()
+        (0..5).map(|part| PlannedSection::new(id(&name((first + part * part * 13 + part) % sections)))).collect()
     };
     let all = (0..plans).map(|student| (user(&format!("student-{student:06}")), planned(student))).collect();
     let rehearsal = Rehearsal::new(term, all, Order::Random, false, minute(1));

@@ -1,6 +1,6 @@
 //! Tests of how a store keeps the plans of students.
 
-use eduhub::domain::ids::{Crn, SectionId, TermId};
+use eduhub::domain::ids::{SectionId, TermId, UserName};
 use eduhub::domain::plan::{PLANS_MAX, PlanName, PlannedSection};
 use eduhub::store::plans::{Plan, PlanStore, PutPlan};
 
@@ -66,10 +66,11 @@ pub(crate) fn the_plans_for_a_term_are_read_together<F: StoreFixture>() {
     drop(store);
     let store = fixture.open();
     let read = |term: &str, max| block_on(store.plans_for(&TermId::parse(term).unwrap(), max)).unwrap();
-    let crns = |crns: &[&str]| crns.iter().map(|crn| Crn::parse(crn).unwrap()).collect::<Vec<_>>();
-    let (ann, cid) = ((user("ann"), crns(&["A"])), (user("cid"), crns(&["B", "A"])));
+    let planned = |ids: &[&str]| ids.iter().map(|id| PlannedSection::new(SectionId::parse(id).unwrap())).collect();
+    let plan = |name, ids: &[&str]| -> (UserName, Vec<PlannedSection>) { (user(name), planned(ids)) };
+    let (ann, cid) = (plan("ann", &["2027-A"]), plan("cid", &["2027-B", "2027-A"]));
     assert_eq!(read("2027", 10), [ann.clone(), cid]);
     assert_eq!(read("2027", 1), [ann]);
-    assert_eq!(read("2028", 10), [(user("cid"), crns(&["A"]))]);
+    assert_eq!(read("2028", 10), [plan("cid", &["2028-A"])]);
     assert_eq!(read("2030", 10), []);
 }

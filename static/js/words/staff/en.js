@@ -61,7 +61,7 @@ export default {
   "rehearsal.windows": "When their registration opens",
   "rehearsal.random": "All at once, in random order",
   "rehearsal.runs": "Number of runs",
-  "rehearsal.waitlist": "Students accept waitlist positions",
+  "rehearsal.waitlist": "Students join all waitlists, not only those in their plans",
   "rehearsal.start": "Start rehearsal",
   "rehearsal.starting": "Starting…",
   "rehearsal.no_opening": "The term has no opening time. Set it first, or choose random order.",

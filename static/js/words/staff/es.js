@@ -61,7 +61,7 @@ export default {
   "rehearsal.windows": "Cuando se abre su inscripción",
   "rehearsal.random": "Todos a la vez, en orden aleatorio",
   "rehearsal.runs": "Número de repeticiones",
-  "rehearsal.waitlist": "Los estudiantes aceptan la lista de espera",
+  "rehearsal.waitlist": "Los estudiantes entran en todas las listas de espera, no solo en las de su plan",
   "rehearsal.start": "Iniciar ensayo",
   "rehearsal.starting": "Iniciando…",
   "rehearsal.no_opening": "El período no tiene hora de apertura. Defínala primero o elija el orden aleatorio.",
