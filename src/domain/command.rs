@@ -198,9 +198,9 @@ pub struct TermPatch {
     pub windows: Option<Vec<GroupWindow>>,
     /// Days without teaching.
     pub holidays: Option<Vec<Date>>,
-    /// The last time to add sections.
+    /// The deadline to add sections.
     pub add_until: Option<Option<Timestamp>>,
-    /// The last time to drop seats.
+    /// The deadline to drop seats.
     pub drop_until: Option<Option<Timestamp>>,
     /// When the waitlists end.
     pub waitlist_until: Option<Option<Timestamp>>,

@@ -81,11 +81,11 @@ impl RefusalCode {
 pub enum ClosedAction {
     /// Any new registration: the registration window of the student is closed.
     Register,
-    /// New registrations: the last time to add sections has passed.
+    /// New registrations: the deadline to add sections has passed.
     Add,
     /// New waitlist positions: the waitlists have ended.
     Wait,
-    /// Drops of seats: the last time to drop sections has passed.
+    /// Drops of seats: the deadline to drop sections has passed.
     Drop,
 }
 

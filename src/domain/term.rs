@@ -31,13 +31,13 @@ pub struct Term {
     pub windows: Vec<GroupWindow>,
     /// Days without teaching.
     pub holidays: Vec<Date>,
-    /// The last times to add, to drop and to be promoted.
+    /// The deadlines to add, to drop and to be promoted.
     pub cutoffs: Cutoffs,
     /// Whether and how long seats are offered to students on waitlists, and which groups come first on them.
     pub offers: TermOffers,
 }
 
-/// The last times of a term; each is excluded, and `None` is no limit.
+/// The deadlines of a term; each is excluded, and `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cutoffs {
     /// New registrations are accepted until then.
@@ -51,7 +51,7 @@ pub struct Cutoffs {
     pub waitlist_until: Option<Timestamp>,
 }
 
-/// Returns whether a last time has passed.
+/// Returns whether a deadline has passed.
 #[must_use]
 pub fn has_passed(until: Option<Timestamp>, now: Timestamp) -> bool {
     until.is_some_and(|until| until <= now)

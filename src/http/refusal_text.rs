@@ -8,10 +8,10 @@ use crate::domain::refusal::{ClosedAction, Refusal};
 pub(super) fn of(refusal: &Refusal) -> Cow<'static, str> {
     match refusal {
         Refusal::RegistrationClosed { opens_at, closes_at, now, what } => match (what, opens_at, closes_at) {
-            (ClosedAction::Add, ..) => "The last time to add sections in this term has passed.",
-            (ClosedAction::Wait, ..) => "The section is full, and the waitlists of this term have ended.",
+            (ClosedAction::Add, ..) => "The deadline to add sections in this term has passed.",
+            (ClosedAction::Wait, ..) => "The section is full, and the deadline to join its waitlist has passed.",
             (ClosedAction::Drop, ..) => {
-                "The last time to drop sections in this term has passed. You keep your seat; ask the registrar's office."
+                "The deadline to drop sections in this term has passed. You keep your seat; ask the registrar's office."
             }
             (ClosedAction::Register, None, _) => "The registration dates for this term have not been announced yet.",
             (ClosedAction::Register, _, Some(closes_at)) if closes_at <= now => "Registration for this term has ended.",
@@ -36,12 +36,16 @@ pub(super) fn of(refusal: &Refusal) -> Cow<'static, str> {
         }
         Refusal::LinkedSectionRequired { choices } => {
             let names: Vec<_> = choices.iter().map(ToString::to_string).collect();
-            format!("This section must be taken with a linked one: add both together. Seats are left in {}.", names.join(", "))
-                .into()
+            format!(
+                "This section must be taken with a linked one: add both together. Seats are left in {}.",
+                names.join(", ")
+            )
+            .into()
         }
         Refusal::Restricted { restrictions } => {
             let conditions: Vec<_> = restrictions.iter().map(ToString::to_string).collect();
-            format!("You are not eligible for this section because of its restrictions: {}.", conditions.join("; ")).into()
+            format!("You are not eligible for this section because of its restrictions: {}.", conditions.join("; "))
+                .into()
         }
         Refusal::Prerequisite { unmet } => format!("You have not met a prerequisite: {unmet}.").into(),
         Refusal::TimeConflict { conflicts_with } => {

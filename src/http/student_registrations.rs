@@ -244,7 +244,7 @@ pub async fn register(
     Desk { model, pool, audit }.run_on_path(&request, staff, payload, &identity, "register", add).await
 }
 
-/// Drops a student from a section or its waitlist (staff of its subject). A hold that blocks drops, and the last time to
+/// Drops a student from a section or its waitlist (staff of its subject). A hold that blocks drops, and the deadline to
 /// drop, apply unless `override` has `hold` or `registration_closed`.
 #[utoipa::path(
     delete,

@@ -88,10 +88,10 @@ struct TermResponse<'a> {
     windows: Vec<GroupWindowBody>,
     /// Days without classes.
     holidays: &'a [Date],
-    /// The last time to add sections (excluded); null without a limit within the window.
+    /// The deadline to add sections (excluded); null without a limit within the window.
     #[schema(required)]
     add_until: Option<Timestamp>,
-    /// The last time to drop seats (excluded); null if they can always be dropped.
+    /// The deadline to drop seats (excluded); null if they can always be dropped.
     #[schema(required)]
     drop_until: Option<Timestamp>,
     /// When the waitlists end: students join them and are promoted until then.
@@ -248,10 +248,10 @@ struct TermRequest {
     /// Days without classes.
     #[schema(max_items = 366)]
     holidays: Option<Vec<Date>>,
-    /// The last time to add sections; null removes it.
+    /// The deadline to add sections; null removes it.
     #[schema(value_type = Option<Timestamp>)]
     add_until: Option<Option<Timestamp>>,
-    /// The last time to drop seats; null removes it.
+    /// The deadline to drop seats; null removes it.
     #[schema(value_type = Option<Timestamp>)]
     drop_until: Option<Option<Timestamp>>,
     /// When the waitlists end; null if they do not end.

@@ -168,7 +168,7 @@ fn advance(draft: &Draft<'_>, student: &UserName, entries: &mut [Entry<'_>], at:
 /// Returns what would happen if a student registered for a plan now and registration were open. The sections of the plan
 /// are all of the term of `view`.
 ///
-/// It runs the decision on a draft that is discarded. Permits and last times are those at the time when registration
+/// It runs the decision on a draft that is discarded. Permits and deadlines are those at the time when registration
 /// opens for the student, if that is in the future; seats are the current ones.
 #[must_use]
 pub fn check_plan(view: &dyn TermView, student: &UserName, plan: &[PlannedSection], now: Timestamp) -> PlanCheck {

@@ -148,7 +148,7 @@ pub(super) fn grant_with(
 /// Drops a seat or a waitlist position, or declines an offer.
 ///
 /// No rule applies to a drop, so it is also possible outside the registration window; only a hold that blocks drops,
-/// or a last time to drop that has passed, prevents the drop of a seat. A repeated drop returns the state of the first;
+/// or a deadline to drop that has passed, prevents the drop of a seat. A repeated drop returns the state of the first;
 /// dropping a section for which the student never registered returns [`RequestOutcome::NotFound`]. A bundle of waitlist
 /// positions or offers ends as a whole, unless staff drop one of its sections.
 pub(super) fn drop_section(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) -> RequestOutcome {

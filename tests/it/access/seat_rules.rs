@@ -1,4 +1,4 @@
-//! Who gets which seat, through the application: fields of sections, refusals, last times, and requests of staff.
+//! Who gets which seat, through the application: fields of sections, refusals, deadlines, and requests of staff.
 
 use serde_json::{Value, json};
 

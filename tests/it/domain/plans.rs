@@ -159,7 +159,7 @@ fn problems(check: &PlanCheck) -> Vec<String> {
     check.problems.iter().map(in_words).collect()
 }
 
-/// Changes when the term opens and closes, and sets its last times.
+/// Changes when the term opens and closes, and sets its deadlines.
 fn window(opens: Option<i64>, change: impl FnOnce(&mut TermPatch)) -> Command {
     let mut patch = TermPatch { opens_at: Some(opens.map(minute)), ..TermPatch::default() };
     change(&mut patch);
@@ -174,7 +174,7 @@ fn a_plan_is_checked_as_if_registration_were_open() {
         ("not announced", window(None, |_| ()), &[]),
         ("ended", window(Some(-9), |patch| patch.closes_at = Some(Some(minute(-1)))), &["registration_closed"]),
         (
-            "the last time to add is before the opening",
+            "the deadline to add is before the opening",
             window(Some(500), |patch| patch.add_until = Some(Some(minute(400)))),
             &["registration_closed"],
         ),

@@ -1,4 +1,4 @@
-//! Who gets which seat: restrictions, the repeat limit, last times, reserved seats, cross-listed and linked sections.
+//! Who gets which seat: restrictions, the repeat limit, deadlines, reserved seats, cross-listed and linked sections.
 
 use eduhub::domain::attempt::{Attempt, Origin};
 use eduhub::domain::batch::{Fresh, Requested, decide_batch};
