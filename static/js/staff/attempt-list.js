@@ -55,7 +55,7 @@ export function studentHistory(path, term, page) {
   });
 }
 
-/** Says how many requests for the section came before, and when the last seat was taken. */
+/** Shows how many students requested the section before, and when the last seat was taken. */
 async function explain(one, el) {
   put(el, t("student.explain.pending"));
   try {

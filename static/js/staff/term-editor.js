@@ -136,7 +136,7 @@ export class TermEditor {
   async #submit(event) {
     event.preventDefault();
     const { id, title, opens_at, closes_at, waitlist, offer_s, offer_first_day_s, waitlist_priority } = event.target.elements;
-    // As the college does: the mode and the times.
+    // The college's settings apply: the mode and the times.
     const offers = waitlist.value === "college" ? { waitlist: null, offer_s: null, offer_first_day_s: null }
       : { waitlist: waitlist.value || undefined, offer_s: toSeconds(offer_s.value), offer_first_day_s: toSeconds(offer_first_day_s.value) };
     const groups = waitlist_priority.value.split(",").map((group) => group.trim()).filter(Boolean);

@@ -201,7 +201,7 @@ export default {
   "plone.waiting.now": "{n} in progress",
   "plone.as_of": "as of {at}",
   "plone.address": "Address: {url}",
-  "plone.elsewhere": "Another EduHub server pulls the catalogue and writes to Plone.",
+  "plone.elsewhere": "Another hub pulls the catalogue and writes to Plone.",
   "plone.pulled": "The catalogue was last pulled at {at}.",
   "plone.pull.failed": "The last pull failed: {why}",
   "plone.fields": "Sections in Plone have no field for {fields}; these fields are not synchronized.",

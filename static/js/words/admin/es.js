@@ -201,7 +201,7 @@ export default {
   "plone.waiting.now": "{n} en curso",
   "plone.as_of": "a las {at}",
   "plone.address": "Dirección: {url}",
-  "plone.elsewhere": "Otro servidor de EduHub actualiza el catálogo y escribe en Plone.",
+  "plone.elsewhere": "Otro hub actualiza el catálogo y escribe en Plone.",
   "plone.pulled": "El catálogo se actualizó por última vez a las {at}.",
   "plone.pull.failed": "La última actualización falló: {why}",
   "plone.fields": "Las secciones de Plone no tienen campo para {fields}; estos campos no se sincronizan.",

@@ -34,7 +34,7 @@ export default {
   "teaching.term": "Term {term}",
   "teaching.about": "For instructors: the rosters of your sections.",
   "error.bad_request": "The server could not read the request.",
-  "error.second_factor_exists": "The account already has a second factor. Remove it first.",
+  "error.second_factor_exists": "Two-step verification is already on. Turn it off first.",
   "error.forbidden": "Your account isn't allowed to do this.",
   "error.not_found": "This no longer exists.",
   "error.method_not_allowed": "The server does not support this request.",

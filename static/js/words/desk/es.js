@@ -34,7 +34,7 @@ export default {
   "teaching.term": "Período {term}",
   "teaching.about": "Para docentes: las listas de estudiantes de sus secciones.",
   "error.bad_request": "El servidor no pudo leer la solicitud.",
-  "error.second_factor_exists": "La cuenta ya tiene un segundo factor. Quítelo primero.",
+  "error.second_factor_exists": "La verificación en dos pasos ya está activada. Desactívela primero.",
   "error.forbidden": "Su cuenta no tiene permiso para hacer esto.",
   "error.not_found": "Esto ya no existe.",
   "error.method_not_allowed": "El servidor no admite esta solicitud.",

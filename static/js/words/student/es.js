@@ -16,7 +16,7 @@ export default {
   "term.register": { one: "Inscribirse en {n} sección", other: "Inscribirse en {n} secciones" },
   "term.doubtful.all": { one: "Esta sección está llena o cerrada, o choca con otra. Si se rechaza, el motivo aparecerá abajo.", other: "Todas están llenas o cerradas, o chocan con otra sección. Los motivos aparecerán abajo." },
   "term.doubtful": { one: "{n} de ellas está llena o cerrada, o choca con otra sección. Podría rechazarse; el motivo aparecerá abajo.", other: "{n} de ellas están llenas o cerradas, o chocan con otra sección. Algunas podrían rechazarse; los motivos aparecerán abajo." },
-  "term.held": "Una retención en su cuenta impide la inscripción. Comuníquese con la oficina que la puso.",
+  "term.held": "Una retención en su cuenta impide la inscripción. Comuníquese con la oficina que la impuso.",
   "term.registering": { one: "Inscribiendo {n} sección…", other: "Inscribiendo {n} secciones…" },
   "term.done": "Ya se inscribió en todo lo planeado.", "term.nothing": "Busque una sección y seleccione Inscribirse, o planee varias e inscríbase en todas a la vez.",
   "term.ready": { one: "{n} sección planeada y lista.", other: "{n} secciones planeadas y listas." },

@@ -18,7 +18,7 @@ export default {
   "student.reason.missing": "Escriba un motivo. No se cambió nada.",
   "student.done.enrolled": "Inscripción en {section} confirmada.", "student.done.waitlisted": "En la lista de espera de {section}: {nth}.", "student.done.dropped": "Baja de {section} confirmada.",
   "student.done.moved": "Cambio de {from} a {to} confirmado.", "student.done.lifted": "Se levantó la retención de {office}.", "student.done.permit": "Se otorgó el permiso.", "student.done.permit_ended": "El permiso para {what} terminó.",
-  "student.refused.registration_closed": "La inscripción de este estudiante abre {at}.", "student.refused.hold": "Hay una retención en la cuenta. {holds}.",
+  "student.refused.registration_closed": "La inscripción de este estudiante abre el {at}.", "student.refused.hold": "Hay una retención en la cuenta. {holds}.",
   "student.refused.already_in_course": "El estudiante ya tiene {sections}.", "student.refused.time_conflict": "Choca con {sections}.",
   "student.refused.repeat_limit": { one: "El estudiante ya tomó este curso {n} vez, que es el límite.", other: "El estudiante ya tomó este curso {n} veces, que es el límite." },
   "student.refused.prerequisite": "Falta un prerrequisito: {courses}.", "student.refused.linked_section_required": "Esta sección debe tomarse con otra. Quedan cupos en {sections}.",
@@ -39,5 +39,5 @@ export default {
   "student.permit.codes.missing": "Elija al menos una regla.", "student.permit.expires": "Termina", "student.permit.expires.hint": "{zone}. Déjelo en blanco si no tiene fecha de fin.",
   "student.history": "Historial de inscripción", "attempts.title.section": "Historial de inscripción", "student.history.of": "Historial de inscripción de {name}",
   "student.explain": "¿Quién llegó antes?", "student.explain.pending": "Cargando…", "student.explain.nth": "{nth} estudiante que solicitó esta sección.",
-  "student.explain.last": "El último cupo se ocupó {at}.", "student.explain.unknown": "No quedaba ningún cupo antes de esta solicitud.",
+  "student.explain.last": "El último cupo se ocupó el {at}.", "student.explain.unknown": "No quedaba ningún cupo antes de esta solicitud.",
 };
