@@ -161,7 +161,7 @@ fn handler_data(
     metrics.watch_counts("eduhub_http_connections_ended_total", "Connections that the hub ended", "reason", read)?;
     let college = Data::new(config.college.clone());
     let privacy = Data::new(config.privacy);
-    // One for all workers, because it counts reads.
+    // All workers share it, because it counts reads.
     let feeds = Data::new(ScheduleFeeds::new(ports.schedule_feeds.clone(), ports.clock.clone()));
     let facts = Data::from(shared.core.facts.clone());
     let rehearsals = Data::new(rehearsals(config, shared));
@@ -213,7 +213,7 @@ impl Connectable {
     }
 
     /// Returns how many connections a worker may have, so that all of them together stay within the limit of open files.
-    /// A worker that has as many gets no others until it has closed one.
+    /// A worker with this many connections gets no new one until it has closed one.
     const fn per_worker(&self, workers: usize) -> usize {
         self.accepted.div_ceil(workers)
     }
@@ -345,12 +345,12 @@ fn watch_tail(metrics: &Metrics, tail: &Arc<AlertTail>) -> prometheus::Result<()
     )
 }
 
-/// Adds the reads of what other hubs changed to the metrics.
+/// Adds the reads of the changes of other hubs to the metrics.
 fn watch_following(metrics: &Metrics, counts: &Arc<FollowCounts>) -> prometheus::Result<()> {
     let reads = counts.clone();
     metrics.watch_counts(
         "eduhub_follow_reads_total",
-        "Reads of what other hubs changed, by outcome",
+        "Reads of the changes of other hubs, by outcome",
         "outcome",
         Box::new(move || {
             [("ok", &reads.read), ("failed", &reads.failed)]
@@ -361,7 +361,7 @@ fn watch_following(metrics: &Metrics, counts: &Arc<FollowCounts>) -> prometheus:
     let terms = counts.clone();
     metrics.watch_count(
         "eduhub_follow_terms_total",
-        "Terms that another hub had changed since the read before",
+        "Terms that another hub had changed since the previous read",
         move || terms.terms.load(Ordering::Relaxed),
     )?;
     let hints = counts.clone();

@@ -4,7 +4,7 @@
 //! - [`zone`]: the `VTIMEZONE` of the college's time zone
 //! - [`event`]: the weekly meetings of a section as recurring events
 //!
-//! The crate `icalendar` is not used: it has no `VTIMEZONE`, and brings a second library for dates.
+//! The crate `icalendar` is not used: it has no `VTIMEZONE`, and depends on a second library for dates.
 
 mod event;
 mod lines;

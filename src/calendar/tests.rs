@@ -127,11 +127,11 @@ fn a_single_meeting_does_not_recur_and_midnight_is_the_next_day() {
 }
 
 #[test]
-fn the_zone_is_written_as_it_is_at_the_events() {
+fn the_time_zone_covers_the_dates_of_the_events() {
     let text = written("UTC", &term(&[]), &section(vec![meeting()]));
     let utc = "TZID:UTC\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:+0000\r\nTZOFFSETTO:+0000\r\nTZNAME:UTC\r\n";
     assert!(text.contains(utc), "{text}");
-    // Before daylight saving time ends and after it began, no other onset is needed.
+    // Daylight saving time ends between these meetings, so its onset and its end are needed, and no others.
     let short = Meeting { ends_on: Some(date(2026, 10, 31)), ..meeting() };
     let text = written("Europe/Dublin", &term(&[]), &section(vec![short]));
     assert_eq!(text.matches("TZOFFSETTO:").count(), 2, "{text}");

@@ -31,9 +31,9 @@ pub trait TermView {
     fn next_release(&self) -> Option<Timestamp>;
     /// Returns the college's settings of waitlists, for terms without their own.
     fn offer_settings(&self) -> OfferSettings;
-    /// Returns the offers that lapse, or of which the student is reminded, until `now`, in the order of their times.
+    /// Returns the offers that lapse, or whose reminder is due, until `now`, in the order of these times.
     fn offers_due(&self, now: Timestamp) -> Vec<(UserName, Crn)>;
-    /// Returns when the next offer lapses, or the student is reminded of it.
+    /// Returns when the next offer lapses, or the next reminder of one is due.
     fn next_offer_deadline(&self) -> Option<Timestamp>;
     /// Returns a section with its counts.
     fn section(&self, crn: &Crn) -> Option<&SectionState>;
@@ -43,7 +43,7 @@ pub trait TermView {
     fn waitlist(&self, crn: &Crn) -> Box<dyn Iterator<Item = &WaitlistEntry> + '_>;
     /// Iterates over all students who ever registered in the term. Too slow to use for each registration.
     fn students(&self) -> Box<dyn Iterator<Item = (&UserName, &[Registration])> + '_>;
-    /// Returns a number that is larger than the order of joining of every waitlist entry, see
+    /// Returns a number that is larger than the queue number of every waitlist entry, see
     /// [`crate::domain::waitlist_order`].
     fn next_queue_number(&self) -> u64;
 }

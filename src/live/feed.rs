@@ -5,8 +5,8 @@
 //!
 //! 1. Outputs are carried out in their order. At most the last one needs a reply ([`FeedOutput::needs_reply`]).
 //! 2. Until that reply has arrived, the feed gets no other input. The relay's pushes wait in the session's bounded
-//!    queue, and those beyond its first part are held back by the relay ([`Push::CaughtUp`] follows). A session that
-//!    does not wait for a reply and whose queue is full is evicted by its relay.
+//!    queue. When the first part of the queue is full, the relay holds further pushes back, and sends
+//!    [`Push::CaughtUp`] later. If a session does not wait for a reply and its queue is full, its relay evicts it.
 //! 3. After [`FeedOutput::Close`] there are no outputs.
 //!
 //! # Replay without gaps
@@ -92,7 +92,7 @@ pub struct Joined {
 pub enum FeedOutput {
     /// Send a frame.
     Send(FeedFrame),
-    /// Send a ping in the way of the transport.
+    /// Send a ping, in the form that the transport has for it.
     Ping,
     /// Close the connection. It is the last output.
     Close(Close),
@@ -121,8 +121,8 @@ pub enum FeedOutput {
         /// The user's role.
         role: Role,
     },
-    /// Ask the relay to subscribe the session to channels, all of them open to its caller. The reply is that the relay
-    /// has handled the request, so that a client that sends many requests only delays itself.
+    /// Request the relay to subscribe the session to channels, all of them open to its caller. The reply arrives when
+    /// the relay has handled the request, so that a client that sends many requests delays only itself.
     Subscribe {
         /// The channels.
         channels: Vec<Channel>,
@@ -131,7 +131,7 @@ pub enum FeedOutput {
         /// The term's sequence up to which the client has the seats.
         seats_since: Option<u64>,
     },
-    /// Ask the relay to unsubscribe the session from channels.
+    /// Request the relay to unsubscribe the session from channels.
     Unsubscribe(Vec<Channel>),
 }
 
@@ -191,7 +191,7 @@ pub struct Feed {
     /// Entries up to this position were sent, or the client already had them.
     sent_to: u64,
     is_ended: bool,
-    /// Whether the subscription that the relay is handling has got its error.
+    /// Whether an error was already sent about the subscription that the relay is handling.
     has_error: bool,
     /// What is sent in several steps. Boxed, and freed when all of it is sent, because most sessions have nothing
     /// pending.
@@ -362,7 +362,7 @@ impl Feed {
         self.advance()
     }
 
-    /// Sends what the relay has held back, and reads the alerts among it from the store.
+    /// Sends the frames that the relay has held back, and requests the alerts that the session has missed.
     fn caught_up(&mut self, missed: CaughtUp) -> FeedOutputs {
         let replay = match missed.alerts_to {
             Some(until) => Replay::Pages { after: self.sent_to, until, retries: READ_RETRIES_MAX, resumes: false },

@@ -2,10 +2,11 @@
 //!
 //! actix's codec checks the length of a frame only after it has buffered the whole frame, and its stream reads
 //! everything that the socket has. [`FrameGuard`] reads each header first: it rejects frames that are not allowed, adds
-//! up the fragments of a message, and finds where a frame ends. [`GuardedPayload`] uses it to pass on single frames. It
-//! keeps the parts of a header back until the header is complete and checked: the codec rejects some headers after two
-//! bytes, and reports one with reserved bits as it reports text that is not UTF-8. Text is checked as it arrives, too:
-//! the codec checks it when its frame is complete.
+//! up the fragments of a message, and finds where a frame ends. [`GuardedPayload`] uses it to pass on single frames.
+//!
+//! A header is passed on only when it is complete and checked, because the codec rejects some headers after two bytes,
+//! and reports reserved bits with the same error as text that is not UTF-8. Text is checked as it arrives, because the
+//! codec checks it only when its frame is complete.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -109,7 +110,7 @@ impl FrameGuard {
         if is_complete { self.text.end() } else { Ok(()) }
     }
 
-    /// Returns what to pass on for the scanned bytes: with the end of a header, the parts before it, too.
+    /// Returns the bytes to pass on for the scanned ones: at the end of a header, the whole header.
     fn passed_on(&self, scanned: Bytes) -> Bytes {
         match usize::from(self.kept_header_len) {
             0 => scanned,
@@ -122,7 +123,7 @@ impl FrameGuard {
         self.is_close
     }
 
-    /// Returns how many bytes the header still needs, as far as the bytes so far show; `None` when it is complete.
+    /// Returns how many bytes the header still needs, judged by its bytes so far; `None` when it is complete.
     fn header_missing(&self) -> Option<usize> {
         let have = usize::from(self.header_len);
         let need = if have < 2 {

@@ -1,14 +1,14 @@
-//! Port for import profiles: mappings of the columns of schedule files that staff saved by name.
+//! Port for import profiles: mappings of the columns of schedule files that staff saved under a name.
 
 use crate::domain::ids::ProfileName;
 use crate::domain::import_profile::ImportProfile;
 
 use crate::store::StoreFuture;
 
-/// Maximum number of saved profiles. All of them are compared to each file; a college has a few kinds of files.
+/// Maximum number of saved profiles. All of them are compared with each file; a college has only a few kinds of files.
 pub const PROFILES_MAX: usize = 100;
 
-/// What storing a profile did.
+/// The effect of storing a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutProfile {
     /// The profile is new.
@@ -19,7 +19,7 @@ pub enum PutProfile {
     Full,
 }
 
-/// A store of profiles. It does not have the built-in ones.
+/// A store of profiles. It does not contain the built-in ones.
 pub trait ProfileStore: Send + Sync {
     /// Returns all saved profiles, by name.
     fn profiles(&self) -> StoreFuture<Vec<ImportProfile>>;

@@ -19,7 +19,7 @@ const FOREIGN = ["api"];
 /** The faults of the page's layout, as texts. Runs in the page. */
 function faults() {
   const CHARACTERS_MAX = 130, TOLERANCE = 2;
-  /** What is fixed to the window covers what is below it, and rows scroll behind what sticks to an edge. */
+  /** Elements that are fixed to the window cover the content below them, and rows scroll behind elements that stick to an edge. */
   const LAYERS = "header, #urgent, #banners, #note, #opening, #views, #tools, .tools, #map-detail, aside";
   const found = [];
   const name = (el) => el.outerHTML.replace(/\s+/g, " ").slice(0, 110);

@@ -118,7 +118,7 @@ fn assert_refused(problem: &Value, code: &str) -> Value {
     receipt
 }
 
-/// Requests a section alone, and in a batch; both are refused alike. Returns the receipts.
+/// Requests a section alone, and in a batch; the refusals must be the same. Returns the receipts.
 fn request(student: &mut Client, code: &str, crn: &str) -> [Value; 2] {
     let waitlist = code == "waitlist_full";
     let alone = student.put(&format!("{}?waitlist={waitlist}", own(crn))).expect(409);

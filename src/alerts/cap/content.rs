@@ -1,4 +1,4 @@
-//! What the hub takes from a CAP message.
+//! Converts CAP messages into requests to send, correct or cancel alerts.
 
 use jiff::Timestamp;
 
@@ -8,20 +8,20 @@ use crate::domain::alert::{AlertContent, Category, MESSAGE_LEN_MAX, TITLE_LEN_MA
 use crate::domain::audience::Audience;
 use crate::domain::cap::CapValues;
 
-/// What a message asks for.
+/// The request of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CapRequest {
-    /// To send an alert.
+    /// Send an alert.
     Send(Box<AlertContent>),
-    /// To correct the alert to which it refers.
+    /// Correct the alert to which the message refers.
     Correct(Box<AlertContent>),
-    /// To cancel the alerts to which it refers.
+    /// Cancel the alerts to which the message refers.
     Cancel,
 }
 
 impl CapMessage {
-    /// Returns what the message asks for. Of several blocks `info`, the first in `language` counts, and without one the
-    /// first.
+    /// Returns the request of the message. Its content is that of the first block `info` in `language`, or else that of
+    /// the first block.
     ///
     /// # Errors
     /// When the message is not an actual and public one, is an acknowledgement or an error, refers to nothing, or has a

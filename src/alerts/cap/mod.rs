@@ -1,5 +1,5 @@
 //! The Common Alerting Protocol, version 1.2 (OASIS, 1 July 2010): [`write`](mod@write) writes alerts to everyone as
-//! messages, [`read`](mod@read) reads messages of other systems, and [`content`] is what the hub takes from them.
+//! messages, [`read`](mod@read) reads messages of other systems, and [`content`] converts these into requests.
 //!
 //! Each entry of the sequence of alerts is a message: sending is an `Alert`, a correction an `Update`, a cancellation a
 //! `Cancel`. Both of the latter refer to the messages before them.

@@ -1,5 +1,5 @@
-//! Reads CAP messages of other systems. The document comes from outside: it is bounded by its reader, document type
-//! declarations are refused, and no entities are expanded besides those that XML predefines.
+//! Reads CAP messages of other systems. The documents are not trusted: their length and depth are bounded, document
+//! type declarations are refused, and no entities are expanded besides those that XML predefines.
 
 use jiff::Timestamp;
 use quick_xml::NsReader;
@@ -46,7 +46,7 @@ impl CapError {
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CapMessage {
-    /// What identifies it.
+    /// Its identifier, sender and time, which together identify it.
     pub id: CapId,
     /// `status`, as in the document.
     pub status: String,
@@ -93,8 +93,8 @@ struct Elements {
 ///
 /// # Errors
 /// When the document is not well-formed XML in UTF-8, has a document type declaration or an entity that XML does not
-/// predefine, or is not a CAP 1.2 message; or when an element that every message has is missing, given twice, or has a
-/// value that CAP does not allow.
+/// predefine, or is not a CAP 1.2 message; or when a required element is missing, given twice, or has a value that CAP
+/// does not allow.
 pub fn read(bytes: &[u8]) -> Result<CapMessage, CapError> {
     let text = std::str::from_utf8(bytes).map_err(|_| CapError::malformed("The message must be UTF-8."))?;
     let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}'));

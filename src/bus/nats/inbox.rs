@@ -1,8 +1,8 @@
 //! Recognizes duplicates and late messages.
 //!
-//! NATS delivers a message at most once and those of one sender in order, unless a relay, a cluster or an operator
-//! repeats or reorders them. A late hint would show an older state over a newer one, such as the progress of an import
-//! after its end, so it is dropped.
+//! NATS delivers a message at most once and those of one sender in order, unless a proxy, a cluster or an operator
+//! repeats or reorders them. A late hint would replace a newer state with an older one, such as the end of an import
+//! with its progress, so it is dropped.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -13,27 +13,27 @@ use crate::bus::Event;
 use crate::bus::link::{Dropped, Link};
 use crate::bus::nats::wire::{Body, Message};
 
-/// Number of earlier messages of a hub of which the inbox remembers whether they arrived.
+/// Number of earlier messages of each hub for which the inbox stores whether they have arrived.
 const WINDOW: u64 = u64::BITS as u64;
 /// Maximum number of hubs whose messages are counted. Each start of a hub has an id of its own; the hub that has been
 /// silent for longest is forgotten.
 const HUBS_MAX: usize = 64;
-/// A hub that has sent nothing for this long, five presences, counts as stopped or cut off.
+/// A hub that has sent nothing for this long, five presence messages, counts as stopped or cut off.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// A message that was received.
 #[derive(Debug, PartialEq)]
 pub(super) enum Received {
-    /// An event of another hub. `are_earlier_missing`: messages that the hub sent before it have not arrived.
+    /// An event of another hub.
     Event {
         /// The event.
         event: Event,
-        /// Whether earlier messages are missing.
+        /// Whether messages that the hub sent before it have not arrived.
         are_earlier_missing: bool,
     },
-    /// Another hub is running. `are_earlier_missing`: as above.
+    /// Another hub is running.
     Presence {
-        /// Whether earlier messages are missing.
+        /// Whether messages that the hub sent before it have not arrived.
         are_earlier_missing: bool,
     },
     /// A message of this hub.

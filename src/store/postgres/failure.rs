@@ -14,13 +14,13 @@ pub(super) enum Failure {
     Overloaded,
     /// PostgreSQL cannot be reached, or the connection was lost.
     Unavailable(String),
-    /// Another transaction was in the way: a deadlock, or a serialization failure. PostgreSQL has undone this one.
+    /// The transaction conflicted with another one: a deadlock, or a serialization failure. PostgreSQL has undone it.
     Conflict(String),
     /// The connection was lost during a commit, and it is not known whether it succeeded.
     OutcomeUnknown(String),
     /// PostgreSQL or the store rejected the operation.
     Refused(String),
-    /// The caller has a state in memory that it must load again. Nothing was tried.
+    /// The caller's state in memory is out of date, and must be loaded again. Nothing was tried.
     Stale(String),
     /// Another hub has taken over the job to which the operation belongs.
     Superseded(&'static str),
