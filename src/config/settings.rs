@@ -56,8 +56,8 @@ const SETTINGS: [Setting; 49] = [
     },
     Setting {
         name: "college.language",
-        about: "The language in which alerts are written, such as \"en\" or \"es\". Feeds for other systems state it, and of\n\
-                a CAP message in several languages this one is taken.",
+        about: "The language in which alerts are written, such as \"en\" or \"es\". Feeds for other systems state it. From\n\
+                a CAP message in several languages, the hub takes the text in this one.",
         show: |c| quoted(&c.college.language),
         set: |c, v| language(v).map(|value| c.college.language = value),
     },
@@ -286,8 +286,8 @@ const SETTINGS: [Setting; 49] = [
     },
     Setting {
         name: "registration.waitlist",
-        about: "What a student at the head of a waitlist gets when a seat becomes free: `auto` the seat, or `offer` an\n\
-                offer to accept in time. A term can have its own setting.",
+        about: "What a student at the head of a waitlist gets when a seat becomes free. `auto`: the seat. `offer`: an\n\
+                offer, which the student has to accept in time. A term can have its own setting.",
         show: |c| quoted(c.registration.offers.mode.as_str()),
         set: |c, v| waitlist_mode(v).map(|value| c.registration.offers.mode = value),
     },

@@ -1,5 +1,5 @@
-//! The clients that were asked to reconnect later, and when. A client that comes back at that time joins before all
-//! newcomers, so that it is not sent away twice.
+//! The clients that were asked to reconnect later, and the times that they were given. A client that reconnects at its
+//! time joins before all new clients, so that it is not asked twice.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -10,21 +10,21 @@ use tokio::time::Instant;
 use crate::domain::ids::UserName;
 use crate::live::live_session::LiveSession;
 
-/// Maximum number of appointments: twice as many as sessions may wait. Beyond it a client still gets a time, but comes
-/// back as a newcomer.
+/// Maximum number of appointments: twice as many as sessions may wait. Beyond it, a client still gets a time, but
+/// then counts as a new client.
 const APPOINTMENTS_MAX: usize = 20_000;
-/// How much earlier than its time a client may come back: timers of clients are not exact.
+/// How much earlier than its time a client may reconnect: timers of clients are not exact.
 const EARLY_MAX: Duration = Duration::from_millis(250);
 /// How long an appointment is valid: connecting again may take some attempts on a bad network.
 const LATE_MAX: Duration = Duration::from_secs(30);
-/// The earliest time of an appointment, so that a client does not come back before its old connection has closed.
+/// The earliest time of an appointment, so that a client does not reconnect before its old connection has closed.
 const DELAY_MIN: Duration = Duration::from_millis(500);
 /// The latest time of an appointment, which pages respect (`static/js/live.js`).
 const DELAY_MAX: Duration = Duration::from_secs(60);
-/// The share of the measured rate that appointments take. The rest is for newcomers.
+/// The share of the measured rate that appointments take. The rest is for new clients.
 const SHARE: f64 = 0.8;
-/// The rate that is assumed before one is measured, in sessions a second: that of a fast machine. A client that then comes
-/// too early waits, while one that came too late would find an idle hub.
+/// The rate that is assumed before one is measured, in sessions a second: that of a fast machine. A client that then
+/// reconnects too early waits; while clients reconnect too late, the hub is idle.
 const RATE_ASSUMED: f64 = 1_000.0;
 /// The least rate that is assumed if less has been measured.
 const RATE_MIN: f64 = 20.0;
@@ -84,8 +84,8 @@ impl Appointments {
         }
     }
 
-    /// Takes the appointment of a client that comes back; returns its time. `None` for a newcomer, and for a client
-    /// that comes too early or too late.
+    /// Takes the appointment of a client that reconnects; returns its time. `None` for a new client, and for a client
+    /// that reconnects too early or too late.
     pub(super) fn take(&mut self, client: &ClientKey, now: Instant) -> Option<Instant> {
         let times = self.of_clients.get_mut(client)?;
         let before = times.len();

@@ -1,10 +1,10 @@
 //! The queue of sessions that are about to join their relays.
 //!
-//! When the network or the hub comes back, thousands of clients reconnect at the same moment. Each of them reads the
+//! After a restart or a network outage, thousands of clients reconnect at the same moment. Each of them reads the
 //! alerts that it missed. The queue admits them in order, as many at once as the hub can serve; the others wait, and
 //! nothing is pushed to them until they have joined. A session that would wait too long is closed, and its client is
-//! asked to come back when the hub can serve it, by the rate at which sessions have joined so far. A client that comes
-//! back at that time joins before all newcomers.
+//! asked to reconnect later. The time is derived from the rate at which sessions have joined so far. A client that
+//! reconnects at that time joins before all new clients (newcomers).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::live::appointments::{Appointments, ClientKey};
 /// Together they take at most a quarter of the store's read queue, so none of these reads is rejected.
 const AT_ONCE_MAX: usize = 1_024;
 /// Maximum number of waiting newcomers: all clients of a college, which reconnect at once. Serving them takes a few
-/// seconds. Clients that come back when they were asked to are not counted: [`Appointments`] bounds their number.
+/// seconds. Clients that reconnect when they were asked to are not counted: [`Appointments`] bounds their number.
 pub const WAITING_MAX: usize = 10_000;
-/// Maximum wait of a newcomer. A page gives up after 15 seconds. A client that comes back when it was asked to is not
-/// sent away again.
+/// Maximum wait of a newcomer. A page gives up after 15 seconds. A client that reconnects when it was asked to is
+/// not asked again.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// The time after which the next session is admitted, even if this one has not finished its replay. Otherwise clients
 /// that do not read would block all others.
@@ -42,7 +42,7 @@ struct State {
     is_closed: bool,
     /// How many sessions may join at once. While sessions wait it is 0.
     free: usize,
-    /// Sessions whose clients come back when they were asked to. They are admitted before newcomers.
+    /// Sessions whose clients reconnect when they were asked to. They are admitted before newcomers.
     returning: Line,
     newcomers: Line,
     appointments: Appointments,
@@ -82,7 +82,7 @@ pub(super) enum NoTurn {
 struct Waiting<'a> {
     queue: &'a JoinQueue,
     client: &'a ClientKey,
-    /// The time at which its client was asked to come back; `None` for a newcomer.
+    /// The time at which its client was asked to reconnect; `None` for a newcomer.
     appointment: Option<Instant>,
     is_admitted: bool,
 }
@@ -141,8 +141,8 @@ impl JoinQueue {
         Self { state: Mutex::new(State { free: at_once, ..State::default() }) }
     }
 
-    /// Waits until a session of `client` may join. Sessions are admitted in the order of their calls, those whose
-    /// client comes back when it was asked to first.
+    /// Waits until a session of `client` may join. Sessions are admitted in the order of their calls, but
+    /// those whose client reconnects when it was asked to come first.
     ///
     /// # Errors
     /// When the hub is stopping; or for a newcomer, when [`WAITING_MAX`] of them wait already or the wait is too long.

@@ -10,7 +10,7 @@
 //!   are served
 //! - `member`: a session as its relay sees it
 //! - [`joins`]: the queue in which sessions wait to join their relays; `appointments`: the clients that it has asked to
-//!   come back later
+//!   reconnect later
 //! - [`request`]: a request for a session. [`sse`]: Server-Sent Events, which drive a feed
 //! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`], `text_check`, [`frame_rate`]: limits of what its client
 //!   may send; `ending` closes its TCP connection

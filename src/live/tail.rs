@@ -1,6 +1,6 @@
 //! The newest entries of the sequence of alerts, in memory.
 //!
-//! When the network or the hub comes back, thousands of clients resume at nearly the same position. They get what they
+//! After a restart or a network outage, thousands of clients resume at nearly the same position. They get what they
 //! missed from here, as the frames and with the recipients of the live delivery. The store, which reads and encodes each
 //! entry for each client, serves only replays that start before the tail.
 
