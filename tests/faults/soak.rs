@@ -174,6 +174,16 @@ fn study(load: &Load) {
     });
 }
 
+/// Returns an alert of any length to everyone, to a section or to a student.
+fn alert(random: &mut Random, ids: &[String]) -> Value {
+    let audience = match random.below(3) {
+        0 => json!({"all": true}),
+        1 => json!({"sections": [random.pick(ids)]}),
+        _ => json!({"users": [format!("student-{:05}", 1 + random.below(STUDENTS))]}),
+    };
+    json!({"title": "An alert", "message": "x".repeat(1 + random.below(2_000)), "audience": audience})
+}
+
 /// Staff publish and cancel alerts, edit sections, read rosters, and import files.
 fn administer(load: &Load) {
     let (mut random, mut hub) = (load.random(3), Connection::new(load.server));
@@ -181,16 +191,7 @@ fn administer(load: &Load) {
     let (mut active, mut importer) = (VecDeque::new(), load.server.client().signed_in(&token));
     load.run(PACES[2], |number| match number % 8 {
         0..=2 => {
-            let section = random.pick(&ids).clone();
-            let student = format!("student-{:05}", 1 + random.below(STUDENTS));
-            let audience = match random.below(3) {
-                0 => json!({"all": true}),
-                1 => json!({"sections": [section]}),
-                _ => json!({"users": [student]}),
-            };
-            let message = "x".repeat(1 + random.below(2_000));
-            let alert = json!({"title": format!("Alert {number}"), "message": message, "audience": audience});
-            let response = hub.json(&token, "POST", "/api/v1/alerts", &alert);
+            let response = hub.json(&token, "POST", "/api/v1/alerts", &alert(&mut random, &ids));
             load.count("alerts", &response, &[]);
             if response.status == 201 {
                 active.push_back(response.json()["id"].as_str().expect("an id").to_owned());
@@ -245,19 +246,16 @@ fn watch(load: &Load) {
     });
 }
 
-/// Posts alerts until the tail of alerts that the hub has in memory is full. At the rate of this load, it would grow
-/// towards its bound during the whole run, and hide unbounded growth elsewhere.
-fn fill_alert_tail(home: &Home, server: &Server) {
+/// Posts and cancels alerts like those of the load until the tail of alerts that the hub has in memory is full. At the
+/// rate of the load, it would grow towards its bound during the whole run, and hide unbounded growth elsewhere. Alerts of
+/// another length would be replaced during the run by those of the load, which take another amount of memory.
+fn fill_alert_tail(home: &Home, server: &Server, ids: &[String]) {
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
-    let mut bytes = 0;
+    let (mut random, mut bytes) = (Random::seeded(seed()), 0);
     loop {
         for _ in 0..100 {
-            let alert = json!({
-                "title": "Before the load", "message": "x".repeat(2_000), "audience": {"users": ["student-00001"]},
-            });
-            let id =
-                staff.post_json("/api/v1/alerts", &alert).expect(201).json()["id"].as_str().expect("an id").to_owned();
-            let cancelled = staff.delete(&format!("/api/v1/alerts/{id}"));
+            let posted = staff.post_json("/api/v1/alerts", &alert(&mut random, ids)).expect(201).json();
+            let cancelled = staff.delete(&format!("/api/v1/alerts/{}", posted["id"].as_str().expect("an id")));
             assert!(matches!(cancelled.status, 200..=204), "{}", cancelled.text());
         }
         let before = std::mem::replace(&mut bytes, caches(server)["alert_tail"].0);
@@ -295,7 +293,7 @@ fn the_memory_stays_flat_under_mixed_load() {
     let schedule = Schedule { term: TERM.into(), rows: (0..SECTIONS).map(row).collect() };
     schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
     if seconds >= COMPARED_FROM_SECONDS {
-        fill_alert_tail(&home, &server);
+        fill_alert_tail(&home, &server, &schedule.ids());
     }
     let load = Load {
         home: &home,
