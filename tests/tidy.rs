@@ -314,6 +314,76 @@ fn every_action_of_the_audit_trail_has_a_name_on_the_page() {
     assert_none(&problems);
 }
 
+/// The enums whose variants are texts with a code, by their file: the common prefix of their texts on the pages, and the
+/// folder of the word tables.
+const CODED_TEXTS: [(&str, &str, &str); 4] = [
+    ("src/imports/finding_kind.rs", "finding", "findings"),
+    ("src/imports/finding_parts.rs", "finding", "findings"),
+    ("src/imports/spreadsheet/kind.rs", "finding", "findings"),
+    ("src/domain/rights.rs", "finding", "findings"),
+];
+
+/// Returns the codes of a source file's texts, each with the names of its values: the variants that have an English text.
+fn coded_texts(text: &str) -> Vec<(String, BTreeSet<String>)> {
+    let snake = |name: &str| {
+        name.chars().enumerate().fold(String::new(), |code, (at, c)| match c.is_ascii_uppercase() {
+            true if at > 0 => code + "_" + &c.to_lowercase().to_string(),
+            true => code + &c.to_lowercase().to_string(),
+            false => code + &c.to_string(),
+        })
+    };
+    let enums = text.split("#[serde(tag = \"code\", content = \"args\"").skip(1);
+    let bodies = enums.filter_map(|rest| rest.split_once('{')?.1.split_once("\n}"));
+    let texts = bodies.flat_map(|(body, _)| body.split("#[error(").skip(1).collect::<Vec<_>>());
+    let variants = texts.filter_map(|rest| Some(rest.split_once(")]")?.1));
+    variants
+        .map(|rest| {
+            let code = rest.lines().map(str::trim).filter(|line| !line.starts_with("///"));
+            let code = code.collect::<Vec<_>>().join(" ");
+            let code = code.trim_start();
+            let end = code.find([',', ' ']).unwrap_or(code.len());
+            let fields = code[end..].trim_start().strip_prefix('{').and_then(|rest| rest.split_once('}'));
+            let fields: Vec<&str> = fields.map_or("", |(fields, _)| fields).split(": ").collect();
+            // The last part is a type.
+            let names = fields[..fields.len() - 1].iter().filter_map(|part| part.rsplit([' ', ',']).next());
+            let names = names.map(str::to_owned);
+            (snake(&code[..end]), names.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn every_code_has_a_text_with_its_values_in_each_language() {
+    let mut problems = Vec::new();
+    let mut found = 0;
+    for (file, area, folder) in CODED_TEXTS {
+        let codes = coded_texts(without_tests(file, &fs::read_to_string(root().join(file)).unwrap()));
+        found += codes.len();
+        for table in [format!("static/js/words/{folder}/en.js"), format!("static/js/words/{folder}/es.js")] {
+            let words = fs::read_to_string(root().join(&table)).unwrap();
+            for (code, values) in &codes {
+                let Some((_, text)) = words.split_once(&format!("\"{area}.{code}\": ")) else {
+                    problems.push(format!("{table}: {area}.{code} of {file} is missing"));
+                    continue;
+                };
+                let text = text.lines().next().unwrap();
+                let used: BTreeSet<String> = text
+                    .split('{')
+                    .skip(1)
+                    .filter_map(|rest| rest.split_once('}'))
+                    .map(|(name, _)| name.to_owned())
+                    .collect();
+                let used = used.into_iter().filter(|name| !name.contains([' ', '"'])).collect::<BTreeSet<_>>();
+                if used != *values {
+                    problems.push(format!("{table}: {area}.{code} uses {used:?} instead of {values:?}"));
+                }
+            }
+        }
+    }
+    assert!(found > 150, "negative control: {found} codes were found");
+    assert_none(&problems);
+}
+
 #[test]
 fn only_one_file_uses_actix_web_actors() {
     let users = sources().into_iter().filter(|(_, text)| text.contains("use actix_web_actors"));

@@ -203,10 +203,15 @@ mod tests {
         let section = SectionId::parse("202209-10001").unwrap();
         let mut report = TaskReport::new(id, Some(term), 900, "registrar".to_owned(), Timestamp::UNIX_EPOCH);
         (report.state, report.phase) = (TaskState::Running, Phase::Comparing);
-        report.errors =
-            vec![Finding { line: 3, column: Some("days".into()), value: None, message: "no such day".to_owned() }];
+        report.errors = vec![Finding {
+            line: 3,
+            column: Some("days".into()),
+            value: None,
+            message: "no such day".to_owned(),
+            coded: None,
+        }];
         let (kind, lines) = (ConflictKind::Room, vec![4, 9]);
-        report.conflicts = vec![Conflict { kind, lines, message: "B 12 on Monday".to_owned(), pairs: 1 }];
+        report.conflicts = vec![Conflict { kind, lines, message: "B 12 on Monday".to_owned(), coded: None, pairs: 1 }];
         let fields = serde_json::from_str(r#"{"capacity":[30,25],"title":[null,"Algebra"]}"#).unwrap();
         report.changes = vec![Change { section, change: ChangeKind::Update, fields }];
         Event::ImportProgress(Arc::new(report))

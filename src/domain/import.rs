@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::Display;
 
+use crate::domain::coded_text::CodedText;
 use crate::domain::ids::{ProfileName, SectionId, TaskId, TermId};
 use crate::domain::section_changes::SectionChanges;
 
@@ -64,8 +65,11 @@ pub struct Finding {
     pub column: Option<Box<str>>,
     /// The cell's text, truncated.
     pub value: Option<Box<str>>,
-    /// What is wrong and how to correct it, for staff.
+    /// What is wrong and how to correct it, for staff, in English.
     pub message: String,
+    /// The code of the message and its values; `None` in the report of an earlier version.
+    #[serde(flatten)]
+    pub coded: Option<CodedText>,
 }
 
 /// A line of the file that is not a row of the schedule, such as a title or a total.
@@ -73,10 +77,13 @@ pub struct Finding {
 pub struct Skipped {
     /// The line of the file, counted from 1.
     pub line: u64,
-    /// Why it is not a row, for staff.
+    /// Why it is not a row, for staff, in English.
     pub why: String,
     /// Its text, truncated.
     pub text: String,
+    /// The code of the reason; `None` in the report of an earlier version.
+    #[serde(flatten)]
+    pub coded: Option<CodedText>,
 }
 
 /// A column of the file.
@@ -153,8 +160,11 @@ pub struct Conflict {
     pub kind: ConflictKind,
     /// The lines of the two sections in the file; the first lines of several pairs.
     pub lines: Vec<u64>,
-    /// Description of the conflict for staff: the resource, the sections and the time.
+    /// Description of the conflict for staff, in English: the resource, the sections and the time.
     pub message: String,
+    /// The code of the message and its values; `None` in the report of an earlier version.
+    #[serde(flatten)]
+    pub coded: Option<CodedText>,
     /// Number of pairs of meetings that overlap.
     #[serde(default = "one_pair")]
     pub pairs: u64,
@@ -228,8 +238,11 @@ pub struct TaskReport {
     pub state: TaskState,
     /// The current step.
     pub phase: Phase,
-    /// Why it failed, if `errors` does not say so.
+    /// Why it failed, if `errors` does not say so, in English.
     pub message: Option<String>,
+    /// The code of the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<CodedText>,
     /// The term, once it is known.
     pub term: Option<TermId>,
     /// Whether it only checks the file and changes nothing.
@@ -335,6 +348,7 @@ impl TaskReport {
             state: TaskState::Running,
             phase: Phase::Queued,
             message: None,
+            reason: None,
             term,
             dry_run: false,
             partial: false,
@@ -383,6 +397,7 @@ impl TaskReport {
         Self {
             task: self.task.clone(),
             message: self.message.clone(),
+            reason: self.reason.clone(),
             term: self.term.clone(),
             columns: first(&self.columns),
             first_rows: Vec::new(),
@@ -419,7 +434,8 @@ mod tests {
     fn progress_truncates_lists_and_keeps_totals() {
         let id = TaskId::parse("1").unwrap();
         let mut report = TaskReport::new(id, None, 9, "registrar".to_owned(), Timestamp::UNIX_EPOCH);
-        let finding = |line| Finding { line, column: None, value: None, message: "no such day".to_owned() };
+        let finding =
+            |line| Finding { line, column: None, value: None, message: "no such day".to_owned(), coded: None };
         report.errors = (1..=30).map(finding).collect();
         (report.errors_total, report.rows, report.applying) = (30, 400, Some(7));
         report.phase = Phase::Applying;

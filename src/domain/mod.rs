@@ -37,6 +37,7 @@ pub mod book;
 pub mod cap;
 pub mod channel;
 pub mod choices;
+pub mod coded_text;
 pub mod command;
 pub mod decide;
 pub mod draft;

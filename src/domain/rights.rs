@@ -166,8 +166,40 @@ pub enum Scope<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}, and your account is limited to {limit}.")]
 pub struct OutOfScope {
-    what: String,
+    what: Concern,
     limit: Subjects,
+}
+
+impl OutOfScope {
+    /// Returns what the user may not concern, and the subjects to which the user is limited.
+    #[must_use]
+    pub fn parts(&self) -> (&Concern, &Subjects) {
+        (&self.what, &self.limit)
+    }
+}
+
+/// What limited staff may not do, as the beginning of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[serde(tag = "code", content = "args", rename_all = "snake_case")]
+pub enum Concern {
+    /// A subject that is not theirs.
+    #[error("This concerns {subject}")]
+    OtherSubject {
+        /// The subject.
+        subject: String,
+    },
+    /// A student of other sections.
+    #[error("{student} is in none of your sections")]
+    OtherStudent {
+        /// The username.
+        student: String,
+    },
+    /// More than single subjects.
+    #[error("This concerns all subjects")]
+    AllSubjects,
+    /// What someone else has started or sent.
+    #[error("This belongs to someone else")]
+    OfSomeoneElse,
 }
 
 /// Decides whether staff with this limit may do what concerns `scope`. `None` is no limit.
@@ -179,10 +211,10 @@ pub fn check(limit: Option<&Subjects>, scope: &Scope<'_>) -> Result<(), OutOfSco
     let what = match scope {
         Scope::Subject(subject) if limit.contains(subject) => return Ok(()),
         Scope::Student { subjects, .. } if subjects.iter().any(|subject| limit.contains(subject)) => return Ok(()),
-        Scope::Subject(subject) => format!("This concerns {subject}"),
-        Scope::Student { name, .. } => format!("{name} is in none of your sections"),
-        Scope::AllSubjects => "This concerns all subjects".to_owned(),
-        Scope::OfSomeoneElse => "This belongs to someone else".to_owned(),
+        Scope::Subject(subject) => Concern::OtherSubject { subject: (*subject).to_owned() },
+        Scope::Student { name, .. } => Concern::OtherStudent { student: (*name).to_owned() },
+        Scope::AllSubjects => Concern::AllSubjects,
+        Scope::OfSomeoneElse => Concern::OfSomeoneElse,
     };
     Err(OutOfScope { what, limit: limit.clone() })
 }

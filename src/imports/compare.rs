@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use crate::domain::command::{StagedImport, StagedSection};
 use crate::domain::decide::imported;
 use crate::domain::ids::{CODE_LEN_MAX, Crn};
-use crate::domain::import::{Change, ChangeKind, Finding, TaskReport};
+use crate::domain::import::{Change, ChangeKind, TaskReport};
 use crate::domain::section::{Section, SectionState, SectionStatus};
 use crate::domain::section_changes::SectionChanges;
 use crate::imports::ImportOptions;
 use crate::imports::affected::ChangedSections;
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::schedule::{FileSection, Schedule, ScheduleError};
 use crate::registration::readmodel::Snapshot;
 use crate::store::imports::CHUNK_LEN;
@@ -49,10 +50,10 @@ fn crns_by_number(snapshot: &Snapshot) -> HashMap<String, Vec<Crn>> {
 }
 
 /// Adds a warning about a section of the file.
-fn warn(report: &mut TaskReport, line: u64, column: &str, value: &str, message: String) {
+fn warn(report: &mut TaskReport, line: u64, column: &str, value: &str, kind: &FindingKind) {
     report.warnings_total += 1;
     if report.warnings.len() < LIST_LEN_MAX {
-        report.warnings.push(Finding { line, column: Some(column.into()), value: Some(value.into()), message });
+        report.warnings.push(kind.of_cell(line, Some(column), Some(value)));
     }
 }
 
@@ -65,21 +66,20 @@ fn warn_about_status(
     new: &StagedSection,
 ) {
     let (before, kept, file) = (before.section.status, after.section.status, new.section.status);
-    let section = &after.section.id;
-    let message = match (before, kept) {
-        (SectionStatus::Cancelled, SectionStatus::Open | SectionStatus::Closed) => {
-            format!(
-                "Section {section} was cancelled by an earlier file and is not cancelled in this one: it is {kept} again, and its students are notified",
-                kept = kept.as_str()
-            )
-        }
+    let section = after.section.id.to_string();
+    let kind = match (before, kept) {
+        (SectionStatus::Cancelled, SectionStatus::Open) => FindingKind::Reopened { section },
+        (SectionStatus::Cancelled, SectionStatus::Closed) => FindingKind::ReopenedClosed { section },
         (SectionStatus::Cancelled, SectionStatus::Cancelled) if file != SectionStatus::Cancelled => {
-            let why = if new.states_status { "staff cancelled it in the hub" } else { "the file states no status" };
-            format!("Section {section} stays cancelled because {why}. To reopen it, change its status under Sections")
+            if new.states_status {
+                FindingKind::CancelledByStaff { section }
+            } else {
+                FindingKind::CancelledUnstated { section }
+            }
         }
         _ => return,
     };
-    warn(report, line, "status", file.as_str(), message);
+    warn(report, line, "status", file.as_str(), &kind);
 }
 
 /// A comparison of a file to a term, which yields the sections to stage in chunks.
@@ -202,18 +202,16 @@ impl<'s> Comparison<'s> {
         let mut section = (*file.section).clone();
         if let Some(crn) = own {
             let written = section.id.crn.clone();
-            let message = format!(
-                "CRN {written} is imported as the existing section {crn}, because it seems to have lost its leading zeros"
-            );
-            warn(report, file.line, "crn", written.as_str(), message);
+            let kind = FindingKind::ZerosRestored { written: written.to_string(), crn: crn.to_string() };
+            warn(report, file.line, "crn", written.as_str(), &kind);
             self.renamed.insert(written, crn.clone());
             self.matched.insert(crn.clone());
             section.id.crn = crn;
         }
         for (id, crn) in section.linked.iter_mut().zip(linked) {
             if let Some(crn) = crn {
-                let message = format!("Linked CRN {} is imported as {crn}, which differs in leading zeros", id.crn);
-                warn(report, file.line, "linked", id.crn.as_str(), message);
+                let kind = FindingKind::LinkedZerosRestored { written: id.crn.to_string(), crn: crn.to_string() };
+                warn(report, file.line, "linked", id.crn.as_str(), &kind);
                 id.crn = crn;
             }
         }

@@ -3,7 +3,7 @@
 //!
 //! - [`csv`]: reads files; [`schedule`]: the port that it implements; `spreadsheet`: turns workbooks into rows
 //! - `run`: the steps of an import; `scope`: what staff of single subjects may import; `compare`: what an import
-//!   changes; `affected`: what it did to students; [`task`]: an import that has not ended; `recovery`: what happens to
+//!   changes; `affected`: what it did to students; `finding_kind`: what it can find; [`task`]: an import that has not ended; `recovery`: what happens to
 //!   imports that were interrupted when the hub stopped
 //! - [`profiles`]: saved mappings of columns
 //!
@@ -14,6 +14,8 @@
 mod affected;
 mod compare;
 pub mod csv;
+mod finding_kind;
+mod finding_parts;
 mod findings;
 pub mod profiles;
 mod recovery;

@@ -5,19 +5,8 @@ use crate::domain::import::{Phase, TaskReport, TaskState};
 use crate::store::StoreError;
 use crate::store::imports::StoredTask;
 
+use crate::imports::finding_parts::EndReason;
 use crate::imports::{ImportDeps, Imports};
-
-/// Message of a task that was interrupted before it was applied.
-const INTERRUPTED: &str = "The hub stopped during the import. Nothing was changed.";
-/// Message of a task that was interrupted after it was applied.
-const APPLIED_THEN_INTERRUPTED: &str =
-    "The import was applied completely. The hub stopped before it could report the result.";
-/// Message of a task that was interrupted while events were stored.
-const EVENTS_UNCERTAIN: &str =
-    "The hub stopped while it stored the events. Either all or none were imported. You can import the file again.";
-/// Message of a task that was interrupted while facts about students were stored.
-const STUDENTS_UNCERTAIN: &str =
-    "The hub stopped while it stored the facts about students, so they may be stored. Import the file again.";
 
 impl Imports {
     /// Ends the tasks of hubs that have ended. A store that several hubs share has to be examined regularly, because a hub
@@ -43,14 +32,14 @@ pub(super) async fn end_interrupted(deps: &ImportDeps) -> Result<(), StoreError>
             (Some(term), Some(generation @ 1..)) => deps.store.generation(term).await? >= generation,
             (_, _) => false,
         };
-        let message = match report.applying {
-            _ if applied => APPLIED_THEN_INTERRUPTED,
-            Some(0) if report.students.is_some() => STUDENTS_UNCERTAIN,
-            Some(0) => EVENTS_UNCERTAIN,
-            Some(_) | None => INTERRUPTED,
+        let reason = match report.applying {
+            _ if applied => EndReason::AppliedThenInterrupted,
+            Some(0) if report.students.is_some() => EndReason::FactsUncertain,
+            Some(0) => EndReason::EventsUncertain,
+            Some(_) | None => EndReason::Interrupted,
         };
         report.state = if applied { TaskState::Done } else { TaskState::Failed };
-        report.message = Some(message.to_owned());
+        reason.put_into(&mut report);
         (report.phase, report.finished_at, report.applying) = (Phase::Finished, Some(deps.clock.now()), None);
         deps.store.put_task(StoredTask::from(&report)).await?;
     }

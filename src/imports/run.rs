@@ -16,6 +16,7 @@ use crate::domain::ids::TermId;
 use crate::domain::import::{Finding, Phase, TaskState};
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::SectionState;
+use crate::imports::finding_parts::EndReason;
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
 use crate::registration::readmodel::Snapshot;
 use crate::registration::registrar::SubmitError;
@@ -38,10 +39,6 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// writer's time.
 const CHUNK_PAUSE_MAX: Duration = Duration::from_millis(100);
 
-/// Message of a task whose events may be stored.
-const EVENTS_UNKNOWN: &str = "The events could not be stored because the disk failed. Either all or none were \
-     imported. You can import the file again.";
-
 /// Why an import ends without being applied.
 enum Stop {
     /// It was cancelled.
@@ -52,8 +49,8 @@ enum Stop {
     Rejected,
     /// The hub failed.
     Failed {
-        /// Message for the user.
-        message: &'static str,
+        /// What the user reads.
+        reason: EndReason,
         /// Cause for the log.
         cause: String,
     },
@@ -65,18 +62,14 @@ impl From<ScheduleError> for Stop {
     fn from(error: ScheduleError) -> Self {
         match error {
             ScheduleError::Cancelled => Self::Cancelled,
-            ScheduleError::Scratch(cause) => Self::Failed {
-                message: "The import failed because of an error in its temporary files. Nothing was changed.",
-                cause,
-            },
+            ScheduleError::Scratch(cause) => Self::Failed { reason: EndReason::TemporaryFiles, cause },
         }
     }
 }
 
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
-        let message = "The import could not be stored. Nothing was changed.";
-        Self::Failed { message, cause: error.to_string() }
+        Self::Failed { reason: EndReason::NotStored, cause: error.to_string() }
     }
 }
 
@@ -223,7 +216,9 @@ impl Run<'_> {
         let store = self.inner.deps.store.clone();
         let put = || self.retry(|| store.put_events(events.to_vec(), dry_run));
         match put() {
-            Err(StoreError::CommitFailed(cause)) => put().map_err(|_| Stop::Failed { message: EVENTS_UNKNOWN, cause }),
+            Err(StoreError::CommitFailed(cause)) => {
+                put().map_err(|_| Stop::Failed { reason: EndReason::EventsUnknown, cause })
+            }
             other => Ok(other?),
         }
     }
@@ -233,8 +228,8 @@ impl Run<'_> {
         let dry_run = self.job.options.dry_run || rejected;
         let realm = &self.job.options.realm;
         if !realm.contains(term) {
-            let message = "This term's id is reserved for demonstrations. Nothing was changed.";
-            return Err(Stop::Failed { message, cause: "the file names a sandbox".to_owned() });
+            let reason = EndReason::ReservedTerm;
+            return Err(Stop::Failed { reason, cause: "the file names a sandbox".to_owned() });
         }
         let snapshot = self.inner.deps.model.term_in(realm, term).map(|t| t.snapshot());
         let generation = if dry_run { 0 } else { self.begin(term)? };
@@ -363,8 +358,7 @@ impl Run<'_> {
                 }
             }
         }
-        let message = "The hub was too busy to apply the import. Nothing was changed. Start the import again.";
-        Err(Stop::Failed { message, cause: "the registrar was overloaded".to_owned() })
+        Err(Stop::Failed { reason: EndReason::HubBusy, cause: "the registrar was overloaded".to_owned() })
     }
 
     /// Stores that the import may become visible, after which it cannot be cancelled.
@@ -449,13 +443,12 @@ impl Run<'_> {
                 Err(Stop::Cancelled) => TaskState::Cancelled,
                 Err(Stop::Rejected) => TaskState::Failed,
                 Err(Stop::Stopping) => {
-                    report.message =
-                        Some("The hub was stopped before the import was applied. Nothing was changed.".to_owned());
+                    EndReason::HubStopped.put_into(&mut report);
                     TaskState::Failed
                 }
-                Err(Stop::Failed { message, cause }) => {
+                Err(Stop::Failed { reason, cause }) => {
                     log::error!("import {} failed: {cause}", report.task);
-                    report.message = Some(message.to_owned());
+                    reason.put_into(&mut report);
                     TaskState::Failed
                 }
                 // The stored task is left as it is; the next start determines the result.
@@ -491,8 +484,5 @@ impl Run<'_> {
 }
 
 fn internal_error(cause: &str) -> Stop {
-    Stop::Failed {
-        message: "The import failed because of an error in the hub. Nothing was changed.",
-        cause: cause.to_owned(),
-    }
+    Stop::Failed { reason: EndReason::HubError, cause: cause.to_owned() }
 }

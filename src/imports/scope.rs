@@ -7,6 +7,7 @@ use crate::domain::import::{Finding, TaskReport};
 use crate::domain::rights::{self, OutOfScope, Scope, Subjects};
 use crate::registration::readmodel::Snapshot;
 
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::findings;
 use crate::imports::schedule::{FileSection, Schedule, ScheduleError};
 use crate::imports::task::LIST_LEN_MAX;
@@ -18,14 +19,12 @@ pub(super) fn refused(
     term: Option<&Snapshot>,
     limit: &Subjects,
 ) -> Result<Vec<Finding>, ScheduleError> {
-    let refusal = |scope: &Scope<'_>| rights::check(Some(limit), scope).err().map(|refused| refused.to_string());
+    let refusal = |scope: &Scope<'_>| rights::check(Some(limit), scope).err().map(|refused| kind_of(&refused));
     if schedule.contains_events() {
-        return Ok(refusal(&Scope::AllSubjects).into_iter().map(|message| finding(message, 1, None)).collect());
+        return Ok(refusal(&Scope::AllSubjects).into_iter().map(|kind| kind.of_line(1)).collect());
     }
     if term.is_none() {
-        let created =
-            refusal(&Scope::AllSubjects).map(|_| "Your account is limited to subjects, so it cannot create a term");
-        return Ok(created.into_iter().map(|message| finding(message.to_owned(), 1, None)).collect());
+        return Ok(refusal(&Scope::AllSubjects).map(|_| FindingKind::NoNewTerm.of_line(1)).into_iter().collect());
     }
     let mut refused: BTreeMap<String, Finding> = BTreeMap::new();
     schedule.each_section(&mut |FileSection { section, line, .. }| {
@@ -33,9 +32,9 @@ pub(super) fn refused(
         for concerned in [Some(&*section), known.map(|known| &**known)].into_iter().flatten() {
             let subject = concerned.subject();
             if !refused.contains_key(subject)
-                && let Some(message) = refusal(&Scope::Subject(subject))
+                && let Some(kind) = refusal(&Scope::Subject(subject))
             {
-                refused.insert(subject.to_owned(), finding(message, line, Some(section.id.to_string())));
+                refused.insert(subject.to_owned(), kind.of_cell(line, None, Some(&section.id.to_string())));
             }
         }
         Ok(())
@@ -46,7 +45,7 @@ pub(super) fn refused(
 /// Returns the error of an import that the registrar refused: since the check of the file, the subject of a section has
 /// changed, or another section now has a CRN of the file.
 pub(super) fn finding_of(refused: &OutOfScope) -> Finding {
-    finding(refused.to_string(), 1, None)
+    kind_of(refused).of_line(1)
 }
 
 /// Adds errors to the report of a task, before those of the file, and to the file with all errors.
@@ -60,7 +59,7 @@ pub(super) fn report(refused: Vec<Finding>, report: &mut TaskReport, errors_file
     Ok(())
 }
 
-/// Returns an error about a section of the file, or about the file as a whole.
-fn finding(message: String, line: u64, section: Option<String>) -> Finding {
-    Finding { line, column: None, value: section.map(String::into_boxed_str), message }
+fn kind_of(refused: &OutOfScope) -> FindingKind {
+    let (what, subjects) = refused.parts();
+    FindingKind::OutOfScope { what: what.clone(), subjects: subjects.to_string() }
 }

@@ -152,12 +152,14 @@ for (const width of WIDTHS) {
     await shows(page, "Faltan las columnas");
     await holds(page, "Columns");
     await page.getByRole("button", { name: "Empezar de nuevo" }).click();
-    await check("term,crn,course,title,capacity,days,time,room,instructor\notono,1,MATH 151,Cálculo I,3,MWF,09:00-09:50,B1,Pérez\notono,9,CHEM 101,Química,5,MWF,09:00-09:50,B1,Pérez\notono,8,CHEM 102,Química,x,MWF,09:00-09:50,B1,Pérez\n");
-    await shows(page, "no se puede importar");
+    await check("term,crn,course,title,capacity,days,time,room,instructor\notono,1,MATH 151,Cálculo I,3,MWF,09:00-09:50,B1,Pérez\notono,9,CHEM 101,Química,5,MWF,09:00-09:50,B1,Gómez\notono,8,CHEM 102,Química,x,MWF,09:00-09:50,B1,Pérez\n");
+    await shows(page, "no se puede importar.*Cupos: debe ser un número entero");
     await holds(page, "a rejected file");
     await page.getByRole("button", { name: /Omitir 1 línea/ }).click();
     await shows(page, "Aún no se cambió nada");
     await page.evaluate(() => { for (const el of document.querySelectorAll("#task details")) el.open = true; });
+    await shows(page, "el límite de créditos.*MATH 151 .* y CHEM 101 .* están en B1 a la vez: lun, mié, vie 09:00-09:50");
+    assert.equal(await page.locator("#task [lang=en]").count(), 0);
     await holds(page, "a checked file");
   });
 

@@ -158,6 +158,9 @@ struct ImportTask {
     /// Why it failed, if `errors` does not give the reason.
     #[schema(required)]
     message: Option<String>,
+    /// The `code` of `message`.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    reason: Option<String>,
     /// The term, once it is known.
     #[schema(required)]
     term: Option<TermId>,
@@ -276,8 +279,14 @@ struct Finding {
     /// The cell's text, truncated.
     #[schema(required)]
     value: Option<String>,
-    /// What is wrong and what is expected.
+    /// What is wrong and what is expected, in English.
     message: String,
+    /// The stable code of the text; absent in the report of an earlier version.
+    #[schema(nullable = false)]
+    code: Option<String>,
+    /// The values in the text: texts, numbers, lists, and parts with a `code` and `args`.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    args: Option<String>,
 }
 
 /// What an applied import did to students. Each list has at most the first 1,000 items.
@@ -350,10 +359,16 @@ struct SkippedLine {
     /// The line in the file, starting at 1.
     #[schema(minimum = 1)]
     line: u64,
-    /// Why it is not a row.
+    /// Why it is not a row, in English.
     why: String,
     /// Its text, truncated.
     text: String,
+    /// The stable code of the text; absent in the report of an earlier version.
+    #[schema(nullable = false)]
+    code: Option<String>,
+    /// The values in the text: texts, numbers, lists, and parts with a `code` and `args`.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    args: Option<String>,
 }
 
 /// Two sections of the file that use one room or one instructor at the same time. Conflicts are reported, not rejected.
@@ -363,8 +378,14 @@ struct ImportConflict {
     kind: import::ConflictKind,
     /// The lines of the two sections; the first lines of several pairs.
     lines: Vec<u64>,
-    /// A description of the conflict: the room or instructor and the time.
+    /// A description of the conflict in English: the room or instructor and the time.
     message: String,
+    /// The stable code of the text; absent in the report of an earlier version.
+    #[schema(nullable = false)]
+    code: Option<String>,
+    /// The values in the text: texts, numbers, lists, and parts with a `code` and `args`.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    args: Option<String>,
     /// The number of pairs of meetings that overlap. Their sum over all items is the total.
     #[schema(minimum = 1)]
     pairs: u64,
@@ -445,10 +466,11 @@ mod tests {
         assert_conforms(&alert::Alert { id, seq: Some(7), content, source, sender, sender_name: None, created_at });
 
         let section = SectionId::parse("202209-10001").unwrap();
-        let finding = import::Finding { line: 3, column: None, value: None, message: "No such day.".to_owned() };
+        let finding =
+            import::Finding { line: 3, column: None, value: None, message: "No such day.".to_owned(), coded: None };
         assert_conforms(&finding);
         let (kind, lines) = (import::ConflictKind::Room, vec![2, 3]);
-        let conflict = import::Conflict { kind, lines, message: "A 101".to_owned(), pairs: 1 };
+        let conflict = import::Conflict { kind, lines, message: "A 101".to_owned(), coded: None, pairs: 1 };
         assert_conforms(&conflict);
         let change = import::ChangeKind::Update;
         let change = import::Change { section: section.clone(), change, fields: SectionChanges::default() };

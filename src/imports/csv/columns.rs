@@ -11,6 +11,7 @@ pub(super) use crate::imports::csv::meeting_columns::MeetingColumns;
 use crate::imports::csv::meeting_columns::numbered_groups;
 pub(super) use crate::imports::csv::names::{Column, normalized};
 use crate::imports::csv::names::{MEETING_COLUMNS, WEAK_NAMES, weekday};
+use crate::imports::finding_kind::FindingKind;
 
 /// The minimum number of columns for single weekdays: fewer may have another meaning, such as `M` or `S`.
 const WEEKDAY_COLUMNS_MIN: usize = 3;
@@ -217,7 +218,7 @@ impl Header {
         names: impl IntoIterator<Item = &'n str>,
         extra: &ExtraNames,
         map: &[(String, Column)],
-    ) -> Result<(Self, Vec<String>), String> {
+    ) -> Result<(Self, Vec<FindingKind>), FindingKind> {
         let names: Vec<String> =
             names.into_iter().map(|n| n.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         let normalized_names: Vec<String> = names.iter().map(|n| normalized(n)).collect();
@@ -225,9 +226,7 @@ impl Header {
         let (at, derived, weekdays) = (BTreeMap::new(), Vec::new(), Vec::new());
         let mut found = Recognition { names, normalized: normalized_names, at, derived, used, weekdays };
         for (name, column) in map {
-            let index = found
-                .find(name)
-                .ok_or_else(|| format!("The map contains {name:?}, but the file has no such column"))?;
+            let index = found.find(name).ok_or_else(|| FindingKind::NoMappedColumn { name: name.clone() })?;
             found.assign(*column, index);
         }
         let mut warnings = Vec::new();
@@ -246,10 +245,12 @@ impl Header {
             let Some(column) = column.filter(|_| !mapped[index] && !is_seats) else { continue };
             match found.at.get(&column) {
                 None => found.assign(column, index),
-                Some(first) if *first != index && !map.iter().any(|(_, c)| *c == column) => warnings.push(format!(
-                    "Columns {:?} and {:?} have the same meaning: the second is ignored",
-                    found.names[*first], found.names[index]
-                )),
+                Some(first) if *first != index && !map.iter().any(|(_, c)| *c == column) => {
+                    warnings.push(FindingKind::SameMeaning {
+                        first: found.names[*first].clone(),
+                        second: found.names[index].clone(),
+                    });
+                }
                 Some(_) => {}
             }
         }
@@ -355,25 +356,19 @@ impl Header {
         self.has(Column::Course) || (self.has(Column::Subject) && self.has(Column::Number))
     }
 
-    /// Returns an error message for each column that a schedule of sections needs and the header does not have.
-    pub(super) fn missing_columns(&self) -> Vec<String> {
+    /// Returns an error for each column that a schedule of sections needs and the header does not have.
+    pub(super) fn missing_columns(&self) -> Vec<FindingKind> {
         let mut missing = Vec::new();
         let without_crn = !self.has(Column::Crn);
         if without_crn && !(self.has_course() && self.has(Column::Section)) {
-            missing.push(
-                "The file has neither a column `crn` nor columns `course` and `section`, which identify a section"
-                    .to_owned(),
-            );
+            missing.push(FindingKind::NoSectionColumns);
         }
         if !self.has_course() {
-            missing.push("The file has no column `course` (or `catalog_id`, or `subject` and `number`)".to_owned());
+            missing.push(FindingKind::NoCourseColumn);
         }
         let is_sum = self.has(Column::Enrolled) && self.has(Column::Available);
         if !self.has(Column::Capacity) && !is_sum {
-            missing.push(format!(
-                "The file has no capacity column: name one {}, or map the column that has the seats, such as seats:capacity",
-                quoted(&Column::Capacity.names()[..3])
-            ));
+            missing.push(FindingKind::NoCapacityColumn { names: quoted(&Column::Capacity.names()[..3]) });
         }
         missing
     }
@@ -397,7 +392,7 @@ fn quoted(names: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    fn header(names: &str, extra: &ExtraNames, map: &[(String, Column)]) -> (Header, Vec<String>) {
+    fn header(names: &str, extra: &ExtraNames, map: &[(String, Column)]) -> (Header, Vec<FindingKind>) {
         Header::read(names.split(','), extra, map).unwrap()
     }
 
@@ -411,7 +406,7 @@ mod tests {
         assert_eq!(header.at(Column::WaitlistCapacity), Some(3));
         assert_eq!(header.at(Column::Component), Some(4));
         assert_eq!((header.known_len(), warnings.len()), (5, 0));
-        assert_eq!(header.missing_columns(), Vec::<String>::new());
+        assert_eq!(header.missing_columns(), []);
     }
 
     #[test]
@@ -431,7 +426,7 @@ mod tests {
         let record = csv::StringRecord::from(vec!["1", "20", "Elm", "105"]);
         assert_eq!(numbered.derived_cells(&record), ["Elm 105"]);
         let unknown = Header::read(["crn"], &extra, &[("seats".into(), Column::Capacity)]);
-        assert!(unknown.unwrap_err().contains("seats"));
+        assert!(unknown.unwrap_err().to_string().contains("seats"));
     }
 
     #[test]
@@ -459,7 +454,7 @@ mod tests {
         let missing = header.missing_columns();
         assert_eq!(missing.len(), 1);
         for word in ["`capacity`", "`cap`", "`seats_cap`", "seats:capacity"] {
-            assert!(missing[0].contains(word), "{}", missing[0]);
+            assert!(missing[0].to_string().contains(word), "{}", missing[0]);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::imports::csv::dates::{self, DateRange, DayOrder};
 use crate::imports::csv::status::LetterC;
 use crate::imports::csv::times::{self, Clock, TimeRange};
 use crate::imports::csv::{component, days, rooms, text};
+use crate::imports::finding_kind::FindingKind;
 
 /// The maximum number of words of a time range, such as `10:20 AM - 12:00 PM`, in a cell with days and room.
 const TIME_WORDS_MAX: usize = 6;
@@ -53,7 +54,7 @@ pub(super) struct Part {
 }
 
 /// A part with a warning about it, if any.
-pub(super) type WarnedPart = (Part, Option<&'static str>);
+pub(super) type WarnedPart = (Part, Option<FindingKind>);
 
 /// Returns whether a cell of days or times means that they are not known.
 pub(super) fn is_unset(cell: &str) -> bool {
@@ -206,7 +207,8 @@ fn combined_part(part: &str, format: Format) -> Option<WarnedPart> {
     let found = (1..=words.len().min(TIME_WORDS_MAX)).rev().find_map(|used| {
         let text = words[..used].join(" ");
         let range = times::range_or_hours(text.trim_end_matches([',', ' ']), format.clock).ok()?;
-        Some((used, range, is_early(&text, range.0)))
+        let is_early = is_early(&text, range.0);
+        Some((used, range, is_early))
     });
     if is_announced && found.is_none() {
         // The time is to be announced, perhaps the days too.

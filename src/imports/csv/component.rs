@@ -2,6 +2,7 @@
 //! title.
 
 use crate::imports::csv::text;
+use crate::imports::finding_kind::FindingKind;
 
 /// The component of a row from which no other can be inferred.
 pub(super) const DEFAULT_COMPONENT: &str = "lecture";
@@ -35,7 +36,7 @@ const TITLE_WORDS: [(&str, &str); 6] = [
 ];
 
 /// Parses a component, in lower case; `None` for a blank cell.
-pub(super) fn parse(cell: &str) -> Result<Option<String>, String> {
+pub(super) fn parse(cell: &str) -> Result<Option<String>, FindingKind> {
     let Some(text) = text::text(cell)? else { return Ok(None) };
     let lower = text.to_lowercase();
     let short = lower.trim_end_matches('.');

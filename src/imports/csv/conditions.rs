@@ -5,25 +5,25 @@ use jiff::Timestamp;
 use crate::domain::reservation::{RESERVATIONS_MAX, Reservation};
 use crate::domain::restriction::{RESTRICTIONS_MAX, Restriction};
 use crate::imports::csv::text;
+use crate::imports::finding_kind::FindingKind;
 use crate::text::csv_text::unescape_cell;
 
 /// Parses reserved seats, such as `honours: 5 until 2026-08-01T08:00:00Z; veterans: 2`.
-pub(super) fn reserved(cell: &str) -> Result<Vec<Reservation>, String> {
+pub(super) fn reserved(cell: &str) -> Result<Vec<Reservation>, FindingKind> {
     let cell = unescape_cell(cell);
     if text::is_unknown(cell) {
         return Ok(Vec::new());
     }
     let mut found: Vec<Reservation> = Vec::new();
     for item in items(cell) {
-        let one = reservation(item)
-            .ok_or("Reserved seats must look like honours: 5; veterans: 2 until 2026-08-01T08:00:00Z")?;
+        let one = reservation(item).ok_or(FindingKind::ReservedForm)?;
         if found.iter().any(|other| other.group.eq_ignore_ascii_case(&one.group)) {
-            return Err(format!("The group {} is listed twice", one.group));
+            return Err(FindingKind::GroupTwice { group: one.group.to_string() });
         }
         found.push(one);
     }
     if found.len() > RESERVATIONS_MAX {
-        return Err(format!("Seats can be reserved for at most {RESERVATIONS_MAX} groups"));
+        return Err(FindingKind::TooManyGroups { max: RESERVATIONS_MAX });
     }
     Ok(found)
 }
@@ -49,28 +49,25 @@ pub(super) fn reserved_text(reserved: &[Reservation]) -> String {
 }
 
 /// Parses restrictions, such as `group: honours, veterans; not campus: North`.
-pub(super) fn restrictions(cell: &str) -> Result<Vec<Restriction>, String> {
+pub(super) fn restrictions(cell: &str) -> Result<Vec<Restriction>, FindingKind> {
     let cell = unescape_cell(cell);
     if text::is_unknown(cell) {
         return Ok(Vec::new());
     }
-    let parse = |item: &str| {
-        Restriction::parse(item)
-            .ok_or_else(|| "Restrictions must look like group: honours, veterans; not campus: North".to_owned())
-    };
+    let parse = |item: &str| Restriction::parse(item).ok_or(FindingKind::RestrictionsForm);
     let found: Vec<Restriction> = items(cell).map(parse).collect::<Result<_, _>>()?;
     if found.len() > RESTRICTIONS_MAX {
-        return Err(format!("A section can have at most {RESTRICTIONS_MAX} restrictions"));
+        return Err(FindingKind::TooManyRestrictions { max: RESTRICTIONS_MAX });
     }
     Ok(found)
 }
 
 /// Parses how often a course may be taken; `None` for the college's limit.
-pub(super) fn repeat_limit(cell: &str) -> Result<Option<u32>, String> {
+pub(super) fn repeat_limit(cell: &str) -> Result<Option<u32>, FindingKind> {
     if text::is_unknown(cell) {
         return Ok(None);
     }
-    cell.parse().map(Some).map_err(|_| "The repeat limit must be a number; 0 is no limit".to_owned())
+    cell.parse().map(Some).map_err(|_| FindingKind::RepeatLimitForm)
 }
 
 fn items(cell: &str) -> impl Iterator<Item = &str> {

@@ -19,6 +19,7 @@ use crate::domain::import::{Conflict, ConflictKind};
 use crate::domain::instructor;
 use crate::domain::meeting::{Days, END_OF_DAY};
 use crate::domain::section::SectionStatus;
+use crate::imports::finding_parts::ConflictText;
 use crate::imports::schedule::ScheduleError;
 
 use crate::imports::csv::row::{MeetingRow, Row};
@@ -238,14 +239,14 @@ fn pairs(scratch: &Scratch) -> Result<Vec<Conflict>, ScheduleError> {
         let (name, days): (String, u8) = (row.get(1)?, row.get(4)?);
         let (start, end): (i64, i64) = (row.get(5)?, row.get(6)?);
         let (a, b): (String, String) = (row.get(7)?, row.get(8)?);
-        let days = Days::from_bits(days).names().collect::<Vec<_>>().join(", ");
-        let at = format!("{days} {:02}:{:02}-{:02}:{:02}", start / 60, start % 60, end / 60, end % 60);
+        let days = Days::from_bits(days).names().collect();
+        let times = format!("{:02}:{:02}-{:02}:{:02}", start / 60, start % 60, end / 60, end % 60);
         let kind = kind_of(row.get(0)?);
-        let message = match kind {
-            ConflictKind::Room => format!("{a} and {b} are both in {name} on {at}"),
-            ConflictKind::Instructor => format!("{name} teaches both {a} and {b} on {at}"),
+        let text = match kind {
+            ConflictKind::Room => ConflictText::SameRoom { a, b, room: name, days, times },
+            ConflictKind::Instructor => ConflictText::SameInstructor { a, b, name, days, times },
         };
-        Ok(Conflict { kind, lines: vec![unsigned(row.get(2)?), unsigned(row.get(3)?)], message, pairs: 1 })
+        Ok(text.conflict(kind, vec![unsigned(row.get(2)?), unsigned(row.get(3)?)], 1))
     })?;
     Ok(conflicts.collect::<Result<_, _>>()?)
 }
@@ -257,11 +258,11 @@ fn groups(scratch: &Scratch, kind: ConflictKind, limit: u64) -> Result<Vec<Confl
     let conflicts = statement.query_map(params![number(kind), signed(limit)], |row| {
         let (name, pairs, lines): (String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let is_number = kind == ConflictKind::Room && !name.contains(char::is_alphabetic);
-        let name = if is_number { format!("Room {name}") } else { name };
-        let overlap = if pairs == 1 { "pair of classes overlaps" } else { "pairs of classes overlap" };
-        let message = format!("{name}: {pairs} {overlap}");
+        let n = unsigned(pairs);
+        let text =
+            if is_number { ConflictText::OverlappingInRoom { name, n } } else { ConflictText::Overlapping { name, n } };
         let lines = lines.split(',').filter_map(|line| line.parse().ok()).collect();
-        Ok(Conflict { kind, lines, message, pairs: unsigned(pairs) })
+        Ok(text.conflict(kind, lines, n))
     })?;
     Ok(conflicts.collect::<Result<_, _>>()?)
 }

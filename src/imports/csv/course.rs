@@ -1,6 +1,7 @@
 //! Parses a course, `SUBJECT NUMBER`, and the section if the cell contains it.
 
 use crate::imports::csv::{component, text};
+use crate::imports::finding_kind::FindingKind;
 
 /// The maximum length of a course, in characters.
 pub(super) const COURSE_CHARS_MAX: usize = 40;
@@ -18,7 +19,7 @@ pub(super) struct Course {
 }
 
 /// Joins a course from its subject and number.
-pub(super) fn join(subject: &str, number: &str) -> Result<String, String> {
+pub(super) fn join(subject: &str, number: &str) -> Result<String, FindingKind> {
     let number: String = number.split_whitespace().collect();
     let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
     bounded(format!("{subject} {number}"))
@@ -28,7 +29,7 @@ pub(super) fn join(subject: &str, number: &str) -> Result<String, String> {
 /// packed `ACTG F001A01W` of Californian colleges (the college's letter, four characters of the number, padded with a
 /// dot, and the section). A title may follow, as in `MATH 151-01 - Algebra` and `MATH-151-01 (30001) Algebra`. A cell in no
 /// such format is taken as the course.
-pub(super) fn split(cell: &str) -> Result<Course, String> {
+pub(super) fn split(cell: &str) -> Result<Course, FindingKind> {
     let decoded = text::decoded(cell);
     if let Some((head, title)) = before_title(&decoded) {
         let course = split_untitled(head)?;
@@ -55,7 +56,7 @@ fn before_title(cell: &str) -> Option<(&str, &str)> {
 
 /// Splits a cell whose section may consist of capital letters alone, such as `AR-124-N` and `ACC 202 A`: nothing else
 /// identifies the section of the row.
-pub(super) fn split_with_letters(cell: &str) -> Result<Course, String> {
+pub(super) fn split_with_letters(cell: &str) -> Result<Course, FindingKind> {
     let course = split(cell)?;
     if course.section.is_some() {
         return Ok(course);
@@ -71,7 +72,7 @@ pub(super) fn split_with_letters(cell: &str) -> Result<Course, String> {
     Ok(by_letters.unwrap_or(course))
 }
 
-fn split_untitled(cell: &str) -> Result<Course, String> {
+fn split_untitled(cell: &str) -> Result<Course, FindingKind> {
     let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '*' | '_');
     let mut words: Vec<&str> = cell.split(is_separator).filter(|w| !w.is_empty()).collect();
     let without_section = |name: String| Ok(Course { name: bounded(name)?, section: None, title: None });
@@ -79,7 +80,7 @@ fn split_untitled(cell: &str) -> Result<Course, String> {
         words.splice(..1, [subject, number]);
     }
     match words[..] {
-        [] => Err("Course is missing".into()),
+        [] => Err(FindingKind::CourseMissing),
         [word] => match dotted(word) {
             Some((name, section)) => Ok(Course { name: bounded(name)?, section, title: None }),
             None => without_section(word.to_owned()),
@@ -200,9 +201,9 @@ fn packed(word: &str) -> Option<(&str, &str)> {
     shape.then(|| (word[..5].trim_end_matches('.'), &word[5..]))
 }
 
-fn bounded(name: String) -> Result<String, String> {
+fn bounded(name: String) -> Result<String, FindingKind> {
     if name.chars().count() > COURSE_CHARS_MAX {
-        Err(format!("Course must be at most {COURSE_CHARS_MAX} characters"))
+        Err(FindingKind::CourseTooLong { max: COURSE_CHARS_MAX })
     } else {
         Ok(name)
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::domain::ids::{Crn, SectionId};
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::schedule::Severity;
 
 use crate::imports::csv::columns::Column;
@@ -29,11 +30,7 @@ pub(super) fn read(cells: &mut Cells<'_>) -> Option<RowCrn> {
         let Course { name: course, section, .. } = course_and_section(cells);
         let Some(section) = section.filter(|_| !course.is_empty()) else {
             if !cells.has_errors() {
-                cells.add_finding(
-                    Severity::Error,
-                    Some(Column::Section),
-                    "Section is missing: a row without a CRN needs it",
-                );
+                cells.add_finding(Severity::Error, Some(Column::Section), &FindingKind::SectionMissing);
             }
             return None;
         };
@@ -42,18 +39,16 @@ pub(super) fn read(cells: &mut Cells<'_>) -> Option<RowCrn> {
         return Some(RowCrn { crn: formed.0, is_formed: has_column });
     }
     let crn = cells.read(Column::Crn, |cell| match cell {
-        _ if text::is_unknown(cell) => Err("CRN is missing".into()),
+        _ if text::is_unknown(cell) => Err(FindingKind::CrnMissing),
         _ => written(cell).map(|(crn, _)| Some(crn)),
     });
     crn.map(|crn| RowCrn { crn, is_formed: false })
 }
 
 /// Converts a CRN as a file writes it. Also returns what was written, if it differs.
-pub(super) fn written(cell: &str) -> Result<(Crn, Option<Box<str>>), String> {
-    let number = unrounded(cell).ok_or_else(|| {
-        format!("A spreadsheet has rounded this number: format the column as text, so that all digits of {cell} remain")
-    })?;
-    Crn::from_written(&number).map_err(|_| "CRN must have letters or digits and at most 100 characters".into())
+pub(super) fn written(cell: &str) -> Result<(Crn, Option<Box<str>>), FindingKind> {
+    let number = unrounded(cell).ok_or_else(|| FindingKind::CrnRounded { cell: cell.to_owned() })?;
+    Crn::from_written(&number).map_err(|_| FindingKind::CrnForm)
 }
 
 /// Removes what spreadsheets add to a number: `30,001` and `3.0001E+04` are 30001. Returns `None` for a number with an
@@ -87,14 +82,14 @@ pub(super) fn original(cells: &Cells<'_>) -> Option<String> {
 }
 
 /// Parses the CRNs of linked sections, which are written like the row's own CRN: `AB 101-01` is one CRN.
-pub(super) fn linked(cell: &str, own: &str) -> Result<Vec<String>, String> {
+pub(super) fn linked(cell: &str, own: &str) -> Result<Vec<String>, FindingKind> {
     let separators: Vec<char> = [',', ';', '|', '/', ' '].into_iter().filter(|c| !own.contains(*c)).collect();
     let mut linked = Vec::new();
     for item in text::list(cell, &separators)? {
         // The term of a full id is ignored: links stay within a term.
         let id = SectionId::parse(item).ok().filter(|_| !own.contains('-'));
         let crn = id.map_or_else(|| Crn::from_written(item).map(|(crn, _)| crn), |id| Ok(id.crn));
-        linked.push(crn.map_err(|_| format!("{item:?} is not a CRN"))?.to_string());
+        linked.push(crn.map_err(|_| FindingKind::NotCrn { item: item.to_owned() })?.to_string());
     }
     Ok(linked)
 }

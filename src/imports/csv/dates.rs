@@ -8,9 +8,10 @@ use jiff::civil::Date;
 use jiff::{Span, ToSpan};
 
 use crate::imports::csv::text::is_unknown;
+use crate::imports::finding_kind::FindingKind;
 
 /// The accepted formats, for error messages.
-const FORMATS: &str = "2022-09-07, 09/21/2020 or Sep 07, 2022";
+pub(in crate::imports) const FORMATS: &str = "2022-09-07, 09/21/2020 or Sep 07, 2022";
 /// Names of the months in English and Spanish. An abbreviation has at least three letters.
 const MONTHS: [[&str; 2]; 12] = [
     ["january", "enero"],
@@ -104,7 +105,7 @@ impl OrderEvidence {
 }
 
 /// Parses a range of dates. A single date is a range of one day. The first date may lack the year of the second.
-pub(super) fn range(cell: &str, order: DayOrder) -> Result<DateRange, String> {
+pub(super) fn range(cell: &str, order: DayOrder) -> Result<DateRange, FindingKind> {
     if is_unknown(cell) {
         return Ok((None, None));
     }
@@ -118,8 +119,7 @@ pub(super) fn range(cell: &str, order: DayOrder) -> Result<DateRange, String> {
     if let Some(day) = date(cell, order) {
         return Ok((Some(day), Some(day)));
     }
-    let (from, to) =
-        split.ok_or_else(|| format!("Not a date range: use {FORMATS}, with \" - \" or \"..\" between two dates"))?;
+    let (from, to) = split.ok_or(FindingKind::DateRangeForm)?;
     if let Some(last) = date(to, order)
         && date(from, order).is_none()
         && let Some(first) = date(&format!("{from}{}{}", separator_before_year(from), last.year()), order)
@@ -138,21 +138,21 @@ pub(super) fn lacks_year(cell: &str) -> bool {
     split_range(cell).map_or_else(|| is_day(cell), |(from, to)| is_day(from) && is_day(to))
 }
 
-fn ordered(start: Option<Date>, end: Option<Date>) -> Result<DateRange, String> {
+fn ordered(start: Option<Date>, end: Option<Date>) -> Result<DateRange, FindingKind> {
     if let (Some(start), Some(end)) = (start, end)
         && end < start
     {
-        return Err("The end date is before the start date".into());
+        return Err(FindingKind::EndDateBeforeStart);
     }
     Ok((start, end))
 }
 
 /// Parses one date.
-pub(super) fn single(cell: &str, order: DayOrder) -> Result<Option<Date>, String> {
+pub(super) fn single(cell: &str, order: DayOrder) -> Result<Option<Date>, FindingKind> {
     if is_unknown(cell) {
         return Ok(None);
     }
-    date(cell, order).map(Some).ok_or_else(|| format!("{cell:?} is not a date: use {FORMATS}"))
+    date(cell, order).map(Some).ok_or_else(|| FindingKind::NotDate { cell: cell.to_owned() })
 }
 
 fn split_range(cell: &str) -> Option<(&str, &str)> {

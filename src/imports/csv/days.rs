@@ -3,6 +3,7 @@
 use crate::domain::meeting::Days;
 
 use crate::imports::csv::text::is_unknown;
+use crate::imports::finding_kind::FindingKind;
 
 /// Names of days and their abbreviations in English and Spanish, longest first.
 const NAMES: [(&str, &str); 42] = [
@@ -54,7 +55,7 @@ const NAMES: [(&str, &str); 42] = [
 const NAME_LEN_MIN: usize = 3;
 
 /// Parses a cell of weekdays. The set is empty if they are not known yet.
-pub(super) fn days(cell: &str) -> Result<Days, String> {
+pub(super) fn days(cell: &str) -> Result<Days, FindingKind> {
     if is_unknown(cell) {
         return Ok(Days::NONE);
     }
@@ -73,9 +74,8 @@ pub(super) fn days(cell: &str) -> Result<Days, String> {
             continue;
         }
         let known = || range(token).or_else(|| list(token)).or_else(|| names(token)).or_else(|| pairs(token));
-        bits |= known()
-            .or_else(|| letters(token, bits))
-            .ok_or_else(|| format!("Unrecognized days {token:?}: use MWF, TR, TTh or mon,wed"))?;
+        bits |=
+            known().or_else(|| letters(token, bits)).ok_or_else(|| FindingKind::DaysForm { days: token.to_owned() })?;
     }
     Ok(Days::from_bits(bits))
 }

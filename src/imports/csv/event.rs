@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, civil};
 
 use crate::domain::event::Event;
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::schedule::Severity;
 
 use crate::imports::csv::columns::Column;
@@ -21,11 +22,11 @@ const DESCRIPTION_CHARS_MAX: usize = 10_000;
 /// Parses a row. Returns `None`, and adds findings, if a cell has an error.
 pub(super) fn read(cells: &mut Cells<'_>, zone: &TimeZone, order: DayOrder) -> Option<Event> {
     let program = cells.read(Column::Program, |cell| match text::text(cell)? {
-        None => Err("Program is missing".into()),
+        None => Err(FindingKind::ProgramMissing),
         some => Ok(some),
     });
     let date = cells.read(Column::Date, |cell| match dates::single(cell, order)? {
-        None => Err("Date is missing".into()),
+        None => Err(FindingKind::DateMissing),
         some => Ok(some),
     });
     let time = cells.read(Column::Time, times::single);
@@ -35,14 +36,14 @@ pub(super) fn read(cells: &mut Cells<'_>, zone: &TimeZone, order: DayOrder) -> O
     let instructor = cells.read(Column::Instructor, instructors::instructor);
     let description = cells.read(Column::Description, description);
     if time.is_none() && !cells.has_errors() {
-        cells.add_finding(Severity::Warning, Some(Column::Time), "The missing time is imported as midnight");
+        cells.add_finding(Severity::Warning, Some(Column::Time), &FindingKind::TimeMissing);
     }
     let (program, date) = (program?, date?);
     if cells.has_errors() {
         return None;
     }
     let Some(starts_at) = instant(date, time.unwrap_or(Time::midnight()), zone) else {
-        cells.add_finding(Severity::Error, Some(Column::Date), "This time does not exist in the college's time zone");
+        cells.add_finding(Severity::Error, Some(Column::Date), &FindingKind::NoSuchTime);
         return None;
     };
     let ends_at = minutes.and_then(|m| starts_at.checked_add(SignedDuration::from_mins(m)).ok());
@@ -71,25 +72,25 @@ fn instant(date: Date, time: Time, zone: &TimeZone) -> Option<Timestamp> {
     zone.to_timestamp(at).ok()
 }
 
-fn description(cell: &str) -> Result<Option<String>, String> {
+fn description(cell: &str) -> Result<Option<String>, FindingKind> {
     if text::is_unknown(cell) {
         return Ok(None);
     }
     if cell.chars().count() > DESCRIPTION_CHARS_MAX {
-        return Err(format!("Description must be at most {DESCRIPTION_CHARS_MAX} characters"));
+        return Err(FindingKind::DescriptionTooLong { max: DESCRIPTION_CHARS_MAX });
     }
     Ok(Some(cell.replace("\r\n", "\n")))
 }
 
 /// Parses a duration into minutes: `90`, `90 min`, `1:30`, `2 hours`, `1.5 h`, `1h30`.
-fn duration(cell: &str) -> Result<Option<i64>, String> {
+fn duration(cell: &str) -> Result<Option<i64>, FindingKind> {
     if text::is_unknown(cell) {
         return Ok(None);
     }
     minutes(&cell.to_ascii_lowercase())
         .filter(|m| (1..=DURATION_MINUTES_MAX).contains(m))
         .map(Some)
-        .ok_or_else(|| "Duration must be in minutes (90), 1:30 or 1.5 hours, and at most a week".into())
+        .ok_or(FindingKind::DurationForm)
 }
 
 fn minutes(text: &str) -> Option<i64> {

@@ -10,6 +10,8 @@ use jiff::civil::{Date, Time};
 use crate::domain::ids::{Crn, SectionId};
 use crate::domain::meeting::{Days, END_OF_DAY, Meeting, hour_minute_text};
 use crate::domain::section::{Section, SectionState, SectionStatus};
+use crate::imports::finding_kind::FindingKind;
+use crate::imports::finding_parts::CountField;
 use crate::imports::schedule::Severity;
 use crate::text::csv_text::{escape_cell, unescape_cell};
 
@@ -175,7 +177,7 @@ pub(super) fn id(cells: &Cells<'_>) -> Option<SectionId> {
 pub(super) fn read(cells: &mut Cells<'_>, crn: &Crn, format: Format) -> Row {
     let course = literal(cells, Column::Course);
     if course.is_none() {
-        cells.add_finding(Severity::Error, Some(Column::Course), "Course is missing");
+        cells.add_finding(Severity::Error, Some(Column::Course), &FindingKind::CourseMissing);
     }
     let section = literal(cells, Column::Section);
     let title = literal(cells, Column::Title);
@@ -199,15 +201,15 @@ pub(super) fn read(cells: &mut Cells<'_>, crn: &Crn, format: Format) -> Row {
         instructor,
         method: literal(cells, Column::Method),
         campus: literal(cells, Column::Campus),
-        capacity: count(cells, Column::Capacity, "Capacity"),
-        waitlist_capacity: count(cells, Column::WaitlistCapacity, "Waitlist capacity"),
-        enrolled: count(cells, Column::Enrolled, "Enrolled"),
-        waitlisted: count(cells, Column::Waitlisted, "Waitlisted"),
+        capacity: count(cells, Column::Capacity, CountField::Capacity),
+        waitlist_capacity: count(cells, Column::WaitlistCapacity, CountField::WaitlistCapacity),
+        enrolled: count(cells, Column::Enrolled, CountField::Enrolled),
+        waitlisted: count(cells, Column::Waitlisted, CountField::Waitlisted),
         linked: cells.read(Column::Linked, linked),
         prerequisites: items(cells.get(Column::Prerequisites)).map(str::to_owned).collect(),
         status: status(cells),
         cross_listed: literal(cells, Column::CrossListed),
-        cross_listed_capacity: count(cells, Column::CrossListedCapacity, "The capacity of cross-listed sections"),
+        cross_listed_capacity: count(cells, Column::CrossListedCapacity, CountField::CrossListedCapacity),
         reserved: cells.read(Column::Reserved, conditions::reserved),
         restrictions: cells.read(Column::Restrictions, conditions::restrictions),
         repeat_limit: cells.read(Column::RepeatLimit, conditions::repeat_limit),
@@ -224,7 +226,7 @@ fn literal(cells: &mut Cells<'_>, column: Column) -> Option<String> {
     cells.read(column, |cell| {
         let text = text::one_line(unescape_cell(cell));
         if text.chars().count() > text::TEXT_CHARS_MAX {
-            return Err(format!("Text must be at most {} characters", text::TEXT_CHARS_MAX));
+            return Err(FindingKind::TextTooLong { max: text::TEXT_CHARS_MAX });
         }
         Ok((!text.is_empty()).then(|| text.into_owned()))
     })
@@ -234,8 +236,10 @@ fn items(cell: &str) -> impl Iterator<Item = &str> {
     unescape_cell(cell).split(';').map(str::trim).filter(|item| !item.is_empty())
 }
 
-fn linked(cell: &str) -> Result<Vec<String>, String> {
-    let crn = |item: &str| Crn::parse(item).map(|crn| crn.to_string()).map_err(|_| format!("{item:?} is not a CRN"));
+fn linked(cell: &str) -> Result<Vec<String>, FindingKind> {
+    let crn = |item: &str| {
+        Crn::parse(item).map(|crn| crn.to_string()).map_err(|_| FindingKind::NotCrn { item: item.to_owned() })
+    };
     items(cell).map(crn).collect()
 }
 
@@ -250,9 +254,7 @@ fn original_crn(cells: &Cells<'_>, crn: &Crn) -> Option<String> {
 fn status(cells: &mut Cells<'_>) -> Option<SectionStatus> {
     cells.read(Column::Status, |cell| match cell {
         "" => Ok(None),
-        _ => SectionStatus::parse(&cell.to_lowercase())
-            .map(Some)
-            .ok_or_else(|| "Status must be open, closed or cancelled".to_owned()),
+        _ => SectionStatus::parse(&cell.to_lowercase()).map(Some).ok_or(FindingKind::StatusForm),
     })
 }
 
@@ -266,18 +268,18 @@ fn meeting(cells: &mut Cells<'_>, format: Format) -> Option<MeetingRow> {
         _ => {
             let (range, warning) = cells.read(Column::StartTime, |_| times::pair(start_cell, end_cell, format.clock));
             if let Some(warning) = warning {
-                cells.add_finding(Severity::Warning, Some(Column::StartTime), warning);
+                cells.add_finding(Severity::Warning, Some(Column::StartTime), &warning);
             }
             (range.start, range.end)
         }
     };
     if start.zip(end).is_some_and(|(start, end)| end <= start) {
-        cells.add_finding(Severity::Error, Some(Column::EndTime), "The end time is not after the start time");
+        cells.add_finding(Severity::Error, Some(Column::EndTime), &FindingKind::EndTimeBeforeStart);
     }
     let starts_on = cells.read(Column::Start, |cell| dates::single(cell, format.order));
     let ends_on = cells.read(Column::End, |cell| dates::single(cell, format.order));
     if starts_on.zip(ends_on).is_some_and(|(first, last)| last < first) {
-        cells.add_finding(Severity::Error, Some(Column::End), "The end date is before the start date");
+        cells.add_finding(Severity::Error, Some(Column::End), &FindingKind::EndDateBeforeStart);
     }
     let meeting = MeetingRow { days, start, end, starts_on, ends_on, location: literal(cells, Column::Location) };
     (meeting != MeetingRow::default()).then_some(meeting)

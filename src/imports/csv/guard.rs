@@ -10,6 +10,8 @@ use std::rc::Rc;
 
 use memchr::memchr3;
 
+use crate::imports::finding_kind::FindingKind;
+
 /// The maximum size of a record, in bytes. Real records have a few thousand.
 pub(super) const RECORD_BYTES_MAX: u64 = 256 * 1024;
 
@@ -24,11 +26,13 @@ pub(super) struct Unreadable {
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.in_quotes {
-            f.write_str("This quotation mark is never closed: the rest of the file cannot be read")
-        } else {
-            write!(f, "The row is longer than {} KiB: the rest of the file was not read", RECORD_BYTES_MAX / 1024)
-        }
+        FindingKind::from(*self).fmt(f)
+    }
+}
+
+impl From<Unreadable> for FindingKind {
+    fn from(Unreadable { in_quotes, .. }: Unreadable) -> Self {
+        if in_quotes { Self::OpenQuote } else { Self::RowTooLong { kib: RECORD_BYTES_MAX / 1024 } }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::schedule::{ScheduleError, ScheduleOptions, ScheduleProgress, Watch};
 use crate::imports::spreadsheet::kind::{self, Kind};
 use crate::imports::spreadsheet::sheet::{self, Choice, FirstRows, SheetCopy};
@@ -29,14 +30,14 @@ enum Content {
 }
 
 impl Input {
-    /// Opens a file. The error is a message about the file, and the row that it concerns, or 0.
+    /// Opens a file. The error is what is wrong with the file, and the row that it concerns, or 0.
     pub(super) fn open(
         file: &Path,
         scratch: &Path,
         options: &ScheduleOptions,
         (extra, map): (&ExtraNames, &[(String, Column)]),
         watch: &mut Watch<'_>,
-    ) -> Result<Result<Self, (u64, String)>, ScheduleError> {
+    ) -> Result<Result<Self, (u64, FindingKind)>, ScheduleError> {
         let score = |rows: &FirstRows| known_columns(rows, options, extra, map);
         Self::open_kind(file, scratch, options, (&score, true), watch)
     }
@@ -48,7 +49,7 @@ impl Input {
         options: &ScheduleOptions,
         score: &dyn Fn(&FirstRows) -> usize,
         watch: &mut Watch<'_>,
-    ) -> Result<Result<Self, (u64, String)>, ScheduleError> {
+    ) -> Result<Result<Self, (u64, FindingKind)>, ScheduleError> {
         Self::open_kind(file, scratch, options, (score, false), watch)
     }
 
@@ -59,14 +60,14 @@ impl Input {
         options: &ScheduleOptions,
         (score, accepts_bundles): (&dyn Fn(&FirstRows) -> usize, bool),
         watch: &mut Watch<'_>,
-    ) -> Result<Result<Self, (u64, String)>, ScheduleError> {
+    ) -> Result<Result<Self, (u64, FindingKind)>, ScheduleError> {
         let mut file = File::open(file)?;
         let copy = match kind::detect(&mut file)? {
             Kind::Text => {
                 let content = Content::Text(encoding::detect(&mut file)?);
                 return Ok(Ok(Self { file, content }));
             }
-            Kind::Foreign(foreign) => return Ok(Err((0, foreign.message().to_owned()))),
+            Kind::Foreign(foreign) => return Ok(Err((0, FindingKind::ForeignFile { file: foreign }))),
             Kind::Zip if accepts_bundles && bundle::is_bundle(&file)? => {
                 bundle::read(&file, scratch, &mut ticking(watch))
             }
@@ -74,7 +75,7 @@ impl Input {
         };
         match copy {
             Ok(copy) => Ok(Ok(Self { file, content: Content::Sheet(copy) })),
-            Err(Stop::Refused(row, message)) => Ok(Err((row, message))),
+            Err(Stop::Refused(row, kind)) => Ok(Err((row, kind))),
             Err(Stop::Failed(error)) => Err(error),
         }
     }
@@ -113,14 +114,9 @@ fn ticking(watch: &mut Watch<'_>) -> impl FnMut() -> Result<(), ScheduleError> {
 }
 
 /// Returns warnings about what is not imported: other sheets, if they may contain a schedule, too, and parts of a bundle.
-pub(super) fn warnings_about_other_parts(sheet: &SheetCopy) -> Vec<String> {
+pub(super) fn warnings_about_other_parts(sheet: &SheetCopy) -> Vec<FindingKind> {
     let SheetCopy { name, others, notes, .. } = sheet;
-    let listed = sheet::listed(others);
-    let about_sheets = (!others.is_empty()).then(|| {
-        format!(
-            "Only the sheet \"{name}\" is imported. Other sheets may also contain a schedule: {listed}. To import \
-             one of them, choose it and check the file again"
-        )
-    });
+    let about_sheets =
+        (!others.is_empty()).then(|| FindingKind::OtherSheets { sheet: name.clone(), sheets: sheet::listed(others) });
     about_sheets.into_iter().chain(notes.iter().cloned()).collect()
 }

@@ -1,6 +1,7 @@
 //! Parses the names of instructors, without what is not part of a name.
 
 use crate::imports::csv::text::{LIST_LEN_MAX, decoded, is_unknown, text};
+use crate::imports::finding_kind::FindingKind;
 
 /// Words in parentheses that mark the role of an instructor, as Banner and other systems write them after the name.
 const ROLES: [&str; 8] = ["p", "s", "primary", "secondary", "instructor", "pi", "ta", "lead"];
@@ -8,7 +9,7 @@ const ROLES: [&str; 8] = ["p", "s", "primary", "secondary", "instructor", "pi", 
 const MARK: char = '\u{1}';
 
 /// Parses the names of instructors; `None` if no instructor is named.
-pub(super) fn instructor(cell: &str) -> Result<Option<String>, String> {
+pub(super) fn instructor(cell: &str) -> Result<Option<String>, FindingKind> {
     if text(cell)?.is_none() {
         return Ok(None);
     }

@@ -5,6 +5,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, Time};
 
 use crate::domain::meeting::{Days, END_OF_DAY};
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::schedule::Severity;
 
 use crate::imports::csv::columns::{Column, MeetingColumns};
@@ -41,8 +42,7 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Vec<MeetingRow> {
                     continue;
                 }
                 if meetings.len() == MEETINGS_MAX {
-                    let message = format!("A section can have at most {MEETINGS_MAX} different meetings");
-                    cells.add_finding(Severity::Error, None, message);
+                    cells.add_finding(Severity::Error, None, &FindingKind::TooManyMeetings { max: MEETINGS_MAX });
                     return meetings;
                 }
                 meetings.push(meeting);
@@ -85,13 +85,13 @@ fn read_dates(cells: &mut Cells<'_>, columns: &MeetingColumns, order: DayOrder) 
     if let (Some(from), Some(to), Some(end)) = (first, last, columns.at(Column::End))
         && to < from
     {
-        cells.add_finding_at(Severity::Error, end, "The end date is before the start date");
+        cells.add_finding_at(Severity::Error, end, &FindingKind::EndDateBeforeStart);
     }
     (first, last)
 }
 
 /// Parses dates. Dates without a year are not known: the year of a term's code may be that of the fiscal year.
-fn read_date<T: Default>(cells: &mut Cells<'_>, index: usize, read: impl FnOnce(&str) -> Result<T, String>) -> T {
+fn read_date<T: Default>(cells: &mut Cells<'_>, index: usize, read: impl FnOnce(&str) -> Result<T, FindingKind>) -> T {
     if dates::lacks_year(cells.cell(index)) {
         cells.add_remark(Remark::NoYear, index);
         return T::default();
@@ -105,8 +105,7 @@ fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -
     let columns_of_times = [Column::Days, Column::Time, Column::StartTime, Column::EndTime];
     let mut indexes = columns_of_times.into_iter().filter_map(|column| columns.at(column));
     if let Some(index) = indexes.find(|index| is_too_long(cells.cell(*index))) {
-        let message = format!("A cell of meetings can have at most {CELL_CHARS_MAX} characters");
-        cells.add_finding_at(Severity::Error, index, message);
+        cells.add_finding_at(Severity::Error, index, &FindingKind::MeetingsCellTooLong { max: CELL_CHARS_MAX });
         return vec![Part::default()];
     }
     for column in columns_of_times {
@@ -158,8 +157,7 @@ fn read_days(cells: &mut Cells<'_>, column: Option<usize>, times: usize) -> Vec<
         return vec![cells.read_at(index, days::days).bits(); times];
     }
     if sets.len() != times {
-        let message = format!("The cell has {} sets of days, but there are {times} times", sets.len());
-        cells.add_finding_at(Severity::Error, index, message);
+        cells.add_finding_at(Severity::Error, index, &FindingKind::DaysAndTimes { days: sets.len(), times });
         return vec![0; times];
     }
     sets.into_iter().map(|set| cells.read_at(index, |_| days::days(set)).bits()).collect()
@@ -175,11 +173,11 @@ fn read_range<'r>(
     cells: &mut Cells<'r>,
     index: usize,
     (text, format): (&str, Format),
-    read: impl FnOnce(&'r str) -> Result<WarnedRange, String>,
+    read: impl FnOnce(&'r str) -> Result<WarnedRange, FindingKind>,
 ) -> TimeRange {
     let (range, warning) = cells.read_at(index, read);
     if let Some(warning) = warning {
-        cells.add_finding_at(Severity::Warning, index, warning);
+        cells.add_finding_at(Severity::Warning, index, &warning);
     } else if range.guessed {
         cells.add_remark(afternoon(format), index);
     } else if format.has_halves && is_early(text, range) {
@@ -193,7 +191,7 @@ fn remarked(cells: &mut Cells<'_>, index: usize, parts: Vec<WarnedPart>, format:
         .into_iter()
         .map(|(part, warning)| {
             if let Some(warning) = warning {
-                cells.add_finding_at(Severity::Warning, index, warning);
+                cells.add_finding_at(Severity::Warning, index, &warning);
             } else if part.time.guessed {
                 cells.add_remark(afternoon(format), index);
             } else if format.has_halves && part.is_early {
@@ -214,8 +212,8 @@ fn with_locations(cells: &mut Cells<'_>, columns: &MeetingColumns, mut parts: Ve
     let only = if let [only] = rooms[..] { Some(only) } else { None };
     let whole = cells.read_at(index, |cell| text::text(only.unwrap_or(cell)));
     if rooms.len() > 1 && parts.len() > 1 && !is_paired {
-        let message = format!("The cell has {} rooms, but there are {} meetings", rooms.len(), parts.len());
-        cells.add_finding_at(Severity::Warning, index, message);
+        let kind = FindingKind::RoomsAndMeetings { rooms: rooms.len(), meetings: parts.len() };
+        cells.add_finding_at(Severity::Warning, index, &kind);
     }
     for (at, part) in parts.iter_mut().enumerate().filter(|(_, part)| part.location.is_none()) {
         let own = if is_paired { text::text(rooms[at]).ok().flatten() } else { None };

@@ -6,11 +6,11 @@ use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId, TermId};
-use crate::domain::import::Finding;
 use crate::domain::pool::CrossListing;
 use crate::domain::reservation::Reservation;
 use crate::domain::restriction::Restriction;
 use crate::domain::section::{Credits, Section, SectionStatus};
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::schedule::{FileSection, ScheduleError, Severity};
 
 use crate::imports::csv::columns::{Column, Header};
@@ -77,16 +77,14 @@ fn begin(scratch: &Scratch, header: &Header, crn: String, mut row: Row) -> Resul
     let mut uses = SectionUses::default();
     let rejected_line = scratch.first_rejected_line(&crn)?;
     if let Some(line) = rejected_line {
-        let message = format!("Section {crn} is not imported because its row in line {line} has an error");
-        scratch.add_finding(Severity::Warning, &finding(&row, None, None, message))?;
+        let kind = FindingKind::SectionRejected { crn: crn.clone(), line };
+        scratch.add_finding(Severity::Warning, &kind.of_line(row.line))?;
     } else {
         uses.add(&crn, &row);
         if row.capacity.is_none() {
-            let message = "The empty capacity is imported as 0".to_owned();
-            scratch.add_finding(
-                Severity::Warning,
-                &finding(&row, header.name(Column::Capacity).as_deref(), None, message),
-            )?;
+            let name = header.name(Column::Capacity);
+            let finding = FindingKind::EmptyCapacity.of_cell(row.line, name.as_deref(), None);
+            scratch.add_finding(Severity::Warning, &finding)?;
         }
     }
     let meetings = std::mem::take(&mut row.meetings);
@@ -96,10 +94,9 @@ fn begin(scratch: &Scratch, header: &Header, crn: String, mut row: Row) -> Resul
 /// Adds a warning for each field in which a later row differs from the first row.
 fn warn_about_differences(scratch: &Scratch, header: &Header, merged: &Merged, row: &Row) -> Result<(), ScheduleError> {
     for (column, first, later) in differences(&merged.first, row) {
-        let line = merged.first.line;
-        let message = format!("The rows of this CRN differ: {first:?} from line {line} is imported");
+        let kind = FindingKind::RowsDiffer { value: first, line: merged.first.line };
         let name = header.name(column).unwrap_or_else(|| column.names()[0].to_owned());
-        scratch.add_finding(Severity::Warning, &finding(row, Some(&name), Some(&later), message))?;
+        scratch.add_finding(Severity::Warning, &kind.of_cell(row.line, Some(&name), Some(&later)))?;
     }
     Ok(())
 }
@@ -109,13 +106,13 @@ fn add_meetings(scratch: &Scratch, current: &mut Current, mut row: Row) -> Resul
     let Current { crn, merged, uses, .. } = current;
     row.meetings.retain(|meeting| !merged.meetings.contains(meeting));
     if merged.meetings.len() + row.meetings.len() > MEETINGS_MAX {
-        let message = format!("A section can have at most {MEETINGS_MAX} different meetings");
-        scratch.add_finding(Severity::Error, &finding(&row, None, None, message))?;
+        let kind = FindingKind::TooManyMeetings { max: MEETINGS_MAX };
+        scratch.add_finding(Severity::Error, &kind.of_line(row.line))?;
         return Ok(false);
     }
     if row.original_crn != merged.first.original_crn {
-        let message = format!("This CRN and the one in line {} would both become {crn}", merged.first.line);
-        scratch.add_finding(Severity::Error, &finding(&row, None, None, message))?;
+        let kind = FindingKind::SameCrn { line: merged.first.line, crn: crn.clone() };
+        scratch.add_finding(Severity::Error, &kind.of_line(row.line))?;
         return Ok(false);
     }
     uses.add(crn, &row);
@@ -143,10 +140,6 @@ fn finish(scratch: &Scratch, section: Option<Current>, number: u64) -> Result<u6
     let body = serde_json::to_string(&merged)?;
     scratch.db.prepare_cached("INSERT INTO section VALUES(?,?)")?.execute(params![crn, body])?;
     Ok(1)
-}
-
-fn finding(row: &Row, column: Option<&str>, value: Option<&str>, message: String) -> Finding {
-    Finding { line: row.line, column: column.map(Into::into), value: value.map(Into::into), message }
 }
 
 /// Returns the fields in which two rows differ, with both values. A blank differs from text.

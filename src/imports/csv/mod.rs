@@ -74,6 +74,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use columns::{Column, ExtraNames};
+pub(in crate::imports) use dates::FORMATS as DATE_FORMATS;
 
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleReader, Watch};
 

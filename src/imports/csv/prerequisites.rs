@@ -2,6 +2,7 @@
 
 use crate::domain::prerequisite::Requirement;
 use crate::imports::csv::{course, text};
+use crate::imports::finding_kind::FindingKind;
 
 /// The prerequisites that a cell states.
 #[derive(Debug, PartialEq, Eq, Default)]
@@ -9,29 +10,25 @@ pub(super) struct Prerequisites {
     /// Courses and expressions, each of them required.
     pub(super) required: Vec<String>,
     /// What is not imported, if something is not.
-    pub(super) warning: Option<String>,
+    pub(super) warning: Option<FindingKind>,
 }
 
 /// Reads the prerequisites of a cell, such as `MATH 100; MATH 101` and `MATH 100 or MATH 101 with C`.
 pub(super) fn read(cell: &str) -> Prerequisites {
-    let refused = |warning: &str| Prerequisites { required: Vec::new(), warning: Some(warning.to_owned()) };
+    let refused = |warning| Prerequisites { required: Vec::new(), warning: Some(warning) };
     let Ok(items) = text::list(cell, &[',', ';', '|']) else {
-        return refused("Too many courses: prerequisites are not imported");
+        return refused(FindingKind::TooManyPrerequisites);
     };
     if let Some(items) = items.iter().map(|item| read_item(item)).collect::<Option<Vec<_>>>() {
         let shortened = items.iter().find_map(|item| item.shortened);
         return Prerequisites {
-            warning: shortened
-                .map(|item| format!("Only the course in `{item}` is imported, without the text after it")),
+            warning: shortened.map(|item| FindingKind::PrerequisiteShortened { item: item.to_owned() }),
             required: items.into_iter().map(|item| item.required).collect(),
         };
     }
     match Requirement::parse_list(cell) {
         Some(required) => Prerequisites { required: required.iter().map(ToString::to_string).collect(), warning: None },
-        None => refused(
-            "Neither a list of courses, such as MATH 100; MATH 101, nor an expression, such as MATH 100 or MATH 101 \
-             with C: prerequisites are not imported",
-        ),
+        None => refused(FindingKind::PrerequisitesForm),
     }
 }
 
@@ -91,11 +88,11 @@ mod tests {
         for (cell, last) in cases {
             let read = read(cell);
             assert_eq!(read.required.last().map(String::as_str), Some(last), "{cell}");
-            let warning = read.warning.expect(cell);
+            let warning = read.warning.expect(cell).to_string();
             let item = cell.rsplit(';').next().unwrap().trim();
             assert!(warning.contains(&format!("`{item}`")), "{warning}");
         }
         let refused = read("Permission of the department");
-        assert!(refused.required.is_empty() && refused.warning.is_some_and(|w| w.ends_with("not imported")));
+        assert!(refused.required.is_empty() && refused.warning == Some(FindingKind::PrerequisitesForm));
     }
 }

@@ -7,7 +7,9 @@ use rusqlite::params;
 
 use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
-use crate::domain::import::{Finding, Skipped, Table};
+use crate::domain::import::{Finding, Table};
+use crate::imports::finding_kind::FindingKind;
+use crate::imports::finding_parts::SkipReason;
 use crate::imports::schedule::{ScheduleError, ScheduleOptions, ScheduleProgress, Severity, Watch};
 
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
@@ -80,16 +82,16 @@ pub(super) fn read(
     let mut parsed = Parsed::new(Scratch::create(scratch)?);
     let input = match Input::open(file, scratch, options, (extra, map), watch)? {
         Ok(input) => input,
-        Err((row, message)) => {
-            reject(&mut parsed, row.max(1), message)?;
+        Err((row, kind)) => {
+            reject(&mut parsed, row.max(1), &kind)?;
             return Ok(parsed);
         }
     };
     let source = input.records(extra)?;
     let survey = match survey(&source, options, extra, map, watch)? {
         Ok(survey) => survey,
-        Err((line, message)) => {
-            reject(&mut parsed, line, message)?;
+        Err((line, kind)) => {
+            reject(&mut parsed, line, &kind)?;
             return Ok(parsed);
         }
     };
@@ -147,67 +149,58 @@ fn begin(
         first_rows: survey.preview(),
         missing_fields: survey.missing_fields(options.term.is_some()),
     });
-    for message in source.sheet().map(input::warnings_about_other_parts).unwrap_or_default() {
-        parsed.scratch.add_finding(Severity::Warning, &Finding { line, column: None, value: None, message })?;
+    for kind in source.sheet().map(input::warnings_about_other_parts).unwrap_or_default() {
+        parsed.scratch.add_finding(Severity::Warning, &kind.of_line(line))?;
     }
-    for skipped in &survey.skipped {
-        skip(parsed, skipped.clone())?;
+    for (line, text) in &survey.skipped {
+        skip(parsed, SkipReason::AboveHeader, *line, text.clone())?;
     }
-    for message in survey.warnings.iter().cloned() {
-        parsed.scratch.add_finding(Severity::Warning, &Finding { line, column: None, value: None, message })?;
+    for kind in &survey.warnings {
+        parsed.scratch.add_finding(Severity::Warning, &kind.of_line(line))?;
     }
     if let (DayOrder::MonthFirst, Some(ambiguous), None) =
         (survey.format.order, survey.order.ambiguous, survey.order.month_first)
     {
-        let message =
-            "Dates such as 3/4/2031 are imported with the month first, because no date in the file shows the order";
-        let finding = Finding { line: ambiguous, column: None, value: None, message: message.to_owned() };
-        parsed.scratch.add_finding(Severity::Warning, &finding)?;
+        parsed.scratch.add_finding(Severity::Warning, &FindingKind::MonthFirst.of_line(ambiguous))?;
     }
     parsed.contains_events = header.is_event_header();
     if !parsed.contains_events {
-        for message in header_errors(header, options) {
-            reject(parsed, line, message)?;
+        for kind in header_errors(header, options) {
+            reject(parsed, line, &kind)?;
         }
-        if !parsed.is_rejected {
-            warn_about_missing_credits(parsed, header, line)?;
+        if !parsed.is_rejected && !header.has(Column::Credits) {
+            parsed.scratch.add_finding(Severity::Warning, &FindingKind::NoCreditsColumn.of_line(line))?;
         }
     }
     Ok(!parsed.is_rejected)
 }
 
-fn warn_about_missing_credits(parsed: &Parsed, header: &Header, line: u64) -> Result<(), ScheduleError> {
-    if header.has(Column::Credits) {
-        return Ok(());
-    }
-    let message = "The file has no column `credits`: the credit limit cannot count these sections";
-    let finding = Finding { line, column: None, value: None, message: message.to_owned() };
-    parsed.scratch.add_finding(Severity::Warning, &finding)
-}
-
 /// Records a line that is not a row, with a warning.
-fn skip(parsed: &mut Parsed, skipped: Skipped) -> Result<(), ScheduleError> {
-    let message = format!("The line is skipped: {}", skipped.why);
-    let finding = Finding { line: skipped.line, column: None, value: Some(skipped.text.as_str().into()), message };
+fn skip(parsed: &mut Parsed, why: SkipReason, line: u64, text: String) -> Result<(), ScheduleError> {
+    let finding = FindingKind::LineSkipped { why }.of_cell(line, None, Some(&text));
     // A file of lines that are not rows must not fill the disk with warnings.
-    if parsed.add_skipped(skipped) { parsed.scratch.add_finding(Severity::Warning, &finding) } else { Ok(()) }
+    if parsed.add_skipped(why.skipped(line, text)) {
+        parsed.scratch.add_finding(Severity::Warning, &finding)
+    } else {
+        Ok(())
+    }
 }
 
 /// Returns the errors in the header that prevent reading the rows.
-fn header_errors(header: &Header, options: &ScheduleOptions) -> Vec<String> {
+fn header_errors(header: &Header, options: &ScheduleOptions) -> Vec<FindingKind> {
     let mut errors = header.missing_columns();
     if header.names().iter().any(|n| n.contains('\0')) {
-        errors = vec!["The file contains NUL bytes: it is not a CSV file".to_owned()];
+        errors = vec![FindingKind::NulBytes];
     } else if !header.has(Column::Term) && options.term.is_none() {
-        errors.push("The file has no column `term`: set one term for all rows".to_owned());
+        errors.push(FindingKind::NoTermColumn);
     }
     errors
 }
 
 /// Rejects the whole file.
-fn reject(parsed: &mut Parsed, line: u64, message: impl Into<String>) -> Result<(), ScheduleError> {
+fn reject(parsed: &mut Parsed, line: u64, kind: &FindingKind) -> Result<(), ScheduleError> {
     parsed.is_rejected = true;
-    parsed.scratch.add_finding(Severity::Error, &Finding { line, column: None, value: None, message: message.into() })
+    parsed.scratch.add_finding(Severity::Error, &kind.of_line(line))
 }
 
 impl Terms {
@@ -225,8 +218,8 @@ impl Terms {
         let row_term = cells.get(Column::Term);
         if !self.has_warned && !row_term.is_empty() && row_term != upload_term.as_str() {
             self.has_warned = true;
-            let message = format!("The file names another term: all rows are imported into {upload_term}");
-            cells.add_finding(Severity::Warning, Some(Column::Term), message);
+            let kind = FindingKind::OtherTerm { term: upload_term.to_string() };
+            cells.add_finding(Severity::Warning, Some(Column::Term), &kind);
         }
     }
 }
@@ -252,7 +245,7 @@ impl Reading<'_, '_> {
                 Ok(false) => return Ok(()),
                 Err(e) => {
                     let error = unreadable(e)?;
-                    return reject(&mut self.parsed, error.line, error.to_string());
+                    return reject(&mut self.parsed, error.line, &error.into());
                 }
             }
             let line = starts.take();
@@ -265,19 +258,18 @@ impl Reading<'_, '_> {
                 self.heading.extend(at, record);
             }
             if let Some(why) = self.reason_to_skip(record) {
-                skip(&mut self.parsed, Skipped { line, why: why.to_owned(), text: text_of(record) })?;
+                skip(&mut self.parsed, why, line, text_of(record))?;
                 continue;
             }
             self.row(record, line)?;
             if self.parsed.scratch.findings_total(Severity::Error) >= ERRORS_MAX {
-                let message = format!("The file has {ERRORS_MAX} errors up to this line: the rest was not read");
-                return reject(&mut self.parsed, line, message);
+                return reject(&mut self.parsed, line, &FindingKind::TooManyErrors { max: ERRORS_MAX });
             }
         }
     }
 
     /// Returns why a record is not a row of the schedule; `None` if it is one.
-    fn reason_to_skip(&self, record: &csv::StringRecord) -> Option<&'static str> {
+    fn reason_to_skip(&self, record: &csv::StringRecord) -> Option<SkipReason> {
         if self.header.exported_id().and_then(|at| record.get(at)).is_some_and(|id| !id.trim().is_empty()) {
             return None;
         }
@@ -287,7 +279,7 @@ impl Reading<'_, '_> {
             return None;
         }
         if self.header.is_repeated_by(record) {
-            return Some("the header is repeated");
+            return Some(SkipReason::RepeatedHeader);
         }
         let cells: Vec<&str> = record.iter().map(str::trim).filter(|cell| !cell.is_empty()).collect();
         let first = cells.first()?.to_lowercase();
@@ -298,12 +290,12 @@ impl Reading<'_, '_> {
         if is_total
             && (!is_identified || cells.len() * 2 <= self.header.names().len() || crn.eq_ignore_ascii_case(&first))
         {
-            return Some("a total");
+            return Some(SkipReason::Total);
         }
         let is_page = PAGE_WORDS.iter().any(|word| first.starts_with(word));
         let capacity = self.header.at(Column::Capacity).and_then(|at| record.get(at)).unwrap_or_default();
         if is_page && !capacity.contains(|c: char| c.is_ascii_digit()) {
-            return Some("a header or footer of a printed page");
+            return Some(SkipReason::PageLine);
         }
         let is_wide = self.header.names().len() >= GROUP_COLUMNS_MIN;
         let all_equal = cells.iter().all(|cell| *cell == cells[0]);
@@ -312,7 +304,7 @@ impl Reading<'_, '_> {
         let is_meeting = self.header.meeting_groups().iter().any(|group| group.contains(filled))
             || (self.above.is_some() && self.header.at(Column::Instructor) == Some(filled));
         let is_heading = is_wide && all_equal && !(cells.len() == 1 && is_meeting);
-        is_heading.then_some("a group heading")
+        is_heading.then_some(SkipReason::GroupHeading)
     }
 
     fn row(&mut self, record: &csv::StringRecord, line: u64) -> Result<(), ScheduleError> {
@@ -341,8 +333,7 @@ impl Reading<'_, '_> {
             self.add_report(cells.into_report(), line)?;
             self.continued += 1;
             if self.continued == MEETINGS_MAX {
-                let message = format!("A section can have at most {MEETINGS_MAX} different meetings");
-                let finding = Finding { line, column: None, value: None, message };
+                let finding = FindingKind::TooManyMeetings { max: MEETINGS_MAX }.of_line(line);
                 self.parsed.scratch.add_finding(Severity::Error, &finding)?;
             }
             let row = (!has_errors && self.continued < MEETINGS_MAX).then_some(continued.1);
@@ -382,9 +373,7 @@ impl Reading<'_, '_> {
         match event {
             Some(event) => {
                 if let Some(first) = self.parsed.add_event(line, &event)? {
-                    let message =
-                        format!("Line {first} has the same event with different details: line {first} is imported");
-                    findings.push((Severity::Warning, Finding { line, column: None, value: None, message }));
+                    findings.push((Severity::Warning, FindingKind::SameEvent { line: first }.of_line(line)));
                 }
             }
             None => self.parsed.rejected += 1,
@@ -420,20 +409,17 @@ impl Reading<'_, '_> {
 
     fn finish(mut self, header_line: u64) -> Result<Parsed, ScheduleError> {
         if self.parsed.rows == 0 && !self.parsed.is_rejected {
-            reject(&mut self.parsed, header_line, "The file has no rows below its header")?;
+            reject(&mut self.parsed, header_line, &FindingKind::NoRows)?;
         }
         if self.terms.seen.len() > 1 {
-            let more = if self.terms.seen.len() > LISTED_TERMS_MAX { " and more" } else { "" };
             let listed: Vec<_> = self.terms.seen.iter().take(LISTED_TERMS_MAX).map(TermId::as_str).collect();
-            let message = format!(
-                "The file has several terms ({}{more}): upload one file per term, or set one term for all rows",
-                listed.join(", ")
-            );
-            reject(&mut self.parsed, header_line, message)?;
+            let terms = listed.join(", ");
+            let has_more = self.terms.seen.len() > LISTED_TERMS_MAX;
+            let kind = if has_more { FindingKind::ManyTerms { terms } } else { FindingKind::SeveralTerms { terms } };
+            reject(&mut self.parsed, header_line, &kind)?;
         }
         if self.parsed.contains_events && self.parsed.sections > EVENTS_MAX {
-            let message = format!("A file can have at most {EVENTS_MAX} events: split the file");
-            reject(&mut self.parsed, header_line, message)?;
+            reject(&mut self.parsed, header_line, &FindingKind::TooManyEvents { max: EVENTS_MAX })?;
         }
         let (scratch, remarks) = (&self.parsed.scratch, &mut self.remarks);
         scratch.adopt_formed(&mut |line| {
@@ -462,8 +448,8 @@ impl Reading<'_, '_> {
         self.parsed.conflicts = conflicts::sweep(&self.parsed.scratch, &mut check_cancelled)?;
         self.parsed.sections = sections;
         if sections > SECTIONS_MAX {
-            let message = format!("A term can have at most {SECTIONS_MAX} sections; the file has {sections}");
-            reject(&mut self.parsed, header_line, message)?;
+            let kind = FindingKind::TooManySections { max: SECTIONS_MAX, n: sections };
+            reject(&mut self.parsed, header_line, &kind)?;
         }
         Ok(self.parsed)
     }

@@ -2,6 +2,7 @@
 //! above.
 
 use crate::domain::ids::Crn;
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::schedule::Severity;
 
 use crate::imports::csv::columns::{Column, Header};
@@ -58,8 +59,8 @@ pub(super) fn is_well_formed(cells: &mut Cells<'_>, record: &csv::StringRecord, 
     let needed = [Column::Crn, Column::Course, Column::Number, Column::Capacity];
     let lacks_needed = needed.iter().filter_map(|c| header.at(*c)).any(|at| at >= record.len() && at < expected);
     if extra || lacks_needed {
-        let message = format!("The row has {} cells, but the header has {expected}", record.len());
-        cells.add_finding(Severity::Error, None, message);
+        let kind = FindingKind::CellCount { cells: record.len(), header: expected };
+        cells.add_finding(Severity::Error, None, &kind);
         return false;
     }
     // U+0080 to U+009F are characters of Windows-1252, see `text::decoded`.
@@ -67,7 +68,7 @@ pub(super) fn is_well_formed(cells: &mut Cells<'_>, record: &csv::StringRecord, 
     let is_wrong = |(at, cell): (usize, &str)| cell.contains(control) && header.field_of(at).is_some();
     if let Some(at) = record.iter().enumerate().position(is_wrong) {
         let (name, value) = (header.names().get(at), record.get(at).unwrap_or_default());
-        cells.add_error_at(name, value, "The cell contains a control character, such as NUL");
+        cells.add_error_at(name, value, &FindingKind::ControlCharacter);
         return false;
     }
     true

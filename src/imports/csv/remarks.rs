@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::import::Finding;
+use crate::imports::finding_kind::FindingKind;
+use crate::imports::finding_parts::CitedRows;
 
 /// The maximum number of different remarks about a file, so that a file of odd cells cannot fill memory.
 const REMARKS_MAX: usize = 500;
@@ -39,47 +41,21 @@ pub(super) enum Remark {
 }
 
 impl Remark {
-    fn message(&self, rows: &str) -> String {
+    /// Returns the warning about `rows`.
+    fn into_kind(self, rows: CitedRows) -> FindingKind {
         match self {
-            Self::Unscheduled(phrase) => {
-                format!("\"{phrase}\" is imported without a set time, in {rows}")
-            }
-            Self::Afternoon => format!(
-                "The times have neither am nor pm: 1:00 to 6:59 are imported as afternoon, in {rows}; the option \
-                 clock=24 imports them as written"
-            ),
-            Self::AfternoonBesideMarked => format!(
-                "Other times in the file have am or pm: 1:00 to 5:59 without am or pm are imported as afternoon, in {rows}; \
-                 the option clock=24 imports them as written"
-            ),
-            Self::EarlyAsWritten => format!(
-                "Other times in the file have am or pm, or an hour above 12: 1:00 to 6:59 without am or pm are imported \
-                 as written, before noon, in {rows}; the option clock=12 imports them as afternoon"
-            ),
-            Self::Inferred(component) => format!(
-                "No component is given: it is imported as {component} because of the section's label or title, in {rows}"
-            ),
-            Self::Tentative => format!("Tentative sections are imported as open, in {rows}"),
-            Self::UnknownStatus(status) => {
-                format!("The status \"{status}\" is unknown: the section is imported as open, in {rows}")
-            }
-            Self::CrossListed => {
-                format!(
-                    "Cross-listed sections share their seats only if the file states the same code for all of them, and \
-                     their capacity together: check the capacities of {rows}"
-                )
-            }
-            Self::NoYear => format!("Dates without a year are not imported, in {rows}"),
-            Self::Continuation => {
-                format!("Rows without a section are read as further meetings of the section above, in {rows}")
-            }
-            Self::MergedCells => {
-                format!("Blank cells of the course are imported as the course of the row above, in {rows}")
-            }
-            Self::CrnOfSection => format!(
-                "Rows without a CRN are imported as part of the section with the same course, component and section, in \
-                 {rows}"
-            ),
+            Self::Unscheduled(phrase) => FindingKind::Unscheduled { phrase, rows },
+            Self::Afternoon => FindingKind::Afternoon { rows },
+            Self::AfternoonBesideMarked => FindingKind::AfternoonBesideMarked { rows },
+            Self::EarlyAsWritten => FindingKind::EarlyAsWritten { rows },
+            Self::Inferred(component) => FindingKind::ComponentInferred { component, rows },
+            Self::Tentative => FindingKind::Tentative { rows },
+            Self::UnknownStatus(status) => FindingKind::UnknownStatus { status, rows },
+            Self::CrossListed => FindingKind::CrossListed { rows },
+            Self::NoYear => FindingKind::NoYear { rows },
+            Self::Continuation => FindingKind::Continuation { rows },
+            Self::MergedCells => FindingKind::MergedCells { rows },
+            Self::CrnOfSection => FindingKind::CrnOfSection { rows },
         }
     }
 }
@@ -116,19 +92,14 @@ impl Remarks {
 
     /// Returns a warning for each remark.
     pub(super) fn into_findings(self) -> impl Iterator<Item = Finding> {
-        self.0.into_iter().map(|(remark, cited)| {
-            let lines: Vec<String> = cited.lines.iter().map(u64::to_string).collect();
-            let more = if cited.count > lines.len() as u64 { " …" } else { "" };
-            let rows = match cited.count {
-                1 => format!("line {}", lines.join("")),
-                count => format!("{count} rows (lines {}{more})", lines.join(", ")),
+        self.0.into_iter().map(|(remark, Cited { column, count, lines, .. })| {
+            let line = lines.first().copied().unwrap_or(0);
+            let rows = match count {
+                1 => CitedRows::OneLine { line },
+                n if n > lines.len() as u64 => CitedRows::FirstLines { n, lines },
+                n => CitedRows::Lines { n, lines },
             };
-            Finding {
-                line: cited.lines.first().copied().unwrap_or(0),
-                column: cited.column.map(Into::into),
-                value: None,
-                message: remark.message(&rows),
-            }
+            remark.into_kind(rows).of_cell(line, column.as_deref(), None)
         })
     }
 }

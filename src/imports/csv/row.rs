@@ -10,6 +10,8 @@ use crate::domain::meeting::{Days, Meeting};
 use crate::domain::reservation::Reservation;
 use crate::domain::restriction::Restriction;
 use crate::domain::section::SectionStatus;
+use crate::imports::finding_kind::FindingKind;
+use crate::imports::finding_parts::{CountField, CountProblem};
 use crate::imports::schedule::Severity;
 
 use crate::imports::csv::columns::{Column, Header, normalized};
@@ -179,24 +181,23 @@ impl<'r> Cells<'r> {
     }
 
     /// Adds a finding about a cell, or about the row if `column` is `None`.
-    pub(super) fn add_finding(&mut self, severity: Severity, column: Option<Column>, message: impl Into<String>) {
+    pub(super) fn add_finding(&mut self, severity: Severity, column: Option<Column>, kind: &FindingKind) {
         match column.map(|column| (column, self.header.at(column))) {
-            Some((_, Some(index))) => self.add_finding_at(severity, index, message),
+            Some((_, Some(index))) => self.add_finding_at(severity, index, kind),
             // The name of the missing column shows what to add.
-            Some((column, None)) => self.push(severity, Some(column.names()[0].into()), Some(""), message.into()),
-            None => self.push(severity, None, None, message.into()),
+            Some((column, None)) => self.push(severity, Some(column.names()[0]), Some(""), kind),
+            None => self.push(severity, None, None, kind),
         }
     }
 
     /// Adds a finding about the cell at an index.
-    pub(super) fn add_finding_at(&mut self, severity: Severity, index: usize, message: impl Into<String>) {
+    pub(super) fn add_finding_at(&mut self, severity: Severity, index: usize, kind: &FindingKind) {
         let value = self.cell(index);
-        self.push(severity, Some(self.header.name_at(index)), Some(value), message.into());
+        self.push(severity, Some(&self.header.name_at(index)), Some(value), kind);
     }
 
-    fn push(&mut self, severity: Severity, column: Option<String>, value: Option<&str>, message: String) {
-        let (column, value) = (column.map(Into::into), value.map(Into::into));
-        self.report.findings.push((severity, Finding { line: self.line, column, value, message }));
+    fn push(&mut self, severity: Severity, column: Option<&str>, value: Option<&str>, kind: &FindingKind) {
+        self.report.findings.push((severity, kind.of_cell(self.line, column, value)));
     }
 
     /// Adds a remark about the cell at an index.
@@ -210,23 +211,31 @@ impl<'r> Cells<'r> {
     }
 
     /// Adds an error about a cell whose column may be unknown to the importer.
-    pub(super) fn add_error_at(&mut self, name: Option<&String>, value: &str, message: &str) {
+    pub(super) fn add_error_at(&mut self, name: Option<&String>, value: &str, kind: &FindingKind) {
         let value = value.replace(|c: char| c.is_control(), "\u{fffd}");
-        self.push(Severity::Error, name.cloned(), Some(&value), message.to_owned());
+        self.push(Severity::Error, name.map(String::as_str), Some(&value), kind);
     }
 
     /// Parses a cell. If that fails, adds the error and returns the default, so that all errors of the row are found.
-    pub(super) fn read<T: Default>(&mut self, column: Column, read: impl FnOnce(&'r str) -> Result<T, String>) -> T {
-        read(self.get(column)).unwrap_or_else(|message| {
-            self.add_finding(Severity::Error, Some(column), message);
+    pub(super) fn read<T: Default>(
+        &mut self,
+        column: Column,
+        read: impl FnOnce(&'r str) -> Result<T, FindingKind>,
+    ) -> T {
+        read(self.get(column)).unwrap_or_else(|kind| {
+            self.add_finding(Severity::Error, Some(column), &kind);
             T::default()
         })
     }
 
     /// Parses the cell at an index. If that fails, adds the error and returns the default.
-    pub(super) fn read_at<T: Default>(&mut self, index: usize, read: impl FnOnce(&'r str) -> Result<T, String>) -> T {
-        read(self.cell(index)).unwrap_or_else(|message| {
-            self.add_finding_at(Severity::Error, index, message);
+    pub(super) fn read_at<T: Default>(
+        &mut self,
+        index: usize,
+        read: impl FnOnce(&'r str) -> Result<T, FindingKind>,
+    ) -> T {
+        read(self.cell(index)).unwrap_or_else(|kind| {
+            self.add_finding_at(Severity::Error, index, &kind);
             T::default()
         })
     }
@@ -240,11 +249,11 @@ impl<'r> Cells<'r> {
 /// Parses the term.
 pub(super) fn term(cells: &mut Cells<'_>) -> Option<TermId> {
     cells.read(Column::Term, |cell| match cell {
-        "" => Err("Term is missing".into()),
+        "" => Err(FindingKind::TermMissing),
         // `Fall 2031` becomes `Fall-2031`.
-        _ => TermId::parse(&cell.split_whitespace().collect::<Vec<_>>().join("-")).map(Some).map_err(|_| {
-            "Term must be at most 24 letters, digits, `.`, `_` and `-`: correct it, or set one term for all rows".into()
-        }),
+        _ => TermId::parse(&cell.split_whitespace().collect::<Vec<_>>().join("-"))
+            .map(Some)
+            .map_err(|_| FindingKind::TermForm),
     })
 }
 
@@ -258,7 +267,8 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
     let is_no = |group: &String| ["0", "n", "no"].contains(&&*group.to_lowercase());
     let cross_listed = cells.read(Column::CrossListed, text::text).filter(|group| !is_no(group));
     // 0 is written where there is no common capacity.
-    let cross_listed_capacity = lenient(cells, Column::CrossListedCapacity, text::count);
+    let pool = CountField::CrossListedCapacity;
+    let cross_listed_capacity = lenient(cells, Column::CrossListedCapacity, |cell| named(pool, text::count(cell)));
     let cross_listed_capacity = cross_listed_capacity.filter(|capacity| *capacity > 0);
     // Text such as "Also CD 830-1" differs in each of the sections, so they do not become one pool.
     let is_code = |group: &String| !group.contains(char::is_whitespace);
@@ -355,15 +365,14 @@ struct RowSeats {
 /// Parses capacity, enrolled, waitlisted and the waitlist's capacity, which may share a cell. Without one of capacity,
 /// enrolled and free seats, it follows from the other two.
 fn seats(cells: &mut Cells<'_>) -> RowSeats {
-    let mut read = |column, name: &str| {
-        cells.read(column, |cell| text::seats(cell).map_err(|problem| format!("{name} {problem}")))
-    };
-    let (seats, enrolled) = (read(Column::Capacity, "Capacity"), read(Column::Enrolled, "Enrolled"));
+    let mut read = |column, field| cells.read(column, |cell| named(field, text::seats(cell)));
+    let (seats, enrolled) =
+        (read(Column::Capacity, CountField::Capacity), read(Column::Enrolled, CountField::Enrolled));
     // `2/10` has the capacity of the waitlist, too.
-    let waitlist = read(Column::Waitlisted, "Waitlisted");
+    let waitlist = read(Column::Waitlisted, CountField::Waitlisted);
     let waitlisted = waitlist.map(|waitlist| waitlist.first.unwrap_or(waitlist.capacity));
     let waitlisted = waitlisted.or(seats.and_then(|seats| seats.waitlisted));
-    let waitlist_capacity = count(cells, Column::WaitlistCapacity, "Waitlist capacity")
+    let waitlist_capacity = count(cells, Column::WaitlistCapacity, CountField::WaitlistCapacity)
         .or(waitlist.and_then(|waitlist| waitlist.first.map(|_| waitlist.capacity)));
     let enrolled = enrolled.map(|enrolled| enrolled.first.unwrap_or(enrolled.capacity));
     let free = text::free_seats(cells.get(Column::Available));
@@ -385,9 +394,14 @@ fn seats(cells: &mut Cells<'_>) -> RowSeats {
     RowSeats { capacity, enrolled: enrolled.or(taken).or_else(rest), waitlisted, waitlist_capacity }
 }
 
-/// Parses a count; `name` begins its error messages.
-pub(super) fn count(cells: &mut Cells<'_>, column: Column, name: &str) -> Option<u32> {
-    cells.read(column, |cell| text::count(cell).map_err(|problem| format!("{name} {problem}")))
+/// Parses a count.
+pub(super) fn count(cells: &mut Cells<'_>, column: Column, field: CountField) -> Option<u32> {
+    cells.read(column, |cell| named(field, text::count(cell)))
+}
+
+/// Adds the name of the column to the error of a count.
+fn named<T>(field: CountField, read: Result<T, CountProblem>) -> Result<T, FindingKind> {
+    read.map_err(|problem| FindingKind::Count { field, problem })
 }
 
 /// Parses the course, and the section from its own column or from the course's.
@@ -420,8 +434,8 @@ pub(super) fn course_and_section(cells: &mut Cells<'_>) -> Course {
     {
         let column = if subject.is_empty() { Column::Subject } else { Column::Number };
         return named(cells.read(column, |_| match (subject, number) {
-            ("", _) => Err("Subject is missing".into()),
-            (_, "") => Err("Course number is missing".into()),
+            ("", _) => Err(FindingKind::SubjectMissing),
+            (_, "") => Err(FindingKind::NumberMissing),
             _ if number.contains(['-', '*']) && section.is_none() => course::split(&format!("{subject} {number}")),
             _ => Ok(Course { name: course::join(subject, number)?, ..Course::default() }),
         }));
@@ -434,10 +448,10 @@ pub(super) fn course_and_section(cells: &mut Cells<'_>) -> Course {
 fn lenient<'r, T: Default>(
     cells: &mut Cells<'r>,
     column: Column,
-    read: impl FnOnce(&'r str) -> Result<T, String>,
+    read: impl FnOnce(&'r str) -> Result<T, FindingKind>,
 ) -> T {
-    read(cells.get(column)).unwrap_or_else(|message| {
-        cells.add_finding(Severity::Warning, Some(column), format!("{message}: not imported"));
+    read(cells.get(column)).unwrap_or_else(|kind| {
+        cells.add_finding(Severity::Warning, Some(column), &FindingKind::NotImported { what: Box::new(kind) });
         T::default()
     })
 }
@@ -457,7 +471,7 @@ pub(super) fn stated(header: &Header) -> StatedFields {
 fn prerequisites(cells: &mut Cells<'_>) -> Vec<String> {
     let read = prerequisites::read(cells.get(Column::Prerequisites));
     if let Some(warning) = read.warning {
-        cells.add_finding(Severity::Warning, Some(Column::Prerequisites), warning);
+        cells.add_finding(Severity::Warning, Some(Column::Prerequisites), &warning);
     }
     read.required
 }

@@ -18,7 +18,7 @@ const STATEMENT_CACHE_LEN: usize = 32;
 const MESSAGE_CHARS_MAX: usize = 500;
 
 const SCHEMA: &str = "
-CREATE TABLE finding(severity INTEGER, line INTEGER, col TEXT, value TEXT, message TEXT);
+CREATE TABLE finding(severity INTEGER, line INTEGER, col TEXT, value TEXT, message TEXT, coded TEXT);
 CREATE INDEX finding_line ON finding(severity, line);
 CREATE TABLE row(crn TEXT, line INTEGER, body TEXT);
 CREATE INDEX row_crn ON row(crn, line);
@@ -90,12 +90,13 @@ impl Scratch {
     pub(super) fn add_finding(&self, severity: Severity, finding: &Finding) -> Result<(), ScheduleError> {
         self.counter(severity).update(|n| n + 1);
         let value = finding.value.as_deref().map(|v| v.chars().take(FINDING_VALUE_CHARS_MAX).collect::<String>());
-        self.db.prepare_cached("INSERT INTO finding VALUES(?,?,?,?,?)")?.execute(params![
+        self.db.prepare_cached("INSERT INTO finding VALUES(?,?,?,?,?,?)")?.execute(params![
             number(severity),
             signed(finding.line),
             finding.column.as_deref(),
             value,
-            finding.message.chars().take(MESSAGE_CHARS_MAX).collect::<String>()
+            finding.message.chars().take(MESSAGE_CHARS_MAX).collect::<String>(),
+            serde_json::to_string(&finding.coded)?
         ])?;
         Ok(())
     }
@@ -118,7 +119,7 @@ impl Scratch {
         limit: u64,
         f: &mut dyn FnMut(Finding) -> Result<(), ScheduleError>,
     ) -> Result<(), ScheduleError> {
-        let sql = "SELECT line,col,value,message FROM finding WHERE severity=? ORDER BY line, rowid LIMIT ?";
+        let sql = "SELECT line,col,value,message,coded FROM finding WHERE severity=? ORDER BY line, rowid LIMIT ?";
         let mut statement = self.db.prepare_cached(sql)?;
         let mut rows = statement.query(params![number(severity), signed(limit)])?;
         while let Some(row) = rows.next()? {
@@ -127,6 +128,7 @@ impl Scratch {
                 column: row.get::<_, Option<Box<str>>>(1)?,
                 value: row.get::<_, Option<Box<str>>>(2)?,
                 message: row.get(3)?,
+                coded: serde_json::from_str(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?,
             })?;
         }
         Ok(())

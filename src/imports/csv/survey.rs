@@ -1,8 +1,9 @@
 //! Surveys a file before it is read: where its header is, and how it writes times and dates.
 
 use crate::domain::ids::ProfileName;
-use crate::domain::import::{FileColumn, FileRow, MissingField, Skipped};
+use crate::domain::import::{FileColumn, FileRow, MissingField};
 use crate::domain::import_profile::ImportProfile;
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::schedule::{ClockOption, ScheduleError, ScheduleOptions, ScheduleProgress, Watch};
 
 use crate::imports::csv::candidates;
@@ -44,8 +45,8 @@ pub(super) struct Survey {
     pub(super) header_line: u64,
     /// The number of records up to and including the header.
     pub(super) records_before_rows: usize,
-    /// The lines above the header.
-    pub(super) skipped: Vec<Skipped>,
+    /// The lines above the header, and their texts.
+    pub(super) skipped: Vec<(u64, String)>,
     /// Some texts of each column.
     samples: Vec<Vec<String>>,
     /// The first records below the header, among those that were surveyed.
@@ -55,7 +56,7 @@ pub(super) struct Survey {
     /// The header, with the mapping of columns: that of the upload, then that of the profile, then what the cells show.
     pub(super) header: Header,
     /// The warnings about the header.
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<FindingKind>,
     /// How times and dates are written.
     pub(super) format: Format,
     /// What the dates show about the order of day and month.
@@ -119,20 +120,20 @@ pub(super) fn text_of(record: &csv::StringRecord) -> String {
     cells.join(", ").chars().map(printable).take(SKIPPED_CHARS_MAX).collect()
 }
 
-/// Surveys a file. The error is a message about the file, and the line that it concerns.
+/// Surveys a file. The error is what is wrong with the file, and the line that it concerns.
 pub(super) fn survey(
     source: &RecordSource<'_>,
     options: &ScheduleOptions,
     extra: &ExtraNames,
     map: &[(String, Column)],
     watch: &mut Watch<'_>,
-) -> Result<Result<Survey, (u64, String)>, ScheduleError> {
+) -> Result<Result<Survey, (u64, FindingKind)>, ScheduleError> {
     let first_rows = match first_rows(source, options.header_line)? {
         Ok(rows) => rows,
-        Err(error) => return Ok(Err((error.line, error.to_string()))),
+        Err(error) => return Ok(Err((error.line, error.into()))),
     };
     if first_rows.is_empty() {
-        return Ok(Err((1, "The file is empty".to_owned())));
+        return Ok(Err((1, FindingKind::FileEmpty)));
     }
     let (found, profile) = match find_with_profile(&first_rows, options, extra, map) {
         Ok(found) => found,
@@ -141,7 +142,7 @@ pub(super) fn survey(
     let mut map = profile::merged(map, profile, extra, &found.names);
     let read = |found: &Found, map: &[(String, Column)]| {
         let read = Header::read(found.names.iter().map(String::as_str), extra, map);
-        read.map_err(|message| (found.line.max(1), message))
+        read.map_err(|kind| (found.line.max(1), kind))
     };
     let (mut header, mut warnings) = match read(&found, &map) {
         Ok(read) => read,
@@ -163,7 +164,7 @@ pub(super) fn survey(
     let skipped = first_rows[..found.records.saturating_sub(found.header_rows)]
         .iter()
         .filter(|(_, record)| record.iter().any(|cell| !cell.trim().is_empty()))
-        .map(|(line, record)| Skipped { line: *line, why: "above the header".to_owned(), text: text_of(record) })
+        .map(|(line, record)| (*line, text_of(record)))
         .collect();
     let mut first_rows = first_rows;
     let first_rows = first_rows.split_off(found.records.min(first_rows.len()));
@@ -229,7 +230,7 @@ fn find_with_profile<'o>(
     options: &'o ScheduleOptions,
     extra: &ExtraNames,
     map: &[(String, Column)],
-) -> Result<(Found, Option<&'o ImportProfile>), (u64, String)> {
+) -> Result<(Found, Option<&'o ImportProfile>), (u64, FindingKind)> {
     let named = options.profiles.named.as_ref();
     let profiles = named.map_or(&options.profiles.automatic[..], std::slice::from_ref);
     let names = |at: usize| -> Vec<String> { rows[at].1.iter().map(str::to_owned).collect() };
@@ -249,17 +250,17 @@ fn find_with_profile<'o>(
 }
 
 /// Finds the header among the first rows: the row with the most known columns, together with the row above it if its
-/// names are in two rows. The error is a line and a message.
+/// names are in two rows. The error is a line and what is wrong.
 fn find_header(
     rows: &[(u64, csv::StringRecord)],
     options: &ScheduleOptions,
     extra: &ExtraNames,
     map: &[(String, Column)],
-) -> Result<Found, (u64, String)> {
+) -> Result<Found, (u64, FindingKind)> {
     let one = |at: usize| -> Vec<String> { rows[at].1.iter().map(str::to_owned).collect() };
     if let Some(line) = options.header_line {
         let at = rows.iter().position(|(at, _)| *at == line);
-        let at = at.ok_or_else(|| (line, format!("The file has no row in line {line}, which should be the header")))?;
+        let at = at.ok_or((line, FindingKind::NoHeaderRow { line }))?;
         return Ok(Found { names: one(at), line, records: at + 1, header_rows: 1 });
     }
     let score = |names: &[String]| score(names, extra, map);

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use encoding_rs::WINDOWS_1252;
 
 use crate::domain::section::Credits;
+use crate::imports::finding_kind::FindingKind;
+use crate::imports::finding_parts::CountProblem;
 
 /// The maximum length of a text cell, in characters. Real titles have up to 100.
 pub(super) const TEXT_CHARS_MAX: usize = 1_000;
@@ -110,14 +112,14 @@ pub(super) fn decoded(cell: &str) -> Cow<'_, str> {
 }
 
 /// Parses text; `None` if not known yet.
-pub(super) fn text(cell: &str) -> Result<Option<String>, String> {
+pub(super) fn text(cell: &str) -> Result<Option<String>, FindingKind> {
     if is_unknown(cell) || UNKNOWN_TEXTS.iter().any(|unknown| cell.eq_ignore_ascii_case(unknown)) {
         return Ok(None);
     }
     let decoded = decoded(cell);
     let text = one_line(decoded.trim());
     if text.chars().count() > TEXT_CHARS_MAX {
-        return Err(format!("Text must be at most {TEXT_CHARS_MAX} characters"));
+        return Err(FindingKind::TextTooLong { max: TEXT_CHARS_MAX });
     }
     Ok(Some(text.into_owned()))
 }
@@ -136,8 +138,8 @@ fn without_separators(cell: &str) -> Cow<'_, str> {
 }
 
 /// Parses a whole number; `25.0` and `1,200`, as spreadsheets write them, are 25 and 1200. `1.000` has two meanings and
-/// is an error. Errors are worded to follow the name of the column.
-pub(super) fn count(cell: &str) -> Result<Option<u32>, String> {
+/// is an error.
+pub(super) fn count(cell: &str) -> Result<Option<u32>, CountProblem> {
     if is_unknown(cell) {
         return Ok(None);
     }
@@ -147,19 +149,19 @@ pub(super) fn count(cell: &str) -> Result<Option<u32>, String> {
     let number = without_separators(cell);
     let (whole, part) = number.split_once('.').unwrap_or((&number, ""));
     if cell.starts_with('-') {
-        return Err("must not be negative".into());
+        return Err(CountProblem::Negative);
     }
     if whole.is_empty() || !whole.bytes().all(|b| b.is_ascii_digit()) || !part.bytes().all(|b| b == b'0') {
-        return Err("must be a whole number".into());
+        return Err(CountProblem::NotWhole);
     }
     // `1.000` is 1 with decimals in one country and one thousand in another.
     let is_doubtful = part.len() == 3 && whole.len() <= 3 && number == cell && whole.bytes().any(|b| b != b'0');
     if is_doubtful {
-        return Err(format!("must be a whole number without a dot, since {cell} may be {whole} or {whole}000"));
+        return Err(CountProblem::DoubtfulDot { cell: cell.to_owned(), whole: whole.to_owned() });
     }
     match whole.parse() {
         Ok(n) if n <= COUNT_MAX => Ok(Some(n)),
-        _ => Err(format!("must be at most {COUNT_MAX}")),
+        _ => Err(CountProblem::CountTooLarge { max: COUNT_MAX }),
     }
 }
 
@@ -177,7 +179,7 @@ pub(super) struct Seats {
 
 /// Parses a capacity, which may follow the taken or the free seats: `25`, `10/25`, `10 of 25`, `10 of 25 seats remain`. A
 /// third number is that of the waitlist.
-pub(super) fn seats(cell: &str) -> Result<Option<Seats>, String> {
+pub(super) fn seats(cell: &str) -> Result<Option<Seats>, CountProblem> {
     if let Some((free, capacity)) = remaining_seats(cell) {
         return Ok(Some(Seats { first: Some(free), is_free: true, capacity, waitlisted: None }));
     }
@@ -226,13 +228,13 @@ const CREDIT_UNITS: [&str; 9] = ["credits", "credit", "cr.", "cr", "crs", "units
 
 /// Parses credits, with or without a unit. A range yields its lower bound and a warning; variable credits yield 0 and a
 /// warning.
-pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, String> {
+pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<FindingKind>)>, FindingKind> {
     if is_unknown(cell) {
         return Ok(None);
     }
     let lower = cell.to_lowercase();
     if lower.starts_with("var") || lower == "v" {
-        return Ok(Some((Credits(0), Some("Variable credits are imported as 0, even for the credit limit".into()))));
+        return Ok(Some((Credits(0), Some(FindingKind::CreditsVariable))));
     }
     let lower = lower.trim_start_matches('(').trim_end_matches(')');
     let cell = CREDIT_UNITS.iter().find_map(|unit| lower.strip_suffix(unit)).unwrap_or(lower).trim_end();
@@ -248,16 +250,16 @@ pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, S
         Some((a, b)) if a == b => Ok(Some((a, None))),
         Some((a, b)) => {
             let low = a.min(b);
-            Ok(Some((low, Some(format!("A range of credits is imported as its lower bound: {}", low.as_f64())))))
+            Ok(Some((low, Some(FindingKind::CreditsRange { low: low.as_f64().to_string() }))))
         }
-        None => Err("Credits must be a number from 0 to 1,000, such as 3 or 1.5".into()),
+        None => Err(FindingKind::CreditsForm),
     }
 }
 
 /// Splits a cell that is a list.
-pub(super) fn list<'c>(cell: &'c str, separators: &[char]) -> Result<Vec<&'c str>, String> {
+pub(super) fn list<'c>(cell: &'c str, separators: &[char]) -> Result<Vec<&'c str>, FindingKind> {
     let items: Vec<_> = cell.split(separators).map(str::trim).filter(|i| !is_unknown(i)).collect();
-    if items.len() > LIST_LEN_MAX { Err(format!("The list can have at most {LIST_LEN_MAX} items")) } else { Ok(items) }
+    if items.len() > LIST_LEN_MAX { Err(FindingKind::ListTooLong { max: LIST_LEN_MAX }) } else { Ok(items) }
 }
 
 #[cfg(test)]

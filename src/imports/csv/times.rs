@@ -8,15 +8,16 @@ use jiff::civil::Time;
 use crate::domain::meeting::END_OF_DAY;
 use crate::imports::csv::dates::{self, DayOrder};
 use crate::imports::csv::text::{is_unknown, is_unscheduled_phrase};
+use crate::imports::finding_kind::FindingKind;
 
 /// The hours that are in the afternoon if a file's times have neither am nor pm: no class starts before 7 in the morning.
 pub(super) const AFTERNOON_HOURS: std::ops::RangeInclusive<i8> = 1..=6;
 /// The earliest start of a class that ends after midnight.
 const LATE_START: Time = jiff::civil::time(17, 0, 0, 0);
 /// The warning about a start without an end.
-const HALF_GIVEN: &str = "Only the start or the end is given: the meeting is imported without a set time";
+const HALF_GIVEN: FindingKind = FindingKind::HalfTime;
 /// The warning about an end that is moved.
-const END_MOVED: &str = "The end has neither am nor pm and is before the start: it is imported as afternoon";
+const END_MOVED: FindingKind = FindingKind::EndMoved;
 /// The length below which an evening class is plausible, in minutes. Longer ones are more likely errors.
 const EVENING_MINUTES_MAX: i32 = 6 * 60;
 /// The latest end of such a class.
@@ -47,7 +48,7 @@ pub(super) struct TimeRange {
 }
 
 /// A range with a warning about it, if any.
-pub(super) type WarnedRange = (TimeRange, Option<&'static str>);
+pub(super) type WarnedRange = (TimeRange, Option<FindingKind>);
 
 /// What the times of a file show about its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,13 +100,12 @@ fn split_range(lower: &str) -> Option<(&str, &str)> {
 }
 
 /// Parses a time range.
-pub(super) fn range(cell: &str, clock: Clock) -> Result<WarnedRange, String> {
+pub(super) fn range(cell: &str, clock: Clock) -> Result<WarnedRange, FindingKind> {
     if is_unknown(cell) || is_unscheduled_phrase(cell) {
         return Ok(WarnedRange::default());
     }
-    let not_a_range = || "Not a time range: use 9:30 am - 10:50 am, 09:30-10:50 or 0930-1050".to_owned();
     let lower = cell.to_ascii_lowercase();
-    let (from, to) = split_range(&lower).ok_or_else(not_a_range)?;
+    let (from, to) = split_range(&lower).ok_or(FindingKind::TimeRangeForm)?;
     if is_unknown(from.trim()) && is_unknown(to.trim()) {
         return Ok(WarnedRange::default());
     }
@@ -113,15 +113,15 @@ pub(super) fn range(cell: &str, clock: Clock) -> Result<WarnedRange, String> {
     let hour = |text: &str| part(&format!("{}:00", text.trim())).filter(|part| part.hour > 0);
     match (part(from), part(to)) {
         (Some(from), Some(to)) => from_to(from, to, clock),
-        (Some(from), None) => from_to(from, hour(to).ok_or_else(not_a_range)?, clock),
-        (None, Some(to)) => from_to(hour(from).ok_or_else(not_a_range)?, to, clock),
-        (None, None) => Err(not_a_range()),
+        (Some(from), None) => from_to(from, hour(to).ok_or(FindingKind::TimeRangeForm)?, clock),
+        (None, Some(to)) => from_to(hour(from).ok_or(FindingKind::TimeRangeForm)?, to, clock),
+        (None, None) => Err(FindingKind::TimeRangeForm),
     }
 }
 
 /// Parses a time range in a place where only times are expected, so that hours alone are one, too: `9 - 10`. Elsewhere these
 /// may be rooms.
-pub(super) fn range_or_hours(cell: &str, clock: Clock) -> Result<WarnedRange, String> {
+pub(super) fn range_or_hours(cell: &str, clock: Clock) -> Result<WarnedRange, FindingKind> {
     range(cell, clock).or_else(|error| {
         let lower = cell.to_ascii_lowercase();
         let hours = split_range(&lower).map(|(from, to)| (from.trim(), to.trim()));
@@ -132,23 +132,23 @@ pub(super) fn range_or_hours(cell: &str, clock: Clock) -> Result<WarnedRange, St
 }
 
 /// Parses a start time and an end time from two cells.
-pub(super) fn pair(start: &str, end: &str, clock: Clock) -> Result<WarnedRange, String> {
+pub(super) fn pair(start: &str, end: &str, clock: Clock) -> Result<WarnedRange, FindingKind> {
     let unset = |cell| is_unknown(cell) || is_unscheduled_phrase(cell) || cell == "0";
     match (unset(start), unset(end)) {
         (true, true) => return Ok(WarnedRange::default()),
         (true, false) | (false, true) => return Ok((TimeRange::default(), Some(HALF_GIVEN))),
         (false, false) => {}
     }
-    let read = |cell: &str| moment(cell).ok_or_else(|| format!("{cell:?} is not a time: use 9:30 am, 09:30 or 0930"));
+    let read = |cell: &str| moment(cell).ok_or_else(|| FindingKind::NotTime { cell: cell.to_owned() });
     from_to(read(start)?, read(end)?, clock)
 }
 
 /// Parses one time, as written.
-pub(super) fn single(cell: &str) -> Result<Option<Time>, String> {
+pub(super) fn single(cell: &str) -> Result<Option<Time>, FindingKind> {
     if is_unknown(cell) {
         return Ok(None);
     }
-    moment(cell).and_then(|p| p.time(p.pm)).map(Some).ok_or_else(|| "Not a time: use 9:30 am, 09:30 or 0930".into())
+    moment(cell).and_then(|p| p.time(p.pm)).map(Some).ok_or(FindingKind::TimeForm)
 }
 
 /// Hour and minute as written, and whether "pm" (true), "am" (false) or neither was written.
@@ -287,20 +287,19 @@ fn ends_around_midnight(start: Time, to: Part) -> bool {
     start >= LATE_START && (to.minute == 0 || length < EVENING_MINUTES_MAX)
 }
 
-fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, String> {
+fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, FindingKind> {
     let (written_from, written_to) = (from.pm, to.pm);
     // With am or pm at one of the two, that decides about both.
     let is_unmarked = from.pm.is_none() && to.pm.is_none();
     let (from, mut to) = if is_unmarked { (from.on(clock), to.on(clock)) } else { (from, to) };
     let mut guessed = from.pm != written_from || to.pm != written_to;
-    let start = from.time(half_of_start(from, to)).ok_or("The start is not a valid time")?;
+    let start = from.time(half_of_start(from, to)).ok_or(FindingKind::StartInvalid)?;
     if to.pm.is_none() && to.hour == 12 && ends_around_midnight(start, to) {
         to.pm = Some(false);
     }
     if to.hour == 24 || to.time(to.pm) == Some(Time::midnight()) {
         if start == Time::midnight() {
-            let warning = "Start and end time are equal: the meeting is imported without a set time";
-            return Ok((TimeRange::default(), Some(warning)));
+            return Ok((TimeRange::default(), Some(FindingKind::EqualTimes)));
         }
         return Ok((TimeRange { start: Some(start), end: Some(END_OF_DAY), past_midnight: false, guessed }, None));
     }
@@ -318,16 +317,13 @@ fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, String> {
         warning = (written_from == from.pm).then_some(END_MOVED);
         guessed = true;
     }
-    let end = to.time(to.pm).ok_or("The end is not a valid time")?;
+    let end = to.time(to.pm).ok_or(FindingKind::EndInvalid)?;
     if start == end {
-        return Ok((
-            TimeRange::default(),
-            Some("Start and end time are equal: the meeting is imported without a set time"),
-        ));
+        return Ok((TimeRange::default(), Some(FindingKind::EqualTimes)));
     }
     let past_midnight = end < start && start >= LATE_START && end <= EARLY_END;
     if end < start && !past_midnight {
-        return Err("The meeting ends before it starts".into());
+        return Err(FindingKind::MeetingEndsBeforeStart);
     }
     Ok((TimeRange { start: Some(start), end: Some(end), past_midnight, guessed }, warning))
 }

@@ -5,16 +5,13 @@ use std::sync::atomic::Ordering;
 use crate::domain::ids::UserName;
 use crate::domain::import::Phase;
 use crate::imports::csv::students::{self, StudentFile, Students};
+use crate::imports::finding_parts::EndReason;
 use crate::imports::findings;
 use crate::imports::schedule::{Schedule, ScheduleProgress, Severity};
 use crate::registration::student_facts::{BulkTally, FactsError};
 use crate::store::accounts::AuditEntry;
 
 use super::{Run, Stop};
-
-/// Message of a task whose changes may be in some terms only.
-const NOT_IN_ALL_TERMS: &str = "The facts could not be stored in all terms because the disk failed or the hub was too \
-     busy. Import the file again.";
 
 impl Run<'_> {
     /// Imports facts about students, or reports what would change.
@@ -93,7 +90,7 @@ impl Run<'_> {
                     FactsError::Store(error) => error.to_string(),
                     FactsError::Submit(error) => error.to_string(),
                 };
-                Err(Stop::Failed { message: NOT_IN_ALL_TERMS, cause })
+                Err(Stop::Failed { reason: EndReason::FactsInSomeTerms, cause })
             }
         }
     }

@@ -10,6 +10,7 @@ use quick_xml::events::{BytesStart, Event};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use crate::imports::finding_parts::ExceededBound;
 use crate::imports::spreadsheet::kind::Foreign;
 use crate::imports::spreadsheet::stop::Stop;
 use crate::imports::spreadsheet::{Tick, opendocument};
@@ -52,7 +53,7 @@ pub(super) enum ArchiveKind {
 pub(super) fn check(file: &File, tick: &mut Tick<'_>) -> Result<ArchiveKind, Stop> {
     let mut archive = ZipArchive::new(BufReader::new(file.try_clone()?)).map_err(|_| Stop::damaged())?;
     if archive.len() > ENTRIES_MAX {
-        return Err(Stop::too_large(&format!("it contains more than {ENTRIES_MAX} files")));
+        return Err(Stop::too_large(ExceededBound::TooManyFiles { max: ENTRIES_MAX }));
     }
     let names: Vec<String> = (0..archive.len())
         .map(|index| match archive.name_for_index(index) {
@@ -73,7 +74,7 @@ pub(super) fn check(file: &File, tick: &mut Tick<'_>) -> Result<ArchiveKind, Sto
         let size = scan(&mut entry, limit.min(UNPACKED_MAX - unpacked), tick)?;
         drop(entry);
         if size.bytes > limit {
-            return Err(Stop::too_large(&format!("its part {name:?} has more than {} MiB", limit >> 20)));
+            return Err(Stop::too_large(ExceededBound::PartTooLarge { part: name.clone(), mib: limit >> 20 }));
         }
         unpacked += size.bytes;
         if unpacked > UNPACKED_MAX {
@@ -97,12 +98,12 @@ pub(super) fn check(file: &File, tick: &mut Tick<'_>) -> Result<ArchiveKind, Sto
 }
 
 fn too_large_unpacked() -> Stop {
-    Stop::too_large(&format!("unpacked, it has more than {} MiB", UNPACKED_MAX >> 20))
+    Stop::too_large(ExceededBound::UnpackedTooLarge { mib: UNPACKED_MAX >> 20 })
 }
 
 fn unreadable(error: &ZipError) -> Stop {
     match error {
-        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => Stop::refused(Foreign::Password.message()),
+        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => Stop::foreign(Foreign::Password),
         _ => Stop::damaged(),
     }
 }
@@ -111,7 +112,7 @@ fn unreadable(error: &ZipError) -> Stop {
 fn kind(archive: &mut ZipArchive<BufReader<File>>, names: &[String]) -> Result<bool, Stop> {
     let has = |part: &str| names.iter().any(|name| name.ends_with(part));
     let is_in = |folder: &str| names.iter().any(|name| name.starts_with(folder));
-    let foreign = |foreign: Foreign| Err(Stop::refused(foreign.message()));
+    let foreign = |foreign: Foreign| Err(Stop::foreign(foreign));
     if has("workbook.bin") {
         return foreign(Foreign::BinaryWorkbook);
     }
@@ -145,7 +146,7 @@ fn check_password(archive: &mut ZipArchive<BufReader<File>>, names: &[String]) -
     let entry = archive.by_index(index).map_err(|error| unreadable(&error))?;
     entry.take(DESCRIPTION_BYTES_MAX).read_to_end(&mut manifest).map_err(|_| Stop::damaged())?;
     match memmem::find(&manifest, b"encryption-data") {
-        Some(_) => Err(Stop::refused(Foreign::Password.message())),
+        Some(_) => Err(Stop::foreign(Foreign::Password)),
         None => Ok(()),
     }
 }
@@ -219,7 +220,7 @@ fn scan(entry: &mut impl Read, limit: u64, tick: &mut Tick<'_>) -> Result<Scanne
 /// Checks the number of shared texts, for which calamine reserves memory.
 fn check_strings(archive: &mut ZipArchive<BufReader<File>>, index: usize, tags: u64) -> Result<(), Stop> {
     if tags > STRINGS_TAGS_MAX {
-        return Err(Stop::too_large("it has more than a million different texts"));
+        return Err(Stop::too_large(ExceededBound::TooManyTexts));
     }
     let mut xml = Reader::from_reader(BufReader::new(archive.by_index(index).map_err(|error| unreadable(&error))?));
     let mut buffer = Vec::new();
@@ -246,7 +247,7 @@ fn check_styles(part: impl BufRead) -> Result<(), Stop> {
         longest = longest.max(tag.len() as u64);
         styles += u64::from(tag.local_name().as_ref() == "xf");
         let is_small = styles.saturating_mul(longest) <= STYLES_MEMORY_MAX;
-        if is_small { Ok(()) } else { Err(Stop::too_large("it has too many different styles")) }
+        if is_small { Ok(()) } else { Err(Stop::too_large(ExceededBound::TooManyStyles)) }
     })
 }
 

@@ -1,6 +1,7 @@
 //! Checks the records of a workbook before Excel 2007 (MS-XLS) before calamine reads them: calamine holds all cells of
 //! all sheets in memory, and a few records can declare millions of cells or copy one long text into each.
 
+use crate::imports::finding_parts::ExceededBound;
 use crate::imports::spreadsheet::kind::Foreign;
 use crate::imports::spreadsheet::stop::Stop;
 use crate::imports::spreadsheet::{MEMORY_CELLS_MAX, MEMORY_TEXT_MAX, Tick};
@@ -78,7 +79,7 @@ pub(super) fn check(stream: &[u8], tick: &mut Tick<'_>) -> Result<(), Stop> {
     for record in Records(stream) {
         total.count(tick)?;
         match record.kind {
-            FILE_PASS if record.u16_at(0) != 0 => return Err(Stop::refused(Foreign::Password.message())),
+            FILE_PASS if record.u16_at(0) != 0 => return Err(Stop::foreign(Foreign::Password)),
             BOUND_SHEET => positions.push(record.u32_at(0)),
             SHARED_STRINGS => strings = vec![record.data],
             CONTINUE if is_shared => strings.push(record.data),
@@ -141,13 +142,13 @@ impl Total {
         }
         self.cells = self.cells.saturating_add(last_row.saturating_mul(columns.min(u64::from(COLUMNS_MAX)))).max(cells);
         if self.cells > MEMORY_CELLS_MAX {
-            return Err(Stop::too_large(&format!("its sheets have more than {MEMORY_CELLS_MAX} cells")));
+            return Err(Stop::too_large(ExceededBound::TooManyCells { max: MEMORY_CELLS_MAX }));
         }
         if self.text > MEMORY_TEXT_MAX {
-            return Err(Stop::too_large(&format!("its cells have more than {} MiB of text", MEMORY_TEXT_MAX >> 20)));
+            return Err(Stop::too_large(ExceededBound::CellsTooLarge { mib: MEMORY_TEXT_MAX >> 20 }));
         }
         if self.formulas > FORMULA_BYTES_MAX {
-            return Err(Stop::too_large("it has too many formulas"));
+            return Err(Stop::too_large(ExceededBound::TooManyFormulas));
         }
         Ok(())
     }

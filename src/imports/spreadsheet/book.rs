@@ -7,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use calamine::{Data, Dimensions, Ods, OdsError, Range, Reader, Sheet, SheetType, SheetVisible, Xls, Xlsx, XlsxError};
 
+use crate::imports::finding_kind::FindingKind;
+use crate::imports::finding_parts::ExceededBound;
 use crate::imports::spreadsheet::archive::{self, ArchiveKind};
 use crate::imports::spreadsheet::kind::{Foreign, Kind};
 use crate::imports::spreadsheet::stop::Stop;
@@ -51,7 +53,7 @@ impl Book {
         let archive = guarded(|| archive::check(file, tick))?;
         let mut reader = BufReader::new(file.try_clone()?);
         reader.seek(SeekFrom::Start(0))?;
-        let password = || Stop::refused(Foreign::Password.message());
+        let password = || Stop::foreign(Foreign::Password);
         guarded(|| match archive {
             ArchiveKind::Xlsx { has_merges } => match Xlsx::new(reader) {
                 Ok(book) => Ok(Self::Xlsx { book: Box::new(book), has_merges }),
@@ -68,7 +70,7 @@ impl Book {
 
     fn open_compound(mut file: &File, tick: &mut Tick<'_>) -> Result<Self, Stop> {
         if file.metadata()?.len() > XLS_BYTES_MAX {
-            return Err(Stop::too_large(&format!("the file has more than {} MiB", XLS_BYTES_MAX >> 20)));
+            return Err(Stop::too_large(ExceededBound::FileTooLarge { mib: XLS_BYTES_MAX >> 20 }));
         }
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(0))?;
@@ -172,8 +174,8 @@ impl Rows<'_, '_> {
         let column = usize::try_from(column).ok().filter(|column| *column < COLUMNS_MAX).ok_or_else(Stop::damaged)?;
         self.bytes += text.len();
         if self.bytes > ROW_BYTES_MAX {
-            let message = format!("The row is longer than {} KiB", ROW_BYTES_MAX / 1024);
-            return Err(Stop::Refused(u64::from(row) + 1, message));
+            let kind = FindingKind::SheetRowTooLong { kib: ROW_BYTES_MAX as u64 / 1024 };
+            return Err(Stop::Refused(u64::from(row) + 1, kind));
         }
         if self.cells.len() <= column {
             self.cells.resize(column + 1, String::new());

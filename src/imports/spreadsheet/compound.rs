@@ -1,6 +1,7 @@
 //! Checks a compound file (MS-CFB), in which workbooks before Excel 2007 are stored, before calamine reads it: calamine
 //! follows chains of sectors without noticing that they form a circle.
 
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::spreadsheet::kind::Foreign;
 use crate::imports::spreadsheet::stop::Stop;
 
@@ -60,14 +61,14 @@ pub(super) fn workbook(bytes: &[u8]) -> Result<Vec<u8>, Stop> {
     let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
     let find = |name: &str| entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name));
     if find("EncryptedPackage").is_some() {
-        return Err(Stop::refused(Foreign::Password.message()));
+        return Err(Stop::foreign(Foreign::Password));
     }
     let Some(book) = find("Workbook").or_else(|| find("Book")) else {
-        return Err(Stop::refused(match () {
-            () if find("WordDocument").is_some() => Foreign::Document.message(),
-            () if find("PowerPoint Document").is_some() => Foreign::Presentation.message(),
-            () => "The file is neither text nor a workbook. Export the schedule as CSV or as a spreadsheet (.xlsx)",
-        }));
+        return Err(match () {
+            () if find("WordDocument").is_some() => Stop::foreign(Foreign::Document),
+            () if find("PowerPoint Document").is_some() => Stop::foreign(Foreign::Presentation),
+            () => Stop::refused(FindingKind::UnknownFile),
+        });
     };
     let root = entries.first().ok_or_else(Stop::damaged)?;
     let has_minis = usize_at(bytes, 64)? > 0;

@@ -3,6 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use serde::Serialize;
+use thiserror::Error;
+
 /// How many bytes of a file are searched for its kind.
 const HEAD_BYTES: usize = 4 * 1024;
 
@@ -43,83 +46,63 @@ pub(in crate::imports) enum Kind {
     Foreign(Foreign),
 }
 
-/// A kind of file that cannot be imported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A kind of file that cannot be imported, with the text that says what it is and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize)]
+#[serde(tag = "code", content = "args", rename_all = "snake_case")]
 pub(in crate::imports) enum Foreign {
     /// A ZIP or other archive of other files.
+    #[error(
+        "The file is an archive (such as ZIP), not a schedule. Extract it and import the CSV file or workbook in it"
+    )]
     Archive,
     /// An Excel binary workbook (`.xlsb`).
+    #[error("The file is an Excel binary workbook (.xlsb). Open it in Excel and save it as an Excel workbook (.xlsx)")]
     BinaryWorkbook,
     /// An iCalendar file.
+    #[error("The file is a calendar (iCalendar). Export the schedule as CSV or as a spreadsheet (.xlsx)")]
     Calendar,
     /// A database file.
+    #[error("The file is a database. Export the schedule from it as CSV or as a spreadsheet (.xlsx)")]
     Database,
     /// A Word, OpenDocument or other text document.
+    #[error("The file is a text document. Copy its table into a spreadsheet and save that as .xlsx or CSV")]
     Document,
     /// An HTML page, often with the suffix `.xls`.
+    #[error(
+        "The file is a web page (HTML), even if its name ends in .xls. Open it in a spreadsheet program and save it as \
+         an Excel workbook (.xlsx) or as CSV"
+    )]
     Html,
     /// A picture.
+    #[error("The file is a picture. Export the schedule as CSV or as a spreadsheet (.xlsx)")]
     Image,
     /// JSON.
+    #[error("The file is JSON. Export the schedule as CSV or as a spreadsheet (.xlsx)")]
     Json,
     /// A document of Apple Numbers.
+    #[error("The file is an Apple Numbers document. Export it from Numbers as CSV or Excel (.xlsx)")]
     Numbers,
     /// A workbook with a password.
+    #[error("The workbook is protected with a password. Open it, save it without the password and import that file")]
     Password,
     /// PDF.
+    #[error("The file is a PDF document. Export the schedule as CSV or as a spreadsheet (.xlsx)")]
     Pdf,
     /// A presentation.
+    #[error("The file is a presentation. Copy its table into a spreadsheet and save that as .xlsx or CSV")]
     Presentation,
     /// RTF.
+    #[error("The file is a text document (RTF). Copy its table into a spreadsheet and save that as .xlsx or CSV")]
     RichText,
     /// A workbook as XML (Excel 2003).
+    #[error(
+        "The file is an XML spreadsheet (Excel 2003). Open it in a spreadsheet program and save it as an Excel workbook \
+         (.xlsx) or as CSV"
+    )]
     XmlWorkbook,
     /// Other XML.
+    #[error("The file is XML. Export the schedule as CSV or as a spreadsheet (.xlsx)")]
     Xml,
-}
-
-impl Foreign {
-    /// Returns what the file is and what to do, for staff.
-    pub(in crate::imports) const fn message(self) -> &'static str {
-        match self {
-            Self::Archive => {
-                "The file is an archive (such as ZIP), not a schedule. Extract it and import the CSV file or workbook \
-                 in it"
-            }
-            Self::BinaryWorkbook => {
-                "The file is an Excel binary workbook (.xlsb). Open it in Excel and save it as an Excel workbook (.xlsx)"
-            }
-            Self::Calendar => {
-                "The file is a calendar (iCalendar). Export the schedule as CSV or as a spreadsheet (.xlsx)"
-            }
-            Self::Database => "The file is a database. Export the schedule from it as CSV or as a spreadsheet (.xlsx)",
-            Self::Document => {
-                "The file is a text document. Copy its table into a spreadsheet and save that as .xlsx or CSV"
-            }
-            Self::Html => {
-                "The file is a web page (HTML), even if its name ends in .xls. Open it in a spreadsheet program and \
-                 save it as an Excel workbook (.xlsx) or as CSV"
-            }
-            Self::Image => "The file is a picture. Export the schedule as CSV or as a spreadsheet (.xlsx)",
-            Self::Json => "The file is JSON. Export the schedule as CSV or as a spreadsheet (.xlsx)",
-            Self::Numbers => "The file is an Apple Numbers document. Export it from Numbers as CSV or Excel (.xlsx)",
-            Self::Password => {
-                "The workbook is protected with a password. Open it, save it without the password and import that file"
-            }
-            Self::Pdf => "The file is a PDF document. Export the schedule as CSV or as a spreadsheet (.xlsx)",
-            Self::Presentation => {
-                "The file is a presentation. Copy its table into a spreadsheet and save that as .xlsx or CSV"
-            }
-            Self::RichText => {
-                "The file is a text document (RTF). Copy its table into a spreadsheet and save that as .xlsx or CSV"
-            }
-            Self::XmlWorkbook => {
-                "The file is an XML spreadsheet (Excel 2003). Open it in a spreadsheet program and save it as an Excel \
-                 workbook (.xlsx) or as CSV"
-            }
-            Self::Xml => "The file is XML. Export the schedule as CSV or as a spreadsheet (.xlsx)",
-        }
-    }
 }
 
 /// Detects the kind of a file, then rewinds it.

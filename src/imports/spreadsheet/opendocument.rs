@@ -6,6 +6,7 @@ use std::io::BufRead;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use crate::imports::finding_parts::ExceededBound;
 use crate::imports::spreadsheet::archive::attribute;
 use crate::imports::spreadsheet::stop::Stop;
 use crate::imports::spreadsheet::{MEMORY_CELLS_MAX, MEMORY_TEXT_MAX, Tick};
@@ -60,10 +61,10 @@ struct Total {
 impl Total {
     fn check(&self) -> Result<(), Stop> {
         if self.cells > MEMORY_CELLS_MAX {
-            return Err(Stop::too_large(&format!("its sheets have more than {MEMORY_CELLS_MAX} cells")));
+            return Err(Stop::too_large(ExceededBound::TooManyCells { max: MEMORY_CELLS_MAX }));
         }
         if self.text > MEMORY_TEXT_MAX {
-            return Err(Stop::too_large(&format!("its cells have more than {} MiB of text", MEMORY_TEXT_MAX >> 20)));
+            return Err(Stop::too_large(ExceededBound::CellsTooLarge { mib: MEMORY_TEXT_MAX >> 20 }));
         }
         Ok(())
     }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use crate::imports::finding_kind::FindingKind;
+use crate::imports::finding_parts::ExceededBound;
 use crate::imports::spreadsheet::Tick;
 use crate::imports::spreadsheet::book::Book;
 use crate::imports::spreadsheet::kind::Kind;
@@ -53,7 +55,7 @@ pub(in crate::imports) struct SheetCopy {
     /// The size of the temporary file, in bytes.
     pub(in crate::imports) bytes: u64,
     /// Warnings about what is not imported.
-    pub(in crate::imports) notes: Vec<String>,
+    pub(in crate::imports) notes: Vec<FindingKind>,
 }
 
 impl SheetCopy {
@@ -63,7 +65,7 @@ impl SheetCopy {
         name: &str,
         width: usize,
         file: File,
-        notes: Vec<String>,
+        notes: Vec<FindingKind>,
     ) -> std::io::Result<Self> {
         let (name, bytes) = (name.to_owned(), file.metadata()?.len());
         Ok(Self { name, sheets: Vec::new(), others: Vec::new(), width: width.min(WIDTH_MAX), file, bytes, notes })
@@ -99,7 +101,7 @@ pub(in crate::imports) fn copy(
         }
         text += cells.iter().map(|cell| cell.len() as u64 + 1).sum::<u64>();
         if text > TEXT_BYTES_MAX {
-            return Err(Stop::too_large(&format!("its sheet has more than {} MiB of text", TEXT_BYTES_MAX >> 20)));
+            return Err(Stop::too_large(ExceededBound::SheetTooLarge { mib: TEXT_BYTES_MAX >> 20 }));
         }
         width = width.max(cells.len());
         writer.write_field(number.to_string()).map_err(failed)?;
@@ -124,7 +126,7 @@ fn choose(book: &mut Book, choice: &Choice<'_>, tick: &mut Tick<'_>) -> Result<(
             Some((name, _)) => Ok((name.clone(), Vec::new())),
             None => {
                 let names: Vec<&str> = sheets.iter().map(|(name, _)| name.as_str()).collect();
-                Err(Stop::refused(format!("The workbook has no sheet \"{wanted}\". Its sheets are {}", listed(&names))))
+                Err(Stop::refused(FindingKind::NoSheet { sheet: wanted.to_owned(), sheets: listed(&names) }))
             }
         };
     }
@@ -149,7 +151,7 @@ fn choose(book: &mut Book, choice: &Choice<'_>, tick: &mut Tick<'_>) -> Result<(
     let best = found.iter().map(|(score, _)| *score).max().unwrap_or(0);
     let is_similar = |score: usize| score >= COLUMNS_MIN && score * 4 >= best * 3;
     let Some(at) = found.iter().position(|(score, _)| *score == best) else {
-        return Err(Stop::refused("The workbook is empty: no sheet has a cell with text"));
+        return Err(Stop::refused(FindingKind::WorkbookEmpty));
     };
     let (_, name) = found.remove(at);
     found.retain(|(score, _)| is_similar(*score));

@@ -1,35 +1,38 @@
 //! Why reading a spreadsheet ends early.
 
+use crate::imports::finding_kind::FindingKind;
+use crate::imports::finding_parts::ExceededBound;
 use crate::imports::schedule::ScheduleError;
+use crate::imports::spreadsheet::kind::Foreign;
 
 /// Why reading a spreadsheet ends early.
 #[derive(Debug)]
 pub(in crate::imports) enum Stop {
-    /// The file cannot be imported. The row that is concerned, or 0, and a message for staff.
-    Refused(u64, String),
+    /// The file cannot be imported. The row that is concerned, or 0, and what is wrong.
+    Refused(u64, FindingKind),
     /// The import was cancelled, or the file system failed.
     Failed(ScheduleError),
 }
 
 impl Stop {
     /// Creates a refusal that concerns the whole file.
-    pub(super) fn refused(message: impl Into<String>) -> Self {
-        Self::Refused(0, message.into())
+    pub(super) const fn refused(kind: FindingKind) -> Self {
+        Self::Refused(0, kind)
     }
 
     /// Creates the refusal of a file that its format does not allow.
     pub(super) fn damaged() -> Self {
-        Self::refused(
-            "The workbook is damaged and cannot be read. Open it in a spreadsheet program and save it again, or save \
-             the sheet as CSV",
-        )
+        Self::refused(FindingKind::WorkbookDamaged)
     }
 
     /// Creates the refusal of a file that is too large for a bound.
-    pub(super) fn too_large(what: &str) -> Self {
-        Self::refused(format!(
-            "The workbook is too large: {what}. Save only the sheet with the schedule, as CSV or as a new workbook"
-        ))
+    pub(super) const fn too_large(what: ExceededBound) -> Self {
+        Self::refused(FindingKind::WorkbookTooLarge { what })
+    }
+
+    /// Creates the refusal of a file of another kind.
+    pub(super) const fn foreign(file: Foreign) -> Self {
+        Self::refused(FindingKind::ForeignFile { file })
     }
 }
 

@@ -1,9 +1,10 @@
 // The step Columns of an import: the first rows of the file, a choice of the field above each column, and what is still
 // wrong. Each change checks the file again.
 
+import { codedText } from "../coded-text.js";
 import { button, debounce, field as labelled, h, put } from "../dom.js";
 import { has, i18n, t } from "../i18n.js";
-import { richText, serverText } from "../rich-text.js";
+import { richText } from "../rich-text.js";
 import { putSheets } from "./import-choices.js";
 import { withField } from "./import-map.js";
 import { loadProfiles, rememberForm } from "./import-remember.js";
@@ -217,8 +218,8 @@ export class ColumnsStep {
     const missing = required(state).map((one) => h("li", { class: "stop" }, text(one), suggestions(one),
       one.field === "term" && term && [" ", button(t("columns.use.term", { term }), () => this.#useTerm(term))]));
     const others = errors.filter((one) => !isAboutColumns(one));
-    const rejected = others.slice(0, ERRORS_MAX).map(({ line, column, value, message }) => h("li", { class: "stop" },
-      richText("columns.error.line", { text: [[column, value && `“${value}”`].filter(Boolean).map((one) => `${one}, `), serverText(message)] }, { line })));
+    const rejected = others.slice(0, ERRORS_MAX).map(({ line, column, value, message, ...coded }) => h("li", { class: "stop" },
+      richText("columns.error.line", { text: [[column, value && `“${value}”`].filter(Boolean).map((one) => `${one}, `), codedText("finding", coded, message)] }, { line })));
     const total = Math.max(others.length, (state.errors_total ?? 0) - (errors.length - others.length));
     const more = total > ERRORS_MAX && h("li", null, t("columns.error.more", { n: total - ERRORS_MAX }));
     const maybe = optional(state).map((one) => h("li", { class: "careful" }, text(one), suggestions(one)));

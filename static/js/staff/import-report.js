@@ -1,9 +1,9 @@
 // The report of a checked or applied import: the result, the next steps, the rejected lines, and each change.
 
 import { button, h, put, table } from "../dom.js";
+import { codedText } from "../coded-text.js";
 import { clockChoice, sheetChoice } from "./import-choices.js";
 import { has, number, t } from "../i18n.js";
-import { serverText } from "../rich-text.js";
 import { meetingText, dateTime, prerequisiteText } from "../words.js";
 
 /** Rows of a list shown at first, and added by each "Show more". */
@@ -63,10 +63,10 @@ function conflictsCaption({ conflicts, conflicts_total }) {
 }
 
 /** Returns the result in one or two sentences, as a list. */
-function summary({ created, updated, unchanged, refused, events, dry_run, state, message }) {
+function summary({ created, updated, unchanged, refused, events, dry_run, state, message, reason }) {
   if (state === "cancelled") return [t("report.cancelled.text")];
   const rejected = refused ? ` ${t("report.rejected", { n: refused })}` : "";
-  if (state === "failed") return [message ? serverText(message) : t("report.fix"), rejected];
+  if (state === "failed") return [message ? codedText("finding", reason ?? {}, message) : t("report.fix"), rejected];
   const kind = events ? "events" : "sections";
   if (!created && !updated) return [t(`report.same.${kind}`, { n: unchanged }), rejected];
   return [t(`report.${dry_run ? "planned" : "applied"}.${kind}`, { n: created, updated, unchanged }), rejected];
@@ -95,7 +95,7 @@ function rejectedTitle(state) {
 export function report(state, page, nextSteps, again) {
   const { nameOf } = page;
   const [tone, title] = heading(state);
-  const messageRow = (one) => [[one.line, one.column && label(one.column), one.value, serverText(one.message)]];
+  const messageRow = (one) => [[one.line, one.column && label(one.column), one.value, codedText("finding", one, one.message)]];
   const errorsCsv = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv`;
   const details = [
     state.name, state.sheet && t("report.sheet", { name: state.sheet }), state.term && t("report.term", { term: state.term }),
@@ -115,14 +115,14 @@ export function report(state, page, nextSteps, again) {
       [t("field.section"), t("report.field"), ...(applied ? [t("report.before"), t("report.after")] : [t("report.current"), t("report.new")])], state.changes, (one) => changeRows(one, nameOf))),
     ...affectedParts(state.affected, page),
     part(state, "skipped", t("report.skipped"), false, () =>
-      longTable(caption(state, "skipped"), [t("columns.line"), t("report.text"), t("now.reason")], state.skipped, (one) => [[one.line, one.text, serverText(one.why)]])),
+      longTable(caption(state, "skipped"), [t("columns.line"), t("report.text"), t("now.reason")], state.skipped, (one) => [[one.line, one.text, codedText("finding", one, one.why)]])),
     part(state, "missing", t("report.missing"), false, () =>
       longTable(caption(state, "missing"), [t("field.section")], state.missing, (id) => [[nameOf(id)]])),
     part(state, "warnings", t("report.warnings"), Boolean(clock), () => [clock,
       longTable(caption(state, "warnings"), [t("columns.line"), t("report.column"), t("report.value"), t("report.warning")], state.warnings, messageRow)]),
     part(state, "conflicts", t("report.conflicts"), false, () =>
       longTable(conflictsCaption(state), [t("report.type"), t("report.lines"), t("report.conflict")], state.conflicts,
-        (one) => [[has(`conflict.${one.kind}`) ? t(`conflict.${one.kind}`) : one.kind, one.lines?.join(", "), serverText(one.message)]])),
+        (one) => [[has(`conflict.${one.kind}`) ? t(`conflict.${one.kind}`) : one.kind, one.lines?.join(", "), codedText("finding", one, one.message)]])),
   ];
 }
 

@@ -5,7 +5,7 @@
 
 import { $, button, h, put } from "../dom.js";
 import { api, query } from "../api.js";
-import { t } from "../i18n.js";
+import { addTexts, t } from "../i18n.js";
 import { Poller } from "../poll.js";
 import { problemText } from "../words.js";
 import { deleteFile, loadFile, storeFile } from "./file-store.js";
@@ -159,7 +159,9 @@ export class ImportView {
     const task = this.#task;
     let state;
     try {
-      state = await api.get(`/api/v1/imports/${encodeURIComponent(task)}`, { signal });
+      const read = api.get(`/api/v1/imports/${encodeURIComponent(task)}`, { signal });
+      // Without its texts, the report is in English.
+      [state] = await Promise.all([read, addTexts("findings").catch(() => {})]);
     } catch (problem) {
       if (problem.status !== 404) throw problem;
       return this.#reset(t("import.gone"));

@@ -15,6 +15,7 @@ use jiff::civil::Date;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::spreadsheet::Tick;
 use crate::imports::spreadsheet::sheet::SheetCopy;
 use crate::imports::spreadsheet::stop::Stop;
@@ -66,10 +67,7 @@ pub(in crate::imports::csv) fn read(file: &File, scratch: &Path, tick: &mut Tick
     })?;
     let mut notes = Vec::new();
     if unread_periods > 0 {
-        let of = if unread_periods == 1 { "1 class".to_owned() } else { format!("{unread_periods} classes") };
-        notes.push(format!(
-            "The periods of {of} are not weekdays and times, such as MWF 09:00-09:50: their meetings are not known"
-        ));
+        notes.push(FindingKind::PeriodsUnread { n: unread_periods });
     }
     let mut enrollments = 0_u64;
     if archive.index_for_name(ENROLLMENTS).is_some() {
@@ -79,9 +77,7 @@ pub(in crate::imports::csv) fn read(file: &File, scratch: &Path, tick: &mut Tick
         })?;
     }
     if enrollments > 0 {
-        notes.push(format!(
-            "Enrollments are not imported ({ENROLLMENTS}, rows: {enrollments}): students register in EduHub"
-        ));
+        notes.push(FindingKind::EnrollmentsSkipped { file: ENROLLMENTS, n: enrollments });
     }
     let file = out.into_inner().map_err(|error| error.into_error())?;
     let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -100,13 +96,11 @@ fn check_manifest(archive: &mut Archive, tick: &mut Tick<'_>) -> Result<(), Stop
         Ok(())
     })?;
     if !["1.1", "1.2"].contains(&version.as_str()) {
-        let shown: String = version.chars().take(20).collect();
-        let message = "Versions 1.1 and 1.2 can be imported";
-        return Err(refused(format!("The file is a OneRoster file of version {shown:?}. {message}")));
+        let version: String = version.chars().take(20).collect();
+        return Err(refused(FindingKind::RosterVersion { version }));
     }
     if classes == "delta" {
-        let message = "The OneRoster file has only the classes that changed (delta). Export all classes (bulk)";
-        return Err(refused(message));
+        return Err(refused(FindingKind::RosterDelta));
     }
     Ok(())
 }
@@ -167,7 +161,7 @@ impl Layout {
             }
             rows += 1;
             if rows > SECTIONS_MAX {
-                return Err(refused(format!("{CLASSES} has more than {SECTIONS_MAX} classes")));
+                return Err(refused(FindingKind::RosterTooManyClasses { file: CLASSES, max: SECTIONS_MAX }));
             }
             let (code, mut hash) = (row.get("classCode"), DefaultHasher::new());
             code.hash(&mut hash);
@@ -175,7 +169,7 @@ impl Layout {
             Ok(())
         })?;
         if rows == 0 {
-            return Err(refused(format!("The OneRoster file has no classes: {CLASSES} has no rows")));
+            return Err(refused(FindingKind::RosterNoClasses { file: CLASSES }));
         }
         let has_meetings = names.contains(&own_meetings);
         let extensions = names.into_iter().filter(|name| name.starts_with(EXTENSION_PREFIX) && *name != own_meetings);
@@ -267,7 +261,7 @@ fn each_row(
     f: &mut dyn FnMut(&Row<'_>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     let entry = archive.by_name(name).map_err(|error| match error {
-        ZipError::FileNotFound => refused(format!("The OneRoster file has no {name}")),
+        ZipError::FileNotFound => refused(FindingKind::RosterNoFile { file: name.to_owned() }),
         _ => damaged(),
     })?;
     let lines = RecordLines::default();
@@ -295,22 +289,25 @@ fn reading_failed(name: &str, limit: u64, error: csv::Error) -> Stop {
     match error.kind() {
         csv::ErrorKind::Utf8 { pos, .. } => {
             let line = pos.as_ref().map_or(0, csv::Position::line);
-            refused(format!("{name} is not UTF-8 text (line {line}), which OneRoster requires"))
+            refused(FindingKind::RosterNotUtf8 { file: name.to_owned(), line })
         }
         csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            refused(format!("The OneRoster file is too large: {name} has more than {} MiB", limit >> 20))
+            refused(FindingKind::RosterTooLarge { file: name.to_owned(), mib: limit >> 20 })
         }
         _ => match unreadable(error) {
-            Ok(found) => refused(format!("In {name}, line {}: {found}", found.line)),
+            Ok(found) => {
+                let what = Box::new(found.into());
+                refused(FindingKind::RosterUnreadable { file: name.to_owned(), line: found.line, what })
+            }
             Err(_) => damaged(),
         },
     }
 }
 
-fn refused(message: impl Into<String>) -> Stop {
-    Stop::Refused(0, message.into())
+const fn refused(kind: FindingKind) -> Stop {
+    Stop::Refused(0, kind)
 }
 
 fn damaged() -> Stop {
-    refused("The ZIP archive is damaged and cannot be read. Export it again")
+    refused(FindingKind::ArchiveDamaged)
 }

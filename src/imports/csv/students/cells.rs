@@ -8,6 +8,7 @@ use crate::domain::section::Credits;
 use crate::domain::student::{
     CompletedCourse, GRADE_CHARS_MAX, HOLD_TEXT_CHARS_MAX, HeldAction, Hold, NAME_CHARS_MAX, is_web_address,
 };
+use crate::imports::finding_kind::FindingKind;
 
 /// The characters between the items of a list in a cell.
 const SEPARATORS: [char; 4] = [';', ',', '|', '\n'];
@@ -29,24 +30,24 @@ fn one_line(text: &str) -> String {
 }
 
 /// Reads text of at most `chars_max` characters without control characters; `None` if it is blank.
-pub(super) fn text(cell: &str, chars_max: usize) -> Result<Option<Box<str>>, String> {
+pub(super) fn text(cell: &str, chars_max: usize) -> Result<Option<Box<str>>, FindingKind> {
     let text = one_line(cell);
     if text.chars().any(char::is_control) {
-        return Err("The cell has control characters".to_owned());
+        return Err(FindingKind::FactControlCharacter);
     }
     if text.chars().count() > chars_max {
-        return Err(format!("The text may have at most {chars_max} characters"));
+        return Err(FindingKind::FactTooLong { max: chars_max });
     }
     Ok((!text.is_empty()).then(|| text.into()))
 }
 
 /// Reads a name, such as that of a program.
-pub(super) fn name(cell: &str) -> Result<Option<Box<str>>, String> {
+pub(super) fn name(cell: &str) -> Result<Option<Box<str>>, FindingKind> {
     text(cell, NAME_CHARS_MAX)
 }
 
 /// Reads the items of a list, each once without regard to case.
-pub(super) fn names(cell: &str) -> Result<Vec<Box<str>>, String> {
+pub(super) fn names(cell: &str) -> Result<Vec<Box<str>>, FindingKind> {
     let mut all: Vec<Box<str>> = Vec::new();
     for item in cell.split(SEPARATORS) {
         if let Some(one) = name(item)?
@@ -59,16 +60,16 @@ pub(super) fn names(cell: &str) -> Result<Vec<Box<str>>, String> {
 }
 
 /// Reads a number of credits.
-pub(super) fn credits(cell: &str) -> Result<Option<Credits>, String> {
+pub(super) fn credits(cell: &str) -> Result<Option<Credits>, FindingKind> {
     let cell = cell.trim();
     if cell.is_empty() {
         return Ok(None);
     }
-    Credits::parse(cell).map(Some).ok_or_else(|| "The cell must be a number of credits, such as 18 or 4.5".to_owned())
+    Credits::parse(cell).map(Some).ok_or(FindingKind::FactCredits)
 }
 
 /// Reads a time: with a zone (RFC 3339), or in the college's zone.
-pub(super) fn time(cell: &str, zone: &TimeZone) -> Result<Option<Timestamp>, String> {
+pub(super) fn time(cell: &str, zone: &TimeZone) -> Result<Option<Timestamp>, FindingKind> {
     let cell = one_line(cell);
     if cell.is_empty() {
         return Ok(None);
@@ -79,12 +80,12 @@ pub(super) fn time(cell: &str, zone: &TimeZone) -> Result<Option<Timestamp>, Str
     };
     let whole = |at: Timestamp| Timestamp::from_millisecond(at.as_millisecond()).ok();
     let at = cell.parse::<Timestamp>().ok().or_else(local).and_then(whole);
-    at.map(Some).ok_or_else(|| "The cell must be a time, such as 2026-04-12 08:00".to_owned())
+    at.map(Some).ok_or(FindingKind::FactTime)
 }
 
 /// Reads the courses of a cell: `MATH 151: B+; ENGL 101 (A); ART 1`. `grade` and `term` are the row's own, for a course
 /// without a grade in the cell.
-pub(super) fn courses(cell: &str, grade: &str, term: &str) -> Result<Vec<CompletedCourse>, String> {
+pub(super) fn courses(cell: &str, grade: &str, term: &str) -> Result<Vec<CompletedCourse>, FindingKind> {
     let (row_grade, term) = (text(grade, GRADE_CHARS_MAX)?, name(term)?);
     let mut all = Vec::new();
     for item in cell.split(SEPARATORS) {
@@ -111,14 +112,14 @@ pub(super) struct HoldCells<'c> {
 }
 
 /// Reads the hold of a row; `None` if there is none.
-pub(super) fn hold(cells: &HoldCells<'_>) -> Result<Option<Hold>, String> {
+pub(super) fn hold(cells: &HoldCells<'_>) -> Result<Option<Hold>, FindingKind> {
     let Some(reason) = text(cells.text, HOLD_TEXT_CHARS_MAX)? else {
         return Ok(None);
     };
-    let office = name(cells.office)?.ok_or("A hold needs the office that lifts it, in the column office")?;
+    let office = name(cells.office)?.ok_or(FindingKind::HoldOffice)?;
     let url = text(cells.url, HOLD_TEXT_CHARS_MAX)?;
     if url.as_deref().is_some_and(|url| !is_web_address(url)) {
-        return Err("The address of a hold must begin with https:// or http://".to_owned());
+        return Err(FindingKind::HoldAddress);
     }
     // Without an id, the same hold of the next file has the same one.
     let id = match name(cells.id)? {
@@ -129,7 +130,7 @@ pub(super) fn hold(cells: &HoldCells<'_>) -> Result<Option<Hold>, String> {
 }
 
 /// Reads what a hold blocks: `register`, `drop`, both, or `none`. A blank cell is `register`.
-fn blocks(cell: &str) -> Result<Vec<HeldAction>, String> {
+fn blocks(cell: &str) -> Result<Vec<HeldAction>, FindingKind> {
     let cell = cell.trim().to_lowercase();
     if cell.is_empty() {
         return Ok(vec![HeldAction::Register]);
@@ -139,7 +140,7 @@ fn blocks(cell: &str) -> Result<Vec<HeldAction>, String> {
         match item {
             "none" | "nothing" => {}
             "both" | "all" => all.extend([HeldAction::Register, HeldAction::Drop]),
-            item => all.push(HeldAction::parse(item).ok_or("The cell must be register, drop, both or none")?),
+            item => all.push(HeldAction::parse(item).ok_or(FindingKind::HoldBlocks)?),
         }
     }
     all.dedup();

@@ -8,6 +8,7 @@ use crate::domain::ids::UserName;
 use crate::domain::import::Finding;
 use crate::domain::student::{COMPLETED_MAX, GROUPS_MAX, HOLDS_MAX, StudentFacts};
 use crate::imports::csv::names::normalized;
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::schedule::ScheduleOptions;
 
 use crate::imports::csv::students::StudentFile;
@@ -119,30 +120,28 @@ impl<'h> Merge<'h> {
         self.rows += 1;
         let name = self.header.text(record, StudentColumn::User);
         let Ok(user) = UserName::parse(&name) else {
-            let message = "A username has 1 to 120 characters, without spaces and invisible characters";
-            return self.reject(line, StudentColumn::User, message.to_owned());
+            return self.reject(line, StudentColumn::User, &FindingKind::UsernameForm);
         };
         let before = self.students.facts.remove(&user).unwrap_or_default();
         match self.merged(line, record, before) {
             Ok(facts) => _ = self.students.facts.insert(user, facts),
-            Err((column, message)) => {
-                self.reject(line, column, message);
+            Err((column, kind)) => {
+                self.reject(line, column, &kind);
                 self.refused.insert(user);
             }
         }
     }
 
-    fn reject(&mut self, line: u64, column: StudentColumn, message: String) {
+    fn reject(&mut self, line: u64, column: StudentColumn, kind: &FindingKind) {
         self.rejected_rows += 1;
-        let finding = self.finding(line, column, message);
+        let finding = self.finding(line, column, kind);
         self.errors.push(finding);
     }
 
     /// Creates a finding without the text of the cell, because tasks are stored, and the cell is about a person.
-    fn finding(&self, line: u64, column: StudentColumn, message: String) -> Finding {
+    fn finding(&self, line: u64, column: StudentColumn, kind: &FindingKind) -> Finding {
         let at = (0..self.names.len()).find(|at| self.header.column_of(*at) == Some(column));
-        let name = at.map(|at| self.names[at].trim().into());
-        Finding { line, column: name, value: None, message }
+        kind.of_cell(line, at.map(|at| self.names[at].trim()), None)
     }
 
     /// Merges a row with the earlier ones of its student.
@@ -151,14 +150,14 @@ impl<'h> Merge<'h> {
         line: u64,
         record: &csv::StringRecord,
         mut facts: StudentFacts,
-    ) -> Result<StudentFacts, (StudentColumn, String)> {
+    ) -> Result<StudentFacts, (StudentColumn, FindingKind)> {
         use StudentColumn::{
             Blocks, Campus, ClosesAt, Completed, CompletedTerm, CreditLimit, CreditMin, Grade, Groups, Hold, HoldId,
             Office, OpensAt, Program, Url,
         };
         let header = self.header;
         let cell = |column| header.text(record, column);
-        let of = |column| move |message: String| (column, message);
+        let of = |column| move |kind: FindingKind| (column, kind);
         let id = cell(HoldId);
         let (text, office, url, blocks) = (cell(Hold), cell(Office), cell(Url), cell(Blocks));
         let hold = HoldCells { id: &id, text: &text, office: &office, url: &url, blocks: &blocks };
@@ -189,7 +188,7 @@ impl<'h> Merge<'h> {
         let closes_at = cells::time(&cell(ClosesAt), &self.zone).map_err(of(ClosesAt))?;
         set(&mut facts.closes_at, closes_at, ClosesAt, &mut differing);
         if facts.opens_at.zip(facts.closes_at).is_some_and(|(opens, closes)| closes <= opens) {
-            return Err((ClosesAt, "Registration must close after it opens".to_owned()));
+            return Err((ClosesAt, FindingKind::ClosesBeforeOpening));
         }
         let limits = [
             (Hold, facts.holds.len(), HOLDS_MAX),
@@ -197,11 +196,10 @@ impl<'h> Merge<'h> {
             (Completed, facts.completed.as_ref().map_or(0, Vec::len), COMPLETED_MAX),
         ];
         if let Some((column, _, most)) = limits.into_iter().find(|(_, count, most)| count > most) {
-            return Err((column, format!("A student may have at most {most} of these")));
+            return Err((column, FindingKind::TooManyFacts { max: most }));
         }
         for column in differing {
-            let message = "An earlier row for this student has a different value, which is used".to_owned();
-            let warning = self.finding(line, column, message);
+            let warning = self.finding(line, column, &FindingKind::FactsDiffer);
             self.warnings.push(warning);
         }
         Ok(facts)

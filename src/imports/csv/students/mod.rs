@@ -11,6 +11,8 @@ use std::path::Path;
 use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
 use crate::domain::import::{Conflict, FileColumn, Finding, Skipped, Table};
+use crate::imports::finding_kind::FindingKind;
+use crate::imports::finding_parts::SkipReason;
 use crate::imports::schedule::{
     FileSection, Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity, Watch,
 };
@@ -67,9 +69,9 @@ impl StudentFile {
         self.students.len() as u64
     }
 
-    fn reject(mut self, line: u64, message: impl Into<String>) -> Self {
+    fn reject(mut self, line: u64, kind: &FindingKind) -> Self {
         self.is_rejected = true;
-        self.errors.push(Finding { line: line.max(1), column: None, value: None, message: message.into() });
+        self.errors.push(kind.of_line(line.max(1)));
         self
     }
 }
@@ -86,7 +88,7 @@ pub(in crate::imports) fn read(
         |rows: &[(u64, csv::StringRecord)]| find_header(rows, &map, options.header_line).map_or(0, |(_, len)| len);
     let input = match Input::open_with(file, scratch, options, &score, watch)? {
         Ok(input) => input,
-        Err((row, message)) => return Ok(StudentFile::default().reject(row, message)),
+        Err((row, kind)) => return Ok(StudentFile::default().reject(row, &kind)),
     };
     let source = input.records_with(&|names| Header::read(names, &map).len())?;
     read_records(&source, options, &map, watch)
@@ -127,18 +129,16 @@ fn read_records(
         }
     }
     let Some((at, _)) = find_header(&first, map, options.header_line) else {
-        let message = broken.map_or_else(no_user_column, |error| error.to_string());
-        return Ok(result.reject(broken.map_or(1, |error| error.line), message));
+        let kind = broken.map_or_else(no_user_column, FindingKind::from);
+        return Ok(result.reject(broken.map_or(1, |error| error.line), &kind));
     };
     let names: Vec<&str> = first[at].1.iter().collect();
     let header = Header::read(&names, map);
     result.table = Some(table(source, &names, &header, first[at].0));
     let above = first[..at].iter().filter(|(_, record)| record.iter().any(|cell| !cell.trim().is_empty()));
-    result.skipped = above
-        .map(|(line, record)| Skipped { line: *line, why: "above the header".to_owned(), text: text_of(record) })
-        .collect();
+    result.skipped = above.map(|(line, record)| SkipReason::AboveHeader.skipped(*line, text_of(record))).collect();
     if !header.has(StudentColumn::User) {
-        return Ok(result.reject(first[at].0, no_user_column()));
+        return Ok(result.reject(first[at].0, &no_user_column()));
     }
     let mut merge = Merge::new(&header, &names, options);
     for (line, record) in &first[at + 1..] {
@@ -157,25 +157,20 @@ fn read_records(
             }
         }
     }
-    let too_many = (merge.rows > ROWS_MAX || merge.students_len() > STUDENTS_MAX).then(|| {
-        format!("A file may have at most {STUDENTS_MAX} students and {ROWS_MAX} rows. Divide it into several files")
-    });
+    let too_many = (merge.rows > ROWS_MAX || merge.students_len() > STUDENTS_MAX)
+        .then_some(FindingKind::TooManyStudents { max: STUDENTS_MAX, rows: ROWS_MAX });
     merge.finish(&mut result);
     if let Some(error) = broken {
-        return Ok(result.reject(error.line, error.to_string()));
+        return Ok(result.reject(error.line, &error.into()));
     }
     Ok(match too_many {
-        Some(message) => result.reject(1, message),
+        Some(kind) => result.reject(1, &kind),
         None => result,
     })
 }
 
-fn no_user_column() -> String {
-    let names = COLUMNS[0].1.join(", ");
-    format!(
-        "The file has no column for the student's username. Its header must have one of these names: {names}; or map \
-         another name, such as Login:user"
-    )
+fn no_user_column() -> FindingKind {
+    FindingKind::NoUserColumn { names: COLUMNS[0].1.join(", ") }
 }
 
 /// Describes the table for staff, without texts from rows, because tasks are stored and the rows are about people.

@@ -1,0 +1,168 @@
+//! Parts of findings that several of them share, each with its English text and a code of its own.
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::domain::coded_text::CodedText;
+use crate::domain::import::{Conflict, ConflictKind, Skipped, TaskReport};
+
+/// Which bound a workbook exceeds.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
+#[serde(tag = "code", content = "args", rename_all = "snake_case")]
+pub(in crate::imports) enum ExceededBound {
+    #[error("it contains more than {max} files")]
+    TooManyFiles { max: usize },
+    #[error("its part {part:?} has more than {mib} MiB")]
+    PartTooLarge { part: String, mib: u64 },
+    #[error("unpacked, it has more than {mib} MiB")]
+    UnpackedTooLarge { mib: u64 },
+    #[error("it has more than a million different texts")]
+    TooManyTexts,
+    #[error("it has too many different styles")]
+    TooManyStyles,
+    #[error("it has too many formulas")]
+    TooManyFormulas,
+    #[error("its sheets have more than {max} cells")]
+    TooManyCells { max: u64 },
+    #[error("its cells have more than {mib} MiB of text")]
+    CellsTooLarge { mib: u64 },
+    #[error("its sheet has more than {mib} MiB of text")]
+    SheetTooLarge { mib: u64 },
+    #[error("the file has more than {mib} MiB")]
+    FileTooLarge { mib: u64 },
+}
+
+/// Why a line is not a row of the schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize)]
+#[serde(tag = "code", content = "args", rename_all = "snake_case")]
+pub(in crate::imports) enum SkipReason {
+    #[error("above the header")]
+    AboveHeader,
+    #[error("the header is repeated")]
+    RepeatedHeader,
+    #[error("a total")]
+    Total,
+    #[error("a header or footer of a printed page")]
+    PageLine,
+    #[error("a group heading")]
+    GroupHeading,
+}
+
+impl SkipReason {
+    /// Returns the line that is skipped.
+    pub(in crate::imports) fn skipped(self, line: u64, text: String) -> Skipped {
+        Skipped { line, why: self.to_string(), text, coded: CodedText::of(&self) }
+    }
+}
+
+/// A column of counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize)]
+#[serde(tag = "code", content = "args", rename_all = "snake_case")]
+pub(in crate::imports) enum CountField {
+    #[error("Capacity")]
+    Capacity,
+    #[error("Waitlist capacity")]
+    WaitlistCapacity,
+    #[error("Enrolled")]
+    Enrolled,
+    #[error("Waitlisted")]
+    Waitlisted,
+    #[error("The capacity of cross-listed sections")]
+    CrossListedCapacity,
+}
+
+/// Why a cell is not a count. The text follows the name of the column.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
+#[serde(tag = "code", content = "args", rename_all = "snake_case")]
+pub(in crate::imports) enum CountProblem {
+    #[error("must not be negative")]
+    Negative,
+    #[error("must be a whole number")]
+    NotWhole,
+    #[error("must be a whole number without a dot, since {cell} may be {whole} or {whole}000")]
+    DoubtfulDot { cell: String, whole: String },
+    #[error("must be at most {max}")]
+    CountTooLarge { max: u32 },
+}
+
+/// The rows that a warning concerns.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
+#[serde(tag = "code", content = "args", rename_all = "snake_case")]
+pub(in crate::imports) enum CitedRows {
+    #[error("line {line}")]
+    OneLine { line: u64 },
+    #[error("{n} rows (lines {})", listed(lines))]
+    Lines { n: u64, lines: Vec<u64> },
+    #[error("{n} rows (lines {} …)", listed(lines))]
+    FirstLines { n: u64, lines: Vec<u64> },
+}
+
+fn listed(lines: &[u64]) -> String {
+    lines.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Why an import ended without a complete result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize)]
+#[serde(tag = "code", content = "args", rename_all = "snake_case")]
+pub(in crate::imports) enum EndReason {
+    #[error("The import failed because of an error in its temporary files. Nothing was changed.")]
+    TemporaryFiles,
+    #[error("The import could not be stored. Nothing was changed.")]
+    NotStored,
+    #[error("The import failed because of an error in the hub. Nothing was changed.")]
+    HubError,
+    #[error("This term's id is reserved for demonstrations. Nothing was changed.")]
+    ReservedTerm,
+    #[error("The hub was too busy to apply the import. Nothing was changed. Start the import again.")]
+    HubBusy,
+    #[error("The hub was stopped before the import was applied. Nothing was changed.")]
+    HubStopped,
+    #[error(
+        "The events could not be stored because the disk failed. Either all or none were imported. You can import the \
+         file again."
+    )]
+    EventsUnknown,
+    #[error(
+        "The facts could not be stored in all terms because the disk failed or the hub was too busy. Import the file \
+         again."
+    )]
+    FactsInSomeTerms,
+    #[error("The hub stopped during the import. Nothing was changed.")]
+    Interrupted,
+    #[error("The import was applied completely. The hub stopped before it could report the result.")]
+    AppliedThenInterrupted,
+    #[error(
+        "The hub stopped while it stored the events. Either all or none were imported. You can import the file again."
+    )]
+    EventsUncertain,
+    #[error("The hub stopped while it stored the facts about students, so they may be stored. Import the file again.")]
+    FactsUncertain,
+}
+
+impl EndReason {
+    /// Puts the reason into the report of the import.
+    pub(in crate::imports) fn put_into(self, report: &mut TaskReport) {
+        (report.message, report.reason) = (Some(self.to_string()), CodedText::of(&self));
+    }
+}
+
+/// What two sections, or all sections that use a room or an instructor, share at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
+#[serde(tag = "code", content = "args", rename_all = "snake_case")]
+pub(in crate::imports) enum ConflictText {
+    #[error("{a} and {b} are both in {room} on {} {times}", days.join(", "))]
+    SameRoom { a: String, b: String, room: String, days: Vec<&'static str>, times: String },
+    #[error("{name} teaches both {a} and {b} on {} {times}", days.join(", "))]
+    SameInstructor { a: String, b: String, name: String, days: Vec<&'static str>, times: String },
+    #[error("{name}: {n} {}", if *n == 1 { "pair of classes overlaps" } else { "pairs of classes overlap" })]
+    Overlapping { name: String, n: u64 },
+    #[error("Room {name}: {n} {}", if *n == 1 { "pair of classes overlaps" } else { "pairs of classes overlap" })]
+    OverlappingInRoom { name: String, n: u64 },
+}
+
+impl ConflictText {
+    /// Returns the conflict of the sections in `lines`.
+    pub(in crate::imports) fn conflict(&self, kind: ConflictKind, lines: Vec<u64>, pairs: u64) -> Conflict {
+        Conflict { kind, lines, message: self.to_string(), coded: CodedText::of(self), pairs }
+    }
+}

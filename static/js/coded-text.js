@@ -1,0 +1,27 @@
+// Texts of the hub with a code: shown in the reader's language, or in the hub's English if this page does not know the code.
+
+import { has, t } from "./i18n.js";
+import { serverText } from "./rich-text.js";
+import { weekday } from "./words.js";
+
+/**
+ * The text of a hub's `{code, args}`. The texts of one area have a common prefix, such as `finding`. `english` is the hub's
+ * own text.
+ */
+export const codedText = (area, coded, english) => textOf(area, coded) ?? serverText(english);
+
+/** The text; undefined if the code of the text or of a part of it is unknown. */
+function textOf(area, { code, args = {} }) {
+  const key = `${area}.${code}`;
+  if (!code || !has(key)) return undefined;
+  const values = Object.entries(args).map(([name, value]) => [name, valueOf(area, name, value)]);
+  return values.some(([, value]) => value === undefined) ? undefined : t(key, Object.fromEntries(values));
+}
+
+function valueOf(area, name, value) {
+  if (name === "days" && Array.isArray(value)) return value.map((day) => weekday(day)).join(", ");
+  if (Array.isArray(value)) return value.join(", ");
+  // Lines are written as in the column beside the text.
+  if (name === "line") return String(value);
+  return typeof value === "object" ? textOf(area, value) : value;
+}
