@@ -8,8 +8,9 @@ use actix_web::web::{self, Data};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::domain::coded_text::{Arg, CodedText};
 use crate::observe::metrics::Metrics;
-use crate::observe::readiness::{BusReadiness, PloneReadiness, Readiness};
+use crate::observe::readiness::{BusReadiness, CheckProblem, PloneReadiness, Readiness};
 
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::schemas::always_true;
@@ -64,6 +65,14 @@ struct CheckResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
+    /// The stable code of `detail`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    code: Option<Box<str>>,
+    /// The values in `detail`, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false, value_type = Object)]
+    args: BTreeMap<Box<str>, Arg>,
 }
 
 /// Returns whether the process responds.
@@ -96,10 +105,13 @@ pub async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
     let wrong = results.iter().filter_map(|(name, detail)| Some(format!("{name}: {}", detail.as_ref()?)));
     let wrong = wrong.collect::<Vec<_>>().join("; ");
     let (bus, degraded) = (readiness.bus)();
-    let result = |(name, detail): (&'static str, Option<String>)| {
-        let ok = detail.is_none();
-        let degraded = degraded.clone().filter(|_| name == "bus");
-        (name, CheckResult { ok, detail: detail.or(degraded) })
+    let result = |(name, problem): (&'static str, Option<CheckProblem>)| {
+        let ok = problem.is_none();
+        let problem = problem.or_else(|| degraded.clone().filter(|_| name == "bus"));
+        let coded = problem.as_ref().and_then(CodedText::of);
+        let (code, args) = coded.map(|coded| (coded.code, coded.args)).unzip();
+        let detail = problem.map(|problem| problem.to_string());
+        (name, CheckResult { ok, detail, code, args: args.unwrap_or_default() })
     };
     let checks = results.into_iter().map(result).collect();
     let ready = wrong.is_empty();
@@ -143,11 +155,14 @@ mod tests {
     async fn a_recovering_store_makes_the_hub_unready_but_healthy() {
         let recovering = || {
             let readiness = Readiness::new(|| PloneReadiness::Off);
-            readiness.with("terms", || Ok(())).with("store", || Err("recovering".to_owned()))
+            readiness.with("terms", || Ok(())).with("store", || Err(CheckProblem::StoreRecovering))
         };
         let (status, body) = get_text(recovering(), "/readyz").await;
         let body: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!((status, &body["ready"], &body["detail"]), (503, &json!(false), &json!("store: recovering")));
+        assert_eq!(
+            (status, &body["ready"], &body["detail"]),
+            (503, &json!(false), &json!("store: recovering from a failed commit"))
+        );
         assert_eq!((&body["checks"]["terms"]["ok"], &body["checks"]["store"]["ok"]), (&json!(true), &json!(false)));
         assert_eq!(get_text(recovering(), "/healthz").await.0, 200);
     }
@@ -156,17 +171,24 @@ mod tests {
     async fn a_hub_without_connection_to_others_is_ready_and_degraded() {
         let readiness = || {
             Readiness::new(|| PloneReadiness::Off)
-                .with_bus(|| (BusReadiness::Degraded, Some("not connected".to_owned())))
+                .with_bus(|| {
+                    (BusReadiness::Degraded, Some(CheckProblem::NotConnected { problem: "refused".to_owned() }))
+                })
                 .with("store", || Ok(()))
         };
         let (status, body) = get_text(readiness().with("bus", || Ok(())), "/readyz").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((status, &body["ready"], &body["bus"]), (200, &json!(true), &json!("degraded")));
-        assert_eq!(body["checks"]["bus"], json!({"ok": true, "detail": "not connected"}));
+        let detail = "not connected to NATS: refused; live updates of other hubs are late";
+        let expected = json!({"ok": true, "detail": detail, "code": "not_connected", "args": {"problem": "refused"}});
+        assert_eq!(body["checks"]["bus"], expected);
         assert_eq!(body["checks"]["store"], json!({"ok": true}));
-        let (status, body) = get_text(readiness().with("bus", || Err("jammed".to_owned())), "/readyz").await;
+        let (status, body) =
+            get_text(readiness().with("bus", || Err(CheckProblem::EventsQueued { n: 3_000 })), "/readyz").await;
         let body: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!((status, &body["checks"]["bus"]), (503, &json!({"ok": false, "detail": "jammed"})));
+        let expected =
+            json!({"ok": false, "detail": "3000 events are queued", "code": "events_queued", "args": {"n": 3_000}});
+        assert_eq!((status, &body["checks"]["bus"]), (503, &expected));
     }
 
     #[actix_web::test]

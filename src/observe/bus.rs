@@ -6,17 +6,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::bus::link::Link;
 use crate::observe::metrics::Metrics;
 use crate::observe::number;
-use crate::observe::readiness::BusReadiness;
+use crate::observe::readiness::{BusReadiness, CheckProblem};
 
 /// Returns the state of the connection, and why it is degraded.
-pub(super) fn readiness(link: Option<&Link>) -> (BusReadiness, Option<String>) {
+pub(super) fn readiness(link: Option<&Link>) -> (BusReadiness, Option<CheckProblem>) {
     let Some(link) = link else { return (BusReadiness::Local, None) };
     match link.problem() {
         None => (BusReadiness::Connected, None),
-        Some(problem) => {
-            let detail = format!("not connected to NATS: {problem}; live updates of other hubs are late");
-            (BusReadiness::Degraded, Some(detail))
-        }
+        Some(problem) => (BusReadiness::Degraded, Some(CheckProblem::NotConnected { problem })),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::identity::{Audit, Identity};
 use crate::imports::Imports;
 use crate::live::presence::Presence;
 use crate::observe::metrics::Metrics;
-use crate::observe::readiness::{PloneReadiness, Readiness};
+use crate::observe::readiness::{CheckProblem, PloneReadiness, Readiness};
 use crate::plone::bridge::Bridge;
 use crate::plone::metrics::METRIC_DEFS;
 use crate::registration::pool::RegistrarPool;
@@ -67,15 +67,15 @@ impl Observed {
             .with_bus(move || bus::readiness(link.as_deref()))
             .with("store", move || {
                 let recovering = writer.recovering.load(Acquire);
-                if recovering { Err("recovering from a failed commit".to_owned()) } else { Ok(()) }
+                if recovering { Err(CheckProblem::StoreRecovering) } else { Ok(()) }
             })
             .with("terms", move || {
                 let not_loaded = pool.terms().saturating_sub(model.terms().len());
-                if not_loaded > 0 { Err(format!("{not_loaded} terms are not loaded yet")) } else { Ok(()) }
+                if not_loaded > 0 { Err(CheckProblem::TermsNotLoaded { n: not_loaded }) } else { Ok(()) }
             })
             .with("bus", move || {
                 let queued = bus.queued.load(Relaxed);
-                if queued > BUS_QUEUE_MAX { Err(format!("{queued} events are queued")) } else { Ok(()) }
+                if queued > BUS_QUEUE_MAX { Err(CheckProblem::EventsQueued { n: queued }) } else { Ok(()) }
             })
     }
 

@@ -1,10 +1,38 @@
 //! Conditions under which the hub is ready to serve.
 
 use serde::Serialize;
+use thiserror::Error;
 use utoipa::ToSchema;
 
-/// A condition that must hold for the hub to be ready. An error is text for an operator.
-pub type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// A condition that must hold for the hub to be ready.
+pub type Check = Box<dyn Fn() -> Result<(), CheckProblem> + Send + Sync>;
+
+/// Why a check fails, or what is degraded, for an operator.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
+#[serde(tag = "code", content = "args", rename_all = "snake_case")]
+pub enum CheckProblem {
+    /// A commit failed, and the store reads its state again.
+    #[error("recovering from a failed commit")]
+    StoreRecovering,
+    /// The registrars of some terms have not published their sections yet.
+    #[error("{n} terms are not loaded yet")]
+    TermsNotLoaded {
+        /// The number of terms.
+        n: usize,
+    },
+    /// The reader of the bus has stopped.
+    #[error("{n} events are queued")]
+    EventsQueued {
+        /// The number of events.
+        n: usize,
+    },
+    /// Events do not reach other hubs.
+    #[error("not connected to NATS: {problem}; live updates of other hubs are late")]
+    NotConnected {
+        /// What the connection reports.
+        problem: String,
+    },
+}
 
 /// The state of the college's Plone, as `/readyz` reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -35,7 +63,7 @@ pub struct Readiness {
     pub(crate) checks: Vec<(&'static str, Check)>,
     pub(crate) plone: Box<dyn Fn() -> PloneReadiness + Send + Sync>,
     /// Returns the state, and why it is degraded.
-    pub(crate) bus: Box<dyn Fn() -> (BusReadiness, Option<String>) + Send + Sync>,
+    pub(crate) bus: Box<dyn Fn() -> (BusReadiness, Option<CheckProblem>) + Send + Sync>,
 }
 
 impl Readiness {
@@ -49,14 +77,18 @@ impl Readiness {
     /// Sets the state of the connection to other hubs, and why it is degraded. It is reported but does not affect
     /// readiness: if it did, all hubs would be taken out of service together when NATS fails, which they can do without.
     #[must_use]
-    pub fn with_bus(mut self, bus: impl Fn() -> (BusReadiness, Option<String>) + Send + Sync + 'static) -> Self {
+    pub fn with_bus(mut self, bus: impl Fn() -> (BusReadiness, Option<CheckProblem>) + Send + Sync + 'static) -> Self {
         self.bus = Box::new(bus);
         self
     }
 
     /// Adds a check under its name.
     #[must_use]
-    pub fn with(mut self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+    pub fn with(
+        mut self,
+        name: &'static str,
+        check: impl Fn() -> Result<(), CheckProblem> + Send + Sync + 'static,
+    ) -> Self {
         self.checks.push((name, Box::new(check)));
         self
     }

@@ -1,5 +1,6 @@
 // The system status: readiness in one sentence, each health check, and all Prometheus metrics on request.
 
+import { codedText } from "../coded-text.js";
 import { $, h, put, table } from "../dom.js";
 import { api } from "../api.js";
 import { icon } from "../icons.js";
@@ -29,8 +30,8 @@ export function parseMetrics(text) {
 /** Returns the status as `{tone, text, checks: [{name, tone, text}]}`. `status` is the HTTP status, 0 without a response. */
 export function assess(status, body) {
   if (!status) return { tone: "stop", text: t("health.down"), checks: [] };
-  const checks = Object.entries(body?.checks ?? {}).map(([name, { ok, detail }]) =>
-    ({ name: has(`check.${name}`) ? t(`check.${name}`) : name, tone: ok ? "good" : "stop", text: ok ? t("check.ok") : detail ? serverText(detail) : t("check.failing") }));
+  const checks = Object.entries(body?.checks ?? {}).map(([name, { ok, detail, ...coded }]) =>
+    ({ name: has(`check.${name}`) ? t(`check.${name}`) : name, tone: ok ? "good" : "stop", text: ok ? t("check.ok") : detail ? codedText("check", coded, detail) : t("check.failing") }));
   const plone = body?.plone ?? "off";
   const ploneDown = !["off", "ok"].includes(plone);
   if (plone !== "off") {
