@@ -3,7 +3,8 @@
 //!
 //! Shared by all resources:
 //! - [`routes`]: the table of routes
-//! - [`error`], [`problem`]: problem documents, the body of every error response
+//! - [`error`], [`problem`]: problem documents, the body of every error response; [`error_page`]: the page instead of one,
+//!   for a browser; [`message_page`]: the frame of pages that the hub writes
 //! - [`body`]: readers of JSON request bodies; [`query`]: readers of the query string and the path
 //! - [`request_id`]: the request id and the log line of every response; [`security_headers`]: its security headers
 //! - [`slow_refusals`]: the delay of responses to visitors who exceed a limit
@@ -64,6 +65,7 @@ pub mod demo_reports;
 pub mod encoded;
 pub mod erasure;
 pub mod error;
+mod error_page;
 pub mod events;
 mod forwarded;
 pub mod guardian_links;
@@ -74,6 +76,7 @@ mod import_query;
 pub mod imports;
 mod last_good;
 pub mod live;
+mod message_page;
 pub mod my_data;
 pub mod oneroster_export;
 pub mod openapi;

@@ -1,5 +1,5 @@
 //! The outermost middleware: adds a request id and security headers to every response, logs it, and replaces error
-//! responses of actix with problem documents.
+//! responses of actix with problem documents, and problem documents with pages where a person opened the address.
 
 use std::time::Instant;
 
@@ -8,12 +8,13 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage, ResponseError};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 use uuid::Uuid;
 
 use crate::domain::ids::UserName;
 use crate::http::auth::client_ip;
 use crate::http::error::{PROBLEM_JSON, Problem, problem_for_status};
+use crate::http::error_page;
 use crate::http::schedule_calendar::feeds_path;
 use crate::http::security_headers::{self, Place};
 use crate::http::site::Site;
@@ -86,17 +87,17 @@ pub async fn request_id<B: MessageBody + 'static>(
         response.map_into_left_body()
     };
 
+    let place = place_of(response.request());
+    if place == Place::Hub && is_problem(response.headers()) && error_page::is_opened(response.request()) {
+        let page = error_page::respond(response.request(), response.status(), response.headers());
+        response = response.into_response(page).map_into_right_body();
+    }
+
     let mut buffer = Uuid::encode_buffer();
     let id_text: &str = id.0.hyphenated().encode_lower(&mut buffer);
     if let Ok(value) = HeaderValue::from_str(id_text) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    let place = match response.request() {
-        req if req.extensions().contains::<PloneOrigin>() => Place::PloneOrigin,
-        // Also for responses of the hub itself, such as a request that was rejected before it reached Plone.
-        req if is_under_plone(req.path()) => Place::BelowPlone,
-        _ => Place::Hub,
-    };
     let is_https = response.request().app_data::<Data<Site>>().is_some_and(|site| site.is_https());
     security_headers::add(response.headers_mut(), place, is_https);
     add_caching_headers(response.headers_mut());
@@ -109,6 +110,18 @@ pub async fn request_id<B: MessageBody + 'static>(
     log_request(&response, started, id_text);
     slow_refusals::delay(response.request()).await;
     Ok(response)
+}
+
+/// Returns where the response to a request belongs.
+fn place_of(req: &HttpRequest) -> Place {
+    if req.extensions().contains::<PloneOrigin>() {
+        Place::PloneOrigin
+    } else if is_under_plone(req.path()) {
+        // Also for responses of the hub itself, such as a request that was rejected before it reached Plone.
+        Place::BelowPlone
+    } else {
+        Place::Hub
+    }
 }
 
 fn is_under_plone(path: &str) -> bool {
@@ -154,7 +167,7 @@ fn log_request<B>(response: &ServiceResponse<B>, started: Instant, id: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::error::header_of;
+    use crate::http::error::{header_of, method_not_allowed, not_found};
     use actix_web::{App, HttpResponse, middleware, test, web};
 
     #[test]
@@ -193,6 +206,31 @@ mod tests {
         assert_eq!(test::read_body(response).await, id.as_bytes());
         let missing = test::call_service(&app, test::TestRequest::with_uri("/none").to_request()).await;
         assert!(missing.headers().contains_key(X_REQUEST_ID));
+    }
+
+    #[actix_web::test]
+    async fn addresses_that_a_browser_opens_are_answered_with_a_page() {
+        let app = App::new()
+            .wrap(middleware::from_fn(request_id))
+            .service(web::resource("/form").route(web::post().to(page)).default_service(method_not_allowed("POST")))
+            .default_service(web::to(not_found));
+        let app = test::init_service(app).await;
+        for (path, status, heading) in [("/none", 404, "No se encontró la página"), ("/form", 405, "no es una página")]
+        {
+            let request = test::TestRequest::with_uri(path)
+                .insert_header((header::ACCEPT, "text/html,*/*;q=0.8"))
+                .insert_header((header::ACCEPT_LANGUAGE, "es-MX,es;q=0.9"));
+            let response = test::call_service(&app, request.to_request()).await;
+            let content_type = header_of(response.headers(), header::CONTENT_TYPE).to_owned();
+            assert_eq!((response.status().as_u16(), content_type.as_str()), (status, "text/html; charset=utf-8"));
+            assert!(header_of(response.headers(), header::CONTENT_SECURITY_POLICY).contains("style-src 'self'"));
+            assert_eq!(header_of(response.headers(), header::ALLOW), if status == 405 { "POST" } else { "" });
+            let body = String::from_utf8(test::read_body(response).await.to_vec()).unwrap();
+            assert!(body.contains(heading) && body.contains("<html lang=\"es\">"), "{body}");
+        }
+        let program = test::TestRequest::with_uri("/none").insert_header((header::ACCEPT, "application/json"));
+        let response = test::call_service(&app, program.to_request()).await;
+        assert_eq!(header_of(response.headers(), header::CONTENT_TYPE), PROBLEM_JSON);
     }
 
     #[actix_web::test]

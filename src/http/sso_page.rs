@@ -4,9 +4,9 @@
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::ACCEPT_LANGUAGE;
 use url::form_urlencoded;
 
+use crate::http::message_page::{self, Language, escape};
 use crate::http::request_id::RequestId;
 use crate::identity::external::NameOwner;
 use crate::sso::SsoError;
@@ -54,32 +54,6 @@ impl From<&SsoError> for Failure {
             SsoError::InvalidToken(_) => Self::Invalid,
             SsoError::NoUsername(_) => Self::NoUsername,
             SsoError::NoRole => Self::NoRole,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Language {
-    English,
-    Spanish,
-}
-
-impl Language {
-    /// Returns the language that a browser prefers.
-    fn of(req: &HttpRequest) -> Self {
-        let accepted = req.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let known = accepted.split(',').find_map(|one| match one.trim().get(..2)?.to_ascii_lowercase().as_str() {
-            "en" => Some(Self::English),
-            "es" => Some(Self::Spanish),
-            _ => None,
-        });
-        known.unwrap_or(Self::English)
-    }
-
-    const fn pick<T: Copy>(self, english: T, spanish: T) -> T {
-        match self {
-            Self::English => english,
-            Self::Spanish => spanish,
         }
     }
 }
@@ -140,24 +114,13 @@ impl<'a> FailurePage<'a> {
         };
         let ask = pick("If you need help, contact {help}.", "Si necesita ayuda, comuníquese con {help}.");
         let ask = escape(&ask.replace("{help}", help));
-        let number = escape(&self.request_id);
         let again = self.again.map(|path| {
             let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", self.next).finish();
             let (path, text) = (escape(&format!("{path}?{query}")), pick("Sign in again", "Iniciar sesión de nuevo"));
             format!("<p><a class=\"button\" href=\"{path}\">{text}</a></p>")
         });
-        format!(
-            "<!doctype html><html lang=\"{language}\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <meta name=\"color-scheme\" content=\"light dark\"><title>{heading} - EduHub</title>\
-             <link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">\
-             <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main class=\"message\"><h1>{heading}</h1><p>{what}</p>\
-             <p>{ask} {number_text} <code>{number}</code></p>{again}<p><a class=\"button\" href=\"/\">{back}</a></p></main></body></html>",
-            language = pick("en", "es"),
-            number_text = pick("Request ID:", "ID de la solicitud:"),
-            back = pick("Back to EduHub", "Volver a EduHub"),
-            again = again.unwrap_or_default(),
-        )
+        let content = format!("<p>{what}</p><p>{ask}</p>{}", again.unwrap_or_default());
+        message_page::html(self.language, heading, &content, &self.request_id)
     }
 }
 
@@ -285,25 +248,10 @@ fn name_taken(owner: &NameOwner, language: Language) -> (&'static str, &'static 
     (heading, what)
 }
 
-/// Escapes text for HTML, in elements and in attributes.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::http::header::ACCEPT_LANGUAGE;
     use actix_web::test::TestRequest;
 
     fn page(failure: &Failure, language: &str, title: &str, help: &str) -> String {

@@ -334,6 +334,7 @@ function otherStates(hub, chrome) {
     } },
     { name: "api", where: "/docs", how: { user: "student" }, ready: seen("#operations-identity-me") },
     { name: "problems", where: "/docs/problems", how: {}, ready: async () => {} },
+    { name: "not-found", where: "/nothing", how: {}, ready: seen("main h1") },
     { name: "no-script", where: "/", how: { javaScriptEnabled: false }, ready: async () => {} },
   ];
 }

@@ -1,0 +1,65 @@
+//! Small pages that the hub writes itself, in the language of the browser: a heading, a text, and a way back.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::ACCEPT_LANGUAGE;
+
+/// A language of the pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Language {
+    English,
+    Spanish,
+}
+
+impl Language {
+    /// Returns the language that a browser prefers.
+    pub(super) fn of(req: &HttpRequest) -> Self {
+        let accepted = req.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let known = accepted.split(',').find_map(|one| match one.trim().get(..2)?.to_ascii_lowercase().as_str() {
+            "en" => Some(Self::English),
+            "es" => Some(Self::Spanish),
+            _ => None,
+        });
+        known.unwrap_or(Self::English)
+    }
+
+    /// Returns the one of two that is in this language.
+    pub(super) const fn pick<T: Copy>(self, english: T, spanish: T) -> T {
+        match self {
+            Self::English => english,
+            Self::Spanish => spanish,
+        }
+    }
+}
+
+/// Returns a page as HTML. `content` is HTML that follows the heading; the other texts are constants of the hub.
+pub(super) fn html(language: Language, heading: &str, content: &str, request_id: &str) -> String {
+    let pick = |english, spanish| language.pick(english, spanish);
+    format!(
+        "<!doctype html><html lang=\"{language}\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>{heading} - EduHub</title>\
+         <link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">\
+         <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main class=\"message\"><h1>{heading}</h1>{content}\
+         <p>{number_text} <code>{number}</code></p><p><a class=\"button\" href=\"/\">{back}</a></p></main></body></html>",
+        language = pick("en", "es"),
+        number_text = pick("Request ID:", "ID de la solicitud:"),
+        number = escape(request_id),
+        back = pick("Back to EduHub", "Volver a EduHub"),
+    )
+}
+
+/// Escapes text for HTML, in elements and in attributes.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
