@@ -19,11 +19,28 @@ const planned = async (term, user, sections, options = {}) => {
   hub.mint(user, "student");
   await hub.ask(user, "PUT", "/api/v1/me/plan", { sections: sections.map((one) => typeof one === "string" ? `${term}-${one}` : one) });
   const page = await open(chrome, hub, `/?term=${term}${options.width ? "#term" : ""}`, { user, ...options });
-  await until(page, (n) => document.querySelectorAll("#schedule-rows > li").length === n, sections.length);
+  await until(page, (n) => document.querySelectorAll("#schedule-rows > li").length === n, options.rows ?? sections.length);
   return page;
 };
 const line = (page, course) => page.locator("#schedule-rows > li", { hasText: course });
 const headline = (page, text) => until(page, (text) => document.querySelector("#plan-headline").textContent.includes(text), text);
+
+test("a planned section names the section of the same class that the student has", async () => {
+  await hub.term("have", LINES);
+  hub.mint("hana", "student");
+  await hub.ask("hana", "PUT", "/api/v1/me/registrations/have-4");
+  const page = await planned("have", "hana", ["1", "3"], { rows: 3 });
+  const have = line(page, /CHEM 101 A01/).locator(".have");
+  await until(page, () => [...document.querySelectorAll("#schedule-rows .have")].some((one) => one.textContent));
+  assert.equal((await have.textContent()).trim(), "You already have CHEM 101 lecture (4)");
+  assert.equal(await line(page, "Calculus").locator(".have").textContent(), "");
+  assert.deepEqual(await violations(page), []);
+  await page.getByRole("button", { name: "Español" }).click();
+  await until(page, () => [...document.querySelectorAll("#schedule-rows .have")].some((one) => /Ya tiene CHEM 101/.test(one.textContent)));
+  // Without that section, nothing is in the way.
+  await hub.ask("hana", "DELETE", "/api/v1/me/registrations/have-4");
+  await until(page, () => ![...document.querySelectorAll("#schedule-rows .have")].some((one) => one.textContent));
+});
 
 test("a plan is checked in words before registration opens, in both languages", async () => {
   await hub.term("check", LINES, { opensIn: 86_400 });

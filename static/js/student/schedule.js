@@ -7,6 +7,7 @@ import { drawSeats } from "../seat-cell.js";
 import { componentName, joinList, meetingTexts } from "../words.js";
 import { CalendarLinks } from "./calendar.js";
 import { Choices } from "./choices.js";
+import { sameComponent } from "./conflicts.js";
 import { orderTexts, waitTexts } from "./wait-choices.js";
 import { conflictTexts, drawWeek } from "./week.js";
 
@@ -82,18 +83,30 @@ export class Schedule {
     put($("credits-over"), over && [icon("warn"), h("span", null, t("schedule.credits.over", { limit }))]);
   }
 
+  /** Names the sections of the same class that the student has, beside a planned one without another result. */
+  #drawHave({ have, result, check }, section) {
+    const { catalogue, plan, registrations, workspace } = this.page;
+    const isOpen = section && plan.has(section.id) && !registrations.get(section.id) && !result.childElementCount && !check.childElementCount;
+    const others = isOpen ? workspace.week().filter((id) => registrations.get(id)).map((id) => catalogue.get(id)) : [];
+    const same = others.filter((other) => other && other.status !== "cancelled" && sameComponent(section, other));
+    const text = same.length ? t("section.have", { sections: joinList(same.map((other) => catalogue.name(other.id))) }) : "";
+    if (have.dataset.key === text) return;
+    have.dataset.key = text;
+    put(have, text ? h("p", { class: "careful" }, icon("warn"), text) : null);
+  }
+
   #row(id) {
     const { page } = this;
     const { catalogue, actions, numbers } = page;
     const section = catalogue.get(id);
     let row = this.#rows.get(id);
     if (!row || row.section !== section) {
-      const parts = { seats: h("div", { class: "seats" }), act: h("div", { class: "act" }), chosen: h("div", { class: "result chosen" }), result: h("div", { class: "result" }), check: h("div", { class: "result judged" }), choices: new Choices(page, id) };
+      const parts = { seats: h("div", { class: "seats" }), act: h("div", { class: "act" }), chosen: h("div", { class: "result chosen" }), result: h("div", { class: "result" }), have: h("div", { class: "result have" }), check: h("div", { class: "result judged" }), choices: new Choices(page, id) };
       const el = h("li", { class: "schedule-row" },
         h("div", { class: "what" }, h("strong", null, section?.course ?? id), " ", h("span", { class: "kind" }, section && [section.section, componentName(section)].filter(Boolean).join(" ")),
           h("span", { class: "print-inline" }, `, ${t("week.planned")}`)),
         h("div", { class: "title", dir: "auto" }, section?.title ?? ""), h("div", { class: "when" }, section ? meetingTexts(section, true).map((text) => h("div", null, text)) : ""),
-        section && h("div", { class: "print-line" }, printedDetails(section)), parts.seats, parts.act, parts.chosen, parts.result, parts.check, parts.choices.el);
+        section && h("div", { class: "print-line" }, printedDetails(section)), parts.seats, parts.act, parts.chosen, parts.have, parts.result, parts.check, parts.choices.el);
       this.#rows.set(id, row = { ...parts, el, section });
     }
     if (section) drawSeats(row.seats, numbers(id), section.status);
@@ -107,6 +120,7 @@ export class Schedule {
       put(row.chosen, chosen.map((text) => h("p", null, text)));
     }
     page.planCheck.drawResult(row.check, id);
+    this.#drawHave(row, section);
     row.choices.draw();
     return row.el;
   }
