@@ -35,7 +35,7 @@ export class Demo {
   constructor() {
     this.result = h("div", { id: "demo-result", role: "status" });
     this.about = h("p", { class: "none" });
-    this.print = h("p", { class: "screen-only", hidden: true }, button(t("demo.print"), () => print(), { class: "plain" }));
+    this.print = h("p", { class: "screen-only gap", hidden: true }, button(t("demo.print"), () => print(), { class: "plain" }));
     this.link = new ReportLink();
     this.status = h("p", { id: "demo-status", role: "status", class: "stop" });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": t("demo.progress") });
