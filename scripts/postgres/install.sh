@@ -1,13 +1,13 @@
 #!/bin/sh
 # Provides PostgreSQL 15 or later, and PgBouncer, for the tests of the shared store. It needs no root rights: programs
 # that are not installed are downloaded from Debian with their dependencies and unpacked into .postgres/. If a download
-# fails, the tests that need the program are skipped and say so.
+# fails, the tests that need the program fail.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)/.postgres
-skip() {
-    echo "$1 is not installed and cannot be downloaded here: its tests will be skipped" >&2
-    exit 0
+fail() {
+    echo "$1 is not installed and cannot be downloaded here: install it; its tests fail without it" >&2
+    exit 1
 }
 has_server() {
     for server in /usr/lib/postgresql/*/bin/postgres "$root"/usr/lib/postgresql/*/bin/postgres; do
@@ -22,7 +22,7 @@ has_bouncer() {
     [ -x /usr/sbin/pgbouncer ] || [ -x "$root/usr/sbin/pgbouncer" ]
 }
 ! has_server || ! has_bouncer || exit 0
-command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || skip PostgreSQL
+command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || fail PostgreSQL
 
 packages=$(mktemp -d)
 trap 'rm -rf "$packages"' EXIT
@@ -40,6 +40,6 @@ unpack() {
 }
 if ! has_server; then
     newest=$(apt-cache pkgnames postgresql-1 | grep -x 'postgresql-[0-9]*' | sort -t- -k2 -n | tail -n 1)
-    [ "${newest#postgresql-}" -ge 15 ] 2>/dev/null && unpack "$newest" || skip PostgreSQL
+    [ "${newest#postgresql-}" -ge 15 ] 2>/dev/null && unpack "$newest" || fail PostgreSQL
 fi
-has_bouncer || unpack pgbouncer || skip PgBouncer
+has_bouncer || unpack pgbouncer || fail PgBouncer

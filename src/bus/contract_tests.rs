@@ -127,9 +127,7 @@ macro_rules! bus_contract {
     ($start:expr; $($name:ident),* $(,)?) => {
         $(#[actix_rt::test]
         async fn $name() {
-            if let Some(test) = $start {
-                $crate::bus::contract_tests::$name(test).await;
-            }
+            $crate::bus::contract_tests::$name($start).await;
         })*
     };
 }

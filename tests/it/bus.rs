@@ -185,7 +185,7 @@ impl Drop for Intruder {
 
 #[test]
 fn events_reach_the_other_hub_and_each_hub_knows_of_the_other() {
-    let Some(server) = NatsServer::start() else { return };
+    let server = NatsServer::start();
     let [mut first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
     for event in [
         alerts(3),
@@ -209,7 +209,7 @@ fn events_reach_the_other_hub_and_each_hub_knows_of_the_other() {
 
 #[test]
 fn hubs_with_another_subject_receive_nothing() {
-    let Some(server) = NatsServer::start() else { return };
+    let server = NatsServer::start();
     let mut first = Hub::connect(&server.url());
     let options =
         NatsOptions { servers: vec![server.url()], login: NatsLogin::Anonymous, subject: "another-college".to_owned() };
@@ -222,7 +222,7 @@ fn hubs_with_another_subject_receive_nothing() {
 
 /// What is cut: the connection of the second hub, in the given mode of the relay.
 fn lose_events_and_converge(mode: Mode) {
-    let Some(server) = NatsServer::start() else { return };
+    let server = NatsServer::start();
     let relay = TcpRelay::start(server.address());
     let mut first = Hub::connect(&server.url());
     let mut second = Hub::connect(&format!("nats://{}", relay.address()));
@@ -265,7 +265,7 @@ fn hubs_converge_after_a_connection_carried_nothing() {
 
 #[test]
 fn hubs_connect_again_to_a_restarted_server() {
-    let Some(server) = NatsServer::start() else { return };
+    let server = NatsServer::start();
     let port = server.address().port();
     let [mut first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
     drop(server);
@@ -283,7 +283,7 @@ fn hubs_connect_again_to_a_restarted_server() {
 
 #[test]
 fn repeated_late_and_foreign_messages_do_no_harm() {
-    let Some(server) = NatsServer::start() else { return };
+    let server = NatsServer::start();
     let [mut first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
     let mut intruder = Intruder::connect(&server);
     let mut sent = Vec::new();
@@ -311,7 +311,7 @@ fn repeated_late_and_foreign_messages_do_no_harm() {
 
 #[test]
 fn an_older_hint_is_not_delivered_after_a_newer_one() {
-    let Some(server) = NatsServer::start() else { return };
+    let server = NatsServer::start();
     let first = Hub::connect(&server.url());
     let mut intruder = Intruder::connect(&server);
     first.bus.publish(progress(Phase::Reading));
@@ -338,7 +338,7 @@ fn an_older_hint_is_not_delivered_after_a_newer_one() {
 
 #[test]
 fn other_hubs_receive_only_the_sequence_of_a_commit() {
-    let Some(server) = NatsServer::start() else { return };
+    let server = NatsServer::start();
     let [mut first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
     let mut intruder = Intruder::connect(&server);
     let committed = registered(20, RegistrationStatus::Enrolled);
@@ -351,7 +351,7 @@ fn other_hubs_receive_only_the_sequence_of_a_commit() {
 
 #[test]
 fn credentials_are_checked_and_reported_without_secrets() {
-    let Some(server) = NatsServer::start_with(0, &["--user", "hub", "--pass", "right"]) else { return };
+    let server = NatsServer::start_with(0, &["--user", "hub", "--pass", "right"]);
     let login = |password: &str| NatsLogin::Password { user: "hub".to_owned(), password: password.into() };
     let mut wrong = Hub::start(&server.url(), login("hidden-word"));
     let problem = wrong.wait_for_problem("refuses the credentials");
@@ -365,13 +365,13 @@ fn credentials_are_checked_and_reported_without_secrets() {
     missing.wait_for_problem("credentials file /nowhere/hub.creds (bus.credentials) cannot be used");
     drop(server);
 
-    let Some(server) = NatsServer::start_with(0, &["--auth", "a-token"]) else { return };
+    let server = NatsServer::start_with(0, &["--auth", "a-token"]);
     Hub::start(&server.url(), NatsLogin::Token("a-token".into())).wait_until_connected();
 }
 
 #[test]
 fn servers_that_do_not_work_are_reported() {
-    let Some(server) = NatsServer::start() else { return };
+    let server = NatsServer::start();
     let relay = TcpRelay::start(server.address());
     let start = |url: String| Hub::start(&url, NatsLogin::Anonymous);
     start("nats://127.0.0.1:1".to_owned()).wait_for_problem("Connection refused");
@@ -392,14 +392,14 @@ fn a_missing_permission_is_reported() {
     let permissions = r#"permissions: { publish: "college.>", subscribe: "other.>" }"#;
     let user = format!("{{ user: hub, password: pw, {permissions} }}");
     std::fs::write(&file, format!("authorization {{ users: [{user}] }}")).unwrap();
-    let Some(server) = NatsServer::start_with(0, &["-c", file.to_str().unwrap()]) else { return };
+    let server = NatsServer::start_with(0, &["-c", file.to_str().unwrap()]);
     let login = NatsLogin::Password { user: "hub".to_owned(), password: "pw".into() };
     Hub::start(&server.url(), login).wait_for_problem("ermissions");
 }
 
 #[test]
 fn events_that_wait_are_sent_when_a_hub_stops() {
-    let Some(server) = NatsServer::start() else { return };
+    let server = NatsServer::start();
     let [first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
     for n in 0..100 {
         first.bus.publish(sign_out(n));

@@ -43,7 +43,7 @@ fn signal(server: &Server, signal: Signal) {
 
 #[test]
 fn one_of_two_hubs_writes_to_plone_and_the_other_takes_over() {
-    let Some(cluster) = cluster() else { return println!("skipped: PostgreSQL is not installed here") };
+    let cluster = cluster();
     let database = cluster.create_database("template1");
     let plone = Plone::start();
     let home = || {

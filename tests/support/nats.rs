@@ -35,32 +35,21 @@ pub struct NatsServer {
     folder: TempDir,
 }
 
-/// Returns the program: that of the system, or that of `make nats`. `None` where it is not installed.
-fn program() -> Option<PathBuf> {
+/// Returns the program: that of the system, or that of `make nats`.
+fn program() -> PathBuf {
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join(".nats/usr/sbin/nats-server");
-    [PathBuf::from("/usr/sbin/nats-server"), unpacked].into_iter().find(|program| program.exists())
-}
-
-/// Returns whether the tests can start servers. Reports it if not, because they are skipped then.
-pub fn is_installed() -> bool {
-    let is_installed = program().is_some();
-    if !is_installed {
-        eprintln!("skipped: nats-server is not installed (`make nats`)");
-    }
-    is_installed
+    let program = [PathBuf::from("/usr/sbin/nats-server"), unpacked].into_iter().find(|program| program.exists());
+    program.expect("nats-server is not installed: run `make nats`")
 }
 
 impl NatsServer {
-    /// Starts a server on a free port. `None` where it is not installed.
-    pub fn start() -> Option<Self> {
+    /// Starts a server on a free port.
+    pub fn start() -> Self {
         Self::start_with(0, &[])
     }
 
-    /// Starts a server on a port, or on a free one if it is 0, with more arguments. `None` where it is not installed.
-    pub fn start_with(port: u16, arguments: &[&str]) -> Option<Self> {
-        if !is_installed() {
-            return None;
-        }
+    /// Starts a server on a port, or on a free one if it is 0, with more arguments.
+    pub fn start_with(port: u16, arguments: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("eduhub-nats-").tempdir().unwrap();
         // -1: a free port.
         let wanted = if port == 0 { "-1".to_owned() } else { port.to_string() };
@@ -69,7 +58,7 @@ impl NatsServer {
             .arg("-c")
             .arg("\"$@\" >>log 2>&1 & server=$!; cat >/dev/null; kill -TERM $server; wait")
             .arg("sh")
-            .arg(program()?)
+            .arg(program())
             .args(["-a", "127.0.0.1", "-p", &wanted, "--ports_file_dir", "."])
             .args(arguments)
             .current_dir(folder.path())
@@ -80,7 +69,7 @@ impl NatsServer {
             .process_group(0);
         let mut server = Self { port, supervisor: supervisor.spawn().unwrap(), folder };
         server.port = server.wait_for_port();
-        Some(server)
+        server
     }
 
     /// Waits until the server has written its ports, and returns the one for clients.

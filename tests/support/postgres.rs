@@ -36,31 +36,47 @@ const START_MAX: Duration = Duration::from_secs(120);
 const UNPRIVILEGED: u32 = 65_534;
 /// Connections of PgBouncer to each database: fewer than one store has to PgBouncer.
 const BOUNCER_CONNECTIONS: u32 = 3;
-/// Settings of the server: small, without waiting for the disk, and with connections for several stores a test.
-const SETTINGS: &str = "-c fsync=off -c full_page_writes=off -c max_connections=300 \
+/// Settings of a server that does not wait for the disk.
+const FAST: &str = "-c fsync=off -c full_page_writes=off";
+/// Settings of each server: small, and with connections for several stores a test.
+const SETTINGS: &str = "-c max_connections=300 \
     -c shared_buffers=64MB -c jit=off -c autovacuum=off -c max_wal_size=4GB -c checkpoint_timeout=1h";
 
 /// A running server.
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
+    runnable: PathBuf,
     /// The address for TCP. Each server has a loopback address of its own, so that the usual port is free.
     address: SocketAddr,
-    /// Whether PgBouncer runs, too.
-    has_bouncer: bool,
     /// Holds the pipe whose end stops the server.
     supervisor: Child,
 }
 
-/// Returns the server of this process, and starts it first. `None` where PostgreSQL is not installed.
-pub fn cluster() -> Option<&'static Cluster> {
-    static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
-    CLUSTER.get_or_init(|| programs().map(|programs| Cluster::start(&programs))).as_ref()
+/// Returns the server of this process, and starts it first.
+pub fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(start_own)
 }
 
-/// Starts a server that no other test uses. `None` where PostgreSQL is not installed.
-pub fn start_own() -> Option<Cluster> {
-    programs().map(|programs| Cluster::start(&programs))
+/// Starts a server that no other test uses.
+pub fn start_own() -> Cluster {
+    Cluster::serve(initialized(), FAST)
+}
+
+/// Starts a server that no other test uses, and that writes each commit to the disk.
+pub fn start_durable() -> Cluster {
+    Cluster::serve(initialized(), "")
+}
+
+/// Creates an empty cluster.
+fn initialized() -> Place {
+    let place = Place::create();
+    let mut initialize = place.command("initdb");
+    initialize.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D"]);
+    initialize.arg(place.folder.join("data"));
+    place.complete(initialize);
+    place
 }
 
 /// Returns a loopback address that no other server of this or another test process has.
@@ -72,13 +88,14 @@ fn own_address() -> SocketAddr {
 }
 
 /// Returns the folder of the newest installed programs: those of the system, or those of `make postgres`.
-fn programs() -> Option<PathBuf> {
+fn programs() -> PathBuf {
     let folders = [PathBuf::from("/usr/lib/postgresql"), unpacked().join("usr/lib/postgresql")];
     let versions = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
     let versions = versions.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
     let usable = versions
         .filter(|(version, path): &(u32, PathBuf)| *version >= VERSION_MIN && path.join("bin/postgres").exists());
-    usable.max().map(|(_, path)| path.join("bin"))
+    let (_, newest) = usable.max().expect("PostgreSQL 15 or later is not installed: run `make postgres`");
+    newest.join("bin")
 }
 
 /// Returns the folder into which `make postgres` unpacks what is not installed.
@@ -143,11 +160,37 @@ fn in_shell(command: &Command) -> OsString {
     line
 }
 
-/// Returns the command of PgBouncer in transaction mode, with fewer connections to the server than the tests use; `None`
-/// where it is not installed.
-fn bouncer(folder: &Path, runnable: &Path) -> Option<Command> {
+/// The folder of a cluster, and the one from which unpacked programs are run.
+struct Place {
+    folder: PathBuf,
+    runnable: PathBuf,
+}
+
+impl Place {
+    fn create() -> Self {
+        let folder = create_folder();
+        Self { runnable: runnable(&folder), folder }
+    }
+
+    /// Returns a command that runs a program of PostgreSQL.
+    fn command(&self, program: &str) -> Command {
+        command(&programs().join(program), &self.runnable)
+    }
+
+    /// Runs a command to its end.
+    fn complete(&self, mut command: Command) {
+        let log = File::create(self.folder.join("log")).unwrap();
+        command.current_dir("/").stdout(log.try_clone().unwrap()).stderr(log);
+        let status = command.status().unwrap();
+        assert!(status.success(), "{command:?}: {}", fs::read_to_string(self.folder.join("log")).unwrap());
+    }
+}
+
+/// Returns the command of PgBouncer in transaction mode, with fewer connections to the server than the tests use.
+fn bouncer(folder: &Path, runnable: &Path) -> Command {
     let programs = [PathBuf::from("/usr/sbin/pgbouncer"), unpacked().join("usr/sbin/pgbouncer")];
-    let program = programs.into_iter().find(|program| program.exists())?;
+    let program = programs.into_iter().find(|program| program.exists());
+    let program = program.expect("PgBouncer is not installed: run `make postgres`");
     let sockets = folder.join("bouncer");
     fs::create_dir(&sockets).unwrap();
     let _ = chown(&sockets, Some(UNPRIVILEGED), Some(UNPRIVILEGED));
@@ -161,20 +204,31 @@ fn bouncer(folder: &Path, runnable: &Path) -> Option<Command> {
     fs::write(folder.join("bouncer.ini"), settings).unwrap();
     let mut command = command(&program, runnable);
     command.arg(folder.join("bouncer.ini"));
-    Some(command)
+    command
+}
+
+/// Runs `work` on a connection of its own.
+fn with_connection<T>(
+    url: &str,
+    work: impl AsyncFnOnce(&tokio_postgres::Client) -> Result<T, tokio_postgres::Error>,
+) -> Result<T, tokio_postgres::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+        let connection = tokio::spawn(connection);
+        let outcome = work(&client).await;
+        drop(client);
+        let _ = connection.await;
+        outcome
+    })
 }
 
 impl Cluster {
-    fn start(programs: &Path) -> Self {
-        let folder = create_folder();
-        let runnable = runnable(&folder);
-        let log = File::create(folder.join("log")).unwrap();
-        let mut initialize = command(&programs.join("initdb"), &runnable);
-        initialize.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D"]);
-        initialize.arg(folder.join("data")).current_dir("/").stdout(log.try_clone().unwrap()).stderr(log);
-        let status = initialize.status().unwrap();
-        assert!(status.success(), "initdb: {}", fs::read_to_string(folder.join("log")).unwrap());
-        let mut serve = command(&programs.join("postgres"), &runnable);
+    /// Starts the server on the data in the folder.
+    fn serve(place: Place, settings: &str) -> Self {
+        let mut serve = place.command("postgres");
+        serve.args(settings.split_whitespace());
+        let Place { folder, runnable } = place;
         serve.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder).args(SETTINGS.split_whitespace());
         let address = own_address();
         serve.arg("-c").arg(format!("listen_addresses={}", address.ip()));
@@ -182,11 +236,9 @@ impl Cluster {
         // After a kill, the server cannot start before the processes of its connections have ended, too.
         let mut script = OsString::from("while [ ! -e stop ]; do ");
         script.push(in_shell(&serve));
-        script.push(" >>log 2>&1; sleep 0.1; done & bouncer=;");
-        if let Some(bouncer) = &bouncer {
-            script.push(in_shell(bouncer));
-            script.push(" >>log 2>&1 & bouncer=$!;");
-        }
+        script.push(" >>log 2>&1; sleep 0.1; done & ");
+        script.push(in_shell(&bouncer));
+        script.push(" >>log 2>&1 & bouncer=$!;");
         script.push(
             "cat >/dev/null; touch stop; kill -TERM $bouncer; kill -QUIT $(head -n 1 data/postmaster.pid); wait;",
         );
@@ -195,8 +247,7 @@ impl Cluster {
         supervisor.arg("-c").arg(script).arg("sh").arg(&folder).current_dir(&folder);
         // A group of its own, so that an interrupt from the terminal does not end it before the server.
         supervisor.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let has_bouncer = bouncer.is_some();
-        let cluster = Self { supervisor: supervisor.spawn().unwrap(), folder, address, has_bouncer };
+        let cluster = Self { supervisor: supervisor.spawn().unwrap(), folder, runnable, address };
         cluster.wait_until_ready();
         cluster
     }
@@ -205,7 +256,7 @@ impl Cluster {
         let deadline = Instant::now() + START_MAX;
         let answers = || {
             self.try_run(&self.url("postgres"), "SELECT 1")?;
-            self.url_of_bouncer("postgres").map_or(Ok(()), |url| self.try_run(&url, "SELECT 1"))
+            self.try_run(&self.url_of_bouncer("postgres"), "SELECT 1")
         };
         while let Err(error) = answers() {
             let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
@@ -234,10 +285,50 @@ impl Cluster {
         self.end(Signal::KILL);
     }
 
+    /// Kills the server, which does not start again.
+    pub fn kill_for_good(&self) {
+        // The supervisor looks for this file.
+        File::create(self.folder.join("stop")).unwrap();
+        self.signal(Signal::KILL);
+        eventually("the end of PostgreSQL", || self.try_run(&self.url("postgres"), "SELECT 1").err());
+        fs::remove_file(self.folder.join("data/postmaster.pid")).unwrap();
+    }
+
+    /// Starts a standby, which copies this server, and then its log, through the address `from`.
+    pub fn start_standby(&self, from: SocketAddr, name: &str) -> Self {
+        let place = Place::create();
+        let mut copy = place.command("pg_basebackup");
+        copy.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--create-slot"]);
+        copy.arg(format!("--slot={name}")).arg("--pgdata").arg(place.folder.join("data"));
+        let (host, port) = (from.ip(), from.port());
+        copy.arg(format!("--dbname=host={host} port={port} user=postgres application_name={name}"));
+        place.complete(copy);
+        Self::serve(place, FAST)
+    }
+
+    /// Lets `pgbench` update one row on so many connections for some seconds. Returns the updates per second.
+    pub fn updates_per_second(&self, connections: usize, seconds: usize) -> f64 {
+        self.run("postgres", "CREATE TABLE IF NOT EXISTS hot (n bigint NOT NULL)");
+        self.run("postgres", "DELETE FROM hot; INSERT INTO hot VALUES (0)");
+        let script = self.folder.join("update.sql");
+        fs::write(&script, "UPDATE hot SET n = n + 1;\n").unwrap();
+        let mut bench = command(&programs().join("pgbench"), &self.runnable);
+        bench.args(["--no-vacuum", "--username=postgres", "--host"]).arg(&self.folder).arg("--file").arg(script);
+        bench.arg(format!("--client={connections}")).arg(format!("--time={seconds}")).arg("postgres");
+        let output = bench.current_dir("/").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        rate.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    fn signal(&self, signal: Signal) {
+        let (pid, _) = self.started().expect("the server is running");
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
     fn end(&self, signal: Signal) {
         let started = self.started();
-        let (pid, _) = started.clone().expect("the server is running");
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        self.signal(signal);
         eventually("another start of PostgreSQL", || (self.started()? != started.clone()?).then_some(()));
         self.wait_until_ready();
     }
@@ -255,10 +346,10 @@ impl Cluster {
         format!("postgres://postgres@{host}/{database}")
     }
 
-    /// Returns the URL of a database through PgBouncer; `None` where it is not installed.
-    pub fn url_of_bouncer(&self, database: &str) -> Option<String> {
+    /// Returns the URL of a database through PgBouncer.
+    pub fn url_of_bouncer(&self, database: &str) -> String {
         let host = self.folder.join("bouncer").to_str().unwrap().replace('/', "%2F");
-        self.has_bouncer.then(|| format!("postgres://postgres@{host}/{database}"))
+        format!("postgres://postgres@{host}/{database}")
     }
 
     /// Runs statements on a connection of their own.
@@ -266,16 +357,15 @@ impl Cluster {
         self.try_run(&self.url(database), statements).unwrap();
     }
 
+    /// Returns the number that a query returns.
+    pub fn number(&self, query: &str) -> i64 {
+        let url = self.url("postgres");
+        let row = with_connection(&url, async |client| client.query_one(query, &[]).await);
+        row.unwrap().get(0)
+    }
+
     fn try_run(&self, url: &str, statements: &str) -> Result<(), tokio_postgres::Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
-            let connection = tokio::spawn(connection);
-            let outcome = client.batch_execute(statements).await;
-            drop(client);
-            let _ = connection.await;
-            outcome
-        })
+        with_connection(url, async |client| client.batch_execute(statements).await)
     }
 
     /// Creates a database as a copy of `template`.

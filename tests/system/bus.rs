@@ -28,7 +28,7 @@ fn a_hub_without_nats_has_a_local_bus() {
 
 #[test]
 fn a_hub_serves_without_nats_and_connects_when_it_runs() {
-    let Some(nats) = NatsServer::start_with(0, &["--user", "hub", "--pass", "hidden-word"]) else { return };
+    let nats = NatsServer::start_with(0, &["--user", "hub", "--pass", "hidden-word"]);
     let relay = TcpRelay::start(nats.address());
     relay.set(Mode::Refuse);
     let home = Home::new().setting("bus.url", &format!("nats://hub:hidden-word@{}", relay.address()));
@@ -57,7 +57,7 @@ fn a_hub_serves_without_nats_and_connects_when_it_runs() {
 
 #[test]
 fn an_admin_disconnects_a_session_of_another_hub() {
-    let Some(nats) = NatsServer::start() else { return };
+    let nats = NatsServer::start();
     let homes = [(); 2].map(|()| Home::new().setting("bus.url", &nats.url()));
     let [first, second] = homes.each_ref().map(Home::serve);
     for server in [&first, &second] {
@@ -85,7 +85,7 @@ fn an_admin_disconnects_a_session_of_another_hub() {
 
 #[test]
 fn the_list_of_sessions_has_those_of_every_hub_that_runs() {
-    let Some(nats) = NatsServer::start() else { return };
+    let nats = NatsServer::start();
     let homes = [(); 3].map(|()| Home::new().setting("bus.url", &nats.url()));
     let servers = homes.each_ref().map(Home::serve);
     for server in &servers {

@@ -65,7 +65,7 @@ fn tls_needs_a_trusted_certificate_of_the_name_in_the_url() {
     let folder = tempfile::tempdir().unwrap();
     let [authority, certificate, key] = create_certificates(folder.path());
     let tls = ["--tls", "--tlscert", certificate.to_str().unwrap(), "--tlskey", key.to_str().unwrap()];
-    let Some(nats) = NatsServer::start_with(0, &tls) else { return };
+    let nats = NatsServer::start_with(0, &tls);
     let port = nats.address().port();
     let start = |url: String, is_trusted: bool| {
         let home = Home::new().setting("bus.url", &url);
@@ -95,7 +95,7 @@ fn a_credentials_file_is_read_again_at_each_connection() {
     let (configuration, file) = (folder.path().join("nats.conf"), folder.path().join("hub.creds"));
     let preload = format!("resolver_preload: {{ {}: \"{account_token}\" }}", account.public_key());
     fs::write(&configuration, format!("operator: \"{operator_token}\"\nresolver: MEMORY\n{preload}\n")).unwrap();
-    let Some(nats) = NatsServer::start_with(0, &["-c", configuration.to_str().unwrap()]) else { return };
+    let nats = NatsServer::start_with(0, &["-c", configuration.to_str().unwrap()]);
 
     fs::write(&file, credentials(&other)).unwrap();
     let home = Home::new().setting("bus.url", &nats.url()).setting("bus.credentials", file.to_str().unwrap());

@@ -18,15 +18,11 @@ use crate::support::wait::eventually;
 /// Number of students who want the [`SEATS`] of one section.
 const STUDENTS: usize = 80;
 
-/// Returns two hubs on one database, each on one of the NATS servers; `None` where PostgreSQL is not installed.
-fn hubs_on(nats: [&NatsServer; 2]) -> Option<Hubs> {
-    let Some(cluster) = cluster() else {
-        println!("skipped: PostgreSQL is not installed here");
-        return None;
-    };
-    let Hubs { homes: [one, other], database } = Hubs::new(cluster);
+/// Returns two hubs on one database, each on one of the NATS servers.
+fn hubs_on(nats: [&NatsServer; 2]) -> Hubs {
+    let Hubs { homes: [one, other], database } = Hubs::new(cluster());
     let on = |home: Home, nats: &NatsServer| home.setting("bus.url", &nats.url());
-    Some(Hubs { homes: [on(one, nats[0]), on(other, nats[1])], database })
+    Hubs { homes: [on(one, nats[0]), on(other, nats[1])], database }
 }
 
 fn serve(hubs: &Hubs) -> [Server; 2] {
@@ -103,8 +99,8 @@ fn shares_seats(hubs: &Hubs, servers: &[Server; 2]) {
 }
 
 fn hubs_agree(fate: Fate) {
-    let (Some(one), Some(other)) = (NatsServer::start(), NatsServer::start()) else { return };
-    let Some(hubs) = hubs_on([&one, &other]) else { return };
+    let (one, other) = (NatsServer::start(), NatsServer::start());
+    let hubs = hubs_on([&one, &other]);
     let servers = serve(&hubs);
     let joint = NatsJoint::start([&one, &other], fate);
     if fate != Fate::LoseAll {
@@ -121,8 +117,8 @@ fn hubs_agree(fate: Fate) {
 
 #[test]
 fn a_hint_makes_the_other_hub_read_at_once() {
-    let Some(nats) = NatsServer::start() else { return };
-    let Some(hubs) = hubs_on([&nats, &nats]) else { return };
+    let nats = NatsServer::start();
+    let hubs = hubs_on([&nats, &nats]);
     let servers = serve(&hubs);
     wait_for_each_other(&servers);
     load(&hubs, &servers);

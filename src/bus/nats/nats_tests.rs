@@ -101,12 +101,12 @@ impl Subscribe for Between {
 mod within_a_connected_hub {
     use super::*;
 
-    fn start() -> Option<BusUnderTest<WithServer>> {
-        let server = NatsServer::start()?;
+    fn start() -> BusUnderTest<WithServer> {
+        let server = NatsServer::start();
         let bus = start_bus(&server.url());
         wait_until_connected(&bus);
         let gauge = bus.gauge();
-        Some(BusUnderTest { bus: WithServer { bus, _server: server }, gauge, queue_len_max: QUEUE_LEN_MAX })
+        BusUnderTest { bus: WithServer { bus, _server: server }, gauge, queue_len_max: QUEUE_LEN_MAX }
     }
 
     bus_contract!(start());
@@ -115,10 +115,10 @@ mod within_a_connected_hub {
 mod within_a_hub_without_connection {
     use super::*;
 
-    fn start() -> Option<BusUnderTest<NatsBus>> {
+    fn start() -> BusUnderTest<NatsBus> {
         // Nothing listens on this port, which only the system may use.
         let bus = start_bus("nats://127.0.0.1:1");
-        Some(BusUnderTest { gauge: bus.gauge(), bus, queue_len_max: QUEUE_LEN_MAX })
+        BusUnderTest { gauge: bus.gauge(), bus, queue_len_max: QUEUE_LEN_MAX }
     }
 
     bus_contract!(start());
@@ -127,14 +127,14 @@ mod within_a_hub_without_connection {
 mod from_one_hub_to_another {
     use super::*;
 
-    fn start() -> Option<BusUnderTest<Between>> {
-        let server = NatsServer::start()?;
+    fn start() -> BusUnderTest<Between> {
+        let server = NatsServer::start();
         let [from, to] = [start_bus(&server.url()), start_bus(&server.url())];
         wait_until_connected(&from);
         wait_until_connected(&to);
         let (gauge, published) = (to.gauge(), AtomicU64::new(0));
         let bus = Between { from, to, published, _server: server };
-        Some(BusUnderTest { bus, gauge, queue_len_max: QUEUE_LEN_MAX })
+        BusUnderTest { bus, gauge, queue_len_max: QUEUE_LEN_MAX }
     }
 
     bus_contract!(start());

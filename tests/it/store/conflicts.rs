@@ -9,7 +9,7 @@ use eduhub::store::postgres::PostgresStore;
 use tokio::runtime::Runtime;
 use tokio_postgres::Client;
 
-use super::fixture::{StoredTerm, block_on, load, run_if_available};
+use super::fixture::{StoredTerm, block_on, load};
 use super::outbox::item;
 use super::postgres::Shared;
 use crate::college::{id, register, section};
@@ -89,30 +89,26 @@ fn conflicts(store: &PostgresStore) -> u64 {
 
 #[test]
 fn a_write_that_a_deadlock_undid_is_repeated() {
-    run_if_available::<Shared>(|| {
-        let (term, rivals) = marked();
-        let mut items = ["A", "B", "C"].map(|crn| item(&id(crn))).to_vec();
-        items.iter_mut().for_each(|item| item.path.push_str("-moved"));
-        let written: Result<(), StoreError> =
-            rivals.deadlock("plone_items", || block_on(term.store.put_items(items.clone())));
-        assert_eq!(written, Ok(()));
-        assert_eq!(conflicts(&term.store), 1);
-        assert_eq!(block_on(term.store.items()).unwrap(), items);
-    });
+    let (term, rivals) = marked();
+    let mut items = ["A", "B", "C"].map(|crn| item(&id(crn))).to_vec();
+    items.iter_mut().for_each(|item| item.path.push_str("-moved"));
+    let written: Result<(), StoreError> =
+        rivals.deadlock("plone_items", || block_on(term.store.put_items(items.clone())));
+    assert_eq!(written, Ok(()));
+    assert_eq!(conflicts(&term.store), 1);
+    assert_eq!(block_on(term.store.items()).unwrap(), items);
 }
 
 #[test]
 fn a_batch_that_a_deadlock_undid_is_written_as_it_was_decided() {
-    run_if_available::<Shared>(|| {
-        let (mut term, rivals) = marked();
-        let requests = || vec![register("ana", "A"), register("ana", "B"), register("ana", "C")];
-        let committed = rivals.deadlock("plone_outbox", || term.run(requests()).unwrap());
-        assert_eq!(conflicts(&term.store), 1);
-        assert_eq!(committed.outcomes.iter().flatten().count(), 3);
-        let stored = load(&term.store);
-        assert!(stored.sections.iter().all(|section| section.state.enrolled == 2), "{stored:?}");
-        assert_eq!(block_on(term.store.verify()).unwrap().differences, Vec::<String>::new());
-        // The term in memory is the stored one.
-        term.run(vec![register("cat", "A")]).unwrap();
-    });
+    let (mut term, rivals) = marked();
+    let requests = || vec![register("ana", "A"), register("ana", "B"), register("ana", "C")];
+    let committed = rivals.deadlock("plone_outbox", || term.run(requests()).unwrap());
+    assert_eq!(conflicts(&term.store), 1);
+    assert_eq!(committed.outcomes.iter().flatten().count(), 3);
+    let stored = load(&term.store);
+    assert!(stored.sections.iter().all(|section| section.state.enrolled == 2), "{stored:?}");
+    assert_eq!(block_on(term.store.verify()).unwrap().differences, Vec::<String>::new());
+    // The term in memory is the stored one.
+    term.run(vec![register("cat", "A")]).unwrap();
 }

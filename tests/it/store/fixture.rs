@@ -66,10 +66,6 @@ pub(crate) trait StoreFixture {
         + StudentStore
         + Clone
         + 'static;
-    /// Returns whether the tests can run here.
-    fn is_available() -> bool {
-        true
-    }
     /// Creates a location without a store.
     fn create() -> Self;
     /// Opens the store with an outbox. The store must be closed.
@@ -78,15 +74,6 @@ pub(crate) trait StoreFixture {
     fn open_without_outbox(&self) -> Self::Store;
     /// Makes the store refuse every registration in the section `BAD` from now on.
     fn refuse_bad(&self, store: &Self::Store);
-}
-
-/// Runs a test unless its kind of store cannot run here.
-pub(crate) fn run_if_available<F: StoreFixture>(test: fn()) {
-    if F::is_available() {
-        test();
-    } else {
-        eprintln!("skipped: the store is not installed here");
-    }
 }
 
 /// The embedded store in a folder of its own.

@@ -24,7 +24,7 @@ use jiff::tz::TimeZone;
 use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
 
-use super::fixture::{StoreFixture, StoredTerm, TermOwner, block_on, load, run_if_available};
+use super::fixture::{StoreFixture, StoredTerm, TermOwner, block_on, load};
 use super::histories::{Image, book_of};
 use super::postgres::Shared;
 use crate::college::{
@@ -122,17 +122,15 @@ fn assert_chain_is_whole(store: &PostgresStore) {
 
 #[test]
 fn interleaved_batches_of_two_hubs_agree_with_a_term_in_memory() {
-    run_if_available::<Shared>(|| {
-        let config = Config { cases: HISTORIES, failure_persistence: None, max_shrink_iters: 50, ..Config::default() };
-        let histories = (any_history(), proptest::collection::vec(0..2_usize, 64));
-        let outcome = TestRunner::new(config).run(&histories, |(history, hubs)| {
-            let mut hubs = hubs.into_iter().cycle();
-            let limit = Credits(history.credit_limit);
-            TwoHubs::new(limit).run_all(history, || hubs.next().unwrap_or(0));
-            Ok(())
-        });
-        outcome.unwrap();
+    let config = Config { cases: HISTORIES, failure_persistence: None, max_shrink_iters: 50, ..Config::default() };
+    let histories = (any_history(), proptest::collection::vec(0..2_usize, 64));
+    let outcome = TestRunner::new(config).run(&histories, |(history, hubs)| {
+        let mut hubs = hubs.into_iter().cycle();
+        let limit = Credits(history.credit_limit);
+        TwoHubs::new(limit).run_all(history, || hubs.next().unwrap_or(0));
+        Ok(())
     });
+    outcome.unwrap();
 }
 
 /// Returns the reply to a request in words.
@@ -145,172 +143,158 @@ fn in_words(outcome: Option<&Outcome>) -> String {
 
 #[test]
 fn simultaneous_batches_of_two_hubs_never_oversell() {
-    run_if_available::<Shared>(|| {
-        let first = StoredTerm::<Shared>::with_sections([section("X").seats(7), section("Y").seats(1).waitlist(4)]);
-        let stores = [first.store.clone(), first.fixture.open()];
-        let mut owners = stores.each_ref().map(|store| TermOwner::of(store, term_id(), Credits(0)));
-        owners.iter_mut().for_each(|owner| drop(owner.load().unwrap()));
-        let (mut enrolled, mut waitlisted) = (0, 0);
-        for round in 0..12 {
-            let [a, b] = [0, 1].map(|hub| {
-                let student = format!("s{hub}x{round}");
-                let wish = [register(&student, "X"), register_or_wait(&student, "Y"), drop_section("s0x0", "Y")];
-                owners[hub].start(wish.to_vec(), minute(1))
-            });
-            let (a, b) = block_on(join(a, b));
-            for (hub, batch) in [a, b].into_iter().enumerate() {
-                let committed = owners[hub].finish(Box::pin(std::future::ready(batch))).unwrap();
-                let replies: Vec<_> = committed.outcomes.iter().map(|one| in_words(one.as_ref())).collect();
-                enrolled += usize::from(replies[0] == "enrolled, new");
-                waitlisted += usize::from(replies[1].starts_with("waitlisted"));
-            }
+    let first = StoredTerm::<Shared>::with_sections([section("X").seats(7), section("Y").seats(1).waitlist(4)]);
+    let stores = [first.store.clone(), first.fixture.open()];
+    let mut owners = stores.each_ref().map(|store| TermOwner::of(store, term_id(), Credits(0)));
+    owners.iter_mut().for_each(|owner| drop(owner.load().unwrap()));
+    let (mut enrolled, mut waitlisted) = (0, 0);
+    for round in 0..12 {
+        let [a, b] = [0, 1].map(|hub| {
+            let student = format!("s{hub}x{round}");
+            let wish = [register(&student, "X"), register_or_wait(&student, "Y"), drop_section("s0x0", "Y")];
+            owners[hub].start(wish.to_vec(), minute(1))
+        });
+        let (a, b) = block_on(join(a, b));
+        for (hub, batch) in [a, b].into_iter().enumerate() {
+            let committed = owners[hub].finish(Box::pin(std::future::ready(batch))).unwrap();
+            let replies: Vec<_> = committed.outcomes.iter().map(|one| in_words(one.as_ref())).collect();
+            enrolled += usize::from(replies[0] == "enrolled, new");
+            waitlisted += usize::from(replies[1].starts_with("waitlisted"));
         }
-        let loaded = load(&stores[1]);
-        let counts = |crn: &str| {
-            let found = loaded.sections.iter().find(|s| s.state.section.id.crn.as_str() == crn).unwrap();
-            (found.state.enrolled, found.state.waitlisted)
-        };
-        assert_eq!((enrolled, counts("X")), (7, (7, 0)), "as many students are enrolled as there are seats");
-        // The one seat went to s0x0, whose drop promoted the first waiting student.
-        assert_eq!(counts("Y").0, 1);
-        assert!(counts("Y").1 <= 4 && waitlisted > 0, "{:?}", counts("Y"));
-        assert_chain_is_whole(&stores[0]);
-    });
+    }
+    let loaded = load(&stores[1]);
+    let counts = |crn: &str| {
+        let found = loaded.sections.iter().find(|s| s.state.section.id.crn.as_str() == crn).unwrap();
+        (found.state.enrolled, found.state.waitlisted)
+    };
+    assert_eq!((enrolled, counts("X")), (7, (7, 0)), "as many students are enrolled as there are seats");
+    // The one seat went to s0x0, whose drop promoted the first waiting student.
+    assert_eq!(counts("Y").0, 1);
+    assert!(counts("Y").1 <= 4 && waitlisted > 0, "{:?}", counts("Y"));
+    assert_chain_is_whole(&stores[0]);
 }
 
 #[test]
 fn refusals_of_another_hub_continue_one_chain() {
-    run_if_available::<Shared>(|| {
-        let mut first = StoredTerm::<Shared>::with_sections([section("X")]);
-        first.run_one(register("ana", "X"));
-        let store = first.fixture.open();
-        let mut second = TermOwner::of(&store, term_id(), Credits(0));
-        second.load().unwrap();
-        let seq = load(&store).seq;
-        // A refusal increases the number of attempts, but not the sequence of the term.
-        for student in ["bob", "cyd"] {
-            assert_eq!(in_words(first.run(vec![register(student, "X")]).unwrap().outcomes[0].as_ref()), "section_full");
-            let committed = second.run(vec![register(student, "X")], minute(2)).unwrap();
-            assert_eq!(in_words(committed.outcomes[0].as_ref()), "section_full");
-        }
-        assert_eq!(load(&store).seq, seq);
-        assert_chain_is_whole(&store);
-    });
+    let mut first = StoredTerm::<Shared>::with_sections([section("X")]);
+    first.run_one(register("ana", "X"));
+    let store = first.fixture.open();
+    let mut second = TermOwner::of(&store, term_id(), Credits(0));
+    second.load().unwrap();
+    let seq = load(&store).seq;
+    // A refusal increases the number of attempts, but not the sequence of the term.
+    for student in ["bob", "cyd"] {
+        assert_eq!(in_words(first.run(vec![register(student, "X")]).unwrap().outcomes[0].as_ref()), "section_full");
+        let committed = second.run(vec![register(student, "X")], minute(2)).unwrap();
+        assert_eq!(in_words(committed.outcomes[0].as_ref()), "section_full");
+    }
+    assert_eq!(load(&store).seq, seq);
+    assert_chain_is_whole(&store);
 }
 
 #[test]
 fn students_whose_attempts_were_deleted_are_forgotten_by_all_hubs() {
-    run_if_available::<Shared>(|| {
-        let mut first = StoredTerm::<Shared>::with_sections([section("X").seats(9)]);
-        first.run_one(register("ana", "X"));
-        let store = first.fixture.open();
-        let mut second = TermOwner::of(&store, term_id(), Credits(0));
-        second.load().unwrap();
-        assert_eq!(block_on(store.delete_attempts_before(minute(9), 9)).unwrap(), 1);
-        let opened_later = first.fixture.open();
-        assert!(block_on(opened_later.load(&term_id())).unwrap().attempts.students.is_empty());
-        // This hub still has the student in memory. It must not write an attempt of a student without a name.
-        let stale = second.run(vec![drop_section("ana", "X")], minute(2));
-        assert!(matches!(stale, Err(StoreError::Unavailable(_))), "{stale:?}");
-        let committed = second.run(vec![drop_section("ana", "X")], minute(2)).unwrap();
-        assert_eq!(in_words(committed.outcomes[0].as_ref()), "dropped, new");
-        assert_eq!(block_on(store.load(&term_id())).unwrap().attempts.students.len(), 1);
-    });
+    let mut first = StoredTerm::<Shared>::with_sections([section("X").seats(9)]);
+    first.run_one(register("ana", "X"));
+    let store = first.fixture.open();
+    let mut second = TermOwner::of(&store, term_id(), Credits(0));
+    second.load().unwrap();
+    assert_eq!(block_on(store.delete_attempts_before(minute(9), 9)).unwrap(), 1);
+    let opened_later = first.fixture.open();
+    assert!(block_on(opened_later.load(&term_id())).unwrap().attempts.students.is_empty());
+    // This hub still has the student in memory. It must not write an attempt of a student without a name.
+    let stale = second.run(vec![drop_section("ana", "X")], minute(2));
+    assert!(matches!(stale, Err(StoreError::Unavailable(_))), "{stale:?}");
+    let committed = second.run(vec![drop_section("ana", "X")], minute(2)).unwrap();
+    assert_eq!(in_words(committed.outcomes[0].as_ref()), "dropped, new");
+    assert_eq!(block_on(store.load(&term_id())).unwrap().attempts.students.len(), 1);
 }
 
 #[test]
 fn no_batch_is_decided_on_a_term_in_which_another_hub_has_erased_a_person() {
-    run_if_available::<Shared>(|| {
-        let mut first = StoredTerm::<Shared>::with_sections([section("X").seats(1)]);
-        first.run_one(register("ana", "X"));
-        first.run_one(drop_section("ana", "X"));
-        let store = first.fixture.open();
-        let mut second = TermOwner::of(&store, term_id(), Credits(0));
-        second.load().unwrap();
-        let now = minute(5).to_zoned_datetime(TimeZone::UTC);
-        let erasure = Erasure { user: user("ana"), login: None, pseudonym: user("erased-1"), now };
-        assert_eq!(block_on(first.store.erase(erasure)).unwrap(), ErasureOutcome::Erased(vec![term_id()]));
-        // In the memory of this hub, the person has dropped the section.
-        let stale = second.run(vec![drop_section("ana", "X")], minute(6));
-        assert!(matches!(stale, Err(StoreError::Unavailable(_))), "{stale:?}");
-        let committed = second.run(vec![register("bob", "X")], minute(6)).unwrap();
-        assert_eq!(in_words(committed.outcomes[0].as_ref()), "enrolled, new");
-        let students: Vec<String> =
-            block_on(store.load(&term_id())).unwrap().registrations.iter().map(|(who, _)| who.to_string()).collect();
-        assert_eq!(students, ["bob", "erased-1"]);
-    });
+    let mut first = StoredTerm::<Shared>::with_sections([section("X").seats(1)]);
+    first.run_one(register("ana", "X"));
+    first.run_one(drop_section("ana", "X"));
+    let store = first.fixture.open();
+    let mut second = TermOwner::of(&store, term_id(), Credits(0));
+    second.load().unwrap();
+    let now = minute(5).to_zoned_datetime(TimeZone::UTC);
+    let erasure = Erasure { user: user("ana"), login: None, pseudonym: user("erased-1"), now };
+    assert_eq!(block_on(first.store.erase(erasure)).unwrap(), ErasureOutcome::Erased(vec![term_id()]));
+    // In the memory of this hub, the person has dropped the section.
+    let stale = second.run(vec![drop_section("ana", "X")], minute(6));
+    assert!(matches!(stale, Err(StoreError::Unavailable(_))), "{stale:?}");
+    let committed = second.run(vec![register("bob", "X")], minute(6)).unwrap();
+    assert_eq!(in_words(committed.outcomes[0].as_ref()), "enrolled, new");
+    let students: Vec<String> =
+        block_on(store.load(&term_id())).unwrap().registrations.iter().map(|(who, _)| who.to_string()).collect();
+    assert_eq!(students, ["bob", "erased-1"]);
 }
 
 #[test]
 fn readers_of_another_hub_see_all_sections_of_a_changed_pool() {
-    run_if_available::<Shared>(|| {
-        let pooled = |name: &str| section(name).seats(5).in_pool("both", Some(6));
-        let mut first = StoredTerm::<Shared>::with_sections([pooled("X"), pooled("Y")]);
-        let store = first.fixture.open();
-        let executor = BatchExecutor::new(Arc::new(store), Credits(0));
-        let (state, _) = block_on(executor.load(&term_id())).unwrap();
-        first.run_one(register("ana", "X"));
-        let batch = block_on(executor.run(state, vec![register("bob", "Y")], minute(2))).unwrap();
-        let followed = &batch.updates[0];
-        let free = |at: usize| followed.sections[at].state.pool.as_ref().map(|pool| pool.free);
-        let crns: Vec<&str> = followed.sections.iter().map(|one| one.state.section.id.crn.as_str()).collect();
-        assert_eq!((crns, free(0), free(1)), (vec!["X", "Y"], Some(5), Some(5)));
-        let [notice] = &followed.notices[..] else { panic!("one notice: {:?}", followed.notices) };
-        assert_eq!((notice.student.as_str(), notice.status), ("ana", RegistrationStatus::Enrolled));
-    });
+    let pooled = |name: &str| section(name).seats(5).in_pool("both", Some(6));
+    let mut first = StoredTerm::<Shared>::with_sections([pooled("X"), pooled("Y")]);
+    let store = first.fixture.open();
+    let executor = BatchExecutor::new(Arc::new(store), Credits(0));
+    let (state, _) = block_on(executor.load(&term_id())).unwrap();
+    first.run_one(register("ana", "X"));
+    let batch = block_on(executor.run(state, vec![register("bob", "Y")], minute(2))).unwrap();
+    let followed = &batch.updates[0];
+    let free = |at: usize| followed.sections[at].state.pool.as_ref().map(|pool| pool.free);
+    let crns: Vec<&str> = followed.sections.iter().map(|one| one.state.section.id.crn.as_str()).collect();
+    assert_eq!((crns, free(0), free(1)), (vec!["X", "Y"], Some(5), Some(5)));
+    let [notice] = &followed.notices[..] else { panic!("one notice: {:?}", followed.notices) };
+    assert_eq!((notice.student.as_str(), notice.status), ("ana", RegistrationStatus::Enrolled));
 }
 
 #[test]
 fn a_newer_import_at_another_hub_stops_the_older_one() {
-    run_if_available::<Shared>(|| {
-        let mut first = StoredTerm::<Shared>::with_sections([section("X")]);
-        let second = first.fixture.open();
-        let older = block_on(first.store.claim_generation(&term_id())).unwrap();
-        let book = book_of(&load(&second), Credits(0));
-        let import = staged(&book, minute(1), older, false, vec![(section("OLD"), None)]);
-        let rows: Vec<_> = import.sections.iter().map(|s| s.staged_as.clone()).collect();
-        block_on(first.store.stage(older, rows.clone())).unwrap();
+    let mut first = StoredTerm::<Shared>::with_sections([section("X")]);
+    let second = first.fixture.open();
+    let older = block_on(first.store.claim_generation(&term_id())).unwrap();
+    let book = book_of(&load(&second), Credits(0));
+    let import = staged(&book, minute(1), older, false, vec![(section("OLD"), None)]);
+    let rows: Vec<_> = import.sections.iter().map(|s| s.staged_as.clone()).collect();
+    block_on(first.store.stage(older, rows.clone())).unwrap();
 
-        let newer = block_on(second.claim_generation(&term_id())).unwrap();
-        assert!(newer > older);
-        assert_eq!(block_on(second.discard_staged(&term_id(), newer, None)).unwrap(), None);
-        let refused = block_on(first.store.stage(older, rows));
-        assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
-        let refused = first.run(vec![Command::ApplyImport(Arc::new(import))]);
-        assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    let newer = block_on(second.claim_generation(&term_id())).unwrap();
+    assert!(newer > older);
+    assert_eq!(block_on(second.discard_staged(&term_id(), newer, None)).unwrap(), None);
+    let refused = block_on(first.store.stage(older, rows));
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    let refused = first.run(vec![Command::ApplyImport(Arc::new(import))]);
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
 
-        let import = staged(&book, minute(1), newer, false, vec![(section("NEW"), None)]);
-        let rows = import.sections.iter().map(|s| s.staged_as.clone()).collect();
-        block_on(second.stage(newer, rows)).unwrap();
-        // The older import cleans up after itself, and leaves the rows of the newer one.
-        assert_eq!(block_on(first.store.discard_staged(&term_id(), older, None)).unwrap(), None);
-        let mut owner = TermOwner::of(&second, term_id(), Credits(0));
-        owner.run(vec![Command::ApplyImport(Arc::new(import))], minute(1)).unwrap();
-        let mut crns: Vec<String> =
-            load(&first.store).sections.iter().map(|one| one.state.section.id.crn.to_string()).collect();
-        crns.sort();
-        assert_eq!(crns, ["NEW", "X"]);
-    });
+    let import = staged(&book, minute(1), newer, false, vec![(section("NEW"), None)]);
+    let rows = import.sections.iter().map(|s| s.staged_as.clone()).collect();
+    block_on(second.stage(newer, rows)).unwrap();
+    // The older import cleans up after itself, and leaves the rows of the newer one.
+    assert_eq!(block_on(first.store.discard_staged(&term_id(), older, None)).unwrap(), None);
+    let mut owner = TermOwner::of(&second, term_id(), Credits(0));
+    owner.run(vec![Command::ApplyImport(Arc::new(import))], minute(1)).unwrap();
+    let mut crns: Vec<String> =
+        load(&first.store).sections.iter().map(|one| one.state.section.id.crn.to_string()).collect();
+    crns.sort();
+    assert_eq!(crns, ["NEW", "X"]);
 }
 
 #[test]
 fn ended_tokens_are_followed_in_the_order_of_their_commits() {
-    run_if_available::<Shared>(|| {
-        let fixture = Shared::create();
-        let stores = [fixture.open(), fixture.open()];
-        let (token, later) = (Uuid::from_u128(7), minute(60));
-        let before = block_on(stores[1].revocations_since(0)).unwrap();
-        assert!(before.tokens.is_empty() && !before.has_accounts);
-        block_on(stores[0].revoke_token(token, later)).unwrap();
-        let first = block_on(stores[1].revocations_since(before.position)).unwrap();
-        assert_eq!((first.tokens.as_slice(), first.users.len()), (&[(token, later)][..], 0));
-        block_on(stores[1].revoke_tokens(&user("ana"), minute(5))).unwrap();
-        block_on(stores[0].remove_member(&user("bob"), minute(6))).unwrap();
-        let second = block_on(stores[0].revocations_since(first.position)).unwrap();
-        assert_eq!((second.tokens.len(), second.users.len()), (0, 1));
-        assert_eq!((&second.users[0].user, second.users[0].up_to), (&user("ana"), minute(5)));
-        assert_eq!(second.members, [(user("bob"), minute(6))]);
-        let none = block_on(stores[0].revocations_since(second.position)).unwrap();
-        assert_eq!(none, Revocations { position: second.position, ..Revocations::default() });
-    });
+    let fixture = Shared::create();
+    let stores = [fixture.open(), fixture.open()];
+    let (token, later) = (Uuid::from_u128(7), minute(60));
+    let before = block_on(stores[1].revocations_since(0)).unwrap();
+    assert!(before.tokens.is_empty() && !before.has_accounts);
+    block_on(stores[0].revoke_token(token, later)).unwrap();
+    let first = block_on(stores[1].revocations_since(before.position)).unwrap();
+    assert_eq!((first.tokens.as_slice(), first.users.len()), (&[(token, later)][..], 0));
+    block_on(stores[1].revoke_tokens(&user("ana"), minute(5))).unwrap();
+    block_on(stores[0].remove_member(&user("bob"), minute(6))).unwrap();
+    let second = block_on(stores[0].revocations_since(first.position)).unwrap();
+    assert_eq!((second.tokens.len(), second.users.len()), (0, 1));
+    assert_eq!((&second.users[0].user, second.users[0].up_to), (&user("ana"), minute(5)));
+    assert_eq!(second.members, [(user("bob"), minute(6))]);
+    let none = block_on(stores[0].revocations_since(second.position)).unwrap();
+    assert_eq!(none, Revocations { position: second.position, ..Revocations::default() });
 }

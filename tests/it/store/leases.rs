@@ -9,7 +9,7 @@ use eduhub::store::lease::{Fence, Job, LeaseStore};
 use eduhub::store::outbox::OutboxStore;
 use eduhub::store::postgres::PostgresStore;
 
-use super::fixture::{StoreFixture, StoredTerm, TermOwner, block_on, load, run_if_available};
+use super::fixture::{StoreFixture, StoredTerm, TermOwner, block_on, load};
 use super::postgres::Shared;
 use crate::college::{capacity, minute, register, section, term_id};
 use crate::support::wait::eventually;
@@ -69,114 +69,104 @@ fn assert_superseded(result: &Result<(), StoreError>) {
 
 #[test]
 fn another_hub_takes_over_after_the_lease_has_ended_and_not_before() {
-    run_if_available::<Shared>(|| {
-        let hubs = TwoHubs::new();
-        assert_eq!(hold(&hubs.second, None), None, "the first hub leads");
-        assert_eq!(hold(&hubs.first, Some(hubs.held)), Some(hubs.held));
-        // The first hub renews its lease no more.
-        let taken = eventually("the end of the lease", || hold(&hubs.second, None));
-        assert!(taken.number > hubs.held.number, "{taken:?} is above {:?}", hubs.held);
-        assert_eq!(hold(&hubs.first, Some(hubs.held)), None, "the first hub learns that it does not lead");
-        assert_eq!(hold(&hubs.first, None), None);
-        assert_eq!(hold(&hubs.second, Some(taken)), Some(taken));
-    });
+    let hubs = TwoHubs::new();
+    assert_eq!(hold(&hubs.second, None), None, "the first hub leads");
+    assert_eq!(hold(&hubs.first, Some(hubs.held)), Some(hubs.held));
+    // The first hub renews its lease no more.
+    let taken = eventually("the end of the lease", || hold(&hubs.second, None));
+    assert!(taken.number > hubs.held.number, "{taken:?} is above {:?}", hubs.held);
+    assert_eq!(hold(&hubs.first, Some(hubs.held)), None, "the first hub learns that it does not lead");
+    assert_eq!(hold(&hubs.first, None), None);
+    assert_eq!(hold(&hubs.second, Some(taken)), Some(taken));
 }
 
 #[test]
 fn a_lease_that_has_ended_is_renewed_unless_another_hub_took_over() {
-    run_if_available::<Shared>(|| {
-        let hubs = TwoHubs::new();
-        hubs.expire();
-        assert_eq!(hold(&hubs.first, Some(hubs.held)), Some(hubs.held));
-        assert_eq!(hold(&hubs.second, None), None, "it lasts again");
-    });
+    let hubs = TwoHubs::new();
+    hubs.expire();
+    assert_eq!(hold(&hubs.first, Some(hubs.held)), Some(hubs.held));
+    assert_eq!(hold(&hubs.second, None), None, "it lasts again");
 }
 
 #[test]
 fn writes_under_an_old_fence_are_refused() {
-    run_if_available::<Shared>(|| {
-        let mut term = StoredTerm::<Shared>::with_sections([section("X").seats(1)]);
-        let second = term.fixture.open();
-        let old = hold(&term.store, None).unwrap();
-        set_capacity(&mut term.owner, old, 5).unwrap();
-        block_on(term.store.release(old)).unwrap();
-        let new = hold(&second, None).expect("the lease was released");
+    let mut term = StoredTerm::<Shared>::with_sections([section("X").seats(1)]);
+    let second = term.fixture.open();
+    let old = hold(&term.store, None).unwrap();
+    set_capacity(&mut term.owner, old, 5).unwrap();
+    block_on(term.store.release(old)).unwrap();
+    let new = hold(&second, None).expect("the lease was released");
 
-        assert_superseded(&put_note(&term.store, old, "old"));
-        assert_superseded(&block_on(term.store.outbox_under(old).mark(Vec::new(), minute(1))));
-        assert_superseded(&block_on(term.store.outbox_under(old).put_items(Vec::new())));
-        assert_superseded(&block_on(term.store.outbox_under(old).put_pulled(Vec::new())));
-        assert_superseded(&block_on(term.store.events_under(old).remove_events(Vec::new())));
-        assert_superseded(&set_capacity(&mut term.owner, old, 6));
-        // The fence is one of the hub that got it.
-        assert_superseded(&put_note(&term.store, new, "foreign"));
-        assert_eq!(block_on(second.note("note")).unwrap(), None);
-        assert_eq!(load(&second).sections[0].state.section.capacity, 5);
+    assert_superseded(&put_note(&term.store, old, "old"));
+    assert_superseded(&block_on(term.store.outbox_under(old).mark(Vec::new(), minute(1))));
+    assert_superseded(&block_on(term.store.outbox_under(old).put_items(Vec::new())));
+    assert_superseded(&block_on(term.store.outbox_under(old).put_pulled(Vec::new())));
+    assert_superseded(&block_on(term.store.events_under(old).remove_events(Vec::new())));
+    assert_superseded(&set_capacity(&mut term.owner, old, 6));
+    // The fence is one of the hub that got it.
+    assert_superseded(&put_note(&term.store, new, "foreign"));
+    assert_eq!(block_on(second.note("note")).unwrap(), None);
+    assert_eq!(load(&second).sections[0].state.section.capacity, 5);
 
-        put_note(&second, new, "new").unwrap();
-        let mut owner = TermOwner::of(&second, term_id(), eduhub::domain::section::Credits(0));
-        set_capacity(&mut owner, new, 8).unwrap();
-        // Other writes of the first hub need no lease.
-        let outcome = term.run(vec![register("ana", "X")]).unwrap();
-        assert!(outcome.outcomes[0].is_some());
-        assert_eq!(load(&second).sections[0].state.section.capacity, 8);
-        // The oldest fence of a batch decides.
-        let mixed: Vec<Submitted> = vec![
-            Submitted::by_leader(capacity("X", 9), new),
-            Submitted::by_leader(capacity("X", 9), old),
-            Command::Settle.into(),
-        ];
-        assert_superseded(&owner.run(mixed, minute(2)).map(drop));
-        assert_eq!(load(&second).sections[0].state.section.capacity, 8);
-    });
+    put_note(&second, new, "new").unwrap();
+    let mut owner = TermOwner::of(&second, term_id(), eduhub::domain::section::Credits(0));
+    set_capacity(&mut owner, new, 8).unwrap();
+    // Other writes of the first hub need no lease.
+    let outcome = term.run(vec![register("ana", "X")]).unwrap();
+    assert!(outcome.outcomes[0].is_some());
+    assert_eq!(load(&second).sections[0].state.section.capacity, 8);
+    // The oldest fence of a batch decides.
+    let mixed: Vec<Submitted> = vec![
+        Submitted::by_leader(capacity("X", 9), new),
+        Submitted::by_leader(capacity("X", 9), old),
+        Command::Settle.into(),
+    ];
+    assert_superseded(&owner.run(mixed, minute(2)).map(drop));
+    assert_eq!(load(&second).sections[0].state.section.capacity, 8);
 }
 
 #[test]
 fn a_hub_releases_its_own_lease_only() {
-    run_if_available::<Shared>(|| {
-        let hubs = TwoHubs::new();
-        hubs.expire();
-        let taken = hold(&hubs.second, None).unwrap();
-        block_on(hubs.first.release(hubs.held)).unwrap();
-        assert_eq!(hold(&hubs.first, None), None, "the second hub still leads");
-        block_on(hubs.second.release(taken)).unwrap();
-        assert!(hold(&hubs.first, None).is_some());
-    });
+    let hubs = TwoHubs::new();
+    hubs.expire();
+    let taken = hold(&hubs.second, None).unwrap();
+    block_on(hubs.first.release(hubs.held)).unwrap();
+    assert_eq!(hold(&hubs.first, None), None, "the second hub still leads");
+    block_on(hubs.second.release(taken)).unwrap();
+    assert!(hold(&hubs.first, None).is_some());
 }
 
 #[test]
 fn a_takeover_waits_for_an_open_write_of_the_leader_and_a_renewal_does_not() {
-    run_if_available::<Shared>(|| {
-        let hubs = TwoHubs::new();
-        let database = hubs.fixture.database();
-        // A write under the lease that waits, in its transaction, for a lock of the test.
-        let (url, number) = (database.url(), hubs.held.number);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let client = runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-            tokio::spawn(connection);
-            client.batch_execute("BEGIN; INSERT INTO plone_notes (name, value) VALUES ('note', 'test')").await.unwrap();
-            client
-        });
-        let waiting = |count: i64, query: &str| {
-            let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-                 AND wait_event_type = 'Lock' AND query LIKE $1";
-            // Within a transaction, the first read would be repeated.
-            runtime.block_on(client.batch_execute("SELECT pg_stat_clear_snapshot()")).unwrap();
-            runtime.block_on(client.query_one(sql, &[&query])).unwrap().get::<_, i64>(0) == count
-        };
-        thread::scope(|scope| {
-            let writing = scope.spawn(|| put_note(&hubs.first, hubs.held, "leader"));
-            eventually("the write of the leader to wait", || waiting(1, "INSERT INTO plone_notes%").then_some(()));
-            assert_eq!(hold(&hubs.first, Some(hubs.held)), Some(hubs.held), "a renewal does not wait");
-            hubs.expire();
-            let taking = scope.spawn(|| hold(&hubs.second, None));
-            eventually("the takeover to wait", || waiting(1, "UPDATE leaders%").then_some(()));
-            runtime.block_on(client.batch_execute("ROLLBACK")).unwrap();
-            writing.join().unwrap().unwrap();
-            assert!(taking.join().unwrap().expect("the lease had ended").number > number);
-        });
-        assert_superseded(&put_note(&hubs.first, hubs.held, "late"));
-        assert_eq!(block_on(hubs.second.note("note")).unwrap().as_deref(), Some("leader"));
+    let hubs = TwoHubs::new();
+    let database = hubs.fixture.database();
+    // A write under the lease that waits, in its transaction, for a lock of the test.
+    let (url, number) = (database.url(), hubs.held.number);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute("BEGIN; INSERT INTO plone_notes (name, value) VALUES ('note', 'test')").await.unwrap();
+        client
     });
+    let waiting = |count: i64, query: &str| {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                 AND wait_event_type = 'Lock' AND query LIKE $1";
+        // Within a transaction, the first read would be repeated.
+        runtime.block_on(client.batch_execute("SELECT pg_stat_clear_snapshot()")).unwrap();
+        runtime.block_on(client.query_one(sql, &[&query])).unwrap().get::<_, i64>(0) == count
+    };
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| put_note(&hubs.first, hubs.held, "leader"));
+        eventually("the write of the leader to wait", || waiting(1, "INSERT INTO plone_notes%").then_some(()));
+        assert_eq!(hold(&hubs.first, Some(hubs.held)), Some(hubs.held), "a renewal does not wait");
+        hubs.expire();
+        let taking = scope.spawn(|| hold(&hubs.second, None));
+        eventually("the takeover to wait", || waiting(1, "UPDATE leaders%").then_some(()));
+        runtime.block_on(client.batch_execute("ROLLBACK")).unwrap();
+        writing.join().unwrap().unwrap();
+        assert!(taking.join().unwrap().expect("the lease had ended").number > number);
+    });
+    assert_superseded(&put_note(&hubs.first, hubs.held, "late"));
+    assert_eq!(block_on(hubs.second.note("note")).unwrap().as_deref(), Some("leader"));
 }

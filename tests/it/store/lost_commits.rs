@@ -16,7 +16,7 @@ use eduhub::store::StoreError;
 use eduhub::store::postgres::{PostgresOptions, PostgresStore};
 use eduhub::store::terms::TermStore;
 
-use super::fixture::{StoredTerm, TermOwner, block_on, load, run_if_available};
+use super::fixture::{StoredTerm, TermOwner, block_on, load};
 use super::postgres::Shared;
 use crate::college::{minute, register, section, term_id};
 
@@ -163,37 +163,31 @@ impl Relayed {
 
 #[test]
 fn a_commit_whose_reply_is_lost_is_confirmed() {
-    run_if_available::<Shared>(|| {
-        let mut hub = Relayed::start();
-        for student in ["ana", "bob"] {
-            hub.register(student, Fault::LoseReply).unwrap();
-        }
-        assert_eq!(hub.stored(), ["ana", "bob"]);
-        hub.register("cyd", Fault::None).unwrap();
-    });
+    let mut hub = Relayed::start();
+    for student in ["ana", "bob"] {
+        hub.register(student, Fault::LoseReply).unwrap();
+    }
+    assert_eq!(hub.stored(), ["ana", "bob"]);
+    hub.register("cyd", Fault::None).unwrap();
 }
 
 #[test]
 fn a_commit_that_is_lost_stores_nothing_and_is_reported() {
-    run_if_available::<Shared>(|| {
-        let mut hub = Relayed::start();
-        let outcome = hub.register("ana", Fault::LoseCommit);
-        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
-        assert_eq!(hub.stored(), [""; 0]);
-        hub.register("ana", Fault::None).unwrap();
-        assert_eq!(hub.stored(), ["ana"]);
-    });
+    let mut hub = Relayed::start();
+    let outcome = hub.register("ana", Fault::LoseCommit);
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    assert_eq!(hub.stored(), [""; 0]);
+    hub.register("ana", Fault::None).unwrap();
+    assert_eq!(hub.stored(), ["ana"]);
 }
 
 #[test]
 fn a_commit_that_arrives_after_the_reply_is_undone() {
-    run_if_available::<Shared>(|| {
-        let mut hub = Relayed::start();
-        let outcome = hub.register("ana", Fault::Delay);
-        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
-        hub.relay.forward_delayed();
-        assert_eq!(hub.stored(), [""; 0], "what was reported as not stored is not stored later");
-        hub.register("bob", Fault::None).unwrap();
-        assert_eq!(load(&hub.direct).sections[0].state.enrolled, 1);
-    });
+    let mut hub = Relayed::start();
+    let outcome = hub.register("ana", Fault::Delay);
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    hub.relay.forward_delayed();
+    assert_eq!(hub.stored(), [""; 0], "what was reported as not stored is not stored later");
+    hub.register("bob", Fault::None).unwrap();
+    assert_eq!(load(&hub.direct).sections[0].state.enrolled, 1);
 }

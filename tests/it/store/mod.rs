@@ -36,7 +36,7 @@ macro_rules! store_contract {
         mod $name {
             $($(#[test]
             fn $test() {
-                crate::store::fixture::run_if_available::<$fixture>(crate::store::$suite::$test::<$fixture>);
+                crate::store::$suite::$test::<$fixture>();
             })*)*
         }
     };

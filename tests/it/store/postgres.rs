@@ -6,23 +6,18 @@ use eduhub::store::postgres::{PostgresOptions, PostgresStore};
 use jiff::Timestamp;
 
 use super::fixture::StoreFixture;
-use crate::support::postgres::{Cluster, Database, cluster};
+use crate::support::postgres::{Database, cluster};
 
 /// A database of its own.
 pub(crate) struct Shared(Database);
-
-/// Returns the server; the tests do not start without one.
-fn running() -> &'static Cluster {
-    cluster().expect("PostgreSQL is installed")
-}
 
 /// Returns the name of an empty, migrated database, which tests copy. Its locale sorts and compares names as people do, so
 /// that a statement that depends on the locale fails.
 fn template() -> &'static str {
     static MIGRATED: OnceLock<()> = OnceLock::new();
     MIGRATED.get_or_init(|| {
-        running().run("postgres", "CREATE DATABASE migrated TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
-        open(running().url("migrated"), false).close();
+        cluster().run("postgres", "CREATE DATABASE migrated TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
+        open(cluster().url("migrated"), false).close();
     });
     "migrated"
 }
@@ -43,20 +38,15 @@ pub(crate) struct Pooled(Shared);
 
 impl StoreFixture for Pooled {
     type Store = PostgresStore;
-    fn is_available() -> bool {
-        cluster().is_some_and(|cluster| cluster.url_of_bouncer("postgres").is_some())
-    }
     fn create() -> Self {
         Self(Shared::create())
     }
     fn open(&self) -> PostgresStore {
         self.0.0.run("DROP TRIGGER IF EXISTS no_bad ON registrations");
-        let url = running().url_of_bouncer(self.0.database().name());
-        open(url.expect("PgBouncer is installed"), true)
+        open(cluster().url_of_bouncer(self.0.database().name()), true)
     }
     fn open_without_outbox(&self) -> PostgresStore {
-        let url = running().url_of_bouncer(self.0.database().name());
-        open(url.expect("PgBouncer is installed"), false)
+        open(cluster().url_of_bouncer(self.0.database().name()), false)
     }
     fn refuse_bad(&self, store: &PostgresStore) {
         self.0.refuse_bad(store);
@@ -65,11 +55,8 @@ impl StoreFixture for Pooled {
 
 impl StoreFixture for Shared {
     type Store = PostgresStore;
-    fn is_available() -> bool {
-        cluster().is_some()
-    }
     fn create() -> Self {
-        Self(running().create_database(template()))
+        Self(cluster().create_database(template()))
     }
     fn open(&self) -> PostgresStore {
         self.0.run("DROP TRIGGER IF EXISTS no_bad ON registrations");

@@ -103,7 +103,7 @@ fn send(trio: &Trio, hub: usize, count: usize) -> Vec<u64> {
 
 #[test]
 fn clients_that_hop_between_hubs_receive_each_alert_once_in_order() {
-    let (Some(nats), Some(shared)) = (NatsServer::start(), shared_database()) else { return };
+    let (nats, shared) = (NatsServer::start(), shared_database());
     let clients = length_of_run("CLUSTER_CLIENTS", 150);
     let each = length_of_run("CLUSTER_ALERTS", 45) / HUBS;
     let trio = Trio::start(shared, &nats, 10);

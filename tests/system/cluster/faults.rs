@@ -28,7 +28,7 @@ fn stop_time() -> Duration {
 
 #[test]
 fn three_hubs_share_the_seats_of_twenty_sections() {
-    let (Some(nats), Some(shared)) = (NatsServer::start(), shared_database()) else { return };
+    let (nats, shared) = (NatsServer::start(), shared_database());
     let trio = Trio::start(shared, &nats, students(100));
     trio.wait_until_whole(HUBS - 1);
     let answers = register(&trio, seed(), |_| {});
@@ -53,7 +53,7 @@ fn three_hubs_share_the_seats_of_twenty_sections() {
 
 #[test]
 fn confirmed_seats_survive_killed_hubs() {
-    let (Some(nats), Some(shared)) = (NatsServer::start(), shared_database()) else { return };
+    let (nats, shared) = (NatsServer::start(), shared_database());
     let trio = Trio::start(shared, &nats, students(40));
     let answers = register(&trio, seed(), |progress| {
         for hub in 0..HUBS {
@@ -68,7 +68,7 @@ fn confirmed_seats_survive_killed_hubs() {
 
 #[test]
 fn hubs_that_are_cut_off_confirm_nothing_that_is_lost() {
-    let (Some(nats), Some(shared)) = (NatsServer::start(), shared_database()) else { return };
+    let (nats, shared) = (NatsServer::start(), shared_database());
     let trio = Trio::start(shared, &nats, students(40));
     trio.wait_until_whole(HUBS - 1);
     let answers = register(&trio, seed(), |progress| {
@@ -101,7 +101,7 @@ fn hubs_that_are_cut_off_confirm_nothing_that_is_lost() {
 
 #[test]
 fn confirmed_seats_survive_restarts_and_a_kill_of_the_database() {
-    let (Some(nats), Some(shared)) = (NatsServer::start(), own_database()) else { return };
+    let (nats, shared) = (NatsServer::start(), own_database());
     let trio = Trio::start(shared, &nats, students(40));
     let answers = register(&trio, seed(), |progress| {
         progress.wait_for(20);
@@ -116,9 +116,7 @@ fn confirmed_seats_survive_restarts_and_a_kill_of_the_database() {
 
 #[test]
 fn hubs_agree_while_nats_restarts_and_loses_repeats_and_reorders_messages() {
-    let (Some(one), Some(other), Some(shared)) = (NatsServer::start(), NatsServer::start(), shared_database()) else {
-        return;
-    };
+    let (one, other, shared) = (NatsServer::start(), NatsServer::start(), shared_database());
     let trio = Trio::start_with(shared, [&one, &one, &other], students(40), |_, home| home.serve());
     let (port, mut restarted) = (one.address().port(), Some(one));
     let answers = register(&trio, seed(), |progress| {
@@ -133,7 +131,7 @@ fn hubs_agree_while_nats_restarts_and_loses_repeats_and_reorders_messages() {
             trio.wait_for_readiness(hub, "without NATS", |ready| ready["bus"] == "degraded");
         }
         progress.wait_for(70);
-        restarted = NatsServer::start_with(port, &[]);
+        restarted = Some(NatsServer::start_with(port, &[]));
     });
     trio.audit(&answers);
     drop(restarted);
@@ -141,7 +139,7 @@ fn hubs_agree_while_nats_restarts_and_loses_repeats_and_reorders_messages() {
 
 #[test]
 fn a_hub_that_stops_for_a_while_goes_on_without_damage() {
-    let (Some(nats), Some(shared)) = (NatsServer::start(), shared_database()) else { return };
+    let (nats, shared) = (NatsServer::start(), shared_database());
     let trio = Trio::start(shared, &nats, students(40));
     let answers = register(&trio, seed(), |progress| {
         progress.wait_for(20);
@@ -156,7 +154,7 @@ fn a_hub_that_stops_for_a_while_goes_on_without_damage() {
 
 #[test]
 fn the_clocks_of_two_hubs_may_be_an_hour_apart() {
-    let (Some(nats), Some(shared)) = (NatsServer::start(), shared_database()) else { return };
+    let (nats, shared) = (NatsServer::start(), shared_database());
     let start = |index: usize, home: &_| {
         let (server, clock) = Clock::serve(home);
         clock.shift_system([0, 1_800, -1_800][index]);

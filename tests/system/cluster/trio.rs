@@ -57,22 +57,14 @@ pub(super) struct Trio {
     pub(super) students: usize,
 }
 
-/// Returns a database on the server of all tests; `None` where PostgreSQL is not installed.
-pub(super) fn shared_database() -> Option<Shared> {
-    let cluster = cluster();
-    if cluster.is_none() {
-        println!("skipped: PostgreSQL is not installed here");
-    }
-    cluster.map(|cluster| Shared::Database(cluster.create_database("template1")))
+/// Returns a database on the server of all tests.
+pub(super) fn shared_database() -> Shared {
+    Shared::Database(cluster().create_database("template1"))
 }
 
-/// Returns a database on a server of its own; `None` where PostgreSQL is not installed.
-pub(super) fn own_database() -> Option<Shared> {
-    let own = postgres::start_own();
-    if own.is_none() {
-        println!("skipped: PostgreSQL is not installed here");
-    }
-    own.map(Shared::Own)
+/// Returns a database on a server of its own.
+pub(super) fn own_database() -> Shared {
+    Shared::Own(postgres::start_own())
 }
 
 impl Trio {
