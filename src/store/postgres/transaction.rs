@@ -8,6 +8,9 @@
 //! - If not, it never will be: the transaction would have to insert an id that exists by then.
 //! - While the old transaction is still open, the insertion waits for its end.
 //!
+//! An id that is there is written again. A server that has restarted shows commits that its synchronous standby does not
+//! have yet; the commit of this write waits until the standby has both.
+//!
 //! # PgBouncer in transaction mode
 //! Between two transactions a connection has no state: settings are `SET LOCAL`, locks are those of transactions, and
 //! statements are unnamed ([`super::values`]). So each transaction may run on another connection of the server.
@@ -290,9 +293,10 @@ async fn lookup(pool: &Pool, id: Uuid) -> Result<bool, Failure> {
 /// Makes sure that the id exists, and returns whether its write, and not this function, inserted it.
 async fn fence(pool: &Pool, id: Uuid) -> Result<bool, Failure> {
     let tx = Tx::connect(pool).await?;
-    // Two transactions of one statement each, so that the second sees what the first waited for.
-    tx.execute("INSERT INTO commits (id, fenced) VALUES ($1, true) ON CONFLICT (id) DO NOTHING", &[&id]).await?;
-    let row = tx.query_one("SELECT fenced FROM commits WHERE id = $1", &[&id]).await?;
+    // A transaction of one statement.
+    let sql = "INSERT INTO commits (id, fenced) VALUES ($1, true)
+         ON CONFLICT (id) DO UPDATE SET fenced = commits.fenced RETURNING fenced";
+    let row = tx.query_one(sql, &[&id]).await?;
     tx.release();
     Ok(!row.try_get::<_, bool>(0)?)
 }
