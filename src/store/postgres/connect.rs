@@ -16,7 +16,8 @@ use crate::store::postgres::failure::Failure;
 const CONNECTIONS_MAX: usize = 16;
 /// How long an operation waits for a free connection.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long connecting may take, TLS and sign-in included.
+/// How long connecting may take, TLS and sign-in included. If the URL names several servers, each has an equal part to
+/// accept the connection, and one part is for TLS and sign-in: a server that is switched off leaves time for the next.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long sent data may stay unacknowledged before the connection counts as lost.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
@@ -28,9 +29,11 @@ const APPLICATION_NAME: &str = "eduhub";
 /// Creates the pool. It connects when the first operation needs a connection.
 pub(super) fn pool(url: &str) -> Result<Pool, OpenError> {
     let mut config: Config = url.parse().map_err(|error| OpenError::Url { error })?;
+    let servers = config.get_hosts().len();
+    let parts = if servers > 1 { u32::try_from(servers + 1).unwrap_or(u32::MAX) } else { 1 };
     config
         .application_name(APPLICATION_NAME)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT / parts)
         .tcp_user_timeout(UNACKNOWLEDGED_MAX)
         .keepalives_idle(KEEPALIVE_IDLE);
     // `Fast` checks only whether the connection is open. Every operation is a transaction of its own and leaves no
