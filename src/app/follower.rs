@@ -66,6 +66,8 @@ struct Follower {
     rewrites: HashMap<TermId, u64>,
     /// The position up to which ended tokens were read.
     revocations: u64,
+    /// [`StoredTerm::rewrites_when_new`] at the last read.
+    history: u64,
 }
 
 /// Reads how often the rows of each term were rewritten. Must be called before the terms are loaded.
@@ -97,7 +99,7 @@ impl Follower {
         let counts: Arc<FollowCounts> = Arc::default();
         let wake = Arc::new(Notify::new());
         tokio::spawn(take_hints(hints, wake.clone(), deps.model.clone(), counts.clone()));
-        let follower = Self { deps, counts: counts.clone(), rewrites, revocations: 0 };
+        let follower = Self { deps, counts: counts.clone(), rewrites, revocations: 0, history: 0 };
         tokio::spawn(follower.run(wake));
         counts
     }
@@ -133,6 +135,11 @@ impl Follower {
     async fn read(&mut self) -> Result<(), StoreError> {
         self.follow_revocations().await?;
         let terms = self.deps.store.stored_terms().await?;
+        let history = terms.iter().map(StoredTerm::rewrites_when_new).max().unwrap_or(self.history);
+        if history != self.history {
+            // The standby that has taken over may have given a position to other ends of tokens.
+            (self.history, self.revocations) = (history, 0);
+        }
         self.reload_rewritten(&terms).await;
         // The simulated students of a sandbox send their requests to the hub that made it.
         for StoredTerm { id, seq, .. } in terms.iter().filter(|term| !term.id.is_sandbox()) {
@@ -146,15 +153,19 @@ impl Follower {
 
     /// Loads the terms again whose rows were rewritten since they were loaded.
     async fn reload_rewritten(&mut self, terms: &[StoredTerm]) {
-        // A term that is not known yet was new when it was loaded.
-        let is_rewritten = |term: &&StoredTerm| term.rewrites > self.rewrites.get(&term.id).copied().unwrap_or(0);
-        let rewritten: Vec<StoredTerm> = terms.iter().filter(is_rewritten).cloned().collect();
-        if rewritten.is_empty() {
-            return;
+        self.rewrites.retain(|id, _| terms.iter().any(|term| term.id == *id));
+        let mut rewritten = Vec::new();
+        for term in terms {
+            // A term that is not known yet was new when it was loaded.
+            let known = self.rewrites.entry(term.id.clone()).or_insert_with(|| term.rewrites_when_new());
+            if term.rewrites > *known {
+                *known = term.rewrites;
+                rewritten.push(term.id.clone());
+            }
         }
-        let ids: Vec<TermId> = rewritten.iter().map(|term| term.id.clone()).collect();
-        self.deps.pool.reload(&ids).await;
-        self.rewrites.extend(rewritten.into_iter().map(|term| (term.id, term.rewrites)));
+        if !rewritten.is_empty() {
+            self.deps.pool.reload(&rewritten).await;
+        }
     }
 
     /// Ends the tokens that other hubs have ended, and their live sessions.
@@ -190,7 +201,8 @@ async fn take_hints(mut hints: EventStream, wake: Arc<Notify>, model: Arc<ReadMo
             | Event::Metrics(_)
             | Event::Disconnect { .. }
             | Event::SessionsWanted { .. }
-            | Event::Sessions { .. } => false,
+            | Event::Sessions { .. }
+            | Event::HubState(_) => false,
         };
         if is_news {
             counts.hints.fetch_add(1, Ordering::Relaxed);

@@ -13,6 +13,10 @@ use crate::store::StoreFuture;
 use crate::store::accounts::EndedTokens;
 use crate::store::sign_ins::StoredSignIn;
 
+/// By how much [`StoredTerm::rewrites`] rises when the store has another history: a standby has taken over, and may lack
+/// commits that this hub has read. No term is rewritten that often.
+pub const REWRITES_PER_HISTORY: u64 = 1 << 32;
+
 /// A term as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTerm {
@@ -20,9 +24,18 @@ pub struct StoredTerm {
     pub id: TermId,
     /// The sequence of its last commit.
     pub seq: u64,
-    /// How often its rows were changed without a commit of a registrar, such as by the erasure of a person. A hub that
-    /// has the term in memory must then load it again.
+    /// How often its rows were changed without a commit of a registrar, such as by the erasure of a person, plus the
+    /// history of the store times [`REWRITES_PER_HISTORY`]. A hub that has the term in memory must load it again when this
+    /// rises.
     pub rewrites: u64,
+}
+
+impl StoredTerm {
+    /// Returns what `rewrites` was when the term was new.
+    #[must_use]
+    pub const fn rewrites_when_new(&self) -> u64 {
+        self.rewrites - self.rewrites % REWRITES_PER_HISTORY
+    }
 }
 
 /// The end of tokens, after a position in the order in which they were ended.

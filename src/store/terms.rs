@@ -53,8 +53,9 @@ pub struct TermRows {
     pub facts: Vec<(UserName, Arc<StudentFacts>)>,
     /// The end of the chain of attempts.
     pub attempts: StoredChain,
-    /// How often rows were changed without a commit of a registrar, such as by the erasure of a person. 0 in a store
-    /// with one hub, which loads the term again itself.
+    /// Rises when rows were changed without a commit of a registrar, such as by the erasure of a person, and when the store
+    /// has another history ([`StoredTerm::rewrites`](crate::store::shared::StoredTerm::rewrites)). 0 in a store with one
+    /// hub, which loads the term again itself.
     pub rewrites: u64,
 }
 

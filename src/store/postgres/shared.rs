@@ -14,10 +14,12 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::people::uuid_at;
 use crate::store::postgres::rows::{integer, number_at, term_id_at, time_at, user_at};
 use crate::store::postgres::sign_ins::sign_in_at;
+use crate::store::postgres::term_rows::HISTORY;
 use crate::store::postgres::transaction::{Tx, Work};
 
 async fn stored_terms(tx: &Tx) -> Result<Vec<StoredTerm>, Failure> {
-    let rows = tx.query("SELECT id, seats_seq, rewrites FROM terms ORDER BY id", &[]).await?;
+    let sql = format!("SELECT id, seats_seq, rewrites + {HISTORY} FROM terms ORDER BY id");
+    let rows = tx.query(&sql, &[]).await?;
     rows.iter()
         .map(|row| Ok(StoredTerm { id: term_id_at(row, 0)?, seq: number_at(row, 1)?, rewrites: number_at(row, 2)? }))
         .collect()

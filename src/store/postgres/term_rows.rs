@@ -25,6 +25,13 @@ use crate::store::postgres::transaction::Tx;
 pub(super) const TERM_COLUMNS: &str = "id, title, starts_on, ends_on, opens_at, closes_at, holidays, windows, cutoffs, \
      seats_seq, generation, changed_seq, rewrites, offers";
 
+/// The history of the database, as the part of `rewrites` above
+/// [`REWRITES_PER_HISTORY`](crate::store::shared::REWRITES_PER_HISTORY): its timeline, which rises when a standby is
+/// promoted. A hub that followed a primary that had restarted may have read commits that the standby never got. Sequences
+/// cannot show that once other hubs have committed again.
+pub(super) const HISTORY: &str =
+    "(('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint << 32)";
+
 /// A term as it is stored.
 pub(super) struct TermRow {
     pub(super) term: Term,
@@ -34,7 +41,7 @@ pub(super) struct TermRow {
     pub(super) generation: u64,
     /// The last commit that wrote the term's own fields.
     pub(super) changed_seq: u64,
-    /// How often rows were changed without a commit of a registrar.
+    /// How often rows were changed without a commit of a registrar, without the history.
     pub(super) rewrites: u64,
 }
 

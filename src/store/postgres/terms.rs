@@ -16,7 +16,7 @@ use crate::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRo
 
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::rows::{integer, maybe_number_at, number_at, term_id_at};
-use crate::store::postgres::term_rows::{self, REGISTRATION_COLUMNS, SECTION_COLUMNS, TERM_COLUMNS, TermRow};
+use crate::store::postgres::term_rows::{self, HISTORY, REGISTRATION_COLUMNS, SECTION_COLUMNS, TERM_COLUMNS, TermRow};
 use crate::store::postgres::transaction::{self, Tx, Work};
 use crate::store::postgres::{
     PostgresStore, alerts, attempts, audit, imported, imports, lease, marks, students, term_writes,
@@ -63,7 +63,9 @@ async fn term_row(tx: &Tx, id: &TermId) -> Result<Option<TermRow>, Failure> {
 
 /// Reads a term. Returns an empty, closed one when the store does not have it.
 pub(super) async fn read_term(tx: &Tx, id: &TermId) -> Result<TermRows, Failure> {
-    let found = term_row(tx, id).await?;
+    let sql = format!("SELECT {HISTORY}");
+    let (found, history) = join(term_row(tx, id), tx.query_one(&sql, &[])).await;
+    let (found, history): (_, u64) = (found?, number_at(&history?, 0)?);
     let new = || TermRow { term: Term::new(id.clone()), seq: 0, generation: 0, changed_seq: 0, rewrites: 0 };
     let TermRow { term, seq, generation, changed_seq: _, rewrites } = found.unwrap_or_else(new);
     Ok(TermRows {
@@ -75,7 +77,7 @@ pub(super) async fn read_term(tx: &Tx, id: &TermId) -> Result<TermRows, Failure>
         // The simulated students of a sandbox are not students of the college.
         facts: if id.is_sandbox() { Vec::new() } else { students::all_facts(tx).await? },
         attempts: attempts::read_chain(tx, id).await?,
-        rewrites,
+        rewrites: rewrites + history,
     })
 }
 
@@ -110,11 +112,11 @@ struct LockedTerm {
 /// Locks the row of a term until the transaction ends, so that no other hub commits for the term. Inserts the row of a
 /// term that the store does not have.
 async fn lock_term(tx: &Tx, id: &TermId) -> Result<LockedTerm, Failure> {
-    let lock = "SELECT seats_seq, rewrites FROM terms WHERE id = $1 FOR UPDATE";
+    let lock = format!("SELECT seats_seq, rewrites + {HISTORY} FROM terms WHERE id = $1 FOR UPDATE");
     let term = id.as_str();
     // The chain is read by a statement of its own: one that waits for the lock sees the other tables as they were before
     // it waited.
-    let (found, n) = join(tx.query_opt(lock, &[&term]), attempts::last_attempt(tx, id)).await;
+    let (found, n) = join(tx.query_opt(&lock, &[&term]), attempts::last_attempt(tx, id)).await;
     let position = |row: &Row, attempt| {
         Ok::<_, Failure>(Position { seq: number_at(row, 0)?, attempt, rewrites: number_at(row, 1)? })
     };
@@ -127,13 +129,13 @@ async fn lock_term(tx: &Tx, id: &TermId) -> Result<LockedTerm, Failure> {
     let sql = "INSERT INTO terms (id, title, holidays, windows, cutoffs, seats_seq, generation, changed_seq)
          VALUES ($1, $2, '[]', '[]', '{}', 0, 0, 0) ON CONFLICT (id) DO NOTHING";
     let is_new = tx.execute(sql, &[&term, &&*new.title]).await? == 1;
-    let row = tx.query_one(lock, &[&term]).await?;
+    let row = tx.query_one(&lock, &[&term]).await?;
     let position = position(&row, attempts::last_attempt(tx, id).await?)?;
     Ok(LockedTerm { position, is_new })
 }
 
 /// Refuses a batch on a term in memory that the changes since `since` do not bring up to date: rows were changed without a
-/// commit of a registrar, or the database has lost commits, as when a standby takes over that was behind.
+/// commit of a registrar, or a standby has taken over, which may lack commits.
 fn require_followable(id: &TermId, since: Position, stored: Position) -> Result<(), Failure> {
     if stored.rewrites == since.rewrites && stored.seq >= since.seq && stored.attempt >= since.attempt {
         return Ok(());
