@@ -9,7 +9,8 @@
 //! - [`schedule`]: generated schedules, importing them and opening their term
 //! - [`schedule_variants`]: changed copies of schedule files
 //! - [`plone`]: a real Plone; [`tcp_relay`]: a switchable relay between the hub and Plone, or another server
-//! - [`postgres`]: a PostgreSQL server for the tests of one process; [`nats`]: a NATS server for one test
+//! - [`postgres`]: a PostgreSQL server for the tests of one process; [`standby`]: one with a synchronous standby
+//! - [`nats`]: a NATS server for one test
 //! - [`nats_joint`]: carries messages between two NATS servers, and loses, repeats or reorders them
 //! - [`bridge`]: a hub in front of Plone
 //! - [`barrier`]: a barrier for threads, with a deadline
@@ -55,6 +56,7 @@ pub mod schedule;
 pub mod schedule_variants;
 pub mod server;
 pub mod socket;
+pub mod standby;
 pub mod tcp_relay;
 pub mod wait;
 pub mod xml;

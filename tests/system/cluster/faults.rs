@@ -9,11 +9,12 @@ use rustix::process::Signal;
 use super::auditor::Tables;
 use super::schedule;
 use super::students::register;
-use super::trio::{HUBS, Trio, own_database, shared_database};
+use super::trio::{HUBS, Shared, Trio, own_database, shared_database};
 use crate::support::clock::Clock;
 use crate::support::nats::NatsServer;
 use crate::support::nats_joint::{Fate, NatsJoint};
 use crate::support::random::{length_of_run, seed};
+use crate::support::standby::Pair;
 use crate::support::tcp_relay::Mode;
 
 /// The students of a test: `CLUSTER_STUDENTS`.
@@ -110,6 +111,24 @@ fn confirmed_seats_survive_restarts_and_a_kill_of_the_database() {
         trio.shared.cluster().kill();
         progress.wait_for(70);
         trio.shared.cluster().kill();
+    });
+    trio.audit(&answers);
+}
+
+#[test]
+fn confirmed_seats_survive_the_promotion_of_a_standby() {
+    let (nats, pair) = (NatsServer::start(), Pair::start());
+    let trio = Trio::start(Shared::Pair(Box::new(pair)), &nats, students(40));
+    let Shared::Pair(pair) = &trio.shared else { unreachable!("the database is that of the pair") };
+    let answers = register(&trio, seed(), |progress| {
+        progress.wait_for(20);
+        pair.cut_off_standby();
+        pair.wait_for_waiting_commits(1);
+        // It recovers with commits that the standby does not have. A hub may confirm none of them.
+        pair.kill_primary();
+        pair.wait_for_waiting_commits(2);
+        pair.fail_over();
+        progress.wait_for(60);
     });
     trio.audit(&answers);
 }

@@ -12,6 +12,7 @@ use crate::support::http::Client;
 use crate::support::nats::NatsServer;
 use crate::support::postgres::{self, Cluster, Database, cluster};
 use crate::support::server::{Home, Server};
+use crate::support::standby::Pair;
 use crate::support::tcp_relay::{Mode, TcpRelay};
 use crate::support::wait::{eventually, poll_until_deadline};
 
@@ -24,6 +25,8 @@ pub(super) enum Shared {
     Database(Database),
     /// On a server that a test can stop.
     Own(Cluster),
+    /// On a server whose standby a test can promote.
+    Pair(Box<Pair>),
 }
 
 impl Shared {
@@ -31,13 +34,25 @@ impl Shared {
         match self {
             Self::Database(database) => database.cluster(),
             Self::Own(cluster) => cluster,
+            Self::Pair(pair) => pair.current(),
+        }
+    }
+
+    /// Returns the URL of the database through a relay. That of a pair names the standby, too.
+    fn url_through(&self, relay: SocketAddr) -> String {
+        match self {
+            Self::Database(_) | Self::Own(_) => format!("postgres://postgres@{relay}/{}", self.name()),
+            Self::Pair(pair) => {
+                let servers = format!("{relay},{}", pair.standby().address());
+                format!("postgres://postgres@{servers}/{}?target_session_attrs=read-write", self.name())
+            }
         }
     }
 
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Database(database) => database.name(),
-            Self::Own(_) => "postgres",
+            Self::Own(_) | Self::Pair(_) => "postgres",
         }
     }
 }
@@ -79,9 +94,8 @@ impl Trio {
         let hub = |index: usize| {
             let to_database = TcpRelay::start(shared.cluster().address());
             let to_bus = TcpRelay::start(nats[index].address());
-            let store = format!("postgres://postgres@{}/{}", to_database.address(), shared.name());
             let home = Home::new()
-                .setting("store.url", &store)
+                .setting("store.url", &shared.url_through(to_database.address()))
                 .setting("bus.url", &format!("nats://{}", to_bus.address()))
                 .setting("registration.credit_limit", "0");
             let server = RwLock::new(Some(start(index, &home)));
