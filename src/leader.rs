@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::store::lease::{CANDIDATE_PAUSE, Fence, Job, LEASE, LeaseStore, RENEWAL_PAUSE};
+use crate::store::lease::{CANDIDATE_PAUSE, Fence, Job, LEASE, Lease, LeaseStore, RENEWAL_PAUSE};
 
 /// The time during which this hub leads a job under one fence. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -51,6 +51,7 @@ struct Counts {
 #[derive(Clone)]
 pub struct Leadership {
     tenure: watch::Receiver<Option<Tenure>>,
+    requests: watch::Receiver<u64>,
     counts: Arc<Counts>,
     resign: Arc<Mutex<Option<oneshot::Sender<oneshot::Sender<()>>>>>,
 }
@@ -60,17 +61,24 @@ impl Leadership {
     #[must_use]
     pub fn start(store: Arc<dyn LeaseStore>, job: Job) -> Self {
         let (publish, tenure) = watch::channel(None);
+        let (publish_requests, requests) = watch::channel(0);
         let (resign, resigned) = oneshot::channel();
         let counts: Arc<Counts> = Arc::default();
-        let candidate = Candidate { store, job, publish, counts: counts.clone() };
+        let candidate = Candidate { store, job, publish, publish_requests, requests: 0, counts: counts.clone() };
         tokio::spawn(candidate.run(resigned));
-        Self { tenure, counts, resign: Arc::new(Mutex::new(Some(resign))) }
+        Self { tenure, requests, counts, resign: Arc::new(Mutex::new(Some(resign))) }
     }
 
     /// Returns the tenure of this hub while it leads, and notifies of changes.
     #[must_use]
     pub fn tenure(&self) -> watch::Receiver<Option<Tenure>> {
         self.tenure.clone()
+    }
+
+    /// Notifies of each time that other hubs have requested the job while this hub leads, after its tenure has begun.
+    #[must_use]
+    pub fn requests(&self) -> watch::Receiver<u64> {
+        self.requests.clone()
     }
 
     /// Returns whether this hub leads.
@@ -108,11 +116,14 @@ struct Candidate {
     store: Arc<dyn LeaseStore>,
     job: Job,
     publish: watch::Sender<Option<Tenure>>,
+    publish_requests: watch::Sender<u64>,
+    /// The number of requests of other hubs when this hub last took or renewed the lease.
+    requests: u64,
     counts: Arc<Counts>,
 }
 
 impl Candidate {
-    async fn run(self, mut resigned: oneshot::Receiver<oneshot::Sender<()>>) {
+    async fn run(mut self, mut resigned: oneshot::Receiver<oneshot::Sender<()>>) {
         let mut held: Option<Tenure> = None;
         let done = loop {
             tokio::select! {
@@ -135,16 +146,20 @@ impl Candidate {
     }
 
     /// Renews the lease or tries to take it. Returns the tenure of this hub.
-    async fn hold(&self, held: Option<Tenure>) -> Option<Tenure> {
+    async fn hold(&mut self, held: Option<Tenure>) -> Option<Tenure> {
         // The lease begins when the store writes it, which is later.
         let asked = Instant::now();
         let fence = held.as_ref().map(|tenure| tenure.fence);
         let answer = timeout(LEASE, self.store.hold(self.job, fence)).await;
         let until = asked + LEASE;
         match answer {
-            Ok(Ok(Some(fence))) => {
+            Ok(Ok(Some(Lease { fence, requests }))) => {
+                let before = std::mem::replace(&mut self.requests, requests);
                 if let Some(tenure) = held.filter(|tenure| tenure.fence == fence) {
                     *tenure.until.lock() = until;
+                    if requests != before {
+                        self.publish_requests.send_replace(requests);
+                    }
                     return Some(tenure);
                 }
                 let tenure = Tenure::new(fence, until);
@@ -194,15 +209,22 @@ mod tests {
     struct Scripted {
         replies: Mutex<VecDeque<Result<Option<u64>, StoreError>>>,
         asked: Mutex<Vec<Option<u64>>>,
+        requests: AtomicU64,
         released: Mutex<Vec<u64>>,
     }
 
     impl LeaseStore for Scripted {
-        fn hold(&self, job: Job, held: Option<Fence>) -> StoreFuture<Option<Fence>> {
+        fn hold(&self, job: Job, held: Option<Fence>) -> StoreFuture<Option<Lease>> {
             self.asked.lock().push(held.map(|fence| fence.number));
             let mut replies = self.replies.lock();
             let reply = if replies.len() > 1 { replies.pop_front() } else { replies.front().cloned() };
-            ready(reply.unwrap().map(|number| number.map(|number| Fence { job, number }))).boxed()
+            let requests = self.requests.load(Ordering::Relaxed);
+            let lease = |number| Lease { fence: Fence { job, number }, requests };
+            ready(reply.unwrap().map(|number| number.map(lease))).boxed()
+        }
+        fn request(&self, _: Job) -> StoreFuture<()> {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            ready(Ok(())).boxed()
         }
         fn release(&self, held: Fence) -> StoreFuture<()> {
             self.released.lock().push(held.number);
@@ -268,6 +290,22 @@ mod tests {
         let held = tenure.borrow().clone().unwrap();
         tokio::time::advance(LEASE).await;
         assert!(!held.is_current());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_of_other_hubs_are_noticed_while_this_hub_leads() {
+        let (store, leadership) = start([Ok(None), Ok(Some(1)), Ok(None), Ok(Some(3))]);
+        let mut requests = leadership.requests();
+        // Those before the tenure are carried out by the work with which it begins.
+        store.request(Job::Plone).await.unwrap();
+        changed(&mut leadership.tenure()).await;
+        assert!(!requests.has_changed().unwrap());
+        *store.replies.lock() = [Ok(Some(1))].into();
+        store.request(Job::Plone).await.unwrap();
+        requests.changed().await.unwrap();
+        assert_eq!(*requests.borrow_and_update(), 2);
+        tokio::time::sleep(RENEWAL_PAUSE * 3).await;
+        assert!(!requests.has_changed().unwrap(), "a request is noticed once");
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,6 +27,7 @@ use crate::http::auth::Admin;
 use crate::http::body::{Fields, RequestBody, read_body_or_nothing};
 use crate::http::error::{Problem, get, method_not_allowed, plone_error_text};
 use crate::http::openapi::responses::{BadBody, BadRole, NotFound, PloneFailed, StoreFailed};
+use crate::http::openapi::schemas::always_true;
 use crate::http::request_id::PRIVATE;
 
 /// The longest wait of a request for the pull that it started. After that, the pull continues in the background.
@@ -320,16 +321,33 @@ struct Pulled {
     announcements: usize,
 }
 
+/// The response of a hub that does not pull the catalogue itself.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlonePullRequested)]
+struct PullRequested {
+    /// Always true.
+    #[schema(schema_with = always_true)]
+    requested: bool,
+    /// The number of announcements.
+    announcements: usize,
+}
+
 /// Pulls the catalogue and the announcements now (admins).
 ///
 /// Responds when both are complete. Concurrent callers share a pull, but only one that began after their call, so that
-/// all earlier changes in Plone are included. The status is 404 if Plone is not configured.
+/// all earlier changes in Plone are included. A hub that does not lead pulls the announcements and requests the pull of
+/// the catalogue from the hub that does. The status is 404 if Plone is not configured.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/plone/sync",
     operation_id = "plonePull",
     tag = "plone",
-    responses((status = 200, description = "Complete.", body = Pulled), BadRole, NotFound, PloneFailed)
+    responses(
+        (status = 200, description = "Complete.", body = Pulled),
+        (status = 202, description = "Another hub pulls the catalogue. It begins within 2 seconds, or when it has taken \
+            over.", body = PullRequested),
+        BadRole, NotFound, PloneFailed,
+    )
 )]
 pub async fn sync(
     request: HttpRequest,
@@ -341,6 +359,11 @@ pub async fn sync(
     audit.record(&request, Some(&caller), "plone.sync", None, None, "").await;
     let both = async { tokio::join!(bridge.pull_now(), bridge.announcements().renew()) };
     let (sections, announcements) = timeout(PULL_WAIT, both).await.map_err(|_| ReadError::Timeout)?;
+    if matches!(sections, Err(PullError::NotLeader)) {
+        bridge.request_pull().await?;
+        let requested = PullRequested { requested: true, announcements: announcements? };
+        return Ok(HttpResponse::Accepted().insert_header(PRIVATE).json(requested));
+    }
     let pulled = Pulled { counts: sections?, announcements: announcements? };
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(pulled))
 }

@@ -101,6 +101,7 @@ pub struct Bridge {
     puller: Puller,
     outbox: PloneOutbox,
     outbox_store: Arc<dyn OutboxStore>,
+    leases: Arc<dyn LeaseStore>,
     leadership: Leadership,
     clock: Arc<dyn Clock>,
 }
@@ -127,7 +128,7 @@ impl Bridge {
             tenure,
         };
         let options = PullOptions { every: settings.sync, open_new_terms };
-        let puller = Puller::start(Box::new(pull), options, leadership.tenure());
+        let puller = Puller::start(Box::new(pull), options, &leadership);
 
         let url = settings.url.as_deref().unwrap_or_default();
         let options = OutboxOptions {
@@ -136,7 +137,7 @@ impl Bridge {
             check_every: settings.sync,
             roster_field: format!("{url} {} {}", settings.section_type, settings.field_name(SectionField::Roster)),
         };
-        let (leases, written_to, clock) = (deps.leases, plone.clone(), deps.clock.clone());
+        let (leases, written_to, clock) = (deps.leases.clone(), plone.clone(), deps.clock.clone());
         let (audit, is_import_applying) = (deps.audit, deps.is_import_applying);
         let outbox = move |tenure: Tenure| OutboxDeps {
             store: leases.outbox_under(tenure.fence),
@@ -159,7 +160,8 @@ impl Bridge {
             sync: settings.sync,
         });
         let announcements = announcements.await;
-        Self { client, announcements, puller, outbox, outbox_store: deps.outbox, leadership, clock: deps.clock }
+        let (outbox_store, leases, clock) = (deps.outbox, deps.leases, deps.clock);
+        Self { client, announcements, puller, outbox, outbox_store, leases, leadership, clock }
     }
 
     /// Starts no further writes to Plone, waits for those in flight, and lets another hub take over. Unwritten sections
@@ -226,6 +228,15 @@ impl Bridge {
     /// The reason why the pull ended early.
     pub async fn pull_now(&self) -> Result<PullCounts, PullError> {
         self.puller.pull_now().await
+    }
+
+    /// Requests a pull of the whole catalogue at the hub that leads, which begins within
+    /// [`RENEWAL_PAUSE`](crate::store::lease::RENEWAL_PAUSE), or when another hub takes over.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub async fn request_pull(&self) -> Result<(), StoreError> {
+        self.leases.request(Job::Plone).await
     }
 
     /// Queues refused sections again: the given ones, or all for `None`. Returns their number.

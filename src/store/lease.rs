@@ -45,11 +45,22 @@ pub struct Fence {
     pub number: u64,
 }
 
+/// The lease of a job that a hub has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// The number under which the hub leads.
+    pub fence: Fence,
+    /// How often other hubs have requested the job.
+    pub requests: u64,
+}
+
 /// A store with leases.
 pub trait LeaseStore: Send + Sync {
-    /// Renews the lease that this hub has under `held`, or takes the lease if no hub has it. Returns the fence; `None` if
-    /// another hub has the lease, or has taken over since `held`.
-    fn hold(&self, job: Job, held: Option<Fence>) -> StoreFuture<Option<Fence>>;
+    /// Renews the lease that this hub has under `held`, or takes the lease if no hub has it. Returns the lease; `None` if
+    /// another hub has it, or has taken over since `held`.
+    fn hold(&self, job: Job, held: Option<Fence>) -> StoreFuture<Option<Lease>>;
+    /// Requests that the leader of a job runs it at once. The leader learns it when it renews its lease.
+    fn request(&self, job: Job) -> StoreFuture<()>;
     /// Ends the lease of this hub under `held`, so that another hub takes over at once. Does nothing if another hub has
     /// taken over already. Writes under `held` are accepted until then.
     fn release(&self, held: Fence) -> StoreFuture<()>;

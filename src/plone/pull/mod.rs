@@ -19,12 +19,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use futures_util::stream;
+use futures_util::stream::{self, Stream};
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
-use crate::leader::Tenure;
+use crate::leader::{Leadership, Tenure};
 use crate::plone::items_known::ItemsKnown;
 use crate::plone::port::{Plone, PloneError};
 use crate::plone::pull_gate::PullGate;
@@ -122,17 +122,20 @@ pub struct Puller {
 }
 
 impl Puller {
-    /// Starts a thread that pulls at the begin of each tenure and then regularly.
+    /// Starts a thread that pulls at the begin of each tenure, then regularly, and when another hub requests it.
     #[must_use]
-    pub fn start(deps: PullDepsUnder, options: PullOptions, tenure: watch::Receiver<Option<Tenure>>) -> Self {
+    pub fn start(deps: PullDepsUnder, options: PullOptions, leadership: &Leadership) -> Self {
         let board = Arc::new(StatusBoard::default());
         let actor_board = board.clone();
+        let (tenure, requests) = (leadership.tenure(), leadership.requests());
         let actor = PullActor::start_in_arbiter(&Arbiter::new().handle(), move |_| PullActor {
             deps,
             options,
             board: actor_board,
             tenure,
+            requests,
             is_pulling: false,
+            is_requested: false,
             state: None,
             waiting: Vec::new(),
         });
@@ -167,7 +170,10 @@ struct PullActor {
     options: PullOptions,
     board: Arc<StatusBoard>,
     tenure: watch::Receiver<Option<Tenure>>,
+    requests: watch::Receiver<u64>,
     is_pulling: bool,
+    /// Whether another hub has requested a pull that has not begun.
+    is_requested: bool,
     /// `None` while a pull runs, and before the first.
     state: Option<PullState>,
     /// Callers that wait for the next pull.
@@ -179,13 +185,20 @@ impl Actor for PullActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.start_pull(ctx);
-        let changes = stream::unfold(self.tenure.clone(), |mut tenure| async move {
-            tenure.changed().await.ok()?;
-            Some(((), tenure))
-        });
-        ctx.spawn(actix::fut::wrap_stream::<_, Self>(changes).map(|(), act, ctx| act.start_pull(ctx)).finish());
+        let tenures = actix::fut::wrap_stream::<_, Self>(changes(self.tenure.clone()));
+        ctx.spawn(tenures.map(|(), act, ctx| act.start_pull(ctx)).finish());
+        let requests = actix::fut::wrap_stream::<_, Self>(changes(self.requests.clone()));
+        ctx.spawn(requests.map(|(), act, ctx| act.requested(ctx)).finish());
         ctx.run_interval(self.options.every, |act, ctx| act.start_pull(ctx));
     }
+}
+
+/// Returns the changes of a value.
+fn changes<T>(value: watch::Receiver<T>) -> impl Stream<Item = ()> {
+    stream::unfold(value, |mut value| async move {
+        value.changed().await.ok()?;
+        Some(((), value))
+    })
 }
 
 #[derive(Message)]
@@ -204,11 +217,17 @@ impl Handler<PullNow> for PullActor {
 }
 
 impl PullActor {
+    fn requested(&mut self, ctx: &mut Context<Self>) {
+        self.is_requested = true;
+        self.start_pull(ctx);
+    }
+
     /// Starts a pull, unless one is running or another hub leads.
     fn start_pull(&mut self, ctx: &mut Context<Self>) {
         if self.is_pulling {
             return;
         }
+        let is_requested = std::mem::take(&mut self.is_requested);
         let Some(tenure) = self.tenure.borrow().clone() else {
             self.waiting.drain(..).for_each(|caller| drop(caller.send(Err(PullError::NotLeader))));
             return;
@@ -219,7 +238,7 @@ impl PullActor {
         self.is_pulling = true;
         self.board.started();
         // A pull on demand always makes full refreshes.
-        let full = !self.waiting.is_empty();
+        let full = is_requested || !self.waiting.is_empty();
         let waiting = std::mem::take(&mut self.waiting);
         let pulling = pull((self.deps)(tenure), self.options, state, full);
         ctx.spawn(pulling.into_actor(self).map(move |ended, act, ctx| {
@@ -227,7 +246,7 @@ impl PullActor {
             act.ended(ended);
             waiting.into_iter().for_each(|caller| drop(caller.send(reply.clone())));
             let has_new_tenure = act.tenure.borrow().as_ref().is_some_and(|tenure| tenure.fence != fence);
-            if has_new_tenure || !act.waiting.is_empty() {
+            if has_new_tenure || act.is_requested || !act.waiting.is_empty() {
                 act.start_pull(ctx);
             }
         }));

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::store::StoreFuture;
 use crate::store::imports::ImportStore;
-use crate::store::lease::{Fence, Job, LEASE, LeaseStore};
+use crate::store::lease::{Fence, Job, LEASE, Lease, LeaseStore};
 use crate::store::outbox::OutboxStore;
 
 use crate::store::postgres::PostgresStore;
@@ -32,27 +32,36 @@ pub(super) async fn require_briefly(tx: &Tx, fence: Fence, hub: Uuid) -> Result<
 }
 
 /// Renews the lease under `held`, or takes the lease if it has ended.
-async fn hold(tx: &Tx, job: Job, held: Option<Fence>, hub: Uuid) -> Result<Work<Option<Fence>>, Failure> {
+async fn hold(tx: &Tx, job: Job, held: Option<Fence>, hub: Uuid) -> Result<Work<Option<Lease>>, Failure> {
     // Not `now()`, the time at which the transaction began: the statement may have waited since.
     let (job_name, lease_ms) = (job.as_str(), integer(LEASE.as_millis()));
     if let Some(held) = held {
         let sql = "UPDATE leaders SET until = clock_timestamp() + $4 * interval '1 millisecond'
-             WHERE job = $1 AND fence = $2 AND hub = $3";
-        let renewed = tx.execute(sql, &[&job_name, &integer(held.number), &hub, &lease_ms]).await? > 0;
-        return Ok(if renewed { Work::Commit(Some(held)) } else { Work::Nothing(None) });
+             WHERE job = $1 AND fence = $2 AND hub = $3 RETURNING requests";
+        let renewed = tx.query_opt(sql, &[&job_name, &integer(held.number), &hub, &lease_ms]).await?;
+        let Some(row) = renewed else { return Ok(Work::Nothing(None)) };
+        return Ok(Work::Commit(Some(Lease { fence: held, requests: number_at(&row, 0)? })));
     }
     let sql =
         "UPDATE leaders SET fence = fence + 1, hub = $2, until = clock_timestamp() + $3 * interval '1 millisecond'
-         WHERE job = $1 AND until < clock_timestamp() RETURNING fence";
+         WHERE job = $1 AND until < clock_timestamp() RETURNING fence, requests";
     let taken = tx.query_opt(sql, &[&job_name, &hub, &lease_ms]).await?;
     let Some(row) = taken else { return Ok(Work::Nothing(None)) };
-    Ok(Work::Commit(Some(Fence { job, number: number_at(&row, 0)? })))
+    let fence = Fence { job, number: number_at(&row, 0)? };
+    Ok(Work::Commit(Some(Lease { fence, requests: number_at(&row, 1)? })))
 }
 
 impl LeaseStore for PostgresStore {
-    fn hold(&self, job: Job, held: Option<Fence>) -> StoreFuture<Option<Fence>> {
+    fn hold(&self, job: Job, held: Option<Fence>) -> StoreFuture<Option<Lease>> {
         let hub = self.inner.hub;
         self.write_if(async move |tx| hold(tx, job, held, hub).await)
+    }
+
+    fn request(&self, job: Job) -> StoreFuture<()> {
+        self.write(async move |tx| {
+            let sql = "UPDATE leaders SET requests = requests + 1 WHERE job = $1";
+            tx.execute(sql, &[&job.as_str()]).await.map(drop)
+        })
     }
 
     fn release(&self, held: Fence) -> StoreFuture<()> {

@@ -8,7 +8,7 @@ use crate::store::postgres::rows::number_at;
 use crate::store::postgres::transaction::{self, Work};
 
 /// The migrations, in order. `schema_version` has the number of those that were applied.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("../../../migrations/postgres/0001_registration.sql"),
     include_str!("../../../migrations/postgres/0002_people.sql"),
     include_str!("../../../migrations/postgres/0003_hubs.sql"),
@@ -19,6 +19,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("../../../migrations/postgres/0008_leaders.sql"),
     include_str!("../../../migrations/postgres/0009_moved_stores.sql"),
     include_str!("../../../migrations/postgres/0010_used_tickets.sql"),
+    include_str!("../../../migrations/postgres/0011_requested_jobs.sql"),
 ];
 /// The oldest supported version of PostgreSQL, as `server_version_num` states it: 15.
 const VERSION_NUM_MIN: u32 = 150_000;

@@ -7,14 +7,20 @@ use futures_util::future::ready;
 
 use crate::store::StoreFuture;
 use crate::store::imports::ImportStore;
-use crate::store::lease::{Fence, Job, LeaseStore};
+use crate::store::lease::{Fence, Job, Lease, LeaseStore};
 use crate::store::outbox::OutboxStore;
 
 use crate::store::sqlite::SqliteStore;
 
 impl LeaseStore for SqliteStore {
-    fn hold(&self, job: Job, _held: Option<Fence>) -> StoreFuture<Option<Fence>> {
-        ready(Ok(Some(Fence { job, number: 1 }))).boxed()
+    fn hold(&self, job: Job, _held: Option<Fence>) -> StoreFuture<Option<Lease>> {
+        ready(Ok(Some(Lease { fence: Fence { job, number: 1 }, requests: 0 }))).boxed()
+    }
+
+    /// Does nothing. Only a hub that does not lead requests a job, which is this one before it has begun to lead; then it
+    /// runs the job.
+    fn request(&self, _job: Job) -> StoreFuture<()> {
+        ready(Ok(())).boxed()
     }
 
     fn release(&self, _held: Fence) -> StoreFuture<()> {

@@ -58,8 +58,6 @@ export class PloneView {
   #draw(plone) {
     $("plone-link").hidden = $("plone-view").hidden = !plone.configured;
     if (!plone.configured) return;
-    // Another hub refuses to pull.
-    $("plone-pull").hidden = plone.leader === false;
     const { tone, text } = ploneStatus(plone);
     $("plone-state").className = tone;
     if ($("plone-state").textContent !== text) put($("plone-state"), text);
@@ -111,7 +109,8 @@ export class PloneView {
 
   #pull() {
     return this.#perform(t("plone.pulling"), async () => {
-      const { announcements } = await api.post("/api/v1/admin/plone/sync", {}, { ms: 0 });
+      const { requested, announcements } = await api.post("/api/v1/admin/plone/sync", {}, { ms: 0 });
+      if (requested) return t("plone.pull.requested");
       return t("plone.pull.done", { at: timeOfDay(Date.now()), n: announcements });
     });
   }

@@ -15,7 +15,7 @@ use crate::college::{capacity, minute, register, section, term_id};
 use crate::support::wait::eventually;
 
 fn hold(store: &impl LeaseStore, held: Option<Fence>) -> Option<Fence> {
-    block_on(store.hold(Job::Plone, held)).unwrap()
+    block_on(store.hold(Job::Plone, held)).unwrap().map(|lease| lease.fence)
 }
 
 /// Writes a note under a lease.
@@ -86,6 +86,17 @@ fn a_lease_that_has_ended_is_renewed_unless_another_hub_took_over() {
     hubs.expire();
     assert_eq!(hold(&hubs.first, Some(hubs.held)), Some(hubs.held));
     assert_eq!(hold(&hubs.second, None), None, "it lasts again");
+}
+
+#[test]
+fn the_leader_reads_how_often_other_hubs_requested_the_job() {
+    let hubs = TwoHubs::new();
+    let requests = |hub: &PostgresStore, held| block_on(hub.hold(Job::Plone, held)).unwrap().unwrap().requests;
+    assert_eq!(requests(&hubs.first, Some(hubs.held)), 0);
+    block_on(hubs.second.request(Job::Plone)).unwrap();
+    assert_eq!(requests(&hubs.first, Some(hubs.held)), 1);
+    hubs.expire();
+    assert_eq!(requests(&hubs.second, None), 1, "a hub that takes over knows the earlier ones");
 }
 
 #[test]

@@ -224,6 +224,7 @@ export default {
   "plone.resending": "Resending…",
   "plone.resent": { one: "{n} section will be sent again.", other: "{n} sections will be sent again." },
   "plone.pulling": "Pulling…",
+  "plone.pull.requested": "Requested. The EduHub server that pulls the catalogue begins within a few seconds.",
   "plone.pull.done": { one: "Pulled at {at}: {n} announcement.", other: "Pulled at {at}: {n} announcements." },
   "n.staff_members": { one: "{n} staff member", other: "{n} staff members" },
   "sessions.user": "User",

@@ -224,6 +224,7 @@ export default {
   "plone.resending": "Reenviando…",
   "plone.resent": { one: "Se enviará de nuevo {n} sección.", other: "Se enviarán de nuevo {n} secciones." },
   "plone.pulling": "Actualizando…",
+  "plone.pull.requested": "Solicitado. El servidor de EduHub que actualiza el catálogo comenzará en unos segundos.",
   "plone.pull.done": { one: "Actualizado a las {at}: {n} noticia.", other: "Actualizado a las {at}: {n} noticias." },
   "n.staff_members": { one: "{n} administrativo", other: "{n} administrativos" },
   "sessions.user": "Usuario",
