@@ -403,6 +403,57 @@ fn errors_with_the_database_are_explained_without_the_password() {
     });
 }
 
+/// What a migration of a newer version may do (`docs/OPERATIONS.md`, "Upgrade"): it adds a column to each table, and a table.
+/// Each change is a transaction of its own, so that none waits for a hub that waits for another one.
+const NEWER_SCHEMA: &str = "DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('ALTER TABLE %I ADD COLUMN added_later bigint NOT NULL DEFAULT 7', name);
+        COMMIT;
+    END LOOP;
+    CREATE TABLE added_later (id bigint PRIMARY KEY);
+    UPDATE schema_version SET version = version + 1;
+    END $$";
+
+#[test]
+fn running_hubs_serve_a_newer_schema_and_do_not_start_on_it() {
+    with_hubs(|hubs| {
+        let servers = hubs.serve();
+        load(&hubs, &servers);
+        let ids = schedule().ids();
+        let (first, last) = (&ids[0], &ids[2]);
+        let ann = hubs.token("ann", "student");
+        let mut at_first = servers[0].client().signed_in(&ann);
+        at_first.put(&registration(first)).expect(201);
+        hubs.homes[0].run_with_input(&["user", "add", "ann", "--role", "student"], &format!("{PASSWORD}\n"));
+        hubs.database.run(NEWER_SCHEMA);
+
+        let mut at_other = servers[1].client().signed_in(&ann);
+        at_other.put(&registration(last)).expect(201);
+        at_first.delete(&registration(first)).expect(200);
+        for server in &servers {
+            eventually("the changes of both hubs", || {
+                let is_left = seats(server, first)? == json!([first, SEATS, 0, 0, SEATS]);
+                (is_left && seats(server, last)? == json!([last, 5, 1, 0, 4])).then_some(())
+            });
+        }
+        // Imports, alerts, accounts and sign-ins.
+        let mut staff = servers[1].client().signed_in(&hubs.token("registrar", "staff"));
+        let alert = json!({"title": "Next", "message": "Open.", "audience": {"all": true}});
+        staff.post_json("/api/v1/alerts", &alert).expect(201);
+        Schedule { term: "203002".into(), ..schedule() }.load(&mut staff);
+        log_in(&servers[0]);
+        for server in &servers {
+            audit(server, &schedule(), &all_registrations(server, TERM, std::slice::from_ref(&ann)));
+        }
+
+        let [one, other] = servers;
+        assert_eq!((one.stop().code(), other.stop().code()), (Some(0), Some(0)));
+        let refused = hubs.homes[0].run(&["serve"]);
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && text.contains("the database was written by a newer EduHub"), "{text}");
+    });
+}
+
 #[test]
 fn the_demonstration_college_loads_into_a_database() {
     with_hubs(|hubs| {

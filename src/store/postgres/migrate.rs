@@ -69,3 +69,30 @@ pub(super) async fn require_usable(pool: &Pool) -> Result<(), OpenError> {
     }
     if commits == "off" { Err(OpenError::NotDurable) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of the first migrations, which precede the guarantee.
+    const BEFORE_GUARANTEE: usize = 10;
+
+    /// A hub of the version before runs while a newer one migrates, and must not notice it (docs/OPERATIONS.md, "Upgrade").
+    #[test]
+    fn migrations_only_add() {
+        for migration in &MIGRATIONS[BEFORE_GUARANTEE..] {
+            let lines = migration.lines().map(|line| line.split("--").next().unwrap_or_default());
+            let text = lines.collect::<Vec<_>>().join(" ").to_uppercase();
+            for statement in text.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+                let is_new = ["CREATE TABLE", "CREATE INDEX", "INSERT INTO COUNTERS", "INSERT INTO LEADERS"];
+                let adds_column = statement.starts_with("ALTER TABLE")
+                    && statement.matches("ADD COLUMN").count() == 1
+                    && (statement.contains(" DEFAULT ") || !statement.contains("NOT NULL"))
+                    && !["DROP", "RENAME", "ALTER COLUMN", "CONSTRAINT", "UNIQUE", "REFERENCES", "CHECK"]
+                        .iter()
+                        .any(|word| statement.contains(word));
+                assert!(adds_column || is_new.iter().any(|new| statement.starts_with(new)), "{statement}");
+            }
+        }
+    }
+}
