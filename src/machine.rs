@@ -40,6 +40,14 @@ pub fn resident_bytes() -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1_024)
 }
 
+/// Returns the name of this machine, or `hub` if the system does not report it (proc_sys_kernel(5)).
+#[must_use]
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "hub".to_owned() } else { name.to_owned() }
+}
+
 /// Returns a warning for the operator if the limit of open files is too low for `connections`.
 fn file_limit_warning(allowed: Option<u64>, connections: usize) -> Option<String> {
     let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);

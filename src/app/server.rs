@@ -39,6 +39,7 @@ use crate::live::ends::UNACKNOWLEDGED_MAX;
 use crate::live::relay::Relay;
 use crate::live::tail::AlertTail;
 use crate::observe::Observed;
+use crate::observe::hubs::HubStates;
 use crate::observe::metrics::Metrics;
 use crate::plone::proxy::PloneProxy;
 use crate::registration::execution::BatchExecutor;
@@ -145,7 +146,14 @@ fn handler_data(
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics(port)?));
     let ports = &shared.core.ports;
     let charts = observed.start_charts(metrics.clone().into_inner(), ports.bus.clone(), ports.clock.clone());
-    let charts = Data::from(charts);
+    let hubs = HubStates::start(
+        (shared.hubs.id(), port),
+        readiness.clone().into_inner(),
+        charts.clone(),
+        ports.bus.clone(),
+        ports.events.subscribe(),
+    );
+    let (charts, hubs) = (Data::from(charts), Data::from(hubs));
     let zone = Data::new(config.college.timezone.clone());
     let dashboard_cache = Data::new(DashboardCache::default());
     let uncached = Data::new(UncachedResponses::default());
@@ -175,6 +183,7 @@ fn handler_data(
             .app_data(readiness.clone())
             .app_data(metrics.clone())
             .app_data(charts.clone())
+            .app_data(hubs.clone())
             .app_data(hot.clone())
             .app_data(uncached.clone())
             .app_data(site.clone())

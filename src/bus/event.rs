@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::bus::hub_state::HubState;
 use crate::bus::metrics_reading::MetricsReading;
 use crate::bus::session_list::{SessionFilter, SessionPage, SessionRow};
 use crate::domain::ids::{Crn, TermId, UserName};
@@ -76,6 +77,8 @@ pub enum Event {
         /// Its sessions.
         page: Arc<SessionPage>,
     },
+    /// The state of a hub, every few seconds.
+    HubState(Arc<HubState>),
 }
 
 impl Event {
@@ -91,7 +94,8 @@ impl Event {
             | Self::ImportProgress(_)
             | Self::Metrics(_)
             | Self::SessionsWanted { .. }
-            | Self::Sessions { .. } => false,
+            | Self::Sessions { .. }
+            | Self::HubState(_) => false,
         }
     }
 
@@ -116,7 +120,8 @@ impl Event {
             | Self::TokensEnded { .. }
             | Self::Disconnect { .. }
             | Self::SessionsWanted { .. }
-            | Self::Sessions { .. } => Some(self.clone()),
+            | Self::Sessions { .. }
+            | Self::HubState(_) => Some(self.clone()),
         }
     }
 
@@ -131,6 +136,7 @@ impl Event {
             Self::ImportProgress(_)
             | Self::Metrics(_)
             | Self::SessionsWanted { .. }
+            | Self::HubState(_)
             | Self::AlertsStored { .. }
             | Self::SignedOut { .. }
             | Self::TokensEnded { .. }
@@ -265,6 +271,21 @@ mod tests {
         Event::Sessions { request, hub, page: Arc::new(page) }
     }
 
+    fn hub_state() -> Event {
+        Event::HubState(Arc::new(HubState {
+            id: Uuid::from_u128(2),
+            name: "hub1:8000".to_owned(),
+            version: "0.1.0".to_owned(),
+            started_at: Timestamp::UNIX_EPOCH,
+            ready: true,
+            bus: true,
+            leader: Some(false),
+            sessions: 12,
+            registrations_per_s: 40.5,
+            registration_p99_ms: None,
+        }))
+    }
+
     #[test]
     fn events_round_trip_through_json() {
         let events = [
@@ -279,6 +300,7 @@ mod tests {
             Event::Disconnect { session: Uuid::from_u128(9) },
             sessions_wanted(),
             sessions(),
+            hub_state(),
         ];
         for event in events {
             let text = serde_json::to_string(&event).unwrap();

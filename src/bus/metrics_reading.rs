@@ -85,6 +85,14 @@ pub struct Connections {
     pub admin: usize,
 }
 
+impl Connections {
+    /// Returns the number of all connections.
+    #[must_use]
+    pub const fn all(&self) -> usize {
+        self.visitor + self.student + self.instructor + self.staff + self.admin
+    }
+}
+
 /// Lengths of queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Queues {

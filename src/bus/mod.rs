@@ -1,7 +1,7 @@
 //! The bus delivers events from the parts of a hub to its broker, and to other hubs.
 //!
 //! - [`mod@event`]: the events; [`metrics_reading`]: the reading in [`Event::Metrics`]
-//! - [`session_list`]: the lists of live sessions that hubs send each other
+//! - [`session_list`]: the lists of live sessions that hubs send each other; [`hub_state`]: their states
 //! - [`local`]: the bus within one process
 //! - [`nats`]: the bus between hubs; [`link`]: its connection, for metrics and readiness
 //!
@@ -11,6 +11,7 @@
 #[cfg(test)]
 mod contract_tests;
 pub mod event;
+pub mod hub_state;
 pub mod link;
 pub mod local;
 pub mod metrics_reading;

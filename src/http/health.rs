@@ -51,6 +51,10 @@ struct ReadinessResponse {
     checks: BTreeMap<&'static str, CheckResult>,
     plone: PloneReadiness,
     bus: BusReadiness,
+    /// Whether this hub pulls the catalogue of Plone and writes to Plone; of several hubs, one does. Absent without Plone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    leader: Option<bool>,
     /// A summary of the failed checks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -117,8 +121,8 @@ pub async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
     let ready = wrong.is_empty();
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     let detail = (!ready).then_some(wrong);
-    let plone = (readiness.plone)();
-    response.insert_header(NO_STORE).json(ReadinessResponse { ready, checks, plone, bus, detail })
+    let (plone, leader) = ((readiness.plone)(), (readiness.leader)());
+    response.insert_header(NO_STORE).json(ReadinessResponse { ready, checks, plone, bus, leader, detail })
 }
 
 /// Returns metrics for Prometheus.
@@ -193,10 +197,11 @@ mod tests {
 
     #[actix_web::test]
     async fn a_healthy_hub_is_ready_and_serves_metrics() {
-        let ready = Readiness::new(|| PloneReadiness::Unavailable).with("store", || Ok(()));
+        let ready = Readiness::new(|| PloneReadiness::Unavailable).with_leader(|| Some(true)).with("store", || Ok(()));
         let (status, body) = get_text(ready, "/readyz").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((status, &body["ready"], &body["plone"]), (200, &json!(true), &json!("unavailable")));
+        assert_eq!(body["leader"], true);
         let (status, text) = get_text(Readiness::new(|| PloneReadiness::Off), "/metrics").await;
         assert!(status == 200 && text.contains("# TYPE eduhub_http_requests_total counter"), "{text}");
     }

@@ -27,7 +27,7 @@
 //! - [`alerts`]: alerts; [`alert_feeds`]: public ones for other systems; [`cap_alerts`]: those that arrive as CAP
 //!   messages; [`alert_scope`]: what they concern;
 //!   [`receipts`]: acknowledgements; [`live`]: the WebSocket upgrade; [`stream`]: Server-Sent Events; [`sessions`]: live
-//!   sessions
+//!   sessions; [`hubs`]: all hubs
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
 //!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration; [`demo_reports`]: links to its report
@@ -71,6 +71,7 @@ mod forwarded;
 pub mod guardian_links;
 pub mod health;
 pub mod hot;
+pub mod hubs;
 pub mod import_profiles;
 mod import_query;
 pub mod imports;

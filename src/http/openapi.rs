@@ -68,6 +68,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::live::Api::openapi,
     super::stream::Api::openapi,
     super::sessions::Api::openapi,
+    super::hubs::Api::openapi,
     super::announcements::Api::openapi,
     super::dashboard::Api::openapi,
     super::plone_admin::Api::openapi,

@@ -6,10 +6,10 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alert_feeds, alerts, announcements, api_docs, assets, attempts, charts, dashboard, demand, demo,
-    demo_reports, erasure, events, guardian_links, health, import_profiles, imports, live, my_data, oneroster_export,
-    openapi, own_account, permits, plan, plan_check, plone_admin, proxy, receipts, registrations, rehearsals, roster,
-    schedule_calendar, schedule_export, section_moves, sections, sessions, sign_in, sso, stream, student_imports,
-    student_lookup, student_registrations, students, teaching, terms, users,
+    demo_reports, erasure, events, guardian_links, health, hubs, import_profiles, imports, live, my_data,
+    oneroster_export, openapi, own_account, permits, plan, plan_check, plone_admin, proxy, receipts, registrations,
+    rehearsals, roster, schedule_calendar, schedule_export, section_moves, sections, sessions, sign_in, sso, stream,
+    student_imports, student_lookup, student_registrations, students, teaching, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -56,6 +56,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(live::routes)
         .configure(stream::routes)
         .configure(sessions::routes)
+        .configure(hubs::routes)
         .configure(users::routes)
         .configure(erasure::routes)
         .configure(my_data::routes)

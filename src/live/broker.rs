@@ -415,7 +415,7 @@ impl StreamHandler<Event> for Broker {
             }
             Event::Disconnect { session } => self.disconnect(session),
             // For [`crate::live::other_hubs`].
-            Event::SessionsWanted { .. } | Event::Sessions { .. } => {}
+            Event::SessionsWanted { .. } | Event::Sessions { .. } | Event::HubState(_) => {}
         }
     }
 

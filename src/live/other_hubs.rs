@@ -77,6 +77,12 @@ impl OtherHubs {
         hubs
     }
 
+    /// Returns the id of this hub, which is new at each start.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
     async fn run(self: Arc<Self>, mut events: EventStream) {
         while let Some(event) = events.next().await {
             match event {
@@ -98,7 +104,8 @@ impl OtherHubs {
                 | Event::Metrics(_)
                 | Event::SignedOut { .. }
                 | Event::TokensEnded { .. }
-                | Event::Disconnect { .. } => {}
+                | Event::Disconnect { .. }
+                | Event::HubState(_) => {}
             }
         }
     }

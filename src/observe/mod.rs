@@ -2,6 +2,7 @@
 
 mod bus;
 mod charts;
+pub mod hubs;
 pub mod metrics;
 pub mod readiness;
 pub mod series;
@@ -63,7 +64,9 @@ impl Observed {
             Some(bridge) if bridge.is_healthy() => PloneReadiness::Ok,
             Some(_) => PloneReadiness::Unavailable,
         };
+        let leader = self.plone.clone();
         Readiness::new(plone)
+            .with_leader(move || leader.as_ref().map(|bridge| bridge.leadership().is_leader()))
             .with_bus(move || bus::readiness(link.as_deref()))
             .with("store", move || {
                 let recovering = writer.recovering.load(Acquire);

@@ -64,6 +64,8 @@ pub struct Readiness {
     pub(crate) plone: Box<dyn Fn() -> PloneReadiness + Send + Sync>,
     /// Returns the state, and why it is degraded.
     pub(crate) bus: Box<dyn Fn() -> (BusReadiness, Option<CheckProblem>) + Send + Sync>,
+    /// Returns whether this hub pulls the catalogue of Plone and writes to Plone; `None` without Plone.
+    pub(crate) leader: Box<dyn Fn() -> Option<bool> + Send + Sync>,
 }
 
 impl Readiness {
@@ -71,7 +73,8 @@ impl Readiness {
     /// not affect readiness.
     #[must_use]
     pub fn new(plone: impl Fn() -> PloneReadiness + Send + Sync + 'static) -> Self {
-        Self { checks: Vec::new(), plone: Box::new(plone), bus: Box::new(|| (BusReadiness::Local, None)) }
+        let bus = Box::new(|| (BusReadiness::Local, None));
+        Self { checks: Vec::new(), plone: Box::new(plone), bus, leader: Box::new(|| None) }
     }
 
     /// Sets the state of the connection to other hubs, and why it is degraded. It is reported but does not affect
@@ -79,6 +82,13 @@ impl Readiness {
     #[must_use]
     pub fn with_bus(mut self, bus: impl Fn() -> (BusReadiness, Option<CheckProblem>) + Send + Sync + 'static) -> Self {
         self.bus = Box::new(bus);
+        self
+    }
+
+    /// Sets whether this hub leads the work with Plone. It is reported but does not affect readiness.
+    #[must_use]
+    pub fn with_leader(mut self, leader: impl Fn() -> Option<bool> + Send + Sync + 'static) -> Self {
+        self.leader = Box::new(leader);
         self
     }
 

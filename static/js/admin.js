@@ -7,6 +7,7 @@ import { Audit } from "./admin/audit.js";
 import { Demo } from "./admin/demo.js";
 import { FirstSteps } from "./admin/first-steps.js";
 import { Health } from "./admin/health.js";
+import { Hubs } from "./admin/hubs.js";
 import { Metrics } from "./admin/metrics.js";
 import { PloneView } from "./admin/plone.js";
 import { Sessions } from "./admin/sessions.js";
@@ -23,7 +24,7 @@ const live = startPage({
 });
 const alerts = new Alerts(live);
 const metrics = new Metrics(live);
-const views = [new FirstSteps(live), new Health(live), metrics, new PloneView(), new Sessions(), new Demo(), new Users(), new Audit()];
+const views = [new FirstSteps(live), new Health(live), new Hubs(), metrics, new PloneView(), new Sessions(), new Demo(), new Users(), new Audit()];
 pollWhileDisconnected(live, () => Promise.all([metrics.poll(), alerts.refresh()]));
 trackHeaderHeight();
 setUpViews("now");

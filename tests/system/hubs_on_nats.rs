@@ -98,6 +98,22 @@ fn shares_seats(hubs: &Hubs, servers: &[Server; 2]) {
     }
 }
 
+/// Each hub lists itself and the other.
+fn lists_both(hubs: &Hubs, servers: &[Server; 2]) {
+    let boss = hubs.token("boss", "admin");
+    for server in servers {
+        let listed = eventually("the states of both hubs", || {
+            let listed = server.client().signed_in(&boss).get("/api/v1/admin/hubs").expect(200).json();
+            let hubs = listed["items"].as_array()?;
+            (hubs.len() == 2 && hubs.iter().all(|hub| hub["ready"] == true && hub["bus"] == true)).then_some(listed)
+        });
+        let (own, other) = (&listed["items"][0], &listed["items"][1]);
+        assert!(own["name"].as_str().unwrap().ends_with(&format!(":{}", server.address().port())), "{listed}");
+        assert!(own["id"] != other["id"] && own["version"] == other["version"], "{listed}");
+        assert_eq!((&own["leader"], &own["age_s"]), (&json!(null), &json!(0)), "{listed}");
+    }
+}
+
 fn hubs_agree(fate: Fate) {
     let (one, other) = (NatsServer::start(), NatsServer::start());
     let hubs = hubs_on([&one, &other]);
@@ -121,6 +137,7 @@ fn a_hint_makes_the_other_hub_read_at_once() {
     let hubs = hubs_on([&nats, &nats]);
     let servers = serve(&hubs);
     wait_for_each_other(&servers);
+    lists_both(&hubs, &servers);
     load(&hubs, &servers);
     let hints = || servers[1].metric("eduhub_follow_hints_total");
     let before = hints();

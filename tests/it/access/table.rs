@@ -154,6 +154,7 @@ pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
     ("DELETE", "/api/v1/admin/demo/sandboxes/{term}", Sandbox),
     ("GET", "/api/v1/admin/plone", Admin),
     ("POST", "/api/v1/admin/plone/sync", Admin),
+    ("GET", "/api/v1/admin/hubs", Admin),
     ("POST", "/api/v1/admin/plone/outbox/resend", Admin),
     // Plone, as the caller's own member or as a visitor.
     ("GET", "/plone/{path}", Visitor),
