@@ -1,4 +1,4 @@
-//! Requests to providers, on a dedicated thread, each with a deadline. `awc::Client` is not `Send`, and a slow provider
+//! Requests to a provider, on a dedicated thread, each with a deadline. `awc::Client` is not `Send`, and a slow provider
 //! must not occupy a thread that serves users.
 
 use std::cell::OnceCell;
@@ -31,7 +31,7 @@ thread_local! {
 #[error("{0}")]
 pub(super) struct HttpError(String);
 
-/// The HTTP client of all providers. Clones share its thread.
+/// The HTTP client of a provider. Clones share its thread and its connections.
 #[derive(Clone)]
 pub(super) struct HttpClient {
     thread: ArbiterHandle,

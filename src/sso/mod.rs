@@ -105,12 +105,10 @@ impl SingleSignOn {
     pub fn start(auth: &Auth, secret: &SecretString, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let roles: Arc<RoleMap> = Arc::new(auth.roles.clone());
         let mut providers = BTreeMap::new();
-        if !auth.oidc.is_empty() {
-            let http = HttpClient::start()?;
-            for (name, settings) in &auth.oidc {
-                let provider = Provider::new(name, settings, roles.clone(), http.clone(), clock.clone())?;
-                providers.insert(name.clone(), Arc::new(provider));
-            }
+        for (name, settings) in &auth.oidc {
+            // Each provider has a client of its own: one that does not respond could occupy all connections of a client.
+            let provider = Provider::new(name, settings, roles.clone(), HttpClient::start()?, clock.clone())?;
+            providers.insert(name.clone(), Arc::new(provider));
         }
         for provider in providers.values() {
             let provider = provider.clone();

@@ -1,6 +1,7 @@
 //! A provider on this machine that signs whatever a test wants, and the hub's verdict on its tokens.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use aws_lc_rs::rand::SystemRandom;
@@ -9,8 +10,10 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::json;
 
+use super::super::SingleSignOn;
 use super::*;
 use crate::clock::SystemClock;
+use crate::config::Auth;
 use crate::domain::role::Role;
 
 const CLIENT: &str = "eduhub";
@@ -54,6 +57,10 @@ struct Published {
     user_info: Mutex<Value>,
     key_reads: AtomicUsize,
     issuer: Mutex<String>,
+    /// Whether the token endpoint never responds.
+    hangs: AtomicBool,
+    /// Requests to the token endpoint.
+    token_requests: AtomicUsize,
 }
 
 /// A provider, and the hub's side of it.
@@ -81,6 +88,10 @@ async fn keys(published: web::Data<Published>) -> HttpResponse {
 }
 
 async fn token(published: web::Data<Published>) -> HttpResponse {
+    published.token_requests.fetch_add(1, Ordering::SeqCst);
+    if published.hangs.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
     let id_token = published.id_token.lock().clone();
     HttpResponse::Ok().json(json!({"access_token": "opaque", "token_type": "Bearer", "id_token": id_token}))
 }
@@ -306,6 +317,37 @@ async fn logout_tokens_are_verified_and_accepted_once() {
     assert!(matches!(replayed, Err(SsoError::InvalidToken(_))), "{replayed:?}");
     assert!(hub.provider.verify_logout(&signed(json!({"jti": "j2", "sub": null, "aud": CLIENT}))).await.is_ok());
     hub.server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_provider_that_hangs_does_not_delay_another() {
+    let key = Key::new("k1");
+    let (slow, quick) = (Fixture::start(&key).await, Fixture::start(&key).await);
+    let settings = |hub: &Fixture| Oidc { issuer: hub.issuer.clone(), client_id: CLIENT.to_owned(), ..Oidc::default() };
+    let oidc = BTreeMap::from([("slow".to_owned(), settings(&slow)), ("quick".to_owned(), settings(&quick))]);
+    let roles = RoleMap { student: vec!["*".to_owned()], ..RoleMap::default() };
+    let auth = Auth { oidc, roles, ..Auth::default() };
+    let sso = SingleSignOn::start(&auth, &SecretString::from("a secret of the hub"), Arc::new(SystemClock)).unwrap();
+
+    slow.published.hangs.store(true, Ordering::SeqCst);
+    let ended = Arc::new(AtomicUsize::new(0));
+    for _ in 0..EXCHANGES_MAX {
+        let (provider, ended) = (sso.provider("slow").unwrap().clone(), ended.clone());
+        actix_rt::spawn(async move {
+            let _ = provider.complete(&flow(), "a code".to_owned()).await;
+            ended.fetch_add(1, Ordering::SeqCst);
+        });
+    }
+    while slow.published.token_requests.load(Ordering::SeqCst) < EXCHANGES_MAX {
+        tokio::task::yield_now().await;
+    }
+    let flow = flow();
+    *quick.published.id_token.lock() = key.sign(&header("k1"), &quick.claims(&flow));
+    let person = sso.provider("quick").unwrap().complete(&flow, "a code".to_owned()).await.unwrap();
+    assert_eq!(person.username.as_str(), "ann");
+    assert_eq!(ended.load(Ordering::SeqCst), 0, "the sign-ins at the other provider still wait");
+    slow.server.stop(false).await;
+    quick.server.stop(false).await;
 }
 
 #[actix_web::test]
