@@ -13,7 +13,7 @@ PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 OPTIMIZED = --config 'profile.dev.package.eduhub.opt-level=3'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deny advisories sbom faults faults-soak faults-disks fuzz properties sim attack season test-cluster tests-installed tests-built browser-test layout chromium apache postgres nats pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test deny advisories sbom faults faults-soak faults-disks flood fuzz properties sim attack season test-cluster tests-installed tests-built browser-test layout chromium apache postgres nats pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +103,11 @@ properties: ## repeats the tests with generated cases ROUNDS=20 times with new s
 sim: ## plays COUNT=1000000 generated histories against the independent model, for at most SECONDS=3600
 	$(CARGO) test $(OPTIMIZED) --locked --no-run --test it
 	SIM_HISTORIES=$(or $(COUNT),1000000) SIM_SECONDS=$(or $(SECONDS),3600) $(CARGO) test --quiet $(OPTIMIZED) --locked --test it -- --nocapture model::simulation::generated
+
+flood: ## measures registrations during a flood of uncached lists with the default limits: STUDENTS=1000, in a release build
+	$(CARGO) build --release --locked
+	$(CARGO) test --locked --no-run --test faults
+	FAULT_BIN=$(CURDIR)/target/release/eduhub FLOOD_LIMIT=default FLOOD_STUDENTS=$(or $(STUDENTS),1000) timeout 900 $(CARGO) test --locked --test faults floods_of_uncached -- --nocapture
 
 attack: ## runs the attack by simultaneous requests in its long form: STUDENTS=500, in a release build
 	$(CARGO) build --release --locked
