@@ -184,7 +184,7 @@ impl Shared {
             retention::limit("attempts", ports.clock.clone(), days, ATTEMPTS_DELETED_PER_WRITE, delete);
         }
         let plone = match bridge::connect(&config.plone, ports.clock.clone())? {
-            Some(client) => Some((bridge::sign_in(&config.plone, &client)?, client)),
+            Some(client) => Some((bridge::sign_in(&config.plone, &client, ports.clock.clone())?, client)),
             None => None,
         };
         let deps = IdentityDeps {
@@ -207,7 +207,7 @@ impl Shared {
                 let imports = core.imports.clone();
                 let deps = BridgeDeps {
                     identity: identity.clone(),
-                    plain_member: sign_in.plain_member(),
+                    sign_in,
                     audit: audit.clone(),
                     outbox: core.ports.outbox.clone(),
                     leases: core.ports.leases.clone(),
@@ -249,10 +249,12 @@ fn external_providers(config: &Config) -> Vec<ExternalProvider> {
     let by_web_server = (!proxy.peers.is_empty()).then(|| {
         let claims = format!("{:?} {:?}", proxy.groups_header, proxy.claim_headers);
         ExternalProvider::new(Source::Proxy, Source::Proxy.to_string(), roles, &claims)
+            .stating_plone_users(!proxy.plone_user_header.is_empty())
     });
     let by_oidc = config.auth.oidc.iter().map(|(name, provider)| {
         let claims = format!("{:?} {:?}", provider.groups_claim, provider.scopes);
         ExternalProvider::new(Source::Oidc(name.as_str().into()), provider.issuer.clone(), roles, &claims)
+            .stating_plone_users(!provider.plone_user_claim.is_empty())
     });
     by_oidc.chain(by_web_server).collect()
 }

@@ -50,6 +50,8 @@ pub struct Oidc {
     pub name_claim: String,
     /// The claim that lists the groups.
     pub groups_claim: String,
+    /// The claim that holds the id of the person's user in Plone; empty if the users are visitors there.
+    pub plone_user_claim: String,
     /// The claims that state facts about students.
     pub facts: FactClaims,
     /// Sources whose users this provider takes over, such as `plone`.
@@ -111,6 +113,8 @@ pub struct Proxy {
     pub name_header: String,
     /// The header with the groups, separated by semicolons; empty for none.
     pub groups_header: String,
+    /// The header with the id of the person's user in Plone; empty if the users are visitors there.
+    pub plone_user_header: String,
     /// Further headers on which `[roles]` may depend.
     pub claim_headers: Vec<String>,
     /// The headers that state facts about students.
@@ -126,7 +130,7 @@ pub struct Proxy {
 impl Proxy {
     /// Returns the names of all headers that only the web server may send.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
-        [&self.secret_header, &self.user_header, &self.name_header, &self.groups_header]
+        [&self.secret_header, &self.user_header, &self.name_header, &self.groups_header, &self.plone_user_header]
             .into_iter()
             .chain(&self.claim_headers)
             .map(String::as_str)
@@ -169,6 +173,7 @@ impl Default for Oidc {
             user_claim: "preferred_username".to_owned(),
             name_claim: "name".to_owned(),
             groups_claim: "groups".to_owned(),
+            plone_user_claim: String::new(),
             facts: FactClaims::default(),
             takes_over: Vec::new(),
         }
@@ -184,6 +189,7 @@ impl Default for Proxy {
             user_header: "X-Remote-User".to_owned(),
             name_header: "X-Remote-Name".to_owned(),
             groups_header: "X-Remote-Groups".to_owned(),
+            plone_user_header: String::new(),
             claim_headers: Vec::new(),
             facts: FactClaims::default(),
             title: String::new(),

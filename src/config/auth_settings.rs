@@ -20,7 +20,7 @@ const PROXY: &str = "proxy";
 const PROVIDER_LEN_MAX: usize = 32;
 
 /// The settings of single sign-on with fixed names.
-pub(super) const AUTH_SETTINGS: [Setting; 19] = [
+pub(super) const AUTH_SETTINGS: [Setting; 20] = [
     Setting {
         name: "auth.help",
         about: "Where users get help when single sign-on fails, such as \"the IT help desk, help@college.edu\".\n\
@@ -64,6 +64,12 @@ pub(super) const AUTH_SETTINGS: [Setting; 19] = [
         about: "The header with the groups, separated by semicolons. Empty: none.",
         show: |c| quoted(&c.auth.proxy.groups_header),
         set: |c, v| maybe_header(v).map(|value| c.auth.proxy.groups_header = value),
+    },
+    Setting {
+        name: "auth.proxy.plone_user_header",
+        about: "The header with the id of the person's user in Plone, for plone.user_key. Empty: visitors there.",
+        show: |c| quoted(&c.auth.proxy.plone_user_header),
+        set: |c, v| maybe_header(v).map(|value| c.auth.proxy.plone_user_header = value),
     },
     Setting {
         name: "auth.proxy.claim_headers",
@@ -154,6 +160,7 @@ pub(super) const OIDC_DOCUMENT: &str = "
 # user_claim = \"preferred_username\"  # the username; a path such as \"profile.login\" is possible
 # name_claim = \"name\"                # the display name
 # groups_claim = \"groups\"            # the groups, for [roles]
+# plone_user_claim = \"\"              # the id of the person's user in Plone, for plone.user_key
 # student_groups_claim = \"\"          # the groups of a student in the hub; without it, staff state them
 # program_claim = \"\"                 # likewise, the program of study
 # campus_claim = \"\"                  # likewise, the home campus
@@ -173,6 +180,7 @@ pub(super) fn set_oidc(auth: &mut Auth, rest: &str, value: &RawValue) -> Option<
         "user_claim" => |p, v| text(v).map(|value| p.user_claim = value),
         "name_claim" => |p, v| text(v).map(|value| p.name_claim = value),
         "groups_claim" => |p, v| text(v).map(|value| p.groups_claim = value),
+        "plone_user_claim" => |p, v| text(v).map(|value| p.plone_user_claim = value),
         "student_groups_claim" => |p, v| text(v).map(|value| p.facts.groups = value),
         "program_claim" => |p, v| text(v).map(|value| p.facts.program = value),
         "campus_claim" => |p, v| text(v).map(|value| p.facts.campus = value),
@@ -200,6 +208,13 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
             if value.is_empty() {
                 found.push(format!("auth.oidc.{name}.{key} must be set"));
             }
+        }
+    }
+    let claims = auth.oidc.iter().map(|(name, p)| (format!("oidc.{name}.plone_user_claim"), &p.plone_user_claim));
+    let header = [("proxy.plone_user_header".to_owned(), &auth.proxy.plone_user_header)];
+    for (key, _) in claims.chain(header).filter(|(_, value)| !value.is_empty()) {
+        if config.plone.url.is_none() || config.plone.user_key.is_none() {
+            found.push(format!("plone.url and plone.user_key must be set because auth.{key} is set"));
         }
     }
     let has_proxy = !auth.proxy.peers.is_empty();
@@ -336,6 +351,29 @@ mod tests {
         let found = problems(&config);
         for start in ["auth.oidc.idp.issuer", "auth.oidc.idp.client_id", "auth.proxy.secret", "roles must name"] {
             assert!(found.iter().any(|problem| problem.starts_with(start)), "{start}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn users_of_plone_can_be_stated_only_with_the_key_of_plone() {
+        let has_problem = |config: &Config| problems(config).iter().any(|problem| problem.starts_with("plone.url and"));
+        let with = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config
+        };
+        let changes: [fn(&mut Config); 2] = [
+            |c| assert_eq!(set(&mut c.auth, "idp.plone_user_claim", "sub"), Some(Ok(()))),
+            |c| c.auth.proxy.plone_user_header = "X-Plone-User".to_owned(),
+        ];
+        assert!(!has_problem(&Config::default()));
+        for change in changes {
+            let mut config = with(change);
+            assert!(has_problem(&config));
+            config.plone.url = Some("http://127.0.0.1:8080/Plone".to_owned());
+            assert!(has_problem(&config), "without a key");
+            config.plone.user_key = Some("x".repeat(SECRET_LEN_MIN).into());
+            assert!(!has_problem(&config));
         }
     }
 

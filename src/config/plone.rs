@@ -18,6 +18,8 @@ pub struct Plone {
     pub username: String,
     /// The password of that user.
     pub password: SecretString,
+    /// The key with which the hub signs tokens of Plone for users of single sign-on; `None` if they are visitors there.
+    pub user_key: Option<SecretString>,
     /// The path of the folder of sections within the site, with a leading and no trailing slash.
     pub sections_path: String,
     /// The portal type of a section.
@@ -64,6 +66,7 @@ impl Default for Plone {
             url: None,
             username: String::new(),
             password: SecretString::default(),
+            user_key: None,
             sections_path: "/courses".to_owned(),
             section_type: "course_section".to_owned(),
             publish: Some("publish".to_owned()),

@@ -41,7 +41,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
 
 /// The settings except those of `[bus]` and `[privacy]`, and except `import.columns.*` and `plone.fields.*`, whose keys
 /// are not fixed.
-const SETTINGS: [Setting; 49] = [
+const SETTINGS: [Setting; 50] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",
@@ -158,6 +158,13 @@ const SETTINGS: [Setting; 49] = [
         about: "The password of that user. Prefer the environment variable EDUHUB_PLONE__PASSWORD.",
         show: |_| quoted(""),
         set: |c, v| v.text().map(|value| c.plone.password = value.into()),
+    },
+    Setting {
+        name: "plone.user_key",
+        about: "The key that deploy/plone-user-key.py prints. With it, users of single sign-on are served as their own\n\
+                users in Plone: docs/SSO.md. Prefer the environment variable EDUHUB_PLONE__USER_KEY.",
+        show: |_| quoted(""),
+        set: |c, v| secret(v).map(|value| c.plone.user_key = value),
     },
     Setting {
         name: "plone.sections_path",

@@ -323,9 +323,9 @@ impl Ends {
         next: &str,
     ) -> HttpResponse {
         let detail = source.to_string();
-        let Person { subject, sid, username, name, rights, facts, id_token } = person;
+        let Person { subject, sid, username, name, rights, plone_user, facts, id_token } = person;
         let identity =
-            ExternalIdentity { source, subject, sid, username: username.clone(), name, rights, id_token, takes_over };
+            ExternalIdentity { source, subject, sid, username, name, rights, plone_user, id_token, takes_over };
         match self.identity.sign_in_external(identity).await {
             Ok(signed_in) => {
                 self.identity.list_sign_in(&signed_in.caller, &device(&self.req), client_ip(&self.req));

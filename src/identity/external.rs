@@ -16,7 +16,7 @@ use crate::domain::ids::UserName;
 use crate::domain::rights::Rights;
 use crate::domain::role::{Role, RoleMap};
 use crate::identity::sign_in_list::Device;
-use crate::identity::{Caller, Identity, Source};
+use crate::identity::{Caller, Identity, SignInOrigin, Source};
 use crate::store::StoreError;
 use crate::store::accounts::AuditEntry;
 use crate::store::provider_sign_ins::{OpenSignIn, ProviderSignIn, ProviderUser, SelectedSignIn, SignInSelector};
@@ -39,6 +39,8 @@ pub struct ExternalIdentity {
     pub name: String,
     /// Rights in the hub.
     pub rights: Rights,
+    /// The user of Plone that the person is, if the provider states one.
+    pub plone_user: Option<UserName>,
     /// The ID token, if there is one.
     pub id_token: Option<SecretString>,
     /// Sources whose users this provider takes over.
@@ -103,6 +105,8 @@ pub struct ExternalProvider {
     pub issuer: String,
     /// Identifies the settings that determine the rights of its users. It changes with these settings.
     pub mapping: String,
+    /// Whether the provider states which users of Plone its users are. Otherwise they are visitors there.
+    pub states_plone_users: bool,
 }
 
 impl ExternalProvider {
@@ -112,7 +116,14 @@ impl ExternalProvider {
         // If a later version writes the text of a mapping differently, staff have to sign in once more.
         let text = format!("{roles:?} {claims}");
         let mapping = URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()));
-        Self { source, issuer, mapping }
+        Self { source, issuer, mapping, states_plone_users: false }
+    }
+
+    /// Sets whether the provider states which users of Plone its users are.
+    #[must_use]
+    pub const fn stating_plone_users(mut self, states: bool) -> Self {
+        self.states_plone_users = states;
+        self
     }
 }
 
@@ -146,8 +157,10 @@ impl Identity {
             let selector = selector(provider, Some(identity.subject.clone()), None);
             self.end_selected(selector, SignInEnd::Changed).await?;
         }
-        let ExternalIdentity { source, subject, sid, name, rights, id_token, .. } = identity;
-        let minted = self.mint_token(source, &username, &name, rights.clone()).map_err(|_| ExternalError::Failed)?;
+        let ExternalIdentity { source, subject, sid, name, rights, plone_user, id_token, .. } = identity;
+        let minted = self
+            .mint_token(SignInOrigin { source, plone_user }, &username, &name, rights.clone())
+            .map_err(|_| ExternalError::Failed)?;
         let user = ProviderUser {
             username: username.clone(),
             source: provider.source.to_string(),
@@ -162,6 +175,15 @@ impl Identity {
             return Err(ExternalError::NameTaken { username, owner: NameOwner::OtherPerson });
         }
         Ok(ExternalSignIn { token: minted.token, caller: minted.caller })
+    }
+
+    /// Returns a token of Plone for the user that a caller is there, without a password; `None` if the caller is a
+    /// visitor there.
+    pub(super) async fn plone_token_of(&self, caller: &Caller) -> Option<Arc<SecretString>> {
+        // Sign-ins from before the setting was removed still name a user.
+        self.provider_of(&caller.source).filter(|provider| provider.states_plone_users)?;
+        let user = caller.plone_user.as_ref()?;
+        self.members_of(&Source::Plone)?.provider.token_for(user).await
     }
 
     /// Returns the provider of single sign-on with this source; `None` if the settings have none.

@@ -159,6 +159,9 @@ impl SignInProvider for Members {
     fn member_rules(&self) -> Option<MemberRules> {
         Some(MemberRules { recheck: Duration::from_secs(3_600), offline_login_days: 0 })
     }
+    fn token_for<'a>(&'a self, user: &'a UserName) -> BoxFuture<'a, Option<Arc<SecretString>>> {
+        async move { Some(Arc::new(format!("token of {user}").into())) }.boxed()
+    }
 }
 
 /// Returns a student at a provider.
@@ -170,6 +173,7 @@ fn person(source: Source, subject: &str, name: &str) -> ExternalIdentity {
         username: UserName::parse(name).unwrap(),
         name: format!("Name of {name}"),
         rights: Role::Student.into(),
+        plone_user: None,
         id_token: Some(SecretString::from("an.id.token")),
         takes_over: Arc::new([]),
     }
@@ -368,6 +372,42 @@ async fn members_and_provider_users_who_claim_a_name_do_not_share_it() {
         let is_provider_user = hub.store.provider_user(&username).await.unwrap().is_some();
         assert_eq!((is_member, is_provider_user), (by_password.is_ok(), external.is_ok()));
     }
+}
+
+#[actix_web::test]
+async fn plone_serves_users_of_single_sign_on_as_the_user_that_their_provider_states() {
+    use secrecy::ExposeSecret as _;
+    let hub = Hub::start().await;
+    let with = async |external: Vec<ExternalProvider>| {
+        let members = vec![Arc::<Members>::default() as Arc<dyn SignInProvider>];
+        Hub::identity_with(&hub.store, &hub.clock, &hub.bus, external, members).await
+    };
+    let stating = || vec![provider(oidc("a")).stating_plone_users(true), provider(oidc("b"))];
+    let identity = with(stating()).await;
+    let stated = |source, subject: &str, name| ExternalIdentity {
+        plone_user: Some(UserName::parse("ann.lee").unwrap()),
+        ..person(source, subject, name)
+    };
+    let ann = identity.sign_in_external(stated(oidc("a"), "1", "ann")).await.unwrap();
+    let token = async |identity: &Identity, token: &str| {
+        let caller = identity.verify(token).unwrap();
+        identity.member_token(&caller).await.map(|token| token.expose_secret().to_owned())
+    };
+    assert_eq!(token(&identity, &ann.token).await.as_deref(), Some("token of ann.lee"));
+    let restarted = with(stating()).await;
+    assert_eq!(token(&restarted, &ann.token).await.as_deref(), Some("token of ann.lee"), "after a restart");
+
+    let none = identity.sign_in_external(person(oidc("a"), "2", "bob")).await.unwrap();
+    let silent = identity.sign_in_external(stated(oidc("b"), "3", "cho")).await.unwrap();
+    for (who, other) in [("a user without a user of Plone", none), ("a provider that states none", silent)] {
+        assert_eq!(token(&identity, &other.token).await, None, "{who}");
+    }
+    let minted = Caller { source: Source::Hub, ..ann.caller.clone() };
+    assert!(identity.member_token(&minted).await.is_none(), "a token that the hub minted");
+    let without = with(vec![provider(oidc("a"))]).await;
+    assert_eq!(token(&without, &ann.token).await, None, "the setting was removed");
+    identity.logout(&ann.caller).await.unwrap();
+    assert!(identity.member_token(&ann.caller).await.is_none(), "the sign-in has ended");
 }
 
 #[actix_web::test]

@@ -135,6 +135,21 @@ impl<'de> Deserialize<'de> for Source {
     }
 }
 
+/// Where a sign-in comes from, which is part of the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInOrigin {
+    /// Source of the sign-in.
+    pub source: Source,
+    /// The user of Plone as whom single sign-on identifies the person, besides the username; `None` if it names none.
+    pub plone_user: Option<UserName>,
+}
+
+impl From<Source> for SignInOrigin {
+    fn from(source: Source) -> Self {
+        Self { source, plone_user: None }
+    }
+}
+
 /// The sender of a request, as its token identifies it. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -148,6 +163,8 @@ pub struct Caller {
     pub subjects: Option<Subjects>,
     /// Source of the sign-in.
     pub source: Source,
+    /// See [`SignInOrigin::plone_user`].
+    pub plone_user: Option<UserName>,
     /// Id of the token.
     pub token_id: Uuid,
     /// When the token was issued, in milliseconds since the epoch.

@@ -40,6 +40,8 @@ struct Content {
     role: Role,
     subjects: Option<Subjects>,
     source: Source,
+    #[serde(default)]
+    plone_user: Option<String>,
     token: Uuid,
     issued_ms: i64,
     expires_at: Timestamp,
@@ -76,6 +78,7 @@ impl SealedTickets {
             role: caller.role,
             subjects: caller.subjects.clone(),
             source: caller.source.clone(),
+            plone_user: caller.plone_user.as_ref().map(ToString::to_string),
             token: caller.token_id,
             issued_ms: caller.issued_ms,
             expires_at: caller.expires_at,
@@ -100,6 +103,7 @@ impl SealedTickets {
             role: rights.role(),
             subjects: rights.subjects().cloned(),
             source: content.source,
+            plone_user: content.plone_user.as_deref().map(UserName::stored).transpose().ok()?,
             token_id: content.token,
             issued_ms: content.issued_ms,
             expires_at: content.expires_at,
@@ -114,6 +118,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::identity::SignInOrigin;
     use crate::identity::token::Tokens;
 
     const SECRET: &str = "a secret of more than thirty-two bytes";
@@ -129,7 +134,8 @@ mod tests {
     fn caller_with(rights: impl Into<Rights>, now: Timestamp) -> Caller {
         let tokens = Tokens::new(&SecretString::from(SECRET));
         let user = UserName::parse("ann").unwrap();
-        tokens.mint(&user, Some("Ann Lee"), rights, Duration::from_secs(60), now).unwrap().caller
+        let origin = SignInOrigin { source: Source::Proxy, plone_user: UserName::parse("ann.lee").ok() };
+        tokens.mint_with_origin(origin, &user, Some("Ann Lee"), rights, Duration::from_secs(60), now).unwrap().caller
     }
 
     #[test]

@@ -364,8 +364,13 @@ impl Identity {
     /// Returns the provider's own token for a caller who signed in through it; `None` after the sign-out or its expiry.
     /// The token must never leave the server.
     pub async fn member_token(&self, caller: &Caller) -> Option<Arc<SecretString>> {
-        let members = self.members_of(&caller.source).filter(|_| self.is_alive(caller))?;
-        members.token_of(&caller.user).await
+        if !self.is_alive(caller) {
+            return None;
+        }
+        if caller.source.is_external() {
+            return self.plone_token_of(caller).await;
+        }
+        self.members_of(&caller.source)?.token_of(&caller.user).await
     }
 
     /// Returns a page of all users: local accounts, and users who have used the hub.

@@ -16,7 +16,7 @@ use crate::identity::password::{HashError, with_origin};
 use crate::identity::provider::{KnownUser, Profile, ProviderError, SignInProvider, Verified};
 use crate::identity::sign_in_list::Device;
 use crate::identity::token::Minted;
-use crate::identity::{Caller, Identity, Source};
+use crate::identity::{Caller, Identity, SignInOrigin, Source};
 use crate::store::StoreError;
 use crate::store::members::Member;
 
@@ -437,17 +437,17 @@ impl Identity {
     /// Signs a token whose time of issue is later than the end of all earlier ones, even within the same millisecond.
     pub(super) fn mint_token(
         &self,
-        source: Source,
+        origin: impl Into<SignInOrigin>,
         user: &UserName,
         name: &str,
         rights: Rights,
     ) -> Result<Minted, SignInError> {
-        let now = self.clock.now();
+        let (now, origin) = (self.clock.now(), origin.into());
         let ended_ms = self.ended.get(user).map(|ended| ended.up_to_ms);
-        let ended_ms = ended_ms.max(self.members_of(&source).and_then(|members| members.ended_ms(user)));
+        let ended_ms = ended_ms.max(self.members_of(&origin.source).and_then(|members| members.ended_ms(user)));
         let not_before = ended_ms.map_or(i64::MIN, |ended| ended.saturating_add(1));
         let issued = Timestamp::from_millisecond(now.as_millisecond().max(not_before)).unwrap_or(now);
-        let minted = self.tokens.mint_with_source(source, user, Some(name), rights, self.settings.session_ttl, issued);
+        let minted = self.tokens.mint_with_origin(origin, user, Some(name), rights, self.settings.session_ttl, issued);
         let minted = minted.ok_or(SignInError::Failed)?;
         self.record_seen(&minted.caller, now);
         Ok(minted)

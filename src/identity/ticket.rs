@@ -144,6 +144,7 @@ mod tests {
             role: Role::Student,
             subjects: None,
             source: crate::identity::Source::Hub,
+            plone_user: None,
             token_id: uuid::Uuid::nil(),
             issued_ms: 0,
             expires_at: jiff::Timestamp::MAX,

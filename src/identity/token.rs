@@ -14,7 +14,7 @@ use crate::domain::realm::Realm;
 use crate::domain::rights::{Rights, Subjects};
 use crate::domain::role::Role;
 
-use crate::identity::{Caller, Source};
+use crate::identity::{Caller, SignInOrigin, Source};
 
 /// Longest token that is parsed, in bytes. The longest tokens of the hub have about 800, and 2,300 more with a full list of
 /// subjects.
@@ -40,6 +40,9 @@ struct Claims {
     iat_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "is_hub")]
     src: Source,
+    // The user of Plone as whom single sign-on identifies the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plone: Option<String>,
     // The sandbox term to which the token is confined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sandbox: Option<String>,
@@ -120,7 +123,7 @@ impl Tokens {
         ttl: Duration,
         now: Timestamp,
     ) -> Option<Minted> {
-        self.mint_with_source(Source::Hub, user, name, rights, ttl, now)
+        self.mint_with_origin(Source::Hub, user, name, rights, ttl, now)
     }
 
     /// Signs a token that is valid only in `sandbox`.
@@ -135,22 +138,22 @@ impl Tokens {
     ) -> Option<Minted> {
         self.sign(Claims {
             sandbox: Some(sandbox.to_string()),
-            ..claims(Source::Hub, user, None, &role.into(), ttl, now)?
+            ..claims(Source::Hub.into(), user, None, &role.into(), ttl, now)?
         })
     }
 
-    /// Signs a token like [`Tokens::mint`] for a user who signed in through `source`.
+    /// Signs a token like [`Tokens::mint`] for a user whose sign-in comes from `origin`.
     #[must_use]
-    pub fn mint_with_source(
+    pub fn mint_with_origin(
         &self,
-        source: Source,
+        origin: impl Into<SignInOrigin>,
         user: &UserName,
         name: Option<&str>,
         rights: impl Into<Rights>,
         ttl: Duration,
         now: Timestamp,
     ) -> Option<Minted> {
-        self.sign(claims(source, user, name, &rights.into(), ttl, now)?)
+        self.sign(claims(origin.into(), user, name, &rights.into(), ttl, now)?)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "the claims are built for one token")]
@@ -185,7 +188,7 @@ impl std::fmt::Debug for Tokens {
 }
 
 fn claims(
-    source: Source,
+    origin: SignInOrigin,
     user: &UserName,
     name: Option<&str>,
     rights: &Rights,
@@ -202,7 +205,8 @@ fn claims(
         exp: now.as_second() + ttl_s,
         jti: Uuid::now_v7().to_string(),
         iat_ms: Some(now.as_millisecond()),
-        src: source,
+        src: origin.source,
+        plone: origin.plone_user.map(|user| user.to_string()),
         sandbox: None,
     })
 }
@@ -220,7 +224,9 @@ fn caller_of(claims: &Claims) -> Result<Caller, TokenError> {
     };
     let rights = Rights::new(claims.role, claims.subjects.clone());
     let (role, subjects) = (rights.role(), rights.subjects().cloned());
-    Ok(Caller { user, name, role, subjects, source: claims.src.clone(), token_id, issued_ms, expires_at, realm })
+    let (source, plone_user) = (claims.src.clone(), claims.plone.as_deref().map(UserName::stored));
+    let plone_user = plone_user.transpose().map_err(|_| TokenError::Foreign)?;
+    Ok(Caller { user, name, role, subjects, source, plone_user, token_id, issued_ms, expires_at, realm })
 }
 
 #[cfg(test)]
@@ -277,7 +283,8 @@ mod tests {
     fn a_token_from_before_there_were_limits_is_valid() {
         let json = |claims: &Claims| serde_json::to_value(claims).unwrap();
         let user = UserName::parse("sam").unwrap();
-        let new = claims(Source::Hub, &user, None, &Role::Staff.into(), Duration::from_secs(60), at(1_000)).unwrap();
+        let new =
+            claims(Source::Hub.into(), &user, None, &Role::Staff.into(), Duration::from_secs(60), at(1_000)).unwrap();
         assert!(json(&new).get("subjects").is_none(), "an earlier version reads the token, too");
         assert_eq!(caller_of(&serde_json::from_value(json(&new)).unwrap()).unwrap().role, Role::Staff);
     }
@@ -328,7 +335,7 @@ mod tests {
         for source in [Source::Hub, Source::Plone, Source::Oidc("keycloak".into()), Source::Proxy] {
             let ttl = Duration::from_secs(60);
             let minted =
-                tokens(SECRET).mint_with_source(source.clone(), &user, None, Role::Student, ttl, at(1_000)).unwrap();
+                tokens(SECRET).mint_with_origin(source.clone(), &user, None, Role::Student, ttl, at(1_000)).unwrap();
             assert_eq!(minted.caller.source, source);
             assert_eq!(tokens(SECRET).verify(&minted.token, at(1_000)).unwrap().source, source);
         }

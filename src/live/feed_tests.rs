@@ -31,6 +31,7 @@ pub(super) fn session(user: Option<&str>) -> Arc<LiveSession> {
         subjects: None,
         role: Role::Student,
         source: Source::Hub,
+        plone_user: None,
         token_id: Uuid::nil(),
         issued_ms: 0,
         expires_at: Timestamp::MAX,

@@ -14,6 +14,7 @@ fn caller(user: &str) -> Option<Caller> {
         role: Role::Student,
         subjects: None,
         source,
+        plone_user: None,
         token_id,
         issued_ms: 0,
         expires_at,

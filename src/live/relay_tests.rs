@@ -84,6 +84,7 @@ impl Fixture {
             subjects: None,
             role: Role::Student,
             source: Source::Hub,
+            plone_user: None,
             token_id: Uuid::from_u128(token),
             issued_ms: i64::try_from(token).unwrap(),
             expires_at: Timestamp::MAX,

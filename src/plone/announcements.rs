@@ -56,11 +56,12 @@ const NOTE_AT: &str = "announcements_at";
 pub struct MemberKey(Caller);
 
 impl MemberKey {
-    /// Returns the key of a caller; `None` if the caller did not sign in through Plone. A caller with a token that the
-    /// hub minted is a visitor in Plone, even if Plone has a user of the same name.
+    /// Returns the key of a caller; `None` if the caller neither signed in through Plone nor is stated to be a user of
+    /// Plone by single sign-on. A caller with a token that the hub minted is a visitor in Plone, even if Plone has a user
+    /// of the same name.
     #[must_use]
     pub fn of(caller: &Caller) -> Option<Self> {
-        (caller.source == Source::Plone).then(|| Self(caller.clone()))
+        (caller.source == Source::Plone || caller.plone_user.is_some()).then(|| Self(caller.clone()))
     }
 }
 

@@ -7,9 +7,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use tokio::sync::watch;
-
 use crate::clock::Clock;
 use crate::config::plone::Plone as Settings;
 use crate::identity::provider::MemberRules;
@@ -25,12 +22,13 @@ use crate::plone::pull::status::{PullCounts, PullStatus};
 use crate::plone::pull::{PullDeps, PullError, PullOptions, Puller};
 use crate::plone::pull_gate::PullGate;
 use crate::plone::rest::{BadPloneUrl, Circuit, PloneClient, PloneOptions, PoolStats};
-use crate::plone::sign_in::{PlainMember, PloneSignIn, PloneSignInOptions};
+use crate::plone::sign_in::{PloneSignIn, PloneSignInOptions};
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
 use crate::store::lease::{Job, LeaseStore};
 use crate::store::outbox::OutboxStore;
+use anyhow::Context as _;
 
 use crate::domain::fields::SectionField;
 use crate::domain::ids::{SectionId, UserName};
@@ -39,9 +37,9 @@ use crate::domain::ids::{SectionId, UserName};
 pub struct BridgeDeps {
     /// Tokens of signed-in members, for reading the announcements that they may see.
     pub identity: Arc<Identity>,
-    /// The student who signed in through Plone most recently. With this member's token, the outbox checks who can read
+    /// Sign-ins through Plone. With the token of the student who signed in most recently, the outbox checks who can read
     /// rosters.
-    pub plain_member: watch::Receiver<PlainMember>,
+    pub sign_in: Arc<PloneSignIn>,
     /// Audit trail.
     pub audit: Audit,
     /// Sections that must be written to Plone, and the known items of Plone.
@@ -83,7 +81,7 @@ pub fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<Plon
 ///
 /// # Errors
 /// If `[plone] username` is not a valid username.
-pub fn sign_in(settings: &Settings, client: &PloneClient) -> anyhow::Result<Arc<PloneSignIn>> {
+pub fn sign_in(settings: &Settings, client: &PloneClient, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<PloneSignIn>> {
     let options = PloneSignInOptions {
         roles: settings.roles.clone(),
         hub_user: UserName::stored(&settings.username).context("plone.username")?,
@@ -91,12 +89,17 @@ pub fn sign_in(settings: &Settings, client: &PloneClient) -> anyhow::Result<Arc<
         in_flight_max: (settings.pool_size / 2).max(1),
         members: MemberRules { recheck: settings.recheck, offline_login_days: settings.offline_login_days },
     };
-    Ok(Arc::new(PloneSignIn::new(Arc::new(client.clone()), options)))
+    let sign_in = PloneSignIn::new(Arc::new(client.clone()), options);
+    Ok(Arc::new(match &settings.user_key {
+        Some(key) => sign_in.with_user_key(key, clock),
+        None => sign_in,
+    }))
 }
 
 /// The running bridge to Plone.
 pub struct Bridge {
     client: PloneClient,
+    sign_in: Arc<PloneSignIn>,
     announcements: Arc<Announcements>,
     puller: Puller,
     outbox: PloneOutbox,
@@ -149,7 +152,7 @@ impl Bridge {
             pull_gate: pull_gate.clone(),
             tenure,
         };
-        let (store, member) = (deps.outbox.clone(), deps.plain_member);
+        let (store, member) = (deps.outbox.clone(), deps.sign_in.plain_member());
         let outbox = PloneOutbox::start(store, Box::new(outbox), &options, member, leadership.tenure());
 
         let announcements = Announcements::start(AnnouncementDeps {
@@ -160,8 +163,17 @@ impl Bridge {
             sync: settings.sync,
         });
         let announcements = announcements.await;
-        let (outbox_store, leases, clock) = (deps.outbox, deps.leases, deps.clock);
-        Self { client, announcements, puller, outbox, outbox_store, leases, leadership, clock }
+        Self {
+            client,
+            sign_in: deps.sign_in,
+            announcements,
+            puller,
+            outbox,
+            outbox_store: deps.outbox,
+            leases: deps.leases,
+            leadership,
+            clock: deps.clock,
+        }
     }
 
     /// Starts no further writes to Plone, waits for those in flight, and lets another hub take over. Unwritten sections
@@ -189,6 +201,12 @@ impl Bridge {
     #[must_use]
     pub fn announcements(&self) -> &Arc<Announcements> {
         &self.announcements
+    }
+
+    /// Sign-ins through Plone.
+    #[must_use]
+    pub fn sign_in(&self) -> &PloneSignIn {
+        &self.sign_in
     }
 
     /// Returns true if Plone has responded, the circuit is closed, and the last read of the announcements succeeded.

@@ -50,7 +50,7 @@ fn numbers(counts: impl IntoIterator<Item = (&'static str, u64)>) -> Values {
 }
 
 /// All metrics of the bridge.
-pub const METRIC_DEFS: [MetricDef; 23] = [
+pub const METRIC_DEFS: [MetricDef; 24] = [
     gauge("eduhub_plone_in_use", "Calls to Plone in flight", |b| one(number(b.pool().in_use as u64))),
     gauge("eduhub_plone_waiting", "Calls in the queue for a connection to Plone", |b| {
         one(number(b.pool().waiting as u64))
@@ -111,6 +111,15 @@ pub const METRIC_DEFS: [MetricDef; 23] = [
         numbers([("visitors", visitors.reads), ("members", members.reads)])
     })
     .by("whose"),
+    counter(
+        "eduhub_plone_user_checks_total",
+        "Checks whether a user of single sign-on exists in Plone, by outcome",
+        |b| {
+            let CacheCounts { hits, stale, misses, .. } = b.sign_in().user_checks();
+            numbers([("hit", hits), ("stale", stale), ("miss", misses)])
+        },
+    )
+    .by("outcome"),
     gauge("eduhub_plone_announcements_age_seconds", "Age of the cached announcements for visitors", |b| {
         one(b.announcements().state().0.map_or(0.0, |copy| copy.age.as_secs_f64()))
     }),

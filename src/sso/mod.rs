@@ -48,10 +48,18 @@ pub struct Person {
     pub name: String,
     /// Rights in the hub.
     pub rights: Rights,
+    /// The user of Plone that the person is; `None` for a visitor there.
+    pub plone_user: Option<UserName>,
     /// Facts about the person as a student.
     pub facts: StatedFacts,
     /// The ID token, if there is one.
     pub id_token: Option<SecretString>,
+}
+
+/// Returns the user of Plone with exactly this id; `None` if it would be normalized, because it would then be the id of
+/// another user.
+fn exact_name(id: &str) -> Option<UserName> {
+    UserName::parse(id).ok().filter(|name| name.as_str() == id)
 }
 
 /// Why a sign-in failed. The texts are for the log and the audit trail.

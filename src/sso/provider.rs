@@ -32,7 +32,7 @@ use super::discovery::{Discovery, Known};
 use super::facts::StatedFacts;
 use super::flow::Flow;
 use super::http_client::HttpClient;
-use super::{Person, SsoError};
+use super::{Person, SsoError, exact_name};
 
 /// Sign-ins that are completed at the same time at one provider. A provider completes one in tens of milliseconds, so
 /// these are about a thousand a second, more than it serves.
@@ -259,8 +259,9 @@ impl Provider {
 
     /// Adds the claims of the user-info endpoint if the ID token lacks one that the settings name.
     async fn add_user_info(&self, known: &Known, token: &AccessToken, claims: &mut Claims) -> Result<(), SsoError> {
-        let Oidc { user_claim, name_claim, groups_claim, facts, .. } = &self.settings;
-        let names = [user_claim, name_claim, groups_claim].into_iter().map(String::as_str).chain(facts.names());
+        let Oidc { user_claim, name_claim, groups_claim, plone_user_claim, facts, .. } = &self.settings;
+        let names = [user_claim, name_claim, groups_claim, plone_user_claim].into_iter().map(String::as_str);
+        let names = names.filter(|name| !name.is_empty()).chain(facts.names());
         let is_complete = names.into_iter().all(|claim| claims.has(claim));
         let Some(endpoint) = known.metadata.userinfo_endpoint().filter(|_| !is_complete) else { return Ok(()) };
         let request = http::Request::get(endpoint.as_str())
@@ -285,12 +286,12 @@ impl Provider {
     }
 
     fn person(&self, claims: &Claims, id_token: &CoreIdToken) -> Result<Person, SsoError> {
-        let Oidc { user_claim, name_claim, groups_claim, facts, .. } = &self.settings;
+        let Oidc { user_claim, name_claim, groups_claim, plone_user_claim, facts, .. } = &self.settings;
         let subject = claims.text("sub").filter(|subject| subject.len() <= SUBJECT_LEN_MAX);
         let subject = subject.ok_or_else(|| SsoError::InvalidToken("the subject is empty or too long".to_owned()))?;
         let username = claims.text(user_claim);
         let username = username.ok_or_else(|| SsoError::NoUsername(format!("there is no claim {user_claim:?}")))?;
-        if user_claim == "email" && !claims.is_true("email_verified") {
+        if !is_verified(claims, user_claim) {
             return Err(SsoError::NoUsername("the email address is not verified".to_owned()));
         }
         let username = UserName::parse(username)
@@ -304,10 +305,22 @@ impl Provider {
             name: name.take(NAME_CHARS_MAX).collect(),
             username,
             rights,
+            plone_user: plone_user(claims, plone_user_claim),
             facts: StatedFacts::read(claims, facts),
             id_token: id_token.map(SecretString::from),
         })
     }
+}
+
+/// Returns whether the provider vouches for a claim that identifies a user. A user can state any email address.
+fn is_verified(claims: &Claims, name: &str) -> bool {
+    name != "email" || claims.is_true("email_verified")
+}
+
+/// Returns the user of Plone in the claim `name`; `None` without one, for a visitor.
+fn plone_user(claims: &Claims, name: &str) -> Option<UserName> {
+    let text = claims.text(name).filter(|_| !name.is_empty() && is_verified(claims, name))?;
+    exact_name(text)
 }
 
 /// Returns the claims of a token without verifying it.

@@ -118,13 +118,19 @@ impl Fixture {
         let handle = server.handle();
         actix_rt::spawn(server);
         *published.issuer.lock() = issuer.clone();
+        *published.user_info.lock() = json!({"sub": "1001"});
         *published.keys.lock() = vec![key.public()];
         let provider = Arc::new(Self::provider(&issuer));
         Self { published, issuer, server: handle, provider }
     }
 
     fn provider(issuer: &str) -> Provider {
-        let settings = Oidc { issuer: issuer.to_owned(), client_id: CLIENT.to_owned(), ..Oidc::default() };
+        let settings = Oidc {
+            issuer: issuer.to_owned(),
+            client_id: CLIENT.to_owned(),
+            plone_user_claim: "email".to_owned(),
+            ..Oidc::default()
+        };
         let roles =
             RoleMap { student: vec!["*".to_owned()], staff: vec!["group:desk".to_owned()], ..RoleMap::default() };
         let http = HttpClient::start().unwrap();
@@ -272,6 +278,31 @@ async fn missing_claims_come_from_the_user_info_of_the_same_user() {
     assert!(matches!(hub.complete(&flow, token.clone()).await, Err(SsoError::InvalidToken(_))));
     *hub.published.user_info.lock() = json!({"sub": "1001", "preferred_username": "a b"});
     assert!(matches!(hub.complete(&flow, token).await, Err(SsoError::NoUsername(_))));
+    hub.server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_claim_states_the_user_of_plone_and_other_values_a_visitor() {
+    let key = Key::new("k1");
+    let hub = Fixture::start(&key).await;
+    let flow = flow();
+    let table = [
+        (json!({"email": "ann@college.edu", "email_verified": true}), Some("ann@college.edu")),
+        (json!({"email": "ann@college.edu"}), None),
+        (json!({"email": "ann@college.edu", "email_verified": false}), None),
+        (json!({"email_verified": true}), None),
+        (json!({"email": "", "email_verified": true}), None),
+        (json!({"email": "an n", "email_verified": true}), None),
+        (json!({"email": "..", "email_verified": true}), None),
+        (json!({"email": "\u{ff41}nn", "email_verified": true}), None),
+        (json!({"email": "a".repeat(1_000), "email_verified": true}), None),
+    ];
+    for (claims, expected) in table {
+        let token = key.sign(&header("k1"), &with(&hub.claims(&flow), claims.clone()));
+        let person = hub.complete(&flow, token).await.unwrap();
+        assert_eq!(person.plone_user.as_ref().map(UserName::as_str), expected, "{claims}");
+        assert_eq!(person.username.as_str(), "ann");
+    }
     hub.server.stop(false).await;
 }
 

@@ -15,7 +15,7 @@ use crate::domain::role::RoleMap;
 
 use super::claims::Claims;
 use super::facts::StatedFacts;
-use super::{Person, SsoError};
+use super::{Person, SsoError, exact_name};
 
 /// Longest display name, in characters.
 const NAME_CHARS_MAX: usize = 200;
@@ -110,7 +110,16 @@ impl ProxySignIn {
 
     fn read(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Person, ProxyError> {
         let Proxy {
-            peers, secret, secret_header, user_header, name_header, groups_header, claim_headers, facts, ..
+            peers,
+            secret,
+            secret_header,
+            user_header,
+            name_header,
+            groups_header,
+            plone_user_header,
+            claim_headers,
+            facts,
+            ..
         } = &self.settings;
         let peer = peer.to_canonical();
         if !peers.iter().any(|network| network.contains(&peer)) {
@@ -136,6 +145,7 @@ impl ProxySignIn {
         let claims = names.map(|name| (name.to_owned(), values(name)));
         let claims = Claims::of_texts(claims.chain([(GROUPS.to_owned(), values(groups_header))]));
         let rights = claims.rights(&self.roles, GROUPS).ok_or(ProxyError::NoRole)?;
+        let plone_user = single(headers, plone_user_header).and_then(|user| std::str::from_utf8(user).ok());
         let name = single(headers, name_header).map(String::from_utf8_lossy).unwrap_or_default();
         let name: String = name.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
         Ok(Person {
@@ -144,6 +154,7 @@ impl ProxySignIn {
             name: if name.is_empty() { username.as_str().to_owned() } else { name },
             username,
             rights,
+            plone_user: plone_user.map(str::trim).filter(|user| *user != ABSENT).and_then(exact_name),
             facts: StatedFacts::read(&claims, facts),
             id_token: None,
         })

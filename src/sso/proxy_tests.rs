@@ -11,6 +11,7 @@ fn proxy() -> ProxySignIn {
     let settings = Proxy {
         peers: vec!["10.1.2.0/24".parse().unwrap(), "::1/128".parse().unwrap()],
         secret: SECRET.to_owned().into(),
+        plone_user_header: "X-Plone-User".to_owned(),
         claim_headers: vec!["X-Affiliation".to_owned()],
         facts: FactClaims { groups: "X-Groups".to_owned(), program: "X-Program".to_owned(), ..FactClaims::default() },
         ..Proxy::default()
@@ -69,6 +70,24 @@ fn headers_of_the_web_server_state_facts_about_students() {
     assert_eq!(stated.groups, ["veterans".into(), "honors".into()]);
     assert_eq!((stated.program.as_deref(), stated.campus.as_deref()), (Some("Nursing"), Some("North")));
     assert_eq!(facts(&[("x-program", "(null)")]).program, None, "what Apache sends for an absent attribute");
+}
+
+#[test]
+fn a_header_of_the_web_server_states_the_user_of_plone() {
+    let table = [
+        (vec![("x-plone-user", "ann.lee")], Some("ann.lee")),
+        (vec![], None),
+        (vec![("x-plone-user", "(null)")], None),
+        (vec![("x-plone-user", "a b")], None),
+        (vec![("x-plone-user", "\u{ff41}nn")], None),
+        (vec![("x-plone-user", "ann.lee"), ("x-plone-user", "dean")], None),
+    ];
+    for (more, expected) in table {
+        let mut headers = headers(&changed("", &more));
+        let person = proxy().take(&mut headers, "10.1.2.3".parse().unwrap()).unwrap();
+        assert_eq!(person.plone_user.as_ref().map(UserName::as_str), expected, "{more:?}");
+        assert!(!headers.contains_key("x-plone-user"), "{headers:?}");
+    }
 }
 
 /// Returns the good headers without those of `name`, and with `more`.

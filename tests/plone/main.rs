@@ -5,7 +5,7 @@
 //! - [`pull`]: the pull of Plone's catalogue
 //! - [`outbox`]: writes of seats and rosters to Plone; [`cluster`]: by one of several hubs
 //! - [`proxy`]: the proxy to Plone
-//! - [`sign_in`]: members of Plone sign in to the hub
+//! - [`sign_in`]: members of Plone sign in to the hub; [`single_sign_on`]: users of single sign-on in Plone
 //! - [`dashboard`]: announcements and dashboards
 //! - [`outage`]: outages of Plone
 //! - [`demonstration`]: the performance demonstration against Plone
@@ -29,4 +29,5 @@ mod outbox;
 mod proxy;
 mod pull;
 mod sign_in;
+mod single_sign_on;
 mod site;

@@ -68,21 +68,48 @@ impl Plone {
         Self::start_with(true)
     }
 
+    /// Starts a Plone in which `deploy/plone-user-key.py` has run, and returns it with the key that the script prints.
+    pub fn start_with_user_key() -> (Self, String) {
+        let mut plone = Self::prepare(false);
+        plone.configure();
+        let output = Command::new(home().join("venv/bin/python"))
+            .args(["-m", "Zope2.utilities.zconsole", "run"])
+            .arg(plone.folder.path().join("etc/zope.conf"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/plone-user-key.py"))
+            .output()
+            .expect("Python starts");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let key = text.lines().find_map(|line| line.strip_prefix("EDUHUB_PLONE__USER_KEY="));
+        let key = key.unwrap_or_else(|| panic!("no key: {output:?}")).to_owned();
+        plone.start_on_a_free_port();
+        (plone, key)
+    }
+
     fn start_with(exposes_fields: bool) -> Self {
+        let mut plone = Self::prepare(exposes_fields);
+        plone.start_on_a_free_port();
+        plone
+    }
+
+    /// Makes a fresh copy of the site.
+    fn prepare(exposes_fields: bool) -> Self {
         assert!(Self::is_installed(), "Plone is not installed: run `make plone-template`");
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for Plone");
         fs::create_dir_all(folder.path().join("etc")).expect("a folder");
         copy(&home().join("template"), &folder.path().join("var")).expect("the template can be copied");
         fs::create_dir(folder.path().join("var/log")).expect("a folder");
-        let mut plone = Self { folder, port: 0, exposes_fields, process: Mutex::new(None) };
+        Self { folder, port: 0, exposes_fields, process: Mutex::new(None) }
+    }
+
+    fn start_on_a_free_port(&mut self) {
         for _ in 0..PORTS_TRIED {
-            plone.port = free_port();
-            plone.configure();
-            if plone.spawn() {
-                return plone;
+            self.port = free_port();
+            self.configure();
+            if self.spawn() {
+                return;
             }
         }
-        panic!("Plone did not start:\n{}", plone.log());
+        panic!("Plone did not start:\n{}", self.log());
     }
 
     /// Returns the Plone that the tests of this crate share, because a start takes several seconds of CPU time. It is

@@ -1,4 +1,7 @@
 //! Sign-in through Plone: checks passwords with `@login`, and reads roles and groups from `@users/{name}`.
+//! `user_tokens` signs tokens of Plone for users of single sign-on, for whom no password is checked.
+
+mod user_tokens;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::clock::Clock;
 use crate::domain::ids::UserName;
 use crate::domain::role::{Role, RoleMap};
 use crate::identity::Source;
@@ -17,8 +21,10 @@ use crate::identity::provider::{
     KnownUser, MemberRules, Profile, ProviderError, ProviderToken, SignInProvider, Verified,
 };
 use crate::identity::sign_in::SignInError;
+use crate::plone::cache::CacheCounts;
 use crate::plone::format::token::PloneClaims;
 use crate::plone::port::{Directory, PloneError, PlonePerson};
+use crate::plone::sign_in::user_tokens::UserTokens;
 
 /// Name of the provider in audit entries and messages.
 const TITLE: &str = "Plone";
@@ -58,6 +64,8 @@ pub struct PloneSignIn {
     responses: AtomicU64,
     /// The student who signed in most recently.
     plain_member: watch::Sender<PlainMember>,
+    /// Signs tokens for users of single sign-on; `None` without a key.
+    user_tokens: Option<UserTokens>,
 }
 
 impl PloneSignIn {
@@ -70,14 +78,28 @@ impl PloneSignIn {
             queue_slots: Semaphore::new(WAITING_MAX),
             responses: AtomicU64::new(0),
             plain_member: watch::Sender::new(None),
+            user_tokens: None,
             options,
         }
+    }
+
+    /// Adds the key with which the hub signs tokens of Plone for users of single sign-on.
+    #[must_use]
+    pub fn with_user_key(mut self, key: &SecretString, clock: Arc<dyn Clock>) -> Self {
+        self.user_tokens = Some(UserTokens::new(key, self.directory.clone(), &self.options, clock));
+        self
     }
 
     /// Returns the student who signed in most recently. The outbox uses this member's token to find out what plain
     /// members can read. The value becomes `None` when the member's sign-ins end, such as after a change of role.
     pub fn plain_member(&self) -> watch::Receiver<PlainMember> {
         self.plain_member.subscribe()
+    }
+
+    /// Returns the counters of the checks whether users of single sign-on exist in Plone; all are 0 without a key.
+    #[must_use]
+    pub fn user_checks(&self) -> CacheCounts {
+        self.user_tokens.as_ref().map_or_else(CacheCounts::default, UserTokens::counts)
     }
 
     /// Returns how long a sign-in waits for a permit: half of its timeout. The other half is left for Plone's response.
@@ -195,6 +217,10 @@ impl SignInProvider for PloneSignIn {
 
     fn read_token(&self, stored: SecretString) -> Option<ProviderToken> {
         read_token(stored).map(|(_, token)| token)
+    }
+
+    fn token_for<'a>(&'a self, user: &'a UserName) -> BoxFuture<'a, Option<Arc<SecretString>>> {
+        async move { self.user_tokens.as_ref()?.token_for(user).await }.boxed()
     }
 
     fn signed_in(&self, user: &UserName, role: Role, token: &ProviderToken) {

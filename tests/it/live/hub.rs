@@ -274,6 +274,7 @@ fn live_request(request: &HttpRequest, live: &Arc<Live>, relay: &Addr<Relay>) ->
             subjects: None,
             role: get("role").and_then(Role::parse).unwrap_or(Role::Student),
             source: Source::Hub,
+            plone_user: None,
             token_id: Uuid::from_u128(get("token").map_or(0, |t| t.parse().unwrap())),
             name: user.into(),
             issued_ms: 0,
