@@ -223,3 +223,23 @@ test("the audit trail is filtered by action and time", async () => {
   await page.getByRole("button", { name: "Clear" }).click();
   await until(page, () => /Signed in/.test(document.querySelector("#audit-rows").textContent));
 });
+
+test("several hubs are listed in aligned columns, and a hub that is not ready stands out", async () => {
+  const hubs = [["one", true, 1], ["two", false, 1], ["three", true, 40]].map(([name, ready, age_s], index) => ({
+    name, version: "0.1.0", started_at: "2026-08-03T08:00:00Z", ready, bus: true, leader: index === 0, sessions: 3, registrations_per_s: 1, registration_p99_ms: index ? 2 : null, age_s,
+  }));
+  for (const width of [390, 1280]) {
+    const page = await openAdmin("");
+    await page.setViewportSize({ width, height: 800 });
+    // One hub has no others to list; what a hub lists of real ones is tested with the API.
+    await page.route("**/api/v1/admin/hubs", (route) => route.fulfill({ json: { items: hubs } }));
+    await page.reload();
+    await until(page, () => document.querySelectorAll("#hubs tbody tr").length === 3);
+    const lefts = await page.locator("#hubs tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => Math.round(cell.getBoundingClientRect().left)).join()));
+    assert.deepEqual([...new Set(lefts)], [lefts[0]], `${width} px`);
+    assert.deepEqual(await page.locator("#hubs tbody td:nth-child(2) span").evaluateAll((all) => all.map((one) => [one.className, one.textContent])),
+      [["good", "Ready"], ["stop", "Not ready"], ["stop", "No message for 0:40"]]);
+    assert.deepEqual(await violations(page), []);
+    await page.context().close();
+  }
+});

@@ -1,8 +1,9 @@
 // The table of all hubs, which is shown if there are several.
 
-import { $, put, table } from "../dom.js";
+import { $, h, put, table } from "../dom.js";
 import { api } from "../api.js";
 import { Poller } from "../poll.js";
+import { icon } from "../icons.js";
 import { number, t } from "../i18n.js";
 import { dateTime, duration } from "../words.js";
 
@@ -10,11 +11,16 @@ const REFRESH_MS = 5_000;
 /** A hub that has been silent for this long is stopped or cut off. Hubs send their state every 2 seconds. */
 const SILENT_S = 10;
 
-/** Returns the state of a hub in words. */
-export function hubText({ age_s, ready, bus }) {
-  if (age_s >= SILENT_S) return t("hubs.silent", { age: duration(age_s * 1000) });
-  if (!ready) return t("hubs.not_ready");
-  return t(bus ? "hubs.ready" : "hubs.no_bus");
+/** Returns the state of a hub as `{tone, text}`. */
+function stateOf({ age_s, ready, bus }) {
+  if (age_s >= SILENT_S) return { tone: "stop", text: t("hubs.silent", { age: duration(age_s * 1000) }) };
+  if (!ready) return { tone: "stop", text: t("hubs.not_ready") };
+  return bus ? { tone: "good", text: t("hubs.ready") } : { tone: "careful", text: t("hubs.no_bus") };
+}
+
+function stateCell(hub) {
+  const { tone, text } = stateOf(hub);
+  return h("span", { class: tone }, icon(tone === "good" ? "check" : "warn"), text);
 }
 
 export class Hubs {
@@ -30,7 +36,7 @@ export class Hubs {
     const whole = { maximumFractionDigits: 1 };
     put($("hubs"), items.length > 1 && table(t("hubs.title"), ["name", "state", "plone", "sessions", "rate", "p99", "version", "since"].map((head) => t(`hubs.${head}`)),
       items.map((hub, index) => [
-        index ? hub.name : t("hubs.this", { name: hub.name }), hubText(hub), hub.leader ? t("hubs.leads") : "", number(hub.sessions),
+        index ? hub.name : t("hubs.this", { name: hub.name }), stateCell(hub), hub.leader ? t("hubs.leads") : "", number(hub.sessions),
         number(hub.registrations_per_s, whole), hub.registration_p99_ms === null ? "" : t("hubs.ms", { n: number(hub.registration_p99_ms, whole) }),
         hub.version, dateTime(hub.started_at),
       ])));

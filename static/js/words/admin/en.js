@@ -60,7 +60,7 @@ export default {
   "hubs.leads": "Pulls and writes",
   "hubs.sessions": "Live sessions",
   "hubs.rate": "Registrations per second",
-  "hubs.p99": "99% within",
+  "hubs.p99": "Registration time, p99",
   "hubs.ms": "{n} ms",
   "hubs.version": "Version",
   "hubs.since": "Started",

@@ -60,7 +60,7 @@ export default {
   "hubs.leads": "Actualiza y escribe",
   "hubs.sessions": "Sesiones en vivo",
   "hubs.rate": "Inscripciones por segundo",
-  "hubs.p99": "El 99 % en",
+  "hubs.p99": "Tiempo de inscripción, p99",
   "hubs.ms": "{n} ms",
   "hubs.version": "Versión",
   "hubs.since": "Iniciado",
