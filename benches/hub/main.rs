@@ -3,6 +3,7 @@
 //!
 //! - [`start`]: time from start to ready with an empty store, and the size of the program
 //! - [`registrations`]: durable registrations over HTTP, compared to a request that does nothing and to bare fdatasync
+//! - [`cluster`]: three hubs on PostgreSQL, compared to one on the embedded store and to `pgbench`
 //! - [`rules`]: decisions, registrations and refusals with every rule in use, compared to none
 //! - [`fanout`]: memory per WebSocket and deliveries of an alert, compared to [`bare`], a textbook broadcast
 //! - [`mixed`]: 200 users who read and register, with and without a 64 MiB import
@@ -25,6 +26,7 @@
 
 mod bare;
 mod bridge;
+mod cluster;
 mod fanout;
 mod frames;
 mod load;
@@ -56,7 +58,7 @@ struct Part {
 }
 
 /// The parts, in the order in which they run.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     Part { name: "start", measures: "start time and program size", needs_plone: false, run: start::run },
     Part {
         name: "registrations",
@@ -64,6 +66,7 @@ const PARTS: [Part; 7] = [
         needs_plone: false,
         run: registrations::run,
     },
+    Part { name: "cluster", measures: "three hubs on PostgreSQL", needs_plone: false, run: cluster::run },
     Part { name: "rules", measures: "decisions and registrations with all rules", needs_plone: false, run: rules::run },
     Part { name: "fanout", measures: "one alert to 10,000 WebSockets", needs_plone: false, run: fanout::run },
     Part { name: "mixed", measures: "200 users during a 64 MiB import", needs_plone: true, run: mixed::run },
