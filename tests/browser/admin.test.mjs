@@ -66,7 +66,8 @@ test("a demonstration is drawn live and its figures match the API", async () => 
 test("a link opens the result of a demonstration without an account, until it is withdrawn", async () => {
   const page = await openAdmin("#demo");
   await waitUntilIdle();
-  await hub.ask("admin", "POST", "/api/v1/admin/demo", { users: 10, seconds: 1, target: "hub" });
+  // Long enough for a page on a busy machine to see the run.
+  await hub.ask("admin", "POST", "/api/v1/admin/demo", { users: 10, seconds: 8, target: "hub" });
   await until(page, () => document.querySelector("#demo-progress")?.hidden === false);
   assert.equal(await page.isVisible("#demo-link"), false);
   await waitForResult(page);
@@ -78,7 +79,7 @@ test("a link opens the result of a demonstration without an account, until it is
   const dean = await open(chrome, hub, new URL(url).pathname + new URL(url).hash, { width: 390, bypassCSP: true });
   await until(dean, () => document.querySelector(".result.final"));
   assert.equal(await dean.textContent(".result.final"), result);
-  assert.match(await dean.textContent("#demo"), /10 students at once for 1 second\. Start: \w+, \w+ \d+, \d+:\d+ [AP]M E[SD]T\..*Real students were not affected/);
+  assert.match(await dean.textContent("#demo"), /10 students at once for 8 seconds\. Start: \w+, \w+ \d+, \d+:\d+ [AP]M E[SD]T\..*Real students were not affected/);
   for (const colorScheme of ["light", "dark"]) {
     await dean.emulateMedia({ colorScheme });
     assert.deepEqual(await violations(dean), [], `in ${colorScheme} colours`);
