@@ -6,6 +6,7 @@ import { Poller } from "../poll.js";
 import { icon } from "../icons.js";
 import { number, t } from "../i18n.js";
 import { dateTime, duration } from "../words.js";
+import { latency, rate } from "./metrics.js";
 
 const REFRESH_MS = 5_000;
 /** A hub that has been silent for this long is stopped or cut off. Hubs send their state every 2 seconds. */
@@ -33,11 +34,10 @@ export class Hubs {
 
   async #read(signal) {
     const { items } = await api.get("/api/v1/admin/hubs", { signal });
-    const whole = { maximumFractionDigits: 1 };
     put($("hubs"), items.length > 1 && table(t("hubs.title"), ["name", "state", "plone", "sessions", "rate", "p99", "version", "since"].map((head) => t(`hubs.${head}`)),
       items.map((hub, index) => [
         index ? hub.name : t("hubs.this", { name: hub.name }), stateCell(hub), hub.leader ? t("hubs.leads") : "", number(hub.sessions),
-        number(hub.registrations_per_s, whole), hub.registration_p99_ms === null ? "" : t("hubs.ms", { n: number(hub.registration_p99_ms, whole) }),
+        rate(hub.registrations_per_s), hub.registration_p99_ms === null ? "" : latency(hub.registration_p99_ms),
         hub.version, dateTime(hub.started_at),
       ])));
   }

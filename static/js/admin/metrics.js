@@ -9,17 +9,17 @@ import { TimeCharts } from "./time-charts.js";
 const decimals = (n, digits) => number(n, { maximumFractionDigits: digits });
 const whole = (n) => number(Math.round(n));
 /** Rates below 10 have one decimal. */
-const rate = (n) => decimals(n, n < 10 ? 1 : 0);
-const duration = (ms) => ms >= 1000 ? `${decimals(ms / 1000, 1)} s` : `${decimals(ms, ms < 1 ? 2 : ms < 10 ? 1 : 0)} ms`;
+export const rate = (n) => decimals(n, n < 10 ? 1 : 0);
+export const latency = (ms) => ms >= 1000 ? `${decimals(ms / 1000, 1)} s` : `${decimals(ms, ms < 1 ? 2 : ms < 10 ? 1 : 0)} ms`;
 const megabytes = (n) => `${whole(n / 1e6)} MB`;
 
 /** Returns a chart of the percentiles of `latency_ms[kind]`, which are null while nothing happens. */
 function latencyChart(name, kind) {
   const line = (tone, percentile, nullText = "") => ({
     tone, valueOf: ({ latency_ms }) => latency_ms[kind][percentile],
-    text: (ms) => ms === null ? nullText : `${percentile} ${duration(ms)}`,
+    text: (ms) => ms === null ? nullText : `${percentile} ${latency(ms)}`,
   });
-  return { name, unit: duration, minScale: 1, lines: [line("ink", "p99", t("chart.idle")), line("soft", "p95"), line("accent", "p50")] };
+  return { name, unit: latency, minScale: 1, lines: [line("ink", "p99", t("chart.idle")), line("soft", "p95"), line("accent", "p50")] };
 }
 
 /** A text beside a chart that has no line: `text(sample)`. */

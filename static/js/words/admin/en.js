@@ -61,7 +61,6 @@ export default {
   "hubs.sessions": "Live sessions",
   "hubs.rate": "Registrations per second",
   "hubs.p99": "Registration time, p99",
-  "hubs.ms": "{n} ms",
   "hubs.version": "Version",
   "hubs.since": "Started",
   "plone.pull": "Pull from Plone now",

@@ -61,7 +61,6 @@ export default {
   "hubs.sessions": "Sesiones en vivo",
   "hubs.rate": "Inscripciones por segundo",
   "hubs.p99": "Tiempo de inscripción, p99",
-  "hubs.ms": "{n} ms",
   "hubs.version": "Versión",
   "hubs.since": "Iniciado",
   "plone.pull": "Actualizar ahora desde Plone",
