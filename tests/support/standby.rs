@@ -60,7 +60,7 @@ impl Pair {
         self.primary.kill();
     }
 
-    /// Kills the primary for good, and promotes the standby.
+    /// Kills the primary without a restart, and promotes the standby.
     pub fn fail_over(&self) {
         self.primary.kill_for_good();
         self.standby.run("postgres", "SELECT pg_promote()");
