@@ -3,14 +3,13 @@
 //! PostgreSQL writes each commit to the disk, as it does for a college. Everything shares the machine.
 
 use std::rc::Rc;
-use std::thread;
-use std::time::Duration;
 
 use crate::registrations::{Count, Kind, measure_all, schedule};
 use crate::setting;
 use crate::support::nats::NatsServer;
 use crate::support::postgres::start_durable;
 use crate::support::server::{Home, Server};
+use crate::support::wait::eventually;
 use crate::table::{self, met, millis, number, percentile};
 
 /// The number of hubs, and of connections of `pgbench`, each of which waits for the row.
@@ -18,8 +17,6 @@ const HUBS: usize = 3;
 const STUDENTS: usize = 600;
 /// Measurements of each kind, which alternate. The one with the median number of writes is printed.
 const TURNS: usize = 3;
-/// How long a hub may take to show the term that another one has opened.
-const FOLLOW_MAX: Duration = Duration::from_secs(60);
 
 /// Runs and prints this part.
 pub fn run() {
@@ -53,12 +50,10 @@ pub fn run() {
 }
 
 fn wait_for_term(server: &Server) {
-    let started = std::time::Instant::now();
-    let is_open = || server.client().get("/api/v1/terms").expect(200).json()["items"][0]["opens_at"].is_string();
-    while !is_open() {
-        assert!(started.elapsed() < FOLLOW_MAX, "each hub shows the open term");
-        thread::sleep(Duration::from_millis(50));
-    }
+    eventually("the open term at each hub", || {
+        let terms = server.client().get("/api/v1/terms").expect(200).json();
+        terms["items"][0]["opens_at"].is_string().then_some(())
+    });
 }
 
 /// Returns the writes per second, and the run with the median number of writes.

@@ -284,9 +284,10 @@ impl Student {
                 break (status, time);
             }
         };
-        assert!(status == 200 || status == 503, "a drop returned {status}");
-        if status == 503 {
-            return;
+        match status {
+            200 => {}
+            503 => return,
+            _ => panic!("a drop returned {status}"),
         }
         if time.is_some() {
             let mut count = count.borrow_mut();
