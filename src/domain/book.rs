@@ -13,7 +13,7 @@ use crate::domain::offer::OfferSettings;
 use crate::domain::pool::{Pool, PoolIndex, pool_key};
 use crate::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use crate::domain::registration::{Registration, RegistrationStatus};
-use crate::domain::section::{Credits, SectionState, WaitlistEntry};
+use crate::domain::section::{Credits, SectionCounts, SectionState, WaitlistEntry};
 use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 use crate::domain::view::TermView;
@@ -177,6 +177,19 @@ impl TermBook {
         let students = changes.registrations.iter().map(|(student, _)| student);
         let update = self.published_update(seq, changes.term.as_ref(), sections, students);
         TermUpdate { facts: changes.facts.clone(), notices, ..update }
+    }
+
+    /// Adds to changes the sections of which only the counts changed. Counts of sections that are not visible are left out.
+    #[must_use]
+    pub fn with_counts(&self, mut changes: Changes, counts: Vec<SectionCounts>) -> Changes {
+        let defined: BTreeSet<Crn> = changes.sections.iter().map(|state| state.section.id.crn.clone()).collect();
+        let counted = counts.into_iter().filter(|counts| !defined.contains(&counts.crn)).filter_map(|counts| {
+            let SectionCounts { crn, enrolled, offered, waitlisted, reserved } = counts;
+            let before = self.sections.get(&crn)?.clone();
+            Some(SectionState { enrolled, offered, waitlisted, reserved, ..before })
+        });
+        changes.sections.extend(counted);
+        changes
     }
 
     /// Returns whether a promotion among changes that are not applied yet ended a registration by the student's choice.

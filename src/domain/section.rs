@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use crate::domain::ids::{SectionId, UserName};
+use crate::domain::ids::{Crn, SectionId, UserName};
 use crate::domain::meeting::Meeting;
 use crate::domain::pool::{CrossListing, Pool};
 use crate::domain::prerequisite::Requirement;
@@ -204,6 +204,21 @@ pub struct SectionState {
     pub reserved: ReservedCounts,
     /// The seats that the section shares with others; `None` if it is not cross-listed.
     pub pool: Option<Arc<Pool>>,
+}
+
+/// The hub's own counts of a section, without its definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectionCounts {
+    /// The section.
+    pub crn: Crn,
+    /// [`SectionState::enrolled`].
+    pub enrolled: u32,
+    /// [`SectionState::offered`].
+    pub offered: u32,
+    /// [`SectionState::waitlisted`].
+    pub waitlisted: u32,
+    /// [`SectionState::reserved`].
+    pub reserved: ReservedCounts,
 }
 
 impl SectionState {

@@ -224,13 +224,14 @@ impl TermState {
 
     /// Applies what other hubs committed, and returns the update to publish; `None` if they committed only attempts.
     fn follow(&mut self, others: TermChanges) -> Option<TermUpdate> {
-        let TermChanges { seq, changes, attempts } = others;
+        let TermChanges { seq, changes, counts, attempts } = others;
         if let Some(attempts) = attempts {
             self.book.attempts_mut().1.follow(attempts);
         }
         if seq == self.seq {
             return None;
         }
+        let changes = self.book.with_counts(changes, counts);
         let update = self.book.follow(seq, &changes);
         self.seq = seq;
         self.generation = changes.generation.unwrap_or(self.generation);

@@ -58,7 +58,7 @@ impl Rows {
             notices: Vec::new(),
             generation: later(self.generation.0).then_some(self.generation.1),
         };
-        TermChanges { seq: self.seq, changes, attempts: None }
+        TermChanges { seq: self.seq, changes, counts: Vec::new(), attempts: None }
     }
 
     fn write(&mut self, record: TermRecord) {

@@ -28,7 +28,7 @@ use crate::domain::batch::BatchChanges;
 use crate::domain::draft::Changes;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::registration::Registration;
-use crate::domain::section::SectionState;
+use crate::domain::section::{SectionCounts, SectionState};
 use crate::domain::student::StudentFacts;
 use crate::domain::term::Term;
 
@@ -77,6 +77,9 @@ pub struct TermChanges {
     pub seq: u64,
     /// Their changes, without notices, which are not stored.
     pub changes: Changes,
+    /// The counts of sections of which only the counts changed. They are few and short, and a registration changes nothing
+    /// else of a section. May include sections that are in `changes`, and sections that are not visible.
+    pub counts: Vec<SectionCounts>,
     /// The end of the chain of attempts, with only those students and sections that have newer attempts than the caller's
     /// book. `None` if there are no newer ones, and in what [`TermStore::changes_since`] returns: followers do not
     /// append attempts.

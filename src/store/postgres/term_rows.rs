@@ -10,7 +10,7 @@ use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::offer::Offer;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, RegistrationStatus};
-use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
+use crate::domain::section::{Credits, Section, SectionCounts, SectionState, SectionStatus};
 use crate::domain::term::Term;
 use crate::store::meeting_json;
 
@@ -156,6 +156,17 @@ pub(super) fn section_at(row: &Row, term: &TermId) -> Result<SectionState, Failu
         offered: number_at(row, 29)?,
         reserved: maybe_json_at(row, 28)?.unwrap_or_default(),
         pool: None,
+    })
+}
+
+/// Reads `crn, enrolled, offered, waitlisted, reserved` of a section.
+pub(super) fn counts_at(row: &Row) -> Result<SectionCounts, Failure> {
+    Ok(SectionCounts {
+        crn: crn_at(row, 0)?,
+        enrolled: number_at(row, 1)?,
+        offered: number_at(row, 2)?,
+        waitlisted: number_at(row, 3)?,
+        reserved: maybe_json_at(row, 4)?.unwrap_or_default(),
     })
 }
 

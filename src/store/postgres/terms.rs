@@ -1,14 +1,14 @@
 //! Terms: loads them, runs batches, and lists what changed since a sequence.
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, join, try_join_all};
+use futures_util::future::{BoxFuture, join, try_join_all, try_join4};
 use jiff::tz::TimeZone;
 use tokio_postgres::Row;
 
 use crate::domain::draft::Changes;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::registration::Registration;
-use crate::domain::section::SectionState;
+use crate::domain::section::{SectionCounts, SectionState};
 use crate::domain::term::Term;
 use crate::store::StoreFuture;
 use crate::store::lease::Fence;
@@ -26,11 +26,9 @@ use crate::store::postgres::{
 const VISIBLE: &str = "s.generation = (SELECT max(v.generation) FROM sections AS v
     WHERE v.term = s.term AND v.crn = s.crn AND v.generation <= $2)";
 
-/// Selects the sections of the term `$1` whose definition or counts a commit after `$3` wrote, or whose row it made
-/// visible.
+/// Selects the sections of the term `$1` whose definition a commit after `$3` wrote, or whose row it made visible.
 const CHANGED: &str = "s.crn IN (
     SELECT c.crn FROM sections AS c WHERE c.term = $1 AND c.seq > $3
-    UNION SELECT c.crn FROM seats AS c WHERE c.term = $1 AND c.seq > $3
     UNION SELECT c.crn FROM sections AS c JOIN term_generations AS g ON g.term = c.term AND g.generation = c.generation
         WHERE g.term = $1 AND g.seq > $3)";
 
@@ -53,6 +51,31 @@ async fn registrations(tx: &Tx, id: &TermId, since: Option<u64>) -> Result<Vec<(
          ORDER BY r.username, r.at, r.crn"
     );
     tx.query(&sql, &[&id.as_str(), &since]).await?.iter().map(term_rows::registration_at).collect()
+}
+
+/// Reads the counts of a term that changed after `since`.
+async fn counts(tx: &Tx, id: &TermId, since: u64) -> Result<Vec<SectionCounts>, Failure> {
+    let sql = "SELECT crn, enrolled, offered, waitlisted, reserved FROM seats WHERE term = $1 AND seq > $2";
+    tx.query(sql, &[&id.as_str(), &integer(since)]).await?.iter().map(term_rows::counts_at).collect()
+}
+
+/// The definitions of sections that changed in some commits.
+struct ChangedDefinitions {
+    /// The newest generation that became visible.
+    generation: Option<u64>,
+    sections: Vec<SectionState>,
+}
+
+/// Reads the sections of a term whose definition changed after `since`. Most commits change none, and then only an index
+/// is read.
+async fn changed_definitions(tx: &Tx, id: &TermId, visible: u64, since: u64) -> Result<ChangedDefinitions, Failure> {
+    let sql = "SELECT (SELECT max(generation) FROM term_generations WHERE term = $1 AND seq > $2),
+                      EXISTS (SELECT 1 FROM sections WHERE term = $1 AND seq > $2)";
+    let row = tx.query_one(sql, &[&id.as_str(), &integer(since)]).await?;
+    let (generation, is_edited): (Option<u64>, bool) = (maybe_number_at(&row, 0)?, row.try_get(1)?);
+    let is_changed = generation.is_some() || is_edited;
+    let sections = if is_changed { sections(tx, id, visible, Some(since)).await? } else { Vec::new() };
+    Ok(ChangedDefinitions { generation, sections })
 }
 
 /// Reads the row of a term; `None` for a term that the store does not have.
@@ -89,17 +112,17 @@ async fn read_changes(tx: &Tx, id: &TermId, since: u64) -> Result<TermChanges, F
     if seq <= since {
         return Ok(TermChanges { seq, ..TermChanges::default() });
     }
-    let sql = "SELECT max(generation) FROM term_generations WHERE term = $1 AND seq > $2";
-    let made_visible = tx.query_one(sql, &[&id.as_str(), &integer(since)]).await?;
-    let changes = Changes {
-        term: (changed_seq > since).then_some(term),
-        sections: sections(tx, id, generation, Some(since)).await?,
-        registrations: registrations(tx, id, Some(since)).await?,
-        facts: students::facts_since(tx, id, since).await?,
-        notices: Vec::new(),
-        generation: maybe_number_at(&made_visible, 0)?,
-    };
-    Ok(TermChanges { seq, changes, attempts: None })
+    let (definitions, counts, registrations, facts) = try_join4(
+        changed_definitions(tx, id, generation, since),
+        counts(tx, id, since),
+        registrations(tx, id, Some(since)),
+        students::facts_since(tx, id, since),
+    )
+    .await?;
+    let ChangedDefinitions { generation, sections } = definitions;
+    let term = (changed_seq > since).then_some(term);
+    let changes = Changes { term, sections, registrations, facts, notices: Vec::new(), generation };
+    Ok(TermChanges { seq, changes, counts, attempts: None })
 }
 
 /// The locked row of a term, and the end of its chain of attempts.

@@ -93,7 +93,8 @@ fn read_changes(connection: &Connection, id: &TermId, since: u64) -> rusqlite::R
         generation: made_visible,
     };
     tx.commit()?;
-    Ok(TermChanges { seq, changes, attempts: None })
+    // Sections whose counts changed are read whole, because no other hub follows this store.
+    Ok(TermChanges { seq, changes, counts: Vec::new(), attempts: None })
 }
 
 /// Writes a record, in the savepoint of its batch. With `has_outbox`, marks everything that has to be written to Plone.

@@ -17,11 +17,14 @@ fn changes<F: StoreFixture>(term: &StoredTerm<F>, since: u64) -> TermChanges {
 
 /// Returns whether the term itself changed, and which sections and registrations did.
 fn names_of(changes: &TermChanges) -> (bool, Vec<String>, Vec<String>) {
-    let changes = &changes.changes;
-    let mut sections: Vec<_> = changes.sections.iter().map(|s| s.section.id.crn.to_string()).collect();
+    let TermChanges { changes, counts, .. } = changes;
+    let defined = changes.sections.iter().map(|state| &state.section.id.crn);
+    let mut sections: Vec<_> =
+        defined.chain(counts.iter().map(|counts| &counts.crn)).map(ToString::to_string).collect();
     let mut registrations: Vec<_> =
         changes.registrations.iter().map(|(student, r)| format!("{student} {}", r.crn)).collect();
     sections.sort();
+    sections.dedup();
     registrations.sort();
     (changes.term.is_some(), sections, registrations)
 }

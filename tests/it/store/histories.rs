@@ -82,7 +82,8 @@ impl Image {
         for (student, facts) in &self.facts {
             book.restore_facts(student.clone(), facts.clone());
         }
-        book.apply(&changes.changes);
+        let complete = book.with_counts(changes.changes.clone(), changes.counts.clone());
+        book.apply(&complete);
         Self::of(&book.published(changes.seq))
     }
 
