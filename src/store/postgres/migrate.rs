@@ -1,5 +1,7 @@
 //! Creates and migrates the schema.
 
+use std::sync::atomic::AtomicU64;
+
 use deadpool_postgres::Pool;
 
 use crate::store::StoreError;
@@ -26,10 +28,11 @@ const VERSION_NUM_MIN: u32 = 150_000;
 /// The key of the advisory lock that orders hubs that start together: `eduhub` in ASCII.
 const LOCK_KEY: i64 = 0x6564_7568_7562;
 
-/// Applies the missing migrations, all in one transaction and under a lock.
-pub(super) async fn migrate(pool: &Pool) -> Result<(), OpenError> {
+/// Applies the missing migrations, all in one transaction and under a lock. A migration that PostgreSQL undoes because of
+/// a deadlock with another hub is repeated; `conflicts` counts these.
+pub(super) async fn migrate(pool: &Pool, conflicts: &AtomicU64) -> Result<(), OpenError> {
     let newest = MIGRATIONS.len() as u64;
-    let migrated = transaction::write(pool, async |tx| {
+    let migrated = transaction::write_retrying(pool, conflicts, async |tx| {
         tx.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK_KEY]).await?;
         tx.run("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)").await?;
         let row = tx.query_one("SELECT coalesce(max(version), 0) FROM schema_version", &[]).await?;

@@ -206,11 +206,13 @@ impl PostgresStore {
         let (reply, prepared) = std::sync::mpsc::sync_channel(1);
         let connections = pool.clone();
         let (outbox, shown, hub) = (options.outbox, options.shown.clone(), Uuid::now_v7());
+        let gauge = Arc::<StoreGauge>::default();
+        let counters = gauge.clone();
         let submitted = operations.submit(move || async move {
             let prepared = async {
                 connect::require_connection(&connections, &shown).await?;
                 migrate::require_usable(&connections).await?;
-                migrate::migrate(&connections).await?;
+                migrate::migrate(&connections, &counters.conflicts).await?;
                 let forgotten = transaction::write(&connections, async |tx| attempts::forget_students(tx).await);
                 let marked = transaction::write(&connections, async |tx| marks::prepare(tx, outbox).await);
                 let prepared = forgotten.and_then(|()| marked).await;
@@ -226,7 +228,7 @@ impl PostgresStore {
         });
         submitted.map_err(|error| unavailable(&error))?;
         let stay = prepared.recv().map_err(|error| unavailable(&error))??;
-        let (gauge, shared_facts) = (Arc::default(), Arc::default());
+        let shared_facts = Arc::default();
         Ok(Self { inner: Arc::new(Inner { pool, operations, gauge, outbox, shared_facts, hub, stay }), fence: None })
     }
 

@@ -9,7 +9,7 @@ use eduhub::store::postgres::PostgresStore;
 use tokio::runtime::Runtime;
 use tokio_postgres::Client;
 
-use super::fixture::{StoredTerm, block_on, load};
+use super::fixture::{StoreFixture as _, StoredTerm, block_on, load};
 use super::outbox::item;
 use super::postgres::Shared;
 use crate::college::{id, register, section};
@@ -72,6 +72,37 @@ impl Rivals {
             operation.join().unwrap()
         })
     }
+}
+
+/// The key of the lock that migrations hold.
+const MIGRATION_LOCK: i64 = 0x6564_7568_7562;
+
+#[test]
+fn a_migration_that_a_deadlock_undid_is_repeated() {
+    let shared = Shared::create();
+    let rivals = Rivals::new(shared.database().url());
+    let (observer, rival) = (rivals.connect(), rivals.connect());
+    // The schema before the newest migration, which changes a table that running hubs write.
+    let before = "ALTER TABLE leaders DROP COLUMN requests; UPDATE schema_version SET version = 10";
+    rivals.runtime.block_on(observer.batch_execute(before)).unwrap();
+    let renewal = "BEGIN; UPDATE leaders SET until = until";
+    rivals.runtime.block_on(rival.batch_execute(renewal)).unwrap();
+    let store = thread::scope(|scope| {
+        let opening = scope.spawn(|| shared.open());
+        rivals.wait_for_waiting(&observer, 1);
+        // The migration has its lock and waits for the table; this transaction has the table and waits for the lock.
+        let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
+        rivals.runtime.block_on(rival.batch_execute(&lock)).unwrap();
+        rivals.runtime.block_on(rival.batch_execute("COMMIT")).unwrap();
+        opening.join().unwrap()
+    });
+    assert_eq!(conflicts(&store), 1);
+    let version = "SELECT version FROM schema_version";
+    let version: i64 = rivals.runtime.block_on(observer.query_one(version, &[])).unwrap().get(0);
+    let column =
+        "SELECT count(*) FROM information_schema.columns WHERE table_name = 'leaders' AND column_name = 'requests'";
+    let columns: i64 = rivals.runtime.block_on(observer.query_one(column, &[])).unwrap().get(0);
+    assert_eq!((version, columns), (11, 1));
 }
 
 /// Returns a term with the sections A, B and C, which are marked for Plone and have items.
