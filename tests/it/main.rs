@@ -13,6 +13,7 @@
 //! - [`import_profiles`]: saved mappings of columns
 //! - [`student_imports`]: imports of facts about students
 //! - [`import_memory`]: the memory needed to read a large file
+//! - [`morning`]: the simulation of a registration morning
 //! - [`access`]: who may do what: every operation with every kind of credential
 //! - [`openapi`]: the OpenAPI document against the routes
 //!
@@ -39,6 +40,7 @@ mod imports_again;
 mod imports_hub;
 mod live;
 mod model;
+mod morning;
 mod openapi;
 mod read_model;
 mod registrar;

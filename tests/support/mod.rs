@@ -22,6 +22,7 @@
 //! - [`xml`]: XML documents as trees, and checks of CAP messages and Atom feeds
 //! - [`clock`]: a clock of the server that tests move
 //! - [`wait`]: waiting for a condition, with a deadline
+//! - [`morning`]: a model of a registration morning, and its simulation
 //! - [`random`]: seeded random numbers, so that a failure can be reproduced
 //!
 //! Tests wait for a line, a frame, a response, an exit or a condition, and give up after [`WAIT_MAX`]. They never sleep
@@ -45,6 +46,7 @@ pub mod crowd;
 pub mod demonstration;
 pub mod events;
 pub mod http;
+pub mod morning;
 pub mod nats;
 pub mod nats_joint;
 pub mod oneroster;
