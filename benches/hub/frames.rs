@@ -26,6 +26,8 @@ pub struct Counters {
     pub subscribed: Cell<usize>,
     pub alerts: Cell<usize>,
     pub disconnected: Cell<usize>,
+    /// Bytes received, with the headers of frames and of the upgrade.
+    pub bytes: Cell<usize>,
     /// When a counter last reached `expected`.
     reached_at: Cell<Instant>,
     expected: Cell<usize>,
@@ -67,6 +69,7 @@ impl Crowd {
             subscribed: Cell::new(0),
             alerts: Cell::new(0),
             disconnected: Cell::new(0),
+            bytes: Cell::new(0),
             reached_at: Cell::new(Instant::now()),
             expected: Cell::new(usize::MAX),
             reached: Notify::new(),
@@ -164,7 +167,9 @@ async fn client(
     let mut buffer = vec![0; 1024];
     let mut filled = 0;
     let head_len = loop {
-        filled += fill(&mut stream, &mut buffer, filled).await?;
+        let read = fill(&mut stream, &mut buffer, filled).await?;
+        counters.bytes.set(counters.bytes.get() + read);
+        filled += read;
         if let Some(end) = buffer[..filled].windows(4).position(|w| w == b"\r\n\r\n") {
             break end + 4;
         }
@@ -191,7 +196,9 @@ async fn client(
         }
         buffer.copy_within(from..filled, 0);
         filled -= from;
-        filled += fill(&mut stream, &mut buffer, filled).await?;
+        let read = fill(&mut stream, &mut buffer, filled).await?;
+        counters.bytes.set(counters.bytes.get() + read);
+        filled += read;
     }
 }
 

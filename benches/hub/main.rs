@@ -5,6 +5,7 @@
 //! - [`registrations`]: durable registrations over HTTP, compared to a request that does nothing and to bare fdatasync
 //! - [`cluster`]: three hubs on PostgreSQL, compared to one on the embedded store and to `pgbench`
 //! - [`rules`]: decisions, registrations and refusals with every rule in use, compared to none
+//! - [`scale`]: unit costs, a tenth of a college compared to a simulation of it, and the needs of a state
 //! - [`fanout`]: memory per WebSocket and deliveries of an alert, compared to [`bare`], a textbook broadcast
 //! - [`mixed`]: 200 users who read and register, with and without a 64 MiB import
 //! - [`bridge`]: what the hub adds to the response time of a real Plone, and what it saves
@@ -35,6 +36,7 @@ mod mixed;
 mod outage;
 mod registrations;
 mod rules;
+mod scale;
 mod start;
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -58,7 +60,7 @@ struct Part {
 }
 
 /// The parts, in the order in which they run.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     Part { name: "start", measures: "start time and program size", needs_plone: false, run: start::run },
     Part {
         name: "registrations",
@@ -68,6 +70,7 @@ const PARTS: [Part; 8] = [
     },
     Part { name: "cluster", measures: "three hubs on PostgreSQL", needs_plone: false, run: cluster::run },
     Part { name: "rules", measures: "decisions and registrations with all rules", needs_plone: false, run: rules::run },
+    Part { name: "scale", measures: "unit costs and a tenth of a college", needs_plone: false, run: scale::run },
     Part { name: "fanout", measures: "one alert to 10,000 WebSockets", needs_plone: false, run: fanout::run },
     Part { name: "mixed", measures: "200 users during a 64 MiB import", needs_plone: true, run: mixed::run },
     Part {

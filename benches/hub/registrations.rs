@@ -24,7 +24,7 @@ use crate::{block_on, setting, table};
 /// The number of sections in the term, as in a real university's term.
 pub const SECTIONS: usize = 3_465;
 /// The number of time slots in a week. Slots do not overlap.
-const SLOTS: usize = 15;
+pub const SLOTS: usize = 15;
 /// The number of sections of a student: 15 credits, below the limit of 18.
 const CART: usize = 5;
 const WARM_UP: Duration = Duration::from_secs(2);

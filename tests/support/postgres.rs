@@ -340,6 +340,12 @@ impl Cluster {
         Some((lines.next()?.parse().ok()?, lines.nth(1)?.to_owned()))
     }
 
+    /// Returns the process of the server, whose children serve the connections.
+    pub fn pid(&self) -> u32 {
+        let (pid, _) = self.started().expect("the server is running");
+        pid.try_into().expect("a process id")
+    }
+
     /// Returns the URL of a database.
     pub fn url(&self, database: &str) -> String {
         let host = self.folder.to_str().unwrap().replace('/', "%2F");
