@@ -134,6 +134,22 @@ test("times without am or pm are read as the clerk chooses, by keyboard", async 
   assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/hours-1")).meetings[0].start, "01:00");
 });
 
+test("warnings and double bookings are counted beside Apply, and lead to their lists", async () => {
+  const page = await openImport();
+  const rows = ["term,crn,course,section,capacity,days,time,location", "rooms,1,AB 101,1,10,MW,1:00-1:50,Oak 1", "rooms,2,AB 102,1,10,MW,1:30-2:20,Oak 1", ""];
+  await page.setInputFiles("#import-form [name=file]", csvFile(rows.join("\n")));
+  await check(page);
+  await shows(page, "2 sections to add");
+  assert.deepEqual((await page.locator("#task .next button").allTextContents()).map((text) => text.trim()), ["Apply 2 changes from schedule.csv", "2 warnings", "1 double booking", "Change columns", "Start over with another file"]);
+  const conflicts = page.locator("#task [data-part=conflicts]");
+  assert.equal(await conflicts.getAttribute("open"), null);
+  await page.getByRole("button", { name: "1 double booking" }).click();
+  await until(page, () => document.activeElement.matches("#task [data-part=conflicts][open] > summary"));
+  assert.match(await conflicts.innerText(), /Double-booked rooms and instructors \(1\)/);
+  await page.getByRole("button", { name: "2 warnings" }).click();
+  await until(page, () => document.activeElement.matches("#task [data-part=warnings][open] > summary"));
+});
+
 test("a checked import and its file survive a reload", async () => {
   const page = await openImport();
   await choose(page, "desk,3,CHEM 101,Organic chemistry,9");

@@ -36,7 +36,7 @@ function valueText(name, value) {
 }
 
 /** The hub returns at most 1,000 entries of each list, and the total beside it. */
-const total = (state, name) => state[`${name}_total`] ?? state[name]?.length ?? 0;
+export const total = (state, name) => state[`${name}_total`] ?? state[name]?.length ?? 0;
 
 /** Returns a table of the first rows, with a button that shows more. */
 function longTable(caption, heads, items, rows) {

@@ -6,13 +6,14 @@
 import { $, button, h, put } from "../dom.js";
 import { api, query } from "../api.js";
 import { addTexts, t } from "../i18n.js";
+import { icon } from "../icons.js";
 import { Poller } from "../poll.js";
 import { problemText } from "../words.js";
 import { deleteFile, loadFile, storeFile } from "./file-store.js";
 import { fileProblem, fileSize } from "./import-file.js";
 import { drawProgress } from "./import-progress.js";
 import { ColumnsStep, needsColumns } from "./import-columns.js";
-import { report } from "./import-report.js";
+import { report, total } from "./import-report.js";
 import { upload } from "./upload.js";
 
 const TASK_KEY = "eduhub.import";
@@ -243,6 +244,7 @@ export class ImportView {
         () => this.#start({ ...this.#options, partial: true }), { class: "primary" }), " "],
       applicable && file && button(t("import.apply", { n: changes, name: file.name }),
         () => this.#start({ ...this.#options, dry_run: false }), { class: "primary" }),
+      applicable && concerns(state),
       applicable && !file && h("span", null, `${t("import.choose_again")} `),
       !dry_run && done && state.term && button(t("import.view"), () => this.page.showTerm(state.term), { class: "primary" }),
       " ", dry_run && file && state.columns.length > 0 && [button(t("columns.change"), () => this.#openColumns(state)), " "],
@@ -250,6 +252,17 @@ export class ImportView {
     const again = dry_run && file && { clock: this.#options.clock, check: (changed) => this.#start({ ...this.#options, ...changed }) };
     put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, again));
   }
+}
+
+/** Returns the buttons that stand beside Apply: each says how many warnings or double bookings there are, and shows them. */
+function concerns(state) {
+  const show = (part) => {
+    const list = $("task").querySelector(`[data-part=${part}]`);
+    list.open = true;
+    list.querySelector("summary").focus();
+  };
+  return ["warnings", "conflicts"].filter((part) => total(state, part) > 0).map((part) =>
+    button([icon("warn"), " ", t(`import.${part}`, { n: total(state, part) })], () => show(part), { class: "quiet careful" }));
 }
 
 function rememberedImport() {

@@ -315,6 +315,8 @@ export default {
   "import.skip": { one: "Skip {n} line and check again", other: "Skip {n} lines and check again" },
   "import.apply": { one: "Apply {n} change from {name}", other: "Apply {n} changes from {name}" },
   "import.choose_again": "This browser did not save the file. To apply the changes, choose the file again.",
+  "import.warnings": { one: "{n} warning", other: "{n} warnings" },
+  "import.conflicts": { one: "{n} double booking", other: "{n} double bookings" },
   "import.view": "View sections",
   "reason.registration_closed": "Registration not open",
   "reason.hold": "Hold on the account",

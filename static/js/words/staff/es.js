@@ -315,6 +315,8 @@ export default {
   "import.skip": { one: "Omitir {n} línea y revisar de nuevo", other: "Omitir {n} líneas y revisar de nuevo" },
   "import.apply": { one: "Aplicar {n} cambio de {name}", other: "Aplicar {n} cambios de {name}" },
   "import.choose_again": "Este navegador no guardó el archivo. Para aplicar los cambios, elija el archivo de nuevo.",
+  "import.warnings": { one: "{n} advertencia", other: "{n} advertencias" },
+  "import.conflicts": { one: "{n} asignación doble", other: "{n} asignaciones dobles" },
   "import.view": "Ver las secciones",
   "reason.registration_closed": "Inscripción no abierta",
   "reason.hold": "Retención en la cuenta",
