@@ -15,7 +15,7 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 
 const openDesk = async (hash, options = {}) => {
   const page = await open(chrome, hub, `/staff${hash}`, { user: "staff", ...options });
-  await until(page, () => !document.querySelector("#desk").hidden && document.querySelector("#which-term option") && document.querySelector("#terms table"));
+  await until(page, () => !document.querySelector("#desk").hidden && document.querySelector("#which-term option") && document.querySelector("#terms .term-card"));
   await page.selectOption("#which-term", "desk");
   return page;
 };
@@ -67,7 +67,7 @@ test("opening and closing now is confirmed, and keeps the closing time", async (
   const closes = new Date(Date.now() + 7 * 86_400_000).toISOString();
   await hub.ask("staff", "PUT", "/api/v1/terms/other", { closes_at: closes });
   const page = await openDesk("#terms");
-  const row = page.locator("#terms tbody tr", { hasText: "other" });
+  const row = page.locator("#terms .term-card", { hasText: "other" });
   await row.getByRole("button", { name: "Close now" }).click();
   await until(page, () => /Registration for other closes now instead of .*\d.* Students keep their sections/.test(document.activeElement.textContent));
   await row.getByRole("button", { name: "Cancel" }).click();
@@ -88,6 +88,48 @@ test("an opening time in the past says what it does", async () => {
   await until(page, () => /has passed: registration opens when you save/.test(document.querySelector("#past-opening").textContent));
   await page.fill("#term-form [name=opens_at]", "2090-01-01T08:00");
   await until(page, () => !document.querySelector("#past-opening").textContent);
+});
+
+test("a term is edited in its card, while other changes of the terms arrive", async () => {
+  await hub.ask("staff", "PUT", "/api/v1/terms/other", { title: "Other term", closes_at: new Date(Date.now() + 86_400_000).toISOString() });
+  const page = await openDesk("#terms");
+  await page.selectOption("#which-term", "other");
+  await until(page, () => document.querySelector("#live").dataset.state === "live");
+  const card = page.locator(".term-card", { hasText: "Other term" });
+  await card.getByRole("button", { name: "Edit Other term" }).click();
+  await until(page, () => document.activeElement.name === "title" && document.activeElement.closest(".term-card"));
+  assert.equal(await card.locator("[name=id]").isVisible(), false);
+  // Its opening time has passed, and it is open.
+  assert.equal(await page.textContent("#past-opening"), "");
+  await page.keyboard.type(" of 2031");
+  await hub.ask("staff", "PUT", "/api/v1/terms/extra", { title: "Extra term" });
+  await hub.ask("staff", "PUT", "/api/v1/terms/other", { title: "Other title" });
+  await page.locator(".term-card", { hasText: "Extra term" }).waitFor();
+  await until(page, () => [...document.querySelectorAll(".term-card h3")].some(({ textContent }) => /Other title/.test(textContent)));
+  const field = page.locator(".term-card [name=title]");
+  assert.match(await field.inputValue(), /of 2031/);
+  // A closing time that is removed is no longer set.
+  await page.locator(".term-card [name=closes_at]").fill("");
+  await page.locator(".term-card").getByRole("button", { name: "Save term" }).click();
+  const saved = page.locator(".term-card", { hasText: "of 2031" });
+  await saved.getByText("Saved.").waitFor();
+  await until(page, () => document.activeElement.textContent === "Edit" && !document.querySelector(".term-card form"));
+  assert.equal((await term("other")).closes_at ?? null, null);
+  assert.match(await saved.innerText(), /Closes\s+Not set/);
+  // The form below adds a term again.
+  assert.equal(await page.inputValue("#term-add [name=title]"), "");
+  assert.equal(await page.isVisible("#term-add [name=id]"), true);
+  await saved.getByRole("button", { name: /^Edit/ }).click();
+  await saved.getByRole("button", { name: "Cancel" }).click();
+  await until(page, () => document.activeElement.textContent === "Edit");
+  await saved.getByRole("button", { name: /^Edit/ }).click();
+  await page.getByRole("button", { name: "Add a term" }).click();
+  await until(page, () => document.activeElement.name === "id" && !document.querySelector(".term-card form"));
+  await page.keyboard.type("added");
+  await page.keyboard.press("Enter");
+  await page.locator(".term-card", { hasText: "added" }).waitFor();
+  await until(page, () => document.querySelector("#term-form [name=id]").value === "" && /Saved/.test(document.querySelector("#term-form").textContent));
+  assert.deepEqual(page.wrong, []);
 });
 
 test("the recipients of an alert for a section of another term are named", async () => {

@@ -30,7 +30,7 @@ test("a changed window reaches open pages without a request from them", async ()
   await isLive(staff);
   await hub.ask("admin", "PUT", "/api/v1/terms/push", { closes_at: new Date().toISOString() });
   for (const page of pages) await shows(page, "Registration is closed");
-  await until(staff, () => /push.*Closed/s.test([...document.querySelectorAll("#terms tr")].find((one) => /push/.test(one.textContent)).innerText));
+  await until(staff, () => /push.*Closed/s.test([...document.querySelectorAll("#terms .term-card")].find((one) => /push/.test(one.textContent)).innerText));
 });
 
 test("a student's own window replaces that of the term, even when it is closed", async () => {

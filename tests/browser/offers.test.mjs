@@ -109,7 +109,7 @@ test("staff set in the term editor whether and how long seats are offered", asyn
     return [waitlist, offer_s, offer_first_day_s];
   };
   const page = await open(chrome, hub, "/staff#terms", { user: "staff" });
-  const edit = page.locator("#terms tbody tr", { hasText: "editor" }).getByRole("button", { name: "Edit" });
+  const edit = page.locator("#terms .term-card", { hasText: "editor" }).getByRole("button", { name: /^Edit/ });
   const save = async (fields) => {
     await edit.click();
     await until(page, () => document.querySelector("#term-form [name=id]").value === "editor");
@@ -118,7 +118,7 @@ test("staff set in the term editor whether and how long seats are offered", asyn
     const put = page.waitForResponse((response) => response.request().method() === "PUT" && response.url().endsWith("/api/v1/terms/editor"));
     await page.getByRole("button", { name: "Save term" }).click();
     assert.equal((await put).status(), 200);
-    await until(page, () => document.querySelector("#term-form span[role=status]").textContent === "Saved.");
+    await until(page, (id) => [...document.querySelectorAll(".term-card")].some((card) => card.querySelector("small").textContent === id && /Saved\./.test(card.querySelector("[role=status]").textContent)), "editor");
   };
   await save({ waitlist: "offer", offer_s: "120", offer_first_day_s: "1.5" });
   assert.deepEqual(await saved(), ["offer", 7200, 90]);

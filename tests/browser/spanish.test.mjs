@@ -232,13 +232,13 @@ test("another language keeps what a form holds, and the view", async () => {
 test("dates and numbers follow the language", async () => {
   const page = await show("/staff#terms", "staff", 1280);
   await shows(page, "Otoño de 2031");
-  const row = await page.getByRole("row", { name: "Otoño" }).innerText();
+  const row = await page.locator(".term-card", { hasText: "Otoño" }).innerText();
   assert.match(row, /(lun|mar|mié|jue|vie|sáb|dom)\b.*(ene|feb|mar|abr|may|jun|jul|ago|sep|oct|nov|dic)/s);
 });
 
 test("problems are shown in Spanish by their code and field", async () => {
   const page = await show("/staff#terms", "staff", 1280);
-  await page.waitForSelector("#terms table");
+  await page.waitForSelector("#terms .term-card");
   await page.fill("#term-form [name=id]", "no válido");
   await page.getByRole("button", { name: "Guardar el período" }).click();
   await until(page, () => /Código del período: este valor no es válido/.test(document.querySelector("#term-form").textContent));

@@ -38,7 +38,7 @@ test("terms that arrive late do not close the confirmation of an emergency", asy
   await page.locator("#confirm-send .danger:enabled").waitFor();
   await terms.waiting;
   terms.release();
-  await until(page, () => document.querySelector("#terms tbody tr"));
+  await until(page, () => document.querySelector("#terms .term-card"));
   await until(page, () => document.querySelector("#college").textContent);
   assert.equal(await page.isVisible("#confirm-send"), true);
   assert.deepEqual(page.wrong, []);
@@ -46,7 +46,7 @@ test("terms that arrive late do not close the confirmation of an emergency", asy
 
 test("a term is reported as saved when Edit starts from the saved values", async () => {
   const page = await open(chrome, hub, "/staff#terms", { user: "staff" });
-  const edit = page.locator("#terms tbody tr", { hasText: "late" }).getByRole("button", { name: "Edit" });
+  const edit = page.locator("#terms .term-card", { hasText: "late" }).getByRole("button", { name: /^Edit/ });
   await edit.click();
   await page.fill("#term-form [name=title]", "Late term");
   const [terms, saved] = [await hold(page, "**/api/v1/terms"), page.waitForResponse((response) => response.request().method() === "PUT")];
@@ -55,7 +55,7 @@ test("a term is reported as saved when Edit starts from the saved values", async
   await terms.waiting;
   assert.equal(await status(page, "#term-form span[role=status]"), "Saving…");
   terms.release();
-  await until(page, () => document.querySelector("#term-form span[role=status]").textContent === "Saved.");
+  await until(page, () => [...document.querySelectorAll(".term-card [role=status]")].some(({ textContent }) => textContent === "Saved."));
   await edit.click();
   assert.equal(await page.inputValue("#term-form [name=title]"), "Late term");
 });

@@ -195,7 +195,7 @@ test("a call with an aborted signal sends no request", async () => {
 test("a term closes at the hub's time of the press, not the device's", async () => {
   await hub.term("gate", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   const page = await openStaff("#terms", { script: lateBy(2) });
-  const row = page.locator("#terms tbody tr", { hasText: "gate" });
+  const row = page.locator("#terms .term-card", { hasText: "gate" });
   await row.getByRole("button", { name: "Close now" }).waitFor();
   const term = async () => (await hub.ask("staff", "GET", "/api/v1/terms")).items.find(({ id }) => id === "gate");
   const { now } = await term();
@@ -211,7 +211,7 @@ test("a term closes at the hub's time of the press, not the device's", async () 
 test("a term that opens while it is shown is updated and can be closed", async () => {
   await hub.term("dawn", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"], { opensIn: 60 });
   const page = await openStaff("#terms");
-  const row = page.locator("#terms tbody tr", { hasText: "dawn" });
+  const row = page.locator("#terms .term-card", { hasText: "dawn" });
   await page.clock.install();
   await page.reload();
   await row.getByText("Not open yet").waitFor();

@@ -245,8 +245,8 @@ function staffStates(hub, { term, soon, items, week, full }) {
       await page.locator("#sent-list summary").first().click();
       await seen(".names li")(page);
     }, after: () => withdrawAll(hub) },
-    { name: "staff-terms", where: "/staff#terms", how: staff, ready: async (page) => { await choose(page); await page.locator("#terms tbody tr").first().getByRole("button").last().click(); } },
-    { name: "staff-term-closes", where: "/staff#terms", how: staff, ready: async (page) => { await choose(page); await page.locator("#terms tbody").getByRole("button", { name: "Close now" }).first().click(); await seen("#terms .danger, #terms .question")(page); } },
+    { name: "staff-terms", where: "/staff#terms", how: staff, ready: async (page) => { await choose(page); await page.locator("#terms .term-card").first().getByRole("button").last().click(); } },
+    { name: "staff-term-closes", where: "/staff#terms", how: staff, ready: async (page) => { await choose(page); await page.locator("#terms").getByRole("button", { name: "Close now" }).first().click(); await seen("#terms .danger, #terms .question")(page); } },
   ];
 }
 

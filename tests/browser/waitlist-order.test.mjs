@@ -76,7 +76,7 @@ test("staff declare a priority, and students see it beside their place in both l
   await term("prio", ["ana-p", "bob-p"]);
   await hub.ask("staff", "PUT", "/api/v1/students/bob-p", { groups: ["graduating"] });
   const page = await open(chrome, hub, "/staff#terms", { user: "staff", bypassCSP: true });
-  const edit = page.locator("#terms tbody tr", { hasText: "prio" }).getByRole("button", { name: "Edit" });
+  const edit = page.locator("#terms .term-card", { hasText: "prio" }).getByRole("button", { name: /^Edit/ });
   const save = async (groups) => {
     await edit.click();
     await until(page, () => document.querySelector("#term-form [name=id]").value === "prio");
@@ -84,7 +84,7 @@ test("staff declare a priority, and students see it beside their place in both l
     const put = page.waitForResponse((response) => response.request().method() === "PUT" && response.url().endsWith("/api/v1/terms/prio"));
     await page.getByRole("button", { name: "Save term" }).click();
     assert.equal((await put).status(), 200);
-    await until(page, () => document.querySelector("#term-form span[role=status]").textContent === "Saved.");
+    await until(page, (id) => [...document.querySelectorAll(".term-card")].some((card) => card.querySelector("small").textContent === id && /Saved\./.test(card.querySelector("[role=status]").textContent)), "prio");
   };
   await save("graduating, need-based");
   assert.deepEqual(await line("prio"), ["bob-p", "ana-p"]);
