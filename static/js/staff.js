@@ -9,6 +9,7 @@ import { drawIcons } from "./icons.js";
 import { pollWhileDisconnected } from "./poll.js";
 import { restoreForms } from "./reload.js";
 import { Seats } from "./seats.js";
+import { setUpSheet } from "./print-sheet.js";
 import { hasRole, trackHeaderHeight, showNote, startPage, setUpViews } from "./session.js";
 import { Composer } from "./staff/composer.js";
 import { Demand } from "./staff/demand.js";
@@ -80,6 +81,8 @@ const composer = new Composer(page, () => sentAlerts.read());
 const imports = new ImportView(live, page, () => onImportApplied());
 const termEditor = new TermEditor(() => terms.load().catch(() => {}));
 live.on("term", (frame) => { terms.changed(frame); termEditor.load().catch(() => {}); });
+setUpSheet(() => document.body.dataset.view === "sections" ? sections.sheet() : []);
+$("print-sections").addEventListener("click", () => print());
 $("as-list").addEventListener("click", () => openView("#sections", () => sections.showFullest()));
 pollWhileDisconnected(live, () => Promise.all([page.seats.read(), alerts.refresh()]));
 

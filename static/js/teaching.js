@@ -3,6 +3,7 @@
 import { $, h, put } from "./dom.js";
 import { api } from "./api.js";
 import { setZone, t } from "./i18n.js";
+import { setUpSheet } from "./print-sheet.js";
 import { hasRole, startPage } from "./session.js";
 import { Roster } from "./staff/roster.js";
 import { componentName, meetingTexts, problemText } from "./words.js";
@@ -11,7 +12,7 @@ import { componentName, meetingTexts, problemText } from "./words.js";
 function sectionItem(section) {
   const name = `${section.course} ${section.section ?? ""} (${section.crn})`;
   const facts = [componentName(section), meetingTexts(section).join("; "), t("section.taken", { n: section.capacity, taken: section.enrolled })];
-  const roster = new Roster(section.id, name);
+  const roster = new Roster(section.id, name, { facts: [section.title, ...facts] });
   // The roster is read when it is opened: each read is recorded as a disclosure.
   const ontoggle = ({ currentTarget }) => currentTarget.open && roster.load();
   return h("details", { ontoggle }, h("summary", null, h("strong", { dir: "auto" }, name), " ", section.title && [h("span", { dir: "auto" }, section.title), ", "], facts.filter(Boolean).join(", ")), roster.el);
@@ -42,4 +43,5 @@ async function show(user) {
   }
 }
 
+setUpSheet();
 startPage({ form: $("sign-in"), onuser: show, introduction: () => t("teaching.about") });

@@ -3,6 +3,7 @@
 import { button, debounce, field, h, markInvalid, put, table } from "../dom.js";
 import { api } from "../api.js";
 import { t } from "../i18n.js";
+import { printSheet, sheetParts } from "../print-sheet.js";
 import { dateTime, ordinal, problemText } from "../words.js";
 import { givenReason, reasonField } from "./change.js";
 
@@ -15,22 +16,28 @@ const path = (id) => `/api/v1/sections/${encodeURIComponent(id)}/roster`;
 /** A text of its own direction, such as a Hebrew name in an English table. */
 const auto = (text) => h("span", { dir: "auto" }, text);
 const displayName = (one) => one.name && one.name !== one.user ? one.name : one.user;
+const personHeads = () => [t("roster.name"), t("sign.name"), t("roster.since")];
+const person = (one) => [auto(displayName(one)), auto(one.user), dateTime(one.since)];
+const position = (one) => one.status === "offered" ? t("roster.offered", { at: dateTime(one.expires_at) })
+  : one.priority_group ? t("roster.position.group", { nth: ordinal(one.position), group: one.priority_group }) : ordinal(one.position);
 
 export class Roster {
   #shown = "";
 
   /**
-   * `oncompose()` is called to write an alert to the students of the section; without it, there is no such button.
-   * `mayMove`: whether the reader may change the order of the waitlist.
+   * `facts`: what a printed roster says about the section, such as its times. `oncompose()` is called to write an alert
+   * to the students of the section; without it, there is no such button. `mayMove`: whether the reader may change the
+   * order of the waitlist.
    */
-  constructor(id, name, oncompose, mayMove = false) {
-    Object.assign(this, { id, mayMove });
+  constructor(id, name, { facts = [], oncompose, mayMove = false } = {}) {
+    Object.assign(this, { id, name, facts, mayMove });
     this.moving = h("div");
     this.lists = h("div", null, h("p", { class: "none" }, t("roster.loading")));
     this.status = h("span", { role: "status" });
     this.download = button(t("roster.download"), () => this.#download(), { "aria-label": t("roster.download.of", { name }) });
+    this.print = button(t("roster.print"), () => printSheet(this.#sheet()), { disabled: true, class: "quiet", "aria-label": t("roster.print.of", { name }) });
     this.compose = oncompose && button(t("roster.alert"), oncompose, { class: "quiet", "aria-label": t("roster.alert.of", { name }) });
-    this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.compose, " ", this.status), this.moving, this.lists);
+    this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.print, " ", this.compose, " ", this.status), this.moving, this.lists);
     this.refresh = debounce(REFRESH_MS, () => this.el.isConnected && this.load());
   }
 
@@ -40,25 +47,36 @@ export class Roster {
       const text = JSON.stringify(items);
       if (text === this.#shown) return;
       this.#shown = text;
-      const enrolled = items.filter(({ status }) => status === "enrolled");
-      const waiting = items.filter(({ status }) => status !== "enrolled");
-      this.download.disabled = !items.length;
+      this.items = items;
+      const { enrolled, waiting } = this.#parts();
+      this.download.disabled = this.print.disabled = !items.length;
       if (this.compose) this.compose.disabled = !enrolled.length;
-      const person = (one) => [auto(displayName(one)), auto(one.user), dateTime(one.since)];
-      const position = (one) => one.status === "offered" ? t("roster.offered", { at: dateTime(one.expires_at) })
-        : one.priority_group ? t("roster.position.group", { nth: ordinal(one.position), group: one.priority_group }) : ordinal(one.position);
       const inLine = waiting.filter(({ status }) => status === "waitlisted").length;
       const move = (one) => one.status === "waitlisted" && button(t("roster.move"), () => this.#move(one, inLine),
         { class: "quiet", "aria-label": t("roster.move.of", { name: displayName(one) }) });
       const canMove = this.mayMove && inLine > 1;
       put(this.lists,
-        this.#list(t("roster.enrolled", { n: enrolled.length }), [t("roster.name"), t("sign.name"), t("roster.since")], enrolled, person, t("roster.enrolled.none")),
-        this.#list(t("roster.waiting", { n: waiting.length }), [t("roster.position"), t("roster.name"), t("sign.name"), t("roster.since"), ...(canMove ? [""] : [])], waiting,
+        this.#list(t("roster.enrolled", { n: enrolled.length }), personHeads(), enrolled, person, t("roster.enrolled.none")),
+        this.#list(t("roster.waiting", { n: waiting.length }), [t("roster.position"), ...personHeads(), ...(canMove ? [""] : [])], waiting,
           (one) => [position(one), ...person(one), ...(canMove ? [move(one)] : [])], t("roster.waiting.none")));
     } catch (problem) {
       put(this.lists, h("p", { class: "stop" }, `${t("roster.failed", { why: problemText(problem) })} `,
         button(t("find.retry"), () => this.load(), { class: "plain" })));
     }
+  }
+
+  #parts() {
+    return { enrolled: this.items.filter(({ status }) => status === "enrolled"), waiting: this.items.filter(({ status }) => status !== "enrolled") };
+  }
+
+  /** The parts of the printed roster. It has everyone, with a number for each, because a sheet is signed or counted. */
+  #sheet() {
+    const { enrolled, waiting } = this.#parts();
+    const lists = [
+      { title: t("roster.enrolled", { n: enrolled.length }), heads: ["", ...personHeads()], rows: enrolled.map((one, i) => [i + 1, ...person(one)]) },
+      { title: t("roster.waiting", { n: waiting.length }), heads: [t("roster.position"), ...personHeads()], rows: waiting.map((one) => [position(one), ...person(one)]) },
+    ];
+    return sheetParts(this.name, this.facts, lists.filter(({ rows }) => rows.length));
   }
 
   /** Asks for the new position of a student on the waitlist, and why. */

@@ -4,7 +4,8 @@ import { $, button, debounce, put } from "../dom.js";
 import { api } from "../api.js";
 import { VirtualList } from "../list.js";
 import { t } from "../i18n.js";
-import { hasFewLeft, joinList, problemText } from "../words.js";
+import { sheetParts } from "../print-sheet.js";
+import { hasFewLeft, joinList, meetingTexts, problemText } from "../words.js";
 import { SectionRow } from "./section-row.js";
 
 const TYPING_MS = 80;
@@ -110,6 +111,19 @@ export class SectionList {
     if (catalogue.state === "ready") return t("n.sections", { n });
     if (catalogue.state !== "failed") return t("find.loading");
     return [problemText(catalogue.problem), " ", button(t("find.retry"), () => catalogue.load(catalogue.term), { class: "plain" })];
+  }
+
+  /** The parts of a printed list: all sections that are listed, in their order. */
+  sheet() {
+    const { catalogue, numbers, term, termTitle } = this.page;
+    const { ids } = this.list;
+    const row = (id) => {
+      const section = catalogue.get(id);
+      const { enrolled, capacity, waitlisted } = numbers(id);
+      return [catalogue.name(id), section.title, meetingTexts(section).join("; "), section.instructor ?? t("section.no_instructor"), enrolled, capacity, waitlisted, t(`section.status.${section.status}`)];
+    };
+    const heads = [t("field.section"), t("field.title"), t("field.meetings"), t("field.instructor"), t("field.enrolled"), t("field.capacity"), t("field.waitlisted"), t("field.status")];
+    return ids.length ? sheetParts(termTitle(term()), [t("n.sections", { n: ids.length })], [{ heads, rows: ids.map(row) }]) : [];
   }
 
   redraw(ids) {

@@ -123,9 +123,13 @@ export class SectionRow {
     put(this.body);
   }
 
+  #facts(section) {
+    return [meetingTexts(section).join("; "), section.instructor ?? t("section.no_instructor"), t("n.credits", { n: section.credits ?? 0 })];
+  }
+
   /** Opens the row: the section's details and its roster. */
   open() {
-    const { catalogue, numbers, compose, mayEdit } = this.list.page;
+    const { catalogue, numbers, compose, mayEdit, termTitle } = this.list.page;
     const id = this.section;
     const section = catalogue.get(id);
     this.list.opened.add(id);
@@ -135,12 +139,12 @@ export class SectionRow {
       put(this.body, h("p", null, section.title && `${section.title}. `, t("section.no_roster")));
       return;
     }
-    this.roster = new Roster(id, catalogue.name(id), () => compose({ sections: [id] }), true);
+    this.roster = new Roster(id, catalogue.name(id), { facts: [termTitle(section.term), section.title, ...this.#facts(section)], oncompose: () => compose({ sections: [id] }), mayMove: true });
     this.head.setAttribute("aria-expanded", "true");
     const { enrolled, capacity } = numbers(id);
     const facts = [
       enrolled > capacity && t("section.over", { n: enrolled, capacity }),
-      meetingTexts(section).join("; "), section.instructor ?? t("section.no_instructor"), t("n.credits", { n: section.credits ?? 0 }),
+      ...this.#facts(section),
       section.outside_enrolled && t("section.outside", { n: section.outside_enrolled }),
     ].filter(Boolean);
     put(this.body, h("p", null, h("strong", { dir: "auto" }, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el, sectionHistory(id, catalogue.name(id)));

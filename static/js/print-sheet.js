@@ -1,0 +1,34 @@
+// Prints a list on a sheet of its own, with all of its rows: the page shows only a part of a long list.
+
+import { h, put, table } from "./dom.js";
+import { hubNow } from "./hub-clock.js";
+import { t } from "./i18n.js";
+import { dateTime } from "./words.js";
+
+/** A part of the document that is empty except during printing. `style.css` hides it on the screen, and the rest on paper. */
+const sheet = h("div", { id: "sheet" });
+/** The lists of the page that were chosen with a button; empty if the browser's menu was used. */
+let chosen = [];
+
+/** Returns the parts of a sheet: what it lists, facts about it, and its tables `{title, heads, rows}`. */
+export const sheetParts = (title, facts, tables) => [
+  h("h2", { dir: "auto" }, title),
+  h("p", null, [...facts, t("sheet.as_of", { at: dateTime(new Date(hubNow()).toISOString()) })].filter(Boolean).join(". "), "."),
+  tables.map(({ title, heads, rows }) => table(title, heads, rows)),
+];
+
+/** Prints these parts instead of the page. */
+export function printSheet(parts) {
+  chosen = parts;
+  print();
+}
+
+/** From now on, what the browser prints is a sheet. `partsOf()` returns that of the present view; empty to print the page. */
+export function setUpSheet(partsOf = () => []) {
+  document.body.append(sheet);
+  addEventListener("beforeprint", () => put(sheet, chosen.length ? chosen : partsOf()));
+  addEventListener("afterprint", () => {
+    chosen = [];
+    put(sheet);
+  });
+}

@@ -1,0 +1,71 @@
+// Lists of the staff page and of instructors on paper: a sheet of their own, with every row.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, Hub, open, until } from "./support.mjs";
+
+/** More than the page shows of a roster. */
+const STUDENTS = 201;
+/** More than the page renders of a list. */
+const SECTIONS = 120;
+/** The browser's dialog is not opened. */
+const script = "window.print = () => dispatchEvent(new Event('beforeprint'));";
+
+let hub, chrome;
+before(async () => {
+  [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+  await hub.term("paper", ["1,MATH 151,Calculus I,A01,lecture,4,200,3,MWF,09:00-09:50,Lee", ...Array.from({ length: SECTIONS - 1 }, (_, i) => `${100 + i},PHYS ${100 + i},Mechanics,A01,lecture,4,9,3,TR,09:00-09:50,Curie`)], { title: "Paper term" });
+  for (let i = 0; i < STUDENTS; i += 1) await hub.ask("staff", "PUT", `/api/v1/students/reader${i}/registrations/paper-1`, { waitlist: true, reason: "Asked at the desk." });
+});
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+/** The text of the sheet while the page is printed, when nothing else is visible. */
+async function printed(page) {
+  await page.emulateMedia({ media: "print" });
+  const seen = await page.evaluate(() => [...document.body.children].filter((el) => el.checkVisibility() && el.innerText.trim()).map(({ id }) => id));
+  assert.deepEqual(seen, ["sheet"]);
+  const text = await page.innerText("#sheet");
+  await page.emulateMedia({ media: "screen" });
+  assert.equal(await page.isVisible("#sheet"), false);
+  await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+  assert.equal(await page.textContent("#sheet"), "");
+  return text;
+}
+
+test("a roster is printed with everyone, and with what it is of", async () => {
+  const page = await open(chrome, hub, "/staff#sections", { user: "staff", script });
+  await page.selectOption("#which-term", "paper");
+  await page.fill("#section-search [name=q]", "math");
+  await until(page, () => document.querySelectorAll(".srow").length === 1);
+  await page.locator(".srow .name").click();
+  await page.getByRole("button", { name: "Print the roster of MATH 151 lecture (1)" }).click();
+  const text = await printed(page);
+  assert.match(text, /^MATH 151 lecture \(1\)\s+Paper term\. Calculus I\. .*9:00.*Lee\. 4 credits\. As of .*\d/);
+  assert.match(text, /Enrolled: 200.*\n1\treader0\treader0\t.*\n200\treader199\treader199\t.*Waiting: 1.*1st\treader200/s);
+});
+
+test("the browser's menu prints every listed section in its order", async () => {
+  const page = await open(chrome, hub, "/staff#sections", { user: "staff", script, locale: "es-MX" });
+  await page.selectOption("#which-term", "paper");
+  await page.selectOption("#section-search [name=order]", "waiting");
+  await until(page, (n) => document.querySelector("#sections-found").textContent.startsWith(n) && /MATH/.test(document.querySelector('.srow[data-index="0"]')?.textContent), SECTIONS);
+  assert.ok(await page.locator(".srow").count() < SECTIONS);
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  const text = await printed(page);
+  assert.match(text, /^Paper term\s+120 secciones\. Datos del .*\d.*\nMATH 151 teoría \(1\)\tCalculus I\t.*\tLee\t200\t200\t1\tAbierta\nPHYS 100/s);
+  assert.equal(text.match(/PHYS \d+ teoría/g).length, SECTIONS - 1);
+  await page.getByRole("button", { name: "Imprimir esta lista" }).click();
+  assert.equal((await printed(page)).match(/PHYS \d+ teoría/g).length, SECTIONS - 1);
+  await page.evaluate(() => { location.hash = "#now"; });
+  await until(page, () => document.body.dataset.view === "now");
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  assert.equal(await page.textContent("#sheet"), "");
+});
+
+test("an instructor prints a roster", async () => {
+  hub.mint("Lee", "instructor");
+  const page = await open(chrome, hub, "/teaching", { user: "Lee", script });
+  await page.locator("#sections summary").click();
+  await page.getByRole("button", { name: /^Print the roster of MATH 151/ }).click();
+  assert.match(await printed(page), /^MATH 151 A01 \(1\)\s+Calculus I\. lecture\. .*Enrolled: 200/s);
+});
