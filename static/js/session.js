@@ -21,7 +21,7 @@ export const hasRole = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
 export function startPage({ form, onuser, introduction = () => null, before = () => null }) {
   let user, ending = false, cleared = false, shown = ["reconnecting", 0];
   // Screen readers announce only the state, not the time beside it, which changes with each poll.
-  const state = { words: h("span", { role: "status" }), asOf: h("span"), more: h("span") };
+  const state = { words: h("span", { role: "status" }, t("live.connecting")), asOf: h("span"), more: h("span") };
   $("live").removeAttribute("role");
   // Otherwise a change of language would replace the elements below.
   delete $("live").dataset.t;

@@ -202,6 +202,12 @@ test("without a WebSocket, the page polls and says so", async () => {
   await until(page, () => /77 left/.test(document.querySelector("#rows").textContent));
 });
 
+test("the page says that it is connecting until the hub answers", async () => {
+  const page = await open(chrome, hub, "/", { locale: "es-MX", script: "window.WebSocket = class { close() {} send() {} };" });
+  await until(page, () => document.querySelector("#who a"));
+  assert.equal(await page.textContent("#live [role=status]"), "Conectando");
+});
+
 test("a student can register, drop and swap by keyboard", async () => {
   await hub.term("keys", WEEK);
   const page = await open(chrome, hub, "/?term=keys", { user: "student" });
