@@ -38,6 +38,17 @@ test("rows show CRN and credits, and what is online; compact rows stay compact",
   assert.ok(first.bottom <= second.top + 1, "rows do not overlap");
 });
 
+test("in a wide window, a row that overlaps the schedule has its CRN, too", async () => {
+  await hub.ask("student", "PUT", `/api/v1/me/plan`, { sections: [`${TERM}-1`] });
+  const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", width: 1920, height: 1080 });
+  const line = page.locator(".row:has(.who.careful)").first();
+  await line.waitFor();
+  assert.match(await line.locator(".who").innerText(), /(Overlaps|already have) MATH 151\s+CRN \d+, \d cr\./);
+  await page.check("#compact");
+  await until(page, () => !/CRN/.test(document.querySelector(".who.careful").innerText));
+  await hub.ask("student", "PUT", `/api/v1/me/plan`, { sections: [] });
+});
+
 test("further filters combine, are in the address, and are counted", async () => {
   const page = await open(chrome, hub, `/?term=${TERM}`, { bypassCSP: true });
   await rows(4)(page);

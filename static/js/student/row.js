@@ -73,7 +73,7 @@ export class Row {
     this.#drawDetails(section);
   }
 
-  /** Draws the instructor, or the conflict with the student's week in place of the name. */
+  /** Draws the instructor, or the conflict with the student's week in place of the name. Only a wide row has room for the CRN below it. */
   #drawWho(section, conflict) {
     const key = conflict ? `${conflict.kind} ${conflict.with}` : section.instructor ?? "";
     if (this.whoKey === key) return;
@@ -83,7 +83,6 @@ export class Row {
       sections: joinList(conflict.with.map((id) => this.page.catalogue.get(id)?.course ?? id)),
     });
     this.who.title = text ?? section.instructor ?? "";
-    this.facts.hidden = Boolean(conflict);
     put(this.by, conflict ? [icon("warn"), text] : section.instructor ?? t("section.no_instructor"));
   }
 
