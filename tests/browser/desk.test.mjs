@@ -46,6 +46,21 @@ for (const width of [390, 1280, 1920]) {
   });
 }
 
+test("the status of a section is readable on a phone", async () => {
+  const page = await openDesk("#sections", { width: 390, height: 844 });
+  await page.locator(".srow [name=status]").waitFor();
+  await page.selectOption(".srow [name=status]", "cancelled");
+  await page.keyboard.press("Enter");
+  // What the longest text, the padding and the arrow need.
+  const [needed, width] = await page.$eval(".srow [name=status]", (el) => {
+    const { font, paddingLeft, paddingRight } = getComputedStyle(el);
+    const canvas = document.createElement("canvas").getContext("2d");
+    canvas.font = font;
+    return [canvas.measureText(el.selectedOptions[0].text).width + parseFloat(paddingLeft) + parseFloat(paddingRight) + 16, el.clientWidth];
+  });
+  assert.ok(width >= needed, `${width} px of ${needed} px`);
+});
+
 test("a capacity below the number enrolled says who stays, and is confirmed", async () => {
   const page = await openDesk("#sections");
   await until(page, () => document.querySelectorAll(".srow").length === 1);
