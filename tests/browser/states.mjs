@@ -323,13 +323,13 @@ function otherStates(hub, chrome) {
       await seen("#factor .codes li")(page);
     } },
     { name: "teaching", where: "/teaching", how: { user: "Curie" }, ready: async (page) => { await page.locator("#sections summary").first().click(); await until(page, () => document.querySelector("#sections table, #sections li")); } },
-    { name: "shared", ready: async (page) => { await until(page, () => /\S{20}/.test(document.querySelector("main").innerText.replace(/\s/g, ""))); }, page: async (how) => {
+    { name: "shared", ready: (page) => until(page, () => document.querySelectorAll("#schedule tbody tr").length > 1), page: async (how) => {
       const first = await open(chrome, hub, "/account", {});
       await signIn(first, "guide");
       await first.fill("#guardian [name=label]", "Mum");
       await first.press("#guardian [name=label]", "Enter");
       await says("#guardian", /\/shared#/)(first);
-      const { pathname, hash } = new URL((await first.textContent("#guardian")).match(/http\S*?\/shared#[\w.-]+/)[0]);
+      const { pathname, hash } = new URL(await first.textContent("#guardian code"));
       return open(chrome, hub, pathname + hash, how);
     } },
     { name: "api", where: "/docs", how: { user: "student" }, ready: seen("#operations-identity-me") },
