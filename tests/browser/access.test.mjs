@@ -174,6 +174,8 @@ const STATES = [
   ["administration: no matching person, on a phone", "/admin#people", { user: "admin", width: 390, height: 844 }, async (page) => { await page.fill("#people [type=search]", "zzz"); await until(page, () => /No one matches/.test(document.querySelector("#people").textContent)); }],
   ["administration: sessions on a phone", "/admin#sessions", { user: "admin", width: 390, height: 844 }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
   ["administration: audit on a phone", "/admin#audit", { user: "admin", width: 390, height: 844 }, (page) => until(page, () => document.querySelector("#audit-rows tr"))],
+  ["an address that does not exist", "/nothing", {}, (page) => until(page, () => document.documentElement.lang === "en" && document.querySelector("main h1"))],
+  ["an address that does not exist, in Spanish, on a phone", "/nothing", { locale: "es-MX", ...PHONE }, (page) => until(page, () => document.documentElement.lang === "es" && document.querySelector("main h1"))],
   ["administration: audit", "/admin#audit", { user: "admin" }, (page) => until(page, () => document.querySelector("#audit-rows tr"))],
 ];
 
@@ -256,6 +258,7 @@ const VIEWS = [
   ["/admin#plone", { user: "admin", script: answering("/admin/plone", PLONE) }, says("#plone-rejected", /Resend all/)],
   ["/admin#people", { user: "admin" }, (page) => until(page, () => document.querySelector("#people tbody tr"))],
   ["/admin#audit", { user: "admin" }, (page) => until(page, () => document.querySelector("#audit-rows td"))],
+  ["/nothing", {}, (page) => until(page, () => document.querySelector("main h1"))],
 ];
 for (const [where, how, ready] of VIEWS) {
   test(`${where} fits a width of 320 pixels`, async () => {

@@ -229,7 +229,7 @@ test("several hubs are listed in aligned columns, and a hub that is not ready st
   const hubs = [["one", true, 1], ["two", false, 1], ["three", true, 40]].map(([name, ready, age_s], index) => ({
     name, version: "0.1.0", started_at: "2026-08-03T08:00:00Z", ready, bus: true, leader: index === 0, sessions: 3, registrations_per_s: 1, registration_p99_ms: index ? 2 : null, age_s,
   }));
-  for (const width of [390, 1280]) {
+  for (const width of [320, 390, 1280]) {
     const page = await openAdmin("");
     await page.setViewportSize({ width, height: 800 });
     // One hub has no others to list; what a hub lists of real ones is tested with the API.
@@ -240,7 +240,11 @@ test("several hubs are listed in aligned columns, and a hub that is not ready st
     assert.deepEqual([...new Set(lefts)], [lefts[0]], `${width} px`);
     assert.deepEqual(await page.locator("#hubs tbody td:nth-child(2) span").evaluateAll((all) => all.map((one) => [one.className, one.textContent])),
       [["good", "Ready"], ["stop", "Not ready"], ["stop", "No message for 0:40"]]);
-    assert.deepEqual(await violations(page), []);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      assert.deepEqual(await violations(page), [], `${width} px, ${colorScheme}`);
+    }
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
     await page.context().close();
   }
 });
