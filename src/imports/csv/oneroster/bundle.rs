@@ -7,49 +7,35 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, BufReader, BufWriter, Read};
+use std::io::{self, BufWriter};
 use std::path::Path;
 
 use jiff::ToSpan;
 use jiff::civil::Date;
-use zip::ZipArchive;
-use zip::result::ZipError;
 
 use crate::imports::finding_kind::FindingKind;
 use crate::imports::spreadsheet::Tick;
 use crate::imports::spreadsheet::sheet::SheetCopy;
 use crate::imports::spreadsheet::stop::Stop;
-use crate::text::csv_text::unescape_cell;
 
 use crate::imports::csv::SECTIONS_MAX;
 use crate::imports::csv::combined::is_readable;
-use crate::imports::csv::guard::{RecordGuard, RecordLines};
 use crate::imports::csv::oneroster::ids::meetings;
-use crate::imports::csv::oneroster::{
-    CLASSES, COURSES, ENROLLMENTS, MANIFEST, MEETINGS, OWN_COLUMNS, OWN_PREFIX, SESSIONS,
+use crate::imports::csv::oneroster::reader::{
+    Archive, EXTENSION_PREFIX, LOOKUP_BYTES_MAX, Row, UNPACKED_MAX, check_version, each_row, has_file, open, refused,
 };
-use crate::imports::csv::source::unreadable;
-
-/// The maximum size of a file that is read row by row, in bytes: four times the largest upload, as for workbooks.
-const UNPACKED_MAX: u64 = 256 * 1024 * 1024;
-/// The maximum size of a file that is held in memory, in bytes: 100,000 courses of 300 bytes.
-const LOOKUP_BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// The number of rows between two checks whether the import was cancelled.
-const TICK_INTERVAL_ROWS: u64 = 500;
-/// The beginning of the names of columns that the binding does not define.
-const EXTENSION_PREFIX: &str = "metadata.";
-
-type Archive = ZipArchive<BufReader<File>>;
+use crate::imports::csv::oneroster::{
+    CLASSES, COURSES, ENROLLMENTS, MANIFEST, MEETINGS, OWN_COLUMNS, OWN_PREFIX, SESSIONS, one_line,
+};
 
 /// Returns whether a ZIP archive is a OneRoster bundle.
 pub(in crate::imports::csv) fn is_bundle(file: &File) -> io::Result<bool> {
-    let archive = ZipArchive::new(BufReader::new(file.try_clone()?));
-    Ok(archive.is_ok_and(|archive| archive.index_for_name(MANIFEST).is_some()))
+    has_file(file, &[MANIFEST])
 }
 
 /// Reads a bundle.
 pub(in crate::imports::csv) fn read(file: &File, scratch: &Path, tick: &mut Tick<'_>) -> Result<SheetCopy, Stop> {
-    let mut archive = ZipArchive::new(BufReader::new(file.try_clone()?)).map_err(|_| damaged())?;
+    let mut archive = open(file)?;
     check_manifest(&mut archive, tick)?;
     let lookup = Lookup::read(&mut archive, tick)?;
     let layout = Layout::read(&mut archive, tick)?;
@@ -95,10 +81,7 @@ fn check_manifest(archive: &mut Archive, tick: &mut Tick<'_>) -> Result<(), Stop
         }
         Ok(())
     })?;
-    if !["1.1", "1.2"].contains(&version.as_str()) {
-        let version: String = version.chars().take(20).collect();
-        return Err(refused(FindingKind::RosterVersion { version }));
-    }
+    check_version(&version)?;
     if classes == "delta" {
         return Err(refused(FindingKind::RosterDelta));
     }
@@ -133,11 +116,6 @@ fn dates(start: &str, end: &str) -> String {
     let days = start.parse::<Date>().ok().zip(end.parse::<Date>().ok());
     let last = days.and_then(|(first, end)| Some((first, end.checked_sub(1.day()).ok()?)));
     last.filter(|(first, last)| first <= last).map_or(String::new(), |(first, last)| format!("{first}..{last}"))
-}
-
-/// Returns a text on one line, so that the row keeps its line number.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Which columns the table has.
@@ -217,97 +195,4 @@ impl Layout {
         let dates = lookup.terms.get(term).cloned().unwrap_or_default();
         vec![record(vec![if is_known { periods } else { "" }.to_owned(), dates, location])]
     }
-}
-
-/// A row of a file of the bundle.
-struct Row<'r> {
-    header: &'r csv::StringRecord,
-    record: &'r csv::StringRecord,
-    line: u64,
-}
-
-impl<'r> Row<'r> {
-    /// Returns the trimmed cell in a column; empty if there is none.
-    fn get(&self, name: &str) -> &'r str {
-        let at = self.header.iter().position(|column| column.trim().eq_ignore_ascii_case(name)).or_else(|| {
-            // Version 1.1.
-            let before = if name == "termSourcedIds" { "termSourcedId" } else { return None };
-            self.header.iter().position(|column| column.trim().eq_ignore_ascii_case(before))
-        });
-        unescape_cell(at.and_then(|at| self.record.get(at)).unwrap_or_default().trim())
-    }
-}
-
-/// Reads at most a number of bytes, and fails if there are more.
-struct Bounded<R> {
-    source: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.source.read(buffer)?;
-        self.left = self.left.checked_sub(got as u64).ok_or(io::ErrorKind::FileTooLarge)?;
-        Ok(got)
-    }
-}
-
-/// Visits the rows of a file below its header, which has at most `limit` bytes.
-fn each_row(
-    archive: &mut Archive,
-    name: &str,
-    limit: u64,
-    tick: &mut Tick<'_>,
-    f: &mut dyn FnMut(&Row<'_>) -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    let entry = archive.by_name(name).map_err(|error| match error {
-        ZipError::FileNotFound => refused(FindingKind::RosterNoFile { file: name.to_owned() }),
-        _ => damaged(),
-    })?;
-    let lines = RecordLines::default();
-    let guard = RecordGuard::new(Bounded { source: entry, left: limit }, b',', 1, lines.clone());
-    let mut records = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(guard);
-    let (mut header, mut record) = (csv::StringRecord::new(), csv::StringRecord::new());
-    let failed = |error: csv::Error| reading_failed(name, limit, error);
-    records.read_record(&mut header).map_err(failed)?;
-    lines.take();
-    let mut rows = 0_u64;
-    while records.read_record(&mut record).map_err(failed)? {
-        let line = lines.take();
-        rows += 1;
-        if rows.is_multiple_of(TICK_INTERVAL_ROWS) {
-            tick()?;
-        }
-        if record.iter().any(|cell| !cell.trim().is_empty()) {
-            f(&Row { header: &header, record: &record, line })?;
-        }
-    }
-    Ok(())
-}
-
-fn reading_failed(name: &str, limit: u64, error: csv::Error) -> Stop {
-    match error.kind() {
-        csv::ErrorKind::Utf8 { pos, .. } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
-            refused(FindingKind::RosterNotUtf8 { file: name.to_owned(), line })
-        }
-        csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            refused(FindingKind::RosterTooLarge { file: name.to_owned(), mib: limit >> 20 })
-        }
-        _ => match unreadable(error) {
-            Ok(found) => {
-                let what = Box::new(found.into());
-                refused(FindingKind::RosterUnreadable { file: name.to_owned(), line: found.line, what })
-            }
-            Err(_) => damaged(),
-        },
-    }
-}
-
-const fn refused(kind: FindingKind) -> Stop {
-    Stop::Refused(0, kind)
-}
-
-fn damaged() -> Stop {
-    refused(FindingKind::ArchiveDamaged)
 }

@@ -2,7 +2,7 @@
 //! learning management systems and other programs of a college exchange classes and enrollments.
 //!
 //! - [`export`]: writes the bundle of a term; [`ids`]: the `sourcedId` of what is in it
-//! - [`bundle`]: reads the classes of a bundle as the table of a schedule
+//! - `reader`: reads the files of a bundle; [`bundle`]: reads its classes as the table of a schedule
 //!
 //! OneRoster has no seats, credits, weekdays or times. The hub writes them into columns of its own at the end of
 //! `classes.csv`, as the binding allows: their names begin with [`OWN_PREFIX`].
@@ -10,6 +10,7 @@
 pub(super) mod bundle;
 pub mod export;
 mod ids;
+mod reader;
 
 /// The file that lists the other files. Every bundle has it.
 const MANIFEST: &str = "manifest.csv";
@@ -29,3 +30,8 @@ const MEETINGS: &str = "meetings";
 /// The hub's other own columns, after [`OWN_PREFIX`]. They are the names of columns of a schedule file.
 const OWN_COLUMNS: [&str; 8] =
     ["section", "component", "credits", "instructor", "method", "campus", "capacity", "waitlist_capacity"];
+
+/// Returns a text on one line, so that a row keeps its line number.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
