@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::app::core::{Core, Opened};
 use crate::config::Config;
 use crate::domain::ids::{TermId, UserName};
-use crate::domain::import::{Finding, Phase, TaskReport, TaskState};
+use crate::domain::import::{EnrollmentTally, Finding, Phase, TaskReport, TaskState};
 use crate::domain::import_profile::ProfileChoice;
 use crate::domain::realm::Realm;
 use crate::domain::role::Role;
@@ -90,7 +90,7 @@ pub(super) struct ImportArguments {
 /// Arguments of `import-students`.
 #[derive(Debug, Args)]
 pub(super) struct StudentImportArguments {
-    /// Facts about students: a CSV file or a spreadsheet (.xlsx, .xls, .ods)
+    /// Facts about students: a CSV file, a spreadsheet (.xlsx, .xls, .ods) or a OneRoster bundle (.zip)
     file: PathBuf,
     /// Report what would change without changing anything
     #[arg(long)]
@@ -408,6 +408,9 @@ fn print_report(task: &TaskReport) -> CommandResult {
     print_omitted(task.missing_total, task.missing.len().min(NOTES_MAX))?;
     if let Some(profile) = &task.profile {
         print_line(format_args!("columns mapped by the profile {profile}"))?;
+    }
+    if let Some(EnrollmentTally { created, unchanged, refused }) = task.enrollments {
+        print_line(format_args!("enrollments: {created} new, {unchanged} unchanged, {refused} refused"))?;
     }
     let TaskReport { rows, sections, created, updated, unchanged, refused, .. } = *task;
     let what = if task.events { "events" } else { "sections" };

@@ -229,6 +229,17 @@ pub struct Affected {
     pub overlaps_total: u64,
 }
 
+/// What an import did with the enrollments of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EnrollmentTally {
+    /// Registrations that were made; in a dry run, those that would be requested.
+    pub created: u64,
+    /// Enrollments that existed.
+    pub unchanged: u64,
+    /// Registrations that a rule refused; not known in a dry run.
+    pub refused: u64,
+}
+
 /// An import: its state, its progress, and what it found so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskReport {
@@ -323,6 +334,9 @@ pub struct TaskReport {
     /// students then. `None` for schedules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub students: Option<u64>,
+    /// For a OneRoster bundle of students, what became of its enrollments; `None` for other files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrollments: Option<EnrollmentTally>,
     /// Bytes of the file that have been read.
     pub bytes: u64,
     /// The size of the file in bytes.
@@ -382,6 +396,7 @@ impl TaskReport {
             missing_total: 0,
             affected: None,
             students: None,
+            enrollments: None,
             bytes: 0,
             bytes_total,
             started_by,

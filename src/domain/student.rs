@@ -180,6 +180,14 @@ const PASSED: [&str; 8] = ["P", "S", "CR", "T", "TR", "TC", "PASS", "CX"];
 const NO_ATTEMPT: [&str; 8] = ["IP", "I", "INC", "AU", "NG", "T", "TR", "TC"];
 
 impl CompletedCourse {
+    /// Returns whether both are of one course in one term. Case does not matter.
+    #[must_use]
+    pub fn is_of_same_course_and_term(&self, other: &Self) -> bool {
+        let (term, other_term) = (self.term.as_deref(), other.term.as_deref());
+        is_same_course(&self.course, &other.course)
+            && term.unwrap_or_default().eq_ignore_ascii_case(other_term.unwrap_or_default())
+    }
+
     /// Returns whether the student took the course, with any result.
     #[must_use]
     pub fn is_attempt(&self) -> bool {

@@ -33,6 +33,10 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 /// `GET /api/v1/imports/{task}` reports the progress, and the result in `students`, `created`, `updated` and
 /// `unchanged`. The facts of each student in the file are replaced, except those for which the file has no column. The
 /// file is applied whole or not at all, unless `partial` is true.
+///
+/// A OneRoster bundle (ZIP) adds completed courses to those of its students, from final grades, and registers them for the
+/// sections of its enrollments, as staff do without overriding a rule. `enrollments` has the numbers, and `errors` the
+/// registrations that were refused. A bundle removes nothing, and one with an error changes nothing.
 #[utoipa::path(
     post,
     path = "/api/v1/students/import",
@@ -45,6 +49,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
             (String = "text/csv"), (String = "text/tab-separated-values"),
             (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
             (String = "application/vnd.ms-excel"), (String = "application/vnd.oasis.opendocument.spreadsheet"),
+            (String = "application/zip"),
             (ImportForm = "multipart/form-data"),
         ),
     ),

@@ -127,6 +127,11 @@ pub(in crate::imports) enum EndReason {
          again."
     )]
     FactsInSomeTerms,
+    #[error(
+        "The hub was stopped or too busy before all enrollments were decided. Import the file again: what was registered \
+         stays as it is."
+    )]
+    EnrollmentsInPart,
     #[error("The hub stopped during the import. Nothing was changed.")]
     Interrupted,
     #[error("The import was applied completely. The hub stopped before it could report the result.")]

@@ -2,14 +2,12 @@
 //! than the threads that serve requests, and queue up to [`QUEUE_MAX`].
 //!
 //! - [`csv`]: reads files; [`schedule`]: the port that it implements; `spreadsheet`: turns workbooks into rows
-//! - `run`: the steps of an import; `scope`: what staff of single subjects may import; `compare`: what an import
-//!   changes; `affected`: what it did to students; `finding_kind`: what it can find; [`task`]: an import that has not ended; `recovery`: what happens to
-//!   imports that were interrupted when the hub stopped
-//! - [`profiles`]: saved mappings of columns
+//! - `run`: the steps of an import; `scope`: what limited staff may import; `compare`, `roster`: what an import changes;
+//!   `affected`: what it did to students; `finding_kind`, `roster_finding`: what it can find; [`task`]: an import that
+//!   has not ended; `recovery`: ends interrupted imports; [`profiles`]: saved mappings of columns
 //!
 //! A task is stored before its id is returned. If the hub stops during an import, its task is `failed` after the next
-//! start, or `done` if the import had been applied. Staged sections become visible by one command to the registrar, or
-//! are discarded: immediately, or before the next import into the term.
+//! start, or `done` if it had been applied. Staged sections become visible by one command, or are discarded.
 
 mod affected;
 mod compare;
@@ -19,6 +17,8 @@ mod finding_parts;
 mod findings;
 pub mod profiles;
 mod recovery;
+mod roster;
+mod roster_finding;
 #[cfg(test)]
 mod round_trip_tests;
 mod run;

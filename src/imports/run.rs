@@ -1,5 +1,6 @@
 //! Runs one import: reads, compares, stages and applies the file, or changes nothing.
 
+mod enrollments;
 mod students;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -101,8 +101,12 @@ impl Hub {
     }
 
     pub(crate) async fn submit(&self, csv: &str, options: ImportOptions) -> Result<String, ImportError> {
+        self.submit_bytes(csv.as_bytes(), options).await
+    }
+
+    async fn submit_bytes(&self, file: &[u8], options: ImportOptions) -> Result<String, ImportError> {
         let upload = self.imports.upload().unwrap();
-        upload.create_file().unwrap().write_all(csv.as_bytes()).unwrap();
+        upload.create_file().unwrap().write_all(file).unwrap();
         self.imports.submit(upload, options, &UserName::parse("staff").unwrap()).await
     }
 
@@ -130,6 +134,12 @@ impl Hub {
         self.wait_for_end(&id).await
     }
 
+    /// Imports a file that is not text, waits for the end and returns the task.
+    pub(crate) async fn import_bytes(&self, file: &[u8], options: ImportOptions) -> Value {
+        let id = self.submit_bytes(file, options).await.unwrap();
+        self.wait_for_end(&id).await
+    }
+
     /// Opens a term for registration.
     pub(crate) async fn open_term(&self, term: &str) {
         let open = TermPatch { opens_at: Some(Some("2020-01-01T00:00:00Z".parse().unwrap())), ..TermPatch::default() };
@@ -141,6 +151,13 @@ impl Hub {
         let (student, crn) = (UserName::parse(student).unwrap(), Crn::parse(crn).unwrap());
         let register = Command::Register { student, crn, waitlist: false };
         self.pool.submit(&TermId::parse(term).unwrap(), register).await.unwrap().unwrap();
+    }
+
+    /// Drops a student from a section.
+    pub(crate) async fn drop_section(&self, term: &str, student: &str, crn: &str) {
+        let (student, crn) = (UserName::parse(student).unwrap(), Crn::parse(crn).unwrap());
+        let drop = Command::Drop { student, crn };
+        self.pool.submit(&TermId::parse(term).unwrap(), drop).await.unwrap().unwrap();
     }
 
     /// Changes the status of a section as staff do.

@@ -12,6 +12,7 @@
 //! - [`import_fuzz`]: the reader of files, with changed copies of schedules
 //! - [`import_profiles`]: saved mappings of columns
 //! - [`student_imports`]: imports of facts about students
+//! - [`roster_imports`]: imports of OneRoster bundles of students
 //! - [`import_memory`]: the memory needed to read a large file
 //! - [`morning`]: the simulation of a registration morning
 //! - [`access`]: who may do what: every operation with every kind of credential
@@ -44,5 +45,6 @@ mod morning;
 mod openapi;
 mod read_model;
 mod registrar;
+mod roster_imports;
 mod store;
 mod student_imports;

@@ -33,6 +33,14 @@ fn import(staff: &mut Client, query: &str, bytes: &[u8]) -> Value {
     wait_for_import(staff, &task)
 }
 
+/// Imports the students of a bundle.
+fn import_students(staff: &mut Client, dry_run: bool, bytes: &[u8]) -> Value {
+    let path = format!("/api/v1/students/import?dry_run={dry_run}");
+    let started = staff.call("POST", &path, &[("Content-Type", "application/zip")], bytes).expect("a response");
+    let task = started.expect(202).json()["task"].as_str().expect("a task").to_owned();
+    wait_for_import(staff, &task)
+}
+
 /// Imports the schedule, and registers two students: one by a token, one with an account and a display name.
 fn college(home: &Home, server: &Server) -> Client {
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
@@ -170,6 +178,52 @@ fn the_exported_bundle_changes_nothing_and_fills_another_hub() {
     }
 }
 
+#[test]
+fn the_exported_students_change_nothing_and_are_registered_in_another_hub() {
+    let home = Home::new();
+    let server = home.serve();
+    let mut staff = college(&home, &server);
+    let bytes = export(&mut staff);
+    let counts =
+        |task: &Value| ["students", "created", "updated", "unchanged", "refused"].map(|name| task[name].as_u64());
+    let trail = |client: &mut Client, action: &str| {
+        let trail = client.get(&format!("/api/v1/admin/audit?action={action}")).expect(200).json();
+        let details = trail["items"].as_array().expect("items").iter().map(|item| item["detail"].to_string());
+        details.filter(|detail| detail.contains("OneRoster import")).count()
+    };
+    let again = import_students(&mut staff, false, &bytes);
+    assert_eq!(
+        (&again["state"], counts(&again)),
+        (&json!("done"), [Some(2), Some(0), Some(0), Some(2), Some(0)]),
+        "{again:#}"
+    );
+    assert_eq!(again["enrollments"], json!({"created": 0, "unchanged": 3, "refused": 0}));
+    assert_eq!((&again["errors"], &again["warnings"]), (&json!([]), &json!([])));
+    let mut admin = server.client().signed_in(&home.token("root", "admin"));
+    assert_eq!(trail(&mut admin, "student.registration"), 0, "nothing was requested");
+
+    let other = Home::new();
+    let server = other.serve();
+    let mut desk = server.client().signed_in(&other.token("desk", "staff"));
+    assert_eq!(import(&mut desk, "dry_run=false", &bytes)["state"], "done");
+    let closed = import_students(&mut desk, false, &bytes);
+    assert_eq!(closed["enrollments"], json!({"created": 0, "unchanged": 0, "refused": 3}), "{closed:#}");
+    assert_eq!(closed["errors"][0]["message"], "The student was not registered: registration is closed");
+    open_term(&mut desk, TERM);
+    let dry = import_students(&mut desk, true, &bytes);
+    assert_eq!(dry["enrollments"], json!({"created": 3, "unchanged": 0, "refused": 0}), "{dry:#}");
+    let done = import_students(&mut desk, false, &bytes);
+    assert_eq!(done["enrollments"], json!({"created": 3, "unchanged": 0, "refused": 0}), "{done:#}");
+    let rows = |folder: &Home, bytes: &[u8]| read(folder.folder(), bytes)["enrollments.csv"].clone();
+    assert_eq!(rows(&other, &export(&mut desk)), rows(&home, &bytes), "the same registrations");
+    let mut admin = server.client().signed_in(&other.token("root", "admin"));
+    assert_eq!(trail(&mut admin, "student.registration"), 6, "an entry of each request, refused ones included");
+    let attempts = desk.get("/api/v1/students/bob/attempts").expect(200).json();
+    let by: Vec<_> =
+        attempts["items"].as_array().expect("items").iter().map(|one| (&one["by"], &one["result"])).collect();
+    assert_eq!(by, [(&json!("staff"), &json!("enrolled")), (&json!("staff"), &json!("registration_closed"))]);
+}
+
 const MANIFEST: &str = "propertyName,value\nmanifest.version,1.0\noneroster.version,1.2\nfile.classes,bulk\n";
 const SESSIONS: &str = "sourcedId,status,dateLastModified,title,type,startDate,endDate,parentSourcedId,schoolYear\n\
     fall,,,Fall,term,2030-09-03,2030-12-14,,2031\n";
@@ -250,11 +304,7 @@ fn bundles_that_cannot_be_imported_say_why() {
         assert!(!message.is_empty() && message.contains(text), "{text}: {message}");
     }
     assert_eq!(staff.get("/api/v1/terms").expect(200).json()["items"], json!([]), "nothing was changed");
-    // Facts about students are not in bundles that the hub reads.
-    let path = "/api/v1/students/import?dry_run=true";
-    let bytes = with(MANIFEST, &whole);
-    let started = staff.call("POST", path, &[("Content-Type", "application/zip")], &bytes).expect("a response");
-    let task = started.expect(202).json()["task"].as_str().expect("a task").to_owned();
-    let ended = wait_for_import(&mut staff, &task);
+    // Without people, it has no students either.
+    let ended = import_students(&mut staff, true, &with(MANIFEST, &whole));
     assert_eq!(ended["state"], "failed", "{ended:#}");
 }

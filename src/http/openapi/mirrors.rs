@@ -48,6 +48,7 @@ described_by! {
     import::TaskState => ImportState;
     import::Phase => ImportPhase;
     import::Affected => ImportAffected;
+    import::EnrollmentTally => ImportEnrollments;
     import::OverCapacity => SectionOverCapacity;
     import::Overlaps => SectionOverlaps;
     import::FileColumn => ImportColumn;
@@ -234,6 +235,9 @@ struct ImportTask {
     /// students then. Absent for schedules.
     #[schema(nullable = false)]
     students: Option<u64>,
+    /// For a OneRoster bundle of students, what became of its enrollments. Absent for other files.
+    #[schema(nullable = false)]
+    enrollments: Option<import::EnrollmentTally>,
     /// Bytes of the file that were read.
     bytes: u64,
     /// The size of the file in bytes.
@@ -300,6 +304,17 @@ struct ImportAffected {
     #[schema(max_items = 1_000)]
     overlaps: Vec<import::Overlaps>,
     overlaps_total: u64,
+}
+
+/// What became of the enrollments of a file.
+#[derive(ToSchema)]
+struct ImportEnrollments {
+    /// Registrations that were made; in a dry run, those that would be requested.
+    created: u64,
+    /// Enrollments that existed.
+    unchanged: u64,
+    /// Registrations that a rule refused, which `errors` lists; not known in a dry run.
+    refused: u64,
 }
 
 /// A section with more students than seats.

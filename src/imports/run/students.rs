@@ -1,13 +1,19 @@
-//! Runs an import of facts about students: one command to each term changes all of them.
+//! Runs an import of facts about students: one command to each term changes all of them. A OneRoster bundle also has
+//! enrollments, which follow.
 
 use std::sync::atomic::Ordering;
 
 use crate::domain::ids::UserName;
-use crate::domain::import::Phase;
+use crate::domain::import::{EnrollmentTally, Phase};
+use crate::domain::student::COMPLETED_MAX;
 use crate::imports::csv::students::{self, StudentFile, Students};
+use crate::imports::finding_kind::FindingKind;
 use crate::imports::finding_parts::EndReason;
 use crate::imports::findings;
+use crate::imports::roster::{self, Plan, Wanted};
+use crate::imports::roster_finding::RosterFinding;
 use crate::imports::schedule::{Schedule, ScheduleProgress, Severity};
+use crate::imports::task::LIST_LEN_MAX;
 use crate::registration::student_facts::{BulkTally, FactsError};
 use crate::store::accounts::AuditEntry;
 
@@ -32,26 +38,51 @@ impl Run<'_> {
             return Err(Stop::Rejected);
         }
         self.enter(Phase::Comparing);
-        let students = file.into_students();
-        let names: Vec<UserName> = students.names().cloned().collect();
-        let tally = self.compare(&students, &names)?;
+        let (students, roster) = file.into_parts();
+        let plan = roster.map(|roster| roster::plan(&roster, &self.inner.deps.model));
+        let (known, names): (Vec<_>, Vec<_>) =
+            students.names().cloned().partition(|name| self.is_known(&students, name));
+        let tally = self.compare(&students, &known, &names)?;
         self.report_students(tally);
+        let wanted = plan.map(|plan| self.report_plan(plan)).unwrap_or_default();
         if rejected {
             return Err(Stop::Rejected);
         }
-        if self.job.options.dry_run || tally.changed() == 0 {
+        if self.job.options.dry_run || (tally.changed() == 0 && wanted.is_empty()) {
             return self.check();
         }
         self.check()?;
         self.commit(0)?;
         self.enter(Phase::Applying);
-        self.put(&students, names)
+        if tally.changed() > 0 {
+            self.put(&students, names, known.len() as u64)?;
+        }
+        self.register_students(wanted)
+    }
+
+    /// Returns whether the file states nothing new about a student: only that the student exists, whom a term has.
+    fn is_known(&self, students: &Students, name: &UserName) -> bool {
+        let terms = || self.inner.deps.model.terms();
+        students.only_names(name) && terms().values().any(|term| term.registrations(name).is_some())
+    }
+
+    /// Reports what the enrollments of a bundle would change. Returns the registrations to make.
+    fn report_plan(&self, plan: Plan) -> Vec<Wanted> {
+        let mut report = self.job.live.report();
+        // What an applied import changes is counted when it is decided.
+        let created = if self.job.options.dry_run { plan.wanted.len() as u64 } else { 0 };
+        report.enrollments = Some(EnrollmentTally { created, unchanged: plan.unchanged, refused: 0 });
+        report.warnings_total += plan.warnings_total;
+        let room = LIST_LEN_MAX.saturating_sub(report.warnings.len());
+        report.warnings.extend(plan.warnings.into_iter().take(room));
+        plan.wanted
     }
 
     fn read_students(&mut self) -> Result<StudentFile, Stop> {
         let options = self.reading_options();
         let (file, folder) = (self.job.upload.path(), self.job.upload.folder.path());
-        let read = students::read(&file, folder, &options, &mut |progress: ScheduleProgress| {
+        let today = options.zone.to_datetime(self.inner.deps.clock.now()).date();
+        let read = students::read(&file, folder, &options, today, &mut |progress: ScheduleProgress| {
             {
                 let mut report = self.job.live.report();
                 (report.rows, report.bytes, report.refused) = (progress.rows, progress.bytes, progress.rejected);
@@ -63,24 +94,40 @@ impl Run<'_> {
         Ok(read?)
     }
 
-    fn compare(&self, students: &Students, names: &[UserName]) -> Result<BulkTally, Stop> {
+    /// Compares the facts of these students with the stored ones. Rejects a file after which a student would have too many
+    /// completed courses. `known` do not change.
+    fn compare(&self, students: &Students, known: &[UserName], names: &[UserName]) -> Result<BulkTally, Stop> {
         let store = self.inner.deps.students.clone();
         let before = self.retry(|| store.facts_of(names.to_vec()))?;
-        let mut tally = BulkTally::default();
+        let mut tally = BulkTally { unchanged: known.len() as u64, ..BulkTally::default() };
+        let mut first_completed = 0;
         for (name, before) in names.iter().zip(before) {
             let after = students.applied_to(name, before.clone().unwrap_or_default());
+            if after.completed.as_ref().is_some_and(|all| all.len() > COMPLETED_MAX) {
+                let kind = FindingKind::TooManyFacts { max: COMPLETED_MAX };
+                return Err(self.reject(vec![kind.of_cell(1, Some("completed"), None)]));
+            }
+            let was_stated = before.as_ref().is_some_and(|facts| facts.completed.is_some());
+            first_completed += u64::from(!was_stated && after.completed.is_some());
             tally.count(before.as_ref(), &after);
+        }
+        if first_completed > 0 && students.only_adds() {
+            let warning = RosterFinding::RosterFirstCompleted { n: first_completed }.of_cell(1, None, None);
+            let mut report = self.job.live.report();
+            report.warnings_total += 1;
+            report.warnings.insert(0, warning);
+            report.warnings.truncate(LIST_LEN_MAX);
         }
         Ok(tally)
     }
 
     /// Changes the facts. They may have changed since the comparison, so they are compared again.
-    fn put(&mut self, students: &Students, names: Vec<UserName>) -> Result<(), Stop> {
+    fn put(&mut self, students: &Students, names: Vec<UserName>, known: u64) -> Result<(), Stop> {
         let change = |name: &UserName, before| students.applied_to(name, before);
         let changed = self.inner.deps.facts.change_all(names, change, self.audit_entry());
         match self.runtime.block_on(changed) {
             Ok(tally) => {
-                self.report_students(tally);
+                self.report_students(BulkTally { unchanged: tally.unchanged + known, ..tally });
                 Ok(())
             }
             Err(error) => {

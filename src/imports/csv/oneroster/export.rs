@@ -18,15 +18,11 @@ use crate::text::csv_text::escape_cell;
 
 use crate::imports::csv::oneroster::ids::{meeting_text, sourced_id};
 use crate::imports::csv::oneroster::{
-    CLASSES, COURSES, ENROLLMENTS, MANIFEST, MEETINGS, OWN_COLUMNS, OWN_PREFIX, SESSIONS,
+    CLASSES, COURSES, ENROLLMENTS, MANIFEST, MEETINGS, OWN_COLUMNS, OWN_PREFIX, ROLES, SESSIONS, USERS,
 };
 
 /// The file of organizations.
 const ORGS: &str = "orgs.csv";
-/// The file of people.
-const USERS: &str = "users.csv";
-/// The file of the roles of people.
-const ROLES: &str = "roles.csv";
 /// The identifier of the college among the organizations.
 const COLLEGE: &str = "college";
 /// The month from which on a school year has the number of the next year.

@@ -3,14 +3,19 @@
 //!
 //! - [`export`]: writes the bundle of a term; [`ids`]: the `sourcedId` of what is in it
 //! - `reader`: reads the files of a bundle; [`bundle`]: reads its classes as the table of a schedule
+//! - [`roster`]: reads the students, grades and enrollments of a bundle; `files`,
+//!   `columns`: check the files
 //!
 //! OneRoster has no seats, credits, weekdays or times. The hub writes them into columns of its own at the end of
 //! `classes.csv`, as the binding allows: their names begin with [`OWN_PREFIX`].
 
 pub(super) mod bundle;
+mod columns;
 pub mod export;
+mod files;
 mod ids;
 mod reader;
+pub(in crate::imports) mod roster;
 
 /// The file that lists the other files. Every bundle has it.
 const MANIFEST: &str = "manifest.csv";
@@ -22,6 +27,14 @@ const COURSES: &str = "courses.csv";
 const CLASSES: &str = "classes.csv";
 /// The file of the students and teachers in sections.
 const ENROLLMENTS: &str = "enrollments.csv";
+/// The file of people.
+const USERS: &str = "users.csv";
+/// The file of the roles of people.
+const ROLES: &str = "roles.csv";
+/// The file of what is graded in a class.
+const LINE_ITEMS: &str = "lineItems.csv";
+/// The file of grades.
+const RESULTS: &str = "results.csv";
 
 /// The beginning of the names of the hub's own columns.
 const OWN_PREFIX: &str = "metadata.eduhub.";

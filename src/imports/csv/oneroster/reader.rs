@@ -55,6 +55,12 @@ pub(super) struct Row<'r> {
 }
 
 impl<'r> Row<'r> {
+    /// Returns the numbers of cells and of columns, if they differ.
+    pub(super) fn wrong_width(&self) -> Option<(usize, usize)> {
+        let (cells, header) = (self.record.len(), self.header.len());
+        (cells != header).then_some((cells, header))
+    }
+
     /// Returns the trimmed cell in a column; empty if there is none.
     pub(super) fn get(&self, name: &str) -> &'r str {
         let at = self.header.iter().position(|column| column.eq_ignore_ascii_case(name)).or_else(|| {
@@ -100,6 +106,12 @@ fn read_header(records: &mut csv::Reader<impl Read>) -> csv::Result<csv::StringR
     let mut header = csv::StringRecord::new();
     records.read_record(&mut header)?;
     Ok(header.iter().map(|column| column.trim_start_matches(BYTE_ORDER_MARK).trim()).collect())
+}
+
+/// Returns the header of a file; empty if the file is.
+pub(super) fn header(archive: &mut Archive, name: &str, limit: u64) -> Result<csv::StringRecord, Stop> {
+    let mut records = records(archive, name, limit, &RecordLines::default())?;
+    read_header(&mut records).map_err(|error| reading_failed(name, limit, error))
 }
 
 /// Visits the rows of a file below its header, which has at most `limit` bytes.

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::ids::UserName;
 use crate::domain::import::Finding;
-use crate::domain::student::{COMPLETED_MAX, GROUPS_MAX, HOLDS_MAX, StudentFacts};
+use crate::domain::student::{COMPLETED_MAX, CompletedCourse, GROUPS_MAX, HOLDS_MAX, StudentFacts};
 use crate::imports::csv::names::normalized;
 use crate::imports::finding_kind::FindingKind;
 use crate::imports::schedule::ScheduleOptions;
@@ -20,6 +20,8 @@ use crate::imports::csv::students::columns::{Header, StudentColumn};
 pub(in crate::imports) struct Students {
     facts: BTreeMap<UserName, StudentFacts>,
     stated: Stated,
+    /// Whether the file only adds completed courses.
+    only_adds: bool,
 }
 
 /// Which facts a file has columns for. The others keep their values.
@@ -37,6 +39,24 @@ struct Stated {
 }
 
 impl Students {
+    /// Returns students to whose completed courses those of a file are added.
+    pub(super) fn with_added(completed: BTreeMap<UserName, Vec<CompletedCourse>>) -> Self {
+        let facts = |added| StudentFacts { completed: Some(added), ..StudentFacts::default() };
+        let facts = completed.into_iter().map(|(student, added)| (student, facts(added))).collect();
+        Self { facts, stated: Stated::default(), only_adds: true }
+    }
+
+    /// Returns whether the file states nothing about a student but that the student exists.
+    pub(in crate::imports) fn only_names(&self, student: &UserName) -> bool {
+        let completed = self.facts.get(student).and_then(|facts| facts.completed.as_ref());
+        self.only_adds && completed.is_none_or(Vec::is_empty)
+    }
+
+    /// Returns whether the file only adds completed courses.
+    pub(in crate::imports) const fn only_adds(&self) -> bool {
+        self.only_adds
+    }
+
     pub(in crate::imports) fn len(&self) -> usize {
         self.facts.len()
     }
@@ -45,9 +65,13 @@ impl Students {
         self.facts.keys()
     }
 
-    /// Returns the facts about a student after the import. Facts for which the file has no column, and permits, stay.
+    /// Returns the facts about a student after the import. Facts for which the file has no column, and permits, stay. A
+    /// course that the file adds replaces the one of the same term.
     pub(in crate::imports) fn applied_to(&self, student: &UserName, before: StudentFacts) -> StudentFacts {
         let Some(facts) = self.facts.get(student).cloned() else { return before };
+        if self.only_adds {
+            return with_courses(before, facts.completed.unwrap_or_default());
+        }
         let Stated { holds, credit_min, credit_limit, groups, program, campus, opens_at, closes_at, completed } =
             self.stated;
         StudentFacts {
@@ -63,6 +87,18 @@ impl Students {
             permits: before.permits,
         }
     }
+}
+
+/// Returns the facts with these completed courses in addition to the others.
+fn with_courses(mut facts: StudentFacts, added: Vec<CompletedCourse>) -> StudentFacts {
+    for course in added {
+        let all = facts.completed.get_or_insert_default();
+        match all.iter_mut().find(|known| known.is_of_same_course_and_term(&course)) {
+            Some(known) => known.grade = course.grade,
+            None => all.push(course),
+        }
+    }
+    facts
 }
 
 /// The merging of a file's rows.
@@ -97,7 +133,7 @@ impl<'h> Merge<'h> {
             header,
             names,
             zone: options.zone.clone(),
-            students: Students { facts: BTreeMap::new(), stated },
+            students: Students { facts: BTreeMap::new(), stated, only_adds: false },
             refused: BTreeSet::new(),
             rows: 0,
             rejected_rows: 0,

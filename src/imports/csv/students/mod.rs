@@ -6,7 +6,11 @@ mod cells;
 mod columns;
 mod merge;
 
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
+
+use jiff::civil::Date;
 
 use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
@@ -16,9 +20,11 @@ use crate::imports::finding_parts::SkipReason;
 use crate::imports::schedule::{
     FileSection, Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity, Watch,
 };
+use crate::imports::spreadsheet::kind::{self, Kind};
 
 use crate::imports::csv::ERRORS_MAX;
 use crate::imports::csv::input::Input;
+use crate::imports::csv::oneroster::roster::{self, Roster};
 use crate::imports::csv::source::{RecordSource, unreadable};
 use crate::imports::csv::survey::{HEADER_ROWS_MAX, text_of};
 
@@ -29,9 +35,9 @@ pub(in crate::imports) use merge::Students;
 
 /// The maximum number of students in a file. They are changed by one command to each term, which registrations wait for;
 /// the largest community colleges have as many.
-const STUDENTS_MAX: usize = 50_000;
+pub(super) const STUDENTS_MAX: usize = 50_000;
 /// The maximum number of rows of a file: twenty courses of each student. They are held in memory.
-const ROWS_MAX: u64 = 1_000_000;
+pub(super) const ROWS_MAX: u64 = 1_000_000;
 /// The number of rows between two reports of progress.
 const WATCH_INTERVAL_ROWS: u64 = 200;
 /// The maximum number of columns that a task describes.
@@ -56,12 +62,29 @@ pub(in crate::imports) struct StudentFile {
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
     students: Students,
+    /// The bundle, without its students, if the file is one.
+    roster: Option<Roster>,
 }
 
 impl StudentFile {
-    /// Returns the students without a rejected row, and what the file states about each.
-    pub(in crate::imports) fn into_students(self) -> Students {
-        self.students
+    /// Returns the students without a rejected row, and what the file states about each; and the bundle with their
+    /// enrollments, if the file is one.
+    pub(in crate::imports) fn into_parts(self) -> (Students, Option<Roster>) {
+        (self.students, self.roster)
+    }
+
+    fn of_roster(mut roster: Roster) -> Self {
+        let is_rejected = !roster.errors.is_empty();
+        let students = if is_rejected { BTreeMap::new() } else { std::mem::take(&mut roster.students) };
+        Self {
+            rows: roster.rows,
+            is_rejected,
+            errors: std::mem::take(&mut roster.errors),
+            warnings: std::mem::take(&mut roster.warnings),
+            students: Students::with_added(students),
+            roster: Some(roster),
+            ..Self::default()
+        }
     }
 
     /// Returns the number of students that can be imported.
@@ -76,13 +99,18 @@ impl StudentFile {
     }
 }
 
-/// Reads a file. Errors of the file are part of the result.
+/// Reads a file, which may be a OneRoster bundle. Errors of the file are part of the result.
 pub(in crate::imports) fn read(
     file: &Path,
     scratch: &Path,
     options: &ScheduleOptions,
+    today: Date,
     watch: &mut Watch<'_>,
 ) -> Result<StudentFile, ScheduleError> {
+    let mut opened = File::open(file)?;
+    if kind::detect(&mut opened)? == Kind::Zip && roster::is_roster(&opened)? {
+        return Ok(StudentFile::of_roster(roster::read(&opened, today, watch)?));
+    }
     let map = columns::parse_map(&options.map).map_err(ScheduleError::Scratch)?;
     let score =
         |rows: &[(u64, csv::StringRecord)]| find_header(rows, &map, options.header_line).map_or(0, |(_, len)| len);
@@ -293,7 +321,7 @@ mod tests {
             clock: None,
             zone: TimeZone::UTC,
         };
-        let read = read(&file, folder.path(), &options, &mut |_| true).unwrap();
+        let read = read(&file, folder.path(), &options, Date::ZERO, &mut |_| true).unwrap();
         assert_eq!((read.students(), read.rows, read.errors.len()), (2, 2, 0), "{:?}", read.errors);
         assert_eq!(read.table.and_then(|table| table.sheet).as_deref(), Some("Students"));
     }
