@@ -1,6 +1,7 @@
 // Importing a schedule on the staff page: three steps that survive a reload.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -73,6 +74,42 @@ test("the students whom an import affects are found and get an alert", async () 
   await page.goto(`${hub.url}/staff#import`);
   await page.locator("#task [data-part=overlaps] tbody").getByRole("button", { name: "moved-2", exact: true }).click();
   await until(page, () => /student2/.test(document.querySelector("#section-rows .roster")?.textContent));
+});
+
+/** A ZIP archive of these texts by file name. */
+const zip = (files) => execFileSync("python3", ["-c", `
+import io, json, sys, zipfile
+archive = io.BytesIO()
+with zipfile.ZipFile(archive, "w") as out:
+    for name, text in json.load(sys.stdin).items():
+        out.writestr(name, text)
+sys.stdout.buffer.write(archive.getvalue())
+`], { input: JSON.stringify(files) });
+
+test("a OneRoster file registers its students, and the refused ones are listed", async () => {
+  await hub.term("roster", ["1,MATH 1,One,A,lecture,3,5,0,MW,09:00-09:50,Lee", "2,ART 1,Two,A,lecture,3,0,0,TR,09:00-09:50,Ruiz"]);
+  const buffer = zip({
+    "manifest.csv": "propertyName,value\nmanifest.version,1.0\noneroster.version,1.2\n",
+    "academicSessions.csv": "sourcedId,title,startDate,endDate\nroster,Fall,2090-09-01,2090-12-15\n",
+    "courses.csv": "sourcedId,title,courseCode\nm,One,MATH 1\na,Two,ART 1\n",
+    "classes.csv": "sourcedId,courseSourcedId,classCode,termSourcedIds\nk1,m,1,roster\nk2,a,2,roster\n",
+    "users.csv": "sourcedId,username\nu1,newcomer\n",
+    "roles.csv": "sourcedId,userSourcedId,role\nr1,u1,student\n",
+    "enrollments.csv": "sourcedId,classSourcedId,userSourcedId,role\ne1,k1,u1,student\ne2,k2,u1,student\n",
+  });
+  const page = await openImport();
+  assert.match(await page.textContent("#import-form"), /From a OneRoster file \(\.zip\), completed courses are added/);
+  await page.selectOption("#import-form [name=contents]", "students");
+  await page.setInputFiles("#import-form [name=file]", { name: "students.zip", mimeType: "application/zip", buffer });
+  await check(page);
+  await shows(page, "1 student to add, 0 to change, 0 unchanged.*2 registrations to request, 0 already made");
+  await page.getByRole("button", { name: "Apply 3 changes from students.zip" }).click();
+  await shows(page, "1 registration made, 0 made before");
+  assert.match(await page.locator("#task [data-part=errors] table").textContent(), /3.*enrollments\.csv.*roster-2.*the section is full/);
+  const { items } = await hub.ask("staff", "GET", "/api/v1/students/newcomer/registrations?term=roster");
+  assert.deepEqual(items.map(({ section, status }) => [section.id ?? section, status]), [["roster-1", "enrolled"]]);
+  const spanish = await open(chrome, hub, "/staff#import", { user: "staff", locale: "es-ES" });
+  await until(spanish, () => /De un archivo OneRoster \(\.zip\) se agregan/.test(document.querySelector("#import-form").textContent));
 });
 
 test("the schedule of a term is downloaded and imported again without a change", async () => {

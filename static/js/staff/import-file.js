@@ -5,13 +5,14 @@ import { number, t } from "../i18n.js";
 const MIB = 1024 * 1024;
 const FILE_MIB_MAX = 64;
 /** File types that people often choose instead of CSV or a spreadsheet. */
-const OTHER_TYPES = /\.(xlsb|numbers|pdf|docx?|odt|pptx?|zip|html?|json)$/i;
-/** The media types of spreadsheets. Browsers know them only where a spreadsheet program is installed. */
+const OTHER_TYPES = /\.(xlsb|numbers|pdf|docx?|odt|pptx?|html?|json)$/i;
+/** The media types of spreadsheets and of OneRoster files. Browsers know the former only where a spreadsheet program is installed. */
 const MEDIA_TYPES = {
   xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
   xlsm: "application/vnd.ms-excel.sheet.macroEnabled.12",
   xls: "application/vnd.ms-excel",
   ods: "application/vnd.oasis.opendocument.spreadsheet",
+  zip: "application/zip",
 };
 
 /** Returns the media type with which a file is uploaded. The hub recognizes it by its content. */

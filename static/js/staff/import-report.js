@@ -63,13 +63,14 @@ function conflictsCaption({ conflicts, conflicts_total }) {
 }
 
 /** Returns the result in one or two sentences, as a list. */
-function summary({ created, updated, unchanged, refused, events, dry_run, state, message, reason }) {
+function summary({ created, updated, unchanged, refused, events, students, enrollments, dry_run, state, message, reason }) {
   if (state === "cancelled") return [t("report.cancelled.text")];
   const rejected = refused ? ` ${t("report.rejected", { n: refused })}` : "";
   if (state === "failed") return [message ? codedText("finding", reason ?? {}, message) : t("report.fix"), rejected];
-  const kind = events ? "events" : "sections";
-  if (!created && !updated) return [t(`report.same.${kind}`, { n: unchanged }), rejected];
-  return [t(`report.${dry_run ? "planned" : "applied"}.${kind}`, { n: created, updated, unchanged }), rejected];
+  const kind = students !== undefined ? "students" : events ? "events" : "sections";
+  const registered = enrollments && ` ${t(`report.${dry_run ? "planned" : "applied"}.enrollments`, { n: enrollments.created, unchanged: enrollments.unchanged })}`;
+  if (!created && !updated) return [t(`report.same.${kind}`, { n: unchanged }), registered, rejected];
+  return [t(`report.${dry_run ? "planned" : "applied"}.${kind}`, { n: created, updated, unchanged }), registered, rejected];
 }
 
 /** Returns the result's tone and heading. */

@@ -1,4 +1,4 @@
-// Importing a schedule in four steps: choose a file, say what its columns are, review the changes, apply them. The step of
+// Importing a schedule, or facts about students, in four steps: choose a file, say what its columns are, review the changes, apply them. The step of
 // the columns is shown if a required one is missing, or on request. The browser remembers the current
 // import, so that the page can be closed or reloaded at each step. Progress comes over the live connection, or by
 // polling without one.
@@ -98,15 +98,16 @@ export class ImportView {
   }
 
   #check() {
-    const { file, term, partial, totals } = this.form.elements;
+    const { file, contents, term, partial, totals } = this.form.elements;
     const problem = fileProblem(file.files[0]);
     if (problem) return this.#showStatus(problem, "stop");
+    if (contents.value === "students") return this.#start({ file: file.files[0], students: true, dry_run: true, partial: partial.checked });
     this.#start({
       file: file.files[0], term: term.value.trim(), dry_run: true, partial: partial.checked, totals: totals.checked,
     });
   }
 
-  async #start({ file, name, ...options }) {
+  async #start({ file, name, students, ...options }) {
     this.#uploading?.abort();
     // The check of an earlier choice of columns would delay this one.
     if (this.#isRunning) this.#abandon();
@@ -124,8 +125,8 @@ export class ImportView {
     this.#showStep(inColumns ? COLUMNS : options.dry_run ? REVIEW : APPLY);
     try {
       const onprogress = (bytes) => { sent = bytes; if (!cancelled && !inColumns) draw("sending", bytes); };
-      const { task } = await upload(`/api/v1/imports${query(options)}`, file, { signal: uploading.signal, onprogress });
-      this.#options = { file, name: file.name, ...options };
+      const { task } = await upload(`/api/v1/${students ? "students/import" : "imports"}${query(options)}`, file, { signal: uploading.signal, onprogress });
+      this.#options = { file, name: file.name, students, ...options };
       if (cancelled) await this.#cancelTask(task);
       await storeFile(task, file);
       if (uploading !== this.#uploading) return this.#cancelTask(task);
@@ -234,11 +235,12 @@ export class ImportView {
       deleteFile();
       this.onapplied();
     }
-    const changes = state.created + state.updated;
+    const changes = state.created + state.updated + (state.enrollments?.created ?? 0);
+    const isOfStudents = state.students !== undefined;
     const { file } = this.#options;
     const applicable = dry_run && done && changes > 0;
     if (applicable && !file) this.form.hidden = false;
-    const canSkip = dry_run && file && !done && state.refused > 0 && state.sections > 0 && !this.#options.partial;
+    const canSkip = dry_run && file && !done && state.refused > 0 && (state.students ?? state.sections) > 0 && !this.#options.partial;
     const nextSteps = h("p", { class: "next" },
       canSkip && [button(t("import.skip", { n: state.refused }),
         () => this.#start({ ...this.#options, partial: true }), { class: "primary" }), " "],
@@ -247,7 +249,7 @@ export class ImportView {
       applicable && concerns(state),
       applicable && !file && h("span", null, `${t("import.choose_again")} `),
       !dry_run && done && state.term && button(t("import.view"), () => this.page.showTerm(state.term), { class: "primary" }),
-      " ", dry_run && file && state.columns.length > 0 && [button(t("columns.change"), () => this.#openColumns(state)), " "],
+      " ", dry_run && file && !isOfStudents && state.columns.length > 0 && [button(t("columns.change"), () => this.#openColumns(state)), " "],
       button(t("columns.restart"), () => this.#reset(), { class: "quiet" }));
     const again = dry_run && file && { clock: this.#options.clock, check: (changed) => this.#start({ ...this.#options, ...changed }) };
     put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, again));
