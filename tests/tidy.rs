@@ -323,6 +323,7 @@ const CODED_TEXTS: [(&str, &str, &str); 6] = [
     ("src/imports/spreadsheet/kind.rs", "finding", "findings"),
     ("src/domain/rights.rs", "finding", "findings"),
     ("src/observe/readiness.rs", "check", "admin"),
+    ("src/domain/audit_detail/mod.rs", "detail", "admin"),
 ];
 
 /// Returns the codes of a source file's texts, each with the names of its values: the variants that have an English text.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::app::ports::{self, Ports};
 use crate::config::Config;
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::accounts::is_last_admin;
@@ -148,7 +149,7 @@ async fn save_directly(ports: &Ports, account: Account, secret: &SecretString, a
     let (username, rights) = (account.username.clone(), account.rights.clone());
     let account = Account { password_hash, ..account };
     ports.accounts.put_account(account, Some(Timestamp::now())).await.map_err(Failure::failed)?;
-    audit(ports, action, &username, format!("{rights}, with a new password")).await
+    audit(ports, action, &username, AuditDetail::of_account(&rights, true).to_string()).await
 }
 
 fn remove(config: &Config, name: &str) -> CommandResult {

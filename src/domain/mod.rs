@@ -22,6 +22,7 @@
 //! - [`notice`]: notices to students about their registrations
 //! - [`alert`], [`audience`]: alerts and their recipients; [`cap`]: the vocabulary of CAP
 //! - [`channel`], [`role`], [`rights`]: subscriptions and permissions
+//! - [`audit_detail`]: the texts of the audit trail; [`coded_text`]: texts that the pages show in the reader's language
 //! - [`instructor`]: whom sections name as their instructors
 //! - [`import`]: the state and the result of an import; [`section_changes`]: which fields of a section differ
 //! - [`import_profile`]: mappings of the columns of schedule files, saved by name
@@ -32,6 +33,7 @@ pub mod alternatives;
 pub mod attempt;
 pub mod attempt_chain;
 pub mod audience;
+pub mod audit_detail;
 pub mod batch;
 pub mod book;
 pub mod cap;

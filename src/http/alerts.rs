@@ -15,6 +15,7 @@ use crate::alerts::cap;
 use crate::bus::{Bus, Event};
 use crate::domain::alert::{Alert, AlertContent, CorrectionRefusal};
 use crate::domain::audience::Audience;
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::http::problem::ProblemCode;
@@ -323,7 +324,8 @@ pub async fn correct(
         CorrectOutcome::Corrected { alert, acks_deleted } => (*alert, acks_deleted),
     };
     bus.publish(Event::AlertsStored { seq: alert.seq });
-    let detail = format!("{} ({acks_deleted} acknowledgements of the earlier text)", alert.content.title);
+    let title = alert.content.title.to_string();
+    let detail = AuditDetail::Corrected { title, n: acks_deleted }.to_string();
     audit.record(&request, Some(&caller), "alert.correct", Some(&id), None, &detail).await;
     let recipients_online = recipients_online(&live, &alert.content.audience, now).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))

@@ -11,6 +11,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::{Ready, ready};
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::instructor::Teacher;
 use crate::domain::realm::Realm;
@@ -427,10 +428,7 @@ impl Audit {
         section: Option<&SectionId>,
         people: Vec<UserName>,
     ) -> Result<(), Problem> {
-        let detail = match people.len() {
-            1 => "1 person".to_owned(),
-            count => format!("{count} people"),
-        };
+        let detail = AuditDetail::People { n: people.len() as u64 }.to_string();
         match self.entry(req, Some(caller), disclosure.action(), of, section, &detail) {
             Some(entry) => Ok(self.disclose(entry, people).await?),
             None => Ok(()),
@@ -443,7 +441,7 @@ impl Audit {
     /// When the store cannot be written. The schedule must not be disclosed then.
     pub async fn record_shared_schedule(&self, req: &HttpRequest, link: &GuardianLink) -> Result<(), Problem> {
         let (action, id) = (Disclosure::ScheduleShared.action(), link.id.to_string());
-        match self.entry(req, None, action, Some(&id), None, "1 person") {
+        match self.entry(req, None, action, Some(&id), None, &AuditDetail::People { n: 1 }.to_string()) {
             Some(entry) => Ok(self.disclose(entry, vec![link.student.clone()]).await?),
             None => Ok(()),
         }

@@ -11,6 +11,7 @@ use crate::bus::{Bus, Event};
 use crate::config::College;
 use crate::domain::alert::Alert;
 use crate::domain::audience::Audience;
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::cap::CapId;
 use crate::identity::{Audit, Caller};
 use crate::live::context::Live;
@@ -75,7 +76,7 @@ impl CapPosting<'_> {
                 self.respond(HttpResponse::Created(), *alert).await
             }
             CapOutcome::Corrected { alert, acks_deleted } => {
-                let detail = format!("{detail} ({acks_deleted} acknowledgements of the earlier text)");
+                let detail = AuditDetail::Corrected { title: detail, n: acks_deleted }.to_string();
                 self.record("alert.correct", &alert.id, &detail).await;
                 self.respond(HttpResponse::Ok(), *alert).await
             }

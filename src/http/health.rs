@@ -8,12 +8,13 @@ use actix_web::web::{self, Data};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::domain::coded_text::{Arg, CodedText};
+use crate::domain::coded_text::CodedText;
 use crate::observe::metrics::Metrics;
 use crate::observe::readiness::{BusReadiness, CheckProblem, PloneReadiness, Readiness};
 
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::schemas::always_true;
+use crate::http::text_code::TextCode;
 
 /// The media type of Prometheus' text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -69,14 +70,8 @@ struct CheckResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
-    /// The stable code of `detail`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    code: Option<Box<str>>,
-    /// The values in `detail`, by name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(required = false, value_type = Object)]
-    args: BTreeMap<Box<str>, Arg>,
+    #[serde(flatten)]
+    coded: TextCode,
 }
 
 /// Returns whether the process responds.
@@ -112,10 +107,9 @@ pub async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
     let result = |(name, problem): (&'static str, Option<CheckProblem>)| {
         let ok = problem.is_none();
         let problem = problem.or_else(|| degraded.clone().filter(|_| name == "bus"));
-        let coded = problem.as_ref().and_then(CodedText::of);
-        let (code, args) = coded.map(|coded| (coded.code, coded.args)).unzip();
+        let coded = problem.as_ref().and_then(CodedText::of).into();
         let detail = problem.map(|problem| problem.to_string());
-        (name, CheckResult { ok, detail, code, args: args.unwrap_or_default() })
+        (name, CheckResult { ok, detail, coded })
     };
     let checks = results.into_iter().map(result).collect();
     let ready = wrong.is_empty();

@@ -119,6 +119,7 @@ pub mod student_registrations;
 pub mod students;
 pub mod teaching;
 pub mod terms;
+mod text_code;
 pub mod uncached;
 pub mod users;
 mod waitlist_choices;

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::http::auth::SignedIn;
 use crate::http::body::{Fields, RequestBody, read_body, read_body_or_nothing};
 use crate::http::error::{Problem, get, method_not_allowed};
@@ -137,7 +138,16 @@ pub async fn change_password(
     match identity.change_own_password(&caller, account, current, new, from).await? {
         PasswordChange::Changed => {}
         PasswordChange::WrongPassword => {
-            audit.record(&req, Some(&caller), "password.failed", user, None, "wrong current password").await;
+            audit
+                .record(
+                    &req,
+                    Some(&caller),
+                    "password.failed",
+                    user,
+                    None,
+                    &AuditDetail::WrongCurrentPassword.to_string(),
+                )
+                .await;
             return Err(Problem::invalid("current", "The current password is not correct. Nothing was changed."));
         }
         PasswordChange::Weak(weak) => return Err(weak_password("new", weak)),
@@ -145,7 +155,7 @@ pub async fn change_password(
             return Err(Problem::invalid("new", "The new password is the same as the current one."));
         }
     }
-    audit.record(&req, Some(&caller), "password.change", user, None, "ended all other sign-ins").await;
+    audit.record(&req, Some(&caller), "password.change", user, None, &AuditDetail::OtherSignInsEnded.to_string()).await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -288,7 +298,7 @@ async fn begin_factor(
         Err(FactorError::Wrong) if is_absent => Err(Problem::invalid("password", "Enter your current password.")),
         Err(FactorError::Wrong) => {
             let user = Some(caller.user.as_str());
-            audit.record(req, Some(caller), "totp.failed", user, None, "wrong password").await;
+            audit.record(req, Some(caller), "totp.failed", user, None, &AuditDetail::WrongPassword.to_string()).await;
             Err(Problem::invalid("password", "The password is not correct. Nothing was changed."))
         }
         new => Ok(new?),

@@ -8,6 +8,7 @@ use strum::VariantArray;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::clock::Clock;
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::SectionId;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::rights::Scope;
@@ -159,8 +160,8 @@ pub async fn give(
         }
         _ => return Err(Problem::invalid("section", "State either section or course.")),
     };
-    let names: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
-    let detail = format!("{}: {}; {reason}", text_of(&of), names.join(", "));
+    let names = codes.iter().map(|code| code.as_str().to_owned()).collect();
+    let detail = AuditDetail::Permit { of: text_of(&of).to_owned(), codes: names, reason: reason.clone() }.to_string();
     let permit =
         Permit { of, codes, reason: reason.into(), expires_at, by: staff.user.as_str().into(), at: clock.now() };
     let response = PermitResponse::from(permit.clone());

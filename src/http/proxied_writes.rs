@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::identity::{Audit, Caller};
 use crate::plone::proxy::claimed_user;
 use crate::plone::proxy::error::ProxyError;
@@ -24,9 +25,13 @@ pub(super) struct ForwardedWrite {
     caller: Option<Caller>,
     /// The user whom Plone's own sign-in names, at Plone's own origin.
     plone_user: Option<String>,
-    outcome: Option<Result<u16, &'static str>>,
+    outcome: Option<Result<u16, NoResponse>>,
     is_recorded: bool,
 }
+
+/// Plone did not respond.
+#[derive(Debug, Clone, Copy)]
+struct NoResponse;
 
 impl ForwardedWrite {
     /// Begins an entry; `None` if the request only reads. `caller` is the hub's user.
@@ -44,7 +49,7 @@ impl ForwardedWrite {
         self.outcome = Some(match response {
             Ok(response) => Ok(response.status().as_u16()),
             Err(ProxyError::Refused(status) | ProxyError::Failed { status, .. }) => Ok(status.as_u16()),
-            Err(_) => Err("no response"),
+            Err(_) => Err(NoResponse),
         });
         let entry = self.take_entry();
         if let Some(entry) = entry {
@@ -68,15 +73,17 @@ impl ForwardedWrite {
         if std::mem::replace(&mut self.is_recorded, true) || self.is_refused_visitor() {
             return None;
         }
+        let method = self.req.method().to_string();
         let mut detail = match self.outcome {
-            Some(Ok(status)) => format!("{}: status {status}", self.req.method()),
-            Some(Err(why)) => format!("{}: {why}", self.req.method()),
-            None => format!("{}: ended before Plone responded", self.req.method()),
+            Some(Ok(status)) => AuditDetail::PloneStatus { method, status: status.into() },
+            Some(Err(NoResponse)) => AuditDetail::PloneSilent { method },
+            None => AuditDetail::PloneEnded { method },
         };
         if let Some(user) = &self.plone_user {
-            detail.push_str(&format!("; Plone's own sign-in of {user}"));
+            detail = AuditDetail::AsPloneUser { what: Box::new(detail), user: user.to_string() };
         }
-        self.audit.entry(&self.req, self.caller.as_ref(), WRITE, Some(&path_of(&self.req)), None, &detail)
+        let path = path_of(&self.req);
+        self.audit.entry(&self.req, self.caller.as_ref(), WRITE, Some(&path), None, &detail.to_string())
     }
 }
 

@@ -4,6 +4,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::{OpenApi, ToSchema};
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::TermId;
 use crate::domain::rehearsal::Order;
 use crate::identity::Audit;
@@ -122,7 +123,7 @@ pub async fn start(
         Problem::rate_limited("Another rehearsal is running. Try again when it has ended.", BUSY_RETRY_S)
     })?;
     let (rehearsals, id) = (rehearsals.into_inner(), task.clone());
-    let detail = format!("{} runs of {}", rehearsal.runs, rehearsal.term);
+    let detail = AuditDetail::Rehearsal { n: rehearsal.runs.into(), term: rehearsal.term.to_string() }.to_string();
     // A separate task, so that the rehearsal continues when the client disconnects.
     actix_web::rt::spawn(async move { rehearsals.run(&id, rehearsal).await });
     audit.record(&request, Some(&caller), "rehearsal.start", Some(&task), None, &detail).await;

@@ -6,6 +6,7 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::command::{Command, SectionPatch, StaffRequest};
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::outcome::{Outcome, RequestOutcome};
@@ -172,9 +173,9 @@ impl Desk {
     /// Moves each student by a separate decision, in order. Those who cannot be moved stay.
     async fn move_everyone(&self, request: &HttpRequest, checked: &Checked) -> Result<Vec<MoveResult>, Problem> {
         let Checked { staff, from, request: Request { to, reason, codes }, .. } = checked;
-        let codes_text: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
-        let lifted = if codes.is_empty() { String::new() } else { format!("; override: {}", codes_text.join(", ")) };
-        let detail = format!("move everyone from {from}{lifted}; {reason}");
+        let codes_text = codes.iter().map(|code| code.as_str().to_owned()).collect();
+        let detail = AuditDetail::MoveEveryone { section: from.to_string() }.overriding(codes_text).because(reason);
+        let detail = detail.to_string();
         let moves = self.students(from).await?.into_iter().map(|student| {
             let change = StaffRequest {
                 student: student.user.clone(),
@@ -198,7 +199,8 @@ impl Desk {
     async fn set_status(&self, request: &HttpRequest, checked: &Checked, status: SectionStatus) -> Result<(), Problem> {
         let Checked { staff, from, request: Request { to, reason, .. }, .. } = checked;
         let patch = SectionPatch { status: Some(status), ..SectionPatch::default() };
-        let detail = format!("status: {}; merged into {to}; {reason}", status.as_str());
+        let (section, reason) = (to.to_string(), reason.to_string());
+        let detail = AuditDetail::Merged { status: status.as_str().to_owned(), section, reason }.to_string();
         let entry = self.audit.entry_in_commit(request, staff, "section.change", None, Some(from), &detail);
         let command = Command::PatchSection { crn: from.crn.clone(), patch };
         let outcome = self.pool.submit(&from.term, Submitted::from(command).audited(entry)).await;

@@ -255,9 +255,9 @@ pub(super) fn describe(patch: &SectionPatch) -> String {
     };
     let texts =
         |items: &Option<Vec<Restriction>>| items.as_ref().map(|items| items.iter().map(ToString::to_string).collect());
-    let seats = |one: &Reservation| format!("{} for {}", one.seats, one.group);
+    let seats = |one: &Reservation| format!("{}: {}", one.group, one.seats);
     let listing = |one: &CrossListing| match one.capacity {
-        Some(capacity) => format!("{} with {capacity} seats", one.group),
+        Some(capacity) => format!("{} ({capacity})", one.group),
         None => one.group.to_string(),
     };
     let parts = [

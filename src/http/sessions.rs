@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::bus::metrics_reading::Connections;
 use crate::bus::session_list::{RoleFilter, SessionFilter, SessionRow};
 use crate::bus::{Bus, Event};
+use crate::domain::audit_detail::AuditDetail;
 use crate::identity::Audit;
 use crate::identity::disclosures::Disclosure;
 use crate::live::broker::{Broker, Disconnect};
@@ -152,14 +153,14 @@ pub async fn disconnect(
     let detail = match &session {
         Some(session) => {
             broker.try_send(Disconnect { session: id }).map_err(|_| Problem::overloaded())?;
-            format!("connection {id} from {}", session.address)
+            AuditDetail::Connection { id: id.to_string(), address: session.address.to_string() }
         }
         None if bus.has_other_hubs() => {
             bus.publish(Event::Disconnect { session: id });
-            format!("connection {id}, which is not of this hub")
+            AuditDetail::ConnectionElsewhere { id: id.to_string() }
         }
         None => return Err(not_found()),
     };
-    audit.record(&request, Some(&admin), "session.disconnect", user, None, &detail).await;
+    audit.record(&request, Some(&admin), "session.disconnect", user, None, &detail.to_string()).await;
     Ok(HttpResponse::NoContent().finish())
 }

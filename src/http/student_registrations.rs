@@ -4,6 +4,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::{OpenApi, ToSchema};
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::command::{Command, StaffRequest, WaitlistMove};
 use crate::domain::ids::{Crn, SectionId, UserName};
 use crate::domain::realm::Realm;
@@ -89,11 +90,9 @@ impl OverrideRequest {
         StaffRequest { student, drop: None, add: None, waitlist: false, lifted }
     }
 
-    fn describe(&self, what: &str) -> String {
-        let codes: Vec<&str> = self.codes.iter().map(|code| code.as_str()).collect();
-        let lifted = if codes.is_empty() { String::new() } else { format!("; override: {}", codes.join(", ")) };
-        let reason = self.reason.as_deref().map(|reason| format!("; {reason}")).unwrap_or_default();
-        format!("{what}{lifted}{reason}")
+    fn describe(&self, what: AuditDetail) -> String {
+        let what = what.overriding(self.codes.iter().map(|code| code.as_str().to_owned()).collect());
+        self.reason.as_deref().map_or_else(|| what.to_string(), |reason| what.clone().because(reason).to_string())
     }
 }
 
@@ -175,7 +174,7 @@ impl Desk {
         staff: SubjectStaff,
         payload: web::Payload,
         identity: &Identity,
-        what: &str,
+        what: AuditDetail,
         change: impl FnOnce(&mut StaffRequest, Crn, &OverrideRequest),
     ) -> Result<HttpResponse, Problem> {
         let (student, section) = (student(request, identity)?, section(request)?);
@@ -194,7 +193,7 @@ impl Desk {
         staff: &Caller,
         section: &SectionId,
         change: StaffRequest,
-        what: &str,
+        what: AuditDetail,
         lift: &OverrideRequest,
     ) -> Result<HttpResponse, Problem> {
         let (user, detail) = (change.student.clone(), lift.describe(what));
@@ -241,7 +240,7 @@ pub async fn register(
     let add = |change: &mut StaffRequest, crn, lift: &OverrideRequest| {
         (change.add, change.waitlist) = (Some(crn), lift.waitlist);
     };
-    Desk { model, pool, audit }.run_on_path(&request, staff, payload, &identity, "register", add).await
+    Desk { model, pool, audit }.run_on_path(&request, staff, payload, &identity, AuditDetail::Register, add).await
 }
 
 /// Drops a student from a section or its waitlist (staff of its subject). A hold that blocks drops, and the deadline to
@@ -271,7 +270,7 @@ pub async fn drop_one(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let drop = |change: &mut StaffRequest, crn, _: &OverrideRequest| change.drop = Some(crn);
-    Desk { model, pool, audit }.run_on_path(&request, staff, payload, &identity, "drop", drop).await
+    Desk { model, pool, audit }.run_on_path(&request, staff, payload, &identity, AuditDetail::Drop, drop).await
 }
 
 /// Moves a student from one section to another (staff of their subjects). Both changes are made, or none.
@@ -308,7 +307,7 @@ pub async fn move_one(
     let staff = desk.allowed(staff, &[&from, &to])?;
     let (drop, add) = (Some(from.crn.clone()), Some(to.crn.clone()));
     let change = StaffRequest { drop, add, ..lift.request(student) };
-    desk.run(&request, &staff, &to, change, &format!("move from {from}"), &lift).await
+    desk.run(&request, &staff, &to, change, AuditDetail::MoveFrom { section: from.to_string() }, &lift).await
 }
 
 /// Moves a student on a waitlist to another position (staff of the section's subject).
@@ -342,7 +341,7 @@ pub async fn put_position(
     let PositionRequest { position, reason } = read_body(&request, payload).await?;
     let desk = Desk { model, pool, audit };
     let staff = desk.allowed(staff, &[&id])?;
-    let detail = format!("position {position}; {reason}");
+    let detail = AuditDetail::Position { position: position.into() }.because(&reason).to_string();
     let about = Some(student.as_str());
     let entry = desk.audit.entry_in_commit(&request, &staff, "waitlist.position", about, Some(&id), &detail);
     let change = WaitlistMove { student: student.clone(), crn: id.crn.clone(), position };

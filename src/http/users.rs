@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::domain::audit_detail::{AuditDetail, coded};
 use crate::domain::ids::{SectionId, USER_CHARS_MAX, UserName};
 use crate::domain::rights::{SUBJECT_BYTES_MAX, SUBJECTS_MAX, Subjects};
 use crate::domain::role::Role;
@@ -17,6 +18,7 @@ use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFo
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 use crate::http::sign_in::UserResponse;
+use crate::http::text_code::TextCode;
 use crate::identity::accounts::{AccountChange, AccountOutcome, LimitChange, Removal};
 use crate::identity::disclosures::Disclosure;
 use crate::identity::password_rules::{PASSWORD_BYTES_MAX, WeakPassword};
@@ -123,8 +125,10 @@ struct AuditLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     section: Option<SectionId>,
-    /// Details, as text or as JSON.
+    /// Details: an English text, a name, an id, or JSON.
     detail: String,
+    #[serde(flatten)]
+    coded: TextCode,
     /// The `X-Request-Id` of the request.
     #[schema(required)]
     request_id: Option<String>,
@@ -133,7 +137,8 @@ struct AuditLine {
 impl From<AuditEntry> for AuditLine {
     fn from(entry: AuditEntry) -> Self {
         let AuditEntry { at, user, role, ip, action, subject, section, detail, request_id } = entry;
-        Self { at, user, role, ip, action, subject, section, detail, request_id }
+        let coded = coded(&action, &detail).into();
+        Self { at, user, role, ip, action, subject, section, detail, coded, request_id }
     }
 }
 
@@ -234,7 +239,7 @@ pub async fn put_user(
     let AccountRequest { role, subjects, name, password } = read_body(&req, payload).await?;
     let limit = limit_of(role, subjects)?;
 
-    let with_password = if password.is_some() { ", with a new password" } else { "" };
+    let has_new_password = password.is_some();
     let change = AccountChange { username: username.clone(), role, limit, name, password };
     let (action, account, mut response) = match identity.put_account(change).await? {
         AccountOutcome::WeakPassword(weak) => return Err(weak_password("password", weak)),
@@ -246,7 +251,7 @@ pub async fn put_user(
         AccountOutcome::Changed(account) => ("user.change", account, HttpResponse::Ok()),
     };
     let Account { username, name, rights, .. } = account;
-    let detail = format!("{rights}{with_password}");
+    let detail = AuditDetail::of_account(&rights, has_new_password).to_string();
     audit.record(&req, Some(&admin), action, Some(username.as_str()), None, &detail).await;
     let (role, subjects) = (rights.role(), rights.subjects().cloned());
     Ok(response.json(UserResponse { username, name: name.into(), role, subjects }))

@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use strum::IntoStaticStr;
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::UserName;
 use crate::identity::audit::Audit;
 use crate::store::StoreError;
@@ -143,8 +144,8 @@ impl Window {
     /// Returns the entry that states the later reads; `None` if there were none.
     fn summary(self, now: Timestamp) -> Option<AuditEntry> {
         let minutes = WINDOW.as_secs() / 60;
-        let detail = format!("read {} more times within {minutes} minutes of {}", self.later, self.first.at);
-        (self.later > 0).then_some(AuditEntry { at: now, detail, ..self.first })
+        let later = AuditDetail::ReadAgain { n: self.later, minutes, at: self.first.at.to_string() };
+        (self.later > 0).then_some(AuditEntry { at: now, detail: later.to_string(), ..self.first })
     }
 }
 

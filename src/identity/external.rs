@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::bus::Event;
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::UserName;
 use crate::domain::rights::Rights;
 use crate::domain::role::{Role, RoleMap};
@@ -240,7 +241,8 @@ impl Identity {
                 if !takes_over(&other) {
                     return taken(NameOwner::OtherSource(other));
                 }
-                members.remove(username, &format!("{} has taken over this name", provider.source)).await?;
+                let provider = provider.source.to_string();
+                members.remove(username, &AuditDetail::NameTakenOver { provider }).await?;
             }
         }
         let Some(owner) = self.provider_sign_ins.provider_user(username).await? else { return Ok(None) };
@@ -300,7 +302,7 @@ impl Identity {
                 action: "login.ended".to_owned(),
                 subject: Some(first.username.as_str().to_owned()),
                 section: None,
-                detail: format!("signed out at {source}: {} sign-ins", ended.len()),
+                detail: AuditDetail::SignedOutAt { provider: source.to_string(), n: ended.len() as u64 }.to_string(),
                 request_id: None,
             };
             self.audit.append_stored(entry).await;

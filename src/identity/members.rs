@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::UserName;
 use crate::domain::rights::Rights;
 use crate::store::StoreError;
@@ -247,13 +248,15 @@ impl Members {
     /// Changes the rights of a member and ends the earlier sign-ins.
     pub(super) async fn change_rights(&self, user: &UserName, rights: Rights) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.end_sign_ins(user, now, &format!("the role in {} has changed to {rights}", self.provider.title()));
+        let provider = self.provider.title().to_owned();
+        let rights_part = Box::new(AuditDetail::of_rights(&rights));
+        self.end_sign_ins(user, now, &AuditDetail::RoleChanged { provider, rights: rights_part });
         self.counts.changed.fetch_add(1, Ordering::Relaxed);
         self.store.change_rights(user, rights, now).await
     }
 
     /// Removes a member and ends the sign-ins.
-    pub(super) async fn remove(&self, user: &UserName, why: &str) -> Result<(), StoreError> {
+    pub(super) async fn remove(&self, user: &UserName, why: &AuditDetail) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.end_sign_ins(user, now, why);
         self.counts.gone.fetch_add(1, Ordering::Relaxed);
@@ -263,7 +266,7 @@ impl Members {
     /// Removes the member with this username, if there is one, because an earlier provider now has it.
     pub(super) async fn remove_if_member(&self, user: &UserName) -> Result<(), StoreError> {
         let is_member = self.active.contains_key(user) || self.store.member(user).await?.is_some();
-        if is_member { self.remove(user, "a local account now has this name").await } else { Ok(()) }
+        if is_member { self.remove(user, &AuditDetail::NameIsLocal).await } else { Ok(()) }
     }
 
     /// Ends the sign-ins of a user that another hub has ended. That hub has written the entry of the audit trail.
@@ -278,7 +281,7 @@ impl Members {
         self.bus.publish(Event::TokensEnded { user: user.clone() });
     }
 
-    fn end_sign_ins(&self, user: &UserName, now: Timestamp, why: &str) {
+    fn end_sign_ins(&self, user: &UserName, now: Timestamp, why: &AuditDetail) {
         self.ended_ms.insert(user.clone(), now.as_millisecond());
         self.active.remove(user);
         self.provider.sign_ins_ended(user);
@@ -291,7 +294,7 @@ impl Members {
             action: "login.ended".to_owned(),
             subject: Some(user.as_str().to_owned()),
             section: None,
-            detail: why.to_owned(),
+            detail: why.to_string(),
             request_id: None,
         });
     }

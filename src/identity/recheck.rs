@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::UserName;
 use crate::identity::members::Members;
 use crate::identity::provider::{KnownUser, Profile, ProviderError};
@@ -121,8 +122,8 @@ impl Members {
         };
         let title = self.provider.title();
         match profile {
-            Profile::Unknown => self.remove(user, &format!("{title} no longer has this user")).await?,
-            Profile::NoRole => self.remove(user, &format!("the {title} user no longer has a role in EduHub")).await?,
+            Profile::Unknown => self.remove(user, &AuditDetail::UserGone { provider: title.to_owned() }).await?,
+            Profile::NoRole => self.remove(user, &AuditDetail::RoleGone { provider: title.to_owned() }).await?,
             Profile::Known(KnownUser { rights, .. }) if rights != known => self.change_rights(user, rights).await?,
             Profile::Known(_) => {
                 self.counts.same.fetch_add(1, Ordering::Relaxed);

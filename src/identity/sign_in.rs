@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::UserName;
 use crate::domain::rights::Rights;
 use crate::identity::attempts::{Attempt, NotAdmitted, Origin};
@@ -142,7 +143,7 @@ impl fmt::Display for PasswordCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Provider(title) => f.write_str(title),
-            Self::LastAccepted(title) => write!(f, "{title} did not respond; matched the last accepted password"),
+            Self::LastAccepted(title) => write!(f, "{}", AuditDetail::LastAccepted { provider: (*title).to_owned() }),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::alert::Alert;
 use crate::domain::audience::Audience;
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::UserName;
 use crate::domain::rights::{self, OutOfScope, Scope, Subjects};
 use crate::domain::section::subject_of_course;
@@ -75,7 +76,7 @@ pub async fn is_withheld(alert: &Alert, identity: &Identity, model: &ReadModel) 
     let limit = identity.limit_of(&sender).await?;
     let Err(refused) = check(limit.as_ref(), &alert.content.audience, model) else { return Ok(false) };
     log::warn!("the scheduled alert {} is not sent: {refused}", alert.id);
-    let why = format!("{}: {sender} has been limited to other subjects since it was scheduled", alert.content.title);
-    identity.note("alert.withhold", &alert.id, why);
+    let why = AuditDetail::Withheld { title: alert.content.title.to_string(), sender: sender.to_string() };
+    identity.note("alert.withhold", &alert.id, why.to_string());
     Ok(true)
 }

@@ -2,7 +2,10 @@
 
 import { has, t } from "./i18n.js";
 import { serverText } from "./rich-text.js";
-import { weekday } from "./words.js";
+import { dateTime, joinList, weekday } from "./words.js";
+
+/** The values that are words of the hub, such as the code of a refusal. Their texts are `AREA.value.WORD`. */
+const WORDS = new Set(["codes", "refusal", "status"]);
 
 /**
  * The text of a hub's `{code, args}`. The texts of one area have a common prefix, such as `finding`. `english` is the hub's
@@ -20,8 +23,15 @@ function textOf(area, { code, args = {} }) {
 
 function valueOf(area, name, value) {
   if (name === "days" && Array.isArray(value)) return value.map((day) => weekday(day)).join(", ");
+  if (WORDS.has(name)) return [value].flat().map((word) => wordText(area, word)).join(", ");
+  if (name === "role") return has(`role.${value}`) ? t(`role.${value}`) : value;
+  if (name === "subjects" && area === "detail") return value === "no subject" ? t("users.no_subjects") : joinList(value.split(/, | and /));
+  if (name === "at") return dateTime(value);
   if (Array.isArray(value)) return value.join(", ");
   // Lines are written as in the column beside the text.
   if (name === "line") return String(value);
   return typeof value === "object" ? textOf(area, value) : value;
 }
+
+/** The text of a word of the hub; the word itself if it has none. */
+export const wordText = (area, word) => has(`${area}.value.${word}`) ? t(`${area}.value.${word}`) : word;

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::UserName;
 use crate::domain::import::{EnrollmentTally, Phase};
 use crate::domain::student::COMPLETED_MAX;
@@ -149,7 +150,8 @@ impl Run<'_> {
         let task = report.task.to_string();
         drop(report);
         let entry = self.job.options.audit.clone()?;
-        let detail = format!("{} students: {} new, {} changed", numbers.0 + numbers.1, numbers.0, numbers.1);
+        let (created, changed) = numbers;
+        let detail = AuditDetail::Students { n: created + changed, created, changed }.to_string();
         Some(AuditEntry { at: self.inner.deps.clock.now(), subject: Some(task), detail, ..entry })
     }
 

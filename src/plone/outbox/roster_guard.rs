@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::fields::{FieldValue, SectionField};
 use crate::domain::ids::{SectionId, UserName};
 use crate::plone::port::{BridgeError, ContentKind, PloneError, Viewer};
@@ -255,11 +256,11 @@ impl RosterGuard {
 
     /// Logs and audits that names are removed from this many sections, because `by` can read the field.
     fn report(&self, by: &str, sections: usize) {
-        let reader = if by == "visitor" { "every visitor".to_owned() } else { format!("a plain member ({by})") };
-        let detail = format!(
-            "In Plone, {reader} can read the roster field. Only counts are written, and names are removed from \
-             {sections} sections. Protect the field with a read permission, such as Modify portal content."
-        );
+        let reader = match by {
+            "visitor" => AuditDetail::EveryVisitor,
+            _ => AuditDetail::PlainMember { user: by.to_owned() },
+        };
+        let detail = AuditDetail::RosterReadable { reader: Box::new(reader), n: sections as u64 }.to_string();
         log::error!("{detail}");
         self.deps.audit.append(AuditEntry {
             at: self.deps.clock.now(),

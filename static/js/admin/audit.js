@@ -4,7 +4,7 @@ import { $, button, h, put } from "../dom.js";
 import { api, query } from "../api.js";
 import { fromCollegeTime } from "../college-time.js";
 import { format, has, t } from "../i18n.js";
-import { serverText } from "../rich-text.js";
+import { codedText, wordText } from "../coded-text.js";
 import { dateTime } from "../words.js";
 
 const PAGE_SIZE = 100;
@@ -63,7 +63,7 @@ export class Audit {
   }
 
   /** Returns the row of an entry, after a heading row if it is the first of its day. */
-  #rows({ at, user, role, ip, action, subject, section, detail, request_id }) {
+  #rows({ at, user, role, ip, action, subject, section, detail, request_id, ...coded }) {
     const date = new Date(at);
     const day = format({ weekday: "long", year: "numeric", month: "long", day: "numeric" }).format(date);
     const time = format({ hour: "numeric", minute: "2-digit", second: "2-digit", timeZoneName: "short" }).format(date);
@@ -73,7 +73,7 @@ export class Audit {
       h("td", null, h("strong", null, user ?? t("sessions.visitor")), role && h("small", null, t(`role.${role}`))),
       h("td", null, actionText(action), h("small", null, action)),
       h("td", null, targets.map((target) => h("span", { class: "target-id", title: target }, shortId(target)))),
-      h("td", { class: "detail" }, details(detail)),
+      h("td", { class: "detail" }, details(detail, coded)),
       h("td", { "data-head": t("audit.ip") }, ip ?? ""),
       h("td", { "data-head": t("audit.request"), title: request_id ?? "" }, (request_id ?? "").slice(-8)));
     const isNewDay = day !== this.#lastDay;
@@ -101,21 +101,24 @@ function actionNames(text) {
 /** Shortens a UUID to its end, which differs between entries of the same time. */
 const shortId = (text) => /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(text) ? `…\u2060${text.slice(-8)}` : text;
 
-const spaced = (name) => name.replaceAll("_", " ");
+/** The fields whose values are words of the hub. */
+const WORD_FIELDS = new Set(["status", "waitlist", "target"]);
 
-function valueText(value) {
+function valueText(name, value) {
+  if (value === true || value === false) return t(value ? "value.yes" : "value.no");
   if (typeof value === "object") return JSON.stringify(value);
-  return value === true ? t("value.yes") : value === false ? t("value.no") : String(value);
+  if (WORD_FIELDS.has(name) || (value === "none" && name !== "title")) return wordText("detail", value);
+  return withTimes(value);
 }
 
-/** Returns an entry's details, which are a sentence, `name: value` text, or JSON. */
-function details(detail) {
-  let fields = detail;
-  if (typeof detail === "string" && /^\s*\{/.test(detail)) try { fields = JSON.parse(detail); } catch { /* It is text. */ }
-  if (!fields) return "";
-  if (typeof fields !== "object") {
-    return serverText(String(fields).replace(/\b[a-z]+_[a-z_]+(?=: )/g, spaced).replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, dateTime));
-  }
+const withTimes = (text) => String(text).replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, dateTime);
+const nameText = (name) => has(`detail.name.${name}`) ? t(`detail.name.${name}`) : name.replaceAll("_", " ");
+
+/** Returns an entry's details: a text with a code, fields with their values, or a name, an id or a free text. */
+function details(detail, coded) {
+  let fields = coded.code === "fields" ? coded.args : null;
+  if (/^\s*\{/.test(detail)) try { fields = JSON.parse(detail); } catch { /* It is text. */ }
+  if (!fields) return coded.code ? codedText("detail", coded, detail) : h("span", { dir: "auto" }, withTimes(detail));
   return Object.entries(fields).filter(([, value]) => value !== null && value !== "")
-    .map(([name, value]) => h("span", { class: "pair" }, h("b", null, serverText(spaced(name)), ": "), valueText(value)));
+    .map(([name, value]) => h("span", { class: "pair" }, h("b", null, nameText(name), ": "), valueText(name, value)));
 }
