@@ -255,7 +255,7 @@ fn store_source(plan: Option<Duration>, alerts: Option<Duration>) -> Source {
 /// Returns the announcements that the caller may see, and the state of their source.
 async fn news(announcements: Option<&Announcements>, caller: &Caller) -> (Arc<News>, Source) {
     let (news, age, error) = match announcements {
-        None => (News::empty(), None, Some("Plone is not configured.")),
+        None => (News::empty(), None, Some("Plone is not configured.".to_owned())),
         Some(announcements) => {
             match visible_announcements(announcements, Some(caller), PLONE_PART_WAIT, PLONE_PART_WAIT).await {
                 Ok(NewsView { reply, .. }) => {
@@ -263,11 +263,11 @@ async fn news(announcements: Option<&Announcements>, caller: &Caller) -> (Arc<Ne
                 }
                 Err(ReadError::Failed(error)) => (News::empty(), None, Some(plone_error_text(&error))),
                 Err(ReadError::Timeout) => {
-                    (News::empty(), None, Some("The college website (Plone) has not responded yet."))
+                    (News::empty(), None, Some("The college website (Plone) has not responded yet.".to_owned()))
                 }
             }
         }
     };
     let age_s = age.map(|age| age.as_secs());
-    (news, Source { ok: error.is_none(), age_s, error: error.map(ToOwned::to_owned) })
+    (news, Source { ok: error.is_none(), age_s, error })
 }

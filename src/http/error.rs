@@ -16,6 +16,7 @@ use crate::http::refusal_text;
 use crate::live::ws;
 use crate::plone::cache::ReadError;
 use crate::plone::port::PloneError;
+use crate::plone::problem::PullFailure;
 use crate::registration::registrar::SubmitError;
 use crate::store::StoreError;
 
@@ -214,18 +215,8 @@ impl From<StoreError> for Problem {
 
 /// Returns a text about a failure of Plone for the caller, without any part of Plone's own response.
 #[must_use]
-pub const fn plone_error_text(error: &PloneError) -> &'static str {
-    match error {
-        PloneError::Busy => "Too many requests to the college website (Plone) are waiting.",
-        PloneError::Open => "The college website (Plone) is not responding.",
-        PloneError::Unavailable(_) => "The college website (Plone) did not respond.",
-        PloneError::Failed(_) => "The college website (Plone) reported an error.",
-        PloneError::Occupied(_) => "Another user is editing this on the college website (Plone).",
-        PloneError::Unauthenticated | PloneError::Forbidden | PloneError::Locked(_) => {
-            "The college website (Plone) does not allow EduHub to do this."
-        }
-        PloneError::NotFound | PloneError::Refused(_) => "The college website (Plone) refused this request.",
-    }
+pub fn plone_error_text(error: &PloneError) -> String {
+    PullFailure::from(error).to_string()
 }
 
 impl From<PloneError> for Problem {

@@ -12,12 +12,15 @@ use tokio::time::timeout;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::clock::Clock;
+use crate::domain::audit_detail::AuditDetail;
+use crate::domain::coded_text::CodedText;
 use crate::domain::ids::SectionId;
 use crate::identity::Audit;
 use crate::plone::bridge::Bridge;
 use crate::plone::cache::ReadError;
 use crate::plone::outbox::status::{PloneOutboxStatus, RosterState};
 use crate::plone::port::PloneError;
+use crate::plone::problem::{ItemProblem, PullFailure};
 use crate::plone::pull::PullError;
 use crate::plone::pull::status::{PullCounts, PullProblem, PullStatus};
 use crate::plone::rest::{Circuit, PoolStats};
@@ -29,6 +32,7 @@ use crate::http::error::{Problem, get, method_not_allowed, plone_error_text};
 use crate::http::openapi::responses::{BadBody, BadRole, NotFound, PloneFailed, StoreFailed};
 use crate::http::openapi::schemas::always_true;
 use crate::http::request_id::PRIVATE;
+use crate::http::text_code::TextCode;
 
 /// The longest wait of a request for the pull that it started. After that, the pull continues in the background.
 const PULL_WAIT: Duration = Duration::from_secs(60);
@@ -132,14 +136,30 @@ struct PullState {
     duration_ms: Option<u64>,
     /// Why the last pull failed; null if it was complete.
     #[schema(required)]
-    error: Option<&'static str>,
+    error: Option<String>,
+    /// The code of `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<TextCode>,
     counts: PullCounts,
     /// Items that could not be read, at most 100.
     #[schema(max_items = 100)]
-    problems: Vec<PullProblem>,
+    problems: Vec<UnreadItem>,
     problems_total: u64,
     /// The hub's names of fields that the section type in Plone does not have.
     missing_fields: Vec<&'static str>,
+}
+
+/// An item of Plone that could not be read or applied.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PullProblem)]
+struct UnreadItem {
+    /// Path in Plone, from the site's root.
+    path: String,
+    /// The reason, in English, for the editor of the item.
+    reason: String,
+    #[serde(flatten)]
+    coded: TextCode,
 }
 
 /// The outbox.
@@ -169,7 +189,10 @@ struct OutboxState {
 #[derive(Debug, Serialize, ToSchema)]
 struct RefusedSection {
     section: SectionId,
+    /// Why it was refused, in English.
     reason: String,
+    #[serde(flatten)]
+    coded: TextCode,
     at: Timestamp,
 }
 
@@ -203,7 +226,7 @@ struct AnnouncementsState {
     age_s: Option<u64>,
     /// Why the last read failed; null if it succeeded.
     #[schema(required)]
-    error: Option<&'static str>,
+    error: Option<String>,
 }
 
 /// Returns the state of the connection to Plone (admins).
@@ -255,33 +278,30 @@ fn pool(pool: &PoolStats) -> PoolState {
 }
 
 fn pull(status: PullStatus) -> PullState {
+    let failure = status.last_error.as_ref().map(PullFailure::from);
     PullState {
         running: status.running,
         last_at: status.last_ok_at,
         ended_at: status.ended_at,
         duration_ms: status.duration_ms,
-        error: status.last_error.as_ref().map(pull_error_text),
+        error: failure.map(|failure| failure.to_string()),
+        reason: failure.map(|failure| CodedText::of(&failure).into()),
         counts: status.last,
-        problems: status.problems,
+        problems: status.problems.into_iter().map(unread).collect(),
         problems_total: status.problems_total,
         missing_fields: status.missing_fields,
     }
 }
 
-/// Returns a text about the failure of a pull, for admins.
-const fn pull_error_text(error: &PullError) -> &'static str {
-    match error {
-        PullError::Plone(error) => plone_error_text(error),
-        PullError::NotLeader => "Another hub reads the content from Plone.",
-        PullError::ListUnstable => "The list of content in Plone changed repeatedly while it was read.",
-        PullError::TooMany => "Plone has more items of one type than EduHub accepts.",
-        PullError::Store(_) => "The content from Plone could not be stored.",
-        PullError::Registrar(_) => "The content from Plone could not be applied.",
-    }
+fn unread(PullProblem { path, reason }: PullProblem) -> UnreadItem {
+    UnreadItem { path, coded: CodedText::of(&reason).into(), reason: reason.to_string() }
 }
 
 fn outbox(status: PloneOutboxStatus, now: Timestamp) -> OutboxState {
-    let refused = |RefusedEntry { section, reason, at }| RefusedSection { section, reason, at };
+    let refused = |RefusedEntry { section, reason, at }| {
+        let coded = ItemProblem::read(&reason).and_then(|problem| CodedText::of(&problem)).into();
+        RefusedSection { section, reason, coded, at }
+    };
     OutboxState {
         depth: status.depth,
         oldest_age_s: status.oldest_at.map(|at| now.as_second().saturating_sub(at.as_second()).max(0)),
@@ -427,7 +447,7 @@ pub async fn resend(
     let ResendRequest { sections } = read_body_or_nothing(&request, payload).await?;
     let detail = match &sections {
         Some(sections) => sections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        None => "all".to_owned(),
+        None => AuditDetail::AllSections.to_string(),
     };
     let resent = bridge.resend(sections).await?;
     audit.record(&request, Some(&caller), "plone.resend", None, None, &detail).await;

@@ -2,6 +2,7 @@
 //!
 //! - [`bridge`]: builds, starts and stops the parts; [`metrics`]: their metrics
 //! - [`port`]: the operations that the hub needs from Plone; [`rest`]: their implementation over Plone's REST API
+//! - [`problem`]: what administrators read about Plone, as texts with codes
 //! - [`pull`]: reads Plone's catalogue into the hub; [`outbox`]: writes committed sections to Plone;
 //!   [`pull_gate`], [`items_known`]: keep them apart
 //! - [`announcements`]: news items for visitors and members; [`cache`]: cached reads
@@ -17,6 +18,7 @@ pub mod items_known;
 pub mod metrics;
 pub mod outbox;
 pub mod port;
+pub mod problem;
 pub mod proxy;
 pub mod pull;
 pub mod pull_gate;

@@ -9,6 +9,7 @@ use jiff::civil::{Date, Time};
 use crate::domain::meeting::{Days, END_OF_DAY, Meeting, hour_minute_text};
 
 use crate::plone::format::text::{cut, is_unknown, one_line};
+use crate::plone::problem::{FieldProblem, MeetingProblem};
 
 /// Letters of the days, Monday first.
 const LETTERS: [char; 7] = ['M', 'T', 'W', 'R', 'F', 'S', 'U'];
@@ -55,25 +56,23 @@ fn write_line(meeting: &Meeting) -> String {
 /// Parses meetings. Omits repeated meetings and meetings without any known part.
 ///
 /// # Errors
-/// A message for the editor of the item about the first unreadable line.
-pub(super) fn read(text: &str) -> Result<Vec<Meeting>, String> {
+/// What is wrong with the first unreadable line, for the editor of the item.
+pub(super) fn read(text: &str) -> Result<Vec<Meeting>, FieldProblem> {
     let mut meetings: Vec<Meeting> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let meeting = read_line(line).map_err(|why| {
-            format!("{why} in {:?}; a correct line is MWF 09:30-10:50 2026-01-12..2026-05-08 Room", cut(line))
-        })?;
+        let meeting = read_line(line).map_err(|problem| FieldProblem::Meeting { problem, text: cut(line) })?;
         if meeting == Meeting::default() || meetings.contains(&meeting) {
             continue;
         }
         if meetings.len() == MEETINGS_MAX {
-            return Err(format!("there are more than {MEETINGS_MAX} meetings"));
+            return Err(FieldProblem::TooManyMeetings { max: MEETINGS_MAX });
         }
         meetings.push(meeting);
     }
     Ok(meetings)
 }
 
-fn read_line(line: &str) -> Result<Meeting, String> {
+fn read_line(line: &str) -> Result<Meeting, MeetingProblem> {
     let tokens: Vec<&str> = line.split_whitespace().collect();
     let mut rest = tokens.as_slice();
     let mut meeting = Meeting::default();
@@ -88,20 +87,20 @@ fn read_line(line: &str) -> Result<Meeting, String> {
         Part::Known((start, end)) => (meeting.start, meeting.end) = (Some(start), Some(end)),
         // The line has a time, so what precedes the time should have been the days.
         Part::Absent if rest.iter().any(|token| looks_like_times(token)) => {
-            return Err("the days are not valid".into());
+            return Err(MeetingProblem::Days);
         }
         _ => {}
     }
     match dates {
         Part::Known((first, last)) => (meeting.starts_on, meeting.ends_on) = (first, last),
         Part::Absent if rest.iter().any(|token| looks_like_dates(token)) => {
-            return Err("the text before the dates is not valid".into());
+            return Err(MeetingProblem::BeforeDates);
         }
         _ => {}
     }
     let room = rest.join(" ");
     if room.chars().count() > ROOM_CHARS_MAX {
-        return Err(format!("the room is longer than {ROOM_CHARS_MAX} characters"));
+        return Err(MeetingProblem::RoomTooLong { max: ROOM_CHARS_MAX });
     }
     meeting.location = (!is_unknown(&room)).then(|| room.into());
     Ok(meeting)
@@ -118,8 +117,8 @@ enum Part<T> {
 /// Parses one part from the front of the tokens. `read` returns `None` for a token that is another part.
 fn part<'l, T>(
     tokens: &'l [&'l str],
-    read: fn(&str) -> Option<Result<T, String>>,
-) -> Result<(Part<T>, &'l [&'l str]), String> {
+    read: fn(&str) -> Option<Result<T, MeetingProblem>>,
+) -> Result<(Part<T>, &'l [&'l str]), MeetingProblem> {
     let Some((first, rest)) = tokens.split_first() else { return Ok((Part::Absent, tokens)) };
     if first.eq_ignore_ascii_case(UNKNOWN) {
         return Ok((Part::Unknown, rest));
@@ -130,7 +129,7 @@ fn part<'l, T>(
     }
 }
 
-fn read_days(token: &str) -> Option<Result<Days, String>> {
+fn read_days(token: &str) -> Option<Result<Days, MeetingProblem>> {
     let lower = token.to_ascii_lowercase();
     let names = lower.split(',').try_fold(0, |bits, name| Some(bits | Days::parse_one(name)?.bits()));
     let bits = names.or_else(|| {
@@ -148,14 +147,14 @@ fn looks_like_times(token: &str) -> bool {
     token.starts_with(|c: char| c.is_ascii_digit()) && token.contains(':')
 }
 
-fn read_times(token: &str) -> Option<Result<(Time, Time), String>> {
+fn read_times(token: &str) -> Option<Result<(Time, Time), MeetingProblem>> {
     if !looks_like_times(token) {
         return None;
     }
     let times = token.split_once(['-', '–']).and_then(|(from, to)| Some((read_time(from)?, read_time(to)?)));
     Some(match times {
-        None => Err("the time is not valid".into()),
-        Some((start, end)) if end <= start => Err("the meeting ends before it starts".into()),
+        None => Err(MeetingProblem::Time),
+        Some((start, end)) if end <= start => Err(MeetingProblem::EndsBeforeStart),
         Some(times) => Ok(times),
     })
 }
@@ -190,7 +189,7 @@ const DATE_LEN: usize = 10;
 
 type DateRange = (Option<Date>, Option<Date>);
 
-fn read_dates(token: &str) -> Option<Result<DateRange, String>> {
+fn read_dates(token: &str) -> Option<Result<DateRange, MeetingProblem>> {
     if !looks_like_dates(token) {
         return None;
     }
@@ -201,8 +200,8 @@ fn read_dates(token: &str) -> Option<Result<DateRange, String>> {
         _ => None,
     };
     Some(match (date(first), date(last)) {
-        (Some(Some(first)), Some(Some(last))) if last < first => Err("the date range ends before it starts".into()),
-        (Some(None), Some(None)) | (None, _) | (_, None) => Err("the dates are not valid".into()),
+        (Some(Some(first)), Some(Some(last))) if last < first => Err(MeetingProblem::DatesReversed),
+        (Some(None), Some(None)) | (None, _) | (_, None) => Err(MeetingProblem::Dates),
         (Some(first), Some(last)) => Ok((first, last)),
     })
 }

@@ -10,6 +10,7 @@ use crate::domain::section::{Credits, Section, SectionStatus};
 
 use crate::plone::format::meetings;
 use crate::plone::format::text::{cut, is_unknown, one_line};
+use crate::plone::problem::FieldProblem;
 
 /// Maximum length of a text field in characters, as for imports.
 const TEXT_CHARS_MAX: usize = 1_000;
@@ -22,12 +23,12 @@ const COMPONENT_DEFAULT: &str = "lecture";
 
 /// An unreadable field of an item.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {message}", field = field.as_str())]
+#[error("{field}: {problem}", field = field.as_str())]
 pub struct BadField {
     /// The field.
     pub field: SectionField,
     /// What is wrong and what is expected, for the editor of the item.
-    pub message: String,
+    pub problem: FieldProblem,
 }
 
 /// Returns all fields of a section's definition in canonical form. A section without a title gets its course as the
@@ -84,7 +85,7 @@ pub fn to_fields(section: &Section) -> Fields {
 /// The first unreadable field.
 pub fn read(fields: &Fields) -> Result<Section, BadField> {
     let read = Reader(fields);
-    let term = read.code(SectionField::Term, |t| TermId::parse(t).ok(), "letters, digits, `.`, `_` and `-`")?;
+    let term = read.term()?;
     let (crn, original_crn) = read.crn()?;
     let course = read.course()?;
     let title = read.text(SectionField::Title)?.filter(|title| *title != course);
@@ -161,26 +162,25 @@ impl Reader<'_> {
             return Ok(None);
         }
         if text.chars().count() > TEXT_CHARS_MAX {
-            return Err(bad(field, format!("the text is longer than {TEXT_CHARS_MAX} characters")));
+            return Err(bad(field, FieldProblem::TooLong { max: TEXT_CHARS_MAX }));
         }
         Ok(Some(text.into()))
     }
 
-    fn code<T>(&self, field: SectionField, parse: fn(&str) -> Option<T>, of: &str) -> Result<T, BadField> {
-        let text = self.raw(field);
+    fn term(&self) -> Result<TermId, BadField> {
+        let text = self.raw(SectionField::Term);
         if text.is_empty() {
-            return Err(bad(field, "the field is empty"));
+            return Err(bad(SectionField::Term, FieldProblem::Empty));
         }
-        parse(&text).ok_or_else(|| bad(field, format!("{:?} does not consist of up to 24 {of}", cut(&text))))
+        TermId::parse(&text).map_err(|_| bad(SectionField::Term, FieldProblem::TermForm { text: cut(&text) }))
     }
 
     fn crn(&self) -> Result<(Crn, Option<Box<str>>), BadField> {
         let text = self.raw(SectionField::Crn);
         if text.is_empty() {
-            return Err(bad(SectionField::Crn, "the field is empty"));
+            return Err(bad(SectionField::Crn, FieldProblem::Empty));
         }
-        Crn::from_written(&text)
-            .map_err(|_| bad(SectionField::Crn, format!("{:?} has no letters and digits, or too many", cut(&text))))
+        Crn::from_written(&text).map_err(|_| bad(SectionField::Crn, FieldProblem::CrnForm { text: cut(&text) }))
     }
 
     fn course(&self) -> Result<Box<str>, BadField> {
@@ -188,10 +188,10 @@ impl Reader<'_> {
         let field = if self.0.contains_key(&SectionField::Course) { SectionField::Course } else { SectionField::Title };
         let course = self.raw(field);
         if is_unknown(&course) {
-            return Err(bad(SectionField::Course, "the field is empty"));
+            return Err(bad(SectionField::Course, FieldProblem::Empty));
         }
         if course.chars().count() > COURSE_CHARS_MAX {
-            return Err(bad(SectionField::Course, format!("the course is longer than {COURSE_CHARS_MAX} characters")));
+            return Err(bad(SectionField::Course, FieldProblem::TooLong { max: COURSE_CHARS_MAX }));
         }
         Ok(course.into())
     }
@@ -207,7 +207,7 @@ impl Reader<'_> {
                 if is_unknown(&text) { Some(Credits(0)) } else { Credits::parse(&text) }
             }
         };
-        credits.ok_or_else(|| bad(field, "credits must be a number from 0 to 1,000, such as 3 or 1.5"))
+        credits.ok_or_else(|| bad(field, FieldProblem::CreditsForm))
     }
 
     fn people(&self, field: SectionField) -> Result<u32, BadField> {
@@ -218,7 +218,7 @@ impl Reader<'_> {
         text.parse()
             .ok()
             .filter(|number| *number <= PEOPLE_MAX)
-            .ok_or_else(|| bad(field, format!("{:?} is not a whole number from 0 to {PEOPLE_MAX}", cut(&text))))
+            .ok_or_else(|| bad(field, FieldProblem::NumberForm { text: cut(&text), max: PEOPLE_MAX }))
     }
 
     fn meetings(&self) -> Result<Vec<crate::domain::meeting::Meeting>, BadField> {
@@ -228,12 +228,12 @@ impl Reader<'_> {
             Some(FieldValue::Lines(lines)) => lines.join("\n"),
             Some(FieldValue::Number(number)) => number.to_string(),
         };
-        meetings::read(&text).map_err(|message| bad(SectionField::Meetings, message))
+        meetings::read(&text).map_err(|problem| bad(SectionField::Meetings, problem))
     }
 }
 
-fn bad(field: SectionField, message: impl Into<String>) -> BadField {
-    BadField { field, message: message.into() }
+const fn bad(field: SectionField, problem: FieldProblem) -> BadField {
+    BadField { field, problem }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::domain::fields::{FieldValue, Fields, SectionField};
 use crate::domain::ids::{Crn, SectionId};
 use crate::plone::port::{BridgeError, PloneError};
+use crate::plone::problem::ItemProblem;
 use crate::store::StoreError;
 use crate::store::outbox::{OutboxEntry, PloneItem, SuccessfulWrite};
 
@@ -164,8 +165,8 @@ impl Sender {
         let is_another_term = text(SectionField::Term).is_some_and(|term| term != id.term.as_str());
         let is_crn = |text: &String| Crn::from_written(text).is_ok_and(|(crn, _)| crn == id.crn);
         if is_another_term || !text(SectionField::Crn).is_none_or(is_crn) {
-            let reason = format!("{} already exists and is another section", created.path);
-            return Err(PloneError::Refused(reason).into());
+            let reason = ItemProblem::AnotherSection { path: created.path };
+            return Err(PloneError::Refused(reason.to_string()).into());
         }
         self.gauge.created.fetch_add(1, Ordering::Relaxed);
         let item = PloneItem {
@@ -201,19 +202,16 @@ impl Sender {
             PloneError::Busy | PloneError::Open => Ok(SendOutcome::Failed),
             PloneError::NotFound if entry.attempts < NOT_FOUND_TRIES_MAX => self.later(entry, now).await,
             PloneError::NotFound => {
-                let path = entry.item.as_ref().map_or("the folder of the sections", |item| &item.path);
-                let reason = format!("Plone no longer has an item at {path}, or does not show it to the hub's user.");
-                self.put_aside(entry, reason, now).await
+                let gone = |item: &PloneItem| ItemProblem::ItemGone { path: item.path.clone() };
+                self.put_aside(entry, entry.item.as_ref().map_or(ItemProblem::FolderGone, gone), now).await
             }
-            PloneError::Forbidden | PloneError::Refused(_) => self.put_aside(entry, error.to_string(), now).await,
+            PloneError::Forbidden | PloneError::Refused(_) => self.put_aside(entry, error.into(), now).await,
             // The hub's own login failed, so the section is not the cause.
             PloneError::Unauthenticated | PloneError::Locked(_) => {
                 log::error!("the hub cannot write to Plone: {error}");
                 self.later(entry, now).await
             }
-            PloneError::Failed(_) if self.is_section_at_fault(entry) => {
-                self.put_aside(entry, error.to_string(), now).await
-            }
+            PloneError::Failed(_) if self.is_section_at_fault(entry) => self.put_aside(entry, error.into(), now).await,
             PloneError::Unavailable(_) | PloneError::Failed(_) | PloneError::Occupied(_) => {
                 log::debug!("writing {} to Plone is retried later: {error}", entry.section);
                 self.later(entry, now).await
@@ -242,8 +240,13 @@ impl Sender {
         Ok(SendOutcome::Failed)
     }
 
-    async fn put_aside(&self, entry: &OutboxEntry, reason: String, now: Timestamp) -> Result<SendOutcome, StoreError> {
-        let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
+    async fn put_aside(
+        &self,
+        entry: &OutboxEntry,
+        reason: ItemProblem,
+        now: Timestamp,
+    ) -> Result<SendOutcome, StoreError> {
+        let reason: String = reason.to_string().chars().take(REASON_CHARS_MAX).collect();
         log::error!("Plone refused {}; it is not written until an admin resends it: {reason}", entry.section);
         self.deps.store.record_refusal(&entry.section, entry.version, reason, now).await?;
         Ok(SendOutcome::Refused)

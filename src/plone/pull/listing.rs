@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::plone::port::{ContentKind, Hit, HitPage, Plone, Viewer};
+use crate::plone::problem::ItemProblem;
 
 use crate::plone::pull::PullError;
 use crate::plone::pull::status::PullFindings;
@@ -86,9 +87,7 @@ impl Listing {
 
     fn report_unreadable(&self, found: &mut PullFindings) {
         if self.unreadable > 0 {
-            let reason =
-                format!("{} entries have no UID, address or time: rebuild the catalogue in Plone", self.unreadable);
-            found.problem("/portal_catalog", reason);
+            found.problem("/portal_catalog", ItemProblem::BrokenEntries { n: self.unreadable as u64 });
         }
     }
 

@@ -7,6 +7,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::plone::port::{Hit, PloneError, PloneFuture};
 
+use crate::plone::problem::ItemProblem;
 use crate::plone::pull::PullError;
 use crate::plone::pull::listing::Listing;
 use crate::plone::pull::status::PullFindings;
@@ -18,15 +19,15 @@ const FAILURES_MAX: usize = 20;
 
 /// Items that could not be applied. They are not read again until their entry in the listing changes.
 #[derive(Default)]
-pub(super) struct Unreadable(HashMap<String, (Hit, String)>);
+pub(super) struct Unreadable(HashMap<String, (Hit, ItemProblem)>);
 
 impl Unreadable {
     /// Returns why an item cannot be applied; `None` if it has changed since, or if it can be applied.
-    pub(super) fn reason(&self, hit: &Hit) -> Option<&str> {
-        self.0.get(&hit.uid).filter(|(known, _)| known == hit).map(|(_, reason)| reason.as_str())
+    pub(super) fn reason(&self, hit: &Hit) -> Option<&ItemProblem> {
+        self.0.get(&hit.uid).filter(|(known, _)| known == hit).map(|(_, reason)| reason)
     }
 
-    pub(super) fn put(&mut self, hit: &Hit, reason: String) {
+    pub(super) fn put(&mut self, hit: &Hit, reason: ItemProblem) {
         self.0.insert(hit.uid.clone(), (hit.clone(), reason));
     }
 
@@ -74,7 +75,7 @@ pub(super) async fn read_all<T>(
                 if failures > FAILURES_MAX {
                     return Err(error.into());
                 }
-                found.problem(&hit.path, error.to_string());
+                found.problem(&hit.path, error.into());
             }
             Err(error) => return Err(error.into()),
         }
@@ -117,7 +118,7 @@ mod tests {
             assert_eq!((found.counts.skipped, found.problems.len()), (1, 1));
             assert_eq!(
                 (&found.problems[0].path, &found.problems[0].reason),
-                (&"/courses/0".to_owned(), &error.to_string())
+                (&"/courses/0".to_owned(), &ItemProblem::from(error))
             );
         }
     }

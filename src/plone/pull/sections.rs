@@ -22,6 +22,7 @@ use crate::domain::ids::{SectionId, TermId};
 use crate::domain::section::Section;
 use crate::plone::format::section;
 use crate::plone::port::{ContentKind, Hit, PloneSection, Viewer};
+use crate::plone::problem::ItemProblem;
 use crate::registration::registrar::SubmitError;
 use crate::registration::submitted::Submitted;
 use crate::store::outbox::PloneItem;
@@ -148,7 +149,7 @@ impl Sections {
         let mut to_read = Vec::new();
         for hit in &hits {
             match self.unreadable.reason(hit).filter(|_| !self.listing.may_have_changed(hit)) {
-                Some(reason) => found.problem(&hit.path, reason),
+                Some(reason) => found.problem(&hit.path, reason.clone()),
                 None if self.must_read(hit, &known, deps) => to_read.push(hit.clone()),
                 None => {}
             }
@@ -211,15 +212,16 @@ impl Sections {
                     readable.push((item, section));
                 }
                 Err(bad) => {
-                    found.problem(&hit.path, bad.to_string());
-                    self.unreadable.put(&hit, bad.to_string());
+                    let problem = ItemProblem::field(bad.field, bad.problem);
+                    found.problem(&hit.path, problem.clone());
+                    self.unreadable.put(&hit, problem);
                 }
             }
         }
         for (item, section) in readable {
             match known.attach(&item.uid, &item.section, &self.listing) {
                 Ok(()) => add_changes(item, section, known, deps, found, &mut changes),
-                Err(other) => found.problem(&item.path, format!("{other} already has this term and CRN")),
+                Err(other) => found.problem(&item.path, ItemProblem::SameCrn { path: other }),
             }
         }
         // A section that lost its item counts as deleted in Plone.

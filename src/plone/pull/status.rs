@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::domain::fields::SectionField;
 
+use crate::plone::problem::ItemProblem;
 use crate::plone::pull::PullError;
 
 /// Maximum number of problems that are listed. All problems are counted.
@@ -74,12 +75,12 @@ impl PullCounts {
 }
 
 /// An item that could not be read or applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullProblem {
     /// Path in Plone, from the site's root.
     pub path: String,
     /// The reason, for the editor of the item.
-    pub reason: String,
+    pub reason: ItemProblem,
 }
 
 /// The state of the pull.
@@ -162,10 +163,10 @@ pub(super) struct PullFindings {
 
 impl PullFindings {
     /// Records an item that could not be read or applied.
-    pub(super) fn problem(&mut self, path: &str, reason: impl Into<String>) {
+    pub(super) fn problem(&mut self, path: &str, reason: ItemProblem) {
         self.counts.skipped += 1;
         if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(PullProblem { path: path.to_owned(), reason: reason.into() });
+            self.problems.push(PullProblem { path: path.to_owned(), reason });
         }
     }
 }

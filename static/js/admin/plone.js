@@ -1,10 +1,11 @@
 // The "Plone" view: the state of the connection to Plone, and the actions of an administrator.
 
+import { codedText } from "../coded-text.js";
 import { $, button, h, put, table } from "../dom.js";
 import { api } from "../api.js";
 import { Poller } from "../poll.js";
 import { has, t } from "../i18n.js";
-import { richText, serverText } from "../rich-text.js";
+import { richText } from "../rich-text.js";
 import { timeOfDay, joinList, dateTime, duration } from "../words.js";
 
 const REFRESH_MS = 5_000;
@@ -26,6 +27,8 @@ export function outboxText({ depth, oldest_age_s, in_flight }) {
   const age = oldest_age_s === null || oldest_age_s === undefined ? null : duration(oldest_age_s * 1000);
   return `${[t("plone.waiting", { n: depth }), age && t("plone.waiting.oldest", { age }), in_flight > 0 && t("plone.waiting.now", { n: in_flight })].filter(Boolean).join(", ")}.`;
 }
+
+const problemText = (coded, english) => codedText("plone.problem", coded, english);
 
 /** Returns when the announcements were read, if that is known. */
 const ageText = ({ age_s }) => age_s === null ? "" : `, ${t("plone.as_of", { at: timeOfDay(Date.now() - age_s * 1000) })}`;
@@ -68,7 +71,7 @@ export class PloneView {
       roster && rosterText(roster),
       plone.leader === false && t("plone.elsewhere"),
       sync?.last_at && t("plone.pulled", { at: timeOfDay(sync.last_at) }),
-      sync?.error && richText("plone.pull.failed", { why: serverText(sync.error) }),
+      sync?.error && richText("plone.pull.failed", { why: problemText(sync.reason ?? {}, sync.error) }),
       sync?.missing_fields?.length > 0 && t("plone.fields", { fields: joinList(sync.missing_fields) }),
       announcements && `${t("n.announcements", { n: announcements.count })}${ageText(announcements)}.`,
       pool && `${[t("plone.pool", { used: pool.in_use, n: pool.size }), pool.waiting && t("plone.pool.waiting", { n: pool.waiting })].filter(Boolean).join(", ")}.`,
@@ -80,7 +83,7 @@ export class PloneView {
   /** Items of Plone that a pull could not read. */
   #drawProblems({ problems = [], problems_total = 0 }) {
     put($("plone-problems"), problems.length > 0 && table(t("plone.unread", { n: problems_total }), [t("plone.item"), t("plone.reason")],
-      problems.map(({ path, reason }) => [path, serverText(reason)])));
+      problems.map(({ path, reason, ...coded }) => [path, problemText(coded, reason)])));
   }
 
   /** Sections that Plone rejected, which the API calls `aside`. */
@@ -93,7 +96,7 @@ export class PloneView {
     put($("plone-rejected"), rejected.length > 0 && [
       h("h3", null, t("plone.rejected")),
       table(t("plone.rejected.hint"), [t("plone.section"), t("audit.since"), t("plone.reason"), ""],
-        rejected.map(({ section, at, reason }) => [section, dateTime(at), serverText(reason), button(t("plone.resend"), () => this.#resend([section]))])),
+        rejected.map(({ section, at, reason, ...coded }) => [section, dateTime(at), problemText(coded, reason), button(t("plone.resend"), () => this.#resend([section]))])),
       more > 0 && h("p", { class: "none" }, t("plone.more", { n: more })),
       button(t("plone.resend.all"), () => this.#resend()),
     ]);
