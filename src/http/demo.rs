@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::domain::ids::{SANDBOX_PREFIX, TermId, UserName};
 use crate::domain::role::Role;
 use crate::identity::{Audit, Identity};
+use crate::rush::failure::RunFailure;
 use crate::rush::report::{HotSection, SandboxReport, SandboxRequest, State, Target, Task};
 use crate::rush::runner::{StopHandle, run_in_child};
 use crate::rush::sandbox::{SECONDS_MAX, SandboxError, Sandboxes, USERS_MAX, hot_seats};
@@ -271,7 +272,7 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: StopHandle) {
         other => {
             log::error!("a demonstration failed: {:?}", other.err());
             if let Some(task) = &mut *newest {
-                task.finish(Err("The load could not be run. See the hub's log for the cause.".to_owned()));
+                task.finish(Err(RunFailure::NotRun));
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::domain::import::TaskState;
 use crate::histogram::Histogram;
 use crate::rush::sandbox::schedule;
 
+use crate::rush::failure::RunFailure;
 use crate::rush::reconciliation::{ExpectedSeats, Reconciliation, parse_enrolled, parse_enrolled_counts, reconcile};
 use crate::rush::report::{HotSection, Percentiles, Phase, Row, SandboxReport, SandboxRequest, Server, percentile_ms};
 use crate::rush::wire::{Connection, Peer, Reply, Request};
@@ -105,12 +106,12 @@ impl SharedLoad {
 }
 
 /// Opens a sandbox, runs the load on it, and removes the sandbox.
-pub(super) async fn run(job: &Job, users: u32, control: &RunControl<'_>) -> Result<(), String> {
+pub(super) async fn run(job: &Job, users: u32, control: &RunControl<'_>) -> Result<(), RunFailure> {
     let peer = Peer::resolve(&job.url).await?;
     let path = format!("/api/v1/admin/demo/sandboxes/{}", job.sandbox);
     let mut admin = Connection::new(peer.clone());
-    let body =
-        serde_json::to_vec(&SandboxRequest { users, seconds: job.seconds }).map_err(|error| error.to_string())?;
+    let body = serde_json::to_vec(&SandboxRequest { users, seconds: job.seconds });
+    let body = body.map_err(|_| RunFailure::NotRun)?;
     let open = Request {
         method: "PUT",
         path: &path,
@@ -120,15 +121,14 @@ pub(super) async fn run(job: &Job, users: u32, control: &RunControl<'_>) -> Resu
         read_body: true,
     };
     let opened = admin.call_with_timeout(&open, SANDBOX_TIMEOUT).await;
-    let opened = opened.map_err(|error| format!("cannot reach the hub at {}: {error}", job.url))?;
+    let opened = opened.map_err(|error| RunFailure::HubSilent { url: job.url.clone(), why: error.to_string() })?;
     let SandboxReport { sections, .. } = parse_body(&opened)?;
     let outcome = LocalSet::new().run_until(run_students(job, users, peer, sections, control)).await;
     let close =
         Request { method: "DELETE", path: &path, token: Some(&job.admin), read_body: true, ..Request::default() };
     let closed = admin.call_with_timeout(&close, SANDBOX_TIMEOUT).await;
     outcome?;
-    let closed =
-        closed.map_err(|error| format!("the sandbox could not be removed; the hub will remove it later: {error}"))?;
+    let closed = closed.map_err(|error| RunFailure::SandboxStays { why: error.to_string() })?;
     if closed.is_success() { Ok(()) } else { Err(parse_problem(&closed)) }
 }
 
@@ -153,19 +153,19 @@ struct ImportProgress {
 /// Parses the body of a response with a 2xx status.
 ///
 /// # Errors
-/// The hub's problem detail for any other status, or a message if the body is malformed.
-fn parse_body<T: DeserializeOwned>(reply: &Reply) -> Result<T, String> {
+/// For any other status, and if the body is malformed.
+fn parse_body<T: DeserializeOwned>(reply: &Reply) -> Result<T, RunFailure> {
     if !reply.is_success() {
         return Err(parse_problem(reply));
     }
-    serde_json::from_slice(&reply.body).map_err(|error| format!("malformed response from the hub: {error}"))
+    serde_json::from_slice(&reply.body).map_err(|_| RunFailure::HubMalformed)
 }
 
-/// Returns the detail of a problem document, or a message with the status if there is none.
-fn parse_problem(reply: &Reply) -> String {
+/// Returns the failure that a problem document states, or only its status if the response has none.
+fn parse_problem(reply: &Reply) -> RunFailure {
     match serde_json::from_slice(&reply.body) {
-        Ok(Problem { detail }) => detail,
-        Err(_) => format!("the hub returned status {}", reply.status),
+        Ok(Problem { detail }) => RunFailure::HubRefused { detail },
+        Err(_) => RunFailure::HubStatus { status: reply.status },
     }
 }
 
@@ -177,7 +177,7 @@ async fn run_students(
     peer: Rc<Peer>,
     hot: Vec<HotSection>,
     control: &RunControl<'_>,
-) -> Result<(), String> {
+) -> Result<(), RunFailure> {
     let (start, deadline) = watch::channel(None);
     let load = Rc::new(SharedLoad::new(peer, job.sandbox.clone(), hot, deadline));
     let connect_permits = Rc::new(Semaphore::new(CONCURRENT_CONNECTS_MAX));
@@ -218,10 +218,10 @@ async fn run_students(
     // Waits for the requests in flight: they were sent before the deadline, so they count.
     let mut finished = Vec::with_capacity(job.students.len());
     while let Some(student) = students.join_next().await {
-        finished.push(student.map_err(|_| "a simulated student failed".to_owned())?);
+        finished.push(student.map_err(|_| RunFailure::StudentFailed)?);
     }
     let elapsed = started.elapsed();
-    importing.await.map_err(|_| "the concurrent import failed".to_owned())?;
+    importing.await.map_err(|_| RunFailure::ImportFailed)?;
     report(elapsed);
     let totals = reconcile_with_hub(&load, finished).await?;
     let row = Row {
@@ -240,16 +240,16 @@ async fn run_students(
 async fn reconcile_with_hub(
     load: &SharedLoad,
     students: Vec<(Student, ExpectedSeats)>,
-) -> Result<Reconciliation, String> {
+) -> Result<Reconciliation, RunFailure> {
     let mut stored_by_student = Vec::with_capacity(students.len());
     let mut enrolled = None;
     for (mut student, expected) in students {
         let path = format!("/api/v1/me/registrations?term={}", load.term);
         let body = student.get_with_retries(&path).await?;
-        let stored = parse_enrolled(&body, &load.hot).ok_or("malformed list of a student's registrations")?;
+        let stored = parse_enrolled(&body, &load.hot).ok_or(RunFailure::HubMalformed)?;
         if enrolled.is_none() {
             let body = student.get_with_retries(&format!("/api/v1/seats?term={}", load.term)).await?;
-            enrolled = Some(parse_enrolled_counts(&body, &load.hot).ok_or("malformed list of seats")?);
+            enrolled = Some(parse_enrolled_counts(&body, &load.hot).ok_or(RunFailure::HubMalformed)?);
         }
         stored_by_student.push((expected, stored));
     }
@@ -359,7 +359,7 @@ impl Student {
     }
 
     /// Returns the body of a GET response with status 200, after at most [`ATTEMPTS_MAX`] attempts.
-    async fn get_with_retries(&mut self, path: &str) -> Result<Vec<u8>, String> {
+    async fn get_with_retries(&mut self, path: &str) -> Result<Vec<u8>, RunFailure> {
         for _ in 0..ATTEMPTS_MAX {
             let request =
                 Request { method: "GET", path, token: Some(&self.token), read_body: true, ..Request::default() };
@@ -368,7 +368,7 @@ impl Student {
                 _ => sleep(BUSY_PAUSE).await,
             }
         }
-        Err("the hub did not return the students' seats".to_owned())
+        Err(RunFailure::SeatsUnknown)
     }
 
     /// Returns a pseudorandom number below `end` (Marsaglia's xorshift). The sequence is the same in each run.

@@ -1,7 +1,7 @@
 //! The performance demonstration: simulated students register over real sockets, and their seats are reconciled with
 //! those of the server.
 //!
-//! - [`report`]: the progress and the results of a run
+//! - [`report`]: the progress and the results of a run; [`failure`]: why it failed, as texts with codes
 //! - `hub`: load on a sandbox term of the hub, with imports running half of the time
 //! - `reconciliation`: compares the seats confirmed to students with those that the hub stored
 //! - `plone`: load on one item of a real Plone, without the hub
@@ -12,6 +12,7 @@
 //! `eduhub rush` and `/api/v1/admin/demo` generate the same load: a run needs only the hub's URL and tokens for a
 //! sandbox, see [`Job`].
 
+pub mod failure;
 mod hub;
 mod plone;
 mod reconciliation;
@@ -27,7 +28,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use failure::{Measurement, RunFailure};
 use report::{Row, Target, Task};
+
+use crate::domain::coded_text::CodedText;
 
 pub use plone::PloneJob;
 
@@ -95,9 +99,9 @@ pub fn run(job: &Job, stop: &Arc<AtomicBool>, on_progress: &dyn Fn(&Task)) -> st
 }
 
 /// Puts load on the targets of a job, one after the other.
-async fn run_targets(job: &Job, users: u32, control: &RunControl<'_>) -> Result<(), String> {
+async fn run_targets(job: &Job, users: u32, control: &RunControl<'_>) -> Result<(), RunFailure> {
     if job.target.includes_plone() && job.plone.is_none() {
-        let recorded: Row = serde_json::from_str(RECORDED_PLONE_ROW).map_err(|error| error.to_string())?;
+        let recorded = recorded_row().map_err(|_| RunFailure::NotRun)?;
         control.update(|task| task.put_row(recorded));
     }
     if job.target.includes_hub() {
@@ -109,5 +113,32 @@ async fn run_targets(job: &Job, users: u32, control: &RunControl<'_>) -> Result<
         }
         _ => {}
     }
-    if control.is_stopping() { Err("The run was stopped early.".to_owned()) } else { Ok(()) }
+    if control.is_stopping() { Err(RunFailure::Stopped) } else { Ok(()) }
+}
+
+/// The results of an earlier run, as they are kept.
+#[derive(Deserialize)]
+struct RecordedRow {
+    measured: Measurement,
+    #[serde(flatten)]
+    row: Row,
+}
+
+/// Returns the results of an earlier run on a real Plone.
+fn recorded_row() -> serde_json::Result<Row> {
+    let RecordedRow { measured, row } = serde_json::from_str(RECORDED_PLONE_ROW)?;
+    Ok(Row { recorded: Some(measured.to_string()), measured: CodedText::of(&measured), ..row })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recorded_row_states_where_it_was_measured() {
+        let row = recorded_row().unwrap();
+        assert!(row.recorded.unwrap().starts_with("measured on 2026-11-24 with Plone 6.2.2 (waitress with 4 threads"));
+        assert_eq!(row.measured.unwrap().code.as_ref(), "measured");
+        assert_eq!((row.users, row.latency_ms.p50), (200, Some(720.9)));
+    }
 }

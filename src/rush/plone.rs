@@ -17,6 +17,7 @@ use crate::domain::fields::SectionField;
 use crate::domain::ids::SANDBOX_PREFIX;
 use crate::histogram::Histogram;
 
+use crate::rush::failure::RunFailure;
 use crate::rush::report::{Percentiles, Phase, Row, Server};
 use crate::rush::wire::{Connection, Peer, Reply, Request};
 use crate::rush::{PROGRESS_INTERVAL, RunControl};
@@ -94,13 +95,13 @@ struct SharedLoad {
 }
 
 /// Creates the item, runs the load on it, and deletes it.
-pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, control: &RunControl<'_>) -> Result<(), String> {
+pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, control: &RunControl<'_>) -> Result<(), RunFailure> {
     control.update(|task| task.phase = Phase::Plone);
     let peer = Peer::resolve(&job.url).await?;
     let mut connection = Connection::new(peer.clone());
     let login = json!({ "login": job.username, "password": job.password }).to_string();
     let reply = request(&mut connection, "POST", "/@login", None, &login).await?;
-    let token = parse_body(&reply)["token"].as_str().ok_or("Plone rejected the login of the hub's user")?.to_owned();
+    let token = parse_body(&reply)["token"].as_str().ok_or(RunFailure::PloneLogin)?.to_owned();
     let path = format!("{}/{ITEM}", job.folder);
     delete(&mut connection, &path, &token).await?;
     let mut fields = job.fields.clone();
@@ -109,7 +110,7 @@ pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, control: &RunC
     let body = Value::Object(fields).to_string();
     let created = request(&mut connection, "POST", &job.folder, Some(&token), &body).await?;
     if created.status != 201 {
-        return Err(format!("Plone did not create the demonstration item (status {})", created.status));
+        return Err(RunFailure::PloneItemMissing { status: created.status });
     }
     let load = Rc::new(SharedLoad {
         peer,
@@ -126,7 +127,7 @@ pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, control: &RunC
     let stored = seats_taken(&mut connection, &load).await;
     delete(&mut connection, &path, &token).await?;
     let row = outcome?;
-    let stored = stored.ok_or("Plone did not return the number of seats taken")?;
+    let stored = stored.ok_or(RunFailure::PloneSeatsUnknown)?;
     let (confirmed, capacity) = (load.confirmed.get(), load.capacity);
     let oversold = confirmed.max(stored).saturating_sub(capacity);
     let row =
@@ -136,7 +137,7 @@ pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, control: &RunC
 }
 
 /// Runs all students until the deadline. Returns the results without the numbers of seats.
-async fn run_students(load: &Rc<SharedLoad>, users: u32, control: &RunControl<'_>) -> Result<Row, String> {
+async fn run_students(load: &Rc<SharedLoad>, users: u32, control: &RunControl<'_>) -> Result<Row, RunFailure> {
     let started = Instant::now();
     let row = || {
         let requests = load.latencies.counts().total() + load.errors.get();
@@ -158,7 +159,7 @@ async fn run_students(load: &Rc<SharedLoad>, users: u32, control: &RunControl<'_
     loop {
         match tokio::time::timeout(PROGRESS_INTERVAL, students.join_next()).await {
             Ok(None) => return Ok(row()),
-            Ok(Some(student)) => student.map_err(|_| "a simulated student failed".to_owned())?,
+            Ok(Some(student)) => student.map_err(|_| RunFailure::StudentFailed)?,
             Err(_) => control.update(|task| task.put_row(row())),
         }
         if control.is_stopping() {
@@ -217,14 +218,14 @@ async fn seats_taken(connection: &mut Connection, load: &SharedLoad) -> Option<u
 }
 
 /// Deletes the item if it exists.
-async fn delete(connection: &mut Connection, path: &str, token: &str) -> Result<(), String> {
+async fn delete(connection: &mut Connection, path: &str, token: &str) -> Result<(), RunFailure> {
     for _ in 0..DELETE_ATTEMPTS_MAX {
         if matches!(request(connection, "DELETE", path, Some(token), "").await?.status, 204 | 404) {
             return Ok(());
         }
         sleep(DELETE_PAUSE).await;
     }
-    Err(format!("Plone did not delete {path}; the next demonstration will try again"))
+    Err(RunFailure::PloneItemStays { path: path.to_owned() })
 }
 
 /// Sends a JSON request to Plone and returns the reply, whatever its status.
@@ -234,9 +235,9 @@ async fn request(
     path: &str,
     token: Option<&str>,
     body: &str,
-) -> Result<Reply, String> {
+) -> Result<Reply, RunFailure> {
     let request = Request { method, path, token, headers: &JSON, body: body.as_bytes(), read_body: true };
-    connection.call(&request).await.map_err(|error| format!("Plone does not respond: {error}"))
+    connection.call(&request).await.map_err(|error| RunFailure::PloneSilent { why: error.to_string() })
 }
 
 /// Parses a body as JSON; null if it is malformed.

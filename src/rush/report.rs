@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 use utoipa::ToSchema;
 
+use crate::domain::coded_text::CodedText;
 use crate::histogram::{Counts, Histogram};
+use crate::rush::failure::RunFailure;
 
 /// The targets that a demonstration puts under load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, ToSchema)]
@@ -102,6 +104,10 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub message: Option<String>,
+    /// The code of `message`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub reason: Option<CodedText>,
     /// The number of simulated students.
     pub users: u32,
     /// How long each target is under load, in seconds.
@@ -124,6 +130,10 @@ pub struct Row {
     /// When and where the row was recorded, if it is from an earlier run; null for a row of this run.
     #[schema(required)]
     pub recorded: Option<String>,
+    /// The code of `recorded`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub measured: Option<CodedText>,
     /// The number of students who sent requests to the server.
     pub users: u32,
     /// Requests that were sent, with or without a response.
@@ -210,6 +220,7 @@ impl Row {
         Self {
             target,
             recorded: None,
+            measured: None,
             users,
             requests: 0,
             per_s: 0.0,
@@ -244,6 +255,7 @@ impl Task {
             state: State::Running,
             phase: Phase::Preparing,
             message: None,
+            reason: None,
             users,
             seconds,
             target,
@@ -266,11 +278,13 @@ impl Task {
         self.results.iter().find(|row| row.target == server)
     }
 
-    /// Marks the demonstration as done, or as failed with the message in `outcome`.
-    pub fn finish(&mut self, outcome: Result<(), String>) {
+    /// Marks the demonstration as done, or as failed for the reason in `outcome`.
+    pub fn finish(&mut self, outcome: Result<(), RunFailure>) {
         self.phase = Phase::Finished;
         self.state = if outcome.is_ok() { State::Done } else { State::Failed };
-        self.message = outcome.err();
+        let failure = outcome.err();
+        self.message = failure.as_ref().map(ToString::to_string);
+        self.reason = failure.as_ref().and_then(CodedText::of);
     }
 }
 

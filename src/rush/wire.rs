@@ -12,6 +12,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::rush::failure::RunFailure;
+
 /// Timeout for connecting, and for a request with its reply.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum length of the head of a reply, in bytes.
@@ -36,18 +38,17 @@ pub(super) struct Peer {
 
 impl Peer {
     /// Resolves the server of a base URL such as `http://127.0.0.1:8080/Plone`.
-    pub(super) async fn resolve(url: &str) -> Result<Rc<Self>, String> {
-        let rest = url
-            .strip_prefix("http://")
-            .ok_or_else(|| format!("{url} must begin with http://: the load generator does not support TLS"))?;
+    pub(super) async fn resolve(url: &str) -> Result<Rc<Self>, RunFailure> {
+        let rest = url.strip_prefix("http://").ok_or_else(|| RunFailure::Tls { url: url.to_owned() })?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let name = if authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
             authority.to_owned()
         } else {
             format!("{authority}:80")
         };
-        let mut addresses = tokio::net::lookup_host(&name).await.map_err(|error| format!("{authority}: {error}"))?;
-        let address = addresses.next().ok_or_else(|| format!("{authority} has no address"))?;
+        let no_address = |why| RunFailure::NoAddress { server: authority.to_owned(), why };
+        let found = tokio::net::lookup_host(&name).await.map_err(|error| no_address(error.to_string()));
+        let address = found?.next().ok_or_else(|| no_address("no address".to_owned()))?;
         let path = path.trim_end_matches('/');
         let prefix = if path.is_empty() { String::new() } else { format!("/{path}") };
         Ok(Rc::new(Self { address, authority: authority.to_owned(), prefix }))

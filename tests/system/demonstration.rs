@@ -293,7 +293,7 @@ fn a_failed_rush_exits_with_an_error_status() {
         (&["--users", "0"][..], 2, "--users"),
         (&["--users", "10001"], 2, "--users"),
         (&["--url", "https://hub.example"], 1, "TLS"),
-        (&["--url", "http://127.0.0.1:9"], 1, "cannot reach the hub"),
+        (&["--url", "http://127.0.0.1:9"], 1, "Cannot reach the hub"),
         (&[], 1, "no hub runs"),
     ] {
         let output = rush(&home, arguments);

@@ -3,7 +3,8 @@
 import { h, put } from "../../dom.js";
 import { icon } from "../../icons.js";
 import { number, t } from "../../i18n.js";
-import { richText, serverText } from "../../rich-text.js";
+import { codedText } from "../../coded-text.js";
+import { richText } from "../../rich-text.js";
 import { ThroughputChart } from "./charts.js";
 import { errorText, seatTexts, students, TARGET_NAMES } from "./text.js";
 
@@ -69,8 +70,9 @@ const textOf = (parts) => [parts].flat().map((part) => part.textContent ?? part)
 function aboutText(result, active, task) {
   if (result?.recorded) {
     // Keeps a number with its unit, and a date, on one line.
-    const recorded = result.recorded.replace(/(\d) (?=s\b)/g, "$1\u00a0").replace(/(\d)-(?=\d)/g, "$1\u2011");
-    return richText("demo.recorded", { recorded: serverText(recorded) }, { students: students(result.users) });
+    const keep = (text) => text.replace(/(\d) (?=s\b)/g, "$1\u00a0").replace(/(\d)-(?=\d)/g, "$1\u2011");
+    const recorded = codedText("demo.text", result.measured ?? {}, keep(result.recorded));
+    return richText("demo.recorded", { recorded: typeof recorded === "string" ? keep(recorded) : recorded }, { students: students(result.users) });
   }
   if (result) return t("demo.each", { students: students(result.users) });
   if (task.state !== "running") return t("demo.not_run");

@@ -1,7 +1,7 @@
 // The texts and figures of a demonstration, from its task as the hub returns it.
 
 import { number, t } from "../../i18n.js";
-import { serverText } from "../../rich-text.js";
+import { codedText } from "../../coded-text.js";
 import { timeOfDay, dateTime } from "../../words.js";
 
 export const TARGET_NAMES = { plone: "Plone", hub: "EduHub" };
@@ -110,9 +110,10 @@ export function backgroundText(task) {
 
 /** Returns why a run failed, and what to do next. */
 export function failureText(task) {
-  const why = task.message?.replace(/[.\s]+$/, "");
-  const next = t(/plone/i.test(why ?? "") ? "demo.next.plone" : "demo.next");
-  return { why: why ? serverText(`${why[0].toUpperCase()}${why.slice(1)}.`) : t("demo.no_reason"), next: `${t("demo.clean")} ${next}` };
+  const english = task.message?.replace(/[.\s]+$/, "");
+  const next = t(/plone/i.test(task.reason?.code ?? english ?? "") ? "demo.next.plone" : "demo.next");
+  const why = english ? codedText("demo.text", task.reason ?? {}, `${english[0].toUpperCase()}${english.slice(1)}.`) : t("demo.no_reason");
+  return { why, next: `${t("demo.clean")} ${next}` };
 }
 
 const numberOrNull = (n) => n === null || n === undefined ? undefined : number(n);
