@@ -37,11 +37,17 @@ export function assess(status, body) {
   if (plone !== "off") {
     checks.push({ name: "Plone", tone: ploneDown ? "careful" : "good", text: t(ploneDown ? "check.silent" : "check.ok") });
   }
-  if (status !== 200) return { tone: "stop", text: t("health.not_ready", { why: problemText({ status, ...body }) }), checks };
+  if (status !== 200) return { tone: "stop", text: t("health.not_ready", { why: failureText(checks) ?? problemText({ status, ...body }) }), checks };
   if (ploneDown) {
     return { tone: "careful", text: t("health.plone_down"), checks };
   }
   return { tone: "good", text: t("health.normal"), checks };
+}
+
+/** The failed checks in a sentence; undefined if none has failed. */
+function failureText(checks) {
+  const failed = checks.filter(({ tone }) => tone === "stop").map(({ name, text }) => `${name}: ${text.textContent ?? text}`);
+  return failed.length ? `${failed.join("; ")}.` : undefined;
 }
 
 export class Health {
