@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::domain::alert::{Alert, AlertContent, Category, Priority};
 use crate::domain::audience::Audience;
 use crate::domain::ids::{Crn, SectionId};
+use crate::domain::notice::NoticeFacts;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
 use crate::store::accounts::AccountStore;
@@ -173,13 +174,27 @@ fn welcome_alert(now: Timestamp) -> Alert {
             starts_at: None,
             expires_at: None,
             requires_ack: false,
-            notice: None,
+            notice: Some(welcome_notice()),
             cap: None,
         },
         source: "staff".to_owned(),
         sender: "eduhub".to_owned(),
         sender_name: None,
         created_at: now,
+    }
+}
+
+/// Returns the notice with which pages show the welcome in the reader's language.
+fn welcome_notice() -> NoticeFacts {
+    NoticeFacts {
+        reason: "welcome".to_owned(),
+        expires_at: None,
+        reminder: false,
+        code: None,
+        status: None,
+        course: String::new(),
+        crn: String::new(),
+        alternatives: Vec::new(),
     }
 }
 

@@ -230,7 +230,7 @@ function withoutMoving(at, change) {
 const isGoodNews = ({ notice }) => ["promoted", "offer"].includes(notice?.reason);
 
 /** The title and the message of an alert: of one that the hub wrote, in the reader's language. */
-function textOf({ notice, title, message }) {
+export function alertText({ notice, title, message }) {
   if (!notice || !has(`notice.${notice.reason}`)) return { title, message };
   const { code, status, course, crn, alternatives, expires_at, reminder } = notice;
   // Staff who change a registration state the new status.
@@ -250,7 +250,7 @@ export function alertCard(alert, isBanner, { needsAck = false, action = null, st
   const about = [alert.isCorrected && t("alerts.corrected"), t(`priority.${alert.priority}`), t(`category.${alert.category}`), dateTime(alert.created_at),
     alert.expires_at && (isExpired(alert) ? t("alerts.expired") : t("alerts.until", { at: dateTime(alert.expires_at) }))].filter(Boolean).join(", ");
   const good = isGoodNews(alert);
-  const { title, message } = textOf(alert);
+  const { title, message } = alertText(alert);
   return h("article", { class: `alert ${alert.priority}${good ? " good-news" : ""}` },
     h(isBanner ? "h2" : "h3", { dir: "auto" }, good ? icon("check") : ["high", "critical"].includes(alert.priority) && icon("warn"), isBanner && isUrgent(alert) && `${t("alerts.emergency")}: `, title),
     h("p", { dir: "auto" }, message),

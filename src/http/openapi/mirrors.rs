@@ -128,7 +128,7 @@ struct AlertCap {
 /// What an alert of registration states.
 #[derive(ToSchema)]
 struct AlertNotice {
-    /// `promoted`, `offer`, `lapsed`, `passed_over`, `cancelled` or `staff`: as in the live message `registration`.
+    /// `promoted`, `offer`, `lapsed`, `passed_over`, `cancelled` or `staff`, as in the message `registration`; or `welcome`.
     reason: String,
     /// For `offer`: until when the seat can be accepted.
     #[schema(nullable = false)]

@@ -1,7 +1,7 @@
 // Alerts that staff sent: the active ones with their receipts, and the scheduled ones.
 
 import { $, button, h, put } from "../dom.js";
-import { alertPath, isUrgent } from "../alerts.js";
+import { alertPath, alertText, isUrgent } from "../alerts.js";
 import { api, query } from "../api.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
@@ -86,10 +86,11 @@ export class SentAlerts {
       t("sent.by", { user: alert.sender }), sent ? dateTime(alert.starts_at ?? alert.created_at) : t("sent.at", { at: dateTime(alert.starts_at) }),
       alert.expires_at && t("alerts.until", { at: dateTime(alert.expires_at) }),
     ].filter(Boolean).join(", ");
+    const { title, message } = alertText(alert);
     const tone = isUrgent(alert) ? "critical" : alert.priority;
     const el = h("article", { class: `alert ${tone}`, "data-id": alert.id, "data-version": version(alert) },
-      h("h3", { dir: "auto" }, (isUrgent(alert) || alert.priority === "high") && icon("warn"), alert.title),
-      h("p", { dir: "auto" }, alert.message),
+      h("h3", { dir: "auto" }, (isUrgent(alert) || alert.priority === "high") && icon("warn"), title),
+      h("p", { dir: "auto" }, message),
       receipts?.el,
       h("footer", null, h("span", null, details), status,
         h("span", { class: "alert-actions" }, ...this.#followUps(alert, sent), this.#withdrawal(alert, sent, status))));

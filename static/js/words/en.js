@@ -81,6 +81,7 @@ export default {
   "alerts.until": "until {at}", "alerts.expired": "expired", "alerts.corrected": "corrected", "alerts.emergency": "Emergency",
   "priority.low": "low", "priority.medium": "medium", "priority.high": "high", "priority.critical": "critical",
   "alerts.close": "Close",
+  "notice.welcome": "Welcome to the demonstration college", "notice.welcome.text": "All courses, people, and seats here are made up. Sign in with a demonstration account, register for a section, and watch its seats change in a second window.",
   "category.system": "system", "category.workflow": "registration", "category.schedule": "schedule", "category.content": "news",
   "category.security": "security", "category.emergency": "emergency",
   "data.title": "My data", "data.about": "Everything that EduHub stores about you, as a file.", "data.download": "Download my data",

@@ -82,6 +82,7 @@ export default {
   "alerts.until": "hasta el {at}", "alerts.expired": "vencida", "alerts.corrected": "corregida", "alerts.emergency": "Emergencia",
   "priority.low": "baja", "priority.medium": "media", "priority.high": "alta", "priority.critical": "crítica",
   "alerts.close": "Cerrar",
+  "notice.welcome": "Le damos la bienvenida a la institución de demostración", "notice.welcome.text": "Los cursos, las personas y los cupos son inventados. Inicie sesión con una cuenta de demostración, inscríbase en una sección y vea cómo cambian sus cupos en otra ventana.",
   "category.system": "sistema", "category.workflow": "inscripción", "category.schedule": "horario", "category.content": "noticias",
   "category.security": "seguridad", "category.emergency": "emergencia",
   "data.title": "Mis datos", "data.about": "Todo lo que EduHub guarda sobre usted, en un archivo.", "data.download": "Descargar mis datos",
