@@ -24,8 +24,8 @@ use crate::http::auth::{SubjectStaff, within_limit};
 use crate::http::body::is_of_type;
 use crate::http::error::{Problem, method_not_allowed};
 use crate::http::import_query::{self, ImportQuery};
-use crate::http::openapi::responses::{BadBody, BadPath, BadRole, NotFound, StoreFailed};
-use crate::http::query::path_param;
+use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
+use crate::http::query::{Query, path_param};
 
 /// The largest file, in bytes.
 pub const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
@@ -267,17 +267,30 @@ pub async fn cancel(
     Ok(response(&task))
 }
 
+/// The languages of the list of errors.
+#[derive(Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum ListLanguage {
+    En,
+    Es,
+}
+
 /// Returns all errors of an import (staff).
+///
+/// The messages are in English, or in Spanish with `lang=es`.
 #[utoipa::path(
     get,
     path = "/api/v1/imports/{task}/errors.csv",
     operation_id = "importErrors",
     tag = "imports",
-    params(("task" = String, Path, description = "The import.")),
+    params(
+        ("task" = String, Path, description = "The import."),
+        ("lang" = inline(Option<ListLanguage>), Query, description = "The language; `en` by default."),
+    ),
     responses(
-        (status = 200, description = "`line,column,value,message`.", body = String, content_type = "text/csv",
+        (status = 200, description = "`line,column,value,message`, in Spanish `línea,columna,valor,problema`.", body = String, content_type = "text/csv",
             headers(("Content-Disposition" = String))),
-        BadRole, BadPath, NotFound, StoreFailed,
+        BadRole, BadQuery, NotFound, StoreFailed,
     )
 )]
 pub async fn errors(request: HttpRequest, staff: SubjectStaff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
@@ -286,7 +299,15 @@ pub async fn errors(request: HttpRequest, staff: SubjectStaff, jobs: Data<Import
         return Err(no_such_task());
     }
     task_for(staff, &jobs, &id).await?;
-    let path = jobs.errors_file(&id);
+    let language = Query::of(&request)?.parsed("lang", "en or es", |text| match text {
+        "en" => Some(ListLanguage::En),
+        "es" => Some(ListLanguage::Es),
+        _ => None,
+    })?;
+    let path = match language {
+        Some(ListLanguage::Es) => jobs.spanish_errors_file(&id),
+        Some(ListLanguage::En) | None => jobs.errors_file(&id),
+    };
     let file = run_blocking(move || Ok(path.map(File::open).transpose()?)).await?;
     let name = format!("attachment; filename=\"import-{id}-errors.csv\"");
     let name = HeaderValue::from_str(&name).map_err(|_| no_such_task())?;

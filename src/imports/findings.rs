@@ -1,10 +1,14 @@
 //! What reading a file found, for the report of its import.
 
+mod spanish;
+
+use std::fs::{File, OpenOptions};
 use std::io::BufWriter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::domain::ids::TermId;
 use crate::domain::import::{Conflict, Finding, Skipped, Table, TaskReport};
+use crate::imports::Imports;
 use crate::imports::schedule::{Schedule, ScheduleError, Severity};
 use crate::imports::task::LIST_LEN_MAX;
 use crate::private_files;
@@ -26,23 +30,113 @@ pub(super) struct Found {
     contains_events: bool,
 }
 
-/// Collects the first findings, and writes all errors to a file.
+/// The names of the columns in the list of all errors.
+const COLUMNS: [&str; 4] = ["line", "column", "value", "message"];
+/// The names in Spanish.
+const SPANISH_COLUMNS: [&str; 4] = ["línea", "columna", "valor", "problema"];
+
+/// Returns the path of the list of all errors in Spanish, beside the one in English.
+fn in_spanish(errors_file: &Path) -> PathBuf {
+    let name = errors_file.file_name().unwrap_or_default().to_string_lossy();
+    // The id of a task has no dots.
+    errors_file.with_file_name(name.replacen('.', ".es.", 1))
+}
+
+/// Removes the lists of all errors of a task.
+pub(super) fn remove(errors_file: &Path) {
+    // A task without errors to list has no such files.
+    let _ = std::fs::remove_file(in_spanish(errors_file));
+    let _ = std::fs::remove_file(errors_file);
+}
+
+impl Imports {
+    /// Returns the path of the file with all errors of a task in Spanish; of the one in English if an earlier version read
+    /// the file.
+    #[must_use]
+    pub fn spanish_errors_file(&self, id: &str) -> Option<PathBuf> {
+        let english = self.errors_file(id)?;
+        let spanish = in_spanish(&english);
+        Some(if spanish.is_file() { spanish } else { english })
+    }
+}
+
+/// The list of all errors in one language.
+struct ErrorList(csv::Writer<BufWriter<File>>);
+
+impl ErrorList {
+    /// Opens a list. A new one gets a header.
+    fn open(options: &OpenOptions, path: &Path, header: Option<[&str; 4]>) -> Result<Self, ScheduleError> {
+        let file = options.open(path).map_err(|e| ScheduleError::Scratch(e.to_string()))?;
+        let mut csv = csv::Writer::from_writer(BufWriter::new(file));
+        header.map_or(Ok(()), |names| csv.write_record(names)).map_err(|e| failed(&e))?;
+        Ok(Self(csv))
+    }
+
+    fn add(&mut self, error: &Finding, message: &str) -> Result<(), ScheduleError> {
+        let column = error.column.as_deref().unwrap_or_default();
+        let value = error.value.as_deref().unwrap_or_default();
+        let line = error.line.to_string();
+        self.0
+            .write_record([&line, &*escape_cell(column), &*escape_cell(value), &*escape_cell(message)])
+            .map_err(|e| failed(&e))
+    }
+}
+
+/// The lists of all errors in each language of the pages.
+struct ErrorLists {
+    english: ErrorList,
+    spanish: ErrorList,
+}
+
+impl ErrorLists {
+    fn create(errors_file: &Path) -> Result<Self, ScheduleError> {
+        let mut options = private_files::options();
+        options.write(true).create(true).truncate(true);
+        Ok(Self {
+            english: ErrorList::open(&options, errors_file, Some(COLUMNS))?,
+            spanish: ErrorList::open(&options, &in_spanish(errors_file), Some(SPANISH_COLUMNS))?,
+        })
+    }
+
+    fn append_to(errors_file: &Path) -> Result<Self, ScheduleError> {
+        let mut options = private_files::options();
+        options.append(true);
+        Ok(Self {
+            english: ErrorList::open(&options, errors_file, None)?,
+            spanish: ErrorList::open(&options, &in_spanish(errors_file), None)?,
+        })
+    }
+
+    fn add(&mut self, error: &Finding) -> Result<(), ScheduleError> {
+        let translated = error.coded.as_ref().and_then(spanish::text);
+        self.spanish.add(error, translated.as_deref().unwrap_or(&error.message))?;
+        self.english.add(error, &error.message)
+    }
+
+    fn finish(mut self) -> Result<(), ScheduleError> {
+        for list in [&mut self.english, &mut self.spanish] {
+            list.0.flush().map_err(|e| ScheduleError::Scratch(e.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: &csv::Error) -> ScheduleError {
+    ScheduleError::Scratch(error.to_string())
+}
+
+/// Collects the first findings, and writes all errors to a file for each language.
 pub(super) fn collect(schedule: &dyn Schedule, errors_file: &Path) -> Result<Found, ScheduleError> {
-    let io = |e: std::io::Error| ScheduleError::Scratch(e.to_string());
-    let csv_error = |e: csv::Error| ScheduleError::Scratch(e.to_string());
-    let mut options = private_files::options();
-    let file = options.write(true).create(true).truncate(true).open(errors_file).map_err(io)?;
-    let mut csv = csv::Writer::from_writer(BufWriter::new(file));
-    csv.write_record(["line", "column", "value", "message"]).map_err(csv_error)?;
+    let mut lists = ErrorLists::create(errors_file)?;
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
     schedule.each_finding(Severity::Error, u64::MAX, &mut |finding| {
-        write_error(&mut csv, &finding).map_err(csv_error)?;
+        lists.add(&finding)?;
         if errors.len() < LIST_LEN_MAX {
             errors.push(finding);
         }
         Ok(())
     })?;
-    csv.flush().map_err(io)?;
+    lists.finish()?;
     schedule.each_finding(Severity::Warning, LIST_LEN_MAX as u64, &mut |finding| {
         warnings.push(finding);
         Ok(())
@@ -68,20 +162,11 @@ pub(super) fn collect(schedule: &dyn Schedule, errors_file: &Path) -> Result<Fou
     })
 }
 
-/// Adds errors to the file that [`collect`] wrote.
+/// Adds errors to the files that [`collect`] wrote.
 pub(super) fn append(errors: &[Finding], errors_file: &Path) -> Result<(), ScheduleError> {
-    let failed = |e: std::io::Error| ScheduleError::Scratch(e.to_string());
-    let file = private_files::options().append(true).open(errors_file).map_err(failed)?;
-    let mut csv = csv::Writer::from_writer(BufWriter::new(file));
-    errors.iter().try_for_each(|error| write_error(&mut csv, error)).map_err(|e| failed(e.into()))?;
-    csv.flush().map_err(failed)
-}
-
-fn write_error(csv: &mut csv::Writer<impl std::io::Write>, error: &Finding) -> csv::Result<()> {
-    let column = error.column.as_deref().unwrap_or_default();
-    let value = error.value.as_deref().unwrap_or_default();
-    let line = error.line.to_string();
-    csv.write_record([&line, &*escape_cell(column), &*escape_cell(value), &*escape_cell(&error.message)])
+    let mut lists = ErrorLists::append_to(errors_file)?;
+    errors.iter().try_for_each(|error| lists.add(error))?;
+    lists.finish()
 }
 
 impl Found {

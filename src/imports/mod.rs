@@ -243,7 +243,7 @@ impl Imports {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with(UPLOAD_PREFIX) {
                 std::fs::remove_dir_all(entry.path())?;
-            } else if let Some(task) = name.strip_suffix(ERRORS_SUFFIX)
+            } else if let Some((task, "errors.csv" | "es.errors.csv")) = name.split_once('.')
                 && deps.store.task(task).await?.is_none()
             {
                 std::fs::remove_file(entry.path())?;
@@ -438,7 +438,7 @@ impl Imports {
     pub fn delete_errors(&self, tasks: &[String]) {
         for task in tasks {
             // A task without errors to list has no such file.
-            let _ = std::fs::remove_file(self.inner.errors_path(task));
+            findings::remove(&self.inner.errors_path(task));
         }
     }
 

@@ -252,6 +252,12 @@ fn errors_name_line_column_and_value_and_can_be_downloaded() {
     let text = list.text();
     assert_eq!(text.lines().next(), Some("line,column,value,message"));
     assert!(text.contains("3,cap,'=1+1,") && text.contains("5,cap,'-7,"), "{text}");
+    let path = format!("/api/v1/imports/{}/errors.csv", task["task"].as_str().unwrap());
+    let spanish = hub.staff.get(&format!("{path}?lang=es")).expect(200).text();
+    assert_eq!(spanish.lines().next(), Some("línea,columna,valor,problema"));
+    assert!(spanish.contains("5,cap,'-7,Cupos: debe ser un número entero"), "{spanish}");
+    assert_eq!(spanish.lines().count(), text.lines().count());
+    assert_eq!(hub.staff.get(&format!("{path}?lang=fr")).expect(422).json()["field"], "lang");
     let partial = hub.import("?term=T1&partial=true", bad);
     assert_eq!((&partial["state"], &partial["created"]), (&json!("done"), &json!(1)));
     assert!(hub.section("T1-1").is_some());

@@ -3,7 +3,7 @@
 import { button, h, put, table } from "../dom.js";
 import { codedText } from "../coded-text.js";
 import { clockChoice, sheetChoice } from "./import-choices.js";
-import { has, number, t } from "../i18n.js";
+import { has, i18n, number, t } from "../i18n.js";
 import { meetingText, dateTime, prerequisiteText } from "../words.js";
 
 /** Rows of a list shown at first, and added by each "Show more". */
@@ -97,7 +97,7 @@ export function report(state, page, nextSteps, again) {
   const { nameOf } = page;
   const [tone, title] = heading(state);
   const messageRow = (one) => [[one.line, one.column && label(one.column), one.value, codedText("finding", one, one.message)]];
-  const errorsCsv = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv`;
+  const errorsCsv = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv?lang=${i18n.language}`;
   const details = [
     state.name, state.sheet && t("report.sheet", { name: state.sheet }), state.term && t("report.term", { term: state.term }),
     t("report.rows", { n: state.rows }), t("report.by", { user: state.started_by }),
