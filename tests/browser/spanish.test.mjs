@@ -167,8 +167,8 @@ for (const width of WIDTHS) {
     const page = await show("/admin#now", "admin", width);
     await page.route("**/api/v1/admin/plone", (route) => route.fulfill({ json: {
       configured: true, ok: false, url: "http://plone.example", circuit: { state: "open", opened_at: new Date().toISOString(), failures: 3 },
-      pool: { size: 8, in_use: 2, waiting: 1 }, sync: { last_at: new Date().toISOString(), error: "Plone timed out", missing_fields: ["credits"], problems: [{ path: "/courses/a", reason: "no CRN" }], problems_total: 1 },
-      outbox: { depth: 3, oldest_age_s: 90, in_flight: 1, aside: [{ section: "otono-1", at: new Date().toISOString(), reason: "not allowed" }], aside_total: 2 },
+      pool: { size: 8, in_use: 2, waiting: 1 }, sync: { last_at: new Date().toISOString(), error: "The college website (Plone) did not respond.", reason: { code: "did_not_respond" }, missing_fields: ["credits"], problems: [{ path: "/courses/a", reason: "crn: the field is empty", code: "field", args: { field: "crn", problem: { code: "empty" } } }], problems_total: 1 },
+      outbox: { depth: 3, oldest_age_s: 90, in_flight: 1, aside: [{ section: "otono-1", at: new Date().toISOString(), reason: "Plone denied permission", code: "forbidden" }], aside_total: 2 },
       roster: { state: "readable", by: "visitor" }, announcements: { count: 2, age_s: 40 },
     } }));
     await shows(page, "Todo funciona con normalidad.*estudiantes");
@@ -179,7 +179,15 @@ for (const width of WIDTHS) {
       await view(page, name);
       await shows(page, text);
       await holds(page, name);
+      assert.equal(await page.locator(`[data-view-name=${name}] [lang=en]`).count(), 0, `English texts of the hub on ${name}`);
     }
+    await fetch(`${hub.url}/api/v1/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ username: "student", password: "wrong password" }) });
+    await view(page, "plone");
+    await shows(page, "La última actualización falló: Plone no respondió\\..*crn: el campo está vacío.*Plone denegó el permiso");
+    await view(page, "audit");
+    await page.fill("#audit-filter [name=action]", "login.failed");
+    await page.locator("#audit-filter button").first().click();
+    await shows(page, "nombre de usuario o contraseña incorrectos");
     await view(page, "people");
     await shows(page, "personas\\.");
     await page.getByRole("button", { name: "Agregar cuenta" }).click();
@@ -202,6 +210,37 @@ for (const width of WIDTHS) {
     await holds(page, "teaching");
   });
 }
+
+test("the failure of a demonstration and an earlier measurement are in Spanish", async () => {
+  const page = await show("/admin#demo", "admin", 1280);
+  const measured = { code: "measured", args: { date: "2026-11-24", version: "6.2.2", threads: 4, seconds: 10, cores: 2, processor: "AMD EPYC" } };
+  const row = { target: "plone", recorded: "measured on 2026-11-24", measured, users: 200, requests: 9, per_s: 1, latency_ms: { p50: 1, p95: 1, p99: 1 }, errors: 0, told: 9, held: 9, oversold: 0, lost: 0 };
+  const failed = { task: "01a20ba0-12fa-7499-a87a-147dd1f3df17", state: "failed", phase: "finished", message: "The hub returned status 500.", reason: { code: "hub_status", args: { status: 500 } }, users: 20, seconds: 3, target: "both", results: [row], background: null };
+  await page.route("**/api/v1/admin/demo", (route) => route.fulfill({ json: failed }));
+  await shows(page, "El hub devolvió el estado 500\\..*medido el 2026.11.24 con Plone 6\\.2\\.2 .*núcleos de un AMD EPYC");
+  assert.equal(await page.locator("#demo [lang=en]").count(), 0);
+  await holds(page, "a failed demonstration");
+});
+
+test("details of the audit trail, problems of Plone and the welcome are shown by their codes", async () => {
+  const page = await show("/admin#audit", "admin", 1280);
+  await shows(page, "entradas?\\.");
+  const texts = await page.evaluate(async () => {
+    const [{ codedText }, { alertText }] = await Promise.all([import("/static/js/coded-text.js"), import("/static/js/alerts.js")]);
+    const text = (area, coded) => codedText(area, coded, "English");
+    const permit = { code: "refused", args: { refusal: "section_full", what: { code: "with_reason", args: { what: { code: "override", args: { what: { code: "register" }, codes: ["hold", "time_conflict"] } }, reason: "beca" } } } };
+    return [
+      text("detail", permit), text("detail", { code: "limited_rights", args: { role: "staff", subjects: "MATH, PHYS and STAT" } }), text("detail", { code: "people", args: { n: 1 } }),
+      text("plone.problem", { code: "field", args: { field: "capacity", problem: { code: "number_form", args: { text: "x", max: 100000 } } } }),
+      text("detail", { code: "of_a_later_version" }).lang,
+      alertText({ title: "Welcome", message: "", notice: { reason: "welcome", course: "", crn: "" } }).title,
+    ];
+  });
+  assert.deepEqual(texts, [
+    "rechazado: sección llena; inscribir; excepciones: retención, conflicto de horario; beca", "administrativo, solo MATH, PHYS y STAT", "1 persona",
+    'capacity: debe ser un número entero de 0 a 100,000, y no "x"', "en", "Le damos la bienvenida a la institución de demostración",
+  ]);
+});
 
 test("a finished demonstration is in Spanish", async () => {
   const page = await show("/admin#demo", "admin", 1280);
