@@ -270,7 +270,7 @@ def make_content(site):
             workflow.doActionFor(item, "publish")
         return item
 
-    front = "<p>Courses and news of the college. Registration is on the hub.</p>"
+    front = "<p>Courses and college news. Registration is on the hub.</p>"
     add(site, "Document", id="front-page", title="Example College", text=RichTextValue(front, "text/html"))
     site.setDefaultPage("front-page")
 

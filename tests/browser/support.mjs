@@ -107,7 +107,7 @@ export class Hub {
     return text ? JSON.parse(text) : {};
   }
 
-  /** Creates a term from lines of a schedule. `opensIn` is in seconds from now; negative is open. `more` are the names of further columns. */
+  /** Creates a term from lines of a schedule. `opensIn` is in seconds from now; negative is open. `more` are the names of additional columns. */
   async term(id, lines, { opensIn = -60, title = id, more = [] } = {}) {
     await this.ask("staff", "PUT", `/api/v1/terms/${id}`, { title, opens_at: new Date(Date.now() + opensIn * 1000).toISOString() });
     const csv = [["crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor", ...more].join(","), ...lines, ""].join("\n");
