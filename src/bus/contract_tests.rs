@@ -111,8 +111,7 @@ pub(super) async fn dropping_a_subscription_frees_its_queue<B: Bus + Subscribe>(
     assert_eq!(test.gauge.queued.load(std::sync::atomic::Ordering::Relaxed), 0);
 }
 
-/// Runs the contract suite for an implementation. `$start` is an expression that returns a new [`BusUnderTest`], or
-/// `None` where what it needs is not installed.
+/// Runs the contract suite for an implementation. `$start` is an expression that returns a new [`BusUnderTest`].
 macro_rules! bus_contract {
     ($start:expr) => {
         $crate::bus::contract_tests::bus_contract!($start;

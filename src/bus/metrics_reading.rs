@@ -128,6 +128,6 @@ pub enum CircuitState {
     Closed,
     /// Calls fail without being sent.
     Open,
-    /// One call after another is sent to test whether Plone responds again.
+    /// One call at a time is sent, to test whether Plone responds again.
     HalfOpen,
 }

@@ -14,7 +14,7 @@ pub struct Privacy {
     pub audit_days: u32,
     /// Days for which attempts to register are stored; 0 to store them forever.
     pub attempts_days: u32,
-    /// Visitors see no smaller number of enrolled or waiting people; 0 to show all.
+    /// Smaller numbers of enrolled or waiting people are hidden from visitors; 0 to show all.
     pub small_counts: u32,
 }
 
@@ -37,8 +37,8 @@ chain can still be verified.",
     Setting {
         name: "privacy.small_counts",
         about:
-            "Visitors see no number of enrolled or waiting people below this: pages show \"fewer than\" this number, and the
-API states the number before it. 0: all numbers are shown. Users see exact numbers, see docs/SECURITY.md.",
+            "Numbers of enrolled or waiting people below this are hidden from visitors: pages show \"fewer than\" this number,
+and the API states this number minus 1. 0: all numbers are shown. Users see exact numbers, see docs/SECURITY.md.",
         show: |c| c.privacy.small_counts.to_string(),
         set: |c, v| v.integer(0..=SMALL_COUNTS_MAX).map(|value| c.privacy.small_counts = value),
     },

@@ -43,7 +43,7 @@ async fn two_cookies_of_one_name_are_refused_and_cleared() {
         let response = test::call_service(&app, get_with("/api/v1/me", &cookies).to_request()).await;
         assert_eq!(response.status(), 401, "{cookies}");
         assert!(clears(response.headers()));
-        assert_eq!(send(&app, get_with("/visitor", &cookies)).await.0, 200, "a page loads as a visitor's");
+        assert_eq!(send(&app, get_with("/visitor", &cookies)).await.0, 200, "a public page loads, as for a visitor");
     }
 }
 
@@ -90,7 +90,7 @@ async fn each_logout_clears_the_cookie_and_keeps_the_device() {
 }
 
 #[actix_web::test]
-async fn a_browser_that_has_signed_in_before_is_limited_by_itself() {
+async fn a_browser_that_has_signed_in_before_has_its_own_limit() {
     let hub = Hub::start(Settings { login_per_minute: 2, ..Settings::default() }).await;
     let app = hub.app().await;
     let signed_in = test::call_service(&app, login_request("correct horse").to_request()).await;

@@ -84,7 +84,7 @@ pub struct SectionView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     mine: Option<SectionMine>,
-    /// Only for visitors: a number of people is smaller than this one, and is stated as the number before it
+    /// Only for visitors: a number of people is smaller than this one, and is stated as this number minus 1
     /// (`[privacy] small_counts`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

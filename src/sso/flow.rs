@@ -1,5 +1,5 @@
 //! A sign-in between its beginning and its end. The browser carries it in an encrypted cookie, so that a flood of
-//! begun sign-ins takes no memory of the hub, and no other browser can end the sign-in.
+//! sign-ins that are never completed takes no memory of the hub, and no other browser can end the sign-in.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const ENDED_MAX: usize = 50_000;
 /// Bytes of an AES-256 key.
 const KEY_LEN: usize = 32;
 
-/// A begun sign-in.
+/// A sign-in in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
     /// Name of the provider.
@@ -117,7 +117,7 @@ fn key(secret: &SecretString) -> Option<RandomizedNonceKey> {
 }
 
 impl Flows {
-    /// Creates a key from the hub's secret.
+    /// Creates the store of sign-ins with a key that is derived from the hub's secret.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
         Self { key: key(secret), ended: Mutex::default() }

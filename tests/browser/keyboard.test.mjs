@@ -52,7 +52,7 @@ test("a student's morning works by keyboard alone: sign in, plan, register, wait
     await press(page, "Add to plan");
     await until(page, (crn) => document.querySelector("#schedule-rows").textContent.includes(crn), crn);
   }
-  // The page opens by itself, and the seat in CHEM 101 is taken at once.
+  // The page opens automatically, and the seat in CHEM 101 is taken at once.
   await hub.ask("staff", "PUT", "/api/v1/terms/dawn", { opens_at: new Date().toISOString() });
   await until(page, () => document.querySelector("#register-all"));
   await hub.ask("rival", "PUT", "/api/v1/me/registrations/dawn-3");

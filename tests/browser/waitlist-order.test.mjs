@@ -67,7 +67,7 @@ test("the form to move a student is in Spanish, too", async () => {
   await form.getByLabel("Lugar nuevo").fill("1");
   await form.getByLabel(/^Motivo/).fill("Error de la oficina");
   await form.getByRole("button", { name: "Mover" }).click();
-  await until(page, () => /bob-s ocupa ahora el 1.* lugar de la lista de espera\./.test(document.querySelector(".roster").textContent));
+  await until(page, () => /Nuevo lugar de bob-s en la lista de espera: 1/.test(document.querySelector(".roster").textContent));
   assert.deepEqual(await line("orden"), ["bob-s", "ana-s"]);
   assert.deepEqual(page.wrong, []);
 });

@@ -72,7 +72,7 @@ fn every_reply_has_a_receipt_that_the_exported_chain_contains() {
         assert!(one["problem"].is_null() || one["problem"]["receipt"] == one["receipt"], "{one}");
         replies.push((one.clone(), result));
     }
-    // What is refused before a decision is not an attempt.
+    // A request that is refused before a decision is not an attempt.
     assert!(staff.put(&section("2")).expect(403).json()["receipt"].is_null());
     assert!(ann.put(&format!("/api/v1/me/registrations/{TERM}9-1")).expect(404).json()["receipt"].is_null());
 

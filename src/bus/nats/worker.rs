@@ -1,4 +1,4 @@
-//! The thread that talks to NATS: connects, sends, receives, and connects again.
+//! The thread that exchanges messages with NATS: connects, sends, receives, and connects again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,7 +51,7 @@ impl Worker {
     }
 
     /// Exchanges events with other hubs until `stop` resolves, which it does when its sender is dropped. Then sends the
-    /// events that wait, if there is a connection.
+    /// queued events, if there is a connection.
     pub(super) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
         loop {
             let problem = tokio::select! {
@@ -75,7 +75,7 @@ impl Worker {
         self.finish().await;
     }
 
-    /// Sends the events that wait.
+    /// Sends the queued events.
     async fn finish(&mut self) {
         let Some(client) = self.client.take() else { return };
         let flushed = timeout(FLUSH_MAX, async {

@@ -83,7 +83,7 @@ export class TermCard {
     });
   }
 
-  /** Says in place what a press will do. A second press does it. */
+  /** Replaces the buttons in a cell with a question and its two answers. The button that confirms is enabled after a moment. */
   #confirm({ text, label, body }) {
     put(this.status);
     const confirm = button(label, () => { this.#showActions(); this.save(this.id, body(), this.status); }, { class: "primary", disabled: true });

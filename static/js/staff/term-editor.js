@@ -72,7 +72,7 @@ export class TermEditor {
     }, Math.min(ms, TIMER_MS_MAX));
   }
 
-  /** Says that an opening time in the past opens registration at once, unless it is open already. */
+  /** Shows that an opening time in the past opens registration at once, unless it is open already. */
   #drawPast() {
     const opens = fromCollegeTime(this.form.elements.opens_at.value);
     const text = opens && opens.getTime() <= hubNow() && !this.#edited?.isOpen ? t("terms.past") : "";

@@ -1,4 +1,4 @@
-//! Staff who are limited to subjects reach nothing of other subjects.
+//! Staff who are limited to subjects have no access to data of other subjects.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -124,7 +124,7 @@ fn alerts_of_others_are_hidden_and_cannot_be_cancelled() {
         let first = staff.get(&format!("/api/v1/alerts?state={state}&limit=1")).expect(200).json();
         assert_eq!(first["items"][0]["id"], own, "alerts that are not shown do not count");
     }
-    // What reaches all staff does not disclose whom else it reaches.
+    // An alert to all staff does not disclose its other recipients.
     all.post_json("/api/v1/alerts", &alert_to(&json!({"roles": ["staff"], "users": ["bob"]}))).expect(201);
     let received = staff.get("/api/v1/alerts").expect(200).text();
     assert!(received.contains("staff") && !received.contains("bob"), "{received}");
@@ -197,7 +197,7 @@ fn a_changed_limit_of_an_account_ends_its_tokens() {
     let (first, subjects) = sign_in();
     assert_eq!(subjects, json!(["MATH"]));
     { minted }.get("/api/v1/me").expect(401);
-    // What does not name the limit keeps it.
+    // A change that does not name the limit keeps it.
     assert_eq!(put(json!({"role": "staff", "name": "The desk"})).expect(200).json()["subjects"], json!(["MATH"]));
     hub.signed_in_as(&first).get("/api/v1/me").expect(200);
     put(json!({"role": "staff", "subjects": ["MATH", "ART"]})).expect(200);

@@ -202,7 +202,7 @@ fn prerequisites_are_evaluated_if_completed_courses_are_known() {
 }
 
 #[test]
-fn a_concurrent_course_must_be_a_seat_for_a_seat() {
+fn a_seat_requires_a_seat_in_the_concurrent_course() {
     let mut term = TestTerm::of([
         section("LAB").seats(9).requires(&["PHYS 101 concurrently"]),
         section("FULL").seats(0).requires(&["PHYS 101 concurrently"]),
@@ -216,7 +216,7 @@ fn a_concurrent_course_must_be_a_seat_for_a_seat() {
 }
 
 #[test]
-fn a_seat_in_a_concurrent_course_promotes_to_what_needs_it() {
+fn a_seat_in_a_concurrent_course_promotes_to_dependent_sections() {
     let mut term = TestTerm::of([
         section("LAB").seats(0).requires(&["PHYS 101 concurrently"]),
         section("LECTURE").course("PHYS 101").seats(0),
