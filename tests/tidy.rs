@@ -316,7 +316,7 @@ fn every_action_of_the_audit_trail_has_a_name_on_the_page() {
 
 /// The enums whose variants are texts with a code, by their file: the common prefix of their texts on the pages, and the
 /// folder of the word tables.
-const CODED_TEXTS: [(&str, &str, &str); 8] = [
+const CODED_TEXTS: [(&str, &str, &str); 9] = [
     ("src/imports/finding_kind.rs", "finding", "findings"),
     ("src/imports/finding_parts.rs", "finding", "findings"),
     ("src/imports/roster_finding.rs", "finding", "findings"),
