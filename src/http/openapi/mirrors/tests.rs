@@ -52,8 +52,8 @@ fn serialized_structs_conform_to_their_schemas() {
     report.first_rows = vec![import::FileRow { line: 2, cells: vec!["30001".to_owned()] }];
     let (field, candidates) = ("capacity".to_owned(), vec![4]);
     report.missing_fields = vec![import::MissingField { field, required: true, candidates }];
-    report.enrollments = Some(import::EnrollmentTally::default());
     assert_conforms(&report);
+    assert_conforms(&import::EnrollmentTally::default());
 }
 
 #[test]
