@@ -7,9 +7,6 @@ use std::sync::LazyLock;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
-};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::http::hot::BuildError;
@@ -18,11 +15,15 @@ use crate::http::hot::BuildError;
 const THREADS_MAX: usize = 4;
 /// How long a thread without work is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(24 * 3_600);
+/// Nice value of the threads that build for visitors. They get a tenth of a core that request threads keep busy. With the
+/// policy `SCHED_IDLE` they got nearly nothing, and visitors' lists timed out while the processors were busy.
+const VISITORS_NICENESS: i32 = 10;
+
 /// The threads for cached responses and for users, as many as there are processors. `None` if they cannot be created.
 static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| threads("eduhub-build", processors(), || {}));
 /// The threads for responses that only one visitor requested, half as many.
 static VISITORS_THREADS: LazyLock<Option<Runtime>> =
-    LazyLock::new(|| threads("eduhub-visit", processors().div_ceil(2), run_when_idle));
+    LazyLock::new(|| threads("eduhub-visit", processors().div_ceil(2), lower_priority));
 
 fn processors() -> usize {
     available_parallelism().map_or(1, NonZero::get)
@@ -35,12 +36,9 @@ fn threads(name: &str, count: usize, begin: fn()) -> Option<Runtime> {
     builder.build().inspect_err(|error| log::error!("the threads that build responses cannot start: {error}")).ok()
 }
 
-/// Gives the current thread only the time that no other thread wants. A thread that only has a higher nice value keeps a
-/// processor for up to 3 ms while a request waits for it (Linux 6.18), which doubled the 99th percentile of registrations.
-fn run_when_idle() {
-    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-    // If it cannot be set, visitors' lists only compete more with requests.
-    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
+fn lower_priority() {
+    // On Linux a nice value applies to one thread. If it cannot be set, visitors' lists only compete more with requests.
+    if let Err(error) = rustix::process::nice(VISITORS_NICENESS) {
         log::debug!("the priority of a thread that builds for visitors could not be lowered: {error}");
     }
 }
@@ -53,7 +51,7 @@ pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     run_on(&THREADS, work).await
 }
 
-/// Runs `work` for a visitor on a thread of the lowest priority, so that registrations come first. Callers bound how much work
+/// Runs `work` for a visitor on a thread of low priority, so that registrations come first. Callers bound how much work
 /// they have at once.
 ///
 /// # Errors
@@ -86,12 +84,12 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn work_for_visitors_gets_only_idle_time() {
-        let policy = || thread_priority::unix::thread_schedule_policy().unwrap();
-        let usual = policy();
-        assert_ne!(usual, ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle));
-        assert_eq!(run(policy).await, Ok(usual));
-        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-        assert_eq!(run_for_visitor(policy).await, Ok(idle));
+    async fn work_for_visitors_has_a_lower_priority() {
+        // `nice(0)` returns the value of the calling thread.
+        let nice = || rustix::process::nice(0).unwrap();
+        let usual = nice();
+        assert_eq!(run(nice).await, Ok(usual));
+        // The highest nice value is 19.
+        assert_eq!(run_for_visitor(nice).await, Ok((usual + VISITORS_NICENESS).min(19)));
     }
 }
