@@ -402,7 +402,7 @@ export default {
   "detail.name.term": "term",
   "detail.name.seconds": "seconds",
   "detail.name.target": "target",
-  "detail.name.users": "students",
+  "detail.name.users": "users",
   "detail.value.none": "none",
   "detail.value.open": "open",
   "detail.value.closed": "closed",
