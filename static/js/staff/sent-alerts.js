@@ -100,19 +100,21 @@ export class SentAlerts {
 
   /** Buttons that open the composer: to correct the alert, and to end an urgent one with an all-clear. */
   #followUps(alert, sent) {
-    const follow = (key, open) => button(t(key), () => open(alert), { class: "quiet", "aria-label": `${t(key)}: ${alert.title}` });
+    const { title } = alertText(alert);
+    const follow = (key, open) => button(t(key), () => open(alert), { class: "quiet", "aria-label": `${t(key)}: ${title}` });
     return [follow("sent.correct", this.correct), sent && isUrgent(alert) && follow("sent.all_clear", this.allClear)].filter(Boolean);
   }
 
   /** A sent alert is withdrawn by two presses, in place; a scheduled one, which no one has seen, by one. */
   #withdrawal(alert, sent, status) {
     const label = t(sent ? "sent.withdraw" : "sent.cancel");
+    const { title } = alertText(alert);
     const el = h("span", { class: "withdrawal" });
     const withdraw = () => this.#withdraw(alert, status);
-    const first = button(label, () => sent ? confirm() : withdraw(), { class: "danger", "aria-label": `${label}: ${alert.title}` });
+    const first = button(label, () => sent ? confirm() : withdraw(), { class: "danger", "aria-label": `${label}: ${title}` });
     const confirm = () => put(el, h("span", null, t("sent.withdraw.text")), " ",
-      button(t("sent.withdraw.yes"), withdraw, { class: "danger", "aria-label": `${t("sent.withdraw.yes")}: ${alert.title}` }), " ",
-      button(t("sent.keep"), () => { put(el, first); first.focus(); }, { class: "quiet", "aria-label": `${t("sent.keep")}: ${alert.title}` }));
+      button(t("sent.withdraw.yes"), withdraw, { class: "danger", "aria-label": `${t("sent.withdraw.yes")}: ${title}` }), " ",
+      button(t("sent.keep"), () => { put(el, first); first.focus(); }, { class: "quiet", "aria-label": `${t("sent.keep")}: ${title}` }));
     put(el, first);
     return el;
   }
