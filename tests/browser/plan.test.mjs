@@ -120,3 +120,16 @@ test("what was refused needs a decision", async () => {
   assert.equal(await page.getAttribute("#plan-headline", "role"), "status");
   assert.deepEqual(page.wrong, []);
 });
+
+test("on a phone, the headline after a registration is in view", async () => {
+  await hub.term("phone", LINES);
+  const page = await planned("phone", "paul", ["1", "2", "3", "6"], { width: 390, height: 600 });
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.getByRole("button", { name: "Register for 4 sections" }).click();
+  await headline(page, "Enrolled in 2 of 4. 2 need a decision.");
+  // Below the header, which stays in view, and above the button.
+  await until(page, () => {
+    const [header, shown, opening] = ["header", "#plan-headline", "#opening"].map((one) => document.querySelector(one).getBoundingClientRect());
+    return shown.top >= header.bottom && shown.bottom <= opening.top;
+  });
+});

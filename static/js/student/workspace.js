@@ -112,12 +112,12 @@ export class Workspace {
     return plan.inTerm(terms.current?.id).filter((id) => !registrations.get(id));
   }
 
-  /** Registers for all of these sections. On a phone, scrolls to the results. */
+  /** Registers for all of these sections. On a phone, scrolls to the headline of the results. */
   registerAll(ids) {
     const { planCheck, registrations, terms } = this.page;
     if (this.page.narrow.matches) {
       location.hash = "#term";
-      setTimeout(() => $("schedule-rows").scrollIntoView(), SHOWN_MS);
+      setTimeout(() => $("plan-tools").scrollIntoView(), SHOWN_MS);
     }
     planCheck.clear();
     return registrations.registerPlan(terms.current.id, ids, (results) => planCheck.registered(ids, results));
