@@ -70,6 +70,19 @@ test("an unknown student is opened by the exact username", async () => {
   await shows(page, "No registrations.");
 });
 
+test("the next student is searched for while a file is open, and after it was closed", async () => {
+  for (const one of ["queue-1", "queue-2"]) await stated(one);
+  const page = await openFile("queue-1");
+  await page.fill("#student-search [name=q]", "queue-");
+  await page.locator("#student-results").getByRole("button", { name: "queue-2" }).click();
+  await until(page, () => document.activeElement.textContent === "queue-2");
+  assert.equal(await page.isVisible("#student-results"), false);
+  await press(page, "Back to the search");
+  await page.keyboard.type("queue-1");
+  await until(page, () => document.querySelector("#student-results").textContent === "queue-1");
+  assert.equal(await page.inputValue("#student-search [name=q]"), "queue-1");
+});
+
 test("a refusal is lifted by its code with a reason, and the next one is added to it", async () => {
   await stated("over");
   const page = await openFile("over");

@@ -41,6 +41,8 @@ export class StudentsView {
   async search({ openOnly = false } = {}) {
     const q = this.form.elements.q.value.trim();
     const request = ++this.#requests;
+    // The next student is often searched for while the file of the last one is still open.
+    $("student-results").hidden = false;
     if (q.length < CHARS_MIN) {
       put($("student-results"));
       return put($("students-found"), q && t("students.short", { n: CHARS_MIN }));
@@ -62,12 +64,19 @@ export class StudentsView {
   /** Opens a student. */
   open(person) {
     this.#close();
-    this.file = new StudentFile(person, this.page, () => { this.#close(); this.form.elements.q.focus(); });
+    this.file = new StudentFile(person, this.page, () => this.#back());
     put($("student-file"), this.file.el);
     $("student-results").hidden = true;
     document.body.classList.add("student-open");
     this.file.heading.focus();
     this.file.load();
+  }
+
+  /** Goes back to the search. What is typed next replaces the last name. */
+  #back() {
+    this.#close();
+    this.form.elements.q.focus();
+    this.form.elements.q.select();
   }
 
   #close() {
