@@ -112,6 +112,15 @@ test("a OneRoster file registers its students, and the refused ones are listed",
   await until(spanish, () => /De un archivo OneRoster \(\.zip\) se agregan/.test(document.querySelector("#import-form").textContent));
 });
 
+test("facts about students in a file without usernames: the page names the columns that are needed", async () => {
+  const page = await openImport();
+  assert.match(await page.textContent("#import-form"), /a row for each student, with the username/);
+  await page.selectOption("#import-form [name=contents]", "students");
+  await page.setInputFiles("#import-form [name=file]", csvFile("Who,Program\nada,Nursing\n"));
+  await check(page);
+  await shows(page, "Give that column one of these names and check the file again: .*user");
+});
+
 test("the schedule of a term is downloaded and imported again without a change", async () => {
   const page = await openImport();
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download the current schedule" }).click()]);

@@ -15,7 +15,7 @@ export default {
   "finding.no_section_columns": "The file has neither a column `crn` nor columns `course` and `section`, which identify a section",
   "finding.no_course_column": "The file has no column `course` (or `catalog_id`, or `subject` and `number`)",
   "finding.no_capacity_column": "The file has no capacity column: name one {names}, or map the column that has the seats, such as seats:capacity",
-  "finding.no_user_column": "The file has no column for the student's username. Its header must have one of these names: {names}; or map another name, such as Login:user",
+  "finding.no_user_column": "The file has no column for the student's username. Give that column one of these names and check the file again: {names}",
   "finding.no_rows": "The file has no rows below its header",
   "finding.several_terms": "The file has several terms ({terms}): upload one file per term, or set one term for all rows",
   "finding.many_terms": "The file has several terms ({terms} and more): upload one file per term, or set one term for all rows",

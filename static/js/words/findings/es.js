@@ -15,7 +15,7 @@ export default {
   "finding.no_section_columns": "El archivo no tiene la columna `crn` ni las columnas `course` y `section`, que identifican una sección",
   "finding.no_course_column": "El archivo no tiene la columna `course` (ni `catalog_id`, ni `subject` y `number`)",
   "finding.no_capacity_column": "El archivo no tiene columna de cupos: llame {names} a una, o asigne la columna de los cupos, por ejemplo seats:capacity",
-  "finding.no_user_column": "El archivo no tiene columna con el nombre de usuario del estudiante. Su encabezado debe ser uno de estos: {names}; o asigne otro nombre, por ejemplo Login:user",
+  "finding.no_user_column": "El archivo no tiene columna con el nombre de usuario del estudiante. Póngale a esa columna uno de estos nombres y revise el archivo de nuevo: {names}",
   "finding.no_rows": "El archivo no tiene filas debajo del encabezado",
   "finding.several_terms": "El archivo tiene varios períodos ({terms}): suba un archivo por período o elija un período para todas las filas",
   "finding.many_terms": "El archivo tiene varios períodos ({terms} y más): suba un archivo por período o elija un período para todas las filas",

@@ -124,7 +124,7 @@ export default {
   "import.formats": "CSV, hoja de cálculo (.xlsx, .xls, .ods) u OneRoster (.zip) de hasta 64 MiB. Usted revisa los cambios antes de aplicarlos.",
   "import.options": "Opciones de importación",
   "import.contents": "Contenido del archivo", "import.contents.schedule": "Una oferta de clases", "import.contents.students": "Datos de estudiantes",
-  "import.contents.about": "De un archivo OneRoster (.zip) se agregan los cursos completados y se inscribe a los estudiantes en sus clases. No se elimina nada.",
+  "import.contents.about": "Datos de estudiantes: una fila por estudiante, con el nombre de usuario y columnas como programa, grupos, límite de créditos, retenciones o cursos completados. Una celda vacía elimina el dato. De un archivo OneRoster (.zip) se agregan los cursos completados y se inscribe a los estudiantes en sus clases. No se elimina nada.",
   "import.partial": "Importar las filas válidas y omitir las demás",
   "import.totals": "Usar los totales de inscritos y en espera del archivo aunque la inscripción esté abierta",
   "import.check": "Revisar el archivo",
