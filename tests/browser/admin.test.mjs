@@ -216,7 +216,7 @@ test("the audit trail is filtered by action and time", async () => {
   await page.getByLabel("Action").fill("started the demonstration");
   await page.getByRole("button", { name: "Search" }).click();
   await until(page, () => /users: 7/.test(document.querySelector("#audit-rows tr:not(.day)")?.textContent) && !/Signed in/.test(document.querySelector("#audit-rows").textContent));
-  assert.match(await page.locator("#audit-rows tr:not(.day)").first().textContent(), /E[SD]T.*admin.*demo\.start.*seconds: 1.*target: hub/);
+  assert.match(await page.locator("#audit-rows tr:not(.day)").first().textContent(), /E[SD]T.*admin.*demo\.start.*seconds: 1.*target: EduHub/);
   assert.match(await page.locator("#audit-rows td[data-head=Request]").first().getAttribute("title"), /^[0-9a-f-]{36}$/);
   await page.getByLabel("Since").fill("2200-01-01T00:00");
   await page.getByRole("button", { name: "Search" }).click();
