@@ -35,6 +35,30 @@ export function put(el, ...children) {
   }
 }
 
+/**
+ * Replaces the children of `el`. Where the new ones have the same structure, the existing elements stay and only their
+ * text and attributes change, so that a control does not disappear while it is being pressed or has the focus. The
+ * listeners of these elements stay as well and must do the same as the new ones.
+ */
+export function update(el, ...children) {
+  const fresh = h(el.tagName, null, children);
+  const pairs = [[el, fresh]];
+  for (const [old, now] of pairs) {
+    const [before, after] = [[...old.childNodes], [...now.childNodes]];
+    if (before.length !== after.length || before.some((node, i) => node.nodeName !== after[i].nodeName)) return put(el, ...fresh.childNodes);
+    pairs.push(...before.map((node, i) => [node, after[i]]));
+  }
+  for (const [old, now] of pairs.slice(1)) {
+    if (old.nodeType === Node.TEXT_NODE && old.data !== now.data) old.data = now.data;
+    if (old.nodeType === Node.ELEMENT_NODE) copyAttributes(old, now);
+  }
+}
+
+function copyAttributes(old, now) {
+  for (const { name } of [...old.attributes]) if (!now.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+}
+
 /** The element with this id. */
 export const $ = (id) => document.getElementById(id);
 

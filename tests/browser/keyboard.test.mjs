@@ -34,6 +34,26 @@ const search = async (page, text, crn) => {
 };
 const schedule = (page, pattern) => until(page, (source) => new RegExp(source, "s").test(document.querySelector("#schedule-rows").textContent), pattern.source);
 
+test("the register button keeps the focus, and a press on it counts, when other students take seats", async () => {
+  await hub.term("rush", LINES);
+  for (const user of ["quick", "calm"]) hub.mint(user, "student");
+  const page = await open(chrome, hub, "/?term=rush", { user: "calm" });
+  await rows(4)(page);
+  await hub.ask("calm", "PUT", "/api/v1/me/plan", { sections: ["rush-1", "rush-3"] });
+  await page.reload();
+  await page.locator("#register-all").focus();
+  const box = await page.locator("#register-all").boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.mouse.down();
+  // The only seat in CHEM 101 is taken during the press, and the warning about it appears.
+  await hub.ask("quick", "PUT", "/api/v1/me/registrations/rush-3");
+  await until(page, () => document.querySelector("#opening .careful")?.checkVisibility());
+  assert.equal(await page.evaluate(() => document.activeElement.id), "register-all");
+  await page.mouse.up();
+  await until(page, () => document.querySelector("#plan-headline").textContent === "Enrolled in 1 of 2. 1 needs a decision.");
+  assert.deepEqual(await hub.registrations("calm", "rush"), ["1 enrolled"]);
+});
+
 test("a student's morning works by keyboard alone: sign in, plan, register, wait, confirm, undo", async () => {
   await hub.term("dawn", LINES, { opensIn: 86_400 });
   hub.mint("rival", "student");

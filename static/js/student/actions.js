@@ -1,6 +1,6 @@
 // The buttons of a section, and the result of the last request with its next step.
 
-import { button, h, put, SETTLE_MS } from "../dom.js";
+import { button, h, put, SETTLE_MS, update } from "../dom.js";
 import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { showNote } from "../session.js";
@@ -37,8 +37,8 @@ export class Actions {
   }
 
   /**
-   * Draws the buttons of a section into `el`. Nothing is redrawn while the buttons stay the same, so that none changes
-   * while it is being pressed. With `hasConflict`, Register is not emphasized.
+   * Draws the buttons of a section into `el`. The elements stay while only a text changes, such as a position on the
+   * waitlist, so that no button disappears while it is being pressed. With `hasConflict`, Register is not emphasized.
    */
   draw(el, id, view = "row", hasConflict = false) {
     const { registrations, terms, plan, drops, numbers } = this.page;
@@ -47,15 +47,16 @@ export class Actions {
     const { waitlisted: waiting, waitlist_capacity: places } = numbers(id);
     const waitlist = kind !== "full" ? "" : !places ? "waitlist.none" : waiting >= places ? "waitlist.full" : "open";
     const canChoose = waitlist === "open" && !registration && view !== "schedule" && terms.open && hasWaitOptions(this.page, id);
-    const key = [id, registration?.status, registration?.position, registration?.expires_at, registration && waiting, pending, kind, waitlist, canChoose, isDropping, terms.phase(), plan.has(id), hasConflict, i18n.language].join();
+    const layout = [id, registration?.status, pending, kind, waitlist, canChoose, isDropping, terms.phase(), plan.has(id), hasConflict].join();
+    const key = [layout, registration?.position, registration?.expires_at, registration && waiting, i18n.language].join();
     if (el.dataset.key === key) return;
-    const same = el.dataset.key?.split(",")[0] === id;
-    el.dataset.key = key;
+    const [same, sameLayout] = [el.dataset.key?.split(",")[0] === id, el.dataset.layout === layout];
+    [el.dataset.key, el.dataset.layout] = [key, layout];
     // When Register has just become Join waitlist, a press may still be meant for Register.
     if (kind === "open" || !same) el.dataset.fullSince = -Infinity;
     else if (el.dataset.canRegister) el.dataset.fullSince = performance.now();
     el.dataset.canRegister = kind === "open" && !registration && terms.open ? "1" : "";
-    put(el, this.#buttons(id, { registration, pending, kind, waitlist, canChoose, isDropping, waiting, view, hasConflict, fullSince: Number(el.dataset.fullSince) }));
+    (sameLayout ? update : put)(el, this.#buttons(id, { registration, pending, kind, waitlist, canChoose, isDropping, waiting, view, hasConflict, fullSince: Number(el.dataset.fullSince) }));
   }
 
   #buttons(id, { registration, pending, kind, waitlist, canChoose, isDropping, waiting, view, hasConflict, fullSince }) {
@@ -129,7 +130,7 @@ export class Actions {
     const drawn = left !== undefined
       ? [h("p", { class: "careful" }, t({ enrolled: "drop.grace", offered: "drop.grace.offer" }[registration?.status] ?? "drop.grace.waitlist", { n: left }))]
       : shown ? [h("p", { class: shown.tone }, shown.tone === "good" ? icon("check") : icon("warn"), shown.text), h("p", { class: "next" }, this.#next(id, shown, view))] : [];
-    if (same) updateText(el, drawn);
+    if (same) update(el, drawn);
     else put(el, drawn);
   }
 
@@ -162,20 +163,4 @@ export class Actions {
         return null;
     }
   }
-}
-
-/**
- * Updates `el` to match the new children `fresh`. Where only text differs, existing elements stay, so that a button
- * does not disappear while it is being pressed. Their listeners stay as well and must do the same as the new ones.
- */
-function updateText(el, fresh) {
-  const pairs = [[el, h(el.tagName, null, fresh)]];
-  for (const [old, now] of pairs) {
-    if (old.childNodes.length !== now.childNodes.length) return put(el, fresh);
-    for (const [i, node] of [...old.childNodes].entries()) {
-      if (node.nodeName !== now.childNodes[i].nodeName) return put(el, fresh);
-      pairs.push([node, now.childNodes[i]]);
-    }
-  }
-  for (const [old, now] of pairs) if (old.nodeType === Node.TEXT_NODE && old.data !== now.data) old.data = now.data;
 }

@@ -1,6 +1,6 @@
 // The section search: its form, the address that mirrors it, and the list of results.
 
-import { $, button, debounce, h, put } from "../dom.js";
+import { $, button, debounce, h, put, update } from "../dom.js";
 import { i18n, onLanguage, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { problemText, weekday } from "../words.js";
@@ -121,15 +121,12 @@ export class Finder {
     const { state } = catalogue;
     const total = catalogue.isFirst(filter) && !filter.also ? catalogue.first.total : ids.length;
     const canRefresh = filter.open || filter.order === "seats" || catalogue.updated;
-    put($("none"));
-    if (state === "failed") {
-      put($("none"), h("p", null, t("find.failed", { why: problemText(catalogue.problem) })), button(t("find.retry"), () => catalogue.load(catalogue.term, this.filter)));
-    } else if (total === 0 && state === "ready" && catalogue.size === 0) {
-      put($("none"), h("p", null, h("strong", null, t("find.empty"))), h("p", null, t("find.empty.hint")));
-    } else if (total === 0) {
-      put($("none"), h("p", null, h("strong", null, t("find.none"))), h("p", null, t("find.none.hint")),
-        button(t("find.reset"), () => { this.#clear(); this.changed(); }));
-    }
+    const retry = () => catalogue.load(catalogue.term, this.filter);
+    const reset = () => { this.#clear(); this.changed(); };
+    update($("none"), state === "failed" ? [h("p", null, t("find.failed", { why: problemText(catalogue.problem) })), button(t("find.retry"), retry)]
+      : total > 0 ? null
+      : state === "ready" && catalogue.size === 0 ? [h("p", null, h("strong", null, t("find.empty"))), h("p", null, t("find.empty.hint"))]
+      : [h("p", null, h("strong", null, t("find.none"))), h("p", null, t("find.none.hint")), button(t("find.reset"), reset)]);
     const text = state === "failed" && !ids.length ? "" : t(state === "partial" && !catalogue.isFirst(filter) ? "find.partial" : "find.count", { n: total });
     this.#setStatus(text, canRefresh && (ids.length > 0 || catalogue.updated) && button(t("find.refresh"), () => this.search(), { class: "plain" }));
   }
@@ -138,7 +135,7 @@ export class Finder {
     const key = `${text} ${Boolean(refresh)} ${i18n.language}`;
     if ($("found").dataset.key === key) return;
     $("found").dataset.key = key;
-    put($("found"), text, " ", refresh);
+    update($("found"), text, " ", refresh);
     this.#announce(text);
   }
 

@@ -1,6 +1,6 @@
 // The countdown to the opening of registration, and the button that replaces it.
 
-import { $, button, h, put } from "../dom.js";
+import { $, button, h, put, update } from "../dom.js";
 import { hubNow } from "../hub-clock.js";
 import { i18n, t } from "../i18n.js";
 import { dateTime, duration } from "../words.js";
@@ -41,7 +41,8 @@ export class Opening {
     const at = $("opening");
     at.dataset.state = phase === "open" && (planned.length || pending) ? "go" : phase;
     if (!term) return put(at, h("p", { class: "state" }, h("strong", null, t(`term.${phase}`))), phase === "none" && h("p", { class: "none" }, t("term.none.hint")));
-    put(at, this[phase]({ term, window, planned, pending, inPlan, doubtful, isHeld, isStudent }));
+    // Each seat that is taken may change the warning under the button. The button itself stays.
+    update(at, this[phase]({ term, window, planned, pending, inPlan, doubtful, isHeld, isStudent }));
     this.tick();
   }
 
@@ -64,8 +65,8 @@ export class Opening {
       // steps.
       const all = isHeld || doubtful === planned.length;
       const warning = isHeld ? "term.held" : all ? "term.doubtful.all" : "term.doubtful";
-      return [button(t("term.register", { n: planned.length }), () => this.page.workspace.registerAll(planned), { class: all ? "wide" : "primary wide", id: "register-all" }),
-        (isHeld || doubtful > 0) && h("p", { class: "careful" }, t(warning, { n: doubtful })),
+      return [button(t("term.register", { n: planned.length }), () => this.page.workspace.registerAll(this.page.workspace.planned()), { class: all ? "wide" : "primary wide", id: "register-all" }),
+        h("p", { class: "careful", hidden: !isHeld && !doubtful }, t(warning, { n: doubtful })),
         h("p", { class: "none wide-only" }, t("term.open"), ". ", closes)];
     }
     return [state, closesLine, isStudent && h("p", { class: "none wide-only" }, t(inPlan ? "term.done" : "term.nothing"))];

@@ -93,7 +93,7 @@ export class Row {
     const key = `visitor ${id} ${canPlan} ${i18n.language}`;
     if (this.act.dataset.key === key) return;
     this.act.dataset.key = key;
-    this.result.dataset.key = this.result.dataset.layout = "";
+    this.result.dataset.key = this.result.dataset.layout = this.act.dataset.layout = "";
     put(this.result);
     put(this.act, canPlan && button([icon("keep"), t("action.plan")], () => signInToPlan(id), { "aria-label": t("action.for", { verb: t("action.plan"), section: catalogue.name(id) }) }));
   }
