@@ -33,12 +33,12 @@ const FILE_BYTES: usize = 64 * 1024 * 1024;
 const REGISTRATION: &str = "registration";
 
 /// Response times by kind of request.
-type Times = BTreeMap<&'static str, Vec<Duration>>;
+pub type Times = BTreeMap<&'static str, Vec<Duration>>;
 
 /// The results of a measurement.
 #[derive(Debug, Default)]
-struct Count {
-    times: Times,
+pub struct Count {
+    pub times: Times,
     /// Seats taken and seats dropped.
     writes: usize,
 }
@@ -57,10 +57,10 @@ pub fn run() {
     let (file, file_rows) = big_file();
     let mut rows = Vec::new();
     let mut imports = Vec::new();
-    let ((), count, throughput) = with_users(&server, &tokens, || thread::sleep(quiet));
+    let ((), count, throughput) = with_users(&server, &tokens, PACE, || thread::sleep(quiet));
     rows.extend(table_rows("no import", count, throughput));
     for (name, dry_run) in [("dry run of 64 MiB", true), ("import of 64 MiB", false)] {
-        let (import, count, throughput) = with_users(&server, &tokens, || import(&server, &staff, &file, dry_run));
+        let (import, count, throughput) = with_users(&server, &tokens, PACE, || import(&server, &staff, &file, dry_run));
         rows.extend(table_rows(name, count, throughput));
         imports.push((name, import));
     }
@@ -161,10 +161,12 @@ fn big_file() -> (Vec<u8>, usize) {
     (text.into_bytes(), rows)
 }
 
-/// Runs the users while `meanwhile` runs on its own thread. Returns its result and the results of the users.
-fn with_users<T: Send>(
+/// Runs the users, each with a request every `pace`, while `meanwhile` runs on its own thread. Returns its result and the
+/// results of the users.
+pub fn with_users<T: Send>(
     server: &Server,
     tokens: &[String],
+    pace: Duration,
     meanwhile: impl FnOnce() -> T + Send,
 ) -> (T, Count, Throughput) {
     let address = server.address();
@@ -177,7 +179,8 @@ fn with_users<T: Send>(
                 let connection = expect_response("connecting", Connection::open(address)).await;
                 let user =
                     User { connection, token: token.clone(), ids: ids.clone(), etag: None, registered: Vec::new() };
-                users.push(tokio::task::spawn_local(user.work(number, count.clone(), over.clone())));
+                let first = Instant::now() + pace.mul_f64(number as f64 / tokens.len() as f64);
+                users.push(tokio::task::spawn_local(user.work(number, (first, pace), count.clone(), over.clone())));
             }
             let stopwatch = Stopwatch::start(server.pid());
             let (done, wait) = tokio::sync::oneshot::channel();
@@ -206,19 +209,25 @@ struct User {
 }
 
 impl User {
-    async fn work(mut self, number: usize, count: Rc<RefCell<Count>>, over: Rc<Cell<bool>>) {
-        let mut random = Random::seeded(number as u64);
-        let mut next = Instant::now() + PACE.mul_f64(number as f64 / USERS as f64);
+    /// Sends the first request at `first`, and one every `pace` from then on, until it is `over`.
+    async fn work(
+        mut self,
+        number: usize,
+        (first, pace): (Instant, Duration),
+        count: Rc<RefCell<Count>>,
+        over: Rc<Cell<bool>>,
+    ) {
+        let (mut random, mut next) = (Random::seeded(number as u64), first);
         while !over.get() {
             tokio::time::sleep_until(next.into()).await;
             // A request that is delayed by a slow response is timed from when it was due (coordinated omission).
-            let late = next.elapsed() > PACE;
+            let late = next.elapsed() > pace;
             let begun = if late { next } else { Instant::now() };
             let (kind, writes) = self.send(&mut random).await;
             let mut count = count.borrow_mut();
             count.times.entry(kind).or_default().push(begun.elapsed());
             count.writes += writes;
-            next += PACE;
+            next += pace;
         }
         // The next measurement starts with empty schedules.
         for id in std::mem::take(&mut self.registered) {

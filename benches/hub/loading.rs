@@ -1,0 +1,122 @@
+//! Time from the start of the process to its ready message with a large term in the store: 1,000,000 registrations and
+//! 3,000,000 attempts.
+//!
+//! The term is filled by the library itself, in batches of the store, because requests over HTTP would take longer.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use eduhub::domain::command::Command;
+use eduhub::domain::ids::{Crn, TermId, UserName};
+use eduhub::domain::section::Credits;
+use eduhub::registration::execution::BatchExecutor;
+use eduhub::store::sqlite::{SqliteOptions, SqliteStore};
+use jiff::Timestamp;
+
+use crate::registrations::SECTIONS;
+use crate::support::schedule::{open_term, start_import, wait_for_import};
+use crate::support::server::Home;
+use crate::table::{met, millis, number, percentile};
+use crate::{block_on, machine, setting, table};
+
+const TERM: &str = "203001";
+/// Registrations of each student.
+const REGISTERED: usize = 5;
+/// Refused attempts of each registered section: it was full elsewhere.
+const REFUSED: usize = 2;
+/// The number of registrations.
+const REGISTRATIONS: usize = 1_000_000;
+/// Seats of a section: more than are taken.
+const CAPACITY: usize = 400;
+/// The CRN of a section without seats.
+const FULL: &str = "FULL";
+/// Students of one batch.
+const BATCH: usize = 1_000;
+/// Measured starts.
+const STARTS: usize = 5;
+/// The longest start.
+const START_MAX: Duration = Duration::from_secs(3);
+
+/// Runs and prints this part.
+pub fn run() {
+    let students = setting("EDUHUB_BENCH_REGISTRATIONS", REGISTRATIONS) / REGISTERED;
+    let home = Home::new();
+    let server = home.serve();
+    let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
+    let task = start_import(&mut staff, TERM, csv().as_bytes());
+    let done = wait_for_import(&mut staff, &task);
+    assert_eq!((&done["state"], done["refused"].as_u64()), (&"done".into(), Some(0)), "{done:#}");
+    open_term(&mut staff, TERM);
+    server.stop();
+    let begun = Instant::now();
+    fill(&home, students);
+    eprintln!("  the store was filled in {:.0} s", begun.elapsed().as_secs_f64());
+    let (mut times, mut memory) = (Vec::new(), 0);
+    for _ in 0..STARTS {
+        let server = home.serve();
+        times.push(server.ready_after());
+        memory = machine::resident_bytes(server.pid());
+        server.stop();
+    }
+    let [median, slowest] = [50, 100].map(|p| percentile(&mut times, p));
+    let registrations = students * REGISTERED;
+    let rows = [median, slowest, START_MAX].map(millis);
+    let title = format!(
+        "Start with {} registrations and {} attempts",
+        number(registrations as f64),
+        number((registrations * (1 + REFUSED)) as f64)
+    );
+    let columns = ["", "median ms", "slowest ms", "target ms", "memory MB"];
+    let row = [format!("start to ready, {STARTS} starts")].into_iter().chain(rows);
+    table::print(&title, &columns, &[row.chain([number(memory as f64 / 1e6)]).collect()]);
+    println!("  target: under {} s: {}", START_MAX.as_secs(), met(slowest < START_MAX));
+    match home.verify() {
+        Ok(()) => println!("  `eduhub verify`: all counts and attempts are correct"),
+        Err(error) => println!("  {error}"),
+    }
+}
+
+/// Returns sections without times, so that no two conflict.
+fn csv() -> String {
+    let mut text = "crn,subject,number,title,credits,component,capacity,waitlist_capacity\n".to_owned();
+    for index in 0..SECTIONS {
+        writeln!(text, "{},SUBJ,{},Studies,3,lecture,{CAPACITY},10", crn(index), 1_000 + index).expect("text");
+    }
+    writeln!(text, "{FULL},SUBJ,999,Studies,3,lecture,0,0").expect("text");
+    text
+}
+
+fn crn(index: usize) -> String {
+    (10_000 + index).to_string()
+}
+
+/// Registers the students in the stopped hub's store.
+fn fill(home: &Home, students: usize) {
+    let store = SqliteStore::open(SqliteOptions { path: home.folder().join("eduhub.db"), outbox: None });
+    let store = store.expect("the store of a stopped hub");
+    let executor = BatchExecutor::new(Arc::new(store.clone()), Credits(18_000));
+    block_on(async {
+        let term = TermId::parse(TERM).expect("a term");
+        let (mut state, _) = executor.load(&term).await.expect("the imported term");
+        for first in (0..students).step_by(BATCH) {
+            let commands: Vec<Command> = (first..students.min(first + BATCH)).flat_map(commands).collect();
+            state = executor.run(state, commands, Timestamp::now()).await.expect("a commit").state;
+        }
+    });
+    store.close();
+}
+
+/// Returns the commands of a student.
+fn commands(student: usize) -> Vec<Command> {
+    let register = |crn: &str| Command::Register {
+        student: UserName::parse(&format!("student-{student:06}")).expect("a name"),
+        crn: Crn::parse(crn).expect("a CRN"),
+        waitlist: false,
+    };
+    let of_section = |nth: usize| {
+        let granted = register(&crn((student * REGISTERED + nth) % SECTIONS));
+        std::iter::repeat_n(register(FULL), REFUSED).chain([granted])
+    };
+    (0..REGISTERED).flat_map(of_section).collect()
+}
