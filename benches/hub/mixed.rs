@@ -60,7 +60,8 @@ pub fn run() {
     let ((), count, throughput) = with_users(&server, &tokens, PACE, || thread::sleep(quiet));
     rows.extend(table_rows("no import", count, throughput));
     for (name, dry_run) in [("dry run of 64 MiB", true), ("import of 64 MiB", false)] {
-        let (import, count, throughput) = with_users(&server, &tokens, PACE, || import(&server, &staff, &file, dry_run));
+        let (import, count, throughput) =
+            with_users(&server, &tokens, PACE, || import(&server, &staff, &file, dry_run));
         rows.extend(table_rows(name, count, throughput));
         imports.push((name, import));
     }

@@ -2,9 +2,11 @@
 //! keeps some of the memory that a thread has freed: with the shared pool of blocking threads, the memory of a build was
 //! kept once for each of 16 threads, and grew with each peak of concurrent requests.
 
+use std::cell::Cell;
+use std::io::{self, Write};
 use std::num::NonZero;
 use std::sync::LazyLock;
-use std::thread::available_parallelism;
+use std::thread::{available_parallelism, yield_now};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -18,6 +20,17 @@ const KEEP_ALIVE: Duration = Duration::from_secs(24 * 3_600);
 /// Nice value of the threads that build for visitors. They get a tenth of a core that request threads keep busy. With the
 /// policy `SCHED_IDLE` they got nearly nothing, and visitors' lists timed out while the processors were busy.
 const VISITORS_NICENESS: i32 = 10;
+
+/// The number of bytes after which a build for a visitor gives way: some tenths of a millisecond of work. Without that, a
+/// thread that is woken on the processor of a build waits for the next tick of Linux, up to 4 ms, even while another
+/// processor is idle: the writer of the store, which sleeps for microseconds during each sync, is not moved to another
+/// processor. A nice value does not shorten this wait.
+const PART_LEN: usize = 16 * 1024;
+
+thread_local! {
+    /// Whether this thread builds for visitors.
+    static IS_FOR_VISITORS: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The threads for cached responses and for users, as many as there are processors. `None` if they cannot be created.
 static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| threads("eduhub-build", processors(), || {}));
@@ -36,7 +49,57 @@ fn threads(name: &str, count: usize, begin: fn()) -> Option<Runtime> {
     builder.build().inspect_err(|error| log::error!("the threads that build responses cannot start: {error}")).ok()
 }
 
+/// Lets threads that wait for this processor run first, if this thread builds for visitors.
+fn give_way() {
+    if IS_FOR_VISITORS.get() {
+        yield_now();
+    }
+}
+
+/// Writes `bytes`, and gives way after each part.
+///
+/// # Errors
+/// Those of `out`.
+pub(super) fn write_in_parts(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    for part in bytes.chunks(PART_LEN) {
+        out.write_all(part)?;
+        give_way();
+    }
+    Ok(())
+}
+
+/// Bytes that are written in memory. The writer gives way after each part.
+#[derive(Debug, Default)]
+pub(super) struct PartedVec {
+    bytes: Vec<u8>,
+    since_yield: usize,
+}
+
+impl PartedVec {
+    /// Returns the bytes.
+    pub(super) fn into_inner(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl Write for PartedVec {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(part);
+        self.since_yield += part.len();
+        if self.since_yield >= PART_LEN {
+            self.since_yield = 0;
+            give_way();
+        }
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn lower_priority() {
+    IS_FOR_VISITORS.set(true);
     // On Linux a nice value applies to one thread. If it cannot be set, visitors' lists only compete more with requests.
     if let Err(error) = rustix::process::nice(VISITORS_NICENESS) {
         log::debug!("the priority of a thread that builds for visitors could not be lowered: {error}");
@@ -83,6 +146,14 @@ mod tests {
         assert!(run(|| panic!("a build that fails")).await.is_err());
     }
 
+    #[test]
+    fn writing_in_parts_changes_no_byte() {
+        let bytes: Vec<u8> = (0..3 * PART_LEN + 7).map(|n| (n % 251) as u8).collect();
+        let mut written = PartedVec::default();
+        write_in_parts(&mut written, &bytes).unwrap();
+        assert_eq!(written.into_inner(), bytes);
+    }
+
     #[actix_web::test]
     async fn work_for_visitors_has_a_lower_priority() {
         // `nice(0)` returns the value of the calling thread.
@@ -91,5 +162,7 @@ mod tests {
         assert_eq!(run(nice).await, Ok(usual));
         // The highest nice value is 19.
         assert_eq!(run_for_visitor(nice).await, Ok((usual + VISITORS_NICENESS).min(19)));
+        let gives_way = || IS_FOR_VISITORS.get();
+        assert_eq!((run(gives_way).await, run_for_visitor(gives_way).await), (Ok(false), Ok(true)));
     }
 }

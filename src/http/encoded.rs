@@ -1,7 +1,6 @@
 //! Pre-encoded responses: plain, gzip and brotli, each encoded at most once, with one weak ETag.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
-use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::http::StatusCode;
@@ -243,7 +242,7 @@ async fn compress(plain: Bytes, levels: Levels, how: fn(&[u8], Levels) -> Bytes)
 fn gzip(plain: &[u8], levels: Levels) -> Bytes {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(levels.gzip));
     // Writing to a vector cannot fail.
-    let _ = encoder.write_all(plain);
+    let _ = build_threads::write_in_parts(&mut encoder, plain);
     encoder.finish().unwrap_or_default().into()
 }
 
@@ -253,7 +252,7 @@ fn brotli(plain: &[u8], levels: Levels) -> Bytes {
     {
         let mut encoder = brotli::CompressorWriter::new(&mut out, 16 * 1024, levels.brotli, window);
         // Writing to a vector cannot fail; dropping the encoder ends its stream.
-        let _ = encoder.write_all(plain);
+        let _ = build_threads::write_in_parts(&mut encoder, plain);
     }
     out.into()
 }

@@ -25,6 +25,7 @@ use crate::registration::submitted::Submitted;
 
 use crate::http::auth::{SubjectStaff, Visitor};
 use crate::http::body::read_body;
+use crate::http::build_threads::PartedVec;
 use crate::http::encoded::{Encoded, not_modified};
 use crate::http::error::Problem;
 use crate::http::hot::HotResponses;
@@ -180,8 +181,10 @@ impl<'a> SectionList<'a> {
     }
 
     fn to_json(&self) -> Bytes {
-        // Serializing strings, numbers and lists cannot fail.
-        serde_json::to_vec(self).unwrap_or_default().into()
+        let mut json = PartedVec::default();
+        // Serializing strings, numbers and lists to memory cannot fail.
+        let _ = serde_json::to_writer(&mut json, self);
+        json.into_inner().into()
     }
 }
 
