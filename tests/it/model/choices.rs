@@ -317,17 +317,21 @@ pub(super) fn assert_choices(before: &TermBook, after: &TermBook, decision: &Dec
     for (student, registrations) in after.students() {
         registrations.iter().for_each(|registration| assert_consistent(after, student, registration));
     }
-    let dropped_by = |student: &UserName, crn: &Crn| match command {
-        Command::Batch(batch) => batch.student == *student && batch.drop.contains(crn),
+    // A batch that drops one section of a bundle leaves all of them first. What it adds is requested anew.
+    let is_left_by_batch = |student: &UserName, choices: &WaitlistChoices| match command {
+        Command::Batch(batch) => batch.student == *student && choices.with.iter().any(|crn| batch.drop.contains(crn)),
         _ => false,
     };
     for (student, changed) in &decision.changes.registrations {
         let was = before.registrations(student).iter().find(|r| r.crn == changed.crn);
         let Some((was, choices)) = was.and_then(|was| Some((was, was.choices.as_deref()?))) else { continue };
+        if is_left_by_batch(student, choices) {
+            continue;
+        }
         let status_of = |crn: &Crn| after.registrations(student).iter().find(|r| r.crn == *crn).unwrap().status;
         let is_seat = changed.status == RegistrationStatus::Enrolled;
         if is_seat || (changed.status == RegistrationStatus::Offered && changed.status != was.status) {
-            for other in choices.with.iter().filter(|other| !dropped_by(student, other)) {
+            for other in &choices.with {
                 assert_eq!(status_of(other), changed.status, "{student} got half of {changed:?}, {choices:?}");
             }
         }
