@@ -286,15 +286,24 @@ impl SectionState {
     /// another section of the pool. 0 if the section is cancelled.
     #[must_use]
     pub fn assignable_seats(&self) -> u32 {
+        self.assignable_beside(PoolSeats::default())
+    }
+    fn assignable_beside(&self, others: PoolSeats) -> u32 {
         let own = self.own_seats();
         let Some(pool) = self.pool.as_deref() else { return own };
-        own.min(pool.free.saturating_sub(pool.held.saturating_sub(self.held_seats())))
+        let held_by_others = pool.held.saturating_sub(self.held_seats()).saturating_sub(others.reserved);
+        own.min(pool.free.saturating_sub(others.taken).saturating_sub(held_by_others))
     }
     /// Returns the number of seats that the hub may assign to a student with these facts: those that are reserved for no
     /// group, and those that are reserved for the student's groups.
     #[must_use]
     pub fn seats_for(&self, facts: Option<&StudentFacts>) -> u32 {
-        let all = self.assignable_seats();
+        self.seats_beside(facts, PoolSeats::default())
+    }
+    /// Like [`Self::seats_for`], after the student has taken `others` in other sections of the pool.
+    #[must_use]
+    pub fn seats_beside(&self, facts: Option<&StudentFacts>, others: PoolSeats) -> u32 {
+        let all = self.assignable_beside(others);
         if self.section.reserved.is_empty() || all == 0 {
             return all;
         }
@@ -325,6 +334,15 @@ impl SectionState {
     pub fn has_open_waitlist_position(&self) -> bool {
         self.waitlisted_total() < self.section.waitlist_capacity
     }
+}
+
+/// Seats that a student takes in the other sections of a pool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolSeats {
+    /// All of them.
+    pub taken: u32,
+    /// Those of them that are reserved for a group of the student.
+    pub reserved: u32,
 }
 
 /// A student on the waitlist of a section.

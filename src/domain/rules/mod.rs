@@ -27,7 +27,7 @@ use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::refusal::{ClosedAction, Refusal, RefusalCode};
 use crate::domain::registration::{Registration, RegistrationStatus};
-use crate::domain::section::{Section, SectionState};
+use crate::domain::section::{PoolSeats, Section, SectionState};
 use crate::domain::student::{HeldAction, StudentFacts};
 use crate::domain::term::has_passed;
 
@@ -102,8 +102,12 @@ impl Request<'_> {
             let is_same = other.section.pool.as_ref().is_some_and(|other| other.group == pool.group);
             other.is_earlier && other.goal != Goal::Position && is_same
         };
-        let taken = self.companions.iter().filter(of_pool).count();
-        self.section.seats_for(facts).saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
+        let mut others = PoolSeats::default();
+        for other in self.companions.iter().filter(of_pool) {
+            others.taken += 1;
+            others.reserved += u32::from(other.section.reserved_group(facts).is_some());
+        }
+        self.section.seats_beside(facts, others)
     }
 }
 

@@ -238,6 +238,14 @@ fn a_bundle_takes_seats_at_once_only_if_there_are_enough() {
 }
 
 #[test]
+fn a_bundle_of_one_pool_takes_the_seats_of_each_section() {
+    let mut term =
+        TestTerm::of([section("A").in_pool("XL1", None), section("B").component("lab").seats(2).in_pool("XL1", None)]);
+    assert_eq!(term.reply(&wait_with("bob", "B", "with A")), "enrolled, new");
+    assert_eq!(statuses(&term, "bob", &["A", "B"]), "enrolled enrolled");
+}
+
+#[test]
 fn offers_of_a_bundle_are_accepted_declined_and_lapse_together() {
     let mut term = full([section("LEC"), section("LAB").component("lab")], true);
     for student in ["bob", "cyd", "dan"] {

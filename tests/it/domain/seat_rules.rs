@@ -163,6 +163,31 @@ fn reserved_seats_of_a_pool_are_not_open_in_its_other_sections() {
     term.enroll("ana", "A");
 }
 
+#[test]
+fn a_set_takes_the_seats_of_its_pool_and_of_each_section() {
+    let of_pool = |pool_capacity: Option<u32>| {
+        let lecture = section("LEC").course("BIOL 1").linked(&["LAB"]);
+        let lab = section("LAB").course("BIOL 1").component("lab").seats(2).linked(&["LEC"]);
+        TestTerm::of([lecture, lab].map(|one| one.in_pool("XL1", pool_capacity)))
+    };
+    // The pool has three seats: that of the lecture is not one of the two of the lab, in neither order.
+    for (student, crns) in [("ana", ["LEC", "LAB"]), ("bob", ["LAB", "LEC"])] {
+        let replies = replies_in_words(&of_pool(None).run(&add(student, &crns, false)));
+        assert!(replies.iter().all(|reply| reply.ends_with("enrolled, new")), "{replies:?}");
+    }
+    // Each section has a seat, but the pool has only one.
+    let replies = replies_in_words(&of_pool(Some(1)).run(&add("cyd", &["LEC", "LAB"], false)));
+    assert!(replies.iter().all(|reply| !reply.contains("enrolled")), "{replies:?}");
+    // A seat that is reserved for the student in one section takes none from the other.
+    let mut term = TestTerm::of([
+        section("LEC").course("BIOL 1").linked(&["LAB"]).in_pool("XL1", Some(2)).reserve("honours", 1, None),
+        section("LAB").course("BIOL 1").component("lab").linked(&["LEC"]).in_pool("XL1", Some(2)),
+    ]);
+    term.run(&state("dan", in_groups(&["honours"])));
+    let replies = replies_in_words(&term.run(&add("dan", &["LEC", "LAB"], false)));
+    assert!(replies.iter().all(|reply| reply.ends_with("enrolled, new")), "{replies:?}");
+}
+
 /// Returns a lecture with two labs; the first has one seat.
 fn lecture_with_labs() -> TestTerm {
     TestTerm::of([

@@ -76,6 +76,11 @@ impl Naive {
 
     /// Returns the seats that some student can take.
     pub(super) fn free(&self, section: &SectionRecord) -> u32 {
+        self.free_without(section, 0, 0)
+    }
+
+    /// Returns the same when other sections of the pool have fewer seats, and fewer of them that are reserved.
+    fn free_without(&self, section: &SectionRecord, fewer: u32, fewer_held: u32) -> u32 {
         let own = self.own_free(section);
         let pool = self.pool(&section.definition);
         if pool.is_empty() {
@@ -89,12 +94,15 @@ impl Naive {
             taught.iter().map(|s| self.taken(s.definition.id.crn.as_str()) + s.outside.0 + s.outside.1).sum();
         let held_by_others: u32 =
             taught.iter().filter(|s| s.definition.id != section.definition.id).map(|s| self.held(s)).sum();
-        own.min(capacity.saturating_sub(taken).saturating_sub(held_by_others))
+        own.min(capacity.saturating_sub(taken + fewer).saturating_sub(held_by_others.saturating_sub(fewer_held)))
     }
 
     /// Returns the seats that a student of these groups can take.
     pub(super) fn seats_for(&self, section: &SectionRecord, facts: Option<&StudentFacts>) -> u32 {
-        let free = self.free(section);
+        self.seats_of(section, facts, self.free(section))
+    }
+
+    fn seats_of(&self, section: &SectionRecord, facts: Option<&StudentFacts>, free: u32) -> u32 {
         let mut own = 0;
         for one in &section.definition.reserved {
             if is_in_group(facts, &one.group) {
@@ -234,8 +242,13 @@ impl Naive {
     pub(super) fn seats_beside(&self, student: &str, section: &SectionRecord, with: &[Companion]) -> u32 {
         let pool: Vec<String> =
             self.pool(&section.definition).iter().map(|s| s.definition.id.crn.to_string()).collect();
-        let taken = with.iter().filter(|one| one.is_earlier && !one.is_position && pool.contains(&one.crn)).count();
-        self.seats_for(section, self.facts(student)).saturating_sub(taken as u32)
+        let earlier = with.iter().filter(|one| one.is_earlier && !one.is_position && pool.contains(&one.crn));
+        let (taken, reserved): (Vec<&Companion>, Vec<&Companion>) = (
+            earlier.clone().collect(),
+            earlier.filter(|one| !self.reserved_for(student, &one.crn).is_empty()).collect(),
+        );
+        let free = self.free_without(section, taken.len() as u32, reserved.len() as u32);
+        self.seats_of(section, self.facts(student), free)
     }
 }
 
