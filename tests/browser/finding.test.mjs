@@ -129,3 +129,20 @@ test("a watch says when a seat opens, in the page and by a notification", async 
   assert.equal(await page.evaluate(() => localStorage.getItem("eduhub.watch")), null);
   assert.deepEqual(page.wrong, []);
 });
+
+test("a watch begins before the browser's question is answered, and its answer hides no seat", async () => {
+  hub.mint("wendy", "student");
+  hub.mint("holder", "student");
+  await hub.ask("holder", "PUT", `/api/v1/me/registrations/${TERM}-3`);
+  const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-3`, { user: "wendy",
+    script: "window.Notification = class { static permission = 'default'; static requestPermission() { return new Promise((resolve) => { window.answer = () => { resolve('denied'); return new Promise((shown) => setTimeout(shown)); }; }); } };" });
+  const note = (pattern) => until(page, (source) => new RegExp(source).test(document.querySelector("#note").textContent), pattern);
+  await until(page, () => document.querySelector("#live").dataset.state === "live");
+  await page.getByRole("button", { name: "Notify me when a seat opens" }).click();
+  await note("This page will show a message when a seat opens in ART 2 lecture \\(3\\), as long as the page is open\\.");
+  await hub.ask("holder", "DELETE", `/api/v1/me/registrations/${TERM}-3`);
+  await note("A seat opened in ART 2");
+  await page.evaluate(() => window.answer());
+  assert.match(await page.textContent("#note"), /A seat opened in ART 2/);
+  assert.deepEqual(page.wrong, []);
+});

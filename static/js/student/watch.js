@@ -49,13 +49,18 @@ export class Watch {
     } catch { /* Storage is unavailable: the watch ends with this page. */ }
   }
 
-  /** Asks the browser for permission, and says what to expect. */
+  /** Says what to expect, and asks the browser for permission. The question of the browser may stay open for long. */
   async #start(id) {
     // A seat that is open already is not reported.
     this.#open.set(id, this.page.numbers(id).open > 0);
+    const show = (permission) => showNote(t(`watch.started.${permission}`, { section: this.page.catalogue.name(id) }), "watch");
     let permission = "denied";
-    try { permission = Notification.permission === "default" ? await Notification.requestPermission() : Notification.permission; } catch { /* This browser has none. */ }
-    showNote(t(permission === "granted" ? "watch.started" : "watch.started.here", { section: this.page.catalogue.name(id) }), "watch");
+    try { ({ permission } = Notification); } catch { /* This browser has none. */ }
+    show(permission);
+    if (permission !== "default") return;
+    try { permission = await Notification.requestPermission(); } catch { permission = "denied"; }
+    // A seat may have opened in the meantime, and the page says so.
+    if (this.has(id) && !this.#open.get(id)) show(permission);
   }
 
   /** Says which watched sections have an open seat that had none before, or had none known on this page. */

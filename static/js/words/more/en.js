@@ -7,8 +7,9 @@ export default {
   "section.page": "Section page", "section.back": "Back to the list", "section.copy": "Copy link", "section.copied": "Link copied.",
   "section.print": "Print", "section.unknown": "There is no section {id}.",
   "watch.off": "Notify me when a seat opens", "watch.on": "Stop notifying me",
-  "watch.started": "You'll be notified when a seat opens in {section}, as long as this page is open in your browser.",
-  "watch.started.here": "This page will show a message when a seat opens in {section}, as long as the page is open. Your browser doesn't allow notifications.",
+  "watch.started.granted": "You'll be notified when a seat opens in {section}, as long as this page is open in your browser.",
+  "watch.started.default": "This page will show a message when a seat opens in {section}, as long as the page is open.",
+  "watch.started.denied": "This page will show a message when a seat opens in {section}, as long as the page is open. Your browser doesn't allow notifications.",
   "watch.opened": { one: "A seat opened in {section}: {n} left.", other: "Seats opened in {section}: {n} left." }, "watch.show": "Show section",
   "watch.max": "You can watch up to {n} sections. Stop watching one first.",
 };

@@ -7,8 +7,9 @@ export default {
   "section.page": "Página de la sección", "section.back": "Volver a la lista", "section.copy": "Copiar enlace", "section.copied": "Enlace copiado.",
   "section.print": "Imprimir", "section.unknown": "No existe la sección {id}.",
   "watch.off": "Avisarme cuando haya un cupo", "watch.on": "Dejar de avisarme",
-  "watch.started": "Le avisaremos cuando haya un cupo en {section}, mientras esta página esté abierta en su navegador.",
-  "watch.started.here": "Esta página le avisará cuando haya un cupo en {section}, mientras esté abierta. Su navegador no permite notificaciones.",
+  "watch.started.granted": "Le avisaremos cuando haya un cupo en {section}, mientras esta página esté abierta en su navegador.",
+  "watch.started.default": "Esta página le avisará cuando haya un cupo en {section}, mientras esté abierta.",
+  "watch.started.denied": "Esta página le avisará cuando haya un cupo en {section}, mientras esté abierta. Su navegador no permite notificaciones.",
   "watch.opened": { one: "Hay un cupo en {section}: queda {n}.", other: "Hay cupos en {section}: quedan {n}." }, "watch.show": "Ver la sección",
   "watch.max": "Puede seguir hasta {n} secciones. Primero deje de seguir una.",
 };
