@@ -40,12 +40,18 @@ export const total = (state, name) => state[`${name}_total`] ?? state[name]?.len
 
 /** Returns a table of the first rows, with a button that shows more. */
 function longTable(caption, heads, items, rows) {
-  const el = h("div");
-  const draw = (shown) => put(el, table(caption, heads, items.slice(0, shown).flatMap(rows)),
-    items.length > shown && h("p", null, button(
-      t("report.more", { n: Math.min(MORE_ROWS, items.length - shown) }), () => draw(shown + MORE_ROWS))));
+  const first = table(caption, heads, items.slice(0, FIRST_ROWS).flatMap(rows));
+  const rest = h("div");
+  // The rows that are shown stay as they are: one may have fields with typed text.
+  const add = (shown) => {
+    const added = table("", heads, items.slice(shown, shown + MORE_ROWS).flatMap(rows));
+    first.querySelector("tbody").append(...added.querySelectorAll("tbody > tr"));
+    draw(shown + MORE_ROWS);
+  };
+  const draw = (shown) => put(rest, items.length > shown && h("p", null,
+    button(t("report.more", { n: Math.min(MORE_ROWS, items.length - shown) }), () => add(shown))));
   draw(FIRST_ROWS);
-  return el;
+  return [first, rest];
 }
 
 /** Returns a collapsible list of the report, or false if the list is empty. */
@@ -90,13 +96,22 @@ function rejectedTitle(state) {
 }
 
 /**
- * Returns the elements of the report. `page` is `{nameOf(id), show(id), compose(audience)}`; `nextSteps` is an element;
+ * Returns the elements of the report. `page` is `{nameOf(id), show(id), compose(audience)}`; `nextSteps` are elements;
  * `again`, if the file can be checked again, is `{clock, check(options)}`: the present clock, and what checks it with other options.
+ * `correct(finding, isError)` returns the button that corrects a line, or false; null if no line of the file can be corrected.
  */
-export function report(state, page, nextSteps, again) {
+export function report(state, page, nextSteps, again, correct) {
   const { nameOf } = page;
   const [tone, title] = heading(state);
-  const messageRow = (one) => [[one.line, one.column && label(one.column), one.value, codedText("finding", one, one.message)]];
+  const messages = (items, title, isError) => {
+    // A line has one button, beside its first finding.
+    const buttons = new Map();
+    for (const one of correct ? items : []) if (!buttons.get(one.line)) buttons.set(one.line, correct(one, isError));
+    const hasButtons = [...buttons.values()].some(Boolean);
+    const take = (line) => { const found = buttons.get(line); buttons.delete(line); return found || ""; };
+    return longTable(caption(state, isError ? "errors" : "warnings"), [t("columns.line"), t("report.column"), t("report.value"), title, ...(hasButtons ? [""] : [])], items,
+      (one) => [[one.line, one.column && label(one.column), one.value, codedText("finding", one, one.message), ...(hasButtons ? [take(one.line)] : [])]]);
+  };
   const errorsCsv = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv?lang=${i18n.language}`;
   const details = [
     state.name, state.sheet && t("report.sheet", { name: state.sheet }), state.term && t("report.term", { term: state.term }),
@@ -111,7 +126,8 @@ export function report(state, page, nextSteps, again) {
     h("p", { class: "none" }, `${details}.`), nextSteps, sheetChoice(state, onsheet),
     part(state, "errors", rejectedTitle(state), true, () => [
       h("p", null, h("a", { href: errorsCsv, download: "", class: "button" }, t("report.errors.download", { n: total(state, "errors") }))),
-      longTable(caption(state, "errors"), [t("columns.line"), t("report.column"), t("report.value"), t("report.problem")], state.errors, messageRow)]),
+      !correct && state.dry_run && h("p", { class: "none" }, t("correction.elsewhere")),
+      messages(state.errors, t("report.problem"), true)]),
     part(state, "changes", t(applied ? "report.changes.made" : "report.changes"), true, () => longTable(caption(state, "changes"),
       [t("field.section"), t("report.field"), ...(applied ? [t("report.before"), t("report.after")] : [t("report.current"), t("report.new")])], state.changes, (one) => changeRows(one, nameOf))),
     ...affectedParts(state.affected, page),
@@ -119,8 +135,7 @@ export function report(state, page, nextSteps, again) {
       longTable(caption(state, "skipped"), [t("columns.line"), t("report.text"), t("now.reason")], state.skipped, (one) => [[one.line, one.text, codedText("finding", one, one.why)]])),
     part(state, "missing", t("report.missing"), false, () =>
       longTable(caption(state, "missing"), [t("field.section")], state.missing, (id) => [[nameOf(id)]])),
-    part(state, "warnings", t("report.warnings"), Boolean(clock), () => [clock,
-      longTable(caption(state, "warnings"), [t("columns.line"), t("report.column"), t("report.value"), t("report.warning")], state.warnings, messageRow)]),
+    part(state, "warnings", t("report.warnings"), Boolean(clock), () => [clock, messages(state.warnings, t("report.warning"), false)]),
     part(state, "conflicts", t("report.conflicts"), false, () =>
       longTable(conflictsCaption(state), [t("report.type"), t("report.lines"), t("report.conflict")], state.conflicts,
         (one) => [[has(`conflict.${one.kind}`) ? t(`conflict.${one.kind}`) : one.kind, one.lines?.join(", "), codedText("finding", one, one.message)]])),

@@ -13,6 +13,7 @@ import { deleteFile, loadFile, storeFile } from "./file-store.js";
 import { fileProblem, fileSize } from "./import-file.js";
 import { drawProgress } from "./import-progress.js";
 import { ColumnsStep, needsColumns } from "./import-columns.js";
+import { correctionsNote, corrector, isEditable, reopen } from "./import-correction.js";
 import { report, total } from "./import-report.js";
 import { upload } from "./upload.js";
 
@@ -27,8 +28,10 @@ export class ImportView {
   #task = null;
   /** Reads the whole task while the live connection reports nothing. */
   #poller = new Poller((signal) => this.#read(signal), { ms: POLL_MS, onerror: (problem) => this.#showStatus(problemText(problem), "stop") });
-  /** The query parameters of the import, with its `file` and file `name`. */
+  /** The query parameters of the import, with its `file`, file `name`, and the `corrections` of its lines. */
   #options = {};
+  /** Where the progress of the present check is shown if the report stays, see `#checkCorrected`. */
+  #place = null;
   #uploading = null;
   #isRunning = false;
 
@@ -107,14 +110,16 @@ export class ImportView {
     });
   }
 
-  async #start({ file, name, students, ...options }) {
+  /** Uploads a file and checks or applies it. */
+  async #start({ file, name, students, corrections, ...options }, place = null) {
     this.#uploading?.abort();
+    this.#place = place;
     // The check of an earlier choice of columns would delay this one.
     if (this.#isRunning) this.#abandon();
     const inColumns = this.columns.isOpen && options.dry_run;
     const uploading = this.#uploading = new AbortController();
     this.#showStatus();
-    const draw = (phase, bytes = 0) => drawProgress($("task"),
+    const draw = (phase, bytes = 0) => drawProgress(place?.root ?? $("task"),
       { phase, bytes, name: file.name, bytes_total: file.size, dry_run: options.dry_run }, cancel);
     let [sent, cancelled] = [0, false];
     // After the last byte the hub may have started the import. It is then cancelled as soon as its id is known.
@@ -122,17 +127,21 @@ export class ImportView {
     this.#poller.stop();
     if (inColumns) this.columns.checking();
     else draw("sending").focus();
-    this.#showStep(inColumns ? COLUMNS : options.dry_run ? REVIEW : APPLY);
+    if (!place) this.#showStep(inColumns ? COLUMNS : options.dry_run ? REVIEW : APPLY);
     try {
       const onprogress = (bytes) => { sent = bytes; if (!cancelled && !inColumns) draw("sending", bytes); };
       const { task } = await upload(`/api/v1/${students ? "students/import" : "imports"}${query(options)}`, file, { signal: uploading.signal, onprogress });
-      this.#options = { file, name: file.name, students, ...options };
+      if (place) place.before = { task: this.#task, options: this.#options };
+      this.#options = { file, name: file.name, students, corrections, ...options };
       if (cancelled) await this.#cancelTask(task);
       await storeFile(task, file);
       if (uploading !== this.#uploading) return this.#cancelTask(task);
       this.#follow(task);
     } catch (problem) {
       const { aborted } = uploading.signal;
+      // Another check has started.
+      if (uploading !== this.#uploading) return;
+      if (place) return place.release(aborted ? t("import.cancelled") : problemText(problem));
       if (inColumns) return !aborted && this.columns.failed(problemText(problem));
       this.#showStep(FILE);
       put($("task"));
@@ -192,19 +201,39 @@ export class ImportView {
   #update(state, whole = false) {
     if (state.state === "running") {
       const inColumns = this.columns.isOpen && state.dry_run;
-      this.#showStep(inColumns ? COLUMNS : state.dry_run ? REVIEW : APPLY);
+      if (!this.#place) this.#showStep(inColumns ? COLUMNS : state.dry_run ? REVIEW : APPLY);
       this.#showStatus();
       if (inColumns) this.columns.checking();
-      else drawProgress($("task"), { ...state, name: this.#options.name }, () => this.#cancel());
+      else drawProgress(this.#place?.root ?? $("task"), { ...state, name: this.#options.name }, () => this.#cancel());
       this.#poller.postpone();
     } else if (whole) {
       this.#poller.stop();
       this.#isRunning = false;
+      const place = this.#place;
+      this.#place = null;
+      if (place && state.state === "cancelled") return this.#goBack(place);
       const canChange = state.dry_run && this.#options.file && state.state !== "cancelled";
       if (canChange && this.columns.isOpen) this.columns.update(state, this.#options);
       else if (canChange && needsColumns(state)) this.#openColumns(state);
-      else this.#showReport(state);
+      else this.#showReport(state, place);
     } else this.#poller.now();
+  }
+
+  /** Checks the file with a changed line. The report stays until the result is there: `place` is `{line, undone, root, release(text)}`. */
+  #checkCorrected(file, corrections, place) {
+    const problem = fileProblem(file);
+    if (problem) return place.release(problem);
+    this.#start({ ...this.#options, file, corrections, dry_run: true }, place);
+  }
+
+  /** The check of a changed line was cancelled: the file and the report before it stay. */
+  #goBack(place) {
+    this.#live.unsubscribe(`import:${this.#task}`);
+    ({ task: this.#task, options: this.#options } = place.before);
+    const { file, ...options } = this.#options;
+    rememberImport({ task: this.#task, ...options });
+    storeFile(this.#task, file);
+    place.release(t("import.cancelled"));
   }
 
   #openColumns(state) {
@@ -226,7 +255,8 @@ export class ImportView {
     }
   }
 
-  #showReport(state) {
+  /** Draws the report. `corrected` is what was just corrected, if anything. */
+  #showReport(state, corrected = null) {
     const { dry_run } = state;
     const done = state.state === "done";
     this.#showStatus();
@@ -252,7 +282,13 @@ export class ImportView {
       " ", dry_run && file && !isOfStudents && state.columns.length > 0 && [button(t("columns.change"), () => this.#openColumns(state)), " "],
       button(t("columns.restart"), () => this.#reset(), { class: "quiet" }));
     const again = dry_run && file && { clock: this.#options.clock, check: (changed) => this.#start({ ...this.#options, ...changed }) };
-    put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, again));
+    const check = (...args) => this.#checkCorrected(...args);
+    const note = correctionsNote(state, this.#options, corrected, dry_run && isEditable(state, file) && check);
+    const correct = dry_run && isEditable(state, file) ? corrector(state, this.#options, check) : null;
+    put($("task"), report({ ...state, name: this.#options.name }, this.page, [note, nextSteps], again, correct));
+    if (!corrected) return;
+    const isWrong = !corrected.undone && state.errors.some(({ line }) => line === corrected.line);
+    if (!isWrong || !reopen($("task"), corrected.line)) note.focus();
   }
 }
 
