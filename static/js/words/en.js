@@ -79,7 +79,7 @@ export default {
   "alerts.archive": "Earlier alerts", "alerts.archive.loading": "Loading earlier alerts…", "alerts.archive.none": "No earlier alerts.", "alerts.archive.failed": "Couldn't load earlier alerts. {why}",
   "alerts.ack": "Confirm", "alerts.ack.needed": "Confirm that you have read this.", "alerts.ack.given": "Confirmed",
   "alerts.until": "until {at}", "alerts.expired": "expired", "alerts.corrected": "corrected", "alerts.emergency": "Emergency",
-  "priority.low": "low", "priority.medium": "medium", "priority.high": "high", "priority.critical": "critical",
+  "priority.low": "low priority", "priority.medium": "medium priority", "priority.high": "high priority", "priority.critical": "critical",
   "alerts.close": "Close",
   "notice.welcome": "Welcome to the demonstration college", "notice.welcome.text": "All courses, people, and seats here are made up. Sign in with a demonstration account, register for a section, and watch its seats change in a second window.",
   "category.system": "system", "category.workflow": "registration", "category.schedule": "schedule", "category.content": "news",

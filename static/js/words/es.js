@@ -80,7 +80,7 @@ export default {
   "alerts.archive": "Alertas anteriores", "alerts.archive.loading": "Cargando alertas anteriores…", "alerts.archive.none": "No hay alertas anteriores.", "alerts.archive.failed": "No se pudieron cargar las alertas anteriores. {why}",
   "alerts.ack": "Confirmar", "alerts.ack.needed": "Confirme que leyó este mensaje.", "alerts.ack.given": "Confirmado",
   "alerts.until": "hasta el {at}", "alerts.expired": "vencida", "alerts.corrected": "corregida", "alerts.emergency": "Emergencia",
-  "priority.low": "baja", "priority.medium": "media", "priority.high": "alta", "priority.critical": "crítica",
+  "priority.low": "prioridad baja", "priority.medium": "prioridad media", "priority.high": "prioridad alta", "priority.critical": "prioridad crítica",
   "alerts.close": "Cerrar",
   "notice.welcome": "Le damos la bienvenida a la institución de demostración", "notice.welcome.text": "Los cursos, las personas y los cupos son inventados. Inicie sesión con una cuenta de demostración, inscríbase en una sección y vea cómo cambian sus cupos en otra ventana.",
   "category.system": "sistema", "category.workflow": "inscripción", "category.schedule": "horario", "category.content": "noticias",
