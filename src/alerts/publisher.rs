@@ -44,7 +44,7 @@ impl Publisher {
         format!("{}{offset}", local.strftime("%Y-%m-%dT%H:%M:%S"))
     }
 
-    /// Returns a time in the college's time zone by RFC 3339.
+    /// Returns a time in the college's time zone in the format of RFC 3339.
     #[must_use]
     pub fn rfc_3339_time(&self, at: Timestamp) -> String {
         at.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
@@ -63,7 +63,7 @@ impl Publisher {
             (true, Category::System) => "Aviso del sistema",
             (true, Category::Workflow) => "Acción requerida",
             (true, Category::Schedule) => "Cambio de horario",
-            (true, Category::Content) => "Noticias de la universidad",
+            (true, Category::Content) => "Noticias de la institución",
             (true, Category::Security) => "Aviso de seguridad",
             (true, Category::Emergency) => "Emergencia",
         }
@@ -87,7 +87,7 @@ impl Publisher {
     /// Returns the title of the feed.
     pub(super) fn feed_title(&self) -> String {
         match self.is_spanish() {
-            true => format!("Avisos de {}", self.college),
+            true => format!("Alertas de {}", self.college),
             false => format!("Alerts of {}", self.college),
         }
     }
@@ -95,7 +95,7 @@ impl Publisher {
     /// Returns the title of an alert that was cancelled.
     pub(super) fn cancelled_title(&self, title: &str) -> String {
         match self.is_spanish() {
-            true => format!("Cancelado: {title}"),
+            true => format!("Cancelada: {title}"),
             false => format!("Cancelled: {title}"),
         }
     }

@@ -68,7 +68,7 @@ fn texts(status: StatusCode, language: Language) -> (&'static str, &'static str)
         ),
         429 | 503 => of(
             ("EduHub is busy", "The page was not opened, and nothing was changed. Try again in a few seconds."),
-            ("EduHub está ocupado", "La página no se abrió y nada cambió. Inténtelo de nuevo en unos segundos."),
+            ("EduHub está ocupado", "La página no se abrió y no se cambió nada. Intente de nuevo en unos segundos."),
         ),
         400..500 => of(
             ("This address can't be opened", "EduHub could not read the request. Check the link."),

@@ -141,14 +141,14 @@ fn texts(failure: &Failure, language: Language) -> (&'static str, &'static str) 
             (
                 "El inicio de sesión institucional no responde",
                 "No se inició su sesión porque {title} no respondió. La inscripción sigue funcionando y quienes ya \
-                 iniciaron sesión pueden continuar. Inténtelo de nuevo en un minuto.",
+                 iniciaron sesión pueden continuar. Intente de nuevo en un minuto.",
             ),
         ),
         Failure::Busy | Failure::HubBusy => of(
             ("Many people are signing in", "You were not signed in yet. Try again in a few seconds."),
             (
                 "Muchas personas están iniciando sesión",
-                "Su sesión aún no se inició. Inténtelo de nuevo en unos segundos.",
+                "Su sesión aún no se inició. Intente de nuevo en unos segundos.",
             ),
         ),
         Failure::Misconfigured => of(

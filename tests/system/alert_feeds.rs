@@ -178,7 +178,7 @@ fn the_feed_is_written_in_the_language_of_the_college_and_linked_from_the_page()
     let server = home.serve();
     let sent = send(&mut staff(&home, &server), &public("Tornado"));
     let feed = feed(&server);
-    assert_eq!((feed.attribute("xml:lang"), feed.text_at("title")), ("es-MX", "Avisos de Riverside & Lake College"));
+    assert_eq!((feed.attribute("xml:lang"), feed.text_at("title")), ("es-MX", "Alertas de Riverside & Lake College"));
     let message = message(&server, &sent["id"]);
     assert_eq!((message.text_at("info/language"), message.text_at("info/event")), ("es-MX", "Emergencia"));
     let page = server.client().get("/").expect(200).text();
