@@ -31,7 +31,7 @@ pub enum Reason {
     /// The student is reminded of an offer that lapses at this time.
     #[strum(serialize = "offer")]
     OfferEnds(Timestamp),
-    /// The student chose to give this up when another seat comes, and that seat came.
+    /// The student chose to give this up for another seat, and got that seat.
     #[strum(serialize = "promoted")]
     Replaced,
     /// An offer lapsed, and the student left the waitlist.
@@ -147,7 +147,7 @@ impl Notice {
                 Reason::PassedOver(after.passed_over_for?)
             }
             (Waitlisted, Offered) => Reason::Offered(after.offer?.expires_at),
-            // A reminder that was sent has no time any more.
+            // Once a reminder was sent, its time is removed.
             (Offered, Offered) if before.and_then(remind_at).is_some() && remind_at(after).is_none() => {
                 Reason::OfferEnds(after.offer?.expires_at)
             }
@@ -239,7 +239,7 @@ impl Notice {
             Reason::Reopened => (
                 format!("{course} is no longer cancelled"),
                 format!(
-                    "{course} (CRN {crn}) takes place after all. It counts toward your schedule and credits again."
+                    "{course} (CRN {crn}) will be held after all. It counts toward your schedule and credits again."
                 ),
             ),
         })

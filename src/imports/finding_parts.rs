@@ -140,7 +140,9 @@ pub(in crate::imports) enum EndReason {
         "The hub stopped while it stored the events. Either all or none were imported. You can import the file again."
     )]
     EventsUncertain,
-    #[error("The hub stopped while it stored the facts about students, so they may be stored. Import the file again.")]
+    #[error(
+        "The hub stopped while it stored the facts about students, so they may have been stored. Import the file again."
+    )]
     FactsUncertain,
 }
 

@@ -94,7 +94,7 @@ test("a request that an expired sign-in prevented is offered again on a phone", 
   await page.locator("#note").getByRole("button", { name: "Sign in" }).click();
   await until(page, () => document.activeElement.name === "username");
   await signIn();
-  await page.locator("#note", { hasText: "was not made" }).getByRole("button", { name: "Try again" }).click();
+  await page.locator("#note", { hasText: "didn't go through" }).getByRole("button", { name: "Try again" }).click();
   await until(page, () => /Enrolled/.test(document.querySelector("#schedule-rows").textContent) && !document.querySelector("#note").textContent);
   assert.deepEqual(await hub.registrations("student2", "week"), ["5 enrolled"]);
 });

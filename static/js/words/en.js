@@ -20,7 +20,7 @@ export default {
   "sign.code": "Code", "sign.code.hint": "Enter the code from your authenticator app, or a recovery code.",
   "sign.for_plan": "Sign in to plan {section}. We'll add it once you sign in.",
   "sign.interrupted": "You've been signed out, and nothing was changed for {sections}. Sign in to continue.",
-  "sign.resume": "You're signed in again. Your request for {sections} was not made.",
+  "sign.resume": "You're signed in again. Your request for {sections} didn't go through.",
   "sign.hint": "Browse freely. Sign in to plan or register.",
   "sign.college": "Use your college account.",
   "sign.by": "Sign in with {title}", "sign.by.college": "your college account", "sign.local": "Sign in with an EduHub account",

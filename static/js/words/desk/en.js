@@ -32,7 +32,7 @@ export default {
   "save.pending": "Saving…",
   "save.done": "Saved.",
   "save": "Save",
-  "teaching.none": "No sections list you as their instructor. If one is missing, ask the registrar's office to list your full name or username in the schedule.",
+  "teaching.none": "You are not listed as an instructor of any section. If one is missing, ask the registrar's office to list your full name or username in the schedule.",
   "teaching.no_access": "This page is for instructors. Sign out, then sign in with an instructor account.",
   "teaching.term": "Term {term}",
   "teaching.about": "For instructors: the rosters of your sections.",

@@ -208,7 +208,7 @@ export default {
   "finding.interrupted": "The hub stopped during the import. Nothing was changed.",
   "finding.applied_then_interrupted": "The import was applied completely. The hub stopped before it could report the result.",
   "finding.events_uncertain": "The hub stopped while it stored the events. Either all or none were imported. You can import the file again.",
-  "finding.facts_uncertain": "The hub stopped while it stored the facts about students, so they may be stored. Import the file again.",
+  "finding.facts_uncertain": "The hub stopped while it stored the facts about students, so they may have been stored. Import the file again.",
   "finding.same_room": "{a} and {b} are both in {room} on {days} {times}",
   "finding.same_instructor": "{name} teaches both {a} and {b} on {days} {times}",
   "finding.overlapping": { one: "{name}: {n} pair of classes overlaps", other: "{name}: {n} pairs of classes overlap" },

@@ -2,7 +2,7 @@
 
 export default {
   "shared.title": "Class schedule - EduHub", "shared.heading": "Class schedule", "shared.loading": "Loading…",
-  "shared.for": "Shared with {label} by the student. The link works until {end}. Each visit is recorded, and the student sees it.",
+  "shared.for": "Shared with {label} by the student. The link works until {end}. Each visit is recorded, and the student can see it.",
   "shared.ended": "This link no longer works or is incomplete. Ask the student for a new one.",
   "shared.failed": "Couldn't load the schedule. Check your connection, then reload this page.",
   "shared.none": "No classes in the current terms.",

@@ -31,7 +31,7 @@ export default {
   "problem.closed": "La inscripción cerró el {at}.", "problem.soon": "La inscripción abre el {at}.", "problem.not_open": "La inscripción de este período no está abierta.",
   "hold.title": "Retenciones", "hold.from": "Retención de {office}:", "hold.link": "Qué hacer", "hold.link.for": "Qué hacer con la retención de {office}",
   "hold.blocks.register": "No podrá inscribir secciones hasta que la levanten.", "hold.blocks.drop": "No podrá dar de baja secciones hasta que la levanten.", "hold.blocks.both": "No podrá inscribir ni dar de baja secciones hasta que la levanten.",
-  "problem.hold.from": "Su cuenta tiene una retención de {offices}. Comuníquese con esa oficina para que la levanten.",
+  "problem.hold.from": "Su cuenta tiene una retención de {offices}. Comuníquese con quien la impuso para que la levante.",
   "problem.hold": "Su cuenta tiene una retención. Comuníquese con la oficina de registro para que la levanten.",
   "problem.section_cancelled": "Esta sección fue cancelada.", "problem.section_closed": "Cerrada para nuevos estudiantes.",
   "problem.already": "Ya tiene {sections}.", "problem.already.any": "Ya tiene una sección de este curso.",

@@ -12,7 +12,7 @@ export default {
   "student.since": "{what}, desde {at}", "student.waitlisted": "{nth} en la lista de espera", "student.status.enrolled": "Inscripción confirmada", "student.status.offered": "Cupo ofrecido",
   "student.add": "Agregar una sección", "student.register": "Inscribir", "student.sections.hint": "Curso, título, docente o CRN, en el período de arriba",
   "student.sections.none": "No hay secciones que coincidan.", "student.sections.more": "Las primeras {n} secciones. Escriba más para ver otras.",
-  "student.drop": "Dar de baja", "student.drop.yes": "Sí, dar de baja", "student.drop.text": "Esto da de baja a {name} de {section}. Si queda un cupo libre, pasa al siguiente estudiante.",
+  "student.drop": "Dar de baja", "student.drop.yes": "Sí, dar de baja", "student.drop.text": "Esto da de baja a {name} de {section}. Si queda un cupo libre, pasa al siguiente estudiante de la lista de espera.",
   "student.move": "Cambiar", "student.move.label": "Cambiar de {section} a", "student.move.here": "Cambiar a esta", "student.wait": "Agregar a la lista de espera",
   "student.override": "Autorizar la excepción y continuar", "student.override.codes": "Reglas que se exceptúan", "student.reason": "Motivo", "student.reason.hint": "Se guarda en el registro de auditoría.",
   "student.reason.missing": "Escriba un motivo. No se cambió nada.",
