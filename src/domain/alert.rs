@@ -126,14 +126,14 @@ pub struct AlertContent {
 /// Why an alert is not corrected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CorrectionRefusal {
-    /// It was sent to another audience, which could not be told that the alert is no longer for them.
+    /// It was sent to another audience. Those recipients could not be notified that the alert is no longer for them.
     OtherAudience,
     /// It was sent, so it cannot be scheduled.
     AlreadySent,
 }
 
 impl AlertContent {
-    /// Returns the content of an alert after it was corrected to `new`. A scheduled alert can be changed in all parts.
+    /// Returns the content of an alert after it was corrected to `new`. All parts of a scheduled alert can be changed.
     /// An alert that was sent (`is_sent`) keeps its audience and its start.
     ///
     /// # Errors

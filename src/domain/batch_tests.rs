@@ -246,7 +246,7 @@ fn a_batch_without_effect_has_no_changes() {
 }
 
 #[test]
-fn any_kind_of_change_makes_a_batch_not_empty() {
+fn a_batch_with_any_kind_of_change_is_not_empty() {
     let book = open_term(COLLEGE);
     let cases = [
         ("a term", Command::PutTerm(TermPatch::default())),

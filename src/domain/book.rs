@@ -34,7 +34,7 @@ pub struct TermBook {
     pools: PoolIndex,
     /// When offers lapse, or their students are reminded.
     offer_deadlines: BTreeSet<(Timestamp, UserName, Crn)>,
-    /// When reserved seats are released that are not released yet.
+    /// When the reserved seats that are not released yet will be released.
     releases: BTreeSet<(Timestamp, Crn)>,
     attempts: AttemptChain,
 }

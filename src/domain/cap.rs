@@ -66,7 +66,7 @@ pub enum Urgency {
 pub enum Certainty {
     /// It has occurred or is occurring.
     Observed,
-    /// It is likely: more than about 50 %.
+    /// It is likely: more than about 50%.
     Likely,
     /// It is possible, but not likely.
     Possible,

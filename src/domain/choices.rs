@@ -2,7 +2,7 @@
 //!
 //! - `with`, a bundle: the student waits in all of its sections, and gets the seats together or none of them.
 //! - `any_of`, alternatives: the student waits in each, and the first seat ends the others.
-//! - `drop`: a seat that the student gives up in the decision in which the new one comes.
+//! - `drop`: a seat that the student gives up in the decision that grants the new one.
 //!
 //! Each registration of a bundle, or of alternatives, has the choices as seen from its own section, so a decision reads
 //! them from any of them. They are kept while the student waits or is offered the seat.
@@ -21,10 +21,10 @@ pub struct WaitlistChoices {
     /// Sections in which the student gets seats together with this one, at most [`CHOICES_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<Crn>,
-    /// Sections of which a seat is as good as in this one, at most [`CHOICES_MAX`]; empty if `with` is not.
+    /// Sections in which a seat is as good as in this one, at most [`CHOICES_MAX`]; empty if `with` is not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub any_of: Vec<Crn>,
-    /// A section in which the student is enrolled, to drop when the seat comes.
+    /// A section in which the student is enrolled, to drop when the seat is granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop: Option<Crn>,
 }

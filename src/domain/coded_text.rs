@@ -33,8 +33,8 @@ pub enum Arg {
 }
 
 impl CodedText {
-    /// Returns the code and the values of an enum that is serialised with the tag `code` and the content `args`; `None` for
-    /// another type, whose English text is then the only one.
+    /// Returns the code and the values of an enum that is serialized with the tag `code` and the content `args`; `None`
+    /// for another type, whose English text is then the only one.
     #[must_use]
     pub fn of(text: &impl Serialize) -> Option<Self> {
         let mut coded: Self = serde_json::to_value(text).and_then(serde_json::from_value).ok()?;

@@ -58,7 +58,7 @@ pub enum Command {
     RegisterPlan {
         /// The student.
         student: UserName,
-        /// The planned sections, which are all of the term.
+        /// The planned sections, all of which belong to the term.
         plan: Vec<PlannedSection>,
     },
     /// Staff register, drop or move a student.

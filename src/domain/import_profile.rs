@@ -38,7 +38,7 @@ pub enum ProfileChoice {
     /// The one whose header the file has, if any.
     #[default]
     Automatic,
-    /// None.
+    /// No profile.
     Nothing,
     /// The one with this name.
     Named(ProfileName),

@@ -30,7 +30,7 @@ const PLACEHOLDERS: [&str; 15] = [
 /// The start of `To be announced`, `To be determined` and the like, which name no one.
 const NOT_KNOWN_YET: &str = "to be ";
 
-/// Returns whether a normalized name is a placeholder: each of its words is, without punctuation and digits.
+/// Returns whether a normalized name is a placeholder: each of its words is one, ignoring punctuation and digits.
 #[must_use]
 pub fn is_placeholder(name: &str) -> bool {
     let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).collect::<String>();
@@ -56,8 +56,8 @@ impl InstructorName {
     }
 }
 
-/// Returns the names in the text of a section. Several are separated by `;`, `/`, `&` or a line, and by commas if each of
-/// them has several words: imports write `Ann Lee, Bob Ray`, but a part of `Lee, Ann` is not a name.
+/// Returns the names in the text of a section. Several are separated by `;`, `/`, `&` or a line break, and by commas if
+/// each of them has several words: imports write `Ann Lee, Bob Ray`, but a part of `Lee, Ann` is not a name.
 fn names_in(text: &str) -> impl Iterator<Item = InstructorName> {
     text.split([';', '/', '&', '\n']).flat_map(|part| {
         let pieces: Vec<&str> = part.split(',').collect();
@@ -76,11 +76,12 @@ impl StatedNames {
     /// Adds the names of a user.
     ///
     /// # Errors
-    /// When a name is empty, or is stated for another user. The error continues a sentence about the setting.
+    /// When a name is empty or a placeholder, or is stated for another user. The error continues a sentence about the
+    /// setting.
     pub fn add(&mut self, user: &UserName, names: &[String]) -> Result<(), String> {
         for text in names {
             let name =
-                InstructorName::parse(text).ok_or_else(|| format!("has the name {text:?}, which is not text"))?;
+                InstructorName::parse(text).ok_or_else(|| format!("has the name {text:?}, which names no one"))?;
             let owner = self.0.entry(name).or_insert_with(|| user.clone());
             if owner != user {
                 return Err(format!("has the name {text:?}, which also belongs to {owner}"));

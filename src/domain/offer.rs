@@ -1,7 +1,7 @@
 //! Offers of seats: in the mode `offer`, a student at the head of a waitlist gets a seat only by accepting it in time.
 //!
-//! A held offer counts as a taken seat, so an offered seat is promised to one student until the offer is accepted,
-//! declined or lapses. [`crate::domain::waitlist`] makes offers; an expired one lapses before the next decision.
+//! An offer counts as a taken seat, so the seat is promised to one student until the offer is accepted, is declined, or
+//! lapses. [`crate::domain::waitlist`] makes offers; an expired one lapses before the next decision.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

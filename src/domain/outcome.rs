@@ -76,7 +76,7 @@ impl RequestOutcome {
 /// Why a section among the waitlist choices does not allow a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChoiceProblem {
-    /// A rule refuses the student the section, or does not allow to drop it.
+    /// A rule refuses the section to the student, or does not allow dropping it.
     Refused(Refusal),
     /// There is no such section, or for [`ChoiceField::Drop`], the student is not enrolled in it.
     NotFound(ChoiceField),

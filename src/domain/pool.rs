@@ -40,7 +40,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Computes the pool of sections, which are in order of CRN; `None` if they are none, or more than
+    /// Computes the pool of sections, which are in order of CRN; `None` if there are none, or more than
     /// [`POOL_SECTIONS_MAX`]. Cancelled sections take no seats.
     #[must_use]
     pub fn of(members: &[&SectionState]) -> Option<Arc<Self>> {

@@ -4,7 +4,8 @@
 use precis_profiles::precis_core::profile::Profile;
 use precis_profiles::{Nickname, OpaqueString, UsernameCasePreserved};
 
-/// Joiners, which are invisible. PRECIS allows them in some scripts (RFC 5892, appendix A), names of the hub do not.
+/// Joiners, which are invisible. PRECIS allows them in some scripts (RFC 5892, appendix A); names in the hub may not
+/// contain them.
 const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
 
 /// Normalizes a name by the profile `UsernameCasePreserved` (RFC 8265, section 3.4): full-width letters become ordinary

@@ -1,4 +1,4 @@
-//! What a user may do: the role and, for staff, the subjects to which it is limited.
+//! What a user may do: the role and, for staff, the subjects to which the user is limited.
 //!
 //! [`check`] decides about every request of limited staff: HTTP handlers, imports and lists call it with what the
 //! request concerns.
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::role::Role;
 
-/// Maximum number of subjects of a limit. A token carries them, and with the cookie must stay below 4,096 bytes. Staff
-/// with more subjects need no limit.
+/// Maximum number of subjects of a limit. A token carries them, and the cookie with the token must stay below 4,096
+/// bytes. Staff with more subjects need no limit.
 pub const SUBJECTS_MAX: usize = 40;
 /// Longest subject of a limit, in bytes.
 pub const SUBJECT_BYTES_MAX: usize = 40;
@@ -171,7 +171,7 @@ pub struct OutOfScope {
 }
 
 impl OutOfScope {
-    /// Returns what the user may not concern, and the subjects to which the user is limited.
+    /// Returns what the request concerns, and the subjects to which the user is limited.
     #[must_use]
     pub fn parts(&self) -> (&Concern, &Subjects) {
         (&self.what, &self.limit)

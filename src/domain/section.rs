@@ -281,9 +281,9 @@ impl SectionState {
         let left = self.section.reserved.iter().map(|one| self.reserved.left(one)).fold(0, u32::saturating_add);
         left.min(self.own_seats())
     }
-    /// Returns the number of seats that the hub may assign to some student: those that are not taken or offered, neither in the
-    /// section nor in the pool that it shares, and not reserved for people who wait outside the hub or for students of
-    /// another section of the pool. 0 if the section is cancelled.
+    /// Returns the number of seats that the hub may assign to some student: those that are neither taken nor offered,
+    /// in the section or in the pool that it shares, and are not reserved for people who wait outside the hub or for
+    /// students of another section of the pool. 0 if the section is cancelled.
     #[must_use]
     pub fn assignable_seats(&self) -> u32 {
         self.assignable_beside(PoolSeats::default())

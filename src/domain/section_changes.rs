@@ -67,7 +67,7 @@ compared_fields! {
 }
 
 impl SectionChanges {
-    /// Compares two states of a section; `before` is `None` for a new section, of which only the fields that have a
+    /// Compares two states of a section; `before` is `None` for a new section, for which only the fields that have a
     /// value are reported.
     ///
     /// Compares the totals of the last import only if nothing else differs.

@@ -119,7 +119,7 @@ impl StudentFacts {
     }
 }
 
-/// A hold of an office of the college on a student.
+/// A hold that an office of the college placed on a student.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// The college's id of the hold.

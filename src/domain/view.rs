@@ -25,7 +25,7 @@ pub trait TermView {
     fn repeat_limit(&self) -> u32;
     /// Returns the sections of a group of cross-listed sections, in order, by [`crate::domain::pool::group_key`].
     fn sections_of_pool(&self, key: &str) -> &BTreeSet<Crn>;
-    /// Returns the sections that have reserved seats to release until `now`, in the order of their times.
+    /// Returns the sections whose reserved seats are due to be released at `now`, in the order of their times.
     fn sections_to_release(&self, now: Timestamp) -> Vec<Crn>;
     /// Returns when the next reserved seats are released.
     fn next_release(&self) -> Option<Timestamp>;

@@ -52,13 +52,13 @@ pub enum AuditDetail {
         /// The provider.
         provider: String,
     },
-    /// A failed sign-in.
+    /// A failed sign-in with a wrong username or password.
     #[error("incorrect username or password")]
     WrongCredentials,
-    /// A failed sign-in.
+    /// A failed sign-in with a wrong or used code.
     #[error("the code of the second factor is wrong or was used before")]
     WrongCode,
-    /// A failed sign-in.
+    /// A failed sign-in of a user whom the provider accepted.
     #[error("accepted by {provider} but not admitted: {reason}")]
     NotAdmitted {
         /// The provider.
@@ -66,7 +66,7 @@ pub enum AuditDetail {
         /// The reason, in English.
         reason: String,
     },
-    /// A failed sign-in.
+    /// A failed sign-in to an account that the provider has locked.
     #[error("{provider} has locked the account: {reason}")]
     Locked {
         /// The provider.
@@ -82,16 +82,16 @@ pub enum AuditDetail {
         /// Why it failed.
         problem: Box<AuditDetail>,
     },
-    /// The username has another owner.
+    /// The username belongs to a local account.
     #[error("the username belongs to a local account")]
     LocalOwner,
-    /// The username has another owner.
+    /// The username belongs to a user of another provider.
     #[error("the username belongs to a user of {provider}")]
     OtherOwner {
         /// The owner's provider.
         provider: String,
     },
-    /// The username has another owner.
+    /// The username belongs to another person at the same provider.
     #[error("the username belongs to another person at this provider")]
     OtherPerson,
     /// A provider or the hub is misconfigured.
@@ -141,10 +141,10 @@ pub enum AuditDetail {
         /// The provider.
         provider: String,
     },
-    /// Sign-ins of a member ended.
+    /// Sign-ins of a member ended, because a local account has the name.
     #[error("a local account now has this name")]
     NameIsLocal,
-    /// Sign-ins of a member ended.
+    /// Sign-ins of a member ended, because another provider has the name.
     #[error("{provider} has taken over this name")]
     NameTakenOver {
         /// The provider that has the name now.
@@ -184,10 +184,10 @@ pub enum AuditDetail {
     /// The user changed the password.
     #[error("ended all other sign-ins")]
     OtherSignInsEnded,
-    /// A change of the second factor failed.
+    /// A change of the second factor failed: the password was wrong.
     #[error("wrong password")]
     WrongPassword,
-    /// A change of the second factor failed.
+    /// A change of the second factor failed: the code was wrong.
     #[error("wrong code")]
     WrongFactor,
     /// A write through the proxy.
@@ -210,7 +210,7 @@ pub enum AuditDetail {
         /// The HTTP method.
         method: String,
     },
-    /// A write through the proxy with a sign-in of Plone.
+    /// A write through the proxy by a user who signed in on Plone's own pages.
     #[error("{what}; Plone's own sign-in of {user}")]
     AsPloneUser {
         /// The write.
@@ -270,10 +270,10 @@ pub enum AuditDetail {
         /// Number of sections.
         n: u64,
     },
-    /// A reader of rosters.
+    /// Every visitor, as a reader of rosters.
     #[error("every visitor")]
     EveryVisitor,
-    /// A reader of rosters.
+    /// A plain member, as a reader of rosters.
     #[error("a plain member ({user})")]
     PlainMember {
         /// The member.
@@ -329,7 +329,7 @@ pub enum AuditDetail {
         /// The lifted refusals.
         codes: Vec<String>,
     },
-    /// Staff stated a reason.
+    /// A request with the reason that staff stated.
     #[error("{what}; {reason}")]
     WithReason {
         /// The request.

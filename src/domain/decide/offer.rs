@@ -47,7 +47,7 @@ fn acceptable_set(draft: &Draft<'_>, student: &UserName, offered: &Registration)
     refusal_of_set(draft, student, &set, &LiftedCodes::NONE).is_none().then_some(set)
 }
 
-/// Makes an offer a seat.
+/// Turns an offer into a seat.
 fn enroll(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, reason: Reason) -> RequestOutcome {
     let Some(offered) = draft.registration(student, crn).cloned() else { return RequestOutcome::NotFound };
     let seat =

@@ -64,8 +64,8 @@ impl<'p> Entry<'p> {
     }
 }
 
-/// Registers a student for the sections of a plan, which are all of the term. Returns a result for each, in the order of
-/// the plan: for an alternate that was granted under its own CRN.
+/// Registers a student for the sections of a plan, all of which belong to the term. Returns a result for each, in the
+/// order of the plan; that of a granted alternate has the CRN of the alternate.
 pub(super) fn register(draft: &mut Draft<'_>, student: &UserName, plan: &[PlannedSection]) -> Results {
     let mut entries: Vec<Entry<'_>> = plan.iter().map(|planned| Entry::new(planned, plan)).collect();
     let all: Vec<usize> = (0..entries.len()).collect();
@@ -165,8 +165,8 @@ fn advance(draft: &Draft<'_>, student: &UserName, entries: &mut [Entry<'_>], at:
     true
 }
 
-/// Returns what would happen if a student registered for a plan now and registration were open. The sections of the plan
-/// are all of the term of `view`.
+/// Returns what would happen if a student registered for a plan now and registration were open. All sections of the
+/// plan belong to the term of `view`.
 ///
 /// It runs the decision on a draft that is discarded. Permits and deadlines are those at the time when registration
 /// opens for the student, if that is in the future; seats are the current ones.

@@ -54,7 +54,7 @@ pub(super) fn problems(
     problems
 }
 
-/// The sections of a plan that exist, take place, and are not registered yet.
+/// The sections of a plan that exist, are not cancelled, and are not registered yet.
 struct Whole<'d> {
     draft: &'d Draft<'d>,
     student: &'d UserName,
@@ -62,8 +62,8 @@ struct Whole<'d> {
 }
 
 impl Whole<'_> {
-    /// Returns the refusal of the section `at` by one rule. The companions are the other sections, of which
-    /// `is_earlier` are taken before.
+    /// Returns the refusal of the section `at` by one rule. The companions are the other sections; `is_earlier` returns
+    /// whether one of them is taken before it.
     fn refusal(&self, at: usize, code: RefusalCode, is_earlier: impl Fn(usize) -> bool) -> Option<Refusal> {
         let others = self.sections.iter().enumerate().filter(|(other, _)| *other != at);
         let companions: Vec<Companion<'_>> = others
