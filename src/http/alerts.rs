@@ -212,11 +212,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 ///
 /// Staff who are limited to subjects reach the students of these subjects only.
 ///
-/// A message of the Common Alerting Protocol (`application/cap+xml`, OASIS CAP 1.2, at most 256 KiB) is accepted, too, if
-/// its status is `Actual` and its scope `Public`: `Alert` sends an alert to everyone, `Update` corrects and `Cancel`
-/// cancels the alerts of the messages in `references`. Of several blocks `info`, the one in `[college] language` counts,
-/// otherwise the first. `headline` (or `event`) is the title, `description` and `instruction` are the message, and
-/// `severity` is the priority (`Minor` low, `Moderate` and `Unknown` medium, `Severe` high, `Extreme` critical). An
+/// A message of the Common Alerting Protocol (`application/cap+xml`, OASIS CAP 1.2, at most 256 KiB) is accepted, too,
+/// if its status is `Actual` and its scope `Public`: `Alert` sends an alert to everyone, `Update` corrects and `Cancel`
+/// cancels the alerts of the messages in `references`. Of several `info` blocks, the one in `[college] language`
+/// counts, otherwise the first. `headline` (or `event`) is the title, `description` and `instruction` are the message,
+/// and `severity` is the priority (`Minor` low, `Moderate` and `Unknown` medium, `Severe` high, `Extreme` critical). An
 /// `effective` time in the future schedules the alert. A message that is posted again (the same `sender`, `identifier`
 /// and `sent`) changes nothing, and is answered with the alert that exists.
 #[utoipa::path(
@@ -289,8 +289,8 @@ pub(super) async fn count_recipients(
 /// Corrects an alert (staff).
 ///
 /// An alert that was sent is sent again under its id with a new `seq`, to everyone who received it and to those who
-/// belong to its audience now. Its audience stays the same, and its acknowledgements, which are of the earlier text, no
-/// longer count. An alert that waits for `starts_at` can be changed in all parts.
+/// belong to its audience now. Its audience stays the same, and its acknowledgements, which belong to the earlier text,
+/// no longer count. All parts of an alert that waits for `starts_at` can be changed.
 #[utoipa::path(
     put,
     path = "/api/v1/alerts/{id}",

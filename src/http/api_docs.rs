@@ -15,8 +15,8 @@ use crate::http::encoded::Encoded;
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::query::path_param;
 
-/// `Content-Security-Policy` of the page: as of other pages, but Swagger UI uses `innerHTML`, inline styles and `data:`
-/// images.
+/// `Content-Security-Policy` of the page: like that of other pages, but Swagger UI uses `innerHTML`, inline styles and
+/// `data:` images.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -24,7 +24,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// The files of Swagger UI that the page loads.
 const NAMES: [&str; 4] =
     ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-initializer.js"];
-/// Browsers revalidate a file each time, as those of other pages.
+/// Browsers revalidate a file each time, like the files of other pages.
 const REVALIDATE: &str = "no-cache";
 
 /// The response for each of [`NAMES`].

@@ -28,7 +28,7 @@ use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
 use crate::plone::proxy::has_body;
 
-/// How long the hub waits for a body in all, besides the time that [`PACE_MIN`] allows for its bytes: longer than a
+/// How long the hub waits for a body in total, besides the time that [`PACE_MIN`] allows for its bytes: longer than a
 /// phone is without a connection in a tunnel.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The slowest pace of a body, in bytes a second: a quarter of a slow mobile connection.

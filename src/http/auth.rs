@@ -224,7 +224,7 @@ fn at_least(req: &HttpRequest, role: Role) -> Result<Caller, Problem> {
         return Ok(caller);
     }
     if role == Role::Staff {
-        // Of limited staff, this states the limit: the operation has no rule for subjects.
+        // For limited staff, the refusal states the limit: the operation has no rule for subjects.
         within_limit(&caller, &Scope::AllSubjects)?;
     }
     Err(Problem::forbidden(match role {
@@ -363,7 +363,7 @@ impl RosterReader {
         Err(Problem::forbidden(detail))
     }
 
-    /// Calls `f` with what decides which sections name the caller.
+    /// Calls `f` with the names by which sections list the caller as an instructor.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -45,7 +45,7 @@ impl RequestBody for BatchRequest {
 }
 
 impl BatchRequest {
-    /// Returns the request if no section is in two parts of it, and if a swap is within one term.
+    /// Returns the request if no section is in more than one part of it, and if a swap is within one term.
     pub(super) fn check(self) -> Result<CheckedBatch, Problem> {
         let add = || self.add.iter().map(|(id, _)| id);
         if let Some(both) = self.drop.iter().find(|id| add().any(|added| added == *id)) {

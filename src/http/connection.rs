@@ -35,7 +35,7 @@ const SCARCE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long a client may take to read a response whose memory is bounded, besides the time that [`SEND_PACE_MIN`] allows
 /// for its bytes: longer than a phone is in a tunnel.
 const SEND_WAIT_MAX: Duration = Duration::from_secs(30);
-/// The slowest reading of such a response, in bytes a second. A quarter of a slow mobile connection.
+/// The slowest rate at which such a response may be read, in bytes a second: a quarter of a slow mobile connection.
 const SEND_PACE_MIN: u64 = 4 * 1024;
 /// How much longer than actix's own deadlines a connection may be silent. These connections are those that actix
 /// misses: it sets no deadline if part of the next request has arrived when a response ends.
@@ -96,7 +96,7 @@ pub struct RoomLimits {
 #[derive(Debug)]
 pub struct Room {
     limits: RoomLimits,
-    /// Knows the addresses of trusted proxies, whose connections carry the requests of many clients.
+    /// The addresses of trusted proxies, whose connections carry the requests of many clients.
     site: Site,
     open: AtomicUsize,
     waiting: AtomicUsize,
@@ -163,7 +163,7 @@ impl Room {
     }
 }
 
-/// A newcomer that waits for room.
+/// A new connection that waits for room.
 struct Waiting<'r>(&'r Room);
 
 impl Drop for Waiting<'_> {
@@ -241,7 +241,8 @@ impl Connections {
         }
         // The connections that were ended just now are still counted.
         let is_crowded = visitors > limits.visitors_per_address.saturating_add(EVICTED_AT_ONCE);
-        // Other newcomers that wait have no room yet: a flood of them must not keep free room from each other.
+        // Other waiting connections have no room yet and are not counted. Otherwise a flood of them would keep free
+        // room from each other.
         let open = (open + 1).saturating_sub(self.room.waiting.load(Relaxed));
         open <= limits.connections + RESERVED && !is_crowded
     }

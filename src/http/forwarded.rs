@@ -1,7 +1,7 @@
 //! Reads the addresses that reverse proxies add to a request: `X-Forwarded-For`, and `Forwarded` (RFC 7239).
 //!
 //! A client can send these fields with any content, and each proxy appends the address from which it received the
-//! request. So only the entries at the end, which trusted proxies wrote, can be believed.
+//! request. So only the entries at the end, which trusted proxies wrote, can be trusted.
 
 use std::net::{IpAddr, SocketAddr};
 

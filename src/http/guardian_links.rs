@@ -93,7 +93,7 @@ struct NewGuardianLink {
 #[schema(as = GuardianLinkRequest)]
 #[serde(deny_unknown_fields)]
 struct LinkRequest {
-    /// The caller's own note about the person, such as `Mum`. The person sees it, too.
+    /// The caller's own note about the person, such as `Mom`. The person sees it, too.
     #[schema(min_length = 1, max_length = 60)]
     label: String,
     /// The number of days after which the link expires.
@@ -126,7 +126,7 @@ pub async fn list(SignedIn(caller): SignedIn, links: Data<GuardianLinks>) -> Res
 
 /// Creates a link with which a parent or guardian reads the caller's schedule (students).
 ///
-/// The link needs no account and gives access to nothing else. It expires after the chosen number of days, or when the
+/// The link needs no account and gives access to nothing else. It ends after the chosen number of days, or when the
 /// caller removes it. A student has at most five. Each use is in `GET /api/v1/me/disclosures`.
 #[utoipa::path(
     post,

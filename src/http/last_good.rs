@@ -28,7 +28,7 @@ pub(super) struct LastGood<K, V> {
 }
 
 impl<K: Eq + Hash + Clone, V: Clone + ByteSize> LastGood<K, V> {
-    /// Creates a cache of at most `bytes_max` bytes, sized for some `keys` copies.
+    /// Creates a cache of at most `bytes_max` bytes, sized for about `keys` copies.
     pub(super) fn new(keys: usize, bytes_max: u64) -> Self {
         Self { copies: Cache::with_weighter(keys, bytes_max, ByBytes) }
     }

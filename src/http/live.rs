@@ -49,9 +49,9 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/alerts/ws").route(web::get().to(websocket)).default_service(method_not_allowed("GET")));
 }
 
-/// Returns the caller who opens a live session, by ticket or by the credentials of the request; `None` is a visitor. The
-/// connection of a signed-in caller no longer counts as a visitor's. If the store cannot tell whether the ticket was used,
-/// the client comes back with another one.
+/// Returns the caller who opens a live session, by ticket or by the credentials of the request; `None` is a visitor.
+/// The connection of a signed-in caller no longer counts as a visitor's. If the store cannot determine whether the
+/// ticket was used, the client is asked to reconnect with another one.
 pub(super) async fn session_caller(
     request: &HttpRequest,
     ticket: Option<&str>,

@@ -95,7 +95,7 @@ pub async fn oneroster(
         .streaming(Box::pin(blocks_of(file))))
 }
 
-/// Returns the display names of those of these users, ordered by username, whom the hub has seen.
+/// Returns the display names of those users whom the hub has seen, ordered by username.
 async fn names_of(identity: &Identity, users: &[UserName]) -> Result<HashMap<UserName, String>, Problem> {
     let mut names = HashMap::with_capacity(users.len());
     let mut filter = UserFilter { limit: NAMES_AT_ONCE, ..UserFilter::default() };

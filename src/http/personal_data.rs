@@ -43,7 +43,7 @@ pub(super) struct PersonalData {
     /// When the feed of the schedule for calendar programs was created; null without one.
     #[schema(required)]
     schedule_feed_since: Option<Timestamp>,
-    /// Since when the local account has a second factor.
+    /// When the second factor of the local account was set up.
     #[schema(required)]
     second_factor_since: Option<Timestamp>,
     /// Tokens that were issued up to this time are revoked.

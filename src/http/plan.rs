@@ -335,9 +335,9 @@ pub async fn remove(
 
 /// Registers for all sections in one of the caller's plans (students).
 ///
-/// If a section cannot be taken, the first of its alternates that can be taken is, in the order of the plan; otherwise the
-/// student joins its waitlist, if the plan or `waitlist` allows it. The result of an alternate has the alternate as
-/// `section` and the section in the plan as `planned`. All sections of a term are decided at once.
+/// If a section cannot be taken, the first of its alternates that can be taken is taken instead, in the order of the
+/// plan; otherwise the student joins its waitlist, if the plan or `waitlist` allows it. The result of an alternate has
+/// the alternate as `section` and the section in the plan as `planned`. All sections of a term are decided at once.
 #[utoipa::path(
     post,
     path = "/api/v1/me/plan/register",

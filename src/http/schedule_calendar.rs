@@ -74,7 +74,7 @@ struct ScheduleFeedState {
     created_at: Option<Timestamp>,
 }
 
-/// The data of which a calendar is written.
+/// The data from which a calendar is written.
 struct Source<'a> {
     model: &'a ReadModel,
     college: &'a College,

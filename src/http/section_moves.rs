@@ -160,7 +160,7 @@ impl Desk {
         Ok(Checked { staff, from, source, request: body })
     }
 
-    /// Returns the students of a section, or an error if they are too many.
+    /// Returns the students of a section, or an error if there are too many.
     async fn students(&self, section: &SectionId) -> Result<Vec<RosterEntry>, Problem> {
         let roster = self.rosters.roster(section).await?.ok_or_else(no_such_section)?;
         if roster.len() > STUDENTS_MAX {

@@ -194,8 +194,8 @@ struct Seats<'a> {
     /// The seats sequence of the term, for `seats_since` of a subscription.
     seq: u64,
     seats: Vec<SeatRow<'a>>,
-    /// Only for visitors: numbers of enrolled or waiting people that are not 0 and smaller than this one are stated as the
-    /// number before it (`[privacy] small_counts`).
+    /// Only for visitors: numbers of enrolled or waiting people that are greater than 0 and less than this number are
+    /// stated as the number before it (`[privacy] small_counts`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     fewer_than: Option<u32>,

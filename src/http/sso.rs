@@ -1,5 +1,5 @@
-//! Single sign-on: what the sign-in page offers, the two ends of a sign-in at a provider, and sign-outs that a provider
-//! announces.
+//! Single sign-on: what the sign-in page offers, the beginning and the end of a sign-in at a provider, and sign-outs
+//! that a provider announces.
 
 use std::time::Duration;
 
@@ -41,9 +41,9 @@ use crate::store::StoreError;
 const PROXY: &str = "proxy";
 /// The address at which the web server states who has signed in.
 const PROXY_LOGIN: &str = "/auth/proxy/login";
-/// Names of cookies of sign-ins that have begun start with this. Several may be open, in several windows.
+/// The beginning of the names of cookies of open sign-ins. Several may be open, in several windows.
 const FLOW_COOKIE: &str = "eduhub_flow_";
-/// Letters of the state in the name of a cookie, enough to tell the windows of a browser apart.
+/// Number of letters of the state in the name of a cookie, enough to tell the windows of a browser apart.
 const FLOW_ID_LEN: usize = 8;
 /// Longest code that a provider sends. Those of Entra ID have about 1,500 bytes.
 const CODE_LEN_MAX: usize = 8_192;
@@ -212,8 +212,8 @@ pub async fn begin(
 
 /// Completes a sign-in at a provider.
 ///
-/// The provider sends the browser here. It must be the browser that began the sign-in, which is possible once and
-/// within ten minutes.
+/// The provider sends the browser here. Only the browser that began the sign-in can complete it, once and within ten
+/// minutes.
 #[utoipa::path(
     get,
     path = "/auth/{provider}/callback",

@@ -46,7 +46,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// A hold of an office of the college on a student.
+/// A hold that an office of the college placed on a student.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = Hold)]
 pub struct HoldResponse {
@@ -315,7 +315,7 @@ pub async fn read(
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(FactsResponse::new(user, facts)))
 }
 
-/// States facts about a student (staff without a limit). They replace the earlier ones, and hold in all terms.
+/// States facts about a student (staff without a limit). They replace the earlier ones, and apply in all terms.
 ///
 /// A hold with `register` in `blocks` refuses seats and waitlist positions, one with `drop` refuses drops of seats. The
 /// student's waitlists are settled again.

@@ -104,8 +104,8 @@ struct TermResponse<'a> {
     /// How long a seat is offered, in seconds; null is the college's setting.
     #[schema(required)]
     offer_s: Option<u32>,
-    /// The most seconds for which a seat is offered in the first 24 hours after the term opens; null is the college's
-    /// setting.
+    /// The longest time for which a seat is offered in the first 24 hours after the term opens, in seconds; null is the
+    /// college's setting.
     #[schema(required)]
     offer_first_day_s: Option<u32>,
     /// The groups whose students come first on waitlists, in order; empty for the order of joining alone.
@@ -264,8 +264,8 @@ struct TermRequest {
     /// How long a seat is offered, in seconds. Null uses the college's setting.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_592_000)]
     offer_s: Option<Option<u32>>,
-    /// The most seconds for which a seat is offered in the first 24 hours after the term opens. Null uses the college's
-    /// setting.
+    /// The longest time for which a seat is offered in the first 24 hours after the term opens, in seconds. Null uses
+    /// the college's setting.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_592_000)]
     offer_first_day_s: Option<Option<u32>>,
     /// The groups whose students come first on waitlists, in order. Replaces the earlier list, and orders all waitlists of

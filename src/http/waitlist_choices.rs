@@ -23,7 +23,7 @@ pub(super) struct ChoicesRequest {
     /// Alternatives: the student waits in each, and the first seat ends the others. Cannot be combined with `with`.
     #[schema(value_type = Option<BTreeSet<SectionId>>, max_items = 8)]
     any_of: Vec<SectionId>,
-    /// A section in which the student is enrolled, to drop in the decision in which the seat comes.
+    /// A section in which the student is enrolled, to drop in the decision that grants the seat.
     #[schema(value_type = Option<SectionId>)]
     drop: Option<SectionId>,
     /// The path of the members, for problems.
@@ -106,7 +106,7 @@ pub(super) struct AddEntryWithChoices {
     /// Alternatives.
     #[schema(value_type = Option<BTreeSet<SectionId>>, max_items = 8)]
     any_of: Vec<SectionId>,
-    /// A section to drop when the seat comes.
+    /// A section to drop when the seat is granted.
     #[schema(value_type = Option<SectionId>)]
     drop: Option<SectionId>,
 }
@@ -171,7 +171,7 @@ pub(super) struct ChoicesResponse {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Option<Vec<SectionId>>, nullable = false)]
     any_of: Vec<SectionId>,
-    /// While waitlisted or offered: the section that is dropped when the seat comes.
+    /// While waitlisted or offered: the section that is dropped when the student gets the seat.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     drop: Option<SectionId>,
