@@ -18,7 +18,7 @@ use crate::store::lease::{CANDIDATE_PAUSE, Fence, Job, LEASE, Lease, LeaseStore,
 pub struct Tenure {
     /// States, in the writes of the job, under which tenure they began.
     pub fence: Fence,
-    /// The lease lasts at least until then. Monotonic time, which goes on while the process is stopped.
+    /// The lease lasts at least until then. Monotonic time, which continues while the process is stopped.
     until: Arc<Mutex<Instant>>,
 }
 
@@ -275,7 +275,7 @@ mod tests {
         let held = tenure.borrow().clone().unwrap();
         assert_eq!(changed(&mut tenure).await, None);
         assert!(!held.is_current());
-        // Two failures are survived, and the third reply renews the lease after three seconds.
+        // Two failures do not end the tenure: the third reply renews the lease after three seconds.
         assert!(began.elapsed() >= RENEWAL_PAUSE * 3 + LEASE - RENEWAL_PAUSE, "{:?}", began.elapsed());
         *store.replies.lock() = [Ok(Some(4))].into();
         assert_eq!(changed(&mut tenure).await, Some(4), "the lease is taken again under a new fence");

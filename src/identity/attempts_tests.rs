@@ -104,7 +104,7 @@ fn few_passwords_for_unknown_names_are_hashed_for_a_network() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crowded_network_has_few_passwords_with_a_provider() {
+async fn a_crowded_network_has_few_passwords_checked_by_a_provider() {
     let limits = SignInLimits::new(1);
     let share = |from| limits.provider_share(network(from), &Epoch);
     let mut held = futures_util::future::join_all((0..PROVIDER_SHARE).map(|_| share(HOME))).await;

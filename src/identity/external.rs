@@ -40,7 +40,7 @@ pub struct ExternalIdentity {
     pub name: String,
     /// Rights in the hub.
     pub rights: Rights,
-    /// The user of Plone that the person is, if the provider states one.
+    /// The person's user of Plone, if the provider states one.
     pub plone_user: Option<UserName>,
     /// The ID token, if there is one.
     pub id_token: Option<SecretString>,
@@ -131,7 +131,7 @@ impl ExternalProvider {
 /// Why sign-ins by a provider end, which decides what their live sessions do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignInEnd {
-    /// The user has signed out, or an administrator has signed the user out: clients do not come back (4003).
+    /// The user has signed out, or an administrator has signed the user out: clients do not reconnect (4003).
     SignedOut,
     /// The rights or the owner of the name have changed: clients sign in again (4001).
     Changed,
@@ -178,8 +178,8 @@ impl Identity {
         Ok(ExternalSignIn { token: minted.token, caller: minted.caller })
     }
 
-    /// Returns a token of Plone for the user that a caller is there, without a password; `None` if the caller is a
-    /// visitor there.
+    /// Returns a token of Plone for the caller's user there, without a password; `None` if the caller is a visitor
+    /// there.
     pub(super) async fn plone_token_of(&self, caller: &Caller) -> Option<Arc<SecretString>> {
         // Sign-ins from before the setting was removed still name a user.
         self.provider_of(&caller.source).filter(|provider| provider.states_plone_users)?;

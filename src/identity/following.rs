@@ -31,9 +31,9 @@ impl Identity {
         Ok(())
     }
 
-    /// Ends the tokens that other hubs have ended, and notifies the live sessions of their users. Returns the tokens that
-    /// were revoked one by one and that this hub did not know to be: their live sessions still have to be closed, because
-    /// the store does not name their users.
+    /// Ends the tokens that other hubs have ended, and notifies the live sessions of their users. Returns the tokens
+    /// that were revoked one by one, except those that this hub knew to be revoked: their live sessions still have to
+    /// be closed, because the store does not name their users.
     #[must_use]
     pub fn follow(&self, revocations: Revocations) -> HashSet<Uuid> {
         let Revocations { position: _, tokens, users, members, has_accounts } = revocations;

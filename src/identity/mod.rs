@@ -140,7 +140,7 @@ impl<'de> Deserialize<'de> for Source {
 pub struct SignInOrigin {
     /// Source of the sign-in.
     pub source: Source,
-    /// The user of Plone as whom single sign-on identifies the person, besides the username; `None` if it names none.
+    /// The user of Plone that single sign-on states for the person, besides the username; `None` if it states none.
     pub plone_user: Option<UserName>,
 }
 

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use crate::domain::precis;
 use crate::identity::attempts::Origin;
 
-/// Maximum number of queued passwords, which a lane may fill by half: about ten seconds of work for one thread. Past
+/// Maximum number of queued passwords, of which one lane may use half: about ten seconds of work for one thread. Past
 /// this, sign-ins fail with [`HashError::Overloaded`].
 const WAITING_MAX: usize = 1_024;
 /// Nice value of the hashing threads. They get a quarter of a core that request threads keep busy. With 10 they would

@@ -43,7 +43,7 @@ pub struct ScheduleFeeds {
 }
 
 impl ScheduleFeeds {
-    /// Creates it on a store.
+    /// Creates the service on a store.
     #[must_use]
     pub fn new(store: Arc<dyn ScheduleFeedStore>, clock: Arc<dyn Clock>) -> Self {
         // The interval is not zero, so there is a quota.

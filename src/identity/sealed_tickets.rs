@@ -47,7 +47,7 @@ struct Content {
     expires_at: Timestamp,
 }
 
-/// A ticket that has not expired. Whether it was used, the store knows.
+/// A ticket that has not expired. The store records whether it was used.
 pub(super) struct Opened {
     pub(super) id: Uuid,
     pub(super) caller: Caller,

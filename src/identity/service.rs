@@ -381,7 +381,7 @@ impl Identity {
         self.store.users(filter).await
     }
 
-    /// Calls `f` with what decides which sections name a caller as their instructor.
+    /// Calls `f` with the names by which sections list a caller as an instructor.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -412,7 +412,7 @@ impl Identity {
         sizes
     }
 
-    /// Returns the number of requests for responses that must be built that exceeded a limit.
+    /// Returns the number of requests that exceeded the limit on responses that must be built.
     #[must_use]
     pub fn builds_refused(&self) -> u64 {
         self.requests.builds_refused()

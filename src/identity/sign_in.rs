@@ -105,8 +105,8 @@ pub struct Client<'a> {
     pub device: Option<&'a str>,
 }
 
-/// An attempt that another part of the hub checks, such as a sign-in to Plone's own pages. It has counted as a failure
-/// until it is ended.
+/// An attempt that another part of the hub checks, such as a sign-in to Plone's own pages. It counts as a failure until
+/// it is ended.
 pub struct GuardedAttempt<'a> {
     identity: &'a Identity,
     attempt: Attempt<'a>,
@@ -149,7 +149,7 @@ impl fmt::Display for PasswordCheck {
 }
 
 impl Identity {
-    /// Signs a user in without a second factor, from a client without a device cookie that does not describe itself.
+    /// Signs a user in without a second factor, from a client that has no device cookie and does not describe itself.
     ///
     /// # Errors
     /// As for [`Self::sign_in_with`].
@@ -281,7 +281,7 @@ impl Identity {
         self.hasher.pretend().await
     }
 
-    /// Signs a user of a provider without members in. The profile is read again under the lock under which accounts
+    /// Signs in a user of a provider without members. The profile is read again under the lock under which accounts
     /// change, so that no token issued for an old password outlives the change.
     async fn complete_local(
         &self,
@@ -390,7 +390,7 @@ impl Identity {
         let member = members.store.member_by_login(login).await?;
         let hash = member.as_ref().and_then(|member| member.password_hash.as_ref());
         let Some(hash) = hash.map(|hash| hash.expose_secret().to_owned()) else {
-            // If the hasher is overloaded, the wait for it has hidden as much.
+            // If the hasher is overloaded, the wait for it has hidden whether there is a hash.
             let _ = self.check_no_hash(&password, origin).await;
             return Ok(());
         };

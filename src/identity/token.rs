@@ -40,7 +40,7 @@ struct Claims {
     iat_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "is_hub")]
     src: Source,
-    // The user of Plone as whom single sign-on identifies the person.
+    // The user of Plone that single sign-on states for the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plone: Option<String>,
     // The sandbox term to which the token is confined.

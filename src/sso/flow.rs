@@ -1,5 +1,5 @@
 //! A sign-in between its beginning and its end. The browser carries it in an encrypted cookie, so that a flood of
-//! sign-ins that are never completed takes no memory of the hub, and no other browser can end the sign-in.
+//! sign-ins that are never completed takes no memory of the hub, and no other browser can complete the sign-in.
 
 use std::collections::HashSet;
 use std::time::Duration;

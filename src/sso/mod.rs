@@ -48,7 +48,7 @@ pub struct Person {
     pub name: String,
     /// Rights in the hub.
     pub rights: Rights,
-    /// The user of Plone that the person is; `None` for a visitor there.
+    /// The person's user of Plone; `None` for a visitor there.
     pub plone_user: Option<UserName>,
     /// Facts about the person as a student.
     pub facts: StatedFacts,
@@ -74,7 +74,7 @@ pub enum SsoError {
     /// The provider refuses the hub, because one of them is misconfigured.
     #[error("misconfigured: {0}")]
     Misconfigured(String),
-    /// What the browser brought back is not the end of a sign-in that it began, or it is too late or used.
+    /// The browser's request does not complete a sign-in that it began, comes too late, or was used before.
     #[error("not the end of an open sign-in: {0}")]
     NotOpen(&'static str),
     /// The user or the provider has refused the sign-in.

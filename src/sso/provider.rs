@@ -93,7 +93,7 @@ impl Provider {
     ) -> anyhow::Result<Self> {
         let issuer = IssuerUrl::new(settings.issuer.clone());
         let issuer = issuer.with_context(|| format!("auth.oidc.{name}.issuer cannot be used"))?;
-        // Keys that anyone on the way could replace would make every signature worthless.
+        // If the keys could be replaced in transit, every signature would be worthless.
         let http = if issuer.url().scheme() == "https" { http.with_https_only() } else { http };
         Ok(Self {
             name: name.into(),

@@ -1,4 +1,4 @@
-//! A provider on this machine that signs whatever a test wants, and the hub's verdict on its tokens.
+//! A provider on this machine that signs any claims, and the hub's checks of its tokens.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
