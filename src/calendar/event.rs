@@ -11,7 +11,8 @@ use crate::calendar::lines::Lines;
 use crate::domain::ids::UserName;
 use crate::domain::meeting::{Days, END_OF_DAY, Meeting};
 
-/// Prefix of what the id of an event is a hash of. It never changes, so that an event has the same id in all versions.
+/// Prefix of the text whose hash is the id of an event. It never changes, so that an event has the same id in all
+/// versions.
 const UID_DOMAIN: &[u8] = b"eduhub schedule 1";
 
 /// The meetings of a section at one time of the week.

@@ -59,7 +59,8 @@ pub struct BatchExecutor {
 }
 
 impl BatchExecutor {
-    /// Creates an executor. `credit_limit` is the maximum of credits that a student may enroll in; 0 is no limit.
+    /// Creates an executor. `credit_limit` is the maximum number of credits in which a student may enroll; 0 is no
+    /// limit.
     #[must_use]
     pub fn new(store: Arc<dyn TermStore>, credit_limit: Credits) -> Self {
         Self { store, credit_limit, repeat_limit: 0, offers: OfferSettings::default() }

@@ -6,7 +6,7 @@
 //! - [`submitted`]: a command with its origin and its audit entry
 //! - [`student_facts`]: changes facts about students in all terms
 //! - [`student_view`]: the published state of a term for the decisions about one student
-//! - [`shedding`]: which commands a registrar turns away when it gets more than it can commit
+//! - [`shedding`]: which commands a registrar rejects when it receives more than it can commit
 //! - [`readmodel`]: published snapshots, which handlers read; [`section_json`]: a section as JSON
 //! - [`request_counts`]: counts requests by their outcome, and measures reply times; [`activity`]: the activity of the
 //!   last minute and hour

@@ -36,7 +36,7 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 /// How long a command may wait before it is decided, including the time while the term is loaded again. After that time
 /// its caller has given up. Under overload [`Shedder`] allows less.
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(10);
-/// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in all.
+/// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in total.
 const MAILBOX_MAX: usize = 65_536;
 /// The longest wait of the timer for deadlines: of reserved seats to release, and of offers. Deadlines are times of the
 /// hub's clock, and timers count monotonic time, so this bounds how late a deadline is handled after the clock was set
@@ -81,7 +81,7 @@ pub(super) struct Caller {
 
 impl Caller {
     fn send(self, reply: Result<Replied, SubmitError>) {
-        // A caller that has hung up needs no reply; the decision stands.
+        // A caller that has disconnected needs no reply; the decision stands.
         let _ = self.reply.send(reply);
     }
 }
@@ -124,7 +124,7 @@ pub type Loaded = oneshot::Sender<Arc<TermModel>>;
 pub struct RegistrarDeps {
     /// The store of terms.
     pub store: Arc<dyn TermStore>,
-    /// Maximum credits that a student may enroll in per term; 0 is no limit.
+    /// Maximum number of credits in which a student may enroll per term; 0 is no limit.
     pub credit_limit: Credits,
     /// How often a student may take a course; 0 is no limit.
     pub repeat_limit: u32,

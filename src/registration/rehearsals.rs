@@ -151,7 +151,7 @@ pub struct Rehearsals {
 }
 
 impl Rehearsals {
-    /// Creates it on a store. The executor has the limits of the college.
+    /// Creates the service on a store. The executor has the limits of the college.
     #[must_use]
     pub fn new(executor: BatchExecutor, plans: Arc<dyn PlanStore>, clock: Arc<dyn Clock>) -> Self {
         Self { executor, plans, clock, tasks: Mutex::default() }

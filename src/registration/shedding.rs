@@ -1,4 +1,4 @@
-//! Decides which commands a registrar rejects when it receives more than it can commit. After CoDel (RFC 8289), what
+//! Decides which commands a registrar rejects when it receives more than it can commit. As in CoDel (RFC 8289), what
 //! counts is how long commands wait, not how many are waiting, so the same rule suits a fast and a slow machine. A
 //! queue whose wait falls again absorbs a burst. A queue whose wait stays long has more load than the registrar can
 //! commit. Then the registrar accepts only what it can commit in time, because a reply that comes after its caller has
@@ -28,10 +28,11 @@ const FIXED_COST_MAX: f64 = 0.5;
 /// One batch in this many is small while batches are longer than usual because of their fixed cost, to notice when that
 /// has become less.
 const PROBE_INTERVAL: u32 = 8;
-/// The weight of a batch in the limit. A stall of the disk is one batch among several.
+/// The weight of a batch in the moving average of the limit, so that a single stall of the disk changes the limit only
+/// in part.
 const WEIGHT: f64 = 0.5;
-/// How many times larger than the recent batches a batch may be. Small batches show what fits at least, but on a disk
-/// that has become slow they no longer show it.
+/// How many times larger than the recent batches a batch may be. Small batches show a lower bound of what fits, but no
+/// longer on a disk that has become slow.
 const GROWTH_MAX: f64 = 2.0;
 /// The factor by which each batch reduces the size that counts as recent.
 const RECENT: f64 = 0.8;
@@ -96,8 +97,8 @@ impl Shedder {
 
     /// Records that a batch of students' commands was committed.
     ///
-    /// A command costs less in a larger batch. So a batch that was shorter than it should be shows a number of commands
-    /// that certainly fits, and one that was longer a number that certainly does not.
+    /// A command costs less in a larger batch. So a batch that took less time than it may shows a number of commands
+    /// that certainly fits, and a batch that took more time shows a number that certainly does not.
     pub fn committed(&mut self, commands: usize, took: Duration) {
         let took = took.as_secs_f64().max(1e-6);
         if commands <= BATCH_MIN {

@@ -22,7 +22,7 @@ fn waiting_long_since(start: Instant) -> Shedder {
 #[test]
 fn only_a_wait_that_stays_long_sheds_commands() {
     let start = Instant::now();
-    // Milliseconds since the wait is long, commands in the queue, wait of the command; the expected decisions.
+    // Milliseconds since the wait became long, commands in the queue, wait of the command; the expected decisions.
     let table = [
         (0, 10_000, 9_000, true, false),
         (500, 10_000, 9_000, true, false),
@@ -49,7 +49,7 @@ fn commands_of_staff_and_of_the_hub_are_not_shed() {
 fn an_overload_ends_when_waits_stay_short() {
     let start = Instant::now();
     let mut shedder = waiting_long_since(start);
-    // Milliseconds since the wait is long, the wait of the oldest command, and whether commands are then rejected.
+    // Milliseconds since the wait became long, the wait of the oldest command, and whether commands are then rejected.
     let table = [
         (1_000, 300, true),
         (1_500, 146, true),
@@ -111,7 +111,7 @@ struct Disk {
     pages: u64,
     /// Whether the time of a batch varies, as on a machine that does other work.
     varies: bool,
-    /// Every three seconds, a batch takes so much longer.
+    /// Every three seconds, a batch takes this much longer.
     stall: u64,
 }
 

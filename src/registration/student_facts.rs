@@ -1,6 +1,6 @@
 //! Changes facts about students in all terms.
 //!
-//! The facts hold in all terms, and each term decides with its own copy. A change is therefore a command to each term.
+//! The facts apply in all terms, and each term decides with its own copy. A change is therefore a command to each term.
 //! Changes are made one after the other, so that all terms get them in the same order.
 
 use std::collections::BTreeSet;

@@ -56,7 +56,7 @@ pub struct CapMessage {
     pub scope: String,
     /// The earlier messages to which it refers.
     pub references: Vec<CapId>,
-    /// Its blocks `info`, in their order.
+    /// Its `info` blocks, in their order.
     pub infos: Vec<CapInfo>,
 }
 
