@@ -158,7 +158,7 @@ impl<'s> Comparison<'s> {
                 report.updated += 1;
                 let crn = &after.section.id.crn;
                 let status = |state: &SectionState| state.section.status;
-                // It counts in the weeks of its students again.
+                // It counts in its students' schedules again.
                 let is_reopened = status(before) == SectionStatus::Cancelled && status(&after) != status(before);
                 if is_reopened || before.section.meetings != after.section.meetings {
                     self.changed.meetings.insert(crn.clone());
@@ -264,8 +264,9 @@ impl<'s> Comparison<'s> {
         self.matched.contains(crn)
     }
 
-    /// Returns the CRN of the existing section that a section of the file is, if a spreadsheet removed the leading zeros of
-    /// its CRN: a section of the same course and label, whose CRN is the same number and is not in the file itself.
+    /// Returns the CRN of the existing section that corresponds to a section of the file, if a spreadsheet removed the
+    /// leading zeros of its CRN: a section of the same course and label, whose CRN is the same number and is not in the
+    /// file itself.
     fn crn_with_zeros(&self, section: &Section, schedule: &dyn Schedule) -> Result<Option<Crn>, ScheduleError> {
         let Some(snapshot) = self.snapshot else { return Ok(None) };
         let Some(number) = number_of(&section.id.crn).filter(|_| snapshot.row(&section.id.crn).is_none()) else {

@@ -1,4 +1,4 @@
-//! Which registrations of the hub the enrollments of a OneRoster bundle are.
+//! Maps the enrollments of a OneRoster bundle to registrations in the hub.
 //!
 //! A term of the bundle is the term of the hub whose id is its `sourcedId`, or otherwise the only one with its title. A
 //! class is the section whose id is its `sourcedId`, as in the hub's own bundles; or the section of the term whose CRN is
@@ -80,7 +80,7 @@ impl KnownTerm {
         Some(Self { id, model, snapshot, crns })
     }
 
-    /// Returns the section that a class is. `has_own_code` states whether no other class of the term has its code.
+    /// Returns the section of a class. `has_own_code` states whether no other class of the term has its code.
     fn section(&self, class: &Class, has_own_code: bool) -> Option<Crn> {
         let by_id = SectionId::parse(&class.id).ok().filter(|id| id.term == self.id).map(|id| id.crn);
         let by_id = by_id.filter(|crn| self.snapshot.row(crn).is_some());
@@ -89,7 +89,7 @@ impl KnownTerm {
     }
 }
 
-/// What a class of the bundle is in the hub: the index of the term and the CRN, or why it is not there.
+/// The section of a class of the bundle in the hub: the index of the term and the CRN, or why there is none.
 type Matched = Result<(usize, Crn), Unmatched>;
 
 /// Why the enrollments of a class are not imported.

@@ -46,7 +46,7 @@ pub struct FileSection {
 pub enum ClockOption {
     /// 1:00 to 6:59 without am or pm are in the afternoon.
     Hours12,
-    /// Times are as written, on a clock of 24 hours.
+    /// Times are as written, on a 24-hour clock.
     Hours24,
 }
 

@@ -22,9 +22,9 @@ pub(super) fn joined_names(names: &[String]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(separator))
 }
 
-/// Splits a cell of instructors at semicolons and line breaks. A comma separates names only if the mark of a role shows that
-/// the cell is a list; otherwise it is part of a name (`Smith, Ann`). Omits what is not a name, such as numbers, logins
-/// and e-mail addresses, and repeated names.
+/// Splits a cell of instructors at semicolons and line breaks. A comma separates names only if the mark of a role shows
+/// that the cell is a list; otherwise it is part of a name (`Smith, Ann`). Omits what is not a name, such as numbers,
+/// usernames and email addresses, and repeated names.
 pub(super) fn instructors(cell: &str) -> Vec<String> {
     let cell = without_remarks(&decoded(cell));
     let mut names: Vec<String> = Vec::new();
@@ -42,7 +42,7 @@ pub(super) fn instructors(cell: &str) -> Vec<String> {
 }
 
 /// Removes remarks in brackets, such as `[Primary, 100%]`, and those in parentheses that are not part of a name: roles,
-/// logins, numbers and addresses. Roles become [`MARK`].
+/// usernames, numbers and addresses. Roles become [`MARK`].
 fn without_remarks(cell: &str) -> String {
     let (mut found, mut rest) = (String::new(), cell);
     while let Some(open) = rest.find(['(', '[']) {
@@ -62,7 +62,7 @@ fn without_remarks(cell: &str) -> String {
     found + rest
 }
 
-/// Returns the name in a part of a cell of instructors, without numbers and e-mail addresses in it.
+/// Returns the name in a part of a cell of instructors, without numbers and email addresses in it.
 fn name(part: &str) -> Option<String> {
     let is_part_of_name = |word: &&str| !word.contains(|c: char| c == '@' || c.is_ascii_digit());
     let words: Vec<&str> = part.split_whitespace().filter(is_part_of_name).collect();

@@ -6,7 +6,7 @@ use crate::domain::import_profile::ImportProfile;
 
 use crate::imports::csv::columns::{Column, ExtraNames, normalized, resolve};
 
-/// A header that a profile is for.
+/// A header, and the profile for files with this header.
 pub(super) struct Recognized<'p> {
     pub(super) profile: &'p ImportProfile,
     /// The index of the row, or of the second of two rows.
@@ -16,7 +16,7 @@ pub(super) struct Recognized<'p> {
     pub(super) names: Vec<String>,
 }
 
-/// Returns the first of the headers that a saved profile is for, otherwise the first that a built-in one is for. `headers`
+/// Returns the first header that matches a saved profile, otherwise the first that matches a built-in one. `headers`
 /// are the possible headers of a file: the index of their last row, their number of rows, their names.
 pub(super) fn recognize<'p>(
     profiles: &'p [ImportProfile],
@@ -68,8 +68,8 @@ fn is_for(profile: &ImportProfile, names: &[String]) -> bool {
     sorted(&own) == sorted(names)
 }
 
-/// Returns the mapping of the upload, followed by the entries of a profile that the file has columns for and that the
-/// upload does not decide.
+/// Returns the mapping of the upload, followed by those entries of a profile for which the file has columns and which
+/// the upload does not decide.
 pub(super) fn merged(
     map: &[(String, Column)],
     profile: Option<&ImportProfile>,
@@ -87,7 +87,7 @@ pub(super) fn merged(
         // The college's own names take precedence over a built-in profile.
         .filter(|(_, name, _)| !(profile.builtin && extra.contains_key(&normalized(name))))
         .collect();
-    // Of two columns with one field, the first in the file has it.
+    // If two columns map to one field, the first in the file gets it.
     entries.sort_by(|a, b| a.0.cmp(&b.0));
     for (columns, name, field) in entries {
         let is_decided = field != Column::Ignored && all.iter().any(|(_, other)| *other == field);

@@ -51,7 +51,7 @@ pub(super) struct Survey {
     samples: Vec<Vec<String>>,
     /// The first records below the header, among those that were surveyed.
     first_rows: Vec<(u64, csv::StringRecord)>,
-    /// The profile that the file has.
+    /// The profile that matches the file.
     pub(super) profile: Option<ProfileName>,
     /// The header, with the mapping of columns: that of the upload, then that of the profile, then what the cells show.
     pub(super) header: Header,
@@ -314,8 +314,8 @@ fn score(names: &[String], extra: &ExtraNames, map: &[(String, Column)]) -> usiz
     known + names.iter().filter(is_mapped).count()
 }
 
-/// Returns whether two rows have known names only together, such as `Enrollment` above `Cap`. A title is not the first of
-/// two rows.
+/// Returns whether two rows have known names only together, such as `Enrollment` above `Cap`. A title is not the first
+/// row of a header.
 fn are_joined(upper: &[String], lower: &[String]) -> bool {
     let texts = upper.iter().filter(|text| !text.trim().is_empty()).count();
     let is_joined = |(above, below): (&String, &String)| {

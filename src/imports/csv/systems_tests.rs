@@ -1,5 +1,5 @@
-//! Exports in the notations of several systems and of department secretaries, in `tests/schedules/systems`, each beside its
-//! right reading. Names and numbers are invented.
+//! Exports in the notations of several systems and of department offices, in `tests/schedules/systems`, each beside its
+//! expected reading. Names and numbers are invented.
 //!
 //! A reading has a line for each section: `CRN course/section component enrolled/capacity credits: meetings`, with
 //! `wWAITLISTED/WAITLIST_CAPACITY` after the capacity, `X` before the colon of a cancelled section, and `| instructors` at

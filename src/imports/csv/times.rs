@@ -26,13 +26,13 @@ const EARLY_END: Time = jiff::civil::time(5, 0, 0, 0);
 /// How times without am and pm are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Clock {
-    /// As written, on a clock of 24 hours.
+    /// As written, on a 24-hour clock.
     #[default]
     AsWritten,
     /// 1:00 to 6:59 are in the afternoon.
     Afternoon,
-    /// 1:00 to 5:59 are in the afternoon, because other times in the file have am or pm, but none has an hour above 12. Such
-    /// files leave the marks out where a reader knows; 6:00 may be early in the morning there.
+    /// 1:00 to 5:59 are in the afternoon, because other times in the file have am or pm, but none has an hour above 12.
+    /// Such files leave out the marks where the time is obvious; 6:00 may be early in the morning there.
     Marked,
 }
 

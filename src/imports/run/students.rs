@@ -61,7 +61,8 @@ impl Run<'_> {
         self.register_students(wanted)
     }
 
-    /// Returns whether the file states nothing new about a student: only that the student exists, whom a term has.
+    /// Returns whether the file states nothing new about a student: only that the student exists, which a term shows
+    /// already.
     fn is_known(&self, students: &Students, name: &UserName) -> bool {
         let terms = || self.inner.deps.model.terms();
         students.only_names(name) && terms().values().any(|term| term.registrations(name).is_some())

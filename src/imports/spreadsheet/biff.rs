@@ -11,7 +11,7 @@ const RECORDS_MAX: u64 = 20_000_000;
 /// The maximum number of rows and columns of a sheet in this format.
 const ROWS_MAX: u32 = 65_536;
 const COLUMNS_MAX: u16 = 256;
-/// The maximum size of all formulas, in bytes. calamine writes them as text with up to 50 times their size.
+/// The maximum size of all formulas, in bytes. calamine converts them to text of up to 50 times their size.
 const FORMULA_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The number of records between two checks whether the import was cancelled.
 const TICK_INTERVAL_RECORDS: u64 = 100_000;
@@ -63,7 +63,7 @@ impl<'b> Iterator for Records<'b> {
     }
 }
 
-/// The sizes that reading a workbook needs.
+/// What was counted in a workbook so far.
 #[derive(Debug, Default)]
 struct Total {
     records: u64,

@@ -6,7 +6,7 @@ use calamine::{Data, DataRef, ExcelDateTime};
 const DIGITS: usize = 15;
 /// The seconds of a day.
 const DAY_SECONDS: u32 = 24 * 60 * 60;
-/// Serial numbers of dates below this one are times of day with a date that was never meant: it is in 1900.
+/// Serial numbers of dates below this one are times of day whose date, in 1900, has no meaning.
 const FIRST_MEANT_DATE: f64 = 366.0;
 
 /// The parts of a format of numbers that decide how a cell is read.
@@ -208,7 +208,7 @@ mod tests {
             (plain(0.375), plain(47_868.0), plain(47_868.375)),
             ("09:00".into(), "2031-01-20".into(), "2031-01-20 09:00".into())
         );
-        assert_eq!(plain(1.375), "09:00", "a time of day whose date was never meant");
+        assert_eq!(plain(1.375), "09:00", "a time of day whose date, in 1900, has no meaning");
         let apple = ExcelDateTime::new(46_406.0, ExcelDateTimeType::DateTime, true);
         assert_eq!(text(&Data::DateTime(apple)), "2031-01-20", "days counted from 1904");
     }

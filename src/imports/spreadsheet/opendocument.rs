@@ -33,7 +33,7 @@ struct Row {
     cells: u64,
     filled: u64,
     text: u64,
-    /// How often the current cell is repeated, and its text.
+    /// How often the current cell is repeated, and the length of its text.
     cell: (u64, u64),
     has_value: bool,
 }

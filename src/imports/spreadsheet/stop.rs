@@ -8,7 +8,7 @@ use crate::imports::spreadsheet::kind::Foreign;
 /// Why reading a spreadsheet ends early.
 #[derive(Debug)]
 pub(in crate::imports) enum Stop {
-    /// The file cannot be imported. The row that is concerned, or 0, and what is wrong.
+    /// The file cannot be imported. The row that it concerns, or 0, and what is wrong.
     Refused(u64, FindingKind),
     /// The import was cancelled, or the file system failed.
     Failed(ScheduleError),

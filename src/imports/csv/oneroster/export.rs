@@ -1,4 +1,5 @@
-//! Writes the OneRoster bundle of a term: its sections that take place, and the students who are enrolled in them.
+//! Writes the OneRoster bundle of a term: its sections that are not cancelled, and the students who are enrolled in
+//! them.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom};
@@ -109,7 +110,7 @@ impl TermBundle<'_> {
         Ok(file)
     }
 
-    /// Returns the sections that take place, ordered by course.
+    /// Returns the sections that are not cancelled, ordered by course.
     fn taught(&self) -> impl Iterator<Item = &SectionState> {
         self.snapshot.rows_in_order().map(|row| &row.state).filter(|state| !state.is_cancelled())
     }

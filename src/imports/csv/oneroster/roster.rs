@@ -126,7 +126,7 @@ pub(in crate::imports::csv) fn read(file: &File, today: Date, watch: &mut Watch<
     Ok(roster)
 }
 
-/// Who a row of the file of people is.
+/// The person in a row of the file of people.
 enum Person {
     Student(UserName),
     /// A student who is to be deleted, or whose row has an error.

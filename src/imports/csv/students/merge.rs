@@ -46,7 +46,7 @@ impl Students {
         Self { facts, stated: Stated::default(), only_adds: true }
     }
 
-    /// Returns whether the file states nothing about a student but that the student exists.
+    /// Returns whether the file states nothing about a student except that the student exists.
     pub(in crate::imports) fn only_names(&self, student: &UserName) -> bool {
         let completed = self.facts.get(student).and_then(|facts| facts.completed.as_ref());
         self.only_adds && completed.is_none_or(Vec::is_empty)
