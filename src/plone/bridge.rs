@@ -110,8 +110,8 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Starts the announcements, and, while this hub leads, the pull and the outbox. With `open_new_terms`, terms that a pull creates are
-    /// immediately open for registration.
+    /// Starts the announcements, and, while this hub leads, the pull and the outbox. With `open_new_terms`, terms that
+    /// a pull creates are immediately open for registration.
     pub async fn start(client: PloneClient, settings: &Settings, open_new_terms: bool, deps: BridgeDeps) -> Self {
         let leadership = Leadership::start(deps.leases.clone(), Job::Plone);
         let items_known = Arc::new(ItemsKnown::default());

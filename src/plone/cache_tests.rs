@@ -235,7 +235,7 @@ async fn a_stale_value_reports_why_it_cannot_be_renewed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_past_the_bytes_are_evicted_least_recently_used_first() {
+async fn values_beyond_the_byte_limit_are_evicted_least_recently_used_first() {
     let limits = CacheLimits { keys_max: 100, bytes_max: 100, ..LIMITS };
     let load = |key: usize, _| async move { Ok("x".repeat(key)) }.boxed();
     let cache = ReadCache::new(limits, String::len, load);

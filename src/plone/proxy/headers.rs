@@ -132,7 +132,7 @@ pub(super) struct RequestHeaders<'a> {
     pub(super) token: Option<&'a SecretString>,
     /// Media type with which the body is forwarded.
     pub(super) content_type: Option<HeaderValue>,
-    /// As whom the request is forwarded. A visitor has no cookies.
+    /// The identity with which the request is forwarded. A visitor has no cookies.
     pub(super) forward_as: ForwardAs,
 }
 

@@ -81,7 +81,7 @@ pub(super) struct Rights {
     pub(super) may_list_people: bool,
 }
 
-/// As whom an accepted request is forwarded.
+/// The identity with which an accepted request is forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ForwardAs {
     /// As the sender.

@@ -45,7 +45,7 @@ pub(super) fn compare(now: &Fields, read: &Section, last: Option<&Fields>, hub: 
     Compared { edit, to_write }
 }
 
-/// Returns true if a count or the roster in Plone is wrong, and differs from what the hub last wrote: something else
+/// Returns true if a count or the roster in Plone is wrong, and differs from what the hub last wrote: something other
 /// than the hub has changed it.
 fn has_foreign_counts(now: &Fields, last: Option<&Fields>, hub: &SectionState) -> bool {
     let was = |field| last.and_then(|last| last.get(&field));

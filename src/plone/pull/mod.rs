@@ -122,7 +122,7 @@ pub struct Puller {
 }
 
 impl Puller {
-    /// Starts a thread that pulls at the begin of each tenure, then regularly, and when another hub requests it.
+    /// Starts a thread that pulls at the beginning of each tenure, then regularly, and when another hub requests it.
     #[must_use]
     pub fn start(deps: PullDepsUnder, options: PullOptions, leadership: &Leadership) -> Self {
         let board = Arc::new(StatusBoard::default());

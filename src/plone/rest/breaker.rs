@@ -128,7 +128,7 @@ impl Breaker {
             (State::Open { .. } | State::Probing, _) => return false,
         }
         let longest = PAUSE_MIN.saturating_mul(1 << self.pauses.min(16)).min(PAUSE_MAX);
-        // Jitter between 50 % and 100 %, so that several hubs do not probe at the same time.
+        // Jitter between 50% and 100%, so that several hubs do not probe at the same time.
         let pause = longest.mul_f64(f64::midpoint(1.0, random.clamp(0.0, 1.0)));
         self.state = State::Open { until: now + pause };
         self.failures = 0;

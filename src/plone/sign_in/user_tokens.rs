@@ -41,7 +41,7 @@ struct Claims<'a> {
 /// Signs tokens of Plone for users of single sign-on.
 pub(super) struct UserTokens {
     key: EncodingKey,
-    /// The hub's own user, as whom no person is served.
+    /// The hub's own user. No person is served as this user.
     hub_user: UserName,
     clock: Arc<dyn Clock>,
     /// Whether users exist in Plone.
