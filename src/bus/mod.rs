@@ -57,8 +57,8 @@ pub trait Bus: Send + Sync {
         self.publish(event);
     }
 
-    /// Returns whether a user may be connected to this hub, so that publishers can skip events without a receiver. Returns
-    /// true if the bus does not know.
+    /// Returns whether a user may be connected to this hub, so that publishers can skip events without a receiver.
+    /// Returns true if that is not known.
     fn may_be_connected(&self, user: &UserName) -> bool;
 
     /// Returns the number of other hubs that are known to receive the events of this one.

@@ -63,8 +63,8 @@ pub fn subjects_of(student: &UserName, model: &ReadModel) -> BTreeSet<String> {
     subjects
 }
 
-/// Returns whether a scheduled alert that is due must not be sent, because its sender has been limited to subjects since
-/// and its audience reaches others. The audit trail then has an entry.
+/// Returns whether a scheduled alert that is due must not be sent, because its sender has since been limited to
+/// subjects and its audience reaches others. The audit trail then has an entry.
 ///
 /// # Errors
 /// When the store cannot be read.

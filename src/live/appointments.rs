@@ -29,7 +29,7 @@ const RATE_ASSUMED: f64 = 1_000.0;
 /// The least rate that is assumed if less has been measured.
 const RATE_MIN: f64 = 20.0;
 
-/// By what a client is recognized: the user, or the address of a visitor. The visitors behind one address share their
+/// What identifies a client: the user, or the address of a visitor. The visitors behind one address share their
 /// appointments.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum ClientKey {

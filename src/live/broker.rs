@@ -173,7 +173,7 @@ impl Broker {
 
     /// Closes one connection.
     fn disconnect(&mut self, session: Uuid) {
-        // The relays do not know a session that waits to join. It closes when it has joined.
+        // A session that waits to join is not in a relay yet. It closes when it has joined.
         let waiting = self.live.presence.session(session).filter(|session| !session.is_joined());
         if let Some(session) = waiting {
             session.request_close(Close::SignedOut);
@@ -181,7 +181,7 @@ impl Broker {
         self.send_urgent_to_all(&FanOut::Disconnect { session });
     }
 
-    /// Returns whether frames that were last sent at `sent` may be sent again.
+    /// Returns whether the next frames may be sent, when the last ones were sent at `sent`.
     fn is_due(&self, sent: Instant, now: Instant) -> bool {
         is_due(self.live.presence.joins.waiting(), now.saturating_duration_since(sent))
     }

@@ -24,7 +24,7 @@ use crate::store::alerts::{AlertStore, LogEntry, Reader};
 /// Options of the live connections.
 #[derive(Debug, Clone)]
 pub struct LiveOptions {
-    /// The interval at which changed seats are sent: a client gets at most one `seats` frame per term in it.
+    /// The interval at which changed seats are sent: in this time, a client gets at most one `seats` frame per term.
     pub seats_tick: Duration,
     /// The interval of pings. A connection that is silent for twice as long is closed.
     pub heartbeat: Duration,

@@ -119,7 +119,7 @@ impl State {
         self.returning.waiting + self.newcomers.waiting
     }
 
-    /// Makes an appointment with a client, `ahead` sessions before it.
+    /// Gives a client an appointment, with `ahead` sessions before it.
     fn send_away(&mut self, client: &ClientKey, ahead: usize, now: Instant) -> NoTurn {
         let rate = self.pace.and_then(|(since, ended)| {
             let measured = now.saturating_duration_since(since);

@@ -1,7 +1,7 @@
 //! The messages between broker, relays and sessions.
 //!
-//! Broker, relays and sessions know each other only as a `Recipient` of a message in this file, so that a relay serves
-//! any transport, and a broker any kind of relay.
+//! Broker, relays and sessions address each other only as a `Recipient` of a message in this file, so that a relay
+//! serves any transport, and a broker any kind of relay.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -43,7 +43,7 @@ pub struct Relay {
     live: Arc<Live>,
     broker: Recipient<RegisterRelay>,
     /// Ordered by time of connection, because ids start with the time. That is also the order of their allocation:
-    /// iterating over thousands of sessions in another order takes 20 % longer.
+    /// iterating over thousands of sessions in another order takes 20% longer.
     members: BTreeMap<Uuid, Member>,
     users: HashMap<UserName, Vec<Uuid>>,
     seats: SeatWatch,
@@ -331,7 +331,7 @@ impl Actor for Relay {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(QUEUE_LEN);
         Self::sweep_later(ctx);
-        // Wait, so that no session joins before this relay knows the position after which it gets every alert.
+        // Wait, so that no session joins before this relay has the position after which it gets every alert.
         let relay = ctx.address().recipient();
         let registered = self.broker.send(RegisterRelay { relay, in_flight: self.in_flight.clone() });
         ctx.wait(registered.into_actor(self).map(|position, relay, ctx| match position {

@@ -249,7 +249,7 @@ async fn a_sign_out_closes_the_sessions_of_its_token_only() {
 }
 
 #[actix_rt::test]
-async fn a_late_sign_out_spares_sessions_of_a_later_sign_in() {
+async fn a_late_sign_out_keeps_sessions_of_a_later_sign_in() {
     let mut fixture = Fixture::new();
     let (before, after) = (fixture.join(1_000), fixture.join(1_001));
     let user = UserName::parse("ann").unwrap();

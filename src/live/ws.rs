@@ -46,7 +46,7 @@ pub const VERSION: &str = "13";
 /// Why a request is not upgraded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotOpened {
-    /// It is not an upgrade to a WebSocket by HTTP/1.1.
+    /// It is not an upgrade to a WebSocket over HTTP/1.1.
     #[error("the request is not a WebSocket upgrade")]
     NoUpgrade,
     /// It asks for another version of the protocol than [`VERSION`], or for none.

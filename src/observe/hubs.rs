@@ -77,7 +77,7 @@ impl HubStates {
         }
     }
 
-    /// Replaces the state of a hub. A hub that has started again replaces its former self.
+    /// Replaces the state of a hub. A hub that has started again replaces its earlier entry.
     fn add(&self, state: &HubState, now: Instant) {
         let mut others = self.others.lock();
         others.retain(|id, (other, at)| {

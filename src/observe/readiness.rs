@@ -78,7 +78,8 @@ impl Readiness {
     }
 
     /// Sets the state of the connection to other hubs, and why it is degraded. It is reported but does not affect
-    /// readiness: if it did, all hubs would be taken out of service together when NATS fails, which they can do without.
+    /// readiness: if it did, all hubs would be taken out of service together when NATS fails, although they can do
+    /// without it.
     #[must_use]
     pub fn with_bus(mut self, bus: impl Fn() -> (BusReadiness, Option<CheckProblem>) + Send + Sync + 'static) -> Self {
         self.bus = Box::new(bus);

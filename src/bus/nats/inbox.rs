@@ -28,12 +28,12 @@ pub(super) enum Received {
     Event {
         /// The event.
         event: Event,
-        /// Whether messages that the hub sent before it have not arrived.
+        /// Whether messages that the hub sent earlier are missing.
         are_earlier_missing: bool,
     },
     /// Another hub is running.
     Presence {
-        /// Whether messages that the hub sent before it have not arrived.
+        /// Whether messages that the hub sent earlier are missing.
         are_earlier_missing: bool,
     },
     /// A message of this hub.

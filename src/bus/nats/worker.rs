@@ -64,7 +64,7 @@ impl Worker {
                 let server = self.options.servers.join(", ");
                 log::warn!("not connected to NATS at {server}: {problem}; the hub serves without it and tries again");
             }
-            // Hubs that lost one server at the same moment do not all come back at the same moment.
+            // Hubs that lost one server at the same moment do not all reconnect at the same moment.
             let pause = self.pause.mul_f64(rand::rng().random_range(0.5..1.0));
             self.pause = (self.pause * 2).min(PAUSE_MAX);
             tokio::select! {
@@ -158,7 +158,7 @@ impl Worker {
         log::info!("connected to NATS at {}", self.options.servers.join(", "));
     }
 
-    /// Delivers a message of another hub. Returns whether it is a message of this hub.
+    /// Delivers a message of another hub. Returns whether the message is this hub's own.
     fn receive(&mut self, payload: &[u8]) -> bool {
         let now = Instant::now();
         let link = self.delivery.link();
