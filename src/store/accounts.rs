@@ -23,7 +23,7 @@ pub struct Account {
     pub username: UserName,
     /// The display name.
     pub name: String,
-    /// The role, and for staff the subjects to which it is limited.
+    /// The role, and for staff the subjects to which they are limited.
     pub rights: Rights,
     /// The password's hash, a PHC string (argon2id).
     pub password_hash: String,
@@ -44,7 +44,7 @@ pub struct Person {
     pub last_seen: Timestamp,
 }
 
-/// How the hub came to know a user.
+/// How a user became known to the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserSource {
     /// A local account, or one that existed when the user was last seen.
@@ -114,7 +114,7 @@ pub struct User {
     pub role: Role,
     /// The subjects to which the account or the last sign-in through a provider is limited; `None` without a limit.
     pub subjects: Option<Subjects>,
-    /// How the hub came to know the user.
+    /// How the user became known to the hub.
     pub source: UserSource,
     /// When the user was last seen, accurate to a few minutes; `None` for an account that was never used.
     pub last_seen: Option<Timestamp>,
@@ -205,7 +205,7 @@ pub struct AuditEntry {
     pub ip: Option<String>,
     /// What was done, such as `login` or `user.remove`.
     pub action: String,
-    /// The user or thing that it was done to.
+    /// The user or resource that it concerns.
     pub subject: Option<String>,
     /// The section that it concerns.
     pub section: Option<SectionId>,

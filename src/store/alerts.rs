@@ -290,7 +290,7 @@ pub trait AlertStore: Send + Sync {
     /// Cancels an alert.
     fn cancel(&self, id: &str, now: Timestamp) -> StoreFuture<CancelOutcome>;
     /// Corrects an alert ([`AlertContent::corrected`]). A sent alert is sent again with a new `seq` to its recipients
-    /// and to those who belong to its audience now, and loses its acknowledgements, which are of another text.
+    /// and to those who belong to its audience now, and loses its acknowledgements, which belong to the earlier text.
     fn correct(&self, id: &str, new: AlertContent, now: ZonedDateTime) -> StoreFuture<CorrectOutcome>;
     /// Carries out a CAP message, and stores in the same commit that it was carried out.
     fn take_cap(&self, command: CapCommand, now: ZonedDateTime) -> StoreFuture<CapOutcome>;
@@ -312,8 +312,8 @@ pub trait AlertStore: Send + Sync {
     fn scheduled(&self, limit: usize) -> StoreFuture<Vec<Alert>>;
     /// Returns the newest `limit` alerts that staff sent to any audience and that are active at `now`, oldest first.
     fn sent_by_staff(&self, limit: usize, now: Timestamp) -> StoreFuture<Page>;
-    /// Returns at most `limit` alerts to everyone that were sent, also cancelled and expired ones, in the order of their
-    /// last entries, newest first.
+    /// Returns at most `limit` alerts to everyone that were sent, including cancelled and expired ones, in the order of
+    /// their last entries, newest first.
     fn public(&self, limit: usize) -> StoreFuture<Vec<PublicAlert>>;
     /// Returns an alert to everyone that was sent; `None` if there is no such alert.
     fn public_alert(&self, id: &str) -> StoreFuture<Option<PublicAlert>>;

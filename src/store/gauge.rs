@@ -13,7 +13,7 @@ pub struct StoreGauge {
     pub commits: AtomicU64,
     /// Commits that failed.
     pub failures: AtomicU64,
-    /// Writes that were undone because another transaction was in the way, and repeated or, at last, given up.
+    /// Writes that were undone because another transaction was in the way, and repeated, or finally given up.
     pub conflicts: AtomicU64,
     /// Time spent in commits, in microseconds.
     pub commit_us_total: AtomicU64,

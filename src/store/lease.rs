@@ -1,9 +1,9 @@
-//! The port of leases: which hub runs the jobs that must run once, such as writing to Plone.
+//! The port of leases: which hub runs the jobs that only one hub may run, such as writing to Plone.
 //!
-//! The hub that holds the lease of a job is its leader. A lease ends by the clock of the store if its hub does not renew
-//! it. Each hub that takes a job over gets a higher fence, and the writes of the job state the fence under which they
-//! began. A hub that was stopped for a while, and does not know yet that another hub has taken over, has an old fence: the
-//! store refuses its writes with [`StoreError::Superseded`](crate::store::StoreError::Superseded).
+//! The hub that holds the lease of a job is its leader. A lease ends by the clock of the store if its hub does not
+//! renew it. Each hub that takes a job over gets a higher fence, and the writes of the job state the fence under which
+//! they began. A hub that was stopped while another hub took over has an old fence: the store refuses its writes with
+//! [`StoreError::Superseded`](crate::store::StoreError::Superseded).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub trait LeaseStore: Send + Sync {
     /// Renews the lease that this hub has under `held`, or takes the lease if no hub has it. Returns the lease; `None` if
     /// another hub has it, or has taken over since `held`.
     fn hold(&self, job: Job, held: Option<Fence>) -> StoreFuture<Option<Lease>>;
-    /// Requests that the leader of a job runs it at once. The leader learns it when it renews its lease.
+    /// Requests that the leader of a job runs it at once. The leader reads the request when it renews its lease.
     fn request(&self, job: Job) -> StoreFuture<()>;
     /// Ends the lease of this hub under `held`, so that another hub takes over at once. Does nothing if another hub has
     /// taken over already. Writes under `held` are accepted until then.

@@ -7,13 +7,13 @@
 //! - [`alerts`]: the sequence of alerts
 //! - [`imports`]: staged sections, import tasks, one-off events; [`import_profiles`]: saved mappings of columns
 //! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
-//!   through Plone; [`sign_ins`]: sign-ins, and second factors of local accounts
+//!   through Plone; [`sign_ins`]: sign-ins, and second factors of local accounts;
 //!   [`provider_sign_ins`]: users of single sign-on and their sign-ins
 //! - [`privacy`]: what is stored about one person: its export, and its erasure
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`demo_reports`]: shared reports of demonstrations
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
-//! - [`shared`]: what a hub has to know of the changes of other hubs; [`lease`]: which hub runs a job that runs once
+//! - [`shared`]: what a hub reads about the changes of other hubs; [`lease`]: which hub runs a job that runs once
 //! - [`verification`]: checks of the contents; [`transfer`]: moves a store from one implementation to the other
 //! - [`sqlite`]: the embedded store; [`postgres`]: the store that several hubs share
 

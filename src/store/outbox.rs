@@ -111,8 +111,9 @@ pub struct OutboxSummary {
 
 /// A store of the outbox and of known items.
 pub trait OutboxStore: Send + Sync {
-    /// Returns at most `limit` entries that are due, except those of `busy` sections: first of sections with an item,
-    /// then, with `include_new`, of sections without one. In both groups the entry that has been due longest is first.
+    /// Returns at most `limit` entries that are due, except those of `busy` sections: first those of sections with an
+    /// item, then, with `include_new`, those of sections without one. In both groups the entry that has been due
+    /// longest is first.
     fn due(&self, now: Timestamp, busy: Vec<SectionId>, limit: u32, include_new: bool)
     -> StoreFuture<Vec<OutboxEntry>>;
     /// Records a successful write: updates the written fields of the stored item, and deletes the entry unless it has a

@@ -38,6 +38,6 @@ pub trait PlanStore: Send + Sync {
     /// Deletes a student's plan. Returns whether there was one.
     fn remove_plan(&self, student: &UserName, name: &PlanName) -> StoreFuture<bool>;
     /// Returns what each student plans for a term in the plan with the name [`PlanName::DEFAULT`], by student; at
-    /// most `max` plans. Without students who plan nothing for it.
+    /// most `max` plans. Students who plan nothing for it are left out.
     fn plans_for(&self, term: &TermId, max: usize) -> StoreFuture<Vec<rehearsal::Plan>>;
 }

@@ -30,7 +30,7 @@ pub struct PersonalRecord {
     pub guardian_links: Vec<GuardianLink>,
     /// The feed of the schedule.
     pub schedule_feed: Option<ScheduleFeed>,
-    /// Since when the local account has a second factor.
+    /// When the second factor of the local account was set up.
     pub second_factor_since: Option<Timestamp>,
     /// Tokens that were issued up to this time are revoked.
     pub revoked_until: Option<Timestamp>,
@@ -51,7 +51,7 @@ pub struct ProviderSignIn {
     pub login: String,
     /// The display name.
     pub name: String,
-    /// The role, and for staff the subjects to which it is limited.
+    /// The role, and for staff the subjects to which they are limited.
     pub rights: Rights,
     /// When the provider last accepted a password.
     pub at: Timestamp,

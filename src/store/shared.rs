@@ -38,16 +38,16 @@ impl StoredTerm {
     }
 }
 
-/// The end of tokens, after a position in the order in which they were ended.
+/// The tokens that were ended after a position in the order of their ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revocations {
-    /// The position of the last of them; the position that was asked for if there is none.
+    /// The position of the last of them; the requested position if there is none.
     pub position: u64,
     /// Tokens that were revoked one by one, with the time at which they expire.
     pub tokens: Vec<(Uuid, Timestamp)>,
     /// Users whose tokens were revoked.
     pub users: Vec<EndedTokens>,
-    /// Members whose sign-ins through Plone ended, with the time up to which they have.
+    /// Members whose sign-ins through Plone ended, with the latest time of issue of these sign-ins.
     pub members: Vec<(UserName, Timestamp)>,
     /// Whether there are local accounts.
     pub has_accounts: bool,

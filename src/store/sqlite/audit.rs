@@ -90,8 +90,8 @@ fn disclosure_at(row: &Row<'_>) -> rusqlite::Result<DisclosureEntry> {
     })
 }
 
-/// The condition for an entry whose subject is a username, and not a thing that may have the name of a user, such as a
-/// term.
+/// The condition for an entry whose subject is a username, and not another resource that may have the name of a user,
+/// such as a term.
 pub(super) const IS_ABOUT_A_USER: &str = "(action GLOB 'login*' OR action GLOB 'password.*' OR action GLOB 'totp.*' \
     OR action GLOB 'user.*' OR action GLOB 'sign_in.*' OR action GLOB 'session.*' OR action GLOB 'student.*' \
     OR action GLOB 'attempts.*')";

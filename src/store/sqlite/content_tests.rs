@@ -11,7 +11,7 @@ const CHANGES: [&str; 11] = [
     "INSERT INTO plone_items VALUES ('t', '1', 'a', '/a', 0, '{}', 0), ('t', '2', 'b', '/b', 0, '{}', 0)",
     "INSERT OR REPLACE INTO plone_items VALUES ('t', '1', 'b', '/c', 5, '{}', 1)",
     "INSERT INTO audit (at, action, detail) VALUES (1, 'a', ''), (2, 'b', 'é')",
-    // Takes numbers of AUTOINCREMENT, but the first adds no row.
+    // Both tables use AUTOINCREMENT; the first statement adds no row.
     "INSERT OR IGNORE INTO audit (at, action, detail) VALUES (3, NULL, '')",
     "INSERT INTO alert_log (alert_id, kind, at, broad) VALUES ('a', 'alert', 1, 0)",
     "INSERT INTO dead_tokens VALUES ('x', 1) ON CONFLICT DO UPDATE SET expires_at = 2",

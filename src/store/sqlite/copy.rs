@@ -78,7 +78,7 @@ pub fn backup(store: &Path, to: &Path) -> Result<(), CopyError> {
 /// stops.
 ///
 /// # Errors
-/// When a process holds the store, when there is one and `replace` is false, when `from` is not a whole store.
+/// When a process holds the store, when there is one and `replace` is false, or when `from` is not a whole store.
 pub fn restore(store: &Path, from: &Path, replace: bool) -> Result<Option<PathBuf>, CopyError> {
     let (source, recorded) = source(from)?;
     let lock = StoreLock::take(store)?;

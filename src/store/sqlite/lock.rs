@@ -25,8 +25,8 @@ impl StoreLock {
     /// Takes the lock and finishes what an interrupted command left beside the store.
     ///
     /// # Errors
-    /// [`OpenError::Locked`] when another process holds it; when the store has several hard links; when the files
-    /// cannot be read or made.
+    /// [`OpenError::Locked`] when another process holds it. Another error when the store has several hard links, or
+    /// when the files cannot be read or created.
     pub fn take(store: &Path) -> Result<Self, OpenError> {
         let io = |error| OpenError::Io { path: store.to_owned(), error };
         private_files::create_folder(folder_of(store)).map_err(io)?;
@@ -40,7 +40,7 @@ impl StoreLock {
             .map_err(io)?;
         if !try_lock(&beside).map_err(io)? {
             let mut address = String::new();
-            // Best effort: the lock is what counts, the address is a courtesy.
+            // Best effort: only the lock is required; the address is for messages of other processes.
             let _ = beside.read_to_string(&mut address);
             let address = Some(address.trim().to_owned()).filter(|a| !a.is_empty());
             return Err(OpenError::Locked { path: store.to_owned(), address });
@@ -67,7 +67,7 @@ impl StoreLock {
         &self.store
     }
 
-    /// Publishes to other processes where the hub that holds this store serves, such as `http://127.0.0.1:8000`.
+    /// Publishes to other processes the address of the hub that holds this store, such as `http://127.0.0.1:8000`.
     ///
     /// # Errors
     /// When the lock file cannot be written.
@@ -79,7 +79,7 @@ impl StoreLock {
     }
 }
 
-/// Returns the path without symbolic links, also of a store that does not exist yet.
+/// Returns the path without symbolic links, even of a store that does not exist yet.
 fn resolved(store: &Path) -> Result<PathBuf, OpenError> {
     let io = |error| OpenError::Io { path: store.to_owned(), error };
     match fs::canonicalize(store) {

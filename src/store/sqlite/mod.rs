@@ -124,7 +124,7 @@ impl Inner {
             return;
         }
         let path = self.lock.store();
-        // With a log that is still there, commits are not in the store yet, or another process is reading.
+        // If there is still a log, it has commits that are not in the store yet, or another process is reading.
         let sealed = files::has_log(path).and_then(|has_log| if has_log { Ok(()) } else { seal::put(path) });
         if let Err(error) = sealed {
             log::warn!("the store {} is closed without a seal: {error}", path.display());

@@ -25,8 +25,8 @@ struct Due {
     attempts: u32,
 }
 
-/// Returns entries that are due and whose section is not busy: of sections without an item if `is_new`, otherwise of
-/// sections with one.
+/// Returns entries that are due and whose section is not busy: those of sections without an item if `is_new`, otherwise
+/// those of sections with one.
 fn due_rows(
     connection: &Connection,
     is_new: bool,

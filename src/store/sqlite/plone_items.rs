@@ -47,7 +47,7 @@ pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<PloneItem>> {
 }
 
 /// Stores an item. Its section's outbox entry is no longer a creation; if the item is deleted, the entry is deleted. If
-/// another section had an item with this UID, it no longer has.
+/// another section had the item with this UID, it no longer has it.
 pub(super) fn put(tx: &Connection, item: &PloneItem) -> rusqlite::Result<()> {
     let (term, crn) = (item.section.term.as_str(), item.section.crn.as_str());
     let fields = to_json(&item.fields)?;

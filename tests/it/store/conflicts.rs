@@ -15,7 +15,8 @@ use super::postgres::Shared;
 use crate::college::{id, register, section};
 use crate::support::wait::eventually;
 
-/// Connections of the test, in which PostgreSQL looks for no deadlock, so that it always undoes the store's transaction.
+/// Connections of the test, in which PostgreSQL does not look for deadlocks, so that it always undoes the store's
+/// transaction.
 struct Rivals {
     runtime: Runtime,
     url: String,

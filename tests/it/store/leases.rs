@@ -72,10 +72,10 @@ fn another_hub_takes_over_after_the_lease_has_ended_and_not_before() {
     let hubs = TwoHubs::new();
     assert_eq!(hold(&hubs.second, None), None, "the first hub leads");
     assert_eq!(hold(&hubs.first, Some(hubs.held)), Some(hubs.held));
-    // The first hub renews its lease no more.
+    // The first hub no longer renews its lease.
     let taken = eventually("the end of the lease", || hold(&hubs.second, None));
     assert!(taken.number > hubs.held.number, "{taken:?} is above {:?}", hubs.held);
-    assert_eq!(hold(&hubs.first, Some(hubs.held)), None, "the first hub learns that it does not lead");
+    assert_eq!(hold(&hubs.first, Some(hubs.held)), None, "the first hub no longer leads");
     assert_eq!(hold(&hubs.first, None), None);
     assert_eq!(hold(&hubs.second, Some(taken)), Some(taken));
 }
@@ -114,7 +114,7 @@ fn writes_under_an_old_fence_are_refused() {
     assert_superseded(&block_on(term.store.outbox_under(old).put_pulled(Vec::new())));
     assert_superseded(&block_on(term.store.events_under(old).remove_events(Vec::new())));
     assert_superseded(&set_capacity(&mut term.owner, old, 6));
-    // The fence is one of the hub that got it.
+    // A fence is valid only for the hub that got it.
     assert_superseded(&put_note(&term.store, new, "foreign"));
     assert_eq!(block_on(second.note("note")).unwrap(), None);
     assert_eq!(load(&second).sections[0].state.section.capacity, 5);

@@ -167,7 +167,7 @@ pub(crate) fn users_are_listed_with_the_limit_of_their_last_sign_in<F: StoreFixt
         last_seen: minute(1),
     };
     block_on(store.put_member(Member { rights: limited("MATH"), ..member("kim", "kim", 1) })).unwrap();
-    // Another member has the name of a user of single sign-on, before that one took it over.
+    // Another member has the name of a user of single sign-on, before that user took it over.
     block_on(store.put_member(Member { rights: limited("ART"), ..member("lee", "lee", 1) })).unwrap();
     let sign_in = ProviderSignIn { token: Uuid::from_u128(1), sid: None, id_token: None, expires_at: minute(9) };
     let lee = ProviderUser {

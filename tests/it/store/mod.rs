@@ -57,7 +57,7 @@ macro_rules! registration_ports {
             the_seat_sequence_grows_by_one_per_change
             an_unknown_term_loads_empty_and_closed
             a_batch_decided_on_a_stale_state_is_not_written
-            a_character_that_a_store_rejects_does_not_reject_the_batch
+            a_character_that_a_store_rejects_does_not_fail_the_batch
             commands_of_a_batch_see_the_changes_before_them
             staged_sections_are_invisible_until_they_are_applied
             staged_sections_never_applied_are_discarded
@@ -157,10 +157,10 @@ macro_rules! people_ports {
             old_audit_entries_are_deleted_with_their_people
             what_is_stored_about_a_person_is_exported
             an_erased_person_is_replaced_by_the_pseudonym
-            things_with_the_name_of_a_person_are_not_the_person;
+            other_resources_with_the_name_of_a_person_are_kept;
             sign_ins:
             sign_ins_are_read_back_and_expire
-            a_password_change_spares_one_token_until_a_later_end
+            a_password_change_keeps_one_token_until_a_later_end
             steps_and_recovery_codes_are_used_once;
             provider_sign_ins:
             a_username_belongs_to_one_person

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::fixture::{StoreFixture, StoredTerm, block_on};
 use crate::college::{capacity, crn, drop_section, id, minute, register, register_or_wait, section, swap, user};
 
-/// A minute after every mark.
+/// A minute that is later than every mark.
 const LATE: i64 = 500;
 
 /// Returns all entries that are due at a minute, including those of sections without an item.
@@ -126,7 +126,7 @@ pub(crate) fn an_entry_is_deleted_only_in_the_version_that_was_sent<F: StoreFixt
     assert_eq!(
         (summary.depth, summary.oldest_at),
         (1, Some(minute(2))),
-        "the remaining entry is younger than the one that was sent"
+        "the remaining entry is newer than the one that was sent"
     );
     assert_eq!(crns(&due_at(&term.store, 2)), [""; 0], "not due before its time");
     let newer = due_at(&term.store, 3).remove(0);

@@ -53,7 +53,7 @@ pub(crate) fn the_plans_for_a_term_are_read_together<F: StoreFixture>() {
         let plan = Plan { name: PlanName::default(), sections };
         block_on(store.put_plan(&user(name), plan)).unwrap();
     };
-    // The terms 27 and 2 end as the term 2027 begins or ends.
+    // The name of the term 27 is the end of 2027, 20270 begins with 2027, and a section of the term 2 has the CRN 2027.
     put("cid", &["2027-B", "2028-A", "2027-A"]);
     put("ann", &["2027-A"]);
     put("bob", &["27-A", "2-2027", "20270-A"]);

@@ -251,7 +251,7 @@ pub(crate) fn an_erased_person_is_replaced_by_the_pseudonym<F: StoreFixture>() {
     assert_eq!(acknowledged, [PSEUDONYM], "receipts stay correct");
 }
 
-pub(crate) fn things_with_the_name_of_a_person_are_not_the_person<F: StoreFixture>() {
+pub(crate) fn other_resources_with_the_name_of_a_person_are_kept<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
     let named = |action: &str, detail: &str, by: &str, subject: &str| AuditEntry {

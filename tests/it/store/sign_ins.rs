@@ -47,7 +47,7 @@ pub(crate) fn sign_ins_are_read_back_and_expire<F: StoreFixture>() {
     assert_eq!(all(&store, 4), [second]);
 }
 
-pub(crate) fn a_password_change_spares_one_token_until_a_later_end<F: StoreFixture>() {
+pub(crate) fn a_password_change_keeps_one_token_until_a_later_end<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
     let token = Uuid::from_u128(7);

@@ -244,7 +244,7 @@ pub(crate) fn a_batch_decided_on_a_stale_state_is_not_written<F: StoreFixture>()
     assert_eq!(in_words(committed.outcomes[2].as_ref().unwrap()), "enrolled, new");
 }
 
-pub(crate) fn a_character_that_a_store_rejects_does_not_reject_the_batch<F: StoreFixture>() {
+pub(crate) fn a_character_that_a_store_rejects_does_not_fail_the_batch<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X")]);
     // PostgreSQL stores no text with this character.
     let titled = TermPatch { title: Some("Au\0tumn".into()), ..TermPatch::default() };

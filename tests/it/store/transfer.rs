@@ -71,7 +71,7 @@ fn rows_that_the_stores_keep_differently_are_converted() {
     assert_eq!(block_on(store.attempts_of_section(&id("X"), None, 10)).unwrap(), history);
     assert_eq!(block_on(store.due(minute(500), Vec::new(), 10, true)).unwrap().len(), entry);
     assert!(block_on(store.verify()).unwrap().differences.is_empty());
-    // An import goes on with the generation after the last one that was applied.
+    // An import continues with the generation after the last one that was applied.
     let mut moved_term = StoredTerm::<Shared>::open(to, store);
     moved_term.import(vec![(section("X").seats(2), None), (section("Y").seats(5), None)]);
     let mut owner = TermOwner::of(&moved_term.store, term_id(), Credits(0));
