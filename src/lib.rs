@@ -12,7 +12,7 @@
 //! - [`identity`]: accounts, sign-in, tokens, limits, the audit trail
 //! - [`sso`]: single sign-on: OpenID Connect, and the college's web server
 //! - [`store`]: ports to the store and their implementations; [`bus`]: events inside the hub and between hubs
-//! - [`leader`]: which hub runs the jobs that must run once
+//! - [`leader`]: which hub runs the jobs that only one hub may run
 //! - [`domain`]: the rules, as pure functions
 //! - [`observe`]: metrics, charts, health; [`rush`], [`demo`]: the load test and the demonstration college
 //! - [`retention`]: deletes old data

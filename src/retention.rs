@@ -11,7 +11,7 @@ use crate::store::{StoreError, StoreFuture};
 
 /// The interval at which old rows are deleted.
 const POLL: Duration = Duration::from_secs(3_600);
-/// The pause between two transactions that delete, so that registrations that wait are not behind all of them.
+/// The pause between two transactions that delete, so that a registration does not wait for all of them.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Deletes what is older than `retention`, now and every [`POLL`], until the runtime ends. `delete` deletes at most as many

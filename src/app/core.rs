@@ -77,7 +77,7 @@ pub struct SharedTerms {
 
 impl Core {
     /// Starts the registrar of each term, waits until all terms are loaded, and starts imports. Also returns the events
-    /// of the bus and, for a store that several hubs share, what following the others needs.
+    /// of the bus and, for a store that several hubs share, what is needed to follow the others.
     ///
     /// # Errors
     /// When the terms or the import tasks cannot be read.

@@ -1,8 +1,8 @@
-//! Follows the other hubs on a shared store: reads every second, and when the bus gives a hint, which terms have new
+//! Follows the other hubs on a shared store: every second, and when the bus gives a hint, reads which terms have new
 //! commits and which tokens have ended.
 //!
-//! The store is the truth. An event of the bus only makes the next read earlier, so a lost or repeated event changes
-//! nothing. Alerts need no follower: the broker reads their sequence from the store in the same way.
+//! The store is authoritative. An event of the bus only makes the next read earlier, so a lost or repeated event
+//! changes nothing. Alerts need no follower: the broker reads their sequence from the store in the same way.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -137,7 +137,7 @@ impl Follower {
         let terms = self.deps.store.stored_terms().await?;
         let history = terms.iter().map(StoredTerm::rewrites_when_new).max().unwrap_or(self.history);
         if history != self.history {
-            // The standby that has taken over may have given a position to other ends of tokens.
+            // After a failover, the new server may have used the same positions for other tokens that ended.
             (self.history, self.revocations) = (history, 0);
         }
         self.reload_rewritten(&terms).await;
@@ -151,7 +151,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Loads the terms again whose rows were rewritten since they were loaded.
+    /// Reloads the terms whose rows were rewritten since they were loaded.
     async fn reload_rewritten(&mut self, terms: &[StoredTerm]) {
         self.rewrites.retain(|id, _| terms.iter().any(|term| term.id == *id));
         let mut rewritten = Vec::new();

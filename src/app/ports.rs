@@ -133,7 +133,7 @@ pub struct Ports {
     pub demo_reports: Arc<dyn DemoReportStore>,
     /// Rosters of sections.
     pub rosters: Arc<dyn RosterStore>,
-    /// Which hub runs the jobs that must run once.
+    /// Which hub runs the jobs that only one hub may run.
     pub leases: Arc<dyn LeaseStore>,
     /// Pending writes to Plone.
     pub outbox: Arc<dyn OutboxStore>,
@@ -152,7 +152,7 @@ pub struct Ports {
     store: Store,
 }
 
-/// A store that several hubs share, and the events after which following it is worthwhile at once.
+/// A store that several hubs share, and the events after which a hub reads it at once.
 pub struct Shared {
     /// The store.
     pub store: Arc<dyn SharedStore>,
@@ -314,7 +314,7 @@ fn lock_files(files: &Path) -> Result<StoreLock, OpenError> {
     })
 }
 
-/// Opens the database for a command that only reads it, also while a hub runs in the same folder.
+/// Opens the database for a command that only reads it, even while a hub runs in the same folder.
 fn read_database<T>(
     config: &Config,
     url: &PostgresUrl,
@@ -382,7 +382,7 @@ pub fn export_attempts(
 /// Accepts the content of a damaged embedded store as it is. Returns what was wrong.
 ///
 /// # Errors
-/// When a hub holds the store, or it has damage with which it cannot be used.
+/// When a hub holds the store, or it is too damaged to be used.
 pub fn accept(store: &Path) -> Result<Vec<String>, OpenError> {
     Ok(sqlite::accept(store)?)
 }

@@ -53,6 +53,6 @@ fn report(progress: Progress) {
         Progress::Compared(table, rows) => format!("{table}: {rows} rows compared"),
         Progress::Verifying => "recomputing the counts and the chain of attempts".to_owned(),
     };
-    // If standard error is closed, the move goes on.
+    // If standard error is closed, the move continues.
     let _ = writeln!(std::io::stderr(), "{line}");
 }

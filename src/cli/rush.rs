@@ -226,7 +226,7 @@ fn cells(row: &Row) -> Vec<String> {
 fn print_background(task: &Task) -> CommandResult {
     let Some(background) = &task.background else { return Ok(()) };
     let (Some(without), Some(with)) = (background.p99_without_ms, background.p99_with_ms) else {
-        return print_line("no import ran long enough to tell whether it slowed students");
+        return print_line("no import ran long enough to show whether it slowed students");
     };
     let slowed = with - without > SLOWED_MS && with > without * (1.0 + SLOWED_PERCENT / 100.0);
     let verdict = if slowed { "students were slowed" } else { "students were not slowed" };

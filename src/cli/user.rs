@@ -85,7 +85,7 @@ fn no_account(name: &str) -> Failure {
     Failure::failed(format!("{name} has no local account"))
 }
 
-/// Reads the accounts, also while a hub runs. Returns none if there is no store yet.
+/// Reads the accounts, even while a hub runs. Returns none if there is no store yet.
 fn accounts(config: &Config) -> Result<Vec<Account>, Failure> {
     match ports::accounts_of(config) {
         Ok(accounts) => Ok(accounts),

@@ -15,7 +15,7 @@ pub struct Auth {
     /// The key that signs tokens, of at least [`super::SECRET_LEN_MIN`] bytes; `None` to generate one and store it
     /// beside the store.
     pub secret: Option<SecretString>,
-    /// The secret before it was changed, whose tokens are still accepted.
+    /// The previous secret. Tokens signed with it are still accepted.
     pub previous_secret: Option<SecretString>,
     /// How long a sign-in lasts.
     pub session_ttl: Duration,

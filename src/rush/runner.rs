@@ -37,7 +37,8 @@ enum Input {
 pub struct StopHandle(Arc<Mutex<Input>>);
 
 impl StopHandle {
-    /// Asks the run to stop. It then reports that it was stopped early. A run that has not started stops when it does.
+    /// Asks the run to stop. It then reports that it was stopped early. A run that has not started yet stops as soon as
+    /// it starts.
     pub fn stop(&self) {
         *self.0.lock() = Input::Closed;
     }

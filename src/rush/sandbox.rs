@@ -47,7 +47,7 @@ const QUIET: u32 = 1_000;
 const HOT_FROM: u32 = 10_001;
 /// CRN of the first quiet section.
 const QUIET_FROM: u32 = 20_001;
-/// Interval at which removing a sandbox checks whether imports into it have ended.
+/// Interval at which the removal of a sandbox checks whether imports into it have ended.
 const IMPORT_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Maximum number of these checks, after which the sandbox is removed anyway.
 const IMPORT_POLLS_MAX: u32 = 200;
