@@ -3,7 +3,7 @@
 # crates.io takes minutes; where PyPI has none for this machine, it is built. Prints nothing when it is there.
 set -eu
 version=0.20.2
-# Of the wheels for glibc on x86_64 and aarch64.
+# Checksums of the wheels for glibc on x86_64 and aarch64.
 hashes="ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
 0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141"
 here=$(cd "$(dirname "$0")" && pwd)

@@ -3,7 +3,7 @@
 # downloaded from Debian and unpacked into .nats/. If it cannot be downloaded, its tests fail.
 set -eu
 
-# Of Debian 12. Other releases have others, which apt checks against the signed index of the release.
+# The package of Debian 12. Other releases have other versions, which apt checks against the signed index of the release.
 version=2.9.10-1+b3
 checksum_amd64=9f69ebb6f612e652382fde175622160dcd81fd97f2356f5da80bb5c3f48513dd
 
