@@ -31,7 +31,7 @@ export class Alerts {
   /** Incremented for each reader, so that a response to the previous one is ignored. */
   #epoch = 0;
   #shown = new Map();
-  /** Returns whether what an alert is about is over, although the alert has not expired. A page may replace it. */
+  /** Returns whether the subject of an alert is over, although the alert has not expired. A page may replace this. */
   isOver = () => false;
 
   constructor(live) {
@@ -48,7 +48,7 @@ export class Alerts {
     this.#draw();
   }
 
-  /** Draws the alerts again whose state for `isOver` may have changed. */
+  /** Redraws the alerts whose state for `isOver` may have changed. */
   update() {
     this.#draw();
   }
@@ -58,7 +58,7 @@ export class Alerts {
     this.#draw(true);
   }
 
-  /** Draws the alerts again whose texts have been loaded since. */
+  /** Redraws the alerts whose texts have been loaded since. */
   ontexts() {
     if ([...this.#all.values()].some(({ notice }) => notice)) this.#redraw();
   }

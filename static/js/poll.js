@@ -13,7 +13,7 @@ const DISCONNECTED_MS = 5_000;
 /** Failed connection attempts before polling: a single failure is often transient. */
 const FAILURES = 2;
 
-/** Returns a time within 30 % of `ms`, so that pages do not poll in step. */
+/** Returns a time within 30% of `ms`, so that pages do not poll in step. */
 const spread = (ms) => ms * (0.7 + 0.6 * Math.random());
 
 /** Sends a request again and again, from `start()` until `stop()`. */

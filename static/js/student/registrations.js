@@ -71,7 +71,7 @@ export class Registrations {
     return registered.sort((a, b) => String(a.at).localeCompare(String(b.at)) || a.section.localeCompare(b.section));
   }
 
-  /** The seats that are offered to the student in all terms, the one that ends first first. */
+  /** The seats that are offered to the student in all terms, in the order in which the offers end. */
   offers() {
     const offered = [...this.#registrations.values()].filter(({ status }) => status === "offered");
     return offered.sort((a, b) => Date.parse(a.expires_at) - Date.parse(b.expires_at));
@@ -127,7 +127,7 @@ export class Registrations {
     });
   }
 
-  /** Shows what can be chosen with a place on the waitlist of a section, or hides it again. */
+  /** Shows what can be chosen with a position on the waitlist of a section, or hides it again. */
   toggleWaitChoices(id) {
     if (this.#results.get(id)?.next === "choose") return this.clearResult(id);
     this.#results.set(id, { message: "wait.title", next: "choose", tone: "careful", view: "row" });

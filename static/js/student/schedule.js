@@ -61,7 +61,7 @@ export class Schedule {
   #drawWeek() {
     const { catalogue, registrations, workspace } = this.page;
     const sections = workspace.week().map((id) => catalogue.get(id)).filter((one) => one && one.status !== "cancelled");
-    // The choices of a place on a waitlist decide which sections conflict. They can arrive after its status.
+    // The choices of a waitlist position decide which sections conflict. They can arrive after its status.
     const state = ({ id }) => { const one = registrations.get(id); return [id, one?.status, one?.any_of, one?.drop].join(" "); };
     const key = `${sections.map(state)} ${i18n.language}`;
     if (this.#week === key) return;

@@ -1,4 +1,4 @@
-// What a student can choose with a place on a waitlist: a section to get together with it, other sections of the same
+// What a student can choose with a waitlist position: a section to get together with it, other sections of the same
 // class that are as good, and a section to drop when the seat comes.
 
 import { button, h } from "../dom.js";
@@ -9,7 +9,7 @@ import { findConflict } from "./conflicts.js";
 /** The maximum number of sections of each kind, as the hub accepts it. */
 const CHOICES_MAX = 8;
 
-/** What can be chosen with a place on the waitlist of a section: lists of sections. */
+/** What can be chosen with a position on the waitlist of a section: lists of sections. */
 export function waitOptions({ catalogue, numbers, registrations }, id) {
   const section = catalogue.get(id);
   if (!section) return { with: [], any_of: [], drop: [] };
@@ -52,7 +52,7 @@ export function waitForm(page, id, view) {
     button(t("wait.join"), join, { "aria-label": t("action.for", { verb: t("wait.join"), section: catalogue.name(id) }) }));
 }
 
-/** Why the student has this place on a waitlist, if the term declares a priority, as texts. */
+/** Why the student has this waitlist position, if the term declares a priority, as texts. */
 export function orderTexts(registration, term) {
   const groups = term.waitlist_priority ?? [];
   if (registration?.status !== "waitlisted" || !groups.length) return [];
@@ -60,7 +60,7 @@ export function orderTexts(registration, term) {
   return [t("wait.order", { groups: joinList(groups) }), own && t("wait.order.own", { group: own })].filter(Boolean);
 }
 
-/** The choices of a place on a waitlist, or of an offer, as texts. */
+/** The choices of a waitlist position, or of an offer, as texts. */
 export function waitTexts({ with: together = [], any_of: others = [], drop } = {}, nameOf) {
   const names = (ids) => joinList(ids.map(nameOf));
   return [together.length > 0 && t("wait.shown.with", { sections: names(together) }),
