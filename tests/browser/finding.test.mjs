@@ -78,7 +78,7 @@ test("further filters combine, are in the address, and are counted", async () =>
   assert.deepEqual(page.wrong, []);
 });
 
-test("what fits the student's week", async () => {
+test("the list can be limited to what fits the student's week", async () => {
   hub.mint("fay", "student");
   await hub.ask("fay", "PUT", `/api/v1/me/registrations/${TERM}-1`);
   const page = await open(chrome, hub, `/?term=${TERM}&fits=true`, { user: "fay" });

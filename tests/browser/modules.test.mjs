@@ -1,5 +1,5 @@
-// Every import of the pages' modules exists and is used. A browser loads no module of a page whose imports do not
-// resolve.
+// Every import of the pages' modules exists and is used. If one import of a page does not resolve, the browser loads
+// none of the page's modules.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";

@@ -46,7 +46,7 @@ async function shoot(page, state, name) {
   }
 }
 
-/** Takes the pictures of a state in a language. A state that cannot be reached is reported, and the others go on. */
+/** Takes the pictures of a state in a language. A state that cannot be reached is reported, and the others are still taken. */
 async function takeOne(chrome, hub, state, locale) {
   const how = { ...state.how, locale, width: SIZES[0][0], height: SIZES[0][1] };
   const page = await (state.page ? state.page(how) : open(chrome, hub, state.where, how));

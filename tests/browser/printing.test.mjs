@@ -1,4 +1,4 @@
-// Lists of the staff page and of instructors on paper: a sheet of their own, with every row.
+// Printed lists of the staff page and of instructors: a separate sheet with every row.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -32,7 +32,7 @@ async function printed(page) {
   return text;
 }
 
-test("a roster is printed with everyone, and with what it is of", async () => {
+test("a printed roster names its section and lists everyone", async () => {
   const page = await open(chrome, hub, "/staff#sections", { user: "staff", script });
   await page.selectOption("#which-term", "paper");
   await page.fill("#section-search [name=q]", "math");

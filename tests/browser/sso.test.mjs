@@ -118,7 +118,7 @@ test("refused sign-ins say why and whom to ask, in the browser's language", asyn
   }
 });
 
-test("a sign-in ends only once and only in the browser that began it", async () => {
+test("a sign-in is completed only once and only in the browser that began it", async () => {
   const { flow, answer } = await idp.answer("1001");
   const end = async (cookie, url = answer) => (await fetch(url, { redirect: "manual", headers: { Cookie: cookie } })).status;
   assert.equal(await end(""), 400, "another browser");

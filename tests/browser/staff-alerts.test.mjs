@@ -285,7 +285,7 @@ test("an all-clear goes to the people of an emergency and withdraws it", async (
   await withdraw(page, "All clear: Gas leak");
 });
 
-test("a correction is left without sending it", async () => {
+test("a correction is abandoned without being sent", async () => {
   const page = await openStaff();
   await compose(page, "Library hours", "Open until 8.");
   await send(page);

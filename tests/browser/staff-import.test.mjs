@@ -1,4 +1,4 @@
-// Importing a schedule on the staff page: three steps that survive a reload.
+// Importing a schedule on the staff page: steps that survive a reload.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

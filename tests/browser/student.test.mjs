@@ -202,7 +202,7 @@ test("without a WebSocket, the page polls and says so", async () => {
   await until(page, () => /77 left/.test(document.querySelector("#rows").textContent));
 });
 
-test("the page says that it is connecting until the hub answers", async () => {
+test("the page says that it is connecting until the hub responds", async () => {
   const page = await open(chrome, hub, "/", { locale: "es-MX", script: "window.WebSocket = class { close() {} send() {} };" });
   await until(page, () => document.querySelector("#who a"));
   assert.equal(await page.textContent("#live [role=status]"), "Conectando");

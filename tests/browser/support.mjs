@@ -15,7 +15,7 @@ export const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhu
 const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((one) => one && existsSync(one));
 /** The timeout of every wait: generous, since a test machine may be busy. */
 export const WAIT_MS_MAX = 90_000;
-/** Delays each request of a page to the API by up to this time, which shows a test that does not wait for its answer. */
+/** Delays each request of a page to the API by up to this time, which reveals tests that do not wait for the response. */
 const API_DELAY_MS_MAX = Number(process.env.API_DELAY_MS_MAX ?? 0);
 const PASSWORD = "eduhub-demo";
 
@@ -107,7 +107,7 @@ export class Hub {
     return text ? JSON.parse(text) : {};
   }
 
-  /** Creates a term from lines of a schedule. `opensIn` is in seconds from now; negative is open. `more` are the names of additional columns. */
+  /** Creates a term from lines of a schedule. `opensIn` is in seconds from now; a negative number opens the term. `more` are the names of additional columns. */
   async term(id, lines, { opensIn = -60, title = id, more = [] } = {}) {
     await this.ask("staff", "PUT", `/api/v1/terms/${id}`, { title, opens_at: new Date(Date.now() + opensIn * 1000).toISOString() });
     const csv = [["crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor", ...more].join(","), ...lines, ""].join("\n");

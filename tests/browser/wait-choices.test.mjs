@@ -1,4 +1,4 @@
-// Choices with a place on a waitlist, on the student's page: a linked section, alternatives, and a section to drop.
+// Choices with a waitlist position, on the student's page: a linked section, alternatives, and a section to drop.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -59,7 +59,7 @@ test("a student waits for any of two sections and drops another when the seat co
   assert.deepEqual(page.wrong, []);
 });
 
-test("a linked lab is waited for together with its lecture and becomes a seat with it", async () => {
+test("a student waits for a linked lab together with its lecture and gets a seat in both", async () => {
   const { free, link } = await term("bundle", "ben");
   await link();
   const page = await open(chrome, hub, "/?term=bundle&q=BIOL", { user: "ben" });

@@ -1,4 +1,4 @@
-// The order of waitlists: staff declare a priority and move students, and students see why they stand where they stand.
+// The order of waitlists: staff declare a priority and move students, and students see why they have their position.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -72,7 +72,7 @@ test("the form to move a student is in Spanish, too", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("staff declare a priority, and students see it beside their place in both languages", async () => {
+test("staff declare a priority, and students see it beside their position in both languages", async () => {
   await term("prio", ["ana-p", "bob-p"]);
   await hub.ask("staff", "PUT", "/api/v1/students/bob-p", { groups: ["graduating"] });
   const page = await open(chrome, hub, "/staff#terms", { user: "staff", bypassCSP: true });
