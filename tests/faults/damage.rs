@@ -28,7 +28,7 @@ const DAMAGES: usize = 20;
 const SECTOR: usize = 512;
 /// Length of the seal after the last page.
 const SEAL_LEN: usize = 32;
-/// Length of the header of a log, of a frame's header, and of a page.
+/// Lengths in bytes: the header of a log, the header of a frame, and a page.
 const LOG_HEADER_LEN: usize = 32;
 const FRAME_HEADER_LEN: usize = 24;
 const PAGE_LEN: usize = 4096;
@@ -135,7 +135,8 @@ fn damages() -> usize {
     length_of_run("FAULT_DAMAGES", DAMAGES)
 }
 
-/// Damages a file at a random place below `until`, in one of the ways of disks and programs. Returns what it did.
+/// Damages a file at a random place before `until`, in one of the ways in which disks and programs damage files.
+/// Returns what it did.
 fn damage(file: &Path, until: usize, random: &mut Random) -> String {
     let before = fs::read(file).unwrap();
     let mut content = before.clone();
@@ -254,7 +255,7 @@ fn damage_of_an_open_store_is_detected_or_changes_no_row() {
 
 #[test]
 fn an_older_whole_copy_is_accepted_in_the_place_of_a_store() {
-    // As an operator puts it back who copied the file of a stopped hub, or a backup, by hand.
+    // As if an operator had put back a copy of the file of a stopped hub, or a backup, by hand.
     for folder in [&FILES.stopped, &FILES.backup] {
         let (home, _) = killed_home();
         register_more(&home);
@@ -298,7 +299,7 @@ fn register_more(home: &Home) {
     server.kill();
 }
 
-/// Returns the error of a command that has to fail, and what it printed.
+/// Returns what a command prints, which must fail.
 fn refused(home: &Home, arguments: &[&str]) -> String {
     let output = home.run(arguments);
     let text = [output.stdout, output.stderr].concat();

@@ -40,7 +40,8 @@ const SEND_BUFFER_MAX: u64 = 256 * 1024;
 const BLOCKED_MIN: u64 = 32 * 1024;
 /// The most memory of the hub and its sockets with 10,000 clients, in bytes.
 const MEMORY_MAX: u64 = 400 * 1024 * 1024;
-/// The goal is 1.3. The limit is higher, because other programs may slow down one half of a run more than the other.
+/// The most by which the 99th percentile of the delay may grow. The goal is 1.3; the limit is higher, because other
+/// programs may slow down one half of a run more than the other.
 const SLOWDOWN_MAX: f64 = 2.0;
 
 /// The interval of measurements of the memory, each of which reads a row for every TCP connection of the machine.
@@ -110,8 +111,8 @@ async fn wait_until(crowd: &Crowd, what: &str, condition: impl Fn() -> bool) {
     assert!(tokio::time::timeout(WAIT_MAX, wait).await.is_ok(), "timed out waiting until {what}");
 }
 
-/// Sends alerts, each when all clients that read have the one before, and returns the 50th and the 99th percentile of
-/// the delays. Calls `between` after each.
+/// Sends alerts, each after all clients that read have received the previous one, and returns the 50th and the 99th
+/// percentile of the delays. Calls `between` after each.
 async fn send_alerts(crowd: &Crowd, sender: &Sender, reading: usize, mut between: impl FnMut()) -> [Duration; 2] {
     crowd.delays.borrow_mut().clear();
     for sent in 1..=ALERTS {

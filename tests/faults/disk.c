@@ -136,7 +136,7 @@ static int is_watched_path(const char *path) {
     return strncmp(here, folder, folder_length) == 0;
 }
 
-/* A number may have been closed and used again without this library's knowledge: the file decides. */
+/* A descriptor may have been closed and used again without a watched call, so the file itself is checked. */
 static int is_watched(int file) {
     struct stat found;
     return file >= 0 && file < DESCRIPTORS && inodes[file] != 0 && fstat(file, &found) == 0 &&

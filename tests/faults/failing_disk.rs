@@ -13,7 +13,7 @@ use crate::support::wait::eventually;
 const TERM: &str = "203001";
 const SECTION: &str = "203001-10001";
 const STUDENTS: usize = 60;
-/// `EIO`, as a disk reports that loses sectors.
+/// `EIO`, which a disk that loses sectors reports.
 const INPUT_OUTPUT_ERROR: i32 = 5;
 /// `ENOSPC`: the disk is full.
 const NO_SPACE: i32 = 28;

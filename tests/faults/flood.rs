@@ -99,8 +99,8 @@ fn answer(stream: TcpStream, length: usize) {
     while ends.next().is_some() && writer.write_all(response.as_bytes()).is_ok() {}
 }
 
-/// Sends as many requests per second as the flood did to a thread of this test, until `is_over`, so that a measurement
-/// contains what the clients of the flood cost, and nothing of what the hub does for them.
+/// Sends a thread of this test as many requests per second as the flood sent the hub, until `is_over`, so that a
+/// measurement contains what the clients of the flood cost, and nothing of what the hub does for them.
 fn control(to: SocketAddr, interval: Duration, is_over: &AtomicBool) {
     let mut client = Client::connect(to).expect("the thread accepts connections");
     let started = Instant::now();
@@ -170,7 +170,8 @@ fn floods_of_uncached_lists_are_limited_and_registrations_continue() {
             thread::spawn(move || answer(stream, length));
         }
     });
-    let interval = took * u32::try_from(FLOODERS).expect("a few") / u32::try_from(sent).expect("not so many");
+    let interval =
+        took * u32::try_from(FLOODERS).expect("a few") / u32::try_from(sent).expect("fewer than 2^32 requests");
     let controlled = beside(|_, is_over| control(to, interval, is_over), || register(&server, &schedule, &tokens[3]));
     let (served, limited) = (responses.served.into_inner(), responses.limited.into_inner());
     println!("{served} lists served and {limited} limited in {took:?} added {} MiB", growth / MIB);

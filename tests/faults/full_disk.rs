@@ -16,7 +16,8 @@ use crate::support::server::Home;
 
 /// `ENOSPC`.
 const NO_SPACE: i32 = 28;
-/// Number of runs of each command. In each, the disk is full from another write on. `FAULT_CUTS` sets another number.
+/// Number of runs of each command. In each, the disk is full from a different write on. `FAULT_CUTS` sets another
+/// number.
 const CUTS: usize = 3;
 
 /// A folder with a store that has the accounts `root`, `ann` and `bob`, and with an older copy of it, `copy.db`, that

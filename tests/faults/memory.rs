@@ -98,7 +98,7 @@ fn a_flood_of_distinct_lists_does_not_fill_the_memory() {
     let caches = caches(&server);
     println!("{QUERIES} lists of {} MiB added {} MiB: {caches:?}", asked / MIB, growth / MIB);
     assert!(growth < GROWTH_MAX, "{} MiB were added: {caches:?}", growth / MIB);
-    // Only what many clients ask is cached.
+    // Only what many clients request is cached.
     assert!(caches["responses"].0 < 8 * MIB, "{caches:?}");
     let users = server.client().signed_in(&home.token("ada", "student")).get(&distinct_list(0));
     assert_eq!(users.expect(200).json()["total"], SECTIONS);

@@ -30,7 +30,7 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(3);
 const PREPARED: usize = 8_000;
 /// Clients that send one request after another when the capacity is measured.
 const PEAK_CLIENTS: usize = 400;
-/// As many without shedding: larger batches share more pages, so that the capacity is greater.
+/// The same without shedding: larger batches share more pages, so that the capacity is greater.
 const UNSHED_PEAK_CLIENTS: usize = 1_200;
 /// How many times the measured capacity arrives.
 const OVERLOAD: f64 = 3.0;
@@ -103,7 +103,7 @@ impl Students {
     /// Lets the next student register.
     async fn register(&self) -> (Ending, Duration) {
         let student = self.take();
-        // In no order of names, so that each registration is on a page of its own.
+        // Not in the order of their names, so that each registration is on a page of its own.
         let (section, token) = (10_001 + student % SECTIONS, &self.tokens[student * 7_919 % self.tokens.len()]);
         let request = format!(
             "PUT /api/v1/me/registrations/{TERM}-{section} HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {token}\r\n\
@@ -306,8 +306,8 @@ fn overload_keeps_the_goodput_and_sheds_the_rest() {
         shed.unanswered,
         shed.health_checks
     );
-    // Far from what is expected (90 %, 0 and 0), because other programs may take the processors for a while. Without
-    // shedding it is near 0 %.
+    // Far from what is expected (90%, 0 and 0), because other programs may take the processors for a while. Without
+    // shedding it is near 0%.
     assert!(goodput > 0.4 * peak, "{goodput} of {peak} in time");
     assert!(gave_up < sent / 10, "{gave_up} of {sent} clients gave up");
     assert!(shed.unanswered < shed.overload.acknowledged / 4, "{} stored without a reader", shed.unanswered);

@@ -33,7 +33,7 @@ const IMAGES: usize = 20;
 
 /// An acknowledged seat.
 struct Acknowledged {
-    /// Length of the record when the answer had arrived: all that the seat depends on lies before.
+    /// Length of the record when the answer had arrived: all that the seat depends on is before it.
     recorded: usize,
     student: String,
     crn: String,

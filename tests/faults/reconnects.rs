@@ -34,10 +34,10 @@ const SECTIONS: u32 = 600;
 /// Number of alerts that each client has missed: several pages of the store.
 const MISSED: usize = 100;
 /// Number of clients that are far behind, and of the alerts that they have missed, each as long as possible: more than
-/// the buffers of a connection take.
+/// the buffers of a connection hold.
 const CLIENTS_BEHIND: usize = 4;
 const MISSED_BY_FAR: usize = 1_200;
-/// Number of alerts that are sent before these clients read on: more than the queue of a session takes.
+/// Number of alerts that are sent before these clients read on: more than the queue of a session holds.
 const SENT_MEANWHILE: usize = 120;
 /// Rounds in which clients that are far behind may all be live before an alert is sent.
 const ROUNDS_BEHIND: usize = 5;

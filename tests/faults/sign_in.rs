@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::clock::Clock;
 use crate::support::server::{Home, Server};
 
-/// Signs in with a wrong password and returns the status. actix reads the clock every 0.5 seconds for its deadlines, so a
-/// request right after a jump of the clock may be late for it, with 408. It is not read then, and is sent again.
+/// Signs in with a wrong password and returns the status. actix reads the clock every 0.5 seconds for its deadlines, so
+/// it may answer a request right after a jump of the clock with 408. Such a request was not read, and is sent again.
 fn guess(server: &Server) -> u16 {
     let wrong = json!({"username": "ada", "password": "a guess"});
     let give_up = Instant::now() + Duration::from_secs(30);

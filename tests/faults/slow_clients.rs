@@ -190,7 +190,7 @@ fn drip(server: &Server, begin: &str, drip: &[u8]) -> String {
         // The hub has closed its end if this fails; what it sent is read in the next turn.
         let _ = stream.write_all(drip);
     }
-    panic!("the connection lives on after {begin:?}: {}", String::from_utf8_lossy(&got));
+    panic!("the connection stays open after {begin:?}: {}", String::from_utf8_lossy(&got));
 }
 
 #[test]

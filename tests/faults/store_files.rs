@@ -125,7 +125,8 @@ fn a_restore_cut_at_any_call_leaves_the_old_or_the_new_store_whole() {
     assert!(kept_old > 5 && replaced > 0, "{kept_old} old, {replaced} new");
     assert_eq!(holders(&home), new, "a restore that is not cut");
 
-    // Control: a store that lost its log is neither, and is served only without the note of its last commit.
+    // Control: a store that lost its log is neither the old nor the new one, and is served only without the note of its
+    // last commit.
     copy_folder(prepared.path(), home.folder());
     fs::remove_file(home.folder().join("eduhub.db-wal")).unwrap();
     let error = refused_start(&home);
@@ -241,7 +242,7 @@ fn a_missing_or_empty_store_is_not_replaced_by_a_new_one() {
     let restored = home.run(&["restore", "backup.db"]);
     assert!(stderr(&restored).contains("--replace"), "a stray log is not played into a restored store: {restored:?}");
 
-    // A store that a restore of an earlier version put aside.
+    // A store that the command `restore` of an earlier version put aside.
     fs::rename(home.folder().join("hidden"), home.folder().join("eduhub.db.replaced-1")).unwrap();
     fs::rename(home.folder().join("eduhub.db-wal"), home.folder().join("eduhub.db.replaced-1-wal")).unwrap();
     let error = refused_start(&home);

@@ -8,7 +8,7 @@ pub(crate) fn read_matches(term: &Term, request: &Request, answer: &Answer) -> b
     match (request, answer) {
         (Request::ReadSection { section }, Answer::Section(view)) => term.view(*section) == *view,
         (Request::ReadRow { section }, Answer::Row(row)) => term.seats(*section) == *row,
-        // Its rows are calls of their own, and its sequence is checked apart.
+        // Its rows are calls of their own, and its sequence is checked separately.
         (Request::ReadSeats, Answer::Seats { .. }) => true,
         (Request::ReadOwn { student }, Answer::Own(items)) => own_matches(term, *student, items),
         (Request::ReadRoster { section }, Answer::Roster { enrolled, waitlist }) => {
@@ -93,7 +93,7 @@ pub(crate) fn says_nothing_changed(answer: &Answer) -> bool {
     }
 }
 
-/// Describes an answered call, and what the rules give at a place of the order that does not explain it.
+/// Describes an answered call, and what the rules give at a place in the order that does not explain it.
 pub(crate) fn describe_contradiction(term: &mut Term, call: &Call) -> String {
     let Some(answer) = &call.answer else { return format!("{}: without an answer", call.request) };
     let expected = match &call.request {

@@ -280,7 +280,7 @@ impl<'w> Recorder<'w> {
         self.note_held(&call.request, &body);
         let answer = self.world.read(&call.request, &body, response.status, exact);
         if let Request::RegisterPlan { student, waitlist } = call.request {
-            // The plan is read first, and then registered for in one decision.
+            // The plan is read first. Then one decision registers for its sections.
             let plan: Vec<Section> =
                 list(&body, "results").iter().map(|result| self.world.section(&result["section"])).collect();
             let request = Request::ReadPlan { student };

@@ -114,7 +114,7 @@ fn a_request_that_was_executed_twice_is_rejected() {
 
 #[test]
 fn a_repeated_request_that_took_a_second_seat_is_rejected() {
-    // The answer to a repeated registration must be the state that is there, not a new seat.
+    // The answer to a repeated registration must be the existing state, not a new seat.
     let message = rejection(|calls| calls.insert(1, call(register(ANN, 0), 12, 13, held(Standing::Enrolled, 2))));
     assert!(message.contains("is_new: false"), "{message}");
 }
@@ -126,7 +126,7 @@ fn a_violated_waitlist_order_is_rejected() {
 }
 
 #[test]
-fn a_dropped_item_of_a_batch_is_rejected() {
+fn a_lost_part_of_a_batch_is_rejected() {
     let message = rejection(|calls| calls[10] = read_roster(0, 110, &[BEN, CAT], &[]));
     assert!(message.contains("1 of 2 seats are taken by students [1]"), "{message}");
 }
@@ -159,7 +159,7 @@ fn a_sequence_that_goes_backwards_is_rejected() {
     assert!(message.contains("has the sequence 1, but sequence 2 was read before"), "{message}");
 }
 
-/// Two overlapping changes of Ann's plan, whose order only a read after many registrations shows.
+/// Two overlapping changes of Ann's plan. Only a read after many registrations shows their order.
 fn plan_read_late(plan: Vec<usize>) -> Vec<Call> {
     let put = |section| Request::PutPlan { student: ANN, plan: vec![section] };
     let (mut calls, mut moment) =

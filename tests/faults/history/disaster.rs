@@ -13,7 +13,7 @@ use crate::power_loss::DiskFile;
 use crate::support::random::Random;
 use crate::support::server::{Home, Server};
 
-/// `EIO`, as a disk reports that loses sectors.
+/// `EIO`, which a disk that loses sectors reports.
 const INPUT_OUTPUT_ERROR: i32 = 5;
 
 /// What happens to one server.

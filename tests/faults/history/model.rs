@@ -400,7 +400,7 @@ impl Term {
         adds.into_iter().chain(drops).collect()
     }
 
-    /// The adds as if the drops had happened; all of it or nothing.
+    /// Evaluates the adds as if the drops had happened, and applies all changes or none.
     fn swap(
         &mut self,
         student: Student,

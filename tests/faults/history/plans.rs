@@ -1,4 +1,4 @@
-//! The order of the calls that set and read one student's plan, found apart from all other calls.
+//! The order of the calls that set and read one student's plan, found separately from all other calls.
 //!
 //! A plan changes only by these calls, so that an order of them that explains their answers is part of an order of the
 //! whole history, if there is one (Herlihy and Wing 1990: linearizability is local). A plan is often read only long

@@ -26,7 +26,7 @@ const DESCRIBED_MAX: usize = 6;
 /// The choices that a search considers.
 #[derive(Clone, Copy)]
 struct Choices {
-    /// Only those are changed that can matter to the answer that no choice explained.
+    /// Only choices that can matter to the unexplained answer are changed.
     are_directed: bool,
     /// Calls without an answer are executed within [`PROMPT_MOMENTS`] or never.
     are_prompt: bool,
@@ -94,7 +94,7 @@ struct Search<'h> {
     choices: Choices,
     changed_nothing: Vec<bool>,
     term: Term,
-    /// Calls that may be next, as far as answered ones are concerned, and later ones.
+    /// Calls that may be next if only answered calls are considered, and later ones.
     open: Vec<usize>,
     opened: usize,
     latest_write: u64,
