@@ -74,7 +74,8 @@ fn a_pull_that_is_requested_at_another_hub_runs_at_the_leader() {
     let ids = setup.open(&schedule("203101", 2, 4, 3));
     wait_for_term(&other, "203101");
     setup.wait_until_equal(&ids, &no_names());
-    // Plone's times have seconds, and a pull does not read an item again that has the time at which the hub wrote it.
+    // Plone's times have a resolution of one second, and a pull does not read an item again whose time is that of the
+    // hub's write.
     let path = format!("/courses/{}", ids[0]);
     let modified = || setup.plone.change(&setup.token, "GET", &path, None)["modified"].clone();
     let written = modified();
@@ -132,7 +133,7 @@ fn one_of_two_hubs_writes_to_plone_and_the_other_takes_over() {
     wait_for_title([&setup.server, &back], &ids[0], "Changed by an editor");
     assert!(!leads(&back));
 
-    // A leader that stops for longer than its lease, and goes on, writes no more.
+    // A leader that is stopped for longer than its lease, and continues, no longer writes.
     let stopped = std::mem::replace(&mut setup.server, back);
     signal(&stopped, Signal::STOP);
     register_and_drop(&setup.server, &tokens, &ids, &mut random, 40);

@@ -1,4 +1,4 @@
-//! Announcements and dashboards of a hub in front of a real Plone: who sees which, also while Plone is down.
+//! Announcements and dashboards of a hub in front of a real Plone: who sees which, even while Plone is down.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ fn announcements_are_sanitized_and_newest_first() {
 }
 
 #[test]
-fn private_news_are_shown_only_to_members_who_may_see_them() {
+fn private_news_is_shown_only_to_members_who_may_see_it() {
     let home = with_plone_at(Home::new(), &Plone::shared().url());
     let server = home.serve();
     wait_for_news(&mut server.client(), &PUBLIC);

@@ -34,7 +34,6 @@ fn me(server: &Server, token: &str) -> Response {
     server.client().signed_in(token).get("/api/v1/me")
 }
 
-/// Opens a WebSocket and waits until the session is live.
 /// Creates a user in Plone.
 fn create_user(plone: &Plone, name: &str, roles: &[&str]) {
     let user = json!({"username": name, "email": format!("{name}@college.example"), "password": PASSWORD,

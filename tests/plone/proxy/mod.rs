@@ -1,7 +1,7 @@
 //! Plone behind the hub: which requests the proxy forwards, as which user, which it refuses, and how it reports
 //! failures.
 //!
-//! - [`faults`]: Plone fails, and large or stalled bodies
+//! - [`faults`]: a failing Plone, and large or stalled bodies
 //! - [`guessing`]: passwords cannot be tried on Plone through the hub
 //! - [`management`]: Plone's users and rights cannot be changed through the hub, and every write is audited
 //! - [`own_origin`]: Plone at an origin of its own
