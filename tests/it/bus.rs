@@ -127,7 +127,7 @@ fn progress(phase: Phase) -> Event {
     Event::ImportProgress(Arc::new(report))
 }
 
-/// A client of NATS that is no hub: it sees and repeats messages.
+/// A client of NATS that is not a hub: it reads and repeats messages.
 struct Intruder {
     runtime: Runtime,
     client: async_nats::Client,
@@ -220,7 +220,7 @@ fn hubs_with_another_subject_receive_nothing() {
     second.reaches(&mut first, &sign_out(2));
 }
 
-/// What is cut: the connection of the second hub, in the given mode of the relay.
+/// Cuts the connection of the second hub in a mode of the relay, and checks that both hubs converge afterwards.
 fn lose_events_and_converge(mode: Mode) {
     let server = NatsServer::start();
     let relay = TcpRelay::start(server.address());
@@ -291,7 +291,7 @@ fn repeated_late_and_foreign_messages_do_no_harm() {
         first.reaches(&mut second, &event);
         sent.push(intruder.next_event());
     }
-    // Repeated, also at the hub that has sent them.
+    // Repeated messages, also those that this hub has sent.
     for (subject, text) in &sent {
         intruder.publish(subject, text.as_bytes());
     }

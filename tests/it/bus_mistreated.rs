@@ -1,4 +1,4 @@
-//! Two hubs on two NATS servers, between which messages are repeated, reordered or lost.
+//! Two hubs on two NATS servers; messages between the servers are repeated, reordered or lost.
 
 use std::sync::atomic::Ordering;
 

@@ -6,8 +6,8 @@
 //! - [`read_model`]: the snapshots that readers see
 //! - [`store`]: the contract of all stores, tested with the embedded one
 //! - [`live`]: WebSocket sessions, relays and the broker over real sockets
-//! - [`bus`]: events between hubs through NATS; [`bus_mistreated`]: of messages that are repeated, reordered or lost
-//! - [`imports`]: import tasks on an embedded store
+//! - [`bus`]: events between hubs through NATS; [`bus_mistreated`]: events that are repeated, reordered or lost
+//! - [`imports`]: import tasks on an embedded store; [`imports_again`]: the same schedule in another spelling
 //! - [`import_failures`]: imports whose results or events the store does not accept at once
 //! - [`import_fuzz`]: the reader of files, with changed copies of schedules
 //! - [`import_profiles`]: saved mappings of columns

@@ -53,7 +53,7 @@ fn processor_time_is_that_of_the_counted_work() {
     assert_eq!(outcome.follows, 0, "one hub has no other to follow");
     let postgres = batches * 0.001_9 + stored * 0.000_1;
     assert!((outcome.postgres - postgres).abs() < 1e-6, "{} instead of {postgres}", outcome.postgres);
-    // Each student reads the own registrations twice.
+    // Each student's own registrations are read twice.
     let hub = batches * 0.000_9 + stored * 0.000_1 + 600.0 * 0.000_1 + outcome.frames as f64 * 0.000_01;
     assert!((outcome.hubs[0] - hub).abs() < 1e-6, "{} instead of {hub}", outcome.hubs[0]);
 }

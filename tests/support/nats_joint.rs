@@ -12,7 +12,7 @@ use super::nats::NatsServer;
 
 /// Number of messages that are held back before they are sent in the opposite order. Each hub sends one a second.
 const HELD: usize = 4;
-/// How many times a message is sent that is repeated.
+/// How many times a repeated message is sent.
 const TIMES: usize = 3;
 
 /// What happens to messages.

@@ -8,7 +8,8 @@ use std::process::Command;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// Prints all files of a bundle as JSON: a list of rows for each file, each by the names of its columns.
+/// Prints all files of a bundle as JSON: a list of rows for each file. A row maps the names of the columns to its
+/// cells.
 const READ: &str = r#"
 import csv, io, json, sys, zipfile
 with zipfile.ZipFile(sys.argv[1]) as bundle:
@@ -21,7 +22,7 @@ for name, content in text.items():
 json.dump(rows, sys.stdout)
 "#;
 
-/// The rows of each file of a bundle. A row has its cells by the names of the columns.
+/// The rows of each file of a bundle. A row maps the names of the columns to its cells.
 pub type Bundle = BTreeMap<String, Vec<BTreeMap<String, String>>>;
 
 /// Reads a bundle, and checks that every identifier is unique and every reference names a row.

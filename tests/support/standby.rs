@@ -49,7 +49,7 @@ impl Pair {
         self.link.set(Mode::Hang);
     }
 
-    /// Waits until so many commits at the primary wait for the standby.
+    /// Waits until this many commits at the primary wait for the standby.
     pub fn wait_for_waiting_commits(&self, count: i64) {
         let waiting = || self.primary.number("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
         eventually("commits that wait for the standby", || (waiting() >= count).then_some(()));

@@ -19,7 +19,7 @@ pub(crate) const TERM: &str = "203001";
 const PASSWORD: &str = "correct horse 1";
 pub(crate) const SEATS: u32 = 20;
 
-/// The homes of two hubs on one database: the working folder of each is its own.
+/// The homes of two hubs on one database. Each hub has a working folder of its own.
 pub(crate) struct Hubs {
     pub(crate) homes: [Home; 2],
     pub(crate) database: Database,
@@ -119,7 +119,7 @@ fn both_hubs_show_an_import_and_a_seat_taken_at_either() {
         });
         let notice = own.wait_for("the student's own registration", |frame| frame["type"] == "registration");
         assert_eq!((&notice["section"], &notice["status"]), (&json!(one), &json!("enrolled")));
-        // The student goes on at the other hub, which knows the registration.
+        // The student continues at the other hub, which knows the registration.
         let mut at_other = servers[1].client().signed_in(&ann);
         assert_eq!(at_other.put(&registration(one)).expect(200).json()["at"], first["at"]);
         at_other.put(&registration(other)).expect(201);
@@ -265,7 +265,7 @@ fn a_scheduled_alert_is_sent_by_one_of_two_hubs() {
 }
 
 #[test]
-fn a_killed_hub_loses_nothing_and_the_other_goes_on() {
+fn a_killed_hub_loses_nothing_and_the_other_continues() {
     with_hubs(|hubs| {
         let [first, second] = hubs.serve();
         let servers = [first, second];
@@ -273,7 +273,8 @@ fn a_killed_hub_loses_nothing_and_the_other_goes_on() {
         let [first, second] = servers;
         let ids = schedule().ids();
         let tokens = hubs.homes[0].tokens("crash", "student", 10);
-        // Sends the requests of five students at each hub; those of the first are acknowledged before it is killed.
+        // The first hub confirms the seats of five students, and is killed while the requests of five others are in
+        // flight.
         for token in &tokens[..5] {
             first.client().signed_in(token).put(&registration(&ids[1])).expect(201);
         }
@@ -288,7 +289,7 @@ fn a_killed_hub_loses_nothing_and_the_other_goes_on() {
                 let shown: Registrations = crate::support::audit::registrations(&mut student, TERM);
                 shown.contains_key(&ids[1]).then_some(())
             });
-            // A transaction that the killed hub had open blocks the term until PostgreSQL notices.
+            // A transaction that the killed hub left open blocks the term until PostgreSQL notices.
             eventually("a registration at the other hub", || {
                 let response = student.put(&registration(&ids[2]));
                 assert!([200, 201, 503].contains(&response.status), "{}", response.text());

@@ -1,13 +1,14 @@
 //! Black-box tests of the built program without Plone. Each test starts its own server with its own store and port.
 //!
+//! - [`alert_feeds`]: public alerts for other systems; [`cap_messages`]: CAP messages that other systems post
 //! - [`alert_readers`]: what each kind of reader sees of an alert
-//! - [`attack`]: simultaneous requests against every rule
+//! - [`attack`]: simultaneous requests against every rule; [`attempts`]: receipts and histories
 //! - [`bus`]: two hubs with their own stores on one NATS server; [`bus_access`]: TLS and credentials
-//! - [`cluster`]: three hubs on one PostgreSQL and one NATS, whose parts fail while students register
+//! - [`cluster`]: three hubs on one PostgreSQL database and one NATS server, whose parts fail while students register
 //! - [`commands`]: the command line, with and without a running server
 //! - [`imports`]: imports over HTTP
 //! - [`migrate`]: moves a store to PostgreSQL
-//! - [`live`]: seats, registrations and alerts over WebSockets
+//! - [`live`]: seats, registrations and alerts over WebSockets; [`stream`]: over Server-Sent Events
 //! - [`sessions_and_alerts`]: admission to live sessions, their administration, and sending alerts
 //! - [`own_account`]: users change their own password and second factor, and end their sign-ins
 //! - [`staff_views`]: metrics, activity, rosters, users and receipts

@@ -101,7 +101,7 @@ fn count(database: &Database, table: &str) -> i64 {
 }
 
 #[test]
-fn a_moved_store_has_the_same_contents_and_goes_on() {
+fn a_moved_store_has_the_same_contents_and_continues() {
     let cluster = cluster();
     let season = Season::new();
     let embedded = season.home.serve();
@@ -124,7 +124,7 @@ fn a_moved_store_has_the_same_contents_and_goes_on() {
     for (what, body) in &before {
         assert_eq!(after.get(what), Some(body), "{what}");
     }
-    // The hub goes on: accounts, the chain of attempts, the sequence of alerts.
+    // The hub continues: accounts, the chain of attempts, the sequence of alerts.
     log_in(&server);
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
     let alert = json!({"title": "Next", "message": "Open.", "audience": {"all": true}});

@@ -304,7 +304,7 @@ fn bundles_that_cannot_be_imported_say_why() {
         assert!(!message.is_empty() && message.contains(text), "{text}: {message}");
     }
     assert_eq!(staff.get("/api/v1/terms").expect(200).json()["items"], json!([]), "nothing was changed");
-    // Without people, it has no students either.
+    // Without the files of people, the bundle has no students either.
     let ended = import_students(&mut staff, true, &with(MANIFEST, &whole));
     assert_eq!(ended["state"], "failed", "{ended:#}");
 }

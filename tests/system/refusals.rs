@@ -12,8 +12,8 @@ use crate::support::server::{Home, Server};
 
 const TERM: &str = "203001";
 
-/// The refusals of the contract, in their order of precedence, each with a section that refuses the student of that
-/// name.
+/// The refusals of the contract, in their order of precedence, each with the section that refuses the student who
+/// is named after the code.
 const CODES: [(&str, &str); 13] = [
     ("registration_closed", "1"),
     ("hold", "1"),
@@ -83,7 +83,7 @@ fn prepare(home: &Home, server: &Server) {
     }
 }
 
-/// Returns the members that the contract gives a refusal besides those of every problem. `now` is checked apart.
+/// Returns the members that the contract gives a refusal besides those of every problem. `now` is checked separately.
 fn members(code: &str) -> Value {
     match code {
         "registration_closed" => json!({"opens_at": "2100-01-01T08:00:00Z", "closes_at": "2100-02-01T08:00:00Z"}),

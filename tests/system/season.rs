@@ -43,7 +43,7 @@ struct Section {
     capacity: u64,
     /// Seats taken before the season begins.
     outside: u64,
-    /// Seats that a newcomer can take then.
+    /// Seats that a new student can take then.
     open: u64,
     waitlist_capacity: u64,
 }
@@ -234,7 +234,7 @@ impl Season {
         assert_eq!(staff.get(&seats).expect(200).json()["seats"], before, "a rehearsal takes no seat");
     }
 
-    /// These students register their plans at the same time. Returns how often each outcome occurred.
+    /// These students register for their plans at the same time. Returns how often each outcome occurred.
     fn register(&mut self, students: &[usize]) -> BTreeMap<String, usize> {
         let results = self.each(students, |_, client| {
             let reply = client.post_json("/api/v1/me/plan/register", &json!({})).expect(200).json();
@@ -314,7 +314,7 @@ impl Season {
         assert!(!promoted.is_empty(), "the waitlist is processed in the commit of the drop: {attempts:#}");
     }
 
-    /// Cancels the section with most students, who are all told, and whose calendars no longer have it.
+    /// Cancels the section with the most students. All are notified, and their calendars no longer contain it.
     fn cancel_a_section(&self) {
         let registered = self.registered();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -107,7 +107,7 @@ fn a_feed_ends_when_the_student_ends_or_replaces_it() {
 }
 
 #[test]
-fn a_feed_that_is_read_too_often_is_limited_alone() {
+fn only_the_feed_that_is_read_too_often_is_limited() {
     let hub = college();
     let (path, other) = {
         let paths = ["ann", "bob"].map(|name| make(&hub, &mut hub.signed_in_as(&student(name))));

@@ -67,7 +67,7 @@ fn a_hold_refuses_registration_in_every_term() {
 }
 
 #[test]
-fn facts_stated_before_there_is_a_term_hold_in_it() {
+fn facts_stated_before_a_term_exists_apply_in_it() {
     let hub = Hub::start();
     let mut staff = hub.staff();
     staff.put_json("/api/v1/students/ann", &json!({"holds": [hold(&["register"])]})).expect(200);

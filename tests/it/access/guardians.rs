@@ -47,7 +47,7 @@ fn a_link_opens_one_schedule_until_the_student_ends_it() {
     let courses: Vec<&Value> = schedule["items"].as_array().unwrap().iter().map(|item| &item["course"]).collect();
     assert_eq!(courses, [&json!("MATH 1")]);
 
-    // The student sees the visit, and the hub shows the secret to no one again.
+    // The student sees the visit, and the hub never shows the secret again.
     let disclosures = ann.get("/api/v1/me/disclosures").expect(200).json();
     let read = &disclosures["items"][0];
     assert_eq!((&read["action"], &read["name"]), (&json!("schedule.shared"), &Value::Null), "{disclosures:#}");

@@ -140,7 +140,7 @@ fn the_students_of_a_cancelled_section_are_those_after_an_offer_has_lapsed() {
     let notices = notices_in_words(&decision.changes.notices);
     let expected =
         ["bob X dropped lapsed", "cyd X offered offer", "cyd X offered cancelled", "dan X waitlisted cancelled"];
-    assert_eq!(notices, expected, "bob is not told that a section was cancelled in which he is not");
+    assert_eq!(notices, expected, "bob is no longer in the cancelled section, and is not notified");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn register_plan(student: &str, entries: &[&str]) -> Command {
     Command::RegisterPlan { student: user(student), plan: plan(entries) }
 }
 
-/// Returns sections of one course: `A1` with a seat, and those in `full` without.
+/// Returns sections of one course: those in `open` have one seat, those in `full` have none.
 fn course(full: &[&str], open: &[&str]) -> Vec<SectionBuilder> {
     let of =
         |names: &[&str], seats: u32| names.iter().map(|n| section(n).course("ART 1").seats(seats)).collect::<Vec<_>>();
@@ -241,7 +241,8 @@ fn planned_sections_that_exclude_or_require_each_other_are_named() {
         (&["LEC"], &["linked_section_required LEC"]),
         (&["LEC", "LAB"], &[]),
         (&["A", "B", "C", "LEC", "LAB"], &["already_in_course A C", "time_conflict A B", "credit_limit A B C LEC"]),
-        // The other section is registered and not planned, so it is the result of this one alone.
+        // The other section is registered and not planned, so the conflict is a result of this section, not a problem
+        // of the plan.
         (&["D"], &[]),
         // A section that is registered already.
         (&["HELD", "A"], &[]),

@@ -183,7 +183,7 @@ impl Naive {
         }
     }
 
-    /// Affects every waitlist.
+    /// Marks every waitlist as affected.
     pub(super) fn affect_all(&mut self) {
         let mut crns: Vec<String> =
             self.registrations.iter().filter(|r| r.status == Status::Waitlisted).map(|r| r.crn.clone()).collect();
@@ -191,7 +191,7 @@ impl Naive {
         crns.iter().for_each(|crn| self.affect(crn));
     }
 
-    /// Affects the waitlists of sections with linked ones.
+    /// Marks as affected the waitlists of sections with linked sections.
     fn affect_all_linked(&mut self) {
         let mut crns: Vec<String> = Vec::new();
         for waiting in self.registrations.iter().filter(|r| r.status == Status::Waitlisted) {
@@ -203,7 +203,7 @@ impl Naive {
         crns.iter().for_each(|crn| self.affect(crn));
     }
 
-    /// Affects the waitlists of the groups of cross-listed sections that a section left or joined.
+    /// Marks as affected the waitlists of the groups of cross-listed sections that a section left or joined.
     fn affect_pools(&mut self, changed: &[(String, Option<String>)]) {
         let mut groups = BTreeSet::new();
         for (crn, before) in changed {

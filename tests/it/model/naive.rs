@@ -317,7 +317,7 @@ impl Naive {
             .collect();
         waitlists.iter().for_each(|crn| self.affect(crn));
     }
-    /// Affects the waitlists of a student where a course of the same term can be sufficient.
+    /// Marks as affected the waitlists of a student for which a course of the same term can be sufficient.
     fn affect_waitlists_with_concurrent_courses(&mut self, student: &str) {
         for waiting in self.registrations_of(student) {
             let definition = &self.section(&waiting.crn).unwrap().definition;

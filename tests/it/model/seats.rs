@@ -9,8 +9,8 @@ use eduhub::domain::student::StudentFacts;
 
 use super::naive::{Naive, SectionRecord, Status, same_course_and_component};
 
-/// Another section that is requested together with one: its number, whether it is a waitlist position, and whether it is
-/// evaluated before.
+/// Another section that is requested together with one: its number, whether it is a waitlist position, and whether it
+/// is evaluated before it.
 #[derive(Clone)]
 pub(super) struct Companion {
     pub(super) crn: String,

@@ -158,7 +158,7 @@ async fn commands_past_the_bound_are_refused_at_once() {
 }
 
 #[actix::test]
-async fn an_abandoned_command_is_dropped_undecided() {
+async fn an_abandoned_command_is_discarded_undecided() {
     let mut harness = Harness::loaded(10, [section("X").seats(9)]).await;
     let first = harness.submit(register("s0", "X")).await;
     let batch = harness.next_batch().await;

@@ -22,7 +22,7 @@ use crate::support::tcp_relay::Mode;
 const STAY_MAX: usize = 12;
 /// How often, in percent, a client hops as soon as it is live.
 const RESTLESS_PERCENT: usize = 20;
-/// Time between two looks at the progress of all clients.
+/// Time between two checks of the progress of all clients.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// A client and what it has received.

@@ -30,7 +30,7 @@ pub(super) struct Tables {
     registrations: BTreeMap<Key, String>,
     /// Enrolled and waitlisted students by CRN, as the hub counted them.
     counts: BTreeMap<String, (i64, i64)>,
-    /// From the first.
+    /// All attempts, oldest first.
     attempts: Vec<Attempt>,
 }
 

@@ -124,7 +124,7 @@ fn confirmed_seats_survive_the_promotion_of_a_standby() {
         progress.wait_for(20);
         pair.cut_off_standby();
         pair.wait_for_waiting_commits(1);
-        // It recovers with commits that the standby does not have. A hub may confirm none of them.
+        // The primary recovers with commits that the standby does not have. A hub may confirm none of them.
         pair.kill_primary();
         pair.wait_for_waiting_commits(2);
         pair.fail_over();
@@ -157,7 +157,7 @@ fn hubs_agree_while_nats_restarts_and_loses_repeats_and_reorders_messages() {
 }
 
 #[test]
-fn a_hub_that_stops_for_a_while_goes_on_without_damage() {
+fn a_hub_that_is_stopped_for_a_while_continues_without_damage() {
     let (nats, shared) = (NatsServer::start(), shared_database());
     let trio = Trio::start(shared, &nats, students(40));
     let answers = register(&trio, seed(), |progress| {
