@@ -38,11 +38,11 @@ use crate::{setting, table};
 
 /// The number of students.
 const STUDENTS: usize = 2_000;
-/// Sections in which each student of the decisions is registered before.
+/// Sections in which each student is registered before the measured decisions.
 const REGISTERED: usize = 4;
 /// The number of decisions that are measured.
 const DECISIONS: usize = 200_000;
-/// The longest decision of 99 in 100.
+/// The longest time that 99 of 100 decisions may take.
 const DECISION_MAX: Duration = Duration::from_micros(10);
 /// The section to which every other one is linked.
 const ANCHOR: &str = "ANCHOR";

@@ -11,12 +11,12 @@ use crate::support::morning::{ACTIONS, Action, Costs, Layout, Morning, Outcome, 
 use crate::support::random::Random;
 use crate::{block_on, setting, table};
 
-/// The part of the load that is run.
+/// The load is divided by this number.
 const PART: usize = 10;
 /// The largest error of a prediction.
 const ERROR_MAX: f64 = 10.0;
-/// The seed of the students. Prediction and run have the same ones, so that the error is that of the costs and of the
-/// model, not of the sample.
+/// The seed of the students. Prediction and run have the same students, so that the error is that of the costs and of
+/// the model, not of the sample.
 const SEED: u64 = 1;
 const NAMES: [&str; HUBS] = ["processor time of hub 1, s", "processor time of hub 2, s"];
 const ALL: [Action; ACTIONS] =
@@ -99,7 +99,7 @@ fn morning_of(system: &System, morning: &Morning) -> (Used, Counted) {
     (used, Counted { requests, wire })
 }
 
-/// Lets one student act. Returns the bytes that its WebSocket received.
+/// Lets one student act. Returns the bytes that the student's WebSocket received.
 async fn student(
     system: &System,
     token: &str,
@@ -197,6 +197,6 @@ fn print(morning: &Morning, rows: &[Compared]) {
     let met = |errors: Vec<f64>| table::met(errors.iter().all(|error| error.abs() < ERROR_MAX));
     let simulated = rows.iter().map(|row| error(row.simulated, row.measured)).collect();
     let computed = rows.iter().filter_map(|row| Some(error(row.computed?, row.measured))).collect();
-    println!("  target: each error of the simulation under {ERROR_MAX} %: {}", met(simulated));
+    println!("  target: each error of the simulation under {ERROR_MAX}%: {}", met(simulated));
     println!("  the unit costs, with the counts of the run instead of the simulated ones: {}", met(computed));
 }

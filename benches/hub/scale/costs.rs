@@ -47,7 +47,7 @@ pub struct Bytes {
     pub registration: f64,
     /// On the disk of the database.
     pub stored: f64,
-    /// The registrations that the measurement has left.
+    /// The registrations that remain from the measurement.
     pub earlier: f64,
 }
 
@@ -195,7 +195,7 @@ pub fn builds(system: &System, costs: &mut Costs, seconds: f64, followed: &Used)
     }
 }
 
-/// Measures reads of a response that is built for each.
+/// Measures reads of a response that is built for each of them.
 fn build(system: &System, costs: &Costs, action: Action, seconds: f64, followed: &Used) -> f64 {
     let reads = (BUILDS_PACE * seconds) as usize;
     let token = system.tokens("reader", 1).remove(0);
