@@ -234,7 +234,7 @@ impl UserName {
 
     /// Returns whether [`Self::parse`] leaves this name as it is. Only names from earlier versions change.
     #[must_use]
-    pub fn is_normalised(&self) -> bool {
+    pub fn is_normalized(&self) -> bool {
         Self::parse(self.as_str()).is_ok_and(|normal| normal == *self)
     }
 }
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_normalised_and_bounded_in_characters() {
+    fn names_are_normalized_and_bounded_in_characters() {
         assert_eq!(UserName::parse("jose\u{301}").unwrap().as_str(), "josé");
         assert_eq!(TermId::parse("\u{ff12}\u{ff10}22-fall").unwrap().as_str(), "2022-fall");
         let (longest, decomposed) = ("é".repeat(120), "e\u{301}".repeat(120));
@@ -341,11 +341,11 @@ mod tests {
     fn stored_names_of_earlier_versions_stay_as_they_are() {
         for older in ["jose\u{301}", "a\u{202e}b", "..", "\u{ff41}"] {
             let name = UserName::stored(older).unwrap();
-            assert_eq!((name.as_str(), name.is_normalised()), (older, false));
+            assert_eq!((name.as_str(), name.is_normalized()), (older, false));
             let json = serde_json::to_string(&name).unwrap();
             assert_eq!(serde_json::from_str::<UserName>(&json).unwrap(), name);
         }
-        assert!(UserName::stored("josé").unwrap().is_normalised());
+        assert!(UserName::stored("josé").unwrap().is_normalized());
         assert!(UserName::stored("a b").is_err());
         assert_eq!(TermId::stored("..").unwrap().as_str(), "..");
         assert_eq!(SectionId::parse("..-1").unwrap().term.as_str(), "..");

@@ -163,10 +163,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn normalised_names_and_passwords_are_stable(text in "\\PC{1,12}|[a-zà-ÿ\u{300}-\u{310}ａ-ｚ]{1,8}") {
-            for normalise in [name, password] {
-                if let Some(normal) = normalise(&text) {
-                    prop_assert_eq!(normalise(&normal), Some(normal));
+        fn normalized_names_and_passwords_are_stable(text in "\\PC{1,12}|[a-zà-ÿ\u{300}-\u{310}ａ-ｚ]{1,8}") {
+            for normalize in [name, password] {
+                if let Some(normal) = normalize(&text) {
+                    prop_assert_eq!(normalize(&normal), Some(normal));
                 }
             }
         }

@@ -19,7 +19,7 @@ impl OlderNames {
     /// the name of a user.
     pub(super) fn of(known: Vec<UserName>, is_known: impl Fn(&UserName) -> bool) -> Self {
         let mut older = Self::default();
-        for name in known.into_iter().filter(|name| !name.is_normalised()) {
+        for name in known.into_iter().filter(|name| !name.is_normalized()) {
             if let Ok(normal) = UserName::parse(name.as_str())
                 && !is_known(&normal)
             {

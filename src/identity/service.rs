@@ -470,9 +470,9 @@ impl Identity {
 /// Loads the names that normalization would change.
 async fn older_names(store: &dyn AccountStore) -> Result<OlderNames, StoreError> {
     let unusual = store.unusual_names().await?;
-    let mut taken: HashSet<UserName> = unusual.iter().filter(|name| name.is_normalised()).cloned().collect();
+    let mut taken: HashSet<UserName> = unusual.iter().filter(|name| name.is_normalized()).cloned().collect();
     // Other normal forms are plain ASCII, such as that of a full-width name.
-    for name in unusual.iter().filter(|name| !name.is_normalised()) {
+    for name in unusual.iter().filter(|name| !name.is_normalized()) {
         let Ok(normal) = UserName::parse(name.as_str()) else { continue };
         let filter = UserFilter { text: Some(normal.to_string()), after: None, limit: usize::MAX };
         let found = store.users(filter).await?.items;

@@ -311,7 +311,7 @@ impl Identity {
     ) -> Result<SignIn, SignInError> {
         let (store, title) = (&members.store, members.provider.title());
         let known = store.member(&user).await?;
-        if known.is_none() && !user.is_normalised() {
+        if known.is_none() && !user.is_normalized() {
             let reason = format!(
                 "Your {title} user id cannot be used here: it contains invisible characters or another spelling of a \
                  letter. Contact the college's administrators."

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_normalised_from_every_json_type() {
+    fn values_are_normalized_from_every_json_type() {
         let rich = json!({"data": "<p>MWF 09:30-10:50<br/>TR 1</p>", "content-type": "text/html", "encoding": "utf-8"});
         let plain = json!({"data": " MWF \r\n\r\n TR ", "content-type": "text/plain"});
         let table = [

@@ -66,7 +66,7 @@ async fn plone_ids_that_are_not_user_names_are_not_admitted() {
 }
 
 #[actix_web::test]
-async fn new_plone_ids_that_are_not_normalised_are_not_admitted() {
+async fn new_plone_ids_that_are_not_normalized_are_not_admitted() {
     let hub = Hub::start().await;
     for id in ["jose\u{301}", "\u{ff41}nn", "an\u{200b}n"] {
         hub.put_user("odd", id, Some(person(&["Member"], &[])));
