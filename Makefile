@@ -41,7 +41,7 @@ tests-built:
 	$(CARGO) test --locked --no-run
 
 # Checks that need only the package registries; `make test` includes them.
-deny: ## checks the licences and the sources of the dependencies (deny.toml)
+deny: ## checks the licenses and the sources of the dependencies (deny.toml)
 	@scripts/deny/install.sh
 	target/tools/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
 

@@ -180,7 +180,7 @@ def sections(term, starts_on, ends_on):
 
 
 def picture():
-    """Returns a PNG (RFC 2083) of 16 by 9 pixels in one colour."""
+    """Returns a PNG (RFC 2083) of 16 by 9 pixels in one color."""
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     rows = (b"\0" + b"\x1f\x5f\x8b" * 16) * 9

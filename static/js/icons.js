@@ -1,4 +1,4 @@
-// Icons: strokes of one weight on a 24 by 24 grid, in the colour of the surrounding text.
+// Icons: strokes of one weight on a 24 by 24 grid, in the color of the surrounding text.
 
 const SVG = "http://www.w3.org/2000/svg";
 const PATHS = {

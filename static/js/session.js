@@ -159,7 +159,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   }
 
   function showState(name, lastAt) {
-    // Numbers that may be out of date are grey.
+    // Numbers that may be out of date are gray.
     document.body.classList.toggle("stale", Boolean(lastAt) && !["live", "polling"].includes(name));
     const repeated = shown[0] === name;
     shown = [name, lastAt];

@@ -113,12 +113,12 @@ const STATES = [
     await page.locator("#archive summary").click();
     await until(page, () => /Parking is free/.test(document.querySelector("#archive-list").textContent));
   }],
-  ["a week with an overlap in forced colours", "/?term=open", student, async (page) => {
+  ["a week with an overlap in forced colors", "/?term=open", student, async (page) => {
     await page.emulateMedia({ forcedColors: "active" });
     await listed(page);
     await until(page, () => document.querySelector("#conflicts li"));
   }],
-  // Chromium prints in light colours.
+  // Chromium prints in light colors.
   ["the printed schedule", "/?term=open", { ...student, colorSchemes: ["light"] }, async (page) => {
     await listed(page);
     await until(page, () => document.querySelector("#schedule-rows li"));
@@ -179,11 +179,11 @@ const STATES = [
   ["administration: audit", "/admin#audit", { user: "admin" }, (page) => until(page, () => document.querySelector("#audit-rows tr"))],
 ];
 
-/** Asserts that axe-core finds nothing on the page in light and in dark colours. */
+/** Asserts that axe-core finds nothing on the page in light and in dark colors. */
 const accessible = async (page, colorSchemes = ["light", "dark"]) => {
   for (const colorScheme of colorSchemes) {
     await page.emulateMedia({ colorScheme });
-    assert.deepEqual(await violations(page), [], `in ${colorScheme} colours`);
+    assert.deepEqual(await violations(page), [], `in ${colorScheme} colors`);
   }
 };
 

@@ -82,7 +82,7 @@ test("a link opens the result of a demonstration without an account, until it is
   assert.match(await dean.textContent("#demo"), /10 students at once for 8 seconds\. Start: \w+, \w+ \d+, \d+:\d+ [AP]M E[SD]T\..*Real students were not affected/);
   for (const colorScheme of ["light", "dark"]) {
     await dean.emulateMedia({ colorScheme });
-    assert.deepEqual(await violations(dean), [], `in ${colorScheme} colours`);
+    assert.deepEqual(await violations(dean), [], `in ${colorScheme} colors`);
   }
   await dean.getByRole("button", { name: "Español" }).click();
   await until(dean, () => /EduHub confirmó/.test(document.querySelector(".result.final")?.textContent));

@@ -148,7 +148,7 @@ test("an alternative to a full planned section has no warning about it", async (
   await hub.ask("staff", "PATCH", "/api/v1/sections/week-3", { capacity: 0 });
 });
 
-test("numbers turn grey when the hub is gone, and the error of a request that succeeded disappears", async () => {
+test("numbers turn gray when the hub is gone, and the error of a request that succeeded disappears", async () => {
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
   const page = await open(chrome, hub, "/?term=week&q=history", { user: "student" });
   const register = row(page, "History").getByRole("button", { name: /^Register/ });
@@ -160,8 +160,8 @@ test("numbers turn grey when the hub is gone, and the error of a request that su
   await until(page, () => /Enrolled/.test(document.querySelector(".row .act").textContent) && !document.querySelector(".row .result").textContent);
   await hub.stop();
   await until(page, () => document.body.classList.contains("stale"));
-  const [grey, words] = await page.evaluate(() => [getComputedStyle(document.querySelector(".none")).color, getComputedStyle(document.querySelector(".row .words")).color]);
-  assert.equal(words, grey);
+  const [gray, words] = await page.evaluate(() => [getComputedStyle(document.querySelector(".none")).color, getComputedStyle(document.querySelector(".row .words")).color]);
+  assert.equal(words, gray);
   assert.match(await page.locator("#live").textContent(), /last updated \d/);
   await hub.run();
   await until(page, () => !document.body.classList.contains("stale"));

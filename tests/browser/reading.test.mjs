@@ -1,4 +1,4 @@
-// Reading and operating the pages in other ways: large text, wide spacing, the keyboard, small windows, forced colours,
+// Reading and operating the pages in other ways: large text, wide spacing, the keyboard, small windows, forced colors,
 // names in other scripts, no JavaScript.
 
 import assert from "node:assert/strict";
@@ -168,7 +168,7 @@ test("errors are tied to their fields", async () => {
   });
 });
 
-test("lines of a chart differ without their colours", async () => {
+test("lines of a chart differ without their colors", async () => {
   const page = await open(chrome, hub, "/admin#now", { user: "admin" });
   await page.emulateMedia({ forcedColors: "active" });
   await until(page, () => document.querySelectorAll(".chart .line").length > 5);
@@ -228,9 +228,9 @@ test("a dark emergency is deep red with white text", async () => {
   for (const [where, user] of [["/?term=read", "student"], ["/staff", "staff"]]) {
     const page = await open(chrome, hub, where, { user, colorScheme: "dark" });
     await until(page, () => document.querySelector("#urgent article"));
-    const colours = await page.evaluate(() => ["#urgent article", "#urgent h2", "#urgent footer span"].map((at) => getComputedStyle(document.querySelector(at))).map(({ color, backgroundColor }) => [color, backgroundColor]));
-    assert.deepEqual(colours[0], ["rgb(255, 255, 255)", "rgb(140, 29, 24)"]);
-    assert.deepEqual(colours.slice(1).map(([color]) => color), ["rgb(255, 255, 255)", "rgb(255, 255, 255)"]);
+    const colors = await page.evaluate(() => ["#urgent article", "#urgent h2", "#urgent footer span"].map((at) => getComputedStyle(document.querySelector(at))).map(({ color, backgroundColor }) => [color, backgroundColor]));
+    assert.deepEqual(colors[0], ["rgb(255, 255, 255)", "rgb(140, 29, 24)"]);
+    assert.deepEqual(colors.slice(1).map(([color]) => color), ["rgb(255, 255, 255)", "rgb(255, 255, 255)"]);
   }
   await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
 });
