@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The most lines of a source file, page, style sheet or script.
+/// Maximum number of lines of a source file, page, style sheet or script.
 const FILE_LINES_MAX: usize = 500;
-/// The most lines of a function.
+/// Maximum number of lines of a function.
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// The modules of `src`, and which other modules each of them may use.

@@ -35,7 +35,7 @@ const FULL: &str = "FULL";
 const BATCH: usize = 1_000;
 /// Measurements of each kind.
 const STARTS: usize = 5;
-/// The longest time to load the term.
+/// The longest time that loading the term may take.
 const LOAD_MAX: Duration = Duration::from_secs(3);
 
 /// Runs and prints this part.

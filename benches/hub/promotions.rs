@@ -25,7 +25,7 @@ const PACE: Duration = Duration::from_secs(1);
 const DROPS: usize = 1_000;
 /// The section with one seat and a waitlist.
 const SCARCE: &str = "SCARCE";
-/// The longest time of 99 in 100.
+/// The target: the longest time from a drop to the push, at the 99th percentile.
 const PUSH_MAX: Duration = Duration::from_millis(100);
 
 /// Runs and prints this part.
@@ -102,7 +102,7 @@ fn print(mut alone: Vec<Duration>, mut busy: Vec<Duration>, requests: &mut [Dura
         [name.to_owned(), count].into_iter().chain(percentiles).collect()
     };
     let rows = [
-        row("drop to push, nobody else", &mut alone),
+        row("drop to push, no one else", &mut alone),
         row("drop to push, busy students", &mut busy),
         row("requests of the busy students", requests),
     ];

@@ -150,7 +150,7 @@ pub enum Kind {
     Nothing,
 }
 
-/// Lets students send requests for some seconds.
+/// Lets students send requests for a few seconds.
 pub fn measure(
     server: &Server,
     students: usize,
@@ -162,8 +162,8 @@ pub fn measure(
     measure_all(&[server], students, tokens, ids, seconds, kind)
 }
 
-/// Lets students, who are spread evenly over servers, send requests for some seconds. The processor time is that of the
-/// first server.
+/// Lets students, who are spread evenly over servers, send requests for a few seconds. The processor time is that of
+/// the first server.
 pub fn measure_all(
     servers: &[&Server],
     students: usize,

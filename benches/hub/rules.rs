@@ -2,7 +2,7 @@
 //! registrations and refusals over HTTP, compared to the same without rules.
 //!
 //! Each section has three prerequisites, two restrictions, a repeat limit, reserved seats, a pool of seats that it shares,
-//! a linked section, and the last time of its term. All students meet them, so that every rule is evaluated. Refusals are
+//! a linked section, and the deadlines of its term. All students meet them, so that every rule is evaluated. Refusals are
 //! for full sections, the last rule but one.
 
 use std::collections::BTreeMap;

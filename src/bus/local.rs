@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::bus::{Bus, BusGauge, Event, EventStream, Subscribe};
 use crate::domain::ids::UserName;
 
-/// Maximum number of events in a subscriber's queue. When registration opens, a hub publishes some hundreds per second,
+/// Maximum number of events in a subscriber's queue. When registration opens, a hub publishes a few hundred per second,
 /// so a full queue means that its subscriber has stopped reading. Events that must be delivered may exceed the limit;
 /// each is caused by a sign-out or a request of an admin, which are rate-limited.
 pub(super) const QUEUE_LEN_MAX: usize = 4_096;

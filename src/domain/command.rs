@@ -243,7 +243,7 @@ pub struct StagedImport {
     pub unchanged: u64,
 }
 
-/// Which of the fields that staff can also set in the hub a file has columns for.
+/// The fields for which a file has columns, among those that staff can also set in the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "u8", into = "u8")]
 #[allow(missing_docs, reason = "each field has the name of the section's field")]

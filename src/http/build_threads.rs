@@ -21,7 +21,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(24 * 3_600);
 /// policy `SCHED_IDLE` they got nearly nothing, and visitors' lists timed out while the processors were busy.
 const VISITORS_NICENESS: i32 = 10;
 
-/// The number of bytes after which a build for a visitor gives way: some tenths of a millisecond of work. Without that, a
+/// The number of bytes after which a build for a visitor yields: a few tenths of a millisecond of work. Without that, a
 /// thread that is woken on the processor of a build waits for the next tick of Linux, up to 4 ms, even while another
 /// processor is idle: the writer of the store, which sleeps for microseconds during each sync, is not moved to another
 /// processor. A nice value does not shorten this wait.
@@ -56,7 +56,7 @@ fn give_way() {
     }
 }
 
-/// Writes `bytes`, and gives way after each part.
+/// Writes `bytes`, and yields after each part.
 ///
 /// # Errors
 /// Those of `out`.
@@ -68,7 +68,7 @@ pub(super) fn write_in_parts(out: &mut impl Write, bytes: &[u8]) -> io::Result<(
     Ok(())
 }
 
-/// Bytes that are written in memory. The writer gives way after each part.
+/// Bytes that are written in memory. The writer yields after each part.
 #[derive(Debug, Default)]
 pub(super) struct PartedVec {
     bytes: Vec<u8>,
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(run(nice).await, Ok(usual));
         // The highest nice value is 19.
         assert_eq!(run_for_visitor(nice).await, Ok((usual + VISITORS_NICENESS).min(19)));
-        let gives_way = || IS_FOR_VISITORS.get();
-        assert_eq!((run(gives_way).await, run_for_visitor(gives_way).await), (Ok(false), Ok(true)));
+        let yields = || IS_FOR_VISITORS.get();
+        assert_eq!((run(yields).await, run_for_visitor(yields).await), (Ok(false), Ok(true)));
     }
 }

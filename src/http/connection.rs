@@ -241,8 +241,7 @@ impl Connections {
         }
         // The connections that were ended just now are still counted.
         let is_crowded = visitors > limits.visitors_per_address.saturating_add(EVICTED_AT_ONCE);
-        // Other waiting connections have no room yet and are not counted. Otherwise a flood of them would keep free
-        // room from each other.
+        // Other waiting connections are not counted: a flood of them would keep free room from each other.
         let open = (open + 1).saturating_sub(self.room.waiting.load(Relaxed));
         open <= limits.connections + RESERVED && !is_crowded
     }

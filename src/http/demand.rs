@@ -136,7 +136,7 @@ fn no_such_term() -> Problem {
 /// Returns the demand for the sections of a term, from the students' plans (staff).
 ///
 /// Staff who are limited to subjects see the sections of these subjects, and the students who plan one of them. A
-/// response can be some seconds old when there are many plans.
+/// response can be a few seconds old when there are many plans.
 #[utoipa::path(
     get,
     path = "/api/v1/staff/demand",

@@ -21,7 +21,7 @@ use crate::http::slow_refusals;
 use crate::identity::Identity;
 use crate::identity::limits::AddressKey;
 
-/// Maximum number of concurrent builds: each keeps a processor busy for some milliseconds.
+/// Maximum number of concurrent builds: each keeps a processor busy for a few milliseconds.
 const BUILDS_MAX: usize = 2;
 /// Maximum number of requests that wait for a build or run one: as many as are built within [`WAIT_MAX`] at 100 builds
 /// per second.

@@ -3,7 +3,7 @@
 //! An attempt counts against its account and its origin together, so that guesses from elsewhere do not lock a user out.
 //! The origin is a device that has signed in to this account before ([`crate::identity::device`]), or else the network:
 //! an IPv4 address, or the /64 of an IPv6 address. These are what one household or one campus shares. With a /24 of IPv4,
-//! a neighbour at the same provider could lock a user out; an attacker with many addresses meets the limit of the account.
+//! a neighbor at the same provider could lock a user out; an attacker with many addresses meets the limit of the account.
 //!
 //! A network with many failures is not refused, because a whole campus may share it. But passwords for names without an
 //! account are no longer hashed, and few passwords of a *crowded* network are with a provider at a time.

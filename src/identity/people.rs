@@ -23,7 +23,7 @@ const WAITING_MAX: usize = 20_000;
 const BATCH_MAX: usize = 50;
 /// How many times as long as a write the pause after it is: under load, at most a tenth of the writer's time is used.
 const PAUSE_SHARE: u32 = 9;
-/// The longest pause. On the slowest disk, a rush of 9,000 students is written within some minutes.
+/// The longest pause. On the slowest disk, a rush of 9,000 students is written within a few minutes.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Resolution of "last seen", in milliseconds. Each user is written at most once in this time.
 const SLOT_MS: i64 = 10 * 60_000;

@@ -39,7 +39,7 @@ impl SealedTokens {
     }
 }
 
-/// Replaces the encrypted token of a member by the token; by none if it cannot be decrypted.
+/// Replaces a member's encrypted token with the decrypted one, or with none if it cannot be decrypted.
 fn opened(keys: &TextSeal, member: Option<Member>) -> Option<Member> {
     let mut member = member?;
     member.token = member.token.and_then(|stored| keys.open(member.username.as_str(), &stored));

@@ -192,7 +192,8 @@ impl SecondFactors {
         }
     }
 
-    /// Returns the time step of a code: the current one, the one before or the one after. Clocks differ by some seconds.
+    /// Returns the time step of a code: the current one, the one before or the one after. Clocks differ by a few
+    /// seconds.
     fn step_of(&self, user: &UserName, secret: &[u8], code: &str, now: Timestamp) -> Option<u64> {
         self.totp(user, secret)?.check(code, u64::try_from(now.as_second()).ok()?)
     }

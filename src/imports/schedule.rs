@@ -33,7 +33,7 @@ pub struct FileSection {
     pub totals: Option<(u32, u32)>,
     /// The line of the section's first row.
     pub line: u64,
-    /// Which fields the file has columns for. The others are empty in the definition.
+    /// The fields for which the file has columns. The others are empty in the definition.
     pub stated: StatedFields,
     /// Whether the file states the status. Without it, the section is open in the definition.
     pub states_status: bool,
@@ -74,7 +74,7 @@ pub struct ScheduleOptions {
 pub struct ProfileOptions {
     /// The profile that staff chose.
     pub named: Option<ImportProfile>,
-    /// The profiles of which the one for the file's header is chosen, if `named` is `None`.
+    /// The profiles among which the one that matches the file's header is chosen, if `named` is `None`.
     pub automatic: Arc<[ImportProfile]>,
 }
 

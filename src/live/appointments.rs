@@ -26,7 +26,7 @@ const SHARE: f64 = 0.8;
 /// The rate that is assumed before one is measured, in sessions a second: that of a fast machine. A client that then
 /// reconnects too early waits; while clients reconnect too late, the hub is idle.
 const RATE_ASSUMED: f64 = 1_000.0;
-/// The least rate that is assumed if less has been measured.
+/// The rate that is assumed if a lower one has been measured.
 const RATE_MIN: f64 = 20.0;
 
 /// What identifies a client: the user, or the address of a visitor. The visitors behind one address share their

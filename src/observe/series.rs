@@ -171,7 +171,7 @@ fn metrics(at: Timestamp, window: Duration, first: &Reading, last: &Reading) -> 
 }
 
 /// Returns a rate per second, rounded to two decimals.
-#[expect(clippy::cast_precision_loss, reason = "no count of some seconds is that large")]
+#[expect(clippy::cast_precision_loss, reason = "no count of a few seconds is that large")]
 fn per_second(count: u64, window: Duration) -> f64 {
     if window.is_zero() { 0.0 } else { (count as f64 / window.as_secs_f64() * 100.0).round() / 100.0 }
 }

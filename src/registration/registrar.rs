@@ -308,8 +308,8 @@ impl Registrar {
         }
     }
 
-    /// Releases reserved seats, ends offers and reminds of offers whose time has come by the hub's clock. Any decision does
-    /// so. While a batch is in flight, its commit does so, or sets the timer again.
+    /// Releases reserved seats, ends offers, and sends reminders of offers, whose time has come by the hub's clock. Any
+    /// decision does so. While a batch is in flight, its commit does so, or sets the timer again.
     fn handle_deadlines(&mut self, ctx: &mut Context<Self>) {
         self.timer = None;
         let Phase::Idle(state) = &self.phase else { return };

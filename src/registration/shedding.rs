@@ -19,7 +19,7 @@ const CALM_MIN: Duration = Duration::from_secs(2);
 /// The share of the time to a reply that a batch should take. On a slow disk a batch of 100 commands writes almost all
 /// pages that one of 300 writes, and takes almost as long. With half of the time, the throughput would be half.
 const BATCH_SHARE: f64 = 0.65;
-/// The least number of commands that are assumed to fit into a batch, so that a stall cannot stop the registrar. The
+/// The smallest number of commands that are assumed to fit into a batch, so that a stall cannot stop the registrar. The
 /// time of batches of this size shows how much of it is fixed.
 const BATCH_MIN: usize = 32;
 /// The largest fixed cost of a batch that is respected, in seconds. A disk that takes longer to sync cannot reply
@@ -36,8 +36,8 @@ const WEIGHT: f64 = 0.5;
 const GROWTH_MAX: f64 = 2.0;
 /// The factor by which each batch reduces the size that counts as recent.
 const RECENT: f64 = 0.8;
-/// The least share of the limit that a batch can suggest, unless the batch before it was too long as well: a stall of the
-/// disk says little about the cost of commands, but a disk that has become slower is followed at once.
+/// The smallest share of the limit that a batch can suggest, unless the batch before it was too long as well: a stall
+/// of the disk says little about the cost of commands, but a disk that has become slower is followed at once.
 const SUGGESTED_SHARE_MIN: f64 = 0.5;
 
 /// The state of one queue. Callers pass the current time, which must not decrease.

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 use crate::domain::rights::Rights;
 use crate::domain::role::RoleMap;
 
-/// Most values of claims that count for a role.
+/// Maximum number of values of claims that count for a role.
 const VALUES_MAX: usize = 2_000;
-/// Deepest object in which values count. Keycloak's roles of a client are three deep.
+/// Maximum depth of an object in which values count. Keycloak's roles of a client are three deep.
 const DEPTH_MAX: usize = 4;
 /// The entry of `[roles]` that everyone matches.
 const EVERYONE: &str = "*";

@@ -151,7 +151,7 @@ pub struct PublicMessage {
     pub is_cancellation: bool,
 }
 
-/// The largest number of entries of one alert that [`PublicAlert`] contains: more than anyone corrects an alert.
+/// The largest number of entries of one alert that [`PublicAlert`] contains: more than any alert is corrected.
 pub const PUBLIC_MESSAGES_MAX: usize = 50;
 
 /// The outcome of cancelling an alert.

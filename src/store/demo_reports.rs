@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::store::StoreFuture;
 
-/// The most reports that a store keeps.
+/// Maximum number of reports that a store keeps.
 pub const DEMO_REPORTS_MAX: usize = 50;
 
 /// Store of shared reports. A report is JSON text; the store does not read it.

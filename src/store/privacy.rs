@@ -113,7 +113,7 @@ pub trait PrivacyStore: Send + Sync {
     fn acks_of(&self, user: &UserName, after: Option<String>, limit: u32) -> StoreFuture<Vec<PersonalAck>>;
     /// Returns the terms that have not ended in which a person is enrolled or waitlisted, in order.
     fn current_terms_of(&self, user: &UserName, now: ZonedDateTime) -> StoreFuture<Vec<TermId>>;
-    /// Replaces a person's name by a pseudonym in everything that stays, and deletes the rest, in one commit. Does
+    /// Replaces a person's name with a pseudonym in everything that stays, and deletes the rest, in one commit. Does
     /// nothing if the person is registered in a term that has not ended.
     ///
     /// The registrars of the person's terms must commit nothing in the meantime, and load their terms again.

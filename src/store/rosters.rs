@@ -27,6 +27,7 @@ pub struct RosterEntry {
 /// A store that reads rosters.
 pub trait RosterStore: Send + Sync {
     /// Returns the roster of a section as of one commit: first the enrolled students, by the time at which they
-    /// enrolled, then those who are offered a seat, by the time of the offer, then the waitlist in order. `None` when there is no such section.
+    /// enrolled, then those who are offered a seat, by the time of the offer, then the waitlist in order. `None` when
+    /// there is no such section.
     fn roster(&self, section: &SectionId) -> StoreFuture<Option<Vec<RosterEntry>>>;
 }

@@ -20,7 +20,7 @@ pub struct StoredSignIn {
     pub address: String,
     /// When the user signed in.
     pub since: Timestamp,
-    /// When the token was last used, accurate to some minutes.
+    /// When the token was last used, accurate to a few minutes.
     pub last_seen: Timestamp,
     /// When the token expires.
     pub expires_at: Timestamp,

@@ -135,7 +135,7 @@ pub trait TermStore: Send + Sync {
     fn run_batch(&self, term: &TermId, since: Position, decide: DecideBatch) -> StoreFuture<()>;
 
     /// Like [`TermStore::run_batch`], and refuses the batch before it is decided if another hub has taken over from `fence`.
-    /// A store that one hub has does not need to check that.
+    /// A store that only one hub uses need not check that.
     ///
     /// # Errors
     /// [`StoreError::Superseded`](crate::store::StoreError::Superseded) if another hub has taken over, and those of

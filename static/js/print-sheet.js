@@ -10,7 +10,7 @@ const sheet = h("div", { id: "sheet" });
 /** The lists of the page that were chosen with a button; empty if the browser's menu was used. */
 let chosen = [];
 
-/** Returns the parts of a sheet: what it lists, facts about it, and its tables `{title, heads, rows}`. */
+/** Returns the parts of a sheet: its title, facts about it, and its tables `{title, heads, rows}`. */
 export const sheetParts = (title, facts, tables) => [
   h("h2", { dir: "auto" }, title),
   h("p", null, [...facts, t("sheet.as_of", { at: dateTime(new Date(hubNow()).toISOString()) })].filter(Boolean).join(". "), "."),

@@ -76,7 +76,7 @@ export class Terms {
 
   /**
    * Shows a term whose window changed, from a frame of the live connection. The windows of groups are not part of it, so
-   * pages of students read them again, spread over some seconds.
+   * pages of students read them again, spread over a few seconds.
    */
   changed({ term: { id, title, opens_at, closes_at } }) {
     const term = this.#items.find((one) => one.id === id);

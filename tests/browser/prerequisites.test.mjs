@@ -11,7 +11,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** A course with a least grade, and one of two courses. */
+/** A course with a minimum grade, and one of two courses. */
 const EXPRESSION = {
   text: "MATH 141 w/ C, PHYS 101 or PHYS 111*",
   all: [{ course: "MATH 141", grade: "C" }, { any: [{ course: "PHYS 101" }, { course: "PHYS 111", concurrent: true }] }],

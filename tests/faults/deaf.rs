@@ -35,7 +35,8 @@ const ALERTS: usize = 130;
 const TEXT_LEN: usize = 2_000;
 /// The receive buffer of a client that stops reading, so that most of the memory is the hub's.
 const RECEIVE_BUFFER_LEN: usize = 4_096;
-/// The most bytes in the kernel's send buffer of a client that does not read, and the least if it is blocked.
+/// The largest number of bytes in the kernel's send buffer of a client that does not read, and the smallest if it is
+/// blocked.
 const SEND_BUFFER_MAX: u64 = 256 * 1024;
 const BLOCKED_MIN: u64 = 32 * 1024;
 /// The most memory of the hub and its sockets with 10,000 clients, in bytes.

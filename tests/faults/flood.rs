@@ -31,7 +31,7 @@ const STUDENTS: usize = 200;
 const DEFAULT: &str = "default";
 /// Connections of the flood.
 const FLOODERS: usize = 4;
-/// The least time that a refusal takes, somewhat less than the hub's delay.
+/// The minimum time that a refusal takes, somewhat less than the hub's delay.
 const DELAY_MIN: Duration = Duration::from_millis(400);
 
 /// Registers each student for a section of its own. Returns the 99th percentile of the response times.

@@ -45,7 +45,7 @@ const ROUNDS_BEHIND: usize = 5;
 const STORED_AT_ONCE: usize = 500;
 /// Sections of the student who changes seats: more would exceed the credits.
 const CHANGED: usize = 4;
-/// Least number of clients with which the hub has its usual settings and may take minutes.
+/// The smallest number of clients with which the hub has its usual settings and may take minutes.
 const CLIENTS_MANY: usize = 1_000;
 /// The pause between two rounds of changes and alerts if there are as many clients: faster than a college.
 const ROUND_PAUSE: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! Tests with a real Plone, which `make plone-template` installs.
 //!
-//! - [`site`]: the behaviour of Plone that the hub relies on
+//! - [`site`]: the behavior of Plone that the hub relies on
 //! - [`client`]: the hub's Plone client
 //! - [`pull`]: the pull of Plone's catalogue
 //! - [`outbox`]: writes of seats and rosters to Plone; [`cluster`]: by one of several hubs

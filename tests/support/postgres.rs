@@ -306,7 +306,7 @@ impl Cluster {
         Self::serve(place, FAST)
     }
 
-    /// Lets `pgbench` update one row on this many connections for some seconds. Returns the updates per second.
+    /// Lets `pgbench` update one row on this many connections for a few seconds. Returns the updates per second.
     pub fn updates_per_second(&self, connections: usize, seconds: usize) -> f64 {
         self.run("postgres", "CREATE TABLE IF NOT EXISTS hot (n bigint NOT NULL)");
         self.run("postgres", "DELETE FROM hot; INSERT INTO hot VALUES (0)");

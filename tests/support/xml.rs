@@ -142,7 +142,7 @@ const INFO: &[Particle] = &[
 const PARAMETER: &[Particle] = &[("valueName", 1, 1), ("value", 1, 1)];
 const AREA: &[Particle] = &[("areaDesc", 1, 1), ("polygon", 0, MANY), ("circle", 0, MANY), ("geocode", 0, MANY)];
 
-/// The values of elements that have few (CAP 1.2, section 3.2).
+/// The values of elements that allow only a few (CAP 1.2, section 3.2).
 const VALUES: &[(&str, &[&str])] = &[
     ("status", &["Actual", "Exercise", "System", "Test", "Draft"]),
     ("msgType", &["Alert", "Update", "Cancel", "Ack", "Error"]),

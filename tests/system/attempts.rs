@@ -1,4 +1,4 @@
-//! Receipts and histories: of students, for staff, and for an auditor of the exported chain.
+//! Receipts and histories of attempts: for students, for staff, and for an auditor of the exported chain.
 
 use serde_json::{Value, json};
 

@@ -15,7 +15,7 @@ use costs::Bytes;
 use system::System;
 
 /// Seconds of a batch in which nothing computes: an fsync of a local NVMe disk and seven round trips of 0.1 ms within a
-/// data centre. Assumed, not measured.
+/// data center. Assumed, not measured.
 const COMMIT_WAIT: f64 = 0.002;
 
 /// Runs and prints this part.

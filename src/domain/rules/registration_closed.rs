@@ -1,5 +1,5 @@
-//! `registration_closed`: a new request requires that the registration window of the student is open, and that the last
-//! time to add sections, or to join waitlists, has not passed.
+//! `registration_closed`: a new request requires that the registration window of the student is open, and that the
+//! deadline to add sections, or to join waitlists, has not passed.
 //!
 //! Promotions continue after the window has closed, because the students on the waitlist made their requests in time.
 

@@ -133,7 +133,7 @@ struct AlertNotice {
     /// For `offer`: until when the seat can be accepted.
     #[schema(nullable = false)]
     expires_at: Option<Timestamp>,
-    /// For `offer`: whether this reminds of an earlier offer.
+    /// For `offer`: whether this is a reminder of an earlier offer.
     #[schema(nullable = false)]
     reminder: Option<bool>,
     /// For `passed_over`: the refusal.

@@ -143,7 +143,7 @@ impl SectionUses {
         }
     }
 
-    /// Stores them, as those of the section with this number.
+    /// Stores the uses, as those of the section with this number.
     pub(super) fn store(self, scratch: &Scratch, section: u64) -> Result<(), ScheduleError> {
         let resource = |new: &NewUse| (new.found.kind, new.found.key);
         let mut resources: Vec<_> = self.0.iter().map(resource).collect();

@@ -14,7 +14,7 @@ use crate::imports::schedule::ScheduleError;
 pub(super) const ROWS_MAX: usize = 5_000;
 /// The minimum share of a column's known cells that have a form, in percent.
 const MOST_PERCENT: usize = 80;
-/// The year of day 0 of databases; spreadsheets have one of the year before.
+/// The year of day 0 in databases. In spreadsheets, day 0 is in the year before.
 const DAY_ZERO_YEAR: i16 = 1900;
 /// The fields that have several meanings.
 const EXAMINED: [Column; 18] = [

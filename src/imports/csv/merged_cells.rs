@@ -28,7 +28,7 @@ impl MergedCells {
     }
 
     /// Returns the record of a section with the course of the row above, if its own cells for that are blank; `None` if
-    /// it is as it should be. A row with a title of its own is another course, whose name is missing.
+    /// it needs no change. A row with a title of its own is another course, whose name is missing.
     pub(super) fn filled(&mut self, record: &csv::StringRecord) -> Option<csv::StringRecord> {
         let cell = |index: usize| record.get(index).unwrap_or_default().trim();
         let is_blank = |columns: &[Column]| {

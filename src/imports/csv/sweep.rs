@@ -12,7 +12,7 @@ const LISTED_PAIRS_MAX: usize = 200;
 /// The maximum number of lines that a group cites.
 const LINES_MAX: usize = 10;
 /// The maximum number of different combinations of end, days and dates that are remembered at once for a room or an
-/// instructor. A term has some hundred.
+/// instructor. A term has a few hundred.
 const GROUPS_MAX: usize = 2_000;
 /// The maximum number of uses that are remembered as exceptions for a section or a cross-listed group, and of sections
 /// and groups with exceptions at once, in a room or for an instructor.

@@ -237,7 +237,7 @@ impl PloneProxy {
     }
 
     /// Reads the sign-in in the body of a request to Plone's own origin, and admits it by the limits of all sign-ins.
-    /// Replaces the payload by what was read. Returns `None` if the body has no password.
+    /// Replaces the payload with what was read. Returns `None` if the body has no password.
     ///
     /// # Errors
     /// When the body cannot be read, or a limit is exceeded.

@@ -106,8 +106,8 @@ impl Changes {
     }
 }
 
-/// Sends a command to a registrar and retries while it is overloaded, and this hub leads. If the outcome of a command is unknown, the next
-/// pull finds out whether it was applied.
+/// Sends a command to a registrar, and retries while the registrar is overloaded and this hub leads. If the outcome of
+/// a command is unknown, the next pull finds out whether it was applied.
 async fn send(deps: &PullDeps, term: &TermId, command: impl Fn() -> Command) -> Result<(), SubmitError> {
     for _ in 0..ATTEMPTS_MAX {
         if !deps.tenure.is_current() {

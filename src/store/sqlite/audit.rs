@@ -123,7 +123,7 @@ impl AuditStore for SqliteStore {
 
     fn delete_entries_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize> {
         self.write(move |tx| {
-            // By time and not by number, because the times of entries may be out of order by some milliseconds.
+            // By time and not by number, because the times of entries may be out of order by a few milliseconds.
             let deleted: Vec<u64> = tx
                 .prepare_cached("SELECT id FROM audit WHERE at < ?1 ORDER BY at, id LIMIT ?2")?
                 .query_map(params![cutoff.as_millisecond(), limit], |row| row.get(0))?

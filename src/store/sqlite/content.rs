@@ -26,7 +26,7 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Returns its part of the checksum.
+    /// Returns the part of the checksum that belongs to the position.
     fn hash(&self) -> u128 {
         let mut hash = RowHash::new("content");
         hash.value(ValueRef::Text(self.store.as_bytes()));

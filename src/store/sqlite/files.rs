@@ -68,7 +68,7 @@ impl NewFile {
         Ok(Self(file))
     }
 
-    /// Returns its temporary path.
+    /// Returns the temporary path of the file.
     pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
@@ -83,7 +83,7 @@ impl NewFile {
         sync_folder_of(path)
     }
 
-    /// Gives the file its name, durably, in one step in place of the file that has the name now.
+    /// Gives the file its name, durably and in one step, in place of the file that has that name now.
     pub(super) fn replace(self, path: &Path) -> io::Result<()> {
         self.0.as_file().sync_all()?;
         self.0.persist(path).map_err(|failed| failed.error)?;

@@ -56,7 +56,7 @@ pub(super) fn mark_all(tx: &Connection, at: Timestamp) -> rusqlite::Result<()> {
 }
 
 /// Prepares the outbox when a store is opened. If it is used from now on (`outbox` is the time), marks all sections. If
-/// it is no longer used, removes the note of that, because later changes are not marked.
+/// it is no longer used, removes the note, because later changes will not be marked.
 pub(super) fn prepare(tx: &Connection, outbox: Option<Timestamp>) -> rusqlite::Result<()> {
     let is_marked = note(tx, MARKED_NOTE)?.is_some();
     if outbox.is_some() == is_marked {

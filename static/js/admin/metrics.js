@@ -28,7 +28,7 @@ const demoRemark = (text) => remark(({ demonstration }) => demonstration ? text 
 
 /**
  * The longest gap between polled samples that a line still joins: `poll.js` waits at most 6.5 s after the last response,
- * and a response may take some seconds.
+ * and a response may take a few seconds.
  */
 const POLLED_GAP_MS = 12_000;
 /** The pause between two requests for the last day: half of the time after which it has another sample. */

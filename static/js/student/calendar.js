@@ -17,7 +17,7 @@ export class CalendarLinks {
     this.#build();
   }
 
-  /** Closes it, for another student. */
+  /** Closes the part, because another student is shown. */
   close() {
     this.details.open = false;
   }

@@ -203,8 +203,8 @@ impl Term {
         self.since[cell] = since;
     }
 
-    /// Executes a write that was decided at this time, as far as it is known. Returns the results for its sections:
-    /// adds before drops; none for a write without results.
+    /// Executes a write that was decided at `at`, or at an unknown time. Returns the results for its sections: adds
+    /// before drops; none for a write without results.
     pub(crate) fn execute(&mut self, request: &Request, at: Option<Millisecond>) -> Vec<Outcome> {
         if let Some(at) = at.filter(|at| *at > self.latest) {
             self.journal.push(Former::Latest(self.latest));

@@ -18,7 +18,7 @@ use super::record::{Call, Millisecond, Request, Source};
 /// calls.
 const PLACES_MAX: usize = 200_000;
 /// A call without an answer is usually executed at most this many moments after it was sent, or never: four clients
-/// take two moments for each request, and the numbers of each section are read within some hundred moments.
+/// take two moments for each request, and the numbers of each section are read within a few hundred moments.
 const PROMPT_MOMENTS: u64 = 300;
 /// The most calls in a message.
 const DESCRIBED_MAX: usize = 6;

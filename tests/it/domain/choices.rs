@@ -35,7 +35,8 @@ fn wait_with(student: &str, section: &str, text: &str) -> Command {
     Command::RegisterWith { student: user(student), crn: crn(section), choices: choices(text) }
 }
 
-/// Returns a term whose sections are full: `ana` has each seat that she can have, and `eve` the others. Seats are offered for eight minutes if `offers` is set.
+/// Returns a term whose sections are full: `ana` has each seat that she can have, and `eve` the others. Seats are
+/// offered for eight minutes if `offers` is set.
 fn full(sections: impl IntoIterator<Item = SectionBuilder>, offers: bool) -> TestTerm {
     let mode = offers.then_some(WaitlistMode::Offer);
     let offers = TermOffers { mode, offer_s: Some(480), first_day_s: None, priority: Vec::new() };

@@ -57,7 +57,7 @@ fn the_repeat_limit_counts_attempts_with_any_result() {
 }
 
 #[test]
-fn the_last_times_end_adds_drops_and_waitlists() {
+fn the_deadlines_end_adds_drops_and_waitlists() {
     let closed = |term: &mut TestTerm, command: &Command| match refusal(term.request(command)) {
         Refusal::RegistrationClosed { closes_at, what, .. } => (closes_at, what),
         other => panic!("{other:?}"),

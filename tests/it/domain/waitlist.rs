@@ -127,7 +127,7 @@ fn a_drop_that_does_not_resolve_the_reason_promotes_no_one() {
 }
 
 #[test]
-fn a_new_reason_for_passing_over_is_notified_again() {
+fn a_student_is_notified_of_a_new_reason_for_being_passed_over() {
     let mut term = bob_cannot_be_promoted();
     term.enroll("bob", "LAB");
     term.request(&drop_section("ana", "X"));

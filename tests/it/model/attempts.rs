@@ -166,7 +166,8 @@ impl Chain {
     }
 }
 
-/// Returns who requests a decision: the student (here also in place of staff), the waitlist, or for an offer that lapses the hub.
+/// Returns who requests a decision: the student (here also in place of staff), the waitlist, or, for an offer that
+/// lapses, the hub.
 fn asker_of(decided: &Decided) -> Asker {
     match decided.action {
         Action::Register | Action::Drop | Action::Reorder => Asker::Student,

@@ -1,4 +1,5 @@
-//! Tests of the sequence of alerts: who receives them, corrections, cancellations, scheduled alerts, deletion and acknowledgements.
+//! Tests of the sequence of alerts: who receives them, corrections, cancellations, scheduled alerts, deletion and
+//! acknowledgements.
 
 use std::collections::HashSet;
 

@@ -24,7 +24,7 @@ use crate::college::{minute, register, section, term_id};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Fault {
-    /// Forwards it.
+    /// Forwards the `COMMIT`.
     None,
     /// Forwards it, and closes the connection before the reply.
     LoseReply,

@@ -51,7 +51,7 @@ fn transitions_and_empty_patches_leave_modified_unchanged() {
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(21);
     let id = section.rsplit('/').next().unwrap();
-    // The item was created with the template, at least some seconds ago.
+    // The item was created with the template, at least a few seconds ago.
     let (before, _) = catalogued(plone, id, &hub);
     for (transition, state) in [("retract", "private"), ("publish", "published"), ("reject", "private")] {
         let path = format!("{section}/@workflow/{transition}");

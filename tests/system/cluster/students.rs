@@ -22,7 +22,7 @@ use crate::support::wait::eventually;
 const THREADS: usize = 12;
 /// How long a device waits for a response before it repeats the request at another hub.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a device goes to other hubs after one has failed, as a load balancer does.
+/// How long a device avoids a hub that has failed, as a load balancer does.
 const AVOIDED: Duration = Duration::from_millis(500);
 /// The pause before a request is repeated.
 const PAUSE: Duration = Duration::from_millis(50);
