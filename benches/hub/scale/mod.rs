@@ -14,7 +14,7 @@ use crate::{setting, table};
 use costs::Bytes;
 use system::System;
 
-/// Seconds of a batch in which nothing computes: an fsync of a local NVMe disk and seven round trips of 0.1 ms within a
+/// Seconds of a batch in which nothing computes: an fsync of a local NVMe disk and three round trips of 0.1 ms within a
 /// data center. Assumed, not measured.
 const COMMIT_WAIT: f64 = 0.002;
 

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use futures_util::future::try_join_all;
-use futures_util::{FutureExt, future::BoxFuture};
 use strum::VariantArray;
 use tokio_postgres::Row;
 
@@ -16,6 +14,7 @@ use crate::store::postgres::rows::{
     crn_at, integer, maybe_number_at, number_at, term_id_at, text_at, time_at, user_at,
 };
 use crate::store::postgres::transaction::{Tx, Work};
+use crate::store::postgres::values::Statement;
 
 /// The columns of `attempts AS a` that [`attempt_at`] reads.
 pub(super) const COLUMNS: &str = "a.n, a.received_at, a.decided_at, a.student, a.crn, a.action, a.result, a.repeated, \
@@ -90,12 +89,6 @@ pub(super) async fn chain(tx: &Tx, term: &TermId) -> Result<Option<ChainRow>, Fa
     tx.query_opt(sql, &[&term.as_str()]).await?.as_ref().map(chain_at).transpose()
 }
 
-/// Returns the number of the last attempt of a term; 0 without one.
-pub(super) async fn last_attempt(tx: &Tx, term: &TermId) -> Result<u64, Failure> {
-    let row = tx.query_opt("SELECT n FROM attempt_chains WHERE term = $1", &[&term.as_str()]).await?;
-    row.map_or(Ok(0), |row| number_at(&row, 0))
-}
-
 /// Loads the end of a chain. Reads the attempts after [`ChainRow::heads_at`] only.
 pub(super) async fn read_chain(tx: &Tx, term: &TermId) -> Result<StoredChain, Failure> {
     let Some(chain) = chain(tx, term).await? else { return Ok(StoredChain::default()) };
@@ -126,88 +119,93 @@ pub(super) async fn read_chain(tx: &Tx, term: &TermId) -> Result<StoredChain, Fa
     Ok(StoredChain { n, head, heads_at, students, sections: sections.into_iter().collect() })
 }
 
-/// Reads the end of a chain with the students and sections that have attempts after `since`.
-pub(super) async fn chain_since(tx: &Tx, term: &TermId, since: u64) -> Result<StoredChain, Failure> {
-    let Some(chain) = chain(tx, term).await? else { return Ok(StoredChain::default()) };
-    let (term, since) = (term.as_str(), integer(since));
-    let sql = "SELECT s.id, s.username, s.commitment, a.n
-         FROM (SELECT student, max(n) AS n FROM attempts WHERE term = $1 AND n > $2 GROUP BY student) AS a
-         JOIN attempt_students AS s ON s.term = $1 AND s.id = a.student";
-    let students = tx.query(sql, &[&term, &since]).await?;
-    let students = students.iter().map(|row| {
-        let known = KnownStudent { id: number_at(row, 0)?, commitment: hash_at(row, 2)?, last: number_at(row, 3)? };
-        Ok((user_at(row, 1)?, known))
-    });
-    let students = students.collect::<Result<_, Failure>>()?;
-    let sql = "SELECT crn, max(n) FROM attempts WHERE term = $1 AND n > $2 GROUP BY crn";
-    let sections = tx.query(sql, &[&term, &since]).await?;
-    let sections = sections.iter().map(|row| Ok((crn_at(row, 0)?, number_at(row, 1)?)));
-    let sections = sections.collect::<Result<_, Failure>>()?;
-    let ChainRow { n, head, heads_at, .. } = chain;
-    Ok(StoredChain { n, head, heads_at, students, sections })
+/// The students and sections that have newer attempts than a caller's book.
+#[derive(Default)]
+pub(super) struct NewerAttempts {
+    students: Vec<(UserName, KnownStudent)>,
+    sections: Vec<(Crn, u64)>,
 }
 
-/// Writes the attempts of a batch.
+impl NewerAttempts {
+    /// Returns the end of a chain with only these students and sections.
+    pub(super) fn end_of(self, chain: &ChainRow) -> StoredChain {
+        let ChainRow { n, head, heads_at, .. } = *chain;
+        StoredChain { n, head, heads_at, students: self.students, sections: self.sections }
+    }
+}
+
+/// Reads which students and sections have attempts after `since`, and the newest attempt of each.
+pub(super) async fn newer_than(tx: &Tx, term: &TermId, since: u64) -> Result<NewerAttempts, Failure> {
+    // `LIMIT 1` makes each student one lookup in the index. Joined, PostgreSQL would read all students of the term when it
+    // estimates too many attempts, as it does while the statistics of a growing table are old.
+    let sql = "SELECT a.n, a.crn, s.id, s.username, s.commitment
+         FROM (SELECT student, crn, max(n) AS n FROM attempts WHERE term = $1 AND n > $2
+               GROUP BY GROUPING SETS ((student), (crn))) AS a
+         LEFT JOIN LATERAL (SELECT k.id, k.username, k.commitment FROM attempt_students AS k
+               WHERE k.term = $1 AND k.id = a.student LIMIT 1) AS s ON true
+         WHERE a.crn IS NOT NULL OR s.id IS NOT NULL";
+    let mut newer = NewerAttempts::default();
+    for row in tx.query(sql, &[&term.as_str(), &integer(since)]).await? {
+        let last = number_at(&row, 0)?;
+        match maybe_number_at(&row, 2)? {
+            Some(id) => {
+                newer.students.push((user_at(&row, 3)?, KnownStudent { id, commitment: hash_at(&row, 4)?, last }));
+            }
+            None => newer.sections.push((crn_at(&row, 1)?, last)),
+        }
+    }
+    Ok(newer)
+}
+
+/// Adds the statements that write the attempts of a batch.
 ///
 /// # Errors
 /// When the attempts do not follow the attempt `stored`, because the batch was decided on another state.
-pub(super) async fn put(tx: &Tx, term: &TermId, new: &NewAttempts, stored: u64) -> Result<(), Failure> {
+pub(super) fn put(
+    statements: &mut Vec<Statement>,
+    term: &TermId,
+    new: &NewAttempts,
+    stored: u64,
+) -> Result<(), Failure> {
     let (Some(first), Some(last)) = (new.attempts.first(), new.attempts.last()) else { return Ok(()) };
     if stored + 1 != first.n {
         let message = format!("attempt {} of term {term} does not follow the stored attempt {stored}", first.n);
         return Err(Failure::Refused(message));
     }
-    let mut statements: Vec<BoxFuture<'_, Result<(), Failure>>> = vec![
-        put_students(tx, term, &new.students).boxed(),
-        put_rows(tx, term, &new.attempts).boxed(),
-        require_students(tx, term, &new.attempts).boxed(),
-        put_end(tx, term, last, new.heads.is_some()).boxed(),
-    ];
-    if let Some(heads) = &new.heads {
-        statements.push(put_heads(tx, term, heads).boxed());
+    if !new.students.is_empty() {
+        statements.push(put_students(term, &new.students)?);
     }
-    try_join_all(statements).await.map(drop)
+    statements.push(put_rows(term, &new.attempts)?);
+    statements.push(put_end(term, last, new.heads.is_some())?);
+    if let Some(heads) = &new.heads {
+        statements.push(put_heads(term, heads)?);
+    }
+    Ok(())
 }
 
 /// Writes the end of the chain.
-async fn put_end(tx: &Tx, term: &TermId, last: &Attempt, with_heads: bool) -> Result<(), Failure> {
+fn put_end(term: &TermId, last: &Attempt, with_heads: bool) -> Result<Statement, Failure> {
     let heads_at = if with_heads { integer(last.n) } else { 0 };
     let sql =
         "INSERT INTO attempt_chains (term, n, head, heads_at, deleted, deleted_hash) VALUES ($1, $2, $3, $4, 0, $5)
          ON CONFLICT (term) DO UPDATE SET n = excluded.n, head = excluded.head,
              heads_at = greatest(attempt_chains.heads_at, excluded.heads_at)";
     let (head, zero) = (&last.hash.0[..], &Hash::ZERO.0[..]);
-    tx.execute(sql, &[&term.as_str(), &integer(last.n), &head, &heads_at, &zero]).await.map(drop)
+    Statement::new(sql, &[&term.as_str(), &integer(last.n), &head, &heads_at, &zero])
 }
 
-async fn put_students(tx: &Tx, term: &TermId, students: &[NewStudent]) -> Result<(), Failure> {
-    if students.is_empty() {
-        return Ok(());
-    }
+fn put_students(term: &TermId, students: &[NewStudent]) -> Result<Statement, Failure> {
     let ids: Vec<i64> = students.iter().map(|one| integer(one.id)).collect();
     let names: Vec<&str> = students.iter().map(|one| one.user.as_str()).collect();
     let salts: Vec<&[u8]> = students.iter().map(|one| &one.salt[..]).collect();
     let commitments: Vec<&[u8]> = students.iter().map(|one| &one.commitment.0[..]).collect();
     let sql = "INSERT INTO attempt_students (term, id, username, salt, commitment)
          SELECT $1, u.* FROM unnest($2, $3, $4, $5) AS u";
-    tx.execute(sql, &[&term.as_str(), &ids, &names, &salts, &commitments]).await.map(drop)
-}
-
-/// Refuses attempts of students who were forgotten since this hub loaded the term: [`forget_students`].
-async fn require_students(tx: &Tx, term: &TermId, attempts: &[Attempt]) -> Result<(), Failure> {
-    let mut ids: Vec<i64> = attempts.iter().map(|one| integer(one.student)).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let sql = "SELECT u.id FROM unnest($2) AS u (id)
-         WHERE NOT EXISTS (SELECT 1 FROM attempt_students AS s WHERE s.term = $1 AND s.id = u.id) LIMIT 1";
-    match tx.query_opt(sql, &[&term.as_str(), &ids]).await? {
-        None => Ok(()),
-        Some(_) => Err(Failure::Refused(format!("students of term {term} were deleted; it must be loaded again"))),
-    }
+    Statement::new(sql, &[&term.as_str(), &ids, &names, &salts, &commitments])
 }
 
 /// Deletes the students whose attempts were all deleted, when a hub opens the store. Another hub may have them in memory:
-/// it loads the term again within a second, and until then an attempt of one of them is refused.
+/// `rewrites` rises, so that its batches are refused until it has loaded the term again, within a second.
 pub(super) async fn forget_students(tx: &Tx) -> Result<Work<()>, Failure> {
     let chains = locked_chains(tx).await?;
     let mut forgotten = 0;
@@ -227,7 +225,7 @@ pub(super) async fn forget_students(tx: &Tx) -> Result<Work<()>, Failure> {
     Ok(if forgotten > 0 { Work::Commit(()) } else { Work::Nothing(()) })
 }
 
-async fn put_rows(tx: &Tx, term: &TermId, attempts: &[Attempt]) -> Result<(), Failure> {
+fn put_rows(term: &TermId, attempts: &[Attempt]) -> Result<Statement, Failure> {
     let numbers = |of: &dyn Fn(&Attempt) -> i64| attempts.iter().map(of).collect::<Vec<i64>>();
     let maybe = |of: &dyn Fn(&Attempt) -> Option<u32>| {
         attempts.iter().map(|one| of(one).map(i64::from)).collect::<Vec<Option<i64>>>()
@@ -241,7 +239,7 @@ async fn put_rows(tx: &Tx, term: &TermId, attempts: &[Attempt]) -> Result<(), Fa
         "INSERT INTO attempts (term, n, received_at, decided_at, student, crn, action, result, repeated, position,
              open, asker, request_id, before_student, before_section, hash)
          SELECT $1, u.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) AS u";
-    tx.execute(
+    Statement::new(
         sql,
         &[
             &term.as_str(),
@@ -262,12 +260,10 @@ async fn put_rows(tx: &Tx, term: &TermId, attempts: &[Attempt]) -> Result<(), Fa
             &hashes,
         ],
     )
-    .await
-    .map(drop)
 }
 
 /// Writes the newest attempt of students and sections.
-async fn put_heads(tx: &Tx, term: &TermId, heads: &Heads) -> Result<(), Failure> {
+fn put_heads(term: &TermId, heads: &Heads) -> Result<Statement, Failure> {
     let students = heads.students.iter().map(|(student, n)| (integer(*student), "", integer(*n)));
     let sections = heads.sections.iter().map(|(crn, n)| (0, crn.as_str(), integer(*n)));
     let (mut ids, mut crns, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
@@ -278,7 +274,7 @@ async fn put_heads(tx: &Tx, term: &TermId, heads: &Heads) -> Result<(), Failure>
     }
     let sql = "INSERT INTO attempt_heads (term, student, crn, n) SELECT $1, u.* FROM unnest($2, $3, $4) AS u
          ON CONFLICT (term, student, crn) DO UPDATE SET n = excluded.n";
-    tx.execute(sql, &[&term.as_str(), &ids, &crns, &numbers]).await.map(drop)
+    Statement::new(sql, &[&term.as_str(), &ids, &crns, &numbers])
 }
 
 /// Returns the terms of the college in which a person had attempts, the greatest id first.

@@ -14,7 +14,7 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::people::{maybe_role_at, maybe_section_at, maybe_text, maybe_user_at, text};
 use crate::store::postgres::rows::{integer, number_at, time_at};
 use crate::store::postgres::transaction::Tx;
-use crate::store::postgres::values::Value;
+use crate::store::postgres::values::{Statement, Value};
 
 /// Reads `id, at, username, role, ip, action, subject, section, detail, request_id`.
 fn entry_at(row: &Row) -> Result<(u64, AuditEntry), Failure> {
@@ -48,9 +48,15 @@ fn word_pattern(word: &str) -> String {
 }
 
 /// Appends entries, in order. Returns their numbers.
-pub(super) async fn append(tx: &Tx, entries: &[AuditEntry]) -> Result<Vec<u64>, Failure> {
+async fn append(tx: &Tx, entries: &[AuditEntry]) -> Result<Vec<u64>, Failure> {
+    let Some(statement) = appending(entries)? else { return Ok(Vec::new()) };
+    tx.query_encoded(&statement).await?.iter().map(|row| number_at(row, 0)).collect()
+}
+
+/// Returns the statement that appends entries, in order, and returns their numbers.
+pub(super) fn appending(entries: &[AuditEntry]) -> Result<Option<Statement>, Failure> {
     if entries.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let sql = "INSERT INTO audit (at, username, role, ip, action, subject, section, detail, request_id)
          SELECT at, username, role, ip, action, subject, section, detail, request_id
@@ -72,7 +78,7 @@ pub(super) async fn append(tx: &Tx, entries: &[AuditEntry]) -> Result<Vec<u64>, 
         &column(|entry| Some(entry.detail.clone())),
         &column(|entry| entry.request_id.clone()),
     ];
-    tx.query(sql, values).await?.iter().map(|row| number_at(row, 0)).collect()
+    Statement::new(sql, values).map(Some)
 }
 
 /// Adds people to an entry, in the order of their names. An entry that was deleted gets none.

@@ -77,7 +77,9 @@ async fn stage(tx: &Tx, generation: u64, sections: &[SectionState]) -> Result<()
         require_newest(tx, term, generation).await?;
         let sections: Vec<_> = sections.into_values().collect();
         let generation = integer(generation);
-        term_writes::put_sections(tx, term, &sections, STAGED_SEQ, generation, term_writes::GIVEN_GENERATION).await?;
+        let generation_of = term_writes::GIVEN_GENERATION;
+        let statement = term_writes::put_sections(term, &sections, STAGED_SEQ, generation, generation_of)?;
+        tx.execute_all(statement.as_slice()).await?;
     }
     Ok(())
 }

@@ -8,26 +8,39 @@ use crate::domain::ids::TermId;
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::rows::text_at;
 use crate::store::postgres::transaction::{Tx, Work};
+use crate::store::postgres::values::Statement;
 
 /// Name of the note that is set once every section of the store was marked. Every change since then is marked, too.
 const MARKED_NOTE: &str = "outbox_marked";
 
-/// Marks sections of a term, in the order of their CRNs, so that two transactions that mark the same sections do not
-/// deadlock. An existing entry keeps its times, except a refused one, which is due again.
+/// Marks sections of a term: see [`marking_of`].
 pub(super) async fn mark<'s>(
     tx: &Tx,
     term: &TermId,
     crns: impl IntoIterator<Item = &'s str>,
     at: Timestamp,
 ) -> Result<(), Failure> {
+    match marking_of(term, crns, at)? {
+        Some(statement) => tx.execute_all(&[statement]).await,
+        None => Ok(()),
+    }
+}
+
+/// Returns the statement that marks sections of a term, in the order of their CRNs, so that two transactions that mark the
+/// same sections do not deadlock. An existing entry keeps its times, except a refused one, which is due again.
+pub(super) fn marking_of<'s>(
+    term: &TermId,
+    crns: impl IntoIterator<Item = &'s str>,
+    at: Timestamp,
+) -> Result<Option<Statement>, Failure> {
     let mut crns: Vec<&str> = crns.into_iter().collect();
     if crns.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     crns.sort_unstable();
     crns.dedup();
     let sql = marking("SELECT $2, n.crn FROM unnest($3) AS n (crn)");
-    tx.execute(&sql, &[&at.as_millisecond(), &term.as_str(), &crns]).await.map(drop)
+    Statement::new(sql, &[&at.as_millisecond(), &term.as_str(), &crns]).map(Some)
 }
 
 /// Returns the statement that marks the sections that a query selects, at the time `$1`.

@@ -77,6 +77,7 @@ mod transfer;
 mod values;
 mod verify;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -87,6 +88,7 @@ use jiff::Timestamp;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
+use crate::domain::ids::TermId;
 use crate::store::gauge::StoreGauge;
 use crate::store::lease::Fence;
 use crate::store::shared_facts::SharedFacts;
@@ -188,6 +190,8 @@ struct Inner {
     gauge: Arc<StoreGauge>,
     outbox: Option<Timestamp>,
     shared_facts: Arc<SharedFacts>,
+    /// The terms whose last batch found commits of other hubs; at most one entry for each term.
+    busy_terms: parking_lot::Mutex<HashSet<TermId>>,
     /// The id of this hub, new at each start.
     hub: Uuid,
     /// The task that gives signs of life.
@@ -228,8 +232,9 @@ impl PostgresStore {
         });
         submitted.map_err(|error| unavailable(&error))?;
         let stay = prepared.recv().map_err(|error| unavailable(&error))??;
-        let shared_facts = Arc::default();
-        Ok(Self { inner: Arc::new(Inner { pool, operations, gauge, outbox, shared_facts, hub, stay }), fence: None })
+        let (shared_facts, busy_terms) = (Arc::default(), parking_lot::Mutex::default());
+        let inner = Inner { pool, operations, gauge, outbox, shared_facts, busy_terms, hub, stay };
+        Ok(Self { inner: Arc::new(inner), fence: None })
     }
 
     /// Returns this store, whose writes are refused once another hub has taken over from `fence`.

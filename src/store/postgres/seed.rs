@@ -29,9 +29,11 @@ async fn seed(tx: &Tx, seed: &Seed, with_outbox: bool) -> Result<Work<bool>, Fai
         return Ok(Work::Nothing(false));
     }
     for (term, sections) in &seed.terms {
-        term_rows::put_term(tx, term, FIRST, FIRST).await?;
         let sections: Vec<_> = sections.iter().collect();
-        term_writes::put_sections(tx, &term.id, &sections, FIRST, FIRST, term_writes::GIVEN_GENERATION).await?;
+        let mut statements = vec![term_rows::putting_term(term, FIRST, FIRST)?];
+        let generation_of = term_writes::GIVEN_GENERATION;
+        statements.extend(term_writes::put_sections(&term.id, &sections, FIRST, FIRST, generation_of)?);
+        tx.execute_all(&statements).await?;
     }
     put_accounts(tx, &seed.accounts).await?;
     let at = seed.alert.created_at.to_zoned_datetime(TimeZone::UTC);

@@ -19,11 +19,11 @@ use crate::store::postgres::rows::{
     crn_at, json, json_at, maybe_json_at, maybe_number_at, maybe_text_at, maybe_time_at, number_at, storable,
     term_id_at, text_at, time_at, user_at,
 };
-use crate::store::postgres::transaction::Tx;
+use crate::store::postgres::values::Statement;
 
 /// The columns of `terms` that [`term_at`] reads.
 pub(super) const TERM_COLUMNS: &str = "id, title, starts_on, ends_on, opens_at, closes_at, holidays, windows, cutoffs, \
-     seats_seq, generation, changed_seq, rewrites, offers";
+     seats_seq, generation, rewrites, offers";
 
 /// The history of the database, as the part of `rewrites` above
 /// [`REWRITES_PER_HISTORY`](crate::store::shared::REWRITES_PER_HISTORY): its timeline, which rises when a standby is
@@ -39,8 +39,6 @@ pub(super) struct TermRow {
     pub(super) seq: u64,
     /// The generation that is visible.
     pub(super) generation: u64,
-    /// The last commit that wrote the term's own fields.
-    pub(super) changed_seq: u64,
     /// How often rows were changed without a commit of a registrar, without the history.
     pub(super) rewrites: u64,
 }
@@ -66,26 +64,20 @@ pub(super) fn term_at(row: &Row) -> Result<TermRow, Failure> {
         holidays: json_at(row, 6)?,
         windows: json_at(row, 7)?,
         cutoffs: json_at(row, 8)?,
-        offers: json_at(row, 13)?,
+        offers: json_at(row, 12)?,
     };
-    Ok(TermRow {
-        term,
-        seq: number_at(row, 9)?,
-        generation: number_at(row, 10)?,
-        changed_seq: number_at(row, 11)?,
-        rewrites: number_at(row, 12)?,
-    })
+    Ok(TermRow { term, seq: number_at(row, 9)?, generation: number_at(row, 10)?, rewrites: number_at(row, 11)? })
 }
 
-/// Writes a term that is new or changed, in the commit `seq`.
-pub(super) async fn put_term(tx: &Tx, term: &Term, seq: i64, generation: i64) -> Result<(), Failure> {
+/// Returns the statement that writes a term that is new or changed, in the commit `seq`.
+pub(super) fn putting_term(term: &Term, seq: i64, generation: i64) -> Result<Statement, Failure> {
     let sql = "INSERT INTO terms (id, title, starts_on, ends_on, opens_at, closes_at, holidays, windows, cutoffs,
                                   seats_seq, generation, changed_seq, offers)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10, $12)
          ON CONFLICT (id) DO UPDATE SET title = $2, starts_on = $3, ends_on = $4, opens_at = $5, closes_at = $6,
              holidays = $7, windows = $8, cutoffs = $9, seats_seq = $10, generation = $11, changed_seq = $10,
              offers = $12";
-    tx.execute(
+    Statement::new(
         sql,
         &[
             &term.id.as_str(),
@@ -102,8 +94,6 @@ pub(super) async fn put_term(tx: &Tx, term: &Term, seq: i64, generation: i64) ->
             &json(&term.offers)?,
         ],
     )
-    .await
-    .map(drop)
 }
 
 /// The columns that [`section_at`] reads, of `sections AS s` left joined with `seats AS n`.

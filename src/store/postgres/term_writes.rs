@@ -1,4 +1,4 @@
-//! Writes sections, counts and registrations: many rows with one statement for each table.
+//! The statements that write sections, counts and registrations: many rows with one statement for each table.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,7 @@ use crate::store::meeting_json;
 
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::rows::{integer, json, storable};
-use crate::store::postgres::transaction::Tx;
-use crate::store::postgres::values::Value;
+use crate::store::postgres::values::{Statement, Value};
 
 /// The generation of a row that a commit of the term writes: that of the visible row, or the term's for a section without
 /// one. `$3` is the term's generation.
@@ -34,17 +33,16 @@ const REPLACE: &str =
     outside_waitlisted = excluded.outside_waitlisted, file_enrolled = excluded.file_enrolled,
     file_waitlisted = excluded.file_waitlisted, withdrawn = excluded.withdrawn";
 
-/// Writes definitions of sections, in the commit `seq` (0 for staged ones), under the SQL expression `generation_of`.
-pub(super) async fn put_sections(
-    tx: &Tx,
+/// Returns the statement that writes definitions of sections, in the commit `seq` (0 for staged ones), under the SQL expression `generation_of`.
+pub(super) fn put_sections(
     term: &TermId,
     sections: &[&SectionState],
     seq: i64,
     generation: i64,
     generation_of: &str,
-) -> Result<(), Failure> {
+) -> Result<Option<Statement>, Failure> {
     if sections.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let sql = format!(
         "INSERT INTO sections (term, generation, seq, crn, original_crn, course, component, section, title, credits,
@@ -60,8 +58,8 @@ pub(super) async fn put_sections(
     let json = |at: usize| rows.iter().map(|row| row.json[at].as_deref()).collect::<Vec<Option<&str>>>();
     let numbers = |at: usize| rows.iter().map(|row| row.numbers[at]).collect::<Vec<Option<i64>>>();
     let withdrawn: Vec<bool> = rows.iter().map(|row| row.withdrawn).collect();
-    tx.execute(
-        &sql,
+    let statement = Statement::new(
+        sql,
         &[
             &term.as_str(),
             &seq,
@@ -93,9 +91,8 @@ pub(super) async fn put_sections(
             &numbers(7),
             &withdrawn,
         ],
-    )
-    .await
-    .map(drop)
+    );
+    statement.map(Some)
 }
 
 /// The columns of one section, by type, in the order of the statement.
@@ -189,10 +186,10 @@ fn json_columns(section: &Section) -> Result<[Option<String>; 6], Failure> {
     ])
 }
 
-/// Writes the counts of the hub's own registrations in sections, in the commit `seq`.
-pub(super) async fn put_seats(tx: &Tx, term: &TermId, sections: &[&SectionState], seq: i64) -> Result<(), Failure> {
+/// Returns the statement that writes the counts of the hub's own registrations in sections, in the commit `seq`.
+pub(super) fn put_seats(term: &TermId, sections: &[&SectionState], seq: i64) -> Result<Option<Statement>, Failure> {
     if sections.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let sql = "INSERT INTO seats (term, seq, crn, enrolled, waitlisted, reserved, offered)
          SELECT $1, $2, u.* FROM unnest($3, $4, $5, $6, $7) AS u
@@ -207,18 +204,18 @@ pub(super) async fn put_seats(tx: &Tx, term: &TermId, sections: &[&SectionState]
     let enrolled: Vec<i64> = sections.iter().map(|state| state.enrolled.into()).collect();
     let waitlisted: Vec<i64> = sections.iter().map(|state| state.waitlisted.into()).collect();
     let offered: Vec<i64> = sections.iter().map(|state| state.offered.into()).collect();
-    tx.execute(sql, &[&term.as_str(), &seq, &crns, &enrolled, &waitlisted, &reserved, &offered]).await.map(drop)
+    let values: &[&dyn Value] = &[&term.as_str(), &seq, &crns, &enrolled, &waitlisted, &reserved, &offered];
+    Statement::new(sql, values).map(Some)
 }
 
-/// Writes registrations that are new or changed, in the commit `seq`.
-pub(super) async fn put_registrations(
-    tx: &Tx,
+/// Returns the statement that writes registrations that are new or changed, in the commit `seq`.
+pub(super) fn put_registrations(
     term: &TermId,
     registrations: &[(&UserName, &Registration)],
     seq: i64,
-) -> Result<(), Failure> {
+) -> Result<Option<Statement>, Failure> {
     if registrations.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let sql = "INSERT INTO registrations (term, seq, username, crn, standing, place, at, passed, reserved_for,
              offer_until, remind_at, choices)
@@ -256,5 +253,5 @@ pub(super) async fn put_registrations(
         &reminders,
         &choices,
     ];
-    tx.execute(sql, values).await.map(drop)
+    Statement::new(sql, values).map(Some)
 }

@@ -1,7 +1,8 @@
 //! Terms: loads them, runs batches, and lists what changed since a sequence.
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, join, try_join_all, try_join4};
+use std::sync::Arc;
+
+use futures_util::future::{join, try_join, try_join3};
 use jiff::tz::TimeZone;
 use tokio_postgres::Row;
 
@@ -14,12 +15,14 @@ use crate::store::StoreFuture;
 use crate::store::lease::Fence;
 use crate::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRows, TermStore};
 
+use crate::store::postgres::attempts::{ChainRow, NewerAttempts};
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::rows::{integer, maybe_number_at, number_at, term_id_at};
 use crate::store::postgres::term_rows::{self, HISTORY, REGISTRATION_COLUMNS, SECTION_COLUMNS, TERM_COLUMNS, TermRow};
 use crate::store::postgres::transaction::{self, Tx, Work};
+use crate::store::postgres::values::Statement;
 use crate::store::postgres::{
-    PostgresStore, alerts, attempts, audit, imported, imports, lease, marks, students, term_writes,
+    Inner, PostgresStore, alerts, attempts, audit, imported, imports, lease, marks, students, term_writes,
 };
 
 /// Selects, for each section `s` of a term, the row that is visible at the generation `$2`.
@@ -59,23 +62,36 @@ async fn counts(tx: &Tx, id: &TermId, since: u64) -> Result<Vec<SectionCounts>, 
     tx.query(sql, &[&id.as_str(), &integer(since)]).await?.iter().map(term_rows::counts_at).collect()
 }
 
-/// The definitions of sections that changed in some commits.
-struct ChangedDefinitions {
+/// Where a term stands, and what else than counts and registrations the commits after a sequence changed.
+struct Head {
+    seq: u64,
+    /// The generation that is visible.
+    visible: u64,
+    /// Whether the term's own fields have changed.
+    is_term_changed: bool,
     /// The newest generation that became visible.
     generation: Option<u64>,
-    sections: Vec<SectionState>,
+    /// Whether definitions of sections were edited.
+    is_edited: bool,
+    has_facts: bool,
 }
 
-/// Reads the sections of a term whose definition changed after `since`. Most commits change none, and then only an index
-/// is read.
-async fn changed_definitions(tx: &Tx, id: &TermId, visible: u64, since: u64) -> Result<ChangedDefinitions, Failure> {
-    let sql = "SELECT (SELECT max(generation) FROM term_generations WHERE term = $1 AND seq > $2),
-                      EXISTS (SELECT 1 FROM sections WHERE term = $1 AND seq > $2)";
-    let row = tx.query_one(sql, &[&id.as_str(), &integer(since)]).await?;
-    let (generation, is_edited): (Option<u64>, bool) = (maybe_number_at(&row, 0)?, row.try_get(1)?);
-    let is_changed = generation.is_some() || is_edited;
-    let sections = if is_changed { sections(tx, id, visible, Some(since)).await? } else { Vec::new() };
-    Ok(ChangedDefinitions { generation, sections })
+/// Reads the head of a term. Most commits change only counts and registrations, and then only indexes are read.
+async fn head(tx: &Tx, id: &TermId, since: u64) -> Result<Option<Head>, Failure> {
+    let sql = "SELECT seats_seq, generation, changed_seq > $2,
+             (SELECT max(g.generation) FROM term_generations AS g WHERE g.term = $1 AND g.seq > $2),
+             EXISTS (SELECT 1 FROM sections AS s WHERE s.term = $1 AND s.seq > $2),
+             EXISTS (SELECT 1 FROM term_facts AS f WHERE f.term = $1 AND f.seq > $2)
+         FROM terms WHERE id = $1";
+    let Some(row) = tx.query_opt(sql, &[&id.as_str(), &integer(since)]).await? else { return Ok(None) };
+    Ok(Some(Head {
+        seq: number_at(&row, 0)?,
+        visible: number_at(&row, 1)?,
+        is_term_changed: row.try_get(2)?,
+        generation: maybe_number_at(&row, 3)?,
+        is_edited: row.try_get(4)?,
+        has_facts: row.try_get(5)?,
+    }))
 }
 
 /// Reads the row of a term; `None` for a term that the store does not have.
@@ -89,8 +105,8 @@ pub(super) async fn read_term(tx: &Tx, id: &TermId) -> Result<TermRows, Failure>
     let sql = format!("SELECT {HISTORY}");
     let (found, history) = join(term_row(tx, id), tx.query_one(&sql, &[])).await;
     let (found, history): (_, u64) = (found?, number_at(&history?, 0)?);
-    let new = || TermRow { term: Term::new(id.clone()), seq: 0, generation: 0, changed_seq: 0, rewrites: 0 };
-    let TermRow { term, seq, generation, changed_seq: _, rewrites } = found.unwrap_or_else(new);
+    let new = || TermRow { term: Term::new(id.clone()), seq: 0, generation: 0, rewrites: 0 };
+    let TermRow { term, seq, generation, rewrites } = found.unwrap_or_else(new);
     Ok(TermRows {
         term,
         seq,
@@ -104,23 +120,18 @@ pub(super) async fn read_term(tx: &Tx, id: &TermId) -> Result<TermRows, Failure>
     })
 }
 
-/// Reads what the commits after `since` changed.
+/// Reads what the commits after `since` changed, usually with statements that are sent together.
 async fn read_changes(tx: &Tx, id: &TermId, since: u64) -> Result<TermChanges, Failure> {
-    let Some(TermRow { term, seq, generation, changed_seq, .. }) = term_row(tx, id).await? else {
-        return Ok(TermChanges::default());
-    };
+    let read = try_join3(head(tx, id, since), counts(tx, id, since), registrations(tx, id, Some(since)));
+    let (Some(head), counts, registrations) = read.await? else { return Ok(TermChanges::default()) };
+    let Head { seq, visible, is_term_changed, generation, is_edited, has_facts } = head;
     if seq <= since {
         return Ok(TermChanges { seq, ..TermChanges::default() });
     }
-    let (definitions, counts, registrations, facts) = try_join4(
-        changed_definitions(tx, id, generation, since),
-        counts(tx, id, since),
-        registrations(tx, id, Some(since)),
-        students::facts_since(tx, id, since),
-    )
-    .await?;
-    let ChangedDefinitions { generation, sections } = definitions;
-    let term = (changed_seq > since).then_some(term);
+    let term = if is_term_changed { term_row(tx, id).await?.map(|row| row.term) } else { None };
+    let is_redefined = generation.is_some() || is_edited;
+    let sections = if is_redefined { sections(tx, id, visible, Some(since)).await? } else { Vec::new() };
+    let facts = if has_facts { students::facts_since(tx, id, since).await? } else { Vec::new() };
     let changes = Changes { term, sections, registrations, facts, notices: Vec::new(), generation };
     Ok(TermChanges { seq, changes, counts, attempts: None })
 }
@@ -128,8 +139,18 @@ async fn read_changes(tx: &Tx, id: &TermId, since: u64) -> Result<TermChanges, F
 /// The locked row of a term, and the end of its chain of attempts.
 struct LockedTerm {
     position: Position,
+    /// `None` without attempts.
+    chain: Option<ChainRow>,
     /// Whether this transaction inserted the row.
     is_new: bool,
+}
+
+impl LockedTerm {
+    fn of(row: &Row, chain: Option<ChainRow>, is_new: bool) -> Result<Self, Failure> {
+        let attempt = chain.as_ref().map_or(0, |chain| chain.n);
+        let position = Position { seq: number_at(row, 0)?, attempt, rewrites: number_at(row, 1)? };
+        Ok(Self { position, chain, is_new })
+    }
 }
 
 /// Locks the row of a term until the transaction ends, so that no other hub commits for the term. Inserts the row of a
@@ -139,22 +160,18 @@ async fn lock_term(tx: &Tx, id: &TermId) -> Result<LockedTerm, Failure> {
     let term = id.as_str();
     // The chain is read by a statement of its own: one that waits for the lock sees the other tables as they were before
     // it waited.
-    let (found, n) = join(tx.query_opt(&lock, &[&term]), attempts::last_attempt(tx, id)).await;
-    let position = |row: &Row, attempt| {
-        Ok::<_, Failure>(Position { seq: number_at(row, 0)?, attempt, rewrites: number_at(row, 1)? })
-    };
+    let (found, chain) = join(tx.query_opt(&lock, &[&term]), attempts::chain(tx, id)).await;
     if let Some(row) = found? {
-        return Ok(LockedTerm { position: position(&row, n?)?, is_new: false });
+        return LockedTerm::of(&row, chain?, false);
     }
-    n?;
+    chain?;
     // Two hubs that create the same term wait here for each other.
     let new = Term::new(id.clone());
     let sql = "INSERT INTO terms (id, title, holidays, windows, cutoffs, seats_seq, generation, changed_seq)
          VALUES ($1, $2, '[]', '[]', '{}', 0, 0, 0) ON CONFLICT (id) DO NOTHING";
     let is_new = tx.execute(sql, &[&term, &&*new.title]).await? == 1;
     let row = tx.query_one(&lock, &[&term]).await?;
-    let position = position(&row, attempts::last_attempt(tx, id).await?)?;
-    Ok(LockedTerm { position, is_new })
+    LockedTerm::of(&row, attempts::chain(tx, id).await?, is_new)
 }
 
 /// Refuses a batch on a term in memory that the changes since `since` do not bring up to date: rows were changed without a
@@ -168,10 +185,10 @@ fn require_followable(id: &TermId, since: Position, stored: Position) -> Result<
 
 /// A batch of a term.
 struct Batch {
+    store: Arc<Inner>,
     term: TermId,
     since: Position,
     step: Step,
-    has_outbox: bool,
 }
 
 /// How far a batch has come.
@@ -185,14 +202,28 @@ enum Step {
 }
 
 impl Batch {
-    /// Locks the term, catches up with other hubs, decides, and writes the record. After a conflict, the same record is
-    /// written if no other hub has committed to the term in the meantime.
+    /// Locks the term, catches up with other hubs, decides, and returns the statements that write the record. After a
+    /// conflict, the same record is written if no other hub has committed to the term in the meantime.
+    ///
+    /// While the row is locked, the other hubs wait, and each round trip adds the time in which the processes of the hub
+    /// and of PostgreSQL wake up. So a batch usually has three: begin and lock, catch up, write and commit. When the batch
+    /// before found commits of other hubs, the first two are one.
     async fn run(&mut self, tx: &Tx) -> Result<Work<()>, Failure> {
-        let locked = lock_term(tx, &self.term).await?;
+        let (id, since) = (&self.term, self.since);
+        let reads_early = matches!(self.step, Step::Open(_)) && self.store.has_busy_term(id);
+        let early = async { if reads_early { Others::read(tx, id, since).await.map(Some) } else { Ok(None) } };
+        let (locked, early) = join(lock_term(tx, id), early).await;
+        let (locked, early) = (locked?, early?);
         let stored = locked.position;
         if let Step::Open(_) = self.step {
-            require_followable(&self.term, self.since, stored)?;
-            let others = changes_between(tx, &self.term, self.since, stored).await?;
+            require_followable(id, since, stored)?;
+            let others = match early {
+                _ if stored == since => None,
+                Some(early) => Some(early),
+                None => Some(Others::read(tx, id, since).await?),
+            };
+            self.store.note_busy_term(id, others.is_some());
+            let others = others.map(|others| others.until(&locked, since));
             let Step::Open(decide) = std::mem::replace(&mut self.step, Step::Spent) else {
                 return Ok(Work::Nothing(()));
             };
@@ -206,37 +237,56 @@ impl Batch {
             Step::Decided(at, record) if *at == stored => record,
             _ => return Err(Failure::Stale(format!("another hub committed to term {} during the batch", self.term))),
         };
-        write(tx, record, stored, self.has_outbox).await?;
-        if locked.is_new && !record.changes.changes_term() {
-            // Attempts alone do not create a term.
-            tx.execute("DELETE FROM terms WHERE id = $1", &[&self.term.as_str()]).await?;
+        write(tx, record, &locked, self.store.outbox.is_some()).await
+    }
+}
+
+/// What other hubs committed after a position.
+struct Others {
+    changes: TermChanges,
+    attempts: NewerAttempts,
+}
+
+impl Others {
+    /// Reads it. If the row of the term is locked by an earlier statement of the transaction, or by one that was sent
+    /// before, it is up to the locked position: each statement sees what was committed before it began.
+    async fn read(tx: &Tx, id: &TermId, since: Position) -> Result<Self, Failure> {
+        let read = try_join(read_changes(tx, id, since.seq), attempts::newer_than(tx, id, since.attempt));
+        let (changes, attempts) = read.await?;
+        Ok(Self { changes, attempts })
+    }
+
+    /// Returns the changes from a position up to the locked one.
+    fn until(self, locked: &LockedTerm, since: Position) -> TermChanges {
+        let Self { mut changes, attempts } = self;
+        changes.seq = locked.position.seq;
+        let chain = locked.chain.as_ref().filter(|chain| chain.n > since.attempt);
+        changes.attempts = chain.map(|chain| attempts.end_of(chain));
+        changes
+    }
+}
+
+impl Inner {
+    /// Returns whether the last batch of a term found commits of other hubs.
+    fn has_busy_term(&self, id: &TermId) -> bool {
+        self.busy_terms.lock().contains(id)
+    }
+
+    fn note_busy_term(&self, id: &TermId, is_busy: bool) {
+        let mut terms = self.busy_terms.lock();
+        if !is_busy {
+            terms.remove(id);
+        } else if !terms.contains(id) {
+            terms.insert(id.clone());
         }
-        Ok(Work::Commit(()))
     }
 }
 
-/// Reads what other hubs committed between two positions of a term; `None` if they are equal.
-async fn changes_between(
-    tx: &Tx,
-    id: &TermId,
-    since: Position,
-    stored: Position,
-) -> Result<Option<TermChanges>, Failure> {
-    if stored == since {
-        return Ok(None);
-    }
-    let mut others = read_changes(tx, id, since.seq).await?;
-    others.seq = stored.seq;
-    if stored.attempt > since.attempt {
-        others.attempts = Some(attempts::chain_since(tx, id, since.attempt).await?);
-    }
-    Ok(Some(others))
-}
-
-/// Writes a record: with a few statements, which are sent together. With `has_outbox`, marks everything that has to be
-/// written to Plone.
-async fn write(tx: &Tx, record: &TermRecord, stored: Position, has_outbox: bool) -> Result<(), Failure> {
-    let TermRecord { term: id, seq, generation, changes, audit } = record;
+/// Writes a record: with a few statements, which are sent together, and usually with the commit. With `has_outbox`, marks
+/// everything that has to be written to Plone.
+async fn write(tx: &Tx, record: &TermRecord, locked: &LockedTerm, has_outbox: bool) -> Result<Work<()>, Failure> {
+    let TermRecord { term: id, seq, generation: _, changes, audit: _ } = record;
+    let stored = locked.position;
     if stored.seq + u64::from(changes.changes_term()) != *seq {
         let message = format!("record {seq} of term {id} does not follow the stored sequence {}", stored.seq);
         return Err(Failure::Refused(message));
@@ -244,6 +294,32 @@ async fn write(tx: &Tx, record: &TermRecord, stored: Position, has_outbox: bool)
     if let Some(applied) = changes.generation {
         imports::require_newest(tx, id, applied).await?;
     }
+    let statements = statements(record, stored, has_outbox)?;
+    let generation_for_plone = changes.generation_for_plone().filter(|_| has_outbox);
+    // Attempts alone do not create a term.
+    let creates_nothing = locked.is_new && !changes.changes_term();
+    let is_all =
+        changes.facts.is_empty() && changes.alerts.is_empty() && generation_for_plone.is_none() && !creates_nothing;
+    if is_all {
+        return Ok(Work::CommitWith(statements, ()));
+    }
+    tx.execute_all(&statements).await?;
+    students::put_of_term(tx, id, &changes.facts, integer(*seq)).await?;
+    if let Some(generation) = generation_for_plone {
+        imported::note_generation(tx, id, generation).await?;
+    }
+    if creates_nothing {
+        tx.execute("DELETE FROM terms WHERE id = $1", &[&id.as_str()]).await?;
+    }
+    // The last, because the alerts of all terms have one counter, whose row is locked until the commit. The audience of
+    // each alert is one student, which does not depend on the date in the college's time zone.
+    alerts::post(tx, &changes.alerts, &changes.at.to_zoned_datetime(TimeZone::UTC)).await?;
+    Ok(Work::Commit(()))
+}
+
+/// Returns the statements that write a record, without facts, alerts, and the generation for Plone.
+fn statements(record: &TermRecord, stored: Position, has_outbox: bool) -> Result<Vec<Statement>, Failure> {
+    let TermRecord { term: id, seq, generation, changes, audit } = record;
     let (seq, generation) = (integer(*seq), integer(*generation));
     let sections_of = |crns: &std::collections::BTreeSet<_>| -> Vec<&SectionState> {
         crns.iter().filter_map(|crn| changes.sections.get(crn)).collect()
@@ -251,52 +327,44 @@ async fn write(tx: &Tx, record: &TermRecord, stored: Position, has_outbox: bool)
     let (definitions, counts) = (sections_of(&changes.definitions_to_write), sections_of(&changes.counts_to_write));
     let registrations: Vec<_> =
         changes.registrations.iter().map(|((student, _), registration)| (student, registration)).collect();
-    let statements: Vec<BoxFuture<'_, Result<(), Failure>>> = vec![
-        write_term(tx, record).boxed(),
-        term_writes::put_sections(tx, id, &definitions, seq, generation, term_writes::VISIBLE_GENERATION).boxed(),
-        term_writes::put_seats(tx, id, &counts, seq).boxed(),
-        term_writes::put_registrations(tx, id, &registrations, seq).boxed(),
-        attempts::put(tx, id, &changes.attempts, stored.attempt).boxed(),
-        students::put_of_term(tx, id, &changes.facts, seq).boxed(),
-    ];
-    try_join_all(statements).await?;
-    audit::append(tx, audit).await?;
+    let mut statements = term_statements(record)?;
+    statements.extend(term_writes::put_sections(id, &definitions, seq, generation, term_writes::VISIBLE_GENERATION)?);
+    statements.extend(term_writes::put_seats(id, &counts, seq)?);
+    statements.extend(term_writes::put_registrations(id, &registrations, seq)?);
+    attempts::put(&mut statements, id, &changes.attempts, stored.attempt)?;
+    statements.extend(audit::appending(audit)?);
     if has_outbox {
-        marks::mark(tx, id, changes.sections_for_plone().into_iter().map(|crn| crn.as_str()), changes.at).await?;
-        if let Some(generation) = changes.generation_for_plone() {
-            imported::note_generation(tx, id, generation).await?;
-        }
+        let crns = changes.sections_for_plone().into_iter().map(|crn| crn.as_str());
+        statements.extend(marks::marking_of(id, crns, changes.at)?);
     }
-    // The last, because the alerts of all terms have one counter, whose row is locked until the commit. The audience of
-    // each alert is one student, which does not depend on the date in the college's time zone.
-    alerts::post(tx, &changes.alerts, &changes.at.to_zoned_datetime(TimeZone::UTC)).await.map(drop)
+    Ok(statements)
 }
 
-/// Raises the term's sequence, and writes the term when it has changed.
-async fn write_term(tx: &Tx, record: &TermRecord) -> Result<(), Failure> {
+/// Returns the statements that raise the term's sequence, and write the term when it has changed.
+fn term_statements(record: &TermRecord) -> Result<Vec<Statement>, Failure> {
     let TermRecord { term: id, seq, generation, changes, audit: _ } = record;
     if !changes.changes_term() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let (term, seq, generation) = (id.as_str(), integer(*seq), integer(*generation));
-    match &changes.term {
-        Some(changed) => term_rows::put_term(tx, changed, seq, generation).await?,
+    let mut statements = vec![match &changes.term {
+        Some(changed) => term_rows::putting_term(changed, seq, generation)?,
         None => {
             let sql = "UPDATE terms SET seats_seq = $2, generation = $3 WHERE id = $1";
-            tx.execute(sql, &[&term, &seq, &generation]).await?;
+            Statement::new(sql, &[&term, &seq, &generation])?
         }
-    }
+    }];
     if let Some(generation) = changes.generation {
         let sql = "INSERT INTO term_generations (term, generation, seq) VALUES ($1, $2, $3)
              ON CONFLICT (term, generation) DO UPDATE SET seq = excluded.seq";
-        tx.execute(sql, &[&term, &integer(generation), &seq]).await?;
+        statements.push(Statement::new(sql, &[&term, &integer(generation), &seq])?);
     }
-    Ok(())
+    Ok(statements)
 }
 
 impl PostgresStore {
     fn batch(&self, term: &TermId, since: Position, decide: DecideBatch) -> Batch {
-        Batch { term: term.clone(), since, step: Step::Open(decide), has_outbox: self.inner.outbox.is_some() }
+        Batch { store: self.inner.clone(), term: term.clone(), since, step: Step::Open(decide) }
     }
 }
 

@@ -15,11 +15,12 @@
 //! Between two transactions a connection has no state: settings are `SET LOCAL`, locks are those of transactions, and
 //! statements are unnamed ([`super::values`]). So each transaction may run on another connection of the server.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
-use futures_util::future::join;
+use futures_util::future::{join, maybe_done, poll_immediate, try_join_all};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -27,7 +28,7 @@ use uuid::Uuid;
 use crate::store::StoreError;
 use crate::store::postgres::connect::no_connection;
 use crate::store::postgres::failure::Failure;
-use crate::store::postgres::values::Value;
+use crate::store::postgres::values::{Statement, Value};
 
 /// The longest time for the statements of one operation. A term of a million registrations loads in a few seconds.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
@@ -79,6 +80,9 @@ pub(super) struct Tx {
 pub(super) enum Work<T> {
     /// Commit.
     Commit(T),
+    /// Send the last statements together with the commit, which saves a round trip while rows are locked. If one of them
+    /// fails, the transaction is undone.
+    CommitWith(Vec<Statement>, T),
     /// Roll back: nothing was changed, and locks are released.
     Nothing(T),
 }
@@ -114,6 +118,21 @@ impl Tx {
     pub(super) async fn execute(&self, sql: &str, values: &[&dyn Value]) -> Result<u64, Failure> {
         let values: Vec<_> = values.iter().map(|value| (value.as_sql(), value.sql_type())).collect();
         Ok(self.client()?.execute_typed(sql, &values).await?)
+    }
+
+    /// Runs an encoded statement.
+    async fn execute_encoded(&self, statement: &Statement) -> Result<u64, Failure> {
+        Ok(self.client()?.execute_typed(&statement.sql, &statement.values()).await?)
+    }
+
+    /// Runs a statement that is encoded, and returns its rows.
+    pub(super) async fn query_encoded(&self, statement: &Statement) -> Result<Vec<Row>, Failure> {
+        Ok(self.client()?.query_typed(&statement.sql, &statement.values()).await?)
+    }
+
+    /// Sends statements together, and waits for the replies to all. The first poll sends all of them.
+    pub(super) async fn execute_all(&self, statements: &[Statement]) -> Result<(), Failure> {
+        try_join_all(statements.iter().map(|one| self.execute_encoded(one))).await.map(drop)
     }
 
     /// Runs statements without parameters and results.
@@ -236,42 +255,56 @@ async fn write_once<T>(
     begin: (&str, Duration),
     work: impl AsyncFnOnce(&Tx) -> Result<Work<T>, Failure>,
 ) -> Result<T, Failure> {
-    let value = match run(pool, begin, work).await? {
-        (tx, Work::Nothing(value)) => {
+    let (tx, work) = run(pool, begin, work).await?;
+    let (last, value) = match work {
+        Work::Nothing(value) => {
             tx.roll_back().await;
             return Ok(value);
         }
-        (tx, Work::Commit(value)) => {
-            let id = Uuid::now_v7();
-            match commit(tx, id).await {
-                Ok(()) => return Ok(value),
-                Err(Failure::Unavailable(words)) => {
-                    log::warn!("the connection to PostgreSQL was lost during a commit: {words}");
-                    (value, id)
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
+        Work::Commit(value) => (Vec::new(), value),
+        Work::CommitWith(last, value) => (last, value),
     };
-    let (value, id) = value;
+    let id = Uuid::now_v7();
+    match commit(tx, &last, id).await {
+        Ok(()) => return Ok(value),
+        Err(Failure::Unavailable(words)) => {
+            log::warn!("the connection to PostgreSQL was lost during a commit: {words}");
+        }
+        Err(failure) => return Err(failure),
+    }
     if lookup(pool, id).await? {
         return Ok(value);
     }
     Err(Failure::Unavailable("the connection was lost before the commit".to_owned()))
 }
 
-/// Commits. A failure other than [`Failure::Unavailable`] means that nothing was stored.
-async fn commit(tx: Tx, id: Uuid) -> Result<(), Failure> {
+/// Sends the `last` statements and the commit, and waits for all replies. A failure other than [`Failure::Unavailable`]
+/// means that nothing was stored.
+async fn commit(tx: Tx, last: &[Statement], id: Uuid) -> Result<(), Failure> {
+    send_commit(&tx, last, id).await?;
+    tx.release();
+    Ok(())
+}
+
+async fn send_commit(tx: &Tx, last: &[Statement], id: Uuid) -> Result<(), Failure> {
+    let lost = || Failure::Unavailable("no reply to the commit".to_owned());
     // `COMMIT` of a transaction in which a statement has failed succeeds and undoes it. The insertion before it fails
     // in such a transaction, so its result is that of the transaction.
     let values: [&dyn Value; 1] = [&id];
     let insert = tx.execute("INSERT INTO commits (id, fenced) VALUES ($1, false)", &values);
-    let commit = tx.run("COMMIT");
-    let lost = || Failure::Unavailable("no reply to the commit".to_owned());
-    let (inserted, committed) = timeout(COMMIT_TIMEOUT, join(insert, commit)).await.map_err(|_| lost())?;
-    inserted.and(committed)?;
-    tx.release();
-    Ok(())
+    let mut written = pin!(maybe_done(tx.execute_all(last)));
+    let mut ended = pin!(maybe_done(join(insert, tx.run("COMMIT"))));
+    // The first polls send everything, in this order. A statement that cannot be sent ends the transaction before its
+    // commit is sent.
+    if poll_immediate(written.as_mut()).await.is_some() && !last.is_empty() {
+        return Err(written.as_mut().take_output().and_then(Result::err).unwrap_or_else(lost));
+    }
+    poll_immediate(ended.as_mut()).await;
+    timeout(OPERATION_TIMEOUT, written.as_mut()).await.map_err(|_| lost())?;
+    timeout(COMMIT_TIMEOUT, ended.as_mut()).await.map_err(|_| lost())?;
+    written.as_mut().take_output().unwrap_or_else(|| Err(lost()))?;
+    let (inserted, committed) = ended.as_mut().take_output().ok_or_else(lost)?;
+    inserted.and(committed)
 }
 
 /// Returns whether the write with this id was committed. If not, it will not be.

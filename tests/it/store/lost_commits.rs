@@ -191,3 +191,18 @@ fn a_commit_that_arrives_after_the_reply_is_undone() {
     hub.register("bob", Fault::None).unwrap();
     assert_eq!(load(&hub.direct).sections[0].state.enrolled, 1);
 }
+
+#[test]
+fn a_refused_statement_undoes_the_batch_with_whose_commit_it_was_sent() {
+    let mut term = StoredTerm::<Shared>::with_sections([section("X").seats(5)]);
+    term.run(vec![register("ana", "X")]).unwrap();
+    // Attempts are written after the counts and the registrations.
+    term.fixture.database().run("ALTER TABLE attempts ADD CONSTRAINT few CHECK (n < 2)");
+    let refused = term.run(vec![register("bob", "X")]).map(drop);
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    let stored = block_on(term.store.load(&term_id())).unwrap();
+    assert_eq!((stored.registrations.len(), stored.sections[0].enrolled, stored.attempts.n), (1, 1, 1));
+    term.fixture.database().run("ALTER TABLE attempts DROP CONSTRAINT few");
+    term.run(vec![register("bob", "X")]).unwrap();
+    assert_eq!(load(&term.store).sections[0].state.enrolled, 2);
+}
