@@ -1,6 +1,7 @@
 //! The simulation of a registration morning, on which docs/SCALE.md is based.
 
-use crate::support::morning::{Action, Costs, Layout, Load, Morning, Outcome, simulate};
+use crate::support::morning::{Action, Morning};
+use crate::support::simulation::{Costs, Layout, Load, Outcome, simulate};
 
 const SECTIONS: usize = 3_000;
 

@@ -22,7 +22,7 @@
 //! - [`xml`]: XML documents as trees, and checks of CAP messages and Atom feeds
 //! - [`clock`]: a clock of the server that tests move
 //! - [`wait`]: waiting for a condition, with a deadline
-//! - [`morning`]: a model of a registration morning, and its simulation
+//! - [`morning`]: a model of a registration morning; [`simulation`]: a simulation of the hubs that serve it
 //! - [`random`]: seeded random numbers, so that a failure can be reproduced
 //!
 //! Tests wait for a line, a frame, a response, an exit or a condition, and give up after [`WAIT_MAX`]. They never sleep
@@ -57,6 +57,7 @@ pub mod random;
 pub mod schedule;
 pub mod schedule_variants;
 pub mod server;
+pub mod simulation;
 pub mod socket;
 pub mod standby;
 pub mod tcp_relay;

@@ -7,8 +7,9 @@ use super::costs::{Bytes, watchers};
 use super::meter::{Meter, Used};
 use super::state::{LARGE, WINDOWS};
 use super::system::{HUBS, Requests, Student, System, until};
-use crate::support::morning::{ACTIONS, Action, Costs, Layout, Morning, Outcome, Step, simulate};
+use crate::support::morning::{ACTIONS, Action, Morning, Step};
 use crate::support::random::Random;
+use crate::support::simulation::{Costs, Layout, Outcome, simulate};
 use crate::{block_on, setting, table};
 
 /// The load is divided by this number.

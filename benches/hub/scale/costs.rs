@@ -11,9 +11,10 @@ use super::system::{Requests, Student, System, until};
 use crate::frames::{Crowd, upgrade};
 use crate::load::{Connection, expect_response, request};
 use crate::registrations::TERM;
-use crate::support::morning::{Action, Costs, Load};
+use crate::support::morning::Action;
 use crate::support::random::Random;
 use crate::support::server::Server;
+use crate::support::simulation::{Costs, Load};
 use crate::{block_on, machine};
 
 /// Registrations per second of calm phases.

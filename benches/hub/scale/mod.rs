@@ -9,7 +9,8 @@ mod meter;
 mod state;
 mod system;
 
-use crate::support::morning::{Action, Costs};
+use crate::support::morning::Action;
+use crate::support::simulation::Costs;
 use crate::{setting, table};
 use costs::Bytes;
 use system::System;

@@ -1,7 +1,8 @@
 //! The state: what each size of college needs on a registration morning, and where one term reaches its limits.
 
 use super::costs::Bytes;
-use crate::support::morning::{Costs, Layout, Morning, Outcome, simulate};
+use crate::support::morning::Morning;
+use crate::support::simulation::{Costs, Layout, Outcome, simulate};
 use crate::table::{self, number};
 
 /// Students of the largest college.
