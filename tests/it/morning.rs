@@ -11,6 +11,7 @@ fn costs() -> Costs {
         batch: Load { hub: 0.000_9, postgres: 0.001_9 },
         registration: Load { hub: 0.000_1, postgres: 0.000_1 },
         follow: Load { hub: 0.000_1, postgres: 0.000_5 },
+        recording: Load { hub: 0.000_2, postgres: 0.001 },
         frame: 0.000_01,
         frame_bytes: 50.0,
         change_bytes: 30.0,
@@ -52,11 +53,25 @@ fn processor_time_is_that_of_the_counted_work() {
     // Refusals are stored like registrations.
     let (batches, stored) = (outcome.batches as f64, (outcome.registrations + 300) as f64);
     assert_eq!(outcome.follows, 0, "one hub has no other to follow");
-    let postgres = batches * 0.001_9 + stored * 0.000_1;
+    let recordings = outcome.recordings as f64;
+    let postgres = batches * 0.001_9 + stored * 0.000_1 + recordings * 0.001;
     assert!((outcome.postgres - postgres).abs() < 1e-6, "{} instead of {postgres}", outcome.postgres);
     // Each student's own registrations are read twice.
-    let hub = batches * 0.000_9 + stored * 0.000_1 + 600.0 * 0.000_1 + outcome.frames as f64 * 0.000_01;
+    let hub = batches * 0.000_9
+        + stored * 0.000_1
+        + 600.0 * 0.000_1
+        + outcome.frames as f64 * 0.000_01
+        + recordings * 0.000_2;
     assert!((outcome.hubs[0] - hub).abs() < 1e-6, "{} instead of {hub}", outcome.hubs[0]);
+}
+
+#[test]
+fn students_who_arrive_together_are_recorded_together() {
+    let (calm, busy) = (run(&Morning::of(100, 7_200.0), 2), run(&Morning::of(20_000, 20.0), 2));
+    // A write and the pause after it take about 20 ms, in which sometimes another of the 100 arrives.
+    assert!((90..=100).contains(&calm.recordings), "{}", calm.recordings);
+    // At most 50 writes per second and hub, although 400 students arrive.
+    assert!((1..=2 * 50 * 20).contains(&busy.recordings), "{}", busy.recordings);
 }
 
 #[test]

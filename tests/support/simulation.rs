@@ -17,6 +17,11 @@ const BATCH_MAX: usize = 1_024;
 const TICK: f64 = 0.05;
 /// Minimum seconds between two reads of what other hubs committed, as in the follower.
 const FOLLOW_PAUSE: f64 = 0.02;
+/// Maximum number of students who are recorded as last seen in one write, how many times as long as the write the pause
+/// after it is, and the longest pause in seconds, as in `identity::people`.
+const RECORDED_MAX: usize = 50;
+const RECORD_PAUSE_SHARE: f64 = 9.0;
+const RECORD_PAUSE_MAX: f64 = 1.0;
 /// Maximum number of responses that a hub builds at the same time.
 const BUILDERS: usize = 4;
 /// Seconds over which the busiest moment is averaged.
@@ -34,7 +39,8 @@ pub struct Load {
 pub struct Costs {
     /// Per second and hub, without clients.
     pub idle: Load,
-    /// Per request of each [`Action`]. For registrations and refusals, only what the hub does outside of the batch.
+    /// Per request of each [`Action`]. For registrations and refusals, only what the hub does outside of the batch. The
+    /// first request of a student is followed by a recording.
     pub requests: [Load; ACTIONS],
     /// Per response of each [`Action`] that must be built, because seats have changed since it was built last.
     pub builds: [f64; ACTIONS],
@@ -45,14 +51,17 @@ pub struct Costs {
     pub registration: Load,
     /// Per read of what other hubs committed.
     pub follow: Load,
+    /// Per write that records when students were last seen.
+    pub recording: Load,
     /// Processor time of a hub per frame with seats and session, without and per changed section, and its bytes.
     pub frame: f64,
     pub change: f64,
     pub frame_bytes: f64,
     pub change_bytes: f64,
-    /// Bytes of the write-ahead log per batch and per registration in it.
+    /// Bytes of the write-ahead log per batch, per registration in it, and per recording.
     pub wal_batch: f64,
     pub wal_registration: f64,
+    pub wal_recording: f64,
 }
 
 /// The machines.
@@ -75,6 +84,8 @@ pub struct Outcome {
     pub batches: usize,
     pub registrations: usize,
     pub follows: usize,
+    /// Writes that record when students were last seen.
+    pub recordings: usize,
     pub frames: usize,
     /// Responses of each [`Action`] that were built.
     pub builds: [usize; ACTIONS],
@@ -112,6 +123,7 @@ enum Event {
     Follow(usize),
     Followed(usize, usize),
     Tick(usize),
+    Record(usize),
 }
 
 /// Processors that serve jobs in the order of their arrival.
@@ -158,6 +170,9 @@ struct Hub {
     unsent: usize,
     has_tick: bool,
     sessions: usize,
+    /// Students who are not recorded yet, and whether a write of them is in flight or due.
+    unrecorded: usize,
+    is_recording: bool,
     /// Commits that its readers see.
     version: usize,
     cached: [Cached; ACTIONS],
@@ -208,6 +223,8 @@ pub fn simulate(morning: &Morning, sections: usize, costs: &Costs, layout: Layou
         unsent: 0,
         has_tick: false,
         sessions: 0,
+        unrecorded: 0,
+        is_recording: false,
         version: 1,
         cached: [Cached::default(); ACTIONS],
     };
@@ -245,6 +262,7 @@ impl Simulation<'_> {
                 Event::Follow(hub) => self.follow(now, hub),
                 Event::Followed(hub, changes) => self.followed(now, hub, changes),
                 Event::Tick(hub) => self.tick(now, hub),
+                Event::Record(hub) => self.record(now, hub),
             }
         }
         let idle = self.costs.idle;
@@ -306,10 +324,39 @@ impl Simulation<'_> {
         let action = self.action(student);
         let cost = self.costs.requests[action as usize];
         let hub = self.hub_of(student);
-        let ready = self.cached(now, hub, action);
+        if self.students[student].next == 0 {
+            self.seen_first(now, hub);
+        }
+        let read = if cost.postgres > 0.0 { self.use_postgres(now, cost.postgres) } else { now };
+        let ready = self.cached(now, hub, action).max(read);
         let served = self.use_hub(ready, hub, cost.hub).processors.serve(ready, cost.hub);
         self.send(now, self.costs.wire[action as usize]);
         self.schedule(served, Event::Served(student));
+    }
+
+    /// Queues a student for the next write of those who were seen.
+    fn seen_first(&mut self, now: f64, hub: usize) {
+        self.hubs[hub].unrecorded += 1;
+        if !std::mem::replace(&mut self.hubs[hub].is_recording, true) {
+            self.schedule(now, Event::Record(hub));
+        }
+    }
+
+    /// Records the students who wait for it. No request waits for that.
+    fn record(&mut self, now: f64, hub: usize) {
+        let count = self.hubs[hub].unrecorded.min(RECORDED_MAX);
+        if count == 0 {
+            self.hubs[hub].is_recording = false;
+            return;
+        }
+        self.hubs[hub].unrecorded -= count;
+        self.outcome.recordings += 1;
+        self.outcome.wal += self.costs.wal_recording;
+        let cost = self.costs.recording;
+        let prepared = self.use_hub(now, hub, cost.hub).processors.serve(now, cost.hub);
+        let took = self.use_postgres(prepared, cost.postgres) + self.layout.commit_wait - now;
+        let pause = (took * RECORD_PAUSE_SHARE).min(RECORD_PAUSE_MAX);
+        self.schedule(now + took + pause, Event::Record(hub));
     }
 
     /// Returns when the response of an action is available: it is built at most once in a tick, for all who wait for it.

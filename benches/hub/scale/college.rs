@@ -137,7 +137,7 @@ fn memory(predicted: &Outcome, bytes: &Bytes, sections: usize) -> f64 {
 }
 
 /// Returns the processor time of a hub that follows from what was counted. At this rate nearly every registration has a
-/// batch of its own; the other commits of the hubs record students.
+/// batch of its own; the other commits of the hubs record students, half of them at each hub.
 fn hub_of(hub: usize, costs: &Costs, used: &Used, counted: &Counted) -> f64 {
     let requests: f64 =
         ALL.iter().map(|action| costs.requests[*action as usize].hub * counted.acted(hub, *action)).sum();
@@ -150,9 +150,15 @@ fn hub_of(hub: usize, costs: &Costs, used: &Used, counted: &Counted) -> f64 {
         + built(Action::Seats)
         + writes * costs.registration.hub
         + writes * costs.batch.hub
+        + recordings(used, counted) / HUBS as f64 * costs.recording.hub
         + used.follows[hub] * costs.follow.hub
         + used.frames[hub] * costs.frame
         + changes * costs.change
+}
+
+/// Returns the number of commits that were no batches.
+fn recordings(used: &Used, counted: &Counted) -> f64 {
+    (used.commits - counted.all(Action::Register) - counted.all(Action::Refused)).max(0.0)
 }
 
 fn compare(costs: &Costs, simulated: &Outcome, used: &Used, counted: &Counted, memory: f64) -> Vec<Compared> {
@@ -162,8 +168,10 @@ fn compare(costs: &Costs, simulated: &Outcome, used: &Used, counted: &Counted, m
     let postgres = costs.idle.postgres * used.seconds * HUBS as f64
         + writes * costs.batch.postgres
         + writes * costs.registration.postgres
-        + follows * costs.follow.postgres;
-    let wal = writes * (costs.wal_batch + costs.wal_registration);
+        + follows * costs.follow.postgres
+        + recordings(used, counted) * costs.recording.postgres
+        + ALL.iter().map(|action| costs.requests[*action as usize].postgres * counted.all(*action)).sum::<f64>();
+    let wal = writes * (costs.wal_batch + costs.wal_registration) + recordings(used, counted) * costs.wal_recording;
     let lists: f64 = (0..HUBS).map(|hub| counted.built(hub, Action::Sections)).sum();
     let hub = |hub| row(NAMES[hub], simulated.hubs[hub], Some(hub_of(hub, costs, used, counted)), used.hubs[hub]);
     vec![
@@ -176,7 +184,7 @@ fn compare(costs: &Costs, simulated: &Outcome, used: &Used, counted: &Counted, m
         row("registrations", simulated.registrations as f64, None, counted.all(Action::Register)),
         row("frames with seats", simulated.frames as f64, None, used.frames.iter().sum()),
         row("lists built", simulated.builds[Action::Sections as usize] as f64, None, lists),
-        row("commits", simulated.batches as f64, None, used.commits),
+        row("commits", (simulated.batches + simulated.recordings) as f64, None, used.commits),
         row("reads of another hub's commits", simulated.follows as f64, None, follows),
     ]
 }

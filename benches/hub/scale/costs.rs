@@ -26,6 +26,8 @@ const CROWD: usize = 2_000;
 const AT_ONCE: usize = 100;
 /// Students of the phase in which many sections change in each frame.
 const WATCHED: usize = 300;
+/// New students per second, while the cost of recording them is measured: few enough that each has a write of its own.
+const NEWCOMERS_PACE: f64 = 10.0;
 /// Repetitions of each read.
 const READS: usize = 1_000;
 /// Reads per second while seats change, so that each response must be built.
@@ -69,6 +71,7 @@ pub fn measure(system: &mut System, seconds: f64) -> (Costs, Bytes, Used) {
     for action in [Action::Terms, Action::Sections, Action::Seats, Action::Own] {
         read(system, &mut costs, action);
     }
+    newcomers(system, &mut costs, seconds);
     builds(system, &mut costs, seconds, &followed.0);
     bytes.lists = machine::resident_bytes(system.hubs[1].pid()) as f64 - before_lists;
     wire(system, &mut costs);
@@ -95,7 +98,7 @@ fn idle(system: &System, seconds: f64) -> Load {
 /// Lets students register at the first hub one by one, at [`PACE`]. Also returns the number of registrations.
 fn calm(system: &System, prefix: &str, seconds: f64) -> (Used, f64) {
     let count = (PACE * seconds) as usize;
-    let (tokens, requests) = (system.tokens(prefix, count.div_ceil(CART)), system.requests());
+    let (tokens, requests) = (system.known_tokens(prefix, count.div_ceil(CART), 0), system.requests());
     block_on(async {
         let meter = Meter::start(system);
         let begun = Instant::now();
@@ -118,7 +121,7 @@ async fn register(system: &System, tokens: &[String], requests: &Rc<Requests>, b
 
 /// Lets students register at the first hub, [`AT_ONCE`] at the same time.
 async fn busy(system: &System, prefix: &str, students: usize) -> (Used, f64) {
-    let (tokens, requests) = (system.tokens(prefix, students), system.requests());
+    let (tokens, requests) = (system.known_tokens(prefix, students, 0), system.requests());
     let meter = Meter::start(system);
     let work = async |first: usize| {
         let mut random = Random::seeded(first as u64);
@@ -163,6 +166,35 @@ fn follow(system: &System, costs: &mut Costs, seconds: f64) -> (Used, f64) {
     (used, count)
 }
 
+/// Returns what the database used for each of `count` equal things, besides what the hubs use without clients.
+fn postgres_each(used: &Used, costs: &Costs, count: f64) -> f64 {
+    ((used.postgres - used.hubs.len() as f64 * costs.idle.postgres * used.seconds) / count).max(0.0)
+}
+
+/// Measures what recording a student at the first request costs, when each has a write of its own.
+fn newcomers(system: &System, costs: &mut Costs, seconds: f64) {
+    let count = (NEWCOMERS_PACE * seconds) as usize;
+    let (tokens, requests) = (system.tokens("newcomer", count), system.requests());
+    let used = block_on(async {
+        let meter = Meter::start(system);
+        let (begun, mut random) = (Instant::now(), Random::seeded(7));
+        for (number, token) in tokens.iter().enumerate() {
+            until(begun, number as f64 / NEWCOMERS_PACE).await;
+            let mut student = Student::connect(system, 0, token, &requests, &mut random).await;
+            student.act(Action::Terms).await;
+            student.act(Action::Own).await;
+        }
+        system.wait_until_known("newcomer", count);
+        meter.stop()
+    });
+    let read = |action: Action| costs.requests[action as usize];
+    let reading = |of: fn(&Load) -> f64| count as f64 * (of(&read(Action::Terms)) + of(&read(Action::Own)));
+    let hub = used.hubs[0] - costs.idle.hub * used.seconds - reading(|load| load.hub);
+    let postgres = postgres_each(&used, costs, used.commits) - reading(|load| load.postgres) / used.commits;
+    costs.recording = Load { hub: (hub / used.commits).max(0.0), postgres: postgres.max(0.0) };
+    costs.wal_recording = used.wal / used.commits;
+}
+
 /// Measures reads of a response that does not change. Each student opens a connection for the terms, as a browser does.
 fn read(system: &System, costs: &mut Costs, action: Action) {
     let (tokens, requests) = (system.tokens("reader", 1), system.requests());
@@ -182,7 +214,8 @@ fn read(system: &System, costs: &mut Costs, action: Action) {
         meter.stop()
     });
     let cost = (used.hubs[1] - costs.idle.hub * used.seconds) / reads as f64;
-    costs.requests[action as usize] = Load { hub: cost.max(0.0), postgres: 0.0 };
+    let postgres = postgres_each(&used, costs, reads as f64);
+    costs.requests[action as usize] = Load { hub: cost.max(0.0), postgres };
     costs.wire[action as usize] = requests.bytes.get() as f64 / reads as f64;
 }
 
@@ -202,7 +235,7 @@ fn build(system: &System, costs: &Costs, action: Action, seconds: f64, followed:
     let token = system.tokens("reader", 1).remove(0);
     let prefix = format!("build{}{}", action as usize, if costs.builds[action as usize] > 0.0 { "again" } else { "" });
     let count = (PACE * seconds) as usize;
-    let (tokens, requests) = (system.tokens(&prefix, count.div_ceil(CART)), system.requests());
+    let (tokens, requests) = (system.known_tokens(&prefix, count.div_ceil(CART), 0), system.requests());
     let used = block_on(async {
         let mut reader = Student::connect(system, 1, &token, &requests, &mut Random::seeded(4)).await;
         let meter = Meter::start(system);
@@ -273,16 +306,17 @@ pub async fn watchers(hub: &Server, tokens: &[String]) -> Crowd {
 
 /// Measures live sessions at the second hub: opening them, their memory, and frames while seats change.
 fn watch(system: &System, costs: &mut Costs, bytes: &mut Bytes, seconds: f64, followed: &(Used, f64)) {
-    let watching = system.tokens("watcher", WATCHERS);
+    let watching = system.known_tokens("watcher", WATCHERS, 1);
     let count = (PACE * seconds) as usize;
-    let (tokens, requests) = (system.tokens("watched", count.div_ceil(CART)), system.requests());
+    let (tokens, requests) = (system.known_tokens("watched", count.div_ceil(CART), 0), system.requests());
     block_on(async {
         let meter = Meter::start(system);
         let crowd = watchers(&system.hubs[1], &watching).await;
         let joined = meter.stop();
         let received = crowd.counters.bytes.get() as f64;
         let each = (joined.hubs[1] - costs.idle.hub * joined.seconds) / WATCHERS as f64;
-        costs.requests[Action::Join as usize] = Load { hub: each.max(0.0), postgres: 0.0 };
+        let postgres = postgres_each(&joined, costs, WATCHERS as f64);
+        costs.requests[Action::Join as usize] = Load { hub: each.max(0.0), postgres };
         costs.wire[Action::Join as usize] = received / WATCHERS as f64;
         let meter = Meter::start(system);
         let begun = Instant::now();

@@ -81,8 +81,7 @@ fn processor(system: &System) -> (Vec<f64>, f64) {
 fn counts(system: &System) -> ([f64; 3], Vec<f64>, Vec<f64>, Vec<f64>) {
     let of_hubs = |name| system.hubs.iter().map(|hub| hub.metric(name)).collect::<Vec<_>>();
     let commits = of_hubs("eduhub_commits_total").iter().sum();
-    // A thread of its own, because a query runs in a runtime of its own.
-    let number = |sql| std::thread::scope(|scope| scope.spawn(|| system.cluster.number(sql)).join().unwrap()) as f64;
+    let number = |sql| system.number(sql) as f64;
     let wal = number("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint");
     let disk = number("SELECT pg_database_size('postgres')");
     let memory = system.hubs.iter().map(|hub| machine::resident_bytes(hub.pid()) as f64).collect();

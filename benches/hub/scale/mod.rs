@@ -57,6 +57,7 @@ fn print(costs: &Costs, bytes: Bytes) {
         request("registration or refusal: the request", Action::Register),
         load("  in a batch", costs.registration.hub, costs.registration.postgres, 0.0),
         load("  a batch", costs.batch.hub, costs.batch.postgres, 0.0),
+        load("students recorded as last seen, a write", costs.recording.hub, costs.recording.postgres, 0.0),
         load("read of another hub's commits", costs.follow.hub, costs.follow.postgres, 0.0),
         request("WebSocket opened and subscribed", Action::Join),
         load("frame with one changed section", costs.frame, 0.0, costs.frame_bytes + costs.change_bytes),
@@ -69,8 +70,8 @@ fn print(costs: &Costs, bytes: Bytes) {
         costs.change_bytes
     );
     println!(
-        "  write-ahead log: {:.0} bytes a batch and {:.0} a registration",
-        costs.wal_batch, costs.wal_registration
+        "  write-ahead log: {:.0} bytes a batch, {:.0} a registration, and {:.0} a recording of students",
+        costs.wal_batch, costs.wal_registration, costs.wal_recording
     );
     println!("  stored: {:.0} bytes a registration, with indexes and its attempt", bytes.stored);
     println!(

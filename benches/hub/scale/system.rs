@@ -96,6 +96,28 @@ impl System {
         self.homes[0].tokens(prefix, "student", count)
     }
 
+    /// Mints tokens for students, and lets each send a request to a hub, so that they are not recorded as new later.
+    pub fn known_tokens(&self, prefix: &str, count: usize, hub: usize) -> Vec<String> {
+        let tokens = self.tokens(prefix, count);
+        for token in &tokens {
+            let mut client = self.hubs[hub].client().signed_in(token);
+            client.get(&format!("/api/v1/me/registrations?term={TERM}")).expect(200);
+        }
+        self.wait_until_known(prefix, count);
+        tokens
+    }
+
+    /// Waits until so many students whose names begin with `prefix` are recorded.
+    pub fn wait_until_known(&self, prefix: &str, count: usize) {
+        let sql = format!("SELECT count(*) FROM people WHERE username LIKE '{prefix}-%'");
+        eventually("the recording of students", || (self.number(&sql) >= count as i64).then_some(()));
+    }
+
+    /// Returns the number that a query returns. On a thread of its own, because a query runs in a runtime of its own.
+    pub fn number(&self, sql: &str) -> i64 {
+        std::thread::scope(|scope| scope.spawn(|| self.cluster.number(sql)).join().unwrap())
+    }
+
     /// Returns the requests of the term.
     pub fn requests(&self) -> Rc<Requests> {
         let ids = self.schedule.ids();
