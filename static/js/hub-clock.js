@@ -1,4 +1,4 @@
-// The hub's clock, which decides what is open or over.
+// The hub's clock, and what it decides about terms: which are open or over, and which one a page shows.
 
 /** How long the best sample is used. Then any sample replaces it, since clocks are corrected at times. */
 const SAMPLE_MS_MAX = 300_000;
@@ -15,3 +15,35 @@ export function syncClock(text, sentAt, receivedAt = Date.now()) {
 
 /** The hub's time in milliseconds. */
 export const hubNow = () => Date.now() + best.offset;
+
+/** When registration opens and closes for the present user. A student's own window replaces that of the term. */
+export function windowOf(term) {
+  const { opens_at: opens, closes_at: closes } = term.mine ?? term;
+  return { opens, closes };
+}
+
+/** The phase of a term's registration: `unset` (no opening time), `soon`, `open` or `over`. */
+export function phaseOf(term) {
+  const { opens, closes } = term ? windowOf(term) : {};
+  if (!opens) return "unset";
+  if (hubNow() < Date.parse(opens)) return closes && Date.parse(closes) <= Date.parse(opens) ? "over" : "soon";
+  return closes && hubNow() >= Date.parse(closes) ? "over" : "open";
+}
+
+/** The term with the id `chosen`, else the first open one, else the next to open. */
+export function currentTerm(terms, chosen) {
+  const by = (phase) => terms.filter((term) => phaseOf(term) === phase);
+  const soon = by("soon").sort((a, b) => Date.parse(windowOf(a).opens) - Date.parse(windowOf(b).opens));
+  return terms.find((term) => term.id === chosen) ?? by("open")[0] ?? soon[0] ?? terms[0];
+}
+
+const TERM_KEY = "eduhub.term";
+
+/** The term that the reader chose on an earlier visit, or undefined. */
+export function rememberedTerm() {
+  try { return localStorage.getItem(TERM_KEY) ?? undefined; } catch { return undefined; }
+}
+
+export function rememberTerm(id) {
+  try { localStorage.setItem(TERM_KEY, id); } catch { /* Storage is unavailable. */ }
+}

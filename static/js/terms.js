@@ -2,11 +2,10 @@
 
 import { h, put } from "./dom.js";
 import { api } from "./api.js";
-import { hubNow, syncClock } from "./hub-clock.js";
+import { currentTerm, hubNow, phaseOf, rememberedTerm, rememberTerm, syncClock, windowOf } from "./hub-clock.js";
 import { setZone } from "./i18n.js";
 import { Poller } from "./poll.js";
 
-const TERM_KEY = "eduhub.term";
 /** The pause between checks for a changed window while a term is not open. */
 const CHECK_MS = 45_000;
 /** Thousands of pages that are notified at once read the terms within this time. */
@@ -21,10 +20,10 @@ export class Terms {
   /** `onchange()` is called for another term or another phase of it, `ontick()` each second. */
   constructor(select, { chosen, onchange, ontick = () => {} }) {
     Object.assign(this, { select, onchange, ontick });
-    this.#chosen = chosen ?? remembered();
+    this.#chosen = chosen ?? rememberedTerm();
     select.addEventListener("change", () => {
       this.#chosen = select.value;
-      try { localStorage.setItem(TERM_KEY, select.value); } catch { /* Storage is unavailable. */ }
+      rememberTerm(select.value);
       this.#phase = "";
       this.tick();
     });
@@ -63,15 +62,12 @@ export class Terms {
 
   /** The chosen term, else the first open one, else the next to open. */
   get current() {
-    const by = (phase) => this.#items.filter((term) => this.phase(term) === phase);
-    const soon = by("soon").sort((a, b) => Date.parse(this.window(a).opens) - Date.parse(this.window(b).opens));
-    return this.#items.find((term) => term.id === this.#chosen) ?? by("open")[0] ?? soon[0] ?? this.#items[0];
+    return currentTerm(this.#items, this.#chosen);
   }
 
-  /** When registration opens and closes for the present user. A student's own window replaces that of the term. */
+  /** See `windowOf`. */
   window(term) {
-    const { opens_at: opens, closes_at: closes } = term.mine ?? term;
-    return { opens, closes };
+    return windowOf(term);
   }
 
   /**
@@ -89,12 +85,9 @@ export class Terms {
     if (mine) setTimeout(() => this.load().catch(() => {}), Math.random() * SPREAD_MS);
   }
 
-  /** The phase of a term's registration: `unset` (no opening time), `soon`, `open` or `over`. */
+  /** See `phaseOf`. */
   phase(term = this.current) {
-    const { opens, closes } = term ? this.window(term) : {};
-    if (!opens) return "unset";
-    if (hubNow() < Date.parse(opens)) return closes && Date.parse(closes) <= Date.parse(opens) ? "over" : "soon";
-    return closes && hubNow() >= Date.parse(closes) ? "over" : "open";
+    return phaseOf(term);
   }
 
   /** The title of a term; its id if it has none. */
@@ -113,8 +106,4 @@ export class Terms {
     this.#phase = phase;
     this.onchange();
   }
-}
-
-function remembered() {
-  try { return localStorage.getItem(TERM_KEY) ?? undefined; } catch { return undefined; }
 }
