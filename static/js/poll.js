@@ -10,6 +10,8 @@ const RETRY_AFTER_MS_MAX = 60_000;
 const GRACE_MS = 4_000;
 /** The pause between two polls of a page without a socket. */
 const DISCONNECTED_MS = 5_000;
+/** The pause between checks for a changed window while a term is not open. */
+const TERMS_MS = 45_000;
 /** Failed connection attempts before polling: a single failure is often transient. */
 const FAILURES = 2;
 
@@ -107,4 +109,9 @@ export function pollWhileDisconnected(live, request) {
     isNeeded: () => live.state !== "live" && live.failures >= FAILURES && navigator.onLine,
     onerror: () => live.polled(false),
   }).start(GRACE_MS);
+}
+
+/** Reads the terms repeatedly while the present one is not open. */
+export function pollTerms(terms) {
+  new Poller((signal) => terms.load(signal), { ms: TERMS_MS, isNeeded: () => terms.loaded && !terms.open }).start(TERMS_MS);
 }

@@ -6,7 +6,7 @@ import { query } from "./api.js";
 import { Catalogue } from "./catalogue.js";
 import { t } from "./i18n.js";
 import { drawIcons } from "./icons.js";
-import { pollWhileDisconnected } from "./poll.js";
+import { pollTerms, pollWhileDisconnected } from "./poll.js";
 import { restoreForms } from "./reload.js";
 import { Seats } from "./seats.js";
 import { setUpSheet } from "./print-sheet.js";
@@ -62,6 +62,7 @@ const live = startPage({
   form: $("sign-in"), onuser: (user) => onUser(user), introduction: () => t("staff.about"),
 });
 const terms = new Terms($("which-term"), { onchange: () => onTerm() });
+pollTerms(terms);
 /** Enrolled students by section, as of the last change, so that changes can be counted. */
 const lastEnrolled = new Map();
 page.seats = new Seats(live, (ids) => onSeats(ids));

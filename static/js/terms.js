@@ -4,10 +4,7 @@ import { h, put } from "./dom.js";
 import { api } from "./api.js";
 import { currentTerm, hubNow, phaseOf, rememberedTerm, rememberTerm, syncClock, windowOf } from "./hub-clock.js";
 import { setZone } from "./i18n.js";
-import { Poller } from "./poll.js";
 
-/** The pause between checks for a changed window while a term is not open. */
-const CHECK_MS = 45_000;
 /** Thousands of pages that are notified at once read the terms within this time. */
 const SPREAD_MS = 15_000;
 
@@ -33,7 +30,6 @@ export class Terms {
       setTimeout(tickEachSecond, 1000 - hubNow() % 1000);
     };
     tickEachSecond();
-    new Poller((signal) => this.load(signal), { ms: CHECK_MS, isNeeded: () => this.loaded && !this.open }).start(CHECK_MS);
   }
 
   /** Reads the terms again. */

@@ -5,7 +5,7 @@ import { Alerts } from "../alerts.js";
 import { isTransient, Problem, waitBeforeRetry } from "../api.js";
 import { addTexts, onLanguage, t } from "../i18n.js";
 import { drawIcons } from "../icons.js";
-import { pollWhileDisconnected } from "../poll.js";
+import { pollTerms, pollWhileDisconnected } from "../poll.js";
 import { Seats } from "../seats.js";
 import { clearNote, setUpViews, showNote, startPage, trackHeaderHeight } from "../session.js";
 import { hideCountsBelow, joinList, problemText, seatStatus } from "../words.js";
@@ -97,6 +97,7 @@ page.terms = new Terms($("which-term"), {
 });
 page.finder = new Finder(page);
 const alerts = page.alerts = new Alerts(page.live);
+pollTerms(page.terms);
 pollWhileDisconnected(page.live, () => Promise.all([page.seats.read(), alerts.refresh(), page.workspace && page.registrations.load()]));
 
 // Registrations may have changed while the page was disconnected. Seats and alerts resume on their own.
