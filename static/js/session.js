@@ -232,7 +232,9 @@ export function trackHeaderHeight() {
   const parts = { urgent: $("urgent"), head: document.querySelector("header"), banners: $("banners"), views: $("views"), opening: $("opening") };
   for (const name of Object.keys(parts)) if (!parts[name]) delete parts[name];
   const update = () => {
-    for (const [name, el] of Object.entries(parts)) document.documentElement.style.setProperty(`--${name}`, `${el.offsetHeight}px`);
+    // All are measured before any is set, which would make the next measurement compute the styles of the page again.
+    const heights = Object.entries(parts).map(([name, el]) => [name, el.offsetHeight]);
+    for (const [name, height] of heights) document.documentElement.style.setProperty(`--${name}`, `${height}px`);
   };
   const sizes = new ResizeObserver(update);
   for (const el of Object.values(parts)) sizes.observe(el);
