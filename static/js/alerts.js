@@ -1,13 +1,16 @@
-// Alerts: a list of all active ones, banners for high priority, urgent ones above everything, and the archive.
+// Alerts: a list of all active ones, banners for high priority, urgent ones above everything, the archive, and
+// acknowledgements.
 
 import { $, button, h, put, SETTLE_MS } from "./dom.js";
-import { Acks } from "./acks.js";
 import { api } from "./api.js";
 import { hubNow } from "./hub-clock.js";
 import { has, i18n, onLanguage, t } from "./i18n.js";
 import { icon } from "./icons.js";
 import { dateTime, problemText } from "./words.js";
 
+const ACKS_KEY = "eduhub.acks";
+/** The pause before a failed acknowledgement is sent again. */
+const RETRY_MS = 5_000;
 const READ_KEY = "eduhub.read";
 /** Read alerts stored for each reader, and readers stored in this browser. */
 const READ_MAX = 500;
@@ -265,4 +268,77 @@ function storedReads() {
   } catch {
     return {};
   }
+}
+
+/** The acknowledgements of a reader. Those that the hub has not confirmed are stored in the browser and sent again. */
+class Acks {
+  #user = null;
+  #given = new Set();
+  #unsent = new Set();
+  #timer = 0;
+
+  /** Unsent acknowledgements are also sent whenever `live` reconnects. */
+  constructor(live) {
+    live.on("live", () => this.#send());
+  }
+
+  /** Sets the reader by username; null is a visitor, who cannot acknowledge. */
+  setUser(user) {
+    this.#user = user;
+    this.#given = new Set(storedAcks()[user] ?? []);
+    this.#unsent = new Set(this.#given);
+    this.#send();
+  }
+
+  /** Whether the reader is signed in and can acknowledge alerts. */
+  get isEnabled() {
+    return this.#user !== null;
+  }
+
+  /** Forgets the acknowledgement of an alert whose text was corrected. */
+  forget(id) {
+    this.#given.delete(id);
+    if (this.#unsent.delete(id)) this.#store();
+  }
+
+  has(id) {
+    return this.#given.has(id);
+  }
+
+  add(id) {
+    if (!this.isEnabled || this.has(id)) return;
+    this.#given.add(id);
+    this.#unsent.add(id);
+    this.#store();
+    this.#send();
+  }
+
+  async #send() {
+    clearTimeout(this.#timer);
+    const user = this.#user;
+    for (const id of [...this.#unsent]) {
+      try {
+        await api.post(`/api/v1/alerts/${encodeURIComponent(id)}/ack`);
+      } catch ({ status }) {
+        // Other errors mean that the alert is gone and needs no acknowledgement.
+        const retry = !status || status === 401 || status === 429 || status >= 500;
+        if (retry && user === this.#user) this.#timer = setTimeout(() => this.#send(), RETRY_MS);
+        if (retry) return;
+      }
+      if (user !== this.#user) return;
+      this.#unsent.delete(id);
+      this.#store();
+    }
+  }
+
+  #store() {
+    const all = storedAcks();
+    if (this.#unsent.size) all[this.#user] = [...this.#unsent];
+    else delete all[this.#user];
+    try { localStorage.setItem(ACKS_KEY, JSON.stringify(all)); } catch { /* Storage is unavailable. */ }
+  }
+}
+
+function storedAcks() {
+  try { return JSON.parse(localStorage.getItem(ACKS_KEY)) ?? {}; } catch { return {}; }
 }
