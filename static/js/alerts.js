@@ -145,6 +145,8 @@ export class Alerts {
     const key = id + alerts.map(stamp);
     if (!at || this.#shown.get(id) === key) return;
     this.#shown.set(id, key);
+    // At the start of a page there is nothing to change, and measuring it would force a layout.
+    if (!alerts.length && !at.children.length) return;
     const existing = new Map(rebuild ? [] : [...at.children].map((el) => [el.dataset.version, el]));
     const focused = [...at.children].find((el) => el.contains(document.activeElement));
     const cards = alerts.map((alert) => existing.get(stamp(alert)) ?? this.#card(alert, isBanner, stamp(alert)));
