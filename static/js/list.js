@@ -1,9 +1,9 @@
 // A virtual list: only the rows near the viewport have elements. All have one height, plus that of their open details.
 
-/** Extra rows rendered beyond each edge of the viewport. */
+/** Extra rows rendered beyond each edge of the viewport; the first rows of the page are drawn without. */
 const OVERSCAN = 8;
-/** The row height before the first measurement. */
-const ROW_PX = 56;
+/** The row height before the first measurement: that of a phone, the highest, so that no row is drawn in vain. */
+const ROW_PX = 96;
 
 export class VirtualList {
   #ids = [];
@@ -14,6 +14,7 @@ export class VirtualList {
   /** The offset of the list from the top of the page, in pixels. */
   #top = 0;
   #unmeasured = true;
+  #overscan = 0;
   #due = 0;
 
   /** `createRow()` returns `{el, line, more, bind(id), draw()}`; `more` holds the details that can be open. */
@@ -82,7 +83,10 @@ export class VirtualList {
   }
 
   #scheduleLayout() {
-    this.#due ||= requestAnimationFrame(() => { this.#due = 0; this.#layOut(); });
+    this.#due ||= requestAnimationFrame(() => {
+      [this.#due, this.#overscan] = [0, OVERSCAN];
+      this.#layOut();
+    });
   }
 
   /** The offset of a row from the top of the list; open details above it count. */
@@ -98,8 +102,8 @@ export class VirtualList {
     for (const px of this.#extra.values()) opened += px;
     this.el.style.height = `${total * this.#height + opened}px`;
     const top = scrollY - this.#top;
-    const from = Math.max(0, Math.floor((top - opened) / this.#height) - OVERSCAN);
-    const to = Math.min(total, Math.ceil((top + innerHeight) / this.#height) + OVERSCAN);
+    const from = Math.max(0, Math.floor((top - opened) / this.#height) - this.#overscan);
+    const to = Math.min(total, Math.ceil((top + innerHeight) / this.#height) + this.#overscan);
     const focused = document.activeElement?.closest("[data-index]");
     for (const row of [...this.#rows.values()]) {
       // A row with the focus or with open details stays rendered, so that neither is lost.
@@ -108,6 +112,7 @@ export class VirtualList {
     for (let index = from; index < to; index += 1) if (!this.#rows.has(this.#ids[index])) this.#render(index);
     for (const row of this.#rows.values()) row.el.style.transform = `translateY(${this.#offset(row.index)}px)`;
     if (this.#unmeasured) this.#measureRow();
+    if (!this.#overscan && total) this.#scheduleLayout();
   }
 
   /** Measures the rows. Called only when their size may have changed, since measuring forces a layout. */
