@@ -53,7 +53,10 @@ export const has = (key) => key in texts;
 /** Loads the texts of `language` and fills in the page again. With `remember`, the next visit starts in it. */
 export async function setLanguage(language, { remember = false } = {}) {
   chosen = language;
-  await loadTexts();
+  const loading = loadTexts();
+  // The first formatter of a page takes ten times as long as the others, so it is created while the texts load.
+  setTimeout(() => new Intl.DateTimeFormat(localeFor(language), { weekday: "short", timeZone: "UTC" }));
+  await loading;
   rules = new Intl.PluralRules(chosen);
   i18n.language = chosen;
   i18n.locale = localeFor(chosen);
