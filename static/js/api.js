@@ -28,12 +28,14 @@ export async function call(method, path, { body, signal, ms = RESPONSE_MS_MAX, o
   const { epoch } = api;
   let response, data;
   try {
-    response = await fetch(path, {
+    response = await (method === "GET" && api.early(path)) || await fetch(path, {
       method,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? body : JSON.stringify(body),
       signal: controller.signal,
     });
+    // An early request is not aborted.
+    controller.signal.throwIfAborted();
     onheaders(response.headers);
     const text = response.status === 204 ? "" : await response.text();
     data = /json/.test(response.headers.get("Content-Type")) && text ? JSON.parse(text) : text;
@@ -68,9 +70,13 @@ export function waitBeforeRetry({ retry_after }) {
   return new Promise((resolve) => setTimeout(resolve, 1000 * s * (1 + Math.random())));
 }
 
-/** The HTTP methods. session.js sets `signedOut`, and increments `epoch` at each sign-in and sign-out. */
+/**
+ * The HTTP methods. `early(path)` returns the response to a request that the page has sent before, or undefined.
+ * session.js sets `signedOut`, and increments `epoch` at each sign-in and sign-out.
+ */
 export const api = {
   epoch: 0,
+  early() {},
   signedOut() {},
   get: (path, options) => call("GET", path, options),
   put: (path, body) => call("PUT", path, { body }),

@@ -31,3 +31,24 @@ for (const file of files) {
     for (const [, where] of text.matchAll(/import\("([^"]+)"\)/g)) assert.ok(existsSync(path.resolve(path.dirname(file), where)), `${where} does not exist`);
   });
 }
+
+/** The modules that `name` imports, directly and by others, with itself; without those that load on request. */
+function graph(name, found = new Set()) {
+  if (found.has(name)) return found;
+  found.add(name);
+  for (const [, where] of source(path.join(folder, name)).matchAll(/^import .* from "([^"]+)";$/gm)) graph(path.join(path.dirname(name), where), found);
+  return found;
+}
+const firstModules = graph("student/main.js");
+
+test("the student's page loads the modules of its first rows at once, and no others", () => {
+  const page = source(path.resolve(folder, "../index.html"));
+  const linked = [...page.matchAll(/(?:href|src)="\/static\/js\/([^"]+)"/g)].map(([, name]) => name);
+  assert.deepEqual([...linked].sort(), [...firstModules].sort());
+});
+
+test("the rest of the student's page loads at once", () => {
+  const [, list] = source(path.join(folder, "student/main.js")).match(/^const REST = \[([^\]]*)\];$/m);
+  const loaded = names(list).map((one) => path.join("student", one.slice(1, -1)));
+  assert.deepEqual(loaded.sort(), [...graph("student/page.js")].filter((one) => !firstModules.has(one)).sort());
+});
