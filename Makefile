@@ -162,7 +162,7 @@ run-plone: plone ## runs the hub in front of that Plone, on http://127.0.0.1:800
 bench: plone-template ## runs the benchmarks, with comparisons (one part: cargo bench --bench hub -- registrations)
 	$(CARGO) bench --locked --bench hub
 
-page-bench: chromium ## measures the students' page while 500 of 3,465 sections change per second, for SECONDS=300
+page-bench: chromium ## measures the students' page: its first rows, and 500 of 3,465 sections changing per second for SECONDS=300
 	$(CARGO) build --release --locked
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	EDUHUB_BIN=$(CURDIR)/target/release/eduhub node tests/browser/page-bench.mjs

@@ -1,11 +1,14 @@
-// Measures the student's page while the seats of a large college change: frames received, long tasks and memory.
+// Measures how long the student's page takes to show its first rows, and then the page while the seats of a large
+// college change: frames received, long tasks and memory.
 //
-// Environment: SECONDS (300), CHANGES per second (500), and SLOWER (1), the factor by which the page's processor is
-// throttled, to simulate a phone. The exit status is 1 if a long task occurred while seats changed, or if memory grew
+// Environment: LOADS (7) of the page for each of the first rows' conditions; SECONDS (300, 0 for the first rows only),
+// CHANGES per second (500), and SLOWER (1), the factor by which the page's processor is throttled while seats change, to
+// simulate a phone. The exit status is 1 if a long task occurred while seats changed, or if memory grew
 // after the warm-up.
 
 import { availableParallelism, loadavg } from "node:os";
 import { browser, Hub, open, until } from "./support.mjs";
+import { firstRows, spread } from "./first-rows.mjs";
 import { Crowd, lines, SECTIONS, SETTINGS } from "./crowd.mjs";
 
 const SECONDS = Number(process.env.SECONDS ?? 300);
@@ -19,6 +22,14 @@ const LONG_MS = 50;
 const GROWTH_MAX_MB = 1.0;
 
 const [hub, chrome] = await Promise.all([Hub.start(SETTINGS), browser()]);
+const loads = await firstRows(chrome, hub);
+const column = Math.max(...loads.map(([name]) => name.length)) + 2;
+for (const [name, times] of loads) console.log(`${name.padEnd(column)}${spread(times)}`);
+if (!SECONDS) {
+  await chrome.close();
+  await hub.end();
+  process.exit();
+}
 await hub.term("bench", lines());
 const script = "window.longTasks = []; new PerformanceObserver((list) => longTasks.push(...list.getEntries().map(({ startTime, duration }) => ({ startTime, duration })))).observe({ type: 'longtask', buffered: true });";
 const context = { user: "student", width: 1280, height: 800, reducedMotion: "no-preference", script };
