@@ -294,6 +294,9 @@ async fn write(tx: &Tx, record: &TermRecord, locked: &LockedTerm, has_outbox: bo
     if let Some(applied) = changes.generation {
         imports::require_newest(tx, id, applied).await?;
     }
+    if locked.is_new {
+        attempts::require_students(tx, id, &changes.attempts).await?;
+    }
     let statements = statements(record, stored, has_outbox)?;
     let generation_for_plone = changes.generation_for_plone().filter(|_| has_outbox);
     // Attempts alone do not create a term.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use eduhub::domain::attempt::Hash;
 use eduhub::domain::command::Command;
+use eduhub::domain::ids::TermId;
 use eduhub::domain::outcome::Outcome;
 use eduhub::domain::registration::RegistrationStatus;
 use eduhub::domain::section::Credits;
@@ -208,6 +209,24 @@ fn students_whose_attempts_were_deleted_are_forgotten_by_all_hubs() {
     let committed = second.run(vec![drop_section("ana", "X")], minute(2)).unwrap();
     assert_eq!(in_words(committed.outcomes[0].as_ref()), "dropped, new");
     assert_eq!(block_on(store.load(&term_id())).unwrap().attempts.students.len(), 1);
+}
+
+#[test]
+fn students_of_a_term_without_sections_are_forgotten_by_all_hubs() {
+    let created = StoredTerm::<Shared>::with_sections([section("X")]);
+    let (store, unused) = (created.fixture.open(), TermId::parse("209901").unwrap());
+    let mut first = TermOwner::of(&created.store, unused.clone(), Credits(0));
+    first.load().unwrap();
+    first.run(vec![register("ana", "NONE")], minute(0)).unwrap();
+    let mut second = TermOwner::of(&store, unused.clone(), Credits(0));
+    second.load().unwrap();
+    assert_eq!(block_on(store.load(&unused)).unwrap().attempts.students.len(), 1, "attempts do not create the term");
+    assert_eq!(block_on(store.delete_attempts_before(minute(9), 9)).unwrap(), 1);
+    created.fixture.open();
+    let stale = second.run(vec![register("ana", "NONE")], minute(2));
+    assert!(matches!(stale, Err(StoreError::Refused(_))), "{stale:?}");
+    second.run(vec![register("ana", "NONE")], minute(2)).unwrap();
+    assert_eq!(block_on(store.load(&unused)).unwrap().attempts.students.len(), 1);
 }
 
 #[test]
