@@ -96,6 +96,16 @@ test("a line that is still wrong opens again, by keyboard, and survives a reload
   await until(page, () => /2Capacitymany/.test(document.querySelector("#task [data-part=errors] tbody")?.textContent));
 });
 
+test("a finding names a column by its field and by its header in the file", async () => {
+  const page = await openImport();
+  await check(page, ["term,crn,course,title,seats_cap", "label,1,MATH 1,One,many", ""]);
+  await shows(page, "1 line rejected");
+  assert.match(await page.textContent("#task [data-part=errors] tbody"), /Capacity \(seats_cap\)many/);
+  await correct(page, 2);
+  await cell(page, "Capacity (seats_cap)").waitFor();
+  assert.equal(await cell(page, "Title").count(), 1);
+});
+
 test("cells divided by a comma are joined, and line breaks in a cell stay", async () => {
   const page = await openImport();
   await check(page, [HEADS, 'join,1,MATH 1,"One\nand more",many', "join,2,MATH 2,Two, and more,20", ""]);

@@ -3,8 +3,9 @@
 
 import { button, field, h, markInvalid, put } from "../dom.js";
 import { codedText } from "../coded-text.js";
-import { has, number, t } from "../i18n.js";
+import { number, t } from "../i18n.js";
 import { joinList } from "../words.js";
+import { columnLabel } from "./import-map.js";
 import { inUtf8, Row } from "./text-lines.js";
 
 /** The corrections that can be undone. They are stored in the browser with their lines. */
@@ -18,7 +19,7 @@ const CELLS_MAX = 300;
 /** Errors that name a line but concern the rest of the file. */
 const OF_FILE = new Set(["open_quote", "row_too_long", "too_many_errors", "nul_bytes"]);
 
-const cellName = (column, at) => !column?.name ? t("columns.no_name", { n: at + 1 }) : has(`field.${column.name}`) ? t(`field.${column.name}`) : column.name;
+const cellName = (columns, at) => columns[at]?.name ? columnLabel(columns, columns[at].name) : t("columns.no_name", { n: at + 1 });
 
 /** Whether the lines of a checked file can be changed: it is text, and this browser has it. */
 export const isEditable = (state, file) => Boolean(file && state.encoding && state.delimiter);
@@ -71,7 +72,7 @@ class LineForm {
       messages.delete(name);
       if (wrong) markInvalid(control, wrong);
       const canJoin = this.cells.length > columns.length && at + 1 < this.cells.length;
-      return h("div", null, field(cellName(columns[at], at), control), wrong, canJoin && button(t("correction.join"), () => this.#join(at), { class: "quiet", "aria-label": t("correction.join.of", { name: cellName(columns[at], at) }) }));
+      return h("div", null, field(cellName(columns, at), control), wrong, canJoin && button(t("correction.join"), () => this.#join(at), { class: "quiet", "aria-label": t("correction.join.of", { name: cellName(columns, at) }) }));
     });
     const others = [...messages.values()].flat();
     put(this.fields, h("legend", null, t("correction.title", { line: this.line })),

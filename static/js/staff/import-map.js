@@ -1,5 +1,7 @@
 // The mapping of an imported file's columns, as the API takes it, and as a profile saves it.
 
+import { has, t } from "../i18n.js";
+
 /** The number of characters of a column's name that a profile accepts. */
 const NAME_CHARS_MAX = 200;
 /** The length of a profile's name. */
@@ -19,6 +21,17 @@ export function withField(map, column, field) {
 
 /** Returns a column's name as the hub compares it. */
 const comparable = (name) => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
+
+/**
+ * Returns the name of a file's column for the reader: that of its field, with the header of the file if it is another
+ * word; the header of a column that is not imported.
+ */
+export function columnLabel(columns, header) {
+  const field = columns?.find(({ name }) => name === header)?.field ?? header;
+  if (!has(`field.${field}`)) return header;
+  const label = t(`field.${field}`);
+  return [field, label].some((one) => comparable(one) === comparable(header)) ? label : t("columns.label", { field: label, header });
+}
 
 /** Returns the header and the map of a profile for the columns of a checked file. */
 export function profileBody({ columns, header_line }, map) {

@@ -3,6 +3,7 @@
 import { button, h, put, table } from "../dom.js";
 import { codedText } from "../coded-text.js";
 import { clockChoice, sheetChoice } from "./import-choices.js";
+import { columnLabel } from "./import-map.js";
 import { has, i18n, number, t } from "../i18n.js";
 import { meetingText, dateTime, prerequisiteText } from "../words.js";
 
@@ -110,7 +111,7 @@ export function report(state, page, nextSteps, again, correct) {
     const hasButtons = [...buttons.values()].some(Boolean);
     const take = (line) => { const found = buttons.get(line); buttons.delete(line); return found || ""; };
     return longTable(caption(state, isError ? "errors" : "warnings"), [t("columns.line"), t("report.column"), t("report.value"), title, ...(hasButtons ? [""] : [])], items,
-      (one) => [[one.line, one.column && label(one.column), one.value, codedText("finding", one, one.message), ...(hasButtons ? [take(one.line)] : [])]]);
+      (one) => [[one.line, one.column && columnLabel(state.columns, one.column), one.value, codedText("finding", one, one.message), ...(hasButtons ? [take(one.line)] : [])]]);
   };
   const errorsCsv = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv?lang=${i18n.language}`;
   const details = [

@@ -9,6 +9,7 @@ export default {
   "columns.continue": "Continue to review", "columns.restart": "Start over with another file", "columns.change": "Change columns",
   "columns.profile": "Saved mapping", "columns.profile.none": "None", "columns.profile.saved": "Saved by staff", "columns.profile.builtin": "Built in",
   "columns.sheet": "Sheet with the schedule", "columns.sheet.check": "Check this sheet", "columns.header_line": "Header line", "columns.term": "Term, if the file has no term column",
+  "columns.label": "{field} ({header})",
   "columns.table": "The first rows of the file", "columns.line": "Line", "columns.no_name": "Column {n}",
   "columns.choice": "Import column {name} as", "columns.ignore": "Not imported",
   "columns.problems": "Problems", "columns.none": "No problems.",

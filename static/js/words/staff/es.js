@@ -9,6 +9,7 @@ export default {
   "columns.continue": "Continuar a la revisión", "columns.restart": "Empezar de nuevo con otro archivo", "columns.change": "Cambiar las columnas",
   "columns.profile": "Asignación guardada", "columns.profile.none": "Ninguna", "columns.profile.saved": "Guardadas por los administrativos", "columns.profile.builtin": "Incluidas en EduHub",
   "columns.sheet": "Hoja con la oferta de clases", "columns.sheet.check": "Revisar esta hoja", "columns.header_line": "Línea del encabezado", "columns.term": "Período, si el archivo no tiene esa columna",
+  "columns.label": "{field} ({header})",
   "columns.table": "Las primeras filas del archivo", "columns.line": "Línea", "columns.no_name": "Columna {n}",
   "columns.choice": "Importar la columna {name} como", "columns.ignore": "No se importa",
   "columns.problems": "Problemas", "columns.none": "No hay problemas.",
