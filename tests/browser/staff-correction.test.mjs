@@ -106,6 +106,27 @@ test("a finding names a column by its field and by its header in the file", asyn
   assert.equal(await cell(page, "Title").count(), 1);
 });
 
+test("a long line shows the wrong cells, and the others on request", async () => {
+  const page = await openImport({ bypassCSP: true, width: 390, height: 844 });
+  const heads = "term,crn,course,section,component,title,credits,days,time,instructor,seats_cap";
+  await check(page, [heads, "long,1,MATH 1,A01,lecture,One,3,MW,9:00-9:50,Lee,many", "long,2,MATH 2,A01,lecture,Two,3,TR,9:00-9:50,Lee,20", ""]);
+  await shows(page, "1 line rejected");
+  await correct(page, 2);
+  await until(page, () => document.activeElement.matches(".correction [aria-invalid]"));
+  assert.deepEqual(await page.locator(".correction input:visible").evaluateAll((all) => all.map(({ value }) => value)), ["many"]);
+  assert.match(await page.textContent(".correction"), /1, MATH 1, A01, One/);
+  assert.deepEqual(await violations(page), []);
+  await page.locator(".correction").getByText("Show the other 10 cells of this line").click();
+  await cell(page, "Title").fill("First");
+  await cell(page, "Capacity (seats_cap)").fill("30");
+  await save(page);
+  await shows(page, "Line 2 was corrected");
+  await page.getByRole("button", { name: /^Apply 2 changes/ }).click();
+  await shows(page, "Imported");
+  const { title, capacity } = await hub.ask("staff", "GET", "/api/v1/sections/long-1");
+  assert.deepEqual({ title, capacity }, { title: "First", capacity: 30 });
+});
+
 test("cells divided by a comma are joined, and line breaks in a cell stay", async () => {
   const page = await openImport();
   await check(page, [HEADS, 'join,1,MATH 1,"One\nand more",many', "join,2,MATH 2,Two, and more,20", ""]);

@@ -16,6 +16,10 @@ const LINES_SHOWN_MAX = 10;
 const DOWNLOAD_MS = 60_000;
 /** A line with more cells is not shown in fields. */
 const CELLS_MAX = 300;
+/** A line with more cells shows those that are wrong, and the others on request. */
+const CELLS_SHOWN_MAX = 8;
+/** The fields that show which section a line is about. */
+const NAMING_FIELDS = ["crn", "subject", "number", "course", "section", "title"];
 /** Errors that name a line but concern the rest of the file. */
 const OF_FILE = new Set(["open_quote", "row_too_long", "too_many_errors", "nul_bytes"]);
 
@@ -61,6 +65,7 @@ class LineForm {
   #draw() {
     const [messages, { columns }] = [this.#messages(), this.state];
     const width = Math.max(this.cells.length, columns.length);
+    const isLonger = this.cells.length > columns.length;
     this.controls = [];
     const fields = Array.from({ length: width }, (_, at) => {
       const cell = this.cells[at] ?? "";
@@ -71,20 +76,31 @@ class LineForm {
       const wrong = messages.get(name) && h("small", { class: "stop" }, messages.get(name).join(" "));
       messages.delete(name);
       if (wrong) markInvalid(control, wrong);
-      const canJoin = this.cells.length > columns.length && at + 1 < this.cells.length;
-      return h("div", null, field(cellName(columns, at), control), wrong, canJoin && button(t("correction.join"), () => this.#join(at), { class: "quiet", "aria-label": t("correction.join.of", { name: cellName(columns, at) }) }));
+      const canJoin = isLonger && at + 1 < this.cells.length;
+      const el = h("div", null, field(cellName(columns, at), control), wrong, canJoin && button(t("correction.join"), () => this.#join(at), { class: "quiet", "aria-label": t("correction.join.of", { name: cellName(columns, at) }) }));
+      return { el, isWrong: Boolean(wrong) };
     });
     const others = [...messages.values()].flat();
     put(this.fields, h("legend", null, t("correction.title", { line: this.line })),
       others.map((text) => h("p", { class: "stop" }, text)),
-      this.cells.length > columns.length && h("p", { class: "careful" }, t("correction.more_cells", { n: this.cells.length, header: columns.length })),
-      h("div", { class: "cells-of-line" }, fields),
+      isLonger && h("p", { class: "careful" }, t("correction.more_cells", { n: this.cells.length, header: columns.length })),
+      this.#arranged(fields, isLonger || this.state.errors.some(({ line, column }) => line === this.line && !column)),
       h("p", { class: "next" }, h("button", null, t("correction.check")), " ", button(t("correction.cancel"), () => this.onclose(), { class: "quiet" })));
   }
 
-  /** Moves the focus to the first cell that is wrong, or to the first one. */
+  /** The fields as a grid. Those of a long line that are right are folded, unless `showAll`: what is wrong may be in any. */
+  #arranged(fields, showAll) {
+    const grid = (some) => h("div", { class: "cells-of-line" }, some.map(({ el }) => el));
+    const [wrong, right] = [true, false].map((isWrong) => fields.filter((one) => one.isWrong === isWrong));
+    if (showAll || !wrong.length || fields.length <= CELLS_SHOWN_MAX) return grid(fields);
+    const naming = this.state.columns.map(({ field: name }, at) => NAMING_FIELDS.includes(name) && this.cells[at]).filter(Boolean);
+    return [naming.length > 0 && h("p", { class: "none", dir: "auto" }, naming.join(", ")), grid(wrong),
+      h("details", { class: "right-cells" }, h("summary", null, t("correction.others", { n: right.length })), grid(right))];
+  }
+
+  /** Moves the focus to the first cell that is wrong, or to the first one; those that are folded come last. */
   focus() {
-    (this.fields.querySelector("[aria-invalid]") ?? this.controls[0]?.control)?.focus();
+    (this.fields.querySelector("[aria-invalid]") ?? this.fields.querySelector("input, textarea"))?.focus();
   }
 
   /** The cells as they were, except those that were changed. */

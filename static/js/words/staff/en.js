@@ -332,6 +332,7 @@ export default {
   "correction.check": "Save and check again", "correction.cancel": "Cancel",
   "correction.join": "Join with the next cell", "correction.join.of": "{name}: join with the next cell",
   "correction.more_cells": "This line has {n} cells, but the header has {header}. If a separator, such as a comma, divided a cell, join it with the next one.",
+  "correction.others": { one: "Show the other cell of this line", other: "Show the other {n} cells of this line" },
   "correction.same": "Nothing was changed in this line.",
   "correction.no_row": "This line can't be corrected here. Correct the file in another program, and choose it again.",
   "correction.unreadable": "This browser can't read the file any more. Choose it again.",

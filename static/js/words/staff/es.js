@@ -332,6 +332,7 @@ export default {
   "correction.check": "Guardar y revisar de nuevo", "correction.cancel": "Cancelar",
   "correction.join": "Unir con la celda siguiente", "correction.join.of": "{name}: unir con la celda siguiente",
   "correction.more_cells": "Esta línea tiene {n} celdas, pero el encabezado tiene {header}. Si un separador, como una coma, dividió una celda, únala con la siguiente.",
+  "correction.others": { one: "Mostrar la otra celda de esta línea", other: "Mostrar las otras {n} celdas de esta línea" },
   "correction.same": "No se cambió nada en esta línea.",
   "correction.no_row": "Esta línea no se puede corregir aquí. Corrija el archivo en otro programa y elíjalo de nuevo.",
   "correction.unreadable": "Este navegador ya no puede leer el archivo. Elíjalo de nuevo.",
