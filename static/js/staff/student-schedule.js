@@ -10,6 +10,8 @@ import { sectionPicker } from "./section-picker.js";
 export class StudentSchedule {
   #items = [];
   #credits = {};
+  /** The drop or move in progress, which stands below its registration: `{id, act, el}`, or null. */
+  #atRow = null;
 
   /** `file`: the student's file. */
   constructor(file) {
@@ -34,7 +36,9 @@ export class StudentSchedule {
     const { page } = this.file;
     const termOf = ({ section }) => section.slice(0, section.lastIndexOf("-"));
     const others = [...new Set(this.#items.map(termOf))].filter((term) => term !== page.term()).sort().reverse();
+    const focused = this.#atRow?.el.contains(document.activeElement) && document.activeElement;
     put(this.list, [page.term(), ...others].map((term) => this.#termPart(term, this.#items.filter((one) => termOf(one) === term))));
+    if (focused) focused.focus({ preventScroll: true });
   }
 
   #termPart(term, items) {
@@ -51,30 +55,45 @@ export class StudentSchedule {
     const section = page.catalogue.get(id);
     const name = page.nameOf(id);
     const state = status === "waitlisted" ? t("student.waitlisted", { nth: ordinal(position) }) : t(`student.status.${status}`);
-    const labelled = (verb) => ({ class: "quiet", "aria-label": t("action.for", { verb, section: name }) });
-    const actions = isShown && page.mayEdit(id) && h("p", { class: "inline no-print" },
-      button(t("student.drop"), () => this.#drop(id), labelled(t("student.drop"))), button(t("student.move"), () => this.#move(id), labelled(t("student.move"))));
+    const action = (act, start) => button(t(`student.${act}`), start, { class: "quiet", "aria-label": t("action.for", { verb: t(`student.${act}`), section: name }), "data-act": `${act} ${id}` });
+    const actions = isShown && page.mayEdit(id) && h("p", { class: "inline no-print" }, action("drop", () => this.#drop(id)), action("move", () => this.#move(id)));
     return h("li", { class: "choice" }, h("div", null, h("strong", { dir: "auto" }, name), " ", section?.title && h("span", { dir: "auto" }, section.title),
       section && h("small", null, [meetingTexts(section, true).join("; "), section.instructor ?? t("section.no_instructor"), t("n.credits", { n: section.credits ?? 0 })].join("; ")),
-      h("small", { class: status === "enrolled" ? "good" : "careful" }, t("student.since", { what: state, at: dateTime(at) }))), actions);
+      h("small", { class: status === "enrolled" ? "good" : "careful" }, t("student.since", { what: state, at: dateTime(at) }))), actions, this.#atRow?.id === id && this.#atRow.el);
   }
 
-  #drawPicker(from) {
+  #drawPicker() {
     const { page } = this.file;
-    put(this.picker, from
-      ? sectionPicker(page, { label: t("student.move.label", { section: page.nameOf(from) }), verb: t("student.move.here"), choose: (to) => this.#moveTo(from, to), without: (id) => id === from })
-      : sectionPicker(page, { label: t("student.add"), verb: t("student.register"), choose: (id) => this.#register(id) }));
-    if (from) this.picker.querySelector("input").focus();
+    put(this.picker, sectionPicker(page, { label: t("student.add"), verb: t("student.register"), choose: (id) => this.#register(id) }));
   }
 
-  /** Starts a change; `given` are the options of `Change`. */
-  #start(given) {
+  /** Returns an empty element below a registration, in which `act` is confirmed or prepared. */
+  #below(id, act) {
+    this.#end();
+    this.#atRow = { id, act, el: h("div", { class: "at-row no-print" }) };
+    this.#opener().closest("li").append(this.#atRow.el);
+    return this.#atRow.el;
+  }
+
+  #opener() {
+    return this.list.querySelector(`[data-act="${CSS.escape(`${this.#atRow.act} ${this.#atRow.id}`)}"]`);
+  }
+
+  /** Abandons a change: the focus returns to where it began. */
+  #close() {
+    const opener = this.#atRow && this.#opener();
+    this.#end();
+    (opener ?? this.picker.querySelector("input")).focus();
+  }
+
+  /** Starts a change, which is shown in `at`; `given` are the options of `Change`. */
+  #start(given, at = this.change) {
     const { file } = this;
     const el = h("div");
-    put(this.change, el);
+    put(at, el);
     return new Change(el, {
       nameOf: file.page.nameOf,
-      onclose: () => { this.#end(); this.picker.querySelector("input").focus(); },
+      onclose: () => this.#close(),
       ...given,
       // A refusal is an attempt, too.
       send: (how) => given.send(how).catch((problem) => { file.loadHistory(); throw problem; }),
@@ -83,6 +102,8 @@ export class StudentSchedule {
   }
 
   #end() {
+    this.#atRow?.el.remove();
+    this.#atRow = null;
     put(this.change);
     this.#drawPicker();
   }
@@ -97,6 +118,8 @@ export class StudentSchedule {
   }
 
   #register(id) {
+    this.#atRow?.el.remove();
+    this.#atRow = null;
     const name = this.file.page.nameOf(id);
     this.#start({
       verb: t("student.register"), permit: this.#permit(id),
@@ -112,21 +135,24 @@ export class StudentSchedule {
       verb: t("student.drop.yes"),
       send: (body) => api.delete(this.#registration(id), body),
       done: () => t("student.done.dropped", { section }),
-    }).confirm(t("student.drop.text", { name, section }));
+    }, this.#below(id, "drop")).confirm(t("student.drop.text", { name, section }));
   }
 
   #move(from) {
-    put(this.change);
-    this.#drawPicker(from);
-    put(this.change, h("p", { class: "inline" }, button(t("sent.cancel"), () => { this.#end(); this.picker.querySelector("input").focus(); }, { class: "quiet" })));
+    const { page } = this.file;
+    const [at, progress] = [this.#below(from, "move"), h("div")];
+    const picker = sectionPicker(page, { label: t("student.move.label", { section: page.nameOf(from) }), verb: t("student.move.here"), choose: (to) => this.#moveTo(from, to, progress), without: (id) => id === from });
+    put(progress, h("p", { class: "inline" }, button(t("sent.cancel"), () => this.#close(), { class: "quiet" })));
+    put(at, picker, progress);
+    picker.querySelector("input").focus();
   }
 
-  #moveTo(from, to) {
+  #moveTo(from, to, progress) {
     const { page, path } = this.file;
     this.#start({
       verb: t("student.move.here"), permit: this.#permit(to),
       send: ({ override, reason }) => api.post(`${path}/move`, { from, to, override, reason }),
       done: () => t("student.done.moved", { from: page.nameOf(from), to: page.nameOf(to) }),
-    }).run();
+    }, progress).run();
   }
 }
