@@ -256,7 +256,7 @@ export function alertCard(alert, isBanner, { needsAck = false, action = null, st
     alert.expires_at && (isExpired(alert) ? t("alerts.expired") : t("alerts.until", { at: dateTime(alert.expires_at) }))].filter(Boolean).join(", ");
   const good = isGoodNews(alert);
   const { title, message } = alertText(alert);
-  return h("article", { class: `alert ${alert.priority}${good ? " good-news" : ""}` },
+  return h("article", { class: `alert ${alert.priority}${good ? " good-news" : ""}`, "data-notice": alert.notice?.reason },
     h(isBanner ? "h2" : "h3", { dir: "auto" }, good ? icon("check") : ["high", "critical"].includes(alert.priority) && icon("warn"), isBanner && isUrgent(alert) && `${t("alerts.emergency")}: `, title),
     h("p", { dir: "auto" }, message),
     needsAck && action && h("p", { class: "ack-needed" }, t("alerts.ack.needed")),

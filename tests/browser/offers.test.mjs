@@ -76,6 +76,21 @@ test("an offer that was made before the page opened can be declined, and the nex
   assert.deepEqual([...dora.wrong, ...emil.wrong], []);
 });
 
+test("on a phone, an offer in sight has no banner beside it, and one in the list of sections", async () => {
+  const { free } = await term("phone", LONG_S, "jack", ["kate"]);
+  const page = await open(chrome, hub, "/?term=phone#term", { user: "kate", width: 390, height: 844 });
+  const isVisible = (wanted) => until(page, (wanted) => document.querySelector("#banners [data-notice=offer]")?.checkVisibility() === wanted, wanted);
+  await live(page);
+  await free();
+  await offered(page);
+  await isVisible(false);
+  await page.locator("#views [href='#find']").click();
+  await isVisible(true);
+  await page.locator("#views [href='#term']").click();
+  await isVisible(false);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("an offer that lapses disappears and the page says why", async () => {
   const { free } = await term("lapse", 1, "fred", ["gina"]);
   const page = await open(chrome, hub, "/?term=lapse", { user: "gina" });

@@ -6,9 +6,20 @@ import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { dateTime, duration } from "../words.js";
 
+/** How much of the offers is in sight when they count as seen. */
+const SEEN_SHARE = 0.5;
+
 export class Offers {
   #key = "";
+  #offers = "";
   #items = [];
+  /**
+   * On a phone, offers that were seen need no banner in the same view. It stays hidden until another offer arrives, so
+   * that it does not appear under a finger while the page scrolls.
+   */
+  #sight = new IntersectionObserver((changes) => {
+    if (changes.some(({ intersectionRatio }) => intersectionRatio >= SEEN_SHARE)) document.body.classList.add("offers-seen");
+  }, { threshold: SEEN_SHARE });
 
   /** `page`: see main.js. */
   constructor(page) {
@@ -26,7 +37,17 @@ export class Offers {
     this.#key = key;
     this.#items = shown.map((one) => this.#item(one));
     put($("offers"), this.#items.map(({ el }) => el));
+    this.#watch(String(shown.map(({ section, expires_at }) => [section, expires_at])));
     this.tick();
+  }
+
+  /** Waits until the student sees these offers, if they are others than before. */
+  #watch(offers) {
+    if (this.#offers === offers) return;
+    this.#offers = offers;
+    document.body.classList.remove("offers-seen");
+    this.#sight.disconnect();
+    if (offers) this.#sight.observe($("offers"));
   }
 
   /** Updates the time that is left, each second. An offer that has ended disappears. */
