@@ -111,6 +111,17 @@ test("a section has an address of its own, which is shared, printed and left aga
   await until(page, () => /There is no section/.test(document.querySelector("#section-page").textContent));
 });
 
+test("on a phone, the view Find leads from the page of a section to the list", async () => {
+  const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-2`, { user: "student", width: 390, height: 844 });
+  await until(page, () => /MATH 152/.test(document.querySelector("#section-page h3")?.textContent));
+  await page.locator("#views [href='#term']").click();
+  await page.locator("#views [href='#find']").click();
+  await until(page, () => document.querySelector("#section-page").hidden && document.querySelector("#rows").checkVisibility());
+  await until(page, () => !location.search.includes("section="));
+  await page.locator(".row .name").first().waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
 test("a watch says when a seat opens, in the page and by a notification", async () => {
   hub.mint("wanda", "student");
   hub.mint("holder", "student");

@@ -20,6 +20,8 @@ export class SectionPage {
   /** `page`: see main.js; `watch`: the watches for seats. */
   constructor(page, watch) {
     Object.assign(this, { page, watch, el: $("section-page") });
+    // On a phone, the view Find begins with the list.
+    document.querySelector("#views [href='#find']").addEventListener("click", () => this.shown && this.#leave());
   }
 
   /** Opens the page of a section, with an entry in the browser's history. */
@@ -46,9 +48,14 @@ export class SectionPage {
 
   #close() {
     const id = this.shown;
+    this.#leave();
+    this.page.finder.focusRow(id);
+  }
+
+  /** Shows the list instead. */
+  #leave() {
     this.show(null);
     this.page.finder.changed();
-    this.page.finder.focusRow(id);
   }
 
   /** Draws everything again. */
