@@ -75,6 +75,10 @@ test("a student downloads the calendar, and makes and ends the private link, in 
   await calendar.getByRole("button", { name: "Create private link" }).click();
   const url = await calendar.locator("code").textContent();
   assert.equal((await fetch(url)).status, 200);
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await calendar.getByRole("button", { name: "Copy link" }).click();
+  await until(page, () => /Link copied\./.test(document.querySelector("#calendar").textContent));
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), url);
   assert.deepEqual(await violations(page), []);
   await calendar.getByRole("button", { name: "End private link" }).click();
   await until(page, () => document.querySelector("#calendar [role=status]").textContent === "The private link has ended.");

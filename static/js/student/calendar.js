@@ -38,11 +38,11 @@ export class CalendarLinks {
   /** Shows the buttons; `url` is the address of a feed that was just created. */
   #draw(since, url) {
     put(this.feed,
-      url ? h("div", null, h("p", { class: "good" }, t("calendar.made")), h("p", null, h("code", null, url)))
+      url ? made(url)
         : since && h("p", null, t("calendar.since", { at: dateTime(since) })),
       button(t(since ? "calendar.replace" : "calendar.make"), () => this.#run(async () => {
-        const made = await api.post(FEED, {});
-        this.#draw(new Date().toISOString(), made.url);
+        const { url: address } = await api.post(FEED, {});
+        this.#draw(new Date().toISOString(), address);
       }), { class: "quiet" }),
       since && button(t("calendar.end"), () => this.#run(async () => {
         await api.delete(FEED);
@@ -63,4 +63,20 @@ export class CalendarLinks {
       put(this.status, problemText(problem));
     }
   }
+}
+
+/** The address of a feed that was just created, with a button that copies it: on a phone, it is hard to select. */
+function made(url) {
+  const copied = h("span", { role: "status" });
+  const copy = async () => {
+    try {
+      // Undefined without HTTPS.
+      await navigator.clipboard.writeText(url);
+      put(copied, t("calendar.copied"));
+    } catch {
+      put(copied, t("calendar.not_copied"));
+    }
+  };
+  return h("div", null, h("p", { class: "good" }, t("calendar.made")), h("p", null, h("code", null, url)),
+    h("p", { class: "inline" }, button(t("calendar.copy"), copy), copied), h("p", { class: "none" }, t("calendar.how")));
 }
