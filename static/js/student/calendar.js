@@ -1,5 +1,6 @@
 // "Add to calendar": the schedule as a file, and a private link from which calendar programs update by themselves.
 
+import { copyText } from "../clipboard.js";
 import { $, button, h, put } from "../dom.js";
 import { api } from "../api.js";
 import { onLanguage, t } from "../i18n.js";
@@ -68,15 +69,7 @@ export class CalendarLinks {
 /** The address of a feed that was just created, with a button that copies it: on a phone, it is hard to select. */
 function made(url) {
   const copied = h("span", { role: "status" });
-  const copy = async () => {
-    try {
-      // Undefined without HTTPS.
-      await navigator.clipboard.writeText(url);
-      put(copied, t("calendar.copied"));
-    } catch {
-      put(copied, t("calendar.not_copied"));
-    }
-  };
+  const copy = async () => put(copied, t(await copyText(url) ? "calendar.copied" : "calendar.not_copied"));
   return h("div", null, h("p", { class: "good" }, t("calendar.made")), h("p", null, h("code", null, url)),
     h("p", { class: "inline" }, button(t("calendar.copy"), copy), copied), h("p", { class: "none" }, t("calendar.how")));
 }

@@ -1,5 +1,6 @@
 // The page of one section, with an address of its own that can be shared and printed.
 
+import { copyText } from "../clipboard.js";
 import { $, button, h, put } from "../dom.js";
 import { query } from "../api.js";
 import { i18n, t } from "../i18n.js";
@@ -81,7 +82,8 @@ export class SectionPage {
       document.title = `${section.course} (${section.crn}) - EduHub`;
       const parts = this.#parts = { seats: h("div", { class: "seats" }), act: h("p", { class: "act no-print" }), result: h("div", { class: "result no-print" }) };
       const copied = h("span", { role: "status" });
-      const copy = () => navigator.clipboard.writeText(location.origin + sectionAddress(section)).then(() => put(copied, t("section.copied")), () => put(copied, location.origin + sectionAddress(section)));
+      const url = location.origin + sectionAddress(section);
+      const copy = async () => put(copied, await copyText(url) ? t("section.copied") : url);
       put(this.el, h("div", { class: "inline no-print" }, back, button(t("section.copy"), copy, { class: "quiet" }),
         button([icon("print"), " ", t("section.print")], () => print(), { class: "quiet" }), copied),
       h("h3", { tabindex: "-1" }, section.course, " ", h("span", { class: "kind" }, [section.section, componentName(section)].filter(Boolean).join(" "))),

@@ -1,5 +1,6 @@
 // The link to the report of a demonstration: creates, copies and withdraws it.
 
+import { copyText } from "../../clipboard.js";
 import { button, h, put } from "../../dom.js";
 import { api } from "../../api.js";
 import { t } from "../../i18n.js";
@@ -52,7 +53,7 @@ export class ReportLink {
   }
 
   async #copy(url) {
-    const copied = await navigator.clipboard.writeText(url).then(() => true, () => false);
+    const copied = await copyText(url);
     put(this.status, t(copied ? "demo.link.copied" : "demo.link.not_copied"));
   }
 
