@@ -71,6 +71,7 @@ impl Shared {
         // Each worker has a relay on its own thread, so that frames do not cross threads.
         let relay = Relay::new(self.live.clone(), self.broker.clone()).start();
         app.app_data(Data::from(core.model.clone()))
+            .app_data(Data::new(ports.terms.lineage()))
             .app_data(Data::from(core.pool.clone()))
             .app_data(Data::from(core.imports.clone()))
             .app_data(Data::from(ports.clock.clone()))

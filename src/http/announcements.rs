@@ -16,7 +16,7 @@ use crate::plone::port::NewsItem;
 use crate::text::percent;
 
 use crate::http::auth::Visitor;
-use crate::http::encoded::{Encoded, start_tag};
+use crate::http::encoded::{Encoded, tag_of};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::hot::HotResponses;
 use crate::http::openapi::params::IfNoneMatch;
@@ -153,5 +153,5 @@ fn encode(news: &News, cache_control: &'static str) -> Encoded {
     let list = AnnouncementList { total: items.len(), items };
     // Serializing strings, numbers and lists cannot fail.
     let body = serde_json::to_vec(&list).unwrap_or_default();
-    Encoded::new(&format!("{}-news-{}", start_tag(), news.version()), JSON, cache_control, body.into())
+    Encoded::new(&tag_of(&body), JSON, cache_control, body.into())
 }

@@ -38,8 +38,7 @@ struct Levels {
     brotli: u32,
 }
 
-/// Returns a random tag that is different after each start of the hub. It is part of ETags, because a restored store
-/// may use the same sequence numbers for different content.
+/// Returns a random tag that is different after each start of the hub, for responses about this hub only.
 #[must_use]
 pub fn start_tag() -> &'static str {
     static TAG: OnceLock<String> = OnceLock::new();

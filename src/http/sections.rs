@@ -22,6 +22,7 @@ use crate::registration::readmodel::{ReadModel, Row, Snapshot};
 use crate::registration::section_json::{SeatRow, SectionView};
 use crate::registration::shown_counts::ShownCounts;
 use crate::registration::submitted::Submitted;
+use crate::store::terms::Lineage;
 
 use crate::http::auth::{SubjectStaff, Visitor};
 use crate::http::body::read_body;
@@ -237,7 +238,9 @@ pub async fn list(
     hot: Data<HotResponses>,
     uncached: Data<UncachedResponses>,
     privacy: Data<Privacy>,
+    lineage: Data<Lineage>,
 ) -> Result<HttpResponse, Problem> {
+    let lineage = **lineage;
     let filter = Filter::read(&Query::of(&request)?)?;
     let model = model.into_inner();
     let snapshots = snapshots(&model, filter.term.as_ref())?;
@@ -254,12 +257,12 @@ pub async fn list(
             None => model.terms().values().map(|t| t.snapshot()).collect(),
         };
         let json = SectionList::new(&filter, &snapshots, shown).to_json();
-        (version(&snapshots), Encoded::new(&tag(&snapshots, shown), JSON, REVALIDATE, json))
+        (version(&snapshots), Encoded::new(&tag(lineage, &snapshots, shown), JSON, REVALIDATE, json))
     };
     if is_canonical {
         return Ok(hot.respond(&request, &key, version(&snapshots), build).await?);
     }
-    if let Some(unchanged) = not_modified(&request, &tag(&snapshots, shown), REVALIDATE) {
+    if let Some(unchanged) = not_modified(&request, &tag(lineage, &snapshots, shown), REVALIDATE) {
         return Ok(unchanged);
     }
     let by = if visitor.0.is_some() { Requester::User } else { Requester::Visitor };
@@ -282,9 +285,11 @@ fn version(snapshots: &[Arc<Snapshot>]) -> u64 {
     snapshots.iter().map(|s| s.seq + 1).sum()
 }
 
-fn tag(snapshots: &[Arc<Snapshot>], shown: ShownCounts) -> String {
+/// Returns the tag of a response with these snapshots. It is the same at all hubs of one version, so that a client can
+/// move between them.
+fn tag(lineage: Lineage, snapshots: &[Arc<Snapshot>], shown: ShownCounts) -> String {
     let parts: Vec<String> = snapshots.iter().map(|s| format!("{}.{}", s.term.id, s.seq)).collect();
-    format!("{}-{}{}", crate::http::encoded::start_tag(), parts.join("_"), kind(shown))
+    format!("{}-{lineage}-{}{}", env!("CARGO_PKG_VERSION"), parts.join("_"), kind(shown))
 }
 
 /// Returns the counts that a caller sees: visitors see no small ones.
@@ -366,8 +371,9 @@ pub async fn seats(
     model: Data<ReadModel>,
     hot: Data<HotResponses>,
     privacy: Data<Privacy>,
+    lineage: Data<Lineage>,
 ) -> Result<HttpResponse, Problem> {
-    let shown = shown_to(&visitor, &privacy);
+    let (shown, lineage) = (shown_to(&visitor, &privacy), **lineage);
     let term = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
     let term = term.ok_or_else(|| Problem::invalid("term", "term is missing; add ?term= and a term's id."))?;
     let realm = visitor.0.map(|caller| caller.realm).unwrap_or_default();
@@ -380,7 +386,10 @@ pub async fn seats(
         // Serializing strings, numbers and lists cannot fail.
         let json =
             serde_json::to_vec(&Seats { seq: snapshot.seq, seats, fewer_than: shown.bound() }).unwrap_or_default();
-        (snapshot.seq, Encoded::new(&tag(std::slice::from_ref(&snapshot), shown), JSON, REVALIDATE, json.into()))
+        (
+            snapshot.seq,
+            Encoded::new(&tag(lineage, std::slice::from_ref(&snapshot), shown), JSON, REVALIDATE, json.into()),
+        )
     };
     let key = format!("seats {} {}", kind(shown), snapshot.term.id);
     Ok(hot.respond(&request, &key, snapshot.seq, build).await?)

@@ -16,6 +16,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
+use crate::store::terms::Lineage;
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
@@ -100,6 +101,9 @@ impl SharedStore {
 }
 
 impl TermStore for SharedStore {
+    fn lineage(&self) -> Lineage {
+        Lineage::from(0)
+    }
     fn term_ids(&self) -> StoreFuture<Vec<TermId>> {
         ready(Ok(vec![term_id()])).boxed()
     }
@@ -335,6 +339,9 @@ async fn a_failed_commit_drops_the_term_and_a_reload_recovers() {
 struct IdleStore(Arc<SharedStore>);
 
 impl TermStore for IdleStore {
+    fn lineage(&self) -> Lineage {
+        self.0.lineage()
+    }
     fn term_ids(&self) -> StoreFuture<Vec<TermId>> {
         self.0.term_ids()
     }

@@ -107,8 +107,44 @@ pub struct TermRecord {
 /// batch changes nothing.
 pub type DecideBatch = Box<dyn FnOnce(Option<TermChanges>) -> Option<TermRecord> + Send>;
 
+/// A number for the history of a store. All hubs that run on the store at the same time have the same; it differs after
+/// a time in which no hub ran. The store may have been restored in that time, and may then use the same sequence numbers
+/// for different content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lineage(u32);
+
+impl Lineage {
+    /// Returns a random number.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl From<u32> for Lineage {
+    fn from(number: u32) -> Self {
+        Self(number)
+    }
+}
+
+impl From<Lineage> for u32 {
+    fn from(lineage: Lineage) -> Self {
+        lineage.0
+    }
+}
+
+/// Eight hexadecimal digits.
+impl std::fmt::Display for Lineage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
 /// A store of terms. The only caller for a term in a hub is its registrar, which has at most one call in progress.
 pub trait TermStore: Send + Sync {
+    /// Returns the history to which the sequence numbers of this store belong, as it was when the store was opened.
+    fn lineage(&self) -> Lineage;
+
     /// Returns the ids of all terms that the store has, in order.
     fn term_ids(&self) -> StoreFuture<Vec<TermId>>;
 

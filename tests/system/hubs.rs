@@ -135,6 +135,25 @@ fn both_hubs_show_an_import_and_a_seat_taken_at_either() {
 }
 
 #[test]
+fn a_client_that_moves_to_the_other_hub_revalidates_its_copies() {
+    with_hubs(|hubs| {
+        let servers = hubs.serve();
+        load(&hubs, &servers);
+        let ann = hubs.token("ann", "student");
+        servers[0].client().signed_in(&ann).put(&registration(&schedule().ids()[0])).expect(201);
+        for path in ["seats?term=203001", "sections?term=203001", "sections?term=203001&limit=1", "announcements"] {
+            let path = format!("/api/v1/{path}");
+            eventually("a copy of the first hub that is current at the second", || {
+                let copy = servers[0].client().get(&path).expect(200);
+                let headers = [("If-None-Match", copy.header("etag")?)];
+                let again = servers[1].client().call("GET", &path, &headers, b"").unwrap();
+                (again.status == 304).then_some(())
+            });
+        }
+    });
+}
+
+#[test]
 fn students_at_both_hubs_share_twenty_seats() {
     with_hubs(|hubs| {
         let servers = hubs.serve();

@@ -6,7 +6,10 @@ use deadpool_postgres::Pool;
 use uuid::Uuid;
 
 use crate::store::StoreError;
+use crate::store::postgres::locks::{Lock, lock};
+use crate::store::postgres::rows::number_at;
 use crate::store::postgres::transaction::{self, Work};
+use crate::store::terms::Lineage;
 
 /// Time between two signs of life of a hub. Each is a commit.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
@@ -19,8 +22,29 @@ pub(super) const HAS_ENDED: &str = "h.seen_at < now() - interval '30 s'";
 const FORGET_TICKETS: &str = "DELETE FROM used_tickets WHERE id IN
     (SELECT id FROM used_tickets WHERE at < now() - interval '1 day' FOR UPDATE SKIP LOCKED)";
 
-/// Adds this hub, or renews its row, and removes the rows of hubs that ended long ago.
-pub(super) async fn join(pool: &Pool, hub: Uuid) -> Result<(), StoreError> {
+/// Adds this hub, and returns the history to which the sequence numbers belong. A hub that starts while another one runs
+/// continues its history. The first hub begins a new one, because the database may have been restored before.
+pub(super) async fn join(pool: &Pool, hub: Uuid) -> Result<Lineage, StoreError> {
+    let new = Lineage::random();
+    transaction::write(pool, async |tx| {
+        // Two hubs that start together wait here for each other, so that the second one sees the row of the first.
+        lock(tx, Lock::Lineage, "").await?;
+        let sql = format!(
+            "INSERT INTO counters (name, value) VALUES ('lineage', $1)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value
+             WHERE NOT EXISTS (SELECT 1 FROM hubs AS h WHERE NOT {HAS_ENDED})"
+        );
+        tx.execute(&sql, &[&i64::from(u32::from(new))]).await?;
+        let lineage: u32 =
+            number_at(&tx.query_one("SELECT value FROM counters WHERE name = 'lineage'", &[]).await?, 0)?;
+        tx.execute("INSERT INTO hubs (id) VALUES ($1)", &[&hub]).await?;
+        Ok(Work::Commit(Lineage::from(lineage)))
+    })
+    .await
+}
+
+/// Renews the row of this hub, and removes those of hubs that ended long ago.
+async fn renew(pool: &Pool, hub: Uuid) -> Result<(), StoreError> {
     transaction::write(pool, async |tx| {
         let sql = "INSERT INTO hubs (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = now()";
         tx.execute(sql, &[&hub]).await?;
@@ -49,7 +73,7 @@ pub(super) async fn leave(pool: &Pool, hub: Uuid) {
 pub(super) async fn stay(pool: Pool, hub: Uuid) {
     loop {
         tokio::time::sleep(SIGN_OF_LIFE).await;
-        if let Err(error) = join(&pool, hub).await {
+        if let Err(error) = renew(&pool, hub).await {
             log::debug!("a sign of life could not be stored: {error}");
         }
     }

@@ -19,6 +19,8 @@ pub(super) enum Lock {
     Rewrite = 3,
     /// The number of one student's plans.
     Plans = 4,
+    /// Which hub is the first that runs.
+    Lineage = 5,
 }
 
 /// Waits until no other transaction has this lock on `name`, and keeps it until the transaction ends.

@@ -92,6 +92,7 @@ use crate::domain::ids::TermId;
 use crate::store::gauge::StoreGauge;
 use crate::store::lease::Fence;
 use crate::store::shared_facts::SharedFacts;
+use crate::store::terms::Lineage;
 use crate::store::{StoreError, StoreFuture};
 
 use failure::Failure;
@@ -194,6 +195,7 @@ struct Inner {
     busy_terms: parking_lot::Mutex<HashSet<TermId>>,
     /// The id of this hub, new at each start.
     hub: Uuid,
+    lineage: Lineage,
     /// The task that gives signs of life.
     stay: AbortHandle,
 }
@@ -227,13 +229,15 @@ impl PostgresStore {
             };
             let prepared = prepared.await;
             // The receiver waits below.
-            let _ =
-                reply.send(prepared.map(|()| tokio::task::spawn_local(hubs::stay(connections, hub)).abort_handle()));
+            let _ = reply.send(
+                prepared
+                    .map(|lineage| (tokio::task::spawn_local(hubs::stay(connections, hub)).abort_handle(), lineage)),
+            );
         });
         submitted.map_err(|error| unavailable(&error))?;
-        let stay = prepared.recv().map_err(|error| unavailable(&error))??;
+        let (stay, lineage) = prepared.recv().map_err(|error| unavailable(&error))??;
         let (shared_facts, busy_terms) = (Arc::default(), parking_lot::Mutex::default());
-        let inner = Inner { pool, operations, gauge, outbox, shared_facts, busy_terms, hub, stay };
+        let inner = Inner { pool, operations, gauge, outbox, shared_facts, busy_terms, hub, lineage, stay };
         Ok(Self { inner: Arc::new(inner), fence: None })
     }
 

@@ -13,7 +13,7 @@ use crate::domain::section::{SectionCounts, SectionState};
 use crate::domain::term::Term;
 use crate::store::StoreFuture;
 use crate::store::lease::Fence;
-use crate::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRows, TermStore};
+use crate::store::terms::{DecideBatch, Lineage, Position, TermChanges, TermRecord, TermRows, TermStore};
 
 use crate::store::postgres::attempts::{ChainRow, NewerAttempts};
 use crate::store::postgres::failure::Failure;
@@ -372,6 +372,10 @@ impl PostgresStore {
 }
 
 impl TermStore for PostgresStore {
+    fn lineage(&self) -> Lineage {
+        self.inner.lineage
+    }
+
     fn term_ids(&self) -> StoreFuture<Vec<TermId>> {
         self.read(async move |tx| {
             tx.query("SELECT id FROM terms ORDER BY id", &[]).await?.iter().map(|row| term_id_at(row, 0)).collect()

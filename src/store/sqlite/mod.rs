@@ -81,6 +81,7 @@ use rusqlite::Connection;
 
 use crate::store::gauge::StoreGauge;
 use crate::store::shared_facts::SharedFacts;
+use crate::store::terms::Lineage;
 use crate::store::{StoreError, StoreFuture};
 
 pub use accounts::accounts_of;
@@ -112,6 +113,8 @@ struct Inner {
     writer: writer::Writer,
     options: SqliteOptions,
     shared_facts: Arc<SharedFacts>,
+    /// New at each start, because no other process can open the store while this one has it.
+    lineage: Lineage,
     // Released last.
     lock: StoreLock,
 }
@@ -165,7 +168,8 @@ impl SqliteStore {
         let writer = writer::Writer::start(connection, path)?;
         let readers = readers::Readers::new(path.to_owned());
         let readers = readers.map_err(io)?;
-        Ok(Self { inner: Arc::new(Inner { readers, writer, options, shared_facts: Arc::default(), lock }) })
+        let lineage = Lineage::random();
+        Ok(Self { inner: Arc::new(Inner { readers, writer, options, shared_facts: Arc::default(), lineage, lock }) })
     }
 
     /// Finishes the accepted writes, writes the log back into the store and seals it. Later reads and writes fail.

@@ -10,7 +10,7 @@ use crate::domain::registration::Registration;
 use crate::domain::section::SectionState;
 use crate::domain::term::Term;
 use crate::store::StoreFuture;
-use crate::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRows, TermStore};
+use crate::store::terms::{DecideBatch, Lineage, Position, TermChanges, TermRecord, TermRows, TermStore};
 
 use crate::store::sqlite::content::AddedRows;
 use crate::store::sqlite::{SqliteStore, alerts, attempts, audit, imported, marks, rows, students};
@@ -172,6 +172,10 @@ fn visible_generation(tx: &Connection, term: &TermId, crn: &Crn, generation: u64
 }
 
 impl TermStore for SqliteStore {
+    fn lineage(&self) -> Lineage {
+        self.inner.lineage
+    }
+
     fn term_ids(&self) -> StoreFuture<Vec<TermId>> {
         self.read(|connection| {
             let mut ids = connection.prepare_cached("SELECT id FROM terms ORDER BY id")?;

@@ -19,7 +19,7 @@ use eduhub::domain::view::TermView;
 use eduhub::registration::pool::RegistrarPool;
 use eduhub::registration::readmodel::ReadModel;
 use eduhub::registration::registrar::{RegistrarDeps, Reply};
-use eduhub::store::terms::{DecideBatch, Position, TermChanges, TermRecord, TermRows, TermStore};
+use eduhub::store::terms::{DecideBatch, Lineage, Position, TermChanges, TermRecord, TermRows, TermStore};
 use eduhub::store::{StoreError, StoreFuture};
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -47,6 +47,9 @@ fn answered_by_test<T: Send + 'static>(receiver: oneshot::Receiver<Result<T, Sto
 }
 
 impl TermStore for ScriptedStore {
+    fn lineage(&self) -> Lineage {
+        Lineage::from(0)
+    }
     fn term_ids(&self) -> StoreFuture<Vec<TermId>> {
         futures_util::future::ready(Ok(Vec::new())).boxed()
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread;
 
 use eduhub::domain::attempt::Hash;
 use eduhub::domain::command::Command;
@@ -18,7 +19,7 @@ use eduhub::store::members::MemberStore;
 use eduhub::store::postgres::PostgresStore;
 use eduhub::store::privacy::{Erasure, ErasureOutcome, PrivacyStore};
 use eduhub::store::shared::{Revocations, SharedStore};
-use eduhub::store::terms::TermStore;
+use eduhub::store::terms::{Lineage, TermStore};
 use futures_util::future::join;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -316,4 +317,29 @@ fn ended_tokens_are_followed_in_the_order_of_their_commits() {
     assert_eq!(second.members, [(user("bob"), minute(6))]);
     let none = block_on(stores[0].revocations_since(second.position)).unwrap();
     assert_eq!(none, Revocations { position: second.position, ..Revocations::default() });
+}
+
+#[test]
+fn hubs_share_a_lineage_and_the_first_hub_begins_a_new_one() {
+    let fixture = Shared::create();
+    let [first, second] = [fixture.open(), fixture.open()];
+    let before = first.lineage();
+    assert_eq!(second.lineage(), before);
+    first.close();
+    assert_eq!(fixture.open().lineage(), before, "the second hub still runs");
+    // As if all hubs had been killed long ago.
+    fixture.database().run("UPDATE hubs SET seen_at = now() - interval '1 hour'");
+    assert_ne!(fixture.open().lineage(), before);
+}
+
+#[test]
+fn hubs_that_start_together_share_a_lineage() {
+    let fixture = Shared::create();
+    let lineages: Vec<Lineage> = thread::scope(|scope| {
+        let hubs: Vec<_> = (0..4).map(|_| scope.spawn(|| fixture.open())).collect();
+        // The hubs run until all have started.
+        let hubs: Vec<PostgresStore> = hubs.into_iter().map(|hub| hub.join().unwrap()).collect();
+        hubs.iter().map(TermStore::lineage).collect()
+    });
+    assert!(lineages.iter().all(|one| *one == lineages[0]), "{lineages:?}");
 }
