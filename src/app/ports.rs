@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
@@ -40,7 +41,8 @@ use crate::store::terms::{SandboxStore, TermStore};
 use crate::store::transfer::TransferError;
 use crate::store::{StoreError, StoreFuture};
 
-pub use crate::store::sqlite::{CopyError, ExportError};
+pub use crate::store::attempt_export::ExportError;
+pub use crate::store::sqlite::CopyError;
 pub use crate::store::transfer::{Progress, Transferred};
 pub use crate::store::verification::Verification;
 
@@ -372,11 +374,18 @@ pub fn restore(store: &Path, file: &Path, replace: bool) -> Result<Option<PathBu
 /// # Errors
 /// When the store cannot be read, there is no such term, or `file` exists or cannot be written.
 pub fn export_attempts(
-    store: &Path,
+    config: &Config,
     file: &Path,
-    term: Option<&TermId>,
+    term: Option<TermId>,
 ) -> Result<Vec<(TermId, Receipt)>, ExportError> {
-    sqlite::export_attempts(store, file, term)
+    match &config.store.url {
+        StoreUrl::Sqlite(path) => sqlite::export_attempts(path, file, term.as_ref()),
+        StoreUrl::Postgres(url) => {
+            let unreadable = |error: OpenError| ExportError::Store(error.to_string());
+            let export = |store: &PostgresStore| store.export_attempts(file.to_owned(), term).map(Ok).boxed();
+            read_database(config, url, export).map_err(unreadable)?
+        }
+    }
 }
 
 /// Accepts the content of a damaged embedded store as it is. Returns what was wrong.

@@ -31,8 +31,7 @@ pub(super) fn attempts(config: &Config, command: &AttemptsCommand) -> CommandRes
     let AttemptsCommand::Export { file, term } = command;
     let term = term.as_deref().map(TermId::parse).transpose();
     let term = term.map_err(|error| Failure::usage(format_args!("--term: {error}")))?;
-    let store = embedded(config, "attempts export", "the table attempts has the chain, one row an attempt")?;
-    let ends = ports::export_attempts(store, file, term.as_ref()).map_err(Failure::failed)?;
+    let ends = ports::export_attempts(config, file, term).map_err(Failure::failed)?;
     for (term, head) in ends {
         print_line(format_args!("{term}: the last attempt is {}, its hash {}", head.n, head.hash))?;
     }

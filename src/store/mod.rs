@@ -3,7 +3,7 @@
 //! - [`terms`]: terms with their sections and registrations; [`rosters`]: the students in a section; [`plans`]: the
 //!   sections that students plan
 //! - [`students`]: what the college states about students
-//! - [`attempts`]: the histories of decided requests
+//! - [`attempts`]: the histories of decided requests; [`attempt_export`]: the file for an auditor
 //! - [`alerts`]: the sequence of alerts
 //! - [`imports`]: staged sections, import tasks, one-off events; [`import_profiles`]: saved mappings of columns
 //! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
@@ -19,6 +19,7 @@
 
 pub mod accounts;
 pub mod alerts;
+pub mod attempt_export;
 pub mod attempts;
 pub mod demo_reports;
 pub mod gauge;

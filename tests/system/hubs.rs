@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::attempts;
 use crate::support::audit::{Registrations, all_registrations, audit};
 use crate::support::http::Client;
 use crate::support::postgres::{Cluster, Database, cluster};
@@ -188,6 +189,14 @@ fn students_at_both_hubs_share_twenty_seats() {
             audit(server, &schedule(), &registered);
         }
         hubs.verify();
+        let file = hubs.homes[0].folder().join("attempts.jsonl");
+        let export = ["attempts", "export", file.to_str().unwrap()];
+        let output = hubs.homes[0].run(&export);
+        assert!(output.status.success(), "{output:?}");
+        let attempts = &attempts::read(&file)[TERM];
+        let with_result = |result: &str| attempts.values().filter(|one| one.row.iter().any(|f| f == result)).count();
+        assert_eq!((with_result("enrolled"), attempts.len()), (granted, tokens.len()), "every answer is an attempt");
+        assert!(!hubs.homes[0].run(&export).status.success(), "an existing file is not overwritten");
     });
 }
 

@@ -19,7 +19,7 @@
 //! - [`privacy`], [`erasure`]: what is stored about one person: its export, and its erasure
 //! - [`locks`]: advisory locks of a transaction; [`hubs`]: which hubs run; [`shared`]: what they change;
 //!   [`revocations`]: the order in which tokens end; [`lease`]: jobs that run at one hub
-//! - [`verify`]: checks of the contents; [`transfer`]: takes over the rows of an embedded store
+//! - [`verify`]: checks of the contents; [`attempt_export`]: the file for an auditor; [`transfer`]: takes over the rows of an embedded store
 //! - [`seed`]: the first contents; [`sandbox`]: removes the terms of demonstrations; [`demo_reports`]:
 //!   shared reports of them
 //!
@@ -33,6 +33,7 @@ mod accounts;
 mod acks;
 mod alert_log;
 mod alerts;
+mod attempt_export;
 mod attempt_history;
 mod attempts;
 mod audit;

@@ -17,7 +17,7 @@ use crate::store::postgres::terms::read_term;
 use crate::store::postgres::transaction::Tx;
 
 /// Number of attempts that are read at once.
-const ATTEMPTS_PER_READ: usize = 5_000;
+pub(super) const ATTEMPTS_PER_READ: usize = 5_000;
 
 impl PostgresStore {
     /// Recomputes every count from the registrations and every chain of attempts, and returns the differences. Reads each
@@ -57,13 +57,14 @@ pub(super) async fn verify_term(tx: &Tx, id: &TermId, mut found: Verification) -
     Ok(found)
 }
 
-fn salt_at(row: &Row, column: usize) -> Result<Option<Salt>, Failure> {
+/// Reads the salt of a student; `None` for an erased one.
+pub(super) fn salt_at(row: &Row, column: usize) -> Result<Option<Salt>, Failure> {
     let salt: Option<&[u8]> = row.try_get(column)?;
     salt.map(|salt| salt.try_into().map_err(|_| Failure::unreadable(column, "not a salt of 16 bytes"))).transpose()
 }
 
 /// Reads the ends of a chain; those of an empty one for a term without attempts.
-async fn ends(tx: &Tx, id: &TermId) -> Result<ChainEnds, Failure> {
+pub(super) async fn ends(tx: &Tx, id: &TermId) -> Result<ChainEnds, Failure> {
     let sql = "SELECT n, head, heads_at, deleted, deleted_hash FROM attempt_chains WHERE term = $1";
     let Some(row) = tx.query_opt(sql, &[&id.as_str()]).await? else {
         return Ok(ChainEnds::empty(id.clone()));

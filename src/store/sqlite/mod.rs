@@ -85,7 +85,7 @@ use crate::store::terms::Lineage;
 use crate::store::{StoreError, StoreFuture};
 
 pub use accounts::accounts_of;
-pub use attempt_export::{ExportError, export_attempts};
+pub use attempt_export::export_attempts;
 pub use copy::{CopyError, backup, restore};
 pub use lock::StoreLock;
 pub use open::OpenError;
