@@ -41,7 +41,7 @@ use crate::plone::bridge::{self, Bridge, BridgeDeps};
 use crate::registration::shown_counts::ShownCounts;
 use crate::retention;
 use crate::rush::PloneJob;
-use crate::rush::sandbox::Sandboxes;
+use crate::rush::sandbox::{SandboxDeps, Sandboxes};
 use crate::sso::SingleSignOn;
 
 /// Minimum time to store the last audit entries, even if everything else has used up `[server] drain_s`.
@@ -103,7 +103,9 @@ impl Application {
         let address = listener.local_addr()?;
         let site = Site::new(config.server.public_url.as_deref(), address.port())?;
         let site = site.trusting(&config.server.trusted_proxies);
-        let demos = Data::new(demos(&config, &shared, address));
+        let sandboxes = sandboxes(&shared.core);
+        remove_abandoned(&sandboxes);
+        let demos = Data::new(demos(&config, &shared, sandboxes, address));
         let server = server::http_server(&config, &shared, &site, listener, demos.clone())?;
         let announced = shared.core.ports.announce(&format!("http://{address}"));
         announced.context("cannot write the lock file")?;
@@ -319,11 +321,29 @@ fn refuse_demo_accounts(config: &Config, accounts: &[DemoAccount]) -> anyhow::Re
     )
 }
 
+fn sandboxes(core: &Core) -> Arc<Sandboxes> {
+    Arc::new(Sandboxes::new(SandboxDeps {
+        pool: core.pool.clone(),
+        model: core.model.clone(),
+        imports: core.imports.clone(),
+        store: core.ports.sandboxes.clone(),
+        leases: core.ports.leases.clone(),
+        clock: core.ports.clock.clone(),
+    }))
+}
+
+/// Removes the sandboxes of other hubs that were killed, in the background.
+fn remove_abandoned(sandboxes: &Arc<Sandboxes>) {
+    let sandboxes = sandboxes.clone();
+    actix_rt::spawn(async move {
+        if let Err(error) = sandboxes.remove_abandoned().await {
+            log::warn!("cannot remove the sandboxes of hubs that have ended: {error}");
+        }
+    });
+}
+
 /// Creates the demonstrations, which send their load to this hub at an address that is reachable from this machine.
-fn demos(config: &Config, shared: &Shared, address: SocketAddr) -> Demos {
-    let core = &shared.core;
-    let (pool, model, imports) = (core.pool.clone(), core.model.clone(), core.imports.clone());
-    let sandboxes = Sandboxes::new(pool, model, imports, core.ports.sandboxes.clone(), core.ports.clock.clone());
+fn demos(config: &Config, shared: &Shared, sandboxes: Arc<Sandboxes>, address: SocketAddr) -> Demos {
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
@@ -331,5 +351,5 @@ fn demos(config: &Config, shared: &Shared, address: SocketAddr) -> Demos {
     };
     let url = format!("http://{}", SocketAddr::new(host, address.port()));
     let plone = PloneJob::from_settings(&config.plone);
-    Demos::new(Arc::new(sandboxes), shared.identity.clone(), core.ports.clock.clone(), url, plone)
+    Demos::new(sandboxes, shared.identity.clone(), shared.core.ports.clock.clone(), url, plone)
 }

@@ -162,6 +162,40 @@ impl Demos {
         self.newest().as_ref().filter(|task| task.state == State::Running).map(|_| BUSY_RETRY_S)
     }
 
+    /// Returns the problem for a sandbox that could not be reserved or opened.
+    fn refused(&self, error: SandboxError) -> Problem {
+        match error {
+            SandboxError::Taken => already_running(self.busy_s().unwrap_or(BUSY_RETRY_S)),
+            SandboxError::Store(error) => error.into(),
+            SandboxError::Registrar(error) => error.into(),
+        }
+    }
+
+    /// Starts a run, unless another one is running at this hub or at another one.
+    async fn start(self: Arc<Self>, job: Job, task: Task) -> Result<(), Problem> {
+        let Ok(sandbox) = TermId::parse(&job.sandbox) else {
+            return Err(Problem::internal("the id of a sandbox is not valid"));
+        };
+        self.sandboxes.reserve(&sandbox, job.seconds).await.map_err(|error| self.refused(error))?;
+        let leash = StopHandle::default();
+        // The sandbox of the previous run is removed before its report is final.
+        let is_running = {
+            let mut newest = self.newest();
+            let is_running = newest.as_ref().is_some_and(|newest| newest.state == State::Running);
+            if !is_running {
+                *newest = Some(task);
+                *self.leash.lock() = leash.clone();
+            }
+            is_running
+        };
+        if is_running {
+            self.sandboxes.close(&sandbox).await;
+            return Err(already_running(BUSY_RETRY_S));
+        }
+        actix_web::rt::spawn(follow(self, job, leash));
+        Ok(())
+    }
+
     /// Creates the job of a run; `None` when a token cannot be signed, which valid input never causes.
     fn job(&self, task: &str, users: u32, seconds: u32, target: Target) -> Option<Job> {
         let sandbox = sandbox_id()?;
@@ -222,20 +256,12 @@ pub async fn start(
     let task = Uuid::now_v7().to_string();
     let no_token = || Problem::internal("a token of a demonstration could not be signed");
     let job = demos.job(&task, users, seconds, target).ok_or_else(no_token)?;
-    let leash = StopHandle::default();
-    {
-        // Checked and set under one lock, so that one of two concurrent requests is rejected.
-        let taken = demos.busy_s();
-        let mut newest = demos.newest();
-        if taken.is_some() || newest.as_ref().is_some_and(|newest| newest.state == State::Running) {
-            return Err(already_running(taken.unwrap_or(BUSY_RETRY_S)));
-        }
-        *newest = Some(Task::new(task.clone(), users, seconds, target));
-        *demos.leash.lock() = leash.clone();
-    }
+    // A separate task completes the reservation even if the client disconnects.
+    let starting = demos.clone().into_inner();
+    let begun = Task::new(task.clone(), users, seconds, target);
+    actix_web::rt::spawn(async move { starting.start(job, begun).await }).await.map_err(Problem::internal)??;
     let detail = DemoDetail { seconds, target: Some(target), users }.text();
     audit.record(&request, Some(&admin.0), "demo.start", Some(&task), None, &detail).await;
-    actix_web::rt::spawn(follow(demos.into_inner(), job, leash));
     let at = format!("/api/v1/admin/demo/{task}");
     Ok(HttpResponse::Accepted().insert_header(("Location", at)).insert_header(PRIVATE).json(TaskStarted { task }))
 }
@@ -371,11 +397,7 @@ pub async fn open(
     let sandboxes = demos.sandboxes.clone();
     // A separate task completes the sandbox even if the client disconnects.
     let opened = actix_web::rt::spawn(async move { sandboxes.open(term, users, seconds).await }).await;
-    let sandbox = match opened.map_err(Problem::internal)? {
-        Ok(sandbox) => sandbox,
-        Err(SandboxError::Taken { .. }) => return Err(already_running(demos.busy_s().unwrap_or(BUSY_RETRY_S))),
-        Err(SandboxError::Registrar(error)) => return Err(error.into()),
-    };
+    let sandbox = opened.map_err(Problem::internal)?.map_err(|error| demos.refused(error))?;
     let detail = DemoDetail { seconds, target: None, users }.text();
     audit.record(&request, Some(&admin.0), "demo.sandbox", Some(sandbox.term.as_str()), None, &detail).await;
     let sections = sandbox.hot.iter().map(|(id, capacity)| HotSection { id: id.to_string(), capacity: *capacity });

@@ -7,7 +7,7 @@
 //! - `plone`: load on one item of a real Plone, without the hub
 //! - `wire`: the HTTP client
 //! - [`runner`]: runs a job in a child process
-//! - [`sandbox`]: the term that a run uses
+//! - [`sandbox`]: the term that a run uses; `sandbox_lease`: one hub at a time has one
 //!
 //! `eduhub rush` and `/api/v1/admin/demo` generate the same load: a run needs only the hub's URL and tokens for a
 //! sandbox, see [`Job`].
@@ -19,6 +19,7 @@ mod reconciliation;
 pub mod report;
 pub mod runner;
 pub mod sandbox;
+mod sandbox_lease;
 mod wire;
 
 use std::cell::RefCell;

@@ -1,8 +1,8 @@
 //! The sandbox of a demonstration: a term that uses the real registrar and store, is visible only to its demonstration,
 //! and is removed after it. At most one sandbox exists at a time.
 //!
-//! The client that opened a sandbox removes it. If the client does not, the hub removes it when its lifetime ends, or
-//! at the next start of the hub.
+//! The client that opened a sandbox removes it. If the client does not, the hub removes it when its lifetime ends. The
+//! sandbox of a hub that has ended is removed when a hub starts, or before the next sandbox is opened.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Time;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::domain::command::{Command, EDITS_MAX, SectionEdit, TermPatch};
@@ -20,11 +20,13 @@ use crate::domain::realm::Realm;
 use crate::domain::section::{Credits, Section, SectionStatus};
 use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
+use crate::store::lease::{LEASE, LeaseStore};
 use crate::store::terms::SandboxStore;
 
 use crate::imports::Imports;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::registrar::SubmitError;
+use crate::rush::sandbox_lease::SandboxLease;
 
 /// Maximum number of students in a demonstration.
 pub const USERS_MAX: u32 = 10_000;
@@ -52,15 +54,15 @@ const IMPORT_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Maximum number of these checks, after which the sandbox is removed anyway.
 const IMPORT_POLLS_MAX: u32 = 200;
 
-/// Why a sandbox could not be opened.
+/// Why a sandbox could not be reserved or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// Another sandbox is open.
+    /// Another sandbox is open, at this hub or at another one.
     #[error("another demonstration is running")]
-    Taken {
-        /// When the hub removes the other sandbox at the latest.
-        removes_at: Timestamp,
-    },
+    Taken,
+    /// The store does not tell which hub may open a sandbox.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The registrar did not create the term or its sections.
     #[error(transparent)]
     Registrar(#[from] SubmitError),
@@ -77,15 +79,35 @@ pub struct Sandbox {
     pub hot: Vec<(SectionId, u32)>,
 }
 
+/// What [`Sandboxes`] uses.
+pub struct SandboxDeps {
+    /// Runs the registrar of a sandbox.
+    pub pool: Arc<RegistrarPool>,
+    /// The published terms.
+    pub model: Arc<ReadModel>,
+    /// The imports, also those into a sandbox.
+    pub imports: Arc<Imports>,
+    /// Removes the rows of sandboxes.
+    pub store: Arc<dyn SandboxStore>,
+    /// Tells which hub may open a sandbox.
+    pub leases: Arc<dyn LeaseStore>,
+    /// Clock used for lifetimes.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A sandbox that is reserved or open.
+struct Slot {
+    term: TermId,
+    /// When it is removed at the latest.
+    removes_at: Timestamp,
+    is_open: bool,
+}
+
 /// Opens and removes sandboxes.
 pub struct Sandboxes {
-    pool: Arc<RegistrarPool>,
-    model: Arc<ReadModel>,
-    imports: Arc<Imports>,
-    store: Arc<dyn SandboxStore>,
-    clock: Arc<dyn Clock>,
-    /// The term of the open sandbox, and when it is removed at the latest.
-    open: Mutex<Option<(TermId, Timestamp)>>,
+    deps: SandboxDeps,
+    lease: SandboxLease,
+    slot: Mutex<Option<Slot>>,
     /// Held while a sandbox is being created or removed.
     lifecycle: tokio::sync::Mutex<()>,
 }
@@ -93,56 +115,127 @@ pub struct Sandboxes {
 impl Sandboxes {
     /// Creates the state of a hub without an open sandbox.
     #[must_use]
-    pub fn new(
-        pool: Arc<RegistrarPool>,
-        model: Arc<ReadModel>,
-        imports: Arc<Imports>,
-        store: Arc<dyn SandboxStore>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self { pool, model, imports, store, clock, open: Mutex::new(None), lifecycle: tokio::sync::Mutex::new(()) }
+    pub fn new(deps: SandboxDeps) -> Self {
+        let lease = SandboxLease::new(deps.leases.clone());
+        Self { deps, lease, slot: Mutex::default(), lifecycle: tokio::sync::Mutex::default() }
     }
 
-    fn open_sandbox(&self) -> MutexGuard<'_, Option<(TermId, Timestamp)>> {
-        self.open.lock()
-    }
-
-    /// Returns when the hub removes the open sandbox at the latest; `None` if no sandbox is open.
+    /// Returns when the hub removes its sandbox at the latest; `None` if it has none.
     #[must_use]
     pub fn removes_at(&self) -> Option<Timestamp> {
-        self.open_sandbox().as_ref().map(|(_, removes_at)| *removes_at)
+        self.slot.lock().as_ref().map(|slot| slot.removes_at)
     }
 
-    /// Opens a sandbox as the term `term`, with hot sections for `users` students and a load of `seconds` seconds.
-    /// Spawns a task that removes it at the end of its lifetime.
+    /// Removes the sandboxes of hubs that have ended, unless a hub has a sandbox. The lease of a hub that was killed ends
+    /// after a few seconds, so this tries again once.
     ///
     /// # Errors
-    /// If a sandbox is already open, or if the registrar cannot create the term. Nothing remains of a failed attempt.
+    /// If the store cannot be read or written.
+    pub async fn remove_abandoned(&self) -> Result<(), StoreError> {
+        if !self.try_remove_abandoned().await? {
+            tokio::time::sleep(LEASE).await;
+            self.try_remove_abandoned().await?;
+        }
+        Ok(())
+    }
+
+    /// Returns false if a hub has a sandbox.
+    async fn try_remove_abandoned(&self) -> Result<bool, StoreError> {
+        let _removing = self.lifecycle.lock().await;
+        if self.slot.lock().is_some() || !self.lease.take().await? {
+            return Ok(false);
+        }
+        let removed = self.remove_others().await;
+        self.lease.release().await;
+        removed.map(|()| true)
+    }
+
+    /// Removes all sandboxes of the store. Called before this hub opens one.
+    async fn remove_others(&self) -> Result<(), StoreError> {
+        for term in self.deps.store.sandbox_ids().await? {
+            log::info!("removing sandbox {term} of a hub that has ended");
+            let imports = self.deps.store.remove_sandbox(&term).await?;
+            self.deps.imports.delete_errors(&imports);
+        }
+        Ok(())
+    }
+
+    /// Reserves the sandbox `term` for a run of `seconds` seconds on each target, so that no other hub can open one.
+    /// Removes it at the end of its lifetime.
+    ///
+    /// # Errors
+    /// If a hub has a sandbox.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub async fn reserve(self: &Arc<Self>, term: &TermId, seconds: u32) -> Result<(), SandboxError> {
+        // A run has two targets, one after the other.
+        self.occupy(term, Duration::from_secs((2 * seconds).into()) + GRACE)?;
+        let reserving = self.lifecycle.lock().await;
+        let reserved = match self.lease.take().await {
+            Ok(true) => self.remove_others().await.map_err(Into::into),
+            Ok(false) => Err(SandboxError::Taken),
+            Err(error) => Err(error.into()),
+        };
+        drop(reserving);
+        if reserved.is_err() {
+            self.close(term).await;
+        }
+        reserved
+    }
+
+    /// Takes the slot for `term`, and removes the sandbox after `lifetime` unless it is extended.
+    fn occupy(self: &Arc<Self>, term: &TermId, lifetime: Duration) -> Result<(), SandboxError> {
+        let removes_at = self.deps.clock.now() + lifetime;
+        {
+            let mut slot = self.slot.lock();
+            if slot.is_some() {
+                return Err(SandboxError::Taken);
+            }
+            *slot = Some(Slot { term: term.clone(), removes_at, is_open: false });
+        }
+        self.expire(term.clone(), lifetime);
+        Ok(())
+    }
+
+    /// Removes the sandbox after `lifetime`, unless it then has a later end.
+    fn expire(self: &Arc<Self>, term: TermId, lifetime: Duration) {
+        let sandboxes = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(lifetime).await;
+            let Some(sandboxes) = sandboxes.upgrade() else { return };
+            if sandboxes.removes_at().is_some_and(|removes_at| removes_at <= sandboxes.deps.clock.now()) {
+                sandboxes.close(&term).await;
+            }
+        });
+    }
+
+    /// Opens a sandbox as the term `term`, with hot sections for `users` students and a load of `seconds` seconds. Removes
+    /// it at the end of its lifetime.
+    ///
+    /// # Errors
+    /// If another sandbox is reserved or open, or if the registrar cannot create the term. Nothing remains of a failed
+    /// attempt.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
     pub async fn open(self: &Arc<Self>, term: TermId, users: u32, seconds: u32) -> Result<Sandbox, SandboxError> {
+        let is_reserved = self.slot.lock().as_ref().is_some_and(|slot| slot.term == term && !slot.is_open);
+        if !is_reserved {
+            self.reserve(&term, seconds).await?;
+        }
         let lifetime = Duration::from_secs(seconds.into()) + GRACE;
-        let removes_at = self.clock.now() + lifetime;
-        {
-            let mut slot = self.open_sandbox();
-            if let Some((_, removes_at)) = *slot {
-                return Err(SandboxError::Taken { removes_at });
-            }
-            *slot = Some((term.clone(), removes_at));
+        let removes_at = self.deps.clock.now() + lifetime;
+        match &mut *self.slot.lock() {
+            Some(slot) if slot.term == term && !slot.is_open => (slot.removes_at, slot.is_open) = (removes_at, true),
+            _ => return Err(SandboxError::Taken),
         }
         let creating = self.lifecycle.lock().await;
         let created = self.create(&term, users).await;
         drop(creating);
         match created {
             Ok(hot) => {
-                let (sandboxes, expired) = (Arc::downgrade(self), term.clone());
-                tokio::spawn(async move {
-                    tokio::time::sleep(lifetime).await;
-                    if let Some(sandboxes) = sandboxes.upgrade() {
-                        sandboxes.close(&expired).await;
-                    }
-                });
+                self.expire(term.clone(), lifetime);
                 Ok(Sandbox { term, removes_at, hot })
             }
             Err(error) => {
@@ -154,8 +247,8 @@ impl Sandboxes {
 
     /// Creates the term and its sections. Returns the hot sections with their capacities.
     async fn create(&self, term: &TermId, users: u32) -> Result<Vec<(SectionId, u32)>, SandboxError> {
-        self.pool.open_sandbox(term.clone()).await;
-        let patch = TermPatch { opens_at: Some(Some(self.clock.now())), ..TermPatch::default() };
+        self.deps.pool.open_sandbox(term.clone()).await;
+        let patch = TermPatch { opens_at: Some(Some(self.deps.clock.now())), ..TermPatch::default() };
         self.submit(term, Command::PutTerm(patch)).await?;
         let hot: Vec<Section> = (0..hot_sections(users)).filter_map(|index| hot_section(term, index)).collect();
         let capacities = hot.iter().map(|section| (section.id.clone(), section.capacity)).collect();
@@ -169,36 +262,43 @@ impl Sandboxes {
     }
 
     async fn submit(&self, term: &TermId, command: Command) -> Result<(), SubmitError> {
-        self.pool.submit_in(&Realm::of(term), term, command).await.unwrap_or(Err(SubmitError::Failed)).map(drop)
+        self.deps.pool.submit_in(&Realm::of(term), term, command).await.unwrap_or(Err(SubmitError::Failed)).map(drop)
     }
 
-    /// Removes a sandbox and everything in it. Does nothing if `term` is not the open sandbox.
+    /// Removes a sandbox and everything in it. Does nothing if `term` is neither reserved nor open.
     pub async fn close(&self, term: &TermId) {
         let _removing = self.lifecycle.lock().await;
-        if self.open_sandbox().as_ref().is_none_or(|(open, _)| open != term) {
+        let Some(is_open) = self.slot.lock().as_ref().filter(|slot| slot.term == *term).map(|slot| slot.is_open) else {
             return;
+        };
+        if is_open {
+            self.remove_term(term).await;
         }
+        self.lease.release().await;
+        *self.slot.lock() = None;
+    }
+
+    async fn remove_term(&self, term: &TermId) {
         for _ in 0..IMPORT_POLLS_MAX {
-            if self.imports.cancel_in(term) {
+            if self.deps.imports.cancel_in(term) {
                 break;
             }
             tokio::time::sleep(IMPORT_POLL_INTERVAL).await;
         }
-        self.pool.retire_sandbox(term).await;
-        self.model.remove_sandbox(term);
+        self.deps.pool.retire_sandbox(term).await;
+        self.deps.model.remove_sandbox(term);
         match self.remove(term).await {
-            Ok(imports) => self.imports.delete_errors(&imports),
-            Err(error) => log::error!("cannot remove sandbox {term} until the next start: {error}"),
+            Ok(imports) => self.deps.imports.delete_errors(&imports),
+            Err(error) => log::error!("cannot remove sandbox {term} until a hub starts: {error}"),
         }
-        *self.open_sandbox() = None;
     }
 
     /// Removes the term from the store, with one retry after a second. Returns the ids of its imports.
     async fn remove(&self, term: &TermId) -> Result<Vec<String>, StoreError> {
-        match self.store.remove_sandbox(term).await {
+        match self.deps.store.remove_sandbox(term).await {
             Err(StoreError::Overloaded | StoreError::Unavailable(_)) => {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                self.store.remove_sandbox(term).await
+                self.deps.store.remove_sandbox(term).await
             }
             other => other,
         }

@@ -1,6 +1,6 @@
 //! The file to which chains of attempts are exported, for an auditor who does not use the hub's program.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,13 @@ pub enum ExportError {
     /// There is no such term.
     #[error("the store has no attempts of term {0}")]
     NoTerm(TermId),
+}
+
+impl ExportError {
+    /// Returns the error for a store that cannot be read.
+    pub(super) fn unreadable(error: &impl Display) -> Self {
+        Self::Store(format!("the store cannot be read: {error}"))
+    }
 }
 
 /// A line of the file.

@@ -26,6 +26,8 @@ pub const CANDIDATE_PAUSE: Duration = Duration::from_millis(500);
 pub enum Job {
     /// The pull of Plone's catalogue, and the outbox.
     Plone,
+    /// A demonstration, with its sandbox.
+    Demonstration,
 }
 
 impl Job {

@@ -192,6 +192,8 @@ pub trait TermStore: Send + Sync {
 
 /// A store that removes the terms of demonstrations. No other term is ever removed.
 pub trait SandboxStore: Send + Sync {
+    /// Returns the ids of all sandbox terms that the store has, in order.
+    fn sandbox_ids(&self) -> StoreFuture<Vec<TermId>>;
     /// Removes a sandbox term with its sections, registrations, counts and imports, and returns the ids of the removed
     /// import tasks. The term's registrar must have ended.
     fn remove_sandbox(&self, term: &TermId) -> StoreFuture<Vec<String>>;

@@ -7,7 +7,6 @@ use futures_util::future::BoxFuture;
 
 use crate::domain::attempt::Receipt;
 use crate::domain::ids::TermId;
-use crate::store::StoreError;
 use crate::store::attempt_export::{ExportError, ExportFile};
 
 use crate::store::postgres::PostgresStore;
@@ -33,23 +32,22 @@ impl PostgresStore {
                 let rows = tx.query("SELECT term FROM attempt_chains ORDER BY term", &[]).await?;
                 rows.iter().map(|row| term_id_at(row, 0)).collect::<Result<Vec<TermId>, Failure>>()
             });
-            let mut terms = terms.await.map_err(unreadable)?;
+            let mut terms = terms.await.map_err(|error| ExportError::unreadable(&error))?;
             terms.retain(|one| term.as_ref().is_none_or(|term| one == term));
             if let (Some(term), true) = (term, terms.is_empty()) {
                 return Err(ExportError::NoTerm(term));
             }
             let mut out = ExportFile::create(&file)?;
             for term in terms {
-                out = store.read(async move |tx| write_chain(tx, &term, out).await).await.map_err(unreadable)?;
+                out = store
+                    .read(async move |tx| write_chain(tx, &term, out).await)
+                    .await
+                    .map_err(|error| ExportError::unreadable(&error))?;
             }
             out.finish()
         }
         .boxed()
     }
-}
-
-fn unreadable(error: StoreError) -> ExportError {
-    ExportError::Store(format!("the store cannot be read: {error}"))
 }
 
 async fn write_chain(tx: &Tx, term: &TermId, mut out: ExportFile) -> Result<ExportFile, Failure> {

@@ -10,7 +10,7 @@ use crate::store::postgres::rows::number_at;
 use crate::store::postgres::transaction::{self, Work};
 
 /// The migrations, in order. `schema_version` has the number of those that were applied.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("../../../migrations/postgres/0001_registration.sql"),
     include_str!("../../../migrations/postgres/0002_people.sql"),
     include_str!("../../../migrations/postgres/0003_hubs.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("../../../migrations/postgres/0009_moved_stores.sql"),
     include_str!("../../../migrations/postgres/0010_used_tickets.sql"),
     include_str!("../../../migrations/postgres/0011_requested_jobs.sql"),
+    include_str!("../../../migrations/postgres/0012_demonstrations.sql"),
 ];
 /// The oldest supported version of PostgreSQL, as `server_version_num` states it: 15.
 const VERSION_NUM_MIN: u32 = 150_000;

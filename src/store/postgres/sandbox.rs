@@ -6,7 +6,7 @@
 use futures_util::FutureExt;
 
 use crate::domain::ids::TermId;
-use crate::store::terms::SandboxStore;
+use crate::store::terms::{SandboxStore, TermStore as _};
 use crate::store::{StoreError, StoreFuture};
 
 use crate::store::postgres::PostgresStore;
@@ -38,6 +38,11 @@ const TABLES: [(&str, &str); 14] = [
 ];
 
 impl SandboxStore for PostgresStore {
+    fn sandbox_ids(&self) -> StoreFuture<Vec<TermId>> {
+        let terms = self.term_ids();
+        async move { Ok(terms.await?.into_iter().filter(TermId::is_sandbox).collect()) }.boxed()
+    }
+
     fn remove_sandbox(&self, term: &TermId) -> StoreFuture<Vec<String>> {
         if !term.is_sandbox() {
             let error = StoreError::Refused(format!("term {term} is not a sandbox"));

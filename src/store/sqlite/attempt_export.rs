@@ -23,21 +23,17 @@ pub fn export_attempts(
 ) -> Result<Vec<(TermId, Receipt)>, ExportError> {
     let connection = open_existing(store).map_err(|error| ExportError::Store(error.to_string()))?;
     // One read transaction, so that commits of a running hub are not mixed in.
-    connection.execute_batch("BEGIN").map_err(unreadable)?;
-    let mut chains = attempts::chains(&connection).map_err(unreadable)?;
+    connection.execute_batch("BEGIN").map_err(|error| ExportError::unreadable(&error))?;
+    let mut chains = attempts::chains(&connection).map_err(|error| ExportError::unreadable(&error))?;
     chains.retain(|chain| term.is_none_or(|term| chain.term == *term));
     if let (Some(term), true) = (term, chains.is_empty()) {
         return Err(ExportError::NoTerm(term.clone()));
     }
     let mut out = ExportFile::create(file)?;
     for chain in &chains {
-        write_chain(&connection, chain, &mut out).map_err(unreadable)?;
+        write_chain(&connection, chain, &mut out).map_err(|error| ExportError::unreadable(&error))?;
     }
     out.finish()
-}
-
-fn unreadable(error: rusqlite::Error) -> ExportError {
-    ExportError::Store(format!("the store cannot be read: {error}"))
 }
 
 fn write_chain(connection: &Connection, chain: &ChainEnds, out: &mut ExportFile) -> rusqlite::Result<()> {

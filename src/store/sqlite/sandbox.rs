@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use rusqlite::{Connection, params};
 
 use crate::domain::ids::{SANDBOX_PREFIX, TermId};
-use crate::store::terms::SandboxStore;
+use crate::store::terms::{SandboxStore, TermStore as _};
 use crate::store::{StoreError, StoreFuture};
 
 use crate::store::sqlite::SqliteStore;
@@ -39,6 +39,11 @@ pub(super) fn remove_all(tx: &Connection) -> rusqlite::Result<()> {
 }
 
 impl SandboxStore for SqliteStore {
+    fn sandbox_ids(&self) -> StoreFuture<Vec<TermId>> {
+        let terms = self.term_ids();
+        async move { Ok(terms.await?.into_iter().filter(TermId::is_sandbox).collect()) }.boxed()
+    }
+
     fn remove_sandbox(&self, term: &TermId) -> StoreFuture<Vec<String>> {
         if !term.is_sandbox() {
             let error = StoreError::Refused(format!("term {term} is not a sandbox"));

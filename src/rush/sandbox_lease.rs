@@ -1,0 +1,59 @@
+//! The lease of demonstrations: one hub at a time has a sandbox.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use crate::store::StoreError;
+use crate::store::lease::{Fence, Job, LeaseStore, RENEWAL_PAUSE};
+
+/// Takes the lease of demonstrations for this hub, renews it, and releases it.
+pub(super) struct SandboxLease {
+    store: Arc<dyn LeaseStore>,
+    held: Mutex<Option<(Fence, AbortHandle)>>,
+}
+
+impl SandboxLease {
+    pub(super) fn new(store: Arc<dyn LeaseStore>) -> Self {
+        Self { store, held: Mutex::default() }
+    }
+
+    /// Takes the lease, unless this hub has it. From then on it is renewed until it is released. Returns false if another
+    /// hub has it.
+    pub(super) async fn take(&self) -> Result<bool, StoreError> {
+        if self.held.lock().is_some() {
+            return Ok(true);
+        }
+        let Some(lease) = self.store.hold(Job::Demonstration, None).await? else { return Ok(false) };
+        let renewal = tokio::spawn(renew(self.store.clone(), lease.fence)).abort_handle();
+        *self.held.lock() = Some((lease.fence, renewal));
+        Ok(true)
+    }
+
+    /// Releases the lease, so that another hub can take it at once.
+    pub(super) async fn release(&self) {
+        let Some((fence, renewal)) = self.held.lock().take() else { return };
+        renewal.abort();
+        if let Err(error) = self.store.release(fence).await {
+            log::debug!("the lease of demonstrations ends later: {error}");
+        }
+    }
+}
+
+/// Renews the lease until the task is aborted. A lease that could not be renewed in time is renewed later unless another
+/// hub has taken it.
+async fn renew(store: Arc<dyn LeaseStore>, fence: Fence) {
+    loop {
+        sleep(RENEWAL_PAUSE).await;
+        match store.hold(Job::Demonstration, Some(fence)).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                log::warn!("another hub may begin a demonstration: this hub did not renew its lease in time");
+                return;
+            }
+            Err(error) => log::debug!("the lease of demonstrations could not be renewed: {error}"),
+        }
+    }
+}
