@@ -50,7 +50,7 @@ fn threads(name: &str, count: usize, begin: fn()) -> Option<Runtime> {
 }
 
 /// Lets threads that wait for this processor run first, if this thread builds for visitors.
-fn give_way() {
+fn yield_if_for_visitors() {
     if IS_FOR_VISITORS.get() {
         yield_now();
     }
@@ -63,7 +63,7 @@ fn give_way() {
 pub(super) fn write_in_parts(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     for part in bytes.chunks(PART_LEN) {
         out.write_all(part)?;
-        give_way();
+        yield_if_for_visitors();
     }
     Ok(())
 }
@@ -88,7 +88,7 @@ impl Write for PartedVec {
         self.since_yield += part.len();
         if self.since_yield >= PART_LEN {
             self.since_yield = 0;
-            give_way();
+            yield_if_for_visitors();
         }
         Ok(part.len())
     }

@@ -11,10 +11,10 @@ use crate::store::postgres::rows::number_at;
 use crate::store::postgres::transaction::{self, Work};
 use crate::store::terms::Lineage;
 
-/// Time between two signs of life of a hub. Each is a commit.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+/// Time between two heartbeats of a hub. Each is a commit.
+const HEARTBEAT_PAUSE: Duration = Duration::from_secs(5);
 
-/// The hubs that have given no sign of life for six times [`SIGN_OF_LIFE`], as a condition on the row `h` of `hubs`. They
+/// The hubs that have sent no heartbeat for six times [`HEARTBEAT_PAUSE`], as a condition on the row `h` of `hubs`. They
 /// have ended, or have lost the database for so long that their operations were undone.
 pub(super) const HAS_ENDED: &str = "h.seen_at < now() - interval '30 s'";
 
@@ -69,12 +69,12 @@ pub(super) async fn leave(pool: &Pool, hub: Uuid) {
     }
 }
 
-/// Gives signs of life until it is dropped.
+/// Sends heartbeats until it is dropped.
 pub(super) async fn stay(pool: Pool, hub: Uuid) {
     loop {
-        tokio::time::sleep(SIGN_OF_LIFE).await;
+        tokio::time::sleep(HEARTBEAT_PAUSE).await;
         if let Err(error) = renew(&pool, hub).await {
-            log::debug!("a sign of life could not be stored: {error}");
+            log::debug!("a heartbeat could not be stored: {error}");
         }
     }
 }

@@ -197,7 +197,7 @@ struct Inner {
     /// The id of this hub, new at each start.
     hub: Uuid,
     lineage: Lineage,
-    /// The task that gives signs of life.
+    /// The task that sends heartbeats.
     stay: AbortHandle,
 }
 
