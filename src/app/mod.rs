@@ -44,7 +44,7 @@ use crate::rush::PloneJob;
 use crate::rush::sandbox::{SandboxDeps, Sandboxes};
 use crate::sso::SingleSignOn;
 
-/// Minimum time to store the last audit entries, even if everything else has used up `[server] drain_s`.
+/// Minimum time for storing the last audit entries, even if everything else has used up `[server] drain_s`.
 const FLUSH_MIN: Duration = Duration::from_secs(1);
 /// Maximum number of attempts that one transaction deletes, so that no registration waits long for it.
 const ATTEMPTS_DELETED_PER_WRITE: usize = 1_000;

@@ -419,7 +419,7 @@ pub fn migrate(
     moved?
 }
 
-/// Finds damage, recomputes every count from the registrations and every chain of attempts, and returns the
+/// Finds damage, recomputes every chain of attempts, and every count from the registrations, and returns the
 /// differences.
 ///
 /// # Errors
