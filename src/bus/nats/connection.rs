@@ -16,12 +16,13 @@ use crate::bus::nats::Delivery;
 
 /// How long connecting to one address of a server may take, TLS and sign-in included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Messages between this program and the NATS client in each direction: two seconds of a hub when registration opens.
-/// Beyond them, events to be sent wait in the queue of the bus, and received ones are dropped and counted.
+/// Messages between this program and the NATS client in each direction: as many as a hub exchanges in two seconds when
+/// registration opens. Beyond them, events to be sent wait in the queue of the bus, and received ones are dropped and
+/// counted.
 const CLIENT_MESSAGES_MAX: usize = 1_024;
 /// The name of the hub's connections in the monitoring of NATS.
 const CONNECTION_NAME: &str = "eduhub";
-/// The longest text of an error of NATS that is reported, in characters.
+/// Maximum length of the reported text of a NATS error, in characters.
 const ERROR_CHARS_MAX: usize = 300;
 
 /// How a hub signs in to NATS.

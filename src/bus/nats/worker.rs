@@ -20,7 +20,8 @@ use crate::bus::nats::{Delivery, Outgoing};
 
 /// The interval at which a hub reports that it is running.
 const PRESENCE: Duration = Duration::from_secs(1);
-/// The connection counts as lost when the hub has not received its own presence for this long: five of them.
+/// The connection counts as lost when the hub has received none of its own presence messages for this long: five
+/// intervals.
 const ECHO_MAX: Duration = Duration::from_secs(5);
 /// The pause before the second attempt to connect. Each further pause is twice as long.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
