@@ -114,7 +114,7 @@ pub struct Registration {
     pub offers: OfferSettings,
     /// The maximum number of accepted commands without a reply, of all terms. More are rejected with 503 `overloaded`.
     pub queue_max: usize,
-    /// The longest time to the reply to a student's command while more arrive than the hub can commit.
+    /// The longest time until the reply to a student's command while more arrive than the hub can commit.
     pub overload_wait: Duration,
 }
 
