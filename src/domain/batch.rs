@@ -142,8 +142,8 @@ fn append(
     }
     let attempts = &new.attempts[first..];
     match &decision.outcome {
-        // Promotions can be before the request, if reserved seats were released or offers lapsed, and after it. A move
-        // has two requests, and the outcome of the last one that was decided.
+        // Promotions can precede the request, if reserved seats were released or offers lapsed, and can follow it. A
+        // move has two requests, and the outcome of the last one that was decided.
         Outcome::Request(_) => {
             let request = attempts.iter().rfind(|attempt| attempt.action.is_request());
             request.map(Attempt::receipt).into_iter().collect()

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The maximum length of a value in a text, in characters: a cell or a name. The English message has a longer one.
+/// The maximum length of a value in a text, in characters: a cell or a name. The English message may contain a longer
+/// one.
 const VALUE_CHARS_MAX: usize = 200;
 
 /// A text by its code. It is stored and sent beside the English text, which pages show if they do not know the code, so

@@ -134,7 +134,7 @@ pub struct StaffRequest {
     pub student: UserName,
     /// The section to drop, if any.
     pub drop: Option<Crn>,
-    /// The section to add, if any. With both, either both changes are made or none.
+    /// The section to add, if any. With both, either both changes are made or neither.
     pub add: Option<Crn>,
     /// Whether the student gets a waitlist position if no seat is open.
     pub waitlist: bool,

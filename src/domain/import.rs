@@ -152,8 +152,8 @@ pub enum ConflictKind {
     Instructor,
 }
 
-/// Two sections of the file that use one room or one instructor at the same time, or all pairs of sections that use one.
-/// Conflicts are reported, not rejected.
+/// Two sections of the file that use the same room or instructor at the same time, or all such pairs of one room or
+/// instructor. Conflicts are reported, not rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// The kind of resource that is shared.

@@ -72,7 +72,7 @@ impl Reason {
         }
     }
 
-    /// Returns when the offer lapses of which the student is notified.
+    /// Returns when the offer in the notice lapses; `None` for a notice that concerns no offer.
     #[must_use]
     pub const fn expires_at(self) -> Option<Timestamp> {
         match self {

@@ -16,7 +16,7 @@ pub const OFFER_S_MIN: u32 = 1;
 pub const OFFER_S_MAX: u32 = 30 * 24 * 60 * 60;
 /// The length of the first day of registration, from the time at which the term opens.
 const FIRST_DAY: SignedDuration = SignedDuration::from_hours(24);
-/// The student is reminded when this fraction of the time is left.
+/// The student is reminded when the time that is left is the whole time divided by this number.
 const REMINDER_FRACTION: i32 = 4;
 /// Offers for a shorter time have no reminder, because it would follow the offer almost at once.
 const REMINDER_OFFER_MIN: SignedDuration = SignedDuration::from_mins(5);

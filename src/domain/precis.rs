@@ -137,7 +137,7 @@ mod tests {
             ("a\nb", None),
             ("a\u{200b}b", None),
             ("a\u{202e}b", None),
-            // Its normal form is the middle dot, which is allowed between two `l` only (RFC 5892, appendix A.3).
+            // Its normal form is the middle dot, which is allowed only between two `l`s (RFC 5892, appendix A.3).
             ("\u{387}", None),
             ("col\u{387}legi", Some("col\u{b7}legi")),
         ];

@@ -51,7 +51,7 @@ pub(super) fn handle_due_offers(draft: &mut Draft<'_>) -> bool {
     true
 }
 
-/// Queues every waitlist that has a student to be settled.
+/// Queues every waitlist with at least one student, so that it is settled.
 pub(super) fn queue_all(draft: &mut Draft<'_>) {
     for crn in all(draft) {
         draft.queue_waitlist(crn);
