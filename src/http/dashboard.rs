@@ -44,9 +44,10 @@ const STORE_PART_WAIT: Duration = Duration::from_secs(1);
 const ANNOUNCEMENTS_MAX: usize = 10;
 /// The expected number of users whose parts from the store are cached.
 const USERS: usize = 5_000;
-/// The memory of cached plans, in bytes: 5,000 plans of 50 sections.
+/// The maximum memory of cached plans, in bytes: 5,000 plans of 50 sections.
 const PLANS_BYTES_MAX: u64 = 16 << 20;
-/// The memory of cached lists of alerts, in bytes, with each list's share of its alerts: 5,000 lists of some 50 alerts.
+/// The maximum memory of cached lists of alerts, in bytes, with each list's share of its alerts: 5,000 lists of some 50
+/// alerts.
 const ALERTS_BYTES_MAX: u64 = 32 << 20;
 
 /// The last good copies of parts from the store.
