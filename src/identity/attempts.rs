@@ -6,7 +6,7 @@
 //! a neighbor at the same provider could lock a user out; an attacker with many addresses meets the limit of the account.
 //!
 //! A network with many failures is not refused, because a whole campus may share it. But passwords for names without an
-//! account are no longer hashed, and few passwords of a *crowded* network are with a provider at a time.
+//! account are no longer hashed, and only a few passwords of a *crowded* network are sent to a provider at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -37,7 +37,7 @@ const DEVICE_FAILURES_PER_DAY: u32 = 100;
 pub const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Maximum number of waiting attempts of one account and origin.
 const WAITING_MAX: usize = 1_000;
-/// Passwords of one network that are with a provider at a time, or wait there: half of the provider's queue.
+/// Maximum number of passwords of one network that a provider checks or that wait for it: half of the provider's queue.
 const PROVIDER_SHARE: usize = 256;
 /// The same for a crowded network.
 const CROWDED_PROVIDER_SHARE: usize = 4;

@@ -23,7 +23,8 @@ impl OlderNames {
             if let Ok(normal) = UserName::parse(name.as_str())
                 && !is_known(&normal)
             {
-                // Of two older names with one normal form, the first is found by it; both by their own spelling.
+                // Of two older names with one normal form, the first is found by it; both are found by their own
+                // spelling.
                 older.by_normal.entry(normal).or_insert_with(|| name.clone());
             }
             older.stored.insert(name);

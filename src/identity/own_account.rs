@@ -130,8 +130,8 @@ impl Identity {
     /// failed sign-in.
     ///
     /// # Errors
-    /// When the account has one, the password is wrong or absent, too many attempts have failed, or the store cannot be
-    /// read.
+    /// When the account already has a second factor, the password is wrong or absent, too many attempts have failed, or
+    /// the store cannot be read.
     pub async fn begin_own_factor(
         &self,
         account: &Account,
@@ -151,7 +151,7 @@ impl Identity {
     /// Activates the second factor that was created last. Returns its recovery codes, which cannot be read again.
     ///
     /// # Errors
-    /// When the code is wrong, none waits for a code, or the store cannot be written.
+    /// When the code is wrong, no second factor waits for a code, or the store cannot be written.
     pub async fn confirm_factor(&self, user: &UserName, code: &str) -> Result<Vec<String>, FactorError> {
         self.second_factors.confirm(user, code, self.clock.now()).await
     }

@@ -21,7 +21,8 @@ const WAITING_MAX: usize = 20_000;
 /// Maximum number of users in one write. Each is on a page of its own, and registrations wait for the commit: 500 pages
 /// took a slow disk a second.
 const BATCH_MAX: usize = 50;
-/// How many times as long as a write the pause after it is: under load, at most a tenth of the writer's time is used.
+/// The pause after a write, as a multiple of the duration of the write: under load, at most a tenth of the writer's
+/// time is used.
 const PAUSE_SHARE: u32 = 9;
 /// The longest pause. On the slowest disk, a rush of 9,000 students is written within a few minutes.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -137,7 +138,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_rush_of_users_uses_a_tenth_of_the_writer() {
         const USERS: usize = 1_000;
-        // How long each write takes; the whole time that is expected at least.
+        // How long each write takes; the minimum duration of all of them.
         let (fast, slow) = (Duration::from_millis(2), Duration::from_millis(300));
         for (took, expected) in [(fast, fast * 20 * 10), (slow, (slow + PAUSE_MAX) * 20)] {
             let (queue, people) = mpsc::channel(USERS);

@@ -113,7 +113,7 @@ pub struct GuardedAttempt<'a> {
 }
 
 impl GuardedAttempt<'_> {
-    /// Ends the attempt. `is_wrong` if the password was checked and was wrong.
+    /// Ends the attempt. `is_wrong` states whether the password was checked and was wrong.
     pub fn end(self, is_wrong: bool) {
         if is_wrong { self.attempt.fail(self.identity.clock.monotonic_ms()) } else { self.attempt.refund() }
     }
