@@ -95,7 +95,7 @@ pub(super) struct Comparison<'s> {
     by_number: OnceCell<HashMap<String, Vec<Crn>>>,
     /// The CRNs of the file that lack leading zeros, with the CRN of the term under which each is imported.
     renamed: HashMap<Crn, Crn>,
-    /// The CRNs of the term among them.
+    /// The CRNs of the term under which they are imported.
     matched: HashSet<Crn>,
     /// The sections whose students may be affected.
     pub(super) changed: ChangedSections,

@@ -229,8 +229,8 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// Creates the folder, removes files that an earlier process left in it, ends the tasks that it left running, and
-    /// starts the import thread.
+    /// Creates the folder, removes files that an earlier process left there, ends the tasks that this process left
+    /// running, and starts the import thread.
     ///
     /// # Errors
     /// When the folder cannot be written, or the store fails.

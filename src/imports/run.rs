@@ -211,7 +211,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Stores events. After a failed commit it is not known whether they are on the disk. They are stored again then,
+    /// Stores events. After a failed commit it is not known whether they are on the disk. They are then stored again,
     /// which changes nothing if they are.
     fn put_events(&self, events: &[CollegeEvent], dry_run: bool) -> Result<EventTally, Stop> {
         let store = self.inner.deps.store.clone();

@@ -12,9 +12,9 @@ use crate::imports::csv::{component, course, days, status, text};
 
 /// The share of the texts of a column that must look like the field, in percent. A column has some odd cells.
 const SHARE_MIN: usize = 80;
-/// The maximum of seats and students that looks like one. Larger numbers are ids.
+/// The largest number that looks like a count of seats or students. Larger numbers are ids.
 const SEATS_MAX: u32 = 999;
-/// The maximum number of credits of a section that looks like one, in thousandths.
+/// The largest number that looks like the credits of a section, in thousandths.
 const CREDITS_MAX: u32 = 20_000;
 /// The minimum length of a number that looks like an id of a section, in digits.
 const CRN_DIGITS_MIN: usize = 3;

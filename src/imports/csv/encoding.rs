@@ -16,7 +16,7 @@ const UTF16_LE_BOM: &[u8] = b"\xFF\xFE";
 const UTF16_BE_BOM: &[u8] = b"\xFE\xFF";
 /// How many bytes show whether a file without a byte order mark is UTF-16.
 const UTF16_SAMPLE_BYTES: usize = 1_024;
-/// The minimum number of characters that show it.
+/// The minimum number of characters that show that a file is UTF-16.
 const UTF16_CHARS_MIN: usize = 4;
 
 /// A file's encoding.
@@ -72,7 +72,7 @@ pub(super) fn detect(file: &mut File) -> io::Result<Encoding> {
     Ok(encoding)
 }
 
-/// Recognizes UTF-16. Without a byte order mark, it shows by the NUL bytes of Latin letters, digits and delimiters.
+/// Recognizes UTF-16. Without a byte order mark, the NUL bytes of Latin letters, digits and delimiters show it.
 fn utf16(head: &[u8]) -> Option<Encoding> {
     if head.starts_with(UTF16_LE_BOM) || head.starts_with(UTF16_BE_BOM) {
         return Some(Encoding::Utf16 { big_endian: head.starts_with(UTF16_BE_BOM), bom: true });

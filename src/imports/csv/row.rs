@@ -444,7 +444,8 @@ pub(super) fn course_and_section(cells: &mut Cells<'_>) -> Course {
     named(cells.read(column, split))
 }
 
-/// Parses a cell. Another form is a warning and the default, because columns of other systems may have the same name.
+/// Parses a cell. A cell in another form yields a warning and the default, because columns of other systems may have
+/// the same name.
 fn lenient<'r, T: Default>(
     cells: &mut Cells<'r>,
     column: Column,

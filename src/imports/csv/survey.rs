@@ -32,7 +32,7 @@ const COLUMNS_MAX: usize = 300;
 const SAMPLES_MAX: usize = 3;
 /// The maximum number of rows that a task shows.
 const PREVIEW_ROWS_MAX: usize = 5;
-/// The minimum number of cells of such a row. Rows with fewer are mostly headings.
+/// The minimum number of cells of a row that a task shows. Rows with fewer are mostly headings.
 const PREVIEW_CELLS_MIN: usize = 2;
 /// The maximum length of a sample text, in characters.
 const SAMPLE_CHARS_MAX: usize = 60;

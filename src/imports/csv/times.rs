@@ -20,7 +20,7 @@ const HALF_GIVEN: FindingKind = FindingKind::HalfTime;
 const END_MOVED: FindingKind = FindingKind::EndMoved;
 /// The length below which an evening class is plausible, in minutes. Longer ones are more likely errors.
 const EVENING_MINUTES_MAX: i32 = 6 * 60;
-/// The latest end of such a class.
+/// The latest end of a class that ends after midnight.
 const EARLY_END: Time = jiff::civil::time(5, 0, 0, 0);
 
 /// How times without am and pm are read.

@@ -81,7 +81,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Returns the requests to repeat, which are of these students.
+    /// Requests each set. Returns the requests to repeat, which are all of students in `repeated`.
     fn register_sets(&mut self, sets: &[Set], repeated: &HashSet<InTerm>) -> Result<Vec<Wanted>, Stop> {
         let mut again = Vec::new();
         for chunk in sets.chunks(AT_ONCE) {
