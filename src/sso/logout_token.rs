@@ -19,7 +19,7 @@ use super::{SingleSignOn, SsoError};
 pub const LOGOUT_TOKEN_LEN_MAX: usize = 16 * 1024;
 /// How old a logout token may be, in seconds. A provider sends it at once, and again when the hub did not respond.
 const AGE_MAX_S: i64 = 300;
-/// Logout tokens that are remembered for that time: all users of a large college at once. More are refused, and the
+/// Logout tokens that are remembered for [`AGE_MAX_S`]: all users of a large college at once. More are refused, and the
 /// provider sends them again.
 const SEEN_MAX: usize = 50_000;
 /// Longest id of a logout token, in bytes.

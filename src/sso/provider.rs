@@ -34,8 +34,8 @@ use super::flow::Flow;
 use super::http_client::HttpClient;
 use super::{Person, SsoError, exact_name};
 
-/// Sign-ins that are completed at the same time at one provider. A provider completes one in tens of milliseconds, so
-/// these are about a thousand a second, more than it serves.
+/// Sign-ins that are completed at the same time at one provider. A provider completes one in tens of milliseconds,
+/// which allows about a thousand a second, more than it serves.
 pub(super) const EXCHANGES_MAX: usize = 64;
 /// Sign-ins that wait for a provider: the students who arrive within seconds when registration opens.
 const WAITING_MAX: usize = 2_000;
@@ -246,7 +246,7 @@ impl Provider {
     fn check(&self, token: &CoreIdToken, nonce: &Nonce, known: &Known) -> Result<Claims, ClaimsVerificationError> {
         let client = ClientId::new(self.client_id().to_owned());
         let keys = known.metadata.jwks().clone();
-        // That of a public client never accepts a signature with the client secret.
+        // The verifier of a public client never accepts a signature with the client secret.
         let verifier =
             CoreIdTokenVerifier::new_public_client(client, self.issuer.clone(), keys).set_allowed_algs(ALGORITHMS);
         let claims = token.claims(&verifier, nonce)?;
