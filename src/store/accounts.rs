@@ -186,7 +186,7 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     fn revoke_tokens(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<()>;
     /// Returns the ids of the tokens that were revoked and expire after `now`, with the time at which they expire.
     fn revoked_tokens(&self, now: Timestamp) -> StoreFuture<Vec<(Uuid, Timestamp)>>;
-    /// Returns the users of whom all tokens up to a time were revoked, each with the latest such time.
+    /// Returns the users whose tokens up to a time were all revoked, each with the latest such time.
     fn ended_tokens(&self) -> StoreFuture<Vec<EndedTokens>>;
     /// Deletes the revocations of tokens that have expired by `now`.
     fn delete_expired_revocations(&self, now: Timestamp) -> StoreFuture<()>;

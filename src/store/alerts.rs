@@ -136,7 +136,7 @@ pub struct Page {
 pub struct PublicAlert {
     /// The alert as its author wrote it last. Its `seq` is that of the last message.
     pub alert: Alert,
-    /// Its entries in the sequence, oldest first: at least one, and of very many the newest ones.
+    /// Its entries in the sequence, oldest first: at least one, and at most the newest [`PUBLIC_MESSAGES_MAX`].
     pub messages: Vec<PublicMessage>,
 }
 
@@ -151,7 +151,7 @@ pub struct PublicMessage {
     pub is_cancellation: bool,
 }
 
-/// The largest number of entries of one alert that [`PublicAlert`] contains: more than any alert is corrected.
+/// The largest number of entries of one alert that [`PublicAlert`] contains: more than the corrections of any alert.
 pub const PUBLIC_MESSAGES_MAX: usize = 50;
 
 /// The outcome of cancelling an alert.

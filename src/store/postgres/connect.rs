@@ -41,7 +41,8 @@ pub(super) fn pool(url: &str) -> Result<Pool, OpenError> {
     let manager = Manager::from_config(config, tls()?, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager)
         .max_size(CONNECTIONS_MAX)
-        // The connection that was used last comes first: the process that serves it has its caches in the processor's.
+        // The connection that was used last comes first: the data of the process that serves it is still in the
+        // processor's caches.
         .queue_mode(QueueMode::Lifo)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(WAIT_TIMEOUT))

@@ -25,7 +25,7 @@ pub(super) async fn newest(tx: &Tx, limit: usize) -> Result<Vec<PublicAlert>, Fa
     Ok(alerts)
 }
 
-/// Returns one of them.
+/// Returns an alert to everyone that was sent; `None` if there is none with this id.
 pub(super) async fn one(tx: &Tx, id: &str) -> Result<Option<PublicAlert>, Failure> {
     match tx.query_opt(&format!("{PUBLIC} AND a.id = $1"), &[&id]).await? {
         Some(row) => public_at(tx, &row).await.map(Some),

@@ -20,8 +20,8 @@ use crate::store::postgres::transaction::Tx;
 pub(super) const ATTEMPTS_PER_READ: usize = 5_000;
 
 impl PostgresStore {
-    /// Recomputes every count from the registrations and every chain of attempts, and returns the differences. Reads each
-    /// term as of one commit, so hubs may be running.
+    /// Recomputes every chain of attempts, and every count from the registrations, and returns the differences. Reads
+    /// each term as of one commit, so hubs may be running.
     ///
     /// # Errors
     /// When the database cannot be read.

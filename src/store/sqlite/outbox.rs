@@ -70,8 +70,8 @@ fn section_state(connection: &Connection, id: &SectionId) -> rusqlite::Result<Op
     found.query_row([id.term.as_str(), id.crn.as_str()], |row| rows::section_at(row, &id.term)).optional()
 }
 
-/// Returns the students in a section: first those enrolled, by the time at which they enrolled, then the waitlist in
-/// order.
+/// Returns the students in a section: first those enrolled, by the time at which they enrolled, then those who are
+/// offered a seat, by the time of the offer, then the waitlist in order.
 fn roster_lines(connection: &Connection, id: &SectionId) -> rusqlite::Result<Vec<RosterLine>> {
     let rows = rosters::roster_rows(connection, id)?.into_iter();
     let line = |row: rosters::RosterRow| {

@@ -22,7 +22,7 @@ pub(super) fn newest(connection: &Connection, limit: usize) -> rusqlite::Result<
     alerts.collect()
 }
 
-/// Returns one of them.
+/// Returns an alert to everyone that was sent; `None` if there is none with this id.
 pub(super) fn one(connection: &Connection, id: &str) -> rusqlite::Result<Option<PublicAlert>> {
     let tx = connection.unchecked_transaction()?;
     let sql = format!("{PUBLIC} AND a.id = ?1 GROUP BY a.id");
