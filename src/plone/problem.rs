@@ -221,28 +221,28 @@ pub enum FieldProblem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error, Serialize)]
 #[serde(tag = "code", content = "args", rename_all = "snake_case")]
 pub enum MeetingProblem {
-    /// The days.
+    /// The weekdays cannot be read.
     #[error("the days are not valid")]
     Days,
-    /// The text before the dates.
+    /// The text before the dates cannot be read.
     #[error("the text before the dates is not valid")]
     BeforeDates,
-    /// The room.
+    /// The name of the room is too long.
     #[error("the room is longer than {max} characters")]
     RoomTooLong {
         /// The limit.
         max: usize,
     },
-    /// The time.
+    /// The time cannot be read.
     #[error("the time is not valid")]
     Time,
-    /// The end of the meeting.
+    /// The end is not after the start.
     #[error("the meeting ends before it starts")]
     EndsBeforeStart,
-    /// The order of the dates.
+    /// The last date is before the first one.
     #[error("the date range ends before it starts")]
     DatesReversed,
-    /// The dates.
+    /// The dates cannot be read.
     #[error("the dates are not valid")]
     Dates,
 }
