@@ -75,7 +75,7 @@ impl Leadership {
         self.tenure.clone()
     }
 
-    /// Notifies of each time that other hubs have requested the job while this hub leads, after its tenure has begun.
+    /// Notifies each time other hubs have requested the job while this hub leads, after its tenure has begun.
     #[must_use]
     pub fn requests(&self) -> watch::Receiver<u64> {
         self.requests.clone()
