@@ -23,7 +23,7 @@ use crate::{block_on, machine, setting, table};
 const TERM: &str = "203001";
 /// Registrations of each student.
 const REGISTERED: usize = 5;
-/// Refused attempts of each registered section: it was full elsewhere.
+/// Refused attempts before each registration, in a full section.
 const REFUSED: usize = 2;
 /// The number of registrations.
 const REGISTRATIONS: usize = 1_000_000;
@@ -93,7 +93,7 @@ fn crn(index: usize) -> String {
     (10_000 + index).to_string()
 }
 
-/// Registers the students in the stopped hub's store. Returns the times to load the term then.
+/// Registers the students in the stopped hub's store. Returns how long each load of the term takes afterwards.
 fn fill(home: &Home, students: usize) -> Vec<Duration> {
     let store = SqliteStore::open(SqliteOptions { path: home.folder().join("eduhub.db"), outbox: None });
     let store = store.expect("the store of a stopped hub");

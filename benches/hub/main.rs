@@ -8,7 +8,7 @@
 //! - [`rules`]: decisions, registrations and refusals with every rule in use, compared to none
 //! - [`scale`]: unit costs, a tenth of a college compared to a simulation of it, and the needs of a state
 //! - [`fanout`]: memory per WebSocket and deliveries of an alert, compared to [`bare`], a textbook broadcast
-//! - [`promotions`]: from a drop to the push that tells the promoted student
+//! - [`promotions`]: from a drop to the push that notifies the promoted student
 //! - [`mixed`]: 200 users who read and register, with and without a 64 MiB import
 //! - [`bridge`]: what the hub adds to the response time of a real Plone, and what it saves
 //! - [`outage`]: registrations, alerts and dashboards with Plone healthy and with each kind of failure

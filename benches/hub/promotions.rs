@@ -1,5 +1,5 @@
-//! A seat that one student drops, until the push that tells the next student on the waitlist: while 2,000 other students
-//! read and register, and have a WebSocket that follows the seats.
+//! The time from the drop of a seat to the push that notifies the next student on the waitlist, while 2,000 other
+//! students read and register, each with a WebSocket that follows the seats.
 
 use std::sync::mpsc;
 use std::thread;
@@ -21,7 +21,7 @@ use crate::{block_on, setting, table};
 const STUDENTS: usize = 2_000;
 /// Time between two requests of one student: 2,000 requests a second in all.
 const PACE: Duration = Duration::from_secs(1);
-/// Drops that are measured, each by the student who was promoted by the one before.
+/// Drops that are measured, each by the student whom the previous drop promoted.
 const DROPS: usize = 1_000;
 /// The section with one seat and a waitlist.
 const SCARCE: &str = "SCARCE";

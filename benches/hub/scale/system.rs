@@ -107,7 +107,7 @@ impl System {
         tokens
     }
 
-    /// Waits until so many students whose names begin with `prefix` are recorded.
+    /// Waits until this many students whose names begin with `prefix` are recorded.
     pub fn wait_until_known(&self, prefix: &str, count: usize) {
         let sql = format!("SELECT count(*) FROM people WHERE username LIKE '{prefix}-%'");
         eventually("the recording of students", || (self.number(&sql) >= count as i64).then_some(()));
