@@ -103,7 +103,7 @@ CREATE TABLE registrations (
     username      text COLLATE "C" NOT NULL,
     crn           text COLLATE "C" NOT NULL,
     standing      text NOT NULL CHECK (standing IN ('enrolled', 'waitlisted', 'dropped')),
-    -- The journal position of a waitlisted student; 0 otherwise.
+    -- The queue number of a waitlisted student; 0 otherwise.
     place         bigint NOT NULL,
     at            bigint NOT NULL,
     passed        text,

@@ -1,4 +1,4 @@
--- Terms, their sections in versions, and who holds what.
+-- Terms, their sections in several versions, and the registrations of students.
 -- Times are milliseconds since the epoch; dates and structures are text.
 
 CREATE TABLE terms (
@@ -9,7 +9,7 @@ CREATE TABLE terms (
     opens_at    INTEGER,
     closes_at   INTEGER,
     holidays    TEXT NOT NULL DEFAULT '[]',
-    -- The sequence of the term's seats: it never goes back.
+    -- The sequence of the term's last commit. It never decreases.
     seats_seq   INTEGER NOT NULL,
     -- Sections of a higher generation are staged and not yet visible.
     generation  INTEGER NOT NULL
@@ -41,7 +41,7 @@ CREATE TABLE sections (
     PRIMARY KEY (term, crn, generation)
 ) STRICT, WITHOUT ROWID;
 
--- The hub's own numbers of a section. No row: nobody yet.
+-- The hub's own numbers of a section. A section without a row has none.
 CREATE TABLE seats (
     term        TEXT NOT NULL,
     crn         TEXT NOT NULL,
@@ -55,7 +55,7 @@ CREATE TABLE registrations (
     user      TEXT NOT NULL,
     crn       TEXT NOT NULL,
     standing  TEXT NOT NULL CHECK (standing IN ('enrolled', 'waitlisted', 'dropped')),
-    -- The journal position of a place in line; 0 without one.
+    -- The queue number of a waitlisted student; 0 otherwise.
     place     INTEGER NOT NULL,
     at        INTEGER NOT NULL,
     passed    TEXT,

@@ -1,4 +1,4 @@
--- Alerts, and the one sequence in which they went out.
+-- Alerts, and the sequence in which they were sent.
 
 CREATE TABLE alerts (
     id            TEXT PRIMARY KEY,
@@ -7,11 +7,11 @@ CREATE TABLE alerts (
     source        TEXT NOT NULL,
     sender        TEXT NOT NULL,
     created_at    INTEGER NOT NULL,
-    -- Set while it waits to go out.
+    -- Set while the alert is scheduled.
     due_at        INTEGER,
     expires_at    INTEGER,
     cancelled_at  INTEGER,
-    -- Who may see it: everyone, the bits of roles, and those in alert_recipients.
+    -- The recipients: everyone, the bits of roles, and the users in alert_recipients.
     everyone      INTEGER NOT NULL,
     roles         INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -23,7 +23,7 @@ CREATE TABLE alert_log (
     alert_id  TEXT NOT NULL,
     kind      TEXT NOT NULL CHECK (kind IN ('alert', 'cancelled')),
     at        INTEGER NOT NULL,
-    -- Whether it reaches more than those in alert_recipients: what a visitor may see is among these.
+    -- Whether everyone or a role receives it, and not only the users in alert_recipients.
     broad     INTEGER NOT NULL
 ) STRICT;
 

@@ -1,4 +1,4 @@
--- Local accounts, everyone the hub has seen, dead tokens, and the audit trail.
+-- Local accounts, the users whom the hub has seen, revoked tokens, and the audit trail.
 
 CREATE TABLE accounts (
     username       TEXT PRIMARY KEY,
@@ -15,13 +15,13 @@ CREATE TABLE people (
     last_seen  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- A token that was signed out, kept until it would have expired.
+-- Tokens that were revoked one by one, until they expire.
 CREATE TABLE dead_tokens (
     id          TEXT PRIMARY KEY,
     expires_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Tokens of this user from before this time are dead: the password changed, or the account was removed.
+-- Tokens of a user that were issued up to this time are revoked: the password changed, or the account was removed.
 CREATE TABLE tokens_valid_from (
     username    TEXT PRIMARY KEY,
     valid_from  INTEGER NOT NULL

@@ -24,6 +24,6 @@ CREATE TABLE import_tasks (
     state        TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed', 'cancelled')),
     started_at   INTEGER NOT NULL,
     finished_at  INTEGER,
-    -- the task as GET /api/v1/imports/{task} answers it
+    -- the task as GET /api/v1/imports/{task} returns it
     body         TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;

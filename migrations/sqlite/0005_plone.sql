@@ -1,4 +1,4 @@
--- What is to be written to the college's Plone, what it last had, and who signed in by it.
+-- What is to be written to the college's Plone, what Plone last contained, and the users who signed in through it.
 
 -- Each section's item in Plone, as last pulled or written.
 CREATE TABLE plone_items (
@@ -17,14 +17,14 @@ CREATE TABLE plone_items (
 CREATE TABLE plone_outbox (
     term       TEXT NOT NULL,
     crn        TEXT NOT NULL,
-    -- counts up with each change; an entry ends only in the version that was sent
+    -- increases with each change; an entry is deleted only in the version that was sent
     version    INTEGER NOT NULL,
     queued_at  INTEGER NOT NULL,
     attempts   INTEGER NOT NULL DEFAULT 0,
     next_at    INTEGER NOT NULL,
     -- whether the section has no item in Plone yet: those that have one come first
     is_new     INTEGER NOT NULL CHECK (is_new IN (0, 1)),
-    -- why Plone refused it for good; null while it waits to be sent
+    -- why Plone refused it permanently; null while it waits to be sent
     refused    TEXT,
     refused_at INTEGER,
     PRIMARY KEY (term, crn)
@@ -39,7 +39,7 @@ CREATE TABLE plone_notes (
 
 CREATE TABLE plone_members (
     user           TEXT PRIMARY KEY,
-    -- the name that was typed at the last good sign-in; Plone may take others than its user id
+    -- the name that was typed at the last successful sign-in; Plone may accept other names than its user id
     login          TEXT NOT NULL,
     name           TEXT NOT NULL,
     role           TEXT NOT NULL CHECK (role IN ('student', 'staff', 'admin')),
@@ -51,11 +51,11 @@ CREATE TABLE plone_members (
 
 CREATE INDEX plone_members_login ON plone_members (login);
 
--- Sign-ins by Plone up to this time are dead.
+-- Sign-ins through Plone up to this time have ended.
 CREATE TABLE plone_sign_ins_ended (
     user  TEXT PRIMARY KEY,
     at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- A section that Plone does not show any more is kept with everyone in it, and shown to nobody who looks for sections.
+-- A section that visitors of Plone can no longer see keeps its students, and is omitted from lists.
 ALTER TABLE sections ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0 CHECK (withdrawn IN (0, 1));

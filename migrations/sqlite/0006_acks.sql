@@ -1,4 +1,4 @@
--- Who has said that they saw an alert.
+-- Acknowledgements of alerts.
 
 CREATE TABLE alert_acks (
     alert_id  TEXT NOT NULL,

@@ -23,7 +23,7 @@ CREATE TABLE second_factors (
     since      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Recovery codes that were not used yet.
+-- Recovery codes that have not been used yet.
 CREATE TABLE recovery_codes (
     username  TEXT NOT NULL,
     hash      BLOB NOT NULL,

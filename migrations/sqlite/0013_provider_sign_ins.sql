@@ -23,7 +23,7 @@ CREATE TABLE provider_users (
     UNIQUE (source, subject)
 ) STRICT, WITHOUT ROWID;
 
--- A sign-in by a provider, kept until its token expires, so that the provider can end it.
+-- Sign-ins through a provider, until their tokens expire, so that the provider can end them.
 CREATE TABLE provider_sign_ins (
     token       TEXT PRIMARY KEY,
     username    TEXT NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE provider_sign_ins (
     subject     TEXT NOT NULL,
     -- the session at the provider, if it names one
     sid         TEXT,
-    -- tells the provider at a sign-out who signs out
+    -- names the user when the hub sends the browser to the provider's sign-out
     id_token    TEXT,
     expires_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

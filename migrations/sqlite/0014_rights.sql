@@ -27,7 +27,7 @@ ALTER TABLE people_with_rights RENAME TO people;
 
 CREATE TABLE members_with_rights (
     user           TEXT PRIMARY KEY,
-    -- the name that was typed at the last good sign-in; Plone may take others than its user id
+    -- the name that was typed at the last successful sign-in; Plone may accept other names than its user id
     login          TEXT NOT NULL,
     name           TEXT NOT NULL,
     role           TEXT NOT NULL CHECK (role IN ('student', 'instructor', 'staff', 'admin')),

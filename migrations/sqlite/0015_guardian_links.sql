@@ -1,9 +1,9 @@
--- Links by which a parent or guardian reads one student's schedule. The student makes and ends them.
+-- Links by which a parent or guardian reads one student's schedule. The student creates and removes them.
 
 CREATE TABLE guardian_links (
     id          TEXT PRIMARY KEY,
     user        TEXT NOT NULL,
-    -- the student's own note, such as "Mum"
+    -- the student's own note, such as "Mom"
     label       TEXT NOT NULL,
     -- SHA-256 of the secret in the link
     hash        BLOB NOT NULL UNIQUE,

@@ -1,4 +1,4 @@
--- Feeds with which calendar programs read one student's schedule. The student makes and ends them.
+-- Feeds from which calendar programs read one student's schedule. The student creates and ends them.
 
 CREATE TABLE schedule_feeds (
     user        TEXT PRIMARY KEY,

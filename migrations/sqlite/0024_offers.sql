@@ -6,13 +6,13 @@ ALTER TABLE terms ADD COLUMN offers TEXT NOT NULL DEFAULT '{}';
 -- The number of students who are offered a seat.
 ALTER TABLE seats ADD COLUMN offered INTEGER NOT NULL DEFAULT 0 CHECK (offered >= 0);
 
--- A registration can be `offered`. SQLite cannot change the check of a column, so the table is made again.
+-- A registration can be `offered`. SQLite cannot change the check of a column, so the table is recreated.
 CREATE TABLE registrations_with_offers (
     term          TEXT NOT NULL,
     user          TEXT NOT NULL,
     crn           TEXT NOT NULL,
     standing      TEXT NOT NULL CHECK (standing IN ('enrolled', 'offered', 'waitlisted', 'dropped')),
-    -- The journal position of a waitlisted student; 0 otherwise.
+    -- The queue number of a waitlisted student; 0 otherwise.
     place         INTEGER NOT NULL,
     at            INTEGER NOT NULL,
     passed        TEXT,
