@@ -1,5 +1,5 @@
-//! An HTTP load generator that costs little processor time: one connection per user, requests are prepared as bytes,
-//! and only the needed parts of responses are parsed.
+//! An HTTP load generator that costs little processor time: each user has one connection, requests are prepared as
+//! bytes, and only the needed parts of responses are parsed.
 
 use std::io;
 use std::net::SocketAddr;

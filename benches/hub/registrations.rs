@@ -1,8 +1,8 @@
 //! Durable registrations over HTTP, compared to a request to the same server that does nothing and to bare fdatasync.
 //!
-//! Each student has one connection with one request at a time: registers for five sections in five time slots one by
-//! one, drops them all in a batch, and starts again with five others. A registration is a response 201. A batch is one
-//! response and as many writes as it drops seats.
+//! Each student has one connection with one request at a time. The student registers for five sections in five time
+//! slots one by one, drops them all in a batch, and starts again with five others. A registration is one response with
+//! status 201. A batch is one response and as many writes as it drops seats.
 
 use std::cell::RefCell;
 use std::fs::File;

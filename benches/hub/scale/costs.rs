@@ -166,7 +166,7 @@ fn follow(system: &System, costs: &mut Costs, seconds: f64) -> (Used, f64) {
     (used, count)
 }
 
-/// Returns what the database used for each of `count` equal things, besides what the hubs use without clients.
+/// Returns what the database used for each of `count` equal things, apart from what the hubs use without clients.
 fn postgres_each(used: &Used, costs: &Costs, count: f64) -> f64 {
     ((used.postgres - used.hubs.len() as f64 * costs.idle.postgres * used.seconds) / count).max(0.0)
 }
@@ -253,7 +253,7 @@ fn build(system: &System, costs: &Costs, action: Action, seconds: f64, followed:
     ((used.hubs[1] - without) / reads as f64 - costs.requests[action as usize].hub).max(0.0)
 }
 
-/// Counts the bytes of a registration and of a refusal, after which the full section is full.
+/// Counts the bytes of a registration and of a refusal. Fills the full section first.
 fn wire(system: &System, costs: &mut Costs) {
     let (tokens, requests) = (system.tokens("refused", 1), system.requests());
     block_on(async {
