@@ -39,7 +39,7 @@ CREATE TABLE plone_notes (
 
 CREATE TABLE plone_members (
     user           TEXT PRIMARY KEY,
-    -- the name that was typed at the last successful sign-in; Plone may accept other names than its user id
+    -- the name that was typed at the last successful sign-in; Plone may accept names other than its user id
     login          TEXT NOT NULL,
     name           TEXT NOT NULL,
     role           TEXT NOT NULL CHECK (role IN ('student', 'staff', 'admin')),

@@ -4,7 +4,7 @@ CREATE TABLE people_by_source (
     username   TEXT PRIMARY KEY,
     name       TEXT NOT NULL,
     role       TEXT NOT NULL CHECK (role IN ('student', 'staff', 'admin')),
-    -- local, plone, token, proxy, or oidc: with the name of the provider
+    -- local, plone, token, proxy, or `oidc:` followed by the name of the provider
     source     TEXT NOT NULL CHECK (source IN ('local', 'plone', 'token', 'proxy') OR source GLOB 'oidc:?*'),
     last_seen  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -1,6 +1,6 @@
 -- Offers of seats to students on waitlists.
 
--- Whether and how long the term offers seats: a JSON object; what it lacks is the college's setting.
+-- Whether and how long the term offers seats: a JSON object. For a member that it lacks, the college's setting applies.
 ALTER TABLE terms ADD COLUMN offers TEXT NOT NULL DEFAULT '{}';
 
 -- The number of students who are offered a seat.
@@ -20,8 +20,8 @@ CREATE TABLE registrations_with_offers (
     seq           INTEGER NOT NULL DEFAULT 0,
     -- For a reserved seat, the group for which it was.
     reserved_for  TEXT,
-    -- When an offer lapses, and when the student is reminded of it; null for another registration. A reminder that was
-    -- sent is null.
+    -- When an offer lapses, and when the student is reminded of it; null for other registrations. Once the reminder is
+    -- sent, its time is null.
     offer_until   INTEGER,
     remind_at     INTEGER,
     PRIMARY KEY (term, user, crn),
