@@ -143,7 +143,7 @@ fn append(
     let attempts = &new.attempts[first..];
     match &decision.outcome {
         // Promotions can precede the request, if reserved seats were released or offers lapsed, and can follow it. A
-        // move has two requests, and the outcome of the last one that was decided.
+        // move has two requests; its outcome is that of the last one that was decided.
         Outcome::Request(_) => {
             let request = attempts.iter().rfind(|attempt| attempt.action.is_request());
             request.map(Attempt::receipt).into_iter().collect()
