@@ -55,7 +55,7 @@ pub(super) struct Appointments {
     count: usize,
     /// The time of the last appointment. The next one is later by the time that a session takes.
     last: Option<Instant>,
-    /// When appointments that are over were removed.
+    /// When appointments that are over were last removed.
     cleaned: Option<Instant>,
 }
 

@@ -14,9 +14,9 @@ use crate::logging::CONNECTION_DONE;
 /// The body of the response that carries a WebSocket. When both close frames have been sent, it fails instead of
 /// ending, and actix closes the TCP connection at once.
 ///
-/// After a body that ends, actix keeps a connection open whose incoming stream has no end, to read what the client is
+/// After a body that ends, actix keeps open a connection whose incoming stream has no end, to read what the client is
 /// still sending: for a WebSocket until the client closes it, or until the disconnect timeout. A client waits for the
-/// server to close, so each end would take that timeout.
+/// server to close, so each close would take the whole timeout.
 pub(super) struct EndingBody {
     inner: BoxBody,
     status: Rc<GuardStatus>,
