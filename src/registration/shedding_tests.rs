@@ -104,7 +104,7 @@ fn commands_that_would_wait_for_a_whole_batch_before_their_own_are_rejected() {
 /// A registrar and its disk.
 #[derive(Debug, Clone, Copy)]
 struct Disk {
-    /// Time of a batch besides its commands, in microseconds.
+    /// Time that a batch takes apart from its commands, in microseconds.
     fixed: u64,
     per_command: u64,
     /// Time of writing all pages of the tables, in microseconds. Small batches write some of them, large ones most.
@@ -150,8 +150,8 @@ struct Simulated {
     p99: Duration,
 }
 
-/// Simulates twenty seconds with `load` commands a second, of which the first four are not measured. Clients give
-/// up after three seconds.
+/// Simulates twenty seconds with `load` commands a second. The first four seconds are not measured. Clients give up
+/// after three seconds.
 fn simulate(disk: Disk, load: u64, overload_wait: Duration) -> Simulated {
     let start = Instant::now();
     let at = |micros: u64| start + Duration::from_micros(micros);
