@@ -249,8 +249,8 @@ impl Columns<'_> {
         usize::from(is_fit)
     }
 
-    /// Without a column of CRNs, `Class` is that column if its values are numbers; without sections, too, the courses may
-    /// contain the CRNs. Without a column of subjects, `Number` has whole courses.
+    /// Without a column of CRNs, `Class` is that column if its values are numbers; without a column of sections, too,
+    /// the courses may contain the CRNs. Without a column of subjects, `Number` has whole courses.
     fn decide_identity(&mut self) {
         let is_crn = |index: &usize| {
             let forms = &self.forms[*index];
@@ -289,8 +289,8 @@ impl Columns<'_> {
         self.header.has_course() && !is_crn
     }
 
-    /// Without a column of the course, it is the section's column if its cells are whole names such as `ACCT-201-01`,
-    /// otherwise that of the title, as for `Name`.
+    /// If no column is that of the course, chooses the section's column if its cells are whole names such as
+    /// `ACCT-201-01`, otherwise the title's, as for `Name`.
     fn find_course(&mut self) {
         if self.has_course() || self.map.iter().any(|(_, field)| *field == Column::Course) {
             return;

@@ -106,7 +106,8 @@ impl Files<'_, '_> {
     ) -> Result<(), Stop> {
         let Self { archive, tick, rows, log } = self;
         let file = table.name;
-        // 64 bits of a hash instead of a million texts: one in ten million such files has two equal ones by chance.
+        // 64 bits of a hash instead of a million texts: fewer than one in ten million such files have two equal hashes
+        // by chance.
         let (mut ids, mut deleted, mut rows_of_file) = (HashSet::<u64>::new(), Rows::default(), 0_u64);
         each_row(archive, file, limit, &mut **tick, &mut |row| {
             rows_of_file += 1;
