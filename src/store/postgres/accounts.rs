@@ -30,7 +30,8 @@ fn account_at(row: &Row) -> Result<Account, Failure> {
     })
 }
 
-/// Revokes the tokens of a user that were issued up to a time, except `spared`, unless later ones are revoked.
+/// Revokes the tokens of a user that were issued up to a time, except `spared`, unless those up to a later time are
+/// already revoked.
 async fn revoke_tokens(
     tx: &Tx,
     username: &UserName,

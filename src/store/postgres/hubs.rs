@@ -48,7 +48,7 @@ async fn renew(pool: &Pool, hub: Uuid) -> Result<(), StoreError> {
     transaction::write(pool, async |tx| {
         let sql = "INSERT INTO hubs (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = now()";
         tx.execute(sql, &[&hub]).await?;
-        // Skips rows that another hub removes at this moment.
+        // Skips rows that another hub is removing.
         let sql = "DELETE FROM hubs WHERE id IN
              (SELECT id FROM hubs WHERE seen_at < now() - interval '1 day' FOR UPDATE SKIP LOCKED)";
         tx.execute(sql, &[]).await?;
