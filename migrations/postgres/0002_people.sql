@@ -7,7 +7,7 @@ CREATE TABLE accounts (
     name             text NOT NULL,
     role             text NOT NULL CHECK (role IN ('student', 'instructor', 'staff', 'admin')),
     password_hash    text NOT NULL,
-    -- The subjects to which staff are limited: a JSON list; NULL is no limit.
+    -- The subjects to which staff are limited: a JSON list; NULL means no limit.
     subjects         text CHECK (subjects IS NULL OR role = 'staff'),
     -- The limit of an account that is not staff at present.
     former_subjects  text
@@ -17,7 +17,7 @@ CREATE TABLE people (
     username   text COLLATE "C" PRIMARY KEY,
     name       text NOT NULL,
     role       text NOT NULL CHECK (role IN ('student', 'instructor', 'staff', 'admin')),
-    -- local, plone, token, proxy, or oidc: with the name of the provider
+    -- local, plone, token, proxy, or `oidc:` followed by the name of the provider
     source     text NOT NULL CHECK (source IN ('local', 'plone', 'token', 'proxy') OR source LIKE 'oidc:_%'),
     last_seen  bigint NOT NULL
 );
@@ -143,7 +143,7 @@ CREATE INDEX audit_by_action ON audit (action, id);
 CREATE INDEX audit_by_at ON audit (at, id);
 CREATE INDEX audit_by_subject ON audit (subject, id);
 
--- The people about whom an entry of the audit trail says that their data was read.
+-- The people whose data was read, according to an entry of the audit trail.
 CREATE TABLE audit_people (
     username  text COLLATE "C" NOT NULL,
     audit_id  bigint NOT NULL REFERENCES audit ON DELETE CASCADE,

@@ -1,4 +1,4 @@
--- Tickets for WebSockets that were used, so that no hub accepts one a second time. Their age is by the clock of the
+-- Used tickets for WebSockets, stored so that no hub accepts one a second time. Their age is by the clock of the
 -- database.
 CREATE TABLE used_tickets (
     id  uuid PRIMARY KEY,
