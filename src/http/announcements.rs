@@ -134,7 +134,7 @@ pub async fn list(
     Ok(response)
 }
 
-/// Returns the announcements that a caller may see. While there is no copy, it waits at most `own_wait` for those of a
+/// Returns the announcements that a caller may see. While there is no copy, waits at most `own_wait` for those of a
 /// member and at most `wait` for those of visitors.
 pub(super) async fn visible_announcements(
     announcements: &Announcements,

@@ -357,7 +357,7 @@ async fn account_changes_by_an_admin_are_audited() {
 
     let (_, first) = send(&app, trail("?limit=3&since=2020-01-01T00:00:00Z")).await;
     assert_eq!(first["items"].as_array().unwrap().len(), 3);
-    // The page before was a disclosure.
+    // The previous reading of the trail is recorded as a disclosure.
     let newest = [0, 1].map(|at| first["items"][at]["action"].as_str().unwrap());
     assert_eq!(newest, ["audit.read", "login.failed"]);
     let (_, second) = send(&app, trail(&format!("?limit=3&cursor={}", first["next"].as_str().unwrap()))).await;

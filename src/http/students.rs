@@ -187,7 +187,7 @@ struct CompletedRequest {
     term: Option<String>,
 }
 
-/// What the college states about a student. It replaces what it stated before.
+/// What the college states about a student. It replaces all earlier facts about the student.
 #[derive(Debug, ToSchema)]
 #[schema(as = StudentFactsRequest)]
 #[serde(deny_unknown_fields)]
