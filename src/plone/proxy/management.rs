@@ -132,8 +132,8 @@ fn is_management(name: &str, view: &str, fields: &[(String, String)], is_safe: b
         || (OWN_FORMS.contains(&view) && is_others())
 }
 
-/// Returns whether the query names exactly one vocabulary, and that lists no people. Zope also takes the name from a form
-/// in the body and from a cookie, if the query has none, and decodes values by converters such as `name:utf-16`.
+/// Returns whether the query names exactly one vocabulary, and one that lists no people. Zope also takes the name from
+/// a form in the body and from a cookie, if the query has none, and decodes values by converters such as `name:utf-16`.
 fn names_other_vocabulary(fields: &[(String, String)], is_safe: bool) -> bool {
     let mut names = fields.iter().filter(|(name, _)| name == "name");
     let (Some((_, value)), None) = (names.next(), names.next()) else { return false };
