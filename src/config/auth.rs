@@ -58,7 +58,7 @@ pub struct Oidc {
     pub takes_over: Vec<String>,
 }
 
-/// The names of the claims, or headers, that state facts about students. An empty name is none.
+/// The names of the claims, or headers, that state facts about students. An empty name stands for no claim.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FactClaims {
     /// Lists the groups of a student.
