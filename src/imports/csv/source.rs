@@ -47,7 +47,8 @@ impl Records {
         Ok(true)
     }
 
-    /// Returns how many bytes of the file were read. For a sheet, it is the share of its rows.
+    /// Returns how many bytes of the file were read. For a sheet, returns the share of the workbook that corresponds to
+    /// the rows that were read.
     pub(super) fn bytes(&self) -> u64 {
         let read = self.reader.position().byte();
         match &self.sheet {
