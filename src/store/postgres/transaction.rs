@@ -33,7 +33,7 @@ use crate::store::postgres::values::{Statement, Value};
 /// The longest time for the statements of one operation. A term of a million registrations loads in a few seconds.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest time of a read that follows other hubs: a few statements that take milliseconds. A hub whose connections
-/// carry nothing must notice it soon, because it is ready until then.
+/// carry nothing must notice this soon, because it counts as ready until then.
 const FOLLOW_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time for moving a store: as long as a weekend's maintenance window.
 const LONG_TIMEOUT: Duration = Duration::from_secs(48 * 60 * 60);
@@ -135,7 +135,7 @@ impl Tx {
         try_join_all(statements.iter().map(|one| self.execute_encoded(one))).await.map(drop)
     }
 
-    /// Runs statements without parameters and results.
+    /// Runs statements without parameters or results.
     pub(super) async fn run(&self, sql: &str) -> Result<(), Failure> {
         Ok(self.client()?.batch_execute(sql).await?)
     }
@@ -223,8 +223,8 @@ pub(super) async fn write_long<T>(
     Ok(write_once(pool, (BEGIN_LONG_WRITE, LONG_TIMEOUT), work).await?)
 }
 
-/// Writes like [`write()`], and again, at most [`RETRIES_MAX`] times, while another transaction is in the way. Counts these
-/// in `conflicts`. Each call of `work` must write the same.
+/// Writes like [`write()`], and again, at most [`RETRIES_MAX`] times, while another transaction is in the way. Counts
+/// the repetitions in `conflicts`. Each call of `work` must write the same.
 ///
 /// # Errors
 /// Those of [`write()`].
@@ -288,8 +288,8 @@ async fn commit(tx: Tx, last: &[Statement], id: Uuid) -> Result<(), Failure> {
 
 async fn send_commit(tx: &Tx, last: &[Statement], id: Uuid) -> Result<(), Failure> {
     let lost = || Failure::Unavailable("no reply to the commit".to_owned());
-    // `COMMIT` of a transaction in which a statement has failed succeeds and undoes it. The insertion before it fails
-    // in such a transaction, so its result is that of the transaction.
+    // In a transaction in which a statement has failed, `COMMIT` succeeds and undoes everything. The insertion before
+    // it fails in such a transaction, so the result of the insertion is that of the transaction.
     let values: [&dyn Value; 1] = [&id];
     let insert = tx.execute("INSERT INTO commits (id, fenced) VALUES ($1, false)", &values);
     let mut written = pin!(maybe_done(tx.execute_all(last)));

@@ -1,6 +1,6 @@
 //! Attempts in the embedded store: writes those of a batch, loads the end of a chain, and reads histories.
 //!
-//! Each row has the number of the attempt before it of the same student and of the same section. A history is read
+//! Each row has the numbers of the previous attempts of the same student and in the same section. A history is read
 //! backwards along these numbers.
 
 use std::collections::HashMap;
