@@ -61,8 +61,8 @@ impl Drop for Crowd {
 }
 
 impl Crowd {
-    /// Connects a client per upgrade request, each of which then sends `hello`, if any. Waits until all are connected
-    /// or, if they send `hello`, until all are subscribed.
+    /// Connects a client for each upgrade request. Each client then sends `hello`, if any. Waits until all are
+    /// connected or, if they send `hello`, until all are subscribed.
     pub async fn connect(address: SocketAddr, upgrades: Vec<Vec<u8>>, hello: Option<String>) -> Self {
         let counters = Rc::new(Counters {
             connected: Cell::new(0),
