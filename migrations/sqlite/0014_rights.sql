@@ -16,7 +16,7 @@ CREATE TABLE people_with_rights (
     username   TEXT PRIMARY KEY,
     name       TEXT NOT NULL,
     role       TEXT NOT NULL CHECK (role IN ('student', 'instructor', 'staff', 'admin')),
-    -- local, plone, token, proxy, or oidc: with the name of the provider
+    -- local, plone, token, proxy, or `oidc:` followed by the name of the provider
     source     TEXT NOT NULL CHECK (source IN ('local', 'plone', 'token', 'proxy') OR source GLOB 'oidc:?*'),
     last_seen  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -27,7 +27,7 @@ ALTER TABLE people_with_rights RENAME TO people;
 
 CREATE TABLE members_with_rights (
     user           TEXT PRIMARY KEY,
-    -- the name that was typed at the last successful sign-in; Plone may accept other names than its user id
+    -- the name that was typed at the last successful sign-in; Plone may accept names other than its user id
     login          TEXT NOT NULL,
     name           TEXT NOT NULL,
     role           TEXT NOT NULL CHECK (role IN ('student', 'instructor', 'staff', 'admin')),
