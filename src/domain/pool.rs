@@ -86,7 +86,7 @@ pub struct PoolIndex {
     pools: HashMap<Box<str>, BTreeSet<Crn>>,
 }
 
-/// The sections of a pool without sections.
+/// The sections of a pool that does not exist.
 static NO_SECTIONS: BTreeSet<Crn> = BTreeSet::new();
 
 impl PoolIndex {
