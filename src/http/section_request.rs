@@ -50,7 +50,7 @@ pub(super) struct SectionRequest {
     /// list.
     #[schema(value_type = Option<BTreeSet<SectionId>>, max_items = 50)]
     linked: Option<Vec<SectionId>>,
-    /// The group of sections with which it shares seats. Null ends it.
+    /// The group of sections with which it shares seats. Null removes the section from its group.
     #[schema(value_type = Option<CrossListingRequest>)]
     cross_listed: Option<Option<CrossListing>>,
     /// Seats that only students of a group can take. Replaces the earlier list.

@@ -90,7 +90,7 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Response>> {
         ),
         (
             "UpgradeRequired",
-            "`upgrade_required`: another version of the WebSocket protocol than that in `Sec-WebSocket-Version`.",
+            "`upgrade_required`: a version of the WebSocket protocol other than that in `Sec-WebSocket-Version`.",
             Nothing,
         ),
         ("Invalid", "`invalid`: `field` is out of range, unknown or missing.", Nothing),
