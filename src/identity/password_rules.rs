@@ -125,7 +125,7 @@ fn is_common(text: &[char]) -> bool {
     [text.iter().collect(), read_as('i'), read_as('l')].iter().any(|spelling| is_listed(spelling))
 }
 
-/// Searches the list by halves.
+/// Finds a word by binary search.
 fn is_listed(word: &str) -> bool {
     let list = COMMON.as_bytes();
     let (mut low, mut high) = (0, list.len());
