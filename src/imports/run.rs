@@ -125,7 +125,7 @@ impl Run<'_> {
         if rejected { Err(Stop::Rejected) } else { Ok(()) }
     }
 
-    /// Rejects the file if its rows, or the sections that they replace, are of other subjects than the caller's.
+    /// Rejects the file if its rows, or the sections that they replace, are of subjects other than the caller's.
     fn check_subjects(&self, schedule: &dyn Schedule) -> Result<(), Stop> {
         let Some(limit) = &self.job.options.subjects else { return Ok(()) };
         let (deps, realm) = (&self.inner.deps, &self.job.options.realm);

@@ -162,7 +162,7 @@ impl Recognition {
         const SATURDAY: u8 = 5;
         const SUNDAY: u8 = 6;
         let has = |day: u8| named.iter().chain(&self.weekdays).any(|(other, _)| *other == day);
-        // No longer name of Tuesday ends with `t`, and no longer name of Saturday ends with `s`.
+        // Of the longer names, none of Tuesday ends with `t`, and none of Saturday ends with `s`.
         let is_letter = |index: usize, letter: char| self.normalized[index].ends_with(letter);
         let letters_s = named.iter().filter(|(day, index)| *day == SATURDAY && is_letter(*index, 's')).count();
         let (has_thursday, has_sunday) = (has(THURSDAY), has(SUNDAY) || letters_s < 2);

@@ -30,7 +30,7 @@ const MONTHS: [[&str; 2]; 12] = [
 /// Names of weekdays, which may precede a date, by their first three letters.
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// Serial numbers of dates in spreadsheets that are accepted: 1982 to 2064. Day 1 is 1900-01-01, and the spreadsheets
-/// count a 29 February 1900 that did not exist.
+/// count February 29, 1900, which did not exist.
 const SERIALS: std::ops::RangeInclusive<i32> = 30_000..=60_000;
 /// Day 0 of serial numbers, for days after February 1900.
 const SERIAL_EPOCH: Date = jiff::civil::date(1899, 12, 30);

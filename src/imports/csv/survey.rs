@@ -20,7 +20,7 @@ use crate::imports::csv::times::{Clock, ClockEvidence};
 
 /// The number of rows between two checks whether the import was cancelled.
 const WATCH_INTERVAL_ROWS: usize = 200;
-/// The number of rows among which the header is searched. Real exports have up to a dozen lines above it.
+/// The number of rows that are searched for the header. Real exports have up to a dozen lines above it.
 pub(super) const HEADER_ROWS_MAX: usize = 30;
 /// The minimum number of known columns of a header below the first row. Fewer may be a title that has a known word.
 const HEADER_COLUMNS_MIN: usize = 2;
@@ -339,7 +339,7 @@ fn in_two_rows(upper: &[String], lower: &[String], extra: &ExtraNames) -> Vec<St
         .collect()
 }
 
-/// Reads all rows for how they write times and dates.
+/// Reads all rows to find out how they write times and dates.
 fn formats(
     source: &RecordSource<'_>,
     options: &ScheduleOptions,

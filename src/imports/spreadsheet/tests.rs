@@ -131,7 +131,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
-/// Returns an OpenDocument workbook with a sheet of rows of XML.
+/// Returns an OpenDocument workbook with a sheet whose rows are this XML.
 fn ods_of(rows: &str) -> Vec<u8> {
     let content = format!(
         "<?xml version=\"1.0\"?><office:document-content><office:body><office:spreadsheet>\

@@ -86,7 +86,7 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// Opens a file, which has at most `limit` bytes.
+/// Opens a file of at most `limit` bytes.
 fn records<'a>(
     archive: &'a mut Archive,
     name: &str,
@@ -114,7 +114,7 @@ pub(super) fn header(archive: &mut Archive, name: &str, limit: u64) -> Result<cs
     read_header(&mut records).map_err(|error| reading_failed(name, limit, error))
 }
 
-/// Visits the rows of a file below its header, which has at most `limit` bytes.
+/// Visits the rows below the header of a file of at most `limit` bytes.
 pub(super) fn each_row(
     archive: &mut Archive,
     name: &str,
