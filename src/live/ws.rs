@@ -49,7 +49,7 @@ pub enum NotOpened {
     /// It is not an upgrade to a WebSocket over HTTP/1.1.
     #[error("the request is not a WebSocket upgrade")]
     NoUpgrade,
-    /// It asks for another version of the protocol than [`VERSION`], or for none.
+    /// It asks for a version of the protocol other than [`VERSION`], or for none.
     #[error("this version of the WebSocket protocol is not supported")]
     Version,
 }
