@@ -33,7 +33,7 @@ pub(super) fn path_of_url(url: &str) -> &str {
 }
 
 /// Returns the decoded path within the site of an item's address (`@id`); `None` for an address outside of the site.
-/// The host is ignored, because Plone may use another name for itself than the hub.
+/// The host is ignored, because the hub and Plone may use different names for Plone.
 pub(super) fn of_id(site_url: &str, id: &str) -> Option<String> {
     let path = id.split(['?', '#']).next().map(path_of_url)?;
     let within = path.strip_prefix(path_of_url(site_url))?;
