@@ -124,9 +124,9 @@ pub type Loaded = oneshot::Sender<Arc<TermModel>>;
 pub struct RegistrarDeps {
     /// The store of terms.
     pub store: Arc<dyn TermStore>,
-    /// Maximum number of credits in which a student may enroll per term; 0 is no limit.
+    /// Maximum number of credits in which a student may enroll per term; 0 for no limit.
     pub credit_limit: Credits,
-    /// How often a student may take a course; 0 is no limit.
+    /// How often a student may take a course; 0 for no limit.
     pub repeat_limit: u32,
     /// Whether and how long seats are offered to students on waitlists.
     pub offers: OfferSettings,
@@ -292,8 +292,8 @@ impl Registrar {
         self.next_batch(ctx);
     }
 
-    /// Sets the timer to the term's next deadline. A registrar without deadlines has no timer, because a timer keeps an
-    /// actor alive that has no more senders.
+    /// Sets the timer to the term's next deadline. A registrar without deadlines has no timer, because a timer keeps
+    /// alive an actor that has no senders left.
     fn time_deadline(&mut self, next: Option<Timestamp>, ctx: &mut Context<Self>) {
         if self.timer.as_ref().map(|timer| timer.deadline) == next {
             return;
