@@ -27,7 +27,7 @@ const GROUPS: &str = "groups";
 /// Why headers do not identify a user. The texts are for the log and the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
-    /// The connection comes from another address than the web server's.
+    /// The connection comes from an address other than the web server's.
     #[error("the connection comes from {0}, which is not in auth.proxy.peers")]
     ForeignPeer(IpAddr),
     /// The secret is absent or wrong.
