@@ -32,8 +32,8 @@ pub trait GuardianLinkStore: Send + Sync {
     fn guardian_links(&self, student: &UserName, now: Timestamp) -> StoreFuture<Vec<GuardianLink>>;
     /// Returns the link with this hash, unless it has expired at `now`.
     fn guardian_link(&self, hash: LinkHash, now: Timestamp) -> StoreFuture<Option<GuardianLink>>;
-    /// Stores a link, and deletes the links of all students that have expired when it is made. Returns false, and stores
-    /// nothing, when the student has `max` other links.
+    /// Stores a link, and deletes the expired links of all students. Returns false, and stores nothing, when the
+    /// student has `max` other links.
     fn put_guardian_link(&self, link: GuardianLink, hash: LinkHash, max: usize) -> StoreFuture<bool>;
     /// Deletes a link of a student. Returns false when the student has no such link.
     fn remove_guardian_link(&self, student: &UserName, id: Uuid) -> StoreFuture<bool>;

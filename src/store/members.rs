@@ -13,7 +13,7 @@ use crate::store::StoreFuture;
 pub struct Member {
     /// Username: the provider's id of the user.
     pub username: UserName,
-    /// Name that the user typed at the last successful sign-in. A provider may accept other names than the id.
+    /// Name that the user typed at the last successful sign-in. A provider may accept names other than the id.
     pub login: UserName,
     /// Display name.
     pub name: String,

@@ -131,7 +131,7 @@ pub enum TransferError {
     /// The source cannot be read.
     #[error("the source cannot be read: {0}")]
     Source(String),
-    /// The target has other rows than the source.
+    /// The rows of the target differ from those of the source.
     #[error("the rows of {0} in the target are not those of the source; nothing was stored")]
     Differs(&'static str),
     /// The check of the target found differences, or counted something else than that of the source.

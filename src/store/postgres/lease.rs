@@ -15,7 +15,7 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::rows::{integer, number_at};
 use crate::store::postgres::transaction::{Tx, Work};
 
-/// Refuses the transaction if another hub than `hub` has taken over from `fence`. Otherwise no other hub can take over
+/// Refuses the transaction if a hub other than `hub` has taken over from `fence`. Otherwise no other hub can take over
 /// until the transaction ends.
 pub(super) async fn require(tx: &Tx, fence: Fence, hub: Uuid) -> Result<(), Failure> {
     let sql = "SELECT 1 FROM leaders WHERE job = $1 AND fence = $2 AND hub = $3 FOR KEY SHARE";

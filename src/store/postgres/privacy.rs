@@ -28,7 +28,7 @@ const USER: &str = "
     FROM (SELECT $1 AS username) AS n
     LEFT JOIN accounts AS a ON a.username = n.username LEFT JOIN people AS p ON p.username = n.username
     WHERE a.name IS NOT NULL OR p.name IS NOT NULL";
-/// The terms in which the person `$1` is registered, with another status than `$3`, and that have not ended on the date
+/// The terms in which the person `$1` is registered, with a status other than `$3`, and that have not ended on the date
 /// `$2`.
 const REGISTERED: &str = "
     SELECT t.id FROM terms AS t WHERE (t.ends_on IS NULL OR t.ends_on >= $2)

@@ -68,8 +68,8 @@ impl<T: Typed> Value for Vec<T> {
     }
 }
 
-/// A statement with its parameters, already encoded: nothing of it can fail before it is sent. So a transaction can send
-/// its commit right after it, without waiting for the reply.
+/// A statement with its parameters, already encoded: it cannot fail before it is sent. So a transaction can send its
+/// commit right after it, without waiting for the reply.
 #[derive(Debug)]
 pub(super) struct Statement {
     pub(super) sql: Cow<'static, str>,

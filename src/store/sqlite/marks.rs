@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::ids::{Crn, TermId};
 
-/// Name of the note that is set once every section of the store was marked. Every change since then is marked, too.
+/// Name of the note that is set once every section of the store has been marked. Every change since then is marked,
+/// too.
 const MARKED_NOTE: &str = "outbox_marked";
 
 /// Marks a section. An existing entry keeps its times, except a refused one, which is due again.
