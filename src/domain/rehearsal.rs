@@ -53,7 +53,7 @@ pub struct Run {
     pub fills: BTreeMap<Crn, usize>,
     /// The number of refusals by code.
     pub refusals: BTreeMap<RefusalCode, u64>,
-    /// Students who got a seat for every section of their plans, in it or in an alternate.
+    /// Students who got a seat for every section of their plans, in the section itself or in an alternate.
     pub complete: usize,
     /// Students who got no seat.
     pub nothing: usize,
@@ -117,8 +117,8 @@ impl Rehearsal {
         self.book.term().window_of(self.book.facts(student).map(|facts| &**facts))
     }
 
-    /// Registers all plans once, each as `POST /api/v1/me/plan/register` does. Before each student it calls `proceed` with
-    /// the number of those who have arrived; if that returns false, the run ends without a result.
+    /// Registers all plans once, each as `POST /api/v1/me/plan/register` does. Calls `proceed` before each student,
+    /// with the number of those who have arrived; if it returns false, the run ends without a result.
     pub fn run(&self, seed: u32, mut proceed: impl FnMut(usize) -> bool) -> Option<Run> {
         let mut book = self.book.clone();
         let mut run = Run::default();
@@ -145,7 +145,7 @@ impl Rehearsal {
 }
 
 impl Run {
-    /// Records whether a section that changed when the student with this number arrived has seats.
+    /// Records whether a section has seats after a change. `arrived` is the number of students who have arrived.
     fn note_seats(&mut self, state: &SectionState, arrived: usize) {
         let crn = &state.section.id.crn;
         if state.open_seats() > 0 {
