@@ -129,7 +129,7 @@ async fn a_rest_that_is_large_or_does_not_arrive_closes_the_connection() {
     server.stop(false).await;
 }
 
-/// Calls the middleware with a body that never arrives, in a paused time.
+/// Calls the middleware with a body that never arrives, while time is paused.
 #[actix_web::test]
 async fn a_body_that_does_not_arrive_is_408() {
     tokio::time::pause();

@@ -18,8 +18,8 @@ use crate::http::openapi::responses::{BadBody, BadRole, StoreFailed};
 #[openapi(paths(start))]
 pub(super) struct Api;
 
-/// Registers the resource of this file. It hides the facts about a student whose username is `import`, which only a file
-/// can state.
+/// Registers the resource of this file. It hides the resource of a student whose username is `import`: only a file can
+/// state facts about that student.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/students/import")
