@@ -2,8 +2,8 @@
 //! signed in to an account proves it at its next sign-in. Its failed attempts are counted apart from everyone else's, so
 //! that guesses of a stranger do not keep the user out.
 //!
-//! The cookie grants nothing else. It is bound to the account, each sign-in replaces it, and the failures of each are
-//! bounded ([`crate::identity::attempts`]).
+//! The cookie grants nothing else. It is bound to the account, each sign-in replaces it, and the failed attempts with
+//! each cookie are bounded ([`crate::identity::attempts`]).
 
 use std::time::Duration;
 
