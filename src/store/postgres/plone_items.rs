@@ -45,7 +45,7 @@ pub(super) async fn all(tx: &Tx) -> Result<Vec<PloneItem>, Failure> {
 }
 
 /// Stores an item. Its section's outbox entry is no longer a creation; if the item is deleted, the entry is deleted. If
-/// another section had an item with this UID, it no longer has.
+/// another section had the item with this UID, it no longer has it.
 pub(super) async fn put(tx: &Tx, item: &PloneItem) -> Result<(), Failure> {
     let (term, crn) = (item.section.term.as_str(), item.section.crn.as_str());
     let moved = "DELETE FROM plone_items WHERE uid = $1 AND (term, crn) <> ($2, $3)";
