@@ -65,8 +65,8 @@ pub(super) fn read(cells: &mut Cells<'_>, zone: &TimeZone, order: DayOrder) -> O
     })
 }
 
-/// Returns the instant of a local time. A time that a clock change skips is moved forward by the length of the gap; of
-/// an ambiguous time, the first is taken (RFC 5545, section 3.3.5).
+/// Returns the instant of a local time. A time that a clock change skips is moved forward by the length of the gap; for
+/// an ambiguous time, the first instant is taken (RFC 5545, section 3.3.5).
 fn instant(date: Date, time: Time, zone: &TimeZone) -> Option<Timestamp> {
     let at = civil::DateTime::from_parts(date, time);
     zone.to_timestamp(at).ok()

@@ -17,7 +17,7 @@ const SHEETS_MAX: usize = 100;
 const LISTED_SHEETS_MAX: usize = 10;
 /// The maximum size of the text of a sheet, in bytes: four times the largest upload.
 const TEXT_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// The maximum size of the text of the rows in which the header of a sheet is searched, in bytes. Real ones have a few
+/// The maximum size of the text of the rows that are searched for the header of a sheet, in bytes. Real ones have a few
 /// thousand. A header below them does not count when the sheet is chosen, but is found if staff name the sheet.
 const FIRST_ROWS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The number of rows between two checks whether the import was cancelled.
@@ -34,7 +34,7 @@ pub(in crate::imports) type FirstRows = [(u64, csv::StringRecord)];
 pub(in crate::imports) struct Choice<'c> {
     /// The name of the sheet, if staff chose it.
     pub(in crate::imports) sheet: Option<&'c str>,
-    /// The number of rows among which the header is searched.
+    /// The number of rows that are searched for the header.
     pub(in crate::imports) rows: usize,
     /// Returns the number of known columns in the header among the first rows.
     pub(in crate::imports) score: &'c dyn Fn(&FirstRows) -> usize,
