@@ -4,7 +4,7 @@
 //!
 //! There is one way to rebuild the term, at the start and after a batch that failed: the callers of the failed batch
 //! get their reply (`outcome_unknown` if the commit itself failed), the term is loaded from the store, its waitlists
-//! are settled, and only then the next batch is decided.
+//! are settled, and only then is the next batch decided.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
