@@ -1,4 +1,5 @@
-//! The list of all live connections, for connection limits, the administration page, and to find the sessions of a user.
+//! The list of all live connections, for connection limits, for the administration page, and for finding the sessions
+//! of a user.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
