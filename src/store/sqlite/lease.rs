@@ -1,4 +1,4 @@
-//! Leases. A process locks the embedded store, so its hub is always the leader, and no write of it is ever refused.
+//! Leases. A process locks the embedded store, so its hub is always the leader, and its writes are never refused.
 
 use std::sync::Arc;
 
