@@ -145,7 +145,7 @@ pub trait Schedule {
     fn sections(&self) -> u64;
     /// Returns the number of findings of this severity.
     fn findings_total(&self, severity: Severity) -> u64;
-    /// Returns the number of conflicts: of pairs of meetings.
+    /// Returns the number of conflicts, which are pairs of meetings.
     fn conflicts_total(&self) -> u64;
     /// Visits the first `limit` findings of a severity, in order of line.
     fn each_finding(
