@@ -1,4 +1,4 @@
--- Subjects to which staff are limited, and the role of instructors. `subjects` is a JSON list; NULL is no limit.
+-- Subjects to which staff are limited, and the role of instructors. `subjects` is a JSON list; NULL means no limit.
 
 CREATE TABLE accounts_with_rights (
     username       TEXT PRIMARY KEY,
