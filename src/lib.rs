@@ -1,6 +1,6 @@
 //! EduHub: an actor-based hub for registration and real-time alerts in front of a college's Plone.
 //!
-//! Each folder is a capability. Dependencies point downwards only; `tests/tidy.rs` checks them.
+//! Each folder is a capability. Dependencies point downward only; `tests/tidy.rs` checks them.
 //!
 //! - [`app`]: builds and runs the application; [`cli`]: the commands; [`config`]: the settings
 //! - [`http`]: routes, one file per resource
