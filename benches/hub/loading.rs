@@ -93,7 +93,7 @@ fn crn(index: usize) -> String {
     (10_000 + index).to_string()
 }
 
-/// Registers the students in the stopped hub's store. Returns how long each load of the term takes afterwards.
+/// Registers the students in the stopped hub's store. Returns how long each load of the term takes afterward.
 fn fill(home: &Home, students: usize) -> Vec<Duration> {
     let store = SqliteStore::open(SqliteOptions { path: home.folder().join("eduhub.db"), outbox: None });
     let store = store.expect("the store of a stopped hub");

@@ -89,7 +89,7 @@ pub struct TermOffers {
 pub struct Offer {
     /// When it lapses: it can be accepted before this time.
     pub expires_at: Timestamp,
-    /// When the student is reminded; `None` afterwards, and for a short offer.
+    /// When the student is reminded; `None` afterward, and for a short offer.
     pub remind_at: Option<Timestamp>,
 }
 

@@ -29,7 +29,7 @@ impl PullGate {
     }
 
     /// Returns `None` while changes are being applied. Otherwise what was read since is consistent if this still
-    /// returns the same value afterwards.
+    /// returns the same value afterward.
     #[must_use]
     pub fn quiet(&self) -> Option<Quiet> {
         let count = self.0.load(Ordering::SeqCst);

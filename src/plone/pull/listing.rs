@@ -91,7 +91,7 @@ impl Listing {
         }
     }
 
-    /// Adds the recently modified items. Returns false if the total number does not match afterwards.
+    /// Adds the recently modified items. Returns false if the total number does not match afterward.
     async fn refresh_modified(&mut self, plone: &Arc<dyn Plone>) -> Result<bool, PullError> {
         let newest = self.newest().and_then(|newest| newest.checked_sub(OVERLAP).ok());
         let Some(since) = newest else { return Ok(false) };

@@ -1,4 +1,4 @@
-//! Histories of attempts: reads them backwards along the numbers of the attempts before, and deletes old ones.
+//! Histories of attempts: reads them backward along the numbers of the previous attempts, and deletes old ones.
 
 use jiff::Timestamp;
 
@@ -38,7 +38,7 @@ async fn newest(tx: &Tx, chain: &ChainRow, subject: Subject<'_>) -> Result<u64, 
     Ok(maybe_number_at(&tx.query_one(head, &[&term, &student, &crn]).await?, 0)?.unwrap_or(0))
 }
 
-/// Reads a history of a term backwards, from the newest attempt or from the one before `before`. One statement follows
+/// Reads a history of a term backward, from the newest attempt or from the one before `before`. One statement follows
 /// the numbers of the attempts before; it ends at the first attempt that was deleted, or that is of another history.
 async fn history(
     tx: &Tx,

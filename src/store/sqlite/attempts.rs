@@ -1,7 +1,7 @@
 //! Attempts in the embedded store: writes those of a batch, loads the end of a chain, and reads histories.
 //!
 //! Each row has the numbers of the previous attempts of the same student and in the same section. A history is read
-//! backwards along these numbers.
+//! backward along these numbers.
 
 use std::collections::HashMap;
 
@@ -300,7 +300,7 @@ fn newest(connection: &Connection, chain: &ChainEnds, subject: Subject<'_>) -> r
         .query_row(params![term, student, crn], max)
 }
 
-/// Reads a history of a term backwards, from the newest attempt or from the one before `before`.
+/// Reads a history of a term backward, from the newest attempt or from the one before `before`.
 fn history(
     connection: &Connection,
     chain: &ChainEnds,
