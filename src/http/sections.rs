@@ -26,7 +26,7 @@ use crate::store::terms::Lineage;
 
 use crate::http::auth::{SubjectStaff, Visitor};
 use crate::http::body::read_body;
-use crate::http::build_threads::PartedVec;
+use crate::http::build_threads::{PartedVec, in_parts};
 use crate::http::encoded::{Encoded, not_modified};
 use crate::http::error::Problem;
 use crate::http::hot::HotResponses;
@@ -162,7 +162,7 @@ impl<'a> SectionList<'a> {
         let mut list = Self { items: Vec::new(), next: None, total: 0, seq };
         let mut started = filter.after.is_none();
         let mut last = None;
-        for row in snapshots.iter().flat_map(|snapshot| snapshot.rows_in_order()) {
+        for row in in_parts(snapshots.iter().flat_map(|snapshot| snapshot.rows_in_order())) {
             let id = &row.state.section.id;
             let (matches, is_after_cursor) = (filter.matches(row), started);
             // Checked even if the cursor's own section no longer matches, such as with `open=true`.
