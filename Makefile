@@ -82,8 +82,8 @@ faults-disks:
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	SSO_STUDENTS=2000 timeout 900 node --test tests/browser/sso-students.test.mjs
 
-# The short form is part of `make test`. Each test prints its seed, its number of answers, and the times of changes.
-test-cluster: postgres nats ## tests three hubs on PostgreSQL and NATS in the long form: 2,000 students for each fault, and 3,000 clients that hop between hubs
+# The short form is part of `make test`. Each test prints its seed, its number of responses, and the times of changes.
+test-cluster: postgres nats ## tests three hubs on PostgreSQL and NATS in the long form: 2,000 students for each fault, and 3,000 clients that move between hubs
 	$(CARGO) test $(OPTIMIZED) --locked --no-run --test system
 	CLUSTER_STUDENTS=$(or $(STUDENTS),2000) CLUSTER_STOP_S=30 CLUSTER_CLIENTS=3000 CLUSTER_ALERTS=500 CLUSTER_CHANGES=1000 RUST_TEST_THREADS=1 $(CARGO) test $(OPTIMIZED) --locked --test system cluster:: -- --nocapture
 
@@ -162,7 +162,7 @@ run-plone: plone ## runs the hub in front of that Plone, on http://127.0.0.1:800
 bench: plone-template ## runs the benchmarks, with comparisons (one part: cargo bench --bench hub -- registrations)
 	$(CARGO) bench --locked --bench hub
 
-page-bench: chromium ## measures the students' page: its first rows, and 500 of 3,465 sections changing per second for SECONDS=300
+page-bench: chromium ## measures the student's page: the time to its first rows, and its work while 500 of 3,465 sections change each second for SECONDS=300
 	$(CARGO) build --release --locked
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	EDUHUB_BIN=$(CURDIR)/target/release/eduhub node tests/browser/page-bench.mjs
