@@ -41,7 +41,7 @@ export default {
   "finding.roster_too_large": "El archivo OneRoster es demasiado grande: {file} supera {mib} MiB",
   "finding.roster_unreadable": "En {file}, línea {line}: {what}",
   "finding.archive_damaged": "El archivo ZIP está dañado y no se puede leer. Expórtelo de nuevo",
-  "finding.periods_unread": { one: "Los períodos de {n} clase no son días y horas, como MWF 09:00-09:50: no se conoce su horario", other: "Los períodos de {n} clases no son días y horas, como MWF 09:00-09:50: no se conocen sus horarios" },
+  "finding.periods_unread": { one: "Los datos de `periods` de {n} clase no son días y horas, como MWF 09:00-09:50: no se conoce su horario", other: "Los datos de `periods` de {n} clases no son días y horas, como MWF 09:00-09:50: no se conocen sus horarios" },
   "finding.enrollments_skipped": "Las inscripciones no se importan ({file}, filas: {n}): los estudiantes se inscriben en EduHub",
   "finding.roster_no_column": "{file} no tiene la columna {column}",
   "finding.roster_unknown_column": "{file} tiene una columna \"{column}\" que OneRoster no define. Corrija su nombre o haga que empiece por metadata.",

@@ -474,7 +474,7 @@ export default {
   "template.closed.message": "[Campus] is closed on [day] because of [reason]. Classes on campus do not meet. Online classes [continue or not]. The next update comes at [time].",
   "template.shelter": "Shelter in place",
   "template.shelter.title": "Shelter in place at [place]",
-  "template.shelter.message": "Stay inside, close doors and windows, and keep away from [place]. [What happened.] Wait for the all-clear. If you are in danger, call [number].",
+  "template.shelter.message": "Stay inside, close doors and windows, and keep away from them. [What happened.] Wait for the all-clear. If you are in danger, call [number].",
   "template.all_clear.title": "All clear: {title}",
   "template.all_clear.message": "[What has ended.] [What is still closed, if anything.]",
   "alert.correct.title": "Correct an alert",

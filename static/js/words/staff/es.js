@@ -474,7 +474,7 @@ export default {
   "template.closed.message": "[Campus] está cerrado el [día] por [motivo]. No hay clases en el campus. Las clases en línea [continúan o no]. Habrá más información a las [hora].",
   "template.shelter": "Permanezca en el interior",
   "template.shelter.title": "Permanezca en el interior: [lugar]",
-  "template.shelter.message": "Quédese dentro, cierre puertas y ventanas y no se acerque a [lugar]. [Qué ocurrió.] Espere el aviso de fin de alerta. Si está en peligro, llame al [número].",
+  "template.shelter.message": "Quédese dentro, cierre puertas y ventanas y manténgase lejos de ellas. [Qué ocurrió.] Espere el aviso de fin de alerta. Si está en peligro, llame al [número].",
   "template.all_clear.title": "Fin de la alerta: {title}",
   "template.all_clear.message": "[Qué ha terminado.] [Qué sigue cerrado, si algo sigue cerrado.]",
   "alert.correct.title": "Corregir una alerta",
