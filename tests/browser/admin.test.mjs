@@ -63,7 +63,7 @@ test("a demonstration is drawn live and its figures match the API", async () => 
   assert.deepEqual(page.wrong, []);
 });
 
-test("a link opens the result of a demonstration without an account, until it is withdrawn", async () => {
+test("a link opens the result of a demonstration until it is withdrawn", async () => {
   const page = await openAdmin("#demo");
   await waitUntilIdle();
   // Long enough for a page on a busy machine to see the run.

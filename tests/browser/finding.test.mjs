@@ -141,7 +141,7 @@ test("a watch says when a seat opens, in the page and by a notification", async 
   assert.deepEqual(page.wrong, []);
 });
 
-test("a watch begins before the browser's question is answered, and its answer hides no seat", async () => {
+test("a watch starts before permission is given, and the answer hides no message", async () => {
   hub.mint("wendy", "student");
   hub.mint("holder", "student");
   await hub.ask("holder", "PUT", `/api/v1/me/registrations/${TERM}-3`);

@@ -13,7 +13,7 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 const done = (page) => page.locator("#first-steps-list .good").evaluateAll((steps) => steps.map((step) => step.dataset.step));
 const steps = (page, count) => until(page, (count) => !document.querySelector("#first-steps").hidden && document.querySelectorAll("#first-steps-list .good").length === count, count);
 
-test("an empty hub lists five steps, and each is done as soon as the hub has what it asks for", async () => {
+test("an empty hub lists five steps, each done once the hub has its result", async () => {
   const page = await open(chrome, hub, "/admin", { user: "admin", bypassCSP: true });
   await steps(page, 0);
   assert.match(await page.textContent("#first-steps-left"), /5 steps are left/);

@@ -34,7 +34,7 @@ const search = async (page, text, crn) => {
 };
 const schedule = (page, pattern) => until(page, (source) => new RegExp(source, "s").test(document.querySelector("#schedule-rows").textContent), pattern.source);
 
-test("the register button keeps the focus, and a press on it counts, when other students take seats", async () => {
+test("the register button keeps the focus and a press while others take seats", async () => {
   await hub.term("rush", LINES);
   for (const user of ["quick", "calm"]) hub.mint(user, "student");
   const page = await open(chrome, hub, "/?term=rush", { user: "calm" });
@@ -54,7 +54,7 @@ test("the register button keeps the focus, and a press on it counts, when other 
   assert.deepEqual(await hub.registrations("calm", "rush"), ["1 enrolled"]);
 });
 
-test("a student's morning works by keyboard alone: sign in, plan, register, wait, confirm, undo", async () => {
+test("a student's whole morning works by keyboard alone", async () => {
   await hub.term("dawn", LINES, { opensIn: 86_400 });
   hub.mint("rival", "student");
   const page = await open(chrome, hub, "/?term=dawn");
@@ -107,7 +107,7 @@ test("a student's morning works by keyboard alone: sign in, plan, register, wait
   assert.deepEqual(page.wrong, []);
 });
 
-test("the accessibility tree has the answers, a changed seat and an alert as a screen reader reads them", async () => {
+test("the accessibility tree has results, a changed seat and an alert in reading order", async () => {
   await hub.term("heard", LINES);
   for (const user of ["hera", "other"]) hub.mint(user, "student");
   await hub.ask("other", "PUT", "/api/v1/me/registrations/heard-3");

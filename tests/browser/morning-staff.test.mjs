@@ -46,7 +46,7 @@ test("a student's own window replaces that of the term, even when it is closed",
   await shows(page, "Registration is not open");
 });
 
-test("the map rings only sections that are full, and few left is relative to the capacity", async () => {
+test("the map rings only full sections, and few left is relative to the capacity", async () => {
   await hub.term("map", ["1,MATH 151,Calculus I,A01,lecture,3,1,0,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,3,9,0,MWF,09:30-10:20,Curie",
     "3,HIST 110,History,A01,lecture,3,5,0,TR,09:30-10:20,Ito", "4,BIOL 101,Biology,A01,lecture,3,40,0,TR,11:00-11:50,Ito"]);
   for (const crn of ["1", "3", "4"]) await hub.ask("ana", "PUT", `/api/v1/me/registrations/map-${crn}`);

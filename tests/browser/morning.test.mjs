@@ -114,7 +114,7 @@ test("another student is not offered the previous student's request", async () =
   assert.equal(await page.evaluate(() => document.querySelector("#note").textContent), "");
 });
 
-test("the week hatches only what overlaps, and shows subjects, Sunday, and what has no time", async () => {
+test("the week hatches only overlaps, and shows subjects, Sunday and untimed sections", async () => {
   const page = await open(chrome, hub, "/?term=week#term", { user: "student" });
   // Five days, and six: then there is room for upright names only.
   for (const sections of [["week-1", "week-2"], ["week-1", "week-2", "week-5", "week-6"]]) {
@@ -148,7 +148,7 @@ test("an alternative to a full planned section has no warning about it", async (
   await hub.ask("staff", "PATCH", "/api/v1/sections/week-3", { capacity: 0 });
 });
 
-test("numbers turn gray when the hub is gone, and the error of a request that succeeded disappears", async () => {
+test("numbers turn gray without the hub, and a success removes an earlier error", async () => {
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
   const page = await open(chrome, hub, "/?term=week&q=history", { user: "student" });
   const register = row(page, "History").getByRole("button", { name: /^Register/ });

@@ -61,7 +61,7 @@ test("an offer arrives live with its deadline by the hub's clock and is accepted
   assert.deepEqual(page.wrong, []);
 });
 
-test("an offer that was made before the page opened can be declined, and the next student is offered the seat", async () => {
+test("an offer from before the page opened is declined and goes to the next student", async () => {
   const { free } = await term("decline", LONG_S, "carl", ["dora", "emil"]);
   await free();
   const [dora, emil] = await Promise.all(["dora", "emil"].map((user) => open(chrome, hub, "/?term=decline", { user })));
@@ -76,7 +76,7 @@ test("an offer that was made before the page opened can be declined, and the nex
   assert.deepEqual([...dora.wrong, ...emil.wrong], []);
 });
 
-test("on a phone, an offer in sight has no banner beside it, and one in the list of sections", async () => {
+test("on a phone, only an offer that is out of sight has a banner", async () => {
   const { free } = await term("phone", LONG_S, "jack", ["kate"]);
   const page = await open(chrome, hub, "/?term=phone#term", { user: "kate", width: 390, height: 844 });
   const isVisible = (wanted) => until(page, (wanted) => document.querySelector("#banners [data-notice=offer]")?.checkVisibility() === wanted, wanted);

@@ -117,7 +117,7 @@ const table = [
   ["long tasks while loading", list(loading), ""],
   [`tasks over ${LONG_MS} ms while seats changed`, list(long), verdict(!long.length)],
   ["tasks of the measurement itself", list(changing.filter(isOfMeasurement)), ""],
-  ["main thread busy", `${(100 * busyFor / made.seconds).toFixed(1)} % of the time`, ""],
+  ["main thread busy", `${(100 * busyFor / made.seconds).toFixed(1)}% of the time`, ""],
   [`heap after warm-up, at the end (+${GROWTH_MAX_MB} MB)`, `${(warm / 1e6).toFixed(2)} MB, ${(last / 1e6).toFixed(2)} MB (${grown < 0 ? "" : "+"}${grown.toFixed(2)} MB)`, verdict(grown <= GROWTH_MAX_MB)],
 ];
 console.log(`\n${SECTIONS} sections, ${SECONDS} seconds`);

@@ -74,7 +74,7 @@ test("a hold is named for each planned section", async () => {
 });
 
 for (const [width, colorScheme] of [[1280, "light"], [390, "dark"]]) {
-  test(`alternates and the waitlist are set with the keyboard, and one headline follows the press (${width} px)`, async () => {
+  test(`alternates and the waitlist are set by keyboard, and one headline follows (${width} px)`, async () => {
     const term = `full${width}`;
     await hub.term(term, LINES);
     const page = await planned(term, `kim${width}`, ["1", "3", "6"], { width, height: 844, colorScheme, bypassCSP: true });

@@ -223,7 +223,7 @@ test("the failure of a demonstration and an earlier measurement are in Spanish",
   await holds(page, "a failed demonstration");
 });
 
-test("details of the audit trail, problems of Plone and the welcome are shown by their codes", async () => {
+test("audit details, problems of Plone and the welcome are shown by their codes", async () => {
   const page = await show("/admin#audit", "admin", 1280);
   await shows(page, "entradas?\\.");
   const texts = await page.evaluate(async () => {

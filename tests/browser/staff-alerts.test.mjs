@@ -204,7 +204,7 @@ test("an unknown section is reported; sent alerts remain after a reload", async 
   await withdraw(page, "Room changed");
 });
 
-test("a template fills the form, is undone, and is not sent before its blanks are filled in", async () => {
+test("a template fills the form, is undone, and needs its blanks filled in", async () => {
   const page = await openStaff();
   await compose(page, "My own title", "My own text");
   await page.getByLabel("Template").selectOption("room");
@@ -225,7 +225,7 @@ test("a template fills the form, is undone, and is not sent before its blanks ar
   await withdraw(page, "Room change: MATH 151");
 });
 
-test("a corrected alert is shown again to its recipients, also to those who had confirmed it", async () => {
+test("a corrected alert is shown again, even to those who had confirmed it", async () => {
   const [reader, page] = [await openStudent(), await openStaff()];
   await compose(page, "Exam moved", "To room 12.");
   await page.selectOption("#alert-form [name=priority]", "high");

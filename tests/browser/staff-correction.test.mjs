@@ -148,7 +148,7 @@ test("cells divided by a comma are joined, and line breaks in a cell stay", asyn
   assert.deepEqual((await hub.ask("staff", "GET", "/api/v1/sections?term=join")).items.map(({ title }) => title), ["One and more", "Two, and more"]);
 });
 
-test("a file in Windows-1252 keeps its accents, and becomes UTF-8 when a line is corrected, in Spanish", async () => {
+test("a corrected file in Windows-1252 keeps its accents in UTF-8, in Spanish", async () => {
   const page = await openImport({ locale: "es-ES" });
   await check(page, Buffer.from("term;crn;course;title;capacity\nlatin;1;MATH 1;\xc9tica;muchos\nlatin;2;MATH 2;Espa\xf1ol;20\n", "latin1"));
   await shows(page, "1 línea rechazada");

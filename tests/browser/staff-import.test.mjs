@@ -112,7 +112,7 @@ test("a OneRoster file registers its students, and the refused ones are listed",
   await until(spanish, () => /De un archivo OneRoster \(\.zip\) se agregan/.test(document.querySelector("#import-form").textContent));
 });
 
-test("facts about students in a file without usernames: the page names the columns that are needed", async () => {
+test("for student facts without usernames, the page names the needed columns", async () => {
   const page = await openImport();
   assert.match(await page.textContent("#import-form"), /a row for each student, with the username/);
   await page.selectOption("#import-form [name=contents]", "students");

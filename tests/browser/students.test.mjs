@@ -108,7 +108,7 @@ test("a refusal is lifted by its code with a reason, and the next one is added t
   assert.match(items[0].detail, /override: time_conflict, section_full; Approved by the chair/);
 });
 
-test("a full section offers its waitlist; the history says who came first and when the last seat was taken", async () => {
+test("a full section offers its waitlist, and the history says who came first", async () => {
   await stated("late");
   const page = await openFile("late");
   await pick(page, "151 A01", /Register/);

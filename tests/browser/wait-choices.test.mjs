@@ -78,7 +78,7 @@ test("a student waits for a linked lab together with its lecture and gets a seat
   assert.deepEqual(page.wrong, []);
 });
 
-test("a conflict with a full section offers to drop the other section when the seat comes", async () => {
+test("a full section in conflict offers to drop the other one for its seat", async () => {
   const { free, take } = await term("swap", "cal");
   await take(4);
   const page = await open(chrome, hub, "/?term=swap&q=BIOL", { user: "cal" });

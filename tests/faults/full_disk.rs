@@ -168,7 +168,7 @@ fn a_start_ends_with_an_error_when_the_disk_is_full() {
 }
 
 #[test]
-fn an_upload_to_a_full_disk_is_refused_with_507_and_changes_nothing() {
+fn an_upload_to_a_full_disk_gets_507_and_changes_nothing() {
     let home = Home::new();
     let folder = tempfile::tempdir().unwrap();
     let armed = folder.path().join("armed");

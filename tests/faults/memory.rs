@@ -164,7 +164,7 @@ fn variable(server: &Server, name: &str) -> Option<String> {
 }
 
 #[test]
-fn the_allocator_returns_freed_memory_at_once_unless_the_operator_sets_another_delay() {
+fn freed_memory_is_returned_at_once_unless_a_delay_is_set() {
     let (home, name) = (Home::new(), "MIMALLOC_PURGE_DELAY");
     let server = home.serve();
     assert_eq!(variable(&server, name).as_deref(), Some("0"));

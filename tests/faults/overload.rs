@@ -297,8 +297,8 @@ fn overload_keeps_the_goodput_and_sheds_the_rest() {
     let (sent, rejected) = (shed.overload.endings.len(), shed.overload.count(Ending::Rejected));
     let gave_up = shed.overload.count(Ending::GaveUp);
     println!(
-        "{OVERLOAD} times the capacity of {peak:.0} registrations a second: {goodput:.0} in time ({:.0} %), p99 {:?}; \
-         of {sent} requests {rejected} rejected ({:.0} %), {gave_up} given up, {} stored without a reader; \
+        "{OVERLOAD} times the capacity of {peak:.0} registrations a second: {goodput:.0} in time ({:.0}%), p99 {:?}; \
+         of {sent} requests {rejected} rejected ({:.0}%), {gave_up} given up, {} stored without a reader; \
          {} health checks",
         goodput / peak * 100.0,
         shed.overload.p99(),

@@ -103,7 +103,7 @@ fn a_burst_of_connections_stays_below_the_limit_of_open_files() {
         registrar.call_json("POST", "/api/v1/alerts", &alert).ok().filter(|response| response.status == 201)
     });
     assert!(open_files(&server) < FILES_MAX);
-    eventually("the control: more clients connect than there may be", || (closed(&silent) > 0).then_some(()));
+    eventually("the control: more clients connect than are allowed", || (closed(&silent) > 0).then_some(()));
     assert!(!server.log().contains("accepting connection"), "accepting never fails: {}", server.log());
 }
 
@@ -123,7 +123,7 @@ const VISITORS: usize = 200;
 const BEING_ENDED: usize = 32;
 
 #[test]
-fn silent_visitors_of_one_address_displace_each_other_and_no_student() {
+fn silent_visitors_of_one_address_displace_only_each_other() {
     for limit in [VISITORS_MAX, 0] {
         let home = Home::new().setting("limits.visitor_connections_per_address", &limit.to_string());
         let server = home.serve();

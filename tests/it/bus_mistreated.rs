@@ -42,7 +42,7 @@ fn repeated_messages_are_delivered_once() {
 }
 
 #[test]
-fn of_reordered_messages_every_sign_out_and_no_older_hint_is_delivered() {
+fn reordered_messages_deliver_every_sign_out_and_no_older_hint() {
     with_hubs(Fate::Reorder, |hub| {
         let (mut commits, mut sign_outs) = (Vec::new(), Vec::new());
         while sign_outs.len() < COUNT as usize {

@@ -57,7 +57,7 @@ pub struct Morning {
 }
 
 impl Morning {
-    /// Returns the morning of this many students with the usual curve: 40 % within 20 seconds, the others within some
+    /// Returns the morning of this many students with the usual curve: 40% within 20 seconds, the others within some
     /// minutes, and a student acts every 8 seconds.
     pub const fn of(students: usize, horizon: f64) -> Self {
         Self { students, waiting: 40, rush: 20.0, later: 300.0, think: 8.0, horizon }

@@ -71,7 +71,7 @@ pub struct Layout {
     /// Processors of each hub, and of the database.
     pub hub_cores: usize,
     pub postgres_cores: usize,
-    /// Seconds of a batch in which nothing computes: the fsync, and the round trips between hub and database.
+    /// Seconds of a batch without processor time: the fsync, and the round trips between hub and database.
     pub commit_wait: f64,
 }
 

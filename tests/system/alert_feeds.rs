@@ -97,7 +97,7 @@ fn an_alert_is_a_cap_message_then_an_update_then_a_cancellation() {
 }
 
 #[test]
-fn the_feed_lists_public_alerts_newest_first_with_links_to_their_messages() {
+fn the_feed_lists_public_alerts_newest_first_with_links() {
     let home = home();
     let server = home.serve();
     let mut staff = staff(&home, &server);
@@ -173,7 +173,7 @@ fn the_feed_is_bounded_and_revalidated() {
 }
 
 #[test]
-fn the_feed_is_written_in_the_language_of_the_college_and_linked_from_the_page() {
+fn the_feed_has_the_colleges_language_and_a_link_on_the_page() {
     let home = home().setting("college.language", "es-MX");
     let server = home.serve();
     let sent = send(&mut staff(&home, &server), &public("Tornado"));

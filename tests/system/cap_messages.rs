@@ -134,7 +134,7 @@ fn another_system_cancels_a_message_that_the_hub_published() {
 }
 
 #[test]
-fn messages_that_are_not_actual_public_alerts_are_refused_with_the_reason() {
+fn messages_other_than_public_alerts_are_refused_with_a_reason() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = staff(&home, &server);
@@ -172,7 +172,7 @@ fn messages_that_are_not_actual_public_alerts_are_refused_with_the_reason() {
 }
 
 #[test]
-fn only_staff_without_a_limit_post_messages_and_a_dry_run_sends_nothing() {
+fn messages_need_unlimited_staff_and_a_dry_run_sends_nothing() {
     let home = Home::new();
     let server = home.serve();
     let whole = message("A-1", "Alert", &info("Tornado warning"));
@@ -189,7 +189,7 @@ fn only_staff_without_a_limit_post_messages_and_a_dry_run_sends_nothing() {
 }
 
 #[test]
-fn the_block_in_the_colleges_language_is_sent_and_a_later_one_is_scheduled() {
+fn the_block_in_the_colleges_language_is_sent_or_scheduled() {
     let home = Home::new().setting("college.language", "es");
     let server = home.serve();
     let mut staff = staff(&home, &server);

@@ -179,7 +179,7 @@ fn the_exported_bundle_changes_nothing_and_fills_another_hub() {
 }
 
 #[test]
-fn the_exported_students_change_nothing_and_are_registered_in_another_hub() {
+fn exported_students_change_nothing_and_fill_another_hub() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = college(&home, &server);
@@ -238,7 +238,7 @@ const ENROLLMENTS: &str = "sourcedId,status,dateLastModified,classSourcedId,scho
     e1,,,k1,o,u,student\ne2,,,k1,o,t,teacher\n";
 
 #[test]
-fn the_classes_of_another_system_are_imported_and_its_enrollments_reported() {
+fn classes_of_another_system_are_imported_without_enrollments() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));

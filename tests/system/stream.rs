@@ -50,7 +50,7 @@ fn a_client_that_misses_alerts_resumes_over_a_restart_of_the_hub() {
 }
 
 #[test]
-fn a_stream_has_the_headers_that_keep_it_from_being_stored_or_buffered() {
+fn the_headers_of_a_stream_forbid_storing_and_buffering() {
     let home = Home::new();
     let server = home.serve();
     let stream = EventStream::live(server.address(), PATH, None);

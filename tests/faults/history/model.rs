@@ -1,6 +1,6 @@
 //! The rules of registration, written a second time from docs/SEMANTICS.md, without the code of the hub.
 //!
-//! All changes are journalled, so that the search can undo them. At most 64 students and 64 sections, because sets are
+//! All changes are journaled, so that the search can undo them. At most 64 students and 64 sections, because sets are
 //! bit masks.
 
 use std::collections::VecDeque;

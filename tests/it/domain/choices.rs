@@ -67,7 +67,7 @@ fn attempts(decision: &Decision) -> Vec<String> {
 }
 
 #[test]
-fn a_section_is_dropped_when_the_seat_comes_and_its_seat_goes_to_the_next() {
+fn a_swapped_seat_goes_to_the_next_student_on_its_waitlist() {
     let mut term = full([section("A"), section("B")], false);
     term.run(&drop_section("ana", "B"));
     term.enroll("bob", "B");

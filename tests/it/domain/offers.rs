@@ -97,7 +97,7 @@ fn registering_accepts_an_offer_without_a_second_seat() {
 }
 
 #[test]
-fn an_offer_can_be_accepted_after_registration_and_the_section_have_closed() {
+fn an_offer_in_a_closed_section_and_term_can_be_accepted() {
     let mut term = bob_is_offered_a_seat();
     term.run(&crate::college::window(None, None));
     term.run(&status("X", SectionStatus::Closed));
@@ -133,7 +133,7 @@ fn a_lapsed_offer_goes_to_the_next_student_before_anything_else() {
 }
 
 #[test]
-fn the_students_of_a_cancelled_section_are_those_after_an_offer_has_lapsed() {
+fn a_lapsed_offer_precedes_the_notices_of_a_cancellation() {
     let mut term = bob_is_offered_a_seat();
     term.now = minute(5 + LASTS);
     let decision = term.decide(&status("X", SectionStatus::Cancelled));

@@ -228,7 +228,7 @@ fn corrected(title: &str, audience: &Audience) -> AlertContent {
     alert(title, audience.clone()).content
 }
 
-pub(crate) fn a_correction_goes_to_the_recipients_and_new_students_and_ends_acknowledgements<F: StoreFixture>() {
+pub(crate) fn a_correction_reaches_new_students_and_ends_acknowledgements<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").seats(9), section("Y").seats(9).course("COURSE X")]);
     for command in [register("ann", "X"), register("bob", "Y")] {
         term.run_one(command);

@@ -231,7 +231,7 @@ fn students_of_a_term_without_sections_are_forgotten_by_all_hubs() {
 }
 
 #[test]
-fn no_batch_is_decided_on_a_term_in_which_another_hub_has_erased_a_person() {
+fn no_batch_is_decided_before_an_erasure_elsewhere_is_loaded() {
     let mut first = StoredTerm::<Shared>::with_sections([section("X").seats(1)]);
     first.run_one(register("ana", "X"));
     first.run_one(drop_section("ana", "X"));

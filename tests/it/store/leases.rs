@@ -148,7 +148,7 @@ fn a_hub_releases_its_own_lease_only() {
 }
 
 #[test]
-fn a_takeover_waits_for_an_open_write_of_the_leader_and_a_renewal_does_not() {
+fn only_a_takeover_waits_for_an_open_write_of_the_leader() {
     let hubs = TwoHubs::new();
     let database = hubs.fixture.database();
     // A write under the lease that waits, in its transaction, for a lock of the test.

@@ -193,7 +193,7 @@ fn a_commit_that_arrives_after_the_reply_is_undone() {
 }
 
 #[test]
-fn a_refused_statement_undoes_the_batch_with_whose_commit_it_was_sent() {
+fn a_refused_statement_undoes_the_batch_sent_with_it() {
     let mut term = StoredTerm::<Shared>::with_sections([section("X").seats(5)]);
     term.run(vec![register("ana", "X")]).unwrap();
     // Attempts are written after the counts and the registrations.

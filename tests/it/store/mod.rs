@@ -127,7 +127,7 @@ macro_rules! people_ports {
             a_cancellation_is_announced_once_to_the_alerts_recipients
             public_alerts_are_listed_with_their_messages
             cap_messages_are_carried_out_once
-            a_correction_goes_to_the_recipients_and_new_students_and_ends_acknowledgements
+            a_correction_reaches_new_students_and_ends_acknowledgements
             a_scheduled_alert_is_corrected_in_all_parts
             a_scheduled_alert_is_sent_when_due_unless_cancelled
             a_scheduled_alert_that_expired_before_it_was_sent_is_cancelled

@@ -40,7 +40,7 @@ fn edits_in_plone_and_in_the_hub_are_merged_by_field() {
 /// The pull commits a changed section before it stores the item that the change came from. The outbox is running, and
 /// must not write the section back in between.
 #[test]
-fn texts_with_another_notation_are_not_written_back_while_they_are_pulled() {
+fn other_notations_are_not_written_back_during_a_pull() {
     let setup = Setup::synchronized();
     let paths: Vec<String> = (30..60).map(|number| setup.plone.section(number)).collect();
     for hour in 10..14 {

@@ -134,7 +134,7 @@ fn confirmed_seats_survive_the_promotion_of_a_standby() {
 }
 
 #[test]
-fn hubs_agree_while_nats_restarts_and_loses_repeats_and_reorders_messages() {
+fn hubs_agree_while_nats_restarts_and_mistreats_messages() {
     let (one, other, shared) = (NatsServer::start(), NatsServer::start(), shared_database());
     let trio = Trio::start_with(shared, [&one, &one, &other], students(40), |_, home| home.serve());
     let (port, mut restarted) = (one.address().port(), Some(one));
@@ -163,7 +163,7 @@ fn a_hub_that_is_stopped_for_a_while_continues_without_damage() {
     let answers = register(&trio, seed(), |progress| {
         progress.wait_for(20);
         trio.signal(0, Signal::STOP);
-        // The time is that of the fault, not of a condition.
+        // The length of the fault itself: there is no condition to wait for.
         thread::sleep(stop_time());
         trio.signal(0, Signal::CONT);
         progress.wait_for(60);
