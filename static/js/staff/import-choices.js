@@ -10,7 +10,7 @@ export function putSheets(select, { sheet, sheets }) {
   return hasChoice;
 }
 
-/** Returns a labelled `select` with a button that calls `onchoose` with its value. */
+/** Returns a labeled `select` with a button that calls `onchoose` with its value. */
 function choice(id, label, select, action, onchoose) {
   select.id = id;
   return h("p", { class: "inline" }, h("label", { for: id }, label), " ", select, " ", button(action, () => onchoose(select.value)));

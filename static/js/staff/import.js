@@ -1,7 +1,7 @@
-// Importing a schedule, or facts about students, in four steps: choose a file, say what its columns are, review the changes, apply them. The step of
-// the columns is shown if a required one is missing, or on request. The browser remembers the current
-// import, so that the page can be closed or reloaded at each step. Progress comes over the live connection, or by
-// polling without one.
+// Importing a schedule, or facts about students, in four steps: choose a file, say what its columns are, review the
+// changes, apply them. The step of the columns is shown if a required one is missing, or on request. The browser
+// remembers the current import, so that the page can be closed or reloaded at each step. Progress comes over the live
+// connection, or by polling without one.
 
 import { $, button, h, put } from "../dom.js";
 import { api, query } from "../api.js";

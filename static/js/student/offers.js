@@ -41,7 +41,7 @@ export class Offers {
     this.tick();
   }
 
-  /** Waits until the student sees these offers, if they are others than before. */
+  /** Waits until the student sees these offers, if they differ from the earlier ones. */
   #watch(offers) {
     if (this.#offers === offers) return;
     this.#offers = offers;

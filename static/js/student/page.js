@@ -162,7 +162,7 @@ async function loadFor(next) {
   changed(null, true);
 }
 
-/** Scrolls by what the header of the first user needs more, because the rows above which it grows can be pressed already. */
+/** Scrolls by the height that the header gains with the first user, because the rows below it can already be pressed. */
 function keepRowsInPlace() {
   if (rowsAt !== null && $("rows").children.length && $("rows").checkVisibility()) scrollBy({ top: rowsTop() - rowsAt, behavior: "instant" });
   rowsAt = null;

@@ -179,7 +179,7 @@ export class Registrations {
     });
   }
 
-  /** Sends a request about the sections `ids`. It returns the sections whose results are announced, if they are others. */
+  /** Sends a request about the sections `ids`. It returns the sections whose results are announced, if they differ from `ids`. */
   async #send(ids, pending, view, request) {
     if (ids.some((id) => this.#pending.has(id))) return;
     for (const id of ids) {
