@@ -23,7 +23,7 @@ export default {
   "setup.term.go": "Add a term",
   "setup.schedule": "First schedule",
   "setup.schedule.is": { one: "The hub has one section.", other: "The hub has {n} sections." },
-  "setup.schedule.add": "Import the file that your student information system exports (CSV, Excel or OpenDocument). The file is checked first, and nothing changes until you apply it.",
+  "setup.schedule.add": "Import the file that your student information system exports (CSV, Excel, or OpenDocument). The file is checked first, and nothing changes until you apply it.",
   "setup.schedule.go": "Import a schedule",
   "setup.people": "Accounts or single sign-on",
   "setup.people.is": { one: "The hub has one user. Sign-in: {ways}.", other: "The hub has {n} users. Sign-in: {ways}." },

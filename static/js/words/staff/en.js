@@ -122,7 +122,7 @@ export default {
   "import.step.apply": "Apply",
   "import.drop": "Drop a file here",
   "import.drop.or": " or choose one",
-  "import.formats": "CSV, a spreadsheet (.xlsx, .xls, .ods) or OneRoster (.zip), up to 64 MiB. You review the changes before they are applied.",
+  "import.formats": "CSV, a spreadsheet (.xlsx, .xls, .ods), or OneRoster (.zip), up to 64 MiB. You review the changes before they are applied.",
   "import.options": "Import options",
   "import.contents": "What the file contains", "import.contents.schedule": "A schedule", "import.contents.students": "Facts about students",
   "import.contents.about": "Facts about students: a row for each student, with the username and columns such as program, groups, credit limit, holds, or completed courses. A blank cell removes the fact. From a OneRoster file (.zip), completed courses are added and students are registered for the classes in which the file enrolls them. Nothing is removed.",
