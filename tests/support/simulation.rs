@@ -17,10 +17,11 @@ const BATCH_MAX: usize = 1_024;
 const TICK: f64 = 0.05;
 /// Minimum seconds between two reads of what other hubs committed, as in the follower.
 const FOLLOW_PAUSE: f64 = 0.02;
-/// Maximum number of students who are recorded as last seen in one write, how many times as long as the write the pause
-/// after it is, and the longest pause in seconds, as in `identity::people`.
+/// Maximum number of students whose last-seen times one write records, as in `identity::people`.
 const RECORDED_MAX: usize = 50;
+/// The pause after such a write, as a multiple of the time that the write took.
 const RECORD_PAUSE_SHARE: f64 = 9.0;
+/// The longest such pause, in seconds.
 const RECORD_PAUSE_MAX: f64 = 1.0;
 /// Maximum number of responses that a hub builds at the same time.
 const BUILDERS: usize = 4;
@@ -53,7 +54,8 @@ pub struct Costs {
     pub follow: Load,
     /// Per write that records when students were last seen.
     pub recording: Load,
-    /// Processor time of a hub per frame with seats and session, without and per changed section, and its bytes.
+    /// Processor time of a hub, and bytes, for a frame with seats to one session: of each frame, and of each changed
+    /// section in it.
     pub frame: f64,
     pub change: f64,
     pub frame_bytes: f64,

@@ -30,7 +30,7 @@ pub(super) fn window(
     (facts.opens_at.or(opens), facts.closes_at.or(closes))
 }
 
-/// Returns the refusal by the holds of a student.
+/// Returns the refusal that the holds of a student cause.
 pub(super) fn held(facts: Option<&StudentFacts>, action: HeldAction) -> Option<String> {
     let mut ids = Vec::new();
     for hold in facts.map_or(&[][..], |facts| &facts.holds) {
@@ -41,16 +41,16 @@ pub(super) fn held(facts: Option<&StudentFacts>, action: HeldAction) -> Option<S
     (!ids.is_empty()).then(|| format!("hold {}", ids.join(",")))
 }
 
-/// Returns the refusal for the prerequisites that a student lacks, who takes the courses `taken` in this term.
+/// Returns the refusal for the prerequisites that a student lacks. `taken` are the student's courses in this term.
 pub(super) fn lacking(facts: Option<&StudentFacts>, required: &[Requirement], taken: &[&str]) -> Option<String> {
     let completed = facts?.completed.as_ref()?;
     let lacking: Vec<String> = required.iter().flat_map(|one| lacking_of(one, completed, taken)).collect();
     (!lacking.is_empty()).then(|| format!("prerequisite {}", lacking.join(",")))
 }
 
-/// Returns the refusal of a student who took the course of a section as often as it allows.
+/// Returns the refusal of a student who has taken the course of a section as often as the section allows.
 pub(super) fn too_often(facts: Option<&StudentFacts>, section: &Section) -> Option<String> {
-    // The generated grades are all attempts, and the college has no limit.
+    // Every generated grade counts as an attempt, and the college has no limit of its own.
     let limit = section.repeat_limit.unwrap_or(0);
     let completed = facts?.completed.as_ref()?;
     let taken = completed.iter().filter(|one| one.course == section.course).count();
@@ -79,7 +79,8 @@ fn lacking_of(required: &Requirement, completed: &[CompletedCourse], taken: &[&s
     }
 }
 
-/// Returns whether one of the grades of the generated histories is sufficient; empty is not known, or every grade.
+/// Returns whether a grade of the generated histories is sufficient. An empty `grade` is not known, and an empty `least`
+/// accepts every grade.
 fn is_sufficient(grade: &str, least: &str) -> bool {
     let order = ["F", "D", "C", "P", "B-", "B", "A"];
     let rank = |grade: &str| order.iter().position(|one| *one == grade).unwrap();
