@@ -240,14 +240,14 @@ fn a_missing_or_empty_store_is_not_replaced_by_a_new_one() {
     let error = refused_start(&home);
     assert!(error.contains("eduhub.db-wal belongs to one"), "{error}");
     let restored = home.run(&["restore", "backup.db"]);
-    assert!(stderr(&restored).contains("--replace"), "a stray log is not played into a restored store: {restored:?}");
+    assert!(stderr(&restored).contains("--replace"), "a stray log is not replayed into a restored store: {restored:?}");
 
     // A store that the command `restore` of an earlier version put aside.
     fs::rename(home.folder().join("hidden"), home.folder().join("eduhub.db.replaced-1")).unwrap();
     fs::rename(home.folder().join("eduhub.db-wal"), home.folder().join("eduhub.db.replaced-1-wal")).unwrap();
     let error = refused_start(&home);
     assert!(error.contains("eduhub.db.replaced-1 belongs to one"), "{error}");
-    assert!(!store.exists(), "no store was made");
+    assert!(!store.exists(), "no store was created");
 
     fs::write(&store, "").unwrap();
     let error = refused_start(&home);

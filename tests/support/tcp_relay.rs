@@ -193,7 +193,7 @@ impl Connection {
     /// continues in the new mode; any other connection is closed, so that no byte is missing from the middle of a
     /// response.
     async fn serve(mut self) -> io::Result<()> {
-        // Small messages in a row, such as those of PostgreSQL, would wait for each other.
+        // With Nagle's algorithm, small messages in a row, such as those of PostgreSQL, would wait for each other.
         self.client.set_nodelay(true)?;
         loop {
             let mode = *self.mode.borrow_and_update();

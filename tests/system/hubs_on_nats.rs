@@ -144,7 +144,7 @@ fn a_hint_makes_the_other_hub_read_at_once() {
     // The student is connected to no hub, and the commit is announced nevertheless.
     let section = &schedule().ids()[1];
     let mut ann = servers[0].client().signed_in(&hubs.token("ann", "student"));
-    // The poll of the store may be earlier than one hint, but not than each.
+    // A poll of the store may come before one hint, but not before every one.
     eventually("a read because of a hint", || {
         ann.put(&registration(section));
         ann.delete(&registration(section));

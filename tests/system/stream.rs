@@ -22,7 +22,7 @@ fn staff(home: &Home, server: &Server) -> Client {
 }
 
 #[test]
-fn a_client_that_misses_alerts_resumes_over_a_restart_of_the_hub() {
+fn a_client_that_misses_alerts_resumes_across_a_restart() {
     let home = Home::new();
     let server = home.serve();
     let everyone = json!({"all": true});

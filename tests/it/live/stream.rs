@@ -26,7 +26,7 @@ fn events_are_the_frames_of_the_websocket_with_positions_as_ids() {
     let [welcome, ..] = stream.seen() else { panic!("no event") };
     assert_eq!((welcome.kind.as_str(), &welcome.data["user"], &welcome.id), ("welcome", &json!("ann"), &None));
     for event in stream.seen().iter().filter(|event| event.kind != "welcome") {
-        assert_eq!(event.kind, event.data["type"], "the event is the type");
+        assert_eq!(event.kind, event.data["type"], "the name of the event is the type of the frame");
         assert_eq!(event.id, event.data["seq"].as_u64().map(|seq| seq.to_string()), "{event:?}");
     }
 }

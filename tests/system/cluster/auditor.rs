@@ -221,7 +221,7 @@ impl Tables {
         }
     }
 
-    /// The last answer to a student is stored. With two devices, the other one may have got a seat later.
+    /// The last answer to a student is stored. With two devices, the other one may have taken a seat later.
     fn audit_answers(&self, answers: &Answers, is_only_device: bool) {
         for (crn, (answer, is_unanswered)) in &answers.last {
             let key = (answers.student.clone(), crn.clone());
