@@ -47,7 +47,7 @@ export class Composer {
     this.updateReach();
   }
 
-  /** Offers only recipients whom limited staff may reach, or all. */
+  /** Offers limited staff only the recipients whom they may reach, and other staff all of them. */
   limit(isLimited) {
     this.#isLimited = isLimited;
     if (!isLimited || this.form.elements.to.value === "some") return;

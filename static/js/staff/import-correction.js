@@ -111,7 +111,7 @@ class LineForm {
     return read;
   }
 
-  /** A comma that was not in quotation marks has divided a cell: puts it together with the next. */
+  /** Joins a cell with the next one, because a comma outside of quotation marks has divided it. */
   #join(at) {
     const read = this.#read();
     this.cells = [...read.slice(0, at), read.slice(at, at + 2).join(this.row.delimiter), ...read.slice(at + 2)];

@@ -13,7 +13,7 @@ const REFRESH_MS = 1_000;
 const ROWS_MAX = 200;
 
 const path = (id) => `/api/v1/sections/${encodeURIComponent(id)}/roster`;
-/** A text of its own direction, such as a Hebrew name in an English table. */
+/** A text with its own direction, such as a Hebrew name in an English table. */
 const auto = (text) => h("span", { dir: "auto" }, text);
 const displayName = (one) => one.name && one.name !== one.user ? one.name : one.user;
 const personHeads = () => [t("roster.name"), t("sign.name"), t("roster.since")];

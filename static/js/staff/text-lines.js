@@ -1,11 +1,11 @@
 // The lines of an imported text file: finds the row that starts at a line, and replaces it. Rows are found in the bytes
 // of the file, block by block, so that a file of any size is neither decoded nor copied. Quotation marks and line numbers
-// are understood as the hub does.
+// have the same meaning as in the hub.
 
 const BLOCK_BYTES = 1024 * 1024;
 /** The size of a row up to which the hub reads it. */
 const ROW_BYTES_MAX = 256 * 1024;
-/** How many bytes show the order of the bytes of UTF-16. */
+/** How many bytes are examined to find the byte order of UTF-16. */
 const SAMPLE_BYTES = 1024;
 const UTF8_BOM = [0xef, 0xbb, 0xbf];
 const [QUOTE, CR, LF] = ['"', "\r", "\n"].map((one) => one.charCodeAt(0));
@@ -23,7 +23,7 @@ function next(state, code, delimiter) {
   return code === delimiter ? CELL_START : CELL;
 }
 
-/** Returns the name of the encoding that the browser decodes: the hub's report does not say the order of the bytes. */
+/** Returns the browser's name of the encoding, with the byte order, which the hub's report does not state. */
 async function decoding(file, encoding) {
   if (encoding !== "UTF-16") return encoding;
   const head = await bytesOf(file, 0, SAMPLE_BYTES);

@@ -16,10 +16,10 @@ const responses = new Map();
 /** Sends a request and returns the text of its response. */
 function request(path, priority) {
   const response = fetch(path, { priority, signal: AbortSignal.timeout(RESPONSE_MS_MAX) });
-  // The text is read at once, and not when the page is busy with what takes the response.
+  // The text is read at once, before the page is busy with the code that takes the response.
   const text = response.then((response) => response.text());
   const whole = Promise.all([response, text]).then(([{ status, headers }, text]) => new Response(text, { status, headers }));
-  // What takes the response handles a failure.
+  // The code that takes the response handles a failure.
   for (const one of [text, whole]) one.catch(() => {});
   responses.set(path, whole);
   return text;

@@ -40,7 +40,7 @@ export const page = {
   announce: (text) => put($("spoken"), text),
 };
 
-/** Resolves when there are first rows, or will be none for now. */
+/** Resolves when there are first rows, or when it is known that there are none for now. */
 let firstRowsAreDrawn;
 const firstRows = new Promise((resolve) => { firstRowsAreDrawn = resolve; });
 

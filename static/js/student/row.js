@@ -60,7 +60,7 @@ export class Row {
   /** Draws what does not change while the row shows this section. */
   #drawFixed(section) {
     this.course.textContent = section.course;
-    // A section without times says itself that it is online.
+    // If a section has no times, the text in their place says that it is online.
     const method = isRemote(section) && section.meetings?.some((one) => one.start) && section.method;
     this.kind.textContent = [[section.section, componentName(section)].filter(Boolean).join(" "), method].filter(Boolean).join(", ");
     this.facts.textContent = t("row.facts", { crn: section.crn, n: section.credits ?? 0 });

@@ -13,7 +13,7 @@ const FROM = 9, TO = 16;
 
 /**
  * Draws `sections` into `el`; `registration(id)` returns a registration. Returns the pairs that a student cannot have
- * together, except those of which the student waits for one in exchange for the other, or instead of it.
+ * together, except pairs in which the student waits for one section in exchange for the other, or instead of it.
  */
 export function drawWeek(el, sections, registration) {
   const all = weekBlocks(sections);
