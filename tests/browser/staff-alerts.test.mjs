@@ -177,13 +177,13 @@ test("withdrawing an alert needs confirmation and can be abandoned", async () =>
 
 test("an alert for 1 hour ends after 1 hour despite a wrong device clock", async () => {
   const page = await openStaff({ script: lateBy(2) });
-  await compose(page, "Lift out of order", "Take the stairs.");
+  await compose(page, "Elevator out of order", "Take the stairs.");
   await page.selectOption("#alert-form [name=lasts]", "1");
   await send(page);
-  await shows(page, "#sent-list", "Lift out of order");
-  const sent = (await hub.ask("staff", "GET", "/api/v1/alerts?state=sent")).items.find(({ title }) => title === "Lift out of order");
+  await shows(page, "#sent-list", "Elevator out of order");
+  const sent = (await hub.ask("staff", "GET", "/api/v1/alerts?state=sent")).items.find(({ title }) => title === "Elevator out of order");
   assert.equal(Math.round((Date.parse(sent.expires_at) - Date.parse(sent.created_at)) / 3_600_000), 1);
-  await withdraw(page, "Lift out of order");
+  await withdraw(page, "Elevator out of order");
 });
 
 test("an unknown section is reported; sent alerts remain after a reload", async () => {

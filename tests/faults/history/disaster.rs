@@ -51,7 +51,7 @@ pub(crate) struct Doomed {
     /// The record of the disk, and the store's files as they were before the start.
     record: NamedTempFile,
     before: BTreeMap<u64, DiskFile>,
-    /// Holds the file that lets syncs fail.
+    /// Holds the file that makes syncs fail.
     arming: TempDir,
 }
 

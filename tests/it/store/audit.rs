@@ -56,7 +56,7 @@ pub(crate) fn audit_entries_are_found_by_their_fields_and_words<F: StoreFixture>
     assert_eq!(words(&["LOG"]), [4, 2], "the beginnings of words, in any case of ASCII letters");
     assert_eq!(words(&["assword"]), [0; 0]);
     assert_eq!(words(&["ann", "wrong"]), [2], "each of the words");
-    assert_eq!(words(&["refused"]), [2], "separators begin words");
+    assert_eq!(words(&["refused"]), [2], "a word begins after each separator");
     assert_eq!(words(&["100%"]), [2]);
     assert_eq!(words(&["1%0"]), [0; 0], "no wildcards");
     assert_eq!(words(&["É"]), [3]);
