@@ -58,15 +58,15 @@ const emergency = async (page) => {
 };
 
 /** Makes requests to matching addresses fail with a 503. */
-const failing = (part) => `{ const ask = fetch; window.fetch = (where, how) => ${part}.test(String(where)) ? Promise.resolve(Response.json({ title: "Unavailable", status: 503, code: "unavailable", detail: "The store does not answer." },
+const failing = (part) => `{ const ask = fetch; window.fetch = (where, how) => ${part}.test(String(where)) ? Promise.resolve(Response.json({ title: "Unavailable", status: 503, code: "unavailable", detail: "The store does not respond." },
   { status: 503, headers: { "Content-Type": "application/problem+json" } })) : ask(where, how); }`;
 /** Gives requests to an address a fixed response. */
 const answering = (where, body) => `{ const ask = fetch; window.fetch = (what, how) => String(what).endsWith("${where}") ? Promise.resolve(Response.json(${JSON.stringify(body)})) : ask(what, how); }`;
-const FAILED_DEMO = { task: "01a20ba0-12fa-7499-a87a-147dd1f3df17", state: "failed", phase: "finished", message: "Plone does not let the hub's user in", users: 20, seconds: 3, target: "both", results: [], background: null };
+const FAILED_DEMO = { task: "01a20ba0-12fa-7499-a87a-147dd1f3df17", state: "failed", phase: "finished", message: "Plone rejected the hub's user", users: 20, seconds: 3, target: "both", results: [], background: null };
 /** The state of a Plone that is unreachable and has rejected a write. */
 const PLONE = {
   configured: true, ok: false, url: "https://plone.college.example/Plone", circuit: { state: "open", opened_at: "2026-01-05T13:00:00Z" }, pool: { in_use: 1, size: 4, waiting: 2 },
-  sync: { last_at: "2026-01-05T12:58:00Z", error: "Plone did not answer", missing_fields: ["waitlist_capacity"], problems: [{ path: "/courses/mathematics/math-151-a-very-long-name-of-an-item", reason: "It has no number of seats." }], problems_total: 1 },
+  sync: { last_at: "2026-01-05T12:58:00Z", error: "Plone did not respond", missing_fields: ["waitlist_capacity"], problems: [{ path: "/courses/mathematics/math-151-a-very-long-name-of-an-item", reason: "It has no number of seats." }], problems_total: 1 },
   outbox: { depth: 3, oldest_age_s: 420, in_flight: 0, aside: [{ section: "open-1", at: "2026-01-05T12:57:00Z", reason: "400: the field seats is not a number" }], aside_total: 2 },
   announcements: { count: 4, age_s: 600 }, roster: { state: "readable", by: "visitor" },
 };
@@ -152,14 +152,14 @@ const STATES = [
   ["staff: no matching section", "/staff#sections", { user: "staff" }, async (page) => { await page.fill("#section-search [name=q]", "zzz"); await until(page, () => !document.querySelector("#no-sections").hidden); }],
   ["staff: no term yet", "/staff#terms", { user: "staff", script: noTerm }, (page) => until(page, () => document.querySelector("#no-terms").checkVisibility())],
   ["staff: activity that fails to load", "/staff#now", { user: "staff", script: failing("/staff\\/activity|\\/sections/") }, says("#activity-failed", /Couldn't load/)],
-  ["staff: sections that fail to load", "/staff#sections", { user: "staff", script: failing("/\\/sections/") }, (page) => until(page, () => /store does not answer|Couldn't load|Try again/.test(document.querySelector("main").innerText))],
+  ["staff: sections that fail to load", "/staff#sections", { user: "staff", script: failing("/\\/sections/") }, (page) => until(page, () => /store does not respond|Couldn't load|Try again/.test(document.querySelector("main").innerText))],
   ["staff: alerts that fail to load", "/staff#alerts", { user: "staff", script: failing("/\\/alerts\\?/") }, says("#sent-failed", /\S/)],
   ["administration: a failed sign-in", "/admin", {}, refusedSignIn],
   ["administration: a user without access", "/admin", { user: "staff" }, says("#no-access", /for administrators/)],
   ["administration: a hub that is not ready", "/admin", { user: "admin", script: failing("/readyz|metrics/") }, async (page) => { await page.click("#all-metrics summary"); await says("#metrics", /Couldn't load/)(page); await says("#health", /Not ready/)(page); await says("#charts-status", /Couldn't load/)(page); await page.evaluate(() => scrollTo(0, 0)); }],
-  ["administration: sessions that fail to load", "/admin#sessions", { user: "admin", script: failing("/admin\\/sessions/") }, says("#session-count", /does not answer/)],
+  ["administration: sessions that fail to load", "/admin#sessions", { user: "admin", script: failing("/admin\\/sessions/") }, says("#session-count", /does not respond/)],
   ["administration: people that fail to load", "/admin#people", { user: "admin", script: failing("/admin\\/users/") }, says("#people", /Couldn't load/)],
-  ["administration: an audit trail that fails to load", "/admin#audit", { user: "admin", script: failing("/admin\\/audit/") }, says("#audit-summary", /does not answer/)],
+  ["administration: an audit trail that fails to load", "/admin#audit", { user: "admin", script: failing("/admin\\/audit/") }, says("#audit-summary", /does not respond/)],
   ["administration: no matching audit entry", "/admin#audit", { user: "admin" }, async (page) => { await page.getByLabel("Since").fill("2200-01-01T00:00"); await page.getByRole("button", { name: "Search" }).click(); await says("#audit-summary", /No entries match/)(page); }],
   ["administration: a failed demonstration", "/admin#demo", { user: "admin", script: answering("/admin/demo", FAILED_DEMO) }, says("#demo-result", /did not finish/)],
   ["administration: an unreachable Plone", "/admin#plone", { user: "admin", script: answering("/admin/plone", PLONE) }, says("#plone-rejected", /Resend all/)],

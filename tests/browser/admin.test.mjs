@@ -138,9 +138,9 @@ test("a second start is refused and the running test is shown", async () => {
 test("a failed run shows the reason and the next step", async () => {
   await waitUntilIdle();
   const page = await openAdmin("#demo");
-  const failed = { task: "01a20ba0-12fa-7499-a87a-147dd1f3df17", state: "failed", phase: "finished", message: "Plone does not let the hub's user in", users: 20, seconds: 3, target: "both", results: [], background: null };
+  const failed = { task: "01a20ba0-12fa-7499-a87a-147dd1f3df17", state: "failed", phase: "finished", message: "Plone rejected the hub's user", users: 20, seconds: 3, target: "both", results: [], background: null };
   await page.route("**/api/v1/admin/demo", (route) => route.fulfill({ json: failed }));
-  await until(page, () => /did not finish.*Plone does not let the hub's user in\. Nothing from the run is left.*EduHub only/.test(document.querySelector("#demo-result")?.textContent));
+  await until(page, () => /did not finish.*Plone rejected the hub's user\. Nothing from the run is left.*EduHub only/.test(document.querySelector("#demo-result")?.textContent));
   assert.equal(await page.isVisible("#demo > form"), true);
 });
 

@@ -129,7 +129,7 @@ const countPings = () => {
 
 /**
  * Lets the page's time pass in steps, and waits after each until the hub has answered the page's pings. Otherwise the
- * page would take the connection for dead, and would read its alerts when it has reconnected.
+ * page would consider the connection dead, and would read its alerts when it has reconnected.
  */
 const pass = async (page, ms) => {
   for (let passed = 0; passed < ms; passed += 5_000) {

@@ -252,7 +252,7 @@ function staffStates(hub, { term, soon, items, week, full }) {
 
 const PLONE = {
   configured: true, ok: false, url: "https://plone.college.example/Plone", circuit: { state: "open", opened_at: "2026-01-05T13:00:00Z" }, pool: { in_use: 1, size: 4, waiting: 2 },
-  sync: { last_at: "2026-01-05T12:58:00Z", error: "Plone did not answer", missing_fields: ["waitlist_capacity"], problems: [{ path: "/courses/mathematics/math-151-a-very-long-name-of-an-item", reason: "It has no number of seats." }], problems_total: 1 },
+  sync: { last_at: "2026-01-05T12:58:00Z", error: "Plone did not respond", missing_fields: ["waitlist_capacity"], problems: [{ path: "/courses/mathematics/math-151-a-very-long-name-of-an-item", reason: "It has no number of seats." }], problems_total: 1 },
   outbox: { depth: 3, oldest_age_s: 420, in_flight: 0, aside: [{ section: "open-1", at: "2026-01-05T12:57:00Z", reason: "400: the field seats is not a number" }], aside_total: 2 },
   announcements: { count: 4, age_s: 600 }, roster: { state: "readable", by: "visitor" },
 };

@@ -68,7 +68,7 @@ fn processor_time_is_that_of_the_counted_work() {
 #[test]
 fn students_who_arrive_together_are_recorded_together() {
     let (calm, busy) = (run(&Morning::of(100, 7_200.0), 2), run(&Morning::of(20_000, 20.0), 2));
-    // A write and the pause after it take about 20 ms, in which sometimes another of the 100 arrives.
+    // A write and the pause after it take about 20 ms, during which another of the 100 students sometimes arrives.
     assert!((90..=100).contains(&calm.recordings), "{}", calm.recordings);
     // At most 50 writes per second and hub, although 400 students arrive.
     assert!((1..=2 * 50 * 20).contains(&busy.recordings), "{}", busy.recordings);

@@ -35,8 +35,7 @@ pub struct NatsJoint {
 }
 
 impl NatsJoint {
-    /// Starts carrying messages between two servers, in both directions. Returns when both
-    /// accept the connection.
+    /// Starts carrying messages between two servers, in both directions. Returns when both accept the connection.
     pub fn start(servers: [&NatsServer; 2], fate: Fate) -> Self {
         let urls = servers.map(NatsServer::url);
         let (stop, stopped) = oneshot::channel();
