@@ -148,7 +148,7 @@ fn plone_receives_10_000_changes_after_an_outage() {
     relay.set(Mode::Pass);
     let hub = in_hub(&server, &tokens);
     assert!(hub.values().any(|(_, waiting, _)| *waiting > 0), "no student is waitlisted");
-    // A check of the roster field that met the outage withholds names until the next one, which marks these sections
+    // A check of the roster field during the outage withholds names until the next check, which marks these sections
     // again. Whether a check is still running cannot be seen, so the outbox may be empty before that.
     eventually("Plone has every section as the hub has it", || {
         wait_for_roster_state(&mut admin_client(), "protected");

@@ -25,7 +25,7 @@ fn public(title: &str) -> Value {
            "audience": {"all": true}, "expires_at": "2099-07-01T12:00:00Z"})
 }
 
-/// Returns the sender of the hub's messages: its first origin, without a public URL.
+/// Returns the sender of the hub's messages: its first origin, because no public URL is set.
 fn sender(server: &Server) -> String {
     format!("localhost:{}", server.address().port())
 }

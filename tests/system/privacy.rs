@@ -120,7 +120,7 @@ fn a_page_that_polls_fills_neither_the_trail_nor_the_store() {
     college.staff.get(&roster).expect(200);
     assert_eq!(college.audited("roster.read").len(), 1);
     assert_eq!(cid.get("/api/v1/me/disclosures").json()["items"][0]["action"], "roster.read");
-    // The number of later reads is stored at the end of the window, here that of the hub.
+    // The number of later reads is stored at the end of the five minutes, here when the hub stops.
     assert!(server.stop().success());
     let server = home.serve();
     let mut root = server.client().signed_in(&home.token("root", "admin"));
@@ -130,7 +130,7 @@ fn a_page_that_polls_fills_neither_the_trail_nor_the_store() {
 }
 
 #[test]
-fn a_student_exports_everything_and_no_one_else() {
+fn a_student_exports_own_data_and_nothing_of_others() {
     let home = Home::new();
     let server = home.serve();
     let mut college = College::new(&home, &server);
