@@ -1,4 +1,4 @@
-//! Imports of the same schedule in another spelling: they find the sections that they created before.
+//! Imports of the same schedule in another notation: they find the sections that they created before.
 
 use eduhub::domain::section::SectionStatus;
 

@@ -5,7 +5,8 @@
  *   nanoseconds that are added to the monotonic time (CLOCK_MONOTONIC)
  *   when not 0, the monotonic time stands still from the first call that sees it
  *
- * Waits of the kernel are not shifted: a program that waits with a relative timeout waits as long as without this. */
+ * Waits of the kernel are not shifted: a program that waits with a relative timeout waits as long as it would without
+ * this library. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
