@@ -27,7 +27,7 @@ export class Drawing {
       h("details", { id: "demo-numbers" }, h("summary", null, t("demo.table")), h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": t("demo.table") }, figures)));
   }
 
-  /** Adds a point for each target under load: the responses since the last point, in the hub's own measure of time. */
+  /** Adds a point for each target under load: the responses since the last point, by the time that the hub has measured. */
   #sample(task) {
     for (const result of task.results.filter(({ recorded, target }) => !recorded && this.#points[target])) {
       const points = this.#points[result.target];
