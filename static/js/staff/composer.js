@@ -313,7 +313,7 @@ export class Composer {
     $("send-button").disabled = false;
   }
 
-  /** Withdraws the alert that the all-clear, which was sent, ends. */
+  /** Withdraws the alert that the all-clear ends, once the all-clear has been sent. */
   async #end(alert) {
     try {
       await api.delete(alertPath(alert.id)).catch((problem) => { if (problem.status !== 404) throw problem; });
