@@ -8,8 +8,8 @@ import { dateTime, joinList, weekday } from "./words.js";
 const WORDS = new Set(["codes", "refusal", "status"]);
 
 /**
- * The text of the hub's `{code, args}`. The texts of one area have a common prefix, such as `finding`. `english` is the hub's
- * own text.
+ * The text of the hub's `{code, args}`. The texts of one area have a common prefix, such as `finding`. `english` is the
+ * hub's own text.
  */
 export const codedText = (area, coded, english) => textOf(area, coded) ?? serverText(english);
 

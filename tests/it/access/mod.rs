@@ -158,8 +158,8 @@ fn every_operation_admits_exactly_the_callers_of_the_table() {
         }
     }
     assert!(wrong.is_empty(), "{} of {cells} cells are wrong:\n{}", wrong.len(), wrong.join("\n"));
-    // The bound is a little below the number of operations, with HEAD for each GET, times the kinds of credentials. A kind
-    // or an operation that is left out by mistake would otherwise pass unnoticed.
+    // The bound is a little below the number of operations, with HEAD for each GET, times the kinds of credentials. A
+    // kind or an operation that is left out by mistake would otherwise pass unnoticed.
     assert!(cells >= 14_000, "only {cells} cells");
 }
 
