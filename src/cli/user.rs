@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::app::ports::{self, Ports};
 use crate::config::Config;
-use crate::domain::audit_detail::AuditDetail;
+use crate::domain::audit_detail::{AuditDetail, Detail};
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::accounts::is_last_admin;
@@ -149,7 +149,7 @@ async fn save_directly(ports: &Ports, account: Account, secret: &SecretString, a
     let (username, rights) = (account.username.clone(), account.rights.clone());
     let account = Account { password_hash, ..account };
     ports.accounts.put_account(account, Some(Timestamp::now())).await.map_err(Failure::failed)?;
-    audit(ports, action, &username, AuditDetail::of_account(&rights, true).to_string()).await
+    audit(ports, action, &username, AuditDetail::of_account(&rights, true).into()).await
 }
 
 fn remove(config: &Config, name: &str) -> CommandResult {
@@ -167,7 +167,7 @@ fn remove(config: &Config, name: &str) -> CommandResult {
                     return Err(Failure::failed(why));
                 }
                 opened.ports.accounts.remove_account(username, Timestamp::now()).await.map_err(Failure::failed)?;
-                audit(&opened.ports, "user.remove", username, String::new()).await
+                audit(&opened.ports, "user.remove", username, Detail::default()).await
             }
         }
     })?;
@@ -186,7 +186,7 @@ fn reset_factor(config: &Config, name: &str) -> CommandResult {
                 if !opened.ports.accounts.remove_second_factor(username).await.map_err(Failure::failed)? {
                     return Err(Failure::failed(format!("{username} has no second factor")));
                 }
-                audit(&opened.ports, "totp.reset", username, String::new()).await
+                audit(&opened.ports, "totp.reset", username, Detail::default()).await
             }
         }
     })?;
@@ -194,7 +194,7 @@ fn reset_factor(config: &Config, name: &str) -> CommandResult {
 }
 
 /// Adds an audit entry without a user: the command was run on the machine, not by a signed-in user.
-async fn audit(ports: &Ports, action: &str, subject: &UserName, detail: String) -> CommandResult {
+async fn audit(ports: &Ports, action: &str, subject: &UserName, detail: Detail) -> CommandResult {
     let entry = AuditEntry {
         at: Timestamp::now(),
         user: None,

@@ -258,7 +258,7 @@ pub async fn post(
     let alert = live.alerts.post(new_alert(content, &caller, now), live.local(now)).await?;
     bus.publish(Event::AlertsStored { seq: alert.seq });
     let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
-    audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title).await;
+    audit.record(&request, Some(&caller), action, Some(&alert.id), None, &*alert.content.title).await;
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
 }
 
@@ -325,8 +325,8 @@ pub async fn correct(
     };
     bus.publish(Event::AlertsStored { seq: alert.seq });
     let title = alert.content.title.to_string();
-    let detail = AuditDetail::Corrected { title, n: acks_deleted }.to_string();
-    audit.record(&request, Some(&caller), "alert.correct", Some(&id), None, &detail).await;
+    let detail = AuditDetail::Corrected { title, n: acks_deleted };
+    audit.record(&request, Some(&caller), "alert.correct", Some(&id), None, detail).await;
     let recipients_online = recipients_online(&live, &alert.content.audience, now).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
 }

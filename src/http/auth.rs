@@ -11,7 +11,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::{Ready, ready};
 
-use crate::domain::audit_detail::AuditDetail;
+use crate::domain::audit_detail::{AuditDetail, Detail};
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::instructor::Teacher;
 use crate::domain::realm::Realm;
@@ -393,7 +393,7 @@ impl Audit {
         action: &str,
         subject: Option<&str>,
         section: Option<&SectionId>,
-        detail: &str,
+        detail: impl Into<Detail>,
     ) {
         if let Some(entry) = self.entry(req, caller, action, subject, section, detail) {
             self.append_stored(entry).await;
@@ -408,7 +408,7 @@ impl Audit {
         action: &str,
         subject: Option<&str>,
         section: Option<&SectionId>,
-        detail: &str,
+        detail: impl Into<Detail>,
     ) -> Option<AuditEntry> {
         let mut entry = self.entry(req, Some(caller), action, subject, section, detail)?;
         truncate(&mut entry);
@@ -428,8 +428,8 @@ impl Audit {
         section: Option<&SectionId>,
         people: Vec<UserName>,
     ) -> Result<(), Problem> {
-        let detail = AuditDetail::People { n: people.len() as u64 }.to_string();
-        match self.entry(req, Some(caller), disclosure.action(), of, section, &detail) {
+        let detail = AuditDetail::People { n: people.len() as u64 };
+        match self.entry(req, Some(caller), disclosure.action(), of, section, detail) {
             Some(entry) => Ok(self.disclose(entry, people).await?),
             None => Ok(()),
         }
@@ -441,7 +441,7 @@ impl Audit {
     /// When the store cannot be written. The schedule must not be disclosed then.
     pub async fn record_shared_schedule(&self, req: &HttpRequest, link: &GuardianLink) -> Result<(), Problem> {
         let (action, id) = (Disclosure::ScheduleShared.action(), link.id.to_string());
-        match self.entry(req, None, action, Some(&id), None, &AuditDetail::People { n: 1 }.to_string()) {
+        match self.entry(req, None, action, Some(&id), None, AuditDetail::People { n: 1 }) {
             Some(entry) => Ok(self.disclose(entry, vec![link.student.clone()]).await?),
             None => Ok(()),
         }
@@ -455,7 +455,7 @@ impl Audit {
         action: &str,
         subject: Option<&str>,
         section: Option<&SectionId>,
-        detail: &str,
+        detail: impl Into<Detail>,
     ) -> Option<AuditEntry> {
         // The audit trail records demonstrations, but not the actions of their simulated users.
         if caller.is_some_and(|caller| caller.realm.is_sandbox()) && !action.starts_with("demo.") {
@@ -469,7 +469,7 @@ impl Audit {
             action: action.to_owned(),
             subject: subject.map(str::to_owned),
             section: section.cloned(),
-            detail: detail.to_owned(),
+            detail: detail.into(),
             request_id: Some(RequestId::text_of(req)).filter(|id| !id.is_empty()),
         })
     }

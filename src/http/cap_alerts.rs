@@ -11,7 +11,7 @@ use crate::bus::{Bus, Event};
 use crate::config::College;
 use crate::domain::alert::Alert;
 use crate::domain::audience::Audience;
-use crate::domain::audit_detail::AuditDetail;
+use crate::domain::audit_detail::{AuditDetail, Detail};
 use crate::domain::cap::CapId;
 use crate::identity::{Audit, Caller};
 use crate::live::context::Live;
@@ -72,17 +72,17 @@ impl CapPosting<'_> {
         match self.live.alerts.take_cap(command, self.live.local(now)).await? {
             CapOutcome::Sent(alert) => {
                 let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
-                self.record(action, &alert.id, &detail).await;
+                self.record(action, &alert.id, detail).await;
                 self.respond(HttpResponse::Created(), *alert).await
             }
             CapOutcome::Corrected { alert, acks_deleted } => {
-                let detail = AuditDetail::Corrected { title: detail, n: acks_deleted }.to_string();
-                self.record("alert.correct", &alert.id, &detail).await;
+                let detail = AuditDetail::Corrected { title: detail, n: acks_deleted };
+                self.record("alert.correct", &alert.id, detail).await;
                 self.respond(HttpResponse::Ok(), *alert).await
             }
             CapOutcome::Cancelled { alerts, seq } => {
                 for alert in &alerts {
-                    self.record("alert.cancel", alert, &detail).await;
+                    self.record("alert.cancel", alert, &*detail).await;
                 }
                 if seq.is_some() {
                     self.bus.publish(Event::AlertsStored { seq });
@@ -124,7 +124,7 @@ impl CapPosting<'_> {
         Ok(response.insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
     }
 
-    async fn record(&self, action: &'static str, alert: &str, detail: &str) {
+    async fn record(&self, action: &'static str, alert: &str, detail: impl Into<Detail>) {
         self.audit.record(self.request, Some(self.caller), action, Some(alert), None, detail).await;
     }
 

@@ -261,7 +261,7 @@ pub async fn start(
     let begun = Task::new(task.clone(), users, seconds, target);
     actix_web::rt::spawn(async move { starting.start(job, begun).await }).await.map_err(Problem::internal)??;
     let detail = DemoDetail { seconds, target: Some(target), users }.text();
-    audit.record(&request, Some(&admin.0), "demo.start", Some(&task), None, &detail).await;
+    audit.record(&request, Some(&admin.0), "demo.start", Some(&task), None, detail).await;
     let at = format!("/api/v1/admin/demo/{task}");
     Ok(HttpResponse::Accepted().insert_header(("Location", at)).insert_header(PRIVATE).json(TaskStarted { task }))
 }
@@ -399,7 +399,7 @@ pub async fn open(
     let opened = actix_web::rt::spawn(async move { sandboxes.open(term, users, seconds).await }).await;
     let sandbox = opened.map_err(Problem::internal)?.map_err(|error| demos.refused(error))?;
     let detail = DemoDetail { seconds, target: None, users }.text();
-    audit.record(&request, Some(&admin.0), "demo.sandbox", Some(sandbox.term.as_str()), None, &detail).await;
+    audit.record(&request, Some(&admin.0), "demo.sandbox", Some(sandbox.term.as_str()), None, detail).await;
     let sections = sandbox.hot.iter().map(|(id, capacity)| HotSection { id: id.to_string(), capacity: *capacity });
     let body =
         SandboxReport { term: sandbox.term.to_string(), removes_at: sandbox.removes_at, sections: sections.collect() };

@@ -166,7 +166,7 @@ pub async fn put(
     let profile = ImportProfile { name, title, header, map, builtin: false };
     let is_new = jobs.profiles().put(profile.clone()).await.map_err(problem)?;
     audit
-        .record(&request, Some(&staff.0), "import.profile.save", Some(profile.name.as_str()), None, &profile.title)
+        .record(&request, Some(&staff.0), "import.profile.save", Some(profile.name.as_str()), None, &*profile.title)
         .await;
     let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(response.insert_header(PRIVATE).json(ProfileResponse::from(profile)))

@@ -199,7 +199,7 @@ pub(super) async fn submit(
     let detail = ImportDetail { dry_run, partial, term: options.term.clone(), totals, students };
     let detail = serde_json::to_string(&detail).map_err(Problem::internal)?;
     let task = jobs.submit(upload, options, &caller.user).await.map_err(problem)?;
-    audit.record(request, Some(caller), "import.start", Some(&task), None, &detail).await;
+    audit.record(request, Some(caller), "import.start", Some(&task), None, detail).await;
     let at = format!("/api/v1/imports/{task}");
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, at))

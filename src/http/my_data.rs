@@ -161,7 +161,7 @@ impl Export {
         let AuditEntry { at, user, role, ip, action, subject, section, detail, request_id: _ } = entry;
         let by_me = user.as_ref() == Some(&self.user);
         let ip = ip.filter(|_| by_me || user.is_none());
-        PersonalAuditItem { at, by_me, role, ip, action, subject, section, detail }
+        PersonalAuditItem { at, by_me, role, ip, action, subject, section, detail: detail.text }
     }
 
     /// Returns the next part of the response and the rest of the export; `None` after the last part.

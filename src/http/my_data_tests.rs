@@ -29,7 +29,7 @@ async fn long_lists_are_exported_in_pages_without_gaps() {
         action: "user.change".to_owned(),
         subject: Some("ann".to_owned()),
         section: None,
-        detail: number.to_string(),
+        detail: number.to_string().into(),
         request_id: None,
     };
     store.append((0..count).map(entry).collect()).await.unwrap();

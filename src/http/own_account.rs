@@ -138,16 +138,7 @@ pub async fn change_password(
     match identity.change_own_password(&caller, account, current, new, from).await? {
         PasswordChange::Changed => {}
         PasswordChange::WrongPassword => {
-            audit
-                .record(
-                    &req,
-                    Some(&caller),
-                    "password.failed",
-                    user,
-                    None,
-                    &AuditDetail::WrongCurrentPassword.to_string(),
-                )
-                .await;
+            audit.record(&req, Some(&caller), "password.failed", user, None, AuditDetail::WrongCurrentPassword).await;
             return Err(Problem::invalid("current", "The current password is not correct. Nothing was changed."));
         }
         PasswordChange::Weak(weak) => return Err(weak_password("new", weak)),
@@ -155,7 +146,7 @@ pub async fn change_password(
             return Err(Problem::invalid("new", "The new password is the same as the current one."));
         }
     }
-    audit.record(&req, Some(&caller), "password.change", user, None, &AuditDetail::OtherSignInsEnded.to_string()).await;
+    audit.record(&req, Some(&caller), "password.change", user, None, AuditDetail::OtherSignInsEnded).await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -298,7 +289,7 @@ async fn begin_factor(
         Err(FactorError::Wrong) if is_absent => Err(Problem::invalid("password", "Enter your current password.")),
         Err(FactorError::Wrong) => {
             let user = Some(caller.user.as_str());
-            audit.record(req, Some(caller), "totp.failed", user, None, &AuditDetail::WrongPassword.to_string()).await;
+            audit.record(req, Some(caller), "totp.failed", user, None, AuditDetail::WrongPassword).await;
             Err(Problem::invalid("password", "The password is not correct. Nothing was changed."))
         }
         new => Ok(new?),
@@ -343,9 +334,9 @@ pub async fn remove_factor(
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let RemovalRequest { password, code } = read_body_or_nothing(&req, payload).await?;
-    let (proof, field) = match (password, code) {
-        (_, Some(code)) => (Proof::Code(code), "code"),
-        (Some(password), None) => (Proof::Password(password), "password"),
+    let (proof, field, wrong) = match (password, code) {
+        (_, Some(code)) => (Proof::Code(code), "code", AuditDetail::WrongFactor),
+        (Some(password), None) => (Proof::Password(password), "password", AuditDetail::WrongPassword),
         (None, None) => return Err(Problem::invalid("password", "Enter your password or a code.")),
     };
     let account = own_account(&identity, &caller).await?;
@@ -355,7 +346,7 @@ pub async fn remove_factor(
     match identity.remove_own_factor(&account, &proof, from).await? {
         Ok(()) => {}
         Err(FactorError::Wrong) => {
-            audit.record(&req, Some(&caller), "totp.failed", user, None, &format!("wrong {field}")).await;
+            audit.record(&req, Some(&caller), "totp.failed", user, None, wrong).await;
             return Err(Problem::invalid(field, format!("The {field} is not correct. Nothing was changed.")));
         }
         Err(error) => return Err(error.into()),
@@ -430,7 +421,7 @@ pub async fn end_sign_in(
     if !identity.end_own_sign_in(&caller, id).await? {
         return Err(not_found());
     }
-    audit.record(&req, Some(&caller), "sign_in.end", Some(caller.user.as_str()), None, &id.to_string()).await;
+    audit.record(&req, Some(&caller), "sign_in.end", Some(caller.user.as_str()), None, id.to_string()).await;
     Ok(HttpResponse::NoContent().finish())
 }
 

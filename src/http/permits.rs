@@ -161,7 +161,7 @@ pub async fn give(
         _ => return Err(Problem::invalid("section", "State either section or course.")),
     };
     let names = codes.iter().map(|code| code.as_str().to_owned()).collect();
-    let detail = AuditDetail::Permit { of: text_of(&of).to_owned(), codes: names, reason: reason.clone() }.to_string();
+    let detail = AuditDetail::Permit { of: text_of(&of).to_owned(), codes: names, reason: reason.clone() };
     let permit =
         Permit { of, codes, reason: reason.into(), expires_at, by: staff.user.as_str().into(), at: clock.now() };
     let response = PermitResponse::from(permit.clone());
@@ -176,7 +176,7 @@ pub async fn give(
             facts
         })
     };
-    let entry = audit.entry_in_commit(&request, &staff, "student.permit", Some(user.as_str()), None, &detail);
+    let entry = audit.entry_in_commit(&request, &staff, "student.permit", Some(user.as_str()), None, detail);
     let Some((_, entry)) = writer.change(&user, change, entry).await.map_err(problem_of)? else {
         let detail = format!("A student can have at most {PERMITS_MAX} overrides. End some of them first.");
         return Err(Problem::invalid("override", detail));

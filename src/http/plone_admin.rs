@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::clock::Clock;
-use crate::domain::audit_detail::AuditDetail;
+use crate::domain::audit_detail::{AuditDetail, Detail};
 use crate::domain::coded_text::CodedText;
 use crate::domain::ids::SectionId;
 use crate::identity::Audit;
@@ -445,12 +445,12 @@ pub async fn resend(
 ) -> Result<HttpResponse, Problem> {
     let bridge = bridge.ok_or_else(no_plone)?;
     let ResendRequest { sections } = read_body_or_nothing(&request, payload).await?;
-    let detail = match &sections {
-        Some(sections) => sections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        None => AuditDetail::AllSections.to_string(),
+    let detail: Detail = match &sections {
+        Some(sections) => sections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ").into(),
+        None => AuditDetail::AllSections.into(),
     };
     let resent = bridge.resend(sections).await?;
-    audit.record(&request, Some(&caller), "plone.resend", None, None, &detail).await;
+    audit.record(&request, Some(&caller), "plone.resend", None, None, detail).await;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(Resent { resent }))
 }
 

@@ -83,7 +83,7 @@ impl ForwardedWrite {
             detail = AuditDetail::AsPloneUser { what: Box::new(detail), user: user.to_string() };
         }
         let path = path_of(&self.req);
-        self.audit.entry(&self.req, self.caller.as_ref(), WRITE, Some(&path), None, &detail.to_string())
+        self.audit.entry(&self.req, self.caller.as_ref(), WRITE, Some(&path), None, detail)
     }
 }
 

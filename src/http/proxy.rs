@@ -9,6 +9,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{Error, FromRequest as _, HttpMessage as _, HttpRequest, HttpResponse};
 use utoipa::{Modify, OpenApi};
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::http::auth::{Credentials, Visitor, client_ip, foreign_origin};
 use crate::http::error::Problem;
 use crate::http::openapi::responses::{BadRole, NotFound, PloneFailed};
@@ -153,9 +154,10 @@ async fn sign_in_at_own_origin(
         let account = sign_in.account.clone();
         let is_wrong = sign_in.end(forwarded.as_ref().ok());
         if let (Some(is_wrong), Some(audit)) = (is_wrong, req.app_data::<Data<Audit>>()) {
+            let provider = "Plone".to_owned();
             let (action, detail) = match is_wrong {
-                true => ("login.failed", "rejected by Plone, at its own origin"),
-                false => ("login", "Plone, at its own origin"),
+                true => ("login.failed", AuditDetail::RejectedAtOwnOrigin { provider }),
+                false => ("login", AuditDetail::OwnOrigin { provider }),
             };
             // Users sometimes type their password as the username.
             let recorded = match (is_wrong, req.app_data::<Data<Identity>>()) {

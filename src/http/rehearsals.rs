@@ -123,10 +123,10 @@ pub async fn start(
         Problem::rate_limited("Another rehearsal is running. Try again when it has ended.", BUSY_RETRY_S)
     })?;
     let (rehearsals, id) = (rehearsals.into_inner(), task.clone());
-    let detail = AuditDetail::Rehearsal { n: rehearsal.runs.into(), term: rehearsal.term.to_string() }.to_string();
+    let detail = AuditDetail::Rehearsal { n: rehearsal.runs.into(), term: rehearsal.term.to_string() };
     // A separate task, so that the rehearsal continues when the client disconnects.
     actix_web::rt::spawn(async move { rehearsals.run(&id, rehearsal).await });
-    audit.record(&request, Some(&caller), "rehearsal.start", Some(&task), None, &detail).await;
+    audit.record(&request, Some(&caller), "rehearsal.start", Some(&task), None, detail).await;
     let at = format!("/api/v1/staff/rehearsals/{task}");
     Ok(HttpResponse::Accepted().insert_header(("Location", at)).insert_header(PRIVATE).json(TaskStarted { task }))
 }

@@ -175,7 +175,6 @@ impl Desk {
         let Checked { staff, from, request: Request { to, reason, codes }, .. } = checked;
         let codes_text = codes.iter().map(|code| code.as_str().to_owned()).collect();
         let detail = AuditDetail::MoveEveryone { section: from.to_string() }.overriding(codes_text).because(reason);
-        let detail = detail.to_string();
         let moves = self.students(from).await?.into_iter().map(|student| {
             let change = StaffRequest {
                 student: student.user.clone(),
@@ -186,7 +185,8 @@ impl Desk {
                 lifted: codes.iter().copied().collect(),
             };
             let about = Some(student.user.as_str());
-            let entry = self.audit.entry_in_commit(request, staff, "student.registration", about, Some(to), &detail);
+            let entry =
+                self.audit.entry_in_commit(request, staff, "student.registration", about, Some(to), detail.clone());
             let command = Submitted::by_staff(Command::ForStudent(change), RequestId::of(request)).audited(entry);
             let pool = self.pool.clone();
             async move { moved(&pool, to, student.user, command).await }
@@ -200,8 +200,8 @@ impl Desk {
         let Checked { staff, from, request: Request { to, reason, .. }, .. } = checked;
         let patch = SectionPatch { status: Some(status), ..SectionPatch::default() };
         let (section, reason) = (to.to_string(), reason.to_string());
-        let detail = AuditDetail::Merged { status: status.as_str().to_owned(), section, reason }.to_string();
-        let entry = self.audit.entry_in_commit(request, staff, "section.change", None, Some(from), &detail);
+        let detail = AuditDetail::Merged { status: status.as_str().to_owned(), section, reason };
+        let entry = self.audit.entry_in_commit(request, staff, "section.change", None, Some(from), detail);
         let command = Command::PatchSection { crn: from.crn.clone(), patch };
         let outcome = self.pool.submit(&from.term, Submitted::from(command).audited(entry)).await;
         outcome.ok_or_else(no_such_section)??;

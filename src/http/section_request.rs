@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use utoipa::ToSchema;
 
+use crate::domain::audit_detail::Detail;
 use crate::domain::command::{BATCH_LEN_MAX, SectionPatch};
 use crate::domain::ids::SectionId;
 use crate::domain::pool::CrossListing;
@@ -232,8 +233,8 @@ impl From<SectionRequest> for SectionPatch {
     }
 }
 
-/// Returns the text of a change for the audit trail.
-pub(super) fn describe(patch: &SectionPatch) -> String {
+/// Returns the detail of a change for the audit trail.
+pub(super) fn describe(patch: &SectionPatch) -> Detail {
     // Every field is named, so that a new field does not compile until it is described here.
     let SectionPatch {
         capacity,
@@ -248,10 +249,10 @@ pub(super) fn describe(patch: &SectionPatch) -> String {
         repeat_limit,
         prerequisites,
     } = patch;
-    let number = |name: &str, value: &Option<u32>| value.map(|value| format!("{name}: {value}"));
-    let list = |name: &str, texts: Option<Vec<String>>| {
+    let number = |name: &'static str, value: &Option<u32>| value.map(|value| (name, value.to_string()));
+    let list = |name: &'static str, texts: Option<Vec<String>>| {
         let text = |texts: Vec<String>| if texts.is_empty() { "none".to_owned() } else { texts.join("; ") };
-        texts.map(|texts| format!("{name}: {}", text(texts)))
+        texts.map(|texts| (name, text(texts)))
     };
     let texts =
         |items: &Option<Vec<Restriction>>| items.as_ref().map(|items| items.iter().map(ToString::to_string).collect());
@@ -265,7 +266,7 @@ pub(super) fn describe(patch: &SectionPatch) -> String {
         number("waitlist_capacity", waitlist_capacity),
         number("outside_enrolled", outside_enrolled),
         number("outside_waitlisted", outside_waitlisted),
-        status.map(|status| format!("status: {}", status.as_str())),
+        status.map(|status| ("status", status.as_str().to_owned())),
         list("linked", linked.as_ref().map(|ids| ids.iter().map(ToString::to_string).collect())),
         list("cross_listed", cross_listed.as_ref().map(|one| one.iter().map(listing).collect())),
         list("reserved", reserved.as_ref().map(|all| all.iter().map(seats).collect())),
@@ -273,7 +274,7 @@ pub(super) fn describe(patch: &SectionPatch) -> String {
         list("repeat_limit", repeat_limit.map(|limit| limit.iter().map(ToString::to_string).collect())),
         list("prerequisites", prerequisites.as_ref().map(|all| all.iter().map(ToString::to_string).collect())),
     ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    Detail::of_fields(parts.into_iter().flatten().collect(), ", ")
 }
 
 #[cfg(test)]
@@ -281,6 +282,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::audit_detail::coded;
     use crate::http::openapi::request_tests::assert_reader_matches_schema;
 
     #[test]
@@ -290,5 +292,25 @@ mod tests {
             ("reserved", json!([{"group": "honours", "seats": 2}])),
             ("restrictions", json!([{"by": "campus", "values": ["North"]}])),
         ]);
+    }
+
+    #[test]
+    fn the_detail_of_a_change_names_all_fields() {
+        let patch = SectionPatch {
+            capacity: Some(30),
+            waitlist_capacity: Some(5),
+            status: Some(SectionStatus::Closed),
+            outside_enrolled: Some(0),
+            outside_waitlisted: Some(0),
+            linked: Some(vec![SectionId::parse("2027-1").unwrap()]),
+            cross_listed: Some(None),
+            reserved: Some(Vec::new()),
+            restrictions: Some(Vec::new()),
+            repeat_limit: Some(Some(2)),
+            prerequisites: Some(Vec::new()),
+        };
+        let detail = describe(&patch);
+        assert_eq!(detail.coded.as_ref().unwrap().args.len(), 11);
+        assert_eq!(detail.coded, coded("section.change", &detail.text), "the pages have names for these fields");
     }
 }

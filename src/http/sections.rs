@@ -424,7 +424,7 @@ pub async fn patch(
     let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
     let caller = staff.concerning([Scope::Subject(row.state.section.subject())])?;
     let detail = describe(&patch);
-    let entry = audit.entry_in_commit(&request, &caller, "section.change", None, Some(&id), &detail);
+    let entry = audit.entry_in_commit(&request, &caller, "section.change", None, Some(&id), detail);
     let command = Submitted::from(Command::PatchSection { crn: id.crn.clone(), patch }).audited(entry);
     let outcome = pool.submit(&id.term, command).await.ok_or_else(no_such_section)??;
     if outcome == Outcome::NoSuchSection {

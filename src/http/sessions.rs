@@ -161,6 +161,6 @@ pub async fn disconnect(
         }
         None => return Err(not_found()),
     };
-    audit.record(&request, Some(&admin), "session.disconnect", user, None, &detail.to_string()).await;
+    audit.record(&request, Some(&admin), "session.disconnect", user, None, detail).await;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::{USER_CHARS_MAX, UserName};
 use crate::domain::rights::Subjects;
 use crate::domain::role::Role;
@@ -171,10 +172,25 @@ struct TicketResponse {
     ticket: String,
 }
 
-/// Returns whether the credentials were rejected. The audit trail does not record sign-ins that were never checked.
-fn is_failed_attempt(error: &SignInError) -> bool {
-    use SignInError::{BadCredentials, Locked, NotAdmitted, WrongCode};
-    matches!(error, BadCredentials | NotAdmitted { .. } | Locked { .. } | WrongCode)
+/// Returns the detail of a sign-in whose credentials were rejected. The audit trail does not record sign-ins that were
+/// never checked.
+fn failed_attempt(error: &SignInError) -> Option<AuditDetail> {
+    Some(match error {
+        SignInError::BadCredentials => AuditDetail::WrongCredentials,
+        SignInError::WrongCode => AuditDetail::WrongCode,
+        SignInError::NotAdmitted { provider, reason } => {
+            AuditDetail::NotAdmitted { provider: (*provider).to_owned(), reason: reason.clone() }
+        }
+        SignInError::Locked { provider, reason } => {
+            AuditDetail::Locked { provider: (*provider).to_owned(), reason: reason.clone() }
+        }
+        SignInError::RateLimited { .. }
+        | SignInError::Overloaded
+        | SignInError::Store(_)
+        | SignInError::Provider(_)
+        | SignInError::CodeRequired
+        | SignInError::Failed => return None,
+    })
 }
 
 /// Returns the sender of a request that proves a password or a code; `cookie` is its [`device_cookie`].
@@ -233,16 +249,15 @@ pub async fn login(
     let signed_in = match outcome {
         Ok(signed_in) => signed_in,
         Err(error) => {
-            if is_failed_attempt(&error) {
+            if let Some(detail) = failed_attempt(&error) {
                 let name = identity.recorded_name(&username, &error).await;
                 let subject = name.as_deref().unwrap_or(UNKNOWN_USER);
-                audit.record(&req, None, "login.failed", Some(subject), None, &error.to_string()).await;
+                audit.record(&req, None, "login.failed", Some(subject), None, detail).await;
             }
             return Err(error.into());
         }
     };
-    let check = signed_in.check.to_string();
-    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, &check).await;
+    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, signed_in.check).await;
 
     let mut response = HttpResponse::Ok();
     response.cookie(signed_in_cookie(&site, &identity, signed_in.token.clone()));

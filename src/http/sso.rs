@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use url::form_urlencoded;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::http::auth::{Credentials, client_ip};
@@ -298,11 +299,7 @@ impl Ends {
             }
             Err(error) => {
                 match error {
-                    ProxyError::NoRole => {
-                        self.audit
-                            .record(&self.req, None, "login.failed", None, None, &format!("proxy: {error}"))
-                            .await;
-                    }
+                    ProxyError::NoRole => self.record_failure(None, "proxy", AuditDetail::NoRole).await,
                     // Anyone can send such a request, so it must not fill the audit trail.
                     ProxyError::ForeignPeer(_) | ProxyError::WrongSecret | ProxyError::NoUser(_) => {
                         log::info!("a sign-in by the web server was refused: {error}");
@@ -322,7 +319,7 @@ impl Ends {
         takes_over: std::sync::Arc<[String]>,
         next: &str,
     ) -> HttpResponse {
-        let detail = source.to_string();
+        let provider = source.to_string();
         let Person { subject, sid, username, name, rights, plone_user, facts, id_token } = person;
         let identity =
             ExternalIdentity { source, subject, sid, username, name, rights, plone_user, id_token, takes_over };
@@ -330,9 +327,9 @@ impl Ends {
             Ok(signed_in) => {
                 self.identity.list_sign_in(&signed_in.caller, &device(&self.req), client_ip(&self.req));
                 let subject = Some(signed_in.caller.user.as_str());
-                self.audit.record(&self.req, Some(&signed_in.caller), "login", subject, None, &detail).await;
+                self.audit.record(&self.req, Some(&signed_in.caller), "login", subject, None, &*provider).await;
                 if signed_in.caller.role == Role::Student && !facts.is_empty() {
-                    self.state(&signed_in.caller.user, facts, &detail).await;
+                    self.state(&signed_in.caller.user, facts, &provider).await;
                 }
                 let cookie = signed_in_cookie(&self.site, &self.identity, signed_in.token);
                 HttpResponse::SeeOther().insert_header((LOCATION, next)).cookie(cookie).finish()
@@ -341,14 +338,11 @@ impl Ends {
                 let page = self.page(Some(title), next);
                 let failure = match error {
                     ExternalError::NameTaken { owner, username } => {
-                        let detail = format!("{detail}: the username belongs to {owner}");
-                        self.audit
-                            .record(&self.req, None, "login.failed", Some(username.as_str()), None, &detail)
-                            .await;
+                        self.record_failure(Some(username.as_str()), &provider, AuditDetail::from(&owner)).await;
                         Failure::NameTaken { username: username.to_string(), owner }
                     }
                     ExternalError::Store(_) | ExternalError::Failed => {
-                        log::error!("a sign-in by {detail} could not be stored: {error}");
+                        log::error!("a sign-in by {provider} could not be stored: {error}");
                         Failure::HubBusy
                     }
                 };
@@ -359,10 +353,10 @@ impl Ends {
 
     /// Stores the facts about a student that a provider states. The sign-in does not fail if they cannot be stored: the
     /// student registers with the earlier facts, and the next sign-in states them again.
-    async fn state(&self, student: &UserName, facts: StatedFacts, source: &str) {
+    async fn state(&self, student: &UserName, facts: StatedFacts, provider: &str) {
         let Some(writer) = self.req.app_data::<Data<StudentFactsWriter>>().cloned() else { return };
-        let (subject, detail) = (student.as_str(), format!("stated by {source}"));
-        let entry = self.audit.entry(&self.req, None, "student.change", Some(subject), None, &detail);
+        let (subject, detail) = (student.as_str(), AuditDetail::StatedBy { provider: provider.to_owned() });
+        let entry = self.audit.entry(&self.req, None, "student.change", Some(subject), None, detail);
         let (audit, student) = (self.audit.clone(), student.clone());
         // A task of its own, because a change that has begun must reach all terms.
         let stated = actix_web::rt::spawn(async move {
@@ -381,6 +375,11 @@ impl Ends {
         }
     }
 
+    async fn record_failure(&self, user: Option<&str>, provider: &str, problem: AuditDetail) {
+        let detail = AuditDetail::SignOnFailed { provider: provider.to_owned(), problem: Box::new(problem) };
+        self.audit.record(&self.req, None, "login.failed", user, None, detail).await;
+    }
+
     fn page<'a>(&'a self, title: Option<&'a str>, next: &'a str) -> FailurePage<'a> {
         FailurePage::new(&self.req, title, &self.sso.help, next)
     }
@@ -389,8 +388,8 @@ impl Ends {
     async fn failed(&self, provider: &Provider, next: &str, error: &SsoError) -> HttpResponse {
         let source = Source::Oidc(provider.name().clone());
         log::warn!("a sign-in by {source} failed: {error}");
-        if !matches!(error, SsoError::NotOpen(_) | SsoError::Busy | SsoError::Unavailable(_)) {
-            self.audit.record(&self.req, None, "login.failed", None, None, &format!("{source}: {error}")).await;
+        if let Some(problem) = error.audit_detail() {
+            self.record_failure(None, &source.to_string(), problem).await;
         }
         let again = format!("/auth/{}/login", provider.name());
         self.page(Some(provider.title()), next).at(&again).respond(&Failure::from(error))

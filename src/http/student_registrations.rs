@@ -90,9 +90,12 @@ impl OverrideRequest {
         StaffRequest { student, drop: None, add: None, waitlist: false, lifted }
     }
 
-    fn describe(&self, what: AuditDetail) -> String {
+    fn describe(&self, what: AuditDetail) -> AuditDetail {
         let what = what.overriding(self.codes.iter().map(|code| code.as_str().to_owned()).collect());
-        self.reason.as_deref().map_or_else(|| what.to_string(), |reason| what.clone().because(reason).to_string())
+        match &self.reason {
+            Some(reason) => what.because(reason),
+            None => what,
+        }
     }
 }
 
@@ -198,7 +201,7 @@ impl Desk {
     ) -> Result<HttpResponse, Problem> {
         let (user, detail) = (change.student.clone(), lift.describe(what));
         let about = Some(user.as_str());
-        let entry = self.audit.entry_in_commit(request, staff, "student.registration", about, Some(section), &detail);
+        let entry = self.audit.entry_in_commit(request, staff, "student.registration", about, Some(section), detail);
         let command = Submitted::by_staff(Command::ForStudent(change), RequestId::of(request)).audited(entry);
         let not_found = "The student was never in this section.";
         submit_one(&self.pool, &Realm::College, &section.term, command, not_found).await
@@ -341,9 +344,9 @@ pub async fn put_position(
     let PositionRequest { position, reason } = read_body(&request, payload).await?;
     let desk = Desk { model, pool, audit };
     let staff = desk.allowed(staff, &[&id])?;
-    let detail = AuditDetail::Position { position: position.into() }.because(&reason).to_string();
+    let detail = AuditDetail::Position { position: position.into() }.because(&reason);
     let about = Some(student.as_str());
-    let entry = desk.audit.entry_in_commit(&request, &staff, "waitlist.position", about, Some(&id), &detail);
+    let entry = desk.audit.entry_in_commit(&request, &staff, "waitlist.position", about, Some(&id), detail);
     let change = WaitlistMove { student: student.clone(), crn: id.crn.clone(), position };
     let command = Submitted::by_staff(Command::MoveOnWaitlist(change), RequestId::of(&request)).audited(entry);
     let not_found = "The student is not on the waitlist of this section.";

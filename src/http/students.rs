@@ -7,6 +7,7 @@ use serde::Serialize;
 use strum::VariantArray;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::domain::audit_detail::Detail;
 use crate::domain::ids::UserName;
 use crate::domain::section::Credits;
 pub(super) use crate::domain::student::NAME_CHARS_MAX;
@@ -339,7 +340,7 @@ pub async fn put(
     let user = student(&request, &identity)?;
     let facts = read_body::<FactsRequest>(&request, payload).await?.into_facts()?;
     let detail = describe(&facts);
-    let entry = audit.entry_in_commit(&request, &staff, "student.change", Some(user.as_str()), None, &detail);
+    let entry = audit.entry_in_commit(&request, &staff, "student.change", Some(user.as_str()), None, detail);
     let keep_permits = |before: StudentFacts| Some(StudentFacts { permits: before.permits, ..facts });
     let changed = writer.change(&user, keep_permits, entry).await.map_err(problem_of)?;
     let (facts, entry) = changed.unwrap_or_default();
@@ -363,15 +364,15 @@ pub(super) fn problem_of(error: FactsError) -> Problem {
     }
 }
 
-/// Returns the text of a change for the audit trail. It has no grades and no reasons of holds, because more people read
+/// Returns the detail of a change for the audit trail. It has no grades and no reasons of holds, because more people read
 /// the audit trail than the facts.
-fn describe(facts: &StudentFacts) -> String {
+fn describe(facts: &StudentFacts) -> Detail {
     let offices: Vec<&str> = facts.holds.iter().map(|hold| &*hold.office).collect();
-    let count = |name: &str, count: usize| format!("{name}: {count}");
-    let time = |name: &str, at: Option<Timestamp>| at.map(|at| format!("{name}: {at}"));
-    let credits = |name: &str, credits: Option<Credits>| credits.map(|n| format!("{name}: {}", n.as_f64()));
+    let count = |name: &'static str, count: usize| (name, count.to_string());
+    let time = |name: &'static str, at: Option<Timestamp>| at.map(|at| (name, at.to_string()));
+    let credits = |name: &'static str, credits: Option<Credits>| credits.map(|n| (name, n.as_f64().to_string()));
     let parts = [
-        Some(format!("holds: {}", if offices.is_empty() { "none".to_owned() } else { offices.join(", ") })),
+        Some(("holds", if offices.is_empty() { "none".to_owned() } else { offices.join(", ") })),
         credits("credit_min", facts.credit_min),
         credits("credit_limit", facts.credit_limit),
         Some(count("groups", facts.groups.len())),
@@ -379,7 +380,7 @@ fn describe(facts: &StudentFacts) -> String {
         time("closes_at", facts.closes_at),
         facts.completed.as_ref().map(|courses| count("completed", courses.len())),
     ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    Detail::of_fields(parts.into_iter().flatten().collect(), "; ")
 }
 
 #[cfg(test)]
@@ -387,6 +388,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::audit_detail::coded;
     use crate::http::openapi::request_tests::assert_reader_matches_schema;
 
     #[test]
@@ -413,5 +415,20 @@ mod tests {
         for (url, expected) in table {
             assert_eq!(is_web_address(url), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn the_detail_of_a_change_names_its_fields() {
+        let facts = StudentFacts {
+            credit_min: Some(Credits(6_000)),
+            credit_limit: Some(Credits(18_500)),
+            opens_at: Some(Timestamp::UNIX_EPOCH),
+            closes_at: Some(Timestamp::UNIX_EPOCH),
+            completed: Some(Vec::new()),
+            ..StudentFacts::default()
+        };
+        let detail = describe(&facts);
+        assert_eq!(detail.coded.as_ref().unwrap().args.len(), 7);
+        assert_eq!(detail.coded, coded("student.change", &detail.text), "the pages have names for these fields");
     }
 }

@@ -11,6 +11,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::clock::Clock;
 use crate::config::{College, Privacy};
+use crate::domain::audit_detail::Detail;
 use crate::domain::command::{Command, TermPatch};
 use crate::domain::ids::{SANDBOX_PREFIX, TermId, UserName};
 use crate::domain::offer::{OFFER_S_MAX, OFFER_S_MIN, WaitlistMode};
@@ -408,7 +409,7 @@ pub async fn put(
     let known = model.term(&id);
     check_order(&patch, known.as_ref().map(|t| t.snapshot().term.clone()).as_deref())?;
     let detail = describe(&patch);
-    let entry = audit.entry_in_commit(&request, &staff.0, "term.change", Some(id.as_str()), None, &detail);
+    let entry = audit.entry_in_commit(&request, &staff.0, "term.change", Some(id.as_str()), None, detail);
     pool.submit_or_create(id.clone(), Submitted::from(Command::PutTerm(patch)).audited(entry)).await?;
     let term = model
         .term(&id)
@@ -420,10 +421,10 @@ pub async fn put(
     Ok(response.json(TermResponse::new(&term, clock.now())))
 }
 
-/// Returns the text of a change for the audit trail.
-fn describe(patch: &TermPatch) -> String {
-    fn part(name: &str, value: Option<Option<impl ToString>>) -> Option<String> {
-        Some(format!("{name}: {}", value?.map_or("none".to_owned(), |value| value.to_string())))
+/// Returns the detail of a change for the audit trail.
+fn describe(patch: &TermPatch) -> Detail {
+    fn part(name: &'static str, value: Option<Option<impl ToString>>) -> Option<(&'static str, String)> {
+        Some((name, value?.map_or("none".to_owned(), |value| value.to_string())))
     }
     let parts = [
         part("title", patch.title.as_ref().map(Some)),
@@ -437,7 +438,7 @@ fn describe(patch: &TermPatch) -> String {
         part("offer_s", patch.offer_s),
         part("offer_first_day_s", patch.offer_first_day_s),
     ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    Detail::of_fields(parts.into_iter().flatten().collect(), ", ")
 }
 
 /// Rejects changes after which a term would end before it starts, or close before it opens.
@@ -458,11 +459,32 @@ fn check_order(patch: &TermPatch, known: Option<&Term>) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::audit_detail::coded;
     use crate::http::openapi::request_tests::assert_reader_matches_schema;
 
     #[test]
     fn reader_and_schema_of_the_request_agree() {
         let window = serde_json::json!([{"group": "honours", "opens_at": "2026-01-12T08:00:00Z"}]);
         assert_reader_matches_schema::<TermRequest>(&[("windows", window)]);
+    }
+
+    #[test]
+    fn the_detail_of_a_change_names_its_fields() {
+        let patch = TermPatch {
+            title: Some("Fall".into()),
+            starts_on: Some(None),
+            ends_on: Some(None),
+            opens_at: Some(Some(Timestamp::UNIX_EPOCH)),
+            closes_at: Some(None),
+            windows: Some(Vec::new()),
+            holidays: Some(Vec::new()),
+            waitlist: Some(Some(WaitlistMode::Auto)),
+            offer_s: Some(Some(60)),
+            offer_first_day_s: Some(None),
+            ..TermPatch::default()
+        };
+        let detail = describe(&patch);
+        assert_eq!(detail.coded.as_ref().unwrap().args.len(), 10);
+        assert_eq!(detail.coded, coded("term.change", &detail.text), "the pages have names for these fields");
     }
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::domain::audit_detail::{AuditDetail, coded};
+use crate::domain::audit_detail::{AuditDetail, Detail, coded};
 use crate::domain::ids::{SectionId, USER_CHARS_MAX, UserName};
 use crate::domain::rights::{SUBJECT_BYTES_MAX, SUBJECTS_MAX, Subjects};
 use crate::domain::role::Role;
@@ -137,7 +137,8 @@ struct AuditLine {
 impl From<AuditEntry> for AuditLine {
     fn from(entry: AuditEntry) -> Self {
         let AuditEntry { at, user, role, ip, action, subject, section, detail, request_id } = entry;
-        let coded = coded(&action, &detail).into();
+        let Detail { text: detail, coded: stored } = detail;
+        let coded = stored.or_else(|| coded(&action, &detail)).into();
         Self { at, user, role, ip, action, subject, section, detail, coded, request_id }
     }
 }
@@ -251,8 +252,8 @@ pub async fn put_user(
         AccountOutcome::Changed(account) => ("user.change", account, HttpResponse::Ok()),
     };
     let Account { username, name, rights, .. } = account;
-    let detail = AuditDetail::of_account(&rights, has_new_password).to_string();
-    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, &detail).await;
+    let detail = AuditDetail::of_account(&rights, has_new_password);
+    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, detail).await;
     let (role, subjects) = (rights.role(), rights.subjects().cloned());
     Ok(response.json(UserResponse { username, name: name.into(), role, subjects }))
 }
@@ -420,11 +421,31 @@ fn words(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::http::openapi::request_tests::assert_reader_matches_schema;
 
     #[test]
     fn reader_and_schema_of_the_request_agree() {
         assert_reader_matches_schema::<AccountRequest>(&[]);
+    }
+
+    #[test]
+    fn a_code_is_stored_or_recognized_in_entries_of_earlier_versions() {
+        let line = |detail: Detail| {
+            let (at, action) = (Timestamp::UNIX_EPOCH, "student.registration".to_owned());
+            let (user, role, ip, subject, section, request_id) = (None, None, None, None, None, None);
+            let entry = AuditEntry { at, user, role, ip, action, subject, section, detail, request_id };
+            let mut line = serde_json::to_value(AuditLine::from(entry)).unwrap();
+            ["detail", "code", "args"].map(|name| line[name].take())
+        };
+        let reason = "override: hold";
+        let text = json!("drop; override: hold");
+        let args = json!({"what": {"code": "drop"}, "reason": reason});
+        assert_eq!(line(AuditDetail::Drop.because(reason).into()), [text.clone(), json!("with_reason"), args]);
+        let args = json!({"what": {"code": "drop"}, "codes": ["hold"]});
+        assert_eq!(line("drop; override: hold".into()), [text, json!("override"), args]);
+        assert_eq!(line("a free text".into()), [json!("a free text"), json!(null), json!(null)]);
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::bus::Event;
+use crate::domain::audit_detail::Detail;
 use crate::domain::ids::UserName;
 use crate::domain::rights::{Rights, Subjects};
 use crate::domain::role::Role;
@@ -198,7 +199,7 @@ impl Identity {
     }
 
     /// Queues an entry of the audit trail about what the hub itself has done.
-    pub fn note(&self, action: &str, subject: &str, detail: String) {
+    pub fn note(&self, action: &str, subject: &str, detail: impl Into<Detail>) {
         self.audit.append(AuditEntry {
             at: self.clock.now(),
             user: None,
@@ -207,7 +208,7 @@ impl Identity {
             action: action.to_owned(),
             subject: Some(subject.to_owned()),
             section: None,
-            detail,
+            detail: detail.into(),
             request_id: None,
         });
     }

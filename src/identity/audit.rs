@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock::Clock;
+use crate::domain::audit_detail::DETAIL_CHARS_MAX;
 use crate::domain::ids::UserName;
 use crate::identity::disclosures::{WINDOW, Windows};
 use crate::retention;
@@ -25,8 +26,6 @@ const BATCH_MAX: usize = 256;
 const DELETED_PER_WRITE: usize = 500;
 /// Longest wait for an entry to be stored. A disk that hangs must not hold back the response about what has been done.
 const STORED_WITHIN_MAX: Duration = Duration::from_secs(10);
-/// Longest detail, in characters; a longer one is truncated.
-const DETAIL_CHARS_MAX: usize = 500;
 
 enum Message {
     /// An entry, and the caller that waits until it is stored.
@@ -143,7 +142,7 @@ impl Audit {
 
 /// Shortens long texts of an entry.
 pub fn truncate(entry: &mut AuditEntry) {
-    for text in [Some(&mut entry.detail), entry.subject.as_mut()].into_iter().flatten() {
+    for text in [Some(&mut entry.detail.text), entry.subject.as_mut()].into_iter().flatten() {
         if let Some((end, _)) = text.char_indices().nth(DETAIL_CHARS_MAX) {
             text.truncate(end);
         }
@@ -212,6 +211,7 @@ impl Writer {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
+    use crate::domain::audit_detail::Detail;
     use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
     fn entry(number: usize) -> AuditEntry {
@@ -223,7 +223,7 @@ mod tests {
             action: "term.change".to_owned(),
             subject: Some(number.to_string()),
             section: None,
-            detail: String::new(),
+            detail: Detail::default(),
             request_id: None,
         }
     }

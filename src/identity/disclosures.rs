@@ -145,7 +145,7 @@ impl Window {
     fn summary(self, now: Timestamp) -> Option<AuditEntry> {
         let minutes = WINDOW.as_secs() / 60;
         let later = AuditDetail::ReadAgain { n: self.later, minutes, at: self.first.at.to_string() };
-        (self.later > 0).then_some(AuditEntry { at: now, detail: later.to_string(), ..self.first })
+        (self.later > 0).then_some(AuditEntry { at: now, detail: later.into(), ..self.first })
     }
 }
 
@@ -215,6 +215,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
+    use crate::domain::audit_detail::Detail;
     use crate::domain::ids::SectionId;
     use crate::domain::role::Role;
     use crate::store::accounts::{AuditFilter, AuditStore};
@@ -245,8 +246,12 @@ mod tests {
 
         async fn read(&self, reader: &str, minute: i64, people: &[&str]) {
             let at = Timestamp::from_second(minute * 60).unwrap();
-            let entry =
-                AuditEntry { at, user: Some(name(reader)), detail: format!("{} people", people.len()), ..entry() };
+            let entry = AuditEntry {
+                at,
+                user: Some(name(reader)),
+                detail: format!("{} people", people.len()).into(),
+                ..entry()
+            };
             self.audit.disclose(entry, people.iter().map(|person| name(person)).collect()).await.unwrap();
         }
 
@@ -326,7 +331,7 @@ mod tests {
             action: Disclosure::RosterRead.action().to_owned(),
             subject: None,
             section: Some(SectionId::parse("F-1").unwrap()),
-            detail: String::new(),
+            detail: Detail::default(),
             request_id: None,
         }
     }

@@ -87,6 +87,16 @@ pub enum NameOwner {
     OtherPerson,
 }
 
+impl From<&NameOwner> for AuditDetail {
+    fn from(owner: &NameOwner) -> Self {
+        match owner {
+            NameOwner::LocalAccount => Self::LocalOwner,
+            NameOwner::OtherSource(source) => Self::OtherOwner { provider: source.clone() },
+            NameOwner::OtherPerson => Self::OtherPerson,
+        }
+    }
+}
+
 impl std::fmt::Display for NameOwner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -302,7 +312,7 @@ impl Identity {
                 action: "login.ended".to_owned(),
                 subject: Some(first.username.as_str().to_owned()),
                 section: None,
-                detail: AuditDetail::SignedOutAt { provider: source.to_string(), n: ended.len() as u64 }.to_string(),
+                detail: AuditDetail::SignedOutAt { provider: source.to_string(), n: ended.len() as u64 }.into(),
                 request_id: None,
             };
             self.audit.append_stored(entry).await;

@@ -294,7 +294,7 @@ impl Members {
             action: "login.ended".to_owned(),
             subject: Some(user.as_str().to_owned()),
             section: None,
-            detail: why.to_string(),
+            detail: why.clone().into(),
             request_id: None,
         });
     }

@@ -1,13 +1,12 @@
 //! Sign-in: calls the providers in order and issues a token of the hub for the user whom one of them accepts.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::domain::audit_detail::AuditDetail;
+use crate::domain::audit_detail::{AuditDetail, Detail};
 use crate::domain::ids::UserName;
 use crate::domain::rights::Rights;
 use crate::identity::attempts::{Attempt, NotAdmitted, Origin};
@@ -130,20 +129,23 @@ pub struct SignIn {
     pub check: PasswordCheck,
 }
 
-/// How a password was checked. Its text is the detail of the audit entry.
+/// How a password was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordCheck {
+    /// By the hash of a local account.
+    Local,
     /// By the provider of this title.
     Provider(&'static str),
     /// By the hash of the last accepted password, because the provider of this title did not respond.
     LastAccepted(&'static str),
 }
 
-impl fmt::Display for PasswordCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Provider(title) => f.write_str(title),
-            Self::LastAccepted(title) => write!(f, "{}", AuditDetail::LastAccepted { provider: (*title).to_owned() }),
+impl From<PasswordCheck> for Detail {
+    fn from(check: PasswordCheck) -> Self {
+        match check {
+            PasswordCheck::Local => AuditDetail::LocalAccount.into(),
+            PasswordCheck::Provider(title) => title.into(),
+            PasswordCheck::LastAccepted(title) => AuditDetail::LastAccepted { provider: title.to_owned() }.into(),
         }
     }
 }
@@ -298,7 +300,7 @@ impl Identity {
         }
         let Profile::Known(KnownUser { name, rights, .. }) = profile else { return Err(SignInError::BadCredentials) };
         self.second_factors.check(&user, code, self.clock.now()).await?;
-        self.mint(provider.source(), &user, &name, rights, PasswordCheck::Provider(provider.title()))
+        self.mint(provider.source(), &user, &name, rights, PasswordCheck::Local)
     }
 
     /// Signs in a member whose password the provider has accepted.

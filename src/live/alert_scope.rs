@@ -77,6 +77,6 @@ pub async fn is_withheld(alert: &Alert, identity: &Identity, model: &ReadModel) 
     let Err(refused) = check(limit.as_ref(), &alert.content.audience, model) else { return Ok(false) };
     log::warn!("the scheduled alert {} is not sent: {refused}", alert.id);
     let why = AuditDetail::Withheld { title: alert.content.title.to_string(), sender: sender.to_string() };
-    identity.note("alert.withhold", &alert.id, why.to_string());
+    identity.note("alert.withhold", &alert.id, why);
     Ok(true)
 }

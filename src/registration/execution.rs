@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::batch::{DecidedBatch, Fresh, Receipts, Requested, decide_batch};
 use crate::domain::book::TermBook;
 use crate::domain::ids::TermId;
@@ -257,7 +258,7 @@ fn with_outcome(mut entry: AuditEntry, outcome: Option<&Outcome>) -> AuditEntry 
         Some(Outcome::Request(RequestOutcome::NotFound)) => "not_found",
         _ => return entry,
     };
-    entry.detail = format!("refused: {because}; {}", entry.detail);
+    entry.detail = AuditDetail::Refused { refusal: because.to_owned(), what: Box::new(entry.detail) }.into();
     entry
 }
 

@@ -25,6 +25,7 @@ use secrecy::SecretString;
 
 use crate::clock::Clock;
 use crate::config::Auth;
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::UserName;
 use crate::domain::rights::Rights;
 use crate::domain::role::RoleMap;
@@ -62,7 +63,7 @@ fn exact_name(id: &str) -> Option<UserName> {
     UserName::parse(id).ok().filter(|name| name.as_str() == id)
 }
 
-/// Why a sign-in failed. The texts are for the log and the audit trail.
+/// Why a sign-in failed. The texts are for the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SsoError {
     /// The provider does not respond, or fails.
@@ -89,6 +90,21 @@ pub enum SsoError {
     /// The user has no role in the hub.
     #[error("no role")]
     NoRole,
+}
+
+impl SsoError {
+    /// Returns what the audit trail states about the failed sign-in; `None` if no user has tried to sign in.
+    #[must_use]
+    pub fn audit_detail(&self) -> Option<AuditDetail> {
+        Some(match self {
+            Self::Unavailable(_) | Self::Busy | Self::NotOpen(_) => return None,
+            Self::Misconfigured(why) => AuditDetail::Misconfigured { why: why.clone() },
+            Self::Denied(why) => AuditDetail::Denied { why: why.clone() },
+            Self::InvalidToken(why) => AuditDetail::InvalidToken { why: why.clone() },
+            Self::NoUsername(why) => AuditDetail::NoUsername { why: why.clone() },
+            Self::NoRole => AuditDetail::NoRole,
+        })
+    }
 }
 
 /// Everything that single sign-on needs. A hub has one.

@@ -9,6 +9,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
+use crate::domain::audit_detail::Detail;
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::rights::{Rights, Subjects};
 use crate::domain::role::Role;
@@ -210,7 +211,7 @@ pub struct AuditEntry {
     /// The section that it concerns.
     pub section: Option<SectionId>,
     /// A description for people.
-    pub detail: String,
+    pub detail: Detail,
     /// The request's id, which the log also contains.
     pub request_id: Option<String>,
 }

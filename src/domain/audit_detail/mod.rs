@@ -1,7 +1,8 @@
-//! Details of the audit trail: one variant for each text. An entry stores the English text, which stays as it was written.
-//! A reader of the trail also gets the code and the values of the text, which [`coded`] recognizes in it, so that entries of
-//! earlier versions appear in the reader's language, too (`detail.CODE` in `static/js/words/admin`).
+//! Details of the audit trail: one variant for each text. An entry stores the English text, which stays as it was written,
+//! and beside it the code and the values of the text, with which a page shows it in the reader's language (`detail.CODE` in
+//! `static/js/words/admin`). In the texts of earlier versions, which stored no code, [`coded`] recognizes it.
 
+mod detail;
 mod reading;
 
 use serde::Serialize;
@@ -9,6 +10,7 @@ use thiserror::Error;
 
 use crate::domain::rights::Rights;
 
+pub use detail::{DETAIL_CHARS_MAX, Detail};
 pub use reading::coded;
 
 /// The detail of an entry, or a part of one.
@@ -295,7 +297,7 @@ pub enum AuditDetail {
         /// The code of the refusal.
         refusal: String,
         /// The request.
-        what: Box<AuditDetail>,
+        what: Box<Detail>,
     },
     /// Staff registered a student.
     #[error("register")]

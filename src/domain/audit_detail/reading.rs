@@ -1,8 +1,10 @@
-//! Recognizes the details of the audit trail in their English texts.
+//! Recognizes the details of entries of earlier versions in their English texts. Those versions stored no code. New entries
+//! store it ([`Detail::coded`]), so a new text needs no recognition here.
 
 use std::collections::BTreeMap;
 
-use crate::domain::audit_detail::AuditDetail;
+use crate::domain::audit_detail::detail::FIELDS;
+use crate::domain::audit_detail::{AuditDetail, Detail};
 use crate::domain::coded_text::{Arg, CodedText};
 
 /// The fields of a section in the detail of a change, in the order in which they are written.
@@ -36,11 +38,8 @@ const TERM_FIELDS: [&str; 10] = [
 const STUDENT_FIELDS: [&str; 7] =
     ["holds", "credit_min", "credit_limit", "groups", "opens_at", "closes_at", "completed"];
 
-/// The code of a detail that lists fields with their new values. Its values are named by the fields.
-const FIELDS: &str = "fields";
-
-/// Returns the code and the values of an entry's detail; `None` for a name, an id, JSON, or another text that needs no
-/// translation.
+/// Returns the code and the values of the detail of an entry that has no stored code; `None` for a name, an id, JSON, or
+/// another text that needs no translation. A text can be ambiguous, such as a reason that begins like another part.
 #[must_use]
 pub fn coded(action: &str, text: &str) -> Option<CodedText> {
     match action {
@@ -245,7 +244,7 @@ fn codes_of(text: &str) -> Option<Vec<String>> {
 /// Reads a request of staff for a student: what it is, the refusals that it lifts, and the reason.
 fn registration(text: &str) -> Option<AuditDetail> {
     if let Some((refusal, what)) = text.strip_prefix("refused: ").and_then(|rest| rest.split_once("; ")) {
-        let what = Box::new(registration(what)?);
+        let what = Box::new(Detail::from(registration(what)?));
         return Some(AuditDetail::Refused { refusal: refusal.to_owned(), what });
     }
     let (what, rest) = text.split_once("; ").map_or((text, None), |(what, rest)| (what, Some(rest)));
@@ -392,10 +391,7 @@ mod tests {
                 "student.registration",
                 D::Refused {
                     refusal: text("hold"),
-                    what: part(D::WithReason {
-                        what: part(D::Override { what: part(D::Drop), codes: codes() }),
-                        reason: text("late; ill"),
-                    }),
+                    what: Box::new(D::Drop.overriding(codes()).because("late; ill").into()),
                 },
             ),
             (

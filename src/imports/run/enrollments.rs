@@ -133,7 +133,7 @@ impl Run<'_> {
             action: "student.registration".to_owned(),
             subject: Some(first.student.to_string()),
             section: Some(first.section.clone()),
-            detail: format!("register {}; OneRoster import", crns.join(", ")),
+            detail: format!("register {}; OneRoster import", crns.join(", ")).into(),
             ..entry
         })
     }

@@ -152,7 +152,7 @@ impl Run<'_> {
         drop(report);
         let entry = self.job.options.audit.clone()?;
         let (created, changed) = numbers;
-        let detail = AuditDetail::Students { n: created + changed, created, changed }.to_string();
+        let detail = AuditDetail::Students { n: created + changed, created, changed }.into();
         Some(AuditEntry { at: self.inner.deps.clock.now(), subject: Some(task), detail, ..entry })
     }
 

@@ -260,7 +260,7 @@ impl RosterGuard {
             "visitor" => AuditDetail::EveryVisitor,
             _ => AuditDetail::PlainMember { user: by.to_owned() },
         };
-        let detail = AuditDetail::RosterReadable { reader: Box::new(reader), n: sections as u64 }.to_string();
+        let detail = AuditDetail::RosterReadable { reader: Box::new(reader), n: sections as u64 };
         log::error!("{detail}");
         self.deps.audit.append(AuditEntry {
             at: self.deps.clock.now(),
@@ -270,7 +270,7 @@ impl RosterGuard {
             action: "plone.roster".to_owned(),
             subject: Some(self.options.roster_field.clone()),
             section: None,
-            detail,
+            detail: detail.into(),
             request_id: None,
         });
     }

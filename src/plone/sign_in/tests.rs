@@ -84,7 +84,7 @@ async fn a_local_account_takes_precedence_over_a_plone_user() {
     assert_eq!(hub.ended(), ["ann"], "sign-ins through Plone with this name end");
     assert_eq!(hub.identity.verify(&before.token), Err(TokenError::SignedOut));
     let local = hub.sign_in("ann", "local password").await.unwrap();
-    assert_eq!((local.check, local.caller.source), (PasswordCheck::Provider("local account"), Source::Hub));
+    assert_eq!((local.check, local.caller.source), (PasswordCheck::Local, Source::Hub));
     assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), SignInError::BadCredentials);
     hub.put_user("ann@college.edu", "ann", Some(person(&["Manager"], &[])));
     assert_not_admitted(hub.sign_in("ann@college.edu", "good").await, "local EduHub account has this username");
@@ -439,6 +439,6 @@ async fn sign_ins_that_plone_ends_are_audited() {
     hub.audit.flush().await;
     let filter = AuditFilter { user: Some("ann".to_owned()), limit: 10, ..AuditFilter::default() };
     let page = hub.audit.page(filter).await.unwrap();
-    let entries: Vec<_> = page.items.iter().map(|entry| (entry.action.as_str(), entry.detail.as_str())).collect();
+    let entries: Vec<_> = page.items.iter().map(|entry| (entry.action.as_str(), entry.detail.text.as_str())).collect();
     assert_eq!(entries, [("login.ended", "Plone no longer has this user")]);
 }

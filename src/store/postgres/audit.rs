@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use crate::domain::audit_detail::Detail;
 use crate::domain::ids::UserName;
 use crate::store::StoreFuture;
 use crate::store::accounts::{
@@ -12,11 +13,11 @@ use crate::store::accounts::{
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::people::{maybe_role_at, maybe_section_at, maybe_text, maybe_user_at, text};
-use crate::store::postgres::rows::{integer, number_at, time_at};
+use crate::store::postgres::rows::{integer, json, maybe_json_at, number_at, time_at};
 use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::{Statement, Value};
 
-/// Reads `id, at, username, role, ip, action, subject, section, detail, request_id`.
+/// Reads `id, at, username, role, ip, action, subject, section, detail, request_id, coded`.
 fn entry_at(row: &Row) -> Result<(u64, AuditEntry), Failure> {
     let entry = AuditEntry {
         at: time_at(row, 1)?,
@@ -26,7 +27,7 @@ fn entry_at(row: &Row) -> Result<(u64, AuditEntry), Failure> {
         action: row.try_get(5)?,
         subject: row.try_get(6)?,
         section: maybe_section_at(row, 7)?,
-        detail: row.try_get(8)?,
+        detail: Detail { text: row.try_get(8)?, coded: maybe_json_at(row, 10)? },
         request_id: row.try_get(9)?,
     };
     Ok((number_at(row, 0)?, entry))
@@ -58,15 +59,17 @@ pub(super) fn appending(entries: &[AuditEntry]) -> Result<Option<Statement>, Fai
     if entries.is_empty() {
         return Ok(None);
     }
-    let sql = "INSERT INTO audit (at, username, role, ip, action, subject, section, detail, request_id)
-         SELECT at, username, role, ip, action, subject, section, detail, request_id
-         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
-           WITH ORDINALITY AS n (at, username, role, ip, action, subject, section, detail, request_id, position)
+    let sql = "INSERT INTO audit (at, username, role, ip, action, subject, section, detail, request_id, coded)
+         SELECT at, username, role, ip, action, subject, section, detail, request_id, coded
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+           WITH ORDINALITY AS n (at, username, role, ip, action, subject, section, detail, request_id, coded, position)
          ORDER BY position RETURNING id";
     let at: Vec<i64> = entries.iter().map(|entry| entry.at.as_millisecond()).collect();
     let column = |of: fn(&AuditEntry) -> Option<String>| -> Vec<Option<String>> {
         entries.iter().map(|entry| maybe_text(of(entry).as_deref())).collect()
     };
+    let coded = entries.iter().map(|entry| entry.detail.coded.as_ref().map(json).transpose());
+    let coded = coded.collect::<Result<Vec<Option<String>>, Failure>>()?;
     let values: &[&dyn Value] = &[
         &at,
         &column(|entry| entry.user.as_ref().map(ToString::to_string)),
@@ -75,8 +78,9 @@ pub(super) fn appending(entries: &[AuditEntry]) -> Result<Option<Statement>, Fai
         &column(|entry| Some(entry.action.clone())),
         &column(|entry| entry.subject.clone()),
         &column(|entry| entry.section.as_ref().map(ToString::to_string)),
-        &column(|entry| Some(entry.detail.clone())),
+        &column(|entry| Some(entry.detail.text.clone())),
         &column(|entry| entry.request_id.clone()),
+        &coded,
     ];
     Statement::new(sql, values).map(Some)
 }
@@ -127,7 +131,7 @@ async fn page(tx: &Tx, filter: &AuditFilter) -> Result<AuditPage, Failure> {
     let words_of_entry = words_of_entry();
     // The case of ASCII letters is folded, as the embedded store folds it.
     let sql = format!(
-        "SELECT id, at, username, role, ip, action, subject, section, detail, request_id FROM audit
+        "SELECT id, at, username, role, ip, action, subject, section, detail, request_id, coded FROM audit
          WHERE ($1 IS NULL OR username = $1 OR subject = $1)
            AND ($6 IS NULL OR username = $6 OR (subject = $6 AND {IS_ABOUT_A_USER}))
            AND ($2 IS NULL OR action = ANY (string_to_array($2, ',')))

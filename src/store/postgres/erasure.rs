@@ -108,16 +108,23 @@ async fn rename_alerts(tx: &Tx, user: &UserName, pseudonym: &UserName) -> Result
 async fn rename_audit(tx: &Tx, user: &UserName, login: Option<&str>, pseudonym: &UserName) -> Result<u64, Failure> {
     let names: &[&dyn Value] = &[&user.as_str(), &pseudonym.as_str()];
     // The subject of a sign-in is the name that was typed. If it failed, it has no user.
-    let sql = "UPDATE audit SET subject = $2, detail = ''
+    let sql = "UPDATE audit SET subject = $2, detail = '', coded = NULL
          WHERE starts_with(action, 'login') AND (username = $1 OR (username IS NULL AND subject = $3))";
     tx.execute(sql, &[&user.as_str(), &pseudonym.as_str(), &maybe_text(login)]).await?;
     // Not by a pattern, in which a name could have wildcards.
-    let sql = "UPDATE audit SET detail = '' WHERE action = 'plone.write'
+    let sql = "UPDATE audit SET detail = '', coded = NULL WHERE action = 'plone.write'
          AND right(detail, length(' of ' || $1)) = ' of ' || $1";
     tx.execute(sql, &[&user.as_str()]).await?;
-    let by_user = "UPDATE audit SET username = $2, ip = NULL,
-         detail = CASE WHEN strpos(detail, $1) > 0 THEN '' ELSE detail END WHERE username = $1";
-    let about = format!("UPDATE audit SET subject = $2, detail = '' WHERE subject = $1 AND {}", audit::IS_ABOUT_A_USER);
+    // Each of the two is shortened, so the name may be in only one.
+    let sql = "UPDATE audit SET detail = '', coded = NULL
+         WHERE username = $1 AND (strpos(detail, $1) > 0 OR strpos(coded, $2) > 0)";
+    let quoted = json(user.as_str())?;
+    tx.execute(sql, &[&user.as_str(), &quoted.trim_matches('"')]).await?;
+    let by_user = "UPDATE audit SET username = $2, ip = NULL WHERE username = $1";
+    let about = format!(
+        "UPDATE audit SET subject = $2, detail = '', coded = NULL WHERE subject = $1 AND {}",
+        audit::IS_ABOUT_A_USER
+    );
     Ok(tx.execute(by_user, names).await? + tx.execute(&about, names).await?)
 }
 

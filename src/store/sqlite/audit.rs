@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
+use crate::domain::audit_detail::Detail;
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 use crate::store::StoreFuture;
@@ -11,7 +12,7 @@ use crate::store::accounts::{
 };
 
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::rows::{time_at, unreadable};
+use crate::store::sqlite::rows::{json, maybe_json_at, time_at, unreadable};
 
 pub(super) fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, AuditEntry)> {
     let text = |column: usize| row.get::<_, Option<String>>(column);
@@ -26,7 +27,7 @@ pub(super) fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, AuditEntry)> {
         action: row.get(5)?,
         subject: text(6)?,
         section,
-        detail: row.get(8)?,
+        detail: Detail { text: row.get(8)?, coded: maybe_json_at(row, 10)? },
         request_id: text(9)?,
     };
     Ok((row.get(0)?, entry))
@@ -48,8 +49,8 @@ fn like_pattern(word: &str) -> String {
 
 pub(super) fn append(tx: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "INSERT INTO audit (at, user, role, ip, action, subject, section, detail, request_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO audit (at, user, role, ip, action, subject, section, detail, request_id, coded)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         entry.at.as_millisecond(),
@@ -59,8 +60,9 @@ pub(super) fn append(tx: &Connection, entry: &AuditEntry) -> rusqlite::Result<()
         entry.action,
         entry.subject,
         entry.section.as_ref().map(ToString::to_string),
-        entry.detail,
+        entry.detail.text,
         entry.request_id,
+        entry.detail.coded.as_ref().map(json).transpose()?,
     ])?;
     Ok(())
 }
@@ -141,7 +143,7 @@ impl AuditStore for SqliteStore {
             let words_of_entry = words_of_entry();
             // Entries are appended in the order of their times, so the first entry since `?3` bounds the ids.
             let mut statement = conn.prepare_cached(&format!(
-                "SELECT id, at, user, role, ip, action, subject, section, detail, request_id FROM audit
+                "SELECT id, at, user, role, ip, action, subject, section, detail, request_id, coded FROM audit
                  WHERE (?1 IS NULL OR user = ?1 OR subject = ?1)
                    AND (?6 IS NULL OR user = ?6 OR (subject = ?6 AND {IS_ABOUT_A_USER}))
                    AND (?2 IS NULL OR instr(',' || ?2 || ',', ',' || action || ',') > 0)

@@ -92,7 +92,7 @@ const TABLES: [(&str, &str, ReadRow); 40] = [
         sign_ins::second_factor_at(row).map(drop)
     }),
     ("recovery_codes", "SELECT username, hash FROM recovery_codes", user_and_values),
-    ("audit", "SELECT id, at, user, role, ip, action, subject, section, detail, request_id FROM audit", |row| {
+    ("audit", "SELECT id, at, user, role, ip, action, subject, section, detail, request_id, coded FROM audit", |row| {
         audit::entry_at(row).map(drop)
     }),
     ("audit_people", "SELECT user, audit_id FROM audit_people", user_and_values),

@@ -20,7 +20,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const PAGE_CACHE_KIB: i64 = 4_096;
 
 /// The migrations, in order. `PRAGMA user_version` is the number of migrations that were applied to a file.
-const MIGRATIONS: [&str; 27] = [
+const MIGRATIONS: [&str; 28] = [
     include_str!("../../../migrations/sqlite/0001_terms.sql"),
     include_str!("../../../migrations/sqlite/0002_alerts.sql"),
     include_str!("../../../migrations/sqlite/0003_people.sql"),
@@ -48,6 +48,7 @@ const MIGRATIONS: [&str; 27] = [
     include_str!("../../../migrations/sqlite/0025_cap_messages.sql"),
     include_str!("../../../migrations/sqlite/0026_demo_reports.sql"),
     include_str!("../../../migrations/sqlite/0027_waitlist_choices.sql"),
+    include_str!("../../../migrations/sqlite/0028_audit_codes.sql"),
 ];
 
 /// Why the store cannot be opened. The messages are for the person who starts the hub.

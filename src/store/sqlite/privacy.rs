@@ -13,7 +13,7 @@ use crate::store::privacy::{
 };
 
 use crate::store::sqlite::rights::rights_at;
-use crate::store::sqlite::rows::{json_at, maybe_time_at, registration_at, time_at, unreadable};
+use crate::store::sqlite::rows::{json, json_at, maybe_time_at, registration_at, time_at, unreadable};
 use crate::store::sqlite::{
     SqliteStore, accounts, attempts, audit, guardian_links, marks, plans, provider_sign_ins, schedule_feeds, sign_ins,
     students,
@@ -266,23 +266,27 @@ fn rename_audit(
 ) -> rusqlite::Result<usize> {
     let names = params![user.as_str(), pseudonym.as_str()];
     // The subject of a sign-in is the name that was typed. If it failed, it has no user.
-    let sign_ins = "UPDATE audit SET subject = ?2, detail = ''
+    let sign_ins = "UPDATE audit SET subject = ?2, detail = '', coded = NULL
         WHERE action GLOB 'login*' AND (user = ?1 OR (user IS NULL AND subject = ?3))";
     tx.execute(sign_ins, params![user.as_str(), pseudonym.as_str(), login])?;
     // Not by a pattern, in which a name could have wildcards.
     tx.execute(
-        "UPDATE audit SET detail = '' WHERE action = 'plone.write' AND ?2 IS NOT NULL
+        "UPDATE audit SET detail = '', coded = NULL WHERE action = 'plone.write' AND ?2 IS NOT NULL
            AND substr(detail, -length(' of ' || ?1)) = ' of ' || ?1",
         names,
     )?;
+    // Each of the two is shortened, so the name may be in only one.
+    let quoted = json(user.as_str())?;
+    tx.execute(
+        "UPDATE audit SET detail = '', coded = NULL WHERE user = ?1 AND (instr(detail, ?1) > 0 OR instr(coded, ?2) > 0)",
+        [user.as_str(), quoted.trim_matches('"')],
+    )?;
+    let about = format!(
+        "UPDATE audit SET subject = ?2, detail = '', coded = NULL WHERE subject = ?1 AND {}",
+        audit::IS_ABOUT_A_USER
+    );
     let task = "UPDATE import_tasks SET body = json_set(body, '$.started_by', ?2) WHERE body ->> 'started_by' = ?1";
     Ok(tx.execute(task, names)?
-        + tx.execute(
-            "UPDATE audit SET user = ?2, ip = NULL, detail = iif(instr(detail, ?1) > 0, '', detail) WHERE user = ?1",
-            names,
-        )?
-        + tx.execute(
-            &format!("UPDATE audit SET subject = ?2, detail = '' WHERE subject = ?1 AND {}", audit::IS_ABOUT_A_USER),
-            names,
-        )?)
+        + tx.execute("UPDATE audit SET user = ?2, ip = NULL WHERE user = ?1", names)?
+        + tx.execute(&about, names)?)
 }

@@ -194,7 +194,7 @@ pub(crate) fn audit_entries_are_stored_with_their_change<F: StoreFixture>() {
         action: "section.change".to_owned(),
         subject: None,
         section: Some(id("X")),
-        detail: detail.to_owned(),
+        detail: detail.into(),
         request_id: None,
     };
     let audited = |command: Command, detail: &str| Submitted::from(command).audited(Some(entry(detail)));
@@ -203,6 +203,6 @@ pub(crate) fn audit_entries_are_stored_with_their_change<F: StoreFixture>() {
     assert!(term.run(vec![audited(capacity("X", 6), "refused"), register("ana", "BAD").into()]).is_err());
     let term = term.reopen();
     let page = block_on(term.store.page(AuditFilter { limit: 9, ..AuditFilter::default() })).unwrap();
-    let details: Vec<&str> = page.items.iter().map(|entry| entry.detail.as_str()).collect();
+    let details: Vec<&str> = page.items.iter().map(|entry| entry.detail.text.as_str()).collect();
     assert_eq!(details, ["no change", "stored"]);
 }

@@ -140,6 +140,7 @@ macro_rules! people_ports {
             acknowledgements_are_counted_once_and_only_of_recipients;
             audit:
             audit_entries_are_found_by_their_fields_and_words
+            details_are_stored_with_their_codes
             free_text_may_contain_any_character;
             members:
             a_member_is_read_back_unchanged

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
 use eduhub::domain::audience::Audience;
+use eduhub::domain::audit_detail::{AuditDetail, Detail};
 use eduhub::domain::command::{Command, TermPatch};
 use eduhub::domain::plan::{PlanName, PlannedSection};
 use eduhub::domain::rights::{Rights, Subjects};
@@ -38,7 +39,7 @@ fn entry(at: i64, by: &str, subject: Option<&str>) -> AuditEntry {
         action: "roster.read".to_owned(),
         subject: subject.map(str::to_owned),
         section: Some(id("X")),
-        detail: format!("by {by}"),
+        detail: AuditDetail::Drop.because(by).into(),
         request_id: None,
     }
 }
@@ -254,40 +255,54 @@ pub(crate) fn an_erased_person_is_replaced_by_the_pseudonym<F: StoreFixture>() {
 pub(crate) fn other_resources_with_the_name_of_a_person_are_kept<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
-    let named = |action: &str, detail: &str, by: &str, subject: &str| AuditEntry {
+    let named = |action: &str, detail: Detail, by: &str, subject: &str| AuditEntry {
         action: action.to_owned(),
-        detail: detail.to_owned(),
+        detail,
         ..entry(1, by, Some(subject))
     };
-    // A user may have the name of a term, and names with the wildcards of SQL.
+    // A user may have the name of a term, and names with the wildcards of SQL and with characters that JSON escapes.
+    let name = "2027_\"";
+    let write_of = |user: &str| {
+        let what = Box::new(AuditDetail::PloneStatus { method: "POST".to_owned(), status: 204 });
+        AuditDetail::AsPloneUser { what, user: user.to_owned() }.into()
+    };
+    let text_is_shortened = Detail { text: "drop".to_owned(), ..AuditDetail::Drop.because(name).into() };
     let entries = vec![
-        named("term.change", "a title", "sam", "2027_"),
-        named("user.change", "staff", "sam", "2027_"),
-        named("login", "local account", "2027_", "2027_"),
-        named("plone.write", "POST: status 204; Plone's own sign-in of 2027_", "sam", "/plone/x"),
-        named("plone.write", "POST: status 204; Plone's own sign-in of 20271", "sam", "/plone/y"),
-        named("import.start", "{}", "2027_", "7"),
+        named("term.change", Detail::of_fields(vec![("title", "Fall".to_owned())], ", "), "sam", name),
+        named("user.change", AuditDetail::Rights { role: "staff".to_owned() }.into(), "sam", name),
+        named("login", AuditDetail::LocalAccount.into(), name, name),
+        named("plone.write", write_of(name), "sam", "/plone/x"),
+        named("plone.write", write_of("20271\""), "sam", "/plone/y"),
+        named("student.registration", text_is_shortened, name, "bob"),
+        named("student.registration", AuditDetail::Drop.because("late").into(), name, "bob"),
+        named("import.start", "{}".into(), name, "7"),
     ];
     block_on(store.append(entries)).unwrap();
-    let filter = AuditFilter { person: Some(user("2027_")), limit: 10, ..AuditFilter::default() };
+    let filter = AuditFilter { person: Some(user(name)), limit: 10, ..AuditFilter::default() };
     let mut own: Vec<_> = block_on(store.page(filter)).unwrap().items.into_iter().map(|entry| entry.action).collect();
     own.sort_unstable();
-    assert_eq!(own, ["import.start", "login", "user.change"], "the export has entries of and about the person");
+    let expected = ["import.start", "login", "student.registration", "student.registration", "user.change"];
+    assert_eq!(own, expected, "the export has entries of and about the person");
 
-    let erasure = Erasure { user: user("2027_"), login: None, pseudonym: user(PSEUDONYM), now: now() };
+    let erasure = Erasure { user: user(name), login: None, pseudonym: user(PSEUDONYM), now: now() };
     assert_eq!(block_on(store.erase(erasure)).unwrap(), ErasureOutcome::Erased(Vec::new()));
     let mut left: Vec<_> = trail(&store)
         .into_iter()
-        .map(|entry| format!("{} {:?} {}", entry.action, entry.subject.unwrap_or_default(), entry.detail))
+        .map(|AuditEntry { action, subject, detail, .. }| {
+            let code = detail.coded.map(|coded| coded.code).unwrap_or_default();
+            format!("{action} {}: {} ({code})", subject.unwrap_or_default(), detail.text)
+        })
         .collect();
     left.sort_unstable();
     let expected = [
-        "import.start \"7\" {}",
-        "login \"erased-1\" ",
-        "plone.write \"/plone/x\" ",
-        "plone.write \"/plone/y\" POST: status 204; Plone's own sign-in of 20271",
-        "term.change \"2027_\" a title",
-        "user.change \"erased-1\" ",
+        "import.start 7: {} ()",
+        "login erased-1:  ()",
+        "plone.write /plone/x:  ()",
+        "plone.write /plone/y: POST: status 204; Plone's own sign-in of 20271\" (as_plone_user)",
+        "student.registration bob:  ()",
+        "student.registration bob: drop; late (with_reason)",
+        "term.change 2027_\": title: Fall (fields)",
+        "user.change erased-1:  ()",
     ];
     assert_eq!(left, expected);
 }

@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use eduhub::domain::audience::Audience;
+use eduhub::domain::audit_detail::Detail;
 use eduhub::domain::plan::{PlanName, PlannedSection};
 use eduhub::domain::published::PublishedTerm;
 use eduhub::domain::role::Role;
 use eduhub::domain::section::Credits;
 use eduhub::store::StoreError;
-use eduhub::store::accounts::{AccountStore, Person, UserFilter, UserSource};
+use eduhub::store::accounts::{AccountStore, AuditFilter, AuditStore, Person, UserFilter, UserSource};
 use eduhub::store::alerts::{AlertStore, Entry, Reader, Span};
 use eduhub::store::members::MemberStore;
 use eduhub::store::plans::{Plan, PlanStore};
@@ -126,6 +127,15 @@ fn an_alert_of_an_older_store_names_only_its_reader() {
         assert_eq!(alert.content.audience, Audience::for_user(crate::college::user(name)));
         assert_eq!(alert.sender, "Riverside College");
     }
+}
+
+#[test]
+fn an_audit_entry_of_an_older_store_has_no_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.sqlite");
+    older_store(&path, 8, "INSERT INTO audit (at, action, detail) VALUES (1, 'login', 'local account')");
+    let page = block_on(open(&path).unwrap().page(AuditFilter { limit: 9, ..AuditFilter::default() })).unwrap();
+    assert_eq!(page.items.iter().map(|entry| &entry.detail).collect::<Vec<_>>(), [&Detail::from("local account")]);
 }
 
 #[test]
