@@ -2,6 +2,7 @@
 
 use crate::domain::alert::AlertContent;
 use crate::domain::audience::UserRef;
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::{TermId, UserName};
 use crate::store::privacy::{Erasure, ErasureOutcome};
 
@@ -112,9 +113,11 @@ async fn rename_audit(tx: &Tx, user: &UserName, login: Option<&str>, pseudonym: 
          WHERE starts_with(action, 'login') AND (username = $1 OR (username IS NULL AND subject = $3))";
     tx.execute(sql, &[&user.as_str(), &pseudonym.as_str(), &maybe_text(login)]).await?;
     // Not by a pattern, in which a name could have wildcards.
-    let sql = "UPDATE audit SET detail = '', coded = NULL WHERE action = 'plone.write'
-         AND right(detail, length(' of ' || $1)) = ' of ' || $1";
-    tx.execute(sql, &[&user.as_str()]).await?;
+    let sql = "UPDATE audit SET detail = '', coded = NULL WHERE action = $1 AND right(detail, length($2)) = $2";
+    let withheld = AuditDetail::Withheld { title: String::new(), sender: user.to_string() };
+    for (action, end) in [("plone.write", format!(" of {user}")), ("alert.withhold", withheld.to_string())] {
+        tx.execute(sql, &[&action, &end]).await?;
+    }
     // Each of the two is shortened, so the name may be in only one.
     let sql = "UPDATE audit SET detail = '', coded = NULL
          WHERE username = $1 AND (strpos(detail, $1) > 0 OR strpos(coded, $2) > 0)";

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::alert::AlertContent;
 use crate::domain::audience::UserRef;
+use crate::domain::audit_detail::AuditDetail;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::store::StoreFuture;
@@ -270,11 +271,11 @@ fn rename_audit(
         WHERE action GLOB 'login*' AND (user = ?1 OR (user IS NULL AND subject = ?3))";
     tx.execute(sign_ins, params![user.as_str(), pseudonym.as_str(), login])?;
     // Not by a pattern, in which a name could have wildcards.
-    tx.execute(
-        "UPDATE audit SET detail = '', coded = NULL WHERE action = 'plone.write' AND ?2 IS NOT NULL
-           AND substr(detail, -length(' of ' || ?1)) = ' of ' || ?1",
-        names,
-    )?;
+    let ends_with = "UPDATE audit SET detail = '', coded = NULL WHERE action = ?1 AND substr(detail, -length(?2)) = ?2";
+    let withheld = AuditDetail::Withheld { title: String::new(), sender: user.to_string() };
+    for (action, end) in [("plone.write", format!(" of {user}")), ("alert.withhold", withheld.to_string())] {
+        tx.execute(ends_with, [action, &end])?;
+    }
     // Each of the two is shortened, so the name may be in only one.
     let quoted = json(user.as_str())?;
     tx.execute(

@@ -266,6 +266,8 @@ pub(crate) fn other_resources_with_the_name_of_a_person_are_kept<F: StoreFixture
         let what = Box::new(AuditDetail::PloneStatus { method: "POST".to_owned(), status: 204 });
         AuditDetail::AsPloneUser { what, user: user.to_owned() }.into()
     };
+    let withheld_from =
+        |sender: &str| AuditDetail::Withheld { title: "Snow".to_owned(), sender: sender.to_owned() }.into();
     let text_is_shortened = Detail { text: "drop".to_owned(), ..AuditDetail::Drop.because(name).into() };
     let entries = vec![
         named("term.change", Detail::of_fields(vec![("title", "Fall".to_owned())], ", "), "sam", name),
@@ -273,6 +275,8 @@ pub(crate) fn other_resources_with_the_name_of_a_person_are_kept<F: StoreFixture
         named("login", AuditDetail::LocalAccount.into(), name, name),
         named("plone.write", write_of(name), "sam", "/plone/x"),
         named("plone.write", write_of("20271\""), "sam", "/plone/y"),
+        named("alert.withhold", withheld_from(name), "sam", "1"),
+        named("alert.withhold", withheld_from("kim"), "sam", "2"),
         named("student.registration", text_is_shortened, name, "bob"),
         named("student.registration", AuditDetail::Drop.because("late").into(), name, "bob"),
         named("import.start", "{}".into(), name, "7"),
@@ -295,6 +299,8 @@ pub(crate) fn other_resources_with_the_name_of_a_person_are_kept<F: StoreFixture
         .collect();
     left.sort_unstable();
     let expected = [
+        "alert.withhold 1:  ()",
+        "alert.withhold 2: Snow: kim has been limited to other subjects since it was scheduled (withheld)",
         "import.start 7: {} ()",
         "login erased-1:  ()",
         "plone.write /plone/x:  ()",
