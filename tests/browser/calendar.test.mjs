@@ -80,11 +80,15 @@ test("the calendar file and the private link work in both languages", async () =
   await until(page, () => /Link copied\./.test(document.querySelector("#calendar").textContent));
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), url);
   assert.deepEqual(await violations(page), []);
+  // The link is not shown again, so it stays in another language.
+  await page.getByRole("button", { name: "Español" }).click();
+  await calendar.getByRole("button", { name: "Copiar enlace" }).waitFor();
+  assert.equal(await calendar.locator("code").textContent(), url);
+  await page.getByRole("button", { name: "English" }).click();
   await calendar.getByRole("button", { name: "End private link" }).click();
   await until(page, () => document.querySelector("#calendar [role=status]").textContent === "The private link has ended.");
   assert.equal((await fetch(url)).status, 404);
   await page.getByRole("button", { name: "Español" }).click();
-  await calendar.getByText("Agregar al calendario").click();
   await calendar.getByRole("button", { name: "Crear enlace privado" }).waitFor();
   assert.deepEqual(page.wrong, []);
 });

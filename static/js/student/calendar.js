@@ -9,6 +9,9 @@ import { dateTime, problemText } from "../words.js";
 const FEED = "/api/v1/me/schedule-feed";
 
 export class CalendarLinks {
+  /** What is shown: the arguments of `#draw`, or null. */
+  #shown = null;
+
   constructor() {
     this.feed = h("div");
     this.status = h("p", { role: "status" });
@@ -29,15 +32,18 @@ export class CalendarLinks {
       h("p", { class: "none" }, t("calendar.about")), this.feed, this.status);
     put(this.feed);
     put(this.status);
-    if (this.details.open) this.#load();
+    // A link that was just created stays in another language: the hub does not return it again.
+    if (this.details.open && this.#shown) this.#draw(...this.#shown);
   }
 
   async #load() {
+    this.#shown = null;
     await this.#run(async () => this.#draw((await api.get(FEED)).created_at));
   }
 
   /** Shows the buttons; `url` is the address of a feed that was just created. */
   #draw(since, url) {
+    this.#shown = [since, url];
     put(this.feed,
       url ? made(url)
         : since && h("p", null, t("calendar.since", { at: dateTime(since) })),

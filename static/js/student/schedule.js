@@ -24,7 +24,7 @@ export class Schedule {
     onLanguage(() => { this.#rows.clear(); this.#week = ""; });
   }
 
-  /** Removes the rows, for another student, term or language. */
+  /** Removes the rows, for another student or term. */
   clear() {
     this.#order = [];
     this.calendar.close();

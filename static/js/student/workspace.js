@@ -1,7 +1,6 @@
 // Everything that only a student has: registrations, plan and schedule. Visitors do not load these modules.
 
 import { $ } from "../dom.js";
-import { onLanguage } from "../i18n.js";
 import { Actions } from "./actions.js";
 import { Drops, takeUnconfirmed } from "./drops.js";
 import { drawHolds } from "./holds.js";
@@ -45,7 +44,6 @@ export class Workspace {
     // The banner of an offer that was accepted, declined or lapsed, here or on another device.
     page.alerts.isOver = ({ notice }) => notice?.reason === "offer" && page.registrations.isLoaded
       && !page.registrations.offers().some(({ section }) => page.catalogue.get(section)?.crn === notice.crn);
-    onLanguage(() => this.#schedule.clear());
   }
 
   async load() {
