@@ -80,6 +80,28 @@ test("a plan shows overlaps, and Register appears at the opening", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
+test("a swap is offered before any refusal in an open row and on the page of a section", async () => {
+  await hub.term("swap", WEEK);
+  await hub.ask("student", "PUT", "/api/v1/me/registrations/swap-1");
+  const page = await open(chrome, hub, "/?term=swap", { user: "student", width: 390, height: 844 });
+  await rows(5)(page);
+  const physics = row(page, "PHYS 101");
+  await physics.getByText("Overlaps MATH 151").waitFor();
+  assert.equal(await page.getByRole("button", { name: /^Swap/ }).count(), 0, "a closed row offers no swap");
+  await physics.locator(".name").click();
+  await physics.getByRole("button", { name: "Swap with MATH 151 lecture (1)" }).waitFor();
+  await physics.getByRole("link", { name: "Section page" }).click();
+  await page.locator("#section-page").getByRole("button", { name: "Swap with MATH 151 lecture (1)" }).click();
+  await until(page, () => /Enrolled/.test(document.querySelector("#section-page .act").textContent));
+  assert.deepEqual(await hub.registrations("student", "swap"), ["2 enrolled"]);
+  // A full section is waited for: what to drop is chosen with the position.
+  await page.goto(`${hub.url}/?term=swap&section=swap-1`);
+  await page.locator("#section-page").getByRole("button", { name: "Swap with PHYS 101 lecture (2)" }).waitFor();
+  await hub.ask("staff", "PATCH", "/api/v1/sections/swap-1", { capacity: 0 });
+  await until(page, () => !/Swap/.test(document.querySelector("#section-page").textContent));
+  assert.deepEqual(page.wrong, []);
+});
+
 test("a waitlisted student is enrolled when a seat opens", async () => {
   await hub.term("line", WEEK);
   await hub.ask("student2", "PUT", "/api/v1/me/registrations/line-3");

@@ -113,12 +113,28 @@ export class Actions {
     return isChosen && hasWaitOptions(this.page, id) ? { ...shown, next: "choose", with: undefined } : shown;
   }
 
-  /** Draws the last result for a section with its next step, or the countdown of a delayed drop. */
-  drawResult(el, id, view) {
+  /**
+   * The swap that a student can make without a refusal before it, as a result; null unless everything that conflicts
+   * with the section is registered, and the section has a seat.
+   */
+  #swap(id) {
+    const { registrations, terms, catalogue } = this.page;
+    const conflict = terms.open && !registrations.pending(id) && this.kind(id) === "open" ? this.conflict(id) : null;
+    if (!conflict?.with.every((one) => registrations.get(one) && !registrations.pending(one))) return null;
+    const problem = { code: conflict.kind === "same" ? "already_in_course" : "time_conflict", conflicts_with: conflict.with };
+    return { tone: "careful", ...refusal(problem, { nameOf: catalogue.name }) };
+  }
+
+  /**
+   * Draws the last result for a section with its next step, or the countdown of a delayed drop. Where there is room,
+   * `offerSwap` also draws a swap before any refusal.
+   */
+  drawResult(el, id, view, offerSwap = false) {
     const { registrations, drops, plan, numbers, catalogue } = this.page;
     const result = registrations.result(id);
     const left = drops.left(id, view);
-    const shown = result && !registrations.pending(id) && (view === "schedule" || result.view !== "schedule") ? this.result(id) : null;
+    const shown = result && !registrations.pending(id) && (view === "schedule" || result.view !== "schedule") ? this.result(id)
+      : offerSwap && left === undefined ? this.#swap(id) : null;
     const registration = registrations.get(id);
     const counts = shown && [numbers(id).waitlisted, shown.next && catalogue.alternatives(id).length];
     const text = [left, shown?.text, counts, i18n.language].join();

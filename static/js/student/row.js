@@ -54,7 +54,7 @@ export class Row {
     this.#drawWho(section, conflict);
     if (!workspace) return this.#drawForVisitor(section);
     actions.draw(this.act, id, "row", Boolean(conflict));
-    actions.drawResult(this.result, id, "row");
+    actions.drawResult(this.result, id, "row", opened.has(id));
   }
 
   /** Draws what does not change while the row shows this section. */
@@ -101,6 +101,7 @@ export class Row {
   #toggle() {
     if (!opened.delete(this.bound)) opened.add(this.bound);
     this.#drawDetails(this.page.catalogue.get(this.bound));
+    if (this.page.workspace) this.page.actions.drawResult(this.result, this.bound, "row", opened.has(this.bound));
   }
 
   #drawDetails(section) {

@@ -93,6 +93,6 @@ export class SectionPage {
     drawSeats(seats, page.numbers(id), section.status);
     if (!page.workspace) return;
     page.actions.draw(act, id, "row", Boolean(page.actions.conflict(id)));
-    page.actions.drawResult(result, id, "row");
+    page.actions.drawResult(result, id, "row", true);
   }
 }
