@@ -91,6 +91,8 @@ test("a request that an expired sign-in prevented is offered again on a phone", 
   await page.evaluate(() => fetch("/api/v1/logout", { method: "POST" }));
   await register.click();
   await until(page, () => /nothing was changed for YOGA 100/.test(document.querySelector("#note").textContent));
+  const heights = await page.locator("#note button").evaluateAll((all) => all.map((one) => one.offsetHeight));
+  assert.ok(heights.length === 2 && Math.max(...heights) <= 44, `the buttons have one line each: ${heights}`);
   await page.locator("#note").getByRole("button", { name: "Sign in" }).click();
   await until(page, () => document.activeElement.name === "username");
   await signIn();
