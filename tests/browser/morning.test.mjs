@@ -101,6 +101,23 @@ test("a request that an expired sign-in prevented is offered again on a phone", 
   assert.deepEqual(await hub.registrations("student2", "week"), ["5 enrolled"]);
 });
 
+test("a section that an expired sign-in kept out of the plan is offered again", async () => {
+  const page = await open(chrome, hub, "/?term=week", { user: "student2", script: "window.WebSocket = class { close() {} send() {} };" });
+  const plan = row(page, "History").getByRole("button", { name: /^Add to plan/ });
+  await plan.waitFor();
+  await page.evaluate(() => fetch("/api/v1/logout", { method: "POST" }));
+  await plan.click();
+  await until(page, () => /nothing was changed for HIST 100/.test(document.querySelector("#note").textContent));
+  await page.fill("[name=username]", "student2");
+  await page.fill("[name=password]", "eduhub-demo");
+  await page.keyboard.press("Enter");
+  const saved = page.waitForResponse((response) => response.request().method() === "PUT" && response.url().endsWith("/me/plan") && response.ok());
+  await page.locator("#note", { hasText: "didn't go through" }).getByRole("button", { name: "Try again" }).click();
+  await saved;
+  await until(page, () => /HIST 100/.test(document.querySelector("#schedule-rows").textContent));
+  assert.deepEqual(page.wrong, []);
+});
+
 test("another student is not offered the previous student's request", async () => {
   hub.mint("leaver", "student");
   const page = await open(chrome, hub, "/?term=week", { user: "leaver", script: "window.WebSocket = class { close() {} send() {} };" });

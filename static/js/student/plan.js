@@ -66,16 +66,16 @@ export class Plan {
   }
 
   add(id) {
-    if (!this.has(id)) this.#change([...this.#entries, read(id)], id, true);
+    if (!this.has(id)) this.#change([...this.#entries, read(id)], id, true, () => this.add(id));
   }
 
   remove(id) {
-    if (this.has(id)) this.#change(this.#entries.filter(({ section }) => section !== id), id, false);
+    if (this.has(id)) this.#change(this.#entries.filter(({ section }) => section !== id), id, false, () => this.remove(id));
   }
 
   /** Sets what to do if a planned section is full. */
   setChoices(id, choices) {
-    if (this.#loaded && this.has(id)) this.#change(this.#entries.map((entry) => entry.section === id ? { ...entry, ...choices } : entry), id, true);
+    if (this.#loaded && this.has(id)) this.#change(this.#entries.map((entry) => entry.section === id ? { ...entry, ...choices } : entry), id, true, () => this.setChoices(id, choices));
   }
 
   /** Plans the alternate `other`, which the student got, in the place of `id`. */
@@ -83,21 +83,23 @@ export class Plan {
     this.#change(this.#entries.filter(({ section }) => section !== other).map((entry) => entry.section === id ? read(other) : entry), id, false);
   }
 
-  #change(entries, id, planned) {
+  /** `again()` makes the same change later: an expired sign-in may prevent it. */
+  #change(entries, id, planned, again) {
     this.#changes += 1;
-    if (this.#loaded) return this.#save(entries, id);
+    if (this.#loaded) return this.#save(entries, id, again);
     this.#early.set(id, planned);
     this.#entries = entries;
     this.onchange(id);
   }
 
   /** Saves one change after another, so that the last one wins. After a failure, the hub's plan is read again. */
-  #save(entries, id) {
+  #save(entries, id, again) {
     const user = this.page.user();
     this.#entries = entries;
     this.onchange(id);
     const sections = entries.map(written);
     this.#saving = this.#saving.then(() => user === this.page.user() && api.put("/api/v1/me/plan", { sections })).catch((problem) => {
+      if (problem.code === "unauthenticated" && again) return this.page.interrupted([id], again);
       showNote(t("error.plan", { why: problemText(problem) }));
       return this.load().catch(() => {});
     });
