@@ -124,6 +124,21 @@ test("a section is closed, reopened and cancelled in place", async () => {
   await until(page, () => document.querySelector(".srow .words").textContent === "Cancelled");
 });
 
+test("the question before a cancellation counts the students on the waitlist", async () => {
+  await hub.term("gone", ["1,MATH 151,Calculus I,A01,lecture,5,1,3,MWF,09:00-09:50,Lee"]);
+  await hub.ask("student", "PUT", "/api/v1/me/registrations/gone-1");
+  await hub.ask("student2", "PUT", "/api/v1/me/registrations/gone-1?waitlist=true");
+  const page = await openStaff("#sections");
+  await page.selectOption("#which-term", "gone");
+  await until(page, () => document.querySelectorAll(".srow").length === 1 && /1 waiting/.test(document.querySelector(".srow").textContent));
+  await page.selectOption(".srow [name=status]", "cancelled");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Cancel section and notify 2 students" }).click();
+  await until(page, () => document.querySelector(".srow .words").textContent === "Cancelled");
+  const { items } = await hub.ask("student2", "GET", "/api/v1/alerts");
+  assert.ok(items.some(({ title }) => title === "MATH 151 is cancelled"), "the student on the waitlist is notified");
+});
+
 test("sections over capacity are counted and can be listed", async () => {
   await hub.term("over", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,TR,09:30-10:20,Curie"]);
   for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/over-1");

@@ -156,8 +156,9 @@ export class SectionList {
     const { enrolled, waitlisted, capacity: before } = this.page.numbers(id);
     const name = this.page.catalogue.name(id);
     if (status === "cancelled") {
-      // Students who enrolled outside EduHub get no alert.
-      const notified = enrolled - (this.page.catalogue.get(id).outside_enrolled ?? 0);
+      // Students on the waitlist get the alert, too; people who are registered outside EduHub do not.
+      const { outside_enrolled = 0, outside_waitlisted = 0 } = this.page.catalogue.get(id);
+      const notified = enrolled - outside_enrolled + (waitlisted ?? 0) - outside_waitlisted;
       const people = joinList([t("section.n.enrolled", { n: enrolled }), waitlisted && t("n.waiting", { n: waitlisted })].filter(Boolean));
       return { tone: "danger", label: notified > 0 ? t("section.cancel.notify", { n: notified }) : t("section.cancel"),
         text: t("section.cancel.text", { section: name, people }) };
