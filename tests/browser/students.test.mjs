@@ -128,6 +128,8 @@ test("a student is moved and dropped, by keyboard alone", async () => {
   await page.getByRole("button", { name: /^Move: MATH 151/ }).focus();
   await page.keyboard.press("Enter");
   await until(page, () => document.activeElement.matches(".picker input"));
+  // The other sections of the course are listed at once. What is typed replaces their search.
+  await page.locator(".at-row li", { hasText: "MATH 151 A01" }).waitFor();
   await page.keyboard.type("PHYS");
   await page.keyboard.press("Enter");
   await until(page, () => document.activeElement.matches(".picker li button"));

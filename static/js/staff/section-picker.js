@@ -8,8 +8,11 @@ const TYPING_MS = 80;
 /** Sections shown; further words narrow the search down. */
 const FOUND_MAX = 8;
 
-/** `page`: see staff.js. `choose(id)` is called for the section whose button, named `verb`, was pressed. */
-export function sectionPicker(page, { label, verb, choose, without = () => false }) {
+/**
+ * `page`: see staff.js. `choose(id)` is called for the section whose button, named `verb`, was pressed. `first` is what is
+ * searched at the start, if it finds any section.
+ */
+export function sectionPicker(page, { label, verb, choose, without = () => false, first = "" }) {
   const input = h("input", { type: "text", inputmode: "search", autocomplete: "off", spellcheck: "false" });
   const list = h("ul", { class: "lines", role: "list" });
   const status = h("p", { class: "none", role: "status" });
@@ -41,6 +44,12 @@ export function sectionPicker(page, { label, verb, choose, without = () => false
     search();
     list.querySelector("button:not(:disabled)")?.focus();
   });
+  input.value = first;
+  search();
+  if (!list.children.length) {
+    input.value = "";
+    search();
+  }
   return h("div", { class: "picker narrow" }, field(label, input, t("student.sections.hint")), status, list);
 }
 

@@ -141,10 +141,14 @@ export class StudentSchedule {
   #move(from) {
     const { page } = this.file;
     const [at, progress] = [this.#below(from, "move"), h("div")];
-    const picker = sectionPicker(page, { label: t("student.move.label", { section: page.nameOf(from) }), verb: t("student.move.here"), choose: (to) => this.#moveTo(from, to, progress), without: (id) => id === from });
+    const picker = sectionPicker(page, { label: t("student.move.label", { section: page.nameOf(from) }), verb: t("student.move.here"), choose: (to) => this.#moveTo(from, to, progress), without: (id) => id === from,
+      // Most moves are to another section of the course.
+      first: page.catalogue.get(from)?.course });
     put(progress, h("p", { class: "inline" }, button(t("sent.cancel"), () => this.#close(), { class: "quiet" })));
     put(at, picker, progress);
+    // What is typed replaces the search that is given.
     picker.querySelector("input").focus();
+    picker.querySelector("input").select();
   }
 
   #moveTo(from, to, progress) {
