@@ -112,6 +112,14 @@ test("a OneRoster file registers its students, and the refused ones are listed",
   await until(spanish, () => /De un archivo OneRoster \(\.zip\) se agregan/.test(document.querySelector("#import-form").textContent));
 });
 
+test("files about students are described once they are chosen", async () => {
+  const page = await openImport();
+  const about = page.getByText(/^Facts about students: a row for each student/);
+  assert.equal(await about.isVisible(), false);
+  await page.selectOption("#import-form [name=contents]", "students");
+  await about.waitFor();
+});
+
 test("for student facts without usernames, the page names the needed columns", async () => {
   const page = await openImport();
   assert.match(await page.textContent("#import-form"), /a row for each student, with the username/);
