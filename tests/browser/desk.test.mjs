@@ -147,6 +147,15 @@ test("a term is edited in its card, while other changes of the terms arrive", as
   assert.deepEqual(page.wrong, []);
 });
 
+test("a new term gets the college's mode of waitlists, not an unchanged one", async () => {
+  const page = await openDesk("#terms");
+  await page.locator(".term-card").first().waitFor();
+  const modes = () => page.$$eval("#term-form [name=waitlist] option", (all) => all.filter((one) => !one.hidden).map((one) => one.textContent));
+  assert.deepEqual((await modes()).slice(0, 2), ["College default", "Enroll the first student on the waitlist"]);
+  await page.fill("#term-form [name=id]", "other");
+  assert.deepEqual((await modes()).slice(0, 2), ["No change", "College default"]);
+});
+
 test("the recipients of an alert for a section of another term are named", async () => {
   const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Room change", message: "Now in room 4.", priority: "low", category: "schedule", audience: { sections: ["other-7"] } });
   const page = await openDesk("#alerts");

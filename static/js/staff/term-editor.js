@@ -29,7 +29,7 @@ export class TermEditor {
     this.form = $("term-form");
     this.status = this.form.querySelector("span[role=status]");
     this.form.addEventListener("submit", (event) => this.#submit(event));
-    for (const type of ["input", "reset"]) this.form.addEventListener(type, () => this.#drawPast());
+    for (const type of ["input", "reset"]) this.form.addEventListener(type, () => { this.#drawPast(); this.#drawModes(); });
     $("term-add-open").addEventListener("click", () => { this.#home(); this.form.elements.id.focus(); });
     $("term-cancel").addEventListener("click", () => this.#leave());
   }
@@ -55,6 +55,7 @@ export class TermEditor {
     // Elements that move lose the focus.
     if (cards.some((el, i) => $("terms").children[i] !== el) || $("terms").children.length !== cards.length) put($("terms"), cards);
     $("no-terms").hidden = cards.length > 0;
+    this.#drawModes();
     this.#scheduleDraw();
   }
 
@@ -79,6 +80,15 @@ export class TermEditor {
     if ($("past-opening").textContent !== text) put($("past-opening"), text);
   }
 
+  /** A new term has no setting that could stay as it is: without a choice, it gets the college's. */
+  #drawModes() {
+    const { id, waitlist } = this.form.elements;
+    const isNew = !this.#terms.some((term) => term.id === id.value.trim());
+    const [none, college] = waitlist.options;
+    college.hidden = isNew;
+    none.textContent = t(isNew ? "terms.waitlist.college" : "terms.waitlist.keep");
+  }
+
   /** Puts the form into this card, or back below the cards if it is null. */
   #place(card) {
     this.#edited = card;
@@ -87,6 +97,7 @@ export class TermEditor {
     $("term-add").querySelector("h3").hidden = Boolean(card);
     $("term-add-open").hidden = !card;
     $("term-cancel").hidden = !card;
+    this.#drawModes();
   }
 
   /** Empties the form, and puts it back below the cards. */
@@ -152,7 +163,10 @@ export class TermEditor {
     // The form closes once its card shows what was saved, unless another card was opened in the meantime.
     if (card && this.#edited === card) this.#leave();
     // The term that was added has a card now. The form is empty for the next one.
-    if (isForm && !card && !this.#edited) this.form.reset();
+    if (isForm && !card && !this.#edited) {
+      this.form.reset();
+      this.#drawModes();
+    }
     put(card ? card.status : status, t("save.done"));
     this.onchange();
   }
