@@ -25,6 +25,16 @@ const planned = async (term, user, sections, options = {}) => {
 const line = (page, course) => page.locator("#schedule-rows > li", { hasText: course });
 const headline = (page, text) => until(page, (text) => document.querySelector("#plan-headline").textContent.includes(text), text);
 
+test("an empty schedule names the button that the rows have", async () => {
+  await hub.term("open-now", LINES);
+  await hub.term("open-later", LINES, { opensIn: 3600 });
+  hub.mint("newcomer", "student");
+  const page = await open(chrome, hub, "/?term=open-now", { user: "newcomer" });
+  await page.getByText("Select Register next to a section. It appears here and in your week.").waitFor();
+  await page.selectOption("#which-term", "open-later");
+  await page.getByText("Select Add to plan next to a section. It appears here and in your week.").waitFor();
+});
+
 test("a planned section names the section of the same class that the student has", async () => {
   await hub.term("have", LINES);
   hub.mint("hana", "student");

@@ -39,6 +39,8 @@ export class Schedule {
     const ids = this.#shown(term.id);
     fill($("schedule-rows"), ids.map((id) => this.#row(id)));
     $("schedule-empty").hidden = ids.length > 0;
+    // The text names the button that the rows have now.
+    if (!ids.length) put($("schedule-empty").lastChild, page.terms.phase() !== "over" && t(page.terms.open ? "schedule.none.open" : "schedule.none.hint"));
     $("print").hidden = ids.length === 0;
     $("calendar").hidden = ids.length === 0;
     this.#drawWeek();

@@ -23,6 +23,7 @@ export default {
   "term.plan_now": "Plan your sections now, then register in one click.",
   "schedule.credits": "{n} of {limit} credits", "schedule.credits.free": { one: "{n} credit", other: "{n} credits" },
   "schedule.credits.plan": "{n} with your plan", "schedule.credits.over": "Your plan exceeds your limit of {limit} credits: the last sections won't go through.",
+  "schedule.none.open": "Select Register next to a section. It appears here and in your week.",
   "schedule.untimed": "No set time: {list}",
   "schedule.of": "Schedule for {name}, {term}",
   "week.overlap": "{a} and {b} overlap: {when}. You can take only one.",

@@ -23,6 +23,7 @@ export default {
   "term.plan_now": "Planee ahora sus secciones y luego inscríbase con un clic.",
   "schedule.credits": "{n} de {limit} créditos", "schedule.credits.free": { one: "{n} crédito", other: "{n} créditos" },
   "schedule.credits.plan": "{n} con su plan", "schedule.credits.over": "Su plan supera el límite de {limit} créditos: las últimas secciones se rechazarán.",
+  "schedule.none.open": "Seleccione Inscribirse junto a una sección. Aparecerá aquí y en su semana.",
   "schedule.untimed": "Sin horario fijo: {list}",
   "schedule.of": "Horario de {name}, {term}",
   "week.overlap": "{a} y {b} chocan: {when}. Solo puede tomar una.",
