@@ -260,7 +260,7 @@ export default {
   "restriction.program": "program",
   "restriction.campus": "campus",
   "report.more": "Show {n} more",
-  "report.first": "Showing the first {n} of {total}.",
+  "report.first": "This list has the first {n} of {total}.",
   "report.shown": "Showing {n} of {total}.",
   "report.cancelled.text": "The import stopped before it changed anything.",
   "report.rejected": { one: "{n} line rejected.", other: "{n} lines rejected." },

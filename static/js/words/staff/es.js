@@ -260,7 +260,7 @@ export default {
   "restriction.program": "programa",
   "restriction.campus": "campus",
   "report.more": "Mostrar {n} más",
-  "report.first": "Se muestran los primeros {n} de {total}.",
+  "report.first": "Esta lista contiene los primeros {n} de {total}.",
   "report.shown": "Se muestran {n} de {total}.",
   "report.cancelled.text": "La importación se detuvo antes de cambiar algo.",
   "report.rejected": { one: "{n} línea rechazada.", other: "{n} líneas rechazadas." },
