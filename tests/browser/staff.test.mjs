@@ -139,6 +139,28 @@ test("the question before a cancellation counts the students on the waitlist", a
   assert.ok(items.some(({ title }) => title === "MATH 151 is cancelled"), "the student on the waitlist is notified");
 });
 
+test("everyone in a section is moved to another one, and who stays is listed", async () => {
+  await hub.term("all", ["1,MATH 151,Calculus I,A01,lecture,5,4,3,MWF,09:00-09:50,Lee", "2,MATH 151,Calculus I,A02,lecture,5,1,0,TR,09:00-09:50,Lee", "3,ART 2,Drawing,A01,lecture,3,3,0,F,15:00-16:00,Kahlo"]);
+  for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/all-1");
+  const page = await openStaff("#sections");
+  await page.selectOption("#which-term", "all");
+  await until(page, () => document.querySelectorAll(".srow").length === 3);
+  await page.locator(".srow .name").nth(1).click();
+  await page.getByRole("button", { name: "Move everyone from MATH 151 lecture (1)" }).click();
+  await page.getByRole("button", { name: "Move here: MATH 151 lecture (2)" }).click();
+  await page.getByText("This moves 2 students from MATH 151 lecture (1) to MATH 151 lecture (2).").waitFor();
+  await page.getByRole("button", { name: "Move 2 students" }).click();
+  await until(page, () => /Enter a reason/.test(document.querySelector(".roster").textContent));
+  await page.getByLabel(/^Reason/).fill("The room is closed");
+  await page.getByRole("button", { name: "Move 2 students" }).click();
+  await until(page, () => /1 student was moved to MATH 151 lecture \(2\)\. 1 student stays:/.test(document.querySelector(".roster").textContent));
+  assert.match(await page.locator(".roster .at-row li").textContent(), /^student2?: .*full/);
+  await until(page, () => /Enrolled: 1/.test(document.querySelector(".roster").textContent));
+  const both = await Promise.all(["student", "student2"].map((user) => hub.registrations(user, "all")));
+  assert.deepEqual(both.flat().sort(), ["1 enrolled", "2 enrolled"]);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("sections over capacity are counted and can be listed", async () => {
   await hub.term("over", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,TR,09:30-10:20,Curie"]);
   for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/over-1");

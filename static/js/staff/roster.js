@@ -26,10 +26,11 @@ export class Roster {
 
   /**
    * `facts`: what a printed roster says about the section, such as its times. `oncompose()` is called to write an alert
-   * to the students of the section; without it, there is no such button. `mayMove`: whether the reader may change the
+   * to the students of the section; without it, there is no such button. `everyone`: a part that moves all students to
+   * another section, if there is one. `mayMove`: whether the reader may change the
    * order of the waitlist.
    */
-  constructor(id, name, { facts = [], oncompose, mayMove = false } = {}) {
+  constructor(id, name, { facts = [], oncompose, everyone, mayMove = false } = {}) {
     Object.assign(this, { id, name, facts, mayMove });
     this.moving = h("div");
     this.lists = h("div", null, h("p", { class: "none" }, t("roster.loading")));
@@ -37,7 +38,9 @@ export class Roster {
     this.download = button(t("roster.download"), () => this.#download(), { "aria-label": t("roster.download.of", { name }) });
     this.print = button(t("roster.print"), () => printSheet(this.#sheet()), { disabled: true, class: "quiet", "aria-label": t("roster.print.of", { name }) });
     this.compose = oncompose && button(t("roster.alert"), oncompose, { class: "quiet", "aria-label": t("roster.alert.of", { name }) });
-    this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.print, " ", this.compose, " ", this.status), this.moving, this.lists);
+    this.moveAll = everyone && button(t("everyone"), () => everyone.open(this.items.length), { class: "quiet", disabled: true, "aria-label": t("everyone.of", { name }) });
+    this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.print, " ", this.compose, " ", this.moveAll, " ", this.status),
+      this.moving, everyone?.el, this.lists);
     this.refresh = debounce(REFRESH_MS, () => this.el.isConnected && this.load());
   }
 
@@ -51,6 +54,7 @@ export class Roster {
       const { enrolled, waiting } = this.#parts();
       this.download.disabled = this.print.disabled = !items.length;
       if (this.compose) this.compose.disabled = !enrolled.length;
+      if (this.moveAll) this.moveAll.disabled = !items.length;
       const inLine = waiting.filter(({ status }) => status === "waitlisted").length;
       const move = (one) => one.status === "waitlisted" && button(t("roster.move"), () => this.#move(one, inLine),
         { class: "quiet", "aria-label": t("roster.move.of", { name: displayName(one) }) });

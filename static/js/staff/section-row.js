@@ -5,6 +5,7 @@ import { drawSeats } from "../seat-cell.js";
 import { t } from "../i18n.js";
 import { componentName, meetingTexts } from "../words.js";
 import { sectionHistory } from "./attempt-list.js";
+import { MoveEveryone } from "./move-everyone.js";
 import { Roster } from "./roster.js";
 
 const FIELDS = ["capacity", "waitlist_capacity", "status"];
@@ -139,7 +140,8 @@ export class SectionRow {
       put(this.body, h("p", null, section.title && `${section.title}. `, t("section.no_roster")));
       return;
     }
-    this.roster = new Roster(id, catalogue.name(id), { facts: [termTitle(section.term), section.title, ...this.#facts(section)], oncompose: () => compose({ sections: [id] }), mayMove: true });
+    const everyone = new MoveEveryone(this.list.page, id, () => this.roster.load?.());
+    this.roster = new Roster(id, catalogue.name(id), { facts: [termTitle(section.term), section.title, ...this.#facts(section)], oncompose: () => compose({ sections: [id] }), everyone, mayMove: true });
     this.head.setAttribute("aria-expanded", "true");
     const { enrolled, capacity } = numbers(id);
     const facts = [
