@@ -86,27 +86,39 @@ fn evaluate(draft: &Draft<'_>, student: &UserName, set: &[Add<'_>]) -> Result<Ve
         .zip(set)
         .map(|(section, add)| goal(draft, student, section, add.waitlist, &draft.lifted(student, &section.section)))
         .collect();
+    let judge = |goals: &[Goal], at: usize, goal: Goal| {
+        let (section, companions) = (sections[at], companions(&sections, goals, at));
+        let request = Request { student, section, goal, companions: &companions, replaced: &[] };
+        first_refusal(draft, &request, &draft.lifted(student, &section.section))
+    };
+    let mut demoted = Vec::new();
     // Each turn but the last changes a seat to a position.
     loop {
-        let mut is_changed = false;
+        let before = demoted.len();
         for at in 0..sections.len() {
-            let companions = companions(&sections, &goals, at);
-            let judge = |goal| {
-                let request = Request { student, section: sections[at], goal, companions: &companions, replaced: &[] };
-                first_refusal(draft, &request, &draft.lifted(student, &sections[at].section))
-            };
-            let Some(refusal) = judge(goals[at]) else { continue };
+            let Some(refusal) = judge(&goals, at, goals[at]) else { continue };
             let may_wait = [RefusalCode::LinkedSectionRequired, RefusalCode::SectionFull].contains(&refusal.code());
-            if !(set[at].waitlist && may_wait && goals[at] == Goal::Seat) || judge(Goal::Position).is_some() {
+            if !(set[at].waitlist && may_wait && goals[at] == Goal::Seat) || judge(&goals, at, Goal::Position).is_some()
+            {
                 return Err((at, refusal));
             }
             goals[at] = Goal::Position;
-            is_changed = true;
+            demoted.push(at);
         }
-        if !is_changed {
-            return Ok(goals);
+        if demoted.len() == before {
+            break;
         }
     }
+    // The seat that another section of the pool would have taken may be free again. A student must not wait for a seat
+    // that a new student could take.
+    for at in demoted {
+        let mut with_seat = goals.clone();
+        with_seat[at] = Goal::Seat;
+        if (0..sections.len()).all(|other| judge(&with_seat, other, with_seat[other]).is_none()) {
+            goals = with_seat;
+        }
+    }
+    Ok(goals)
 }
 
 /// Returns the other sections of a set.

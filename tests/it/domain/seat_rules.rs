@@ -188,6 +188,18 @@ fn a_set_takes_the_seats_of_its_pool_and_of_each_section() {
     assert!(replies.iter().all(|reply| reply.ends_with("enrolled, new")), "{replies:?}");
 }
 
+#[test]
+fn a_student_does_not_wait_for_a_free_seat_of_a_pool() {
+    // The pool has one seat, and the lab can be taken without the lecture.
+    let mut term = TestTerm::of([
+        section("LEC").course("BIOL 1").linked(&["LAB"]).in_pool("XL1", Some(1)),
+        section("LAB").course("BIOL 1").component("lab").in_pool("XL1", Some(1)),
+    ]);
+    let replies = replies_in_words(&term.run(&add("ana", &["LEC", "LAB"], true)));
+    assert_eq!(replies, ["LEC: waitlisted 1, new", "LAB: enrolled, new"]);
+    assert_eq!((term.numbers("LEC")[3], term.numbers("LAB")[3]), (0, 0));
+}
+
 /// Returns a lecture with two labs; the first has one seat.
 fn lecture_with_labs() -> TestTerm {
     TestTerm::of([

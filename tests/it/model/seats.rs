@@ -197,23 +197,17 @@ impl Naive {
         'without_refused: loop {
             let seats = |crn: &String| self.seats_for(self.section(crn).unwrap(), self.facts(student));
             let mut positions: Vec<bool> = set.iter().map(|crn| waitlist && seats(crn) == 0).collect();
+            let mut demoted = Vec::new();
             loop {
                 let before = positions.clone();
                 for at in 0..set.len() {
-                    let with: Vec<Companion> = (0..set.len())
-                        .filter(|other| *other != at)
-                        .map(|other| Companion {
-                            crn: set[other].clone(),
-                            is_position: positions[other],
-                            is_earlier: other < at,
-                            is_given_up: false,
-                        })
-                        .collect();
+                    let with = others_of_set(&set, &positions, at);
                     let section = self.section(&set[at]).unwrap();
                     let Some(refusal) = self.judge(student, section, positions[at], &with) else { continue };
                     let may_wait = refusal.starts_with("linked_section") || refusal.starts_with("section_full");
                     if waitlist && may_wait && !positions[at] && self.judge(student, section, true, &with).is_none() {
                         positions[at] = true;
+                        demoted.push(at);
                         continue;
                     }
                     replies.push((set.remove(at), refusal));
@@ -222,6 +216,14 @@ impl Naive {
                 if positions == before {
                     break;
                 }
+            }
+            for at in demoted {
+                positions[at] = false;
+                let is_refused = |one: usize| {
+                    let section = self.section(&set[one]).unwrap();
+                    self.judge(student, section, positions[one], &others_of_set(&set, &positions, one)).is_some()
+                };
+                positions[at] = (0..set.len()).any(is_refused);
             }
             for (crn, is_position) in set.iter().zip(positions) {
                 let status = if is_position { Status::Waitlisted } else { Status::Enrolled };
@@ -250,6 +252,18 @@ impl Naive {
         let free = self.free_without(section, taken.len() as u32, reserved.len() as u32);
         self.seats_of(section, self.facts(student), free)
     }
+}
+
+/// Returns the other sections of a set, whose seats `positions` turns into positions on waitlists.
+fn others_of_set(set: &[String], positions: &[bool], at: usize) -> Vec<Companion> {
+    let others = (0..set.len()).filter(|other| *other != at);
+    let companion = |other: usize| Companion {
+        crn: set[other].clone(),
+        is_position: positions[other],
+        is_earlier: other < at,
+        is_given_up: false,
+    };
+    others.map(companion).collect()
 }
 
 fn is_in_group(facts: Option<&StudentFacts>, group: &str) -> bool {
