@@ -8,12 +8,13 @@ use crate::college::user;
 use crate::imports_hub::{Hub, options_for};
 use crate::support::oneroster::zip;
 
-const SCHEDULE: &str = "crn,course,component,credits,cap,linked,days,time\n\
-    1,MATH 151,lecture,4,3,,MWF,9:00-9:50\n\
-    2,ART 2,lecture,3,1,,TR,9:00-9:50\n\
-    3,PHYS 101,lecture,4,5,4,MWF,11:00-11:50\n\
-    4,PHYS 101,lab,0,5,3,R,14:00-16:50\n\
-    5,LAW 9,lecture,3,5,,F,14:00-16:50\n";
+/// A full section has room on its waitlist, which an import does not use.
+const SCHEDULE: &str = "crn,course,component,credits,cap,wl max,linked,days,time\n\
+    1,MATH 151,lecture,4,3,0,,MWF,9:00-9:50\n\
+    2,ART 2,lecture,3,1,9,,TR,9:00-9:50\n\
+    3,PHYS 101,lecture,4,5,0,4,MWF,11:00-11:50\n\
+    4,PHYS 101,lab,0,5,0,3,R,14:00-16:50\n\
+    5,LAW 9,lecture,3,5,0,,F,14:00-16:50\n";
 
 /// The files of a bundle with a past term (`old`) and the term of the schedule (`T`).
 const FILES: [(&str, &str); 9] = [
