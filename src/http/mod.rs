@@ -118,6 +118,7 @@ pub mod student_lookup;
 pub mod student_registrations;
 pub mod students;
 pub mod teaching;
+mod term_request;
 pub mod terms;
 mod text_code;
 pub mod uncached;

@@ -60,6 +60,15 @@ pub struct SectionView<'a> {
     waitlist_capacity: u32,
     /// Number of people on the waitlist, including those who wait outside the hub.
     waitlisted: u32,
+    /// Of `enrolled`, the number of people who enrolled outside the hub; absent if there are none. Not for visitors from
+    /// whom small numbers are hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    outside_enrolled: Option<u32>,
+    /// Of `waitlisted`, the number of people who wait outside the hub; absent as `outside_enrolled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    outside_waitlisted: Option<u32>,
     status: SectionStatus,
     /// Sections that must be taken with this one: one of each course and component in the list.
     linked: &'a [SectionId],
@@ -183,6 +192,7 @@ impl<'a> SectionView<'a> {
             withdrawn,
         } = &*state.section;
         let counts = shown.of(state);
+        let exact = |count: u32| Some(count).filter(|count| *count > 0 && shown.bound().is_none());
         Self {
             id,
             term: &id.term,
@@ -200,10 +210,12 @@ impl<'a> SectionView<'a> {
             meetings,
             capacity: *capacity,
             enrolled: counts.enrolled,
-            offered: Some(state.offered).filter(|offered| *offered > 0 && shown.bound().is_none()),
+            offered: exact(state.offered),
             open: counts.open,
             waitlist_capacity: *waitlist_capacity,
             waitlisted: counts.waitlisted,
+            outside_enrolled: exact(state.outside_enrolled),
+            outside_waitlisted: exact(state.outside_waitlisted),
             status: *status,
             linked,
             cross_listed: state.pool.as_deref().map(CrossListed::new),

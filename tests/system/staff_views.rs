@@ -160,7 +160,9 @@ fn a_roster_is_served_as_json_and_as_safe_csv() {
         assert_eq!(register(&mut student(&home, &server, name), "203001-101"), 201);
     }
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
-    staff.patch_json("/api/v1/sections/203001-101", &json!({"outside_waitlisted": 4})).expect(200);
+    let section = staff.patch_json("/api/v1/sections/203001-101", &json!({"outside_waitlisted": 4})).expect(200).json();
+    assert_eq!((&section["outside_waitlisted"], &section["waitlisted"]), (&json!(4), &json!(6)));
+    assert!(section.get("outside_enrolled").is_none(), "no student is enrolled outside: {section}");
     let path = "/api/v1/sections/203001-101/roster";
     let response = staff.get(path).expect(200);
     assert_eq!(response.header("cache-control"), Some("private, no-store"));

@@ -22,7 +22,7 @@ const SECTION_FIELDS: [&str; 11] = [
     "prerequisites",
 ];
 /// The fields of a term.
-const TERM_FIELDS: [&str; 10] = [
+const TERM_FIELDS: [&str; 14] = [
     "title",
     "starts_on",
     "ends_on",
@@ -30,9 +30,13 @@ const TERM_FIELDS: [&str; 10] = [
     "closes_at",
     "windows",
     "holidays",
+    "add_until",
+    "drop_until",
+    "waitlist_until",
     "waitlist",
     "offer_s",
     "offer_first_day_s",
+    "waitlist_priority",
 ];
 /// The fields of a student record.
 const STUDENT_FIELDS: [&str; 7] =

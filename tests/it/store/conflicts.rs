@@ -84,7 +84,7 @@ fn a_migration_that_a_deadlock_undid_is_repeated() {
     let rivals = Rivals::new(shared.database().url());
     let (observer, rival) = (rivals.connect(), rivals.connect());
     // The schema before the newest migration, which changes a table that running hubs write.
-    let before = "ALTER TABLE audit DROP COLUMN coded; UPDATE schema_version SET version = 11";
+    let before = "ALTER TABLE audit DROP COLUMN coded; UPDATE schema_version SET version = 12";
     rivals.runtime.block_on(observer.batch_execute(before)).unwrap();
     let write = "BEGIN; UPDATE audit SET ip = ip";
     rivals.runtime.block_on(rival.batch_execute(write)).unwrap();
@@ -102,7 +102,7 @@ fn a_migration_that_a_deadlock_undid_is_repeated() {
     let version: i64 = rivals.runtime.block_on(observer.query_one(version, &[])).unwrap().get(0);
     let column = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'audit' AND column_name = 'coded'";
     let columns: i64 = rivals.runtime.block_on(observer.query_one(column, &[])).unwrap().get(0);
-    assert_eq!((version, columns), (12, 1));
+    assert_eq!((version, columns), (13, 1));
 }
 
 /// Returns a term with the sections A, B and C, which are marked for Plone and have items.
