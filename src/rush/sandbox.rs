@@ -60,7 +60,7 @@ pub enum SandboxError {
     /// Another sandbox is open, at this hub or at another one.
     #[error("another demonstration is running")]
     Taken,
-    /// The store does not tell which hub may open a sandbox.
+    /// The lease or the sandboxes of other hubs could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The registrar did not create the term or its sections.
@@ -89,7 +89,7 @@ pub struct SandboxDeps {
     pub imports: Arc<Imports>,
     /// Removes the rows of sandboxes.
     pub store: Arc<dyn SandboxStore>,
-    /// Tells which hub may open a sandbox.
+    /// The lease of the hub that may open a sandbox.
     pub leases: Arc<dyn LeaseStore>,
     /// Clock used for lifetimes.
     pub clock: Arc<dyn Clock>,
