@@ -128,7 +128,7 @@ test("the question before a cancellation counts the students on the waitlist", a
   await hub.term("gone", ["1,MATH 151,Calculus I,A01,lecture,5,1,3,MWF,09:00-09:50,Lee"]);
   await hub.ask("student", "PUT", "/api/v1/me/registrations/gone-1");
   await hub.ask("student2", "PUT", "/api/v1/me/registrations/gone-1?waitlist=true");
-  // A person who waits outside EduHub gets no alert.
+  // People on the waitlist outside EduHub get no alert.
   await hub.ask("staff", "PATCH", "/api/v1/sections/gone-1", { outside_waitlisted: 1 });
   const page = await openStaff("#sections");
   await page.selectOption("#which-term", "gone");
