@@ -8,6 +8,9 @@ import { givenReason, reasonField } from "./change.js";
 import { staffRefusal } from "./refusal-text.js";
 import { sectionPicker } from "./section-picker.js";
 
+/** The longest wait for the response, in ms. Hundreds of students are moved within seconds, or later while the hub is busy. */
+const MOVE_MS_MAX = 120_000;
+
 export class MoveEveryone {
   /** `page`: see staff.js. `ondone()` is called after students were moved. */
   constructor(page, from, ondone) {
@@ -48,8 +51,7 @@ export class MoveEveryone {
       wrong.className = "";
       put(wrong, t("save.pending"));
       try {
-        // A section with hundreds of students takes longer than other requests.
-        this.#done(to, await api.post(`/api/v1/sections/${encodeURIComponent(from)}/move-all`, { to, reason }, { ms: 0 }));
+        this.#done(to, await api.post(`/api/v1/sections/${encodeURIComponent(from)}/move-all`, { to, reason }, { ms: MOVE_MS_MAX }));
       } catch (problem) {
         yes.disabled = false;
         wrong.className = "stop";
