@@ -14,7 +14,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use crate::hubs::Hubs;
 use crate::support::demonstration::{assert_hub_lost_nothing, result_of, start, wait_for_end};
+use crate::support::postgres::cluster;
 use crate::support::schedule::{Row, Schedule};
 use crate::support::server::{Home, Server};
 use crate::support::socket::Socket;
@@ -332,4 +334,33 @@ fn an_interrupted_or_orphaned_demonstration_leaves_no_sandbox() {
     assert_eq!(server.stop().code(), Some(0));
     let _server = home.serve();
     assert_eq!(sandbox(&home), None);
+}
+
+#[test]
+fn one_hub_at_a_time_runs_a_demonstration_and_removes_that_of_a_killed_hub() {
+    let hubs = Hubs::new(cluster());
+    let [first, second] = hubs.serve();
+    let admin = hubs.token("boss", "admin");
+    let path = "/api/v1/admin/demo";
+    let start = |server: &Server, seconds: u32| {
+        let demonstration = json!({"users": 20, "seconds": seconds, "target": "hub"});
+        server.client().signed_in(&admin).post_json(path, &demonstration)
+    };
+    let newest = |server: &Server| server.client().signed_in(&admin).get(path).expect(200).json();
+    start(&first, 60).expect(202);
+    assert_eq!(start(&second, 1).expect(429).code(), "rate_limited");
+    eventually("students who register at the first hub", || {
+        newest(&first)["results"][0]["requests"].as_u64().filter(|n| *n > 0)
+    });
+
+    first.kill();
+    eventually("a demonstration at the other hub", || {
+        let response = start(&second, 1);
+        assert!([202, 429].contains(&response.status), "{}", response.text());
+        (response.status == 202).then_some(())
+    });
+    eventually("its end", || (newest(&second)["state"] == "done").then_some(()));
+    hubs.database.run(
+        "DO $$ BEGIN ASSERT NOT EXISTS (SELECT 1 FROM terms WHERE starts_with(id, '_sandbox-')), 'a sandbox'; END $$",
+    );
 }

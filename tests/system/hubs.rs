@@ -293,36 +293,6 @@ fn a_scheduled_alert_is_sent_by_one_of_two_hubs() {
 }
 
 #[test]
-fn one_hub_at_a_time_runs_a_demonstration_and_removes_that_of_a_killed_hub() {
-    with_hubs(|hubs| {
-        let [first, second] = hubs.serve();
-        let admin = hubs.token("boss", "admin");
-        let path = "/api/v1/admin/demo";
-        let start = |server: &Server, seconds: u32| {
-            let demonstration = json!({"users": 20, "seconds": seconds, "target": "hub"});
-            server.client().signed_in(&admin).post_json(path, &demonstration)
-        };
-        let newest = |server: &Server| server.client().signed_in(&admin).get(path).expect(200).json();
-        start(&first, 60).expect(202);
-        assert_eq!(start(&second, 1).expect(429).code(), "rate_limited");
-        eventually("students who register at the first hub", || {
-            newest(&first)["results"][0]["requests"].as_u64().filter(|n| *n > 0)
-        });
-
-        first.kill();
-        eventually("a demonstration at the other hub", || {
-            let response = start(&second, 1);
-            assert!([202, 429].contains(&response.status), "{}", response.text());
-            (response.status == 202).then_some(())
-        });
-        eventually("its end", || (newest(&second)["state"] == "done").then_some(()));
-        hubs.database.run(
-            "DO $$ BEGIN ASSERT NOT EXISTS (SELECT 1 FROM terms WHERE starts_with(id, '_sandbox-')), 'a sandbox'; END $$",
-        );
-    });
-}
-
-#[test]
 fn a_killed_hub_loses_nothing_and_the_other_continues() {
     with_hubs(|hubs| {
         let [first, second] = hubs.serve();
