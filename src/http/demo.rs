@@ -172,10 +172,7 @@ impl Demos {
     }
 
     /// Starts a run, unless another one is running at this hub or at another one.
-    async fn start(self: Arc<Self>, job: Job, task: Task) -> Result<(), Problem> {
-        let Ok(sandbox) = TermId::parse(&job.sandbox) else {
-            return Err(Problem::internal("the id of a sandbox is not valid"));
-        };
+    async fn start(self: Arc<Self>, sandbox: TermId, job: Job, task: Task) -> Result<(), Problem> {
         self.sandboxes.reserve(&sandbox, job.seconds).await.map_err(|error| self.refused(error))?;
         let leash = StopHandle::default();
         // The sandbox of the previous run is removed before its report is final.
@@ -192,18 +189,18 @@ impl Demos {
             self.sandboxes.close(&sandbox).await;
             return Err(already_running(BUSY_RETRY_S));
         }
-        actix_web::rt::spawn(follow(self, job, leash));
+        actix_web::rt::spawn(follow(self, sandbox, job, leash));
         Ok(())
     }
 
-    /// Creates the job of a run; `None` when a token cannot be signed, which valid input never causes.
-    fn job(&self, task: &str, users: u32, seconds: u32, target: Target) -> Option<Job> {
+    /// Creates the job of a run, and the id of its sandbox; `None` when a token cannot be signed, which valid input never causes.
+    fn job(&self, task: &str, users: u32, seconds: u32, target: Target) -> Option<(TermId, Job)> {
         let sandbox = sandbox_id()?;
         let mint = |name: &str, role| {
             let user = UserName::parse(name).ok()?;
             self.identity.mint_for_sandbox(&sandbox, &user, role, TOKEN_TTL)
         };
-        Some(Job {
+        let job = Job {
             task: task.to_owned(),
             url: self.url.clone(),
             sandbox: sandbox.to_string(),
@@ -213,7 +210,8 @@ impl Demos {
             seconds,
             target,
             plone: self.plone.clone().map(|plone| PloneJob { capacity: hot_seats(users).into(), ..plone }),
-        })
+        };
+        Some((sandbox, job))
     }
 }
 
@@ -255,11 +253,13 @@ pub async fn start(
     let target = target.unwrap_or(Target::Both);
     let task = Uuid::now_v7().to_string();
     let no_token = || Problem::internal("a token of a demonstration could not be signed");
-    let job = demos.job(&task, users, seconds, target).ok_or_else(no_token)?;
+    let (sandbox, job) = demos.job(&task, users, seconds, target).ok_or_else(no_token)?;
     // A separate task completes the reservation even if the client disconnects.
     let starting = demos.clone().into_inner();
     let begun = Task::new(task.clone(), users, seconds, target);
-    actix_web::rt::spawn(async move { starting.start(job, begun).await }).await.map_err(Problem::internal)??;
+    actix_web::rt::spawn(async move { starting.start(sandbox, job, begun).await })
+        .await
+        .map_err(Problem::internal)??;
     let detail = DemoDetail { seconds, target: Some(target), users }.text();
     audit.record(&request, Some(&admin.0), "demo.start", Some(&task), None, detail).await;
     let at = format!("/api/v1/admin/demo/{task}");
@@ -267,10 +267,9 @@ pub async fn start(
 }
 
 /// Publishes the progress of a run until it ends, and then removes its sandbox.
-async fn follow(demos: Arc<Demos>, job: Job, leash: StopHandle) {
+async fn follow(demos: Arc<Demos>, sandbox: TermId, job: Job, leash: StopHandle) {
     let (ended, end) = tokio::sync::oneshot::channel();
     let watching = demos.clone();
-    let sandbox = job.sandbox.clone();
     let watcher = move || {
         // The final report is published only after the sandbox has been removed.
         let last = Mutex::new(None);
@@ -289,9 +288,7 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: StopHandle) {
         Ok(_) => end.await.unwrap_or_else(|_| Err(std::io::ErrorKind::BrokenPipe.into())),
         Err(error) => Err(error),
     };
-    if let Ok(term) = TermId::parse(&sandbox) {
-        demos.sandboxes.close(&term).await;
-    }
+    demos.sandboxes.close(&sandbox).await;
     let mut newest = demos.newest();
     match outcome {
         Ok(Some(task)) => *newest = Some(task),
