@@ -105,7 +105,13 @@ fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, c
     choices::assert_choices(before, after, decision, command);
     for (student, changed) in &decision.changes.registrations {
         if changed.is_registered() && is_new_status(before, student, changed) {
-            assert_no_conflict(after, student, changed);
+            let Some(conflict) = conflict(after, student, changed) else { continue };
+            // What is due happens before the command, and so before an import that moves sections onto each other.
+            let due = decide(before, &Command::Settle, now).changes;
+            let was_due = due.registrations.iter().any(|(of, registration)| of == student && registration == changed);
+            let mut settled = before.clone();
+            settled.apply(&due);
+            assert!(was_due && self::conflict(&settled, student, changed).is_none(), "{conflict}");
         }
     }
 }
@@ -115,20 +121,19 @@ fn is_new_status(before: &TermBook, student: &UserName, changed: &Registration) 
     before.registrations(student).iter().all(|r| r.crn != changed.crn || r.status != changed.status)
 }
 
-/// Checks that a new seat or waitlist position conflicts with no other registration of the student.
-fn assert_no_conflict(book: &TermBook, student: &UserName, new: &Registration) {
+/// Returns with what a new seat or waitlist position conflicts among the other registrations of the student.
+fn conflict(book: &TermBook, student: &UserName, new: &Registration) -> Option<String> {
     let active_section = |crn: &Crn| book.section(crn).filter(|s| s.section.status != SectionStatus::Cancelled);
-    let Some(this) = active_section(&new.crn) else { return };
+    let this = &active_section(&new.crn)?.section;
     let others = book.registrations(student).iter().filter(|r| r.is_registered() && r.crn != new.crn);
     // What the student gives up for the seat does not count while the student waits for it.
-    for other in others.filter(|r| !new.replaces(&r.crn)).filter_map(|r| active_section(&r.crn)) {
-        assert!(
-            !naive::same_course_and_component(&this.section, &other.section),
-            "{student} has {} twice",
-            this.section.course
-        );
-        assert!(!naive::overlap(&this.section, &other.section), "{student} has two sections at the same time");
-    }
+    let mut others = others.filter(|r| !new.replaces(&r.crn)).filter_map(|r| active_section(&r.crn));
+    others.find_map(|other| {
+        if naive::same_course_and_component(this, &other.section) {
+            return Some(format!("{student} has {} twice", this.course));
+        }
+        naive::overlap(this, &other.section).then(|| format!("{student} has two sections at the same time"))
+    })
 }
 
 /// The rows that a store would hold, from which it would load the term.
