@@ -222,7 +222,10 @@ fn added(draft: &mut Draft<'_>, batch: &Batch) -> Results {
         with_choices.insert(crn, choices::register(draft, student, crn, choices));
     }
     let result = |crn: &Crn| with_choices.remove(crn).or_else(|| Some((crn.clone(), outcomes.next()?)));
-    add.iter().filter_map(result).collect()
+    let mut results: Results = add.iter().filter_map(result).collect();
+    // A section that a later one of the batch replaced is not the student's any more.
+    results.iter_mut().for_each(|(_, outcome)| update_if_changed(draft, student, outcome));
+    results
 }
 
 /// Decides each request of a batch separately, drops first, so that the adds can use what the drops free.
@@ -250,7 +253,7 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
     let failed = results.iter().find(|(_, outcome)| !matches!(outcome, RequestOutcome::Done(_)));
     let Some(because_of) = failed.map(|(crn, _)| crn.clone()) else {
         settle_queued(draft);
-        results.iter_mut().for_each(|(_, outcome)| update_if_promoted(draft, student, outcome));
+        results.iter_mut().for_each(|(_, outcome)| update_if_changed(draft, student, outcome));
         return Ok(results);
     };
     for (_, outcome) in &mut results {
@@ -274,9 +277,9 @@ pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
     attempts
 }
 
-/// Replaces an outcome whose registration changed while the waitlists were settled: a waitlist position may have become
-/// a seat, because the drops of the swap made room for it.
-fn update_if_promoted(draft: &Draft<'_>, student: &UserName, outcome: &mut RequestOutcome) {
+/// Replaces an outcome whose registration changed afterwards: a waitlist position may have become a seat, because the
+/// drops of the swap made room for it, and a seat in another section may have ended a registration.
+fn update_if_changed(draft: &Draft<'_>, student: &UserName, outcome: &mut RequestOutcome) {
     let RequestOutcome::Done(earlier) = outcome else { return };
     let Some(current) = draft.registration(student, &earlier.crn) else { return };
     if current.status != earlier.status {

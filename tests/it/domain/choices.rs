@@ -361,6 +361,25 @@ fn sections_of_a_batch_have_choices_of_their_own() {
 }
 
 #[test]
+fn a_batch_states_what_its_later_sections_ended() {
+    for swap in [false, true] {
+        let mut term = full(["A", "B"].map(section), true);
+        term.run(&wait_with("bob", "A", "any_of B"));
+        term.run(&capacity("A", 2));
+        assert_eq!(statuses(&term, "bob", &["A", "B"]), "offered waitlisted");
+        let choices = [(crn("A"), choices("with B"))].into();
+        let decision =
+            term.decide(&Command::Batch(Batch { swap, waitlist: true, choices, ..batch("bob", &["A", "B"], &[]) }));
+        assert_eq!(replies_in_words(&decision.outcome), ["A: enrolled, new", "B: dropped, new"], "swap: {swap}");
+        assert_eq!(
+            attempts(&decision),
+            ["bob B register waitlisted", "bob B drop dropped", "bob A register enrolled"],
+            "swap: {swap}"
+        );
+    }
+}
+
+#[test]
 fn registering_again_keeps_the_first_choices() {
     let mut term = full(["A", "B"].map(section), false);
     term.run(&wait_with("bob", "A", "any_of B"));

@@ -19,6 +19,8 @@ use super::facts;
 /// The expected reply to a command, and the expected notices to students.
 pub(crate) struct Expected {
     pub(crate) reply: Vec<String>,
+    /// The reply to each request at the time of its decision; what was decided afterwards may change the reply.
+    pub(crate) at_first: Vec<String>,
     pub(crate) notices: Vec<String>,
     /// What a request changed in addition to its own section: the student, the section, the action and the reply to it.
     pub(crate) changed_too: Vec<ChangedToo>,
@@ -26,6 +28,13 @@ pub(crate) struct Expected {
     pub(crate) is_undone: bool,
     /// The alternative in which the student got a seat instead of the requested section.
     pub(crate) instead: Option<String>,
+}
+
+/// The beginnings of the replies to requests that were granted.
+const GRANTED: [&str; 3] = ["enrolled ", "waitlisted ", "dropped "];
+
+fn in_lines(replies: &[(String, String)]) -> impl Iterator<Item = String> {
+    replies.iter().map(|(crn, reply)| format!("{crn} {reply}"))
 }
 
 /// See [`Expected::changed_too`].
@@ -99,6 +108,8 @@ pub(crate) struct Naive {
     pub(super) released_at: Timestamp,
     pub(super) offers: TermOffers,
     pub(super) changed_too: Vec<ChangedToo>,
+    /// The replies to the requests of a batch, see [`Expected::at_first`].
+    at_first: Vec<String>,
 }
 
 impl Naive {
@@ -119,6 +130,7 @@ impl Naive {
             cutoffs: Cutoffs::default(),
             offers: TermOffers::default(),
             changed_too: Vec::new(),
+            at_first: Vec::new(),
         }
     }
 
@@ -128,6 +140,7 @@ impl Naive {
         self.now = now;
         self.notices.clear();
         self.changed_too.clear();
+        self.at_first.clear();
         self.handle_deadlines();
         let mut instead = None;
         let reply = match command {
@@ -144,7 +157,8 @@ impl Naive {
                 Ok(replies) => replies,
                 Err(reply) => {
                     let changed_too = std::mem::replace(self, before).changed_too;
-                    return Expected { reply, notices: Vec::new(), changed_too, is_undone: true, instead: None };
+                    let (at_first, notices) = (reply.clone(), Vec::new());
+                    return Expected { reply, at_first, notices, changed_too, is_undone: true, instead: None };
                 }
             },
             Command::Batch(batch) => self.batch(batch),
@@ -172,7 +186,8 @@ impl Naive {
         };
         self.fill_seats();
         let (notices, changed_too) = (self.notices.clone(), self.changed_too.clone());
-        Expected { reply, notices, changed_too, is_undone: false, instead }
+        let at_first = if self.at_first.is_empty() { reply.clone() } else { self.at_first.clone() };
+        Expected { reply, at_first, notices, changed_too, is_undone: false, instead }
     }
 
     /// Returns whether registration is open for the term or one of its groups.
@@ -272,10 +287,23 @@ impl Naive {
             drops.push(format!("{crn} {}", self.drop_section(student, crn.as_str())));
             self.fill_seats();
         }
-        let mut replies: Vec<String> =
-            self.add_with_choices(batch).into_iter().map(|(crn, reply)| format!("{crn} {reply}")).collect();
+        let replies = self.add_with_choices(batch);
+        self.at_first = in_lines(&replies).chain(drops.clone()).collect();
+        let mut replies: Vec<String> = replies.iter().map(|added| self.reply_afterwards(student, added)).collect();
         replies.extend(drops);
         replies
+    }
+
+    /// Returns the reply to an add or drop of a batch, whose registration may have changed after its decision.
+    fn reply_afterwards(&self, student: &str, (crn, reply): &(String, String)) -> String {
+        let is_granted = GRANTED.iter().any(|word| reply.starts_with(word));
+        let status = self.registration(student, crn).map(|now| now.status.word());
+        match status {
+            Some(status) if is_granted && !reply.starts_with(status) => {
+                format!("{crn} {}", self.in_words(student, crn, true))
+            }
+            _ => format!("{crn} {reply}"),
+        }
     }
 
     fn swap(&mut self, batch: &Batch) -> Result<Vec<String>, Vec<String>> {
@@ -286,7 +314,7 @@ impl Naive {
         }
         let mut replies = self.add_with_choices(batch);
         replies.extend(drops);
-        let succeeded = |reply: &str| ["enrolled ", "waitlisted ", "dropped "].iter().any(|w| reply.starts_with(w));
+        let succeeded = |reply: &str| GRANTED.iter().any(|word| reply.starts_with(word));
         if let Some((failed, _)) = replies.iter().find(|(_, reply)| !succeeded(reply)) {
             let undone = replies.iter().map(|(crn, reply)| {
                 if succeeded(reply) { format!("{crn} undone {failed}") } else { format!("{crn} {reply}") }
@@ -294,12 +322,8 @@ impl Naive {
             return Err(undone.collect());
         }
         self.fill_seats();
-        let after = replies.iter().map(|(crn, reply)| {
-            let was_promoted = reply.starts_with("waitlisted")
-                && self.registration(student, crn).unwrap().status != Status::Waitlisted;
-            if was_promoted { format!("{crn} {}", self.in_words(student, crn, true)) } else { format!("{crn} {reply}") }
-        });
-        Ok(after.collect())
+        self.at_first = in_lines(&replies).collect();
+        Ok(replies.iter().map(|decided| self.reply_afterwards(student, decided)).collect())
     }
 
     /// Puts a waitlist last in the list of those to process, unless it is in the list.
