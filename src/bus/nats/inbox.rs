@@ -37,7 +37,10 @@ pub(super) enum Received {
         are_earlier_missing: bool,
     },
     /// A message of this hub.
-    Own,
+    Own {
+        /// Its number.
+        n: u64,
+    },
 }
 
 /// Reads the messages of all hubs.
@@ -97,7 +100,7 @@ impl Inbox {
             Err(why) => return dropped(why),
         };
         if message.hub == self.own {
-            return Some(Received::Own);
+            return Some(Received::Own { n: message.n });
         }
         let missing = match self.record(message.hub, message.n, now) {
             Ok(missing) => missing,
@@ -177,7 +180,7 @@ mod tests {
 
     #[test]
     fn own_messages_are_not_delivered() {
-        assert_eq!(Fixture::new().read(OWN, 1, &hint()), Some(Received::Own));
+        assert_eq!(Fixture::new().read(OWN, 1, &hint()), Some(Received::Own { n: 1 }));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::domain::ids::UserName;
 
 pub use connection::{NatsLogin, NatsOptions};
 
-/// The bus between hubs. Dropping it sends the queued events, and ends the connection.
+/// The bus between hubs. When it is dropped, its thread sends the queued events and then ends the connection.
 pub struct NatsBus {
     delivery: Arc<Delivery>,
     queue: mpsc::Sender<Event>,

@@ -27,8 +27,9 @@ const ECHO_MAX: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause between two attempts to connect.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long the last events may take to be sent when the hub stops.
-const FLUSH_MAX: Duration = Duration::from_secs(1);
+/// How long the last events may take to be sent and to come back when the hub stops, as long as a connection may be
+/// silent.
+const FINISH_MAX: Duration = ECHO_MAX;
 
 /// The state of the thread.
 pub(super) struct Worker {
@@ -55,10 +56,7 @@ impl Worker {
     /// queued events, if there is a connection.
     pub(super) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
         loop {
-            let problem = tokio::select! {
-                _ = &mut stop => break,
-                problem = self.connection() => problem,
-            };
+            let Err(problem) = self.connection(&mut stop).await else { break };
             self.client = None;
             self.delivery.link().hubs.store(0, Ordering::Relaxed);
             if self.delivery.link().set_problem(Some(problem.clone())) {
@@ -73,39 +71,34 @@ impl Worker {
                 () = sleep(pause) => {}
             }
         }
-        self.finish().await;
     }
 
-    /// Sends the queued events.
-    async fn finish(&mut self) {
-        let Some(client) = self.client.take() else { return };
-        let flushed = timeout(FLUSH_MAX, async {
-            while let Some(event) = self.outgoing.next_now() {
-                self.send(&client, event).await?;
-            }
-            client.flush().await.map_err(|error| error.to_string())
-        });
-        if !matches!(flushed.await, Ok(Ok(()))) {
-            log::warn!("the last events could not be sent to other hubs");
-        }
-    }
-
-    /// Makes a connection and uses it until it is lost. Returns why.
-    async fn connection(&mut self) -> String {
-        let (client, mut signals) = match connect(&self.options, &self.delivery).await {
-            Ok(connected) => connected,
-            Err(problem) => return problem,
+    /// Makes a connection and uses it until `stop` resolves.
+    ///
+    /// # Errors
+    /// Why there is no connection any more.
+    async fn connection(&mut self, stop: &mut oneshot::Receiver<()>) -> Result<(), String> {
+        let (client, mut signals) = tokio::select! {
+            _ = &mut *stop => return Ok(()),
+            connected = connect(&self.options, &self.delivery) => connected?,
         };
-        let messages = match client.subscribe(format!("{}.*", self.options.subject)).await {
-            Ok(messages) => messages,
-            Err(error) => return error.to_string(),
-        };
-        let problem = self.exchange(&client, messages, &mut signals).await;
-        signals.error().map_or(problem, |error| format!("NATS reports: {error}"))
+        let subject = format!("{}.*", self.options.subject);
+        let messages = client.subscribe(subject).await.map_err(|error| error.to_string())?;
+        let exchanged = self.exchange(&client, messages, &mut signals, stop).await;
+        exchanged.map_err(|problem| signals.error().map_or(problem, |error| format!("NATS reports: {error}")))
     }
 
-    /// Sends and receives until the connection is lost. Returns why.
-    async fn exchange(&mut self, client: &Client, mut messages: Subscriber, signals: &mut Signals) -> String {
+    /// Sends and receives until `stop` resolves. Then sends the queued events.
+    ///
+    /// # Errors
+    /// Why the connection cannot be used any more.
+    async fn exchange(
+        &mut self,
+        client: &Client,
+        mut messages: Subscriber,
+        signals: &mut Signals,
+        stop: &mut oneshot::Receiver<()>,
+    ) -> Result<(), String> {
         let mut presence = interval(PRESENCE);
         presence.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut echoed = Instant::now();
@@ -113,32 +106,56 @@ impl Worker {
             // Nothing is sent before the hub has received its first presence, which proves that it receives from then
             // on what other hubs send.
             let is_proven = self.client.is_some();
-            let sent = tokio::select! {
-                () = signals.lost() => return "the connection was lost".to_owned(),
-                message = messages.next() => match message {
-                    None => return "the connection was closed".to_owned(),
-                    Some(message) => {
-                        if self.receive(&message.payload) {
-                            echoed = Instant::now();
-                            self.connected(client);
-                        }
-                        Ok(())
+            tokio::select! {
+                // A message that is being sent when the hub stops is sent first.
+                _ = &mut *stop => {
+                    self.finish(client, messages).await;
+                    return Ok(());
+                }
+                () = signals.lost() => return Err("the connection was lost".to_owned()),
+                message = messages.next() => {
+                    let message = message.ok_or("the connection was closed")?;
+                    if self.receive(&message.payload).is_some() {
+                        echoed = Instant::now();
+                        self.connected(client);
                     }
-                },
-                event = self.outgoing.next(), if is_proven => self.send_or_lose(client, event, signals).await,
+                }
+                event = self.outgoing.next(), if is_proven => self.send_or_lose(client, event, signals).await?,
                 _ = presence.tick() => {
                     if echoed.elapsed() > ECHO_MAX {
-                        return "NATS does not deliver messages".to_owned();
+                        return Err("NATS does not deliver messages".to_owned());
                     }
                     let hubs = self.inbox.hubs(Instant::now());
                     self.delivery.link().hubs.store(hubs, Ordering::Relaxed);
-                    self.publish(client, Body::Presence).await.map(drop)
+                    self.publish(client, Body::Presence).await?;
                 }
-            };
-            if let Err(problem) = sent {
-                return problem;
             }
         }
+    }
+
+    /// Sends the queued events, if the hub knows that the connection works.
+    async fn finish(&mut self, client: &Client, messages: Subscriber) {
+        if self.client.take().is_none() {
+            return;
+        }
+        if !matches!(timeout(FINISH_MAX, self.send_last_events(client, messages)).await, Ok(Ok(()))) {
+            log::warn!("the last events could not be sent to other hubs");
+        }
+    }
+
+    /// Sends the queued events, and waits until the last message comes back. Only then has NATS read them: a connection
+    /// that is closed before all that it received is read is reset, and NATS then loses what it has not read yet.
+    async fn send_last_events(&mut self, client: &Client, mut messages: Subscriber) -> Result<(), String> {
+        while let Some(event) = self.outgoing.next_now() {
+            self.send(client, event).await?;
+        }
+        self.publish(client, Body::Presence).await?;
+        while let Some(message) = messages.next().await {
+            if self.receive(&message.payload) == Some(self.sent) {
+                return Ok(());
+            }
+        }
+        Err("the connection was closed".to_owned())
     }
 
     /// Records that the hub receives messages on this connection.
@@ -159,13 +176,13 @@ impl Worker {
         log::info!("connected to NATS at {}", self.options.servers.join(", "));
     }
 
-    /// Delivers a message of another hub. Returns whether the message is this hub's own.
-    fn receive(&mut self, payload: &[u8]) -> bool {
+    /// Delivers a message of another hub. Returns the number of the message if it is this hub's own.
+    fn receive(&mut self, payload: &[u8]) -> Option<u64> {
         let now = Instant::now();
         let link = self.delivery.link();
         let (event, are_earlier_missing) = match self.inbox.read(payload, now, link) {
-            None => return false,
-            Some(Received::Own) => return true,
+            None => return None,
+            Some(Received::Own { n }) => return Some(n),
             Some(Received::Presence { are_earlier_missing }) => (None, are_earlier_missing),
             Some(Received::Event { event, are_earlier_missing }) => (Some(event), are_earlier_missing),
         };
@@ -178,7 +195,7 @@ impl Worker {
             link.received.fetch_add(1, Ordering::Relaxed);
             self.delivery.deliver(event);
         }
-        false
+        None
     }
 
     /// Sends an event, unless the connection is lost before NATS accepts it.
