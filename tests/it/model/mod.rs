@@ -85,17 +85,23 @@ fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, c
         (&decision.outcome, &decision.changes, &decision.attempts),
         "the same decision twice differs"
     );
+    // What is due, such as the end of an offer, happens before the command, which may then lower the capacity, or move two
+    // sections of a student onto each other.
+    let settled = || {
+        let mut settled = before.clone();
+        settled.apply(&decide(before, &Command::Settle, now).changes);
+        settled
+    };
     for state in after.sections() {
         let crn = &state.section.id.crn;
         let counts = (state.enrolled, state.offered, state.waitlisted);
         assert_eq!(counts, counts_of(after, crn), "the counts of {crn}");
-        let taken = |state: &SectionState| state.enrolled + state.offered;
         let earlier = before.section(crn);
-        if taken(state) > earlier.map_or(0, taken) {
-            // Offers that are due lapse before a command that lowers the capacity. The next student is then offered the
-            // seat under the earlier capacity.
-            let capacity = state.section.capacity.max(earlier.map_or(0, |earlier| earlier.section.capacity));
-            assert!(state.taken_total() <= capacity, "{crn} is oversold: {state:?}");
+        if is_oversold(earlier, state) {
+            let settled = settled();
+            let due = settled.section(crn);
+            let is_right = due.is_some_and(|due| !is_oversold(earlier, due) && !is_oversold(Some(due), state));
+            assert!(is_right, "{crn} is oversold: {state:?}");
         }
         let queue_numbers: Vec<u64> = after.waitlist(crn).map(|entry| entry.queue_number).collect();
         assert!(queue_numbers.is_sorted_by(|a, b| a < b), "the waitlist of {crn} is in the order of joining");
@@ -106,14 +112,17 @@ fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, c
     for (student, changed) in &decision.changes.registrations {
         if changed.is_registered() && is_new_status(before, student, changed) {
             let Some(conflict) = conflict(after, student, changed) else { continue };
-            // What is due happens before the command, and so before an import that moves sections onto each other.
-            let due = decide(before, &Command::Settle, now).changes;
-            let was_due = due.registrations.iter().any(|(of, registration)| of == student && registration == changed);
-            let mut settled = before.clone();
-            settled.apply(&due);
+            let settled = settled();
+            let was_due = settled.registrations(student).contains(changed);
             assert!(was_due && self::conflict(&settled, student, changed).is_none(), "{conflict}");
         }
     }
+}
+
+/// Returns whether the hub gave seats of a section that it does not have.
+fn is_oversold(before: Option<&SectionState>, after: &SectionState) -> bool {
+    let taken = |state: &SectionState| state.enrolled + state.offered;
+    taken(after) > before.map_or(0, taken) && after.taken_total() > after.section.capacity
 }
 
 /// Returns whether the student did not have this status before.
