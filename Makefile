@@ -104,10 +104,10 @@ sim: ## plays COUNT=1000000 generated histories against the independent model, f
 	$(CARGO) test $(OPTIMIZED) --locked --no-run --test it
 	SIM_HISTORIES=$(or $(COUNT),1000000) SIM_SECONDS=$(or $(SECONDS),3600) $(CARGO) test --quiet $(OPTIMIZED) --locked --test it -- --nocapture model::simulation::generated
 
-flood: ## measures registrations during a flood of uncached lists with the default limits: STUDENTS=1000, in a release build
+flood: ## measures registrations during a flood of uncached lists with the default limits: ROUNDS=5 of STUDENTS=1000, in a release build
 	$(CARGO) build --release --locked
 	$(CARGO) test --locked --no-run --test faults
-	FAULT_BIN=$(CURDIR)/target/release/eduhub FLOOD_LIMIT=default FLOOD_STUDENTS=$(or $(STUDENTS),1000) timeout 900 $(CARGO) test --locked --test faults floods_of_uncached -- --nocapture
+	FAULT_BIN=$(CURDIR)/target/release/eduhub FLOOD_LIMIT=default FLOOD_STUDENTS=$(or $(STUDENTS),1000) FLOOD_ROUNDS=$(or $(ROUNDS),5) timeout 900 $(CARGO) test --locked --test faults floods_of_uncached -- --nocapture
 
 attack: ## runs the attack by simultaneous requests in its long form: STUDENTS=500, in a release build
 	$(CARGO) build --release --locked

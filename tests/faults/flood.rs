@@ -1,7 +1,7 @@
 //! Registrations while a visitor requests lists that are not cached, and a WebSocket client that never stops sending.
 //!
-//! `FLOOD_LIMIT=default` measures with the hub's default limits, and `FLOOD_STUDENTS` sets how many students register in
-//! each measurement: `make flood`.
+//! `FLOOD_LIMIT=default` measures with the hub's default limits, `FLOOD_STUDENTS` sets how many students register in each
+//! measurement, and `FLOOD_ROUNDS` how often the measurements are repeated in turns: `make flood`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,6 +27,10 @@ const TERM: &str = "203001";
 const SECTIONS: usize = 2_000;
 /// Students who register in each measurement of a run in `make test`.
 const STUDENTS: usize = 200;
+/// Rounds of a run in `make test`.
+const ROUNDS: usize = 1;
+/// Maximum number of rounds, in each of which a section gives three seats.
+const ROUNDS_MAX: usize = 20;
 /// The value of `FLOOD_LIMIT` for the hub's default limits.
 const DEFAULT: &str = "default";
 /// Connections of the flood.
@@ -34,19 +38,20 @@ const FLOODERS: usize = 4;
 /// The minimum time that a refusal takes, somewhat less than the hub's delay.
 const DELAY_MIN: Duration = Duration::from_millis(400);
 
-/// Registers each student for a section of its own. Returns the 99th percentile of the response times.
-fn register(server: &Server, schedule: &Schedule, tokens: &[String]) -> Duration {
-    let mut times: Vec<_> = tokens
-        .iter()
-        .enumerate()
-        .map(|(number, token)| {
-            let id = schedule.id(&schedule.rows[number]);
-            let mut student = server.client().signed_in(token);
-            let started = Instant::now();
-            student.put(&format!("/api/v1/me/registrations/{id}")).expect(201);
-            started.elapsed()
-        })
-        .collect();
+/// Registers each student for a section of its own. Returns the response times.
+fn register(server: &Server, schedule: &Schedule, tokens: &[String]) -> Vec<Duration> {
+    let time = |(number, token): (usize, &String)| {
+        let id = schedule.id(&schedule.rows[number]);
+        let mut student = server.client().signed_in(token);
+        let started = Instant::now();
+        student.put(&format!("/api/v1/me/registrations/{id}")).expect(201);
+        started.elapsed()
+    };
+    tokens.iter().enumerate().map(time).collect()
+}
+
+/// Returns the 99th percentile.
+fn p99(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() * 99 / 100]
 }
@@ -63,6 +68,11 @@ struct Responses {
 impl Responses {
     fn sent(&self) -> usize {
         self.served.load(Ordering::Relaxed) + self.limited.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, other: &Self) {
+        self.served.fetch_add(other.served.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.limited.fetch_add(other.limited.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 
@@ -126,11 +136,31 @@ fn beside<T>(flooding: impl Fn(usize, &AtomicBool) + Sync, work: impl FnOnce() -
     })
 }
 
+/// Answers requests with bodies as long as those of the hub's responses to a flood that took `took`. Returns the address,
+/// and the interval at which each client of the flood sent requests.
+fn answer_like(responses: &Responses, took: Duration) -> (SocketAddr, Duration) {
+    let (sent, limited) = (responses.sent().max(1), responses.limited.load(Ordering::Relaxed));
+    let refusals_max = FLOODERS * (1 + (took.as_millis() / DELAY_MIN.as_millis()) as usize);
+    assert!(limited <= refusals_max, "refusals are delayed: {limited} in {took:?}, more than {refusals_max}");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let to = listener.local_addr().expect("an address");
+    let length = responses.bytes.load(Ordering::Relaxed) / sent;
+    thread::spawn(move || {
+        for stream in listener.incoming().take(FLOODERS).map_while(Result::ok) {
+            thread::spawn(move || answer(stream, length));
+        }
+    });
+    (to, took / u32::try_from(sent.div_ceil(FLOODERS)).expect("fewer than 2^32 requests"))
+}
+
 #[test]
 fn floods_of_uncached_lists_are_limited_and_registrations_continue() {
     let home = Home::new();
     let server = home.serve();
-    let row = |index: usize| Row::lecture(&format!("{}", 10_000 + index), &format!("MATH {}", 100 + index));
+    let row = |index: usize| Row {
+        capacity: 1 + 3 * ROUNDS_MAX as u32,
+        ..Row::lecture(&format!("{}", 10_000 + index), &format!("MATH {}", 100 + index))
+    };
     let schedule = Schedule { term: TERM.into(), rows: (0..SECTIONS).map(row).collect() };
     schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
     assert!(server.stop().success());
@@ -142,50 +172,45 @@ fn floods_of_uncached_lists_are_limited_and_registrations_continue() {
     };
     let server = home.serve();
     let students = length_of_run("FLOOD_STUDENTS", STUDENTS).min(SECTIONS);
-    let tokens = ["first", "early", "late", "last"].map(|name| home.tokens(name, "student", students));
+    let rounds = length_of_run("FLOOD_ROUNDS", ROUNDS).min(ROUNDS_MAX);
+    let tokens = |name: &str, round: usize| home.tokens(&format!("{name}{round}"), "student", students);
+    let register = |tokens: &[String]| register(&server, &schedule, tokens);
     let mut user = server.client().signed_in(&home.token("eve", "student"));
     user.get(&format!("/api/v1/sections?term={TERM}&limit=1999")).expect(200);
     // The first registrations after a start take longer.
-    register(&server, &schedule, &tokens[0]);
-    let alone = register(&server, &schedule, &tokens[1]);
-    let (memory, responses, started) = (resident(&server), Responses::default(), Instant::now());
-    let flooded = beside(
-        |number, is_over| flood(&server, number, is_over, &responses),
-        || {
-            let flooded = register(&server, &schedule, &tokens[2]);
+    register(&tokens("first", 0));
+    let [mut alone, mut flooded, mut controlled] = [const { Vec::new() }; 3];
+    let (mut growth, all) = (0, Responses::default());
+    for round in 0..rounds {
+        let [early, late, last] = ["early", "late", "last"].map(|name| tokens(name, round));
+        alone.extend(register(&early));
+        let (memory, responses, started) = (resident(&server), Responses::default(), Instant::now());
+        let during_flood = || {
+            let times = register(&late);
+            let is_limited = || (responses.limited.load(Ordering::Relaxed) > 0).then_some(());
             if limit != DEFAULT {
-                eventually("the visitor to be limited", || {
-                    (responses.limited.load(Ordering::Relaxed) > 0).then_some(())
-                });
+                eventually("the visitor to be limited", is_limited);
             }
-            flooded
-        },
-    );
-    let (growth, took) = (resident(&server).saturating_sub(memory), started.elapsed());
-    let sent = responses.sent().max(1);
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let (to, length) = (listener.local_addr().expect("an address"), responses.bytes.into_inner() / sent);
-    thread::spawn(move || {
-        for stream in listener.incoming().take(FLOODERS).map_while(Result::ok) {
-            thread::spawn(move || answer(stream, length));
-        }
-    });
-    let interval =
-        took * u32::try_from(FLOODERS).expect("a few") / u32::try_from(sent).expect("fewer than 2^32 requests");
-    let controlled = beside(|_, is_over| control(to, interval, is_over), || register(&server, &schedule, &tokens[3]));
-    let (served, limited) = (responses.served.into_inner(), responses.limited.into_inner());
-    println!("{served} lists served and {limited} limited in {took:?} added {} MiB", growth / MIB);
+            times
+        };
+        flooded.extend(beside(|number, is_over| flood(&server, number, is_over, &responses), during_flood));
+        growth = growth.max(resident(&server).saturating_sub(memory));
+        let (to, interval) = answer_like(&responses, started.elapsed());
+        controlled.extend(beside(|_, is_over| control(to, interval, is_over), || register(&last)));
+        all.add(&responses);
+    }
+    let (served, limited) = (all.served.into_inner(), all.limited.into_inner());
+    println!("{served} lists served and {limited} limited in {rounds} rounds added up to {} MiB", growth / MIB);
+    let [alone, flooded, controlled] = [alone, flooded, controlled].map(p99);
     let ratio = |time: Duration| time.as_secs_f64() / alone.as_secs_f64();
     let [by_flood, by_control] = [flooded, controlled].map(ratio);
     println!(
         "registrations, p99: {alone:?} alone, {flooded:?} ({by_flood:.2} times) during the flood, {controlled:?} \
-         ({by_control:.2} times) with its clients alone: {length} bytes from this test each {interval:?}"
+         ({by_control:.2} times) with its clients alone, which this test answers"
     );
     assert!(growth < GROWTH_MAX, "{} MiB were added", growth / MIB);
     let is_limited = limit == DEFAULT || limited > 0;
     assert!(served > 0 && is_limited, "negative control: {served} lists were served, {limited} limited");
-    let refusals_max = FLOODERS * (1 + (took.as_millis() / DELAY_MIN.as_millis()) as usize);
-    assert!(limited <= refusals_max, "refusals are delayed: {limited} in {took:?}, more than {refusals_max}");
     assert!(limited == 0 || server.metric("eduhub_uncached_refused_total") > 0.0);
     // A user has a limit of its own.
     let mut other = server.client().signed_in(&home.token("sue", "student"));
