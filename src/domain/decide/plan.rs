@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::decide::request::Results;
+use crate::domain::decide::request::{Results, update_if_changed};
 use crate::domain::decide::set::{self, Add};
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
@@ -86,6 +86,9 @@ pub(super) fn register(draft: &mut Draft<'_>, student: &UserName, plan: &[Planne
         turn.dedup();
         turn.iter().for_each(|at| entries[*at].at = 0);
         run(draft, student, &mut entries, &turn, |entry| entry.planned.waitlist);
+    }
+    for entry in &mut entries {
+        update_if_changed(draft, student, &mut entry.outcome);
     }
     entries.into_iter().map(|entry| (entry.candidates[entry.at_of_outcome()].clone(), entry.outcome)).collect()
 }

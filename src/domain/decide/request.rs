@@ -214,16 +214,12 @@ fn added(draft: &mut Draft<'_>, batch: &Batch) -> Results {
     let adds = add.iter().filter(|crn| !choices.contains_key(*crn));
     let adds: Vec<Add<'_>> = adds.map(|crn| Add { crn, waitlist: *waitlist }).collect();
     let mut outcomes = set::add(draft, student, &adds).into_iter();
-    if choices.is_empty() {
-        return add.iter().cloned().zip(outcomes).collect();
-    }
     let mut with_choices: BTreeMap<&Crn, (Crn, RequestOutcome)> = BTreeMap::new();
     for (crn, choices) in add.iter().filter_map(|crn| choices.get_key_value(crn)) {
         with_choices.insert(crn, choices::register(draft, student, crn, choices));
     }
     let result = |crn: &Crn| with_choices.remove(crn).or_else(|| Some((crn.clone(), outcomes.next()?)));
     let mut results: Results = add.iter().filter_map(result).collect();
-    // A section that a later one of the batch replaced is not the student's any more.
     results.iter_mut().for_each(|(_, outcome)| update_if_changed(draft, student, outcome));
     results
 }
@@ -278,8 +274,8 @@ pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
 }
 
 /// Replaces an outcome whose registration changed afterwards: a waitlist position may have become a seat, because the
-/// drops of the swap made room for it, and a seat in another section may have ended a registration.
-fn update_if_changed(draft: &Draft<'_>, student: &UserName, outcome: &mut RequestOutcome) {
+/// drops of the swap made room for it, and a registration may have ended, because a later section replaced it.
+pub(super) fn update_if_changed(draft: &Draft<'_>, student: &UserName, outcome: &mut RequestOutcome) {
     let RequestOutcome::Done(earlier) = outcome else { return };
     let Some(current) = draft.registration(student, &earlier.crn) else { return };
     if current.status != earlier.status {

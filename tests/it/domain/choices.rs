@@ -6,13 +6,14 @@ use eduhub::domain::choices::WaitlistChoices;
 use eduhub::domain::command::{Batch, Command, StaffRequest};
 use eduhub::domain::decide::Decision;
 use eduhub::domain::offer::{TermOffers, WaitlistMode};
+use eduhub::domain::plan::PlannedSection;
 use eduhub::domain::rules::LiftedCodes;
 use eduhub::domain::section::Credits;
 use eduhub::domain::student::{HeldAction, StudentFacts};
 use eduhub::domain::term::Term;
 
 use crate::college::{
-    SectionBuilder, TestTerm, batch, capacity, crn, drop_section, hold, minute, notices_in_words, patch, register,
+    SectionBuilder, TestTerm, batch, capacity, crn, drop_section, hold, id, minute, notices_in_words, patch, register,
     register_or_wait, replies_in_words, section, state, term, user,
 };
 
@@ -361,20 +362,27 @@ fn sections_of_a_batch_have_choices_of_their_own() {
 }
 
 #[test]
-fn a_batch_states_what_its_later_sections_ended() {
-    for swap in [false, true] {
+fn several_requests_at_once_state_what_the_later_ones_ended() {
+    let requests = || batch("bob", &["B", "A"], &[]);
+    let planned = |crn: &str| PlannedSection { waitlist: true, ..PlannedSection::new(id(crn)) };
+    let choices = [(crn("A"), choices("with B"))].into();
+    let commands = [
+        Command::Batch(requests()),
+        Command::Batch(Batch { swap: true, ..requests() }),
+        Command::Batch(Batch { waitlist: true, choices, ..requests() }),
+        Command::RegisterPlan { student: user("bob"), plan: [planned("B"), planned("A")].into() },
+    ];
+    for command in commands {
         let mut term = full(["A", "B"].map(section), true);
         term.run(&wait_with("bob", "A", "any_of B"));
         term.run(&capacity("A", 2));
         assert_eq!(statuses(&term, "bob", &["A", "B"]), "offered waitlisted");
-        let choices = [(crn("A"), choices("with B"))].into();
-        let decision =
-            term.decide(&Command::Batch(Batch { swap, waitlist: true, choices, ..batch("bob", &["A", "B"], &[]) }));
-        assert_eq!(replies_in_words(&decision.outcome), ["A: enrolled, new", "B: dropped, new"], "swap: {swap}");
+        let decision = term.decide(&command);
+        assert_eq!(replies_in_words(&decision.outcome), ["B: dropped, new", "A: enrolled, new"], "{command:?}");
         assert_eq!(
             attempts(&decision),
             ["bob B register waitlisted", "bob B drop dropped", "bob A register enrolled"],
-            "swap: {swap}"
+            "{command:?}"
         );
     }
 }
