@@ -168,6 +168,9 @@ impl Observed {
         count("eduhub_store_conflicts_total", "Writes that the database undid because of another write", |w| {
             w.conflicts.load(Relaxed)
         })?;
+        count("eduhub_catch_ups_total", "Batches that read what other hubs had committed before them", |w| {
+            w.catch_ups.load(Relaxed)
+        })?;
         count("eduhub_commit_microseconds_total", "Time spent in commits", |w| w.commit_us_total.load(Relaxed))?;
         let writer = self.writer.clone();
         metrics.watch_value("eduhub_commit_last_seconds", "Duration of the last commit", move || {

@@ -15,6 +15,8 @@ pub struct StoreGauge {
     pub failures: AtomicU64,
     /// Writes that were undone because another transaction was in the way, and repeated, or finally given up.
     pub conflicts: AtomicU64,
+    /// Batches of commands that read what other hubs had committed before them.
+    pub catch_ups: AtomicU64,
     /// Time spent in commits, in microseconds.
     pub commit_us_total: AtomicU64,
     /// Duration of the last commit, in microseconds.

@@ -10,6 +10,7 @@ fn costs() -> Costs {
     let mut costs = Costs {
         batch: Load { hub: 0.000_9, postgres: 0.001_9 },
         registration: Load { hub: 0.000_1, postgres: 0.000_1 },
+        catch_up: Load { hub: 0.000_3, postgres: 0.001 },
         follow: Load { hub: 0.000_1, postgres: 0.000_5 },
         recording: Load { hub: 0.000_2, postgres: 0.001 },
         frame: 0.000_01,
@@ -52,7 +53,7 @@ fn processor_time_is_that_of_the_counted_work() {
     let outcome = run(&Morning::of(300, 7_200.0), 1);
     // Refusals are stored like registrations.
     let (batches, stored) = (outcome.batches as f64, (outcome.registrations + 300) as f64);
-    assert_eq!(outcome.follows, 0, "one hub has no other to follow");
+    assert_eq!((outcome.follows, outcome.catch_ups), (0, 0), "one hub has no other to follow");
     let recordings = outcome.recordings as f64;
     let postgres = batches * 0.001_9 + stored * 0.000_1 + recordings * 0.001;
     assert!((outcome.postgres - postgres).abs() < 1e-6, "{} instead of {postgres}", outcome.postgres);
@@ -81,6 +82,19 @@ fn batches_grow_while_the_row_is_locked() {
     assert!(per_batch(&calm) < 1.1, "{}", per_batch(&calm));
     assert!(per_batch(&busy) > 2.0, "{}", per_batch(&busy));
     assert!(calm.peak.row < 0.2 && busy.peak.row > 0.9, "{} and {}", calm.peak.row, busy.peak.row);
+}
+
+#[test]
+fn a_batch_reads_what_another_hub_committed_before_it() {
+    let (calm, busy) = (run(&Morning::of(500, 7_200.0), 2), run(&Morning::of(20_000, 60.0), 2));
+    let share = |outcome: &Outcome| outcome.catch_ups as f64 / outcome.batches as f64;
+    // Half of the batches follow one of the other hub, and half of the others one that did.
+    assert!((0.7..0.8).contains(&share(&calm)), "{}", share(&calm));
+    // The hubs lock the row in turns.
+    assert!(share(&busy) > 0.95, "{}", share(&busy));
+    let without =
+        simulate(&Morning::of(20_000, 60.0), SECTIONS, &Costs { catch_up: Load::default(), ..costs() }, layout(2), 7);
+    assert!(busy.postgres > without.postgres, "reading needs processor time");
 }
 
 #[test]

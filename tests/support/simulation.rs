@@ -50,7 +50,9 @@ pub struct Costs {
     /// Per batch, and per registration in it.
     pub batch: Load,
     pub registration: Load,
-    /// Per read of what other hubs committed.
+    /// Per batch that reads what other hubs committed before it.
+    pub catch_up: Load,
+    /// Per read of what other hubs committed, outside of a batch.
     pub follow: Load,
     /// Per write that records when students were last seen.
     pub recording: Load,
@@ -84,6 +86,8 @@ pub struct Outcome {
     pub hubs: Vec<f64>,
     pub postgres: f64,
     pub batches: usize,
+    /// Batches that read what other hubs had committed.
+    pub catch_ups: usize,
     pub registrations: usize,
     pub follows: usize,
     /// Writes that record when students were last seen.
@@ -167,6 +171,8 @@ struct Hub {
     /// Changes of other hubs that it has not read, and whether a read is in flight or due.
     unread: usize,
     has_hint: bool,
+    /// Whether its last batch found batches of others.
+    was_behind: bool,
     is_following: bool,
     /// Changes since the last frame, and whether the next one is due.
     unsent: usize,
@@ -204,6 +210,8 @@ struct Simulation<'a> {
     hubs: Vec<Hub>,
     postgres: Processors,
     row_free_at: f64,
+    /// The hub of the last batch.
+    last_writer: Option<usize>,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     scheduled: u64,
     buckets: Vec<Rates>,
@@ -221,6 +229,7 @@ pub fn simulate(morning: &Morning, sections: usize, costs: &Costs, layout: Layou
         batch: Vec::new(),
         unread: 0,
         has_hint: false,
+        was_behind: false,
         is_following: false,
         unsent: 0,
         has_tick: false,
@@ -238,6 +247,7 @@ pub fn simulate(morning: &Morning, sections: usize, costs: &Costs, layout: Layou
         hubs: (0..layout.hubs).map(|_| hub()).collect(),
         postgres: Processors::new(layout.postgres_cores),
         row_free_at: 0.0,
+        last_writer: None,
         events: BinaryHeap::new(),
         scheduled: 0,
         buckets: vec![Rates::default(); (morning.horizon / BUCKET).ceil() as usize],
@@ -410,16 +420,22 @@ impl Simulation<'_> {
         }
         let size = one.queue.len().min(BATCH_MAX);
         one.batch = one.queue.drain(..size).collect();
+        // The reads between batches are about seats; those in a batch are about the attempts, too. A hub whose last batch
+        // was behind reads in any case, while it waits for the row.
+        let is_behind = self.last_writer.replace(hub).is_some_and(|last| last != hub);
+        let catches_up = is_behind | std::mem::replace(&mut one.was_behind, is_behind);
+        self.outcome.batches += 1;
         let (batch, each, size) = (self.costs.batch, self.costs.registration, size as f64);
+        let catch_up = if catches_up { self.costs.catch_up } else { Load::default() };
+        self.outcome.catch_ups += usize::from(catches_up);
         let locked = now.max(self.row_free_at);
-        let deciding = batch.hub + size * each.hub;
+        let deciding = batch.hub + size * each.hub + catch_up.hub;
         let decided = self.use_hub(locked, hub, deciding).registrar.serve(locked, deciding);
-        let written = self.use_postgres(decided, batch.postgres + size * each.postgres);
+        let written = self.use_postgres(decided, batch.postgres + size * each.postgres + catch_up.postgres);
         self.row_free_at = written + self.layout.commit_wait;
         let held = self.row_free_at - locked;
         self.bucket(locked).row += held;
         self.outcome.wal += self.costs.wal_batch + size * self.costs.wal_registration;
-        self.outcome.batches += 1;
         self.schedule(self.row_free_at, Event::Committed(hub));
     }
 

@@ -151,6 +151,7 @@ fn hub_of(hub: usize, costs: &Costs, used: &Used, counted: &Counted) -> f64 {
         + writes * costs.registration.hub
         + writes * costs.batch.hub
         + recordings(used, counted) / HUBS as f64 * costs.recording.hub
+        + used.catch_ups[hub] * costs.catch_up.hub
         + used.follows[hub] * costs.follow.hub
         + used.frames[hub] * costs.frame
         + changes * costs.change
@@ -164,10 +165,11 @@ fn recordings(used: &Used, counted: &Counted) -> f64 {
 fn compare(costs: &Costs, simulated: &Outcome, used: &Used, counted: &Counted, memory: f64) -> Vec<Compared> {
     let row = |name, simulated, computed, measured| Compared { name, simulated, computed, measured };
     let writes = counted.all(Action::Register) + counted.all(Action::Refused);
-    let follows: f64 = used.follows.iter().sum();
+    let [catch_ups, follows]: [f64; 2] = [&used.catch_ups, &used.follows].map(|of_hubs| of_hubs.iter().sum());
     let postgres = costs.idle.postgres * used.seconds * HUBS as f64
         + writes * costs.batch.postgres
         + writes * costs.registration.postgres
+        + catch_ups * costs.catch_up.postgres
         + follows * costs.follow.postgres
         + recordings(used, counted) * costs.recording.postgres
         + ALL.iter().map(|action| costs.requests[*action as usize].postgres * counted.all(*action)).sum::<f64>();
@@ -185,6 +187,7 @@ fn compare(costs: &Costs, simulated: &Outcome, used: &Used, counted: &Counted, m
         row("frames with seats", simulated.frames as f64, None, used.frames.iter().sum()),
         row("lists built", simulated.builds[Action::Sections as usize] as f64, None, lists),
         row("commits", (simulated.batches + simulated.recordings) as f64, None, used.commits),
+        row("batches that read another hub's commits", simulated.catch_ups as f64, None, catch_ups),
         row("reads of another hub's commits", simulated.follows as f64, None, follows),
     ]
 }

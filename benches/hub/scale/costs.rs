@@ -17,8 +17,9 @@ use crate::support::server::Server;
 use crate::support::simulation::{Costs, Load};
 use crate::{block_on, machine};
 
-/// Registrations per second of calm phases.
-const PACE: f64 = 60.0;
+/// Registrations per second of calm phases, about as many as in the tenth that is run: processes that sleep between two
+/// pieces of work need more time for each.
+const PACE: f64 = 25.0;
 /// Sections for which a student registers.
 const CART: usize = 5;
 /// Students of the busy phase, and how many of them register at the same time.
@@ -67,6 +68,7 @@ pub fn measure(system: &mut System, seconds: f64) -> (Costs, Bytes, Used) {
     let both = idle(system, seconds);
     costs.idle = Load { hub: both.hub / 2.0, postgres: both.postgres / 2.0 };
     let followed = follow(system, &mut costs, seconds);
+    catch_up(system, &mut costs, seconds);
     let before_lists = machine::resident_bytes(system.hubs[1].pid()) as f64;
     for action in [Action::Terms, Action::Sections, Action::Seats, Action::Own] {
         read(system, &mut costs, action);
@@ -108,12 +110,24 @@ fn calm(system: &System, prefix: &str, seconds: f64) -> (Used, f64) {
 }
 
 async fn register(system: &System, tokens: &[String], requests: &Rc<Requests>, begun: Instant, count: usize) {
+    register_at(system, 0, tokens, requests, (begun, 0.0, PACE), count).await;
+}
+
+/// Lets students register at a hub one by one, `pace` per second from `offset` seconds after `begun`.
+async fn register_at(
+    system: &System,
+    hub: usize,
+    tokens: &[String],
+    requests: &Rc<Requests>,
+    (begun, offset, pace): (Instant, f64, f64),
+    count: usize,
+) {
     let mut random = Random::seeded(1);
     let mut student = None;
     for number in 0..count {
-        until(begun, number as f64 / PACE).await;
+        until(begun, offset + number as f64 / pace).await;
         if number % CART == 0 {
-            student = Some(Student::connect(system, 0, &tokens[number / CART], requests, &mut random).await);
+            student = Some(Student::connect(system, hub, &tokens[number / CART], requests, &mut random).await);
         }
         student.as_mut().unwrap().act(Action::Register).await;
     }
@@ -164,6 +178,30 @@ fn follow(system: &System, costs: &mut Costs, seconds: f64) -> (Used, f64) {
         postgres: (extra / follows).max(0.0),
     };
     (used, count)
+}
+
+/// Measures what reading the other hub's commits adds to a batch. The hubs register students in turns, so that each batch
+/// reads the one before.
+fn catch_up(system: &System, costs: &mut Costs, seconds: f64) {
+    let count = (PACE / 2.0 * seconds) as usize;
+    let tokens = [0, 1].map(|hub| system.known_tokens(&format!("turns{hub}"), count.div_ceil(CART), hub));
+    let requests = system.requests();
+    let used = block_on(async {
+        let (meter, begun) = (Meter::start(system), Instant::now());
+        let [first, second] = &tokens;
+        let turns =
+            |hub, tokens| register_at(system, hub, tokens, &requests, (begun, hub as f64 / PACE, PACE / 2.0), count);
+        futures_util::future::join(turns(0, first), turns(1, second)).await;
+        meter.stop()
+    });
+    let of = |load: fn(&Load) -> f64, all: f64| {
+        let known =
+            2.0 * (load(&costs.idle) * used.seconds + count as f64 * (load(&costs.batch) + load(&costs.registration)));
+        let follows = used.follows.iter().sum::<f64>() * load(&costs.follow);
+        ((all - known - follows) / used.catch_ups.iter().sum::<f64>()).max(0.0)
+    };
+    costs.catch_up =
+        Load { hub: of(|load| load.hub, used.hubs.iter().sum()), postgres: of(|load| load.postgres, used.postgres) };
 }
 
 /// Returns what the database used for each of `count` equal things, apart from what the hubs use without clients.

@@ -17,7 +17,8 @@ pub struct Used {
     pub disk: f64,
     /// Commits of all hubs.
     pub commits: f64,
-    /// Reads of what other hubs committed, and frames sent, per hub.
+    /// Batches that read what other hubs had committed, other reads of it, and frames sent, per hub.
+    pub catch_ups: Vec<f64>,
     pub follows: Vec<f64>,
     pub frames: Vec<f64>,
     /// Growth of the resident memory per hub, in bytes.
@@ -31,6 +32,12 @@ struct Reading {
     at: Instant,
     processor: (Vec<f64>, f64),
     counts: [f64; 3],
+    of_hubs: OfHubs,
+}
+
+/// Counters of each hub.
+struct OfHubs {
+    catch_ups: Vec<f64>,
     follows: Vec<f64>,
     frames: Vec<f64>,
     memory: Vec<f64>,
@@ -45,16 +52,16 @@ pub struct Meter<'a> {
 impl<'a> Meter<'a> {
     /// Begins a measurement. Processor time is read last, because the other readings use some.
     pub fn start(system: &'a System) -> Self {
-        let (counts, follows, frames, memory) = counts(system);
+        let (counts, of_hubs) = counts(system);
         let processor = processor(system);
-        Self { system, from: Reading { at: Instant::now(), processor, counts, follows, frames, memory } }
+        Self { system, from: Reading { at: Instant::now(), processor, counts, of_hubs } }
     }
 
     /// Ends the measurement. Processor time is read first.
     pub fn stop(self) -> Used {
         let (hubs, postgres) = processor(self.system);
         let (seconds, from) = (self.from.at.elapsed().as_secs_f64(), self.from);
-        let (counts, follows, frames, memory) = counts(self.system);
+        let (counts, OfHubs { catch_ups, follows, frames, memory }) = counts(self.system);
         let less = |now: Vec<f64>, before: &[f64]| now.iter().zip(before).map(|(now, before)| now - before).collect();
         Used {
             seconds,
@@ -63,9 +70,10 @@ impl<'a> Meter<'a> {
             commits: counts[0] - from.counts[0],
             wal: counts[1] - from.counts[1],
             disk: counts[2] - from.counts[2],
-            follows: less(follows, &from.follows),
-            frames: less(frames, &from.frames),
-            memory: less(memory.clone(), &from.memory),
+            catch_ups: less(catch_ups, &from.of_hubs.catch_ups),
+            follows: less(follows, &from.of_hubs.follows),
+            frames: less(frames, &from.of_hubs.frames),
+            memory: less(memory.clone(), &from.of_hubs.memory),
             resident: memory,
         }
     }
@@ -78,13 +86,18 @@ fn processor(system: &System) -> (Vec<f64>, f64) {
     (system.hubs.iter().map(|hub| seconds(hub.pid())).collect(), postgres)
 }
 
-fn counts(system: &System) -> ([f64; 3], Vec<f64>, Vec<f64>, Vec<f64>) {
+fn counts(system: &System) -> ([f64; 3], OfHubs) {
     let of_hubs = |name| system.hubs.iter().map(|hub| hub.metric(name)).collect::<Vec<_>>();
     let commits = of_hubs("eduhub_commits_total").iter().sum();
     let number = |sql| system.number(sql) as f64;
     let wal = number("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint");
     let disk = number("SELECT pg_database_size('postgres')");
     let memory = system.hubs.iter().map(|hub| machine::resident_bytes(hub.pid()) as f64).collect();
-    let follows = of_hubs("eduhub_follow_reads_total{outcome=\"ok\"}");
-    ([commits, wal, disk], follows, of_hubs("eduhub_frames_sent_total"), memory)
+    let of_hubs = OfHubs {
+        catch_ups: of_hubs("eduhub_catch_ups_total"),
+        follows: of_hubs("eduhub_follow_reads_total{outcome=\"ok\"}"),
+        frames: of_hubs("eduhub_frames_sent_total"),
+        memory,
+    };
+    ([commits, wal, disk], of_hubs)
 }

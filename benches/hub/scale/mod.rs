@@ -57,6 +57,7 @@ fn print(costs: &Costs, bytes: Bytes) {
         request("registration or refusal: the request", Action::Register),
         load("  in a batch", costs.registration.hub, costs.registration.postgres, 0.0),
         load("  a batch", costs.batch.hub, costs.batch.postgres, 0.0),
+        load("  reading other hubs first", costs.catch_up.hub, costs.catch_up.postgres, 0.0),
         load("students recorded as last seen, a write", costs.recording.hub, costs.recording.postgres, 0.0),
         load("read of another hub's commits", costs.follow.hub, costs.follow.postgres, 0.0),
         request("WebSocket opened and subscribed", Action::Join),

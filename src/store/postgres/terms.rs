@@ -1,6 +1,7 @@
 //! Terms: loads them, runs batches, and lists what changed since a sequence.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::future::{join, try_join, try_join3};
 use jiff::tz::TimeZone;
@@ -211,7 +212,7 @@ impl Batch {
     async fn run(&mut self, tx: &Tx) -> Result<Work<()>, Failure> {
         let (id, since) = (&self.term, self.since);
         let reads_early = matches!(self.step, Step::Open(_)) && self.store.has_busy_term(id);
-        let early = async { if reads_early { Others::read(tx, id, since).await.map(Some) } else { Ok(None) } };
+        let early = async { if reads_early { self.others(tx).await.map(Some) } else { Ok(None) } };
         let (locked, early) = join(lock_term(tx, id), early).await;
         let (locked, early) = (locked?, early?);
         let stored = locked.position;
@@ -220,7 +221,7 @@ impl Batch {
             let others = match early {
                 _ if stored == since => None,
                 Some(early) => Some(early),
-                None => Some(Others::read(tx, id, since).await?),
+                None => Some(self.others(tx).await?),
             };
             self.store.note_busy_term(id, others.is_some());
             let others = others.map(|others| others.until(&locked, since));
@@ -238,6 +239,12 @@ impl Batch {
             _ => return Err(Failure::Stale(format!("another hub committed to term {} during the batch", self.term))),
         };
         write(tx, record, &locked, self.store.outbox.is_some()).await
+    }
+
+    /// Reads what other hubs committed since this hub read or wrote the term last.
+    async fn others(&self, tx: &Tx) -> Result<Others, Failure> {
+        self.store.gauge.catch_ups.fetch_add(1, Ordering::Relaxed);
+        Others::read(tx, &self.term, self.since).await
     }
 }
 
