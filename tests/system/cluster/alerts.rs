@@ -1,4 +1,4 @@
-//! Clients that hop between three hubs receive each alert once and in order, while one hub is cut off from NATS.
+//! Clients that move between three hubs receive each alert once and in order, while one hub is cut off from NATS.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -18,24 +18,24 @@ use crate::support::nats::NatsServer;
 use crate::support::random::{Random, length_of_run, seed};
 use crate::support::tcp_relay::Mode;
 
-/// The most alerts that a client receives before it hops to another hub.
+/// Maximum number of alerts that a client receives before it moves to another hub.
 const STAY_MAX: usize = 12;
-/// How often, in percent, a client hops as soon as it is live.
+/// The percentage of a client's connections that it leaves as soon as they are live.
 const RESTLESS_PERCENT: usize = 20;
 /// Time between two checks of the progress of all clients.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// A client and what it has received.
-struct Hopper {
+struct MovingClient {
     hubs: [SocketAddr; HUBS],
     random: Random,
     received: Vec<u64>,
-    hops: usize,
+    connections: usize,
     /// Number of alerts that all clients together have received.
     all: Rc<Cell<usize>>,
 }
 
-impl Hopper {
+impl MovingClient {
     /// Connects to a hub and stays for a while. Returns how long the hub asks the client to wait before it comes back.
     async fn stay(&mut self, alerts: usize) -> Option<Duration> {
         let hub = *self.random.pick(&self.hubs);
@@ -65,10 +65,10 @@ impl Hopper {
         asked
     }
 
-    /// Hops between the hubs until all alerts have arrived.
+    /// Moves between the hubs until all alerts have arrived.
     async fn run(mut self, alerts: usize) -> Self {
         while self.received.len() < alerts {
-            self.hops += 1;
+            self.connections += 1;
             if let Some(pause) = self.stay(alerts).await {
                 sleep(pause).await;
             }
@@ -102,7 +102,7 @@ fn send(trio: &Trio, hub: usize, count: usize) -> Vec<u64> {
 }
 
 #[test]
-fn clients_that_hop_between_hubs_receive_each_alert_once_in_order() {
+fn clients_that_move_between_hubs_receive_each_alert_once_in_order() {
     let (nats, shared) = (NatsServer::start(), shared_database());
     let clients = length_of_run("CLUSTER_CLIENTS", 150);
     let each = length_of_run("CLUSTER_ALERTS", 45) / HUBS;
@@ -128,14 +128,14 @@ fn clients_that_hop_between_hubs_receive_each_alert_once_in_order() {
         let received = LocalSet::new().block_on(&runtime, async {
             let all = Rc::new(Cell::new(0));
             let alerts = each * HUBS;
-            let hopper = |index: u64| Hopper {
+            let client = |index: u64| MovingClient {
                 hubs,
                 random: Random::seeded(seed.wrapping_add(index)),
                 received: Vec::new(),
-                hops: 0,
+                connections: 0,
                 all: all.clone(),
             };
-            let running: Vec<_> = (0..clients).map(|index| spawn_local(hopper(index).run(alerts))).collect();
+            let running: Vec<_> = (0..clients).map(|index| spawn_local(client(index).run(alerts))).collect();
             watch(all.clone(), usize::try_from(clients).unwrap() * alerts).await;
             join_all(running).await
         });
@@ -143,11 +143,11 @@ fn clients_that_hop_between_hubs_receive_each_alert_once_in_order() {
         (sent, received)
     });
     sent.sort_unstable();
-    let mut hops = 0;
+    let mut connections = 0;
     for client in received {
         let client = client.unwrap();
-        hops += client.hops;
+        connections += client.connections;
         assert_eq!(client.received, sent, "each alert once and in order");
     }
-    println!("{clients} clients received {} alerts each, with {hops} connections", sent.len());
+    println!("{clients} clients received {} alerts each, with {connections} connections", sent.len());
 }

@@ -129,7 +129,7 @@ impl Tables {
         Self::read_with(shared, "")
     }
 
-    /// Compares the tables with what the hubs answered, and with the seats that they show.
+    /// Compares the tables with the responses of the hubs, and with the seats that they show.
     pub(super) fn audit(&self, schedule: &Schedule, answers: &[Answers], shown: &Value) {
         self.audit_sections(schedule, shown);
         self.audit_students(schedule);

@@ -1,9 +1,9 @@
 //! Three hubs on one PostgreSQL database and one NATS server, and faults of each part while students register.
 //!
 //! - [`trio`]: the hubs, with a relay between each hub and each server
-//! - [`students`]: students at all hubs, who all want the same sections, and what the hubs answered them
+//! - [`students`]: students at all hubs, who all want the same sections, and the responses that they received
 //! - [`auditor`]: reads the tables, and compares them with the answers
-//! - [`faults`]: the tests of registration; [`alerts`]: clients that hop between hubs; [`watchers`]: the time from a
+//! - [`faults`]: the tests of registration; [`alerts`]: clients that move between hubs; [`watchers`]: the time from a
 //!   change at one hub to a watcher at another
 //!
 //! `make test` runs a short form and `make test-cluster` the long form. These variables set the lengths:

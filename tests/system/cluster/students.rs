@@ -1,4 +1,4 @@
-//! Students at all hubs, who want the same sections, and what the hubs answered them.
+//! Students at all hubs, who want the same sections, and the responses that they received.
 //!
 //! A student does what a page and its user do: a request that fails or takes too long is repeated at another hub, until a
 //! hub has answered it. Every fifth student has two devices, which request the same sections at the same time.
@@ -222,7 +222,7 @@ impl Device<'_> {
     }
 }
 
-/// Lets all students request all sections, with `faults` meanwhile. Returns what the hubs answered each device.
+/// Lets all students request all sections while `faults` runs. Returns the responses that each device received.
 pub(super) fn register(trio: &Trio, seed: u64, faults: impl FnOnce(&Progress) + Send) -> Vec<Answers> {
     let tokens = trio.home(0).tokens("student", "student", trio.students);
     let devices: Vec<usize> =
