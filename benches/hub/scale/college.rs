@@ -197,8 +197,8 @@ fn print(morning: &Morning, rows: &[Compared]) {
     let error = |predicted: f64, measured: f64| (predicted - measured) / measured * 100.0;
     let value = |value: f64| if value < 100.0 { format!("{value:.2}") } else { table::number(value) };
     let cells = rows.iter().map(|row| {
-        let simulated = format!("{:+.1} %", error(row.simulated, row.measured));
-        let computed = row.computed.map(|computed| format!("{:+.1} %", error(computed, row.measured)));
+        let simulated = format!("{:+.1}%", error(row.simulated, row.measured));
+        let computed = row.computed.map(|computed| format!("{:+.1}%", error(computed, row.measured)));
         let shown = row.computed.map(value).unwrap_or_default();
         vec![row.name.into(), value(row.measured), value(row.simulated), simulated, shown, computed.unwrap_or_default()]
     });
