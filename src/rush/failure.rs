@@ -99,7 +99,7 @@ pub enum Measurement {
     /// On a real Plone.
     #[error(
         "measured on {date} with Plone {version} (waitress with {threads} threads, FileStorage) for {seconds} s; the load \
-         generator ran on the same machine ({cores} cores of an {processor}, shared with other work)"
+         generator ran on the same machine ({cores} {processor} cores, shared with other work)"
     )]
     Measured {
         /// The day.

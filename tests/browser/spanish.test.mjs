@@ -218,7 +218,7 @@ test("the failure of a demonstration and an earlier measurement are in Spanish",
   const row = { target: "plone", recorded: "measured on 2026-11-24", measured, users: 200, requests: 9, per_s: 1, latency_ms: { p50: 1, p95: 1, p99: 1 }, errors: 0, told: 9, held: 9, oversold: 0, lost: 0 };
   const failed = { task: "01a20ba0-12fa-7499-a87a-147dd1f3df17", state: "failed", phase: "finished", message: "The hub returned status 500.", reason: { code: "hub_status", args: { status: 500 } }, users: 20, seconds: 3, target: "both", results: [row], background: null };
   await page.route("**/api/v1/admin/demo", (route) => route.fulfill({ json: failed }));
-  await shows(page, "El hub devolvió el estado 500\\..*medido el 2026.11.24 con Plone 6\\.2\\.2 .*núcleos de un AMD EPYC");
+  await shows(page, "El hub devolvió el estado 500\\..*medido el 2026.11.24 con Plone 6\\.2\\.2 .*núcleos de un procesador AMD EPYC");
   assert.equal(await page.locator("#demo [lang=en]").count(), 0);
   await holds(page, "a failed demonstration");
 });

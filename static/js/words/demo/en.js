@@ -105,5 +105,5 @@ export default {
   "demo.text.plone_item_missing": "Plone did not create the demonstration item (status {status}).",
   "demo.text.plone_item_stays": "Plone did not delete {path}. The next demonstration will try again.",
   "demo.text.plone_seats_unknown": "Plone did not return the number of seats taken.",
-  "demo.text.measured": "measured on {date} with Plone {version} (waitress with {threads} threads, FileStorage) for {seconds} s; the load generator ran on the same machine ({cores} cores of an {processor}, shared with other work)",
+  "demo.text.measured": "measured on {date} with Plone {version} (waitress with {threads} threads, FileStorage) for {seconds} s; the load generator ran on the same machine ({cores} {processor} cores, shared with other work)",
 };

@@ -105,5 +105,5 @@ export default {
   "demo.text.plone_item_missing": "Plone no creó el elemento de la demostración (estado {status}).",
   "demo.text.plone_item_stays": "Plone no eliminó {path}. La próxima demostración lo intentará de nuevo.",
   "demo.text.plone_seats_unknown": "Plone no devolvió el número de cupos ocupados.",
-  "demo.text.measured": "medido el {date} con Plone {version} (waitress con {threads} hilos, FileStorage) durante {seconds} s; el generador de carga se ejecutó en la misma máquina ({cores} núcleos de un {processor}, compartidos con otro trabajo)",
+  "demo.text.measured": "medido el {date} con Plone {version} (waitress con {threads} hilos, FileStorage) durante {seconds} s; el generador de carga se ejecutó en la misma máquina ({cores} núcleos de un procesador {processor}, compartidos con otro trabajo)",
 };
