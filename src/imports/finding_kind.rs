@@ -65,7 +65,7 @@ pub(in crate::imports) enum FindingKind {
     TooManyEvents { max: u64 },
     #[error("A term can have at most {max} sections; the file has {n}")]
     TooManySections { max: u64, n: u64 },
-    #[error("A file may have at most {max} students and {rows} rows. Divide it into several files")]
+    #[error("A file can have at most {max} students and {rows} rows. Divide it into several files")]
     TooManyStudents { max: usize, rows: u64 },
     #[error("Dates such as 3/4/2031 are imported with the month first, because no date in the file shows the order")]
     MonthFirst,
@@ -103,7 +103,7 @@ pub(in crate::imports) enum FindingKind {
     RosterNoFile { file: String },
     #[error("{file} is not UTF-8 text (line {line}), which OneRoster requires")]
     RosterNotUtf8 { file: String, line: u64 },
-    #[error("The OneRoster file is too large: {file} has more than {mib} MiB")]
+    #[error("The OneRoster file is too large: {file} is larger than {mib} MiB")]
     RosterTooLarge { file: String, mib: u64 },
     #[error("In {file}, line {line}: {what}")]
     RosterUnreadable { file: String, line: u64, what: Box<FindingKind> },
@@ -144,13 +144,13 @@ pub(in crate::imports) enum FindingKind {
     ListTooLong { max: usize },
     #[error("Credits must be a number from 0 to 1,000, such as 3 or 1.5")]
     CreditsForm,
-    #[error("Variable credits are imported as 0, even for the credit limit")]
+    #[error("Variable credits are imported as 0 and do not count toward the credit limit")]
     CreditsVariable,
     #[error("A range of credits is imported as its lower bound: {low}")]
     CreditsRange { low: String },
     #[error("Term is missing")]
     TermMissing,
-    #[error("Term must be at most 24 letters, digits, `.`, `_` and `-`: correct it, or set one term for all rows")]
+    #[error("Term must be at most 24 letters, digits, `.`, `_`, and `-`: correct it, or set one term for all rows")]
     TermForm,
     #[error("Subject is missing")]
     SubjectMissing,
@@ -170,7 +170,7 @@ pub(in crate::imports) enum FindingKind {
     CrnForm,
     #[error("{item:?} is not a CRN")]
     NotCrn { item: String },
-    #[error("Status must be open, closed or cancelled")]
+    #[error("Status must be open, closed, or cancelled")]
     StatusForm,
     #[error("The end time is not after the start time")]
     EndTimeBeforeStart,
@@ -178,11 +178,11 @@ pub(in crate::imports) enum FindingKind {
     EndDateBeforeStart,
     #[error("The meeting ends before it starts")]
     MeetingEndsBeforeStart,
-    #[error("Not a time range: use 9:30 am - 10:50 am, 09:30-10:50 or 0930-1050")]
+    #[error("Not a time range: use 9:30 am - 10:50 am, 09:30-10:50, or 0930-1050")]
     TimeRangeForm,
-    #[error("{cell:?} is not a time: use 9:30 am, 09:30 or 0930")]
+    #[error("{cell:?} is not a time: use 9:30 am, 09:30, or 0930")]
     NotTime { cell: String },
-    #[error("Not a time: use 9:30 am, 09:30 or 0930")]
+    #[error("Not a time: use 9:30 am, 09:30, or 0930")]
     TimeForm,
     #[error("The start is not a valid time")]
     StartInvalid,
@@ -194,7 +194,7 @@ pub(in crate::imports) enum FindingKind {
     HalfTime,
     #[error("The end has neither am nor pm and is before the start: it is imported as afternoon")]
     EndMoved,
-    #[error("Unrecognized days {days:?}: use MWF, TR, TTh or mon,wed")]
+    #[error("Unrecognized days {days:?}: use MWF, TR, TTh, or mon,wed")]
     DaysForm { days: String },
     #[error("Not a date range: use {DATE_FORMATS}, with \" - \" or \"..\" between two dates")]
     DateRangeForm,
@@ -276,7 +276,7 @@ pub(in crate::imports) enum FindingKind {
     #[error("Blank cells of the course are imported as the course of the row above, in {rows}")]
     MergedCells { rows: CitedRows },
     #[error(
-        "Rows without a CRN are imported as part of the section with the same course, component and section, in {rows}"
+        "Rows without a CRN are imported as part of the section with the same course, component, and section, in {rows}"
     )]
     CrnOfSection { rows: CitedRows },
     // The comparison with the term.
@@ -311,7 +311,7 @@ pub(in crate::imports) enum FindingKind {
     // Facts about students.
     #[error("The cell has control characters")]
     FactControlCharacter,
-    #[error("The text may have at most {max} characters")]
+    #[error("The text can have at most {max} characters")]
     FactTooLong { max: usize },
     #[error("The cell must be a number of credits, such as 18 or 4.5")]
     FactCredits,
@@ -321,13 +321,13 @@ pub(in crate::imports) enum FindingKind {
     HoldOffice,
     #[error("The address of a hold must begin with https:// or http://")]
     HoldAddress,
-    #[error("The cell must be register, drop, both or none")]
+    #[error("The cell must be register, drop, both, or none")]
     HoldBlocks,
-    #[error("A username has 1 to 120 characters, without spaces and invisible characters")]
+    #[error("A username has 1 to 120 characters, without spaces or invisible characters")]
     UsernameForm,
     #[error("Registration must close after it opens")]
     ClosesBeforeOpening,
-    #[error("A student may have at most {max} of these")]
+    #[error("A student can have at most {max} of these")]
     TooManyFacts { max: usize },
     #[error("An earlier row for this student has a different value, which is used")]
     FactsDiffer,

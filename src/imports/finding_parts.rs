@@ -12,9 +12,9 @@ use crate::domain::import::{Conflict, ConflictKind, Skipped, TaskReport};
 pub(in crate::imports) enum ExceededBound {
     #[error("it contains more than {max} files")]
     TooManyFiles { max: usize },
-    #[error("its part {part:?} has more than {mib} MiB")]
+    #[error("its part {part:?} is larger than {mib} MiB")]
     PartTooLarge { part: String, mib: u64 },
-    #[error("unpacked, it has more than {mib} MiB")]
+    #[error("unpacked, it is larger than {mib} MiB")]
     UnpackedTooLarge { mib: u64 },
     #[error("it has more than a million different texts")]
     TooManyTexts,
@@ -28,7 +28,7 @@ pub(in crate::imports) enum ExceededBound {
     CellsTooLarge { mib: u64 },
     #[error("its sheet has more than {mib} MiB of text")]
     SheetTooLarge { mib: u64 },
-    #[error("the file has more than {mib} MiB")]
+    #[error("the file is larger than {mib} MiB")]
     FileTooLarge { mib: u64 },
 }
 

@@ -52,7 +52,7 @@ pub(in crate::imports) enum RosterFinding {
          grade: {rows}"
     )]
     RosterNoFinalGrade { rows: CitedRows },
-    #[error("An earlier result of the same student, course and term has a different grade, which is imported: {rows}")]
+    #[error("An earlier result of the same student, course, and term has a different grade, which is imported: {rows}")]
     RosterGradesDiffer { rows: CitedRows },
     #[error("The hub does not have the term {term}: its enrollments are not imported (rows: {n})")]
     RosterOtherTerm { term: String, n: u64 },

@@ -150,7 +150,7 @@ pub enum ItemProblem {
         path: String,
     },
     /// Entries of Plone's catalogue are broken.
-    #[error("{n} entries have no UID, address or time: rebuild the catalogue in Plone")]
+    #[error("{n} entries have no UID, address, or time: rebuild the catalogue in Plone")]
     BrokenEntries {
         /// Number of entries.
         n: u64,
@@ -179,7 +179,7 @@ pub enum FieldProblem {
         max: usize,
     },
     /// The term is not a code.
-    #[error("must be up to 24 letters, digits, `.`, `_` and `-`, not {text:?}")]
+    #[error("must be up to 24 letters, digits, `.`, `_`, and `-`, not {text:?}")]
     TermForm {
         /// The text.
         text: String,

@@ -11,7 +11,7 @@ use crate::imports::csv::text::is_unknown;
 use crate::imports::finding_kind::FindingKind;
 
 /// The accepted formats, for error messages.
-pub(in crate::imports) const FORMATS: &str = "2022-09-07, 09/21/2020 or Sep 07, 2022";
+pub(in crate::imports) const FORMATS: &str = "2022-09-07, 09/21/2020, or Sep 07, 2022";
 /// Names of the months in English and Spanish. An abbreviation has at least three letters.
 const MONTHS: [[&str; 2]; 12] = [
     ["january", "enero"],

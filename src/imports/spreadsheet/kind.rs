@@ -83,7 +83,7 @@ pub(in crate::imports) enum Foreign {
     #[error("The file is an Apple Numbers document. Export it from Numbers as CSV or Excel (.xlsx)")]
     Numbers,
     /// A workbook with a password.
-    #[error("The workbook is protected with a password. Open it, save it without the password and import that file")]
+    #[error("The workbook is protected with a password. Open it, save it without the password, and import that file")]
     Password,
     /// PDF.
     #[error("The file is a PDF document. Export the schedule as CSV or as a spreadsheet (.xlsx)")]
