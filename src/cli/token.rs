@@ -82,7 +82,7 @@ pub(super) fn rights(role_name: &str, subjects: &[String]) -> Result<Rights, Fai
 /// Parses and normalizes a username.
 pub(super) fn user_name(text: &str) -> Result<UserName, Failure> {
     UserName::parse(text).map_err(|_| {
-        let rule = "use 1 to 120 characters, without spaces and invisible characters, and not . or ..";
+        let rule = "use 1 to 120 characters, without spaces or invisible characters, and not . or ..";
         Failure::usage(format!("invalid username {text:?}: {rule}"))
     })
 }

@@ -67,7 +67,7 @@ pub struct FactClaims {
     pub program: String,
     /// The home campus.
     pub campus: String,
-    /// The most credits that the student may take.
+    /// The maximum number of credits that the student may take.
     pub credit_limit: String,
 }
 

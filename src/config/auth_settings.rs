@@ -97,7 +97,7 @@ pub(super) const AUTH_SETTINGS: [Setting; 20] = [
     },
     Setting {
         name: "auth.proxy.credit_limit_header",
-        about: "The header with the most credits that a student may take. Empty: none.",
+        about: "The header with the maximum number of credits that a student may take. Empty: none.",
         show: |c| quoted(&c.auth.proxy.facts.credit_limit),
         set: |c, v| maybe_header(v).map(|value| c.auth.proxy.facts.credit_limit = value),
     },
@@ -164,7 +164,7 @@ pub(super) const OIDC_DOCUMENT: &str = "
 # student_groups_claim = \"\"          # the groups of a student in the hub; without it, staff state them
 # program_claim = \"\"                 # likewise, the program of study
 # campus_claim = \"\"                  # likewise, the home campus
-# credit_limit_claim = \"\"            # likewise, the most credits
+# credit_limit_claim = \"\"            # likewise, the maximum number of credits
 # takes_over = []                    # sources whose users now sign in here with the same usernames, such as [\"plone\"]
 ";
 

@@ -307,7 +307,7 @@ const SETTINGS: [Setting; 50] = [
     },
     Setting {
         name: "registration.offer_first_day_s",
-        about: "The most seconds for which a seat is offered in the first 24 hours after the term opens.",
+        about: "The maximum number of seconds for which a seat is offered in the first 24 hours after the term opens.",
         show: |c| c.registration.offers.first_day_s.to_string(),
         set: |c, v| v.integer(OFFER_S_MIN..=OFFER_S_MAX).map(|value| c.registration.offers.first_day_s = value),
     },

@@ -82,12 +82,12 @@ name_type! {
     TaskId, deserialized by parse
 }
 name_type! {
-    /// A username: 1 to 120 characters, normalized by PRECIS (RFC 8265), without spaces and invisible characters.
+    /// A username: 1 to 120 characters, normalized by PRECIS (RFC 8265), without spaces or invisible characters.
     UserName, deserialized by stored
 }
 
 name_type! {
-    /// The name of an import profile: 1 to 60 characters, normalized by PRECIS (RFC 8265), without spaces and invisible
+    /// The name of an import profile: 1 to 60 characters, normalized by PRECIS (RFC 8265), without spaces or invisible
     /// characters.
     ProfileName, deserialized by parse
 }

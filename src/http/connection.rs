@@ -42,7 +42,7 @@ const SEND_PACE_MIN: u64 = 4 * 1024;
 const SILENT_EXTRA: Duration = Duration::from_secs(10);
 /// How often connections are examined.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// The most connections that are ended to make room for a new one. More than one, so that a flood of connections does
+/// Maximum number of connections that are ended to make room for a new one. More than one, so that a flood does
 /// not cause as many searches.
 const EVICTED_AT_ONCE: usize = 32;
 /// The shortest time between two searches for connections to end, for each connection that a search examines (about 10

@@ -9,8 +9,8 @@ use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The most proxies between a client and the hub. A college has one or two. The bound limits the work for a field that
-/// repeats the address of a proxy.
+/// Maximum number of proxies between a client and the hub. A college has one or two. The bound limits the work for a
+/// field that repeats the address of a proxy.
 const HOPS_MAX: usize = 32;
 
 /// Returns whether an address is in one of the networks.

@@ -343,7 +343,7 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credits_wanted: Option<Credits>,
-    /// `credit_limit`: the most credits that are allowed.
+    /// `credit_limit`: the maximum number of credits.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credit_limit: Option<Credits>,

@@ -104,7 +104,7 @@ pub(super) struct FactsResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     credit_min: Option<Credits>,
-    /// The most credits that the student may take in a term; absent for the college's limit, 0 for none.
+    /// The maximum number of credits that the student may take in a term; absent for the college's limit, 0 for none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     credit_limit: Option<Credits>,
@@ -196,7 +196,7 @@ struct FactsRequest {
     #[schema(value_type = Option<Vec<HoldRequest>>, max_items = 20)]
     holds: Vec<Hold>,
     credit_min: Option<Credits>,
-    /// The most credits in a term; absent for the college's limit, 0 for none.
+    /// The maximum number of credits in a term; absent for the college's limit, 0 for none.
     credit_limit: Option<Credits>,
     #[schema(value_type = Option<Vec<String>>, max_items = 40)]
     groups: Vec<Box<str>>,
@@ -353,7 +353,7 @@ pub async fn put(
 /// Reads the username in the path.
 pub(super) fn student(request: &HttpRequest, identity: &Identity) -> Result<UserName, Problem> {
     identity.resolve(&path_param(request, "user")?).map_err(|_| {
-        Problem::invalid("user", "A username has 1 to 120 characters, without spaces and invisible characters.")
+        Problem::invalid("user", "A username has 1 to 120 characters, without spaces or invisible characters.")
     })
 }
 

@@ -366,7 +366,7 @@ pub(super) fn last_admin(field: &'static str) -> Problem {
 /// Reads the username in the path.
 fn username(req: &HttpRequest, identity: &Identity) -> Result<UserName, Problem> {
     identity.resolve(&path_param(req, "name")?).map_err(|_| {
-        Problem::invalid("name", "A username has 1 to 120 characters, without spaces and invisible characters.")
+        Problem::invalid("name", "A username has 1 to 120 characters, without spaces or invisible characters.")
     })
 }
 

@@ -126,7 +126,8 @@ impl Disk {
         self.fixed as f64 + self.per_command as f64 * commands as f64 + self.pages as f64 * written
     }
 
-    /// Returns the most commands a second that the disk can commit in batches of at most `longest` microseconds.
+    /// Returns the maximum number of commands per second that the disk can commit in batches of at most `longest`
+    /// microseconds.
     fn capacity(&self, longest: f64) -> f64 {
         let fitting = (1..=BATCH_MAX).filter(|commands| self.batch(*commands) <= longest);
         let rate = fitting.map(|commands| commands as f64 / self.batch(commands)).fold(0.0, f64::max);

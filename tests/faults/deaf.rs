@@ -39,9 +39,9 @@ const RECEIVE_BUFFER_LEN: usize = 4_096;
 /// blocked.
 const SEND_BUFFER_MAX: u64 = 256 * 1024;
 const BLOCKED_MIN: u64 = 32 * 1024;
-/// The most memory of the hub and its sockets with 10,000 clients, in bytes.
+/// Maximum memory of the hub and its sockets with 10,000 clients, in bytes.
 const MEMORY_MAX: u64 = 400 * 1024 * 1024;
-/// The most by which the 99th percentile of the delay may grow. The goal is 1.3; the limit is higher, because other
+/// Maximum factor by which the 99th percentile of the delay may grow. The goal is 1.3; the limit is higher, because other
 /// programs may slow down one half of a run more than the other.
 const SLOWDOWN_MAX: f64 = 2.0;
 
@@ -135,7 +135,7 @@ async fn send_alerts(crowd: &Crowd, sender: &Sender, reading: usize, mut between
     [50, 99].map(|percent| Duration::from_micros(delays[(delays.len() - 1) * percent / 100]))
 }
 
-/// The most memory that was measured.
+/// The peak of the measured memory.
 #[derive(Default)]
 struct Peak {
     measured: Option<Instant>,

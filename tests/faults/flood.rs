@@ -20,7 +20,7 @@ use crate::support::socket::{Socket, frame};
 use crate::support::wait::{SetOnDrop, eventually};
 
 const MIB: u64 = 1024 * 1024;
-/// The most that the flood may add to the resident memory.
+/// Maximum growth of the resident memory during the flood.
 const GROWTH_MAX: u64 = 64 * MIB;
 const TERM: &str = "203001";
 /// Sections of the term; a list of them has more than a megabyte.

@@ -21,8 +21,8 @@ const LONG: Duration = Duration::from_secs(300);
 const UNTIL_PING: Duration = Duration::from_secs(26);
 /// Number of clients that never read.
 const DEAF: usize = 4;
-/// The most bytes in the kernel's send buffer of a client that does not read: what the hub leaves unsent, and one write
-/// beyond it. Without a bound, it grows to megabytes.
+/// Maximum number of bytes in the kernel's send buffer of a client that does not read: what the hub leaves unsent, and
+/// one write beyond it. Without a bound, it grows to megabytes.
 const SEND_BUFFER_MAX: u64 = 256 * 1024;
 
 /// More bytes than a client that reads ever leaves: its connection is blocked.

@@ -9,7 +9,7 @@ use crate::support::server::{Home, Server};
 use crate::support::wait::eventually;
 
 const MIB: u64 = 1024 * 1024;
-/// The most that a flood may add to the resident memory.
+/// Maximum growth of the resident memory during a flood.
 const GROWTH_MAX: u64 = 64 * MIB;
 /// Sections of the term; a list of them has more than a megabyte.
 const SECTIONS: usize = 2_500;

@@ -38,7 +38,7 @@ const REQUESTS_PER_CONNECTION: usize = 200;
 const SECONDS: u64 = 10;
 /// The shortest run whose memory is compared, in seconds.
 const COMPARED_FROM_SECONDS: u64 = 300;
-/// The most that the memory may grow from the second quarter to the last, in percent.
+/// Maximum growth of the memory from the second quarter to the last, in percent.
 const GROWTH_PERCENT_MAX: u64 = 5;
 /// Time between two requests of one kind of client: 25, 25, 4 and 4 requests per second.
 const PACES: [Duration; 4] =

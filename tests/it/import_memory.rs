@@ -16,7 +16,7 @@ use crate::support::schedule_variants::with_part;
 const FILE_BYTES: usize = 16 * 1024 * 1024;
 /// Size in bytes of the file that is read before memory is measured.
 const SMALL_BYTES: usize = 64 * 1024;
-/// The most that reading may add to the memory, in KiB: SQLite's cache of 4 MiB, and buffers.
+/// Maximum growth of the memory by reading, in KiB: SQLite's cache of 4 MiB, and buffers.
 const GROWTH_KIB_MAX: u64 = 10 * 1024;
 
 /// Returns the peak of the process's resident memory so far, in KiB.
@@ -50,7 +50,7 @@ fn write_schedule(path: &std::path::Path, len: usize) -> u64 {
 
 /// The number of rows of the large workbook.
 const WORKBOOK_ROWS: u32 = 50_000;
-/// The most memory that reading it may take, in KiB.
+/// Maximum memory for reading it, in KiB.
 const WORKBOOK_KIB_MAX: u64 = 300 * 1024;
 
 /// Writes a workbook whose texts are all different, which takes the most memory.

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 const CONNECTIONS: usize = 1024;
 /// The longest head of a message, in bytes.
 const HEAD_MAX: usize = 64 * 1024;
-/// The most bytes that are forwarded in one piece.
+/// Maximum number of bytes that are forwarded in one piece.
 const CHUNK: usize = 16 * 1024;
 /// The time between two bytes in [`Mode::Drip`].
 const DRIP: Duration = Duration::from_secs(1);

@@ -77,7 +77,7 @@ schemas! {
         "A section's id, `TERM-CRN`, such as `202209-10001`.",
     ).max_length(Some(2 * CODE_LEN_MAX + 1));
     TaskId => any_text().description(Some("The id of an import."));
-    UserName => text(r"^\S+$", "A username: 1 to 120 characters without spaces and invisible characters, normalized by PRECIS (RFC 8265).")
+    UserName => text(r"^\S+$", "A username: 1 to 120 characters without spaces or invisible characters, normalized by PRECIS (RFC 8265).")
         .min_length(Some(1)).max_length(Some(USER_CHARS_MAX));
     Credits => ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).description(Some("A number of credits."));
     Role => one_of(&Role::NAMED, "The role of a user. Each role includes the permissions of the previous one, except \

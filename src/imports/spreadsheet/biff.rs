@@ -164,7 +164,7 @@ fn check_dimensions(record: &Record<'_>) -> Result<(), Stop> {
     if rows > ROWS_MAX || columns > COLUMNS_MAX { Err(Stop::damaged()) } else { Ok(()) }
 }
 
-/// The most bytes of UTF-8 in the text of a cell, which has up to 32,767 characters.
+/// Maximum number of bytes of UTF-8 in the text of a cell, which has up to 32,767 characters.
 const CELL_TEXT_MAX: u64 = 3 * 32_767;
 
 /// Reads the table of shared texts, which may span several records.

@@ -22,7 +22,7 @@ const TEXT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const FIRST_ROWS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The number of rows between two checks whether the import was cancelled.
 const TICK_INTERVAL_ROWS: u64 = 500;
-/// The most blank cells at the end of a row that are read. Real sheets have up to 120 columns.
+/// Maximum number of blank cells at the end of a row that are read. Real sheets have up to 120 columns.
 const WIDTH_MAX: usize = 300;
 /// The minimum number of known columns of a schedule.
 const COLUMNS_MIN: usize = 2;

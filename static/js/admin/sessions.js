@@ -10,7 +10,7 @@ const REFRESH_MS = 2_000;
 const TYPING_MS = 200;
 /** Rows shown at first. */
 const FIRST_ROWS = 100;
-/** The most rows that the hub returns. */
+/** Maximum number of rows that the hub returns. */
 const ROWS_MAX = 5_000;
 const DAY_MS = 86_400_000;
 /** Roles in the metrics, and the texts of their numbers. */

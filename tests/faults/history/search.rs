@@ -20,7 +20,7 @@ const PLACES_MAX: usize = 200_000;
 /// A call without an answer is usually executed at most this many moments after it was sent, or never: four clients
 /// take two moments for each request, and the numbers of each section are read within a few hundred moments.
 const PROMPT_MOMENTS: u64 = 300;
-/// The most calls in a message.
+/// Maximum number of calls in a message.
 const DESCRIBED_MAX: usize = 6;
 
 /// The choices that a search considers.

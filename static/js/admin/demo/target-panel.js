@@ -8,7 +8,7 @@ import { richText } from "../../rich-text.js";
 import { ThroughputChart } from "./charts.js";
 import { errorText, seatTexts, students, TARGET_NAMES } from "./text.js";
 
-/** The most squares in a panel. A run with more seats draws several seats as one square. */
+/** Maximum number of squares in a panel. A run with more seats draws several seats as one square. */
 const SQUARES_MAX = 200;
 
 export class TargetPanel {
