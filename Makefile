@@ -22,7 +22,7 @@ run: ## builds the hub and serves the demonstration college on http://127.0.0.1:
 	$(CARGO) build --release --locked
 	target/release/eduhub serve --demo
 
-# The same generated cases in every run of `make test`, so that its verdict is about the change and not about chance.
+# The same generated cases in every run of `make test`, so that its result depends on the change and not on chance.
 # `make properties` searches with new ones.
 test: export PROPTEST_RNG_SEED ?= 1
 test: export TEST_SEED ?= 1

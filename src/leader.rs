@@ -1,8 +1,8 @@
 //! Whether this hub leads a job that runs at one hub at a time: takes and renews the lease of the job.
 //!
 //! A hub leads from the moment it gets a [`Tenure`] until another hub has taken over, the lease has not been renewed in
-//! time, or it resigns. The store refuses what a tenure that has ended still writes; [`Tenure::is_current`] lets a job
-//! stop before it writes elsewhere.
+//! time, or it resigns. The store refuses the writes of a tenure that has ended; [`Tenure::is_current`] lets a job stop
+//! before it writes elsewhere.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::store::lease::{CANDIDATE_PAUSE, Fence, Job, LEASE, Lease, LeaseStore,
 /// The time during which this hub leads a job under one fence. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tenure {
-    /// States, in the writes of the job, under which tenure they began.
+    /// Identifies this tenure in the writes of the job.
     pub fence: Fence,
     /// The lease lasts at least until then. Monotonic time, which continues while the process is stopped.
     until: Arc<Mutex<Instant>>,
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stopped_hub_finds_its_tenure_over_before_it_asks() {
+    async fn a_tenure_is_over_after_the_hub_was_stopped_for_a_lease() {
         let (_, leadership) = start([Ok(Some(1))]);
         let mut tenure = leadership.tenure();
         changed(&mut tenure).await;
@@ -296,7 +296,7 @@ mod tests {
     async fn requests_of_other_hubs_are_noticed_while_this_hub_leads() {
         let (store, leadership) = start([Ok(None), Ok(Some(1)), Ok(None), Ok(Some(3))]);
         let mut requests = leadership.requests();
-        // Those before the tenure are carried out by the work with which it begins.
+        // The work with which a tenure begins carries out the requests from before it.
         store.request(Job::Plone).await.unwrap();
         changed(&mut leadership.tenure()).await;
         assert!(!requests.has_changed().unwrap());

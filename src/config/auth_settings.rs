@@ -67,7 +67,8 @@ pub(super) const AUTH_SETTINGS: [Setting; 20] = [
     },
     Setting {
         name: "auth.proxy.plone_user_header",
-        about: "The header with the id of the person's user in Plone, for plone.user_key. Empty: visitors there.",
+        about: "The header with the id of the person's user in Plone, for plone.user_key. Empty:\n\
+                users are visitors in Plone.",
         show: |c| quoted(&c.auth.proxy.plone_user_header),
         set: |c, v| maybe_header(v).map(|value| c.auth.proxy.plone_user_header = value),
     },

@@ -30,7 +30,7 @@ pub struct Plone {
     pub write_schedules: bool,
     /// The maximum number of connections to Plone.
     pub pool_size: usize,
-    /// The maximum number of requests that wait for a connection. More fail immediately.
+    /// The maximum number of requests that wait for a connection. Further requests fail immediately.
     pub queue_max: usize,
     /// The maximum duration of a request to Plone.
     pub timeout: Duration,

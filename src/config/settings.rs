@@ -200,7 +200,8 @@ const SETTINGS: [Setting; 50] = [
     },
     Setting {
         name: "plone.queue_max",
-        about: "The maximum number of requests that wait for a connection to Plone. More fail immediately.",
+        about: "The maximum number of requests that wait for a connection to Plone. Further requests fail\n\
+                immediately.",
         show: |c| c.plone.queue_max.to_string(),
         set: |c, v| v.integer(1..=10_000).map(|value| c.plone.queue_max = value),
     },

@@ -1,7 +1,7 @@
 //! Attempts: every request of a student that was decided, refusals included, and every promotion, in one chain per
 //! term.
 //!
-//! An attempt has a number, without gaps within its term, and a hash: SHA-256 over the hash of the attempt before and
+//! An attempt has a number, without gaps within its term, and a hash: SHA-256 over the hash of the previous attempt and
 //! the attempt's canonical row. `docs/SEMANTICS.md` defines the row ([`Attempt::canonical_row`]), so that others can
 //! recompute the chain. A row names the student by a [`Commitment`], so that the name can be erased and the chain stays
 //! verifiable.
@@ -238,9 +238,9 @@ pub struct Attempt {
     pub by: Asker,
     /// The id of the HTTP request.
     pub request_id: Option<Uuid>,
-    /// The student's attempt before this one in the term; 0 for the first.
+    /// The student's previous attempt in the term; 0 for the first.
     pub before_of_student: u64,
-    /// The section's attempt before this one; 0 for the first.
+    /// The section's previous attempt; 0 for the first.
     pub before_of_section: u64,
     /// The hash.
     pub hash: Hash,

@@ -299,7 +299,7 @@ impl TermBook {
     }
 }
 
-/// Returns the sections of waitlisted registrations: their waitlists may have another order, even if their counts stay.
+/// Returns the sections of waitlisted registrations: their waitlists may have another order, even if their counts do not change.
 pub(super) fn waitlisted<'r>(registrations: impl Iterator<Item = &'r Registration>) -> impl Iterator<Item = &'r Crn> {
     registrations.filter(|one| one.status == RegistrationStatus::Waitlisted).map(|one| &one.crn)
 }

@@ -134,7 +134,7 @@ pub struct Notice {
 
 impl Notice {
     /// Returns the notice about a change that another hub committed, from the registration before and after; `None` if
-    /// the student need not be notified. The reason of a change by staff is not known here: if it matters, the student
+    /// the student need not be notified. The reason for a change by staff is not known here: if it matters, the student
     /// also gets a stored alert, which states it.
     #[must_use]
     pub fn between(student: &UserName, before: Option<&Registration>, after: &Registration) -> Option<Self> {

@@ -67,7 +67,7 @@ impl Default for OfferSettings {
     }
 }
 
-/// A term's own settings of waitlists; `None` is that of the college, which declares no priority.
+/// A term's own settings of waitlists. `None` means the college's setting; a priority can be declared only by a term.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermOffers {
     /// See [`OfferSettings::mode`].
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_lasts_as_the_term_or_the_college_says_and_less_on_the_first_day() {
+    fn an_offer_lasts_as_configured_and_less_on_the_first_day() {
         let of_term = |offer_s, first_day_s| TermOffers { offer_s, first_day_s, ..TermOffers::default() };
         let table = [
             // The term, seconds after it opens, and how long the offer lasts.
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_before_the_end_the_student_is_reminded_of_a_long_offer() {
+    fn a_long_offer_has_a_reminder_when_a_quarter_of_its_time_is_left() {
         let long = offering().offer_at(&term(TermOffers::default()), at(OPENS + 25 * HOUR)).unwrap();
         assert_eq!(long.remind_at, Some(at(OPENS + 43 * HOUR)), "6 of 24 hours are left");
         assert_eq!(long.next_deadline(), at(OPENS + 43 * HOUR));

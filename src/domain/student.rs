@@ -19,7 +19,7 @@ pub const COMPLETED_MAX: usize = 400;
 
 /// The longest id of a hold, name of a group, program, campus, course or term, in characters.
 pub const NAME_CHARS_MAX: usize = 100;
-/// The longest reason of a hold, and the longest address, in characters.
+/// The longest reason for a hold, and the longest address, in characters.
 pub const HOLD_TEXT_CHARS_MAX: usize = 500;
 /// The longest grade, in characters.
 pub const GRADE_CHARS_MAX: usize = 10;

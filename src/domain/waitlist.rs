@@ -20,8 +20,8 @@ use crate::domain::term::has_passed;
 
 /// Settles every waitlist that the decision has queued.
 ///
-/// This terminates: each promotion leaves fewer waitlist positions, so even seats that are given up for others, which go to
-/// the next students in turn, are at most as many as there were positions.
+/// This terminates: a promotion may free another seat, which goes to the next student, but each promotion also removes a
+/// waitlist position.
 pub(super) fn settle_queued(draft: &mut Draft<'_>) {
     draft.refresh_pools();
     while let Some(crn) = draft.next_to_settle() {
@@ -126,7 +126,7 @@ fn promote_or_pass_over(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
     else {
         return;
     };
-    // All seats that are left are reserved for other students, so there is none to be passed over for.
+    // All remaining seats are reserved for other students, so this student is not passed over.
     if section.seats_for(facts) == 0 {
         return;
     }
@@ -143,7 +143,7 @@ fn promote_or_pass_over(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
 
 /// Why a student on a waitlist does not get a seat that is free.
 enum Hindrance {
-    /// The student is passed over, and notified of this code.
+    /// The student is passed over, and the notice states this code.
     Refused(RefusalCode),
     /// The seats of another section of the bundle may become those of students ahead, whose waitlist is settled later.
     /// It evaluates the bundle again.
@@ -174,8 +174,8 @@ fn promotable(draft: &Draft<'_>, student: &UserName, waitlisted: &Registration) 
     if set.iter().any(are_others_first) { Err(Hindrance::OthersFirst) } else { Ok(set) }
 }
 
-/// Gives a student seats in all sections of a set, or offers of them if the term offers seats. With the seats, what the
-/// student chose to give up ends.
+/// Gives a student seats in all sections of a set, or offers of them if the term offers seats. When the student
+/// gets the seats, the registrations that the student chose to give up end.
 fn promote_set(draft: &mut Draft<'_>, student: &UserName, set: &[Crn]) {
     let ends = replaced(draft, student, set);
     let offer = draft.view().offer_settings().offer_at(draft.term(), draft.now);

@@ -44,7 +44,7 @@ pub struct ReceiptResponse {
     /// The number of the attempt within its term, from 1.
     #[schema(minimum = 1)]
     n: u64,
-    /// SHA-256 over the hash of the attempt before and the canonical row, in hexadecimal digits.
+    /// SHA-256 over the hash of the previous attempt and the canonical row, in hexadecimal digits.
     #[schema(value_type = String, min_length = 64, max_length = 64)]
     hash: Hash,
 }
@@ -89,7 +89,7 @@ pub(super) struct AttemptItem {
     /// The `X-Request-Id` of the request; null for a promotion.
     #[schema(required)]
     request_id: Option<Uuid>,
-    /// SHA-256 over the hash of the attempt before and the canonical row, in hexadecimal digits.
+    /// SHA-256 over the hash of the previous attempt and the canonical row, in hexadecimal digits.
     #[schema(value_type = String, min_length = 64, max_length = 64)]
     hash: Hash,
 }

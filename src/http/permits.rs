@@ -26,7 +26,7 @@ use crate::http::registrations::SECTION_LEN_MAX;
 use crate::http::request_id::PRIVATE;
 use crate::http::students::{NAME_CHARS_MAX, problem_of, student};
 
-/// The longest reason of an override, in characters.
+/// The longest reason for an override, in characters.
 pub(super) const REASON_CHARS_MAX: usize = 500;
 
 /// The operations of this file.

@@ -51,7 +51,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         .service(resource("/api/v1/students/{user}/plan").route(get().to(plan)));
 }
 
-/// A student whom a search found.
+/// A student found by a search.
 #[derive(Serialize, ToSchema)]
 #[schema(as = FoundStudent)]
 struct StudentItem {
@@ -72,7 +72,7 @@ struct StudentList {
     next: Option<UserName>,
 }
 
-/// Returns what limited staff may see of a student only with registrations in their subjects.
+/// Returns the scope of a student: limited staff have access only if the student is registered in their subjects.
 fn scope<'a>(user: &'a UserName, model: &ReadModel) -> Scope<'a> {
     Scope::Student { name: user.as_str(), subjects: subjects_of(user, model) }
 }

@@ -126,7 +126,7 @@ impl Profiles {
         if profile.name.as_str() == ProfileChoice::NOTHING {
             return Err(ProfileError::Reserved);
         }
-        // Two columns may have one field here: the file decides which of them it has.
+        // Each column is checked alone, because two columns may be mapped to one field: a file has only one of them.
         for (column, field) in &profile.map {
             self.reader.check_map(&[(column.clone(), field.clone())]).map_err(ProfileError::Map)?;
         }

@@ -9,7 +9,7 @@ use crate::live::close::Close;
 
 /// Maximum time that sent bytes may stay unacknowledged, or the client's receive buffer full, before the kernel closes
 /// the connection. The hub cannot close it itself, because actix does not poll a connection whose client does not read.
-/// Longer than the heartbeat, so that a healthy client is never silent for as long.
+/// Longer than the heartbeat, so that a healthy client is never silent for that long.
 pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
 /// The numbers of ended sessions, by how they ended.

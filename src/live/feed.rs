@@ -121,7 +121,7 @@ pub enum FeedOutput {
         /// The user's role.
         role: Role,
     },
-    /// Request the relay to subscribe the session to channels, all of them open to its caller. The reply arrives when
+    /// Make the relay subscribe the session to channels, all of them open to its caller. The reply arrives when
     /// the relay has handled the request, so that a client that sends many requests delays only itself.
     Subscribe {
         /// The channels.
@@ -131,7 +131,7 @@ pub enum FeedOutput {
         /// The term's sequence up to which the client has the seats.
         seats_since: Option<u64>,
     },
-    /// Request the relay to unsubscribe the session from channels.
+    /// Make the relay unsubscribe the session from channels.
     Unsubscribe(Vec<Channel>),
 }
 

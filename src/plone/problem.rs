@@ -78,7 +78,7 @@ impl From<&PullError> for PullFailure {
     }
 }
 
-/// Why an item of Plone could not be read or written. The reason of a refused write is stored as its English text, in which
+/// Why an item of Plone could not be read or written. The reason for a refused write is stored as its English text, in which
 /// [`Self::read`] recognizes it.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
 #[serde(tag = "code", content = "args", rename_all = "snake_case")]
@@ -271,7 +271,7 @@ impl ItemProblem {
         Self::Field { field: field.as_str().to_owned(), problem }
     }
 
-    /// Recognizes the stored reason of a refused write; `None` for a reason of another version.
+    /// Recognizes the stored reason for a refused write; `None` for a reason of another version.
     #[must_use]
     pub fn read(reason: &str) -> Option<Self> {
         if reason == Self::Forbidden.to_string() {

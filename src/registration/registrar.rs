@@ -293,7 +293,7 @@ impl Registrar {
     }
 
     /// Sets the timer to the term's next deadline. A registrar without deadlines has no timer, because a timer keeps
-    /// alive an actor that has no senders left.
+    /// an actor without senders alive.
     fn time_deadline(&mut self, next: Option<Timestamp>, ctx: &mut Context<Self>) {
         if self.timer.as_ref().map(|timer| timer.deadline) == next {
             return;
@@ -308,8 +308,8 @@ impl Registrar {
         }
     }
 
-    /// Releases reserved seats, ends offers, and sends reminders of offers, whose time has come by the hub's clock. Any
-    /// decision does so. While a batch is in flight, its commit does so, or sets the timer again.
+    /// Releases reserved seats, ends offers, and sends reminders of offers that are due by the hub's clock. Every decision
+    /// does this, too. While a batch is in flight, its commit does it, or sets the timer again.
     fn handle_deadlines(&mut self, ctx: &mut Context<Self>) {
         self.timer = None;
         let Phase::Idle(state) = &self.phase else { return };
@@ -322,7 +322,7 @@ impl Registrar {
     }
 
     /// Takes the commands of the next batch from the queue. Rejects expired commands and those whose callers have given
-    /// up, before they are decided and never later.
+    /// up. Commands are rejected here only, before they are decided.
     fn take_batch(&mut self) -> (Vec<Submitted>, Vec<Caller>) {
         let (mut commands, mut callers) = (Vec::new(), Vec::new());
         let now = Instant::now();

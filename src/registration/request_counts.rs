@@ -49,7 +49,7 @@ impl Ending {
             RequestOutcome::Done(current) if !current.is_new => Self::Unchanged,
             RequestOutcome::Done(current) => match current.status {
                 RegistrationStatus::Enrolled => Self::Enrolled,
-                // A request can end like this only if it made room for its own student.
+                // A request ends with an offer only if its own drop made the offer possible.
                 RegistrationStatus::Offered | RegistrationStatus::Waitlisted => Self::Waitlisted,
                 RegistrationStatus::Dropped => Self::Dropped,
             },

@@ -25,7 +25,7 @@ pub enum RunFailure {
     NoAddress {
         /// The server.
         server: String,
-        /// The reason of the operating system.
+        /// The error that the operating system reported.
         why: String,
     },
     /// The hub does not respond.
@@ -33,13 +33,13 @@ pub enum RunFailure {
     HubSilent {
         /// The address.
         url: String,
-        /// The reason of the operating system.
+        /// The error that the operating system reported.
         why: String,
     },
     /// The sandbox stays.
     #[error("The sandbox could not be removed. The hub will remove it later: {why}")]
     SandboxStays {
-        /// The reason of the operating system.
+        /// The error that the operating system reported.
         why: String,
     },
     /// The hub refused a request.
@@ -69,7 +69,7 @@ pub enum RunFailure {
     /// Plone does not respond.
     #[error("Plone does not respond: {why}")]
     PloneSilent {
-        /// The reason of the operating system.
+        /// The error that the operating system reported.
         why: String,
     },
     /// Plone rejected the hub's user.

@@ -175,7 +175,7 @@ struct Student {
 pub(super) struct ChainCheck<'t> {
     chain: ChainEnds,
     students: HashMap<u64, Student>,
-    /// The attempt before, and its hash.
+    /// The previous attempt, and its hash.
     before: (u64, Hash),
     last_of_student: HashMap<u64, u64>,
     last_of_section: HashMap<Crn, u64>,
@@ -251,7 +251,7 @@ impl<'t> ChainCheck<'t> {
             None => return self.differs(format_args!("attempt {n} is of an unknown student")),
         }
         if hash_before.followed_by(&self.row) != attempt.hash {
-            self.differs(format_args!("the hash of attempt {n} is not that of its row and of the attempt before"));
+            self.differs(format_args!("the hash of attempt {n} does not match its row and the previous attempt"));
         }
         let of_student = self.last_of_student.insert(attempt.student, n).unwrap_or(0);
         let of_section = self.last_of_section.insert(attempt.crn.clone(), n).unwrap_or(0);

@@ -16,7 +16,7 @@ const isChoice = ({ type }) => ["checkbox", "radio"].includes(type);
 export function reloadIn(language) {
   rememberLanguage(language);
   const values = fields().map(({ form, el }) => [form.id, el.name, isChoice(el) ? el.value : null, isChoice(el) ? el.checked : el.value]);
-  try { sessionStorage.setItem(KEY, JSON.stringify({ path: location.pathname, values })); } catch { /* Storage is unavailable: the forms are empty after it. */ }
+  try { sessionStorage.setItem(KEY, JSON.stringify({ path: location.pathname, values })); } catch { /* Storage is unavailable: the forms are empty after the reload. */ }
   location.reload();
 }
 

@@ -1,4 +1,4 @@
-// Holds on a student: on the page, and as the reason of a refusal.
+// Holds on a student: on the page, and as the reason for a refusal.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -30,7 +30,7 @@ const TERM_WORDS: [&str; 8] = ["spring", "summer", "fall", "autumn", "winter", "
 const COMPONENTS: [&str; 8] =
     ["lecture", "lab", "discussion", "recitation", "seminar", "tutorial", "studio", "independent study"];
 
-/// The fields that are reported if no column has them, each with those that stand for it.
+/// The fields that are reported if no column has them, each with the fields that can take its place.
 const FIELDS: [(Column, &[Column]); 28] = [
     (Column::Term, &[]),
     (Column::Crn, &[]),
@@ -62,7 +62,7 @@ const FIELDS: [(Column, &[Column]); 28] = [
     (Column::Method, &[]),
 ];
 
-/// Returns the fields that no column has, and the columns that could be it. `columns` are those without a meaning: the
+/// Returns each field that no column has, with the columns that could be it. `columns` are those without a meaning: the
 /// number and the texts of each. `has_term` is whether the upload has a term.
 pub(super) fn missing_fields(header: &Header, has_term: bool, columns: &[(u64, Vec<&str>)]) -> Vec<MissingField> {
     // The older importer's events have other fields.
@@ -229,7 +229,7 @@ mod tests {
         assert!(looks_like(Component, &["LEC", "LAB", "Lecture"]) && !looks_like(Component, &["Sam", "Ann"]));
         assert!(looks_like(Status, &["Active", "Cancelled"]) && !looks_like(Status, &["A", "B"]));
         assert!(looks_like(Method, &["In Person", "Online"]) && !looks_like(Method, &["Elm"]));
-        assert!(!looks_like(Capacity, &[]), "a blank column could be nothing");
+        assert!(!looks_like(Capacity, &[]), "a blank column looks like no field");
     }
 
     fn missing(names: &str, has_term: bool, columns: &[(u64, &str)]) -> Vec<String> {

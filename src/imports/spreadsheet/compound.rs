@@ -1,5 +1,5 @@
 //! Checks a compound file (MS-CFB), in which workbooks before Excel 2007 are stored, before calamine reads it: calamine
-//! follows chains of sectors without noticing that they form a circle.
+//! follows chains of sectors without noticing that they form a cycle.
 
 use crate::imports::finding_kind::FindingKind;
 use crate::imports::spreadsheet::kind::Foreign;
@@ -13,7 +13,7 @@ const ENTRY_BYTES: usize = 128;
 const MINI_SECTOR_BYTES: usize = 64;
 /// Streams below this size consist of small sectors.
 const MINI_STREAM_BYTES_MAX: usize = 4_096;
-/// The last of the numbers that are sectors.
+/// The largest number of a sector.
 const SECTOR_MAX: u32 = 0xFFFF_FFF9;
 /// The mark of the end of a chain.
 const END_OF_CHAIN: u32 = 0xFFFF_FFFE;
@@ -150,7 +150,7 @@ fn follow<'b>(
     let (mut bytes, mut number, mut followed) = (Vec::new(), start, 0);
     while number != END_OF_CHAIN && bytes.len() < len {
         followed += 1;
-        // A chain with more sectors than there are is a circle.
+        // A chain with more sectors than the file has contains a cycle.
         if followed > next.len() {
             return Err(Stop::damaged());
         }

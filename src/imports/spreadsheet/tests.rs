@@ -381,12 +381,12 @@ fn damaged_compound_files_are_refused() {
     };
     // The table of sectors begins in sector 0 or later; each entry that refers to itself is a chain without an end.
     let table = 512 + 512 * u32::from_le_bytes(whole[76..80].try_into().unwrap()) as usize;
-    let circles = changed(&|bytes| {
+    let cycles = changed(&|bytes| {
         for (entry, at) in (0_u32..128).zip((table..).step_by(4)) {
             bytes[at..at + 4].copy_from_slice(&entry.to_le_bytes());
         }
     });
-    assert!(circles.error().contains("damaged"), "{}", circles.error());
+    assert!(cycles.error().contains("damaged"), "{}", cycles.error());
     // Dimensions of a sheet that would reserve memory for 2^47 cells.
     let record = whole.windows(4).position(|window| window == [0x00, 0x02, 0x0E, 0x00]).unwrap();
     let huge = changed(&|bytes| {

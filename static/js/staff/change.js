@@ -6,7 +6,7 @@ import { LIFTABLE, staffRefusal } from "./refusal-text.js";
 
 const REASON_CHARS_MAX = 500;
 
-/** A field for the reason of a change. */
+/** A field for the reason for a change. */
 export const reasonField = (required) => h("textarea", { name: "reason", rows: 2, maxlength: REASON_CHARS_MAX, required });
 
 /** Checkboxes for the codes of refusals. */

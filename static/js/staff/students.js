@@ -37,7 +37,7 @@ export class StudentsView {
     put($("students-found"));
   }
 
-  /** Searches for what the field holds. With `openOnly`, the only student found is opened. */
+  /** Searches for the text in the field. With `openOnly`, the only student found is opened. */
   async search({ openOnly = false } = {}) {
     const q = this.form.elements.q.value.trim();
     const request = ++this.#requests;

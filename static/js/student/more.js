@@ -37,7 +37,7 @@ export class More {
     this.watch.seatsChanged();
   }
 
-  /** What can be done with a section beside its details. */
+  /** The actions that are shown beside a section's details. */
   actions(section) {
     const onclick = (event) => {
       // A new tab, a new window or a download is up to the browser.

@@ -211,7 +211,7 @@ fn a_closed_section_refuses_new_students_and_drops_no_one() {
 }
 
 #[test]
-fn seats_reserved_outside_the_hub_are_taken_until_cleared() {
+fn seats_outside_the_hub_are_taken_until_cleared() {
     let mut term = TestTerm::of([section("X").seats(2).waitlist(5).outside(1, 1)]);
     assert_eq!(term.numbers("X"), [2, 1, 1, 0]);
     assert_eq!(term.reply(&register("ana", "X")), "section_full");

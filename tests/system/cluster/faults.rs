@@ -134,7 +134,7 @@ fn confirmed_seats_survive_the_promotion_of_a_standby() {
 }
 
 #[test]
-fn hubs_agree_while_nats_restarts_and_mistreats_messages() {
+fn hubs_agree_while_nats_restarts_and_loses_messages() {
     let (one, other, shared) = (NatsServer::start(), NatsServer::start(), shared_database());
     let trio = Trio::start_with(shared, [&one, &one, &other], students(40), |_, home| home.serve());
     let (port, mut restarted) = (one.address().port(), Some(one));

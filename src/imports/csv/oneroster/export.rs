@@ -26,10 +26,10 @@ use crate::imports::csv::oneroster::{
 const ORGS: &str = "orgs.csv";
 /// The identifier of the college among the organizations.
 const COLLEGE: &str = "college";
-/// The month from which on a school year has the number of the next year.
+/// The month in which the school year begins that is named after the next calendar year.
 const SCHOOL_YEAR_BEGINS: i8 = 7;
 
-/// The files that the binding knows, in its order, and whether they are in the bundle.
+/// The files that the binding defines, in its order, and whether they are in the bundle.
 const FILES: [(&str, bool); 21] = [
     ("academicSessions", true),
     ("categories", false),
@@ -268,7 +268,7 @@ fn class_cells(state: &SectionState) -> Vec<String> {
     cells
 }
 
-/// Splits a display name into given and family name, both of which OneRoster requires. The hub does not know them apart:
+/// Splits a display name into given and family name, both of which OneRoster requires. The hub does not store them separately:
 /// the last word, or what precedes a comma, is taken as the family name. A single word is both.
 fn names(name: &str) -> (&str, &str) {
     let split = match name.split_once(',') {
