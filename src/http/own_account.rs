@@ -371,7 +371,7 @@ struct SignInItem {
     current: bool,
 }
 
-/// Sign-ins, the last used first.
+/// Sign-ins, most recently used first.
 #[derive(Serialize, ToSchema)]
 struct OwnSignIns {
     items: Vec<SignInItem>,

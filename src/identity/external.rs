@@ -203,8 +203,8 @@ impl Identity {
     }
 
     /// Ends the sign-ins that the present settings would not have issued, before the hub serves: those of an issuer that
-    /// another one has replaced under the same name, and those above students whose rights follow from other settings,
-    /// because a group may have been limited to subjects.
+    /// another one has replaced under the same name, and those with a role above student whose rights follow from
+    /// other settings, because a group may have been limited to subjects.
     ///
     /// # Errors
     /// When the store cannot be read or written.

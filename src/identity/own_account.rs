@@ -32,7 +32,7 @@ pub enum PasswordChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoOwnAccount {
     /// The caller signed in through Plone.
-    #[error("Your account belongs to the college website (Plone). Change your password and its protection there.")]
+    #[error("Your account belongs to the college website (Plone). Change your password and sign-in settings there.")]
     Plone,
     /// The caller has a token that was minted, or an account that was removed.
     #[error("Only a user who has signed in with the password of a local EduHub account can do this.")]
@@ -93,12 +93,12 @@ impl Identity {
         let (user, old) = (account.username.clone(), account.password_hash.clone());
         let now = self.clock.now();
         if self.check_alive(caller, now).is_err() {
-            // The token has ended while the passwords were checked. Sparing it would make it valid again.
+            // The token ended while the passwords were checked. If it were spared below, it would be valid again.
             return Ok(PasswordChange::WrongPassword);
         }
         let changed = Account { password_hash, ..account };
         if !self.store.change_password(changed, old, now, caller.token_id).await? {
-            // The account has changed in the meantime, so the password that was checked is not its password.
+            // The account changed in the meantime, so the password that was checked is not its password anymore.
             return Ok(PasswordChange::WrongPassword);
         }
         self.ended.insert(user.clone(), Ended { up_to_ms: now.as_millisecond(), spared: Some(caller.token_id) });
@@ -193,7 +193,7 @@ impl Identity {
         self.second_factors.remove(user).await
     }
 
-    /// Returns the valid sign-ins of the caller's user, the last used first. Those at other hubs on the same store are
+    /// Returns the valid sign-ins of the caller's user, most recently used first. Those at other hubs on the same store are
     /// listed after [`Self::learn_sign_ins`].
     #[must_use]
     pub fn own_sign_ins(&self, caller: &Caller) -> Vec<StoredSignIn> {

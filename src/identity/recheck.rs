@@ -88,7 +88,7 @@ impl Members {
     }
 
     /// Returns active members who are due, except those in `checked`, and removes members who are no longer active. A
-    /// member is active who sent a request within the configured time or has a live session.
+    /// member who sent a request within the configured time, or has a live session, is active.
     fn due(&self, checked: &HashSet<UserName>) -> Vec<UserName> {
         let (now_ms, recheck_ms) = (self.clock.monotonic_ms(), self.recheck_ms());
         let mut due = Vec::new();

@@ -136,8 +136,8 @@ impl NewerAttempts {
 
 /// Reads which students and sections have attempts after `since`, and the newest attempt of each.
 pub(super) async fn newer_than(tx: &Tx, term: &TermId, since: u64) -> Result<NewerAttempts, Failure> {
-    // `LIMIT 1` makes each student one lookup in the index. Joined, PostgreSQL would read all students of the term when it
-    // estimates too many attempts, as it does while the statistics of a growing table are old.
+    // `LIMIT 1` makes each student one lookup in the index. With a join, PostgreSQL would read all students of the term
+    // when it estimates too many attempts, as it does while the statistics of a growing table are old.
     let sql = "SELECT a.n, a.crn, s.id, s.username, s.commitment
          FROM (SELECT student, crn, max(n) AS n FROM attempts WHERE term = $1 AND n > $2
                GROUP BY GROUPING SETS ((student), (crn))) AS a
@@ -235,7 +235,7 @@ pub(super) async fn forget_students(tx: &Tx) -> Result<Work<()>, Failure> {
         }
         forgotten += students;
     }
-    // The attempts in `attempt_heads` that were deleted are deleted with the students, at the latest.
+    // Entries of `attempt_heads` whose attempts were deleted are themselves deleted no later than the students.
     Ok(if forgotten > 0 { Work::Commit(()) } else { Work::Nothing(()) })
 }
 

@@ -68,7 +68,7 @@ async fn alert_of(tx: &Tx, id: &CapId) -> Result<Option<String>, Failure> {
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
-/// Stores that a message is carried out on an alert. Returns false if it was before.
+/// Stores that a message is carried out on an alert. Returns false if it had been carried out before.
 async fn store(tx: &Tx, id: &CapId, alert: &str) -> Result<bool, Failure> {
     let sql = "INSERT INTO cap_messages (sender, identifier, sent, alert_id) VALUES ($1, $2, $3, $4)
          ON CONFLICT DO NOTHING";

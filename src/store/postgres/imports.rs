@@ -108,7 +108,7 @@ impl ImportStore for PostgresStore {
     fn generation(&self, term: &TermId) -> StoreFuture<u64> {
         let term = term.clone();
         self.write_if(async move |tx| {
-            // Waits for a commit of the term that has begun.
+            // Waits for a commit of the term that is in progress.
             let sql = "SELECT generation FROM terms WHERE id = $1 FOR SHARE";
             let row = tx.query_opt(sql, &[&term.as_str()]).await?;
             let generation = row.map_or(Ok(0), |row| number_at(&row, 0))?;

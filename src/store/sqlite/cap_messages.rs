@@ -8,7 +8,7 @@ use crate::store::alerts::{CancelOutcome, CapAction, CapCommand, CapOutcome, Cap
 
 use crate::store::sqlite::alerts;
 
-/// Carries out a message. The writer is the only one, so that no other message is carried out in between.
+/// Carries out a message. There is only one writer, so no other message is carried out in between.
 pub(super) fn take(tx: &Connection, command: CapCommand, now: &ZonedDateTime) -> rusqlite::Result<CapOutcome> {
     let CapCommand { id, action, references } = command;
     if let Some(alert) = alert_of(tx, &id)? {

@@ -348,7 +348,7 @@ impl RowHash {
         hash
     }
 
-    /// Begins another row in the memory of the one before.
+    /// Begins another row in the memory of the previous one.
     fn begin(&mut self, table: &str) {
         self.0.clear();
         self.bytes(b't', table.as_bytes());

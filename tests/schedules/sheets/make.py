@@ -1,4 +1,4 @@
-"""Writes the workbooks of this folder, all with the same schedule, by three libraries that EduHub does not use.
+"""Writes the workbooks of this folder, all with the same schedule, with three libraries that EduHub does not use.
 
 pip install xlwt==1.3.0 openpyxl==3.1.5 odfpy==1.4.1
 """

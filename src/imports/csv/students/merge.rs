@@ -39,7 +39,7 @@ struct Stated {
 }
 
 impl Students {
-    /// Returns students to whose completed courses those of a file are added.
+    /// Returns the students of a file that only adds these completed courses.
     pub(super) fn with_added(completed: BTreeMap<UserName, Vec<CompletedCourse>>) -> Self {
         let facts = |added| StudentFacts { completed: Some(added), ..StudentFacts::default() };
         let facts = completed.into_iter().map(|(student, added)| (student, facts(added))).collect();
