@@ -54,7 +54,7 @@ pub enum Urgency {
     Expected,
     /// In the near future.
     Future,
-    /// No response is required any more.
+    /// A response is no longer required.
     Past,
     /// Not known.
     #[default]

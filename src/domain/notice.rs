@@ -255,8 +255,8 @@ impl Notice {
                 format!("The college offers you a seat in {course} (CRN {crn})."),
             ),
             RegistrationStatus::Waitlisted => (
-                format!("You are on the waitlist of {course}"),
-                format!("The college put you on the waitlist of {course} (CRN {crn})."),
+                format!("You are on the waitlist for {course}"),
+                format!("The college put you on the waitlist for {course} (CRN {crn})."),
             ),
             RegistrationStatus::Dropped => (
                 format!("You are no longer in {course}"),

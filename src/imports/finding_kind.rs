@@ -315,7 +315,7 @@ pub(in crate::imports) enum FindingKind {
     FactTooLong { max: usize },
     #[error("The cell must be a number of credits, such as 18 or 4.5")]
     FactCredits,
-    #[error("The cell must be a time, such as 2026-04-12 08:00")]
+    #[error("The cell must be a date and time, such as 2026-04-12 08:00")]
     FactTime,
     #[error("A hold needs the office that lifts it, in the column office")]
     HoldOffice,

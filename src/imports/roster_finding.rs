@@ -72,7 +72,7 @@ pub(in crate::imports) enum RosterFinding {
     RosterFirstCompleted { n: u64 },
     #[error("The student dropped this section in the hub and is not registered again")]
     EnrollmentDropped,
-    #[error("The student has a position on the waitlist of this section, and no seat")]
+    #[error("The student has a position on the waitlist for this section, and no seat")]
     EnrollmentWaiting,
     #[error("The student was not registered: {why}")]
     EnrollmentRefused { why: RefusalReason },

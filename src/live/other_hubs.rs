@@ -91,7 +91,7 @@ impl OtherHubs {
                     self.bus.publish(Event::Sessions { request, hub: self.id, page });
                 }
                 Event::Sessions { request, hub, page } if hub != self.id => {
-                    // A reply that is late, repeated or not wanted any more is dropped.
+                    // A reply that is late, repeated or no longer needed is dropped.
                     if let Some(list) = self.pending.lock().get(&request) {
                         let _ = list.try_send((hub, page));
                     }

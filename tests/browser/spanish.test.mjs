@@ -154,7 +154,7 @@ for (const width of WIDTHS) {
     await holds(page, "Columns");
     await page.getByRole("button", { name: "Empezar de nuevo" }).click();
     await check("term,crn,course,title,capacity,days,time,room,instructor\notono,1,MATH 151,Cálculo I,3,MWF,09:00-09:50,B1,Pérez\notono,9,CHEM 101,Química,5,MWF,09:00-09:50,B1,Gómez\notono,8,CHEM 102,Química,x,MWF,09:00-09:50,B1,Pérez\n");
-    await shows(page, "no se puede importar.*Cupos: debe ser un número entero");
+    await shows(page, "no se puede importar.*Cupo: debe ser un número entero");
     await holds(page, "a rejected file");
     await page.getByRole("button", { name: /Omitir 1 línea/ }).click();
     await shows(page, "Aún no se cambió nada");

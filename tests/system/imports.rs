@@ -259,7 +259,7 @@ fn errors_name_line_column_and_value_and_can_be_downloaded() {
     let path = format!("/api/v1/imports/{}/errors.csv", task["task"].as_str().unwrap());
     let spanish = hub.staff.get(&format!("{path}?lang=es")).expect(200).text();
     assert_eq!(spanish.lines().next(), Some("línea,columna,valor,problema"));
-    let rows = ["3,cap,'=1+1,Cupos: debe ser un número entero", "5,cap,'-7,Cupos: no puede ser negativo"];
+    let rows = ["3,cap,'=1+1,Cupo: debe ser un número entero", "5,cap,'-7,Cupo: no puede ser negativo"];
     assert!(rows.iter().all(|row| spanish.contains(row)), "{spanish}");
     assert_eq!(spanish.lines().count(), text.lines().count());
     assert_eq!(hub.staff.get(&format!("{path}?lang=fr")).expect(422).json()["field"], "lang");

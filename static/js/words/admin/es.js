@@ -335,7 +335,7 @@ export default {
   "detail.user_gone": "{provider} ya no tiene este usuario",
   "detail.role_gone": "el usuario de {provider} ya no tiene un rol en EduHub",
   "detail.name_is_local": "una cuenta local tiene ahora este nombre",
-  "detail.name_taken_over": "{provider} tiene ahora este nombre",
+  "detail.name_taken_over": "este nombre pasó a {provider}",
   "detail.signed_out_at": { one: "cierre de sesión en {provider}: {n} sesión", other: "cierre de sesión en {provider}: {n} sesiones" },
   "detail.rights": "{role}",
   "detail.limited_rights": "{role}, solo {subjects}",
