@@ -90,7 +90,7 @@ pub struct SessionRow {
 }
 
 impl SessionRow {
-    /// Returns about how many bytes the session has in a message.
+    /// Returns the approximate size of the session in a message, in bytes.
     #[must_use]
     pub fn byte_size(&self) -> usize {
         let channels: usize = self.channels.iter().map(|channel| channel.len() + 3).sum();

@@ -43,7 +43,7 @@ struct Activity {
     /// The number of refusals by code; codes without refusals are absent.
     #[schema(value_type = BTreeMap<String, u64>)]
     refusals: BTreeMap<&'static str, u64>,
-    /// The sections that were full for a request in the last minute, most often first.
+    /// The sections that refused requests in the last minute because they were full, most refusals first.
     #[schema(max_items = 5000)]
     turned_away: Vec<TurnedAway>,
     at: Timestamp,
@@ -62,7 +62,7 @@ struct Window {
     refusals: BTreeMap<&'static str, u64>,
 }
 
-/// The requests that a full section refused.
+/// The number of requests that were refused because a section was full.
 #[derive(Debug, Serialize, ToSchema)]
 struct TurnedAway {
     section: SectionId,

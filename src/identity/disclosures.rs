@@ -51,7 +51,7 @@ pub enum Disclosure {
     /// The audit trail.
     #[strum(serialize = "audit.read")]
     AuditRead,
-    /// The students that a search found.
+    /// The students found by a search.
     #[strum(serialize = "student.search")]
     StudentSearch,
     /// What the college states about a student, and the student's registrations and plan.

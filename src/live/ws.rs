@@ -31,7 +31,7 @@ type Ctx = WebsocketContext<WebSocket>;
 
 /// The actor of a WebSocket connection.
 struct WebSocket {
-    /// The driver; or the reason for which the connection is not admitted.
+    /// The driver, or the reason why the connection is not admitted.
     driver: Result<Driver, Close>,
     /// Shared with the stream of incoming bytes.
     status: Rc<GuardStatus>,

@@ -122,6 +122,6 @@ fn other_headers_identify_no_one_and_are_removed() {
 }
 
 #[test]
-fn without_addresses_there_is_no_such_sign_in() {
+fn without_peers_the_web_server_cannot_sign_users_in() {
     assert!(ProxySignIn::new(&Proxy::default(), Arc::default()).is_none());
 }

@@ -32,7 +32,7 @@ impl StudentSearch {
     }
 }
 
-/// A student that a search found.
+/// A student found by a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundStudent {
     /// The username.

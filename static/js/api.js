@@ -16,7 +16,7 @@ export class Problem extends Error {
 }
 
 /**
- * Calls the hub. `body` is sent as JSON (files go by staff/upload.js); `ms` is the timeout, 0 for none; `onheaders` gets
+ * Calls the hub. `body` is sent as JSON (staff/upload.js sends files); `ms` is the timeout, 0 for none; `onheaders` gets
  * the headers of the response.
  */
 export async function call(method, path, { body, signal, ms = RESPONSE_MS_MAX, onheaders = () => {} } = {}) {

@@ -127,13 +127,13 @@ test("an instructor removes a link made as a student; limited staff find their s
   await account("tess", "student");
   const page = await open(chrome, hub, "/account", { bypassCSP: true });
   await signIn(page, "tess", PASSWORD);
-  await page.fill("#guardian [name=label]", "Mum");
+  await page.fill("#guardian [name=label]", "Mom");
   await page.press("#guardian [name=label]", "Enter");
   await shows(page, "#guardian", "/shared#");
   await hub.ask("admin", "PUT", "/api/v1/admin/users/tess", { role: "instructor" });
   await page.reload();
   await signIn(page, "tess", PASSWORD);
-  await shows(page, "#guardian", "Mum");
+  await shows(page, "#guardian", "Mom");
   assert.equal(await page.locator("#guardian form").count(), 0, "only students create links");
   assert.deepEqual(await violations(page), []);
   await page.press("#guardian li button", "Enter");

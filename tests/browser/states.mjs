@@ -326,7 +326,7 @@ function otherStates(hub, chrome) {
     { name: "shared", ready: (page) => until(page, () => document.querySelectorAll("#schedule tbody tr").length > 1), page: async (how) => {
       const first = await open(chrome, hub, "/account", {});
       await signIn(first, "guide");
-      await first.fill("#guardian [name=label]", "Mum");
+      await first.fill("#guardian [name=label]", "Mom");
       await first.press("#guardian [name=label]", "Enter");
       await says("#guardian", /\/shared#/)(first);
       const { pathname, hash } = new URL(await first.textContent("#guardian code"));

@@ -42,7 +42,7 @@ export class Overview {
     setInterval(() => this.#draw(), DRAW_MS);
   }
 
-  /** Starts when a staff user has signed in; stops when not. */
+  /** Starts when a staff user has signed in; stops otherwise. */
   run(running) {
     if (running) this.#poller.start();
     else this.#poller.stop();

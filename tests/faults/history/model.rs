@@ -1,7 +1,7 @@
 //! The rules of registration, written a second time from docs/SEMANTICS.md, without the code of the hub.
 //!
-//! All changes are journaled, so that the search can undo them. At most 64 students and 64 sections, because sets are
-//! bit masks.
+//! All changes are journaled, so that the search can undo them. A term has at most 64 students and 64 sections, because
+//! sets are bit masks.
 
 use std::collections::VecDeque;
 
@@ -22,7 +22,7 @@ pub(crate) struct Definition {
     pub(crate) overlapping: Sections,
 }
 
-/// The time since when a student has a status in a section.
+/// The time since which a student has had a status in a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Since {
     pub(crate) at: Millisecond,
@@ -381,7 +381,7 @@ impl Term {
         }
     }
 
-    /// Drops first; each freed seat goes to the waitlist. Then each add on its own.
+    /// Evaluates the drops, whose seats go to the waitlists, and then each add by itself.
     fn batch(
         &mut self,
         student: Student,

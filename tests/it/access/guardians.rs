@@ -31,7 +31,7 @@ fn college() -> Hub {
 fn a_link_opens_one_schedule_until_the_student_ends_it() {
     let hub = college();
     let mut ann = hub.signed_in_as(&student("ann"));
-    let made = ann.post_json(LINKS, &json!({"label": " Mum ", "days": 30})).expect(201).json();
+    let made = ann.post_json(LINKS, &json!({"label": " Mom ", "days": 30})).expect(201).json();
     let url = made["url"].as_str().unwrap();
     assert!(url.starts_with(&format!("{}/shared#", hub.origin())), "{url}");
     let secret = url.split_once('#').unwrap().1;
@@ -43,7 +43,7 @@ fn a_link_opens_one_schedule_until_the_student_ends_it() {
         assert!(!text.contains(name), "the schedule does not contain {name}: {text}");
     }
     let schedule = response.json();
-    assert_eq!((&schedule["label"], &schedule["expires_at"]), (&json!("Mum"), &made["expires_at"]));
+    assert_eq!((&schedule["label"], &schedule["expires_at"]), (&json!("Mom"), &made["expires_at"]));
     let courses: Vec<&Value> = schedule["items"].as_array().unwrap().iter().map(|item| &item["course"]).collect();
     assert_eq!(courses, [&json!("MATH 1")]);
 
@@ -52,7 +52,7 @@ fn a_link_opens_one_schedule_until_the_student_ends_it() {
     let read = &disclosures["items"][0];
     assert_eq!((&read["action"], &read["name"]), (&json!("schedule.shared"), &Value::Null), "{disclosures:#}");
     let data = ann.get("/api/v1/me/data").expect(200);
-    assert_eq!(data.json()["guardian_links"][0]["label"], "Mum");
+    assert_eq!(data.json()["guardian_links"][0]["label"], "Mom");
     let links = ann.get(LINKS).expect(200);
     let audit = hub.signed_in_as(&minted(Role::Admin)).get("/api/v1/admin/audit").expect(200).text();
     for text in [data.text(), links.text(), audit] {

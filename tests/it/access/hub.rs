@@ -111,7 +111,7 @@ impl Hub {
 
     /// Makes a link to the schedule of a student and returns its secret.
     pub(super) fn guardian_link(&self, name: &str) -> String {
-        let made = self.signed_in_as(&student(name)).post_json("/api/v1/me/guardian-links", &json!({"label": "Mum"}));
+        let made = self.signed_in_as(&student(name)).post_json("/api/v1/me/guardian-links", &json!({"label": "Mom"}));
         let made = made.expect(201).json();
         made["url"].as_str().and_then(|url| url.split_once('#')).expect("a secret").1.to_owned()
     }

@@ -167,8 +167,7 @@ impl Hub {
         alert.seq.unwrap()
     }
 
-    /// Deletes the oldest `count` entries of the alert log, and then from the tail what is no longer stored, as the
-    /// broker does.
+    /// Deletes the oldest `count` entries of the alert log, and then removes them from the tail, as the broker does.
     pub(crate) fn delete_oldest_alerts(&self, count: usize) {
         let deletion = self.store.delete_before(Timestamp::MAX, count);
         assert_eq!(self.runtime.block_on(deletion).unwrap(), count);
@@ -176,7 +175,7 @@ impl Hub {
         self.live.tail.trim(stored.first);
     }
 
-    /// Publishes that a user has signed out: of one token, or of all.
+    /// Publishes the sign-out of a user: the end of one token, or of all.
     pub(crate) fn sign_out(&self, user: &str, token: Option<u128>) {
         let user = UserName::parse(user).unwrap();
         self.bus.publish(Event::SignedOut { user, token: token.map(Uuid::from_u128), issued_until: None });
