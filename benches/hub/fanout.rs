@@ -26,7 +26,7 @@ struct Measured {
     /// Bytes of memory per client once all are subscribed.
     subscribed: Vec<f64>,
     /// Bytes of memory per client after all alerts.
-    afterwards: Vec<f64>,
+    afterward: Vec<f64>,
     /// Deliveries per second of each alert.
     rates: Vec<f64>,
     deliveries: usize,
@@ -53,7 +53,7 @@ pub fn run() {
     let row = |name: &str, mut measured: Measured| {
         let best = measured.rates.iter().copied().fold(0.0, f64::max);
         let kilobytes = |bytes: &mut [f64]| format!("{:.1}", median(bytes) / 1000.0);
-        let memory = [kilobytes(&mut measured.subscribed), kilobytes(&mut measured.afterwards)];
+        let memory = [kilobytes(&mut measured.subscribed), kilobytes(&mut measured.afterward)];
         let rates = [number(median(&mut measured.rates)), number(best)];
         let server_time = millis_per_thousand(measured.server, measured.deliveries);
         [name.to_owned()].into_iter().chain(memory).chain(rates).chain([server_time]).collect()
@@ -129,7 +129,7 @@ async fn alerts(
     measured.server += stopwatch.used();
     measured.deliveries += ALERTS * clients;
     assert_eq!(crowd.counters.disconnected.get(), 0, "clients were disconnected");
-    measured.afterwards.push(per_client());
+    measured.afterward.push(per_client());
 }
 
 fn title() -> String {

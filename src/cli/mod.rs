@@ -83,8 +83,7 @@ enum Command {
     },
     /// Move the embedded store to an empty PostgreSQL database; no hub may be running on either
     Migrate(migrate::MigrateArguments),
-    /// Report damage to the store, recompute the chains of attempts, and every count from the registrations, and report
-    /// differences
+    /// Report damage to the store, recompute every count and the chains of attempts, and report differences
     Verify {
         /// Use a damaged store as it is, when there is no backup: what cannot be read is lost. Copy the files first
         #[arg(long)]

@@ -341,12 +341,12 @@ mod tests {
 
     #[test]
     fn all_errors_are_reported_with_full_names() {
-        let file = "colour = 1\n[server]\nbnid = \"x\"\nworkers = \"two\"\nbind = \"here\"\n[plone]\nurl = \"p\"\n\
+        let file = "color = 1\n[server]\nbnid = \"x\"\nworkers = \"two\"\nbind = \"here\"\n[plone]\nurl = \"p\"\n\
                     [store]\nurl = \"mysql://db/hub\"\n[bus]\nurl = \"nats:n\"\n[auth]\nsecret = \"short\"\n";
         let problems = read(file, &[("EDUHUB_SERVER_BIND", "x"), ("EDUHUB_LIMITS__LOGIN_PER_MINUTE", "-1")]);
         let problems = problems.unwrap_err();
         let expected = [
-            "colour is not a setting",
+            "color is not a setting",
             "server.bnid is not a setting; did you mean server.bind?",
             "server.workers must be a whole number from 0 to 256",
             "server.bind \"here\" is not an address with a port",

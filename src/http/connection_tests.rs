@@ -33,7 +33,10 @@ fn a_bounded_response_must_be_read_at_a_minimum_pace() {
         room: Arc::new(room(10)),
     };
     connection.room.open.fetch_add(1, Relaxed);
-    assert!(!connection.is_send_late(Instant::now() + Duration::from_secs(3_600)), "other responses may take a long time");
+    assert!(
+        !connection.is_send_late(Instant::now() + Duration::from_secs(3_600)),
+        "other responses may take a long time"
+    );
     connection.send_within_pace(10 * 4 * 1024);
     let after = |seconds| Instant::now() + Duration::from_secs(seconds);
     assert!(!connection.is_send_late(after(39)) && connection.is_send_late(after(41)));

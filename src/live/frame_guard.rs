@@ -181,7 +181,7 @@ impl FrameGuard {
 /// The state that a [`GuardedPayload`] and the actor that reads it share.
 #[derive(Debug, Default)]
 pub(super) struct GuardStatus {
-    /// The reason for which a frame was rejected, which makes the stream fail.
+    /// The reason why a frame was rejected, which makes the stream fail.
     pub(super) rejected: Cell<Option<Close>>,
     /// Whether the transport failed.
     pub(super) is_broken: Cell<bool>,

@@ -20,7 +20,7 @@ pub struct LiveRequest {
     pub live: Arc<Live>,
     /// The relay of this thread.
     pub relay: Addr<Relay>,
-    /// The caller (`None` for a visitor); or the reason for which the connection is not admitted.
+    /// The caller (`None` for a visitor), or the reason why the connection is not admitted.
     pub caller: Result<Option<Caller>, Close>,
     /// The client's address.
     pub address: IpAddr,
@@ -34,7 +34,7 @@ impl LiveRequest {
     /// Adds the session to the list of connections, and returns its driver.
     ///
     /// # Errors
-    /// The reason for which the connection is not admitted.
+    /// The reason why the connection is not admitted.
     pub(super) fn admit(self, user_agent: &str, transport: Transport) -> Result<Driver, Close> {
         let Self { live, relay, caller, address, since, channels } = self;
         let client = Client { address, user_agent, transport };

@@ -55,7 +55,7 @@ struct EventSession {
 /// Opens a stream of events. `is_gone` returns whether the client has closed its connection.
 ///
 /// # Errors
-/// The reason for which the connection is not admitted.
+/// The reason why the connection is not admitted.
 pub fn open(request: LiveRequest, user_agent: &str, is_gone: impl Fn() -> bool + 'static) -> Result<EventBody, Close> {
     let driver = request.admit(user_agent, TransportKind::Sse)?;
     let outgoing = Outgoing::default();

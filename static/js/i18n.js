@@ -10,7 +10,7 @@ export const languages = (document.documentElement.dataset.languages ?? "en").sp
 /** The folders of texts beside those that all pages have. */
 const folders = new Set(document.documentElement.dataset.words?.split(" "));
 
-/** The name of each language in itself. */
+/** The name of each language, in that language. */
 export const LANGUAGE_NAMES = { en: "English", es: "Español" };
 
 /** A promise for each folder that `addTexts` has added. */

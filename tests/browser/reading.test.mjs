@@ -77,7 +77,7 @@ for (const width of [390, 1280]) {
     await page.locator("#register-all").waitFor();
     const skip = async (presses) => {
       await page.evaluate(() => document.activeElement.blur());
-      // A click on nothing sets the start of the keyboard's path.
+      // The next Tab starts at the beginning of the page.
       await page.evaluate(() => { document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute("tabindex"); });
       for (let i = 0; i < presses; i += 1) await page.keyboard.press("Tab");
       assert.equal(await page.evaluate(() => document.activeElement.className), "skip");

@@ -1,5 +1,5 @@
-//! Commands that write to a store while the disk is full and stays full: each ends, with status 0 only if it had its
-//! effect, otherwise with a message and another status, and leaves a whole store.
+//! Commands that write to a store while the disk is full and stays full. Each exits with status 0 only if it took
+//! effect, and otherwise with a message and another status. The store stays whole.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ struct Prepared {
 /// A command that writes.
 struct Case {
     arguments: &'static [&'static str],
-    /// Returns whether the command has had its effect.
+    /// Returns whether the command took effect.
     is_done: fn(&Prepared) -> bool,
 }
 

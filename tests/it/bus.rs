@@ -220,7 +220,7 @@ fn hubs_with_another_subject_receive_nothing() {
     second.reaches(&mut first, &sign_out(2));
 }
 
-/// Cuts the connection of the second hub in a mode of the relay, and checks that both hubs converge afterwards.
+/// Cuts the connection of the second hub in a mode of the relay, and checks that both hubs converge afterward.
 fn lose_events_and_converge(mode: Mode) {
     let server = NatsServer::start();
     let relay = TcpRelay::start(server.address());

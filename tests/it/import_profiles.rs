@@ -185,11 +185,11 @@ fn profiles_that_cannot_be_saved_are_refused_with_a_reason() {
         ("a%20b", body.clone(), 422, "invalid"),
         ("a%E2%80%8Bb", body.clone(), 422, "invalid"),
         ("own", with("title", json!("  ")), 422, "invalid"),
-        ("own", with("map", json!({"Nr": "colour"})), 422, "invalid"),
+        ("own", with("map", json!({"Nr": "color"})), 422, "invalid"),
         ("own", with("map", json!({"Nr": 1})), 400, "bad_request"),
         ("own", with("map", json!({"": "crn"})), 422, "invalid"),
         ("own", with("header", json!(vec!["x"; 301])), 422, "invalid"),
-        ("own", with("colour", json!("red")), 422, "invalid"),
+        ("own", with("color", json!("red")), 422, "invalid"),
     ];
     for (name, body, status, code) in table {
         let response = staff.put_json(&format!("/api/v1/import-profiles/{name}"), &body).expect(status);

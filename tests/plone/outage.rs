@@ -1,5 +1,5 @@
 //! Outages of Plone. In every kind of outage, registration, alerts and dashboards continue, and Plone receives all
-//! changes afterwards. A relay between the hub and a real Plone causes the outages.
+//! changes afterward. A relay between the hub and a real Plone causes the outages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,5 +1,5 @@
 //! The registration rush: 1,000 students compete for 20 sections. Each has two connections that send conflicting
-//! requests at the same time. Afterwards no section is oversold and no student has two conflicting registrations.
+//! requests at the same time. Afterward no section is oversold and no student has two conflicting registrations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;

@@ -216,7 +216,7 @@ impl Season {
         });
     }
 
-    /// Rehearses the opening. Nothing of it is visible afterwards.
+    /// Rehearses the opening. Nothing of it is visible afterward.
     fn rehearse(&self) {
         let mut staff = self.staff();
         let seats = format!("/api/v1/seats?term={}", self.term);

@@ -239,7 +239,7 @@ async fn insert(tx: &Tx, table: &str, shape: &Shape, rows: &[Vec<Field>]) -> Res
         return Ok(());
     }
     let parameters: Vec<String> = (1..=shape.len()).map(|at| format!("${at}")).collect();
-    // The ids of audit entries are generated otherwise.
+    // Otherwise PostgreSQL would generate the ids of audit entries.
     let sql = format!(
         "INSERT INTO {table} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM unnest({})",
         quoted(shape),

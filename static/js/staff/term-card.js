@@ -43,7 +43,7 @@ export class TermCard {
     this.#showActions();
   }
 
-  /** The term opens or closes on its own, so the button changes. A press just afterwards was meant for the old button. */
+  /** The term opens or closes on its own, so the button changes. A press just afterward was meant for the old button. */
   switched() {
     this.#switchedAt = performance.now();
   }

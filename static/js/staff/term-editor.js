@@ -146,7 +146,7 @@ export class TermEditor {
     await this.#save(id.value.trim(), body, this.status);
   }
 
-  /** Saves a term. `status`, in a card or in the form, says how it goes. */
+  /** Saves a term. `status`, in a card or in the form, shows the progress and the result. */
   async #save(id, body, status) {
     const isForm = status === this.status;
     const card = isForm && this.#edited;

@@ -149,13 +149,13 @@ fn an_order_against_real_time_is_rejected() {
 }
 
 #[test]
-fn a_sequence_that_goes_backwards_is_rejected() {
+fn a_sequence_that_goes_backward_is_rejected() {
     let seats = |seq, moment| {
         let rows = vec![[1, 0, 0, 1], [5, 0, 0, 5]];
         call(Request::ReadSeats, moment, moment + 1, Some(Answer::Seats { seq, rows }))
     };
     check(&[seats(1, 2), seats(2, 4)]).expect("a sequence that grows");
-    let message = check(&[seats(2, 2), seats(1, 4)]).expect_err("a sequence that goes backwards");
+    let message = check(&[seats(2, 2), seats(1, 4)]).expect_err("a sequence that goes backward");
     assert!(message.contains("has the sequence 1, but sequence 2 was read before"), "{message}");
 }
 

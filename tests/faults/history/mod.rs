@@ -12,7 +12,7 @@
 //! 1. every answer is the one that the rules of docs/SEMANTICS.md give at its place ([`model`], written without the
 //!    code of the hub),
 //! 2. a request that was answered before another was sent comes first,
-//! 3. each read returns the state at its place, so that no read goes backwards,
+//! 3. each read returns the state at its place, so that no read goes backward,
 //! 4. a request without an answer occurs at most once, and not after its server had ended,
 //! 5. what is read after each restart, and at the end, is the state at the end of the order.
 //!

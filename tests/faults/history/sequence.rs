@@ -1,4 +1,4 @@
-//! The sequence that reads of all seats carry: it never goes backwards, and one number means one state.
+//! The sequence that reads of all seats carry: it never goes backward, and one number means one state.
 
 use std::collections::BTreeMap;
 

@@ -132,7 +132,7 @@ fn unsigned() -> String {
     format!("eyJhbGciOiJub25lIn0.{claims}.")
 }
 
-/// Returns a valid student's token whose claims were changed afterwards.
+/// Returns a valid student's token whose claims were changed afterward.
 fn tampered() -> String {
     let (student, admin) = (minted(Role::Student), minted(Role::Admin));
     let parts: Vec<&str> = student.split('.').collect();

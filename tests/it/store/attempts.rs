@@ -122,7 +122,7 @@ pub(crate) fn a_loaded_chain_is_continued<F: StoreFixture>() {
     assert_eq!(of_section.iter().map(|one| one.attempt.n).collect::<Vec<_>>(), [kept.n, 1]);
 }
 
-pub(crate) fn histories_are_read_backwards_in_pages<F: StoreFixture>() {
+pub(crate) fn histories_are_read_backward_in_pages<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").seats(9), section("Y").seats(9)]);
     for (student, section) in [("ana", "X"), ("bob", "X"), ("ana", "Y"), ("ana", "X"), ("bob", "Y")] {
         term.run_one(register(student, section));

@@ -48,7 +48,7 @@ macro_rules! registration_ports {
         store_contract! { $name, $fixture:
             suite:
             confirmed_commands_survive_reopening
-            offers_survive_reopening_and_lapse_afterwards
+            offers_survive_reopening_and_lapse_afterward
             waitlist_choices_survive_reopening
             the_order_of_a_waitlist_survives_reopening
             a_loaded_term_equals_what_was_published
@@ -74,7 +74,7 @@ macro_rules! registration_ports {
             every_decision_is_an_attempt_of_the_same_commit
             a_refused_batch_leaves_the_chain_as_it_was
             a_loaded_chain_is_continued
-            histories_are_read_backwards_in_pages
+            histories_are_read_backward_in_pages
             old_attempts_are_deleted_and_the_rest_stays_verifiable;
             outbox:
             each_section_of_a_commit_is_marked_once
@@ -203,7 +203,7 @@ store_contract! { pooled, crate::store::postgres::Pooled:
     changes_since_a_sequence_are_those_of_later_commits;
     attempts:
     a_loaded_chain_is_continued
-    histories_are_read_backwards_in_pages;
+    histories_are_read_backward_in_pages;
     outbox:
     marks_survive_reopening
     applied_imports_are_marked_in_chunks;

@@ -89,7 +89,7 @@ pub(crate) fn a_loaded_term_equals_what_was_published<F: StoreFixture>() {
     assert_eq!(Image::of(&term.reopen().loaded), image, "after reopening");
 }
 
-pub(crate) fn offers_survive_reopening_and_lapse_afterwards<F: StoreFixture>() {
+pub(crate) fn offers_survive_reopening_and_lapse_afterward<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").waitlist(3)]);
     let offers =
         TermPatch { waitlist: Some(Some(WaitlistMode::Offer)), offer_s: Some(Some(600)), ..TermPatch::default() };

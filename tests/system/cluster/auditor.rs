@@ -108,7 +108,7 @@ async fn read(client: &Client) -> Tables {
 }
 
 impl Tables {
-    /// Reads the tables in one transaction, in which `change` is carried out first, and undone afterwards.
+    /// Reads the tables in one transaction, in which `change` is carried out first, and undone afterward.
     pub(super) fn read_with(shared: &Shared, change: &str) -> Self {
         let url = shared.cluster().url(shared.name());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -2,7 +2,7 @@
 
 export default {
   "demo.title": "Plone and EduHub: the same rush",
-  "demo.about": "Simulated students register over real connections in a temporary term. Afterwards, they check which seats they have. Real students, alerts, and the sections in Plone are not affected. Where load on Plone is not allowed, an earlier measurement is shown instead.",
+  "demo.about": "Simulated students register over real connections in a temporary term. Afterward, they check which seats they have. Real students, alerts, and the sections in Plone are not affected. Where load on Plone is not allowed, an earlier measurement is shown instead.",
   "demo.progress": "Test progress",
   "demo.run": "Run test",
   "demo.users": "Students (up to {max})",
@@ -80,7 +80,7 @@ export default {
   "report.loading": "Loading…",
   "report.none": "This link is incomplete or was withdrawn. Ask the person who sent it for a new one.",
   "report.failed": "Couldn't load the result. Check your connection, then reload this page.",
-  "report.about": "Simulated students registered over real connections in a temporary term. Afterwards, they checked which seats they have. Real students were not affected.",
+  "report.about": "Simulated students registered over real connections in a temporary term. Afterward, they checked which seats they have. Real students were not affected.",
   "demo.share": "Create a link to this result",
   "demo.shared": "Anyone with this link can open the result. It names no one.",
   "demo.link.copy": "Copy link",
