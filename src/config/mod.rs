@@ -112,7 +112,8 @@ pub struct Registration {
     pub repeat_limit: u32,
     /// Whether and how long seats are offered to students on waitlists.
     pub offers: OfferSettings,
-    /// The maximum number of accepted commands without a reply, of all terms. More are rejected with 503 `overloaded`.
+    /// The maximum number of accepted commands without a reply, of all terms. Further ones are rejected with 503
+    /// `overloaded`.
     pub queue_max: usize,
     /// The longest time until the reply to a student's command while more arrive than the hub can commit.
     pub overload_wait: Duration,

@@ -14,7 +14,7 @@ use crate::identity::Caller;
 use crate::store::StoreError;
 use crate::store::sign_ins::{SignInStore, StoredSignIn};
 
-/// Maximum number of listed sign-ins of a user: more than anyone has devices. If there are more, the newest are listed;
+/// Maximum number of listed sign-ins of a user: more than the devices of any user. If there are more, the newest are listed;
 /// the others stay valid, because a script may sign in for each of its runs.
 pub(super) const PER_USER_MAX: usize = 50;
 /// Maximum length of a device's description, in characters: user agents of browsers have about 120.

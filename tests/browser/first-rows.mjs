@@ -36,7 +36,7 @@ export async function firstRows(chrome, hub, { width = 390, height = 844 } = {})
   await devtools.send("Runtime.addBinding", { name: "firstRows" });
   await devtools.send("Page.addScriptToEvaluateOnNewDocument", { source: `(${watch})()` });
   const times = CONDITIONS.map(() => []);
-  // The conditions take turns, so that what else the machine does affects all of them.
+  // The conditions take turns, so that other work of the machine affects all of them.
   for (let load = 0; load <= LOADS; load += 1) for (const [i, [, slower, network]] of CONDITIONS.entries()) {
     await devtools.send("Emulation.setCPUThrottlingRate", { rate: 1 });
     await devtools.send("Page.navigate", { url: "about:blank" });

@@ -140,7 +140,7 @@ test("a student is moved and dropped, by keyboard alone", async () => {
   await page.getByRole("button", { name: /^Drop: PHYS 101/ }).focus();
   await page.keyboard.press("Enter");
   await shows(page, "This drops mover from PHYS 101");
-  // The confirmation stands at the registration that it is about.
+  // The confirmation is shown beside its registration.
   await until(page, () => /This drops mover/.test(document.querySelector("li.choice:has([data-act='drop help-3'])").textContent));
   await page.locator(".change").getByRole("button", { name: "Cancel" }).click();
   await until(page, () => document.activeElement.matches("[data-act='drop help-3']") && !document.querySelector(".change *"));

@@ -147,7 +147,7 @@ struct Peak {
 }
 
 impl Peak {
-    /// Measures the memory, once in [`MEASURE_INTERVAL`].
+    /// Measures the memory, at most once in each [`MEASURE_INTERVAL`].
     fn measure(&mut self, server: &Server, deaf_ports: &[u16]) {
         if self.measured.is_some_and(|at| at.elapsed() < MEASURE_INTERVAL) {
             return;

@@ -30,7 +30,7 @@ enum Fault {
     LoseReply,
     /// Closes the connections without forwarding it.
     LoseCommit,
-    /// Closes the connection to the store, and forwards it when the test says so.
+    /// Closes the connection to the store, and forwards the `COMMIT` when the test requests it.
     Delay,
 }
 
@@ -114,7 +114,7 @@ fn relay(
             client.shutdown(Shutdown::Both).unwrap();
             let done = released.lock().unwrap().recv().unwrap();
             server.write_all(&bytes[..n]).unwrap();
-            // PostgreSQL replies to the statements, and ends when nothing more comes.
+            // PostgreSQL replies to the statements, and closes the connection at the end of the stream.
             server.shutdown(Shutdown::Write).unwrap();
             let _ = end_of_server.recv();
             done.send(()).unwrap();
