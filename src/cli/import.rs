@@ -82,7 +82,7 @@ pub(super) struct ImportArguments {
     /// Line of the header, if it is not detected correctly
     #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..=HEADER_LINE_MAX))]
     header_line: Option<u64>,
-    /// How times without am and pm are read: 12 (1:00 to 6:59 in the afternoon) or 24 (as written)
+    /// How times without am or pm are read: 12 (1:00 to 6:59 in the afternoon) or 24 (as written)
     #[arg(long, value_parser = ["12", "24"])]
     clock: Option<String>,
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
 
 /// The longest identifier or sender, in characters. CAP has no bound; identifiers in use have at most 120.
-const NAME_CHARS_MAX: usize = 250;
+pub const NAME_CHARS_MAX: usize = 250;
 
 /// What identifies a message, also in the references of later ones.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use quick_xml::events::{BytesDecl, BytesRef, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 
 use crate::alerts::cap::NAMESPACE;
-use crate::domain::cap::{CapId, is_name};
+use crate::domain::cap::{CapId, NAME_CHARS_MAX, is_name};
 
 /// The longest document, in bytes. Messages with polygons of many points have about 60 kB.
 pub const LEN_MAX: usize = 256 * 1024;
@@ -190,7 +190,8 @@ impl Elements {
         let missing = |field| move || CapError::invalid(field, format!("{field} is missing."));
         let name = |field, text: Option<String>| {
             let text = text.ok_or_else(missing(field))?;
-            let detail = || format!("{field} must not contain spaces, commas, < or &, nor be very long.");
+            let detail =
+                || format!("{field} must have 1 to {NAME_CHARS_MAX} characters, without spaces, commas, < or &.");
             if is_name(&text) { Ok(text) } else { Err(CapError::invalid(field, detail())) }
         };
         let id = CapId {

@@ -16,11 +16,11 @@ const LINES_MAX: usize = 10;
 pub(super) enum Remark {
     /// A phrase that means that days or times are not set.
     Unscheduled(String),
-    /// Times without am and pm were read as afternoon.
+    /// Times without am or pm were read as afternoon.
     Afternoon,
-    /// Times without am and pm, in a file that has them at other times, were read as afternoon.
+    /// Times without am or pm, in a file that has them at other times, were read as afternoon.
     AfternoonBesideMarked,
-    /// Times without am and pm, in a file that has them or an hour above 12 at other times, were read as written.
+    /// Times without am or pm, in a file that has them or an hour above 12 at other times, were read as written.
     EarlyAsWritten,
     /// The component was inferred from the section's label or title.
     Inferred(&'static str),

@@ -23,7 +23,7 @@ const EVENING_MINUTES_MAX: i32 = 6 * 60;
 /// The latest end of a class that ends after midnight.
 const EARLY_END: Time = jiff::civil::time(5, 0, 0, 0);
 
-/// How times without am and pm are read.
+/// How times without am or pm are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Clock {
     /// As written, on a 24-hour clock.
@@ -65,7 +65,7 @@ impl ClockEvidence {
         let lower = cell.to_ascii_lowercase();
         let ranges = lower.split([';', '\n', '|', ',']).filter_map(split_range);
         let times = ranges.flat_map(|(from, to)| [from, to]).chain([lower.as_str()]);
-        // `noon` beside times without am and pm shows nothing about them.
+        // `noon` beside times without am or pm shows nothing about them.
         let times = times.filter(|text| !text.contains("noon") && !text.contains("midnight"));
         for part in times.filter_map(last_time) {
             self.has_halves |= part.pm.is_some();
@@ -264,7 +264,7 @@ fn part(text: &str) -> Option<Part> {
     part.time(pm).map(|_| part).or_else(|| (part.hour == 24 && part.minute == 0 && pm.is_none()).then_some(part))
 }
 
-/// Returns the half of the day of a start without am and pm, in a range whose end has one. In `11:00-12:15 pm` the start
+/// Returns the half of the day of a start without am or pm, in a range whose end has one. In `11:00-12:15 pm` the start
 /// gets the same half if it is then before the end, else am.
 fn half_of_start(from: Part, to: Part) -> Option<bool> {
     let Some(pm) = to.pm.filter(|_| from.pm.is_none()) else { return from.pm };
@@ -273,14 +273,14 @@ fn half_of_start(from: Part, to: Part) -> Option<bool> {
     Some([pm, false].into_iter().find(is_before_end).unwrap_or(pm))
 }
 
-/// Returns whether an end without am and pm makes a plausible class if it is pm, after a start that is pm.
+/// Returns whether an end without am or pm makes a plausible class if it is pm, after a start that is pm.
 fn ends_in_the_evening(from: Part, start: Time, to: Part) -> bool {
     let minutes = |time: Time| i32::from(time.hour()) * 60 + i32::from(time.minute());
     let length = to.time(Some(true)).map(|end| minutes(end) - minutes(start));
     from.pm == Some(true) && length.is_some_and(|length| (1..EVENING_MINUTES_MAX).contains(&length))
 }
 
-/// Returns whether an end of 12 without am and pm is midnight, as in `9:00pm-12:00`, or shortly after it.
+/// Returns whether an end of 12 without am or pm is midnight, as in `9:00pm-12:00`, or shortly after it.
 fn ends_around_midnight(start: Time, to: Part) -> bool {
     let minutes = |hour: i8, minute: i8| i32::from(hour) * 60 + i32::from(minute);
     let length = minutes(24, to.minute) - minutes(start.hour(), start.minute());

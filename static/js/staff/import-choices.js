@@ -22,11 +22,11 @@ export function sheetChoice(state, onsheet) {
   return Boolean(onsheet) && putSheets(select, state) && choice("import-sheet", t("columns.sheet"), select, t("columns.sheet.check"), onsheet);
 }
 
-/** A warning about times without am and pm names the option of the API. */
+/** A warning about times without am or pm names the option of the API. */
 const isAboutClock = ({ message }) => /\bclock=(12|24)\b/.test(message);
 
 /**
- * Returns a choice of how times without am and pm are read, or false if the file has none that are doubtful. `clock` is the
+ * Returns a choice of how times without am or pm are read, or false if the file has none that are doubtful. `clock` is the
  * present choice; `onclock(clock)` checks the file with another one.
  */
 export function clockChoice({ warnings }, clock, onclock) {
