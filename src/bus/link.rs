@@ -93,7 +93,7 @@ impl Link {
         self.problem.lock().is_none()
     }
 
-    /// Changes the state. Returns whether it differs from the state before.
+    /// Changes the state. Returns whether it differs from the previous state.
     pub(super) fn set_problem(&self, problem: Option<String>) -> bool {
         let mut current = self.problem.lock();
         let is_changed = *current != problem;

@@ -104,7 +104,7 @@ impl Offer {
 impl OfferSettings {
     /// Returns the offer that a student gets at `now` instead of a seat; `None` if the student gets the seat.
     ///
-    /// It ends at the latest with the waitlists of the term. A demonstration always assigns seats.
+    /// It ends no later than the waitlists of the term. A demonstration always assigns seats.
     #[must_use]
     pub fn offer_at(&self, term: &Term, now: Timestamp) -> Option<Offer> {
         let TermOffers { mode, offer_s, first_day_s, priority: _ } = term.offers;

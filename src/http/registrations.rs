@@ -388,7 +388,7 @@ pub(super) async fn run_batch(
             None => (all.iter().map(|crn| (crn.clone(), RequestOutcome::NotFound)).collect(), Receipts::new()),
         };
         let receipts = receipts.into_iter().map(Some).chain(std::iter::repeat(None));
-        // The CRN of an outcome is that of an alternative if the student got a seat in that one.
+        // An outcome has the CRN of an alternative if the student got a seat in the alternative.
         let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome);
         results.extend(all.into_iter().zip(outcomes).zip(receipts).map(|((crn, outcome), receipt)| {
             let section = section(crn);

@@ -57,7 +57,7 @@ pub enum AccountOutcome {
     WeakPassword(WeakPassword),
     /// A new account needs a password; nothing was changed.
     PasswordNeeded,
-    /// The account is that of the last local admin, who must stay one; nothing was changed.
+    /// The account belongs to the last local admin, who must keep the role; nothing was changed.
     LastAdmin,
 }
 
@@ -68,7 +68,7 @@ pub enum Removal {
     Removed,
     /// There is no such account.
     Absent,
-    /// The account is that of the last local admin; nothing was changed.
+    /// The account belongs to the last local admin; nothing was changed.
     LastAdmin,
 }
 

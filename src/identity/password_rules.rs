@@ -101,7 +101,7 @@ fn stem(text: &[char]) -> Option<&[char]> {
     is_stem.then_some(stem)
 }
 
-/// Returns whether each character follows the one before in the same direction, as in `abcdef` and `987654`.
+/// Returns whether each character follows the previous one in the same direction, as in `abcdef` and `987654`.
 fn is_sequence(text: &[char]) -> bool {
     let step = |pair: &[char]| i64::from(u32::from(pair[1])) - i64::from(u32::from(pair[0]));
     // 0 follows 9 in `12345678901234`.

@@ -117,7 +117,7 @@ impl Profiles {
     /// Stores a profile. Returns whether it is new.
     ///
     /// # Errors
-    /// When its name is that of a built-in profile or reserved, its map has an unknown field, there are too many
+    /// When its name is reserved or belongs to a built-in profile, its map has an unknown field, there are too many
     /// profiles, or the store fails.
     pub async fn put(&self, profile: ImportProfile) -> Result<bool, ProfileError> {
         if let Some(known) = built_in_of(&profile.name) {

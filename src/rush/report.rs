@@ -316,7 +316,7 @@ pub struct HotSection {
 pub struct SandboxReport {
     /// The id of its term, which begins with `_sandbox-`.
     pub term: String,
-    /// When the hub removes it at the latest.
+    /// The latest time at which the hub removes it.
     pub removes_at: Timestamp,
     /// The sections for which students compete.
     pub sections: Vec<HotSection>,

@@ -73,7 +73,7 @@ pub enum SandboxError {
 pub struct Sandbox {
     /// Its term.
     pub term: TermId,
-    /// When the hub removes it at the latest.
+    /// The latest time at which the hub removes it.
     pub removes_at: Timestamp,
     /// The sections for which students compete, each with its capacity.
     pub hot: Vec<(SectionId, u32)>,
@@ -98,7 +98,7 @@ pub struct SandboxDeps {
 /// A sandbox that is reserved or open.
 struct Slot {
     term: TermId,
-    /// When it is removed at the latest.
+    /// The latest time at which it is removed.
     removes_at: Timestamp,
     is_open: bool,
 }
@@ -120,7 +120,7 @@ impl Sandboxes {
         Self { deps, lease, slot: Mutex::default(), lifecycle: tokio::sync::Mutex::default() }
     }
 
-    /// Returns when the hub removes its sandbox at the latest; `None` if it has none.
+    /// Returns the latest time at which the hub removes its sandbox; `None` if it has none.
     #[must_use]
     pub fn removes_at(&self) -> Option<Timestamp> {
         self.slot.lock().as_ref().map(|slot| slot.removes_at)

@@ -219,7 +219,7 @@ fn spreadsheets_are_uploaded_with_their_media_types() {
         ("fall.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         ("fall.xls", "application/vnd.ms-excel"),
         ("fall.ods", "application/vnd.oasis.opendocument.spreadsheet"),
-        // The content decides, whatever a program takes the file for.
+        // The content decides, not the type that a program states.
         ("fall.xlsx", "text/csv"),
     ];
     for (number, (name, media_type)) in types.into_iter().enumerate() {

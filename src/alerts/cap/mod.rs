@@ -2,7 +2,7 @@
 //! messages, [`read`](mod@read) reads messages of other systems, and [`content`] converts these into requests.
 //!
 //! Each entry of the sequence of alerts is a message: sending is an `Alert`, a correction an `Update`, a cancellation a
-//! `Cancel`. Updates and cancellations refer to the messages before them.
+//! `Cancel`. Updates and cancellations refer to the earlier messages.
 //!
 //! | category of the hub | written as | read from |
 //! | --- | --- | --- |

@@ -289,7 +289,7 @@ impl Columns<'_> {
         self.header.has_course() && !is_crn
     }
 
-    /// If no column is that of the course, chooses the section's column if its cells are whole names such as
+    /// If no column contains the course, chooses the section's column if its cells are whole names such as
     /// `ACCT-201-01`, otherwise the title's, as for `Name`.
     fn find_course(&mut self) {
         if self.has_course() || self.map.iter().any(|(_, field)| *field == Column::Course) {

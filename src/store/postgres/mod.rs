@@ -165,7 +165,7 @@ pub enum OpenError {
         /// The cause.
         error: String,
     },
-    /// The schema is that of a newer version of the hub.
+    /// A newer version of the hub wrote the schema.
     #[error("the database was written by a newer EduHub: its schema version is {found}, this one supports {newest}")]
     Newer {
         /// The schema of the database.

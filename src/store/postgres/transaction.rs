@@ -57,10 +57,11 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_millis(50);
 /// minute.
 const FORGET: &str = "DELETE FROM commits WHERE at < now() - interval '1 hour'";
 
-/// Begins a write. Each of its statements sees what was committed before it, whatever the default of the database is, so
-/// that what follows a lock sees what the lock waited for. A hub that waits for a row of another hub gives up after `lock_timeout`; a hub that dies, or whose
-/// connection is cut, frees its rows after `idle_in_transaction_session_timeout` at the latest. It is longer than the
-/// decision of the largest batch, during which a transaction is idle.
+/// Begins a write. Regardless of the database's default, each of its statements sees everything that was committed before
+/// it, so that a statement after a lock sees the commits for which the lock waited. A hub that waits for a row of another
+/// hub gives up after `lock_timeout`. A hub that dies, or whose connection is cut, frees its rows within
+/// `idle_in_transaction_session_timeout`, which is longer than the decision of the largest batch: a transaction is idle
+/// during the decision.
 const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '15s'; SET LOCAL statement_timeout = '60s';
     SET LOCAL idle_in_transaction_session_timeout = '15s'";
 /// Begins a write that moves a store. Between two statements it may wait for the source for minutes.

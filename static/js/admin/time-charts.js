@@ -136,7 +136,7 @@ export class TimeCharts {
     this.#draw();
   }
 
-  /** Adds a sample. A line joins it to the one before if that is at most `maxGap` milliseconds older. */
+  /** Adds a sample. A line joins it to the previous one if that is at most `maxGap` milliseconds older. */
   add(sample, maxGap = GAP_MS) {
     this.#append({ ...sample, maxGap });
     this.#frame ||= requestAnimationFrame(() => this.#draw());

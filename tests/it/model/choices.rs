@@ -317,7 +317,7 @@ pub(super) fn assert_choices(before: &TermBook, after: &TermBook, decision: &Dec
     for (student, registrations) in after.students() {
         registrations.iter().for_each(|registration| assert_consistent(after, student, registration));
     }
-    // A batch that drops one section of a bundle leaves all of them first. What it adds is requested anew.
+    // A batch that drops one section of a bundle leaves all of them first. What it adds is requested as new.
     let is_left_by_batch = |student: &UserName, choices: &WaitlistChoices| match command {
         Command::Batch(batch) => batch.student == *student && choices.with.iter().any(|crn| batch.drop.contains(crn)),
         _ => false,

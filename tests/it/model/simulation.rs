@@ -115,7 +115,7 @@ impl Run {
         }
     }
 
-    /// Prints the progress of a long run, over the line before.
+    /// Prints the progress of a long run, over the previous line.
     fn report(&self, progress: &Progress) {
         if self.count > HISTORIES {
             eprint!("\r{}  ", progress.line(self.count));

@@ -153,7 +153,7 @@ pub(crate) fn old_attempts_are_deleted_and_the_rest_stays_verifiable<F: StoreFix
     assert_eq!(block_on(term.store.delete_attempts_before(minute(3), 9)).unwrap(), 1);
     assert_eq!(block_on(term.store.delete_attempts_before(minute(3), 9)).unwrap(), 0);
     assert_eq!(history(&term.store, "ana").len(), 1);
-    // The loaded term continues, also for a student without attempts that are left.
+    // The loaded term continues, even for a student without remaining attempts.
     term.run_one(register("bob", "X"));
     let mut term = term.reopen();
     term.run_one(register("bob", "X"));

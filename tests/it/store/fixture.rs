@@ -105,7 +105,7 @@ impl StoreFixture for Embedded {
     }
 }
 
-/// Opens an embedded store as soon as it is unlocked, at the latest after 60 s.
+/// Opens an embedded store as soon as it is unlocked, which takes at most 60 s.
 ///
 /// A store that was just closed can still be locked for a moment: a child process that another test starts holds the
 /// locks of this process from its fork to its exec.
