@@ -7,7 +7,7 @@ use strum::{EnumString, IntoStaticStr};
 /// The longest identifier or sender, in characters. CAP has no bound; identifiers in use have at most 120.
 pub const NAME_CHARS_MAX: usize = 250;
 
-/// What identifies a message, also in the references of later ones.
+/// The identity of a message, by which later messages refer to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CapId {
     /// The sender, unique in the world.
@@ -37,7 +37,7 @@ impl CapId {
     }
 }
 
-/// Returns whether a text may be a sender or an identifier: not empty, and without spaces and the characters that CAP
+/// Returns whether a text may be a sender or an identifier: not empty, and without spaces or characters that CAP
 /// forbids.
 #[must_use]
 pub fn is_name(text: &str) -> bool {

@@ -155,7 +155,7 @@ pub async fn put(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let name = ProfileName::parse(&path_param(&request, "name")?).map_err(|_| {
-        Problem::invalid("name", "The name of a profile must have 1 to 60 letters, digits and signs, without spaces.")
+        Problem::invalid("name", "The name of a profile must have 1 to 60 letters, digits and symbols, without spaces.")
     })?;
     let ProfileRequest { title, header, map } = read_body(&request, payload).await?;
     let title = one_line(&title);
