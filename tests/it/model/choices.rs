@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use eduhub::domain::attempt::{Action, Decided};
 use eduhub::domain::book::TermBook;
 use eduhub::domain::choices::WaitlistChoices;
 use eduhub::domain::command::{Batch, Command};
@@ -325,7 +326,10 @@ pub(super) fn assert_choices(before: &TermBook, after: &TermBook, decision: &Dec
     for (student, changed) in &decision.changes.registrations {
         let was = before.registrations(student).iter().find(|r| r.crn == changed.crn);
         let Some((was, choices)) = was.and_then(|was| Some((was, was.choices.as_deref()?))) else { continue };
-        if is_left_by_batch(student, choices) {
+        // The choices of an offer end when it lapses. What the command then requests is new, too.
+        let is_lapse =
+            |one: &Decided| one.action == Action::Lapse && (&one.student, &one.crn) == (student, &changed.crn);
+        if is_left_by_batch(student, choices) || decision.attempts.iter().any(is_lapse) {
             continue;
         }
         let status_of = |crn: &Crn| after.registrations(student).iter().find(|r| r.crn == *crn).unwrap().status;
