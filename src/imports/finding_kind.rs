@@ -265,8 +265,8 @@ pub(in crate::imports) enum FindingKind {
     #[error("The status \"{status}\" is unknown: the section is imported as open, in {rows}")]
     UnknownStatus { status: String, rows: CitedRows },
     #[error(
-        "Cross-listed sections share their seats only if the file states the same code for all of them, and their \
-         capacity together: check the capacities of {rows}"
+        "Cross-listed sections share their seats only if they have the same code or name each other, and the file states \
+         their capacity together: check the capacities of {rows}"
     )]
     CrossListed { rows: CitedRows },
     #[error("Dates without a year are not imported, in {rows}")]

@@ -7,6 +7,7 @@ use super::CsvSchedules;
 use crate::domain::ids::TermId;
 use crate::domain::import::Finding;
 use crate::domain::meeting::{Meeting, hour_minute_text};
+use crate::domain::pool::CrossListing;
 use crate::domain::section::{Section, SectionStatus};
 use crate::imports::schedule::{ClockOption, ProfileOptions, Schedule, ScheduleOptions, ScheduleReader, Severity};
 
@@ -80,6 +81,13 @@ fn read_with(name: &str, change: impl FnOnce(&mut ScheduleOptions)) -> Case {
     change(&mut options);
     let parsed = CsvSchedules::default().read(&file, scratch.path(), &options, &mut |_| true).unwrap();
     Case { parsed, _scratch: scratch }
+}
+
+/// Reads a schedule from its text.
+fn read_text(text: &str) -> Case {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    read_with(file.path().to_str().unwrap(), |_| {})
 }
 
 /// Reads a schedule that has no errors.
@@ -236,8 +244,28 @@ fn a_class_past_midnight_becomes_two_meetings() {
 }
 
 #[test]
-fn cross_listed_sections_are_a_warning() {
+fn sections_that_name_each_other_share_a_pool() {
     let case = read("26-cross-listed-pool.csv");
-    assert_eq!(case.sections().len(), 2);
-    assert!(case.warnings().iter().any(|warning| warning.message.contains("Cross-listed")), "{:?}", case.warnings());
+    let pools: Vec<_> = case.sections().iter().map(|section| section.cross_listed.clone().unwrap()).collect();
+    let pool = CrossListing { group: "AB 430-1".into(), capacity: Some(50) };
+    assert_eq!(pools, [pool.clone(), pool]);
+    assert_eq!(case.warnings(), [], "a pool needs no warning");
+}
+
+#[test]
+fn sections_that_name_unknown_ones_are_a_warning() {
+    const HEADER: &str = "crn,course,section,capacity,xlist,xlist cap\n";
+    let cases = [
+        ("1,AB 1,1,40,Also CD 2-1,50\n2,CD 2,1,20,,\n", "line 2"),
+        ("1,AB 1,1,40,Also XY 2-1,50\n", "line 2"),
+        ("1,AB 1,1,40,Also CD 2-1,\n2,CD 2,1,20,See AB 1-1,50\n", "line 2"),
+        ("1,AB 1,1,40,\"Also CD 2-1, XY 3-1\",50\n2,CD 2,1,20,See AB 1-1,50\n", "line 2"),
+        ("1,AB 1,1,40,X7,\n2,CD 2,1,20,X7,\n", "lines 2, 3"),
+    ];
+    for (rows, lines) in cases {
+        let case = read_text(&format!("{HEADER}{rows}"));
+        let warnings = case.warnings();
+        let [warning] = &warnings[..] else { panic!("{rows}: {warnings:?}") };
+        assert!(warning.message.starts_with("Cross-listed") && warning.message.contains(lines), "{rows}: {warnings:?}");
+    }
 }

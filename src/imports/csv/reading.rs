@@ -27,7 +27,7 @@ use crate::imports::csv::row::{self, Cells, Row, RowReport};
 use crate::imports::csv::scratch::{Scratch, signed};
 use crate::imports::csv::source::{RecordSource, Records, unreadable};
 use crate::imports::csv::survey::{Survey, survey, text_of};
-use crate::imports::csv::{ERRORS_MAX, EVENTS_MAX, SECTIONS_MAX, conflicts, event, export, merge};
+use crate::imports::csv::{ERRORS_MAX, EVENTS_MAX, SECTIONS_MAX, conflicts, cross_listed, event, export, merge};
 
 /// The number of rows between two progress reports.
 const PROGRESS_INTERVAL_ROWS: u64 = 200;
@@ -55,6 +55,8 @@ struct Reading<'r, 'w> {
     continued: usize,
     merged_cells: MergedCells,
     heading: Heading,
+    /// Whether a row lists cross-listed sections by text.
+    names_sections: bool,
     /// The number of records read so far.
     records: u64,
     bytes: u64,
@@ -105,6 +107,7 @@ pub(super) fn read(
         options,
         merged_cells: MergedCells::new(&survey.header),
         heading: Heading::default(),
+        names_sections: false,
         header: survey.header,
         format,
         parsed,
@@ -393,6 +396,7 @@ impl Reading<'_, '_> {
     fn store(&mut self, crn: Option<Crn>, row: Option<Row>, line: u64) -> Result<(), ScheduleError> {
         match (crn, row) {
             (Some(crn), Some(row)) => {
+                self.names_sections |= cross_listed::is_text(&row);
                 let body = serde_json::to_string(&row)?;
                 let mut insert = self.parsed.scratch.db.prepare_cached("INSERT INTO row VALUES(?,?,?)")?;
                 insert.execute(params![crn.as_str(), signed(line), body])?;
@@ -426,6 +430,12 @@ impl Reading<'_, '_> {
             remarks.add(Remark::CrnOfSection, None, line);
             Ok(())
         })?;
+        if self.names_sections {
+            cross_listed::name_groups(scratch, &mut |line| {
+                remarks.add(Remark::CrossListed, None, line);
+                Ok(())
+            })?;
+        }
         for finding in std::mem::take(&mut self.remarks).into_findings() {
             self.parsed.scratch.add_finding(Severity::Warning, &finding)?;
         }

@@ -270,9 +270,9 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
     let pool = CountField::CrossListedCapacity;
     let cross_listed_capacity = lenient(cells, Column::CrossListedCapacity, |cell| named(pool, text::count(cell)));
     let cross_listed_capacity = cross_listed_capacity.filter(|capacity| *capacity > 0);
-    // Text such as "Also CD 830-1" differs in each of the sections, so they do not become one pool.
+    // Text such as "Also CD 830-1" becomes a group once all rows are known.
     let is_code = |group: &String| !group.contains(char::is_whitespace);
-    if cross_listed.as_ref().is_some_and(|group| cross_listed_capacity.is_none() || !is_code(group)) {
+    if cross_listed.as_ref().is_some_and(|group| cross_listed_capacity.is_none() && is_code(group)) {
         cells.add_row_remark(Remark::CrossListed);
     }
     let credits = cells.read(Column::Credits, text::credits);

@@ -35,8 +35,7 @@ CREATE TABLE event(id TEXT PRIMARY KEY, line INTEGER, body TEXT) WITHOUT ROWID;
 /// The maximum number of rows without a CRN that become part of another section, so that a file of such rows cannot fill
 /// memory. Those after it are sections of their own.
 const ADOPTED_MAX: usize = 100_000;
-const INDEX_OF_LABELS: &str =
-    "CREATE INDEX row_label ON row(json_extract(body,'$.c'), json_extract(body,'$.s'), json_extract(body,'$.k'))";
+const INDEX_OF_LABELS: &str = "CREATE INDEX IF NOT EXISTS row_label ON row(json_extract(body,'$.c'), json_extract(body,'$.s'), json_extract(body,'$.k'))";
 /// The rows with a formed CRN, with their line and the CRN of the section to which they belong.
 const ADOPTED: &str = "
 SELECT own.rowid, own.line, min(other.crn) FROM row AS own JOIN row AS other
@@ -150,8 +149,7 @@ impl Scratch {
         if !has_formed {
             return Ok(());
         }
-        // Few files have such rows, so that only these pay for the index.
-        self.db.execute_batch(INDEX_OF_LABELS)?;
+        self.index_labels()?;
         let mut adopted = self.db.prepare(ADOPTED)?;
         let mut rows = adopted.query([])?;
         let mut lines = Vec::new();
@@ -167,6 +165,11 @@ impl Scratch {
             f(line)?;
         }
         Ok(())
+    }
+
+    /// Makes the rows searchable by course, section and component. Few files need it, and only these pay for it.
+    pub(super) fn index_labels(&self) -> Result<(), ScheduleError> {
+        Ok(self.db.execute_batch(INDEX_OF_LABELS)?)
     }
 
     /// Returns whether a row of the file, valid or rejected, has this CRN.

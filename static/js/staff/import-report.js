@@ -167,6 +167,8 @@ function changeRows({ section, change, fields }, nameOf) {
     const facts = NEW_SECTION_FIELDS.map((name) => [name, fields[name]?.[1]])
       .filter(([, value]) => value !== undefined && value !== null)
       .map(([name, value]) => name === "capacity" ? t("n.seats", { n: value }) : valueText(name, value));
+    const pool = fields.cross_listed?.[1];
+    if (pool) facts.push(`${label("cross_listed")}: ${valueText("cross_listed", pool)}`);
     return [[h("strong", null, section), h("span", { class: "good" }, t("report.created")), "", facts.join(", ")]];
   }
   return Object.entries(fields).map(([name, [before, after]], i) =>
