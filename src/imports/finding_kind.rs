@@ -136,7 +136,7 @@ pub(in crate::imports) enum FindingKind {
     // Cells.
     #[error("{field} {problem}")]
     Count { field: CountField, problem: CountProblem },
-    #[error("{what}: not imported")]
+    #[error("{what} (not imported)")]
     NotImported { what: Box<FindingKind> },
     #[error("Text must be at most {max} characters")]
     TextTooLong { max: usize },
@@ -269,6 +269,8 @@ pub(in crate::imports) enum FindingKind {
          their capacity together: check the capacities of {rows}"
     )]
     CrossListed { rows: CitedRows },
+    #[error("Other cells of this column are not imported either, for the same reason, in {rows}")]
+    MoreNotImported { rows: CitedRows },
     #[error("Dates without a year are not imported, in {rows}")]
     NoYear { rows: CitedRows },
     #[error("Rows without a section are read as further meetings of the section above, in {rows}")]
@@ -359,7 +361,7 @@ mod tests {
 
         let finding = FindingKind::NotImported { what: Box::new(kind) }.of_cell(3, Some("cap"), Some("1.000"));
 
-        let message = "Capacity must be a whole number without a dot, since 1.000 may be 1 or 1000: not imported";
+        let message = "Capacity must be a whole number without a dot, since 1.000 may be 1 or 1000 (not imported)";
         let expected = serde_json::json!({
             "line": 3, "column": "cap", "value": "1.000", "message": message, "code": "not_imported",
             "args": {"what": {"code": "count", "args": {

@@ -56,6 +56,22 @@ test("a check lists changed fields, new sections and missing sections", async ()
   assert.match(await page.textContent("#task [data-part=missing]"), /left unchanged \(1\).*CHEM 101/);
 });
 
+test("a check shows which sections share their seats, and sums up what a column cannot contain", async () => {
+  const page = await openImport();
+  const heads = "term,crn,course,section,title,credits,capacity,Cross-listings,Cross-list Maximum,restrictions";
+  const rule = "Must be enrolled in one of the following Programs: Nursing";
+  const others = Array.from({ length: 13 }, (_, i) => `pool,${10 + i},ART ${i},1,Drawing,3,10,,,${rule}`);
+  const pool = [`pool,1,AB 430,1,Ropes,3,40,Also CD 830-1,50,${rule}`, `pool,2,CD 830,1,Ropes,3,20,See AB 430-1,50,${rule}`];
+  await page.setInputFiles("#import-form [name=file]", csvFile([heads, ...pool, ...others, ""].join("\n")));
+  await check(page);
+  await shows(page, "15 sections to add");
+  const shared = await page.locator("#task [data-part=changes] tbody tr", { hasText: "Cross-listed sections: AB 430-1 (50 seats)" }).allTextContents();
+  assert.equal(shared.length, 2, shared.join("\n"));
+  const warnings = await page.locator("#task [data-part=warnings] tbody tr").allTextContents();
+  assert.equal(warnings.length, 11, warnings.join("\n"));
+  assert.match(warnings[10], /Other cells of this column are not imported either.*5 rows \(lines 12, 13, 14, 15, 16\)/);
+});
+
 test("the students whom an import affects are found and get an alert", async () => {
   await hub.term("moved", ["1,MATH 1,One,A,lecture,1,2,0,MW,09:00-09:50,Lee", "2,ART 1,Two,A,lecture,1,2,0,TR,09:00-09:50,Ruiz"]);
   for (const student of ["student", "student2"]) for (const crn of [1, 2]) await hub.ask(student, "PUT", `/api/v1/me/registrations/moved-${crn}`);

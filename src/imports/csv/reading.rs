@@ -389,7 +389,9 @@ impl Reading<'_, '_> {
             let name = index.map(|index| self.header.name_at(index));
             self.remarks.add(remark, name.as_deref(), line);
         }
-        add_findings(&self.parsed.scratch, &report.findings)
+        let mut findings = report.findings;
+        findings.retain(|(_, finding)| !self.remarks.absorb(finding));
+        add_findings(&self.parsed.scratch, &findings)
     }
 
     /// Stores a row, or records that it is rejected.

@@ -1,6 +1,6 @@
 //! Warnings that concern many rows. Each is reported once, with the number of rows and the first lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::import::Finding;
 use crate::imports::finding_kind::FindingKind;
@@ -10,6 +10,10 @@ use crate::imports::finding_parts::CitedRows;
 const REMARKS_MAX: usize = 500;
 /// The maximum number of lines that a remark cites.
 const LINES_MAX: usize = 10;
+/// The maximum number of cells of a column that are not imported and get a warning each.
+const NOT_IMPORTED_MAX: usize = 10;
+/// The codes of the warnings about such cells. Only their cells differ.
+const NOT_IMPORTED_CODES: [&str; 2] = ["not_imported", "prerequisites_form"];
 
 /// A warning about many rows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +34,8 @@ pub(super) enum Remark {
     UnknownStatus(String),
     /// The section shares its seats with others.
     CrossListed,
+    /// Further cells of a column are not imported.
+    MoreNotImported(String),
     /// The dates lack the year.
     NoYear,
     /// A row without its own section continues the section above it.
@@ -52,6 +58,7 @@ impl Remark {
             Self::Tentative => FindingKind::Tentative { rows },
             Self::UnknownStatus(status) => FindingKind::UnknownStatus { status, rows },
             Self::CrossListed => FindingKind::CrossListed { rows },
+            Self::MoreNotImported(_) => FindingKind::MoreNotImported { rows },
             Self::NoYear => FindingKind::NoYear { rows },
             Self::Continuation => FindingKind::Continuation { rows },
             Self::MergedCells => FindingKind::MergedCells { rows },
@@ -70,16 +77,20 @@ struct Cited {
 
 /// The remarks about a file.
 #[derive(Debug, Default)]
-pub(super) struct Remarks(BTreeMap<Remark, Cited>);
+pub(super) struct Remarks {
+    all: BTreeMap<Remark, Cited>,
+    /// The number of cells that are not imported, by column.
+    not_imported: HashMap<Box<str>, usize>,
+}
 
 impl Remarks {
     /// Adds a remark about a line and a column. Repetitions within a line count once.
     pub(super) fn add(&mut self, remark: Remark, column: Option<&str>, line: u64) {
-        if self.0.len() >= REMARKS_MAX && !self.0.contains_key(&remark) {
+        if self.all.len() >= REMARKS_MAX && !self.all.contains_key(&remark) {
             return;
         }
         let new = || Cited { column: column.map(str::to_owned), count: 0, lines: Vec::new(), last_line: 0 };
-        let cited = self.0.entry(remark).or_insert_with(new);
+        let cited = self.all.entry(remark).or_insert_with(new);
         if cited.last_line == line {
             return;
         }
@@ -90,9 +101,25 @@ impl Remarks {
         }
     }
 
+    /// Makes a warning about a cell that is not imported part of a remark if its column has many. Returns whether it did.
+    /// Otherwise a column in an unknown form would hide the other warnings about a file.
+    pub(super) fn absorb(&mut self, finding: &Finding) -> bool {
+        let Some(column) = &finding.column else { return false };
+        if !finding.coded.as_ref().is_some_and(|coded| NOT_IMPORTED_CODES.contains(&&*coded.code)) {
+            return false;
+        }
+        let count = self.not_imported.entry(column.clone()).or_default();
+        *count += 1;
+        if *count <= NOT_IMPORTED_MAX {
+            return false;
+        }
+        self.add(Remark::MoreNotImported(column.to_string()), Some(column), finding.line);
+        true
+    }
+
     /// Returns a warning for each remark.
     pub(super) fn into_findings(self) -> impl Iterator<Item = Finding> {
-        self.0.into_iter().map(|(remark, Cited { column, count, lines, .. })| {
+        self.all.into_iter().map(|(remark, Cited { column, count, lines, .. })| {
             let line = lines.first().copied().unwrap_or(0);
             let rows = match count {
                 1 => CitedRows::OneLine { line },
@@ -122,5 +149,27 @@ mod tests {
         assert_eq!((findings.len(), findings[0].line, findings[1].line), (2, 1, 7));
         assert!(findings[0].message.contains("12 rows (lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 …)"), "{findings:?}");
         assert!(findings[1].message.contains("in line 7"), "{findings:?}");
+    }
+
+    #[test]
+    fn many_cells_that_are_not_imported_become_one_remark() {
+        let mut remarks = Remarks::default();
+        let warning = |column, line| {
+            FindingKind::NotImported { what: Box::new(FindingKind::RestrictionsForm) }.of_cell(
+                line,
+                Some(column),
+                Some("x"),
+            )
+        };
+        let absorbed: Vec<bool> = (1..=13).map(|line| remarks.absorb(&warning("restrictions", line))).collect();
+        assert!(!remarks.absorb(&warning("reserved", 14)), "each column has its own number");
+        assert!(!remarks.absorb(&FindingKind::EmptyCapacity.of_cell(15, Some("restrictions"), None)));
+
+        let findings: Vec<Finding> = remarks.into_findings().collect();
+
+        assert_eq!(absorbed, [[false; 10].as_slice(), &[true; 3]].concat());
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.line, finding.column.as_deref()), (11, Some("restrictions")));
+        assert!(finding.message.contains("3 rows (lines 11, 12, 13)"), "{finding:?}");
     }
 }

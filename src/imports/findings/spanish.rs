@@ -81,7 +81,7 @@ mod tests {
             problem: CountProblem::DoubtfulDot { cell: "1.000".to_owned(), whole: "1".to_owned() },
         };
         let text = spanish(&FindingKind::NotImported { what: Box::new(part) }).unwrap();
-        assert!(text.contains("1.000") && text.ends_with(": no se importa") && !text.contains('{'), "{text}");
+        assert!(text.contains("1.000") && text.ends_with("(no se importa)") && !text.contains('{'), "{text}");
         let [one, several] = [1, 2].map(|n| spanish(&FindingKind::PeriodsUnread { n }).unwrap());
         assert!(one.contains("1 clase no") && several.contains("2 clases no"), "{one} {several}");
         assert_eq!(text_of_unknown(), None);
