@@ -283,7 +283,8 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub section: Option<SectionId>,
-    /// `invalid`, for a new password: `too_short`, `too_long`, `characters`, `common` or `name`.
+    /// `invalid`, for some values: why. For a new password `too_short`, `too_long`, `characters`, `common` or `name`; for
+    /// other values `term_code`, `closes_before_opening`, `username` or `last_admin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<&'static str>,

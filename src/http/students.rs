@@ -28,6 +28,8 @@ use crate::http::openapi::responses::{BadBody, BadPath, BadRole, StoreFailed};
 use crate::http::permits::PermitResponse;
 use crate::http::query::path_param;
 use crate::http::request_id::PRIVATE;
+use crate::http::term_request::closes_before_opening;
+use crate::http::users::not_a_username;
 
 /// The operations of this file.
 #[derive(OpenApi)]
@@ -247,7 +249,7 @@ impl FactsRequest {
     fn into_facts(self) -> Result<StudentFacts, Problem> {
         let Self { holds, credit_min, credit_limit, groups, program, campus, opens_at, closes_at, .. } = self;
         if opens_at.zip(closes_at).is_some_and(|(opens, closes)| closes <= opens) {
-            return Err(Problem::invalid("closes_at", "Registration must close after it opens."));
+            return Err(closes_before_opening("closes_at"));
         }
         let completed = self.completed.filter(|courses| self.completed_known || !courses.is_empty());
         Ok(StudentFacts {
@@ -352,9 +354,7 @@ pub async fn put(
 
 /// Reads the username in the path.
 pub(super) fn student(request: &HttpRequest, identity: &Identity) -> Result<UserName, Problem> {
-    identity.resolve(&path_param(request, "user")?).map_err(|_| {
-        Problem::invalid("user", "A username has 1 to 120 characters, without spaces or invisible characters.")
-    })
+    identity.resolve(&path_param(request, "user")?).map_err(|_| not_a_username("user"))
 }
 
 pub(super) fn problem_of(error: FactsError) -> Problem {

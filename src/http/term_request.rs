@@ -42,10 +42,15 @@ impl GroupWindowBody {
         let group = fields.string("group", 1..=NAME_CHARS_MAX)?.into();
         let (opens_at, closes_at) = (fields.timestamp("opens_at")?, fields.maybe_timestamp("closes_at")?);
         if closes_at.is_some_and(|closes| closes <= opens_at) {
-            return Err(Problem::invalid(at, "Registration must close after it opens."));
+            return Err(closes_before_opening(at));
         }
         Ok(Self { group, opens_at, closes_at })
     }
+}
+
+/// Returns the problem of a window that would close before it opens.
+pub(super) fn closes_before_opening(field: impl Into<String>) -> Problem {
+    Problem::invalid(field, "Registration must close after it opens.").reason("closes_before_opening")
 }
 
 impl From<GroupWindow> for GroupWindowBody {

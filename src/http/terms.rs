@@ -28,7 +28,7 @@ use crate::http::openapi::ReadOnlyMembers;
 use crate::http::openapi::responses::{BadBody, BadRole, BadToken, StoreFailed};
 use crate::http::query::path_param;
 use crate::http::students::HoldResponse;
-use crate::http::term_request::{GroupWindowBody, TermRequest, describe, nullable_mode};
+use crate::http::term_request::{GroupWindowBody, TermRequest, closes_before_opening, describe, nullable_mode};
 
 /// The maximum number of credits of a student in one term; 0 is no limit.
 #[derive(Debug, Clone, Copy)]
@@ -235,7 +235,8 @@ pub async fn put(
 ) -> Result<HttpResponse, Problem> {
     let patch = TermPatch::from(read_body::<TermRequest>(&request, payload).await?);
     let id = TermId::parse(&path_param(&request, "id")?).map_err(|_| {
-        Problem::invalid("id", "A term's id has 1 to 24 letters, digits, dots, underscores or hyphens.")
+        let detail = "A term code has 1 to 24 letters, digits, dots, underscores or hyphens.";
+        Problem::invalid("id", detail).reason("term_code")
     })?;
     if id.is_sandbox() {
         let detail = format!("Term ids that begin with {SANDBOX_PREFIX} are reserved for demonstrations.");
@@ -261,7 +262,7 @@ fn check_order(patch: &TermPatch, known: Option<&Term>) -> Result<(), Problem> {
     let opens_at = patch.opens_at.unwrap_or_else(|| known.and_then(|t| t.opens_at));
     let closes_at = patch.closes_at.unwrap_or_else(|| known.and_then(|t| t.closes_at));
     if opens_at.zip(closes_at).is_some_and(|(opens, closes)| closes <= opens) {
-        return Err(Problem::invalid("closes_at", "Registration must close after it opens."));
+        return Err(closes_before_opening("closes_at"));
     }
     let starts_on = patch.starts_on.unwrap_or_else(|| known.and_then(|t| t.starts_on));
     let ends_on = patch.ends_on.unwrap_or_else(|| known.and_then(|t| t.ends_on));

@@ -360,14 +360,18 @@ pub(super) fn weak_password(field: &'static str, weak: WeakPassword) -> Problem 
 }
 
 pub(super) fn last_admin(field: &'static str) -> Problem {
-    Problem::invalid(field, "This is the last local administrator. Create another one first.")
+    Problem::invalid(field, "This is the last local administrator. Create another one first.").reason("last_admin")
+}
+
+/// Returns the problem of a text that is not a username.
+pub(super) fn not_a_username(field: &'static str) -> Problem {
+    let detail = "A username has 1 to 120 characters, without spaces and invisible characters.";
+    Problem::invalid(field, detail).reason("username")
 }
 
 /// Reads the username in the path.
 fn username(req: &HttpRequest, identity: &Identity) -> Result<UserName, Problem> {
-    identity.resolve(&path_param(req, "name")?).map_err(|_| {
-        Problem::invalid("name", "A username has 1 to 120 characters, without spaces or invisible characters.")
-    })
+    identity.resolve(&path_param(req, "name")?).map_err(|_| not_a_username("name"))
 }
 
 /// Lists the audit trail, newest first (admins).

@@ -120,7 +120,7 @@ export function dateTime(at) {
   return format({
     weekday: "short", month: "short", day: "numeric", year: year(moment) === year(new Date()) ? undefined : "numeric",
     hour: "numeric", minute: "2-digit", timeZoneName: "short",
-  }).format(moment);
+  }).format(moment).replace("GMT-", "GMT\u2212"); // A line can end after a hyphen, but not after a minus sign.
 }
 
 /** A calendar date: `Jan 12`. */
@@ -168,6 +168,7 @@ export function problemText(problem) {
   // The hub's own `detail` is English. Other languages show the text of the code, or a general one.
   if (i18n.language !== "en") return codeText(problem);
   const text = problem.detail ?? problem.title ?? codeText(problem);
-  const where = problem.field && !text.includes(problem.field) ? ` (${problem.field})` : "";
+  // A reason makes plain which value is wrong.
+  const where = problem.field && !problem.reason && !text.includes(problem.field) ? ` (${problem.field})` : "";
   return `${text.replace(/[.\s]+$/, "")}${where}.`;
 }

@@ -103,6 +103,7 @@ export class TermEditor {
   /** Empties the form, and puts it back below the cards. */
   #home() {
     this.form.reset();
+    this.status.classList.remove("stop");
     put(this.status);
     this.#place(null);
   }
@@ -150,10 +151,12 @@ export class TermEditor {
   async #save(id, body, status) {
     const isForm = status === this.status;
     const card = isForm && this.#edited;
+    status.classList.remove("stop");
     put(status, t("save.pending"));
     try {
       await api.put(path(id), body);
     } catch (problem) {
+      status.classList.add("stop");
       put(status, problem.message);
       const wrong = isForm && this.form.elements[problem.field];
       if (wrong) markInvalid(wrong, status);

@@ -69,5 +69,9 @@ export default {
   "error.invalid.characters": "La contraseña contiene caracteres invisibles.",
   "error.invalid.common": "La contraseña es fácil de adivinar. Use varias palabras sin relación.",
   "error.invalid.name": "La contraseña no puede ser el nombre de usuario ni el nombre de la institución.",
+  "error.invalid.term_code": "El código de un período tiene de 1 a 24 letras, dígitos, puntos, guiones o guiones bajos.",
+  "error.invalid.closes_before_opening": "La inscripción debe cerrar después de abrir.",
+  "error.invalid.username": "Un nombre de usuario tiene de 1 a 120 caracteres, sin espacios ni caracteres invisibles.",
+  "error.invalid.last_admin": "Es el último administrador local. Agregue otro primero.",
   "error.invalid.field": "{field}: este valor no es válido.",
 };
