@@ -13,7 +13,17 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 const done = (page) => page.locator("#first-steps-list .good").evaluateAll((steps) => steps.map((step) => step.dataset.step));
 const steps = (page, count) => until(page, (count) => !document.querySelector("#first-steps").hidden && document.querySelectorAll("#first-steps-list .good").length === count, count);
 
+test("a visitor of an empty hub sees where the sections will be", async () => {
+  const page = await open(chrome, hub, "/", { width: 390, height: 844 });
+  await until(page, () => /No terms yet\..*appear here/.test(document.querySelector("#none").textContent));
+  assert.ok(await page.isVisible("#none"));
+  assert.deepEqual(page.wrong, []);
+});
+
 test("an empty hub lists five steps, each done once the hub has its result", async () => {
+  // Commands use a token of their own. It is no person who can sign in.
+  hub.mint("program", "admin");
+  await hub.ask("program", "GET", "/api/v1/me");
   const page = await open(chrome, hub, "/admin", { user: "admin", bypassCSP: true });
   await steps(page, 0);
   assert.match(await page.textContent("#first-steps-left"), /5 steps are left/);

@@ -12,6 +12,8 @@ import { dateTime, joinList, problemText } from "../words.js";
 const REFRESH_MS = 10_000;
 /** Terms that are searched for sections. */
 const TERMS_MAX = 5;
+/** Users that are searched for people who can sign in. A hub with more than these has some. */
+const USERS_MAX = 100;
 /** The default name of the college in the settings. */
 const DEFAULT_NAME = "Example College";
 /** Whether the steps have begun, or are hidden, in this browser. */
@@ -24,12 +26,22 @@ const likelyZone = () => {
   return timeZone.includes("/") ? timeZone : "America/New_York";
 };
 
+/**
+ * Returns the numbers of users who can sign in, and of those other than the reader. Programs only have tokens, such as
+ * `eduhub user add`, with which the first account is created.
+ */
+function countUsers({ items, next, total }, reader) {
+  const people = items.filter(({ source }) => source !== "token");
+  const others = people.filter(({ username }) => username !== reader);
+  return next ? { users: total, others: total } : { users: people.length, others: others.length };
+}
+
 /** Returns whether each step is done, by what the hub contains. */
-export const stepsDone = ({ college, terms, sections, users, providers, plone, alerts }) => ({
+const stepsDone = ({ college, terms, sections, others, providers, plone, alerts }) => ({
   college: college.name !== DEFAULT_NAME,
   term: terms > 0,
   schedule: sections > 0,
-  people: users > 1 || providers.length > 0 || plone,
+  people: others > 0 || providers.length > 0 || plone,
   alert: alerts > 0,
 });
 
@@ -90,8 +102,8 @@ export class FirstSteps {
     }
     this.#hub = { college, terms: terms.length, sections };
     if (this.#isOpen()) {
-      const [users, sign, alerts] = await Promise.all([get("/api/v1/admin/users?limit=1"), get("/api/v1/auth/providers"), get("/api/v1/alerts?since=0&limit=1")]);
-      Object.assign(this.#hub, { users: users.total, providers: sign.providers.map(({ name }) => name), plone: sign.plone, alerts: alerts.items.length });
+      const [users, sign, alerts] = await Promise.all([get(`/api/v1/admin/users${query({ limit: USERS_MAX })}`), get("/api/v1/auth/providers"), get("/api/v1/alerts?since=0&limit=1")]);
+      Object.assign(this.#hub, countUsers(users, this.#user.username), { providers: sign.providers.map(({ name }) => name), plone: sign.plone, alerts: alerts.items.length });
       this.#setState("begun");
       put($("first-steps-status"));
     }
