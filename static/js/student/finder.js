@@ -86,7 +86,9 @@ export class Finder {
     this.#drawFilterCount([filter.subject, filter.days.length, filter.open].filter(Boolean).length + (this.page.more?.filters.count ?? 0));
     $("clear").hidden = !filter.q;
     if (!catalogue.term || catalogue.state === "loading") {
-      this.#setStatus(catalogue.term || !this.page.terms.loaded ? t("find.loading") : "");
+      const hasNoTerm = !catalogue.term && this.page.terms.loaded;
+      this.#setStatus(hasNoTerm ? "" : t("find.loading"));
+      if (hasNoTerm) update($("none"), [h("p", null, h("strong", null, t("term.none"))), h("p", null, t("term.none.hint"))]);
       return this.list.show([]);
     }
     const ids = catalogue.state === "failed" && !catalogue.size ? [] : catalogue.search(filter);

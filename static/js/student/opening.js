@@ -40,7 +40,7 @@ export class Opening {
     this.#key = key;
     const at = $("opening");
     at.dataset.state = phase === "open" && (planned.length || pending) ? "go" : phase;
-    if (!term) return put(at, h("p", { class: "state" }, h("strong", null, t(`term.${phase}`))), phase === "none" && h("p", { class: "none" }, t("term.none.hint")));
+    if (!term) return put(at, h("p", { class: "state" }, h("strong", null, t(`term.${phase}`))));
     // Each seat that is taken may change the warning under the button. The button itself stays.
     update(at, this[phase]({ term, window, planned, pending, inPlan, doubtful, isHeld, isStudent }));
     this.tick();
