@@ -135,6 +135,7 @@ test("the question before a cancellation counts the students on the waitlist", a
   await until(page, () => document.querySelectorAll(".srow").length === 1 && /2 waiting/.test(document.querySelector(".srow").textContent));
   await page.selectOption(".srow [name=status]", "cancelled");
   await page.getByRole("button", { name: "Save" }).click();
+  assert.match(await page.textContent(".srow .question"), /has 1 student enrolled and 2 waiting\..* EduHub can't notify one of these students, who is registered outside it\./);
   await page.getByRole("button", { name: "Cancel section and notify 2 students" }).click();
   await until(page, () => document.querySelector(".srow .words").textContent === "Cancelled");
   const { items } = await hub.ask("student2", "GET", "/api/v1/alerts");

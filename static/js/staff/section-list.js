@@ -158,10 +158,11 @@ export class SectionList {
     if (status === "cancelled") {
       // Students on the waitlist get the alert, too; people who are registered outside EduHub do not.
       const { outside_enrolled = 0, outside_waitlisted = 0 } = this.page.catalogue.get(id);
-      const notified = enrolled - outside_enrolled + (waitlisted ?? 0) - outside_waitlisted;
+      const outside = outside_enrolled + outside_waitlisted;
+      const notified = enrolled + (waitlisted ?? 0) - outside;
       const people = joinList([t("section.n.enrolled", { n: enrolled }), waitlisted && t("n.waiting", { n: waitlisted })].filter(Boolean));
       return { tone: "danger", label: notified > 0 ? t("section.cancel.notify", { n: notified }) : t("section.cancel"),
-        text: t("section.cancel.text", { section: name, people }) };
+        text: [t("section.cancel.text", { section: name, people }), outside > 0 && t("section.cancel.outside", { n: outside })].filter(Boolean).join(" ") };
     }
     if (capacity === undefined || capacity >= enrolled || capacity >= before) return null;
     return { tone: "strong", label: t("section.lower", { n: capacity }),

@@ -389,6 +389,7 @@ export default {
   "everyone.stayed": { one: "{n} student stays:", other: "{n} students stay:" },
   "section.cancel.notify": { one: "Cancel section and notify {n} student", other: "Cancel section and notify {n} students" },
   "section.cancel": "Cancel section",
+  "section.cancel.outside": { one: "EduHub can't notify one of these students, who is registered outside it.", other: "EduHub can't notify {n} of these students, who are registered outside it." },
   "section.cancel.text": "This cancels {section}, which has {people}. No one can register for it. You can reopen it later.",
   "section.lower": "Set capacity to {n}",
   "section.lower.stay": { one: "{n} student is enrolled in {section} and stays. The section is over capacity by {over}.", other: "{n} students are enrolled in {section}. All of them stay, and the section is over capacity by {over}." },

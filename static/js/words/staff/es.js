@@ -389,6 +389,7 @@ export default {
   "everyone.stayed": { one: "{n} estudiante se queda:", other: "{n} estudiantes se quedan:" },
   "section.cancel.notify": { one: "Cancelar la sección y avisar a {n} estudiante", other: "Cancelar la sección y avisar a {n} estudiantes" },
   "section.cancel": "Cancelar la sección",
+  "section.cancel.outside": { one: "EduHub no puede avisar a uno de estos estudiantes, que está inscrito fuera de EduHub.", other: "EduHub no puede avisar a {n} de estos estudiantes, que están inscritos fuera de EduHub." },
   "section.cancel.text": "Se cancelará {section}, que tiene {people}. Nadie podrá inscribirse. Puede volver a abrirla después.",
   "section.lower": "Fijar el cupo en {n}",
   "section.lower.stay": { one: "{section} tiene {n} estudiante inscrito, que conserva su cupo. Inscritos de más: {over}.", other: "{section} tiene {n} estudiantes inscritos. Todos conservan su cupo. Inscritos de más: {over}." },
