@@ -46,19 +46,26 @@ for (const width of [390, 1280, 1920]) {
   });
 }
 
-test("the status of a section is readable on a phone", async () => {
-  const page = await openDesk("#sections", { width: 390, height: 844 });
-  await page.locator(".srow [name=status]").waitFor();
-  await page.selectOption(".srow [name=status]", "cancelled");
-  await page.keyboard.press("Enter");
-  // What the longest text, the padding and the arrow need.
-  const [needed, width] = await page.$eval(".srow [name=status]", (el) => {
-    const { font, paddingLeft, paddingRight } = getComputedStyle(el);
-    const canvas = document.createElement("canvas").getContext("2d");
-    canvas.font = font;
-    return [canvas.measureText(el.selectedOptions[0].text).width + parseFloat(paddingLeft) + parseFloat(paddingRight) + 16, el.clientWidth];
-  });
-  assert.ok(width >= needed, `${width} px of ${needed} px`);
+test("the fields of a section are readable on a phone, before its change is saved and after", async () => {
+  for (const locale of ["en-US", "es-MX"]) {
+    const page = await openDesk("#sections", { width: 390, height: 844, locale });
+    await page.locator(".srow [name=status]").waitFor();
+    await page.selectOption(".srow [name=status]", "cancelled");
+    for (const buttons of [2, 1]) {
+      await until(page, (buttons) => document.querySelectorAll(".srow .row-actions button").length === buttons, buttons);
+      // What the text and the padding need, and in a list the arrow.
+      const fields = await page.$$eval(".srow .line :is(input, select)", (all) => all.map((el) => {
+        const { font, paddingLeft, paddingRight } = getComputedStyle(el);
+        const canvas = document.createElement("canvas").getContext("2d");
+        canvas.font = font;
+        const text = canvas.measureText(el.selectedOptions?.[0].text ?? el.value).width;
+        return [el.name, el.clientWidth, text + parseFloat(paddingLeft) + parseFloat(paddingRight) + (el.selectedOptions ? 16 : 0)];
+      }));
+      for (const [name, width, needed] of fields) assert.ok(width >= needed, `${locale}, ${name}: ${width} px of ${needed} px`);
+      if (buttons > 1) await page.locator(".srow .row-actions .strong").click();
+    }
+    await page.close();
+  }
 });
 
 test("a capacity below the number enrolled says who stays, and is confirmed", async () => {

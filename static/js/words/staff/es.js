@@ -100,7 +100,7 @@ export default {
   "map.hint": "Señale un cuadro o muévase con las flechas para ver sus cupos. Selecciónelo para abrir la sección.",
   "map.list": "Ver como lista",
   "sections.show": "Mostrar",
-  "sections.all": "Todas las secciones",
+  "sections.all": "Todas",
   "sections.full": "Llenas",
   "sections.few": "Con pocos cupos",
   "sections.waiting": "Con lista de espera",
