@@ -79,6 +79,12 @@ function faults() {
   };
   for (const list of [texts, boxes]) list.forEach((one, i) => list.slice(i + 1).forEach((other) => compare(one, other)));
   for (const text of texts) for (const box of boxes) compare(text, box);
+  for (const bar of document.querySelectorAll(".line .bar")) {
+    const [a, row] = [bar.getBoundingClientRect(), bar.closest(".line")];
+    for (const { el, rect: b } of boxes) {
+      if (row.contains(el) && b.left < a.right - TOLERANCE && a.left < b.right && b.top < a.bottom && a.top < b.bottom) found.push(`overlapping: a bar and ${name(el)}`);
+    }
+  }
   return [...new Set(found)].slice(0, 6);
 }
 
