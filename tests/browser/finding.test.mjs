@@ -97,8 +97,10 @@ test("a section has an address of its own, which is shared, printed and left aga
   assert.equal(await page.isVisible("#rows"), false);
   await page.reload();
   await until(page, () => /MATH 152/.test(document.querySelector("#section-page h3")?.textContent));
+  const taken = (await page.textContent("#section-page dl")).match(/(\d+) of \d+ seats? taken/)[1];
   await page.locator("#section-page").getByRole("button", { name: /^Register/ }).click();
   await until(page, () => /Enrolled/.test(document.querySelector("#section-page").textContent));
+  await until(page, (taken) => document.querySelector("#section-page dl").textContent.includes(`${taken} of `), Number(taken) + 1);
   assert.deepEqual(await violations(page), []);
   await page.emulateMedia({ media: "print" });
   assert.equal(await page.isVisible("#section-page dl"), true);

@@ -50,6 +50,7 @@ export class Row {
       this.#drawFixed(section);
     }
     drawSeats(this.seats, numbers(id), section.status);
+    drawTaken(this.details, section, numbers(id));
     const conflict = workspace && actions.conflict(id);
     this.#drawWho(section, conflict);
     if (!workspace) return this.#drawForVisitor(section);
@@ -113,6 +114,15 @@ export class Row {
   }
 }
 
+const takenText = (section, numbers) => `${seatsTaken(numbers)}. ${t("section.waitlist", { n: section.waitlist_capacity })}.`;
+
+/** Draws the present seats in the details of a section, if `el` has them. */
+export function drawTaken(el, section, numbers) {
+  const at = el.querySelector(".taken");
+  const text = at && takenText(section, numbers);
+  if (at && at.textContent !== text) at.textContent = text;
+}
+
 /** All details of a section. */
 export function details(section, { catalogue, finder, more }) {
   const dates = (one) => one.starts_on && one.ends_on ? `, ${t("section.dates", { from: date(one.starts_on), to: date(one.ends_on) })}` : "";
@@ -129,7 +139,7 @@ export function details(section, { catalogue, finder, more }) {
       pair("section.format", [section.method, section.campus].filter(Boolean).join(", ")),
       pair("section.prerequisites", section.prerequisites && prerequisiteText(section.prerequisites)),
       pair("section.linked", section.linked?.length ? joinList(section.linked.map((id) => catalogue.name(id))) : null),
-      pair("section.seats", `${seatsTaken(catalogue.numbers(section.id))}. ${t("section.waitlist", { n: section.waitlist_capacity })}.`)),
+      pair("section.seats", h("span", { class: "taken" }, takenText(section, catalogue.numbers(section.id))))),
     h("p", { class: "inline" }, button(t("find.course", { course: section.course }), () => finder.find(section.course), { class: "quiet" }), more?.actions(section)),
   ];
 }

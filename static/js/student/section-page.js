@@ -7,7 +7,7 @@ import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
 import { componentName } from "../words.js";
-import { details } from "./row.js";
+import { details, drawTaken } from "./row.js";
 
 /** The address of a section's page. */
 export const sectionAddress = ({ id, term }) => `/${query({ term, section: id })}`;
@@ -91,6 +91,7 @@ export class SectionPage {
     }
     const { seats, act, result } = this.#parts;
     drawSeats(seats, page.numbers(id), section.status);
+    drawTaken(this.el, section, page.numbers(id));
     if (!page.workspace) return;
     page.actions.draw(act, id, "row", Boolean(page.actions.conflict(id)));
     page.actions.drawResult(result, id, "row", true);
