@@ -39,6 +39,7 @@ const page = {
   mayEdit: (id) => !page.subjects || page.subjects.includes(page.catalogue.get(id)?.subject?.toUpperCase()),
   numbers: (id) => page.seats.get(id) ?? page.catalogue.get(id),
   nameOf: (id) => page.catalogue.name(id),
+  ensure: (ids) => page.catalogue.ensure(ids),
   term: () => currentTerm,
   refused: () => overview.refused,
   /** Shows a section, which may be of another term than the one shown. */

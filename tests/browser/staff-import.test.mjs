@@ -56,6 +56,16 @@ test("a check lists changed fields, new sections and missing sections", async ()
   assert.match(await page.textContent("#task [data-part=missing]"), /left unchanged \(1\).*CHEM 101/);
 });
 
+test("a check of another term than the shown one names its sections", async () => {
+  await hub.term("else", ["7,BIOL 101,Cells,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "8,BIOL 102,Plants,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
+  const page = await openImport();
+  await choose(page, "else,7,BIOL 101,Cells,40");
+  await check(page);
+  await shows(page, "1 to change");
+  assert.match(await page.textContent("#task [data-part=changes] tbody"), /^BIOL 101 lecture \(7\)Capacity240/);
+  assert.match(await page.textContent("#task [data-part=missing] tbody"), /^BIOL 102 lecture \(8\)/);
+});
+
 test("a check shows which sections share their seats, and sums up what a column cannot contain", async () => {
   const page = await openImport();
   const heads = "term,crn,course,section,title,credits,capacity,Cross-listings,Cross-list Maximum,restrictions";
@@ -81,14 +91,14 @@ test("the students whom an import affects are found and get an alert", async () 
   await shows(page, "2 to change");
   await page.getByRole("button", { name: "Apply 2 changes from schedule.csv" }).click();
   await shows(page, "Imported");
-  assert.match(await page.locator("#task [data-part=over_capacity] tbody").textContent(), /moved-221Send alertmoved-121Send alert/);
-  assert.match(await page.locator("#task [data-part=overlaps] tbody").textContent(), /moved-22Send alert/);
+  assert.match(await page.locator("#task [data-part=over_capacity] tbody").textContent(), /ART 1 lecture \(2\)21Send alertMATH 1 lecture \(1\)21Send alert/);
+  assert.match(await page.locator("#task [data-part=overlaps] tbody").textContent(), /ART 1 lecture \(2\)2Send alert/);
   const audience = (name) => page.locator(`#alert-form [name=${name}]`).inputValue();
   await page.getByRole("button", { name: "Send an alert to the students of these 2 sections" }).click();
   assert.equal(await audience("sections"), "moved-2, moved-1");
   await until(page, () => /Reaches 2 people/.test(document.querySelector("#reach").textContent));
   await page.goto(`${hub.url}/staff#import`);
-  await page.locator("#task [data-part=overlaps] tbody").getByRole("button", { name: "moved-2", exact: true }).click();
+  await page.locator("#task [data-part=overlaps] tbody").getByRole("button", { name: "ART 1 lecture (2)", exact: true }).click();
   await until(page, () => /student2/.test(document.querySelector("#section-rows .roster")?.textContent));
 });
 

@@ -161,6 +161,13 @@ function affectedParts(affected, { nameOf, show, compose }) {
   ];
 }
 
+/** Returns the sections whose names the first rows of a report show. New ones are described by their fields. */
+export function namedSections({ changes = [], missing = [], affected }) {
+  const updated = changes.slice(0, FIRST_ROWS).filter(({ change }) => change !== "create");
+  const students = [...(affected?.over_capacity ?? []), ...(affected?.overlaps ?? [])].slice(0, 2 * FIRST_ROWS);
+  return [...[...updated, ...students].map(({ section }) => section), ...missing.slice(0, FIRST_ROWS)];
+}
+
 /** Returns one row for each changed field, or a single row for a new section. */
 function changeRows({ section, change, fields }, nameOf) {
   if (change === "create") {

@@ -14,7 +14,7 @@ import { fileProblem, fileSize } from "./import-file.js";
 import { drawProgress } from "./import-progress.js";
 import { ColumnsStep, needsColumns } from "./import-columns.js";
 import { correctionsNote, corrector, isEditable, reopen } from "./import-correction.js";
-import { report, total } from "./import-report.js";
+import { namedSections, report, total } from "./import-report.js";
 import { upload } from "./upload.js";
 
 const TASK_KEY = "eduhub.import";
@@ -35,7 +35,7 @@ export class ImportView {
   #uploading = null;
   #isRunning = false;
 
-  /** `page`: `{nameOf(id), show(id), showTerm(id), compose(audience)}`. `onapplied()` is called after an import was applied. */
+  /** `page`: `{nameOf(id), ensure(ids), show(id), showTerm(id), compose(audience)}`. `onapplied()` is called after an import was applied. */
   constructor(live, page, onapplied = () => {}) {
     this.#live = live;
     Object.assign(this, { page, onapplied });
@@ -173,6 +173,8 @@ export class ImportView {
       const read = api.get(`/api/v1/imports/${encodeURIComponent(task)}`, { signal });
       // Without its texts, the report is in English.
       [state] = await Promise.all([read, addTexts("findings").catch(() => {})]);
+      // Those of a term that is not shown have no name yet.
+      if (state.state !== "running") await this.page.ensure(namedSections(state));
     } catch (problem) {
       if (problem.status !== 404) throw problem;
       return this.#reset(t("import.gone"));
