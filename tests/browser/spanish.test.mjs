@@ -281,13 +281,13 @@ test("problems are shown in Spanish by their code and field", async () => {
   await page.waitForSelector("#terms .term-card");
   await page.fill("#term-form [name=id]", "no válido");
   await page.getByRole("button", { name: "Guardar el período" }).click();
-  await until(page, () => /El código de un período tiene de 1 a 24 letras/.test(document.querySelector("#term-form .stop").textContent));
+  await until(page, () => /El código de un período tiene de 1 a 24 letras/.test(document.querySelector("#term-form .stop")?.textContent));
   assert.deepEqual(await leftInEnglish(page), []);
   await page.fill("#term-form [name=id]", "valido");
   await page.fill("#term-form [name=opens_at]", "2090-02-01T08:00");
   await page.fill("#term-form [name=closes_at]", "2090-01-01T08:00");
   await page.getByRole("button", { name: "Guardar el período" }).click();
-  await until(page, () => /La inscripción debe cerrar después de abrir\./.test(document.querySelector("#term-form .stop").textContent));
+  await until(page, () => /La inscripción debe cerrar después de abrir\./.test(document.querySelector("#term-form .stop")?.textContent));
 });
 
 test("no page has a text outside of the tables", () => {
