@@ -365,7 +365,7 @@ pub(super) fn last_admin(field: &'static str) -> Problem {
 
 /// Returns the problem of a text that is not a username.
 pub(super) fn not_a_username(field: &'static str) -> Problem {
-    let detail = "A username has 1 to 120 characters, without spaces and invisible characters.";
+    let detail = "A username has 1 to 120 characters, without spaces or invisible characters.";
     Problem::invalid(field, detail).reason("username")
 }
 

@@ -71,7 +71,7 @@ export default {
   "error.invalid.name": "The password must not be the username or the name of the college.",
   "error.invalid.term_code": "A term code has 1 to 24 letters, digits, dots, underscores or hyphens.",
   "error.invalid.closes_before_opening": "Registration must close after it opens.",
-  "error.invalid.username": "A username has 1 to 120 characters, without spaces and invisible characters.",
+  "error.invalid.username": "A username has 1 to 120 characters, without spaces or invisible characters.",
   "error.invalid.last_admin": "This is the last local administrator. Create another one first.",
   "error.invalid.field": "{field}: this value is not valid.",
 };
