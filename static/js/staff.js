@@ -51,6 +51,8 @@ const page = {
     }
     openView("#sections", () => sections.show(id));
   },
+  /** Opens the file of a student from a roster; `back()` is called when the roster is shown again. */
+  openStudent: (person, back) => openView("#students", () => students.open(person, () => openView("#sections", back))),
   compose: (audience) => openView("#alerts", () => composer.compose(audience)),
   termTitle: (id) => terms.title(id),
   selectTerm: (id) => selectTerm(id),

@@ -224,3 +224,24 @@ test("a section shows its history beside the roster", async () => {
   assert.match(await page.textContent(".srow .history"), /1 seat was open; by the student/);
   assert.deepEqual(await violations(page), []);
 });
+
+test("a name in a roster opens the student's file by keyboard, which leads back to the roster", async () => {
+  for (const [locale, help, back, enrolled] of [["en-US", "Help first", "Back to the roster", "Enrolled: 1"], ["es-MX", "Ayudar a first", "Volver a la lista de estudiantes", "Inscritos: 1"]]) {
+    const page = await open(chrome, hub, "/staff#sections", { user: "staff", bypassCSP: true, locale });
+    await page.selectOption("#which-term", TERM);
+    await page.fill("#section-search [name=q]", "MATH 151");
+    await until(page, () => document.querySelectorAll(".srow").length === 2);
+    await page.locator(".srow .name").first().click();
+    await page.getByRole("button", { name: help, exact: true }).waitFor();
+    assert.match(await page.locator(".roster").textContent(), new RegExp(enrolled));
+    await tabTo(page, ".roster [data-user=first]");
+    await page.keyboard.press("Enter");
+    await until(page, () => location.hash === "#students" && document.activeElement.matches(".student-file h3") && document.activeElement.textContent === "first");
+    await shows(page, "MATH 151");
+    assert.deepEqual(await violations(page), []);
+    await page.getByRole("button", { name: back, exact: true }).press("Enter");
+    await until(page, () => location.hash === "#sections" && document.activeElement.matches(".roster [data-user=first]"));
+    assert.equal(await page.locator(".student-file").count(), 0);
+    assert.deepEqual(page.wrong, []);
+  }
+});

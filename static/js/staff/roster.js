@@ -27,11 +27,11 @@ export class Roster {
   /**
    * `facts`: what a printed roster says about the section, such as its times. `oncompose()` is called to write an alert
    * to the students of the section; without it, there is no such button. `everyone`: a part that moves all students to
-   * another section, if there is one. `mayMove`: whether the reader may change the
-   * order of the waitlist.
+   * another section, if there is one. `onstudent(person, back)` opens the file of a student, whose name is a button then;
+   * `back()` moves the focus to that button. `mayMove`: whether the reader may change the order of the waitlist.
    */
-  constructor(id, name, { facts = [], oncompose, everyone, mayMove = false } = {}) {
-    Object.assign(this, { id, name, facts, mayMove });
+  constructor(id, name, { facts = [], oncompose, everyone, onstudent, mayMove = false } = {}) {
+    Object.assign(this, { id, name, facts, onstudent, mayMove });
     this.moving = h("div");
     this.lists = h("div", null, h("p", { class: "none" }, t("roster.loading")));
     this.status = h("span", { role: "status" });
@@ -59,14 +59,24 @@ export class Roster {
       const move = (one) => one.status === "waitlisted" && button(t("roster.move"), () => this.#move(one, inLine),
         { class: "quiet", "aria-label": t("roster.move.of", { name: displayName(one) }) });
       const canMove = this.mayMove && inLine > 1;
+      const shown = (one) => this.onstudent ? [this.#student(one), ...person(one).slice(1)] : person(one);
       put(this.lists,
-        this.#list(t("roster.enrolled", { n: enrolled.length }), personHeads(), enrolled, person, t("roster.enrolled.none")),
+        this.#list(t("roster.enrolled", { n: enrolled.length }), personHeads(), enrolled, shown, t("roster.enrolled.none")),
         this.#list(t("roster.waiting", { n: waiting.length }), [t("roster.position"), ...personHeads(), ...(canMove ? [""] : [])], waiting,
-          (one) => [position(one), ...person(one), ...(canMove ? [move(one)] : [])], t("roster.waiting.none")));
+          (one) => [position(one), ...shown(one), ...(canMove ? [move(one)] : [])], t("roster.waiting.none")));
     } catch (problem) {
       put(this.lists, h("p", { class: "stop" }, `${t("roster.failed", { why: problemText(problem) })} `,
         button(t("find.retry"), () => this.load(), { class: "plain" })));
     }
+  }
+
+  /** The name of a student, which opens the student's file. */
+  #student(one) {
+    const { user, name } = one;
+    // The list may have been drawn again in the meantime.
+    const back = () => (this.lists.querySelector(`[data-user="${CSS.escape(user)}"]`) ?? this.download).focus();
+    return button(auto(displayName(one)), () => this.onstudent({ user, name: name === user ? undefined : name }, back),
+      { class: "plain", "data-user": user, "aria-label": t("roster.student", { name: displayName(one) }) });
   }
 
   #parts() {

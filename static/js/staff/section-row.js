@@ -130,7 +130,7 @@ export class SectionRow {
 
   /** Opens the row: the section's details and its roster. */
   open() {
-    const { catalogue, numbers, compose, mayEdit, termTitle } = this.list.page;
+    const { catalogue, numbers, compose, mayEdit, openStudent, termTitle } = this.list.page;
     const id = this.section;
     const section = catalogue.get(id);
     this.list.opened.add(id);
@@ -141,7 +141,7 @@ export class SectionRow {
       return;
     }
     const everyone = new MoveEveryone(this.list.page, id, () => this.roster.load?.());
-    this.roster = new Roster(id, catalogue.name(id), { facts: [termTitle(section.term), section.title, ...this.#facts(section)], oncompose: () => compose({ sections: [id] }), everyone, mayMove: true });
+    this.roster = new Roster(id, catalogue.name(id), { facts: [termTitle(section.term), section.title, ...this.#facts(section)], oncompose: () => compose({ sections: [id] }), everyone, onstudent: openStudent, mayMove: true });
     this.head.setAttribute("aria-expanded", "true");
     const { enrolled, capacity } = numbers(id);
     const facts = [

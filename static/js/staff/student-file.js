@@ -15,8 +15,8 @@ export const personName = ({ user, name }) => name ? t("student.person", { name,
 export class StudentFile {
   #ended = false;
 
-  /** `person`: `{user, name?}`; `page`: see staff.js; `onclose()` is called for "Back to the search". */
-  constructor(person, page, onclose) {
+  /** `person`: `{user, name?}`; `page`: see staff.js; `back` is the label of the button that calls `onclose()`. */
+  constructor(person, page, back, onclose) {
     Object.assign(this, { page, person, name: personName(person) });
     this.path = `/api/v1/students/${encodeURIComponent(person.user)}`;
     this.term = page.term();
@@ -28,7 +28,7 @@ export class StudentFile {
     this.history = h("div");
     const section = (title, el) => h("section", null, h("h4", null, t(title)), el);
     this.el = h("article", { class: "student-file" },
-      h("div", { class: "inline no-print" }, button(t("student.back"), onclose, { class: "quiet" }), button(t("student.reload"), () => this.load(), { class: "quiet" }),
+      h("div", { class: "inline no-print" }, button(back, onclose, { class: "quiet" }), button(t("student.reload"), () => this.load(), { class: "quiet" }),
         button([icon("print"), " ", t("student.print")], () => print(), { class: "quiet" })),
       this.heading, this.done,
       page.subjects && h("p", { class: "careful" }, t("student.limited", { subjects: joinList(page.subjects) })),

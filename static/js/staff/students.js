@@ -61,10 +61,10 @@ export class StudentsView {
     }
   }
 
-  /** Opens a student. */
-  open(person) {
+  /** Opens a student; from a roster, `toRoster()` goes back to it. */
+  open(person, toRoster) {
     this.#close();
-    this.file = new StudentFile(person, this.page, () => this.#back());
+    this.file = new StudentFile(person, this.page, t(toRoster ? "student.back.roster" : "student.back"), () => toRoster ? (this.#close(), toRoster()) : this.#back());
     put($("student-file"), this.file.el);
     $("student-results").hidden = true;
     document.body.classList.add("student-open");

@@ -12,6 +12,7 @@ export default {
   "roster.alert.of": "Send an alert to everyone in {name}",
   "roster.enrolled": "Enrolled: {n}",
   "roster.name": "Name",
+  "roster.student": "Help {name}",
   "roster.since": "Since",
   "roster.enrolled.none": "No students enrolled yet.",
   "roster.waiting": "Waiting: {n}",

@@ -12,6 +12,7 @@ export default {
   "roster.alert.of": "Enviar una alerta a todos los estudiantes de {name}",
   "roster.enrolled": "Inscritos: {n}",
   "roster.name": "Nombre",
+  "roster.student": "Ayudar a {name}",
   "roster.since": "Desde",
   "roster.enrolled.none": "Aún no hay estudiantes inscritos.",
   "roster.waiting": "En espera: {n}",

@@ -6,7 +6,7 @@ export default {
   "students.n": { one: "{n} student", other: "{n} students", zero: "No students match." },
   "students.more": "The first {n} students. Enter more of the name to see others.",
   "students.unknown": "Students who have never used EduHub are found only by their exact username.", "students.exact": "Open {user}",
-  "student.person": "{name} ({user})", "student.back": "Back to the search", "student.reload": "Refresh", "student.print": "Print",
+  "student.person": "{name} ({user})", "student.back": "Back to the search", "student.back.roster": "Back to the roster", "student.reload": "Refresh", "student.print": "Print",
   "student.limited": "Your account is limited to {subjects}. You see this student's registrations in these subjects only. Holds, plan, and history are shown only to staff without this limit.",
   "student.loading": "Loading…", "student.schedule": "Registrations", "student.none": "No registrations.", "student.show_term": "Show this term",
   "student.since": "{what}, since {at}", "student.waitlisted": "{nth} on the waitlist", "student.status.enrolled": "Enrolled", "student.status.offered": "Seat offered",

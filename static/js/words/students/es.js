@@ -6,7 +6,7 @@ export default {
   "students.n": { one: "{n} estudiante", other: "{n} estudiantes", zero: "Ningún estudiante coincide." },
   "students.more": "Los primeros {n} estudiantes. Escriba más del nombre para ver otros.",
   "students.unknown": "Los estudiantes que nunca han usado EduHub solo se encuentran por su nombre de usuario exacto.", "students.exact": "Abrir {user}",
-  "student.person": "{name} ({user})", "student.back": "Volver a la búsqueda", "student.reload": "Actualizar", "student.print": "Imprimir",
+  "student.person": "{name} ({user})", "student.back": "Volver a la búsqueda", "student.back.roster": "Volver a la lista de estudiantes", "student.reload": "Actualizar", "student.print": "Imprimir",
   "student.limited": "Su cuenta está limitada a {subjects}. De este estudiante, solo ve las inscripciones en esas materias. Solo los administrativos sin este límite ven las retenciones, el plan y el historial.",
   "student.loading": "Cargando…", "student.schedule": "Inscripciones", "student.none": "Sin inscripciones.", "student.show_term": "Mostrar este período",
   "student.since": "{what}, desde {at}", "student.waitlisted": "{nth} en la lista de espera", "student.status.enrolled": "Inscripción confirmada", "student.status.offered": "Cupo ofrecido",
