@@ -164,6 +164,32 @@ test("everyone in a section is moved to another one, and who stays is listed", a
   assert.deepEqual(page.wrong, []);
 });
 
+test("staff override the rule that kept a student when everyone was moved", async () => {
+  await hub.term("lift", ["1,MATH 151,Calculus I,A01,lecture,5,4,3,MWF,09:00-09:50,Lee", "2,MATH 151,Calculus I,A02,lecture,5,1,0,TR,09:00-09:50,Lee"]);
+  for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/lift-1");
+  const page = await openStaff("#sections");
+  await page.selectOption("#which-term", "lift");
+  await until(page, () => document.querySelectorAll(".srow").length === 2);
+  await page.locator(".srow .name").first().click();
+  await page.getByRole("button", { name: "Move everyone from MATH 151 lecture (1)" }).click();
+  await page.getByRole("button", { name: "Move here: MATH 151 lecture (2)" }).click();
+  await page.getByLabel(/^Reason/).fill("The room is closed");
+  await page.getByRole("button", { name: "Move 2 students" }).click();
+  await until(page, () => /1 student stays:/.test(document.querySelector(".roster").textContent));
+  assert.deepEqual(await page.$$eval(".roster [name=override]", (all) => all.map(({ value, checked }) => [value, checked])), [["section_full", true]]);
+  assert.equal(await page.getByLabel(/^Reason/).inputValue(), "The room is closed");
+  // Without a rule to override, the student stays.
+  await page.uncheck(".roster [name=override]");
+  await page.getByRole("button", { name: "Override and move 1 student" }).click();
+  await until(page, () => /0 students were moved to MATH 151 lecture \(2\)\. 1 student stays:/.test(document.querySelector(".roster").textContent));
+  await page.getByRole("button", { name: "Override and move 1 student" }).click();
+  await until(page, () => /1 student was moved to MATH 151 lecture \(2\)\./.test(document.querySelector(".roster").textContent) && !document.querySelector(".roster [name=override]"));
+  const both = await Promise.all(["student", "student2"].map((user) => hub.registrations(user, "lift")));
+  assert.deepEqual(both.flat(), ["2 enrolled", "2 enrolled"]);
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/lift-2")).enrolled, 2);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("sections over capacity are counted and can be listed", async () => {
   await hub.term("over", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,TR,09:30-10:20,Curie"]);
   for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/over-1");

@@ -385,6 +385,7 @@ export default {
   "everyone.to": "Move everyone from {section} to",
   "everyone.text": { one: "This moves {n} student from {from} to {to}. If a rule refuses the move, the student stays.", other: "This moves {n} students from {from} to {to}. If a rule refuses a student, that student stays." },
   "everyone.move": { one: "Move {n} student", other: "Move {n} students" },
+  "everyone.override": { one: "Override and move {n} student", other: "Override and move {n} students" },
   "everyone.done": { one: "{n} student was moved to {to}.", other: "{n} students were moved to {to}." },
   "everyone.stayed": { one: "{n} student stays:", other: "{n} students stay:" },
   "section.cancel.notify": { one: "Cancel section and notify {n} student", other: "Cancel section and notify {n} students" },

@@ -385,6 +385,7 @@ export default {
   "everyone.to": "Mover a todos de {section} a",
   "everyone.text": { one: "Esto mueve a {n} estudiante de {from} a {to}. Si una regla rechaza el cambio, el estudiante se queda.", other: "Esto mueve a {n} estudiantes de {from} a {to}. Si una regla rechaza a un estudiante, ese estudiante se queda." },
   "everyone.move": { one: "Mover a {n} estudiante", other: "Mover a {n} estudiantes" },
+  "everyone.override": { one: "Autorizar la excepción y mover a {n} estudiante", other: "Autorizar la excepción y mover a {n} estudiantes" },
   "everyone.done": { one: "Se movió a {n} estudiante a {to}.", other: "Se movió a {n} estudiantes a {to}." },
   "everyone.stayed": { one: "{n} estudiante se queda:", other: "{n} estudiantes se quedan:" },
   "section.cancel.notify": { one: "Cancelar la sección y avisar a {n} estudiante", other: "Cancelar la sección y avisar a {n} estudiantes" },
