@@ -159,3 +159,23 @@ test("a watch starts before permission is given, and the answer hides no message
   assert.match(await page.textContent("#note"), /A seat opened in ART 2/);
   assert.deepEqual(page.wrong, []);
 });
+
+test("on a phone, the bar of the results has one line, and the hint of the search is not cut", async () => {
+  for (const locale of ["en-US", "es-MX"]) {
+    const page = await open(chrome, hub, "/", { locale, width: 390, height: 844 });
+    await until(page, () => document.querySelectorAll(".row").length > 5 && document.querySelectorAll("#subject option").length > 3);
+    const { tops, hint, room } = await page.evaluate(() => {
+      const q = document.querySelector("#q"), { font, paddingLeft, paddingRight } = getComputedStyle(q);
+      const canvas = document.createElement("canvas").getContext("2d");
+      canvas.font = font;
+      const middle = (el) => { const { top, height } = el.getBoundingClientRect(); return top + height / 2; };
+      return {
+        tops: [...document.querySelectorAll(".results-bar > *")].map(middle),
+        hint: canvas.measureText(q.placeholder).width, room: q.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight),
+      };
+    });
+    assert.equal(tops.length, 3);
+    assert.ok(Math.max(...tops) - Math.min(...tops) < 4, `${locale}: the parts of the bar are at ${tops}`);
+    assert.ok(hint < room, `${locale}: the hint takes ${hint} of ${room} px`);
+  }
+});

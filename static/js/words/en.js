@@ -27,10 +27,10 @@ export default {
   "sign.not_student": "You're not signed in as a student. Only students can register here.",
   "role.student": "student", "role.instructor": "instructor", "role.staff": "staff", "role.admin": "administrator",
 
-  "find.title": "Find sections", "find.term": "Term", "find.query": "Course, title, instructor, or CRN",
+  "find.title": "Find sections", "find.term": "Term", "find.query": "Course, title, instructor, or CRN", "find.hint": "Course, instructor, or CRN",
   "find.clear": "Clear search", "find.filters": "Filters", "find.filters.set": "Filters ({n})",
   "find.subject": "Subject", "find.subject.all": "All subjects", "find.days": "Days", "find.open": "Open seats only",
-  "find.order": "Sort", "find.order.course": "By course", "find.order.time": "By time", "find.order.seats": "Most seats first",
+  "find.order": "Sort", "find.order.course": "By course", "find.order.time": "By time", "find.order.seats": "Most seats",
   "find.compact": "Compact rows", "find.more": "More filters",
   "find.refresh": "Refresh list", "find.course": "Show all {course} sections",
   "find.loading": "Loading sections…", "find.count": { one: "{n} section", other: "{n} sections", zero: "No sections" },

@@ -27,10 +27,10 @@ export default {
   "sign.not_student": "No inició sesión como estudiante. Solo los estudiantes pueden inscribirse aquí.",
   "role.student": "estudiante", "role.instructor": "docente", "role.staff": "administrativo", "role.admin": "administrador",
 
-  "find.title": "Buscar secciones", "find.term": "Período", "find.query": "Curso, título, docente o CRN",
+  "find.title": "Buscar secciones", "find.term": "Período", "find.query": "Curso, título, docente o CRN", "find.hint": "Curso, docente o CRN",
   "find.clear": "Borrar la búsqueda", "find.filters": "Filtros", "find.filters.set": "Filtros ({n})",
   "find.subject": "Materia", "find.subject.all": "Todas las materias", "find.days": "Días", "find.open": "Solo con cupo",
-  "find.order": "Ordenar", "find.order.course": "Por curso", "find.order.time": "Por hora", "find.order.seats": "Más cupos primero",
+  "find.order": "Ordenar", "find.order.course": "Por curso", "find.order.time": "Por hora", "find.order.seats": "Más cupos",
   "find.compact": "Filas compactas", "find.more": "Más filtros",
   "find.refresh": "Actualizar la lista", "find.course": "Ver todas las secciones de {course}",
   "find.loading": "Cargando secciones…", "find.count": { one: "{n} sección", other: "{n} secciones", zero: "Ninguna sección" },
@@ -38,7 +38,7 @@ export default {
   "find.reset": "Ver todas las secciones", "find.empty": "Este período aún no tiene secciones.",
   "find.empty.hint": "Aparecerán aquí cuando la institución publique su oferta de clases.",
   "find.failed": "No se pudieron cargar las secciones. {why}", "find.retry": "Intentar de nuevo",
-  "find.partial": { one: "{n} sección hasta ahora", other: "{n} secciones hasta ahora" },
+  "find.partial": { one: "{n} sección…", other: "{n} secciones…" },
 
   "section.no_instructor": "Docente por confirmar", "section.no_time": "Horario por confirmar", "section.online": "En línea, sin horario fijo",
   "section.more_times": "{first} +{n}",
