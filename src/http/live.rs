@@ -86,7 +86,7 @@ pub(super) async fn session_caller(
 /// Server → client, by `type`: `welcome` (`session`, `user`, `role`, `heartbeat_s`, `now`, `seq`), the first message;
 /// `live` (`seq`), after all earlier alerts were sent; `subscribed` (`channel`, `seq`, and `seats` as a snapshot);
 /// `seats` (`seq`, and `seats` as a list of SeatRow); `term` (`seq`, and `term` with `id`, `title`, `opens_at`,
-/// `closes_at`), after a change of the term; `alert` (`seq`, `alert`); `alert_cancelled` (`seq`, `id`);
+/// `closes_at`), after a term was created or changed; `alert` (`seq`, `alert`); `alert_cancelled` (`seq`, `id`);
 /// `registration` (`section`, `status`, `position`?, `reason`, `code`?, `at`); `import` (the members of ImportTask);
 /// `metrics` (the members of Metrics), each second; `gap` (`from`, `to`), when alerts are no longer available; `error`
 /// (`code`, `detail`); `pong`.

@@ -56,7 +56,7 @@ const DELETED_PER_WRITE: usize = 500;
 struct SentSeats {
     /// The sequence up to which everything was sent.
     seq: u64,
-    /// The term as it was sent, or as it was when the hub started or added the term.
+    /// The term as it was sent, or as it was when the hub started; `None` for a term that was created since.
     term: Option<Arc<Term>>,
     /// The remaining parts of a large change. Each tick sends one.
     parts: VecDeque<Arc<SeatsTick>>,
@@ -195,8 +195,8 @@ impl Broker {
                 let snapshot = term.snapshot();
                 if snapshot.seq > sent.seq {
                     let before = sent.term.replace(snapshot.term.clone());
-                    if before.is_some_and(|before| differs(&before, &snapshot.term)) {
-                        changed_terms.push(FanOut::Term { term: id.clone(), frame: term_frame(&snapshot) });
+                    if before.is_none_or(|before| differs(&before, &snapshot.term)) {
+                        changed_terms.push(FanOut::Term(term_frame(&snapshot)));
                     }
                     sent.parts = seats_parts(id, &snapshot, sent.seq, self.live.options.shown_to_visitors);
                     if sent.parts.is_empty() {

@@ -209,7 +209,8 @@ pub enum ServerFrame<'a> {
         /// The newest state of each section.
         seats: &'a [SeatRow<'a>],
     },
-    /// The title or the registration window of a term changed. For the channel `seats:TERM`.
+    /// A term was created, or its title or registration window changed. For each client that is subscribed to the
+    /// channel `seats:TERM` of any term.
     Term {
         /// The term's sequence.
         seq: u64,
@@ -282,7 +283,7 @@ pub enum ServerFrame<'a> {
     },
 }
 
-/// What a client shows of a changed term.
+/// What a client shows of a new or changed term.
 #[derive(Debug, Serialize)]
 pub struct TermFrame<'a> {
     /// The id.

@@ -39,13 +39,9 @@ pub enum FanOut {
     Alerts(Arc<[Arc<AlertFrame>]>, Instant),
     /// Seats that changed, and when they were sent.
     Seats(Arc<SeatsTick>, Instant),
-    /// A term whose title or registration window changed, for the channel `seats:TERM`.
-    Term {
-        /// The term.
-        term: TermId,
-        /// The frame.
-        frame: ByteString,
-    },
+    /// A term that was created, or whose title or registration window changed, for every session that watches the seats
+    /// of a term.
+    Term(ByteString),
     /// Frames for the channel `me` of users.
     Personal(Arc<[(UserName, ByteString)]>),
     /// The progress of an import.
@@ -87,7 +83,7 @@ impl FanOut {
             Self::Personal(frames) => {
                 size_of_val(&**frames) + frames.iter().map(|(_, frame)| frame.len()).sum::<usize>()
             }
-            Self::Term { frame, .. } | Self::Import { frame, .. } | Self::Metrics(frame) => frame.len(),
+            Self::Import { frame, .. } | Self::Term(frame) | Self::Metrics(frame) => frame.len(),
             Self::Alerts(..)
             | Self::Seats(..)
             | Self::SignedOut { .. }

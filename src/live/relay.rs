@@ -5,7 +5,7 @@
 //! that waits for a reply of the hub cannot handle its queue. Its relay holds seats and alerts back before the
 //! queue is full, and the session gets the newest seats and the stored alerts when it continues ([`CatchUp`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -355,9 +355,9 @@ impl Handler<FanOut> for Relay {
                 self.deliver_seats(&tick);
                 self.measure(sent_at);
             }
-            FanOut::Term { term, frame } => {
-                let ids = self.seats.watchers_of(&term);
-                self.push_frame(&ids, &frame);
+            FanOut::Term(frame) => {
+                let ids: BTreeSet<Uuid> = self.all_seats().flat_map(|seats| seats.watchers_of_terms()).collect();
+                self.push_all(ids.into_iter().map(|id| (id, Push::Frame(frame.clone()))));
             }
             FanOut::Personal(frames) => self.deliver_personal(&frames),
             FanOut::Import { task, frame } => {

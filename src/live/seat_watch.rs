@@ -141,9 +141,10 @@ impl SeatWatch {
         out.extend(frames::changes(since, snapshot.seq, rows, self.shown));
     }
 
-    /// Returns the sessions that watch a whole term.
-    pub(super) fn watchers_of(&self, term: &TermId) -> Vec<Uuid> {
-        self.terms.get(term).map(|watchers| watchers.term.keys().copied().collect()).unwrap_or_default()
+    /// Returns the sessions that watch a whole term of the college. One that watches several is returned several times.
+    pub(super) fn watchers_of_terms(&self) -> impl Iterator<Item = Uuid> {
+        let terms = self.terms.iter().filter(|(term, _)| !term.is_sandbox());
+        terms.flat_map(|(_, watchers)| watchers.term.keys().copied())
     }
 
     /// Removes a session from the watchers of a term.

@@ -12,6 +12,8 @@ const GRACE_MS = 4_000;
 const DISCONNECTED_MS = 5_000;
 /** The pause between checks for a changed window while a term is not open. */
 const TERMS_MS = 45_000;
+/** The pause between checks for the first term: without a term, a page has no live channel that announces it. */
+const NO_TERM_MS = 5_000;
 /** Failed connection attempts before polling: a single failure is often transient. */
 const FAILURES = 2;
 
@@ -113,5 +115,7 @@ export function pollWhileDisconnected(live, request) {
 
 /** Reads the terms repeatedly while the present one is not open. */
 export function pollTerms(terms) {
-  new Poller((signal) => terms.load(signal), { ms: TERMS_MS, isNeeded: () => terms.loaded && !terms.open }).start(TERMS_MS);
+  for (const [ms, isNeeded] of [[TERMS_MS, () => terms.current && !terms.open], [NO_TERM_MS, () => terms.loaded && !terms.current]]) {
+    new Poller((signal) => terms.load(signal), { ms, isNeeded }).start(ms);
+  }
 }

@@ -64,7 +64,7 @@ const page = {
 const live = startPage({
   form: $("sign-in"), onuser: (user) => onUser(user), introduction: () => t("staff.about"),
 });
-const terms = new Terms($("which-term"), { onchange: () => onTerm() });
+const terms = new Terms($("which-term"), { onchange: () => onTerm(), onread: (response) => termEditor.show(response) });
 pollTerms(terms);
 /** Enrolled students by section, as of the last change, so that changes can be counted. */
 const lastEnrolled = new Map();
@@ -83,8 +83,10 @@ const sentAlerts = new SentAlerts(live, {
 });
 const composer = new Composer(page, () => sentAlerts.read());
 const imports = new ImportView(live, page, () => onImportApplied());
-const termEditor = new TermEditor(() => terms.load().catch(() => {}));
-live.on("term", (frame) => { terms.changed(frame); termEditor.load().catch(() => {}); });
+const termEditor = new TermEditor(() => terms.load());
+// The cards also show what is not part of the frame.
+live.on("term", (frame) => { terms.changed(frame); terms.load().catch(() => {}); });
+live.on("welcome", () => live.position !== null && terms.reconnected());
 setUpSheet(() => document.body.dataset.view === "sections" ? sections.sheet() : []);
 $("print-sections").addEventListener("click", () => print());
 $("as-list").addEventListener("click", () => openView("#sections", () => sections.showFullest()));
@@ -112,7 +114,7 @@ async function onUser(user) {
   showLimit(user.subjects);
   try {
     // The terms come first: they bring the hub's clock, by which everything else is drawn.
-    await retryUntilLoaded("terms", async () => { await terms.load(); await termEditor.load(); }, () => signIn === signIns);
+    await retryUntilLoaded("terms", () => terms.load(), () => signIn === signIns);
     if (signIn !== signIns) return;
     put($("college"), terms.college?.name);
     composer.begin();
@@ -166,7 +168,7 @@ async function loadSections(term) {
 }
 
 function onImportApplied() {
-  for (const view of [terms, termEditor]) view.load().catch(() => {});
+  terms.load().catch(() => {});
   if (currentTerm) page.catalogue.load(currentTerm);
 }
 

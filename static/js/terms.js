@@ -12,11 +12,17 @@ export class Terms {
   #items = [];
   #phase = "";
   #chosen;
+  /** The numbers of the last request and of the one whose response is shown. */
+  #sent = 0;
+  #read = 0;
   loaded = false;
 
-  /** `onchange()` is called for another term or another phase of it, `ontick()` each second. */
-  constructor(select, { chosen, onchange, ontick = () => {} }) {
-    Object.assign(this, { select, onchange, ontick });
+  /**
+   * `onchange()` is called for another term or another phase of it, `ontick()` each second, and `onread(response)` after
+   * each reading of the terms.
+   */
+  constructor(select, { chosen, onchange, ontick = () => {}, onread = () => {} }) {
+    Object.assign(this, { select, onchange, ontick, onread });
     this.#chosen = chosen ?? rememberedTerm();
     select.addEventListener("change", () => {
       this.#chosen = select.value;
@@ -35,14 +41,29 @@ export class Terms {
   /** Reads the terms again. */
   async load(signal) {
     const sentAt = Date.now();
-    const { items, college } = await api.get("/api/v1/terms", { signal });
+    const request = this.#sent += 1;
+    const response = await api.get("/api/v1/terms", { signal });
+    // A response to a later request has arrived before.
+    if (request < this.#read) return;
+    this.#read = request;
+    const { items, college } = response;
     this.#items = items;
     this.loaded = true;
     this.college = college;
     if (college?.timezone) setZone(college.timezone);
     if (items[0]?.now) syncClock(items[0].now, sentAt);
+    this.#show();
+    this.onread(response);
+  }
+
+  /** Shows the terms to choose from, and what applies to the current one. */
+  #show() {
     const id = this.current?.id;
-    put(this.select, items.map((term) => h("option", { value: term.id, selected: term.id === id }, term.title || term.id)));
+    const options = this.#items.map((term) => h("option", { value: term.id, selected: term.id === id }, term.title || term.id));
+    // The choice may be open, so it changes only if the terms do.
+    const before = [...this.select.options];
+    if (before.length !== options.length || options.some((option, i) => !option.isEqualNode(before[i]))) put(this.select, options);
+    this.select.value = id ?? "";
     this.#chosen = id;
     this.#phase = "";
     this.tick();
@@ -67,18 +88,31 @@ export class Terms {
   }
 
   /**
-   * Shows a term whose window changed, from a frame of the live connection. The windows of groups are not part of it, so
-   * pages of students read them again, spread over a few seconds.
+   * Shows a term that was created or changed, from a frame of the live connection. What applies to one student is not
+   * part of it, so pages of students read the terms again, spread over a few seconds.
    */
   changed({ term: { id, title, opens_at, closes_at } }) {
+    const isForStudent = this.#items.some(({ mine }) => mine);
     const term = this.#items.find((one) => one.id === id);
-    if (!term) return;
-    const { mine } = term;
-    if (mine && mine.opens_at === term.opens_at && mine.closes_at === term.closes_at) Object.assign(mine, { opens_at, closes_at });
-    Object.assign(term, { title, opens_at, closes_at });
-    this.#phase = "";
-    this.tick();
-    if (mine) setTimeout(() => this.load().catch(() => {}), Math.random() * SPREAD_MS);
+    if (!term) {
+      // In the order of the hub.
+      this.#items = [...this.#items, { id, title, opens_at, closes_at }].sort((a, b) => a.id < b.id ? -1 : 1);
+    } else {
+      const { mine } = term;
+      if (mine && mine.opens_at === term.opens_at && mine.closes_at === term.closes_at) Object.assign(mine, { opens_at, closes_at });
+      Object.assign(term, { title, opens_at, closes_at });
+    }
+    this.#show();
+    if (isForStudent || !term) this.#readSoon();
+  }
+
+  /** The connection was lost, and terms may have changed in the meantime. */
+  reconnected() {
+    if (this.loaded) this.#readSoon();
+  }
+
+  #readSoon() {
+    setTimeout(() => this.load().catch(() => {}), Math.random() * SPREAD_MS);
   }
 
   /** See `phaseOf`. */

@@ -4,7 +4,7 @@ import { $, h, markInvalid, put } from "../dom.js";
 import { api } from "../api.js";
 import { fromCollegeTime, toCollegeTime, zoneName } from "../college-time.js";
 import { hubNow } from "../hub-clock.js";
-import { setZone, t } from "../i18n.js";
+import { t } from "../i18n.js";
 import { TermCard } from "./term-card.js";
 
 const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
@@ -23,9 +23,9 @@ export class TermEditor {
   #edited = null;
   #timer = 0;
 
-  /** `onchange()` is called after a term was saved. */
-  constructor(onchange) {
-    this.onchange = onchange;
+  /** `read()` reads the terms again and shows them (`show`). It is called after a term was saved. */
+  constructor(read) {
+    this.read = read;
     this.form = $("term-form");
     this.status = this.form.querySelector("span[role=status]");
     this.form.addEventListener("submit", (event) => this.#submit(event));
@@ -34,9 +34,8 @@ export class TermEditor {
     $("term-cancel").addEventListener("click", () => this.#leave());
   }
 
-  async load() {
-    const { items, college } = await api.get("/api/v1/terms");
-    if (college?.timezone) setZone(college.timezone);
+  /** Shows the terms of a response. */
+  show({ items }) {
     put($("zone"), zoneName());
     put($("term-ids"), items.map((term) => h("option", { value: term.id }, term.title)));
     this.#terms = items;
@@ -162,7 +161,7 @@ export class TermEditor {
       if (wrong) markInvalid(wrong, status);
       return;
     }
-    await this.load().catch(() => { /* The terms are loaded again after the next change. */ });
+    await this.read().catch(() => { /* The terms are read again after the next change. */ });
     // The form closes once its card shows what was saved, unless another card was opened in the meantime.
     if (card && this.#edited === card) this.#leave();
     // The term that was added has a card now. The form is empty for the next one.
@@ -171,6 +170,5 @@ export class TermEditor {
       this.#drawModes();
     }
     put(card ? card.status : status, t("save.done"));
-    this.onchange();
   }
 }

@@ -78,10 +78,13 @@ const repeating = setInterval(async () => {
   pollWhileDisconnected(page.live, () => Promise.all([page.seats.read(), alerts.refresh(), page.workspace && page.registrations.load()]));
 }, REPEAT_CHECK_MS);
 
-// Registrations may have changed while the page was disconnected. Seats and alerts resume on their own.
+// Registrations and terms may have changed while the page was disconnected. Seats and alerts resume on their own.
 page.live.on("window", (frame) => page.terms.opened(frame));
 page.live.on("term", (frame) => page.terms.changed(frame));
-page.live.on("welcome", () => page.workspace && page.registrations.load().catch(() => {}));
+page.live.on("welcome", () => {
+  if (page.live.position !== null) page.terms.reconnected();
+  if (page.workspace) page.registrations.load().catch(() => {});
+});
 page.opening.draw();
 
 // The first view needs neither the workspace, which loads once a student is likely to sign in, nor the announcements.
