@@ -4,14 +4,19 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use rust_embed::RustEmbed;
 
-use crate::http::encoded::Encoded;
+use crate::clock::Clock;
+use crate::http::encoded::{Encoded, tag_of};
 use crate::http::error::Problem;
+use crate::http::joined_modules::{self, Modules};
+use crate::http::preloads;
 use crate::http::problem::ProblemCode;
 use crate::http::query::path_param;
+use crate::registration::readmodel::ReadModel;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -33,8 +38,23 @@ static FILES: LazyLock<HashMap<String, Arc<Encoded>>> = LazyLock::new(|| {
             let response = Encoded::lasting(&tag, media_type(&path), REVALIDATE, served(&path, &file.data));
             (path, Arc::new(response))
         })
+        .chain(modules_of_student_page())
         .collect()
 });
+
+/// Returns the responses for the modules of the student's page, see [`joined_modules`].
+fn modules_of_student_page() -> impl Iterator<Item = (String, Arc<Encoded>)> {
+    let sources: Modules = Files::iter()
+        .filter_map(|path| Some((path.strip_prefix("js/")?.to_owned(), Files::get(&path)?)))
+        .filter_map(|(path, file)| Some((path, without_comments(std::str::from_utf8(&file.data).ok()?))))
+        .collect();
+    joined_modules::of_student_page(&sources).into_iter().map(|(path, text)| {
+        let tag = tag_of(text.as_bytes());
+        let response = Encoded::lasting(&tag, media_type(&path), REVALIDATE, text.into());
+        // As a path of a file under `/static/`.
+        (format!("{}{path}", joined_modules::BASE.trim_start_matches("/static/")), Arc::new(response))
+    })
+}
 
 /// Returns a file as it is sent: scripts and styles without their comments, which are a fifth of the first view.
 fn served(path: &str, data: &[u8]) -> Bytes {
@@ -78,8 +98,14 @@ async fn respond(request: &HttpRequest, path: &str) -> Result<HttpResponse, Prob
 }
 
 /// `GET /`
-pub async fn student_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    respond(&request, "index.html").await
+pub async fn student_page(
+    request: HttpRequest,
+    model: Data<ReadModel>,
+    clock: Data<dyn Clock>,
+) -> Result<HttpResponse, Problem> {
+    let mut response = respond(&request, "index.html").await?;
+    preloads::add(&request, response.headers_mut(), &model, clock.now());
+    Ok(response)
 }
 
 /// `GET /staff`

@@ -1,5 +1,6 @@
-// Sends the requests for the first rows while the other modules load, which would send them one after another: for the
-// terms, for the sections of the term that the page shows, and for the user.
+// Sends the requests for the first rows before the other modules run: for the terms, for the sections of the term that
+// the page shows, and for the user. The hub has named the likely ones in the headers of the page, so that the browser has
+// sent them already.
 
 import { currentTerm, rememberedTerm, syncClock } from "../hub-clock.js";
 

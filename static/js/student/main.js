@@ -1,5 +1,6 @@
 // Entry point of the student's page: the search and its first rows. The rest of the page (page.js) loads after them.
 
+import { takeResponse } from "./first.js";
 import { $, put } from "../dom.js";
 import { api, Problem, waitBeforeRetry } from "../api.js";
 import { addTexts, onLanguage, t } from "../i18n.js";
@@ -8,7 +9,6 @@ import { Catalogue } from "../catalogue.js";
 import { Terms } from "../terms.js";
 import { hideCountsBelow } from "../words.js";
 import { Finder } from "./finder.js";
-import { takeResponse } from "./first.js";
 
 /** The rest of the page loads after this time, even if there are no rows yet. */
 const FIRST_ROWS_MS_MAX = 3_000;
