@@ -7,7 +7,7 @@ BUILD_HUB = $(CARGO) build --locked --bin eduhub --test tidy
 # Tests spend half of their time waiting for Plone or Chromium, so more of them run at once than there are processors.
 PROCESSORS := $(shell nproc)
 TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
-PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
+PAGE_TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
 # Tests that compute for long are built with an optimized hub and the dependencies of the other tests. Overflows and debug
 # assertions are still checked.
 OPTIMIZED = --config 'profile.dev.package.eduhub.opt-level=3'
