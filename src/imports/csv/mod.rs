@@ -10,9 +10,9 @@
 //!   parses a cell of meetings; `meetings`: parses those of a row
 //! - `derived`: cells made of other cells; `merged_cells`: cells that belong to several rows
 //! - `record`: checks a row before it is parsed; `row`, `event`: parse one row; [`export`]: writes files, and parses
-//!   their rows; `cross_listed`: groups sections
-//!   that name each other; `merge`: merges the rows of one CRN into a section; `conflicts`, `sweep`: find rooms and instructors that
-//!   are double-booked; `remarks`: warnings about many rows
+//!   their rows; `cross_listed`: groups sections that name each other; `merge`: merges the rows of one CRN into a
+//!   section; `conflicts`, `sweep`: find rooms and instructors that are double-booked; `remarks`: warnings about many
+//!   rows
 //! - `students`: reads files with facts about students
 //! - [`oneroster`]: reads and writes OneRoster bundles
 //! - `scratch`: the temporary database that holds everything read; `reading`: reads a file; `parsed`: the result
