@@ -219,9 +219,7 @@ fn added(draft: &mut Draft<'_>, batch: &Batch) -> Results {
         with_choices.insert(crn, choices::register(draft, student, crn, choices));
     }
     let result = |crn: &Crn| with_choices.remove(crn).or_else(|| Some((crn.clone(), outcomes.next()?)));
-    let mut results: Results = add.iter().filter_map(result).collect();
-    results.iter_mut().for_each(|(_, outcome)| update_if_changed(draft, student, outcome));
-    results
+    add.iter().filter_map(result).collect()
 }
 
 /// Decides each request of a batch separately, drops first, so that the adds can use what the drops free.
@@ -233,6 +231,7 @@ pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
         settle_queued(draft);
     }
     let mut results = added(draft, batch);
+    results.iter_mut().for_each(|(_, outcome)| update_if_changed(draft, &batch.student, outcome));
     results.append(&mut drops);
     results
 }
