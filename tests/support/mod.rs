@@ -22,7 +22,8 @@
 //! - [`xml`]: XML documents as trees, and checks of CAP messages and Atom feeds
 //! - [`clock`]: a clock of the server that tests move
 //! - [`wait`]: waiting for a condition, with a deadline
-//! - [`morning`]: a model of a registration morning; [`simulation`]: a simulation of the hubs that serve it
+//! - [`morning`]: a model of a registration morning; [`simulation`]: a simulation of the hubs that serve it,
+//!   with its [`processors`]
 //! - [`random`]: seeded random numbers, so that a failure can be reproduced
 //!
 //! Tests wait for a line, a frame, a response, an exit or a condition, and give up after [`WAIT_MAX`]. They never sleep
@@ -53,6 +54,7 @@ pub mod oneroster;
 pub mod openapi;
 pub mod plone;
 pub mod postgres;
+pub mod processors;
 pub mod random;
 pub mod schedule;
 pub mod schedule_variants;

@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::morning::{ACTIONS, Action, Morning, Step};
+use super::processors::Processors;
 
 /// Maximum number of commands in a batch, as in the registrar.
 const BATCH_MAX: usize = 1_024;
@@ -130,31 +131,6 @@ enum Event {
     Followed(usize, usize),
     Tick(usize),
     Record(usize),
-}
-
-/// Processors that serve jobs in the order of their arrival.
-#[derive(Debug)]
-struct Processors {
-    free_at: Vec<f64>,
-}
-
-impl Processors {
-    fn new(cores: usize) -> Self {
-        Self { free_at: vec![0.0; cores] }
-    }
-
-    /// Serves a job on the processor that is free first. Returns when it ends.
-    fn serve(&mut self, now: f64, cost: f64) -> f64 {
-        let first = self.free_at.iter_mut().min_by(|a, b| a.total_cmp(b)).unwrap();
-        *first = first.max(now) + cost;
-        *first
-    }
-
-    /// Serves a job that all processors share.
-    fn serve_spread(&mut self, now: f64, cost: f64) {
-        let each = cost / self.free_at.len() as f64;
-        self.free_at.iter_mut().for_each(|free| *free = free.max(now) + each);
-    }
 }
 
 /// One hub, for one term.
