@@ -19,6 +19,7 @@ use crate::registration::readmodel::ReadModel;
 use crate::registration::registrar::RegistrarDeps;
 use crate::registration::student_facts::StudentFactsWriter;
 use crate::store::shared::SharedStore;
+use crate::store::shared_tasks::SharedTasks;
 
 /// The ports of a hub that is about to start.
 pub struct Opened {
@@ -69,6 +70,8 @@ pub struct Core {
 pub struct SharedTerms {
     /// The store.
     pub store: Arc<dyn SharedStore>,
+    /// The same store, for imports and demonstrations.
+    pub tasks: Arc<dyn SharedTasks>,
     /// The events after which this hub reads the store at once.
     pub hints: EventStream,
     /// How often the rows of each term had been rewritten.
@@ -84,9 +87,9 @@ impl Core {
     pub async fn start(config: &Config, opened: Opened) -> anyhow::Result<(Self, EventStream, Option<SharedTerms>)> {
         let Opened { ports, presence, events, shared } = opened;
         let shared = match shared {
-            Some(Shared { store, hints }) => {
+            Some(Shared { store, tasks, hints }) => {
                 let rewrites = follower::rewrites(&*store).await.context("cannot read the terms")?;
-                Some(SharedTerms { store, hints, rewrites })
+                Some(SharedTerms { store, tasks, hints, rewrites })
             }
             None => None,
         };

@@ -77,8 +77,9 @@ pub(super) async fn rewrites(store: &dyn SharedStore) -> Result<HashMap<TermId, 
 
 /// Starts following the other hubs on `shared`, the store of `core`. `identity` is the service of this hub.
 pub(super) fn start(shared: SharedTerms, core: &Core, identity: &Arc<Identity>) -> Arc<FollowCounts> {
-    let SharedTerms { store, hints, rewrites } = shared;
+    let SharedTerms { store, tasks, hints, rewrites } = shared;
     identity.share(store.clone());
+    core.imports.share(tasks);
     let deps = FollowerDeps {
         store,
         pool: core.pool.clone(),
@@ -121,6 +122,9 @@ impl Follower {
                 Err(error) if !had_failed => log::warn!("the changes of other hubs cannot be read: {error}"),
                 Ok(()) if had_failed => log::info!("the changes of other hubs can be read again"),
                 _ => {}
+            }
+            if let Err(error) = self.deps.imports.follow_cancellations().await {
+                log::debug!("requested cancellations of imports cannot be read: {error}");
             }
             if recovered.elapsed() >= RECOVERY {
                 recovered = Instant::now();

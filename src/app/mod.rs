@@ -28,7 +28,7 @@ use crate::app::follower::FollowCounts;
 use crate::bus::EventStream;
 use crate::config::Config;
 use crate::demo::{self, DemoAccount};
-use crate::http::demo::Demos;
+use crate::http::demo_runs::{DemoDeps, Demos};
 use crate::http::site::Site;
 use crate::identity::external::ExternalProvider;
 use crate::identity::provider::SignInProvider;
@@ -43,6 +43,7 @@ use crate::retention;
 use crate::rush::PloneJob;
 use crate::rush::sandbox::{SandboxDeps, Sandboxes};
 use crate::sso::SingleSignOn;
+use crate::store::shared_tasks::SharedTasks;
 
 /// Minimum time for storing the last audit entries, even if everything else has used up `[server] drain_s`.
 const FLUSH_MIN: Duration = Duration::from_secs(1);
@@ -96,6 +97,7 @@ impl Application {
         let demo_accounts = demo_accounts(&config, purpose, &opened).await?;
         let (core, events, others) = Core::start(&config, opened).await?;
         let mut shared = Shared::start(&config, purpose, core, events).await?;
+        let tasks = others.as_ref().map(|others| others.tasks.clone());
         shared.following = others.map(|others| follower::start(others, &shared.core, &shared.identity));
         let shared = Arc::new(shared);
         let bind = config.server.bind;
@@ -105,7 +107,7 @@ impl Application {
         let site = site.trusting(&config.server.trusted_proxies);
         let sandboxes = sandboxes(&shared.core);
         remove_abandoned(&sandboxes);
-        let demos = Data::new(demos(&config, &shared, sandboxes, address));
+        let demos = Data::new(demos(&config, &shared, sandboxes, tasks, address));
         let server = server::http_server(&config, &shared, &site, listener, demos.clone())?;
         let announced = shared.core.ports.announce(&format!("http://{address}"));
         announced.context("cannot write the lock file")?;
@@ -343,7 +345,14 @@ fn remove_abandoned(sandboxes: &Arc<Sandboxes>) {
 }
 
 /// Creates the demonstrations, which send their load to this hub at an address that is reachable from this machine.
-fn demos(config: &Config, shared: &Shared, sandboxes: Arc<Sandboxes>, address: SocketAddr) -> Demos {
+/// `tasks` is the store through which other hubs see them.
+fn demos(
+    config: &Config,
+    shared: &Shared,
+    sandboxes: Arc<Sandboxes>,
+    tasks: Option<Arc<dyn SharedTasks>>,
+    address: SocketAddr,
+) -> Demos {
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
@@ -351,5 +360,6 @@ fn demos(config: &Config, shared: &Shared, sandboxes: Arc<Sandboxes>, address: S
     };
     let url = format!("http://{}", SocketAddr::new(host, address.port()));
     let plone = PloneJob::from_settings(&config.plone);
-    Demos::new(sandboxes, shared.identity.clone(), shared.core.ports.clock.clone(), url, plone)
+    let clock = shared.core.ports.clock.clone();
+    Demos::new(DemoDeps { sandboxes, tasks, identity: shared.identity.clone(), clock, url, plone })
 }

@@ -35,6 +35,7 @@ use crate::store::rosters::RosterStore;
 use crate::store::schedule_feeds::ScheduleFeedStore;
 use crate::store::seed::SeedStore;
 use crate::store::shared::SharedStore;
+use crate::store::shared_tasks::SharedTasks;
 use crate::store::sqlite::{self, SqliteOptions, SqliteStore, StoreLock};
 use crate::store::students::StudentStore;
 use crate::store::terms::{SandboxStore, TermStore};
@@ -158,6 +159,8 @@ pub struct Ports {
 pub struct Shared {
     /// The store.
     pub store: Arc<dyn SharedStore>,
+    /// The same store, for imports and demonstrations.
+    pub tasks: Arc<dyn SharedTasks>,
     /// The events of the bus.
     pub hints: EventStream,
 }
@@ -178,7 +181,8 @@ impl Ports {
         Ok(match &store {
             Store::Sqlite(embedded) => (Self::new(embedded, embedded.gauge(), bus, store.clone()), events, None),
             Store::Postgres(database, _) => {
-                let shared = Shared { store: Arc::new(database.clone()), hints: bus.events.subscribe() };
+                let all = Arc::new(database.clone());
+                let shared = Shared { store: all.clone(), tasks: all, hints: bus.events.subscribe() };
                 (Self::new(database, database.gauge(), bus, store.clone()), events, Some(shared))
             }
         })

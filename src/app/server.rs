@@ -23,7 +23,7 @@ use crate::http::auth::identify;
 use crate::http::connection::{Connections, Guarded, RESERVED, Room, RoomLimits, track};
 use crate::http::dashboard::DashboardCache;
 use crate::http::demand::DemandCache;
-use crate::http::demo::Demos;
+use crate::http::demo_runs::Demos;
 use crate::http::hot::HotResponses;
 use crate::http::pieces::WRITE_BUFFER_FULL;
 use crate::http::proxy::own_origin;

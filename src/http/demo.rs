@@ -1,10 +1,6 @@
 //! The performance demonstration, which puts real load on a sandbox term and reports its progress, and the sandboxes
 //! for `eduhub rush`, which generates its own load. One demonstration runs at a time.
 
-use parking_lot::{Mutex, MutexGuard};
-use std::sync::Arc;
-use std::time::Duration;
-
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -12,21 +8,17 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
-use crate::clock::Clock;
-use crate::domain::ids::{SANDBOX_PREFIX, TermId, UserName};
-use crate::domain::role::Role;
-use crate::identity::{Audit, Identity};
-use crate::rush::failure::RunFailure;
-use crate::rush::report::{HotSection, SandboxReport, SandboxRequest, State, Target, Task};
-use crate::rush::runner::{StopHandle, run_in_child};
-use crate::rush::sandbox::{SECONDS_MAX, SandboxError, Sandboxes, USERS_MAX, hot_seats};
-use crate::rush::{Job, PloneJob};
+use crate::domain::ids::TermId;
+use crate::identity::Audit;
+use crate::rush::report::{HotSection, SandboxReport, SandboxRequest, Target, Task};
+use crate::rush::sandbox::{SECONDS_MAX, USERS_MAX};
 
 use crate::http::auth::Admin;
 use crate::http::body::{Fields, RequestBody, read_body};
+use crate::http::demo_runs::Demos;
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::imports::TaskStarted;
-use crate::http::openapi::responses::{BadBody, BadRole, NotFound};
+use crate::http::openapi::responses::{BadBody, BadRole, NotFound, StoreFailed};
 use crate::http::query::path_param;
 use crate::http::request_id::PRIVATE;
 
@@ -34,10 +26,6 @@ use crate::http::request_id::PRIVATE;
 pub const USERS: u32 = 200;
 /// The default duration of the load on each target, in seconds.
 pub const SECONDS: u32 = 10;
-/// The lifetime of a demonstration's tokens, which is longer than that of its sandbox.
-const TOKEN_TTL: Duration = Duration::from_secs(600);
-/// `Retry-After` while another demonstration runs and its end is not known, in seconds.
-const BUSY_RETRY_S: u32 = 10;
 
 /// The operations of this file.
 #[derive(OpenApi)]
@@ -112,121 +100,6 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// The state of the newest demonstration, running or finished.
-pub struct Demos {
-    sandboxes: Arc<Sandboxes>,
-    identity: Arc<Identity>,
-    clock: Arc<dyn Clock>,
-    /// The hub's own URL, to which the load is sent.
-    url: String,
-    /// The Plone to which load may be sent.
-    plone: Option<PloneJob>,
-    newest: Mutex<Option<Task>>,
-    leash: Mutex<StopHandle>,
-}
-
-impl Demos {
-    /// Creates the state before the first demonstration.
-    #[must_use]
-    pub fn new(
-        sandboxes: Arc<Sandboxes>,
-        identity: Arc<Identity>,
-        clock: Arc<dyn Clock>,
-        url: String,
-        plone: Option<PloneJob>,
-    ) -> Self {
-        Self { sandboxes, identity, clock, url, plone, newest: Mutex::default(), leash: Mutex::default() }
-    }
-
-    /// Stops the running demonstration. Called when the hub shuts down.
-    pub fn stop(&self) {
-        self.leash.lock().stop();
-    }
-
-    /// Returns the newest demonstration, if it has this id and has ended without a failure.
-    #[must_use]
-    pub fn finished(&self, id: &str) -> Option<Task> {
-        self.newest().clone().filter(|task| task.task == id && task.state == State::Done)
-    }
-
-    fn newest(&self) -> MutexGuard<'_, Option<Task>> {
-        self.newest.lock()
-    }
-
-    /// Returns the seconds after which to retry while a demonstration runs; `None` when none runs.
-    fn busy_s(&self) -> Option<u32> {
-        if let Some(removes_at) = self.sandboxes.removes_at() {
-            let left = removes_at.duration_since(self.clock.now()).as_secs().clamp(1, BUSY_RETRY_S.into());
-            return Some(u32::try_from(left).unwrap_or(BUSY_RETRY_S));
-        }
-        self.newest().as_ref().filter(|task| task.state == State::Running).map(|_| BUSY_RETRY_S)
-    }
-
-    /// Returns the problem for a sandbox that could not be reserved or opened.
-    fn refused(&self, error: SandboxError) -> Problem {
-        match error {
-            SandboxError::Taken => already_running(self.busy_s().unwrap_or(BUSY_RETRY_S)),
-            SandboxError::Store(error) => error.into(),
-            SandboxError::Registrar(error) => error.into(),
-        }
-    }
-
-    /// Starts a run, unless another one is running at this hub or at another one.
-    async fn start(self: Arc<Self>, sandbox: TermId, job: Job, task: Task) -> Result<(), Problem> {
-        self.sandboxes.reserve(&sandbox, job.seconds).await.map_err(|error| self.refused(error))?;
-        let leash = StopHandle::default();
-        // The sandbox of the previous run is removed before its report is final.
-        let is_running = {
-            let mut newest = self.newest();
-            let is_running = newest.as_ref().is_some_and(|newest| newest.state == State::Running);
-            if !is_running {
-                *newest = Some(task);
-                *self.leash.lock() = leash.clone();
-            }
-            is_running
-        };
-        if is_running {
-            self.sandboxes.close(&sandbox).await;
-            return Err(already_running(BUSY_RETRY_S));
-        }
-        actix_web::rt::spawn(follow(self, sandbox, job, leash));
-        Ok(())
-    }
-
-    /// Creates the job of a run, and the id of its sandbox; `None` when a token cannot be signed, which valid input never causes.
-    fn job(&self, task: &str, users: u32, seconds: u32, target: Target) -> Option<(TermId, Job)> {
-        let sandbox = sandbox_id()?;
-        let mint = |name: &str, role| {
-            let user = UserName::parse(name).ok()?;
-            self.identity.mint_for_sandbox(&sandbox, &user, role, TOKEN_TTL)
-        };
-        let job = Job {
-            task: task.to_owned(),
-            url: self.url.clone(),
-            sandbox: sandbox.to_string(),
-            admin: mint("demo-admin", Role::Admin)?,
-            staff: mint("demo-staff", Role::Staff)?,
-            students: (1..=users).map(|n| mint(&format!("demo-{n:05}"), Role::Student)).collect::<Option<_>>()?,
-            seconds,
-            target,
-            plone: self.plone.clone().map(|plone| PloneJob { capacity: hot_seats(users).into(), ..plone }),
-        };
-        Some((sandbox, job))
-    }
-}
-
-/// Creates a unique id for a sandbox.
-#[must_use]
-pub fn sandbox_id() -> Option<TermId> {
-    // The last 48 bits of a version 7 UUID are random.
-    let random = Uuid::now_v7().simple().to_string();
-    TermId::parse(&format!("{SANDBOX_PREFIX}{}", random.get(20..)?)).ok()
-}
-
-fn already_running(retry_after_s: u32) -> Problem {
-    Problem::rate_limited("Another demonstration is running. Try again when it has ended.", retry_after_s)
-}
-
 /// Starts a performance demonstration (admins).
 ///
 /// Simulated students send real requests to compete for the few seats of a sandbox term, which is created for the run
@@ -266,48 +139,13 @@ pub async fn start(
     Ok(HttpResponse::Accepted().insert_header(("Location", at)).insert_header(PRIVATE).json(TaskStarted { task }))
 }
 
-/// Publishes the progress of a run until it ends, and then removes its sandbox.
-async fn follow(demos: Arc<Demos>, sandbox: TermId, job: Job, leash: StopHandle) {
-    let (ended, end) = tokio::sync::oneshot::channel();
-    let watching = demos.clone();
-    let watcher = move || {
-        // The final report is published only after the sandbox has been removed.
-        let last = Mutex::new(None);
-        let outcome = run_in_child(&job, &leash, |task| {
-            if task.state == State::Running {
-                *watching.newest() = Some(task);
-            } else {
-                *last.lock() = Some(task);
-            }
-        });
-        let last = last.into_inner();
-        let _ = ended.send(outcome.map(|()| last));
-    };
-    let started = std::thread::Builder::new().name("eduhub-demo".to_owned()).spawn(watcher);
-    let outcome = match started {
-        Ok(_) => end.await.unwrap_or_else(|_| Err(std::io::ErrorKind::BrokenPipe.into())),
-        Err(error) => Err(error),
-    };
-    demos.sandboxes.close(&sandbox).await;
-    let mut newest = demos.newest();
-    match outcome {
-        Ok(Some(task)) => *newest = Some(task),
-        other => {
-            log::error!("a demonstration failed: {:?}", other.err());
-            if let Some(task) = &mut *newest {
-                task.finish(Err(RunFailure::NotRun));
-            }
-        }
-    }
-}
-
 /// The newest demonstration, or none.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum NewestTask {
     /// The newest demonstration.
     Some(Task),
-    /// No demonstration has run since the hub started.
+    /// No demonstration has run yet. The embedded store forgets them when the hub stops.
     None {
         /// Always null.
         #[schema(schema_with = null)]
@@ -325,16 +163,16 @@ fn null() -> ObjectBuilder {
     path = "/api/v1/admin/demo",
     operation_id = "demoNewest",
     tag = "administration",
-    responses((status = 200, description = "Its current state.", body = NewestTask), BadRole)
+    responses((status = 200, description = "Its current state.", body = NewestTask), BadRole, StoreFailed)
 )]
-pub async fn newest(_admin: Admin, demos: Data<Demos>) -> HttpResponse {
-    let newest = demos.newest().clone().map_or(NewestTask::None { task: () }, NewestTask::Some);
-    HttpResponse::Ok().insert_header(PRIVATE).json(newest)
+pub async fn newest(_admin: Admin, demos: Data<Demos>) -> Result<HttpResponse, Problem> {
+    let newest = demos.newest_of_all().await?.map_or(NewestTask::None { task: () }, NewestTask::Some);
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(newest))
 }
 
 /// Returns a running or finished demonstration (admins).
 ///
-/// Only the newest one is available.
+/// Only the newest one of all hubs is available.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/demo/{task}",
@@ -343,12 +181,12 @@ pub async fn newest(_admin: Admin, demos: Data<Demos>) -> HttpResponse {
     params(("task" = String, Path, description = "The id that starting it returned.")),
     responses(
         (status = 200, description = "Its state, updated four times a second while it runs.", body = Task),
-        BadRole, NotFound,
+        BadRole, NotFound, StoreFailed,
     )
 )]
 pub async fn one(request: HttpRequest, _admin: Admin, demos: Data<Demos>) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
-    let task = demos.newest().clone().filter(|task| task.task == id).ok_or_else(no_such_task)?;
+    let task = demos.newest_of_all().await?.filter(|task| task.task == id).ok_or_else(no_such_task)?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(task))
 }
 
@@ -391,7 +229,7 @@ pub async fn open(
 ) -> Result<HttpResponse, Problem> {
     let term = own_sandbox(&request, &admin)?;
     let SandboxRequest { users, seconds } = read_body(&request, payload).await?;
-    let sandboxes = demos.sandboxes.clone();
+    let sandboxes = demos.sandboxes();
     // A separate task completes the sandbox even if the client disconnects.
     let opened = actix_web::rt::spawn(async move { sandboxes.open(term, users, seconds).await }).await;
     let sandbox = opened.map_err(Problem::internal)?.map_err(|error| demos.refused(error))?;
@@ -417,7 +255,7 @@ pub async fn open(
 )]
 pub async fn close(request: HttpRequest, admin: Admin, demos: Data<Demos>) -> Result<HttpResponse, Problem> {
     let term = own_sandbox(&request, &admin)?;
-    let sandboxes = demos.sandboxes.clone();
+    let sandboxes = demos.sandboxes();
     actix_web::rt::spawn(async move { sandboxes.close(&term).await }).await.map_err(Problem::internal)?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -13,7 +13,7 @@ use crate::rush::report::Task;
 use crate::store::demo_reports::DemoReportStore;
 
 use crate::http::auth::Admin;
-use crate::http::demo::Demos;
+use crate::http::demo_runs::Demos;
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{BadRole, NotFound, StoreFailed};
 use crate::http::query::path_param;
@@ -83,7 +83,7 @@ pub async fn share(
     };
     let task = task_id(&request).ok_or_else(not_finished)?;
     if reports.demo_report(task).await?.is_none() {
-        let report = demos.finished(&task.to_string()).ok_or_else(not_finished)?;
+        let report = demos.finished(&task.to_string()).await?.ok_or_else(not_finished)?;
         let report = serde_json::to_string(&report).map_err(Problem::internal)?;
         reports.put_demo_report(task, report, clock.now()).await?;
         audit.record(&request, Some(&admin.0), "demo.share", Some(&task.to_string()), None, "").await;

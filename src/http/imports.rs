@@ -18,7 +18,9 @@ use crate::domain::rights::Scope;
 use crate::http::problem::ProblemCode;
 use crate::identity::{Audit, Caller};
 use crate::imports::profiles::ProfileError;
+use crate::imports::shared::ErrorList;
 use crate::imports::{FileKind, ImportError, ImportOptions, Imports, Upload};
+use crate::store::shared_tasks::ListLanguage;
 
 use crate::http::auth::{SubjectStaff, within_limit};
 use crate::http::body::is_of_type;
@@ -267,14 +269,6 @@ pub async fn cancel(
     Ok(response(&task))
 }
 
-/// The languages of the list of errors.
-#[derive(Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "lowercase")]
-enum ListLanguage {
-    En,
-    Es,
-}
-
 /// Returns all errors of an import (staff).
 ///
 /// The messages are in English, or in Spanish with `lang=es`.
@@ -298,26 +292,26 @@ pub async fn errors(request: HttpRequest, staff: SubjectStaff, jobs: Data<Import
     if staff.realm().is_sandbox() {
         return Err(no_such_task());
     }
-    task_for(staff, &jobs, &id).await?;
+    let (_, task) = task_for(staff, &jobs, &id).await?;
     let language = Query::of(&request)?.parsed("lang", "en or es", |text| match text {
         "en" => Some(ListLanguage::En),
         "es" => Some(ListLanguage::Es),
         _ => None,
     })?;
-    let path = match language {
-        Some(ListLanguage::Es) => jobs.spanish_errors_file(&id),
-        Some(ListLanguage::En) | None => jobs.errors_file(&id),
-    };
-    let file = run_blocking(move || Ok(path.map(File::open).transpose()?)).await?;
+    let list = jobs.error_list(&task, language.unwrap_or(ListLanguage::En)).await?;
     let name = format!("attachment; filename=\"import-{id}-errors.csv\"");
     let name = HeaderValue::from_str(&name).map_err(|_| no_such_task())?;
     let mut response = HttpResponse::Ok();
     response.content_type("text/csv; charset=utf-8").insert_header(NO_STORE);
     response.insert_header((header::CONTENT_DISPOSITION, name));
-    Ok(match file {
-        Some(file) => response.streaming(Box::pin(blocks_of(file))),
-        // No error has been found, or the hub stopped before it wrote the file.
-        None => response.body("line,column,value,message\n"),
+    Ok(match list {
+        ErrorList::File(path) => {
+            let file = run_blocking(move || Ok(File::open(path)?)).await?;
+            response.streaming(Box::pin(blocks_of(file)))
+        }
+        ErrorList::Stored(list) => response.body(list),
+        ErrorList::Empty => response.body("line,column,value,message\n"),
+        ErrorList::Elsewhere => return Err(no_list()),
     })
 }
 
@@ -333,6 +327,12 @@ fn too_large() -> Problem {
 /// Returns whether the file system has no room, for this user or at all.
 fn is_disk_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+fn no_list() -> Problem {
+    Problem::not_found(
+        "The list of all errors is not available here. Check the file again, and then download the list.",
+    )
 }
 
 fn no_such_task() -> Problem {

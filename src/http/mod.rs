@@ -30,7 +30,7 @@
 //!   sessions; [`hubs`]: all hubs
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
 //!   connection to Plone, for admins
-//! - [`demo`]: the performance demonstration; [`demo_reports`]: links to its report
+//! - [`demo`]: the performance demonstration; [`demo_runs`]: the newest run; [`demo_reports`]: links to its report
 //! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]; [`proxied_writes`]: their audit
 //!   entries
 //! - [`guardian_links`]: links to a schedule for a parent or guardian; [`schedule_calendar`]: a schedule for calendar
@@ -62,6 +62,7 @@ pub mod dashboard;
 pub mod demand;
 pub mod demo;
 pub mod demo_reports;
+pub mod demo_runs;
 pub mod encoded;
 pub mod erasure;
 pub mod error;

@@ -6,12 +6,15 @@ use std::fs::{File, OpenOptions};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+use uuid::Uuid;
+
 use crate::domain::ids::TermId;
 use crate::domain::import::{Conflict, Finding, Skipped, Table, TaskReport};
-use crate::imports::Imports;
 use crate::imports::schedule::{Schedule, ScheduleError, Severity};
 use crate::imports::task::LIST_LEN_MAX;
+use crate::imports::{Imports, Inner};
 use crate::private_files;
+use crate::store::shared_tasks::ListLanguage;
 use crate::text::csv_text::escape_cell;
 
 /// The first findings of each kind, and their totals.
@@ -50,13 +53,29 @@ pub(super) fn remove(errors_file: &Path) {
 }
 
 impl Imports {
-    /// Returns the path of the file with all errors of a task in Spanish; of the one in English if an earlier version read
-    /// the file.
-    #[must_use]
-    pub fn spanish_errors_file(&self, id: &str) -> Option<PathBuf> {
-        let english = self.errors_file(id)?;
-        let spanish = in_spanish(&english);
-        Some(if spanish.is_file() { spanish } else { english })
+    /// Deletes the lists of errors of tasks that were deleted from the store.
+    pub fn delete_errors(&self, tasks: &[String]) {
+        for task in tasks {
+            // A task without errors to list has no such file.
+            remove(&self.inner.errors_path(task));
+        }
+    }
+}
+
+impl Inner {
+    /// Returns the path of the file with all errors of a task; `None` if this hub has not read the file of the import. An
+    /// earlier version wrote no list in Spanish; the one in English is returned then.
+    pub(super) fn errors_file(&self, id: &str, language: ListLanguage) -> Option<PathBuf> {
+        // An id from a request becomes part of a path only if it is a UUID.
+        Uuid::parse_str(id).ok()?;
+        let english = Some(self.errors_path(id)).filter(|path| path.is_file())?;
+        match language {
+            ListLanguage::En => Some(english),
+            ListLanguage::Es => {
+                let spanish = in_spanish(&english);
+                Some(if spanish.is_file() { spanish } else { english })
+            }
+        }
     }
 }
 

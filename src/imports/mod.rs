@@ -4,7 +4,8 @@
 //! - [`csv`]: reads files; [`schedule`]: the port that it implements; `spreadsheet`: turns workbooks into rows
 //! - `run`: the steps of an import; `scope`: what limited staff may import; `compare`, `roster`: what an import changes;
 //!   `affected`: what it did to students; `finding_kind`, `roster_finding`: what it can find; [`task`]: an import that
-//!   has not ended; `recovery`: ends interrupted imports; [`profiles`]: saved mappings of columns
+//!   has not ended; `recovery`: ends interrupted imports; [`shared`]: imports of one hub at the others;
+//!   [`profiles`]: saved mappings of columns
 //!
 //! A task is stored before its id is returned. If the hub stops during an import, its task is `failed` after the next
 //! start, or `done` if it had been applied. Staged sections become visible by one command, or are discarded.
@@ -24,6 +25,7 @@ mod round_trip_tests;
 mod run;
 pub mod schedule;
 mod scope;
+pub mod shared;
 mod spreadsheet;
 pub mod task;
 
@@ -31,10 +33,10 @@ use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -61,6 +63,7 @@ use crate::store::StoreError;
 use crate::store::accounts::AuditEntry;
 use crate::store::import_profiles::ProfileStore;
 use crate::store::imports::{ImportStore, StoredTask};
+use crate::store::shared_tasks::SharedTasks;
 use crate::store::students::StudentStore;
 
 use task::{Live, Unstored};
@@ -205,6 +208,8 @@ struct Inner {
     unstored: Unstored,
     uploads: Arc<Semaphore>,
     stopping: AtomicBool,
+    /// The store through which other hubs see the imports; empty for the embedded store.
+    shared: OnceLock<Arc<dyn SharedTasks>>,
     /// Numbers of imports by how they ended: done, failed, cancelled.
     finished: [AtomicU64; 3],
 }
@@ -258,6 +263,7 @@ impl Imports {
             unstored: Unstored::default(),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             stopping: AtomicBool::new(false),
+            shared: OnceLock::new(),
             finished: Default::default(),
         });
         let (queue, jobs) = sync_channel(QUEUE_MAX);
@@ -417,8 +423,11 @@ impl Imports {
     /// none with this id.
     pub async fn cancel(&self, id: &str) -> Result<Option<TaskReport>, StoreError> {
         let live = self.inner.live().get(id).cloned();
-        if let Some(live) = live {
-            live.cancel(self.inner.deps.clock.now());
+        match live {
+            Some(live) => {
+                live.cancel(self.inner.deps.clock.now());
+            }
+            None => self.cancel_elsewhere(id).await?,
         }
         self.task(id).await
     }
@@ -432,22 +441,6 @@ impl Imports {
             live.cancel(self.inner.deps.clock.now());
         }
         of_term.is_empty()
-    }
-
-    /// Deletes the lists of errors of tasks that were deleted from the store.
-    pub fn delete_errors(&self, tasks: &[String]) {
-        for task in tasks {
-            // A task without errors to list has no such file.
-            findings::remove(&self.inner.errors_path(task));
-        }
-    }
-
-    /// Returns the path of the file with all errors of a task; `None` if the import has not read its file yet.
-    #[must_use]
-    pub fn errors_file(&self, id: &str) -> Option<PathBuf> {
-        // An id from a request becomes part of a path only if it is a UUID.
-        Uuid::parse_str(id).ok()?;
-        Some(self.inner.errors_path(id)).filter(|path: &PathBuf| Path::is_file(path))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs one import: reads, compares, stages and applies the file, or changes nothing.
 
 mod enrollments;
+mod shared;
 mod students;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,7 +77,7 @@ impl From<StoreError> for Stop {
 
 /// Runs one import to its end.
 pub(super) fn run(inner: &Inner, runtime: &Runtime, job: &Job) {
-    let mut run = Run { inner, runtime, job, published: None, applied: None };
+    let mut run = Run { inner, runtime, job, published: None, stored: None, applied: None };
     let outcome =
         catch_unwind(AssertUnwindSafe(|| run.execute())).unwrap_or_else(|_| Err(internal_error("an import panicked")));
     let replaced = outcome.is_ok().then(|| run.applied.take()).flatten();
@@ -94,6 +95,8 @@ struct Run<'r> {
     job: &'r Job,
     /// When the last progress event was published.
     published: Option<Instant>,
+    /// When the progress was last stored for other hubs.
+    stored: Option<Instant>,
     /// The term to which the import was applied.
     applied: Option<TermId>,
 }
@@ -160,6 +163,7 @@ impl Run<'_> {
         if force || self.published.is_none_or(|at| at.elapsed() >= PROGRESS_PAUSE) {
             self.published = Some(Instant::now());
             let progress = self.job.live.report().progress();
+            self.store_progress(&progress, force);
             self.inner.deps.bus.publish(Event::ImportProgress(Arc::new(progress)));
         }
     }
@@ -434,6 +438,8 @@ impl Run<'_> {
             Ok(()) if !self.job.live.commit() && self.job.live.is_cancelled() => Err(Stop::Cancelled),
             other => other,
         };
+        // First, so that every hub has the lists of an import that has ended.
+        self.store_errors();
         let stored = {
             let mut report = self.job.live.report();
             report.phase = Phase::Finished;
@@ -476,8 +482,7 @@ impl Run<'_> {
         // One attempt: the next import does it, too.
         if let Ok(deleted) = self.runtime.block_on(store.delete_old_tasks()) {
             for old in deleted {
-                // A task without errors to list has no such file.
-                let _ = std::fs::remove_file(self.inner.errors_path(&old));
+                findings::remove(&self.inner.errors_path(&old));
             }
         }
         self.publish(true);

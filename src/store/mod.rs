@@ -13,7 +13,8 @@
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`demo_reports`]: shared reports of demonstrations
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
-//! - [`shared`]: what a hub reads about the changes of other hubs; [`lease`]: which hub runs a job that runs once
+//! - [`shared`]: what a hub reads about the changes of other hubs; [`shared_tasks`]: their imports and demonstrations;
+//!   [`lease`]: which hub runs a job that runs once
 //! - [`verification`]: checks of the contents; [`transfer`]: moves a store from one implementation to the other
 //! - [`sqlite`]: the embedded store; [`postgres`]: the store that several hubs share
 
@@ -39,6 +40,7 @@ pub mod schedule_feeds;
 pub mod seed;
 pub mod shared;
 mod shared_facts;
+pub mod shared_tasks;
 pub mod sign_ins;
 pub mod sqlite;
 pub mod students;

@@ -352,8 +352,18 @@ fn one_hub_at_a_time_runs_a_demonstration_and_removes_that_of_a_killed_hub() {
     eventually("students who register at the first hub", || {
         newest(&first)["results"][0]["requests"].as_u64().filter(|n| *n > 0)
     });
+    eventually("the same demonstration at the second hub", || {
+        let shown = newest(&second);
+        let requests = shown["results"][0]["requests"].as_u64().filter(|n| *n > 0);
+        (requests.is_some() && shown["task"] == newest(&first)["task"] && shown["state"] == "running").then_some(())
+    });
 
     first.kill();
+    let stopped = eventually("the failure at the second hub", || {
+        let shown = newest(&second);
+        (shown["state"] == "failed").then_some(shown)
+    });
+    assert_eq!(stopped["reason"]["code"], "stopped", "{stopped}");
     eventually("a demonstration at the other hub", || {
         let response = start(&second, 1);
         assert!([202, 429].contains(&response.status), "{}", response.text());
@@ -363,4 +373,22 @@ fn one_hub_at_a_time_runs_a_demonstration_and_removes_that_of_a_killed_hub() {
     hubs.database.run(
         "DO $$ BEGIN ASSERT NOT EXISTS (SELECT 1 FROM terms WHERE starts_with(id, '_sandbox-')), 'a sandbox'; END $$",
     );
+}
+
+#[test]
+fn every_hub_shows_the_newest_demonstration_and_can_share_it() {
+    let hubs = Hubs::new(cluster());
+    let [first, second] = hubs.serve();
+    let admin = hubs.token("boss", "admin");
+    let [mut at_first, mut at_second] = [&first, &second].map(|hub| hub.client().signed_in(&admin));
+    let task = start(&mut at_first, &json!({"users": 5, "seconds": 1, "target": "hub"}));
+    let ended = wait_for_end(&mut at_first, &task);
+    assert_eq!(ended["state"], "done", "{ended}");
+    let shown = eventually("its end at the second hub", || {
+        let shown = at_second.get("/api/v1/admin/demo").expect(200).json();
+        (shown["state"] == "done").then_some(shown)
+    });
+    assert_eq!(shown, ended);
+    at_second.put(&format!("/api/v1/admin/demo/{task}/link")).expect(200);
+    assert_eq!(first.client().get(&format!("/api/v1/demo-reports/{task}")).expect(200).json(), ended);
 }

@@ -20,6 +20,7 @@
 //! - [`small_counts`]: counts of few people, which visitors do not see
 //! - [`crash`]: confirmed seats survive `kill -9`
 //! - [`hubs`]: two hubs on one PostgreSQL database; [`hubs_on_nats`]: also on NATS, which loses and repeats messages
+//! - [`shared_imports`]: imports of one hub at another
 //! - [`readiness`]: what `/readyz` reports
 //! - [`refusals`]: every refusal of the contract
 //! - [`rush`]: 1,000 students at once
@@ -64,6 +65,7 @@ mod refusals;
 mod rush;
 mod season;
 mod sessions_and_alerts;
+mod shared_imports;
 mod small_counts;
 mod staff_views;
 mod stream;

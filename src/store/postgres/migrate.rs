@@ -10,7 +10,7 @@ use crate::store::postgres::rows::number_at;
 use crate::store::postgres::transaction::{self, Work};
 
 /// The migrations, in order. `schema_version` has the number of those that were applied.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; 14] = [
     include_str!("../../../migrations/postgres/0001_registration.sql"),
     include_str!("../../../migrations/postgres/0002_people.sql"),
     include_str!("../../../migrations/postgres/0003_hubs.sql"),
@@ -24,6 +24,7 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("../../../migrations/postgres/0011_requested_jobs.sql"),
     include_str!("../../../migrations/postgres/0012_demonstrations.sql"),
     include_str!("../../../migrations/postgres/0013_audit_codes.sql"),
+    include_str!("../../../migrations/postgres/0014_shared_tasks.sql"),
 ];
 /// The oldest supported version of PostgreSQL, as `server_version_num` states it: 15.
 const VERSION_NUM_MIN: u32 = 150_000;

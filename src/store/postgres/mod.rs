@@ -18,7 +18,7 @@
 //!   systems; [`acks`]: acknowledgements; [`cap_messages`]: messages of CAP
 //! - [`privacy`], [`erasure`]: what is stored about one person: its export, and its erasure
 //! - [`locks`]: advisory locks of a transaction; [`hubs`]: which hubs run; [`shared`]: what they change;
-//!   [`revocations`]: the order in which tokens end; [`lease`]: jobs that run at one hub
+//!   [`shared_tasks`]: their imports and demonstrations; [`revocations`]: the order in which tokens end; [`lease`]: jobs that run at one hub
 //! - [`verify`]: checks of the contents; [`attempt_export`]: the file for an auditor; [`transfer`]: takes over the rows of an embedded store
 //! - [`seed`]: the first contents; [`sandbox`]: removes the terms of demonstrations; [`demo_reports`]:
 //!   shared reports of them
@@ -67,6 +67,7 @@ mod sandbox;
 mod schedule_feeds;
 mod seed;
 mod shared;
+mod shared_tasks;
 mod sign_ins;
 mod students;
 mod term_rows;

@@ -24,12 +24,23 @@ use crate::store::postgres::values::Value;
 use crate::store::postgres::{PostgresStore, verify};
 
 /// Tables that belong to this kind of store, and what they have in a store that no hub has used.
-const OWN_TABLES: [&str; 8] =
-    ["commits", "counters", "hubs", "leaders", "schema_version", "term_facts", "term_staging", "used_tickets"];
+const OWN_TABLES: [&str; 10] = [
+    "commits",
+    "counters",
+    "hubs",
+    "import_errors",
+    "leaders",
+    "newest_demonstration",
+    "schema_version",
+    "term_facts",
+    "term_staging",
+    "used_tickets",
+];
 /// Columns that belong to this kind of store. Their defaults are those of rows that no hub has changed yet.
-const OWN_COLUMNS: [(&str, &str); 5] = [
+const OWN_COLUMNS: [(&str, &str); 6] = [
     ("terms", "rewrites"),
     ("import_tasks", "hub"),
+    ("import_tasks", "cancel_requested"),
     ("dead_tokens", "position"),
     ("tokens_valid_from", "position"),
     ("plone_sign_ins_ended", "position"),

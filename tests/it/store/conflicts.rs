@@ -84,9 +84,10 @@ fn a_migration_that_a_deadlock_undid_is_repeated() {
     let rivals = Rivals::new(shared.database().url());
     let (observer, rival) = (rivals.connect(), rivals.connect());
     // The schema before the newest migration, which changes a table that running hubs write.
-    let before = "ALTER TABLE audit DROP COLUMN coded; UPDATE schema_version SET version = 12";
+    let before = "DROP TABLE import_errors, newest_demonstration;
+         ALTER TABLE import_tasks DROP COLUMN cancel_requested; UPDATE schema_version SET version = 13";
     rivals.runtime.block_on(observer.batch_execute(before)).unwrap();
-    let write = "BEGIN; UPDATE audit SET ip = ip";
+    let write = "BEGIN; UPDATE import_tasks SET hub = hub";
     rivals.runtime.block_on(rival.batch_execute(write)).unwrap();
     let store = thread::scope(|scope| {
         let opening = scope.spawn(|| shared.open());
@@ -100,9 +101,10 @@ fn a_migration_that_a_deadlock_undid_is_repeated() {
     assert_eq!(conflicts(&store), 1);
     let version = "SELECT version FROM schema_version";
     let version: i64 = rivals.runtime.block_on(observer.query_one(version, &[])).unwrap().get(0);
-    let column = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'audit' AND column_name = 'coded'";
+    let column = "SELECT count(*) FROM information_schema.columns
+         WHERE table_name = 'import_tasks' AND column_name = 'cancel_requested'";
     let columns: i64 = rivals.runtime.block_on(observer.query_one(column, &[])).unwrap().get(0);
-    assert_eq!((version, columns), (13, 1));
+    assert_eq!((version, columns), (14, 1));
 }
 
 /// Returns a term with the sections A, B and C, which are marked for Plone and have items.

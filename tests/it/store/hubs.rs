@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use eduhub::domain::attempt::Hash;
 use eduhub::domain::command::Command;
-use eduhub::domain::ids::TermId;
+use eduhub::domain::ids::{TaskId, TermId};
+use eduhub::domain::import::{TaskReport, TaskState};
 use eduhub::domain::outcome::Outcome;
 use eduhub::domain::registration::RegistrationStatus;
 use eduhub::domain::section::Credits;
@@ -14,11 +16,12 @@ use eduhub::registration::execution::BatchExecutor;
 use eduhub::store::StoreError;
 use eduhub::store::accounts::AccountStore;
 use eduhub::store::attempts::AttemptStore;
-use eduhub::store::imports::ImportStore;
+use eduhub::store::imports::{ImportStore, StoredTask};
 use eduhub::store::members::MemberStore;
 use eduhub::store::postgres::PostgresStore;
 use eduhub::store::privacy::{Erasure, ErasureOutcome, PrivacyStore};
 use eduhub::store::shared::{Revocations, SharedStore};
+use eduhub::store::shared_tasks::SharedTasks;
 use eduhub::store::terms::{Lineage, TermStore};
 use futures_util::future::join;
 use jiff::SignedDuration;
@@ -297,6 +300,57 @@ fn a_newer_import_at_another_hub_stops_the_older_one() {
         load(&first.store).sections.iter().map(|one| one.state.section.id.crn.to_string()).collect();
     crns.sort();
     assert_eq!(crns, ["NEW", "X"]);
+}
+
+/// Returns a running task with this id.
+fn running_task(id: &str) -> StoredTask {
+    let report = TaskReport::new(TaskId::parse(id).unwrap(), None, 9, "registrar".to_owned(), minute(0));
+    StoredTask::from(&report)
+}
+
+#[test]
+fn the_progress_of_an_import_does_not_replace_its_result() {
+    let fixture = Shared::create();
+    let [first, second] = [fixture.open(), fixture.open()];
+    let task = running_task("1");
+    block_on(first.put_task(task.clone())).unwrap();
+    let progress = StoredTask { body: task.body.replace("\"rows\":0", "\"rows\":7"), ..task.clone() };
+    assert_ne!(progress, task);
+    block_on(first.put_running_task(progress.clone())).unwrap();
+    assert_eq!(block_on(second.task("1")).unwrap(), Some(progress.clone()));
+    let done = StoredTask { state: TaskState::Done, finished_at: Some(minute(1)), ..task };
+    block_on(first.put_task(done.clone())).unwrap();
+    block_on(first.put_running_task(progress)).unwrap();
+    assert_eq!(block_on(second.task("1")).unwrap(), Some(done));
+}
+
+#[test]
+fn a_hub_reads_which_of_its_own_running_imports_to_cancel() {
+    let fixture = Shared::create();
+    let [first, second] = [fixture.open(), fixture.open()];
+    for id in ["1", "2", "3"] {
+        block_on(first.put_task(running_task(id))).unwrap();
+    }
+    let done = StoredTask { state: TaskState::Done, finished_at: Some(minute(1)), ..running_task("3") };
+    block_on(second.request_cancellation("2")).unwrap();
+    block_on(second.request_cancellation("3")).unwrap();
+    block_on(first.put_task(done)).unwrap();
+    assert_eq!(block_on(first.requested_cancellations()).unwrap(), ["2"]);
+    assert!(block_on(second.requested_cancellations()).unwrap().is_empty(), "they are imports of the first hub");
+}
+
+#[test]
+fn the_newest_demonstration_replaces_the_previous_one() {
+    let fixture = Shared::create();
+    let [first, second] = [fixture.open(), fixture.open()];
+    assert_eq!(block_on(second.demonstration()).unwrap(), None);
+    block_on(first.put_demonstration("{\"task\":\"1\"}".to_owned())).unwrap();
+    block_on(second.put_demonstration("{\"task\":\"2\"}".to_owned())).unwrap();
+    let newest = block_on(first.demonstration()).unwrap().unwrap();
+    assert_eq!(newest.report, "{\"task\":\"2\"}");
+    fixture.database().run("UPDATE newest_demonstration SET updated_at = now() - interval '1 hour'");
+    let older = block_on(first.demonstration()).unwrap().unwrap();
+    assert!(older.age >= Duration::from_secs(3_600) && newest.age < older.age, "{:?}", (newest.age, older.age));
 }
 
 #[test]
