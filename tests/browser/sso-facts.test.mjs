@@ -19,7 +19,7 @@ after(async () => { await hub?.end(); await idp?.stop(); });
 const facts = (user) => hub.ask("staff", "GET", `/api/v1/students/${user}`);
 const changes = async (user) => (await hub.ask("admin", "GET", "/api/v1/admin/audit?action=student.change")).items.filter(({ subject }) => subject === user);
 
-test("a sign-in states the facts about a student, with which the hub decides", async () => {
+test("the hub decides with the facts about a student that a sign-in states", async () => {
   const vera = account("1005");
   const stated = { credit_limit: 21.5, credit_min: 6, program: "Nursing", campus: "North" };
   await hub.ask("staff", "PUT", "/api/v1/students/vera", { groups: ["athletes"], program: "Welding", credit_min: 6 });

@@ -83,7 +83,7 @@ test("the next student is searched for while a file is open, and after it was cl
   assert.equal(await page.inputValue("#student-search [name=q]"), "queue-1");
 });
 
-test("a refusal is lifted by its code with a reason, and the next one is added to it", async () => {
+test("a refusal is overridden by its code with a reason, and the next refusal is added to it", async () => {
   await stated("over");
   const page = await openFile("over");
   await pick(page, "PHYS", /Register/);
@@ -188,7 +188,7 @@ test("a permit is given with an end, instead of an override, and ended", async (
   await shows(page, "No permits.");
 });
 
-test("limited staff see registrations in their subjects, and why there is no more", async () => {
+test("limited staff see registrations in their subjects, and why they see no more", async () => {
   await stated("part");
   for (const crn of [3, 4]) await hub.ask("staff", "PUT", `/api/v1/students/part/registrations/${TERM}-${crn}`, {});
   hub.mint("arthur", "staff", "--subjects", "ART");
