@@ -348,7 +348,7 @@ impl<'h> Search<'h> {
     }
 
     /// Returns whether a call without an answer, which was just executed, is considered here, and could have been executed
-    /// before its server ended: what was read of the next server must be the same with it.
+    /// before its server ended: it must be consistent with what was read from the next server.
     fn may_be_executed(&self, call: &Call, limits: &Limits) -> bool {
         // A changed plan may be read long after the change, and little else depends on it.
         let is_plan = matches!(call.request, Request::PutPlan { .. });
