@@ -123,7 +123,7 @@ try {
   await Promise.all(hubs.map((hub) => hub.end()));
 }
 
-/** A page that shows all pictures of a state beside each other. */
+/** A page that shows all pictures of a state side by side. */
 const names = [...new Set(readdirSync(ALL).filter((one) => one.endsWith(".png")).map((one) => one.replace(/-\d+-(light|dark)\.png$/, "")))];
 const figures = (name) => ["light", "dark"].flatMap((scheme) => SIZES.map(([width]) => `<a href="${name}-${width}-${scheme}.png"><img loading="lazy" width="${width / 5}" src="${name}-${width}-${scheme}.png" alt="${width} px, ${scheme}"></a>`)).join(" ");
 writeFileSync(path.join(ALL, "index.html"), `<!doctype html><meta charset="utf-8"><title>Pictures of all states</title>${names.map((name) => `<h2 id="${name}">${name}</h2>${figures(name)}`).join("\n")}\n`);

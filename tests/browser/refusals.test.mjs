@@ -1,4 +1,4 @@
-// Refusals on the student's page: each says what it concerns, and offers the next step where there is one.
+// Refusals on the student's page: each names its reason, and offers the next step if there is one.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -43,7 +43,7 @@ test("the hub decides with the facts about a student that a sign-in states", asy
   const { token: again } = await idp.signIn("1005");
   const left = await facts("vera");
   assert.deepEqual([left.groups, left.credit_limit, left.program], [[], undefined, "Nursing"], "a student who left the groups at the provider has left them in the hub");
-  assert.equal(await register(again), 200, "a seat that is held stays");
+  assert.equal(await register(again), 200, "an existing seat stays");
 
   const { token: other } = await idp.signIn("1001");
   assert.equal(await register(other), 409, "negative control: registration is not open for others");

@@ -187,7 +187,7 @@ function staffStates(hub, { term, soon, items, week, full }) {
     await page.locator("#student-results button").first().click();
     await until(page, () => document.querySelector(".student-file h5"));
   };
-  /** Adds and drops sections, slowly enough for each change to appear as one of its own. */
+  /** Adds and drops sections, slowly enough for each change to appear separately. */
   const busy = async () => {
     for (const { id } of items.filter(({ open }) => open > 0).slice(20, 32)) {
       for (const verb of ["PUT", "DELETE"]) {

@@ -44,7 +44,7 @@ impl Pair {
         &self.standby
     }
 
-    /// Cuts the standby off from the primary. The connection stays open, and carries nothing.
+    /// Cuts the standby off from the primary. The connection stays open, but transfers nothing.
     pub fn cut_off_standby(&self) {
         self.link.set(Mode::Hang);
     }
