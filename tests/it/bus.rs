@@ -370,7 +370,7 @@ fn credentials_are_checked_and_reported_without_secrets() {
 }
 
 #[test]
-fn servers_that_do_not_work_are_reported() {
+fn unusable_servers_are_reported() {
     let server = NatsServer::start();
     let relay = TcpRelay::start(server.address());
     let start = |url: String| Hub::start(&url, NatsLogin::Anonymous);
