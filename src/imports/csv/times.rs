@@ -289,7 +289,7 @@ fn ends_around_midnight(start: Time, to: Part) -> bool {
 
 fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, FindingKind> {
     let (written_from, written_to) = (from.pm, to.pm);
-    // If only one of the two has am or pm, it determines both.
+    // The clock counts only if neither has am or pm. Otherwise the one that has it determines both.
     let is_unmarked = from.pm.is_none() && to.pm.is_none();
     let (from, mut to) = if is_unmarked { (from.on(clock), to.on(clock)) } else { (from, to) };
     let mut guessed = from.pm != written_from || to.pm != written_to;
