@@ -50,7 +50,7 @@ advisories: ## checks the dependencies for known vulnerabilities (RustSec; needs
 	@scripts/deny/install.sh
 	target/tools/bin/cargo-deny --locked check advisories
 
-# Built without optimization, which takes half as long; it runs for a second.
+# Built without optimization, which takes half as long; it runs for only a second.
 sbom: ## writes the list of all dependencies (CycloneDX) to target/eduhub.cdx.json
 	$(CARGO) install --quiet --locked --debug --root target/tools --version 0.5.9 cargo-cyclonedx
 	PATH="target/tools/bin:$$PATH" $(CARGO) cyclonedx --format json --spec-version 1.5 --no-build-deps --override-filename eduhub.cdx
@@ -69,7 +69,7 @@ layout: chromium ## checks the layout of every state of every page at five width
 
 # The short form of these tests is part of `make test`. To repeat a run, use the seed that it printed:
 # TEST_SEED=… make faults
-# Ten minutes of load run beside the other parts, which mostly wait for the disk.
+# The ten minutes of load run in parallel with the other parts, which mostly wait for the disk.
 faults: ## runs the fault suite in its long form: 200 images of a power failure, 100 kills, 60 damaged copies of each kind of file, failing disks, 10 minutes of load
 	$(CARGO) test --locked --no-run --test faults --test system
 	@$(MAKE) --no-print-directory -j2 faults-soak faults-disks
@@ -83,7 +83,7 @@ faults-disks:
 	SSO_STUDENTS=2000 timeout 900 node --test tests/browser/sso-students.test.mjs
 
 # The short form is part of `make test`. Each test prints its seed, its number of responses, and the times of changes.
-test-cluster: postgres nats ## tests three hubs on PostgreSQL and NATS in the long form: 2,000 students for each fault, and 3,000 clients that move between hubs
+test-cluster: postgres nats ## runs the tests of three hubs on PostgreSQL and NATS in their long form: 2,000 students for each fault, and 3,000 clients that move between hubs
 	$(CARGO) test $(OPTIMIZED) --locked --no-run --test system
 	CLUSTER_STUDENTS=$(or $(STUDENTS),2000) CLUSTER_STOP_S=30 CLUSTER_CLIENTS=3000 CLUSTER_ALERTS=500 CLUSTER_CHANGES=1000 RUST_TEST_THREADS=1 $(CARGO) test $(OPTIMIZED) --locked --test system cluster:: -- --nocapture
 
@@ -120,7 +120,7 @@ season: ## runs the registration season in its long form: STUDENTS=20000, FILE=d
 	FAULT_BIN=$(CURDIR)/target/release/eduhub SEASON_STUDENTS=$(or $(STUDENTS),20000) SEASON_FILE=$(or $(FILE),docs/sample-schedule.csv) timeout 7200 $(CARGO) test --locked --test system season -- --nocapture
 
 # Coverage-guided, for SECONDS=600; the seeded run in `make test` is short. Needs the nightly compiler.
-fuzz: ## searches for files that crash the reader of schedules
+fuzz: ## searches for files that crash the schedule reader
 	@test -x target/tools/bin/cargo-fuzz || $(CARGO) install --quiet --locked --root target/tools cargo-fuzz
 	mkdir -p fuzz/corpus/schedule
 	PATH="target/tools/bin:$$PATH" $(CARGO) +nightly fuzz run schedule fuzz/corpus/schedule tests/schedules tests/schedules/sheets tests/schedules/systems -- -max_total_time=$(or $(SECONDS),600) -rss_limit_mb=1024 -timeout=20

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_tenure_is_over_after_the_hub_was_stopped_for_a_lease() {
+    async fn a_tenure_ends_if_the_hub_is_stopped_for_the_length_of_a_lease() {
         let (_, leadership) = start([Ok(Some(1))]);
         let mut tenure = leadership.tenure();
         changed(&mut tenure).await;
@@ -296,7 +296,7 @@ mod tests {
     async fn requests_of_other_hubs_are_noticed_while_this_hub_leads() {
         let (store, leadership) = start([Ok(None), Ok(Some(1)), Ok(None), Ok(Some(3))]);
         let mut requests = leadership.requests();
-        // The work with which a tenure begins carries out the requests from before it.
+        // The work at the start of a tenure covers the requests from before it.
         store.request(Job::Plone).await.unwrap();
         changed(&mut leadership.tenure()).await;
         assert!(!requests.has_changed().unwrap());

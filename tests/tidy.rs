@@ -280,7 +280,7 @@ fn a_cycle_is_found() {
     assert_eq!(find_cycle(&edges), Some(vec!["b", "c"]));
 }
 
-/// Returns the actions that a source file writes into the audit trail: names with a dot, near a word that says so.
+/// Returns the actions that a source file writes into the audit trail: names with a dot, near a word that marks them.
 fn audit_actions(text: &str) -> Vec<&str> {
     const WORDS: [&str; 4] = ["audit", "action", "entry_in_commit(", "strum(serialize"];
     let is_action = |text: &str| {

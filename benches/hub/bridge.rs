@@ -73,7 +73,7 @@ fn measure_reads(plone: &Plone, server: &Server, member: &str, path: &str, id: &
         [route.name.to_owned()].into_iter().chain(all.map(micros)).collect::<Vec<_>>()
     });
     table::print(
-        &format!("A section, read {reads} times by each route, alternately"),
+        &format!("A section, read {reads} times by each route, in turn"),
         &["", "p50 µs", "p95 µs", "p99 µs"],
         &rows,
     );

@@ -31,7 +31,7 @@ const REGISTRATIONS: usize = 1_000_000;
 const CAPACITY: usize = 400;
 /// The CRN of a section without seats.
 const FULL: &str = "FULL";
-/// Students of one batch.
+/// Students in one batch.
 const BATCH: usize = 1_000;
 /// Measurements of each kind.
 const STARTS: usize = 5;

@@ -5,10 +5,10 @@
 //! - [`loading`]: time from start to ready with a million registrations and three million attempts
 //! - [`registrations`]: durable registrations over HTTP, compared to a request that does nothing and to bare fdatasync
 //! - [`cluster`]: three hubs on PostgreSQL, compared to one on the embedded store and to `pgbench`
-//! - [`rules`]: decisions, registrations and refusals with every rule in use, compared to none
-//! - [`scale`]: unit costs, a tenth of a college compared to a simulation of it, and the needs of a state
+//! - [`rules`]: decisions, registrations and refusals with every rule in use, compared to the same without rules
+//! - [`scale`]: unit costs, a tenth of a college compared to a simulation of it, and the resources that a state needs
 //! - [`fanout`]: memory per WebSocket and deliveries of an alert, compared to [`bare`], a textbook broadcast
-//! - [`promotions`]: from a drop to the push that notifies the promoted student
+//! - [`promotions`]: time from a drop to the push that notifies the promoted student
 //! - [`mixed`]: 200 users who read and register, with and without a 64 MiB import
 //! - [`bridge`]: what the hub adds to the response time of a real Plone, and what it saves
 //! - [`outage`]: registrations, alerts and dashboards with Plone healthy and with each kind of failure
@@ -77,7 +77,7 @@ const PARTS: [Part; 11] = [
     Part { name: "rules", measures: "decisions and registrations with all rules", needs_plone: false, run: rules::run },
     Part { name: "scale", measures: "unit costs and a tenth of a college", needs_plone: false, run: scale::run },
     Part { name: "fanout", measures: "one alert to 10,000 WebSockets", needs_plone: false, run: fanout::run },
-    Part { name: "promotions", measures: "from a drop to the push", needs_plone: false, run: promotions::run },
+    Part { name: "promotions", measures: "time from a drop to the push", needs_plone: false, run: promotions::run },
     Part { name: "mixed", measures: "200 users during a 64 MiB import", needs_plone: true, run: mixed::run },
     Part {
         name: "bridge",

@@ -221,7 +221,7 @@ impl User {
         let (mut random, mut next) = (Random::seeded(number as u64), first);
         while !over.get() {
             tokio::time::sleep_until(next.into()).await;
-            // A request that is delayed by a slow response is timed from when it was due (coordinated omission).
+            // A request that a slow response delays is timed from when it was due, to avoid coordinated omission.
             let late = next.elapsed() > pace;
             let begun = if late { next } else { Instant::now() };
             let (kind, writes) = self.send(&mut random).await;

@@ -62,7 +62,7 @@ fn while_connected<T>(server: &Server, upgrades: Vec<Vec<u8>>, channels: &Value,
             block_on(async {
                 let crowd = Crowd::connect(address, upgrades, Some(hello)).await;
                 connected.send(()).expect("the measuring thread waits");
-                // An error is the end as well: the sender is dropped.
+                // An error also means the end: the sender was dropped.
                 let _ = ended.await;
                 assert_eq!(crowd.counters.disconnected.get(), 0, "WebSockets were disconnected");
             });
@@ -102,7 +102,7 @@ fn print(mut alone: Vec<Duration>, mut busy: Vec<Duration>, requests: &mut [Dura
         [name.to_owned(), count].into_iter().chain(percentiles).collect()
     };
     let rows = [
-        row("drop to push, no one else", &mut alone),
+        row("drop to push, no other students", &mut alone),
         row("drop to push, busy students", &mut busy),
         row("requests of the busy students", requests),
     ];

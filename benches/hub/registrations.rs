@@ -162,8 +162,8 @@ pub fn measure(
     measure_all(&[server], students, tokens, ids, seconds, kind)
 }
 
-/// Lets students, who are spread evenly over servers, send requests for a few seconds. The processor time is that of
-/// the first server.
+/// Lets students send requests for a few seconds, spread evenly over the servers. The processor time is that of the
+/// first server.
 pub fn measure_all(
     servers: &[&Server],
     students: usize,
@@ -310,7 +310,7 @@ fn fsyncs_per_second(folder: &Path) -> f64 {
     let mut file = File::create(folder.join("fsync")).expect("a file");
     let (block, begun, mut count) = ([7_u8; 4096], Instant::now(), 0_u32);
     while begun.elapsed() < Duration::from_secs(3) {
-        file.write_all(&block).expect("room on the disk");
+        file.write_all(&block).expect("space on the disk");
         file.sync_data().expect("fdatasync");
         count += 1;
     }

@@ -1,5 +1,5 @@
-//! Reads any file as a schedule: it is read or refused, without a panic. The parts of a workbook are changed one by one,
-//! so that most archives are valid.
+//! Reads any bytes as a schedule, which must be accepted or refused without a panic. The parts of a workbook are
+//! mutated one at a time, so that most archives are valid.
 
 #![no_main]
 

@@ -1,6 +1,7 @@
 -- What several hubs need to follow each other.
 
--- The hubs that run, by the clock of the database. A hub that stops without an end is recognized by the age of its row.
+-- The hubs that run, by the clock of the database. A hub that stops without removing its row is recognized by the age
+-- of the row.
 CREATE TABLE hubs (
     id       uuid PRIMARY KEY,
     seen_at  timestamptz NOT NULL DEFAULT now()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gets Apache httpd for the test of sign-in by the college's web server. It needs no root rights: where httpd is not
+# Gets Apache httpd for the test of sign-in by the college's web server. It needs no root privileges: if httpd is not
 # installed, Debian's packages are downloaded and unpacked into .apache/. Without them, the test is skipped and says so.
 set -eu
 

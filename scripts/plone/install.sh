@@ -9,7 +9,7 @@ home=$(cd "$here/../.." && pwd)/.plone
 say() { echo "plone: $*"; }
 fail() { echo "plone: $*" >&2; exit 1; }
 
-# Prints the name of a Python that Plone 6.2 runs on and that can create virtual environments.
+# Prints the name of a Python interpreter that Plone 6.2 runs on and that can create virtual environments.
 find_python() {
     for candidate in "${PYTHON:-python3}" python3.13 python3.12 python3.11 python3.10; do
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then

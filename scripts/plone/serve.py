@@ -17,7 +17,8 @@ def end_with_standard_input():
     os._exit(0)
 
 
-# Starting creates millions of objects, which all stay in use. Searching them for garbage takes a fifth of the start.
+# Starting creates millions of objects, which all stay in use. Searching them for garbage takes a fifth of the startup
+# time.
 gc.set_threshold(100_000)
 threading.Thread(target=end_with_standard_input, daemon=True).start()
 sys.exit(main(["runwsgi", *sys.argv[1:]]))

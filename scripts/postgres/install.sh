@@ -1,7 +1,7 @@
 #!/bin/sh
-# Provides PostgreSQL 15 or later, and PgBouncer, for the tests of the shared store. It needs no root rights: programs
-# that are not installed are downloaded from Debian with their dependencies and unpacked into .postgres/. If a download
-# fails, the tests that need the program fail.
+# Provides PostgreSQL 15 or later, and PgBouncer, for the tests of the shared store. It needs no root privileges:
+# programs that are not installed are downloaded from Debian with their dependencies and unpacked into .postgres/. If a
+# download fails, the tests that need the program fail.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)/.postgres
@@ -30,7 +30,7 @@ trap 'rm -rf "$packages"' EXIT
 mkdir -p "$packages/archives/partial" "$root"
 
 # Downloads a package and its dependencies that this machine lacks, without installing them. apt's cache and lock are in
-# the temporary folder, which needs no root rights.
+# the temporary folder, which needs no root privileges.
 unpack() {
     apt-get install -qq --download-only --no-install-recommends -o Debug::NoLocking=1 -o Dir::Cache="$packages" \
         -o Dir::Cache::archives="$packages/archives" "$1" >/dev/null 2>&1 || return 1

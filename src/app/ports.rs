@@ -273,7 +273,7 @@ struct OpenBus {
 }
 
 impl OpenBus {
-    /// Opens the bus. `is_connected` returns whether a user has a live session at this hub.
+    /// Opens the bus. `is_connected` returns whether a user has a live session on this hub.
     fn new(settings: &config::Bus, is_connected: impl Fn(&UserName) -> bool + Send + Sync + 'static) -> Self {
         match nats_options(settings) {
             None => {
@@ -423,7 +423,7 @@ pub fn migrate(
     moved?
 }
 
-/// Finds damage, recomputes every chain of attempts, and every count from the registrations, and returns the
+/// Looks for damage, recomputes every chain of attempts, and every count from the registrations, and returns the
 /// differences.
 ///
 /// # Errors

@@ -375,7 +375,7 @@ fn watch_following(metrics: &Metrics, counts: &Arc<FollowCounts>) -> prometheus:
         move || terms.terms.load(Ordering::Relaxed),
     )?;
     let hints = counts.clone();
-    metrics.watch_count("eduhub_follow_hints_total", "Events of the bus that caused a read at once", move || {
+    metrics.watch_count("eduhub_follow_hints_total", "Events of the bus that caused an immediate read", move || {
         hints.hints.load(Ordering::Relaxed)
     })
 }

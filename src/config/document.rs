@@ -62,12 +62,12 @@ const FOOTER: &str = "
 [roles.subjects]
 
 # The names by which schedules list instructors, for users with the role instructor. Without an entry, the username and
-# the display name count, unless they may mean another user. Display names of Plone do not count, because members can
-# change them. For example:
+# the display name count, unless they could also mean another user. Display names from Plone do not count, because
+# members can change them. For example:
 # asmith = [\"Smith, A\", \"Dr. Smith\"]
 [roles.names]
 
-# The same for staff who sign in through Plone, by Plone's roles and groups.
+# Like [roles.subjects], for staff who sign in through Plone: by Plone's roles and groups.
 [plone.roles.subjects]
 ";
 

@@ -113,9 +113,9 @@ const SETTINGS: [Setting; 50] = [
     },
     Setting {
         name: "store.url",
-        about: "`sqlite:PATH`: a file, created if it does not exist. A relative path starts at the folder in which\n\
-                the hub is started. Empty: sqlite:var/eduhub.db, and for `serve --demo` sqlite:var/demo.db. Other\n\
-                commands then use the first, or the second if only that exists.\n\
+        about: "`sqlite:PATH`: a file, created if it does not exist. A relative path is resolved against the folder\n\
+                in which the hub is started. Empty: sqlite:var/eduhub.db, and for `serve --demo` sqlite:var/demo.db.\n\
+                Other commands then use the first, or the second if only that exists.\n\
                 `postgres://USER:PASSWORD@HOST/DATABASE`: a PostgreSQL database, version 15 or later, which several\n\
                 hubs can share: docs/OPERATIONS.md. Prefer the environment variable EDUHUB_STORE__URL.",
         show: |_| quoted(""),
@@ -301,8 +301,8 @@ const SETTINGS: [Setting; 50] = [
     },
     Setting {
         name: "registration.offer_s",
-        about: "How long a seat is offered, in seconds. Then it is offered to the next student. A term can have its own\n\
-                setting.",
+        about: "How long an offer of a seat lasts, in seconds. Then the seat goes to the next student. A term can\n\
+                have its own setting.",
         show: |c| c.registration.offers.offer_s.to_string(),
         set: |c, v| v.integer(OFFER_S_MIN..=OFFER_S_MAX).map(|value| c.registration.offers.offer_s = value),
     },

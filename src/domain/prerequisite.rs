@@ -297,7 +297,7 @@ impl<'de> Deserialize<'de> for Requirement {
 }
 
 /// The requirements of a section as the API shows them: `{text, all}` or `{text, any}`, or null without one. Each part
-/// is a course, `{course, grade?, concurrent?}`, or an expression again.
+/// is a course, `{course, grade?, concurrent?}`, or a nested expression.
 #[derive(Debug, Clone, Copy)]
 pub struct Expression<'r>(pub &'r [Requirement]);
 

@@ -307,7 +307,7 @@ extractor! {
 pub struct SubjectStaff(Caller);
 
 impl SubjectStaff {
-    /// Returns the caller, who may do what concerns each of `scopes`.
+    /// Returns the caller, if the caller may act on all of `scopes`.
     ///
     /// # Errors
     /// 403 `forbidden` when a scope is not within the subjects to which the caller is limited.
@@ -316,7 +316,7 @@ impl SubjectStaff {
         Ok(self.0)
     }
 
-    /// Returns the caller, for what concerns no subject and no person, such as counts.
+    /// Returns the caller of an operation that concerns no subject and no person, such as a read of counts.
     #[must_use]
     pub fn concerning_no_one(self) -> Caller {
         self.0

@@ -260,7 +260,7 @@ impl Connections {
         });
     }
 
-    /// Ends those of the `eligible` connections that have done nothing for the longest time.
+    /// Ends those of the `eligible` connections that have been idle for the longest time.
     fn evict(&self, eligible: impl Fn(&Connection) -> bool) {
         let (all, now) = (self.all.borrow(), Instant::now());
         let interval = SEARCH_INTERVAL * u32::try_from(all.len()).unwrap_or(u32::MAX);
@@ -290,7 +290,7 @@ pub struct Connection {
     /// a request.
     address: Cell<Option<AddressKey>>,
     waker: RefCell<Option<Waker>>,
-    /// When the response that is being sent must have been sent.
+    /// The deadline for sending the current response.
     send_by: Cell<Option<Instant>>,
     room: Arc<Room>,
 }

@@ -324,7 +324,7 @@ fn too_large() -> Problem {
     Problem::too_large(format!("The file is too large. The limit is {mib} MiB."), FILE_LEN_MAX as usize)
 }
 
-/// Returns whether the file system has no room, for this user or at all.
+/// Returns whether the disk is full, or the user's disk quota is used up.
 fn is_disk_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

@@ -285,7 +285,7 @@ fn version(snapshots: &[Arc<Snapshot>]) -> u64 {
     snapshots.iter().map(|s| s.seq + 1).sum()
 }
 
-/// Returns the tag of a response with these snapshots. It is the same at all hubs of one version, so that a client can
+/// Returns the tag of a response with these snapshots. It is the same on all hubs of one version, so that a client can
 /// move between them.
 fn tag(lineage: Lineage, snapshots: &[Arc<Snapshot>], shown: ShownCounts) -> String {
     let parts: Vec<String> = snapshots.iter().map(|s| format!("{}.{}", s.term.id, s.seq)).collect();
@@ -300,7 +300,7 @@ fn shown_to(visitor: &Visitor, privacy: &Privacy) -> ShownCounts {
     }
 }
 
-/// Returns what distinguishes the responses with these counts from others, in keys and ETags.
+/// Returns the part of cache keys and ETags that distinguishes responses with these counts from others.
 fn kind(shown: ShownCounts) -> &'static str {
     if shown.bound().is_some() { "-v" } else { "" }
 }

@@ -254,7 +254,7 @@ pub async fn callback(
     let flow = cookie.and_then(|cookie| ends.sso.flows.end(cookie.value(), &name, &state, ends.sso.clock.now()));
     let mut response = match flow {
         Some(flow) => ends.complete(&provider, &flow).await,
-        // A page that was loaded again, or another window that was faster.
+        // The page was loaded again, or another window completed the sign-in first.
         None if Credentials::of(&ends.req).caller().is_some() => {
             HttpResponse::SeeOther().insert_header((LOCATION, "/")).finish()
         }

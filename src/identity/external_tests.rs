@@ -307,7 +307,7 @@ async fn a_renamed_provider_keeps_its_users_and_a_replaced_one_does_not() {
 }
 
 #[actix_web::test]
-async fn other_settings_of_roles_end_the_sign_ins_of_staff_at_the_start() {
+async fn changed_role_settings_end_sign_ins_of_staff_at_the_start() {
     let mut hub = Hub::start().await;
     let staff = ExternalIdentity { rights: Role::Staff.into(), ..person(oidc("a"), "1", "sam") };
     let staff = hub.sign_in(staff).await.unwrap();

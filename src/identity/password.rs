@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_work_of_a_lane_has_room_however_many_are_full() {
+    fn the_first_work_of_a_lane_has_room_even_if_all_others_are_full() {
         let mut lanes = Lanes::default();
         let lane = |number: u32| Some(network(&format!("10.0.0.{number}")));
         let fill = |lanes: &mut Lanes, of| (0..WAITING_MAX).take_while(|_| lanes.push(of, work(false))).count();

@@ -275,7 +275,7 @@ impl Identity {
     }
 
     /// Takes as long as comparing a password with a hash, so that the response time does not reveal which names exist.
-    /// For a network that sends many unknown names this only waits: they must not delay the users of that network.
+    /// For a network that sends many unknown names this only waits, so that they do not delay the network's users.
     async fn check_no_hash(&self, password: &SecretString, origin: Origin) -> Result<(), HashError> {
         if self.sign_ins.may_hash_unknown(origin, &*self.clock) {
             return self.hasher.matches(password, None).await.map(drop);

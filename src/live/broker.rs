@@ -256,7 +256,7 @@ impl Broker {
         }));
     }
 
-    /// Deletes from the tail what is no longer stored. If the read fails, the next deletion does it.
+    /// Removes the entries from the tail that are no longer stored. If the read fails, the next deletion removes them.
     fn trim_tail(&mut self, ctx: &mut Context<Self>) {
         let read = self.live.alerts.stored_range();
         ctx.spawn(read.into_actor(self).map(|stored, broker, _| {

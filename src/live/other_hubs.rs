@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_wait_are_bounded() {
+    fn pending_lists_are_bounded() {
         let bus = Arc::new(LocalBus::new(|_| true));
         let (pending, known) = (Mutex::default(), Mutex::default());
         let hubs = OtherHubs { id: Uuid::nil(), presence: presence(0), bus, pending, known };

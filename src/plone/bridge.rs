@@ -248,7 +248,7 @@ impl Bridge {
         self.puller.pull_now().await
     }
 
-    /// Requests a pull of the whole catalogue at the hub that leads, which begins within
+    /// Requests a pull of the whole catalogue from the hub that leads. It begins within
     /// [`RENEWAL_PAUSE`](crate::store::lease::RENEWAL_PAUSE), or when another hub takes over.
     ///
     /// # Errors

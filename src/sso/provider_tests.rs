@@ -282,7 +282,7 @@ async fn missing_claims_come_from_the_user_info_of_the_same_user() {
 }
 
 #[actix_web::test]
-async fn a_claim_states_the_user_of_plone_and_other_values_a_visitor() {
+async fn a_claim_states_the_user_of_plone_and_an_invalid_one_a_visitor() {
     let key = Key::new("k1");
     let hub = Fixture::start(&key).await;
     let flow = flow();
@@ -382,7 +382,7 @@ async fn a_provider_that_hangs_does_not_delay_another() {
 }
 
 #[actix_web::test]
-async fn a_provider_that_is_down_or_another_one_is_reported() {
+async fn a_provider_that_is_down_or_has_another_issuer_is_reported() {
     let key = Key::new("k1");
     let hub = Fixture::start(&key).await;
     *hub.published.issuer.lock() = "https://evil.example".to_owned();

@@ -248,7 +248,7 @@ impl<'t> ChainCheck<'t> {
         }
         match self.students.get(&attempt.student) {
             Some(student) => attempt.canonical_row(&self.chain.term, student.commitment, &mut self.row),
-            None => return self.differs(format_args!("attempt {n} is of an unknown student")),
+            None => return self.differs(format_args!("attempt {n} belongs to an unknown student")),
         }
         if hash_before.followed_by(&self.row) != attempt.hash {
             self.differs(format_args!("the hash of attempt {n} does not match its row and the previous attempt"));

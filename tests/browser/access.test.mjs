@@ -246,7 +246,7 @@ const overflow = (page) => page.evaluate(() => {
   return { by: document.documentElement.scrollWidth - innerWidth, over: over.slice(0, 5).map((el) => el.outerHTML.slice(0, 120)) };
 });
 const NARROW = { width: 320, height: 640 };
-/** Every view of every page: address, options of `open`, and what is awaited. */
+/** Every view of every page: address, options of `open`, and what to wait for. */
 const VIEWS = [
   ...["", "#term", "#alerts"].map((hash) => [`/?term=open${hash}`, { user: "student" }, listed]),
   ["/?term=open&section=open-1", { user: "student" }, (page) => until(page, () => document.querySelector("#section-page dl"))],

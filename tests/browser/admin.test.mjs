@@ -232,7 +232,7 @@ test("several hubs are listed in aligned columns, and a hub that is not ready st
   for (const width of [320, 390, 1280]) {
     const page = await openAdmin("");
     await page.setViewportSize({ width, height: 800 });
-    // One hub has no others to list; what a hub lists of real ones is tested with the API.
+    // A single hub has no others to list. The list of real hubs is tested through the API.
     await page.route("**/api/v1/admin/hubs", (route) => route.fulfill({ json: { items: hubs } }));
     await page.reload();
     await until(page, () => document.querySelectorAll("#hubs tbody tr").length === 3);

@@ -1,4 +1,4 @@
-// The staff page: what a change will do is said before it is made.
+// The staff page: the effect of a change is stated before the change is made.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -23,7 +23,7 @@ const section = () => hub.ask("staff", "GET", "/api/v1/sections/desk-1");
 const term = async (id) => (await hub.ask("staff", "GET", "/api/v1/terms")).items.find((one) => one.id === id);
 
 for (const width of [390, 1280, 1920]) {
-  test(`a cancellation is confirmed in a strip of the full width at ${width} px`, async () => {
+  test(`a cancellation is confirmed in a full-width strip at ${width} px`, async () => {
     const page = await openDesk("#sections", { width });
     await until(page, () => document.querySelectorAll(".srow").length === 1);
     await page.selectOption(".srow [name=status]", "cancelled");
@@ -53,7 +53,7 @@ test("the fields of a section are readable on a phone, before its change is save
     await page.selectOption(".srow [name=status]", "cancelled");
     for (const buttons of [2, 1]) {
       await until(page, (buttons) => document.querySelectorAll(".srow .row-actions button").length === buttons, buttons);
-      // What the text and the padding need, and in a list the arrow.
+      // The width that the text and the padding need, and in a list also the arrow.
       const fields = await page.$$eval(".srow .line :is(input, select)", (all) => all.map((el) => {
         const { font, paddingLeft, paddingRight } = getComputedStyle(el);
         const canvas = document.createElement("canvas").getContext("2d");
@@ -78,14 +78,14 @@ test("a capacity below the number enrolled says who stays, and is confirmed", as
   await page.getByRole("button", { name: "Set capacity to 1" }).click();
   await until(page, () => /Saved/.test(document.querySelector(".srow .row-actions").textContent) && document.activeElement.matches(".srow .name"));
   assert.equal((await section()).capacity, 1);
-  // Raising it asks nothing.
+  // Raising it needs no confirmation.
   await page.fill(".srow [name=capacity]", "2");
   await page.keyboard.press("Enter");
   await until(page, () => /2 of 2|Full/.test(document.querySelector(".srow .seats").textContent) && /Saved/.test(document.querySelector(".srow .row-actions").textContent));
   assert.equal((await section()).capacity, 2);
 });
 
-test("opening and closing now is confirmed, and keeps the closing time", async () => {
+test("Open now and Close now are confirmed, and the closing time is kept", async () => {
   const closes = new Date(Date.now() + 7 * 86_400_000).toISOString();
   await hub.ask("staff", "PUT", "/api/v1/terms/other", { closes_at: closes });
   const page = await openDesk("#terms");
@@ -154,7 +154,7 @@ test("a term is edited in its card, while other changes of the terms arrive", as
   assert.deepEqual(page.wrong, []);
 });
 
-test("a new term gets the college's mode of waitlists, not an unchanged one", async () => {
+test("a new term offers the college's waitlist setting, not \"No change\"", async () => {
   const page = await openDesk("#terms");
   await page.locator(".term-card").first().waitFor();
   const modes = () => page.$$eval("#term-form [name=waitlist] option", (all) => all.filter((one) => !one.hidden).map((one) => one.textContent));

@@ -87,7 +87,7 @@ test("the list can be limited to what fits the student's week", async () => {
   await rows(4)(page);
 });
 
-test("a section has an address of its own, which is shared, printed and left again", async () => {
+test("a section has a page with its own address, which can be shared, printed and left", async () => {
   const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", bypassCSP: true });
   await rows(4)(page);
   await row(page, "Calculus II").locator(".name").click();
@@ -124,7 +124,7 @@ test("on a phone, the view Find leads from the page of a section to the list", a
   assert.deepEqual(page.wrong, []);
 });
 
-test("a watch says when a seat opens, in the page and by a notification", async () => {
+test("a watch says when a seat opens, on the page and in a notification", async () => {
   hub.mint("wanda", "student");
   hub.mint("holder", "student");
   await hub.ask("holder", "PUT", `/api/v1/me/registrations/${TERM}-3`);
@@ -160,7 +160,7 @@ test("a watch starts before permission is given, and the answer hides no message
   assert.deepEqual(page.wrong, []);
 });
 
-test("on a phone, the bar of the results has one line, and the hint of the search is not cut", async () => {
+test("on a phone, the results bar has one line, and the search hint is not cut off", async () => {
   for (const locale of ["en-US", "es-MX"]) {
     const page = await open(chrome, hub, "/", { locale, width: 390, height: 844 });
     await until(page, () => document.querySelectorAll(".row").length > 5 && document.querySelectorAll("#subject option").length > 3);

@@ -59,7 +59,7 @@ test("the first rows wait for neither the user nor the rest of the page", async 
   assert.deepEqual(page.wrong, []);
 });
 
-test("the first rows need six files beside the page, which are requested together", async () => {
+test("the first rows need six files besides the page, which are requested together", async () => {
   for (const [locale, language] of [["en-US", "en"], ["es-MX", "es"]]) {
     const { page, release } = await openHolding(REST, "/?term=first", { locale });
     await rows(3)(page);
@@ -67,7 +67,7 @@ test("the first rows need six files beside the page, which are requested togethe
     const files = ["/api/v1/sections?term=first&limit=60", "/api/v1/terms", `/static/student-page/words/${language}.js`, "/static/student-page/student/main.js", "/static/student.css", "/static/style.css"];
     const isFile = (name) => !name.endsWith("/static/icon.svg") && !REST.test(name);
     assert.deepEqual(needed.filter(isFile).map((name) => name.slice(hub.url.length)).sort(), files.sort());
-    // Those that no script sends.
+    // The requests that no script sends.
     const { headers } = await fetch(`${hub.url}/?term=first`, { headers: { "Accept-Language": `${locale},${language};q=0.9` } });
     assert.equal(headers.get("Link"), `</static/student-page/words/${language}.js>; rel=modulepreload, </api/v1/sections?term=first&limit=60>; rel=preload; as=fetch; crossorigin`);
     assert.match(headers.get("Vary"), /Accept-Language/);

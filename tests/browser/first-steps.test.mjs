@@ -21,7 +21,7 @@ test("a visitor of an empty hub sees where the sections will be", async () => {
 });
 
 test("an empty hub lists five steps, each done once the hub has its result", async () => {
-  // Commands use a token of their own. It is no person who can sign in.
+  // Commands use a token of their own, whose user is not a person who can sign in.
   hub.mint("program", "admin");
   await hub.ask("program", "GET", "/api/v1/me");
   const page = await open(chrome, hub, "/admin", { user: "admin", bypassCSP: true });
@@ -33,7 +33,7 @@ test("an empty hub lists five steps, each done once the hub has its result", asy
     assert.deepEqual(await violations(page), []);
   }
   await page.setViewportSize({ width: 390, height: 844 });
-  // It fits a phone, when the charts have been drawn for the new width.
+  // It fits a phone once the charts have been drawn for the new width.
   await until(page, () => document.documentElement.scrollWidth <= innerWidth);
 
   await page.getByRole("button", { name: "Send me a test alert" }).click();

@@ -15,7 +15,7 @@ async function press(page, name) {
   await tabTo(page, `[aria-label^="${name}"]`);
   await page.keyboard.press("Enter");
 }
-/** Presses the skip link of this text, which is among the first stops. */
+/** Presses the skip link with this text, which is among the first tab stops. */
 async function skipTo(page, text) {
   await page.evaluate(() => { document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute("tabindex"); });
   for (let i = 0; i < 3; i += 1) {

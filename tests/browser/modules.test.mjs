@@ -32,7 +32,7 @@ for (const file of files) {
   });
 }
 
-/** The modules that `name` imports, directly and by others, with itself; without those that load on request. */
+/** `name` and the modules that it imports, directly and indirectly, without those that load on request. */
 function graph(name, found = new Set()) {
   if (found.has(name)) return found;
   found.add(name);

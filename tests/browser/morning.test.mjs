@@ -1,5 +1,5 @@
-// The student's page in the rush of a registration morning: alerts that arrive during a press, an expired sign-in, a hub
-// that is gone.
+// The student's page in the rush of a registration morning: alerts that arrive during a press, an expired sign-in, and
+// a hub that cannot be reached.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -27,7 +27,7 @@ for (const [width, height] of [[390, 844], [1280, 800]]) {
       for (const scrolled of [0, 700]) {
         await page.evaluate((y) => scrollTo(0, y), scrolled);
         await until(page, (y) => scrollY === y && [...document.querySelectorAll(".row")].some((one) => one.getBoundingClientRect().top > innerHeight / 2), scrolled);
-        // The browser reports a layout shift when the test scrolls and the alert arrives in one frame.
+        // The browser reports a layout shift when the test scrolls and the alert arrives in the same frame.
         await painted(page);
         await page.evaluate(() => {
           window.shift = 0;
@@ -51,7 +51,7 @@ for (const [width, height] of [[390, 844], [1280, 800]]) {
   }
 }
 
-test("a press that was meant for what a banner covers does not confirm it", async () => {
+test("a press that was meant for content under a new banner does not confirm the alert", async () => {
   const page = await open(chrome, hub, "/?term=many", { user: "student" });
   await isLive(page);
   // Presses each button of a banner as soon as it appears.
@@ -188,7 +188,7 @@ test("numbers turn gray without the hub, and a success removes an earlier error"
   await until(page, () => !document.body.classList.contains("stale"));
 });
 
-test("good news looks like good news", async () => {
+test("an alert about a promotion has the style of good news", async () => {
   const taken = await hub.ask("student2", "PUT", "/api/v1/me/registrations/week-4");
   assert.equal(taken.status, "enrolled");
   await hub.ask("staff", "PATCH", "/api/v1/sections/week-4", { capacity: 1 });

@@ -1,7 +1,7 @@
-// Measures how long the student's page takes to show its first rows, and then the page while the seats of a large
+// Measures how long the student's page takes to show its first rows, and then its work while the seats of a large
 // college change: frames received, long tasks and memory.
 //
-// Environment: LOADS (7) of the page for each of the first rows' conditions; SECONDS (300, 0 for the first rows only),
+// Environment: LOADS of the page in each condition of the first rows (7); SECONDS (300, 0 for the first rows only),
 // CHANGES per second (500), and SLOWER (1), the factor by which the page's processor is throttled while seats change, to
 // simulate a phone. The exit status is 1 if a long task occurred while seats changed, or if memory grew
 // after the warm-up.

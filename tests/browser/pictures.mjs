@@ -62,7 +62,7 @@ async function takeOne(chrome, hub, state, locale) {
   }
 }
 
-/** Takes the pictures of these states. The changes of the hub around a state happen even if it is not shown. */
+/** Takes the pictures of these states. The changes to the hub around a state are made even if it is not shown. */
 async function take(chrome, hub, list) {
   for (const state of list) {
     await state.before?.();
@@ -77,7 +77,7 @@ async function work(hub, { items }, signal) {
   const some = items.filter(({ open }) => open > 0).slice(40, 58);
   for (let at = 0; !signal.aborted; at += 1) {
     const { id } = some[at % some.length];
-    // On a busy machine a request may meet the end of an idle connection. The next one uses a new connection.
+    // On a busy machine a request may be sent just as its connection is closed. The next one uses a new connection.
     for (const verb of ["PUT", "DELETE"]) await hub.ask("student2", verb, `/api/v1/me/registrations/${id}`).catch(() => {});
     await wait(250 + 150 * (at % 4));
   }
@@ -123,7 +123,7 @@ try {
   await Promise.all(hubs.map((hub) => hub.end()));
 }
 
-/** A page that shows all pictures of a state beside each other. */
+/** A page that shows all pictures of a state side by side. */
 const names = [...new Set(readdirSync(ALL).filter((one) => one.endsWith(".png")).map((one) => one.replace(/-\d+-(light|dark)\.png$/, "")))];
 const figures = (name) => ["light", "dark"].flatMap((scheme) => SIZES.map(([width]) => `<a href="${name}-${width}-${scheme}.png"><img loading="lazy" width="${width / 5}" src="${name}-${width}-${scheme}.png" alt="${width} px, ${scheme}"></a>`)).join(" ");
 writeFileSync(path.join(ALL, "index.html"), `<!doctype html><meta charset="utf-8"><title>Pictures of all states</title>${names.map((name) => `<h2 id="${name}">${name}</h2>${figures(name)}`).join("\n")}\n`);

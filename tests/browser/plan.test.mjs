@@ -1,4 +1,4 @@
-// The plan: its check before registration opens, what to do if a section is full, and the headline after the press.
+// The plan: its check before registration opens, what to do if a section is full, and the headline after registering.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -122,7 +122,7 @@ for (const [width, colorScheme] of [[1280, "light"], [390, "dark"]]) {
   });
 }
 
-test("what was refused needs a decision", async () => {
+test("refused sections need a decision", async () => {
   await hub.term("some", LINES);
   const page = await planned("some", "dora", ["1", "2", "3", "6"]);
   await page.getByRole("button", { name: "Register for 4 sections" }).click();

@@ -44,7 +44,7 @@ test("a printed roster names its section and lists everyone", async () => {
   assert.match(text, /Enrolled: 200.*\n1\treader0\treader0\t.*\n200\treader199\treader199\t.*Waiting: 1.*1st\treader200/s);
 });
 
-test("the browser's menu prints every listed section in its order", async () => {
+test("the browser's own print command prints every listed section in the order of the list", async () => {
   const page = await open(chrome, hub, "/staff#sections", { user: "staff", script, locale: "es-MX" });
   await page.selectOption("#which-term", "paper");
   await page.selectOption("#section-search [name=order]", "waiting");

@@ -18,7 +18,7 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 
 const seats = (page, text) => row(page, text).locator(".words").textContent();
 
-test("visitors see small counts as fewer than the bound, students see them", async () => {
+test("visitors see small counts as \"fewer than\" the bound, and students see exact counts", async () => {
   const visitor = await open(chrome, hub, "/?term=mine");
   await rows(2)(visitor);
   await until(visitor, () => /fewer than 5 waiting/.test(document.querySelector("#rows").textContent));

@@ -8,7 +8,7 @@ import { freePort } from "./support.mjs";
 const CLIENT = "eduhub";
 const SECRET = "a secret of the hub at the provider";
 
-/** The settings of a hub whose provider this is. */
+/** The settings of a hub that uses this provider. */
 export function settingsFor(idp) {
   const provider = { ISSUER: idp.issuer, CLIENT_ID: CLIENT, CLIENT_SECRET: SECRET, TITLE: "College account" };
   const settings = Object.fromEntries(Object.entries(provider).map(([name, value]) => [`EDUHUB_AUTH__OIDC__COLLEGE__${name}`, value]));

@@ -223,7 +223,7 @@ for (const where of ["/", "/staff", "/admin", "/account", "/teaching"]) {
   });
 }
 
-test("a dark emergency is deep red with white text", async () => {
+test("in dark colors, an emergency is deep red with white text", async () => {
   const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Leave now", message: "Gas.", priority: "critical", category: "emergency", audience: { all: true } });
   for (const [where, user] of [["/?term=read", "student"], ["/staff", "staff"]]) {
     const page = await open(chrome, hub, where, { user, colorScheme: "dark" });

@@ -1,4 +1,4 @@
-// Refusals on the student's page: each says what it concerns, and offers the next step where there is one.
+// Refusals on the student's page: each names its reason, and offers the next step if there is one.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -22,7 +22,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** Opens the page of a student of whom the college states `facts`. */
+/** Opens the page of a student about whom the college states `facts`. */
 async function openAs(user, facts = {}, { term = TERM, n = 6, ...how } = {}) {
   hub.mint(user, "student");
   await hub.ask("staff", "PUT", `/api/v1/students/${user}`, facts);
@@ -45,7 +45,7 @@ test("a restricted section says that it is for other students, in both languages
   assert.deepEqual([...page.wrong, ...honours.wrong], []);
 });
 
-test("a course that was taken as often as is allowed says so", async () => {
+test("the page says that a course has been taken as often as allowed", async () => {
   const page = await openAs("rex", { completed: [{ course: "ART 1", grade: "B" }] });
   await press(page, "Drawing", /^Register/);
   await shows(page, "You have already taken this course, and it can't be repeated.");
@@ -79,7 +79,7 @@ test("a late add says when the deadline was, and a late drop keeps the seat", as
   assert.deepEqual(await hub.registrations("cora", "cutoff"), ["1 enrolled"]);
 });
 
-test("reserved seats are full to a newcomer, and open to the group", async () => {
+test("a section with only reserved seats is full for others, and open to the group", async () => {
   const page = await openAs("nick");
   await row(page, "Algebra").getByText("Reserved seats only").waitFor();
   const honours = await openAs("hugh", { groups: ["honours"] });
@@ -89,7 +89,7 @@ test("reserved seats are full to a newcomer, and open to the group", async () =>
   assert.deepEqual(await hub.registrations("hugh", TERM), ["6 enrolled"]);
 });
 
-test("a section whose seats another one has taken is full, not closed", async () => {
+test("a section whose pool of seats another section has used up is full, not closed", async () => {
   await hub.term("shared", ["1,ART 1,Drawing,A01,lecture,3,1,2,M,09:00-09:50,Kahlo", "2,LAW 1,Contracts,A01,lecture,3,1,2,T,09:00-09:50,Lee"]);
   for (const crn of [1, 2]) await hub.ask("staff", "PATCH", `/api/v1/sections/shared-${crn}`, { cross_listed: { group: "X", capacity: 1 } });
   hub.mint("taker", "student");

@@ -35,7 +35,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** The English texts that a page shows or says: each text or attribute, and its parts. Those of `lang="en"` may be. */
+/** The English texts that a page shows or says: each text or attribute, and its parts. `lang="en"` allows them. */
 const leftInEnglish = (page) => page.evaluate(([english, spanish]) => {
   const [isEnglish, isSpanish] = [english, spanish].map((sources) => {
     const all = sources.map((source) => new RegExp(source, "s"));
@@ -223,7 +223,7 @@ test("the failure of a demonstration and an earlier measurement are in Spanish",
   await holds(page, "a failed demonstration");
 });
 
-test("audit details, problems of Plone and the welcome are shown by their codes", async () => {
+test("audit details, problems of Plone and the welcome are translated by their codes", async () => {
   const page = await show("/admin#audit", "admin", 1280);
   await shows(page, "entradas?\\.");
   const texts = await page.evaluate(async () => {
@@ -253,7 +253,7 @@ test("a finished demonstration is in Spanish", async () => {
   await holds(page, "demo");
 });
 
-test("another language keeps what a form holds, and the view", async () => {
+test("changing the language keeps the values in a form, and the view", async () => {
   const page = await open(chrome, hub, "/staff#alerts", { user: "staff" });
   await page.waitForSelector("#which-term option", { state: "attached" });
   await page.fill("#alert-form [name=title]", "Snow day");
@@ -290,7 +290,7 @@ test("problems are shown in Spanish by their code and field", async () => {
   await until(page, () => /La inscripción debe cerrar después de abrir\./.test(document.querySelector("#term-form .stop")?.textContent));
 });
 
-test("no page has a text outside of the tables", () => {
+test("no page has a text outside of the word tables", () => {
   const js = readdirSync(new URL("js/", STATIC), { recursive: true }).filter((name) => name.endsWith(".js") && !name.startsWith("words/"));
   // Names of products, keys, headers and events, and values of settings.
   const allowed = /^(Arrow(Up|Down|Left|Right)|Page(Up|Down)|Home|End|Escape|Enter|Tab|Content-Type|Retry-After|Accept|Age|Authorization|GET|POST|PUT|PATCH|DELETE|Files|UTC|Example College|America\/New_York|Plone|EduHub|English|Español|Edg|Edge|OPR|Opera|Firefox|Chrome|Safari|iPhone|iPad|Android|Windows|Mac OS X|macOS|CrOS|ChromeOS|Linux|Guardian|KiB|[A-Z]\d.*|[MVHLz\d\s.,${}()-]+|M.*|Edge?\/|Opera\/)$/;

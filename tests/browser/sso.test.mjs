@@ -32,7 +32,7 @@ const socket = (page) => page.evaluate(() => new Promise((resolve) => {
 const session = (page) => page.evaluate(async () => (await (await fetch("/api/v1/session")).json()).user);
 const cookies = async (page) => (await page.context().cookies(hub.url)).filter(({ name }) => name.startsWith("eduhub_"));
 
-test("the sign-in page offers the provider first and local accounts behind it", async () => {
+test("the sign-in page offers the provider first, and local accounts after it", async () => {
   const offered = await (await fetch(`${hub.url}/api/v1/auth/providers`)).json();
   assert.deepEqual(offered, { password: true, plone: false, providers: [{ id: "college", title: "College account", kind: "oidc", url: "/auth/college/login" }] });
   for (const [locale, button, local] of [["en-US", "Sign in with College account", "Sign in with an EduHub account"], ["es-MX", "Iniciar sesión con College account", "Iniciar sesión con una cuenta de EduHub"]]) {
@@ -147,7 +147,7 @@ test("students who are signed in register while the provider is down", async () 
     const local = await hub.ask("student2", "PUT", "/api/v1/me/registrations/sso-2");
     assert.equal(local.status, "enrolled", "local accounts work");
 
-    // The provider's addresses are known, so the browser goes there; what it brings back cannot be checked.
+    // The provider's addresses are known, so the browser is sent there, but its response cannot be checked.
     const begun = await fetch(`${hub.url}/auth/college/login`, { redirect: "manual" });
     assert.equal(begun.status, 303);
     const state = new URL(begun.headers.get("Location")).searchParams.get("state");

@@ -135,11 +135,11 @@ test("a scheduled alert uses the college's time zone and can be cancelled", asyn
   await until(page, () => document.querySelector("#scheduled").hidden);
 });
 
-test("an alert that goes out while it is shown gets receipts", async () => {
+test("a scheduled alert that is sent while it is shown gets receipts", async () => {
   const alert = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Doors open", message: "Come in.", audience: { roles: ["student"] } });
   const page = await openStaff();
   await shows(page, "#sent-list", "Doors open.*Reaches 2 people");
-  // The lists as they were before the alert went out.
+  // The lists as they were before the alert was sent.
   const isOther = ({ id }) => id !== alert.id;
   await page.route("**/api/v1/alerts?state=*", async (route) => {
     const { items, ...rest } = await (await route.fetch()).json();

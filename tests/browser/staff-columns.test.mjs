@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { browser, csvFile, Hub, open, tabTo, until, violations } from "./support.mjs";
 
 const SCHEDULES = path.resolve(import.meta.dirname, "../schedules");
-/** A file whose names mean nothing to the importer, below a title. */
+/** A file with a title line and column names that the importer does not know. */
 const FILE = "Spring 2031,,,\nterm,Nr,Kurs,Platz\nTERM,30001,AB 101,10\nTERM,30002,AB 102,20\n";
 
 let hub, chrome;
@@ -91,7 +91,7 @@ test("a remembered mapping is used when the same columns come again", async () =
   assert.equal((await hub.ask("staff", "GET", "/api/v1/import-profiles")).items.some(({ builtin }) => !builtin), false);
 });
 
-test("a missing column is one problem", async () => {
+test("a missing column is reported once", async () => {
   const page = await openImport();
   await check(page, "Nr,course,Platz\n30001,AB 101,10\n");
   await shows(page, "3 required fields have no column yet");
@@ -99,7 +99,7 @@ test("a missing column is one problem", async () => {
   assert.equal(problems.filter((text) => /CRN|`crn`/.test(text)).length, 1, problems.join("\n"));
 });
 
-test("a built-in mapping is chosen, and a name of one is refused with the reason", async () => {
+test("a built-in mapping is chosen, and its name is refused for another one, with the reason", async () => {
   const page = await openImport();
   await check(page, "CRN,Subj,Crse,Sec,Cmp,Cred,Title,Days,Time,Cap,Act,Rem\n30001,AB,101,1,Main,3,Ecology,MW,9:00 am-9:50 am,20,3,17\n");
   await shows(page, "Term: no column is chosen");
@@ -144,7 +144,7 @@ const overflow = (page) => page.evaluate(() => {
   const over = [...document.body.querySelectorAll("*")].filter((el) => !el.closest(".scroll, #views, .unseen, svg") && el.checkVisibility() && el.getBoundingClientRect().right > innerWidth + 1);
   return { by: document.documentElement.scrollWidth - innerWidth, over: over.slice(0, 5).map((el) => el.outerHTML.slice(0, 120)) };
 });
-/** The page in a language that only this step is translated to. */
+/** Makes Spanish the only language of the page. */
 const IN_SPANISH = "new MutationObserver((_, seen) => { if (document.documentElement) { document.documentElement.dataset.languages = 'es'; seen.disconnect(); } }).observe(document, { childList: true });";
 for (const [width, script, text] of [[390, undefined, "required fields have no column yet"], [320, undefined, "required fields have no column yet"], [320, IN_SPANISH, "Faltan las columnas de \\d campos obligatorios"]]) {
   for (const colorScheme of ["light", "dark"]) {

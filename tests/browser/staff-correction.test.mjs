@@ -127,7 +127,7 @@ test("a long line shows the wrong cells, and the others on request", async () =>
   assert.deepEqual({ title, capacity }, { title: "First", capacity: 30 });
 });
 
-test("cells divided by a comma are joined, and line breaks in a cell stay", async () => {
+test("a cell that was split at a comma is joined again, and line breaks in a cell stay", async () => {
   const page = await openImport();
   await check(page, [HEADS, 'join,1,MATH 1,"One\nand more",many', "join,2,MATH 2,Two, and more,20", ""]);
   await shows(page, "2 lines rejected");
@@ -174,7 +174,7 @@ test("a warning about a cell can be corrected", async () => {
   assert.equal(await page.locator("#task [data-part=warnings] [data-correct='2']").count(), 0);
 });
 
-test("the errors of a workbook say where it is corrected", async () => {
+test("the errors of a workbook say where to correct it", async () => {
   const page = await openImport();
   await until(page, () => document.querySelector("#which-term option"));
   const whole = readFileSync(new URL("../schedules/sheets/fall.xlsx", import.meta.url));
@@ -185,7 +185,7 @@ test("the errors of a workbook say where it is corrected", async () => {
   assert.equal(await page.locator("[data-correct]").count(), 0);
 });
 
-test("a check of a corrected line that is cancelled keeps the file and what was typed", async () => {
+test("cancelling the check of a corrected line keeps the file and what was typed", async () => {
   const page = await openImport();
   await check(page, [HEADS, "stop,1,MATH 1,One,many", ""]);
   await shows(page, "1 line rejected");

@@ -56,7 +56,7 @@ test("a check lists changed fields, new sections and missing sections", async ()
   assert.match(await page.textContent("#task [data-part=missing]"), /left unchanged \(1\).*CHEM 101/);
 });
 
-test("a check of another term than the shown one names its sections", async () => {
+test("a check for a term other than the one shown names its sections", async () => {
   await hub.term("else", ["7,BIOL 101,Cells,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "8,BIOL 102,Plants,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   const page = await openImport();
   await choose(page, "else,7,BIOL 101,Cells,40");
@@ -180,7 +180,7 @@ test("a workbook is checked, and another of its sheets is chosen by keyboard", a
   await page.keyboard.type("Notes");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
-  // Without the columns of a schedule, the step Columns opens, which has the choice, too.
+  // The sheet lacks the columns of a schedule, so the step Columns opens, which also offers the choice of the sheet.
   await shows(page, "no column yet");
   await sheets.focus();
   await page.keyboard.type("Fall");
@@ -280,7 +280,7 @@ test("all rejected lines can be downloaded with their numbers", async () => {
   assert.equal(await page.locator("#task [data-part=errors] tbody tr").count(), 40);
 });
 
-test("a large import shows progress, survives a reload, can be cancelled", async () => {
+test("a large import shows progress, survives a reload, and can be cancelled", async () => {
   const large = path.join(folder, "large.csv");
   writeFileSync(large, `${HEADS}\n${Array.from({ length: 800_000 }, (_, i) => `large,${i},BIG ${i % 900},Section number ${i} of a very large college,30\n`).join("")}`);
   const page = await openImport();
@@ -312,7 +312,7 @@ test("an upload shows its progress and can be cancelled", async () => {
   assert.equal(await page.isVisible("#import-form"), true);
 });
 
-test("cancelling after the upload cancels the import at the hub", async () => {
+test("cancelling after the upload cancels the import on the hub", async () => {
   const page = await openImport();
   await choose(page, "gap,1,MATH 1,One,10");
   const cancelRequest = page.waitForRequest((request) => request.method() === "DELETE" && /\/imports\//.test(request.url()));

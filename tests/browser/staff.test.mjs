@@ -164,7 +164,7 @@ test("everyone in a section is moved to another one, and who stays is listed", a
   assert.deepEqual(page.wrong, []);
 });
 
-test("staff override the rule that kept a student when everyone was moved", async () => {
+test("staff override the rule because of which one student was not moved with the others", async () => {
   await hub.term("lift", ["1,MATH 151,Calculus I,A01,lecture,5,4,3,MWF,09:00-09:50,Lee", "2,MATH 151,Calculus I,A02,lecture,5,1,0,TR,09:00-09:50,Lee"]);
   for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/lift-1");
   const page = await openStaff("#sections");
@@ -258,7 +258,7 @@ test("a call with an aborted signal sends no request", async () => {
   assert.equal(succeeded, false);
 });
 
-test("a term closes at the hub's time of the press, not the device's", async () => {
+test("Close now uses the hub's clock, not that of the device", async () => {
   await hub.term("gate", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   const page = await openStaff("#terms", { script: lateBy(2) });
   const row = page.locator("#terms .term-card", { hasText: "gate" });

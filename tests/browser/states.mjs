@@ -1,5 +1,5 @@
 // The states of all pages, for the pictures and for the rules of the layout. Each state is a name, an address, options
-// of `open`, and what happens before the page is looked at. States with `before` and `after` change the hub around it.
+// of `open`, and what happens before the page is inspected. States with `before` and `after` change the hub around it.
 // A state without `where` opens its own page with `page`.
 
 import { createHmac } from "node:crypto";
@@ -30,7 +30,7 @@ export async function college(hub) {
   return { term, soon, items, later, week, full, overlapping };
 }
 
-/** Users in states that the accounts of the demonstration are not in. */
+/** Users for states that no account of the demonstration is in. */
 async function moreUsers(hub, full, items, week) {
   for (const [user, role] of [["pat", "student"], ["held", "student"], ["guide", "student"], ["sol", "staff"]]) {
     await hub.ask("admin", "PUT", `/api/v1/admin/users/${user}`, { role, password: PASSWORD, name: { pat: "Pat Reyes", held: "Nadia Okafor", guide: "Uma Lindqvist", sol: "Sol Ibarra" }[user] });
@@ -187,7 +187,7 @@ function staffStates(hub, { term, soon, items, week, full }) {
     await page.locator("#student-results button").first().click();
     await until(page, () => document.querySelector(".student-file h5"));
   };
-  /** Adds and drops sections, slowly enough for each change to appear as one of its own. */
+  /** Adds and drops sections, slowly enough for each change to appear separately. */
   const busy = async () => {
     for (const { id } of items.filter(({ open }) => open > 0).slice(20, 32)) {
       for (const verb of ["PUT", "DELETE"]) {
@@ -257,7 +257,7 @@ const PLONE = {
   announcements: { count: 4, age_s: 600 }, roster: { state: "readable", by: "visitor" },
 };
 
-/** The states of the administration page and of the links that it makes. */
+/** The states of the administration page and of the links that it creates. */
 function adminStates(hub, chrome) {
   const admin = { user: "admin" };
   const run = async (page, users, seconds) => {

@@ -94,7 +94,7 @@ test("a swap is offered before any refusal in an open row and on the page of a s
   await page.locator("#section-page").getByRole("button", { name: "Swap with MATH 151 lecture (1)" }).click();
   await until(page, () => /Enrolled/.test(document.querySelector("#section-page .act").textContent));
   assert.deepEqual(await hub.registrations("student", "swap"), ["2 enrolled"]);
-  // A full section is waited for: what to drop is chosen with the position.
+  // For a full section, the student chooses what to drop when joining the waitlist.
   await page.goto(`${hub.url}/?term=swap&section=swap-1`);
   await page.locator("#section-page").getByRole("button", { name: "Swap with PHYS 101 lecture (2)" }).waitFor();
   await hub.ask("staff", "PATCH", "/api/v1/sections/swap-1", { capacity: 0 });
@@ -360,7 +360,7 @@ test("Spanish uses the time format of the browser's region", async () => {
   await until(page, () => document.querySelector("#live").textContent === "En vivo");
 });
 
-test("an emergency is an ARIA alert above all and takes no focus", async () => {
+test("an emergency is an ARIA alert above all content and takes no focus", async () => {
   const page = await open(chrome, hub, "/?term=many", { user: "student" });
   await until(page, () => document.querySelector("#live").dataset.state === "live");
   await page.focus("#q");

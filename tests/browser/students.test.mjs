@@ -70,7 +70,7 @@ test("an unknown student is opened by the exact username", async () => {
   await shows(page, "No registrations.");
 });
 
-test("the next student is searched for while a file is open, and after it was closed", async () => {
+test("the next student is searched for while a file is open, and after it is closed", async () => {
   for (const one of ["queue-1", "queue-2"]) await stated(one);
   const page = await openFile("queue-1");
   await page.fill("#student-search [name=q]", "queue-");
@@ -83,7 +83,7 @@ test("the next student is searched for while a file is open, and after it was cl
   assert.equal(await page.inputValue("#student-search [name=q]"), "queue-1");
 });
 
-test("a refusal is lifted by its code with a reason, and the next one is added to it", async () => {
+test("a refusal is overridden by its code with a reason, and the next refusal is added to it", async () => {
   await stated("over");
   const page = await openFile("over");
   await pick(page, "PHYS", /Register/);
@@ -167,7 +167,7 @@ test("a hold is lifted after a confirmation, and the other facts stay", async ()
   assert.deepEqual([holds.map(({ id }) => id), credit_limit, completed.length], [["fee"], 12, 1]);
 });
 
-test("a permit is given with an end, instead of an override, and ended", async () => {
+test("a permit with an end is given instead of an override, and is then ended", async () => {
   await stated("guest");
   const page = await openFile("guest");
   await pick(page, "151 A01", /Register/);
@@ -188,7 +188,7 @@ test("a permit is given with an end, instead of an override, and ended", async (
   await shows(page, "No permits.");
 });
 
-test("limited staff see registrations in their subjects, and why there is no more", async () => {
+test("limited staff see registrations in their subjects, and why they see no more", async () => {
   await stated("part");
   for (const crn of [3, 4]) await hub.ask("staff", "PUT", `/api/v1/students/part/registrations/${TERM}-${crn}`, {});
   hub.mint("arthur", "staff", "--subjects", "ART");

@@ -128,7 +128,7 @@ export class Hub {
   }
 }
 
-/** The browsers that a file of tests has launched. Without this, a file whose hub does not start would never end. */
+// All browsers that a file of tests has launched are closed. Otherwise a file whose hub does not start would never end.
 const launched = [];
 after(() => Promise.allSettled(launched.map(async (one) => (await one).close())));
 

@@ -35,7 +35,7 @@ const openChoices = async (page, crn) => {
 };
 const shown = (page, pattern) => until(page, (source) => new RegExp(source).test(document.querySelector(".schedule-view").textContent), pattern.source);
 
-test("a student waits for any of two sections and drops another when the seat comes", async () => {
+test("a student waits for either of two sections and drops another when a seat opens", async () => {
   const { free, take } = await term("anyof", "ada");
   await take(4);
   const page = await open(chrome, hub, "/?term=anyof&q=BIOL", { user: "ada", bypassCSP: true });

@@ -114,7 +114,7 @@ test("Apache signs users in, and the hub signs them out", { skip }, async () => 
   assert.equal(await session(cookie), null);
 });
 
-test("headers of clients have no effect, through Apache and past it", { skip }, async () => {
+test("headers from clients have no effect, neither through Apache nor around it", { skip }, async () => {
   assert.equal((await signIn()).status, 401, "Apache asks for a password");
   const headers = { "X-Remote-User": "admin", "X-EduHub-Secret": "a guess", "X-Affiliation": "staff@college.edu" };
   const { cookie } = await signIn({ as: "ann", headers });

@@ -1,4 +1,5 @@
-// Every language has the same text keys and placeholders as English, and Spanish texts fit the times that fill them.
+// Every language has the same text keys and placeholders as English, and Spanish texts agree with the times that they
+// contain.
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";

@@ -254,7 +254,7 @@ fn damage_of_an_open_store_is_detected_or_changes_no_row() {
 }
 
 #[test]
-fn an_older_whole_copy_is_accepted_in_the_place_of_a_store() {
+fn an_older_intact_copy_is_accepted_in_place_of_a_store() {
     // As if an operator had put back a copy of the file of a stopped hub, or a backup, by hand.
     for folder in [&FILES.stopped, &FILES.backup] {
         let (home, _) = killed_home();
@@ -265,7 +265,7 @@ fn an_older_whole_copy_is_accepted_in_the_place_of_a_store() {
         home.verify().unwrap();
         assert_eq!(seats(&home), STUDENTS);
 
-        // Control: without its seal, an older store is one that lost commits.
+        // Control: without its seal, an older store counts as one that lost commits.
         register_more(&home);
         assert!(home.serve().stop().success());
         let content = fs::read(folder.path().join(STORE)).unwrap();
@@ -276,7 +276,7 @@ fn an_older_whole_copy_is_accepted_in_the_place_of_a_store() {
 }
 
 #[test]
-fn other_programs_that_only_read_a_closed_store_leave_it_accepted() {
+fn a_closed_store_is_accepted_after_other_programs_have_read_it() {
     let copy = copy_of(FILES.stopped.path());
     let before = rows(&copy.path().join(STORE));
     let reader = Connection::open(copy.path().join(STORE)).unwrap();

@@ -376,7 +376,7 @@ fn a_backup_killed_at_any_call_leaves_no_partial_backup() {
 }
 
 #[test]
-fn a_store_that_was_killed_is_started_again_after_any_kill() {
+fn a_start_after_a_kill_can_itself_be_killed_at_any_call() {
     let prepared = Prepared::killed();
     for at in sample(&mut Random::seeded(seed()), 12, cuts()) {
         let mut serve = prepared.command(&["serve"]);

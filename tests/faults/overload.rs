@@ -298,7 +298,7 @@ fn overload_keeps_the_goodput_and_sheds_the_rest() {
     let gave_up = shed.overload.count(Ending::GaveUp);
     println!(
         "{OVERLOAD} times the capacity of {peak:.0} registrations a second: {goodput:.0} in time ({:.0}%), p99 {:?}; \
-         of {sent} requests {rejected} rejected ({:.0}%), {gave_up} given up, {} stored without a reader; \
+         of {sent} requests {rejected} rejected ({:.0}%), {gave_up} given up, {} stored after their clients left; \
          {} health checks",
         goodput / peak * 100.0,
         shed.overload.p99(),
@@ -310,14 +310,14 @@ fn overload_keeps_the_goodput_and_sheds_the_rest() {
     // shedding it is near 0%.
     assert!(goodput > 0.4 * peak, "{goodput} of {peak} in time");
     assert!(gave_up < sent / 10, "{gave_up} of {sent} clients gave up");
-    assert!(shed.unanswered < shed.overload.acknowledged / 4, "{} stored without a reader", shed.unanswered);
+    assert!(shed.unanswered < shed.overload.acknowledged / 4, "{} stored after their clients left", shed.unanswered);
     assert!(rejected > 0 && shed.health_checks > 0, "{rejected} rejected, {} health checks", shed.health_checks);
 
     // Control: a hub that lets requests wait for as long as their clients cannot keep this up.
     let unshed = run(60_000, UNSHED_PEAK_CLIENTS);
     let (collapsed, gave_up) = (unshed.overload.goodput(), unshed.overload.count(Ending::GaveUp));
     println!(
-        "without shedding: {collapsed:.0} of {:.0} in time, {gave_up} given up, {} stored without a reader",
+        "without shedding: {collapsed:.0} of {:.0} in time, {gave_up} given up, {} stored after their clients left",
         unshed.peak(),
         unshed.unanswered
     );

@@ -259,7 +259,7 @@ fn hubs_converge_after_a_connection_was_reset() {
 }
 
 #[test]
-fn hubs_converge_after_a_connection_carried_nothing() {
+fn hubs_converge_after_a_connection_stalled() {
     lose_events_and_converge(Mode::Hang);
 }
 
@@ -291,12 +291,12 @@ fn repeated_late_and_foreign_messages_do_no_harm() {
         first.reaches(&mut second, &event);
         sent.push(intruder.next_event());
     }
-    // Repeated messages, also those that this hub has sent.
+    // Repeated messages, including those that this hub has sent.
     for (subject, text) in &sent {
         intruder.publish(subject, text.as_bytes());
     }
     second.wait_for_dropped(Dropped::Duplicate, 3);
-    // Of another version, an unknown event, no message at all, and too large.
+    // Messages of another version, of an unknown event, in no known format, and that are too large.
     let (subject, text) = &sent[2];
     intruder.publish(subject, text.replace("\"v\":1", "\"v\":2"));
     intruder.publish(subject, text.replace("signed_out", "something_new"));
@@ -325,7 +325,7 @@ fn an_older_hint_is_not_delivered_after_a_newer_one() {
         let end = begin + text[begin..].find(',').unwrap();
         format!("{}{n}{}", &text[..begin], &text[end..])
     };
-    // Numbers above those of the presences that the hub sends in the meantime. The last message marks the end.
+    // Numbers above those of the presence messages that the hub sends in the meantime. The last message marks the end.
     for (position, n) in [(2, 1_000_002), (1, 1_000_001), (0, 1_000_000), (2, 1_000_003)] {
         let (subject, text) = &sent[position];
         intruder.publish(subject, renumbered(text, n));
@@ -370,7 +370,7 @@ fn credentials_are_checked_and_reported_without_secrets() {
 }
 
 #[test]
-fn servers_that_do_not_work_are_reported() {
+fn unusable_servers_are_reported() {
     let server = NatsServer::start();
     let relay = TcpRelay::start(server.address());
     let start = |url: String| Hub::start(&url, NatsLogin::Anonymous);
@@ -398,7 +398,7 @@ fn a_missing_permission_is_reported() {
 }
 
 #[test]
-fn events_that_wait_are_sent_when_a_hub_stops() {
+fn queued_events_are_sent_when_a_hub_stops() {
     let server = NatsServer::start();
     let [first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
     // So large that NATS has not read all of them yet when the hub has written the last one.

@@ -23,7 +23,7 @@ fn hub(plone: &Plone) -> Home {
 
 /// Signs in. Repeats the request while Plone does not respond in time, as on a machine under load.
 fn login(server: &Server, user: &str, password: &str) -> Response {
-    eventually("a response of Plone", || Some(login_once(server, user, password)).filter(|r| r.status != 503))
+    eventually("a response from Plone", || Some(login_once(server, user, password)).filter(|r| r.status != 503))
 }
 
 fn login_once(server: &Server, user: &str, password: &str) -> Response {

@@ -1,4 +1,4 @@
-//! An auditor of exported chains of attempts: recomputes every hash from the file alone, by `docs/SEMANTICS.md`.
+//! An auditor of exported chains of attempts: recomputes every hash from the file alone, as `docs/SEMANTICS.md` states.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub struct Exported {
     pub hash: String,
     /// The fields of the canonical row.
     pub row: Vec<String>,
-    /// The student's username, by the commitment in the row.
+    /// The username to which the commitment in the row belongs.
     pub user: Option<String>,
 }
 
@@ -31,7 +31,7 @@ fn bytes(digits: &str) -> Vec<u8> {
 /// Verifies an exported file.
 ///
 /// # Errors
-/// The first line that is wrong.
+/// What is wrong with the first incorrect line.
 pub fn audit(text: &str) -> Result<Chains, String> {
     let mut chains = Chains::new();
     let mut open: Option<(String, u64, String)> = None;
@@ -50,7 +50,7 @@ pub fn audit(text: &str) -> Result<Chains, String> {
                 if let Some(salt) = value["salt"].as_str() {
                     let computed = Sha256::new().chain_update(bytes(salt)).chain_update(text("user")).finalize();
                     if hexadecimal(&computed) != text("commitment") {
-                        return Err(format!("the commitment is not that of the name: {line}"));
+                        return Err(format!("the commitment does not match the name: {line}"));
                     }
                 }
                 names.insert(text("commitment"), text("user"));

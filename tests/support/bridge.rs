@@ -15,7 +15,7 @@ pub fn with_plone_at(home: Home, url: &str) -> Home {
 /// Signs in a member of Plone at the hub and returns the hub's token.
 pub fn sign_in(server: &Server, user: &str) -> String {
     let credentials = json!({"username": user, "password": PASSWORD});
-    let response = eventually("a response of Plone", || {
+    let response = eventually("a response from Plone", || {
         let response = server.client().post_json("/api/v1/login", &credentials);
         (response.status != 503).then_some(response)
     });

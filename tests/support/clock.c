@@ -1,11 +1,11 @@
-/* A clock that tests move. Preloaded into the program under test, it shifts what the C library says about the time. The
- * environment variable CLOCK_FILE names a file of three 64-bit integers, which a test may change at any time:
+/* A clock that tests can move. Preloaded into the program under test, it shifts the times that the C library returns.
+ * The environment variable CLOCK_FILE names a file of three 64-bit integers, which a test may change at any time:
  *
  *   nanoseconds that are added to the system time (CLOCK_REALTIME)
  *   nanoseconds that are added to the monotonic time (CLOCK_MONOTONIC)
  *   when not 0, the monotonic time stands still from the first call that sees it
  *
- * Waits of the kernel are not shifted: a program that waits with a relative timeout waits as long as it would without
+ * Waits in the kernel are not shifted: a program that waits with a relative timeout waits as long as it would without
  * this library. */
 
 #define _GNU_SOURCE

@@ -16,7 +16,7 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_LEN]);
 }
 
-/// A message of the hub.
+/// A message from the hub.
 #[derive(Debug)]
 pub enum Incoming<'a> {
     Text(&'a str),
@@ -98,7 +98,7 @@ impl Socket {
         let used = messages(&self.rest, &mut self.pongs, &mut handle);
         self.rest.drain(..used);
         if self.rest.is_empty() {
-            // Thousands of clients would keep their longest frame.
+            // Otherwise each of thousands of clients would keep memory for its longest frame.
             self.rest = Vec::new();
         }
         let pongs = std::mem::take(&mut self.pongs);

@@ -22,7 +22,7 @@ pub fn wait_for_end(admin: &mut Client, task: &str) -> Value {
 /// Returns the result of one target, `hub` or `plone`.
 pub fn result_of<'t>(task: &'t Value, target: &str) -> &'t Value {
     let results = task["results"].as_array().expect("results");
-    results.iter().find(|row| row["target"] == target).unwrap_or_else(|| panic!("no result of {target}: {task}"))
+    results.iter().find(|row| row["target"] == target).unwrap_or_else(|| panic!("no result for {target}: {task}"))
 }
 
 /// Checks the parts of the hub's result that are the same on every machine: `users` students, no seat oversold or lost,

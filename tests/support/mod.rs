@@ -20,7 +20,7 @@
 //! - [`openapi`]: the OpenAPI document, and checks of responses against it
 //! - [`oneroster`]: a reader and a writer of OneRoster bundles
 //! - [`xml`]: XML documents as trees, and checks of CAP messages and Atom feeds
-//! - [`clock`]: a clock of the server that tests move
+//! - [`clock`]: a clock of the server that tests can move
 //! - [`wait`]: waiting for a condition, with a deadline
 //! - [`morning`]: a model of a registration morning; [`simulation`]: a simulation of the hubs that serve it,
 //!   with its [`processors`]
@@ -68,5 +68,5 @@ pub mod xml;
 
 use std::time::Duration;
 
-/// The time after which a test gives up waiting. It is long, because it detects what never happens, not what is slow.
+/// The time after which a test gives up waiting. It is long, to detect what never happens, not what is slow.
 pub const WAIT_MAX: Duration = Duration::from_secs(120);

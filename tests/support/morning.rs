@@ -1,5 +1,5 @@
-//! A model of a registration morning: when students come, and what their pages send. [`super::simulation`] simulates the
-//! hubs that serve them.
+//! A model of a registration morning: when students arrive, and what their pages send. [`super::simulation`] simulates
+//! the hubs that serve them.
 
 #![allow(dead_code, unreachable_pub, reason = "each crate uses only a part of the helpers")]
 
@@ -35,7 +35,7 @@ pub const ACTIONS: usize = 7;
 /// One step of a student.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
-    /// Seconds after the window opens. A step begins later if the response to the step before arrives later.
+    /// Seconds after the window opens. A step begins later if the response to the previous one arrives later.
     pub at: f64,
     pub action: Action,
 }
@@ -91,7 +91,7 @@ impl Morning {
     }
 }
 
-/// Adds the requests of a page that is loaded.
+/// Adds the requests that loading the page sends.
 fn load_page(steps: &mut Vec<Step>, at: f64) {
     let actions = [Action::Terms, Action::Sections, Action::Seats, Action::Own];
     steps.extend(actions.map(|action| Step { at, action }));

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 /// How long the server may take to start on a busy machine.
 const START_MAX: Duration = Duration::from_secs(60);
-/// The part of the server's file of ports that precedes the port for clients, after `nats` or `tls`.
+/// The text that precedes the port for clients in the server's file of ports, after `nats` or `tls`.
 const PORT_FOLLOWS: &str = "://127.0.0.1:";
 
 /// A running server. Dropping it stops it.

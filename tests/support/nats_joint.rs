@@ -20,7 +20,7 @@ const TIMES: usize = 3;
 pub enum Fate {
     /// None arrives.
     LoseAll,
-    /// Every third arrives.
+    /// Every third one arrives.
     LoseSome,
     /// Each arrives [`TIMES`] times.
     Repeat,

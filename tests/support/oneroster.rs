@@ -1,4 +1,5 @@
-//! A reader of OneRoster bundles that shares no code with the hub: Python's `zipfile` and `csv`. And a writer of bundles.
+//! A reader of OneRoster bundles that shares no code with the hub (it uses Python's `zipfile` and `csv`), and a writer
+//! of bundles.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
@@ -54,7 +55,7 @@ pub fn read(folder: &Path, bytes: &[u8]) -> Bundle {
     bundle
 }
 
-/// Returns the identifiers of the rows of a file, which must be unique and of the characters that OneRoster allows.
+/// Returns the identifiers of the rows of a file, which must be unique and consist of characters that OneRoster allows.
 pub fn ids<'b>(bundle: &'b Bundle, name: &str) -> Vec<&'b str> {
     let mut ids: Vec<&str> = bundle[name].iter().map(|row| row["sourcedId"].as_str()).collect();
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-_/@".contains(c);
@@ -66,7 +67,7 @@ pub fn ids<'b>(bundle: &'b Bundle, name: &str) -> Vec<&'b str> {
     ids
 }
 
-/// Checks that the manifest lists exactly the files of the bundle, complete ones of version 1.2.
+/// Checks that the manifest states version 1.2, and lists exactly the files of the bundle, as complete ones.
 fn check_manifest(bundle: &Bundle) {
     let manifest = &bundle["manifest.csv"];
     let value = |name: &str| {

@@ -1,5 +1,5 @@
-//! A PostgreSQL server for the tests of one process: a cluster in a temporary folder, reached through a Unix socket, or by
-//! TCP where a relay stands between. A test that stops the server starts one of its own.
+//! A PostgreSQL server for the tests of one process: a cluster in a temporary folder, reached through a Unix socket, or
+//! over TCP if a relay is in between. A test that stops the server starts one of its own.
 //!
 //! A shell supervises the server, and starts it again if it ends. It stops the server and removes the folder when the
 //! pipe from this process is closed, which also happens after a panic or a kill.
@@ -34,11 +34,11 @@ const VERSION_MIN: u32 = 15;
 const START_MAX: Duration = Duration::from_secs(120);
 /// The unprivileged user and group. PostgreSQL refuses to run as root, and tests in containers run as root.
 const UNPRIVILEGED: u32 = 65_534;
-/// Connections of PgBouncer to each database: fewer than one store has to PgBouncer.
+/// Connections of PgBouncer to each database: fewer than one store opens to PgBouncer.
 const BOUNCER_CONNECTIONS: u32 = 3;
 /// Settings of a server that does not wait for the disk.
 const FAST: &str = "-c fsync=off -c full_page_writes=off";
-/// Settings of each server: small, and with connections for several stores a test.
+/// Settings of each server: small, and with connections for several stores per test.
 const SETTINGS: &str = "-c max_connections=300 \
     -c shared_buffers=64MB -c jit=off -c autovacuum=off -c max_wal_size=4GB -c checkpoint_timeout=1h";
 
@@ -47,13 +47,13 @@ const SETTINGS: &str = "-c max_connections=300 \
 pub struct Cluster {
     folder: PathBuf,
     runnable: PathBuf,
-    /// The address for TCP. Each server has a loopback address of its own, so that the usual port is free.
+    /// The TCP address. Each server has a loopback address of its own, so that the usual port is free.
     address: SocketAddr,
     /// Holds the pipe whose end stops the server.
     supervisor: Child,
 }
 
-/// Returns the server of this process, and starts it first.
+/// Returns the server of this process, and starts it when it is called for the first time.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(start_own)
@@ -107,12 +107,12 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// Creates the folder of a cluster, which the unprivileged user can enter: the folder for temporary files of root may
-/// be closed to others.
+/// Creates the folder of a cluster, which the unprivileged user can enter: root's folder for temporary files may be
+/// closed to others.
 fn create_folder() -> PathBuf {
     let parent = if is_root() { PathBuf::from("/tmp") } else { std::env::temp_dir() };
     let folder = tempfile::Builder::new().prefix("eduhub-pg-").tempdir_in(parent).unwrap().keep();
-    // Fails where this process is not root, and the server runs as the same user.
+    // This fails if the process is not root, but then the server runs as the same user.
     let _ = chown(&folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED));
     folder
 }
@@ -270,12 +270,12 @@ impl Cluster {
         self.folder.join(".s.PGSQL.5432")
     }
 
-    /// Returns the address for connections by TCP.
+    /// Returns the address for connections over TCP.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops the server in order, which ends all connections, and waits until it runs again.
+    /// Shuts the server down cleanly, which ends all connections, and waits until it runs again.
     pub fn restart(&self) {
         self.end(Signal::INT);
     }
@@ -294,7 +294,7 @@ impl Cluster {
         fs::remove_file(self.folder.join("data/postmaster.pid")).unwrap();
     }
 
-    /// Starts a standby, which copies this server, and then its log, through the address `from`.
+    /// Starts a standby, which copies this server and then follows its log, through the address `from`.
     pub fn start_standby(&self, from: SocketAddr, name: &str) -> Self {
         let place = Place::create();
         let mut copy = place.command("pg_basebackup");
@@ -306,7 +306,7 @@ impl Cluster {
         Self::serve(place, FAST)
     }
 
-    /// Lets `pgbench` update one row on this many connections for a few seconds. Returns the updates per second.
+    /// Lets `pgbench` update one row over this many connections for a few seconds. Returns the updates per second.
     pub fn updates_per_second(&self, connections: usize, seconds: usize) -> f64 {
         self.run("postgres", "CREATE TABLE IF NOT EXISTS hot (n bigint NOT NULL)");
         self.run("postgres", "DELETE FROM hot; INSERT INTO hot VALUES (0)");
@@ -329,18 +329,18 @@ impl Cluster {
     fn end(&self, signal: Signal) {
         let started = self.started();
         self.signal(signal);
-        eventually("another start of PostgreSQL", || (self.started()? != started.clone()?).then_some(()));
+        eventually("PostgreSQL to start again", || (self.started()? != started.clone()?).then_some(()));
         self.wait_until_ready();
     }
 
-    /// Returns the process of the server and the time of its start; `None` while it is stopped.
+    /// Returns the process id of the server and the time of its start; `None` while it is stopped.
     fn started(&self) -> Option<(i32, String)> {
         let text = fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
         let mut lines = text.lines();
         Some((lines.next()?.parse().ok()?, lines.nth(1)?.to_owned()))
     }
 
-    /// Returns the process of the server, whose children serve the connections.
+    /// Returns the process id of the server, whose child processes serve the connections.
     pub fn pid(&self) -> u32 {
         let (pid, _) = self.started().expect("the server is running");
         pid.try_into().expect("a process id")

@@ -168,7 +168,7 @@ pub fn start_import(staff: &mut Client, term: &str, csv: &[u8]) -> String {
 }
 
 /// Waits for the end of an import and returns its task. Imports have a low priority, so on a busy machine a large one
-/// takes minutes: the deadline is for the next progress.
+/// takes minutes. Therefore the deadline starts again with each progress.
 pub fn wait_for_import(staff: &mut Client, task: &str) -> Value {
     let mut deadline = Instant::now() + WAIT_MAX;
     let mut progress = Value::Null;

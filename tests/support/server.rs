@@ -165,7 +165,7 @@ impl Home {
 pub struct Server {
     child: Child,
     address: SocketAddr,
-    /// Receives when the standard output ends. The lock makes `Server` shareable between threads.
+    /// Receives a message when the standard output ends. The lock makes `Server` shareable between threads.
     ended: Mutex<Receiver<()>>,
     log: PathBuf,
     ready_after: Duration,

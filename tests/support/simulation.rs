@@ -101,7 +101,7 @@ pub struct Outcome {
     pub wal: f64,
     /// Live sessions at the end.
     pub sessions: usize,
-    /// Response times of registrations with their refusals, and of other requests, in seconds.
+    /// Response times of registrations, refusals included, and of other requests, in seconds.
     pub registering: Vec<f64>,
     pub reading: Vec<f64>,
     /// The longest queue of a term at one hub.
@@ -138,8 +138,8 @@ enum Event {
 struct Hub {
     /// Requests and frames.
     processors: Processors,
-    /// The thread that decides batches, and those that build responses. The scheduler of the operating system runs them
-    /// beside the others, so they do not wait in one queue with them.
+    /// The thread that decides batches, and those that build responses. The operating system schedules them beside the
+    /// others, so they do not wait in the same queue.
     registrar: Processors,
     builders: Processors,
     queue: VecDeque<usize>,
@@ -147,7 +147,7 @@ struct Hub {
     /// Changes of other hubs that it has not read, and whether a read is in flight or due.
     unread: usize,
     has_hint: bool,
-    /// Whether its last batch found batches of others.
+    /// Whether its last batch found commits of other hubs.
     was_behind: bool,
     is_following: bool,
     /// Changes since the last frame, and whether the next one is due.
@@ -322,7 +322,7 @@ impl Simulation<'_> {
         self.schedule(served, Event::Served(student));
     }
 
-    /// Queues a student for the next write of those who were seen.
+    /// Queues a student for the next write that records when students were last seen.
     fn seen_first(&mut self, now: f64, hub: usize) {
         self.hubs[hub].unrecorded += 1;
         if !std::mem::replace(&mut self.hubs[hub].is_recording, true) {
@@ -330,7 +330,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// Records the students who wait for it. No request waits for that.
+    /// Records the queued students. No request waits for this.
     fn record(&mut self, now: f64, hub: usize) {
         let count = self.hubs[hub].unrecorded.min(RECORDED_MAX);
         if count == 0 {
@@ -347,7 +347,7 @@ impl Simulation<'_> {
         self.schedule(now + took + pause, Event::Record(hub));
     }
 
-    /// Returns when the response of an action is available: it is built at most once in a tick, for all who wait for it.
+    /// Returns when the response of an action is available: it is built at most once a tick, for all waiting requests.
     fn cached(&mut self, now: f64, hub: usize, action: Action) -> f64 {
         let (build, version) = (self.costs.builds[action as usize], self.hubs[hub].version);
         let cached = &mut self.hubs[hub].cached[action as usize];

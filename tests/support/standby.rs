@@ -8,7 +8,7 @@ use super::postgres::{Cluster, start_own};
 use super::tcp_relay::{Mode, TcpRelay};
 use super::wait::eventually;
 
-/// The name of the standby at the primary.
+/// The name by which the primary knows the standby.
 const NAME: &str = "standby";
 
 /// A primary and its standby. The primary confirms a commit only when the standby has it.
@@ -44,12 +44,12 @@ impl Pair {
         &self.standby
     }
 
-    /// Cuts the standby off from the primary. The connection stays open, and carries nothing.
+    /// Cuts the standby off from the primary. The connection stays open, but transfers nothing.
     pub fn cut_off_standby(&self) {
         self.link.set(Mode::Hang);
     }
 
-    /// Waits until this many commits at the primary wait for the standby.
+    /// Waits until this many commits of the primary wait for the standby.
     pub fn wait_for_waiting_commits(&self, count: i64) {
         let waiting = || self.primary.number("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
         eventually("commits that wait for the standby", || (waiting() >= count).then_some(()));

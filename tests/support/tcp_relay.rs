@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-/// Concurrent connections; more wait to be accepted.
+/// Maximum number of concurrent connections. Further ones wait to be accepted.
 const CONNECTIONS: usize = 1024;
 /// The longest head of a message, in bytes.
 const HEAD_MAX: usize = 64 * 1024;

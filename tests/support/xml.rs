@@ -142,7 +142,7 @@ const INFO: &[Particle] = &[
 const PARAMETER: &[Particle] = &[("valueName", 1, 1), ("value", 1, 1)];
 const AREA: &[Particle] = &[("areaDesc", 1, 1), ("polygon", 0, MANY), ("circle", 0, MANY), ("geocode", 0, MANY)];
 
-/// The values of elements that allow only a few (CAP 1.2, section 3.2).
+/// The allowed values of the elements whose values CAP lists (CAP 1.2, section 3.2).
 const VALUES: &[(&str, &[&str])] = &[
     ("status", &["Actual", "Exercise", "System", "Test", "Draft"]),
     ("msgType", &["Alert", "Update", "Cancel", "Ack", "Error"]),
@@ -201,7 +201,7 @@ fn follow(element: &Element, particles: &[Particle]) {
         assert!((*least..=*most).contains(&count), "{count} elements {name} in {element:#?}");
         rest = &rest[count..];
     }
-    assert!(rest.is_empty(), "{} is not at its place in {element:#?}", rest[0].name);
+    assert!(rest.is_empty(), "{} is out of order in {element:#?}", rest[0].name);
     for child in &element.children {
         assert_eq!(child.namespace, CAP, "{}", child.name);
         if let Some((_, allowed)) = VALUES.iter().find(|(name, _)| *name == child.name) {

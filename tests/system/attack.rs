@@ -278,7 +278,7 @@ fn audit_sections(staff: &mut Client, students: &[Registrations]) {
         assert_eq!((enrolled(crn), in_section(crn, "waitlisted")), (vec![], vec![]), "no student can take {crn}");
     }
     assert!(enrolled("PRE").into_iter().all(has_prerequisite), "only students with the prerequisite");
-    assert!(!enrolled("REP").into_iter().any(has_repeated), "no student takes the course once more");
+    assert!(!enrolled("REP").into_iter().any(has_repeated), "no student repeats the course beyond the limit");
 }
 
 fn audit_students(students: &[Registrations]) {

@@ -296,7 +296,7 @@ impl Season {
         }
     }
 
-    /// A student of a section with a waitlist drops it. The next student gets the seat, or keeps the position.
+    /// Lets a student drop a section that has a waitlist. The next student gets the seat, or keeps the position.
     fn move_a_waitlist(&mut self) {
         let registered = self.registered();
         let has = |id: &str, status: &str| registered.iter().flatten().any(|(of, is, _)| of == id && is == status);

@@ -32,14 +32,14 @@ struct Compared {
     measured: f64,
 }
 
-/// The tenth that was run.
+/// The results of the run.
 pub struct Run {
     morning: Morning,
     used: Used,
     counted: Counted,
 }
 
-/// Runs the tenth for `seconds`.
+/// Runs one tenth of the college for `seconds`.
 pub fn run(system: &System, seconds: f64) -> Run {
     let students = setting("EDUHUB_BENCH_STUDENTS", LARGE / WINDOWS / PART);
     let morning = Morning::of(students, seconds);
@@ -59,7 +59,7 @@ impl Run {
     }
 }
 
-/// What the students counted.
+/// What the simulated students counted.
 struct Counted {
     requests: Rc<Requests>,
     wire: f64,
@@ -136,8 +136,8 @@ fn memory(predicted: &Outcome, bytes: &Bytes, sections: usize) -> f64 {
         + (predicted.registrations as f64 + bytes.earlier) * bytes.registration
 }
 
-/// Returns the processor time of a hub that follows from what was counted. At this rate nearly every registration has a
-/// batch of its own; the other commits of the hubs record students, half of them at each hub.
+/// Computes the processor time of a hub from what was counted. At this rate nearly every registration has its own
+/// batch; the other commits of the hubs record students, half of them on each hub.
 fn hub_of(hub: usize, costs: &Costs, used: &Used, counted: &Counted) -> f64 {
     let requests: f64 =
         ALL.iter().map(|action| costs.requests[*action as usize].hub * counted.acted(hub, *action)).sum();
@@ -157,7 +157,7 @@ fn hub_of(hub: usize, costs: &Costs, used: &Used, counted: &Counted) -> f64 {
         + changes * costs.change
 }
 
-/// Returns the number of commits that were no batches.
+/// Returns the number of commits that were not batches.
 fn recordings(used: &Used, counted: &Counted) -> f64 {
     (used.commits - counted.all(Action::Register) - counted.all(Action::Refused)).max(0.0)
 }

@@ -89,7 +89,7 @@ pub fn measure(system: &mut System, seconds: f64) -> (Costs, Bytes, Used) {
     (costs, bytes, followed.0)
 }
 
-/// Returns what is used per second without clients, by all hubs.
+/// Returns the processor time per second without clients: that of all hubs together, and that of PostgreSQL.
 fn idle(system: &System, seconds: f64) -> Load {
     let meter = Meter::start(system);
     thread::sleep(Duration::from_secs_f64(seconds));
@@ -167,7 +167,7 @@ fn registrations(costs: &mut Costs, bytes: &mut Bytes, idle: Load, [calm, busy]:
     bytes.stored = busy.0.disk / busy.1;
 }
 
-/// Measures what the second hub and the database do for each read of what the first one committed.
+/// Measures the cost, for the second hub and the database, of each read of the first hub's commits.
 fn follow(system: &System, costs: &mut Costs, seconds: f64) -> (Used, f64) {
     let (used, count) = calm(system, "followed", seconds);
     let follows = used.follows[1];
@@ -204,7 +204,7 @@ fn catch_up(system: &System, costs: &mut Costs, seconds: f64) {
         Load { hub: of(|load| load.hub, used.hubs.iter().sum()), postgres: of(|load| load.postgres, used.postgres) };
 }
 
-/// Returns what the database used for each of `count` equal things, apart from what the hubs use without clients.
+/// Returns the processor time of the database for each of `count` operations of one kind, without that of idle hubs.
 fn postgres_each(used: &Used, costs: &Costs, count: f64) -> f64 {
     ((used.postgres - used.hubs.len() as f64 * costs.idle.postgres * used.seconds) / count).max(0.0)
 }
@@ -257,8 +257,8 @@ fn read(system: &System, costs: &mut Costs, action: Action) {
     costs.wire[action as usize] = requests.bytes.get() as f64 / reads as f64;
 }
 
-/// Measures responses that must be built, because seats change. Called again, it takes the mean with the earlier result:
-/// building needs the most processor time of all, and that depends on what else the machine does.
+/// Measures responses that must be built, because seats change. A second call averages its result with the first one,
+/// because building needs the most processor time of all, and that depends on what else the machine does.
 pub fn builds(system: &System, costs: &mut Costs, seconds: f64, followed: &Used) {
     for action in [Action::Sections, Action::Seats] {
         let measured = build(system, costs, action, seconds, followed);

@@ -1,11 +1,11 @@
-//! Reads what the hubs and the database have used since an earlier moment.
+//! Measures the resources that the hubs and the database use between two moments.
 
 use std::time::Instant;
 
 use super::system::System;
 use crate::machine;
 
-/// What was used between two readings.
+/// The resources used between two readings.
 #[derive(Debug, Clone, Default)]
 pub struct Used {
     pub seconds: f64,
@@ -17,7 +17,7 @@ pub struct Used {
     pub disk: f64,
     /// Commits of all hubs.
     pub commits: f64,
-    /// Batches that read what other hubs had committed, other reads of it, and frames sent, per hub.
+    /// Per hub: batches that first read other hubs' commits, other reads of such commits, and frames sent.
     pub catch_ups: Vec<f64>,
     pub follows: Vec<f64>,
     pub frames: Vec<f64>,

@@ -1,5 +1,5 @@
-//! The unit costs of hubs on PostgreSQL, a tenth of a college compared to what they predict, and what a state needs
-//! (docs/SCALE.md).
+//! The unit costs of hubs on PostgreSQL, a tenth of a college compared to what these costs predict, and the resources
+//! that the colleges of a state need (docs/SCALE.md).
 //!
 //! Processor time, memory and bytes are compared. Latencies are only predicted, because everything shares this machine.
 
@@ -15,7 +15,7 @@ use crate::{setting, table};
 use costs::Bytes;
 use system::System;
 
-/// Seconds of a batch in which nothing computes: an fsync of a local NVMe disk and three round trips of 0.1 ms within a
+/// Seconds that a batch waits without computing: an fsync of a local NVMe disk and three round trips of 0.1 ms within a
 /// data center. Assumed, not measured.
 const COMMIT_WAIT: f64 = 0.002;
 
@@ -57,7 +57,7 @@ fn print(costs: &Costs, bytes: Bytes) {
         request("registration or refusal: the request", Action::Register),
         load("  in a batch", costs.registration.hub, costs.registration.postgres, 0.0),
         load("  a batch", costs.batch.hub, costs.batch.postgres, 0.0),
-        load("  reading other hubs first", costs.catch_up.hub, costs.catch_up.postgres, 0.0),
+        load("  reading other hubs' commits first", costs.catch_up.hub, costs.catch_up.postgres, 0.0),
         load("students recorded as last seen, a write", costs.recording.hub, costs.recording.postgres, 0.0),
         load("read of another hub's commits", costs.follow.hub, costs.follow.postgres, 0.0),
         request("WebSocket opened and subscribed", Action::Join),

@@ -1,13 +1,14 @@
-//! The state: what each size of college needs on a registration morning, and where one term reaches its limits.
+//! The colleges of a whole state: what each size of college needs on a registration morning, and where one term reaches
+//! its limits.
 
 use super::costs::Bytes;
 use crate::support::morning::Morning;
 use crate::support::simulation::{Costs, Layout, Outcome, simulate};
 use crate::table::{self, number};
 
-/// Students of the largest college.
+/// Students at the largest college.
 pub const LARGEST: usize = 40_000;
-/// Students of a large college.
+/// Students at a large college.
 pub const LARGE: usize = 20_000;
 /// Windows of a morning, each with the same number of students.
 pub const WINDOWS: usize = 4;
@@ -34,7 +35,7 @@ pub fn run(costs: &Costs, bytes: Bytes, commit_wait: f64) {
     limits(costs, commit_wait);
 }
 
-/// What changes if all colleges are terms of one installation, in which each hub holds all terms in memory.
+/// Prints what changes if all colleges are terms of one installation, in which each hub holds all terms in memory.
 fn together(costs: &Costs, bytes: Bytes) {
     let (colleges, students) =
         COLLEGES.iter().fold((0, 0), |(colleges, all), (count, students)| (colleges + count, all + count * students));
@@ -43,7 +44,7 @@ fn together(costs: &Costs, bytes: Bytes) {
     let sessions = students as f64 / WINDOWS as f64;
     let stored = students as f64 * CART * bytes.stored;
     println!(
-        "  all colleges as terms of one installation: {:.1} GB of memory at each hub ({:.1} GB of it for {} registrations), \
+        "  all colleges as terms of one installation: {:.1} GB of memory on each hub ({:.1} GB for {} registrations), \
          {} live sessions, {:.1} GB on disk for a term",
         (bytes.hub + terms + registrations) / 1e9,
         registrations / 1e9,
@@ -59,7 +60,7 @@ fn together(costs: &Costs, bytes: Bytes) {
     println!("  write-ahead log: {:.1} MB for 1,000 registrations that are not batched", wal / 1e3);
 }
 
-/// What a college of one size needs.
+/// Prints what a college of each size needs.
 fn colleges(costs: &Costs, bytes: Bytes, commit_wait: f64) {
     let (mut rows, mut all) = (Vec::new(), [0.0; 6]);
     for (count, students) in COLLEGES {
@@ -76,7 +77,7 @@ fn colleges(costs: &Costs, bytes: Bytes, commit_wait: f64) {
         all.iter_mut().zip(of_one).for_each(|(sum, one)| *sum += one * count as f64);
         rows.push(row(&format!("{count} × {}", number(students as f64)), cores, of_one, &outcome));
     }
-    rows.push(row("all at the same minute", 0, all, &Outcome::default()));
+    rows.push(row("all in the same minute", 0, all, &Outcome::default()));
     let title = "Two hubs for each college, a quarter of its students in the first window (busiest 10 s)";
     let columns = [
         "colleges",
@@ -132,7 +133,7 @@ fn sized(students: usize, costs: &Costs, commit_wait: f64) -> (usize, Outcome) {
     }
 }
 
-/// How one term behaves with more and more students.
+/// Prints how one term behaves with more and more students.
 fn limits(costs: &Costs, commit_wait: f64) {
     let rows = LIMITS.map(|students| {
         let layout = Layout { hubs: 4, hub_cores: 8, postgres_cores: 8, commit_wait };

@@ -1,4 +1,4 @@
-//! One or two hubs on a PostgreSQL that writes each commit to the disk, and the requests of a student's page.
+//! One or two hubs on a PostgreSQL server that writes each commit to the disk, and the requests of a student's page.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -25,7 +25,7 @@ pub const HUBS: usize = 2;
 /// The hubs and the database under measurement.
 pub struct System {
     pub cluster: Cluster,
-    /// The servers end before their folders.
+    /// Declared before `homes`, so that the servers end before their folders are removed.
     pub hubs: Vec<Server>,
     homes: Vec<Home>,
     nats: NatsServer,
@@ -113,7 +113,7 @@ impl System {
         eventually("the recording of students", || (self.number(&sql) >= count as i64).then_some(()));
     }
 
-    /// Returns the number that a query returns. On a thread of its own, because a query runs in a runtime of its own.
+    /// Returns the number that a query returns. The query has a thread of its own, because it needs its own runtime.
     pub fn number(&self, sql: &str) -> i64 {
         std::thread::scope(|scope| scope.spawn(|| self.cluster.number(sql)).join().unwrap())
     }

@@ -387,7 +387,7 @@ struct SkippedLine {
 }
 
 /// Two sections of the file that use one room or one instructor at the same time. Conflicts are reported, not rejected.
-/// If the file has more than 200 of a kind, those of each room or instructor are one item.
+/// If the file has more than 200 of a kind, those of each room or instructor are combined into one item.
 #[derive(ToSchema)]
 struct ImportConflict {
     kind: import::ConflictKind,

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_fields_have_the_columns_that_could_be_them() {
+    fn missing_fields_list_the_columns_that_could_contain_them() {
         assert_eq!(
             missing("crn,course,section,Places", true, &[(4, "20|25|30")]),
             ["capacity![4]", "enrolled[4]", "waitlist_capacity[4]", "waitlisted[4]", "room[4]"]

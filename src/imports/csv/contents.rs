@@ -249,8 +249,9 @@ impl Columns<'_> {
         usize::from(is_fit)
     }
 
-    /// Without a column of CRNs, `Class` is that column if its values are numbers; without a column of sections, too,
-    /// the courses may contain the CRNs. Without a column of subjects, `Number` has whole courses.
+    /// Without a column of CRNs, `Class` is that column if its values are numbers. Without columns of CRNs and of
+    /// sections, the column of courses may also contain the sections. Without a column of subjects, `Number` has whole
+    /// courses.
     fn decide_identity(&mut self) {
         let is_crn = |index: &usize| {
             let forms = &self.forms[*index];
@@ -328,7 +329,8 @@ impl Columns<'_> {
         }
     }
 
-    /// A column of `10/30` has the capacity. Without a capacity, it is the sum of enrolled and free seats.
+    /// A column with cells such as `10/30` has the capacity. Without one, the capacity is the sum of enrolled and free
+    /// seats.
     fn decide_seats(&mut self) {
         if !self.has(Column::Capacity) {
             let known = [Column::Enrolled, Column::Available].into_iter().flat_map(|field| self.of(field));

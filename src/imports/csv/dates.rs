@@ -251,7 +251,7 @@ fn full_year(year: &str) -> Option<i16> {
     }
 }
 
-/// Removes the ending of `7th`.
+/// Removes the ending of an ordinal such as `7th`.
 fn ordinal(day: &str) -> &str {
     let digits = day.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     if ["st", "nd", "rd", "th"].iter().any(|ending| day[digits.len()..].eq_ignore_ascii_case(ending)) {

@@ -333,7 +333,7 @@ pub(super) fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Opt
 }
 
 /// Returns the status: cancelled or open; `None` if the file states none that is known. Statuses that do not say whether
-/// the section is taught are remarked on.
+/// the section is taught yield a warning.
 fn status(cells: &mut Cells<'_>, format: Format) -> Option<SectionStatus> {
     let index = cells.header.at(Column::Status)?;
     match status::parse(cells.cell(index), format.letter_c) {
@@ -362,8 +362,8 @@ struct RowSeats {
     waitlist_capacity: Option<u32>,
 }
 
-/// Parses capacity, enrolled, waitlisted and the waitlist's capacity, which may share a cell. Without one of capacity,
-/// enrolled and free seats, it follows from the other two.
+/// Parses capacity, enrolled, waitlisted and the waitlist's capacity, which may share a cell. If one of capacity,
+/// enrolled and free seats is missing, it is computed from the other two.
 fn seats(cells: &mut Cells<'_>) -> RowSeats {
     let mut read = |column, field| cells.read(column, |cell| named(field, text::seats(cell)));
     let (seats, enrolled) =

@@ -324,7 +324,7 @@ fn are_joined(upper: &[String], lower: &[String]) -> bool {
     texts > 1 && upper.iter().zip(lower).any(is_joined)
 }
 
-/// Joins a header of two rows, such as `Meeting` above `Days`. Of each column, the longest known name counts.
+/// Joins a header of two rows, such as `Meeting` above `Days`. For each column, the longest known name is used.
 fn in_two_rows(upper: &[String], lower: &[String], extra: &ExtraNames) -> Vec<String> {
     let is_known = |name: &str| {
         let name = &normalized(name);
@@ -376,7 +376,7 @@ fn formats(
         if at <= records_before_rows {
             continue;
         }
-        // What the first rows show about the clock counts.
+        // Later rows count for the clock only if the first ones have shown neither am or pm nor a late hour.
         let is_late = at > records_before_rows + contents::ROWS_MAX;
         let cell = |index: &usize| record.get(*index).map_or("", str::trim);
         status.iter().map(cell).for_each(|cell| letters.add(cell));
@@ -398,7 +398,7 @@ fn formats(
         Some(ClockOption::Hours24) => Clock::AsWritten,
         None => shown.clock(),
     };
-    // Beside am or pm, and beside an hour above 12, a time such as 1:00 is doubtful.
+    // In a file with am or pm, or with an hour above 12, a time such as 1:00 is doubtful.
     let has_halves = shown.clock() != Clock::Afternoon && options.clock.is_none();
     Ok((Format { clock, order: order.order(), letter_c: letters.letter_c(), has_halves }, order))
 }

@@ -289,7 +289,7 @@ fn ends_around_midnight(start: Time, to: Part) -> bool {
 
 fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, FindingKind> {
     let (written_from, written_to) = (from.pm, to.pm);
-    // With am or pm at one of the two, that decides about both.
+    // The clock counts only if neither has am or pm. Otherwise the one that has it determines both.
     let is_unmarked = from.pm.is_none() && to.pm.is_none();
     let (from, mut to) = if is_unmarked { (from.on(clock), to.on(clock)) } else { (from, to) };
     let mut guessed = from.pm != written_from || to.pm != written_to;
@@ -311,7 +311,7 @@ fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, FindingKin
         guessed = true;
         warning = Some(END_MOVED);
     } else if to.pm.is_none() && is_before_start(to) && ends_in_the_evening(from, start, to) {
-        // `6:00PM-9:00`, and `6:00-8:50` where the clock puts the start in the afternoon. The remark about the clock
+        // `6:00PM-9:00`, and `6:00-8:50` where the clock puts the start in the afternoon. The warning about the clock
         // then covers the end too.
         to.pm = Some(true);
         warning = (written_from == from.pm).then_some(END_MOVED);
@@ -432,8 +432,8 @@ mod tests {
     }
 
     #[test]
-    fn an_end_moved_to_the_evening_is_warned_of_once() {
-        // The clock of the file has its own remark.
+    fn an_end_moved_to_the_evening_gets_one_warning() {
+        // The clock of the file has its own warning.
         for (cell, clock, warning) in
             [("6:00PM-9:00", Clock::AsWritten, Some(END_MOVED)), ("6:00-8:50", Clock::Afternoon, None)]
         {

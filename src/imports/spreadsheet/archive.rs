@@ -251,7 +251,7 @@ fn check_styles(part: impl BufRead) -> Result<(), Stop> {
     })
 }
 
-/// Visits the elements of XML.
+/// Visits the elements of an XML document.
 fn each_tag<R: BufRead>(
     xml: &mut Reader<R>,
     buffer: &mut Vec<u8>,

@@ -252,7 +252,7 @@ impl PostgresStore {
     pub fn close(&self) {
         self.inner.stay.abort();
         let (pool, hub) = (self.inner.pool.clone(), self.inner.hub);
-        // Refused only if the thread has more to do than it can; then the age of the row shows the end.
+        // Refused only if the thread is overloaded. Then the age of the row shows that this hub has ended.
         let _ = self.inner.operations.submit(move || async move { hubs::leave(&pool, hub).await });
         self.inner.operations.close();
     }

@@ -255,8 +255,9 @@ struct Others {
 }
 
 impl Others {
-    /// Reads it. If the row of the term is locked by an earlier statement of the transaction, or by one that was sent
-    /// before, it is up to the locked position: each statement sees what was committed before it began.
+    /// Reads what other hubs committed. If an earlier statement of the transaction, or one that was sent before, locks
+    /// the row of the term, the result reaches up to the locked position: each statement sees what was committed before
+    /// it began.
     async fn read(tx: &Tx, id: &TermId, since: Position) -> Result<Self, Failure> {
         let read = try_join(read_changes(tx, id, since.seq), attempts::newer_than(tx, id, since.attempt));
         let (changes, attempts) = read.await?;
@@ -289,7 +290,7 @@ impl Inner {
     }
 }
 
-/// Writes a record: with a few statements, which are sent together, and usually with the commit. With `has_outbox`, marks
+/// Writes a record with a few statements, which are sent together, usually with the commit. With `has_outbox`, marks
 /// everything that has to be written to Plone.
 async fn write(tx: &Tx, record: &TermRecord, locked: &LockedTerm, has_outbox: bool) -> Result<Work<()>, Failure> {
     let TermRecord { term: id, seq, generation: _, changes, audit: _ } = record;
@@ -321,7 +322,7 @@ async fn write(tx: &Tx, record: &TermRecord, locked: &LockedTerm, has_outbox: bo
     if creates_nothing {
         tx.execute("DELETE FROM terms WHERE id = $1", &[&id.as_str()]).await?;
     }
-    // The last, because the alerts of all terms have one counter, whose row is locked until the commit. The audience of
+    // Last, because the alerts of all terms have one counter, whose row is locked until the commit. The audience of
     // each alert is one student, which does not depend on the date in the college's time zone.
     alerts::post(tx, &changes.alerts, &changes.at.to_zoned_datetime(TimeZone::UTC)).await?;
     Ok(Work::Commit(()))

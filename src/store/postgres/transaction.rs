@@ -345,7 +345,7 @@ pub(super) async fn forget_old_ids(pool: &Pool) {
     };
     match timeout(OPERATION_TIMEOUT, deleted).await {
         Ok(Ok(())) => {}
-        // The next time deletes them, too.
+        // The next run deletes them.
         Ok(Err(failure)) => log::warn!("ids of old writes were not deleted: {}", StoreError::from(failure)),
         Err(_) => log::warn!("ids of old writes were not deleted: PostgreSQL did not reply in time"),
     }

@@ -279,7 +279,7 @@ async fn tally(tx: &Tx, table: &str, shape: &Shape) -> Result<Tally, Failure> {
     }
 }
 
-/// Continues the numbers that the source has given.
+/// Sets the counters, so that new numbers follow those of the source.
 async fn put_counters(tx: &Tx, alert_log: i64) -> Result<(), Failure> {
     tx.execute("UPDATE counters SET value = $1 WHERE name = 'alert_log'", &[&alert_log]).await?;
     let sql = "SELECT setval(pg_get_serial_sequence('audit', 'id'), max(id)) FROM audit HAVING max(id) IS NOT NULL";

@@ -207,7 +207,7 @@ impl<'h> Search<'h> {
         self.open_more();
         for _ in 0..PLACES_MAX {
             let limits = self.limits();
-            if self.place_what_changed_nothing(&limits) {
+            if self.place_without_effect(&limits) {
                 continue;
             }
             if self.placed_count == must {
@@ -276,7 +276,7 @@ impl<'h> Search<'h> {
 
     /// Places a call that fits and changed nothing, or leaves out one whose server has ended. Returns whether there was
     /// one.
-    fn place_what_changed_nothing(&mut self, limits: &Limits) -> bool {
+    fn place_without_effect(&mut self, limits: &Limits) -> bool {
         for slot in 0..self.open.len() {
             let index = self.open[slot];
             let call = &self.calls[index];
@@ -348,7 +348,7 @@ impl<'h> Search<'h> {
     }
 
     /// Returns whether a call without an answer, which was just executed, is considered here, and could have been executed
-    /// before its server ended: what was read of the next server must be the same with it.
+    /// before its server ended: it must be consistent with what was read from the next server.
     fn may_be_executed(&self, call: &Call, limits: &Limits) -> bool {
         // A changed plan may be read long after the change, and little else depends on it.
         let is_plan = matches!(call.request, Request::PutPlan { .. });

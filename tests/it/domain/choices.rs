@@ -362,7 +362,7 @@ fn sections_of_a_batch_have_choices_of_their_own() {
 }
 
 #[test]
-fn several_requests_at_once_state_what_the_later_ones_ended() {
+fn results_of_a_batch_state_what_later_parts_have_ended() {
     let requests = || batch("bob", &["B", "A"], &[]);
     let planned = |crn: &str| PlannedSection { waitlist: true, ..PlannedSection::new(id(crn)) };
     let choices = [(crn("A"), choices("with B"))].into();

@@ -431,7 +431,7 @@ pub(crate) fn people_in_an_audience_are_known_enrolled_or_named_users<F: StoreFi
     }
 }
 
-pub(crate) fn recipients_are_settled_when_an_alert_is_sent<F: StoreFixture>() {
+pub(crate) fn recipients_are_resolved_when_an_alert_is_sent<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").seats(9), section("Y").seats(9).course("COURSE X")]);
     for command in [register("ann", "X"), register("bob", "Y"), register("cid", "X"), register("zoë", "Y")] {
         term.run_one(command);

@@ -136,7 +136,7 @@ macro_rules! people_ports {
             active_alerts_were_sent_and_are_not_expired_or_cancelled
             deleting_old_entries_leaves_no_gap_and_keeps_the_sequence
             people_in_an_audience_are_known_enrolled_or_named_users
-            recipients_are_settled_when_an_alert_is_sent
+            recipients_are_resolved_when_an_alert_is_sent
             acknowledgements_are_counted_once_and_only_of_recipients;
             audit:
             audit_entries_are_found_by_their_fields_and_words
@@ -215,7 +215,7 @@ store_contract! { pooled, crate::store::postgres::Pooled:
     privacy:
     an_erased_person_is_replaced_by_the_pseudonym;
     alerts:
-    recipients_are_settled_when_an_alert_is_sent
+    recipients_are_resolved_when_an_alert_is_sent
     acknowledgements_are_counted_once_and_only_of_recipients;
     audit:
     audit_entries_are_found_by_their_fields_and_words;
