@@ -3,18 +3,24 @@
 # prints what to install.
 set -eu
 
+has() {
+    command -v "$1" >/dev/null
+}
+
 missing=
-if [ -z "${CHROMIUM:-}" ]; then
-    command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
-        || missing="$missing chromium"
-fi
-command -v node >/dev/null || missing="$missing nodejs"
-command -v npm >/dev/null || missing="$missing npm"
+[ -n "${CHROMIUM:-}" ] || has chromium-headless-shell || has chromium || has chromium-browser || has google-chrome \
+    || missing=" chromium"
+has node || missing="$missing nodejs"
+has npm || missing="$missing npm"
 [ -z "$missing" ] && exit 0
 
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "browser tests: installing$missing"
+if [ "$(id -u)" = 0 ] && has apt-get; then
     apt-get update -qq
+    # Debian has a package with only the parts of Chromium that the tests use.
+    if apt-cache show chromium-headless-shell >/dev/null 2>&1; then
+        missing=$(echo "$missing" | sed 's/ chromium\b/ chromium-headless-shell/')
+    fi
+    echo "browser tests: installing$missing"
     # shellcheck disable=SC2086 # one word per package
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null
 else
