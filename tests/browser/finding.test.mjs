@@ -43,7 +43,7 @@ test("in a wide window, a row that overlaps the schedule has its CRN, too", asyn
   const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", width: 1920, height: 1080 });
   const line = page.locator(".row:has(.who.careful)").first();
   await line.waitFor();
-  assert.match(await line.locator(".who").innerText(), /(Overlaps|already have) MATH 151\s+CRN \d+, \d cr\./);
+  assert.match(await line.locator(".who").innerText(), /(Overlaps|already planned) MATH 151\s+CRN \d+, \d cr\./);
   await page.check("#compact");
   await until(page, () => !/CRN/.test(document.querySelector(".who.careful").innerText));
   await hub.ask("student", "PUT", `/api/v1/me/plan`, { sections: [] });
