@@ -85,8 +85,11 @@ test("a full section in conflict offers to drop the other one for its seat", asy
   await until(page, () => document.querySelector("#live").dataset.state === "live");
   await page.getByRole("button", { name: /^Join waitlist.*\(1\)/ }).first().click();
   await choose(page).waitFor();
+  const join = choose(page).getByRole("button", { name: /^Join the waitlist with these choices/ });
+  await join.click();
+  await until(page, () => /Select the section to drop/.test(document.querySelector(".wait-choices").textContent) && document.activeElement.matches(".wait-choices [aria-invalid]"));
   await choose(page).getByLabel(/ART 1 lecture \(4\)/).check();
-  await choose(page).getByRole("button", { name: /^Join the waitlist with these choices/ }).click();
+  await join.click();
   await shown(page, /When you get the seat, ART 1 lecture \(4\) is dropped\./);
   await free(1);
   await until(page, () => document.querySelectorAll('.schedule-row[data-kind="enrolled"]').length === 1);
