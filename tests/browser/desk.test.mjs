@@ -176,3 +176,19 @@ test("the alert form says how many characters are left", async () => {
   await page.fill("#alert-form [name=message]", "x".repeat(1999));
   await until(page, () => document.querySelector("#title-left").textContent === "189 characters left" && document.querySelector("#message-left").textContent === "1 character left");
 });
+
+test("rows of sections show their times and instructors in windows of 768 and 1024 px", async () => {
+  const page = await openDesk("#sections", { width: 768, height: 1024 });
+  await page.locator(".srow [name=status]").waitFor();
+  for (const width of [768, 1024, 1280]) {
+    await page.setViewportSize({ width, height: 800 });
+    const { text, cut, boxes } = await page.$eval(".srow .schedule", (el) => ({
+      text: el.innerText, cut: [...el.children].some((one) => one.scrollWidth > one.clientWidth),
+      boxes: [el, ...el.closest(".line").querySelectorAll(".name, .seats, input, select")].map((one) => one.getBoundingClientRect().toJSON()),
+    }));
+    assert.match(text, /Mon Wed Fri 9:00 – 9:50 AM\s+Lee/, `${width} px`);
+    assert.ok(!cut, `${width} px: the times are cut`);
+    const [schedule, ...others] = boxes;
+    assert.ok(others.every((one) => one.right <= schedule.left || one.left >= schedule.right || one.bottom <= schedule.top || one.top >= schedule.bottom), `${width} px: the times overlap another part of the row`);
+  }
+});
