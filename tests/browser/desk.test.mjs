@@ -110,6 +110,11 @@ test("an opening time in the past says what it does", async () => {
   await until(page, () => /has passed: registration opens when you save/.test(document.querySelector("#past-opening").textContent));
   await page.fill("#term-form [name=opens_at]", "2090-01-01T08:00");
   await until(page, () => !document.querySelector("#past-opening").textContent);
+  // The form is empty after the term was added, and the text does not stay.
+  await page.fill("#term-form [name=id]", "begun");
+  await page.fill("#term-form [name=opens_at]", "2020-01-01T08:00");
+  await page.locator("#term-form button.primary").click();
+  await until(page, () => /Saved/.test(document.querySelector("#term-form").textContent) && !document.querySelector("#past-opening").textContent);
 });
 
 test("a term is edited in its card, while other changes of the terms arrive", async () => {
