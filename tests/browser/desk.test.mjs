@@ -197,3 +197,14 @@ test("rows of sections show their times and instructors in windows of 768 and 10
     assert.ok(others.every((one) => one.right <= schedule.left || one.left >= schedule.right || one.bottom <= schedule.top || one.top >= schedule.bottom), `${width} px: the times overlap another part of the row`);
   }
 });
+
+test("the facts of an open section end with one period each, also after a.m.", async () => {
+  for (const [locale, text] of [["en-US", "Calculus I Mon Wed Fri 9:00 – 9:50 AM. Lee. 5 credits."], ["es-MX", "Calculus I lun mié vie 9:00–9:50 a.m. Lee. 5 créditos."]]) {
+    const page = await openDesk("#sections", { locale });
+    await page.locator(".srow .name").click();
+    const facts = page.locator(".srow .body > p");
+    await facts.waitFor();
+    assert.equal((await facts.innerText()).replace(/\s/g, " "), text);
+    await page.close();
+  }
+});
