@@ -209,3 +209,12 @@ test("on a phone, the buttons of a full section do not cut its course, its times
     }
   }
 });
+
+test("a page without results is as high as the window, without a scroll bar", async () => {
+  for (const [width, height] of [[1280, 800], [1024, 768]]) {
+    const page = await open(chrome, hub, `/?term=${TERM}&q=zzz`, { width, height });
+    await until(page, () => document.querySelector("#none button") && document.querySelector("#live").dataset.state === "live" && document.querySelector("#who").textContent);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollHeight), height);
+    await page.close();
+  }
+});
