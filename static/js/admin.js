@@ -34,7 +34,8 @@ async function onUser(user) {
   const allowed = hasRole(user, "admin");
   $("desk").hidden = !allowed;
   put($("no-access"), user && !allowed && t("admin.no_access"));
-  if (allowed) await loadCollege();
+  const named = loadCollege();
+  if (allowed) await named;
   for (const view of views) view.run(allowed, user);
   if (allowed) restoreForms();
 }

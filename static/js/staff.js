@@ -2,7 +2,7 @@
 
 import { $, put } from "./dom.js";
 import { Alerts } from "./alerts.js";
-import { query } from "./api.js";
+import { api, query } from "./api.js";
 import { Catalogue } from "./catalogue.js";
 import { t } from "./i18n.js";
 import { drawIcons } from "./icons.js";
@@ -108,9 +108,9 @@ async function onUser(user) {
   alerts.setUser(user);
   if (!allowed) for (const view of [sentAlerts, overview, demand]) view.run(false);
   students.clear();
-  $("desk").hidden = !allowed;
+  $("desk").hidden = $("which-term").parentElement.hidden = !allowed;
   put($("no-access"), user && !allowed && t("staff.no_access"));
-  if (!allowed) return;
+  if (!allowed) return api.get("/api/v1/terms").then(({ college }) => put($("college"), college?.name), () => {});
   showLimit(user.subjects);
   try {
     // The terms come first: they bring the hub's clock, by which everything else is drawn.

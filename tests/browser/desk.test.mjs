@@ -110,6 +110,11 @@ test("an opening time in the past says what it does", async () => {
   await until(page, () => /has passed: registration opens when you save/.test(document.querySelector("#past-opening").textContent));
   await page.fill("#term-form [name=opens_at]", "2090-01-01T08:00");
   await until(page, () => !document.querySelector("#past-opening").textContent);
+  // The form is empty after the term was added, and the text does not stay.
+  await page.fill("#term-form [name=id]", "begun");
+  await page.fill("#term-form [name=opens_at]", "2020-01-01T08:00");
+  await page.locator("#term-form button.primary").click();
+  await until(page, () => /Saved/.test(document.querySelector("#term-form").textContent) && !document.querySelector("#past-opening").textContent);
 });
 
 test("a term is edited in its card, while other changes of the terms arrive", async () => {
@@ -175,4 +180,31 @@ test("the alert form says how many characters are left", async () => {
   await page.fill("#alert-form [name=title]", "Room change");
   await page.fill("#alert-form [name=message]", "x".repeat(1999));
   await until(page, () => document.querySelector("#title-left").textContent === "189 characters left" && document.querySelector("#message-left").textContent === "1 character left");
+});
+
+test("rows of sections show their times and instructors in windows of 768 and 1024 px", async () => {
+  const page = await openDesk("#sections", { width: 768, height: 1024 });
+  await page.locator(".srow [name=status]").waitFor();
+  for (const width of [768, 1024, 1280]) {
+    await page.setViewportSize({ width, height: 800 });
+    const { text, cut, boxes } = await page.$eval(".srow .schedule", (el) => ({
+      text: el.innerText, cut: [...el.children].some((one) => one.scrollWidth > one.clientWidth),
+      boxes: [el, ...el.closest(".line").querySelectorAll(".name, .seats, input, select")].map((one) => one.getBoundingClientRect().toJSON()),
+    }));
+    assert.match(text, /Mon Wed Fri 9:00 – 9:50 AM\s+Lee/, `${width} px`);
+    assert.ok(!cut, `${width} px: the times are cut`);
+    const [schedule, ...others] = boxes;
+    assert.ok(others.every((one) => one.right <= schedule.left || one.left >= schedule.right || one.bottom <= schedule.top || one.top >= schedule.bottom), `${width} px: the times overlap another part of the row`);
+  }
+});
+
+test("the facts of an open section end with one period each, also after a.m.", async () => {
+  for (const [locale, text] of [["en-US", "Calculus I Mon Wed Fri 9:00 – 9:50 AM. Lee. 5 credits."], ["es-MX", "Calculus I lun mié vie 9:00–9:50 a.m. Lee. 5 créditos."]]) {
+    const page = await openDesk("#sections", { locale });
+    await page.locator(".srow .name").click();
+    const facts = page.locator(".srow .body > p");
+    await facts.waitFor();
+    assert.equal((await facts.innerText()).replace(/\s/g, " "), text);
+    await page.close();
+  }
 });

@@ -43,7 +43,7 @@ test("in a wide window, a row that overlaps the schedule has its CRN, too", asyn
   const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", width: 1920, height: 1080 });
   const line = page.locator(".row:has(.who.careful)").first();
   await line.waitFor();
-  assert.match(await line.locator(".who").innerText(), /(Overlaps|already have) MATH 151\s+CRN \d+, \d cr\./);
+  assert.match(await line.locator(".who").innerText(), /(Overlaps|already planned) MATH 151\s+CRN \d+, \d cr\./);
   await page.check("#compact");
   await until(page, () => !/CRN/.test(document.querySelector(".who.careful").innerText));
   await hub.ask("student", "PUT", `/api/v1/me/plan`, { sections: [] });
@@ -177,5 +177,44 @@ test("on a phone, the results bar has one line, and the search hint is not cut o
     assert.equal(tops.length, 3);
     assert.ok(Math.max(...tops) - Math.min(...tops) < 4, `${locale}: the parts of the bar are at ${tops}`);
     assert.ok(hint < room, `${locale}: the hint takes ${hint} of ${room} px`);
+  }
+});
+
+test("in a window of 1024 px, the results bar has one line, and a conflict with two sections is not cut", async () => {
+  await hub.term("tablet", ["1,ANTH 110,Cultures,A01,lecture,3,9,3,MWF,08:00-08:50,Lee", "2,BIOL 101,Principles of Biology,A04,lecture,4,9,3,MWF,08:00-08:50,Kim", "3,CHEM 120,Chemistry,A02,lecture,4,9,3,MWF,08:00-08:50,Fox"]);
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["tablet-1", "tablet-2"] });
+  for (const [locale, text] of [["en-US", "Overlaps ANTH 110 and BIOL 101"], ["es-MX", "Choca con ANTH 110 y BIOL 101"]]) {
+    const page = await open(chrome, hub, "/?term=tablet", { user: "student", locale, width: 1024, height: 768 });
+    await until(page, (text) => [...document.querySelectorAll(".row .who")].some((one) => one.textContent.includes(text)), text);
+    assert.deepEqual(await page.$$eval(".row .who", (all) => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)), [], locale);
+    const tops = await page.$$eval(".results-bar > *", (all) => all.map((el) => { const { top, height } = el.getBoundingClientRect(); return top + height / 2; }));
+    assert.ok(Math.max(...tops) - Math.min(...tops) < 4, `${locale}: the parts of the bar are at ${tops}`);
+  }
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
+});
+
+test("on a phone, the buttons of a full section do not cut its course, its times and its conflict", async () => {
+  await hub.term("narrow", ["1,BIOL 101,Principles of Biology,A01,lecture,4,1,5,MWF,10:00-10:50,Curie", "2,BIOL 101,Principles of Biology,A02,lecture,4,1,5,TR,09:00-09:50,Ray"]);
+  await hub.ask("student2", "PUT", "/api/v1/me/registrations/narrow-1");
+  await hub.ask("student", "PUT", "/api/v1/me/registrations/narrow-2");
+  for (const width of [390, 320]) {
+    for (const locale of ["en-US", "es-MX"]) {
+      const page = await open(chrome, hub, "/?term=narrow", { user: "student", locale, width, height: 700 });
+      await until(page, () => document.querySelectorAll(".row .act button").length >= 4 && document.querySelector(".who.careful"));
+      const cut = await page.$$eval(".row :is(.names, .when, .who.careful)", (all) => all.filter((one) => one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight + 2).map((one) => one.textContent));
+      assert.deepEqual(cut, [], `${width} px, ${locale}`);
+      const bottoms = await page.$$eval(".row .line", (all) => all.map((line) => line.getBoundingClientRect().bottom - Math.max(...[...line.children].map((one) => one.getBoundingClientRect().bottom))));
+      assert.ok(bottoms.every((one) => one >= 0), `${width} px, ${locale}: the parts of a row end within it`);
+      await page.close();
+    }
+  }
+});
+
+test("a page without results is as high as the window, without a scroll bar", async () => {
+  for (const [width, height] of [[1280, 800], [1024, 768]]) {
+    const page = await open(chrome, hub, `/?term=${TERM}&q=zzz`, { width, height });
+    await until(page, () => document.querySelector("#none button") && document.querySelector("#live").dataset.state === "live" && document.querySelector("#who").textContent);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollHeight), height);
+    await page.close();
   }
 });

@@ -21,6 +21,8 @@ test("a student sees holds with their office and link, in both languages", async
   await until(page, () => document.querySelectorAll("#holds li").length === 2);
   assert.match(await holds(page).first().textContent(), /Hold from Library: A book is missing\. You can't add sections until it is lifted\. What to do/);
   assert.match(await holds(page).last().textContent(), /Hold from Bursar: A book is missing\.\s*$/);
+  const left = (selector) => page.$eval(selector, (el) => el.getBoundingClientRect().left);
+  assert.equal(await left("#holds .icon"), await left("#schedule .heading"), "holds begin where the schedule begins");
   const link = page.locator("#holds a");
   assert.equal(await link.getAttribute("href"), HOLD.url);
   assert.equal(await link.count(), 1);

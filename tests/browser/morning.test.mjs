@@ -165,7 +165,7 @@ test("an alternative to a full planned section has no warning about it", async (
   assert.deepEqual(await page.locator(".row .who").allTextContents(), ["Curie CRN 3, 4 cr.", "Curie CRN 4, 4 cr."]);
   // One with a seat stays a conflict.
   await hub.ask("staff", "PATCH", "/api/v1/sections/week-3", { capacity: 1 });
-  await until(page, () => /You already have/.test(document.querySelectorAll(".row .who")[1].textContent));
+  await until(page, () => /You already planned/.test(document.querySelectorAll(".row .who")[1].textContent));
   await hub.ask("staff", "PATCH", "/api/v1/sections/week-3", { capacity: 0 });
 });
 

@@ -52,6 +52,20 @@ test("a planned section names the section of the same class that the student has
   await until(page, () => ![...document.querySelectorAll("#schedule-rows .have")].some((one) => one.textContent));
 });
 
+test("a row says whether another section of the class is planned or registered", async () => {
+  await hub.term("rows", LINES);
+  hub.mint("rosa", "student");
+  await hub.ask("rosa", "PUT", "/api/v1/me/plan", { sections: ["rows-4"] });
+  const page = await open(chrome, hub, "/?term=rows", { user: "rosa" });
+  // Row 3 is the other lecture.
+  const says = (text) => until(page, (text) => [...document.querySelectorAll(".row")].some((one) => /A01/.test(one.textContent) && one.querySelector(".who").textContent.includes(text)), text);
+  await says("You already planned CHEM 101");
+  await page.getByRole("button", { name: "Español" }).click();
+  await says("Ya planeó CHEM 101");
+  await hub.ask("rosa", "PUT", "/api/v1/me/registrations/rows-4");
+  await says("Ya tiene CHEM 101");
+});
+
 test("a plan is checked in words before registration opens, in both languages", async () => {
   await hub.term("check", LINES, { opensIn: 86_400 });
   hub.mint("cora", "student");

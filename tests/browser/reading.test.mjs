@@ -174,10 +174,15 @@ test("lines of a chart differ without their colors", async () => {
   await until(page, () => document.querySelectorAll(".chart .line").length > 5);
   const same = await page.evaluate(() => [...document.querySelectorAll(".chart")].flatMap((chart) => {
     const unlike = (all, name) => new Set(all).size === all.length ? [] : [`${chart.querySelector("h3")?.textContent}: ${name} ${all}`];
-    const samples = [...chart.querySelectorAll(".values i:not(.none)")].map((el) => `${getComputedStyle(el).borderTopStyle}`);
-    return [...unlike([...chart.querySelectorAll(".line[d]:not(.none, [d=''])")].map((el) => getComputedStyle(el).strokeDasharray), "lines"), ...unlike(samples, "samples")];
+    const dashes = (selector) => [...chart.querySelectorAll(selector)].map((el) => getComputedStyle(el).strokeDasharray);
+    const [lines, samples] = [dashes(".plot .line:not(.none)"), dashes(".values .sample:not(.none)")];
+    const unequal = String(lines) === String(samples) ? [] : [`${chart.querySelector("h3")?.textContent}: lines ${lines}, samples ${samples}`];
+    return [...unlike(dashes(".line[d]:not(.none, [d=''])"), "lines"), ...unlike(samples, "samples"), ...unequal];
   }));
   assert.deepEqual(same, []);
+  // The range that is shown differs from the others.
+  const colors = await page.$$eval(".time-ranges button", (all) => all.map((one) => getComputedStyle(one).backgroundColor));
+  assert.equal(new Set(colors).size, 2);
 });
 
 test("names and titles are written in the direction of their script", async () => {

@@ -98,3 +98,24 @@ test("a section whose pool of seats another section has used up is full, not clo
   await row(page, "Contracts").getByRole("button", { name: /^Join waitlist/ }).waitFor();
   assert.match(await row(page, "Contracts").textContent(), /Full/);
 });
+
+test("a refusal disappears once a seat has opened, or what was in the way is dropped", async () => {
+  await hub.term("over", ["1,LAW 1,Contracts,A01,lecture,3,5,2,M,09:00-09:50,Lee", "2,ART 1,Drawing,A01,lecture,3,5,2,M,09:00-10:20,Kahlo", "3,BIOL 1,Cells,A01,lecture,3,1,2,W,09:00-09:50,Curie"]);
+  hub.mint("olga", "student");
+  await hub.ask("student", "PUT", "/api/v1/me/registrations/over-3");
+  await hub.ask("olga", "PUT", "/api/v1/me/registrations/over-1");
+  await hub.ask("olga", "PUT", "/api/v1/me/plan", { sections: ["over-3"] });
+  const page = await openAs("olga", {}, { term: "over", n: 3 });
+  const gone = (text) => until(page, (text) => ![...document.querySelectorAll(".row .result, #schedule-rows .result")].some((one) => one.textContent.includes(text)), text);
+  await press(page, "Drawing", /^Register/);
+  await shows(page, "Overlaps LAW 1 lecture (1).");
+  await hub.ask("olga", "DELETE", "/api/v1/me/registrations/over-1");
+  await gone("Overlaps LAW 1");
+  await page.click("#register-all");
+  await until(page, () => /Full\. You would be first on the waitlist\./.test(document.querySelector("#schedule-rows").textContent));
+  await hub.ask("student", "DELETE", "/api/v1/me/registrations/over-3");
+  await gone("Full. You would be first");
+  await press(page, "Cells", /^Register/);
+  await row(page, "Cells").getByText("Enrolled").waitFor();
+  assert.deepEqual(page.wrong, []);
+});

@@ -320,3 +320,16 @@ test("a student gets no access and sees why", async () => {
   await until(page, () => /for college staff/.test(document.querySelector("#no-access").textContent));
   assert.equal(await page.isVisible("#desk"), false);
 });
+
+test("the staff and administration pages name the college to readers who may not use them", async () => {
+  for (const where of ["/staff", "/admin"]) {
+    for (const user of [undefined, "student"]) {
+      const page = await open(chrome, hub, where, { user });
+      await until(page, () => document.querySelector("#college").textContent === "Riverside College");
+      const gap = await page.evaluate(() => document.querySelector("#live").getBoundingClientRect().left - document.querySelector("#college").getBoundingClientRect().right);
+      assert.ok(gap < 40, `${where}: ${gap} px between the college and the state of the connection`);
+      assert.deepEqual(page.wrong, []);
+      await page.close();
+    }
+  }
+});

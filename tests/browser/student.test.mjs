@@ -59,7 +59,7 @@ test("a plan shows overlaps, and Register appears at the opening", async () => {
   for (const crn of ["A01 lectureChemistry", "A01 lectureCalculus", "A01 lecturePhysics", "S01"]) await row(page, crn).getByRole("button", { name: /^Add to plan/ }).click();
   await until(page, () => document.querySelectorAll("#schedule-rows > li").length === 4);
   assert.match(await page.textContent("#conflicts"), /MATH 151.*PHYS 101.*overlap.*9:30/);
-  assert.match(await row(page, "A02").locator(".who").textContent(), /You already have CHEM 101/);
+  assert.match(await row(page, "A02").locator(".who").textContent(), /You already planned CHEM 101/);
   assert.match(await page.textContent("#opening"), /this page updates automatically/);
   // Chemistry loses its only seat before registration opens.
   await hub.ask("staff", "PATCH", "/api/v1/sections/soon-3", { capacity: 0 });

@@ -85,11 +85,31 @@ test("a full section in conflict offers to drop the other one for its seat", asy
   await until(page, () => document.querySelector("#live").dataset.state === "live");
   await page.getByRole("button", { name: /^Join waitlist.*\(1\)/ }).first().click();
   await choose(page).waitFor();
+  const join = choose(page).getByRole("button", { name: /^Join the waitlist with these choices/ });
+  await join.click();
+  await until(page, () => /Select the section to drop/.test(document.querySelector(".wait-choices").textContent) && document.activeElement.matches(".wait-choices [aria-invalid]"));
   await choose(page).getByLabel(/ART 1 lecture \(4\)/).check();
-  await choose(page).getByRole("button", { name: /^Join the waitlist with these choices/ }).click();
+  await join.click();
   await shown(page, /When you get the seat, ART 1 lecture \(4\) is dropped\./);
   await free(1);
   await until(page, () => document.querySelectorAll('.schedule-row[data-kind="enrolled"]').length === 1);
   assert.deepEqual(await hub.registrations("cal", "swap"), ["1 enrolled"]);
   assert.deepEqual(page.wrong.filter((one) => !/409/.test(one)), []);
+});
+
+test("an offer says which section it drops, and that section says why it is gone", async () => {
+  await hub.term("chosen", ["1,BIOL 101,Biology,A01,lecture,4,1,5,M,09:00-09:50,Curie", "4,ART 1,Drawing,A01,lecture,3,9,5,M,09:00-10:20,Fox"]);
+  await hub.ask("staff", "PUT", "/api/v1/terms/chosen", { waitlist: "offer", offer_s: 3600, offer_first_day_s: 3600 });
+  for (const user of ["olaf", "nina"]) hub.mint(user, "student");
+  await hub.ask("olaf", "PUT", "/api/v1/me/registrations/chosen-1");
+  await hub.ask("nina", "PUT", "/api/v1/me/registrations/chosen-4");
+  await hub.ask("nina", "PUT", "/api/v1/me/registrations/chosen-1?waitlist=true", { drop: "chosen-4" });
+  const page = await open(chrome, hub, "/?term=chosen", { user: "nina" });
+  await until(page, () => document.querySelector("#live").dataset.state === "live" && document.querySelectorAll("#schedule-rows > li").length === 2);
+  await hub.ask("olaf", "DELETE", "/api/v1/me/registrations/chosen-1");
+  await until(page, () => /When you get the seat, ART 1 lecture \(4\) is dropped\./.test(document.querySelector("#offers").textContent));
+  await page.locator("#offers").getByRole("button", { name: /^Accept/ }).click();
+  await shown(page, /You got the seat that you were waiting for, so you left this section, as you chose\./);
+  assert.deepEqual(await hub.registrations("nina", "chosen"), ["1 enrolled"]);
+  assert.deepEqual(page.wrong, []);
 });

@@ -19,6 +19,20 @@ const DEFAULT_NAME = "Example College";
 /** Whether the steps have begun, or are hidden, in this browser. */
 const KEY = "eduhub.first-steps";
 const TEST_ALERT_MS = 3_600_000;
+/** The settings of single sign-on for a provider of OpenID Connect. The college replaces the examples and the ellipses. */
+const SSO_LINES = `[server]
+public_url = "${location.origin}"
+
+[auth.oidc.college]
+issuer = "…"
+client_id = "eduhub"
+client_secret = "…"
+title = "College account"
+
+[roles]
+admin = ["group:eduhub-admins"]
+staff = ["group:registrars"]
+student = ["group:students"]`;
 
 /** Returns the time zone of this browser, or an example if that names no place, such as `UTC`. */
 const likelyZone = () => {
@@ -56,6 +70,8 @@ export class FirstSteps {
   /** What the hub contains; null before the first response. */
   #hub = null;
   #shown = "";
+  /** Whether the reader has opened the settings of single sign-on. */
+  #isSsoOpen = false;
   /** The test alert of this page: its id, and when it arrived. */
   #test = null;
   /** The id of the last alert that arrived: it may arrive before the response that has its id. */
@@ -103,7 +119,7 @@ export class FirstSteps {
     this.#hub = { college, terms: terms.length, sections };
     if (this.#isOpen()) {
       const [users, sign, alerts] = await Promise.all([get(`/api/v1/admin/users${query({ limit: USERS_MAX })}`), get("/api/v1/auth/providers"), get("/api/v1/alerts?since=0&limit=1")]);
-      Object.assign(this.#hub, countUsers(users, this.#user.username), { providers: sign.providers.map(({ name }) => name), plone: sign.plone, alerts: alerts.items.length });
+      Object.assign(this.#hub, countUsers(users, this.#user.username), { providers: sign.providers.map(({ id, title }) => title || id), plone: sign.plone, alerts: alerts.items.length });
       this.#setState("begun");
       put($("first-steps-status"));
     }
@@ -136,17 +152,20 @@ export class FirstSteps {
     const { college, terms, sections, users, providers, plone } = this.#hub;
     const text = (key, values) => h("p", null, t(key, values));
     const link = (to, key) => h("p", null, h("a", { href: to }, t(key)));
+    const lines = (label, value) => h("pre", { tabindex: 0, role: "group", "aria-label": t(label) }, value);
     switch (name) {
       case "college":
         if (isDone) return text("setup.college.is", { name: college.name, zone: college.timezone });
         return [text("setup.college.set", { name: college.name, zone: college.timezone }),
-          h("pre", { tabindex: 0, role: "group", "aria-label": t("setup.college.lines") }, `[college]\nname = "Riverside College"\ntimezone = "${likelyZone()}"`)];
+          lines("setup.college.lines", `[college]\nname = "Riverside College"\ntimezone = "${likelyZone()}"`)];
       case "term":
         return isDone ? text("setup.term.is", { n: terms }) : [text("setup.term.add"), link("/staff#terms", "setup.term.go")];
       case "schedule":
         return isDone ? text("setup.schedule.is", { n: sections }) : [text("setup.schedule.add"), link("/staff#import", "setup.schedule.go")];
       case "people":
-        return [isDone ? text("setup.people.is", { n: users, ways: joinList([plone && "Plone", ...providers].filter(Boolean)) || t("setup.people.accounts") }) : text("setup.people.add"), link("#people", "setup.people.go")];
+        return [isDone ? text("setup.people.is", { n: users, ways: joinList([plone && "Plone", ...providers].filter(Boolean)) || t("setup.people.accounts") }) : text("setup.people.add"), link("#people", "setup.people.go"),
+          !providers.length && h("details", { open: this.#isSsoOpen, ontoggle: ({ target }) => { this.#isSsoOpen = target.open; } }, h("summary", null, t("setup.sso")), text("setup.sso.client"), lines("setup.sso.uri", `${location.origin}/auth/college/callback`),
+            text("setup.sso.set"), lines("setup.college.lines", SSO_LINES), text("setup.sso.more"))];
       default:
         return [text("setup.alert.about"), h("p", null, button(t("setup.alert.send"), () => this.#sendTest()), " ", h("span", { id: "first-steps-test", role: "status" }, this.#testText()))];
     }

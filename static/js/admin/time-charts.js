@@ -23,6 +23,13 @@ const svg = (tag, attributes) => {
   return el;
 };
 
+/** Returns a piece of a line with this tone, long enough for its dashes to show, which stands beside its value. */
+function sample(tone) {
+  const el = svg("svg", { class: tone, width: 20, height: 4, "aria-hidden": "true" });
+  el.append(svg("path", { class: `sample ${tone}`, d: "M0 2H20" }));
+  return el;
+}
+
 /** Returns the smallest of 1, 2 and 5 times a power of ten that is at least `n`. */
 export function scaleMax(n) {
   if (!(n > 0)) return 1;
@@ -89,8 +96,7 @@ export class TimeCharts {
     drawing.append(problems, grid, ...paths, restarts, crosshair);
     const scaleTop = h("span", { class: "scale-top", "aria-hidden": "true" });
     const values = chart.lines.map(() => h("span"));
-    const list = h("ul", { class: "values" }, chart.lines.map(({ tone }, i) =>
-      h("li", null, h("i", { class: tone, "aria-hidden": "true" }), values[i])));
+    const list = h("ul", { class: "values" }, chart.lines.map(({ tone }, i) => h("li", null, sample(tone), values[i])));
     const el = h("div", { class: "chart" }, h("h3", null, chart.name), h("div", { class: "plot" }, drawing, scaleTop), list);
     return { ...chart, el, drawing, problems, grid, paths, restarts, crosshair, scaleTop, values };
   }

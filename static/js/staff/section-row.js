@@ -149,7 +149,7 @@ export class SectionRow {
       ...this.#facts(section),
       section.outside_enrolled && t("section.outside", { n: section.outside_enrolled }),
     ].filter(Boolean);
-    put(this.body, h("p", null, h("strong", { dir: "auto" }, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el, sectionHistory(id, catalogue.name(id)));
+    put(this.body, h("p", null, h("strong", { dir: "auto" }, section.title ?? ""), " ", facts.map((fact) => fact.endsWith(".") ? fact : `${fact}.`).join(" ")), this.roster.el, sectionHistory(id, catalogue.name(id)));
     this.roster.load();
   }
 }

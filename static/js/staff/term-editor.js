@@ -105,6 +105,7 @@ export class TermEditor {
     this.status.classList.remove("stop");
     put(this.status);
     this.#place(null);
+    this.#drawPast();
   }
 
   /** Closes the form without saving. */
@@ -168,6 +169,7 @@ export class TermEditor {
     if (isForm && !card && !this.#edited) {
       this.form.reset();
       this.#drawModes();
+      this.#drawPast();
     }
     put(card ? card.status : status, t("save.done"));
   }

@@ -105,12 +105,30 @@ export class Actions {
       const why = isHalf ? t("wait.half") : result.because ? refusal(result.because, context).text : "";
       return { tone: result.tone, next: result.next, text: t(result.message, { why, section: result.planned && catalogue.name(result.planned) }) };
     }
-    const waitlisted = this.page.numbers(id).waitlisted ?? result.problem.waitlisted;
-    const shown = { tone: result.tone, ...refusal({ ...result.problem, waitlisted }, context) };
+    const problem = this.#remaining(id, result);
+    if (!problem) return null;
+    const waitlisted = this.page.numbers(id).waitlisted ?? problem.waitlisted;
+    const shown = { tone: result.tone, ...refusal({ ...problem, waitlisted }, context) };
     // While the section is full, a swap is possible only when a seat comes, and a linked section has to be waited for.
     const isFull = this.kind(id) === "full" && this.page.numbers(id).waitlist_capacity > 0;
-    const isChosen = isFull && (shown.next === "swap" || result.problem.code === "linked_section_required");
+    const isChosen = isFull && (shown.next === "swap" || problem.code === "linked_section_required");
     return isChosen && hasWaitOptions(this.page, id) ? { ...shown, next: "choose", with: undefined } : shown;
+  }
+
+  /**
+   * What remains of a refusal: null once a seat of the full section has opened, or the sections that were in the way
+   * have been dropped. The page may learn later than the refusal that they were in the way.
+   */
+  #remaining(id, result) {
+    const { problem } = result;
+    const conflicting = [problem.conflicts_with ?? []].flat();
+    const isAboutSeats = ["section_full", "waitlist_full"].includes(problem.code);
+    if (!isAboutSeats && !conflicting.length) return problem;
+    const blocking = conflicting.filter((one) => this.page.registrations.get(one));
+    const isBlocked = isAboutSeats ? this.kind(id) !== "open" : blocking.length > 0;
+    result.wasBlocked ||= isBlocked;
+    if (!result.wasBlocked) return problem;
+    return isBlocked && { ...problem, ...(conflicting.length && { conflicts_with: blocking }) };
   }
 
   /**

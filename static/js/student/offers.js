@@ -5,6 +5,7 @@ import { hubNow } from "../hub-clock.js";
 import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { dateTime, duration } from "../words.js";
+import { waitTexts } from "./wait-choices.js";
 
 /** How much of the offers is in sight when they count as seen. */
 const SEEN_SHARE = 0.5;
@@ -29,8 +30,8 @@ export class Offers {
   draw() {
     const { actions, catalogue, drops, registrations } = this.page;
     const offers = registrations.offers().filter(({ section }) => drops.left(section) === undefined);
-    const shown = offers.map(({ section, expires_at }) => ({
-      section, expires_at, name: catalogue.name(section), pending: registrations.pending(section), why: actions.result(section),
+    const shown = offers.map(({ section, expires_at, ...choices }) => ({
+      section, expires_at, chosen: waitTexts(choices, catalogue.name), name: catalogue.name(section), pending: registrations.pending(section), why: actions.result(section),
     }));
     const key = JSON.stringify([shown.map(({ why, ...one }) => [one, why?.tone === "stop" && why.text]), i18n.language]);
     if (this.#key === key) return;
@@ -60,7 +61,7 @@ export class Offers {
     }
   }
 
-  #item({ section, expires_at, name, pending, why }) {
+  #item({ section, expires_at, chosen, name, pending, why }) {
     const { drops, registrations } = this.page;
     const left = h("span", { class: "left", role: "timer" });
     const labelled = (verb) => ({ "aria-label": t("action.for", { verb: t(verb), section: name }) });
@@ -70,6 +71,7 @@ export class Offers {
     const el = h("li", { class: "offer" },
       h("p", { class: "with-icon" }, icon("clock"), h("strong", null, t("offer.title", { section: name }))),
       h("p", null, t("offer.until", { at: dateTime(expires_at) })),
+      chosen.map((text) => h("p", null, text)),
       h("p", { class: "time-left" }, t("offer.left"), " ", left),
       h("p", { class: "inline" }, act),
       why?.tone === "stop" && !pending && h("p", { class: "stop" }, why.text));

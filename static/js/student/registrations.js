@@ -139,6 +139,7 @@ export class Registrations {
     return this.#send([id], "pending.accept", view, async () => {
       const { with: together, any_of: others, drop } = this.#registrations.get(id) ?? {};
       this.#granted(await api.put(registrationPath(id)), view);
+      if (drop) this.setMessage(drop, "change.replaced", "good");
       if (together || others || drop) this.load().catch(() => {});
     });
   }
@@ -247,15 +248,20 @@ export class Registrations {
     if (expected && (expected === "registered") === this.#registrations.has(id)) this.#results.delete(id);
   }
 
+  /** Whether the student is accepting a seat instead of this section. The frame may arrive before the response. */
+  #isGivenUp(section) {
+    return [...this.#registrations.values()].some((one) => one.drop === section && this.#pending.get(one.section) === "pending.accept");
+  }
+
   /** Another tab, the waitlist or the college changed a registration. */
   #receive({ section, status, position, expires_at, reason, code, at }) {
     const previous = this.#registrations.get(section);
     const choices = ["waitlisted", "offered"].includes(status) ? { with: previous?.with, any_of: previous?.any_of, drop: previous?.drop } : {};
     this.#setStatus(section, { status, position: position ?? (status === previous?.status ? previous.position : undefined), expires_at, at, ...choices });
     const tones = { promoted: "good", offer: "good", lapsed: "careful", passed_over: "careful", cancelled: "stop", staff: "careful" };
-    if (tones[reason]) {
-      const isReplaced = reason === "promoted" && status === "dropped";
-      this.#results.set(section, { message: isReplaced ? "change.replaced" : `change.${reason}`, tone: tones[reason], because: code && { code }, view: "both" });
+    const isReplaced = status === "dropped" && (reason === "promoted" || this.#isGivenUp(section));
+    if (tones[reason] || isReplaced) {
+      this.#results.set(section, { message: isReplaced ? "change.replaced" : `change.${reason}`, tone: tones[reason] ?? "good", because: code && { code }, view: "both" });
       this.onresult([section]);
     } else if ((reason !== "self" && reason !== "moved") || this.#results.get(section)?.message === "drop.unconfirmed") {
       this.#results.delete(section);

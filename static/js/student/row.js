@@ -76,11 +76,12 @@ export class Row {
 
   /** Draws the instructor, or the conflict with the student's week in place of the name. Only a wide row has room for the CRN below it. */
   #drawWho(section, conflict) {
-    const key = conflict ? `${conflict.kind} ${conflict.with}` : section.instructor ?? "";
+    const isPlanned = conflict?.kind === "same" && !conflict.with.some((id) => this.page.registrations.get(id));
+    const key = conflict ? `${conflict.kind} ${isPlanned} ${conflict.with}` : section.instructor ?? "";
     if (this.whoKey === key) return;
     this.whoKey = key;
     this.who.classList.toggle("careful", Boolean(conflict));
-    const text = conflict && t(conflict.kind === "same" ? "section.have" : "section.overlaps", {
+    const text = conflict && t(conflict.kind === "time" ? "section.overlaps" : isPlanned ? "section.have.planned" : "section.have", {
       sections: joinList(conflict.with.map((id) => this.page.catalogue.get(id)?.course ?? id)),
     });
     this.who.title = text ?? section.instructor ?? "";

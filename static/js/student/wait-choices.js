@@ -1,7 +1,7 @@
 // What a student can choose with a waitlist position: a section to get together with it, other sections of the same
 // class that are as good, and a section to drop when the seat comes.
 
-import { button, h } from "../dom.js";
+import { button, h, markInvalid, put } from "../dom.js";
 import { t } from "../i18n.js";
 import { joinList, meetingTexts } from "../words.js";
 import { findConflict } from "./conflicts.js";
@@ -45,10 +45,19 @@ export function waitForm(page, id, view) {
       boxes[kind].push(box);
       return h("label", { class: "check" }, box, h("span", null, label(other)));
     }));
-  const join = () => registrations.wait(id, { with: chosen("with"), any_of: chosen("any_of"), drop: chosen("drop")[0] }, view);
+  const missing = h("p", { class: "stop", role: "status" });
+  const join = () => {
+    // Without this choice, the hub would refuse again for the same reason.
+    if (options.drop.length && !chosen("drop").length) {
+      put(missing, t("wait.drop.missing"));
+      markInvalid(boxes.drop[0], missing);
+      return boxes.drop[0].focus();
+    }
+    registrations.wait(id, { with: chosen("with"), any_of: chosen("any_of"), drop: chosen("drop")[0] }, view);
+  };
   return h("div", { class: "wait-choices" }, group("with", options.with), group("any_of", options.any_of),
     // One section can be dropped. Where several are in the way, the student drops the others.
-    group("drop", options.drop, options.drop.length > 1 ? "radio" : "checkbox"),
+    group("drop", options.drop, options.drop.length > 1 ? "radio" : "checkbox"), missing,
     button(t("wait.join"), join, { "aria-label": t("action.for", { verb: t("wait.join"), section: catalogue.name(id) }) }));
 }
 

@@ -49,7 +49,7 @@ export default {
   "section.linked": "Must be taken with", "section.dates": "{from} to {to}", "section.seats": "Seats",
   "section.taken": { one: "{taken} of {n} seat taken", other: "{taken} of {n} seats taken" },
   "section.waitlist": { one: "Waitlist: {n} position", other: "Waitlist: {n} positions", zero: "No waitlist" },
-  "section.overlaps": "Overlaps {sections}", "section.have": "You already have {sections}",
+  "section.overlaps": "Overlaps {sections}", "section.have": "You already have {sections}", "section.have.planned": "You already planned {sections}",
 
   "seats.cancelled": "Cancelled", "seats.reserved": "Reserved seats only", "seats.closed": "Closed", "seats.left": "{n} left",
   "seats.full.few": "Full, fewer than {n} waiting", "count.few": "fewer than {n}",

@@ -49,7 +49,7 @@ export default {
   "section.linked": "Debe tomarse con", "section.dates": "del {from} al {to}", "section.seats": "Cupos",
   "section.taken": { one: "{taken} de {n} cupo ocupado", other: "{taken} de {n} cupos ocupados" },
   "section.waitlist": { one: "Lista de espera: {n} lugar", other: "Lista de espera: {n} lugares", zero: "Sin lista de espera" },
-  "section.overlaps": "Choca con {sections}", "section.have": "Ya tiene {sections}",
+  "section.overlaps": "Choca con {sections}", "section.have": "Ya tiene {sections}", "section.have.planned": "Ya planeó {sections}",
 
   "seats.cancelled": "Cancelada", "seats.reserved": "Solo cupos reservados", "seats.closed": "Cerrada", "seats.left": { one: "Queda {n}", other: "Quedan {n}" },
   "seats.full.few": "Llena, menos de {n} en espera", "count.few": "menos de {n}",

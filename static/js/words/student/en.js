@@ -77,7 +77,7 @@ export default {
   "wait.title": "Full. What you choose here applies while you wait.",
   "wait.with": "Only together with:",
   "wait.any_of": "Also wait for a seat in one of these. When you get one, you leave the other waitlists:",
-  "wait.drop": "When I get the seat, drop:",
+  "wait.drop": "When I get the seat, drop:", "wait.drop.missing": "Select the section to drop. You can't have both.",
   "wait.join": "Join the waitlist with these choices",
   "wait.shown.with": "Only together with {sections}.",
   "wait.shown.any_of": "Also waiting for {sections}. When you get a seat in one, you leave the other waitlists.",

@@ -77,7 +77,7 @@ export default {
   "wait.title": "Llena. Lo que elija aquí se aplica mientras espera.",
   "wait.with": "Solo junto con:",
   "wait.any_of": "Esperar también un cupo en una de estas. Cuando obtenga uno, saldrá de las demás listas de espera:",
-  "wait.drop": "Cuando obtenga el cupo, dar de baja:",
+  "wait.drop": "Cuando obtenga el cupo, dar de baja:", "wait.drop.missing": "Seleccione la sección que dará de baja. No puede tener las dos.",
   "wait.join": "Entrar en la lista de espera con estas opciones",
   "wait.shown.with": "Solo junto con {sections}.",
   "wait.shown.any_of": "También espera un cupo en {sections}. Cuando obtenga uno, saldrá de las demás listas de espera.",
