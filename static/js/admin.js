@@ -36,7 +36,7 @@ async function onUser(user) {
   put($("no-access"), user && !allowed && t("admin.no_access"));
   if (allowed) await loadCollege();
   for (const view of views) view.run(allowed, user);
-  if (allowed) restoreForms();
+  if (allowed) restoreForms(user);
 }
 
 /** Loads the college's name and time zone. All times are shown in that zone. */
