@@ -31,6 +31,8 @@ const REVALIDATE: &str = "no-cache";
 static FILES: LazyLock<BTreeMap<&'static str, Arc<Encoded>>> = LazyLock::new(|| {
     // "none": the page asks no other server to validate the document.
     let config = Config::new(["/api/v1/openapi.json"]).validator_url("none").deep_linking(true).filter(true);
+    // Without the bar at the top: the page has one document, and it follows the colors of the system.
+    let config = config.use_base_layout();
     let config = Arc::new(config.display_request_duration(true));
     // A missing file is found by a test.
     let file = |name: &'static str| Some((name, utoipa_swagger_ui::serve(name, config.clone()).ok()??));

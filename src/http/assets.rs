@@ -159,27 +159,27 @@ pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
 }
 
 fn problems_page() -> String {
-    let mut rows = String::new();
+    let mut sections = String::new();
     for code in ProblemCode::all() {
         // Writing to a string cannot fail. Titles and advice are constants without HTML's special characters.
         let _ = write!(
-            rows,
-            "<tr id=\"{code}\"><th scope=\"row\"><code>{code}</code></th><td>{status}</td><td>{title}</td>\
-             <td>{help}</td></tr>",
+            sections,
+            "<section id=\"{code}\"><h2><code>{code}</code></h2><p>{title} (status {status}). {help}</p></section>",
             code = code.as_str(),
             status = code.status(),
             title = code.title(),
             help = code.what_to_do(),
         );
     }
+    // A table of these texts would be wider than a phone.
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Problems - EduHub</title>\
-         <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main><h1>Problems</h1>\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>Problems - EduHub</title>\
+         <link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">\
+         <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main class=\"message\"><h1>Problems</h1>\
          <p>Every error of the API is a problem document (RFC 9457) with one of these codes.</p>\
-         <div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Codes\">\
-         <table><thead><tr><th>Code</th><th>Status</th><th>What happened</th><th>What to do</th></tr></thead>\
-         <tbody>{rows}</tbody></table></div></main></body></html>"
+         {sections}</main></body></html>"
     )
 }
 

@@ -37,7 +37,7 @@ async function onUser(user) {
   const named = loadCollege();
   if (allowed) await named;
   for (const view of views) view.run(allowed, user);
-  if (allowed) restoreForms();
+  if (allowed) restoreForms(user);
 }
 
 /** Loads the college's name and time zone. All times are shown in that zone. */

@@ -1,5 +1,5 @@
-// Alerts: a list of all active ones, banners for high priority, urgent ones above everything, the archive, and
-// acknowledgements.
+// Alerts: a list of all active ones, banners for high priority where the list is not shown, urgent ones above everything,
+// the archive, and acknowledgements.
 
 import { $, button, h, put, SETTLE_MS } from "./dom.js";
 import { api } from "./api.js";
@@ -20,6 +20,8 @@ const LIST_MAX = 500;
 
 /** Whether an alert is shown above everything else. */
 export const isUrgent = (alert) => alert.priority === "critical" || alert.category === "emergency";
+/** Whether an alert is a banner until it is read. */
+const isBannered = (alert) => alert.priority === "high" && !isUrgent(alert);
 /** The path of an alert in the API. */
 export const alertPath = (id) => `/api/v1/alerts/${encodeURIComponent(id)}`;
 const version = (alert) => `${alert.id}:${alert.seq}`;
@@ -34,6 +36,8 @@ export class Alerts {
   /** Incremented for each reader, so that a response to the previous one is ignored. */
   #epoch = 0;
   #shown = new Map();
+  /** The alerts that were a banner, or were announced in its place. */
+  #announced = new Set();
   /** Returns whether the subject of an alert is over, although the alert has not expired. A page may replace this. */
   isOver = () => false;
 
@@ -46,8 +50,11 @@ export class Alerts {
     setInterval(() => this.#draw(), 20_000);
     onLanguage(() => this.#redraw());
     $("archive")?.addEventListener("toggle", ({ target }) => target.open && this.#archive());
-    // Leaving the list marks its alerts as read.
-    addEventListener("hashchange", ({ oldURL }) => oldURL.endsWith("#alerts") && this.#readAll());
+    addEventListener("hashchange", ({ oldURL }) => {
+      // Leaving the list marks its alerts as read.
+      if (oldURL.endsWith("#alerts")) this.#readAll();
+      else this.#draw();
+    });
     this.#draw();
   }
 
@@ -126,7 +133,7 @@ export class Alerts {
     const active = this.#active();
     const unread = active.filter((a) => !this.#isRead(a));
     this.#fill("urgent", unread.filter(isUrgent), true, rebuild);
-    this.#fill("banners", unread.filter((a) => a.priority === "high" && !isUrgent(a)), true, rebuild);
+    this.#fill("banners", this.#banners(unread), true, rebuild);
     this.#fill("alert-list", active, false, rebuild);
     const key = `${unread.length} ${i18n.language}`;
     if ($("alert-count") && $("alert-count").dataset.key !== key) {
@@ -136,12 +143,23 @@ export class Alerts {
     if ($("no-alerts")) $("no-alerts").hidden = active.length > 0;
   }
 
+  /** The alerts that are a banner: none while the reader sees the list, which has them with the same button. */
+  #banners(unread) {
+    const all = unread.filter(isBannered);
+    const fresh = all.filter((alert) => !this.#announced.has(version(alert)));
+    for (const alert of fresh) this.#announced.add(version(alert));
+    if (location.hash !== "#alerts" || !$("alert-list")) return all;
+    // A banner is a status, which screen readers announce. The list is not.
+    if (fresh.length) put($("spoken"), fresh.map(alertText).map(({ title, message }) => `${title}. ${message} `));
+    return [];
+  }
+
   /**
    * Draws `alerts` into the element `id`. Unchanged cards keep their elements, so that they are not announced twice.
    */
   #fill(id, alerts, isBanner, rebuild) {
     const at = $(id);
-    const stamp = (alert) => `${version(alert)} ${this.#needsAck(alert) && this.#isRead(alert)}`;
+    const stamp = (alert) => `${version(alert)} ${(this.#needsAck(alert) || isBannered(alert)) && this.#isRead(alert)}`;
     const key = id + alerts.map(stamp);
     if (!at || this.#shown.get(id) === key) return;
     this.#shown.set(id, key);
@@ -168,9 +186,10 @@ export class Alerts {
 
   #card(alert, isBanner, stamp = version(alert)) {
     const needsAck = this.#needsAck(alert);
+    const isConfirmed = needsAck || (isBannered(alert) && this.#all.has(alert.id));
     const el = alertCard(alert, isBanner, {
       needsAck,
-      action: (isBanner || (needsAck && !this.#isRead(alert) && !isExpired(alert))) && this.#confirmButton(alert, isBanner),
+      action: (isBanner || (isConfirmed && !this.#isRead(alert) && !isExpired(alert))) && this.#confirmButton(alert, isBanner),
       status: !isBanner && needsAck && this.#isRead(alert) && t("alerts.ack.given"),
     });
     el.dataset.id = alert.id;

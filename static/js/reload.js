@@ -1,40 +1,51 @@
-// Loads a page again in another language, with what the user has entered in its forms.
+// Keeps what the user has entered in the forms of a page: while the page is loaded again in another language, and while
+// the tab shows another page. The forms with `data-kept` are kept in both cases, other forms with an id in the first one.
 
+import { contentsOf, fillIn } from "./forms.js";
 import { rememberLanguage } from "./i18n.js";
 
 const KEY = "eduhub.forms";
-/** What browsers do not let a page fill in, and what it must not store. */
-const NOT_STORED = ["file", "password", "submit", "button", "reset"];
+/** The user who enters what the forms hold; null before the first one. */
+let owner = null;
+let isReloading = false;
 
-/** The named fields of the forms that have an id. */
-const fields = () => [...document.querySelectorAll("form[id]")].flatMap((form) =>
-  [...form.elements].filter(({ name, type }) => name && !NOT_STORED.includes(type)).map((el) => ({ form, el })));
+/** The id of a form. A field named `id` hides the property. */
+const idOf = (form) => form.getAttribute("id");
 
-const isChoice = ({ type }) => ["checkbox", "radio"].includes(type);
+/** What is kept, by the path of its page: `{user, forms: {ID: CONTENTS}}`. */
+function kept() {
+  try { return JSON.parse(sessionStorage.getItem(KEY)) ?? {}; } catch { return {}; }
+}
 
-/** Stores the language and the fields, and loads the page again. */
+function keep(all) {
+  try { sessionStorage.setItem(KEY, JSON.stringify(all)); } catch { /* Storage is unavailable: the forms are empty when the page is opened again. */ }
+}
+
+/** Shows the page in another language by loading it again. */
 export function reloadIn(language) {
   rememberLanguage(language);
-  const values = fields().map(({ form, el }) => [form.id, el.name, isChoice(el) ? el.value : null, isChoice(el) ? el.checked : el.value]);
-  try { sessionStorage.setItem(KEY, JSON.stringify({ path: location.pathname, values })); } catch { /* Storage is unavailable: the forms are empty after the reload. */ }
+  isReloading = true;
   location.reload();
 }
 
-/** Fills in what `reloadIn` has stored, once. Each changed form gets the event `input` of its fields. */
-export function restoreForms() {
-  let stored;
-  try {
-    stored = JSON.parse(sessionStorage.getItem(KEY));
-    sessionStorage.removeItem(KEY);
-  } catch { /* Storage is unavailable. */ }
-  if (stored?.path !== location.pathname) return;
-  for (const [id, name, option, value] of stored.values) {
-    for (const { form, el } of fields()) {
-      if (form.id !== id || el.name !== name || (isChoice(el) && el.value !== option)) continue;
-      const property = isChoice(el) ? "checked" : "value";
-      if (el[property] === value) continue;
-      el[property] = value;
-      el.dispatchEvent(new Event("input", { bubbles: true }));
-    }
-  }
+addEventListener("pagehide", () => {
+  if (!owner) return;
+  const forms = [...document.querySelectorAll(isReloading ? "form[id]" : "form[id][data-kept]")];
+  keep({ ...kept(), [location.pathname]: { user: owner, forms: Object.fromEntries(forms.map((form) => [idOf(form), contentsOf(form)])) } });
+});
+
+/** Whether the form with this id was open when this user left the page. */
+export const wasOpen = (id, { username }) => {
+  const { user, forms } = kept()[location.pathname] ?? {};
+  return user === username && Boolean(forms[id]);
+};
+
+/** Fills in what this user had entered when the page was left. What another user had entered is discarded. */
+export function restoreForms({ username }) {
+  if (owner && owner !== username) for (const form of document.querySelectorAll("form[data-kept]")) form.reset();
+  owner = username;
+  const { [location.pathname]: page, ...others } = kept();
+  keep(others);
+  if (page?.user !== username) return;
+  for (const form of document.querySelectorAll("form[id]")) if (page.forms[idOf(form)]) fillIn(form, page.forms[idOf(form)]);
 }

@@ -118,7 +118,7 @@ async function onUser(user) {
     if (signIn !== signIns) return;
     put($("college"), terms.college?.name);
     composer.begin();
-    restoreForms();
+    restoreForms(user);
     sentAlerts.run(true);
     imports.resume();
     overview.run(true);

@@ -198,6 +198,30 @@ test("an account is added, edited and removed in place", async () => {
   await until(page, () => /No one matches “zzz”/.test(document.querySelector("#people").textContent) && !document.querySelector("#people table").offsetParent);
 });
 
+test("a half-filled account is open again after other views and another page", async () => {
+  const page = await openAdmin("#people");
+  await page.getByRole("button", { name: "Add account" }).click();
+  const add = page.getByRole("form", { name: "New account" });
+  await add.getByLabel("Username").fill("dana");
+  await add.getByLabel("Name", { exact: true }).fill("Dana Dean");
+  await add.getByLabel("Role").selectOption("staff");
+  await add.getByLabel("Password").fill("long enough to use");
+  for (const view of ["audit", "people"]) await page.click(`#views a[href='#${view}']`);
+  assert.equal(await add.getByLabel("Username").inputValue(), "dana");
+  await page.goto(`${hub.url}/account`);
+  await page.goto(`${hub.url}/admin#people`);
+  await until(page, () => document.querySelector("#people .account [name=username]")?.value === "dana");
+  assert.equal(await add.getByLabel("Name", { exact: true }).inputValue(), "Dana Dean");
+  assert.equal(await add.getByLabel("Subjects").isVisible(), true);
+  assert.equal(await add.getByLabel("Password").inputValue(), "", "a password is not stored");
+  assert.doesNotMatch(await page.evaluate(() => JSON.stringify({ ...sessionStorage })), /long enough/);
+  await add.getByRole("button", { name: "Cancel" }).click();
+  await page.reload();
+  await until(page, () => document.querySelectorAll("#people tbody tr").length > 0);
+  assert.equal(await add.count(), 0);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("a person links to their sessions and their audit entries", async () => {
   const page = await openAdmin("#people");
   await page.getByRole("link", { name: "Activity of admin" }).click();

@@ -159,6 +159,96 @@ test("a term is edited in its card, while other changes of the terms arrive", as
   assert.deepEqual(page.wrong, []);
 });
 
+test("a half-filled form is the same after other views, another page, and another language", async () => {
+  const page = await openDesk("#terms");
+  const values = () => page.evaluate(() => Object.fromEntries(["term-form", "alert-form", "import-form", "rehearsal-form"].map((id) => {
+    const fields = [...document.getElementById(id).elements].filter(({ name, type }) => name && !["file", "hidden"].includes(type));
+    return [id, fields.map((el) => [el.name, ["radio", "checkbox"].includes(el.type) ? el.checked : el.value])];
+  })));
+  await page.fill("#term-form [name=id]", "2031-fall");
+  await page.fill("#term-form [name=title]", "Fall 2031");
+  await page.fill("#term-form [name=opens_at]", "2090-01-01T08:00");
+  await page.fill("#term-form [name=waitlist_priority]", "seniors, honours");
+  await page.goto(`${hub.url}/staff#alerts`);
+  await page.fill("#alert-form [name=title]", "Snow");
+  await page.fill("#alert-form [name=message]", "The campus is closed.");
+  await page.check("#alert-form [name=to][value=some]");
+  await page.fill("#alert-form [name=sections]", "1");
+  await page.goto(`${hub.url}/staff#import`);
+  await page.click("#import-form summary");
+  await page.fill("#import-form [name=term]", "2031-fall");
+  await page.check("#import-form [name=partial]");
+  await page.goto(`${hub.url}/staff#demand`);
+  await page.fill("#rehearsal-form [name=runs]", "7");
+  const typed = await values();
+  for (const view of ["now", "sections", "students", "alerts", "terms"]) {
+    await page.click(`#views a[href='#${view}']`);
+    await until(page, (view) => document.body.dataset.view === view, view);
+    assert.deepEqual(await values(), typed, view);
+  }
+  const isFilled = () => until(page, () => document.querySelector("#term-form [name=id]")?.value === "2031-fall");
+  await page.goto(`${hub.url}/account`);
+  await page.goto(`${hub.url}/staff#terms`);
+  await isFilled();
+  assert.deepEqual(await values(), typed, "after another page");
+  await page.goto(`${hub.url}/account`);
+  await page.goBack();
+  await isFilled();
+  assert.deepEqual(await values(), typed, "after going back");
+  await page.getByRole("button", { name: "Español" }).click();
+  await until(page, () => document.documentElement.lang === "es");
+  await isFilled();
+  assert.deepEqual(await values(), typed, "in Spanish");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("what was entered for a new term is back after another term was edited", async () => {
+  const page = await openDesk("#terms");
+  await page.fill("#term-form [name=id]", "2031-fall");
+  await page.fill("#term-form [name=title]", "Fall 2031");
+  await page.locator(".term-card").first().getByRole("button", { name: /^Edit/ }).click();
+  await page.locator(".term-card [name=title]").fill("Not saved");
+  await page.locator(".term-card").first().getByRole("button", { name: "Cancel" }).click();
+  await until(page, () => document.querySelector("#term-add [name=id]")?.value === "2031-fall");
+  assert.equal(await page.inputValue("#term-add [name=title]"), "Fall 2031");
+  assert.equal(await page.isVisible("#term-add [name=id]"), true);
+});
+
+test("a term that was being edited, and a correction, are so again after another page", async () => {
+  const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Room change", message: "To room 12.", priority: "medium", category: "schedule", audience: { sections: ["desk-1"] } });
+  const page = await openDesk("#terms");
+  await page.locator(".term-card", { hasText: "other" }).getByRole("button", { name: /^Edit/ }).click();
+  await page.locator(".term-card [name=title]").fill("A better title");
+  await page.goto(`${hub.url}/staff#alerts`);
+  await page.fill("#alert-form [name=title]", "Another alert");
+  await page.getByRole("button", { name: "Correct: Room change" }).click();
+  await page.fill("#alert-form [name=message]", "To room 13.");
+  await page.goto(`${hub.url}/account`);
+  await page.goto(`${hub.url}/staff#alerts`);
+  await until(page, () => document.querySelector("#alert-form [name=message]")?.value === "To room 13.");
+  assert.match(await page.textContent("#alert-basis"), /Room change/);
+  assert.equal(await page.isVisible("#alert-recipients"), false);
+  assert.match(await page.textContent("#send-button"), /correction/i);
+  assert.equal(await page.inputValue(".term-card [name=title]"), "A better title");
+  assert.equal(await page.inputValue(".term-card [name=id]"), "other");
+  await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+});
+
+test("an alert that was begun is back after a correction was abandoned", async () => {
+  const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Room change", message: "To room 12.", priority: "medium", category: "schedule", audience: { sections: ["desk-1"] } });
+  const page = await openDesk("#alerts");
+  await page.fill("#alert-form [name=title]", "Another alert");
+  await page.check("#alert-form [name=to][value=some]");
+  await page.fill("#alert-form [name=users]", "student");
+  await page.getByRole("button", { name: "Correct: Room change" }).click();
+  await until(page, () => document.querySelector("#alert-form [name=title]").value === "Room change");
+  await page.locator("#alert-basis button").click();
+  await until(page, () => document.querySelector("#alert-form [name=title]").value === "Another alert");
+  assert.equal(await page.inputValue("#alert-form [name=users]"), "student");
+  assert.equal(await page.isVisible("#selected-people"), true);
+  await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+});
+
 test("a new term offers the college's waitlist setting, not \"No change\"", async () => {
   const page = await openDesk("#terms");
   await page.locator(".term-card").first().waitFor();

@@ -290,6 +290,15 @@ test("problems are shown in Spanish by their code and field", async () => {
   await until(page, () => /La inscripción debe cerrar después de abrir\./.test(document.querySelector("#term-form .stop")?.textContent));
 });
 
+test("a refused username is explained in Spanish", async () => {
+  const page = await show("/admin#people", "admin", 1280);
+  await page.getByRole("button", { name: "Agregar cuenta" }).click();
+  await page.locator("form.account [name=username]").fill("ana sol");
+  await page.locator("form.account [name=password]").fill("una clave bastante larga");
+  await page.locator("form.account .strong").click();
+  await shows(page, "Un nombre de usuario tiene de 1 a 120 caracteres, sin espacios");
+});
+
 test("no page has a text outside of the word tables", () => {
   const js = readdirSync(new URL("js/", STATIC), { recursive: true }).filter((name) => name.endsWith(".js") && !name.startsWith("words/"));
   // Names of products, keys, headers and events, and values of settings.

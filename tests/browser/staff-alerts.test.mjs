@@ -18,7 +18,7 @@ const openStaff = async (how = {}) => {
   return page;
 };
 const openStudent = async (user = "student", how = {}) => {
-  const page = await open(chrome, hub, "/?term=desk#alerts", { user, ...how });
+  const page = await open(chrome, hub, "/?term=desk", { user, ...how });
   await until(page, () => document.querySelector("#live").dataset.state === "live");
   return page;
 };
@@ -46,6 +46,37 @@ test("the reach is shown before sending; students get the alert at once", async 
   await withdraw(page, "Payment is due");
   await until(reader, () => !/Payment is due/.test(document.querySelector("#banners").textContent));
 });
+
+for (const width of [390, 1280]) {
+  test(`a high alert is shown once where the list is shown, and is confirmed there, at ${width} px`, async () => {
+    const reader = await openStudent("student", { width });
+    await reader.evaluate(() => {
+      window.spoken = [];
+      new MutationObserver(() => window.spoken.push(document.querySelector("#spoken").textContent)).observe(document.querySelector("#spoken"), { childList: true });
+    });
+    const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Fees are due", message: "Pay by Friday.", priority: "high", category: "workflow", audience: { all: true } });
+    await shows(reader, "#banners", "Fees are due");
+    const inList = reader.locator("#alert-list article", { hasText: "Fees are due" });
+    await reader.click("#views a[href='#alerts']");
+    await inList.getByRole("button", { name: "Confirm" }).waitFor();
+    assert.equal(await reader.locator("#banners article").count(), 0);
+    await reader.click("#views a[href='#term']");
+    await shows(reader, "#banners", "Fees are due");
+    await reader.click("#views a[href='#alerts']");
+    // One that arrives in the meantime is announced, although it is no banner.
+    const other = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Lab closed", message: "Until noon.", priority: "high", category: "workflow", audience: { all: true } });
+    await until(reader, () => window.spoken.some((text) => /^Lab closed\. Until noon\./.test(text)));
+    assert.equal(await reader.locator("#banners article").count(), 0);
+    assert.deepEqual(await reader.evaluate(() => window.spoken.filter((text) => /Fees/.test(text))), [], "it was announced as a banner");
+    await inList.getByRole("button", { name: "Confirm" }).click();
+    await until(reader, () => [...document.querySelectorAll("#alert-list article")].some((el) => /Fees/.test(el.textContent) && !el.querySelector("button") && el === document.activeElement));
+    await reader.click("#views a[href='#term']");
+    await shows(reader, "#banners", "Lab closed");
+    assert.doesNotMatch(await reader.textContent("#banners"), /Fees/);
+    for (const one of [id, other.id]) await hub.ask("staff", "DELETE", `/api/v1/alerts/${one}`);
+    assert.deepEqual(reader.wrong, []);
+  });
+}
 
 test("an emergency needs confirmation; receipts then update live", async () => {
   const [reader, page] = [await openStudent(), await openStaff()];

@@ -60,6 +60,38 @@ test("missing columns are chosen above the first rows, and the file is applied",
   assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/cols-30002")).capacity, 20);
 });
 
+test("a long check of the columns says how far it is, and a short one does not", async () => {
+  const page = await openImport();
+  let socket;
+  await page.routeWebSocket(/\/alerts\/ws/, (one) => { socket = one; one.connectToServer(); });
+  await page.reload();
+  await page.selectOption("#which-term", "desk");
+  await until(page, () => document.querySelector("#live").dataset.state === "live");
+  await check(page, FILE.replaceAll("TERM", "cols").replace("Spring 2031,,,\n", ""));
+  await shows(page, "required fields have no column yet");
+  let last = { task: "t", state: "running", phase: "queued", dry_run: true };
+  await page.route(/\/imports\/[^/]+$/, (route) => route.fulfill({ json: last }));
+  await page.route(/\/imports\?/, (route) => route.fulfill({ status: 202, json: { task: "t" } }));
+  await page.getByRole("button", { name: "Use “Kurs” as Course" }).click();
+  const text = () => page.textContent("#task .columns");
+  await shows(page, "Checking the file with these columns…");
+  assert.doesNotMatch(await text(), /Reading the file|Waiting for/);
+  const frame = (rows) => {
+    last = { task: "t", state: "running", phase: "reading", dry_run: true, rows, sections: 0, refused: 0, bytes: rows * 100, bytes_total: 10_000_000 };
+    socket.send(JSON.stringify({ type: "import", ...last }));
+  };
+  await until(page, () => /Waiting for another import/.test(document.querySelector("#task .columns").textContent));
+  frame(20_000);
+  await shows(page, "Checking the file with these columns….*Reading the file: 1\\.9 of 9\\.5 MiB, 20,000 rows");
+  const spoken = await page.textContent("#task .columns .unseen");
+  assert.match(spoken, /20,000 rows/);
+  frame(30_000);
+  await shows(page, "30,000 rows");
+  assert.equal(await page.textContent("#task .columns .unseen"), spoken);
+  assert.equal(await page.locator("#task table").count(), 1, "the table stays");
+  assert.deepEqual(page.wrong, []);
+});
+
 test("a remembered mapping is used when the same columns come again", async () => {
   const page = await openImport();
   const file = (term) => `term,Id,Fach,Max Leute\n${term},1,AB 101,10\n`;

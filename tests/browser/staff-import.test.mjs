@@ -294,6 +294,42 @@ test("a large import shows progress, survives a reload, and can be cancelled", a
   await shows(page, "Cancelled. Nothing has changed.");
 });
 
+test("screen readers hear each step of an import, but not each of its rows", async () => {
+  const page = await openImport();
+  let socket;
+  await page.routeWebSocket(/\/alerts\/ws/, (one) => { socket = one; one.connectToServer(); });
+  let last = { task: "t", state: "running", phase: "queued", dry_run: true };
+  await page.route(/\/imports\/[^/]+$/, (route) => route.fulfill({ json: last }));
+  await page.route(/\/imports\?/, (route) => route.fulfill({ status: 202, json: { task: "t" } }));
+  await page.reload();
+  await page.selectOption("#which-term", "desk");
+  await until(page, () => document.querySelector("#live").dataset.state === "live");
+  await choose(page, "t,1,MATH 1,One,10");
+  await check(page);
+  await shows(page, "Waiting for another import");
+  await page.evaluate(() => {
+    const spoken = document.querySelector("#task .progress [role=status]");
+    window.spoken = [];
+    new MutationObserver(() => window.spoken.push(spoken.textContent)).observe(spoken, { childList: true });
+  });
+  const frame = (fields) => {
+    last = { task: "t", state: "running", dry_run: true, rows: 0, sections: 0, refused: 0, created: 0, updated: 0, unchanged: 0, bytes: 0, bytes_total: 50 * 2 ** 20, ...fields };
+    socket.send(JSON.stringify({ type: "import", ...last }));
+  };
+  frame({ phase: "reading" });
+  for (let i = 1; i <= 20; i += 1) {
+    frame({ phase: "reading", rows: i * 1_000, bytes: i * 2 ** 20 });
+    await until(page, (text) => document.querySelector("#task .progress").textContent.includes(text), `${i}.0 of 50.0 MiB, ${i},000 rows`);
+  }
+  frame({ phase: "reading", rows: 50_000, bytes: 50 * 2 ** 20 });
+  for (let i = 0; i <= 10; i += 1) frame({ phase: "comparing", rows: 50_000, sections: 50_000, unchanged: i * 5_000 });
+  await shows(page, "Comparing with the term: 50,000 of 50,000 sections");
+  const [columns, reading, read, comparing, ...others] = await page.evaluate(() => window.spoken);
+  assert.match([columns, reading, read, comparing].join("\n"), /^Looking for the columns.*\nReading the file: 1\.0.*\nThe file is read: 50,000 rows.*\nComparing with the term: 0 of/);
+  assert.deepEqual(others, []);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("an upload shows its progress and can be cancelled", async () => {
   const slow = path.join(folder, "slow.csv");
   writeFileSync(slow, `${HEADS}\n${"slow,1,BIG 1,A line that is long enough for a file of some size,30\n".repeat(60_000)}`);

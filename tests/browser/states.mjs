@@ -133,7 +133,7 @@ function studentStates(hub, { term, soon, week, full, items }) {
       await alert(hub, "Parking is free today", "Until noon, in all lots.", "low", "content");
       await alert(hub, "The library closes at 6 PM", "It opens again on Monday at 8 AM.", "medium", "system");
       await alert(hub, "Payment is due on Friday", "Unpaid seats are released at 8 AM on Saturday.", "high", "workflow", { requires_ack: true });
-    }, ready: async (page) => { await listed(page); await seen("#banners article")(page); await page.click("#archive summary"); await until(page, () => !/Loading/.test(document.querySelector("#archive-list").textContent)); } },
+    }, ready: async (page) => { await listed(page); await seen("#alert-list .high button")(page); await page.click("#archive summary"); await until(page, () => !/Loading/.test(document.querySelector("#archive-list").textContent)); } },
     { name: "emergency", where: here, how: student, readme: [390, "dark"],
       before: () => alert(hub, "Leave the Science building now", "A gas leak was found. Leave by the nearest exit and go to the parking area on 5th Street.", "critical", "emergency"),
       ready: async (page) => { await mine(page); await seen("#urgent article")(page); }, after: () => withdrawAll(hub) },

@@ -1,5 +1,7 @@
 //! Imports of the same schedule in another notation: they find the sections that they created before.
 
+use eduhub::domain::outcome::{Outcome, RequestOutcome};
+use eduhub::domain::refusal::RefusalCode;
 use eduhub::domain::section::SectionStatus;
 
 use crate::imports_hub::{Hub, options_for};
@@ -124,4 +126,33 @@ async fn an_import_reports_the_students_that_it_affects() {
     let over = serde_json::json!([{ "section": "T-30001", "enrolled": 3, "capacity": 1 }]);
     let overlaps = serde_json::json!([{ "section": "T-30002", "students": 3 }]);
     assert_eq!((&task["affected"]["over_capacity"], &task["affected"]["overlaps"]), (&over, &overlaps), "{task}");
+}
+
+#[actix_web::test]
+async fn a_class_past_midnight_overlaps_on_both_of_its_days_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    hub.import(&schedule("22-past-midnight.csv"), options_for("T")).await;
+    let others = "crn,course,capacity,days,time\n40001,AB 101,5,T,9:00am-9:50am\n40002,AB 102,5,T,11:30pm-11:50pm\n\
+                  40003,AB 103,5,W,12:30am-12:50am\n40004,AB 104,5,W,1:00am-1:50am\n40005,AB 105,5,T,12:10am-12:50am\n";
+    let task = hub.import(others, options_for("T")).await;
+    assert_eq!(task["created"], 5, "{task}");
+    hub.open_term("T").await;
+    hub.register("T", "ann", "30001").await;
+
+    for (crn, expected) in [
+        ("40001", None),
+        ("40002", Some(RefusalCode::TimeConflict)),
+        ("40003", Some(RefusalCode::TimeConflict)),
+        ("40004", None),
+        ("40005", None),
+    ] {
+        let outcome = hub.register("T", "ann", crn).await;
+        let refusal = match &outcome {
+            Outcome::Request(RequestOutcome::Refused(refusal)) => Some(refusal.code()),
+            Outcome::Request(RequestOutcome::Done(_)) => None,
+            _ => panic!("{crn}: {outcome:?}"),
+        };
+        assert_eq!(refusal, expected, "{crn}: {outcome:?}");
+    }
 }

@@ -10,6 +10,7 @@ use eduhub::clock::SystemClock;
 use eduhub::domain::command::{Command, SectionPatch, TermPatch};
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
 use eduhub::domain::offer::OfferSettings;
+use eduhub::domain::outcome::Outcome;
 use eduhub::domain::section::{Credits, SectionState, SectionStatus};
 use eduhub::imports::csv::CsvSchedules;
 use eduhub::imports::{ImportDeps, ImportError, ImportOptions, Imports};
@@ -146,11 +147,11 @@ impl Hub {
         self.pool.submit_or_create(TermId::parse(term).unwrap(), Command::PutTerm(open)).await.unwrap();
     }
 
-    /// Registers a student for a section.
-    pub(crate) async fn register(&self, term: &str, student: &str, crn: &str) {
+    /// Registers a student for a section, and returns the outcome.
+    pub(crate) async fn register(&self, term: &str, student: &str, crn: &str) -> Outcome {
         let (student, crn) = (UserName::parse(student).unwrap(), Crn::parse(crn).unwrap());
         let register = Command::Register { student, crn, waitlist: false };
-        self.pool.submit(&TermId::parse(term).unwrap(), register).await.unwrap().unwrap();
+        self.pool.submit(&TermId::parse(term).unwrap(), register).await.unwrap().unwrap()
     }
 
     /// Drops a student from a section.

@@ -3,6 +3,8 @@
 import { button, field, h, markInvalid, put } from "../dom.js";
 import { t } from "../i18n.js";
 
+/** The id of the form that adds an account. */
+export const ADD_FORM = "account-add";
 const ROLES = ["student", "instructor", "staff", "admin"];
 
 /**
@@ -17,7 +19,7 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
   const subjects = text("subjects", { value: (user?.subjects ?? []).join(", "), maxlength: 1000 });
   const limit = field(t("account.subjects"), subjects);
   const showLimit = () => { limit.hidden = role.value !== "staff"; };
-  role.addEventListener("change", showLimit);
+  role.addEventListener("input", showLimit);
   showLimit();
   const save = h("button", { class: "strong" }, t(user ? "save" : "account.add"));
   const status = h("p", { role: "status" });
@@ -58,7 +60,7 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
   };
 
   showActions();
-  const form = h("form", { class: "account", onsubmit, "aria-label": user ? t("account.of", { user: user.username }) : t("account.new") },
+  const form = h("form", { id: user ? null : ADD_FORM, "data-kept": !user, class: "account", onsubmit, "aria-label": user ? t("account.of", { user: user.username }) : t("account.new") },
     h("div", { class: "inline" },
       !user && field(t("sign.name"), text("username", { required: true, autocapitalize: "none", spellcheck: "false" })),
       field(t("account.name"), text("name", { value: user?.name ?? "" })),

@@ -4,7 +4,8 @@ import { $, button, h, debounce, put } from "../dom.js";
 import { api, query } from "../api.js";
 import { has, t } from "../i18n.js";
 import { dateTime } from "../words.js";
-import { accountForm } from "./account-form.js";
+import { wasOpen } from "../reload.js";
+import { accountForm, ADD_FORM } from "./account-form.js";
 
 const PATH = "/api/v1/admin/users";
 const PAGE_SIZE = 100;
@@ -46,6 +47,7 @@ export class Users {
     put(this.addForm);
     this.add.hidden = false;
     if (!running) return put(this.rows);
+    if (wasOpen(ADD_FORM, user)) this.#showAddForm();
     await this.#load();
   }
 

@@ -5,6 +5,7 @@ import { $, button, h, debounce, markInvalid, put, SETTLE_MS } from "../dom.js";
 import { alertCard, alertPath, isUrgent } from "../alerts.js";
 import { api } from "../api.js";
 import { fromCollegeTime, toCollegeTime } from "../college-time.js";
+import { contentsOf, fillIn } from "../forms.js";
 import { hubNow } from "../hub-clock.js";
 import { has, t } from "../i18n.js";
 import { dateTime, problemText } from "../words.js";
@@ -23,6 +24,8 @@ export class Composer {
   #isLimited = false;
   /** The alert that is corrected or ended, and how: `{alert, isAllClear}`. Null for a new alert. */
   #basis = null;
+  /** What was entered for a new alert before a correction or an all-clear began. */
+  #begun = null;
 
   /** `page`: `{term(), nameOf(id)}`. `onsent(alert)` is called after an alert was sent or scheduled. */
   constructor(page, onsent) {
@@ -30,6 +33,8 @@ export class Composer {
     this.form = $("alert-form");
     const updateReach = debounce(DEBOUNCE_MS, () => this.updateReach());
     this.form.addEventListener("input", ({ target }) => {
+      // The page was opened again: the form was about this alert.
+      if (target.name === "basis") return this.#setBasis(JSON.parse(target.value));
       if (target.name === "template") return this.#startFrom(target.value);
       if (target.name === "requires_ack") this.#ackChanged = true;
       // An emergency is shown above everything at any priority, so the form must not suggest otherwise.
@@ -77,7 +82,7 @@ export class Composer {
 
   /** Starts a correction of `alert`, which goes to the same people. */
   correct(alert) {
-    this.form.reset();
+    this.#beginAnew();
     this.#ackChanged = true;
     this.form.elements.requires_ack.checked = alert.requires_ack;
     this.#fill({ ...alert, lasts: alert.expires_at ? "at" : "" });
@@ -90,10 +95,16 @@ export class Composer {
 
   /** Starts an all-clear to the people of `alert`, which is withdrawn when the all-clear has been sent. */
   allClear(alert) {
-    this.form.reset();
+    this.#beginAnew();
     this.#ackChanged = false;
     this.#fill(fromTemplate("all_clear", alert));
     this.#setBasis({ alert, isAllClear: true });
+  }
+
+  /** Empties the form. What was entered for a new alert comes back if the correction or the all-clear is not sent. */
+  #beginAnew() {
+    if (!this.#basis) this.#begun = contentsOf(this.form);
+    this.form.reset();
   }
 
   #fill(alert) {
@@ -103,6 +114,7 @@ export class Composer {
   /** Shows which alert is corrected or ended; its audience stays. */
   #setBasis(basis) {
     this.#basis = basis;
+    this.form.elements.basis.value = basis ? JSON.stringify(basis) : "";
     $("alert-basis").hidden = !basis;
     for (const id of ["alert-recipients", "alert-template"]) $(id).hidden = Boolean(basis);
     $("alert-start").hidden = Boolean(basis) && basis.alert.seq !== null;
@@ -125,6 +137,8 @@ export class Composer {
   /** Ends a correction or an all-clear without sending it. */
   #stop() {
     this.#reset();
+    if (this.#begun) fillIn(this.form, this.#begun);
+    this.#begun = null;
     this.updateReach();
     $("send-title").focus();
   }

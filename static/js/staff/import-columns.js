@@ -7,6 +7,7 @@ import { has, i18n, t } from "../i18n.js";
 import { richText } from "../rich-text.js";
 import { putSheets } from "./import-choices.js";
 import { withField } from "./import-map.js";
+import { progressOf, ProgressText } from "./import-progress.js";
 import { loadProfiles, rememberForm } from "./import-remember.js";
 
 /** The fields of a schedule, by their names in the API, in the order of the choices. */
@@ -19,6 +20,8 @@ const FIELDS = [
 const fieldName = (field) => has(`field.${field}`) ? t(`field.${field}`) : field;
 /** The arrow keys change a choice at each press: only the last of them checks the file. */
 const CHANGE_MS = 600;
+/** A check that takes longer shows its progress. */
+const SHORT_CHECK_MS = 1_000;
 /** Errors and suggestions listed below the table. The review has all errors. */
 const ERRORS_MAX = 5;
 const SUGGESTIONS_MAX = 3;
@@ -52,6 +55,8 @@ export class ColumnsStep {
   /** Counts changes, so that a check does not undo a later choice. */
   #changes = 0;
   #checked = 0;
+  /** When the last check began, by `performance.now()`. */
+  #checkingSince = 0;
 
   /**
    * `root` is the element in which the step is drawn. `onchange(options)` checks the file with other options, `oncontinue()`
@@ -80,6 +85,7 @@ export class ColumnsStep {
     [this.#state, this.#shape, this.#changes, this.#checked] = [null, "", 0, 0];
     this.title = h("h3", { tabindex: "-1" }, t("columns.title", { name }));
     this.status = h("p", { role: "status" });
+    this.progress = new ProgressText();
     this.next = button(t("columns.continue"), () => this.actions.oncontinue(this.#state), { class: "primary" });
     this.profile = h("select", { onchange: ({ target }) => this.#change({ profile: target.value, map: "" }) });
     this.header = h("input", { type: "number", min: "1", max: String(HEADER_LINE_MAX), onchange: ({ target }) => target.reportValidity() && this.#change({ header_line: target.value }) });
@@ -88,7 +94,7 @@ export class ColumnsStep {
     this.term = h("input", { maxlength: "24", list: "term-ids", autocomplete: "off", onchange: ({ target }) => this.#change({ term: target.value.trim() }) });
     [this.table, this.problems] = [h("div"), h("div")];
     this.remember = rememberForm(() => this.#current(), (saved) => this.#onsaved(saved));
-    this.el = h("div", { class: "columns" }, this.title, this.status,
+    this.el = h("div", { class: "columns" }, this.title, this.status, this.progress.el,
       h("p", { class: "next" }, this.next, " ", button(t("columns.restart"), () => this.actions.onrestart(), { class: "quiet" })),
       h("div", { class: "inline" }, this.sheetLabel, labelled(t("columns.profile"), this.profile), labelled(t("columns.header_line"), this.header), labelled(t("columns.term"), this.term)),
       h("p", { class: "none" }, t("columns.hint")), this.table, h("h4", null, t("columns.problems")), this.problems, this.actions.mayRemember() && this.remember.el);
@@ -119,10 +125,17 @@ export class ColumnsStep {
     if (document.activeElement !== this.sheet) this.sheetLabel.hidden = !putSheets(this.sheet, state);
   }
 
-  /** Shows that a check is under way. */
+  /** Shows that a check has begun. */
   checking() {
     this.next.disabled = true;
+    this.#checkingSince = performance.now();
     this.#show(t("columns.checking"));
+  }
+
+  /** Shows how far a check is, unless it has just begun. */
+  progressed(state) {
+    if (performance.now() - this.#checkingSince < SHORT_CHECK_MS) return;
+    this.progress.show(progressOf(state));
   }
 
   /** Shows why a check could not start, with a button that starts it again. */
@@ -131,7 +144,9 @@ export class ColumnsStep {
     this.status.append(" ", button(t("columns.retry"), () => this.#change({}, true)));
   }
 
+  /** Shows what the step is doing, or the result of a check, instead of the progress of one. */
   #show(text, tone = "") {
+    this.progress.clear();
     this.status.className = tone;
     if (this.status.textContent !== text) put(this.status, text);
   }

@@ -129,7 +129,11 @@ export class ImportView {
     else draw("sending").focus();
     if (!place) this.#showStep(inColumns ? COLUMNS : options.dry_run ? REVIEW : APPLY);
     try {
-      const onprogress = (bytes) => { sent = bytes; if (!cancelled && !inColumns) draw("sending", bytes); };
+      const onprogress = (bytes) => {
+        sent = bytes;
+        if (inColumns) this.columns.progressed({ phase: "sending", bytes, name: file.name, bytes_total: file.size });
+        else if (!cancelled) draw("sending", bytes);
+      };
       const { task } = await upload(`/api/v1/${students ? "students/import" : "imports"}${query(options)}`, file, { signal: uploading.signal, onprogress });
       if (place) place.before = { task: this.#task, options: this.#options };
       this.#options = { file, name: file.name, students, corrections, ...options };
@@ -205,7 +209,7 @@ export class ImportView {
       const inColumns = this.columns.isOpen && state.dry_run;
       if (!this.#place) this.#showStep(inColumns ? COLUMNS : state.dry_run ? REVIEW : APPLY);
       this.#showStatus();
-      if (inColumns) this.columns.checking();
+      if (inColumns) this.columns.progressed({ ...state, name: this.#options.name });
       else drawProgress(this.#place?.root ?? $("task"), { ...state, name: this.#options.name }, () => this.#cancel());
       this.#poller.postpone();
     } else if (whole) {

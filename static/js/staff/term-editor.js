@@ -3,6 +3,7 @@
 import { $, h, markInvalid, put } from "../dom.js";
 import { api } from "../api.js";
 import { fromCollegeTime, toCollegeTime, zoneName } from "../college-time.js";
+import { contentsOf, fillIn } from "../forms.js";
 import { hubNow } from "../hub-clock.js";
 import { t } from "../i18n.js";
 import { TermCard } from "./term-card.js";
@@ -21,6 +22,8 @@ export class TermEditor {
   #cards = new Map();
   /** The card that the form is in; null if it adds a term. */
   #edited = null;
+  /** What was entered for a new term before the form moved into a card; null while the form is below the cards. */
+  #added = null;
   #timer = 0;
 
   /** `read()` reads the terms again and shows them (`show`). It is called after a term was saved. */
@@ -29,6 +32,8 @@ export class TermEditor {
     this.form = $("term-form");
     this.status = this.form.querySelector("span[role=status]");
     this.form.addEventListener("submit", (event) => this.#submit(event));
+    // The page was opened again: the form was in this card.
+    this.form.elements.card.addEventListener("input", ({ target }) => this.#place(this.#cards.get(target.value) ?? null));
     for (const type of ["input", "reset"]) this.form.addEventListener(type, () => { this.#drawPast(); this.#drawModes(); });
     $("term-add-open").addEventListener("click", () => { this.#home(); this.form.elements.id.focus(); });
     $("term-cancel").addEventListener("click", () => this.#leave());
@@ -91,6 +96,7 @@ export class TermEditor {
   /** Puts the form into this card, or back below the cards if it is null. */
   #place(card) {
     this.#edited = card;
+    this.form.elements.card.value = card?.id ?? "";
     (card?.place ?? $("term-add")).append(this.form);
     this.form.elements.id.closest("label").hidden = Boolean(card);
     $("term-add").querySelector("h3").hidden = Boolean(card);
@@ -99,12 +105,14 @@ export class TermEditor {
     this.#drawModes();
   }
 
-  /** Empties the form, and puts it back below the cards. */
+  /** Puts the form back below the cards, with what was entered there before. */
   #home() {
     this.form.reset();
     this.status.classList.remove("stop");
     put(this.status);
     this.#place(null);
+    if (this.#added) fillIn(this.form, this.#added);
+    this.#added = null;
     this.#drawPast();
   }
 
@@ -119,6 +127,7 @@ export class TermEditor {
     const { term } = card;
     const { id, title, opens_at, closes_at, waitlist, offer_s, offer_first_day_s, waitlist_priority } = this.form.elements;
     for (const one of [card.status, this.status]) put(one);
+    if (!this.#edited) this.#added = contentsOf(this.form);
     id.value = term.id;
     waitlist_priority.value = (term.waitlist_priority ?? []).join(", ");
     waitlist.value = term.waitlist ?? (term.offer_s || term.offer_first_day_s ? "" : "college");
@@ -163,6 +172,8 @@ export class TermEditor {
       return;
     }
     await this.read().catch(() => { /* The terms are read again after the next change. */ });
+    // What was entered for the new term is saved, although a card was opened in the meantime.
+    if (isForm && !card) this.#added = null;
     // The form closes once its card shows what was saved, unless another card was opened in the meantime.
     if (card && this.#edited === card) this.#leave();
     // The term that was added has a card now. The form is empty for the next one.
