@@ -117,7 +117,7 @@ struct Candidate {
     job: Job,
     publish: watch::Sender<Option<Tenure>>,
     publish_requests: watch::Sender<u64>,
-    /// The number of requests of other hubs when this hub last took or renewed the lease.
+    /// The number of requests from other hubs when this hub last took or renewed the lease.
     requests: u64,
     counts: Arc<Counts>,
 }

@@ -118,8 +118,8 @@ impl Follower {
             count.fetch_add(1, Ordering::Relaxed);
             let had_failed = self.deps.gauge.recovering.swap(outcome.is_err(), Ordering::AcqRel);
             match outcome {
-                Err(error) if !had_failed => log::warn!("the changes of other hubs cannot be read: {error}"),
-                Ok(()) if had_failed => log::info!("the changes of other hubs can be read again"),
+                Err(error) if !had_failed => log::warn!("the changes by other hubs cannot be read: {error}"),
+                Ok(()) if had_failed => log::info!("the changes by other hubs can be read again"),
                 _ => {}
             }
             if recovered.elapsed() >= RECOVERY {

@@ -355,12 +355,12 @@ fn watch_tail(metrics: &Metrics, tail: &Arc<AlertTail>) -> prometheus::Result<()
     )
 }
 
-/// Adds the reads of the changes of other hubs to the metrics.
+/// Adds the reads of the changes by other hubs to the metrics.
 fn watch_following(metrics: &Metrics, counts: &Arc<FollowCounts>) -> prometheus::Result<()> {
     let reads = counts.clone();
     metrics.watch_counts(
         "eduhub_follow_reads_total",
-        "Reads of the changes of other hubs, by outcome",
+        "Reads of the changes by other hubs, by outcome",
         "outcome",
         Box::new(move || {
             [("ok", &reads.read), ("failed", &reads.failed)]

@@ -146,7 +146,7 @@ impl Event {
     }
 }
 
-/// A change of a student's registration.
+/// A change to a student's registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistrationChange {
     /// The change.
@@ -156,7 +156,7 @@ pub struct RegistrationChange {
     pub position: Option<u32>,
 }
 
-/// A change of a student's waitlist position.
+/// A change to a student's waitlist position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PositionChange {
     /// The student.

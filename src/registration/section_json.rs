@@ -260,7 +260,7 @@ impl<'a> SeatRow<'a> {
     }
 }
 
-/// Appends a [`SeatRow`] as JSON. Written by hand, because the broker encodes a row for every change of a section. Ids
+/// Appends a [`SeatRow`] as JSON. Written by hand, because the broker encodes a row for every change to a section. Ids
 /// contain no characters that JSON would escape.
 pub fn push_seat_row(out: &mut Vec<u8>, state: &SectionState, shown: ShownCounts) {
     let SeatRow(id, capacity, enrolled, waitlisted, open) = SeatRow::with_counts(state, shown);

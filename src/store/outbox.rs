@@ -129,7 +129,7 @@ pub trait OutboxStore: Send + Sync {
     fn delete_entry(&self, section: &SectionId, version: u64) -> StoreFuture<()>;
     /// Records a failed attempt, to be retried at `next_at`.
     fn record_failure(&self, section: &SectionId, next_at: Timestamp) -> StoreFuture<()>;
-    /// Records that Plone refused an entry in this version permanently. A later change of the section is sent again.
+    /// Records that Plone refused an entry in this version permanently. A later change to the section is sent again.
     fn record_refusal(&self, section: &SectionId, version: u64, reason: String, at: Timestamp) -> StoreFuture<()>;
     /// Marks sections to be sent. Sections that do not exist are ignored.
     fn mark(&self, sections: Vec<SectionId>, at: Timestamp) -> StoreFuture<()>;

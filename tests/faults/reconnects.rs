@@ -87,7 +87,7 @@ struct Crowd {
     upgraded: Stage,
     welcomed: Stage,
     live: Stage,
-    /// The sequence of the last change of seats, once it is known.
+    /// The sequence of the last seat change, once it is known.
     last_seats: Cell<u64>,
     /// How many clients were asked to reconnect later.
     refused: Cell<usize>,

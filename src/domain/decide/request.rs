@@ -69,7 +69,7 @@ fn decide_register(
     grant(draft, student, crn, goal, reason)
 }
 
-/// Decides a request of staff on a student's behalf. With a section to drop and one to add, `Err` means that the caller
+/// Decides a request by staff on a student's behalf. With a section to drop and one to add, `Err` means that the caller
 /// must discard the draft.
 pub(super) fn for_student(draft: &mut Draft<'_>, request: &StaffRequest) -> Result<RequestOutcome, RequestOutcome> {
     let StaffRequest { student, drop, add, waitlist, lifted } = request;

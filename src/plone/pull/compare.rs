@@ -125,7 +125,7 @@ mod tests {
             (vec![], vec![seats(40)], "", true, "changed in the hub"),
             (vec![seats(40)], vec![seats(50)], "", true, "changed in both: the hub's change wins"),
             (vec![seats(40)], vec![seats(40)], "", false, "same change in both"),
-            (vec![(Title, text("Calc"))], vec![seats(40)], "title", true, "changes of different fields are merged"),
+            (vec![(Title, text("Calc"))], vec![seats(40)], "title", true, "changes to different fields are merged"),
             (vec![(Instructor, text("Ann")), (Title, text("Calc"))], vec![], "title instructor", false, "two fields"),
         ];
         for (there, here, taken, to_write, why) in table {

@@ -277,7 +277,7 @@ impl Sections {
             let after = match all.get(&item.uid) {
                 Some(hit) => {
                     self.hidden.insert(item.uid.clone());
-                    // Changes of a hidden item are applied when it becomes visible again.
+                    // Changes to a hidden item are applied when it becomes visible again.
                     PloneItem { path: hit.path.clone(), deleted: false, ..item.clone() }
                 }
                 None => PloneItem { deleted: true, ..item.clone() },

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::sqlite::content::{self, WriteConnection};
 use crate::store::sqlite::files::{self, NewFile};
 
-/// How long SQLite waits for a short write of another process, such as `eduhub backup`.
+/// How long SQLite waits for a short write by another process, such as `eduhub backup`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The maximum size of the page cache of a connection that writes, in KiB. A batch reads and writes few pages of a term;

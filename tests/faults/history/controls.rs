@@ -159,7 +159,7 @@ fn a_sequence_that_goes_backward_is_rejected() {
     assert!(message.contains("has the sequence 1, but sequence 2 was read before"), "{message}");
 }
 
-/// Two overlapping changes of Ann's plan. Only a read after many registrations shows their order.
+/// Two overlapping changes to Ann's plan. Only a read after many registrations shows their order.
 fn plan_read_late(plan: Vec<usize>) -> Vec<Call> {
     let put = |section| Request::PutPlan { student: ANN, plan: vec![section] };
     let (mut calls, mut moment) =

@@ -1,4 +1,4 @@
-//! Who gets which seat, through the application: fields of sections, refusals, deadlines, and requests of staff.
+//! Who gets which seat, through the application: fields of sections, refusals, deadlines, and requests by staff.
 
 use serde_json::{Value, json};
 
@@ -193,7 +193,7 @@ fn a_permit_lifts_refusals_until_it_ends() {
     let given = staff.post_json(permits, &permit).expect(201).json();
     assert_eq!((&given["course"], &given["override"]), (&json!("LAW 1"), &json!(["section_full"])));
     staff.put_json("/api/v1/students/ann", &json!({"groups": ["honours"]})).expect(200);
-    assert_eq!(staff.get("/api/v1/students/ann").expect(200).json()["permits"][0], given, "a change of facts keeps it");
+    assert_eq!(staff.get("/api/v1/students/ann").expect(200).json()["permits"][0], given, "a change to facts keeps it");
     ann.put(&own("4")).expect(201);
     ann.delete(&own("4")).expect(200);
     permit["expires_at"] = json!("2020-01-01T00:00:00Z");

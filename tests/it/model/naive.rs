@@ -163,7 +163,7 @@ impl Naive {
             },
             Command::Batch(batch) => self.batch(batch),
             Command::RegisterPlan { .. } => unreachable!("no history has plans"),
-            Command::ForStudent(_) => unreachable!("no history has requests of staff"),
+            Command::ForStudent(_) => unreachable!("no history has requests by staff"),
             Command::MoveOnWaitlist(WaitlistMove { student, crn, position }) => {
                 vec![self.move_on_waitlist(student.as_str(), crn.as_str(), *position)]
             }

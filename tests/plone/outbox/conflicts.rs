@@ -1,4 +1,4 @@
-//! Writes of other clients to the same items, and writes of the hub that arrive after their timeout.
+//! Writes by other clients to the same items, and writes by the hub that arrive after their timeout.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;

@@ -87,7 +87,7 @@ fn a_thousand_changes_of_one_section_take_at_most_40_writes() {
     setup.wait_until_equal(&ids, &no_names());
     let count = writes() - before;
     let changes = changes.into_inner();
-    println!("{changes} changes of one section: {count} writes to Plone");
+    println!("{changes} changes to one section: {count} writes to Plone");
     assert!(changes >= 1_000 && (1..=40).contains(&count), "{changes} changes, {count} writes");
 }
 
