@@ -16,7 +16,7 @@ use crate::support::WAIT_MAX;
 use crate::support::server::{Home, Server};
 use crate::support::wait::eventually;
 
-/// The limit of open files under which the hub runs: fewer than there are silent clients.
+/// The limit on open files under which the hub runs: fewer than there are silent clients.
 const FILES_MAX: usize = 256;
 /// The number of silent clients.
 const SILENT: usize = 400;
