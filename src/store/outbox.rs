@@ -149,7 +149,7 @@ pub trait OutboxStore: Send + Sync {
     /// Stores pulled items. The first of each pair is the item that was stored before Plone was read. If the stored
     /// item now differs from it, the pulled one is ignored, because a write in the meantime is newer.
     fn put_pulled(&self, items: Vec<(Option<PloneItem>, PloneItem)>) -> StoreFuture<()>;
-    /// Returns the note of this name. Notes are small values of the outbox and its workers.
+    /// Returns the note with this name. Notes are small values of the outbox and its workers.
     fn note(&self, name: &str) -> StoreFuture<Option<String>>;
     /// Stores a note, replacing an earlier one.
     fn put_note(&self, name: &str, value: String) -> StoreFuture<()>;

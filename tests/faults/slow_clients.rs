@@ -88,7 +88,7 @@ fn open_files(server: &Server) -> usize {
 }
 
 #[test]
-fn a_burst_of_connections_stays_below_the_limit_of_open_files() {
+fn a_burst_of_connections_stays_below_the_limit_on_open_files() {
     let home = Home::new().setting("server.workers", "2");
     let server = serve_with_few_files(&home);
     // All connections have arrived when the hub continues, so that it could accept them faster than it examines them.
@@ -116,7 +116,7 @@ fn closed(connections: &[TcpStream]) -> usize {
     connections.iter().filter(|stream| is_closed(stream)).count()
 }
 
-/// The limit of visitors' connections in a test, and how many are opened.
+/// The limit on visitors' connections in a test, and how many are opened.
 const VISITORS_MAX: usize = 8;
 const VISITORS: usize = 200;
 /// Connections that the hub may have beyond the limit while it ends others.

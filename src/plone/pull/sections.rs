@@ -1,6 +1,6 @@
 //! Pulls Plone's sections into the hub.
 //!
-//! A pull may be interrupted at any point, by a failure of Plone or the end of the hub. Nothing is lost or done twice,
+//! A pull may be interrupted at any point, by a failure of Plone or by a stop of the hub. Nothing is lost or done twice,
 //! because it compares values and stores items in this order:
 //!
 //! - The item of a *new* section is stored before the section is created, so that the outbox knows the item from the
