@@ -153,7 +153,7 @@ impl OtherHubs {
         all
     }
 
-    /// Returns the hubs that have replied lately, in the order of their starts.
+    /// Returns the hubs that have replied recently, in the order of their starts.
     fn known_hubs(&self, listed: &[Uuid]) -> Vec<HubCounts> {
         let now = Instant::now();
         let mut known = self.known.lock();
