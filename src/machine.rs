@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_low_limit_of_open_files_is_a_warning() {
+    fn a_low_limit_on_open_files_causes_a_warning() {
         assert!(file_limit_warning(Some(1_024), 25_000).is_some_and(|warning| warning.contains("26024")));
         assert_eq!(file_limit_warning(Some(26_024), 25_000), None);
         assert_eq!(file_limit_warning(None, 25_000), None);

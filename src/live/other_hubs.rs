@@ -26,8 +26,8 @@ const REPLY_MAX: Duration = Duration::from_secs(1);
 const KNOWN_MAX: Duration = Duration::from_secs(10);
 /// Maximum number of hubs whose counts are known.
 const HUBS_MAX: usize = 64;
-/// Maximum number of lists that wait for other hubs at the same time: more admins than a college has. Another one has the
-/// sessions of this hub only.
+/// Maximum number of lists that wait for other hubs at the same time: more admins than a college has. A further list
+/// has only the sessions of this hub.
 const PENDING_MAX: usize = 64;
 
 /// The replies to a list: the hub and its sessions.

@@ -324,7 +324,7 @@ fn are_joined(upper: &[String], lower: &[String]) -> bool {
     texts > 1 && upper.iter().zip(lower).any(is_joined)
 }
 
-/// Joins a header of two rows, such as `Meeting` above `Days`. Of each column, the longest known name counts.
+/// Joins a header of two rows, such as `Meeting` above `Days`. For each column, the longest known name counts.
 fn in_two_rows(upper: &[String], lower: &[String], extra: &ExtraNames) -> Vec<String> {
     let is_known = |name: &str| {
         let name = &normalized(name);
