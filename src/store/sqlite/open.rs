@@ -128,7 +128,7 @@ pub enum OpenError {
         /// What was found.
         what: String,
     },
-    /// A damaged store has damage with which it cannot be used, so it is not accepted.
+    /// The damage prevents the use of the store, so it is not accepted.
     #[error("the store {path} cannot be used as it is: {what}; restore a backup")]
     Unusable {
         /// The store.
