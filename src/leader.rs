@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requests_of_other_hubs_are_noticed_while_this_hub_leads() {
+    async fn requests_from_other_hubs_are_noticed_while_this_hub_leads() {
         let (store, leadership) = start([Ok(None), Ok(Some(1)), Ok(None), Ok(Some(3))]);
         let mut requests = leadership.requests();
         // The work with which a tenure begins carries out the requests from before it.

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mode_of_a_term_has_precedence_over_that_of_the_college() {
+    fn the_mode_of_a_term_takes_precedence_over_the_colleges() {
         let of_term = |mode| term(TermOffers { mode, ..TermOffers::default() });
         let is_offer = |settings: OfferSettings, mode| settings.offer_at(&of_term(mode), at(OPENS)).is_some();
         let (auto, offer) = (Some(WaitlistMode::Auto), Some(WaitlistMode::Offer));

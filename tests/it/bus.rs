@@ -398,7 +398,7 @@ fn a_missing_permission_is_reported() {
 }
 
 #[test]
-fn events_that_wait_are_sent_when_a_hub_stops() {
+fn queued_events_are_sent_when_a_hub_stops() {
     let server = NatsServer::start();
     let [first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
     // So large that NATS has not read all of them yet when the hub has written the last one.

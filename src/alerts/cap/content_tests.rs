@@ -123,7 +123,7 @@ fn texts_that_are_too_long_and_unknown_values_are_refused_by_field() {
 }
 
 #[test]
-fn the_block_in_the_colleges_language_is_taken_or_the_first() {
+fn the_block_in_the_colleges_language_or_else_the_first_is_used() {
     let in_language = |tag: Option<&str>| CapInfo {
         language: tag.map(str::to_owned),
         headline: Some(tag.unwrap_or("none").to_owned()),

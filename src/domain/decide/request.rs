@@ -227,7 +227,7 @@ pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
     let mut drops = Vec::with_capacity(batch.drop.len());
     for crn in &batch.drop {
         drops.push((crn.clone(), drop_section(draft, &batch.student, crn)));
-        // The waitlist has precedence over the later requests of this batch.
+        // The waitlist takes precedence over the later requests of this batch.
         settle_queued(draft);
     }
     let mut results = added(draft, batch);

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn manual_edits_of_counts_and_rosters_are_overwritten() {
+    fn manual_edits_to_counts_and_rosters_are_overwritten() {
         use SectionField::{Roster, SeatsTaken};
         let lines = |lines: &[&str]| FieldValue::Lines(lines.iter().map(|line| (*line).to_owned()).collect());
         let mut here = hub(&[]);

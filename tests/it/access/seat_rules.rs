@@ -131,7 +131,7 @@ fn section_conditions_survive_an_import_without_their_columns() {
 }
 
 #[test]
-fn the_last_times_of_a_term_refuse_and_say_so() {
+fn requests_after_a_deadline_are_refused_with_the_deadline() {
     let hub = college();
     let (mut staff, mut ann) = (hub.staff(), hub.signed_in_as(&student("ann")));
     ann.put(&own("3")).expect(201);

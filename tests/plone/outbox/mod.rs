@@ -53,7 +53,7 @@ fn seats_and_rosters_reach_plone_despite_kills() {
 }
 
 #[test]
-fn a_thousand_changes_of_one_section_take_at_most_40_writes() {
+fn a_thousand_changes_to_one_section_take_at_most_40_writes() {
     let setup = Setup::in_front_of(Plone::start());
     let ids = setup.open(&schedule("203002", 1, 400, 50));
     let id = &ids[0];
