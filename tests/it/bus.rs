@@ -291,7 +291,7 @@ fn repeated_late_and_foreign_messages_do_no_harm() {
         first.reaches(&mut second, &event);
         sent.push(intruder.next_event());
     }
-    // Repeated messages, also those that this hub has sent.
+    // Repeated messages, including those that this hub has sent.
     for (subject, text) in &sent {
         intruder.publish(subject, text.as_bytes());
     }

@@ -272,7 +272,7 @@ pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
     attempts
 }
 
-/// Replaces an outcome whose registration changed afterwards: a waitlist position may have become a seat, because the
+/// Replaces an outcome whose registration changed afterward: a waitlist position may have become a seat, because the
 /// drops of the swap made room for it, and a registration may have ended, because a later section replaced it.
 pub(super) fn update_if_changed(draft: &Draft<'_>, student: &UserName, outcome: &mut RequestOutcome) {
     let RequestOutcome::Done(earlier) = outcome else { return };

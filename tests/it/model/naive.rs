@@ -19,7 +19,7 @@ use super::facts;
 /// The expected reply to a command, and the expected notices to students.
 pub(crate) struct Expected {
     pub(crate) reply: Vec<String>,
-    /// The reply to each request at the time of its decision; what was decided afterwards may change the reply.
+    /// The reply to each request at the time of its decision; what was decided afterward may change the reply.
     pub(crate) at_first: Vec<String>,
     pub(crate) notices: Vec<String>,
     /// What a request changed in addition to its own section: the student, the section, the action and the reply to it.

@@ -114,7 +114,7 @@ impl Balancer<'_> {
         self.avoided_until[hub].store(until, Ordering::Relaxed);
     }
 
-    /// Returns a random hub, one that has not failed lately if there is one.
+    /// Returns a random hub, one that has not failed recently if there is one.
     fn pick(&self, random: &mut Random) -> usize {
         let first = random.below(HUBS);
         let hubs = (0..HUBS).map(|offset| (first + offset) % HUBS);
