@@ -49,7 +49,7 @@ impl WaitlistMode {
     }
 }
 
-/// The college's settings of waitlists.
+/// The college's waitlist settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OfferSettings {
     /// Whether seats are assigned or offered.
@@ -67,7 +67,7 @@ impl Default for OfferSettings {
     }
 }
 
-/// A term's own settings of waitlists. `None` means the college's setting; a priority can be declared only by a term.
+/// A term's own waitlist settings. `None` means the college's setting; a priority can be declared only by a term.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermOffers {
     /// See [`OfferSettings::mode`].
