@@ -190,7 +190,7 @@ fn decide_drop(
     granted(draft, &after, true)
 }
 
-/// Ends a registration that a request of its student ends in addition to another one.
+/// Ends a registration that the student's request ends in addition to another one.
 pub(super) fn end(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, reason: Reason) {
     let open = draft.section(crn).map(SectionState::open_seats);
     let after = Registration::dropped(crn.clone(), draft.now);
