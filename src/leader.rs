@@ -117,7 +117,7 @@ struct Candidate {
     job: Job,
     publish: watch::Sender<Option<Tenure>>,
     publish_requests: watch::Sender<u64>,
-    /// The number of requests of other hubs when this hub last took or renewed the lease.
+    /// The number of requests from other hubs when this hub last took or renewed the lease.
     requests: u64,
     counts: Arc<Counts>,
 }
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requests_of_other_hubs_are_noticed_while_this_hub_leads() {
+    async fn requests_from_other_hubs_are_noticed_while_this_hub_leads() {
         let (store, leadership) = start([Ok(None), Ok(Some(1)), Ok(None), Ok(Some(3))]);
         let mut requests = leadership.requests();
         // The work at the start of a tenure covers the requests from before it.

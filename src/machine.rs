@@ -6,13 +6,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// connections to Plone, pipes of threads.
 const OTHER_FILES: u64 = 1_024;
 
-/// Raises the soft limit of open files to the hard limit, and logs a warning if that is too low for `connections`.
+/// Raises the soft limit on open files to the hard limit, and logs a warning if that is too low for `connections`.
 pub fn raise_open_files(connections: usize) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let allowed = match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         Ok(()) => maximum,
         Err(error) => {
-            log::warn!("cannot raise the limit of open files: {error}");
+            log::warn!("cannot raise the limit on open files: {error}");
             current
         }
     };
@@ -21,7 +21,7 @@ pub fn raise_open_files(connections: usize) {
     }
 }
 
-/// Returns how many connections this process can hold, at most `configured`: the limit of open files, less those that
+/// Returns how many connections this process can hold, at most `configured`: the limit on open files, less those that
 /// are open and [`OTHER_FILES`] or a quarter of the limit, whichever is less.
 #[must_use]
 pub fn connections_max(configured: usize) -> usize {
@@ -48,12 +48,12 @@ pub fn host_name() -> String {
     if name.is_empty() { "hub".to_owned() } else { name.to_owned() }
 }
 
-/// Returns a warning for the operator if the limit of open files is too low for `connections`.
+/// Returns a warning for the operator if the limit on open files is too low for `connections`.
 fn file_limit_warning(allowed: Option<u64>, connections: usize) -> Option<String> {
     let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
     let allowed = allowed.filter(|allowed| *allowed < needed)?;
     Some(format!(
-        "the limit of open files is {allowed}, but [server] max_connections = {connections} needs {needed}: \
+        "the limit on open files is {allowed}, but [server] max_connections = {connections} needs {needed}: \
          raise the hard limit (`ulimit -Hn`, or LimitNOFILE= of systemd), or lower max_connections"
     ))
 }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_low_limit_of_open_files_is_a_warning() {
+    fn a_low_limit_on_open_files_causes_a_warning() {
         assert!(file_limit_warning(Some(1_024), 25_000).is_some_and(|warning| warning.contains("26024")));
         assert_eq!(file_limit_warning(Some(26_024), 25_000), None);
         assert_eq!(file_limit_warning(None, 25_000), None);

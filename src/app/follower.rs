@@ -1,7 +1,7 @@
 //! Follows the other hubs on a shared store: every second, and when the bus gives a hint, reads which terms have new
 //! commits and which tokens have ended.
 //!
-//! The store is authoritative. An event of the bus only makes the next read earlier, so a lost or repeated event
+//! The store is authoritative. An event from the bus only makes the next read earlier, so a lost or repeated event
 //! changes nothing. Alerts need no follower: the broker reads their sequence from the store in the same way.
 
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ use crate::store::StoreError;
 use crate::store::gauge::StoreGauge;
 use crate::store::shared::{SharedStore, StoredTerm};
 
-/// Time between two reads without a hint: the longest time until this hub begins to read a change of another hub.
+/// Time between two reads without a hint: the longest time until this hub begins to read another hub's change.
 const POLL: Duration = Duration::from_secs(1);
 /// Minimum time between two reads, however many hints there are.
 const POLL_MIN: Duration = Duration::from_millis(20);
@@ -41,7 +41,7 @@ pub(super) struct FollowCounts {
     pub(super) failed: AtomicU64,
     /// Terms that another hub had changed, summed over all reads.
     pub(super) terms: AtomicU64,
-    /// Events of the bus that caused a read at once.
+    /// Events from the bus that caused an immediate read.
     pub(super) hints: AtomicU64,
 }
 
@@ -119,8 +119,8 @@ impl Follower {
             count.fetch_add(1, Ordering::Relaxed);
             let had_failed = self.deps.gauge.recovering.swap(outcome.is_err(), Ordering::AcqRel);
             match outcome {
-                Err(error) if !had_failed => log::warn!("the changes of other hubs cannot be read: {error}"),
-                Ok(()) if had_failed => log::info!("the changes of other hubs can be read again"),
+                Err(error) if !had_failed => log::warn!("the changes by other hubs cannot be read: {error}"),
+                Ok(()) if had_failed => log::info!("the changes by other hubs can be read again"),
                 _ => {}
             }
             if let Err(error) = self.deps.imports.follow_cancellations().await {

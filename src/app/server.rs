@@ -215,14 +215,14 @@ struct Connectable {
 }
 
 impl Connectable {
-    /// Derives the numbers from the limit of open files. At most `configured` connections are served.
+    /// Derives the numbers from the limit on open files. At most `configured` connections are served.
     fn new(configured: usize) -> Self {
         let beyond = RESERVED + ACCEPTED_AHEAD;
         let limit = crate::machine::connections_max(configured + beyond).saturating_sub(beyond).max(1);
         Self { limit, accepted: limit + beyond }
     }
 
-    /// Returns how many connections a worker may have, so that all of them together stay within the limit of open files.
+    /// Returns how many connections a worker may have, so that all of them together stay within the limit on open files.
     /// A worker with this many connections gets no new one until it has closed one.
     const fn per_worker(&self, workers: usize) -> usize {
         self.accepted.div_ceil(workers)
@@ -332,7 +332,7 @@ fn watch_caches(
     )?;
     metrics.watch_values(
         "eduhub_cache_max_bytes",
-        "Bound of the memory of caches in bytes, by cache",
+        "Bound on the memory of caches in bytes, by cache",
         "cache",
         Box::new(move || maxima().into_iter().map(|(cache, _, max)| (cache, max as f64)).collect()),
     )
@@ -355,12 +355,12 @@ fn watch_tail(metrics: &Metrics, tail: &Arc<AlertTail>) -> prometheus::Result<()
     )
 }
 
-/// Adds the reads of the changes of other hubs to the metrics.
+/// Adds the reads of the changes by other hubs to the metrics.
 fn watch_following(metrics: &Metrics, counts: &Arc<FollowCounts>) -> prometheus::Result<()> {
     let reads = counts.clone();
     metrics.watch_counts(
         "eduhub_follow_reads_total",
-        "Reads of the changes of other hubs, by outcome",
+        "Reads of the changes by other hubs, by outcome",
         "outcome",
         Box::new(move || {
             [("ok", &reads.read), ("failed", &reads.failed)]
@@ -375,7 +375,7 @@ fn watch_following(metrics: &Metrics, counts: &Arc<FollowCounts>) -> prometheus:
         move || terms.terms.load(Ordering::Relaxed),
     )?;
     let hints = counts.clone();
-    metrics.watch_count("eduhub_follow_hints_total", "Events of the bus that caused an immediate read", move || {
+    metrics.watch_count("eduhub_follow_hints_total", "Events from the bus that caused an immediate read", move || {
         hints.hints.load(Ordering::Relaxed)
     })
 }

@@ -63,14 +63,14 @@ pub enum Event {
     },
     /// An admin lists the live sessions of all hubs.
     SessionsWanted {
-        /// The list, for the replies.
+        /// The id of the request, which the replies repeat.
         request: Uuid,
-        /// Which sessions.
+        /// The sessions to list.
         filter: SessionFilter,
     },
     /// The live sessions of a hub, in reply to [`Event::SessionsWanted`].
     Sessions {
-        /// The list.
+        /// The id of the request.
         request: Uuid,
         /// The hub.
         hub: Uuid,
@@ -101,7 +101,7 @@ impl Event {
 
     /// Returns the event as other hubs receive it; `None` if it does not concern them.
     ///
-    /// Of a commit they receive the sequence only. Each reads the changes from the store and notifies its own users, so a
+    /// They receive only the sequence of a commit. Each reads the changes from the store and notifies its own users, so a
     /// student is notified once, in the order of the commits, even if the event is lost or late.
     #[must_use]
     pub fn for_other_hubs(&self) -> Option<Self> {
@@ -146,7 +146,7 @@ impl Event {
     }
 }
 
-/// A change of a student's registration.
+/// A change to a student's registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistrationChange {
     /// The change.
@@ -156,7 +156,7 @@ pub struct RegistrationChange {
     pub position: Option<u32>,
 }
 
-/// A change of a student's waitlist position.
+/// A change to a student's waitlist position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PositionChange {
     /// The student.

@@ -38,7 +38,7 @@ pub(super) enum Access {
 pub(super) struct Hub {
     /// Its URL, such as `http://127.0.0.1:8000`.
     pub(super) url: String,
-    /// An access token of the requested role.
+    /// An access token with the requested role.
     pub(super) token: String,
     /// The HTTP client.
     pub(super) client: awc::Client,
@@ -102,7 +102,7 @@ struct Problem {
     field: Option<String>,
 }
 
-/// Returns the failure for an error response. For an error of the hub it contains the request id, by which an
+/// Returns the failure for an error response. For a server error it contains the request id, by which an
 /// administrator finds the cause in the hub's log.
 pub(super) fn problem_failure(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
     let id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(|_| status.is_server_error());
@@ -120,7 +120,7 @@ mod tests {
     use awc::http::header::{HeaderName, HeaderValue};
 
     #[test]
-    fn an_error_of_the_hub_is_printed_with_its_request_id() {
+    fn a_server_error_is_printed_with_its_request_id() {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("x-request-id"), HeaderValue::from_static("0193"));
         let failure =

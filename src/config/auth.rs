@@ -25,7 +25,7 @@ pub struct Auth {
     pub oidc: BTreeMap<String, Oidc>,
     /// `[auth.proxy]`: the college's web server.
     pub proxy: Proxy,
-    /// `[roles]`: groups and claims that have each role.
+    /// `[roles]`: groups and claims that give each role.
     pub roles: RoleMap,
     /// `[roles.names]`: the names of users in schedules, for instructors.
     pub names: StatedNames,
@@ -34,7 +34,7 @@ pub struct Auth {
 /// `[auth.oidc.NAME]`: a provider of OpenID Connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Oidc {
-    /// The name that the provider gives itself: the URL before `/.well-known/openid-configuration`.
+    /// The provider's issuer identifier: the URL before `/.well-known/openid-configuration`.
     pub issuer: String,
     /// The hub's name at the provider.
     pub client_id: String,

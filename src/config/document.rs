@@ -16,13 +16,13 @@ const SECTIONS: [(&str, &str); 14] = [
     ("auth.proxy", "A web server in front of the hub that signs users in with SAML, Shibboleth or CAS: docs/SSO.md."),
     (
         "roles",
-        "Who has each role after single sign-on: \"group:NAME\", \"CLAIM=VALUE\", or \"*\" for everyone. The highest\n\
+        "Who gets each role after single sign-on: \"group:NAME\", \"CLAIM=VALUE\", or \"*\" for everyone. The highest\n\
          role counts. Users without a role are refused.",
     ),
     ("plone", "The college's Plone site. Without a url, the hub runs without Plone."),
     (
         "plone.roles",
-        "The Plone roles and groups (\"group:NAME\") that have each role in the hub. The highest role counts.",
+        "The Plone roles and groups (\"group:NAME\") that give each role in the hub. The highest role counts.",
     ),
     ("registration", "Registration rules, and limits of the registration engine."),
     ("limits", "Limits per caller. 0 means no limit."),

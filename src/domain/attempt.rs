@@ -1,4 +1,4 @@
-//! Attempts: every request of a student that was decided, refusals included, and every promotion, in one chain per
+//! Attempts: every student's request that was decided, refusals included, and every promotion, in one chain per
 //! term.
 //!
 //! An attempt has a number, without gaps within its term, and a hash: SHA-256 over the hash of the previous attempt and

@@ -127,7 +127,7 @@ pub struct Batch {
     pub choices: BTreeMap<Crn, WaitlistChoices>,
 }
 
-/// A request of staff on a student's behalf.
+/// A request by staff on a student's behalf.
 #[derive(Debug, Clone)]
 pub struct StaffRequest {
     /// The student.
@@ -217,7 +217,7 @@ pub struct TermPatch {
 /// Maximum number of sections in one [`Command::PutSections`], so that a large pull does not delay registrations.
 pub const EDITS_MAX: usize = 200;
 
-/// A change of one section in the college's catalogue, applied as a three-way merge by field: a field that differs
+/// A change to one section in the college's catalogue, applied as a three-way merge by field: a field that differs
 /// between `base` and `target` is set to its value in `target`, unless the hub has changed it since `base`.
 #[derive(Debug, Clone)]
 pub struct SectionEdit {

@@ -362,7 +362,7 @@ impl<'v> Draft<'v> {
         self.notices.push(notice);
     }
 
-    /// Records a decided request of a student. `open` is the number of open seats that it found.
+    /// Records a student's decided request. `open` is the number of open seats that it found.
     pub fn note_request(
         &mut self,
         student: &UserName,

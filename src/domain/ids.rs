@@ -141,8 +141,8 @@ impl Crn {
     }
 
     /// Converts a CRN as a college writes it to one that can be part of an id, in which `.` replaces each run of
-    /// characters other than letters, digits, `.` and `_`. One that is long or has other letters ends with a hash of it.
-    /// Also returns what was written, if it differs.
+    /// characters other than letters, digits, `.` and `_`. A long CRN, or one with other letters, ends with a
+    /// hash of the text. Also returns what was written, if it differs.
     ///
     /// Ignores what spreadsheets add to numbers: `30001.0` and `'30001` are `30001`.
     ///
@@ -249,7 +249,7 @@ pub struct SectionId {
 }
 
 impl SectionId {
-    /// Parses `TERM-CRN`. The last `-` is the separator. It may be a section of an earlier version, see
+    /// Parses `TERM-CRN`. The last `-` is the separator. The id may come from an earlier version, see
     /// [`TermId::stored`].
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::domain::prerequisite::Requirement;
 use crate::domain::section::{Section, SectionState};
 use crate::domain::student::is_same_course;
 
-/// Maximum number of sections that are evaluated as a set. Each change of a set evaluates all of it again, so a larger
+/// Maximum number of sections that are evaluated as a set. Each change to a set evaluates all of it again, so a larger
 /// one could delay other students; its sections are evaluated one after the other.
 pub const SET_LEN_MAX: usize = 8;
 

@@ -49,7 +49,7 @@ impl WaitlistMode {
     }
 }
 
-/// The college's settings of waitlists.
+/// The college's waitlist settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OfferSettings {
     /// Whether seats are assigned or offered.
@@ -67,7 +67,7 @@ impl Default for OfferSettings {
     }
 }
 
-/// A term's own settings of waitlists. `None` means the college's setting; a priority can be declared only by a term.
+/// A term's own waitlist settings. `None` means the college's setting; a priority can be declared only by a term.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermOffers {
     /// See [`OfferSettings::mode`].
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mode_of_a_term_has_precedence_over_that_of_the_college() {
+    fn the_mode_of_a_term_takes_precedence_over_the_colleges() {
         let of_term = |mode| term(TermOffers { mode, ..TermOffers::default() });
         let is_offer = |settings: OfferSettings, mode| settings.offer_at(&of_term(mode), at(OPENS)).is_some();
         let (auto, offer) = (Some(WaitlistMode::Auto), Some(WaitlistMode::Offer));

@@ -57,7 +57,7 @@ pub struct Registration {
     pub passed_over_for: Option<RefusalCode>,
     /// For a seat or an offer of one that was reserved, the group for which it was, in lower case.
     pub reserved_for: Option<Box<str>>,
-    /// While offered, until when; otherwise `None`.
+    /// The time until which the seat is offered; `None` unless it is.
     pub offer: Option<Offer>,
     /// While waitlisted or offered, what the student chose with it, if anything.
     pub choices: Option<Arc<WaitlistChoices>>,

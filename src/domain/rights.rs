@@ -144,7 +144,7 @@ impl fmt::Display for Rights {
     }
 }
 
-/// What a request of staff concerns.
+/// What a request by staff concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope<'a> {
     /// A section or a course of this subject.

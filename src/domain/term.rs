@@ -89,7 +89,7 @@ impl Term {
         self.is_open(now) || self.windows.iter().any(is_open)
     }
 
-    /// Returns the window of a student: a personal time has precedence over that of a group, and that over the term's.
+    /// Returns the window of a student: a personal time takes precedence over that of a group, and that over the term's.
     /// Of several groups, the one whose window opens first counts. A term without `opens_at` is closed for everyone.
     #[must_use]
     pub fn window_of(&self, facts: Option<&StudentFacts>) -> Window {

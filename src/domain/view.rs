@@ -29,7 +29,7 @@ pub trait TermView {
     fn sections_to_release(&self, now: Timestamp) -> Vec<Crn>;
     /// Returns when the next reserved seats are released.
     fn next_release(&self) -> Option<Timestamp>;
-    /// Returns the college's settings of waitlists, for terms without their own.
+    /// Returns the college's waitlist settings, for terms without their own.
     fn offer_settings(&self) -> OfferSettings;
     /// Returns the offers that lapse, or whose reminder is due, until `now`, in the order of these times.
     fn offers_due(&self, now: Timestamp) -> Vec<(UserName, Crn)>;

@@ -146,7 +146,7 @@ enum Hindrance {
     /// The student is passed over, and the notice states this code.
     Refused(RefusalCode),
     /// The seats of another section of the bundle may become those of students ahead, whose waitlist is settled later.
-    /// It evaluates the bundle again.
+    /// The bundle is evaluated again then.
     OthersFirst,
 }
 

@@ -87,7 +87,7 @@ async fn response(stream: &mut TcpStream) -> Option<String> {
 }
 
 #[actix_web::test]
-async fn an_unread_body_does_not_cost_the_connection() {
+async fn an_unread_body_leaves_the_connection_open() {
     let (address, server) = start();
     for path in ["/ignore", "/empty"] {
         let put = format!("PUT {path} HTTP/1.1\r\nHost: h\r\n");
@@ -111,7 +111,7 @@ async fn an_unread_body_does_not_cost_the_connection() {
 }
 
 #[actix_web::test]
-async fn a_rest_that_is_large_or_does_not_arrive_closes_the_connection() {
+async fn an_unread_body_that_is_large_or_late_closes_the_connection() {
     let (address, server) = start();
     for (path, framing) in [
         ("/ignore", "Content-Length: 70000\r\n\r\n{"),

@@ -1,4 +1,4 @@
-//! Overrides that staff give to a student before the registration.
+//! Permits: overrides that staff give to a student before a registration.
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};

@@ -59,7 +59,7 @@ pub(super) struct RegistrationResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     position: Option<u32>,
-    /// Until when the offer of a seat can be accepted; only while offered.
+    /// The time until which the offered seat can be accepted; only while offered.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     expires_at: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! The body of a change of a section.
+//! The body of a request that changes a section.
 
 use std::collections::BTreeSet;
 

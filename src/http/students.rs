@@ -128,7 +128,7 @@ pub(super) struct FactsResponse {
     completed: Vec<CompletedResponse>,
     /// Whether the completed courses are known. If not, prerequisites are not evaluated for the student.
     completed_known: bool,
-    /// Overrides that staff gave beforehand. A change of the facts keeps them.
+    /// Overrides that staff gave beforehand. A change to the facts keeps them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     permits: Vec<PermitResponse>,

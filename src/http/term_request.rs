@@ -1,4 +1,4 @@
-//! The body of a change of a term, and its detail in the audit trail.
+//! The body of a request that changes a term, and its detail in the audit trail.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -190,7 +190,7 @@ pub(super) fn describe(patch: &TermPatch) -> Detail {
     fn part(name: &'static str, value: Option<Option<impl ToString>>) -> Option<(&'static str, String)> {
         Some((name, value?.map_or("none".to_owned(), |value| value.to_string())))
     }
-    // Every field is named, so that a change of a new field does not stay out of the trail.
+    // Every field is named, so that a change to a new field does not stay out of the trail.
     let TermPatch {
         title,
         starts_on,

@@ -258,7 +258,7 @@ pub async fn put_user(
     Ok(response.json(UserResponse { username, name: name.into(), role, subjects }))
 }
 
-/// Returns the change of the limit that a request states.
+/// Returns the change to the limit that a request states.
 fn limit_of(role: Role, subjects: Option<Vec<String>>) -> Result<LimitChange, Problem> {
     let Some(subjects) = subjects else { return Ok(LimitChange::Keep) };
     if subjects.is_empty() {

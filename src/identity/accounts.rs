@@ -33,7 +33,7 @@ pub struct AccountChange {
     pub password: Option<SecretString>,
 }
 
-/// A change of the subjects to which a local account is limited.
+/// A change to the subjects to which a local account is limited.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum LimitChange {
     /// The limit does not change; an account that becomes staff again gets its earlier limit, and a new account has

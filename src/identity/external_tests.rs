@@ -127,7 +127,7 @@ impl Hub {
     }
 }
 
-/// A provider of passwords that accepts everyone, once the other sign-in has begun.
+/// A password provider that accepts everyone, once the other sign-in has begun.
 #[derive(Default)]
 struct Members {
     other_begins: Notify,
@@ -248,7 +248,7 @@ async fn a_provider_ends_the_sign_ins_of_a_session_or_of_a_person() {
         let ended = ExternalLogout { subject: subject.map(str::to_owned), sid: sid.map(str::to_owned) };
         hub.identity.end_external(&oidc("a"), ended).await.unwrap()
     };
-    assert_eq!(end(None, None).await, 0, "a logout of no one ends no sign-in");
+    assert_eq!(end(None, None).await, 0, "a logout that names no one ends no sign-in");
     assert_eq!(end(Some("2"), Some("phone")).await, 0, "the session of someone else");
     assert_eq!(end(Some("1"), Some("phone")).await, 1);
     assert!(!hub.is_alive(&phone) && hub.is_alive(&laptop) && hub.is_alive(&other));
@@ -307,7 +307,7 @@ async fn a_renamed_provider_keeps_its_users_and_a_replaced_one_does_not() {
 }
 
 #[actix_web::test]
-async fn changed_role_settings_end_sign_ins_of_staff_at_the_start() {
+async fn changed_role_settings_end_the_sign_ins_of_staff_at_the_start() {
     let mut hub = Hub::start().await;
     let staff = ExternalIdentity { rights: Role::Staff.into(), ..person(oidc("a"), "1", "sam") };
     let staff = hub.sign_in(staff).await.unwrap();

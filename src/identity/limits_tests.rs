@@ -82,7 +82,7 @@ fn a_response_that_must_be_built_costs_as_much_as_many_requests() {
 }
 
 #[test]
-fn a_low_limit_of_requests_allows_a_build() {
+fn a_low_request_limit_allows_a_build() {
     let (limits, ann, home) = (RequestLimits::new(1), UserName::parse("ann").unwrap(), address("192.0.2.1"));
     assert!(limits.count_user(&ann).is_ok() && limits.count_user_build(&ann).is_ok());
     assert!(limits.count_visitor(home).is_ok() && limits.count_visitor_build(home).is_ok());

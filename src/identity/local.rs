@@ -13,7 +13,7 @@ use crate::identity::provider::{CredentialVersion, KnownUser, Profile, ProviderE
 use crate::identity::sign_in::SignInError;
 use crate::store::accounts::{Account, AccountStore};
 
-/// The hub's own accounts. A change of an account ends its tokens immediately, so its user is not rechecked.
+/// The hub's own accounts. A change to an account ends its tokens immediately, so its user is not rechecked.
 pub(super) struct LocalAccounts {
     store: Arc<dyn AccountStore>,
     hasher: Arc<Hasher>,

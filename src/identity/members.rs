@@ -158,7 +158,7 @@ impl Members {
         Ok(false)
     }
 
-    /// Records a request of a member. If the member is due, a recheck starts soon.
+    /// Records a member's request. If the member is due, a recheck starts soon.
     pub(super) fn record_seen(&self, caller: &Caller) {
         let now_ms = self.clock.monotonic_ms();
         let resolution_ms = self.recheck_ms() / SEEN_FRACTION;

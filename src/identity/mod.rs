@@ -7,7 +7,7 @@
 //! - `members`: users who signed in through another provider; `recheck`: regular checks that they still exist there
 //!   with the same role; `password_queue`: hashes of accepted passwords, for outages of the provider;
 //!   `sealed_tokens`, `sealed_id_tokens`: encrypt the providers' tokens in the store; `sealing`: the encryption itself
-//! - [`own_account`]: what users change of their own account; [`second_factor`]: one-time codes; [`sign_in_list`]: the
+//! - [`own_account`]: what users can change in their own account; [`second_factor`]: one-time codes; [`sign_in_list`]: the
 //!   sign-ins of each user
 //! - `names`: usernames as people type them; `name_locks`: locks under which they are claimed
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets

@@ -89,7 +89,7 @@ async fn only_a_sign_in_to_a_local_account_can_manage_the_account() {
 }
 
 #[actix_web::test]
-async fn sign_ins_are_listed_and_ended_also_after_a_restart() {
+async fn sign_ins_are_listed_and_ended_even_after_a_restart() {
     let mut hub = Hub::start().await;
     hub.put("ann", Role::Student, Some(PASSWORD)).await;
     hub.put("bob", Role::Student, Some(PASSWORD)).await;

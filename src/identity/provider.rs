@@ -52,7 +52,7 @@ pub trait SignInProvider: Send + Sync {
     /// When the provider does not respond.
     fn profile<'a>(&'a self, user: &'a UserName) -> BoxFuture<'a, Result<Profile, ProviderError>>;
 
-    /// Returns the rules for members of this provider. `None` if each change of a user ends the affected tokens
+    /// Returns the rules for members of this provider. `None` if each change to a user ends the affected tokens
     /// immediately, as for local accounts.
     fn member_rules(&self) -> Option<MemberRules> {
         None

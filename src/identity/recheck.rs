@@ -22,7 +22,7 @@ const ROUNDS: u32 = 8;
 const ROUND_MIN: Duration = Duration::from_millis(50);
 /// Longest time between two rounds.
 const ROUND_MAX: Duration = Duration::from_secs(5);
-/// Maximum number of concurrent checks: a quarter of the default connections to Plone, because requests of users have
+/// Maximum number of concurrent checks: a quarter of the default connections to Plone, because users' requests have
 /// priority.
 const IN_FLIGHT_MAX: usize = 2;
 /// Maximum number of members that are collected in one pass.

@@ -223,7 +223,7 @@ async fn removing_an_account_ends_its_tokens_and_tickets() {
 }
 
 #[actix_web::test]
-async fn signing_a_user_out_everywhere_ends_all_tokens_also_after_a_restart() {
+async fn signing_a_user_out_everywhere_ends_all_tokens_even_after_a_restart() {
     let mut hub = Hub::start().await;
     hub.put("ann", Role::Student, Some("correct horse")).await;
     hub.put("bob", Role::Student, Some("correct horse")).await;

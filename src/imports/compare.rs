@@ -132,7 +132,7 @@ impl<'s> Comparison<'s> {
         self.restore_label(&mut file);
         let before = self.snapshot.and_then(|s| s.row(&file.section.id.crn)).map(|row| &row.state);
         let unstaged = SectionState::new(file.section.clone());
-        // Of an exported row, only totals that differ are new, so that a file which the hub wrote changes nothing.
+        // In an exported row, only totals that differ are new, so that a file which the hub wrote changes nothing.
         let is_known = |before: &SectionState| {
             file.is_exported && file.totals == Some((before.enrolled_total(), before.waitlisted_total()))
         };

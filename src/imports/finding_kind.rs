@@ -238,7 +238,7 @@ pub(in crate::imports) enum FindingKind {
     NoSuchTime,
     #[error("Description must be at most {max} characters")]
     DescriptionTooLong { max: usize },
-    #[error("Duration must be in minutes (90), 1:30 or 1.5 hours, and at most a week")]
+    #[error("Duration must be minutes (90), 1:30, or 1.5 hours, and at most a week")]
     DurationForm,
     // Warnings about many rows.
     #[error("\"{phrase}\" is imported without a set time, in {rows}")]

@@ -123,7 +123,7 @@ pub(in crate::imports) enum EndReason {
     )]
     EventsUnknown,
     #[error(
-        "The facts could not be stored in all terms because the disk failed or the hub was too busy. Import the file \
+        "The student records could not be stored in all terms because the disk failed or the hub was too busy. Import the file \
          again."
     )]
     FactsInSomeTerms,
@@ -141,7 +141,7 @@ pub(in crate::imports) enum EndReason {
     )]
     EventsUncertain,
     #[error(
-        "The hub stopped while it stored the facts about students, so they may have been stored. Import the file again."
+        "The hub stopped while it stored the student records, so they may have been stored. Import the file again."
     )]
     FactsUncertain,
 }

@@ -93,7 +93,7 @@ impl AlertFrame {
         }
     }
 
-    /// Returns an upper bound of its memory in bytes, with the names of its recipients and all texts that it can share.
+    /// Returns an upper bound on its memory in bytes, with the names of its recipients and all texts that it can share.
     pub(super) fn byte_size(&self) -> usize {
         let names = self.recipients.users.iter().map(|user| size_of::<UserName>() + user.as_str().len()).sum::<usize>();
         let text = self.whole.get_or_init(|| encode_entry(self.seq, &self.entry)).len();

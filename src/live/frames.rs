@@ -359,7 +359,7 @@ pub fn first_error(refused: &[FrameError]) -> Option<ByteString> {
     })
 }
 
-/// Encodes a change of a registration in `term`.
+/// Encodes a change to a registration in `term`.
 #[must_use]
 pub fn registration(term: &TermId, change: &RegistrationChange) -> ByteString {
     let notice = &change.notice;
@@ -375,7 +375,7 @@ pub fn registration(term: &TermId, change: &RegistrationChange) -> ByteString {
     .encode()
 }
 
-/// Encodes a change of a waitlist position in `term`.
+/// Encodes a change to a waitlist position in `term`.
 #[must_use]
 pub fn position(term: &TermId, change: &PositionChange) -> ByteString {
     ServerFrame::Registration {
@@ -434,7 +434,7 @@ pub fn snapshot<'a>(
     frames
 }
 
-/// Encodes changes of seats from `from` to `seq`, each frame within [`SNAPSHOT_FRAME_LEN_MAX`]. All frames but the last
+/// Encodes seat changes from `from` to `seq`, each frame within [`SNAPSHOT_FRAME_LEN_MAX`]. All frames but the last
 /// state `from`, so that a client that reconnects between them and resumes gets the rest.
 pub fn changes<'a>(
     from: u64,

@@ -141,8 +141,8 @@ impl JoinQueue {
         Self { state: Mutex::new(State { free: at_once, ..State::default() }) }
     }
 
-    /// Waits until a session of `client` may join. Sessions are admitted in the order of their calls, but
-    /// those whose client reconnects when it was asked to come first.
+    /// Waits until a session of `client` may join. Sessions are admitted in the order of their calls, except that
+    /// clients that reconnect at their appointed time join before newcomers.
     ///
     /// # Errors
     /// When the hub is stopping; or for a newcomer, when [`WAITING_MAX`] of them wait already or the wait is too long.
@@ -219,7 +219,7 @@ impl Drop for Permit {
         let permit = Self(Some(queue.clone()));
         let rest = state.returning.admit(permit).or_else(|permit| state.newcomers.admit(permit));
         if let Err(mut unused) = rest {
-            // Dropped, it would take the lock again.
+            // Dropping it with the queue would take the lock again.
             unused.0 = None;
             state.free += 1;
         }

@@ -12,7 +12,7 @@ use crate::live::context::Live;
 use crate::live::frames::ServerFrame;
 use crate::registration::readmodel::TermModel;
 
-/// The time up to which windows that opened were announced.
+/// Windows that opened up to this time have been announced.
 pub(super) struct Openings {
     checked: Timestamp,
 }

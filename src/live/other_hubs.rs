@@ -26,8 +26,8 @@ const REPLY_MAX: Duration = Duration::from_secs(1);
 const KNOWN_MAX: Duration = Duration::from_secs(10);
 /// Maximum number of hubs whose counts are known.
 const HUBS_MAX: usize = 64;
-/// Maximum number of lists that wait for other hubs at the same time: more admins than a college has. Another one has the
-/// sessions of this hub only.
+/// Maximum number of lists that wait for other hubs at the same time: more admins than a college has. A further list
+/// has only the sessions of this hub.
 const PENDING_MAX: usize = 64;
 
 /// The replies to a list: the hub and its sessions.
@@ -153,7 +153,7 @@ impl OtherHubs {
         all
     }
 
-    /// Returns the hubs that have replied lately, in the order of their starts.
+    /// Returns the hubs that have replied recently, in the order of their starts.
     fn known_hubs(&self, listed: &[Uuid]) -> Vec<HubCounts> {
         let now = Instant::now();
         let mut known = self.known.lock();

@@ -152,7 +152,7 @@ impl Observed {
         let read = Box::new(move || pool.request_counts().counts().collect());
         metrics.watch_counts(
             "eduhub_registrations_total",
-            "Registration requests of students, by outcome",
+            "Registration requests from students, by outcome",
             "outcome",
             read,
         )

@@ -26,7 +26,7 @@ pub const ANNOUNCEMENTS_MAX: usize = 100;
 /// Maximum number of concurrent reads of single items: half of Plone's usual four threads, so that the first read of
 /// all items does not block other calls.
 const ITEMS_IN_FLIGHT_MAX: usize = 2;
-/// Maximum memory of an item, in bytes: several times the longest news item of a college. Of a longer item, only the
+/// Maximum memory of an item, in bytes: several times the longest news item of a college. For a longer item, only the
 /// title and the summary are stored, and its link leads to the whole item.
 const ITEM_BYTES_MAX: usize = 128 * 1024;
 /// Maximum length of the title and the summary of an item that is longer than [`ITEM_BYTES_MAX`], in characters.

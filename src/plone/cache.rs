@@ -290,7 +290,7 @@ where
             let read = timeout(READ_MAX, (inner.load)(key.clone(), before)).await;
             let read = read.unwrap_or_else(|_| Err(PloneError::Unavailable("the read took too long".to_owned())));
             let outcome = inner.store(&key, number, read);
-            // Sending fails if no caller is waiting any longer.
+            // Sending fails if no caller is waiting.
             let _ = report.send(Some(outcome));
         });
         Ok(outcome)

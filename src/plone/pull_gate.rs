@@ -1,6 +1,6 @@
 //! Keeps the outbox from reading sections while a pull applies changes to them.
 //!
-//! A pull commits a change of a section first and stores the item that it came from second (see
+//! A pull commits a change to a section first and stores the item that it came from second (see
 //! [`pull`](crate::plone::pull)). The commit marks the section for the outbox. An outbox that read the section between
 //! the two would see a new section beside an old item, take the difference for a change that was made in the hub, and
 //! overwrite the editor's text in Plone.

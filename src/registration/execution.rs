@@ -241,7 +241,7 @@ impl TermState {
     }
 }
 
-/// Returns the audit entries of the commands that were carried out, and of the requests of staff that were refused.
+/// Returns the audit entries of the commands that were carried out, and of the requests by staff that were refused.
 fn audit_entries(commands: Vec<Submitted>, outcomes: &[Option<Outcome>]) -> Vec<AuditEntry> {
     let is_done = |outcome: &Option<Outcome>| outcome.as_ref().is_some_and(|one| *one != Outcome::NoSuchSection);
     let done = commands.into_iter().zip(outcomes).filter(|(_, outcome)| is_done(outcome));

@@ -189,7 +189,7 @@ impl RegistrarPool {
         }
     }
 
-    /// Loads terms again whose rows were changed outside of a decision.
+    /// Reloads terms whose rows were changed outside of a decision.
     pub async fn reload(&self, terms: &[TermId]) {
         self.paused(terms, async {}).await;
     }

@@ -65,7 +65,7 @@ pub struct SectionView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     outside_enrolled: Option<u32>,
-    /// Of `waitlisted`, the number of people who wait outside the hub; absent as `outside_enrolled`.
+    /// Of `waitlisted`, the number of people who wait outside the hub; absent in the same cases as `outside_enrolled`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     outside_waitlisted: Option<u32>,
@@ -79,7 +79,7 @@ pub struct SectionView<'a> {
     reserved: Vec<ReservedSeats<'a>>,
     /// Conditions on the students; all of them apply.
     restrictions: &'a [Restriction],
-    /// How often a student may take the course, if it is not the college's limit; 0 is no limit.
+    /// How often a student may take the course, if it differs from the college's limit; 0 is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     repeat_limit: Option<u32>,
@@ -260,7 +260,7 @@ impl<'a> SeatRow<'a> {
     }
 }
 
-/// Appends a [`SeatRow`] as JSON. Written by hand, because the broker encodes a row for every change of a section. Ids
+/// Appends a [`SeatRow`] as JSON. Written by hand, because the broker encodes a row for every change to a section. Ids
 /// contain no characters that JSON would escape.
 pub fn push_seat_row(out: &mut Vec<u8>, state: &SectionState, shown: ShownCounts) {
     let SeatRow(id, capacity, enrolled, waitlisted, open) = SeatRow::with_counts(state, shown);

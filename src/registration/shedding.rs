@@ -25,8 +25,8 @@ const BATCH_MIN: usize = 32;
 /// The largest fixed cost of a batch that is respected, in seconds. A disk that takes longer to sync cannot reply
 /// within a second; its batches take twice this time, so that a reply comes before clients give up after 3 s.
 const FIXED_COST_MAX: f64 = 0.5;
-/// One batch in this many is small while batches are longer than usual because of their fixed cost, to notice when that
-/// has become less.
+/// One batch in this many is small while batches are longer than usual because of their fixed cost, to notice when
+/// that cost has fallen.
 const PROBE_INTERVAL: u32 = 8;
 /// The weight of a batch in the moving average of the limit, so that a single stall of the disk changes the limit only
 /// in part.

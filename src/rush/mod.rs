@@ -84,7 +84,7 @@ impl RunControl<'_> {
     }
 }
 
-/// Runs a demonstration on this thread and returns its report. Calls `on_progress` after each change of the report.
+/// Runs a demonstration on this thread and returns its report. Calls `on_progress` after each change to the report.
 /// Setting `stop` ends the run early.
 ///
 /// # Errors

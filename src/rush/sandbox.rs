@@ -85,7 +85,7 @@ pub struct SandboxDeps {
     pub pool: Arc<RegistrarPool>,
     /// The published terms.
     pub model: Arc<ReadModel>,
-    /// The imports, also those into a sandbox.
+    /// The imports, including those into a sandbox.
     pub imports: Arc<Imports>,
     /// Removes the rows of sandboxes.
     pub store: Arc<dyn SandboxStore>,

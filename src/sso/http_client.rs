@@ -14,7 +14,7 @@ use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, http};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::oneshot;
 
-/// Longest time of one request. A provider answers within tenths of a second; a browser waits for this.
+/// Longest time of one request. A provider responds within tenths of a second; a browser waits for this.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
 /// Connections to a provider: as many as sign-ins that are completed at the same time.
 const CONNECTIONS_MAX: usize = super::provider::EXCHANGES_MAX;

@@ -388,7 +388,7 @@ async fn a_provider_that_is_down_or_has_another_issuer_is_reported() {
     *hub.published.issuer.lock() = "https://evil.example".to_owned();
     let outcome = hub.provider.sign_in_url(&flow()).await;
     assert!(matches!(outcome, Err(SsoError::Misconfigured(_))), "{outcome:?}");
-    // A port on which nothing listens any longer.
+    // A port on which nothing listens anymore.
     let unused = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let issuer = format!("http://{}", unused.local_addr().unwrap());
     drop(unused);

@@ -303,7 +303,7 @@ pub trait AlertStore: Send + Sync {
     /// Returns at most `limit` entries after `seq`, with their recipients.
     fn log_after(&self, seq: u64, limit: usize) -> StoreFuture<Vec<LogEntry>>;
     /// Returns the entries of a range that a reader may see, each alert as the reader may see it
-    /// ([`Alert::for_reader`]). Of an alert that was corrected, returns the last entry.
+    /// ([`Alert::for_reader`]). For an alert that was corrected, returns the last entry.
     fn visible_to(&self, reader: Reader, span: Span) -> StoreFuture<Page>;
     /// Returns the alerts of a range that a reader may see and that are active at `now`, neither cancelled nor expired,
     /// as the reader may see them.

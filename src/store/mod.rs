@@ -13,7 +13,7 @@
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`demo_reports`]: shared reports of demonstrations
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
-//! - [`shared`]: what a hub reads about the changes of other hubs; [`shared_tasks`]: their imports and demonstrations;
+//! - [`shared`]: what a hub reads about the changes by other hubs; [`shared_tasks`]: their imports and demonstrations;
 //!   [`lease`]: which hub runs a job that runs once
 //! - [`verification`]: checks of the contents; [`transfer`]: moves a store from one implementation to the other
 //! - [`sqlite`]: the embedded store; [`postgres`]: the store that several hubs share

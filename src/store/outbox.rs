@@ -129,7 +129,7 @@ pub trait OutboxStore: Send + Sync {
     fn delete_entry(&self, section: &SectionId, version: u64) -> StoreFuture<()>;
     /// Records a failed attempt, to be retried at `next_at`.
     fn record_failure(&self, section: &SectionId, next_at: Timestamp) -> StoreFuture<()>;
-    /// Records that Plone refused an entry in this version permanently. A later change of the section is sent again.
+    /// Records that Plone refused an entry in this version permanently. A later change to the section is sent again.
     fn record_refusal(&self, section: &SectionId, version: u64, reason: String, at: Timestamp) -> StoreFuture<()>;
     /// Marks sections to be sent. Sections that do not exist are ignored.
     fn mark(&self, sections: Vec<SectionId>, at: Timestamp) -> StoreFuture<()>;
@@ -149,7 +149,7 @@ pub trait OutboxStore: Send + Sync {
     /// Stores pulled items. The first of each pair is the item that was stored before Plone was read. If the stored
     /// item now differs from it, the pulled one is ignored, because a write in the meantime is newer.
     fn put_pulled(&self, items: Vec<(Option<PloneItem>, PloneItem)>) -> StoreFuture<()>;
-    /// Returns the note of this name. Notes are small values of the outbox and its workers.
+    /// Returns the note with this name. Notes are small values of the outbox and its workers.
     fn note(&self, name: &str) -> StoreFuture<Option<String>>;
     /// Stores a note, replacing an earlier one.
     fn put_note(&self, name: &str, value: String) -> StoreFuture<()>;

@@ -84,7 +84,7 @@ pub struct PersonalAck {
 pub struct Erasure {
     /// The person.
     pub user: UserName,
-    /// The name that the person typed at the last sign-in through Plone, if it is another one.
+    /// The name that the person typed at the last sign-in through Plone, if it differs from the username.
     pub login: Option<String>,
     /// The name that replaces the username.
     pub pseudonym: UserName,

@@ -117,7 +117,7 @@ test("an opening time in the past says what it does", async () => {
   await until(page, () => /Saved/.test(document.querySelector("#term-form").textContent) && !document.querySelector("#past-opening").textContent);
 });
 
-test("a term is edited in its card, while other changes of the terms arrive", async () => {
+test("a term is edited in its card, while other changes to the terms arrive", async () => {
   await hub.ask("staff", "PUT", "/api/v1/terms/other", { title: "Other term", closes_at: new Date(Date.now() + 86_400_000).toISOString() });
   const page = await openDesk("#terms");
   await page.selectOption("#which-term", "other");

@@ -80,7 +80,7 @@ test("a plan is checked in words before registration opens, in both languages", 
   await page.getByRole("button", { name: "Español" }).click();
   await headline(page, "2 de 3 se rechazarían.");
   await until(page, () => /Choca con MATH 151/.test(document.querySelector("#schedule-rows").textContent));
-  // A change of the plan makes the result outdated.
+  // A change to the plan makes the result outdated.
   await line(page, "PHYS 101").getByRole("button", { name: /^Quitar del plan/ }).click();
   await until(page, () => !document.querySelector("#plan-headline").textContent && !document.querySelector(".judged p"));
   assert.deepEqual(await hub.registrations("cora", "check"), []);

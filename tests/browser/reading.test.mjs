@@ -118,7 +118,7 @@ test("rows of virtual lists state their position and the number of rows", async 
   }
 });
 
-test("results, changes of seats and alerts are announced", async () => {
+test("results, seat changes and alerts are announced", async () => {
   await hub.term("spoken", ["1,MATH 1,Algebra,A01,lecture,3,1,3,M,09:00-09:50,Noether"]);
   hub.mint("ear", "student");
   await hub.ask("ear", "PUT", "/api/v1/me/plan", { sections: ["spoken-1"] });

@@ -140,7 +140,7 @@ test("a OneRoster file registers its students, and the refused ones are listed",
 
 test("files about students are described once they are chosen", async () => {
   const page = await openImport();
-  const about = page.getByText(/^Facts about students: a row for each student/);
+  const about = page.getByText(/^Student records: a row for each student/);
   assert.equal(await about.isVisible(), false);
   await page.selectOption("#import-form [name=contents]", "students");
   await about.waitFor();

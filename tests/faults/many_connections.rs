@@ -1,7 +1,7 @@
 //! Thousands of connections that are idle, send a head a byte at a time, or send pings without end.
 //!
 //! `FAULT_CONNECTIONS=50000` sets their number. They come from several addresses, because one address has 28,000 ports,
-//! and from several processes, because each process has a limit of open files.
+//! and from several processes, because each process has a limit on open files.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -24,7 +24,7 @@ use crate::support::wait::SetOnDrop;
 const CONNECTIONS: usize = 1_500;
 /// The connections of one address: fewer than the hub permits visitors of an address.
 const PER_ADDRESS: usize = 5_000;
-/// The connections of one process, below the limit of open files of most systems.
+/// The connections of one process, below the limit on open files of most systems.
 const PER_PROCESS: usize = 15_000;
 /// The variable in which a process of this test reads which connections it opens: the address of the hub, the number of
 /// the first connection, and how many there are.

@@ -1,4 +1,4 @@
-//! The hub's memory: what it measures of itself, and floods that must not fill it.
+//! The hub's memory: its own measurements, and floods that must not fill it.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -33,7 +33,7 @@ const IMAGES: usize = 20;
 
 /// An acknowledged seat.
 struct Acknowledged {
-    /// Length of the record when the answer had arrived: all that the seat depends on is before it.
+    /// Length of the record when the response had arrived: all that the seat depends on is before it.
     recorded: usize,
     student: String,
     crn: String,
@@ -158,7 +158,7 @@ impl DiskFile {
     }
 }
 
-/// Applies an operation to the content of a file; of a write, the sectors for which `is_written` returns true.
+/// Applies an operation to the content of a file; for a write, only the sectors for which `is_written` returns true.
 fn apply(content: &mut Vec<u8>, operation: &Operation, mut is_written: impl FnMut(usize) -> bool) {
     match operation {
         Operation::Write { offset, data, .. } => {

@@ -47,7 +47,7 @@ const STORED_AT_ONCE: usize = 500;
 const CHANGED: usize = 4;
 /// The smallest number of clients with which the hub has its usual settings and may take minutes.
 const CLIENTS_MANY: usize = 1_000;
-/// The pause between two rounds of changes and alerts if there are as many clients: faster than a college.
+/// The pause between two rounds of changes and alerts if there are as many clients: faster than at any college.
 const ROUND_PAUSE: Duration = Duration::from_secs(1);
 /// One client in this many compares all seats that it received with the hub's.
 const COMPARED_STEP: usize = 20;
@@ -87,7 +87,7 @@ struct Crowd {
     upgraded: Stage,
     welcomed: Stage,
     live: Stage,
-    /// The sequence of the last change of seats, once it is known.
+    /// The sequence of the last seat change, once it is known.
     last_seats: Cell<u64>,
     /// How many clients were asked to reconnect later.
     refused: Cell<usize>,

@@ -16,7 +16,7 @@ use crate::support::WAIT_MAX;
 use crate::support::server::{Home, Server};
 use crate::support::wait::eventually;
 
-/// The limit of open files under which the hub runs: fewer than there are silent clients.
+/// The limit on open files under which the hub runs: fewer than there are silent clients.
 const FILES_MAX: usize = 256;
 /// The number of silent clients.
 const SILENT: usize = 400;
@@ -88,7 +88,7 @@ fn open_files(server: &Server) -> usize {
 }
 
 #[test]
-fn a_burst_of_connections_stays_below_the_limit_of_open_files() {
+fn a_burst_of_connections_stays_below_the_limit_on_open_files() {
     let home = Home::new().setting("server.workers", "2");
     let server = serve_with_few_files(&home);
     // All connections have arrived when the hub continues, so that it could accept them faster than it examines them.
@@ -116,7 +116,7 @@ fn closed(connections: &[TcpStream]) -> usize {
     connections.iter().filter(|stream| is_closed(stream)).count()
 }
 
-/// The limit of visitors' connections in a test, and how many are opened.
+/// The limit on visitors' connections in a test, and how many are opened.
 const VISITORS_MAX: usize = 8;
 const VISITORS: usize = 200;
 /// Connections that the hub may have beyond the limit while it ends others.

@@ -159,7 +159,7 @@ pub fn monday(from: i8, to: i8) -> Meeting {
 /// Sets one field of a section to a value that depends on the number.
 pub type FieldChange = fn(&mut Section, u8);
 
-/// Returns a change of each field that a schedule file or the catalogue defines, with the name of the field.
+/// Returns a change to each field that a schedule file or the catalogue defines, with the name of the field.
 pub fn changes_of_each_field() -> Vec<(&'static str, FieldChange)> {
     // The pattern names every field, so that a new field does not compile until it has a row below.
     let Section {

@@ -65,7 +65,7 @@ async fn a_saved_profile_is_used_when_the_same_header_comes_again() {
 }
 
 #[actix_web::test]
-async fn a_profile_is_chosen_by_name_and_the_map_precedes_it() {
+async fn a_profile_is_chosen_by_name_and_the_map_takes_precedence() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.imports.profiles().put(own_profile()).await.unwrap();
@@ -111,7 +111,7 @@ async fn the_export_of_a_common_system_is_read_by_its_profile() {
     assert_eq!((&task["state"], &task["profile"]), (&json!("done"), &json!("unitime")), "{task}");
     let section = hub.section("T-AB101.1").unwrap().section;
     assert_eq!((section.capacity, section.meetings[0].location.as_deref()), (40, Some("ELM 105")));
-    // A saved profile with the same header precedes it.
+    // A saved profile with the same header takes precedence over it.
     let header = file.lines().next().unwrap();
     hub.imports.profiles().put(profile("ours", header, &[("Name", "course"), ("Capacity", "capacity")])).await.unwrap();
     let task = hub.import(file, options_for("T")).await;
@@ -217,7 +217,7 @@ fn an_import_names_an_unknown_profile() {
 }
 
 #[test]
-fn changes_of_profiles_are_audited() {
+fn changes_to_profiles_are_audited() {
     let application = Application::start();
     let (mut staff, mut admin) = (application.staff(), application.admin());
     let at = "/api/v1/import-profiles/kursplan";

@@ -44,7 +44,7 @@ fn signal(server: &Server, signal: Signal) {
 /// Waits until hubs show the title that an editor has given a section in Plone.
 fn wait_for_title(servers: [&Server; 2], section: &str, title: &str) {
     for server in servers {
-        eventually("the change of an editor in Plone", || {
+        eventually("the editor's change in Plone", || {
             let section = server.client().get(&format!("/api/v1/sections/{section}")).expect(200).json();
             (section["title"] == title).then_some(())
         });
@@ -104,7 +104,7 @@ fn one_of_two_hubs_writes_to_plone_and_the_other_takes_over() {
     let tokens = setup.home.tokens("busy", "student", 20);
     let mut random = Random::seeded(seed());
 
-    // Changes of both hubs reach Plone through the first.
+    // Changes by both hubs reach Plone through the first.
     register_and_drop(&setup.server, &tokens[..10], &ids, &mut random, 60);
     register_and_drop(&other, &tokens[10..], &ids, &mut random, 60);
     wait_for_equal_seats("203101", [&setup.server, &other]);

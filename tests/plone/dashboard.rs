@@ -28,7 +28,7 @@ const PUBLIC: [&str; 5] = [
     "Lot C is closed",
     "A page pasted from elsewhere",
 ];
-/// Title of a news item that only staff of Plone see.
+/// Title of a news item that only editors in Plone can see.
 const PRIVATE: &str = "Budget, not to be published yet";
 
 /// Concurrent requests for a dashboard.

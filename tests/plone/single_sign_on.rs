@@ -160,7 +160,7 @@ fn a_user_who_was_deleted_in_plone_becomes_a_visitor() {
 }
 
 #[test]
-fn a_key_that_plone_does_not_have_makes_visitors() {
+fn users_are_visitors_in_a_plone_that_does_not_have_the_key() {
     let server = home("a key that was replaced, of at least 32 bytes").serve();
     let mut regina = server.client().signed_in(&sign_in(&server, "regina", Some(REGISTRAR)));
     assert_eq!(status(&mut regina, PRIVATE), 401);

@@ -35,7 +35,7 @@ const WORDS: [&[u8]; 24] = [
     b"table:number-columns-repeated=\"4000000000\"",
     b"table:number-rows-repeated=\"18446744073709551615\"",
 ];
-/// The maximum number of changes of a copy.
+/// The maximum number of changes to a copy.
 const CHANGES_MAX: usize = 6;
 
 /// Returns all schedules, in order of their names.

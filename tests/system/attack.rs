@@ -295,7 +295,7 @@ fn audit_students(students: &[Registrations]) {
     }
 }
 
-/// Replays the chain: the last change of each student in each section is the student's present status.
+/// Replays the chain: each student's last change in each section is the student's present status.
 fn audit_chain(chain: &BTreeMap<u64, Exported>, students: &[Registrations]) {
     let mut replayed: BTreeMap<(String, String), String> = BTreeMap::new();
     for attempt in chain.values() {

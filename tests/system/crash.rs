@@ -47,7 +47,7 @@ fn schedule() -> Schedule {
     Schedule { term: TERM.into(), rows: (0..SECTIONS).map(row).collect() }
 }
 
-/// A request of a student.
+/// A student's request.
 #[derive(Debug, Clone)]
 enum Request {
     Add { section: String, waitlist: bool },

@@ -460,7 +460,7 @@ fn running_hubs_serve_a_newer_schema_and_do_not_start_on_it() {
         at_other.put(&registration(last)).expect(201);
         at_first.delete(&registration(first)).expect(200);
         for server in &servers {
-            eventually("the changes of both hubs", || {
+            eventually("the changes by both hubs", || {
                 let is_left = seats(server, first)? == json!([first, SEATS, 0, 0, SEATS]);
                 (is_left && seats(server, last)? == json!([last, 5, 1, 0, 4])).then_some(())
             });

@@ -56,7 +56,7 @@ fn subscribers_of_term_and_section_see_a_seat_taken() {
     server.client().signed_in(&student).put(&format!("/api/v1/me/registrations/{section}")).expect(201);
 
     for subscriber in &mut subscribers {
-        let frame = subscriber.wait_for("the change of the seats", |f| {
+        let frame = subscriber.wait_for("the seat change", |f| {
             f["type"] == "seats" && row_of(f, &section).is_some_and(|row| row[2] == 1)
         });
         assert_eq!(*row_of(&frame, &section).unwrap(), json!([section, 2, 1, 0, 1]));

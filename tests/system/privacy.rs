@@ -202,7 +202,7 @@ fn an_erased_student_leaves_a_pseudonym_and_correct_counts() {
     // Someone who gets the username later has none of the registrations.
     let mut namesake = server.client().signed_in(&home.token("annabelle", "student"));
     assert_eq!(namesake.get("/api/v1/me/registrations").expect(200).json()["items"], json!([]));
-    // The registrar of the term has the pseudonym, too: a change of the section keeps it.
+    // The registrar of the term has the pseudonym, too: a change to the section keeps it.
     college.staff.patch_json(&format!("/api/v1/sections/{SECTION}"), &json!({"capacity": 9})).expect(200);
     assert_eq!(college.staff.get(&format!("/api/v1/sections/{SECTION}")).json()["enrolled"], 2);
     assert!(server.stop().success());

@@ -1,4 +1,4 @@
-//! Tests of what the hub takes from a message.
+//! Tests of the alerts that CAP messages become.
 
 use super::*;
 use crate::domain::alert::Priority;
@@ -70,7 +70,7 @@ fn an_actual_public_message_is_an_alert_to_everyone() {
 }
 
 #[test]
-fn absent_parts_have_defaults_and_a_later_effective_time_schedules() {
+fn absent_parts_have_defaults_and_later_alerts_are_scheduled() {
     let later = "2026-07-01T12:30:00Z".parse().ok();
     let bare = CapInfo { event: Some("Hail".into()), severity: Some("Unknown".into()), ..CapInfo::default() };
     let content = sent(&message(CapInfo { effective: later, ..bare.clone() }));
@@ -123,7 +123,7 @@ fn texts_that_are_too_long_and_unknown_values_are_refused_by_field() {
 }
 
 #[test]
-fn the_block_in_the_colleges_language_is_taken_or_the_first() {
+fn the_block_in_the_colleges_language_or_else_the_first_is_used() {
     let in_language = |tag: Option<&str>| CapInfo {
         language: tag.map(str::to_owned),
         headline: Some(tag.unwrap_or("none").to_owned()),

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn priorities_are_severities_and_back() {
+    fn priorities_and_severities_are_converted_both_ways() {
         for all in Priority::VARIANTS {
             assert_eq!(priority(severity(*all)), Some(*all));
         }

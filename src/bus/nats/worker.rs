@@ -76,7 +76,7 @@ impl Worker {
     /// Makes a connection and uses it until `stop` resolves.
     ///
     /// # Errors
-    /// Why there is no connection any more.
+    /// Why there is no longer a connection.
     async fn connection(&mut self, stop: &mut oneshot::Receiver<()>) -> Result<(), String> {
         let (client, mut signals) = tokio::select! {
             _ = &mut *stop => return Ok(()),
@@ -91,7 +91,7 @@ impl Worker {
     /// Sends and receives until `stop` resolves. Then sends the queued events.
     ///
     /// # Errors
-    /// Why the connection cannot be used any more.
+    /// Why the connection can no longer be used.
     async fn exchange(
         &mut self,
         client: &Client,

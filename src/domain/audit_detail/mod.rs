@@ -291,7 +291,7 @@ pub enum AuditDetail {
         /// The reason that staff stated.
         reason: String,
     },
-    /// A request of staff was refused.
+    /// A request by staff was refused.
     #[error("refused: {refusal}; {what}")]
     Refused {
         /// The code of the refusal.

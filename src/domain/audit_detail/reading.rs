@@ -245,7 +245,7 @@ fn codes_of(text: &str) -> Option<Vec<String>> {
     codes.iter().all(is_code).then(|| codes.into_iter().map(str::to_owned).collect())
 }
 
-/// Reads a request of staff for a student: what it is, the refusals that it lifts, and the reason.
+/// Reads a request by staff for a student: what it is, the refusals that it lifts, and the reason.
 fn registration(text: &str) -> Option<AuditDetail> {
     if let Some((refusal, what)) = text.strip_prefix("refused: ").and_then(|rest| rest.split_once("; ")) {
         let what = Box::new(Detail::from(registration(what)?));

@@ -40,7 +40,7 @@ fn check_limit(draft: &Draft<'_>, staged: &StagedImport) -> Result<(), OutOfScop
     Ok(())
 }
 
-/// Applies changes of the college's catalogue.
+/// Applies changes in the college's catalogue.
 pub(super) fn put_sections(draft: &mut Draft<'_>, edits: &[SectionEdit]) -> Outcome {
     let sections = edits.iter().map(|edit| &edit.target.id.crn).zip(edits);
     Outcome::Imported(put_definitions(draft, sections, edited))

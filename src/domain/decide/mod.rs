@@ -44,7 +44,7 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
     let mut draft = Draft::new(view, now);
     let is_released = draft.release_reserved();
     if waitlist::handle_due_offers(&mut draft) || is_released {
-        // The students on the waitlists have precedence over the command.
+        // The students on the waitlists take precedence over the command.
         waitlist::settle_queued(&mut draft);
     }
     let outcome = match command {

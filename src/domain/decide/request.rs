@@ -69,7 +69,7 @@ fn decide_register(
     grant(draft, student, crn, goal, reason)
 }
 
-/// Decides a request of staff on a student's behalf. With a section to drop and one to add, `Err` means that the caller
+/// Decides a request by staff on a student's behalf. With a section to drop and one to add, `Err` means that the caller
 /// must discard the draft.
 pub(super) fn for_student(draft: &mut Draft<'_>, request: &StaffRequest) -> Result<RequestOutcome, RequestOutcome> {
     let StaffRequest { student, drop, add, waitlist, lifted } = request;
@@ -190,7 +190,7 @@ fn decide_drop(
     granted(draft, &after, true)
 }
 
-/// Ends a registration that a request of its student ends in addition to another one.
+/// Ends a registration that the student's request ends in addition to another one.
 pub(super) fn end(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, reason: Reason) {
     let open = draft.section(crn).map(SectionState::open_seats);
     let after = Registration::dropped(crn.clone(), draft.now);
@@ -227,7 +227,7 @@ pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
     let mut drops = Vec::with_capacity(batch.drop.len());
     for crn in &batch.drop {
         drops.push((crn.clone(), drop_section(draft, &batch.student, crn)));
-        // The waitlist has precedence over the later requests of this batch.
+        // The waitlist takes precedence over the later requests of this batch.
         settle_queued(draft);
     }
     let mut results = added(draft, batch);
@@ -272,7 +272,7 @@ pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
     attempts
 }
 
-/// Replaces an outcome whose registration changed afterwards: a waitlist position may have become a seat, because the
+/// Replaces an outcome whose registration changed afterward: a waitlist position may have become a seat, because the
 /// drops of the swap made room for it, and a registration may have ended, because a later section replaced it.
 pub(super) fn update_if_changed(draft: &Draft<'_>, student: &UserName, outcome: &mut RequestOutcome) {
     let RequestOutcome::Done(earlier) = outcome else { return };

@@ -100,7 +100,7 @@ struct Alert {
     expires_at: Option<Timestamp>,
     /// Whether recipients must acknowledge it.
     requires_ack: bool,
-    /// For an alert of registration: what it states, so that a client can say it in the reader's language.
+    /// For an alert about a registration: what it states, so that a client can show it in the reader's language.
     #[schema(nullable = false)]
     notice: Option<NoticeFacts>,
     /// For an alert that came as a message of the Common Alerting Protocol: what else the message states.
@@ -125,12 +125,12 @@ struct AlertCap {
     certainty: String,
 }
 
-/// What an alert of registration states.
+/// What an alert about a registration states.
 #[derive(ToSchema)]
 struct AlertNotice {
     /// `promoted`, `offer`, `lapsed`, `passed_over`, `cancelled` or `staff`, as in the message `registration`; or `welcome`.
     reason: String,
-    /// For `offer`: until when the seat can be accepted.
+    /// For `offer`: the time until which the seat can be accepted.
     #[schema(nullable = false)]
     expires_at: Option<Timestamp>,
     /// For `offer`: whether this is a reminder of an earlier offer.

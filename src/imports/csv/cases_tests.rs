@@ -141,7 +141,7 @@ fn days_and_time_in_one_cell_are_read() {
 }
 
 #[test]
-fn phrases_for_unset_times_are_warnings() {
+fn phrases_for_unset_times_cause_warnings() {
     let case = read("05a-hours-arranged.csv");
     assert_eq!(case.weeks(), ["30001: mon wed 12:10-13:00", "30002:", "30003:", "30004:"]);
     let messages: Vec<String> = case.warnings().into_iter().map(|warning| warning.message).collect();
@@ -152,7 +152,7 @@ fn phrases_for_unset_times_are_warnings() {
 }
 
 #[test]
-fn times_without_am_and_pm_are_in_the_day() {
+fn times_without_am_and_pm_are_read_as_daytime() {
     let case = read("06-no-am-pm.csv");
     let expected = ["30001: mon wed fri 09:00-09:50", "30002: mon wed fri 13:00-13:50", "30003: tue thu 14:30-15:45"];
     assert_eq!(case.weeks(), expected);
@@ -223,7 +223,7 @@ fn numbers_are_read_exactly_or_rejected_by_line() {
 }
 
 #[test]
-fn missing_credits_are_one_warning() {
+fn missing_credits_cause_one_warning() {
     let warnings = read("14-no-credits-column.csv").findings(Severity::Warning);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].message.contains("credit limit"), "{warnings:?}");
@@ -253,7 +253,7 @@ fn sections_that_name_each_other_share_a_pool() {
 }
 
 #[test]
-fn sections_that_name_unknown_ones_are_a_warning() {
+fn references_to_unknown_sections_cause_a_warning() {
     const HEADER: &str = "crn,course,section,capacity,xlist,xlist cap\n";
     let cases = [
         ("1,AB 1,1,40,Also CD 2-1,50\n2,CD 2,1,20,,\n", "line 2"),

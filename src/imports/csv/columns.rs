@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn mapped_names_precede_built_in_and_extra_names() {
+    fn mapped_names_take_precedence_over_built_in_and_extra_names() {
         let extra = ExtraNames::from([(normalized("Room Limit"), Column::Capacity)]);
         let (extra_name, _) = header("crn,course,room_limit", &extra, &[]);
         assert_eq!(extra_name.at(Column::Capacity), Some(2));

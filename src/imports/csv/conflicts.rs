@@ -78,7 +78,7 @@ fn instructor_key(name: &str) -> Option<String> {
     (!instructor::is_placeholder(&key)).then_some(key)
 }
 
-/// Returns a hash of texts, never 0. Two texts of a file have the same one with a probability that is negligible.
+/// Returns a hash of texts, never 0. The probability that two texts of a file have the same hash is negligible.
 fn hash_of(texts: &[&str]) -> i64 {
     let mut hasher = SipHasher13::new();
     texts.hash(&mut hasher);

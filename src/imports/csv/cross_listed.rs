@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_join_rows_over_others() {
+    fn groups_join_rows_that_are_not_adjacent() {
         let mut groups = Groups::new(5);
         groups.join(3, 1);
         groups.join(4, 3);

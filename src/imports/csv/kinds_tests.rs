@@ -174,7 +174,7 @@ fn cells_decide_the_meaning_of_ambiguous_names() {
              30001,BIO, 101,002,99,ELM105,30,12,TR,15:30,18:00,MAIN,Reed,Ann\n",
             &["30001 BIO 101/002 12/30 0: tuth 15:30-18:00 ELM105"],
         ),
-        // `Meeting Pattern` has the days only; the status of the class precedes that of the enrollment.
+        // `Meeting Pattern` has the days only; the status of the class takes precedence over that of the enrollment.
         (
             "Class Nbr,Class Program Code,Catalog Nbr,Class Section,Class Type,Class Component,Enrollment Status,Class Status,Enrollment Max Cap,\
              Room Capacity,Facility ID,Meeting Time Start,Meeting Time End,Meeting Pattern,Minimum Units\n\

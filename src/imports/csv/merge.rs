@@ -31,7 +31,7 @@ struct Merged {
     meetings: Vec<MeetingRow>,
 }
 
-/// A section of which not all rows were read yet.
+/// A section whose rows have not all been read yet.
 struct Current {
     crn: String,
     merged: Merged,

@@ -333,7 +333,7 @@ pub(super) fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Opt
 }
 
 /// Returns the status: cancelled or open; `None` if the file states none that is known. Statuses that do not say whether
-/// the section is taught yield a warning.
+/// the section is taught cause a remark.
 fn status(cells: &mut Cells<'_>, format: Format) -> Option<SectionStatus> {
     let index = cells.header.at(Column::Status)?;
     match status::parse(cells.cell(index), format.letter_c) {

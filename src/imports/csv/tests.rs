@@ -177,7 +177,7 @@ fn rejected_files_have_an_error_that_says_why() {
 }
 
 #[test]
-fn the_term_of_the_upload_precedes_that_of_the_rows() {
+fn the_term_of_the_upload_takes_precedence_over_the_rows() {
     let text = b"term,crn,course,cap\nFall 20,1,A 1,5\nother,2,B 1,5\n";
     let file = read_with(text, &options(Some("2026F"), &[]));
     assert!(file.sections().iter().all(|s| s.section.id.term.as_str() == "2026F"));
@@ -238,7 +238,7 @@ fn room_and_instructor_conflicts_exclude_cross_listed_classes() {
 }
 
 #[test]
-fn unmarked_times_among_marked_ones_are_in_the_day_with_a_warning() {
+fn unmarked_times_among_marked_ones_are_daytime_with_a_warning() {
     let file = read(
         "crn,course,cap,days,time\n\
          1,A 1,5,MW,9:00am-9:50am\n\

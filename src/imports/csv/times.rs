@@ -432,8 +432,8 @@ mod tests {
     }
 
     #[test]
-    fn an_end_moved_to_the_evening_gets_one_warning() {
-        // The clock of the file has its own warning.
+    fn an_end_moved_to_the_evening_causes_one_warning() {
+        // The clock of the file has its own remark.
         for (cell, clock, warning) in
             [("6:00PM-9:00", Clock::AsWritten, Some(END_MOVED)), ("6:00-8:50", Clock::Afternoon, None)]
         {

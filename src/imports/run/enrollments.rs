@@ -27,7 +27,7 @@ use crate::store::accounts::AuditEntry;
 use super::{ATTEMPTS_MAX, CHUNK_PAUSE_MAX, RETRY_PAUSE, Run, Stop};
 
 /// The number of requests that are under way at once, as in moves of all students of a section. They share a commit, and
-/// the next ones are sent after a pause, so that the requests of students come between them.
+/// the next ones are sent after a pause, so that students' requests come between them.
 const AT_ONCE: usize = 100;
 
 /// The sections of one student in one term, which are requested together.
@@ -198,7 +198,7 @@ async fn request(
     }
 }
 
-/// Returns the request of staff for one section, or the batch for several.
+/// Returns the request by staff for one section, or the batch for several.
 fn command(set: &Set, first: &Wanted) -> Command {
     let student = first.student.clone();
     if let [one] = &set[..] {

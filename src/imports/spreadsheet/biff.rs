@@ -199,7 +199,7 @@ impl Strings<'_> {
         Some(())
     }
 
-    /// Returns an upper bound of the length of the next text, in bytes of UTF-8 (MS-XLS 2.5.293).
+    /// Returns an upper bound on the length of the next text, in bytes of UTF-8 (MS-XLS 2.5.293).
     fn next_len(&mut self) -> Option<u64> {
         let mut left = self.number(2)?;
         let mut flags = self.byte()?;
@@ -223,7 +223,7 @@ impl Strings<'_> {
     }
 }
 
-/// Returns upper bounds of the lengths of the shared texts, in bytes of UTF-8.
+/// Returns upper bounds on the lengths of the shared texts, in bytes of UTF-8.
 fn string_lengths(parts: &[&[u8]]) -> Vec<u64> {
     let mut strings = Strings { parts, at: 8 };
     std::iter::from_fn(|| strings.next_len()).collect()

@@ -22,7 +22,7 @@ use crate::plone::outbox::status::OutboxGauge;
 
 /// Maximum pause before the first retry of a section. It doubles with each further failure.
 const RETRY_MIN: Duration = Duration::from_secs(1);
-/// Upper bound of the pause before a retry of a section.
+/// Upper bound on the pause before a retry of a section.
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// Number of retries if Plone does not find the item. They take about two minutes, within which a pull finds out
 /// whether the item was moved or deleted.

@@ -125,7 +125,7 @@ mod tests {
             (vec![], vec![seats(40)], "", true, "changed in the hub"),
             (vec![seats(40)], vec![seats(50)], "", true, "changed in both: the hub's change wins"),
             (vec![seats(40)], vec![seats(40)], "", false, "same change in both"),
-            (vec![(Title, text("Calc"))], vec![seats(40)], "title", true, "changes of different fields are merged"),
+            (vec![(Title, text("Calc"))], vec![seats(40)], "title", true, "changes to different fields are merged"),
             (vec![(Instructor, text("Ann")), (Title, text("Calc"))], vec![], "title instructor", false, "two fields"),
         ];
         for (there, here, taken, to_write, why) in table {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn manual_edits_of_counts_and_rosters_are_overwritten() {
+    fn manual_edits_to_counts_and_rosters_are_overwritten() {
         use SectionField::{Roster, SeatsTaken};
         let lines = |lines: &[&str]| FieldValue::Lines(lines.iter().map(|line| (*line).to_owned()).collect());
         let mut here = hub(&[]);

@@ -30,7 +30,7 @@ pub(super) const ITEMS_MAX: usize = 100_000;
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
 /// Number of attempts to read a list that changes while it is read.
 const ATTEMPTS: usize = 3;
-/// Time after which another change of an item has another time of modification: Plone's times are in seconds.
+/// Time after which another change to an item has another time of modification: Plone's times are in seconds.
 const SECOND_IS_OVER: Duration = Duration::from_secs(2);
 
 /// The listing of one kind of content.

@@ -1,6 +1,6 @@
 //! Pulls Plone's sections into the hub.
 //!
-//! A pull may be interrupted at any point, by a failure of Plone or the end of the hub. Nothing is lost or done twice,
+//! A pull may be interrupted at any point, by a failure of Plone or by a stop of the hub. Nothing is lost or done twice,
 //! because it compares values and stores items in this order:
 //!
 //! - The item of a *new* section is stored before the section is created, so that the outbox knows the item from the
@@ -277,7 +277,7 @@ impl Sections {
             let after = match all.get(&item.uid) {
                 Some(hit) => {
                     self.hidden.insert(item.uid.clone());
-                    // Changes of a hidden item are applied when it becomes visible again.
+                    // Changes to a hidden item are applied when it becomes visible again.
                     PloneItem { path: hit.path.clone(), deleted: false, ..item.clone() }
                 }
                 None => PloneItem { deleted: true, ..item.clone() },

@@ -38,7 +38,7 @@ impl TermModel {
         }
     }
 
-    /// Replaces the published state with a loaded one. That contains every published commit, so readers never see an
+    /// Replaces the published state with a loaded one. It contains every published commit, so readers never see an
     /// older state.
     pub(super) fn reload(&self, loaded: PublishedTerm) {
         self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seq, loaded.sections)));

@@ -42,7 +42,7 @@ fn words_of_entry() -> String {
     format!("translate({texts}, '{separators}', '{spaces}')")
 }
 
-/// Returns the pattern for `LIKE` of a word that begins a word of an entry. `\` escapes.
+/// Returns the `LIKE` pattern for entries in which a word begins with this one. `\` is the escape character.
 fn word_pattern(word: &str) -> String {
     let word = text(word).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("% {word}%")
@@ -103,7 +103,7 @@ async fn disclose(tx: &Tx, entry: &AuditEntry, people: &[UserName]) -> Result<u6
 }
 
 /// The disclosures of data about `$1` before the entry `$2`, at most `$3`. The name of an account takes precedence over
-/// that in a token; a name that is only the username is none.
+/// that in a token; a name that is only the username does not count.
 const DISCLOSURES: &str = "
     SELECT a.id, a.at, nullif(coalesce(l.name, p.name), a.username), a.role, a.action, a.section
     FROM audit_people AS d JOIN audit AS a ON a.id = d.audit_id

@@ -82,7 +82,7 @@ pub(super) async fn prepare(tx: &Tx, outbox: Option<Timestamp>) -> Result<Work<(
     Ok(Work::Commit(()))
 }
 
-/// Returns the note of this name.
+/// Returns the note with this name.
 pub(super) async fn note(tx: &Tx, name: &str) -> Result<Option<String>, Failure> {
     let row = tx.query_opt("SELECT value FROM plone_notes WHERE name = $1", &[&name]).await?;
     row.map(|row| text_at(&row, 0).map(str::to_owned)).transpose()

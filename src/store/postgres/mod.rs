@@ -110,7 +110,7 @@ pub struct PostgresOptions {
     pub url: String,
     /// The database in messages, without the password.
     pub shown: String,
-    /// If set, changes of sections are marked for Plone. The time is that of the marks that [`PostgresStore::open`]
+    /// If set, changes to sections are marked for Plone. The time is that of the marks that [`PostgresStore::open`]
     /// itself writes.
     pub outbox: Option<Timestamp>,
 }

@@ -1,7 +1,7 @@
 //! Removes sandbox terms with everything that belongs to them, after a demonstration.
 //!
-//! Unlike the embedded store, this one does not remove all sandboxes when it is opened: another hub may be running the
-//! demonstration of one.
+//! Unlike the embedded store, this one does not remove all sandboxes when it is opened: another hub may be running
+//! a demonstration in one of them.
 
 use futures_util::FutureExt;
 

@@ -39,7 +39,7 @@ impl PostgresStore {
     }
 }
 
-/// Returns all terms, also those that have only some of their rows.
+/// Returns all terms, including those that have only some of their rows.
 pub(super) async fn all_terms(tx: &Tx) -> Result<Vec<TermId>, Failure> {
     let sql = "SELECT id FROM terms UNION SELECT term FROM registrations UNION SELECT term FROM seats
          UNION SELECT term FROM attempt_chains UNION SELECT term FROM attempts ORDER BY 1";

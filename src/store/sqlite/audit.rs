@@ -42,7 +42,7 @@ fn words_of_entry() -> String {
     AUDIT_SEPARATORS.iter().fold(texts, |text, separator| format!("replace({text}, '{separator}', ' ')"))
 }
 
-/// Returns a word as a part of a pattern for `LIKE`, in which `\` escapes.
+/// Returns a word as a part of a pattern for `LIKE`, in which `\` is the escape character.
 fn like_pattern(word: &str) -> String {
     word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
@@ -73,7 +73,7 @@ fn add_people(tx: &Connection, number: u64, people: &[UserName]) -> rusqlite::Re
 }
 
 /// The disclosures of data about `?1` before the entry `?2`, at most `?3`. The name of an account takes precedence over
-/// that in a token; a name that is only the username is none.
+/// that in a token; a name that is only the username does not count.
 const DISCLOSURES: &str = "
     SELECT a.id, a.at, nullif(coalesce(l.name, p.name), a.user), a.role, a.action, a.section
     FROM audit_people AS d JOIN audit AS a ON a.id = d.audit_id

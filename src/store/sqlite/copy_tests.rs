@@ -98,11 +98,11 @@ async fn only_an_undamaged_store_of_the_hub_is_restored() {
     std::fs::write(place.path("text"), "not a database at all, whatever its name").unwrap();
     Connection::open(place.path("other.db")).unwrap().execute_batch("CREATE TABLE terms (id)").unwrap();
     for foreign in ["text", "other.db"] {
-        let answer = restore(&place.path("hub.db"), &place.path(foreign), true);
-        assert!(matches!(answer, Err(CopyError::Open(OpenError::Foreign(_)))), "{foreign}: {answer:?}");
+        let outcome = restore(&place.path("hub.db"), &place.path(foreign), true);
+        assert!(matches!(outcome, Err(CopyError::Open(OpenError::Foreign(_)))), "{foreign}: {outcome:?}");
     }
-    let answer = restore(&place.path("hub.db"), &place.path("nothing"), true);
-    assert!(matches!(answer, Err(CopyError::Open(OpenError::Absent(_)))), "{answer:?}");
+    let outcome = restore(&place.path("hub.db"), &place.path("nothing"), true);
+    assert!(matches!(outcome, Err(CopyError::Open(OpenError::Absent(_)))), "{outcome:?}");
     assert!(!place.path("hub.db").exists());
 }
 

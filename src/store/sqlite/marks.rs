@@ -71,7 +71,7 @@ pub(super) fn prepare(tx: &Connection, outbox: Option<Timestamp>) -> rusqlite::R
     }
 }
 
-/// Returns the note of this name.
+/// Returns the note with this name.
 pub(super) fn note(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     let mut found = connection.prepare_cached("SELECT value FROM plone_notes WHERE name = ?1")?;
     found.query_row([name], |row| row.get(0)).optional()

@@ -97,7 +97,7 @@ pub use verify::{accept, verify};
 pub struct SqliteOptions {
     /// The database file.
     pub path: PathBuf,
-    /// If set, changes of sections are marked for Plone. The time is that of the marks that [`SqliteStore::open`]
+    /// If set, changes to sections are marked for Plone. The time is that of the marks that [`SqliteStore::open`]
     /// itself writes.
     pub outbox: Option<Timestamp>,
 }

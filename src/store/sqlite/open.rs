@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::sqlite::content::{self, WriteConnection};
 use crate::store::sqlite::files::{self, NewFile};
 
-/// How long SQLite waits for a short write of another process, such as `eduhub backup`.
+/// How long SQLite waits for a short write by another process, such as `eduhub backup`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The maximum size of the page cache of a connection that writes, in KiB. A batch reads and writes few pages of a term;
@@ -128,7 +128,7 @@ pub enum OpenError {
         /// What was found.
         what: String,
     },
-    /// A damaged store has damage with which it cannot be used, so it is not accepted.
+    /// The damage prevents the use of the store, so it is not accepted.
     #[error("the store {path} cannot be used as it is: {what}; restore a backup")]
     Unusable {
         /// The store.

@@ -10,7 +10,7 @@ export const RANGES_S = [120, 600, 86_400];
 /** The longest range that the samples of each second cover. Longer ones have a sample for each minute. */
 const FINE_S_MAX = 600;
 const COARSE_GAP_MS = 150_000;
-/** The samples of each minute that are drawn: those of a day, and of a hub that ran before. */
+/** The maximum number of samples of each minute: those of a day, and a few from before a restart of the hub. */
 const COARSE_MAX = 1_500;
 /** Samples arrive each second. A line joins two samples that are at most this far apart; a longer time is a gap. */
 const GAP_MS = 3_500;

@@ -24,7 +24,7 @@ const oneColumn = matchMedia("(max-width: 68.69em)");
 const pointsAtMap = () => oneColumn.matches && $("map").matches(":hover");
 
 export class Overview {
-  /** Recent changes of seats: `{id, by, at}`. */
+  /** Recent seat changes: `{id, by, at}`. */
   #changes = [];
   #activity = null;
   #since = Date.now();
@@ -64,7 +64,7 @@ export class Overview {
     this.map.setRefused(this.refused);
   }
 
-  /** Records changes of seats: `[id, by]`, where `by` is the difference in enrolled students. */
+  /** Records seat changes: `[id, by]`, where `by` is the difference in enrolled students. */
   recordChanges(changes) {
     const at = Date.now();
     for (const [id, by] of changes) if (by) this.#changes.push({ id, by, at });

@@ -30,7 +30,7 @@ export class Announcements {
     this.load();
   }
 
-  /** Reads the announcements; also for each new user, since members may see others. */
+  /** Reads the announcements. Called for each new user, too, since members may see others. */
   load() {
     this.#reads = 0;
     this.#poller.start();

@@ -122,7 +122,7 @@ export function changed(ids, mine = false) {
 function draw() {
   const ids = dueIds;
   [due, dueIds] = [0, new Set()];
-  // Every row shows its conflict with the student's week, so a change of the week redraws all of them.
+  // Every row shows its conflict with the student's week, so a change to the week redraws all of them.
   page.finder.redraw(dueMine ? null : ids);
   page.more?.draw();
   if (dueMine) {

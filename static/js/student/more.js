@@ -30,7 +30,7 @@ export class More {
     this.sectionPage.show(given.get("section"));
   }
 
-  /** Called after each change of seats or registrations. */
+  /** Called after each change to seats or registrations. */
   draw() {
     this.filters.drawOptions();
     this.sectionPage.draw();

@@ -36,7 +36,7 @@ export class OwnSeats {
     const all = this.#known;
     all.set(id, { ...before, isReading: true });
     if (before) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS + Math.random() * SPREAD_MS));
-    // A failed read counts as a read: the next change of the seats starts another.
+    // A failed read counts as a read: the next seat change starts another.
     const open = await api.get(`/api/v1/sections/${encodeURIComponent(id)}`).then(({ mine }) => mine?.open ?? 0, () => before?.open);
     all.set(id, { counts, open });
     if (all === this.#known) this.onchange(id);

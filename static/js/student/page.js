@@ -1,4 +1,4 @@
-// The student's page beside its first rows: sign-in, live seats, alerts, registration, and a student's workspace.
+// The student's page apart from its first rows: sign-in, live seats, alerts, registration, and a student's workspace.
 
 import { $, button, put } from "../dom.js";
 import { Alerts } from "../alerts.js";

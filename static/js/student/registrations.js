@@ -12,7 +12,7 @@ export class Registrations {
   #registrations = new Map();
   #pending = new Map();
   #results = new Map();
-  /** The newest known change of each section: the hub's time of it, and its `version`. */
+  /** The newest known change to each section: the hub's time of it, and its `version`. */
   #changes = new Map();
   /** Incremented for each change. */
   #version = 0;

@@ -110,7 +110,7 @@ export class Row {
     const isOpen = opened.has(section.id);
     this.head.setAttribute("aria-expanded", isOpen);
     put(this.details, isOpen && details(section, this.page));
-    // Drawn again once what else can be done has loaded.
+    // Drawn again once the module with the other actions has loaded.
     if (isOpen && !this.page.more) this.page.loadMore().then((more) => more && this.bound === section.id && this.#drawDetails(section));
   }
 }

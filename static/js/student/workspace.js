@@ -19,7 +19,7 @@ const SHOWN_MS = 60;
 export class Workspace {
   #schedule;
   #offers;
-  /** The sections that were planned and not registered at the last change of the plan. */
+  /** The sections that were planned and not registered at the last change to the plan. */
   #planned = "";
 
   /** `page`: see main.js; the parts created here are added to it. `changed(ids, mine)` schedules a redraw. */

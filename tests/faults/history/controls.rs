@@ -159,7 +159,7 @@ fn a_sequence_that_goes_backward_is_rejected() {
     assert!(message.contains("has the sequence 1, but sequence 2 was read before"), "{message}");
 }
 
-/// Two overlapping changes of Ann's plan. Only a read after many registrations shows their order.
+/// Two overlapping changes to Ann's plan. Only a read after many registrations shows their order.
 fn plan_read_late(plan: Vec<usize>) -> Vec<Call> {
     let put = |section| Request::PutPlan { student: ANN, plan: vec![section] };
     let (mut calls, mut moment) =
@@ -178,7 +178,7 @@ fn plan_read_late(plan: Vec<usize>) -> Vec<Call> {
 }
 
 #[test]
-fn overlapping_changes_of_a_plan_are_ordered_by_a_late_read() {
+fn overlapping_changes_to_a_plan_are_ordered_by_a_late_read() {
     for plan in [vec![0], vec![1]] {
         check(&plan_read_late(plan)).unwrap_or_else(|contradiction| panic!("{contradiction}"));
     }
@@ -187,7 +187,7 @@ fn overlapping_changes_of_a_plan_are_ordered_by_a_late_read() {
 }
 
 #[test]
-fn a_change_of_a_plan_without_an_answer_explains_a_later_read() {
+fn a_change_to_a_plan_without_an_answer_explains_a_later_read() {
     let put = Request::PutPlan { student: ANN, plan: vec![1] };
     let read = |plan: &[usize]| call(Request::ReadPlan { student: ANN }, 130, 131, Some(Answer::Plan(plan.to_vec())));
     for plan in [&[][..], &[1]] {

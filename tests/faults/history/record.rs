@@ -1,4 +1,4 @@
-//! A recorded history: the requests of clients, their answers, and the moments before and after each.
+//! A recorded history: the requests of clients, their responses, and the moments before and after each.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +29,7 @@ pub(crate) enum Status {
     Cancelled,
 }
 
-/// A change of a section by staff.
+/// A change to a section by staff.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Edit {
     pub(crate) capacity: Option<usize>,

@@ -1,6 +1,6 @@
 //! The search for one order that explains a history.
 //!
-//! It follows Wing and Gong (1993) with the memory of Lowe (2017): a call may be next when no other open call had
+//! It follows Wing and Gong (1993) with the memoization of Lowe (2017): a call may be next when no other open call had
 //! ended before it was sent. An answer that changed nothing is placed as soon as it fits, which is never wrong. Of the
 //! writes that fit, the one that the hub decided first by the time in its answer is tried first. That time only guides
 //! the search: another order is found when the clock was set. A call without an answer is placed only where it can

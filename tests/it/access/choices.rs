@@ -1,4 +1,4 @@
-//! Waitlist choices through the application: requests, answers, alerts, and what is refused.
+//! Waitlist choices through the application: requests, responses, alerts, and what is refused.
 
 use serde_json::{Value, json};
 

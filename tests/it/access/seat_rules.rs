@@ -1,4 +1,4 @@
-//! Who gets which seat, through the application: fields of sections, refusals, deadlines, and requests of staff.
+//! Who gets which seat, through the application: fields of sections, refusals, deadlines, and requests by staff.
 
 use serde_json::{Value, json};
 
@@ -131,7 +131,7 @@ fn section_conditions_survive_an_import_without_their_columns() {
 }
 
 #[test]
-fn the_last_times_of_a_term_refuse_and_say_so() {
+fn requests_after_a_deadline_are_refused_with_the_deadline() {
     let hub = college();
     let (mut staff, mut ann) = (hub.staff(), hub.signed_in_as(&student("ann")));
     ann.put(&own("3")).expect(201);
@@ -193,7 +193,7 @@ fn a_permit_lifts_refusals_until_it_ends() {
     let given = staff.post_json(permits, &permit).expect(201).json();
     assert_eq!((&given["course"], &given["override"]), (&json!("LAW 1"), &json!(["section_full"])));
     staff.put_json("/api/v1/students/ann", &json!({"groups": ["honours"]})).expect(200);
-    assert_eq!(staff.get("/api/v1/students/ann").expect(200).json()["permits"][0], given, "a change of facts keeps it");
+    assert_eq!(staff.get("/api/v1/students/ann").expect(200).json()["permits"][0], given, "a change to facts keeps it");
     ann.put(&own("4")).expect(201);
     ann.delete(&own("4")).expect(200);
     permit["expires_at"] = json!("2020-01-01T00:00:00Z");

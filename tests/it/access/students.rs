@@ -15,7 +15,7 @@ fn lists_of(hub: &Hub, token: &str) -> (Value, Value) {
 }
 
 #[test]
-fn a_student_reaches_nothing_of_another_student() {
+fn a_student_cannot_reach_data_of_another_student() {
     let hub = Hub::start();
     let mut staff = hub.staff();
     let schedule =

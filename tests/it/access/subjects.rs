@@ -204,7 +204,7 @@ fn a_changed_limit_of_an_account_ends_its_tokens() {
     hub.signed_in_as(&first).get("/api/v1/me").expect(401);
     let (second, subjects) = sign_in();
     assert_eq!(subjects, json!(["ART", "MATH"]));
-    // A change of the role and back does not lift the limit.
+    // Changing the role and changing it back does not lift the limit.
     for (role, subjects) in [("student", Value::Null), ("instructor", Value::Null), ("staff", json!(["ART", "MATH"]))] {
         assert_eq!(put(json!({"role": role})).expect(200).json()["subjects"], subjects, "{role}");
     }

@@ -3,7 +3,7 @@
 /// Who may call an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Everyone; the token is not looked at.
+    /// Everyone; the token is not examined.
     Open,
     /// Everyone whose Bearer token, if there is one, is valid.
     Visitor,

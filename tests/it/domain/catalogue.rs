@@ -1,4 +1,4 @@
-//! Changes of the catalogue: they are merged by field and drop no student. Withdrawn sections.
+//! Changes in the catalogue: they are merged by field and drop no student. Withdrawn sections.
 
 use std::sync::Arc;
 

@@ -180,7 +180,7 @@ fn the_first_seat_among_alternatives_ends_the_others() {
 }
 
 #[test]
-fn an_alternative_that_is_left_is_no_longer_one() {
+fn leaving_an_alternative_removes_it_from_the_others() {
     let mut term = full(["A", "B", "C"].map(section), false);
     term.run(&wait_with("bob", "A", "any_of B C"));
     term.run(&drop_section("bob", "B"));

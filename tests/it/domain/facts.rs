@@ -25,7 +25,7 @@ fn taken(courses: &[(&str, &str)]) -> StudentFacts {
 }
 
 #[test]
-fn a_personal_window_precedes_that_of_a_group_and_the_terms() {
+fn a_personal_window_takes_precedence_over_group_and_term() {
     let personal = |opens: Option<i64>, closes: Option<i64>, facts: StudentFacts| StudentFacts {
         opens_at: opens.map(minute),
         closes_at: closes.map(minute),

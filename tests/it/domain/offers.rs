@@ -263,7 +263,7 @@ fn deadlines_survive_a_restart() {
 }
 
 #[test]
-fn a_change_of_the_mode_applies_to_later_seats_only() {
+fn a_change_to_the_mode_applies_to_later_seats_only() {
     let mut term = bob_is_offered_a_seat();
     let auto = TermPatch { waitlist: Some(Some(WaitlistMode::Auto)), ..TermPatch::default() };
     term.run(&Command::PutTerm(auto));

@@ -1,4 +1,4 @@
-//! The waitlist: positions, promotions, students who are passed over, and the effects of changes of the section.
+//! The waitlist: positions, promotions, students who are passed over, and the effects of changes to the section.
 
 use std::sync::Arc;
 

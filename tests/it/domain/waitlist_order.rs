@@ -67,7 +67,7 @@ fn a_move_is_one_attempt_and_a_freed_seat_goes_to_the_new_head() {
 }
 
 #[test]
-fn a_declared_priority_precedes_the_order_of_joining() {
+fn a_declared_priority_takes_precedence_over_joining_order() {
     let mut term = TestTerm::of([section("X").seats(0).waitlist(9)]);
     term.run(&priority(&["graduating", "need-based"]));
     for (student, own) in
@@ -88,7 +88,7 @@ fn a_declared_priority_precedes_the_order_of_joining() {
 }
 
 #[test]
-fn a_change_of_the_priority_or_of_facts_orders_waitlists_again() {
+fn a_change_to_the_priority_or_to_facts_reorders_waitlists() {
     let mut term = with_waitlist(&["ana", "bob", "cyd"]);
     term.run(&state("cyd", groups(&["graduating"])));
     assert_eq!(term.waitlist("X"), ["ana", "bob", "cyd"], "no priority is declared");
@@ -103,7 +103,7 @@ fn a_change_of_the_priority_or_of_facts_orders_waitlists_again() {
 }
 
 #[test]
-fn a_move_by_staff_precedes_the_priority() {
+fn a_move_by_staff_takes_precedence_over_the_priority() {
     let mut term = with_waitlist(&["ana", "bob", "cyd"]);
     term.run(&priority(&["graduating"]));
     term.run(&state("cyd", groups(&["graduating"])));

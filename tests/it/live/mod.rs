@@ -175,7 +175,7 @@ fn no_change_is_lost_between_a_snapshot_and_the_next_tick() {
 }
 
 #[test]
-fn changes_of_subscribed_sections_arrive_in_one_frame() {
+fn changes_to_subscribed_sections_arrive_in_one_frame() {
     let hub = Hub::start(options());
     let mut client = hub.connect("");
     client.subscribe(&[&format!("section:{TERM}-10000"), &format!("section:{TERM}-10001")]);

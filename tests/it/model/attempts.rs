@@ -37,7 +37,7 @@ fn requested(student: &UserName, crn: &str, action: &str, reply: &str) -> String
 }
 
 /// Returns the attempts of the student's own requests that the model expects, sorted. They state what was decided at
-/// first; what happens afterwards, such as a promotion after a swap, has an attempt of its own.
+/// first; what happens afterward, such as a promotion after a swap, has an attempt of its own.
 fn expected_requests(command: &Command, expected: &Expected) -> Vec<String> {
     let mut all: Vec<String> = match command {
         Command::Register { student, crn, .. } => {

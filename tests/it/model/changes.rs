@@ -249,7 +249,7 @@ fn merge<T: PartialEq + Clone>(current: &mut T, base: &T, target: &T) {
     }
 }
 
-/// Returns whether a change of a section changes the choices among linked sections.
+/// Returns whether a change to a section changes the choices among linked sections.
 fn changes_choices(before: Option<&Section>, after: &Section) -> bool {
     let is_cancelled = |section: &Section| section.status == SectionStatus::Cancelled;
     before.is_none_or(|before| !same_course_and_component(before, after) || is_cancelled(before) != is_cancelled(after))

@@ -267,7 +267,7 @@ fn any_window() -> impl Strategy<Value = Command> {
         })
 }
 
-/// Returns a command that changes how seats become those of waiting students: at once, or by offers that end after
+/// Returns a command that changes how waiting students get seats: at once, or by offers that end after
 /// minutes.
 fn any_offers() -> impl Strategy<Value = Command> {
     let mode = option::weighted(
@@ -326,7 +326,7 @@ fn any_facts() -> impl Strategy<Value = Command> {
             ..StudentFacts::default()
         },
     );
-    // A follower of a term does not learn of facts that were removed, so none are.
+    // A follower of a term is not notified of removed facts, so none are removed.
     let of_student = (any_student(), facts.prop_map(|facts| Some(Arc::new(facts))));
     vec(of_student, 1..3).prop_map(|facts| Command::PutFacts(facts.into()))
 }

@@ -19,7 +19,7 @@ use super::facts;
 /// The expected reply to a command, and the expected notices to students.
 pub(crate) struct Expected {
     pub(crate) reply: Vec<String>,
-    /// The reply to each request at the time of its decision; what was decided afterwards may change the reply.
+    /// The reply to each request at the time of its decision; what was decided afterward may change the reply.
     pub(crate) at_first: Vec<String>,
     pub(crate) notices: Vec<String>,
     /// What a request changed in addition to its own section: the student, the section, the action and the reply to it.
@@ -163,7 +163,7 @@ impl Naive {
             },
             Command::Batch(batch) => self.batch(batch),
             Command::RegisterPlan { .. } => unreachable!("no history has plans"),
-            Command::ForStudent(_) => unreachable!("no history has requests of staff"),
+            Command::ForStudent(_) => unreachable!("no history has requests by staff"),
             Command::MoveOnWaitlist(WaitlistMove { student, crn, position }) => {
                 vec![self.move_on_waitlist(student.as_str(), crn.as_str(), *position)]
             }

@@ -98,7 +98,7 @@ impl StoreFixture for Embedded {
         open_when_unlocked(&self.0.path().join("hub.sqlite"), false)
     }
     fn refuse_bad(&self, store: &SqliteStore) {
-        // Temporary, because a change of the schema is damage when the store is opened again.
+        // Temporary, because a change to the schema is damage when the store is opened again.
         let trigger = "CREATE TEMP TRIGGER no_bad BEFORE INSERT ON main.registrations WHEN NEW.crn = 'BAD'
              BEGIN SELECT RAISE (ABORT, 'not this one'); END";
         block_on(store.write(|tx| tx.execute_batch(trigger))).unwrap();

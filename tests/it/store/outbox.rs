@@ -1,4 +1,4 @@
-//! Tests of a store's outbox: no change of a section is lost, and only a change that was sent counts as sent.
+//! Tests of a store's outbox: no change to a section is lost, and only a change that was sent counts as sent.
 
 use eduhub::domain::fields::{FieldValue, Fields, SectionField};
 use eduhub::domain::ids::SectionId;

@@ -166,7 +166,7 @@ fn two_hubs_store_no_more_links_and_profiles_than_allowed() {
 }
 
 #[test]
-fn passwords_codes_and_usernames_go_to_one_of_two_hubs() {
+fn one_of_two_hubs_changes_a_password_or_takes_a_code_or_name() {
     let fixture = Shared::create();
     let hubs = two_hubs(&fixture);
     let ann = user("ann");

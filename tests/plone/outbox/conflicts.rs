@@ -1,4 +1,4 @@
-//! Writes of other clients to the same items, and writes of the hub that arrive after their timeout.
+//! Writes by other clients to the same items, and writes by the hub that arrive after their timeout.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
@@ -59,7 +59,7 @@ fn counts_arrive_despite_conflicting_writers() {
 }
 
 #[test]
-fn late_writes_and_manual_edits_of_a_roster_are_corrected() {
+fn late_writes_and_manual_edits_to_a_roster_are_corrected() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
     let setup = Setup::with(plone, |home| home.setting("plone.url", &relay.url()).setting("plone.timeout_ms", "1000"));

@@ -53,7 +53,7 @@ fn seats_and_rosters_reach_plone_despite_kills() {
 }
 
 #[test]
-fn a_thousand_changes_of_one_section_take_at_most_40_writes() {
+fn a_thousand_changes_to_one_section_take_at_most_40_writes() {
     let setup = Setup::in_front_of(Plone::start());
     let ids = setup.open(&schedule("203002", 1, 400, 50));
     let id = &ids[0];
@@ -87,7 +87,7 @@ fn a_thousand_changes_of_one_section_take_at_most_40_writes() {
     setup.wait_until_equal(&ids, &no_names());
     let count = writes() - before;
     let changes = changes.into_inner();
-    println!("{changes} changes of one section: {count} writes to Plone");
+    println!("{changes} changes to one section: {count} writes to Plone");
     assert!(changes >= 1_000 && (1..=40).contains(&count), "{changes} changes, {count} writes");
 }
 

@@ -6,7 +6,7 @@ use super::{JSON, get, hub, sign_in, written};
 use crate::support::http::Response;
 use crate::support::plone::{DEAN, PASSWORD};
 
-/// A private section, which only staff of Plone can read.
+/// A private section, which only editors in Plone can read.
 const PRIVATE: &str = "/courses/202701-30038";
 /// `dean:eduhub-plone`: for Basic authentication, and in hexadecimal digits for Plone's cookie.
 const BASIC: &str = "Basic ZGVhbjplZHVodWItcGxvbmU=";

@@ -30,7 +30,7 @@ fn a_retracted_section_is_withdrawn_until_published_again() {
 
     setup.edit(&path, &json!({"capacity": 44}));
     setup.sync();
-    assert_ne!(setup.section(id)["capacity"], 44, "edits of a hidden item are not applied");
+    assert_ne!(setup.section(id)["capacity"], 44, "edits to a hidden item are not applied");
     setup.transition(&path, "publish");
     setup.sync();
     assert!(setup.is_listed(id));

@@ -1,5 +1,5 @@
-//! An auditor of the tables, by SQL. It uses nothing of the hub: it counts the seats, recomputes the chain of attempts by
-//! `docs/SEMANTICS.md`, replays the attempts, and compares the result with every answer and every receipt.
+//! An auditor of the tables, by SQL. It uses no code of the hub: it counts the seats, recomputes the chain of attempts
+//! as in `docs/SEMANTICS.md`, replays the attempts, and compares the result with every answer and every receipt.
 
 use std::collections::{BTreeMap, BTreeSet};
 

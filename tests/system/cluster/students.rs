@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const ANSWER_MAX: Duration = WAIT_MAX.saturating_mul(3);
 /// One student in this many has two devices.
 const TWO_DEVICES: usize = 5;
-/// Of a hundred registrations, this many are dropped again, unless the student has two devices.
+/// The percentage of registrations that are dropped again, unless the student has two devices.
 const DROPPED_PERCENT: usize = 12;
 
 /// The last answer about one section.
@@ -114,7 +114,7 @@ impl Balancer<'_> {
         self.avoided_until[hub].store(until, Ordering::Relaxed);
     }
 
-    /// Returns a random hub, one that has not failed lately if there is one.
+    /// Returns a random hub, one that has not failed recently if there is one.
     fn pick(&self, random: &mut Random) -> usize {
         let first = random.below(HUBS);
         let hubs = (0..HUBS).map(|offset| (first + offset) % HUBS);

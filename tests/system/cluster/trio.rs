@@ -21,7 +21,7 @@ pub(super) const HUBS: usize = 3;
 
 /// The database of the hubs.
 pub(super) enum Shared {
-    /// On the server of all tests.
+    /// On the server that all tests share.
     Database(Database),
     /// On a server that a test can stop.
     Own(Cluster),
@@ -72,7 +72,7 @@ pub(super) struct Trio {
     pub(super) students: usize,
 }
 
-/// Returns a database on the server of all tests.
+/// Returns a database on the server that all tests share.
 pub(super) fn shared_database() -> Shared {
     Shared::Database(cluster().create_database("template1"))
 }

@@ -1,4 +1,4 @@
-//! The time from a change of a seat at one hub to a watcher at another. It is printed, and not asserted.
+//! The time from a seat change at one hub to a watcher at another. It is printed, and not asserted.
 
 use std::time::{Duration, Instant};
 

@@ -121,7 +121,7 @@ pub(super) fn hold(cells: &HoldCells<'_>) -> Result<Option<Hold>, FindingKind> {
     if url.as_deref().is_some_and(|url| !is_web_address(url)) {
         return Err(FindingKind::HoldAddress);
     }
-    // Without an id, the same hold of the next file has the same one.
+    // A hold without an id gets one from its texts, so that the same hold in the next file has the same id.
     let id = match name(cells.id)? {
         Some(id) => id,
         None => format!("{office}: {reason}").chars().take(NAME_CHARS_MAX).collect::<String>().into(),

@@ -79,7 +79,7 @@ export default {
   "report.title": "Demostración - EduHub",
   "report.loading": "Cargando…",
   "report.none": "Este enlace está incompleto o fue retirado. Pida uno nuevo a quien se lo envió.",
-  "report.failed": "No se pudo cargar el resultado. Compruebe su conexión y vuelva a cargar esta página.",
+  "report.failed": "No se pudo cargar el resultado. Revise su conexión y vuelva a cargar la página.",
   "report.about": "Estudiantes simulados se inscribieron por conexiones reales en un período temporal. Después comprobaron qué cupos tienen. No afectó a estudiantes reales.",
   "demo.share": "Crear un enlace a este resultado",
   "demo.shared": "Cualquier persona con este enlace puede ver el resultado. No nombra a nadie.",
@@ -105,5 +105,5 @@ export default {
   "demo.text.plone_item_missing": "Plone no creó el elemento de la demostración (estado {status}).",
   "demo.text.plone_item_stays": "Plone no eliminó {path}. La próxima demostración lo intentará de nuevo.",
   "demo.text.plone_seats_unknown": "Plone no devolvió el número de cupos ocupados.",
-  "demo.text.measured": "medido el {date} con Plone {version} (waitress con {threads} hilos, FileStorage) durante {seconds} s; el generador de carga se ejecutó en la misma máquina ({cores} núcleos de un procesador {processor}, compartidos con otro trabajo)",
+  "demo.text.measured": "medido el {date} con Plone {version} (waitress con {threads} hilos, FileStorage) durante {seconds} s; el generador de carga se ejecutó en la misma máquina ({cores} núcleos de un procesador {processor}, compartidos con otras tareas)",
 };

@@ -11,5 +11,5 @@ export default {
   "watch.started.default": "This page will show a message when a seat opens in {section}, as long as the page is open.",
   "watch.started.denied": "This page will show a message when a seat opens in {section}, as long as the page is open. Your browser doesn't allow notifications.",
   "watch.opened": { one: "A seat opened in {section}: {n} left.", other: "Seats opened in {section}: {n} left." }, "watch.show": "Show section",
-  "watch.max": "You can watch up to {n} sections. Stop watching one first.",
+  "watch.max": "You can get notifications for up to {n} sections. Turn one off first.",
 };

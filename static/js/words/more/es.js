@@ -11,5 +11,5 @@ export default {
   "watch.started.default": "Esta página le avisará cuando haya un cupo en {section}, mientras esté abierta.",
   "watch.started.denied": "Esta página le avisará cuando haya un cupo en {section}, mientras esté abierta. Su navegador no permite notificaciones.",
   "watch.opened": { one: "Hay un cupo en {section}: queda {n}.", other: "Hay cupos en {section}: quedan {n}." }, "watch.show": "Ver la sección",
-  "watch.max": "Puede seguir hasta {n} secciones. Primero deje de seguir una.",
+  "watch.max": "Puede recibir avisos de {n} secciones como máximo. Primero desactive uno.",
 };

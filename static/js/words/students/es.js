@@ -38,6 +38,6 @@ export default {
   "student.permit.of.hint": "Un CRN del período de arriba, un ID de sección como 202209-10001 o un curso como MATH 151", "student.permit.of.missing": "Escriba una sección o un curso.",
   "student.permit.codes.missing": "Elija al menos una regla.", "student.permit.expires": "Termina", "student.permit.expires.hint": "{zone}. Déjelo en blanco si no tiene fecha de fin.",
   "student.history": "Historial de inscripción", "attempts.title.section": "Historial de inscripción", "student.history.of": "Historial de inscripción de {name}",
-  "student.explain": "¿Quién llegó antes?", "student.explain.pending": "Cargando…", "student.explain.nth": "{nth} estudiante que solicitó esta sección.",
+  "student.explain": "¿Quién llegó antes?", "student.explain.pending": "Cargando…", "student.explain.nth": "Lugar entre los estudiantes que solicitaron esta sección: {nth}.",
   "student.explain.last": "El último cupo se ocupó el {at}.", "student.explain.unknown": "No quedaba ningún cupo antes de esta solicitud.",
 };
