@@ -35,7 +35,7 @@ const DAMAGE: [(&str, &str, &str); 17] = [
         "the hash of attempt 8",
     ),
     ("an end that is moved", "UPDATE attempt_chains SET n = 6", "the chain ends with attempt 7"),
-    ("a removed student", "DELETE FROM attempt_students WHERE user = 'ana'", "of an unknown student"),
+    ("a removed student", "DELETE FROM attempt_students WHERE user = 'ana'", "belongs to an unknown student"),
     ("a history", "UPDATE attempts SET before_student = 0 WHERE n = 7", "does not continue the history"),
     // The rows of the chain are as they were.
     ("a registration", "UPDATE registrations SET standing = 'dropped' WHERE user = 'bob'", "by the last attempt"),
