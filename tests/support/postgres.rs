@@ -16,7 +16,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -36,6 +36,11 @@ const START_MAX: Duration = Duration::from_secs(120);
 const UNPRIVILEGED: u32 = 65_534;
 /// Connections of PgBouncer to each database: fewer than one store opens to PgBouncer.
 const BOUNCER_CONNECTIONS: u32 = 3;
+/// A folder in memory, for data that need not survive a power failure. On a disk, the file system would need half a
+/// minute of processor time for the databases of the tests, of which each has 300 files.
+const MEMORY: &str = "/dev/shm";
+/// The free space that the folder in memory must have, in bytes: several times that of the databases that exist at once.
+const MEMORY_FREE_MIN: u64 = 2 << 30;
 /// Settings of a server that does not wait for the disk.
 const FAST: &str = "-c fsync=off -c full_page_writes=off";
 /// Settings of each server: small, and with connections for several stores per test.
@@ -61,22 +66,14 @@ pub fn cluster() -> &'static Cluster {
 
 /// Starts a server that no other test uses.
 pub fn start_own() -> Cluster {
-    Cluster::serve(initialized(), FAST)
+    let place = Place::create();
+    place.keep_data_in_memory();
+    Cluster::serve(place.initialized(), FAST)
 }
 
 /// Starts a server that no other test uses, and that writes each commit to the disk.
 pub fn start_durable() -> Cluster {
-    Cluster::serve(initialized(), "")
-}
-
-/// Creates an empty cluster.
-fn initialized() -> Place {
-    let place = Place::create();
-    let mut initialize = place.command("initdb");
-    initialize.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D"]);
-    initialize.arg(place.folder.join("data"));
-    place.complete(initialize);
-    place
+    Cluster::serve(Place::create().initialized(), "")
 }
 
 /// Returns a loopback address that no other server of this or another test process has.
@@ -107,10 +104,8 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// Creates the folder of a cluster, which the unprivileged user can enter: root's folder for temporary files may be
-/// closed to others.
-fn create_folder() -> PathBuf {
-    let parent = if is_root() { PathBuf::from("/tmp") } else { std::env::temp_dir() };
+/// Creates a folder of a cluster in `parent`, and lets the unprivileged user enter it.
+fn create_folder(parent: &Path) -> PathBuf {
     let folder = tempfile::Builder::new().prefix("eduhub-pg-").tempdir_in(parent).unwrap().keep();
     // This fails if the process is not root, but then the server runs as the same user.
     let _ = chown(&folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED));
@@ -168,8 +163,27 @@ struct Place {
 
 impl Place {
     fn create() -> Self {
-        let folder = create_folder();
+        // Root's folder for temporary files may be closed to others.
+        let parent = if is_root() { PathBuf::from("/tmp") } else { std::env::temp_dir() };
+        let folder = create_folder(&parent);
         Self { runnable: runnable(&folder), folder }
+    }
+
+    /// Makes the folder of the data a link to one in memory, if there is enough.
+    fn keep_data_in_memory(&self) {
+        let free = rustix::fs::statvfs(MEMORY).map_or(0, |memory| memory.f_bavail * memory.f_frsize);
+        if free >= MEMORY_FREE_MIN {
+            symlink(create_folder(Path::new(MEMORY)), self.folder.join("data")).unwrap();
+        }
+    }
+
+    /// Creates an empty cluster.
+    fn initialized(self) -> Self {
+        let mut initialize = self.command("initdb");
+        initialize.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D"]);
+        initialize.arg(self.folder.join("data"));
+        self.complete(initialize);
+        self
     }
 
     /// Returns a command that runs a program of PostgreSQL.
@@ -242,7 +256,7 @@ impl Cluster {
         script.push(
             "cat >/dev/null; touch stop; kill -TERM $bouncer; kill -QUIT $(head -n 1 data/postmaster.pid); wait;",
         );
-        script.push("cd /; rm -rf \"$1\"");
+        script.push("cd /; rm -rf \"$(readlink -f \"$1/data\")\" \"$1\"");
         let mut supervisor = Command::new("sh");
         supervisor.arg("-c").arg(script).arg("sh").arg(&folder).current_dir(&folder);
         // A group of its own, so that an interrupt from the terminal does not end it before the server.
