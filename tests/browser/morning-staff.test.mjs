@@ -153,7 +153,7 @@ test("the charts mark a restart of the hub, and have a range of a day", async ()
     assert.equal(await page.locator(".restart").first().getAttribute("d"), "");
     await own.stop();
     await own.run();
-    await until(page, () => /^M/.test(document.querySelector(".restart").getAttribute("d")) && /marks a start of EduHub/.test(document.querySelector(".restarts").textContent));
+    await until(page, () => /^M/.test(document.querySelector(".restart").getAttribute("d")) && /marks each start of EduHub/.test(document.querySelector(".restarts").textContent));
     await page.getByRole("button", { name: "24 hours" }).click();
     const { items } = await own.ask("admin", "GET", "/api/v1/admin/metrics/history?step=60");
     assert.ok(Array.isArray(items));

@@ -123,6 +123,7 @@ test("an emergency is sent by keyboard; a second Enter sends nothing", async () 
 test("a confirmation counts on all devices of a student", async () => {
   await hub.ask("staff", "POST", "/api/v1/alerts", { title: "New rules", message: "Read them.", audience: { roles: ["student"] }, requires_ack: true });
   const reader = await openStudent("student", { width: 390, height: 844 });
+  await reader.click("#views a[href='#alerts']");
   await shows(reader, "#alert-list", "New rules.*Confirm that you have read");
   // Opening the list does not mark this alert as read.
   await reader.click("#views a[href='#find']");
