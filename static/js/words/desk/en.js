@@ -11,7 +11,7 @@ export default {
   "roster.alert": "Send an alert",
   "roster.alert.of": "Send an alert to everyone enrolled in {name}",
   "roster.alert.waiting": "Alert the waitlist",
-  "roster.alert.waiting.of": "Send an alert to everyone on the waitlist of {name}",
+  "roster.alert.waiting.of": "Alert the waitlist of {name}",
   "roster.enrolled": "Enrolled: {n}",
   "roster.name": "Name",
   "roster.student": "Help {name}",

@@ -11,7 +11,7 @@ export default {
   "roster.alert": "Enviar una alerta",
   "roster.alert.of": "Enviar una alerta a los inscritos en {name}",
   "roster.alert.waiting": "Avisar a la lista de espera",
-  "roster.alert.waiting.of": "Enviar una alerta a la lista de espera de {name}",
+  "roster.alert.waiting.of": "Avisar a la lista de espera de {name}",
   "roster.enrolled": "Inscritos: {n}",
   "roster.name": "Nombre",
   "roster.student": "Ayudar a {name}",
