@@ -90,6 +90,7 @@ test("a refusal is overridden by its code with a reason, and the next refusal is
   await shows(page, "Enrolled in PHYS 101");
   await pick(page, "151 A01", /Register/);
   await shows(page, "This overlaps PHYS 101");
+  assert.equal(await page.textContent(".student-file > p.good"), "", "the result of the last change is gone");
   await shows(page, "Refused: time conflict");
   assert.equal(await page.locator(".picker li").count(), 1);
   await press(page, "Override and continue");

@@ -41,10 +41,15 @@ export class Roster {
     // An alert to a section reaches only the enrolled students.
     this.composeWaiting = oncompose && button(t("roster.alert.waiting"), () => oncompose(this.#parts().waiting.map(({ user }) => user)),
       { class: "quiet", hidden: true, "aria-label": t("roster.alert.waiting.of", { name }) });
-    this.moveAll = everyone && button(t("everyone"), () => everyone.open(this.items.length), { class: "quiet", disabled: true, "aria-label": t("everyone.of", { name }) });
+    this.moveAll = everyone && button(t("everyone"), () => { this.clearStatus(); everyone.open(this.items.length); }, { class: "quiet", disabled: true, "aria-label": t("everyone.of", { name }) });
     this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.print, " ", this.compose, " ", this.composeWaiting, " ", this.moveAll, " ", this.status),
       this.moving, everyone?.el, this.lists);
     this.refresh = debounce(REFRESH_MS, () => this.el.isConnected && this.load());
+  }
+
+  /** Removes the result of the last action, when the next one begins. */
+  clearStatus() {
+    put(this.status);
   }
 
   async load() {
@@ -105,6 +110,7 @@ export class Roster {
     const name = displayName(one);
     const input = h("input", { name: "position", type: "number", min: 1, required: true, inputmode: "numeric", value: one.position });
     const wrong = h("span", { role: "status" });
+    this.clearStatus();
     const close = () => put(this.moving);
     const onsubmit = async (event) => {
       event.preventDefault();

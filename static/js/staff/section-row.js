@@ -73,6 +73,7 @@ export class SectionRow {
     const result = results.get(id);
     const key = JSON.stringify([edit, result, ...FIELDS.map((name) => section[name])]);
     if (this.key === key) return;
+    if (this.key) this.roster?.clearStatus?.();
     this.key = key;
     for (const name of FIELDS) {
       const value = String(edit?.[name] ?? section[name]);
