@@ -38,6 +38,21 @@ test("rows show CRN and credits, and what is online; compact rows stay compact",
   assert.ok(first.bottom <= second.top + 1, "rows do not overlap");
 });
 
+test("the details of a section say how many places of its waitlist are taken", async () => {
+  await hub.term("places", ["1,MATH 151,Calculus I,A01,lecture,5,1,6,MWF,09:00-09:50,Lee", "2,ART 2,Drawing,A01,lecture,3,1,0,F,18:00-20:50,Kahlo"]);
+  await hub.ask("student", "PUT", "/api/v1/me/registrations/places-1");
+  const page = await open(chrome, hub, "/?term=places");
+  for (const title of ["Calculus I", "Drawing"]) await row(page, title).locator(".name").click();
+  const taken = row(page, "Calculus I").locator(".taken");
+  await taken.getByText("1 of 1 seat taken. Waitlist: 0 of 6 places taken.").waitFor();
+  await hub.ask("student2", "PUT", "/api/v1/me/registrations/places-1?waitlist=true");
+  await taken.getByText("1 of 1 seat taken. Waitlist: 1 of 6 places taken.").waitFor();
+  await row(page, "Drawing").getByText("0 of 1 seat taken. No waitlist.").waitFor();
+  await page.getByRole("button", { name: "Español" }).click();
+  await taken.getByText("1 de 1 cupo ocupado. Lista de espera: 1 de 6 lugares ocupados.").waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
 test("in a wide window, a row that overlaps the schedule has its CRN, too", async () => {
   await hub.ask("student", "PUT", `/api/v1/me/plan`, { sections: [`${TERM}-1`] });
   const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", width: 1920, height: 1080 });

@@ -4,7 +4,7 @@ import { button, h, put } from "../dom.js";
 import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
-import { componentName, date, isRemote, joinList, meetingTexts, prerequisiteText, seatsTaken } from "../words.js";
+import { componentName, date, isRemote, joinList, meetingTexts, prerequisiteText, seatsTaken, waitlistTaken } from "../words.js";
 
 /** The ids of the rows whose details are open. */
 const opened = new Set();
@@ -50,7 +50,7 @@ export class Row {
       this.#drawFixed(section);
     }
     drawSeats(this.seats, numbers(id), section.status);
-    drawTaken(this.details, section, numbers(id));
+    drawTaken(this.details, numbers(id));
     const conflict = workspace && actions.conflict(id);
     this.#drawWho(section, conflict);
     if (!workspace) return this.#drawForVisitor(section);
@@ -115,12 +115,12 @@ export class Row {
   }
 }
 
-const takenText = (section, numbers) => `${seatsTaken(numbers)}. ${t("section.waitlist", { n: section.waitlist_capacity })}.`;
+const takenText = (numbers) => `${seatsTaken(numbers)}. ${waitlistTaken(numbers)}.`;
 
 /** Draws the present seats in the details of a section, if `el` has them. */
-export function drawTaken(el, section, numbers) {
+export function drawTaken(el, numbers) {
   const at = el.querySelector(".taken");
-  const text = at && takenText(section, numbers);
+  const text = at && takenText(numbers);
   if (at && at.textContent !== text) at.textContent = text;
 }
 
@@ -140,7 +140,7 @@ export function details(section, { catalogue, finder, more }) {
       pair("section.format", [section.method, section.campus].filter(Boolean).join(", ")),
       pair("section.prerequisites", section.prerequisites && prerequisiteText(section.prerequisites)),
       pair("section.linked", section.linked?.length ? joinList(section.linked.map((id) => catalogue.name(id))) : null),
-      pair("section.seats", h("span", { class: "taken" }, takenText(section, catalogue.numbers(section.id))))),
+      pair("section.seats", h("span", { class: "taken" }, takenText(catalogue.numbers(section.id))))),
     h("p", { class: "inline" }, button(t("find.course", { course: section.course }), () => finder.find(section.course), { class: "quiet" }), more?.actions(section)),
   ];
 }
