@@ -120,6 +120,11 @@ test("a full section offers its waitlist, and the history says who came first", 
   await shows(page, "Refused: section full");
   await page.locator(".attempt").last().getByRole("button", { name: "Who came first?" }).click();
   await until(page, () => /\d(st|nd|rd|th) student to request this section\. The last seat was taken .*\d:\d\d:\d\d\.\d{3}/.test(document.querySelector(".student-file").textContent));
+  // Paper has the answer, but no button.
+  await page.emulateMedia({ media: "print" });
+  const visible = await page.$$eval("button", (all) => all.filter((one) => one.checkVisibility()).map((one) => one.textContent));
+  assert.deepEqual(visible, []);
+  assert.match(await page.innerText(".student-file"), /student to request this section/);
 });
 
 test("a student is moved and dropped, by keyboard alone", async () => {
