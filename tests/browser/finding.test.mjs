@@ -64,6 +64,23 @@ test("in a wide window, a row that overlaps the schedule has its CRN, too", asyn
   await hub.ask("student", "PUT", `/api/v1/me/plan`, { sections: [] });
 });
 
+test("a row that overlaps the schedule has its instructor and CRN at every width", async () => {
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [`${TERM}-1`] });
+  for (const width of [360, 390, 768, 1024, 1280, 1440, 1600, 1920]) {
+    const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", width });
+    const line = page.locator(".row:has(.who.careful)", { hasText: "Calculus II" });
+    await line.waitFor();
+    assert.match(await line.innerText(), /(Bo Núñez|CRN 2)[^]*(Bo Núñez|CRN 2)/, `${width}`);
+    // Where the columns are narrowest, the title is cut, but not the CRN and the conflict.
+    const cut = await line.evaluate((el) => [...el.querySelectorAll(".names, .also, .by, .kind, .who")].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent));
+    assert.deepEqual(cut, [], `${width}`);
+    assert.ok((await line.locator(".title").boundingBox()).width >= 60, `${width}`);
+    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/conflict-${width}.png` });
+    await page.close();
+  }
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
+});
+
 test("further filters combine, are in the address, and are counted", async () => {
   const page = await open(chrome, hub, `/?term=${TERM}`, { bypassCSP: true });
   await rows(4)(page);
