@@ -217,6 +217,10 @@ test("the file is in Spanish, and prints without its forms", async () => {
   await page.emulateMedia({ media: "print" });
   for (const hidden of ["header", "#views", "#student-search", ".picker", ".change"]) assert.equal(await page.locator(hidden).first().isVisible(), false, hidden);
   assert.equal(await page.getByRole("heading", { name: "printed" }).isVisible(), true);
+  // The sheet is about the student at one time, not about the view.
+  assert.match(await page.innerText("main"), /^printed\s+Datos del .*\d/);
+  await page.emulateMedia({ media: "screen" });
+  assert.doesNotMatch(await page.innerText(".student-file"), /Datos del/);
 });
 
 test("a section shows its history beside the roster", async () => {
