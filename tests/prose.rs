@@ -63,7 +63,7 @@ const REPLACED: [(&str, &str); 76] = [
     ("with seats only", "Open seats only"),
     ("instructor not named yet", "Instructor TBA"),
     ("time not set yet", "Time TBA"),
-    ("n can wait", "Waitlist: {n} positions"),
+    ("n can wait", "Waitlist: {taken} of {n} places taken"),
     ("how and where", "Format"),
     ("complete first", "Prerequisites"),
     ("in your week sections", "You already have {sections}"),

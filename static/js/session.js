@@ -110,6 +110,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   /** Shows the sign-in form and moves the focus into it. */
   function showForm() {
     location.hash = "#term";
+    clearNote("expired");
     setTimeout(() => form.querySelector("input")?.focus());
   }
 

@@ -48,6 +48,11 @@ export const seatsTaken = ({ capacity, enrolled }) => t("section.taken", {
   n: capacity, taken: isHidden(enrolled) ? t("count.few", { n: smallCounts }) : enrolled,
 });
 
+/** The places taken on the waitlist of a section, as text. */
+export const waitlistTaken = ({ waitlist_capacity, waitlisted = 0 }) => t("section.waitlist", {
+  n: waitlist_capacity, taken: isHidden(waitlisted) ? t("count.few", { n: smallCounts }) : waitlisted,
+});
+
 /**
  * A section's availability to a new student: its text, a tone (`good`, `careful`, `stop`), and a kind (`open`, `full`,
  * `closed`, `cancelled`).

@@ -38,6 +38,21 @@ test("rows show CRN and credits, and what is online; compact rows stay compact",
   assert.ok(first.bottom <= second.top + 1, "rows do not overlap");
 });
 
+test("the details of a section say how many places of its waitlist are taken", async () => {
+  await hub.term("places", ["1,MATH 151,Calculus I,A01,lecture,5,1,6,MWF,09:00-09:50,Lee", "2,ART 2,Drawing,A01,lecture,3,1,0,F,18:00-20:50,Kahlo"]);
+  await hub.ask("student", "PUT", "/api/v1/me/registrations/places-1");
+  const page = await open(chrome, hub, "/?term=places");
+  for (const title of ["Calculus I", "Drawing"]) await row(page, title).locator(".name").click();
+  const taken = row(page, "Calculus I").locator(".taken");
+  await taken.getByText("1 of 1 seat taken. Waitlist: 0 of 6 places taken.").waitFor();
+  await hub.ask("student2", "PUT", "/api/v1/me/registrations/places-1?waitlist=true");
+  await taken.getByText("1 of 1 seat taken. Waitlist: 1 of 6 places taken.").waitFor();
+  await row(page, "Drawing").getByText("0 of 1 seat taken. No waitlist.").waitFor();
+  await page.getByRole("button", { name: "Español" }).click();
+  await taken.getByText("1 de 1 cupo ocupado. Lista de espera: 1 de 6 lugares ocupados.").waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
 test("in a wide window, a row that overlaps the schedule has its CRN, too", async () => {
   await hub.ask("student", "PUT", `/api/v1/me/plan`, { sections: [`${TERM}-1`] });
   const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", width: 1920, height: 1080 });
@@ -47,6 +62,23 @@ test("in a wide window, a row that overlaps the schedule has its CRN, too", asyn
   await page.check("#compact");
   await until(page, () => !/CRN/.test(document.querySelector(".who.careful").innerText));
   await hub.ask("student", "PUT", `/api/v1/me/plan`, { sections: [] });
+});
+
+test("a row that overlaps the schedule has its instructor and CRN at every width", async () => {
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [`${TERM}-1`] });
+  for (const width of [360, 390, 768, 1024, 1280, 1440, 1600, 1920]) {
+    const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", width });
+    const line = page.locator(".row:has(.who.careful)", { hasText: "Calculus II" });
+    await line.waitFor();
+    assert.match(await line.innerText(), /(Bo Núñez|CRN 2)[^]*(Bo Núñez|CRN 2)/, `${width}`);
+    // Where the columns are narrowest, the title is cut, but not the CRN and the conflict.
+    const cut = await line.evaluate((el) => [...el.querySelectorAll(".names, .also, .by, .kind, .who")].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent));
+    assert.deepEqual(cut, [], `${width}`);
+    assert.ok((await line.locator(".title").boundingBox()).width >= 60, `${width}`);
+    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/conflict-${width}.png` });
+    await page.close();
+  }
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
 });
 
 test("further filters combine, are in the address, and are counted", async () => {

@@ -58,6 +58,8 @@ test("steps that have begun stay until they are hidden, and say what is done", a
   const spanish = await open(chrome, hub, "/admin", { user: "admin", locale: "es-MX", script: "localStorage.setItem('eduhub.first-steps', 'begun');" });
   await steps(spanish, 4);
   assert.match(await spanish.innerText("#first-steps"), /Configure este hub\s+Falta un paso\./);
+  await spanish.locator("#first-steps summary").click();
+  assert.match(await spanish.innerText("#first-steps"), /title = "Cuenta institucional"[^]*“Iniciar sesión con Cuenta institucional”/);
   await page.getByRole("button", { name: "Hide these steps" }).click();
   await until(page, () => document.querySelector("#first-steps").hidden && document.activeElement.id === "health");
   await page.reload();

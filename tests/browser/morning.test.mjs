@@ -95,6 +95,8 @@ test("a request that an expired sign-in prevented is offered again on a phone", 
   assert.ok(heights.length === 2 && Math.max(...heights) <= 44, `the buttons have one line each: ${heights}`);
   await page.locator("#note").getByRole("button", { name: "Sign in" }).click();
   await until(page, () => document.activeElement.name === "username");
+  assert.equal(await page.textContent("#note"), "", "the form itself says what happened");
+  assert.match(await page.textContent("#sign-in [role=status]"), /nothing was changed for YOGA 100/);
   await signIn();
   await page.locator("#note", { hasText: "didn't go through" }).getByRole("button", { name: "Try again" }).click();
   await until(page, () => /Enrolled/.test(document.querySelector("#schedule-rows").textContent) && !document.querySelector("#note").textContent);
@@ -109,7 +111,9 @@ test("a section that an expired sign-in kept out of the plan is offered again", 
   // The token has ended, so the next test gets another one.
   hub.tokens.delete("student2");
   await plan.click();
-  await until(page, () => /nothing was changed for HIST 100/.test(document.querySelector("#note").textContent));
+  // The form is visible, so it says so itself.
+  await until(page, () => /nothing was changed for HIST 100/.test(document.querySelector("#sign-in [role=status]")?.textContent));
+  assert.equal(await page.textContent("#note"), "");
   await page.fill("[name=username]", "student2");
   await page.fill("[name=password]", "eduhub-demo");
   await page.keyboard.press("Enter");
@@ -120,6 +124,23 @@ test("a section that an expired sign-in kept out of the plan is offered again", 
   assert.deepEqual(page.wrong, []);
 });
 
+test("a note about an expired sign-in does not cover a banner", async () => {
+  const { id } = await alert({ priority: "high" });
+  hub.mint("sleeper", "student");
+  const page = await open(chrome, hub, "/?term=week", { user: "sleeper", width: 390, height: 844 });
+  await isLive(page);
+  await page.locator("#banners article").waitFor();
+  await page.evaluate(() => fetch("/api/v1/logout", { method: "POST" }));
+  await until(page, () => /You've been signed out/.test(document.querySelector("#note").textContent) && document.querySelector("#banners article"));
+  const [note, banners] = await page.$$eval("#note, #banners", (all) => ["note", "banners"].map((id) => all.find((one) => one.id === id).getBoundingClientRect().toJSON()));
+  assert.ok(note.top >= 0 && note.bottom <= banners.top, JSON.stringify([note, banners]));
+  await page.locator("#note").getByRole("button", { name: "Sign in" }).click();
+  await until(page, () => document.activeElement.name === "username" && !document.querySelector("#note").textContent);
+  assert.match(await page.textContent("#sign-in [role=status]"), /You've been signed out/);
+  await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("another student is not offered the previous student's request", async () => {
   hub.mint("leaver", "student");
   const page = await open(chrome, hub, "/?term=week", { user: "leaver", script: "window.WebSocket = class { close() {} send() {} };" });
@@ -127,7 +148,9 @@ test("another student is not offered the previous student's request", async () =
   await register.waitFor();
   await page.evaluate(() => fetch("/api/v1/logout", { method: "POST" }));
   await register.click();
-  await until(page, () => /nothing was changed for HIST 100/.test(document.querySelector("#note").textContent));
+  // The form is visible, so it says so itself.
+  await until(page, () => /nothing was changed for HIST 100/.test(document.querySelector("#sign-in [role=status]")?.textContent));
+  assert.equal(await page.textContent("#note"), "");
   await page.fill("[name=username]", "student");
   await page.fill("[name=password]", "eduhub-demo");
   await page.keyboard.press("Enter");

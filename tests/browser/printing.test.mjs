@@ -62,6 +62,25 @@ test("the browser's own print command prints every listed section in the order o
   assert.equal(await page.textContent("#sheet"), "");
 });
 
+/** The number of pages on which the page is printed. */
+const pages = async (page) => (await page.pdf({ format: "Letter" })).toString("latin1").match(/\/Type \/Page\b/g).length;
+
+test("a short sheet, a student's file and a schedule fill one page, without an empty one", async () => {
+  await hub.term("short", ["1,MATH 151,Calculus I,A01,lecture,4,9,3,MWF,09:00-09:50,Noether"]);
+  await hub.ask("student", "PUT", "/api/v1/me/registrations/short-1");
+  const staff = await open(chrome, hub, "/staff#sections", { user: "staff" });
+  await staff.selectOption("#which-term", "short");
+  await until(staff, () => document.querySelectorAll(".srow").length === 1);
+  assert.equal(await pages(staff), 1);
+  await staff.locator(".srow .name").click();
+  await staff.locator(".roster").getByRole("button", { name: "Help Sam Student" }).click();
+  await until(staff, () => document.querySelector(".student-file .attempt"));
+  assert.equal(await pages(staff), 1);
+  const student = await open(chrome, hub, "/?term=short", { user: "student" });
+  await until(student, () => document.querySelector("#schedule-rows > li"));
+  assert.equal(await pages(student), 1);
+});
+
 test("an instructor prints a roster", async () => {
   hub.mint("Lee", "instructor");
   const page = await open(chrome, hub, "/teaching", { user: "Lee", script });

@@ -92,6 +92,19 @@ test("a long check of the columns says how far it is, and a short one does not",
   assert.deepEqual(page.wrong, []);
 });
 
+test("the term of the page is offered and reported by its title", async () => {
+  await hub.term("209903", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"], { title: "Spring 2099" });
+  const page = await openImport();
+  await page.selectOption("#which-term", "209903");
+  await check(page, "crn,course,capacity\n2,AB 101,10\n");
+  await page.getByRole("button", { name: "Import into Spring 2099" }).click();
+  await ready(page);
+  await page.getByRole("button", { name: "Continue to review" }).click();
+  await shows(page, "schedule\\.csv, term Spring 2099, ");
+  assert.match(await page.textContent("#task [data-part=changes] tbody"), /^AB 101 lecture \(2\)New/);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("a remembered mapping is used when the same columns come again", async () => {
   const page = await openImport();
   const file = (term) => `term,Id,Fach,Max Leute\n${term},1,AB 101,10\n`;

@@ -227,9 +227,30 @@ test("an alert to a section starts from its roster", async () => {
   await page.fill("#section-search [name=q]", "physics");
   await until(page, () => document.querySelectorAll(".srow").length === 1);
   await page.click(".srow .name");
-  await page.getByRole("button", { name: "Send an alert to everyone in PHYS 101" }).click();
+  await page.getByRole("button", { name: "Send an alert to everyone enrolled in PHYS 101" }).click();
   await until(page, () => document.body.dataset.view === "alerts" && document.activeElement.name === "title" && /Reaches 1 person/.test(document.querySelector("#reach").textContent));
   assert.equal(await page.inputValue("#alert-form [name=sections]"), "desk-2");
+});
+
+test("an alert reaches the students on a waitlist, also where no student is enrolled", async () => {
+  await hub.term("queue", ["1,MATH 151,Calculus I,A01,lecture,5,0,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,TR,09:30-10:20,Curie"]);
+  for (const [user, crn] of [["student", 1], ["student2", 1], ["student", 2], ["student2", 2]]) await hub.ask(user, "PUT", `/api/v1/me/registrations/queue-${crn}?waitlist=true`);
+  const page = await openStaff("#sections");
+  await page.selectOption("#which-term", "queue");
+  await until(page, () => document.querySelectorAll(".srow").length === 2);
+  const alerts = async (course) => {
+    const shown = page.locator(".srow", { hasText: course });
+    await shown.locator(".name").click();
+    await shown.locator(".roster table").first().waitFor();
+    return shown.locator(".roster p").first().getByRole("button", { name: /alert/i });
+  };
+  assert.deepEqual(await (await alerts("PHYS 101")).allTextContents(), ["Send an alert", "Alert the waitlist"]);
+  const only = await alerts("MATH 151");
+  assert.deepEqual(await only.allTextContents(), ["Alert the waitlist"]);
+  await only.click();
+  await until(page, () => document.body.dataset.view === "alerts" && document.activeElement.name === "title" && /Reaches 2 people/.test(document.querySelector("#reach").textContent));
+  assert.equal(await page.inputValue("#alert-form [name=users]"), "student, student2");
+  assert.deepEqual(page.wrong, []);
 });
 
 test("no view is wider than a phone's screen", async () => {

@@ -148,6 +148,27 @@ test("a drop can be undone until the page closes", async () => {
   assert.deepEqual(await hub.registrations("student", "drop"), ["1 enrolled"]);
 });
 
+test("the button beside a dropped section is named for what it does", async () => {
+  await hub.term("gone", WEEK);
+  await hub.ask("student", "PUT", "/api/v1/me/registrations/gone-1");
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["gone-5"] });
+  const page = await open(chrome, hub, "/?term=gone", { user: "student" });
+  await scheduleRow(page, "ARTS 105").getByRole("button", { name: /^Remove from plan/ }).waitFor();
+  // The response arrives after the frame about the drop.
+  await page.route("**/registrations/gone-1", async (route) => {
+    const response = await route.fetch();
+    await until(page, () => !document.querySelector("#schedule-rows > [data-kind=enrolled]"));
+    await route.fulfill({ response });
+  });
+  await scheduleRow(page, "MATH 151").getByRole("button", { name: /^Drop/ }).click();
+  await scheduleRow(page, "Dropped.").waitFor();
+  const names = await scheduleRow(page, "MATH 151").locator(".act button").evaluateAll((all) => all.map((one) => [one.title, one.ariaLabel]));
+  assert.deepEqual(names, [["Dismiss", "Dismiss: MATH 151 lecture (1)"]]);
+  await scheduleRow(page, "MATH 151").getByRole("button", { name: /^Dismiss/ }).click();
+  await until(page, () => document.querySelectorAll("#schedule-rows > li").length === 1);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("the page reconnects after a restart and loses nothing", async () => {
   await hub.term("again", WEEK);
   const page = await open(chrome, hub, "/?term=again", { user: "student" });

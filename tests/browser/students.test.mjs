@@ -90,6 +90,7 @@ test("a refusal is overridden by its code with a reason, and the next refusal is
   await shows(page, "Enrolled in PHYS 101");
   await pick(page, "151 A01", /Register/);
   await shows(page, "This overlaps PHYS 101");
+  assert.equal(await page.textContent(".student-file > p.good"), "", "the result of the last change is gone");
   await shows(page, "Refused: time conflict");
   assert.equal(await page.locator(".picker li").count(), 1);
   await press(page, "Override and continue");
@@ -119,6 +120,11 @@ test("a full section offers its waitlist, and the history says who came first", 
   await shows(page, "Refused: section full");
   await page.locator(".attempt").last().getByRole("button", { name: "Who came first?" }).click();
   await until(page, () => /\d(st|nd|rd|th) student to request this section\. The last seat was taken .*\d:\d\d:\d\d\.\d{3}/.test(document.querySelector(".student-file").textContent));
+  // Paper has the answer, but no button.
+  await page.emulateMedia({ media: "print" });
+  const visible = await page.$$eval("button", (all) => all.filter((one) => one.checkVisibility()).map((one) => one.textContent));
+  assert.deepEqual(visible, []);
+  assert.match(await page.innerText(".student-file"), /student to request this section/);
 });
 
 test("a student is moved and dropped, by keyboard alone", async () => {
@@ -211,6 +217,10 @@ test("the file is in Spanish, and prints without its forms", async () => {
   await page.emulateMedia({ media: "print" });
   for (const hidden of ["header", "#views", "#student-search", ".picker", ".change"]) assert.equal(await page.locator(hidden).first().isVisible(), false, hidden);
   assert.equal(await page.getByRole("heading", { name: "printed" }).isVisible(), true);
+  // The sheet is about the student at one time, not about the view.
+  assert.match(await page.innerText("main"), /^printed\s+Datos del .*\d/);
+  await page.emulateMedia({ media: "screen" });
+  assert.doesNotMatch(await page.innerText(".student-file"), /Datos del/);
 });
 
 test("a section shows its history beside the roster", async () => {

@@ -55,6 +55,31 @@ test("staff move a student on the waitlist, and the students see it at once", as
   assert.deepEqual([...page.wrong, ...student.wrong], []);
 });
 
+test("the result of a move on the waitlist ends when the section is changed", async () => {
+  await term("ends", ["ana-e", "bob-e"]);
+  const page = await open(chrome, hub, "/staff#sections", { user: "staff" });
+  await until(page, () => document.querySelectorAll("#which-term option").length > 1);
+  await page.selectOption("#which-term", "ends");
+  await until(page, () => document.querySelectorAll(".srow").length === 1);
+  await page.click(".srow .name");
+  const move = async (user) => {
+    await page.getByRole("button", { name: `Move ${user} on the waitlist` }).click();
+    assert.equal(await page.getByText("is now 1st on the waitlist.").count(), 0, "the earlier result is gone");
+    const form = page.locator(".roster form");
+    await form.getByLabel("New position").fill("1");
+    await form.getByLabel(/^Reason/).fill("Error of the office");
+    await form.getByRole("button", { name: "Move" }).click();
+    await page.getByText(`${user} is now 1st on the waitlist.`).waitFor();
+  };
+  await move("bob-e");
+  await move("ana-e");
+  await page.selectOption(".srow [name=status]", "cancelled");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: /^Cancel section and notify/ }).waitFor();
+  assert.equal(await page.getByText("is now 1st on the waitlist.").count(), 0);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("the form to move a student is in Spanish, too", async () => {
   await term("orden", ["ana-s", "bob-s"]);
   const page = await open(chrome, hub, "/staff#sections", { user: "staff", locale: "es-MX" });

@@ -20,14 +20,14 @@ const DEFAULT_NAME = "Example College";
 const KEY = "eduhub.first-steps";
 const TEST_ALERT_MS = 3_600_000;
 /** The settings of single sign-on for a provider of OpenID Connect. The college replaces the examples and the ellipses. */
-const SSO_LINES = `[server]
+const ssoLines = () => `[server]
 public_url = "${location.origin}"
 
 [auth.oidc.college]
 issuer = "…"
 client_id = "eduhub"
 client_secret = "…"
-title = "College account"
+title = "${t("setup.sso.title")}"
 
 [roles]
 admin = ["group:eduhub-admins"]
@@ -165,7 +165,7 @@ export class FirstSteps {
       case "people":
         return [isDone ? text("setup.people.is", { n: users, ways: joinList([plone && "Plone", ...providers].filter(Boolean)) || t("setup.people.accounts") }) : text("setup.people.add"), link("#people", "setup.people.go"),
           !providers.length && h("details", { open: this.#isSsoOpen, ontoggle: ({ target }) => { this.#isSsoOpen = target.open; } }, h("summary", null, t("setup.sso")), text("setup.sso.client"), lines("setup.sso.uri", `${location.origin}/auth/college/callback`),
-            text("setup.sso.set"), lines("setup.college.lines", SSO_LINES), text("setup.sso.more"))];
+            text("setup.sso.set"), lines("setup.college.lines", ssoLines()), text("setup.sso.more", { title: t("setup.sso.title") }))];
       default:
         return [text("setup.alert.about"), h("p", null, button(t("setup.alert.send"), () => this.#sendTest()), " ", h("span", { id: "first-steps-test", role: "status" }, this.#testText()))];
     }

@@ -60,7 +60,7 @@ export class ColumnsStep {
 
   /**
    * `root` is the element in which the step is drawn. `onchange(options)` checks the file with other options, `oncontinue()`
-   * and `onrestart()` leave the step, `term()` returns the term of the page.
+   * and `onrestart()` leave the step, `term()` and `termTitle(id)` return the term of the page and its title.
    */
   constructor(root, actions) {
     this.root = root;
@@ -231,7 +231,7 @@ export class ColumnsStep {
       ? t(["crn", "term"].includes(field) ? `columns.field.${field}` : "columns.field.missing", { field: fieldName(field) })
       : t("columns.field.maybe", { field: fieldName(field) });
     const missing = required(state).map((one) => h("li", { class: "stop" }, text(one), suggestions(one),
-      one.field === "term" && term && [" ", button(t("columns.use.term", { term }), () => this.#useTerm(term))]));
+      one.field === "term" && term && [" ", button(t("columns.use.term", { term: this.actions.termTitle(term) }), () => this.#useTerm(term))]));
     const others = errors.filter((one) => !isAboutColumns(one));
     const rejected = others.slice(0, ERRORS_MAX).map(({ line, column, value, message, ...coded }) => h("li", { class: "stop" },
       richText("columns.error.line", { text: [[column, value && `“${value}”`].filter(Boolean).map((one) => `${one}, `), codedText("finding", coded, message)] }, { line })));

@@ -5,7 +5,7 @@ import { codedText } from "../coded-text.js";
 import { clockChoice, sheetChoice } from "./import-choices.js";
 import { columnLabel } from "./import-map.js";
 import { has, i18n, number, t } from "../i18n.js";
-import { meetingText, dateTime, prerequisiteText } from "../words.js";
+import { meetingText, dateTime, prerequisiteText, sectionName } from "../words.js";
 
 /** Rows of a list shown at first, and added by each "Show more". */
 const FIRST_ROWS = 25;
@@ -15,8 +15,8 @@ const ALERT_SECTIONS_MAX = 1_000;
 
 /** Returns the name of a field; the header of a column that is not a field. */
 const label = (name) => has(`field.${name}`) ? t(`field.${name}`) : name;
-/** The fields that describe a new section. */
-const NEW_SECTION_FIELDS = ["course", "section", "component", "title", "meetings", "instructor", "capacity"];
+/** The fields that describe a new section, beside its name. */
+const NEW_SECTION_FIELDS = ["section", "title", "meetings", "instructor", "capacity"];
 
 /** Returns a field's value as text. */
 function valueText(name, value) {
@@ -97,12 +97,12 @@ function rejectedTitle(state) {
 }
 
 /**
- * Returns the elements of the report. `page` is `{nameOf(id), show(id), compose(audience)}`; `nextSteps` are elements;
+ * Returns the elements of the report. `page` is `{nameOf(id), termTitle(id), show(id), compose(audience)}`; `nextSteps` are elements;
  * `again`, if the file can be checked again, is `{clock, check(options)}`: the present clock, and what checks it with other options.
  * `correct(finding, isError)` returns the button that corrects a line, or false; null if no line of the file can be corrected.
  */
 export function report(state, page, nextSteps, again, correct) {
-  const { nameOf } = page;
+  const { nameOf, termTitle } = page;
   const [tone, title] = heading(state);
   const messages = (items, title, isError) => {
     // A line has one button, beside its first finding.
@@ -115,7 +115,7 @@ export function report(state, page, nextSteps, again, correct) {
   };
   const errorsCsv = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv?lang=${i18n.language}`;
   const details = [
-    state.name, state.sheet && t("report.sheet", { name: state.sheet }), state.term && t("report.term", { term: state.term }),
+    state.name, state.sheet && t("report.sheet", { name: state.sheet }), state.term && t("report.term", { term: termTitle(state.term) }),
     t("report.rows", { n: state.rows }), t("report.by", { user: state.started_by }),
     dateTime(state.finished_at),
   ].filter(Boolean).join(", ");
@@ -168,6 +168,12 @@ export function namedSections({ changes = [], missing = [], affected }) {
   return [...[...updated, ...students].map(({ section }) => section), ...missing.slice(0, FIRST_ROWS)];
 }
 
+/** Returns the name of a section that does not exist yet: `MATH 151 lecture (10001)`. */
+function newSectionName(id, { course, component }) {
+  const crn = id.slice(id.lastIndexOf("-") + 1);
+  return course?.[1] ? sectionName({ course: course[1], component: component?.[1], crn }, id) : id;
+}
+
 /** Returns one row for each changed field, or a single row for a new section. */
 function changeRows({ section, change, fields }, nameOf) {
   if (change === "create") {
@@ -176,7 +182,7 @@ function changeRows({ section, change, fields }, nameOf) {
       .map(([name, value]) => name === "capacity" ? t("n.seats", { n: value }) : valueText(name, value));
     const pool = fields.cross_listed?.[1];
     if (pool) facts.push(`${label("cross_listed")}: ${valueText("cross_listed", pool)}`);
-    return [[h("strong", null, section), h("span", { class: "good" }, t("report.created")), "", facts.join(", ")]];
+    return [[h("strong", null, newSectionName(section, fields)), h("span", { class: "good" }, t("report.created")), "", facts.join(", ")]];
   }
   return Object.entries(fields).map(([name, [before, after]], i) =>
     [i === 0 && h("strong", null, nameOf(section)), label(name), valueText(name, before), valueText(name, after)]);

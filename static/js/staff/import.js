@@ -35,7 +35,7 @@ export class ImportView {
   #uploading = null;
   #isRunning = false;
 
-  /** `page`: `{nameOf(id), ensure(ids), show(id), showTerm(id), compose(audience)}`. `onapplied()` is called after an import was applied. */
+  /** `page`: `{nameOf(id), termTitle(id), ensure(ids), show(id), showTerm(id), compose(audience)}`. `onapplied()` is called after an import was applied. */
   constructor(live, page, onapplied = () => {}) {
     this.#live = live;
     Object.assign(this, { page, onapplied });
@@ -45,6 +45,7 @@ export class ImportView {
       oncontinue: (state) => this.#showReport(state),
       onrestart: () => this.#reset(),
       term: () => page.term(),
+      termTitle: page.termTitle,
       mayRemember: () => !page.subjects,
     });
     this.#showStep(FILE);

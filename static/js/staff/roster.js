@@ -25,8 +25,8 @@ export class Roster {
   #shown = "";
 
   /**
-   * `facts`: what a printed roster says about the section, such as its times. `oncompose()` is called to write an alert
-   * to the students of the section; without it, there is no such button. `everyone`: a part that moves all students to
+   * `facts`: what a printed roster says about the section, such as its times. `oncompose(users)` is called to write an
+   * alert to these users, or to the enrolled students if none are given; without it, there are no such buttons. `everyone`: a part that moves all students to
    * another section, if there is one. `onstudent(person, back)` opens the file of a student, whose name is a button then;
    * `back()` moves the focus to that button. `mayMove`: whether the reader may change the order of the waitlist.
    */
@@ -37,11 +37,19 @@ export class Roster {
     this.status = h("span", { role: "status" });
     this.download = button(t("roster.download"), () => this.#download(), { "aria-label": t("roster.download.of", { name }) });
     this.print = button(t("roster.print"), () => printSheet(this.#sheet()), { disabled: true, class: "quiet", "aria-label": t("roster.print.of", { name }) });
-    this.compose = oncompose && button(t("roster.alert"), oncompose, { class: "quiet", "aria-label": t("roster.alert.of", { name }) });
-    this.moveAll = everyone && button(t("everyone"), () => everyone.open(this.items.length), { class: "quiet", disabled: true, "aria-label": t("everyone.of", { name }) });
-    this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.print, " ", this.compose, " ", this.moveAll, " ", this.status),
+    this.compose = oncompose && button(t("roster.alert"), () => oncompose(), { class: "quiet", "aria-label": t("roster.alert.of", { name }) });
+    // An alert to a section reaches only the enrolled students.
+    this.composeWaiting = oncompose && button(t("roster.alert.waiting"), () => oncompose(this.#parts().waiting.map(({ user }) => user)),
+      { class: "quiet", hidden: true, "aria-label": t("roster.alert.waiting.of", { name }) });
+    this.moveAll = everyone && button(t("everyone"), () => { this.clearStatus(); everyone.open(this.items.length); }, { class: "quiet", disabled: true, "aria-label": t("everyone.of", { name }) });
+    this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.print, " ", this.compose, " ", this.composeWaiting, " ", this.moveAll, " ", this.status),
       this.moving, everyone?.el, this.lists);
     this.refresh = debounce(REFRESH_MS, () => this.el.isConnected && this.load());
+  }
+
+  /** Removes the result of the last action, when the next one begins. */
+  clearStatus() {
+    put(this.status);
   }
 
   async load() {
@@ -53,7 +61,11 @@ export class Roster {
       this.items = items;
       const { enrolled, waiting } = this.#parts();
       this.download.disabled = this.print.disabled = !items.length;
-      if (this.compose) this.compose.disabled = !enrolled.length;
+      if (this.compose) {
+        this.compose.disabled = !enrolled.length;
+        this.compose.hidden = !enrolled.length && waiting.length > 0;
+        this.composeWaiting.hidden = !waiting.length;
+      }
       if (this.moveAll) this.moveAll.disabled = !items.length;
       const inLine = waiting.filter(({ status }) => status === "waitlisted").length;
       const move = (one) => one.status === "waitlisted" && button(t("roster.move"), () => this.#move(one, inLine),
@@ -98,6 +110,7 @@ export class Roster {
     const name = displayName(one);
     const input = h("input", { name: "position", type: "number", min: 1, required: true, inputmode: "numeric", value: one.position });
     const wrong = h("span", { role: "status" });
+    this.clearStatus();
     const close = () => put(this.moving);
     const onsubmit = async (event) => {
       event.preventDefault();

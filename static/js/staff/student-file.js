@@ -4,7 +4,8 @@ import { button, h, put } from "../dom.js";
 import { api } from "../api.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { joinList, problemText } from "../words.js";
+import { hubNow } from "../hub-clock.js";
+import { dateTime, joinList, problemText } from "../words.js";
 import { studentHistory } from "./attempt-list.js";
 import { StudentFacts } from "./student-facts.js";
 import { StudentSchedule } from "./student-schedule.js";
@@ -21,6 +22,7 @@ export class StudentFile {
     this.path = `/api/v1/students/${encodeURIComponent(person.user)}`;
     this.term = page.term();
     this.heading = h("h3", { tabindex: "-1", dir: "auto" }, this.name);
+    this.asOf = h("p", { class: "paper-only" });
     this.done = h("p", { class: "good", role: "status", tabindex: "-1" });
     this.schedule = new StudentSchedule(this);
     this.facts = page.subjects ? null : new StudentFacts(this);
@@ -30,7 +32,7 @@ export class StudentFile {
     this.el = h("article", { class: "student-file" },
       h("div", { class: "inline no-print" }, button(back, onclose, { class: "quiet" }), button(t("student.reload"), () => this.load(), { class: "quiet" }),
         button([icon("print"), " ", t("student.print")], () => print(), { class: "quiet" })),
-      this.heading, this.done,
+      this.heading, this.asOf, this.done,
       page.subjects && h("p", { class: "careful" }, t("student.limited", { subjects: joinList(page.subjects) })),
       this.schedule.el,
       this.facts?.el,
@@ -52,6 +54,7 @@ export class StudentFile {
 
   /** Reads everything again. */
   async load() {
+    put(this.asOf, t("sheet.as_of", { at: dateTime(new Date(hubNow()).toISOString()) }));
     const parts = [this.schedule.load()];
     if (!this.page.subjects) parts.push(this.facts.load(), this.#loadPlan(), this.loadHistory());
     await Promise.all(parts);

@@ -89,6 +89,8 @@ export class StudentSchedule {
   /** Starts a change, which is shown in `at`; `given` are the options of `Change`. */
   #start(given, at = this.change) {
     const { file } = this;
+    // The result of the last change would stand beside the question or the refusal of this one.
+    put(file.done);
     const el = h("div");
     put(at, el);
     return new Change(el, {

@@ -74,7 +74,8 @@ export class Actions {
       return [h("span", { class: registration.status === "enrolled" ? "tag good" : "tag careful" }, icon(registration.status === "enrolled" ? "check" : "clock"), statusText(registration, waiting)),
         button(t(verb), () => { registrations.clearResult(id); drops.start(id, view); }, { class: "quiet", ...labelled(verb === "action.leave" ? "action.leave.long" : verb) })];
     }
-    if (view === "schedule") return [this.#icon("close", "action.unplan", id, () => { registrations.clearResult(id); plan.remove(id); })];
+    // A section that was just dropped is in no plan: only its result is removed.
+    if (view === "schedule") return [this.#icon("close", plan.has(id) ? "action.unplan" : "action.close", id, () => { registrations.clearResult(id); plan.remove(id); })];
     if (terms.phase() === "over") return null;
     if (!terms.open) return plan.has(id)
       ? button([icon("keep"), t("action.planned")], () => plan.remove(id), { class: "on", "aria-pressed": "true", ...labelled("action.planned") })

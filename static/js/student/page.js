@@ -114,13 +114,16 @@ function isOutdated(id) {
   return section.status !== "cancelled" && (kind === "closed") !== (section.status === "closed") && kind !== "full";
 }
 
-/** Says, in every view, that a press had no effect because the sign-in had ended. */
+/** Says that a press had no effect because the sign-in had ended: in the sign-in form, and in a note where that is not visible. */
 function showInterrupted() {
+  const text = t("sign.interrupted", interrupted);
+  put($("sign-in").querySelector("[role=status]"), text);
   const signIn = () => {
     location.hash = "#term";
+    clearNote("expired");
     setTimeout(() => $("sign-in").querySelector("input")?.focus());
   };
-  showNote(t("sign.interrupted", interrupted), "expired", button(t("sign.in"), signIn));
+  if (!$("sign-in").checkVisibility()) showNote(text, "expired", button(t("sign.in"), signIn));
 }
 
 /** Offers the request that an expired sign-in prevented again, to the same student. */

@@ -4,7 +4,7 @@ import { button, h, put } from "../dom.js";
 import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
-import { componentName, date, isRemote, joinList, meetingTexts, prerequisiteText, seatsTaken } from "../words.js";
+import { componentName, date, isRemote, joinList, meetingTexts, prerequisiteText, seatsTaken, waitlistTaken } from "../words.js";
 
 /** The ids of the rows whose details are open. */
 const opened = new Set();
@@ -16,8 +16,9 @@ export class Row {
     this.kind = h("span", { class: "kind" });
     this.title = h("span", { class: "title", dir: "auto" });
     this.facts = h("span", { class: "kind" });
+    this.also = h("span", { class: "also" });
     this.head = h("button", { class: "name", type: "button", onclick: () => this.#toggle() },
-      h("span", { class: "names" }, this.course, " ", this.kind), this.title);
+      h("span", { class: "names" }, this.course, " ", this.kind), h("span", { class: "titles" }, this.title, " ", this.also));
     this.when = h("div", { class: "when" });
     this.by = h("span", { class: "by", dir: "auto" });
     this.who = h("div", { class: "who" }, this.by, " ", this.facts);
@@ -50,7 +51,7 @@ export class Row {
       this.#drawFixed(section);
     }
     drawSeats(this.seats, numbers(id), section.status);
-    drawTaken(this.details, section, numbers(id));
+    drawTaken(this.details, numbers(id));
     const conflict = workspace && actions.conflict(id);
     this.#drawWho(section, conflict);
     if (!workspace) return this.#drawForVisitor(section);
@@ -74,7 +75,7 @@ export class Row {
     this.#drawDetails(section);
   }
 
-  /** Draws the instructor, or the conflict with the student's week in place of the name. Only a wide row has room for the CRN below it. */
+  /** Draws the instructor and the CRN. A conflict with the student's week takes their place, and they move beside the title. */
   #drawWho(section, conflict) {
     const isPlanned = conflict?.kind === "same" && !conflict.with.some((id) => this.page.registrations.get(id));
     const key = conflict ? `${conflict.kind} ${isPlanned} ${conflict.with}` : section.instructor ?? "";
@@ -85,6 +86,7 @@ export class Row {
       sections: joinList(conflict.with.map((id) => this.page.catalogue.get(id)?.course ?? id)),
     });
     this.who.title = text ?? section.instructor ?? "";
+    put(this.also, conflict && [h("span", { class: "by", dir: "auto" }, section.instructor ?? t("section.no_instructor")), " ", h("span", { class: "kind" }, `${t("section.crn")} ${section.crn}`)]);
     put(this.by, conflict ? [icon("warn"), text] : section.instructor ?? t("section.no_instructor"));
   }
 
@@ -115,12 +117,12 @@ export class Row {
   }
 }
 
-const takenText = (section, numbers) => `${seatsTaken(numbers)}. ${t("section.waitlist", { n: section.waitlist_capacity })}.`;
+const takenText = (numbers) => `${seatsTaken(numbers)}. ${waitlistTaken(numbers)}.`;
 
 /** Draws the present seats in the details of a section, if `el` has them. */
-export function drawTaken(el, section, numbers) {
+export function drawTaken(el, numbers) {
   const at = el.querySelector(".taken");
-  const text = at && takenText(section, numbers);
+  const text = at && takenText(numbers);
   if (at && at.textContent !== text) at.textContent = text;
 }
 
@@ -140,7 +142,7 @@ export function details(section, { catalogue, finder, more }) {
       pair("section.format", [section.method, section.campus].filter(Boolean).join(", ")),
       pair("section.prerequisites", section.prerequisites && prerequisiteText(section.prerequisites)),
       pair("section.linked", section.linked?.length ? joinList(section.linked.map((id) => catalogue.name(id))) : null),
-      pair("section.seats", h("span", { class: "taken" }, takenText(section, catalogue.numbers(section.id))))),
+      pair("section.seats", h("span", { class: "taken" }, takenText(catalogue.numbers(section.id))))),
     h("p", { class: "inline" }, button(t("find.course", { course: section.course }), () => finder.find(section.course), { class: "quiet" }), more?.actions(section)),
   ];
 }

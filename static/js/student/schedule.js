@@ -55,7 +55,8 @@ export class Schedule {
   #shown(term) {
     const { page } = this;
     const current = page.workspace.week();
-    const kept = this.#order.filter((id) => current.includes(id) || ["drop.done", "change.lapsed", "change.replaced"].includes(page.registrations.result(id)?.message));
+    // The frame about a drop may arrive before the response that has its result.
+    const kept = this.#order.filter((id) => current.includes(id) || page.registrations.pending(id) || ["drop.done", "change.lapsed", "change.replaced"].includes(page.registrations.result(id)?.message));
     this.#order = [...kept.filter((id) => id.startsWith(`${term}-`)), ...current.filter((id) => !kept.includes(id))];
     return this.#order;
   }

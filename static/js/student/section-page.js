@@ -91,7 +91,7 @@ export class SectionPage {
     }
     const { seats, act, result } = this.#parts;
     drawSeats(seats, page.numbers(id), section.status);
-    drawTaken(this.el, section, page.numbers(id));
+    drawTaken(this.el, page.numbers(id));
     if (!page.workspace) return;
     page.actions.draw(act, id, "row", Boolean(page.actions.conflict(id)));
     page.actions.drawResult(result, id, "row", true);

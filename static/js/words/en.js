@@ -48,7 +48,7 @@ export default {
   "prerequisite.grade": "grade of {grade} or better", "prerequisite.concurrent": "may be taken concurrently",
   "section.linked": "Must be taken with", "section.dates": "{from} to {to}", "section.seats": "Seats",
   "section.taken": { one: "{taken} of {n} seat taken", other: "{taken} of {n} seats taken" },
-  "section.waitlist": { one: "Waitlist: {n} position", other: "Waitlist: {n} positions", zero: "No waitlist" },
+  "section.waitlist": { one: "Waitlist: {taken} of {n} place taken", other: "Waitlist: {taken} of {n} places taken", zero: "No waitlist" },
   "section.overlaps": "Overlaps {sections}", "section.have": "You already have {sections}", "section.have.planned": "You already planned {sections}",
 
   "seats.cancelled": "Cancelled", "seats.reserved": "Reserved seats only", "seats.closed": "Closed", "seats.left": "{n} left",

@@ -48,7 +48,7 @@ export default {
   "prerequisite.grade": "calificación mínima: {grade}", "prerequisite.concurrent": "puede tomarse al mismo tiempo",
   "section.linked": "Debe tomarse con", "section.dates": "del {from} al {to}", "section.seats": "Cupos",
   "section.taken": { one: "{taken} de {n} cupo ocupado", other: "{taken} de {n} cupos ocupados" },
-  "section.waitlist": { one: "Lista de espera: {n} lugar", other: "Lista de espera: {n} lugares", zero: "Sin lista de espera" },
+  "section.waitlist": { one: "Lista de espera: {taken} de {n} lugar ocupado", other: "Lista de espera: {taken} de {n} lugares ocupados", zero: "Sin lista de espera" },
   "section.overlaps": "Choca con {sections}", "section.have": "Ya tiene {sections}", "section.have.planned": "Ya planeó {sections}",
 
   "seats.cancelled": "Cancelada", "seats.reserved": "Solo cupos reservados", "seats.closed": "Cerrada", "seats.left": { one: "Queda {n}", other: "Quedan {n}" },
