@@ -21,7 +21,7 @@ pub trait TermView {
     fn facts(&self, student: &UserName) -> Option<&Arc<StudentFacts>>;
     /// Returns the college's credit limit; 0 means no limit.
     fn credit_limit(&self) -> Credits;
-    /// Returns how often the college allows a student to take a course; 0 means no limit.
+    /// Returns how many times the college allows a student to take a course; 0 means no limit.
     fn repeat_limit(&self) -> u32;
     /// Returns the sections of a group of cross-listed sections, in order, by [`crate::domain::pool::group_key`].
     fn sections_of_pool(&self, key: &str) -> &BTreeSet<Crn>;

@@ -24,7 +24,7 @@ pub struct StoredTerm {
     pub id: TermId,
     /// The sequence of its last commit.
     pub seq: u64,
-    /// How often its rows were changed without a commit of a registrar, such as by the erasure of a person, plus the
+    /// How many times its rows were changed without a commit of a registrar, such as by the erasure of a person, plus the
     /// history of the store times [`REWRITES_PER_HISTORY`]. A hub that has the term in memory must load it again when this
     /// rises.
     pub rewrites: u64,

@@ -96,7 +96,7 @@ impl Element {
     }
 }
 
-/// An element of a sequence in the schema of CAP: its name, and how often it may occur at least and at most.
+/// An element of a sequence in the schema of CAP: its name, and the least and greatest number of times it may occur.
 type Particle = (&'static str, usize, usize);
 
 const MANY: usize = usize::MAX;
