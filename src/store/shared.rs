@@ -14,7 +14,7 @@ use crate::store::accounts::EndedTokens;
 use crate::store::sign_ins::StoredSignIn;
 
 /// By how much [`StoredTerm::rewrites`] rises when the store has another history: a standby has taken over, and may lack
-/// commits that this hub has read. No term is rewritten that often.
+/// commits that this hub has read. No term is rewritten that many times.
 pub const REWRITES_PER_HISTORY: u64 = 1 << 32;
 
 /// A term as it is stored.
