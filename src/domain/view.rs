@@ -31,7 +31,7 @@ pub trait TermView {
     fn next_release(&self) -> Option<Timestamp>;
     /// Returns the college's waitlist settings, for terms without their own.
     fn offer_settings(&self) -> OfferSettings;
-    /// Returns the offers that lapse, or whose reminder is due, until `now`, in the order of these times.
+    /// Returns the offers that have lapsed, or whose reminder is due, by `now`, in the order of these times.
     fn offers_due(&self, now: Timestamp) -> Vec<(UserName, Crn)>;
     /// Returns when the next offer lapses, or the next reminder of one is due.
     fn next_offer_deadline(&self) -> Option<Timestamp>;
