@@ -467,7 +467,7 @@ export default {
   "plone.problem.empty": "the field is empty",
   "plone.problem.too_long": "the text is longer than {max} characters",
   "plone.problem.term_form": "must be up to 24 letters, digits, `.`, `_`, and `-`, not \"{text}\"",
-  "plone.problem.crn_form": "must have letters or digits and at most 100 characters; \"{text}\" does not",
+  "plone.problem.crn_form": "must have letters or digits and at most 100 characters; \"{text}\" is not valid",
   "plone.problem.credits_form": "must be a number from 0 to 1,000, such as 3 or 1.5",
   "plone.problem.number_form": "must be a whole number from 0 to {max}, not \"{text}\"",
   "plone.problem.too_many_meetings": "there are more than {max} meetings",
