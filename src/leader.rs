@@ -87,13 +87,13 @@ impl Leadership {
         self.tenure.borrow().as_ref().is_some_and(Tenure::is_current)
     }
 
-    /// Returns how often this hub has taken the job over.
+    /// Returns how many times this hub has taken the job over.
     #[must_use]
     pub fn takeovers(&self) -> u64 {
         self.counts.takeovers.load(Ordering::Relaxed)
     }
 
-    /// Returns how often the lease could not be read or renewed.
+    /// Returns how many times the lease could not be read or renewed.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.counts.failed.load(Ordering::Relaxed)

@@ -74,7 +74,7 @@ pub struct SharedTerms {
     pub tasks: Arc<dyn SharedTasks>,
     /// The events after which this hub reads the store at once.
     pub hints: EventStream,
-    /// How often the rows of each term had been rewritten.
+    /// How many times the rows of each term had been rewritten.
     pub rewrites: HashMap<TermId, u64>,
 }
 

@@ -62,7 +62,7 @@ struct FollowerDeps {
 struct Follower {
     deps: FollowerDeps,
     counts: Arc<FollowCounts>,
-    /// How often the rows of each term had been rewritten when this hub last loaded it.
+    /// How many times the rows of each term had been rewritten when this hub last loaded it.
     rewrites: HashMap<TermId, u64>,
     /// The position up to which ended tokens were read.
     revocations: u64,
@@ -70,7 +70,7 @@ struct Follower {
     history: u64,
 }
 
-/// Reads how often the rows of each term were rewritten. Must be called before the terms are loaded.
+/// Reads how many times the rows of each term were rewritten. Must be called before the terms are loaded.
 pub(super) async fn rewrites(store: &dyn SharedStore) -> Result<HashMap<TermId, u64>, StoreError> {
     Ok(store.stored_terms().await?.into_iter().map(|term| (term.id, term.rewrites)).collect())
 }

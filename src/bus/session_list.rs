@@ -74,13 +74,13 @@ pub struct SessionRow {
     pub ip: IpAddr,
     /// The client's user agent.
     pub user_agent: String,
-    /// How messages reach the client.
+    /// How frames reach the client.
     pub transport: SessionTransport,
     /// When it connected.
     pub connected_at: Timestamp,
     /// The names of the subscribed channels.
     pub channels: Vec<String>,
-    /// The number of messages in its queue.
+    /// The number of frames in its queue.
     pub queued: u32,
     /// The number of frames sent.
     pub sent: u64,

@@ -15,8 +15,8 @@ pub(super) struct MigrateArguments {
     /// The embedded store, as sqlite:PATH
     #[arg(long, value_name = "URL")]
     from: String,
-    /// The database, as postgres://USER:PASSWORD@HOST/DATABASE (default: `[store] url`; in an environment variable, other
-    /// users of the machine do not see the password)
+    /// The database, as postgres://USER:PASSWORD@HOST/DATABASE (default: `[store] url`; an environment variable
+    /// hides the password from other users of the machine)
     #[arg(long, value_name = "URL")]
     to: Option<String>,
 }
@@ -31,7 +31,7 @@ pub(super) fn run(config: &Config, arguments: &MigrateArguments) -> CommandResul
         return Err(Failure::usage("--from must be the embedded store, as sqlite:PATH"));
     };
     let StoreUrl::Postgres(database) = &to.url else {
-        return Err(Failure::usage("--to, or [store] url without it, must be a PostgreSQL database"));
+        return Err(Failure::usage("--to, or [store] url if --to is absent, must be a PostgreSQL database"));
     };
     let moved = ports::migrate(path, database, report).map_err(Failure::failed)?;
     if moved.replaced > 0 {

@@ -35,14 +35,14 @@ pub(super) fn attempts(config: &Config, command: &AttemptsCommand) -> CommandRes
     for (term, head) in ends {
         print_line(format_args!("{term}: the last attempt is {}, its hash {}", head.n, head.hash))?;
     }
-    print_line(format_args!("the attempts are written to {}", file.display()))
+    print_line(format_args!("the attempts were written to {}", file.display()))
 }
 
 /// `eduhub backup FILE`
 pub(super) fn backup(config: &Config, file: &Path) -> CommandResult {
     let store = embedded(config, "backup", "use pg_dump, or a base backup with the archive of the write-ahead log")?;
     ports::backup(store, file).map_err(Failure::failed)?;
-    print_line(format_args!("the store {} is copied to {}", store.display(), file.display()))
+    print_line(format_args!("the store {} was copied to {}", store.display(), file.display()))
 }
 
 /// Returns the file of the embedded store. For a database, refuses the command and names what replaces it.

@@ -203,7 +203,11 @@ fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueR
 fn staff_subjects(names: &[String]) -> Result<StaffSubjects, String> {
     if names.iter().any(|name| name.trim() == ALL_SUBJECTS) {
         let alone = names.len() == 1;
-        return if alone { Ok(StaffSubjects::All) } else { Err("must not list \"*\" beside subjects".to_owned()) };
+        return if alone {
+            Ok(StaffSubjects::All)
+        } else {
+            Err("must not list \"*\" together with subjects".to_owned())
+        };
     }
     Subjects::parse(names).map(StaffSubjects::Only).map_err(|error| format!("{error}, or \"*\" for all subjects"))
 }

@@ -287,8 +287,8 @@ const SETTINGS: [Setting; 50] = [
     },
     Setting {
         name: "registration.repeat_limit",
-        about: "How often a student may take a course, if its section states no limit of its own. The completed courses\n\
-                that the college states count. 0 means no limit.",
+        about: "How many times a student may take a course, if its section states no limit of its own. The courses\n\
+                that the college states as completed are counted. 0 means no limit.",
         show: |c| c.registration.repeat_limit.to_string(),
         set: |c, v| v.integer(0..=100).map(|value| c.registration.repeat_limit = value),
     },

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// one.
 const VALUE_CHARS_MAX: usize = 200;
 
-/// A text by its code. It is stored and sent beside the English text, which pages show if they do not know the code, so
+/// A text by its code. It is stored and sent with the English text, which pages show if they do not know the code, so
 /// that hubs and pages of different versions work together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodedText {

@@ -175,7 +175,7 @@ pub struct SectionPatch {
     pub reserved: Option<Vec<Reservation>>,
     /// Conditions on the students.
     pub restrictions: Option<Vec<Restriction>>,
-    /// How often a student may take the course.
+    /// How many times a student may take the course.
     pub repeat_limit: Option<Option<u32>>,
     /// What a student must have completed before.
     pub prerequisites: Option<Vec<Requirement>>,

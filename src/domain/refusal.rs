@@ -44,7 +44,7 @@ pub enum RefusalCode {
     SectionClosed,
     /// The student is already registered for a section of this course and component.
     AlreadyInCourse,
-    /// The student has taken the course as often as it may be taken.
+    /// The student has taken the course as many times as it may be taken.
     RepeatLimit,
     /// The student has not met a prerequisite.
     Prerequisite,
@@ -119,11 +119,11 @@ pub enum Refusal {
         /// The course of both sections.
         course: Box<str>,
     },
-    /// The student has taken the course as often as it may be taken.
+    /// The student has taken the course as many times as it may be taken.
     RepeatLimit {
-        /// How often the student took the course.
+        /// How many times the student took the course.
         taken: u32,
-        /// How often it may be taken.
+        /// How many times it may be taken.
         limit: u32,
     },
     /// The student has not met a prerequisite.

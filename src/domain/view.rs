@@ -21,7 +21,7 @@ pub trait TermView {
     fn facts(&self, student: &UserName) -> Option<&Arc<StudentFacts>>;
     /// Returns the college's credit limit; 0 means no limit.
     fn credit_limit(&self) -> Credits;
-    /// Returns how often the college allows a student to take a course; 0 means no limit.
+    /// Returns how many times the college allows a student to take a course; 0 means no limit.
     fn repeat_limit(&self) -> u32;
     /// Returns the sections of a group of cross-listed sections, in order, by [`crate::domain::pool::group_key`].
     fn sections_of_pool(&self, key: &str) -> &BTreeSet<Crn>;
@@ -31,7 +31,7 @@ pub trait TermView {
     fn next_release(&self) -> Option<Timestamp>;
     /// Returns the college's waitlist settings, for terms without their own.
     fn offer_settings(&self) -> OfferSettings;
-    /// Returns the offers that lapse, or whose reminder is due, until `now`, in the order of these times.
+    /// Returns the offers that have lapsed, or whose reminder is due, by `now`, in the order of these times.
     fn offers_due(&self, now: Timestamp) -> Vec<(UserName, Crn)>;
     /// Returns when the next offer lapses, or the next reminder of one is due.
     fn next_offer_deadline(&self) -> Option<Timestamp>;

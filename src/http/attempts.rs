@@ -55,7 +55,7 @@ impl From<Receipt> for ReceiptResponse {
     }
 }
 
-/// A request that was decided, or a promotion from a waitlist.
+/// A request that was decided, or what happened to a waitlist position or an offer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Attempt)]
 pub(super) struct AttemptItem {
@@ -68,10 +68,10 @@ pub(super) struct AttemptItem {
     decided_at: Timestamp,
     user: UserName,
     section: SectionId,
-    /// `register`, `drop` or `promote`.
+    /// `register`, `drop`, `reorder`, `promote` or `lapse`.
     #[schema(value_type = String)]
     action: Action,
-    /// The status in the reply, or the code of its problem.
+    /// The status in the response, or the code of its problem.
     result: &'static str,
     /// Whether the student already had the requested status, so that nothing was changed.
     repeated: bool,
@@ -86,7 +86,7 @@ pub(super) struct AttemptItem {
     /// Who requested it: `self`, `staff`, `promotion` or `system`.
     #[schema(value_type = String)]
     by: Asker,
-    /// The `X-Request-Id` of the request; null for a promotion.
+    /// The `X-Request-Id` of the request; null if the hub itself decided without a request.
     #[schema(required)]
     request_id: Option<Uuid>,
     /// SHA-256 over the hash of the previous attempt and the canonical row, in hexadecimal digits.
@@ -148,7 +148,7 @@ impl StudentPage {
     }
 }
 
-/// Lists the caller's attempts to register and to drop, and the promotions of the caller, newest first.
+/// Lists the caller's attempts, newest first.
 ///
 /// Terms are listed one after the other, the one with the greatest id first.
 #[utoipa::path(

@@ -53,10 +53,7 @@ fn texts(status: StatusCode, language: Language) -> (&'static str, &'static str)
             ("No puede abrir esta dirección", "Su cuenta no tiene permiso para abrir esta dirección."),
         ),
         404 => of(
-            (
-                "Page not found",
-                "There is nothing at this address. The link may be incorrect, or it has expired or was withdrawn.",
-            ),
+            ("Page not found", "There is nothing at this address. The link may be incorrect, expired, or withdrawn."),
             (
                 "No se encontró la página",
                 "No hay nada en esta dirección. El enlace puede ser incorrecto, haber caducado o haberse retirado.",

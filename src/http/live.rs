@@ -139,7 +139,7 @@ pub async fn websocket(
     });
     opened.map_err(|why| match why {
         NotOpened::NoUpgrade => {
-            Problem::bad_request("This address serves a WebSocket (RFC 6455). Send an upgrade request by HTTP/1.1.")
+            Problem::bad_request("This address serves a WebSocket (RFC 6455). Send an upgrade request over HTTP/1.1.")
         }
         NotOpened::Version => {
             Problem::new(ProblemCode::UpgradeRequired, "This address serves version 13 of the WebSocket protocol.")

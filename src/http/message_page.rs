@@ -22,7 +22,7 @@ impl Language {
         known.unwrap_or(Self::English)
     }
 
-    /// Returns the one of two that is in this language.
+    /// Returns the text that is in this language.
     pub(super) const fn pick<T: Copy>(self, english: T, spanish: T) -> T {
         match self {
             Self::English => english,

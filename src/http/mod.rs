@@ -3,8 +3,8 @@
 //!
 //! Shared by all resources:
 //! - [`routes`]: the table of routes
-//! - [`error`], [`problem`]: problem documents, the body of every error response; [`error_page`]: the page instead of one,
-//!   for a browser; [`message_page`]: the frame of pages that the hub writes
+//! - [`error`], [`problem`]: problem documents, the body of every error response; [`error_page`]: the page that a
+//!   browser gets instead; [`message_page`]: the frame of pages that the hub writes
 //! - [`body`]: readers of JSON request bodies; [`query`]: readers of the query string and the path
 //! - [`request_id`]: the request id and the log line of every response; [`security_headers`]: its security headers
 //! - [`slow_refusals`]: the delay of responses to visitors who exceed a limit
@@ -19,8 +19,8 @@
 //!
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
-//!   students in a section; [`section_moves`]: moves of all of them; [`teaching`]: the sections of an instructor;
-//!   [`activity`]: current activity; [`demand`], [`rehearsals`]: demand of plans, and rehearsals of registration
+//!   students in a section; [`section_moves`]: moves of all these students; [`teaching`]: the sections of an instructor;
+//!   [`activity`]: current activity; [`demand`], [`rehearsals`]: demand for sections, and rehearsals of registration
 //! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns;
 //!   [`schedule_export`]: the schedule as a file; [`oneroster_export`]: a term for other programs; [`events`]: one-off
 //!   events
@@ -36,7 +36,7 @@
 //! - [`guardian_links`]: links to a schedule for a parent or guardian; [`schedule_calendar`]: a schedule for calendar
 //!   programs
 //! - [`own_account`]: the caller's own password, second factor and sign-ins
-//! - [`sso`]: single sign-on; [`sso_page`]: the page of one that failed
+//! - [`sso`]: single sign-on; [`sso_page`]: the page about a failed sign-in
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
 //! - [`health`]: liveness, readiness and metrics; [`charts`]: recent metrics, for admins
 //! - [`assets`]: the pages and their files; [`api_docs`]: the page of the API

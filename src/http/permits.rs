@@ -178,7 +178,7 @@ pub async fn give(
     };
     let entry = audit.entry_in_commit(&request, &staff, "student.permit", Some(user.as_str()), None, detail);
     let Some((_, entry)) = writer.change(&user, change, entry).await.map_err(problem_of)? else {
-        let detail = format!("A student can have at most {PERMITS_MAX} overrides. End some of them first.");
+        let detail = format!("A student can have at most {PERMITS_MAX} permits. End some of them first.");
         return Err(Problem::invalid("override", detail));
     };
     if let Some(entry) = entry {

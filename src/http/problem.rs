@@ -324,11 +324,11 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub restrictions: Option<Vec<Restriction>>,
-    /// `repeat_limit`: how often the student took the course.
+    /// `repeat_limit`: how many times the student took the course.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub taken: Option<u32>,
-    /// `repeat_limit`: how often it may be taken.
+    /// `repeat_limit`: how many times it may be taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub repeat_limit: Option<u32>,

@@ -146,7 +146,7 @@ pub async fn disconnect(
     bus: Data<dyn Bus>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let not_found = || Problem::not_found("This connection does not exist or has ended.");
+    let not_found = || Problem::not_found("This session does not exist or has ended.");
     let id = Uuid::parse_str(&path_param(&request, "id")?).map_err(|_| not_found())?;
     let session = live.presence.session(id);
     let user = session.as_ref().and_then(|session| session.identity()).map(|(user, _)| user.as_str());

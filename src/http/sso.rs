@@ -231,7 +231,7 @@ pub async fn begin(
         (status = 303, description = "Signed in. Back to the page where the sign-in began.", headers(
             ("Set-Cookie" = String, description = "The cookie of the sign-in."),
         )),
-        (status = 400, description = "A page: this is not the end of an open sign-in.", content_type = "text/html", body = String),
+        (status = 400, description = "A page: no sign-in that this request could complete is open.", content_type = "text/html", body = String),
         (status = 403, description = "A page that says why the user cannot sign in.", content_type = "text/html", body = String),
         (status = 404, description = "A page: there is no such provider.", content_type = "text/html", body = String),
         (status = 503, description = "A page: the provider does not respond.", content_type = "text/html", body = String),
@@ -451,7 +451,7 @@ pub async fn backchannel_logout(
     let body = payload.to_bytes_limited(2 * LOGOUT_TOKEN_LEN_MAX).await;
     let body = body.map_err(|_| bad("the body is too long"))?.map_err(|_| bad("the body is incomplete"))?;
     let token = form_urlencoded::parse(&body).find(|(name, _)| name == "logout_token").map(|(_, value)| value);
-    let token = token.ok_or_else(|| bad("the body has none"))?;
+    let token = token.ok_or_else(|| bad("the body does not contain one"))?;
     let logout = match provider.verify_logout(&token).await {
         Ok(logout) => logout,
         Err(error) => {

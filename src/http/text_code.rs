@@ -1,4 +1,4 @@
-//! The code of a text of the hub, beside its English text in a response.
+//! The code of a text of the hub, which accompanies its English text in a response.
 
 use std::collections::BTreeMap;
 

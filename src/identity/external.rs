@@ -1,4 +1,4 @@
-//! Sign-ins by single sign-on: another party has identified the user, so that the hub checks no password. This module
+//! Sign-ins by single sign-on: another party has identified the user, so the hub checks no password. This module
 //! decides whose username it is, issues the hub's token, and ends sign-ins when the provider asks for it.
 
 use std::net::IpAddr;

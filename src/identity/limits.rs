@@ -59,7 +59,7 @@ impl RequestLimits {
     /// Creates limits of `per_second` requests for each user, with bursts; 0 is no limit.
     #[must_use]
     pub fn new(per_second: u32) -> Self {
-        // A build must fit into the burst of a low limit, beside its request, which counts, too.
+        // A build must fit into the burst of a low limit together with its request, which also counts.
         let cost = |of: u32, rate: u32| {
             NonZeroU32::new(of.min(rate.saturating_mul(BURST_FACTOR).saturating_sub(1))).unwrap_or(NonZeroU32::MIN)
         };

@@ -1,5 +1,5 @@
 //! Signed access tokens: JSON Web Tokens (RFC 7519) with HMAC-SHA256. Verification needs neither the store nor a lock,
-//! so that it is fast enough for 20,000 requests a second.
+//! so it is fast enough for 20,000 requests a second.
 
 use std::time::Duration;
 

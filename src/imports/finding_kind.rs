@@ -43,7 +43,8 @@ pub(in crate::imports) enum FindingKind {
     #[error("The file has no column `course` (or `catalog_id`, or `subject` and `number`)")]
     NoCourseColumn,
     #[error(
-        "The file has no capacity column: name one {names}, or map the column that has the seats, such as seats:capacity"
+        "The file has no capacity column: rename a column to {names}, or map the column that has the seats, such as \
+         seats:capacity"
     )]
     NoCapacityColumn { names: String },
     #[error(

@@ -16,7 +16,8 @@ pub(in crate::imports) enum RosterFinding {
     #[error("{file} has no column {column}")]
     RosterNoColumn { file: &'static str, column: &'static str },
     #[error(
-        "{file} has a column {column:?}, which OneRoster does not define. Correct its name, or let it begin with metadata."
+        "{file} has a column {column:?}, which OneRoster does not define. Correct its name, or make it start with \
+         \"metadata.\""
     )]
     RosterUnknownColumn { file: &'static str, column: String },
     #[error("{file} has the column {column} twice")]
@@ -100,7 +101,7 @@ pub(in crate::imports) enum RefusalReason {
     SectionClosed,
     #[error("the student is already in a section of this course")]
     AlreadyInCourse,
-    #[error("the student has taken the course as often as allowed")]
+    #[error("the student has taken the course as many times as allowed")]
     RepeatLimit,
     #[error("a prerequisite is not met")]
     Prerequisite,

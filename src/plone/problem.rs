@@ -185,7 +185,7 @@ pub enum FieldProblem {
         text: String,
     },
     /// The CRN is not one.
-    #[error("must have letters or digits and at most 100 characters, unlike {text:?}")]
+    #[error("must have letters or digits and at most 100 characters; {text:?} is not valid")]
     CrnForm {
         /// The text.
         text: String,

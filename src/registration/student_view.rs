@@ -22,7 +22,7 @@ use crate::registration::readmodel::{Snapshot, TermModel};
 pub struct Limits {
     /// Maximum credits of a student in a term; 0 is no limit.
     pub credits: Credits,
-    /// How often a student may take a course; 0 is no limit.
+    /// How many times a student may take a course; 0 is no limit.
     pub repeats: u32,
 }
 

@@ -76,7 +76,7 @@ pub enum SsoError {
     #[error("misconfigured: {0}")]
     Misconfigured(String),
     /// The browser's request does not complete a sign-in that it began, comes too late, or was used before.
-    #[error("not the end of an open sign-in: {0}")]
+    #[error("no such sign-in is open: {0}")]
     NotOpen(&'static str),
     /// The user or the provider has refused the sign-in.
     #[error("refused by the provider: {0}")]

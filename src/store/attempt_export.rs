@@ -47,7 +47,7 @@ impl ExportError {
 enum Line<'l> {
     /// The beginning of a chain.
     Chain { format: &'static str, term: &'l TermId, after: Receipt, head: Receipt },
-    /// A student, by whose commitment the rows name the student. Without a salt after an erasure.
+    /// A student: the commitment that represents the student in the rows, and the salt, which an erasure deletes.
     Student { term: &'l TermId, commitment: Hash, user: UserName, salt: Option<String> },
     /// An attempt.
     Attempt { n: u64, hash: Hash, row: &'l str },
@@ -99,7 +99,7 @@ impl ExportFile {
         self.attempts = 0;
     }
 
-    /// Adds a student of the chain; without a salt, one who was erased.
+    /// Adds a student of the chain. `salt` is `None` if the student was erased.
     pub(super) fn student(&mut self, term: &TermId, commitment: Hash, user: UserName, salt: Option<Salt>) {
         let salt = salt.map(|salt| hexadecimal(&salt));
         write_line(&mut self.out, &mut self.failed, &Line::Student { term, commitment, user, salt });

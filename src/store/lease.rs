@@ -52,7 +52,7 @@ pub struct Fence {
 pub struct Lease {
     /// The number under which the hub leads.
     pub fence: Fence,
-    /// How often other hubs have requested the job.
+    /// How many times other hubs have requested the job.
     pub requests: u64,
 }
 
@@ -61,7 +61,7 @@ pub trait LeaseStore: Send + Sync {
     /// Renews the lease that this hub has under `held`, or takes the lease if no hub has it. Returns the lease; `None` if
     /// another hub has it, or has taken over since `held`.
     fn hold(&self, job: Job, held: Option<Fence>) -> StoreFuture<Option<Lease>>;
-    /// Requests that the leader of a job runs it at once. The leader reads the request when it renews its lease.
+    /// Requests that the leader of a job run it at once. The leader reads the request when it renews its lease.
     fn request(&self, job: Job) -> StoreFuture<()>;
     /// Ends the lease of this hub under `held`, so that another hub takes over at once. Does nothing if another hub has
     /// taken over already. Writes under `held` are accepted until then.

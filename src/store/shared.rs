@@ -14,7 +14,7 @@ use crate::store::accounts::EndedTokens;
 use crate::store::sign_ins::StoredSignIn;
 
 /// By how much [`StoredTerm::rewrites`] rises when the store has another history: a standby has taken over, and may lack
-/// commits that this hub has read. No term is rewritten that often.
+/// commits that this hub has read. No term is rewritten that many times.
 pub const REWRITES_PER_HISTORY: u64 = 1 << 32;
 
 /// A term as it is stored.
@@ -24,7 +24,7 @@ pub struct StoredTerm {
     pub id: TermId,
     /// The sequence of its last commit.
     pub seq: u64,
-    /// How often its rows were changed without a commit of a registrar, such as by the erasure of a person, plus the
+    /// How many times its rows were changed without a commit of a registrar, such as by the erasure of a person, plus the
     /// history of the store times [`REWRITES_PER_HISTORY`]. A hub that has the term in memory must load it again when this
     /// rises.
     pub rewrites: u64,

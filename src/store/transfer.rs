@@ -134,7 +134,7 @@ pub enum TransferError {
     /// The rows of the target differ from those of the source.
     #[error("the rows of {0} in the target are not those of the source; nothing was stored")]
     Differs(&'static str),
-    /// The check of the target found differences, or counted something else than that of the source.
+    /// The check of the target found differences, or counted something other than the check of the source did.
     #[error("the check of the target failed: {0}; nothing was stored")]
     Verification(String),
 }

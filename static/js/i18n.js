@@ -7,7 +7,7 @@ const KEY = "eduhub.language";
  */
 export const languages = (document.documentElement.dataset.languages ?? "en").split(" ");
 
-/** The folders of texts beside those that all pages have. */
+/** The folders of texts besides those that all pages have. */
 const folders = new Set(document.documentElement.dataset.words?.split(" "));
 
 /** The name of each language, in that language. */
@@ -90,7 +90,7 @@ async function loadTexts() {
   texts = Object.assign({}, ...tables.map((table) => table.default));
 }
 
-/** The reader's own locale of `language`; else the language in the reader's region, such as `es-US` beside `en-US`. */
+/** The reader's own locale of `language`; else the language in the reader's region, such as `es-US` for `en-US`. */
 function localeFor(language) {
   const region = navigator.languages.map((one) => new Intl.Locale(one).region).find(Boolean);
   return navigator.languages.find((one) => one.startsWith(`${language}-`)) ?? (region ? `${language}-${region}` : language);

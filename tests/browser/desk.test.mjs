@@ -214,7 +214,7 @@ test("what was entered for a new term is back after another term was edited", as
   assert.equal(await page.isVisible("#term-add [name=id]"), true);
 });
 
-test("a term that was being edited, and a correction, are so again after another page", async () => {
+test("a term that was being edited and a correction are restored after another page", async () => {
   const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Room change", message: "To room 12.", priority: "medium", category: "schedule", audience: { sections: ["desk-1"] } });
   const page = await openDesk("#terms");
   await page.locator(".term-card", { hasText: "other" }).getByRole("button", { name: /^Edit/ }).click();
@@ -288,7 +288,7 @@ test("rows of sections show their times and instructors in windows of 768 and 10
   }
 });
 
-test("the facts of an open section end with one period each, also after a.m.", async () => {
+test("the facts of an open section end with one period each, even after a.m.", async () => {
   for (const [locale, text] of [["en-US", "Calculus I Mon Wed Fri 9:00 – 9:50 AM. Lee. 5 credits."], ["es-MX", "Calculus I lun mié vie 9:00–9:50 a.m. Lee. 5 créditos."]]) {
     const page = await openDesk("#sections", { locale });
     await page.locator(".srow .name").click();

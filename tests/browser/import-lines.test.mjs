@@ -41,7 +41,7 @@ test("a replaced row changes nothing else, and its other cells stay as they were
   assert.equal(Buffer.from(await undone.arrayBuffer()).toString(), text);
 });
 
-test("rows beyond the first block are found, also across its end", async () => {
+test("rows beyond the first block are found, even across its end", async () => {
   const lines = Array.from({ length: 60_000 }, (_, i) => `${i + 1},"Naïve – ${i}\nand more",30`);
   const whole = file(lines.join("\n"));
   assert.ok(whole.size > 1.5 * 1024 * 1024);

@@ -6,7 +6,7 @@ import { college, states } from "./states.mjs";
 import { browser, Hub, open } from "./support.mjs";
 
 const WIDTHS = [390, 320];
-/** The states of pages beside the three large ones, of which `layout.test.mjs` checks the principal ones. */
+/** The states of pages besides the three large ones, of which `layout.test.mjs` checks the principal ones. */
 const SMALL = ["section", "section-visitor", "demonstration", "demonstration-gone", "shared", "teaching", "problems", "not-found", "no-script", "api"];
 const PAGES = ["/", "/staff", "/admin", "/account", "/teaching", "/shared", "/demonstration", "/docs"];
 

@@ -45,7 +45,7 @@ test("a restricted section says that it is for other students, in both languages
   assert.deepEqual([...page.wrong, ...honours.wrong], []);
 });
 
-test("the page says that a course has been taken as often as allowed", async () => {
+test("the page says that a course has been taken as many times as allowed", async () => {
   const page = await openAs("rex", { completed: [{ course: "ART 1", grade: "B" }] });
   await press(page, "Drawing", /^Register/);
   await shows(page, "You have already taken this course, and it can't be repeated.");

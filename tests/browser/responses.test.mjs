@@ -147,7 +147,7 @@ test("a drop that failed as the page closed is reported later", async () => {
   assert.deepEqual(await hub.registrations("student", "unconfirmed"), ["1 enrolled"]);
 });
 
-test("times are in the college's zone, also across clock changes", async () => {
+test("times are in the college's zone, even across clock changes", async () => {
   const page = await open(chrome, hub, "/", {});
   const texts = await page.evaluate(async () => {
     const { setZone } = await import("/static/js/i18n.js");

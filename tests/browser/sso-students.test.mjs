@@ -101,7 +101,7 @@ test("students who have signed in register as before while the provider is stopp
   assert.deepEqual(items.map(({ section, status }) => [section, status]).sort(), [["sso-MATH1100", "enrolled"], ["sso-MATH2100", "enrolled"]]);
 });
 
-test("a sign-out at the provider closes the WebSockets of one person, also under load", async (t) => {
+test("a sign-out at the provider closes the WebSockets of one person, even under load", async (t) => {
   const [leaving, staying, ...others] = await each(["s90001", "s90002", ...Array.from({ length: AT_ONCE }, (_, index) => `s${91000 + index}`)], (id) => idp.signIn(id));
   const [left, stayed] = [await socket(leaving.token), await socket(staying.token)];
   let isOver = false;

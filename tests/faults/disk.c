@@ -2,15 +2,15 @@
  * DISK_FOLDER. Settings come from the environment:
  *
  *   DISK_FOLDER   the folder, absolute and without symbolic links; nothing outside it is touched
- *   DISK_KILL_AT  the process kills itself before the call of this number (from 1)
+ *   DISK_KILL_AT  the process kills itself before the call with this number, counted from 1
  *   DISK_KILL_CALL  when set, only these calls are counted for DISK_KILL_AT: open, write, sync or name
  *   DISK_FAIL     CALL:ERRNO:FROM:COUNT makes COUNT calls fail from number FROM on; CALL is open, write or sync, ERRNO a
  *                 number; COUNT 0 means all
  *   DISK_FAIL_FROM  a file; calls fail or kill, and are counted, only once it exists
  *   DISK_SLOW     each sync takes this many microseconds longer
  *   DISK_LIE      when set, a sync returns success and does nothing
- *   DISK_DELAY    microseconds that a sync of a write-ahead log takes longer for each write since the last one
- *   DISK_DELAY_FROM  a file; DISK_DELAY counts only while it exists
+ *   DISK_DELAY    extra microseconds that a sync of a write-ahead log takes for each write since the last sync
+ *   DISK_DELAY_FROM  a file; DISK_DELAY applies only while it exists
  *   DISK_HOLD     a file; while it exists, syncs wait
  *   DISK_LOG      a file to which every watched call is appended
  *
@@ -194,7 +194,7 @@ static int count(const char *call) {
     return 0;
 }
 
-/* Starts to watch a new descriptor, when its file lies in the folder. */
+/* Starts to watch a new descriptor, if its file is in the folder. */
 static int opened(int file) {
     struct stat found;
     char link[64], path[PATH_MAX];

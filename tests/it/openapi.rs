@@ -22,7 +22,7 @@ fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Returns the routes in a source file: its paths in string literals, except those in comments, in tests and in
+/// Returns the routes in a source file: the paths in its string literals, except those in comments, in tests and in
 /// `#[utoipa::path]` attributes.
 fn routes_in(source: &str) -> BTreeSet<String> {
     let code = source.split("\nmod tests").next().unwrap_or_default();
@@ -58,7 +58,7 @@ fn routes_of_the_server() -> BTreeSet<String> {
     found
 }
 
-/// Returns all operations, named such as `GET /path`, with their objects.
+/// Returns all operations: their names, such as `GET /path`, and their objects.
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -52,7 +52,7 @@ fn wait_for_news(client: &mut Client, expected: &[&str]) {
     });
 }
 
-/// Returns how often single news items were read from Plone.
+/// Returns how many times single news items were read from Plone.
 fn items_read(plone: &Plone) -> usize {
     plone.requests().iter().filter(|line| line.contains("\"GET ") && line.contains("/news/")).count()
 }

@@ -8,7 +8,7 @@ use super::WAIT_MAX;
 #[derive(Debug)]
 pub struct Barrier {
     threads: usize,
-    /// The number of waiting threads, and how often the barrier has opened.
+    /// The number of waiting threads, and how many times the barrier has opened.
     state: Mutex<(usize, u64)>,
     opened: Condvar,
 }

@@ -138,8 +138,8 @@ enum Event {
 struct Hub {
     /// Requests and frames.
     processors: Processors,
-    /// The thread that decides batches, and those that build responses. The operating system schedules them beside the
-    /// others, so they do not wait in the same queue.
+    /// The thread that decides batches, and those that build responses. The operating system schedules them separately from
+    /// the others, so they do not wait in the same queue.
     registrar: Processors,
     builders: Processors,
     queue: VecDeque<usize>,

@@ -96,7 +96,7 @@ impl Element {
     }
 }
 
-/// An element of a sequence in the schema of CAP: its name, and how often it may occur at least and at most.
+/// An element of a sequence in the schema of CAP: its name, and the least and greatest number of times it may occur.
 type Particle = (&'static str, usize, usize);
 
 const MANY: usize = usize::MAX;
@@ -193,7 +193,7 @@ pub fn cap_message(document: &str) -> Element {
     alert
 }
 
-/// Checks that the children of an element are those of the schema, in its order, and that simple values are allowed.
+/// Checks that the children of an element are those of the schema, in its order, and that each simple value is an allowed one.
 fn follow(element: &Element, particles: &[Particle]) {
     let mut rest = element.children.as_slice();
     for (name, least, most) in particles {

@@ -118,7 +118,7 @@ fn the_feed_lists_public_alerts_newest_first_with_links() {
     let terms: Vec<&str> = listed.at("entry").all("category").map(|category| category.attribute("term")).collect();
     assert_eq!(terms, ["system", "medium"]);
     assert_eq!(listed.text_at("entry/content"), "News.");
-    // A correction comes first again.
+    // A corrected alert comes first again.
     staff.put_json(&format!("/api/v1/alerts/{}", one["id"].as_str().unwrap()), &public("One again")).expect(200);
     let listed = feed(&server);
     let titles: Vec<&str> = listed.all("entry").map(|entry| entry.text_at("title")).collect();

@@ -44,7 +44,7 @@ impl College {
     }
 }
 
-/// Exports the attempts beside the running hub and audits them.
+/// Exports the attempts while the hub is running, and audits them.
 fn exported(home: &Home, name: &str) -> attempts::Chains {
     let file = home.folder().join(name);
     let output = home.run(&["attempts", "export", file.to_str().unwrap(), "--term", TERM]);

@@ -115,7 +115,7 @@ fn an_exported_schedule_changes_nothing_when_it_is_imported_again() {
     hub.import("?term=T2", export.text().as_bytes());
     let rename = |items: &Value| items.to_string().replace("\"T2-", "\"T-").replace("\"T2\"", "\"T\"");
     let mut imported = list(&mut hub, "T2")["items"].clone();
-    // Ann registered in the first term, so that her seat is one outside the hub in the second.
+    // Ann registered in the first term, so in the second her seat is outside the hub.
     let hers = imported.as_array_mut().unwrap().iter_mut().find(|section| section["id"] == "T2-00077").unwrap();
     assert_eq!(hers.as_object_mut().unwrap().remove("outside_enrolled"), Some(json!(1)));
     assert_eq!(rename(&imported), rename(&before["items"]));

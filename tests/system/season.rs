@@ -234,7 +234,7 @@ impl Season {
         assert_eq!(staff.get(&seats).expect(200).json()["seats"], before, "a rehearsal takes no seat");
     }
 
-    /// These students register for their plans at the same time. Returns how often each outcome occurred.
+    /// These students register for their plans at the same time. Returns how many times each outcome occurred.
     fn register(&mut self, students: &[usize]) -> BTreeMap<String, usize> {
         let results = self.each(students, |_, client| {
             let reply = client.post_json("/api/v1/me/plan/register", &json!({})).expect(200).json();

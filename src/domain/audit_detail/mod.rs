@@ -1,5 +1,5 @@
 //! Details of the audit trail: one variant for each text. An entry stores the English text, which stays as it was written,
-//! and beside it the code and the values of the text, with which a page shows it in the reader's language (`detail.CODE` in
+//! and with it the code and the values of the text, with which a page shows it in the reader's language (`detail.CODE` in
 //! `static/js/words/admin`). In the texts of earlier versions, which stored no code, [`coded`] recognizes it.
 
 mod detail;

@@ -10,12 +10,12 @@ use crate::domain::promotion::{bundle, linked_set, refusal_of_set, replaced};
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::rules::LiftedCodes;
 
-/// Accepts an offer: the student is enrolled in the seat that was kept free, and what the student chose to give up for it
-/// ends.
+/// Accepts an offer: the student gets the seat that was kept free, and the registrations that the student chose to give
+/// up for it end.
 ///
 /// The rules of a promotion are evaluated again. A refusal changes nothing: the student keeps the offer and can accept it
-/// after dropping what is in the way. A bundle is accepted as a whole. If the section requires another one that is
-/// offered, too, both are accepted.
+/// after dropping what is in the way. A bundle is accepted as a whole. If the section requires another one that the
+/// student is also offered, both are accepted.
 pub(super) fn accept(
     draft: &mut Draft<'_>,
     student: &UserName,
@@ -41,7 +41,7 @@ pub(super) fn accept(
 }
 
 /// Returns a section together with those that the student is offered and that belong to it, if the student can accept all
-/// of them. An offer keeps its seat free.
+/// of them. Free seats are not checked, because an offer keeps its seat free.
 fn acceptable_set(draft: &Draft<'_>, student: &UserName, offered: &Registration) -> Option<Vec<Crn>> {
     let set = linked_set(draft, student, offered, |_| true)?;
     refusal_of_set(draft, student, &set, &LiftedCodes::NONE).is_none().then_some(set)

@@ -1,4 +1,4 @@
-//! `repeat_limit`: a student takes a course at most as often as the section, or otherwise the college, allows.
+//! `repeat_limit`: a student takes a course at most as many times as the section, or otherwise the college, allows.
 //!
 //! The completed courses that the college states count, including failed and withdrawn ones; those in progress, audited
 //! and transferred do not. Without a statement, nothing counts.

@@ -25,7 +25,7 @@ const NAMES: [(&str, &[&str]); 13] = [
     ("thesis", &["ths", "thesis research"]),
 ];
 
-/// Words of a title that show the component of a class beside the lecture.
+/// Words of a title that show the component of a class other than the lecture.
 const TITLE_WORDS: [(&str, &str); 6] = [
     ("laboratory", "lab"),
     ("lab", "lab"),

@@ -62,7 +62,7 @@ pub(super) fn restrictions(cell: &str) -> Result<Vec<Restriction>, FindingKind> 
     Ok(found)
 }
 
-/// Parses how often a course may be taken; `None` for the college's limit.
+/// Parses how many times a course may be taken; `None` for the college's limit.
 pub(super) fn repeat_limit(cell: &str) -> Result<Option<u32>, FindingKind> {
     if text::is_unknown(cell) {
         return Ok(None);

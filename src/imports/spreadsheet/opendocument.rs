@@ -33,13 +33,13 @@ struct Row {
     cells: u64,
     filled: u64,
     text: u64,
-    /// How often the current cell is repeated, and the length of its text.
+    /// How many times the current cell is repeated, and the length of its text.
     cell: (u64, u64),
     has_value: bool,
 }
 
 impl Row {
-    /// Ends a cell: its text counts as often as it is repeated.
+    /// Ends a cell: its text counts once for each repetition.
     fn end_cell(&mut self) {
         let (repeated, text) = std::mem::take(&mut self.cell);
         self.cells = (self.cells + repeated).min(COLUMNS_MAX);

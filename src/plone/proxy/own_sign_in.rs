@@ -23,7 +23,7 @@ const MULTIPART: &str = "multipart/form-data";
 /// What a request to Plone's own origin may contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Contents {
-    /// No password: its type is not searched for one.
+    /// No password: the request has no body, or Plone finds none in a body of this type.
     NoPassword,
     /// A form, in which a password is not allowed.
     Form,

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn users_of_plone_get_a_short_token_and_others_none() {
+    async fn users_of_plone_get_a_short_lived_token_and_others_none() {
         let hub = Hub::start().await;
         let provider = provider(&hub);
         let token = provider.token_for(&user("ann")).await.unwrap();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn without_a_response_of_plone_there_is_no_token() {
+    async fn without_a_response_from_plone_there_is_no_token() {
         let hub = Hub::start().await;
         let provider = provider(&hub);
         *hub.plone.person_error.lock() = Some(PloneError::Open);

@@ -91,7 +91,7 @@ impl TermModel {
         }
     }
 
-    /// Returns whether the window of the term, of a group or of a student opens after `since` and until `now`.
+    /// Returns whether the window of the term, of a group or of a student opens after `since` and by `now`.
     #[must_use]
     pub fn opens_between(&self, since: Timestamp, now: Timestamp) -> bool {
         let is_between = |at: Timestamp| since < at && at <= now;

@@ -41,7 +41,7 @@ const OWN_TABLES: [&str; 13] = [
     "provider_sign_ins",
 ];
 
-/// Replaces the name by the pseudonym in everything that stays, and deletes the rest. The sequences of the terms do not
+/// Replaces the name with the pseudonym in everything that stays, and deletes the rest. The sequences of the terms do not
 /// grow: a hub that has one of the terms in memory must load it again, which `rewrites` states.
 pub(super) async fn erase(tx: &Tx, erasure: &Erasure, has_outbox: bool) -> Result<ErasureOutcome, Failure> {
     let Erasure { user, login, pseudonym, now } = erasure;

@@ -39,7 +39,7 @@ pub(super) struct TermRow {
     pub(super) seq: u64,
     /// The generation that is visible.
     pub(super) generation: u64,
-    /// How often rows were changed without a commit of a registrar. Does not include the history.
+    /// How many times rows were changed without a commit of a registrar. Does not include the history.
     pub(super) rewrites: u64,
 }
 

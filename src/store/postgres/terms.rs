@@ -63,7 +63,7 @@ async fn counts(tx: &Tx, id: &TermId, since: u64) -> Result<Vec<SectionCounts>, 
     tx.query(sql, &[&id.as_str(), &integer(since)]).await?.iter().map(term_rows::counts_at).collect()
 }
 
-/// Where a term stands, and what else than counts and registrations the commits after a sequence changed.
+/// Where a term stands, and what the commits after a sequence changed besides counts and registrations.
 struct Head {
     seq: u64,
     /// The generation that is visible.

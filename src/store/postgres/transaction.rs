@@ -47,8 +47,8 @@ const LOOKUP_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between two attempts of the lookup.
 const LOOKUP_PAUSE: Duration = Duration::from_millis(200);
 
-/// How often a write is repeated because another transaction was in the way. PostgreSQL finds a deadlock after a second,
-/// and callers of the registrar give up after ten.
+/// How many times a write is repeated because another transaction was in the way. PostgreSQL finds a deadlock after a
+/// second, and callers of the registrar give up after ten.
 const RETRIES_MAX: u32 = 4;
 /// The longest pause before a write is repeated. The pause is random, so that two transactions that met do not meet again.
 const RETRY_PAUSE_MAX: Duration = Duration::from_millis(50);

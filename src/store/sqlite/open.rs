@@ -108,8 +108,8 @@ pub enum OpenError {
     Empty(PathBuf),
     /// There is no store, but there are files of one beside its path.
     #[error(
-        "there is no store {path}, but {beside} belongs to one; restore it or a backup, or move it away to start with \
-         a new store"
+        "there is no store {path}, but {beside} belongs to one; restore it or a backup, or move it elsewhere to start \
+         with a new store"
     )]
     Remains {
         /// Where the store should be.
@@ -191,7 +191,7 @@ pub(super) fn connect(path: &Path) -> Result<WriteConnection, OpenError> {
     WriteConnection::new(connect_plain(path)?).map_err(|error| OpenError::Sqlite { path: path.to_owned(), error })
 }
 
-/// Opens a connection like [`connect`] that does not keep the checksum of the content.
+/// Opens a connection like [`connect`] that does not maintain the checksum of the content.
 pub(super) fn connect_plain(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = |error| OpenError::Sqlite { path: path.to_owned(), error };
     let flags = OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE;

@@ -19,7 +19,7 @@ const DEFAULT_NAME = "Example College";
 /** Whether the steps have begun, or are hidden, in this browser. */
 const KEY = "eduhub.first-steps";
 const TEST_ALERT_MS = 3_600_000;
-/** The settings of single sign-on for a provider of OpenID Connect. The college replaces the examples and the ellipses. */
+/** The settings of single sign-on for an OpenID Connect provider. The college replaces the examples and the ellipses. */
 const ssoLines = () => `[server]
 public_url = "${location.origin}"
 
@@ -41,8 +41,8 @@ const likelyZone = () => {
 };
 
 /**
- * Returns the numbers of users who can sign in, and of those other than the reader. Programs only have tokens, such as
- * `eduhub user add`, with which the first account is created.
+ * Returns the numbers of users who can sign in, and of those other than the reader. Programs such as
+ * `eduhub user add`, which creates the first account, have only tokens.
  */
 function countUsers({ items, next, total }, reader) {
   const people = items.filter(({ source }) => source !== "token");

@@ -18,7 +18,7 @@ const FIELDS = [
   "method", "campus", "linked", "prerequisites", "cross_listed", "cross_listed_capacity", "reserved", "restrictions", "repeat_limit",
 ];
 const fieldName = (field) => has(`field.${field}`) ? t(`field.${field}`) : field;
-/** The arrow keys change a choice at each press: only the last of them checks the file. */
+/** Each press of an arrow key changes the choice; only the last press checks the file. */
 const CHANGE_MS = 600;
 /** A check that takes longer shows its progress. */
 const SHORT_CHECK_MS = 1_000;
@@ -132,7 +132,7 @@ export class ColumnsStep {
     this.#show(t("columns.checking"));
   }
 
-  /** Shows how far a check is, unless it has just begun. */
+  /** Shows the progress of a check, unless it has just begun. */
   progressed(state) {
     if (performance.now() - this.#checkingSince < SHORT_CHECK_MS) return;
     this.progress.show(progressOf(state));

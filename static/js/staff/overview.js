@@ -19,7 +19,7 @@ const HOTTEST_MAX = 10;
 /** Seat changes kept in memory. */
 const CHANGES_MAX = 20_000;
 
-/** In the one-column layout the map is below the lists, so that a growing list would move it under the pointer. */
+/** In the one-column layout the map is below the lists, so a growing list would move it under the pointer. */
 const oneColumn = matchMedia("(max-width: 68.69em)");
 const pointsAtMap = () => oneColumn.matches && $("map").matches(":hover");
 
@@ -28,7 +28,7 @@ export class Overview {
   #changes = [];
   #activity = null;
   #since = Date.now();
-  /** Requests in the last minute that found a section full, by section id: what staff can change. */
+  /** How many requests each section refused in the last minute because it or its waitlist was full, by section id. */
   refused = new Map();
   #poller = new Poller((signal) => this.#readActivity(signal), {
     ms: ACTIVITY_MS,

@@ -129,7 +129,7 @@ export class Schedule {
   }
 }
 
-/** What a printed schedule needs beside times: CRN, instructor and credits. */
+/** What a printed schedule needs besides times: CRN, instructor and credits. */
 function printedDetails({ crn, instructor, credits }) {
   return [`${t("section.crn")} ${crn}`, instructor ?? t("section.no_instructor"), t("schedule.credits.free", { n: credits ?? 0 })].join(", ");
 }

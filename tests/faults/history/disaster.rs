@@ -23,7 +23,7 @@ pub(crate) struct Faults {
     pub(crate) slow_syncs: u32,
     /// Number of syncs that fail, once.
     pub(crate) failing_syncs: usize,
-    /// How often the process is stopped and continued.
+    /// How many times the process is stopped and continued.
     pub(crate) stops: usize,
     /// Whether the power fails when the process is killed.
     pub(crate) power_loss: bool,

@@ -1,7 +1,7 @@
 //! The order of the calls that set and read one student's plan, found separately from all other calls.
 //!
-//! A plan changes only by these calls, so that an order of them that explains their answers is part of an order of the
-//! whole history, if there is one (Herlihy and Wing 1990: linearizability is local). A plan is often read only long
+//! A plan changes only by these calls. If the whole history has an order, any order of these calls that explains their
+//! answers is part of one (Herlihy and Wing 1990: linearizability is local). A plan is often read only long
 //! after it was set. In a search of the whole history, a wrong choice between two overlapping changes would be found
 //! only after many later calls were placed.
 
@@ -9,8 +9,8 @@ use super::model::Term;
 use super::record::{Answer, Call, Request, Student};
 use super::search::search;
 
-/// Returns the history with the calls of each plan in a fixed order: each is executed after the one before it. A change
-/// without an answer that was executed gets an answer, and one that was not is left out.
+/// Returns the history with the calls of each plan in a fixed order: each is executed after the one before it. If a
+/// change without an answer was executed, it gets an answer; otherwise, it is left out.
 ///
 /// # Errors
 /// A text that names the calls of a plan that no order explains.

@@ -1,4 +1,4 @@
-//! A recorded history: the requests of clients, their responses, and the moments before and after each.
+//! A recorded history: the requests of clients, the answers, and the moments before and after each.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,8 +88,8 @@ pub(crate) enum Request {
     },
 }
 
-/// Where an answer is read. Each source follows the one order of writes; they may lag behind each other while a commit
-/// is published.
+/// Where an answer is read. Each source follows the one order of writes; one source may lag behind another while a
+/// commit is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The published counts of the term.
@@ -189,8 +189,8 @@ pub(crate) struct Call {
     pub(crate) request: Request,
     /// The moment before it was sent.
     pub(crate) sent: u64,
-    /// The moment after its answer had arrived. Without an answer, the moment at which its server had ended: it may
-    /// have been executed once until then, or never.
+    /// The moment after its answer had arrived. Without an answer, the moment at which its server had ended; by then, it
+    /// was executed once or never.
     pub(crate) ended: u64,
     pub(crate) answer: Option<Answer>,
     /// The index of a call that was executed before this one, although both were in flight at the same time.

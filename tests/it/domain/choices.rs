@@ -1,4 +1,4 @@
-//! Waitlist choices: bundles, alternatives, and sections that are dropped when a seat comes.
+//! Waitlist choices: bundles, alternatives, and sections that are dropped when the student gets a seat.
 
 use eduhub::domain::attempt::{Action, AttemptResult};
 use eduhub::domain::book::TermBook;
@@ -210,7 +210,7 @@ fn a_bundle_becomes_seats_together_or_is_passed_over() {
 }
 
 #[test]
-fn a_bundle_gets_no_seat_before_students_who_wait_longer() {
+fn a_bundle_gets_no_seat_before_students_who_waited_longer() {
     let mut term = full([section("LEC"), section("LAB").component("lab")], false);
     term.join_waitlist("cyd", "LAB");
     term.run(&wait_with("bob", "LEC", "with LAB"));

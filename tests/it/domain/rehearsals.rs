@@ -51,7 +51,7 @@ fn windows_decide_who_arrives_first() {
         nothing: 2,
     };
     assert_eq!(run(&rehearsal), expected);
-    // In random order each of them is first at some time.
+    // In random order, each of them is first with some seed.
     let random = Rehearsal::new(term.clone(), plans.clone(), Order::Random, false, minute(1));
     let mut first: Vec<_> = (0..30).map(|seed| random.arrivals(seed)[0].0.clone()).collect();
     first.sort_unstable();

@@ -48,7 +48,7 @@ pub(super) fn lacking(facts: Option<&StudentFacts>, required: &[Requirement], ta
     (!lacking.is_empty()).then(|| format!("prerequisite {}", lacking.join(",")))
 }
 
-/// Returns the refusal of a student who has taken the course of a section as often as the section allows.
+/// Returns the refusal of a student who has taken the course of a section as many times as it allows.
 pub(super) fn too_often(facts: Option<&StudentFacts>, section: &Section) -> Option<String> {
     // Every generated grade counts as an attempt, and the college has no limit of its own.
     let limit = section.repeat_limit.unwrap_or(0);

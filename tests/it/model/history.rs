@@ -201,7 +201,7 @@ fn any_choices() -> impl Strategy<Value = WaitlistChoices> {
     })
 }
 
-/// Returns a registration with choices, or without if none are left beside the section.
+/// Returns a registration with choices, or without them if only the section itself was chosen.
 fn any_registration_with_choices() -> impl Strategy<Value = Command> {
     (any_student(), any_crn(), any_choices()).prop_map(|(student, crn, choices)| {
         match only(choices, |chosen| *chosen != crn) {

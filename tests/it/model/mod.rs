@@ -86,7 +86,7 @@ fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, c
         "the same decision twice differs"
     );
     // What is due, such as the end of an offer, happens before the command, which may then lower the capacity, or move two
-    // sections of a student onto each other.
+    // sections of a student so that they overlap.
     let settled = || {
         let mut settled = before.clone();
         settled.apply(&decide(before, &Command::Settle, now).changes);
@@ -119,7 +119,7 @@ fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, c
     }
 }
 
-/// Returns whether the hub gave seats of a section that it does not have.
+/// Returns whether the hub gave out more seats of a section than the section has.
 fn is_oversold(before: Option<&SectionState>, after: &SectionState) -> bool {
     let taken = |state: &SectionState| state.enrolled + state.offered;
     taken(after) > before.map_or(0, taken) && after.taken_total() > after.section.capacity
@@ -130,7 +130,7 @@ fn is_new_status(before: &TermBook, student: &UserName, changed: &Registration) 
     before.registrations(student).iter().all(|r| r.crn != changed.crn || r.status != changed.status)
 }
 
-/// Returns with what a new seat or waitlist position conflicts among the other registrations of the student.
+/// Returns the conflict of a new seat or waitlist position with another registration of the student, if there is one.
 fn conflict(book: &TermBook, student: &UserName, new: &Registration) -> Option<String> {
     let active_section = |crn: &Crn| book.section(crn).filter(|s| s.section.status != SectionStatus::Cancelled);
     let this = &active_section(&new.crn)?.section;

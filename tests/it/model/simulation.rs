@@ -17,7 +17,7 @@ use crate::support::random::{length_of_run, seed};
 /// Number of histories in `make test`, each of 10 to 80 steps. Without optimization, one processor runs about 70 per
 /// second.
 const HISTORIES: u64 = 2_000;
-/// How often a failing history is shrunk. Each attempt takes a few milliseconds.
+/// How many times a failing history is shrunk. Each attempt takes a few milliseconds.
 const SHRINKS_MAX: u32 = 10_000;
 /// The pause between two reports of the progress of a long run.
 const PROGRESS_PAUSE: Duration = Duration::from_secs(1);

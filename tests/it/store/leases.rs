@@ -89,7 +89,7 @@ fn a_lease_that_has_ended_is_renewed_unless_another_hub_took_over() {
 }
 
 #[test]
-fn the_leader_reads_how_often_other_hubs_requested_the_job() {
+fn the_leader_counts_the_requests_of_other_hubs_for_the_job() {
     let hubs = TwoHubs::new();
     let requests = |hub: &PostgresStore, held| block_on(hub.hold(Job::Plone, held)).unwrap().unwrap().requests;
     assert_eq!(requests(&hubs.first, Some(hubs.held)), 0);

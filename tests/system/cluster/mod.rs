@@ -2,7 +2,7 @@
 //!
 //! - [`trio`]: the hubs, with a relay between each hub and each server
 //! - [`students`]: students at all hubs, who all want the same sections, and the responses that they received
-//! - [`auditor`]: reads the tables, and compares them with the answers
+//! - [`auditor`]: reads the tables, and compares them with the responses
 //! - [`faults`]: the tests of registration; [`alerts`]: clients that move between hubs; [`watchers`]: the time from a
 //!   change at one hub to a watcher at another
 //!

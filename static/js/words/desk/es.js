@@ -52,7 +52,7 @@ export default {
   "error.outcome_unknown": "No pudimos confirmarlo. Verifique antes de intentarlo de nuevo.",
   "error.plone_unavailable": "Plone no responde. Intente de nuevo más tarde.",
   "error.profile_built_in": "EduHub ya incluye una asignación con este nombre: guarde la suya con otro nombre.",
-  "error.still_registered": "La persona está inscrita en un período que no ha terminado. Primero dé de baja esas secciones.",
+  "error.still_registered": "La persona está inscrita en secciones de un período que no ha terminado. Primero dé de baja esas secciones.",
   "error.swap_refused": "El cambio no se realizó. No se modificó nada.",
   "error.registration_closed": "La inscripción de este período no está abierta.",
   "error.hold": "La cuenta tiene una retención.",

@@ -44,7 +44,7 @@ export default {
   "finding.periods_unread": { one: "Los datos de `periods` de {n} clase no son días y horas, como MWF 09:00-09:50: no se conoce su horario", other: "Los datos de `periods` de {n} clases no son días y horas, como MWF 09:00-09:50: no se conocen sus horarios" },
   "finding.enrollments_skipped": "Las inscripciones no se importan ({file}, filas: {n}): los estudiantes se inscriben en EduHub",
   "finding.roster_no_column": "{file} no tiene la columna {column}",
-  "finding.roster_unknown_column": "{file} tiene una columna \"{column}\" que OneRoster no define. Corrija su nombre o haga que empiece por metadata.",
+  "finding.roster_unknown_column": "{file} tiene una columna \"{column}\" que OneRoster no define. Corrija su nombre o haga que empiece por \"metadata.\"",
   "finding.roster_column_twice": "{file} tiene dos veces la columna {column}",
   "finding.roster_cell_empty": "La celda no puede estar vacía",
   "finding.roster_same_id": "Una fila anterior de {file} tiene el mismo sourcedId",

@@ -127,7 +127,7 @@ export default {
   "notice.staff": "{course} is no longer cancelled", "notice.staff.text": "{course} (CRN {crn}) will be held after all. It counts toward your schedule and credits again.",
   "notice.why": "a rule did not allow it", "notice.why.registration_closed": "registration is closed", "notice.why.hold": "there is a hold on your account",
   "notice.why.section_cancelled": "the section is cancelled", "notice.why.section_closed": "the section is closed to new students",
-  "notice.why.already_in_course": "you have another section of this course", "notice.why.repeat_limit": "you have taken this course as often as is allowed", "notice.why.linked_section_required": "you have no seat in a section that must be taken with it", "notice.why.restricted": "you are not eligible for this section", "notice.why.prerequisite": "you have not met a prerequisite",
+  "notice.why.already_in_course": "you have another section of this course", "notice.why.repeat_limit": "you have taken this course as many times as is allowed", "notice.why.linked_section_required": "you have no seat in a section that must be taken with it", "notice.why.restricted": "you are not eligible for this section", "notice.why.prerequisite": "you have not met a prerequisite",
   "notice.why.time_conflict": "it overlaps another of your sections", "notice.why.credit_limit": "it would put you over your credit limit",
   "notice.why.section_full": "there is no seat yet in a section that you want together with it", "notice.why.waitlist_full": "the waitlist is full",
 };
