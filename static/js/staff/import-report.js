@@ -15,7 +15,7 @@ const ALERT_SECTIONS_MAX = 1_000;
 
 /** Returns the name of a field; the header of a column that is not a field. */
 const label = (name) => has(`field.${name}`) ? t(`field.${name}`) : name;
-/** The fields that describe a new section, beside its name. */
+/** The fields that describe a new section, besides its name. */
 const NEW_SECTION_FIELDS = ["section", "title", "meetings", "instructor", "capacity"];
 
 /** Returns a field's value as text. */
