@@ -34,6 +34,7 @@ mod disaster;
 mod model;
 mod plans;
 mod record;
+mod repetitions;
 mod search;
 mod sequence;
 

@@ -4,8 +4,9 @@
 //! ended before it was sent. An answer that changed nothing is placed as soon as it fits, which is never wrong. Of the
 //! writes that fit, the one that the hub decided first by the time in its answer is tried first. That time only guides
 //! the search: another order is found when the clock was set. A call without an answer is placed only where it can
-//! explain the answer that has to come next, and is left out once a write of the next server was placed. The calls of
-//! each plan are ordered before all others.
+//! explain the answer that has to come next, and is left out once a write of the next server was placed. If no order is
+//! found, a drop without an answer is placed at the time that its repetition states. The calls of each plan are ordered
+//! before all others.
 
 use std::collections::HashSet;
 
@@ -13,6 +14,7 @@ use super::answers::{describe_contradiction, read_matches, says_nothing_changed,
 use super::model::Term;
 use super::plans::order_plans;
 use super::record::{Call, Millisecond, Request, Source};
+use super::repetitions::times_of_repetitions;
 
 /// Places that are tried before the search gives up. A history of a correct hub needs few more places than it has
 /// calls.
@@ -30,15 +32,18 @@ struct Choices {
     are_directed: bool,
     /// Calls without an answer are executed within [`PROMPT_MOMENTS`] or never.
     are_prompt: bool,
+    /// Drops without an answer are executed at the time that their repetitions state, see [`times_of_repetitions`].
+    are_timed: bool,
 }
 
 /// The searches, one after another until an order is found. Without the first, the many calls without an answer that
 /// could still be executed make the search too long. The last considers all choices.
-const SEARCHES: [Choices; 4] = [
-    Choices { are_directed: false, are_prompt: true },
-    Choices { are_directed: true, are_prompt: true },
-    Choices { are_directed: true, are_prompt: false },
-    Choices { are_directed: false, are_prompt: false },
+const SEARCHES: [Choices; 5] = [
+    Choices { are_directed: false, are_prompt: true, are_timed: false },
+    Choices { are_directed: false, are_prompt: true, are_timed: true },
+    Choices { are_directed: true, are_prompt: true, are_timed: false },
+    Choices { are_directed: true, are_prompt: false, are_timed: false },
+    Choices { are_directed: false, are_prompt: false, are_timed: false },
 ];
 
 /// An order, and how it was found.
@@ -180,11 +185,19 @@ impl<'h> Search<'h> {
     fn new(term: Term, calls: &'h [Call], choices: Choices) -> Self {
         let mut by_sent: Vec<usize> = (0..calls.len()).collect();
         by_sent.sort_by_key(|call| (calls[*call].sent, *call));
+        let mut decided_at: Vec<_> = calls.iter().map(Call::decided_at).collect();
+        let mut rank = ranks(calls);
+        if choices.are_timed {
+            for (index, at) in times_of_repetitions(calls).into_iter().enumerate() {
+                decided_at[index] = decided_at[index].or(at);
+                rank[index] = at.unwrap_or(rank[index]);
+            }
+        }
         Self {
             calls,
             by_sent,
-            decided_at: calls.iter().map(Call::decided_at).collect(),
-            rank: ranks(calls),
+            decided_at,
+            rank,
             choices,
             changed_nothing: calls.iter().map(|call| call.answer.as_ref().is_some_and(says_nothing_changed)).collect(),
             term,
@@ -331,9 +344,9 @@ impl<'h> Search<'h> {
             let is_due = call.answer.is_some() && call.ended == limits.all;
             if fits && (is_timed || is_due || !self.choices.are_directed || touched.meets(blocking)) {
                 // Of the calls without an answer, the one that was sent last is the most likely.
-                let rank =
-                    if call.answer.is_none() { Millisecond::MAX - call.sent.cast_signed() } else { self.rank[index] };
-                fitting.push((!is_timed, call.answer.is_none(), rank, call.ended, slot));
+                let is_open = call.answer.is_none() && !is_timed;
+                let rank = if is_open { Millisecond::MAX - call.sent.cast_signed() } else { self.rank[index] };
+                fitting.push((!is_timed, is_open, rank, call.ended, slot));
             }
         }
         fitting.sort_unstable_by(|a, b| b.cmp(a));
