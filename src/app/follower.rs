@@ -110,10 +110,10 @@ impl Follower {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut recovered = Instant::now();
         loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = wake.notified() => {}
-            }
+            let is_tick = tokio::select! {
+                _ = ticks.tick() => true,
+                () = wake.notified() => false,
+            };
             let outcome = self.read().await;
             let count = if outcome.is_ok() { &self.counts.read } else { &self.counts.failed };
             count.fetch_add(1, Ordering::Relaxed);
@@ -123,7 +123,8 @@ impl Follower {
                 Ok(()) if had_failed => log::info!("the changes by other hubs can be read again"),
                 _ => {}
             }
-            if let Err(error) = self.deps.imports.follow_cancellations().await {
+            // Hints are about seats and tokens, and may come 50 times a second.
+            if is_tick && let Err(error) = self.deps.imports.follow_cancellations().await {
                 log::debug!("requested cancellations of imports cannot be read: {error}");
             }
             if recovered.elapsed() >= RECOVERY {

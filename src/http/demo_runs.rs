@@ -75,6 +75,10 @@ impl Demos {
     /// Returns the newest demonstration of all hubs, running or finished.
     pub(super) async fn newest_of_all(&self) -> Result<Option<Task>, StoreError> {
         let own = self.newest().clone();
+        // Only one hub at a time runs a demonstration.
+        if own.as_ref().is_some_and(|own| own.state == State::Running) {
+            return Ok(own);
+        }
         let stored = match &self.deps.tasks {
             Some(tasks) => tasks.demonstration().await?,
             None => None,
@@ -82,8 +86,7 @@ impl Demos {
         let Some(StoredDemonstration { report, age }) = stored else { return Ok(own) };
         let corrupt = |error| StoreError::Corrupt(format!("the newest demonstration: {error}"));
         let mut task: Task = serde_json::from_str(&report).map_err(corrupt)?;
-        // Only one hub at a time runs a demonstration, so the stored one is the newest.
-        if own.as_ref().is_some_and(|own| own.task == task.task || own.state == State::Running) {
+        if own.as_ref().is_some_and(|own| own.task == task.task) {
             return Ok(own);
         }
         if task.state == State::Running && age > SILENCE_MAX {

@@ -293,11 +293,8 @@ pub async fn errors(request: HttpRequest, staff: SubjectStaff, jobs: Data<Import
         return Err(no_such_task());
     }
     let (_, task) = task_for(staff, &jobs, &id).await?;
-    let language = Query::of(&request)?.parsed("lang", "en or es", |text| match text {
-        "en" => Some(ListLanguage::En),
-        "es" => Some(ListLanguage::Es),
-        _ => None,
-    })?;
+    let language = Query::of(&request)?
+        .parsed("lang", "en or es", |text| ListLanguage::ALL.into_iter().find(|language| language.as_str() == text))?;
     let list = jobs.error_list(&task, language.unwrap_or(ListLanguage::En)).await?;
     let name = format!("attachment; filename=\"import-{id}-errors.csv\"");
     let name = HeaderValue::from_str(&name).map_err(|_| no_such_task())?;

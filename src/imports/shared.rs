@@ -1,5 +1,5 @@
 //! Imports of one hub at the other hubs on the same store: their progress, their cancellation and their lists of errors.
-//! With the embedded store there are no other hubs, and nothing here is used.
+//! With the embedded store there are no other hubs, and the lists of errors are files of the hub.
 
 use std::path::PathBuf;
 use std::sync::Arc;
