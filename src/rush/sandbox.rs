@@ -172,7 +172,7 @@ impl Sandboxes {
         // A run has two targets, one after the other.
         self.occupy(term, Duration::from_secs((2 * seconds).into()) + GRACE)?;
         let reserving = self.lifecycle.lock().await;
-        let reserved = match self.lease.take().await {
+        let reserved = match self.lease.take_soon().await {
             Ok(true) => self.remove_others().await.map_err(Into::into),
             Ok(false) => Err(SandboxError::Taken),
             Err(error) => Err(error.into()),

@@ -1,6 +1,7 @@
 //! The lease of demonstrations: one hub at a time has a sandbox.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
@@ -8,6 +9,11 @@ use tokio::time::sleep;
 
 use crate::store::StoreError;
 use crate::store::lease::{Fence, Job, LeaseStore, RENEWAL_PAUSE};
+
+/// The maximum number of attempts to take a lease that another hub has.
+const ATTEMPTS_MAX: usize = 11;
+/// The pause between two attempts.
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes the lease of demonstrations for this hub, renews it, and releases it.
 pub(super) struct SandboxLease {
@@ -30,6 +36,18 @@ impl SandboxLease {
         let renewal = tokio::spawn(renew(self.store.clone(), lease.fence)).abort_handle();
         *self.held.lock() = Some((lease.fence, renewal));
         Ok(true)
+    }
+
+    /// Takes the lease like [`Self::take`]. If another hub has it, tries again for a second: a hub that starts has it for a
+    /// moment, while it removes the sandboxes of hubs that have ended.
+    pub(super) async fn take_soon(&self) -> Result<bool, StoreError> {
+        for _ in 1..ATTEMPTS_MAX {
+            if self.take().await? {
+                return Ok(true);
+            }
+            sleep(ATTEMPT_PAUSE).await;
+        }
+        self.take().await
     }
 
     /// Releases the lease, so that another hub can take it at once.
