@@ -1,6 +1,7 @@
 // Support for the browser tests: a hub of their own, a real Chromium, and a term for each test.
 
 import { execFileSync, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
@@ -21,13 +22,25 @@ export const WAIT_MS_MAX = 90_000;
 const API_DELAY_MS_MAX = Number(process.env.API_DELAY_MS_MAX ?? 0);
 const PASSWORD = "eduhub-demo";
 
-/** A port on which nothing listens. */
-export const freePort = () => new Promise((resolve) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = server.address();
-    server.close(() => resolve(port));
-  });
-});
+/**
+ * The ports of test servers. Linux gives the ports from 32768 on to outgoing connections, which could take that of a
+ * server that is stopped, so that it could not start again.
+ */
+const PORTS = [10_000, 32_768];
+const PORTS_TRIED_MAX = 100;
+
+/** A port on which nothing listens, now or while its server is stopped. */
+export async function freePort() {
+  for (let tried = 0; tried < PORTS_TRIED_MAX; tried += 1) {
+    const port = randomInt(...PORTS);
+    const server = createServer();
+    const isFree = await new Promise((resolve) => server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true)));
+    if (!isFree) continue;
+    await new Promise((resolve) => { server.close(resolve); });
+    return port;
+  }
+  throw new Error(`none of ${PORTS_TRIED_MAX} ports is free`);
+}
 
 /** A hub with the demonstration accounts and a store of its own. */
 export class Hub {

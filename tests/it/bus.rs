@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::support::WAIT_MAX;
 use crate::support::nats::NatsServer;
+use crate::support::ports::free_port;
 use crate::support::tcp_relay::{Mode, TcpRelay};
 use crate::support::wait::eventually;
 
@@ -265,8 +266,8 @@ fn hubs_converge_after_a_connection_stalled() {
 
 #[test]
 fn hubs_connect_again_to_a_restarted_server() {
-    let server = NatsServer::start();
-    let port = server.address().port();
+    let port = free_port();
+    let server = NatsServer::start_with(port, &[]);
     let [mut first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
     drop(server);
     first.wait_for_problem("");

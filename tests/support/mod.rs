@@ -11,6 +11,7 @@
 //! - [`plone`]: a real Plone; [`tcp_relay`]: a switchable relay between the hub and Plone, or another server
 //! - [`postgres`]: a PostgreSQL server for the tests of one process; [`standby`]: one with a synchronous standby
 //! - [`nats`]: a NATS server for one test
+//! - [`ports`]: ports for servers that are stopped and started again
 //! - [`nats_joint`]: carries messages between two NATS servers, and loses, repeats or reorders them
 //! - [`bridge`]: a hub in front of Plone
 //! - [`barrier`]: a barrier for threads, with a deadline
@@ -53,6 +54,7 @@ pub mod nats_joint;
 pub mod oneroster;
 pub mod openapi;
 pub mod plone;
+pub mod ports;
 pub mod postgres;
 pub mod processors;
 pub mod random;

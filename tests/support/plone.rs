@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::WAIT_MAX;
 use super::http::{Client, Response};
+use super::ports::free_port;
 
 /// Password of every account of the site, as scripts/plone/site.py sets it.
 pub const PASSWORD: &str = "eduhub-plone";
@@ -289,12 +290,6 @@ impl Drop for Plone {
 fn end_process(mut child: Child, signal: Signal) {
     let _ = kill_process_group(Pid::from_child(&child), signal);
     let _ = child.wait();
-}
-
-/// Returns a port that no process listens on now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("the listener has an address").port()
 }
 
 /// Copies a folder with everything in it.

@@ -13,6 +13,7 @@ use super::trio::{HUBS, Shared, Trio, own_database, shared_database};
 use crate::support::clock::Clock;
 use crate::support::nats::NatsServer;
 use crate::support::nats_joint::{Fate, NatsJoint};
+use crate::support::ports::free_port;
 use crate::support::random::{length_of_run, seed};
 use crate::support::standby::Pair;
 use crate::support::tcp_relay::Mode;
@@ -135,9 +136,10 @@ fn confirmed_seats_survive_the_promotion_of_a_standby() {
 
 #[test]
 fn hubs_agree_while_nats_restarts_and_loses_messages() {
-    let (one, other, shared) = (NatsServer::start(), NatsServer::start(), shared_database());
+    let (port, other, shared) = (free_port(), NatsServer::start(), shared_database());
+    let one = NatsServer::start_with(port, &[]);
     let trio = Trio::start_with(shared, [&one, &one, &other], students(40), |_, home| home.serve());
-    let (port, mut restarted) = (one.address().port(), Some(one));
+    let mut restarted = Some(one);
     let answers = register(&trio, seed(), |progress| {
         for (percent, fate) in [(10, Fate::LoseSome), (25, Fate::Repeat), (40, Fate::Reorder), (55, Fate::LoseAll)] {
             progress.wait_for(percent - 10);

@@ -1,0 +1,24 @@
+//! Ports for servers that are stopped and started again on the same port.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::{Ipv4Addr, TcpListener};
+
+use super::random::Random;
+
+/// Most ports of services with a fixed port are below.
+const FIRST: usize = 10_000;
+/// Linux gives the ports from here on to outgoing connections. One of these could take the port of a server that is
+/// stopped, so that it could not start again.
+const END: usize = 32_768;
+/// More are in use only if something is wrong with the machine.
+const TRIED_MAX: usize = 100;
+
+/// Returns a port of this machine on which nothing listens, now or while its server is stopped.
+pub fn free_port() -> u16 {
+    // Not the seed of the test: with it, tests that run at the same time would try the same ports.
+    let mut random = Random::seeded(RandomState::new().build_hasher().finish());
+    (0..TRIED_MAX)
+        .map(|_| u16::try_from(FIRST + random.below(END - FIRST)).expect("a port"))
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("a free port")
+}
