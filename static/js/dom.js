@@ -22,6 +22,13 @@ function present(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
+/** Switches to the view that a fragment of the address chooses, and calls `then` once the view is shown. */
+export function openView(hash, then) {
+  if (location.hash === hash) return then();
+  addEventListener("hashchange", then, { once: true });
+  location.hash = hash;
+}
+
 /**
  * Replaces the children of `el`. Focus inside moves to `el` itself: the keyboard position is not lost, and a second
  * press of Enter does not activate a button that has just appeared.

@@ -1,6 +1,6 @@
 // What all pages share: the sign-in form, the header with user, language and connection state, notes, and views.
 
-import { $, button, field, h, markInvalid, put } from "./dom.js";
+import { $, button, field, h, markInvalid, openView, put } from "./dom.js";
 import { api, isTransient, waitBeforeRetry } from "./api.js";
 import { icon } from "./icons.js";
 import { i18n, LANGUAGE_NAMES, languages, onLanguage, setLanguage, t } from "./i18n.js";
@@ -55,7 +55,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     // The button that was pressed is gone, so the focus moves to where the form was.
     if (user && hadFocus) focusOn(form.closest("[data-view-name], main"));
     if (user) clearNote("expired");
-    else if (message && !form.checkVisibility()) showNote(message, "expired", button(t("sign.in"), showForm));
+    else if (message && !form.checkVisibility()) showNote(message, "expired", button(t("sign.in"), () => openSignIn(form)));
     api.epoch += 1;
     live.restart();
     onuser(user);
@@ -107,13 +107,6 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     else if (!plone && !local.contains(document.activeElement)) put(local, h("details", null, h("summary", null, t("sign.local")), fields));
   }
 
-  /** Shows the sign-in form and moves the focus into it. */
-  function showForm() {
-    location.hash = "#term";
-    clearNote("expired");
-    setTimeout(() => form.querySelector("input")?.focus());
-  }
-
   async function signOut() {
     try {
       await before();
@@ -152,7 +145,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     const pages = PAGES.filter(([, , role]) => !role || (role === "instructor" ? user?.role === role || Boolean(user?.subjects) : hasRole(user, role)));
     put($("nav"), pages.length > 1 && pages.map(([href, label]) => h("a", { href, "aria-current": href === location.pathname ? "page" : null }, t(label))));
     $("nav").hidden = pages.length < 2;
-    const toForm = () => setTimeout(() => form.querySelector("input")?.focus());
+    const toForm = (event) => { event.preventDefault(); openSignIn(form); };
     put($("who"), !user ? h("a", { href: "#term", class: "button", onclick: toForm }, t("sign.in"))
       : [h("a", { href: "/account", "aria-label": `${t("nav.account")}: ${user.name || user.username}` }, icon("person"), h("span", { title: t(`role.${user.role}`) }, user.name || user.username)), button(t("sign.out"), signOut, { class: "quiet" })]);
     const other = languages.find((one) => one !== i18n.language);
@@ -239,6 +232,14 @@ export function trackHeaderHeight() {
   };
   const sizes = new ResizeObserver(update);
   for (const el of Object.values(parts)) sizes.observe(el);
+}
+
+/** Moves the focus into the sign-in form `form`. Where another view hides it, its own view is shown first. */
+export function openSignIn(form) {
+  clearNote("expired");
+  const focus = () => form.querySelector("input")?.focus();
+  if (form.checkVisibility()) focus();
+  else openView("#term", focus);
 }
 
 /**

@@ -1,6 +1,6 @@
 // The staff page: creates its views and passes live events to them.
 
-import { $, put } from "./dom.js";
+import { $, openView, put } from "./dom.js";
 import { Alerts } from "./alerts.js";
 import { api, query } from "./api.js";
 import { Catalogue } from "./catalogue.js";
@@ -91,13 +91,6 @@ setUpSheet(() => document.body.dataset.view === "sections" ? sections.sheet() : 
 $("print-sections").addEventListener("click", () => print());
 $("as-list").addEventListener("click", () => openView("#sections", () => sections.showFullest()));
 pollWhileDisconnected(live, () => Promise.all([page.seats.read(), alerts.refresh()]));
-
-/** Switches to a view, and calls `then` once it is shown. */
-function openView(hash, then) {
-  if (location.hash === hash) return then();
-  addEventListener("hashchange", then, { once: true });
-  location.hash = hash;
-}
 
 /** Counts sign-ins, so that a response to the request of an earlier user is dropped. */
 let signIns = 0;

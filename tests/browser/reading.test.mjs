@@ -96,9 +96,17 @@ test("the focus moves with the view on a phone", async () => {
   const page = await open(chrome, hub, "/?term=read", { ...student, width: 390 });
   await listed(page);
   await page.locator("#views a", { hasText: "My schedule" }).click();
+  await until(page, () => document.body.dataset.view === "term");
   await page.locator("#my-data summary").focus();
   await page.goBack();
   await until(page, () => document.body.dataset.view === "find" && document.activeElement.matches("[data-view-name=find]"));
+});
+
+test("the link to the sign-in form keeps the view of a staff page", async () => {
+  const page = await open(chrome, hub, "/staff#alerts");
+  await page.locator("#who a").click();
+  await until(page, () => document.activeElement.name === "username");
+  assert.equal(await page.evaluate(() => location.hash), "#alerts");
 });
 
 test("rows of virtual lists state their position and the number of rows", async () => {

@@ -1,6 +1,6 @@
 // The section search: its form, the address that mirrors it, and the list of results.
 
-import { $, button, debounce, h, put, update } from "../dom.js";
+import { $, button, debounce, h, openView, put, update } from "../dom.js";
 import { i18n, onLanguage, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { problemText, weekday } from "../words.js";
@@ -62,10 +62,9 @@ export class Finder {
     this.#clear();
     this.page.more?.sectionPage.show(null);
     $("q").value = q;
-    location.hash = "#find";
     this.changed();
     // On a phone, the field is hidden until the view has changed.
-    setTimeout(() => $("q").focus());
+    openView("#find", () => $("q").focus());
   }
 
   /** More sections have loaded. Changes to a term that had loaded already are only offered, so that no row moves. */

@@ -1,11 +1,11 @@
 // The student's page apart from its first rows: sign-in, live seats, alerts, registration, and a student's workspace.
 
-import { $, button, put } from "../dom.js";
+import { $, button, openView, put } from "../dom.js";
 import { Alerts } from "../alerts.js";
 import { isTransient, waitBeforeRetry } from "../api.js";
 import { addTexts, t } from "../i18n.js";
 import { Seats } from "../seats.js";
-import { clearNote, setUpViews, showNote, startPage, trackHeaderHeight } from "../session.js";
+import { clearNote, openSignIn, setUpViews, showNote, startPage, trackHeaderHeight } from "../session.js";
 import { hideCountsBelow, joinList, problemText, seatStatus } from "../words.js";
 import { changed, firstTerms, load, loadAll, noAnswer, page } from "./main.js";
 import { Opening } from "./opening.js";
@@ -16,8 +16,6 @@ const WATCH_KEY = "eduhub.watch";
 const MORE_IN_ADDRESS = /[?&](section|time|mode|campus|credits|instructor|fits)=/;
 /** The pause between checks whether requests must be repeated: while there is no socket, or the term is not open. */
 const REPEAT_CHECK_MS = 1_000;
-/** The time after which the browser has shown another view of the page. */
-const SHOWN_MS = 60;
 
 /** The user and the workspace, see main.js. */
 const { present } = page;
@@ -50,9 +48,8 @@ page.interrupted = (ids, again) => {
 /** Leads a visitor to the sign-in form; after it, the section is added to the plan. */
 page.signInToPlan = (id) => {
   sectionToPlan = id;
-  location.hash = "#term";
   put($("sign-in").querySelector(".why"), t("sign.for_plan", { section: page.catalogue.name(id) }));
-  setTimeout(() => $("sign-in").querySelector("input")?.focus());
+  openSignIn($("sign-in"));
 };
 page.live = startPage({
   form: $("sign-in"),
@@ -118,12 +115,7 @@ function isOutdated(id) {
 function showInterrupted() {
   const text = t("sign.interrupted", interrupted);
   put($("sign-in").querySelector("[role=status]"), text);
-  const signIn = () => {
-    location.hash = "#term";
-    clearNote("expired");
-    setTimeout(() => $("sign-in").querySelector("input")?.focus());
-  };
-  if (!$("sign-in").checkVisibility()) showNote(text, "expired", button(t("sign.in"), signIn));
+  if (!$("sign-in").checkVisibility()) showNote(text, "expired", button(t("sign.in"), () => openSignIn($("sign-in"))));
 }
 
 /** Offers the request that an expired sign-in prevented again, to the same student. */
@@ -200,14 +192,11 @@ async function loadWorkspace() {
 
 /** Moves the focus to the search, to the schedule or to the registration button, in the view that holds it. */
 function skipTo(hash) {
-  if (hash === "#q") location.hash = "#find";
-  if (hash === "#schedule") location.hash = "#term";
-  // The view changes first.
-  setTimeout(() => {
+  openView({ "#q": "#find", "#schedule": "#term" }[hash] ?? location.hash, () => {
     const target = { "#q": $("q"), "#schedule": document.querySelector("[data-view-name=term]"), "#opening": $("register-all") ?? $("opening") }[hash];
     if (!target.matches("input, button")) target.tabIndex = -1;
     target.focus();
-  }, page.narrow.matches ? SHOWN_MS : 0);
+  });
 }
 
 /** Follows the seats of a term from the `seq` of its first sections. */

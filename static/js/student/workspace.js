@@ -1,6 +1,6 @@
 // Everything that only a student has: registrations, plan and schedule. Visitors do not load these modules.
 
-import { $ } from "../dom.js";
+import { $, openView } from "../dom.js";
 import { Actions } from "./actions.js";
 import { Drops, takeUnconfirmed } from "./drops.js";
 import { drawHolds } from "./holds.js";
@@ -12,9 +12,6 @@ import { PlanCheck } from "./plan-check.js";
 import { Registrations } from "./registrations.js";
 import { Schedule } from "./schedule.js";
 import { ScreenReader } from "./screen-reader.js";
-
-/** The time after which the browser has shown another view of the page. */
-const SHOWN_MS = 60;
 
 export class Workspace {
   #schedule;
@@ -113,10 +110,7 @@ export class Workspace {
   /** Registers for all of these sections. On a phone, scrolls to the headline of the results. */
   registerAll(ids) {
     const { planCheck, registrations, terms } = this.page;
-    if (this.page.narrow.matches) {
-      location.hash = "#term";
-      setTimeout(() => $("plan-tools").scrollIntoView(), SHOWN_MS);
-    }
+    if (this.page.narrow.matches) openView("#term", () => $("plan-tools").scrollIntoView());
     planCheck.clear();
     return registrations.registerPlan(terms.current.id, ids, (results) => planCheck.registered(ids, results));
   }
