@@ -20,7 +20,9 @@ async function skipTo(page, text) {
   await page.evaluate(() => { document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute("tabindex"); });
   for (let i = 0; i < 3; i += 1) {
     await page.keyboard.press("Tab");
-    if (await page.evaluate(() => document.activeElement.textContent) === text) return page.keyboard.press("Enter");
+    if (await page.evaluate(() => document.activeElement.textContent) !== text) continue;
+    await page.keyboard.press("Enter");
+    return until(page, () => !document.activeElement.matches(".skip"));
   }
   throw new Error(`no skip link “${text}”`);
 }

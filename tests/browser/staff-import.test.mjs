@@ -93,9 +93,8 @@ test("the students whom an import affects are found and get an alert", async () 
   await shows(page, "Imported");
   assert.match(await page.locator("#task [data-part=over_capacity] tbody").textContent(), /ART 1 lecture \(2\)21Send alertMATH 1 lecture \(1\)21Send alert/);
   assert.match(await page.locator("#task [data-part=overlaps] tbody").textContent(), /ART 1 lecture \(2\)2Send alert/);
-  const audience = (name) => page.locator(`#alert-form [name=${name}]`).inputValue();
   await page.getByRole("button", { name: "Send an alert to the students of these 2 sections" }).click();
-  assert.equal(await audience("sections"), "moved-2, moved-1");
+  await until(page, () => document.querySelector("#alert-form [name=sections]").value === "moved-2, moved-1");
   await until(page, () => /Reaches 2 people/.test(document.querySelector("#reach").textContent));
   await page.goto(`${hub.url}/staff#import`);
   await page.locator("#task [data-part=overlaps] tbody").getByRole("button", { name: "ART 1 lecture (2)", exact: true }).click();

@@ -296,13 +296,13 @@ test("Close now uses the hub's clock, not that of the device", async () => {
 });
 
 test("a term that opens while it is shown is updated and can be closed", async () => {
-  await hub.term("dawn", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"], { opensIn: 60 });
+  await hub.term("dawn", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"], { opensIn: 600 });
   const page = await openStaff("#terms");
   const row = page.locator("#terms .term-card", { hasText: "dawn" });
   await page.clock.install();
   await page.reload();
   await row.getByText("Not open yet").waitFor();
-  await page.clock.fastForward(61_000);
+  await page.clock.fastForward(601_000);
   await row.getByRole("button", { name: "Close now" }).waitFor();
   assert.match(await row.textContent(), /Open(?! now)/);
 });

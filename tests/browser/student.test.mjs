@@ -53,7 +53,7 @@ test("a search is in the address and renders only visible rows", async () => {
 });
 
 test("a plan shows overlaps, and Register appears at the opening", async () => {
-  await hub.term("soon", WEEK, { opensIn: 12 });
+  await hub.term("soon", WEEK, { opensIn: 3600 });
   const page = await open(chrome, hub, "/?term=soon", { user: "student" });
   await rows(5)(page);
   for (const crn of ["A01 lectureChemistry", "A01 lectureCalculus", "A01 lecturePhysics", "S01"]) await row(page, crn).getByRole("button", { name: /^Add to plan/ }).click();
@@ -63,6 +63,7 @@ test("a plan shows overlaps, and Register appears at the opening", async () => {
   assert.match(await page.textContent("#opening"), /this page updates automatically/);
   // Chemistry loses its only seat before registration opens.
   await hub.ask("staff", "PATCH", "/api/v1/sections/soon-3", { capacity: 0 });
+  await hub.ask("staff", "PUT", "/api/v1/terms/soon", { opens_at: new Date(Date.now() + 2000).toISOString() });
   await page.getByRole("button", { name: "Register for 4 sections" }).click();
   await until(page, () => document.querySelectorAll("#schedule-rows [data-kind=enrolled]").length === 2 && document.querySelectorAll("#schedule-rows .result p.stop").length === 2);
   assert.match(await scheduleRow(page, "PHYS 101").textContent(), /Overlaps MATH 151/);
@@ -259,6 +260,7 @@ test("a student can register, drop and swap by keyboard", async () => {
   // The first Tab stop is the skip link.
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
+  await until(page, () => document.activeElement.id === "q");
   await page.keyboard.type("calc");
   await rows(1)(page);
   await page.keyboard.press("ArrowDown");

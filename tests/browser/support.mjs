@@ -20,6 +20,8 @@ const CHROMIUM = [process.env.CHROMIUM, ...["chromium-headless-shell", "chromium
 export const WAIT_MS_MAX = 90_000;
 /** Delays each request of a page to the API by up to this time, which reveals tests that do not wait for the response. */
 const API_DELAY_MS_MAX = Number(process.env.API_DELAY_MS_MAX ?? 0);
+/** Delays changes of view and timers of a page by this time, which reveals tests that do not wait for them. */
+const PAGE_DELAY_MS = Number(process.env.PAGE_DELAY_MS ?? 0);
 const PASSWORD = "eduhub-demo";
 
 /**
@@ -163,6 +165,20 @@ afterEach(async () => {
   await Promise.all(contexts.map((context) => context.close()));
 });
 
+/** Runs in a page before its scripts. */
+function delayPage(ms) {
+  const setNow = window.setTimeout.bind(window);
+  window.setTimeout = (then, after = 0, ...rest) => setNow(then, after + ms, ...rest);
+  const delayed = new WeakSet();
+  addEventListener("hashchange", (event) => {
+    if (delayed.has(event)) return;
+    event.stopImmediatePropagation();
+    const again = new HashChangeEvent("hashchange", { oldURL: event.oldURL, newURL: event.newURL });
+    delayed.add(again);
+    setNow(() => dispatchEvent(again), ms);
+  }, true);
+}
+
 /**
  * Opens a page as a user, or with the session cookie `cookie`; as a visitor without either. Script errors and
  * violations of the Content-Security-Policy are in `page.wrong`; console messages, responses of status 400 and above,
@@ -174,6 +190,7 @@ export async function open(chrome, hub, where, { user, cookie, width = 1280, hei
   context.on("close", () => opened.delete(context));
   context.setDefaultTimeout(WAIT_MS_MAX);
   if (script) await context.addInitScript(script);
+  if (PAGE_DELAY_MS) await context.addInitScript(delayPage, PAGE_DELAY_MS);
   if (API_DELAY_MS_MAX) await context.route(/\/api\//, async (route) => {
     await new Promise((resolve) => setTimeout(resolve, Math.random() * API_DELAY_MS_MAX));
     await route.continue();
