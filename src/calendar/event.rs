@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::calendar::Class;
 use crate::calendar::lines::Lines;
 use crate::domain::ids::UserName;
+use crate::domain::language::Language;
 use crate::domain::meeting::{Days, END_OF_DAY, Meeting};
 
 /// Prefix of the text whose hash is the id of an event. It never changes, so that an event has the same id in all
@@ -34,12 +35,20 @@ pub(super) struct Event {
 }
 
 /// Returns the events of a section: one for each meeting whose days, times and dates are known.
-pub(super) fn of_class(class: &Class<'_>, student: &UserName, zone: &TimeZone) -> Vec<Event> {
+pub(super) fn of_class(class: &Class<'_>, student: &UserName, language: Language, zone: &TimeZone) -> Vec<Event> {
     let meetings = class.section.meetings.iter().enumerate();
-    meetings.filter_map(|(number, meeting)| event(class, student, zone, number, meeting)).collect()
+    let component = component_name(&class.section.component, language);
+    meetings.filter_map(|(number, meeting)| event(class, student, component, zone, number, meeting)).collect()
 }
 
-fn event(class: &Class<'_>, student: &UserName, zone: &TimeZone, number: usize, meeting: &Meeting) -> Option<Event> {
+fn event(
+    class: &Class<'_>,
+    student: &UserName,
+    component: &str,
+    zone: &TimeZone,
+    number: usize,
+    meeting: &Meeting,
+) -> Option<Event> {
     let Class { section, term } = class;
     let (start, end) = (meeting.start?, meeting.end?);
     let (from, to) = (meeting.starts_on.or(term.starts_on)?, meeting.ends_on.or(term.ends_on)?);
@@ -56,7 +65,7 @@ fn event(class: &Class<'_>, student: &UserName, zone: &TimeZone, number: usize, 
     let instructor = section.instructor.as_deref().map(|name| format!("\n{name}")).unwrap_or_default();
     Some(Event {
         uid: uid(student, section.id.to_string().as_bytes(), number),
-        summary: format!("{} {}{title}", section.course, section.component),
+        summary: format!("{} {component}{title}", section.course),
         description: format!("CRN {}{instructor}", section.crn_text()),
         location: meeting.location.as_deref().map(str::to_owned),
         days: meeting.days,
@@ -66,6 +75,27 @@ fn event(class: &Class<'_>, student: &UserName, zone: &TimeZone, number: usize, 
         repeats_until: at(last.to_datetime(start))?,
         cancelled: holidays.into_iter().map(|date| date.to_datetime(start)).collect(),
     })
+}
+
+/// Returns the name of a component, as `kind.…` in `static/js/words/` has it. Names that only the college uses stay.
+fn component_name(component: &str, language: Language) -> &str {
+    let spanish = match component {
+        "lecture" => "teoría",
+        "lab" => "laboratorio",
+        "tutorial" => "tutoría",
+        "seminar" => "seminario",
+        "discussion" => "grupo de discusión",
+        "recitation" => "sesión de ejercicios",
+        "studio" => "taller",
+        "clinical" => "práctica clínica",
+        "practicum" => "práctica",
+        "internship" => "pasantía",
+        "independent study" => "estudio independiente",
+        "field work" => "trabajo de campo",
+        "thesis" => "tesis",
+        other => other,
+    };
+    language.pick(component, spanish)
 }
 
 fn days_from(from: Date) -> impl Iterator<Item = Date> {

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::domain::ids::UserName;
+use crate::domain::language::Language;
 use crate::domain::section::Section;
 use crate::domain::term::Term;
 
@@ -44,6 +45,8 @@ pub struct Schedule<'a> {
     pub zone: &'a TimeZone,
     /// The IANA name of the time zone.
     pub zone_name: &'a str,
+    /// The language of the calendar. Titles and names are as the college writes them.
+    pub language: Language,
     /// When the calendar is written.
     pub now: Timestamp,
     /// The sections.
@@ -54,14 +57,14 @@ pub struct Schedule<'a> {
 /// out.
 #[must_use]
 pub fn write(schedule: &Schedule<'_>) -> String {
-    let Schedule { student, title, zone, zone_name, now, classes } = schedule;
-    let events: Vec<_> = classes.iter().flat_map(|class| event::of_class(class, student, zone)).collect();
+    let Schedule { student, title, zone, zone_name, language, now, classes } = schedule;
+    let events: Vec<_> = classes.iter().flat_map(|class| event::of_class(class, student, *language, zone)).collect();
     let first = events.iter().map(|event| event.starts_at).min().unwrap_or(*now);
     let last = events.iter().map(|event| event.repeats_until).max().unwrap_or(*now);
     let mut lines = Lines::default();
     lines.raw("BEGIN:VCALENDAR");
     lines.raw("VERSION:2.0");
-    lines.raw("PRODID:-//EduHub//Schedule//EN");
+    lines.raw(&format!("PRODID:-//EduHub//Schedule//{}", language.pick("EN", "ES")));
     lines.raw("CALSCALE:GREGORIAN");
     for name in ["NAME", "X-WR-CALNAME"] {
         lines.text(name, title);

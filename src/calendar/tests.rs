@@ -57,10 +57,14 @@ fn meeting() -> Meeting {
 }
 
 fn written(zone: &str, term: &Term, section: &Section) -> String {
+    written_in(Language::English, zone, term, section)
+}
+
+fn written_in(language: Language, zone: &str, term: &Term, section: &Section) -> String {
     let (student, zone_name) = (UserName::parse("ann").unwrap(), zone);
     let zone = TimeZone::get(zone).unwrap();
     let (now, classes) = ("2026-11-28T12:00:00Z".parse().unwrap(), [Class { term, section }]);
-    write(&Schedule { student: &student, title: "Schedule", zone: &zone, zone_name, now, classes: &classes })
+    write(&Schedule { student: &student, title: "Schedule", zone: &zone, zone_name, language, now, classes: &classes })
 }
 
 /// Returns the lines of the events, unfolded, without ids and times of writing.
@@ -98,6 +102,17 @@ fn a_meeting_recurs_over_holidays_and_the_end_of_daylight_saving_time() {
         BEGIN:DAYLIGHT\r\nDTSTART:20260308T020000\r\nTZOFFSETFROM:-0500\r\nTZOFFSETTO:-0400\r\nTZNAME:EDT\r\nEND:DAYLIGHT\r\n\
         BEGIN:STANDARD\r\nDTSTART:20261101T020000\r\nTZOFFSETFROM:-0400\r\nTZOFFSETTO:-0500\r\nTZNAME:EST\r\nEND:STANDARD\r\n";
     assert_eq!(zone, expected);
+}
+
+#[test]
+fn components_are_named_in_the_language_of_the_calendar() {
+    for (component, spanish) in [("lecture", "teoría"), ("lab", "laboratorio"), ("rehearsal", "rehearsal")] {
+        let section = Section { component: component.into(), ..section(vec![meeting()]) };
+        let text = written_in(Language::Spanish, ZONE, &term(&[]), &section);
+        assert!(text.contains("PRODID:-//EduHub//Schedule//ES\r\n"), "{text}");
+        let title = format!("SUMMARY:MATH 151 {spanish}: Calculus\\; limits\\, series");
+        assert_eq!(line(&events(&text), "SUMMARY"), Some(&*title));
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@
 //! - [`alert`], [`audience`]: alerts and their recipients; [`cap`]: the vocabulary of CAP
 //! - [`channel`], [`role`], [`rights`]: subscriptions and permissions
 //! - [`audit_detail`]: the texts of the audit trail; [`coded_text`]: texts that the pages show in the reader's language
-//! - [`instructor`]: whom sections name as their instructors
+//! - [`instructor`]: whom sections name as their instructors; [`language`]: the languages of texts
 //! - [`import`]: the state and the result of an import; [`section_changes`]: which fields of a section differ
 //! - [`import_profile`]: mappings of the columns of schedule files, saved by name
 //! - [`fields`]: a section as named fields, for another system such as Plone
@@ -50,6 +50,7 @@ pub mod ids;
 pub mod import;
 pub mod import_profile;
 pub mod instructor;
+pub mod language;
 pub mod linked;
 pub mod meeting;
 pub mod notice;

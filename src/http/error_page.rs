@@ -4,7 +4,8 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::http::message_page::{self, Language};
+use crate::domain::language::Language;
+use crate::http::message_page::{self, language_of};
 use crate::http::request_id::RequestId;
 use crate::http::schedule_calendar::feeds_path;
 
@@ -23,7 +24,7 @@ pub(super) fn is_opened(req: &HttpRequest) -> bool {
 
 /// Returns the page instead of a problem document with this status and these headers.
 pub(super) fn respond(req: &HttpRequest, status: StatusCode, headers: &HeaderMap) -> HttpResponse {
-    let language = Language::of(req);
+    let language = language_of(req);
     let (heading, text) = texts(status, language);
     let mut response = HttpResponse::build(status);
     for name in KEPT {
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn each_status_has_its_own_heading_in_both_languages() {
-        for language in [Language::English, Language::Spanish] {
+        for language in Language::ALL {
             let headings = [400, 401, 403, 404, 405, 500, 503]
                 .map(|status| texts(StatusCode::from_u16(status).unwrap(), language).0);
             let distinct: std::collections::BTreeSet<_> = headings.iter().collect();

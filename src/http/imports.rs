@@ -20,12 +20,12 @@ use crate::identity::{Audit, Caller};
 use crate::imports::profiles::ProfileError;
 use crate::imports::shared::ErrorList;
 use crate::imports::{FileKind, ImportError, ImportOptions, Imports, Upload};
-use crate::store::shared_tasks::ListLanguage;
 
 use crate::http::auth::{SubjectStaff, within_limit};
 use crate::http::body::is_of_type;
 use crate::http::error::{Problem, method_not_allowed};
 use crate::http::import_query::{self, ImportQuery};
+use crate::http::openapi::params::Lang;
 use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
 use crate::http::query::{Query, path_param};
 
@@ -279,7 +279,7 @@ pub async fn cancel(
     tag = "imports",
     params(
         ("task" = String, Path, description = "The import."),
-        ("lang" = inline(Option<ListLanguage>), Query, description = "The language; `en` by default."),
+        Lang,
     ),
     responses(
         (status = 200, description = "`line,column,value,message`, in Spanish `línea,columna,valor,problema`.", body = String, content_type = "text/csv",
@@ -293,9 +293,7 @@ pub async fn errors(request: HttpRequest, staff: SubjectStaff, jobs: Data<Import
         return Err(no_such_task());
     }
     let (_, task) = task_for(staff, &jobs, &id).await?;
-    let language = Query::of(&request)?
-        .parsed("lang", "en or es", |text| ListLanguage::ALL.into_iter().find(|language| language.as_str() == text))?;
-    let list = jobs.error_list(&task, language.unwrap_or(ListLanguage::En)).await?;
+    let list = jobs.error_list(&task, Query::of(&request)?.lang()?).await?;
     let name = format!("attachment; filename=\"import-{id}-errors.csv\"");
     let name = HeaderValue::from_str(&name).map_err(|_| no_such_task())?;
     let mut response = HttpResponse::Ok();

@@ -3,32 +3,13 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::ACCEPT_LANGUAGE;
 
-/// A language of the pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Language {
-    English,
-    Spanish,
-}
+use crate::domain::language::Language;
 
-impl Language {
-    /// Returns the language that a browser prefers.
-    pub(super) fn of(req: &HttpRequest) -> Self {
-        let accepted = req.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let known = accepted.split(',').find_map(|one| match one.trim().get(..2)?.to_ascii_lowercase().as_str() {
-            "en" => Some(Self::English),
-            "es" => Some(Self::Spanish),
-            _ => None,
-        });
-        known.unwrap_or(Self::English)
-    }
-
-    /// Returns the text that is in this language.
-    pub(super) const fn pick<T: Copy>(self, english: T, spanish: T) -> T {
-        match self {
-            Self::English => english,
-            Self::Spanish => spanish,
-        }
-    }
+/// Returns the language that a browser prefers.
+pub(super) fn language_of(req: &HttpRequest) -> Language {
+    let accepted = req.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut codes = accepted.split(',').filter_map(|one| one.trim().get(..2));
+    codes.find_map(|code| Language::from_code(&code.to_ascii_lowercase())).unwrap_or(Language::English)
 }
 
 /// Returns a page as HTML. `content` is HTML that follows the heading; the other texts are constants of the hub.
@@ -41,7 +22,7 @@ pub(super) fn html(language: Language, heading: &str, content: &str, request_id:
          <link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">\
          <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main class=\"message\"><h1>{heading}</h1>{content}\
          <p>{number_text} <code>{number}</code></p><p><a class=\"button\" href=\"/\">{back}</a></p></main></body></html>",
-        language = pick("en", "es"),
+        language = language.code(),
         number_text = pick("Request ID:", "ID de la solicitud:"),
         number = escape(request_id),
         back = pick("Back to EduHub", "Volver a EduHub"),

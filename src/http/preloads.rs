@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::domain::ids::TermId;
 use crate::domain::term::Term;
 use crate::http::joined_modules::BASE;
-use crate::http::message_page::Language;
+use crate::http::message_page::language_of;
 use crate::http::query::Query;
 use crate::registration::readmodel::ReadModel;
 
@@ -20,7 +20,7 @@ const FILTERS: [&str; 4] = ["q", "subject", "open", "days"];
 
 /// Adds the headers. What they name is a guess: a page whose browser remembers another term or language requests that.
 pub(super) fn add(request: &HttpRequest, headers: &mut HeaderMap, model: &ReadModel, now: Timestamp) {
-    let language = Language::of(request).pick("en", "es");
+    let language = language_of(request).code();
     let mut links = vec![format!("<{BASE}words/{language}.js>; rel=modulepreload")];
     if let Some(term) = Query::of(request).ok().and_then(|query| shown_term(&query, model, now)) {
         links.push(format!("</api/v1/sections?term={term}&limit={FIRST}>; rel=preload; as=fetch; crossorigin"));

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use actix_web::HttpRequest;
 
+use crate::domain::language::Language;
 use crate::text::percent;
 
 use crate::http::body::check_length;
@@ -51,6 +52,11 @@ impl Query {
             (_, Some(_)) => Err(Problem::bad_request(format!("{name} is given more than once.")).field(name)),
             (value, None) => Ok(value),
         }
+    }
+
+    /// Reads `lang`, the language of the response; English by default.
+    pub fn lang(&self) -> Result<Language, Problem> {
+        Ok(self.parsed("lang", "en or es", Language::from_code)?.unwrap_or(Language::English))
     }
 
     /// Reads text whose length in characters is within `chars`. An empty value counts as absent.

@@ -14,6 +14,7 @@ use crate::calendar::{self, Class, Schedule};
 use crate::clock::Clock;
 use crate::config::College;
 use crate::domain::ids::UserName;
+use crate::domain::language::Language;
 use crate::domain::registration::RegistrationStatus;
 use crate::identity::Audit;
 use crate::identity::schedule_feeds::{FeedError, ScheduleFeeds};
@@ -22,9 +23,9 @@ use crate::registration::readmodel::ReadModel;
 use crate::http::auth::{SignedIn, Student};
 use crate::http::encoded::Encoded;
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::openapi::params::IfNoneMatch;
-use crate::http::openapi::responses::{BadRole, BadToken, NotFound, NotModified, StoreFailed};
-use crate::http::query::path_param;
+use crate::http::openapi::params::{IfNoneMatch, Lang};
+use crate::http::openapi::responses::{BadQuery, BadRole, BadToken, NotFound, NotModified, StoreFailed};
+use crate::http::query::{Query, path_param};
 use crate::http::request_id::PRIVATE;
 use crate::http::site::Site;
 
@@ -78,6 +79,7 @@ struct ScheduleFeedState {
 struct Source<'a> {
     model: &'a ReadModel,
     college: &'a College,
+    language: Language,
     now: Timestamp,
 }
 
@@ -106,6 +108,7 @@ impl Source<'_> {
             title: &self.college.name,
             zone: &self.college.timezone,
             zone_name: self.college.timezone.iana_name().unwrap_or("UTC"),
+            language: self.language,
             now: self.now,
             classes: &classes,
         })
@@ -122,20 +125,23 @@ impl Source<'_> {
     path = "/api/v1/me/schedule.ics",
     operation_id = "scheduleCalendar",
     tag = "registration",
-    responses((status = 200, description = "The calendar.", body = String, content_type = "text/calendar"), BadRole)
+    params(Lang),
+    responses((status = 200, description = "The calendar.", body = String, content_type = "text/calendar"), BadRole, BadQuery)
 )]
 pub async fn file(
+    request: HttpRequest,
     Student(caller): Student,
     model: Data<ReadModel>,
     college: Data<College>,
     clock: Data<dyn Clock>,
-) -> HttpResponse {
-    let calendar = Source { model: &model, college: &college, now: clock.now() }.calendar_of(&caller.user);
-    HttpResponse::Ok()
+) -> Result<HttpResponse, Problem> {
+    let language = Query::of(&request)?.lang()?;
+    let calendar = Source { model: &model, college: &college, language, now: clock.now() }.calendar_of(&caller.user);
+    Ok(HttpResponse::Ok()
         .insert_header(PRIVATE)
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"schedule.ics\""))
         .content_type(CALENDAR)
-        .body(calendar)
+        .body(calendar))
 }
 
 /// Returns whether the caller has a feed (signed-in users: a former student may still have one).
@@ -207,13 +213,13 @@ pub async fn end(
     operation_id = "readScheduleFeed",
     tag = "registration",
     security(()),
-    params(("secret" = String, Path, description = "The last part of the feed's address, with `.ics`."), IfNoneMatch),
+    params(("secret" = String, Path, description = "The last part of the feed's address, with `.ics`."), Lang, IfNoneMatch),
     responses(
         (status = 200, description = "The calendar.", body = String, content_type = "text/calendar", headers(
             ("ETag" = String, description = "Weak. It changes with the schedule, not with `DTSTAMP`."),
             ("Cache-Control" = String),
         )),
-        NotModified, NotFound, StoreFailed,
+        NotModified, BadQuery, NotFound, StoreFailed,
     )
 )]
 pub async fn feed(
@@ -224,13 +230,14 @@ pub async fn feed(
     clock: Data<dyn Clock>,
 ) -> Result<HttpResponse, Problem> {
     let unknown = || Problem::not_found("This calendar link does not exist or has ended. Create a new one.");
+    let language = Query::of(&request)?.lang()?;
     let named = path_param(&request, "secret")?;
     let feed = feeds.open(named.strip_suffix(".ics").ok_or_else(unknown)?).await.map_err(|error| match error {
         FeedError::Unknown => unknown(),
         FeedError::TooOften(wait) => Problem::rate_limited("This calendar feed was read too often.", wait),
         FeedError::Store(error) => error.into(),
     })?;
-    let calendar = Source { model: &model, college: &college, now: clock.now() }.calendar_of(&feed.student);
+    let calendar = Source { model: &model, college: &college, language, now: clock.now() }.calendar_of(&feed.student);
     let tag = format!("{:016x}", content_hash(&calendar));
     Ok(Arc::new(Encoded::new(&tag, CALENDAR, REVALIDATE, Bytes::from(calendar))).respond(&request).await)
 }

@@ -6,7 +6,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use url::form_urlencoded;
 
-use crate::http::message_page::{self, Language, escape};
+use crate::domain::language::Language;
+use crate::http::message_page::{self, escape, language_of};
 use crate::http::request_id::RequestId;
 use crate::identity::external::NameOwner;
 use crate::sso::SsoError;
@@ -74,7 +75,7 @@ impl<'a> FailurePage<'a> {
     /// Creates a page. `help` says whom to ask, and `next` is where the sign-in was to lead.
     pub(super) fn new(req: &HttpRequest, title: Option<&'a str>, help: &'a str, next: &'a str) -> Self {
         let title = title.filter(|title| !title.is_empty());
-        Self { language: Language::of(req), request_id: RequestId::text_of(req), title, help, next, again: None }
+        Self { language: language_of(req), request_id: RequestId::text_of(req), title, help, next, again: None }
     }
 
     /// Adds a link with which the user tries again.

@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 use crate::domain::ids::TermId;
 use crate::domain::import::{Conflict, Finding, Skipped, Table, TaskReport};
+use crate::domain::language::Language;
 use crate::imports::schedule::{Schedule, ScheduleError, Severity};
 use crate::imports::task::LIST_LEN_MAX;
 use crate::imports::{Imports, Inner};
 use crate::private_files;
-use crate::store::shared_tasks::ListLanguage;
 use crate::text::csv_text::escape_cell;
 
 /// The first findings of each kind, and their totals.
@@ -65,13 +65,13 @@ impl Imports {
 impl Inner {
     /// Returns the path of the file with all errors of a task; `None` if this hub has not read the file of the import. An
     /// earlier version wrote no list in Spanish; the one in English is returned then.
-    pub(super) fn errors_file(&self, id: &str, language: ListLanguage) -> Option<PathBuf> {
+    pub(super) fn errors_file(&self, id: &str, language: Language) -> Option<PathBuf> {
         // An id from a request becomes part of a path only if it is a UUID.
         Uuid::parse_str(id).ok()?;
         let english = Some(self.errors_path(id)).filter(|path| path.is_file())?;
         match language {
-            ListLanguage::En => Some(english),
-            ListLanguage::Es => {
+            Language::English => Some(english),
+            Language::Spanish => {
                 let spanish = in_spanish(&english);
                 Some(if spanish.is_file() { spanish } else { english })
             }

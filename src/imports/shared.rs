@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::import::{TaskReport, TaskState};
+use crate::domain::language::Language;
 use crate::imports::Imports;
 use crate::store::StoreError;
 use crate::store::imports::StoredTask;
-use crate::store::shared_tasks::{ListLanguage, SharedTasks};
+use crate::store::shared_tasks::SharedTasks;
 
 /// Time between two reads while this hub waits until another one has cancelled an import.
 const CANCELLATION_PAUSE: Duration = Duration::from_millis(100);
@@ -75,7 +76,7 @@ impl Imports {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn error_list(&self, task: &TaskReport, language: ListLanguage) -> Result<ErrorList, StoreError> {
+    pub async fn error_list(&self, task: &TaskReport, language: Language) -> Result<ErrorList, StoreError> {
         let id = task.task.as_str();
         if let Some(file) = self.inner.errors_file(id, language) {
             return Ok(ErrorList::File(file));

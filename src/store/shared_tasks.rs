@@ -3,38 +3,13 @@
 
 use std::time::Duration;
 
-use utoipa::ToSchema;
-
+use crate::domain::language::Language;
 use crate::store::StoreFuture;
 use crate::store::imports::StoredTask;
 
 /// The longest list of errors that is stored, in bytes: about 100,000 errors. Only the hub that read the file has a
 /// longer list.
 pub const ERRORS_LEN_MAX: usize = 16 << 20;
-
-/// The languages of the list of all errors of an import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "lowercase")]
-pub enum ListLanguage {
-    /// English.
-    En,
-    /// Spanish.
-    Es,
-}
-
-impl ListLanguage {
-    /// All languages.
-    pub const ALL: [Self; 2] = [Self::En, Self::Es];
-
-    /// Returns the code of the language, as tables and requests have it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Es => "es",
-        }
-    }
-}
 
 /// The newest demonstration as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +29,9 @@ pub trait SharedTasks: Send + Sync {
     /// Returns the ids of the running imports of this hub whose cancellation was requested.
     fn requested_cancellations(&self) -> StoreFuture<Vec<String>>;
     /// Stores the list of all errors of an import, at most [`ERRORS_LEN_MAX`] bytes. It is deleted with the task.
-    fn put_errors(&self, task: &str, language: ListLanguage, list: Vec<u8>) -> StoreFuture<()>;
+    fn put_errors(&self, task: &str, language: Language, list: Vec<u8>) -> StoreFuture<()>;
     /// Returns the list of all errors of an import, if it is stored.
-    fn errors(&self, task: &str, language: ListLanguage) -> StoreFuture<Option<Vec<u8>>>;
+    fn errors(&self, task: &str, language: Language) -> StoreFuture<Option<Vec<u8>>>;
     /// Stores the newest demonstration in place of the previous one.
     fn put_demonstration(&self, report: String) -> StoreFuture<()>;
     /// Returns the newest demonstration of all hubs.

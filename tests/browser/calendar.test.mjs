@@ -89,6 +89,9 @@ test("the calendar file and the private link work in both languages", async () =
   await until(page, () => document.querySelector("#calendar [role=status]").textContent === "The private link has ended.");
   assert.equal((await fetch(url)).status, 404);
   await page.getByRole("button", { name: "Español" }).click();
-  await calendar.getByRole("button", { name: "Crear enlace privado" }).waitFor();
+  await calendar.getByRole("button", { name: "Crear enlace privado" }).click();
+  const spanish = await (await fetch(await calendar.locator("code").textContent())).text();
+  assert.match(spanish, /SUMMARY:MATH 151 teoría/);
+  assert.equal(await calendar.getByRole("link").getAttribute("href"), "/api/v1/me/schedule.ics?lang=es");
   assert.deepEqual(page.wrong, []);
 });

@@ -7,12 +7,12 @@ use eduhub::domain::command::{Command, SectionPatch, StagedImport, StagedSection
 use eduhub::domain::decide::imported;
 use eduhub::domain::ids::{Crn, SANDBOX_PREFIX, TaskId, TermId};
 use eduhub::domain::import::{TaskReport, TaskState};
+use eduhub::domain::language::Language;
 use eduhub::domain::section::{SectionState, SectionStatus};
 use eduhub::domain::term::GroupWindow;
 use eduhub::imports::shared::ErrorList;
 use eduhub::imports::{ImportError, ImportOptions};
 use eduhub::store::imports::{FINISHED_TASKS_MAX, ImportStore, StoredTask};
-use eduhub::store::shared_tasks::ListLanguage;
 use serde_json::Value;
 
 use crate::imports_hub::{Hub, TWO, options_for};
@@ -93,7 +93,7 @@ async fn a_file_with_errors_is_applied_only_if_partial() {
     assert_eq!((&failed["errors"][0]["line"], &failed["errors"][0]["column"]), (&2.into(), &"cap".into()));
     assert!(hub.model.term(&TermId::parse("T1").unwrap()).is_none(), "the term is not created either");
     let report = hub.imports.task(failed["task"].as_str().unwrap()).await.unwrap().unwrap();
-    let Ok(ErrorList::File(list)) = hub.imports.error_list(&report, ListLanguage::En).await else { panic!("no list") };
+    let Ok(ErrorList::File(list)) = hub.imports.error_list(&report, Language::English).await else { panic!("no list") };
     let list = std::fs::read_to_string(list).unwrap();
     assert_eq!(list.lines().count(), 3);
     assert!(list.contains("4,cap,'-1,"), "{list}");

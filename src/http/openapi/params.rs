@@ -5,6 +5,7 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use crate::domain::language::Language;
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX};
 
 fn optional(name: &str, location: ParameterIn, description: &str, schema: ObjectBuilder) -> Vec<Parameter> {
@@ -37,6 +38,19 @@ pub(in crate::http) struct Waitlist;
 impl IntoParams for Waitlist {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         flag("waitlist", "Whether to join the waitlist if the section is full.")
+    }
+}
+
+/// `lang`: the language of the response.
+pub(in crate::http) struct Lang;
+
+impl IntoParams for Lang {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(Language::ALL.map(Language::code)))
+            .default(Some(Language::English.code().into()));
+        optional("lang", ParameterIn::Query, "The language of the response.", schema)
     }
 }
 

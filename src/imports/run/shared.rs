@@ -5,7 +5,8 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use crate::domain::import::{TaskReport, TaskState};
-use crate::store::shared_tasks::{ERRORS_LEN_MAX, ListLanguage};
+use crate::domain::language::Language;
+use crate::store::shared_tasks::ERRORS_LEN_MAX;
 
 use crate::imports::run::Run;
 
@@ -37,7 +38,7 @@ impl Run<'_> {
         if errors == 0 {
             return;
         }
-        for language in ListLanguage::ALL {
+        for language in Language::ALL {
             let Some(list) = self.errors_to_store(task.as_str(), language) else { continue };
             if let Err(error) = self.retry(|| shared.put_errors(task.as_str(), language, list.clone())) {
                 log::warn!("the list of errors of import {task} could not be stored: {error}");
@@ -46,7 +47,7 @@ impl Run<'_> {
     }
 
     /// Reads a list of errors; `None` if it is too long to be stored or cannot be read.
-    fn errors_to_store(&self, task: &str, language: ListLanguage) -> Option<Vec<u8>> {
+    fn errors_to_store(&self, task: &str, language: Language) -> Option<Vec<u8>> {
         let path = self.inner.errors_file(task, language)?;
         let mut list = Vec::new();
         let read = File::open(path).and_then(|file| file.take(ERRORS_LEN_MAX as u64 + 1).read_to_end(&mut list));

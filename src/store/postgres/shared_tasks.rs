@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::domain::language::Language;
 use crate::store::StoreFuture;
 use crate::store::imports::StoredTask;
-use crate::store::shared_tasks::{ListLanguage, SharedTasks, StoredDemonstration};
+use crate::store::shared_tasks::{SharedTasks, StoredDemonstration};
 
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::rows::{number_at, text_at};
@@ -39,20 +40,20 @@ impl SharedTasks for PostgresStore {
         })
     }
 
-    fn put_errors(&self, task: &str, language: ListLanguage, list: Vec<u8>) -> StoreFuture<()> {
+    fn put_errors(&self, task: &str, language: Language, list: Vec<u8>) -> StoreFuture<()> {
         let task = task.to_owned();
         self.write(async move |tx| {
             let sql = "INSERT INTO import_errors (task, language, list) VALUES ($1, $2, $3)
                  ON CONFLICT (task, language) DO UPDATE SET list = excluded.list";
-            tx.execute(sql, &[&task, &language.as_str(), &list.as_slice()]).await.map(drop)
+            tx.execute(sql, &[&task, &language.code(), &list.as_slice()]).await.map(drop)
         })
     }
 
-    fn errors(&self, task: &str, language: ListLanguage) -> StoreFuture<Option<Vec<u8>>> {
+    fn errors(&self, task: &str, language: Language) -> StoreFuture<Option<Vec<u8>>> {
         let task = task.to_owned();
         self.read(async move |tx| {
             let sql = "SELECT list FROM import_errors WHERE task = $1 AND language = $2";
-            let row = tx.query_opt(sql, &[&task, &language.as_str()]).await?;
+            let row = tx.query_opt(sql, &[&task, &language.code()]).await?;
             Ok(row.map(|row| row.try_get(0)).transpose()?)
         })
     }

@@ -3,10 +3,13 @@
 import { copyText } from "../clipboard.js";
 import { $, button, h, put } from "../dom.js";
 import { api } from "../api.js";
-import { onLanguage, t } from "../i18n.js";
+import { i18n, onLanguage, t } from "../i18n.js";
 import { dateTime, problemText } from "../words.js";
 
 const FEED = "/api/v1/me/schedule-feed";
+
+/** The address of a calendar in the language of the page. */
+const inLanguage = (url) => `${url}?lang=${i18n.language}`;
 
 export class CalendarLinks {
   /** What is shown: the arguments of `#draw`, or null. */
@@ -28,7 +31,7 @@ export class CalendarLinks {
 
   #build() {
     put(this.details, h("summary", null, t("calendar.title")),
-      h("p", null, h("a", { class: "button", href: "/api/v1/me/schedule.ics", download: true }, t("calendar.download"))),
+      h("p", null, h("a", { class: "button", href: inLanguage("/api/v1/me/schedule.ics"), download: true }, t("calendar.download"))),
       h("p", { class: "none" }, t("calendar.about")), this.feed, this.status);
     put(this.feed);
     put(this.status);
@@ -49,7 +52,7 @@ export class CalendarLinks {
         : since && h("p", null, t("calendar.since", { at: dateTime(since) })),
       button(t(since ? "calendar.replace" : "calendar.make"), () => this.#run(async () => {
         const { url: address } = await api.post(FEED, {});
-        this.#draw(new Date().toISOString(), address);
+        this.#draw(new Date().toISOString(), inLanguage(address));
       }), { class: "quiet" }),
       since && button(t("calendar.end"), () => this.#run(async () => {
         await api.delete(FEED);

@@ -49,7 +49,10 @@ fn the_file_and_the_feed_contain_the_enrolled_sections() {
     assert_eq!(file.header("cache-control"), Some("private, no-store"));
     assert_eq!(summaries(&file).len(), 1, "without the waitlist position: {}", file.text());
     assert!(summaries(&file)[0].starts_with("MATH 1 lecture"));
+    assert!(summaries(&ann.get(&format!("{FILE}?lang=es")).expect(200))[0].starts_with("MATH 1 teoría"));
+    assert_eq!(ann.get(&format!("{FILE}?lang=fr")).expect(422).json()["field"], "lang");
     let path = make(&hub, &mut ann);
+    assert!(summaries(&hub.client().get(&format!("{path}?lang=es")).expect(200))[0].starts_with("MATH 1 teoría"));
     let feed = hub.client().get(&path).expect(200);
     assert_eq!(feed.header("content-type"), Some("text/calendar; charset=utf-8"));
     assert_eq!(summaries(&feed), summaries(&file));
