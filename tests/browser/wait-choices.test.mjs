@@ -78,6 +78,22 @@ test("a student waits for a linked lab together with its lecture and gets a seat
   assert.deepEqual(page.wrong, []);
 });
 
+test("waitlist choices are offered once all sections of the class are known", async () => {
+  const { link } = await term("slow", "fay");
+  await link();
+  const page = await open(chrome, hub, "/readyz", { user: "fay" });
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  await page.route((url) => url.pathname === "/api/v1/sections" && !url.searchParams.has("q"), (route) => released.then(() => route.continue()));
+  await page.goto(`${hub.url}/?term=slow&q=BIOL`);
+  await page.getByRole("button", { name: /^Join waitlist.*\(1\)/ }).first().waitFor();
+  assert.equal(await page.getByRole("button", { name: /^Waitlist choices/ }).count(), 0);
+  release();
+  await openChoices(page, 1);
+  await choose(page).getByLabel(/BIOL 101 lecture \(2\)/).waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
 test("a full section in conflict offers to drop the other one for its seat", async () => {
   const { free, take } = await term("swap", "cal");
   await take(4);

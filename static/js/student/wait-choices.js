@@ -9,10 +9,13 @@ import { findConflict } from "./conflicts.js";
 /** The maximum number of sections of each kind, as the hub accepts it. */
 const CHOICES_MAX = 8;
 
-/** What can be chosen with a position on the waitlist of a section: lists of sections. */
+/**
+ * What can be chosen with a position on the waitlist of a section: lists of sections. They are empty until the whole term
+ * has loaded, because other sections of the class may be missing before.
+ */
 export function waitOptions({ catalogue, numbers, registrations }, id) {
   const section = catalogue.get(id);
-  if (!section) return { with: [], any_of: [], drop: [] };
+  if (!section || catalogue.state !== "ready") return { with: [], any_of: [], drop: [] };
   const isNew = (other) => catalogue.get(other) && !registrations.get(other);
   const term = id.slice(0, id.lastIndexOf("-"));
   const enrolled = registrations.inTerm(term).filter(({ status }) => status === "enrolled").map((one) => catalogue.get(one.section));
