@@ -172,6 +172,28 @@ test("a section has a page with its own address, which can be shared, printed an
   await until(page, () => /There is no section/.test(document.querySelector("#section-page").textContent));
 });
 
+test("the page of a section names the course in its heading, and its buttons have one size", async () => {
+  hub.mint("looker", "student");
+  const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-4`, { user: "looker" });
+  await page.locator("#section-page").getByRole("button", { name: /^Register/ }).waitFor();
+  assert.equal(await page.locator("#section-page h3 + p").textContent(), "Essays");
+  assert.equal(await page.locator("#section-page").getByText("Essays").count(), 1);
+  const sizes = await page.$$eval("#section-page button:not(.icon-only)", (all) => all.map((one) => `${getComputedStyle(one).fontSize} ${one.offsetHeight}`));
+  assert.deepEqual([...new Set(sizes)], ["16px 40"]);
+});
+
+test("a visitor can plan a section on its page, after signing in", async () => {
+  const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-4`, { width: 390, height: 844 });
+  await page.locator("#section-page").getByRole("button", { name: /^Add to plan: ENGL 1/ }).click();
+  await page.locator("#sign-in .why", { hasText: "ENGL 1" }).waitFor();
+  await page.fill("#sign-in [name=username]", "student");
+  await page.fill("#sign-in [name=password]", "eduhub-demo");
+  await page.keyboard.press("Enter");
+  await page.locator("#schedule-rows li", { hasText: "Essays" }).waitFor();
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
+  await page.close();
+});
+
 test("on a phone, the view Find leads from the page of a section to the list", async () => {
   const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-2`, { user: "student", width: 390, height: 844 });
   await until(page, () => /MATH 152/.test(document.querySelector("#section-page h3")?.textContent));
