@@ -72,6 +72,7 @@ export default {
   "term.opened": "La inscripción ya está abierta.",
 
   "schedule.week": "Mi semana",
+  "schedule.loading": "Cargando su horario…",
   "schedule.none": "Aún no tiene secciones en este período.",
   "schedule.none.hint": "Seleccione Agregar al plan junto a una sección. Aparecerá aquí y en su semana.",
   "schedule.print": "Imprimir mi horario",
