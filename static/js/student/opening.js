@@ -35,7 +35,7 @@ export class Opening {
     const window = term ? terms.window(term) : {};
     const inPlan = isStudent && term ? plan.inTerm(term.id).length : 0;
     const doubtful = phase === "open" && planned.length ? this.page.actions.countDoubtful(planned) : 0;
-    const isHeld = isStudent && (term?.mine?.holds ?? []).some(({ blocks }) => blocks?.includes("register"));
+    const isHeld = isStudent && terms.isHeld;
     const key = JSON.stringify([phase, term?.id, term?.title, window, planned, pending, inPlan, doubtful, isHeld, isStudent, isLoaded, i18n.language]);
     if (this.#key === key) return;
     this.#key = key;
