@@ -129,6 +129,11 @@ export class Terms {
     return this.phase() === "open";
   }
 
+  /** Whether a hold on the student blocks registration in the current term. */
+  get isHeld() {
+    return (this.current?.mine?.holds ?? []).some(({ blocks }) => blocks?.includes("register"));
+  }
+
   tick() {
     this.ontick();
     const phase = this.current && this.phase();

@@ -81,6 +81,33 @@ test("a row that overlaps the schedule has its instructor and CRN at every width
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
 });
 
+test("a conflict cuts neither the instructor nor the title to a few letters", async () => {
+  await hub.term("cut", ["10001,ACCT 101,Financial Accounting,A01,lecture,4,36,9,TR,12:30-13:50,H. Lopez", "10002,ACCT 101,Financial Accounting,A02,lecture,4,36,9,TR,14:00-15:20,W. Quinn",
+    "10003,ARTS 105,Drawing I,S02,studio,3,20,4,TR,12:30-13:50,C. Okafor"]);
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["cut-10001"] });
+  for (const width of [390, 768, 1180, 1280, 1920]) {
+    const page = await open(chrome, hub, "/?term=cut", { user: "student", width });
+    for (const compact of [false, true]) {
+      await page.setChecked("#compact", compact);
+      for (const title of ["Financial Accounting", "Drawing I"]) {
+        const line = page.locator(".row:has(.who.careful)", { hasText: title });
+        await line.waitFor();
+        const { cut, shown, whole, half } = await line.evaluate((el) => {
+          const box = (one) => one.getBoundingClientRect(), titles = box(el.querySelector(".titles"));
+          const also = [...el.querySelectorAll(".also *")].filter((one) => one.checkVisibility());
+          const name = el.querySelector(".title");
+          return { cut: also.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent), shown: box(name).width, whole: name.scrollWidth,
+            half: also.filter((one) => box(one).top < titles.bottom - 1 && (box(one).bottom > titles.bottom + 1 || box(one).right > titles.right + 1)).map((one) => one.textContent) };
+        });
+        assert.deepEqual([cut, half], [[], []], `${width} px, ${title}`);
+        assert.ok(shown >= Math.min(whole, 64), `${width} px: ${shown} of ${whole} px of ${title} are shown`);
+      }
+    }
+    await page.close();
+  }
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
+});
+
 test("further filters combine, are in the address, and are counted", async () => {
   const page = await open(chrome, hub, `/?term=${TERM}`, { bypassCSP: true });
   await rows(4)(page);
@@ -143,6 +170,28 @@ test("a section has a page with its own address, which can be shared, printed an
   await until(page, () => !location.search.includes("section="));
   await page.goto(`${hub.url}/?term=${TERM}&section=${TERM}-99`);
   await until(page, () => /There is no section/.test(document.querySelector("#section-page").textContent));
+});
+
+test("the page of a section names the course in its heading, and its buttons have one size", async () => {
+  hub.mint("looker", "student");
+  const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-4`, { user: "looker" });
+  await page.locator("#section-page").getByRole("button", { name: /^Register/ }).waitFor();
+  assert.equal(await page.locator("#section-page h3 + p").textContent(), "Essays");
+  assert.equal(await page.locator("#section-page").getByText("Essays").count(), 1);
+  const sizes = await page.$$eval("#section-page button:not(.icon-only)", (all) => all.map((one) => `${getComputedStyle(one).fontSize} ${one.offsetHeight}`));
+  assert.deepEqual([...new Set(sizes)], ["16px 40"]);
+});
+
+test("a visitor can plan a section on its page, after signing in", async () => {
+  const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-4`, { width: 390, height: 844 });
+  await page.locator("#section-page").getByRole("button", { name: /^Add to plan: ENGL 1/ }).click();
+  await page.locator("#sign-in .why", { hasText: "ENGL 1" }).waitFor();
+  await page.fill("#sign-in [name=username]", "student");
+  await page.fill("#sign-in [name=password]", "eduhub-demo");
+  await page.keyboard.press("Enter");
+  await page.locator("#schedule-rows li", { hasText: "Essays" }).waitFor();
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
+  await page.close();
 });
 
 test("on a phone, the view Find leads from the page of a section to the list", async () => {
@@ -212,13 +261,16 @@ test("on a phone, the results bar has one line, and the search hint is not cut o
   }
 });
 
-test("in a window of 1024 px, the results bar has one line, and a conflict with two sections is not cut", async () => {
-  await hub.term("tablet", ["1,ANTH 110,Cultures,A01,lecture,3,9,3,MWF,08:00-08:50,Lee", "2,BIOL 101,Principles of Biology,A04,lecture,4,9,3,MWF,08:00-08:50,Kim", "3,CHEM 120,Chemistry,A02,lecture,4,9,3,MWF,08:00-08:50,Fox"]);
+test("on a tablet, the results bar has one line, and a conflict with two sections is not cut", async () => {
+  await hub.term("tablet", ["1,ANTH 110,Cultures,A01,lecture,3,9,3,MWF,08:00-08:50,Lee", "2,BIOL 101,Principles of Biology,A04,lecture,4,9,3,MWF,08:00-08:50,Kim", "3,CHEM 120,Chemistry,A02,lecture,4,9,3,MWF,08:00-08:50,Fox", "4,ANTH 120,Biological Anthropology,B01,lab,0,9,3,W,11:30-14:20,Lee"]);
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["tablet-1", "tablet-2"] });
   for (const [locale, text] of [["en-US", "Overlaps ANTH 110 and BIOL 101"], ["es-MX", "Choca con ANTH 110 y BIOL 101"]]) {
     const page = await open(chrome, hub, "/?term=tablet", { user: "student", locale, width: 1024, height: 768 });
     await until(page, (text) => [...document.querySelectorAll(".row .who")].some((one) => one.textContent.includes(text)), text);
-    assert.deepEqual(await page.$$eval(".row .who", (all) => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)), [], locale);
+    for (const width of [768, 1180, 1280, 1024]) {
+      await page.setViewportSize({ width, height: 768 });
+      assert.deepEqual(await page.$$eval(".row :is(.names, .who)", (all) => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)), [], `${width} px, ${locale}`);
+    }
     const tops = await page.$$eval(".results-bar > *", (all) => all.map((el) => { const { top, height } = el.getBoundingClientRect(); return top + height / 2; }));
     assert.ok(Math.max(...tops) - Math.min(...tops) < 4, `${locale}: the parts of the bar are at ${tops}`);
   }

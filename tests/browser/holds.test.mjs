@@ -31,6 +31,20 @@ test("a student sees holds with their office and link, in both languages", async
   assert.deepEqual(page.wrong, []);
 });
 
+test("no Register button is emphasized while a hold blocks registration", async () => {
+  hub.mint("heidi", "student");
+  await hub.ask("staff", "PUT", "/api/v1/students/heidi", { holds: [HOLD] });
+  const page = await open(chrome, hub, "/?term=holds", { user: "heidi" });
+  const register = row(page, "Calculus I").getByRole("button", { name: /^Register/ });
+  await register.waitFor();
+  await holds(page).waitFor();
+  await until(page, () => !document.querySelector("#rows .act .strong"));
+  await hub.ask("staff", "PUT", "/api/v1/students/heidi", { holds: [] });
+  await page.reload();
+  await until(page, () => document.querySelector("#rows .act .strong"));
+  assert.match(await page.locator("#rows .act .strong").textContent(), /Register/);
+});
+
 test("a refusal for a hold names the office", async () => {
   hub.mint("hugo", "student");
   await hub.ask("staff", "PUT", "/api/v1/students/hugo", { holds: [HOLD] });

@@ -35,6 +35,15 @@ test("an empty schedule names the button that the rows have", async () => {
   await page.getByText("Select Add to plan next to a section. It appears here and in your week.").waitFor();
 });
 
+test("the days of the week are equally wide", async () => {
+  await hub.term("days", LINES);
+  const page = await planned("days", "weekly", ["1"], { width: 390 });
+  const widths = await page.$$eval("#week .day ol", (all) => all.map((one) => one.clientWidth));
+  assert.equal(new Set(widths.map((one) => Math.round(one))).size, 1, `${widths}`);
+  const heights = await page.$$eval("#week .block strong", (all) => all.map((one) => one.firstChild.getBoundingClientRect().top === one.lastChild.getBoundingClientRect().top));
+  assert.equal(new Set(heights).size, 1, `names in one line: ${heights}`);
+});
+
 test("a planned section names the section of the same class that the student has", async () => {
   await hub.term("have", LINES);
   hub.mint("hana", "student");

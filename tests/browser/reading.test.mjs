@@ -248,6 +248,34 @@ test("in dark colors, an emergency is deep red with white text", async () => {
   await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
 });
 
+test("the hint in a field has enough contrast, in light and in dark colors", async () => {
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await open(chrome, hub, "/?term=read", { colorScheme });
+    await until(page, () => document.querySelectorAll(".row").length > 5);
+    const contrast = await page.evaluate(() => {
+      const light = (color) => {
+        const [r, g, b] = color.match(/\d+/g).slice(0, 3).map((one) => one / 255).map((one) => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+      };
+      const field = document.querySelector("#q");
+      const [text, back] = [getComputedStyle(field, "::placeholder").color, getComputedStyle(field).backgroundColor].map(light);
+      return Math.max(text, back) / Math.min(text, back);
+    });
+    assert.ok(contrast >= 4.5, `${colorScheme}: ${contrast.toFixed(2)}`);
+  }
+});
+
+test("in a wide window, the current view stands out in every view", async () => {
+  const page = await open(chrome, hub, "/?term=read", { width: 1280 });
+  for (const [hash, current] of [["#find", "#term"], ["#term", "#term"], ["#alerts", "#alerts"]]) {
+    await page.evaluate((hash) => { location.hash = hash; }, hash);
+    await until(page, (hash) => `#${document.body.dataset.view}` === hash, hash);
+    const [text, own, other] = await page.evaluate((current) => [document.body, ...["", ":not"].map((not) => document.querySelector(`#views a:is([href="#term"], [href="#alerts"])${not ? `:not([href="${current}"])` : `[href="${current}"]`}`))].map((one) => getComputedStyle(one).color), current);
+    assert.equal(own, text, hash);
+    assert.notEqual(other, text, hash);
+  }
+});
+
 test("a printed schedule has CRN, instructor and credits", async () => {
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["read-101"] });
   const page = await open(chrome, hub, "/?term=read#term", student);

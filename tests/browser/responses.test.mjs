@@ -39,6 +39,36 @@ test("a section planned before the plan has loaded is added to it", async () => 
   assert.deepEqual((await hub.ask("student", "GET", "/api/v1/me/plan")).sections, ["early-1", "early-4"]);
 });
 
+test("a schedule that has not loaded is not called empty", async () => {
+  await hub.term("late", WEEK);
+  hub.mint("planner", "student");
+  await hub.ask("student", "PUT", "/api/v1/me/registrations/late-4");
+  await hub.ask("planner", "PUT", "/api/v1/me/plan", { sections: ["late-4"] });
+  for (const [path, outcome, user] of [["registrations", "continue", "student"], ["registrations", "abort", "student"], ["plan", "continue", "planner"]]) {
+    let release;
+    const held = new Promise((resolve) => { release = resolve; });
+    let isHeld = true;
+    const page = await openWith("/?term=late", { user }, (page) => page.route(`**/api/v1/me/${path}`, async (route) => {
+      if (isHeld) await held;
+      return isHeld && outcome === "abort" ? route.abort() : route.continue();
+    }));
+    await rows(4)(page);
+    await page.getByText("Loading your schedule").waitFor();
+    if (outcome === "abort") {
+      release();
+      await until(page, () => /Couldn't reach the server/.test(document.querySelector("#note").textContent));
+    }
+    const said = await page.evaluate(() => document.querySelector("aside").innerText);
+    assert.doesNotMatch(said, /no sections in this term|Find a section and select/, `${path}, ${outcome}`);
+    if (path === "registrations") assert.doesNotMatch(said, /credit/, outcome);
+    isHeld = false;
+    release();
+    await page.locator("#schedule-rows li", { hasText: "Drawing" }).waitFor();
+    assert.equal(await page.getByText("Loading your schedule").isVisible(), false);
+    await page.close();
+  }
+});
+
 test("a page that starts while the hub is busy retries", async () => {
   await hub.term("busy", WEEK);
   for (const [url, code, status] of [["**/api/v1/session", "overloaded", 503], ["**/api/v1/terms", "rate_limited", 429], ["**/api/v1/sections?*", "overloaded", 503]]) {

@@ -55,10 +55,17 @@ const listed = async (page) => {
   await live(page);
   await until(page, () => document.querySelectorAll(".row").length > 0 && !/Loading|Cargando/.test(document.querySelector("#found").textContent));
 };
+/** Waits for the schedule of a student, which the page calls empty only once it has loaded. */
+const scheduled = (page) => until(page, () => document.querySelector("#schedule-rows li, #schedule-empty:not([hidden])"));
 /** Waits for the results and the schedule of a student. */
 const mine = async (page) => {
   await listed(page);
-  await until(page, () => document.querySelector("#schedule-rows li, #schedule-empty:not([hidden])"));
+  await scheduled(page);
+};
+/** Waits for the schedule of a student and for an element. */
+const mineSeen = (selector) => async (page) => {
+  await scheduled(page);
+  await seen(selector)(page);
 };
 /** Answers requests to matching addresses, except those that change something. */
 const answering = (part, body) => `{ const ask = fetch; window.fetch = (what, how) => ${part}.test(String(what)) && (how?.method ?? "GET") === "GET" ? Promise.resolve(Response.json(${JSON.stringify(body)})) : ask(what, how); }`;
@@ -95,10 +102,10 @@ function studentStates(hub, { term, soon, week, full, items }) {
     } },
     { name: "details", where: here, how: student, ready: async (page) => { await mine(page); await page.locator(".row .name").nth(1).click(); await seen(".row dl")(page); } },
     { name: "compact", where: here, how: student, ready: async (page) => { await mine(page); await page.check("#compact"); } },
-    { name: "no-results", where: `${here}&q=zzz`, how: student, ready: seen("#none button") },
-    { name: "section", where: `${here}&section=${open.id}`, how: student, ready: seen("#section-page .act button") },
+    { name: "no-results", where: `${here}&q=zzz`, how: student, ready: mineSeen("#none button") },
+    { name: "section", where: `${here}&section=${open.id}`, how: student, ready: mineSeen("#section-page .act button") },
     { name: "section-visitor", where: `${here}&section=${full.id}`, how: {}, ready: seen("#section-page dl") },
-    { name: "no-sections", where: "/?term=empty", how: student, before: () => hub.ask("staff", "PUT", "/api/v1/terms/empty", { title: "A term without sections" }), ready: seen("#none p") },
+    { name: "no-sections", where: "/?term=empty", how: student, before: () => hub.ask("staff", "PUT", "/api/v1/terms/empty", { title: "A term without sections" }), ready: mineSeen("#none p") },
     { name: "loading-failed", where: here, how: { script: "const ask = fetch; window.fetch = (where, how) => String(where).includes('/sections?') ? Promise.reject(new TypeError()) : ask(where, how);" }, ready: seen("#none button") },
     { name: "hold", where: `${here}#term`, how: { user: "held" }, ready: async (page) => { await mine(page); await seen("#holds li")(page); } },
     { name: "expired", where: here, how: { ...student, script: "window.WebSocket = class { close() {} send() {} };" }, ready: async (page) => {
@@ -121,7 +128,7 @@ function studentStates(hub, { term, soon, week, full, items }) {
       await says("#schedule-rows", /Undo keeps/)(page);
     }, after: register },
     { name: "my-data", where: `${here}#term`, how: student, ready: async (page) => { await mine(page); await page.click("#my-data summary"); await until(page, () => !/Loading/.test(document.querySelector("#my-data-readers").textContent)); } },
-    { name: "watch", where: `${here}&section=${full.id}`, how: { user: "student2" }, ready: async (page) => { await seen("#section-page .act button")(page); } },
+    { name: "watch", where: `${here}&section=${full.id}`, how: { user: "student2" }, ready: mineSeen("#section-page .act button") },
     { name: "wait-choices", where: "/?term=small", how: { user: "student" }, ready: async (page) => {
       await listed(page);
       await page.getByRole("button", { name: /^Waitlist choices/ }).first().click();

@@ -59,6 +59,19 @@ test("a student waits for either of two sections and drops another when a seat o
   assert.deepEqual(page.wrong, []);
 });
 
+test("the choices begin below their question, with the distance of other boxes", async () => {
+  await term("aligned", "ana");
+  const page = await open(chrome, hub, "/?term=aligned", { user: "ana" });
+  await openChoices(page, 1);
+  const [question, box, text] = await page.evaluate(() => ["legend", ".check input", ".check span"].map((at) => {
+    const range = document.createRange();
+    range.selectNodeContents(document.querySelector(`.wait-choices ${at}`));
+    return (at === ".check input" ? document.querySelector(`.wait-choices ${at}`) : range).getBoundingClientRect();
+  }).map(({ left, right }) => ({ left, right })));
+  assert.equal(question.left, box.left);
+  assert.equal(text.left - box.right, 8);
+});
+
 test("a student waits for a linked lab together with its lecture and gets a seat in both", async () => {
   const { free, link } = await term("bundle", "ben");
   await link();

@@ -38,7 +38,8 @@ export class Actions {
 
   /**
    * Draws the buttons of a section into `el`. The elements stay while only a text changes, such as a position on the
-   * waitlist, so that no button disappears while it is being pressed. With `hasConflict`, Register is not emphasized.
+   * waitlist, so that no button disappears while it is being pressed. With `hasConflict`, or if a hold blocks registration,
+   * Register is not emphasized.
    */
   draw(el, id, view = "row", hasConflict = false) {
     const { registrations, terms, plan, drops, numbers } = this.page;
@@ -47,7 +48,8 @@ export class Actions {
     const { waitlisted: waiting, waitlist_capacity: places } = numbers(id);
     const waitlist = kind !== "full" ? "" : !places ? "waitlist.none" : waiting >= places ? "waitlist.full" : "open";
     const canChoose = waitlist === "open" && !registration && view !== "schedule" && terms.open && hasWaitOptions(this.page, id);
-    const layout = [id, registration?.status, pending, kind, waitlist, canChoose, isDropping, terms.phase(), plan.has(id), hasConflict].join();
+    const isDoubtful = hasConflict || terms.isHeld;
+    const layout = [id, registration?.status, pending, kind, waitlist, canChoose, isDropping, terms.phase(), plan.has(id), isDoubtful].join();
     const key = [layout, registration?.position, registration?.expires_at, registration && waiting, i18n.language].join();
     if (el.dataset.key === key) return;
     const [same, sameLayout] = [el.dataset.key?.split(",")[0] === id, el.dataset.layout === layout];
@@ -56,10 +58,10 @@ export class Actions {
     if (kind === "open" || !same) el.dataset.fullSince = -Infinity;
     else if (el.dataset.canRegister) el.dataset.fullSince = performance.now();
     el.dataset.canRegister = kind === "open" && !registration && terms.open ? "1" : "";
-    (sameLayout ? update : put)(el, this.#buttons(id, { registration, pending, kind, waitlist, canChoose, isDropping, waiting, view, hasConflict, fullSince: Number(el.dataset.fullSince) }));
+    (sameLayout ? update : put)(el, this.#buttons(id, { registration, pending, kind, waitlist, canChoose, isDropping, waiting, view, isDoubtful, fullSince: Number(el.dataset.fullSince) }));
   }
 
-  #buttons(id, { registration, pending, kind, waitlist, canChoose, isDropping, waiting, view, hasConflict, fullSince }) {
+  #buttons(id, { registration, pending, kind, waitlist, canChoose, isDropping, waiting, view, isDoubtful, fullSince }) {
     const { registrations, terms, plan, drops } = this.page;
     if (pending) return h("span", { class: "pending" }, t(pending));
     const labelled = (verb) => ({ "aria-label": t("action.for", { verb: t(verb), section: this.page.catalogue.name(id) }) });
@@ -82,7 +84,7 @@ export class Actions {
       : kind !== "cancelled" && button([icon("keep"), t("action.plan")], () => plan.add(id), { "aria-pressed": "false", ...labelled("action.plan") });
     // A press within SETTLE_MS counts as Register, so that a student does not join a waitlist by accident.
     const settled = () => performance.now() - fullSince > SETTLE_MS;
-    const main = kind === "open" ? button(t("action.register"), () => registrations.register(id), { class: hasConflict ? "" : "strong", ...labelled("action.register") })
+    const main = kind === "open" ? button(t("action.register"), () => registrations.register(id), { class: isDoubtful ? "" : "strong", ...labelled("action.register") })
       : waitlist && waitlist !== "open" ? h("span", { class: "tag none" }, t(waitlist))
       : kind === "full" ? button(t("action.wait"), () => registrations.register(id, { waitlist: settled() }), labelled("action.wait")) : null;
     return [main, canChoose && this.#icon("down", "action.wait.choices", id, () => registrations.toggleWaitChoices(id)), kind !== "cancelled" && (plan.has(id)

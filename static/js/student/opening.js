@@ -28,34 +28,35 @@ export class Opening {
     const { terms, workspace, registrations, plan } = this.page;
     const term = terms.current;
     const isStudent = Boolean(workspace);
+    const isLoaded = Boolean(workspace?.isLoaded);
     const planned = workspace?.planned() ?? [];
     const pending = workspace?.week().filter((id) => registrations.pending(id)).length ?? 0;
     const phase = term ? terms.phase(term) : terms.loaded ? "none" : "loading";
     const window = term ? terms.window(term) : {};
     const inPlan = isStudent && term ? plan.inTerm(term.id).length : 0;
     const doubtful = phase === "open" && planned.length ? this.page.actions.countDoubtful(planned) : 0;
-    const isHeld = isStudent && (term?.mine?.holds ?? []).some(({ blocks }) => blocks?.includes("register"));
-    const key = JSON.stringify([phase, term?.id, term?.title, window, planned, pending, inPlan, doubtful, isHeld, isStudent, i18n.language]);
+    const isHeld = isStudent && terms.isHeld;
+    const key = JSON.stringify([phase, term?.id, term?.title, window, planned, pending, inPlan, doubtful, isHeld, isStudent, isLoaded, i18n.language]);
     if (this.#key === key) return;
     this.#key = key;
     const at = $("opening");
     at.dataset.state = phase === "open" && (planned.length || pending) ? "go" : phase;
     if (!term) return put(at, h("p", { class: "state" }, h("strong", null, t(`term.${phase}`))));
     // Each seat that is taken may change the warning under the button. The button itself stays.
-    update(at, this[phase]({ term, window, planned, pending, inPlan, doubtful, isHeld, isStudent }));
+    update(at, this[phase]({ term, window, planned, pending, inPlan, doubtful, isHeld, isLoaded }));
     this.tick();
   }
 
-  soon({ term, window, inPlan, isStudent }) {
+  soon({ term, window, inPlan, isLoaded }) {
     return [
       h("p", { class: "state" }, t(term.mine ? "term.opens_in.me" : "term.opens_in", { term: term.title || term.id })),
       h("p", { class: "left" }, h("strong", { id: "left", role: "timer" })),
       h("p", { class: "none auto-note" }, t("term.auto")),
-      h("p", { class: "none wide-only" }, t("term.opens", { at: dateTime(window.opens) }), " ", isStudent && (inPlan ? t("term.ready", { n: inPlan }) : t("term.plan_now"))),
+      h("p", { class: "none wide-only" }, t("term.opens", { at: dateTime(window.opens) }), " ", isLoaded && (inPlan ? t("term.ready", { n: inPlan }) : t("term.plan_now"))),
     ];
   }
 
-  open({ window, planned, pending, inPlan, doubtful, isHeld, isStudent }) {
+  open({ window, planned, pending, inPlan, doubtful, isHeld, isLoaded }) {
     const closes = window.closes && t("term.closes", { at: dateTime(window.closes) });
     const closesLine = closes && h("p", { class: "none wide-only" }, closes);
     const state = h("p", { class: "state" }, h("strong", { class: "good" }, t("term.open")));
@@ -69,7 +70,7 @@ export class Opening {
         h("p", { class: "careful", hidden: !isHeld && !doubtful }, t(warning, { n: doubtful })),
         h("p", { class: "none wide-only" }, t("term.open"), ". ", closes)];
     }
-    return [state, closesLine, isStudent && h("p", { class: "none wide-only" }, t(inPlan ? "term.done" : "term.nothing"))];
+    return [state, closesLine, isLoaded && h("p", { class: "none wide-only" }, t(inPlan ? "term.done" : "term.nothing"))];
   }
 
   over({ window }) {

@@ -32,6 +32,11 @@ export class Plan {
     this.onchange(null);
   }
 
+  /** Whether the plan has been read. */
+  get isLoaded() {
+    return this.#loaded;
+  }
+
   /** Resolves once every change has been saved, or its failure has been shown. */
   get saved() {
     return this.#saving;

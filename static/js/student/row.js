@@ -54,7 +54,10 @@ export class Row {
     drawTaken(this.details, numbers(id));
     const conflict = workspace && actions.conflict(id);
     this.#drawWho(section, conflict);
-    if (!workspace) return this.#drawForVisitor(section);
+    if (!workspace) {
+      if (drawForVisitor(this.act, section, this.page)) this.#clearResult();
+      return;
+    }
     actions.draw(this.act, id, "row", Boolean(conflict));
     actions.drawResult(this.result, id, "row", opened.has(id));
   }
@@ -90,16 +93,9 @@ export class Row {
     put(this.by, conflict ? [icon("warn"), text] : section.instructor ?? t("section.no_instructor"));
   }
 
-  /** Draws a plan button that leads a visitor to the sign-in form. Staff get no button. */
-  #drawForVisitor({ id, status }) {
-    const { user, catalogue, signInToPlan } = this.page;
-    const canPlan = user() === null && status !== "cancelled";
-    const key = `visitor ${id} ${canPlan} ${i18n.language}`;
-    if (this.act.dataset.key === key) return;
-    this.act.dataset.key = key;
+  #clearResult() {
     this.result.dataset.key = this.result.dataset.layout = this.act.dataset.layout = "";
     put(this.result);
-    put(this.act, canPlan && button([icon("keep"), t("action.plan")], () => signInToPlan(id), { "aria-label": t("action.for", { verb: t("action.plan"), section: catalogue.name(id) }) }));
   }
 
   #toggle() {
@@ -117,6 +113,19 @@ export class Row {
   }
 }
 
+/**
+ * Draws into `act` a plan button that leads a visitor to the sign-in form. Staff get no button. Returns whether
+ * something changed.
+ */
+export function drawForVisitor(act, { id, status }, { user, catalogue, signInToPlan }) {
+  const canPlan = user() === null && status !== "cancelled";
+  const key = `visitor ${id} ${canPlan} ${i18n.language}`;
+  if (act.dataset.key === key) return false;
+  act.dataset.key = key;
+  put(act, canPlan && button([icon("keep"), t("action.plan")], () => signInToPlan(id), { "aria-label": t("action.for", { verb: t("action.plan"), section: catalogue.name(id) }) }));
+  return true;
+}
+
 const takenText = (numbers) => `${seatsTaken(numbers)}. ${waitlistTaken(numbers)}.`;
 
 /** Draws the present seats in the details of a section, if `el` has them. */
@@ -126,7 +135,7 @@ export function drawTaken(el, numbers) {
   if (at && at.textContent !== text) at.textContent = text;
 }
 
-/** All details of a section. */
+/** All details of a section. The first is its title, or nothing. */
 export function details(section, { catalogue, finder, more }) {
   const dates = (one) => one.starts_on && one.ends_on ? `, ${t("section.dates", { from: date(one.starts_on), to: date(one.ends_on) })}` : "";
   const meetings = section.meetings ?? [];

@@ -38,7 +38,8 @@ export class Schedule {
     if ($("schedule").hidden) return;
     const ids = this.#shown(term.id);
     fill($("schedule-rows"), ids.map((id) => this.#row(id)));
-    $("schedule-empty").hidden = ids.length > 0;
+    $("schedule-loading").hidden = ids.length > 0 || page.workspace.isLoaded;
+    $("schedule-empty").hidden = ids.length > 0 || !page.workspace.isLoaded;
     // The text names the button that the rows have now.
     if (!ids.length) put($("schedule-empty").lastChild, page.terms.phase() !== "over" && t(page.terms.open ? "schedule.none.open" : "schedule.none.hint"));
     $("print").hidden = ids.length === 0;
@@ -82,7 +83,7 @@ export class Schedule {
     const all = enrolled + workspace.planned().reduce((sum, id) => sum + (catalogue.get(id)?.credits ?? 0), 0);
     const text = limit ? t("schedule.credits", { n: enrolled, limit }) : t("schedule.credits.free", { n: enrolled });
     const over = limit && all > limit;
-    put($("credits"), text, all !== enrolled && h("span", { class: over ? "careful" : null }, `, ${t("schedule.credits.plan", { n: all })}`));
+    put($("credits"), registrations.isLoaded && [text, all !== enrolled && h("span", { class: over ? "careful" : null }, `, ${t("schedule.credits.plan", { n: all })}`)]);
     put($("credits-over"), over && [icon("warn"), h("span", null, t("schedule.credits.over", { limit }))]);
   }
 

@@ -7,7 +7,7 @@ import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
 import { componentName } from "../words.js";
-import { details, drawTaken } from "./row.js";
+import { details, drawForVisitor, drawTaken } from "./row.js";
 
 /** The address of a section's page. */
 export const sectionAddress = ({ id, term }) => `/${query({ term, section: id })}`;
@@ -84,15 +84,16 @@ export class SectionPage {
       const copied = h("span", { role: "status" });
       const url = location.origin + sectionAddress(section);
       const copy = async () => put(copied, await copyText(url) ? t("section.copied") : url);
+      const [title, ...facts] = details(section, { catalogue: page.catalogue, finder: page.finder });
       put(this.el, h("div", { class: "inline no-print" }, back, button(t("section.copy"), copy, { class: "quiet" }),
         button([icon("print"), " ", t("section.print")], () => print(), { class: "quiet" }), copied),
       h("h3", { tabindex: "-1" }, section.course, " ", h("span", { class: "kind" }, [section.section, componentName(section)].filter(Boolean).join(" "))),
-      parts.seats, parts.act, parts.result, h("p", { class: "watch no-print" }, this.watch.button(section)), details(section, { catalogue: page.catalogue, finder: page.finder }));
+      title, parts.seats, parts.act, parts.result, h("p", { class: "watch no-print" }, this.watch.button(section)), facts);
     }
     const { seats, act, result } = this.#parts;
     drawSeats(seats, page.numbers(id), section.status);
     drawTaken(this.el, page.numbers(id));
-    if (!page.workspace) return;
+    if (!page.workspace) return drawForVisitor(act, section, page);
     page.actions.draw(act, id, "row", Boolean(page.actions.conflict(id)));
     page.actions.drawResult(result, id, "row", true);
   }

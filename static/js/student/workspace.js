@@ -50,6 +50,11 @@ export class Workspace {
     for (const id of takeUnconfirmed()) if (registrations.get(id)) registrations.setMessage(id, "drop.unconfirmed", "careful");
   }
 
+  /** Whether the student's registrations and plan have been read. Until then, nothing says that there are none. */
+  get isLoaded() {
+    return this.page.registrations.isLoaded && this.page.plan.isLoaded;
+  }
+
   /** Removes everything when the student signs out. */
   clear() {
     const { drops, registrations, plan } = this.page;

@@ -69,6 +69,7 @@ export default {
   "term.opened": "Registration is now open.",
 
   "schedule.week": "My week",
+  "schedule.loading": "Loading your schedule…",
   "schedule.none": "You have no sections in this term yet.",
   "schedule.none.hint": "Select Add to plan next to a section. It appears here and in your week.",
   "schedule.print": "Print my schedule",

@@ -56,6 +56,8 @@ export default {
   "seats.full": { other: "Llena, {n} en espera", zero: "Llena" },
 
   "kind.lecture": "teoría", "kind.lab": "laboratorio", "kind.tutorial": "tutoría", "kind.seminar": "seminario", "kind.discussion": "grupo de discusión",
+  "kind.recitation": "sesión de ejercicios", "kind.studio": "taller", "kind.clinical": "práctica clínica", "kind.practicum": "práctica", "kind.internship": "pasantía",
+  "kind.independent study": "estudio independiente", "kind.field work": "trabajo de campo", "kind.thesis": "tesis",
   "nth.other": "{n}.º",
   "action.plan": "Agregar al plan",
   "action.close": "Cerrar",
@@ -70,6 +72,7 @@ export default {
   "term.opened": "La inscripción ya está abierta.",
 
   "schedule.week": "Mi semana",
+  "schedule.loading": "Cargando su horario…",
   "schedule.none": "Aún no tiene secciones en este período.",
   "schedule.none.hint": "Seleccione Agregar al plan junto a una sección. Aparecerá aquí y en su semana.",
   "schedule.print": "Imprimir mi horario",
