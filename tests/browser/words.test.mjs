@@ -29,6 +29,9 @@ test("Spanish has a word for each component that imports know", async () => {
   const { default: spanish } = await import(new URL("es.js", folder));
   assert.ok(names.length > 10, `components: ${names}`);
   assert.deepEqual(names.filter((name) => !spanish[`kind.${name}`]), []);
+  // Calendars, which the hub writes, have the same words.
+  const calendar = readFileSync(new URL("../../src/calendar/event.rs", import.meta.url), "utf8");
+  assert.deepEqual(names.filter((name) => !calendar.includes(`"${name}" => "${spanish[`kind.${name}`]}",`)), []);
 });
 
 test("Spanish texts with a time say `la 1:05` and `las 2:05`", async () => {
