@@ -2,7 +2,7 @@
 // contain.
 
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 
 const folder = new URL("../../static/js/words/", import.meta.url);
@@ -22,6 +22,14 @@ for (const name of readdirSync(folder, { recursive: true }).filter((name) => nam
     for (const key of keys(english)) assert.deepEqual(placeholders(other[key]), placeholders(english[key]), key);
   });
 }
+
+test("every component that an import names has a Spanish name", async () => {
+  const { default: texts } = await import(new URL("es.js", folder));
+  const source = readFileSync(new URL("../../src/imports/csv/component.rs", import.meta.url), "utf8");
+  const names = [...source.match(/const NAMES[^;]*; 13\] = \[(.*?)\n\];/s)[1].matchAll(/\("([^"]+)", &/g)].map(([, name]) => name);
+  assert.equal(names.length, 13);
+  assert.deepEqual(names.filter((name) => !texts[`kind.${name}`]), []);
+});
 
 test("Spanish texts with a time say `la 1:05` and `las 2:05`", async () => {
   // The part of a browser that the module of texts needs.

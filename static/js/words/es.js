@@ -56,6 +56,8 @@ export default {
   "seats.full": { other: "Llena, {n} en espera", zero: "Llena" },
 
   "kind.lecture": "teoría", "kind.lab": "laboratorio", "kind.tutorial": "tutoría", "kind.seminar": "seminario", "kind.discussion": "grupo de discusión",
+  "kind.recitation": "sesión de ejercicios", "kind.studio": "taller", "kind.clinical": "práctica clínica", "kind.practicum": "práctica", "kind.internship": "pasantía",
+  "kind.independent study": "estudio independiente", "kind.field work": "trabajo de campo", "kind.thesis": "tesis",
   "nth.other": "{n}.º",
   "action.plan": "Agregar al plan",
   "action.close": "Cerrar",
