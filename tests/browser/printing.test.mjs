@@ -86,7 +86,7 @@ test("an instructor prints a roster", async () => {
   const page = await open(chrome, hub, "/teaching", { user: "Lee", script });
   await page.locator("#sections summary").click();
   await page.getByRole("button", { name: /^Print the roster of MATH 151/ }).click();
-  assert.match(await printed(page), /^MATH 151 A01 \(1\)\s+Calculus I\. lecture\. .*Enrolled: 200/s);
+  assert.match(await printed(page), /^MATH 151 A01 \(1\)\s+Paper term\. Calculus I, lecture\. Mon Wed Fri 9:00.*Enrolled: 200/s);
 });
 
 /** The colors of a page as it is printed, and the controls that are on the paper. */
