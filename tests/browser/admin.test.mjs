@@ -199,6 +199,16 @@ test("an account is added, edited and removed in place", async () => {
   await until(page, () => /No one matches “zzz”/.test(document.querySelector("#people").textContent) && !document.querySelector("#people table").offsetParent);
 });
 
+test("buttons of an account that do not fit into one row begin at the same edge", async () => {
+  const page = await open(chrome, hub, "/admin#people", { user: "admin", locale: "es-MX", width: 390, height: 844 });
+  await until(page, () => document.querySelector("#people tbody tr"));
+  await page.locator("#people tbody tr", { hasText: "Kim Staff" }).getByRole("button", { name: /^Modificar/ }).click();
+  await until(page, () => document.querySelectorAll("form.account button").length === 3);
+  const places = await page.locator("form.account button").evaluateAll((all) => all.map((el) => el.getBoundingClientRect()).map(({ left, top }) => [left, top]));
+  assert.equal(new Set(places.map(([, top]) => top)).size, 2, "two rows");
+  assert.equal(places[0][0], places[2][0]);
+});
+
 test("a half-filled account is open again after other views and another page", async () => {
   const page = await openAdmin("#people");
   await page.getByRole("button", { name: "Add account" }).click();
@@ -231,6 +241,19 @@ test("a person links to their sessions and their audit entries", async () => {
   await page.click("#views [href='#people']");
   await page.getByRole("link", { name: "Sessions of admin" }).click();
   await until(page, () => /match(es)?\.$/.test(document.querySelector("#session-count").textContent) && document.querySelector("#session-count").offsetParent);
+});
+
+test("a row of the audit trail begins on one line, however long its details are", async () => {
+  await hub.ask("admin", "PUT", "/api/v1/terms/audited", { title: "A term with a title of more than one line in a narrow window", waitlist: "offer", offer_s: 86_400 });
+  const page = await open(chrome, hub, "/admin#audit", { user: "admin", width: 768 });
+  await until(page, () => document.querySelector("#audit-rows")?.textContent.includes("A term with a title"));
+  const [tops, lines] = await page.locator("#audit-rows tr", { hasText: "A term with a title" }).first().evaluate((row) => {
+    const of = (el) => { const range = document.createRange(); range.selectNodeContents(el); return [...range.getClientRects()].map(({ top }) => Math.round(top)); };
+    const details = of(row.querySelector(".detail"));
+    return [[of(row.cells[0])[0], of(row.cells[2])[0], Math.min(...details)], new Set(details).size];
+  });
+  assert.ok(lines > 1, "the details have several lines");
+  assert.ok(Math.max(...tops) - Math.min(...tops) <= 2, tops.join());
 });
 
 test("the audit trail is filtered by action and time", async () => {
