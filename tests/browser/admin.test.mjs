@@ -256,6 +256,19 @@ test("a row of the audit trail begins on one line, however long its details are"
   assert.ok(Math.max(...tops) - Math.min(...tops) <= 2, tops.join());
 });
 
+test("times of Plone that are long ago have their date, and an age has its unit", async () => {
+  const page = await openAdmin("#plone");
+  // Then the page knows the college's time zone.
+  await until(page, () => document.querySelector("#college").textContent);
+  const texts = await page.evaluate(async () => {
+    const { outboxText, pastText } = await import("/static/js/admin/plone.js");
+    return [outboxText({ depth: 3, oldest_age_s: 420 }), outboxText({ depth: 1, oldest_age_s: 7_300 }), pastText("plone.pulled", Date.now() - 60_000), pastText("plone.pulled", Date.parse("2026-01-05T13:00:00Z"))];
+  });
+  assert.deepEqual(texts.slice(0, 2), ["3 sections are waiting to be written to Plone, the oldest for 7 minutes.", "1 section is waiting to be written to Plone, the oldest for 2 hours."]);
+  assert.match(texts[2], /^The catalogue was last pulled at \d+:\d\d:\d\d [AP]M\.$/);
+  assert.match(texts[3], /^The catalogue was last pulled on Mon, Jan 5, (2026, )?8:00 AM EST\.$/);
+});
+
 test("the audit trail is filtered by action and time", async () => {
   await waitUntilIdle();
   await hub.ask("admin", "POST", "/api/v1/admin/demo", { users: 7, seconds: 1, target: "hub" });
