@@ -269,6 +269,15 @@ test("times of Plone that are long ago have their date, and an age has its unit"
   assert.match(texts[3], /^The catalogue was last pulled on Mon, Jan 5, (2026, )?8:00 AM EST\.$/);
 });
 
+test("the first import in the background is running before it counts", async () => {
+  const page = await openAdmin("#demo");
+  const texts = await page.evaluate(async () => {
+    const { backgroundText } = await import("/static/js/admin/demo/text.js");
+    return [["running", 0], ["running", 2], ["done", 2]].map(([state, imports]) => backgroundText({ state, background: { imports, p99_with_ms: 20, p99_without_ms: 30 } }).text.split(" 99%")[0]);
+  });
+  assert.deepEqual(texts, ["An import is running in the background.", "2 imports ran in the background so far.", "2 imports ran in the background."]);
+});
+
 test("the audit trail is filtered by action and time", async () => {
   await waitUntilIdle();
   await hub.ask("admin", "POST", "/api/v1/admin/demo", { users: 7, seconds: 1, target: "hub" });

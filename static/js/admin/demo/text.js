@@ -100,7 +100,8 @@ export function backgroundText(task) {
   return {
     slowed,
     verdict: running ? null : t(slowed ? "demo.imports.slowed" : "demo.imports.fine"),
-    text: `${t(running ? "demo.imports.so_far" : "demo.imports.ran", { n: imports })} `
+    // Imports count when they end, so the first one has a p99 before it counts.
+    text: `${t(!running ? "demo.imports.ran" : imports ? "demo.imports.so_far" : "demo.imports.first", { n: imports })} `
       + t("demo.imports.p99", { without: latencyText(without), with: latencyText(withImport) }),
   };
 }
