@@ -101,7 +101,7 @@ async function onPaper(page) {
 
 test("from a dark screen, dark text is printed on white, without controls", async () => {
   const expected = { colors: ["rgb(255, 255, 255)", "rgb(22, 27, 33)", "light"], controls: [] };
-  await hub.term("clash", ["1,MATH 151,Calculus I,A01,lecture,4,9,3,MWF,09:00-09:50,Noether", "2,ART 1,Drawing,A01,studio,3,9,3,M,09:00-10:20,Fox"]);
+  await hub.term("clash", ["1,MATH 151,Calculus I,A01,lecture,4,9,3,MWF,09:00-09:50,Noether", "2,ART 1,Drawing,A01,studio,3,9,3,M,09:00-10:20,Fox"], { title: "Clash term" });
   await hub.ask("student", "PUT", "/api/v1/me/registrations/clash-1");
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["clash-2"] });
   const dark = { user: "student", colorScheme: "dark", width: 1920, height: 1080 };
@@ -112,5 +112,7 @@ test("from a dark screen, dark text is printed on white, without controls", asyn
   assert.deepEqual(await schedule.locator(".block .hatch").evaluateAll((all) => all.map((el) => el.checkVisibility())), [false, false], "a hatch would cover the names");
   const section = await open(chrome, hub, "/?term=clash&section=clash-2", dark);
   await until(section, () => document.querySelector("#section-page .act button"));
+  assert.equal(await section.getByText("Clash term").and(section.locator("p")).isVisible(), false, "the header has the term on the screen");
   assert.deepEqual(await onPaper(section), expected);
+  assert.equal(await section.getByText("Clash term").and(section.locator("p")).isVisible(), true);
 });
