@@ -12,8 +12,16 @@ use crate::domain::import::{Conflict, Finding, Skipped, Table};
 use crate::domain::import_profile::ImportProfile;
 use crate::domain::section::Section;
 
-/// The maximum length of a cell's text in a [`Finding`], in characters.
-pub const FINDING_VALUE_CHARS_MAX: usize = 100;
+/// The maximum length of a cell's text in a [`Finding`], in characters, without the ellipsis that marks a longer cell.
+const FINDING_VALUE_CHARS_MAX: usize = 100;
+
+/// Returns the beginning of a cell for a [`Finding`]. If the cell is longer, an ellipsis says so.
+pub fn finding_value(cell: &str) -> String {
+    match cell.char_indices().nth(FINDING_VALUE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &cell[..end]),
+        None => cell.to_owned(),
+    }
+}
 
 /// Whether a finding rejects its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -165,4 +173,18 @@ pub trait Schedule {
     fn contains_crn(&self, crn: &Crn) -> Result<bool, ScheduleError>;
     /// Visits the events that can be imported.
     fn each_event(&self, f: &mut dyn FnMut(Event) -> Result<(), ScheduleError>) -> Result<(), ScheduleError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::finding_value;
+
+    #[test]
+    fn a_longer_cell_of_a_finding_ends_with_an_ellipsis() {
+        let exact = "ñ".repeat(100);
+        assert_eq!(finding_value(&exact), exact);
+        let long = finding_value(&format!("{exact}z"));
+        assert_eq!(long, format!("{exact}…"));
+        assert_eq!(finding_value(&long), long);
+    }
 }

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { format, has, t } from "./i18n.js";
-import { ordinal } from "./words.js";
+import { ordinal, unbrokenZone } from "./words.js";
 
 /** What the hub decided. A code without a text is shown as it is. */
 export function resultText({ action, result, repeated, position, by }) {
@@ -13,10 +13,10 @@ export function resultText({ action, result, repeated, position, by }) {
 }
 
 /** A moment to the millisecond: `Tue, Jan 12, 8:00:00.412 AM EST`. */
-export const exactTime = (at) => format({
+export const exactTime = (at) => unbrokenZone(format({
   weekday: "short", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit",
   fractionalSecondDigits: 3, timeZoneName: "short",
-}).format(new Date(at));
+}).format(new Date(at)));
 
 /** What the request found: the open seats and the position. */
 function foundText({ open, position, result }) {

@@ -8,14 +8,15 @@ import { hasRole, startPage } from "./session.js";
 import { Roster } from "./staff/roster.js";
 import { componentName, meetingTexts, problemText } from "./words.js";
 
-/** A section that can be opened to show its roster. */
-function sectionItem(section) {
+/** A section that can be opened to show its roster, which is printed with the title of the term. */
+function sectionItem(section, term) {
   const name = `${section.course} ${section.section ?? ""} (${section.crn})`;
-  const facts = [componentName(section), meetingTexts(section).join("; "), t("section.taken", { n: section.capacity, taken: section.enrolled })];
-  const roster = new Roster(section.id, name, { facts: [section.title, ...facts] });
+  const facts = [meetingTexts(section).join("; "), t("section.taken", { n: section.capacity, taken: section.enrolled })];
+  const component = componentName(section);
+  const roster = new Roster(section.id, name, { facts: [term, [section.title, component].filter(Boolean).join(", "), ...facts] });
   // The roster is read when it is opened: each read is recorded as a disclosure.
   const ontoggle = ({ currentTarget }) => currentTarget.open && roster.load();
-  return h("details", { ontoggle }, h("summary", null, h("strong", { dir: "auto" }, name), " ", section.title && [h("span", { dir: "auto" }, section.title), ", "], facts.filter(Boolean).join(", ")), roster.el);
+  return h("details", { ontoggle }, h("summary", null, h("strong", { dir: "auto" }, name), " ", section.title && [h("span", { dir: "auto" }, section.title), ", "], [component, ...facts].filter(Boolean).join(", ")), roster.el);
 }
 
 /** The titles of the terms by their ids; empty if they cannot be read. */
@@ -36,8 +37,9 @@ async function show(user) {
     if (epoch !== api.epoch) return;
     const terms = [...new Set(items.map(({ term }) => term))].reverse();
     put($("status"), !items.length && t("teaching.none"));
-    put($("sections"), terms.map((term) => h("section", null, h("h3", { dir: "auto" }, titles.get(term) || t("teaching.term", { term })),
-      items.filter((section) => section.term === term).map(sectionItem))));
+    const title = (term) => titles.get(term) || t("teaching.term", { term });
+    put($("sections"), terms.map((term) => h("section", null, h("h3", { dir: "auto" }, title(term)),
+      items.filter((section) => section.term === term).map((section) => sectionItem(section, title(term))))));
   } catch (problem) {
     put($("status"), problemText(problem));
   }

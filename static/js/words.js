@@ -117,15 +117,18 @@ export function meetingTexts({ meetings, method }, withRoom) {
   return meetings?.length ? meetings.map((one) => meetingText(one, withRoom, noTime)) : [noTime];
 }
 
+/** A line can end after a hyphen, but not after a minus sign. */
+export const unbrokenZone = (text) => text.replace("GMT-", "GMT\u2212");
+
 /** A moment with its time zone: `Tue, Jan 12, 8:00 AM EST`; in another year, `Tue, Jan 12, 2027, 8:00 AM EST`. */
 export function dateTime(at) {
   if (!at) return "";
   const year = (moment) => format({ year: "numeric" }).format(moment);
   const moment = new Date(at);
-  return format({
+  return unbrokenZone(format({
     weekday: "short", month: "short", day: "numeric", year: year(moment) === year(new Date()) ? undefined : "numeric",
     hour: "numeric", minute: "2-digit", timeZoneName: "short",
-  }).format(moment).replace("GMT-", "GMT\u2212"); // A line can end after a hyphen, but not after a minus sign.
+  }).format(moment));
 }
 
 /** A calendar date: `Jan 12`. */

@@ -268,3 +268,22 @@ for (const [where, how, ready] of VIEWS) {
     await page.context().close();
   });
 }
+
+test("a hint in an empty field is as readable as other soft text, in light and dark colors", async () => {
+  const page = await open(chrome, hub, "/?term=open", {});
+  await listed(page);
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    const [hint, soft] = await page.evaluate(() => [getComputedStyle(document.querySelector("[name=q]"), "::placeholder").color, getComputedStyle(document.querySelector("#college")).color]);
+    assert.equal(hint, soft, colorScheme);
+  }
+});
+
+test("the tab of the part that is shown has the color of text, whatever the address", async () => {
+  for (const hash of ["", "#term", "#alerts"]) {
+    const page = await open(chrome, hub, `/?term=open${hash}`, student);
+    await listed(page);
+    const tab = await page.locator(`#views [href="${hash || "#term"}"]`).evaluate((el) => getComputedStyle(el).color);
+    assert.equal(tab, await page.evaluate(() => getComputedStyle(document.body).color), hash);
+  }
+});

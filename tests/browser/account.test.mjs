@@ -114,6 +114,7 @@ test("a student reads the history of requests with their receipts", async () => 
   assert.deepEqual(page.wrong, []);
   const spanish = await open(chrome, hub, "/account", { user: "vic", locale: "es-MX" });
   await shows(spanish, "#attempts li:nth-child(1)", "Rechazada: sección llena");
+  assert.match(await spanish.textContent("#attempts li:nth-child(1) small"), /^\S+ .* GMT\u2212\d;/, "with a minus sign, after which no line ends");
 });
 
 test("a token without a local account shows only its sign-ins", async () => {

@@ -57,9 +57,10 @@ test("a demonstration is drawn live and its figures match the API", async () => 
   assert.match(await page.textContent("#demo-background"), withImport === null || without === null ? /No import ran/ : slowed ? /imports slowed students/ : /did not slow students/);
 
   await page.emulateMedia({ media: "print" });
-  const printed = await page.evaluate(() => ["header", "#views", "#demo > form", ".screen-only", "#demo-result .final", ".target.hub", ".latencies"]
+  const printed = await page.evaluate(() => ["header", "#views", "#demo > form", ".screen-only", "#demo-numbers summary", "#demo-result .final", ".target.hub", ".latencies"]
     .map((selector) => document.querySelector(selector).checkVisibility()));
-  assert.deepEqual(printed, [false, false, false, false, true, true, true]);
+  assert.deepEqual(printed, [false, false, false, false, false, true, true, true]);
+  assert.match(await page.textContent("#demo > .none"), /Start: \w+, \w+ \d+, \d+:\d+ [AP]M E[SD]T\.$/, "paper has the date");
   assert.deepEqual(page.wrong, []);
 });
 
@@ -198,6 +199,16 @@ test("an account is added, edited and removed in place", async () => {
   await until(page, () => /No one matches “zzz”/.test(document.querySelector("#people").textContent) && !document.querySelector("#people table").offsetParent);
 });
 
+test("buttons of an account that do not fit into one row begin at the same edge", async () => {
+  const page = await open(chrome, hub, "/admin#people", { user: "admin", locale: "es-MX", width: 390, height: 844 });
+  await until(page, () => document.querySelector("#people tbody tr"));
+  await page.locator("#people tbody tr", { hasText: "Kim Staff" }).getByRole("button", { name: /^Modificar/ }).click();
+  await until(page, () => document.querySelectorAll("form.account button").length === 3);
+  const places = await page.locator("form.account button").evaluateAll((all) => all.map((el) => el.getBoundingClientRect()).map(({ left, top }) => [left, top]));
+  assert.equal(new Set(places.map(([, top]) => top)).size, 2, "two rows");
+  assert.equal(places[0][0], places[2][0]);
+});
+
 test("a half-filled account is open again after other views and another page", async () => {
   const page = await openAdmin("#people");
   await page.getByRole("button", { name: "Add account" }).click();
@@ -230,6 +241,41 @@ test("a person links to their sessions and their audit entries", async () => {
   await page.click("#views [href='#people']");
   await page.getByRole("link", { name: "Sessions of admin" }).click();
   await until(page, () => /match(es)?\.$/.test(document.querySelector("#session-count").textContent) && document.querySelector("#session-count").offsetParent);
+});
+
+test("a row of the audit trail begins on one line, however long its details are", async () => {
+  await hub.ask("admin", "PUT", "/api/v1/terms/audited", { title: "A term with a title of more than one line in a narrow window", waitlist: "offer", offer_s: 86_400 });
+  const page = await open(chrome, hub, "/admin#audit", { user: "admin", width: 768 });
+  await until(page, () => document.querySelector("#audit-rows")?.textContent.includes("A term with a title"));
+  const [tops, lines] = await page.locator("#audit-rows tr", { hasText: "A term with a title" }).first().evaluate((row) => {
+    const of = (el) => { const range = document.createRange(); range.selectNodeContents(el); return [...range.getClientRects()].map(({ top }) => Math.round(top)); };
+    const details = of(row.querySelector(".detail"));
+    return [[of(row.cells[0])[0], of(row.cells[2])[0], Math.min(...details)], new Set(details).size];
+  });
+  assert.ok(lines > 1, "the details have several lines");
+  assert.ok(Math.max(...tops) - Math.min(...tops) <= 2, tops.join());
+});
+
+test("times of Plone that are long ago have their date, and an age has its unit", async () => {
+  const page = await openAdmin("#plone");
+  // Then the page knows the college's time zone.
+  await until(page, () => document.querySelector("#college").textContent);
+  const texts = await page.evaluate(async () => {
+    const { outboxText, pastText } = await import("/static/js/admin/plone.js");
+    return [outboxText({ depth: 3, oldest_age_s: 420 }), outboxText({ depth: 1, oldest_age_s: 7_300 }), pastText("plone.pulled", Date.now() - 60_000), pastText("plone.pulled", Date.parse("2026-01-05T13:00:00Z"))];
+  });
+  assert.deepEqual(texts.slice(0, 2), ["3 sections are waiting to be written to Plone, the oldest for 7 minutes.", "1 section is waiting to be written to Plone, the oldest for 2 hours."]);
+  assert.match(texts[2], /^The catalogue was last pulled at \d+:\d\d:\d\d [AP]M\.$/);
+  assert.match(texts[3], /^The catalogue was last pulled on Mon, Jan 5, (2026, )?8:00 AM EST\.$/);
+});
+
+test("the first import in the background is running before it counts", async () => {
+  const page = await openAdmin("#demo");
+  const texts = await page.evaluate(async () => {
+    const { backgroundText } = await import("/static/js/admin/demo/text.js");
+    return [["running", 0], ["running", 2], ["done", 2]].map(([state, imports]) => backgroundText({ state, background: { imports, p99_with_ms: 20, p99_without_ms: 30 } }).text.split(" 99%")[0]);
+  });
+  assert.deepEqual(texts, ["An import is running in the background.", "2 imports ran in the background so far.", "2 imports ran in the background."]);
 });
 
 test("the audit trail is filtered by action and time", async () => {

@@ -22,6 +22,7 @@ test("the settings in the first steps make single sign-on work, and the step say
   const page = await open(chrome, hub, "/admin", { user: "admin", bypassCSP: true, width: 390, height: 844 });
   await step(page, "Only your account exists");
   await page.getByText("Set up single sign-on").click();
+  assert.match(await page.locator("[data-step=people] details p").first().textContent(), /SAML, Shibboleth, or CAS.*docs\/SSO\.md/, "a college without OpenID Connect needs none of these steps");
   const [uri, lines] = await page.locator("[data-step=people] pre").allTextContents();
   assert.equal(uri, `${hub.url}/auth/college/callback`);
   // Nothing is covered by the header.

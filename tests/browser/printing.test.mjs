@@ -86,5 +86,33 @@ test("an instructor prints a roster", async () => {
   const page = await open(chrome, hub, "/teaching", { user: "Lee", script });
   await page.locator("#sections summary").click();
   await page.getByRole("button", { name: /^Print the roster of MATH 151/ }).click();
-  assert.match(await printed(page), /^MATH 151 A01 \(1\)\s+Calculus I\. lecture\. .*Enrolled: 200/s);
+  assert.match(await printed(page), /^MATH 151 A01 \(1\)\s+Paper term\. Calculus I, lecture\. Mon Wed Fri 9:00.*Enrolled: 200/s);
+});
+
+/** The colors of a page as it is printed, and the controls that are on the paper. */
+async function onPaper(page) {
+  await page.emulateMedia({ media: "print" });
+  return page.evaluate(() => {
+    const { backgroundColor, color } = getComputedStyle(document.body);
+    const controls = [...document.querySelectorAll("button, input, select, summary")].filter((el) => el.checkVisibility());
+    return { colors: [backgroundColor, color, getComputedStyle(document.documentElement).colorScheme], controls: controls.map((el) => el.textContent) };
+  });
+}
+
+test("from a dark screen, dark text is printed on white, without controls", async () => {
+  const expected = { colors: ["rgb(255, 255, 255)", "rgb(22, 27, 33)", "light"], controls: [] };
+  await hub.term("clash", ["1,MATH 151,Calculus I,A01,lecture,4,9,3,MWF,09:00-09:50,Noether", "2,ART 1,Drawing,A01,studio,3,9,3,M,09:00-10:20,Fox"], { title: "Clash term" });
+  await hub.ask("student", "PUT", "/api/v1/me/registrations/clash-1");
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["clash-2"] });
+  const dark = { user: "student", colorScheme: "dark", width: 1920, height: 1080 };
+  const schedule = await open(chrome, hub, "/?term=clash", dark);
+  await until(schedule, () => document.querySelectorAll(".block.overlapping").length === 2);
+  await until(schedule, () => document.querySelector("#my-data summary").checkVisibility());
+  assert.deepEqual(await onPaper(schedule), expected);
+  assert.deepEqual(await schedule.locator(".block .hatch").evaluateAll((all) => all.map((el) => el.checkVisibility())), [false, false], "a hatch would cover the names");
+  const section = await open(chrome, hub, "/?term=clash&section=clash-2", dark);
+  await until(section, () => document.querySelector("#section-page .act button"));
+  assert.equal(await section.getByText("Clash term").and(section.locator("p")).isVisible(), false, "the header has the term on the screen");
+  assert.deepEqual(await onPaper(section), expected);
+  assert.equal(await section.getByText("Clash term").and(section.locator("p")).isVisible(), true);
 });

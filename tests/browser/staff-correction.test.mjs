@@ -211,3 +211,15 @@ test("cancelling the check of a corrected line keeps the file and what was typed
   await save(page);
   await shows(page, "Line 2 was corrected");
 });
+
+test("on a phone, a long cell is shortened visibly, and the button beside its warning fits", async () => {
+  const page = await openImport({ width: 390, height: 844 });
+  const long = `Must be enrolled in one of the following Levels: Undergraduate ${"or Graduate ".repeat(10)}`;
+  await check(page, [`${HEADS},restrictions`, ...Array.from({ length: 12 }, (_, i) => `phone,${i},MATH ${i},One,10,${i === 11 ? long : ""}`), ""]);
+  await shows(page, "Apply 12 changes");
+  await page.evaluate(() => { for (const el of document.querySelectorAll("#task details")) el.open = true; });
+  const row = page.locator("#task [data-part=warnings] tbody tr", { hasText: "Must be enrolled" });
+  assert.equal(await row.locator("td").nth(2).textContent(), `${long.slice(0, 100)}…`);
+  const { right } = await row.locator("[data-correct]").evaluate((el) => el.getBoundingClientRect().toJSON());
+  assert.ok(right <= 390 - 16, `${right} px`);
+});

@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::import::Finding;
-use crate::imports::schedule::{FINDING_VALUE_CHARS_MAX, ScheduleError, Severity};
+use crate::imports::schedule::{ScheduleError, Severity, finding_value};
 
 /// The size of SQLite's page cache, in KiB.
 const CACHE_KIB: i64 = 4 * 1024;
@@ -88,7 +88,7 @@ impl Scratch {
     /// Adds a finding.
     pub(super) fn add_finding(&self, severity: Severity, finding: &Finding) -> Result<(), ScheduleError> {
         self.counter(severity).update(|n| n + 1);
-        let value = finding.value.as_deref().map(|v| v.chars().take(FINDING_VALUE_CHARS_MAX).collect::<String>());
+        let value = finding.value.as_deref().map(finding_value);
         self.db.prepare_cached("INSERT INTO finding VALUES(?,?,?,?,?,?)")?.execute(params![
             number(severity),
             signed(finding.line),

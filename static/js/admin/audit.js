@@ -5,7 +5,7 @@ import { api, query } from "../api.js";
 import { fromCollegeTime } from "../college-time.js";
 import { format, has, t } from "../i18n.js";
 import { codedText, wordText } from "../coded-text.js";
-import { dateTime } from "../words.js";
+import { dateTime, unbrokenZone } from "../words.js";
 
 const PAGE_SIZE = 100;
 /** The actions of the audit trail. Each has a text `audit.ACTION`. */
@@ -66,7 +66,7 @@ export class Audit {
   #rows({ at, user, role, ip, action, subject, section, detail, request_id, ...coded }) {
     const date = new Date(at);
     const day = format({ weekday: "long", year: "numeric", month: "long", day: "numeric" }).format(date);
-    const time = format({ hour: "numeric", minute: "2-digit", second: "2-digit", timeZoneName: "short" }).format(date);
+    const time = unbrokenZone(format({ hour: "numeric", minute: "2-digit", second: "2-digit", timeZoneName: "short" }).format(date));
     const targets = [subject !== user && subject, section !== subject && section].filter(Boolean);
     const row = h("tr", null,
       h("td", { title: dateTime(at) }, time),

@@ -164,7 +164,7 @@ export class FirstSteps {
         return isDone ? text("setup.schedule.is", { n: sections }) : [text("setup.schedule.add"), link("/staff#import", "setup.schedule.go")];
       case "people":
         return [isDone ? text("setup.people.is", { n: users, ways: joinList([plone && "Plone", ...providers].filter(Boolean)) || t("setup.people.accounts") }) : text("setup.people.add"), link("#people", "setup.people.go"),
-          !providers.length && h("details", { open: this.#isSsoOpen, ontoggle: ({ target }) => { this.#isSsoOpen = target.open; } }, h("summary", null, t("setup.sso")), text("setup.sso.client"), lines("setup.sso.uri", `${location.origin}/auth/college/callback`),
+          !providers.length && h("details", { open: this.#isSsoOpen, ontoggle: ({ target }) => { this.#isSsoOpen = target.open; } }, h("summary", null, t("setup.sso")), text("setup.sso.proxy"), text("setup.sso.client"), lines("setup.sso.uri", `${location.origin}/auth/college/callback`),
             text("setup.sso.set"), lines("setup.college.lines", ssoLines()), text("setup.sso.more", { title: t("setup.sso.title") }))];
       default:
         return [text("setup.alert.about"), h("p", null, button(t("setup.alert.send"), () => this.#sendTest()), " ", h("span", { id: "first-steps-test", role: "status" }, this.#testText()))];

@@ -6,9 +6,11 @@ import { api } from "../api.js";
 import { Poller } from "../poll.js";
 import { has, t } from "../i18n.js";
 import { richText } from "../rich-text.js";
-import { timeOfDay, joinList, dateTime, duration } from "../words.js";
+import { timeOfDay, joinList, dateTime } from "../words.js";
 
 const REFRESH_MS = 5_000;
+/** A moment that is longer ago is shown with its date. */
+const DATED_MS = 12 * 3_600_000;
 
 /** Returns whether rosters with names are written to Plone, by the state of their protection. */
 const rosterText = ({ state, by }) => state === "readable" && by && by !== "visitor" ? t("plone.roster.readable_by", { by })
@@ -21,17 +23,26 @@ export function ploneStatus({ ok, circuit }) {
   return { tone: "stop", text: circuit?.opened_at ? t("plone.down.since", { at: dateTime(circuit.opened_at) }) : t("health.plone_down") };
 }
 
+/** Returns a text about a moment, with the time of day, or with the date if it is long ago. */
+export const pastText = (key, at) => Date.now() - at < DATED_MS ? t(key, { at: timeOfDay(at) }) : t(`${key}.on`, { at: dateTime(at) });
+
+/** Returns a span of time in its largest whole unit. */
+function ageText(s) {
+  if (s < 60) return t("n.seconds", { n: Math.floor(s) });
+  return s < 3600 ? t("n.minutes", { n: Math.floor(s / 60) }) : t("n.hours", { n: Math.floor(s / 3600) });
+}
+
 /** Returns how many sections are still to be written to Plone. */
 export function outboxText({ depth, oldest_age_s, in_flight }) {
   if (!depth) return t("plone.up_to_date");
-  const age = oldest_age_s === null || oldest_age_s === undefined ? null : duration(oldest_age_s * 1000);
+  const age = oldest_age_s === null || oldest_age_s === undefined ? null : ageText(oldest_age_s);
   return `${[t("plone.waiting", { n: depth }), age && t("plone.waiting.oldest", { age }), in_flight > 0 && t("plone.waiting.now", { n: in_flight })].filter(Boolean).join(", ")}.`;
 }
 
 const problemText = (coded, english) => codedText("plone.problem", coded, english);
 
 /** Returns when the announcements were read, if that is known. */
-const ageText = ({ age_s }) => age_s === null ? "" : `, ${t("plone.as_of", { at: timeOfDay(Date.now() - age_s * 1000) })}`;
+const readText = ({ age_s }) => age_s === null ? "" : `, ${pastText("plone.as_of", Date.now() - age_s * 1000)}`;
 
 export class PloneView {
   /** Whether the hub has said if it is connected to a Plone. Without one, the view has no link. */
@@ -70,10 +81,10 @@ export class PloneView {
       outbox && outboxText(outbox),
       roster && rosterText(roster),
       plone.leader === false && t("plone.elsewhere"),
-      sync?.last_at && t("plone.pulled", { at: timeOfDay(sync.last_at) }),
+      sync?.last_at && pastText("plone.pulled", Date.parse(sync.last_at)),
       sync?.error && richText("plone.pull.failed", { why: problemText(sync.reason ?? {}, sync.error) }),
       sync?.missing_fields?.length > 0 && t("plone.fields", { fields: joinList(sync.missing_fields) }),
-      announcements && `${t("n.announcements", { n: announcements.count })}${ageText(announcements)}.`,
+      announcements && `${t("n.announcements", { n: announcements.count })}${readText(announcements)}.`,
       pool && `${[t("plone.pool", { used: pool.in_use, n: pool.size }), pool.waiting && t("plone.pool.waiting", { n: pool.waiting })].filter(Boolean).join(", ")}.`,
     ].filter(Boolean).map((line) => h("li", null, line)));
     this.#drawProblems(sync ?? {});

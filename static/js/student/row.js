@@ -152,6 +152,6 @@ export function details(section, { catalogue, finder, more }) {
       pair("section.prerequisites", section.prerequisites && prerequisiteText(section.prerequisites)),
       pair("section.linked", section.linked?.length ? joinList(section.linked.map((id) => catalogue.name(id))) : null),
       pair("section.seats", h("span", { class: "taken" }, takenText(catalogue.numbers(section.id))))),
-    h("p", { class: "inline" }, button(t("find.course", { course: section.course }), () => finder.find(section.course), { class: "quiet" }), more?.actions(section)),
+    h("p", { class: "inline no-print" }, button(t("find.course", { course: section.course }), () => finder.find(section.course), { class: "quiet" }), more?.actions(section)),
   ];
 }

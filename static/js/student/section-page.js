@@ -82,12 +82,14 @@ export class SectionPage {
       document.title = `${section.course} (${section.crn}) - EduHub`;
       const parts = this.#parts = { seats: h("div", { class: "seats" }), act: h("p", { class: "act no-print" }), result: h("div", { class: "result no-print" }) };
       const copied = h("span", { role: "status" });
+      const { current } = page.terms;
       const url = location.origin + sectionAddress(section);
       const copy = async () => put(copied, await copyText(url) ? t("section.copied") : url);
       const [title, ...facts] = details(section, { catalogue: page.catalogue, finder: page.finder });
       put(this.el, h("div", { class: "inline no-print" }, back, button(t("section.copy"), copy, { class: "quiet" }),
         button([icon("print"), " ", t("section.print")], () => print(), { class: "quiet" }), copied),
       h("h3", { tabindex: "-1" }, section.course, " ", h("span", { class: "kind" }, [section.section, componentName(section)].filter(Boolean).join(" "))),
+      h("p", { class: "print-only", dir: "auto" }, current?.id === section.term && current.title || section.term),
       title, parts.seats, parts.act, parts.result, h("p", { class: "watch no-print" }, this.watch.button(section)), facts);
     }
     const { seats, act, result } = this.#parts;

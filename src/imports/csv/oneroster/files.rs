@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use crate::domain::import::Finding;
 use crate::imports::finding_kind::FindingKind;
 use crate::imports::roster_finding::{RosterFinding, Rows};
-use crate::imports::schedule::FINDING_VALUE_CHARS_MAX;
+use crate::imports::schedule::finding_value;
 use crate::imports::spreadsheet::Tick;
 use crate::imports::spreadsheet::stop::Stop;
 
@@ -181,7 +181,7 @@ impl Log {
 
     /// Adds the error that a cell refers to a row that `file` does not have. The row is not about a person.
     pub(super) fn unknown(&mut self, entry: &Entry<'_, '_>, column: &'static str, file: &'static str) {
-        let value: String = entry.get(column).chars().take(FINDING_VALUE_CHARS_MAX).collect();
+        let value = finding_value(entry.get(column));
         let kind = RosterFinding::RosterUnknownId { file };
         self.errors.push(kind.of_cell(entry.line, Some(&entry.column(column)), Some(&value)));
     }

@@ -44,11 +44,8 @@ export function outcomes(task) {
 
 export const students = (n) => t("n.students", { n });
 
-/** Returns the size and the start of the run, with its date unless it started in the last twelve hours. */
-export function runText(task) {
-  const at = startedAt(task);
-  return Date.now() - at < 12 * 3_600_000 ? runTextAt(task, timeOfDay(at)) : datedRunText(task);
-}
+/** Returns the size and the start of the run, with its date once it has ended: a result is printed and kept. */
+export const runText = (task) => task.state === "running" ? runTextAt(task, timeOfDay(startedAt(task))) : datedRunText(task);
 
 /** Returns the size and the start of the run with its date. */
 export const datedRunText = (task) => runTextAt(task, dateTime(startedAt(task)));
@@ -103,7 +100,8 @@ export function backgroundText(task) {
   return {
     slowed,
     verdict: running ? null : t(slowed ? "demo.imports.slowed" : "demo.imports.fine"),
-    text: `${t(running ? "demo.imports.so_far" : "demo.imports.ran", { n: imports })} `
+    // Imports count when they end, so the first one has a p99 before it counts.
+    text: `${t(!running ? "demo.imports.ran" : imports ? "demo.imports.so_far" : "demo.imports.first", { n: imports })} `
       + t("demo.imports.p99", { without: latencyText(without), with: latencyText(withImport) }),
   };
 }

@@ -43,6 +43,7 @@ export default {
   "demo.imports.slowed": "Background imports slowed students down.",
   "demo.imports.fine": "Background imports did not slow students down.",
   "demo.imports.so_far": { one: "{n} import ran in the background so far.", other: "{n} imports ran in the background so far." },
+  "demo.imports.first": "An import is running in the background.",
   "demo.imports.ran": { one: "{n} import ran in the background.", other: "{n} imports ran in the background." },
   "demo.imports.p99": "99% of responses came within {without} without an import and within {with} during one.",
   "demo.next.plone": "Run the test against EduHub only, or check Plone first.",

@@ -43,6 +43,7 @@ export default {
   "demo.imports.slowed": "Las importaciones en segundo plano hicieron esperar a los estudiantes.",
   "demo.imports.fine": "Las importaciones en segundo plano no hicieron esperar a los estudiantes.",
   "demo.imports.so_far": { one: "{n} importación en segundo plano hasta ahora.", other: "{n} importaciones en segundo plano hasta ahora." },
+  "demo.imports.first": "Hay una importación en curso en segundo plano.",
   "demo.imports.ran": { one: "Hubo {n} importación en segundo plano.", other: "Hubo {n} importaciones en segundo plano." },
   "demo.imports.p99": "El 99% de las respuestas llegó en {without} como máximo sin importaciones y en {with} durante una.",
   "demo.next.plone": "Ejecute la prueba solo con EduHub o revise antes Plone.",
