@@ -108,7 +108,7 @@ pub(crate) struct Naive {
     pub(super) released_at: Timestamp,
     pub(super) offers: TermOffers,
     pub(super) changed_too: Vec<ChangedToo>,
-    /// The replies to the requests of a batch, see [`Expected::at_first`].
+    /// The replies to the requests of a batch; see [`Expected::at_first`].
     at_first: Vec<String>,
 }
 
