@@ -50,7 +50,7 @@ const CANCELLED: [&str; 17] = [
     "will not run",
     "withdrawn",
 ];
-/// Words after which `cancelled` is not the present status, such as `Open (was cancelled)`.
+/// Words after which `cancelled` is not the current status, such as `Open (was cancelled)`.
 const NEGATIONS: [&str; 7] = ["not", "no", "never", "non", "if", "was", "previously"];
 const TENTATIVE: [&str; 10] =
     ["t", "tentative", "tent", "pending", "planned", "proposed", "hold", "on hold", "preliminary", "draft"];

@@ -119,7 +119,7 @@ export class Row {
 
 const takenText = (numbers) => `${seatsTaken(numbers)}. ${waitlistTaken(numbers)}.`;
 
-/** Draws the present seats in the details of a section, if `el` has them. */
+/** Draws the current seats in the details of a section, if `el` has them. */
 export function drawTaken(el, numbers) {
   const at = el.querySelector(".taken");
   const text = at && takenText(numbers);
