@@ -205,9 +205,11 @@ impl Observed {
             metrics.watch_count(name, help, move || read(&presence))
         };
         count("eduhub_frames_sent_total", "Frames sent to live sessions", Presence::frames_sent)?;
-        count("eduhub_sessions_evicted_total", "Live sessions closed because their clients were too slow", |presence| {
-            presence.evicted.load(Relaxed)
-        })?;
+        count(
+            "eduhub_sessions_evicted_total",
+            "Live sessions closed because their clients were too slow",
+            |presence| presence.evicted.load(Relaxed),
+        )?;
         count(
             "eduhub_sessions_caught_up_total",
             "Times that a slow session received what the hub had held back",
