@@ -5,7 +5,7 @@
 //! - [`app`]: builds and runs the application; [`cli`]: the commands; [`config`]: the settings
 //! - [`http`]: routes, one file per resource
 //! - [`registration`]: registrars, their pool, the read model
-//! - [`live`]: WebSocket sessions, relays, the broker; [`alerts`]: acknowledgements
+//! - [`live`]: live sessions, relays, the broker; [`alerts`]: acknowledgements, alerts for other systems
 //! - [`imports`]: reads schedule files and applies them to terms
 //! - [`plone`]: the college's Plone: client, pull, outbox, proxy
 //! - [`calendar`]: schedules as iCalendar

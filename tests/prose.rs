@@ -83,7 +83,7 @@ const REPLACED: [(&str, &str); 76] = [
     ("the seats that are left are kept", "The remaining seats are reserved"),
     ("it is not certain whether", "We couldn't confirm this."),
     ("look before you ask again", "Check before retrying."),
-    ("a seat went past you", "A seat opened but you couldn't take it"),
+    ("a seat went past you", "A seat opened, but you couldn't take it"),
     ("nothing is in force", "No active alerts."),
     ("in force", "Active"),
     ("news of the college", "College news"),

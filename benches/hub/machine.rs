@@ -13,7 +13,7 @@ pub fn describe() -> String {
     format!("{cores} cores of {}", model.unwrap_or("an unknown processor").trim())
 }
 
-/// Raises the limit of open files, for this process and its children, to the hard limit. Returns the new limit.
+/// Raises the limit on open files, for this process and its children, to the hard limit. Returns the new limit.
 pub fn raise_file_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });

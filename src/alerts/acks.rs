@@ -47,7 +47,7 @@ impl AckQueue {
     /// [`StoreError::Overloaded`] if the queue is full, and the errors of the store.
     ///
     /// # Cancellation
-    /// If the future is dropped, a queued acknowledgement is stored nevertheless.
+    /// If the future is dropped, a queued acknowledgement is still stored.
     pub async fn store(self: Arc<Self>, ack: Ack) -> StoreResult {
         let (reply, stored) = oneshot::channel();
         let is_first = {

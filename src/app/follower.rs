@@ -196,7 +196,7 @@ impl Follower {
 /// while the store does not respond.
 async fn take_hints(mut hints: EventStream, wake: Arc<Notify>, model: Arc<ReadModel>, counts: Arc<FollowCounts>) {
     while let Some(event) = hints.next().await {
-        let is_news = match event {
+        let is_new = match event {
             Event::RegistrationsChanged { term, seq, .. } => {
                 model.term(&term).is_none_or(|term| term.snapshot().seq < seq)
             }
@@ -209,7 +209,7 @@ async fn take_hints(mut hints: EventStream, wake: Arc<Notify>, model: Arc<ReadMo
             | Event::Sessions { .. }
             | Event::HubState(_) => false,
         };
-        if is_news {
+        if is_new {
             counts.hints.fetch_add(1, Ordering::Relaxed);
             wake.notify_one();
         }

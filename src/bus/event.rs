@@ -36,7 +36,7 @@ pub enum Event {
         /// The sequence of the last entry; `None` if the publisher does not know it.
         seq: Option<u64>,
     },
-    /// An import has progressed. The lists are truncated, see [`TaskReport::progress`].
+    /// An import has progressed. The lists are truncated; see [`TaskReport::progress`].
     ImportProgress(Arc<TaskReport>),
     /// A new reading of the metrics, once a second.
     Metrics(Arc<MetricsReading>),

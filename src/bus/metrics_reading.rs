@@ -29,7 +29,7 @@ pub struct MetricsReading {
     pub refusals_per_s: f64,
     /// Latencies in milliseconds.
     pub latency_ms: Latencies,
-    /// Connected WebSockets.
+    /// Live sessions by role.
     pub connections: Connections,
     /// Lengths of queues.
     pub queues: Queues,
@@ -69,7 +69,7 @@ pub struct Percentiles {
     pub p99: Option<f64>,
 }
 
-/// Connected WebSockets by role.
+/// Live sessions by role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Connections {
     /// Visitors, who are not signed in.

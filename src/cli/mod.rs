@@ -1,6 +1,6 @@
 //! The command line. Exit status: 0 success, 1 failure or a negative result, 2 invalid arguments or settings.
 //!
-//! - [`serve`]: runs the server; [`import`]: imports a schedule, or facts about students
+//! - [`serve`]: runs a hub; [`import`]: imports a schedule, or facts about students
 //! - [`store`]: `backup`, `restore`, `verify`, `attempts`; [`migrate`]: moves a store to PostgreSQL
 //! - [`user`], [`password`]: local accounts; [`token`]: mints tokens
 //! - [`rush`]: runs the performance demonstration
@@ -39,9 +39,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the server until SIGTERM or SIGINT
+    /// Run a hub until SIGTERM or SIGINT
     Serve {
-        /// Load the demonstration college into an empty store. Its accounts have public passwords, so the server must
+        /// Load the demonstration college into an empty store. Its accounts have public passwords, so the hub must
         /// bind to a loopback address
         #[arg(long)]
         demo: bool,

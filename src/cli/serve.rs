@@ -1,4 +1,4 @@
-//! `serve`: runs the server.
+//! `serve`: runs a hub.
 
 use std::io::Write as _;
 

@@ -249,7 +249,7 @@ impl BatchChanges {
 
     /// Returns the sections to mark for Plone in the same commit: those whose definition, counts or roster change.
     /// Staged sections are excluded, because an import may contain a hundred thousand; the store marks them after the
-    /// commit, see [`Self::generation_for_plone`].
+    /// commit; see [`Self::generation_for_plone`].
     #[must_use]
     pub fn sections_for_plone(&self) -> BTreeSet<&Crn> {
         if self.is_sandbox {

@@ -42,7 +42,7 @@ pub enum Command {
         student: UserName,
         /// The section.
         crn: Crn,
-        /// The choices, see [`crate::domain::choices`].
+        /// The choices; see [`crate::domain::choices`].
         choices: WaitlistChoices,
     },
     /// A student drops a seat or a waitlist position.

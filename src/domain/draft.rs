@@ -54,7 +54,7 @@ impl Changes {
 /// A term with the changes of one decision on top.
 ///
 /// After a change, a student on the waitlist of a section may be able to take a seat. The section is queued, and every
-/// queued waitlist is settled before the decision ends, see [`crate::domain::waitlist`].
+/// queued waitlist is settled before the decision ends; see [`crate::domain::waitlist`].
 pub struct Draft<'v> {
     view: &'v dyn TermView,
     /// The time of the decision.

@@ -189,7 +189,7 @@ impl ProfileName {
     /// Parses and normalizes the name of an import profile.
     ///
     /// # Errors
-    /// If the text is not a name, see [`precis::name`], or is too long.
+    /// If the text is not a name (see [`precis::name`]), or is too long.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         // Longer text needs no normalization to be refused.
         let name = (text.len() <= 8 * PROFILE_NAME_CHARS_MAX).then(|| precis::name(text)).flatten();
@@ -211,7 +211,7 @@ impl UserName {
     /// in Plone.
     ///
     /// # Errors
-    /// If the text is not a username, see [`precis::name`].
+    /// If the text is not a username (see [`precis::name`]).
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         // Longer text needs no normalization to be refused.
         let name = (text.len() <= 2 * USER_BYTES_MAX).then(|| precis::name(text)).flatten();

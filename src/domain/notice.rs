@@ -285,7 +285,7 @@ const fn refusal_clause(code: RefusalCode) -> &'static str {
         RefusalCode::SectionCancelled => "the section is cancelled",
         RefusalCode::SectionClosed => "the section is closed to new students",
         RefusalCode::AlreadyInCourse => "you have another section of this course",
-        RefusalCode::RepeatLimit => "you have taken the course as many times as is allowed",
+        RefusalCode::RepeatLimit => "you have taken the course as many times as allowed",
         RefusalCode::LinkedSectionRequired => "you have no seat in a section that must be taken with it",
         RefusalCode::Restricted => "you are not eligible for the section",
         RefusalCode::Prerequisite => "you have not met a prerequisite",

@@ -13,7 +13,7 @@ use crate::domain::student::{HeldAction, Hold, StudentFacts};
 
 /// The stable code of a refusal, in order of precedence: if several apply, the hub reports the first.
 ///
-/// The order is part of the public API. Each code belongs to one rule, see [`crate::domain::rules`].
+/// The order is part of the public API. Each code belongs to one rule; see [`crate::domain::rules`].
 #[derive(
     Debug,
     Clone,

@@ -18,7 +18,7 @@ pub enum Role {
     Student,
     /// Reads the rosters of the sections that name the user as their instructor.
     Instructor,
-    /// Staff who are limited to some subjects, see [`Rights`]. Outside of the hub, in tables, tokens and JSON, this is
+    /// Staff who are limited to some subjects; see [`Rights`]. Outside of the hub, in tables, tokens and JSON, this is
     /// [`Role::Staff`] with a list of subjects. It is below [`Role::Staff`], so that a check of the role refuses what
     /// has no rule of its own for subjects.
     #[serde(rename = "staff", skip_deserializing)]

@@ -348,7 +348,7 @@ pub struct PoolSeats {
 /// A student on the waitlist of a section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitlistEntry {
-    /// Unique within the term; a smaller number is ahead of a larger one, see [`crate::domain::waitlist_order`].
+    /// Unique within the term; a smaller number is ahead of a larger one (see [`crate::domain::waitlist_order`]).
     pub queue_number: u64,
     /// The student.
     pub student: UserName,

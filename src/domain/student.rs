@@ -1,5 +1,5 @@
 //! What the college states about a student: holds, credit limits, groups, opening times and completed courses. These
-//! facts apply in all terms. The rules read them, see [`crate::domain::rules`].
+//! facts apply in all terms. The rules read them; see [`crate::domain::rules`].
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -105,10 +105,10 @@ fn settle(draft: &mut Draft<'_>, crn: &Crn) {
 fn settle_pool(draft: &mut Draft<'_>, key: &str) {
     let members: Vec<Crn> = draft.sections_of_pool(key).iter().filter(|crn| can_promote(draft, crn)).cloned().collect();
     let entries = members.iter().flat_map(|crn| draft.waitlist(crn).map(move |entry| (entry, crn)));
-    let mut line: Vec<(u64, UserName, &Crn)> =
+    let mut waiting: Vec<(u64, UserName, &Crn)> =
         entries.map(|(entry, crn)| (entry.queue_number, entry.student.clone(), crn)).collect();
-    line.sort_unstable_by_key(|(queue_number, ..)| *queue_number);
-    for (_, student, crn) in line {
+    waiting.sort_unstable_by_key(|(queue_number, ..)| *queue_number);
+    for (_, student, crn) in waiting {
         if can_promote(draft, crn) {
             promote_or_pass_over(draft, &student, crn);
         }

@@ -79,9 +79,9 @@ fn decide_move(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, position: u
     let outside = draft.section(crn).map_or(0, |section| section.outside_waitlisted);
     let to = position.saturating_sub(outside).saturating_sub(1) as usize;
     let natural = draft.natural_band(student);
-    let line: Vec<(u64, UserName)> =
+    let waitlist: Vec<(u64, UserName)> =
         draft.waitlist(crn).map(|entry| (entry.queue_number, entry.student.clone())).collect();
-    let moved = reordered(&line, student, to, natural);
+    let moved = reordered(&waitlist, student, to, natural);
     if moved.is_empty() {
         return granted(draft, &waiting, false);
     }
@@ -94,10 +94,10 @@ fn decide_move(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, position: u
 }
 
 /// Returns the students of a waitlist whose queue numbers change if `student` moves to the index `to`, or to the end, with
-/// their new numbers. `line` is in order.
-fn reordered(line: &[(u64, UserName)], student: &UserName, to: usize, natural: u64) -> Vec<(UserName, u64)> {
-    let Some(from) = line.iter().position(|(_, one)| one == student) else { return Vec::new() };
-    let mut others = line.to_vec();
+/// their new numbers. `waitlist` is in order.
+fn reordered(waitlist: &[(u64, UserName)], student: &UserName, to: usize, natural: u64) -> Vec<(UserName, u64)> {
+    let Some(from) = waitlist.iter().position(|(_, one)| one == student) else { return Vec::new() };
+    let mut others = waitlist.to_vec();
     let own = others.remove(from);
     let to = to.min(others.len());
     if to == from {
@@ -109,7 +109,7 @@ fn reordered(line: &[(u64, UserName)], student: &UserName, to: usize, natural: u
     others.insert(to, (queue_number(band, order_of(own.0)), own.1));
     let in_band = |(number, _): &&(u64, UserName)| band_of(*number) == band;
     let numbers: BTreeSet<u64> = others.iter().filter(in_band).map(|(number, _)| *number).collect();
-    let before = |student: &UserName| line.iter().find(|(_, one)| one == student).map(|(number, _)| *number);
+    let before = |student: &UserName| waitlist.iter().find(|(_, one)| one == student).map(|(number, _)| *number);
     let renumbered = others.iter().filter(in_band).zip(numbers);
     renumbered
         .filter(|((_, student), number)| before(student) != Some(*number))
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     /// Returns a waitlist, each student as the name and the band. The order of joining is that of the list.
-    fn line(students: &[(&str, u64)]) -> Vec<(u64, UserName)> {
+    fn waitlist(students: &[(&str, u64)]) -> Vec<(u64, UserName)> {
         let entry = |((name, band), order): (&(&str, u64), u64)| (queue_number(*band, order), user(name));
         students.iter().zip(1..).map(entry).collect()
     }
@@ -162,9 +162,9 @@ mod tests {
     }
 
     /// Returns the waitlist after a move, each student as the name and the band.
-    fn after(line: &[(u64, UserName)], student: &str, to: usize, natural: u64) -> Vec<(String, u64)> {
-        let moved = reordered(line, &user(student), to, natural);
-        let mut numbers: Vec<(u64, UserName)> = line
+    fn after(waitlist: &[(u64, UserName)], student: &str, to: usize, natural: u64) -> Vec<(String, u64)> {
+        let moved = reordered(waitlist, &user(student), to, natural);
+        let mut numbers: Vec<(u64, UserName)> = waitlist
             .iter()
             .map(|(number, name)| {
                 (moved.iter().find(|(one, _)| one == name).map_or(*number, |one| one.1), name.clone())
@@ -172,7 +172,7 @@ mod tests {
             .collect();
         numbers.sort();
         let orders: BTreeSet<u64> = numbers.iter().map(|(number, _)| order_of(*number)).collect();
-        assert_eq!(orders.len(), line.len(), "each order of joining is used once");
+        assert_eq!(orders.len(), waitlist.len(), "each order of joining is used once");
         numbers.iter().map(|(number, name)| (name.to_string(), band_of(*number))).collect()
     }
 
@@ -195,7 +195,7 @@ mod tests {
         for (before, student, to, natural, expected) in table {
             let expected: Vec<(String, u64)> =
                 expected.iter().map(|(name, band)| ((*name).to_owned(), *band)).collect();
-            assert_eq!(after(&line(before), student, to, natural), expected, "{student} to {to}");
+            assert_eq!(after(&waitlist(before), student, to, natural), expected, "{student} to {to}");
         }
     }
 

@@ -42,7 +42,7 @@ static FILES: LazyLock<HashMap<String, Arc<Encoded>>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Returns the responses for the modules of the student's page, see [`joined_modules`].
+/// Returns the responses for the modules of the student's page; see [`joined_modules`].
 fn modules_of_student_page() -> impl Iterator<Item = (String, Arc<Encoded>)> {
     let sources: Modules = Files::iter()
         .filter_map(|path| Some((path.strip_prefix("js/")?.to_owned(), Files::get(&path)?)))

@@ -172,7 +172,7 @@ fn clear_cookie<B>(response: &mut ServiceResponse<B>) {
     }
 }
 
-/// Returns the address of the client that sent a request, see [`Site::client_ip`].
+/// Returns the address of the client that sent a request; see [`Site::client_ip`].
 #[must_use]
 pub fn client_ip(req: &HttpRequest) -> std::net::IpAddr {
     match req.app_data::<web::Data<Site>>() {

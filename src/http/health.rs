@@ -177,7 +177,7 @@ mod tests {
         let (status, body) = get_text(readiness().with("bus", || Ok(())), "/readyz").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((status, &body["ready"], &body["bus"]), (200, &json!(true), &json!("degraded")));
-        let detail = "not connected to NATS: refused; live updates of other hubs are late";
+        let detail = "not connected to NATS: refused; live updates from other hubs are late";
         let expected = json!({"ok": true, "detail": detail, "code": "not_connected", "args": {"problem": "refused"}});
         assert_eq!(body["checks"]["bus"], expected);
         assert_eq!(body["checks"]["store"], json!({"ok": true}));

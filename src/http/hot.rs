@@ -29,7 +29,7 @@ struct Slot {
     newest: Mutex<Option<Built>>,
     /// Held while a response is built; concurrent requests wait for the result.
     building: tokio::sync::Mutex<()>,
-    /// The number of the last use, see [`HotResponses::uses`].
+    /// The number of the last use; see [`HotResponses::uses`].
     used: AtomicU64,
 }
 

@@ -274,7 +274,7 @@ pub(super) fn signed_in_cookie(site: &Site, identity: &Identity, token: String) 
     hub_cookie(site, SESSION_COOKIE, token, identity.session_ttl())
 }
 
-/// Returns a cookie of the hub. Its name states its prefix under https, see [`Site::cookie_name`].
+/// Returns a cookie of the hub. Its name states its prefix under https; see [`Site::cookie_name`].
 fn hub_cookie(site: &Site, name: &str, value: String, lifetime: Duration) -> Cookie<'static> {
     let lifetime = CookieDuration::seconds(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
     let cookie = Cookie::build(site.cookie_name(name).into_owned(), value).path("/").max_age(lifetime);

@@ -146,7 +146,7 @@ fn texts(failure: &Failure, language: Language) -> (&'static str, &'static str) 
             ),
         ),
         Failure::Busy | Failure::HubBusy => of(
-            ("Many people are signing in", "You were not signed in yet. Try again in a few seconds."),
+            ("Many people are signing in", "You have not been signed in yet. Try again in a few seconds."),
             (
                 "Muchas personas están iniciando sesión",
                 "Su sesión aún no se inició. Intente de nuevo en unos segundos.",

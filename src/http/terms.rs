@@ -104,7 +104,7 @@ struct TermResponse<'a> {
     offer_first_day_s: Option<u32>,
     /// The groups whose students come first on waitlists, in order; empty for the order of joining alone.
     waitlist_priority: &'a [Box<str>],
-    /// The time on the server's clock, for countdowns.
+    /// The time on the hub's clock, for countdowns.
     now: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -235,7 +235,7 @@ pub async fn put(
 ) -> Result<HttpResponse, Problem> {
     let patch = TermPatch::from(read_body::<TermRequest>(&request, payload).await?);
     let id = TermId::parse(&path_param(&request, "id")?).map_err(|_| {
-        let detail = "A term code has 1 to 24 letters, digits, dots, underscores or hyphens.";
+        let detail = "A term code has 1 to 24 letters, digits, dots, underscores, or hyphens.";
         Problem::invalid("id", detail).reason("term_code")
     })?;
     if id.is_sandbox() {

@@ -1,4 +1,4 @@
-//! Users, local accounts and the audit trail, for admins and for commands that use a running server.
+//! Users, local accounts and the audit trail, for admins and for commands that use a running hub.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;

@@ -100,7 +100,7 @@ pub(super) enum AddEntry {
 #[expect(dead_code, reason = "describes `AddedSection`")]
 pub(super) struct AddEntryWithChoices {
     section: SectionId,
-    /// A bundle, see `WaitlistChoicesRequest`.
+    /// A bundle; see `WaitlistChoicesRequest`.
     #[schema(value_type = Option<BTreeSet<SectionId>>, max_items = 8)]
     with: Vec<SectionId>,
     /// Alternatives.

@@ -71,7 +71,7 @@ impl Audit {
     /// full. Waits at most [`STORED_WITHIN_MAX`].
     ///
     /// # Cancellation
-    /// If the future is dropped, a queued entry is stored nevertheless.
+    /// If the future is dropped, a queued entry is still stored.
     pub async fn append_stored(&self, entry: AuditEntry) {
         let (done, stored) = oneshot::channel();
         self.queue(entry, Some(done));

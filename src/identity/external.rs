@@ -202,7 +202,7 @@ impl Identity {
         self.settings.external.iter().find(|provider| provider.source == *source)
     }
 
-    /// Ends the sign-ins that the present settings would not have issued, before the hub serves: those of an issuer that
+    /// Ends the sign-ins that the current settings would not have issued, before the hub serves: those of an issuer that
     /// another one has replaced under the same name, and those with a role above student whose rights follow from
     /// other settings, because a group may have been limited to subjects.
     ///

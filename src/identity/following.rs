@@ -20,7 +20,7 @@ impl Identity {
         let _ = self.shared.set(store);
     }
 
-    /// Adds the sign-ins of a user at other hubs to the list. To be called before the list is read.
+    /// Adds the sign-ins of a user at other hubs to the list. Must be called before the list is read.
     ///
     /// # Errors
     /// When the store cannot be read.

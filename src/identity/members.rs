@@ -32,7 +32,7 @@ const SEEN_FRACTION: i64 = 8;
 pub(super) struct ActiveMember {
     /// Rights of the member's valid sign-ins.
     pub(super) rights: Rights,
-    /// When the member last sent a request, in milliseconds since the epoch, see [`SEEN_FRACTION`].
+    /// When the member last sent a request, in milliseconds since the epoch; see [`SEEN_FRACTION`].
     pub(super) seen_ms: i64,
     /// When the provider last returned the member's profile, in milliseconds since the epoch; 0 if it has not since the
     /// hub started.

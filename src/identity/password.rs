@@ -43,7 +43,7 @@ pub enum HashError {
 }
 
 /// Hashes a password into a PHC string (argon2id, 19 MiB, two passes, as OWASP recommends). This blocks the thread for
-/// about 20 ms; the server uses [`Hasher`] instead.
+/// about 20 ms; the hub uses [`Hasher`] instead.
 ///
 /// # Errors
 /// [`HashError::Failed`] when the hash function fails.

@@ -16,7 +16,7 @@ const AFFIX_CHARS_MAX: usize = 8;
 /// The shortest common password or name that is recognized within a password.
 const STEM_CHARS_MIN: usize = 4;
 
-/// Common and stolen passwords in lower case, sorted by bytes. `common-passwords.licence.txt` names their source.
+/// Common and stolen passwords in lower case, sorted by bytes. `common-passwords.license.txt` names their source.
 const COMMON: &str = include_str!("common-passwords.txt");
 
 /// Why a new password is refused. The names are those in problem documents; the texts are for the user.

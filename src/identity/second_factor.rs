@@ -1,7 +1,7 @@
 //! Time-based one-time codes (TOTP, RFC 6238) as a second factor of local accounts, and recovery codes for users who
 //! have lost their device.
 //!
-//! The shared secret of an account is encrypted in the store, see [`crate::identity::sealing`].
+//! The shared secret of an account is encrypted in the store; see [`crate::identity::sealing`].
 
 use std::sync::Arc;
 use std::time::Duration;

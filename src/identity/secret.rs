@@ -43,7 +43,7 @@ pub fn path_beside(store: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Returns the configured secret or the one in the file, which is generated if it does not exist. Used by the server.
+/// Returns the configured secret or the one in the file, which is generated if it does not exist. Used by the hub.
 ///
 /// # Errors
 /// When the secret is too short, or the file cannot be read or created.

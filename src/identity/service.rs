@@ -362,7 +362,7 @@ impl Identity {
     }
 
     /// Returns the provider's own token for a caller who signed in through it; `None` after the sign-out or its expiry.
-    /// The token must never leave the server.
+    /// The token must never leave the hub.
     pub async fn member_token(&self, caller: &Caller) -> Option<Arc<SecretString>> {
         if !self.is_alive(caller) {
             return None;

@@ -267,7 +267,7 @@ pub(in crate::imports) enum FindingKind {
     UnknownStatus { status: String, rows: CitedRows },
     #[error(
         "Cross-listed sections share their seats only if they have the same code or name each other, and the file states \
-         their capacity together: check the capacities of {rows}"
+         their combined capacity: check the capacities of {rows}"
     )]
     CrossListed { rows: CitedRows },
     #[error("Other cells of this column are not imported either, for the same reason, in {rows}")]

@@ -69,7 +69,7 @@ pub struct Live {
     /// Returns whether a caller's token is still valid. A session checks it again after it has joined its relay,
     /// because the event that ended the token may have passed the relay before.
     pub is_token_valid: Box<dyn Fn(&Caller) -> bool + Send + Sync>,
-    /// Returns whether a scheduled alert that is due must not be sent, see [`crate::live::alert_scope::is_withheld`].
+    /// Returns whether a scheduled alert that is due must not be sent; see [`crate::live::alert_scope::is_withheld`].
     pub is_withheld: Box<dyn Fn(Alert) -> BoxFuture<'static, Result<bool, StoreError>> + Send + Sync>,
     /// The options.
     pub options: LiveOptions,

@@ -56,7 +56,7 @@ pub struct LiveSession {
     sent: AtomicU64,
     queued: AtomicU32,
     rtt_ms: AtomicU32,
-    /// The reason for closing, see [`Close::index`]; 0 for none.
+    /// The reason for closing (see [`Close::index`]); 0 for none.
     closing: AtomicU8,
     channels: Mutex<Channels>,
     /// Whether it has joined its relay.

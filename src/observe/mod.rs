@@ -199,15 +199,17 @@ impl Observed {
             let by_role = presence.by_role().into_iter();
             by_role.map(|(role, count)| (role.map_or("visitor", Role::as_str), number(count))).collect()
         });
-        metrics.watch_values("eduhub_sessions", "Connected WebSockets, by role", "role", read)?;
+        metrics.watch_values("eduhub_sessions", "Live sessions, by role", "role", read)?;
         let count = |name, help, read: fn(&Presence) -> u64| {
             let presence = self.presence.clone();
             metrics.watch_count(name, help, move || read(&presence))
         };
         count("eduhub_frames_sent_total", "Frames sent to live sessions", Presence::frames_sent)?;
-        count("eduhub_sessions_evicted_total", "WebSockets closed because their clients were too slow", |presence| {
-            presence.evicted.load(Relaxed)
-        })?;
+        count(
+            "eduhub_sessions_evicted_total",
+            "Live sessions closed because their clients were too slow",
+            |presence| presence.evicted.load(Relaxed),
+        )?;
         count(
             "eduhub_sessions_caught_up_total",
             "Times that a slow session received what the hub had held back",
@@ -215,20 +217,20 @@ impl Observed {
         )?;
         count(
             "eduhub_sessions_reaped_total",
-            "WebSockets closed because their clients stopped responding",
+            "Live sessions closed because their clients stopped responding",
             |presence| presence.reaped.load(Relaxed),
         )?;
         let presence = self.presence.clone();
         metrics.watch_counts(
             "eduhub_sessions_refused_total",
-            "WebSockets that were closed at once because of a limit on connections, by limit",
+            "Live sessions that were refused because of a limit on connections, by limit",
             "limit",
             Box::new(move || presence.refused().to_vec()),
         )?;
         let presence = self.presence.clone();
         metrics.watch_counts(
             "eduhub_sessions_ended_total",
-            "WebSockets that ended, by reason; lost: no close frame; timed_out: TCP gave up, the client read nothing",
+            "Live sessions that ended, by reason; lost: no close frame; timed_out: TCP gave up, the client read nothing",
             "reason",
             Box::new(move || presence.ends.counts()),
         )?;

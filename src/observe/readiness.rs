@@ -27,7 +27,7 @@ pub enum CheckProblem {
         n: usize,
     },
     /// Events do not reach other hubs.
-    #[error("not connected to NATS: {problem}; live updates of other hubs are late")]
+    #[error("not connected to NATS: {problem}; live updates from other hubs are late")]
     NotConnected {
         /// What the connection reports.
         problem: String,

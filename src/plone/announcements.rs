@@ -77,7 +77,7 @@ struct ReadItem {
     item: NewsItem,
     /// False if the item may have changed again within the second of its last modification. See [`SETTLED_S`].
     is_settled: bool,
-    /// Version of the rules by which its HTML was sanitized, see [`SANITIZER_RULES`]. Items stored before there were
+    /// Version of the rules by which its HTML was sanitized; see [`SANITIZER_RULES`]. Items stored before there were
     /// versions have 0.
     #[serde(default)]
     rules: u32,

@@ -165,8 +165,8 @@ impl Activity {
         self.sections.entry(id).or_insert_with(make).clone()
     }
 
-    /// Takes the samples that are due, and drops those that are older than the beginning of their window. To be called
-    /// every few seconds.
+    /// Takes the samples that are due, and drops those that are older than the beginning of their window. Must
+    /// be called every few seconds.
     pub(super) fn roll_windows(&self, now: Instant, refusals: RefusalCounts) {
         let mut windows = self.windows.lock();
         for (samples, (length, interval)) in windows.iter_mut().zip(WINDOWS) {

@@ -135,7 +135,7 @@ impl BatchExecutor {
             // A panic outside a single decision leaves the state partly changed. It is caught here, so that it does not
             // end the thread of the store or of the registrar; the state is dropped, and the term is loaded again.
             let (batch, record) = catch_unwind(AssertUnwindSafe(|| state.decide(others, commands, now))).ok()?;
-            // If the caller is gone, the batch is committed nevertheless.
+            // If the caller is gone, the batch is still committed.
             let _ = decided.send(batch);
             record
         });

@@ -150,7 +150,7 @@ impl RequestCounts {
         self.activity.recent(&self.refusals(), limit)
     }
 
-    /// Moves the two windows to `now`. To be called every few seconds.
+    /// Moves the two windows to `now`. Must be called every few seconds.
     pub fn roll_windows(&self, now: Instant) {
         self.activity.roll_windows(now, self.refusals());
     }

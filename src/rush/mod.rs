@@ -10,7 +10,7 @@
 //! - [`sandbox`]: the term that a run uses; `sandbox_lease`: one hub at a time has one
 //!
 //! `eduhub rush` and `/api/v1/admin/demo` generate the same load: a run needs only the hub's URL and tokens for a
-//! sandbox, see [`Job`].
+//! sandbox; see [`Job`].
 
 pub mod failure;
 mod hub;

@@ -1,4 +1,4 @@
-//! Facts about a student that a provider states, see [`crate::domain::student`].
+//! Facts about a student that a provider states; see [`crate::domain::student`].
 
 use crate::config::auth::FactClaims;
 use crate::domain::section::Credits;

@@ -82,7 +82,7 @@ pub struct Flows {
     ended: Mutex<Ended>,
 }
 
-/// States of ended sign-ins: those of the present period, and of the previous one.
+/// States of ended sign-ins: those of the current period, and of the previous one.
 #[derive(Default)]
 struct Ended {
     recent: HashSet<String>,

@@ -161,7 +161,7 @@ pub trait AccountStore: SignInStore + SecondFactorStore {
     /// Returns all accounts, ordered by username.
     fn accounts(&self) -> StoreFuture<Vec<Account>>;
     /// Inserts or replaces an account. With `valid_from`, revokes the user's tokens as [`Self::revoke_tokens`] does. When
-    /// limited staff get a different role, the store keeps the limit, see [`Self::former_limit`].
+    /// limited staff get a different role, the store keeps the limit; see [`Self::former_limit`].
     fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()>;
     /// Returns the subjects to which an account was limited when it last was staff, if it is not staff now.
     fn former_limit(&self, username: &UserName) -> StoreFuture<Option<Subjects>>;

@@ -1,4 +1,4 @@
-//! Port for attempts: the history of a student and of a section. Attempts are written with the batch that decided them,
+//! Port for attempts: the history of a student and of a section. Attempts are written with the batch that decided them;
 //! see [`crate::store::terms`].
 
 use jiff::Timestamp;

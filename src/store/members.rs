@@ -1,4 +1,4 @@
-//! Port for members: users who signed in through a provider. Tokens and password hashes never leave the server.
+//! Port for members: users who signed in through a provider. Tokens and password hashes never leave the hub.
 
 use jiff::Timestamp;
 use secrecy::SecretString;

@@ -40,7 +40,7 @@ pub struct PersonalRecord {
     pub plans: Vec<Plan>,
     /// The registrations in all terms, including dropped ones.
     pub registrations: Vec<(TermId, Registration)>,
-    /// The terms in which the person has attempts. They are read in pages, see [`crate::store::attempts`].
+    /// The terms in which the person has attempts. They are read in pages; see [`crate::store::attempts`].
     pub attempt_terms: Vec<TermId>,
 }
 

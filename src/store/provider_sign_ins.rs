@@ -1,5 +1,5 @@
 //! Port for sign-ins by providers that check no password in the hub, such as OpenID Connect. ID tokens never leave the
-//! server, except to their provider.
+//! hub, except to their provider.
 
 use jiff::Timestamp;
 use secrecy::SecretString;

@@ -1,7 +1,7 @@
 //! Port for what the college states about students.
 //!
 //! The facts apply in all terms. A term's registrar loads them with the term, and each term commits every change of
-//! them in its own sequence, see [`crate::store::terms`]. This port reads them, and writes them while there is no term.
+//! them in its own sequence; see [`crate::store::terms`]. This port reads them, and writes them while there is no term.
 
 use std::sync::Arc;
 

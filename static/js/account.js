@@ -16,7 +16,7 @@ const PARTS = ["password", "factor", "guardian", "attempts", "attempts-status", 
 
 let user = null;
 
-/** Draws every part for the present user and language. */
+/** Draws every part for the current user and language. */
 async function show() {
   $("account").hidden = !user;
   if (!user) {

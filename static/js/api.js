@@ -55,7 +55,7 @@ export async function call(method, path, { body, signal, ms = RESPONSE_MS_MAX, o
  */
 export function problemFrom(epoch, status, retryAfter, data) {
   const problem = new Problem({ retry_after: retryAfter ?? undefined, ...data, status });
-  // A 401 for an earlier sign-in says nothing about the present one.
+  // A 401 for an earlier sign-in says nothing about the current one.
   const isSignIn = ["bad_credentials", "second_factor_required"].includes(problem.code);
   if (status === 401 && !isSignIn && epoch === api.epoch) api.signedOut();
   return problem;

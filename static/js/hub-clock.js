@@ -16,7 +16,7 @@ export function syncClock(text, sentAt, receivedAt = Date.now()) {
 /** The hub's time in milliseconds. */
 export const hubNow = () => Date.now() + best.offset;
 
-/** When registration opens and closes for the present user. A student's own window replaces that of the term. */
+/** When registration opens and closes for the current user. A student's own window replaces that of the term. */
 export function windowOf(term) {
   const { opens_at: opens, closes_at: closes } = term.mine ?? term;
   return { opens, closes };

@@ -113,7 +113,7 @@ export function pollWhileDisconnected(live, request) {
   }).start(GRACE_MS);
 }
 
-/** Reads the terms repeatedly while the present one is not open. */
+/** Reads the terms repeatedly while the current one is not open. */
 export function pollTerms(terms) {
   for (const [ms, isNeeded] of [[TERMS_MS, () => terms.current && !terms.open], [NO_TERM_MS, () => terms.loaded && !terms.current]]) {
     new Poller((signal) => terms.load(signal), { ms, isNeeded }).start(ms);

@@ -23,7 +23,7 @@ export function printSheet(parts) {
   print();
 }
 
-/** Makes the browser print a sheet from now on. `partsOf()` returns the parts for the present view; empty to print the page. */
+/** Makes the browser print a sheet from now on. `partsOf()` returns the parts for the current view; empty to print the page. */
 export function setUpSheet(partsOf = () => []) {
   document.body.append(sheet);
   addEventListener("beforeprint", () => put(sheet, chosen.length ? chosen : partsOf()));

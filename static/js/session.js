@@ -120,7 +120,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
   }
 
   /**
-   * Handles a token that has ended. The hub clears its cookie and returns the present user: none, or one who has signed
+   * Handles a token that has ended. The hub clears its cookie and returns the current user: none, or one who has signed
    * in again in another window.
    */
   async function signInEnded() {

@@ -285,7 +285,7 @@ test("the audit trail is filtered by action and time", async () => {
   await until(page, () => document.querySelectorAll("#audit-rows td").length > 0);
   await page.getByLabel("Action").fill("started the demonstration");
   await page.getByRole("button", { name: "Search" }).click();
-  await until(page, () => /users: 7/.test(document.querySelector("#audit-rows tr:not(.day)")?.textContent) && !/Signed in/.test(document.querySelector("#audit-rows").textContent));
+  await until(page, () => /students: 7/.test(document.querySelector("#audit-rows tr:not(.day)")?.textContent) && !/Signed in/.test(document.querySelector("#audit-rows").textContent));
   assert.match(await page.locator("#audit-rows tr:not(.day)").first().textContent(), /E[SD]T.*admin.*demo\.start.*seconds: 1.*target: EduHub/);
   assert.match(await page.locator("#audit-rows td[data-head=Request]").first().getAttribute("title"), /^[0-9a-f-]{36}$/);
   await page.getByLabel("Since").fill("2200-01-01T00:00");
@@ -309,7 +309,7 @@ test("several hubs are listed in aligned columns, and a hub that is not ready st
     const lefts = await page.locator("#hubs tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => Math.round(cell.getBoundingClientRect().left)).join()));
     assert.deepEqual([...new Set(lefts)], [lefts[0]], `${width} px`);
     assert.deepEqual(await page.locator("#hubs tbody td:nth-child(2) span").evaluateAll((all) => all.map((one) => [one.className, one.textContent])),
-      [["good", "Ready"], ["stop", "Not ready"], ["stop", "No message for 0:40"]]);
+      [["good", "Ready"], ["stop", "Not ready"], ["stop", "No messages for 0:40"]]);
     for (const colorScheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme });
       assert.deepEqual(await violations(page), [], `${width} px, ${colorScheme}`);

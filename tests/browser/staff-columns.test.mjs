@@ -28,7 +28,7 @@ const check = async (page, text, name) => {
 };
 const shows = (page, pattern) => until(page, (source) => new RegExp(source).test(document.querySelector("#task").textContent), pattern);
 const step = (page) => page.textContent("#steps [aria-current]");
-/** Waits until a check with the present choices has ended and the step can be left. */
+/** Waits until a check with the current choices has ended and the step can be left. */
 const ready = (page) => until(page, () => document.querySelector("#task .columns .primary")?.disabled === false);
 const select = (page, name) => page.getByLabel(`Import column ${name} as`, { exact: true });
 

@@ -324,7 +324,7 @@ test("screen readers hear each step of an import, but not each of its rows", asy
   for (let i = 0; i <= 10; i += 1) frame({ phase: "comparing", rows: 50_000, sections: 50_000, unchanged: i * 5_000 });
   await shows(page, "Comparing with the term: 50,000 of 50,000 sections");
   const [columns, reading, read, comparing, ...others] = await page.evaluate(() => window.spoken);
-  assert.match([columns, reading, read, comparing].join("\n"), /^Looking for the columns.*\nReading the file: 1\.0.*\nThe file is read: 50,000 rows.*\nComparing with the term: 0 of/);
+  assert.match([columns, reading, read, comparing].join("\n"), /^Looking for the columns.*\nReading the file: 1\.0.*\nThe file has been read: 50,000 rows.*\nComparing with the term: 0 of/);
   assert.deepEqual(others, []);
   assert.deepEqual(page.wrong, []);
 });
@@ -357,7 +357,7 @@ test("cancelling after the upload cancels the import on the hub", async () => {
   hub.process.kill("SIGSTOP");
   try {
     await check(page);
-    await until(page, () => /schedule\.csv is uploaded\. Waiting for EduHub/.test(document.querySelector("#task").textContent));
+    await until(page, () => /schedule\.csv has been uploaded\. Waiting for EduHub/.test(document.querySelector("#task").textContent));
     await page.getByRole("button", { name: "Cancel import" }).click();
     await until(page, () => /Cancelling/.test(document.querySelector("#task").textContent));
   } finally {

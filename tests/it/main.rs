@@ -5,7 +5,7 @@
 //! - [`registrar`]: ordering, commits and failures between callers and the store
 //! - [`read_model`]: the snapshots that readers see
 //! - [`store`]: the contract of all stores, tested with the embedded one and with PostgreSQL
-//! - [`live`]: WebSocket sessions, relays and the broker over real sockets
+//! - [`live`]: live sessions, relays and the broker over real sockets
 //! - [`bus`]: events between hubs through NATS; [`bus_mistreated`]: events that are repeated, reordered or lost
 //! - [`imports`]: import tasks on an embedded store; [`imports_again`]: the same schedule in another notation
 //! - [`import_failures`]: imports whose results or events the store does not accept at once

@@ -1,4 +1,4 @@
-//! The OpenAPI document against the server's routes.
+//! The OpenAPI document against the hub's routes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

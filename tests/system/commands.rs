@@ -1,4 +1,4 @@
-//! The command line, with and without a running server.
+//! The command line, with and without a running hub.
 
 use std::fs;
 use std::io::Write;

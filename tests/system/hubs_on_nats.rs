@@ -141,7 +141,7 @@ fn a_hint_makes_the_other_hub_read_at_once() {
     load(&hubs, &servers);
     let hints = || servers[1].metric("eduhub_follow_hints_total");
     let before = hints();
-    // The student is connected to no hub, and the commit is announced nevertheless.
+    // The student is connected to no hub, and the commit is still announced.
     let section = &schedule().ids()[1];
     let mut ann = servers[0].client().signed_in(&hubs.token("ann", "student"));
     // A poll of the store may come before one hint, but not before every one.

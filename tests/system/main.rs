@@ -5,7 +5,7 @@
 //! - [`attack`]: simultaneous requests against every rule; [`attempts`]: receipts and histories
 //! - [`bus`]: two hubs with their own stores on one NATS server; [`bus_access`]: TLS and credentials
 //! - [`cluster`]: three hubs on one PostgreSQL database and one NATS server, whose parts fail while students register
-//! - [`commands`]: the command line, with and without a running server
+//! - [`commands`]: the command line, with and without a running hub
 //! - [`imports`]: imports over HTTP
 //! - [`migrate`]: moves a store to PostgreSQL
 //! - [`live`]: seats, registrations and alerts over WebSockets; [`stream`]: over Server-Sent Events

@@ -94,7 +94,7 @@ fn put_definitions<'n, N: 'n>(
     tally
 }
 
-/// Returns a section after an edit of the catalogue, see [`SectionEdit`].
+/// Returns a section after an edit of the catalogue; see [`SectionEdit`].
 fn edited(before: Option<&SectionState>, edit: &SectionEdit) -> SectionState {
     let target = &edit.target;
     let Some(before) = before else { return SectionState::new(target.clone()) };

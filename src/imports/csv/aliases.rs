@@ -193,7 +193,7 @@ const ALIASES: [(Column, &str); 105] = [
     (Column::Status, "estado | estatus"),
 ];
 
-/// Further names with several meanings, see [`WEAK_NAMES`](crate::imports::csv::names::WEAK_NAMES).
+/// Further names with several meanings; see [`WEAK_NAMES`](crate::imports::csv::names::WEAK_NAMES).
 pub(super) const WEAK_ALIASES: [(&str, Column); 37] = [
     ("course section", Column::Course),
     ("course section", Column::Section),

@@ -2,7 +2,7 @@
 //! `2022-09-07T00:00:00`, `09/21/2020`, `20-JAN-31`, `20.01.2031`, `Sep 07, 2022`, `7 de septiembre de 2022`, the
 //! serial number 44811; ranges with ` - ` or `..`.
 //!
-//! Whether the month or the day comes first in `3/4/2031` is decided for a whole file, see [`DayOrder`].
+//! Whether the month or the day comes first in `3/4/2031` is decided for a whole file; see [`DayOrder`].
 
 use jiff::civil::Date;
 use jiff::{Span, ToSpan};

@@ -120,7 +120,7 @@ fn range(token: &str) -> Option<u8> {
     (from == 1 && to >= 1 << 3).then(|| to | (to - 1))
 }
 
-/// Parses abbreviations of two letters in any case, such as `MOWE` and `TUTH`. `SU` is two days, see [`letters`].
+/// Parses abbreviations of two letters in any case, such as `MOWE` and `TUTH`. `SU` is two days; see [`letters`].
 fn pairs(token: &str) -> Option<u8> {
     let pairs = token.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
     let is_pairs = token.is_ascii() && token.len().is_multiple_of(2) && token != "SU";

@@ -63,7 +63,7 @@ pub(super) fn is_well_formed(cells: &mut Cells<'_>, record: &csv::StringRecord, 
         cells.add_finding(Severity::Error, None, &kind);
         return false;
     }
-    // U+0080 to U+009F are characters of Windows-1252, see `text::decoded`.
+    // U+0080 to U+009F are characters of Windows-1252; see `text::decoded`.
     let control = |c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r');
     let is_wrong = |(at, cell): (usize, &str)| cell.contains(control) && header.field_of(at).is_some();
     if let Some(at) = record.iter().enumerate().position(is_wrong) {

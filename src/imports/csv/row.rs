@@ -128,7 +128,7 @@ impl MeetingRow {
 pub(super) struct Cells<'r> {
     header: &'r Header,
     record: &'r csv::StringRecord,
-    /// The derived cells of the record, see [`Header::derived_cells`].
+    /// The derived cells of the record; see [`Header::derived_cells`].
     derived: &'r [String],
     line: u64,
     report: RowReport,

@@ -11,7 +11,7 @@ pub(super) enum FileStatus {
     Tentative,
 }
 
-// A lone `C` is closed in one system and cancelled in another, see [`LetterC`].
+// A lone `C` is closed in one system and cancelled in another; see [`LetterC`].
 const ACTIVE_WORDS: [&str; 9] =
     ["active", "open", "closed", "full", "waitlist", "waitlisted", "available", "restricted", "permission"];
 const ACTIVE: [&str; 15] = [
@@ -50,7 +50,7 @@ const CANCELLED: [&str; 17] = [
     "will not run",
     "withdrawn",
 ];
-/// Words after which `cancelled` is not the present status, such as `Open (was cancelled)`.
+/// Words after which `cancelled` is not the current status, such as `Open (was cancelled)`.
 const NEGATIONS: [&str; 7] = ["not", "no", "never", "non", "if", "was", "previously"];
 const TENTATIVE: [&str; 10] =
     ["t", "tentative", "tent", "pending", "planned", "proposed", "hold", "on hold", "preliminary", "draft"];

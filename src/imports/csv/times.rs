@@ -1,5 +1,5 @@
 //! Parses times of day and time ranges: `9:30 am - 10:50 am`, `06:00 PM-07:50 PM`, `08:00-08:50`, `0930-1050`,
-//! `0930am-1045am`. Whether 1:00 without am or pm is in the afternoon is decided for a whole file, see [`Clock`].
+//! `0930am-1045am`. Whether 1:00 without am or pm is in the afternoon is decided for a whole file; see [`Clock`].
 
 use std::borrow::Cow;
 

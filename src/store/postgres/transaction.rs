@@ -141,7 +141,7 @@ impl Tx {
         Ok(self.client()?.batch_execute(sql).await?)
     }
 
-    /// Returns the connection to the pool. To be called after the transaction has ended.
+    /// Returns the connection to the pool. Must be called after the transaction has ended.
     fn release(mut self) {
         drop(self.client.take());
     }

@@ -30,7 +30,7 @@ const TABLES: [(&str, &str, &str); 12] = [
     ("terms", "id", "id"),
 ];
 
-/// Removes all sandbox terms. To be called before any term is loaded or marked.
+/// Removes all sandbox terms. Must be called before any term is loaded or marked.
 pub(super) fn remove_all(tx: &Connection) -> rusqlite::Result<()> {
     for (table, term, _) in TABLES {
         tx.execute(&format!("DELETE FROM {table} WHERE {term} GLOB ?1"), [format!("{SANDBOX_PREFIX}*")])?;

@@ -57,7 +57,7 @@ impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for FnJo
             (Ok(()), None) => Err(StoreError::Refused("the job did not run".to_owned())),
             (Err(error), _) => Err(error),
         };
-        // The caller may be gone. The write is committed nevertheless.
+        // The caller may be gone. The write is still committed.
         let _ = self.caller.send(reply);
     }
 }

@@ -38,7 +38,7 @@ function oneField(label, input, action, send, refusal) {
   return h("form", { onsubmit }, field(label, input), submit, status);
 }
 
-/** Shows the present state; `done` is the text of what has just changed. */
+/** Shows the current state; `done` is the text of what has just changed. */
 export function showFactor(enabled, done) {
   const note = h("p", { role: "status", class: "good" }, done);
   const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });

@@ -98,7 +98,7 @@ function rejectedTitle(state) {
 
 /**
  * Returns the elements of the report. `page` is `{nameOf(id), termTitle(id), show(id), compose(audience)}`; `nextSteps` are elements;
- * `again`, if the file can be checked again, is `{clock, check(options)}`: the present clock, and what checks it with other options.
+ * `again`, if the file can be checked again, is `{clock, check(options)}`: the current clock, and what checks it with other options.
  * `correct(finding, isError)` returns the button that corrects a line, or false; null if no line of the file can be corrected.
  */
 export function report(state, page, nextSteps, again, correct) {

@@ -30,7 +30,7 @@ export class ImportView {
   #poller = new Poller((signal) => this.#read(signal), { ms: POLL_MS, onerror: (problem) => this.#showStatus(problemText(problem), "stop") });
   /** The query parameters of the import, with its `file`, file `name`, and the `corrections` of its lines. */
   #options = {};
-  /** Where the progress of the present check is shown if the report stays, see `#checkCorrected`. */
+  /** Where the progress of the current check is shown if the report stays; see `#checkCorrected`. */
   #place = null;
   #uploading = null;
   #isRunning = false;
@@ -154,7 +154,7 @@ export class ImportView {
     }
   }
 
-  /** Cancels the present check, whose result is no longer shown. */
+  /** Cancels the current check, whose result is no longer shown. */
   #abandon() {
     this.#poller.stop();
     this.#live.unsubscribe(`import:${this.#task}`);

@@ -17,7 +17,7 @@ const SHOWN = 20;
 export class Announcements {
   #items = [];
   #shown = "";
-  /** Successful reads in a row for the present user. */
+  /** Successful reads in a row for the current user. */
   #reads = 0;
   #poller = new Poller((signal) => this.#read(signal), {
     ms: () => this.#reads > 1 ? REFRESH_MS : SOON_MS,

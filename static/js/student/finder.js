@@ -51,7 +51,7 @@ export class Finder {
     onLanguage(() => { this.#drawDays(); this.#drawSubjects(true); this.search({ keepScroll: true }); });
   }
 
-  /** The present filter. */
+  /** The current filter. */
   get filter() {
     const chosen = [...this.form.querySelectorAll("[name=day]:checked")].map(({ value }) => value);
     return { q: $("q").value.trim(), subject: $("subject").value, days: chosen, open: $("open").checked, order: $("order").value, also: this.page.more?.filters.predicate() };

@@ -95,7 +95,7 @@ export function noAnswer() {
 
 let phase = null;
 
-/** Shows another term, or another phase of the present one. */
+/** Shows another term, or another phase of the current one. */
 function termChanged() {
   const term = page.terms.current.id;
   if (phase === "soon" && page.terms.open && page.catalogue.term === term) page.announce(t("term.opened"));

@@ -128,7 +128,7 @@ export function drawForVisitor(act, { id, status }, { user, catalogue, signInToP
 
 const takenText = (numbers) => `${seatsTaken(numbers)}. ${waitlistTaken(numbers)}.`;
 
-/** Draws the present seats in the details of a section, if `el` has them. */
+/** Draws the current seats in the details of a section, if `el` has them. */
 export function drawTaken(el, numbers) {
   const at = el.querySelector(".taken");
   const text = at && takenText(numbers);

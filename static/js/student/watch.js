@@ -49,7 +49,7 @@ export class Watch {
     } catch { /* Storage is unavailable: the watch ends with this page. */ }
   }
 
-  /** Says what to expect, and asks the browser for permission. The question of the browser may stay open for long. */
+  /** Says what to expect, and asks the browser for permission. The browser's prompt may stay open for a long time. */
   async #start(id) {
     // A seat that is open already is not reported.
     this.#open.set(id, this.page.numbers(id).open > 0);

@@ -32,7 +32,7 @@ struct Choices {
     are_directed: bool,
     /// Calls without an answer are executed within [`PROMPT_MOMENTS`] or never.
     are_prompt: bool,
-    /// Drops without an answer are executed at the time that their repetitions state, see [`times_of_repetitions`].
+    /// Drops without an answer are executed at the time that their repetitions state; see [`times_of_repetitions`].
     are_timed: bool,
 }
 

@@ -108,7 +108,7 @@ pub(crate) struct Naive {
     pub(super) released_at: Timestamp,
     pub(super) offers: TermOffers,
     pub(super) changed_too: Vec<ChangedToo>,
-    /// The replies to the requests of a batch, see [`Expected::at_first`].
+    /// The replies to the requests of a batch; see [`Expected::at_first`].
     at_first: Vec<String>,
 }
 
@@ -371,9 +371,9 @@ impl Naive {
         let pool: Vec<String> =
             self.pool(&section.definition).iter().map(|s| s.definition.id.crn.to_string()).collect();
         let crns = if pool.is_empty() { vec![crn.to_owned()] } else { pool };
-        let mut line: Vec<Registration> = crns.iter().flat_map(|crn| self.waitlist(crn)).collect();
-        line.sort_by_key(|waiting| (waiting.priority, waiting.queue_number));
-        for Registration { student, crn, .. } in line {
+        let mut students: Vec<Registration> = crns.iter().flat_map(|crn| self.waitlist(crn)).collect();
+        students.sort_by_key(|waiting| (waiting.priority, waiting.queue_number));
+        for Registration { student, crn, .. } in students {
             let section = self.section(&crn).unwrap();
             let is_waiting = self.registration(&student, &crn).is_some_and(|r| r.status == Status::Waitlisted);
             if !is_waiting || self.seats_for(section, self.facts(&student)) == 0 {

@@ -29,18 +29,19 @@ impl Naive {
 
     /// Moves a student to a position of a waitlist, and returns the reply.
     pub(super) fn move_on_waitlist(&mut self, student: &str, crn: &str, position: u32) -> String {
-        let mut line = self.waitlist(crn);
-        let Some(from) = line.iter().position(|one| one.student == student) else { return "not found".to_owned() };
+        let mut waitlist = self.waitlist(crn);
+        let Some(from) = waitlist.iter().position(|one| one.student == student) else { return "not found".to_owned() };
         let outside = self.section(crn).unwrap().outside.1;
         let mut to = 0;
-        while to + 1 < line.len() && outside + 1 + (to as u32) < position {
+        while to + 1 < waitlist.len() && outside + 1 + (to as u32) < position {
             to += 1;
         }
         if to == from {
             return self.in_words(student, crn, false);
         }
-        let mut moved = line.remove(from);
-        let (ahead, behind) = (to.checked_sub(1).map(|at| line[at].priority), line.get(to).map(|one| one.priority));
+        let mut moved = waitlist.remove(from);
+        let (ahead, behind) =
+            (to.checked_sub(1).map(|at| waitlist[at].priority), waitlist.get(to).map(|one| one.priority));
         let mut priority = self.priority_of(student);
         if ahead.is_some_and(|ahead| priority < ahead) {
             priority = ahead.unwrap();
@@ -48,9 +49,9 @@ impl Naive {
             priority = behind.unwrap();
         }
         moved.priority = priority;
-        line.insert(to, moved);
+        waitlist.insert(to, moved);
         // Those of the same priority keep their numbers, in another order.
-        let same: Vec<Registration> = line.into_iter().filter(|one| one.priority == priority).collect();
+        let same: Vec<Registration> = waitlist.into_iter().filter(|one| one.priority == priority).collect();
         let mut numbers: Vec<u64> = same.iter().map(|one| one.queue_number).collect();
         numbers.sort_unstable();
         for (one, queue_number) in same.into_iter().zip(numbers) {

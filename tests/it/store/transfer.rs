@@ -20,7 +20,7 @@ use crate::support::wait::eventually;
 /// Moves a store that is closed. Returns the tables that were compared, too.
 fn migrate(from: &Embedded, to: &Shared) -> (Result<Transferred, TransferError>, Vec<&'static str>) {
     let compared: Arc<Mutex<Vec<&'static str>>> = Arc::default();
-    // Another test may keep a lock that was just released for a moment, see `fixture::open_when_unlocked`.
+    // Another test may briefly keep a lock that was just released; see `fixture::open_when_unlocked`.
     let (lock, source) = eventually("the lock", || transfer_source(&from.path()).ok());
     let seen = compared.clone();
     let report = move |progress| {

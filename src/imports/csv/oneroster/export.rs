@@ -73,7 +73,7 @@ pub struct TermBundle<'t> {
     pub snapshot: &'t Snapshot,
     /// The students who are enrolled, by username.
     pub students: &'t [EnrolledStudent],
-    /// First and last day of teaching, see [`days_of`].
+    /// First and last day of teaching; see [`days_of`].
     pub days: (Date, Date),
 }
 

@@ -38,7 +38,7 @@ const RESULTS: &str = "results.csv";
 
 /// The beginning of the names of the hub's own columns.
 const OWN_PREFIX: &str = "metadata.eduhub.";
-/// The hub's own column of meetings, after [`OWN_PREFIX`], see [`ids::meeting_text`].
+/// The hub's own column of meetings, after [`OWN_PREFIX`]; see [`ids::meeting_text`].
 const MEETINGS: &str = "meetings";
 /// The hub's other own columns, after [`OWN_PREFIX`]. They are the names of columns of a schedule file.
 const OWN_COLUMNS: [&str; 8] =

@@ -37,7 +37,7 @@ export default {
   "demo.of_these": "{n} of these oversold (above capacity)",
   "demo.none_oversold": "None oversold",
   "demo.errors": { one: "{n} request failed", other: "{n} requests failed" },
-  "demo.no_errors": "No request failed",
+  "demo.no_errors": "No requests failed",
   "demo.imports.running": "Imports run in the background half of the time, to show whether they slow students down.",
   "demo.imports.short": "No import ran long enough to show whether imports slow students down.",
   "demo.imports.slowed": "Background imports slowed students down.",

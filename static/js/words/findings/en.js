@@ -145,7 +145,7 @@ export default {
   "finding.component_inferred": "No component is given: it is imported as {component} because of the section's label or title, in {rows}",
   "finding.tentative": "Tentative sections are imported as open, in {rows}",
   "finding.unknown_status": "The status \"{status}\" is unknown: the section is imported as open, in {rows}",
-  "finding.cross_listed": "Cross-listed sections share their seats only if they have the same code or name each other, and the file states their capacity together: check the capacities of {rows}",
+  "finding.cross_listed": "Cross-listed sections share their seats only if they have the same code or name each other, and the file states their combined capacity: check the capacities of {rows}",
   "finding.more_not_imported": "Other cells of this column are not imported either, for the same reason, in {rows}",
   "finding.no_year": "Dates without a year are not imported, in {rows}",
   "finding.continuation": "Rows without a section are read as further meetings of the section above, in {rows}",

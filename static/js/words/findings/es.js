@@ -145,7 +145,7 @@ export default {
   "finding.component_inferred": "No se indica el tipo de clase: se importa como {component} por la etiqueta o el título de la sección, en {rows}",
   "finding.tentative": "Las secciones provisionales se importan como abiertas, en {rows}",
   "finding.unknown_status": "El estado \"{status}\" es desconocido: la sección se importa como abierta, en {rows}",
-  "finding.cross_listed": "Las secciones combinadas comparten sus cupos solo si tienen el mismo código o se nombran entre sí, y el archivo indica su cupo en conjunto: revise el cupo de {rows}",
+  "finding.cross_listed": "Las secciones combinadas comparten sus cupos solo si tienen el mismo código o se nombran entre sí, y el archivo indica su cupo combinado: revise el cupo de {rows}",
   "finding.more_not_imported": "Tampoco se importan otras celdas de esta columna, por el mismo motivo: {rows}",
   "finding.no_year": "Las fechas sin año no se importan, en {rows}",
   "finding.continuation": "Las filas sin sección se leen como más horarios de la sección anterior, en {rows}",

@@ -35,7 +35,7 @@ export default {
   "student.permits": "Permits", "student.permits.none": "No permits.", "student.permit.give": "Give a permit", "student.permit.instead": "Give a permit instead",
   "student.permit.by": "{reason} (by {by})", "student.permit.until": "Until {at}", "student.permit.no_end": "No end date",
   "student.permit.end": "End permit", "student.permit.end.of": "End the permit for {what}", "student.permit.of": "Section or course",
-  "student.permit.of.hint": "A CRN of the term above, a section ID such as 202209-10001, or a course such as MATH 151", "student.permit.of.missing": "Enter a section or a course.",
+  "student.permit.of.hint": "A CRN in the term above, a section ID such as 202209-10001, or a course such as MATH 151", "student.permit.of.missing": "Enter a section or a course.",
   "student.permit.codes.missing": "Choose at least one rule.", "student.permit.expires": "Ends", "student.permit.expires.hint": "{zone}. Leave blank for no end date.",
   "student.history": "Registration history", "attempts.title.section": "Registration history", "student.history.of": "Registration history of {name}",
   "student.explain": "Who came first?", "student.explain.pending": "Loading…", "student.explain.nth": "{nth} student to request this section.",
