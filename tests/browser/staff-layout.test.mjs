@@ -1,0 +1,48 @@
+// The staff page: what belongs together is beside each other, and what is alike is aligned.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, Hub, open, until } from "./support.mjs";
+
+let hub, chrome;
+before(async () => {
+  [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+  await hub.ask("admin", "PUT", "/api/v1/admin/users/long", { role: "student", password: "correct horse 1", name: "Wilhelmina Featherstonehaugh-Cholmondeley" });
+  hub.mint("long", "student");
+  await hub.term("desk", [
+    "1,MATH 151,Calculus I,A01,lecture,5,1,3,MWF,12:00-12:50,G. Eriksen,Adams 104",
+    "2,MATH 151,Calculus I,A02,lecture,5,20,3,MWF,09:00-09:50,Lee,Adams 104",
+  ], { more: ["location"] });
+  for (const user of ["long", "student"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/desk-1?waitlist=true");
+  await hub.ask("staff", "PUT", "/api/v1/terms/empty", { title: "A term without sections" });
+});
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+const openDesk = async (hash, how = {}, term = "desk") => {
+  const page = await open(chrome, hub, `/staff${hash}`, { user: "staff", ...how });
+  await until(page, (term) => document.querySelector(`#which-term option[value="${term}"]`) && document.querySelector("#terms .term-card"), term);
+  await page.selectOption("#which-term", term);
+  return page;
+};
+const boxes = (page, selector) => page.$$eval(selector, (all) => all.filter((el) => el.checkVisibility()).map((el) => el.getBoundingClientRect().toJSON()));
+/** The box of the first line, and that of the last one, of the text of an element. */
+const lines = (page, selector) => page.$eval(selector, (el) => {
+  const rects = [];
+  const walker = document.createTreeWalker(el, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const range = document.createRange();
+    range.selectNodeContents(walker.currentNode);
+    rects.push(...[...range.getClientRects()].filter(({ width }) => width > 1).map((rect) => rect.toJSON()));
+  }
+  return { first: rects[0], last: rects.at(-1), n: new Set(rects.map(({ top }) => Math.round(top))).size };
+});
+
+test("fields and bars are aligned between the rows of a phone, whatever the seats say", async () => {
+  const page = await openDesk("#sections", { width: 390, height: 844 });
+  await until(page, () => document.querySelectorAll(".srow").length === 2);
+  assert.match(await page.innerText(".srow >> nth=0"), /Full, 1 waiting/);
+  for (const selector of ["[name=capacity]", "[name=waitlist_capacity]", "[name=status]", ".bar"]) {
+    const [one, other] = await boxes(page, `.srow .line ${selector}`);
+    assert.deepEqual([one.left, one.width], [other.left, other.width], selector);
+  }
+});
