@@ -46,3 +46,11 @@ test("fields and bars are aligned between the rows of a phone, whatever the seat
     assert.deepEqual([one.left, one.width], [other.left, other.width], selector);
   }
 });
+
+test("a row of the list at 1280 px shows days, time and room", async () => {
+  const page = await openDesk("#sections");
+  await until(page, () => document.querySelectorAll(".srow").length === 2);
+  const { text, cut } = await page.$eval(".srow .schedule", (el) => ({ text: el.innerText, cut: [...el.children].some((one) => one.scrollWidth > one.clientWidth) }));
+  assert.match(text, /Mon Wed Fri 12:00 – 12:50 PM, Adams 104/);
+  assert.ok(!cut, "the room is cut off");
+});
