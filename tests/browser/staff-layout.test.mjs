@@ -54,3 +54,10 @@ test("a row of the list at 1280 px shows days, time and room", async () => {
   assert.match(text, /Mon Wed Fri 12:00 – 12:50 PM, Adams 104/);
   assert.ok(!cut, "the room is cut off");
 });
+
+test("the number of sections is at the height of the fields beside it", async () => {
+  const page = await openDesk("#sections");
+  await until(page, () => /2 sections/.test(document.querySelector("#sections-found").textContent));
+  const [[text], [field]] = [await boxes(page, "#sections-found"), await boxes(page, "#section-search [name=q]")];
+  assert.ok(Math.abs((text.top + text.bottom) - (field.top + field.bottom)) <= 2, JSON.stringify([text, field]));
+});
