@@ -61,3 +61,14 @@ test("the number of sections is at the height of the fields beside it", async ()
   const [[text], [field]] = [await boxes(page, "#sections-found"), await boxes(page, "#section-search [name=q]")];
   assert.ok(Math.abs((text.top + text.bottom) - (field.top + field.bottom)) <= 2, JSON.stringify([text, field]));
 });
+
+test("a long name in a roster wraps like text", async () => {
+  const page = await openDesk("#sections", { width: 390, height: 844 });
+  await page.locator(".srow .name").first().click();
+  await page.locator(".roster td .plain").first().waitFor();
+  const name = await lines(page, ".roster td .plain");
+  const username = await lines(page, ".roster td:nth-child(2)");
+  assert.ok(name.n > 1, "the name has one line");
+  assert.equal(name.first.left, name.last.left);
+  assert.ok(Math.abs(name.first.bottom - username.first.bottom) <= 1, JSON.stringify([name.first, username.first]));
+});
