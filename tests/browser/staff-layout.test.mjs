@@ -72,3 +72,19 @@ test("a long name in a roster wraps like text", async () => {
   assert.equal(name.first.left, name.last.left);
   assert.ok(Math.abs(name.first.bottom - username.first.bottom) <= 1, JSON.stringify([name.first, username.first]));
 });
+
+test("all lines of the text of a choice begin at one edge, and its box keeps its size", async () => {
+  const page = await openDesk("#demand", { width: 390, height: 844 });
+  for (const [view, selectors] of [["demand", ["#demand-fills", ".narrow > .check > [name=waitlist]"]], ["alerts", ["[name=to][value=all]", "[name=to][value=some]", "[name=requires_ack]"]]]) {
+    await page.click(`#views [href="#${view}"]`);
+    const edges = [];
+    for (const selector of selectors) {
+      const [box] = await boxes(page, selector);
+      const { first, last } = await lines(page, `${selector} + span`);
+      edges.push(first.left - box.left, last.left - box.left);
+      assert.equal(box.width, 20, selector);
+      assert.ok(Math.abs((box.top + box.bottom) - (first.top + first.bottom)) <= 3, `${selector} is not at the height of its text`);
+    }
+    assert.equal(new Set(edges.map(Math.round)).size, 1, `${view}: ${edges}`);
+  }
+});
