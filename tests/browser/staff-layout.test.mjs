@@ -88,3 +88,17 @@ test("all lines of the text of a choice begin at one edge, and its box keeps its
     assert.equal(new Set(edges.map(Math.round)).size, 1, `${view}: ${edges}`);
   }
 });
+
+test("the heading of the rules to override is aligned with them, below the refusal", async () => {
+  await hub.ask("staff", "PUT", "/api/v1/students/student", { holds: [{ id: "fine", text: "A book is missing.", office: "Library", blocks: ["register"] }] });
+  const page = await openDesk("#students");
+  await page.fill("#student-search [name=q]", "student");
+  await page.getByRole("button", { name: /\(student\)/ }).click();
+  await page.fill(".picker input", "2");
+  await page.locator(".picker li").getByRole("button", { name: /Register/ }).first().click();
+  await page.locator(".change [name=override]").first().waitFor();
+  const [[legend], [box], [refusal]] = [await boxes(page, ".change legend"), await boxes(page, ".change [name=override]"), await boxes(page, ".change .stop")];
+  const { first } = await lines(page, ".change legend");
+  assert.equal(first.left, box.left);
+  assert.ok(legend.right - first.right >= 8 && legend.top - refusal.bottom >= 4, JSON.stringify([legend, first, refusal]));
+});
