@@ -89,6 +89,15 @@ test("all lines of the text of a choice begin at one edge, and its box keeps its
   }
 });
 
+test("the steps of an import are circles", async () => {
+  const page = await openDesk("#import");
+  const sizes = await page.$$eval("#steps li", (all) => all.map((el) => {
+    const { width, lineHeight, borderLeftWidth, borderTopWidth } = getComputedStyle(el, "::before");
+    return parseFloat(width) + 2 * parseFloat(borderLeftWidth) - parseFloat(lineHeight) - 2 * parseFloat(borderTopWidth);
+  }));
+  assert.deepEqual(sizes, [0, 0, 0, 0]);
+});
+
 test("the heading of the rules to override is aligned with them, below the refusal", async () => {
   await hub.ask("staff", "PUT", "/api/v1/students/student", { holds: [{ id: "fine", text: "A book is missing.", office: "Library", blocks: ["register"] }] });
   const page = await openDesk("#students");
