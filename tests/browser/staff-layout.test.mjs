@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { browser, Hub, open, until } from "./support.mjs";
+import { browser, csvFile, Hub, open, until } from "./support.mjs";
 
+const HEADS = "crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor";
 let hub, chrome;
 before(async () => {
   [hub, chrome] = await Promise.all([Hub.start(), browser()]);
@@ -96,6 +97,19 @@ test("the steps of an import are circles", async () => {
     return parseFloat(width) + 2 * parseFloat(borderLeftWidth) - parseFloat(lineHeight) - 2 * parseFloat(borderTopWidth);
   }));
   assert.deepEqual(sizes, [0, 0, 0, 0]);
+});
+
+test("a heading among the columns of a file is nearer to its text than to what is above", async () => {
+  const page = await openDesk("#import");
+  await page.setInputFiles("#import-form [name=file]", csvFile(`${HEADS.replace("crn", "Nr")}\n1,MATH 151,Calculus I,A01,lecture,5,1,3,MWF,12:00-12:50,Lee\n`));
+  await page.getByRole("button", { name: "Check file" }).click();
+  await page.locator(".columns h4").first().waitFor();
+  const gaps = await page.$$eval(".columns h4", (all) => all.map((el) => {
+    const [above, own, below] = [el.previousElementSibling ?? el.parentElement.previousElementSibling, el, el.nextElementSibling].map((one) => one.getBoundingClientRect());
+    return { text: el.textContent, above: own.top - above.bottom, below: below.top - own.bottom };
+  }));
+  assert.ok(gaps.length > 1);
+  for (const { text, above, below } of gaps) assert.ok(below < above && below <= 8, `${text}: ${above} px above, ${below} px below`);
 });
 
 test("the heading of the rules to override is aligned with them, below the refusal", async () => {
