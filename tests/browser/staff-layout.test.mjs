@@ -112,6 +112,15 @@ test("a heading among the columns of a file is nearer to its text than to what i
   for (const { text, above, below } of gaps) assert.ok(below < above && below <= 8, `${text}: ${above} px above, ${below} px below`);
 });
 
+test("the numbers of rejected lines leave the room to the problems", async () => {
+  const page = await openDesk("#import", { width: 390, height: 844 });
+  await page.setInputFiles("#import-form [name=file]", csvFile(`term,${HEADS}\ndesk,9,MATH 161,Knots,A01,lecture,5,many,3,MWF,12:00-12:50,Lee\n`));
+  await page.getByRole("button", { name: "Check file" }).click();
+  await page.locator("#task [data-part=errors] td").first().waitFor();
+  const [number, problem] = [await boxes(page, "#task [data-part=errors] td:nth-child(1)"), await boxes(page, "#task [data-part=errors] td:nth-child(4)")];
+  assert.ok(number[0].width < 48 && problem[0].width > 100, JSON.stringify([number[0].width, problem[0].width]));
+});
+
 test("the heading of the rules to override is aligned with them, below the refusal", async () => {
   await hub.ask("staff", "PUT", "/api/v1/students/student", { holds: [{ id: "fine", text: "A book is missing.", office: "Library", blocks: ["register"] }] });
   const page = await openDesk("#students");
