@@ -121,6 +121,18 @@ test("the numbers of rejected lines leave the room to the problems", async () =>
   assert.ok(number[0].width < 48 && problem[0].width > 100, JSON.stringify([number[0].width, problem[0].width]));
 });
 
+test("the explanation of the times is beside the times of a term, and names the zone for the whole year", async () => {
+  for (const [locale, zone] of [["en-US", /college's time zone, Eastern Time\./], ["es-MX", /hora oriental\./]]) {
+    const page = await openDesk("#terms", { locale });
+    const [[closes], [text], [next]] = [await boxes(page, "#term-form [name=closes_at]"), await boxes(page, "#term-form .none"), await boxes(page, "#term-form [name=waitlist]")];
+    assert.match(await page.innerText("#term-form .none"), zone);
+    assert.ok(text.top >= closes.bottom && text.top - closes.bottom <= 16 && text.bottom <= next.top, JSON.stringify([closes, text, next]));
+    const [offer, first] = [await boxes(page, "#term-form [name=offer_s]"), await boxes(page, "#term-form [name=offer_first_day_s]")];
+    assert.equal(offer[0].top, first[0].top, "the two times for an offer are not beside each other");
+    await page.close();
+  }
+});
+
 test("the heading of the rules to override is aligned with them, below the refusal", async () => {
   await hub.ask("staff", "PUT", "/api/v1/students/student", { holds: [{ id: "fine", text: "A book is missing.", office: "Library", blocks: ["register"] }] });
   const page = await openDesk("#students");

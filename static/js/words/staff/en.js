@@ -138,7 +138,7 @@ export default {
   "terms.opens": "Registration opens",
   "terms.closes": "Registration closes",
   "terms.waitlist": "When a seat becomes free", "terms.waitlist.keep": "No change", "terms.waitlist.college": "College default", "terms.waitlist.auto": "Enroll the first student on the waitlist", "terms.waitlist.offer": "Offer it to the first student on the waitlist",
-  "terms.offer": "Minutes to accept an offer", "terms.offer.first": "Minutes on the first day",
+  "terms.offer": "Minutes to accept an offer", "terms.offer.first": "Minutes to accept an offer on the first day of registration",
   "terms.priority": "Groups that come first on waitlists, in order, separated by commas",
   "terms.zone": "Enter times in the college's time zone,",
   "terms.blank": "Without an opening time, registration stays closed.",

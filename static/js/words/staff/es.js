@@ -138,7 +138,7 @@ export default {
   "terms.opens": "Apertura de la inscripción",
   "terms.closes": "Cierre de la inscripción",
   "terms.waitlist": "Cuando se libera un cupo", "terms.waitlist.keep": "Sin cambios", "terms.waitlist.college": "Predeterminado de la institución", "terms.waitlist.auto": "Inscribir al primer estudiante de la lista", "terms.waitlist.offer": "Ofrecerlo al primer estudiante de la lista",
-  "terms.offer": "Minutos para aceptar una oferta", "terms.offer.first": "Minutos el primer día",
+  "terms.offer": "Minutos para aceptar una oferta", "terms.offer.first": "Minutos para aceptar una oferta el primer día de inscripción",
   "terms.priority": "Grupos que van primero en las listas de espera, en orden, separados por comas",
   "terms.zone": "Escriba las horas en la zona horaria de la institución,",
   "terms.blank": "Sin hora de apertura, la inscripción permanece cerrada.",
