@@ -133,6 +133,15 @@ test("the explanation of the times is beside the times of a term, and names the 
   }
 });
 
+test("a term without sections shows no explanation of squares", async () => {
+  const page = await openDesk("#now", {}, "empty");
+  await until(page, () => /no sections yet/.test(document.querySelector("#map").textContent));
+  assert.deepEqual([await page.isVisible(".legend"), await page.isVisible("#as-list")], [false, false]);
+  await page.selectOption("#which-term", "desk");
+  await until(page, () => document.querySelectorAll("#map i").length === 2);
+  assert.deepEqual([await page.isVisible(".legend"), await page.isVisible("#as-list")], [true, true]);
+});
+
 test("the heading of the rules to override is aligned with them, below the refusal", async () => {
   await hub.ask("staff", "PUT", "/api/v1/students/student", { holds: [{ id: "fine", text: "A book is missing.", office: "Library", blocks: ["register"] }] });
   const page = await openDesk("#students");
