@@ -142,6 +142,18 @@ test("a term without sections shows no explanation of squares", async () => {
   assert.deepEqual([await page.isVisible(".legend"), await page.isVisible("#as-list")], [true, true]);
 });
 
+test("the ring in the legend of the map is as far from its text as the other squares, and within the column", async () => {
+  const page = await openDesk("#now", { width: 390, height: 844 });
+  await until(page, () => document.querySelectorAll("#map i").length === 2);
+  await page.evaluate(() => { document.querySelector("#refused-key").hidden = false; });
+  const gaps = await page.$$eval(".legend .key", (keys) => keys.map((key) => {
+    const square = [...key.querySelectorAll("i")].at(-1), ring = square.matches(".ring") ? parseFloat(getComputedStyle(square).outlineWidth) : 0;
+    return { text: key.lastElementChild.getBoundingClientRect().left - square.getBoundingClientRect().right - ring, edge: square.getBoundingClientRect().left - ring - key.getBoundingClientRect().left };
+  }));
+  assert.equal(new Set(gaps.map(({ text }) => Math.round(text))).size, 1, JSON.stringify(gaps));
+  assert.ok(gaps.at(-1).edge >= 0, JSON.stringify(gaps.at(-1)));
+});
+
 test("the heading of the rules to override is aligned with them, below the refusal", async () => {
   await hub.ask("staff", "PUT", "/api/v1/students/student", { holds: [{ id: "fine", text: "A book is missing.", office: "Library", blocks: ["register"] }] });
   const page = await openDesk("#students");
