@@ -142,6 +142,21 @@ test("a term without sections shows no explanation of squares", async () => {
   assert.deepEqual([await page.isVisible(".legend"), await page.isVisible("#as-list")], [true, true]);
 });
 
+test("the buttons of an alert are at the same distance below details of one line and of two", async () => {
+  await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Closing early", message: "All buildings close at 3 PM.", priority: "medium", category: "schedule", audience: { all: true }, starts_at: new Date(Date.now() + 86_400_000).toISOString() });
+  const gaps = [];
+  for (const width of [1920, 390]) {
+    const page = await openDesk("#alerts", { width });
+    await page.locator("#scheduled-list footer").waitFor();
+    const { last, n } = await lines(page, "#scheduled-list footer > span");
+    const [actions] = await boxes(page, "#scheduled-list .alert-actions");
+    gaps.push([n, Math.round(actions.top - last.bottom)]);
+    await page.close();
+  }
+  assert.ok(gaps[0][0] === 1 && gaps[1][0] > 1, JSON.stringify(gaps));
+  assert.ok(Math.abs(gaps[0][1] - gaps[1][1]) <= 2, JSON.stringify(gaps));
+});
+
 test("the ring in the legend of the map is as far from its text as the other squares, and within the column", async () => {
   const page = await openDesk("#now", { width: 390, height: 844 });
   await until(page, () => document.querySelectorAll("#map i").length === 2);
