@@ -16,7 +16,7 @@ export function resultText({ action, result, repeated, position, by }) {
 export const exactTime = (at) => format({
   weekday: "short", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit",
   fractionalSecondDigits: 3, timeZoneName: "short",
-}).format(new Date(at));
+}).format(new Date(at)).replace("GMT-", "GMT\u2212"); // As `dateTime` writes it.
 
 /** What the request found: the open seats and the position. */
 function foundText({ open, position, result }) {
