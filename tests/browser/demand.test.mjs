@@ -37,6 +37,18 @@ test("staff see which sections will fill, sorted and filtered", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
+test("the forecast says which sections have enough seats", async () => {
+  await hub.term("roomy", ["1,MATH 151,Calculus I,A01,lecture,3,20,5,MWF,09:00-09:50,Lee"], { opensIn: 3600 });
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["roomy-1"] });
+  for (const [locale, text] of [["en-US", "Enough seats"], ["es-MX", "Cupo suficiente"]]) {
+    const page = await openDemand({ locale });
+    await page.selectOption("#which-term", "roomy");
+    await until(page, () => document.querySelectorAll("#demand tbody tr").length === 1);
+    assert.deepEqual((await cells(page, "#demand tbody tr"))[0].slice(1), ["1", "20", text]);
+    await page.close();
+  }
+});
+
 test("a rehearsal shows its result and takes no seat", async () => {
   const page = await openDemand({ bypassCSP: true });
   await page.fill("#rehearsal-form [name=runs]", "2");

@@ -50,6 +50,7 @@ export default {
   "demand.result": "Forecast",
   "demand.fills": "Will fill",
   "demand.full": "Already full",
+  "demand.enough": "Enough seats",
   "demand.order.plans": "Most plans first",
   "demand.order.over": "Most students without a seat first",
   "demand.order.seats": "Fewest seats first",

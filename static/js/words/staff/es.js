@@ -50,6 +50,7 @@ export default {
   "demand.result": "Previsión",
   "demand.fills": "Se llenará",
   "demand.full": "Ya está llena",
+  "demand.enough": "Cupo suficiente",
   "demand.order.plans": "Más planes primero",
   "demand.order.over": "Más estudiantes sin cupo primero",
   "demand.order.seats": "Menos cupos primero",
