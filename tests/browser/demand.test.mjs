@@ -49,6 +49,22 @@ test("the forecast says which sections have enough seats", async () => {
   }
 });
 
+test("the name of a section wraps like text on a phone", async () => {
+  const page = await openDemand({ width: 320, height: 700 });
+  const { left, tops, beside } = await page.$eval("#demand tbody td .plain", (el) => {
+    const rects = (node) => {
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      return [...range.getClientRects()];
+    };
+    const name = rects(el.firstChild);
+    return { left: new Set(name.map((one) => Math.round(one.left))).size, tops: name.map(({ top }) => top), beside: rects(el.closest("tr").cells[1].firstChild)[0].top };
+  });
+  assert.ok(tops.length > 1, "the name has one line");
+  assert.equal(left, 1, "the lines begin at different edges");
+  assert.ok(Math.abs(tops[0] - beside) <= 1, `the number of plans is ${beside - tops[0]} px below the first line`);
+});
+
 test("a rehearsal shows its result and takes no seat", async () => {
   const page = await openDemand({ bypassCSP: true });
   await page.fill("#rehearsal-form [name=runs]", "2");
