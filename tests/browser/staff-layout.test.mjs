@@ -25,7 +25,11 @@ const openDesk = async (hash, how = {}, term = "desk") => {
   await page.selectOption("#which-term", term);
   return page;
 };
-const boxes = (page, selector) => page.$$eval(selector, (all) => all.filter((el) => el.checkVisibility()).map((el) => el.getBoundingClientRect().toJSON()));
+/** The boxes of the visible elements. The view may be shown only now. */
+const boxes = async (page, selector) => {
+  await until(page, (selector) => [...document.querySelectorAll(selector)].some((el) => el.checkVisibility()), selector);
+  return page.$$eval(selector, (all) => all.filter((el) => el.checkVisibility()).map((el) => el.getBoundingClientRect().toJSON()));
+};
 /** The box of the first line, and that of the last one, of the text of an element. */
 const lines = (page, selector) => page.$eval(selector, (el) => {
   const rects = [];
