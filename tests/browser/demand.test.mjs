@@ -51,6 +51,7 @@ test("the forecast says which sections have enough seats", async () => {
 
 test("the name of a section wraps like text on a phone", async () => {
   const page = await openDemand({ width: 320, height: 700 });
+  await until(page, () => document.querySelector("#demand tbody").textContent.includes("MATH 151 lecture"));
   const { left, tops, beside } = await page.$eval("#demand tbody td .plain", (el) => {
     const rects = (node) => {
       const range = document.createRange();
