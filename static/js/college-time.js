@@ -31,6 +31,6 @@ export function toCollegeTime(timestamp) {
   return new Date(wall).toISOString().slice(0, wall % MINUTE_MS ? 19 : 16);
 }
 
-/** Returns the name of the college's time zone at present, such as `Eastern Standard Time`. */
+/** Returns the name of the college's time zone in summer and in winter, such as `Eastern Time`. */
 export const zoneName = () =>
-  format({ timeZoneName: "long" }).formatToParts(new Date()).find(({ type }) => type === "timeZoneName").value;
+  format({ timeZoneName: "longGeneric" }).formatToParts(new Date()).find(({ type }) => type === "timeZoneName").value;

@@ -143,8 +143,10 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
 
   function header(user) {
     const pages = PAGES.filter(([, , role]) => !role || (role === "instructor" ? user?.role === role || Boolean(user?.subjects) : hasRole(user, role)));
-    put($("nav"), pages.length > 1 && pages.map(([href, label]) => h("a", { href, "aria-current": href === location.pathname ? "page" : null }, t(label))));
-    $("nav").hidden = pages.length < 2;
+    // A page on which the reader has nothing to do needs a way to the reader's own page.
+    const isShown = pages.length > 1 || (user && pages[0][0] !== location.pathname);
+    put($("nav"), isShown && pages.map(([href, label]) => h("a", { href, "aria-current": href === location.pathname ? "page" : null }, t(label))));
+    $("nav").hidden = !isShown;
     const toForm = (event) => { event.preventDefault(); openSignIn(form); };
     put($("who"), !user ? h("a", { href: "#term", class: "button", onclick: toForm }, t("sign.in"))
       : [h("a", { href: "/account", "aria-label": `${t("nav.account")}: ${user.name || user.username}` }, icon("person"), h("span", { title: t(`role.${user.role}`) }, user.name || user.username)), button(t("sign.out"), signOut, { class: "quiet" })]);

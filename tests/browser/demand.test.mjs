@@ -37,6 +37,35 @@ test("staff see which sections will fill, sorted and filtered", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
+test("the forecast says which sections have enough seats", async () => {
+  await hub.term("roomy", ["1,MATH 151,Calculus I,A01,lecture,3,20,5,MWF,09:00-09:50,Lee"], { opensIn: 3600 });
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["roomy-1"] });
+  for (const [locale, text] of [["en-US", "Enough seats"], ["es-MX", "Cupo suficiente"]]) {
+    const page = await openDemand({ locale });
+    await page.selectOption("#which-term", "roomy");
+    await until(page, () => document.querySelectorAll("#demand tbody tr").length === 1);
+    assert.deepEqual((await cells(page, "#demand tbody tr"))[0].slice(1), ["1", "20", text]);
+    await page.close();
+  }
+});
+
+test("the name of a section wraps like text on a phone", async () => {
+  const page = await openDemand({ width: 320, height: 700 });
+  await until(page, () => document.querySelector("#demand tbody").textContent.includes("MATH 151 lecture"));
+  const { left, tops, beside } = await page.$eval("#demand tbody td .plain", (el) => {
+    const rects = (node) => {
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      return [...range.getClientRects()];
+    };
+    const name = rects(el.firstChild);
+    return { left: new Set(name.map((one) => Math.round(one.left))).size, tops: name.map(({ top }) => top), beside: rects(el.closest("tr").cells[1].firstChild)[0].top };
+  });
+  assert.ok(tops.length > 1, "the name has one line");
+  assert.equal(left, 1, "the lines begin at different edges");
+  assert.ok(Math.abs(tops[0] - beside) <= 1, `the number of plans is ${beside - tops[0]} px below the first line`);
+});
+
 test("a rehearsal shows its result and takes no seat", async () => {
   const page = await openDemand({ bypassCSP: true });
   await page.fill("#rehearsal-form [name=runs]", "2");

@@ -24,8 +24,10 @@ mkdirSync(README, { recursive: true });
 
 /** Takes the picture of a state in the README: the window, or the whole page if the state has its own name for it. */
 async function takeForReadme(page, { name, picture }, [width, height]) {
+  const whole = page.viewportSize();
   if (!picture) await page.setViewportSize({ width, height });
   await page.screenshot({ path: path.join(README, `${picture ?? name}.png`) });
+  await page.setViewportSize(whole);
 }
 
 async function shoot(page, state, name) {

@@ -218,6 +218,16 @@ test("an alert for 1 hour ends after 1 hour despite a wrong device clock", async
   await withdraw(page, "Elevator out of order");
 });
 
+test("the end of a scheduled alert is shown once its beginning is entered", async () => {
+  const page = await openStaff();
+  await shows(page, "#send-times", "^Active until");
+  await page.selectOption("#alert-form [name=when]", "at");
+  assert.equal(await page.textContent("#send-times"), "");
+  assert.doesNotMatch(await page.textContent("#preview"), /until/);
+  await page.fill("#alert-form [name=starts_at]", "2099-09-07T08:00");
+  await shows(page, "#send-times", "Will be sent Mon, Sep 7, 2099, 8:00\\sAM EDT. Active until Tue, Sep 8, 2099, 8:00\\sAM EDT.");
+});
+
 test("an unknown section is reported; sent alerts remain after a reload", async () => {
   const page = await openStaff();
   await compose(page, "Room changed", "Now in Hall 2.");
@@ -226,9 +236,11 @@ test("an unknown section is reported; sent alerts remain after a reload", async 
   await page.fill("#alert-form [name=sections]", "77");
   await shows(page, "#reach", "Unknown section");
   assert.equal(await page.getAttribute("#alert-form [name=sections]", "aria-invalid"), "true");
+  assert.equal(await page.getAttribute("#reach", "class"), "stop", "the problem has the color of a problem");
   await page.fill("#alert-form [name=sections]", "1");
   await page.check("#alert-form [name=roles][value=student]");
   await shows(page, "#reach", "Reaches 2 people");
+  assert.equal(await page.getAttribute("#reach", "class"), "");
   await send(page);
   await shows(page, "#sent-list", "Room changed.*Reaches 2 people.*to all students and MATH 151");
   await page.reload();

@@ -336,10 +336,13 @@ test("a failed load is retried automatically, with its reason shown", async () =
   await until(page, () => document.querySelectorAll("#map i").length > 0 && !document.querySelector("#load-status").textContent);
 });
 
-test("a student gets no access and sees why", async () => {
+test("a student gets no access, sees why, and finds the way to registration", async () => {
   const page = await open(chrome, hub, "/staff", { user: "student" });
   await until(page, () => /for college staff/.test(document.querySelector("#no-access").textContent));
   assert.equal(await page.isVisible("#desk"), false);
+  assert.equal(await page.textContent("#nav"), "Register");
+  await page.click("#nav a");
+  await until(page, () => document.querySelector("#found") && document.querySelector("#nav").hidden);
 });
 
 test("the staff and administration pages name the college to readers who may not use them", async () => {
@@ -347,8 +350,9 @@ test("the staff and administration pages name the college to readers who may not
     for (const user of [undefined, "student"]) {
       const page = await open(chrome, hub, where, { user });
       await until(page, () => document.querySelector("#college").textContent === "Riverside College");
-      const gap = await page.evaluate(() => document.querySelector("#live").getBoundingClientRect().left - document.querySelector("#college").getBoundingClientRect().right);
-      assert.ok(gap < 40, `${where}: ${gap} px between the college and the state of the connection`);
+      await until(page, (isKnown) => document.querySelector("#nav").hidden !== isKnown, Boolean(user));
+      const gap = await page.evaluate(() => document.querySelector("#live").getBoundingClientRect().left - [...document.querySelectorAll("#college, #nav a")].at(-1).getBoundingClientRect().right);
+      assert.ok(gap < 40, `${where}: ${gap} px between the college or the link and the state of the connection`);
       assert.deepEqual(page.wrong, []);
       await page.close();
     }

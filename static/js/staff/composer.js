@@ -162,8 +162,10 @@ export class Composer {
   read() {
     const { title, message, priority, category, when, starts_at, lasts, expires_at, requires_ack } = this.form.elements;
     const starts = when.value === "at" ? fromCollegeTime(starts_at.value) : null;
+    // Until the time of sending is entered, the end is unknown.
+    const begins = when.value === "at" ? starts?.getTime() : hubNow();
     const ends = lasts.value === "at" ? fromCollegeTime(expires_at.value)
-      : lasts.value && new Date((starts?.getTime() ?? hubNow()) + lasts.value * HOUR_MS);
+      : lasts.value && begins && new Date(begins + lasts.value * HOUR_MS);
     const audience = this.#audience();
     return {
       title: title.value.trim(), message: message.value.trim(), priority: priority.value, category: category.value,
@@ -231,16 +233,18 @@ export class Composer {
   async updateReach() {
     const alert = this.read();
     const request = ++this.#reachRequests;
-    let text = t("alert.no_recipients");
+    let text = t("alert.no_recipients"), tone = "";
     if (alert.audience) {
       try {
         const { recipients, recipients_online } = await this.#countRecipients(alert);
         text = t("alert.reach", { people: reachText(alert.audience, recipients), n: recipients_online });
       } catch (problem) {
-        text = this.#explain(problem, $("reach"));
+        [text, tone] = [this.#explain(problem, $("reach")), "stop"];
       }
     }
-    if (request === this.#reachRequests) put($("reach"), text);
+    if (request !== this.#reachRequests) return;
+    put($("reach"), text);
+    $("reach").className = tone;
   }
 
   /** Returns the problem as text for `status`, and marks the field that it is about. */

@@ -1,6 +1,6 @@
 // The "Demand" view: how many plans contain each section, compared with its seats.
 
-import { $, button, put, table } from "../dom.js";
+import { $, button, h, put, table } from "../dom.js";
 import { api, query } from "../api.js";
 import { number, t } from "../i18n.js";
 import { Poller } from "../poll.js";
@@ -81,7 +81,7 @@ export class Demand {
     put($("demand-totals"), students ? `${t("demand.students", { n: students })} ${t("demand.unplaced", { n: unplaced })}` : t("demand.none"));
     const row = ({ section, plans, seats, fills }) => [
       button(this.page.catalogue.name(section), () => this.page.show(section), { class: "plain" }),
-      number(plans), number(seats), fills ? t(seats ? "demand.fills" : "demand.full") : "",
+      number(plans), number(seats), fills ? t(seats ? "demand.fills" : "demand.full") : h("span", { class: "none" }, t("demand.enough")),
     ];
     put($("demand"), rows.length > 0 && table(t("demand.caption"), [t("field.section"), t("demand.plans"), t("section.seats"), t("demand.result")], rows.map(row)),
       shown.length > rows.length && button(t("demand.more", { n: shown.length - rows.length }), () => { this.#limit += ROWS * 4; this.#draw(); }, { class: "quiet" }));
