@@ -225,7 +225,9 @@ fn room_and_instructor_conflicts_exclude_cross_listed_classes() {
         (
             ConflictKind::Room,
             vec![2, 3],
-            "A 1 (CRN 1) and B 1 (CRN 2) are both in R1 on mon, wed 09:30-10:00".to_owned(),
+            "A 1 (CRN 1) with Ann (mon, wed, fri 09:00-10:00) and B 1 (CRN 2) with Bo (mon, wed 09:30-10:30) are both in \
+             R1 on mon, wed 09:30-10:00"
+                .to_owned(),
         ),
         (
             ConflictKind::Instructor,

@@ -213,6 +213,8 @@ export default {
   "finding.same_room": "{a} and {b} are both in {room} on {days} {times}",
   "finding.same_instructor": "{name} teaches both {a} and {b} on {days} {times}",
   "finding.overlapping": { one: "{name}: {n} pair of classes overlaps", other: "{name}: {n} pairs of classes overlap" },
+  "finding.room_use": "{section} with {instructors} ({days} {times})",
+  "finding.room_use_unassigned": "{section} without an instructor ({days} {times})",
   "finding.overlapping_in_room": { one: "Room {name}: {n} pair of classes overlaps", other: "Room {name}: {n} pairs of classes overlap" },
   "finding.archive": "The file is an archive (such as ZIP), not a schedule. Extract it and import the CSV file or workbook in it",
   "finding.binary_workbook": "The file is an Excel binary workbook (.xlsb). Open it in Excel and save it as an Excel workbook (.xlsx)",

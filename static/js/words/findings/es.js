@@ -213,6 +213,8 @@ export default {
   "finding.same_room": "{a} y {b} están en {room} a la vez: {days} {times}",
   "finding.same_instructor": "{name} imparte {a} y {b} a la vez: {days} {times}",
   "finding.overlapping": { one: "{name}: {n} par de clases a la misma hora", other: "{name}: {n} pares de clases a la misma hora" },
+  "finding.room_use": "{section}, con {instructors} ({days} {times}),",
+  "finding.room_use_unassigned": "{section}, sin docente asignado ({days} {times}),",
   "finding.overlapping_in_room": { one: "Salón {name}: {n} par de clases a la misma hora", other: "Salón {name}: {n} pares de clases a la misma hora" },
   "finding.archive": "El archivo es un archivo comprimido (como ZIP), no una oferta de clases. Descomprímalo e importe el archivo CSV o el libro que contiene",
   "finding.binary_workbook": "El archivo es un libro binario de Excel (.xlsb). Ábralo en Excel y guárdelo como libro de Excel (.xlsx)",
