@@ -339,3 +339,20 @@ fn several_meetings_in_one_cell_are_read_or_refused() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+#[test]
+fn a_subject_of_whole_courses_is_the_course() {
+    check(&[
+        (
+            "NRC,Materia,Sección,Cupo\n30001,MAT 101,1,20\n30002,CIV ENGR 310,2,20\n",
+            &["30001 MAT 101/1 20 0:", "30002 CIV ENGR 310/2 20 0:"],
+        ),
+        // `Curso` has the title.
+        ("NRC,Materia,Curso,Cupo\n30001,MAT 101,Algebra I,20\n", &["30001 MAT 101/- 20 0:"]),
+        // `Curso` has the number, or the course, too.
+        ("NRC,Materia,Curso,Cupo\n30001,MAT,101,20\n", &["30001 MAT 101/- 20 0:"]),
+        ("NRC,Materia,Curso,Cupo\n30001,MAT 101,MAT-101-02,20\n", &["30001 MAT 101/02 20 0:"]),
+    ]);
+    let some = read("NRC,Materia,Cupo\n30001,MAT 101,20\n30002,Algebra,20\n");
+    assert!(some.len() == 1 && some[0].contains("no column `course`"), "{some:?}");
+}

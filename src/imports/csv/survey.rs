@@ -91,8 +91,9 @@ impl Survey {
     /// Returns the fields that no column has. `has_term` is whether the upload has a term.
     pub(super) fn missing_fields(&self, has_term: bool) -> Vec<MissingField> {
         let header = &self.header;
-        let unused: Vec<usize> =
-            (0..self.names.len().min(COLUMNS_MAX)).filter(|index| header.field_of(*index).is_none()).collect();
+        // The subject may have the course.
+        let is_unused = |index: &usize| [None, Some(Column::Subject)].contains(&header.field_of(*index));
+        let unused: Vec<usize> = (0..self.names.len().min(COLUMNS_MAX)).filter(is_unused).collect();
         let texts = |index: usize| -> Vec<&str> {
             let cells = self.first_rows.iter().filter_map(|(_, record)| record.get(index));
             cells.map(str::trim).filter(|cell| !cell.is_empty()).collect()
