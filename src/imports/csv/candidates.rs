@@ -165,7 +165,7 @@ fn is_alike(column: Column, cell: &str) -> bool {
         Column::Capacity | Column::Available | Column::Enrolled | Column::WaitlistCapacity | Column::Waitlisted => {
             is_seats()
         }
-        Column::Days => days::days(cell).is_ok_and(|days| days.bits() != 0),
+        Column::Days => cell != "0" && days::is_readable(cell),
         Column::Time => {
             let is_range =
                 |part: &str| matches!(times::range(part, Clock::AsWritten), Ok((range, _)) if range.start.is_some());

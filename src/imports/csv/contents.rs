@@ -99,7 +99,7 @@ impl Forms {
         tally(&mut self.sections, course.as_ref().is_some_and(|course| course.section.is_some()));
         tally(&mut self.courses, course.is_some_and(|course| course::is_course(&course.name)));
         tally(&mut self.remaining_seats, text::remaining_seats(cell).is_some());
-        tally(&mut self.days, days::days(cell).is_ok());
+        tally(&mut self.days, days::is_readable(cell));
         tally(&mut self.meetings, combined::is_readable(cell));
     }
 
