@@ -158,7 +158,7 @@ impl EndReason {
 #[serde(tag = "code", content = "args", rename_all = "snake_case")]
 pub(in crate::imports) enum ConflictText {
     #[error("{a} and {b} are both in {room} on {} {times}", days.join(", "))]
-    SameRoom { a: Box<RoomUse>, b: Box<RoomUse>, room: String, days: Vec<&'static str>, times: String },
+    SameRoom { a: Box<SectionInRoom>, b: Box<SectionInRoom>, room: String, days: Vec<&'static str>, times: String },
     #[error("{name} teaches both {a} and {b} on {} {times}", days.join(", "))]
     SameInstructor { a: String, b: String, name: String, days: Vec<&'static str>, times: String },
     #[error("{name}: {n} {}", if *n == 1 { "pair of classes overlaps" } else { "pairs of classes overlap" })]
@@ -170,7 +170,7 @@ pub(in crate::imports) enum ConflictText {
 /// A section that uses a room, with the weekdays and the times of its meeting.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
 #[serde(tag = "code", content = "args", rename_all = "snake_case")]
-pub(in crate::imports) enum RoomUse {
+pub(in crate::imports) enum SectionInRoom {
     #[error("{section} with {instructors} ({} {times})", days.join(", "))]
     RoomUse { section: String, instructors: String, days: Vec<&'static str>, times: String },
     #[error("{section} without an instructor ({} {times})", days.join(", "))]

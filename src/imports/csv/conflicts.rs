@@ -19,7 +19,7 @@ use crate::domain::import::{Conflict, ConflictKind};
 use crate::domain::instructor;
 use crate::domain::meeting::{Days, END_OF_DAY};
 use crate::domain::section::SectionStatus;
-use crate::imports::finding_parts::{ConflictText, RoomUse};
+use crate::imports::finding_parts::{ConflictText, SectionInRoom};
 use crate::imports::schedule::ScheduleError;
 
 use crate::imports::csv::row::{MeetingRow, Row};
@@ -267,13 +267,13 @@ fn pairs(scratch: &Scratch) -> Result<Vec<Conflict>, ScheduleError> {
 }
 
 /// Reads the use of a room by a section. Its instructors are the column `at`, followed by days, start and end.
-fn room_use(row: &rusqlite::Row<'_>, section: String, at: usize) -> rusqlite::Result<RoomUse> {
+fn room_use(row: &rusqlite::Row<'_>, section: String, at: usize) -> rusqlite::Result<SectionInRoom> {
     let instructors: String = row.get(at)?;
     let (days, times) = (names_of(row.get(at + 1)?), times_of(row.get(at + 2)?, row.get(at + 3)?));
     Ok(if instructors.is_empty() {
-        RoomUse::RoomUseUnassigned { section, days, times }
+        SectionInRoom::RoomUseUnassigned { section, days, times }
     } else {
-        RoomUse::RoomUse { section, instructors, days, times }
+        SectionInRoom::RoomUse { section, instructors, days, times }
     })
 }
 
