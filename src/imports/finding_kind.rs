@@ -197,6 +197,8 @@ pub(in crate::imports) enum FindingKind {
     EndMoved,
     #[error("Unrecognized days {days:?}: use MWF, TR, TTh, or mon,wed")]
     DaysForm { days: String },
+    #[error("The M in {days:?} may be Tuesday (martes) or Wednesday (miércoles): write Ma or Mi, such as LMiV")]
+    DaysUnclear { days: String },
     #[error("Not a date range: use {DATE_FORMATS}, with \" - \" or \"..\" between two dates")]
     DateRangeForm,
     #[error("{cell:?} is not a date: use {DATE_FORMATS}")]
@@ -259,6 +261,10 @@ pub(in crate::imports) enum FindingKind {
          written, before noon, in {rows}; the option clock=12 imports them as afternoon"
     )]
     EarlyAsWritten { rows: CitedRows },
+    #[error(
+        "M is imported as Tuesday (martes), because other cells have X, W, or Mi for Wednesday (miércoles), in {rows}"
+    )]
+    TuesdayLetter { rows: CitedRows },
     #[error("No component is given: it is imported as {component} because of the section's label or title, in {rows}")]
     ComponentInferred { component: &'static str, rows: CitedRows },
     #[error("Tentative sections are imported as open, in {rows}")]

@@ -158,13 +158,23 @@ impl EndReason {
 #[serde(tag = "code", content = "args", rename_all = "snake_case")]
 pub(in crate::imports) enum ConflictText {
     #[error("{a} and {b} are both in {room} on {} {times}", days.join(", "))]
-    SameRoom { a: String, b: String, room: String, days: Vec<&'static str>, times: String },
+    SameRoom { a: Box<SectionInRoom>, b: Box<SectionInRoom>, room: String, days: Vec<&'static str>, times: String },
     #[error("{name} teaches both {a} and {b} on {} {times}", days.join(", "))]
     SameInstructor { a: String, b: String, name: String, days: Vec<&'static str>, times: String },
     #[error("{name}: {n} {}", if *n == 1 { "pair of classes overlaps" } else { "pairs of classes overlap" })]
     Overlapping { name: String, n: u64 },
     #[error("Room {name}: {n} {}", if *n == 1 { "pair of classes overlaps" } else { "pairs of classes overlap" })]
     OverlappingInRoom { name: String, n: u64 },
+}
+
+/// A section that uses a room, with the weekdays and the times of its meeting.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
+#[serde(tag = "code", content = "args", rename_all = "snake_case")]
+pub(in crate::imports) enum SectionInRoom {
+    #[error("{section} with {instructors} ({} {times})", days.join(", "))]
+    RoomUse { section: String, instructors: String, days: Vec<&'static str>, times: String },
+    #[error("{section} without an instructor ({} {times})", days.join(", "))]
+    RoomUseUnassigned { section: String, days: Vec<&'static str>, times: String },
 }
 
 impl ConflictText {

@@ -119,3 +119,31 @@ test("a refusal disappears once a seat has opened, or what was in the way is dro
   await row(page, "Cells").getByText("Enrolled").waitFor();
   assert.deepEqual(page.wrong, []);
 });
+
+test("drawing a refusal changes nothing: it is over after changes to seats, drawn or not", async () => {
+  await hub.term("drawn", ["1,LAW 1,Contracts,A01,lecture,3,5,2,M,09:00-09:50,Lee"]);
+  const page = await openAs("student", {}, { term: "drawn", n: 1 });
+  const seen = await page.evaluate(async () => {
+    const [{ Registrations }, { Actions }] = await Promise.all(["registrations", "actions"].map((name) => import(`/static/js/student/${name}.js`)));
+    const seats = { capacity: 1, open: 1, enrolled: 0, waitlisted: 0, waitlist_capacity: 1 };
+    const stub = {
+      live: { on() {} }, drops: { flush() {} }, terms: { current: null }, numbers: () => seats,
+      catalogue: { get: (id) => ({ id, status: "open", course: "LAW 1" }), name: (id) => id },
+    };
+    stub.actions = new Actions(stub);
+    stub.registrations = new Registrations(stub, { onchange() {}, onresult() {} });
+    window.fetch = async () => new Response(JSON.stringify({ code: "section_full", status: 409, title: "Full", detail: "Full" }), { status: 409, headers: { "Content-Type": "application/problem+json" } });
+    await stub.registrations.register("T-1");
+    const shown = () => Boolean(stub.actions.result("T-1"));
+    // The page learns later than the refusal that the section is full.
+    const all = [shown()];
+    seats.open = 0;
+    const before = JSON.stringify(stub.registrations.result("T-1"));
+    all.push(shown(), JSON.stringify(stub.registrations.result("T-1")) === before);
+    stub.registrations.recordBlocked?.();
+    seats.open = 1;
+    all.push(shown());
+    return all;
+  });
+  assert.deepEqual(seen, [true, true, true, false]);
+});

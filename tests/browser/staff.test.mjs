@@ -244,12 +244,24 @@ test("an alert reaches the students on a waitlist, also where no student is enro
     await shown.locator(".roster table").first().waitFor();
     return shown.locator(".roster p").first().getByRole("button", { name: /alert/i });
   };
-  assert.deepEqual(await (await alerts("PHYS 101")).allTextContents(), ["Send an alert", "Alert the waitlist"]);
+  assert.deepEqual(await (await alerts("PHYS 101")).allTextContents(), ["Send an alert", "Alert the waitlist", "Alert both lists"]);
   const only = await alerts("MATH 151");
   assert.deepEqual(await only.allTextContents(), ["Alert the waitlist"]);
   await only.click();
   await until(page, () => document.body.dataset.view === "alerts" && document.activeElement.name === "title" && /Reaches 2 people/.test(document.querySelector("#reach").textContent));
   assert.equal(await page.inputValue("#alert-form [name=users]"), "student, student2");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("one alert reaches the enrolled students of a section and those on its waitlist", async () => {
+  await hub.term("both", ["1,MATH 151,Calculus I,A01,lecture,5,1,3,MWF,09:00-09:50,Lee"]);
+  for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/both-1?waitlist=true");
+  const page = await openStaff("#sections");
+  await page.selectOption("#which-term", "both");
+  await page.locator(".srow .name").click();
+  await page.getByRole("button", { name: "Send an alert to everyone enrolled in MATH 151 lecture (1) and on its waitlist" }).click();
+  await until(page, () => document.body.dataset.view === "alerts" && /Reaches 2 people/.test(document.querySelector("#reach").textContent));
+  assert.deepEqual(await page.$$eval("#alert-form :is([name=sections], [name=users])", (all) => all.map(({ value }) => value)), ["both-1", "student2"]);
   assert.deepEqual(page.wrong, []);
 });
 

@@ -62,8 +62,8 @@ const FIELDS: [(Column, &[Column]); 28] = [
     (Column::Method, &[]),
 ];
 
-/// Returns each field that no column has, with the columns that could be it. `columns` are those without a meaning: the
-/// number and the texts of each. `has_term` is whether the upload has a term.
+/// Returns each field that no column has, with the columns that could be it. `columns` are those without a meaning, and the
+/// subject, which may have the course: the number and the texts of each. `has_term` is whether the upload has a term.
 pub(super) fn missing_fields(header: &Header, has_term: bool, columns: &[(u64, Vec<&str>)]) -> Vec<MissingField> {
     // The older importer's events have other fields.
     if header.is_event_header() {
@@ -75,6 +75,8 @@ pub(super) fn missing_fields(header: &Header, has_term: bool, columns: &[(u64, V
         _ => header.has(column),
     };
     let is_identified = has(Column::Crn) || (header.has_course() && has(Column::Section));
+    let subject = header.at(Column::Subject).map(|index| index as u64 + 1);
+    let is_free = |column: Column, at: u64| column == Column::Course || Some(at) != subject;
     let missing = FIELDS.iter().filter(|(column, others)| !has(*column) && !others.iter().any(|other| has(*other)));
     missing
         .map(|(column, _)| MissingField {
@@ -85,7 +87,11 @@ pub(super) fn missing_fields(header: &Header, has_term: bool, columns: &[(u64, V
                 Column::Crn => !is_identified,
                 _ => false,
             },
-            candidates: columns.iter().filter(|(_, cells)| looks_like(*column, cells)).map(|(at, _)| *at).collect(),
+            candidates: columns
+                .iter()
+                .filter(|(at, cells)| is_free(*column, *at) && looks_like(*column, cells))
+                .map(|(at, _)| *at)
+                .collect(),
         })
         .collect()
 }
@@ -159,7 +165,7 @@ fn is_alike(column: Column, cell: &str) -> bool {
         Column::Capacity | Column::Available | Column::Enrolled | Column::WaitlistCapacity | Column::Waitlisted => {
             is_seats()
         }
-        Column::Days => days::days(cell).is_ok_and(|days| days.bits() != 0),
+        Column::Days => cell != "0" && days::is_readable(cell),
         Column::Time => {
             let is_range =
                 |part: &str| matches!(times::range(part, Clock::AsWritten), Ok((range, _)) if range.start.is_some());
@@ -250,6 +256,11 @@ mod tests {
         assert_eq!(
             missing("Kurs,section,capacity", true, &[(1, "ACC*101|ACC*102|ACC*103")]),
             ["crn![]", "course![1]", "room[1]"]
+        );
+        // The subject's column may have the course.
+        assert_eq!(
+            missing("Materia,section,capacity", true, &[(1, "MAT 101|MAT 102|MAT 103|MAT 104|Cálculo")]),
+            ["crn![]", "course![1]"]
         );
         assert_eq!(missing("course,section,capacity", false, &[]), ["term![]"]);
         assert_eq!(

@@ -4,6 +4,7 @@
 use crate::domain::meeting::Days;
 
 use crate::imports::csv::dates::{self, DateRange, DayOrder};
+use crate::imports::csv::spanish_days::{self, DayLetters, LettersEvidence};
 use crate::imports::csv::status::LetterC;
 use crate::imports::csv::times::{self, Clock, TimeRange};
 use crate::imports::csv::{component, days, rooms, text};
@@ -25,9 +26,19 @@ pub(super) struct Format {
     pub(super) clock: Clock,
     pub(super) order: DayOrder,
     pub(super) letter_c: LetterC,
+    pub(super) letters: DayLetters,
     /// Whether some times have am or pm or an hour above 12, so that others are doubtful.
     pub(super) has_halves: bool,
 }
+
+/// The format of a file with days in Spanish letters.
+const SPANISH: Format = Format {
+    clock: Clock::AsWritten,
+    order: DayOrder::MonthFirst,
+    letter_c: LetterC::Unknown,
+    letters: DayLetters::Spanish,
+    has_halves: false,
+};
 
 /// Returns whether am or pm follows a digit.
 fn has_half(cell: &str) -> bool {
@@ -69,6 +80,43 @@ pub(super) fn is_too_long(cell: &str) -> bool {
 /// Returns whether a cell has days and time, for several meetings at least of one.
 pub(super) fn is_readable(cell: &str) -> bool {
     combined(cell, Format::default()).is_some()
+        || (day_texts(cell).any(spanish_days::is_only_spanish) && combined(cell, SPANISH).is_some())
+}
+
+/// Returns the texts of a cell of meetings that may be days: what is before the first digit of each part, or else the
+/// first word after the time.
+fn day_texts(cell: &str) -> impl Iterator<Item = &str> {
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | ':' | '@' | '(' | ')' | '/' | '-');
+    cell.split([';', '\n', '\r', '|', '&']).filter_map(move |part| {
+        let digit = part.find(|c: char| c.is_ascii_digit()).unwrap_or(part.len());
+        let (before, rest) = part.split_at(digit);
+        let before = before.trim_matches(is_separator);
+        let is_word = |word: &&str| word.chars().all(char::is_alphabetic) && !["am", "pm", "a", "p"].contains(word);
+        if before.is_empty() {
+            rest.split(is_separator).filter(|word| !word.is_empty()).find(is_word)
+        } else {
+            Some(before)
+        }
+    })
+}
+
+/// Adds what a cell of days or meetings shows about the letters of days.
+pub(super) fn add_letters(evidence: &mut LettersEvidence, cell: &str) {
+    if evidence.is_complete() || is_too_long(cell) {
+        return;
+    }
+    if !cell.contains(|c: char| c.is_ascii_digit()) {
+        evidence.add(cell, || days::is_english(cell));
+        return;
+    }
+    // Rooms are among the texts, so only those that are days in the language of the whole cell count.
+    if combined(cell, Format::default()).is_some() {
+        if let Some(text) = day_texts(cell).find(|text| days::is_english(text)) {
+            evidence.add(text, || true);
+        }
+    } else if day_texts(cell).any(spanish_days::is_only_spanish) && combined(cell, SPANISH).is_some() {
+        day_texts(cell).filter(|text| !days::is_english(text)).for_each(|text| evidence.add(text, || false));
+    }
 }
 
 /// Parses a cell with days and time, and perhaps dates and the room; `None` if a part of it has another form.
@@ -94,9 +142,10 @@ pub(super) fn combined(cell: &str, format: Format) -> Option<Vec<WarnedPart>> {
         one.or_else(|| others.into_iter().find_map(|separators| split(part, separators)))
     };
     let found: Option<Vec<Vec<_>>> = parts.iter().map(read).collect();
-    let found = found.or_else(|| with_rooms_apart(&parts, read));
+    let found = found.or_else(|| with_rooms_apart(&parts, format.letters, read));
     // Days, time and room of one meeting may be on separate lines. A later line that begins with days is a meeting.
-    let has_days = |part: &&str| days::days(part.split([' ', ',', '|']).next().unwrap_or_default()).is_ok();
+    let has_days =
+        |part: &&str| days::days(part.split([' ', ',', '|']).next().unwrap_or_default(), format.letters).is_ok();
     let is_one = !parts.iter().skip(1).any(has_days);
     let whole = || combined_part(cell, format).filter(|_| is_one).map(|part| vec![part]);
     let found = found.map(|found| found.into_iter().flatten().collect()).or_else(whole)?;
@@ -107,8 +156,12 @@ pub(super) fn combined(cell: &str, format: Format) -> Option<Vec<WarnedPart>> {
 
 /// Parses parts of which some are the room of the part before: `MW 9:00-9:50 AM; Main Campus, Elm Hall, 105`. `None` if a
 /// part is neither a meeting nor such a room.
-fn with_rooms_apart(parts: &[&str], read: impl Fn(&&str) -> Option<Vec<WarnedPart>>) -> Option<Vec<Vec<WarnedPart>>> {
-    let has_days = |part: &str| part.split([' ', ',']).next().is_some_and(|word| days::days(word).is_ok());
+fn with_rooms_apart(
+    parts: &[&str],
+    letters: DayLetters,
+    read: impl Fn(&&str) -> Option<Vec<WarnedPart>>,
+) -> Option<Vec<Vec<WarnedPart>>> {
+    let has_days = |part: &str| part.split([' ', ',']).next().is_some_and(|word| days::days(word, letters).is_ok());
     let mut found: Vec<Vec<WarnedPart>> = Vec::new();
     for part in parts {
         if let Some(meetings) = read(part) {
@@ -138,7 +191,7 @@ fn part_of_fields(part: &str, format: Format) -> Option<WarnedPart> {
         } else if let Ok((time, warned)) = times::range_or_hours(field, format.clock) {
             let is_second = found.time.start.is_some();
             (found.time, warning) = (!is_second).then_some((time, warned))?;
-        } else if let Some(days) = days::days(field).ok().filter(|_| found.days == 0) {
+        } else if let Some(days) = days::days(field, format.letters).ok().filter(|_| found.days == 0) {
             found.days = days.bits();
         } else {
             rooms::room(field).ok()?;
@@ -167,11 +220,11 @@ fn without_dates(part: &str, order: DayOrder) -> (String, DateRange) {
 }
 
 /// Parses the days before a time, which may follow the component: `Lecture Monday, Wednesday`.
-fn days_after_component(text: &str) -> Option<Days> {
-    let found = days::days(text).ok();
+fn days_after_component(text: &str, letters: DayLetters) -> Option<Days> {
+    let found = days::days(text, letters).ok();
     found.or_else(|| {
         let (word, rest) = text.split_once([' ', ':'])?;
-        component::known(word).and_then(|_| days::days(rest.trim()).ok())
+        component::known(word).and_then(|_| days::days(rest.trim(), letters).ok())
     })
 }
 
@@ -182,7 +235,7 @@ fn combined_part(part: &str, format: Format) -> Option<WarnedPart> {
     }
     // `MW TBA ONLINE` is unscheduled as a phrase, but has days.
     let has_days = part.split_once(' ').is_some_and(|(word, rest)| {
-        days::days(word).is_ok_and(|days| days != Days::NONE)
+        days::days(word, format.letters).is_ok_and(|days| days != Days::NONE)
             && rest.split_whitespace().next().is_some_and(text::is_unknown)
     });
     if !has_days && let Some(unset) = unset() {
@@ -195,7 +248,7 @@ fn combined_part(part: &str, format: Format) -> Option<WarnedPart> {
     let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | ':' | '@' | '(' | ')' | '/');
     // `F TBA ONLINE` has a day but no time.
     if let Some((word, rest)) = part.split_once(' ')
-        && let Ok(days) = days::days(word)
+        && let Ok(days) = days::days(word, format.letters)
         && let (first, room) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""))
         && text::is_unknown(first)
     {
@@ -213,17 +266,20 @@ fn combined_part(part: &str, format: Format) -> Option<WarnedPart> {
     if is_announced && found.is_none() {
         // The time is to be announced, perhaps the days too.
         let words = before.trim_matches(is_separator);
-        let days = days_after_component(words.split(", ,").next().unwrap_or_default()).map_or(0, Days::bits);
+        let words = words.split(", ,").next().unwrap_or_default();
+        let days = days_after_component(words, format.letters).map_or(0, Days::bits);
         return (!rooms::holds_date(&part)).then_some((Part { days, dates, ..Part::default() }, None));
     }
     let (used, (time, warning), is_early) = found?;
     let (days, room) = if before.trim_matches(is_separator).is_empty() {
         // The days follow the time: `9:00-9:50 MWF Room`.
-        let days = words.get(used).and_then(|word| days::days(word.trim_matches(is_separator)).ok())?;
+        let word = words.get(used)?.trim_matches(is_separator);
+        let days = days::days(word, format.letters).ok()?;
         (days, words[used + 1..].join(" "))
     } else {
         (
-            days_after_component(before.trim_matches(is_separator)).or(has_no_days.then_some(Days::NONE))?,
+            days_after_component(before.trim_matches(is_separator), format.letters)
+                .or(has_no_days.then_some(Days::NONE))?,
             words[used..].join(" "),
         )
     };

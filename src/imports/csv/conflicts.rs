@@ -19,7 +19,7 @@ use crate::domain::import::{Conflict, ConflictKind};
 use crate::domain::instructor;
 use crate::domain::meeting::{Days, END_OF_DAY};
 use crate::domain::section::SectionStatus;
-use crate::imports::finding_parts::ConflictText;
+use crate::imports::finding_parts::{ConflictText, SectionInRoom};
 use crate::imports::schedule::ScheduleError;
 
 use crate::imports::csv::row::{MeetingRow, Row};
@@ -61,6 +61,9 @@ const NOT_ROOM_PHRASES: [&str; 8] =
 /// Cells of a column of cross-listed sections that mark a section and name no group.
 const NOT_GROUPS: [&str; 10] = ["Y", "N", "YES", "NO", "X", "TRUE", "FALSE", "0", "1", "XLIST"];
 
+/// The maximum number of instructors of a section that a conflict names.
+const NAMED_INSTRUCTORS_MAX: usize = 3;
+
 fn room_key(location: &str) -> Option<String> {
     let upper = location.to_uppercase();
     let words: Vec<&str> = upper.split_whitespace().collect();
@@ -96,6 +99,8 @@ struct NewUse {
     line: u64,
     label: String,
     shown: String,
+    /// The instructors of the section, for a conflict of rooms.
+    instructors: String,
     found: Use,
 }
 
@@ -135,11 +140,13 @@ impl SectionUses {
             group: group.map_or(0, |group| hash_of(&[group.as_str()])),
             ..Use::default()
         };
+        let shown_instructors = shown_instructors(&instructors);
         let rooms = room.iter().map(|(key, shown)| (ConflictKind::Room, key, *shown, by_whom));
         let people = instructors.iter().map(|(key, shown)| (ConflictKind::Instructor, key, *shown, in_room));
         for (kind, key, shown, class) in rooms.chain(people) {
             let found = Use { kind: number(kind), key: hash_of(&[key.as_str()]), class, ..span };
-            self.0.push(NewUse { line: row.line, label: label.clone(), shown: shown.to_owned(), found });
+            let instructors = if kind == ConflictKind::Room { shown_instructors.clone() } else { String::new() };
+            self.0.push(NewUse { line: row.line, label: label.clone(), shown: shown.to_owned(), instructors, found });
         }
     }
 
@@ -148,7 +155,7 @@ impl SectionUses {
         let resource = |new: &NewUse| (new.found.kind, new.found.key);
         let mut resources: Vec<_> = self.0.iter().map(resource).collect();
         resources.sort_unstable();
-        let mut insert = scratch.db.prepare_cached("INSERT INTO use VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
+        let mut insert = scratch.db.prepare_cached("INSERT INTO use VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?;
         for new in &self.0 {
             let found = &new.found;
             let is_repeated = resources.partition_point(|r| *r <= resource(new))
@@ -169,10 +176,17 @@ impl SectionUses {
                 signed(new.line),
                 new.label,
                 new.shown,
+                new.instructors,
             ])?;
         }
         Ok(())
     }
+}
+
+/// Lists the first of a section's instructors.
+fn shown_instructors(instructors: &[(String, &str)]) -> String {
+    let named: Vec<&str> = instructors.iter().take(NAMED_INSTRUCTORS_MAX).map(|(_, name)| *name).collect();
+    named.join("; ") + if instructors.len() > NAMED_INSTRUCTORS_MAX { "; …" } else { "" }
 }
 
 fn minute(time: Time) -> i32 {
@@ -231,24 +245,44 @@ pub(super) fn first(scratch: &Scratch, limit: u64) -> Result<Vec<Conflict>, Sche
 
 fn pairs(scratch: &Scratch) -> Result<Vec<Conflict>, ScheduleError> {
     let sql = "SELECT c.kind, a.shown, a.line, b.line, a.days & b.days, max(a.start, b.start), min(a.end, b.end),
-            a.label, b.label
+            a.label, b.label, a.instructors, a.days, a.start, a.end, b.instructors, b.days, b.start, b.end
         FROM conflict AS c JOIN use AS a ON a.rowid = c.row_a JOIN use AS b ON b.rowid = c.row_b
         ORDER BY a.line, b.line, c.kind";
     let mut statement = scratch.db.prepare_cached(sql)?;
     let conflicts = statement.query_map([], |row| {
-        let (name, days): (String, u8) = (row.get(1)?, row.get(4)?);
-        let (start, end): (i64, i64) = (row.get(5)?, row.get(6)?);
+        let name: String = row.get(1)?;
         let (a, b): (String, String) = (row.get(7)?, row.get(8)?);
-        let days = Days::from_bits(days).names().collect();
-        let times = format!("{:02}:{:02}-{:02}:{:02}", start / 60, start % 60, end / 60, end % 60);
+        let (days, times) = (names_of(row.get(4)?), times_of(row.get(5)?, row.get(6)?));
         let kind = kind_of(row.get(0)?);
         let text = match kind {
-            ConflictKind::Room => ConflictText::SameRoom { a, b, room: name, days, times },
+            ConflictKind::Room => {
+                let (a, b) = (Box::new(room_use(row, a, 9)?), Box::new(room_use(row, b, 13)?));
+                ConflictText::SameRoom { a, b, room: name, days, times }
+            }
             ConflictKind::Instructor => ConflictText::SameInstructor { a, b, name, days, times },
         };
         Ok(text.conflict(kind, vec![unsigned(row.get(2)?), unsigned(row.get(3)?)], 1))
     })?;
     Ok(conflicts.collect::<Result<_, _>>()?)
+}
+
+/// Reads the use of a room by a section. Its instructors are the column `at`, followed by days, start and end.
+fn room_use(row: &rusqlite::Row<'_>, section: String, at: usize) -> rusqlite::Result<SectionInRoom> {
+    let instructors: String = row.get(at)?;
+    let (days, times) = (names_of(row.get(at + 1)?), times_of(row.get(at + 2)?, row.get(at + 3)?));
+    Ok(if instructors.is_empty() {
+        SectionInRoom::RoomUseUnassigned { section, days, times }
+    } else {
+        SectionInRoom::RoomUse { section, instructors, days, times }
+    })
+}
+
+fn names_of(days: u8) -> Vec<&'static str> {
+    Days::from_bits(days).names().collect()
+}
+
+fn times_of(start: i64, end: i64) -> String {
+    format!("{:02}:{:02}-{:02}:{:02}", start / 60, start % 60, end / 60, end % 60)
 }
 
 fn groups(scratch: &Scratch, kind: ConflictKind, limit: u64) -> Result<Vec<Conflict>, ScheduleError> {

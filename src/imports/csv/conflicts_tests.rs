@@ -55,6 +55,14 @@ fn classes_that_may_share_a_room_and_a_time_do_not_conflict() {
     for (one, other, expected, why) in table {
         assert_eq!(between(one, other).len(), expected, "{why}: {:?}", between(one, other));
     }
+    let other_times = between("M,9:00,10:00,,,,1,\"Roe, Ann; Bo\",,", "MW,9:30,10:30,,,,1,,,");
+    assert_eq!(
+        other_times,
+        [
+            "A 1 (CRN 1) with Bo; Roe, Ann (mon 09:00-10:00) and B 1 (CRN 2) without an instructor (mon, wed 09:30-10:30) \
+          are both in 1 on mon 09:30-10:00"
+        ]
+    );
     let midnight = between("M,22:00,24:00,,,,1,Ann,,", "M,23:00,24:00,,,,1,Bo,,");
     assert!(midnight[0].ends_with("are both in 1 on mon 23:00-24:00"), "{midnight:?}");
 }

@@ -17,7 +17,8 @@ const MOST_PERCENT: usize = 80;
 /// The year of day 0 in databases. In spreadsheets, day 0 is in the year before.
 const DAY_ZERO_YEAR: i16 = 1900;
 /// The fields that have several meanings.
-const EXAMINED: [Column; 18] = [
+const EXAMINED: [Column; 19] = [
+    Column::Subject,
     Column::Waitlisted,
     Column::Section,
     Column::Status,
@@ -98,7 +99,7 @@ impl Forms {
         tally(&mut self.sections, course.as_ref().is_some_and(|course| course.section.is_some()));
         tally(&mut self.courses, course.is_some_and(|course| course::is_course(&course.name)));
         tally(&mut self.remaining_seats, text::remaining_seats(cell).is_some());
-        tally(&mut self.days, days::days(cell).is_ok());
+        tally(&mut self.days, days::is_readable(cell));
         tally(&mut self.meetings, combined::is_readable(cell));
     }
 
@@ -291,9 +292,13 @@ impl Columns<'_> {
     }
 
     /// If no column contains the course, chooses the section's column if its cells are whole names such as
-    /// `ACCT-201-01`, otherwise the title's, as for `Name`.
+    /// `ACCT-201-01`, otherwise the subject's if all its cells are, otherwise the title's, as for `Name`.
     fn find_course(&mut self) {
-        if self.has_course() || self.map.iter().any(|(_, field)| *field == Column::Course) {
+        if self.map.iter().any(|(_, field)| *field == Column::Course) {
+            return;
+        }
+        if self.has_course() {
+            self.find_course_in_subject();
             return;
         }
         let is_whole = |index: &usize| self.forms[*index].are_mostly(|f| f.courses);
@@ -304,8 +309,31 @@ impl Columns<'_> {
             return;
         }
         let title = self.header.at(Column::Title).filter(|index| *index < self.forms.len()).filter(is_whole);
-        if let Some(index) = title {
+        if let Some(index) = self.subject_of_whole_courses().or(title) {
             self.set(index, Column::Course);
+        }
+    }
+
+    /// Returns the subject's column if all its cells are whole courses, such as `MAT 101` in `Materia`.
+    fn subject_of_whole_courses(&self) -> Option<usize> {
+        let are_all_whole = |index: &usize| {
+            let forms = &self.forms[*index];
+            forms.known > 0 && forms.courses == forms.known
+        };
+        let subject = self.header.at(Column::Subject).filter(|index| *index < self.forms.len());
+        subject.filter(|_| !self.header.has(Column::Number)).filter(are_all_whole)
+    }
+
+    /// If the subject's column has whole courses and the course's column has none, but words, the course is in the first
+    /// one, and the second one is the title.
+    fn find_course_in_subject(&mut self) {
+        let course = self.header.at(Column::Course).filter(|index| *index < self.forms.len());
+        let Some((subject, course)) = self.subject_of_whole_courses().zip(course) else { return };
+        let forms = self.forms[course];
+        if forms.known > 0 && forms.courses == 0 && forms.counts == 0 {
+            self.set(subject, Column::Course);
+            let title = if self.has(Column::Title) { Column::Ignored } else { Column::Title };
+            self.set(course, title);
         }
     }
 

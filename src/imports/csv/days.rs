@@ -2,6 +2,7 @@
 
 use crate::domain::meeting::Days;
 
+use crate::imports::csv::spanish_days::{self, DayLetters, NoDays};
 use crate::imports::csv::text::is_unknown;
 use crate::imports::finding_kind::FindingKind;
 
@@ -55,7 +56,33 @@ const NAMES: [(&str, &str); 42] = [
 const NAME_LEN_MIN: usize = 3;
 
 /// Parses a cell of weekdays. The set is empty if they are not known yet.
-pub(super) fn days(cell: &str) -> Result<Days, FindingKind> {
+pub(super) fn days(cell: &str, letters: DayLetters) -> Result<Days, FindingKind> {
+    let is_m_tuesday = match letters {
+        DayLetters::English => return english(cell),
+        DayLetters::Spanish => true,
+        DayLetters::SpanishUnclear => false,
+    };
+    if is_unknown(cell) || cell == "0" {
+        return Ok(Days::NONE);
+    }
+    spanish_days::days(cell, is_m_tuesday).map(Days::from_bits).map_err(|no| match no {
+        NoDays::Unclear => FindingKind::DaysUnclear { days: cell.to_owned() },
+        NoDays::OtherForm => FindingKind::DaysForm { days: cell.to_owned() },
+    })
+}
+
+/// Returns whether a cell has weekdays, or states that they are not known yet, in any language.
+pub(super) fn is_readable(cell: &str) -> bool {
+    is_english(cell) || spanish_days::is_only_spanish(cell)
+}
+
+/// Returns whether a cell has weekdays in English, or states that they are not known yet.
+pub(super) fn is_english(cell: &str) -> bool {
+    english(cell).is_ok()
+}
+
+/// Parses a cell of weekdays with English letters and with names in any language.
+fn english(cell: &str) -> Result<Days, FindingKind> {
     if is_unknown(cell) {
         return Ok(Days::NONE);
     }
@@ -259,11 +286,11 @@ mod tests {
             ("TBA", ""),
         ];
         for (cell, expected) in table {
-            let read = days(cell).unwrap();
+            let read = english(cell).unwrap();
             assert_eq!(read.names().collect::<Vec<_>>().join(" "), expected, "{cell:?}");
         }
         for bad in ["X", "MXF", "Funday", "T-R", "1", "MWF 9:00", "M\u{e9}"] {
-            assert!(days(bad).is_err(), "{bad:?}");
+            assert!(!is_english(bad), "{bad:?}");
         }
     }
 }

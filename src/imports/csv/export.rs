@@ -18,6 +18,7 @@ use crate::text::csv_text::{escape_cell, unescape_cell};
 use crate::imports::csv::columns::Column;
 use crate::imports::csv::meetings::Format;
 use crate::imports::csv::row::{Cells, MeetingRow, Row, component, count, stated};
+use crate::imports::csv::spanish_days::DayLetters;
 use crate::imports::csv::{conditions, dates, days, instructors, text, times};
 
 /// The columns of the file, in order. The import ignores `id` as a field, `open` and `withdrawn`.
@@ -260,7 +261,7 @@ fn status(cells: &mut Cells<'_>) -> Option<SectionStatus> {
 
 /// Parses the meeting of a row; `None` if nothing of it is known.
 fn meeting(cells: &mut Cells<'_>, format: Format) -> Option<MeetingRow> {
-    let days = cells.read(Column::Days, days::days).bits();
+    let days = cells.read(Column::Days, |cell| days::days(cell, DayLetters::English)).bits();
     let (start_cell, end_cell) = (cells.get(Column::StartTime), cells.get(Column::EndTime));
     let exact = [start_cell, end_cell].map(exact_time);
     let (start, end) = match exact {

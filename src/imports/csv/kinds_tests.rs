@@ -339,3 +339,75 @@ fn several_meetings_in_one_cell_are_read_or_refused() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+#[test]
+fn spanish_letters_of_days_are_read_by_the_whole_file() {
+    let clear = "NRC,Curso,Cupo,Días,Hora\n30001,BIO 101,20,MJ,8:00-8:50\n30002,BIO 102,20,LX,8:00-8:50\n\
+                 30003,BIO 103,20,M,8:00-8:50\n30004,BIO 104,20,LMV,8:00-8:50\n30005,BIO 105,20,SD,13:00-13:50\n";
+    check(&[
+        (
+            clear,
+            &[
+                "30001 BIO 101/- 20 0: tuth 08:00-08:50",
+                "30002 BIO 102/- 20 0: mowe 08:00-08:50",
+                "30003 BIO 103/- 20 0: tu 08:00-08:50",
+                "30004 BIO 104/- 20 0: motufr 08:00-08:50",
+                "30005 BIO 105/- 20 0: sasu 13:00-13:50",
+            ],
+        ),
+        // Days, time and room in one cell.
+        (
+            "NRC,Curso,Cupo,Horario\n30001,BIO 101,20,MJ 8:00-8:50; LMi 10:00-10:50\n\
+             30002,BIO 102,20,M 9:00-9:50; Edificio 7\n30003,BIO 103,20,LV | 9:00-9:50 | F 105\n",
+            &[
+                "30001 BIO 101/- 20 0: tuth 08:00-08:50; mowe 10:00-10:50",
+                "30002 BIO 102/- 20 0: tu 09:00-09:50 Edificio 7",
+                "30003 BIO 103/- 20 0: mofr 09:00-09:50 F 105",
+            ],
+        ),
+        // In English, `M` is Monday.
+        (
+            "NRC,Curso,Cupo,Días,Hora\n30001,BIO 101,20,M,8:00-8:50\n30002,BIO 102,20,TR,8:00-8:50\n",
+            &["30001 BIO 101/- 20 0: mo 08:00-08:50", "30002 BIO 102/- 20 0: tuth 08:00-08:50"],
+        ),
+    ]);
+    let (parsed, _folder) = open(clear);
+    let mut warnings = Vec::new();
+    let add = &mut |warning: Finding| {
+        warnings.push(warning.message);
+        Ok(())
+    };
+    parsed.each_finding(Severity::Warning, 100, add).unwrap();
+    let is_about_m = |text: &&String| text.contains("M is imported as Tuesday") && text.contains("2 rows (lines 4, 5)");
+    assert_eq!(warnings.iter().filter(is_about_m).count(), 1, "{warnings:?}");
+}
+
+#[test]
+fn an_m_that_may_be_two_days_is_rejected() {
+    for (file, days) in [
+        ("NRC,Curso,Cupo,Días,Hora\n30001,BIO 101,20,LMV,8:00-8:50\n30002,BIO 102,20,MJ,8:00-8:50\n", "LMV"),
+        ("NRC,Curso,Cupo,Días,Hora\n30001,BIO 101,20,M,8:00-8:50\n30002,BIO 102,20,MJ,8:00-8:50\n", "M"),
+        ("NRC,Curso,Cupo,Horario\n30001,BIO 101,20,LM 8:00-8:50\n30002,BIO 102,20,MJ 8:00-8:50\n", "LM 8:00-8:50"),
+    ] {
+        let read = read(file);
+        assert!(read[0].starts_with(&format!("line 2: The M in {days:?} may be Tuesday")), "{file}: {read:?}");
+        assert_eq!(read[1..], ["30002 BIO 102/- 20 0: tuth 08:00-08:50"], "{file}");
+    }
+}
+
+#[test]
+fn a_subject_of_whole_courses_is_the_course() {
+    check(&[
+        (
+            "NRC,Materia,Sección,Cupo\n30001,MAT 101,1,20\n30002,CIV ENGR 310,2,20\n",
+            &["30001 MAT 101/1 20 0:", "30002 CIV ENGR 310/2 20 0:"],
+        ),
+        // `Curso` has the title.
+        ("NRC,Materia,Curso,Cupo\n30001,MAT 101,Algebra I,20\n", &["30001 MAT 101/- 20 0:"]),
+        // `Curso` has the number, or the course, too.
+        ("NRC,Materia,Curso,Cupo\n30001,MAT,101,20\n", &["30001 MAT 101/- 20 0:"]),
+        ("NRC,Materia,Curso,Cupo\n30001,MAT 101,MAT-101-02,20\n", &["30001 MAT 101/02 20 0:"]),
+    ]);
+    let some = read("NRC,Materia,Cupo\n30001,MAT 101,20\n30002,Algebra,20\n");
+    assert!(some.len() == 1 && some[0].contains("no column `course`"), "{some:?}");
+}

@@ -16,6 +16,7 @@ use crate::imports::csv::merge::MEETINGS_MAX;
 use crate::imports::csv::pieces::{moments, paired_pieces, pieces, slots, time_pieces};
 use crate::imports::csv::remarks::Remark;
 use crate::imports::csv::row::{Cells, MeetingRow};
+use crate::imports::csv::spanish_days::DayLetters;
 use crate::imports::csv::times::{self, Clock, TimeRange, WarnedRange};
 use crate::imports::csv::{days, text};
 
@@ -114,12 +115,20 @@ fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -
     let has_days_only = !is_unset(days) && is_unset(time);
     let (combined_column, combined_text) = if has_days_only { (Column::Days, days) } else { (Column::Time, time) };
     let is_combined = is_unset(days) || is_unset(time) || times::range_or_hours(time, format.clock).is_err();
-    if is_combined
-        && let Some(index) = columns.at(combined_column)
-        && let Some(parts) = combined(combined_text, format)
-    {
-        let parts = remarked(cells, index, parts, format);
-        return with_locations(cells, columns, parts);
+    if is_combined && let Some(index) = columns.at(combined_column) {
+        let with = |letters| combined(combined_text, Format { letters, ..format });
+        if let Some(parts) = with(format.letters) {
+            if format.letters == DayLetters::Spanish && with(DayLetters::SpanishUnclear).is_none() {
+                cells.add_remark(Remark::TuesdayLetter, index);
+            }
+            let parts = remarked(cells, index, parts, format);
+            return with_locations(cells, columns, parts);
+        }
+        if format.letters == DayLetters::SpanishUnclear && with(DayLetters::Spanish).is_some() {
+            let kind = FindingKind::DaysUnclear { days: combined_text.to_owned() };
+            cells.add_finding_at(Severity::Error, index, &kind);
+            return vec![Part::default()];
+        }
     }
     let separate = columns.at(Column::StartTime).filter(|_| is_unset(time));
     let mut ranges = Vec::new();
@@ -140,7 +149,7 @@ fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -
     if ranges.is_empty() {
         ranges.push(TimeRange::default());
     }
-    let day_sets = read_days(cells, columns.at(Column::Days), ranges.len());
+    let day_sets = read_days(cells, columns.at(Column::Days), ranges.len(), format.letters);
     let parts = ranges.into_iter().zip(day_sets).map(|(time, days)| Part { days, time, ..Part::default() }).collect();
     with_locations(cells, columns, parts)
 }
@@ -150,17 +159,27 @@ fn text_at<'r>(cells: &Cells<'r>, index: Option<usize>) -> &'r str {
 }
 
 /// Parses one set of weekdays for each of `times` times.
-fn read_days(cells: &mut Cells<'_>, column: Option<usize>, times: usize) -> Vec<u8> {
+fn read_days(cells: &mut Cells<'_>, column: Option<usize>, times: usize, letters: DayLetters) -> Vec<u8> {
     let Some(index) = column.filter(|index| !is_unset(cells.cell(*index))) else { return vec![0; times] };
-    let sets = paired_pieces(cells.cell(index), times);
+    let cell = cells.cell(index);
+    let sets = paired_pieces(cell, times);
     if times == 1 || sets.len() == 1 {
-        return vec![cells.read_at(index, days::days).bits(); times];
+        return vec![read_set(cells, index, cell, letters); times];
     }
     if sets.len() != times {
         cells.add_finding_at(Severity::Error, index, &FindingKind::DaysAndTimes { days: sets.len(), times });
         return vec![0; times];
     }
-    sets.into_iter().map(|set| cells.read_at(index, |_| days::days(set)).bits()).collect()
+    sets.into_iter().map(|set| read_set(cells, index, set, letters)).collect()
+}
+
+/// Parses one set of weekdays.
+fn read_set(cells: &mut Cells<'_>, index: usize, set: &str, letters: DayLetters) -> u8 {
+    let unclear = || days::days(set, DayLetters::SpanishUnclear);
+    if letters == DayLetters::Spanish && matches!(unclear(), Err(FindingKind::DaysUnclear { .. })) {
+        cells.add_remark(Remark::TuesdayLetter, index);
+    }
+    cells.read_at(index, |_| days::days(set, letters)).bits()
 }
 
 /// Returns the remark about a time that is imported as afternoon.

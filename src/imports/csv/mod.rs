@@ -6,7 +6,7 @@
 //! - `survey`: finds the header, and decides how the file writes times and dates; `names`, `aliases`, `columns`,
 //!   `meeting_columns`, `contents`: recognize the columns; `profile`: chooses the saved mapping of columns;
 //!   `candidates`: which columns could be a missing field
-//! - `text`, `days`, `times`, `dates`, `course`, `component`, `crn`, `instructors`, `status`: parse one cell; `combined`:
+//! - `text`, `days`, `spanish_days`, `times`, `dates`, `course`, `component`, `crn`, `instructors`, `status`: parse one cell; `combined`:
 //!   parses a cell of meetings; `meetings`: parses those of a row
 //! - `derived`: cells made of other cells; `merged_cells`: cells that belong to several rows
 //! - `record`: checks a row before it is parsed; `row`, `event`: parse one row; [`export`]: writes files, and parses
@@ -61,6 +61,7 @@ mod rooms;
 mod row;
 mod scratch;
 mod source;
+mod spanish_days;
 mod status;
 pub(in crate::imports) mod students;
 mod survey;

@@ -26,6 +26,8 @@ pub(super) enum Remark {
     AfternoonBesideMarked,
     /// Times without am or pm, in a file that has them or an hour above 12 at other times, were read as written.
     EarlyAsWritten,
+    /// `M` was read as Tuesday, because the file has another sign for Wednesday.
+    TuesdayLetter,
     /// The component was inferred from the section's label or title.
     Inferred(&'static str),
     /// The section is only planned.
@@ -54,6 +56,7 @@ impl Remark {
             Self::Afternoon => FindingKind::Afternoon { rows },
             Self::AfternoonBesideMarked => FindingKind::AfternoonBesideMarked { rows },
             Self::EarlyAsWritten => FindingKind::EarlyAsWritten { rows },
+            Self::TuesdayLetter => FindingKind::TuesdayLetter { rows },
             Self::Inferred(component) => FindingKind::ComponentInferred { component, rows },
             Self::Tentative => FindingKind::Tentative { rows },
             Self::UnknownStatus(status) => FindingKind::UnknownStatus { status, rows },

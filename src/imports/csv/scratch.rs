@@ -27,7 +27,7 @@ CREATE TABLE rejected(crn TEXT, line INTEGER, PRIMARY KEY(crn, line)) WITHOUT RO
 CREATE TABLE section(crn TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
 CREATE TABLE use(kind INTEGER, key INTEGER, start INTEGER, end INTEGER, days INTEGER, starts_on INTEGER,
   ends_on INTEGER, class INTEGER, grp INTEGER, section INTEGER, is_repeated INTEGER, line INTEGER, label TEXT,
-  shown TEXT);
+  shown TEXT, instructors TEXT);
 CREATE TABLE conflict(kind INTEGER, row_a INTEGER, row_b INTEGER, pairs INTEGER, lines TEXT);
 CREATE TABLE event(id TEXT PRIMARY KEY, line INTEGER, body TEXT) WITHOUT ROWID;
 ";

@@ -8,6 +8,7 @@ use crate::imports::schedule::{ClockOption, ScheduleError, ScheduleOptions, Sche
 
 use crate::imports::csv::candidates;
 use crate::imports::csv::columns::{Column, ExtraNames, Header};
+use crate::imports::csv::combined;
 use crate::imports::csv::contents;
 use crate::imports::csv::dates::OrderEvidence;
 use crate::imports::csv::guard::Unreadable;
@@ -15,6 +16,7 @@ use crate::imports::csv::meetings::Format;
 use crate::imports::csv::names::{normalized, weekday};
 use crate::imports::csv::profile::{self, Recognized};
 use crate::imports::csv::source::{RecordSource, unreadable};
+use crate::imports::csv::spanish_days::LettersEvidence;
 use crate::imports::csv::status::Letters;
 use crate::imports::csv::times::{Clock, ClockEvidence};
 
@@ -91,8 +93,9 @@ impl Survey {
     /// Returns the fields that no column has. `has_term` is whether the upload has a term.
     pub(super) fn missing_fields(&self, has_term: bool) -> Vec<MissingField> {
         let header = &self.header;
-        let unused: Vec<usize> =
-            (0..self.names.len().min(COLUMNS_MAX)).filter(|index| header.field_of(*index).is_none()).collect();
+        // The subject may have the course.
+        let is_unused = |index: &usize| [None, Some(Column::Subject)].contains(&header.field_of(*index));
+        let unused: Vec<usize> = (0..self.names.len().min(COLUMNS_MAX)).filter(is_unused).collect();
         let texts = |index: usize| -> Vec<&str> {
             let cells = self.first_rows.iter().filter_map(|(_, record)| record.get(index));
             cells.map(str::trim).filter(|cell| !cell.is_empty()).collect()
@@ -361,6 +364,7 @@ fn formats(
     let mut letters = Letters::default();
     let mut shown = ClockEvidence::default();
     let mut order = OrderEvidence::default();
+    let mut days = LettersEvidence::default();
     // Whether the cells of meetings have dates, too.
     let mut has_inner_dates = false;
     let (mut records, lines) = source.open()?;
@@ -385,10 +389,11 @@ fn formats(
                 shown.add(cell);
             }
             has_inner_dates |= order.add_inner(cell, line);
+            combined::add_letters(&mut days, cell);
         }
         dates.iter().map(cell).for_each(|cell| order.add(cell, line));
-        // Each row may show the order of dates and the meaning of the statuses.
-        let is_decided = is_late && shown.clock() != Clock::Afternoon && !has_inner_dates;
+        // Each row may show the order of dates, the meaning of the statuses and the letters of days.
+        let is_decided = is_late && shown.clock() != Clock::Afternoon && !has_inner_dates && days.is_complete();
         if dates.is_empty() && status.is_none() && (times.is_empty() || is_decided) {
             break;
         }
@@ -400,7 +405,8 @@ fn formats(
     };
     // In a file with am or pm, or with an hour above 12, a time such as 1:00 is doubtful.
     let has_halves = shown.clock() != Clock::Afternoon && options.clock.is_none();
-    Ok((Format { clock, order: order.order(), letter_c: letters.letter_c(), has_halves }, order))
+    let (letter_c, letters) = (letters.letter_c(), days.letters());
+    Ok((Format { clock, order: order.order(), letter_c, letters, has_halves }, order))
 }
 
 #[cfg(test)]

@@ -25,10 +25,10 @@ export class Roster {
   #shown = "";
 
   /**
-   * `facts`: what a printed roster says about the section, such as its times. `oncompose(users)` is called to write an
-   * alert to these users, or to the enrolled students if none are given; without it, there are no such buttons. `everyone`: a part that moves all students to
-   * another section, if there is one. `onstudent(person, back)` opens the file of a student, whose name is a button then;
-   * `back()` moves the focus to that button. `mayMove`: whether the reader may change the order of the waitlist.
+   * `facts`: what a printed roster says about the section, such as its times. `oncompose(audience)` is called to write an
+   * alert; without it, there are no such buttons. `everyone`: a part that moves all students to another section, if there
+   * is one. `onstudent(person, back)` opens the file of a student, whose name is a button then; `back()` moves the focus
+   * to that button. `mayMove`: whether the reader may change the order of the waitlist.
    */
   constructor(id, name, { facts = [], oncompose, everyone, onstudent, mayMove = false } = {}) {
     Object.assign(this, { id, name, facts, onstudent, mayMove });
@@ -37,12 +37,14 @@ export class Roster {
     this.status = h("span", { role: "status" });
     this.download = button(t("roster.download"), () => this.#download(), { "aria-label": t("roster.download.of", { name }) });
     this.print = button(t("roster.print"), () => printSheet(this.#sheet()), { disabled: true, class: "quiet", "aria-label": t("roster.print.of", { name }) });
-    this.compose = oncompose && button(t("roster.alert"), () => oncompose(), { class: "quiet", "aria-label": t("roster.alert.of", { name }) });
-    // An alert to a section reaches only the enrolled students.
-    this.composeWaiting = oncompose && button(t("roster.alert.waiting"), () => oncompose(this.#parts().waiting.map(({ user }) => user)),
-      { class: "quiet", hidden: true, "aria-label": t("roster.alert.waiting.of", { name }) });
+    // An alert to a section reaches only the enrolled students, so the students on its waitlist are named.
+    const sections = [id], users = () => this.#parts().waiting.map(({ user }) => user);
+    const alert = (key, audience) => oncompose && button(t(key), () => oncompose(audience()), { class: "quiet", hidden: key !== "roster.alert", "aria-label": t(`${key}.of`, { name }) });
+    this.compose = alert("roster.alert", () => ({ sections }));
+    this.composeWaiting = alert("roster.alert.waiting", () => ({ users: users() }));
+    this.composeBoth = alert("roster.alert.both", () => ({ sections, users: users() }));
     this.moveAll = everyone && button(t("everyone"), () => { this.clearStatus(); everyone.open(this.items.length); }, { class: "quiet", disabled: true, "aria-label": t("everyone.of", { name }) });
-    this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.print, " ", this.compose, " ", this.composeWaiting, " ", this.moveAll, " ", this.status),
+    this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.print, " ", this.compose, " ", this.composeWaiting, " ", this.composeBoth, " ", this.moveAll, " ", this.status),
       this.moving, everyone?.el, this.lists);
     this.refresh = debounce(REFRESH_MS, () => this.el.isConnected && this.load());
   }
@@ -65,6 +67,7 @@ export class Roster {
         this.compose.disabled = !enrolled.length;
         this.compose.hidden = !enrolled.length && waiting.length > 0;
         this.composeWaiting.hidden = !waiting.length;
+        this.composeBoth.hidden = !enrolled.length || !waiting.length;
       }
       if (this.moveAll) this.moveAll.disabled = !items.length;
       const inLine = waiting.filter(({ status }) => status === "waitlisted").length;

@@ -142,7 +142,7 @@ export class SectionRow {
       return;
     }
     const everyone = new MoveEveryone(this.list.page, id, () => this.roster.load?.());
-    this.roster = new Roster(id, catalogue.name(id), { facts: [termTitle(section.term), section.title, ...this.#facts(section)], oncompose: (users) => compose(users ? { users } : { sections: [id] }), everyone, onstudent: openStudent, mayMove: true });
+    this.roster = new Roster(id, catalogue.name(id), { facts: [termTitle(section.term), section.title, ...this.#facts(section)], oncompose: compose, everyone, onstudent: openStudent, mayMove: true });
     this.head.setAttribute("aria-expanded", "true");
     const { enrolled, capacity } = numbers(id);
     const facts = [

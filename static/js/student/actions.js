@@ -9,6 +9,9 @@ import { findConflict, sameComponent } from "./conflicts.js";
 import { refusal, statusText } from "./outcomes.js";
 import { hasWaitOptions, waitForm } from "./wait-choices.js";
 
+const isAboutSeats = ({ code }) => ["section_full", "waitlist_full"].includes(code);
+const conflicting = ({ conflicts_with }) => [conflicts_with ?? []].flat();
+
 export class Actions {
   constructor(page) {
     this.page = page;
@@ -118,20 +121,23 @@ export class Actions {
     return isChosen && hasWaitOptions(this.page, id) ? { ...shown, next: "choose", with: undefined } : shown;
   }
 
+  /** Whether what a refusal states is true now: the section is full, or a section that was in the way is registered. */
+  isBlocked(id, problem) {
+    return isAboutSeats(problem) ? this.kind(id) !== "open" : this.#inTheWay(problem).length > 0;
+  }
+
+  #inTheWay(problem) {
+    return conflicting(problem).filter((one) => this.page.registrations.get(one));
+  }
+
   /**
    * What remains of a refusal: null once a seat of the full section has opened, or the sections that were in the way
-   * have been dropped. The page may learn later than the refusal that they were in the way.
+   * have been dropped; see `Registrations.recordBlocked`.
    */
-  #remaining(id, result) {
-    const { problem } = result;
-    const conflicting = [problem.conflicts_with ?? []].flat();
-    const isAboutSeats = ["section_full", "waitlist_full"].includes(problem.code);
-    if (!isAboutSeats && !conflicting.length) return problem;
-    const blocking = conflicting.filter((one) => this.page.registrations.get(one));
-    const isBlocked = isAboutSeats ? this.kind(id) !== "open" : blocking.length > 0;
-    result.wasBlocked ||= isBlocked;
-    if (!result.wasBlocked) return problem;
-    return isBlocked && { ...problem, ...(conflicting.length && { conflicts_with: blocking }) };
+  #remaining(id, { problem, wasBlocked }) {
+    if (!wasBlocked) return problem;
+    if (!this.isBlocked(id, problem)) return null;
+    return { ...problem, ...(conflicting(problem).length && { conflicts_with: this.#inTheWay(problem) }) };
   }
 
   /**

@@ -113,6 +113,7 @@ let dueMine = false;
 
 /** Redraws these sections in the next frame; null is everything. `mine`: registrations or the plan changed, too. */
 export function changed(ids, mine = false) {
+  page.registrations?.recordBlocked();
   if (ids === null || dueIds === null) dueIds = null;
   else for (const id of ids) dueIds.add(id);
   dueMine ||= mine || ids === null || ids.some((id) => page.workspace?.has(id));

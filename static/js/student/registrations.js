@@ -95,6 +95,14 @@ export class Registrations {
     return this.#results.get(id);
   }
 
+  /**
+   * Records which refusals state what is true now. The page may learn later than the refusal that a section is full, or
+   * that others are in the way, so a refusal is over only after this. Called after each change to seats or registrations.
+   */
+  recordBlocked() {
+    for (const [id, result] of this.#results) if (result.problem) result.wasBlocked ||= this.page.actions.isBlocked(id, result.problem);
+  }
+
   /** Shows a message about a section, by its text key, that does not answer a request. */
   setMessage(id, message, tone) {
     this.#results.set(id, { message, tone, view: "both" });

@@ -12,6 +12,8 @@ export default {
   "roster.alert.of": "Send an alert to everyone enrolled in {name}",
   "roster.alert.waiting": "Alert the waitlist",
   "roster.alert.waiting.of": "Alert the waitlist of {name}",
+  "roster.alert.both": "Alert both lists",
+  "roster.alert.both.of": "Send an alert to everyone enrolled in {name} and on its waitlist",
   "roster.enrolled": "Enrolled: {n}",
   "roster.name": "Name",
   "roster.student": "Help {name}",

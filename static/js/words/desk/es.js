@@ -12,6 +12,8 @@ export default {
   "roster.alert.of": "Enviar una alerta a los inscritos en {name}",
   "roster.alert.waiting": "Avisar a la lista de espera",
   "roster.alert.waiting.of": "Avisar a la lista de espera de {name}",
+  "roster.alert.both": "Avisar a ambas listas",
+  "roster.alert.both.of": "Enviar una alerta a los inscritos y a la lista de espera de {name}",
   "roster.enrolled": "Inscritos: {n}",
   "roster.name": "Nombre",
   "roster.student": "Ayudar a {name}",
