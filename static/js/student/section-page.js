@@ -88,8 +88,8 @@ export class SectionPage {
       const [title, ...facts] = details(section, { catalogue: page.catalogue, finder: page.finder });
       put(this.el, h("div", { class: "inline no-print" }, back, button(t("section.copy"), copy, { class: "quiet" }),
         button([icon("print"), " ", t("section.print")], () => print(), { class: "quiet" }), copied),
-      h("h3", { tabindex: "-1" }, section.course, " ", h("span", { class: "kind" }, [section.section, componentName(section)].filter(Boolean).join(" "))),
       h("p", { class: "print-only", dir: "auto" }, current?.id === section.term && current.title || section.term),
+      h("h3", { tabindex: "-1" }, section.course, " ", h("span", { class: "kind" }, [section.section, componentName(section)].filter(Boolean).join(" "))),
       title, parts.seats, parts.act, parts.result, h("p", { class: "watch no-print" }, this.watch.button(section)), facts);
     }
     const { seats, act, result } = this.#parts;
