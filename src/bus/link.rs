@@ -16,7 +16,7 @@ pub enum Dropped {
     QueueFull,
     /// It was not sent: its message would be too large.
     TooLarge,
-    /// It arrived while the hub still handled earlier messages, more than it may buffer.
+    /// It arrived while the buffer of earlier messages was full.
     Overflow,
     /// It was encoded by a hub with another version of the encoding.
     OtherVersion,

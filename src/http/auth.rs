@@ -435,7 +435,7 @@ impl Audit {
         }
     }
 
-    /// Records that a schedule is read by a link, before it is disclosed. The reader is not known.
+    /// Records that a schedule is read through a link, before it is disclosed. The reader is not known.
     ///
     /// # Errors
     /// When the store cannot be written. The schedule must not be disclosed then.

@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn entries_older_than_the_retention_are_deleted() {
+    async fn entries_older_than_the_retention_period_are_deleted() {
         let setup = Setup::new();
         let entry = |second| AuditEntry { at: Timestamp::from_second(second).unwrap(), ..entry() };
         // More than one transaction deletes.

@@ -19,7 +19,7 @@ pub const LINKS_MAX: usize = 5;
 pub const DAYS_MAX: u32 = 366;
 /// Time for which a link is valid unless the student chooses another one, in days: a term.
 pub const DAYS_DEFAULT: u32 = 120;
-/// Longest note of a link, in characters.
+/// Longest label of a link, in characters.
 pub const LABEL_CHARS_MAX: usize = 60;
 /// Number of random bytes in the secret of a link, which no one can guess.
 const SECRET_BYTES: usize = 32;

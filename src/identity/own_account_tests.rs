@@ -162,7 +162,7 @@ async fn with_factor(hub: &Hub) -> (Vec<String>, impl Fn(i64) -> String + use<>)
 }
 
 #[actix_web::test]
-async fn the_set_up_of_a_second_factor_needs_the_password() {
+async fn the_setup_of_a_second_factor_needs_the_password() {
     let hub = Hub::start().await;
     hub.put("ann", Role::Admin, Some(PASSWORD)).await;
     let account = hub.store.as_ref().unwrap().account(&user("ann")).await.unwrap().unwrap();

@@ -73,7 +73,9 @@ async fn hash_all(
         match hash {
             Ok(hash) => {
                 if let Err(error) = store.put_hash(&user, signed_in_at, hash.into()).await {
-                    log::warn!("a password hash could not be stored and is made again at the next sign-in: {error}");
+                    log::warn!(
+                        "a password hash could not be stored and is computed again at the next sign-in: {error}"
+                    );
                 }
             }
             Err(error) => log::warn!("an accepted password was not stored: {error}"),

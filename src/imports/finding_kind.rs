@@ -30,13 +30,13 @@ pub(in crate::imports) enum FindingKind {
     RowTooLong { kib: u64 },
     #[error("The file has no row in line {line}, which should be the header")]
     NoHeaderRow { line: u64 },
-    #[error("The map contains {name:?}, but the file has no such column")]
+    #[error("The mapping contains {name:?}, but the file has no such column")]
     NoMappedColumn { name: String },
     #[error("Columns {first:?} and {second:?} have the same meaning: the second is ignored")]
     SameMeaning { first: String, second: String },
     #[error("The file has no column `term`: set one term for all rows")]
     NoTermColumn,
-    #[error("The file has no column `credits`: the credit limit cannot count these sections")]
+    #[error("The file has no column `credits`: these sections do not count toward the credit limit")]
     NoCreditsColumn,
     #[error("The file has neither a column `crn` nor columns `course` and `section`, which identify a section")]
     NoSectionColumns,
@@ -300,7 +300,7 @@ pub(in crate::imports) enum FindingKind {
     )]
     ReopenedClosed { section: String },
     #[error(
-        "Section {section} stays cancelled because staff cancelled it in the hub. To reopen it, change its status under \
+        "Section {section} stays cancelled because staff cancelled it in EduHub. To reopen it, change its status under \
          Sections"
     )]
     CancelledByStaff { section: String },

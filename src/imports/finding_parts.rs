@@ -109,13 +109,13 @@ pub(in crate::imports) enum EndReason {
     TemporaryFiles,
     #[error("The import could not be stored. Nothing was changed.")]
     NotStored,
-    #[error("The import failed because of an error in the hub. Nothing was changed.")]
+    #[error("The import failed because of an error in EduHub. Nothing was changed.")]
     HubError,
     #[error("This term's id is reserved for demonstrations. Nothing was changed.")]
     ReservedTerm,
-    #[error("The hub was too busy to apply the import. Nothing was changed. Start the import again.")]
+    #[error("EduHub was too busy to apply the import. Nothing was changed. Start the import again.")]
     HubBusy,
-    #[error("The hub was stopped before the import was applied. Nothing was changed.")]
+    #[error("EduHub was stopped before the import was applied. Nothing was changed.")]
     HubStopped,
     #[error(
         "The events could not be stored because the disk failed. Either all or none were imported. You can import the \
@@ -123,26 +123,24 @@ pub(in crate::imports) enum EndReason {
     )]
     EventsUnknown,
     #[error(
-        "The student records could not be stored in all terms because the disk failed or the hub was too busy. Import the file \
+        "The student records could not be stored in all terms because the disk failed or EduHub was too busy. Import the file \
          again."
     )]
     FactsInSomeTerms,
     #[error(
-        "The hub was stopped or too busy before all enrollments were decided. Import the file again: what was registered \
+        "EduHub was stopped or too busy before all enrollments were decided. Import the file again: what was registered \
          stays as it is."
     )]
     EnrollmentsInPart,
-    #[error("The hub stopped during the import. Nothing was changed.")]
+    #[error("EduHub stopped during the import. Nothing was changed.")]
     Interrupted,
-    #[error("The import was applied completely. The hub stopped before it could report the result.")]
+    #[error("The import was applied completely. EduHub stopped before it could report the result.")]
     AppliedThenInterrupted,
     #[error(
-        "The hub stopped while it stored the events. Either all or none were imported. You can import the file again."
+        "EduHub stopped while it stored the events. Either all or none were imported. You can import the file again."
     )]
     EventsUncertain,
-    #[error(
-        "The hub stopped while it stored the student records, so they may have been stored. Import the file again."
-    )]
+    #[error("EduHub stopped while it stored the student records, so they may have been stored. Import the file again.")]
     FactsUncertain,
 }
 

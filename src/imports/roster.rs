@@ -23,7 +23,7 @@ pub(super) const ENROLLMENTS: &str = "enrollments.csv";
 
 /// A registration to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct RequestedEnrollment {
     pub(super) section: SectionId,
     pub(super) student: UserName,
     /// The line in the file of enrollments.
@@ -34,7 +34,7 @@ pub(super) struct Wanted {
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// The registrations to make, by term, and in a term in the order of the file.
-    pub(super) wanted: Vec<Wanted>,
+    pub(super) requested: Vec<RequestedEnrollment>,
     /// The number of students who are enrolled already.
     pub(super) unchanged: u64,
     /// The first warnings about enrollments that are not imported.
@@ -124,7 +124,7 @@ pub(super) fn plan(roster: &Roster, model: &ReadModel) -> Plan {
     let terms: Vec<_> = roster.sessions.iter().map(|session| KnownTerm::find(session, model)).collect();
     let matched = matched(roster, &terms);
     let mut plan = Plan::default();
-    let mut by_term: BTreeMap<&TermId, Vec<Wanted>> = BTreeMap::new();
+    let mut by_term: BTreeMap<&TermId, Vec<RequestedEnrollment>> = BTreeMap::new();
     // The enrollments that are not imported: the first line and the number, by term and by class.
     let (mut of_terms, mut of_classes) = (BTreeMap::<usize, (u64, u64)>::new(), BTreeMap::<usize, (u64, u64)>::new());
     for one in &roster.enrollments {
@@ -151,11 +151,11 @@ pub(super) fn plan(roster: &Roster, model: &ReadModel) -> Plan {
             Some(RegistrationStatus::Dropped) => plan.warn(|| finding(&RosterFinding::EnrollmentDropped)),
             Some(RegistrationStatus::Offered) | None => {
                 let (student, line) = (one.student.clone(), one.line);
-                by_term.entry(&term.id).or_default().push(Wanted { section, student, line });
+                by_term.entry(&term.id).or_default().push(RequestedEnrollment { section, student, line });
             }
         }
     }
-    plan.wanted = by_term.into_values().flatten().collect();
+    plan.requested = by_term.into_values().flatten().collect();
     for (session, (line, n)) in of_terms {
         let term = roster.sessions.get(session).map(|session| session.title.to_string()).unwrap_or_default();
         plan.warn(|| RosterFinding::RosterOtherTerm { term, n }.of_cell(line, Some(ENROLLMENTS), None));

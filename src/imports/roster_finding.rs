@@ -45,7 +45,7 @@ pub(in crate::imports) enum RosterFinding {
     #[error("Results of classes whose term has not ended are not imported: {rows}")]
     RosterNotEnded { rows: CitedRows },
     #[error(
-        "Results without a grade in textScore are not imported, because the hub does not know which scores pass: {rows}"
+        "Results without a grade in textScore are not imported, because EduHub does not know which scores pass: {rows}"
     )]
     RosterNoGrade { rows: CitedRows },
     #[error(
@@ -55,7 +55,7 @@ pub(in crate::imports) enum RosterFinding {
     RosterNoFinalGrade { rows: CitedRows },
     #[error("An earlier result of the same student, course, and term has a different grade, which is imported: {rows}")]
     RosterGradesDiffer { rows: CitedRows },
-    #[error("The hub does not have the term {term}: its enrollments are not imported (rows: {n})")]
+    #[error("EduHub does not have the term {term}: its enrollments are not imported (rows: {n})")]
     RosterOtherTerm { term: String, n: u64 },
     #[error("The term {term} has no section for the class {class}: its enrollments are not imported (rows: {n})")]
     RosterNoSection { term: String, class: String, n: u64 },
@@ -71,7 +71,7 @@ pub(in crate::imports) enum RosterFinding {
         if *n == 1 { "student" } else { "students" }
     )]
     RosterFirstCompleted { n: u64 },
-    #[error("The student dropped this section in the hub and is not registered again")]
+    #[error("The student dropped this section in EduHub and is not registered again")]
     EnrollmentDropped,
     #[error("The student has a position on the waitlist for this section, and no seat")]
     EnrollmentWaiting,

@@ -269,7 +269,7 @@ pub struct DisclosureEntry {
     pub section: Option<SectionId>,
 }
 
-/// A store of the audit trail. Entries are never changed, and removed only when they are older than the retention.
+/// A store of the audit trail. Entries are never changed, and removed only when they are older than the retention period.
 pub trait AuditStore: Send + Sync {
     /// Appends entries, in order.
     fn append(&self, entries: Vec<AuditEntry>) -> StoreFuture<()>;

@@ -1,4 +1,4 @@
-// The colors of the API's page. Swagger UI has a dark form behind a class, which follows the reader's color scheme.
+// The colors of the API's page. A class turns on the dark theme of Swagger UI; it follows the reader's color scheme.
 
 {
   const dark = matchMedia("(prefers-color-scheme: dark)");

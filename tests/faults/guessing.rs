@@ -53,7 +53,7 @@ fn guess_from_campus(server: &Server, thread: usize, is_over: &AtomicBool, guess
         };
         sign_in(&mut client, CAMPUS, None, &user, "a guess");
         guesses.fetch_add(1, Ordering::Relaxed);
-        // The attack has a rate. Nothing waits for this.
+        // The pause sets the rate of the attack. No result depends on it.
         thread::sleep(PAUSE);
     }
 }

@@ -68,7 +68,7 @@ fn serve_large_term(home: &Home) -> Server {
     server
 }
 
-/// Returns a list of all sections whose length was not requested before.
+/// Returns the path of a list of all sections, with a length that no earlier request had.
 fn distinct_list(number: usize) -> String {
     format!("/api/v1/sections?term={TERM}&limit={}", SECTIONS + 1 + number)
 }
@@ -151,7 +151,7 @@ fn visitors_who_do_not_read_do_not_block_lists_of_users() {
     println!("{DEAF} visitors who do not read {} KiB each added {} MiB", length / 1024, growth / MIB);
     assert!(growth < GROWTH_MAX, "{} MiB were added", growth / MIB);
     drop(deaf);
-    eventually("lost connections give their memory back", || {
+    eventually("lost connections release their memory", || {
         (caches(&server)["uncached_responses"].0 == 0).then_some(())
     });
 }

@@ -185,7 +185,7 @@ mod tests {
             assert_eq!(encoding, Encoding::Utf16 { big_endian, bom });
             assert!(decoded == text, "big endian {big_endian}, byte order mark {bom}");
         }
-        assert_eq!(read(b"1,\0,\0,2\n").0, Encoding::Utf8 { bom: false }, "a few NUL bytes are no UTF-16");
+        assert_eq!(read(b"1,\0,\0,2\n").0, Encoding::Utf8 { bom: false }, "a few NUL bytes are not UTF-16");
     }
 
     #[test]

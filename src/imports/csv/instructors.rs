@@ -1,4 +1,4 @@
-//! Parses the names of instructors, without what is not part of a name.
+//! Parses the names of instructors, and removes text that is not part of a name.
 
 use crate::imports::csv::text::{LIST_LEN_MAX, decoded, is_unknown, text};
 use crate::imports::finding_kind::FindingKind;

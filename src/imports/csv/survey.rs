@@ -20,7 +20,7 @@ use crate::imports::csv::spanish_days::LettersEvidence;
 use crate::imports::csv::status::Letters;
 use crate::imports::csv::times::{Clock, ClockEvidence};
 
-/// The number of rows between two checks whether the import was cancelled.
+/// The number of rows between two checks of whether the import was cancelled.
 const WATCH_INTERVAL_ROWS: usize = 200;
 /// The number of rows that are searched for the header. Real exports have up to a dozen lines above it.
 pub(super) const HEADER_ROWS_MAX: usize = 30;

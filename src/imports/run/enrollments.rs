@@ -16,7 +16,7 @@ use crate::domain::registration::RegistrationStatus;
 use crate::domain::rules::LiftedCodes;
 use crate::imports::finding_parts::EndReason;
 use crate::imports::findings;
-use crate::imports::roster::{ENROLLMENTS, Wanted};
+use crate::imports::roster::{ENROLLMENTS, RequestedEnrollment};
 use crate::imports::roster_finding::{RefusalReason, RosterFinding};
 use crate::imports::task::LIST_LEN_MAX;
 use crate::registration::pool::RegistrarPool;
@@ -31,19 +31,19 @@ use super::{ATTEMPTS_MAX, CHUNK_PAUSE_MAX, RETRY_PAUSE, Run, Stop};
 const AT_ONCE: usize = 100;
 
 /// The sections of one student in one term, which are requested together.
-type Set = Vec<Wanted>;
+type Set = Vec<RequestedEnrollment>;
 
 /// A student in a term.
 type InTerm = (TermId, UserName);
 
-fn in_term(one: &Wanted) -> InTerm {
+fn in_term(one: &RequestedEnrollment) -> InTerm {
     (one.section.term.clone(), one.student.clone())
 }
 
 /// Returns the students with several requests in a term.
-fn with_several(wanted: &[Wanted]) -> HashSet<InTerm> {
+fn with_several(requested: &[RequestedEnrollment]) -> HashSet<InTerm> {
     let (mut seen, mut several) = (HashSet::new(), HashSet::new());
-    for one in wanted {
+    for one in requested {
         if !seen.insert(in_term(one)) {
             several.insert(in_term(one));
         }
@@ -58,15 +58,15 @@ struct Results {
     unchanged: u64,
     refused: Vec<Finding>,
     /// Requests that a section of the same student may have made possible in the meantime.
-    again: Vec<Wanted>,
+    again: Vec<RequestedEnrollment>,
 }
 
 impl Run<'_> {
     /// Makes registrations. Sections that are refused because they need another one, of students with several requests in
     /// the term, are requested again together, after all others.
-    pub(super) fn register_students(&mut self, wanted: Vec<Wanted>) -> Result<(), Stop> {
-        let several = with_several(&wanted);
-        let single: Vec<Set> = wanted.into_iter().map(|one| vec![one]).collect();
+    pub(super) fn register_students(&mut self, requested: Vec<RequestedEnrollment>) -> Result<(), Stop> {
+        let several = with_several(&requested);
+        let single: Vec<Set> = requested.into_iter().map(|one| vec![one]).collect();
         let again = self.register_sets(&single, &several)?;
         drop(single);
         let mut by_student: BTreeMap<InTerm, Set> = BTreeMap::new();
@@ -82,7 +82,7 @@ impl Run<'_> {
     }
 
     /// Requests each set. Returns the requests to repeat, which are all of students in `repeated`.
-    fn register_sets(&mut self, sets: &[Set], repeated: &HashSet<InTerm>) -> Result<Vec<Wanted>, Stop> {
+    fn register_sets(&mut self, sets: &[Set], repeated: &HashSet<InTerm>) -> Result<Vec<RequestedEnrollment>, Stop> {
         let mut again = Vec::new();
         for chunk in sets.chunks(AT_ONCE) {
             if self.inner.stopping.load(Ordering::Acquire) {
@@ -140,7 +140,7 @@ impl Run<'_> {
 }
 
 impl Results {
-    fn add(&mut self, one: &Wanted, outcome: RequestOutcome, repeated: &HashSet<InTerm>) {
+    fn add(&mut self, one: &RequestedEnrollment, outcome: RequestOutcome, repeated: &HashSet<InTerm>) {
         let kind = match outcome {
             RequestOutcome::Done(current) if current.status == RegistrationStatus::Enrolled => {
                 let count = if current.is_new { &mut self.created } else { &mut self.unchanged };
@@ -199,7 +199,7 @@ async fn request(
 }
 
 /// Returns the request by staff for one section, or the batch for several.
-fn command(set: &Set, first: &Wanted) -> Command {
+fn command(set: &Set, first: &RequestedEnrollment) -> Command {
     let student = first.student.clone();
     if let [one] = &set[..] {
         let (add, lifted) = (Some(one.section.crn.clone()), LiftedCodes::NONE);

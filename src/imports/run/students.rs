@@ -11,7 +11,7 @@ use crate::imports::csv::students::{self, StudentFile, Students};
 use crate::imports::finding_kind::FindingKind;
 use crate::imports::finding_parts::EndReason;
 use crate::imports::findings;
-use crate::imports::roster::{self, Plan, Wanted};
+use crate::imports::roster::{self, Plan, RequestedEnrollment};
 use crate::imports::roster_finding::RosterFinding;
 use crate::imports::schedule::{Schedule, ScheduleProgress, Severity};
 use crate::imports::task::LIST_LEN_MAX;
@@ -45,11 +45,11 @@ impl Run<'_> {
             students.names().cloned().partition(|name| self.is_known(&students, name));
         let tally = self.compare(&students, &known, &names)?;
         self.report_students(tally);
-        let wanted = plan.map(|plan| self.report_plan(plan)).unwrap_or_default();
+        let requested = plan.map(|plan| self.report_plan(plan)).unwrap_or_default();
         if rejected {
             return Err(Stop::Rejected);
         }
-        if self.job.options.dry_run || (tally.changed() == 0 && wanted.is_empty()) {
+        if self.job.options.dry_run || (tally.changed() == 0 && requested.is_empty()) {
             return self.check();
         }
         self.check()?;
@@ -58,7 +58,7 @@ impl Run<'_> {
         if tally.changed() > 0 {
             self.put(&students, names, known.len() as u64)?;
         }
-        self.register_students(wanted)
+        self.register_students(requested)
     }
 
     /// Returns whether the file states nothing new about a student: only that the student exists, which a term shows
@@ -69,15 +69,15 @@ impl Run<'_> {
     }
 
     /// Reports what the enrollments of a bundle would change. Returns the registrations to make.
-    fn report_plan(&self, plan: Plan) -> Vec<Wanted> {
+    fn report_plan(&self, plan: Plan) -> Vec<RequestedEnrollment> {
         let mut report = self.job.live.report();
         // What an applied import changes is counted when it is decided.
-        let created = if self.job.options.dry_run { plan.wanted.len() as u64 } else { 0 };
+        let created = if self.job.options.dry_run { plan.requested.len() as u64 } else { 0 };
         report.enrollments = Some(EnrollmentTally { created, unchanged: plan.unchanged, refused: 0 });
         report.warnings_total += plan.warnings_total;
         let room = LIST_LEN_MAX.saturating_sub(report.warnings.len());
         report.warnings.extend(plan.warnings.into_iter().take(room));
-        plan.wanted
+        plan.requested
     }
 
     fn read_students(&mut self) -> Result<StudentFile, Stop> {

@@ -13,7 +13,7 @@ const ROWS_MAX: u32 = 65_536;
 const COLUMNS_MAX: u16 = 256;
 /// The maximum size of all formulas, in bytes. calamine converts them to text of up to 50 times their size.
 const FORMULA_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// The number of records between two checks whether the import was cancelled.
+/// The number of records between two checks of whether the import was cancelled.
 const TICK_INTERVAL_RECORDS: u64 = 100_000;
 
 // Types of records (MS-XLS 2.3).

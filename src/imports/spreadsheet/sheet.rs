@@ -20,7 +20,7 @@ const TEXT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// The maximum size of the text of the rows that are searched for the header of a sheet, in bytes. Real ones have a few
 /// thousand. A header below them does not count when the sheet is chosen, but is found if staff name the sheet.
 const FIRST_ROWS_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// The number of rows between two checks whether the import was cancelled.
+/// The number of rows between two checks of whether the import was cancelled.
 const TICK_INTERVAL_ROWS: u64 = 500;
 /// Maximum number of blank cells at the end of a row that are read. Real sheets have up to 120 columns.
 const WIDTH_MAX: usize = 300;

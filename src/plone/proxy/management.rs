@@ -1,5 +1,5 @@
 //! Keeps the management of Plone's users, groups, roles, settings and add-ons out of the proxy, and lets only
-//! administrators list its people.
+//! administrators list its users.
 //!
 //! A token of an administrator that was stolen, or a script that has one, must not be able to change rights in Plone:
 //! that is done in Plone itself, where its own sign-in and log apply. Plone offers each of these changes at several

@@ -96,7 +96,7 @@ impl PloneSignIn {
         self.plain_member.subscribe()
     }
 
-    /// Returns the counters of the checks whether users of single sign-on exist in Plone; all are 0 without a key.
+    /// Returns the counters of the checks of whether users of single sign-on exist in Plone; all are 0 without a key.
     #[must_use]
     pub fn user_checks(&self) -> CacheCounts {
         self.user_tokens.as_ref().map_or_else(CacheCounts::default, UserTokens::counts)

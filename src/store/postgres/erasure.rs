@@ -81,7 +81,7 @@ pub(super) async fn erase(tx: &Tx, erasure: &Erasure, has_outbox: bool) -> Resul
 
 /// Replaces the name in alerts, among their recipients and in acknowledgements. Returns the number of rows.
 async fn rename_alerts(tx: &Tx, user: &UserName, pseudonym: &UserName) -> Result<u64, Failure> {
-    // A scan, because an alert that was never sent has no recipients. Alerts are deleted after the retention.
+    // A scan, because an alert that was never sent has no recipients. Alerts are deleted after the retention period.
     let sql = "SELECT id, content FROM alerts WHERE strpos(content, $1) > 0 ORDER BY id FOR UPDATE";
     for row in tx.query(sql, &[&json(user.as_str())?]).await? {
         let mut content: AlertContent = json_at(&row, 1)?;

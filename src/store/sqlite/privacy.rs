@@ -237,7 +237,7 @@ fn delete_rows(tx: &Connection, user: &UserName) -> rusqlite::Result<usize> {
 fn rename_alerts(tx: &Connection, user: &UserName, pseudonym: &UserName) -> rusqlite::Result<usize> {
     let names = params![user.as_str(), pseudonym.as_str()];
     let quoted = serde_json::to_string(user.as_str()).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
-    // A scan, because an alert that was never sent has no recipients. Alerts are deleted after the retention.
+    // A scan, because an alert that was never sent has no recipients. Alerts are deleted after the retention period.
     let named: Vec<(String, String)> = tx
         .prepare_cached("SELECT id, content FROM alerts WHERE instr(content, ?1) > 0")?
         .query_map([quoted], |row| Ok((row.get(0)?, row.get(1)?)))?

@@ -21,7 +21,7 @@ export class Rehearsal {
     $("rehearsal-form").addEventListener("submit", (event) => { event.preventDefault(); this.#start(); });
   }
 
-  /** Forgets the result of another term. A rehearsal that runs continues in the hub. */
+  /** Forgets the result of another term. A running rehearsal continues in the hub. */
   setTerm(term) {
     this.#term = term;
     this.#task = null;

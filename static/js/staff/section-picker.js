@@ -9,8 +9,8 @@ const TYPING_MS = 80;
 const FOUND_MAX = 8;
 
 /**
- * `page`: see staff.js. `choose(id)` is called for the section whose button, named `verb`, was pressed. `first` is what is
- * searched at the start, if it finds any section.
+ * `page`: see staff.js. `choose(id)` is called for the section whose button, named `verb`, was pressed. `first` is the
+ * initial search text, if it finds any section.
  */
 export function sectionPicker(page, { label, verb, choose, without = () => false, first = "" }) {
   const input = h("input", { type: "text", inputmode: "search", autocomplete: "off", spellcheck: "false" });

@@ -148,7 +148,7 @@ export class StudentSchedule {
       first: page.catalogue.get(from)?.course });
     put(progress, h("p", { class: "inline" }, button(t("sent.cancel"), () => this.#close(), { class: "quiet" })));
     put(at, picker, progress);
-    // What is typed replaces the search that is given.
+    // Typed text replaces the initial search text.
     picker.querySelector("input").focus();
     picker.querySelector("input").select();
   }

@@ -23,7 +23,7 @@ function next(state, code, delimiter) {
   return code === delimiter ? CELL_START : CELL;
 }
 
-/** Returns the browser's name of the encoding, with the byte order, which the hub's report does not state. */
+/** Returns the browser's name for the encoding, with the byte order, which the hub's report does not state. */
 async function decoding(file, encoding) {
   if (encoding !== "UTF-16") return encoding;
   const head = await bytesOf(file, 0, SAMPLE_BYTES);
@@ -31,7 +31,7 @@ async function decoding(file, encoding) {
   return head.indexOf(0) % 2 === 0 ? "utf-16be" : "utf-16le";
 }
 
-/** Returns the file in UTF-8. One in another encoding gets a byte order mark, by which spreadsheet programs know UTF-8. */
+/** Returns the file in UTF-8. One in another encoding gets a byte order mark, by which spreadsheet programs recognize UTF-8. */
 export async function inUtf8(file, encoding) {
   if (encoding === "UTF-8") return file;
   const text = file.stream().pipeThrough(new TextDecoderStream(await decoding(file, encoding))).pipeThrough(new TextEncoderStream());

@@ -1,4 +1,4 @@
-//! When calls without an answer were decided, as the answers of their repetitions state.
+//! Finds out when calls without an answer were decided, from the answers to their repetitions.
 
 use super::record::{Answer, Call, Item, Millisecond, Request};
 
@@ -22,7 +22,7 @@ pub(super) fn times_of_repetitions(calls: &[Call]) -> Vec<Option<Millisecond>> {
         let drops =
             later.flat_map(|other| drops(other).into_iter().map(move |(dropped, at)| (other.sent, dropped, at)));
         let (sent, _, stated) = drops.filter(|(_, dropped, _)| *dropped == section).min_by_key(|(sent, ..)| *sent)?;
-        // Only a repetition states a time that was over when it was sent.
+        // Only a repetition states a time that had passed when it was sent.
         let before = calls.iter().filter(|other| other.ended < sent).filter_map(Call::decided_at).max()?;
         stated.filter(|stated| *stated < before)
     };

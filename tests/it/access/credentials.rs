@@ -68,7 +68,7 @@ fn tokens(secret: &str) -> Tokens {
     Tokens::new(&SecretString::from(secret))
 }
 
-/// Mints a token that is valid for an hour from `seconds` from now on.
+/// Mints a token that is valid for one hour, which begins `seconds` from now.
 fn minted_with(secret: &str, role: Role, seconds: i64) -> String {
     let from = Timestamp::from_second(Timestamp::now().as_second() + seconds).unwrap();
     let user = UserName::parse(&format!("matrix-{role}")).unwrap();

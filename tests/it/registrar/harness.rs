@@ -1,4 +1,4 @@
-//! A pool of registrars with one term, whose store the test answers.
+//! A pool of registrars with one term, and a store whose calls the test answers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -292,7 +292,7 @@ async fn news_and_events_are_read_and_sanitized() {
 }
 
 #[actix_rt::test]
-async fn a_wrong_hub_password_is_not_tried_at_each_call() {
+async fn a_wrong_hub_password_is_not_tried_on_every_call() {
     let plone = Plone::start();
     let options = PloneOptions { password: "wrong".into(), ..options(&plone.url()) };
     let client = PloneClient::new(options, Arc::new(SystemClock)).unwrap();

@@ -1,5 +1,6 @@
-//! An auditor of the tables, by SQL. It uses no code of the hub: it counts the seats, recomputes the chain of attempts
-//! as in `docs/SEMANTICS.md`, replays the attempts, and compares the result with every answer and every receipt.
+//! An auditor that reads the tables with SQL. It uses no code of the hub: it counts the seats, recomputes the chain of
+//! attempts as in `docs/SEMANTICS.md`, replays the attempts, and compares the result with every answer and every
+//! receipt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,7 +145,7 @@ impl Tables {
         }
     }
 
-    /// No section is oversold, and the counts are those of the registrations.
+    /// Checks that no section is oversold, and that the counts are those of the registrations.
     fn audit_sections(&self, schedule: &Schedule, shown: &Value) {
         for row in &schedule.rows {
             let count = |status: &str| {
@@ -163,7 +164,7 @@ impl Tables {
         }
     }
 
-    /// No student has two sections that exclude each other.
+    /// Checks that no student has two sections that exclude each other.
     fn audit_students(&self, schedule: &Schedule) {
         let mut of_student = BTreeMap::<&str, Vec<&str>>::new();
         for (student, crn) in self.registrations.keys() {
@@ -179,8 +180,8 @@ impl Tables {
         }
     }
 
-    /// The attempts, in their order, never give more seats than there are, give each seat once, and lead to the stored
-    /// registrations.
+    /// Checks that the attempts, in their order, never give more seats than there are, give each seat once, and lead to
+    /// the stored registrations.
     fn audit_history(&self, schedule: &Schedule) {
         let mut held = BTreeMap::<Key, String>::new();
         let mut taken = BTreeMap::<&str, u32>::new();
@@ -211,7 +212,7 @@ impl Tables {
         assert!(different.is_empty(), "the attempts do not lead to the stored registrations: {different:?}");
     }
 
-    /// Each receipt belongs to the stored attempt that it names.
+    /// Checks that each receipt belongs to the stored attempt that it names.
     fn audit_receipts(&self, answers: &Answers) {
         for receipt in &answers.receipts {
             let index = usize::try_from(receipt.n - 1).unwrap();
@@ -221,7 +222,7 @@ impl Tables {
         }
     }
 
-    /// The last answer to a student is stored. With two devices, the other one may have taken a seat later.
+    /// Checks that the last answer to a student is stored. With two devices, the other one may have taken a seat later.
     fn audit_answers(&self, answers: &Answers, is_only_device: bool) {
         for (crn, (answer, is_unanswered)) in &answers.last {
             let key = (answers.student.clone(), crn.clone());

@@ -18,7 +18,7 @@ use crate::imports::csv::source::unreadable;
 pub(super) const UNPACKED_MAX: u64 = 256 * 1024 * 1024;
 /// The maximum size of a file that is held in memory, in bytes: 100,000 courses of 300 bytes.
 pub(super) const LOOKUP_BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// The number of rows between two checks whether the import was cancelled.
+/// The number of rows between two checks of whether the import was cancelled.
 const TICK_INTERVAL_ROWS: u64 = 500;
 /// The beginning of the names of columns that the binding does not define.
 pub(super) const EXTENSION_PREFIX: &str = "metadata.";

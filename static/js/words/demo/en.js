@@ -81,7 +81,7 @@ export default {
   "report.loading": "Loading…",
   "report.none": "This link is incomplete or was withdrawn. Ask the person who sent it for a new one.",
   "report.failed": "Couldn't load the result. Check your connection, then reload this page.",
-  "report.about": "Simulated students registered over real connections in a temporary term. Afterward, they checked which seats they have. Real students were not affected.",
+  "report.about": "Simulated students registered over real connections in a temporary term. Afterward, they checked which seats they had. Real students were not affected.",
   "demo.share": "Create a link to this result",
   "demo.shared": "Anyone with this link can open the result. It names no one.",
   "demo.link.copy": "Copy link",

@@ -81,7 +81,7 @@ export default {
   "report.loading": "Cargando…",
   "report.none": "Este enlace está incompleto o fue retirado. Pida uno nuevo a quien se lo envió.",
   "report.failed": "No se pudo cargar el resultado. Revise su conexión y vuelva a cargar la página.",
-  "report.about": "Estudiantes simulados se inscribieron por conexiones reales en un período temporal. Después comprobaron qué cupos tienen. No afectó a estudiantes reales.",
+  "report.about": "Estudiantes simulados se inscribieron por conexiones reales en un período temporal. Después comprobaron qué cupos tenían. No afectó a estudiantes reales.",
   "demo.share": "Crear un enlace a este resultado",
   "demo.shared": "Cualquier persona con este enlace puede ver el resultado. No nombra a nadie.",
   "demo.link.copy": "Copiar enlace",

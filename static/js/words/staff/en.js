@@ -70,7 +70,7 @@ export default {
   "rehearsal.running": { one: "Registering {n} student…", other: "Registering {n} students…" },
   "rehearsal.cancel": "Cancel rehearsal",
   "rehearsal.cancelled": "The rehearsal was cancelled.",
-  "rehearsal.failed": "The rehearsal failed. Start it again. If it fails again, see the hub's log.",
+  "rehearsal.failed": "The rehearsal failed. Start it again. If it fails again, see the server's log.",
   "rehearsal.done": { one: "Rehearsed with {n} student. Runs: {runs}.", other: "Rehearsed with {n} students. Runs: {runs}." },
   "rehearsal.complete": "Students who get everything they planned",
   "rehearsal.nothing": "Students who get nothing they planned",
