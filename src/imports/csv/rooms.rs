@@ -11,7 +11,7 @@ const DATE_WORDS: usize = 3;
 
 /// Returns the room that a text names. The error has no message: the text contains a time, a date or a line break.
 pub(super) fn room(text: &str) -> Result<Option<String>, ()> {
-    let starts_with_days = || text.split_whitespace().next().is_some_and(|word| days::is_english(word));
+    let starts_with_days = || text.split_whitespace().next().is_some_and(days::is_english);
     let has_range = || text.split_whitespace().any(is_range);
     if text.contains(['\n', '\r']) || holds_clock_time(text) || holds_date(text) || (starts_with_days() && has_range())
     {
