@@ -4,7 +4,7 @@
 //! - [`interrupted`]: imports, migrations, starts, stops and backups that are killed, fail, or lose power
 //! - [`full_disk`]: commands that write to a disk that stays full
 //! - [`failing_disk`]: errors of the disk while students register
-//! - [`history`]: one order of all requests that explains every answer, across kills and faults
+//! - [`history`]: one order of all requests that explains every response, across kills and faults
 //! - [`power_loss`]: what a disk can hold after a power failure, at random moments of a run
 //! - [`damage`]: changed bits of stores, logs and backups, and a log that lost its end
 //! - [`disk`]: the disk that fails; [`clock`]: the clock that is set

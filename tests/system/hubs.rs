@@ -195,7 +195,7 @@ fn students_at_both_hubs_share_twenty_seats() {
         assert!(output.status.success(), "{output:?}");
         let attempts = &attempts::read(&file)[TERM];
         let with_result = |result: &str| attempts.values().filter(|one| one.row.iter().any(|f| f == result)).count();
-        assert_eq!((with_result("enrolled"), attempts.len()), (granted, tokens.len()), "every answer is an attempt");
+        assert_eq!((with_result("enrolled"), attempts.len()), (granted, tokens.len()), "every response is an attempt");
         assert!(!hubs.homes[0].run(&export).status.success(), "an existing file is not overwritten");
     });
 }
@@ -432,8 +432,8 @@ fn errors_with_the_database_are_explained_without_the_password() {
     });
 }
 
-/// What a migration of a newer version may do (`docs/OPERATIONS.md`, "Upgrade"): it adds a column to each table, and a table.
-/// Each change is a transaction of its own, so that none waits for a hub that waits for another one.
+/// What a migration of a newer version may do (`docs/OPERATIONS.md`, "Upgrade"): it adds a column to each table, and a
+/// table. Each change is a transaction of its own, so that none waits for a hub that waits for another one.
 const NEWER_SCHEMA: &str = "DO $$ DECLARE name text; BEGIN
     FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
         EXECUTE format('ALTER TABLE %I ADD COLUMN added_later bigint NOT NULL DEFAULT 7', name);

@@ -1,4 +1,4 @@
-//! A client that sends random requests and records the answers.
+//! A client that sends random requests and records the responses.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use super::record::{
-    Answer, Call, Edit, Item, Millisecond, Moments, OwnStanding, Request, Section, SectionView, Standing, Status,
+    Call, Edit, Item, Millisecond, Moments, OwnStanding, Request, Response, Section, SectionView, Standing, Status,
     append,
 };
-use crate::support::http::{Client, Response};
+use crate::support::http::{self, Client};
 use crate::support::random::Random;
 
 /// What all clients of a run share.
@@ -22,7 +22,7 @@ pub(crate) struct World {
     pub(crate) tokens: Vec<String>,
     pub(crate) staff: String,
     pub(crate) moments: Moments,
-    /// What each student holds, approximately: requests are chosen by it, answers are not checked against it.
+    /// What each student holds, approximately: requests are chosen by it, responses are not checked against it.
     pub(crate) held: Vec<AtomicU64>,
     /// Requests that were answered, and those for which a client waits.
     pub(crate) answered: AtomicUsize,
@@ -108,30 +108,33 @@ impl World {
         }
     }
 
-    /// Reads the answer to a request; `exact` says whether positions on a waitlist are of the same commit as the rest.
-    fn read(&self, request: &Request, body: &Value, status: u16, exact: bool) -> Answer {
+    /// Reads the response to a request; `exact` says whether positions on a waitlist are of the same commit as the
+    /// rest.
+    fn read(&self, request: &Request, body: &Value, status: u16, exact: bool) -> Response {
         match request {
-            Request::Register { .. } | Request::Drop { .. } => Answer::Items(vec![item(body, Some(status == 201))]),
+            Request::Register { .. } | Request::Drop { .. } => Response::Items(vec![item(body, Some(status == 201))]),
             Request::Batch { .. } | Request::RegisterPlan { .. } => {
-                Answer::Items(list(body, "results").iter().map(|result| item(result, None)).collect())
+                Response::Items(list(body, "results").iter().map(|result| item(result, None)).collect())
             }
-            Request::PutPlan { .. } => Answer::Done,
-            Request::Edit { .. } | Request::ReadSection { .. } => Answer::Section(view(body)),
+            Request::PutPlan { .. } => Response::Done,
+            Request::Edit { .. } | Request::ReadSection { .. } => Response::Section(view(body)),
             Request::ReadSeats | Request::ReadRow { .. } => self.seats(body),
-            Request::ReadOwn { .. } => Answer::Own(list(body, "items").iter().map(|it| self.own(it, exact)).collect()),
+            Request::ReadOwn { .. } => {
+                Response::Own(list(body, "items").iter().map(|it| self.own(it, exact)).collect())
+            }
             Request::ReadRoster { .. } => self.roster(body),
             Request::ReadPlan { .. } => {
-                Answer::Plan(list(body, "sections").iter().map(|id| self.section(id)).collect())
+                Response::Plan(list(body, "sections").iter().map(|id| self.section(id)).collect())
             }
         }
     }
 
-    fn seats(&self, body: &Value) -> Answer {
+    fn seats(&self, body: &Value) -> Response {
         let mut rows = vec![[0; 4]; self.ids.len()];
         for row in list(body, "seats") {
             rows[self.section(&row[0])] = [1, 2, 3, 4].map(|column| number(&row[column]));
         }
-        Answer::Seats { seq: body["seq"].as_u64().expect("a sequence"), rows }
+        Response::Seats { seq: body["seq"].as_u64().expect("a sequence"), rows }
     }
 
     fn own(&self, item: &Value, exact: bool) -> (Section, OwnStanding, Millisecond) {
@@ -143,7 +146,7 @@ impl World {
         (self.section(&item["section"]), standing, time(&item["at"]))
     }
 
-    fn roster(&self, body: &Value) -> Answer {
+    fn roster(&self, body: &Value) -> Response {
         let (mut enrolled, mut waitlist) = (Vec::new(), Vec::new());
         for item in list(body, "items") {
             let name = item["user"].as_str().expect("a username");
@@ -156,7 +159,7 @@ impl World {
             }
         }
         enrolled.sort_unstable();
-        Answer::Roster { enrolled, waitlist }
+        Response::Roster { enrolled, waitlist }
     }
 }
 
@@ -233,8 +236,8 @@ impl<'w> Recorder<'w> {
         }
     }
 
-    /// Sends a request and records the answer. With `is_abandoned`, closes the connection without waiting for it.
-    /// Returns whether an answer arrived.
+    /// Sends a request and records the response. With `is_abandoned`, closes the connection without waiting for it.
+    /// Returns whether a response arrived.
     pub(crate) fn perform(&mut self, request: Request, is_abandoned: bool, exact: bool) -> bool {
         let Some(connection) = self.connection.take().or_else(|| Client::connect(self.address).ok()) else {
             return false;
@@ -245,7 +248,7 @@ impl<'w> Recorder<'w> {
         self.world.waiting.fetch_sub(1, Ordering::SeqCst);
         let ended = self.world.moments.next();
         let is_read = request.source().is_some();
-        let call = Call { client: self.number, request, sent, ended: u64::MAX, answer: None, after: None };
+        let call = Call { client: self.number, request, sent, ended: u64::MAX, response: None, after: None };
         let Some(response) = response else {
             if !is_read {
                 self.calls.push(call);
@@ -265,7 +268,7 @@ impl<'w> Recorder<'w> {
         true
     }
 
-    fn exchange(&mut self, mut connection: Client, request: &Request, is_abandoned: bool) -> Option<Response> {
+    fn exchange(&mut self, mut connection: Client, request: &Request, is_abandoned: bool) -> Option<http::Response> {
         self.world.send(&mut connection, request).ok()?;
         if is_abandoned {
             return None;
@@ -275,20 +278,20 @@ impl<'w> Recorder<'w> {
         Some(response)
     }
 
-    fn record(&mut self, mut call: Call, response: &Response, exact: bool) {
-        let body = response.json();
+    fn record(&mut self, mut call: Call, reply: &http::Response, exact: bool) {
+        let body = reply.json();
         self.note_held(&call.request, &body);
-        let answer = self.world.read(&call.request, &body, response.status, exact);
+        let response = self.world.read(&call.request, &body, reply.status, exact);
         if let Request::RegisterPlan { student, waitlist } = call.request {
             // The plan is read first. Then one decision registers for its sections.
             let plan: Vec<Section> =
                 list(&body, "results").iter().map(|result| self.world.section(&result["section"])).collect();
             let request = Request::ReadPlan { student };
-            self.calls.push(Call { request, answer: Some(Answer::Plan(plan.clone())), ..call });
+            self.calls.push(Call { request, response: Some(Response::Plan(plan.clone())), ..call });
             call.after = Some(self.calls.len() - 1);
             call.request = Request::Batch { student, add: plan, drop: Vec::new(), swap: false, waitlist };
         }
-        append(&mut self.calls, Call { answer: Some(answer), ..call });
+        append(&mut self.calls, Call { response: Some(response), ..call });
     }
 
     fn note_held(&self, request: &Request, body: &Value) {

@@ -2,7 +2,7 @@
 //! names the contradiction.
 
 use super::model::{Definition, Term};
-use super::record::{Answer, Call, Edit, Item, Request, SectionView, Standing, Status};
+use super::record::{Call, Edit, Item, Request, Response, SectionView, Standing, Status};
 use super::search::find_order;
 use super::sequence;
 
@@ -17,31 +17,31 @@ fn term() -> Term {
     Term::new(vec![definition(1), definition(5)], 18, 3)
 }
 
-fn call(request: Request, sent: u64, ended: u64, answer: Option<Answer>) -> Call {
-    Call { client: 0, request, sent, ended, answer, after: None }
+fn call(request: Request, sent: u64, ended: u64, response: Option<Response>) -> Call {
+    Call { client: 0, request, sent, ended, response, after: None }
 }
 
 fn register(student: usize, section: usize) -> Request {
     Request::Register { student, section, waitlist: true }
 }
 
-fn held(standing: Standing, at: i64) -> Option<Answer> {
-    Some(Answer::Items(vec![Item::Held { is_new: Some(true), standing, at }]))
+fn held(standing: Standing, at: i64) -> Option<Response> {
+    Some(Response::Items(vec![Item::Held { is_new: Some(true), standing, at }]))
 }
 
-fn dropped(at: i64) -> Option<Answer> {
-    Some(Answer::Items(vec![Item::Dropped { at }]))
+fn dropped(at: i64) -> Option<Response> {
+    Some(Response::Items(vec![Item::Dropped { at }]))
 }
 
-fn roster(enrolled: &[usize], waitlist: &[usize]) -> Option<Answer> {
-    Some(Answer::Roster { enrolled: enrolled.to_vec(), waitlist: waitlist.to_vec() })
+fn roster(enrolled: &[usize], waitlist: &[usize]) -> Option<Response> {
+    Some(Response::Roster { enrolled: enrolled.to_vec(), waitlist: waitlist.to_vec() })
 }
 
 fn read_roster(section: usize, moment: u64, enrolled: &[usize], waitlist: &[usize]) -> Call {
     call(Request::ReadRoster { section }, moment, moment + 1, roster(enrolled, waitlist))
 }
 
-/// A correct history. Its calls follow each other, apart from the one without an answer, which was executed.
+/// A correct history. Its calls follow each other, apart from the one without a response, which was executed.
 fn right() -> Vec<Call> {
     let batch = Request::Batch { student: CAT, add: vec![1], drop: vec![0], swap: false, waitlist: false };
     let results = vec![Item::Held { is_new: None, standing: Standing::Enrolled, at: 7 }, Item::Dropped { at: 7 }];
@@ -54,10 +54,10 @@ fn right() -> Vec<Call> {
         call(Request::Drop { student: ANN, section: 0 }, 40, 41, dropped(4)),
         read_roster(0, 50, &[BEN], &[CAT]),
         call(register(ANN, 1), 60, 200, None),
-        call(Request::Edit { section: 0, edit: raise }, 70, 71, Some(Answer::Done)),
-        call(Request::ReadSection { section: 0 }, 80, 81, Some(Answer::Section(view))),
+        call(Request::Edit { section: 0, edit: raise }, 70, 71, Some(Response::Done)),
+        call(Request::ReadSection { section: 0 }, 80, 81, Some(Response::Section(view))),
         read_roster(1, 90, &[ANN], &[]),
-        call(batch, 100, 101, Some(Answer::Items(results))),
+        call(batch, 100, 101, Some(Response::Items(results))),
         read_roster(0, 110, &[BEN], &[]),
         read_roster(1, 120, &[ANN, CAT], &[]),
     ]
@@ -91,7 +91,7 @@ fn a_lost_acknowledged_write_is_rejected() {
 
 #[test]
 fn an_oversold_seat_is_rejected() {
-    let message = rejection(|calls| calls[1].answer = held(Standing::Enrolled, 2));
+    let message = rejection(|calls| calls[1].response = held(Standing::Enrolled, 2));
     assert!(message.contains("student 1 registers for section 0"), "{message}");
     assert!(message.contains("1 of 1 seats are taken by students [0]"), "{message}");
 }
@@ -104,7 +104,7 @@ fn a_stale_read_is_rejected() {
 
 #[test]
 fn a_request_that_was_executed_twice_is_rejected() {
-    // Ann's request without an answer explains one seat, but not another after she dropped the first.
+    // Ann's request without a response explains one seat, but not another after she dropped the first.
     let message = rejection(|calls| {
         calls.push(call(Request::Drop { student: ANN, section: 1 }, 130, 131, dropped(9)));
         calls.push(read_roster(1, 140, &[ANN, CAT], &[]));
@@ -114,7 +114,7 @@ fn a_request_that_was_executed_twice_is_rejected() {
 
 #[test]
 fn a_repeated_request_that_took_a_second_seat_is_rejected() {
-    // The answer to a repeated registration must be the existing state, not a new seat.
+    // The response to a repeated registration must be the existing state, not a new seat.
     let message = rejection(|calls| calls.insert(1, call(register(ANN, 0), 12, 13, held(Standing::Enrolled, 2))));
     assert!(message.contains("is_new: false"), "{message}");
 }
@@ -152,7 +152,7 @@ fn an_order_against_real_time_is_rejected() {
 fn a_sequence_that_goes_backward_is_rejected() {
     let seats = |seq, moment| {
         let rows = vec![[1, 0, 0, 1], [5, 0, 0, 5]];
-        call(Request::ReadSeats, moment, moment + 1, Some(Answer::Seats { seq, rows }))
+        call(Request::ReadSeats, moment, moment + 1, Some(Response::Seats { seq, rows }))
     };
     check(&[seats(1, 2), seats(2, 4)]).expect("a sequence that grows");
     let message = check(&[seats(2, 2), seats(1, 4)]).expect_err("a sequence that goes backward");
@@ -163,7 +163,7 @@ fn a_sequence_that_goes_backward_is_rejected() {
 fn plan_read_late(plan: Vec<usize>) -> Vec<Call> {
     let put = |section| Request::PutPlan { student: ANN, plan: vec![section] };
     let (mut calls, mut moment) =
-        (vec![call(put(0), 0, 9, Some(Answer::Done)), call(put(1), 1, 8, Some(Answer::Done))], 10);
+        (vec![call(put(0), 0, 9, Some(Response::Done)), call(put(1), 1, 8, Some(Response::Done))], 10);
     for at in 0..20 {
         // Ben and Cat register and drop at the same time.
         for (student, section) in [(BEN, 1), (CAT, 1)] {
@@ -173,7 +173,7 @@ fn plan_read_late(plan: Vec<usize>) -> Vec<Call> {
         }
         moment += 12;
     }
-    calls.push(call(Request::ReadPlan { student: ANN }, moment, moment + 1, Some(Answer::Plan(plan))));
+    calls.push(call(Request::ReadPlan { student: ANN }, moment, moment + 1, Some(Response::Plan(plan))));
     calls
 }
 
@@ -187,9 +187,9 @@ fn overlapping_changes_to_a_plan_are_ordered_by_a_late_read() {
 }
 
 #[test]
-fn a_change_to_a_plan_without_an_answer_explains_a_later_read() {
+fn a_change_to_a_plan_without_a_response_explains_a_later_read() {
     let put = Request::PutPlan { student: ANN, plan: vec![1] };
-    let read = |plan: &[usize]| call(Request::ReadPlan { student: ANN }, 130, 131, Some(Answer::Plan(plan.to_vec())));
+    let read = |plan: &[usize]| call(Request::ReadPlan { student: ANN }, 130, 131, Some(Response::Plan(plan.to_vec())));
     for plan in [&[][..], &[1]] {
         let mut calls = right();
         calls.extend([call(put.clone(), 15, 200, None), read(plan)]);

@@ -1,33 +1,32 @@
 //! A history of requests from many clients, across kills and faults, and a checker that finds one order of them that
-//! explains every answer.
+//! explains every response.
 //!
 //! Clients register, drop, swap, join waitlists, register for plans, change sections as staff, and read seats, own
-//! registrations, rosters and plans. They record each request with the moments before it was sent and after its answer
-//! had arrived, taken from one counter in this process. Requests without an answer are recorded, too: the connection
-//! was lost, the client closed it, or the commit failed. Such a request was executed once or never, at any time until
-//! its server had ended. Some are sent again.
+//! registrations, rosters and plans. They record each request with the moments before it was sent and after its
+//! response had arrived, taken from one counter in this process. Requests without a response are recorded, too: the
+//! connection was lost, the client closed it, or the commit failed. Such a request was executed once or never, at any
+//! time until its server had ended. Some are sent again.
 //!
 //! The checker searches for an order of all requests in which
 //!
-//! 1. every answer is the one that the rules of docs/SEMANTICS.md give at its place ([`model`], written without the
+//! 1. every response is the one that the rules of docs/SEMANTICS.md give at its place ([`model`], written without the
 //!    code of the hub),
 //! 2. a request that was answered before another was sent comes first,
 //! 3. each read returns the state at its place, so that no read goes backward,
-//! 4. a request without an answer occurs at most once, and not after its server had ended,
+//! 4. a request without a response occurs at most once, and not after its server had ended,
 //! 5. what is read after each restart, and at the end, is the state at the end of the order.
 //!
 //! It follows that no section is oversold and no student holds two seats, because the rules do not allow it.
 //!
-//! **Why a search.** The hub states no sequence in its answers to writes; only reads of all seats carry one (`seq`),
+//! **Why a search.** The hub states no sequence in its responses to writes; only reads of all seats carry one (`seq`),
 //! which is checked separately ([`sequence`]); the rows of such a read are checked one by one. The order of writes is
-//! therefore searched ([`search`]), guided by the time of the decision that most answers state.
+//! therefore searched ([`search`]), guided by the time of the decision that most responses state.
 //!
 //! **Three sources of reads.** Counts of sections, registrations of a student, and rosters are published one after the
 //! other in each commit, and a roster is read from the store before its commit is published. Reads of one source are
 //! ordered by time among themselves and with all writes, reads of different sources only with all writes. Waitlist
 //! positions in a student's list of registrations, which come from the counts, are checked after restarts only.
 
-mod answers;
 mod client;
 mod controls;
 mod disaster;
@@ -35,6 +34,7 @@ mod model;
 mod plans;
 mod record;
 mod repetitions;
+mod responses;
 mod search;
 mod sequence;
 
@@ -64,8 +64,8 @@ const CREDIT_LIMIT: u32 = 9;
 const CLIENTS: usize = 4;
 /// Number of kills in one run; `FAULT_HISTORY_ROUNDS` sets another number.
 const ROUNDS: usize = 2;
-/// Number of answers before a server is killed.
-const ANSWERS_PER_ROUND: usize = 1_500;
+/// Number of responses before a server is killed.
+const RESPONSES_PER_ROUND: usize = 1_500;
 
 /// Eight courses of two sections, in six slots.
 fn schedule() -> Schedule {
@@ -169,8 +169,8 @@ impl Run {
         world.is_ending.store(false, Ordering::SeqCst);
         doomed.arm();
         let reach = |part: usize, parts: usize| {
-            let answers = first + ANSWERS_PER_ROUND * part / parts;
-            eventually("more answers", || (world.answered.load(Ordering::SeqCst) >= answers).then_some(()));
+            let responses = first + RESPONSES_PER_ROUND * part / parts;
+            eventually("more responses", || (world.answered.load(Ordering::SeqCst) >= responses).then_some(()));
         };
         let delay = random.below(20_000);
         thread::scope(|scope| {
@@ -211,7 +211,7 @@ impl Run {
     /// Checks the history.
     ///
     /// # Errors
-    /// A text that names the answers that no order explains.
+    /// A text that names the responses that no order explains.
     fn check(&self) -> Result<Found, String> {
         sequence::check(&self.calls)?;
         find_order(|| empty_term(&self.schedule), &self.calls)
@@ -227,7 +227,7 @@ impl Run {
 }
 
 #[test]
-fn one_order_explains_every_answer_across_kills_and_faults() {
+fn one_order_explains_every_response_across_kills_and_faults() {
     let mut random = Random::seeded(seed());
     let rounds = length_of_run("FAULT_HISTORY_ROUNDS", ROUNDS);
     let began = Instant::now();
@@ -240,12 +240,12 @@ fn one_order_explains_every_answer_across_kills_and_faults() {
     let found = run
         .check()
         .unwrap_or_else(|contradiction| panic!("{contradiction}\nthe history is in {}", run.save().display()));
-    let unanswered = run.calls.iter().filter(|call| call.answer.is_none()).count();
+    let unanswered = run.calls.iter().filter(|call| call.response.is_none()).count();
     println!(
-        "{} operations, {unanswered} without an answer ({} executed), {} rejected, {rounds} kills; recorded in \
+        "{} operations, {unanswered} without a response ({} executed), {} rejected, {rounds} kills; recorded in \
          {recorded:.1?}, explained in {:.1?} with {} choices undone",
         run.world.answered.load(Ordering::SeqCst) + unanswered,
-        found.executed_without_answer,
+        found.executed_without_response,
         run.world.rejected.load(Ordering::SeqCst),
         began.elapsed() - recorded,
         found.undone,

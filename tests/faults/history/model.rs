@@ -26,7 +26,7 @@ pub(crate) struct Definition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Since {
     pub(crate) at: Millisecond,
-    /// Whether an answer stated it. Otherwise it is the latest time that was stated before.
+    /// Whether a response stated it. Otherwise it is the latest time that was stated before.
     pub(crate) is_exact: bool,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Term {
     since: Vec<Since>,
     plans: Vec<Vec<Section>>,
     cancelled: Sections,
-    /// The latest time that an answer stated.
+    /// The latest time that a response stated.
     latest: Millisecond,
     journal: Vec<Former>,
 }

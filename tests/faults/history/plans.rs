@@ -1,16 +1,16 @@
 //! The order of the calls that set and read one student's plan, found separately from all other calls.
 //!
 //! A plan changes only by these calls. If the whole history has an order, any order of these calls that explains their
-//! answers is part of one (Herlihy and Wing 1990: linearizability is local). A plan is often read only long
+//! responses is part of one (Herlihy and Wing 1990: linearizability is local). A plan is often read only long
 //! after it was set. In a search of the whole history, a wrong choice between two overlapping changes would be found
 //! only after many later calls were placed.
 
 use super::model::Term;
-use super::record::{Answer, Call, Request, Student};
+use super::record::{Call, Request, Response, Student};
 use super::search::search;
 
 /// Returns the history with the calls of each plan in a fixed order: each is executed after the one before it. If a
-/// change without an answer was executed, it gets an answer; otherwise, it is left out.
+/// change without a response was executed, it gets a response; otherwise, it is left out.
 ///
 /// # Errors
 /// A text that names the calls of a plan that no order explains.
@@ -28,7 +28,7 @@ pub(super) fn order_plans(term: impl Fn() -> Term, calls: &[Call]) -> Result<Vec
         for call in order {
             is_left_out[call] = false;
             ordered[call].after = before.or(ordered[call].after);
-            ordered[call].answer.get_or_insert(Answer::Done);
+            ordered[call].response.get_or_insert(Response::Done);
             before = Some(call);
         }
     }

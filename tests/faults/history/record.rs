@@ -1,4 +1,4 @@
-//! A recorded history: the requests of clients, the answers, and the moments before and after each.
+//! A recorded history: the requests of clients, the responses, and the moments before and after each.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,7 +88,7 @@ pub(crate) enum Request {
     },
 }
 
-/// Where an answer is read. Each source follows the one order of writes; one source may lag behind another while a
+/// Where a response is read. Each source follows the one order of writes; one source may lag behind another while a
 /// commit is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -152,9 +152,9 @@ pub(crate) struct SectionView {
 /// Capacity, enrolled, waitlisted, open.
 pub(crate) type SeatRow = [usize; 4];
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum Response {
     /// One result for each section of the request: adds before drops.
     Items(Vec<Item>),
     /// A plan or a section was changed.
@@ -189,18 +189,18 @@ pub(crate) struct Call {
     pub(crate) request: Request,
     /// The moment before it was sent.
     pub(crate) sent: u64,
-    /// The moment after its answer had arrived. Without an answer, the moment at which its server had ended; by then, it
-    /// was executed once or never.
+    /// The moment after its response had arrived. Without a response, the moment at which its server had ended; by
+    /// then, it was executed once or never.
     pub(crate) ended: u64,
-    pub(crate) answer: Option<Answer>,
+    pub(crate) response: Option<Response>,
     /// The index of a call that was executed before this one, although both were in flight at the same time.
     pub(crate) after: Option<usize>,
 }
 
 impl Call {
-    /// Returns the time at which the hub decided the request, as far as the answer states it.
+    /// Returns the time at which the hub decided the request, as far as the response states it.
     pub(crate) fn decided_at(&self) -> Option<Millisecond> {
-        let Some(Answer::Items(items)) = &self.answer else { return None };
+        let Some(Response::Items(items)) = &self.response else { return None };
         let times = items.iter().filter_map(|item| match item {
             Item::Held { at, .. } | Item::Dropped { at } => Some(*at),
             Item::Problem(_) => None,
@@ -209,25 +209,25 @@ impl Call {
     }
 }
 
-/// Appends an answered request whose answer says several things, each of which is checked as a call of its own: an edit
-/// is answered with a later read of its section, and a read of all seats has a row for each section.
+/// Appends an answered request whose response says several things, each of which is checked as a call of its own: an
+/// edit is answered with a later read of its section, and a read of all seats has a row for each section.
 pub(crate) fn append(calls: &mut Vec<Call>, mut call: Call) {
-    if let Some(Answer::Seats { rows, .. }) = &call.answer {
+    if let Some(Response::Seats { rows, .. }) = &call.response {
         let rows = rows.iter().enumerate().map(|(section, row)| Call {
             request: Request::ReadRow { section },
-            answer: Some(Answer::Row(*row)),
+            response: Some(Response::Row(*row)),
             ..call.clone()
         });
         calls.extend(rows);
     }
-    let read = match (&call.request, &call.answer) {
-        (Request::Edit { section, .. }, Some(Answer::Section(_))) => {
+    let read = match (&call.request, &call.response) {
+        (Request::Edit { section, .. }, Some(Response::Section(_))) => {
             Some(Call { request: Request::ReadSection { section: *section }, after: Some(calls.len()), ..call.clone() })
         }
         _ => None,
     };
     if read.is_some() {
-        call.answer = Some(Answer::Done);
+        call.response = Some(Response::Done);
     }
     calls.push(call);
     calls.extend(read);
@@ -273,7 +273,7 @@ impl Call {
             | Request::RegisterPlan { student, .. }
             | Request::ReadPlan { student }
             | Request::ReadOwn { student } => {
-                let Some(Answer::Own(items)) = &self.answer else { return (0, 1 << student) };
+                let Some(Response::Own(items)) = &self.response else { return (0, 1 << student) };
                 (items.iter().fold(0, |set, (section, ..)| set | 1 << section), 1 << student)
             }
             Request::Edit { section, .. }

@@ -1,25 +1,25 @@
 //! The search for one order that explains a history.
 //!
 //! It follows Wing and Gong (1993) with the memoization of Lowe (2017): a call may be next when no other open call had
-//! ended before it was sent. An answer that changed nothing is placed as soon as it fits, which is never wrong. Of the
-//! writes that fit, the one that the hub decided first by the time in its answer is tried first. That time only guides
-//! the search: another order is found when the clock was set. A call without an answer is placed only where it can
-//! explain the answer that has to come next, and is left out once a write of the next server was placed. If no order is
-//! found, a drop without an answer is placed at the time that its repetition states. The calls of each plan are ordered
-//! before all others.
+//! ended before it was sent. A response that changed nothing is placed as soon as it fits, which is never wrong. Of the
+//! writes that fit, the one that the hub decided first by the time in its response is tried first. That time only
+//! guides the search: another order is found when the clock was set. A call without a response is placed only where it
+//! can explain the response that has to come next, and is left out once a write of the next server was placed. If no
+//! order is found, a drop without a response is placed at the time that its repetition states. The calls of each plan
+//! are ordered before all others.
 
 use std::collections::HashSet;
 
-use super::answers::{describe_contradiction, read_matches, says_nothing_changed, write_matches};
 use super::model::Term;
 use super::plans::order_plans;
 use super::record::{Call, Millisecond, Request, Source};
 use super::repetitions::times_of_repetitions;
+use super::responses::{describe_contradiction, read_matches, says_nothing_changed, write_matches};
 
 /// Places that are tried before the search gives up. A history of a correct hub needs few more places than it has
 /// calls.
 const PLACES_MAX: usize = 200_000;
-/// A call without an answer is usually executed at most this many moments after it was sent, or never: four clients
+/// A call without a response is usually executed at most this many moments after it was sent, or never: four clients
 /// take two moments for each request, and the numbers of each section are read within a few hundred moments.
 const PROMPT_MOMENTS: u64 = 300;
 /// Maximum number of calls in a message.
@@ -28,15 +28,15 @@ const DESCRIBED_MAX: usize = 6;
 /// The choices that a search considers.
 #[derive(Clone, Copy)]
 struct Choices {
-    /// Only choices that can matter to the unexplained answer are changed.
+    /// Only choices that can matter to the unexplained response are changed.
     are_directed: bool,
-    /// Calls without an answer are executed within [`PROMPT_MOMENTS`] or never.
+    /// Calls without a response are executed within [`PROMPT_MOMENTS`] or never.
     are_prompt: bool,
-    /// Drops without an answer are executed at the time that their repetitions state; see [`times_of_repetitions`].
+    /// Drops without a response are executed at the time that their repetitions state; see [`times_of_repetitions`].
     are_timed: bool,
 }
 
-/// The searches, one after another until an order is found. Without the first, the many calls without an answer that
+/// The searches, one after another until an order is found. Without the first, the many calls without a response that
 /// could still be executed make the search too long. The last considers all choices.
 const SEARCHES: [Choices; 5] = [
     Choices { are_directed: false, are_prompt: true, are_timed: false },
@@ -51,8 +51,8 @@ const SEARCHES: [Choices; 5] = [
 pub(crate) struct Found {
     /// The executed calls.
     pub(super) order: Vec<usize>,
-    /// Calls without an answer that were executed.
-    pub(crate) executed_without_answer: usize,
+    /// Calls without a response that were executed.
+    pub(crate) executed_without_response: usize,
     /// Choices that turned out wrong.
     pub(crate) undone: usize,
 }
@@ -94,7 +94,7 @@ struct Search<'h> {
     /// The calls by the moment at which they were sent.
     by_sent: Vec<usize>,
     decided_at: Vec<Option<Millisecond>>,
-    /// When the hub decided each call, estimated where no answer states it.
+    /// When the hub decided each call, estimated where no response states it.
     rank: Vec<Millisecond>,
     choices: Choices,
     changed_nothing: Vec<bool>,
@@ -115,18 +115,18 @@ struct Search<'h> {
     found: Found,
 }
 
-/// Finds an order of the calls that explains every answer, from the state of the term that `term` returns.
+/// Finds an order of the calls that explains every response, from the state of the term that `term` returns.
 ///
 /// # Errors
 /// A text that names the calls that no order explains.
 pub(crate) fn find_order(term: impl Fn() -> Term, calls: &[Call]) -> Result<Found, String> {
     let ordered = order_plans(&term, calls)?;
-    let answered = |calls: &[Call]| calls.iter().filter(|call| call.answer.is_some()).count();
+    let answered = |calls: &[Call]| calls.iter().filter(|call| call.response.is_some()).count();
     let found = search(&term, &ordered).map(|mut found| {
-        found.executed_without_answer += answered(&ordered) - answered(calls);
+        found.executed_without_response += answered(&ordered) - answered(calls);
         found
     });
-    // A request without an answer that registers for a plan may need another order of the plan's calls.
+    // A request without a response that registers for a plan may need another order of the plan's calls.
     found.or_else(|contradiction| search(&term, calls).map_err(|_| contradiction))
 }
 
@@ -140,7 +140,7 @@ pub(super) fn search(term: impl Fn() -> Term, calls: &[Call]) -> Result<Found, S
     first.or_else(|contradiction| searches.find_map(Result::ok).ok_or(contradiction))
 }
 
-/// Returns when the hub decided each call: as its answer states, or the latest time stated before it ended.
+/// Returns when the hub decided each call: as its response states, or the latest time stated before it ended.
 fn ranks(calls: &[Call]) -> Vec<Millisecond> {
     let mut by_end: Vec<usize> = (0..calls.len()).collect();
     by_end.sort_by_key(|call| calls[*call].ended);
@@ -199,7 +199,10 @@ impl<'h> Search<'h> {
             decided_at,
             rank,
             choices,
-            changed_nothing: calls.iter().map(|call| call.answer.as_ref().is_some_and(says_nothing_changed)).collect(),
+            changed_nothing: calls
+                .iter()
+                .map(|call| call.response.as_ref().is_some_and(says_nothing_changed))
+                .collect(),
             term,
             open: Vec::new(),
             opened: 0,
@@ -216,7 +219,7 @@ impl<'h> Search<'h> {
     }
 
     fn run(mut self) -> Result<Found, String> {
-        let must = self.calls.iter().filter(|call| call.answer.is_some()).count();
+        let must = self.calls.iter().filter(|call| call.response.is_some()).count();
         self.open_more();
         for _ in 0..PLACES_MAX {
             let limits = self.limits();
@@ -224,8 +227,8 @@ impl<'h> Search<'h> {
                 continue;
             }
             if self.placed_count == must {
-                let executed = self.steps.iter().filter(|step| self.is_execution_without_answer(step));
-                self.found.executed_without_answer = executed.count();
+                let executed = self.steps.iter().filter(|step| self.is_execution_without_response(step));
+                self.found.executed_without_response = executed.count();
                 let executed = self.steps.iter().filter(|step| !step.is_left_out);
                 self.found.order = executed.map(|step| step.call).collect();
                 return Ok(self.found);
@@ -241,19 +244,19 @@ impl<'h> Search<'h> {
             }
             let area = if self.choices.are_directed { self.blocking_area(&limits) } else { Area::ALL };
             if !self.try_alternative(area) {
-                return Err(format!("no order of the requests explains all answers. {}", self.contradiction));
+                return Err(format!("no order of the requests explains all responses. {}", self.contradiction));
             }
         }
         Err(format!("no order was found in {PLACES_MAX} places. {}", self.contradiction))
     }
 
-    fn is_execution_without_answer(&self, step: &Step) -> bool {
-        !step.is_left_out && self.calls[step.call].answer.is_none()
+    fn is_execution_without_response(&self, step: &Step) -> bool {
+        !step.is_left_out && self.calls[step.call].response.is_none()
     }
 
     fn limits(&self) -> Limits {
         let mut limits = Limits { writes: u64::MAX, all: u64::MAX, by_source: [u64::MAX; 3] };
-        for call in self.open.iter().map(|call| &self.calls[*call]).filter(|call| call.answer.is_some()) {
+        for call in self.open.iter().map(|call| &self.calls[*call]).filter(|call| call.response.is_some()) {
             let limit = match call.request.source() {
                 None => &mut limits.writes,
                 Some(source) => &mut limits.by_source[source as usize],
@@ -267,14 +270,14 @@ impl<'h> Search<'h> {
     /// Opens the calls that were sent before the first open write ended.
     fn open_more(&mut self) {
         let open_writes = self.open.iter().map(|call| &self.calls[*call]);
-        let writes = open_writes.filter(|call| call.answer.is_some() && call.request.source().is_none());
+        let writes = open_writes.filter(|call| call.response.is_some() && call.request.source().is_none());
         let mut limit = writes.map(|call| call.ended).min().unwrap_or(u64::MAX);
         while let Some(index) = self.by_sent.get(self.opened).copied() {
             let call = &self.calls[index];
             if call.sent > limit {
                 break;
             }
-            if call.answer.is_some() && call.request.source().is_none() {
+            if call.response.is_some() && call.request.source().is_none() {
                 limit = call.ended.min(limit);
             }
             self.open.push(index);
@@ -293,7 +296,7 @@ impl<'h> Search<'h> {
         for slot in 0..self.open.len() {
             let index = self.open[slot];
             let call = &self.calls[index];
-            let Some(answer) = &call.answer else {
+            let Some(response) = &call.response else {
                 if call.ended < self.latest_write {
                     self.push_step(slot, true, Vec::new());
                     return true;
@@ -304,11 +307,11 @@ impl<'h> Search<'h> {
                 continue;
             }
             let fits = if call.request.source().is_some() {
-                read_matches(&self.term, &call.request, answer)
+                read_matches(&self.term, &call.request, response)
             } else {
                 let mark = self.term.mark();
                 let outcomes = self.term.execute(&call.request, self.decided_at[index]);
-                let fits = write_matches(&outcomes, answer, self.decided_at[index]);
+                let fits = write_matches(&outcomes, response, self.decided_at[index]);
                 let changes = self.term.has_changed_since(mark);
                 self.term.undo(mark);
                 fits && !changes
@@ -332,19 +335,19 @@ impl<'h> Search<'h> {
             }
             let mark = self.term.mark();
             let outcomes = self.term.execute(&call.request, self.decided_at[index]);
-            let fits = match &call.answer {
-                Some(answer) => write_matches(&outcomes, answer, self.decided_at[index]),
-                // Without an answer and without an effect, it is as good as not executed.
+            let fits = match &call.response {
+                Some(response) => write_matches(&outcomes, response, self.decided_at[index]),
+                // Without a response and without an effect, it is as good as not executed.
                 None => self.term.has_changed_since(mark) && self.may_be_executed(call, limits),
             };
             let touched = self.touched_since(mark);
             self.term.undo(mark);
-            // A call whose answer states no time, or that has no answer, is placed where another answer needs it.
+            // A call whose response states no time, or that has no response, is placed where another response needs it.
             let is_timed = self.decided_at[index].is_some();
-            let is_due = call.answer.is_some() && call.ended == limits.all;
+            let is_due = call.response.is_some() && call.ended == limits.all;
             if fits && (is_timed || is_due || !self.choices.are_directed || touched.meets(blocking)) {
-                // Of the calls without an answer, the one that was sent last is the most likely.
-                let is_open = call.answer.is_none() && !is_timed;
+                // Of the calls without a response, the one that was sent last is the most likely.
+                let is_open = call.response.is_none() && !is_timed;
                 let rank = if is_open { Millisecond::MAX - call.sent.cast_signed() } else { self.rank[index] };
                 fitting.push((!is_timed, is_open, rank, call.ended, slot));
             }
@@ -356,12 +359,12 @@ impl<'h> Search<'h> {
     /// Returns what matters to the calls that have to come next.
     fn blocking_area(&self, limits: &Limits) -> Area {
         let open = self.open.iter().map(|call| &self.calls[*call]);
-        let blocking = open.filter(|call| call.answer.is_some() && call.ended == limits.all);
+        let blocking = open.filter(|call| call.response.is_some() && call.ended == limits.all);
         blocking.map(area_of).fold(Area(0, 0), Area::with)
     }
 
-    /// Returns whether a call without an answer, which was just executed, is considered here, and could have been executed
-    /// before its server ended: it must be consistent with what was read from the next server.
+    /// Returns whether a call without a response, which was just executed, is considered here, and could have been
+    /// executed before its server ended: it must be consistent with what was read from the next server.
     fn may_be_executed(&self, call: &Call, limits: &Limits) -> bool {
         // A changed plan may be read long after the change, and little else depends on it.
         let is_plan = matches!(call.request, Request::PutPlan { .. });
@@ -369,10 +372,10 @@ impl<'h> Search<'h> {
             return false;
         }
         let placed = self.steps.iter().rev().filter(|step| !step.is_left_out).map(|step| &self.calls[step.call]);
-        let mut later = placed.filter(|placed| placed.answer.is_some()).take_while(|placed| placed.sent > call.ended);
+        let mut later = placed.filter(|placed| placed.response.is_some()).take_while(|placed| placed.sent > call.ended);
         later.all(|read| {
-            let answer = read.answer.as_ref();
-            read.request.source().is_some() && answer.is_some_and(|it| read_matches(&self.term, &read.request, it))
+            let response = read.response.as_ref();
+            read.request.source().is_some() && response.is_some_and(|it| read_matches(&self.term, &read.request, it))
         })
     }
 
@@ -393,7 +396,7 @@ impl<'h> Search<'h> {
             self.term.execute(&call.request, self.decided_at[index]);
         }
         self.placed[index] = true;
-        self.placed_count += usize::from(call.answer.is_some());
+        self.placed_count += usize::from(call.response.is_some());
         self.placed_fingerprint ^= mix(index);
         if call.request.source().is_none() {
             self.latest_write = call.sent.max(self.latest_write);
@@ -409,7 +412,7 @@ impl<'h> Search<'h> {
         self.term.undo(step.mark);
         if !step.is_left_out {
             self.placed[step.call] = false;
-            self.placed_count -= usize::from(self.calls[step.call].answer.is_some());
+            self.placed_count -= usize::from(self.calls[step.call].response.is_some());
             self.placed_fingerprint ^= mix(step.call);
         }
         self.open.push(step.call);
@@ -464,7 +467,7 @@ impl<'h> Search<'h> {
         }
         self.best = self.placed_count;
         let calls = self.calls;
-        let open = self.open.iter().copied().filter(|call| calls[*call].answer.is_some());
+        let open = self.open.iter().copied().filter(|call| calls[*call].response.is_some());
         let mut blocked: Vec<usize> = open.filter(|call| self.may_be_next(*call, limits)).collect();
         blocked.sort_by_key(|call| calls[*call].ended);
         let texts: Vec<String> = blocked
@@ -473,6 +476,6 @@ impl<'h> Search<'h> {
             .map(|call| describe_contradiction(&mut self.term, &calls[*call]))
             .collect();
         self.contradiction =
-            format!("{} answers are explained; then none of these fits:\n  {}", self.best, texts.join("\n  "));
+            format!("{} responses are explained; then none of these fits:\n  {}", self.best, texts.join("\n  "));
     }
 }

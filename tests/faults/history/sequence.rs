@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{Answer, Call};
+use super::record::{Call, Response};
 
 /// Checks the sequences of all reads of seats.
 ///
@@ -11,8 +11,8 @@ use super::record::{Answer, Call};
 pub(crate) fn check(calls: &[Call]) -> Result<(), String> {
     let mut reads: Vec<_> = calls
         .iter()
-        .filter_map(|call| match &call.answer {
-            Some(Answer::Seats { seq, rows }) => Some((call, *seq, rows)),
+        .filter_map(|call| match &call.response {
+            Some(Response::Seats { seq, rows }) => Some((call, *seq, rows)),
             _ => None,
         })
         .collect();

@@ -1,5 +1,5 @@
 //! An auditor that reads the tables with SQL. It uses no code of the hub: it counts the seats, recomputes the chain of
-//! attempts as in `docs/SEMANTICS.md`, replays the attempts, and compares the result with every answer and every
+//! attempts as in `docs/SEMANTICS.md`, replays the attempts, and compares the result with every response and every
 //! receipt.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use tokio_postgres::{Client, NoTls, Row};
 use uuid::Uuid;
 
 use super::TERM;
-use super::students::{Answer, Answers};
+use super::students::{DeviceRecord, Outcome};
 use super::trio::Shared;
 use crate::support::schedule::Schedule;
 
@@ -131,17 +131,17 @@ impl Tables {
     }
 
     /// Compares the tables with the responses of the hubs, and with the seats that they show.
-    pub(super) fn audit(&self, schedule: &Schedule, answers: &[Answers], shown: &Value) {
+    pub(super) fn audit(&self, schedule: &Schedule, records: &[DeviceRecord], shown: &Value) {
         self.audit_sections(schedule, shown);
         self.audit_students(schedule);
         self.audit_history(schedule);
-        let devices = answers.iter().fold(BTreeMap::<&str, usize>::new(), |mut devices, one| {
+        let devices = records.iter().fold(BTreeMap::<&str, usize>::new(), |mut devices, one| {
             *devices.entry(&one.student).or_default() += 1;
             devices
         });
-        for one in answers {
+        for one in records {
             self.audit_receipts(one);
-            self.audit_answers(one, devices[&*one.student] == 1);
+            self.audit_outcomes(one, devices[&*one.student] == 1);
         }
     }
 
@@ -213,27 +213,28 @@ impl Tables {
     }
 
     /// Checks that each receipt belongs to the stored attempt that it names.
-    fn audit_receipts(&self, answers: &Answers) {
-        for receipt in &answers.receipts {
+    fn audit_receipts(&self, record: &DeviceRecord) {
+        for receipt in &record.receipts {
             let index = usize::try_from(receipt.n - 1).unwrap();
             let stored = self.attempts.get(index).unwrap_or_else(|| panic!("no attempt for {receipt:?}"));
             let found = (&stored.key.0, &stored.key.1, &stored.result, &stored.hash);
-            assert_eq!(found, (&answers.student, &receipt.crn, &receipt.result, &receipt.hash), "{receipt:?}");
+            assert_eq!(found, (&record.student, &receipt.crn, &receipt.result, &receipt.hash), "{receipt:?}");
         }
     }
 
-    /// Checks that the last answer to a student is stored. With two devices, the other one may have taken a seat later.
-    fn audit_answers(&self, answers: &Answers, is_only_device: bool) {
-        for (crn, (answer, is_unanswered)) in &answers.last {
-            let key = (answers.student.clone(), crn.clone());
+    /// Checks that the last response to a student is stored. With two devices, the other one may have taken a seat
+    /// later.
+    fn audit_outcomes(&self, record: &DeviceRecord, is_only_device: bool) {
+        for (crn, (outcome, is_unanswered)) in &record.last {
+            let key = (record.student.clone(), crn.clone());
             let stored = self.registrations.get(&key).map(String::as_str);
-            let is_right = match answer {
-                Answer::Enrolled => stored == Some("enrolled"),
+            let is_right = match outcome {
+                Outcome::Enrolled => stored == Some("enrolled"),
                 // A freed seat goes to the waitlist.
-                Answer::Waitlisted => stored.is_some(),
-                Answer::Dropped | Answer::Refused(_) => stored.is_none() || *is_unanswered || !is_only_device,
+                Outcome::Waitlisted => stored.is_some(),
+                Outcome::Dropped | Outcome::Refused(_) => stored.is_none() || *is_unanswered || !is_only_device,
             };
-            assert!(is_right, "{} received {answer:?} for {crn}, and the store has {stored:?}", answers.student);
+            assert!(is_right, "{} received {outcome:?} for {crn}, and the store has {stored:?}", record.student);
         }
     }
 }

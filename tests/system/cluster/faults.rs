@@ -33,9 +33,9 @@ fn three_hubs_share_the_seats_of_twenty_sections() {
     let (nats, shared) = (NatsServer::start(), shared_database());
     let trio = Trio::start(shared, &nats, students(100));
     trio.wait_until_whole(HUBS - 1);
-    let answers = register(&trio, seed(), |_| {});
-    assert_eq!(answers.iter().map(|one| one.unanswered).sum::<usize>(), 0, "without a fault, each request is answered");
-    let seats = trio.audit(&answers);
+    let records = register(&trio, seed(), |_| {});
+    assert_eq!(records.iter().map(|one| one.unanswered).sum::<usize>(), 0, "without a fault, each request is answered");
+    let seats = trio.audit(&records);
     // The auditor notices a seat that is lost or sold twice, and a history that was changed.
     let enrolled = "SELECT ctid FROM registrations WHERE standing = 'enrolled' LIMIT 1";
     for (change, expected) in [
@@ -45,7 +45,7 @@ fn three_hubs_share_the_seats_of_twenty_sections() {
         ("DELETE FROM attempts WHERE n = 2".to_owned(), "attempts are numbered without gaps"),
     ] {
         let audited = AssertUnwindSafe(|| {
-            Tables::read_with(&trio.shared, &change).audit(&schedule(trio.students), &answers, &seats);
+            Tables::read_with(&trio.shared, &change).audit(&schedule(trio.students), &records, &seats);
         });
         let found = catch_unwind(audited).expect_err(&change);
         let text = found.downcast_ref::<String>().map_or("", String::as_str);
@@ -57,7 +57,7 @@ fn three_hubs_share_the_seats_of_twenty_sections() {
 fn confirmed_seats_survive_killed_hubs() {
     let (nats, shared) = (NatsServer::start(), shared_database());
     let trio = Trio::start(shared, &nats, students(40));
-    let answers = register(&trio, seed(), |progress| {
+    let records = register(&trio, seed(), |progress| {
         for hub in 0..HUBS {
             progress.wait_for(15 + 25 * hub);
             trio.kill(hub);
@@ -65,7 +65,7 @@ fn confirmed_seats_survive_killed_hubs() {
             trio.start_again(hub);
         }
     });
-    trio.audit(&answers);
+    trio.audit(&records);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn hubs_that_are_cut_off_confirm_nothing_that_is_lost() {
     let (nats, shared) = (NatsServer::start(), shared_database());
     let trio = Trio::start(shared, &nats, students(40));
     trio.wait_until_whole(HUBS - 1);
-    let answers = register(&trio, seed(), |progress| {
+    let records = register(&trio, seed(), |progress| {
         progress.wait_for(10);
         trio.to_bus(0).set(Mode::Refuse);
         trio.wait_for_readiness(0, "without NATS", |ready| ready["bus"] == "degraded" && ready["ready"] == true);
@@ -98,14 +98,14 @@ fn hubs_that_are_cut_off_confirm_nothing_that_is_lost() {
         trio.to_database(2).set(Mode::Pass);
         trio.wait_for_readiness(2, "ready", |ready| ready["ready"] == true);
     });
-    trio.audit(&answers);
+    trio.audit(&records);
 }
 
 #[test]
 fn confirmed_seats_survive_restarts_and_a_kill_of_the_database() {
     let (nats, shared) = (NatsServer::start(), own_database());
     let trio = Trio::start(shared, &nats, students(40));
-    let answers = register(&trio, seed(), |progress| {
+    let records = register(&trio, seed(), |progress| {
         progress.wait_for(20);
         trio.shared.cluster().restart();
         progress.wait_for(45);
@@ -113,7 +113,7 @@ fn confirmed_seats_survive_restarts_and_a_kill_of_the_database() {
         progress.wait_for(70);
         trio.shared.cluster().kill();
     });
-    trio.audit(&answers);
+    trio.audit(&records);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn confirmed_seats_survive_the_promotion_of_a_standby() {
     let (nats, pair) = (NatsServer::start(), Pair::start());
     let trio = Trio::start(Shared::Pair(Box::new(pair)), &nats, students(40));
     let Shared::Pair(pair) = &trio.shared else { unreachable!("the database is that of the pair") };
-    let answers = register(&trio, seed(), |progress| {
+    let records = register(&trio, seed(), |progress| {
         progress.wait_for(20);
         pair.cut_off_standby();
         pair.wait_for_waiting_commits(1);
@@ -131,7 +131,7 @@ fn confirmed_seats_survive_the_promotion_of_a_standby() {
         pair.fail_over();
         progress.wait_for(60);
     });
-    trio.audit(&answers);
+    trio.audit(&records);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn hubs_agree_while_nats_restarts_and_loses_messages() {
     let one = NatsServer::start_with(port, &[]);
     let trio = Trio::start_with(shared, [&one, &one, &other], students(40), |_, home| home.serve());
     let mut restarted = Some(one);
-    let answers = register(&trio, seed(), |progress| {
+    let records = register(&trio, seed(), |progress| {
         for (percent, fate) in [(10, Fate::LoseSome), (25, Fate::Repeat), (40, Fate::Reorder), (55, Fate::LoseAll)] {
             progress.wait_for(percent - 10);
             let joint = NatsJoint::start([restarted.as_ref().expect("it runs"), &other], fate);
@@ -154,7 +154,7 @@ fn hubs_agree_while_nats_restarts_and_loses_messages() {
         progress.wait_for(70);
         restarted = Some(NatsServer::start_with(port, &[]));
     });
-    trio.audit(&answers);
+    trio.audit(&records);
     drop(restarted);
 }
 
@@ -162,7 +162,7 @@ fn hubs_agree_while_nats_restarts_and_loses_messages() {
 fn a_hub_that_is_stopped_for_a_while_continues_without_damage() {
     let (nats, shared) = (NatsServer::start(), shared_database());
     let trio = Trio::start(shared, &nats, students(40));
-    let answers = register(&trio, seed(), |progress| {
+    let records = register(&trio, seed(), |progress| {
         progress.wait_for(20);
         trio.signal(0, Signal::STOP);
         // The length of the fault itself: there is no condition to wait for.
@@ -170,7 +170,7 @@ fn a_hub_that_is_stopped_for_a_while_continues_without_damage() {
         trio.signal(0, Signal::CONT);
         progress.wait_for(60);
     });
-    trio.audit(&answers);
+    trio.audit(&records);
 }
 
 #[test]
@@ -182,6 +182,6 @@ fn the_clocks_of_two_hubs_may_be_an_hour_apart() {
         server
     };
     let trio = Trio::start_with(shared, [&nats; HUBS], students(40), start);
-    let answers = register(&trio, seed(), |_| {});
-    trio.audit(&answers);
+    let records = register(&trio, seed(), |_| {});
+    trio.audit(&records);
 }

@@ -1,7 +1,7 @@
 //! Students at all hubs, who want the same sections, and the responses that they received.
 //!
-//! A student does what a page and its user do: a request that fails or takes too long is repeated at another hub, until a
-//! hub has answered it. Every fifth student has two devices, which request the same sections at the same time.
+//! A student does what a page and its user do: a request that fails or takes too long is repeated at another hub, until
+//! a hub has answered it. Every fifth student has two devices, which request the same sections at the same time.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,16 +26,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const AVOIDED: Duration = Duration::from_millis(500);
 /// The pause before a request is repeated.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The longest time in which a hub must answer one request of a device.
-const ANSWER_MAX: Duration = WAIT_MAX.saturating_mul(3);
+/// The longest time in which a hub must respond to one request of a device.
+const RESPONSE_MAX: Duration = WAIT_MAX.saturating_mul(3);
 /// One student in this many has two devices.
 const TWO_DEVICES: usize = 5;
 /// The percentage of registrations that are dropped again, unless the student has two devices.
 const DROPPED_PERCENT: usize = 12;
 
-/// The last answer about one section.
+/// The last response about one section.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Outcome {
     Enrolled,
     Waitlisted,
     Dropped,
@@ -53,15 +53,15 @@ pub(super) struct Receipt {
     pub(super) result: String,
 }
 
-/// What the hubs answered one device of a student.
+/// What the hubs responded to one device of a student.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct DeviceRecord {
     pub(super) student: String,
-    /// The last answer about each section, by CRN; and whether an earlier request for it has no answer, so that a hub may
-    /// still carry it out.
-    pub(super) last: BTreeMap<String, (Answer, bool)>,
+    /// The last response about each section, by CRN; and whether an earlier request for it has no response, so that a
+    /// hub may still carry it out.
+    pub(super) last: BTreeMap<String, (Outcome, bool)>,
     pub(super) receipts: Vec<Receipt>,
-    /// Requests without an answer, because the connection broke or a hub did not know the outcome.
+    /// Requests without a response, because the connection broke or a hub did not know the outcome.
     pub(super) unanswered: usize,
     /// Requests that were answered with 503.
     pub(super) refused_now: usize,
@@ -130,7 +130,7 @@ struct Device<'a> {
     token: &'a str,
     connections: [Option<Client>; HUBS],
     random: Random,
-    answers: Answers,
+    record: DeviceRecord,
 }
 
 impl Device<'_> {
@@ -145,57 +145,57 @@ impl Device<'_> {
         client.call(method, path, &[], b"")
     }
 
-    /// Repeats a request until a hub answers it. Also returns whether an earlier one has no answer.
+    /// Repeats a request until a hub responds. Also returns whether an earlier one has no response.
     fn call_until_answered(&mut self, method: &str, path: &str) -> (Response, bool) {
-        let deadline = Instant::now() + ANSWER_MAX;
+        let deadline = Instant::now() + RESPONSE_MAX;
         let mut is_unanswered = false;
         loop {
             let hub = self.balancer.pick(&mut self.random);
             match self.call(hub, method, path) {
                 Ok(response) if response.status == 503 => {
-                    self.answers.refused_now += 1;
+                    self.record.refused_now += 1;
                     is_unanswered |= response.code() == "outcome_unknown";
                     assert!(["outcome_unknown", "overloaded"].contains(&&*response.code()), "{}", response.text());
                 }
                 Ok(response) => return (response, is_unanswered),
                 Err(_) => {
                     self.connections[hub] = None;
-                    self.answers.unanswered += 1;
+                    self.record.unanswered += 1;
                     is_unanswered = true;
                 }
             }
-            assert!(Instant::now() < deadline, "no hub answers {method} {path}");
+            assert!(Instant::now() < deadline, "no hub responds to {method} {path}");
             self.balancer.avoid(hub);
             thread::sleep(PAUSE);
         }
     }
 
-    /// Requests a section and records the answer.
-    fn request(&mut self, method: &str, crn: &str, waitlist: bool) -> Answer {
+    /// Requests a section and records the response.
+    fn request(&mut self, method: &str, crn: &str, waitlist: bool) -> Outcome {
         let query = if waitlist { "?waitlist=true" } else { "" };
         let path = format!("/api/v1/me/registrations/{TERM}-{crn}{query}");
         let (response, is_unanswered) = self.call_until_answered(method, &path);
         let body = response.json();
-        let (answer, result) = match response.status {
+        let (outcome, result) = match response.status {
             200 | 201 => match body["status"].as_str() {
-                Some("enrolled") => (Answer::Enrolled, "enrolled".to_owned()),
-                Some("waitlisted") => (Answer::Waitlisted, "waitlisted".to_owned()),
-                Some("dropped") => (Answer::Dropped, "dropped".to_owned()),
+                Some("enrolled") => (Outcome::Enrolled, "enrolled".to_owned()),
+                Some("waitlisted") => (Outcome::Waitlisted, "waitlisted".to_owned()),
+                Some("dropped") => (Outcome::Dropped, "dropped".to_owned()),
                 _ => panic!("{method} {path}: {body}"),
             },
-            409 => (Answer::Refused(response.code()), response.code()),
+            409 => (Outcome::Refused(response.code()), response.code()),
             _ => panic!("{method} {path}: {} {body}", response.status),
         };
         let receipt = |name: &str| -> &Value { &body["receipt"][name] };
-        self.answers.receipts.push(Receipt {
+        self.record.receipts.push(Receipt {
             n: receipt("n").as_i64().unwrap_or_else(|| panic!("a receipt: {body}")),
             hash: receipt("hash").as_str().expect("a hash").to_owned(),
             crn: crn.to_owned(),
             result,
         });
-        let before = self.answers.last.get(crn).is_some_and(|(_, unanswered)| *unanswered);
-        self.answers.last.insert(crn.to_owned(), (answer.clone(), before || is_unanswered));
-        answer
+        let before = self.record.last.get(crn).is_some_and(|(_, unanswered)| *unanswered);
+        self.record.last.insert(crn.to_owned(), (outcome.clone(), before || is_unanswered));
+        outcome
     }
 
     /// Requests all sections in an order of its own, joins waitlists, and drops some again.
@@ -207,13 +207,13 @@ impl Device<'_> {
         }
         for index in order {
             let crn = &schedule.rows[index].crn;
-            let mut answer = self.request("PUT", crn, false);
-            if answer == Answer::Refused("section_full".to_owned()) && has_waitlist(u32::try_from(index).unwrap()) {
-                answer = self.request("PUT", crn, true);
+            let mut outcome = self.request("PUT", crn, false);
+            if outcome == Outcome::Refused("section_full".to_owned()) && has_waitlist(u32::try_from(index).unwrap()) {
+                outcome = self.request("PUT", crn, true);
             }
-            let has_place = matches!(answer, Answer::Enrolled | Answer::Waitlisted);
-            // A request without an answer could be carried out after the drop.
-            let is_unanswered = self.answers.last[crn].1;
+            let has_place = matches!(outcome, Outcome::Enrolled | Outcome::Waitlisted);
+            // A request without a response could be carried out after the drop.
+            let is_unanswered = self.record.last[crn].1;
             if drops && has_place && !is_unanswered && self.random.percent(DROPPED_PERCENT) {
                 self.request("DELETE", crn, false);
             }
@@ -223,7 +223,7 @@ impl Device<'_> {
 }
 
 /// Lets all students request all sections while `faults` runs. Returns the responses that each device received.
-pub(super) fn register(trio: &Trio, seed: u64, faults: impl FnOnce(&Progress) + Send) -> Vec<Answers> {
+pub(super) fn register(trio: &Trio, seed: u64, faults: impl FnOnce(&Progress) + Send) -> Vec<DeviceRecord> {
     let tokens = trio.home(0).tokens("student", "student", trio.students);
     let devices: Vec<usize> =
         (0..trio.students).flat_map(|student| vec![student; if student % TWO_DEVICES == 0 { 2 } else { 1 }]).collect();
@@ -231,9 +231,9 @@ pub(super) fn register(trio: &Trio, seed: u64, faults: impl FnOnce(&Progress) + 
     let balancer = Balancer { trio, started: Instant::now(), avoided_until: Default::default() };
     // Both devices of a student are at work at the same time, because the next free thread takes the next device.
     let next = AtomicUsize::new(0);
-    let answers: Vec<Answers> = thread::scope(|scope| {
+    let records: Vec<DeviceRecord> = thread::scope(|scope| {
         let work = || {
-            let mut answers = Vec::new();
+            let mut records = Vec::new();
             while let Some(student) = devices.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let at = u64::try_from(next.load(Ordering::Relaxed)).unwrap();
                 let mut device = Device {
@@ -241,26 +241,26 @@ pub(super) fn register(trio: &Trio, seed: u64, faults: impl FnOnce(&Progress) + 
                     token: &tokens[*student],
                     connections: Default::default(),
                     random: Random::seeded(seed.wrapping_add(at << 20)),
-                    answers: Answers { student: format!("student-{:05}", student + 1), ..Answers::default() },
+                    record: DeviceRecord { student: format!("student-{:05}", student + 1), ..DeviceRecord::default() },
                 };
                 device.run(student % TWO_DEVICES != 0, &progress);
-                answers.push(device.answers);
+                records.push(device.record);
             }
-            answers
+            records
         };
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
         faults(&progress);
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    assert_eq!(answers.len(), devices.len());
-    let sum = |count: fn(&Answers) -> usize| answers.iter().map(count).sum::<usize>();
+    assert_eq!(records.len(), devices.len());
+    let sum = |count: fn(&DeviceRecord) -> usize| records.iter().map(count).sum::<usize>();
     println!(
-        "{} students, {} answers in {:?}; {} requests without an answer, {} answered with 503",
+        "{} students, {} responses in {:?}; {} requests without a response, {} answered with 503",
         trio.students,
         sum(|one| one.receipts.len()),
         balancer.started.elapsed(),
         sum(|one| one.unanswered),
         sum(|one| one.refused_now),
     );
-    answers
+    records
 }

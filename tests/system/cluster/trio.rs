@@ -6,7 +6,7 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::students::Answers;
+use super::students::DeviceRecord;
 use super::{TERM, auditor, schedule};
 use crate::support::http::Client;
 use crate::support::nats::NatsServer;
@@ -198,7 +198,7 @@ impl Trio {
     }
 
     /// Waits until all hubs show the newest state, and audits it. Returns the seats that they show.
-    pub(super) fn audit(&self, answers: &[Answers]) -> Value {
+    pub(super) fn audit(&self, records: &[DeviceRecord]) -> Value {
         self.heal();
         self.wait_until_whole(0);
         // The order of the sections is that of each hub.
@@ -213,7 +213,7 @@ impl Trio {
         });
         let seats = equal.unwrap_or_else(|| panic!("the hubs show {}, {} and {}", shown(0), shown(1), shown(2)));
         let tables = auditor::Tables::read(&self.shared);
-        tables.audit(&schedule(self.students), answers, &seats);
+        tables.audit(&schedule(self.students), records, &seats);
         self.home(0).verify().unwrap();
         seats
     }

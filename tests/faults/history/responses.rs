@@ -1,21 +1,21 @@
-//! Checks whether an answer is the one that the rules give, and describes the expected one.
+//! Checks whether a response is the one that the rules give, and describes the expected one.
 
 use super::model::{Outcome, Term};
-use super::record::{Answer, Call, Item, Millisecond, OwnStanding, Request, Section, Standing, Student};
+use super::record::{Call, Item, Millisecond, OwnStanding, Request, Response, Section, Standing, Student};
 
-/// Returns whether the answer to a read is what the term contains.
-pub(crate) fn read_matches(term: &Term, request: &Request, answer: &Answer) -> bool {
-    match (request, answer) {
-        (Request::ReadSection { section }, Answer::Section(view)) => term.view(*section) == *view,
-        (Request::ReadRow { section }, Answer::Row(row)) => term.seats(*section) == *row,
+/// Returns whether the response to a read is what the term contains.
+pub(crate) fn read_matches(term: &Term, request: &Request, response: &Response) -> bool {
+    match (request, response) {
+        (Request::ReadSection { section }, Response::Section(view)) => term.view(*section) == *view,
+        (Request::ReadRow { section }, Response::Row(row)) => term.seats(*section) == *row,
         // Its rows are calls of their own, and its sequence is checked separately.
-        (Request::ReadSeats, Answer::Seats { .. }) => true,
-        (Request::ReadOwn { student }, Answer::Own(items)) => own_matches(term, *student, items),
-        (Request::ReadRoster { section }, Answer::Roster { enrolled, waitlist }) => {
+        (Request::ReadSeats, Response::Seats { .. }) => true,
+        (Request::ReadOwn { student }, Response::Own(items)) => own_matches(term, *student, items),
+        (Request::ReadRoster { section }, Response::Roster { enrolled, waitlist }) => {
             let expected = term.roster(*section);
             expected.0 == *enrolled && expected.1 == waitlist
         }
-        (Request::ReadPlan { student }, Answer::Plan(plan)) => term.plan(*student) == plan,
+        (Request::ReadPlan { student }, Response::Plan(plan)) => term.plan(*student) == plan,
         _ => false,
     }
 }
@@ -38,21 +38,21 @@ fn own_matches(term: &Term, student: Student, items: &[(Section, OwnStanding, Mi
         })
 }
 
-/// Returns whether the answer to a write is the one that the rules give. `at` is when it was decided, if the answer
+/// Returns whether the response to a write is the one that the rules give. `at` is when it was decided, if the response
 /// states it.
-pub(crate) fn write_matches(outcomes: &[Outcome], answer: &Answer, at: Option<Millisecond>) -> bool {
-    match answer {
-        Answer::Items(items) => {
+pub(crate) fn write_matches(outcomes: &[Outcome], response: &Response, at: Option<Millisecond>) -> bool {
+    match response {
+        Response::Items(items) => {
             items.len() == outcomes.len()
                 && items.iter().zip(outcomes).all(|(item, outcome)| item_matches(item, *outcome, at))
         }
-        Answer::Done => outcomes.is_empty(),
-        Answer::Section(_)
-        | Answer::Seats { .. }
-        | Answer::Row(_)
-        | Answer::Own(_)
-        | Answer::Roster { .. }
-        | Answer::Plan(_) => false,
+        Response::Done => outcomes.is_empty(),
+        Response::Section(_)
+        | Response::Seats { .. }
+        | Response::Row(_)
+        | Response::Own(_)
+        | Response::Roster { .. }
+        | Response::Plan(_) => false,
     }
 }
 
@@ -75,27 +75,27 @@ fn item_matches(item: &Item, outcome: Outcome, decided_at: Option<Millisecond>) 
     }
 }
 
-/// Returns whether an answer says that nothing was changed, so that its place in the order affects no other answer.
-pub(crate) fn says_nothing_changed(answer: &Answer) -> bool {
-    match answer {
-        Answer::Items(items) => items.iter().all(|item| match item {
+/// Returns whether a response says that nothing was changed, so that its place in the order affects no other response.
+pub(crate) fn says_nothing_changed(response: &Response) -> bool {
+    match response {
+        Response::Items(items) => items.iter().all(|item| match item {
             Item::Held { is_new, .. } => *is_new == Some(false),
             Item::Dropped { .. } => false,
             Item::Problem(_) => true,
         }),
-        Answer::Done => false,
-        Answer::Section(_)
-        | Answer::Seats { .. }
-        | Answer::Row(_)
-        | Answer::Own(_)
-        | Answer::Roster { .. }
-        | Answer::Plan(_) => true,
+        Response::Done => false,
+        Response::Section(_)
+        | Response::Seats { .. }
+        | Response::Row(_)
+        | Response::Own(_)
+        | Response::Roster { .. }
+        | Response::Plan(_) => true,
     }
 }
 
 /// Describes an answered call, and what the rules give at a place in the order that does not explain it.
 pub(crate) fn describe_contradiction(term: &mut Term, call: &Call) -> String {
-    let Some(answer) = &call.answer else { return format!("{}: without an answer", call.request) };
+    let Some(response) = &call.response else { return format!("{}: without a response", call.request) };
     let expected = match &call.request {
         Request::ReadSection { section } | Request::ReadRow { section } => describe_sections(term, *section),
         Request::ReadSeats => "any".to_owned(),
@@ -118,7 +118,7 @@ pub(crate) fn describe_contradiction(term: &mut Term, call: &Call) -> String {
         }
     };
     format!(
-        "{} (client {}, moments {} to {})\n    was answered: {answer:?}\n    the order gives: {expected}",
+        "{} (client {}, moments {} to {})\n    was answered: {response:?}\n    the order gives: {expected}",
         call.request, call.client, call.sent, call.ended
     )
 }
