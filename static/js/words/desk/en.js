@@ -13,7 +13,7 @@ export default {
   "roster.alert.waiting": "Alert the waitlist",
   "roster.alert.waiting.of": "Alert the waitlist of {name}",
   "roster.alert.both": "Alert both lists",
-  "roster.alert.both.of": "Send an alert to everyone enrolled in {name} and on its waitlist",
+  "roster.alert.both.of": "Alert both lists of {name}: enrolled and waitlisted students",
   "roster.enrolled": "Enrolled: {n}",
   "roster.name": "Name",
   "roster.student": "Help {name}",

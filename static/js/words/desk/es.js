@@ -13,7 +13,7 @@ export default {
   "roster.alert.waiting": "Avisar a la lista de espera",
   "roster.alert.waiting.of": "Avisar a la lista de espera de {name}",
   "roster.alert.both": "Avisar a ambas listas",
-  "roster.alert.both.of": "Enviar una alerta a los inscritos y a la lista de espera de {name}",
+  "roster.alert.both.of": "Avisar a ambas listas de {name}: inscritos y lista de espera",
   "roster.enrolled": "Inscritos: {n}",
   "roster.name": "Nombre",
   "roster.student": "Ayudar a {name}",
