@@ -38,7 +38,7 @@ chain can still be verified.",
         name: "privacy.small_counts",
         about:
             "Numbers of enrolled or waiting people below this are hidden from visitors: pages show \"fewer than\" this number,
-and the API states this number minus 1. 0: all numbers are shown. Users see exact numbers, see docs/SECURITY.md.",
+and the API states this number minus 1. 0: all numbers are shown. Users see exact numbers (docs/SECURITY.md).",
         show: |c| c.privacy.small_counts.to_string(),
         set: |c, v| v.integer(0..=SMALL_COUNTS_MAX).map(|value| c.privacy.small_counts = value),
     },

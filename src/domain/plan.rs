@@ -154,7 +154,7 @@ pub struct PlanCheck {
     pub problems: Vec<PlanProblem>,
 }
 
-/// What would happen with one planned section.
+/// What would happen to one planned section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedSection {
     /// The planned section.

@@ -47,7 +47,7 @@ pub struct Registration {
     pub crn: Crn,
     /// Enrolled, offered, waitlisted or dropped.
     pub status: RegistrationStatus,
-    /// While waitlisted, the place among the other students, see
+    /// While waitlisted, the number by which the waitlist is ordered, see
     /// [`WaitlistEntry`](crate::domain::section::WaitlistEntry); otherwise 0.
     pub queue_number: u64,
     /// When this status began.
@@ -55,9 +55,9 @@ pub struct Registration {
     /// The refusal for which the student was last passed over and notified. It prevents repeated notices with the same
     /// reason.
     pub passed_over_for: Option<RefusalCode>,
-    /// For a seat or an offer of one that was reserved, the group for which it was, in lower case.
+    /// For a reserved seat or an offer of one, the group for which it was reserved, in lower case.
     pub reserved_for: Option<Box<str>>,
-    /// The time until which the seat is offered; `None` unless it is.
+    /// While offered, the deadline of the offer and the time of its reminder.
     pub offer: Option<Offer>,
     /// While waitlisted or offered, what the student chose with it, if anything.
     pub choices: Option<Arc<WaitlistChoices>>,
@@ -83,8 +83,8 @@ impl Registration {
         self.choices.as_ref().map_or(&[], |choices| &choices.with)
     }
 
-    /// Returns whether another section ends when the student gets a seat in this one, by the student's choice. Such
-    /// sections may conflict.
+    /// Returns whether the student chose to leave the section `other` on getting a seat in this one. The two sections
+    /// may conflict.
     #[must_use]
     pub fn replaces(&self, other: &Crn) -> bool {
         self.choices.as_ref().is_some_and(|chosen| chosen.any_of.contains(other) || chosen.drop.as_ref() == Some(other))

@@ -1,6 +1,6 @@
 //! What a user may do: the role and, for staff, the subjects to which the user is limited.
 //!
-//! [`check`] decides about every request of limited staff: HTTP handlers, imports and lists call it with what the
+//! [`check`] decides every request of limited staff: HTTP handlers, imports and lists call it with what the
 //! request concerns.
 
 use std::collections::BTreeSet;

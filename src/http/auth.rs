@@ -96,7 +96,7 @@ impl Credentials {
     }
 }
 
-/// Returns the values of the cookies that carry a sign-in, without empty ones. There is one at most, unless another host
+/// Returns the values of the cookies that carry a sign-in, without empty ones. There is at most one, unless another host
 /// of the same domain has set a cookie with this name.
 fn session_cookies(req: &HttpRequest) -> Vec<String> {
     let name = req.app_data::<web::Data<Site>>().map_or(SESSION_COOKIE.into(), |site| site.cookie_name(SESSION_COOKIE));
@@ -114,8 +114,8 @@ fn bearer_of(req: &HttpRequest) -> Option<String> {
 }
 
 /// Middleware inside [`crate::http::request_id::request_id`]: identifies the caller and applies the rate limit of that
-/// user, or of the visitor's address. A response with 401 clears a cookie that is not valid, or each request of its browser
-/// would get the same response.
+/// user, or of the visitor's address. A response with 401 clears a cookie that is not valid, because otherwise every later
+/// request of the browser would get the same response.
 ///
 /// # Errors
 /// Those of the inner services.

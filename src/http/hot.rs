@@ -17,7 +17,7 @@ use crate::http::encoded::Encoded;
 /// The maximum memory of all cached responses, in bytes: the lists of three large terms (2 MB each in all codings, once
 /// for each page length), and their seats. Past this, the least recently used responses are evicted.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
-/// The maximum number of cached responses. Only canonical queries are cached, so there are a few for each term.
+/// The maximum number of cached responses. Only canonical queries are cached, so there are only a few for each term.
 const RESPONSES_MAX: usize = 1_024;
 /// The maximum number of concurrent builds, which bounds their memory: a build needs several times the length of its
 /// response.

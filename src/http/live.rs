@@ -131,7 +131,7 @@ pub async fn websocket(
     };
     let is_dead_cookie = matches!(Credentials::of(&request), Credentials::Invalid(_, Carrier::Cookie));
     let opened = ws::open(opening, &request, payload).map(|mut response| {
-        // Otherwise a page that connects again would be closed for the same reason.
+        // Otherwise, the next connection of the page would be closed for the same reason.
         if is_dead_cookie && let Err(error) = response.add_cookie(&cleared_cookie(&site)) {
             log::debug!("a cookie could not be cleared: {error}");
         }

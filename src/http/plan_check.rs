@@ -42,7 +42,7 @@ struct PlanCheckResponse {
     problems: Vec<PlanProblemResponse>,
 }
 
-/// What would happen with one section of a plan.
+/// What would happen to one section of a plan.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum PlanCheckResult {

@@ -1,6 +1,7 @@
-//! Disclosures: reads of data about other people, such as a roster. Each is in the audit trail before it is answered.
+//! Disclosures: reads of data about other people, such as a roster. Each is in the audit trail before the response is
+//! sent.
 //!
-//! A page that polls would fill the audit trail. Therefore reads of the same resource by the same reader within
+//! A page that polls would fill the audit trail. Therefore, reads of the same resource by the same reader within
 //! [`WINDOW`] share one entry: the first read writes it, and later reads only add the people who are not in it yet.
 //! When the window has ended, a second entry states the number of the later reads. A crash loses that number, but no
 //! entry and no name.
@@ -308,7 +309,7 @@ mod tests {
     async fn entries_older_than_the_retention_period_are_deleted() {
         let setup = Setup::new();
         let entry = |second| AuditEntry { at: Timestamp::from_second(second).unwrap(), ..entry() };
-        // More than one transaction deletes.
+        // More entries than one transaction deletes.
         setup
             .store
             .append((0..1_200).map(|second| entry(second - 90_000)).chain([entry(-10)]).collect())

@@ -39,7 +39,7 @@ pub(super) struct SignInList {
     by_user: Arc<DashMap<UserName, Vec<StoredSignIn>>>,
     store: Arc<dyn SignInStore>,
     queue: mpsc::Sender<StoredSignIn>,
-    /// Held while the store takes a write, so that it contains nothing of a user who was removed before.
+    /// Held while the store takes a write, so that the write contains no sign-ins of a user who was already removed.
     writing: Arc<Mutex<()>>,
 }
 

@@ -128,8 +128,8 @@ pub(in crate::imports) enum EndReason {
     )]
     FactsInSomeTerms,
     #[error(
-        "EduHub was stopped or too busy before all enrollments were decided. Import the file again: what was registered \
-         stays as it is."
+        "EduHub was stopped or became too busy before all enrollments were processed. Import the file again: what was \
+         registered stays as it is."
     )]
     EnrollmentsInPart,
     #[error("EduHub stopped during the import. Nothing was changed.")]

@@ -148,7 +148,7 @@ impl Profiles {
         if self.store.remove_profile(name).await? { Ok(()) } else { Err(ProfileError::Unknown(name.clone())) }
     }
 
-    /// Returns the profiles among which an import with this choice looks for the one of its file.
+    /// Returns the profiles from which an import with this choice selects the one for its file.
     pub(super) async fn options(&self, choice: &ProfileChoice) -> Result<ProfileOptions, ProfileError> {
         Ok(match choice {
             ProfileChoice::Automatic => ProfileOptions { named: None, automatic: self.all().await?.into() },

@@ -62,7 +62,7 @@ impl actix_web::ResponseError for NotOpened {}
 /// # Errors
 /// When the request is not a WebSocket upgrade that the hub supports (RFC 6455, section 4.2.1).
 pub fn open(opening: LiveRequest, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, NotOpened> {
-    // Validated before the connection is counted in the list of connections.
+    // Validated before the connection is added to the list of live sessions.
     if request.version() < Version::HTTP_11 {
         return Err(NotOpened::NoUpgrade);
     }

@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(items.len(), HISTORY_MIN);
         assert!(items.iter().all(|item| item.window_s == 60 && (item.registrations_per_s - 2.0).abs() < 0.01));
         assert_eq!(items[0].at.to_string(), "1970-01-01T00:04:00Z");
-        assert!(items.iter().all(|item| item.started_at == Timestamp::UNIX_EPOCH), "the start is not of this hub");
+        assert!(items.iter().all(|item| item.started_at == Timestamp::UNIX_EPOCH), "the start is not this hub's");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::discovery::Known;
 use super::provider::{ALGORITHMS, CLOCK_SKEW_S, Provider, payload};
 use super::{SingleSignOn, SsoError};
 
-/// Longest logout token, in bytes. One has about 800.
+/// Longest logout token, in bytes. A typical one has about 800.
 pub const LOGOUT_TOKEN_LEN_MAX: usize = 16 * 1024;
 /// How old a logout token may be, in seconds. A provider sends it at once, and again when the hub did not respond.
 const AGE_MAX_S: i64 = 300;
@@ -115,7 +115,7 @@ impl Provider {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let time = |name: &str| claims.get(name).and_then(Value::as_f64);
         if text("iss") != Some(self.issuer.as_str()) {
-            return Err(invalid("its issuer is another one"));
+            return Err(invalid("it has another issuer"));
         }
         let is_for_hub = match claims.get("aud") {
             Some(Value::String(one)) => one == self.client_id(),

@@ -76,7 +76,7 @@ export class Crowd {
       student.held = !student.held;
       this.changes += results.filter(({ status }) => status).length;
     } catch {
-      // The next turn sends the same request again, which is safe: both are idempotent.
+      // The next turn sends the same request again, which is safe: adds and drops are idempotent.
       this.failed += 1;
     }
     student.busy = false;

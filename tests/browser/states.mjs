@@ -30,7 +30,7 @@ export async function college(hub) {
   return { term, soon, items, later, week, full, overlapping };
 }
 
-/** Users for states that no account of the demonstration is in. */
+/** Adds users for states that the pages of the demonstration accounts do not have. */
 async function moreUsers(hub, full, items, week) {
   for (const [user, role] of [["pat", "student"], ["held", "student"], ["guide", "student"], ["sol", "staff"]]) {
     await hub.ask("admin", "PUT", `/api/v1/admin/users/${user}`, { role, password: PASSWORD, name: { pat: "Pat Reyes", held: "Nadia Okafor", guide: "Uma Lindqvist", sol: "Sol Ibarra" }[user] });

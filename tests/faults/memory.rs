@@ -93,7 +93,7 @@ fn a_flood_of_distinct_lists_does_not_fill_the_memory() {
         asked += read_list(&mut visitor, &distinct_list(query), "identity");
         read_list(&mut visitor, &distinct_list(query), if query % 2 == 0 { "br" } else { "gzip" });
     }
-    assert!(asked > 2 * GROWTH_MAX, "negative control: a cache of all lists has {asked} bytes");
+    assert!(asked > 2 * GROWTH_MAX, "negative control: a cache of all lists would have {asked} bytes");
     let growth = resident(&server).saturating_sub(before);
     let caches = caches(&server);
     println!("{QUERIES} lists of {} MiB added {} MiB: {caches:?}", asked / MIB, growth / MIB);
@@ -142,7 +142,7 @@ fn visitors_who_do_not_read_do_not_block_lists_of_users() {
     read_list(&mut server.client(), &distinct_list(0), "identity");
     let (before, refused) = (resident(&server), responses(&server, "5xx"));
     let deaf = ask_and_do_not_read(&server, distinct_list);
-    eventually("visitors have all memory of uncached lists", || (responses(&server, "5xx") > refused).then_some(()));
+    eventually("visitors use all memory for uncached lists", || (responses(&server, "5xx") > refused).then_some(()));
     let length =
         read_list(&mut server.client().signed_in(&home.token("ada", "student")), &distinct_list(0), "identity");
     let unsent = caches(&server)["uncached_responses"].0;

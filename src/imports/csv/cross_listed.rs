@@ -34,7 +34,7 @@ pub(super) fn is_text(row: &Row) -> bool {
 }
 
 /// Gives sections that name each other one group, which has the name of the first of them. Visits the lines of rows whose
-/// seats are not shared: they name a section that does not list others, or state no common capacity.
+/// seats are not shared: they name a section that does not list others, or state no combined capacity.
 pub(super) fn name_groups(
     scratch: &Scratch,
     f: &mut dyn FnMut(u64) -> Result<(), ScheduleError>,

@@ -266,7 +266,7 @@ pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
         section.map(|label| component::split_label(&label).map_or(label.clone(), |(label, _)| label.to_owned()));
     let is_no = |group: &String| ["0", "n", "no"].contains(&&*group.to_lowercase());
     let cross_listed = cells.read(Column::CrossListed, text::text).filter(|group| !is_no(group));
-    // 0 is written where there is no common capacity.
+    // 0 is written where there is no combined capacity.
     let pool = CountField::CrossListedCapacity;
     let cross_listed_capacity = lenient(cells, Column::CrossListedCapacity, |cell| named(pool, text::count(cell)));
     let cross_listed_capacity = cross_listed_capacity.filter(|capacity| *capacity > 0);

@@ -39,7 +39,7 @@ async fn newest(tx: &Tx, chain: &ChainRow, subject: Subject<'_>) -> Result<u64, 
 }
 
 /// Reads a history of a term backward, from the newest attempt or from the one before `before`. One statement follows
-/// the numbers of the attempts before; it ends at the first attempt that was deleted, or that is of another history.
+/// the numbers of the previous attempts; it ends at the first attempt that was deleted or belongs to another history.
 async fn history(
     tx: &Tx,
     chain: &ChainRow,

@@ -10,7 +10,7 @@ export class OwnSeats {
   /** By section: the counts at the last read, and the seats that the student could take then. */
   #known = new Map();
 
-  /** `page`: see main.js. `onchange(id)` is called when the student's seats in a section changed. */
+  /** `page`: see main.js. `onchange(id)` is called when the student's seats in a section have changed. */
   constructor(page, onchange) {
     Object.assign(this, { page, onchange });
   }

@@ -18,7 +18,7 @@ export class PlanCheck {
   /** Increases with each change that makes a check outdated, so that a late response is ignored. */
   #version = 0;
 
-  /** `onchange()` is called when the results changed. */
+  /** `onchange()` is called when the results have changed. */
   constructor(page, onchange) {
     Object.assign(this, { page, onchange });
     this.button = button("", () => this.run(), { id: "check-plan" });
@@ -93,7 +93,7 @@ export class PlanCheck {
     this.button.textContent = t(this.#isChecking ? "plan.checking" : "plan.check");
   }
 
-  /** Draws what would happen with a planned section. */
+  /** Draws what would happen to a planned section. */
   drawResult(el, id) {
     const shown = this.page.plan.has(id) && !this.page.registrations.get(id) && !this.page.registrations.result(id) && this.#result(id);
     const key = JSON.stringify([shown, i18n.language]);

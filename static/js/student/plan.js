@@ -18,7 +18,7 @@ export class Plan {
   /** Counts the changes made here, so that a read which started before one of them is ignored. */
   #changes = 0;
 
-  /** `onchange(id)` is called when a section was added, changed or removed; null for all. */
+  /** `onchange(id)` is called when a section has been added, changed or removed; null for all. */
   constructor(page, onchange) {
     this.page = page;
     this.onchange = onchange;

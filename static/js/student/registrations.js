@@ -23,7 +23,7 @@ export class Registrations {
   isLoaded = false;
 
   /**
-   * `page`: see main.js. `onchange(id)` is called when the status, request or result of a section changed, with null
+   * `page`: see main.js. `onchange(id)` is called when the status, request or result of a section has changed, with null
    * for all; `onresult(ids)` for new results; `onclosed()` when registration is closed for the student, or a hold blocks it.
    */
   constructor(page, { onchange, onresult, onclosed }) {

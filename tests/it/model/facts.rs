@@ -1,4 +1,4 @@
-//! The part of the naive model about facts of students: windows, holds and prerequisites.
+//! The part of the naive model that covers facts about students: windows, holds and prerequisites.
 
 use eduhub::domain::prerequisite::{RequiredCourse, Requirement};
 use eduhub::domain::section::Section;
@@ -6,10 +6,10 @@ use eduhub::domain::student::{CompletedCourse, HeldAction, StudentFacts};
 use eduhub::domain::term::GroupWindow;
 use jiff::Timestamp;
 
-/// A time of opening and one of closing.
+/// An opening time and a closing time.
 type Window = (Option<Timestamp>, Option<Timestamp>);
 
-/// Returns the window of a student in a term with these times and windows of groups.
+/// Returns the window of a student in a term with these times and group windows.
 pub(super) fn window(
     opens: Option<Timestamp>,
     closes: Option<Timestamp>,

@@ -2,7 +2,7 @@
 
 export default {
   "account.title": "Mi cuenta - EduHub", "account.heading": "Mi cuenta", "account.visitor": "Inicie sesión para administrar su cuenta.",
-  "account.elsewhere": "Su contraseña se administra en otro lugar: en el sitio web de la institución o con la persona que le dio acceso.",
+  "account.elsewhere": "Su contraseña no se administra aquí: cámbiela en el sitio web de la institución o consulte a la persona que le dio acceso.",
   "password.title": "Contraseña", "password.current": "Contraseña actual", "password.new": "Contraseña nueva", "password.again": "Repita la contraseña nueva",
   "password.rule": "Al menos 12 caracteres. Varias palabras sin relación son fáciles de recordar.",
   "password.change": "Cambiar la contraseña", "password.pending": "Cambiando…",

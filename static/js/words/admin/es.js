@@ -183,7 +183,7 @@ export default {
   "health.since": "Desde las {at}",
   "health.since.earlier": "Desde las {at} o antes",
   "health.metrics.failed": "No se pudieron cargar las métricas. Se reintenta automáticamente.",
-  "health.metrics.at": "A las {at}, de /metrics",
+  "health.metrics.at": "Datos de las {at}, de /metrics",
   "metrics.labels": "Etiquetas",
   "metrics.value": "Valor",
   "metrics.help": "Descripción",

@@ -130,7 +130,7 @@ export default {
   "alert.correct.scheduled": "You are changing “{title}”, which has not been sent yet. It goes to {audience}.",
   "alert.correct.button": "Send correction",
   "alert.all_clear.title": "Send an all-clear",
-  "alert.all_clear.text": "The all-clear goes to {audience}. “{title}” is withdrawn when it has been sent.",
+  "alert.all_clear.text": "The all-clear goes to {audience}. Once it has been sent, “{title}” is withdrawn.",
   "alert.all_clear.button": "Send all-clear",
   "alert.all_clear.done": "The all-clear was sent, and “{title}” was withdrawn.",
   "alert.all_clear.kept": "The all-clear was sent, but “{title}” is still active. {why} Withdraw it in the list.",

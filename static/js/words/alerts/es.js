@@ -130,7 +130,7 @@ export default {
   "alert.correct.scheduled": "Está cambiando “{title}”, que aún no se ha enviado. Se enviará a {audience}.",
   "alert.correct.button": "Enviar corrección",
   "alert.all_clear.title": "Enviar el fin de la alerta",
-  "alert.all_clear.text": "El fin de la alerta se envía a {audience}. “{title}” se retira en cuanto se haya enviado.",
+  "alert.all_clear.text": "El fin de la alerta se envía a {audience}. En cuanto se haya enviado, se retira “{title}”.",
   "alert.all_clear.button": "Enviar fin de la alerta",
   "alert.all_clear.done": "Se envió el fin de la alerta y se retiró “{title}”.",
   "alert.all_clear.kept": "Se envió el fin de la alerta, pero “{title}” sigue activa. {why} Retírela en la lista.",

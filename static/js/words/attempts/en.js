@@ -35,7 +35,7 @@ export default {
   "attempts.promoted.waitlisted": "Waitlisted",
   "attempts.register.offered": "Seat offered",
   "attempts.promoted.offered": "Seat offered from the waitlist",
-  "attempts.promoted.dropped": "Left automatically after getting another seat",
+  "attempts.promoted.dropped": "Dropped automatically after getting another seat",
   "attempts.reorder.waitlisted": "Moved on the waitlist, position {position}",
   "attempts.reorder.not_found": "Not moved: not on the waitlist",
   "attempts.lapse.dropped": "Offer not accepted in time",

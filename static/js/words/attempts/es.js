@@ -35,7 +35,7 @@ export default {
   "attempts.promoted.waitlisted": "En lista de espera",
   "attempts.register.offered": "Cupo ofrecido",
   "attempts.promoted.offered": "Cupo ofrecido desde la lista de espera",
-  "attempts.promoted.dropped": "Salida automática al obtener otro cupo",
+  "attempts.promoted.dropped": "Baja automática al obtener otro cupo",
   "attempts.reorder.waitlisted": "Cambio de lugar en la lista de espera: lugar {position}",
   "attempts.reorder.not_found": "Sin cambio: no estaba en la lista de espera",
   "attempts.lapse.dropped": "No aceptó la oferta a tiempo",

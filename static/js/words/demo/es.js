@@ -2,7 +2,7 @@
 
 export default {
   "demo.title": "Plone y EduHub: la misma avalancha de inscripciones",
-  "demo.about": "Estudiantes simulados se inscriben en un período temporal a través de conexiones reales. Después comprueban qué cupos tienen. No se afecta a los estudiantes reales, ni las alertas, ni las secciones de Plone. Si no se permite someter Plone a carga, se muestra una medición anterior.",
+  "demo.about": "Estudiantes simulados se inscriben en un período temporal a través de conexiones reales. Después comprueban qué cupos tienen. Los estudiantes reales, las alertas y las secciones de Plone no se ven afectados. Si no se permite someter Plone a carga, se muestra una medición anterior.",
   "demo.progress": "Progreso de la prueba",
   "demo.run": "Ejecutar la prueba",
   "demo.users": "Estudiantes (hasta {max})",
@@ -81,7 +81,7 @@ export default {
   "report.loading": "Cargando…",
   "report.none": "Este enlace está incompleto o fue retirado. Pida uno nuevo a quien se lo envió.",
   "report.failed": "No se pudo cargar el resultado. Revise su conexión y vuelva a cargar la página.",
-  "report.about": "Estudiantes simulados se inscribieron por conexiones reales en un período temporal. Después comprobaron qué cupos tenían. No afectó a estudiantes reales.",
+  "report.about": "Estudiantes simulados se inscribieron por conexiones reales en un período temporal. Después comprobaron qué cupos tenían. Los estudiantes reales no se vieron afectados.",
   "demo.share": "Crear un enlace a este resultado",
   "demo.shared": "Cualquier persona con este enlace puede ver el resultado. No nombra a nadie.",
   "demo.link.copy": "Copiar enlace",

@@ -207,7 +207,7 @@ export default {
   "finding.hub_stopped": "EduHub was stopped before the import was applied. Nothing was changed.",
   "finding.events_unknown": "The events could not be stored because the disk failed. Either all or none were imported. You can import the file again.",
   "finding.facts_in_some_terms": "The student records could not be stored in all terms because the disk failed or EduHub was too busy. Import the file again.",
-  "finding.enrollments_in_part": "EduHub was stopped or too busy before all enrollments were decided. Import the file again: what was registered stays as it is.",
+  "finding.enrollments_in_part": "EduHub was stopped or became too busy before all enrollments were processed. Import the file again: what was registered stays as it is.",
   "finding.interrupted": "EduHub stopped during the import. Nothing was changed.",
   "finding.applied_then_interrupted": "The import was applied completely. EduHub stopped before it could report the result.",
   "finding.events_uncertain": "EduHub stopped while it stored the events. Either all or none were imported. You can import the file again.",

@@ -35,7 +35,7 @@ export default {
   "student.permits": "Permisos", "student.permits.none": "Sin permisos.", "student.permit.give": "Otorgar un permiso", "student.permit.instead": "Otorgar un permiso en su lugar",
   "student.permit.by": "{reason} (por {by})", "student.permit.until": "Hasta el {at}", "student.permit.no_end": "Sin fecha de fin",
   "student.permit.end": "Terminar permiso", "student.permit.end.of": "Terminar el permiso para {what}", "student.permit.of": "Sección o curso",
-  "student.permit.of.hint": "Un CRN del período de arriba, un ID de sección como 202209-10001 o un curso como MATH 151", "student.permit.of.missing": "Escriba una sección o un curso.",
+  "student.permit.of.hint": "Un CRN del período de arriba, un identificador de sección como 202209-10001 o un curso como MATH 151", "student.permit.of.missing": "Escriba una sección o un curso.",
   "student.permit.codes.missing": "Elija al menos una regla.", "student.permit.expires": "Termina", "student.permit.expires.hint": "{zone}. Déjelo en blanco si no tiene fecha de fin.",
   "student.history": "Historial de inscripción", "attempts.title.section": "Historial de inscripción", "student.history.of": "Historial de inscripción de {name}",
   "student.explain": "¿Quién llegó antes?", "student.explain.pending": "Cargando…", "student.explain.nth": "Lugar entre los estudiantes que solicitaron esta sección: {nth}.",
