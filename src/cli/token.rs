@@ -66,7 +66,7 @@ pub(super) fn role(text: &str) -> Result<Role, Failure> {
         .ok_or_else(|| Failure::usage(format!("unknown role {text:?}: use student, instructor, staff or admin")))
 }
 
-/// Parses a role with the subjects to which staff are limited; none is no limit.
+/// Parses a role with the subjects to which staff are limited; none means no limit.
 pub(super) fn rights(role_name: &str, subjects: &[String]) -> Result<Rights, Failure> {
     let role = role(role_name)?;
     if subjects.is_empty() {

@@ -108,7 +108,7 @@ pub struct Registration {
     pub shards: usize,
     /// The maximum number of credits of a student in a term; 0 for no limit.
     pub credit_limit: Credits,
-    /// How many times a student may take a course; 0 is no limit.
+    /// How many times a student may take a course; 0 means no limit.
     pub repeat_limit: u32,
     /// Whether and how long seats are offered to students on waitlists.
     pub offers: OfferSettings,

@@ -163,8 +163,8 @@ fn append(
 }
 
 /// Returns the receipt of the result for one section of a batch: that of the last attempt of the student in the section.
-/// It can be a promotion, because a swap may make room for its own student, but not a refused one: a student who is passed
-/// over keeps the position that is the result.
+/// That attempt can be a promotion, because a swap may make room for its own student. Refused promotions are ignored: a
+/// student who is passed over keeps the position, which is the result.
 fn receipt_of(crn: &Crn, decided: &[Decided], attempts: &[Attempt]) -> Option<Receipt> {
     let student = &decided.iter().find(|one| one.action.is_request())?.student;
     let is_passed_over =
@@ -362,7 +362,7 @@ fn alert_of(
     })
 }
 
-/// Returns whether both states have the same definition and outside counts. Ignores enrolled and waitlisted students.
+/// Returns whether both states have the same definition, outside counts and file totals. Ignores the hub's own counts.
 fn same_definition(a: &SectionState, b: &SectionState) -> bool {
     (Arc::ptr_eq(&a.section, &b.section) || a.section == b.section)
         && a.outside_enrolled == b.outside_enrolled

@@ -143,7 +143,7 @@ fn status(outcome: Option<&Outcome>) -> Option<RegistrationStatus> {
 }
 
 #[test]
-fn each_command_is_decided_on_the_changes_of_earlier_ones() {
+fn each_command_is_decided_after_the_changes_of_earlier_ones() {
     let mut book = open_term(COLLEGE);
     let batch = [register("ana", "X"), register("bob", "X"), drop_of("ana", "X"), register("bob", "X")];
     let decided = run(&mut book, &batch);

@@ -72,7 +72,7 @@ impl TermBook {
         book
     }
 
-    /// Sets how many times a student may take a course; 0 is no limit.
+    /// Sets how many times a student may take a course; 0 means no limit.
     #[must_use]
     pub const fn with_repeat_limit(mut self, limit: u32) -> Self {
         self.repeat_limit = limit;

@@ -208,7 +208,7 @@ impl Notice {
                 format!("You got the seat that you were waiting for, so you left {course} (CRN {crn}), as you chose."),
             ),
             Reason::Offered(_) => (
-                format!("A seat is offered to you in {course}"),
+                format!("You've been offered a seat in {course}"),
                 format!("A seat opened in {course} (CRN {crn}). {ACCEPT_IN_TIME}"),
             ),
             Reason::OfferEnds(_) => (
@@ -251,7 +251,7 @@ impl Notice {
                 (format!("You are enrolled in {course}"), format!("The college enrolled you in {course} (CRN {crn})."))
             }
             RegistrationStatus::Offered => (
-                format!("A seat is offered to you in {course}"),
+                format!("You've been offered a seat in {course}"),
                 format!("The college offers you a seat in {course} (CRN {crn})."),
             ),
             RegistrationStatus::Waitlisted => (

@@ -202,7 +202,7 @@ pub enum Concern {
     OfSomeoneElse,
 }
 
-/// Decides whether staff with this limit may do what concerns `scope`. `None` is no limit.
+/// Decides whether staff with this limit may do what concerns `scope`. `None` means no limit.
 ///
 /// # Errors
 /// When the scope is not within the limit.

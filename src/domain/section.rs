@@ -135,7 +135,7 @@ pub struct Section {
     pub reserved: Vec<Reservation>,
     /// Conditions on the students; all of them apply.
     pub restrictions: Vec<Restriction>,
-    /// How many times a student may take the course; 0 is no limit, `None` the college's limit.
+    /// How many times a student may take the course; 0 means no limit, `None` the college's limit.
     pub repeat_limit: Option<u32>,
     /// What a student must have completed before this one; all of it is required.
     pub prerequisites: Vec<Requirement>,

@@ -38,7 +38,7 @@ pub struct StudentFacts {
     pub holds: Vec<Hold>,
     /// The fewest credits that the student has to take. It is shown, and no rule enforces it.
     pub credit_min: Option<Credits>,
-    /// The maximum number of credits that the student may take; `None` is the college's limit, 0 is no limit.
+    /// The maximum number of credits that the student may take; `None` is the college's limit, 0 means no limit.
     pub credit_limit: Option<Credits>,
     /// Groups of the student, such as `veterans`.
     pub groups: Vec<Box<str>>,

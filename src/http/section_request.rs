@@ -60,7 +60,7 @@ pub(super) struct SectionRequest {
     /// Conditions on the students; all of them apply. Replaces the earlier list.
     #[schema(value_type = Option<Vec<RestrictionRequest>>, max_items = 10)]
     restrictions: Option<Vec<Restriction>>,
-    /// How many times a student may take the course; 0 is no limit, null the college's limit.
+    /// How many times a student may take the course; 0 means no limit, null the college's limit.
     #[schema(value_type = Option<u32>, maximum = 100)]
     repeat_limit: Option<Option<u32>>,
     /// An expression such as `MATH 150 with C or PHYS 101 concurrently`, or a section's `prerequisites`, of which the

@@ -30,7 +30,7 @@ pub(super) struct GroupWindowBody {
     group: Box<str>,
     /// When registration opens.
     opens_at: Timestamp,
-    /// When it closes; absent for the time of the term.
+    /// When it closes; if absent, it closes with the term.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     closes_at: Option<Timestamp>,
@@ -65,7 +65,7 @@ impl From<GroupWindowBody> for GroupWindow {
     }
 }
 
-/// The schema of a mode of waitlists, or null.
+/// Returns the schema of a nullable waitlist mode.
 pub(super) fn nullable_mode() -> ObjectBuilder {
     let names = WaitlistMode::VARIANTS.iter().map(|mode| Some(mode.as_str())).chain([None]);
     ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null])).enum_values(Some(names))
@@ -190,7 +190,7 @@ pub(super) fn describe(patch: &TermPatch) -> Detail {
     fn part(name: &'static str, value: Option<Option<impl ToString>>) -> Option<(&'static str, String)> {
         Some((name, value?.map_or("none".to_owned(), |value| value.to_string())))
     }
-    // Every field is named, so that a change to a new field does not stay out of the trail.
+    // Every field is named, so that a new field cannot be left out of the trail.
     let TermPatch {
         title,
         starts_on,

@@ -30,7 +30,7 @@ use crate::http::query::path_param;
 use crate::http::students::HoldResponse;
 use crate::http::term_request::{GroupWindowBody, TermRequest, closes_before_opening, describe, nullable_mode};
 
-/// The maximum number of credits of a student in one term; 0 is no limit.
+/// The maximum number of credits of a student in one term; 0 means no limit.
 #[derive(Debug, Clone, Copy)]
 pub struct CreditLimit(pub Credits);
 
@@ -145,7 +145,7 @@ struct TermMine {
     closes_at: Option<Timestamp>,
     /// The credits in which the student is enrolled.
     credits: Credits,
-    /// The maximum number of credits; null is no limit.
+    /// The maximum number of credits; null means no limit.
     #[schema(required)]
     credit_limit: Option<Credits>,
     /// The group of the student that comes first on waitlists, as `waitlist_priority` declares.

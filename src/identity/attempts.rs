@@ -158,7 +158,7 @@ impl Drop for Queued<'_> {
 
 impl SignInLimits {
     /// Creates limits of `per_minute` failures for each account and origin, and higher limits for each account and each
-    /// network; 0 is no limit.
+    /// network; 0 means no limit.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         let devices = if per_minute == 0 { 0 } else { DEVICE_FAILURES_PER_DAY };

@@ -56,7 +56,7 @@ pub struct RequestLimits {
 }
 
 impl RequestLimits {
-    /// Creates limits of `per_second` requests for each user, with bursts; 0 is no limit.
+    /// Creates limits of `per_second` requests for each user, with bursts; 0 means no limit.
     #[must_use]
     pub fn new(per_second: u32) -> Self {
         // A build must fit into the burst of a low limit together with its request, which also counts.
@@ -164,20 +164,20 @@ impl RequestLimits {
 /// monotonic time at which the key has recovered from all its failures. `governor`, which limits requests, has no refunds.
 #[derive(Debug)]
 pub struct Failures<K: Hash + Eq> {
-    /// Milliseconds after which one failure recovers; 0 is no limit.
+    /// Milliseconds after which one failure recovers; 0 means no limit.
     interval_ms: i64,
     burst: i64,
     recovered_at_ms: DashMap<K, i64>,
 }
 
 impl<K: Hash + Eq + Clone> Failures<K> {
-    /// Creates a limit of `per_minute` failures for each key; 0 is no limit.
+    /// Creates a limit of `per_minute` failures for each key; 0 means no limit.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         Self::over(per_minute, Duration::from_secs(60))
     }
 
-    /// Creates a limit of `count` failures in `period` for each key; 0 is no limit.
+    /// Creates a limit of `count` failures in `period` for each key; 0 means no limit.
     #[must_use]
     pub fn over(count: u32, period: Duration) -> Self {
         let period_ms = i64::try_from(period.as_millis()).unwrap_or(i64::MAX);

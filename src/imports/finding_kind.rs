@@ -193,7 +193,7 @@ pub(in crate::imports) enum FindingKind {
     EqualTimes,
     #[error("Only the start or the end is given: the meeting is imported without a set time")]
     HalfTime,
-    #[error("The end has neither am nor pm and is before the start: it is imported as afternoon")]
+    #[error("The end has neither am nor pm and is before the start: it is imported as an afternoon time")]
     EndMoved,
     #[error("Unrecognized days {days:?}: use MWF, TR, TTh, or mon,wed")]
     DaysForm { days: String },
@@ -219,7 +219,7 @@ pub(in crate::imports) enum FindingKind {
     RestrictionsForm,
     #[error("A section can have at most {max} restrictions")]
     TooManyRestrictions { max: usize },
-    #[error("The repeat limit must be a number; 0 is no limit")]
+    #[error("The repeat limit must be a number; 0 means no limit")]
     RepeatLimitForm,
     #[error("Too many courses: prerequisites are not imported")]
     TooManyPrerequisites,
@@ -247,18 +247,18 @@ pub(in crate::imports) enum FindingKind {
     #[error("\"{phrase}\" is imported without a set time, in {rows}")]
     Unscheduled { phrase: String, rows: CitedRows },
     #[error(
-        "The times have neither am nor pm: 1:00 to 6:59 are imported as afternoon, in {rows}; the option clock=24 \
+        "The times have neither am nor pm: 1:00 to 6:59 are imported as afternoon times, in {rows}; the option clock=24 \
          imports them as written"
     )]
     Afternoon { rows: CitedRows },
     #[error(
-        "Other times in the file have am or pm: 1:00 to 5:59 without am or pm are imported as afternoon, in {rows}; the \
+        "Other times in the file have am or pm: 1:00 to 5:59 without am or pm are imported as afternoon times, in {rows}; the \
          option clock=24 imports them as written"
     )]
     AfternoonBesideMarked { rows: CitedRows },
     #[error(
         "Other times in the file have am or pm, or an hour above 12: 1:00 to 6:59 without am or pm are imported as \
-         written, before noon, in {rows}; the option clock=12 imports them as afternoon"
+         written, before noon, in {rows}; the option clock=12 imports them as afternoon times"
     )]
     EarlyAsWritten { rows: CitedRows },
     #[error(

@@ -15,7 +15,7 @@ use crate::store::StoreError;
 /// Value of [`Alert::source`] for an alert of staff.
 pub const STAFF: &str = "staff";
 
-/// Checks that an audience has only students of the subjects to which staff are limited. `None` is no limit.
+/// Checks that an audience has only students of the subjects to which staff are limited. `None` means no limit.
 ///
 /// # Errors
 /// When the audience reaches others.

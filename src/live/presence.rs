@@ -36,7 +36,7 @@ const SEAT_SNAPSHOTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// open.
 const SIGNED_IN_SHARE: usize = 4;
 
-/// Maximum numbers of connections; 0 is no limit.
+/// Maximum numbers of connections; 0 means no limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConnectionLimits {
     /// All connections. Visitors may have three quarters of them.
@@ -48,7 +48,7 @@ pub struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// Returns the maximum number of visitors' connections; 0 is no limit.
+    /// Returns the maximum number of visitors' connections; 0 means no limit.
     const fn visitors(&self) -> usize {
         self.all - self.all / SIGNED_IN_SHARE
     }
@@ -359,7 +359,7 @@ fn role_index(session: &LiveSession) -> usize {
     ROLES.iter().position(|of| *of == role).unwrap_or(0)
 }
 
-/// Increments a counter, unless it has reached `limit`; 0 is no limit. Returns whether it was incremented.
+/// Increments a counter, unless it has reached `limit`; 0 means no limit. Returns whether it was incremented.
 fn count_up(count: &AtomicUsize, limit: usize) -> bool {
     let next = |n| (limit == 0 || n < limit).then_some(n + 1);
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()

@@ -67,7 +67,7 @@ impl BatchExecutor {
         Self { store, credit_limit, repeat_limit: 0, offers: OfferSettings::default() }
     }
 
-    /// Sets how many times a student may take a course; 0 is no limit.
+    /// Sets how many times a student may take a course; 0 means no limit.
     #[must_use]
     pub fn with_repeat_limit(mut self, limit: u32) -> Self {
         self.repeat_limit = limit;

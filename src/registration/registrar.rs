@@ -126,7 +126,7 @@ pub struct RegistrarDeps {
     pub store: Arc<dyn TermStore>,
     /// Maximum number of credits in which a student may enroll per term; 0 for no limit.
     pub credit_limit: Credits,
-    /// How many times a student may take a course; 0 is no limit.
+    /// How many times a student may take a course; 0 means no limit.
     pub repeat_limit: u32,
     /// Whether and how long seats are offered to students on waitlists.
     pub offers: OfferSettings,

@@ -20,9 +20,9 @@ use crate::registration::readmodel::{Snapshot, TermModel};
 /// The limits of the college that registrars decide with.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Maximum credits of a student in a term; 0 is no limit.
+    /// Maximum credits of a student in a term; 0 means no limit.
     pub credits: Credits,
-    /// How many times a student may take a course; 0 is no limit.
+    /// How many times a student may take a course; 0 means no limit.
     pub repeats: u32,
 }
 

@@ -17,10 +17,10 @@ use super::{SingleSignOn, SsoError};
 
 /// Longest logout token, in bytes. A typical one has about 800.
 pub const LOGOUT_TOKEN_LEN_MAX: usize = 16 * 1024;
-/// How old a logout token may be, in seconds. A provider sends it at once, and again when the hub did not respond.
+/// How old a logout token may be, in seconds. A provider sends it at once, and again if the hub does not respond.
 const AGE_MAX_S: i64 = 300;
-/// Logout tokens that are remembered for [`AGE_MAX_S`]: all users of a large college at once. More are refused, and the
-/// provider sends them again.
+/// Maximum number of logout tokens that are remembered, each for [`AGE_MAX_S`] and the allowed clock skew: all users of
+/// a large college at once. More are refused, and the provider sends them again.
 const SEEN_MAX: usize = 50_000;
 /// Longest id of a logout token, in bytes.
 const ID_LEN_MAX: usize = 255;
@@ -141,7 +141,8 @@ impl Provider {
         if claims.contains_key("nonce") {
             return Err(invalid("it has a nonce"));
         }
-        let id = text("jti").filter(|id| id.len() <= ID_LEN_MAX).ok_or_else(|| invalid("it has no id"))?;
+        let id =
+            text("jti").filter(|id| id.len() <= ID_LEN_MAX).ok_or_else(|| invalid("its id is missing or too long"))?;
         let of = LogoutOf { subject: text("sub").map(str::to_owned), sid: text("sid").map(str::to_owned) };
         if of.subject.is_none() && of.sid.is_none() {
             return Err(invalid("it names neither a person nor a session"));

@@ -209,7 +209,7 @@ test("buttons of an account that do not fit into one row begin at the same edge"
   assert.equal(places[0][0], places[2][0]);
 });
 
-test("a half-filled account is open again after other views and another page", async () => {
+test("a half-filled account form is kept across views and pages", async () => {
   const page = await openAdmin("#people");
   await page.getByRole("button", { name: "Add account" }).click();
   const add = page.getByRole("form", { name: "New account" });
@@ -256,9 +256,9 @@ test("a row of the audit trail begins on one line, however long its details are"
   assert.ok(Math.max(...tops) - Math.min(...tops) <= 2, tops.join());
 });
 
-test("times of Plone that are long ago have their date, and an age has its unit", async () => {
+test("Plone times that are long past include their date, and ages include a unit", async () => {
   const page = await openAdmin("#plone");
-  // Then the page knows the college's time zone.
+  // Once the college is shown, the page knows its time zone.
   await until(page, () => document.querySelector("#college").textContent);
   const texts = await page.evaluate(async () => {
     const { outboxText, pastText } = await import("/static/js/admin/plone.js");
@@ -275,7 +275,7 @@ test("the first import in the background is running before it counts", async () 
     const { backgroundText } = await import("/static/js/admin/demo/text.js");
     return [["running", 0], ["running", 2], ["done", 2]].map(([state, imports]) => backgroundText({ state, background: { imports, p99_with_ms: 20, p99_without_ms: 30 } }).text.split(" 99%")[0]);
   });
-  assert.deepEqual(texts, ["An import is running in the background.", "2 imports ran in the background so far.", "2 imports ran in the background."]);
+  assert.deepEqual(texts, ["An import is running in the background.", "2 imports have run in the background so far.", "2 imports ran in the background."]);
 });
 
 test("the audit trail is filtered by action and time", async () => {

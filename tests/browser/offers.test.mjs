@@ -45,7 +45,7 @@ test("an offer arrives live with its deadline by the hub's clock and is accepted
   await offered(page);
   await banner(page, true);
   const card = page.locator("#offers .offer");
-  assert.match(await card.textContent(), /A seat in MATH 151 lecture \(1\) is offered to you/);
+  assert.match(await card.textContent(), /You've been offered a seat in MATH 151 lecture \(1\)/);
   assert.match(await card.textContent(), /Accept it by .+\d:\d\d.+ After that, it goes to the next student on the waitlist\./);
   // The device is five hours behind, so the time left by its own clock would be six hours. The page knows the hub's clock
   // to within the time of a response.

@@ -259,7 +259,7 @@ test("one alert reaches the enrolled students of a section and those on its wait
   const page = await openStaff("#sections");
   await page.selectOption("#which-term", "both");
   await page.locator(".srow .name").click();
-  await page.getByRole("button", { name: "Send an alert to everyone enrolled in MATH 151 lecture (1) and on its waitlist" }).click();
+  await page.getByRole("button", { name: "Alert both lists of MATH 151 lecture (1): enrolled and waitlisted students" }).click();
   await until(page, () => document.body.dataset.view === "alerts" && /Reaches 2 people/.test(document.querySelector("#reach").textContent));
   assert.deepEqual(await page.$$eval("#alert-form :is([name=sections], [name=users])", (all) => all.map(({ value }) => value)), ["both-1", "student2"]);
   assert.deepEqual(page.wrong, []);

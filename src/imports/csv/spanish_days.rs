@@ -53,7 +53,7 @@ const NAMES: [(&str, u8); 30] = [
 pub(super) enum DayLetters {
     #[default]
     English,
-    /// In Spanish. Wednesday has a sign of its own, such as `X` or `Mi`, so that `M` is Tuesday.
+    /// In Spanish. Wednesday has its own abbreviation, such as `X` or `Mi`, so `M` is Tuesday.
     Spanish,
     /// In Spanish. No cell shows whether `M` is Tuesday or Wednesday.
     SpanishUnclear,
@@ -64,13 +64,13 @@ pub(super) enum DayLetters {
 struct Letters {
     /// The days other than those that are written as `M`.
     bits: u8,
-    /// The number of `M`.
+    /// The number of `M`s.
     ms: u32,
     /// Whether a letter or a name is a day in Spanish only.
     is_only_spanish: bool,
     /// Whether a name has at least two letters and is not English.
     has_name: bool,
-    /// Whether Wednesday is written in another way than `M`.
+    /// Whether Wednesday is written in a way other than `M`.
     has_wednesday: bool,
 }
 
@@ -83,8 +83,8 @@ pub(super) enum NoDays {
     Unclear,
 }
 
-/// Parses a cell in Spanish letters. If `is_m_tuesday`, a single `M` is Tuesday in all cells. Of two `M` in a cell, the
-/// second is Wednesday. Otherwise only `MJ` is known: Tuesday and Thursday.
+/// Parses a cell in Spanish letters. If `is_m_tuesday`, a single `M` is Tuesday; if not, only beside `J`, as in `MJ`.
+/// Of two `M`s in a cell, the second is Wednesday.
 pub(super) fn days(cell: &str, is_m_tuesday: bool) -> Result<u8, NoDays> {
     let letters = letters(cell).ok_or(NoDays::OtherForm)?;
     match letters.ms {
@@ -111,12 +111,12 @@ pub(super) struct LettersEvidence {
 }
 
 impl LettersEvidence {
-    /// Returns whether more cells change nothing.
+    /// Returns whether further cells cannot change the result.
     pub(super) const fn is_complete(self) -> bool {
         self.has_english
     }
 
-    /// Adds a text of days. `is_english` returns whether the cell has days in English.
+    /// Adds the text of a cell of days. `is_english` returns whether the cell has days in English.
     pub(super) fn add(&mut self, cell: &str, is_english: impl FnOnce() -> bool) {
         if self.has_english || is_unknown(cell) || cell == "0" {
             return;

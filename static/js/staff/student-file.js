@@ -1,4 +1,5 @@
-// What a student sees, for staff who help: registrations, plan, facts with holds, permits and history, and what can be done.
+// The file of one student, for staff who help: registrations, plan, facts with holds and permits, history, and the
+// actions that staff can take.
 
 import { button, h, put } from "../dom.js";
 import { api } from "../api.js";
@@ -60,14 +61,14 @@ export class StudentFile {
     await Promise.all(parts);
   }
 
-  /** A change was made: says so, and reads what it changed. */
+  /** Confirms a change with `text`, and reads again what it affects. */
   changed(text) {
     put(this.done, text);
     this.done.focus();
     this.load();
   }
 
-  /** Calls `draw` with the response to a request; in `el`, says why it failed. */
+  /** Calls `draw` with the response to a request, or shows in `el` why the request failed. */
   async show(el, path, draw) {
     try {
       const found = await api.get(path);

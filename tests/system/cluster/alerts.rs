@@ -23,7 +23,7 @@ const STAY_MAX: usize = 12;
 /// The percentage of a client's connections that it leaves as soon as they are live.
 const RESTLESS_PERCENT: usize = 20;
 /// Time between two checks of the progress of all clients.
-const LOOK: Duration = Duration::from_millis(200);
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A client and what it has received.
 struct MovingClient {
@@ -81,7 +81,7 @@ impl MovingClient {
 async fn watch(all: Rc<Cell<usize>>, expected: usize) {
     let (mut before, mut changed) = (0, Instant::now());
     while all.get() < expected {
-        sleep(LOOK).await;
+        sleep(CHECK_INTERVAL).await;
         if all.get() != before {
             (before, changed) = (all.get(), Instant::now());
         }

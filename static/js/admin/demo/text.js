@@ -114,7 +114,7 @@ export function failureText(task) {
   return { why, next: `${t("demo.clean")} ${next}` };
 }
 
-const numberOrNull = (n) => n === null || n === undefined ? undefined : number(n);
+const numberIfKnown = (n) => n === null || n === undefined ? undefined : number(n);
 
 /** The rows of the table of figures: `[name, text(result)]`. */
 export const FIGURES = [
@@ -126,7 +126,7 @@ export const FIGURES = [
   ["p99", (result) => latencyText(result.latency_ms.p99)],
   ["errors", (result) => number(result.errors)],
   ["told", (result) => number(result.told)],
-  ["held", (result) => numberOrNull(result.held)],
-  ["oversold", (result) => numberOrNull(result.oversold)],
-  ["lost", (result) => numberOrNull(result.lost)],
+  ["held", (result) => numberIfKnown(result.held)],
+  ["oversold", (result) => numberIfKnown(result.oversold)],
+  ["lost", (result) => numberIfKnown(result.lost)],
 ].map(([name, text]) => [t(`figure.${name}`), text]);

@@ -30,7 +30,7 @@ export default {
   "setup.people.accounts": "local accounts",
   "setup.people.add": "Only your account exists. Add accounts here, or let students and staff sign in with the college's single sign-on or with Plone (the section [plone] of config.toml).",
   "setup.sso": "Set up single sign-on",
-  "setup.sso.proxy": "If the college uses SAML, Shibboleth, or CAS, its web server signs users in: follow the part “Shibboleth, SAML and CAS” of the file docs/SSO.md. With OpenID Connect, follow these steps.",
+  "setup.sso.proxy": "If the college uses SAML, Shibboleth, or CAS, its web server signs users in: follow the section “Shibboleth, SAML and CAS” of the file docs/SSO.md. With OpenID Connect, follow these steps.",
   "setup.sso.client": "At the provider, register EduHub as an OpenID Connect client with a secret and this redirect URI:",
   "setup.sso.uri": "Redirect URI for the provider",
   "setup.sso.set": "Set this in the file config.toml, with the values of the provider and the names of your groups, and restart the hub:",

@@ -30,7 +30,7 @@ export default {
   "setup.people.accounts": "cuentas locales",
   "setup.people.add": "Solo existe su cuenta. Agregue cuentas aquí, o permita que estudiantes y administrativos entren con el inicio de sesión único de la institución o con Plone (la sección [plone] de config.toml).",
   "setup.sso": "Configurar el inicio de sesión único",
-  "setup.sso.proxy": "Si la institución usa SAML, Shibboleth o CAS, su servidor web inicia la sesión de los usuarios: siga la parte “Shibboleth, SAML and CAS” del archivo docs/SSO.md. Con OpenID Connect, siga estos pasos.",
+  "setup.sso.proxy": "Si la institución usa SAML, Shibboleth o CAS, su servidor web inicia la sesión de los usuarios: siga la sección “Shibboleth, SAML and CAS” del archivo docs/SSO.md. Con OpenID Connect, siga estos pasos.",
   "setup.sso.client": "En el proveedor, registre EduHub como cliente de OpenID Connect con un secreto y este URI de redirección:",
   "setup.sso.uri": "URI de redirección para el proveedor",
   "setup.sso.set": "Defina esto en el archivo config.toml, con los valores del proveedor y los nombres de sus grupos, y reinicie el hub:",
