@@ -27,7 +27,7 @@ async function term(id, offer_s, holder, waiting) {
 const live = (page) => until(page, () => document.querySelector("#live").dataset.state === "live");
 const offered = (page) => until(page, () => document.querySelector("#offers .offer .left")?.textContent);
 /** The banners about offers. */
-const banner = (page, has) => until(page, (has) => [...document.querySelectorAll("#banners > *")].some((el) => /is offered|se le ofrece/i.test(el.textContent)) === has, has);
+const banner = (page, has) => until(page, (has) => [...document.querySelectorAll("#banners > *")].some((el) => /been offered a seat|se le ofrece/i.test(el.textContent)) === has, has);
 const noOffer = (page) => until(page, () => !document.querySelector("#offers .offer"));
 const isStatus = async (page, user, id, status) => {
   await until(page, async ({ id, status }) => {
