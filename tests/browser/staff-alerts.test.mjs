@@ -318,7 +318,7 @@ test("an all-clear goes to the people of an emergency and withdraws it", async (
   await page.locator("#confirm-send button.danger:not([disabled])").click();
   await shows(reader, "#urgent", "Gas leak");
   await page.getByRole("button", { name: "All clear: Gas leak" }).click();
-  assert.match(await page.textContent("#alert-basis"), /goes to everyone, including visitors\. “Gas leak” is withdrawn/);
+  assert.match(await page.textContent("#alert-basis"), /goes to everyone, including visitors\. Once it has been sent, “Gas leak” is withdrawn/);
   await page.getByRole("button", { name: "Send all-clear" }).click();
   await shows(page, "#send-status", "Fill in \\[What has ended\\.\\] first");
   await page.fill("#alert-form [name=message]", "The leak is closed. All buildings are open.");
