@@ -48,13 +48,13 @@ async function shoot(page, state, name) {
   }
 }
 
-/** Takes the pictures of a state in a language. A state that cannot be reached is reported, and the others are still taken. */
-async function takeOne(chrome, hub, state, locale) {
+/** Opens a state in a language and uses its page. A state that cannot be reached is reported, and the others are still taken. */
+async function reach(chrome, hub, state, locale, use) {
   const how = { ...state.how, locale, width: SIZES[0][0], height: SIZES[0][1] };
   const page = await (state.page ? state.page(how) : open(chrome, hub, state.where, how));
   try {
     await state.ready(page);
-    await shoot(page, state, locale === "en-US" ? state.name : `${state.name}-es`);
+    await use(page);
   } catch (error) {
     process.exitCode = 1;
     console.error(`${state.name} (${locale}): ${error.message}`);
@@ -64,12 +64,19 @@ async function takeOne(chrome, hub, state, locale) {
   }
 }
 
-/** Takes the pictures of these states. The changes to the hub around a state are made even if it is not shown. */
+/**
+ * Takes the pictures of these states. The changes to the hub around a state are made even if it is not shown, and a
+ * state that a shown one needs is reached.
+ */
 async function take(chrome, hub, list) {
   for (const state of list) {
     await state.before?.();
-    const locales = ["en-US", ...(SPANISH.includes(state.name) ? ["es-MX"] : [])];
-    for (const locale of isWanted(state) ? locales : []) await takeOne(chrome, hub, state, locale);
+    if (isWanted(state)) {
+      const locales = ["en-US", ...(SPANISH.includes(state.name) ? ["es-MX"] : [])];
+      for (const locale of locales) await reach(chrome, hub, state, locale, (page) => shoot(page, state, locale === "en-US" ? state.name : `${state.name}-es`));
+    } else if (list.some((other) => isWanted(other) && other.needs === state.name)) {
+      await reach(chrome, hub, state, "en-US", () => {});
+    }
     await state.after?.();
   }
 }
@@ -85,7 +92,7 @@ async function work(hub, { items }, signal) {
   }
 }
 
-/** The time that the charts show. */
+/** The time that the charts show. For a picture of the administration page, the script waits so long. */
 const CHARTS_MS = 10 * 60_000;
 
 /** The states of the hub with the demonstration college. Those of the charts wait until the charts are full. */

@@ -1,6 +1,7 @@
 // The states of all pages, for the pictures and for the rules of the layout. Each state is a name, an address, options
 // of `open`, and what happens before the page is inspected. States with `before` and `after` change the hub around it.
-// A state without `where` opens its own page with `page`.
+// A state without `where` opens its own page with `page`. A state with `needs` needs a change to the hub that another
+// state makes.
 
 import { createHmac } from "node:crypto";
 import { csvFile, open, until } from "./support.mjs";
@@ -284,8 +285,8 @@ function adminStates(hub, chrome) {
     { name: "admin-audit", where: "/admin#audit", how: admin, ready: seen("#audit-rows tr") },
     { name: "admin-demo-before", where: "/admin#demo", how: { ...admin, script: answering("/\\/admin\\/demo$/", { task: null }) }, ready: says("#demo-result", /Is every confirmed seat/) },
     { name: "admin-demo-running", where: "/admin#demo", how: admin, ready: async (page) => { await run(page, 200, 12); await until(page, () => Number(document.querySelector(".target.hub svg")?.dataset.end) > 1); } },
-    { name: "admin-demo", where: "/admin#demo", how: admin, readme: [1280, "light"], picture: "demo", ready: async (page) => { await seen("#demo-result .final")(page); await until(page, () => document.querySelector("#demo-progress").hidden); } },
-    { name: "demonstration", ready: seen(".result.final"), page: async (how) => {
+    { name: "admin-demo", needs: "admin-demo-running", where: "/admin#demo", how: admin, readme: [1280, "light"], picture: "demo", ready: async (page) => { await seen("#demo-result .final")(page); await until(page, () => document.querySelector("#demo-progress").hidden); } },
+    { name: "demonstration", needs: "admin-demo-running", ready: seen(".result.final"), page: async (how) => {
       const first = await open(chrome, hub, "/admin#demo", admin);
       await first.getByRole("button", { name: "Create a link to this result" }).click();
       const { pathname, hash } = new URL(await first.locator("#demo-link a").getAttribute("href"));
