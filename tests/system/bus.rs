@@ -80,7 +80,7 @@ fn an_admin_disconnects_a_session_of_another_hub() {
     let path = "/api/v1/admin/audit?action=session.disconnect";
     let trail = second.client().signed_in(&token).get(path).expect(200).json();
     let detail = trail["items"][0]["detail"].as_str().unwrap();
-    assert!(detail.contains("not of this hub"), "{detail}");
+    assert!(detail.contains("not on this hub"), "{detail}");
 }
 
 #[test]

@@ -229,7 +229,7 @@ pub enum AuditDetail {
         address: String,
     },
     /// A connection of another hub was closed.
-    #[error("connection {id}, which is not of this hub")]
+    #[error("connection {id}, not on this hub")]
     ConnectionElsewhere {
         /// Its id.
         id: String,

@@ -225,7 +225,9 @@ fn roster_readable(text: &str) -> Option<AuditDetail> {
 
 fn connection(text: &str) -> Option<AuditDetail> {
     let text = text.strip_prefix("connection ")?;
-    if let Some(id) = text.strip_suffix(", which is not of this hub") {
+    // The second form is that of earlier versions.
+    let elsewhere = [", not on this hub", ", which is not of this hub"];
+    if let Some(id) = elsewhere.iter().find_map(|suffix| text.strip_suffix(suffix)) {
         return Some(AuditDetail::ConnectionElsewhere { id: id.to_owned() });
     }
     let (id, address) = text.split_once(" from ")?;
