@@ -94,13 +94,15 @@ test("a conflict cuts neither the instructor nor the title to a few letters", as
         await line.waitFor();
         const { cut, shown, whole, half } = await line.evaluate((el) => {
           const box = (one) => one.getBoundingClientRect(), titles = box(el.querySelector(".titles"));
-          const also = [...el.querySelectorAll(".also *")].filter((one) => one.checkVisibility());
+          const also = [...el.querySelectorAll(".also")].filter((one) => one.checkVisibility());
           const name = el.querySelector(".title");
           return { cut: also.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent), shown: box(name).width, whole: name.scrollWidth,
             half: also.filter((one) => box(one).top < titles.bottom - 1 && (box(one).bottom > titles.bottom + 1 || box(one).right > titles.right + 1)).map((one) => one.textContent) };
         });
         assert.deepEqual([cut, half], [[], []], `${width} px, ${title}`);
-        assert.ok(shown >= Math.min(whole, 64), `${width} px: ${shown} of ${whole} px of ${title} are shown`);
+        // On a phone and beside the schedule, the CRN is in the line above, so the title is whole.
+        const least = [390, 1280].includes(width) ? whole : Math.min(whole, 64);
+        assert.ok(Math.ceil(shown) >= least, `${width} px: ${shown} of ${whole} px of ${title} are shown`);
       }
     }
     await page.close();
@@ -296,7 +298,8 @@ test("on a phone, the buttons of a full section do not cut its course, its times
     for (const locale of ["en-US", "es-MX"]) {
       const page = await open(chrome, hub, "/?term=narrow", { user: "student", locale, width, height: 700 });
       await until(page, () => document.querySelectorAll(".row .act button").length >= 4 && document.querySelector(".who.careful"));
-      const cut = await page.$$eval(".row :is(.names, .when, .who.careful)", (all) => all.filter((one) => one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight + 2).map((one) => one.textContent));
+      // A CRN that does not fit beside the course is left out.
+      const cut = await page.$$eval(".row :is(.names, .names > :not(.crn), .when, .who.careful)", (all) => all.filter((one) => one.scrollWidth > one.clientWidth || !one.closest(".names") && one.scrollHeight > one.clientHeight + 2).map((one) => one.textContent));
       assert.deepEqual(cut, [], `${width} px, ${locale}`);
       const bottoms = await page.$$eval(".row .line", (all) => all.map((line) => line.getBoundingClientRect().bottom - Math.max(...[...line.children].map((one) => one.getBoundingClientRect().bottom))));
       assert.ok(bottoms.every((one) => one >= 0), `${width} px, ${locale}: the parts of a row end within it`);

@@ -196,7 +196,7 @@ test("lines of a chart differ without their colors", async () => {
 test("names and titles are written in the direction of their script", async () => {
   const page = await open(chrome, hub, "/?term=read&q=arab", student);
   await until(page, () => document.querySelectorAll(".row").length === 1 && document.querySelector(".row .act button"));
-  const directions = await page.evaluate(() => [".row .title", ".row .by", ".row .course"].map((at) => getComputedStyle(document.querySelector(at)).direction));
+  const directions = await page.evaluate(() => [".row .title", ".row .who .by", ".row .course"].map((at) => getComputedStyle(document.querySelector(at)).direction));
   assert.deepEqual(directions, ["rtl", "rtl", "ltr"]);
 });
 

@@ -16,9 +16,10 @@ export class Row {
     this.kind = h("span", { class: "kind" });
     this.title = h("span", { class: "title", dir: "auto" });
     this.facts = h("span", { class: "kind" });
-    this.also = h("span", { class: "also" });
+    this.crn = h("span", { class: "kind crn" });
+    this.also = h("span", { class: "also by", dir: "auto" });
     this.head = h("button", { class: "name", type: "button", onclick: () => this.#toggle() },
-      h("span", { class: "names" }, this.course, " ", this.kind), h("span", { class: "titles" }, this.title, " ", this.also));
+      h("span", { class: "names" }, this.course, " ", this.kind, " ", this.crn), h("span", { class: "titles" }, this.title, " ", this.also));
     this.when = h("div", { class: "when" });
     this.by = h("span", { class: "by", dir: "auto" });
     this.who = h("div", { class: "who" }, this.by, " ", this.facts);
@@ -78,7 +79,10 @@ export class Row {
     this.#drawDetails(section);
   }
 
-  /** Draws the instructor and the CRN. A conflict with the student's week takes their place, and they move beside the title. */
+  /**
+   * Draws the instructor and the CRN. A conflict with the student's week takes their place, and they move beside the title
+   * and the course.
+   */
   #drawWho(section, conflict) {
     const isPlanned = conflict?.kind === "same" && !conflict.with.some((id) => this.page.registrations.get(id));
     const key = conflict ? `${conflict.kind} ${isPlanned} ${conflict.with}` : section.instructor ?? "";
@@ -89,7 +93,8 @@ export class Row {
       sections: joinList(conflict.with.map((id) => this.page.catalogue.get(id)?.course ?? id)),
     });
     this.who.title = text ?? section.instructor ?? "";
-    put(this.also, conflict && [h("span", { class: "by", dir: "auto" }, section.instructor ?? t("section.no_instructor")), " ", h("span", { class: "kind" }, `${t("section.crn")} ${section.crn}`)]);
+    this.crn.textContent = conflict ? `${t("section.crn")} ${section.crn}` : "";
+    this.also.textContent = conflict ? section.instructor ?? t("section.no_instructor") : "";
     put(this.by, conflict ? [icon("warn"), text] : section.instructor ?? t("section.no_instructor"));
   }
 
