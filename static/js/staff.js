@@ -55,6 +55,10 @@ const page = {
   openStudent: (person, back) => openView("#students", () => students.open(person, () => openView("#sections", back))),
   compose: (audience) => openView("#alerts", () => composer.compose(audience)),
   termTitle: (id) => terms.title(id),
+  hasOpening: async (id) => {
+    await terms.load();
+    return terms.hasOpening(id);
+  },
   selectTerm: (id) => selectTerm(id),
   showTerm: async (id) => {
     await selectTerm(id);

@@ -44,6 +44,24 @@ test("a file is checked, its errors shown by line, and then applied", async () =
   await until(page, () => document.querySelector("#which-term").value === "file" && document.querySelectorAll(".srow").length === 2);
 });
 
+test("after an import into a term without an opening time, the report says that registration stays closed", async () => {
+  const page = await openImport();
+  await choose(page, "closed,1,MATH 1,One,10");
+  await check(page);
+  await page.getByRole("button", { name: "Apply 1 change from schedule.csv" }).click();
+  await shows(page, "Imported.*Registration for closed stays closed until an opening time is set");
+  await page.getByRole("link", { name: "Set the opening time" }).click();
+  await until(page, () => document.body.dataset.view === "terms");
+  await hub.ask("staff", "PUT", "/api/v1/terms/closed", { opens_at: new Date(Date.now() + 3_600_000).toISOString() });
+  await page.goBack();
+  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await choose(page, "closed,1,MATH 1,One,11");
+  await check(page);
+  await page.getByRole("button", { name: "Apply 1 change from schedule.csv" }).click();
+  await shows(page, "Imported");
+  assert.doesNotMatch(await page.textContent("#task"), /stays closed/);
+});
+
 test("a check lists changed fields, new sections and missing sections", async () => {
   const page = await openImport();
   await choose(page, "desk,1,MATH 151,Calculus I,40", "desk,2,PHYS 101,Mechanics,1", "desk,9,BIOL 101,Cells,25");

@@ -34,8 +34,10 @@ export class ImportView {
   #place = null;
   #uploading = null;
   #isRunning = false;
+  /** Whether the term of the applied import has no opening time, so that its registration stays closed. */
+  #neverOpens = false;
 
-  /** `page`: `{nameOf(id), termTitle(id), ensure(ids), show(id), showTerm(id), compose(audience)}`. `onapplied()` is called after an import was applied. */
+  /** `page`: `{nameOf(id), termTitle(id), hasOpening(id), ensure(ids), show(id), showTerm(id), compose(audience)}`. `onapplied()` is called after an import was applied. */
   constructor(live, page, onapplied = () => {}) {
     this.#live = live;
     Object.assign(this, { page, onapplied });
@@ -180,6 +182,8 @@ export class ImportView {
       [state] = await Promise.all([read, addTexts("findings").catch(() => {})]);
       // Those of a term that is not shown have no name yet.
       if (state.state !== "running") await this.page.ensure(namedSections(state));
+      const hasTerm = state.state === "done" && !state.dry_run && state.term;
+      this.#neverOpens = Boolean(hasTerm) && !await this.page.hasOpening(state.term);
     } catch (problem) {
       if (problem.status !== 404) throw problem;
       return this.#reset(t("import.gone"));
@@ -292,10 +296,17 @@ export class ImportView {
     const check = (...args) => this.#checkCorrected(...args);
     const note = correctionsNote(state, this.#options, corrected, dry_run && isEditable(state, file) && check);
     const correct = dry_run && isEditable(state, file) ? corrector(state, this.#options, check) : null;
-    put($("task"), report({ ...state, name: this.#options.name }, this.page, [note, nextSteps], again, correct));
+    const opening = this.#neverOpens && this.#openingNote(state.term);
+    put($("task"), report({ ...state, name: this.#options.name }, this.page, [note, nextSteps, opening], again, correct));
     if (!corrected) return;
     const isWrong = !corrected.undone && state.errors.some(({ line }) => line === corrected.line);
     if (!isWrong || !reopen($("task"), corrected.line)) note.focus();
+  }
+
+  /** Returns a note that no student can register yet, with a link for those who may set the time. */
+  #openingNote(term) {
+    return h("p", { class: "careful" }, t("import.no_opening", { term: this.page.termTitle(term) }), " ",
+      !this.page.subjects && h("a", { href: "#terms" }, t("import.set_opening")));
   }
 }
 

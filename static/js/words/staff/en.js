@@ -253,6 +253,7 @@ export default {
   "import.conflicts": { one: "{n} double booking", other: "{n} double bookings" },
   "import.choose_again": "This browser did not save the file. To apply the changes, choose the file again.",
   "import.view": "View sections",
+  "import.no_opening": "Registration for {term} stays closed until an opening time is set.", "import.set_opening": "Set the opening time",
   "correction.open": "Correct", "correction.open.of": "Correct line {line}",
   "correction.title": "Line {line}",
   "correction.check": "Save and check again", "correction.cancel": "Cancel",

@@ -253,6 +253,7 @@ export default {
   "import.conflicts": { one: "{n} asignación doble", other: "{n} asignaciones dobles" },
   "import.choose_again": "Este navegador no guardó el archivo. Para aplicar los cambios, elija el archivo de nuevo.",
   "import.view": "Ver las secciones",
+  "import.no_opening": "La inscripción de {term} permanecerá cerrada hasta que se indique una hora de apertura.", "import.set_opening": "Indicar la hora de apertura",
   "correction.open": "Corregir", "correction.open.of": "Corregir la línea {line}",
   "correction.title": "Línea {line}",
   "correction.check": "Guardar y revisar de nuevo", "correction.cancel": "Cancelar",
