@@ -427,6 +427,12 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_has_changed_since_is_recognized() {
+        let earlier = coded("session.disconnect", "connection 5, which is not of this hub");
+        assert_eq!(earlier, CodedText::of(&D::ConnectionElsewhere { id: "5".to_owned() }));
+    }
+
+    #[test]
     fn changed_fields_are_recognized_with_their_values() {
         let table = [
             ("section.change", "capacity: 30, linked: 202701-1; 202701-2, repeat_limit: none"),
