@@ -55,13 +55,13 @@ impl Publisher {
     pub fn category(&self, category: Category) -> &'static str {
         match (self.is_spanish(), category) {
             (false, Category::System) => "System notice",
-            (false, Category::Workflow) => "Action required",
+            (false, Category::Workflow) => "Registration notice",
             (false, Category::Schedule) => "Schedule change",
             (false, Category::Content) => "College news",
             (false, Category::Security) => "Security notice",
             (false, Category::Emergency) => "Emergency",
             (true, Category::System) => "Aviso del sistema",
-            (true, Category::Workflow) => "Acción requerida",
+            (true, Category::Workflow) => "Aviso de inscripción",
             (true, Category::Schedule) => "Cambio de horario",
             (true, Category::Content) => "Noticias de la institución",
             (true, Category::Security) => "Aviso de seguridad",
