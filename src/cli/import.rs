@@ -416,17 +416,17 @@ fn print_report(task: &TaskReport) -> CommandResult {
     let what = if task.events { "events" } else { "sections" };
     let (sections, what) = task.students.map_or((sections, what), |students| (students, "students"));
     let numbers = format!(
-        "{rows} rows, {sections} {what}: {created} new, {updated} changed, {unchanged} unchanged; \
-         {refused} rows rejected"
+        "rows: {rows}, {what}: {sections} ({created} new, {updated} changed, {unchanged} unchanged), \
+         rejected rows: {refused}"
     );
     match task.state {
-        TaskState::Done if task.dry_run => print_line(format_args!("checked without changing anything: {numbers}")),
-        TaskState::Done => print_line(format_args!("imported: {numbers}")),
+        TaskState::Done if task.dry_run => print_line(format_args!("checked without changing anything; {numbers}")),
+        TaskState::Done => print_line(format_args!("imported; {numbers}")),
         TaskState::Cancelled => Err(Failure::failed("cancelled; nothing was changed")),
         TaskState::Failed | TaskState::Running => {
             // A message says what was changed.
             let why = task.message.as_deref().unwrap_or("Nothing was changed.");
-            Err(Failure::failed(format!("not imported: {numbers}. {}", why.trim_end_matches('.'))))
+            Err(Failure::failed(format!("not imported; {numbers}. {}", why.trim_end_matches('.'))))
         }
     }
 }

@@ -274,7 +274,7 @@ fn import_students_states_facts_through_the_hub_and_into_the_store() {
     let mut staff = server.client().signed_in(&home.token("staff", "staff"));
     let mut limit = || staff.get("/api/v1/students/ann").expect(200).json()["credit_limit"].clone();
     let out = import(&["--map", "Who:user", "--dry-run"]).succeeded();
-    assert!(out.contains("1 rows, 1 students: 1 new"), "{out}");
+    assert!(out.contains("rows: 1, students: 1 (1 new"), "{out}");
     assert_eq!(limit(), json!(null), "a dry run changes nothing");
     import(&["--map", "Who:user"]).succeeded();
     assert_eq!(limit(), json!(12), "the import goes through the running hub");
