@@ -45,7 +45,7 @@ pub(super) struct FollowCounts {
     pub(super) hints: AtomicU64,
 }
 
-/// What the follower keeps current.
+/// The parts of the hub that the follower keeps current.
 struct FollowerDeps {
     store: Arc<dyn SharedStore>,
     pool: Arc<RegistrarPool>,

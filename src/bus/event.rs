@@ -106,7 +106,7 @@ impl Event {
     #[must_use]
     pub fn for_other_hubs(&self) -> Option<Self> {
         match self {
-            // The terms of a demonstration exist at one hub only.
+            // The terms of a demonstration exist on one hub only.
             Self::RegistrationsChanged { term, .. } if term.is_sandbox() => None,
             Self::RegistrationsChanged { term, seq, .. } => {
                 let (registrations, positions) = (Vec::new(), Vec::new());

@@ -111,7 +111,7 @@ impl Action {
         }
     }
 
-    /// Returns the origin of what no user requested; `None` for a request.
+    /// Returns the origin of an action that no user requested; `None` for a request.
     #[must_use]
     pub fn own_origin(self) -> Option<Origin> {
         let by = match self {

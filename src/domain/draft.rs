@@ -78,7 +78,7 @@ pub struct Draft<'v> {
     notices: Vec<Notice>,
     /// The sections of pools that gained or lost a section, by the pool's key.
     changed_pools: BTreeMap<Box<str>, BTreeSet<Crn>>,
-    /// Whether sections became, or are no longer, a choice among linked sections.
+    /// Whether sections became a choice among linked sections, or ceased to be one.
     are_choices_changed: bool,
     /// The keys of pools whose seats have to be computed again.
     stale_pools: BTreeSet<Box<str>>,
@@ -409,7 +409,7 @@ impl<'v> Draft<'v> {
         }
     }
 
-    /// Returns whether sections became, or are no longer, a choice among linked sections.
+    /// Returns whether sections became a choice among linked sections, or ceased to be one.
     pub fn are_choices_changed(&self) -> bool {
         self.are_choices_changed
     }
@@ -428,7 +428,7 @@ impl<'v> Draft<'v> {
         }
     }
 
-    /// Queues the waitlists of a student in whose sections another section of the same term can be required.
+    /// Queues those waitlists of a student whose sections may have to be taken together with another one.
     fn queue_waitlists_that_need(&mut self, student: &UserName) {
         let waitlisted = self.registrations(student).iter().filter(|r| r.status == RegistrationStatus::Waitlisted);
         let needs = |crn: &Crn| self.section(crn).is_some_and(|s| may_need_another(&s.section));

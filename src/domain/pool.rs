@@ -25,7 +25,7 @@ pub struct CrossListing {
 /// The shared seats of a group of cross-listed sections, as of the counts of its sections. It is computed and not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
-    /// The college's name of the group, as its first section has it.
+    /// The college's name of the group, as its first section states it.
     pub group: Box<str>,
     /// The sections of the group, in order of CRN.
     pub sections: Vec<SectionId>,

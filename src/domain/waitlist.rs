@@ -145,8 +145,8 @@ fn promote_or_pass_over(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
 enum Hindrance {
     /// The student is passed over, and the notice states this code.
     Refused(RefusalCode),
-    /// The seats of another section of the bundle may become those of students ahead, whose waitlist is settled later.
-    /// The bundle is evaluated again then.
+    /// Students ahead may get the seats of another section of the bundle, whose waitlist is settled later. The bundle
+    /// is evaluated again then.
     OthersFirst,
 }
 

@@ -229,7 +229,7 @@ fn has_same_meetings(before: &Section, file: &Section) -> bool {
     is_part(before, file) && is_part(file, before)
 }
 
-/// Returns whether a field changed that rules read of a student's other sections.
+/// Returns whether a change affects any of the fields that the rules read in a student's other sections.
 fn changes_rule_inputs(before: &Section, after: &Section) -> bool {
     // Names every field, so that a new field fails to compile until it is decided whether a rule reads it.
     let Section {

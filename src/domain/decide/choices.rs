@@ -16,9 +16,9 @@ use crate::domain::section::SectionState;
 /// Registers a student for a section with waitlist choices. Returns the section of the outcome, which is an alternative if
 /// the student got a seat in that one.
 ///
-/// If all sections of a bundle have seats, or one of the alternatives has one, the student gets them at once; otherwise a
-/// waitlist position in each section. Registering again returns the current state, and accepts an offer; the choices stay
-/// those that were made first.
+/// If all sections of a bundle have seats, or one of the alternatives has one, the student gets them at once. Otherwise
+/// the student gets a waitlist position in each section. Registering again returns the current state, and accepts an
+/// offer; the choices stay those that were made first.
 pub(super) fn register(
     draft: &mut Draft<'_>,
     student: &UserName,

@@ -21,7 +21,8 @@ use crate::domain::waitlist::settle_queued;
 /// The outcome of each request of a batch, adds before drops.
 pub(super) type Results = Vec<(Crn, RequestOutcome)>;
 
-/// Registers a student in a section: in a seat if one is open, otherwise on the waitlist if `waitlist` is set.
+/// Registers a student for a section: for a seat if one is open, otherwise for a waitlist position if `waitlist` is
+/// set.
 ///
 /// Registering again for the same section returns its current state; no rule is evaluated. If a seat is offered to the
 /// student, this accepts it.
@@ -207,8 +208,8 @@ pub(super) fn refused_by(crn: &Crn, by: Crn, refusal: Refusal) -> RequestOutcome
     RequestOutcome::InChoices { crn: by, problem: ChoiceProblem::Refused(refusal) }
 }
 
-/// Registers a student in the sections that a batch adds. Those with waitlist choices are decided after the others. The
-/// result of such a section has the CRN of an alternative if the student got a seat in that.
+/// Registers a student for the sections that a batch adds. Those with waitlist choices are decided after the others.
+/// The result of such a section has the CRN of an alternative if the student got a seat in that alternative.
 fn added(draft: &mut Draft<'_>, batch: &Batch) -> Results {
     let Batch { student, add, waitlist, choices, .. } = batch;
     let adds = add.iter().filter(|crn| !choices.contains_key(*crn));
