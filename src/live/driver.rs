@@ -159,7 +159,7 @@ fn catch_up<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     }
 }
 
-/// Inputs `input` to the feed, and carries out its outputs.
+/// Passes `input` to the feed, and carries out the outputs.
 pub(super) fn handle<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Context) {
     let Some(driver) = actor.driver() else { return };
     for output in driver.feed.handle(input) {

@@ -348,14 +348,14 @@ pub fn error(code: ErrorCode, detail: &str) -> ByteString {
     ServerFrame::Error { code, detail }.encode()
 }
 
-/// Encodes one error for all channels that a message was refused; `None` if there are none. A message gets one error at
+/// Encodes one error for all channels of a message that are refused; `None` if none are. A message gets one error at
 /// most, so that a short message with many names does not yield many frames.
 #[must_use]
 pub fn first_error(refused: &[FrameError]) -> Option<ByteString> {
     let first = refused.first()?;
     Some(match refused.len() {
         1 => error(first.code, &first.detail),
-        all => error(first.code, &format!("{}; {} more channels are refused", first.detail, all - 1)),
+        all => error(first.code, &format!("{}; {} channels are refused in all", first.detail, all)),
     })
 }
 

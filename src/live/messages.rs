@@ -181,7 +181,7 @@ pub enum Push {
 /// The reply to a [`CatchUp`].
 #[derive(Debug)]
 pub struct CaughtUp {
-    /// The newest state of each section that has changed in the meantime.
+    /// The newest state of each section that changed while seats were held back.
     pub frames: Vec<ByteString>,
     /// Set when alerts were held back: the position after which the session gets every entry again.
     pub alerts_to: Option<u64>,

@@ -237,9 +237,9 @@ impl Relay {
     /// have ended. `at` is the monotonic time.
     ///
     /// A sweep that comes late, because the process was stopped or the thread was busy, adds at most [`SWEEP`] to the
-    /// silence of each session: what the clients sent in the meantime is not read yet, and they were not pinged. For
-    /// the same reason a session is closed only when it is over the limit in a second sweep, before which the thread
-    /// has read what had arrived.
+    /// silence of each session: the thread has not read yet what the clients sent during the delay, and they were not
+    /// pinged. For the same reason a session is closed only when it is over the limit in a second sweep, before which
+    /// the thread has read what had arrived.
     pub(super) fn sweep(&mut self, at: Instant) {
         let now = self.live.clock.now();
         let heartbeat = self.live.options.heartbeat;

@@ -162,7 +162,7 @@ fn chunk(events: &mut VecDeque<Event>) -> Option<Bytes> {
     (!out.is_empty()).then(|| out.freeze())
 }
 
-/// Returns about how long an event is.
+/// Returns the approximate length of an encoded event, in bytes.
 fn encoded_len(event: &Event) -> usize {
     /// Field names, the type and the position.
     const FIELDS_LEN: usize = 64;

@@ -118,7 +118,7 @@ impl Activity {
         Self { sections: DashMap::new(), next_index: Mutex::new(0), windows: Mutex::new([begin(), begin()]) }
     }
 
-    /// Counts the requests of a command. `section` is the section of a single registration. Not counted are drops,
+    /// Counts the requests of a command. `section` is the section of a single registration. Does not count drops,
     /// repeated registrations, and requests that were undone with their swap.
     pub(super) fn count(&self, term: &TermId, section: Option<&Crn>, outcome: &Outcome) {
         match (outcome, section) {

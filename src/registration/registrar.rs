@@ -1,6 +1,6 @@
 //! The owner of one term. Orders the term's commands and commits them in batches: one batch is in flight, and commands
-//! that arrive in the meantime form the next one (group commit). After each commit the registrar publishes the new
-//! state first and replies then, so that a caller who has a reply can read what it says.
+//! that arrive during it form the next one (group commit). After each commit the registrar publishes the new state
+//! before it replies, so that a caller who has a reply can read the state that it reports.
 //!
 //! There is one way to rebuild the term, at the start and after a batch that failed: the callers of the failed batch
 //! get their reply (`outcome_unknown` if the commit itself failed), the term is loaded from the store, its waitlists
@@ -96,7 +96,7 @@ pub struct Retire {
 }
 
 /// Stops the commits of a term while its rows are changed outside of a decision. The batch in flight is finished first;
-/// commands that arrive in the meantime wait.
+/// commands that arrive during the pause wait.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Pause {

@@ -190,7 +190,7 @@ impl Rehearsals {
         Ok(id)
     }
 
-    /// Runs a task to its end. The decisions are made on a thread of their own.
+    /// Runs a task to its end. The decisions are made on a separate thread.
     pub async fn run(&self, id: &str, request: RehearsalRequest) {
         let Some(task) = self.find(id) else { return };
         let loaded =

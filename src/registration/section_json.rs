@@ -93,8 +93,8 @@ pub struct SectionView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     mine: Option<SectionMine>,
-    /// Only for visitors: a number of people is smaller than this one, and is stated as this number minus 1
-    /// (`[privacy] small_counts`).
+    /// Only for visitors, and only if a count of people is below this number: such a count is stated as this number
+    /// minus 1 (`[privacy] small_counts`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     fewer_than: Option<u32>,

@@ -1,3 +1,5 @@
+//! Tests of load shedding, some of them with a simulated disk.
+
 use super::*;
 use std::collections::VecDeque;
 
