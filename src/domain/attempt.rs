@@ -203,7 +203,7 @@ pub struct Decided {
     pub action: Action,
     /// The result.
     pub result: AttemptResult,
-    /// Whether the student already had the status that was requested, so that nothing was changed.
+    /// Whether the student already had the status that was requested, so nothing was changed.
     pub repeated: bool,
     /// The waitlist position: the one that the student has after the decision, or had before a promotion.
     pub position: Option<u32>,

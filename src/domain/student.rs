@@ -50,7 +50,7 @@ pub struct StudentFacts {
     pub opens_at: Option<Timestamp>,
     /// When registration closes for the student, instead of the time of the term.
     pub closes_at: Option<Timestamp>,
-    /// Completed courses; `None` if the college did not state them, so that prerequisites are not evaluated.
+    /// Completed courses; `None` if the college did not state them. Prerequisites are then not evaluated.
     pub completed: Option<Vec<CompletedCourse>>,
     /// Overrides that staff gave beforehand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

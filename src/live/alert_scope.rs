@@ -47,7 +47,7 @@ pub fn check_groups(limit: Option<&Subjects>, audience: &Audience, model: &ReadM
     audience.courses.iter().try_for_each(|course| rights::check(limit, &Scope::Subject(subject_of_course(course))))
 }
 
-/// Returns the subjects of the sections in which a student is enrolled or waitlisted.
+/// Returns the subjects of the sections for which a student is registered.
 #[must_use]
 pub fn subjects_of(student: &UserName, model: &ReadModel) -> BTreeSet<String> {
     let mut subjects = BTreeSet::new();

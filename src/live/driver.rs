@@ -92,9 +92,9 @@ pub(super) fn retry_ms(driver: Option<&Driver>, why: Close) -> Option<u64> {
     if !matches!(why, Close::Restarting | Close::Busy) {
         return None;
     }
-    let asked = driver.and_then(|driver| driver.retry_after);
-    let asked = asked.and_then(|after| u64::try_from(after.as_millis()).ok());
-    Some(asked.unwrap_or_else(|| rand::rng().random_range(RETRY_MS)))
+    let appointed = driver.and_then(|driver| driver.retry_after);
+    let appointed = appointed.and_then(|after| u64::try_from(after.as_millis()).ok());
+    Some(appointed.unwrap_or_else(|| rand::rng().random_range(RETRY_MS)))
 }
 
 /// Joins the relay. Call it once the actor has started.

@@ -62,7 +62,7 @@ pub enum FeedInput<'a> {
     Range(Result<StoredRange, StoreError>),
     /// The reply to [`FeedOutput::ReadPage`].
     Page(Result<ReplayPage, StoreError>),
-    /// The reply to [`FeedOutput::Acknowledge`]: whether the alert exists.
+    /// The reply to [`FeedOutput::Acknowledge`]: whether the alert was sent to the user.
     Acknowledged(Result<bool, StoreError>),
     /// The reply to [`FeedOutput::Wait`], [`FeedOutput::Flush`], [`FeedOutput::Subscribe`] and
     /// [`FeedOutput::Unsubscribe`].

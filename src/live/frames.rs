@@ -245,7 +245,7 @@ pub enum ServerFrame<'a> {
         expires_at: Option<Timestamp>,
         /// Why it changed.
         reason: RegistrationReason,
-        /// The rule for which the caller was passed over.
+        /// The code of the refusal for which the caller was passed over.
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<RefusalCode>,
         /// When it changed.
@@ -313,7 +313,7 @@ pub enum RegistrationReason {
     PassedOver,
     /// The section was cancelled.
     Cancelled,
-    /// The section is no longer cancelled.
+    /// Staff registered or dropped the student, or the section is no longer cancelled.
     Staff,
     /// The waitlist position changed.
     Moved,

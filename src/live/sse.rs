@@ -79,8 +79,8 @@ impl Transport for EventSession {
         self.push(Event::Frame(frame));
     }
 
-    /// Sends a comment. The client sends nothing, so that its connection counts as alive while it takes heartbeats; TCP
-    /// ends the connection of a client that does not acknowledge them.
+    /// Sends a comment. The client itself sends nothing, so its connection counts as alive while it takes heartbeats;
+    /// TCP ends the connection of a client that does not acknowledge them.
     fn ping(&mut self, _: &mut Context<Self>) {
         self.driver.session().touch();
         self.push(Event::Heartbeat);
@@ -172,7 +172,7 @@ fn encoded_len(event: &Event) -> usize {
     }
 }
 
-/// Appends an event. Frames are JSON, which contains no line breaks, so that each is one line of data.
+/// Appends an event. Frames are JSON without line breaks, so each is one line of data.
 fn encode(event: &Event, out: &mut BytesMut) {
     match event {
         Event::Frame(frame) => push_event(&frame.text, frame.position, out),

@@ -36,8 +36,8 @@ pub struct RegistrarPool {
 }
 
 impl RegistrarPool {
-    /// Creates a pool with `shards` threads. At most `accepted_max` commands are between acceptance and reply.
-    /// Under overload students' commands wait for `overload_wait`.
+    /// Creates a pool with `shards` threads. At most `accepted_max` commands are between acceptance and reply. Under
+    /// overload, a student's command waits at most `overload_wait`.
     #[must_use]
     pub fn new(deps: RegistrarDeps, shards: usize, accepted_max: usize, overload_wait: Duration) -> Self {
         Self {

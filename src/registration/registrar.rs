@@ -322,7 +322,7 @@ impl Registrar {
     }
 
     /// Takes the commands of the next batch from the queue. Rejects expired commands and those whose callers have given
-    /// up. Commands are rejected here only, before they are decided.
+    /// up. All commands that it returns are decided.
     fn take_batch(&mut self) -> (Vec<Submitted>, Vec<Caller>) {
         let (mut commands, mut callers) = (Vec::new(), Vec::new());
         let now = Instant::now();
@@ -368,7 +368,7 @@ impl Registrar {
     /// Publishes a committed batch, replies to its callers, and starts the next batch.
     fn committed(&mut self, batch: CommittedBatch, callers: Vec<Caller>, ctx: &mut Context<Self>) {
         batch.updates.iter().for_each(|update| self.publish(update, Origin::Batch));
-        // The batch after a load is the registrar's own and has no callers.
+        // A batch of the registrar itself, such as the one after a load, has no callers.
         let replies = batch.outcomes.into_iter().zip(batch.receipts);
         for (caller, (outcome, receipts)) in callers.into_iter().zip(replies) {
             caller.send(outcome.map(|outcome| Replied { outcome, receipts }).ok_or(SubmitError::Failed));
@@ -388,7 +388,8 @@ impl Registrar {
             StoreError::CommitFailed(_) | StoreError::Corrupt(_) => SubmitError::OutcomeUnknown,
         };
         if callers.is_empty() {
-            // The batch after a load failed. Loading again at once would most likely fail in the same way.
+            // A batch of the registrar itself failed, such as the one after a load. Loading at once would probably
+            // fail, too.
             self.load_later(ctx);
         } else {
             callers.into_iter().for_each(|caller| caller.send(Err(reply)));

@@ -243,13 +243,14 @@ impl Rehearsals {
         self.tasks.lock().iter().find(|task| task.report.lock().task == id).cloned()
     }
 
-    /// Returns a rehearsal.
+    /// Returns the report of a rehearsal; `None` if there is no such task.
     #[must_use]
     pub fn report(&self, id: &str) -> Option<RehearsalReport> {
         self.find(id).map(|task| task.report.lock().clone())
     }
 
-    /// Cancels a rehearsal, unless it has ended. It ends before the next student arrives.
+    /// Cancels a rehearsal, unless it has ended. It ends before the next student arrives. Returns its report; `None` if
+    /// there is no such task.
     #[must_use]
     pub fn cancel(&self, id: &str) -> Option<RehearsalReport> {
         let task = self.find(id)?;

@@ -5,8 +5,8 @@
 //! given up is wasted work.
 //!
 //! A command waits for the rest of the batch in flight, and then for its own batch. Larger batches cost less for each
-//! command, so a batch may take more than half of the time to a reply; the commands that would then wait too long,
-//! those at the beginning of a batch, are rejected.
+//! command, so a batch may take more than half of the time to a reply. The commands that would then wait too long,
+//! those that arrive just after a batch has begun, are rejected.
 
 use std::time::{Duration, Instant};
 

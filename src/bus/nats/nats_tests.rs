@@ -76,7 +76,7 @@ impl Between {
 }
 
 impl Bus for Between {
-    /// After a sign-out, all events have arrived, so that a test can read the queue of a subscriber.
+    /// Waits after a sign-out until all events have arrived, so a test can then read the queue of a subscriber.
     fn publish(&self, event: Event) {
         let is_urgent = event.must_be_delivered();
         self.from.publish(event);
