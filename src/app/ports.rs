@@ -302,7 +302,7 @@ fn nats_options(settings: &config::Bus) -> Option<NatsOptions> {
     Some(NatsOptions { servers: nats.servers.clone(), login, subject: settings.subject.clone() })
 }
 
-/// Returns the time of the marks for Plone that opening the store writes; `None` without Plone.
+/// Returns the time of the marks for Plone that are written when the store is opened; `None` without Plone.
 fn outbox(config: &Config) -> Option<Timestamp> {
     config.plone.url.as_ref().map(|_| SystemClock.now())
 }
@@ -423,8 +423,7 @@ pub fn migrate(
     moved?
 }
 
-/// Looks for damage, recomputes every chain of attempts, and every count from the registrations, and returns the
-/// differences.
+/// Looks for damage, recomputes every chain of attempts and every count of registrations, and returns the differences.
 ///
 /// # Errors
 /// When the store cannot be read.

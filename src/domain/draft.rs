@@ -236,8 +236,7 @@ impl<'v> Draft<'v> {
         self.changed_pools.get(key).unwrap_or_else(|| self.view.sections_of_pool(key))
     }
 
-    /// Computes the pools of changed sections again. If a section joined or left one, queues the waitlists of its
-    /// sections, because seats may have become free for them.
+    /// Computes the pools of changed sections again.
     pub fn refresh_pools(&mut self) {
         while let Some(key) = self.stale_pools.pop_first() {
             let crns: Vec<Crn> = self.sections_of_pool(&key).iter().cloned().collect();
@@ -251,15 +250,15 @@ impl<'v> Draft<'v> {
         }
     }
 
-    /// Queues the waitlists of all pools that gained or lost a section.
+    /// Queues the waitlists of all pools that gained or lost a section, because seats may have become free for them.
     pub fn queue_changed_pools(&mut self) {
         for crn in self.changed_pools.values().flatten().cloned().collect::<Vec<_>>() {
             self.queue_waitlist(crn);
         }
     }
 
-    /// Releases the reserved seats whose time has come, and queues the waitlists of their sections. Returns whether there
-    /// were any.
+    /// Releases the reserved seats whose time has come, and queues the waitlists of their sections. Returns whether any
+    /// were due.
     pub fn release_reserved(&mut self) -> bool {
         if self.view.next_release().is_none_or(|at| self.now < at) {
             return false;

@@ -30,7 +30,7 @@ pub(super) fn settle_queued(draft: &mut Draft<'_>) {
 }
 
 /// Ends the offers whose time has passed, so that their seats go to the next students, and reminds students of offers.
-/// Returns whether there were any.
+/// Returns whether an offer or a reminder was due.
 pub(super) fn handle_due_offers(draft: &mut Draft<'_>) -> bool {
     let (view, now) = (draft.view(), draft.now);
     if view.next_offer_deadline().is_none_or(|at| now < at) {
@@ -70,7 +70,7 @@ pub(super) fn queue_linked(draft: &mut Draft<'_>) {
     }
 }
 
-/// Returns the sections on whose waitlists a student was before the decision.
+/// Returns the sections whose waitlists had at least one student before the decision.
 fn all(draft: &Draft<'_>) -> BTreeSet<Crn> {
     let registrations = draft.view().students().flat_map(|(_, registrations)| registrations);
     registrations.filter(|r| r.status == RegistrationStatus::Waitlisted).map(|r| r.crn.clone()).collect()

@@ -117,7 +117,7 @@ fn reordered(waitlist: &[(u64, UserName)], student: &UserName, to: usize, natura
         .collect()
 }
 
-/// Puts a student whose priority changed into the new band of every waitlist. `before` is the earlier band.
+/// Puts a student whose priority changed into the new band on every waitlist. `before` is the earlier band.
 pub(super) fn follow_facts(draft: &mut Draft<'_>, student: &UserName, before: u64) {
     let band = draft.natural_band(student);
     if band != before {

@@ -59,8 +59,8 @@ fn is_registered(draft: &Draft<'_>, student: &UserName, crn: &Crn) -> bool {
     draft.registration(student, crn).is_some_and(Registration::is_registered)
 }
 
-/// Checks that the other sections exist and are not the student's yet, and that the student is enrolled in the section to
-/// drop.
+/// Checks that the other sections exist, that the student is not registered for them, and that the student is enrolled
+/// in the section to drop.
 fn check(draft: &Draft<'_>, student: &UserName, choices: &WaitlistChoices) -> Result<(), RequestOutcome> {
     let failed = |crn: &Crn, problem| Err(RequestOutcome::InChoices { crn: crn.clone(), problem });
     let with = choices.with.iter().map(|crn| (crn, ChoiceField::With));

@@ -260,8 +260,8 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
     Err(results)
 }
 
-/// Returns the attempts of a swap that changed nothing. Promotions and lapsed offers before the swap are undone with it,
-/// and made again by the next decision.
+/// Returns the attempts of a swap, or of a request by staff, that was refused as a whole and changed nothing.
+/// Promotions and lapsed offers before it are undone, too; the next decision makes them again.
 pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
     let mut attempts = draft.take_attempts();
     attempts.retain(|attempt| attempt.action.is_request());
