@@ -84,14 +84,14 @@ pub fn commitment(salt: &Salt, user: &UserName) -> Commitment {
     Hash(Sha256::new().chain_update(salt).chain_update(user.as_str()).finalize().into())
 }
 
-/// What was requested.
+/// What was requested, or what the hub did by a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Action {
     /// A seat or a waitlist position.
     Register,
-    /// To give up a seat or a waitlist position.
+    /// A drop of a seat or a waitlist position.
     Drop,
     /// A seat, or an offer of one, for a student on the waitlist.
     Promote,
@@ -192,7 +192,7 @@ pub struct Origin {
     pub received_at: Option<Timestamp>,
 }
 
-/// A request that was decided, before it has a number.
+/// A request or a promotion that was decided, before it has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     /// The student.

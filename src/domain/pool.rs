@@ -96,7 +96,7 @@ impl PoolIndex {
         self.pools.get(key).unwrap_or(&NO_SECTIONS)
     }
 
-    /// Moves a section from one pool to another.
+    /// Moves a section from one pool to another. `None` stands for no pool.
     pub fn change(&mut self, crn: &Crn, from: Option<&str>, to: Option<&str>) {
         if let Some(sections) = from.and_then(|from| self.pools.get_mut(from)) {
             sections.remove(crn);
