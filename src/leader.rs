@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_candidate_leads_when_the_lease_is_free_until_another_hub_takes_over() {
+    async fn a_candidate_leads_until_another_hub_takes_over() {
         let (store, leadership) = start([Ok(None), Ok(None), Ok(Some(3)), Ok(Some(3)), Ok(None)]);
         let mut tenure = leadership.tenure();
         assert_eq!(changed(&mut tenure).await, Some(3));

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn only_staff_see_the_login_name_of_the_sender() {
+    fn only_staff_see_the_username_of_the_sender() {
         let frame = frame(&json!({"all": true}), 0, &[]);
         let alert = |text: &ByteString| serde_json::from_str::<Value>(text).unwrap()["alert"].clone();
         let (full, seen) = (alert(&text(&frame, "sam", Role::Staff)), alert(&frame.text_for(None).unwrap()));

@@ -1,4 +1,4 @@
-//! Runs a [`Feed`] inside an actor: carries out its outputs, and inputs the replies.
+//! Runs a [`Feed`] inside an actor: carries out its outputs, and passes the replies to it.
 //!
 //! An output that needs a reply is carried out in `ctx.wait`: until the reply has arrived, the actor handles neither
 //! its client's messages nor its relay's pushes. The first pushes wait in the actor's mailbox, which is bounded. The
@@ -136,7 +136,7 @@ pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     ctx.wait(joined);
 }
 
-/// Inputs the reply to an output.
+/// Passes the reply to an output to the feed.
 fn replied<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Context) {
     if let Some(driver) = actor.driver() {
         driver.session().set_waiting(false);
@@ -228,7 +228,7 @@ fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Conte
     }
 }
 
-/// Waits for the reply to an output, and inputs it.
+/// Waits for the reply to an output, and passes it to the feed.
 fn await_reply<T, F>(output: F, input: fn(F::Output) -> FeedInput<'static>, ctx: &mut T::Context)
 where
     T: Transport,

@@ -96,9 +96,9 @@ pub enum FeedOutput {
     Ping,
     /// Close the connection. It is the last output.
     Close(Close),
-    /// Wait, then input [`FeedInput::Done`].
+    /// Wait, then reply with [`FeedInput::Done`].
     Wait(Duration),
-    /// Wait until the write buffer has room for another burst, then input [`FeedInput::Done`].
+    /// Wait until the write buffer has room for another burst, then reply with [`FeedInput::Done`].
     Flush,
     /// Read which part of the sequence of alerts is available to a client that resumes at `since`.
     ReadRange {

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_list_contains_the_sessions_of_hubs_that_reply_and_the_counts_of_one_that_stopped() {
+    async fn a_list_reports_hubs_that_reply_and_counts_of_those_that_stopped() {
         let bus = Arc::new(OneOther(LocalBus::new(|_| true)));
         let hub = |visitors| OtherHubs::start(presence(visitors), bus.clone(), bus.0.subscribe());
         let (one, other) = (hub(2), hub(3));
