@@ -30,7 +30,7 @@ pub struct Opened {
     pub presence: Arc<Presence>,
     /// The events of the bus.
     pub events: EventStream,
-    /// What other hubs on the same store change; `None` for the embedded store, which has one hub.
+    /// What is needed to follow the other hubs on the same store; `None` for the embedded store, which has one hub.
     pub shared: Option<Shared>,
 }
 

@@ -167,7 +167,8 @@ pub struct Shared {
 
 impl Ports {
     /// Opens the store and the bus according to the settings. `may_be_connected` returns whether a user has a live
-    /// session. Also returns the events of the bus, and what other hubs share if the store is not the embedded one.
+    /// session. Also returns the events of the bus and, for a store that several hubs share, what is needed to follow
+    /// the others.
     ///
     /// # Errors
     /// When another process holds the store, or it cannot be read or written.

@@ -20,7 +20,7 @@ use crate::domain::notice::Notice;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A commit changed a term. The lists contain what concerns users who are connected to this hub.
+    /// A commit changed a term. The lists contain the changes for users who are connected to this hub.
     RegistrationsChanged {
         /// The term.
         term: TermId,

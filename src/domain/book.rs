@@ -179,7 +179,7 @@ impl TermBook {
         TermUpdate { facts: changes.facts.clone(), notices, ..update }
     }
 
-    /// Adds to changes the sections of which only the counts changed. Counts of sections that are not visible are left out.
+    /// Adds the sections whose counts alone changed to `changes`. Counts of sections that are not visible are left out.
     #[must_use]
     pub fn with_counts(&self, mut changes: Changes, counts: Vec<SectionCounts>) -> Changes {
         let defined: BTreeSet<Crn> = changes.sections.iter().map(|state| state.section.id.crn.clone()).collect();

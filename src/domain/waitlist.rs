@@ -206,9 +206,9 @@ fn promote(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, offer: Option<O
     draft.put_registration(student, seat, reason);
 }
 
-/// Returns a section together with those on whose waitlists the student is and that belong to it, if the student can get
-/// seats in all of them. Sections whose waitlists are still to be settled are not considered, because other students may
-/// be ahead.
+/// Returns a section together with those that belong to it and on whose waitlists the student is, if the student can
+/// get seats in all of them. Sections whose waitlists are not settled yet are left out, because other students may be
+/// ahead.
 fn promotable_set(draft: &Draft<'_>, student: &UserName, waitlisted: &Registration) -> Option<Vec<Crn>> {
     let facts = draft.facts(student).map(|facts| &**facts);
     let has_seat = |other: &SectionState| !draft.is_queued(&other.section.id.crn) && other.seats_for(facts) > 0;

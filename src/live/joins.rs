@@ -25,8 +25,8 @@ pub const WAITING_MAX: usize = 10_000;
 /// Maximum wait of a newcomer. A page gives up after 15 seconds. A client that reconnects when it was asked to is
 /// not asked again.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-/// The time after which the next session is admitted, even if this one has not finished its replay. Otherwise clients
-/// that do not read would block all others.
+/// The time after which the next session is admitted, even if the current one has not finished its replay. Otherwise
+/// clients that do not read would block all others.
 const TURN_MAX: Duration = Duration::from_secs(5);
 /// The shortest time in which the rate of joins is measured.
 const MEASURED_MIN: Duration = Duration::from_secs(1);

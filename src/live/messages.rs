@@ -138,7 +138,7 @@ pub struct Subscribe {
     pub session: Uuid,
     /// Channels that are open to the session's caller.
     pub channels: Vec<Channel>,
-    /// The position after which the client requests alerts again.
+    /// The position after which the client wants the alerts to be sent again.
     pub since: Option<u64>,
     /// The term's sequence up to which the client has the seats.
     pub seats_since: Option<u64>,
@@ -196,6 +196,6 @@ pub struct Subscribed {
     pub error: Option<ByteString>,
     /// Set when the session was not subscribed to `alerts` before: the position after which it gets every entry.
     pub alerts_from: Option<u64>,
-    /// The position after which the client requests alerts again.
+    /// The position after which the client wants the alerts to be sent again.
     pub since: Option<u64>,
 }

@@ -28,7 +28,7 @@ use crate::live::request::LiveRequest;
 
 /// The media type of a stream of events.
 pub const MEDIA_TYPE: &str = "text/event-stream";
-/// The length at which a chunk of the response is complete, in bytes: that of a burst of a replay.
+/// The maximum length of a chunk of the response, in bytes: that of a burst of a replay. A longer event is sent alone.
 const CHUNK_LEN_MAX: usize = 7_600;
 /// A heartbeat: a comment line, which clients ignore and proxies take for activity.
 const HEARTBEAT: &str = ":\n\n";

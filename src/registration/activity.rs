@@ -65,7 +65,8 @@ impl RequestCounts {
 pub struct RecentActivity {
     /// The requested sections, most requested first, at most the number that the caller asked for.
     pub most_requested: Vec<(SectionId, RequestCounts)>,
-    /// The sections that were full for a request, most often first, at most [`TURNED_AWAY_MAX`].
+    /// The sections that refused requests because they or their waitlists were full, and the number of these requests:
+    /// the highest first, at most [`TURNED_AWAY_MAX`].
     pub turned_away: Vec<(SectionId, u32)>,
     /// The refusals.
     pub refusals: RefusalCounts,

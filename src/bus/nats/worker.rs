@@ -143,8 +143,8 @@ impl Worker {
         }
     }
 
-    /// Sends the queued events, and waits until the last message comes back. Only then has NATS read them: a connection
-    /// that is closed before all that it received is read is reset, and NATS then loses what it has not read yet.
+    /// Sends the queued events, and waits until the last message comes back. Only then has NATS read them. A connection
+    /// that the hub closes while it has unread data is reset, and NATS loses the events that it has not read yet.
     async fn send_last_events(&mut self, client: &Client, mut messages: Subscriber) -> Result<(), String> {
         while let Some(event) = self.outgoing.next_now() {
             self.send(client, event).await?;

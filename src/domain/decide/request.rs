@@ -191,7 +191,7 @@ fn decide_drop(
     granted(draft, &after, true)
 }
 
-/// Ends a registration that the student's request ends in addition to another one.
+/// Ends another registration of the student as part of a request.
 pub(super) fn end(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, reason: Reason) {
     let open = draft.section(crn).map(SectionState::open_seats);
     let after = Registration::dropped(crn.clone(), draft.now);
