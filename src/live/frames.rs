@@ -355,7 +355,7 @@ pub fn first_error(refused: &[FrameError]) -> Option<ByteString> {
     let first = refused.first()?;
     Some(match refused.len() {
         1 => error(first.code, &first.detail),
-        all => error(first.code, &format!("{}; {} channels are refused in all", first.detail, all)),
+        all => error(first.code, &format!("{}; {all} channels are refused in all", first.detail)),
     })
 }
 
