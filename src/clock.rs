@@ -1,4 +1,4 @@
-//! The clock.
+//! The time, as the hub reads it: the current time and a monotonic one.
 
 use std::sync::LazyLock;
 use std::time::Instant;

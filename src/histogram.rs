@@ -1,7 +1,7 @@
 //! A histogram of durations. Recording costs one relaxed addition, and the percentiles of any period can be computed
 //! from the difference of two readings.
 //!
-//! Buckets have fixed bounds, sixteen per power of two (the layout of HdrHistogram), so that a percentile is at most a
+//! Buckets have fixed bounds, sixteen per power of two (the layout of HdrHistogram), so a percentile is at most a
 //! sixteenth too high and never too low. The crate `hdrhistogram` is not used because it needs exclusive access or
 //! merges per-thread histograms; Prometheus has too few buckets for percentiles.
 

@@ -1,4 +1,4 @@
-//! Whether this hub leads a job that runs at one hub at a time: takes and renews the lease of the job.
+//! Decides whether this hub leads a job that runs on one hub at a time: takes and renews the lease of the job.
 //!
 //! A hub leads from the moment it gets a [`Tenure`] until another hub has taken over, the lease has not been renewed in
 //! time, or it resigns. The store refuses the writes of a tenure that has ended; [`Tenure::is_current`] lets a job stop
@@ -69,13 +69,15 @@ impl Leadership {
         Self { tenure, requests, counts, resign: Arc::new(Mutex::new(Some(resign))) }
     }
 
-    /// Returns the tenure of this hub while it leads, and notifies of changes.
+    /// Returns a receiver of this hub's tenure, which is notified of each change. The value is `None` while the hub
+    /// does not lead.
     #[must_use]
     pub fn tenure(&self) -> watch::Receiver<Option<Tenure>> {
         self.tenure.clone()
     }
 
-    /// Notifies each time other hubs have requested the job while this hub leads, after its tenure has begun.
+    /// Returns a receiver that is notified each time other hubs request the job while this hub leads. Requests from
+    /// before the tenure do not count.
     #[must_use]
     pub fn requests(&self) -> watch::Receiver<u64> {
         self.requests.clone()
@@ -148,11 +150,11 @@ impl Candidate {
     /// Renews the lease or tries to take it. Returns the tenure of this hub.
     async fn hold(&mut self, held: Option<Tenure>) -> Option<Tenure> {
         // The lease begins when the store writes it, which is later.
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let fence = held.as_ref().map(|tenure| tenure.fence);
-        let answer = timeout(LEASE, self.store.hold(self.job, fence)).await;
-        let until = asked + LEASE;
-        match answer {
+        let reply = timeout(LEASE, self.store.hold(self.job, fence)).await;
+        let until = requested_at + LEASE;
+        match reply {
             Ok(Ok(Some(Lease { fence, requests }))) => {
                 let before = std::mem::replace(&mut self.requests, requests);
                 if let Some(tenure) = held.filter(|tenure| tenure.fence == fence) {
@@ -208,14 +210,14 @@ mod tests {
     #[derive(Default)]
     struct Scripted {
         replies: Mutex<VecDeque<Result<Option<u64>, StoreError>>>,
-        asked: Mutex<Vec<Option<u64>>>,
+        fences: Mutex<Vec<Option<u64>>>,
         requests: AtomicU64,
         released: Mutex<Vec<u64>>,
     }
 
     impl LeaseStore for Scripted {
         fn hold(&self, job: Job, held: Option<Fence>) -> StoreFuture<Option<Lease>> {
-            self.asked.lock().push(held.map(|fence| fence.number));
+            self.fences.lock().push(held.map(|fence| fence.number));
             let mut replies = self.replies.lock();
             let reply = if replies.len() > 1 { replies.pop_front() } else { replies.front().cloned() };
             let requests = self.requests.load(Ordering::Relaxed);
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_candidate_leads_when_the_lease_is_free_until_another_hub_takes_over() {
+    async fn a_candidate_leads_until_another_hub_takes_over() {
         let (store, leadership) = start([Ok(None), Ok(None), Ok(Some(3)), Ok(Some(3)), Ok(None)]);
         let mut tenure = leadership.tenure();
         assert_eq!(changed(&mut tenure).await, Some(3));
@@ -262,7 +264,7 @@ mod tests {
         assert!(held.is_current() && leadership.is_leader());
         assert_eq!(changed(&mut tenure).await, None, "another hub took over");
         assert!(!leadership.is_leader());
-        assert_eq!(*store.asked.lock(), [None, None, None, Some(3), Some(3)]);
+        assert_eq!(*store.fences.lock(), [None, None, None, Some(3), Some(3)]);
         assert_eq!(leadership.takeovers(), 1);
     }
 

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn existing_files_and_folders_are_restricted_but_links_are_not_followed() {
+    fn existing_files_are_restricted_and_links_are_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         let (file, target) = (folder.path().join("file"), folder.path().join("target"));
         for path in [&file, &target] {

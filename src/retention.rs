@@ -1,4 +1,4 @@
-//! Deletes what is older than its retention (`[privacy] audit_days`, `attempts_days`).
+//! Deletes rows that are older than their retention (`[privacy] audit_days`, `attempts_days`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,9 @@ const POLL: Duration = Duration::from_secs(3_600);
 /// The pause between two transactions that delete, so that a registration does not wait for all of them.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Deletes what is older than `retention`, now and every [`POLL`], until the runtime ends. `delete` deletes at most as many
-/// rows as its second argument says, in one transaction, and returns their number. `what` names the rows in the log.
+/// Deletes rows that are older than `retention`, now and every [`POLL`], until the runtime ends. `delete` deletes the
+/// rows from before its first argument, at most as many as its second one states, in one transaction, and returns their
+/// number. `what` names the rows in the log.
 pub fn limit(
     what: &'static str,
     clock: Arc<dyn Clock>,

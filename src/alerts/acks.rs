@@ -21,7 +21,7 @@ type StoreResult = Result<bool, StoreError>;
 #[derive(Default)]
 struct Queue {
     acks: VecDeque<(Ack, oneshot::Sender<StoreResult>)>,
-    /// Whether a task is writing; it also writes what is added in the meantime.
+    /// Whether a task is writing. The task also writes the acknowledgements that arrive during a write.
     is_writing: bool,
     /// Callers that wait until the queue is empty.
     flushing: Vec<oneshot::Sender<()>>,
@@ -65,7 +65,7 @@ impl AckQueue {
         stored.await.unwrap_or_else(|_| Err(StoreError::CommitFailed("the hub is stopping".to_owned())))
     }
 
-    /// Waits until all earlier acknowledgements are in the store, or their callers have the error.
+    /// Waits until all earlier acknowledgements are in the store, or their callers have received the error.
     pub async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
         {

@@ -11,11 +11,11 @@ use crate::store::alerts::PublicAlert;
 /// The media type of the feed, with its encoding.
 pub const CONTENT_TYPE: &str = "application/atom+xml; charset=utf-8";
 /// The largest number of alerts in the feed, cancelled and expired ones included: more than a college sends in a month.
-/// With the longest texts it has about 150 kB.
+/// With the longest texts, the feed has about 150 kB.
 pub const ENTRIES_MAX: usize = 50;
 
-/// Writes the feed at `path` of alerts, which are in the order of their last messages, newest first. Alerts that are not for
-/// everyone are left out.
+/// Writes the feed that the hub serves at `path`. `alerts` are in the order of their last messages, newest first.
+/// Alerts that are not for everyone are left out.
 #[must_use]
 pub fn write(alerts: &[PublicAlert], publisher: &Publisher, path: &str) -> String {
     let url = format!("{}{path}", publisher.origin);

@@ -1,4 +1,4 @@
-//! What happens to alerts besides their delivery to live sessions:
+//! The handling of alerts apart from their delivery to live sessions:
 //! - [`acks`]: the queue of acknowledgements
 //! - [`cap`]: messages of the Common Alerting Protocol, written and read; [`atom`]: the feed of public alerts
 //! - [`publisher`]: who publishes alerts for other systems, and where; `xml`: writes XML

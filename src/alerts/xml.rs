@@ -20,7 +20,7 @@ impl Document {
         document
     }
 
-    /// Begins an element, to which what follows belongs until [`Self::close`].
+    /// Begins an element. Everything that is written until [`Self::close`] belongs to it.
     pub(super) fn open(&mut self, name: &'static str, attributes: &[(&str, &str)]) {
         self.start(name, attributes);
         self.text.push_str(">\n");

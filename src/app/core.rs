@@ -25,11 +25,12 @@ use crate::store::shared_tasks::SharedTasks;
 pub struct Opened {
     /// The store, the bus and the clock.
     pub ports: Ports,
-    /// The live sessions, with which the bus finds out which users are connected here. There are none yet.
+    /// The live sessions, of which there are none yet. The bus uses them to find out which users are connected to this
+    /// hub.
     pub presence: Arc<Presence>,
     /// The events of the bus.
     pub events: EventStream,
-    /// What other hubs on the same store change; `None` for the embedded store, which has one hub.
+    /// What is needed to follow the other hubs on the same store; `None` for the embedded store, which has one hub.
     pub shared: Option<Shared>,
 }
 

@@ -45,7 +45,7 @@ pub(super) struct FollowCounts {
     pub(super) hints: AtomicU64,
 }
 
-/// What the follower keeps current.
+/// The store that the follower reads, and the parts of the hub that it keeps current.
 struct FollowerDeps {
     store: Arc<dyn SharedStore>,
     pool: Arc<RegistrarPool>,

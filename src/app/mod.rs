@@ -156,7 +156,7 @@ impl Application {
             log::warn!("the last audit entries could not be stored");
         }
         if tokio::time::timeout(config.server.drain, shared.core.ports.close()).await.is_err() {
-            log::warn!("the store could not be closed in time; its log is complete");
+            log::warn!("the store could not be closed in time; its write-ahead log is complete");
         }
         log::info!("stopped");
         Ok(())

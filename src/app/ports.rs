@@ -167,7 +167,8 @@ pub struct Shared {
 
 impl Ports {
     /// Opens the store and the bus according to the settings. `may_be_connected` returns whether a user has a live
-    /// session. Also returns the events of the bus, and what other hubs share if the store is not the embedded one.
+    /// session. Also returns the events of the bus and, for a store that several hubs share, what is needed to follow
+    /// the others.
     ///
     /// # Errors
     /// When another process holds the store, or it cannot be read or written.
@@ -302,7 +303,7 @@ fn nats_options(settings: &config::Bus) -> Option<NatsOptions> {
     Some(NatsOptions { servers: nats.servers.clone(), login, subject: settings.subject.clone() })
 }
 
-/// Returns the time of the marks for Plone that opening the store writes; `None` without Plone.
+/// Returns the time of the marks for Plone that are written when the store is opened; `None` without Plone.
 fn outbox(config: &Config) -> Option<Timestamp> {
     config.plone.url.as_ref().map(|_| SystemClock.now())
 }
@@ -423,8 +424,7 @@ pub fn migrate(
     moved?
 }
 
-/// Looks for damage, recomputes every chain of attempts, and every count from the registrations, and returns the
-/// differences.
+/// Looks for damage, recomputes every chain of attempts and every count of registrations, and returns the differences.
 ///
 /// # Errors
 /// When the store cannot be read.

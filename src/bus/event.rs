@@ -20,7 +20,7 @@ use crate::domain::notice::Notice;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A commit changed a term. The lists contain what concerns users who are connected to this hub.
+    /// A commit changed a term. The lists contain the changes for users who are connected to this hub.
     RegistrationsChanged {
         /// The term.
         term: TermId,
@@ -106,7 +106,7 @@ impl Event {
     #[must_use]
     pub fn for_other_hubs(&self) -> Option<Self> {
         match self {
-            // The terms of a demonstration exist at one hub only.
+            // The terms of a demonstration exist on one hub only.
             Self::RegistrationsChanged { term, .. } if term.is_sandbox() => None,
             Self::RegistrationsChanged { term, seq, .. } => {
                 let (registrations, positions) = (Vec::new(), Vec::new());

@@ -51,8 +51,8 @@ pub trait Bus: Send + Sync {
     /// that must not be lost is therefore in the store, never only in an event.
     fn publish(&self, event: Event);
 
-    /// Publishes an event to the subscribers of this hub only, like [`Bus::publish`]: it states what other hubs committed,
-    /// which each hub reads from the store.
+    /// Publishes an event to the subscribers of this hub only, otherwise like [`Bus::publish`]. Used for changes that
+    /// other hubs committed, because each hub reads those from the store.
     fn publish_here(&self, event: Event) {
         self.publish(event);
     }

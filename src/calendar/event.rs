@@ -77,7 +77,8 @@ fn event(
     })
 }
 
-/// Returns the name of a component, as `kind.…` in `static/js/words/` has it. Names that only the college uses stay.
+/// Returns the name of a component in a language, as the pages show it (`kind.…` in `static/js/words/`). A name that is
+/// not among them is returned unchanged.
 fn component_name(component: &str, language: Language) -> &str {
     let spanish = match component {
         "lecture" => "teoría",

@@ -16,7 +16,7 @@ const ALWAYS: DateTime = jiff::civil::datetime(1970, 1, 1, 0, 0, 0, 0);
 pub(super) fn write(lines: &mut Lines, zone: &TimeZone, name: &str, first: Timestamp, last: Timestamp) {
     lines.raw("BEGIN:VTIMEZONE");
     lines.raw(&format!("TZID:{name}"));
-    // The iterator starts before its argument, so that an onset at `first` needs the next instant.
+    // The iterator yields changes before its argument. The next instant makes it include a change at `first`.
     let before = zone.preceding(first + jiff::SignedDuration::from_nanos(1)).next();
     let mut from = match &before {
         Some(onset) => zone.to_offset(onset.timestamp() - jiff::SignedDuration::from_nanos(1)),

@@ -84,14 +84,14 @@ pub fn commitment(salt: &Salt, user: &UserName) -> Commitment {
     Hash(Sha256::new().chain_update(salt).chain_update(user.as_str()).finalize().into())
 }
 
-/// What was requested.
+/// What was requested, or what the hub did by a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Action {
     /// A seat or a waitlist position.
     Register,
-    /// To give up a seat or a waitlist position.
+    /// A drop of a seat or a waitlist position.
     Drop,
     /// A seat, or an offer of one, for a student on the waitlist.
     Promote,
@@ -111,7 +111,7 @@ impl Action {
         }
     }
 
-    /// Returns the origin of what no user requested; `None` for a request.
+    /// Returns the origin of an action that no user requested; `None` for a request.
     #[must_use]
     pub fn own_origin(self) -> Option<Origin> {
         let by = match self {
@@ -192,7 +192,7 @@ pub struct Origin {
     pub received_at: Option<Timestamp>,
 }
 
-/// A request that was decided, before it has a number.
+/// A request or a promotion that was decided, before it has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     /// The student.
@@ -203,7 +203,7 @@ pub struct Decided {
     pub action: Action,
     /// The result.
     pub result: AttemptResult,
-    /// Whether the student already had the status that was requested, so that nothing was changed.
+    /// Whether the student already had the status that was requested, so nothing was changed.
     pub repeated: bool,
     /// The waitlist position: the one that the student has after the decision, or had before a promotion.
     pub position: Option<u32>,

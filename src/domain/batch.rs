@@ -199,7 +199,7 @@ impl BatchChanges {
         !self.changes_term() && self.attempts.is_empty()
     }
 
-    /// Returns whether the batch changes more than the chain of attempts, so that readers have to be notified.
+    /// Returns whether the batch changes more than the chain of attempts. If so, readers have to be notified.
     ///
     /// Each field is named, so that a new one does not compile until it is considered here: a change that is missing
     /// here would be confirmed and never stored.

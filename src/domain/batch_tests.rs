@@ -1,3 +1,5 @@
+//! Tests of batches: the rows that are written, the alerts that are stored, and the sections that are marked for Plone.
+
 use super::*;
 use crate::domain::audience::Audience;
 use crate::domain::command::{SectionEdit, SectionPatch, StagedSection, StatedFields, TermPatch};

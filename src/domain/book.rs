@@ -86,7 +86,7 @@ impl TermBook {
         self
     }
 
-    /// Puts a section, and adds the keys of the pools whose seats may change to `pools`.
+    /// Inserts or replaces a section, and adds the keys of the pools whose seats may change to `pools`.
     fn put(&mut self, state: SectionState, pools: &mut BTreeSet<Box<str>>) {
         let crn = state.section.id.crn.clone();
         self.releases.extend(releases_of(&state).map(|at| (at, crn.clone())));
@@ -179,7 +179,7 @@ impl TermBook {
         TermUpdate { facts: changes.facts.clone(), notices, ..update }
     }
 
-    /// Adds to changes the sections of which only the counts changed. Counts of sections that are not visible are left out.
+    /// Adds the sections whose counts alone changed to `changes`. Counts of sections that are not visible are left out.
     #[must_use]
     pub fn with_counts(&self, mut changes: Changes, counts: Vec<SectionCounts>) -> Changes {
         let defined: BTreeSet<Crn> = changes.sections.iter().map(|state| state.section.id.crn.clone()).collect();
@@ -299,7 +299,8 @@ impl TermBook {
     }
 }
 
-/// Returns the sections of waitlisted registrations: their waitlists may have another order, even if their counts do not change.
+/// Returns the sections of waitlisted registrations: the order of their waitlists may change even if their counts do
+/// not.
 pub(super) fn waitlisted<'r>(registrations: impl Iterator<Item = &'r Registration>) -> impl Iterator<Item = &'r Crn> {
     registrations.filter(|one| one.status == RegistrationStatus::Waitlisted).map(|one| &one.crn)
 }

@@ -10,7 +10,7 @@ pub const NAME_CHARS_MAX: usize = 250;
 /// The identity of a message, by which later messages refer to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CapId {
-    /// The sender, unique in the world.
+    /// The sender, globally unique.
     pub sender: String,
     /// The identifier, unique for the sender.
     pub identifier: String,

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::domain::ids::{SectionId, TaskId, TermId};
 use crate::domain::role::Role;
 
-/// A subject that a live session can subscribe to, written, for example, as `seats:202209` or `me`.
+/// A topic that a live session can subscribe to, written, for example, as `seats:202209` or `me`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// The seats of all sections of a term.

@@ -21,7 +21,8 @@ pub struct WaitlistChoices {
     /// Sections in which the student gets seats together with this one, at most [`CHOICES_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<Crn>,
-    /// Sections that the student accepts instead of this one, at most [`CHOICES_MAX`]; empty if `with` is not.
+    /// Sections that the student accepts instead of this one, at most [`CHOICES_MAX`]. Always empty if `with` is not
+    /// empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub any_of: Vec<Crn>,
     /// A section in which the student is enrolled, to drop when the seat is granted.

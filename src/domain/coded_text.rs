@@ -29,7 +29,7 @@ pub enum Arg {
     Text(Box<str>),
     /// Names or numbers to be listed.
     List(Vec<Arg>),
-    /// A part of the text with a code of its own.
+    /// A part of the text that has its own code.
     Coded(CodedText),
 }
 

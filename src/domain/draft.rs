@@ -78,7 +78,7 @@ pub struct Draft<'v> {
     notices: Vec<Notice>,
     /// The sections of pools that gained or lost a section, by the pool's key.
     changed_pools: BTreeMap<Box<str>, BTreeSet<Crn>>,
-    /// Whether sections became, or are no longer, a choice among linked sections.
+    /// Whether sections became a choice among linked sections, or ceased to be one.
     are_choices_changed: bool,
     /// The keys of pools whose seats have to be computed again.
     stale_pools: BTreeSet<Box<str>>,
@@ -236,8 +236,7 @@ impl<'v> Draft<'v> {
         self.changed_pools.get(key).unwrap_or_else(|| self.view.sections_of_pool(key))
     }
 
-    /// Computes the pools of changed sections again. If a section joined or left one, queues the waitlists of its
-    /// sections, because seats may have become free for them.
+    /// Computes the pools of changed sections again.
     pub fn refresh_pools(&mut self) {
         while let Some(key) = self.stale_pools.pop_first() {
             let crns: Vec<Crn> = self.sections_of_pool(&key).iter().cloned().collect();
@@ -251,15 +250,15 @@ impl<'v> Draft<'v> {
         }
     }
 
-    /// Queues the waitlists of all pools that gained or lost a section.
+    /// Queues the waitlists of all pools that gained or lost a section, because seats may have become free for them.
     pub fn queue_changed_pools(&mut self) {
         for crn in self.changed_pools.values().flatten().cloned().collect::<Vec<_>>() {
             self.queue_waitlist(crn);
         }
     }
 
-    /// Releases the reserved seats whose time has come, and queues the waitlists of their sections. Returns whether there
-    /// were any.
+    /// Releases the reserved seats whose time has come, and queues the waitlists of their sections. Returns whether any
+    /// were due.
     pub fn release_reserved(&mut self) -> bool {
         if self.view.next_release().is_none_or(|at| self.now < at) {
             return false;
@@ -409,7 +408,7 @@ impl<'v> Draft<'v> {
         }
     }
 
-    /// Returns whether sections became, or are no longer, a choice among linked sections.
+    /// Returns whether sections became a choice among linked sections, or ceased to be one.
     pub fn are_choices_changed(&self) -> bool {
         self.are_choices_changed
     }
@@ -428,7 +427,7 @@ impl<'v> Draft<'v> {
         }
     }
 
-    /// Queues the waitlists of a student in whose sections another section of the same term can be required.
+    /// Queues those waitlists of a student whose sections may have to be taken together with another one.
     fn queue_waitlists_that_need(&mut self, student: &UserName) {
         let waitlisted = self.registrations(student).iter().filter(|r| r.status == RegistrationStatus::Waitlisted);
         let needs = |crn: &Crn| self.section(crn).is_some_and(|s| may_need_another(&s.section));

@@ -147,7 +147,8 @@ impl Crn {
     /// Ignores what spreadsheets add to numbers: `30001.0` and `'30001` are `30001`.
     ///
     /// # Errors
-    /// If the text has neither letters nor digits, or more than [`ORIGINAL_CRN_CHARS_MAX`] characters.
+    /// If the text has none of the characters that an id may contain, or more than [`ORIGINAL_CRN_CHARS_MAX`]
+    /// characters.
     pub fn from_written(text: &str) -> Result<(Self, Option<Box<str>>), InvalidId> {
         let text = text.trim().trim_start_matches(['\'', '#']).trim_start();
         if text.chars().nth(ORIGINAL_CRN_CHARS_MAX).is_some() {

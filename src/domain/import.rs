@@ -108,14 +108,14 @@ pub struct FileRow {
     pub cells: Vec<String>,
 }
 
-/// A field that no column of the file has.
+/// A field for which the file has no column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissingField {
     /// The field.
     pub field: String,
     /// Whether the file cannot be imported without it.
     pub required: bool,
-    /// The numbers of the columns, counted from 1, whose texts look like it.
+    /// The numbers of the columns, counted from 1, whose cells look like values of the field.
     pub candidates: Vec<u64>,
 }
 
@@ -138,7 +138,7 @@ pub struct Table {
     pub profile: Option<ProfileName>,
     /// The first rows below the header.
     pub first_rows: Vec<FileRow>,
-    /// The fields that no column has.
+    /// The fields for which the file has no column.
     pub missing_fields: Vec<MissingField>,
 }
 
@@ -234,7 +234,7 @@ pub struct Affected {
 pub struct EnrollmentTally {
     /// Registrations that were made; in a dry run, those that would be requested.
     pub created: u64,
-    /// Enrollments that existed.
+    /// Enrollments that existed before.
     pub unchanged: u64,
     /// Registrations that a rule refused; not known in a dry run.
     pub refused: u64,
@@ -268,7 +268,7 @@ pub struct TaskReport {
     /// The first rows below the header.
     #[serde(default)]
     pub first_rows: Vec<FileRow>,
-    /// The fields that no column has.
+    /// The fields for which the file has no column.
     #[serde(default)]
     pub missing_fields: Vec<MissingField>,
     /// The profile that was used.
@@ -330,8 +330,8 @@ pub struct TaskReport {
     /// What the import did to students; `None` before it was applied.
     #[serde(default)]
     pub affected: Option<Affected>,
-    /// For facts about students, the number of students without errors; `created`, `updated` and `unchanged` count
-    /// students then. `None` for schedules.
+    /// For facts about students, the number of students without errors; `created`, `updated` and `unchanged` then count
+    /// students. `None` for schedules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub students: Option<u64>,
     /// For a OneRoster bundle of students, what became of its enrollments; `None` for other files.

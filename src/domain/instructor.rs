@@ -9,7 +9,8 @@ use crate::domain::precis;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstructorName(String);
 
-/// Words of schedules for an instructor who is not known yet. A name of such words alone names no one.
+/// Words that schedules use for an instructor who is not known yet. A name that consists only of such words names no
+/// one.
 const PLACEHOLDERS: [&str; 15] = [
     "adjunct",
     "arr",
@@ -39,7 +40,7 @@ pub fn is_placeholder(name: &str) -> bool {
 }
 
 impl InstructorName {
-    /// Reads a name; `None` if it is empty, not text, or a placeholder.
+    /// Reads a name; `None` if it is empty, has control characters, or is a placeholder.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let first_name_first = match text.split(',').collect::<Vec<_>>().as_slice() {

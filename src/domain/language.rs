@@ -5,7 +5,7 @@
 pub enum Language {
     /// English.
     English,
-    /// Spanish, as Latin America writes it.
+    /// Latin American Spanish.
     Spanish,
 }
 
@@ -13,7 +13,7 @@ impl Language {
     /// All languages.
     pub const ALL: [Self; 2] = [Self::English, Self::Spanish];
 
-    /// Returns the code of the language (ISO 639-1), as tables, requests and pages have it.
+    /// Returns the code of the language (ISO 639-1) in tables, requests and pages.
     #[must_use]
     pub const fn code(self) -> &'static str {
         self.pick("en", "es")

@@ -51,7 +51,7 @@ fn allows(required: &Requirement, course: &str) -> bool {
 }
 
 /// Divides the sections of a request into sets that belong together, in the order of their first sections. `None` if
-/// each section is a set of its own.
+/// there is only one section, or if none of them may have to be taken together with another one.
 pub(crate) fn sets(draft: &Draft<'_>, crns: &[&Crn]) -> Option<Vec<Vec<usize>>> {
     let sections: Vec<Option<&Section>> = crns.iter().map(|crn| draft.section(crn).map(|s| &*s.section)).collect();
     if crns.len() < 2 || !sections.iter().flatten().any(|section| may_need_another(section)) {

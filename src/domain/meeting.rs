@@ -102,8 +102,8 @@ pub struct Meeting {
 impl Meeting {
     /// Returns whether two meetings overlap: their weekdays, times and date ranges all intersect.
     ///
-    /// A date range with an unknown end is open at that end. A meeting without weekdays or times overlaps no other. A
-    /// meeting does not overlap one that ends when it starts.
+    /// A date range whose first or last date is unknown is open on that side. A meeting without weekdays or times
+    /// overlaps no other. A meeting does not overlap one that ends when it starts.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let (Some(start), Some(end), Some(other_start), Some(other_end)) =

@@ -93,7 +93,7 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeFacts {
     /// Why the student is notified, as in the frames of live sessions: `promoted`, `offer`, `lapsed`, `passed_over`,
-    /// `cancelled` or `staff`. In the demonstration, also `welcome`, to all and without a course.
+    /// `cancelled` or `staff`. The demonstration also sends `welcome`, to everyone and without a course.
     pub reason: String,
     /// For `offer`: when the offer lapses.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ pub struct CrossListing {
 /// The shared seats of a group of cross-listed sections, as of the counts of its sections. It is computed and not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
-    /// The college's name of the group, as its first section has it.
+    /// The college's name of the group, as its first section states it.
     pub group: Box<str>,
     /// The sections of the group, in order of CRN.
     pub sections: Vec<SectionId>,
@@ -96,7 +96,7 @@ impl PoolIndex {
         self.pools.get(key).unwrap_or(&NO_SECTIONS)
     }
 
-    /// Moves a section from one pool to another.
+    /// Moves a section from one pool to another. `None` stands for no pool.
     pub fn change(&mut self, crn: &Crn, from: Option<&str>, to: Option<&str>) {
         if let Some(sections) = from.and_then(|from| self.pools.get_mut(from)) {
             sections.remove(crn);

@@ -9,8 +9,9 @@ use precis_profiles::{Nickname, OpaqueString, UsernameCasePreserved};
 const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
 
 /// Normalizes a name by the profile `UsernameCasePreserved` (RFC 8265, section 3.4): full-width letters become ordinary
-/// ones, letters and their accents are composed. Returns `None` for a name with spaces, controls, invisible or
-/// bidirectional characters, or signs beyond ASCII, for `.` and `..`, which are folders in a path, and for an empty name.
+/// ones, and letters are composed with their accents. Returns `None` for an empty name, for a name with spaces,
+/// control, invisible or bidirectional characters, or symbols beyond ASCII, and for `.` and `..`, which are folders in
+/// a path.
 #[must_use]
 pub fn name(text: &str) -> Option<String> {
     if text == "." || text == ".." {
@@ -29,9 +30,9 @@ pub fn name(text: &str) -> Option<String> {
 }
 
 /// Normalizes a password by the profile `OpaqueString` (RFC 8265, section 4.2): spaces of other scripts become ordinary
-/// ones, letters and their accents are composed; nothing else changes. Returns `None` for an empty password, and for one
-/// with control or invisible characters, with characters that are newer than Unicode 6.3, or with a character whose normal
-/// form is refused, such as the Greek U+0387, which becomes the middle dot.
+/// ones, and letters are composed with their accents; nothing else changes. Returns `None` for an empty password, and
+/// for one with control or invisible characters, with characters that are newer than Unicode 6.3, or with a character
+/// whose normal form is refused, such as the Greek U+0387, which becomes the middle dot.
 #[must_use]
 pub fn password(text: &str) -> Option<String> {
     if text.is_ascii() {
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_keep_their_signs_and_compose_their_accents() {
+    fn passwords_keep_their_symbols_and_compose_their_accents() {
         let table = [
             ("correct horse", Some("correct horse")),
             ("  two  spaces ", Some("  two  spaces ")),

@@ -75,7 +75,8 @@ impl Requirement {
         (parser.at == parser.words.len()).then_some(parsed)
     }
 
-    /// Parses the requirements of a section from one text: the parts of an `and` are separate requirements.
+    /// Parses the requirements of a section from one text: the parts of an `and` are separate requirements. `None` for
+    /// text that is not an expression.
     #[must_use]
     pub fn parse_list(text: &str) -> Option<Vec<Self>> {
         match Self::parse_expression(text)? {

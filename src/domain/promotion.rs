@@ -86,8 +86,9 @@ pub(super) fn bundle(draft: &Draft<'_>, student: &UserName, of: &Registration) -
     std::iter::once(&of.crn).chain(of.bundle().iter().filter(is_same)).cloned().collect()
 }
 
-/// Returns a section together with those that belong to it and in which the student has the same status, except bundles,
-/// and alternatives to another section of the set. `None` if there are no others, or if `is_candidate` holds for none.
+/// Returns a section together with those that belong to it, in which the student has the same status, and that
+/// `is_candidate` accepts. Sections of bundles, and alternatives to another section of the set, are left out. `None` if
+/// there are no others.
 pub(super) fn linked_set(
     draft: &Draft<'_>,
     student: &UserName,
@@ -114,8 +115,8 @@ pub(super) fn linked_set(
     (set.len() > 1).then_some(set)
 }
 
-/// Returns whether the student is offered a seat in an alternative to a section. A second one would keep a seat from
-/// others.
+/// Returns whether the student is offered a seat in an alternative to a section. A second offer would keep a seat from
+/// other students.
 pub(super) fn is_offered_alternative(draft: &Draft<'_>, student: &UserName, of: &Registration) -> bool {
     let is_offered =
         |crn: &Crn| draft.registration(student, crn).is_some_and(|other| other.status == RegistrationStatus::Offered);

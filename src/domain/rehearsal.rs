@@ -25,7 +25,7 @@ use crate::domain::view::TermView;
 /// A student with the part of the student's plan that is in the term.
 pub type Plan = (UserName, Vec<PlannedSection>);
 
-/// In which order the students arrive.
+/// The order in which the students arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]

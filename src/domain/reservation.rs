@@ -62,7 +62,7 @@ impl ReservedCounts {
     }
 }
 
-/// Returns the reservations of which a student can take a seat.
+/// Returns the reservations for groups to which a student belongs.
 pub(crate) fn of_student<'r>(
     reserved: &'r [Reservation],
     facts: Option<&'r StudentFacts>,

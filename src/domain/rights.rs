@@ -34,7 +34,7 @@ impl Subjects {
     /// Parses the names of subjects. Case and repeated spaces do not matter.
     ///
     /// # Errors
-    /// When there are none or too many, or one is empty, too long or not text.
+    /// When there are none or too many, or one is empty, too long or has control characters.
     pub fn parse<T: AsRef<str>>(names: &[T]) -> Result<Self, InvalidSubjects> {
         let is_good =
             |name: &str| !name.is_empty() && name.len() <= SUBJECT_BYTES_MAX && !name.chars().any(char::is_control);
@@ -149,7 +149,7 @@ impl fmt::Display for Rights {
 pub enum Scope<'a> {
     /// A section or a course of this subject.
     Subject(&'a str),
-    /// A student who is registered in sections of these subjects.
+    /// A student who is registered for sections of these subjects.
     Student {
         /// The username.
         name: &'a str,

@@ -18,9 +18,9 @@ pub enum Role {
     Student,
     /// Reads the rosters of the sections that name the user as their instructor.
     Instructor,
-    /// Staff who are limited to some subjects; see [`Rights`]. Outside of the hub, in tables, tokens and JSON, this is
-    /// [`Role::Staff`] with a list of subjects. It is below [`Role::Staff`], so that a check of the role refuses what
-    /// has no rule of its own for subjects.
+    /// Staff who are limited to some subjects; see [`Rights`]. In tables, tokens and JSON, this is [`Role::Staff`] with
+    /// a list of subjects. It is below [`Role::Staff`], so that a check of the role refuses every request that has no
+    /// rule for subjects.
     #[serde(rename = "staff", skip_deserializing)]
     SubjectStaff,
     /// Imports schedules, changes sections, sends alerts.
@@ -96,8 +96,8 @@ pub struct RoleMap {
     pub instructor: Vec<String>,
     /// Roles and groups that map to [`Role::Student`].
     pub student: Vec<String>,
-    /// The subjects with which a role or group lets staff work. It gives no role. Without an entry, staff work with all
-    /// subjects; with one, staff who match none cannot work with any subject.
+    /// The subjects with which a role or group lets staff work. An entry gives no role. Without entries, staff work
+    /// with all subjects. If there are entries, staff who match none of them cannot work with any subject.
     pub subjects: BTreeMap<String, StaffSubjects>,
 }
 

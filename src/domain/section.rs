@@ -200,7 +200,7 @@ pub struct SectionState {
     pub file_totals: Option<(u32, u32)>,
     /// The status before an import cancelled the section; `None` if it is not cancelled, or if staff cancelled it.
     pub cancelled_from: Option<SectionStatus>,
-    /// The seats that students of groups took of those that are reserved for them.
+    /// How many of the reserved seats are taken.
     pub reserved: ReservedCounts,
     /// The seats that the section shares with others; `None` if it is not cross-listed.
     pub pool: Option<Arc<Pool>>,

@@ -70,7 +70,7 @@ impl SectionChanges {
     /// Compares two states of a section; `before` is `None` for a new section, for which only the fields that have a
     /// value are reported.
     ///
-    /// Compares the totals of the last import only if nothing else differs.
+    /// Reports the totals of the last import only if nothing else differs.
     #[must_use]
     pub fn between(before: Option<&SectionState>, after: &SectionState) -> Self {
         // Names every field, so that none can be forgotten. `id` is the same, and a file does not define `withdrawn`.

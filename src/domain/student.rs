@@ -50,7 +50,7 @@ pub struct StudentFacts {
     pub opens_at: Option<Timestamp>,
     /// When registration closes for the student, instead of the time of the term.
     pub closes_at: Option<Timestamp>,
-    /// Completed courses; `None` if the college did not state them, so that prerequisites are not evaluated.
+    /// Completed courses; `None` if the college did not state them. Prerequisites are then not evaluated.
     pub completed: Option<Vec<CompletedCourse>>,
     /// Overrides that staff gave beforehand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -180,7 +180,7 @@ const PASSED: [&str; 8] = ["P", "S", "CR", "T", "TR", "TC", "PASS", "CX"];
 const NO_ATTEMPT: [&str; 8] = ["IP", "I", "INC", "AU", "NG", "T", "TR", "TC"];
 
 impl CompletedCourse {
-    /// Returns whether both are of one course in one term. Case does not matter.
+    /// Returns whether both are for the same course in the same term. Case does not matter.
     #[must_use]
     pub fn is_of_same_course_and_term(&self, other: &Self) -> bool {
         let (term, other_term) = (self.term.as_deref(), other.term.as_deref());
@@ -232,7 +232,7 @@ fn rank(grade: &str) -> Option<u8> {
     Some(3 * steps + sign)
 }
 
-/// Returns whether two names are of one course. Case and spaces do not matter: `math151` is `MATH 151`.
+/// Returns whether two names mean the same course. Case and spaces do not matter: `math151` is `MATH 151`.
 #[must_use]
 pub fn is_same_course(a: &str, b: &str) -> bool {
     // Compares without a copy, because a decision may compare a hundred names.

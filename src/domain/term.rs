@@ -89,8 +89,9 @@ impl Term {
         self.is_open(now) || self.windows.iter().any(is_open)
     }
 
-    /// Returns the window of a student: a personal time takes precedence over that of a group, and that over the term's.
-    /// Of several groups, the one whose window opens first counts. A term without `opens_at` is closed for everyone.
+    /// Returns the window of a student: a personal time takes precedence over that of a group, which takes precedence
+    /// over that of the term. Of several groups, the one whose window opens first counts. A term without `opens_at` is
+    /// closed for everyone.
     #[must_use]
     pub fn window_of(&self, facts: Option<&StudentFacts>) -> Window {
         let own = Window { opens_at: self.opens_at, closes_at: self.closes_at };

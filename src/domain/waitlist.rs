@@ -30,7 +30,7 @@ pub(super) fn settle_queued(draft: &mut Draft<'_>) {
 }
 
 /// Ends the offers whose time has passed, so that their seats go to the next students, and reminds students of offers.
-/// Returns whether there were any.
+/// Returns whether an offer or a reminder was due.
 pub(super) fn handle_due_offers(draft: &mut Draft<'_>) -> bool {
     let (view, now) = (draft.view(), draft.now);
     if view.next_offer_deadline().is_none_or(|at| now < at) {
@@ -70,7 +70,7 @@ pub(super) fn queue_linked(draft: &mut Draft<'_>) {
     }
 }
 
-/// Returns the sections on whose waitlists a student was before the decision.
+/// Returns the sections whose waitlists had at least one student before the decision.
 fn all(draft: &Draft<'_>) -> BTreeSet<Crn> {
     let registrations = draft.view().students().flat_map(|(_, registrations)| registrations);
     registrations.filter(|r| r.status == RegistrationStatus::Waitlisted).map(|r| r.crn.clone()).collect()
@@ -145,8 +145,8 @@ fn promote_or_pass_over(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
 enum Hindrance {
     /// The student is passed over, and the notice states this code.
     Refused(RefusalCode),
-    /// The seats of another section of the bundle may become those of students ahead, whose waitlist is settled later.
-    /// The bundle is evaluated again then.
+    /// Students ahead may get the seats of another section of the bundle, whose waitlist is settled later. The bundle
+    /// is evaluated again then.
     OthersFirst,
 }
 
@@ -206,9 +206,9 @@ fn promote(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, offer: Option<O
     draft.put_registration(student, seat, reason);
 }
 
-/// Returns a section together with those on whose waitlists the student is and that belong to it, if the student can get
-/// seats in all of them. Sections whose waitlists are still to be settled are not considered, because other students may
-/// be ahead.
+/// Returns a section together with those that belong to it and on whose waitlists the student is, if the student can
+/// get seats in all of them. Sections whose waitlists are not settled yet are left out, because other students may be
+/// ahead.
 fn promotable_set(draft: &Draft<'_>, student: &UserName, waitlisted: &Registration) -> Option<Vec<Crn>> {
     let facts = draft.facts(student).map(|facts| &**facts);
     let has_seat = |other: &SectionState| !draft.is_queued(&other.section.id.crn) && other.seats_for(facts) > 0;

@@ -1,7 +1,7 @@
 //! The order of waitlists: by the priority that the term declares, then by the time of joining, unless staff move a
 //! student.
 //!
-//! A queue number has the band of the student in its high bits and the order of joining in its low ones, so that smaller
+//! A queue number has the band of the student in its high bits and the order of joining in its low ones, so smaller
 //! numbers are ahead in every table and index, without facts about students. Band 0 is the first group of the declared
 //! priority; students without priority are in the band after the last group. Without a declared priority, everyone is in
 //! band 0, and a queue number is the order of joining.
@@ -117,7 +117,7 @@ fn reordered(waitlist: &[(u64, UserName)], student: &UserName, to: usize, natura
         .collect()
 }
 
-/// Puts a student whose priority changed into the new band of every waitlist. `before` is the earlier band.
+/// Puts a student whose priority changed into the new band on every waitlist. `before` is the earlier band.
 pub(super) fn follow_facts(draft: &mut Draft<'_>, student: &UserName, before: u64) {
     let band = draft.natural_band(student);
     if band != before {

@@ -3,7 +3,7 @@
 //! Staff see all of an alert; other readers see only the parts of its audience that concern them, see
 //! [`Alert::for_reader`]. Readers who see the same share one text, which is encoded when the first of them is served:
 //! all staff, all other readers of an alert to everyone, the readers of a role, and the members of one section or
-//! course. Only a reader whom the audience names gets a text of their own.
+//! course. Only a reader whom the audience names gets a separate text.
 
 use std::sync::{Arc, OnceLock};
 
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn only_staff_see_the_login_name_of_the_sender() {
+    fn only_staff_see_the_username_of_the_sender() {
         let frame = frame(&json!({"all": true}), 0, &[]);
         let alert = |text: &ByteString| serde_json::from_str::<Value>(text).unwrap()["alert"].clone();
         let (full, seen) = (alert(&text(&frame, "sam", Role::Staff)), alert(&frame.text_for(None).unwrap()));

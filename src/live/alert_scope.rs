@@ -32,7 +32,7 @@ pub fn check(limit: Option<&Subjects>, audience: &Audience, model: &ReadModel) -
 /// Checks all parts of an audience but its users.
 ///
 /// # Errors
-/// When a part reaches others than the students of the subjects.
+/// When a part reaches anyone other than students of the subjects.
 pub fn check_groups(limit: Option<&Subjects>, audience: &Audience, model: &ReadModel) -> Result<(), OutOfScope> {
     if audience.all || !audience.roles.is_empty() {
         rights::check(limit, &Scope::AllSubjects)?;
@@ -47,7 +47,7 @@ pub fn check_groups(limit: Option<&Subjects>, audience: &Audience, model: &ReadM
     audience.courses.iter().try_for_each(|course| rights::check(limit, &Scope::Subject(subject_of_course(course))))
 }
 
-/// Returns the subjects of the sections in which a student is enrolled or waitlisted.
+/// Returns the subjects of the sections for which a student is registered.
 #[must_use]
 pub fn subjects_of(student: &UserName, model: &ReadModel) -> BTreeSet<String> {
     let mut subjects = BTreeSet::new();
@@ -64,7 +64,7 @@ pub fn subjects_of(student: &UserName, model: &ReadModel) -> BTreeSet<String> {
 }
 
 /// Returns whether a scheduled alert that is due must not be sent, because its sender has since been limited to
-/// subjects and its audience reaches others. The audit trail then has an entry.
+/// subjects and its audience reaches others. In that case, adds an entry to the audit trail.
 ///
 /// # Errors
 /// When the store cannot be read.

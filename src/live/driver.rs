@@ -1,4 +1,4 @@
-//! Runs a [`Feed`] inside an actor: carries out its outputs, and inputs the replies.
+//! Runs a [`Feed`] inside an actor: carries out its outputs, and passes the replies to it.
 //!
 //! An output that needs a reply is carried out in `ctx.wait`: until the reply has arrived, the actor handles neither
 //! its client's messages nor its relay's pushes. The first pushes wait in the actor's mailbox, which is bounded. The
@@ -92,9 +92,9 @@ pub(super) fn retry_ms(driver: Option<&Driver>, why: Close) -> Option<u64> {
     if !matches!(why, Close::Restarting | Close::Busy) {
         return None;
     }
-    let asked = driver.and_then(|driver| driver.retry_after);
-    let asked = asked.and_then(|after| u64::try_from(after.as_millis()).ok());
-    Some(asked.unwrap_or_else(|| rand::rng().random_range(RETRY_MS)))
+    let appointed = driver.and_then(|driver| driver.retry_after);
+    let appointed = appointed.and_then(|after| u64::try_from(after.as_millis()).ok());
+    Some(appointed.unwrap_or_else(|| rand::rng().random_range(RETRY_MS)))
 }
 
 /// Joins the relay. Call it once the actor has started.
@@ -136,7 +136,7 @@ pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     ctx.wait(joined);
 }
 
-/// Inputs the reply to an output.
+/// Passes the reply to an output to the feed.
 fn replied<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Context) {
     if let Some(driver) = actor.driver() {
         driver.session().set_waiting(false);
@@ -159,7 +159,7 @@ fn catch_up<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     }
 }
 
-/// Inputs `input` to the feed, and carries out its outputs.
+/// Passes `input` to the feed, and carries out the outputs.
 pub(super) fn handle<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Context) {
     let Some(driver) = actor.driver() else { return };
     for output in driver.feed.handle(input) {
@@ -228,7 +228,7 @@ fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Conte
     }
 }
 
-/// Waits for the reply to an output, and inputs it.
+/// Waits for the reply to an output, and passes it to the feed.
 fn await_reply<T, F>(output: F, input: fn(F::Output) -> FeedInput<'static>, ctx: &mut T::Context)
 where
     T: Transport,

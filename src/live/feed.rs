@@ -62,7 +62,7 @@ pub enum FeedInput<'a> {
     Range(Result<StoredRange, StoreError>),
     /// The reply to [`FeedOutput::ReadPage`].
     Page(Result<ReplayPage, StoreError>),
-    /// The reply to [`FeedOutput::Acknowledge`]: whether the alert exists.
+    /// The reply to [`FeedOutput::Acknowledge`]: whether the alert was sent to the user.
     Acknowledged(Result<bool, StoreError>),
     /// The reply to [`FeedOutput::Wait`], [`FeedOutput::Flush`], [`FeedOutput::Subscribe`] and
     /// [`FeedOutput::Unsubscribe`].
@@ -96,9 +96,9 @@ pub enum FeedOutput {
     Ping,
     /// Close the connection. It is the last output.
     Close(Close),
-    /// Wait, then input [`FeedInput::Done`].
+    /// Wait, then reply with [`FeedInput::Done`].
     Wait(Duration),
-    /// Wait until the write buffer has room for another burst, then input [`FeedInput::Done`].
+    /// Wait until the write buffer has room for another burst, then reply with [`FeedInput::Done`].
     Flush,
     /// Read which part of the sequence of alerts is available to a client that resumes at `since`.
     ReadRange {
@@ -126,7 +126,7 @@ pub enum FeedOutput {
     Subscribe {
         /// The channels.
         channels: Vec<Channel>,
-        /// The position after which the client requests alerts again.
+        /// The position after which the client wants the alerts to be sent again.
         since: Option<u64>,
         /// The term's sequence up to which the client has the seats.
         seats_since: Option<u64>,
@@ -193,8 +193,8 @@ pub struct Feed {
     is_ended: bool,
     /// Whether an error was already sent about the subscription that the relay is handling.
     has_error: bool,
-    /// What is sent in several steps. Boxed, and freed when all of it is sent, because most sessions have nothing
-    /// pending.
+    /// Output that is sent in several steps. Boxed, and freed when all of it is sent, because most sessions have
+    /// nothing pending.
     pending: Option<Box<Pending>>,
 }
 
@@ -373,7 +373,7 @@ impl Feed {
         self.advance()
     }
 
-    /// Sends the next burst of what is pending, or requests the next read.
+    /// Sends the next burst of pending frames, or requests the next read.
     fn advance(&mut self) -> FeedOutputs {
         let mut outputs = FeedOutputs::new();
         let Some(pending) = &mut self.pending else { return outputs };

@@ -91,7 +91,7 @@ fn alerts_that_arrive_during_a_replay_are_sent_once_and_in_order() {
 }
 
 #[test]
-fn alerts_that_were_held_back_are_read_from_the_store_without_another_live() {
+fn held_back_alerts_are_read_from_the_store_without_another_live() {
     let mut feed = Feed::new(session(None), None);
     feed.handle(joined(5));
     feed.handle(FeedInput::Push(alerts([6, 7])));

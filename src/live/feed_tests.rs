@@ -140,7 +140,7 @@ fn describe_all(outputs: &FeedOutputs) -> Vec<String> {
     outputs.iter().map(describe).collect()
 }
 
-/// Inputs each input of a table, and compares the outputs.
+/// Passes each input of a table to the feed, and compares the outputs.
 fn run<'a>(feed: &mut Feed, table: impl IntoIterator<Item = (FeedInput<'a>, &'a [&'a str])>) {
     for (step, (input, expected)) in table.into_iter().enumerate() {
         let what = format!("step {step}: {input:?}");
@@ -437,7 +437,7 @@ fn subscribing_to_alerts_again_starts_at_the_relays_position() {
 
 #[test]
 fn a_message_gets_one_error_at_most() {
-    let answer = || {
+    let reply = || {
         let error = Some(r#"{"type":"error","code":"not_found","detail":""}"#.into());
         FeedInput::Push(Push::Subscribed(Box::new(Subscribed {
             frames: vec![],
@@ -450,10 +450,10 @@ fn a_message_gets_one_error_at_most() {
     feed.handle(joined(20));
     let refused = r#"{"type":"subscribe","channels":["admin","seats:190001"]}"#;
     run(&mut feed, [(FeedInput::Message(refused), &["error forbidden", "subscribe seats:190001 None None"][..])]);
-    run(&mut feed, [(FeedInput::Done, &[][..]), (answer(), &[])]);
+    run(&mut feed, [(FeedInput::Done, &[][..]), (reply(), &[])]);
     let unknown = r#"{"type":"subscribe","channels":["seats:190001"]}"#;
     run(&mut feed, [(FeedInput::Message(unknown), &["subscribe seats:190001 None None"][..])]);
-    run(&mut feed, [(FeedInput::Done, &[][..]), (answer(), &["error not_found"])]);
+    run(&mut feed, [(FeedInput::Done, &[][..]), (reply(), &["error not_found"])]);
 }
 
 #[test]

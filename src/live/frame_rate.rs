@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 /// Frames a second that a client may send on a connection, in the long run. A page sends a few when it opens, and then
 /// one pong for each heartbeat.
 pub const FRAMES_PER_SECOND: u32 = 100;
-/// Frames that a client may send at once: a message of 64 KiB in fragments of 17 bytes, or the requests of minutes in which
-/// its network was down. Answering as many takes a few milliseconds.
+/// Frames that a client may send at once: a message of 64 KiB in fragments of 17 bytes, or the requests that
+/// accumulated while its network was down for minutes. Answering that many takes a few milliseconds.
 const BURST: u32 = 4_000;
 /// The time after which one more frame may be sent.
 const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / FRAMES_PER_SECOND as u64);
@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / FRAMES_PER_SECON
 /// Counts the frames of a connection with the generic cell rate algorithm.
 #[derive(Debug, Default)]
 pub(super) struct FrameRate {
-    /// When all frames so far are made up for; `None` before the first.
+    /// The time by which the frames so far would have arrived at the steady rate; `None` before the first.
     even_at: Option<Instant>,
 }
 

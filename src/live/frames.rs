@@ -245,7 +245,7 @@ pub enum ServerFrame<'a> {
         expires_at: Option<Timestamp>,
         /// Why it changed.
         reason: RegistrationReason,
-        /// The rule for which the caller was passed over.
+        /// The code of the refusal for which the caller was passed over.
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<RefusalCode>,
         /// When it changed.
@@ -313,7 +313,7 @@ pub enum RegistrationReason {
     PassedOver,
     /// The section was cancelled.
     Cancelled,
-    /// The section is no longer cancelled.
+    /// Staff registered or dropped the student, or the section is no longer cancelled.
     Staff,
     /// The waitlist position changed.
     Moved,
@@ -348,14 +348,14 @@ pub fn error(code: ErrorCode, detail: &str) -> ByteString {
     ServerFrame::Error { code, detail }.encode()
 }
 
-/// Encodes one error for all channels that a message was refused; `None` if there are none. A message gets one error at
+/// Encodes one error for all channels of a message that are refused; `None` if none are. A message gets one error at
 /// most, so that a short message with many names does not yield many frames.
 #[must_use]
 pub fn first_error(refused: &[FrameError]) -> Option<ByteString> {
     let first = refused.first()?;
     Some(match refused.len() {
         1 => error(first.code, &first.detail),
-        all => error(first.code, &format!("{}; {} more channels are refused", first.detail, all - 1)),
+        all => error(first.code, &format!("{}; {all} channels are refused in all", first.detail)),
     })
 }
 

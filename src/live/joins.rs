@@ -25,8 +25,8 @@ pub const WAITING_MAX: usize = 10_000;
 /// Maximum wait of a newcomer. A page gives up after 15 seconds. A client that reconnects when it was asked to is
 /// not asked again.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-/// The time after which the next session is admitted, even if this one has not finished its replay. Otherwise clients
-/// that do not read would block all others.
+/// The time after which the next session is admitted, even if the current one has not finished its replay. Otherwise
+/// clients that do not read would block all others.
 const TURN_MAX: Duration = Duration::from_secs(5);
 /// The shortest time in which the rate of joins is measured.
 const MEASURED_MIN: Duration = Duration::from_secs(1);
@@ -43,8 +43,8 @@ struct State {
     /// How many sessions may join at once. While sessions wait it is 0.
     free: usize,
     /// Sessions whose clients reconnect when they were asked to. They are admitted before newcomers.
-    returning: Line,
-    newcomers: Line,
+    returning: WaitQueue,
+    newcomers: WaitQueue,
     appointments: Appointments,
     /// When sessions began to wait, and the number of turns that have ended since then.
     pace: Option<(Instant, u32)>,
@@ -52,7 +52,7 @@ struct State {
 
 /// Waiting sessions, longest first.
 #[derive(Debug, Default)]
-struct Line {
+struct WaitQueue {
     /// May contain sessions that no longer wait. They are skipped, and removed when they are the majority.
     sessions: VecDeque<oneshot::Sender<Permit>>,
     waiting: usize,
@@ -87,7 +87,7 @@ struct Waiting<'a> {
     is_admitted: bool,
 }
 
-impl Line {
+impl WaitQueue {
     fn push(&mut self) -> oneshot::Receiver<Permit> {
         if self.sessions.len() > 2 * self.waiting + WAITING_MAX {
             self.sessions.retain(|session| !session.is_closed());
@@ -111,7 +111,7 @@ impl Line {
 }
 
 impl State {
-    fn line(&mut self, is_returning: bool) -> &mut Line {
+    fn wait_queue(&mut self, is_returning: bool) -> &mut WaitQueue {
         if is_returning { &mut self.returning } else { &mut self.newcomers }
     }
 
@@ -165,7 +165,7 @@ impl JoinQueue {
             if ahead == 0 {
                 state.pace = Some((now, 0));
             }
-            let admitted = state.line(appointment.is_some()).push();
+            let admitted = state.wait_queue(appointment.is_some()).push();
             (admitted, Waiting { queue: self, client, appointment, is_admitted: false })
         };
         let wait_max = if waiting.appointment.is_some() { Duration::MAX } else { WAIT_MAX };
@@ -229,7 +229,7 @@ impl Drop for Permit {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut state = self.queue.state.lock();
-        state.line(self.appointment.is_some()).waiting -= 1;
+        state.wait_queue(self.appointment.is_some()).waiting -= 1;
         if let Some(at) = self.appointment.filter(|_| !self.is_admitted) {
             // The connection was lost. Its client may try again.
             state.appointments.add(self.client.clone(), at, Instant::now());

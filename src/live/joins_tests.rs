@@ -121,8 +121,9 @@ async fn returning_clients_join_before_newcomers_and_are_not_sent_away() {
     later.await.unwrap();
 }
 
-/// Clients that come at the same moment, more than can be served within the longest wait, to a hub that serves `at_once`
-/// at the same time, each for `time`. Returns how many times each was sent away, and when the last one had joined.
+/// Simulates clients that connect at the same moment, more than can be served within the longest wait, to a hub that
+/// serves `at_once` of them at a time, each for `time`. Returns how many times each was sent away, and when the last
+/// one had joined.
 async fn storm(clients: u32, at_once: usize, time: Duration, key: fn(u32) -> ClientKey) -> (Vec<u32>, Duration) {
     let (queue, started) = (queue(at_once), Instant::now());
     let sent_away: Rc<Vec<Cell<u32>>> = Rc::new((0..clients).map(|_| Cell::new(0)).collect());

@@ -138,7 +138,7 @@ pub struct Subscribe {
     pub session: Uuid,
     /// Channels that are open to the session's caller.
     pub channels: Vec<Channel>,
-    /// The position after which the client requests alerts again.
+    /// The position after which the client wants the alerts to be sent again.
     pub since: Option<u64>,
     /// The term's sequence up to which the client has the seats.
     pub seats_since: Option<u64>,
@@ -181,7 +181,7 @@ pub enum Push {
 /// The reply to a [`CatchUp`].
 #[derive(Debug)]
 pub struct CaughtUp {
-    /// The newest state of each section that has changed in the meantime.
+    /// The newest state of each section that changed while seats were held back.
     pub frames: Vec<ByteString>,
     /// Set when alerts were held back: the position after which the session gets every entry again.
     pub alerts_to: Option<u64>,
@@ -196,6 +196,6 @@ pub struct Subscribed {
     pub error: Option<ByteString>,
     /// Set when the session was not subscribed to `alerts` before: the position after which it gets every entry.
     pub alerts_from: Option<u64>,
-    /// The position after which the client requests alerts again.
+    /// The position after which the client wants the alerts to be sent again.
     pub since: Option<u64>,
 }

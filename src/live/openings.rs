@@ -12,7 +12,7 @@ use crate::live::context::Live;
 use crate::live::frames::ServerFrame;
 use crate::registration::readmodel::TermModel;
 
-/// Windows that opened up to this time have been announced.
+/// The time up to which the windows that opened have been announced.
 pub(super) struct Openings {
     checked: Timestamp,
 }

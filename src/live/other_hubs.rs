@@ -51,7 +51,7 @@ pub struct HubCounts {
 pub struct AllSessions {
     /// The first sessions that match, longest connected first.
     pub items: Vec<SessionRow>,
-    /// The number of sessions that match, at the hubs that are listed.
+    /// The number of sessions that match, on the hubs that are listed.
     pub total: usize,
     /// The hubs, this one first.
     pub hubs: Vec<HubCounts>,
@@ -171,7 +171,7 @@ impl OtherHubs {
         hubs
     }
 
-    /// Asks the other hubs for their sessions, and waits until as many have replied as there are.
+    /// Asks the other hubs for their sessions, and waits until all of them have replied, at most [`REPLY_MAX`].
     async fn ask(&self, filter: &SessionFilter) -> Vec<(Uuid, Arc<SessionPage>)> {
         let expected = self.bus.other_hubs().min(HUBS_MAX);
         let (list, mut replies) = mpsc::channel(HUBS_MAX);
@@ -200,8 +200,8 @@ impl OtherHubs {
         received.into_iter().collect()
     }
 
-    /// Adds a list that waits for replies. Returns false if too many do. It is removed after the longest wait in any case,
-    /// because its caller may have gone.
+    /// Removes the lists whose callers no longer wait, and adds one that waits for replies. Returns false if too many
+    /// wait.
     fn await_replies(&self, request: Uuid, list: Replies) -> bool {
         let mut pending = self.pending.lock();
         pending.retain(|_, list| !list.is_closed());
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_list_contains_the_sessions_of_hubs_that_reply_and_the_counts_of_one_that_stopped() {
+    async fn a_list_reports_hubs_that_reply_and_counts_of_those_that_stopped() {
         let bus = Arc::new(OneOther(LocalBus::new(|_| true)));
         let hub = |visitors| OtherHubs::start(presence(visitors), bus.clone(), bus.0.subscribe());
         let (one, other) = (hub(2), hub(3));

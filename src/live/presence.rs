@@ -25,7 +25,7 @@ use crate::live::live_session::{Client, LiveSession};
 
 /// The longest stored user agent, in bytes. Longer ones are truncated.
 const USER_AGENT_LEN_MAX: usize = 160;
-/// Maximum number of user agents of which all sessions share one copy. A campus has a few dozen.
+/// Maximum number of different user agents that are stored once and shared by all sessions. A campus has a few dozen.
 const USER_AGENTS_MAX: usize = 1_024;
 /// Maximum number of channels of all sessions together, besides `me` and `alerts`: 20 for each of 25,000 sessions. A
 /// channel takes up to 150 bytes in the session and in its relay, 75 MB in all.

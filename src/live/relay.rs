@@ -33,7 +33,7 @@ use crate::registration::shown_counts::ShownCounts;
 /// Capacity of a relay's mailbox for messages from the broker. It is smaller than that of a session's queue, so that a
 /// relay that catches up does not overflow the queues of sessions that merely wait to run on this thread.
 const QUEUE_LEN: usize = 16;
-/// The interval at which pings are sent, and silent, expired and departed sessions are removed.
+/// The interval at which the relay sends the pings that are due, and removes silent, expired and departed sessions.
 const SWEEP: Duration = Duration::from_secs(1);
 /// Maximum number of channels of one session. A page that watches more sections subscribes to the term.
 pub const CHANNELS_MAX: usize = 256;
@@ -237,9 +237,9 @@ impl Relay {
     /// have ended. `at` is the monotonic time.
     ///
     /// A sweep that comes late, because the process was stopped or the thread was busy, adds at most [`SWEEP`] to the
-    /// silence of each session: what the clients sent in the meantime is not read yet, and they were not pinged. For
-    /// the same reason a session is closed only when it is over the limit in a second sweep, before which the thread
-    /// has read what had arrived.
+    /// silence of each session: the thread has not read yet what the clients sent during the delay, and they were not
+    /// pinged. For the same reason a session is closed only when it is over the limit in a second sweep, before which
+    /// the thread has read what had arrived.
     pub(super) fn sweep(&mut self, at: Instant) {
         let now = self.live.clock.now();
         let heartbeat = self.live.options.heartbeat;

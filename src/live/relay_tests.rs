@@ -218,7 +218,7 @@ async fn a_late_sweep_does_not_count_as_silence() {
 }
 
 #[actix_rt::test]
-async fn what_has_arrived_is_read_before_silence_is_judged() {
+async fn a_client_is_closed_as_silent_only_after_its_data_was_read() {
     let mut fixture = Fixture::new();
     let session = fixture.join(1);
     let mut at = Instant::now();

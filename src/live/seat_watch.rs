@@ -28,8 +28,8 @@ struct TermWatchers {
     term: Watchers,
     sections: HashMap<Crn, Watchers>,
     /// The encoded snapshots of the whole term, shared by all sessions that subscribe with the same sequence before a
-    /// newer tick. After an outage, thousands of sessions do. The key is the sequence after which they contain what
-    /// changed; 0 is the whole snapshot.
+    /// newer tick, as thousands do after an outage. The key is that sequence: a snapshot contains the sections that
+    /// changed after it; 0 stands for all sections.
     snapshots: HashMap<u64, EncodedSnapshot>,
     /// The encoded changes of the whole term between two sequences, shared by all sessions that missed the same ticks.
     missed: Option<(u64, u64, Vec<ByteString>)>,

@@ -28,7 +28,7 @@ use crate::live::request::LiveRequest;
 
 /// The media type of a stream of events.
 pub const MEDIA_TYPE: &str = "text/event-stream";
-/// The length at which a chunk of the response is complete, in bytes: that of a burst of a replay.
+/// The maximum length of a chunk of the response, in bytes: that of a burst of a replay. A longer event is sent alone.
 const CHUNK_LEN_MAX: usize = 7_600;
 /// A heartbeat: a comment line, which clients ignore and proxies take for activity.
 const HEARTBEAT: &str = ":\n\n";
@@ -79,8 +79,8 @@ impl Transport for EventSession {
         self.push(Event::Frame(frame));
     }
 
-    /// Sends a comment. The client sends nothing, so that its connection counts as alive while it takes heartbeats; TCP
-    /// ends the connection of a client that does not acknowledge them.
+    /// Sends a comment. The client itself sends nothing, so its connection counts as alive while it takes heartbeats;
+    /// TCP ends the connection of a client that does not acknowledge them.
     fn ping(&mut self, _: &mut Context<Self>) {
         self.driver.session().touch();
         self.push(Event::Heartbeat);
@@ -162,7 +162,7 @@ fn chunk(events: &mut VecDeque<Event>) -> Option<Bytes> {
     (!out.is_empty()).then(|| out.freeze())
 }
 
-/// Returns about how long an event is.
+/// Returns the approximate length of an encoded event, in bytes.
 fn encoded_len(event: &Event) -> usize {
     /// Field names, the type and the position.
     const FIELDS_LEN: usize = 64;
@@ -172,7 +172,7 @@ fn encoded_len(event: &Event) -> usize {
     }
 }
 
-/// Appends an event. Frames are JSON, which contains no line breaks, so that each is one line of data.
+/// Appends an event. Frames are JSON without line breaks, so each is one line of data.
 fn encode(event: &Event, out: &mut BytesMut) {
     match event {
         Event::Frame(frame) => push_event(&frame.text, frame.position, out),

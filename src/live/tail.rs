@@ -74,13 +74,14 @@ impl AlertTail {
         *self.entries.write() = Entries { from: at, to: at, ..Entries::default() };
     }
 
-    /// Empties the tail, because entries have changed in the store, from which replays then read.
+    /// Empties the tail, because entries have changed in the store. Replays then read from the store.
     pub fn forget(&self) {
         let mut entries = self.entries.write();
         *entries = Entries { from: entries.to, to: entries.to, ..Entries::default() };
     }
 
-    /// Appends those entries of `batch` that are newer than the tail. The batch must have no gap, and none to the tail.
+    /// Appends those entries of `batch` that are newer than the tail. There must be no gap within the batch, or between
+    /// it and the tail.
     pub(super) fn append(&self, batch: &[Arc<AlertFrame>]) {
         let mut entries = self.entries.write();
         for frame in batch {

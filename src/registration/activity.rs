@@ -65,7 +65,8 @@ impl RequestCounts {
 pub struct RecentActivity {
     /// The requested sections, most requested first, at most the number that the caller asked for.
     pub most_requested: Vec<(SectionId, RequestCounts)>,
-    /// The sections that were full for a request, most often first, at most [`TURNED_AWAY_MAX`].
+    /// The sections that refused requests because they or their waitlists were full, and the number of these requests:
+    /// the highest first, at most [`TURNED_AWAY_MAX`].
     pub turned_away: Vec<(SectionId, u32)>,
     /// The refusals.
     pub refusals: RefusalCounts,
@@ -118,7 +119,7 @@ impl Activity {
         Self { sections: DashMap::new(), next_index: Mutex::new(0), windows: Mutex::new([begin(), begin()]) }
     }
 
-    /// Counts the requests of a command. `section` is the section of a single registration. Not counted are drops,
+    /// Counts the requests of a command. `section` is the section of a single registration. Does not count drops,
     /// repeated registrations, and requests that were undone with their swap.
     pub(super) fn count(&self, term: &TermId, section: Option<&Crn>, outcome: &Outcome) {
         match (outcome, section) {

@@ -1,4 +1,4 @@
-//! Demand for the sections of a term, as students plan before registration opens.
+//! Demand for the sections of a term, from the plans that students prepare before registration opens.
 
 use std::collections::{HashMap, HashSet};
 

@@ -97,7 +97,7 @@ impl BatchExecutor {
         .boxed()
     }
 
-    /// Returns a copy of a term, with which nothing is committed.
+    /// Returns a copy of a term. Changes to the copy are never committed.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -135,7 +135,7 @@ impl BatchExecutor {
             // A panic outside a single decision leaves the state partly changed. It is caught here, so that it does not
             // end the thread of the store or of the registrar; the state is dropped, and the term is loaded again.
             let (batch, record) = catch_unwind(AssertUnwindSafe(|| state.decide(others, commands, now))).ok()?;
-            // If the caller is gone, the batch is still committed.
+            // If the caller was cancelled, the batch is still committed.
             let _ = decided.send(batch);
             record
         });

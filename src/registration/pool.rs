@@ -19,11 +19,11 @@ use crate::registration::request_counts::{RequestCounts, Sent};
 use crate::registration::student_view::Limits;
 use crate::registration::submitted::{Replied, Submitted};
 
-/// The registrars of all terms, distributed over a few threads of their own.
+/// The registrars of all terms, distributed over a few dedicated threads.
 pub struct RegistrarPool {
     deps: RegistrarDeps,
     registrars: DashMap<TermId, Addr<Registrar>>,
-    /// The registrars of sandboxes, in a map of their own, so that only [`RegistrarPool::submit_in`] finds them.
+    /// The registrars of sandboxes, in a separate map, so that only [`RegistrarPool::submit_in`] finds them.
     sandboxes: DashMap<TermId, Addr<Registrar>>,
     arbiters: Vec<Arbiter>,
     next_arbiter: Mutex<usize>,
@@ -36,8 +36,8 @@ pub struct RegistrarPool {
 }
 
 impl RegistrarPool {
-    /// Creates a pool with `shards` threads. At most `accepted_max` commands are between acceptance and reply.
-    /// Under overload students' commands wait for `overload_wait`.
+    /// Creates a pool with `shards` threads. At most `accepted_max` commands are between acceptance and reply. Under
+    /// overload, a student's command waits at most `overload_wait`.
     #[must_use]
     pub fn new(deps: RegistrarDeps, shards: usize, accepted_max: usize, overload_wait: Duration) -> Self {
         Self {
@@ -194,8 +194,8 @@ impl RegistrarPool {
         self.paused(terms, async {}).await;
     }
 
-    /// Runs `work` while the registrars of `terms` commit nothing, and waits until they have loaded their terms again. A
-    /// caller that is dropped in the meantime ends the pause.
+    /// Runs `work` while the registrars of `terms` commit nothing, and waits until they have loaded their terms again.
+    /// If the returned future is dropped, the pause ends.
     pub async fn paused<T>(&self, terms: &[TermId], work: impl Future<Output = T>) -> T {
         let (mut pauses, mut loading) = (Vec::new(), Vec::new());
         // In order, so that two callers cannot wait for each other.

@@ -1,4 +1,4 @@
-//! Finds the waitlist positions that a commit changed, for connected students.
+//! Finds the waitlist positions that a commit changed, so that the students can be notified.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
 //! The owner of one term. Orders the term's commands and commits them in batches: one batch is in flight, and commands
-//! that arrive in the meantime form the next one (group commit). After each commit the registrar publishes the new
-//! state first and replies then, so that a caller who has a reply can read what it says.
+//! that arrive during it form the next one (group commit). After each commit the registrar publishes the new state
+//! before it replies, so that a caller who has a reply can read the state that it reports.
 //!
 //! There is one way to rebuild the term, at the start and after a batch that failed: the callers of the failed batch
 //! get their reply (`outcome_unknown` if the commit itself failed), the term is loaded from the store, its waitlists
@@ -96,7 +96,7 @@ pub struct Retire {
 }
 
 /// Stops the commits of a term while its rows are changed outside of a decision. The batch in flight is finished first;
-/// commands that arrive in the meantime wait.
+/// commands that arrive during the pause wait.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Pause {
@@ -322,7 +322,7 @@ impl Registrar {
     }
 
     /// Takes the commands of the next batch from the queue. Rejects expired commands and those whose callers have given
-    /// up. Commands are rejected here only, before they are decided.
+    /// up. All commands that it returns are decided.
     fn take_batch(&mut self) -> (Vec<Submitted>, Vec<Caller>) {
         let (mut commands, mut callers) = (Vec::new(), Vec::new());
         let now = Instant::now();
@@ -368,7 +368,7 @@ impl Registrar {
     /// Publishes a committed batch, replies to its callers, and starts the next batch.
     fn committed(&mut self, batch: CommittedBatch, callers: Vec<Caller>, ctx: &mut Context<Self>) {
         batch.updates.iter().for_each(|update| self.publish(update, Origin::Batch));
-        // The batch after a load is the registrar's own and has no callers.
+        // A batch of the registrar itself, such as the one after a load, has no callers.
         let replies = batch.outcomes.into_iter().zip(batch.receipts);
         for (caller, (outcome, receipts)) in callers.into_iter().zip(replies) {
             caller.send(outcome.map(|outcome| Replied { outcome, receipts }).ok_or(SubmitError::Failed));
@@ -388,7 +388,8 @@ impl Registrar {
             StoreError::CommitFailed(_) | StoreError::Corrupt(_) => SubmitError::OutcomeUnknown,
         };
         if callers.is_empty() {
-            // The batch after a load failed. Loading again at once would most likely fail in the same way.
+            // A batch of the registrar itself failed, such as the one after a load. Loading at once would probably
+            // fail, too.
             self.load_later(ctx);
         } else {
             callers.into_iter().for_each(|caller| caller.send(Err(reply)));

@@ -190,7 +190,7 @@ impl Rehearsals {
         Ok(id)
     }
 
-    /// Runs a task to its end. The decisions are made on a thread of their own.
+    /// Runs a task to its end. The decisions are made on a separate thread.
     pub async fn run(&self, id: &str, request: RehearsalRequest) {
         let Some(task) = self.find(id) else { return };
         let loaded =
@@ -243,13 +243,14 @@ impl Rehearsals {
         self.tasks.lock().iter().find(|task| task.report.lock().task == id).cloned()
     }
 
-    /// Returns a rehearsal.
+    /// Returns the report of a rehearsal; `None` if there is no such task.
     #[must_use]
     pub fn report(&self, id: &str) -> Option<RehearsalReport> {
         self.find(id).map(|task| task.report.lock().clone())
     }
 
-    /// Cancels a rehearsal, unless it has ended. It ends before the next student arrives.
+    /// Cancels a rehearsal, unless it has ended. It ends before the next student arrives. Returns its report; `None` if
+    /// there is no such task.
     #[must_use]
     pub fn cancel(&self, id: &str) -> Option<RehearsalReport> {
         let task = self.find(id)?;

@@ -50,7 +50,8 @@ pub struct SectionView<'a> {
     capacity: u32,
     /// Number of taken seats, including those taken outside the hub and those that are offered to students.
     enrolled: u32,
-    /// Number of seats that are offered to students from the waitlist; absent if there are none.
+    /// Number of seats that are offered to students from the waitlist; absent if there are none, and for visitors from
+    /// whom small numbers are hidden.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     offered: Option<u32>,
@@ -60,8 +61,8 @@ pub struct SectionView<'a> {
     waitlist_capacity: u32,
     /// Number of people on the waitlist, including those who wait outside the hub.
     waitlisted: u32,
-    /// Of `enrolled`, the number of people who enrolled outside the hub; absent if there are none. Not for visitors from
-    /// whom small numbers are hidden.
+    /// Of `enrolled`, the number of people who enrolled outside the hub; absent if there are none, and for visitors
+    /// from whom small numbers are hidden.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     outside_enrolled: Option<u32>,
@@ -93,8 +94,8 @@ pub struct SectionView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     mine: Option<SectionMine>,
-    /// Only for visitors: a number of people is smaller than this one, and is stated as this number minus 1
-    /// (`[privacy] small_counts`).
+    /// Only for visitors, and only if a count of people is below this number: such a count is stated as this number
+    /// minus 1 (`[privacy] small_counts`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     fewer_than: Option<u32>,

@@ -5,8 +5,8 @@
 //! given up is wasted work.
 //!
 //! A command waits for the rest of the batch in flight, and then for its own batch. Larger batches cost less for each
-//! command, so a batch may take more than half of the time to a reply; the commands that would then wait too long,
-//! those at the beginning of a batch, are rejected.
+//! command, so a batch may take more than half of the time to a reply. The commands that would then wait too long,
+//! those that arrive just after a batch has begun, are rejected.
 
 use std::time::{Duration, Instant};
 
@@ -22,8 +22,9 @@ const BATCH_SHARE: f64 = 0.65;
 /// The smallest number of commands that are assumed to fit into a batch, so that a stall cannot stop the registrar. The
 /// time of batches of this size shows how much of it is fixed.
 const BATCH_MIN: usize = 32;
-/// The largest fixed cost of a batch that is respected, in seconds. A disk that takes longer to sync cannot reply
-/// within a second; its batches take twice this time, so that a reply comes before clients give up after 3 s.
+/// The largest fixed cost of a batch that is taken into account, in seconds. With a disk that takes longer to sync, no
+/// reply can come within a second; batches then take twice this time, so that a reply comes before clients give up
+/// after 3 s.
 const FIXED_COST_MAX: f64 = 0.5;
 /// One batch in this many is small while batches are longer than usual because of their fixed cost, to notice when
 /// that cost has fallen.
@@ -49,8 +50,8 @@ pub struct Shedder {
     limit_max: usize,
     /// The size of the largest recent batch, reduced by [`RECENT`] for each batch after it.
     recent: f64,
-    /// How many commands are accepted for the next batch. It takes all of them, even if the limit has become less: the
-    /// others would wait for a whole batch more.
+    /// How many commands are accepted for the next batch. It takes all of them, even if the limit has been lowered: the
+    /// rest would wait for another whole batch.
     admitted: usize,
     /// Whether the last batch took longer than [`Shedder::batch_time`].
     was_long: bool,

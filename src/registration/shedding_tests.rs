@@ -1,3 +1,5 @@
+//! Tests of load shedding, some of them with a simulated disk.
+
 use super::*;
 use std::collections::VecDeque;
 
@@ -90,7 +92,7 @@ fn no_command_waits_longer_than_the_maximum() {
 }
 
 #[test]
-fn commands_that_would_wait_for_a_whole_batch_before_their_own_are_rejected() {
+fn commands_that_would_first_wait_for_a_whole_batch_are_rejected() {
     let start = Instant::now();
     let (mut shedder, now) = (waiting_long_since(start), start + ms(1_000));
     shedder.taken(200, now);

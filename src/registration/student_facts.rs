@@ -27,7 +27,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Why facts were not changed, or not in all terms. The change may be repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
-    /// The store failed while there was no term.
+    /// The store cannot be read, or it failed while there was no term.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A term did not accept the change.
@@ -102,8 +102,8 @@ impl StudentFactsWriter {
         self.put_in_turn(facts, audit).await
     }
 
-    /// Changes the facts about one student as [`Self::put`] does, from those that are stored. If `change` returns `None`,
-    /// nothing is written. Returns the new facts, and the audit entry if there is no term.
+    /// Changes the facts about one student as [`Self::put`] does, starting from the stored ones. If `change` returns
+    /// `None`, nothing is written. Returns the new facts, and the audit entry if there is no term.
     ///
     /// # Errors
     /// As [`Self::put`], and when the store cannot be read.
@@ -119,8 +119,8 @@ impl StudentFactsWriter {
         Ok(Some((facts, audit)))
     }
 
-    /// Changes the facts about a student from those that the store has. Returns false if `change` leaves them as they are;
-    /// then nothing is written. A change by [`Self::put`] at the same time is not lost.
+    /// Changes the facts about a student, starting from the stored ones. If `change` leaves them as they are, returns
+    /// false and writes nothing. A change by [`Self::put`] at the same time is not lost.
     ///
     /// # Errors
     /// As [`Self::put`], and when the store cannot be read.
@@ -190,7 +190,7 @@ impl StudentFactsWriter {
         Ok(audit)
     }
 
-    /// Returns whether the term has the change; it may have been removed.
+    /// Repeats the change until the term accepts it, for at most [`RETRY_MAX`]. Returns false if the term was removed.
     async fn put_in_term(
         &self,
         term: &TermId,

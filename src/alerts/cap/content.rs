@@ -20,16 +20,16 @@ pub enum CapRequest {
 }
 
 impl CapMessage {
-    /// Returns the request of the message. Its content is that of the first block `info` in `language`, or else that of
+    /// Returns the request of the message. Its content is that of the first `info` block in `language`, or else that of
     /// the first block.
     ///
     /// # Errors
-    /// When the message is not an actual and public one, is an acknowledgement or an error, refers to nothing, or has a
-    /// text that an alert cannot have.
+    /// When the message is not an actual and public one, is an acknowledgement or an error, has no references although
+    /// its kind requires them, or has a text that an alert cannot have.
     pub fn request(&self, language: &str, now: Timestamp) -> Result<CapRequest, CapError> {
         self.require_actual_and_public()?;
         if self.kind != "Alert" && self.references.is_empty() {
-            let detail = format!("references must name what this {} concerns.", self.kind);
+            let detail = format!("references must name the messages that this {} concerns.", self.kind);
             return Err(CapError::invalid("references", detail));
         }
         let content = || {

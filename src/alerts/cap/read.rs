@@ -60,7 +60,7 @@ pub struct CapMessage {
     pub infos: Vec<CapInfo>,
 }
 
-/// A block `info` of a message. Texts are trimmed; empty ones count as absent.
+/// An `info` block of a message. Texts are trimmed; empty ones count as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CapInfo {
     pub(super) language: Option<String>,
@@ -108,7 +108,7 @@ pub fn read(bytes: &[u8]) -> Result<CapMessage, CapError> {
             Event::Start(start) => {
                 let name = if is_cap { start.local_name().as_ref().to_owned() } else { String::new() };
                 if path.is_empty() && (has_ended || name != "alert") {
-                    let detail = format!("The document must be one element alert of the namespace {NAMESPACE}.");
+                    let detail = format!("The document must be one alert element in the namespace {NAMESPACE}.");
                     return Err(CapError::malformed(detail));
                 }
                 path.push(name);

@@ -7,7 +7,7 @@ use crate::domain::alert::AlertContent;
 use crate::domain::cap::CapValues;
 use crate::store::alerts::{PublicAlert, PublicMessage};
 
-/// The name of the parameter with the hub's own category, which has no CAP category of its own.
+/// The name of the parameter that states the hub's own category, because several of them share one category of CAP.
 const CATEGORY_PARAMETER: &str = "eduhub:category";
 
 /// Returns the identifier of a message: unique for each alert and each of its entries.
@@ -43,7 +43,7 @@ pub fn write(public: &PublicAlert, publisher: &Publisher) -> Option<String> {
     Some(document.finish())
 }
 
-/// Writes the elements of the block `info`, in the order of the schema.
+/// Writes the elements of the `info` block, in the order of the schema.
 fn write_info(document: &mut Document, public: &PublicAlert, last: &PublicMessage, publisher: &Publisher) {
     let AlertContent { title, message, priority, category, expires_at, cap, .. } = &public.alert.content;
     let CapValues { urgency, certainty } = cap.unwrap_or_default();

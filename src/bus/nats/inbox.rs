@@ -15,8 +15,8 @@ use crate::bus::nats::wire::{Body, Message};
 
 /// Number of earlier messages of each hub for which the inbox stores whether they have arrived.
 const WINDOW: u64 = u64::BITS as u64;
-/// Maximum number of hubs whose messages are counted. Each start of a hub has an id of its own; the hub that has been
-/// silent for longest is forgotten.
+/// Maximum number of hubs whose messages are counted. A hub has a new id after each start. Beyond the maximum, the hub
+/// that has been silent for longest is forgotten.
 const HUBS_MAX: usize = 64;
 /// A hub that has sent nothing for this long, five presence messages, counts as stopped or cut off.
 const SILENCE_MAX: Duration = Duration::from_secs(5);

@@ -89,7 +89,7 @@ impl Outgoing {
 
 impl NatsBus {
     /// Starts the thread that connects to NATS, and returns at once. `is_connected` returns whether a user has a live
-    /// session at this hub. A hub that cannot connect serves its own users, and tries again.
+    /// session on this hub. A hub that cannot connect serves its own users, and tries again.
     pub fn start(options: NatsOptions, is_connected: impl Fn(&UserName) -> bool + Send + Sync + 'static) -> Self {
         let link = Arc::new(Link::default());
         let gauge = Arc::new(BusGauge { link: Some(Arc::clone(&link)), ..BusGauge::default() });
@@ -113,8 +113,8 @@ impl NatsBus {
         Arc::clone(&self.delivery.gauge)
     }
 
-    /// Queues an event for other hubs, if it fits. While there is no connection, only events are queued that must be
-    /// delivered: a hint would be old when the connection is back.
+    /// Queues an event for other hubs, if it fits. While there is no connection, only events that must be delivered are
+    /// queued: a hint would be out of date once the connection is back.
     fn queue_for_other_hubs(&self, event: Event) {
         let link = self.delivery.link();
         if !event.must_be_delivered() && !link.is_connected() {

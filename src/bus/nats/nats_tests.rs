@@ -59,7 +59,7 @@ impl Subscribe for WithServer {
     }
 }
 
-/// Publishes at one hub and subscribes at another.
+/// Publishes on one hub and subscribes on another.
 struct Between {
     from: NatsBus,
     to: NatsBus,
@@ -76,7 +76,7 @@ impl Between {
 }
 
 impl Bus for Between {
-    /// After a sign-out, all events have arrived, so that a test can read the queue of a subscriber.
+    /// Waits after a sign-out until all events have arrived, so a test can then read the queue of a subscriber.
     fn publish(&self, event: Event) {
         let is_urgent = event.must_be_delivered();
         self.from.publish(event);
@@ -160,7 +160,7 @@ fn without_a_connection_a_bounded_number_of_urgent_events_waits() {
 }
 
 #[test]
-fn a_user_without_a_session_at_this_hub_is_not_connected() {
+fn a_user_without_a_session_on_this_hub_is_not_connected() {
     let bus = start_bus("nats://127.0.0.1:1");
     let [ann, bob] = ["ann", "bob"].map(|name| UserName::parse(name).unwrap());
     assert!(bus.may_be_connected(&ann) && !bus.may_be_connected(&bob));

@@ -1,7 +1,7 @@
 //! The messages between hubs: JSON with a version, the sender and a number.
 //!
-//! A hub reads only messages of its own version, so that hubs of two versions can run side by side during an upgrade:
-//! what they do not understand of each other is read from the store.
+//! A hub reads only messages of its own version. Hubs of two versions can still run side by side during an upgrade,
+//! because each of them reads the changes by the others from the store.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::bus::Event;
 use crate::bus::link::Dropped;
 
-/// The version of the encoding. It changes when a message has another meaning for an older hub. New fields and new
-/// events do not change it: an older hub ignores the former and counts the latter as unreadable.
+/// The version of the encoding. It changes when an older hub would misunderstand a message. New fields and new events
+/// do not change it: an older hub ignores the former and counts the latter as unreadable.
 const VERSION: u32 = 1;
 /// The longest message in bytes. NATS accepts 1 MiB unless it is configured otherwise.
 pub(super) const MESSAGE_LEN_MAX: usize = 512 * 1024;
@@ -19,7 +19,7 @@ pub(super) const MESSAGE_LEN_MAX: usize = 512 * 1024;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Message {
     v: u32,
-    /// The hub that sent it. Each start of a hub has an id of its own.
+    /// The hub that sent it. A hub has a new id after each start.
     pub(super) hub: Uuid,
     /// The number of the message among those of the hub, from 1.
     pub(super) n: u64,
@@ -33,7 +33,7 @@ pub(super) struct Message {
 pub(super) enum Body {
     /// An event.
     Event(Event),
-    /// The hub is running. Sent each second; the sender receives it, too, which proves that the connection works.
+    /// The hub is running. Sent each second. The sender receives it, too, which proves that the connection works.
     Presence,
 }
 

@@ -27,8 +27,8 @@ const ECHO_MAX: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause between two attempts to connect.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long the last events may take to be sent and to come back when the hub stops, as long as a connection may be
-/// silent.
+/// The longest time that the last events may take to be sent and to come back when the hub stops. A connection that is
+/// silent for longer counts as lost.
 const FINISH_MAX: Duration = ECHO_MAX;
 
 /// The state of the thread.
@@ -103,8 +103,8 @@ impl Worker {
         presence.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut echoed = Instant::now();
         loop {
-            // Nothing is sent before the hub has received its first presence, which proves that it receives from then
-            // on what other hubs send.
+            // The hub sends nothing until it has received its own first presence message, which proves that it receives
+            // the messages of other hubs from then on.
             let is_proven = self.client.is_some();
             tokio::select! {
                 // A message that is being sent when the hub stops is sent first.
@@ -143,8 +143,8 @@ impl Worker {
         }
     }
 
-    /// Sends the queued events, and waits until the last message comes back. Only then has NATS read them: a connection
-    /// that is closed before all that it received is read is reset, and NATS then loses what it has not read yet.
+    /// Sends the queued events, and waits until the last message comes back. Only then has NATS read them. A connection
+    /// that the hub closes while it has unread data is reset, and NATS loses the events that it has not read yet.
     async fn send_last_events(&mut self, client: &Client, mut messages: Subscriber) -> Result<(), String> {
         while let Some(event) = self.outgoing.next_now() {
             self.send(client, event).await?;
@@ -169,7 +169,7 @@ impl Worker {
         link.set_problem(None);
         if self.was_connected {
             link.reconnects.fetch_add(1, Ordering::Relaxed);
-            // Hints may have been lost in the meantime.
+            // Hints may have been lost while there was no connection.
             self.delivery.deliver(Event::AlertsStored { seq: None });
         }
         self.was_connected = true;

@@ -58,7 +58,7 @@ impl fmt::Display for Detail {
     }
 }
 
-/// Serialized as a part of another detail: by its code. A text without a code has no serialized form, so that a text that
+/// Serialized as a part of another detail: by its code. A text without a code has no serialized form, so a text that
 /// contains it has no code either.
 impl Serialize for Detail {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

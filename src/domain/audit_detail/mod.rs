@@ -1,6 +1,6 @@
-//! Details of the audit trail: one variant for each text. An entry stores the English text, which stays as it was written,
-//! and with it the code and the values of the text, with which a page shows it in the reader's language (`detail.CODE` in
-//! `static/js/words/admin`). In the texts of earlier versions, which stored no code, [`coded`] recognizes it.
+//! Details of the audit trail: one variant for each text. An entry stores the English text, which stays as it was
+//! written, and the code and the values from which a page shows the text in the reader's language (`detail.CODE` in
+//! `static/js/words/admin`). Earlier versions stored no code; [`coded`] recognizes it in their texts.
 
 mod detail;
 mod reading;

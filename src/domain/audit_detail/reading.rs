@@ -1,5 +1,5 @@
-//! Recognizes the details of entries of earlier versions in their English texts. Those versions stored no code. New entries
-//! store it ([`Detail::coded`]), so a new text needs no recognition here.
+//! Recognizes the details of entries that earlier versions stored, from their English texts. Those versions stored no
+//! code. New entries store it ([`Detail::coded`]), so a new text needs no recognition here.
 
 use std::collections::BTreeMap;
 

@@ -46,9 +46,9 @@ pub(super) fn put_sections(draft: &mut Draft<'_>, edits: &[SectionEdit]) -> Outc
     Outcome::Imported(put_definitions(draft, sections, edited))
 }
 
-/// Puts the definitions that `after` returns. If the meetings, course or credits of a section change, queues the
-/// waitlists of the students who are registered for it, because the change may make room for a promotion. Notifies the
-/// students of a section that becomes cancelled, or open again after that.
+/// Replaces the definitions of sections with those that `after` returns. If the meetings, course or credits of a
+/// section change, queues the waitlists of the students who are registered for it, because the change may make room for
+/// a promotion. Notifies the students of a section that becomes cancelled, or is no longer cancelled.
 fn put_definitions<'n, N: 'n>(
     draft: &mut Draft<'_>,
     sections: impl Iterator<Item = (&'n Crn, &'n N)>,
@@ -213,14 +213,14 @@ fn with_definition_from_file(before: &Section, new: &StagedSection) -> Section {
     section
 }
 
-/// Sets a field of a file that has no column for it to the value that the section has.
+/// Sets `field` to the section's value if the file has no column for it.
 fn keep_unless_stated<T: Clone>(field: &mut T, before: &T, is_stated: bool) {
     if !is_stated {
         field.clone_from(before);
     }
 }
 
-/// Returns whether both have the same set of meetings, without meetings about which nothing is known.
+/// Returns whether both have the same set of meetings, ignoring meetings about which nothing is known.
 fn has_same_meetings(before: &Section, file: &Section) -> bool {
     let (before, file) = (&before.meetings, &file.meetings);
     let is_part = |one: &[Meeting], other: &[Meeting]| {
@@ -229,7 +229,7 @@ fn has_same_meetings(before: &Section, file: &Section) -> bool {
     is_part(before, file) && is_part(file, before)
 }
 
-/// Returns whether a field changed that rules read of a student's other sections.
+/// Returns whether a change affects any of the fields that the rules read in a student's other sections.
 fn changes_rule_inputs(before: &Section, after: &Section) -> bool {
     // Names every field, so that a new field fails to compile until it is decided whether a rule reads it.
     let Section {

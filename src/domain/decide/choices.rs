@@ -16,9 +16,9 @@ use crate::domain::section::SectionState;
 /// Registers a student for a section with waitlist choices. Returns the section of the outcome, which is an alternative if
 /// the student got a seat in that one.
 ///
-/// If all sections of a bundle have seats, or one of the alternatives has one, the student gets them at once; otherwise a
-/// waitlist position in each section. Registering again returns the current state, and accepts an offer; the choices stay
-/// those that were made first.
+/// If all sections of a bundle have seats, or one of the alternatives has one, the student gets them at once. Otherwise
+/// the student gets a waitlist position in each section. Registering again returns the current state, and accepts an
+/// offer; the choices stay those that were made first.
 pub(super) fn register(
     draft: &mut Draft<'_>,
     student: &UserName,
@@ -59,8 +59,8 @@ fn is_registered(draft: &Draft<'_>, student: &UserName, crn: &Crn) -> bool {
     draft.registration(student, crn).is_some_and(Registration::is_registered)
 }
 
-/// Checks that the other sections exist and are not the student's yet, and that the student is enrolled in the section to
-/// drop.
+/// Checks that the other sections exist, that the student is not registered for them, and that the student is enrolled
+/// in the section to drop.
 fn check(draft: &Draft<'_>, student: &UserName, choices: &WaitlistChoices) -> Result<(), RequestOutcome> {
     let failed = |crn: &Crn, problem| Err(RequestOutcome::InChoices { crn: crn.clone(), problem });
     let with = choices.with.iter().map(|crn| (crn, ChoiceField::With));

@@ -21,7 +21,8 @@ use crate::domain::waitlist::settle_queued;
 /// The outcome of each request of a batch, adds before drops.
 pub(super) type Results = Vec<(Crn, RequestOutcome)>;
 
-/// Registers a student in a section: in a seat if one is open, otherwise on the waitlist if `waitlist` is set.
+/// Registers a student for a section: for a seat if one is open, otherwise for a waitlist position if `waitlist` is
+/// set.
 ///
 /// Registering again for the same section returns its current state; no rule is evaluated. If a seat is offered to the
 /// student, this accepts it.
@@ -190,7 +191,7 @@ fn decide_drop(
     granted(draft, &after, true)
 }
 
-/// Ends a registration that the student's request ends in addition to another one.
+/// Ends another registration of the student as part of a request.
 pub(super) fn end(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, reason: Reason) {
     let open = draft.section(crn).map(SectionState::open_seats);
     let after = Registration::dropped(crn.clone(), draft.now);
@@ -207,8 +208,8 @@ pub(super) fn refused_by(crn: &Crn, by: Crn, refusal: Refusal) -> RequestOutcome
     RequestOutcome::InChoices { crn: by, problem: ChoiceProblem::Refused(refusal) }
 }
 
-/// Registers a student in the sections that a batch adds. Those with waitlist choices are decided after the others. The
-/// result of such a section has the CRN of an alternative if the student got a seat in that.
+/// Registers a student for the sections that a batch adds. Those with waitlist choices are decided after the others.
+/// The result of such a section has the CRN of an alternative if the student got a seat in that alternative.
 fn added(draft: &mut Draft<'_>, batch: &Batch) -> Results {
     let Batch { student, add, waitlist, choices, .. } = batch;
     let adds = add.iter().filter(|crn| !choices.contains_key(*crn));
@@ -259,8 +260,8 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
     Err(results)
 }
 
-/// Returns the attempts of a swap that changed nothing. Promotions and lapsed offers before the swap are undone with it,
-/// and made again by the next decision.
+/// Returns the attempts of a swap, or of a request by staff, that was refused as a whole and changed nothing.
+/// Promotions and lapsed offers before it are undone, too; the next decision makes them again.
 pub(super) fn undone_attempts(draft: &mut Draft<'_>) -> Vec<Decided> {
     let mut attempts = draft.take_attempts();
     attempts.retain(|attempt| attempt.action.is_request());

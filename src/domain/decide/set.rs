@@ -20,7 +20,7 @@ pub(super) struct Add<'a> {
     pub(super) waitlist: bool,
 }
 
-/// Registers a student in several sections. Returns the outcomes in the same order.
+/// Registers a student for several sections. Returns the outcomes in the same order.
 pub(super) fn add(draft: &mut Draft<'_>, student: &UserName, adds: &[Add<'_>]) -> Vec<RequestOutcome> {
     let crns: Vec<&Crn> = adds.iter().map(|add| add.crn).collect();
     let Some(sets) = linked::sets(draft, &crns) else {
@@ -36,8 +36,8 @@ pub(super) fn add(draft: &mut Draft<'_>, student: &UserName, adds: &[Add<'_>]) -
     outcomes.into_iter().map(|outcome| outcome.unwrap_or(RequestOutcome::NotFound)).collect()
 }
 
-/// Registers a student in the sections of one set. Sections that a rule refuses leave the set, one after the other, and
-/// the others are evaluated again without them.
+/// Registers a student for the sections of one set. Sections that a rule refuses leave the set, one after the other,
+/// and the others are evaluated again without them.
 fn add_set(draft: &mut Draft<'_>, student: &UserName, adds: &[Add<'_>]) -> Vec<RequestOutcome> {
     let is_new = |crn: &Crn| draft.registration(student, crn).is_none_or(|r| !r.is_registered());
     let mut set: Vec<Add<'_>> = adds.iter().copied().filter(|add| is_new(add.crn)).collect();

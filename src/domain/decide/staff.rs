@@ -75,8 +75,8 @@ pub(super) fn status_change(before: SectionStatus, after: SectionStatus) -> Opti
     }
 }
 
-/// Marks the waitlists of the students who are registered for the sections to be settled again, because a cancelled
-/// section does not count in a student's schedule or credits. Notifies these students if there is a reason to.
+/// Queues all waitlists of the students who are registered for `sections`, because a cancelled section does not count
+/// in a student's schedule or credits. Notifies these students of `reason`, if there is one.
 pub(super) fn handle_status_changes(draft: &mut Draft<'_>, sections: &HashSet<Crn>, reason: Option<Reason>) {
     for (student, crn, registration_status) in draft.students_in(sections) {
         if let Some(reason) = reason {
@@ -136,8 +136,8 @@ pub(super) fn put_term(draft: &mut Draft<'_>, patch: &TermPatch) -> Outcome {
     Outcome::TermChanged
 }
 
-/// Puts facts about students. A rule may then allow what it refused before, so the waitlists of these students are
-/// settled.
+/// Replaces the facts about students. A rule may then allow what it refused before, so the waitlists of these students
+/// are settled.
 pub(super) fn put_facts(draft: &mut Draft<'_>, facts: &[FactsOfStudent]) -> Outcome {
     for (student, facts) in facts {
         let band = draft.natural_band(student);

@@ -1,7 +1,7 @@
 //! `repeat_limit`: a student takes a course at most as many times as the section, or otherwise the college, allows.
 //!
-//! The completed courses that the college states count, including failed and withdrawn ones; those in progress, audited
-//! and transferred do not. Without a statement, nothing counts.
+//! The completed courses that the college states count, including failed and withdrawn ones; those in progress,
+//! incomplete, audited and transferred do not. If the college states no completed courses, the rule refuses nothing.
 
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::rules::{Goal, Rule, RuleContext};

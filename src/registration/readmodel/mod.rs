@@ -26,7 +26,7 @@ pub use term_model::TermModel;
 #[derive(Default)]
 pub struct ReadModel {
     terms: ArcSwap<BTreeMap<TermId, Arc<TermModel>>>,
-    /// The terms of demonstrations, in a map of their own, so that only callers of their realm find them.
+    /// The terms of demonstrations, in a separate map, so that only callers of their realm find them.
     sandboxes: ArcSwap<BTreeMap<TermId, Arc<TermModel>>>,
     /// Held while a map is replaced, so that no concurrent change is lost.
     exchange: Mutex<()>,

@@ -124,7 +124,7 @@ impl TermModel {
         self.students.iter().for_each(|entry| f(entry.value()));
     }
 
-    /// Returns the students who are enrolled in a section, by username.
+    /// Returns the students who are enrolled in at least one section, by username.
     #[must_use]
     pub fn enrolled_students(&self) -> Vec<UserName> {
         let is_enrolled = |all: &[Registration]| all.iter().any(|one| one.status == RegistrationStatus::Enrolled);
@@ -134,7 +134,7 @@ impl TermModel {
         students
     }
 
-    /// Returns whether a student has a seat or a waitlist position in a section.
+    /// Returns whether a student is enrolled or waitlisted in a section, or is offered a seat in it.
     #[must_use]
     pub fn is_registered(&self, student: &UserName, crn: &Crn) -> bool {
         self.registrations(student).is_some_and(|all| all.iter().any(|r| r.is_registered() && r.crn == *crn))

@@ -54,7 +54,7 @@ pub(super) fn problems(
     problems
 }
 
-/// The sections of a plan that exist, are not cancelled, and are not registered yet.
+/// The sections of a plan that exist, are not cancelled, and for which the student is not registered yet.
 struct Whole<'d> {
     draft: &'d Draft<'d>,
     student: &'d UserName,
@@ -101,7 +101,7 @@ impl Whole<'_> {
         })
     }
 
-    /// Returns the sections that require a linked section that is neither planned nor registered.
+    /// Returns the sections that require a linked section that is neither in the plan nor among the student's sections.
     fn missing(&self) -> impl Iterator<Item = PlanProblem> {
         (0..self.sections.len()).filter_map(|at| {
             let refusal = self.refusal(at, RefusalCode::LinkedSectionRequired, |_| false)?;
