@@ -160,7 +160,7 @@ test("another student is not offered the previous student's request", async () =
 
 test("the week hatches only overlaps, and shows subjects, Sunday and untimed sections", async () => {
   const page = await open(chrome, hub, "/?term=week#term", { user: "student" });
-  // Five days, and six: then there is room for upright names only.
+  // With seven days instead of five, the overlapping blocks are so narrow that their names are written vertically.
   for (const sections of [["week-1", "week-2"], ["week-1", "week-2", "week-5", "week-6"]]) {
     await hub.ask("student", "PUT", "/api/v1/me/plan", { sections });
     for (const width of [390, 1180, 1600]) {
@@ -186,18 +186,18 @@ test("an alternative to a full planned section has no warning about it", async (
   const page = await open(chrome, hub, "/?term=week&q=chemistry", { user: "student" });
   await until(page, () => document.querySelectorAll("#schedule-rows li").length === 1 && document.querySelectorAll(".row .act button").length > 2);
   assert.deepEqual(await page.locator(".row .who").allTextContents(), ["Curie CRN 3, 4 cr.", "Curie CRN 4, 4 cr."]);
-  // One with a seat stays a conflict.
+  // Once the planned section has a seat again, the row shows the warning.
   await hub.ask("staff", "PATCH", "/api/v1/sections/week-3", { capacity: 1 });
   await until(page, () => /You already planned/.test(document.querySelectorAll(".row .who")[1].textContent));
   await hub.ask("staff", "PATCH", "/api/v1/sections/week-3", { capacity: 0 });
 });
 
-test("numbers turn gray without the hub, and a success removes an earlier error", async () => {
+test("numbers turn gray while the hub is down, and a success removes an earlier error", async () => {
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
   const page = await open(chrome, hub, "/?term=week&q=history", { user: "student" });
   const register = row(page, "History").getByRole("button", { name: /^Register/ });
   await register.waitFor();
-  // The request reaches the hub, its response does not reach the page.
+  // The request reaches the hub, but its response does not reach the page.
   await page.route("**/me/registrations/week-6", async (route) => { await route.fetch(); await route.abort(); });
   await page.routeWebSocket("**/ws", () => {});
   await register.click();

@@ -1,5 +1,4 @@
-// How the student's page handles responses that are late, that fail, that never arrive, or that are for an earlier
-// user.
+// The student's page handles responses that are late, that fail, that never arrive, or that are for an earlier user.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -39,7 +38,7 @@ test("a section planned before the plan has loaded is added to it", async () => 
   assert.deepEqual((await hub.ask("student", "GET", "/api/v1/me/plan")).sections, ["early-1", "early-4"]);
 });
 
-test("a schedule that has not loaded is not called empty", async () => {
+test("a schedule that has not loaded is not shown as empty", async () => {
   await hub.term("late", WEEK);
   hub.mint("planner", "student");
   await hub.ask("student", "PUT", "/api/v1/me/registrations/late-4");
@@ -146,7 +145,7 @@ test("a row keeps the focus while the rest of the term loads", async () => {
   assert.ok(await page.evaluate((before) => before === document.activeElement && before.isConnected, had));
 });
 
-test("another term changes the address; a closed section says so", async () => {
+test("choosing another term changes the address; a closed section is shown as closed", async () => {
   await hub.term("here", WEEK, { title: "Here" });
   await hub.term("there", WEEK, { title: "There" });
   const page = await open(chrome, hub, "/?term=here&q=chem", { user: "student" });

@@ -13,7 +13,7 @@ const tables = await Promise.all(["en", "es"].map(async (language) => {
   const all = await Promise.all(folders.map((folder) => import(new URL(`${folder}${language}.js`, WORDS))));
   return all.flatMap(({ default: texts }) => Object.values(texts)).flatMap((text) => typeof text === "string" ? text : Object.values(text));
 }));
-/** A placeholder as any text, `{n}` as a number, and other text as it is. */
+/** A regular expression for a part of a text: a placeholder matches any text, `{n}` a number, other text itself. */
 const source = (part) => part === "{n}" ? "[\\d.,]+" : /^\{\w+\}$/.test(part) ? ".+" : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 /** The texts of a language as the sources of regular expressions. Each placeholder stands for any text. */
 const [english, spanish] = tables.map((texts) => [...new Set(texts.map((text) => text.trim()))]
@@ -35,7 +35,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** The English texts that a page shows or says: each text or attribute, and its parts. `lang="en"` allows them. */
+/** The English texts that a page shows or says: each text or attribute, and its parts, except in `lang="en"`. */
 const leftInEnglish = (page) => page.evaluate(([english, spanish]) => {
   const [isEnglish, isSpanish] = [english, spanish].map((sources) => {
     const all = sources.map((source) => new RegExp(source, "s"));
@@ -46,8 +46,7 @@ const leftInEnglish = (page) => page.evaluate(([english, spanish]) => {
     const parts = [text, ...text.split(/, |: |; |(?<=[.?]) /)].map((one) => one.trim()).filter((one) => /\p{L}{2}/u.test(one) && !/^\w+_\w+$/.test(one));
     for (const part of parts) if (isEnglish(part) && !isSpanish(part)) found.add(`${part} (${where})`);
   };
-  // The usernames of the demonstration are names of roles.
-  // What people wrote in an alert may be in any language.
+  // Usernames of the demonstration are names of roles, and people may write an alert in any language.
   const isUsername = (text) => ["admin", "instructor", "staff", "student"].includes(text);
   const isUser = (el, text) => el.matches(".alert > h3, .alert > p") || el.matches("strong, small, span[title]") && isUsername(text);
   const own = (el) => el.closest("[lang]")?.lang === "es";
@@ -63,7 +62,7 @@ const leftInEnglish = (page) => page.evaluate(([english, spanish]) => {
   return [...found];
 }, [onlyEnglish, spanish]);
 
-/** What is wider than the page or than the element that cuts it off, except what scrolls or ends in an ellipsis. */
+/** Elements that are wider than the page, or cut off by their container, unless they scroll or end in an ellipsis. */
 const cut = (page) => page.evaluate(() => {
   const all = [...document.body.querySelectorAll("*")].filter((el) => !el.closest(".scroll, #views, .unseen, svg, .squares, noscript") && el.checkVisibility());
   const wide = all.filter((el) => el.getBoundingClientRect().right > innerWidth + 1);
@@ -92,7 +91,7 @@ const view = async (page, name) => {
 const shows = (page, pattern) => until(page, (source) => new RegExp(source, "s").test(document.body.innerText), pattern);
 const show = (where, user, width) => open(chrome, hub, where, { user, width, height: 844, locale: "es-MX", bypassCSP: true });
 
-test("the comparison recognizes an English text", async () => {
+test("the search for English texts finds planted ones", async () => {
   const page = await show("/staff#now", "staff", 1280);
   await shows(page, "Mapa de cupos");
   await page.evaluate(() => {

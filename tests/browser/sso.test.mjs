@@ -52,7 +52,7 @@ test("a student signs in at the provider, registers, and signs out in both place
   const page = await signIn("ann");
   await page.waitForURL(`${hub.url}/`);
   assert.deepEqual(await session(page), { username: "ann", name: "Ann Ångström", role: "student" });
-  assert.deepEqual((await cookies(page)).map(({ name }) => name), ["eduhub_session"], "the cookie of the begun sign-in is removed");
+  assert.deepEqual((await cookies(page)).map(({ name }) => name), ["eduhub_session"], "the cookie of the pending sign-in is removed");
   await page.selectOption("#which-term", "sso");
   await row(page, "MATH 151").getByRole("button", { name: /Register/ }).click();
   await until(page, () => [...document.querySelectorAll(".row")].some((one) => /MATH 151/.test(one.textContent) && /Enrolled/.test(one.textContent)));

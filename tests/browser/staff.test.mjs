@@ -66,11 +66,11 @@ test("capacity is edited in place; a cancellation needs confirmation", async () 
   assert.equal(await page.inputValue(".srow [name=status]"), "open");
 });
 
-test("a new search keeps the focus in the field that is being edited", async () => {
+test("sorting again keeps the focus in the field that is being edited", async () => {
   const page = await openStaff("#sections");
   await until(page, () => document.querySelectorAll(".srow").length === 2);
   await page.focus(".srow [name=capacity]");
-  // Sorts again, like a reload of the catalogue.
+  // A reload of the sections sorts them in the same way.
   await page.evaluate(() => document.querySelector("#sort-again").click());
   assert.equal(await page.evaluate(() => document.activeElement.name), "capacity");
 });
@@ -142,7 +142,7 @@ test("the question before a cancellation counts the students on the waitlist", a
   assert.ok(items.some(({ title }) => title === "MATH 151 is cancelled"), "the student on the waitlist is notified");
 });
 
-test("everyone in a section is moved to another one, and who stays is listed", async () => {
+test("everyone in a section is moved to another one, and students who stay are listed", async () => {
   await hub.term("all", ["1,MATH 151,Calculus I,A01,lecture,5,4,3,MWF,09:00-09:50,Lee", "2,MATH 151,Calculus I,A02,lecture,5,1,0,TR,09:00-09:50,Lee", "3,ART 2,Drawing,A01,lecture,3,3,0,F,15:00-16:00,Kahlo"]);
   for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/all-1");
   const page = await openStaff("#sections");
@@ -164,7 +164,7 @@ test("everyone in a section is moved to another one, and who stays is listed", a
   assert.deepEqual(page.wrong, []);
 });
 
-test("staff override the rule because of which one student was not moved with the others", async () => {
+test("staff override the rule that kept one student from being moved with the others", async () => {
   await hub.term("lift", ["1,MATH 151,Calculus I,A01,lecture,5,4,3,MWF,09:00-09:50,Lee", "2,MATH 151,Calculus I,A02,lecture,5,1,0,TR,09:00-09:50,Lee"]);
   for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/lift-1");
   const page = await openStaff("#sections");
@@ -232,7 +232,7 @@ test("an alert to a section starts from its roster", async () => {
   assert.equal(await page.inputValue("#alert-form [name=sections]"), "desk-2");
 });
 
-test("an alert reaches the students on a waitlist, also where no student is enrolled", async () => {
+test("an alert reaches the students on a waitlist, even if no student is enrolled", async () => {
   await hub.term("queue", ["1,MATH 151,Calculus I,A01,lecture,5,0,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,TR,09:30-10:20,Curie"]);
   for (const [user, crn] of [["student", 1], ["student2", 1], ["student", 2], ["student2", 2]]) await hub.ask(user, "PUT", `/api/v1/me/registrations/queue-${crn}?waitlist=true`);
   const page = await openStaff("#sections");

@@ -14,7 +14,7 @@ const allTexts = (words) => Object.values(words).flatMap((one) => typeof one ===
 const SPANISH = new Set(allTexts(ES));
 /** A pattern for a text with any values in its placeholders. */
 const pattern = (text) => new RegExp(`^${text.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".+")}$`, "su");
-/** Whether a text has enough words of its own to tell its language: `{from} to {to}` has not. */
+/** Whether a text has enough words of its own to identify its language: `{from} to {to}` does not. */
 const hasWords = (text) => !text.includes("{") || text.replace(/\{\w+\}|\P{L}/gu, "").length > 4;
 
 let hub, chrome;

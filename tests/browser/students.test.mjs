@@ -70,7 +70,7 @@ test("an unknown student is opened by the exact username", async () => {
   await shows(page, "No registrations.");
 });
 
-test("the next student is searched for while a file is open, and after it is closed", async () => {
+test("staff can search for the next student while a file is open, and after it is closed", async () => {
   for (const one of ["queue-1", "queue-2"]) await stated(one);
   const page = await openFile("queue-1");
   await page.fill("#student-search [name=q]", "queue-");
@@ -120,7 +120,7 @@ test("a full section offers its waitlist, and the history says who came first", 
   await shows(page, "Refused: section full");
   await page.locator(".attempt").last().getByRole("button", { name: "Who came first?" }).click();
   await until(page, () => /\d(st|nd|rd|th) student to request this section\. The last seat was taken .*\d:\d\d:\d\d\.\d{3}/.test(document.querySelector(".student-file").textContent));
-  // Paper has the answer, but no button.
+  // The printed page has the answer, but no button.
   await page.emulateMedia({ media: "print" });
   const visible = await page.$$eval("button", (all) => all.filter((one) => one.checkVisibility()).map((one) => one.textContent));
   assert.deepEqual(visible, []);
@@ -134,7 +134,7 @@ test("a student is moved and dropped, by keyboard alone", async () => {
   await page.getByRole("button", { name: /^Move: MATH 151/ }).focus();
   await page.keyboard.press("Enter");
   await until(page, () => document.activeElement.matches(".picker input"));
-  // The other sections of the course are listed at once. What is typed replaces their search.
+  // The other sections of the course are listed at once. Typing replaces this search.
   await page.locator(".at-row li", { hasText: "MATH 151 A01" }).waitFor();
   await page.keyboard.type("PHYS");
   await page.keyboard.press("Enter");
@@ -173,7 +173,7 @@ test("a hold is lifted after a confirmation, and the other facts stay", async ()
   assert.deepEqual([holds.map(({ id }) => id), credit_limit, completed.length], [["fee"], 12, 1]);
 });
 
-test("a permit with an end is given instead of an override, and is then ended", async () => {
+test("a permit with an end date is given instead of an override, and is then ended", async () => {
   await stated("guest");
   const page = await openFile("guest");
   await pick(page, "151 A01", /Register/);
@@ -214,7 +214,7 @@ test("the file is in Spanish, and prints without its forms", async () => {
   const page = await openFile("printed", { locale: "es-MX" });
   await pick(page, "ART", /Inscribir/);
   await shows(page, "Hay una retención en la cuenta. Library: A book is missing.");
-  // All times on the page write the zone in the same form, at which a line cannot end.
+  // All times on the page write the zone in the same form, within which lines do not break.
   await until(page, () => /GMT\u2212[45]; /.test(document.querySelector(".attempt small")?.textContent));
   await page.emulateMedia({ media: "print" });
   for (const hidden of ["header", "#views", "#student-search", ".picker", ".change"]) assert.equal(await page.locator(hidden).first().isVisible(), false, hidden);
