@@ -166,7 +166,7 @@ fn a_sender_without_a_display_name_is_shown_as_the_college() {
 }
 
 #[test]
-fn what_a_student_dropped_later_is_still_shown_as_the_reason() {
+fn a_section_dropped_after_the_alert_stays_in_its_audience() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = sender(&home, &server);

@@ -96,7 +96,7 @@ fn every_reply_has_a_receipt_that_the_exported_chain_contains() {
     assert_eq!(rows(&mine), expected);
     assert_eq!((&mine["items"][2]["position"], &mine["items"][3]["open"]), (&json!(1), &json!(0)));
     assert_eq!(mine["items"][3]["hash"], replies[2].0["receipt"]["hash"]);
-    // Pages.
+    // The pages together have all attempts, each once.
     let first = bob.get("/api/v1/me/attempts?limit=3").expect(200).json();
     let next = first["next"].as_str().expect("a cursor");
     let second = bob.get(&format!("/api/v1/me/attempts?limit=3&cursor={next}")).expect(200).json();
@@ -111,7 +111,7 @@ fn every_reply_has_a_receipt_that_the_exported_chain_contains() {
     assert_eq!((&of_section["items"][1]["n"], &of_section["next"]), (&json!(6), &json!("6")));
     let rest = staff.get(&format!("/api/v1/sections/{TERM}-1/attempts?cursor=6")).expect(200).json();
     assert_eq!(rows(&rest).iter().map(|row| row[0].clone()).collect::<Vec<_>>(), [4, 3, 2, 1]);
-    // The students see who has read their attempts.
+    // Students see who has read their attempts.
     let readers = ann.get("/api/v1/me/disclosures").expect(200).json();
     assert_eq!(
         (&readers["items"][0]["action"], &readers["items"][0]["section"]),

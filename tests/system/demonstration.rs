@@ -271,7 +271,7 @@ fn sandbox_tokens_are_confined_and_a_crash_leaves_no_sandbox() {
     let file = b"crn,course,capacity\n1,A 1,1\n";
     admin().call("POST", "/api/v1/imports?term=203001", &csv, file).unwrap().expect(403);
     admin().call("POST", "/api/v1/imports", &csv, file).unwrap().expect(403);
-    // An import into the sandbox fails, too.
+    // An import by the college's staff into the sandbox fails.
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
     let file = format!("term,crn,course,capacity\n{mine},1,A 1,1\n");
     let task = staff.call("POST", "/api/v1/imports", &csv, file.as_bytes()).unwrap().expect(202).json();

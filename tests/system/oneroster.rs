@@ -1,4 +1,4 @@
-//! Terms as OneRoster bundles: the export, read by another program, and imports of bundles of the hub and of other systems.
+//! Terms as OneRoster bundles: the export, read by another program, and imports of bundles of this and other systems.
 
 use serde_json::{Value, json};
 
@@ -217,7 +217,7 @@ fn exported_students_change_nothing_and_fill_another_hub() {
     let rows = |folder: &Home, bytes: &[u8]| read(folder.folder(), bytes)["enrollments.csv"].clone();
     assert_eq!(rows(&other, &export(&mut desk)), rows(&home, &bytes), "the same registrations");
     let mut admin = server.client().signed_in(&other.token("root", "admin"));
-    assert_eq!(trail(&mut admin, "student.registration"), 6, "an entry of each request, refused ones included");
+    assert_eq!(trail(&mut admin, "student.registration"), 6, "an entry for each request, refused ones included");
     let attempts = desk.get("/api/v1/students/bob/attempts").expect(200).json();
     let by: Vec<_> =
         attempts["items"].as_array().expect("items").iter().map(|one| (&one["by"], &one["result"])).collect();

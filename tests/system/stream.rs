@@ -63,7 +63,7 @@ fn the_headers_of_a_stream_forbid_storing_and_buffering() {
 }
 
 #[test]
-fn cookie_header_and_ticket_sign_a_stream_in() {
+fn a_cookie_a_header_or_a_ticket_signs_a_stream_in() {
     let home = Home::new();
     let server = home.serve();
     let token = home.token("ann", "student");
@@ -82,7 +82,7 @@ fn cookie_header_and_ticket_sign_a_stream_in() {
 }
 
 #[test]
-fn requests_that_cannot_be_served_are_problems() {
+fn requests_that_cannot_be_served_get_a_problem() {
     let home = Home::new();
     let server = home.serve();
     let mut visitor = server.client();

@@ -77,7 +77,7 @@ impl MovingClient {
     }
 }
 
-/// Fails if the clients receive nothing for [`WAIT_MAX`].
+/// Panics if the clients receive nothing for [`WAIT_MAX`]. Returns when they have received `expected` alerts.
 async fn watch(all: Rc<Cell<usize>>, expected: usize) {
     let (mut before, mut changed) = (0, Instant::now());
     while all.get() < expected {

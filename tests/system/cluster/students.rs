@@ -67,19 +67,19 @@ pub(super) struct DeviceRecord {
     pub(super) refused_now: usize,
 }
 
-/// How many sections have been requested so far, for the faults that occur meanwhile.
+/// The number of sections requested so far, by which the faults are timed.
 pub(super) struct Progress {
     done: AtomicUsize,
     all: usize,
 }
 
 impl Progress {
-    /// Waits until this part of all sections, in percent, has been requested.
+    /// Waits until this percentage of all requests for sections has been made.
     pub(super) fn wait_for(&self, percent: usize) {
         self.wait_until(self.all * percent / 100);
     }
 
-    /// Waits until this many more sections have been requested, or all.
+    /// Waits until this many more sections, or all of them, have been requested.
     pub(super) fn wait_for_more(&self, count: usize) {
         self.wait_until((self.done.load(Ordering::Relaxed) + count).min(self.all));
     }
@@ -87,7 +87,7 @@ impl Progress {
     fn wait_until(&self, target: usize) {
         let mut done = self.done.load(Ordering::Relaxed);
         while done < target {
-            // The deadline is for the next request, whatever the number of students is.
+            // The deadline applies to each request, so that it does not depend on the number of students.
             done = eventually("the next request", || {
                 let now = self.done.load(Ordering::Relaxed);
                 (now > done).then_some(now)

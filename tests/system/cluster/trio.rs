@@ -189,7 +189,7 @@ impl Trio {
         kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
     }
 
-    /// Lets every part work again.
+    /// Lets the relays of all hubs pass data again.
     fn heal(&self) {
         for index in 0..HUBS {
             self.to_database(index).set(Mode::Pass);
@@ -201,7 +201,7 @@ impl Trio {
     pub(super) fn audit(&self, records: &[DeviceRecord]) -> Value {
         self.heal();
         self.wait_until_whole(0);
-        // The order of the sections is that of each hub.
+        // Each hub lists the sections in its own order.
         let shown = |index: usize| {
             let mut seats = self.client(index).get(&format!("/api/v1/seats?term={TERM}")).expect(200).json();
             seats["seats"].as_array_mut().expect("seats").sort_by_key(ToString::to_string);
