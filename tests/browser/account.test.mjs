@@ -124,7 +124,7 @@ test("a user without a local account sees only the list of sign-ins", async () =
   await shows(page, "#sign-ins", "No sign-ins.");
 });
 
-test("an instructor removes a guardian link that they created as a student; limited staff get a link to their sections", async () => {
+test("an instructor removes an earlier guardian link; limited staff get a link to their sections", async () => {
   await account("tess", "student");
   const page = await open(chrome, hub, "/account", { bypassCSP: true });
   await signIn(page, "tess", PASSWORD);

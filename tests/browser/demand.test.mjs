@@ -81,7 +81,7 @@ test("a rehearsal shows its result and takes no seat", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("the view is in Spanish and fits a phone", async () => {
+test("the Demand view is in Spanish and fits a phone", async () => {
   const page = await openDemand({ bypassCSP: true, locale: "es-MX", width: 390 });
   assert.match(await page.textContent("#demand-totals"), /^3 estudiantes tienen un plan para este período\./);
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);

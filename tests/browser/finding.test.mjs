@@ -21,7 +21,7 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 
 const shown = (page, expected) => until(page, (expected) => [...document.querySelectorAll(".row .title")].map((one) => one.textContent).join() === expected, expected.join());
 
-test("rows show CRN and credits, and what is online; compact rows stay compact", async () => {
+test("rows show CRN, credits and online sections; compact rows stay compact", async () => {
   const page = await open(chrome, hub, `/?term=${TERM}`);
   await rows(4)(page);
   assert.match(await row(page, "Calculus II").textContent(), /CRN 2, 4 cr\./);
@@ -194,7 +194,7 @@ test("a visitor can plan a section on its page, after signing in", async () => {
   await page.close();
 });
 
-test("on a phone, the view Find leads from the page of a section to the list", async () => {
+test("on a phone, the Find tab leads from the page of a section to the list", async () => {
   const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-2`, { user: "student", width: 390, height: 844 });
   await until(page, () => /MATH 152/.test(document.querySelector("#section-page h3")?.textContent));
   await page.locator("#views [href='#term']").click();

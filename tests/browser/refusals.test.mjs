@@ -64,7 +64,7 @@ test("a lecture offers each of its labs, and one press registers for both", asyn
   assert.deepEqual(page.wrong, []);
 });
 
-test("a late add says when the deadline was, and a late drop keeps the seat", async () => {
+test("the refusal of a late add states the deadline, and a late drop keeps the seat", async () => {
   const page = await openAs("cora", {}, { term: "cutoff", n: 1 });
   await press(page, "Contracts", /^Register/);
   await row(page, "Contracts").getByText("Enrolled").waitFor();

@@ -298,7 +298,7 @@ test("a refused username is explained in Spanish", async () => {
   await shows(page, "Un nombre de usuario tiene de 1 a 120 caracteres, sin espacios");
 });
 
-test("no page has a text outside of the word tables", () => {
+test("no page has a text outside the word tables", () => {
   const js = readdirSync(new URL("js/", STATIC), { recursive: true }).filter((name) => name.endsWith(".js") && !name.startsWith("words/"));
   // Names of products, keys, headers and events, and values of settings.
   const allowed = /^(Arrow(Up|Down|Left|Right)|Page(Up|Down)|Home|End|Escape|Enter|Tab|Content-Type|Retry-After|Accept|Age|Authorization|GET|POST|PUT|PATCH|DELETE|Files|UTC|Example College|America\/New_York|Plone|EduHub|English|Español|Edg|Edge|OPR|Opera|Firefox|Chrome|Safari|iPhone|iPad|Android|Windows|Mac OS X|macOS|CrOS|ChromeOS|Linux|Guardian|KiB|[A-Z]\d.*|[MVHLz\d\s.,${}()-]+|M.*|Edge?\/|Opera\/)$/;

@@ -48,7 +48,7 @@ test("the reach is shown before sending; students get the alert at once", async 
 });
 
 for (const width of [390, 1280]) {
-  test(`a high alert has no banner beside the list of alerts, and is confirmed in the list, at ${width} px`, async () => {
+  test(`an alert of high priority has no banner beside the alert list, and is confirmed there, at ${width} px`, async () => {
     const reader = await openStudent("student", { width });
     await reader.evaluate(() => {
       window.spoken = [];

@@ -27,7 +27,7 @@ fn a_hub_without_nats_has_a_local_bus() {
 }
 
 #[test]
-fn a_hub_serves_without_nats_and_connects_when_it_runs() {
+fn a_hub_serves_without_nats_and_connects_once_nats_runs() {
     let nats = NatsServer::start_with(0, &["--user", "hub", "--pass", "hidden-word"]);
     let relay = TcpRelay::start(nats.address());
     relay.set(Mode::Refuse);

@@ -337,7 +337,7 @@ fn an_interrupted_or_orphaned_demonstration_leaves_no_sandbox() {
 }
 
 #[test]
-fn one_hub_at_a_time_runs_a_demonstration_and_removes_that_of_a_killed_hub() {
+fn hubs_run_one_demonstration_and_remove_that_of_a_killed_hub() {
     let hubs = Hubs::new(cluster());
     let [first, second] = hubs.serve();
     let admin = hubs.token("boss", "admin");

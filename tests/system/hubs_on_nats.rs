@@ -156,21 +156,21 @@ fn a_hint_makes_the_other_hub_read_at_once() {
 }
 
 #[test]
-fn hubs_agree_although_all_messages_are_lost() {
+fn hubs_agree_even_if_all_messages_are_lost() {
     hubs_agree(Fate::LoseAll);
 }
 
 #[test]
-fn hubs_agree_although_most_messages_are_lost() {
+fn hubs_agree_even_if_most_messages_are_lost() {
     hubs_agree(Fate::LoseSome);
 }
 
 #[test]
-fn hubs_agree_although_messages_are_repeated() {
+fn hubs_agree_even_if_messages_are_repeated() {
     hubs_agree(Fate::Repeat);
 }
 
 #[test]
-fn hubs_agree_although_messages_are_reordered() {
+fn hubs_agree_even_if_messages_are_reordered() {
     hubs_agree(Fate::Reorder);
 }

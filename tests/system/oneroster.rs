@@ -274,7 +274,7 @@ fn with(manifest: &str, files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[test]
-fn bundles_that_cannot_be_imported_say_why() {
+fn bundles_that_cannot_be_imported_are_refused_with_a_reason() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));

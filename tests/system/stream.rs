@@ -164,7 +164,7 @@ fn a_stopping_hub_ends_its_streams_and_says_when_to_reconnect() {
 }
 
 #[test]
-fn a_student_follows_seats_and_own_registrations_on_a_stream() {
+fn a_student_follows_seats_and_their_registrations_on_a_stream() {
     let home = Home::new();
     let server = home.serve();
     let mut registrar = server.client().signed_in(&home.token("registrar", "staff"));

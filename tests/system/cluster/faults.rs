@@ -135,7 +135,7 @@ fn confirmed_seats_survive_the_promotion_of_a_standby() {
 }
 
 #[test]
-fn hubs_agree_although_nats_restarts_and_loses_messages() {
+fn hubs_agree_even_if_nats_restarts_and_loses_messages() {
     let (port, other, shared) = (free_port(), NatsServer::start(), shared_database());
     let one = NatsServer::start_with(port, &[]);
     let trio = Trio::start_with(shared, [&one, &one, &other], students(40), |_, home| home.serve());
