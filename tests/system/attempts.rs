@@ -81,7 +81,7 @@ fn every_reply_has_a_receipt_that_the_exported_chain_contains() {
     assert_eq!(chain.keys().copied().collect::<Vec<_>>(), (1..=9).collect::<Vec<_>>(), "eight replies and a promotion");
     for (reply, result) in &replies {
         let receipt = &reply["receipt"];
-        let found = &chain[&receipt["n"].as_u64().unwrap_or_else(|| panic!("a receipt in {reply}"))];
+        let found = &chain[&receipt["n"].as_u64().unwrap_or_else(|| panic!("no receipt in {reply}"))];
         assert_eq!((receipt["hash"].as_str(), found.row[8].as_str()), (Some(found.hash.as_str()), *result), "{reply}");
     }
     assert_eq!(chain[&1].row[13], request_id);
@@ -146,7 +146,7 @@ fn an_erasure_leaves_a_chain_that_can_be_verified() {
     let trail = root.get("/api/v1/admin/audit?limit=1000").expect(200).text();
     assert!(!trail.contains("annabelle"), "{trail}");
     home.verify().unwrap();
-    // The term continues.
+    // The chain continues after the erasure.
     assert_eq!(
         server.client().signed_in(&home.token("cid", "student")).put(&section("1")).expect(409).json()["receipt"]["n"],
         3

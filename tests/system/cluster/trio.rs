@@ -162,7 +162,7 @@ impl Trio {
         eventually(&format!("hub {index} to be {what}"), ready);
     }
 
-    /// Waits until each hub is ready, is connected to the bus, and receives messages of `others` other hubs.
+    /// Waits until each hub is ready, is connected to the bus, and receives messages from `others` other hubs.
     pub(super) fn wait_until_whole(&self, others: usize) {
         for index in 0..HUBS {
             self.wait_for_readiness(index, "ready and connected", |ready| {
@@ -178,7 +178,7 @@ impl Trio {
         self.hubs[index].server.write().take().expect("a running hub").kill();
     }
 
-    /// Starts a hub that was killed, in its folder.
+    /// Restarts a killed hub in its folder.
     pub(super) fn start_again(&self, index: usize) {
         let server = self.home(index).serve();
         *self.hubs[index].server.write() = Some(server);
