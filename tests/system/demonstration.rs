@@ -369,7 +369,7 @@ fn hubs_run_one_demonstration_and_remove_that_of_a_killed_hub() {
         assert!([202, 429].contains(&response.status), "{}", response.text());
         (response.status == 202).then_some(())
     });
-    eventually("its end", || (newest(&second)["state"] == "done").then_some(()));
+    eventually("the end of the demonstration", || (newest(&second)["state"] == "done").then_some(()));
     hubs.database.run(
         "DO $$ BEGIN ASSERT NOT EXISTS (SELECT 1 FROM terms WHERE starts_with(id, '_sandbox-')), 'a sandbox'; END $$",
     );
@@ -384,7 +384,7 @@ fn every_hub_shows_the_newest_demonstration_and_can_share_it() {
     let task = start(&mut at_first, &json!({"users": 5, "seconds": 1, "target": "hub"}));
     let ended = wait_for_end(&mut at_first, &task);
     assert_eq!(ended["state"], "done", "{ended}");
-    let shown = eventually("its end at the second hub", || {
+    let shown = eventually("the end of the demonstration at the second hub", || {
         let shown = at_second.get("/api/v1/admin/demo").expect(200).json();
         (shown["state"] == "done").then_some(shown)
     });

@@ -465,7 +465,7 @@ fn running_hubs_serve_a_newer_schema_and_do_not_start_on_it() {
                 (is_left && seats(server, last)? == json!([last, 5, 1, 0, 4])).then_some(())
             });
         }
-        // Imports, alerts, accounts and sign-ins.
+        // Imports, alerts, accounts and sign-ins work, too.
         let mut staff = servers[1].client().signed_in(&hubs.token("registrar", "staff"));
         let alert = json!({"title": "Next", "message": "Open.", "audience": {"all": true}});
         staff.post_json("/api/v1/alerts", &alert).expect(201);

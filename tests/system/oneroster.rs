@@ -63,7 +63,7 @@ fn college(home: &Home, server: &Server) -> Client {
 
 fn cells<'b>(bundle: &'b Bundle, name: &str, id: &str, columns: &[&str]) -> Vec<&'b str> {
     let row = bundle[name].iter().find(|row| row["sourcedId"] == id);
-    let row = row.unwrap_or_else(|| panic!("{name} has {id}: {:?}", bundle[name]));
+    let row = row.unwrap_or_else(|| panic!("no {id} in {name}: {:?}", bundle[name]));
     columns.iter().map(|column| row[*column].as_str()).collect()
 }
 
@@ -111,7 +111,7 @@ fn another_program_reads_the_exported_term() {
     let (one, three) = ("203009-1", "203009-3");
     let expected = [(one, "user-bob", "student"), (one, zoe, "student"), (three, zoe, "student")];
     assert_eq!(enrolled, expected, "without waitlists and cancelled sections");
-    // Who received the students' data is in the audit trail, and the students see it.
+    // The audit trail records who received the students' data, and the students see it.
     let mut zoe = server.client().signed_in(&home.token("zoe@example.edu", "student"));
     let reads = zoe.get("/api/v1/me/disclosures").expect(200).json();
     assert_eq!(reads["items"][0]["action"], "enrollments.export", "{reads}");

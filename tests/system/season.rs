@@ -64,7 +64,7 @@ impl Section {
         }
     }
 
-    /// Returns whether no student may have both. This is independent of the rules of the program.
+    /// Returns whether the sections exclude each other. This shares no code with the rules of the program.
     fn conflicts_with(&self, other: &Self) -> bool {
         let is_same = self.course == other.course && self.component == other.component;
         is_same || self.meetings.iter().any(|a| other.meetings.iter().any(|b| overlap(a, b)))
@@ -111,7 +111,7 @@ struct Season {
 type Registered = Vec<(String, String, Option<u64>)>;
 
 impl Season {
-    /// Imports the schedule.
+    /// Starts a hub and imports the schedule.
     fn begin(students: usize) -> Self {
         let home = Home::new();
         let names = (1..=students).map(|number| format!("student-{number:05}"));

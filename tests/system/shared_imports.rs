@@ -1,4 +1,4 @@
-//! Imports of one hub at another hub on the same database: progress, cancellation and lists of errors.
+//! Imports of one hub as another hub on the same database shows them: progress, cancellation and lists of errors.
 
 use serde_json::Value;
 

@@ -11,7 +11,7 @@ use crate::support::wait::eventually;
 
 const PATH: &str = "/alerts/stream";
 
-/// Sends an alert to an audience and returns its position.
+/// Sends an alert to an audience and returns its sequence number.
 fn send(staff: &mut Client, title: &str, audience: &Value) -> u64 {
     let alert = json!({"title": title, "message": "Room 12 is flooded.", "audience": audience});
     staff.post_json("/api/v1/alerts", &alert).expect(201).json()["seq"].as_u64().expect("a seq")
@@ -115,7 +115,7 @@ fn streams_and_websockets_share_one_limit_for_each_user() {
     assert_eq!((refused.code().as_str(), refused.header("retry-after").is_some()), ("rate_limited", true));
     EventStream::live(server.address(), PATH, Some(&home.token("bob", "student")));
     drop(stream);
-    eventually("the place of the closed stream is free", || {
+    eventually("the release of the closed stream's connection", || {
         let authorization = format!("Bearer {token}");
         let again = EventStream::try_open(server.address(), PATH, &[("Authorization", &authorization)]);
         again.head.starts_with("http/1.1 200").then_some(())
