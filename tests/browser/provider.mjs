@@ -97,7 +97,7 @@ export class IdentityProvider {
    * Signs in as an account without a browser, up to the provider's redirect to the hub. Returns the hub's cookie of the
    * pending sign-in, the address of the redirect, and the provider's cookies.
    */
-  async answer(account) {
+  async authorize(account) {
     const begun = await fetch(`${this.hub}/auth/college/login`, { redirect: "manual" });
     const jar = new Map();
     let url = begun.headers.get("Location"), body;
@@ -109,13 +109,13 @@ export class IdentityProvider {
       if (location) url = new URL(location, url).href;
       else await response.arrayBuffer();
     }
-    return { flow: begun.headers.getSetCookie()[0].split(";")[0], answer: url, jar };
+    return { flow: begun.headers.getSetCookie()[0].split(";")[0], callback: url, jar };
   }
 
   /** Signs in as an account without a browser. Returns the hub's token and the cookies of the provider. */
   async signIn(account) {
-    const { flow, answer, jar } = await this.answer(account);
-    const response = await fetch(answer, { redirect: "manual", headers: { Cookie: flow } });
+    const { flow, callback, jar } = await this.authorize(account);
+    const response = await fetch(callback, { redirect: "manual", headers: { Cookie: flow } });
     if (response.status !== 303) throw new Error(`${account} could not sign in: ${response.status} ${await response.text()}`);
     const session = response.headers.getSetCookie().find((cookie) => cookie.startsWith("eduhub_session="));
     return { token: session.split(/[=;]/)[1], jar };

@@ -31,7 +31,7 @@ test("a section planned before the plan has loaded is added to it", async () => 
   await rows(4)(page);
   await row(page, "Drawing").getByRole("button", { name: /^Add to plan:/ }).click();
   await row(page, "Drawing").getByRole("button", { name: /^Planned/ }).waitFor();
-  const saved = page.waitForResponse((answer) => answer.url().endsWith("/me/plan") && answer.request().method() === "PUT");
+  const saved = page.waitForResponse((response) => response.url().endsWith("/me/plan") && response.request().method() === "PUT");
   release();
   await saved;
   await until(page, () => document.querySelectorAll("#schedule-rows > li").length === 2);

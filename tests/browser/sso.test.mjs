@@ -119,10 +119,10 @@ test("refused sign-ins say why and whom to ask, in the browser's language", asyn
 });
 
 test("a sign-in is completed only once and only in the browser that began it", async () => {
-  const { flow, answer } = await idp.answer("1001");
-  const end = async (cookie, url = answer) => (await fetch(url, { redirect: "manual", headers: { Cookie: cookie } })).status;
+  const { flow, callback } = await idp.authorize("1001");
+  const end = async (cookie, url = callback) => (await fetch(url, { redirect: "manual", headers: { Cookie: cookie } })).status;
   assert.equal(await end(""), 400, "another browser");
-  assert.equal(await end(flow, answer.replace(/state=\w/, "state=%20")), 400, "another state");
+  assert.equal(await end(flow, callback.replace(/state=\w/, "state=%20")), 400, "another state");
   assert.equal(await end(flow), 303);
   assert.equal(await end(flow), 400, "used before");
 });

@@ -321,14 +321,14 @@ test("a term that opens while it is shown is updated and can be closed", async (
 
 test("a failed load is retried automatically, with its reason shown", async () => {
   const page = await open(chrome, hub, "/readyz", { user: "staff" });
-  const answers = [
+  const responses = [
     (route) => route.fulfill({ status: 503, headers: { "Retry-After": "1" }, json: { status: 503, code: "overloaded" } }),
     (route) => route.fulfill({ status: 429, headers: { "Retry-After": "1" }, json: { status: 429, code: "rate_limited" } }),
     (route) => route.abort(),
   ];
   const shown = [];
   await page.exposeFunction("recordStatus", (text) => shown.push(text));
-  await page.route("**/api/v1/terms", (route) => answers.length ? answers.shift()(route) : route.continue());
+  await page.route("**/api/v1/terms", (route) => responses.length ? responses.shift()(route) : route.continue());
   await page.addInitScript(() => addEventListener("DOMContentLoaded", () => {
     const status = document.querySelector("#load-status");
     new MutationObserver(() => window.recordStatus(status.textContent)).observe(status, { childList: true, subtree: true });
@@ -336,7 +336,7 @@ test("a failed load is retried automatically, with its reason shown", async () =
   await page.goto(`${hub.url}/staff#now`);
   await page.selectOption("#which-term", "desk");
   await until(page, () => document.querySelectorAll("#map i").length === 2 && !document.querySelector("#load-status").textContent);
-  assert.equal(answers.length, 0);
+  assert.equal(responses.length, 0);
   const texts = [...new Set(shown.filter(Boolean))];
   assert.match(texts[0], /^Couldn't load terms\. The server is busy\. Nothing was changed\. Retrying automatically\. Retry now$/);
   assert.match(texts[1], /^Couldn't load terms\. Couldn't reach the server.*Retrying automatically\. Retry now$/);

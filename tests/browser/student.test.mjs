@@ -204,9 +204,9 @@ test("a hub that is killed in a rush loses no seat", async () => {
   const register = async (token) => {
     for (;;) {
       try {
-        const answer = await fetch(`${hub.url}/api/v1/me/registrations/rush-1`, { method: "PUT", headers: { Authorization: `Bearer ${token}` } });
-        if (!answer.ok && answer.status !== 409) continue;
-        (answer.ok ? enrolled : refused).push(token);
+        const response = await fetch(`${hub.url}/api/v1/me/registrations/rush-1`, { method: "PUT", headers: { Authorization: `Bearer ${token}` } });
+        if (!response.ok && response.status !== 409) continue;
+        (response.ok ? enrolled : refused).push(token);
         if (enrolled.length === 10) killed = hub.stop();
         return;
       } catch { /* The hub is down. */ }
