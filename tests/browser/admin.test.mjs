@@ -256,7 +256,7 @@ test("the cells of an audit row begin on the same line, however long the details
   assert.ok(Math.max(...tops) - Math.min(...tops) <= 2, tops.join());
 });
 
-test("Plone times of more than 12 hours ago include their date, and ages include a unit", async () => {
+test("Plone times more than 12 hours ago include their date, and ages include a unit", async () => {
   const page = await openAdmin("#plone");
   // Once the college is shown, the page knows its time zone.
   await until(page, () => document.querySelector("#college").textContent);

@@ -21,7 +21,7 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 
 const shown = (page, expected) => until(page, (expected) => [...document.querySelectorAll(".row .title")].map((one) => one.textContent).join() === expected, expected.join());
 
-test("rows show CRN, credits and online sections; compact rows stay compact", async () => {
+test("rows show CRN, credits and whether a section is online; compact rows stay compact", async () => {
   const page = await open(chrome, hub, `/?term=${TERM}`);
   await rows(4)(page);
   assert.match(await row(page, "Calculus II").textContent(), /CRN 2, 4 cr\./);

@@ -88,8 +88,8 @@ test("an early response is for the term and the search that the page shows", asy
     await until(page, () => document.querySelector("#live").dataset.state === "live" && document.querySelectorAll(".row").length > 0);
     release();
     const sections = page.sent.filter(isFirstSections);
-    // The hub does not know the term that the browser remembers: its page names the current one, so a second request
-    // is needed.
+    // The hub does not know the term that the browser remembers, so the page names the current one, and a second
+    // request is needed.
     assert.equal(sections.length, script ? 2 : 1, `${where}: ${sections}`);
     const shown = await page.inputValue("#which-term");
     assert.deepEqual(Object.fromEntries(new URL(sections.at(-1)).searchParams), query ?? { term: shown, limit: "60" }, where);

@@ -37,7 +37,7 @@ async function each(items, work) {
   return results;
 }
 
-/** Registers each student for a section of subject `MATH` and this number. Returns the response times, sorted. */
+/** Registers each student for a section of subject `MATH1` or `MATH2`. Returns the response times, sorted. */
 async function register(students, number) {
   const times = await each(students, async ({ token }, index) => {
     const begun = performance.now();

@@ -143,7 +143,7 @@ fn only_sent_alerts_to_everyone_are_public() {
     for alert in &hidden {
         let path = format!("/alerts/{}.cap.xml", alert["id"].as_str().unwrap());
         assert_eq!(server.client().get(&path).expect(404).code(), "not_found");
-        // The public address has no hidden alert for staff either, although the hub shows it to them.
+        // Staff do not find these alerts at the public address either, although they see them in the hub.
         staff.get(&path).expect(404);
     }
     assert_eq!(feed(&server).all("entry").count(), 0);

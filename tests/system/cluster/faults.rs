@@ -18,12 +18,12 @@ use crate::support::random::{length_of_run, seed};
 use crate::support::standby::Pair;
 use crate::support::tcp_relay::Mode;
 
-/// Returns the number of students in a test: `CLUSTER_STUDENTS`, or `short`.
+/// Returns the number of students in a test: `CLUSTER_STUDENTS` if it is set, otherwise `short`.
 fn students(short: usize) -> usize {
     length_of_run("CLUSTER_STUDENTS", short)
 }
 
-/// Returns how long a hub is stopped: `CLUSTER_STOP_S`, or 6 s. A lease lasts 4 s, and a client waits for 5 s.
+/// Returns how long a hub is stopped: `CLUSTER_STOP_S` if it is set. A lease lasts 4 s, and a client waits for 5 s.
 fn stop_time() -> Duration {
     Duration::from_secs(length_of_run("CLUSTER_STOP_S", 6))
 }
@@ -165,7 +165,7 @@ fn a_hub_that_was_stopped_for_a_while_loses_no_seat() {
     let records = register(&trio, seed(), |progress| {
         progress.wait_for(20);
         trio.signal(0, Signal::STOP);
-        // The fault is the time itself, so there is no condition to wait for.
+        // This is the duration of the fault: there is no condition to wait for.
         thread::sleep(stop_time());
         trio.signal(0, Signal::CONT);
         progress.wait_for(60);

@@ -162,7 +162,7 @@ impl Trio {
         eventually(&format!("hub {index} to be {what}"), ready);
     }
 
-    /// Waits until each hub is ready, is connected to the bus, and receives messages from `others` other hubs.
+    /// Waits until each hub is ready, is connected to the bus, and receives messages from at least `others` hubs.
     pub(super) fn wait_until_whole(&self, others: usize) {
         for index in 0..HUBS {
             self.wait_for_readiness(index, "ready and connected", |ready| {
