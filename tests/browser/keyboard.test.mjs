@@ -74,7 +74,7 @@ test("a student's whole morning works by keyboard alone", async () => {
     await press(page, "Add to plan");
     await until(page, (crn) => document.querySelector("#schedule-rows").textContent.includes(crn), crn);
   }
-  // The page opens automatically, and the seat in CHEM 101 is taken at once.
+  // Registration opens on the page automatically, and another student takes the seat in CHEM 101 at once.
   await hub.ask("staff", "PUT", "/api/v1/terms/dawn", { opens_at: new Date().toISOString() });
   await until(page, () => document.querySelector("#register-all"));
   await hub.ask("rival", "PUT", "/api/v1/me/registrations/dawn-3");

@@ -120,7 +120,7 @@ test("a rejected line counts once, and its section is rejected as a whole", asyn
   assert.match(title, new RegExp(`^Rejected lines \\(${lines}(, with \\d+ errors)?\\)$`));
   await page.getByRole("button", { name: /^Skip/ }).click();
   await shows(page, "Nothing has changed yet");
-  // Only section 9 is whole.
+  // Only section 9 has no rejected line.
   assert.match(await page.textContent("#task"), /1 section to add/);
 });
 

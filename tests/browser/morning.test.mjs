@@ -95,7 +95,7 @@ test("a request that an expired sign-in prevented is offered again on a phone", 
   assert.ok(heights.length === 2 && Math.max(...heights) <= 44, `the buttons have one line each: ${heights}`);
   await page.locator("#note").getByRole("button", { name: "Sign in" }).click();
   await until(page, () => document.activeElement.name === "username");
-  assert.equal(await page.textContent("#note"), "", "the form itself says what happened");
+  assert.equal(await page.textContent("#note"), "", "the form shows the message instead");
   assert.match(await page.textContent("#sign-in [role=status]"), /nothing was changed for YOGA 100/);
   await signIn();
   await page.locator("#note", { hasText: "didn't go through" }).getByRole("button", { name: "Try again" }).click();
@@ -111,7 +111,7 @@ test("a section that an expired sign-in kept out of the plan is offered again", 
   // The token has ended, so the next test gets another one.
   hub.tokens.delete("student2");
   await plan.click();
-  // The form is visible, so it says so itself.
+  // The sign-in form is visible, so it shows the message.
   await until(page, () => /nothing was changed for HIST 100/.test(document.querySelector("#sign-in [role=status]")?.textContent));
   assert.equal(await page.textContent("#note"), "");
   await page.fill("[name=username]", "student2");
@@ -148,7 +148,7 @@ test("another student is not offered the previous student's request", async () =
   await register.waitFor();
   await page.evaluate(() => fetch("/api/v1/logout", { method: "POST" }));
   await register.click();
-  // The form is visible, so it says so itself.
+  // The sign-in form is visible, so it shows the message.
   await until(page, () => /nothing was changed for HIST 100/.test(document.querySelector("#sign-in [role=status]")?.textContent));
   assert.equal(await page.textContent("#note"), "");
   await page.fill("[name=username]", "student");

@@ -129,9 +129,9 @@ test("two students want the last seat: one gets it, one may wait", async () => {
     return await page.locator("#schedule-rows [data-kind=enrolled]").count();
   }));
   assert.deepEqual(enrolled.sort(), [0, 1]);
-  const loser = pages[enrolled[0] === (await pages[0].locator("#schedule-rows [data-kind=enrolled]").count()) ? 0 : 1];
-  await loser.getByRole("button", { name: "Join the waitlist (you'd be first)" }).click();
-  await until(loser, () => /1st on the waitlist/.test(document.querySelector("#schedule-rows").textContent));
+  const refused = pages[enrolled[0] === (await pages[0].locator("#schedule-rows [data-kind=enrolled]").count()) ? 0 : 1];
+  await refused.getByRole("button", { name: "Join the waitlist (you'd be first)" }).click();
+  await until(refused, () => /1st on the waitlist/.test(document.querySelector("#schedule-rows").textContent));
 });
 
 test("a drop can be undone until the page closes", async () => {
