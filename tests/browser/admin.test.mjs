@@ -60,7 +60,7 @@ test("a demonstration is drawn live and its figures match the API", async () => 
   const printed = await page.evaluate(() => ["header", "#views", "#demo > form", ".screen-only", "#demo-numbers summary", "#demo-result .final", ".target.hub", ".latencies"]
     .map((selector) => document.querySelector(selector).checkVisibility()));
   assert.deepEqual(printed, [false, false, false, false, false, true, true, true]);
-  assert.match(await page.textContent("#demo > .none"), /Start: \w+, \w+ \d+, \d+:\d+ [AP]M E[SD]T\.$/, "paper has the date");
+  assert.match(await page.textContent("#demo > .none"), /Start: \w+, \w+ \d+, \d+:\d+ [AP]M E[SD]T\.$/, "the printed page has the date");
   assert.deepEqual(page.wrong, []);
 });
 

@@ -53,7 +53,7 @@ test("the fields of a section are readable on a phone, before its change is save
     await page.selectOption(".srow [name=status]", "cancelled");
     for (const buttons of [2, 1]) {
       await until(page, (buttons) => document.querySelectorAll(".srow .row-actions button").length === buttons, buttons);
-      // The width that the text and the padding need, and in a list also the arrow.
+      // The width that the text and the padding need, and the arrow in a list.
       const fields = await page.$$eval(".srow .line :is(input, select)", (all) => all.map((el) => {
         const { font, paddingLeft, paddingRight } = getComputedStyle(el);
         const canvas = document.createElement("canvas").getContext("2d");

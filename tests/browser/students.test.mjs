@@ -210,7 +210,7 @@ test("limited staff see registrations in their subjects, and why they see no mor
   assert.deepEqual(await violations(page), []);
 });
 
-test("the file is in Spanish, and prints without its forms", async () => {
+test("a student's file is in Spanish, and is printed without its forms", async () => {
   await stateFacts("printed", { holds: HOLDS });
   const page = await openFile("printed", { locale: "es-MX" });
   await pick(page, "ART", /Inscribir/);
@@ -220,7 +220,7 @@ test("the file is in Spanish, and prints without its forms", async () => {
   await page.emulateMedia({ media: "print" });
   for (const hidden of ["header", "#views", "#student-search", ".picker", ".change"]) assert.equal(await page.locator(hidden).first().isVisible(), false, hidden);
   assert.equal(await page.getByRole("heading", { name: "printed" }).isVisible(), true);
-  // The sheet is about the student at one time, not about the view.
+  // The printed page is headed by the student and the time, not by the view.
   assert.match(await page.innerText("main"), /^printed\s+Datos del .*\d/);
   await page.emulateMedia({ media: "screen" });
   assert.doesNotMatch(await page.innerText(".student-file"), /Datos del/);
