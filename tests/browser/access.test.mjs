@@ -60,7 +60,7 @@ const emergency = async (page) => {
 /** Makes requests to matching addresses fail with a 503. */
 const failing = (part) => `{ const ask = fetch; window.fetch = (where, how) => ${part}.test(String(where)) ? Promise.resolve(Response.json({ title: "Unavailable", status: 503, code: "unavailable", detail: "The store does not respond." },
   { status: 503, headers: { "Content-Type": "application/problem+json" } })) : ask(where, how); }`;
-/** Gives requests to an address a fixed response. */
+/** Answers requests to an address with a fixed body. */
 const answering = (where, body) => `{ const ask = fetch; window.fetch = (what, how) => String(what).endsWith("${where}") ? Promise.resolve(Response.json(${JSON.stringify(body)})) : ask(what, how); }`;
 const FAILED_DEMO = { task: "01a20ba0-12fa-7499-a87a-147dd1f3df17", state: "failed", phase: "finished", message: "Plone rejected the hub's user", users: 20, seconds: 3, target: "both", results: [], background: null };
 /** The state of a Plone that is unreachable and has rejected a write. */
@@ -188,7 +188,7 @@ const accessible = async (page, colorSchemes = ["light", "dark"]) => {
 };
 
 for (const [name, where, { colorSchemes, ...how }, ready] of STATES) {
-  test(name, async () => {
+  test(`accessible: ${name}`, async () => {
     const page = await open(chrome, hub, where, { ...how, bypassCSP: true });
     await ready(page);
     await accessible(page, colorSchemes);
@@ -196,7 +196,7 @@ for (const [name, where, { colorSchemes, ...how }, ready] of STATES) {
   });
 }
 
-test("staff: sent and scheduled alerts with receipts", async () => {
+test("accessible: staff: sent and scheduled alerts with receipts", async () => {
   const page = await open(chrome, hub, "/staff#alerts", { user: "staff", bypassCSP: true });
   await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Later", message: "Soon.", audience: { all: true }, starts_at: "2099-01-01T00:00:00Z" });
   await emergency(page);
@@ -212,7 +212,7 @@ test("staff: sent and scheduled alerts with receipts", async () => {
   }
 });
 
-test("an emergency on the staff and administration pages", async () => {
+test("accessible: an emergency on the staff and administration pages", async () => {
   const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Leave now", message: "Gas in the Science building.", category: "emergency", audience: { all: true } });
   for (const user of ["staff", "admin"]) {
     const page = await open(chrome, hub, `/${user}`, { user, bypassCSP: true });
@@ -224,7 +224,7 @@ test("an emergency on the staff and administration pages", async () => {
   await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
 });
 
-test("results, a delayed drop, a banner and an emergency", async () => {
+test("accessible: results, a delayed drop, a banner and an emergency", async () => {
   for (const [title, priority, category] of [["Payment is due", "high", "workflow"], ["Leave now", "critical", "emergency"]]) {
     await hub.ask("staff", "POST", "/api/v1/alerts", { title, message: "At once.", priority, category, audience: { all: true } });
   }
@@ -279,7 +279,7 @@ test("a hint in an empty field is as readable as other soft text, in light and d
   }
 });
 
-test("the tab of the part that is shown has the color of text, whatever the address", async () => {
+test("the tab of the current view has the text color, with or without a hash in the address", async () => {
   for (const hash of ["", "#term", "#alerts"]) {
     const page = await open(chrome, hub, `/?term=open${hash}`, student);
     await listed(page);

@@ -56,11 +56,11 @@ test("a user changes the password and ends another sign-in", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("a user sets up a code, in Spanish, and signs in with it", async () => {
+test("a user sets up a second factor in Spanish and signs in with a code", async () => {
   await account("sol", "staff");
   const page = await open(chrome, hub, "/account", { locale: "es-MX", bypassCSP: true });
   await signIn(page, "sol", PASSWORD);
-  // The page draws this form again once it has read the state of the factor.
+  // The page redraws this form once it has loaded the state of the second factor.
   await page.waitForLoadState("networkidle");
   await page.fill("#factor [name=password]", "not the password");
   await page.press("#factor [name=password]", "Enter");
@@ -83,7 +83,7 @@ test("a user sets up a code, in Spanish, and signs in with it", async () => {
 
   await page.click("#who button");
   await until(page, () => document.querySelector("#sign-in form"));
-  assert.equal(await page.locator("#account form, #account li").count(), 0, "nothing of the user remains in the page");
+  assert.equal(await page.locator("#account form, #account li").count(), 0, "no data of the user remains on the page");
   await signIn(page, "sol", PASSWORD);
   await until(page, () => document.activeElement.name === "code" && !document.activeElement.closest("[hidden]"));
   await page.fill("#sign-in [name=code]", "000000");
@@ -114,17 +114,17 @@ test("a student reads the history of requests with their receipts", async () => 
   assert.deepEqual(page.wrong, []);
   const spanish = await open(chrome, hub, "/account", { user: "vic", locale: "es-MX" });
   await shows(spanish, "#attempts li:nth-child(1)", "Rechazada: sección llena");
-  assert.match(await spanish.textContent("#attempts li:nth-child(1) small"), /^\S+ .* GMT\u2212\d;/, "with a minus sign, after which no line ends");
+  assert.match(await spanish.textContent("#attempts li:nth-child(1) small"), /^\S+ .* GMT\u2212\d;/, "with a minus sign, after which lines do not break");
 });
 
-test("a token without a local account shows only its sign-ins", async () => {
+test("a user without a local account sees only the list of sign-ins", async () => {
   hub.mint("robot", "staff");
   const page = await open(chrome, hub, "/account", { user: "robot" });
   await until(page, () => !document.querySelector("#elsewhere").hidden && document.querySelector("#own").hidden);
   await shows(page, "#sign-ins", "No sign-ins.");
 });
 
-test("an instructor removes a link made as a student; limited staff find their sections", async () => {
+test("an instructor removes an earlier guardian link; limited staff get a link to their sections", async () => {
   await account("tess", "student");
   const page = await open(chrome, hub, "/account", { bypassCSP: true });
   await signIn(page, "tess", PASSWORD);

@@ -60,7 +60,7 @@ test("a demonstration is drawn live and its figures match the API", async () => 
   const printed = await page.evaluate(() => ["header", "#views", "#demo > form", ".screen-only", "#demo-numbers summary", "#demo-result .final", ".target.hub", ".latencies"]
     .map((selector) => document.querySelector(selector).checkVisibility()));
   assert.deepEqual(printed, [false, false, false, false, false, true, true, true]);
-  assert.match(await page.textContent("#demo > .none"), /Start: \w+, \w+ \d+, \d+:\d+ [AP]M E[SD]T\.$/, "paper has the date");
+  assert.match(await page.textContent("#demo > .none"), /Start: \w+, \w+ \d+, \d+:\d+ [AP]M E[SD]T\.$/, "the printed page has the date");
   assert.deepEqual(page.wrong, []);
 });
 
@@ -98,7 +98,7 @@ test("a link opens the result of a demonstration until it is withdrawn", async (
   assert.deepEqual(page.wrong, []);
 });
 
-test("a run is shown after a reload, in another view, to another admin", async () => {
+test("a running test is shown after a reload, in another view, and to another administrator", async () => {
   await waitUntilIdle();
   const page = await openAdmin("#demo");
   await page.getByLabel("Students (up to").fill("40");
@@ -125,7 +125,7 @@ test("a second start is refused and the running test is shown", async () => {
   await waitUntilIdle();
   const page = await openAdmin("#demo");
   await until(page, () => document.querySelector("#demo-result .result"));
-  // This page does not read the other run before its own start.
+  // Hides the other run from this page until the page has tried to start its own.
   let isBlocked = true;
   await page.route("**/api/v1/admin/demo", (route) => isBlocked && route.request().method() === "GET" ? route.abort() : route.continue());
   await hub.ask("admin", "POST", "/api/v1/admin/demo", { users: 20, seconds: 6, target: "hub" });
@@ -199,7 +199,7 @@ test("an account is added, edited and removed in place", async () => {
   await until(page, () => /No one matches “zzz”/.test(document.querySelector("#people").textContent) && !document.querySelector("#people table").offsetParent);
 });
 
-test("buttons of an account that do not fit into one row begin at the same edge", async () => {
+test("buttons of an account that wrap to a second row begin at the same edge", async () => {
   const page = await open(chrome, hub, "/admin#people", { user: "admin", locale: "es-MX", width: 390, height: 844 });
   await until(page, () => document.querySelector("#people tbody tr"));
   await page.locator("#people tbody tr", { hasText: "Kim Staff" }).getByRole("button", { name: /^Modificar/ }).click();
@@ -233,7 +233,7 @@ test("a half-filled account form is kept across views and pages", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("a person links to their sessions and their audit entries", async () => {
+test("the row of a person links to the person's sessions and audit entries", async () => {
   const page = await openAdmin("#people");
   await page.getByRole("link", { name: "Activity of admin" }).click();
   await until(page, () => document.querySelector("#audit-filter").elements.user.value === "admin" && document.querySelectorAll("#audit-rows td").length > 0
@@ -243,7 +243,7 @@ test("a person links to their sessions and their audit entries", async () => {
   await until(page, () => /match(es)?\.$/.test(document.querySelector("#session-count").textContent) && document.querySelector("#session-count").offsetParent);
 });
 
-test("a row of the audit trail begins on one line, however long its details are", async () => {
+test("the cells of an audit row begin on the same line, however long the details are", async () => {
   await hub.ask("admin", "PUT", "/api/v1/terms/audited", { title: "A term with a title of more than one line in a narrow window", waitlist: "offer", offer_s: 86_400 });
   const page = await open(chrome, hub, "/admin#audit", { user: "admin", width: 768 });
   await until(page, () => document.querySelector("#audit-rows")?.textContent.includes("A term with a title"));
@@ -256,7 +256,7 @@ test("a row of the audit trail begins on one line, however long its details are"
   assert.ok(Math.max(...tops) - Math.min(...tops) <= 2, tops.join());
 });
 
-test("Plone times that are long past include their date, and ages include a unit", async () => {
+test("Plone times more than 12 hours ago include their date, and ages include a unit", async () => {
   const page = await openAdmin("#plone");
   // Once the college is shown, the page knows its time zone.
   await until(page, () => document.querySelector("#college").textContent);
@@ -269,7 +269,7 @@ test("Plone times that are long past include their date, and ages include a unit
   assert.match(texts[3], /^The catalogue was last pulled on Mon, Jan 5, (2026, )?8:00 AM EST\.$/);
 });
 
-test("the first import in the background is running before it counts", async () => {
+test("the first background import is shown as running before it is counted", async () => {
   const page = await openAdmin("#demo");
   const texts = await page.evaluate(async () => {
     const { backgroundText } = await import("/static/js/admin/demo/text.js");

@@ -9,11 +9,11 @@ let hub, chrome;
 before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** The space above each visible element that matches, below the element before it, in pixels. */
+/** The space in pixels between each visible element that matches and the element before it. */
 const spaceAbove = (page, selector) => page.$$eval(selector, (all) => all.filter((el) => el.offsetParent && el.previousElementSibling?.offsetParent)
   .map((el) => el.getBoundingClientRect().top - el.previousElementSibling.getBoundingClientRect().bottom));
 
-test("the cells of a row share a baseline, also beside a button", async () => {
+test("the cells of a row share a baseline, even beside a button", async () => {
   const page = await open(chrome, hub, "/staff#terms", { user: "staff", width: 1280, height: 900 });
   await page.locator(".term-card").first().waitFor();
   const baselines = await page.evaluate(() => {
@@ -22,7 +22,7 @@ test("the cells of a row share a baseline, also beside a button", async () => {
     button.textContent = "Edit";
     row.insertCell().append(button);
     document.querySelector("#terms").append(table);
-    // A mark without height, before the first letter, is on the baseline.
+    // A mark without height before the first letter rests on the baseline.
     return [...row.cells].map((cell) => {
       const mark = document.createElement("span");
       mark.style.display = "inline-block";
@@ -33,7 +33,7 @@ test("the cells of a row share a baseline, also beside a button", async () => {
   assert.ok(Math.max(...baselines) - Math.min(...baselines) < 0.5, `the baselines are at ${baselines}`);
 });
 
-test("the buttons of a person do not touch", async () => {
+test("the buttons in the row of a person do not touch", async () => {
   const page = await open(chrome, hub, "/admin#people", { user: "admin", width: 1280, height: 900 });
   await until(page, () => document.querySelector("#people tbody td:last-child button + button"));
   const gaps = await page.$$eval("#people tbody td:last-child button + button", (all) => all.map((el) => el.getBoundingClientRect().left - el.previousElementSibling.getBoundingClientRect().right));

@@ -1,4 +1,4 @@
-// The page of the API: operations can be read and tried.
+// The API page: users can read and try its operations.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -80,7 +80,7 @@ test("the calendar file and the private link work in both languages", async () =
   await until(page, () => /Link copied\./.test(document.querySelector("#calendar").textContent));
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), url);
   assert.deepEqual(await violations(page), []);
-  // The link is not shown again, so it stays in another language.
+  // The link cannot be shown again later, so it stays when the language changes.
   await page.getByRole("button", { name: "Español" }).click();
   await calendar.getByRole("button", { name: "Copiar enlace" }).waitFor();
   assert.equal(await calendar.locator("code").textContent(), url);

@@ -30,7 +30,7 @@ export function tokens(hub, n) {
 }
 
 /**
- * Students add and drop sections of `term`, so that `perSecond` sections change each second.
+ * Simulated students who add and drop sections of `term`, so that `perSecond` sections change each second.
  */
 export class Crowd {
   changes = 0;

@@ -49,7 +49,7 @@ test("the forecast says which sections have enough seats", async () => {
   }
 });
 
-test("the name of a section wraps like text on a phone", async () => {
+test("on a phone, the lines of a section's name begin at the same edge", async () => {
   const page = await openDemand({ width: 320, height: 700 });
   await until(page, () => document.querySelector("#demand tbody").textContent.includes("MATH 151 lecture"));
   const { left, tops, beside } = await page.$eval("#demand tbody td .plain", (el) => {
@@ -81,7 +81,7 @@ test("a rehearsal shows its result and takes no seat", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("the view is in Spanish, too, and on a phone", async () => {
+test("the Demand view is in Spanish and fits a phone", async () => {
   const page = await openDemand({ bypassCSP: true, locale: "es-MX", width: 390 });
   assert.match(await page.textContent("#demand-totals"), /^3 estudiantes tienen un plan para este período\./);
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);

@@ -53,7 +53,7 @@ test("the fields of a section are readable on a phone, before its change is save
     await page.selectOption(".srow [name=status]", "cancelled");
     for (const buttons of [2, 1]) {
       await until(page, (buttons) => document.querySelectorAll(".srow .row-actions button").length === buttons, buttons);
-      // The width that the text and the padding need, and in a list also the arrow.
+      // The width that the text and the padding need, and the arrow in a list.
       const fields = await page.$$eval(".srow .line :is(input, select)", (all) => all.map((el) => {
         const { font, paddingLeft, paddingRight } = getComputedStyle(el);
         const canvas = document.createElement("canvas").getContext("2d");
@@ -68,7 +68,7 @@ test("the fields of a section are readable on a phone, before its change is save
   }
 });
 
-test("a capacity below the number enrolled says who stays, and is confirmed", async () => {
+test("a capacity below the number enrolled needs confirmation, which says who stays", async () => {
   const page = await openDesk("#sections");
   await until(page, () => document.querySelectorAll(".srow").length === 1);
   await page.fill(".srow [name=capacity]", "1");
@@ -104,13 +104,13 @@ test("Open now and Close now are confirmed, and the closing time is kept", async
   assert.equal(Date.parse((await term("other")).closes_at), Date.parse(closes));
 });
 
-test("an opening time in the past says what it does", async () => {
+test("an opening time in the past shows that registration opens on saving", async () => {
   const page = await openDesk("#terms");
   await page.fill("#term-form [name=opens_at]", "2020-01-01T08:00");
   await until(page, () => /has passed: registration opens when you save/.test(document.querySelector("#past-opening").textContent));
   await page.fill("#term-form [name=opens_at]", "2090-01-01T08:00");
   await until(page, () => !document.querySelector("#past-opening").textContent);
-  // The form is empty after the term was added, and the text does not stay.
+  // Adding the term empties the form and removes the text.
   await page.fill("#term-form [name=id]", "begun");
   await page.fill("#term-form [name=opens_at]", "2020-01-01T08:00");
   await page.locator("#term-form button.primary").click();
@@ -135,7 +135,7 @@ test("a term is edited in its card, while other changes to the terms arrive", as
   await until(page, () => [...document.querySelectorAll(".term-card h3")].some(({ textContent }) => /Other title/.test(textContent)));
   const field = page.locator(".term-card [name=title]");
   assert.match(await field.inputValue(), /of 2031/);
-  // A closing time that is removed is no longer set.
+  // Emptying the field removes the closing time.
   await page.locator(".term-card [name=closes_at]").fill("");
   await page.locator(".term-card").getByRole("button", { name: "Save term" }).click();
   const saved = page.locator(".term-card", { hasText: "of 2031" });
@@ -202,7 +202,7 @@ test("a half-filled form is the same after other views, another page, and anothe
   assert.deepEqual(page.wrong, []);
 });
 
-test("what was entered for a new term is back after another term was edited", async () => {
+test("a half-filled new term is restored after another term was edited", async () => {
   const page = await openDesk("#terms");
   await page.fill("#term-form [name=id]", "2031-fall");
   await page.fill("#term-form [name=title]", "Fall 2031");
@@ -214,7 +214,7 @@ test("what was entered for a new term is back after another term was edited", as
   assert.equal(await page.isVisible("#term-add [name=id]"), true);
 });
 
-test("a term that was being edited and a correction are restored after another page", async () => {
+test("a half-edited term and a half-written correction are restored after another page", async () => {
   const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Room change", message: "To room 12.", priority: "medium", category: "schedule", audience: { sections: ["desk-1"] } });
   const page = await openDesk("#terms");
   await page.locator(".term-card", { hasText: "other" }).getByRole("button", { name: /^Edit/ }).click();
@@ -234,7 +234,7 @@ test("a term that was being edited and a correction are restored after another p
   await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
 });
 
-test("an alert that was begun is back after a correction was abandoned", async () => {
+test("a half-written alert is restored after a correction was abandoned", async () => {
   const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Room change", message: "To room 12.", priority: "medium", category: "schedule", audience: { sections: ["desk-1"] } });
   const page = await openDesk("#alerts");
   await page.fill("#alert-form [name=title]", "Another alert");
@@ -288,13 +288,13 @@ test("rows of sections show their times and instructors in windows of 768 and 10
   }
 });
 
-test("the facts of an open section end with one period each, even after a.m.", async () => {
+test("each detail of an expanded section ends with one period, even after a.m.", async () => {
   for (const [locale, text] of [["en-US", "Calculus I Mon Wed Fri 9:00 – 9:50 AM. Lee. 5 credits."], ["es-MX", "Calculus I lun mié vie 9:00–9:50 a.m. Lee. 5 créditos."]]) {
     const page = await openDesk("#sections", { locale });
     await page.locator(".srow .name").click();
-    const facts = page.locator(".srow .body > p");
-    await facts.waitFor();
-    assert.equal((await facts.innerText()).replace(/\s/g, " "), text);
+    const details = page.locator(".srow .body > p");
+    await details.waitFor();
+    assert.equal((await details.innerText()).replace(/\s/g, " "), text);
     await page.close();
   }
 });

@@ -21,7 +21,7 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 
 const shown = (page, expected) => until(page, (expected) => [...document.querySelectorAll(".row .title")].map((one) => one.textContent).join() === expected, expected.join());
 
-test("rows show CRN and credits, and what is online; compact rows stay compact", async () => {
+test("rows show CRN, credits and whether a section is online; compact rows stay compact", async () => {
   const page = await open(chrome, hub, `/?term=${TERM}`);
   await rows(4)(page);
   assert.match(await row(page, "Calculus II").textContent(), /CRN 2, 4 cr\./);
@@ -53,7 +53,7 @@ test("the details of a section say how many places of its waitlist are taken", a
   assert.deepEqual(page.wrong, []);
 });
 
-test("in a wide window, a row that overlaps the schedule has its CRN, too", async () => {
+test("in a wide window, a row that overlaps the schedule also shows its CRN", async () => {
   await hub.ask("student", "PUT", `/api/v1/me/plan`, { sections: [`${TERM}-1`] });
   const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", width: 1920, height: 1080 });
   const line = page.locator(".row:has(.who.careful)").first();
@@ -64,7 +64,7 @@ test("in a wide window, a row that overlaps the schedule has its CRN, too", asyn
   await hub.ask("student", "PUT", `/api/v1/me/plan`, { sections: [] });
 });
 
-test("a row that overlaps the schedule has its instructor and CRN at every width", async () => {
+test("a row that overlaps the schedule shows its instructor and CRN at every width", async () => {
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [`${TERM}-1`] });
   for (const width of [360, 390, 768, 1024, 1280, 1440, 1600, 1920]) {
     const page = await open(chrome, hub, `/?term=${TERM}`, { user: "student", width });
@@ -110,7 +110,7 @@ test("a conflict cuts neither the instructor nor the title to a few letters", as
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
 });
 
-test("further filters combine, are in the address, and are counted", async () => {
+test("the filters under More filters combine, are in the address, and are counted", async () => {
   const page = await open(chrome, hub, `/?term=${TERM}`, { bypassCSP: true });
   await rows(4)(page);
   await page.getByRole("button", { name: "More filters" }).click();
@@ -174,7 +174,7 @@ test("a section has a page with its own address, which can be shared, printed an
   await until(page, () => /There is no section/.test(document.querySelector("#section-page").textContent));
 });
 
-test("the page of a section names the course in its heading, and its buttons have one size", async () => {
+test("the page of a section names the course in its heading, and its buttons have the same size", async () => {
   hub.mint("looker", "student");
   const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-4`, { user: "looker" });
   await page.locator("#section-page").getByRole("button", { name: /^Register/ }).waitFor();
@@ -196,7 +196,7 @@ test("a visitor can plan a section on its page, after signing in", async () => {
   await page.close();
 });
 
-test("on a phone, the view Find leads from the page of a section to the list", async () => {
+test("on a phone, the Find tab leads from the page of a section to the list", async () => {
   const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-2`, { user: "student", width: 390, height: 844 });
   await until(page, () => /MATH 152/.test(document.querySelector("#section-page h3")?.textContent));
   await page.locator("#views [href='#term']").click();
@@ -212,21 +212,21 @@ test("a watch says when a seat opens, on the page and in a notification", async 
   hub.mint("holder", "student");
   await hub.ask("holder", "PUT", `/api/v1/me/registrations/${TERM}-3`);
   const page = await open(chrome, hub, `/?term=${TERM}&section=${TERM}-3`, { user: "wanda",
-    script: "window.told = []; window.Notification = class { static permission = 'default'; static requestPermission() { this.permission = 'granted'; return Promise.resolve('granted'); } constructor(text) { window.told.push(text); } close() {} };" });
+    script: "window.notifications = []; window.Notification = class { static permission = 'default'; static requestPermission() { this.permission = 'granted'; return Promise.resolve('granted'); } constructor(text) { window.notifications.push(text); } close() {} };" });
   await page.getByRole("button", { name: "Notify me when a seat opens" }).click();
   await until(page, () => /You'll be notified when a seat opens in ART 2/.test(document.querySelector("#note").textContent));
   await until(page, () => document.querySelector("#live").dataset.state === "live");
   await page.getByRole("button", { name: "Back to the list" }).click();
   await hub.ask("holder", "DELETE", `/api/v1/me/registrations/${TERM}-3`);
   await until(page, () => /A seat opened in ART 2 lecture \(3\): 1 left\./.test(document.querySelector("#note").textContent));
-  assert.deepEqual(await page.evaluate(() => window.told), ["A seat opened in ART 2 lecture (3): 1 left."]);
+  assert.deepEqual(await page.evaluate(() => window.notifications), ["A seat opened in ART 2 lecture (3): 1 left."]);
   await page.getByRole("button", { name: "Show section" }).click();
   await page.getByRole("button", { name: "Stop notifying me" }).click();
   assert.equal(await page.evaluate(() => localStorage.getItem("eduhub.watch")), null);
   assert.deepEqual(page.wrong, []);
 });
 
-test("a watch starts before permission is given, and the answer hides no message", async () => {
+test("a watch starts before permission is given, and the user's answer hides no message", async () => {
   hub.mint("wendy", "student");
   hub.mint("holder", "student");
   await hub.ask("holder", "PUT", `/api/v1/me/registrations/${TERM}-3`);
@@ -290,7 +290,7 @@ test("from 768 to 1,280 px, a conflict with two sections is not cut", async () =
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
 });
 
-test("on a phone, the buttons of a full section do not cut its course, its times and its conflict", async () => {
+test("on a phone, the buttons of a full section do not cut off its course, times or conflict", async () => {
   await hub.term("narrow", ["1,BIOL 101,Principles of Biology,A01,lecture,4,1,5,MWF,10:00-10:50,Curie", "2,BIOL 101,Principles of Biology,A02,lecture,4,1,5,TR,09:00-09:50,Ray"]);
   await hub.ask("student2", "PUT", "/api/v1/me/registrations/narrow-1");
   await hub.ask("student", "PUT", "/api/v1/me/registrations/narrow-2");

@@ -1,12 +1,12 @@
 // Measures how long the student's page takes from the navigation to the first rows, without a cache.
 
-/** Loads of each kind; one more before them warms up the hub and the browser. */
+/** Measured loads under each condition. One more load before them warms up the hub and the browser. */
 const LOADS = Number(process.env.LOADS ?? 7);
 /** The pause before each load, in which the browser finishes the previous one. */
 const PAUSE_MS = 700;
-/** The conditions: the factor by which the page's processor is throttled, and those of the network. */
 const PHONE = { latency: 150, downloadThroughput: 1.6e6 / 8, uploadThroughput: 1.6e6 / 8 };
 const OPEN_NETWORK = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
+/** The conditions: name, factor by which the page's processor is throttled, and network. */
 const CONDITIONS = [
   ["first rows, unthrottled", 1, OPEN_NETWORK],
   ["first rows, CPU ×4", 4, OPEN_NETWORK],
@@ -36,7 +36,7 @@ export async function firstRows(chrome, hub, { width = 390, height = 844 } = {})
   await devtools.send("Runtime.addBinding", { name: "firstRows" });
   await devtools.send("Page.addScriptToEvaluateOnNewDocument", { source: `(${watch})()` });
   const times = CONDITIONS.map(() => []);
-  // The conditions take turns, so that other work of the machine affects all of them.
+  // The conditions take turns, so that other work on the machine affects all of them alike.
   for (let load = 0; load <= LOADS; load += 1) for (const [i, [, slower, network]] of CONDITIONS.entries()) {
     await devtools.send("Emulation.setCPUThrottlingRate", { rate: 1 });
     await devtools.send("Page.navigate", { url: "about:blank" });
@@ -45,7 +45,7 @@ export async function firstRows(chrome, hub, { width = 390, height = 844 } = {})
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     await devtools.send("Emulation.setCPUThrottlingRate", { rate: slower });
     await devtools.send("Network.emulateNetworkConditions", { offline: false, ...network });
-    // Without functions of the test library, whose scripts would take time in the throttled page.
+    // Avoids the functions of the test library: their scripts would take time in the throttled page.
     const drawn = new Promise((resolve) => devtools.once("Runtime.bindingCalled", ({ payload }) => resolve(Number(payload))));
     await devtools.send("Page.navigate", { url: `${hub.url}/` });
     const at = await drawn;

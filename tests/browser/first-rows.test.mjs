@@ -31,7 +31,7 @@ async function openHolding(held, where = "/?term=first", options = {}) {
   await page.goto(hub.url + where, { waitUntil: "commit" });
   return { page, release };
 }
-/** What loads after the first rows. */
+/** The requests that may come after the first rows. */
 const REST = /\/api\/v1\/session$|\/static\/student-page\/(student\/(page|opening)|session|live|alerts|seats)\.js$/;
 const count = (page, name) => page.sent.filter(REQUESTS[name]).length;
 
@@ -88,7 +88,8 @@ test("an early response is for the term and the search that the page shows", asy
     await until(page, () => document.querySelector("#live").dataset.state === "live" && document.querySelectorAll(".row").length > 0);
     release();
     const sections = page.sent.filter(isFirstSections);
-    // The hub does not know the term that a browser remembers, and names the current one.
+    // The hub does not know the term that the browser remembers, so the page names the current one, and a second
+    // request is needed.
     assert.equal(sections.length, script ? 2 : 1, `${where}: ${sections}`);
     const shown = await page.inputValue("#which-term");
     assert.deepEqual(Object.fromEntries(new URL(sections.at(-1)).searchParams), query ?? { term: shown, limit: "60" }, where);

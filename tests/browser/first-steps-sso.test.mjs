@@ -18,14 +18,14 @@ after(async () => { await chrome?.close(); await hub?.end(); await idp?.stop(); 
 
 const step = (page, pattern) => until(page, (source) => new RegExp(source).test(document.querySelector("[data-step=people]")?.textContent), pattern);
 
-test("the settings in the first steps make single sign-on work, and the step says so", async () => {
+test("the settings from the first steps enable single sign-on, and the step shows the provider", async () => {
   const page = await open(chrome, hub, "/admin", { user: "admin", bypassCSP: true, width: 390, height: 844 });
   await step(page, "Only your account exists");
   await page.getByText("Set up single sign-on").click();
   assert.match(await page.locator("[data-step=people] details p").first().textContent(), /SAML, Shibboleth, or CAS.*docs\/SSO\.md/, "a college without OpenID Connect needs none of these steps");
   const [uri, lines] = await page.locator("[data-step=people] pre").allTextContents();
   assert.equal(uri, `${hub.url}/auth/college/callback`);
-  // Nothing is covered by the header.
+  // At the top of the page, the header covers nothing.
   await page.evaluate(() => scrollTo(0, 0));
   assert.deepEqual(await violations(page), []);
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the settings are not wider than a phone");

@@ -20,8 +20,8 @@ test("a visitor of an empty hub sees where the sections will be", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("an empty hub lists five steps, each done once the hub has its result", async () => {
-  // Commands use a token of their own, whose user is not a person who can sign in.
+test("an empty hub lists five steps, and marks each as done once the hub has its result", async () => {
+  // The user of a minted token does not count as a person, since no one can sign in as this user.
   hub.mint("program", "admin");
   await hub.ask("program", "GET", "/api/v1/me");
   const page = await open(chrome, hub, "/admin", { user: "admin", bypassCSP: true });

@@ -10,7 +10,7 @@ const utf16 = (text, bigEndian) => {
   return bigEndian ? bytes.swap16() : bytes;
 };
 
-test("a row starts at its physical line, as the hub counts them", async () => {
+test("a row is found by its first physical line, counted as the hub counts lines", async () => {
   const table = [
     ["a,b\nc,d\n", { 1: ["a", "b"], 2: ["c", "d"], 3: null }],
     ["a\r\n\r\n\r\nb", { 1: ["a"], 2: null, 4: ["b"] }],
@@ -50,7 +50,7 @@ test("rows beyond the first block are found, even across its end", async () => {
   assert.equal(await Row.read(file("a\n", "x".repeat(300_000), "\nb"), 2, ","), null);
 });
 
-test("each encoding that the hub reads becomes UTF-8", async () => {
+test("a file in any encoding that the hub reads is converted to UTF-8", async () => {
   const text = "crn\ttitle\n1\tÉtica – “á”\n";
   const windows = Buffer.from("crn\ttitle\n1\t\xc9tica \x96 \x93\xe1\x94\n", "latin1");
   const all = [["Windows-1252", windows], ...[true, false].flatMap((bigEndian) => ["\u{feff}", ""].map((mark) => ["UTF-16", utf16(mark + text, bigEndian)]))];

@@ -1,4 +1,4 @@
-// A student's whole registration morning with the keyboard alone, and what a screen reader is given on the way.
+// A student's whole registration morning with the keyboard alone, and what a screen reader receives along the way.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -74,7 +74,7 @@ test("a student's whole morning works by keyboard alone", async () => {
     await press(page, "Add to plan");
     await until(page, (crn) => document.querySelector("#schedule-rows").textContent.includes(crn), crn);
   }
-  // The page opens automatically, and the seat in CHEM 101 is taken at once.
+  // Registration opens on the page automatically, and another student takes the seat in CHEM 101 at once.
   await hub.ask("staff", "PUT", "/api/v1/terms/dawn", { opens_at: new Date().toISOString() });
   await until(page, () => document.querySelector("#register-all"));
   await hub.ask("rival", "PUT", "/api/v1/me/registrations/dawn-3");
@@ -119,7 +119,7 @@ test("the accessibility tree has results, a changed seat and an alert in reading
   await page.locator("#register-all").click();
   await schedule(page, /Overlaps MATH 151/);
   await until(page, () => !document.querySelector("#schedule-rows .pending"));
-  /** What the accessibility tree has for an element, without its levels. */
+  /** The lines of the accessibility tree of an element, without indentation. */
   const read = async (selector) => (await page.locator(selector).ariaSnapshot()).split("\n").map((line) => line.trim().replace(/^- /, "").replace(/^'(.*)'(:?.*)$/, "$1$2"));
   const reads = async (selector, ...lines) => {
     const all = await read(selector);
@@ -134,7 +134,7 @@ test("the accessibility tree has results, a changed seat and an alert in reading
     "strong: PHYS 101", "paragraph: Overlaps MATH 151 lecture (1).", 'button "Swap with MATH 151 lecture (1)"',
     "strong: CHEM 101", "paragraph: Full. You would be first on the waitlist.", `button "Join the waitlist (you'd be first)"`);
   await reads("#plan-headline", "status: Enrolled in 1 of 3. 2 need a decision.");
-  // A row of the results has its seats, which are read again after they change.
+  // A result row states its seats, and states the new number after a change.
   await reads(".row:has-text('HIST 100')", 'button "HIST 100 A01 lecture History":', "text: Tue Thu 1:00 – 1:50 PM Diaz CRN 4, 3 cr. 5 left", 'button "Register: HIST 100 lecture (4)": Register');
   await hub.ask("other", "PUT", "/api/v1/me/registrations/heard-4");
   await until(page, () => [...document.querySelectorAll(".row")].some((one) => /HIST 100.*4 left/s.test(one.innerText)));

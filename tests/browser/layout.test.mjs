@@ -1,7 +1,7 @@
 // The layout of the states of the pages at five widths: nothing is wider than the window, cut off, covered by another
 // text or control, or broken within a word; and no line of text is too long to read.
 //
-// `make test` checks the principal states of a hub with a college, and `make layout` every one.
+// `make test` checks the principal states of a hub with a college, and `make layout` checks every state.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -11,9 +11,9 @@ import { browser, freePort, Hub, open } from "./support.mjs";
 
 const SIZES = [[390, 844], [768, 1024], [1024, 768], [1280, 800], [1920, 1080]];
 const CHECKS_ALL = process.env.LAYOUT === "all";
-/** The states of the short form, which are also checked in Spanish, whose texts are longer. */
+/** The states that `make test` checks. They are also checked in Spanish, whose texts are longer. */
 const PRINCIPAL = ["visitor", "filters", "answers", "student", "alerts", "staff", "staff-roster", "staff-student", "staff-receipts", "staff-terms", "admin", "admin-people", "account"];
-/** Pages that this project has not laid out. */
+/** Pages whose layout comes from another project. */
 const FOREIGN = ["api"];
 
 /** The faults of the page's layout, as texts. Runs in the page. */
@@ -39,7 +39,7 @@ function faults() {
   if (document.documentElement.scrollWidth > innerWidth) found.push(`the page is ${document.documentElement.scrollWidth} px wide`);
   for (const el of all) {
     const { overflowX, textOverflow, display } = getComputedStyle(el);
-    if (el.getBoundingClientRect().right > innerWidth + 1) found.push(`outside of the window: ${name(el)}`);
+    if (el.getBoundingClientRect().right > innerWidth + 1) found.push(`outside the window: ${name(el)}`);
     const hides = ["hidden", "clip"].includes(overflowX) && textOverflow !== "ellipsis";
     const isControl = el.matches("button, a.button, th, label > span") && display !== "inline" && textOverflow !== "ellipsis";
     if ((hides || isControl) && el.scrollWidth > el.clientWidth + 1) found.push(`cut off: ${name(el)}`);
@@ -92,7 +92,7 @@ let hub, chrome;
 before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** Checks a state at all widths, in English and, for some, in Spanish. */
+/** Checks a state at all widths in English, and a principal one in Spanish, too. */
 async function check(hub, state, { script = true } = {}) {
   for (const locale of ["en-US", ...(PRINCIPAL.includes(state.name) ? ["es-MX"] : [])]) {
     const how = { ...state.how, locale, width: SIZES[0][0], height: SIZES[0][1] };
@@ -119,10 +119,10 @@ async function checkAll(t, hub, list, isChecked = () => true) {
   }
 }
 
-test("the states of a hub with a college", async (t) =>
+test("the states of a hub with a college have no layout faults", async (t) =>
   checkAll(t, hub, states(hub, chrome, await college(hub)), (name) => CHECKS_ALL || PRINCIPAL.includes(name)));
 
-test("the states of a hub without terms", async (t) => {
+test("the states of a hub without terms have no layout faults", async (t) => {
   const empty = await Hub.startEmpty();
   try {
     await checkAll(t, empty, emptyStates());
@@ -131,7 +131,7 @@ test("the states of a hub without terms", async (t) => {
   }
 });
 
-test("the states of a hub with a provider of single sign-on", async (t) => {
+test("the states of a hub with single sign-on have no layout faults", async (t) => {
   const port = await freePort();
   const idp = await IdentityProvider.start(`http://127.0.0.1:${port}`);
   const other = await Hub.start(settingsFor(idp), port);

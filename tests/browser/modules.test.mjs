@@ -48,7 +48,7 @@ test("the student's page loads one script, whose requests come first", () => {
   assert.equal(source(path.join(folder, "student/main.js")).match(/^import .* from "([^"]+)";$/m)[1], "./first.js");
 });
 
-test("the rest of the student's page loads at once", () => {
+test("the modules for the rest of the student's page are requested together", () => {
   const [, list] = source(path.join(folder, "student/main.js")).match(/^const REST = \[([^\]]*)\];$/m);
   const loaded = names(list).map((one) => path.join("student", one.slice(1, -1)));
   assert.deepEqual(loaded.sort(), [...graph("student/page.js")].filter((one) => !firstModules.has(one)).sort());

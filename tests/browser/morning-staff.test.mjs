@@ -1,5 +1,5 @@
-// What happens during a registration morning reaches the pages that are open: a changed window, full sections, connected
-// visitors, good news, and a restart of the hub.
+// Events of a registration morning reach open pages: a changed window, full sections, connected visitors, good news,
+// and a restart of the hub.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -46,7 +46,7 @@ test("a student's own window replaces that of the term, even when it is closed",
   await shows(page, "Registration is not open");
 });
 
-test("the map rings only full sections, and few left is relative to the capacity", async () => {
+test("the map rings only full sections, and its color for few seats depends on the capacity", async () => {
   await hub.term("map", ["1,MATH 151,Calculus I,A01,lecture,3,1,0,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,3,9,0,MWF,09:30-10:20,Curie",
     "3,HIST 110,History,A01,lecture,3,5,0,TR,09:30-10:20,Ito", "4,BIOL 101,Biology,A01,lecture,3,40,0,TR,11:00-11:50,Ito"]);
   for (const crn of ["1", "3", "4"]) await hub.ask("ana", "PUT", `/api/v1/me/registrations/map-${crn}`);
@@ -60,10 +60,11 @@ test("the map rings only full sections, and few left is relative to the capacity
   await page.selectOption("#which-term", "map");
   await until(page, () => document.querySelectorAll("#map i").length === 4 && document.querySelector("#map i.ring"));
   const cell = (crn) => page.locator(`#map i[data-id='map-${crn}']`);
-  // Luis found section 1 full. Section 2 overlaps a section of Ana: staff can change nothing about that.
+  // Luis was refused because section 1 is full. Ana was refused section 2 because of an overlap, about which staff can
+  // do nothing.
   assert.match(await cell(1).getAttribute("class"), /ring/);
   assert.doesNotMatch(await cell(2).getAttribute("class") ?? "", /ring/);
-  // 4 of 5 seats left is not few, 1 of 4 is.
+  // 4 of 5 seats left are not few, but 1 of 4 is.
   await until(page, () => document.querySelector("#map i[data-id='map-4']").dataset.level === "4");
   assert.equal(await cell(3).getAttribute("data-level"), "1");
 });
@@ -119,7 +120,7 @@ test("a rejected line counts once, and its section is rejected as a whole", asyn
   assert.match(title, new RegExp(`^Rejected lines \\(${lines}(, with \\d+ errors)?\\)$`));
   await page.getByRole("button", { name: /^Skip/ }).click();
   await shows(page, "Nothing has changed yet");
-  // Only section 9 is whole.
+  // Only section 9 has no rejected line.
   assert.match(await page.textContent("#task"), /1 section to add/);
 });
 
@@ -145,7 +146,7 @@ test("the audit trail is searched by words and by their beginnings", async () =>
   await shows(page, "No entries match");
 });
 
-test("the charts mark a restart of the hub, and have a range of a day", async () => {
+test("the charts mark a restart of the hub, and offer a range of one day", async () => {
   const own = await Hub.start();
   try {
     const page = await open(chrome, own, "/admin#now", { user: "admin" });

@@ -95,7 +95,7 @@ test("a request that an expired sign-in prevented is offered again on a phone", 
   assert.ok(heights.length === 2 && Math.max(...heights) <= 44, `the buttons have one line each: ${heights}`);
   await page.locator("#note").getByRole("button", { name: "Sign in" }).click();
   await until(page, () => document.activeElement.name === "username");
-  assert.equal(await page.textContent("#note"), "", "the form itself says what happened");
+  assert.equal(await page.textContent("#note"), "", "the form shows the message instead");
   assert.match(await page.textContent("#sign-in [role=status]"), /nothing was changed for YOGA 100/);
   await signIn();
   await page.locator("#note", { hasText: "didn't go through" }).getByRole("button", { name: "Try again" }).click();
@@ -111,7 +111,7 @@ test("a section that an expired sign-in kept out of the plan is offered again", 
   // The token has ended, so the next test gets another one.
   hub.tokens.delete("student2");
   await plan.click();
-  // The form is visible, so it says so itself.
+  // The sign-in form is visible, so it shows the message.
   await until(page, () => /nothing was changed for HIST 100/.test(document.querySelector("#sign-in [role=status]")?.textContent));
   assert.equal(await page.textContent("#note"), "");
   await page.fill("[name=username]", "student2");
@@ -148,7 +148,7 @@ test("another student is not offered the previous student's request", async () =
   await register.waitFor();
   await page.evaluate(() => fetch("/api/v1/logout", { method: "POST" }));
   await register.click();
-  // The form is visible, so it says so itself.
+  // The sign-in form is visible, so it shows the message.
   await until(page, () => /nothing was changed for HIST 100/.test(document.querySelector("#sign-in [role=status]")?.textContent));
   assert.equal(await page.textContent("#note"), "");
   await page.fill("[name=username]", "student");
@@ -160,7 +160,7 @@ test("another student is not offered the previous student's request", async () =
 
 test("the week hatches only overlaps, and shows subjects, Sunday and untimed sections", async () => {
   const page = await open(chrome, hub, "/?term=week#term", { user: "student" });
-  // Five days, and six: then there is room for upright names only.
+  // With seven days instead of five, the overlapping blocks are so narrow that their names are written vertically.
   for (const sections of [["week-1", "week-2"], ["week-1", "week-2", "week-5", "week-6"]]) {
     await hub.ask("student", "PUT", "/api/v1/me/plan", { sections });
     for (const width of [390, 1180, 1600]) {
@@ -186,18 +186,18 @@ test("an alternative to a full planned section has no warning about it", async (
   const page = await open(chrome, hub, "/?term=week&q=chemistry", { user: "student" });
   await until(page, () => document.querySelectorAll("#schedule-rows li").length === 1 && document.querySelectorAll(".row .act button").length > 2);
   assert.deepEqual(await page.locator(".row .who").allTextContents(), ["Curie CRN 3, 4 cr.", "Curie CRN 4, 4 cr."]);
-  // One with a seat stays a conflict.
+  // Once the planned section has a seat again, the row shows the warning.
   await hub.ask("staff", "PATCH", "/api/v1/sections/week-3", { capacity: 1 });
   await until(page, () => /You already planned/.test(document.querySelectorAll(".row .who")[1].textContent));
   await hub.ask("staff", "PATCH", "/api/v1/sections/week-3", { capacity: 0 });
 });
 
-test("numbers turn gray without the hub, and a success removes an earlier error", async () => {
+test("numbers turn gray while the hub is down, and a success removes an earlier error", async () => {
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
   const page = await open(chrome, hub, "/?term=week&q=history", { user: "student" });
   const register = row(page, "History").getByRole("button", { name: /^Register/ });
   await register.waitFor();
-  // The request reaches the hub, its response does not reach the page.
+  // The request reaches the hub, but its response does not reach the page.
   await page.route("**/me/registrations/week-6", async (route) => { await route.fetch(); await route.abort(); });
   await page.routeWebSocket("**/ws", () => {});
   await register.click();

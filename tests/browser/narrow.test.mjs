@@ -6,7 +6,7 @@ import { college, states } from "./states.mjs";
 import { browser, Hub, open } from "./support.mjs";
 
 const WIDTHS = [390, 320];
-/** The states of pages besides the three large ones, of which `layout.test.mjs` checks the principal ones. */
+/** The states of the small pages. `layout.test.mjs` checks the principal states of the three large pages. */
 const SMALL = ["section", "section-visitor", "demonstration", "demonstration-gone", "shared", "teaching", "problems", "not-found", "no-script", "api"];
 const PAGES = ["/", "/staff", "/admin", "/account", "/teaching", "/shared", "/demonstration", "/docs"];
 
@@ -19,7 +19,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** What is wider than the window or than the part of the page that shows it. */
+/** The parts of the page that scroll sideways, as texts, and the page itself if it is wider than the window. */
 const wide = (page) => page.evaluate(() => {
   const found = document.documentElement.scrollWidth > innerWidth ? [`the page is ${document.documentElement.scrollWidth} px wide`] : [];
   for (const el of document.querySelectorAll("body *")) {
@@ -56,7 +56,7 @@ for (const where of PAGES) {
   });
 }
 
-test("the pages of errors fit a phone, in both languages", async () => {
+test("error pages fit a phone, in both languages", async () => {
   for (const locale of ["en-US", "es-MX"]) {
     for (const where of ["/nothing", `/${"x".repeat(300)}`, "/api/v1/schedule-feeds/0123.ics", "/docs/ui/nothing", "/static/nothing"]) {
       await fits(await open(chrome, hub, where, { locale, width: WIDTHS[0], height: 844 }), `${where} (${locale})`);

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { lateBy } from "./staff-clock.mjs";
 import { browser, Hub, open, until, violations } from "./support.mjs";
 
-/** How long seats are offered, in seconds. No test waits for it. */
+/** How long seats are offered, in seconds. No test waits that long. */
 const LONG_S = 3600;
 let hub, chrome;
 before(async () => {
@@ -13,7 +13,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** A term with one full section in which seats are offered for `offer_s`. `holder` has the seat, and `waiting` wait. */
+/** Creates a term with a full section whose seats are offered for `offer_s`. `holder` has the seat; `waiting` wait. */
 async function term(id, offer_s, holder, waiting) {
   await hub.term(id, ["1,MATH 151,Calculus I,A01,lecture,5,1,5,MWF,09:00-09:50,Lee"]);
   await hub.ask("staff", "PUT", `/api/v1/terms/${id}`, { waitlist: "offer", offer_s, offer_first_day_s: LONG_S });
@@ -26,7 +26,7 @@ async function term(id, offer_s, holder, waiting) {
 
 const live = (page) => until(page, () => document.querySelector("#live").dataset.state === "live");
 const offered = (page) => until(page, () => document.querySelector("#offers .offer .left")?.textContent);
-/** The banners about offers. */
+/** Waits until the page has a banner about an offer, or has none. */
 const banner = (page, has) => until(page, (has) => [...document.querySelectorAll("#banners > *")].some((el) => /been offered a seat|se le ofrece/i.test(el.textContent)) === has, has);
 const noOffer = (page) => until(page, () => !document.querySelector("#offers .offer"));
 const isStatus = async (page, user, id, status) => {
@@ -47,8 +47,8 @@ test("an offer arrives live with its deadline by the hub's clock and is accepted
   const card = page.locator("#offers .offer");
   assert.match(await card.textContent(), /You've been offered a seat in MATH 151 lecture \(1\)/);
   assert.match(await card.textContent(), /Accept it by .+\d:\d\d.+ After that, it goes to the next student on the waitlist\./);
-  // The device is five hours behind, so the time left by its own clock would be six hours. The page knows the hub's clock
-  // to within the time of a response.
+  // The device is five hours behind, so by its own clock six hours would be left. The page knows the hub's clock to
+  // within the duration of a request.
   assert.match(await card.locator(".left").textContent(), /^(1:00:0[01]|\d?\d:\d\d)$/);
   assert.deepEqual(await violations(page), []);
   await page.getByRole("button", { name: "Español" }).click();
@@ -62,7 +62,7 @@ test("an offer arrives live with its deadline by the hub's clock and is accepted
   assert.deepEqual(page.wrong, []);
 });
 
-test("an offer from before the page opened is declined and goes to the next student", async () => {
+test("an offer made before the page was opened is declined and goes to the next student", async () => {
   const { free } = await term("decline", LONG_S, "carl", ["dora", "emil"]);
   await free();
   const [dora, emil] = await Promise.all(["dora", "emil"].map((user) => open(chrome, hub, "/?term=decline", { user })));
@@ -80,7 +80,7 @@ test("an offer from before the page opened is declined and goes to the next stud
 test("on a phone, only an offer that is out of sight has a banner", async () => {
   const { free } = await term("phone", LONG_S, "jack", ["kate"]);
   const page = await open(chrome, hub, "/?term=phone#term", { user: "kate", width: 390, height: 844 });
-  // Without its only banner, the box around it is not shown either.
+  // When its only banner is hidden, the box around it is hidden, too.
   const isVisible = (wanted) => until(page, (wanted) => document.querySelector("#banners [data-notice=offer]")?.checkVisibility() === wanted && document.querySelector("#banners").checkVisibility() === wanted, wanted);
   await live(page);
   await free();
@@ -106,7 +106,7 @@ test("an offer that lapses disappears and the page says why", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("a refusal to accept is shown, and the offer stays", async () => {
+test("the reason why an acceptance is refused is shown, and the offer stays", async () => {
   const { free } = await term("refuse", LONG_S, "hans", ["ines"]);
   await hub.ask("staff", "PUT", "/api/v1/students/ines", { holds: [] });
   await free();

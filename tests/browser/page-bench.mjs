@@ -1,10 +1,10 @@
-// Measures how long the student's page takes to show its first rows, and then its work while the seats of a large
-// college change: frames received, long tasks and memory.
+// Measures how long the student's page takes to show its first rows, and then its frames, long tasks and memory while
+// the seats of a large college change.
 //
-// Environment: LOADS of the page in each condition of the first rows (7); SECONDS (300, 0 for the first rows only),
-// CHANGES per second (500), and SLOWER (1), the factor by which the page's processor is throttled while seats change, to
-// simulate a phone. The exit status is 1 if a long task occurred while seats changed, or if memory grew
-// after the warm-up.
+// Environment, with defaults: LOADS, the page loads under each condition of the first rows (7); SECONDS, how long seats
+// change (300; 0 measures only the first rows); CHANGES per second (500); SLOWER, the factor by which the page's
+// processor is throttled while seats change, to simulate a phone (1). The exit status is 1 if no change reached the
+// page, if a long task occurred while seats changed, or if memory grew by more than 1 MB after the warm-up.
 
 import { availableParallelism, loadavg } from "node:os";
 import { browser, Hub, open, until } from "./support.mjs";
@@ -14,11 +14,11 @@ import { Crowd, lines, SECTIONS, SETTINGS } from "./crowd.mjs";
 const SECONDS = Number(process.env.SECONDS ?? 300);
 const CHANGES = Number(process.env.CHANGES ?? 500);
 const SLOWER = Number(process.env.SLOWER ?? 1);
-/** The interval between samples: several of them between the warm-up and the end. */
+/** The interval between samples: short enough for several samples between the warm-up and the end. */
 const SAMPLE_S = Math.min(15, SECONDS / 4);
 /** Tasks longer than this are noticeable. The browser reports no shorter ones. */
 const LONG_MS = 50;
-/** Allowed growth of the heap after garbage collection: less than one of the page's lists takes. */
+/** Allowed growth of the heap after garbage collection: less than the size of one of the page's lists. */
 const GROWTH_MAX_MB = 1.0;
 
 const [hub, chrome] = await Promise.all([Hub.start(SETTINGS), browser()]);
@@ -72,7 +72,7 @@ async function busy() {
 
 const words = ["math", "biol 1", "instructor 7", "chem 13", ""];
 let step = 0;
-/** One step of a student who searches and scrolls. */
+/** Does one step of a student who searches and scrolls. */
 async function use() {
   step += 1;
   if (step % 4 === 0) await page.fill("#q", words[(step / 4) % words.length]);

@@ -56,7 +56,7 @@ test("a planned section names the section of the same class that the student has
   assert.deepEqual(await violations(page), []);
   await page.getByRole("button", { name: "Español" }).click();
   await until(page, () => [...document.querySelectorAll("#schedule-rows .have")].some((one) => /Ya tiene CHEM 101/.test(one.textContent)));
-  // Without that section, nothing is in the way.
+  // Without that section, the row names no conflict.
   await hub.ask("hana", "DELETE", "/api/v1/me/registrations/have-4");
   await until(page, () => ![...document.querySelectorAll("#schedule-rows .have")].some((one) => one.textContent));
 });
@@ -75,7 +75,7 @@ test("a row says whether another section of the class is planned or registered",
   await says("Ya tiene CHEM 101");
 });
 
-test("a plan is checked in words before registration opens, in both languages", async () => {
+test("before registration opens, the result of a plan check is shown in words, in both languages", async () => {
   await hub.term("check", LINES, { opensIn: 86_400 });
   hub.mint("cora", "student");
   await hub.ask("staff", "PUT", "/api/v1/students/cora", { credit_min: 16 });
@@ -107,7 +107,7 @@ test("a hold is named for each planned section", async () => {
 });
 
 for (const [width, colorScheme] of [[1280, "light"], [390, "dark"]]) {
-  test(`alternates and the waitlist are set by keyboard, and one headline follows (${width} px)`, async () => {
+  test(`alternates and the waitlist are set by keyboard, and one headline sums up the result (${width} px)`, async () => {
     const term = `full${width}`;
     await hub.term(term, LINES);
     const page = await planned(term, `kim${width}`, ["1", "3", "6"], { width, height: 844, colorScheme, bypassCSP: true });
@@ -145,7 +145,7 @@ for (const [width, colorScheme] of [[1280, "light"], [390, "dark"]]) {
   });
 }
 
-test("refused sections need a decision", async () => {
+test("the headline counts refused sections that need a decision", async () => {
   await hub.term("some", LINES);
   const page = await planned("some", "dora", ["1", "2", "3", "6"]);
   await page.getByRole("button", { name: "Register for 4 sections" }).click();

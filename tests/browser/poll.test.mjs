@@ -18,7 +18,7 @@ const setHidden = (page, hidden) => page.evaluate((hidden) => {
   document.dispatchEvent(new Event("visibilitychange"));
 }, hidden);
 
-/** Opens a page with a started poller of one request a second. Its requests are in `sent`, with a function that ends each. */
+/** Opens a page with a running poller of one request a second. `sent` has its requests, with functions to end them. */
 const openPoller = async () => {
   const page = await open(chrome, hub, "/docs/problems");
   await page.clock.install();
@@ -42,7 +42,7 @@ const sent = (page) => page.evaluate(() => window.sent.length);
 test("a poller has one request in flight and pauses after its response", async () => {
   const page = await openPoller();
   await page.clock.runFor(LONG_MS);
-  // The page was in the background for a moment.
+  // The page becomes visible, as if it had been in the background.
   await setHidden(page, false);
   await page.clock.runFor(LONG_MS);
   assert.equal(await sent(page), 1);
@@ -128,8 +128,8 @@ const countPings = () => {
 };
 
 /**
- * Lets the page's time pass in steps, and waits after each until the hub has answered the page's pings. Otherwise the
- * page would consider the connection dead, and would read its alerts when it has reconnected.
+ * Lets the page's time pass in steps, and waits after each step until the hub has answered the page's pings. Otherwise
+ * the page would consider the connection dead, reconnect, and request its alerts.
  */
 const pass = async (page, ms) => {
   for (let passed = 0; passed < ms; passed += 5_000) {
@@ -146,7 +146,7 @@ const recordRequests = (page) => {
   return requests;
 };
 
-/** Waits until no request is open and none follows from the last response; the page may send one of its own. */
+/** Waits until no request is open and the last response has caused no other. Its own requests do not count. */
 const settled = async (page, requests) => {
   for (let before = -1; requests.open.size > 0 || requests.all.length !== before + 1;) {
     before = requests.all.length;

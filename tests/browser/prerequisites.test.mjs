@@ -1,4 +1,4 @@
-// Prerequisites as the API returns them, in the words of each language.
+// Prerequisites as the API returns them are shown in words, in each language.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -8,7 +8,7 @@ import { browser, Hub, open, until } from "./support.mjs";
 const STUDENTS = 201;
 /** More than the page renders of a list. */
 const SECTIONS = 120;
-/** The browser's dialog is not opened. */
+/** Prints without opening the browser's dialog. */
 const script = "window.print = () => dispatchEvent(new Event('beforeprint'));";
 
 let hub, chrome;
@@ -62,10 +62,10 @@ test("the browser's own print command prints every listed section in the order o
   assert.equal(await page.textContent("#sheet"), "");
 });
 
-/** The number of pages on which the page is printed. */
+/** The number of pages that are printed. */
 const pages = async (page) => (await page.pdf({ format: "Letter" })).toString("latin1").match(/\/Type \/Page\b/g).length;
 
-test("a short sheet, a student's file and a schedule fill one page, without an empty one", async () => {
+test("a short sheet, a student's file and a schedule are printed on one page each", async () => {
   await hub.term("short", ["1,MATH 151,Calculus I,A01,lecture,4,9,3,MWF,09:00-09:50,Noether"]);
   await hub.ask("student", "PUT", "/api/v1/me/registrations/short-1");
   const staff = await open(chrome, hub, "/staff#sections", { user: "staff" });
@@ -89,7 +89,7 @@ test("an instructor prints a roster", async () => {
   assert.match(await printed(page), /^MATH 151 A01 \(1\)\s+Paper term\. Calculus I, lecture\. Mon Wed Fri 9:00.*Enrolled: 200/s);
 });
 
-/** The colors of a page as it is printed, and the controls that are on the paper. */
+/** The colors of a page as it is printed, and the controls that are printed with it. */
 async function onPaper(page) {
   await page.emulateMedia({ media: "print" });
   return page.evaluate(() => {

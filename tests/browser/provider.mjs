@@ -61,14 +61,14 @@ export class IdentityProvider {
           postLogoutSuccessSource: (ctx) => { ctx.body = page("Signed out", ""); },
         },
       },
-      // The provider refuses to call addresses of its own machine, where the hub is in the tests.
+      // By default, the provider refuses to call loopback addresses, where the hub of a test listens.
       fetch: (url, { dispatcher: _, ...options }) => {
         this.called = Date.now();
         return fetch(url, options);
       },
       interactions: { url: (_, { uid }) => `/interaction/${uid}` },
       findAccount: (_, id) => account(id) && { accountId: id, claims: () => ({ sub: id, ...(this.accounts.get(id) ?? account(id)) }) },
-      // The provider does not ask whether the hub may know the user.
+      // Grants the hub the user's claims, so that the provider shows no consent page.
       async loadExistingGrant({ oidc }) {
         const grant = new provider.Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });
         grant.addOIDCScope("openid profile");
@@ -94,10 +94,10 @@ export class IdentityProvider {
   }
 
   /**
-   * Signs in as an account without a browser, up to the address to which the provider sends the browser. Returns the
-   * hub's cookie of the begun sign-in, that address, and the cookies of the provider.
+   * Signs in as an account without a browser, up to the provider's redirect to the hub. Returns the hub's cookie of the
+   * pending sign-in, the address of the redirect, and the provider's cookies.
    */
-  async answer(account) {
+  async authorize(account) {
     const begun = await fetch(`${this.hub}/auth/college/login`, { redirect: "manual" });
     const jar = new Map();
     let url = begun.headers.get("Location"), body;
@@ -109,13 +109,13 @@ export class IdentityProvider {
       if (location) url = new URL(location, url).href;
       else await response.arrayBuffer();
     }
-    return { flow: begun.headers.getSetCookie()[0].split(";")[0], answer: url, jar };
+    return { flow: begun.headers.getSetCookie()[0].split(";")[0], callback: url, jar };
   }
 
   /** Signs in as an account without a browser. Returns the hub's token and the cookies of the provider. */
   async signIn(account) {
-    const { flow, answer, jar } = await this.answer(account);
-    const response = await fetch(answer, { redirect: "manual", headers: { Cookie: flow } });
+    const { flow, callback, jar } = await this.authorize(account);
+    const response = await fetch(callback, { redirect: "manual", headers: { Cookie: flow } });
     if (response.status !== 303) throw new Error(`${account} could not sign in: ${response.status} ${await response.text()}`);
     const session = response.headers.getSetCookie().find((cookie) => cookie.startsWith("eduhub_session="));
     return { token: session.split(/[=;]/)[1], jar };

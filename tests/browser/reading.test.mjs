@@ -17,7 +17,7 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 const SECTIONS = 41;
 const student = { user: "student" };
 const listed = (page) => until(page, () => document.querySelectorAll(".row .act button").length > 5 && document.querySelector("#live").dataset.state === "live");
-/** What a list's rows cut off or cover, as texts. A cell may end in an ellipsis, since a press shows all of it. */
+/** The parts that the rows of a list cut off or cover, as texts. A cell may end in an ellipsis: a press shows all. */
 const clipped = (page, rows) => page.evaluate((rows) => {
   const found = [];
   const all = [...document.querySelectorAll(rows)].map((el) => ({ el, line: el.querySelector(".line").getBoundingClientRect(), box: el.getBoundingClientRect() }));
@@ -27,7 +27,7 @@ const clipped = (page, rows) => page.evaluate((rows) => {
     for (const cell of el.querySelectorAll(".line > *")) {
       const { top, bottom, height } = cell.getBoundingClientRect();
       if (!height) continue;
-      if (top < line.top - 1 || bottom > line.bottom + 1) found.push(`${cell.className} is outside of its row: ${top} to ${bottom} in ${line.top} to ${line.bottom}`);
+      if (top < line.top - 1 || bottom > line.bottom + 1) found.push(`${cell.className} is outside its row: ${top} to ${bottom} in ${line.top} to ${line.bottom}`);
       if (cell.scrollHeight > cell.clientHeight + 2 && !cell.matches(".act, .row-actions, label")) found.push(`${cell.className} shows ${cell.clientHeight} of ${cell.scrollHeight} px: ${cell.textContent}`);
     }
   });
@@ -38,7 +38,7 @@ const clipped = (page, rows) => page.evaluate((rows) => {
   return [...new Set(found)].slice(0, 5);
 }, rows);
 
-test("rows grow with text of twice the size", async () => {
+test("rows grow when text has twice the size", async () => {
   const large = await browser("--blink-settings=defaultFontSize=32");
   try {
     for (const [where, user, rows] of [["/?term=read", "student", ".row"], ["/staff#sections", "staff", ".srow"]]) {
@@ -188,7 +188,7 @@ test("lines of a chart differ without their colors", async () => {
     return [...unlike(dashes(".line[d]:not(.none, [d=''])"), "lines"), ...unlike(samples, "samples"), ...unequal];
   }));
   assert.deepEqual(same, []);
-  // The range that is shown differs from the others.
+  // The button of the selected range looks different from the others.
   const colors = await page.$$eval(".time-ranges button", (all) => all.map((one) => getComputedStyle(one).backgroundColor));
   assert.equal(new Set(colors).size, 2);
 });
@@ -265,7 +265,7 @@ test("the hint in a field has enough contrast, in light and in dark colors", asy
   }
 });
 
-test("in a wide window, the current view stands out in every view", async () => {
+test("in a wide window, the tab of the current view stands out", async () => {
   const page = await open(chrome, hub, "/?term=read", { width: 1280 });
   for (const [hash, current] of [["#find", "#term"], ["#term", "#term"], ["#alerts", "#alerts"]]) {
     await page.evaluate((hash) => { location.hash = hash; }, hash);

@@ -22,7 +22,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** Opens the page of a student about whom the college states `facts`. */
+/** Opens the page of a student with these facts. */
 async function openAs(user, facts = {}, { term = TERM, n = 6, ...how } = {}) {
   hub.mint(user, "student");
   await hub.ask("staff", "PUT", `/api/v1/students/${user}`, facts);
@@ -64,7 +64,7 @@ test("a lecture offers each of its labs, and one press registers for both", asyn
   assert.deepEqual(page.wrong, []);
 });
 
-test("a late add says when the deadline was, and a late drop keeps the seat", async () => {
+test("the refusal of a late add states the deadline, and a late drop keeps the seat", async () => {
   const page = await openAs("cora", {}, { term: "cutoff", n: 1 });
   await press(page, "Contracts", /^Register/);
   await row(page, "Contracts").getByText("Enrolled").waitFor();
@@ -89,7 +89,7 @@ test("a section with only reserved seats is full for others, and open to the gro
   assert.deepEqual(await hub.registrations("hugh", TERM), ["6 enrolled"]);
 });
 
-test("a section whose pool of seats another section has used up is full, not closed", async () => {
+test("a section is shown as full, not closed, when another section has used up their pool", async () => {
   await hub.term("shared", ["1,ART 1,Drawing,A01,lecture,3,1,2,M,09:00-09:50,Kahlo", "2,LAW 1,Contracts,A01,lecture,3,1,2,T,09:00-09:50,Lee"]);
   for (const crn of [1, 2]) await hub.ask("staff", "PATCH", `/api/v1/sections/shared-${crn}`, { cross_listed: { group: "X", capacity: 1 } });
   hub.mint("taker", "student");
@@ -99,7 +99,7 @@ test("a section whose pool of seats another section has used up is full, not clo
   assert.match(await row(page, "Contracts").textContent(), /Full/);
 });
 
-test("a refusal disappears once a seat has opened, or what was in the way is dropped", async () => {
+test("a refusal disappears when a seat opens or the conflicting section is dropped", async () => {
   await hub.term("over", ["1,LAW 1,Contracts,A01,lecture,3,5,2,M,09:00-09:50,Lee", "2,ART 1,Drawing,A01,lecture,3,5,2,M,09:00-10:20,Kahlo", "3,BIOL 1,Cells,A01,lecture,3,1,2,W,09:00-09:50,Curie"]);
   hub.mint("olga", "student");
   await hub.ask("student", "PUT", "/api/v1/me/registrations/over-3");
@@ -120,7 +120,7 @@ test("a refusal disappears once a seat has opened, or what was in the way is dro
   assert.deepEqual(page.wrong, []);
 });
 
-test("drawing a refusal changes nothing: it is over after changes to seats, drawn or not", async () => {
+test("drawing a refusal does not change it, and it ends when a seat opens", async () => {
   await hub.term("drawn", ["1,LAW 1,Contracts,A01,lecture,3,5,2,M,09:00-09:50,Lee"]);
   const page = await openAs("student", {}, { term: "drawn", n: 1 });
   const seen = await page.evaluate(async () => {
@@ -135,7 +135,7 @@ test("drawing a refusal changes nothing: it is over after changes to seats, draw
     window.fetch = async () => new Response(JSON.stringify({ code: "section_full", status: 409, title: "Full", detail: "Full" }), { status: 409, headers: { "Content-Type": "application/problem+json" } });
     await stub.registrations.register("T-1");
     const shown = () => Boolean(stub.actions.result("T-1"));
-    // The page learns later than the refusal that the section is full.
+    // The page receives the seats of the full section after the refusal.
     const all = [shown()];
     seats.open = 0;
     const before = JSON.stringify(stub.registrations.result("T-1"));

@@ -1,5 +1,4 @@
-// How the student's page handles responses that are late, that fail, that never arrive, or that are for an earlier
-// user.
+// The student's page handles responses that are late, that fail, that never arrive, or that are for an earlier user.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -32,14 +31,14 @@ test("a section planned before the plan has loaded is added to it", async () => 
   await rows(4)(page);
   await row(page, "Drawing").getByRole("button", { name: /^Add to plan:/ }).click();
   await row(page, "Drawing").getByRole("button", { name: /^Planned/ }).waitFor();
-  const saved = page.waitForResponse((answer) => answer.url().endsWith("/me/plan") && answer.request().method() === "PUT");
+  const saved = page.waitForResponse((response) => response.url().endsWith("/me/plan") && response.request().method() === "PUT");
   release();
   await saved;
   await until(page, () => document.querySelectorAll("#schedule-rows > li").length === 2);
   assert.deepEqual((await hub.ask("student", "GET", "/api/v1/me/plan")).sections, ["early-1", "early-4"]);
 });
 
-test("a schedule that has not loaded is not called empty", async () => {
+test("a schedule that has not loaded is not shown as empty", async () => {
   await hub.term("late", WEEK);
   hub.mint("planner", "student");
   await hub.ask("student", "PUT", "/api/v1/me/registrations/late-4");
@@ -146,7 +145,7 @@ test("a row keeps the focus while the rest of the term loads", async () => {
   assert.ok(await page.evaluate((before) => before === document.activeElement && before.isConnected, had));
 });
 
-test("another term changes the address; a closed section says so", async () => {
+test("choosing another term changes the address; a closed section is shown as closed", async () => {
   await hub.term("here", WEEK, { title: "Here" });
   await hub.term("there", WEEK, { title: "There" });
   const page = await open(chrome, hub, "/?term=here&q=chem", { user: "student" });

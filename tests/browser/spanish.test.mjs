@@ -13,7 +13,7 @@ const tables = await Promise.all(["en", "es"].map(async (language) => {
   const all = await Promise.all(folders.map((folder) => import(new URL(`${folder}${language}.js`, WORDS))));
   return all.flatMap(({ default: texts }) => Object.values(texts)).flatMap((text) => typeof text === "string" ? text : Object.values(text));
 }));
-/** A placeholder as any text, `{n}` as a number, and other text as it is. */
+/** A regular expression for a part of a text: a placeholder matches any text, `{n}` a number, other text itself. */
 const source = (part) => part === "{n}" ? "[\\d.,]+" : /^\{\w+\}$/.test(part) ? ".+" : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 /** The texts of a language as the sources of regular expressions. Each placeholder stands for any text. */
 const [english, spanish] = tables.map((texts) => [...new Set(texts.map((text) => text.trim()))]
@@ -35,7 +35,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** The English texts that a page shows or says: each text or attribute, and its parts. `lang="en"` allows them. */
+/** The English texts that a page shows or says: each text or attribute, and its parts, except in `lang="en"`. */
 const leftInEnglish = (page) => page.evaluate(([english, spanish]) => {
   const [isEnglish, isSpanish] = [english, spanish].map((sources) => {
     const all = sources.map((source) => new RegExp(source, "s"));
@@ -46,8 +46,7 @@ const leftInEnglish = (page) => page.evaluate(([english, spanish]) => {
     const parts = [text, ...text.split(/, |: |; |(?<=[.?]) /)].map((one) => one.trim()).filter((one) => /\p{L}{2}/u.test(one) && !/^\w+_\w+$/.test(one));
     for (const part of parts) if (isEnglish(part) && !isSpanish(part)) found.add(`${part} (${where})`);
   };
-  // The usernames of the demonstration are names of roles.
-  // What people wrote in an alert may be in any language.
+  // Usernames of the demonstration are names of roles, and people may write an alert in any language.
   const isUsername = (text) => ["admin", "instructor", "staff", "student"].includes(text);
   const isUser = (el, text) => el.matches(".alert > h3, .alert > p") || el.matches("strong, small, span[title]") && isUsername(text);
   const own = (el) => el.closest("[lang]")?.lang === "es";
@@ -63,7 +62,7 @@ const leftInEnglish = (page) => page.evaluate(([english, spanish]) => {
   return [...found];
 }, [onlyEnglish, spanish]);
 
-/** What is wider than the page or than the element that cuts it off, except what scrolls or ends in an ellipsis. */
+/** Elements that are wider than the page, or cut off by their container, unless they scroll or end in an ellipsis. */
 const cut = (page) => page.evaluate(() => {
   const all = [...document.body.querySelectorAll("*")].filter((el) => !el.closest(".scroll, #views, .unseen, svg, .squares, noscript") && el.checkVisibility());
   const wide = all.filter((el) => el.getBoundingClientRect().right > innerWidth + 1);
@@ -76,7 +75,8 @@ const cut = (page) => page.evaluate(() => {
   return [...wide, ...clipped, ...full].slice(0, 5).map((el) => el.outerHTML.slice(0, 140));
 });
 
-async function holds(page, state) {
+/** Asserts that the page is in Spanish and accessible, and that nothing is cut off. */
+async function checkState(page, state) {
   assert.equal(await page.getAttribute("html", "lang"), "es");
   assert.deepEqual(await leftInEnglish(page), [], `English on ${state}`);
   assert.deepEqual(await cut(page), [], `cut on ${state}`);
@@ -92,7 +92,7 @@ const view = async (page, name) => {
 const shows = (page, pattern) => until(page, (source) => new RegExp(source, "s").test(document.body.innerText), pattern);
 const show = (where, user, width) => open(chrome, hub, where, { user, width, height: 844, locale: "es-MX", bypassCSP: true });
 
-test("the comparison recognizes an English text", async () => {
+test("the search for English texts finds planted ones", async () => {
   const page = await show("/staff#now", "staff", 1280);
   await shows(page, "Mapa de cupos");
   await page.evaluate(() => {
@@ -112,7 +112,7 @@ for (const width of WIDTHS) {
     await until(page, () => document.querySelectorAll("#map i").length === 3 && document.querySelector("#live").dataset.state === "live");
     await shows(page, "Más solicitadas.*inscrito");
     await page.focus("#map i[tabindex='0']");
-    await holds(page, "Now");
+    await checkState(page, "Now");
 
     await view(page, "sections");
     await until(page, () => document.querySelectorAll(".srow").length === 3);
@@ -121,7 +121,7 @@ for (const width of WIDTHS) {
     await page.locator(".srow", { hasText: "MATH 151" }).locator("[name=capacity]").fill("1");
     await page.keyboard.press("Enter");
     await shows(page, "Todos conservan su cupo");
-    await holds(page, "Sections");
+    await checkState(page, "Sections");
 
     await view(page, "alerts");
     await page.locator("#sent-list article", { hasText: "Simulacro" }).locator("details summary").click();
@@ -132,36 +132,36 @@ for (const width of WIDTHS) {
     await shows(page, "Sin confirmar \\(\\d");
     await page.click("#send-button");
     await until(page, () => document.querySelector("#confirm-send .danger")?.disabled === false);
-    await holds(page, "Alerts");
+    await checkState(page, "Alerts");
 
     await view(page, "terms");
     await page.locator(".term-card", { hasText: "Otoño" }).getByRole("button", { name: "Cerrar ahora" }).click();
     await shows(page, "La inscripción de Otoño de 2031 se cierra ahora");
-    await holds(page, "Terms");
+    await checkState(page, "Terms");
   });
 
   test(`an import is in Spanish at ${width} px`, async () => {
     const page = await show("/staff#import", "staff", width);
     await page.waitForSelector("#which-term option", { state: "attached" });
     await page.selectOption("#which-term", "otono");
-    await holds(page, "the first step");
+    await checkState(page, "the first step");
     const check = async (text) => {
       await page.setInputFiles("#import-form [name=file]", csvFile(text));
       await page.locator("#import-form .primary").click();
     };
     await check(`Semestre,Nr,Kurs\notono,1,MATH 151\n`);
     await shows(page, "Faltan las columnas");
-    await holds(page, "Columns");
+    await checkState(page, "Columns");
     await page.getByRole("button", { name: "Empezar de nuevo" }).click();
     await check("term,crn,course,title,capacity,days,time,room,instructor\notono,1,MATH 151,Cálculo I,3,MWF,09:00-09:50,B1,Pérez\notono,9,CHEM 101,Química,5,MWF,09:00-09:50,B1,Gómez\notono,8,CHEM 102,Química,x,MWF,09:00-09:50,B1,Pérez\n");
     await shows(page, "no se puede importar.*Cupo: debe ser un número entero");
-    await holds(page, "a rejected file");
+    await checkState(page, "a rejected file");
     await page.getByRole("button", { name: /Omitir 1 línea/ }).click();
     await shows(page, "Aún no se ha cambiado nada");
     await page.evaluate(() => { for (const el of document.querySelectorAll("#task details")) el.open = true; });
     await shows(page, "el límite de créditos.*MATH 151 .* y CHEM 101 .* están en B1 a la vez: lun, mié, vie 09:00-09:50");
     assert.equal(await page.locator("#task [lang=en]").count(), 0);
-    await holds(page, "a checked file");
+    await checkState(page, "a checked file");
   });
 
   test(`the administration page is in Spanish at ${width} px`, async () => {
@@ -175,11 +175,11 @@ for (const width of WIDTHS) {
     await shows(page, "Todo funciona con normalidad.*estudiantes");
     await page.locator("#all-metrics summary").click();
     await shows(page, "Etiquetas");
-    await holds(page, "Now");
+    await checkState(page, "Now");
     for (const [name, text] of [["sessions", "conexi(ón|ones):"], ["plone", "Rechazadas por Plone"], ["audit", "entradas?\\."]]) {
       await view(page, name);
       await shows(page, text);
-      await holds(page, name);
+      await checkState(page, name);
       assert.equal(await page.locator(`[data-view-name=${name}] [lang=en]`).count(), 0, `English texts of the hub on ${name}`);
     }
     await fetch(`${hub.url}/api/v1/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ username: "student", password: "wrong password" }) });
@@ -198,17 +198,17 @@ for (const width of WIDTHS) {
     await shows(page, "fácil de adivinar");
     await page.locator("tr:not(.expanded) button[aria-label^='Borrar datos de']").first().click();
     await shows(page, "¿Borrar los datos de");
-    await holds(page, "people");
+    await checkState(page, "people");
     await view(page, "demo");
     await shows(page, "Todos se inscriben a la vez|cupos confirmados");
-    await holds(page, "demo");
+    await checkState(page, "demo");
   });
 
   test(`the page of instructors is in Spanish at ${width} px`, async () => {
     const page = await show("/teaching", "curie", width);
     await page.locator("#sections summary", { hasText: "PHYS 101" }).click();
     await shows(page, "Inscritos: 1");
-    await holds(page, "teaching");
+    await checkState(page, "teaching");
   });
 }
 
@@ -220,7 +220,7 @@ test("the failure of a demonstration and an earlier measurement are in Spanish",
   await page.route("**/api/v1/admin/demo", (route) => route.fulfill({ json: failed }));
   await shows(page, "El hub devolvió el estado 500\\..*medido el 2026.11.24 con Plone 6\\.2\\.2 .*núcleos de un procesador AMD EPYC");
   assert.equal(await page.locator("#demo [lang=en]").count(), 0);
-  await holds(page, "a failed demonstration");
+  await checkState(page, "a failed demonstration");
 });
 
 test("audit details, problems of Plone and the welcome are translated by their codes", async () => {
@@ -250,7 +250,7 @@ test("a finished demonstration is in Spanish", async () => {
   await page.getByRole("button", { name: "Ejecutar la prueba" }).click();
   await until(page, () => document.querySelector("#demo-result .final"));
   await page.locator("#demo-numbers").evaluate((el) => { el.open = true; });
-  await holds(page, "demo");
+  await checkState(page, "demo");
 });
 
 test("changing the language keeps the values in a form, and the view", async () => {
@@ -299,7 +299,7 @@ test("a refused username is explained in Spanish", async () => {
   await shows(page, "Un nombre de usuario tiene de 1 a 120 caracteres, sin espacios");
 });
 
-test("no page has a text outside of the word tables", () => {
+test("no page has a text outside the word tables", () => {
   const js = readdirSync(new URL("js/", STATIC), { recursive: true }).filter((name) => name.endsWith(".js") && !name.startsWith("words/"));
   // Names of products, keys, headers and events, and values of settings.
   const allowed = /^(Arrow(Up|Down|Left|Right)|Page(Up|Down)|Home|End|Escape|Enter|Tab|Content-Type|Retry-After|Accept|Age|Authorization|GET|POST|PUT|PATCH|DELETE|Files|UTC|Example College|America\/New_York|Plone|EduHub|English|Español|Edg|Edge|OPR|Opera|Firefox|Chrome|Safari|iPhone|iPad|Android|Windows|Mac OS X|macOS|CrOS|ChromeOS|Linux|Guardian|KiB|[A-Z]\d.*|[MVHLz\d\s.,${}()-]+|M.*|Edge?\/|Opera\/)$/;

@@ -19,7 +19,7 @@ after(async () => { await hub?.end(); await idp?.stop(); });
 const facts = (user) => hub.ask("staff", "GET", `/api/v1/students/${user}`);
 const changes = async (user) => (await hub.ask("admin", "GET", "/api/v1/admin/audit?action=student.change")).items.filter(({ subject }) => subject === user);
 
-test("the hub decides with the facts about a student that a sign-in states", async () => {
+test("registration is decided with the student facts that a sign-in states", async () => {
   const vera = account("1005");
   const stated = { credit_limit: 21.5, credit_min: 6, program: "Nursing", campus: "North" };
   await hub.ask("staff", "PUT", "/api/v1/students/vera", { groups: ["athletes"], program: "Welding", credit_min: 6 });
@@ -42,14 +42,14 @@ test("the hub decides with the facts about a student that a sign-in states", asy
   idp.accounts.set("1005", less);
   const { token: again } = await idp.signIn("1005");
   const left = await facts("vera");
-  assert.deepEqual([left.groups, left.credit_limit, left.program], [[], undefined, "Nursing"], "a student who left the groups at the provider has left them in the hub");
+  assert.deepEqual([left.groups, left.credit_limit, left.program], [[], undefined, "Nursing"], "a student removed from the groups at the provider is removed from them in the hub");
   assert.equal(await register(again), 200, "an existing seat stays");
 
   const { token: other } = await idp.signIn("1001");
   assert.equal(await register(other), 409, "negative control: registration is not open for others");
 });
 
-test("no facts about a student are stored for staff", async () => {
+test("a sign-in stores no student facts for staff", async () => {
   await idp.signIn("1002");
   assert.deepEqual(await changes("dean"), []);
 });

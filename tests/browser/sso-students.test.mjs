@@ -1,5 +1,5 @@
-// Many students who signed in at a real provider, while it is stopped, and a sign-out at the provider under load.
-// SSO_STUDENTS=2000 is the long form.
+// Many students, signed in at a real provider, register while it is stopped; a sign-out at the provider takes effect
+// under load. SSO_STUDENTS=2000 is the long form.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -10,7 +10,7 @@ import { IdentityProvider, settingsFor } from "./provider.mjs";
 import { freePort, Hub, WAIT_MS_MAX } from "./support.mjs";
 
 const STUDENTS = Number(process.env.SSO_STUDENTS ?? 100);
-/** Sign-ins and registrations at the same time. */
+/** The number of sign-ins or registrations at the same time. */
 const AT_ONCE = 32;
 const SECTIONS = 20;
 
@@ -37,7 +37,7 @@ async function each(items, work) {
   return results;
 }
 
-/** Registers all students, each for a section with this number. Returns the response times, sorted. */
+/** Registers each student for a section of subject `MATH1` or `MATH2`. Returns the response times, sorted. */
 async function register(students, number) {
   const times = await each(students, async ({ token }, index) => {
     const begun = performance.now();

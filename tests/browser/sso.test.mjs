@@ -52,7 +52,7 @@ test("a student signs in at the provider, registers, and signs out in both place
   const page = await signIn("ann");
   await page.waitForURL(`${hub.url}/`);
   assert.deepEqual(await session(page), { username: "ann", name: "Ann Ångström", role: "student" });
-  assert.deepEqual((await cookies(page)).map(({ name }) => name), ["eduhub_session"], "the cookie of the begun sign-in is removed");
+  assert.deepEqual((await cookies(page)).map(({ name }) => name), ["eduhub_session"], "the cookie of the pending sign-in is removed");
   await page.selectOption("#which-term", "sso");
   await row(page, "MATH 151").getByRole("button", { name: /Register/ }).click();
   await until(page, () => [...document.querySelectorAll(".row")].some((one) => /MATH 151/.test(one.textContent) && /Enrolled/.test(one.textContent)));
@@ -119,10 +119,10 @@ test("refused sign-ins say why and whom to ask, in the browser's language", asyn
 });
 
 test("a sign-in is completed only once and only in the browser that began it", async () => {
-  const { flow, answer } = await idp.answer("1001");
-  const end = async (cookie, url = answer) => (await fetch(url, { redirect: "manual", headers: { Cookie: cookie } })).status;
+  const { flow, callback } = await idp.authorize("1001");
+  const end = async (cookie, url = callback) => (await fetch(url, { redirect: "manual", headers: { Cookie: cookie } })).status;
   assert.equal(await end(""), 400, "another browser");
-  assert.equal(await end(flow, answer.replace(/state=\w/, "state=%20")), 400, "another state");
+  assert.equal(await end(flow, callback.replace(/state=\w/, "state=%20")), 400, "another state");
   assert.equal(await end(flow), 303);
   assert.equal(await end(flow), 400, "used before");
 });

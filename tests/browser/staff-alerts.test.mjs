@@ -48,7 +48,7 @@ test("the reach is shown before sending; students get the alert at once", async 
 });
 
 for (const width of [390, 1280]) {
-  test(`a high alert is shown once where the list is shown, and is confirmed there, at ${width} px`, async () => {
+  test(`an alert of high priority has no banner beside the alert list, and is confirmed there, at ${width} px`, async () => {
     const reader = await openStudent("student", { width });
     await reader.evaluate(() => {
       window.spoken = [];
@@ -63,7 +63,7 @@ for (const width of [390, 1280]) {
     await reader.click("#views a[href='#term']");
     await shows(reader, "#banners", "Fees are due");
     await reader.click("#views a[href='#alerts']");
-    // One that arrives in the meantime is announced, although it is no banner.
+    // An alert that arrives while the list is shown is announced, although it has no banner.
     const other = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Lab closed", message: "Until noon.", priority: "high", category: "workflow", audience: { all: true } });
     await until(reader, () => window.spoken.some((text) => /^Lab closed\. Until noon\./.test(text)));
     assert.equal(await reader.locator("#banners article").count(), 0);
@@ -218,7 +218,7 @@ test("an alert for 1 hour ends after 1 hour despite a wrong device clock", async
   await withdraw(page, "Elevator out of order");
 });
 
-test("the end of a scheduled alert is shown once its beginning is entered", async () => {
+test("the end of a scheduled alert is shown once its start is entered", async () => {
   const page = await openStaff();
   await shows(page, "#send-times", "^Active until");
   await page.selectOption("#alert-form [name=when]", "at");
@@ -248,7 +248,7 @@ test("an unknown section is reported; sent alerts remain after a reload", async 
   await withdraw(page, "Room changed");
 });
 
-test("a template fills the form, is undone, and needs its blanks filled in", async () => {
+test("a template fills the form, can be undone, and must have its blanks filled in", async () => {
   const page = await openStaff();
   await compose(page, "My own title", "My own text");
   await page.getByLabel("Template").selectOption("room");
@@ -310,7 +310,7 @@ test("a scheduled alert is changed before it is sent", async () => {
   await until(page, () => !document.querySelector("#scheduled-list").textContent.includes("Fees"));
 });
 
-test("an all-clear goes to the people of an emergency and withdraws it", async () => {
+test("an all-clear goes to the recipients of an emergency and withdraws it", async () => {
   const [reader, page] = [await openStudent(), await openStaff()];
   await compose(page, "Gas leak", "Leave the building.");
   await page.selectOption("#alert-form [name=category]", "emergency");
@@ -329,7 +329,7 @@ test("an all-clear goes to the people of an emergency and withdraws it", async (
   await withdraw(page, "All clear: Gas leak");
 });
 
-test("a correction is abandoned without being sent", async () => {
+test("an abandoned correction is not sent", async () => {
   const page = await openStaff();
   await compose(page, "Library hours", "Open until 8.");
   await send(page);

@@ -1,4 +1,4 @@
-// The step Columns of an import on the staff page.
+// The Columns step of an import on the staff page.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -44,7 +44,7 @@ test("missing columns are chosen above the first rows, and the file is applied",
   assert.match(await page.textContent("#task tbody tr"), /3.*cols.*30001.*AB 101.*10/);
   await page.getByRole("button", { name: "Use “Kurs” as Course" }).click();
   await until(page, () => !/Course: no column/.test(document.querySelector("#task").textContent));
-  // A later choice of the same field takes it from the column that had it.
+  // Choosing a field for a second column takes it away from the first one.
   await select(page, "Nr").selectOption("capacity");
   await until(page, () => !/Capacity: no column/.test(document.querySelector("#task").textContent));
   await select(page, "Platz").selectOption("capacity");
@@ -60,7 +60,7 @@ test("missing columns are chosen above the first rows, and the file is applied",
   assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/cols-30002")).capacity, 20);
 });
 
-test("a long check of the columns says how far it is, and a short one does not", async () => {
+test("a long check of the columns shows its progress, and a short one does not", async () => {
   const page = await openImport();
   let socket;
   await page.routeWebSocket(/\/alerts\/ws/, (one) => { socket = one; one.connectToServer(); });
@@ -105,7 +105,7 @@ test("the term of the page is offered and reported by its title", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("a remembered mapping is used when the same columns come again", async () => {
+test("a saved mapping is used for the next file with the same columns", async () => {
   const page = await openImport();
   const file = (term) => `term,Id,Fach,Max Leute\n${term},1,AB 101,10\n`;
   await check(page, file("one"), "Fall plan.csv");
@@ -144,7 +144,7 @@ test("a missing column is reported once", async () => {
   assert.equal(problems.filter((text) => /CRN|`crn`/.test(text)).length, 1, problems.join("\n"));
 });
 
-test("a built-in mapping is chosen, and its name is refused for another one, with the reason", async () => {
+test("a built-in mapping is chosen, and its name is refused for another mapping, with the reason", async () => {
   const page = await openImport();
   await check(page, "CRN,Subj,Crse,Sec,Cmp,Cred,Title,Days,Time,Cap,Act,Rem\n30001,AB,101,1,Main,3,Ecology,MW,9:00 am-9:50 am,20,3,17\n");
   await shows(page, "Term: no column is chosen");
@@ -155,7 +155,7 @@ test("a built-in mapping is chosen, and its name is refused for another one, wit
   await shows(page, "part of EduHub: save your own under another name");
 });
 
-test("the step works by keyboard alone", async () => {
+test("the Columns step works by keyboard alone", async () => {
   const page = await openImport();
   await check(page, "Nr,course,section,Platz\n30001,AB 101,1,10\n");
   await shows(page, "2 required fields have no column yet");
@@ -174,7 +174,7 @@ test("the step works by keyboard alone", async () => {
   await shows(page, "1 section to add");
 });
 
-test("a reloaded page opens the step again, with its file", async () => {
+test("a reloaded page reopens the Columns step with its file", async () => {
   const page = await openImport();
   await check(page, "Nr,course,section,Platz\n30001,AB 101,1,10\n");
   await shows(page, "2 required fields have no column yet");
@@ -193,7 +193,7 @@ const overflow = (page) => page.evaluate(() => {
 const IN_SPANISH = "new MutationObserver((_, seen) => { if (document.documentElement) { document.documentElement.dataset.languages = 'es'; seen.disconnect(); } }).observe(document, { childList: true });";
 for (const [width, script, text] of [[390, undefined, "required fields have no column yet"], [320, undefined, "required fields have no column yet"], [320, IN_SPANISH, "Faltan las columnas de \\d campos obligatorios"]]) {
   for (const colorScheme of ["light", "dark"]) {
-    test(`the step fits ${width} pixels and is accessible${script ? ", in Spanish" : ""}, ${colorScheme}`, async () => {
+    test(`the Columns step fits ${width} pixels and is accessible${script ? ", in Spanish" : ""}, ${colorScheme}`, async () => {
       const page = await open(chrome, hub, "/staff#import", { user: "staff", width, height: 844, colorScheme, script, bypassCSP: true });
       await page.selectOption("#which-term", "desk");
       await page.setInputFiles("#import-form [name=file]", csvFile("Nr,Kurs,Platz,A column with quite a long name,Wann\n30001,AB 101,10,Some text that is longer than a phone is wide,MW 9:00-9:50\n"));
@@ -206,7 +206,7 @@ for (const [width, script, text] of [[390, undefined, "required fields have no c
   }
 }
 
-/** Imports a schedule by doing what the page says. */
+/** Imports a schedule by following the instructions of the page. */
 async function follow(page, name, term) {
   await check(page, readFileSync(path.join(SCHEDULES, name), "utf8"), name);
   // The page needs the term, which none of these files has.
@@ -230,7 +230,7 @@ async function follow(page, name, term) {
 test("each of the small schedules is imported by following the page", async () => {
   const cases = readdirSync(SCHEDULES).filter((one) => one.endsWith(".csv"));
   assert.ok(cases.length >= 25, `${cases.length} schedules`);
-  // Two clerks, each with a term of their own.
+  // Two clerks, each with a separate term.
   const clerks = [];
   for (const term of ["clerk-a", "clerk-b"]) {
     await hub.term(term, ["9,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);

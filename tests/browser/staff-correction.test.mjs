@@ -32,7 +32,7 @@ test("a rejected line is corrected beside its error, undone, and downloaded", as
   await check(page, [HEADS, "fix,1,MATH 1,One,10", 'fix,"2",MATH 2,"Two, and more",many', "fix,3,MATH 3,Three,20", ""]);
   await shows(page, "can't be imported yet");
   await correct(page, 3);
-  // The focus is on the cell that is wrong, and its error describes it.
+  // The focus is on the wrong cell, and the error describes that cell.
   await until(page, () => document.activeElement.matches(".correction [aria-invalid]"));
   assert.equal(await page.evaluate(() => document.activeElement.value), "many");
   assert.match(await page.evaluate(() => document.getElementById(document.activeElement.getAttribute("aria-describedby")).textContent), /whole number/);
@@ -54,7 +54,7 @@ test("a rejected line is corrected beside its error, undone, and downloaded", as
   await shows(page, "can't be imported yet.*The correction of line 3 was undone");
   assert.match(await page.textContent("#task [data-part=errors] tbody"), /3Capacitymany/);
   assert.equal(await page.getByRole("button", { name: /^Undo the correction/ }).count(), 0);
-  // The corrected file is what the hub gets.
+  // The hub receives the corrected file.
   await correct(page, 3);
   await cell(page, "Capacity").fill("30");
   await save(page);
@@ -131,7 +131,7 @@ test("a cell that was split at a comma is joined again, and line breaks in a cel
   const page = await openImport();
   await check(page, [HEADS, 'join,1,MATH 1,"One\nand more",many', "join,2,MATH 2,Two, and more,20", ""]);
   await shows(page, "2 lines rejected");
-  // The cell of line 2 takes two lines.
+  // A cell of line 2 contains a line break, so the next row is line 4.
   await correct(page, 4);
   await until(page, () => /This line has 6 cells, but the header has 5/.test(document.querySelector(".correction")?.textContent));
   await page.getByRole("button", { name: "Title: join with the next cell" }).click();

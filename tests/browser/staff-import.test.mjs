@@ -84,7 +84,7 @@ test("a check for a term other than the one shown names its sections", async () 
   assert.match(await page.textContent("#task [data-part=missing] tbody"), /^BIOL 102 lecture \(8\)/);
 });
 
-test("a check shows which sections share their seats, and sums up what a column cannot contain", async () => {
+test("a check shows which sections share their seats, and sums up many warnings about one column", async () => {
   const page = await openImport();
   const heads = "term,crn,course,section,title,credits,capacity,Cross-listings,Cross-list Maximum,restrictions";
   const rule = "Must be enrolled in one of the following Programs: Nursing";
@@ -100,7 +100,7 @@ test("a check shows which sections share their seats, and sums up what a column 
   assert.match(warnings[10], /Other cells of this column are not imported either.*5 rows \(lines 12, 13, 14, 15, 16\)/);
 });
 
-test("the students whom an import affects are found and get an alert", async () => {
+test("the students whom an import affects are listed and can be sent an alert", async () => {
   await hub.term("moved", ["1,MATH 1,One,A,lecture,1,2,0,MW,09:00-09:50,Lee", "2,ART 1,Two,A,lecture,1,2,0,TR,09:00-09:50,Ruiz"]);
   for (const student of ["student", "student2"]) for (const crn of [1, 2]) await hub.ask(student, "PUT", `/api/v1/me/registrations/moved-${crn}`);
   const page = await openImport();
@@ -197,7 +197,7 @@ test("a workbook is checked, and another of its sheets is chosen by keyboard", a
   await page.keyboard.type("Notes");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
-  // The sheet lacks the columns of a schedule, so the step Columns opens, which also offers the choice of the sheet.
+  // The sheet lacks the columns of a schedule, so the Columns step opens, which also offers the choice of sheet.
   await shows(page, "no column yet");
   await sheets.focus();
   await page.keyboard.type("Fall");
@@ -224,7 +224,7 @@ test("times without am or pm are read as the clerk chooses, by keyboard", async 
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await until(page, () => /1:50\sAM/.test(document.querySelector("#task [data-part=changes]")?.textContent));
-  // The choice stays, although its warning is gone.
+  // The choice stays, although the warning is gone.
   assert.equal(await page.getByLabel("Times without am or pm").inputValue(), "24");
   await page.getByRole("button", { name: "Apply 1 change from schedule.csv" }).click();
   await shows(page, "Imported");

@@ -1,4 +1,4 @@
-// The staff page: what belongs together is beside each other, and what is alike is aligned.
+// The staff page: related parts are side by side, and similar parts are aligned.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -25,12 +25,12 @@ const openDesk = async (hash, how = {}, term = "desk") => {
   await page.selectOption("#which-term", term);
   return page;
 };
-/** The boxes of the visible elements. The view may be shown only now. */
+/** The boxes of the visible elements. Waits until there is one, because the view may not be shown yet. */
 const boxes = async (page, selector) => {
   await until(page, (selector) => [...document.querySelectorAll(selector)].some((el) => el.checkVisibility()), selector);
   return page.$$eval(selector, (all) => all.filter((el) => el.checkVisibility()).map((el) => el.getBoundingClientRect().toJSON()));
 };
-/** The box of the first line, and that of the last one, of the text of an element. */
+/** The boxes of the first and last line of an element's text, and the number of lines. */
 const lines = (page, selector) => page.$eval(selector, (el) => {
   const rects = [];
   const walker = document.createTreeWalker(el, NodeFilter.SHOW_TEXT);
@@ -60,14 +60,14 @@ test("a row of the list at 1280 px shows days, time and room", async () => {
   assert.ok(!cut, "the room is cut off");
 });
 
-test("the number of sections is at the height of the fields beside it", async () => {
+test("the number of sections is level with the fields beside it", async () => {
   const page = await openDesk("#sections");
   await until(page, () => /2 sections/.test(document.querySelector("#sections-found").textContent));
   const [[text], [field]] = [await boxes(page, "#sections-found"), await boxes(page, "#section-search [name=q]")];
   assert.ok(Math.abs((text.top + text.bottom) - (field.top + field.bottom)) <= 2, JSON.stringify([text, field]));
 });
 
-test("a long name in a roster wraps like text", async () => {
+test("the lines of a long name in a roster begin at the same edge", async () => {
   const page = await openDesk("#sections", { width: 390, height: 844 });
   await page.locator(".srow .name").first().click();
   await page.locator(".roster td .plain").first().waitFor();
@@ -78,7 +78,7 @@ test("a long name in a roster wraps like text", async () => {
   assert.ok(Math.abs(name.first.bottom - username.first.bottom) <= 1, JSON.stringify([name.first, username.first]));
 });
 
-test("all lines of the text of a choice begin at one edge, and its box keeps its size", async () => {
+test("the lines of a choice's text begin at the same edge, and its box keeps its size", async () => {
   const page = await openDesk("#demand", { width: 390, height: 844 });
   for (const [view, selectors] of [["demand", ["#demand-fills", ".narrow > .check > [name=waitlist]"]], ["alerts", ["[name=to][value=all]", "[name=to][value=some]", "[name=requires_ack]"]]]) {
     await page.click(`#views [href="#${view}"]`);
@@ -88,7 +88,7 @@ test("all lines of the text of a choice begin at one edge, and its box keeps its
       const { first, last } = await lines(page, `${selector} + span`);
       edges.push(first.left - box.left, last.left - box.left);
       assert.equal(box.width, 20, selector);
-      assert.ok(Math.abs((box.top + box.bottom) - (first.top + first.bottom)) <= 3, `${selector} is not at the height of its text`);
+      assert.ok(Math.abs((box.top + box.bottom) - (first.top + first.bottom)) <= 3, `${selector} is not level with its text`);
     }
     assert.equal(new Set(edges.map(Math.round)).size, 1, `${view}: ${edges}`);
   }
@@ -103,7 +103,7 @@ test("the steps of an import are circles", async () => {
   assert.deepEqual(sizes, [0, 0, 0, 0]);
 });
 
-test("a heading among the columns of a file is nearer to its text than to what is above", async () => {
+test("a heading in the Columns step is closer to its text than to the part above it", async () => {
   const page = await openDesk("#import");
   await page.setInputFiles("#import-form [name=file]", csvFile(`${HEADS.replace("crn", "Nr")}\n1,MATH 151,Calculus I,A01,lecture,5,1,3,MWF,12:00-12:50,Lee\n`));
   await page.getByRole("button", { name: "Check file" }).click();
@@ -116,7 +116,7 @@ test("a heading among the columns of a file is nearer to its text than to what i
   for (const { text, above, below } of gaps) assert.ok(below < above && below <= 8, `${text}: ${above} px above, ${below} px below`);
 });
 
-test("the numbers of rejected lines leave the room to the problems", async () => {
+test("the line numbers of rejected lines leave room for the problems", async () => {
   const page = await openDesk("#import", { width: 390, height: 844 });
   await page.setInputFiles("#import-form [name=file]", csvFile(`term,${HEADS}\ndesk,9,MATH 161,Knots,A01,lecture,5,many,3,MWF,12:00-12:50,Lee\n`));
   await page.getByRole("button", { name: "Check file" }).click();
@@ -125,7 +125,7 @@ test("the numbers of rejected lines leave the room to the problems", async () =>
   assert.ok(number[0].width < 48 && problem[0].width > 100, JSON.stringify([number[0].width, problem[0].width]));
 });
 
-test("the explanation of the times is beside the times of a term, and names the zone for the whole year", async () => {
+test("the note about times is below the closing time of a term, and names the zone without a season", async () => {
   for (const [locale, zone] of [["en-US", /college's time zone, Eastern Time\./], ["es-MX", /hora oriental\./]]) {
     const page = await openDesk("#terms", { locale });
     const [[closes], [text], [next]] = [await boxes(page, "#term-form [name=closes_at]"), await boxes(page, "#term-form .none"), await boxes(page, "#term-form [name=waitlist]")];
@@ -137,7 +137,7 @@ test("the explanation of the times is beside the times of a term, and names the 
   }
 });
 
-test("a term without sections shows no explanation of squares", async () => {
+test("a term without sections shows no legend of the seat map", async () => {
   const page = await openDesk("#now", {}, "empty");
   await until(page, () => /no sections yet/.test(document.querySelector("#map").textContent));
   assert.deepEqual([await page.isVisible(".legend"), await page.isVisible("#as-list")], [false, false]);
@@ -146,7 +146,7 @@ test("a term without sections shows no explanation of squares", async () => {
   assert.deepEqual([await page.isVisible(".legend"), await page.isVisible("#as-list")], [true, true]);
 });
 
-test("the buttons of an alert are at the same distance below details of one line and of two", async () => {
+test("the buttons of an alert have the same distance from details of one line and of several", async () => {
   await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Closing early", message: "All buildings close at 3 PM.", priority: "medium", category: "schedule", audience: { all: true }, starts_at: new Date(Date.now() + 86_400_000).toISOString() });
   const gaps = [];
   for (const width of [1920, 390]) {

@@ -1,5 +1,5 @@
-// How the staff page handles responses that are late: it keeps what the user has begun, and reports a change as saved
-// only when the page shows it.
+// The staff page handles late responses: it keeps what the user has begun, and reports a change as saved only when the
+// page shows it.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

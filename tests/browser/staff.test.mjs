@@ -66,11 +66,11 @@ test("capacity is edited in place; a cancellation needs confirmation", async () 
   assert.equal(await page.inputValue(".srow [name=status]"), "open");
 });
 
-test("a new search keeps the focus in the field that is being edited", async () => {
+test("sorting again keeps the focus in the field that is being edited", async () => {
   const page = await openStaff("#sections");
   await until(page, () => document.querySelectorAll(".srow").length === 2);
   await page.focus(".srow [name=capacity]");
-  // Sorts again, like a reload of the catalogue.
+  // A reload of the sections sorts them in the same way.
   await page.evaluate(() => document.querySelector("#sort-again").click());
   assert.equal(await page.evaluate(() => document.activeElement.name), "capacity");
 });
@@ -142,7 +142,7 @@ test("the question before a cancellation counts the students on the waitlist", a
   assert.ok(items.some(({ title }) => title === "MATH 151 is cancelled"), "the student on the waitlist is notified");
 });
 
-test("everyone in a section is moved to another one, and who stays is listed", async () => {
+test("everyone in a section is moved to another one, and students who stay are listed", async () => {
   await hub.term("all", ["1,MATH 151,Calculus I,A01,lecture,5,4,3,MWF,09:00-09:50,Lee", "2,MATH 151,Calculus I,A02,lecture,5,1,0,TR,09:00-09:50,Lee", "3,ART 2,Drawing,A01,lecture,3,3,0,F,15:00-16:00,Kahlo"]);
   for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/all-1");
   const page = await openStaff("#sections");
@@ -164,7 +164,7 @@ test("everyone in a section is moved to another one, and who stays is listed", a
   assert.deepEqual(page.wrong, []);
 });
 
-test("staff override the rule because of which one student was not moved with the others", async () => {
+test("staff override the rule that kept one student from being moved with the others", async () => {
   await hub.term("lift", ["1,MATH 151,Calculus I,A01,lecture,5,4,3,MWF,09:00-09:50,Lee", "2,MATH 151,Calculus I,A02,lecture,5,1,0,TR,09:00-09:50,Lee"]);
   for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/lift-1");
   const page = await openStaff("#sections");
@@ -232,7 +232,7 @@ test("an alert to a section starts from its roster", async () => {
   assert.equal(await page.inputValue("#alert-form [name=sections]"), "desk-2");
 });
 
-test("an alert reaches the students on a waitlist, also where no student is enrolled", async () => {
+test("an alert reaches the students on a waitlist, even if no student is enrolled", async () => {
   await hub.term("queue", ["1,MATH 151,Calculus I,A01,lecture,5,0,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,TR,09:30-10:20,Curie"]);
   for (const [user, crn] of [["student", 1], ["student2", 1], ["student", 2], ["student2", 2]]) await hub.ask(user, "PUT", `/api/v1/me/registrations/queue-${crn}?waitlist=true`);
   const page = await openStaff("#sections");
@@ -321,14 +321,14 @@ test("a term that opens while it is shown is updated and can be closed", async (
 
 test("a failed load is retried automatically, with its reason shown", async () => {
   const page = await open(chrome, hub, "/readyz", { user: "staff" });
-  const answers = [
+  const responses = [
     (route) => route.fulfill({ status: 503, headers: { "Retry-After": "1" }, json: { status: 503, code: "overloaded" } }),
     (route) => route.fulfill({ status: 429, headers: { "Retry-After": "1" }, json: { status: 429, code: "rate_limited" } }),
     (route) => route.abort(),
   ];
   const shown = [];
   await page.exposeFunction("recordStatus", (text) => shown.push(text));
-  await page.route("**/api/v1/terms", (route) => answers.length ? answers.shift()(route) : route.continue());
+  await page.route("**/api/v1/terms", (route) => responses.length ? responses.shift()(route) : route.continue());
   await page.addInitScript(() => addEventListener("DOMContentLoaded", () => {
     const status = document.querySelector("#load-status");
     new MutationObserver(() => window.recordStatus(status.textContent)).observe(status, { childList: true, subtree: true });
@@ -336,7 +336,7 @@ test("a failed load is retried automatically, with its reason shown", async () =
   await page.goto(`${hub.url}/staff#now`);
   await page.selectOption("#which-term", "desk");
   await until(page, () => document.querySelectorAll("#map i").length === 2 && !document.querySelector("#load-status").textContent);
-  assert.equal(answers.length, 0);
+  assert.equal(responses.length, 0);
   const texts = [...new Set(shown.filter(Boolean))];
   assert.match(texts[0], /^Couldn't load terms\. The server is busy\. Nothing was changed\. Retrying automatically\. Retry now$/);
   assert.match(texts[1], /^Couldn't load terms\. Couldn't reach the server.*Retrying automatically\. Retry now$/);

@@ -14,7 +14,7 @@ const allTexts = (words) => Object.values(words).flatMap((one) => typeof one ===
 const SPANISH = new Set(allTexts(ES));
 /** A pattern for a text with any values in its placeholders. */
 const pattern = (text) => new RegExp(`^${text.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".+")}$`, "su");
-/** Whether a text has enough words of its own to tell its language: `{from} to {to}` has not. */
+/** Whether a text has enough words of its own to identify its language: `{from} to {to}` does not. */
 const hasWords = (text) => !text.includes("{") || text.replace(/\{\w+\}|\P{L}/gu, "").length > 4;
 
 let hub, chrome;
@@ -129,9 +129,9 @@ test("two students want the last seat: one gets it, one may wait", async () => {
     return await page.locator("#schedule-rows [data-kind=enrolled]").count();
   }));
   assert.deepEqual(enrolled.sort(), [0, 1]);
-  const loser = pages[enrolled[0] === (await pages[0].locator("#schedule-rows [data-kind=enrolled]").count()) ? 0 : 1];
-  await loser.getByRole("button", { name: "Join the waitlist (you'd be first)" }).click();
-  await until(loser, () => /1st on the waitlist/.test(document.querySelector("#schedule-rows").textContent));
+  const refused = pages[enrolled[0] === (await pages[0].locator("#schedule-rows [data-kind=enrolled]").count()) ? 0 : 1];
+  await refused.getByRole("button", { name: "Join the waitlist (you'd be first)" }).click();
+  await until(refused, () => /1st on the waitlist/.test(document.querySelector("#schedule-rows").textContent));
 });
 
 test("a drop can be undone until the page closes", async () => {
@@ -204,9 +204,9 @@ test("a hub that is killed in a rush loses no seat", async () => {
   const register = async (token) => {
     for (;;) {
       try {
-        const answer = await fetch(`${hub.url}/api/v1/me/registrations/rush-1`, { method: "PUT", headers: { Authorization: `Bearer ${token}` } });
-        if (!answer.ok && answer.status !== 409) continue;
-        (answer.ok ? enrolled : refused).push(token);
+        const response = await fetch(`${hub.url}/api/v1/me/registrations/rush-1`, { method: "PUT", headers: { Authorization: `Bearer ${token}` } });
+        if (!response.ok && response.status !== 409) continue;
+        (response.ok ? enrolled : refused).push(token);
         if (enrolled.length === 10) killed = hub.stop();
         return;
       } catch { /* The hub is down. */ }

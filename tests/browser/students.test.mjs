@@ -1,4 +1,4 @@
-// The view "Students" of the staff page: finds a student, shows what the student sees, and changes it with a reason.
+// The "Students" view of the staff page: finds a student, shows what the student sees, and changes it with a reason.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -41,13 +41,14 @@ async function pick(page, q, button) {
   await page.locator(".picker li").getByRole("button", { name: button }).first().click();
 }
 
-async function stated(user, facts = {}) {
+/** Stores these facts about a student, who is then known to the hub. */
+async function stateFacts(user, facts = {}) {
   await hub.ask("staff", "PUT", `/api/v1/students/${user}`, { groups: ["new"], ...facts });
 }
 
 test("a student is found by a part of the name, and shown with plan, holds and history", async () => {
   await hub.ask("admin", "PUT", "/api/v1/admin/users/jn7", { role: "student", name: "José Núñez", password: "correct horse 1" });
-  await stated("jn7", { holds: HOLDS, program: "Nursing" });
+  await stateFacts("jn7", { holds: HOLDS, program: "Nursing" });
   hub.mint("jn7", "student");
   await hub.ask("jn7", "PUT", "/api/v1/me/plan", { sections: [{ section: `${TERM}-4`, waitlist: true, alternates: [`${TERM}-3`] }] });
   const page = await open(chrome, hub, "/staff#students", { user: "staff", bypassCSP: true });
@@ -70,8 +71,8 @@ test("an unknown student is opened by the exact username", async () => {
   await shows(page, "No registrations.");
 });
 
-test("the next student is searched for while a file is open, and after it is closed", async () => {
-  for (const one of ["queue-1", "queue-2"]) await stated(one);
+test("staff can search for the next student while a file is open, and after it is closed", async () => {
+  for (const one of ["queue-1", "queue-2"]) await stateFacts(one);
   const page = await openFile("queue-1");
   await page.fill("#student-search [name=q]", "queue-");
   await page.locator("#student-results").getByRole("button", { name: "queue-2" }).click();
@@ -84,7 +85,7 @@ test("the next student is searched for while a file is open, and after it is clo
 });
 
 test("a refusal is overridden by its code with a reason, and the next refusal is added to it", async () => {
-  await stated("over");
+  await stateFacts("over");
   const page = await openFile("over");
   await pick(page, "PHYS", /Register/);
   await shows(page, "Enrolled in PHYS 101");
@@ -110,7 +111,7 @@ test("a refusal is overridden by its code with a reason, and the next refusal is
 });
 
 test("a full section offers its waitlist, and the history says who came first", async () => {
-  await stated("late");
+  await stateFacts("late");
   const page = await openFile("late");
   await pick(page, "151 A01", /Register/);
   await shows(page, "The section is full.");
@@ -120,7 +121,7 @@ test("a full section offers its waitlist, and the history says who came first", 
   await shows(page, "Refused: section full");
   await page.locator(".attempt").last().getByRole("button", { name: "Who came first?" }).click();
   await until(page, () => /\d(st|nd|rd|th) student to request this section\. The last seat was taken .*\d:\d\d:\d\d\.\d{3}/.test(document.querySelector(".student-file").textContent));
-  // Paper has the answer, but no button.
+  // The printed page has the answer, but no button.
   await page.emulateMedia({ media: "print" });
   const visible = await page.$$eval("button", (all) => all.filter((one) => one.checkVisibility()).map((one) => one.textContent));
   assert.deepEqual(visible, []);
@@ -128,13 +129,13 @@ test("a full section offers its waitlist, and the history says who came first", 
 });
 
 test("a student is moved and dropped, by keyboard alone", async () => {
-  await stated("mover");
+  await stateFacts("mover");
   await hub.ask("staff", "PUT", `/api/v1/students/mover/registrations/${TERM}-2`, {});
   const page = await openFile("mover");
   await page.getByRole("button", { name: /^Move: MATH 151/ }).focus();
   await page.keyboard.press("Enter");
   await until(page, () => document.activeElement.matches(".picker input"));
-  // The other sections of the course are listed at once. What is typed replaces their search.
+  // The other sections of the course are listed at once. Typing replaces this search.
   await page.locator(".at-row li", { hasText: "MATH 151 A01" }).waitFor();
   await page.keyboard.type("PHYS");
   await page.keyboard.press("Enter");
@@ -160,7 +161,7 @@ test("a student is moved and dropped, by keyboard alone", async () => {
 });
 
 test("a hold is lifted after a confirmation, and the other facts stay", async () => {
-  await stated("held", { holds: HOLDS, credit_limit: 12, completed: [{ course: "MATH 141", grade: "B" }] });
+  await stateFacts("held", { holds: HOLDS, credit_limit: 12, completed: [{ course: "MATH 141", grade: "B" }] });
   const page = await openFile("held");
   await pick(page, "ART", /Register/);
   await shows(page, "There is a hold on the account. Library: A book is missing.");
@@ -173,8 +174,8 @@ test("a hold is lifted after a confirmation, and the other facts stay", async ()
   assert.deepEqual([holds.map(({ id }) => id), credit_limit, completed.length], [["fee"], 12, 1]);
 });
 
-test("a permit with an end is given instead of an override, and is then ended", async () => {
-  await stated("guest");
+test("a permit with an end date is given instead of an override, and is then ended", async () => {
+  await stateFacts("guest");
   const page = await openFile("guest");
   await pick(page, "151 A01", /Register/);
   await shows(page, "The section is full.");
@@ -195,7 +196,7 @@ test("a permit with an end is given instead of an override, and is then ended", 
 });
 
 test("limited staff see registrations in their subjects, and why they see no more", async () => {
-  await stated("part");
+  await stateFacts("part");
   for (const crn of [3, 4]) await hub.ask("staff", "PUT", `/api/v1/students/part/registrations/${TERM}-${crn}`, {});
   hub.mint("arthur", "staff", "--subjects", "ART");
   const page = await openFile("part", { user: "arthur", width: 390, height: 844 });
@@ -209,17 +210,17 @@ test("limited staff see registrations in their subjects, and why they see no mor
   assert.deepEqual(await violations(page), []);
 });
 
-test("the file is in Spanish, and prints without its forms", async () => {
-  await stated("printed", { holds: HOLDS });
+test("a student's file is in Spanish, and is printed without its forms", async () => {
+  await stateFacts("printed", { holds: HOLDS });
   const page = await openFile("printed", { locale: "es-MX" });
   await pick(page, "ART", /Inscribir/);
   await shows(page, "Hay una retención en la cuenta. Library: A book is missing.");
-  // All times on the page write the zone in the same form, at which a line cannot end.
+  // All times on the page write the zone in the same form, within which lines do not break.
   await until(page, () => /GMT\u2212[45]; /.test(document.querySelector(".attempt small")?.textContent));
   await page.emulateMedia({ media: "print" });
   for (const hidden of ["header", "#views", "#student-search", ".picker", ".change"]) assert.equal(await page.locator(hidden).first().isVisible(), false, hidden);
   assert.equal(await page.getByRole("heading", { name: "printed" }).isVisible(), true);
-  // The sheet is about the student at one time, not about the view.
+  // The printed page is headed by the student and the time, not by the view.
   assert.match(await page.innerText("main"), /^printed\s+Datos del .*\d/);
   await page.emulateMedia({ media: "screen" });
   assert.doesNotMatch(await page.innerText(".student-file"), /Datos del/);

@@ -1,4 +1,4 @@
-// Support for the browser tests: a hub of their own, a real Chromium, and a term for each test.
+// Support for the browser tests: hubs, terms, and pages in a real Chromium.
 
 import { execFileSync, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
@@ -13,7 +13,7 @@ import { chromium } from "playwright-core";
 const ROOT = path.resolve(import.meta.dirname, "../..");
 /** The hub under test. */
 export const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhub");
-/** Chromium without its windows, menus and toolbars needs a quarter less processor time. */
+/** The path of Chromium. The headless shell has no windows and menus, and needs a quarter less processor time. */
 const CHROMIUM = [process.env.CHROMIUM, ...["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"].map((name) => `/usr/bin/${name}`)]
   .find((one) => one && existsSync(one));
 /** The timeout of every wait: generous, since a test machine may be busy. */
@@ -25,13 +25,13 @@ const PAGE_DELAY_MS = Number(process.env.PAGE_DELAY_MS ?? 0);
 const PASSWORD = "eduhub-demo";
 
 /**
- * The ports of test servers. Linux gives the ports from 32768 on to outgoing connections, which could take that of a
- * server that is stopped, so that it could not start again.
+ * The range of ports for test servers, the end excluded. Linux uses the ports from 32768 up for outgoing connections:
+ * one of them could take the port of a stopped server, which could then not restart.
  */
 const PORTS = [10_000, 32_768];
 const PORTS_TRIED_MAX = 100;
 
-/** A port on which nothing listens, now or while its server is stopped. */
+/** Returns a free port, which outgoing connections do not take while its server is stopped. */
 export async function freePort() {
   for (let tried = 0; tried < PORTS_TRIED_MAX; tried += 1) {
     const port = randomInt(...PORTS);
@@ -110,7 +110,7 @@ export class Hub {
     return this.tokens.get(user);
   }
 
-  /** Creates a token for a user without an account. `more` are further arguments of `eduhub token`. */
+  /** Creates a token for a user without an account. `more` are additional arguments of `eduhub token`. */
   mint(user, role, ...more) {
     const token = execFileSync(HUB, ["token", "--subject", user, "--role", role, ...more], { env: this.env, cwd: this.folder, encoding: "utf8" });
     this.tokens.set(user, token.trim());
@@ -145,11 +145,11 @@ export class Hub {
   }
 }
 
-// All browsers that a file of tests has launched are closed. Otherwise a file whose hub does not start would never end.
+// Closes all browsers that a test file has launched. Otherwise a test file whose hub does not start would never end.
 const launched = [];
 after(() => Promise.allSettled(launched.map(async (one) => (await one).close())));
 
-/** Launches a browser without background requests of its own. */
+/** Launches a browser that sends no background requests. */
 export async function browser(...more) {
   if (!CHROMIUM) throw new Error("The browser tests need Chromium: install it (apt-get install chromium) or set CHROMIUM to its path.");
   const one = chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", ...more] });
@@ -165,7 +165,7 @@ afterEach(async () => {
   await Promise.all(contexts.map((context) => context.close()));
 });
 
-/** Runs in a page before its scripts. */
+/** Delays the timers and the changes of view of a page by `ms`. Runs before the page's scripts. */
 function delayPage(ms) {
   const setNow = window.setTimeout.bind(window);
   window.setTimeout = (then, after = 0, ...rest) => setNow(then, after + ms, ...rest);
@@ -211,7 +211,7 @@ export async function open(chrome, hub, where, { user, cookie, width = 1280, hei
     page.on("pageerror", (error) => wrong("a script of the page failed", error.stack || String(error)));
     page.on("console", (message) => /Content.Security.Policy/i.test(message.text()) && wrong("the page violates its Content-Security-Policy", message.text()));
   });
-  // `until` reports the rejection. Without a waiting `until` it must not end the process.
+  // `until` reports the rejection. If no `until` is waiting, the rejection must not end the process.
   page.broken.catch(() => {});
   await page.goto(hub.url + where);
   return page;

@@ -9,13 +9,13 @@ const LINES = ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"];
 let hub, chrome;
 before(async () => {
   [hub, chrome] = await Promise.all([Hub.start(), browser()]);
-  // Pages read the terms again and again while the current one is not open. This one is.
+  // Pages poll the terms while the current one is not open. This one is open, so only live messages bring changes.
   await hub.term("shown", LINES);
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
 const isLive = (page) => until(page, () => document.querySelector("#live").dataset.state === "live");
-/** Waits until the choice of the term has an option with this value and text. */
+/** Waits until the term selector has an option with this value and text. */
 const option = (page, id, text) => until(page, ({ id, text }) => [...document.querySelectorAll("#which-term option")].some((one) => one.value === id && one.textContent === text), { id, text });
 
 async function openAll() {
@@ -27,7 +27,7 @@ async function openAll() {
   const pages = { staff, student, visitor };
   for (const page of Object.values(pages)) {
     await isLive(page);
-    // The seats of the term are watched once its first sections are there.
+    // The page subscribes to the seats of the term once its first sections have loaded.
     await until(page, () => performance.getEntriesByType("resource").some(({ name }) => /\/sections\?/.test(name)));
   }
   return pages;
@@ -60,7 +60,7 @@ test("a term that an import creates appears in open pages, and can be chosen", a
   }
 });
 
-test("terms that were created during an interruption appear after it", async () => {
+test("terms that were created while pages were offline appear when they reconnect", async () => {
   const { staff, student } = await openAll();
   for (const page of [staff, student]) {
     await page.context().setOffline(true);

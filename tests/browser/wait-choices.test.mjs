@@ -10,7 +10,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** A term with two full lectures of BIOL 101, the first of which needs the full lab, and an open section of ART 1. */
+/** Creates a term: two full lectures of BIOL 101, a full lab, which `link` links to the first, and an open ART 1. */
 async function term(id, student) {
   await hub.term(id, [
     "1,BIOL 101,Biology,A01,lecture,4,1,5,M,09:00-09:50,Lee", "2,BIOL 101,Biology,A02,lecture,4,1,5,T,09:00-09:50,Ray",
@@ -47,7 +47,7 @@ test("a student waits for either of two sections and drops another when a seat o
   await shown(page, /Also waiting for BIOL 101 lecture \(2\)\. When you get a seat in one, you leave the other waitlists\./);
   await shown(page, /When you get the seat, ART 1 lecture \(4\) is dropped\./);
   assert.deepEqual(await hub.registrations("ada", "anyof"), ["1 waitlisted", "2 waitlisted", "4 enrolled"]);
-  // What the student chose is not a conflict.
+  // Sections that the student chose together are not reported as a conflict.
   await until(page, () => document.querySelector("#conflicts").textContent === "");
   assert.deepEqual(await violations(page), []);
   await page.getByRole("button", { name: "Español" }).click();
@@ -59,7 +59,7 @@ test("a student waits for either of two sections and drops another when a seat o
   assert.deepEqual(page.wrong, []);
 });
 
-test("the choices begin below their question, with the distance of other boxes", async () => {
+test("waitlist choices are aligned with their question, 8 px before their text", async () => {
   await term("aligned", "ana");
   const page = await open(chrome, hub, "/?term=aligned", { user: "ana" });
   await openChoices(page, 1);
@@ -107,7 +107,7 @@ test("waitlist choices are offered once all sections of the class are known", as
   assert.deepEqual(page.wrong, []);
 });
 
-test("a full section in conflict offers to drop the other one for its seat", async () => {
+test("a full section in conflict offers to drop the other section in exchange for its seat", async () => {
   const { free, take } = await term("swap", "cal");
   await take(4);
   const page = await open(chrome, hub, "/?term=swap&q=BIOL", { user: "cal" });

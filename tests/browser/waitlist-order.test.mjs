@@ -10,7 +10,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** A term with one full section and these students on its waitlist. */
+/** Creates a term with one full section and these students on its waitlist. */
 async function term(id, waiting) {
   await hub.term(id, ["1,MATH 151,Calculus I,A01,lecture,5,1,5,MWF,09:00-09:50,Lee"]);
   for (const user of [`${id}-holder`, ...waiting]) {
@@ -22,8 +22,8 @@ async function term(id, waiting) {
 const live = (page) => until(page, () => document.querySelector("#live").dataset.state === "live");
 const shown = (page, pattern) => until(page, (source) => new RegExp(source).test(document.querySelector(".schedule-view").textContent), pattern.source);
 const waiting = (page, pattern) => until(page, (source) => new RegExp(source, "s").test([...document.querySelectorAll(".roster table")].at(-1)?.textContent), pattern.source);
-/** The positions on the waitlist of section 1, as the hub has them. */
-const line = async (id) => (await hub.ask("staff", "GET", `/api/v1/sections/${id}-1/roster`)).items
+/** The students on the waitlist of section 1, in the hub's order. */
+const waitlist = async (id) => (await hub.ask("staff", "GET", `/api/v1/sections/${id}-1/roster`)).items
   .filter(({ status }) => status === "waitlisted").map(({ user }) => user);
 
 test("staff move a student on the waitlist, and the students see it at once", async () => {
@@ -44,18 +44,18 @@ test("staff move a student on the waitlist, and the students see it at once", as
   await form.getByLabel("New position").fill("1");
   await form.getByRole("button", { name: "Move" }).click();
   await until(page, () => /Enter a reason/.test(document.querySelector(".roster form").textContent));
-  assert.deepEqual(await line("order"), ["ana-o", "bob-o", "cyd-o"]);
+  assert.deepEqual(await waitlist("order"), ["ana-o", "bob-o", "cyd-o"]);
   assert.deepEqual(await violations(page), []);
   await form.getByLabel(/^Reason/).fill("Error of the office");
   await form.getByRole("button", { name: "Move" }).click();
   await waiting(page, /1st.*cyd-o.*2nd.*ana-o.*3rd.*bob-o/);
   await until(page, () => /cyd-o is now 1st on the waitlist\./.test(document.querySelector(".roster").textContent) && !document.querySelector(".roster form"));
   await shown(student, /1st|position 1|1 of/i);
-  assert.deepEqual(await line("order"), ["cyd-o", "ana-o", "bob-o"]);
+  assert.deepEqual(await waitlist("order"), ["cyd-o", "ana-o", "bob-o"]);
   assert.deepEqual([...page.wrong, ...student.wrong], []);
 });
 
-test("the result of a move on the waitlist ends when the section is changed", async () => {
+test("the message about a move on the waitlist disappears when the section is changed", async () => {
   await term("ends", ["ana-e", "bob-e"]);
   const page = await open(chrome, hub, "/staff#sections", { user: "staff" });
   await until(page, () => document.querySelectorAll("#which-term option").length > 1);
@@ -80,7 +80,7 @@ test("the result of a move on the waitlist ends when the section is changed", as
   assert.deepEqual(page.wrong, []);
 });
 
-test("the form to move a student is in Spanish, too", async () => {
+test("the form for moving a student works in Spanish", async () => {
   await term("orden", ["ana-s", "bob-s"]);
   const page = await open(chrome, hub, "/staff#sections", { user: "staff", locale: "es-MX" });
   await until(page, () => document.querySelectorAll("#which-term option").length > 1);
@@ -93,7 +93,7 @@ test("the form to move a student is in Spanish, too", async () => {
   await form.getByLabel(/^Motivo/).fill("Error de la oficina");
   await form.getByRole("button", { name: "Mover" }).click();
   await until(page, () => /Nuevo lugar de bob-s en la lista de espera: 1/.test(document.querySelector(".roster").textContent));
-  assert.deepEqual(await line("orden"), ["bob-s", "ana-s"]);
+  assert.deepEqual(await waitlist("orden"), ["bob-s", "ana-s"]);
   assert.deepEqual(page.wrong, []);
 });
 
@@ -112,7 +112,7 @@ test("staff declare a priority, and students see it beside their position", asyn
     await until(page, (id) => [...document.querySelectorAll(".term-card")].some((card) => card.querySelector("small").textContent === id && /Saved\./.test(card.querySelector("[role=status]").textContent)), "prio");
   };
   await save("graduating, need-based");
-  assert.deepEqual(await line("prio"), ["bob-p", "ana-p"]);
+  assert.deepEqual(await waitlist("prio"), ["bob-p", "ana-p"]);
   assert.deepEqual(await violations(page), []);
   const [ana, bob] = await Promise.all(["ana-p", "bob-p"].map((user) => open(chrome, hub, "/?term=prio", { user, bypassCSP: true })));
   await shown(bob, /Waitlist order: students in graduating and need-based first, then in order of joining\..*You are ahead of others as a student in graduating\./);
@@ -122,6 +122,6 @@ test("staff declare a priority, and students see it beside their position", asyn
   await bob.getByRole("button", { name: "Español" }).click();
   await shown(bob, /Orden de la lista de espera: primero los estudiantes de graduating y need-based; después, por orden de llegada\..*Va delante de otros como estudiante de graduating\./);
   await save("");
-  assert.deepEqual(await line("prio"), ["ana-p", "bob-p"]);
+  assert.deepEqual(await waitlist("prio"), ["ana-p", "bob-p"]);
   assert.deepEqual([...page.wrong, ...ana.wrong, ...bob.wrong], []);
 });

@@ -23,7 +23,7 @@ function httpd() {
 }
 
 const apache = httpd();
-const skip = apache ? false : "Apache httpd is not installed; scripts/apache/install.sh says why";
+const skip = apache ? false : "Apache httpd is not installed: run scripts/apache/install.sh to see why";
 let hub, web, server;
 
 /** Starts httpd with the configuration that docs/SSO.md describes. */

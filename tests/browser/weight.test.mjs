@@ -1,4 +1,4 @@
-// How many bytes the first view transfers: a phone on a slow connection needs all of them before it is usable.
+// How many bytes the first view transfers: a phone on a slow connection needs all of them before the page is usable.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -9,7 +9,7 @@ const FIRST_VIEW_BYTES_MAX = 60_000;
 /** Whether a request loads the rest of the term. It follows the first screen, and its size depends on the college. */
 const isRestOfTerm = (url) => url.includes("/sections?") && url.includes("cursor=");
 
-/** Resolves when no request is pending. A list of alerts can be requested again after the network was idle. */
+/** Resolves when no request is pending. The page may request its alerts again after the network was idle. */
 const finished = (network, pending) => new Promise((resolve, reject) => {
   const check = () => { if (pending.size === 0) resolve(); };
   network.on("Network.loadingFinished", check);

@@ -7,8 +7,8 @@ import { test } from "node:test";
 
 const folder = new URL("../../static/js/words/", import.meta.url);
 /**
- * Whether a language may have other keys: ordinals differ in number, and English shows components as the schedule has
- * them.
+ * Whether a language may have different keys: ordinals differ in number, and English shows components as they are in
+ * the schedule.
  */
 const isOptional = (key) => /^(nth|kind)\./.test(key);
 const placeholders = (words) => [...new Set(JSON.stringify(words).match(/\{\w+\}/g) ?? [])].sort();
@@ -35,7 +35,7 @@ test("Spanish has a word for each component that imports know", async () => {
 });
 
 test("Spanish texts with a time say `la 1:05` and `las 2:05`", async () => {
-  // The part of a browser that the module of texts needs.
+  // The parts of a browser that `i18n.js` needs are replaced below.
   const { default: texts } = await import(new URL("admin/es.js", folder));
   globalThis.document = {
     documentElement: { dataset: { languages: "es en", words: "admin" } }, querySelectorAll: () => [], querySelector: () => null,

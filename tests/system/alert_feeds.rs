@@ -127,7 +127,7 @@ fn the_feed_lists_public_alerts_newest_first_with_links() {
 }
 
 #[test]
-fn only_alerts_to_everyone_that_were_sent_are_public() {
+fn only_sent_alerts_to_everyone_are_public() {
     let home = home();
     let server = home.serve();
     let mut staff = staff(&home, &server);
@@ -143,7 +143,7 @@ fn only_alerts_to_everyone_that_were_sent_are_public() {
     for alert in &hidden {
         let path = format!("/alerts/{}.cap.xml", alert["id"].as_str().unwrap());
         assert_eq!(server.client().get(&path).expect(404).code(), "not_found");
-        // Also for those who may see it in the hub.
+        // Staff do not find these alerts at the public address either, although they see them in the hub.
         staff.get(&path).expect(404);
     }
     assert_eq!(feed(&server).all("entry").count(), 0);
@@ -165,7 +165,7 @@ fn the_feed_is_bounded_and_revalidated() {
     let etag = first.header("etag").expect("an ETag").to_owned();
     let again = |etag: &str| server.client().call("GET", FEED, &[("If-None-Match", etag)], b"").unwrap();
     assert_eq!(again(&etag).status, 304);
-    // What visitors may not see changes nothing.
+    // An alert that visitors may not see leaves the feed unchanged.
     send(&mut staff, &json!({"title": "Students", "message": "For them.", "audience": {"roles": ["student"]}}));
     assert_eq!(again(&etag).status, 304);
     send(&mut staff, &public("Another"));
@@ -173,7 +173,7 @@ fn the_feed_is_bounded_and_revalidated() {
 }
 
 #[test]
-fn the_feed_has_the_colleges_language_and_a_link_on_the_page() {
+fn the_feed_is_in_the_colleges_language_and_linked_from_the_page() {
     let home = home().setting("college.language", "es-MX");
     let server = home.serve();
     let sent = send(&mut staff(&home, &server), &public("Tornado"));

@@ -16,7 +16,7 @@ const PASSWORD: &str = "a long password of the tests";
 const READERS: [(&str, &str); 5] =
     [("ann", "student"), ("bob", "student"), ("cid", "student"), ("sam", "staff"), ("", "visitor")];
 
-/// For each audience, the audience that each of [`READERS`] sees; null if the reader is not a recipient.
+/// Returns each audience with the audiences that [`READERS`] see; null if the reader is not a recipient.
 fn table() -> Vec<(Value, [Value; 5])> {
     let (one, two, none) = ("203001-1", "203001-2", Value::Null);
     let whole = |audience: &Value| audience.clone();
@@ -27,7 +27,7 @@ fn table() -> Vec<(Value, [Value; 5])> {
     let sections = json!({"sections": [one, two]});
     let courses = json!({"courses": ["ART 2", "MATH 1"]});
     let mixed = json!({"sections": [one], "courses": ["ART 2"], "users": ["cid", "ann", "sam"]});
-    let ann_only = |name: &str| json!({"users": [name]});
+    let only = |name: &str| json!({"users": [name]});
     vec![
         (everyone.clone(), [whole(&everyone), whole(&everyone), whole(&everyone), whole(&everyone), whole(&everyone)]),
         (
@@ -40,7 +40,7 @@ fn table() -> Vec<(Value, [Value; 5])> {
                 none.clone(),
             ],
         ),
-        (users.clone(), [ann_only("ann"), ann_only("bob"), none.clone(), whole(&users), none.clone()]),
+        (users.clone(), [only("ann"), only("bob"), none.clone(), whole(&users), none.clone()]),
         (sections.clone(), [whole(&sections), json!({"sections": [one]}), none.clone(), none.clone(), none.clone()]),
         (courses.clone(), [whole(&courses), json!({"courses": ["MATH 1"]}), none.clone(), none.clone(), none.clone()]),
         (
@@ -48,7 +48,7 @@ fn table() -> Vec<(Value, [Value; 5])> {
             [
                 json!({"sections": [one], "courses": ["ART 2"], "users": ["ann"]}),
                 json!({"sections": [one]}),
-                ann_only("cid"),
+                only("cid"),
                 whole(&mixed),
                 none,
             ],
@@ -123,7 +123,7 @@ fn readers_below_staff_see_only_what_concerns_them() {
         let sent = staff.post_json("/api/v1/alerts", &body).expect(201).json();
         assert_eq!((&sent["audience"], &sent["sender"]), (audience, &json!("dreyes7")), "staff see all of it");
     }
-    // Every reader receives this one, so that a socket has everything before it.
+    // Every reader receives this alert last: a socket that has it has received all earlier ones.
     let last = json!({"title": "last", "message": "A message", "audience": {"all": true}});
     staff.post_json("/api/v1/alerts", &last).expect(201);
 
@@ -166,7 +166,7 @@ fn a_sender_without_a_display_name_is_shown_as_the_college() {
 }
 
 #[test]
-fn what_a_student_dropped_later_is_still_shown_as_the_reason() {
+fn a_section_dropped_after_the_alert_stays_in_its_audience() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = sender(&home, &server);

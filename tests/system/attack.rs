@@ -1,6 +1,6 @@
-//! Students on two connections each send requests that would break every rule if two of them were interleaved badly, while
-//! staff change holds and seats. Every refusal code occurs. An auditor that shares no code with the hub then checks all
-//! seats and the whole chain of attempts. `make attack` runs it with 500 students.
+//! Students on two connections each send requests that would break a rule if the hub interleaved two of them badly,
+//! while staff change holds and seats. Every refusal code occurs. An auditor that shares no code with the hub then
+//! checks all seats and the whole chain of attempts. `make attack` runs it with 500 students.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -22,8 +22,9 @@ const STUDENTS: usize = 60;
 /// The number of pairs of requests of each student.
 const ROUNDS: usize = 6;
 
-/// Seats that only honours students can take in section `RSV`, and the seats of the pool of `XL1` and `XL2`.
+/// Seats in section `RSV` that only honours students can take.
 const RESERVED: usize = 3;
+/// Seats of the pool that `XL1` and `XL2` share.
 const POOL: usize = 6;
 
 const SCHEDULE: &str = "crn,course,component,credits,capacity,waitlist_capacity,days,time,linked,prerequisites,restrictions,\
@@ -86,7 +87,7 @@ const CREDITS_MAX: u32 = 18;
 const CONFLICTS: [(&str, &str); 5] =
     [("SAM1", "SAM2"), ("LAB1", "LAB2"), ("XL1", "RSV"), ("DUP1", "DUP2"), ("TIM1", "TIM2")];
 
-/// What the college states about a student, by the student's number.
+/// Returns whether the student with this number is in the honours group.
 fn is_honours(number: usize) -> bool {
     number.is_multiple_of(3)
 }
@@ -96,11 +97,11 @@ fn has_prerequisite(number: usize) -> bool {
 fn has_repeated(number: usize) -> bool {
     number.is_multiple_of(5)
 }
-/// Registration opens for these students after the test.
+/// Returns whether registration opens for this student only after the test.
 fn is_late(number: usize) -> bool {
     number % 10 == 9
 }
-/// These students have a hold all the time.
+/// Returns whether this student has a hold throughout the test.
 fn is_held(number: usize) -> bool {
     number % 12 == 11
 }
@@ -135,7 +136,7 @@ fn id(crn: &str) -> String {
 /// A request: method, path, body.
 type Request = (&'static str, String, Value);
 
-/// Returns a request that competes with others of the same student and of everyone.
+/// Returns a random request that competes with others of the same student and of all students.
 fn any_request(random: &mut Random, registered: &Registrations) -> Request {
     let any = |random: &mut Random| id(random.pick::<&str>(&CRNS));
     let held: Vec<&String> = registered.keys().collect();
@@ -168,7 +169,7 @@ fn send(client: &mut Client, (method, path, body): &Request) {
     client.send(method, path, headers, body.as_bytes()).expect("the server accepts requests");
 }
 
-/// A receipt and what the reply says happened.
+/// A receipt, and the outcome that the reply states.
 type Receipt = (Value, String);
 
 /// Returns the receipts of a reply.
@@ -220,7 +221,7 @@ fn run_student(number: usize, mut connections: [Client; 2], mut random: Random, 
     receipts
 }
 
-/// Staff give and lift holds and add seats while the students register.
+/// Gives and lifts holds and adds seats while the students register.
 fn run_staff(mut staff: Client, mut random: Random, students: usize, start: &Barrier) {
     for round in 0..ROUNDS {
         start.wait();

@@ -81,7 +81,7 @@ fn every_reply_has_a_receipt_that_the_exported_chain_contains() {
     assert_eq!(chain.keys().copied().collect::<Vec<_>>(), (1..=9).collect::<Vec<_>>(), "eight replies and a promotion");
     for (reply, result) in &replies {
         let receipt = &reply["receipt"];
-        let found = &chain[&receipt["n"].as_u64().unwrap_or_else(|| panic!("a receipt in {reply}"))];
+        let found = &chain[&receipt["n"].as_u64().unwrap_or_else(|| panic!("no receipt in {reply}"))];
         assert_eq!((receipt["hash"].as_str(), found.row[8].as_str()), (Some(found.hash.as_str()), *result), "{reply}");
     }
     assert_eq!(chain[&1].row[13], request_id);
@@ -96,7 +96,7 @@ fn every_reply_has_a_receipt_that_the_exported_chain_contains() {
     assert_eq!(rows(&mine), expected);
     assert_eq!((&mine["items"][2]["position"], &mine["items"][3]["open"]), (&json!(1), &json!(0)));
     assert_eq!(mine["items"][3]["hash"], replies[2].0["receipt"]["hash"]);
-    // Pages.
+    // The pages together have all attempts, each once.
     let first = bob.get("/api/v1/me/attempts?limit=3").expect(200).json();
     let next = first["next"].as_str().expect("a cursor");
     let second = bob.get(&format!("/api/v1/me/attempts?limit=3&cursor={next}")).expect(200).json();
@@ -111,7 +111,7 @@ fn every_reply_has_a_receipt_that_the_exported_chain_contains() {
     assert_eq!((&of_section["items"][1]["n"], &of_section["next"]), (&json!(6), &json!("6")));
     let rest = staff.get(&format!("/api/v1/sections/{TERM}-1/attempts?cursor=6")).expect(200).json();
     assert_eq!(rows(&rest).iter().map(|row| row[0].clone()).collect::<Vec<_>>(), [4, 3, 2, 1]);
-    // The students see who has read their attempts.
+    // Students see who has read their attempts.
     let readers = ann.get("/api/v1/me/disclosures").expect(200).json();
     assert_eq!(
         (&readers["items"][0]["action"], &readers["items"][0]["section"]),
@@ -146,7 +146,7 @@ fn an_erasure_leaves_a_chain_that_can_be_verified() {
     let trail = root.get("/api/v1/admin/audit?limit=1000").expect(200).text();
     assert!(!trail.contains("annabelle"), "{trail}");
     home.verify().unwrap();
-    // The term continues.
+    // The chain continues after the erasure.
     assert_eq!(
         server.client().signed_in(&home.token("cid", "student")).put(&section("1")).expect(409).json()["receipt"]["n"],
         3

@@ -1,4 +1,4 @@
-//! Running hubs with `[bus] url`: each has its own store, so that only live sessions concern both.
+//! Running hubs with `[bus] url`, each with its own store, so that they have only live sessions in common.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn a_hub_without_nats_has_a_local_bus() {
 }
 
 #[test]
-fn a_hub_serves_without_nats_and_connects_when_it_runs() {
+fn a_hub_serves_without_nats_and_connects_once_nats_runs() {
     let nats = NatsServer::start_with(0, &["--user", "hub", "--pass", "hidden-word"]);
     let relay = TcpRelay::start(nats.address());
     relay.set(Mode::Refuse);
@@ -84,7 +84,7 @@ fn an_admin_disconnects_a_session_of_another_hub() {
 }
 
 #[test]
-fn the_list_of_sessions_has_those_of_every_hub_that_runs() {
+fn the_list_of_sessions_covers_every_running_hub() {
     let nats = NatsServer::start();
     let homes = [(); 3].map(|()| Home::new().setting("bus.url", &nats.url()));
     let servers = homes.each_ref().map(Home::serve);
@@ -126,7 +126,7 @@ fn the_list_of_sessions_has_those_of_every_hub_that_runs() {
     servers[0].client().signed_in(&root).delete(&format!("/api/v1/admin/sessions/{bob}")).expect(204);
     assert_eq!(sockets[1].wait_for_close().0, 4003);
 
-    // A hub that ends disappears, with its sessions.
+    // A hub that has ended disappears from the list, with its sessions.
     let [first, second, third] = servers;
     drop((sockets, visitor));
     third.kill();
@@ -139,7 +139,7 @@ fn the_list_of_sessions_has_those_of_every_hub_that_runs() {
 }
 
 #[test]
-fn an_unusable_url_is_refused_without_its_password() {
+fn an_unusable_url_is_refused_without_showing_its_password() {
     for url in ["nats://hub:hidden-word@", "http://hub:hidden-word@nats", "nats://hub:hidden-word@a,nats://b/path"] {
         let home = Home::new().setting("bus.url", url);
         for arguments in [&["check-config"][..], &["serve"]] {

@@ -61,7 +61,7 @@ fn wait_for_detail(server: &Server, text: &str) {
 }
 
 #[test]
-fn tls_needs_a_trusted_certificate_of_the_name_in_the_url() {
+fn tls_needs_a_trusted_certificate_for_the_name_in_the_url() {
     let folder = tempfile::tempdir().unwrap();
     let [authority, certificate, key] = create_certificates(folder.path());
     let tls = ["--tls", "--tlscert", certificate.to_str().unwrap(), "--tlskey", key.to_str().unwrap()];

@@ -79,7 +79,7 @@ fn a_message_is_sent_corrected_and_cancelled_like_an_alert() {
     assert_eq!(published.text_at("info/urgency"), "Immediate");
     assert_eq!(published.text_at("info/certainty"), "Observed");
 
-    // Posted again, it changes nothing.
+    // Posting it again changes nothing.
     let again = post(&mut staff, &first).expect(200).json();
     assert_eq!((&again["id"], &again["seq"], listed(&server).len()), (&sent["id"], &json!(1), 1));
     let update = message("A-2", "Update", &format!("{}{}", references(&["A-1"]), info("Tornado watch")));
@@ -88,7 +88,7 @@ fn a_message_is_sent_corrected_and_cancelled_like_an_alert() {
     assert_eq!(post(&mut staff, &update).expect(200).json()["seq"], 2, "a correction is made once");
     visitor.wait_for("the correction", |frame| frame["seq"] == 2 && frame["alert"]["title"] == "Tornado watch");
 
-    // A cancellation may refer to the last message only.
+    // A cancellation may refer to only the last message.
     let cancel = message("A-3", "Cancel", &references(&["A-2"]));
     for _ in 0..2 {
         assert_eq!(post(&mut staff, &cancel).expect(200).json(), json!({"cancelled": [sent["id"]]}));

@@ -255,7 +255,7 @@ fn import_maps_columns_by_a_saved_profile() {
         dry_run(&["--profile", "absent"]).failed_with(1, "there is no profile absent");
         server.stop();
     }
-    // Into the store, where the profile is found by the header.
+    // Without a hub, the command opens the store and finds the profile by the header.
     let out = dry_run(&[]).succeeded();
     assert!(out.contains("profile kursplan"), "{out}");
     dry_run(&["--profile", "none"]).exited_with(1);
@@ -264,7 +264,7 @@ fn import_maps_columns_by_a_saved_profile() {
 }
 
 #[test]
-fn import_students_states_facts_through_the_hub_and_into_the_store() {
+fn import_students_stores_facts_with_and_without_a_hub() {
     let home = Home::new();
     fs::write(home.folder().join("students.csv"), "Who,credit_limit,holds,office\nann,12,A book is missing,Library\n")
         .unwrap();

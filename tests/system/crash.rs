@@ -163,8 +163,8 @@ fn receipts(request: &Request, response: &Response) -> Vec<Receipted> {
         let result = part["status"].as_str().or(part["code"].as_str()).or(part["problem"]["code"].as_str());
         let receipt = &part["receipt"];
         let (n, hash) = (receipt["n"].as_u64(), receipt["hash"].as_str());
-        let result = result.unwrap_or_else(|| panic!("a result in {body}"));
-        let missing = || panic!("a receipt in {body}");
+        let result = result.unwrap_or_else(|| panic!("no result in {body}"));
+        let missing = || panic!("no receipt in {body}");
         (n.unwrap_or_else(missing), hash.unwrap_or_default().to_owned(), section.to_owned(), result.to_owned())
     };
     match request {
@@ -249,7 +249,7 @@ fn run_until_killed(
         // When all students have failed, `recv` returns an error, and the joins below report the panics.
         drop(kill);
         let _ = killed.recv();
-        // A random delay, because right after a response no request may be in flight.
+        // A random delay, because right after a response there might be no request in flight.
         let until = Instant::now() + delay;
         while Instant::now() < until {
             hint::spin_loop();

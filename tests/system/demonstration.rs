@@ -271,7 +271,7 @@ fn sandbox_tokens_are_confined_and_a_crash_leaves_no_sandbox() {
     let file = b"crn,course,capacity\n1,A 1,1\n";
     admin().call("POST", "/api/v1/imports?term=203001", &csv, file).unwrap().expect(403);
     admin().call("POST", "/api/v1/imports", &csv, file).unwrap().expect(403);
-    // An import into the sandbox fails, too.
+    // An import by the college's staff into the sandbox fails.
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
     let file = format!("term,crn,course,capacity\n{mine},1,A 1,1\n");
     let task = staff.call("POST", "/api/v1/imports", &csv, file.as_bytes()).unwrap().expect(202).json();
@@ -337,7 +337,7 @@ fn an_interrupted_or_orphaned_demonstration_leaves_no_sandbox() {
 }
 
 #[test]
-fn one_hub_at_a_time_runs_a_demonstration_and_removes_that_of_a_killed_hub() {
+fn hubs_run_one_demonstration_and_remove_that_of_a_killed_hub() {
     let hubs = Hubs::new(cluster());
     let [first, second] = hubs.serve();
     let admin = hubs.token("boss", "admin");
@@ -369,7 +369,7 @@ fn one_hub_at_a_time_runs_a_demonstration_and_removes_that_of_a_killed_hub() {
         assert!([202, 429].contains(&response.status), "{}", response.text());
         (response.status == 202).then_some(())
     });
-    eventually("its end", || (newest(&second)["state"] == "done").then_some(()));
+    eventually("the end of the demonstration", || (newest(&second)["state"] == "done").then_some(()));
     hubs.database.run(
         "DO $$ BEGIN ASSERT NOT EXISTS (SELECT 1 FROM terms WHERE starts_with(id, '_sandbox-')), 'a sandbox'; END $$",
     );
@@ -384,7 +384,7 @@ fn every_hub_shows_the_newest_demonstration_and_can_share_it() {
     let task = start(&mut at_first, &json!({"users": 5, "seconds": 1, "target": "hub"}));
     let ended = wait_for_end(&mut at_first, &task);
     assert_eq!(ended["state"], "done", "{ended}");
-    let shown = eventually("its end at the second hub", || {
+    let shown = eventually("the end of the demonstration at the second hub", || {
         let shown = at_second.get("/api/v1/admin/demo").expect(200).json();
         (shown["state"] == "done").then_some(shown)
     });

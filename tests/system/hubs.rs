@@ -398,7 +398,7 @@ fn an_erased_person_is_gone_from_the_memory_of_both_hubs() {
         let mut root = servers[0].client().signed_in(&hubs.token("root", "admin"));
         let erased = root.call("POST", "/api/v1/admin/users/bob/erase", &[], b"").unwrap();
         assert!([200, 204].contains(&erased.status), "{}", erased.text());
-        // A dropped registration is 200, one that was never there 404.
+        // A dropped registration returns 200, and one that never existed returns 404.
         eventually("the second hub has loaded the term again", || (data() == 404).then_some(()));
         hubs.verify();
     });
@@ -432,8 +432,8 @@ fn errors_with_the_database_are_explained_without_the_password() {
     });
 }
 
-/// What a migration of a newer version may do (`docs/OPERATIONS.md`, "Upgrade"): it adds a column to each table, and a
-/// table. Each change is a transaction of its own, so that none waits for a hub that waits for another one.
+/// The changes that a migration of a newer version may make (`docs/OPERATIONS.md`, "Upgrade"): a new column in each
+/// table, and a new table. Each is a separate transaction, so that the migration and a hub never wait for each other.
 const NEWER_SCHEMA: &str = "DO $$ DECLARE name text; BEGIN
     FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
         EXECUTE format('ALTER TABLE %I ADD COLUMN added_later bigint NOT NULL DEFAULT 7', name);
@@ -465,7 +465,7 @@ fn running_hubs_serve_a_newer_schema_and_do_not_start_on_it() {
                 (is_left && seats(server, last)? == json!([last, 5, 1, 0, 4])).then_some(())
             });
         }
-        // Imports, alerts, accounts and sign-ins.
+        // Imports, alerts, accounts and sign-ins work, too.
         let mut staff = servers[1].client().signed_in(&hubs.token("registrar", "staff"));
         let alert = json!({"title": "Next", "message": "Open.", "audience": {"all": true}});
         staff.post_json("/api/v1/alerts", &alert).expect(201);

@@ -43,7 +43,7 @@ fn notified(socket: &Socket) -> Vec<&Value> {
     socket.seen().iter().filter(|frame| frame["type"] == "registration").map(|frame| &frame["status"]).collect()
 }
 
-/// A student at one hub is notified of each of two changes at the other once, and a sign-out ends at both.
+/// Checks that a student at one hub is notified once of each change at the other, and that a sign-out applies to both.
 fn notifies_once(hubs: &Hubs, servers: &[Server; 2]) {
     let section = &schedule().ids()[1];
     let token = hubs.token("ann", "student");
@@ -54,7 +54,7 @@ fn notifies_once(hubs: &Hubs, servers: &[Server; 2]) {
         ann.call(method, &registration(section), &[], b"").unwrap().expect(wanted);
         socket.wait_for(status, |frame| frame["type"] == "registration" && frame["status"] == status);
     }
-    // A later change, after which a second notice of these would have arrived, too.
+    // Once this later change has arrived, a second notice of the earlier ones would have arrived, too.
     ann.put(&registration(section)).expect(201);
     socket.wait_for("the third change", |frame| {
         frame["type"] == "registration" && frame["status"] == "enrolled" && frame["section"] == *section
@@ -67,7 +67,7 @@ fn notifies_once(hubs: &Hubs, servers: &[Server; 2]) {
     });
 }
 
-/// Students at both hubs share the seats of a section.
+/// Checks that students at both hubs share the seats of a section.
 fn shares_seats(hubs: &Hubs, servers: &[Server; 2]) {
     let section = &schedule().ids()[0];
     let tokens = hubs.homes[0].tokens("rush", "student", STUDENTS);
@@ -98,7 +98,7 @@ fn shares_seats(hubs: &Hubs, servers: &[Server; 2]) {
     }
 }
 
-/// Each hub lists itself and the other.
+/// Checks that each hub lists itself and the other.
 fn lists_both(hubs: &Hubs, servers: &[Server; 2]) {
     let boss = hubs.token("boss", "admin");
     for server in servers {
@@ -144,7 +144,7 @@ fn a_hint_makes_the_other_hub_read_at_once() {
     // The student is connected to no hub, and the commit is still announced.
     let section = &schedule().ids()[1];
     let mut ann = servers[0].client().signed_in(&hubs.token("ann", "student"));
-    // A poll of the store may come before one hint, but not before every one.
+    // A poll of the store may precede one hint, but not each of them.
     eventually("a read because of a hint", || {
         ann.put(&registration(section));
         ann.delete(&registration(section));
@@ -156,21 +156,21 @@ fn a_hint_makes_the_other_hub_read_at_once() {
 }
 
 #[test]
-fn hubs_agree_although_all_messages_are_lost() {
+fn hubs_agree_even_if_all_messages_are_lost() {
     hubs_agree(Fate::LoseAll);
 }
 
 #[test]
-fn hubs_agree_although_most_messages_are_lost() {
+fn hubs_agree_even_if_most_messages_are_lost() {
     hubs_agree(Fate::LoseSome);
 }
 
 #[test]
-fn hubs_agree_although_messages_are_repeated() {
+fn hubs_agree_even_if_messages_are_repeated() {
     hubs_agree(Fate::Repeat);
 }
 
 #[test]
-fn hubs_agree_although_messages_are_reordered() {
+fn hubs_agree_even_if_messages_are_reordered() {
     hubs_agree(Fate::Reorder);
 }

@@ -42,7 +42,7 @@ fn row_of<'a>(frame: &'a Value, section: &str) -> Option<&'a Value> {
 }
 
 #[test]
-fn subscribers_of_term_and_section_see_a_seat_taken() {
+fn subscribers_of_a_term_and_a_section_see_a_taken_seat() {
     let (home, server, _) = hub();
     let section = schedule().ids()[0].clone();
     let mut subscribers = [(); 2].map(|()| Socket::connect(server.address(), None));

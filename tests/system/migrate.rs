@@ -68,7 +68,7 @@ impl Season {
         let mut seen = BTreeMap::new();
         let mut see = |client: &mut Client, of: &str, path: &str| {
             let mut body = client.get(path).expect(200).json();
-            // The time of the response.
+            // `now` is the time of the response, so it differs.
             let items = body["items"].as_array_mut().into_iter().flatten();
             items.filter_map(Value::as_object_mut).for_each(|item| _ = item.remove("now"));
             seen.insert(format!("{of} {path}"), body);
@@ -124,7 +124,7 @@ fn a_moved_store_has_the_same_contents_and_continues() {
     for (what, body) in &before {
         assert_eq!(after.get(what), Some(body), "{what}");
     }
-    // The hub continues: accounts, the chain of attempts, the sequence of alerts.
+    // Accounts, the chain of attempts and the sequence of alerts continue.
     log_in(&server);
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
     let alert = json!({"title": "Next", "message": "Open.", "audience": {"all": true}});

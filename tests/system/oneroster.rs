@@ -1,4 +1,4 @@
-//! Terms as OneRoster bundles: the export, read by another program, and imports of bundles of the hub and of other systems.
+//! Terms as OneRoster bundles: the export, read by another program, and imports of bundles of this and other systems.
 
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ fn college(home: &Home, server: &Server) -> Client {
 
 fn cells<'b>(bundle: &'b Bundle, name: &str, id: &str, columns: &[&str]) -> Vec<&'b str> {
     let row = bundle[name].iter().find(|row| row["sourcedId"] == id);
-    let row = row.unwrap_or_else(|| panic!("{name} has {id}: {:?}", bundle[name]));
+    let row = row.unwrap_or_else(|| panic!("no {id} in {name}: {:?}", bundle[name]));
     columns.iter().map(|column| row[*column].as_str()).collect()
 }
 
@@ -111,7 +111,7 @@ fn another_program_reads_the_exported_term() {
     let (one, three) = ("203009-1", "203009-3");
     let expected = [(one, "user-bob", "student"), (one, zoe, "student"), (three, zoe, "student")];
     assert_eq!(enrolled, expected, "without waitlists and cancelled sections");
-    // Who received the students' data is in the audit trail, and the students see it.
+    // The audit trail records who received the students' data, and the students see it.
     let mut zoe = server.client().signed_in(&home.token("zoe@example.edu", "student"));
     let reads = zoe.get("/api/v1/me/disclosures").expect(200).json();
     assert_eq!(reads["items"][0]["action"], "enrollments.export", "{reads}");
@@ -217,7 +217,7 @@ fn exported_students_change_nothing_and_fill_another_hub() {
     let rows = |folder: &Home, bytes: &[u8]| read(folder.folder(), bytes)["enrollments.csv"].clone();
     assert_eq!(rows(&other, &export(&mut desk)), rows(&home, &bytes), "the same registrations");
     let mut admin = server.client().signed_in(&other.token("root", "admin"));
-    assert_eq!(trail(&mut admin, "student.registration"), 6, "an entry of each request, refused ones included");
+    assert_eq!(trail(&mut admin, "student.registration"), 6, "an entry for each request, refused ones included");
     let attempts = desk.get("/api/v1/students/bob/attempts").expect(200).json();
     let by: Vec<_> =
         attempts["items"].as_array().expect("items").iter().map(|one| (&one["by"], &one["result"])).collect();
@@ -274,7 +274,7 @@ fn with(manifest: &str, files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[test]
-fn bundles_that_cannot_be_imported_say_why() {
+fn bundles_that_cannot_be_imported_are_refused_with_a_reason() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));

@@ -64,7 +64,7 @@ fn users_change_their_own_password() {
     log_in(&server, PASSWORD, None).expect(401);
     log_in(&server, "battery staple 2", None).expect(200);
 
-    // A minted token is not the sign-in of its user.
+    // A minted token is not a sign-in, so it cannot change the account.
     let mut minted = server.client().signed_in(&home.token("ann", "staff"));
     let refused = minted.post_json("/api/v1/me/password", &json!({"current": "x", "new": "y"})).expect(403);
     assert!(refused.text().contains("local EduHub account"), "{}", refused.text());
@@ -78,7 +78,7 @@ fn a_second_factor_is_set_up_used_and_reset() {
     let server = home.serve();
     let (_, mut ann) = signed_in(&server, PASSWORD);
     assert_eq!(ann.get("/api/v1/me/totp").expect(200).json(), json!({"local": true, "enabled": false}));
-    // A browser that was left signed in is not enough: the owner knows the password.
+    // A browser that was left signed in is not enough: the password is required, too.
     for body in [json!({}), json!({"password": "a wrong password"})] {
         let refused = ann.post_json("/api/v1/me/totp", &body).expect(422);
         assert_eq!(field(&refused), "password", "{body}");

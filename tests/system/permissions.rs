@@ -93,7 +93,7 @@ fn only_the_owner_can_read_what_the_program_writes() {
     assert!(command.stdin(Stdio::null()).status().unwrap().success());
     assert_private(&[backup]);
 
-    // The files of a store that an earlier version created.
+    // Files with the modes that an earlier version gave them become private.
     assert!(server.stop().success());
     for path in all_below(&data) {
         fs::set_permissions(&path, Permissions::from_mode(if path.is_dir() { 0o755 } else { 0o644 })).unwrap();

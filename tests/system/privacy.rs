@@ -114,7 +114,7 @@ fn a_page_that_polls_fills_neither_the_trail_nor_the_store() {
         college.root.get("/api/v1/admin/sessions").expect(200);
     }
     assert_eq!((college.audited("roster.read").len(), college.audited("sessions.list").len()), (1, 1));
-    // A student who comes later is named by the same entry.
+    // A student who registers later is named by the same entry.
     let mut cid = server.client().signed_in(&home.token("cid", "student"));
     cid.put(&format!("/api/v1/me/registrations/{SECTION}")).expect(201);
     college.staff.get(&roster).expect(200);
@@ -130,7 +130,7 @@ fn a_page_that_polls_fills_neither_the_trail_nor_the_store() {
 }
 
 #[test]
-fn a_student_exports_own_data_and_nothing_of_others() {
+fn a_student_exports_their_own_data_and_nothing_about_others() {
     let home = Home::new();
     let server = home.serve();
     let mut college = College::new(&home, &server);

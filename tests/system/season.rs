@@ -28,9 +28,9 @@ const CONNECTIONS: usize = 8;
 const PLANNED: usize = 4;
 /// The number of sections that many students want.
 const POPULAR: usize = 6;
-/// One of this many students is in the group that registers first.
+/// One in this many students is in the group that registers first.
 const HONOURS_EVERY: usize = 5;
-/// One of this many students has a hold.
+/// One in this many students has a hold.
 const HOLD_EVERY: usize = 12;
 
 /// A section as the hub lists it.
@@ -64,7 +64,7 @@ impl Section {
         }
     }
 
-    /// Returns whether no student may have both. This is independent of the rules of the program.
+    /// Returns whether the sections exclude each other. This shares no code with the rules of the program.
     fn conflicts_with(&self, other: &Self) -> bool {
         let is_same = self.course == other.course && self.component == other.component;
         is_same || self.meetings.iter().any(|a| other.meetings.iter().any(|b| overlap(a, b)))
@@ -103,7 +103,7 @@ struct Season {
     sections: BTreeMap<String, Section>,
     /// Each student's name and token.
     students: Vec<(String, String)>,
-    /// Receipts of replies, with what they are for.
+    /// Receipts of replies, each with its outcome.
     receipts: Vec<(Value, String)>,
 }
 
@@ -111,7 +111,7 @@ struct Season {
 type Registered = Vec<(String, String, Option<u64>)>;
 
 impl Season {
-    /// Imports the schedule.
+    /// Starts a hub and imports the schedule.
     fn begin(students: usize) -> Self {
         let home = Home::new();
         let names = (1..=students).map(|number| format!("student-{number:05}"));
@@ -177,14 +177,14 @@ impl Season {
         assert_eq!((&done["state"], &done["students"]), (&json!("done"), &json!(self.students.len())), "{done:#}");
     }
 
-    /// Opens registration: for the group at once, for everyone else at this time.
+    /// Opens registration for the group at once, and for everyone else at this time.
     fn open(&self, for_everyone: &str) {
         let windows = json!([{"group": "honours", "opens_at": "2020-01-01T08:00:00Z"}]);
         let term = json!({"opens_at": for_everyone, "windows": windows});
         self.staff().put_json(&format!("/api/v1/terms/{}", self.term), &term).expect(200);
     }
 
-    /// Each student plans some sections, of which one is popular, and checks the plan.
+    /// Lets each student plan some sections, one of them popular, and check the plan.
     fn plan(&self, random: &mut Random) {
         let mut open: Vec<&Section> = self.sections.values().filter(|section| section.open > 0).collect();
         open.sort_by_key(|section| (section.waitlist_capacity == 0, section.open));
@@ -216,7 +216,7 @@ impl Season {
         });
     }
 
-    /// Rehearses the opening. Nothing of it is visible afterward.
+    /// Rehearses the opening, and checks that it takes no seat.
     fn rehearse(&self) {
         let mut staff = self.staff();
         let seats = format!("/api/v1/seats?term={}", self.term);
@@ -234,7 +234,7 @@ impl Season {
         assert_eq!(staff.get(&seats).expect(200).json()["seats"], before, "a rehearsal takes no seat");
     }
 
-    /// These students register for their plans at the same time. Returns how many times each outcome occurred.
+    /// Registers these students for their plans at the same time. Returns how many times each outcome occurred.
     fn register(&mut self, students: &[usize]) -> BTreeMap<String, usize> {
         let results = self.each(students, |_, client| {
             let reply = client.post_json("/api/v1/me/plan/register", &json!({})).expect(200).json();
@@ -400,7 +400,7 @@ impl Watch {
 }
 
 #[test]
-fn a_season_from_the_import_to_the_exports() {
+fn a_season_stays_consistent_from_the_import_to_the_exports() {
     let mut random = Random::seeded(seed());
     let mut watch = Watch::start();
     let mut season = Season::begin(length_of_run("SEASON_STUDENTS", STUDENTS));

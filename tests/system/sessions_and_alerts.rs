@@ -154,7 +154,7 @@ fn a_corrected_alert_is_sent_again_under_its_id() {
     let items = missed["items"].as_array().unwrap();
     assert_eq!((items.len(), &items[0]["seq"], &items[0]["message"]), (1, &json!(2), &correction["message"]));
     let receipts = staff.get(&format!("{path}/receipts")).expect(200).json();
-    assert_eq!(receipts["seen_total"], 0, "the earlier text was read: {receipts}");
+    assert_eq!(receipts["seen_total"], 0, "the acknowledgement was of the earlier text: {receipts}");
     let mut resumed =
         Socket::connect_to(server.address(), "/alerts/ws?since=0", Some(&home.token("ann", "student")), &[]);
     let resumed = resumed.wait_for("the correction", |f| f["type"] == "alert" && f["seq"] == 2);
@@ -176,7 +176,7 @@ fn a_corrected_alert_is_sent_again_under_its_id() {
     assert_eq!(staff.put_json("/api/v1/alerts/none", &for_ann).expect(404).code(), "not_found");
     staff.delete(&path).expect(204);
     assert_eq!(staff.put_json(&path, &correction).expect(404).code(), "not_found");
-    assert_eq!(server.client().get("/api/v1/alerts").expect(200).json()["seq"], 3, "what is refused is not sent");
+    assert_eq!(server.client().get("/api/v1/alerts").expect(200).json()["seq"], 3, "a refused correction is not sent");
 }
 
 #[test]

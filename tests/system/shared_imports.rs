@@ -1,4 +1,4 @@
-//! Imports of one hub at another hub on the same database: progress, cancellation and lists of errors.
+//! Imports of one hub as another hub on the same database shows them: progress, cancellation and lists of errors.
 
 use serde_json::Value;
 
@@ -91,7 +91,7 @@ fn another_hub_has_the_list_of_errors_of_an_import() {
         assert_eq!(own, other);
     }
 
-    // A list of the store is deleted with its task.
+    // Deleting a task deletes its list of errors from the database.
     hubs.database.run("DELETE FROM import_tasks");
-    hubs.database.run("DO $$ BEGIN ASSERT NOT EXISTS (SELECT 1 FROM import_errors), 'a list' ; END $$");
+    hubs.database.run("DO $$ BEGIN ASSERT NOT EXISTS (SELECT 1 FROM import_errors), 'a list'; END $$");
 }

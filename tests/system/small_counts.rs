@@ -61,11 +61,11 @@ fn visitors_see_no_small_counts() {
     assert_eq!(in_frame(&of_visitor.wait_for("a tick", |frame| frame["type"] == "seats")), shown);
     assert_eq!(in_frame(&of_user.wait_for("a tick", |frame| frame["type"] == "seats")), exact);
 
-    // What visitors see is the same with another small count, and has another tag than what users see.
+    // Visitors see the same numbers for another small count. Their responses and those of users have different ETags.
     let tag = |client: &mut Client| client.get(SEATS).expect(200).header("etag").expect("a tag").to_owned();
     let tags = [tag(&mut visitor), tag(&mut user)];
     let stale = visitor.call("GET", SEATS, &[("If-None-Match", &tags[1])], b"").expect("a response");
-    assert_eq!(stale.status, 200, "a copy of a user is not one of a visitor: {tags:?}");
+    assert_eq!(stale.status, 200, "a user's copy is not valid for a visitor: {tags:?}");
     let list = visitor.get(LIST).expect(200).json();
     assert_eq!(list["items"][0]["fewer_than"], 5);
     assert_eq!(visitor.get(SEATS).expect(200).json()["fewer_than"], 5);
@@ -80,7 +80,7 @@ fn visitors_see_no_small_counts() {
     assert_eq!(numbers(&mut user), [(); 4].map(|()| json!([3, 1, 0])));
     let is_full = |frame: &Value| frame["type"] == "seats" && in_frame(frame) == json!([3, 4, 0]);
     of_visitor.wait_for("the full section", is_full);
-    // A visitor who subscribes later gets the same in the snapshot, of a term and of a section.
+    // A visitor who subscribes later gets the same numbers in the snapshot of a term or a section.
     for channel in [channel, format!("section:{SECTION}")] {
         let mut late = Socket::connect(server.address(), None);
         late.subscribe(&[&channel]);

@@ -197,7 +197,7 @@ fn a_roster_is_served_as_json_and_as_safe_csv() {
 }
 
 #[test]
-fn an_admin_finds_accounts_and_users_seen_before() {
+fn an_admin_finds_accounts_and_users_without_an_account() {
     let home = Home::new();
     let server = home.serve();
     let mut admin = server.client().signed_in(&home.token("root", "admin"));

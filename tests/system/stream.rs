@@ -11,7 +11,7 @@ use crate::support::wait::eventually;
 
 const PATH: &str = "/alerts/stream";
 
-/// Sends an alert to an audience and returns its position.
+/// Sends an alert to an audience and returns its sequence number.
 fn send(staff: &mut Client, title: &str, audience: &Value) -> u64 {
     let alert = json!({"title": title, "message": "Room 12 is flooded.", "audience": audience});
     staff.post_json("/api/v1/alerts", &alert).expect(201).json()["seq"].as_u64().expect("a seq")
@@ -63,7 +63,7 @@ fn the_headers_of_a_stream_forbid_storing_and_buffering() {
 }
 
 #[test]
-fn cookie_header_and_ticket_sign_a_stream_in() {
+fn a_cookie_a_header_or_a_ticket_signs_a_stream_in() {
     let home = Home::new();
     let server = home.serve();
     let token = home.token("ann", "student");
@@ -82,7 +82,7 @@ fn cookie_header_and_ticket_sign_a_stream_in() {
 }
 
 #[test]
-fn requests_that_cannot_be_served_are_problems() {
+fn requests_that_cannot_be_served_get_a_problem() {
     let home = Home::new();
     let server = home.serve();
     let mut visitor = server.client();
@@ -115,7 +115,7 @@ fn streams_and_websockets_share_one_limit_for_each_user() {
     assert_eq!((refused.code().as_str(), refused.header("retry-after").is_some()), ("rate_limited", true));
     EventStream::live(server.address(), PATH, Some(&home.token("bob", "student")));
     drop(stream);
-    eventually("the place of the closed stream is free", || {
+    eventually("the release of the closed stream's connection", || {
         let authorization = format!("Bearer {token}");
         let again = EventStream::try_open(server.address(), PATH, &[("Authorization", &authorization)]);
         again.head.starts_with("http/1.1 200").then_some(())
@@ -164,7 +164,7 @@ fn a_stopping_hub_ends_its_streams_and_says_when_to_reconnect() {
 }
 
 #[test]
-fn a_student_follows_seats_and_own_registrations_on_a_stream() {
+fn a_student_follows_seats_and_their_registrations_on_a_stream() {
     let home = Home::new();
     let server = home.serve();
     let mut registrar = server.client().signed_in(&home.token("registrar", "staff"));

@@ -25,7 +25,7 @@ const RESTLESS_PERCENT: usize = 20;
 /// Time between two checks of the progress of all clients.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A client and what it has received.
+/// A client that moves between the hubs, and the sequences of the alerts that it has received.
 struct MovingClient {
     hubs: [SocketAddr; HUBS],
     random: Random,
@@ -77,7 +77,7 @@ impl MovingClient {
     }
 }
 
-/// Fails if the clients receive nothing for [`WAIT_MAX`].
+/// Panics if the clients receive nothing for [`WAIT_MAX`]. Returns when they have received `expected` alerts.
 async fn watch(all: Rc<Cell<usize>>, expected: usize) {
     let (mut before, mut changed) = (0, Instant::now());
     while all.get() < expected {

@@ -25,7 +25,7 @@ struct Attempt {
     hash: String,
 }
 
-/// What the tables contain about the term.
+/// The contents of the tables for the term.
 pub(super) struct Tables {
     /// Status of each registration that has not been dropped.
     registrations: BTreeMap<Key, String>,
@@ -109,7 +109,7 @@ async fn read(client: &Client) -> Tables {
 }
 
 impl Tables {
-    /// Reads the tables in one transaction, in which `change` is carried out first, and undone afterward.
+    /// Runs `change` in a transaction, reads the tables in it, and rolls it back.
     pub(super) fn read_with(shared: &Shared, change: &str) -> Self {
         let url = shared.cluster().url(shared.name());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

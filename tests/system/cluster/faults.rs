@@ -18,12 +18,12 @@ use crate::support::random::{length_of_run, seed};
 use crate::support::standby::Pair;
 use crate::support::tcp_relay::Mode;
 
-/// The students of a test: `CLUSTER_STUDENTS`.
+/// Returns the number of students in a test: `CLUSTER_STUDENTS` if it is set, otherwise `short`.
 fn students(short: usize) -> usize {
     length_of_run("CLUSTER_STUDENTS", short)
 }
 
-/// How long a hub is stopped: `CLUSTER_STOP_S`. A lease lasts 4 s, and a client waits for 5 s.
+/// Returns how long a hub is stopped: `CLUSTER_STOP_S` if it is set. A lease lasts 4 s, and a client waits for 5 s.
 fn stop_time() -> Duration {
     Duration::from_secs(length_of_run("CLUSTER_STOP_S", 6))
 }
@@ -135,7 +135,7 @@ fn confirmed_seats_survive_the_promotion_of_a_standby() {
 }
 
 #[test]
-fn hubs_agree_while_nats_restarts_and_loses_messages() {
+fn hubs_agree_even_if_nats_restarts_and_loses_messages() {
     let (port, other, shared) = (free_port(), NatsServer::start(), shared_database());
     let one = NatsServer::start_with(port, &[]);
     let trio = Trio::start_with(shared, [&one, &one, &other], students(40), |_, home| home.serve());
@@ -159,13 +159,13 @@ fn hubs_agree_while_nats_restarts_and_loses_messages() {
 }
 
 #[test]
-fn a_hub_that_is_stopped_for_a_while_continues_without_damage() {
+fn a_hub_that_was_stopped_for_a_while_loses_no_seat() {
     let (nats, shared) = (NatsServer::start(), shared_database());
     let trio = Trio::start(shared, &nats, students(40));
     let records = register(&trio, seed(), |progress| {
         progress.wait_for(20);
         trio.signal(0, Signal::STOP);
-        // The length of the fault itself: there is no condition to wait for.
+        // This is the duration of the fault: there is no condition to wait for.
         thread::sleep(stop_time());
         trio.signal(0, Signal::CONT);
         progress.wait_for(60);
@@ -174,7 +174,7 @@ fn a_hub_that_is_stopped_for_a_while_continues_without_damage() {
 }
 
 #[test]
-fn the_clocks_of_two_hubs_may_be_an_hour_apart() {
+fn hubs_whose_clocks_are_an_hour_apart_lose_no_seat() {
     let (nats, shared) = (NatsServer::start(), shared_database());
     let start = |index: usize, home: &_| {
         let (server, clock) = Clock::serve(home);

@@ -21,7 +21,7 @@ use crate::support::schedule::{Days, Row, Schedule};
 const TERM: &str = "203001";
 /// Number of sections, two of each course. All students want all of them.
 const SECTIONS: u32 = 20;
-/// Number of times of day. A section overlaps those that have the same one.
+/// Number of time slots. A section overlaps the others in its slot.
 const SLOTS: u32 = 8;
 /// Seats for each hundred students, in each section.
 const SEATS_PER_HUNDRED: u32 = 25;

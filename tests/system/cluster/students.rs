@@ -18,7 +18,7 @@ use crate::support::http::{Client, Response};
 use crate::support::random::Random;
 use crate::support::wait::eventually;
 
-/// Number of threads, each of which acts for one device after the other.
+/// Number of threads, each of which acts for one device after another.
 const THREADS: usize = 12;
 /// How long a device waits for a response before it repeats the request at another hub.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ pub(super) enum Outcome {
     Refused(String),
 }
 
-/// A receipt, and what it is for.
+/// A receipt, with the section and the outcome to which it belongs.
 #[derive(Debug, Clone)]
 pub(super) struct Receipt {
     pub(super) n: i64,
@@ -53,7 +53,7 @@ pub(super) struct Receipt {
     pub(super) result: String,
 }
 
-/// What the hubs responded to one device of a student.
+/// The responses of the hubs to one device of a student.
 #[derive(Debug, Default)]
 pub(super) struct DeviceRecord {
     pub(super) student: String,
@@ -67,19 +67,19 @@ pub(super) struct DeviceRecord {
     pub(super) refused_now: usize,
 }
 
-/// How many sections have been requested so far, for the faults that occur meanwhile.
+/// The number of sections requested so far, by which the faults are timed.
 pub(super) struct Progress {
     done: AtomicUsize,
     all: usize,
 }
 
 impl Progress {
-    /// Waits until this part of all sections, in percent, has been requested.
+    /// Waits until this percentage of all requests for sections has been made.
     pub(super) fn wait_for(&self, percent: usize) {
         self.wait_until(self.all * percent / 100);
     }
 
-    /// Waits until this many more sections have been requested, or all.
+    /// Waits until this many more sections, or all of them, have been requested.
     pub(super) fn wait_for_more(&self, count: usize) {
         self.wait_until((self.done.load(Ordering::Relaxed) + count).min(self.all));
     }
@@ -87,7 +87,7 @@ impl Progress {
     fn wait_until(&self, target: usize) {
         let mut done = self.done.load(Ordering::Relaxed);
         while done < target {
-            // The deadline is for the next request, whatever the number of students is.
+            // The deadline applies to each request, so that it does not depend on the number of students.
             done = eventually("the next request", || {
                 let now = self.done.load(Ordering::Relaxed);
                 (now > done).then_some(now)
@@ -100,7 +100,7 @@ impl Progress {
 struct Balancer<'a> {
     trio: &'a Trio,
     started: Instant,
-    /// Until when each hub is avoided, in milliseconds since `started`.
+    /// The time until which each hub is avoided, in milliseconds since `started`.
     avoided_until: [AtomicU64; HUBS],
 }
 
@@ -114,7 +114,7 @@ impl Balancer<'_> {
         self.avoided_until[hub].store(until, Ordering::Relaxed);
     }
 
-    /// Returns a random hub, one that has not failed recently if there is one.
+    /// Returns a random hub, preferably one that has not failed recently.
     fn pick(&self, random: &mut Random) -> usize {
         let first = random.below(HUBS);
         let hubs = (0..HUBS).map(|offset| (first + offset) % HUBS);
@@ -188,7 +188,7 @@ impl Device<'_> {
         };
         let receipt = |name: &str| -> &Value { &body["receipt"][name] };
         self.record.receipts.push(Receipt {
-            n: receipt("n").as_i64().unwrap_or_else(|| panic!("a receipt: {body}")),
+            n: receipt("n").as_i64().unwrap_or_else(|| panic!("no receipt: {body}")),
             hash: receipt("hash").as_str().expect("a hash").to_owned(),
             crn: crn.to_owned(),
             result,
@@ -198,7 +198,7 @@ impl Device<'_> {
         outcome
     }
 
-    /// Requests all sections in an order of its own, joins waitlists, and drops some again.
+    /// Requests all sections in a random order, joins waitlists, and, if `drops`, drops some sections again.
     fn run(&mut self, drops: bool, progress: &Progress) {
         let schedule = schedule(self.balancer.trio.students);
         let mut order: Vec<usize> = (0..SECTIONS as usize).collect();
@@ -211,10 +211,10 @@ impl Device<'_> {
             if outcome == Outcome::Refused("section_full".to_owned()) && has_waitlist(u32::try_from(index).unwrap()) {
                 outcome = self.request("PUT", crn, true);
             }
-            let has_place = matches!(outcome, Outcome::Enrolled | Outcome::Waitlisted);
+            let is_registered = matches!(outcome, Outcome::Enrolled | Outcome::Waitlisted);
             // A request without a response could be carried out after the drop.
             let is_unanswered = self.record.last[crn].1;
-            if drops && has_place && !is_unanswered && self.random.percent(DROPPED_PERCENT) {
+            if drops && is_registered && !is_unanswered && self.random.percent(DROPPED_PERCENT) {
                 self.request("DELETE", crn, false);
             }
             progress.done.fetch_add(1, Ordering::Relaxed);

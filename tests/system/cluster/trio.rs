@@ -162,7 +162,7 @@ impl Trio {
         eventually(&format!("hub {index} to be {what}"), ready);
     }
 
-    /// Waits until each hub is ready, is connected to the bus, and receives messages of `others` other hubs.
+    /// Waits until each hub is ready, is connected to the bus, and receives messages from at least `others` hubs.
     pub(super) fn wait_until_whole(&self, others: usize) {
         for index in 0..HUBS {
             self.wait_for_readiness(index, "ready and connected", |ready| {
@@ -178,7 +178,7 @@ impl Trio {
         self.hubs[index].server.write().take().expect("a running hub").kill();
     }
 
-    /// Starts a hub that was killed, in its folder.
+    /// Restarts a killed hub in its folder.
     pub(super) fn start_again(&self, index: usize) {
         let server = self.home(index).serve();
         *self.hubs[index].server.write() = Some(server);
@@ -189,7 +189,7 @@ impl Trio {
         kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
     }
 
-    /// Lets every part work again.
+    /// Lets the relays of all hubs pass data again.
     fn heal(&self) {
         for index in 0..HUBS {
             self.to_database(index).set(Mode::Pass);
@@ -201,7 +201,7 @@ impl Trio {
     pub(super) fn audit(&self, records: &[DeviceRecord]) -> Value {
         self.heal();
         self.wait_until_whole(0);
-        // The order of the sections is that of each hub.
+        // Each hub lists the sections in its own order.
         let shown = |index: usize| {
             let mut seats = self.client(index).get(&format!("/api/v1/seats?term={TERM}")).expect(200).json();
             seats["seats"].as_array_mut().expect("seats").sort_by_key(ToString::to_string);

@@ -46,7 +46,7 @@ fn a_watcher_at_another_hub_sees_each_change() {
     for (since, times) in [("request", &mut since_request), ("response", &mut since_response)] {
         times.sort_unstable();
         println!(
-            "a change reaches a watcher at another hub after its {since} in p50 {:?}, p99 {:?}, of {} changes",
+            "from the {since} of a change to a watcher at another hub: p50 {:?}, p99 {:?}, {} changes",
             percentile(times, 50),
             percentile(times, 99),
             times.len()
