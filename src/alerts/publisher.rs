@@ -88,7 +88,7 @@ impl Publisher {
     pub(super) fn feed_title(&self) -> String {
         match self.is_spanish() {
             true => format!("Alertas de {}", self.college),
-            false => format!("Alerts of {}", self.college),
+            false => format!("Alerts from {}", self.college),
         }
     }
 

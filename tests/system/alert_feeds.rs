@@ -102,7 +102,7 @@ fn the_feed_lists_public_alerts_newest_first_with_links() {
     let server = home.serve();
     let mut staff = staff(&home, &server);
     let empty = feed(&server);
-    assert_eq!((empty.text_at("title"), empty.all("entry").count()), ("Alerts of Riverside & Lake College", 0));
+    assert_eq!((empty.text_at("title"), empty.all("entry").count()), ("Alerts from Riverside & Lake College", 0));
     let one = send(&mut staff, &public("One"));
     let two = send(&mut staff, &json!({"title": "Two", "message": "News.", "audience": {"all": true}}));
     for entry in feed(&server).all("entry") {

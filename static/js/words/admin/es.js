@@ -240,7 +240,7 @@ export default {
   "plone.item": "Elemento",
   "plone.reason": "Motivo",
   "plone.rejected": "Rechazadas por Plone",
-  "plone.rejected.hint": "Una sección rechazada permanece aquí hasta que la reenvíe o cambie.",
+  "plone.rejected.hint": "Una sección rechazada permanece aquí hasta que se reenvíe o cambie.",
   "plone.section": "Sección",
   "plone.resend": "Reenviar",
   "plone.more": { one: "Y {n} sección más.", other: "Y {n} secciones más." },

@@ -101,7 +101,7 @@ export default {
   "demo.text.seats_unknown": "El hub no devolvió los cupos de los estudiantes.",
   "demo.text.student_failed": "Un estudiante simulado falló.",
   "demo.text.import_failed": "La importación simultánea falló.",
-  "demo.text.plone_silent": "Plone no responde: {why}",
+  "demo.text.plone_silent": "Plone no respondió: {why}",
   "demo.text.plone_login": "Plone rechazó el inicio de sesión del usuario del hub.",
   "demo.text.plone_item_missing": "Plone no creó el elemento de la demostración (estado {status}).",
   "demo.text.plone_item_stays": "Plone no eliminó {path}. La próxima demostración lo intentará de nuevo.",
