@@ -14,7 +14,7 @@ export const fold = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLow
 const REFRESH_MS = 20_000;
 const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/** The text that a search matches; `math151` finds `MATH 151`, and the CRN of the id a CRN such as `AB 101-01`, too. */
+/** The text that a search matches: `math151` also finds `MATH 151`, and `AB.101.01`, as in the id, the CRN `AB 101-01`. */
 const searchText = ({ id, course, title, instructor, crn, section, component }) =>
   fold([course, course.replace(/\s+/g, ""), title, instructor, crn, id.slice(id.lastIndexOf("-") + 1), section, component]
     .filter(Boolean).join(" "));

@@ -1,6 +1,6 @@
-// What the fields of a form hold, so that it can be filled in again later.
+// Reads the contents of a form, and fills them in again later.
 
-/** What browsers do not let a page fill in, and what a page must not store. */
+/** Types of fields that browsers do not let a page fill in, or whose contents a page must not store. */
 const LEFT_OUT = ["file", "password", "submit", "button", "reset"];
 
 const isChoice = ({ type }) => ["checkbox", "radio"].includes(type);

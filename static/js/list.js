@@ -2,7 +2,7 @@
 
 /** Extra rows rendered beyond each edge of the viewport; the first rows of the page are drawn without. */
 const OVERSCAN = 8;
-/** The row height before the first measurement: that of a phone, the highest, so that no row is drawn unnecessarily. */
+/** The row height before the first measurement: near that of the highest rows, so that few are drawn unnecessarily. */
 const ROW_PX = 96;
 
 export class VirtualList {

@@ -228,7 +228,7 @@ export function trackHeaderHeight() {
   const parts = { urgent: $("urgent"), head: document.querySelector("header"), banners: $("banners"), views: $("views"), opening: $("opening") };
   for (const name of Object.keys(parts)) if (!parts[name]) delete parts[name];
   const update = () => {
-    // All are measured before any is set, which would make the next measurement compute the styles of the page again.
+    // All are measured before any is set: after a change, measuring would compute the styles of the page again.
     const heights = Object.entries(parts).map(([name, el]) => [name, el.offsetHeight]);
     for (const [name, height] of heights) document.documentElement.style.setProperty(`--${name}`, `${height}px`);
   };

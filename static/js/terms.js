@@ -69,7 +69,7 @@ export class Terms {
     this.tick();
   }
 
-  /** Applies a frame that says that a window opened, such as after staff moved it while the page was open. */
+  /** Applies a frame that reports the opening of a window, which staff may have moved while the page was open. */
   opened({ term, opens_at, closes_at }) {
     const item = this.#items.find((one) => one.id === term);
     if (!item) return;

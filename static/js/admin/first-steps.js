@@ -10,9 +10,9 @@ import { dateTime, joinList, problemText } from "../words.js";
 
 /** How often the state of the steps is read while they are shown. */
 const REFRESH_MS = 10_000;
-/** Terms that are searched for sections. */
+/** How many terms are searched for sections. */
 const TERMS_MAX = 5;
-/** Users that are searched for people who can sign in. A hub with more than these has some. */
+/** How many users are searched for people who can sign in. A hub with more users has such people. */
 const USERS_MAX = 100;
 /** The default name of the college in the settings. */
 const DEFAULT_NAME = "Example College";

@@ -8,9 +8,9 @@ import { joinList } from "../words.js";
 import { columnLabel } from "./import-map.js";
 import { inUtf8, Row } from "./text-lines.js";
 
-/** The corrections that can be undone. They are stored in the browser with their lines. */
+/** How many corrections can be undone. They are stored in the browser with their lines. */
 const CORRECTIONS_MAX = 100;
-/** The lines that the page names. */
+/** How many corrected lines the page names. */
 const LINES_SHOWN_MAX = 10;
 /** How long the browser has to begin a download. */
 const DOWNLOAD_MS = 60_000;
@@ -28,7 +28,7 @@ const cellName = (columns, at) => columns[at]?.name ? columnLabel(columns, colum
 /** Whether the lines of a checked file can be changed: it is text, and this browser has it. */
 export const isEditable = (state, file) => Boolean(file && state.encoding && state.delimiter);
 
-/** Whether a finding concerns a row, and an error or a cell of it. */
+/** Whether a finding concerns a row that can be corrected: an error in it, or a warning about one of its cells. */
 const isOfRow = (state, { line, column, code }, isError) => line > (state.header_line ?? 0) && (isError ? !OF_FILE.has(code) : Boolean(column));
 
 /** Returns the row that starts at a line of a checked file. */
@@ -88,7 +88,7 @@ class LineForm {
       h("p", { class: "next" }, h("button", null, t("correction.check")), " ", button(t("correction.cancel"), () => this.onclose(), { class: "quiet" })));
   }
 
-  /** The fields as a grid. Those of a long line that are right are folded, unless `showAll`: what is wrong may be in any. */
+  /** The fields as a grid. Those of a long line that are right are folded, unless `showAll`: the error may be in any of them. */
   #arranged(fields, showAll) {
     const grid = (some) => h("div", { class: "cells-of-line" }, some.map(({ el }) => el));
     const [wrong, right] = [true, false].map((isWrong) => fields.filter((one) => one.isWrong === isWrong));

@@ -63,7 +63,7 @@ const part = (state, name, title, open, content) => total(state, name) > 0
 const caption = (state, name) => total(state, name) > (state[name]?.length ?? 0)
   ? t("report.first", { n: state[name].length, total: total(state, name) }) : "";
 
-/** Returns the caption of the conflicts, of which an item may be several. */
+/** Returns the caption of the conflicts. One item of the list may stand for several of them. */
 function conflictsCaption({ conflicts, conflicts_total }) {
   const shown = conflicts.reduce((sum, { pairs }) => sum + (pairs ?? 1), 0);
   return shown < conflicts_total ? t("report.shown", { n: shown, total: conflicts_total }) : "";

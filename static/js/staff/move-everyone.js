@@ -9,7 +9,7 @@ import { checkedCodes, codeBoxes, givenReason, reasonField } from "./change.js";
 import { LIFTABLE, staffRefusal } from "./refusal-text.js";
 import { sectionPicker } from "./section-picker.js";
 
-/** The longest wait for the response, in ms. Hundreds of students are moved within seconds, or later while the hub is busy. */
+/** The longest wait for the response, in ms. Moving hundreds of students takes seconds, and longer while the hub is busy. */
 const MOVE_MS_MAX = 120_000;
 
 export class MoveEveryone {

@@ -16,7 +16,7 @@ const LISTS_MS = 10_000;
 /** How often receipts are read. */
 const RECEIPTS_MS = 2_000;
 const LIMIT = 100;
-/** The newest alerts, whose receipts are read each time. Of the older ones, one is read each time, in turn. */
+/** How many of the newest alerts have their receipts read each time. Of the older ones, one is read each time, in turn. */
 const NEWEST = 5;
 
 const version = ({ id, seq, starts_at }) => `${id}:${seq}:${starts_at}`;

@@ -61,7 +61,7 @@ async function find(file, line, delimiter) {
   return start === null || state === QUOTED ? null : { start, end: file.size };
 }
 
-/** Returns the cells of a row as they are written. */
+/** Returns the cells of a row in their written form, with quotation marks. */
 function split(text, delimiter) {
   const cells = [];
   let [state, start] = [CELL_START, 0];
@@ -75,14 +75,14 @@ function split(text, delimiter) {
   return [...cells, text.slice(start)];
 }
 
-/** Returns the text of a cell as it is written. */
+/** Returns the text of a cell from its written form. */
 function textOf(written) {
   if (!written.startsWith('"')) return written;
   const [, quoted, rest] = /^"((?:[^"]|"")*)"?([^]*)$/.exec(written);
   return quoted.replaceAll('""', '"') + rest;
 }
 
-/** Returns a text as it is written in a cell. */
+/** Returns the written form of a text, in quotation marks if it needs them. */
 const writtenOf = (text, delimiter) => /^\s|\s$|["\r\n]/.test(text) || text.includes(delimiter) ? `"${text.replaceAll('"', '""')}"` : text;
 
 /** The row that starts at a line of a file in UTF-8. */
@@ -99,7 +99,7 @@ export class Row {
     this.cells = this.written.map(textOf);
   }
 
-  /** Returns the row with other cells, as it is written. Cells that are the same at the same place stay as they are written. */
+  /** Returns the written form of the row with other cells. An unchanged cell in the same place keeps its written form. */
   with(cells) {
     return cells.map((cell, i) => cell === this.cells[i] ? this.written[i] : writtenOf(cell, this.delimiter)).join(this.delimiter);
   }

@@ -44,7 +44,7 @@ async function requestAll() {
   }
 }
 
-/** Returns the response to one of the requests, a promise, the first time that it is asked for. */
+/** Returns a promise of the response to one of the requests. Each response is returned once. */
 export function takeResponse(path) {
   const response = responses.get(path);
   responses.delete(path);

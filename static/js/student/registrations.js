@@ -96,8 +96,8 @@ export class Registrations {
   }
 
   /**
-   * Records which refusals state what is true now. The page may learn later than the refusal that a section is full, or
-   * that others are in the way, so a refusal is over only after this. Called after each change to seats or registrations.
+   * Records which refusals state what is true now. A refusal can arrive before the page knows that the section is full, or
+   * that others are in the way, so it ends only once it was recorded here. Called after each change to seats or registrations.
    */
   recordBlocked() {
     for (const [id, result] of this.#results) if (result.problem) result.wasBlocked ||= this.page.actions.isBlocked(id, result.problem);

@@ -63,10 +63,10 @@ export class TargetPanel {
   }
 }
 
-/** Returns the text of what `put` takes. */
+/** Returns the text of `parts`, which are children as `put` takes them. */
 const textOf = (parts) => [parts].flat().map((part) => part.textContent ?? part).join("");
 
-/** Returns what a target stands for, as `put` takes it. */
+/** Returns a description of a target and its run, as children for `put`. */
 function aboutText(result, active, task) {
   if (result?.recorded) {
     // Keeps a number with its unit, and a date, on one line.
