@@ -1,4 +1,5 @@
-// The page that a link to the report of a demonstration opens. The fragment of its address is the id of the demonstration.
+// The page that a link to the report of a demonstration opens. The fragment of its address is the id of the
+// demonstration.
 
 import { Drawing } from "./admin/demo/drawing.js";
 import { resultOfTask } from "./admin/demo/result.js";

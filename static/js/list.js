@@ -52,7 +52,7 @@ export class VirtualList {
     this.#layOut();
   }
 
-  /** The row of an id, if it is rendered. */
+  /** Returns the row of an id, if it is rendered. */
   row(id) {
     return this.#rows.get(id);
   }
@@ -89,7 +89,7 @@ export class VirtualList {
     });
   }
 
-  /** The offset of a row from the top of the list; open details above it count. */
+  /** Returns the offset of a row from the top of the list; open details above it count. */
   #offset(index) {
     let extra = 0;
     for (const [id, px] of this.#extra) if (px && this.#rows.has(id) && this.#rows.get(id).index < index) extra += px;

@@ -1,18 +1,19 @@
 // Keeps what the user has entered in the forms of a page: while the page is loaded again in another language, and while
-// the tab shows another page. The forms with `data-kept` are kept in both cases, other forms with an id in the first one.
+// the tab shows another page. The forms with `data-kept` are kept in both cases, other forms with an id in the first
+// one.
 
 import { contentsOf, fillIn } from "./forms.js";
 import { rememberLanguage } from "./i18n.js";
 
 const KEY = "eduhub.forms";
-/** The user who enters what the forms hold; null before the first one. */
+/** The user whose entries the forms contain; null before the first one. */
 let owner = null;
 let isReloading = false;
 
-/** The id of a form. A field named `id` hides the property. */
+/** Returns the id of a form. A field named `id` hides the property. */
 const idOf = (form) => form.getAttribute("id");
 
-/** What is kept, by the path of its page: `{user, forms: {ID: CONTENTS}}`. */
+/** Returns the stored entries, by the path of their page: `{user, forms: {ID: CONTENTS}}`. */
 function kept() {
   try { return JSON.parse(sessionStorage.getItem(KEY)) ?? {}; } catch { return {}; }
 }
@@ -34,13 +35,13 @@ addEventListener("pagehide", () => {
   keep({ ...kept(), [location.pathname]: { user: owner, forms: Object.fromEntries(forms.map((form) => [idOf(form), contentsOf(form)])) } });
 });
 
-/** Whether the form with this id was open when this user left the page. */
+/** Returns whether the form with this id was open when this user left the page. */
 export const wasOpen = (id, { username }) => {
   const { user, forms } = kept()[location.pathname] ?? {};
   return user === username && Boolean(forms[id]);
 };
 
-/** Fills in what this user had entered when the page was left. What another user had entered is discarded. */
+/** Fills in the entries that this user made before leaving the page. Those of another user are discarded. */
 export function restoreForms({ username }) {
   if (owner && owner !== username) for (const form of document.querySelectorAll("form[data-kept]")) form.reset();
   owner = username;

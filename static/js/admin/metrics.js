@@ -22,13 +22,13 @@ function latencyChart(name, kind) {
   return { name, unit: latency, minScale: 1, lines: [line("ink", "p99", t("chart.idle")), line("soft", "p95"), line("accent", "p50")] };
 }
 
-/** A text beside a chart that has no line: `text(sample)`. */
+/** Returns a text beside a chart, without a line: `text(sample)`. */
 const remark = (text) => ({ tone: "none", valueOf: () => null, text: (_, sample) => text(sample) });
 const demoRemark = (text) => remark(({ demonstration }) => demonstration ? text : "");
 
 /**
- * The longest gap between polled samples that a line still joins: `poll.js` waits at most 6.5 s after the last response,
- * and a response may take a few seconds.
+ * The longest gap between polled samples that a line still joins: `poll.js` waits at most 6.5 s after the last
+ * response, and a response may take a few seconds.
  */
 const POLLED_GAP_MS = 12_000;
 /** The pause between two requests for the last day: half of the time after which it has another sample. */

@@ -6,7 +6,7 @@ import { LIFTABLE, staffRefusal } from "./refusal-text.js";
 
 const REASON_CHARS_MAX = 500;
 
-/** A field for the reason for a change. */
+/** Returns a field for the reason for a change. */
 export const reasonField = (required) => h("textarea", { name: "reason", rows: 2, maxlength: REASON_CHARS_MAX, required });
 
 /** Checkboxes for the codes of refusals. */
@@ -15,7 +15,7 @@ export function codeBoxes(codes, checked = codes) {
     h("label", { class: "check" }, h("input", { type: "checkbox", name: "override", value: code, checked: checked.includes(code) }), " ", t(`reason.${code}`))));
 }
 
-/** The codes that are checked in a form. */
+/** Returns the codes that are checked in a form. */
 export const checkedCodes = (form) => [...form.querySelectorAll("[name=override]:checked")].map(({ value }) => value);
 
 /** Returns the reason in a form, or null after marking the empty field. */

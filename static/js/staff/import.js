@@ -35,7 +35,10 @@ export class ImportView {
   #uploading = null;
   #isRunning = false;
 
-  /** `page`: `{nameOf(id), termTitle(id), ensure(ids), show(id), showTerm(id), compose(audience)}`. `onapplied()` is called after an import was applied. */
+  /**
+   * `page`: `{nameOf(id), termTitle(id), ensure(ids), show(id), showTerm(id), compose(audience)}`. `onapplied()`
+   * is called after an import was applied.
+   */
   constructor(live, page, onapplied = () => {}) {
     this.#live = live;
     Object.assign(this, { page, onapplied });
@@ -226,14 +229,17 @@ export class ImportView {
     } else this.#poller.now();
   }
 
-  /** Checks the file with a changed line. The report stays until the result is there: `place` is `{line, undone, root, release(text)}`. */
+  /**
+   * Checks the file with a changed line. The report stays until the result is there: `place` is
+   * `{line, undone, root, release(text)}`.
+   */
   #checkCorrected(file, corrections, place) {
     const problem = fileProblem(file);
     if (problem) return place.release(problem);
     this.#start({ ...this.#options, file, corrections, dry_run: true }, place);
   }
 
-  /** The check of a changed line was cancelled: the file and the report before it stay. */
+  /** Goes back after the check of a changed line was cancelled: the file and the report before it stay. */
   #goBack(place) {
     this.#live.unsubscribe(`import:${this.#task}`);
     ({ task: this.#task, options: this.#options } = place.before);
@@ -262,7 +268,7 @@ export class ImportView {
     }
   }
 
-  /** Draws the report. `corrected` is what was just corrected, if anything. */
+  /** Draws the report. `corrected` is the correction that was just made or undone, if any. */
   #showReport(state, corrected = null) {
     const { dry_run } = state;
     const done = state.state === "done";
@@ -299,7 +305,10 @@ export class ImportView {
   }
 }
 
-/** Returns the buttons that stand beside Apply: each says how many warnings or double bookings there are, and shows them. */
+/**
+ * Returns the buttons that stand beside Apply: each says how many warnings or double bookings there are, and shows
+ * them.
+ */
 function concerns(state) {
   const show = (part) => {
     const list = $("task").querySelector(`[data-part=${part}]`);

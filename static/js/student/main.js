@@ -18,7 +18,10 @@ const REST = ["./page.js", "../session.js", "../live.js", "../alerts.js", "../se
 
 let loadingMore = null;
 
-/** What the modules of this page share. `page.js` and `Workspace` add the parts that the first rows do not need. */
+/**
+ * The parts that the modules of this page share. `page.js` and `Workspace` add the parts that the first rows do not
+ * need.
+ */
 export const page = {
   narrow: matchMedia("(max-width: 73.69em)"),
   /** The signed-in user: undefined until the hub has responded, null for a visitor. */

@@ -32,7 +32,10 @@ export class TargetPanel {
       this.chart.el);
   }
 
-  /** `result` is what the hub has measured, or undefined; `active`: the target is under load now; `scale` is the same for all panels. */
+  /**
+   * Draws the target. `result` is the measurement of the hub, or undefined; `active`: the target is under load now;
+   * `scale` is the same for all panels.
+   */
   draw({ result, active, task, points, scale }) {
     const about = aboutText(result, active, task);
     if (this.about.textContent !== textOf(about)) put(this.about, about);
