@@ -118,7 +118,7 @@ pub(in crate::imports) enum FindingKind {
     #[error("Enrollments are not imported ({file}, rows: {n}): students register in EduHub")]
     EnrollmentsSkipped { file: &'static str, n: u64 },
     // Rows and sections.
-    #[error("The row has {cells} cells, but the header has {header}")]
+    #[error("The row has a different number of cells ({cells}) than the header ({header})")]
     CellCount { cells: usize, header: usize },
     #[error("The cell contains a control character, such as NUL")]
     ControlCharacter,

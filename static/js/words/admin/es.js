@@ -203,7 +203,7 @@ export default {
   "n.staff": { one: "{n} administrativo", other: "{n} administrativos" },
   "n.admins": { one: "{n} administrador", other: "{n} administradores" },
   "chart.per_second": "{n} por segundo",
-  "chart.refused": "{n} rechazadas",
+  "chart.refused": { one: "{n} rechazada", other: "{n} rechazadas" },
   "chart.with_demo": "Incluye la demostración en curso",
   "chart.without_demo": "Sin la demostración en curso",
   "n.registrations": { one: "{n} inscripción", other: "{n} inscripciones" },

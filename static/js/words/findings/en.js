@@ -79,7 +79,7 @@ export default {
   "finding.restricted": "the section is not for this student",
   "finding.section_full": "the section is full",
   "finding.no_such_section": "the section no longer exists",
-  "finding.cell_count": "The row has {cells} cells, but the header has {header}",
+  "finding.cell_count": "The row has a different number of cells ({cells}) than the header ({header})",
   "finding.control_character": "The cell contains a control character, such as NUL",
   "finding.too_many_meetings": "A section can have at most {max} different meetings",
   "finding.section_rejected": "Section {crn} is not imported because its row in line {line} has an error",

@@ -79,7 +79,7 @@ export default {
   "finding.restricted": "la sección no es para este estudiante",
   "finding.section_full": "la sección está llena",
   "finding.no_such_section": "la sección ya no existe",
-  "finding.cell_count": "La fila tiene {cells} celdas, pero el encabezado tiene {header}",
+  "finding.cell_count": "La fila tiene un número de celdas ({cells}) distinto al del encabezado ({header})",
   "finding.control_character": "La celda contiene un carácter de control, como NUL",
   "finding.too_many_meetings": "Una sección puede tener como máximo {max} horarios distintos",
   "finding.section_rejected": "La sección {crn} no se importa porque su fila de la línea {line} tiene un error",
