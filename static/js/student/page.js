@@ -123,7 +123,7 @@ function showInterrupted() {
   if (!$("sign-in").checkVisibility()) showNote(text, "expired", button(t("sign.in"), () => openSignIn($("sign-in"))));
 }
 
-/** Offers the request that an expired sign-in prevented again, to the same student. */
+/** Offers the same student the request that an expired sign-in has prevented. */
 function offerInterrupted() {
   const { username, sections, again } = interrupted ?? {};
   interrupted = null;

@@ -192,7 +192,7 @@ export class Registrations {
   }
 
   /**
-   * Sends a request about the sections `ids`. It returns the sections whose results are announced, if they differ from
+   * Sends a request about the sections `ids`. `request()` returns the sections whose results are announced, if they differ from
    * `ids`.
    */
   async #send(ids, pending, view, request) {
