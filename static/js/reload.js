@@ -14,11 +14,11 @@ let isReloading = false;
 const idOf = (form) => form.getAttribute("id");
 
 /** Returns the stored entries, by the path of their page: `{user, forms: {ID: CONTENTS}}`. */
-function kept() {
+function storedEntries() {
   try { return JSON.parse(sessionStorage.getItem(KEY)) ?? {}; } catch { return {}; }
 }
 
-function keep(all) {
+function storeEntries(all) {
   try { sessionStorage.setItem(KEY, JSON.stringify(all)); } catch { /* Storage is unavailable: the forms are empty when the page is opened again. */ }
 }
 
@@ -32,12 +32,12 @@ export function reloadIn(language) {
 addEventListener("pagehide", () => {
   if (!owner) return;
   const forms = [...document.querySelectorAll(isReloading ? "form[id]" : "form[id][data-kept]")];
-  keep({ ...kept(), [location.pathname]: { user: owner, forms: Object.fromEntries(forms.map((form) => [idOf(form), contentsOf(form)])) } });
+  storeEntries({ ...storedEntries(), [location.pathname]: { user: owner, forms: Object.fromEntries(forms.map((form) => [idOf(form), contentsOf(form)])) } });
 });
 
 /** Returns whether the form with this id was open when this user left the page. */
 export const wasOpen = (id, { username }) => {
-  const { user, forms } = kept()[location.pathname] ?? {};
+  const { user, forms } = storedEntries()[location.pathname] ?? {};
   return user === username && Boolean(forms[id]);
 };
 
@@ -45,8 +45,8 @@ export const wasOpen = (id, { username }) => {
 export function restoreForms({ username }) {
   if (owner && owner !== username) for (const form of document.querySelectorAll("form[data-kept]")) form.reset();
   owner = username;
-  const { [location.pathname]: page, ...others } = kept();
-  keep(others);
+  const { [location.pathname]: page, ...others } = storedEntries();
+  storeEntries(others);
   if (page?.user !== username) return;
   for (const form of document.querySelectorAll("form[id]")) if (page.forms[idOf(form)]) fillIn(form, page.forms[idOf(form)]);
 }

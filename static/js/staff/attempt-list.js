@@ -49,8 +49,8 @@ export function sectionHistory(id, name) {
 export function studentHistory(path, term, page) {
   return new AttemptList(path, { term }, (one) => {
     const isSeats = ["section_full", "waitlist_full", "waitlisted"].includes(one.result) && one.action === "register" && !one.repeated && page.mayEdit(one.section);
-    const answer = h("span", { role: "status" });
-    const why = isSeats && h("div", null, button(t("student.explain"), () => explain(one, answer), { class: "plain" }), " ", answer);
+    const explanation = h("span", { role: "status" });
+    const why = isSeats && h("div", null, button(t("student.explain"), () => explain(one, explanation), { class: "plain" }), " ", explanation);
     return attemptItem(one, page.nameOf(one.section), why);
   });
 }

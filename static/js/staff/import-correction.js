@@ -198,8 +198,8 @@ export const reopen = (root, line) => {
  */
 export function correctionsNote(state, { file, name, corrections = [] }, just, check) {
   const isStillWrong = just && state.errors?.some(({ line }) => line === just.line);
-  const news = just && t(just.undone ? "correction.undone" : isStillWrong ? "correction.wrong" : "correction.right", { line: just.line });
-  if (!news && corrections.length === 0) return false;
+  const message = just && t(just.undone ? "correction.undone" : isStillWrong ? "correction.wrong" : "correction.right", { line: just.line });
+  if (!message && corrections.length === 0) return false;
   const [status, progress] = [h("p", { role: "status" }), h("div")];
   const undo = async ({ line, before }) => {
     const release = (why) => { undoButton.disabled = false; put(progress); status.className = "stop"; put(status, why); };
@@ -216,7 +216,7 @@ export function correctionsNote(state, { file, name, corrections = [] }, just, c
   const lines = [...new Set(corrections.map(({ line }) => line))];
   const listed = joinList([...lines.slice(0, LINES_SHOWN_MAX).map((line) => number(line)), lines.length > LINES_SHOWN_MAX && "…"].filter(Boolean));
   return h("div", { class: "corrected", tabindex: "-1", "data-corrected": "" },
-    news && h("p", { class: just.undone || isStillWrong ? "careful" : "good" }, news),
+    message && h("p", { class: just.undone || isStillWrong ? "careful" : "good" }, message),
     last && h("p", null, t("correction.lines", { n: lines.length, lines: listed }), " ", t("correction.own_file")),
     last && h("p", { class: "next" }, undoButton, " ", file && download(file, name)), status, progress);
 }
