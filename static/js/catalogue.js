@@ -44,10 +44,10 @@ export class Catalogue {
     this.onchange = onchange;
   }
 
-  /** A section of any term by its id, or undefined. */
+  /** Returns a section of any term by its id, or undefined. */
   get = (id) => this.#known.get(id);
 
-  /** A section's name for display. */
+  /** Returns a section's name for display. */
   name = (id) => sectionName(this.#known.get(id), id);
 
   /** The ids of the loaded sections of the term, in the hub's order. */

@@ -8,7 +8,7 @@ import { TimeCharts } from "./time-charts.js";
 
 const decimals = (n, digits) => number(n, { maximumFractionDigits: digits });
 const whole = (n) => number(Math.round(n));
-/** Rates below 10 have one decimal. */
+/** Formats a rate. Rates below 10 have one decimal. */
 export const rate = (n) => decimals(n, n < 10 ? 1 : 0);
 export const latency = (ms) => ms >= 1000 ? `${decimals(ms / 1000, 1)} s` : `${decimals(ms, ms < 1 ? 2 : ms < 10 ? 1 : 0)} ms`;
 const megabytes = (n) => `${whole(n / 1e6)} MB`;

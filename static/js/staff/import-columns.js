@@ -29,7 +29,7 @@ const SUGGESTIONS_MAX = 3;
 const HEADER_LINE_MAX = 1000;
 
 const columnName = ({ index, name }) => name || t("columns.no_name", { n: index });
-/** Errors about missing columns are shown as missing fields. */
+/** Returns whether an error is about a missing column: such errors are shown as missing fields. */
 const isAboutColumns = ({ message }) => /^The file has (no column|no capacity|neither a column)/.test(message);
 const required = (state) => state.missing_fields.filter((one) => one.required);
 

@@ -1,5 +1,5 @@
-// Importing a schedule, or facts about students, in four steps: choose a file, say what its columns are, review the
-// changes, apply them. The step of the columns is shown if a required one is missing, or on request. The browser
+// Imports a schedule, or student records, in four steps: choose a file, choose the fields of its columns, review the
+// changes, apply them. The second step is shown if a required field has no column, or on request. The browser
 // remembers the current import, so that the page can be closed or reloaded at each step. Progress comes over the live
 // connection, or by polling without one.
 
@@ -181,7 +181,7 @@ export class ImportView {
       const read = api.get(`/api/v1/imports/${encodeURIComponent(task)}`, { signal });
       // Without its texts, the report is in English.
       [state] = await Promise.all([read, addTexts("findings").catch(() => {})]);
-      // Those of a term that is not shown have no name yet.
+      // Sections of a term that is not shown have no name yet.
       if (state.state !== "running") await this.page.ensure(namedSections(state));
     } catch (problem) {
       if (problem.status !== 404) throw problem;

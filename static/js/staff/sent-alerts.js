@@ -100,7 +100,7 @@ export class SentAlerts {
     return el;
   }
 
-  /** Buttons that open the composer: to correct the alert, and to end an urgent one with an all-clear. */
+  /** Returns the buttons that open the composer: to correct the alert, and to end an urgent one with an all-clear. */
   #followUps(alert, sent) {
     const { title } = alertText(alert);
     const follow = (key, open) => button(t(key), () => open(alert), { class: "quiet", "aria-label": `${t(key)}: ${title}` });
