@@ -192,8 +192,8 @@ export class Registrations {
   }
 
   /**
-   * Sends a request about the sections `ids`. `request()` returns the sections whose results are announced, if they differ from
-   * `ids`.
+   * Sends a request about the sections `ids`. `request()` returns the sections whose results are announced, if they
+   * differ from `ids`.
    */
   async #send(ids, pending, view, request) {
     if (ids.some((id) => this.#pending.has(id))) return;
