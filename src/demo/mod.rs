@@ -165,7 +165,7 @@ fn welcome_alert(now: Timestamp) -> Alert {
         seq: None,
         content: AlertContent {
             title: "Welcome to the demonstration college".to_owned(),
-            message: "All courses, people and seats here are made up. Sign in with a demonstration account, register \
+            message: "All courses, people, and seats here are made up. Sign in with a demonstration account, register \
                       for a section, and watch its seats change in a second window."
                 .to_owned(),
             priority: Priority::Low,

@@ -57,7 +57,7 @@ fn texts(status: StatusCode, language: Language) -> (&'static str, &'static str)
             ("Page not found", "There is nothing at this address. The link may be incorrect, expired, or withdrawn."),
             (
                 "No se encontró la página",
-                "No hay nada en esta dirección. El enlace puede ser incorrecto, haber caducado o haberse retirado.",
+                "No hay nada en esta dirección. El enlace puede ser incorrecto, haber vencido o haberse retirado.",
             ),
         ),
         405 => of(

@@ -211,7 +211,7 @@ fn no_such_profile() -> Problem {
 fn problem(error: ProfileError) -> Problem {
     match error {
         ProfileError::BuiltIn(name) => {
-            let detail = format!("The profile {name} is part of EduHub: save your own under another name.");
+            let detail = format!("The mapping {name} is part of EduHub: save your own under another name.");
             Problem::new(ProblemCode::ProfileBuiltIn, detail)
         }
         ProfileError::Unknown(_) => no_such_profile(),
@@ -220,7 +220,7 @@ fn problem(error: ProfileError) -> Problem {
         }
         ProfileError::Map(wrong) => Problem::invalid("map", format!("In map: {wrong}.")),
         ProfileError::TooMany => {
-            let detail = format!("There are {PROFILES_MAX} saved profiles, which is the limit: delete one first.");
+            let detail = format!("There are {PROFILES_MAX} saved mappings, which is the limit: delete one first.");
             Problem::invalid("name", detail)
         }
         ProfileError::Store(error) => error.into(),

@@ -64,11 +64,10 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 impl From<FactorError> for Problem {
     fn from(error: FactorError) -> Self {
         match error {
-            FactorError::Exists => Self::new(
-                ProblemCode::SecondFactorExists,
-                "Your account already requires a code. Remove the second factor before you set up another one.",
-            ),
-            FactorError::Absent => Self::not_found("Your account has no second factor, or its set-up took too long."),
+            FactorError::Exists => {
+                Self::new(ProblemCode::SecondFactorExists, "Two-step verification is already on. Turn it off first.")
+            }
+            FactorError::Absent => Self::not_found("Two-step verification is off, or setting it up took too long."),
             FactorError::Wrong => {
                 Self::invalid("code", "The code is not correct. Enter the newest code from your app.")
             }

@@ -315,8 +315,8 @@ impl Identity {
         let known = store.member(&user).await?;
         if known.is_none() && !user.is_normalized() {
             let reason = format!(
-                "Your {title} user id cannot be used here: it contains invisible characters or another spelling of a \
-                 letter. Contact the college's administrators."
+                "Your {title} user id cannot be used here because it contains characters that EduHub would change, such \
+                 as invisible ones. Contact the college's administrators."
             );
             return Err(SignInError::NotAdmitted { provider: title, reason });
         }

@@ -66,7 +66,7 @@ pub(in crate::imports) enum FindingKind {
     TooManyEvents { max: u64 },
     #[error("A term can have at most {max} sections; the file has {n}")]
     TooManySections { max: u64, n: u64 },
-    #[error("A file can have at most {max} students and {rows} rows. Divide it into several files")]
+    #[error("A file can have at most {max} students and {rows} rows: split the file")]
     TooManyStudents { max: usize, rows: u64 },
     #[error("Dates such as 3/4/2031 are imported with the month first, because no date in the file shows the order")]
     MonthFirst,
@@ -118,7 +118,7 @@ pub(in crate::imports) enum FindingKind {
     #[error("Enrollments are not imported ({file}, rows: {n}): students register in EduHub")]
     EnrollmentsSkipped { file: &'static str, n: u64 },
     // Rows and sections.
-    #[error("The row has {cells} cells, but the header has {header}")]
+    #[error("The row has a different number of cells ({cells}) than the header ({header})")]
     CellCount { cells: usize, header: usize },
     #[error("The cell contains a control character, such as NUL")]
     ControlCharacter,

@@ -111,7 +111,7 @@ pub(in crate::imports) enum EndReason {
     NotStored,
     #[error("The import failed because of an error in EduHub. Nothing was changed.")]
     HubError,
-    #[error("This term's id is reserved for demonstrations. Nothing was changed.")]
+    #[error("This term code is reserved for demonstrations. Nothing was changed.")]
     ReservedTerm,
     #[error("EduHub was too busy to apply the import. Nothing was changed. Start the import again.")]
     HubBusy,
@@ -128,8 +128,8 @@ pub(in crate::imports) enum EndReason {
     )]
     FactsInSomeTerms,
     #[error(
-        "EduHub was stopped or became too busy before all enrollments were processed. Import the file again: what was \
-         registered stays as it is."
+        "EduHub was stopped or became too busy before all enrollments were processed. Import the file again: \
+         registrations already made are kept."
     )]
     EnrollmentsInPart,
     #[error("EduHub stopped during the import. Nothing was changed.")]

@@ -38,7 +38,7 @@ pub(in crate::imports) enum RosterFinding {
     #[error("This user does not have the role student")]
     RosterNotStudent,
     // Warnings about rows that change nothing.
-    #[error("{file} states that rows are to be deleted. An import deletes nothing: {rows}")]
+    #[error("{file} marks rows for deletion. An import deletes nothing: {rows}")]
     RosterToBeDeleted { file: &'static str, rows: CitedRows },
     #[error("Enrollments that have ended are not imported: {rows}")]
     RosterEnded { rows: CitedRows },

@@ -165,7 +165,7 @@ impl Observed {
         };
         count("eduhub_commits_total", "Commits of the store", |w| w.commits.load(Relaxed))?;
         count("eduhub_commits_failed_total", "Commits that failed", |w| w.failures.load(Relaxed))?;
-        count("eduhub_store_conflicts_total", "Writes that the database undid because of another write", |w| {
+        count("eduhub_store_conflicts_total", "Writes that the database rolled back because of another write", |w| {
             w.conflicts.load(Relaxed)
         })?;
         count("eduhub_catch_ups_total", "Batches that read what other hubs had committed before them", |w| {
@@ -212,7 +212,7 @@ impl Observed {
         )?;
         count(
             "eduhub_sessions_caught_up_total",
-            "Times that a slow session received what the hub had held back",
+            "Times that a slow session received the frames that the hub had held back",
             |presence| presence.caught_up.load(Relaxed),
         )?;
         count(

@@ -67,7 +67,7 @@ pub enum RunFailure {
     #[error("The concurrent import failed.")]
     ImportFailed,
     /// Plone does not respond.
-    #[error("Plone does not respond: {why}")]
+    #[error("Plone did not respond: {why}")]
     PloneSilent {
         /// The error that the operating system reported.
         why: String,

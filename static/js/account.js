@@ -11,7 +11,7 @@ import { showGuardianLinks } from "./account/guardian.js";
 import { showPassword } from "./account/password.js";
 import { showSignIns } from "./account/sign-ins.js";
 
-/** The parts that show what belongs to one user. */
+/** The parts that show data of one user. */
 const PARTS = ["password", "factor", "guardian", "attempts", "attempts-status", "sign-ins", "sign-ins-status"];
 
 let user = null;

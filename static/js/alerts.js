@@ -1,5 +1,5 @@
-// Alerts: a list of all active ones, banners for high priority where the list is not shown, urgent ones above everything,
-// the archive, and acknowledgements.
+// Alerts: a list of all active ones, banners for high priority where the list is not shown, urgent ones above
+// everything, the archive, and acknowledgements.
 
 import { $, button, h, put, SETTLE_MS } from "./dom.js";
 import { api } from "./api.js";
@@ -18,11 +18,11 @@ const READERS_MAX = 20;
 /** Alerts in one request: more than are ever active at a time. */
 const LIST_MAX = 500;
 
-/** Whether an alert is shown above everything else. */
+/** Returns whether an alert is shown above everything else. */
 export const isUrgent = (alert) => alert.priority === "critical" || alert.category === "emergency";
-/** Whether an alert is a banner until it is read. */
+/** Returns whether an alert is a banner until it is read. */
 const isBannered = (alert) => alert.priority === "high" && !isUrgent(alert);
-/** The path of an alert in the API. */
+/** Returns the path of an alert in the API. */
 export const alertPath = (id) => `/api/v1/alerts/${encodeURIComponent(id)}`;
 const version = (alert) => `${alert.id}:${alert.seq}`;
 
@@ -117,13 +117,14 @@ export class Alerts {
     return [...this.#all.values()].filter((a) => (!a.expires_at || Date.parse(a.expires_at) > time) && !this.isOver(a)).sort((a, b) => b.seq - a.seq);
   }
 
-  /** Whether the reader must acknowledge the alert and can. */
+  /** Returns whether the reader must acknowledge the alert and can. */
   #needsAck(alert) {
     return alert.requires_ack && this.acks.isEnabled;
   }
 
   /**
-   * An alert that needs an acknowledgement is read once acknowledged on any device; others once seen in this browser.
+   * Returns whether an alert has been read: one that needs an acknowledgement once it is acknowledged on any device,
+   * others once they were seen in this browser.
    */
   #isRead(alert) {
     return this.#needsAck(alert) ? alert.acked || this.acks.has(alert.id) : this.#read.has(version(alert));
@@ -143,7 +144,7 @@ export class Alerts {
     if ($("no-alerts")) $("no-alerts").hidden = active.length > 0;
   }
 
-  /** The alerts that are a banner: none while the reader sees the list, which has them with the same button. */
+  /** Returns the alerts that are a banner: none while the reader sees the list, which has them with the same button. */
   #banners(unread) {
     const all = unread.filter(isBannered);
     const fresh = all.filter((alert) => !this.#announced.has(version(alert)));
@@ -197,7 +198,10 @@ export class Alerts {
     return el;
   }
 
-  /** A button that confirms an alert. In a banner it works after a moment: a press may be meant for what it covers. */
+  /**
+   * Returns a button that confirms an alert. In a banner it works after a moment: a press may be meant for what it
+   * covers.
+   */
   #confirmButton(alert, isBanner) {
     // Beside an offer of a seat, "Confirm" would seem to accept it.
     const label = t(alert.notice?.reason === "offer" ? "alerts.close" : "alerts.ack");
@@ -250,10 +254,10 @@ function withoutMoving(at, change) {
   scrollBy({ top: main.getBoundingClientRect().top - top, behavior: "instant" });
 }
 
-/** The hub's own alert that a student got a seat from the waitlist, or an offer of one. */
+/** Returns whether an alert is the hub's own about a seat from the waitlist, or about an offer of one. */
 const isGoodNews = ({ notice }) => ["promoted", "offer"].includes(notice?.reason);
 
-/** The title and the message of an alert: of one that the hub wrote, in the reader's language. */
+/** Returns the title and the message of an alert: of one that the hub wrote, in the reader's language. */
 export function alertText({ notice, title, message }) {
   if (!notice || !has(`notice.${notice.reason}`)) return { title, message };
   const { code, status, course, crn, alternatives, expires_at, reminder } = notice;
@@ -282,7 +286,7 @@ export function alertCard(alert, isBanner, { needsAck = false, action = null, st
     h("footer", null, h("span", null, about), action, status && h("strong", null, status)));
 }
 
-/** The alerts read in this browser, by reader. */
+/** Returns the alerts read in this browser, by reader. */
 function storedReads() {
   try {
     return JSON.parse(localStorage.getItem(READ_KEY)) ?? {};

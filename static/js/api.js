@@ -16,8 +16,8 @@ export class Problem extends Error {
 }
 
 /**
- * Calls the hub. `body` is sent as JSON (staff/upload.js sends files); `ms` is the timeout, 0 for none; `onheaders` gets
- * the headers of the response.
+ * Calls the hub. `body` is sent as JSON (staff/upload.js sends files); `ms` is the timeout, 0 for none; `onheaders`
+ * gets the headers of the response.
  */
 export async function call(method, path, { body, signal, ms = RESPONSE_MS_MAX, onheaders = () => {} } = {}) {
   const controller = new AbortController();
@@ -61,7 +61,7 @@ export function problemFrom(epoch, status, retryAfter, data) {
   return problem;
 }
 
-/** Whether a retry may succeed: no response, rate limited, or a server error. */
+/** Returns whether a retry may succeed: no response, rate limited, or a server error. */
 export const isTransient = ({ status }) => !status || status === 429 || status >= 500;
 
 /** Waits before a retry: `retry_after` or 2 seconds, times a random factor from 1 to 2 that keeps pages out of step. */
@@ -91,5 +91,5 @@ export function query(fields) {
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
-/** The path of the caller's own registration in a section. */
+/** Returns the path of the caller's own registration in a section. */
 export const registrationPath = (id) => `/api/v1/me/registrations/${encodeURIComponent(id)}`;

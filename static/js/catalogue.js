@@ -14,7 +14,10 @@ export const fold = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLow
 const REFRESH_MS = 20_000;
 const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/** The text that a search matches; `math151` finds `MATH 151`, and the CRN of the id a CRN such as `AB 101-01`, too. */
+/**
+ * Returns the text that a search matches. `math151` also finds `MATH 151`, and `AB.101.01`, the CRN in an id, also
+ * finds the CRN `AB 101-01`.
+ */
 const searchText = ({ id, course, title, instructor, crn, section, component }) =>
   fold([course, course.replace(/\s+/g, ""), title, instructor, crn, id.slice(id.lastIndexOf("-") + 1), section, component]
     .filter(Boolean).join(" "));
@@ -41,10 +44,10 @@ export class Catalogue {
     this.onchange = onchange;
   }
 
-  /** A section of any term by its id, or undefined. */
+  /** Returns a section of any term by its id, or undefined. */
   get = (id) => this.#known.get(id);
 
-  /** A section's name for display. */
+  /** Returns a section's name for display. */
   name = (id) => sectionName(this.#known.get(id), id);
 
   /** The ids of the loaded sections of the term, in the hub's order. */
@@ -165,14 +168,16 @@ export class Catalogue {
     }));
   }
 
-  /** Whether the first screen is still the best result for `filter`: the hub has searched the whole term for it. */
+  /**
+   * Returns whether the first screen is still the best result for `filter`: the hub has searched the whole term for it.
+   */
   isFirst(filter) {
     if (this.state === "first") return true;
     const isFiltered = filter.q || filter.subject || filter.days.length || filter.open;
     return this.state === "partial" && isFiltered && !filter.also && this.first.of === JSON.stringify(filter);
   }
 
-  /** The ids that match `filter`, in its order. Courses whose name matches come first. */
+  /** Returns the ids that match `filter`, in its order. Courses whose name matches come first. */
   search(filter) {
     const { q, subject: chosen, days, open, order, also = () => true } = filter;
     if (this.isFirst(filter)) return this.first.items.map(({ id }) => id).filter((id) => also(this.#known.get(id)));
@@ -196,14 +201,14 @@ export class Catalogue {
     return found;
   }
 
-  /** Other sections of the same course and component that are not cancelled. */
+  /** Returns other sections of the same course and component that are not cancelled. */
   sameClass(id) {
     const section = this.#known.get(id);
     const isSame = (it) => it.id !== id && it.course === section.course && it.component === section.component && it.status !== "cancelled";
     return section ? this.#order.filter((other) => isSame(this.#known.get(other))) : [];
   }
 
-  /** Other sections of the same course and component with open seats. */
+  /** Returns other sections of the same course and component with open seats. */
   alternatives(id) {
     const section = this.#known.get(id);
     if (!section) return [];
@@ -216,7 +221,7 @@ export class Catalogue {
 
 const subject = (section) => section.subject;
 
-/** A number that orders sections by their first meeting in a week; sections without a time come last. */
+/** Returns a number that orders sections by their first meeting in a week; sections without a time come last. */
 function firstMeeting({ meetings = [] }) {
   const starts = meetings.filter((one) => one.start).flatMap((one) => one.days.map((day) => WEEK.indexOf(day) * 10_000 + Number(one.start.replace(":", ""))));
   return starts.length ? Math.min(...starts) : Infinity;

@@ -1,4 +1,5 @@
-// Texts of the hub with a code: shown in the reader's language, or in the hub's English if this page does not know the code.
+// Texts of the hub with a code: shown in the reader's language, or in the hub's English if this page does not know the
+// code.
 
 import { has, t } from "./i18n.js";
 import { serverText } from "./rich-text.js";
@@ -8,12 +9,12 @@ import { dateTime, joinList, weekday } from "./words.js";
 const WORDS = new Set(["codes", "refusal", "status"]);
 
 /**
- * The text of the hub's `{code, args}`. The texts of one area have a common prefix, such as `finding`. `english` is the
- * hub's own text.
+ * Returns the text of the hub's `{code, args}`. The texts of one area have a common prefix, such as `finding`.
+ * `english` is the hub's own text.
  */
 export const codedText = (area, coded, english) => textOf(area, coded) ?? serverText(english);
 
-/** The text; undefined if the code of the text or of a part of it is unknown. */
+/** Returns the text; undefined if the code of the text or of a part of it is unknown. */
 function textOf(area, { code, args = {} }) {
   const key = `${area}.${code}`;
   if (!code || !has(key)) return undefined;
@@ -33,5 +34,5 @@ function valueOf(area, name, value) {
   return typeof value === "object" ? textOf(area, value) : value;
 }
 
-/** The text of a word of the hub; the word itself if it has none. */
+/** Returns the text of a word of the hub; the word itself if it has none. */
 export const wordText = (area, word) => has(`${area}.value.${word}`) ? t(`${area}.value.${word}`) : word;

@@ -15,7 +15,9 @@ function wallClock(ms) {
   return Date.UTC(part("year"), part("month") - 1, part("day"), part("hour"), part("minute"), part("second"));
 }
 
-/** Parses a `datetime-local` value such as `2027-01-12T08:00` as college time. Returns a Date, or null if it is empty. */
+/**
+ * Parses a `datetime-local` value such as `2027-01-12T08:00` as college time. Returns a Date, or null if it is empty.
+ */
 export function fromCollegeTime(value) {
   const wall = Date.parse(`${value}Z`);
   if (Number.isNaN(wall)) return null;

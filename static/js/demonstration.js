@@ -1,4 +1,5 @@
-// The page that a link to the report of a demonstration opens. The fragment of its address is the id of the demonstration.
+// The page that a link to the report of a demonstration opens. The fragment of its address is the id of the
+// demonstration.
 
 import { Drawing } from "./admin/demo/drawing.js";
 import { resultOfTask } from "./admin/demo/result.js";
@@ -24,7 +25,7 @@ async function load() {
   }
 }
 
-/** Times are shown in the college's time zone; without an answer, in the browser's own. */
+/** Loads the college's time zone, in which times are shown; without a response, the browser's own is used. */
 async function loadCollege() {
   try {
     const { college } = await api.get("/api/v1/terms");

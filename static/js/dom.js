@@ -70,13 +70,13 @@ function copyAttributes(old, now) {
 export const $ = (id) => document.getElementById(id);
 
 /**
- * A button that ignores the second click of a double-click: by then another button may be in its place, such as Drop
- * where Register was.
+ * Returns a button that ignores the second click of a double-click: by then another button may be in its place, such as
+ * Drop where Register was.
  */
 export const button = (label, onclick, props) =>
   h("button", { type: "button", onclick: (event) => event.detail > 1 || onclick(event), ...props }, label);
 
-/** A control with a label and an optional hint. */
+/** Returns a control with a label and an optional hint. */
 export const field = (label, control, hint) =>
   h("label", { class: "field" }, h("span", null, label), control, hint && h("small", null, hint));
 
@@ -99,7 +99,10 @@ export function debounce(ms, fn) {
   };
 }
 
-/** A table that scrolls sideways; each row is a list of cells. Without a control in it, the keyboard scrolls the table. */
+/**
+ * Returns a table that scrolls sideways; each row is a list of cells. Without a control in it, the keyboard scrolls the
+ * table.
+ */
 export function table(caption, heads, rows) {
   const el = h("div", { class: "scroll" }, h("table", null,
     caption && h("caption", null, caption),

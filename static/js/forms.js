@@ -1,6 +1,6 @@
-// What the fields of a form hold, so that it can be filled in again later.
+// Reads the contents of a form, and fills them in again later.
 
-/** What browsers do not let a page fill in, and what a page must not store. */
+/** Types of fields that browsers do not let a page fill in, or whose contents a page must not store. */
 const LEFT_OUT = ["file", "password", "submit", "button", "reset"];
 
 const isChoice = ({ type }) => ["checkbox", "radio"].includes(type);
@@ -9,7 +9,7 @@ const fields = (form) => [...form.elements].filter(({ name, type }) => name && !
 /** Returns the contents of the named fields of a form, for `fillIn`. */
 export const contentsOf = (form) => fields(form).map((el) => [el.name, isChoice(el) ? el.value : null, isChoice(el) ? el.checked : el.value]);
 
-/** Fills in what `contentsOf` has returned. Each changed field gets the event `input`. */
+/** Fills in contents that `contentsOf` has returned. Each changed field gets the event `input`. */
 export function fillIn(form, contents) {
   for (const [name, option, value] of contents) {
     for (const el of fields(form)) {

@@ -13,16 +13,18 @@ export function syncClock(text, sentAt, receivedAt = Date.now()) {
   best = { offset: hubTime - (sentAt + receivedAt) / 2, roundTrip, at: receivedAt };
 }
 
-/** The hub's time in milliseconds. */
+/** Returns the hub's time in milliseconds. */
 export const hubNow = () => Date.now() + best.offset;
 
-/** When registration opens and closes for the current user. A student's own window replaces that of the term. */
+/**
+ * Returns when registration opens and closes for the current user. A student's own window replaces that of the term.
+ */
 export function windowOf(term) {
   const { opens_at: opens, closes_at: closes } = term.mine ?? term;
   return { opens, closes };
 }
 
-/** The phase of a term's registration: `unset` (no opening time), `soon`, `open` or `over`. */
+/** Returns the phase of a term's registration: `unset` (no opening time), `soon`, `open` or `over`. */
 export function phaseOf(term) {
   const { opens, closes } = term ? windowOf(term) : {};
   if (!opens) return "unset";
@@ -30,7 +32,7 @@ export function phaseOf(term) {
   return closes && hubNow() >= Date.parse(closes) ? "over" : "open";
 }
 
-/** The term with the id `chosen`, else the first open one, else the next to open. */
+/** Returns the term with the id `chosen`, else the first open one, else the next to open. */
 export function currentTerm(terms, chosen) {
   const by = (phase) => terms.filter((term) => phaseOf(term) === phase);
   const soon = by("soon").sort((a, b) => Date.parse(windowOf(a).opens) - Date.parse(windowOf(b).opens));
@@ -39,7 +41,7 @@ export function currentTerm(terms, chosen) {
 
 const TERM_KEY = "eduhub.term";
 
-/** The term that the reader chose on an earlier visit, or undefined. */
+/** Returns the term that the reader chose on an earlier visit, or undefined. */
 export function rememberedTerm() {
   try { return localStorage.getItem(TERM_KEY) ?? undefined; } catch { return undefined; }
 }

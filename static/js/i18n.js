@@ -36,7 +36,10 @@ export function t(key, args = {}) {
   return oneOClock(filled.replace(/([^.])\.\.(?!\.)/g, "$1."));
 }
 
-/** Spanish has the singular for one o'clock: `a las 2:05`, but `a la 1:05`. The hour is known only with the values. */
+/**
+ * Corrects the article before one o'clock in Spanish: `a las 2:05`, but `a la 1:05`. The hour is known only with the
+ * values.
+ */
 const oneOClock = (text) => i18n.language === "es" ? text.replace(/\b([Ll])as (?=0?1:\d)/g, "$1a ") : text;
 
 /** Formats a number. Whole numbers below 1,000 look the same in every locale and skip the slow formatter. */
@@ -47,7 +50,7 @@ export function number(n, options) {
   return formats.get(key).format(n);
 }
 
-/** Whether there is a text of this key. */
+/** Returns whether there is a text of this key. */
 export const has = (key) => key in texts;
 
 /** Loads the texts of `language` and fills in the page again. With `remember`, the next visit starts in it. */
@@ -67,8 +70,8 @@ export async function setLanguage(language, { remember = false } = {}) {
 }
 
 /**
- * Also loads the texts of `folder`, now and in other languages. Until it resolves, these texts are missing. The markup
- * must not use them.
+ * Loads the texts of `folder` as well, now and in other languages. Until it resolves, these texts are missing. The
+ * markup must not use them.
  */
 export function addTexts(folder) {
   if (!added.has(folder)) {
@@ -90,7 +93,9 @@ async function loadTexts() {
   texts = Object.assign({}, ...tables.map((table) => table.default));
 }
 
-/** The reader's own locale of `language`; else the language in the reader's region, such as `es-US` for `en-US`. */
+/**
+ * Returns the reader's own locale of `language`; else the language in the reader's region, such as `es-US` for `en-US`.
+ */
 function localeFor(language) {
   const region = navigator.languages.map((one) => new Intl.Locale(one).region).find(Boolean);
   return navigator.languages.find((one) => one.startsWith(`${language}-`)) ?? (region ? `${language}-${region}` : language);

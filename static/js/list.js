@@ -2,7 +2,7 @@
 
 /** Extra rows rendered beyond each edge of the viewport; the first rows of the page are drawn without. */
 const OVERSCAN = 8;
-/** The row height before the first measurement: that of a phone, the highest, so that no row is drawn unnecessarily. */
+/** The row height before the first measurement: near that of the highest rows, so that few are drawn unnecessarily. */
 const ROW_PX = 96;
 
 export class VirtualList {
@@ -52,7 +52,7 @@ export class VirtualList {
     this.#layOut();
   }
 
-  /** The row of an id, if it is rendered. */
+  /** Returns the row of an id, if it is rendered. */
   row(id) {
     return this.#rows.get(id);
   }
@@ -89,7 +89,7 @@ export class VirtualList {
     });
   }
 
-  /** The offset of a row from the top of the list; open details above it count. */
+  /** Returns the offset of a row from the top of the list; open details above it count. */
   #offset(index) {
     let extra = 0;
     for (const [id, px] of this.#extra) if (px && this.#rows.has(id) && this.#rows.get(id).index < index) extra += px;

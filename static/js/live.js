@@ -14,7 +14,9 @@ export function backoff(attempt, random = Math.random()) {
   return RETRY_MS_MIN + random * (cap - RETRY_MS_MIN);
 }
 
-/** What to do after a close code: `end` for good, `signIn`, or reconnect after `ms` (undefined: after the backoff). */
+/**
+ * Returns the reaction to a close code: `end`, `signIn`, or a reconnection after `ms` (undefined: after the backoff).
+ */
 export function afterClose(code, reason) {
   if (code === 4003) return { end: true };
   if (code === 4001) return { signIn: true };
@@ -157,7 +159,7 @@ export class Live {
     this.#timer = setTimeout(() => this.#open(), ms);
   }
 
-  /** Whether the hub ended the connection, so that the page must not reconnect. */
+  /** Returns whether the hub ended the connection, so that the page must not reconnect. */
   #isOver() {
     return this.state === "ended" || this.state === "signed-out";
   }

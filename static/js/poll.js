@@ -32,7 +32,8 @@ export class Poller {
 
   /**
    * `request(signal)` sends one request and draws the response; `onerror(problem)` draws a failure. `ms` is the pause
-   * between two requests in milliseconds, or a function that returns it. No request is sent while `isNeeded()` is false.
+   * between two requests in milliseconds, or a function that returns it. No request is sent while `isNeeded()` is
+   * false.
    */
   constructor(request, { ms, isNeeded = () => true, onerror = () => {} }) {
     Object.assign(this, { request, ms, isNeeded, onerror });
@@ -58,7 +59,9 @@ export class Poller {
     this.#inFlight = null;
   }
 
-  /** Sends a request at once, in place of one in flight, whose response could be out of date. Resolves when it is drawn. */
+  /**
+   * Sends a request at once, in place of one in flight, whose response could be out of date. Resolves when it is drawn.
+   */
   async now() {
     if (!this.#isRunning) return;
     clearTimeout(this.#timer);
@@ -91,7 +94,7 @@ export class Poller {
     this.#schedule();
   }
 
-  /** The pause, doubled for each failure in a row. */
+  /** Returns the pause, doubled for each failure in a row. */
   #pause() {
     const ms = typeof this.ms === "function" ? this.ms() : this.ms;
     return spread(Math.min(ms * 2 ** this.#failures, Math.max(ms, RETRY_MS_MAX)));

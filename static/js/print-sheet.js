@@ -5,7 +5,10 @@ import { hubNow } from "./hub-clock.js";
 import { t } from "./i18n.js";
 import { dateTime } from "./words.js";
 
-/** A part of the document that is empty except during printing. `style.css` hides it on the screen, and the rest on paper. */
+/**
+ * A part of the document that is empty except during printing. `style.css` hides it on the screen, and the rest on
+ * paper.
+ */
 const sheet = h("div", { id: "sheet" });
 /** The lists of the page that were chosen with a button; empty if the browser's menu was used. */
 let chosen = [];
@@ -23,7 +26,10 @@ export function printSheet(parts) {
   print();
 }
 
-/** Makes the browser print a sheet from now on. `partsOf()` returns the parts for the current view; empty to print the page. */
+/**
+ * Makes the browser print a sheet from now on. `partsOf()` returns the parts for the current view; empty to print the
+ * page.
+ */
 export function setUpSheet(partsOf = () => []) {
   document.body.append(sheet);
   addEventListener("beforeprint", () => put(sheet, chosen.length ? chosen : partsOf()));

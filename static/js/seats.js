@@ -56,7 +56,7 @@ export class Seats {
     if (changed.length) this.onchange(changed.map(([id]) => id));
   }
 
-  /** The newest counts of a section, or undefined. */
+  /** Returns the newest counts of a section, or undefined. */
   get(id) {
     return this.#all.get(id);
   }

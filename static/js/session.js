@@ -10,7 +10,7 @@ import { problemText, timeOfDay } from "./words.js";
 const PAGES = [["/", "nav.student", null], ["/teaching", "nav.teaching", "instructor"], ["/staff", "nav.staff", "staff"], ["/admin", "nav.admin", "admin"]];
 const RANK = { student: 1, instructor: 2, staff: 3, admin: 4 };
 
-/** Whether `user` has `role` or a higher one. */
+/** Returns whether `user` has `role` or a higher one. */
 export const hasRole = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
 
 /**
@@ -203,8 +203,8 @@ const waysToSignIn = () => requested ??= api.get("/api/v1/auth/providers")
   .catch(() => { requested = undefined; return { password: true, plone: false, providers: [] }; });
 
 /**
- * Shows a note at the foot of the page about a failure outside of any form, with a button `action`. `about` names it for
- * `clearNote`.
+ * Shows a note at the foot of the page about a failure outside of any form, with a button `action`. `about` names it
+ * for `clearNote`.
  */
 export function showNote(text, about = "", action = null) {
   $("note").dataset.about = about;
@@ -223,12 +223,15 @@ function focusOn(el) {
   el.focus({ preventScroll: true });
 }
 
-/** Keeps the heights of what is fixed or sticky in CSS variables: `--head`, `--urgent`, `--banners`, `--views`, `--opening`. */
+/**
+ * Stores the heights of fixed and sticky elements in CSS variables: `--head`, `--urgent`, `--banners`, `--views`,
+ * `--opening`.
+ */
 export function trackHeaderHeight() {
   const parts = { urgent: $("urgent"), head: document.querySelector("header"), banners: $("banners"), views: $("views"), opening: $("opening") };
   for (const name of Object.keys(parts)) if (!parts[name]) delete parts[name];
   const update = () => {
-    // All are measured before any is set, which would make the next measurement compute the styles of the page again.
+    // All are measured before any is set: after a change, measuring would compute the styles of the page again.
     const heights = Object.entries(parts).map(([name, el]) => [name, el.offsetHeight]);
     for (const [name, height] of heights) document.documentElement.style.setProperty(`--${name}`, `${height}px`);
   };

@@ -5,7 +5,7 @@ import { $, button, h, put, table } from "./dom.js";
 import { i18n, LANGUAGE_NAMES, languages, onLanguage, setLanguage, setZone, t } from "./i18n.js";
 import { dateTime, meetingTexts } from "./words.js";
 
-/** What the hub returned: a schedule, or the status of an error; null before. */
+/** The response of the hub: a schedule, or the status of an error; null before it. */
 let found = null;
 
 function draw() {

@@ -32,7 +32,7 @@ drawIcons();
 trackHeaderHeight();
 setUpViews("now");
 
-/** What the views use of this page and of each other. */
+/** The parts of this page and of its views that other views use. */
 const page = {
   /** The subjects to which the user is limited; null without a limit. */
   subjects: null,
@@ -88,7 +88,7 @@ const sentAlerts = new SentAlerts(live, {
 const composer = new Composer(page, () => sentAlerts.read());
 const imports = new ImportView(live, page, () => onImportApplied());
 const termEditor = new TermEditor(() => terms.load());
-// The cards also show what is not part of the frame.
+// The cards also show settings that the frame does not contain.
 live.on("term", (frame) => { terms.changed(frame); terms.load().catch(() => {}); });
 live.on("welcome", () => live.position !== null && terms.reconnected());
 setUpSheet(() => document.body.dataset.view === "sections" ? sections.sheet() : []);

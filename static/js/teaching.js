@@ -8,7 +8,7 @@ import { hasRole, startPage } from "./session.js";
 import { Roster } from "./staff/roster.js";
 import { componentName, meetingTexts, problemText } from "./words.js";
 
-/** A section that can be opened to show its roster, which is printed with the title of the term. */
+/** Returns a section that can be opened to show its roster, which is printed with the title of the term. */
 function sectionItem(section, term) {
   const name = `${section.course} ${section.section ?? ""} (${section.crn})`;
   const facts = [meetingTexts(section).join("; "), t("section.taken", { n: section.capacity, taken: section.enrolled })];

@@ -18,8 +18,8 @@ export class Terms {
   loaded = false;
 
   /**
-   * `onchange()` is called for another term or another phase of it, `ontick()` each second, and `onread(response)` after
-   * each reading of the terms.
+   * `onchange()` is called for another term or another phase of it, `ontick()` each second, and `onread(response)`
+   * after each reading of the terms.
    */
   constructor(select, { chosen, onchange, ontick = () => {}, onread = () => {} }) {
     Object.assign(this, { select, onchange, ontick, onread });
@@ -56,7 +56,7 @@ export class Terms {
     this.onread(response);
   }
 
-  /** Shows the terms to choose from, and what applies to the current one. */
+  /** Shows the terms to choose from, and the state of the current one. */
   #show() {
     const id = this.current?.id;
     const options = this.#items.map((term) => h("option", { value: term.id, selected: term.id === id }, term.title || term.id));
@@ -69,7 +69,7 @@ export class Terms {
     this.tick();
   }
 
-  /** Applies a frame that says that a window opened, such as after staff moved it while the page was open. */
+  /** Applies a frame that reports the opening of a window, which staff may have moved while the page was open. */
   opened({ term, opens_at, closes_at }) {
     const item = this.#items.find((one) => one.id === term);
     if (!item) return;
@@ -82,7 +82,7 @@ export class Terms {
     return currentTerm(this.#items, this.#chosen);
   }
 
-  /** See `windowOf`. */
+  /** Returns the window of a term; see `windowOf`. */
   window(term) {
     return windowOf(term);
   }
@@ -106,7 +106,7 @@ export class Terms {
     if (isForStudent || !term) this.#readSoon();
   }
 
-  /** The connection was lost, and terms may have changed in the meantime. */
+  /** Reads the terms again after the connection was lost, because they may have changed. */
   reconnected() {
     if (this.loaded) this.#readSoon();
   }
@@ -115,12 +115,12 @@ export class Terms {
     setTimeout(() => this.load().catch(() => {}), Math.random() * SPREAD_MS);
   }
 
-  /** See `phaseOf`. */
+  /** Returns the phase of a term; see `phaseOf`. */
   phase(term = this.current) {
     return phaseOf(term);
   }
 
-  /** The title of a term; its id if it has none. */
+  /** Returns the title of a term; its id if it has none. */
   title(id) {
     return this.#items.find((term) => term.id === id)?.title || id;
   }

@@ -6,20 +6,20 @@ import { format, has, i18n, t } from "./i18n.js";
 const FEW_SHARE = 0.1;
 const FEW_SEATS = 2;
 
-/** Whether a section that is not empty has few of its seats left. */
+/** Returns whether a section that is not empty has few of its seats left. */
 export const hasFewLeft = ({ capacity, enrolled, open }) => open > 0 && enrolled > 0 && open <= Math.max(FEW_SEATS, capacity * FEW_SHARE);
 
-/** `1st`, `2nd`, `3rd`; `1.º` in Spanish. */
+/** Formats an ordinal number: `1st`, `2nd`, `3rd`; `1.º` in Spanish. */
 export const ordinal = (n) => t(`nth.${new Intl.PluralRules(i18n.language, { type: "ordinal" }).select(n)}`, { n });
 
-/** `a`, `a and b`, `a, b, and c`; with the type `disjunction`, `a or b`. */
+/** Joins texts into a list: `a`, `a and b`, `a, b, and c`; with the type `disjunction`, `a or b`. */
 export function joinList(items, type = "conjunction") {
   return new Intl.ListFormat(i18n.locale, { type }).format([...items].map(String));
 }
 
 /**
- * A prerequisite as text: `MATH 141 (grade of C or better) and (PHYS 101 or PHYS 111)`. It is a course, a group
- * `{text, all}` or `{text, any}`, or a list of which all are required. Without a group, `text` is shown as it is.
+ * Returns a prerequisite as text: `MATH 141 (grade of C or better) and (PHYS 101 or PHYS 111)`. `one` is a course, a
+ * group `{text, all}` or `{text, any}`, or a list of which all are required. Without a group, `text` is shown as it is.
  */
 export function prerequisiteText(one) {
   if (Array.isArray(one)) return prerequisiteText({ all: one });
@@ -35,15 +35,17 @@ export function prerequisiteText(one) {
 
 let smallCounts = 0;
 
-/** From now on, counts from 1 up to `limit` - 1 are shown as "fewer than `limit`". 0 shows all counts. */
+/**
+ * Hides small counts from now on: those from 1 up to `limit` - 1 are shown as "fewer than `limit`". 0 shows all counts.
+ */
 export function hideCountsBelow(limit = 0) {
   smallCounts = limit;
 }
 
-/** Whether a count of people is shown only as "fewer than". */
+/** Returns whether a count of people is shown only as "fewer than". */
 const isHidden = (n) => n > 0 && n < smallCounts;
 
-/** The seats taken in a section, as text. */
+/** Returns the seats taken in a section, as text. */
 export const seatsTaken = ({ capacity, enrolled }) => t("section.taken", {
   n: capacity, taken: isHidden(enrolled) ? t("count.few", { n: smallCounts }) : enrolled,
 });
@@ -54,14 +56,14 @@ export const waitlistTaken = ({ waitlist_capacity, waitlisted = 0 }) => t("secti
 });
 
 /**
- * A section's availability to a new student: its text, a tone (`good`, `careful`, `stop`), and a kind (`open`, `full`,
- * `closed`, `cancelled`).
+ * Returns a section's availability to a new student: its text, a tone (`good`, `careful`, `stop`), and a kind (`open`,
+ * `full`, `closed`, `cancelled`).
  */
 export function seatStatus({ capacity, enrolled, waitlisted, open, reserved, cross_listed }, status = "open") {
   if (status === "cancelled") return { text: t("seats.cancelled"), tone: "stop", kind: "cancelled" };
   if (open > 0) return { text: t("seats.left", { n: open }), tone: hasFewLeft({ capacity, enrolled, open }) ? "careful" : "good", kind: "open" };
-  // Live seat counts carry no status. Free seats that are not open mean that the section is closed to new students, unless
-  // they are reserved, or other sections share them.
+  // Live seat counts carry no status. Free seats that are not open mean that the section is closed to new students,
+  // unless they are reserved, or other sections share them.
   const isFree = enrolled + waitlisted < capacity;
   if (status !== "closed" && isFree && reserved?.length) return { text: t("seats.reserved"), tone: "stop", kind: "full" };
   if (status === "closed" || (isFree && !cross_listed)) return { text: t("seats.closed"), tone: "stop", kind: "closed" };
@@ -77,7 +79,7 @@ export const weekday = (name, width = "short") =>
 
 const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/** `Mon Wed Fri`; four or more consecutive days are `Mon–Fri`. */
+/** Formats weekdays: `Mon Wed Fri`; four or more consecutive days are `Mon–Fri`. */
 function weekdays(days) {
   const numbers = days.map((one) => WEEK.indexOf(one));
   const consecutive = days.length > 3 && numbers.every((n, i) => n >= 0 && n === numbers[0] + i);
@@ -86,7 +88,7 @@ function weekdays(days) {
 
 const timeRanges = new Map();
 
-/** `9:30 – 10:50 AM`. */
+/** Formats a range of times: `9:30 – 10:50 AM`. */
 export function timeRange(start, end) {
   const key = `${start} ${end} ${i18n.locale}`;
   if (!timeRanges.has(key)) timeRanges.set(key, formatTimeRange(start, end));
@@ -102,25 +104,27 @@ function formatTimeRange(start, end) {
   return to && to > from ? time.formatRange(from, to) : time.format(from);
 }
 
-/** `Mon Wed 9:30 – 10:50 AM, Room 4`. `noTime` replaces a time that is not set. */
+/** Formats a meeting: `Mon Wed 9:30 – 10:50 AM, Room 4`. `noTime` replaces a time that is not set. */
 export function meetingText({ days, start, end, location }, withRoom = true, noTime = t("section.no_time")) {
   const when = [weekdays(days ?? []), timeRange(start, end)].filter(Boolean).join(" ");
   return [when || noTime, withRoom && location].filter(Boolean).join(", ");
 }
 
-/** Whether a section is taught online, at least in part. */
+/** Returns whether a section is taught online, at least in part. */
 export const isRemote = ({ method }) => /online|asynch|hybrid|blended|remote|distance|internet|\bweb/i.test(method ?? "");
 
-/** The meetings of a section; at least one text. */
+/** Returns the meetings of a section as texts, of which there is at least one. */
 export function meetingTexts({ meetings, method }, withRoom) {
   const noTime = t(isRemote({ method }) && !/hybrid|blended/i.test(method) ? "section.online" : "section.no_time");
   return meetings?.length ? meetings.map((one) => meetingText(one, withRoom, noTime)) : [noTime];
 }
 
-/** A line can end after a hyphen, but not after a minus sign. */
+/** Keeps a zone such as `GMT-5` on one line: a line can end after a hyphen, but not after a minus sign. */
 export const unbrokenZone = (text) => text.replace("GMT-", "GMT\u2212");
 
-/** A moment with its time zone: `Tue, Jan 12, 8:00 AM EST`; in another year, `Tue, Jan 12, 2027, 8:00 AM EST`. */
+/**
+ * Formats a moment with its time zone: `Tue, Jan 12, 8:00 AM EST`; in another year, `Tue, Jan 12, 2027, 8:00 AM EST`.
+ */
 export function dateTime(at) {
   if (!at) return "";
   const year = (moment) => format({ year: "numeric" }).format(moment);
@@ -131,13 +135,13 @@ export function dateTime(at) {
   }).format(moment));
 }
 
-/** A calendar date: `Jan 12`. */
+/** Formats a calendar date: `Jan 12`. */
 export const date = (text) => text ? format({ month: "short", day: "numeric" }, "UTC").format(new Date(`${text}T00:00:00Z`)) : "";
 
-/** A time of day to the second: `8:00:05 AM`. */
+/** Formats a time of day to the second: `8:00:05 AM`. */
 export const timeOfDay = (at) => format({ hour: "numeric", minute: "2-digit", second: "2-digit" }).format(new Date(at));
 
-/** `2 days 03:04:05`, `1:02:03`, `4:09`. */
+/** Formats a duration: `2 days 03:04:05`, `1:02:03`, `4:09`. */
 export function duration(ms) {
   const s = Math.max(0, Math.ceil(ms / 1000));
   const two = (n) => String(n).padStart(2, "0");
@@ -145,17 +149,17 @@ export function duration(ms) {
   return s >= 86400 ? `${t("time.days", { n: Math.floor(s / 86400) })} ${two(Math.floor(s % 86400 / 3600))}:${two(Math.floor(s % 3600 / 60))}:${two(s % 60)}` : text;
 }
 
-/** A section's component, translated if possible. */
+/** Returns a section's component, translated if possible. */
 export const componentName = ({ component }) => has(`kind.${component}`) ? t(`kind.${component}`) : component ?? "";
 
-/** `MATH 151 lecture (10001)`; the id of a section that is not known. */
+/** Returns the name of a section: `MATH 151 lecture (10001)`; the id of a section that is not known. */
 export const sectionName = (section, id) =>
   section ? [section.course, componentName(section), `(${section.crn})`].filter(Boolean).join(" ") : id;
 
-/** The text of an `overloaded` or `rate_limited` problem. */
+/** Returns the text of an `overloaded` or `rate_limited` problem. */
 export const busyText = ({ retry_after }) => retry_after > 0 ? t("problem.busy.wait", { n: Number(retry_after) }) : t("problem.busy");
 
-/** The text of a problem by its code, and the field that it is about. */
+/** Returns the text of a problem by its code, and the field that it is about. */
 function codeText({ code, status, reason, field = "" }) {
   const [name] = field.split(".").slice(-1).map((one) => one.replace(/\[.*/, ""));
   if (has(`error.${code}.${reason}`)) return t(`error.${code}.${reason}`);
@@ -163,7 +167,7 @@ function codeText({ code, status, reason, field = "" }) {
   return has(`error.${code}`) ? t(`error.${code}`) : t("error.other", { code: code ?? status });
 }
 
-/** The text of any problem document. */
+/** Returns the text of any problem document. */
 export function problemText(problem) {
   switch (problem.code) {
     case "no_answer": return t("error.no_answer");

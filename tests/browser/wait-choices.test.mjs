@@ -84,7 +84,7 @@ test("a student waits for a linked lab together with its lecture and gets a seat
   await shown(page, /Only together with BIOL 101 lab \(3\)\./);
   assert.deepEqual(await hub.registrations("ben", "bundle"), ["1 waitlisted", "3 waitlisted"]);
   await free(1);
-  await shown(page, /There is no seat yet in a section that you want together with it\./);
+  await shown(page, /There is no seat yet in a section that you want together with this one\./);
   await free(3);
   await until(page, () => document.querySelectorAll('.schedule-row[data-kind="enrolled"]').length === 2);
   assert.deepEqual(await hub.registrations("ben", "bundle"), ["1 enrolled", "3 enrolled"]);

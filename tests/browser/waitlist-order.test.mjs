@@ -120,7 +120,7 @@ test("staff declare a priority, and students see it beside their position", asyn
   assert.doesNotMatch(await ana.textContent(".schedule-view"), /ahead of others/);
   assert.deepEqual(await violations(bob), []);
   await bob.getByRole("button", { name: "Español" }).click();
-  await shown(bob, /Orden de la lista de espera: primero los estudiantes de graduating y need-based; después, por orden de llegada\..*Va delante de otros como estudiante de graduating\./);
+  await shown(bob, /Orden de la lista de espera: primero los estudiantes de graduating y need-based; después, por orden de llegada\..*Tiene prioridad como estudiante de graduating\./);
   await save("");
   assert.deepEqual(await waitlist("prio"), ["ana-p", "bob-p"]);
   assert.deepEqual([...page.wrong, ...ana.wrong, ...bob.wrong], []);

@@ -188,7 +188,7 @@ impl SignInProvider for PloneSignIn {
                 Ok(Accepted::User(verified)) => return Ok(Some(verified)),
                 Ok(Accepted::UnusableName) => {
                     let reason = "Your Plone user id cannot be used here because it is too long or contains spaces. \
-                                  Ask the college's administrators for help.";
+                                  Contact the college's administrators.";
                     return Err(SignInError::NotAdmitted { provider: TITLE, reason: reason.to_owned() });
                 }
                 Err(error) => error,

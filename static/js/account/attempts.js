@@ -13,7 +13,7 @@ let requests = 0;
 /** The names of sections, by id, as promises. */
 const names = new Map();
 
-/** Returns the name of a section; its id if it cannot be read, such as of a section that never existed. */
+/** Returns the name of a section; its id if it cannot be read, for example because the section never existed. */
 function nameOf(id) {
   if (!names.has(id)) names.set(id, api.get(`/api/v1/sections/${encodeURIComponent(id)}`).then((section) => sectionName(section), () => id));
   return names.get(id);

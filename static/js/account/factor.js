@@ -7,7 +7,7 @@ import { problemText } from "../words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The QR code, whose dark modules are the path of an SVG image. */
+/** Returns the QR code, whose dark modules are the path of an SVG image. */
 function qrCode({ size, path }) {
   const svg = document.createElementNS(SVG, "svg");
   for (const [name, value] of Object.entries({ viewBox: `0 0 ${size} ${size}`, class: "qr", role: "img", "aria-label": t("factor.picture"), "shape-rendering": "crispEdges" })) svg.setAttribute(name, value);
@@ -17,7 +17,9 @@ function qrCode({ size, path }) {
   return svg;
 }
 
-/** A form with one field. `send(value)` resolves when it is done; `refusal(problem)` is the text of a failure. */
+/**
+ * Returns a form with one field. `send(value)` resolves when it is done; `refusal(problem)` is the text of a failure.
+ */
 function oneField(label, input, action, send, refusal) {
   const status = h("p", { role: "status" });
   const submit = h("button", { class: "strong" }, action);

@@ -5,11 +5,14 @@ import { api } from "../api.js";
 import { t } from "../i18n.js";
 import { dateTime, problemText } from "../words.js";
 
-/** The first one that a user agent contains counts: Edge, Opera and Chrome also name Safari, iPhones also name Mac OS X. */
+/**
+ * The first name that a user agent contains counts: Edge, Opera and Chrome also name Safari, and iPhones also name Mac
+ * OS X.
+ */
 const BROWSERS = [["Edg", "Edge"], ["OPR", "Opera"], ["Firefox", "Firefox"], ["Chrome", "Chrome"], ["Safari", "Safari"]];
 const SYSTEMS = [["iPhone", "iPhone"], ["iPad", "iPad"], ["Android", "Android"], ["Windows", "Windows"], ["Mac OS X", "macOS"], ["CrOS", "ChromeOS"], ["Linux", "Linux"]];
 
-/** `Firefox on Windows`; the user agent itself if it is not a known browser. */
+/** Returns the name of a device, such as `Firefox on Windows`; the user agent itself if it is not a known browser. */
 function deviceName(agent) {
   const find = (list) => list.find(([mark]) => agent.includes(mark))?.[1];
   const [browser, system] = [find(BROWSERS), find(SYSTEMS)];

@@ -8,8 +8,8 @@ export const ADD_FORM = "account-add";
 const ROLES = ["student", "instructor", "staff", "admin"];
 
 /**
- * Returns the form. Without `user` it adds an account. `isSelf`: the account is the reader's own, which cannot be removed
- * here. `onsave(fields)` and `onremove()` return promises; the form shows the message of a rejection.
+ * Returns the form. Without `user` it adds an account. `isSelf`: the account is the reader's own, which cannot be
+ * removed here. `onsave(fields)` and `onremove()` return promises; the form shows the message of a rejection.
  */
 export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
   const text = (name, props) => h("input", { name, autocomplete: "off", maxlength: name === "name" ? 200 : 120, ...props });

@@ -1,4 +1,5 @@
-// The demonstration: starts a load test of Plone and EduHub, draws it while it runs, and shows the result in a sentence.
+// The demonstration: starts a load test of Plone and EduHub, draws it while it runs, and shows the result in a
+// sentence.
 
 import { $, button, field, h, put } from "../dom.js";
 import { api } from "../api.js";
@@ -140,7 +141,10 @@ export class Demo {
     this.#drawing.draw(task);
   }
 
-  /** Returns how many seconds the current target has been under load: by its responses, or by the clock before the first. */
+  /**
+   * Returns how many seconds the current target has been under load: by its responses, or by the clock before the
+   * first.
+   */
   #elapsed(task) {
     const result = resultOf(task, task.phase);
     if (task.phase === "preparing" || task.phase === "finished") return 0;

@@ -10,16 +10,19 @@ import { dateTime, joinList, problemText } from "../words.js";
 
 /** How often the state of the steps is read while they are shown. */
 const REFRESH_MS = 10_000;
-/** Terms that are searched for sections. */
+/** How many terms are searched for sections. */
 const TERMS_MAX = 5;
-/** Users that are searched for people who can sign in. A hub with more than these has some. */
+/** How many users are searched for people who can sign in. A hub with more users has such people. */
 const USERS_MAX = 100;
 /** The default name of the college in the settings. */
 const DEFAULT_NAME = "Example College";
 /** Whether the steps have begun, or are hidden, in this browser. */
 const KEY = "eduhub.first-steps";
 const TEST_ALERT_MS = 3_600_000;
-/** The settings of single sign-on for an OpenID Connect provider. The college replaces the examples and the ellipses. */
+/**
+ * Returns the settings of single sign-on for an OpenID Connect provider. The college replaces the examples and the
+ * ellipses.
+ */
 const ssoLines = () => `[server]
 public_url = "${location.origin}"
 
@@ -67,7 +70,7 @@ export class FirstSteps {
   #user = null;
   /** Whether the steps have begun or are hidden: `begun`, `hidden`, or null. */
   #state = stored();
-  /** What the hub contains; null before the first response. */
+  /** The contents of the hub; null before the first response. */
   #hub = null;
   #shown = "";
   /** Whether the reader has opened the settings of single sign-on. */
@@ -99,7 +102,9 @@ export class FirstSteps {
     else this.#poller.stop();
   }
 
-  /** Whether the steps are shown: from the time when the hub has no sections until an administrator hides them. */
+  /**
+   * Returns whether the steps are shown: from the time when the hub has no sections until an administrator hides them.
+   */
   #isOpen() {
     return this.#state === "begun" || (this.#state === null && this.#hub?.sections === 0);
   }
@@ -147,7 +152,7 @@ export class FirstSteps {
     $("health").focus();
   }
 
-  /** The text and the actions of a step. */
+  /** Returns the text and the actions of a step. */
   #content(name, isDone) {
     const { college, terms, sections, users, providers, plone } = this.#hub;
     const text = (key, values) => h("p", null, t(key, values));

@@ -27,7 +27,10 @@ export function parseMetrics(text) {
   return samples;
 }
 
-/** Returns the status as `{tone, text, checks: [{name, tone, text}]}`. `status` is the HTTP status, 0 without a response. */
+/**
+ * Returns the status as `{tone, text, checks: [{name, tone, text}]}`. `status` is the HTTP status, 0 without a
+ * response.
+ */
 export function assess(status, body) {
   if (!status) return { tone: "stop", text: t("health.down"), checks: [] };
   const checks = Object.entries(body?.checks ?? {}).map(([name, { ok, detail, ...coded }]) =>
@@ -44,7 +47,7 @@ export function assess(status, body) {
   return { tone: "good", text: t("health.normal"), checks };
 }
 
-/** The failed checks in a sentence; undefined if none has failed. */
+/** Returns the failed checks in a sentence; undefined if none has failed. */
 function failureText(checks) {
   const failed = checks.filter(({ tone }) => tone === "stop").map(({ name, text }) => `${name}: ${text.textContent ?? text}`);
   return failed.length ? `${failed.join("; ")}.` : undefined;

@@ -8,7 +8,7 @@ import { TimeCharts } from "./time-charts.js";
 
 const decimals = (n, digits) => number(n, { maximumFractionDigits: digits });
 const whole = (n) => number(Math.round(n));
-/** Rates below 10 have one decimal. */
+/** Formats a rate. Rates below 10 have one decimal. */
 export const rate = (n) => decimals(n, n < 10 ? 1 : 0);
 export const latency = (ms) => ms >= 1000 ? `${decimals(ms / 1000, 1)} s` : `${decimals(ms, ms < 1 ? 2 : ms < 10 ? 1 : 0)} ms`;
 const megabytes = (n) => `${whole(n / 1e6)} MB`;
@@ -22,13 +22,13 @@ function latencyChart(name, kind) {
   return { name, unit: latency, minScale: 1, lines: [line("ink", "p99", t("chart.idle")), line("soft", "p95"), line("accent", "p50")] };
 }
 
-/** A text beside a chart that has no line: `text(sample)`. */
+/** Returns a text beside a chart, without a line: `text(sample)`. */
 const remark = (text) => ({ tone: "none", valueOf: () => null, text: (_, sample) => text(sample) });
 const demoRemark = (text) => remark(({ demonstration }) => demonstration ? text : "");
 
 /**
- * The longest gap between polled samples that a line still joins: `poll.js` waits at most 6.5 s after the last response,
- * and a response may take a few seconds.
+ * The longest gap between polled samples that a line still joins: `poll.js` waits at most 6.5 s after the last
+ * response, and a response may take a few seconds.
  */
 const POLLED_GAP_MS = 12_000;
 /** The pause between two requests for the last day: half of the time after which it has another sample. */

@@ -91,13 +91,13 @@ export class PloneView {
     this.#drawRejected(outbox);
   }
 
-  /** Items of Plone that a pull could not read. */
+  /** Draws the items of Plone that a pull could not read. */
   #drawProblems({ problems = [], problems_total = 0 }) {
     put($("plone-problems"), problems.length > 0 && table(t("plone.unread", { n: problems_total }), [t("plone.item"), t("plone.reason")],
       problems.map(({ path, reason, ...coded }) => [path, problemText(coded, reason)])));
   }
 
-  /** Sections that Plone rejected, which the API calls `aside`. */
+  /** Draws the sections that Plone rejected, which the API calls `aside`. */
   #drawRejected(outbox) {
     const rejected = outbox?.aside ?? [];
     const key = JSON.stringify(rejected);

@@ -64,8 +64,8 @@ export class TimeCharts {
   /**
    * `charts`: `{name, unit(n), minScale, lines: [{valueOf(sample), tone, text(value, sample)}], isProblem?(sample),
    * isShown?(sample)}`. A sample is a `metrics` frame of the hub. `minScale` is the smallest upper end of the scale,
-   * `tone` one or more CSS classes of the line. Samples for which `isProblem` is true are marked, as are restarts of the
-   * hub. `onday()` is called when the samples of each minute are needed.
+   * `tone` one or more CSS classes of the line. Samples for which `isProblem` is true are marked, as are restarts of
+   * the hub. `onday()` is called when the samples of each minute are needed.
    */
   constructor(el, charts, onday = () => {}) {
     this.onday = onday;

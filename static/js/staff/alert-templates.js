@@ -2,7 +2,10 @@
 
 import { t } from "../i18n.js";
 
-/** The properties of each template's alert; `lasts` in hours, "" until it is withdrawn. The texts are in the word tables. */
+/**
+ * The properties of each template's alert; `lasts` in hours, "" until it is withdrawn. The texts are in the word
+ * tables.
+ */
 const TEMPLATES = {
   room: { priority: "high", category: "schedule", lasts: "24" },
   class: { priority: "high", category: "schedule", lasts: "24" },
@@ -13,7 +16,7 @@ const TEMPLATES = {
   all_clear: { priority: "high", category: "security", lasts: "24" },
 };
 
-/** The parts of a text that must be filled in. */
+/** Returns the parts of a text that must be filled in. */
 const blanksOf = (text) => text.match(/\[[^\]]+\]/g) ?? [];
 
 /** Returns the texts and properties of a template. `title` is that of the alert that an all-clear ends. */

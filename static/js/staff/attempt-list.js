@@ -38,19 +38,19 @@ export class AttemptList {
   }
 }
 
-/** The history of a section. It is read when it is opened: each read is recorded as a disclosure. */
+/** Returns the history of a section. It is read when it is opened: each read is recorded as a disclosure. */
 export function sectionHistory(id, name) {
   const attempts = new AttemptList(ofSection(id), {}, (one) => attemptItem(one, one.user));
   const ontoggle = ({ currentTarget }) => currentTarget.open && attempts.load();
   return h("details", { class: "history", ontoggle }, h("summary", { "aria-label": t("student.history.of", { name }) }, t("attempts.title.section")), attempts.el);
 }
 
-/** The history of a student in a term. A refusal for seats can be explained by the history of its section. */
+/** Returns the history of a student in a term. A refusal for seats can be explained by the history of its section. */
 export function studentHistory(path, term, page) {
   return new AttemptList(path, { term }, (one) => {
     const isSeats = ["section_full", "waitlist_full", "waitlisted"].includes(one.result) && one.action === "register" && !one.repeated && page.mayEdit(one.section);
-    const answer = h("span", { role: "status" });
-    const why = isSeats && h("div", null, button(t("student.explain"), () => explain(one, answer), { class: "plain" }), " ", answer);
+    const explanation = h("span", { role: "status" });
+    const why = isSeats && h("div", null, button(t("student.explain"), () => explain(one, explanation), { class: "plain" }), " ", explanation);
     return attemptItem(one, page.nameOf(one.section), why);
   });
 }
@@ -67,7 +67,10 @@ async function explain(one, el) {
   }
 }
 
-/** Reads the attempts in a section before `one`: the students who had requested it, and the request that took the last seat. */
+/**
+ * Reads the attempts in a section before `one`: the students who had requested it, and the request that took the last
+ * seat.
+ */
 async function earlier({ section, n, user }) {
   const students = new Set();
   let [cursor, last] = [n, null];

@@ -6,16 +6,16 @@ import { LIFTABLE, staffRefusal } from "./refusal-text.js";
 
 const REASON_CHARS_MAX = 500;
 
-/** A field for the reason for a change. */
+/** Returns a field for the reason for a change. */
 export const reasonField = (required) => h("textarea", { name: "reason", rows: 2, maxlength: REASON_CHARS_MAX, required });
 
-/** Checkboxes for the codes of refusals. */
+/** Returns checkboxes for the codes of refusals. */
 export function codeBoxes(codes, checked = codes) {
   return h("fieldset", null, h("legend", null, t("student.override.codes")), codes.map((code) =>
     h("label", { class: "check" }, h("input", { type: "checkbox", name: "override", value: code, checked: checked.includes(code) }), " ", t(`reason.${code}`))));
 }
 
-/** The codes that are checked in a form. */
+/** Returns the codes that are checked in a form. */
 export const checkedCodes = (form) => [...form.querySelectorAll("[name=override]:checked")].map(({ value }) => value);
 
 /** Returns the reason in a form, or null after marking the empty field. */

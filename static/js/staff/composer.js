@@ -1,5 +1,5 @@
-// The alert composer: templates, recipients, preview, and sending. Critical alerts and emergencies are confirmed in place
-// first. It also corrects an alert, and ends one with an all-clear.
+// The alert composer: templates, recipients, preview, and sending. Critical alerts and emergencies are confirmed in
+// place first. It also corrects an alert, and ends one with an all-clear.
 
 import { $, button, h, debounce, markInvalid, put, SETTLE_MS } from "../dom.js";
 import { alertCard, alertPath, isUrgent } from "../alerts.js";
@@ -24,7 +24,7 @@ export class Composer {
   #isLimited = false;
   /** The alert that is corrected or ended, and how: `{alert, isAllClear}`. Null for a new alert. */
   #basis = null;
-  /** What was entered for a new alert before a correction or an all-clear began. */
+  /** The entries for a new alert from before a correction or an all-clear began. */
   #begun = null;
 
   /** `page`: `{term(), nameOf(id)}`. `onsent(alert)` is called after an alert was sent or scheduled. */
@@ -101,7 +101,7 @@ export class Composer {
     this.#setBasis({ alert, isAllClear: true });
   }
 
-  /** Empties the form. What was entered for a new alert comes back if the correction or the all-clear is not sent. */
+  /** Empties the form. The entries for a new alert come back if the correction or the all-clear is not sent. */
   #beginAnew() {
     if (!this.#basis) this.#begun = contentsOf(this.form);
     this.form.reset();
@@ -153,7 +153,7 @@ export class Composer {
     put($("template-status"), name && [t("template.filled"), " ", button(t("template.undo"), undo, { class: "plain" })]);
   }
 
-  /** The audience of the form; that of the alert that is corrected or ended. */
+  /** Returns the audience of the form; that of the alert that is corrected or ended. */
   #audience() {
     return this.#basis ? this.#basis.alert.audience : audienceOf(this.form, this.page.term());
   }

@@ -16,18 +16,20 @@ function choice(id, label, select, action, onchoose) {
   return h("p", { class: "inline" }, h("label", { for: id }, label), " ", select, " ", button(action, () => onchoose(select.value)));
 }
 
-/** Returns a choice of the sheets, or false if there is only one. `onsheet(name)` checks the file with another sheet. */
+/**
+ * Returns a choice of the sheets, or false if there is only one. `onsheet(name)` checks the file with another sheet.
+ */
 export function sheetChoice(state, onsheet) {
   const select = h("select");
   return Boolean(onsheet) && putSheets(select, state) && choice("import-sheet", t("columns.sheet"), select, t("columns.sheet.check"), onsheet);
 }
 
-/** A warning about times without am or pm names the option of the API. */
+/** Returns whether a warning is about times without am or pm: it then names the option of the API. */
 const isAboutClock = ({ message }) => /\bclock=(12|24)\b/.test(message);
 
 /**
- * Returns a choice of how times without am or pm are read, or false if the file has none that are doubtful. `clock` is the
- * present choice; `onclock(clock)` checks the file with another one.
+ * Returns a choice of how times without am or pm are read, or false if the file has none that are doubtful. `clock` is
+ * the present choice; `onclock(clock)` checks the file with another one.
  */
 export function clockChoice({ warnings }, clock, onclock) {
   if (!onclock || !(clock || warnings.some(isAboutClock))) return false;

@@ -29,7 +29,7 @@ const SUGGESTIONS_MAX = 3;
 const HEADER_LINE_MAX = 1000;
 
 const columnName = ({ index, name }) => name || t("columns.no_name", { n: index });
-/** Errors about missing columns are shown as missing fields. */
+/** Returns whether an error is about a missing column: such errors are shown as missing fields. */
 const isAboutColumns = ({ message }) => /^The file has (no column|no capacity|neither a column)/.test(message);
 const required = (state) => state.missing_fields.filter((one) => one.required);
 
@@ -43,7 +43,7 @@ function optional(state) {
   }).filter(({ candidates }) => candidates.length > 0);
 }
 
-/** Whether a checked file needs other columns before it can be imported. */
+/** Returns whether a checked file needs other columns before it can be imported. */
 export const needsColumns = (state) => state.columns.length > 0 && required(state).length > 0;
 
 export class ColumnsStep {
@@ -59,8 +59,9 @@ export class ColumnsStep {
   #checkingSince = 0;
 
   /**
-   * `root` is the element in which the step is drawn. `onchange(options)` checks the file with other options, `oncontinue()`
-   * and `onrestart()` leave the step, `term()` and `termTitle(id)` return the term of the page and its title.
+   * `root` is the element in which the step is drawn. `onchange(options)` checks the file with other options,
+   * `oncontinue()` and `onrestart()` leave the step, `term()` and `termTitle(id)` return the term of the page and its
+   * title.
    */
   constructor(root, actions) {
     this.root = root;

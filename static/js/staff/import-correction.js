@@ -1,5 +1,5 @@
-// Correcting a line of an imported file where its error is listed: the cells of the line in fields, the check of the file
-// with the changed line, and what was changed so far.
+// Correcting a line of an imported file where its error is listed: the cells of the line in fields, the check of the
+// file with the changed line, and the corrections so far.
 
 import { button, field, h, markInvalid, put } from "../dom.js";
 import { codedText } from "../coded-text.js";
@@ -8,9 +8,9 @@ import { joinList } from "../words.js";
 import { columnLabel } from "./import-map.js";
 import { inUtf8, Row } from "./text-lines.js";
 
-/** The corrections that can be undone. They are stored in the browser with their lines. */
+/** How many corrections can be undone. They are stored in the browser with their lines. */
 const CORRECTIONS_MAX = 100;
-/** The lines that the page names. */
+/** How many corrected lines the page names. */
 const LINES_SHOWN_MAX = 10;
 /** How long the browser has to begin a download. */
 const DOWNLOAD_MS = 60_000;
@@ -25,10 +25,12 @@ const OF_FILE = new Set(["open_quote", "row_too_long", "too_many_errors", "nul_b
 
 const cellName = (columns, at) => columns[at]?.name ? columnLabel(columns, columns[at].name) : t("columns.no_name", { n: at + 1 });
 
-/** Whether the lines of a checked file can be changed: it is text, and this browser has it. */
+/** Returns whether the lines of a checked file can be changed: it is text, and this browser has it. */
 export const isEditable = (state, file) => Boolean(file && state.encoding && state.delimiter);
 
-/** Whether a finding concerns a row, and an error or a cell of it. */
+/**
+ * Returns whether a finding concerns a row that can be corrected: an error in it, or a warning about one of its cells.
+ */
 const isOfRow = (state, { line, column, code }, isError) => line > (state.header_line ?? 0) && (isError ? !OF_FILE.has(code) : Boolean(column));
 
 /** Returns the row that starts at a line of a checked file. */
@@ -52,7 +54,7 @@ class LineForm {
     this.#draw();
   }
 
-  /** What is wrong with the line: by the column, and of the whole line under "". */
+  /** Returns the problems of the line: by column, and those of the whole line under "". */
   #messages() {
     const messages = new Map();
     for (const one of [...this.state.errors, ...this.state.warnings].filter(({ line }) => line === this.line)) {
@@ -88,7 +90,10 @@ class LineForm {
       h("p", { class: "next" }, h("button", null, t("correction.check")), " ", button(t("correction.cancel"), () => this.onclose(), { class: "quiet" })));
   }
 
-  /** The fields as a grid. Those of a long line that are right are folded, unless `showAll`: what is wrong may be in any. */
+  /**
+   * Arranges the fields in a grid. Correct fields of a long line are folded, unless `showAll`: the error may be in any
+   * of them.
+   */
   #arranged(fields, showAll) {
     const grid = (some) => h("div", { class: "cells-of-line" }, some.map(({ el }) => el));
     const [wrong, right] = [true, false].map((isWrong) => fields.filter((one) => one.isWrong === isWrong));
@@ -103,7 +108,7 @@ class LineForm {
     (this.fields.querySelector("[aria-invalid]") ?? this.fields.querySelector("input, textarea"))?.focus();
   }
 
-  /** The cells as they were, except those that were changed. */
+  /** Returns the cells as they were, except those that were changed. */
   #read() {
     const read = this.controls.map(({ control, shown }, at) => control.value === shown ? this.cells[at] ?? "" : control.value);
     // Fields beyond the cells of the line are columns that it does not have.
@@ -129,7 +134,7 @@ class LineForm {
       { line: this.line, root: this.progress, release: (why) => this.#release(why) });
   }
 
-  /** The check has ended without a result. */
+  /** Shows why the check has ended without a result. */
   #release(why) {
     this.fields.disabled = false;
     put(this.progress);
@@ -144,8 +149,8 @@ class LineForm {
 }
 
 /**
- * Returns a function that returns the button beside a finding, or false if its line cannot be corrected. The button opens
- * the fields of the line below the row of the table. `check(file, corrections, place)` checks a changed file.
+ * Returns a function that returns the button beside a finding, or false if its line cannot be corrected. The button
+ * opens the fields of the line below the row of the table. `check(file, corrections, place)` checks a changed file.
  */
 export function corrector(state, { file, corrections = [] }, check) {
   if (!isEditable(state, file)) return () => false;
@@ -187,13 +192,14 @@ export const reopen = (root, line) => {
 };
 
 /**
- * Returns what was corrected, with Undo and the corrected file; false if nothing was. `just` is what was just done:
- * `{line, undone}`. `check` is as for `corrector`, or null when the import has been applied.
+ * Returns the list of corrections, with Undo and the corrected file; false if there are none. `just` is the correction
+ * that was just made or undone: `{line, undone}`. `check` is as for `corrector`, or null when the import has been
+ * applied.
  */
 export function correctionsNote(state, { file, name, corrections = [] }, just, check) {
   const isStillWrong = just && state.errors?.some(({ line }) => line === just.line);
-  const news = just && t(just.undone ? "correction.undone" : isStillWrong ? "correction.wrong" : "correction.right", { line: just.line });
-  if (!news && corrections.length === 0) return false;
+  const message = just && t(just.undone ? "correction.undone" : isStillWrong ? "correction.wrong" : "correction.right", { line: just.line });
+  if (!message && corrections.length === 0) return false;
   const [status, progress] = [h("p", { role: "status" }), h("div")];
   const undo = async ({ line, before }) => {
     const release = (why) => { undoButton.disabled = false; put(progress); status.className = "stop"; put(status, why); };
@@ -210,7 +216,7 @@ export function correctionsNote(state, { file, name, corrections = [] }, just, c
   const lines = [...new Set(corrections.map(({ line }) => line))];
   const listed = joinList([...lines.slice(0, LINES_SHOWN_MAX).map((line) => number(line)), lines.length > LINES_SHOWN_MAX && "…"].filter(Boolean));
   return h("div", { class: "corrected", tabindex: "-1", "data-corrected": "" },
-    news && h("p", { class: just.undone || isStillWrong ? "careful" : "good" }, news),
+    message && h("p", { class: just.undone || isStillWrong ? "careful" : "good" }, message),
     last && h("p", null, t("correction.lines", { n: lines.length, lines: listed }), " ", t("correction.own_file")),
     last && h("p", { class: "next" }, undoButton, " ", file && download(file, name)), status, progress);
 }

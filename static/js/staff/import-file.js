@@ -6,7 +6,10 @@ const MIB = 1024 * 1024;
 const FILE_MIB_MAX = 64;
 /** File types that people often choose instead of CSV or a spreadsheet. */
 const OTHER_TYPES = /\.(xlsb|numbers|pdf|docx?|odt|pptx?|html?|json)$/i;
-/** The media types of spreadsheets and of OneRoster files. Browsers know the former only where a spreadsheet program is installed. */
+/**
+ * The media types of spreadsheets and of OneRoster files. Browsers know the former only where a spreadsheet program is
+ * installed.
+ */
 const MEDIA_TYPES = {
   xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
   xlsm: "application/vnd.ms-excel.sheet.macroEnabled.12",

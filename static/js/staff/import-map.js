@@ -11,8 +11,8 @@ const SLUG_CHARS_MAX = 60;
 const entries = (map) => [...(map ?? "").matchAll(/#(\d+):([^,]+)/g)].map(([, index, field]) => [Number(index), field]);
 
 /**
- * Returns the map with another field for a column; an empty field means that the column is not imported. A field has one
- * column, so an earlier choice of the same field is removed.
+ * Returns the map with another field for a column; an empty field means that the column is not imported. A field has
+ * one column, so an earlier choice of the same field is removed.
  */
 export function withField(map, column, field) {
   const kept = entries(map).filter(([index, other]) => index !== column && (other === "ignore" || other !== field));

@@ -12,9 +12,9 @@ const address = (name) => `/api/v1/import-profiles/${encodeURIComponent(name)}`;
 export const loadProfiles = () => api.get("/api/v1/import-profiles").then(({ items }) => items, () => []);
 
 /**
- * Returns the form that saves the mapping. `current()` returns `{state, options, profile, title}`: the checked file, its
- * options, its profile if it has one, and a title to suggest. `onsaved(name)` is awaited after a change, before it is
- * reported as done; `name` is null if the profile was deleted.
+ * Returns the form that saves the mapping. `current()` returns `{state, options, profile, title}`: the checked file,
+ * its options, its profile if it has one, and a title to suggest. `onsaved(name)` is awaited after a change, before it
+ * is reported as done; `name` is null if the profile was deleted.
  */
 export function rememberForm(current, onsaved) {
   const input = h("input", { name: "title", required: true, maxlength: "100", autocomplete: "off" });

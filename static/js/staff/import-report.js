@@ -36,7 +36,7 @@ function valueText(name, value) {
   return typeof value === "number" ? number(value) : String(value);
 }
 
-/** The hub returns at most 1,000 entries of each list, and the total beside it. */
+/** Returns the length of a list. The hub returns at most 1,000 entries of each list, and the total beside it. */
 export const total = (state, name) => state[`${name}_total`] ?? state[name]?.length ?? 0;
 
 /** Returns a table of the first rows, with a button that shows more. */
@@ -63,7 +63,7 @@ const part = (state, name, title, open, content) => total(state, name) > 0
 const caption = (state, name) => total(state, name) > (state[name]?.length ?? 0)
   ? t("report.first", { n: state[name].length, total: total(state, name) }) : "";
 
-/** Returns the caption of the conflicts, of which an item may be several. */
+/** Returns the caption of the conflicts. One item of the list may stand for several of them. */
 function conflictsCaption({ conflicts, conflicts_total }) {
   const shown = conflicts.reduce((sum, { pairs }) => sum + (pairs ?? 1), 0);
   return shown < conflicts_total ? t("report.shown", { n: shown, total: conflicts_total }) : "";
@@ -97,9 +97,10 @@ function rejectedTitle(state) {
 }
 
 /**
- * Returns the elements of the report. `page` is `{nameOf(id), termTitle(id), show(id), compose(audience)}`; `nextSteps` are elements;
- * `again`, if the file can be checked again, is `{clock, check(options)}`: the current clock, and what checks it with other options.
- * `correct(finding, isError)` returns the button that corrects a line, or false; null if no line of the file can be corrected.
+ * Returns the elements of the report. `page` is `{nameOf(id), termTitle(id), show(id), compose(audience)}`;
+ * `nextSteps` are elements; `again`, if the file can be checked again, is `{clock, check(options)}`: the current
+ * clock, and a function that checks it with other options. `correct(finding, isError)` returns the button that
+ * corrects a line, or false; null if no line of the file can be corrected.
  */
 export function report(state, page, nextSteps, again, correct) {
   const { nameOf, termTitle } = page;
@@ -143,7 +144,7 @@ export function report(state, page, nextSteps, again, correct) {
   ];
 }
 
-/** Returns what an applied import did to students. */
+/** Returns the effects of an applied import on students. */
 function affectedParts(affected, { nameOf, show, compose }) {
   if (!affected) return [];
   const link = (id) => button(nameOf(id), () => show(id), { class: "quiet" });

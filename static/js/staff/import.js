@@ -1,5 +1,5 @@
-// Importing a schedule, or facts about students, in four steps: choose a file, say what its columns are, review the
-// changes, apply them. The step of the columns is shown if a required one is missing, or on request. The browser
+// Imports a schedule, or student records, in four steps: choose a file, choose the fields of its columns, review the
+// changes, apply them. The second step is shown if a required field has no column, or on request. The browser
 // remembers the current import, so that the page can be closed or reloaded at each step. Progress comes over the live
 // connection, or by polling without one.
 
@@ -37,7 +37,10 @@ export class ImportView {
   /** Whether the term of the applied import has no opening time, so that its registration stays closed. */
   #neverOpens = false;
 
-  /** `page`: `{nameOf(id), termTitle(id), hasOpening(id), ensure(ids), show(id), showTerm(id), compose(audience)}`. `onapplied()` is called after an import was applied. */
+  /**
+   * `page`: `{nameOf(id), termTitle(id), hasOpening(id), ensure(ids), show(id), showTerm(id), compose(audience)}`.
+   * `onapplied()` is called after an import was applied.
+   */
   constructor(live, page, onapplied = () => {}) {
     this.#live = live;
     Object.assign(this, { page, onapplied });
@@ -180,7 +183,7 @@ export class ImportView {
       const read = api.get(`/api/v1/imports/${encodeURIComponent(task)}`, { signal });
       // Without its texts, the report is in English.
       [state] = await Promise.all([read, addTexts("findings").catch(() => {})]);
-      // Those of a term that is not shown have no name yet.
+      // Sections of a term that is not shown have no name yet.
       if (state.state !== "running") await this.page.ensure(namedSections(state));
       const hasTerm = state.state === "done" && !state.dry_run && state.term;
       this.#neverOpens = Boolean(hasTerm) && !await this.page.hasOpening(state.term);
@@ -230,14 +233,17 @@ export class ImportView {
     } else this.#poller.now();
   }
 
-  /** Checks the file with a changed line. The report stays until the result is there: `place` is `{line, undone, root, release(text)}`. */
+  /**
+   * Checks the file with a changed line. The report stays until the result is there: `place` is
+   * `{line, undone, root, release(text)}`.
+   */
   #checkCorrected(file, corrections, place) {
     const problem = fileProblem(file);
     if (problem) return place.release(problem);
     this.#start({ ...this.#options, file, corrections, dry_run: true }, place);
   }
 
-  /** The check of a changed line was cancelled: the file and the report before it stay. */
+  /** Goes back after the check of a changed line was cancelled: the file and the report before it stay. */
   #goBack(place) {
     this.#live.unsubscribe(`import:${this.#task}`);
     ({ task: this.#task, options: this.#options } = place.before);
@@ -266,7 +272,7 @@ export class ImportView {
     }
   }
 
-  /** Draws the report. `corrected` is what was just corrected, if anything. */
+  /** Draws the report. `corrected` is the correction that was just made or undone, if any. */
   #showReport(state, corrected = null) {
     const { dry_run } = state;
     const done = state.state === "done";
@@ -310,7 +316,10 @@ export class ImportView {
   }
 }
 
-/** Returns the buttons that stand beside Apply: each says how many warnings or double bookings there are, and shows them. */
+/**
+ * Returns the buttons that stand beside Apply: each says how many warnings or double bookings there are, and shows
+ * them.
+ */
 function concerns(state) {
   const show = (part) => {
     const list = $("task").querySelector(`[data-part=${part}]`);

@@ -9,7 +9,10 @@ import { checkedCodes, codeBoxes, givenReason, reasonField } from "./change.js";
 import { LIFTABLE, staffRefusal } from "./refusal-text.js";
 import { sectionPicker } from "./section-picker.js";
 
-/** The longest wait for the response, in ms. Hundreds of students are moved within seconds, or later while the hub is busy. */
+/**
+ * The longest wait for the response, in ms. Moving hundreds of students takes seconds, and longer while the hub is
+ * busy.
+ */
 const MOVE_MS_MAX = 120_000;
 
 export class MoveEveryone {
@@ -45,7 +48,9 @@ export class MoveEveryone {
     text.focus();
   }
 
-  /** The form that asks for the reason and moves the students, with `codes` of refusals that can be overridden. */
+  /**
+   * Returns the form that asks for the reason and moves the students, with `codes` of refusals that can be overridden.
+   */
   #form(to, { text, verb, codes = [], reason: before = "" }) {
     const wrong = h("span", { role: "status" });
     const yes = h("button", { class: "strong", disabled: true }, verb);

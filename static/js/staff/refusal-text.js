@@ -1,4 +1,4 @@
-// Refusals of what staff do for a student, in words that name the sections, courses and offices concerned.
+// Refusals of changes that staff make for a student, in words that name the sections, courses and offices concerned.
 
 import { has, t } from "../i18n.js";
 import { dateTime, joinList, prerequisiteText, problemText } from "../words.js";
@@ -9,13 +9,13 @@ export const LIFTABLE = [
   "linked_section_required", "time_conflict", "credit_limit", "restricted", "section_full", "waitlist_full",
 ];
 
-/** The conditions of a section on its students: `only Honours or Veterans`. */
+/** Returns the conditions of a section on its students: `only Honours or Veterans`. */
 function restrictionsText(restrictions = []) {
   return joinList(restrictions.map(({ values, exclude }) =>
     t(exclude ? "student.refused.not_for" : "student.refused.only_for", { who: joinList(values, "disjunction") })));
 }
 
-/** The arguments of the text for a code, or null if the problem has none. */
+/** Returns the arguments of the text for a code, or null if the problem has none. */
 function details({ code, ...problem }, nameOf) {
   const names = (ids) => ids?.length ? joinList([ids].flat().map(nameOf)) : null;
   switch (code) {
@@ -32,7 +32,7 @@ function details({ code, ...problem }, nameOf) {
   }
 }
 
-/** The text of a problem for staff who help a student. */
+/** Returns the text of a problem for staff who help a student. */
 export function staffRefusal(problem, nameOf) {
   if (problem.code === "section_full" && problem.reserved) return t("student.refused.reserved");
   const args = details(problem, nameOf);

@@ -83,7 +83,7 @@ export class Rehearsal {
   }
 }
 
-/** A number of one run, or the average of several with its range. */
+/** Returns a number of one run, or the average of several with its range. */
 function spread({ min, mean, max }) {
   const average = number(Math.round(mean));
   return min === max ? average : t("rehearsal.range", { average, min, max });

@@ -13,7 +13,7 @@ const REFRESH_MS = 1_000;
 const ROWS_MAX = 200;
 
 const path = (id) => `/api/v1/sections/${encodeURIComponent(id)}/roster`;
-/** A text with its own direction, such as a Hebrew name in an English table. */
+/** Returns a text with its own direction, such as a Hebrew name in an English table. */
 const auto = (text) => h("span", { dir: "auto" }, text);
 const displayName = (one) => one.name && one.name !== one.user ? one.name : one.user;
 const personHeads = () => [t("roster.name"), t("sign.name"), t("roster.since")];
@@ -25,10 +25,10 @@ export class Roster {
   #shown = "";
 
   /**
-   * `facts`: what a printed roster says about the section, such as its times. `oncompose(audience)` is called to write an
-   * alert; without it, there are no such buttons. `everyone`: a part that moves all students to another section, if there
-   * is one. `onstudent(person, back)` opens the file of a student, whose name is a button then; `back()` moves the focus
-   * to that button. `mayMove`: whether the reader may change the order of the waitlist.
+   * `facts`: facts about the section for a printed roster, such as its times. `oncompose(audience)` is called to write
+   * an alert; without it, there are no such buttons. `everyone`: a part that moves all students to another section, if
+   * there is one. `onstudent(person, back)` opens the file of a student, whose name is a button then; `back()` moves
+   * the focus to that button. `mayMove`: whether the reader may change the order of the waitlist.
    */
   constructor(id, name, { facts = [], oncompose, everyone, onstudent, mayMove = false } = {}) {
     Object.assign(this, { id, name, facts, onstudent, mayMove });
@@ -85,7 +85,7 @@ export class Roster {
     }
   }
 
-  /** The name of a student, which opens the student's file. */
+  /** Returns the name of a student, which opens the student's file. */
   #student(one) {
     const { user, name } = one;
     // The list may have been drawn again in the meantime.
@@ -98,7 +98,10 @@ export class Roster {
     return { enrolled: this.items.filter(({ status }) => status === "enrolled"), waiting: this.items.filter(({ status }) => status !== "enrolled") };
   }
 
-  /** The parts of the printed roster. It has everyone, with a number for each, because a sheet is signed or counted. */
+  /**
+   * Returns the parts of the printed roster. It has everyone, with a number for each, because a sheet is signed or
+   * counted.
+   */
   #sheet() {
     const { enrolled, waiting } = this.#parts();
     const lists = [

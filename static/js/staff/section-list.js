@@ -113,7 +113,7 @@ export class SectionList {
     return [problemText(catalogue.problem), " ", button(t("find.retry"), () => catalogue.load(catalogue.term), { class: "plain" })];
   }
 
-  /** The parts of a printed list: all sections that are listed, in their order. */
+  /** Returns the parts of a printed list: all sections that are listed, in their order. */
   sheet() {
     const { catalogue, numbers, term, termTitle } = this.page;
     const { ids } = this.list;
@@ -151,7 +151,10 @@ export class SectionList {
     }
   }
 
-  /** What a change has to confirm first, or null: a cancellation, and a capacity below the number enrolled. */
+  /**
+   * Returns the question that a cancellation, or a capacity below the number enrolled, has to confirm first; null for
+   * other changes.
+   */
   #question(id, { status, capacity }) {
     const { enrolled, waitlisted, capacity: before } = this.page.numbers(id);
     const name = this.page.catalogue.name(id);

@@ -9,8 +9,8 @@ const TYPING_MS = 80;
 const FOUND_MAX = 8;
 
 /**
- * `page`: see staff.js. `choose(id)` is called for the section whose button, named `verb`, was pressed. `first` is the
- * initial search text, if it finds any section.
+ * Returns the field. `page`: see staff.js. `choose(id)` is called for the section whose button, named `verb`, was
+ * pressed. `first` is the initial search text, if it finds any section.
  */
 export function sectionPicker(page, { label, verb, choose, without = () => false, first = "" }) {
   const input = h("input", { type: "text", inputmode: "search", autocomplete: "off", spellcheck: "false" });
@@ -27,7 +27,7 @@ export function sectionPicker(page, { label, verb, choose, without = () => false
     const ids = page.catalogue.search({ q, subject: "", days: [], open: false, order: "course" }).filter((id) => !without(id));
     put(list, ids.slice(0, FOUND_MAX).map((id) => {
       const el = item(page, id, verb, () => {
-        // What follows is shown below the chosen section. The next search shows the others again.
+        // The next step is shown below the chosen section. The next search shows the other sections again.
         drawn = "";
         put(status);
         for (const other of [...list.children]) if (other !== el) other.remove();

@@ -89,13 +89,13 @@ export class SectionRow {
     if (result?.confirm && this.line.contains(document.activeElement)) this.question.firstChild.focus({ preventScroll: true });
   }
 
-  /** The button that submits the row. */
+  /** Returns the button that submits the row. */
   #saveButton() {
     // The second click of a double click must not submit again.
     return h("button", { class: "strong", onclick: (event) => event.detail > 1 && event.preventDefault() }, t("save"));
   }
 
-  /** What a change will do, and the button that confirms it, below the row in its full width. */
+  /** Returns the effect of a change as text, and the button that confirms it, below the row in its full width. */
   #questionParts(id, { text, label, tone }) {
     const confirm = button(label, () => this.list.save(id), { class: tone, disabled: true });
     setTimeout(() => { confirm.disabled = false; }, SETTLE_MS);

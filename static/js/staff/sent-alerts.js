@@ -16,7 +16,9 @@ const LISTS_MS = 10_000;
 /** How often receipts are read. */
 const RECEIPTS_MS = 2_000;
 const LIMIT = 100;
-/** The newest alerts, whose receipts are read each time. Of the older ones, one is read each time, in turn. */
+/**
+ * How many of the newest alerts have their receipts read each time. Of the older ones, one is read each time, in turn.
+ */
 const NEWEST = 5;
 
 const version = ({ id, seq, starts_at }) => `${id}:${seq}:${starts_at}`;
@@ -36,8 +38,8 @@ export class SentAlerts {
   #receipts = new Poller((signal) => this.#readReceipts(signal), { ms: RECEIPTS_MS, isNeeded: isVisible });
 
   /**
-   * `nameOf(id)` returns the name of a section that `ensure(ids)` has loaded. `correct(alert)` and `allClear(alert)` open
-   * the composer.
+   * `nameOf(id)` returns the name of a section that `ensure(ids)` has loaded. `correct(alert)` and `allClear(alert)`
+   * open the composer.
    */
   constructor(live, { nameOf, ensure, correct, allClear }) {
     Object.assign(this, { nameOf, ensure, correct, allClear });
@@ -98,14 +100,17 @@ export class SentAlerts {
     return el;
   }
 
-  /** Buttons that open the composer: to correct the alert, and to end an urgent one with an all-clear. */
+  /** Returns the buttons that open the composer: to correct the alert, and to end an urgent one with an all-clear. */
   #followUps(alert, sent) {
     const { title } = alertText(alert);
     const follow = (key, open) => button(t(key), () => open(alert), { class: "quiet", "aria-label": `${t(key)}: ${title}` });
     return [follow("sent.correct", this.correct), sent && isUrgent(alert) && follow("sent.all_clear", this.allClear)].filter(Boolean);
   }
 
-  /** A sent alert is withdrawn by two presses, in place; a scheduled one, which no one has seen, by one. */
+  /**
+   * Returns the button that withdraws an alert: a sent one by two presses, in place; a scheduled one, which no one has
+   * seen, by one.
+   */
   #withdrawal(alert, sent, status) {
     const label = t(sent ? "sent.withdraw" : "sent.cancel");
     const { title } = alertText(alert);

@@ -54,7 +54,7 @@ export class StudentFacts {
   }
 }
 
-/** The facts as pairs of a description list. Those that the college does not state are left out. */
+/** Returns the facts as pairs of a description list. Those that the college does not state are left out. */
 function pairs({ credit_min, credit_limit, groups, program, campus, opens_at, closes_at, completed, completed_known }) {
   const courses = completed.map(({ course, grade, term }) => [course, grade, term].filter(Boolean).join(" "));
   const all = [

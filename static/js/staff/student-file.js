@@ -11,7 +11,7 @@ import { studentHistory } from "./attempt-list.js";
 import { StudentFacts } from "./student-facts.js";
 import { StudentSchedule } from "./student-schedule.js";
 
-/** The name and the username of a student. */
+/** Returns the name and the username of a student. */
 export const personName = ({ user, name }) => name ? t("student.person", { name, user }) : user;
 
 export class StudentFile {
@@ -41,12 +41,12 @@ export class StudentFile {
       !page.subjects && section("student.history", this.history));
   }
 
-  /** Nothing is drawn from now on. */
+  /** Makes sure that nothing is drawn from now on. */
   end() {
     this.#ended = true;
   }
 
-  /** The term or its sections have changed. */
+  /** Draws the file again after the term or its sections have changed. */
   redraw() {
     if (this.term === this.page.term()) return this.schedule.draw();
     this.term = this.page.term();

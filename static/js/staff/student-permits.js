@@ -54,7 +54,7 @@ export class StudentPermits {
     this.form.querySelector("h5").focus();
   }
 
-  /** A section if the term has one of this id or CRN, otherwise a course. */
+  /** Returns a section if the term has one of this id or CRN, otherwise a course. */
   #target(text) {
     const { catalogue, term } = this.file.page;
     const id = [text, `${term()}-${text}`].find((one) => catalogue.get(one));

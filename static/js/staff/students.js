@@ -1,4 +1,4 @@
-// The view "Students": finds a person, and opens what that student sees, with what staff can do.
+// The view "Students": finds a student, and opens the student's file with the actions that staff can take.
 
 import { $, button, debounce, h, put } from "../dom.js";
 import { api, query } from "../api.js";
@@ -23,7 +23,7 @@ export class StudentsView {
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.search({ openOnly: true }); });
   }
 
-  /** The term or its sections have changed. */
+  /** Draws the view again after the term or its sections have changed. */
   redraw() {
     this.file?.redraw();
   }

@@ -1,4 +1,5 @@
-// A term in the "Terms" view: its registration window, opening and closing it now, and the place of the form that edits it.
+// A term in the "Terms" view: its registration window, opening and closing it now, and the place of the form that edits
+// it.
 
 import { button, h, put, SETTLE_MS } from "../dom.js";
 import { hubNow } from "../hub-clock.js";
@@ -13,7 +14,10 @@ export class TermCard {
   /** When the term last opened or closed on its own, by `performance.now()`. */
   #switchedAt = -Infinity;
 
-  /** `save(id, body, status)` changes the term and says in `status` how it went; `edit(card)` opens the form in this card. */
+  /**
+   * `save(id, body, status)` changes the term and says in `status` how it went; `edit(card)` opens the form in this
+   * card.
+   */
   constructor(id, { save, edit }) {
     Object.assign(this, { id, save, edit });
     this.heading = h("h3", { dir: "auto" });
@@ -43,7 +47,10 @@ export class TermCard {
     this.#showActions();
   }
 
-  /** The term opens or closes on its own, so the button changes. A press just afterward was meant for the old button. */
+  /**
+   * Records that the term opened or closed on its own and the button changes. A press just afterward was meant for the
+   * old one.
+   */
   switched() {
     this.#switchedAt = performance.now();
   }
@@ -83,7 +90,10 @@ export class TermCard {
     });
   }
 
-  /** Replaces the buttons in a cell with a question and its two answers. The button that confirms is enabled after a moment. */
+  /**
+   * Replaces the buttons in a cell with a question and its two answers. The button that confirms is enabled after a
+   * moment.
+   */
   #confirm({ text, label, body }) {
     put(this.status);
     const confirm = button(label, () => { this.#showActions(); this.save(this.id, body(), this.status); }, { class: "primary", disabled: true });
@@ -95,7 +105,7 @@ export class TermCard {
   }
 }
 
-/** The time of the press, which may be long after the card was drawn. */
+/** Returns the time of the press, which may be long after the card was drawn. */
 const pressedAt = () => new Date(hubNow()).toISOString();
 
 function remembered() {

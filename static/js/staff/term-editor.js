@@ -12,7 +12,7 @@ const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
 /** Browser timers are limited to about 24 days, so a longer wait is divided. */
 const TIMER_MS_MAX = 3_600_000;
 const isoTime = (value) => fromCollegeTime(value)?.toISOString();
-/** Minutes to two decimals, so that whole seconds survive the way to the form and back. */
+/** Converts seconds to minutes with two decimals, so that whole seconds survive the way to the form and back. */
 const toMinutes = (seconds) => seconds ? String(Math.round(seconds / 60 * 100) / 100) : "";
 const toSeconds = (minutes) => minutes ? Math.round(Number(minutes) * 60) : undefined;
 
@@ -22,7 +22,7 @@ export class TermEditor {
   #cards = new Map();
   /** The card that the form is in; null if it adds a term. */
   #edited = null;
-  /** What was entered for a new term before the form moved into a card; null while the form is below the cards. */
+  /** The entries for a new term from before the form moved into a card; null while the form is below the cards. */
   #added = null;
   #timer = 0;
 
@@ -84,7 +84,7 @@ export class TermEditor {
     if ($("past-opening").textContent !== text) put($("past-opening"), text);
   }
 
-  /** A new term has no setting that could stay as it is: without a choice, it gets the college's. */
+  /** Draws the choice for free seats. A new term has no setting to keep: without a choice, it gets the college's. */
   #drawModes() {
     const { id, waitlist } = this.form.elements;
     const isNew = !this.#terms.some((term) => term.id === id.value.trim());
@@ -105,7 +105,7 @@ export class TermEditor {
     this.#drawModes();
   }
 
-  /** Puts the form back below the cards, with what was entered there before. */
+  /** Puts the form back below the cards, with the entries that it had there. */
   #home() {
     this.form.reset();
     this.status.classList.remove("stop");
@@ -172,7 +172,7 @@ export class TermEditor {
       return;
     }
     await this.read().catch(() => { /* The terms are read again after the next change. */ });
-    // What was entered for the new term is saved, although a card was opened in the meantime.
+    // The new term is saved, although a card was opened in the meantime.
     if (isForm && !card) this.#added = null;
     // The form closes once its card shows what was saved, unless another card was opened in the meantime.
     if (card && this.#edited === card) this.#leave();

@@ -1,6 +1,6 @@
 // The lines of an imported text file: finds the row that starts at a line, and replaces it. Rows are found in the bytes
-// of the file, block by block, so that a file of any size is neither decoded nor copied. Quotation marks and line numbers
-// have the same meaning as in the hub.
+// of the file, block by block, so that a file of any size is neither decoded nor copied. Quotation marks and line
+// numbers have the same meaning as in the hub.
 
 const BLOCK_BYTES = 1024 * 1024;
 /** The size of a row up to which the hub reads it. */
@@ -9,7 +9,7 @@ const ROW_BYTES_MAX = 256 * 1024;
 const SAMPLE_BYTES = 1024;
 const UTF8_BOM = [0xef, 0xbb, 0xbf];
 const [QUOTE, CR, LF] = ['"', "\r", "\n"].map((one) => one.charCodeAt(0));
-/** What the next byte belongs to. */
+/** The states in reading a row: what the next byte belongs to. */
 const [ROW_START, CELL_START, CELL, QUOTED, QUOTE_IN_QUOTED] = [0, 1, 2, 3, 4];
 
 const bytesOf = async (file, start, end) => new Uint8Array(await file.slice(start, end).arrayBuffer());
@@ -31,14 +31,19 @@ async function decoding(file, encoding) {
   return head.indexOf(0) % 2 === 0 ? "utf-16be" : "utf-16le";
 }
 
-/** Returns the file in UTF-8. One in another encoding gets a byte order mark, by which spreadsheet programs recognize UTF-8. */
+/**
+ * Returns the file in UTF-8. One in another encoding gets a byte order mark, by which spreadsheet programs recognize
+ * UTF-8.
+ */
 export async function inUtf8(file, encoding) {
   if (encoding === "UTF-8") return file;
   const text = file.stream().pipeThrough(new TextDecoderStream(await decoding(file, encoding))).pipeThrough(new TextEncoderStream());
   return new File([new Uint8Array(UTF8_BOM), await new Response(text).blob()], file.name, { type: "text/csv" });
 }
 
-/** Finds the bytes of the row that starts at `line` of a file in UTF-8. Returns `{start, end}`, or null if none does. */
+/**
+ * Finds the bytes of the row that starts at `line` of a file in UTF-8. Returns `{start, end}`, or null if none does.
+ */
 async function find(file, line, delimiter) {
   const head = await bytesOf(file, 0, UTF8_BOM.length);
   const begin = UTF8_BOM.every((byte, i) => head[i] === byte) ? UTF8_BOM.length : 0;
@@ -61,7 +66,7 @@ async function find(file, line, delimiter) {
   return start === null || state === QUOTED ? null : { start, end: file.size };
 }
 
-/** Returns the cells of a row as they are written. */
+/** Returns the cells of a row in their written form, with quotation marks. */
 function split(text, delimiter) {
   const cells = [];
   let [state, start] = [CELL_START, 0];
@@ -75,19 +80,22 @@ function split(text, delimiter) {
   return [...cells, text.slice(start)];
 }
 
-/** Returns the text of a cell as it is written. */
+/** Returns the text of a cell from its written form. */
 function textOf(written) {
   if (!written.startsWith('"')) return written;
   const [, quoted, rest] = /^"((?:[^"]|"")*)"?([^]*)$/.exec(written);
   return quoted.replaceAll('""', '"') + rest;
 }
 
-/** Returns a text as it is written in a cell. */
+/** Returns the written form of a text, in quotation marks if it needs them. */
 const writtenOf = (text, delimiter) => /^\s|\s$|["\r\n]/.test(text) || text.includes(delimiter) ? `"${text.replaceAll('"', '""')}"` : text;
 
 /** The row that starts at a line of a file in UTF-8. */
 export class Row {
-  /** Returns the row at `line`, or null if none starts there that can be changed. `delimiter` is the character between cells. */
+  /**
+   * Returns the row at `line`, or null if none starts there that can be changed. `delimiter` is the character between
+   * cells.
+   */
   static async read(file, line, delimiter) {
     const found = await find(file, line, delimiter.charCodeAt(0));
     return found && new Row(file, found, delimiter, await file.slice(found.start, found.end).text());
@@ -99,7 +107,9 @@ export class Row {
     this.cells = this.written.map(textOf);
   }
 
-  /** Returns the row with other cells, as it is written. Cells that are the same at the same place stay as they are written. */
+  /**
+   * Returns the written form of the row with other cells. An unchanged cell in the same place keeps its written form.
+   */
   with(cells) {
     return cells.map((cell, i) => cell === this.cells[i] ? this.written[i] : writtenOf(cell, this.delimiter)).join(this.delimiter);
   }

@@ -17,14 +17,14 @@ export class Actions {
     this.page = page;
   }
 
-  /** The kind of a section's availability; see `seatStatus`. */
+  /** Returns the kind of a section's availability; see `seatStatus`. */
   kind(id) {
     return seatStatus(this.page.numbers(id), this.page.catalogue.get(id)?.status).kind;
   }
 
   /**
-   * The conflict of a section with the student's week, or null; always null for a registered section. A planned section
-   * of the same class without an open seat is not a conflict: this one can replace it.
+   * Returns the conflict of a section with the student's week, or null; always null for a registered section. A planned
+   * section of the same class without an open seat is not a conflict: this one can replace it.
    */
   conflict(id) {
     const { catalogue, registrations, workspace } = this.page;
@@ -41,8 +41,8 @@ export class Actions {
 
   /**
    * Draws the buttons of a section into `el`. The elements stay while only a text changes, such as a position on the
-   * waitlist, so that no button disappears while it is being pressed. With `hasConflict`, or if a hold blocks registration,
-   * Register is not emphasized.
+   * waitlist, so that no button disappears while it is being pressed. With `hasConflict`, or if a hold blocks
+   * registration, Register is not emphasized.
    */
   draw(el, id, view = "row", hasConflict = false) {
     const { registrations, terms, plan, drops, numbers } = this.page;
@@ -99,7 +99,7 @@ export class Actions {
     return button(icon(name), onclick, { title: t(verb), "aria-label": t("action.for", { verb: t(verb), section: this.page.catalogue.name(id) }), ...props });
   }
 
-  /** The last result for a section as text: `{text, tone, next?, with?}` or null. */
+  /** Returns the last result for a section as text: `{text, tone, next?, with?}` or null. */
   result(id) {
     const { registrations, terms, catalogue } = this.page;
     const result = registrations.result(id);
@@ -121,7 +121,10 @@ export class Actions {
     return isChosen && hasWaitOptions(this.page, id) ? { ...shown, next: "choose", with: undefined } : shown;
   }
 
-  /** Whether what a refusal states is true now: the section is full, or a section that was in the way is registered. */
+  /**
+   * Returns whether the reason of a refusal is true now: the section is full, or a section that was in the way is
+   * registered.
+   */
   isBlocked(id, problem) {
     return isAboutSeats(problem) ? this.kind(id) !== "open" : this.#inTheWay(problem).length > 0;
   }
@@ -131,8 +134,8 @@ export class Actions {
   }
 
   /**
-   * What remains of a refusal: null once a seat of the full section has opened, or the sections that were in the way
-   * have been dropped; see `Registrations.recordBlocked`.
+   * Returns the refusal that remains: null once a seat of the full section has opened, or the sections that were in the
+   * way have been dropped; see `Registrations.recordBlocked`.
    */
   #remaining(id, { problem, wasBlocked }) {
     if (!wasBlocked) return problem;
@@ -141,8 +144,8 @@ export class Actions {
   }
 
   /**
-   * The swap that a student can make without a refusal before it, as a result; null unless everything that conflicts
-   * with the section is registered, and the section has a seat.
+   * Returns the swap that a student can make without a refusal before it, as a result; null unless everything that
+   * conflicts with the section is registered, and the section has a seat.
    */
   #swap(id) {
     const { registrations, terms, catalogue } = this.page;

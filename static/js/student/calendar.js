@@ -8,11 +8,11 @@ import { dateTime, problemText } from "../words.js";
 
 const FEED = "/api/v1/me/schedule-feed";
 
-/** The address of a calendar in the language of the page. */
+/** Returns the address of a calendar in the language of the page. */
 const inLanguage = (url) => `${url}?lang=${i18n.language}`;
 
 export class CalendarLinks {
-  /** What is shown: the arguments of `#draw`, or null. */
+  /** The arguments of the last `#draw`, or null. */
   #shown = null;
 
   constructor() {
@@ -75,7 +75,9 @@ export class CalendarLinks {
   }
 }
 
-/** The address of a feed that was just created, with a button that copies it: on a phone, it is hard to select. */
+/**
+ * Returns the address of a feed that was just created, with a button that copies it: on a phone, it is hard to select.
+ */
 function made(url) {
   const copied = h("span", { role: "status" });
   const copy = async () => put(copied, t(await copyText(url) ? "calendar.copied" : "calendar.not_copied"));

@@ -4,7 +4,7 @@
 
 const minutes = (text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5));
 
-/** Where two meetings overlap, `{days, start, end}`, or null. An unknown date is open-ended. */
+/** Returns where two meetings overlap, `{days, start, end}`, or null. An unknown date is open-ended. */
 export function overlap(a, b) {
   if (!a.start || !b.start || !a.end || !b.end) return null;
   const days = (a.days ?? []).filter((day) => b.days?.includes(day));
@@ -16,7 +16,7 @@ export function overlap(a, b) {
   return { days, start, end };
 }
 
-/** The first overlap of two sections, or null. */
+/** Returns the first overlap of two sections, or null. */
 export function firstOverlap(one, other) {
   for (const a of one.meetings ?? []) {
     for (const b of other.meetings ?? []) {
@@ -27,10 +27,13 @@ export function firstOverlap(one, other) {
   return null;
 }
 
-/** Whether two sections have the same course and component, so that a student can have only one of them. */
+/** Returns whether two sections have the same course and component, so that a student can have only one of them. */
 export const sameComponent = (one, other) => one.course === other.course && one.component === other.component;
 
-/** The sections among `others` that a student cannot have with `section`: `{kind: "time"|"same", with: [id]}` or null. */
+/**
+ * Returns the sections among `others` that a student cannot have with `section`: `{kind: "time"|"same", with: [id]}` or
+ * null.
+ */
 export function findConflict(section, others) {
   const known = others.filter((other) => other && other.id !== section.id && other.status !== "cancelled");
   const same = known.filter((other) => sameComponent(section, other));
@@ -39,7 +42,7 @@ export function findConflict(section, others) {
   return times.length ? { kind: "time", with: times.map((other) => other.id) } : null;
 }
 
-/** The parts of the day in which each block of `blocks` overlaps another one that cannot be taken with it. */
+/** Returns the parts of the day in which each block of `blocks` overlaps another one that cannot be taken with it. */
 export function overlappedParts(blocks, isConflict) {
   const parts = new Map(blocks.map((one) => [one, []]));
   for (const one of blocks) {
@@ -51,7 +54,7 @@ export function overlappedParts(blocks, isConflict) {
   return parts;
 }
 
-/** All pairs that a student cannot have together: `{a, b, kind, at?}`. */
+/** Returns all pairs that a student cannot have together: `{a, b, kind, at?}`. */
 export function conflictingPairs(sections) {
   const found = [];
   sections.forEach((a, i) => sections.slice(i + 1).forEach((b) => {
@@ -63,8 +66,8 @@ export function conflictingPairs(sections) {
 }
 
 /**
- * The blocks of a week: `{id, day, from, to, start, end, lane, lanes}`, with `from` and `to` in minutes of the day.
- * Blocks that overlap share the width of their day in `lanes` lanes.
+ * Returns the blocks of a week: `{id, day, from, to, start, end, lane, lanes}`, with `from` and `to` in minutes of the
+ * day. Blocks that overlap share the width of their day in `lanes` lanes.
  */
 export function weekBlocks(sections) {
   const all = sections.flatMap((section) => (section.meetings ?? []).filter((one) => one.start && one.end)

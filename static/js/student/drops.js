@@ -17,7 +17,9 @@ export class Drops {
     document.addEventListener("visibilitychange", () => document.hidden && this.#sendAll());
   }
 
-  /** The seconds left to undo a drop; undefined when there is none, or when it was started in another `view`. */
+  /**
+   * Returns the seconds left to undo a drop; undefined when there is none, or when it was started in another `view`.
+   */
   left(id, view) {
     const one = this.#delayed.get(id);
     if (!one || (view && one.view !== view)) return undefined;

@@ -55,7 +55,7 @@ export class Filters {
       && (!fits || !this.page.workspace || !this.page.actions.conflict(section.id));
   }
 
-  /** The student's week was not known when the list was drawn. */
+  /** Searches again if the list depends on the student's week, which was not known when the list was drawn. */
   weekLoaded() {
     if (this.#values.fits) this.page.finder.search({ keepScroll: true });
   }

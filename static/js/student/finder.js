@@ -67,7 +67,10 @@ export class Finder {
     openView("#find", () => $("q").focus());
   }
 
-  /** More sections have loaded. Changes to a term that had loaded already are only offered, so that no row moves. */
+  /**
+   * Searches again when more sections have loaded. Changes to a term that had loaded already are only offered, so that
+   * no row moves.
+   */
   catalogueChanged() {
     const { catalogue } = this.page;
     if (catalogue.updated) return this.#drawState(this.list.ids, this.filter);
@@ -195,7 +198,7 @@ export class Finder {
     this.#term = fields.term;
   }
 
-  /** The address was changed elsewhere: it is not a new search. */
+  /** Records an address that was changed elsewhere: it is not a new search. */
   addressChanged() {
     this.#address = location.search;
   }
@@ -205,7 +208,7 @@ export class Finder {
     (this.list.row(id)?.head ?? $("q")).focus();
   }
 
-  /** Arrow keys move through the rows. No single letter is a shortcut (WCAG 2.1.4). */
+  /** Moves through the rows with the arrow keys. No single letter is a shortcut (WCAG 2.1.4). */
   #key(event) {
     if (["ArrowDown", "ArrowUp"].includes(event.key) && (event.target === $("q") || $("rows").contains(event.target))) {
       if (this.list.step(event.target === $("q") ? 0 : event.key === "ArrowDown" ? 1 : -1)) event.preventDefault();

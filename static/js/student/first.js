@@ -1,10 +1,12 @@
 // Sends the requests for the first rows before the other modules run: for the terms, for the sections of the term that
-// the page shows, and for the user. The hub has named the likely ones in the headers of the page, so that the browser has
-// sent them already.
+// the page shows, and for the user. The hub has named the likely ones in the headers of the page, so that the browser
+// has sent them already.
 
 import { currentTerm, rememberedTerm, syncClock } from "../hub-clock.js";
 
-/** The number of sections that the catalogue requests first. With another one, the page would send that request again. */
+/**
+ * The number of sections that the catalogue requests first. With another one, the page would send that request again.
+ */
 const FIRST = 60;
 /** The time after which a request fails, and after which a response that nothing has taken is out of date. */
 const RESPONSE_MS_MAX = 20_000;
@@ -44,7 +46,7 @@ async function requestAll() {
   }
 }
 
-/** Returns the response to one of the requests, a promise, the first time that it is asked for. */
+/** Returns a promise of the response to one of the requests. Each response is returned once. */
 export function takeResponse(path) {
   const response = responses.get(path);
   responses.delete(path);

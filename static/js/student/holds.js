@@ -4,7 +4,7 @@ import { $, h, put } from "../dom.js";
 import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 
-/** What a hold blocks, as text; empty if it blocks nothing. */
+/** Returns the actions that a hold blocks, as text; empty if it blocks none. */
 function blocked(blocks = []) {
   const [register, drop] = ["register", "drop"].map((action) => blocks.includes(action));
   if (register && drop) return t("hold.blocks.both");

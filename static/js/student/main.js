@@ -18,10 +18,13 @@ const REST = ["./page.js", "../session.js", "../live.js", "../alerts.js", "../se
 
 let loadingMore = null;
 
-/** What the modules of this page share. `page.js` and `Workspace` add the parts that the first rows do not need. */
+/**
+ * The parts that the modules of this page share. `page.js` and `Workspace` add the parts that the first rows do not
+ * need.
+ */
 export const page = {
   narrow: matchMedia("(max-width: 73.69em)"),
-  /** The signed-in user: undefined until the hub has responded, null for a visitor. */
+  /** Returns the signed-in user: undefined until the hub has responded, null for a visitor. */
   user: () => page.present.user,
   /** The workspace of the signed-in student, else null. */
   get workspace() {
@@ -29,11 +32,11 @@ export const page = {
   },
   /** Set by page.js. The workspace is created when the first student signs in, and stays. */
   present: { user: undefined, workspace: null },
-  /** A section with its newest seat counts. */
+  /** Returns a section with its newest seat counts. */
   numbers: (id) => ({ ...page.catalogue.get(id), ...page.seats?.get(id), ...page.workspace?.ownSeats.get(id) }),
   /** The features that few visits need; null until `loadMore` has loaded them. */
   more: null,
-  /** Resolves with `more`, or null if it cannot be loaded now. */
+  /** Loads `more` and returns it, or null if it cannot be loaded now. */
   loadMore: () => loadingMore ??= Promise.all([load("./more.js"), addTexts("more").catch(noAnswer), rest])
     .then(([{ More }]) => (page.more ??= new More(page, changed)), () => (loadingMore = null)),
   /** Announces a text to screen readers. */

@@ -30,14 +30,14 @@ export class More {
     this.sectionPage.show(given.get("section"));
   }
 
-  /** Called after each change to seats or registrations. */
+  /** Draws the parts again after each change to seats or registrations. */
   draw() {
     this.filters.drawOptions();
     this.sectionPage.draw();
     this.watch.seatsChanged();
   }
 
-  /** The actions that are shown beside a section's details. */
+  /** Returns the actions that are shown beside a section's details. */
   actions(section) {
     const onclick = (event) => {
       // A new tab, a new window or a download is up to the browser.

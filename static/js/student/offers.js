@@ -7,7 +7,7 @@ import { icon } from "../icons.js";
 import { dateTime, duration } from "../words.js";
 import { waitTexts } from "./wait-choices.js";
 
-/** How much of the offers is in sight when they count as seen. */
+/** The share of the offers that must be in sight for them to count as seen. */
 const SEEN_SHARE = 0.5;
 
 export class Offers {

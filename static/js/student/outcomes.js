@@ -4,7 +4,10 @@ import { hubNow } from "../hub-clock.js";
 import { t } from "../i18n.js";
 import { busyText, dateTime, joinList, ordinal, prerequisiteText, problemText } from "../words.js";
 
-/** A registration's status: `Enrolled`, `3rd of 5 on the waitlist`. `waiting` is the length of the waitlist. */
+/**
+ * Returns the status of a registration as text: `Enrolled`, `3rd of 5 on the waitlist`. `waiting` is the length of the
+ * waitlist.
+ */
 export function statusText(registration, waiting) {
   if (!registration) return "";
   if (registration.status === "offered") return registration.expires_at ? t("status.offered.until", { at: dateTime(registration.expires_at) }) : t("status.offered");
@@ -14,15 +17,15 @@ export function statusText(registration, waiting) {
   return waiting > 1 && waiting >= registration.position ? t("status.position.of", position) : t("status.position", position);
 }
 
-/** The text for what a student lacks, an expression as in `prerequisiteText`. */
+/** Returns the text for the prerequisites that a student lacks, an expression as in `prerequisiteText`. */
 function prerequisite(unmet) {
   const courses = unmet && prerequisiteText(unmet);
   return courses ? t("problem.prerequisite", { courses }) : t("problem.prerequisite.any");
 }
 
 /**
- * The reason for a refusal, and the next step: `{text, next?}`, where `next` is `waitlist`, `swap` (for the sections
- * `with`), `others`, `plan`, `retry`, `check` or `sign`. `nameOf` returns a section's name; `sum` is the
+ * Returns the reason for a refusal, and the next step: `{text, next?}`, where `next` is `waitlist`, `swap` (for the
+ * sections `with`), `others`, `plan`, `retry`, `check` or `sign`. `nameOf` returns a section's name; `sum` is the
  * number of credits that the request would have led to, `limit` the number allowed.
  */
 export function refusal(problem, { nameOf = (id) => id, sum, limit } = {}) {

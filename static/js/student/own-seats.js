@@ -2,7 +2,9 @@
 
 import { api } from "../api.js";
 
-/** The shortest pause between two reads of a section whose seats change, and a random addition that spreads the reads. */
+/**
+ * The shortest pause between two reads of a section whose seats change, and a random addition that spreads the reads.
+ */
 const PAUSE_MS = 1_000;
 const SPREAD_MS = 2_000;
 
@@ -20,7 +22,7 @@ export class OwnSeats {
     this.#known = new Map();
   }
 
-  /** `{open}` for a section in which the student can take reserved seats only; otherwise undefined. */
+  /** Returns `{open}` for a section in which the student can take reserved seats only; otherwise undefined. */
   get(id) {
     const { catalogue, seats } = this.page;
     const section = catalogue.get(id);

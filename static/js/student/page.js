@@ -19,7 +19,7 @@ const REPEAT_CHECK_MS = 1_000;
 
 /** The user and the workspace, see main.js. */
 const { present } = page;
-/** How far the rows are from the top of the page before the header names the user. */
+/** Returns how far the rows are from the top of the page before the header names the user. */
 const rowsTop = () => $("rows").getBoundingClientRect().top + scrollY;
 let rowsAt = rowsTop();
 /** The first reading of the terms, until it is used. */
@@ -103,7 +103,9 @@ const showMyData = () => {
 };
 $("my-data").addEventListener("toggle", showMyData);
 
-/** Whether the catalogue lacks a section, or its status and its live counts disagree about whether it is closed. */
+/**
+ * Returns whether the catalogue lacks a section, or its status and its live counts disagree about whether it is closed.
+ */
 function isOutdated(id) {
   const section = page.catalogue.get(id);
   if (!section) return true;
@@ -111,14 +113,17 @@ function isOutdated(id) {
   return section.status !== "cancelled" && (kind === "closed") !== (section.status === "closed") && kind !== "full";
 }
 
-/** Says that a press had no effect because the sign-in had ended: in the sign-in form, and in a note where that is not visible. */
+/**
+ * Says that a press had no effect because the sign-in had ended: in the sign-in form, and in a note where that is not
+ * visible.
+ */
 function showInterrupted() {
   const text = t("sign.interrupted", interrupted);
   put($("sign-in").querySelector("[role=status]"), text);
   if (!$("sign-in").checkVisibility()) showNote(text, "expired", button(t("sign.in"), () => openSignIn($("sign-in"))));
 }
 
-/** Offers the request that an expired sign-in prevented again, to the same student. */
+/** Offers the same student the request that an expired sign-in has prevented. */
 function offerInterrupted() {
   const { username, sections, again } = interrupted ?? {};
   interrupted = null;
@@ -160,7 +165,9 @@ async function loadFor(next) {
   changed(null, true);
 }
 
-/** Scrolls by the height that the header gains with the first user, because the rows below it can already be pressed. */
+/**
+ * Scrolls by the height that the header gains with the first user, because the rows below it can already be pressed.
+ */
 function keepRowsInPlace() {
   if (rowsAt !== null && $("rows").children.length && $("rows").checkVisibility()) scrollBy({ top: rowsTop() - rowsAt, behavior: "instant" });
   rowsAt = null;

@@ -10,7 +10,7 @@ import { refusal } from "./outcomes.js";
 export class PlanCheck {
   #results = new Map();
   #problems = [];
-  /** What the headline says: a text key and its arguments for each sentence. */
+  /** The sentences of the headline: a text key and its arguments for each. */
   #headline = [];
   #tone = "";
   #isChecking = false;
@@ -93,7 +93,7 @@ export class PlanCheck {
     this.button.textContent = t(this.#isChecking ? "plan.checking" : "plan.check");
   }
 
-  /** Draws what would happen to a planned section. */
+  /** Draws the expected result of a planned section. */
   drawResult(el, id) {
     const shown = this.page.plan.has(id) && !this.page.registrations.get(id) && !this.page.registrations.result(id) && this.#result(id);
     const key = JSON.stringify([shown, i18n.language]);
@@ -112,7 +112,10 @@ export class PlanCheck {
     return { tone: "good", texts: [t("check.enrolled")] };
   }
 
-  /** The reason why a planned section would be refused. It may conflict with a section that is planned, not registered. */
+  /**
+   * Returns the reason why a planned section would be refused. It may conflict with a section that is planned, not
+   * registered.
+   */
   #refusal(problem) {
     const { catalogue, plan, registrations, terms } = this.page;
     const others = [problem.conflicts_with ?? []].flat().filter((id) => plan.has(id) && !registrations.get(id));
@@ -124,7 +127,7 @@ export class PlanCheck {
     return refusal(problem, { nameOf: catalogue.name, limit: terms.current?.mine?.credit_limit }).text;
   }
 
-  /** A problem of the whole plan. Overlaps are listed under the week. */
+  /** Returns the text of a problem of the whole plan. Overlaps are listed under the week. */
   #problemText(problem) {
     const sections = joinList((problem.sections ?? []).map(this.page.catalogue.name));
     switch (problem.code) {

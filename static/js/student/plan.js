@@ -5,7 +5,7 @@ import { t } from "../i18n.js";
 import { showNote } from "../session.js";
 import { problemText } from "../words.js";
 
-/** A planned section: `{section, waitlist, alternates}`. The hub sends only the id if nothing else is set. */
+/** Reads a planned section: `{section, waitlist, alternates}`. The hub sends only the id if nothing else is set. */
 const read = (entry) => typeof entry === "string" ? { section: entry, waitlist: false, alternates: [] } : { waitlist: false, alternates: [], ...entry };
 const written = (entry) => entry.waitlist || entry.alternates.length ? entry : entry.section;
 
@@ -61,7 +61,7 @@ export class Plan {
     return this.#entries.some(({ section }) => section === id);
   }
 
-  /** What to do if a planned section is full: `{waitlist, alternates}`. */
+  /** Returns what to do if a planned section is full: `{waitlist, alternates}`. */
   choices(id) {
     return this.#entries.find(({ section }) => section === id) ?? read(id);
   }
@@ -88,7 +88,7 @@ export class Plan {
     this.#change(this.#entries.filter(({ section }) => section !== other).map((entry) => entry.section === id ? read(other) : entry), id, false);
   }
 
-  /** `again()` makes the same change later: an expired sign-in may prevent it. */
+  /** Changes the plan. `again()` makes the same change later: an expired sign-in may prevent it. */
   #change(entries, id, planned, again) {
     this.#changes += 1;
     if (this.#loaded) return this.#save(entries, id, again);

@@ -23,8 +23,9 @@ export class Registrations {
   isLoaded = false;
 
   /**
-   * `page`: see main.js. `onchange(id)` is called when the status, request or result of a section has changed, with null
-   * for all; `onresult(ids)` for new results; `onclosed()` when registration is closed for the student, or a hold blocks it.
+   * `page`: see main.js. `onchange(id)` is called when the status, request or result of a section has changed, with
+   * null for all; `onresult(ids)` for new results; `onclosed()` when registration is closed for the student, or a hold
+   * blocks it.
    */
   constructor(page, { onchange, onresult, onclosed }) {
     Object.assign(this, { page, onchange, onresult, onclosed });
@@ -60,44 +61,46 @@ export class Registrations {
     this.onchange(null);
   }
 
-  /** The registration in a section: `{status, position?, expires_at?, credits, at}` or undefined. */
+  /** Returns the registration in a section: `{status, position?, expires_at?, credits, at}` or undefined. */
   get(id) {
     return this.#registrations.get(id);
   }
 
-  /** The registrations of a term, oldest first. */
+  /** Returns the registrations of a term, oldest first. */
   inTerm(term) {
     const registered = [...this.#registrations.values()].filter(({ section }) => termOf(section) === term);
     return registered.sort((a, b) => String(a.at).localeCompare(String(b.at)) || a.section.localeCompare(b.section));
   }
 
-  /** The seats that are offered to the student in all terms, in the order in which the offers end. */
+  /** Returns the seats that are offered to the student in all terms, in the order in which the offers end. */
   offers() {
     const offered = [...this.#registrations.values()].filter(({ status }) => status === "offered");
     return offered.sort((a, b) => Date.parse(a.expires_at) - Date.parse(b.expires_at));
   }
 
-  /** The enrolled credits of a term. Cancelled sections do not count. */
+  /** Returns the credits of the enrolled sections of a term. Cancelled sections do not count. */
   credits(term) {
     const counted = this.inTerm(term).filter((one) => one.status === "enrolled" && this.page.catalogue.get(one.section)?.status !== "cancelled");
     return counted.reduce((sum, one) => sum + one.credits, 0);
   }
 
-  /** The text key of the request in progress for a section, or undefined. */
+  /** Returns the text key of the request in progress for a section, or undefined. */
   pending(id) {
     return this.#pending.get(id);
   }
 
   /**
-   * The last result for a section, or undefined: `{problem}` or `{message}`, a `tone`, and the `view` that shows it.
+   * Returns the last result for a section, or undefined: `{problem}` or `{message}`, a `tone`, and the `view` that
+   * shows it.
    */
   result(id) {
     return this.#results.get(id);
   }
 
   /**
-   * Records which refusals state what is true now. The page may learn later than the refusal that a section is full, or
-   * that others are in the way, so a refusal is over only after this. Called after each change to seats or registrations.
+   * Records which refusals state what is true now. A refusal can arrive before the page knows that the section is full,
+   * or that others are in the way, so it ends only once it was recorded here. Called after each change to seats or
+   * registrations.
    */
   recordBlocked() {
     for (const [id, result] of this.#results) if (result.problem) result.wasBlocked ||= this.page.actions.isBlocked(id, result.problem);
@@ -188,7 +191,10 @@ export class Registrations {
     });
   }
 
-  /** Sends a request about the sections `ids`. It returns the sections whose results are announced, if they differ from `ids`. */
+  /**
+   * Sends a request about the sections `ids`. `request()` returns the sections whose results are announced, if they
+   * differ from `ids`.
+   */
   async #send(ids, pending, view, request) {
     if (ids.some((id) => this.#pending.has(id))) return;
     for (const id of ids) {
@@ -256,12 +262,14 @@ export class Registrations {
     if (expected && (expected === "registered") === this.#registrations.has(id)) this.#results.delete(id);
   }
 
-  /** Whether the student is accepting a seat instead of this section. The frame may arrive before the response. */
+  /**
+   * Returns whether the student is accepting a seat instead of this section. The frame may arrive before the response.
+   */
   #isGivenUp(section) {
     return [...this.#registrations.values()].some((one) => one.drop === section && this.#pending.get(one.section) === "pending.accept");
   }
 
-  /** Another tab, the waitlist or the college changed a registration. */
+  /** Applies a change of a registration by another tab, the waitlist or the college. */
   #receive({ section, status, position, expires_at, reason, code, at }) {
     const previous = this.#registrations.get(section);
     const choices = ["waitlisted", "offered"].includes(status) ? { with: previous?.with, any_of: previous?.any_of, drop: previous?.drop } : {};

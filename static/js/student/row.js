@@ -80,8 +80,8 @@ export class Row {
   }
 
   /**
-   * Draws the instructor and the CRN. A conflict with the student's week takes their place, and they move beside the title
-   * and the course.
+   * Draws the instructor and the CRN. A conflict with the student's week takes their place, and they move beside the
+   * title and the course.
    */
   #drawWho(section, conflict) {
     const isPlanned = conflict?.kind === "same" && !conflict.with.some((id) => this.page.registrations.get(id));
@@ -140,7 +140,7 @@ export function drawTaken(el, numbers) {
   if (at && at.textContent !== text) at.textContent = text;
 }
 
-/** All details of a section. The first is its title, or nothing. */
+/** Returns all details of a section. The first is its title, or nothing. */
 export function details(section, { catalogue, finder, more }) {
   const dates = (one) => one.starts_on && one.ends_on ? `, ${t("section.dates", { from: date(one.starts_on), to: date(one.ends_on) })}` : "";
   const meetings = section.meetings ?? [];

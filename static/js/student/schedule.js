@@ -50,8 +50,8 @@ export class Schedule {
   }
 
   /**
-   * The ids to show. Rows keep their order while the page is open, and a dropped section stays until its result is
-   * removed.
+   * Returns the ids to show. Rows keep their order while the page is open, and a dropped section stays until its result
+   * is removed.
    */
   #shown(term) {
     const { page } = this;
@@ -130,7 +130,7 @@ export class Schedule {
   }
 }
 
-/** What a printed schedule needs besides times: CRN, instructor and credits. */
+/** Returns what a printed schedule needs besides times: CRN, instructor and credits. */
 function printedDetails({ crn, instructor, credits }) {
   return [`${t("section.crn")} ${crn}`, instructor ?? t("section.no_instructor"), t("schedule.credits.free", { n: credits ?? 0 })].join(", ");
 }

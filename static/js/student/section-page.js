@@ -9,7 +9,7 @@ import { drawSeats } from "../seat-cell.js";
 import { componentName } from "../words.js";
 import { details, drawForVisitor, drawTaken } from "./row.js";
 
-/** The address of a section's page. */
+/** Returns the address of a section's page. */
 export const sectionAddress = ({ id, term }) => `/${query({ term, section: id })}`;
 
 export class SectionPage {

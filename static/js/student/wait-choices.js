@@ -10,8 +10,8 @@ import { findConflict } from "./conflicts.js";
 const CHOICES_MAX = 8;
 
 /**
- * What can be chosen with a position on the waitlist of a section: lists of sections. They are empty until the whole term
- * has loaded, because other sections of the class may be missing before.
+ * Returns the sections that can be chosen with a position on the waitlist of a section. The lists are empty until the
+ * whole term has loaded, because other sections of the class may be missing before.
  */
 export function waitOptions({ catalogue, numbers, registrations }, id) {
   const section = catalogue.get(id);
@@ -26,10 +26,10 @@ export function waitOptions({ catalogue, numbers, registrations }, id) {
   };
 }
 
-/** Whether there is anything to choose. */
+/** Returns whether there is anything to choose. */
 export const hasWaitOptions = (page, id) => Object.values(waitOptions(page, id)).some((list) => list.length > 0);
 
-/** The form with which the student joins a waitlist with choices. `view` is where it is. */
+/** Returns the form with which the student joins a waitlist with choices. `view` is where it is. */
 export function waitForm(page, id, view) {
   const { catalogue, registrations } = page;
   const options = waitOptions(page, id);
@@ -64,7 +64,7 @@ export function waitForm(page, id, view) {
     button(t("wait.join"), join, { "aria-label": t("action.for", { verb: t("wait.join"), section: catalogue.name(id) }) }));
 }
 
-/** Why the student has this waitlist position, if the term declares a priority, as texts. */
+/** Returns why the student has this waitlist position, if the term declares a priority, as texts. */
 export function orderTexts(registration, term) {
   const groups = term.waitlist_priority ?? [];
   if (registration?.status !== "waitlisted" || !groups.length) return [];
@@ -72,7 +72,7 @@ export function orderTexts(registration, term) {
   return [t("wait.order", { groups: joinList(groups) }), own && t("wait.order.own", { group: own })].filter(Boolean);
 }
 
-/** The choices of a waitlist position, or of an offer, as texts. */
+/** Returns the choices of a waitlist position, or of an offer, as texts. */
 export function waitTexts({ with: together = [], any_of: others = [], drop } = {}, nameOf) {
   const names = (ids) => joinList(ids.map(nameOf));
   return [together.length > 0 && t("wait.shown.with", { sections: names(together) }),

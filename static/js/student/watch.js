@@ -1,5 +1,5 @@
-// Watches: says when a seat opens in a section, in the page and by a notification of the browser. Stored in the browser;
-// a watch works while the page is open.
+// Watches: says when a seat opens in a section, in the page and by a notification of the browser. Stored in the
+// browser; a watch works while the page is open.
 
 import { button } from "../dom.js";
 import { t } from "../i18n.js";
@@ -25,7 +25,7 @@ export class Watch {
     return this.#ids.has(id);
   }
 
-  /** A button that starts and ends the watch of a section; null while it has open seats or is cancelled. */
+  /** Returns a button that starts and ends the watch of a section; null while it has open seats or is cancelled. */
   button(section) {
     const isNeeded = section.status !== "cancelled" && !(this.page.numbers(section.id).open > 0);
     if (!isNeeded && !this.has(section.id)) return null;

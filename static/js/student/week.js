@@ -58,7 +58,7 @@ function block({ id, from, to, start, end, lane, lanes }, section, registration,
   return el;
 }
 
-/** The hatching of the part of a block that overlaps another one. */
+/** Returns the hatching of the part of a block that overlaps another one. */
 function hatch(part, block) {
   const el = h("span", { class: "hatch", "aria-hidden": "true" });
   el.style.top = `${100 * (part.from - block.from) / (block.to - block.from)}%`;
@@ -66,7 +66,7 @@ function hatch(part, block) {
   return el;
 }
 
-/** `MATH 151`, in two lines where the block is narrow. */
+/** Returns the name of a course, such as `MATH 151`, in two lines where the block is narrow. */
 function courseName(course) {
   const space = course.lastIndexOf(" ");
   const [subject, number] = space < 0 ? [course, ""] : [course.slice(0, space), course.slice(space + 1)];

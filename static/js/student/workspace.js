@@ -85,7 +85,10 @@ export class Workspace {
     this.page.planCheck.draw();
   }
 
-  /** Whether other sections are planned than at the last change. The headline about a registration is removed then. */
+  /**
+   * Returns whether other sections are planned than at the last change. The headline about a registration is removed
+   * then.
+   */
   #isPlanChanged() {
     const planned = String(this.page.terms.current ? this.planned() : []);
     const isChanged = planned !== this.#planned;
@@ -93,12 +96,12 @@ export class Workspace {
     return isChanged;
   }
 
-  /** Whether a section is planned or registered. */
+  /** Returns whether a section is planned or registered. */
   has(id) {
     return this.page.plan.has(id) || Boolean(this.page.registrations.get(id));
   }
 
-  /** The sections of the current term for which the student is registered, then those that are only planned. */
+  /** Returns the sections of the current term for which the student is registered, then those that are only planned. */
   week() {
     const { terms, registrations, plan } = this.page;
     const term = terms.current?.id;
@@ -106,7 +109,7 @@ export class Workspace {
     return [...registered, ...plan.inTerm(term).filter((id) => !registered.includes(id))];
   }
 
-  /** The sections of the current term that are planned and not registered. */
+  /** Returns the sections of the current term that are planned and not registered. */
   planned() {
     const { terms, registrations, plan } = this.page;
     return plan.inTerm(terms.current?.id).filter((id) => !registrations.get(id));

@@ -32,8 +32,8 @@ export class ThroughputChart {
   }
 
   /**
-   * `points` are `[second, responses per second until then]`. Without points, `mean` is drawn as a dashed line.
-   * `maxRate` and `seconds` are the ends of the scales.
+   * Draws a run. `points` are `[second, responses per second until then]`. Without points, `mean` is drawn as a dashed
+   * line. `maxRate` and `seconds` are the ends of the scales.
    */
   draw({ points, mean, maxRate, seconds }) {
     const x = (at) => (Math.min(at / seconds, 1) * 100).toFixed(2);
@@ -83,7 +83,7 @@ export class LatencyChart {
     return h("div", { class: "latency" }, h("h4", null, name), text, track);
   }
 
-  /** `latencies`: `[target, {p50, p95, p99}]` in milliseconds. */
+  /** Draws `latencies`, which are `[target, {p50, p95, p99}]` in milliseconds. */
   draw(latencies) {
     const longest = Math.max(...latencies.map(([, latency]) => latency?.p99 ?? 0));
     const decades = longest > 10_000 ? 5 : 4;

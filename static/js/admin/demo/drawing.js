@@ -10,7 +10,7 @@ import { backgroundText, FIGURES, includesTarget, resultOf, secondsRun, TARGET_N
 const STEP_S = 0.2;
 
 export class Drawing {
-  /** What this page has seen of each target: `[second, responses per second, responses so far]`. */
+  /** The points of each target that this page has recorded: `[second, responses per second, responses so far]`. */
   #points = { hub: [], plone: [] };
 
   constructor(task) {
@@ -27,7 +27,9 @@ export class Drawing {
       h("details", { id: "demo-numbers" }, h("summary", null, t("demo.table")), h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": t("demo.table") }, figures)));
   }
 
-  /** Adds a point for each target under load: the responses since the last point, by the time that the hub has measured. */
+  /**
+   * Adds a point for each target under load: the responses since the last point, by the time that the hub has measured.
+   */
   #sample(task) {
     for (const result of task.results.filter(({ recorded, target }) => !recorded && this.#points[target])) {
       const points = this.#points[result.target];

@@ -5,7 +5,10 @@ import { number, t } from "../../i18n.js";
 import { richText } from "../../rich-text.js";
 import { outcomes, TARGET_NAMES } from "./text.js";
 
-/** The elements of the result: the sentence, and a warning if a target was measured with another number of students. */
+/**
+ * Returns the elements of the result: the sentence, and a warning if a target was measured with another number of
+ * students.
+ */
 export function resultOfTask(task) {
   const sentences = outcomes(task).map(({ target, confirmed, stored, harm, isBad }) => h("span", null, richText("demo.result", {
     confirmed: h("strong", null, number(confirmed)), stored: h("strong", { class: isBad ? "stop" : "good" }, number(stored)),

@@ -32,7 +32,10 @@ export class TargetPanel {
       this.chart.el);
   }
 
-  /** `result` is what the hub has measured, or undefined; `active`: the target is under load now; `scale` is the same for all panels. */
+  /**
+   * Draws the target. `result` is the measurement of the hub, or undefined; `active`: the target is under load now;
+   * `scale` is the same for all panels.
+   */
   draw({ result, active, task, points, scale }) {
     const about = aboutText(result, active, task);
     if (this.about.textContent !== textOf(about)) put(this.about, about);
@@ -63,10 +66,10 @@ export class TargetPanel {
   }
 }
 
-/** Returns the text of what `put` takes. */
+/** Returns the text of `parts`, which are children as `put` takes them. */
 const textOf = (parts) => [parts].flat().map((part) => part.textContent ?? part).join("");
 
-/** Returns what a target stands for, as `put` takes it. */
+/** Returns a description of a target and its run, as children for `put`. */
 function aboutText(result, active, task) {
   if (result?.recorded) {
     // Keeps a number with its unit, and a date, on one line.

@@ -87,7 +87,10 @@ export function seatTexts({ told, held, lost, oversold }, running) {
 export const errorText = ({ errors }) =>
   errors ? { tone: "stop", text: t("demo.errors", { n: errors }) } : { tone: "", text: t("demo.no_errors") };
 
-/** Returns whether imports in the background slowed students down, as `{slowed?, verdict?, text}`; null without imports. */
+/**
+ * Returns whether imports in the background slowed students down, as `{slowed?, verdict?, text}`; null without
+ * imports.
+ */
 export function backgroundText(task) {
   const { background } = task;
   if (!background) return null;

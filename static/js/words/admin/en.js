@@ -160,7 +160,7 @@ export default {
   "audit.demo.share": "Created a link to a demonstration",
   "audit.demo.withdraw": "Withdrew the link to a demonstration",
   "audit.none": "No entries match. Remove a filter.",
-  "audit.newest": { one: "The newest {n} entry; more are available.", other: "The newest {n} entries; more are available." },
+  "audit.newest": { one: "The newest entry; more are available.", other: "The newest {n} entries; more are available." },
   "audit.all": { one: "{n} entry.", other: "{n} entries." },
   "sessions.visitor": "Visitor",
   "value.yes": "yes",

@@ -83,7 +83,7 @@ export default {
   "wait.shown.any_of": "También espera un cupo en {sections}. Cuando obtenga uno, saldrá de las demás listas de espera.",
   "wait.shown.drop": "Cuando obtenga el cupo, se dará de baja {section}.",
   "wait.order": "Orden de la lista de espera: primero los estudiantes de {groups}; después, por orden de llegada.",
-  "wait.order.own": "Va delante de otros como estudiante de {group}.",
+  "wait.order.own": "Tiene prioridad como estudiante de {group}.",
   "wait.half": "Todavía no hay cupo en una sección que desea junto con esta.",
   "action.wait.choices": "Opciones de la lista de espera",
   "change.replaced": "Obtuvo el cupo que esperaba, así que salió de esta sección, como había elegido.",

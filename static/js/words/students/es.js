@@ -1,7 +1,7 @@
 // Spanish texts of the view "Students" of the staff page, and of histories beside rosters.
 
 export default {
-  "view.students": "Estudiantes", "students.title": "Ayudar a un estudiante", "students.query": "Nombre o usuario de un estudiante",
+  "view.students": "Estudiantes", "students.title": "Ayudar a un estudiante", "students.query": "Nombre o nombre de usuario de un estudiante",
   "students.short": "Escriba al menos {n} caracteres.", "students.searching": "Buscando…",
   "students.n": { one: "{n} estudiante", other: "{n} estudiantes", zero: "Ningún estudiante coincide." },
   "students.more": "Los primeros {n} estudiantes. Escriba más del nombre para ver otros.",
