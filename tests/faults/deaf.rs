@@ -45,13 +45,13 @@ const MEMORY_MAX: u64 = 400 * 1024 * 1024;
 /// programs may slow down one half of a run more than the other.
 const SLOWDOWN_MAX: f64 = 2.0;
 
-/// The interval of measurements of the memory, each of which reads a row for every TCP connection of the machine.
+/// The minimum time between two measurements, each of which reads a row for every TCP connection of the machine.
 const MEASURE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The signed-in client that sends alerts.
 type Sender = Arc<Mutex<Client>>;
 
-/// What all clients share.
+/// State that all clients share.
 #[derive(Default)]
 struct Crowd {
     live: Cell<usize>,
@@ -102,7 +102,7 @@ async fn client(address: SocketAddr, stops: bool, crowd: Rc<Crowd>) {
     }
 }
 
-/// Waits until `condition` holds, which is checked after each change.
+/// Waits until `condition` holds. It is checked after each change.
 async fn wait_until(crowd: &Crowd, what: &str, condition: impl Fn() -> bool) {
     let wait = async {
         while !condition() {
@@ -170,7 +170,7 @@ fn socket_memory() -> u64 {
 }
 
 #[test]
-fn clients_that_stop_reading_delay_no_other_and_take_bounded_memory() {
+fn clients_that_stop_reading_neither_delay_others_nor_fill_memory() {
     let clients = length_of_run("FAULT_CLIENTS", CLIENTS);
     eduhub::machine::raise_open_files(clients);
     let (deaf, sockets_before) = (clients / DEAF_STEP, socket_memory());
@@ -213,9 +213,9 @@ fn clients_that_stop_reading_delay_no_other_and_take_bounded_memory() {
 fn report(clients: usize, before: [Duration; 2], after: [Duration; 2], resident: u64, sockets: u64) {
     let slowdown = after[1].as_secs_f64() / before[1].as_secs_f64();
     println!("{clients} clients: median and p99 of the delay {before:.1?}; when one in {DEAF_STEP} does not read");
-    println!("{after:.1?}, p99 {slowdown:.2} times; at most {resident} bytes resident, and {sockets} of sockets");
+    println!("{after:.1?}, p99 {slowdown:.2} times; at most {resident} bytes resident and {sockets} bytes in sockets");
     if clients >= CLIENTS_COMPARED {
-        assert!(slowdown < SLOWDOWN_MAX, "the delay grew {slowdown:.2} times");
+        assert!(slowdown < SLOWDOWN_MAX, "the delay grew by a factor of {slowdown:.2}");
         assert!(resident + sockets < MEMORY_MAX, "the hub has {resident} bytes, the sockets {sockets}");
     }
 }

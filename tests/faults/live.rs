@@ -25,7 +25,7 @@ const DEAF: usize = 4;
 /// one write beyond it. Without a bound, it grows to megabytes.
 const SEND_BUFFER_MAX: u64 = 256 * 1024;
 
-/// More bytes than a client that reads ever leaves: its connection is blocked.
+/// More unsent bytes than a client that reads ever has: a connection with as many is blocked.
 const BLOCKED_MIN: u64 = 32 * 1024;
 
 /// A hub with one worker, and therefore one relay, which sweeps all sessions at once.

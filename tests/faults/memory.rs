@@ -114,7 +114,7 @@ fn ask_and_do_not_read(server: &Server, path: impl Fn(usize) -> String) -> Vec<C
     (0..DEAF).map(ask).collect()
 }
 
-/// Returns the number of responses so far, except those to this request.
+/// Returns the number of responses of a class so far, without the response to this request.
 fn responses(server: &Server, class: &str) -> usize {
     server.metric(&format!("eduhub_http_requests_total{{class=\"{class}\"}}")) as usize
 }

@@ -150,7 +150,7 @@ fn silent_visitors_of_one_address_displace_only_each_other() {
 }
 
 #[test]
-fn pipelined_requests_and_expected_bodies_are_answered() {
+fn pipelined_and_100_continue_requests_are_answered() {
     let home = Home::new();
     let server = home.serve();
     let mut client = server.client();

@@ -16,7 +16,7 @@ fn close(code: u16, reason: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn violations_are_closed_with_the_code_of_the_rfc() {
+fn violations_close_the_connection_with_the_code_of_the_rfc() {
     let reserved = |bits: u8| frame(0x81 | bits, b"{}");
     let mut cases: Vec<(&str, Vec<u8>, u16)> = vec![
         ("1.2.1 a binary message", frame(0x82, b""), 1003),

@@ -18,9 +18,9 @@
 //!
 //! It follows that no section is oversold and no student holds two seats, because the rules do not allow it.
 //!
-//! **Why a search.** The hub states no sequence in its responses to writes; only reads of all seats carry one (`seq`),
-//! which is checked separately ([`sequence`]); the rows of such a read are checked one by one. The order of writes is
-//! therefore searched ([`search`]), guided by the time of the decision that most responses state.
+//! **Why a search.** The hub states no sequence in its responses to writes. Only reads of all seats carry one (`seq`),
+//! which is checked separately ([`sequence`]); the rows of such a read are checked one by one. The order of writes
+//! therefore has to be found by a search ([`search`]), guided by the time of the decision that most responses state.
 //!
 //! **Three sources of reads.** Counts of sections, registrations of a student, and rosters are published one after the
 //! other in each commit, and a roster is read from the store before its commit is published. Reads of one source are

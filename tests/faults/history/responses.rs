@@ -8,7 +8,7 @@ pub(crate) fn read_matches(term: &Term, request: &Request, response: &Response) 
     match (request, response) {
         (Request::ReadSection { section }, Response::Section(view)) => term.view(*section) == *view,
         (Request::ReadRow { section }, Response::Row(row)) => term.seats(*section) == *row,
-        // Its rows are calls of their own, and its sequence is checked separately.
+        // Its rows are separate calls, and its sequence is checked elsewhere.
         (Request::ReadSeats, Response::Seats { .. }) => true,
         (Request::ReadOwn { student }, Response::Own(items)) => own_matches(term, *student, items),
         (Request::ReadRoster { section }, Response::Roster { enrolled, waitlist }) => {
