@@ -1,4 +1,4 @@
-//! Import profiles: their resources, and how an import chooses and uses one.
+//! Import profiles: how they are saved and listed, and how an import chooses and uses one.
 
 use eduhub::domain::ids::ProfileName;
 use eduhub::domain::import_profile::{ImportProfile, ProfileChoice};
@@ -11,7 +11,7 @@ use crate::imports_hub::{Hub, options_for};
 use crate::support::openapi::{assert_has_schema, assert_is_response_of};
 use crate::support::wait::eventually;
 
-/// A file whose names mean nothing to the importer, below a title.
+/// A file with a title line, whose column names mean nothing to the importer.
 const OWN: &str = "Kursplan 2031,,,\nNr,Kurs,Platz,Ort\n30001,AB 101,20,Elm 105\n30002,AB 102,25,Elm 106\n";
 
 fn profile(name: &str, header: &str, map: &[(&str, &str)]) -> ImportProfile {
@@ -44,7 +44,7 @@ fn fields(task: &Value) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn a_saved_profile_is_used_when_the_same_header_comes_again() {
+async fn a_saved_profile_is_used_for_a_file_with_the_same_header() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let before = hub.import(OWN, options_for("T")).await;

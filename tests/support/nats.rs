@@ -65,7 +65,7 @@ impl NatsServer {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // A group of its own, so that an interrupt from the terminal does not end it before the server.
+            // A separate process group: an interrupt from the terminal must not end the supervisor before the server.
             .process_group(0);
         let mut server = Self { port, supervisor: supervisor.spawn().unwrap(), folder };
         server.port = server.wait_for_port();

@@ -80,7 +80,7 @@ pub struct Layout {
     pub commit_wait: f64,
 }
 
-/// What a simulation counted.
+/// The counts of a simulation.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// Processor time per hub, and of PostgreSQL.
@@ -106,12 +106,12 @@ pub struct Outcome {
     pub reading: Vec<f64>,
     /// The longest queue of a term at one hub.
     pub queue_max: usize,
-    /// The busiest [`BUCKET`], each per second: processors of all hubs, of PostgreSQL, the share of time for which the
-    /// term's row is locked, registrations, and bytes.
+    /// The highest value of each rate, averaged over a [`BUCKET`].
     pub peak: Rates,
 }
 
-/// What happens per second.
+/// Rates, or their sums over a [`BUCKET`]: busy processors of all hubs and of PostgreSQL, share of time for which the
+/// term's row is locked, and registrations, frames and bytes per second.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rates {
     pub hubs: f64,

@@ -29,7 +29,8 @@ use self::table::{Access, OPERATIONS};
 use crate::support::http::{Client, Response};
 use crate::support::openapi::document;
 
-/// What a sandbox's token may do. It imports only into its own sandbox, and registers for one section at a time.
+/// The operations that a sandbox's token may call. It imports only into its own sandbox, and registers for one section
+/// at a time.
 const IN_SANDBOX: [(&str, &str); 9] = [
     ("GET", "/api/v1/seats"),
     ("GET", "/api/v1/me/registrations"),
@@ -105,7 +106,7 @@ fn expected(method: &str, path: &str, access: Access, kind: &Kind) -> Verdict {
     if may { Verdict::Admitted } else { Verdict::Forbidden }
 }
 
-/// Returns a path with a value for each parameter. Nothing of the college has these names, so no cell changes what
+/// Returns a path with a value for each parameter. No resource of the college has these names, so no cell changes what
 /// another one sees.
 fn filled(path: &str) -> String {
     // A stream that is opened does not end.

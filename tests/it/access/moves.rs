@@ -93,7 +93,7 @@ fn a_merge_cancels_the_section_when_no_student_is_left() {
 }
 
 #[test]
-fn moves_are_refused_to_other_terms_and_subjects() {
+fn moves_to_other_terms_or_subjects_are_refused() {
     let hub = college();
     let path = format!("{}/move-all", section("1"));
     let mut staff = hub.staff();
@@ -122,5 +122,5 @@ fn the_notice_of_a_cancellation_names_sections_with_seats() {
     let (ann, message) = notice_to("ann");
     assert_eq!(ann, json!(["2", "4"]));
     assert!(message.ends_with("Sections with seats: CRN 2, 4."), "{message}");
-    assert_eq!(notice_to("cid").0, json!(["4", "2"]), "first those that do not overlap another section of the student");
+    assert_eq!(notice_to("cid").0, json!(["4", "2"]), "sections that overlap another one of the student come last");
 }

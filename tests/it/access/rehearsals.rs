@@ -19,7 +19,7 @@ fn name(index: usize) -> String {
     format!("s{index:02}")
 }
 
-/// Returns sections of few seats, of which some overlap or belong to one course.
+/// Returns sections with few seats. Some of them overlap or belong to one course.
 fn schedule() -> Schedule {
     let row = |crn: &str, course: &str, days, hour: u32, capacity| Row {
         days,
@@ -52,7 +52,7 @@ fn plan_of(index: usize, seed: u32) -> Vec<Value> {
     (0..3 + index % 2).map(entry).collect()
 }
 
-/// Opens the term in the past, and for some students earlier still. Some have a hold.
+/// Opens the term in the past, and even earlier for some students. Some have a hold.
 fn put_facts(staff: &mut Client) -> Vec<String> {
     staff.put_json(&format!("/api/v1/terms/{TERM}"), &json!({"opens_at": "2020-01-10T08:00:00Z"})).expect(200);
     let opens_at = |index: usize| match index % 4 {
@@ -191,7 +191,7 @@ fn demand_compares_plans_with_seats() {
         "unplaced": 1,
     });
     assert_eq!(staff.get(&path).expect(200).json(), expected);
-    // Staff of a subject see the sections of this subject alone.
+    // Staff who are limited to a subject see only its sections.
     let mut bio = hub.signed_in_as(&staff_of("bea", &["BIO"]));
     let limited = bio.get(&path).expect(200).json();
     assert_eq!((&limited["items"], &limited["students"]), (&json!([expected["items"][1]]), &json!(1)));

@@ -1,4 +1,4 @@
-//! What the college states about students: windows, holds, credit limits and prerequisites.
+//! The facts that the college states about students: windows, holds, credit limits and prerequisites.
 
 use eduhub::domain::command::{Command, TermPatch};
 use eduhub::domain::refusal::{ClosedAction, Refusal};

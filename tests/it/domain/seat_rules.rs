@@ -247,7 +247,7 @@ fn a_set_is_refused_if_one_section_has_no_seat() {
 }
 
 #[test]
-fn a_section_that_links_back_to_none_can_be_added_first() {
+fn a_lab_that_requires_no_lecture_can_be_added_first() {
     let mut term = TestTerm::of([section("LEC").linked(&["LAB"]), section("LAB").component("lab")]);
     term.enroll("ana", "LAB");
     term.enroll("ana", "LEC");

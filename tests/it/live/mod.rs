@@ -238,7 +238,7 @@ fn invalid_subscriptions_are_errors_and_keep_the_connection() {
 }
 
 #[test]
-fn protocol_violations_are_closed_with_their_code() {
+fn protocol_violations_close_the_connection_with_their_code() {
     let hub = Hub::start(options());
     let mut huge = vec![0x81, 0xff];
     huge.extend((1u64 << 32).to_be_bytes());
@@ -264,7 +264,7 @@ fn protocol_violations_are_closed_with_their_code() {
 }
 
 #[test]
-fn a_fragmented_message_with_a_ping_between_is_one_message() {
+fn a_ping_between_fragments_does_not_split_a_message() {
     let hub = Hub::start(options());
     let mut client = hub.connect("");
     let bytes =

@@ -1,4 +1,4 @@
-//! Streams of Server-Sent Events over real sockets, as [`super`] tests WebSockets.
+//! Streams of Server-Sent Events over real sockets. [`super`] tests WebSockets.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn a_client_resumes_at_its_last_event_with_every_alert_once() {
     for n in 0..40 {
         hub.post(&format!("missed {n}"));
     }
-    // The id is newer than the position in the address, with which a browser connects again and again.
+    // The id is newer than the position in the address, which a browser does not change when it reconnects.
     let mut back = hub.stream("?since=0", &position);
     back.wait_for("live", |event| event.kind == "live");
     for n in 0..40 {
@@ -157,7 +157,7 @@ fn a_stream_counts_toward_the_limit_until_its_client_leaves() {
 }
 
 #[test]
-fn heartbeats_keep_a_stream_whose_client_sends_nothing() {
+fn heartbeats_keep_the_stream_of_a_silent_client_open() {
     let hub = Hub::start(Options { heartbeat: Duration::from_millis(50), ..options() });
     let mut stream = hub.stream("", "");
     for _ in 0..5 {

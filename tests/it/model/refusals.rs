@@ -1,4 +1,4 @@
-//! The part of the naive model about what a student cannot get, and why: the rules, in their order.
+//! The part of the naive model about refusals: the rules, in their order.
 
 use eduhub::domain::section::SectionStatus;
 use eduhub::domain::student::{HeldAction, StudentFacts};

@@ -36,7 +36,7 @@ fn offered(expires_at: Timestamp, remind_at: Option<Timestamp>) -> Registration 
     }
 }
 
-/// Starts a hub whose store has an offer of the only seat of X to `bob`, for whom `cyd` waits.
+/// Starts a hub whose store has an offer of the only seat of X to `bob`. `cyd` waits for the seat.
 async fn started_with(offer: Registration) -> Harness {
     let mut harness = Harness::unloaded(10, None, [section("X").waitlist(9)]);
     let reply = harness.next_load().await;

@@ -99,7 +99,7 @@ pub(crate) fn a_refused_batch_leaves_the_chain_as_it_was<F: StoreFixture>() {
     assert_eq!(term.reopen().run(vec![register("dan", "X")]).unwrap().receipts[0][0].n, 4);
 }
 
-/// The term is loaded two batches after the newest attempts of students and sections were written.
+/// Loads a term one batch after the newest attempts of students and sections were written.
 pub(crate) fn a_loaded_chain_is_continued<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").seats(3), section("Y")]);
     term.run_one(register("ana", "X"));

@@ -51,7 +51,7 @@ pub(crate) fn a_member_is_read_back_unchanged<F: StoreFixture>() {
     assert_eq!(in_clear(&found(&fixture.open(), "ann")), in_clear(&second), "after reopening");
 }
 
-pub(crate) fn unusual_names_are_those_beyond_ascii_and_of_paths<F: StoreFixture>() {
+pub(crate) fn unusual_names_are_non_ascii_names_and_path_names<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
     let stored = |name: &str| UserName::stored(name).unwrap();
@@ -167,7 +167,7 @@ pub(crate) fn users_are_listed_with_the_limit_of_their_last_sign_in<F: StoreFixt
         last_seen: minute(1),
     };
     block_on(store.put_member(Member { rights: limited("MATH"), ..member("kim", "kim", 1) })).unwrap();
-    // Another member has the name of a user of single sign-on, before that user took it over.
+    // A member had this name before a user of single sign-on took it over.
     block_on(store.put_member(Member { rights: limited("ART"), ..member("lee", "lee", 1) })).unwrap();
     let sign_in = ProviderSignIn { token: Uuid::from_u128(1), sid: None, id_token: None, expires_at: minute(9) };
     let lee = ProviderUser {

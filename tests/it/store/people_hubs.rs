@@ -166,7 +166,7 @@ fn two_hubs_store_no_more_links_and_profiles_than_allowed() {
 }
 
 #[test]
-fn one_of_two_hubs_changes_a_password_or_takes_a_code_or_name() {
+fn only_one_hub_changes_a_password_or_takes_a_code_or_name() {
     let fixture = Shared::create();
     let hubs = two_hubs(&fixture);
     let ann = user("ann");
@@ -206,7 +206,7 @@ fn one_of_two_hubs_changes_a_password_or_takes_a_code_or_name() {
 }
 
 #[test]
-fn a_sign_in_on_another_hub_keeps_its_token_when_tokens_are_replaced() {
+fn a_sign_in_keeps_its_token_while_another_hub_replaces_tokens() {
     let fixture = Shared::create();
     let [hub, other] = two_hubs(&fixture);
     let member = |token: &str, at| Member {
