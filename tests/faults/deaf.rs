@@ -195,7 +195,7 @@ fn clients_that_stop_reading_neither_delay_others_nor_fill_memory() {
         let measure = || peak.measure(&server, &crowd.deaf_ports.borrow());
         [before, send_alerts(&crowd, &sender, clients - deaf, measure).await]
     });
-    assert_eq!(crowd.closed.borrow()[..], [] as [String; 0], "no client that reads is closed");
+    assert_eq!(crowd.closed.borrow()[..], [] as [String; 0], "the connection of each client that reads stays open");
     // They are evicted when their queue is full, or TCP ends their connection if that takes longer than 30 seconds.
     eventually("the sessions of all clients that do not read have ended", || {
         let sessions = server.metric("eduhub_sessions{role=\"visitor\"}") as usize;

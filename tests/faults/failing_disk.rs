@@ -24,8 +24,8 @@ struct Answered {
     status: u16,
 }
 
-/// Lets students register one after another with the failure `failure` (a value of `DISK_FAIL`), and restarts the
-/// hub. Returns the statuses, and the students who hold a seat afterward.
+/// Registers students one after another while the disk fails as `failure` states (a value of `DISK_FAIL`), and restarts
+/// the hub. Returns the statuses, and the students who hold a seat afterward.
 fn register_with(failure: &str) -> (Vec<Answered>, BTreeSet<usize>) {
     let home = Home::new();
     let mut serve = home.command(&["serve"]);

@@ -52,14 +52,14 @@ impl NatsServer {
     pub fn start_with(port: u16, arguments: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("eduhub-nats-").tempdir().unwrap();
         // -1: a free port.
-        let wanted = if port == 0 { "-1".to_owned() } else { port.to_string() };
+        let port_argument = if port == 0 { "-1".to_owned() } else { port.to_string() };
         let mut supervisor = Command::new("sh");
         supervisor
             .arg("-c")
             .arg("\"$@\" >>log 2>&1 & server=$!; cat >/dev/null; kill -TERM $server; wait")
             .arg("sh")
             .arg(program())
-            .args(["-a", "127.0.0.1", "-p", &wanted, "--ports_file_dir", "."])
+            .args(["-a", "127.0.0.1", "-p", &port_argument, "--ports_file_dir", "."])
             .args(arguments)
             .current_dir(folder.path())
             .stdin(Stdio::piped())

@@ -174,7 +174,7 @@ struct Cached {
 struct Student {
     steps: Vec<Step>,
     next: usize,
-    asked_at: f64,
+    requested_at: f64,
 }
 
 /// A running simulation of one term.
@@ -196,7 +196,7 @@ struct Simulation<'a> {
 
 /// Simulates a window of one term with this many sections.
 pub fn simulate(morning: &Morning, sections: usize, costs: &Costs, layout: Layout, seed: u64) -> Outcome {
-    let students = morning.steps(seed).into_iter().map(|steps| Student { steps, next: 0, asked_at: 0.0 }).collect();
+    let students = morning.steps(seed).into_iter().map(|steps| Student { steps, next: 0, requested_at: 0.0 }).collect();
     let hub = || Hub {
         processors: Processors::new(layout.hub_cores),
         registrar: Processors::new(1),
@@ -244,7 +244,7 @@ impl Simulation<'_> {
                 break;
             }
             match event {
-                Event::Step(student) => self.ask(now, student),
+                Event::Step(student) => self.request(now, student),
                 Event::Served(student) => self.served(now, student),
                 Event::Committed(hub) => self.committed(now, hub),
                 Event::Follow(hub) => self.follow(now, hub),
@@ -307,8 +307,8 @@ impl Simulation<'_> {
         steps[*next].action
     }
 
-    fn ask(&mut self, now: f64, student: usize) {
-        self.students[student].asked_at = now;
+    fn request(&mut self, now: f64, student: usize) {
+        self.students[student].requested_at = now;
         let action = self.action(student);
         let cost = self.costs.requests[action as usize];
         let hub = self.hub_of(student);
@@ -374,7 +374,7 @@ impl Simulation<'_> {
             Action::Join => self.hubs[hub].sessions += 1,
             _ => {}
         }
-        let took = now - self.students[student].asked_at;
+        let took = now - self.students[student].requested_at;
         self.outcome.reading.push(took);
         self.responded(now, student);
     }
@@ -422,7 +422,7 @@ impl Simulation<'_> {
         self.outcome.registrations += size;
         self.bucket(now).registrations += size as f64;
         for student in batch {
-            let took = now - self.students[student].asked_at;
+            let took = now - self.students[student].requested_at;
             self.outcome.registering.push(took);
             self.responded(now, student);
         }

@@ -58,9 +58,9 @@ pub(crate) fn write_matches(outcomes: &[Outcome], response: &Response, at: Optio
 
 fn item_matches(item: &Item, outcome: Outcome, decided_at: Option<Millisecond>) -> bool {
     match (item, outcome) {
-        (Item::Held { is_new: told, standing: found, at }, Outcome::Held { is_new, standing, since }) => {
+        (Item::Held { is_new: stated, standing: found, at }, Outcome::Held { is_new, standing, since }) => {
             *found == standing
-                && told.is_none_or(|told| told == is_new)
+                && stated.is_none_or(|stated| stated == is_new)
                 && if is_new { Some(*at) == decided_at } else { !since.is_exact || since.at == *at }
         }
         (Item::Dropped { at }, Outcome::Dropped { is_new, since }) => {

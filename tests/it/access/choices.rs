@@ -77,7 +77,7 @@ fn alternatives_and_a_swap_are_shown_and_carried_out_together() {
     let of_promotion = |crn: &str, result: &str| json!([id(crn), "promote", result, "promotion"]);
     assert_eq!(newest, [of_promotion("4", "dropped"), of_promotion("1", "dropped"), of_promotion("3", "enrolled")]);
     let alerts = bob.get("/api/v1/alerts?since=0").expect(200).json();
-    let told: Vec<Value> = alerts["items"]
+    let notices: Vec<Value> = alerts["items"]
         .as_array()
         .unwrap()
         .iter()
@@ -85,7 +85,7 @@ fn alternatives_and_a_swap_are_shown_and_carried_out_together() {
         .collect();
     let expected =
         [json!(["3", "promoted", null]), json!(["1", "promoted", "dropped"]), json!(["4", "promoted", "dropped"])];
-    assert_eq!(told, expected, "{alerts:#}");
+    assert_eq!(notices, expected, "{alerts:#}");
 }
 
 #[test]
