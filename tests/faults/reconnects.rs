@@ -389,7 +389,7 @@ fn all_clients_resume_at_once_without_a_read_of_the_store() {
     let server = resume_all(home, Arc::new(server), seats_since, clients, 0, limit);
     // Each client reads the range and at least one page. Control: without the tail, the store is read as often.
     let [memory, store] = replay_reads(&server);
-    assert!(memory >= 2.0 * clients as f64 && store < 1.0, "{memory} reads of the memory, {store} of the store");
+    assert!(memory >= 2.0 * clients as f64 && store < 1.0, "{memory} reads from memory, {store} from the store");
 }
 
 #[test]

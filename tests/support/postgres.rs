@@ -112,8 +112,8 @@ fn create_folder(parent: &Path) -> PathBuf {
     folder
 }
 
-/// Returns the folder with the unpacked programs from which they are run. The unprivileged user may not be able to
-/// enter the folder of the project, so root runs a copy.
+/// Returns the folder from which the unpacked programs are run. The unprivileged user may not be able to enter the
+/// folder of the project, so root runs a copy.
 fn runnable(folder: &Path) -> PathBuf {
     if !is_root() || !unpacked().exists() {
         return unpacked();
@@ -169,7 +169,7 @@ impl Place {
         Self { runnable: runnable(&folder), folder }
     }
 
-    /// Makes the folder of the data a link to one in memory, if there is enough.
+    /// Makes the data folder a link to a folder in memory, if enough memory is free.
     fn keep_data_in_memory(&self) {
         let free = rustix::fs::statvfs(MEMORY).map_or(0, |memory| memory.f_bavail * memory.f_frsize);
         if free >= MEMORY_FREE_MIN {

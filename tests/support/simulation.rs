@@ -297,7 +297,7 @@ impl Simulation<'_> {
         self.bucket(now).wire += bytes;
     }
 
-    /// Students are spread evenly over the hubs.
+    /// Returns the hub of a student. Students are spread evenly over the hubs.
     const fn hub_of(&self, student: usize) -> usize {
         student % self.layout.hubs
     }

@@ -82,11 +82,11 @@ fn missed_alerts_are_read_from_memory_and_older_ones_from_the_store() {
         [reads("memory") - before[0], reads("store") - before[1]]
     };
     let [memory, store] = resume();
-    assert!(memory > 0 && store == 0, "{memory} reads of the memory, {store} of the store");
+    assert!(memory > 0 && store == 0, "{memory} reads from memory, {store} from the store");
     // The tail starts at 61. The range and the pages that begin before it are read from the store, the last one is not.
     hub.live.tail.trim(61);
     let [memory, store] = resume();
-    assert!(memory > 0 && store > 1, "{memory} reads of the memory, {store} of the store");
+    assert!(memory > 0 && store > 1, "{memory} reads from memory, {store} from the store");
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn a_silent_client_is_reaped() {
     let mut silent = hub.connect("");
     silent.wait_for("live", |f| f["type"] == "live");
     let mut alive = hub.connect("");
-    // With a pause between two polls, so that the other client does not send more frames than it may.
+    // The pause between two polls keeps the other client below the limit on frames.
     eventually("the silent client to be reaped", || {
         alive.send(&json!({"type": "ping"}));
         alive.wait_for("pong", |f| f["type"] == "pong");

@@ -140,7 +140,7 @@ fn streams_end_with_their_token_and_with_the_hub() {
     assert_eq!(expired.wait_for_end(), Some(4001));
     hub.drain();
     assert_eq!(other.wait_for_end(), Some(1012));
-    let retry = other.retry.expect("browsers get the time at which they reconnect");
+    let retry = other.retry.expect("browsers get the delay before they reconnect");
     assert_eq!(other.seen().last().map(|event| &event.data["retry_ms"]), Some(&json!(retry)));
     hub.wait_until("all sessions have ended", || hub.live.presence.is_empty());
 }
