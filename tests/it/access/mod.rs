@@ -43,10 +43,10 @@ const IN_SANDBOX: [(&str, &str); 9] = [
     ("DELETE", "/api/v1/admin/demo/sandboxes/{term}"),
 ];
 
-/// What a response says about the caller's rights.
+/// The statement of a response about the caller's rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// The caller may do this. What was sent may still be wrong or missing.
+    /// The caller may do this. The request may still be invalid.
     Admitted,
     /// 401 with the code `unauthenticated`.
     Unauthenticated,
@@ -109,7 +109,7 @@ fn expected(method: &str, path: &str, access: Access, kind: &Kind) -> Verdict {
 /// Returns a path with a value for each parameter. No resource of the college has these names, so no cell changes what
 /// another one sees.
 fn filled(path: &str) -> String {
-    // A stream that is opened does not end.
+    // With an unknown channel, the hub does not open a stream, which would never end.
     if path == "/alerts/stream" {
         return format!("{path}?channels=none");
     }

@@ -56,7 +56,7 @@ fn results(response: &Value) -> Vec<(String, String)> {
 }
 
 #[test]
-fn everyone_is_moved_in_order_and_those_who_cannot_be_moved_stay() {
+fn a_move_keeps_the_order_and_leaves_refused_students() {
     let hub = college();
     let mut staff = hub.staff();
     let body = json!({"to": format!("{TERM}-2"), "reason": "The room is closed."});
