@@ -168,7 +168,7 @@ pub(crate) fn old_attempts_are_deleted_and_the_rest_stays_verifiable<F: StoreFix
 pub(crate) fn an_erased_person_is_in_no_attempt<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X")]);
     term.run_one(register("bob", "X"));
-    // A refusal only: the person is registered nowhere.
+    // Only a refusal: the person is registered nowhere.
     term.run_one(register("ann", "X"));
     let before = hash_of(&term.store, "ann", 2);
     let now = minute(5).to_zoned_datetime(TimeZone::UTC);
