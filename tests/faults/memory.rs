@@ -127,7 +127,7 @@ fn a_list_is_in_memory_once_for_all_clients_that_do_not_read_it() {
     let length = read_list(&mut server.client(), &path, "identity");
     let (before, answered) = (resident(&server), responses(&server, "2xx"));
     let deaf = request_without_reading(&server, |_| path.clone());
-    eventually("all responses have begun", || (responses(&server, "2xx") >= answered + DEAF).then_some(()));
+    eventually("all responses to begin", || (responses(&server, "2xx") >= answered + DEAF).then_some(()));
     assert!(length * DEAF as u64 > 3 * GROWTH_MAX / 2, "negative control: {length} bytes for each client");
     let growth = resident(&server).saturating_sub(before);
     println!("{DEAF} clients that do not read {} KiB added {} MiB", length / 1024, growth / MIB);
@@ -142,7 +142,7 @@ fn visitors_who_do_not_read_do_not_block_lists_of_users() {
     read_list(&mut server.client(), &distinct_list(0), "identity");
     let (before, refused) = (resident(&server), responses(&server, "5xx"));
     let deaf = request_without_reading(&server, distinct_list);
-    eventually("visitors use all memory for uncached lists", || (responses(&server, "5xx") > refused).then_some(()));
+    eventually("visitors to use all memory for uncached lists", || (responses(&server, "5xx") > refused).then_some(()));
     let length =
         read_list(&mut server.client().signed_in(&home.token("ada", "student")), &distinct_list(0), "identity");
     let unsent = caches(&server)["uncached_responses"].0;
@@ -151,7 +151,7 @@ fn visitors_who_do_not_read_do_not_block_lists_of_users() {
     println!("{DEAF} visitors who do not read {} KiB each added {} MiB", length / 1024, growth / MIB);
     assert!(growth < GROWTH_MAX, "{} MiB were added", growth / MIB);
     drop(deaf);
-    eventually("lost connections release their memory", || {
+    eventually("lost connections to release their memory", || {
         (caches(&server)["uncached_responses"].0 == 0).then_some(())
     });
 }

@@ -106,7 +106,7 @@ fn a_message_before_a_violation_is_replied_to() {
 #[test]
 fn invalid_text_in_pieces_of_one_frame_is_rejected_before_its_end() {
     let (valid, invalid) = (b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5", b"\xf4\x90\x80\x80");
-    // So long that pongs, which the client sends within the frame, do not complete it.
+    // Pongs, which the client may send within the frame, must not complete it, so the rest is long.
     let rest = b"edited".repeat(5_000);
     let whole = frame(0x81, &[&valid[..], invalid, &rest].concat());
     let begin = whole.len() - rest.len() - invalid.len();

@@ -199,7 +199,7 @@ fn events_reach_the_other_hub_and_each_hub_detects_the_other() {
         first.reaches(&mut second, &event);
         second.reaches(&mut first, &event);
     }
-    eventually("both hubs to receive a presence", || {
+    eventually("both hubs to receive a presence message", || {
         (first.bus.has_other_hubs() && second.bus.has_other_hubs()).then_some(())
     });
     drop(second);

@@ -188,7 +188,7 @@ impl Run {
             for stop in 1..=faults.stops {
                 reach(stop, faults.stops + 1);
                 faulty.signal(Signal::STOP);
-                eventually("all clients wait", || (world.waiting.load(Ordering::SeqCst) == CLIENTS).then_some(()));
+                eventually("all clients to wait", || (world.waiting.load(Ordering::SeqCst) == CLIENTS).then_some(()));
                 faulty.signal(Signal::CONT);
             }
             reach(1, 1);
