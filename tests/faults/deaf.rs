@@ -41,8 +41,8 @@ const SEND_BUFFER_MAX: u64 = 256 * 1024;
 const BLOCKED_MIN: u64 = 32 * 1024;
 /// Maximum memory of the hub and its sockets with 10,000 clients, in bytes.
 const MEMORY_MAX: u64 = 400 * 1024 * 1024;
-/// Maximum factor by which the 99th percentile of the delay may grow. The goal is 1.3; the limit is higher, because other
-/// programs may slow down one half of a run more than the other.
+/// Maximum factor by which the 99th percentile of the delay may grow. The goal is 1.3; the limit is higher, because
+/// other programs may slow down one half of a run more than the other.
 const SLOWDOWN_MAX: f64 = 2.0;
 
 /// The minimum time between two measurements, each of which reads a row for every TCP connection of the machine.

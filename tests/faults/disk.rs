@@ -57,8 +57,8 @@ pub(crate) enum Operation {
     Remove { path: PathBuf },
 }
 
-/// Reads the log of `DISK_LOG`: each operation with the length of the log after it. The last record may be cut, because the
-/// process was killed while it wrote it.
+/// Reads the log of `DISK_LOG`: each operation with the length of the log after it. The last record may be cut, because
+/// the process was killed while it wrote it.
 pub(crate) fn read_log(log: &[u8]) -> Vec<(usize, Operation)> {
     let mut operations = Vec::new();
     let mut at = 0;

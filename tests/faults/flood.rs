@@ -1,7 +1,7 @@
 //! Registrations while a visitor requests lists that are not cached, and a WebSocket client that never stops sending.
 //!
-//! `FLOOD_LIMIT=default` measures with the hub's default limits, `FLOOD_STUDENTS` sets how many students register in each
-//! measurement, and `FLOOD_ROUNDS` how many times the measurements are repeated in turns: `make flood`.
+//! `FLOOD_LIMIT=default` measures with the hub's default limits, `FLOOD_STUDENTS` sets how many students register in
+//! each measurement, and `FLOOD_ROUNDS` how many times the measurements are repeated in turns: `make flood`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,8 +1,8 @@
 //! Commands that are interrupted while they change a store: killed, or stopped by a failing disk or a power failure.
 //!
-//! `eduhub import` without a hub opens the store, imports, and closes it, so one command covers a start, an import and a
-//! stop. Begun on a store of an earlier version, it also covers the migrations. Afterward, the store has
-//! either the old schedule or the new one, complete, all seats, and no damage.
+//! `eduhub import` without a hub opens the store, imports, and closes it, so one command covers a start, an import and
+//! a stop. Begun on a store of an earlier version, it also covers the migrations. Afterward, the store has either the
+//! complete old schedule or the complete new one, all seats, and no damage.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -68,7 +68,8 @@ struct Part {
 }
 
 impl Part {
-    /// Runs this test in another process, which holds the connections from number `first` on. Returns when they are open.
+    /// Runs this test in another process, which holds the connections from number `first` on. Returns when they are
+    /// open.
     fn start(to: SocketAddr, first: usize, count: usize) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", "many_connections::idle_dripping_and_pinging_connections_leave_the_hub_serving"])

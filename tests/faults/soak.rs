@@ -247,8 +247,8 @@ fn watch(load: &Load) {
 }
 
 /// Posts and cancels alerts like those of the load until the tail of alerts that the hub has in memory is full. At the
-/// rate of the load, it would grow toward its bound during the whole run, and hide unbounded growth elsewhere. Alerts of
-/// another length would be replaced during the run by those of the load, which take another amount of memory.
+/// rate of the load, it would grow toward its bound during the whole run, and hide unbounded growth elsewhere. Alerts
+/// of another length would be replaced during the run by those of the load, which take another amount of memory.
 fn fill_alert_tail(home: &Home, server: &Server, ids: &[String]) {
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
     let (mut random, mut bytes) = (Random::seeded(seed()), 0);

@@ -1,5 +1,5 @@
-//! The protocol of the WebSocket, byte by byte. The cases have the numbers of the Autobahn test suite, whose cases expect
-//! an echo. The hub replies to each message that is not JSON with an `error` instead.
+//! The protocol of the WebSocket, byte by byte. The cases have the numbers of the Autobahn test suite, whose cases
+//! expect an echo. The hub replies to each message that is not JSON with an `error` instead.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;

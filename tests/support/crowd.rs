@@ -127,8 +127,8 @@ fn frame_len(bytes: &[u8]) -> Option<usize> {
     header(bytes).map(|(header, payload)| header + payload)
 }
 
-/// Passes each complete message to `handle`, and appends replies to pings to `pongs`. Returns the length of all complete
-/// frames. The hub does not fragment messages.
+/// Passes each complete message to `handle`, and appends replies to pings to `pongs`. Returns the length of all
+/// complete frames. The hub does not fragment messages.
 fn messages(bytes: &[u8], pongs: &mut Vec<u8>, handle: &mut impl FnMut(Incoming<'_>)) -> usize {
     let mut at = 0;
     while let Some((header, payload)) = header(&bytes[at..]).filter(|(header, len)| at + header + len <= bytes.len()) {

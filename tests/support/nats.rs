@@ -1,7 +1,7 @@
 //! A NATS server for one test, on a port of 127.0.0.1.
 //!
-//! A shell supervises the server. It stops the server when the pipe from this process is closed, which also happens after a
-//! panic or a kill.
+//! A shell supervises the server. It stops the server when the pipe from this process is closed, which also happens
+//! after a panic or a kill.
 
 #![allow(
     dead_code,

@@ -39,7 +39,8 @@ const BOUNCER_CONNECTIONS: u32 = 3;
 /// A folder in memory, for data that need not survive a power failure. On a disk, the file system would need half a
 /// minute of processor time for the databases of the tests, each of which has 300 files.
 const MEMORY: &str = "/dev/shm";
-/// The free space that the folder in memory must have, in bytes: several times that of the databases that exist at once.
+/// The free space that the folder in memory must have, in bytes: several times that of the databases that exist at
+/// once.
 const MEMORY_FREE_MIN: u64 = 2 << 30;
 /// Settings of a server that does not wait for the disk.
 const FAST: &str = "-c fsync=off -c full_page_writes=off";

@@ -138,8 +138,8 @@ enum Event {
 struct Hub {
     /// Requests and frames.
     processors: Processors,
-    /// The thread that decides batches, and those that build responses. The operating system schedules them separately from
-    /// the others, so they do not wait in the same queue.
+    /// The thread that decides batches, and those that build responses. The operating system schedules them separately
+    /// from the others, so they do not wait in the same queue.
     registrar: Processors,
     builders: Processors,
     queue: VecDeque<usize>,
@@ -396,8 +396,8 @@ impl Simulation<'_> {
         }
         let size = one.queue.len().min(BATCH_MAX);
         one.batch = one.queue.drain(..size).collect();
-        // The reads between batches are about seats; those in a batch are about the attempts, too. A hub whose last batch
-        // was behind reads in any case, while it waits for the row.
+        // The reads between batches are about seats; those in a batch are about the attempts, too. A hub whose last
+        // batch was behind reads in any case, while it waits for the row.
         let is_behind = self.last_writer.replace(hub).is_some_and(|last| last != hub);
         let catches_up = is_behind | std::mem::replace(&mut one.was_behind, is_behind);
         self.outcome.batches += 1;

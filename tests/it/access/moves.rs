@@ -17,8 +17,8 @@ fn register(hub: &Hub, name: &str, crn: &str) {
     hub.signed_in_as(&student(name)).put(&format!("/api/v1/me/registrations/{TERM}-{crn}?waitlist=true")).expect(201);
 }
 
-/// Starts a hub in which ann, bob and cid are enrolled in MATH 1 on Mondays, dan waits, and cid has a class at the time of
-/// the other section.
+/// Starts a hub in which ann, bob and cid are enrolled in MATH 1 on Mondays, dan waits, and cid has a class at the time
+/// of the other section.
 fn college() -> Hub {
     let hub = Hub::start();
     let rows = vec![

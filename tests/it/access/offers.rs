@@ -12,8 +12,8 @@ const TERM: &str = "2106";
 const SECTION: &str = "2106-1";
 const OWN: &str = "/api/v1/me/registrations/2106-1";
 
-/// Starts a hub with a section of one seat that `ann` has, and in which seats are offered for `seconds`. `bob` and `cyd`
-/// wait.
+/// Starts a hub with a section of one seat that `ann` has, and in which seats are offered for `seconds`. `bob` and
+/// `cyd` wait.
 fn college(seconds: u32) -> (Hub, [Client; 3]) {
     let hub = Hub::start();
     let mut staff = hub.staff();

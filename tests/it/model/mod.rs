@@ -1,5 +1,5 @@
-//! Generated histories, decided by a term in memory and by a naive model that was written from `docs/SEMANTICS.md` alone.
-//! Replies, notices and registrations must agree after each command.
+//! Generated histories, decided by a term in memory and by a naive model that was written from `docs/SEMANTICS.md`
+//! alone. Replies, notices and registrations must agree after each command.
 
 mod attempts;
 mod changes;

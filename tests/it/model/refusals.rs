@@ -10,7 +10,8 @@ use super::seats::Companion;
 use super::{facts, seats};
 
 impl Naive {
-    /// Returns why a student cannot register for a section together with others; only a seat counts for the credit limit.
+    /// Returns why a student cannot register for a section together with others; only a seat counts for the credit
+    /// limit.
     fn refusal(&self, student: &str, section: &SectionRecord, is_seat: bool, with: &[Companion]) -> Option<String> {
         let crn = section.definition.id.crn.as_str();
         let mut registered: Vec<(String, bool, SectionRecord)> = self

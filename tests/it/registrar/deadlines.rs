@@ -1,5 +1,5 @@
-//! Deadlines that pass while no command arrives: the registrar's timer handles them. The clock stands still until a test
-//! sets it, so a timer that fires too early finds nothing to do.
+//! Deadlines that pass while no command arrives: the registrar's timer handles them. The clock stands still until a
+//! test sets it, so a timer that fires too early finds nothing to do.
 
 use eduhub::domain::command::{Command, TermPatch};
 use eduhub::domain::offer::{Offer, WaitlistMode};

@@ -1,6 +1,6 @@
 //! The contract suite of all stores, written against the ports. To test another kind of store, implement
-//! [`fixture::StoreFixture`] for it and add it to the last lines of this file. Tests of one kind of store have their own
-//! file, such as [`sqlite`].
+//! [`fixture::StoreFixture`] for it and add it to the last lines of this file. Tests of one kind of store have their
+//! own file, such as [`sqlite`].
 
 mod alerts;
 mod attempt_damage;

@@ -11,8 +11,8 @@ use crate::support::postgres::{Database, cluster};
 /// A separate database for one test.
 pub(crate) struct Shared(Database);
 
-/// Returns the name of an empty, migrated database, which tests copy. Its locale sorts and compares names as people do, so
-/// that a statement that depends on the locale fails.
+/// Returns the name of an empty, migrated database, which tests copy. Its locale sorts and compares names as people do,
+/// so that a statement that depends on the locale fails.
 fn template() -> &'static str {
     static MIGRATED: OnceLock<()> = OnceLock::new();
     MIGRATED.get_or_init(|| {

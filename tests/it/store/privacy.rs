@@ -1,5 +1,5 @@
-//! Tests of how a store keeps the audit trail with the people in its entries, exports what is stored about a person, and
-//! erases a person.
+//! Tests of how a store keeps the audit trail with the people in its entries, exports what is stored about a person,
+//! and erases a person.
 
 use std::sync::Arc;
 
