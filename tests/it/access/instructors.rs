@@ -71,7 +71,7 @@ fn limited_staff_read_the_rosters_of_their_own_sections_too() {
 }
 
 #[test]
-fn the_list_has_a_limit_and_no_terms_that_have_ended() {
+fn the_list_of_own_sections_has_a_limit_and_no_ended_terms() {
     let hub = college();
     let mut ann = hub.signed_in_as(&instructor("zero", "Ann Lee"));
     let listed = |response: Response| {

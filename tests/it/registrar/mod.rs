@@ -230,7 +230,7 @@ async fn a_failed_load_answers_waiting_callers_and_is_retried() {
 }
 
 #[actix::test]
-async fn a_failed_settle_answers_waiting_callers_and_reloads() {
+async fn a_failed_settling_answers_waiting_callers_and_reloads() {
     let mut harness = Harness::unloaded(10, None, [section("X")]);
     let reply = harness.next_load().await;
     let pending = harness.submit(register("ana", "X")).await;

@@ -455,7 +455,7 @@ pub(crate) fn recipients_are_resolved_when_an_alert_is_sent<F: StoreFixture>() {
     assert_eq!(recipients.memberships.len(), 4, "equal memberships are stored once");
 }
 
-pub(crate) fn acknowledgements_are_counted_once_and_only_of_recipients<F: StoreFixture>() {
+pub(crate) fn acknowledgements_are_counted_once_and_only_from_recipients<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
     block_on(store.record_people(vec![person("ann", Role::Student), person("sam", Role::Staff)])).unwrap();

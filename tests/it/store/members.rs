@@ -71,7 +71,7 @@ pub(crate) fn unusual_names_are_non_ascii_names_and_path_names<F: StoreFixture>(
     assert_eq!(names, ["..", "jose\u{301}", "zoë", "\u{ff41}nn"].map(stored));
 }
 
-pub(crate) fn a_member_is_found_by_last_login_and_by_user_name<F: StoreFixture>() {
+pub(crate) fn a_member_is_found_by_last_login_and_by_username<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
     let by_login = |login: &str| block_on(store.member_by_login(&user(login))).unwrap().map(|m| m.username.to_string());
@@ -99,7 +99,7 @@ pub(crate) fn a_password_hash_is_stored_for_the_latest_sign_in_only<F: StoreFixt
     assert_eq!(hash_of(&store, "ann"), None, "a new sign-in removes the old hash");
 }
 
-pub(crate) fn deleted_tokens_and_hashes_are_gone<F: StoreFixture>() {
+pub(crate) fn tokens_and_hashes_are_removed_separately<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
     for name in ["ann", "bob"] {

@@ -137,16 +137,16 @@ macro_rules! people_ports {
             deleting_old_entries_leaves_no_gap_and_keeps_the_sequence
             people_in_an_audience_are_known_enrolled_or_named_users
             recipients_are_resolved_when_an_alert_is_sent
-            acknowledgements_are_counted_once_and_only_of_recipients;
+            acknowledgements_are_counted_once_and_only_from_recipients;
             audit:
             audit_entries_are_found_by_their_fields_and_words
             details_are_stored_with_their_codes
             free_text_may_contain_any_character;
             members:
             a_member_is_read_back_unchanged
-            a_member_is_found_by_last_login_and_by_user_name
+            a_member_is_found_by_last_login_and_by_username
             a_password_hash_is_stored_for_the_latest_sign_in_only
-            deleted_tokens_and_hashes_are_gone
+            tokens_and_hashes_are_removed_separately
             tokens_are_replaced_in_one_commit
             ended_sign_ins_outlive_the_member
             unusual_names_are_non_ascii_names_and_path_names
@@ -216,7 +216,7 @@ store_contract! { pooled, crate::store::postgres::Pooled:
     an_erased_person_is_replaced_by_the_pseudonym;
     alerts:
     recipients_are_resolved_when_an_alert_is_sent
-    acknowledgements_are_counted_once_and_only_of_recipients;
+    acknowledgements_are_counted_once_and_only_from_recipients;
     audit:
     audit_entries_are_found_by_their_fields_and_words;
     sign_ins:
