@@ -1,4 +1,4 @@
-//! Damage of a store's files: bits that a disk or another program changed, and a log that lost its end.
+//! Damage to a store's files: bits that a disk or another program changed, and a log that lost its end.
 //!
 //! Each damaged copy of a store must be refused by `verify`, `backup`, `restore` and `serve`, or hold exactly the rows
 //! of the store: in a store that no hub has closed, SQLite does not use all bytes of its pages.
@@ -56,7 +56,7 @@ static FILES: LazyLock<Files> = LazyLock::new(|| {
     Files { killed, stopped, backup }
 });
 
-/// Starts a hub whose students have registered, each in a commit of its own.
+/// Starts a hub whose students have registered, each in a separate commit.
 fn college(home: &Home) -> Server {
     let server = home.serve();
     let row = |number: u32| Row {
@@ -107,7 +107,7 @@ fn rows(store: &Path) -> Vec<String> {
     found
 }
 
-/// Returns which of the four commands accept the store in `folder`. Each works on a copy of its own.
+/// Returns which of the four commands accept the store in `folder`. Each command gets its own copy.
 fn accepted_by(folder: &Path) -> BTreeSet<&'static str> {
     let mut accepted = BTreeSet::new();
     let copy = copy_of(folder);
@@ -197,7 +197,7 @@ fn undamaged_stores_are_accepted() {
 }
 
 #[test]
-fn any_damage_of_a_closed_store_or_backup_is_detected() {
+fn any_damage_to_a_closed_store_or_backup_is_detected() {
     let mut random = Random::seeded(seed());
     for folder in [&FILES.stopped, &FILES.backup] {
         for _ in 0..damages() {
@@ -210,13 +210,13 @@ fn any_damage_of_a_closed_store_or_backup_is_detected() {
 }
 
 #[test]
-fn any_damage_of_a_log_is_detected() {
+fn any_damage_to_a_log_is_detected() {
     let mut random = Random::seeded(seed());
     let ends = commit_ends(&FILES.killed.path().join(LOG));
     for round in 0..damages() {
         let copy = copy_of(FILES.killed.path());
         let is_noted = round % 2 == 0;
-        // Without the note of the last commit, damage in the last commit is the same as a power failure during it.
+        // Without the note of the last commit, damage in that commit looks like a power failure during it.
         let until = if is_noted { ends[ends.len() - 1] } else { ends[ends.len() - 2] };
         if !is_noted {
             fs::remove_file(copy.path().join(NOTE)).unwrap();
@@ -227,7 +227,7 @@ fn any_damage_of_a_log_is_detected() {
 }
 
 #[test]
-fn damage_of_an_open_store_is_detected_or_changes_no_row() {
+fn damage_to_an_open_store_is_detected_or_changes_no_row() {
     let mut random = Random::seeded(seed());
     // Without a seal, as after a hub was killed right after it wrote its log back.
     let unsealed = copy_of(FILES.stopped.path());
@@ -299,7 +299,7 @@ fn register_more(home: &Home) {
     server.kill();
 }
 
-/// Returns what a command prints, which must fail.
+/// Runs a command that must fail, and returns its output.
 fn refused(home: &Home, arguments: &[&str]) -> String {
     let output = home.run(arguments);
     let text = [output.stdout, output.stderr].concat();

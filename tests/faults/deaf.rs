@@ -41,17 +41,17 @@ const SEND_BUFFER_MAX: u64 = 256 * 1024;
 const BLOCKED_MIN: u64 = 32 * 1024;
 /// Maximum memory of the hub and its sockets with 10,000 clients, in bytes.
 const MEMORY_MAX: u64 = 400 * 1024 * 1024;
-/// Maximum factor by which the 99th percentile of the delay may grow. The goal is 1.3; the limit is higher, because other
-/// programs may slow down one half of a run more than the other.
+/// Maximum factor by which the 99th percentile of the delay may grow. The goal is 1.3; the limit is higher, because
+/// other programs may slow down one half of a run more than the other.
 const SLOWDOWN_MAX: f64 = 2.0;
 
-/// The interval of measurements of the memory, each of which reads a row for every TCP connection of the machine.
+/// The minimum time between two measurements, each of which reads a row for every TCP connection of the machine.
 const MEASURE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The signed-in client that sends alerts.
 type Sender = Arc<Mutex<Client>>;
 
-/// What all clients share.
+/// State that all clients share.
 #[derive(Default)]
 struct Crowd {
     live: Cell<usize>,
@@ -102,7 +102,7 @@ async fn client(address: SocketAddr, stops: bool, crowd: Rc<Crowd>) {
     }
 }
 
-/// Waits until `condition` holds, which is checked after each change.
+/// Waits until `condition` holds. It is checked after each change.
 async fn wait_until(crowd: &Crowd, what: &str, condition: impl Fn() -> bool) {
     let wait = async {
         while !condition() {
@@ -170,7 +170,7 @@ fn socket_memory() -> u64 {
 }
 
 #[test]
-fn clients_that_stop_reading_delay_no_other_and_take_bounded_memory() {
+fn clients_that_stop_reading_neither_delay_others_nor_fill_memory() {
     let clients = length_of_run("FAULT_CLIENTS", CLIENTS);
     eduhub::machine::raise_open_files(clients);
     let (deaf, sockets_before) = (clients / DEAF_STEP, socket_memory());
@@ -195,9 +195,9 @@ fn clients_that_stop_reading_delay_no_other_and_take_bounded_memory() {
         let measure = || peak.measure(&server, &crowd.deaf_ports.borrow());
         [before, send_alerts(&crowd, &sender, clients - deaf, measure).await]
     });
-    assert_eq!(crowd.closed.borrow()[..], [] as [String; 0], "no client that reads is closed");
+    assert_eq!(crowd.closed.borrow()[..], [] as [String; 0], "the connection of each client that reads stays open");
     // They are evicted when their queue is full, or TCP ends their connection if that takes longer than 30 seconds.
-    eventually("the sessions of all clients that do not read have ended", || {
+    eventually("the sessions of all clients that do not read to end", || {
         let sessions = server.metric("eduhub_sessions{role=\"visitor\"}") as usize;
         (sessions == clients - deaf).then_some(())
     });
@@ -213,9 +213,9 @@ fn clients_that_stop_reading_delay_no_other_and_take_bounded_memory() {
 fn report(clients: usize, before: [Duration; 2], after: [Duration; 2], resident: u64, sockets: u64) {
     let slowdown = after[1].as_secs_f64() / before[1].as_secs_f64();
     println!("{clients} clients: median and p99 of the delay {before:.1?}; when one in {DEAF_STEP} does not read");
-    println!("{after:.1?}, p99 {slowdown:.2} times; at most {resident} bytes resident, and {sockets} of sockets");
+    println!("{after:.1?}, p99 {slowdown:.2} times; at most {resident} bytes resident and {sockets} bytes in sockets");
     if clients >= CLIENTS_COMPARED {
-        assert!(slowdown < SLOWDOWN_MAX, "the delay grew {slowdown:.2} times");
+        assert!(slowdown < SLOWDOWN_MAX, "the delay grew by a factor of {slowdown:.2}");
         assert!(resident + sockets < MEMORY_MAX, "the hub has {resident} bytes, the sockets {sockets}");
     }
 }

@@ -143,7 +143,7 @@ static int is_watched(int file) {
            inodes[file] == found.st_ino && (S_ISREG(found.st_mode) || S_ISDIR(found.st_mode));
 }
 
-/* Waits before a sync as long as a slow disk does. Other threads continue in the meantime. */
+/* Waits before a sync as long as a slow disk does. Other threads continue. */
 static void slow_down(int file) {
     if (!delay && !hold) return;
     begin();

@@ -28,7 +28,7 @@ pub(crate) fn watch(command: &mut Command, folder: &Path) {
 /// Runs a command to its end, and returns its output.
 ///
 /// # Panics
-/// When the command waits for a disk that does not work again.
+/// When the command does not end, because it waits for a disk that does not recover.
 pub(crate) fn output(command: &mut Command) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
     let status = poll_until_deadline(|| child.try_wait().expect("the process can be waited for"));
@@ -47,7 +47,7 @@ pub(crate) enum Operation {
     Open { inode: u64, path: PathBuf },
     /// Bytes were written.
     Write { inode: u64, offset: u64, data: Vec<u8> },
-    /// All that was written to the file is on the disk.
+    /// Everything that was written to the file is on the disk.
     Sync { inode: u64 },
     /// The file has a new size.
     Truncate { inode: u64, size: u64 },
@@ -57,8 +57,8 @@ pub(crate) enum Operation {
     Remove { path: PathBuf },
 }
 
-/// Reads the log of `DISK_LOG`: each operation with the length of the log after it. The last record may be cut, because the
-/// process was killed while it wrote it.
+/// Reads the log of `DISK_LOG`: each operation with the length of the log after it. The last record may be cut, because
+/// the process was killed while it wrote it.
 pub(crate) fn read_log(log: &[u8]) -> Vec<(usize, Operation)> {
     let mut operations = Vec::new();
     let mut at = 0;

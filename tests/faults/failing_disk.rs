@@ -1,5 +1,5 @@
-//! A disk that reports errors while students register: what was acknowledged is there after a restart, and the hub
-//! continues once the disk does.
+//! A disk that reports errors while students register: every acknowledged seat is there after a restart, and the hub
+//! continues once the disk works again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,8 +24,8 @@ struct Answered {
     status: u16,
 }
 
-/// Lets students register one after another with the failure `failure` (a value of `DISK_FAIL`), and restarts the
-/// hub. Returns the statuses, and the students who hold a seat afterward.
+/// Registers students one after another while the disk fails as `failure` states (a value of `DISK_FAIL`), and restarts
+/// the hub. Returns the statuses, and the students who hold a seat afterward.
 fn register_with(failure: &str) -> (Vec<Answered>, BTreeSet<usize>) {
     let home = Home::new();
     let mut serve = home.command(&["serve"]);
@@ -45,7 +45,7 @@ fn register_with(failure: &str) -> (Vec<Answered>, BTreeSet<usize>) {
         let status = client.put(&format!("/api/v1/me/registrations/{SECTION}")).status;
         answered.push(Answered { student, status });
         if status == 503 {
-            // The failing calls are counted by the hub's attempts to recover, too.
+            // The hub's attempts to recover also use up the calls that fail.
             eventually("a hub that is ready again", || (server.client().get("/readyz").status == 200).then_some(()));
         }
     }
@@ -60,7 +60,7 @@ fn register_with(failure: &str) -> (Vec<Answered>, BTreeSet<usize>) {
     (answered, holders.map(|(student, _)| student).collect())
 }
 
-/// Returns the students whose seat was acknowledged and is not held.
+/// Returns the students whose seat was acknowledged but is not stored.
 fn lost(answered: &[Answered], holders: &BTreeSet<usize>) -> Vec<usize> {
     let acknowledged = answered.iter().filter(|answer| answer.status == 201).map(|answer| answer.student);
     acknowledged.filter(|student| !holders.contains(student)).collect()

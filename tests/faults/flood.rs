@@ -1,7 +1,7 @@
 //! Registrations while a visitor requests lists that are not cached, and a WebSocket client that never stops sending.
 //!
-//! `FLOOD_LIMIT=default` measures with the hub's default limits, `FLOOD_STUDENTS` sets how many students register in each
-//! measurement, and `FLOOD_ROUNDS` how many times the measurements are repeated in turns: `make flood`.
+//! `FLOOD_LIMIT=default` measures with the hub's default limits, `FLOOD_STUDENTS` sets how many students register in
+//! each measurement, and `FLOOD_ROUNDS` how many times the measurements are repeated in turns: `make flood`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -38,7 +38,7 @@ const FLOODERS: usize = 4;
 /// The minimum time that a refusal takes, somewhat less than the hub's delay.
 const DELAY_MIN: Duration = Duration::from_millis(400);
 
-/// Registers each student for a section of its own. Returns the response times.
+/// Registers each student for a different section. Returns the response times.
 fn register(server: &Server, schedule: &Schedule, tokens: &[String]) -> Vec<Duration> {
     let time = |(number, token): (usize, &String)| {
         let id = schedule.id(&schedule.rows[number]);
@@ -76,8 +76,9 @@ impl Responses {
     }
 }
 
-/// Requests lists of lengths that are not cached, until `is_over`: long ones, or short ones, which are built faster than
-/// the limit allows on every machine. The client sends a request as soon as it has the last response.
+/// Requests lists with lengths that are not cached, until `is_over`, each as soon as the previous response has arrived.
+/// If `number` is even, the lists are long. Otherwise they are short: every machine builds them faster than the limit
+/// allows.
 fn flood(server: &Server, number: usize, is_over: &AtomicBool, responses: &Responses) {
     let mut visitor = server.client();
     for query in 0.. {
@@ -109,8 +110,8 @@ fn answer(stream: TcpStream, length: usize) {
     while ends.next().is_some() && writer.write_all(response.as_bytes()).is_ok() {}
 }
 
-/// Sends a thread of this test as many requests per second as the flood sent the hub, until `is_over`, so that a
-/// measurement contains what the clients of the flood cost, and nothing of what the hub does for them.
+/// Sends requests to a thread of this test until `is_over`, at the rate at which the flood sent them to the hub. The
+/// measurement then includes the work of the flood's clients, but none of the hub's work for them.
 fn control(to: SocketAddr, interval: Duration, is_over: &AtomicBool) {
     let mut client = Client::connect(to).expect("the thread accepts connections");
     let started = Instant::now();
@@ -136,8 +137,8 @@ fn beside<T>(flooding: impl Fn(usize, &AtomicBool) + Sync, work: impl FnOnce() -
     })
 }
 
-/// Answers requests with bodies as long as those of the hub's responses to a flood that took `took`. Returns the address,
-/// and the interval at which each client of the flood sent requests.
+/// Answers requests with bodies as long as those of the hub's responses to a flood that lasted `took`. Returns the
+/// address, and the interval at which each client of the flood sent requests.
 fn answer_like(responses: &Responses, took: Duration) -> (SocketAddr, Duration) {
     let (sent, limited) = (responses.sent().max(1), responses.limited.load(Ordering::Relaxed));
     let refusals_max = FLOODERS * (1 + (took.as_millis() / DELAY_MIN.as_millis()) as usize);
@@ -154,7 +155,7 @@ fn answer_like(responses: &Responses, took: Duration) -> (SocketAddr, Duration) 
 }
 
 #[test]
-fn floods_of_uncached_lists_are_limited_and_registrations_continue() {
+fn floods_of_uncached_lists_are_limited_while_students_register() {
     let home = Home::new();
     let server = home.serve();
     let row = |index: usize| Row {
@@ -206,19 +207,19 @@ fn floods_of_uncached_lists_are_limited_and_registrations_continue() {
     let [by_flood, by_control] = [flooded, controlled].map(ratio);
     println!(
         "registrations, p99: {alone:?} alone, {flooded:?} ({by_flood:.2} times) during the flood, {controlled:?} \
-         ({by_control:.2} times) with its clients alone, which this test answers"
+         ({by_control:.2} times) with its clients alone, answered by this test"
     );
     assert!(growth < GROWTH_MAX, "{} MiB were added", growth / MIB);
     let is_limited = limit == DEFAULT || limited > 0;
     assert!(served > 0 && is_limited, "negative control: {served} lists were served, {limited} limited");
     assert!(limited == 0 || server.metric("eduhub_uncached_refused_total") > 0.0);
-    // A user has a limit of its own.
+    // Each user has a separate limit.
     let mut other = server.client().signed_in(&home.token("sue", "student"));
     other.get(&format!("/api/v1/sections?term={TERM}&limit=1998")).expect(200);
 }
 
 #[test]
-fn a_client_that_sends_frames_without_end_is_closed() {
+fn a_client_that_never_stops_sending_frames_is_disconnected() {
     let home = Home::new();
     let server = home.serve();
     let mut client = Socket::connect(server.address(), None);

@@ -1,5 +1,5 @@
-//! Commands that write to a store while the disk is full and stays full. Each exits with status 0 only if it took
-//! effect, and otherwise with a message and another status. The store stays whole.
+//! Commands that write to a store while the disk is full and stays full. A command that took no effect exits with a
+//! message and a status other than 0. The store stays whole.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

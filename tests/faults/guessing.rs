@@ -58,7 +58,7 @@ fn guess_from_campus(server: &Server, thread: usize, is_over: &AtomicBool, guess
     }
 }
 
-/// Tries to sign in [`TRIES`] times. Returns how many succeeded, and the longest time of these.
+/// Tries to sign in [`TRIES`] times. Returns how many sign-ins succeeded, and how long the slowest of them took.
 fn tries(server: &Server, from: &str, user: impl Fn(usize) -> String, mut device: Option<String>) -> (usize, Duration) {
     let (mut successes, mut longest) = (0, Duration::ZERO);
     for number in 0..TRIES {
@@ -80,7 +80,7 @@ fn device_of(response: &Response) -> Option<String> {
     device.map(str::to_owned)
 }
 
-/// Sends many guesses at once on connections of their own.
+/// Sends many guesses at once, each on its own connection.
 fn guess_in_parallel(server: &Server, from: &str) -> Vec<Client> {
     let guess = |number: usize| {
         let body = json!({"username": student(number), "password": "a guess"}).to_string();

@@ -1,8 +1,8 @@
 //! Commands that are interrupted while they change a store: killed, or stopped by a failing disk or a power failure.
 //!
-//! `eduhub import` without a hub opens the store, imports, and closes it, so one command covers a start, an import and a
-//! stop. Begun on a store of an earlier version, it also covers the migrations. Afterward, the store has
-//! either the old schedule or the new one, complete, all seats, and no damage.
+//! `eduhub import` without a hub opens the store, imports, and closes it, so one command covers a start, an import and
+//! a stop. Begun on a store of an earlier version, it also covers the migrations. Afterward, the store has either the
+//! complete old schedule or the complete new one, all seats, and no damage.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -32,7 +32,7 @@ const SECTIONS: usize = 5;
 const ADDED: usize = 20;
 /// Interruptions of each kind; `FAULT_CUTS` sets another number.
 const CUTS: usize = 6;
-/// Migrations that a store of the earlier version has: none of the current checks is in it.
+/// Number of migrations in a store of the earlier version, which has none of the current checks.
 const EARLIER: usize = 8;
 /// The calls that fail: one call, or all calls after a certain one.
 const ONE: usize = 1;
@@ -187,8 +187,8 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
-/// Runs a command that kills itself before its call `at`, of those that are named `call`. Returns false when it ended
-/// before that call.
+/// Runs a command that kills itself before its call number `at`, counting only calls of the kind `call` if there is
+/// one. Returns false when the command ended before that call.
 fn is_killed(mut command: Command, call: Option<&str>, at: usize) -> bool {
     if let Some(call) = call {
         command.env("DISK_KILL_CALL", call);
@@ -198,7 +198,7 @@ fn is_killed(mut command: Command, call: Option<&str>, at: usize) -> bool {
     !output.status.success()
 }
 
-/// Runs a command that ends, records what it does to the disk, and returns the operations.
+/// Runs a command to its end, and returns its operations on the disk.
 fn recorded(mut command: Command) -> Vec<Operation> {
     let record = tempfile::NamedTempFile::new().unwrap();
     let output = command.env("DISK_LOG", record.path()).output().unwrap();

@@ -25,7 +25,7 @@ const DEAF: usize = 4;
 /// one write beyond it. Without a bound, it grows to megabytes.
 const SEND_BUFFER_MAX: u64 = 256 * 1024;
 
-/// More bytes than a client that reads ever leaves: its connection is blocked.
+/// More unsent bytes than a client that reads ever has: a connection with as many is blocked.
 const BLOCKED_MIN: u64 = 32 * 1024;
 
 /// A hub with one worker, and therefore one relay, which sweeps all sessions at once.
@@ -66,7 +66,7 @@ fn a_step_of_the_system_clock_closes_no_live_session() {
     let mut expiring = connect(&server, Some(short_lived.trim()));
 
     clock.shift_system(120);
-    // Tokens expire by the system clock. The sweep that finds this one judges the other sessions, too.
+    // Tokens expire by the system clock. The sweep that ends this session also checks the other sessions.
     assert_eq!(expiring.wait_for_close().0, 4001);
     assert_alive(&mut visitor);
 
@@ -84,7 +84,7 @@ fn a_process_that_was_stopped_closes_no_live_session() {
     let (mut quiet, mut busy) = (connect(&server, None), connect(&server, None));
 
     send_signal(&server, Signal::STOP);
-    eventually("the process is stopped", || (state_of(&server) == 'T').then_some(()));
+    eventually("the process to be stopped", || (state_of(&server) == 'T').then_some(()));
     // Both clocks continue while a process is stopped.
     clock.shift_system(LONG.as_secs().cast_signed());
     clock.shift_monotonic(LONG);
@@ -160,7 +160,7 @@ fn the_send_buffer_of_a_client_that_does_not_read_is_bounded() {
     let mut registrar = server.client().signed_in(&home.token("registrar", "staff"));
     let message = "x".repeat(2_000);
     let alert = json!({"title": "Flood", "message": message, "audience": {"all": true}});
-    eventually("all clients are evicted", || {
+    eventually("all clients to be evicted", || {
         for _ in 0..50 {
             registrar.post_json("/api/v1/alerts", &alert).expect(201);
         }
@@ -172,7 +172,7 @@ fn the_send_buffer_of_a_client_that_does_not_read_is_bounded() {
     assert_eq!(blocked, DEAF, "negative control: the clients' connections are full: {unsent:?}");
     assert!(unsent.iter().all(|bytes| *bytes <= SEND_BUFFER_MAX), "{unsent:?}");
     drop(deaf);
-    eventually("the lost connections are counted", || {
+    eventually("the lost connections to be counted", || {
         let lost = server.metric("eduhub_sessions_ended_total{reason=\"lost\"}");
         (lost as usize == DEAF).then_some(())
     });

@@ -9,7 +9,7 @@
 //! - [`damage`]: changed bits of stores, logs and backups, and a log that lost its end
 //! - [`disk`]: the disk that fails; [`clock`]: the clock that is set
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
-//! - [`openings`]: windows that open while students wait, by a clock that is set
+//! - [`openings`]: windows that open while students wait, when the clock is set
 //! - [`overload`]: more requests than the disk can store, and clients that give up
 //! - [`slow_clients`]: clients that send nothing, or a byte at a time; [`many_connections`]: thousands of them
 //! - [`flood`]: registrations while a visitor requests lists that are not cached

@@ -1,7 +1,7 @@
 //! Thousands of connections that are idle, send a head a byte at a time, or send pings without end.
 //!
-//! `FAULT_CONNECTIONS=50000` sets their number. They come from several addresses, because one address has 28,000 ports,
-//! and from several processes, because each process has a limit on open files.
+//! `FAULT_CONNECTIONS=50000` sets their number. They come from several addresses, because one address has only 28,000
+//! ports, and from several processes, because each process has a limit on open files.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -26,8 +26,8 @@ const CONNECTIONS: usize = 1_500;
 const PER_ADDRESS: usize = 5_000;
 /// The connections of one process, below the limit on open files of most systems.
 const PER_PROCESS: usize = 15_000;
-/// The variable in which a process of this test reads which connections it opens: the address of the hub, the number of
-/// the first connection, and how many there are.
+/// The variable that states which connections a process of this test opens: the address of the hub, the number of the
+/// first connection, and the number of connections.
 const PART: &str = "FAULT_CONNECTIONS_PART";
 /// Students who register while the connections are open.
 const STUDENTS: usize = 40;
@@ -68,7 +68,8 @@ struct Part {
 }
 
 impl Part {
-    /// Runs this test in another process, which holds the connections from number `first` on. Returns when they are open.
+    /// Runs this test in another process, which holds the connections from number `first` on. Returns when they are
+    /// open.
     fn start(to: SocketAddr, first: usize, count: usize) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", "many_connections::idle_dripping_and_pinging_connections_leave_the_hub_serving"])
@@ -83,7 +84,7 @@ impl Part {
         Self { child, count: opened.expect("the process opens connections") }
     }
 
-    /// Holds the part that `text` names, in the other process, until standard input closes.
+    /// Opens the connections that `text` states, in the other process, and holds them until standard input closes.
     fn hold(text: &str) {
         let words: Vec<&str> = text.split(' ').collect();
         let number = |at: usize| words[at].parse().expect("a number");
@@ -105,7 +106,8 @@ impl Drop for Part {
     }
 }
 
-/// Sends what each connection sends, again and again until `is_over`. The hub may close any of them.
+/// Sends a byte or pings on each connection that is not idle, again and again until `is_over`. The hub may close any of
+/// the connections.
 fn drip(connections: &[TcpStream], is_over: &AtomicBool, sent: &AtomicUsize) {
     let ping = frame(0x89, b"x").repeat(10);
     while !is_over.load(Ordering::Relaxed) {

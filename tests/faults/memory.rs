@@ -88,15 +88,15 @@ fn a_flood_of_distinct_lists_does_not_fill_the_memory() {
         read_list(&mut visitor, &format!("/api/v1/sections?term={TERM}&limit=5000"), coding);
         read_list(&mut visitor, &distinct_list(0), coding);
     }
-    let (before, mut asked) = (resident(&server), 0);
+    let (before, mut requested) = (resident(&server), 0);
     for query in 1..=QUERIES {
-        asked += read_list(&mut visitor, &distinct_list(query), "identity");
+        requested += read_list(&mut visitor, &distinct_list(query), "identity");
         read_list(&mut visitor, &distinct_list(query), if query % 2 == 0 { "br" } else { "gzip" });
     }
-    assert!(asked > 2 * GROWTH_MAX, "negative control: a cache of all lists would have {asked} bytes");
+    assert!(requested > 2 * GROWTH_MAX, "negative control: a cache of all lists would have {requested} bytes");
     let growth = resident(&server).saturating_sub(before);
     let caches = caches(&server);
-    println!("{QUERIES} lists of {} MiB added {} MiB: {caches:?}", asked / MIB, growth / MIB);
+    println!("{QUERIES} lists of {} MiB added {} MiB: {caches:?}", requested / MIB, growth / MIB);
     assert!(growth < GROWTH_MAX, "{} MiB were added: {caches:?}", growth / MIB);
     // Only what many clients request is cached.
     assert!(caches["responses"].0 < 8 * MIB, "{caches:?}");
@@ -105,16 +105,16 @@ fn a_flood_of_distinct_lists_does_not_fill_the_memory() {
 }
 
 /// Sends a request on each of many connections, and reads none of the responses.
-fn ask_and_do_not_read(server: &Server, path: impl Fn(usize) -> String) -> Vec<Client> {
-    let ask = |number: usize| {
+fn request_without_reading(server: &Server, path: impl Fn(usize) -> String) -> Vec<Client> {
+    let request = |number: usize| {
         let mut client = server.client();
         client.send("GET", &path(number), &[], b"").expect("the request is sent");
         client
     };
-    (0..DEAF).map(ask).collect()
+    (0..DEAF).map(request).collect()
 }
 
-/// Returns the number of responses so far, except those to this request.
+/// Returns the number of responses of a class so far, without the response to this request.
 fn responses(server: &Server, class: &str) -> usize {
     server.metric(&format!("eduhub_http_requests_total{{class=\"{class}\"}}")) as usize
 }
@@ -126,8 +126,8 @@ fn a_list_is_in_memory_once_for_all_clients_that_do_not_read_it() {
     let path = format!("/api/v1/sections?term={TERM}&limit=5000");
     let length = read_list(&mut server.client(), &path, "identity");
     let (before, answered) = (resident(&server), responses(&server, "2xx"));
-    let deaf = ask_and_do_not_read(&server, |_| path.clone());
-    eventually("all responses have begun", || (responses(&server, "2xx") >= answered + DEAF).then_some(()));
+    let deaf = request_without_reading(&server, |_| path.clone());
+    eventually("all responses to begin", || (responses(&server, "2xx") >= answered + DEAF).then_some(()));
     assert!(length * DEAF as u64 > 3 * GROWTH_MAX / 2, "negative control: {length} bytes for each client");
     let growth = resident(&server).saturating_sub(before);
     println!("{DEAF} clients that do not read {} KiB added {} MiB", length / 1024, growth / MIB);
@@ -141,8 +141,8 @@ fn visitors_who_do_not_read_do_not_block_lists_of_users() {
     let server = serve_large_term(&home);
     read_list(&mut server.client(), &distinct_list(0), "identity");
     let (before, refused) = (resident(&server), responses(&server, "5xx"));
-    let deaf = ask_and_do_not_read(&server, distinct_list);
-    eventually("visitors use all memory for uncached lists", || (responses(&server, "5xx") > refused).then_some(()));
+    let deaf = request_without_reading(&server, distinct_list);
+    eventually("visitors to use all memory for uncached lists", || (responses(&server, "5xx") > refused).then_some(()));
     let length =
         read_list(&mut server.client().signed_in(&home.token("ada", "student")), &distinct_list(0), "identity");
     let unsent = caches(&server)["uncached_responses"].0;
@@ -151,7 +151,7 @@ fn visitors_who_do_not_read_do_not_block_lists_of_users() {
     println!("{DEAF} visitors who do not read {} KiB each added {} MiB", length / 1024, growth / MIB);
     assert!(growth < GROWTH_MAX, "{} MiB were added", growth / MIB);
     drop(deaf);
-    eventually("lost connections release their memory", || {
+    eventually("lost connections to release their memory", || {
         (caches(&server)["uncached_responses"].0 == 0).then_some(())
     });
 }

@@ -1,4 +1,4 @@
-//! Registration windows that open while students wait, by a clock that is set.
+//! Registration windows that open while students wait, when the clock is set.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::support::socket::Socket;
 
 const TERM: &str = "203001";
 
-/// Waits for the frame that a window opened.
+/// Waits for the frame about the opened window, and returns it.
 fn opened(socket: &mut Socket, opens_at: Timestamp) -> Value {
     let opens_at = opens_at.to_string();
     socket.wait_for("the window", |frame| frame["type"] == "window" && frame["opens_at"] == json!(opens_at))

@@ -1,5 +1,5 @@
-//! More registrations than the disk can store: the hub continues to store as many as it can store in time, rejects the
-//! others early, and does no work for clients that have given up.
+//! More registrations than the disk can store: the hub continues to store as many as it can in time, rejects the others
+//! early, and does no work for clients that have given up.
 
 use std::cell::{Cell, RefCell};
 use std::fs;
@@ -30,15 +30,16 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(3);
 const PREPARED: usize = 8_000;
 /// Clients that send one request after another when the capacity is measured.
 const PEAK_CLIENTS: usize = 400;
-/// The same without shedding: larger batches share more pages, so that the capacity is greater.
+/// The same without shedding: larger batches share more pages, so the capacity is greater.
 const UNSHED_PEAK_CLIENTS: usize = 1_200;
-/// How many times the measured capacity arrives.
+/// The rate of requests in an overload, as a multiple of the measured capacity.
 const OVERLOAD: f64 = 3.0;
 /// The beginning of each phase, which is not measured.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// The measured time of a phase in seconds; `FAULT_SECONDS` sets another number.
 const SECONDS: u64 = 4;
-/// Students of a run: each registers once. More than the slowed disk can store in all phases.
+/// Students of a run, and further ones for each second of a phase. Each registers once. They are more than the slowed
+/// disk can store in all phases.
 const STUDENTS: usize = 60_000;
 const STUDENTS_PER_SECOND: usize = 2_500;
 
@@ -51,7 +52,7 @@ enum Ending {
     GaveUp,
 }
 
-/// The requests of a phase that were sent after its beginning.
+/// The requests of a phase that were sent after its warm-up.
 #[derive(Debug, Default)]
 struct Phase {
     endings: Vec<(Ending, Duration)>,
@@ -100,10 +101,10 @@ impl Students {
         student
     }
 
-    /// Lets the next student register.
+    /// Registers the next student.
     async fn register(&self) -> (Ending, Duration) {
         let student = self.take();
-        // Not in the order of their names, so that each registration is on a page of its own.
+        // Not in the order of their names, so that each registration is on a different page.
         let (section, token) = (10_001 + student % SECTIONS, &self.tokens[student * 7_919 % self.tokens.len()]);
         let request = format!(
             "PUT /api/v1/me/registrations/{TERM}-{section} HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {token}\r\n\
@@ -146,7 +147,7 @@ impl Students {
         }
     }
 
-    /// Lets [`PREPARED`] students register.
+    /// Registers [`PREPARED`] students.
     async fn prepare(self: &Rc<Self>) {
         let mut tasks = JoinSet::new();
         for _ in 0..PEAK_CLIENTS {
@@ -216,7 +217,7 @@ struct Run {
     overload: Phase,
     /// Responses of `/healthz` during the overload.
     health_checks: usize,
-    /// Registrations that were stored and whose client had given up.
+    /// Registrations that were stored although their clients had given up.
     unanswered: usize,
 }
 
@@ -306,8 +307,8 @@ fn overload_keeps_the_goodput_and_sheds_the_rest() {
         shed.unanswered,
         shed.health_checks
     );
-    // Far from what is expected (90%, 0 and 0), because other programs may take the processors for a while. Without
-    // shedding it is near 0%.
+    // These limits are far from the expected values (90%, 0 and 0), because other programs may use the processors for a
+    // while. Without shedding, the goodput is near 0%.
     assert!(goodput > 0.4 * peak, "{goodput} of {peak} in time");
     assert!(gave_up < sent / 10, "{gave_up} of {sent} clients gave up");
     assert!(shed.unanswered < shed.overload.acknowledged / 4, "{} stored after their clients left", shed.unanswered);

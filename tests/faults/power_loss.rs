@@ -2,7 +2,7 @@
 //!
 //! While students register, every write of the store is recorded. From the record, images of the disk are made as of
 //! random moments of the run: what was synced is there, and each later write is there, missing, or torn at the 512-byte
-//! sectors of a disk. Every seat that was acknowledged before such a point must be in its image.
+//! sectors of a disk. Every seat that was acknowledged before such a moment must be in its image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -33,7 +33,7 @@ const IMAGES: usize = 20;
 
 /// An acknowledged seat.
 struct Acknowledged {
-    /// Length of the record when the response had arrived: all that the seat depends on is before it.
+    /// Length of the record when the response had arrived. Every operation that the seat depends on is within it.
     recorded: usize,
     student: String,
     crn: String,
@@ -124,7 +124,7 @@ impl DiskFile {
         Self { synced, pending: Vec::new() }
     }
 
-    /// Follows an operation on this file.
+    /// Applies an operation to this file. Writes are pending until the next sync.
     pub(crate) fn follow(&mut self, operation: &Operation) {
         match operation {
             Operation::Write { .. } | Operation::Truncate { .. } => self.pending.push(operation.clone()),
@@ -139,7 +139,7 @@ impl DiskFile {
         }
     }
 
-    /// Returns what the disk holds when it loses all that was not synced.
+    /// Returns what the disk holds if it loses everything that was not synced.
     pub(crate) fn only_synced(&self) -> &[u8] {
         &self.synced
     }

@@ -43,11 +43,11 @@ const SENT_MEANWHILE: usize = 120;
 const ROUNDS_BEHIND: usize = 5;
 /// Number of alerts that are stored at once.
 const STORED_AT_ONCE: usize = 500;
-/// Sections of the student who changes seats: more would exceed the credits.
+/// Sections of the student who changes seats: more would exceed the credit limit.
 const CHANGED: usize = 4;
 /// The smallest number of clients with which the hub has its usual settings and may take minutes.
 const CLIENTS_MANY: usize = 1_000;
-/// The pause between two rounds of changes and alerts if there are as many clients: faster than at any college.
+/// The pause between two rounds of changes and alerts if there are that many clients: faster than at any college.
 const ROUND_PAUSE: Duration = Duration::from_secs(1);
 /// One client in this many compares all seats that it received with the hub's.
 const COMPARED_STEP: usize = 20;
@@ -66,7 +66,7 @@ impl Stage {
     }
 }
 
-/// How many alerts are sent before the clients read more than the first frame.
+/// The number of alerts that are sent before the clients read more than the first frame.
 #[derive(Default)]
 struct Pause {
     alerts: usize,
@@ -79,7 +79,7 @@ impl Pause {
     }
 }
 
-/// What all clients share.
+/// State that all clients share.
 #[derive(Default)]
 struct Crowd {
     pause: Arc<Pause>,
@@ -95,7 +95,7 @@ struct Crowd {
     seats: RefCell<Vec<Value>>,
 }
 
-/// What a client has received.
+/// The frames that a client has received, as far as a test needs them.
 #[derive(Default)]
 struct Received {
     alerts: Vec<u64>,
@@ -186,7 +186,7 @@ fn change_seats(server: &Server, home: &Home, pause: &Pause, stop: &AtomicBool, 
     }
 }
 
-/// Resumes, again after a pause if the hub asks for it. It must not ask a second time.
+/// Resumes. If the hub asks the client to reconnect later, waits and resumes again; the hub must not ask a second time.
 async fn resume(address: SocketAddr, seats_since: u64, compares: bool, crowd: &Crowd) -> Vec<u64> {
     let mut was_refused = false;
     loop {
@@ -247,8 +247,8 @@ async fn attempt(address: SocketAddr, seats_since: u64, compares: bool, crowd: &
     }
 }
 
-/// Loads the sections, stores the alerts that all clients miss with `store_missed`, and starts the hub again, as after a
-/// power failure. Returns the hub and the sequence up to which the clients have the seats.
+/// Loads the sections, calls `store_missed`, which stores the alerts that all clients miss, and restarts the hub.
+/// Returns the hub and the sequence up to which the clients have the seats.
 fn serve_after_restart(home: &Home, store_missed: impl FnOnce(&mut Client)) -> (Server, u64) {
     let server = home.serve();
     let mut registrar = server.client().signed_in(&home.token("registrar", "staff"));
@@ -389,11 +389,11 @@ fn all_clients_resume_at_once_without_a_read_of_the_store() {
     let server = resume_all(home, Arc::new(server), seats_since, clients, 0, limit);
     // Each client reads the range and at least one page. Control: without the tail, the store is read as often.
     let [memory, store] = replay_reads(&server);
-    assert!(memory >= 2.0 * clients as f64 && store < 1.0, "{memory} reads of the memory, {store} of the store");
+    assert!(memory >= 2.0 * clients as f64 && store < 1.0, "{memory} reads from memory, {store} from the store");
 }
 
 #[test]
-fn clients_that_are_far_behind_are_not_closed_while_they_catch_up() {
+fn clients_far_behind_are_not_disconnected_while_they_catch_up() {
     let caught_up = || {
         let home = Home::new().setting("server.seats_tick_ms", "10").setting("server.workers", "1");
         let (server, seats_since) = serve_after_restart(&home, |_| {});
@@ -403,6 +403,6 @@ fn clients_that_are_far_behind_are_not_closed_while_they_catch_up() {
         let server = resume_all(home, server, seats_since, CLIENTS_BEHIND, SENT_MEANWHILE, WAIT_MAX);
         server.metric("eduhub_sessions_caught_up_total")
     };
-    // Control: alerts were held back in the meantime. On a busy machine, the clients may be live before an alert is sent.
+    // Control: alerts were held back while clients caught up. On a busy machine, they may be live before one is sent.
     assert!((0..ROUNDS_BEHIND).any(|_| caught_up() > 0.0), "no client was behind");
 }

@@ -32,5 +32,5 @@ fn a_clock_that_is_set_back_locks_no_account() {
     assert_eq!(guess(&server), 429, "a clock that is set forward allows no more guesses");
     clock.shift_system(-7_200);
     clock.shift_monotonic(Duration::from_secs(120));
-    assert_eq!(guess(&server), 401, "the failures have recovered");
+    assert_eq!(guess(&server), 401, "the failed sign-ins no longer count");
 }

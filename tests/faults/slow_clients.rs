@@ -59,7 +59,7 @@ fn busy_connections_leave_room_for_health_checks_only() {
     let home = Home::new();
     let server = serve_with_few_files(&home);
     let mut busy = Vec::new();
-    // Until one is refused, because all connections but those for health checks are busy.
+    // Opens connections until one is refused, because all but those for health checks are busy.
     loop {
         let mut stream = connect(&server);
         stream.write_all(UPGRADE).expect("the hub accepts it");
@@ -91,19 +91,19 @@ fn open_files(server: &Server) -> usize {
 fn a_burst_of_connections_stays_below_the_limit_on_open_files() {
     let home = Home::new().setting("server.workers", "2");
     let server = serve_with_few_files(&home);
-    // All connections have arrived when the hub continues, so that it could accept them faster than it examines them.
+    // All connections have arrived when the hub continues, so it could accept them faster than it examines them.
     send_signal(&server, Signal::STOP);
     let silent: Vec<TcpStream> = (0..SILENT).map(|_| connect(&server)).collect();
     send_signal(&server, Signal::CONT);
     // The hub also opens files of the store for the first time now. A connection may be refused during the burst.
     let token = home.token("registrar", "staff");
     let alert = json!({"title": "Flood", "message": "Room 12", "audience": {"all": true}});
-    eventually("an alert is stored", || {
+    eventually("an alert to be stored", || {
         let mut registrar = server.client().signed_in(&token);
         registrar.call_json("POST", "/api/v1/alerts", &alert).ok().filter(|response| response.status == 201)
     });
     assert!(open_files(&server) < FILES_MAX);
-    eventually("the control: more clients connect than are allowed", || (closed(&silent) > 0).then_some(()));
+    eventually("the control: connections over the limit to be closed", || (closed(&silent) > 0).then_some(()));
     assert!(!server.log().contains("accepting connection"), "accepting never fails: {}", server.log());
 }
 
@@ -136,7 +136,7 @@ fn silent_visitors_of_one_address_displace_only_each_other() {
         let mut students: Vec<_> = tokens.iter().map(sign_in).collect();
         let silent: Vec<TcpStream> = (0..VISITORS).map(|_| connect(&server)).collect();
         if limit == 0 {
-            // Control: without the limit, all are still open after a later connection was served.
+            // Control: without the limit, all are still open after the hub has served a later connection.
             server.client().get("/healthz").expect(200);
             assert_eq!(closed(&silent), 0);
         } else {
@@ -150,7 +150,7 @@ fn silent_visitors_of_one_address_displace_only_each_other() {
 }
 
 #[test]
-fn pipelined_requests_and_expected_bodies_are_answered() {
+fn pipelined_and_100_continue_requests_are_answered() {
     let home = Home::new();
     let server = home.serve();
     let mut client = server.client();
@@ -179,7 +179,7 @@ fn drip(server: &Server, begin: &str, drip: &[u8]) -> String {
     stream.write_all(begin.as_bytes()).expect("the hub reads");
     stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
     let (mut got, mut block) = (Vec::new(), [0; 4_096]);
-    // Each turn waits for 100 ms, so that this ends after two minutes.
+    // Each turn waits for 100 ms, so this ends after two minutes.
     for _ in 0..1_200 {
         match stream.read(&mut block) {
             Ok(0) => return String::from_utf8_lossy(&got).into_owned(),

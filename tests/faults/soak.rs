@@ -24,7 +24,7 @@ use crate::support::wait::SetOnDrop;
 const TERM: &str = "203001";
 const SECTIONS: usize = 600;
 const STUDENTS: usize = 60;
-/// Sections that each student considers. Dropped registrations stay in the term, so that their number must be bounded.
+/// Sections that each student considers. Dropped registrations stay in the term, so their number must be bounded.
 const CHOICES: usize = 12;
 /// Active alerts. Older ones are cancelled.
 const ALERTS: usize = 10;
@@ -44,8 +44,8 @@ const GROWTH_PERCENT_MAX: u64 = 5;
 const PACES: [Duration; 4] =
     [Duration::from_millis(40), Duration::from_millis(40), Duration::from_millis(250), Duration::from_millis(250)];
 
-/// What the clients share: the hub, and how many requests of each kind succeeded, and how many failed in an expected
-/// way.
+/// State that the clients share: the hub, and for each kind of request, how many succeeded and how many failed in an
+/// expected way.
 struct Load<'l> {
     home: &'l Home,
     server: &'l Server,
@@ -63,7 +63,7 @@ impl Load<'_> {
         while !self.stop.load(Ordering::Relaxed) {
             step(number);
             number += 1;
-            let due = started + pace * u32::try_from(number).expect("a run of less than years");
+            let due = started + pace * u32::try_from(number).expect("fewer than 2^32 steps");
             // A client that is behind continues at once.
             thread::sleep(due.saturating_duration_since(Instant::now()));
         }
@@ -247,8 +247,8 @@ fn watch(load: &Load) {
 }
 
 /// Posts and cancels alerts like those of the load until the tail of alerts that the hub has in memory is full. At the
-/// rate of the load, it would grow toward its bound during the whole run, and hide unbounded growth elsewhere. Alerts of
-/// another length would be replaced during the run by those of the load, which take another amount of memory.
+/// rate of the load, it would grow toward its bound during the whole run, and hide unbounded growth elsewhere. Alerts
+/// of another length would be replaced during the run by those of the load, which take another amount of memory.
 fn fill_alert_tail(home: &Home, server: &Server, ids: &[String]) {
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
     let (mut random, mut bytes) = (Random::seeded(seed()), 0);

@@ -1,4 +1,5 @@
-//! Files of a store that are interrupted, missing, empty, or reached under a second name.
+//! Restores and first starts that are interrupted, and files of a store that are missing, empty, or reached under a
+//! second name.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +28,7 @@ fn register(home: &Home, server: &Server, student: &str) {
     server.client().signed_in(&home.token(student, "student")).put(&path).expect(201);
 }
 
-/// Returns the students who hold a seat, as a hub that starts now reads them; none without the section.
+/// Returns the students who hold a seat, as a hub that starts now reads them; none if the section does not exist.
 fn holders(home: &Home) -> BTreeSet<String> {
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("clerk", "staff"));
@@ -48,7 +49,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Runs `eduhub serve`, which has to refuse, and returns its error.
+/// Runs `eduhub serve`, which must refuse to start, and returns its error.
 fn refused_start(home: &Home) -> String {
     let output = home.run(&["serve"]);
     assert!(!output.status.success(), "the hub started: {}", String::from_utf8_lossy(&output.stdout));
@@ -86,7 +87,7 @@ fn restore_killed_at(home: &Home, at: usize) -> bool {
 }
 
 #[test]
-fn a_restore_cut_at_any_call_leaves_the_old_or_the_new_store_whole() {
+fn a_restore_killed_at_any_call_leaves_the_old_or_the_new_store() {
     let home = Home::new();
     let server = college(&home);
     for student in ["ann", "ben"] {
@@ -121,9 +122,9 @@ fn a_restore_cut_at_any_call_leaves_the_old_or_the_new_store_whole() {
         copy_folder(prepared.path(), home.folder());
         at += 1;
     }
-    println!("{} cuts: {kept_old} left the old store, {replaced} the new one", at - 1);
+    println!("{} kills: {kept_old} left the old store, {replaced} the new one", at - 1);
     assert!(kept_old > 5 && replaced > 0, "{kept_old} old, {replaced} new");
-    assert_eq!(holders(&home), new, "a restore that is not cut");
+    assert_eq!(holders(&home), new, "a restore that is not killed");
 
     // Control: a store that lost its log is neither the old nor the new one, and is served only without the note of its
     // last commit.
@@ -181,7 +182,7 @@ fn a_store_under_a_second_name_is_refused() {
     }
     fs::remove_file(&second).unwrap();
 
-    // Without a hub that holds it, a store may be served by way of a symbolic link, with all that its log holds.
+    // A store that no hub holds may be served through a symbolic link, with everything in its log.
     std::os::unix::fs::symlink(&store, &second).unwrap();
     assert_eq!(holders(&second_home), names(&["ann"]));
     fs::remove_file(&store).unwrap();
@@ -235,14 +236,14 @@ fn a_missing_or_empty_store_is_not_replaced_by_a_new_one() {
     server.kill();
     let store = home.folder().join(STORE);
 
-    // The log is there, its store is not.
+    // The log is there, but its store is not.
     fs::rename(&store, home.folder().join("hidden")).unwrap();
     let error = refused_start(&home);
     assert!(error.contains("eduhub.db-wal belongs to one"), "{error}");
     let restored = home.run(&["restore", "backup.db"]);
     assert!(stderr(&restored).contains("--replace"), "a stray log is not replayed into a restored store: {restored:?}");
 
-    // A store that the command `restore` of an earlier version put aside.
+    // A store that `restore` of an earlier version moved aside.
     fs::rename(home.folder().join("hidden"), home.folder().join("eduhub.db.replaced-1")).unwrap();
     fs::rename(home.folder().join("eduhub.db-wal"), home.folder().join("eduhub.db.replaced-1-wal")).unwrap();
     let error = refused_start(&home);
@@ -258,7 +259,7 @@ fn a_missing_or_empty_store_is_not_replaced_by_a_new_one() {
 }
 
 #[test]
-fn a_first_start_cut_at_any_call_is_repeated() {
+fn a_first_start_killed_at_any_call_is_repeated() {
     let home = Home::new();
     let killed = |at: usize| {
         let mut serve = home.command(&["serve"]);

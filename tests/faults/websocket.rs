@@ -1,5 +1,5 @@
-//! The protocol of the WebSocket, byte by byte. The cases have the numbers of the Autobahn test suite, whose cases expect
-//! an echo. The hub replies to each message that is not JSON with an `error` instead.
+//! The protocol of the WebSocket, byte by byte. The cases have the numbers of the Autobahn test suite, whose cases
+//! expect an echo. The hub replies to each message that is not JSON with an `error` instead.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ fn close(code: u16, reason: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn violations_are_closed_with_the_code_of_the_rfc() {
+fn violations_close_the_connection_with_the_code_of_the_rfc() {
     let reserved = |bits: u8| frame(0x81 | bits, b"{}");
     let mut cases: Vec<(&str, Vec<u8>, u16)> = vec![
         ("1.2.1 a binary message", frame(0x82, b""), 1003),
@@ -106,7 +106,7 @@ fn a_message_before_a_violation_is_replied_to() {
 #[test]
 fn invalid_text_in_pieces_of_one_frame_is_rejected_before_its_end() {
     let (valid, invalid) = (b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5", b"\xf4\x90\x80\x80");
-    // So long that pongs, which the client sends within the frame, do not complete it.
+    // Pongs, which the client may send within the frame, must not complete it, so the rest is long.
     let rest = b"edited".repeat(5_000);
     let whole = frame(0x81, &[&valid[..], invalid, &rest].concat());
     let begin = whole.len() - rest.len() - invalid.len();

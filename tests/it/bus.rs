@@ -22,10 +22,10 @@ use crate::support::tcp_relay::{Mode, TcpRelay};
 use crate::support::wait::eventually;
 
 const SUBJECT: &str = "college";
-/// What a bus delivers to its own broker when a hint may have been missed.
+/// The event that a bus delivers to its own broker when a hint may have been missed.
 pub(crate) const READ_ALERTS: Event = Event::AlertsStored { seq: None };
 
-/// A hub's bus and what its broker receives.
+/// A hub's bus and the events that its broker receives.
 pub(crate) struct Hub {
     pub(crate) bus: NatsBus,
     events: EventStream,
@@ -57,7 +57,7 @@ impl Hub {
         eventually("the bus to connect", || self.link().is_connected().then_some(()));
     }
 
-    /// Waits until the bus has no connection, and returns why.
+    /// Waits until the bus reports a problem that contains `text`, and returns the problem.
     fn wait_for_problem(&self, text: &str) -> String {
         eventually("the bus to report its problem", || self.link().problem().filter(|problem| problem.contains(text)))
     }
@@ -144,7 +144,7 @@ impl Intruder {
             let client = async_nats::connect(url).await.unwrap();
             let mut own = client.subscribe("own").await.unwrap();
             let messages = client.subscribe(format!("{SUBJECT}.*")).await.unwrap();
-            // A message to itself that returns proves that the server has processed both subscriptions.
+            // A message to itself that arrives proves that the server has processed both subscriptions.
             client.publish("own", "x".into()).await.unwrap();
             own.next().await.unwrap();
             (client, messages)
@@ -178,14 +178,14 @@ impl Intruder {
 
 impl Drop for Intruder {
     fn drop(&mut self) {
-        // The end of a subscription starts a task.
+        // Dropping a subscription starts a task, which needs a runtime.
         let _entered = self.runtime.enter();
         self.messages.take();
     }
 }
 
 #[test]
-fn events_reach_the_other_hub_and_each_hub_knows_of_the_other() {
+fn events_reach_the_other_hub_and_each_hub_detects_the_other() {
     let server = NatsServer::start();
     let [mut first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
     for event in [
@@ -199,7 +199,7 @@ fn events_reach_the_other_hub_and_each_hub_knows_of_the_other() {
         first.reaches(&mut second, &event);
         second.reaches(&mut first, &event);
     }
-    eventually("both hubs to receive a presence", || {
+    eventually("both hubs to receive a presence message", || {
         (first.bus.has_other_hubs() && second.bus.has_other_hubs()).then_some(())
     });
     drop(second);
@@ -235,7 +235,7 @@ fn lose_events_and_converge(mode: Mode) {
         first.bus.publish(alerts(seq));
         assert_eq!(first.next_event(), alerts(seq));
     }
-    // The cut hub serves its own users, and keeps what others must receive.
+    // The hub that is cut off serves its own users, and keeps the events that other hubs must receive.
     for event in [alerts(9), sign_out(1), sign_out(2)] {
         second.bus.publish(event.clone());
         assert_eq!(second.next_event(), event);
@@ -265,7 +265,7 @@ fn hubs_converge_after_a_connection_stalled() {
 }
 
 #[test]
-fn hubs_connect_again_to_a_restarted_server() {
+fn hubs_reconnect_to_a_restarted_server() {
     let port = free_port();
     let server = NatsServer::start_with(port, &[]);
     let [mut first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
@@ -277,13 +277,13 @@ fn hubs_connect_again_to_a_restarted_server() {
         hub.wait_until_connected();
         hub.wait_for_read();
     }
-    // What one hub sends before the other has connected again does not arrive, so both are connected first.
+    // An event that one hub sends before the other has reconnected does not arrive, so both are connected first.
     first.reaches(&mut second, &sign_out(1));
     second.reaches(&mut first, &alerts(2));
 }
 
 #[test]
-fn repeated_late_and_foreign_messages_do_no_harm() {
+fn repeated_and_unreadable_messages_are_not_delivered() {
     let server = NatsServer::start();
     let [mut first, mut second] = [Hub::connect(&server.url()), Hub::connect(&server.url())];
     let mut intruder = Intruder::connect(&server);
@@ -292,12 +292,12 @@ fn repeated_late_and_foreign_messages_do_no_harm() {
         first.reaches(&mut second, &event);
         sent.push(intruder.next_event());
     }
-    // Repeated messages, including those that this hub has sent.
+    // Both hubs have already received these messages, and the first hub sent them.
     for (subject, text) in &sent {
         intruder.publish(subject, text.as_bytes());
     }
     second.wait_for_dropped(Dropped::Duplicate, 3);
-    // Messages of another version, of an unknown event, in no known format, and that are too large.
+    // A message of another version, one with an unknown event, one in no known format, and one that is too large.
     let (subject, text) = &sent[2];
     intruder.publish(subject, text.replace("\"v\":1", "\"v\":2"));
     intruder.publish(subject, text.replace("signed_out", "something_new"));
@@ -326,13 +326,13 @@ fn an_older_hint_is_not_delivered_after_a_newer_one() {
         let end = begin + text[begin..].find(',').unwrap();
         format!("{}{n}{}", &text[..begin], &text[end..])
     };
-    // Numbers above those of the presence messages that the hub sends in the meantime. The last message marks the end.
+    // These numbers are above those of the hub's presence messages. The last message marks the end.
     for (position, n) in [(2, 1_000_002), (1, 1_000_001), (0, 1_000_000), (2, 1_000_003)] {
         let (subject, text) = &sent[position];
         intruder.publish(subject, renumbered(text, n));
     }
     let received = [(); 3].map(|()| second.next_event());
-    // A sign-out has the same effect late as in time.
+    // A sign-out that arrives late has the same effect.
     assert_eq!(received, [progress(Phase::Finished), sign_out(1), progress(Phase::Finished)]);
     assert!(second.link().dropped_for(Dropped::Late) >= 1);
 }

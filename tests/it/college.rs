@@ -59,7 +59,7 @@ pub fn id(text: &str) -> SectionId {
 /// Builder of a section.
 pub struct SectionBuilder(pub SectionState);
 
-/// Returns a lecture of a course of its own with 3 credits, one seat, a waitlist of two and no meeting.
+/// Returns a lecture of a separate course, with 3 credits, one seat, a waitlist of two and no meeting.
 pub fn section(number: &str) -> SectionBuilder {
     let section = Section {
         id: id(number),
@@ -142,7 +142,7 @@ pub fn reservation(group: &str, seats: u32, until: Option<i64>) -> Reservation {
     Reservation { group: group.into(), seats, until: until.map(minute) }
 }
 
-/// Returns the facts about a student of these groups.
+/// Returns the facts about a student in these groups.
 pub fn in_groups(groups: &[&str]) -> StudentFacts {
     StudentFacts { groups: groups.iter().map(|group| (*group).into()).collect(), ..StudentFacts::default() }
 }

@@ -17,7 +17,7 @@ use crate::imports_hub::{Hub, TWO, options_for};
 
 const EVENTS: &str = "program,date,time,instructor,room,duration,description\nYoga,2030-03-01,9:00,,,60,\n";
 
-/// A store whose commits of results and of events fail for some calls.
+/// The numbers of commits of results and of events that still fail.
 #[derive(Default)]
 struct Failures {
     results: AtomicUsize,
@@ -26,6 +26,7 @@ struct Failures {
     events_are_stored: bool,
 }
 
+/// A store whose commits fail as its [`Failures`] state.
 struct FailingStore {
     store: SqliteStore,
     failures: Arc<Failures>,
@@ -117,7 +118,7 @@ async fn a_result_that_is_not_stored_is_reported_and_stored_later() {
 
 #[actix_web::test]
 async fn events_whose_commit_fails_are_stored_again() {
-    // Failures, whether the events of the failed commits are on the disk; the expected result.
+    // Failures, whether the events of the failed commits are on the disk, and the expected result.
     let table =
         [(0, false, "done", 1, 0), (1, false, "done", 1, 0), (1, true, "done", 0, 1), (2, true, "failed", 0, 0)];
     for (events, events_are_stored, state, created, unchanged) in table {

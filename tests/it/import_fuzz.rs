@@ -1,4 +1,4 @@
-//! Reads altered copies of schedules: each is read or refused, without a panic and with bounded memory. `make fuzz`
+//! Reads changed copies of schedules: each is read or refused, without a panic and with bounded memory. `make fuzz`
 //! searches longer, guided by coverage.
 
 #![cfg(target_os = "linux")]

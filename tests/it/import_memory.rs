@@ -16,7 +16,7 @@ use crate::support::schedule_variants::with_part;
 const FILE_BYTES: usize = 16 * 1024 * 1024;
 /// Size in bytes of the file that is read before memory is measured.
 const SMALL_BYTES: usize = 64 * 1024;
-/// Maximum growth of the memory by reading, in KiB: SQLite's cache of 4 MiB, and buffers.
+/// Maximum growth of the memory while reading, in KiB: SQLite's cache of 4 MiB, and buffers.
 const GROWTH_KIB_MAX: u64 = 10 * 1024;
 
 /// Returns the peak of the process's resident memory so far, in KiB.

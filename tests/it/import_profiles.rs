@@ -1,4 +1,4 @@
-//! Import profiles: their resources, and how an import chooses and uses one.
+//! Import profiles: how they are saved and listed, and how an import chooses and uses one.
 
 use eduhub::domain::ids::ProfileName;
 use eduhub::domain::import_profile::{ImportProfile, ProfileChoice};
@@ -11,7 +11,7 @@ use crate::imports_hub::{Hub, options_for};
 use crate::support::openapi::{assert_has_schema, assert_is_response_of};
 use crate::support::wait::eventually;
 
-/// A file whose names mean nothing to the importer, below a title.
+/// A file with a title line, whose column names mean nothing to the importer.
 const OWN: &str = "Kursplan 2031,,,\nNr,Kurs,Platz,Ort\n30001,AB 101,20,Elm 105\n30002,AB 102,25,Elm 106\n";
 
 fn profile(name: &str, header: &str, map: &[(&str, &str)]) -> ImportProfile {
@@ -44,7 +44,7 @@ fn fields(task: &Value) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn a_saved_profile_is_used_when_the_same_header_comes_again() {
+async fn a_saved_profile_is_used_for_a_file_with_the_same_header() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let before = hub.import(OWN, options_for("T")).await;
@@ -69,7 +69,7 @@ async fn a_profile_is_chosen_by_name_and_the_map_takes_precedence() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.imports.profiles().put(own_profile()).await.unwrap();
-    // The file has a different header, so that the profile is not chosen automatically; the named one applies in part.
+    // The file has a different header, so the profile is not chosen automatically. The named profile applies in part.
     let file = OWN.replace("Nr,Kurs,Platz,Ort", "Nr,Kurs,Plaetze,Platz");
     let map = vec![("Plaetze".to_owned(), "capacity".to_owned())];
     let task = hub.import(&file, ImportOptions { map, ..named("kursplan") }).await;
@@ -100,7 +100,7 @@ async fn a_column_can_be_ignored_and_columns_mapped_to_weekdays() {
 }
 
 #[actix_web::test]
-async fn the_export_of_a_common_system_is_read_by_its_profile() {
+async fn the_export_of_a_common_system_is_read_with_its_profile() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     // In UniTime's list of events, the capacity is that of the room.
@@ -123,7 +123,7 @@ async fn the_export_of_a_common_system_is_read_by_its_profile() {
 }
 
 #[actix_web::test]
-async fn missing_fields_name_the_columns_that_could_be_them() {
+async fn missing_fields_list_candidate_columns() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let expected = [
@@ -205,7 +205,7 @@ fn profiles_that_cannot_be_saved_are_refused_with_a_reason() {
 }
 
 #[test]
-fn an_import_names_an_unknown_profile() {
+fn an_import_with_an_unknown_profile_is_refused() {
     let application = Application::start();
     let mut staff = application.staff();
     let csv: &[(&str, &str)] = &[("Content-Type", "text/csv")];

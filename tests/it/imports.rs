@@ -198,7 +198,7 @@ async fn rows_of_an_interrupted_import_never_become_visible() {
     hub.store.stage(2, vec![stale, extra]).await.unwrap();
     let body = hub.store.task("x").await.unwrap();
     assert!(body.is_none());
-    // Its document cannot be read as a report, and the task is still reported as failed.
+    // The stored task cannot be read as a report, but it is still reported as failed.
     let running = serde_json::json!({"task": "x", "state": "running"});
     hub.store.put_task(stored_task("x", TaskState::Running, 1_700_000_000, &running)).await.unwrap();
     drop(hub);

@@ -77,7 +77,7 @@ async fn a_file_reopens_only_what_an_earlier_file_cancelled() {
     assert_eq!(status("T-30002"), Some(SectionStatus::Cancelled));
 
     hub.import(&active.replace(",Active,", ",,").replace(",A,", ",,"), options_for("T")).await;
-    assert_eq!(status("T-30002"), Some(SectionStatus::Cancelled), "a blank cell says nothing");
+    assert_eq!(status("T-30002"), Some(SectionStatus::Cancelled), "a blank cell changes nothing");
 
     let task = hub.import(&active, options_for("T")).await;
     let warnings = task["warnings"].to_string();

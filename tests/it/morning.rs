@@ -34,12 +34,12 @@ fn run(morning: &Morning, hubs: usize) -> Outcome {
 fn each_student_registers_for_five_sections_and_stays_connected() {
     let outcome = run(&Morning::of(300, 7_200.0), 3);
     assert_eq!((outcome.registrations, outcome.sessions), (1_500, 300));
-    // One more request of each was refused.
+    // One more request of each student was refused.
     assert_eq!(outcome.registering.len(), 1_800);
 }
 
 #[test]
-fn the_same_seed_has_the_same_outcome() {
+fn the_same_seed_gives_the_same_outcome() {
     let outcomes = [7, 7, 8].map(|seed| {
         let outcome = simulate(&Morning::of(300, 120.0), SECTIONS, &costs(), layout(2), seed);
         (outcome.registrations, outcome.batches, outcome.frames)
@@ -49,7 +49,7 @@ fn the_same_seed_has_the_same_outcome() {
 }
 
 #[test]
-fn processor_time_is_that_of_the_counted_work() {
+fn processor_time_equals_the_cost_of_the_counted_work() {
     let outcome = run(&Morning::of(300, 7_200.0), 1);
     // Refusals are stored like registrations.
     let (batches, stored) = (outcome.batches as f64, (outcome.registrations + 300) as f64);
@@ -85,10 +85,10 @@ fn batches_grow_while_the_row_is_locked() {
 }
 
 #[test]
-fn a_batch_reads_what_another_hub_committed_before_it() {
+fn a_batch_reads_the_earlier_commits_of_another_hub() {
     let (calm, busy) = (run(&Morning::of(500, 7_200.0), 2), run(&Morning::of(20_000, 60.0), 2));
     let share = |outcome: &Outcome| outcome.catch_ups as f64 / outcome.batches as f64;
-    // Half of the batches follow one of the other hub, and half of the others one that did.
+    // Half of the batches follow a batch of the other hub. Half of the rest read because their hub's last batch did.
     assert!((0.7..0.8).contains(&share(&calm)), "{}", share(&calm));
     // The hubs lock the row in turns.
     assert!(share(&busy) > 0.95, "{}", share(&busy));
@@ -98,7 +98,7 @@ fn a_batch_reads_what_another_hub_committed_before_it() {
 }
 
 #[test]
-fn a_response_is_built_once_for_all_who_wait() {
+fn a_response_is_built_once_for_all_waiting_requests() {
     let mut costs = costs();
     costs.builds[Action::Sections as usize] = 0.01;
     let morning = Morning::of(5_000, 20.0);

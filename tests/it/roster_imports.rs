@@ -69,7 +69,7 @@ fn bundle(file: &str, contents: &str) -> Vec<u8> {
     zip(&files.filter(|(_, text)| !text.is_empty()).collect::<Vec<_>>())
 }
 
-/// Returns the contents of a file of the bundle, in which a text is replaced.
+/// Returns the contents of a file of the bundle with a text replaced.
 fn with(file: &str, from: &str, to: &str) -> String {
     let text = FILES.iter().find(|(name, _)| *name == file).unwrap().1;
     assert!(text.contains(from), "{file} has {from}");
@@ -168,7 +168,7 @@ async fn completed_courses_are_added_and_students_are_registered() {
 }
 
 #[actix_rt::test]
-async fn first_completed_courses_are_reported() {
+async fn the_first_completed_courses_of_students_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let hub = college(folder.path()).await;
     let done = hub.import_bytes(&bundle("enrollments.csv", ""), options()).await;
@@ -240,7 +240,7 @@ async fn a_bundle_with_an_error_changes_nothing() {
 }
 
 #[actix_rt::test]
-async fn version_1_1_has_roles_in_the_file_of_people() {
+async fn version_1_1_bundles_are_read_with_roles_in_the_users_file() {
     let folder = tempfile::tempdir().unwrap();
     let hub = college(folder.path()).await;
     let files = [

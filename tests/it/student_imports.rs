@@ -59,7 +59,7 @@ async fn rows_of_a_student_are_merged_and_reach_every_term() {
 }
 
 #[actix_rt::test]
-async fn facts_without_a_column_stay() {
+async fn facts_without_a_column_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.import(FILE, options()).await;

@@ -31,7 +31,7 @@ fn bytes(digits: &str) -> Vec<u8> {
 /// Verifies an exported file.
 ///
 /// # Errors
-/// What is wrong with the first incorrect line.
+/// A text that states the fault of the first incorrect line.
 pub fn audit(text: &str) -> Result<Chains, String> {
     let mut chains = Chains::new();
     let mut open: Option<(String, u64, String)> = None;

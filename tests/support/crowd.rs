@@ -127,8 +127,8 @@ fn frame_len(bytes: &[u8]) -> Option<usize> {
     header(bytes).map(|(header, payload)| header + payload)
 }
 
-/// Passes each complete message to `handle`, and appends replies to pings to `pongs`. Returns the length of all complete
-/// frames. The hub does not fragment messages.
+/// Passes each complete message to `handle`, and appends replies to pings to `pongs`. Returns the length of all
+/// complete frames. The hub does not fragment messages.
 fn messages(bytes: &[u8], pongs: &mut Vec<u8>, handle: &mut impl FnMut(Incoming<'_>)) -> usize {
     let mut at = 0;
     while let Some((header, payload)) = header(&bytes[at..]).filter(|(header, len)| at + header + len <= bytes.len()) {
@@ -171,7 +171,8 @@ pub fn number_after(frame: &str, begin: &str) -> u64 {
     digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }
 
-/// Processor time of a process in user and system mode (fields 14 and 15 of proc_pid_stat(5), in hundredths of a second).
+/// Returns the processor time of a process in user and system mode (fields 14 and 15 of proc_pid_stat(5), in hundredths
+/// of a second).
 pub fn processor_time(pid: u32) -> std::time::Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
     // The second field is the name in parentheses, which may contain spaces. The third field follows it.

@@ -1,8 +1,8 @@
-//! Helpers of the tests and benchmarks that drive the built program from outside. Nothing here uses the library.
+//! Helpers of the tests and benchmarks that drive the built program from outside. Only [`openapi`] uses the library.
 //!
 //! Each test crate includes this module once, as `mod support` of its root; so does the benchmark.
 //!
-//! - [`server`]: a store in a folder of its own, commands of the program on it, and the running server
+//! - [`server`]: a store in its own folder, commands of the program that use it, and the running server
 //! - [`http`]: a small blocking HTTP/1.1 client, cheap enough for thousands of connections
 //! - [`socket`]: a WebSocket client that waits for frames, with a deadline; [`crowd`]: thousands of them in one thread
 //! - [`events`]: a client of Server-Sent Events that waits for events, with a deadline

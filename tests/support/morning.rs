@@ -5,12 +5,12 @@
 
 use super::random::Random;
 
-/// The sections for which a student registers.
+/// Number of sections for which a student registers.
 const CART: usize = 5;
-/// The section before which a student finds another one full and reloads the page.
+/// Number of sections for which a student has registered before finding another one full and reloading the page.
 const RELOADS_BEFORE: usize = 2;
 
-/// What a student's page sends.
+/// An action of a student's page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Reads the terms.
@@ -48,7 +48,7 @@ pub struct Morning {
     pub waiting: usize,
     /// Seconds in which they arrive.
     pub rush: f64,
-    /// Mean arrival of the others, in seconds (exponential).
+    /// Mean arrival time of the others, in seconds after the window opens (exponential).
     pub later: f64,
     /// Mean time between two actions of a student, in seconds (exponential).
     pub think: f64,

@@ -1,7 +1,7 @@
 //! A NATS server for one test, on a port of 127.0.0.1.
 //!
-//! A shell supervises the server. It stops the server when the pipe from this process is closed, which also happens after a
-//! panic or a kill.
+//! A shell supervises the server. It stops the server when the pipe from this process is closed, which also happens
+//! after a panic or a kill.
 
 #![allow(
     dead_code,
@@ -52,20 +52,20 @@ impl NatsServer {
     pub fn start_with(port: u16, arguments: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("eduhub-nats-").tempdir().unwrap();
         // -1: a free port.
-        let wanted = if port == 0 { "-1".to_owned() } else { port.to_string() };
+        let port_argument = if port == 0 { "-1".to_owned() } else { port.to_string() };
         let mut supervisor = Command::new("sh");
         supervisor
             .arg("-c")
             .arg("\"$@\" >>log 2>&1 & server=$!; cat >/dev/null; kill -TERM $server; wait")
             .arg("sh")
             .arg(program())
-            .args(["-a", "127.0.0.1", "-p", &wanted, "--ports_file_dir", "."])
+            .args(["-a", "127.0.0.1", "-p", &port_argument, "--ports_file_dir", "."])
             .args(arguments)
             .current_dir(folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // A group of its own, so that an interrupt from the terminal does not end it before the server.
+            // A separate process group: an interrupt from the terminal must not end the supervisor before the server.
             .process_group(0);
         let mut server = Self { port, supervisor: supervisor.spawn().unwrap(), folder };
         server.port = server.wait_for_port();

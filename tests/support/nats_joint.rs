@@ -15,7 +15,7 @@ const HELD: usize = 4;
 /// How many times a repeated message is sent.
 const TIMES: usize = 3;
 
-/// What happens to messages.
+/// How messages are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// None arrives.

@@ -67,7 +67,7 @@ pub fn ids<'b>(bundle: &'b Bundle, name: &str) -> Vec<&'b str> {
     ids
 }
 
-/// Checks that the manifest states version 1.2, and lists exactly the files of the bundle, as complete ones.
+/// Checks that the manifest states version 1.2, and lists exactly the files of the bundle, each as complete (`bulk`).
 fn check_manifest(bundle: &Bundle) {
     let manifest = &bundle["manifest.csv"];
     let value = |name: &str| {

@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use super::random::Random;
 
-/// Most ports of services with a fixed port are below.
+/// The lowest port that is tried. Most services with a fixed port use lower ones.
 const FIRST: usize = 10_000;
-/// Linux gives the ports from here on to outgoing connections. One of these could take the port of a server that is
-/// stopped, so that it could not start again.
+/// The first port that is not tried. Linux gives the ports from here on to outgoing connections. One of these could
+/// take the port of a server that is stopped, and the server could not start again.
 const END: usize = 32_768;
-/// More are in use only if something is wrong with the machine.
+/// Maximum number of ports that are tried. More are in use only if something is wrong with the machine.
 const TRIED_MAX: usize = 100;
 
 /// Returns a port of this machine on which nothing listens, now or while its server is stopped.

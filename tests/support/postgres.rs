@@ -1,5 +1,5 @@
 //! A PostgreSQL server for the tests of one process: a cluster in a temporary folder, reached through a Unix socket, or
-//! over TCP if a relay is in between. A test that stops the server starts one of its own.
+//! over TCP if a relay is in between. A test that stops the server starts a separate one.
 //!
 //! A shell supervises the server, and starts it again if it ends. It stops the server and removes the folder when the
 //! pipe from this process is closed, which also happens after a panic or a kill.
@@ -37,9 +37,10 @@ const UNPRIVILEGED: u32 = 65_534;
 /// Connections of PgBouncer to each database: fewer than one store opens to PgBouncer.
 const BOUNCER_CONNECTIONS: u32 = 3;
 /// A folder in memory, for data that need not survive a power failure. On a disk, the file system would need half a
-/// minute of processor time for the databases of the tests, of which each has 300 files.
+/// minute of processor time for the databases of the tests, each of which has 300 files.
 const MEMORY: &str = "/dev/shm";
-/// The free space that the folder in memory must have, in bytes: several times that of the databases that exist at once.
+/// The free space that the folder in memory must have, in bytes: several times that of the databases that exist at
+/// once.
 const MEMORY_FREE_MIN: u64 = 2 << 30;
 /// Settings of a server that does not wait for the disk.
 const FAST: &str = "-c fsync=off -c full_page_writes=off";
@@ -52,7 +53,7 @@ const SETTINGS: &str = "-c max_connections=300 \
 pub struct Cluster {
     folder: PathBuf,
     runnable: PathBuf,
-    /// The TCP address. Each server has a loopback address of its own, so that the usual port is free.
+    /// The TCP address. Each server has its own loopback address, on which the usual port is free.
     address: SocketAddr,
     /// Holds the pipe whose end stops the server.
     supervisor: Child,
@@ -95,7 +96,7 @@ fn programs() -> PathBuf {
     newest.join("bin")
 }
 
-/// Returns the folder into which `make postgres` unpacks what is not installed.
+/// Returns the folder into which `make postgres` unpacks the programs that are not installed.
 fn unpacked() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres")
 }
@@ -112,8 +113,8 @@ fn create_folder(parent: &Path) -> PathBuf {
     folder
 }
 
-/// Returns the folder with the unpacked programs from which they are run. The unprivileged user may not be able to
-/// enter the folder of the project, so root runs a copy.
+/// Returns the folder from which the unpacked programs are run. The unprivileged user may not be able to enter the
+/// folder of the project, so root runs a copy.
 fn runnable(folder: &Path) -> PathBuf {
     if !is_root() || !unpacked().exists() {
         return unpacked();
@@ -169,7 +170,7 @@ impl Place {
         Self { runnable: runnable(&folder), folder }
     }
 
-    /// Makes the folder of the data a link to one in memory, if there is enough.
+    /// Makes the data folder a link to a folder in memory, if enough memory is free.
     fn keep_data_in_memory(&self) {
         let free = rustix::fs::statvfs(MEMORY).map_or(0, |memory| memory.f_bavail * memory.f_frsize);
         if free >= MEMORY_FREE_MIN {
@@ -221,7 +222,7 @@ fn bouncer(folder: &Path, runnable: &Path) -> Command {
     command
 }
 
-/// Runs `work` on a connection of its own.
+/// Runs `work` on a new connection.
 fn with_connection<T>(
     url: &str,
     work: impl AsyncFnOnce(&tokio_postgres::Client) -> Result<T, tokio_postgres::Error>,
@@ -259,7 +260,7 @@ impl Cluster {
         script.push("cd /; rm -rf \"$(readlink -f \"$1/data\")\" \"$1\"");
         let mut supervisor = Command::new("sh");
         supervisor.arg("-c").arg(script).arg("sh").arg(&folder).current_dir(&folder);
-        // A group of its own, so that an interrupt from the terminal does not end it before the server.
+        // A separate process group: an interrupt from the terminal must not end the supervisor before the server.
         supervisor.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let cluster = Self { supervisor: supervisor.spawn().unwrap(), folder, runnable, address };
         cluster.wait_until_ready();
@@ -320,7 +321,8 @@ impl Cluster {
         Self::serve(place, FAST)
     }
 
-    /// Lets `pgbench` update one row over this many connections for a few seconds. Returns the updates per second.
+    /// Runs `pgbench`, which updates one row over this many connections for this many seconds. Returns the updates per
+    /// second.
     pub fn updates_per_second(&self, connections: usize, seconds: usize) -> f64 {
         self.run("postgres", "CREATE TABLE IF NOT EXISTS hot (n bigint NOT NULL)");
         self.run("postgres", "DELETE FROM hot; INSERT INTO hot VALUES (0)");
@@ -372,7 +374,7 @@ impl Cluster {
         format!("postgres://postgres@{host}/{database}")
     }
 
-    /// Runs statements on a connection of their own.
+    /// Runs statements on a new connection.
     pub fn run(&self, database: &str, statements: &str) {
         self.try_run(&self.url(database), statements).unwrap();
     }
@@ -428,7 +430,7 @@ impl Database {
         self.cluster
     }
 
-    /// Runs statements on a connection of their own.
+    /// Runs statements on a new connection.
     pub fn run(&self, statements: &str) {
         self.cluster.run(&self.name, statements);
     }

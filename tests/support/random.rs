@@ -46,7 +46,7 @@ pub fn length_of_run<N: FromStr<Err: Debug>>(variable: &str, default: N) -> N {
 }
 
 /// Returns the seed of this run and prints it, so that a failure can be reproduced: `TEST_SEED`, or else a new one. The
-/// name has no prefix `EDUHUB_`, which the hub reads as a setting.
+/// name does not begin with `EDUHUB_`, because the hub would read it as a setting.
 pub fn seed() -> u64 {
     let seed = std::env::var("TEST_SEED").ok().map_or_else(
         || u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos()),

@@ -167,8 +167,8 @@ pub fn start_import(staff: &mut Client, term: &str, csv: &[u8]) -> String {
     response.expect(202).json()["task"].as_str().expect("a task").to_owned()
 }
 
-/// Waits for the end of an import and returns its task. Imports have a low priority, so on a busy machine a large one
-/// takes minutes. Therefore the deadline starts again with each progress.
+/// Waits for the end of an import and returns its task. Imports have a low priority, so a large one takes minutes on a
+/// busy machine. Therefore, the deadline starts again whenever the import progresses.
 pub fn wait_for_import(staff: &mut Client, task: &str) -> Value {
     let mut deadline = Instant::now() + WAIT_MAX;
     let mut progress = Value::Null;

@@ -20,7 +20,7 @@ use super::http::Client;
 /// Secret with which tokens are signed.
 const SECRET: &str = "a secret of the tests, at least 32 bytes long";
 
-/// The longest run of a command that ends: several times the longest of a busy machine.
+/// The longest time that a command may run: several times the longest run on a busy machine.
 const RUN_MAX: Duration = Duration::from_secs(180);
 
 /// The text that the server prints before its address once it is ready.
@@ -118,7 +118,7 @@ impl Home {
     /// Mints tokens for `count` users, named `PREFIX-00001` and so on.
     pub fn tokens(&self, prefix: &str, role: &str, count: usize) -> Vec<String> {
         let tokens = self.mint(&["token", "--subject", prefix, "--role", role, "--count", &count.to_string()]);
-        assert_eq!(tokens.len(), count, "`eduhub token --count {count}` prints as many tokens");
+        assert_eq!(tokens.len(), count, "`eduhub token --count {count}` prints that many tokens");
         tokens
     }
 
@@ -152,7 +152,7 @@ impl Home {
         self.start(self.command(arguments))
     }
 
-    /// Starts the server by this command, which comes from [`Home::command`], and waits until it is ready.
+    /// Starts the server with this command, which comes from [`Home::command`], and waits until it is ready.
     pub fn start(&self, command: Command) -> Server {
         let log = self.folder().join("server.log");
         let stderr = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");

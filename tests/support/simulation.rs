@@ -80,7 +80,7 @@ pub struct Layout {
     pub commit_wait: f64,
 }
 
-/// What a simulation counted.
+/// The counts of a simulation.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// Processor time per hub, and of PostgreSQL.
@@ -106,12 +106,12 @@ pub struct Outcome {
     pub reading: Vec<f64>,
     /// The longest queue of a term at one hub.
     pub queue_max: usize,
-    /// The busiest [`BUCKET`], each per second: processors of all hubs, of PostgreSQL, the share of time for which the
-    /// term's row is locked, registrations, and bytes.
+    /// The highest value of each rate, averaged over a [`BUCKET`].
     pub peak: Rates,
 }
 
-/// What happens per second.
+/// Rates, or their sums over a [`BUCKET`]: busy processors of all hubs and of PostgreSQL, share of time for which the
+/// term's row is locked, and registrations, frames and bytes per second.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rates {
     pub hubs: f64,
@@ -138,8 +138,8 @@ enum Event {
 struct Hub {
     /// Requests and frames.
     processors: Processors,
-    /// The thread that decides batches, and those that build responses. The operating system schedules them separately from
-    /// the others, so they do not wait in the same queue.
+    /// The thread that decides batches, and those that build responses. The operating system schedules them separately
+    /// from the others, so they do not wait in the same queue.
     registrar: Processors,
     builders: Processors,
     queue: VecDeque<usize>,
@@ -174,7 +174,7 @@ struct Cached {
 struct Student {
     steps: Vec<Step>,
     next: usize,
-    asked_at: f64,
+    requested_at: f64,
 }
 
 /// A running simulation of one term.
@@ -196,7 +196,7 @@ struct Simulation<'a> {
 
 /// Simulates a window of one term with this many sections.
 pub fn simulate(morning: &Morning, sections: usize, costs: &Costs, layout: Layout, seed: u64) -> Outcome {
-    let students = morning.steps(seed).into_iter().map(|steps| Student { steps, next: 0, asked_at: 0.0 }).collect();
+    let students = morning.steps(seed).into_iter().map(|steps| Student { steps, next: 0, requested_at: 0.0 }).collect();
     let hub = || Hub {
         processors: Processors::new(layout.hub_cores),
         registrar: Processors::new(1),
@@ -244,7 +244,7 @@ impl Simulation<'_> {
                 break;
             }
             match event {
-                Event::Step(student) => self.ask(now, student),
+                Event::Step(student) => self.request(now, student),
                 Event::Served(student) => self.served(now, student),
                 Event::Committed(hub) => self.committed(now, hub),
                 Event::Follow(hub) => self.follow(now, hub),
@@ -297,7 +297,7 @@ impl Simulation<'_> {
         self.bucket(now).wire += bytes;
     }
 
-    /// Students are spread evenly over the hubs.
+    /// Returns the hub of a student. Students are spread evenly over the hubs.
     const fn hub_of(&self, student: usize) -> usize {
         student % self.layout.hubs
     }
@@ -307,8 +307,8 @@ impl Simulation<'_> {
         steps[*next].action
     }
 
-    fn ask(&mut self, now: f64, student: usize) {
-        self.students[student].asked_at = now;
+    fn request(&mut self, now: f64, student: usize) {
+        self.students[student].requested_at = now;
         let action = self.action(student);
         let cost = self.costs.requests[action as usize];
         let hub = self.hub_of(student);
@@ -374,7 +374,7 @@ impl Simulation<'_> {
             Action::Join => self.hubs[hub].sessions += 1,
             _ => {}
         }
-        let took = now - self.students[student].asked_at;
+        let took = now - self.students[student].requested_at;
         self.outcome.reading.push(took);
         self.responded(now, student);
     }
@@ -396,8 +396,8 @@ impl Simulation<'_> {
         }
         let size = one.queue.len().min(BATCH_MAX);
         one.batch = one.queue.drain(..size).collect();
-        // The reads between batches are about seats; those in a batch are about the attempts, too. A hub whose last batch
-        // was behind reads in any case, while it waits for the row.
+        // The reads between batches are about seats; those in a batch are about the attempts, too. A hub whose last
+        // batch was behind reads in any case, while it waits for the row.
         let is_behind = self.last_writer.replace(hub).is_some_and(|last| last != hub);
         let catches_up = is_behind | std::mem::replace(&mut one.was_behind, is_behind);
         self.outcome.batches += 1;
@@ -422,7 +422,7 @@ impl Simulation<'_> {
         self.outcome.registrations += size;
         self.bucket(now).registrations += size as f64;
         for student in batch {
-            let took = now - self.students[student].asked_at;
+            let took = now - self.students[student].requested_at;
             self.outcome.registering.push(took);
             self.responded(now, student);
         }

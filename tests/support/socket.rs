@@ -117,7 +117,8 @@ impl Socket {
         panic!("timed out waiting for {what}; seen: {:#?}", self.seen);
     }
 
-    /// Waits until the server closes the connection and returns the close code and reason; 1006 without a close frame.
+    /// Waits until the server closes the connection and returns the close code and reason: 1005 for a close frame
+    /// without a code, and 1006 without a close frame.
     pub fn wait_for_close(&mut self) -> (u16, String) {
         let deadline = Instant::now() + WAIT_MAX;
         while let Some(message) = self.next_until(deadline) {
@@ -132,7 +133,7 @@ impl Socket {
         panic!("timed out waiting for a close; seen: {:#?}", self.seen);
     }
 
-    /// Waits for a ping of the server, and answers it.
+    /// Waits for a ping from the server, and answers it.
     pub fn wait_for_ping(&mut self) {
         let deadline = Instant::now() + WAIT_MAX;
         while let Some(message) = self.next_until(deadline) {

@@ -16,7 +16,7 @@ const NAME: &str = "standby";
 pub struct Pair {
     primary: Cluster,
     standby: Cluster,
-    /// Between the standby and the primary.
+    /// The relay between the standby and the primary.
     link: TcpRelay,
     is_promoted: AtomicBool,
 }

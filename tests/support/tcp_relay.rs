@@ -1,5 +1,5 @@
-//! A TCP relay between the hub and Plone, or another server, that can fail in several ways. Its mode can be changed while
-//! it runs.
+//! A TCP relay between the hub and Plone, or another server, that can fail in several ways. Its mode can be changed
+//! while it runs.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};

@@ -193,7 +193,7 @@ pub fn cap_message(document: &str) -> Element {
     alert
 }
 
-/// Checks that the children of an element are those of the schema, in its order, and that each simple value is an allowed one.
+/// Checks that the children of an element are those of the schema, in its order, and that each simple value is allowed.
 fn follow(element: &Element, particles: &[Particle]) {
     let mut rest = element.children.as_slice();
     for (name, least, most) in particles {

@@ -13,7 +13,7 @@ use super::record::{
 use crate::support::http::{self, Client};
 use crate::support::random::Random;
 
-/// What all clients of a run share.
+/// State that all clients of a run share.
 pub(crate) struct World {
     pub(crate) term: String,
     /// The id of each section.
@@ -22,9 +22,10 @@ pub(crate) struct World {
     pub(crate) tokens: Vec<String>,
     pub(crate) staff: String,
     pub(crate) moments: Moments,
-    /// What each student holds, approximately: requests are chosen by it, responses are not checked against it.
+    /// The sections that each student holds, approximately: it guides the choice of requests, and no response is
+    /// checked against it.
     pub(crate) held: Vec<AtomicU64>,
-    /// Requests that were answered, and those for which a client waits.
+    /// Numbers of answered requests, and of clients that wait for a response.
     pub(crate) answered: AtomicUsize,
     pub(crate) waiting: AtomicUsize,
     /// Requests that were answered with 503 `overloaded`, which changed nothing.
@@ -108,7 +109,7 @@ impl World {
         }
     }
 
-    /// Reads the response to a request; `exact` says whether positions on a waitlist are of the same commit as the
+    /// Reads the response to a request. `exact` states whether its waitlist positions belong to the same commit as the
     /// rest.
     fn read(&self, request: &Request, body: &Value, status: u16, exact: bool) -> Response {
         match request {

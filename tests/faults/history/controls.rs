@@ -126,7 +126,7 @@ fn a_violated_waitlist_order_is_rejected() {
 }
 
 #[test]
-fn a_lost_part_of_a_batch_is_rejected() {
+fn a_batch_that_lost_a_part_is_rejected() {
     let message = rejection(|calls| calls[10] = read_roster(0, 110, &[BEN, CAT], &[]));
     assert!(message.contains("1 of 2 seats are taken by students [1]"), "{message}");
 }
@@ -187,7 +187,7 @@ fn overlapping_changes_to_a_plan_are_ordered_by_a_late_read() {
 }
 
 #[test]
-fn a_change_to_a_plan_without_a_response_explains_a_later_read() {
+fn an_unanswered_change_to_a_plan_explains_a_later_read() {
     let put = Request::PutPlan { student: ANN, plan: vec![1] };
     let read = |plan: &[usize]| call(Request::ReadPlan { student: ANN }, 130, 131, Some(Response::Plan(plan.to_vec())));
     for plan in [&[][..], &[1]] {

@@ -16,14 +16,14 @@ use crate::support::server::{Home, Server};
 /// `EIO`, which a disk that loses sectors reports.
 const INPUT_OUTPUT_ERROR: i32 = 5;
 
-/// What happens to one server.
+/// The faults of one server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Faults {
     /// Microseconds that each sync takes longer.
     pub(crate) slow_syncs: u32,
-    /// Number of syncs that fail, once.
+    /// Number of consecutive syncs that fail.
     pub(crate) failing_syncs: usize,
-    /// How many times the process is stopped and continued.
+    /// Number of times that the process is stopped and continued.
     pub(crate) stops: usize,
     /// Whether the power fails when the process is killed.
     pub(crate) power_loss: bool,
@@ -45,7 +45,7 @@ impl Faults {
 }
 
 /// A server and the faults that are prepared for it.
-pub(crate) struct Doomed {
+pub(crate) struct FaultyServer {
     pub(crate) server: Server,
     faults: Faults,
     /// The record of the disk, and the store's files as they were before the start.
@@ -55,7 +55,7 @@ pub(crate) struct Doomed {
     arming: TempDir,
 }
 
-impl Doomed {
+impl FaultyServer {
     /// Starts a server.
     pub(crate) fn start(home: &Home, faults: Faults) -> Self {
         let record = NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file for the record");

@@ -18,9 +18,9 @@
 //!
 //! It follows that no section is oversold and no student holds two seats, because the rules do not allow it.
 //!
-//! **Why a search.** The hub states no sequence in its responses to writes; only reads of all seats carry one (`seq`),
-//! which is checked separately ([`sequence`]); the rows of such a read are checked one by one. The order of writes is
-//! therefore searched ([`search`]), guided by the time of the decision that most responses state.
+//! **Why a search.** The hub states no sequence in its responses to writes. Only reads of all seats carry one (`seq`),
+//! which is checked separately ([`sequence`]); the rows of such a read are checked one by one. The order of writes
+//! therefore has to be found by a search ([`search`]), guided by the time of the decision that most responses state.
 //!
 //! **Three sources of reads.** Counts of sections, registrations of a student, and rosters are published one after the
 //! other in each commit, and a roster is read from the store before its commit is published. Reads of one source are
@@ -47,7 +47,7 @@ use std::{hint, thread};
 use rustix::process::Signal;
 
 use self::client::{Recorder, World};
-use self::disaster::{Doomed, Faults};
+use self::disaster::{Faults, FaultyServer};
 use self::model::{Definition, Term};
 use self::record::{Call, Moments, Request};
 use self::search::{Found, find_order};
@@ -162,12 +162,12 @@ impl Run {
 
     /// Runs one server until it is killed.
     fn round(&mut self, faults: Faults, random: &mut Random) {
-        let doomed = Doomed::start(&self.home, faults);
-        let address = doomed.server.address();
+        let faulty = FaultyServer::start(&self.home, faults);
+        let address = faulty.server.address();
         let mut records = vec![self.read_all(address)];
         let (world, first) = (&self.world, self.world.answered.load(Ordering::SeqCst));
         world.is_ending.store(false, Ordering::SeqCst);
-        doomed.arm();
+        faulty.arm();
         let reach = |part: usize, parts: usize| {
             let responses = first + RESPONSES_PER_ROUND * part / parts;
             eventually("more responses", || (world.answered.load(Ordering::SeqCst) >= responses).then_some(()));
@@ -187,13 +187,13 @@ impl Run {
                 .collect();
             for stop in 1..=faults.stops {
                 reach(stop, faults.stops + 1);
-                doomed.signal(Signal::STOP);
-                eventually("all clients wait", || (world.waiting.load(Ordering::SeqCst) == CLIENTS).then_some(()));
-                doomed.signal(Signal::CONT);
+                faulty.signal(Signal::STOP);
+                eventually("all clients to wait", || (world.waiting.load(Ordering::SeqCst) == CLIENTS).then_some(()));
+                faulty.signal(Signal::CONT);
             }
             reach(1, 1);
             (0..delay).for_each(|_| hint::spin_loop());
-            doomed.kill(&self.home, random, || drop(ending));
+            faulty.kill(&self.home, random, || drop(ending));
             records.extend(clients.into_iter().map(|client| client.join().expect("the client's thread succeeds")));
         });
         self.append(records);

@@ -165,7 +165,7 @@ pub(crate) enum Response {
         rows: Vec<SeatRow>,
     },
     Row(SeatRow),
-    /// What a student holds, and since when. Positions are `None` when they may be of another commit than the rest.
+    /// What a student holds, and since when. Positions are `None` when they may belong to another commit than the rest.
     Own(Vec<(Section, OwnStanding, Millisecond)>),
     /// Enrolled students in order of index, and the waitlist in its order.
     Roster {
@@ -209,8 +209,8 @@ impl Call {
     }
 }
 
-/// Appends an answered request whose response says several things, each of which is checked as a call of its own: an
-/// edit is answered with a later read of its section, and a read of all seats has a row for each section.
+/// Appends an answered request. A response with several parts is split into calls that are checked separately: an edit
+/// is answered with a later read of its section, and a read of all seats has a row for each section.
 pub(crate) fn append(calls: &mut Vec<Call>, mut call: Call) {
     if let Some(Response::Seats { rows, .. }) = &call.response {
         let rows = rows.iter().enumerate().map(|(section, row)| Call {
@@ -280,7 +280,7 @@ impl Call {
             | Request::ReadSection { section }
             | Request::ReadRow { section }
             | Request::ReadRoster { section } => (1 << section, 0),
-            // Its rows are calls of their own.
+            // Its rows are separate calls.
             Request::ReadSeats => (0, 0),
         }
     }

@@ -8,7 +8,7 @@ pub(crate) fn read_matches(term: &Term, request: &Request, response: &Response) 
     match (request, response) {
         (Request::ReadSection { section }, Response::Section(view)) => term.view(*section) == *view,
         (Request::ReadRow { section }, Response::Row(row)) => term.seats(*section) == *row,
-        // Its rows are calls of their own, and its sequence is checked separately.
+        // Its rows are separate calls, and its sequence is checked elsewhere.
         (Request::ReadSeats, Response::Seats { .. }) => true,
         (Request::ReadOwn { student }, Response::Own(items)) => own_matches(term, *student, items),
         (Request::ReadRoster { section }, Response::Roster { enrolled, waitlist }) => {
@@ -58,9 +58,9 @@ pub(crate) fn write_matches(outcomes: &[Outcome], response: &Response, at: Optio
 
 fn item_matches(item: &Item, outcome: Outcome, decided_at: Option<Millisecond>) -> bool {
     match (item, outcome) {
-        (Item::Held { is_new: told, standing: found, at }, Outcome::Held { is_new, standing, since }) => {
+        (Item::Held { is_new: stated, standing: found, at }, Outcome::Held { is_new, standing, since }) => {
             *found == standing
-                && told.is_none_or(|told| told == is_new)
+                && stated.is_none_or(|stated| stated == is_new)
                 && if is_new { Some(*at) == decided_at } else { !since.is_exact || since.at == *at }
         }
         (Item::Dropped { at }, Outcome::Dropped { is_new, since }) => {

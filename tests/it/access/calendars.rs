@@ -12,7 +12,7 @@ const TERM: &str = "2104";
 const FEED: &str = "/api/v1/me/schedule-feed";
 const FILE: &str = "/api/v1/me/schedule.ics";
 
-/// Starts a hub with two sections of one seat. Bob has the seat in ART 2, and ann waits for it.
+/// Starts a hub with two sections of one seat each. Bob has the seat in ART 2, and ann waits for it.
 fn college() -> Hub {
     let hub = Hub::start();
     let rows = vec![
@@ -118,7 +118,7 @@ fn only_the_feed_that_is_read_too_often_is_limited() {
         (ann, bob)
     };
     let mut client = hub.client();
-    // The limit is twelve in a row. A slow machine may be granted a few more in the meantime.
+    // The limit is twelve in a row. A slow machine may be granted a few more.
     let refused = (0..1_000).map(|_| client.get(&path)).find(|response| response.status != 200).expect("a refusal");
     assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
     assert!(refused.header("retry-after").is_some());

@@ -9,8 +9,8 @@ use crate::support::schedule::{open_term, start_import, wait_for_import};
 
 const TERM: &str = "2108";
 
-/// Starts a hub with a lecture and a lab of BIO 1, another lecture of it and a section of LAW 1, each with one seat. `ann`
-/// has those of BIO 1 that she can have, and `eve` the other lecture.
+/// Starts a hub with two lectures and a lab of BIO 1 and a section of LAW 1, each with one seat. `ann` has the first
+/// lecture and the lab, `eve` the second lecture, and `bob` the section of LAW 1.
 fn college() -> (Hub, [Client; 3]) {
     let hub = Hub::start();
     let mut staff = hub.staff();
@@ -77,7 +77,7 @@ fn alternatives_and_a_swap_are_shown_and_carried_out_together() {
     let of_promotion = |crn: &str, result: &str| json!([id(crn), "promote", result, "promotion"]);
     assert_eq!(newest, [of_promotion("4", "dropped"), of_promotion("1", "dropped"), of_promotion("3", "enrolled")]);
     let alerts = bob.get("/api/v1/alerts?since=0").expect(200).json();
-    let told: Vec<Value> = alerts["items"]
+    let notices: Vec<Value> = alerts["items"]
         .as_array()
         .unwrap()
         .iter()
@@ -85,7 +85,7 @@ fn alternatives_and_a_swap_are_shown_and_carried_out_together() {
         .collect();
     let expected =
         [json!(["3", "promoted", null]), json!(["1", "promoted", "dropped"]), json!(["4", "promoted", "dropped"])];
-    assert_eq!(told, expected, "{alerts:#}");
+    assert_eq!(notices, expected, "{alerts:#}");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_bundle_waits_and_becomes_seats_together() {
     assert_eq!((results.as_array().unwrap().len(), &results[0]["with"]), (1, &json!([id("2")])), "{results:#}");
     ann.delete(&own("1")).expect(200);
     let expected = json!([id("1"), "waitlisted", [id("2")], null, null]);
-    assert_eq!(registrations(&mut bob)[1], expected, "half of it is not given");
+    assert_eq!(registrations(&mut bob)[1], expected, "half of a bundle is not given");
     let alerts = bob.get("/api/v1/alerts?since=0").expect(200).json();
     assert_eq!(alerts["items"][0]["notice"]["code"], "section_full", "{alerts:#}");
     let open = |hub: &Hub, crn: &str| {
@@ -126,7 +126,7 @@ fn a_free_seat_in_an_alternative_is_taken_at_once() {
 }
 
 #[test]
-fn choices_that_cannot_work_are_refused_by_name() {
+fn impossible_choices_are_refused_by_name() {
     let (_hub, [_ann, mut bob, _eve]) = college();
     for (path, body, status, field) in [
         (own("1"), json!({"with": [id("2")]}), 422, "with"),
@@ -155,7 +155,7 @@ fn choices_that_cannot_work_are_refused_by_name() {
         let problem = bob.post_json("/api/v1/me/registrations", &body).expect(422).json();
         assert_eq!(problem["field"], field, "{body}: {problem}");
     }
-    // A section among the choices that is refused is named.
+    // The problem names the section that is refused, even if it is one of the choices.
     bob.put(&waiting("3")).expect(201);
     let problem = bob.put_json(&waiting("2"), &json!({"with": [id("1")]})).expect(409).json();
     assert_eq!([&problem["code"], &problem["section"]], [&json!("already_in_course"), &json!(id("1"))], "{problem}");

@@ -115,7 +115,7 @@ fn sandboxed(role: Role) -> String {
     tokens(SECRET).mint_for_sandbox(&term, &user, role, hour, Timestamp::now()).expect("a token").token
 }
 
-/// Returns a token that is signed with the hub's secret but by another algorithm, or has a role that does not exist.
+/// Returns a token that is signed with the hub's secret, but with another algorithm or for a role that does not exist.
 fn crafted(algorithm: jsonwebtoken::Algorithm, role: &str) -> String {
     let now = Timestamp::now().as_second();
     let id = "01939d3a-0000-7000-8000-000000000000";

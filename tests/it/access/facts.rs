@@ -160,7 +160,7 @@ fn facts_are_read_back_audited_exported_and_erased() {
 }
 
 #[test]
-fn wrong_facts_are_refused_with_their_field() {
+fn invalid_facts_are_refused_with_their_field() {
     let hub = Hub::start();
     let mut staff = hub.staff();
     let of_hold = |name: &str, value: Value| {

@@ -93,7 +93,7 @@ fn the_links_of_a_student_are_bounded() {
 }
 
 #[test]
-fn a_student_who_becomes_an_instructor_ends_the_links() {
+fn a_student_who_became_an_instructor_can_end_the_links() {
     let hub = Hub::start();
     let secret = hub.guardian_link("tess");
     let mut tess = hub.signed_in_as(&instructor("tess", "Tess"));

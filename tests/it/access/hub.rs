@@ -1,4 +1,4 @@
-//! The whole application in this process, on a store of its own, with a Plone that does not respond.
+//! The whole application in this process, with its own store and a Plone that does not respond.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;

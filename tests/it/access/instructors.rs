@@ -1,4 +1,4 @@
-//! Instructors read the rosters of their own sections, and nothing else of staff.
+//! Instructors can read the rosters of their own sections, and no other data that only staff can read.
 
 use std::thread;
 use std::time::Instant;
@@ -29,7 +29,7 @@ fn college() -> Hub {
     hub
 }
 
-/// Returns the CRNs of the sections whose rosters a user may read, by the rosters and by the list.
+/// Returns the CRNs of the sections whose rosters a user may read. Checks that the user's list has the same sections.
 fn sections_of(hub: &Hub, user: &str, name: &str) -> Vec<&'static str> {
     let mut client = hub.signed_in_as(&instructor(user, name));
     let listed = client.get(&format!("/api/v1/me/teaching?term={TERM}")).expect(200).json();
@@ -71,7 +71,7 @@ fn limited_staff_read_the_rosters_of_their_own_sections_too() {
 }
 
 #[test]
-fn the_list_has_a_limit_and_no_terms_that_have_ended() {
+fn the_list_of_own_sections_has_a_limit_and_no_ended_terms() {
     let hub = college();
     let mut ann = hub.signed_in_as(&instructor("zero", "Ann Lee"));
     let listed = |response: Response| {

@@ -89,7 +89,7 @@ fn limited_staff_find_students_of_their_sections_only() {
     // Users are recorded soon after their request.
     let mut staff = hub.staff();
     let all = ["sally", "sam", "sasha"];
-    eventually("the students are known", || (found(&mut staff, "sa") == all).then_some(()));
+    eventually("the students to be known", || (found(&mut staff, "sa") == all).then_some(()));
     let mut limited = hub.signed_in_as(&staff_of("mathew", &["MATH"]));
     assert_eq!(found(&mut limited, "sa"), ["sally"]);
 }

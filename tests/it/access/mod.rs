@@ -29,7 +29,8 @@ use self::table::{Access, OPERATIONS};
 use crate::support::http::{Client, Response};
 use crate::support::openapi::document;
 
-/// What a sandbox's token may do. It imports only into its own sandbox, and registers for one section at a time.
+/// The operations that a sandbox's token may call. It imports only into its own sandbox, and registers for one section
+/// at a time.
 const IN_SANDBOX: [(&str, &str); 9] = [
     ("GET", "/api/v1/seats"),
     ("GET", "/api/v1/me/registrations"),
@@ -42,10 +43,10 @@ const IN_SANDBOX: [(&str, &str); 9] = [
     ("DELETE", "/api/v1/admin/demo/sandboxes/{term}"),
 ];
 
-/// What a response says about the caller's rights.
+/// The statement of a response about the caller's rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// The caller may do this. What was sent may still be wrong or missing.
+    /// The caller may do this. The request may still be invalid.
     Admitted,
     /// 401 with the code `unauthenticated`.
     Unauthenticated,
@@ -105,10 +106,10 @@ fn expected(method: &str, path: &str, access: Access, kind: &Kind) -> Verdict {
     if may { Verdict::Admitted } else { Verdict::Forbidden }
 }
 
-/// Returns a path with a value for each parameter. Nothing of the college has these names, so no cell changes what
+/// Returns a path with a value for each parameter. No resource of the college has these names, so no cell changes what
 /// another one sees.
 fn filled(path: &str) -> String {
-    // A stream that is opened does not end.
+    // With an unknown channel, the hub does not open a stream, which would never end.
     if path == "/alerts/stream" {
         return format!("{path}?channels=none");
     }

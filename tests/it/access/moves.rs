@@ -17,8 +17,8 @@ fn register(hub: &Hub, name: &str, crn: &str) {
     hub.signed_in_as(&student(name)).put(&format!("/api/v1/me/registrations/{TERM}-{crn}?waitlist=true")).expect(201);
 }
 
-/// Starts a hub in which ann, bob and cid are enrolled in MATH 1 on Mondays, dan waits, and cid has a class at the time of
-/// the other section.
+/// Starts a hub in which ann, bob and cid are enrolled in MATH 1 on Mondays, dan waits, and cid has a class at the time
+/// of the other section.
 fn college() -> Hub {
     let hub = Hub::start();
     let rows = vec![
@@ -56,7 +56,7 @@ fn results(response: &Value) -> Vec<(String, String)> {
 }
 
 #[test]
-fn everyone_is_moved_in_order_and_those_who_cannot_be_moved_stay() {
+fn a_move_keeps_the_order_and_leaves_refused_students() {
     let hub = college();
     let mut staff = hub.staff();
     let body = json!({"to": format!("{TERM}-2"), "reason": "The room is closed."});
@@ -93,7 +93,7 @@ fn a_merge_cancels_the_section_when_no_student_is_left() {
 }
 
 #[test]
-fn moves_are_refused_to_other_terms_and_subjects() {
+fn moves_to_other_terms_or_subjects_are_refused() {
     let hub = college();
     let path = format!("{}/move-all", section("1"));
     let mut staff = hub.staff();
@@ -122,5 +122,5 @@ fn the_notice_of_a_cancellation_names_sections_with_seats() {
     let (ann, message) = notice_to("ann");
     assert_eq!(ann, json!(["2", "4"]));
     assert!(message.ends_with("Sections with seats: CRN 2, 4."), "{message}");
-    assert_eq!(notice_to("cid").0, json!(["4", "2"]), "first those that do not overlap another section of the student");
+    assert_eq!(notice_to("cid").0, json!(["4", "2"]), "sections that overlap another one of the student come last");
 }

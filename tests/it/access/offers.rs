@@ -12,8 +12,8 @@ const TERM: &str = "2106";
 const SECTION: &str = "2106-1";
 const OWN: &str = "/api/v1/me/registrations/2106-1";
 
-/// Starts a hub with a section of one seat that `ann` has, and in which seats are offered for `seconds`. `bob` and `cyd`
-/// wait.
+/// Starts a hub with a section of one seat that `ann` has, and in which seats are offered for `seconds`. `bob` and
+/// `cyd` wait.
 fn college(seconds: u32) -> (Hub, [Client; 3]) {
     let hub = Hub::start();
     let mut staff = hub.staff();
@@ -40,7 +40,7 @@ fn own(client: &mut Client) -> Value {
 }
 
 #[test]
-fn an_offered_seat_is_accepted_with_the_same_request_as_any_other() {
+fn an_offered_seat_is_accepted_by_a_registration_request() {
     let (hub, [mut ann, mut bob, mut cyd]) = college(3_600);
     ann.delete(OWN).expect(200);
     let offered = own(&mut bob);
@@ -99,7 +99,7 @@ fn an_offer_lapses_without_any_request() {
 }
 
 #[test]
-fn bad_settings_of_a_term_are_rejected_by_name() {
+fn invalid_settings_of_a_term_are_rejected_by_name() {
     let hub = Hub::start();
     let mut staff = hub.staff();
     let path = format!("/api/v1/terms/{TERM}");

@@ -62,7 +62,7 @@ fn plans_have_names_and_entries_have_choices() {
 }
 
 #[test]
-fn wrong_plans_are_refused_with_the_field() {
+fn invalid_plans_are_refused_with_the_field() {
     let hub = college();
     let mut staff = hub.staff();
     let task = start_import(&mut staff, "2108", b"crn,course,cap\n1,ART 1,5\n");

@@ -19,7 +19,7 @@ fn name(index: usize) -> String {
     format!("s{index:02}")
 }
 
-/// Returns sections of few seats, of which some overlap or belong to one course.
+/// Returns sections with few seats. Some of them overlap or belong to one course.
 fn schedule() -> Schedule {
     let row = |crn: &str, course: &str, days, hour: u32, capacity| Row {
         days,
@@ -52,7 +52,8 @@ fn plan_of(index: usize, seed: u32) -> Vec<Value> {
     (0..3 + index % 2).map(entry).collect()
 }
 
-/// Opens the term in the past, and for some students earlier still. Some have a hold.
+/// Opens the term in the past, and even earlier for some students. One has a hold. Returns when registration opens for
+/// each student.
 fn put_facts(staff: &mut Client) -> Vec<String> {
     staff.put_json(&format!("/api/v1/terms/{TERM}"), &json!({"opens_at": "2020-01-10T08:00:00Z"})).expect(200);
     let opens_at = |index: usize| match index % 4 {
@@ -88,14 +89,14 @@ fn rehearse(staff: &mut Client, body: &Value) -> Value {
 /// The result of registering: refusals by code, students with all and with none of their plans, and after how many
 /// students each section was full.
 #[derive(Debug, Default, PartialEq)]
-struct Season {
+struct Totals {
     refusals: BTreeMap<String, u64>,
     complete: u64,
     nothing: u64,
     fills: BTreeMap<String, u64>,
 }
 
-impl Season {
+impl Totals {
     fn of_report(report: &Value) -> Self {
         let number = |spread: &Value| spread["mean"].as_f64().unwrap() as u64;
         let refusals = report["refusals"].as_object().unwrap().iter();
@@ -110,24 +111,24 @@ impl Season {
 
     /// Registers the plans of students in this order.
     fn of_registering(hub: &Hub, order: &[usize]) -> Self {
-        let mut season = Self::default();
+        let mut totals = Self::default();
         for (before, index) in order.iter().enumerate() {
             let mut client = hub.signed_in_as(&student(&name(*index)));
             let results = client.post_json("/api/v1/me/plan/register", &json!({})).expect(200).json();
             let results = results["results"].as_array().unwrap().clone();
             let seats = results.iter().filter(|result| result["status"] == "enrolled").count();
             for code in results.iter().filter_map(|result| result["problem"]["code"].as_str()) {
-                *season.refusals.entry(code.to_owned()).or_default() += 1;
+                *totals.refusals.entry(code.to_owned()).or_default() += 1;
             }
-            season.complete += u64::from(seats == results.len());
-            season.nothing += u64::from(seats == 0);
+            totals.complete += u64::from(seats == results.len());
+            totals.nothing += u64::from(seats == 0);
             for (section, open) in open_seats(&mut client) {
                 if open == 0 {
-                    season.fills.entry(section).or_insert(before as u64 + 1);
+                    totals.fills.entry(section).or_insert(before as u64 + 1);
                 }
             }
         }
-        season
+        totals
     }
 }
 
@@ -155,17 +156,17 @@ fn a_rehearsal_equals_registering_in_its_order() {
         assert_eq!((&report["percent"], &report["seed"]), (&json!(100), &json!(seed)));
         assert_eq!(open_seats(&mut staff), before, "a rehearsal takes no seat");
         let again = rehearse(&mut staff, &body);
-        assert_eq!(Season::of_report(&again), Season::of_report(&report), "the seed decides the result");
+        assert_eq!(Totals::of_report(&again), Totals::of_report(&report), "the seed decides the result");
 
         let mut order = shuffled(STUDENTS, seed);
         order.sort_by_key(|index| opens[*index].clone());
-        let season = Season::of_registering(&hub, &order);
-        assert!(season.refusals.len() >= 4, "several rules refuse: {season:?}");
-        assert_eq!(Season::of_report(&report), season, "seed {seed}: {report:#}");
+        let totals = Totals::of_registering(&hub, &order);
+        assert!(totals.refusals.len() >= 4, "several rules refuse: {totals:?}");
+        assert_eq!(Totals::of_report(&report), totals, "seed {seed}: {report:#}");
     }
 }
 
-/// Three students plan the section with two seats, and one of them the section with one seat, too.
+/// Starts a hub in which three students plan the section with two seats, and one of them also the one with one seat.
 fn three_plans() -> Hub {
     let hub = Hub::start();
     schedule().load(&mut hub.staff());
@@ -191,7 +192,7 @@ fn demand_compares_plans_with_seats() {
         "unplaced": 1,
     });
     assert_eq!(staff.get(&path).expect(200).json(), expected);
-    // Staff of a subject see the sections of this subject alone.
+    // Staff who are limited to a subject see only its sections.
     let mut bio = hub.signed_in_as(&staff_of("bea", &["BIO"]));
     let limited = bio.get(&path).expect(200).json();
     assert_eq!((&limited["items"], &limited["students"]), (&json!([expected["items"][1]]), &json!(1)));
@@ -207,7 +208,7 @@ fn demand_compares_plans_with_seats() {
 }
 
 #[test]
-fn rehearsals_run_one_at_a_time_in_every_order_and_are_cancelled() {
+fn a_rehearsal_in_random_order_needs_no_window_and_is_audited() {
     let hub = three_plans();
     let mut staff = hub.staff();
     // Random order ignores the windows: it works before an opening time is known.

@@ -89,7 +89,7 @@ fn reserved_seats_and_restrictions_depend_on_the_student() {
     hub.signed_in_as(&student("cyd")).put(&own("5")).expect(201);
     let refused = hub.signed_in_as(&student("dan")).put(&own("5")).expect(409).json();
     assert_eq!((&refused["code"], &refused["reserved"]), (&json!("section_full"), &json!(true)));
-    // The release gives the seat to all.
+    // The release opens the seat to everyone.
     let past = json!({"reserved": [{"group": "honours", "seats": 1, "until": "2020-01-01T00:00:00Z"}]});
     let changed = staff.patch_json(&format!("/api/v1/sections/{TERM}-5"), &past).expect(200).json();
     assert_eq!((&changed["reserved"], &changed["open"]), (&json!([]), &json!(1)));

@@ -50,5 +50,5 @@ fn a_student_cannot_reach_data_of_another_student() {
     as_bob.post_json(&format!("/api/v1/alerts/{id}/ack"), &json!({})).expect(404);
     as_ann.post_json(&format!("/api/v1/alerts/{id}/ack"), &json!({})).expect(204);
 
-    assert_eq!(lists_of(&hub, &ann), before, "nothing of Ann's has changed");
+    assert_eq!(lists_of(&hub, &ann), before, "Ann's data has not changed");
 }

@@ -224,8 +224,8 @@ fn a_changed_limit_of_an_account_ends_its_tokens() {
     }
 }
 
-/// Schedules an alert of the desk to everyone and one of the registrar, a few seconds from now, and then limits the
-/// desk to a subject. Returns their ids; `None` if the machine was too slow, so that they were due before.
+/// Schedules an alert by the desk to everyone and one by the registrar, to be sent `seconds` from now, and then limits
+/// the desk to a subject. Returns the ids of the alerts; `None` if the machine was so slow that they were due earlier.
 fn schedule_before_a_limit(hub: &Hub, seconds: i64) -> Option<[String; 2]> {
     let due = Timestamp::now() + SignedDuration::from_secs(seconds);
     let schedule = |mut client: Client| {

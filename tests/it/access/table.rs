@@ -19,9 +19,9 @@ pub(super) enum Access {
     LocalAccount,
     /// Students only: staff and admins hold no seats.
     Student,
-    /// Instructors, staff and admins. What exactly depends on the section.
+    /// Instructors, staff and admins. Their access depends on the section.
     Roster,
-    /// Staff, including those who are limited to subjects, and admins. What exactly depends on the subject.
+    /// Staff, including those who are limited to subjects, and admins. Their access depends on the subject.
     SubjectStaff,
     /// Staff without a limit, and admins.
     Staff,

@@ -30,7 +30,7 @@ fn position_path(user: &str) -> String {
 }
 
 /// Returns the position of the caller and the group that puts the caller ahead.
-fn place(client: &mut Client) -> [Value; 2] {
+fn position_and_group(client: &mut Client) -> [Value; 2] {
     let items = client.get("/api/v1/me/registrations").expect(200).json()["items"].clone();
     let terms = client.get("/api/v1/terms").expect(200).json();
     [items[0]["position"].clone(), terms["items"][0]["mine"]["priority_group"].clone()]
@@ -51,7 +51,10 @@ fn staff_move_a_student_with_a_reason_that_is_audited() {
     assert_eq!([&moved["status"], &moved["position"]], [&json!("waitlisted"), &json!(1)]);
     let n = &moved["receipt"]["n"];
     assert!(n.is_u64(), "{moved}");
-    assert_eq!([&mut cyd, &mut ann, &mut bob].map(|one| place(one)[0].clone()), [json!(1), json!(2), json!(3)]);
+    assert_eq!(
+        [&mut cyd, &mut ann, &mut bob].map(|one| position_and_group(one)[0].clone()),
+        [json!(1), json!(2), json!(3)]
+    );
     let own = cyd.get("/api/v1/me/attempts").expect(200).json()["items"][0].clone();
     assert_eq!(
         [&own["n"], &own["action"], &own["result"], &own["position"], &own["by"]],
@@ -76,7 +79,7 @@ fn a_move_is_refused_without_a_reason_or_a_waitlist_position() {
         assert_eq!(problem["field"], field, "{problem}");
     }
     ann.put_json(&position_path("ann"), &json!({"position": 1, "reason": "Me"})).expect(403);
-    assert_eq!(place(&mut ann), [json!(1), Value::Null]);
+    assert_eq!(position_and_group(&mut ann), [json!(1), Value::Null]);
 }
 
 #[test]
@@ -88,12 +91,15 @@ fn a_declared_priority_is_shown_to_students_and_staff() {
     assert_eq!(term["waitlist_priority"], json!(["graduating", "need-based"]));
     let terms = ann.get("/api/v1/terms").expect(200).json();
     assert_eq!(terms["items"][0]["waitlist_priority"], json!(["graduating", "need-based"]));
-    assert_eq!(place(&mut cyd), [json!(1), json!("graduating")]);
-    assert_eq!([place(&mut ann), place(&mut bob)], [[json!(2), Value::Null], [json!(3), Value::Null]]);
+    assert_eq!(position_and_group(&mut cyd), [json!(1), json!("graduating")]);
+    assert_eq!(
+        [position_and_group(&mut ann), position_and_group(&mut bob)],
+        [[json!(2), Value::Null], [json!(3), Value::Null]]
+    );
     let expected = [json!(["cyd", 1, "graduating"]), json!(["ann", 2, null]), json!(["bob", 3, null])];
     assert_eq!(waitlist(&mut staff), expected);
     staff.put_json("/api/v1/students/bob", &json!({"groups": ["need-based"]})).expect(200);
-    assert_eq!(place(&mut bob), [json!(2), json!("need-based")]);
+    assert_eq!(position_and_group(&mut bob), [json!(2), json!("need-based")]);
     let mut late =
         staff.put_json(&format!("/api/v1/terms/{TERM}"), &json!({"waitlist_priority": []})).expect(200).json();
     assert_eq!(late["waitlist_priority"].take(), json!([]));

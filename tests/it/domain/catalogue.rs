@@ -1,4 +1,4 @@
-//! Changes in the catalogue: they are merged by field and drop no student. Withdrawn sections.
+//! Changes in the catalogue, which are merged by field and drop no student, and withdrawn sections.
 
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ fn a_pull_applies_each_changed_field() {
 }
 
 #[test]
-fn a_pull_overwrites_no_field_that_changed_in_the_meantime() {
+fn a_pull_keeps_fields_that_changed_after_it_read_them() {
     for (field, change) in changes_of_each_field() {
         let mut term = TestTerm::of([section("X")]);
         let edit = edit(&term, "X", |s| change(s, 1));
@@ -98,7 +98,7 @@ fn a_pull_applies_the_fields_without_a_conflicting_edit() {
 }
 
 #[test]
-fn a_section_created_in_the_meantime_is_not_changed() {
+fn a_pull_that_would_create_an_existing_section_changes_nothing() {
     let mut term = TestTerm::of([section("X").seats(5)]);
     term.run(&put([new(section("X").seats(9))]));
     assert_eq!(term.numbers("X")[0], 5);

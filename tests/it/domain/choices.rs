@@ -130,7 +130,7 @@ fn the_section_to_drop_does_not_conflict_with_the_new_one() {
 }
 
 #[test]
-fn what_cannot_be_chosen_is_refused_and_changes_nothing() {
+fn invalid_choices_are_refused_and_change_nothing() {
     let mut term = full([section("A"), section("B"), section("C").monday(9, 10), section("D").monday(9, 10)], false);
     term.run(&drop_section("eve", "D"));
     term.enroll("bob", "D");
@@ -309,7 +309,7 @@ fn a_hold_on_drops_refuses_the_swap() {
 }
 
 #[test]
-fn a_section_that_the_student_drops_is_no_longer_to_be_dropped() {
+fn dropping_the_section_of_a_swap_removes_the_swap() {
     let mut term = full(["A", "X"].map(section), false);
     term.run(&drop_section("ana", "X"));
     term.enroll("bob", "X");
@@ -339,7 +339,7 @@ fn staff_can_take_one_section_out_of_a_bundle() {
 }
 
 #[test]
-fn sections_of_a_batch_have_choices_of_their_own() {
+fn each_section_of_a_batch_has_its_own_choices() {
     let mut term = full(["A", "B", "C"].map(section), false);
     term.run(&patch("C", |p| p.capacity = Some(2)));
     let adds =
@@ -362,7 +362,7 @@ fn sections_of_a_batch_have_choices_of_their_own() {
 }
 
 #[test]
-fn results_of_a_batch_state_what_later_parts_have_ended() {
+fn results_of_a_batch_show_positions_that_later_parts_ended() {
     let requests = || batch("bob", &["B", "A"], &[]);
     let planned = |crn: &str| PlannedSection { waitlist: true, ..PlannedSection::new(id(crn)) };
     let choices = [(crn("A"), choices("with B"))].into();

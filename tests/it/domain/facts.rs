@@ -1,4 +1,4 @@
-//! What the college states about students: windows, holds, credit limits and prerequisites.
+//! The facts that the college states about students: windows, holds, credit limits and prerequisites.
 
 use eduhub::domain::command::{Command, TermPatch};
 use eduhub::domain::refusal::{ClosedAction, Refusal};
@@ -110,7 +110,7 @@ fn a_hold_is_returned_with_its_office_and_reason() {
 }
 
 #[test]
-fn a_hold_on_drops_does_not_cover_positions_and_cancelled_sections() {
+fn a_hold_on_drops_covers_no_position_and_no_cancelled_section() {
     let mut term = TestTerm::of([section("FULL").seats(0), section("OFF"), section("X"), section("Y")]);
     term.join_waitlist("ana", "FULL");
     term.enroll("ana", "OFF");

@@ -1,4 +1,4 @@
-//! The effects of an import on sections and students, in particular those of its totals.
+//! The effects of an import on sections and students, and in particular of its totals.
 
 use std::sync::Arc;
 

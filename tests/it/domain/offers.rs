@@ -46,7 +46,7 @@ fn bob_is_offered_a_seat() -> TestTerm {
     term
 }
 
-/// Decides a command of the hub itself at a minute.
+/// Settles the term at a minute, as the hub does at a deadline.
 fn at_minute(term: &mut TestTerm, at: i64) -> Decision {
     term.now = minute(at);
     term.decide(&Command::Settle)
@@ -65,7 +65,7 @@ fn a_freed_seat_is_offered_to_the_head_of_the_waitlist() {
 }
 
 #[test]
-fn the_offer_and_its_end_are_notices_and_attempts() {
+fn an_offer_and_its_end_are_recorded_as_notices_and_attempts() {
     let mut term = offering([section("X")]);
     term.enroll("ana", "X");
     term.join_waitlist("bob", "X");
@@ -155,7 +155,7 @@ fn a_student_is_reminded_of_an_offer_once() {
 }
 
 #[test]
-fn a_rule_can_refuse_to_accept_and_the_offer_stays() {
+fn an_acceptance_that_a_rule_refuses_keeps_the_offer() {
     let mut term = bob_is_offered_a_seat();
     let held =
         eduhub::domain::student::StudentFacts { holds: vec![hold("1", &[HeldAction::Register])], ..Default::default() };

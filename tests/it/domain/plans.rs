@@ -108,7 +108,7 @@ fn every_requested_section_of_a_plan_is_an_attempt() {
 }
 
 #[test]
-fn plans_of_sections_that_require_each_other_end_after_few_tries() {
+fn plans_of_linked_sections_are_decided_after_few_attempts() {
     let names: Vec<String> = (0..50).map(|n| format!("L{n}")).collect();
     let sections = names.iter().map(|name| section(name).linked(&["LAB"]));
     let extra: Vec<String> = (0..250).map(|n| format!("X{n}")).collect();
@@ -159,7 +159,7 @@ fn problems(check: &PlanCheck) -> Vec<String> {
     check.problems.iter().map(in_words).collect()
 }
 
-/// Changes when the term opens and closes, and sets its deadlines.
+/// Returns a command that sets when the term opens, and makes further changes to the term.
 fn window(opens: Option<i64>, change: impl FnOnce(&mut TermPatch)) -> Command {
     let mut patch = TermPatch { opens_at: Some(opens.map(minute)), ..TermPatch::default() };
     change(&mut patch);

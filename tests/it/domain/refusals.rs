@@ -147,7 +147,7 @@ fn the_window_includes_opens_at_and_excludes_closes_at() {
         (None, Some(10), 5, false, "closes_at alone opens nothing"),
         (Some(5), None, 4, false, "before opens_at"),
         (Some(5), None, 5, true, "exactly at opens_at"),
-        (Some(5), None, 9_999, true, "without closes_at, open without end"),
+        (Some(5), None, 9_999, true, "without closes_at, the term never closes"),
         (Some(5), Some(10), 9, true, "between opens_at and closes_at"),
         (Some(5), Some(10), 10, false, "exactly at closes_at"),
     ];

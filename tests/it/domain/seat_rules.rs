@@ -32,13 +32,15 @@ fn a_restriction_admits_students_by_group_program_and_campus() {
             assert_eq!(term.status(student, "X"), "enrolled", "{student}");
             continue;
         }
-        let Refusal::Restricted { restrictions } = refusal(outcome) else { panic!("{student} is refused otherwise") };
+        let Refusal::Restricted { restrictions } = refusal(outcome) else {
+            panic!("{student} is refused for another reason")
+        };
         assert_eq!(restrictions.iter().map(ToString::to_string).collect::<Vec<_>>(), [unmet], "{student}");
     }
 }
 
 #[test]
-fn the_repeat_limit_counts_attempts_with_any_result() {
+fn the_repeat_limit_counts_graded_and_withdrawn_courses() {
     let table = [
         (None, &[("ART 1", "F"), ("ART 1", "W")][..], true),
         (None, &[("ART 1", "F"), ("ART 1", "W"), ("art1", "D")], false),
@@ -147,7 +149,7 @@ fn cross_listed_sections_share_their_seats() {
     term.reply(&drop_section("ana", "A"));
     assert_eq!((term.status("dan", "B"), term.status("eve", "A")), ("enrolled", "waitlisted"));
     term.run(&patch("A", |p| p.cross_listed = Some(None)));
-    assert_eq!(term.status("eve", "A"), "enrolled", "A has seats of its own");
+    assert_eq!(term.status("eve", "A"), "enrolled", "A has its own seats");
 }
 
 #[test]
@@ -247,7 +249,7 @@ fn a_set_is_refused_if_one_section_has_no_seat() {
 }
 
 #[test]
-fn a_section_that_links_back_to_none_can_be_added_first() {
+fn a_lab_that_requires_no_lecture_can_be_added_first() {
     let mut term = TestTerm::of([section("LEC").linked(&["LAB"]), section("LAB").component("lab")]);
     term.enroll("ana", "LAB");
     term.enroll("ana", "LEC");

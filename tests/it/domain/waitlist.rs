@@ -245,7 +245,7 @@ fn settling_promotes_once_and_then_changes_nothing() {
 }
 
 #[test]
-fn an_unknown_section_or_an_empty_patch_changes_nothing() {
+fn an_unknown_section_or_an_unchanged_capacity_changes_nothing() {
     let mut term = TestTerm::of([section("X")]);
     let none = term.decide(&capacity("NONE", 3));
     assert_eq!(none.outcome, eduhub::domain::outcome::Outcome::NoSuchSection);

@@ -36,10 +36,10 @@ fn staff_move_a_student_to_a_position() {
         ("bob", 2, "waitlisted 2, as before", ["ana", "bob", "cyd"]),
         ("eve", 1, "not found", ["ana", "bob", "cyd"]),
     ];
-    for (student, position, reply, line) in table {
+    for (student, position, reply, expected) in table {
         let mut term = with_waitlist(&["ana", "bob", "cyd"]);
         assert_eq!(term.reply(&move_on_waitlist(student, "X", position)), reply);
-        assert_eq!(term.waitlist("X"), line, "{student} to {position}");
+        assert_eq!(term.waitlist("X"), expected, "{student} to {position}");
     }
 }
 
@@ -111,7 +111,7 @@ fn a_move_by_staff_takes_precedence_over_the_priority() {
     assert_eq!(term.waitlist("X"), ["bob", "cyd", "ana"]);
     term.run(&state("dan", groups(&["graduating"])));
     term.join_waitlist("dan", "X");
-    assert_eq!(term.waitlist("X"), ["bob", "cyd", "dan", "ana"], "later students come by their priority");
+    assert_eq!(term.waitlist("X"), ["bob", "cyd", "dan", "ana"], "later students are ordered by their priority");
     term.run(&state("bob", StudentFacts { credit_min: None, ..groups(&["honours"]) }));
     assert_eq!(term.waitlist("X"), ["bob", "cyd", "dan", "ana"], "the priority of the student is the same");
     term.run(&Command::PutTerm(TermPatch { title: Some("Fall".into()), ..TermPatch::default() }));

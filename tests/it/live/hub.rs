@@ -128,8 +128,8 @@ impl Hub {
         Socket::connect_to(self.address, &format!("/alerts/ws{query}"), None, &[])
     }
 
-    /// Opens a stream of events like [`Self::connect`]. `last_id` is the id of the last event that the client received;
-    /// empty for none.
+    /// Opens a stream of events, with a query string as in [`Self::connect`]. `last_id` is the id of the last event
+    /// that the client received; empty for none.
     pub(crate) fn stream(&self, query: &str, last_id: &str) -> EventStream {
         let headers: &[(&str, &str)] = if last_id.is_empty() { &[] } else { &[("Last-Event-ID", last_id)] };
         EventStream::open(self.address, &format!("/alerts/stream{query}"), headers)

@@ -82,11 +82,11 @@ fn missed_alerts_are_read_from_memory_and_older_ones_from_the_store() {
         [reads("memory") - before[0], reads("store") - before[1]]
     };
     let [memory, store] = resume();
-    assert!(memory > 0 && store == 0, "{memory} reads of the memory, {store} of the store");
+    assert!(memory > 0 && store == 0, "{memory} reads from memory, {store} from the store");
     // The tail starts at 61. The range and the pages that begin before it are read from the store, the last one is not.
     hub.live.tail.trim(61);
     let [memory, store] = resume();
-    assert!(memory > 0 && store > 1, "{memory} reads of the memory, {store} of the store");
+    assert!(memory > 0 && store > 1, "{memory} reads from memory, {store} from the store");
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn invalid_subscriptions_are_errors_and_keep_the_connection() {
 }
 
 #[test]
-fn protocol_violations_are_closed_with_their_code() {
+fn protocol_violations_close_the_connection_with_their_code() {
     let hub = Hub::start(options());
     let mut huge = vec![0x81, 0xff];
     huge.extend((1u64 << 32).to_be_bytes());
@@ -264,7 +264,7 @@ fn protocol_violations_are_closed_with_their_code() {
 }
 
 #[test]
-fn a_fragmented_message_with_a_ping_between_is_one_message() {
+fn a_ping_between_fragments_does_not_split_a_message() {
     let hub = Hub::start(options());
     let mut client = hub.connect("");
     let bytes =
@@ -374,7 +374,7 @@ fn a_silent_client_is_reaped() {
     let mut silent = hub.connect("");
     silent.wait_for("live", |f| f["type"] == "live");
     let mut alive = hub.connect("");
-    // With a pause between two polls, so that the other client does not send more frames than it may.
+    // The pause between two polls keeps the other client below the limit on frames.
     eventually("the silent client to be reaped", || {
         alive.send(&json!({"type": "ping"}));
         alive.wait_for("pong", |f| f["type"] == "pong");

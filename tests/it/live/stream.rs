@@ -1,4 +1,4 @@
-//! Streams of Server-Sent Events over real sockets, as [`super`] tests WebSockets.
+//! Streams of Server-Sent Events over real sockets. [`super`] tests WebSockets.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn a_client_resumes_at_its_last_event_with_every_alert_once() {
     for n in 0..40 {
         hub.post(&format!("missed {n}"));
     }
-    // The id is newer than the position in the address, with which a browser connects again and again.
+    // The id is newer than the position in the address, which a browser does not change when it reconnects.
     let mut back = hub.stream("?since=0", &position);
     back.wait_for("live", |event| event.kind == "live");
     for n in 0..40 {
@@ -140,7 +140,7 @@ fn streams_end_with_their_token_and_with_the_hub() {
     assert_eq!(expired.wait_for_end(), Some(4001));
     hub.drain();
     assert_eq!(other.wait_for_end(), Some(1012));
-    let retry = other.retry.expect("browsers get the time at which they reconnect");
+    let retry = other.retry.expect("browsers get the delay before they reconnect");
     assert_eq!(other.seen().last().map(|event| &event.data["retry_ms"]), Some(&json!(retry)));
     hub.wait_until("all sessions have ended", || hub.live.presence.is_empty());
 }
@@ -157,7 +157,7 @@ fn a_stream_counts_toward_the_limit_until_its_client_leaves() {
 }
 
 #[test]
-fn heartbeats_keep_a_stream_whose_client_sends_nothing() {
+fn heartbeats_keep_the_stream_of_a_silent_client_open() {
     let hub = Hub::start(Options { heartbeat: Duration::from_millis(50), ..options() });
     let mut stream = hub.stream("", "");
     for _ in 0..5 {

@@ -36,8 +36,8 @@ fn requested(student: &UserName, crn: &str, action: &str, reply: &str) -> String
     format!("{student} {crn} {action} {result}{again} {position}")
 }
 
-/// Returns the attempts of the student's own requests that the model expects, sorted. They state what was decided at
-/// first; what happens afterward, such as a promotion after a swap, has an attempt of its own.
+/// Returns the attempts of the student's own requests that the model expects, sorted. They state the first decision. A
+/// later change, such as a promotion after a swap, has its own attempt.
 fn expected_requests(command: &Command, expected: &Expected) -> Vec<String> {
     let mut all: Vec<String> = match command {
         Command::Register { student, crn, .. } => {
@@ -58,7 +58,7 @@ fn expected_requests(command: &Command, expected: &Expected) -> Vec<String> {
         }
         _ => Vec::new(),
     };
-    // What a request changes in addition, such as other offers that it accepts.
+    // Other changes of a request, such as other offers that it accepts.
     all.extend(expected.changed_too.iter().map(|(student, crn, action, reply)| {
         let reply = if expected.is_undone { "undone" } else { reply };
         requested(&user(student), crn, action, reply)
@@ -67,7 +67,7 @@ fn expected_requests(command: &Command, expected: &Expected) -> Vec<String> {
     all
 }
 
-/// Returns what the model expects of the waitlists, from its notices: promotions, and offers that lapse.
+/// Returns the attempts of waitlists that follow from the model's notices: promotions, and offers that lapse.
 fn expected_promotions(expected: &Expected) -> Vec<String> {
     let promotion = |notice: &String| {
         let words: Vec<&str> = notice.split(' ').collect();

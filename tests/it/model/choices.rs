@@ -17,7 +17,7 @@ use super::facts;
 use super::naive::{Naive, Status};
 use super::seats::Companion;
 
-/// What a student chose when joining a waitlist.
+/// The choices of a student who joined a waitlist.
 #[derive(Clone, Default, PartialEq)]
 pub(super) struct Choices {
     pub(super) with: Vec<String>,
@@ -143,7 +143,7 @@ impl Naive {
         self.changed_too.push((student.to_owned(), crn.to_owned(), action.to_owned(), reply));
     }
 
-    /// The student leaves a section, which is then no longer a choice.
+    /// Removes a student from a section, which is then no longer a choice.
     pub(super) fn leave(&mut self, student: &str, crn: &str, reason: &str) {
         self.set_status(student, crn, Status::Dropped, reason);
         for registration in self.registrations.iter_mut().filter(|r| r.student == student) {
@@ -156,7 +156,7 @@ impl Naive {
         self.affect_waitlists_of(student);
     }
 
-    /// Returns what the student gives up for seats in a set: the alternatives, and what is to be dropped.
+    /// Returns the sections that the student gives up for seats in a set: alternatives, and sections of swaps.
     pub(super) fn given_up(&self, student: &str, set: &[String]) -> Vec<String> {
         let mut given_up = Vec::new();
         for crn in set {
@@ -209,7 +209,7 @@ impl Naive {
         std::iter::once(crn.to_owned()).chain(others).collect()
     }
 
-    /// Returns a section and those that belong to it, in which the student has the same status.
+    /// Returns a section and those linked with it, in which the student has the same status.
     pub(super) fn linked_set(&self, student: &str, crn: &str) -> Vec<String> {
         let status = self.registration(student, crn).unwrap().status;
         let mut set = vec![crn.to_owned()];
@@ -240,8 +240,8 @@ impl Naive {
         any_of.iter().any(|other| self.registration(student, other).is_some_and(|r| r.status == Status::Offered))
     }
 
-    /// Returns the sections in which a student on a waitlist gets seats now, or the code of being passed over. The code is
-    /// empty if other students come first.
+    /// Returns the sections in which a student on a waitlist gets seats now, or the code of being passed over. The code
+    /// is empty if other students come first.
     pub(super) fn promotable(&self, student: &str, crn: &str) -> Result<Vec<String>, String> {
         if self.is_offered_alternative(student, crn) {
             return Err("already_in_course".to_owned());
@@ -280,7 +280,7 @@ impl Naive {
         self.seats_for(section, self.facts(student)) as usize > ahead
     }
 
-    /// Gives a student seats, or offers of them. With seats, the student gives up what was chosen.
+    /// Gives a student seats, or offers of them. With seats, the student gives up the chosen sections.
     pub(super) fn promote_set(&mut self, student: &str, set: &[String]) {
         let given_up = self.given_up(student, set);
         let are_seats = set.iter().fold(true, |_, crn| self.promote(student, crn) == Status::Enrolled);
@@ -313,12 +313,12 @@ pub(super) fn refused_by(crn: &str, by: &str, refusal: String) -> String {
     if crn == by { refusal } else { format!("in {by} {refusal}") }
 }
 
-/// Checks, without the model, what the hub guarantees of waitlist choices.
+/// Checks the hub's guarantees about waitlist choices, without the model.
 pub(super) fn assert_choices(before: &TermBook, after: &TermBook, decision: &Decision, command: &Command) {
     for (student, registrations) in after.students() {
         registrations.iter().for_each(|registration| assert_consistent(after, student, registration));
     }
-    // A batch that drops one section of a bundle leaves all of them first. What it adds is requested as new.
+    // A batch that drops one section of a bundle leaves all of them first. Its adds are new requests.
     let is_left_by_batch = |student: &UserName, choices: &WaitlistChoices| match command {
         Command::Batch(batch) => batch.student == *student && choices.with.iter().any(|crn| batch.drop.contains(crn)),
         _ => false,
@@ -326,7 +326,7 @@ pub(super) fn assert_choices(before: &TermBook, after: &TermBook, decision: &Dec
     for (student, changed) in &decision.changes.registrations {
         let was = before.registrations(student).iter().find(|r| r.crn == changed.crn);
         let Some((was, choices)) = was.and_then(|was| Some((was, was.choices.as_deref()?))) else { continue };
-        // The choices of an offer end when it lapses. What the command then requests is new, too.
+        // The choices of an offer end when it lapses. The command's requests are then new, too.
         let is_lapse =
             |one: &Decided| one.action == Action::Lapse && (&one.student, &one.crn) == (student, &changed.crn);
         if is_left_by_batch(student, choices) || decision.attempts.iter().any(is_lapse) {
@@ -347,7 +347,7 @@ pub(super) fn assert_choices(before: &TermBook, after: &TermBook, decision: &Dec
     }
 }
 
-/// Checks that each choice of a registration refers to one that refers to it, and has the status that it needs.
+/// Checks that each choice of a registration refers back to it, and has the required status.
 fn assert_consistent(book: &TermBook, student: &UserName, registration: &Registration) {
     let Some(choices) = registration.choices.as_deref() else { return };
     let is_waiting = |status| matches!(status, RegistrationStatus::Waitlisted | RegistrationStatus::Offered);

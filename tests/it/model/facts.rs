@@ -79,8 +79,8 @@ fn lacking_of(required: &Requirement, completed: &[CompletedCourse], taken: &[&s
     }
 }
 
-/// Returns whether a grade of the generated histories is sufficient. An empty `grade` is not known, and an empty `least`
-/// accepts every grade.
+/// Returns whether a grade of the generated histories is sufficient. An empty `grade` is not known, and an empty
+/// `least` accepts every grade.
 fn is_sufficient(grade: &str, least: &str) -> bool {
     let order = ["F", "D", "C", "P", "B-", "B", "A"];
     let rank = |grade: &str| order.iter().position(|one| *one == grade).unwrap();

@@ -58,7 +58,7 @@ const PREREQUISITES: [&[&str]; 8] = [
     &["Permission of the department"],
 ];
 
-/// What holds block.
+/// The actions that a hold blocks.
 const HOLD_BLOCKS: [&[HeldAction]; 4] =
     [&[], &[HeldAction::Register], &[HeldAction::Drop], &[HeldAction::Register, HeldAction::Drop]];
 
@@ -267,8 +267,7 @@ fn any_window() -> impl Strategy<Value = Command> {
         })
 }
 
-/// Returns a command that changes how waiting students get seats: at once, or by offers that end after
-/// minutes.
+/// Returns a command that changes how waiting students get seats: at once, or by offers that end within minutes.
 fn any_offers() -> impl Strategy<Value = Command> {
     let mode = option::weighted(
         0.8,

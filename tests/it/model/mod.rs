@@ -1,5 +1,5 @@
-//! Generated histories, decided by a term in memory and by a naive model that was written from `docs/SEMANTICS.md` alone.
-//! Replies, notices and registrations must agree after each command.
+//! Generated histories, decided by a term in memory and by a naive model that was written from `docs/SEMANTICS.md`
+//! alone. Replies, notices and registrations must agree after each command.
 
 mod attempts;
 mod changes;
@@ -77,7 +77,7 @@ fn play(history: History) -> u64 {
     steps
 }
 
-/// Checks what the hub guarantees of every decision, without the model.
+/// Checks the hub's guarantees about every decision, without the model.
 fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, command: &Command, now: Timestamp) {
     let again = decide(before, command, now);
     assert_eq!(
@@ -85,8 +85,8 @@ fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, c
         (&decision.outcome, &decision.changes, &decision.attempts),
         "the same decision twice differs"
     );
-    // What is due, such as the end of an offer, happens before the command, which may then lower the capacity, or move two
-    // sections of a student so that they overlap.
+    // Due changes, such as the end of an offer, happen before the command. The command may then lower the capacity, or
+    // make two sections of a student overlap.
     let settled = || {
         let mut settled = before.clone();
         settled.apply(&decide(before, &Command::Settle, now).changes);
@@ -135,7 +135,7 @@ fn conflict(book: &TermBook, student: &UserName, new: &Registration) -> Option<S
     let active_section = |crn: &Crn| book.section(crn).filter(|s| s.section.status != SectionStatus::Cancelled);
     let this = &active_section(&new.crn)?.section;
     let others = book.registrations(student).iter().filter(|r| r.is_registered() && r.crn != new.crn);
-    // What the student gives up for the seat does not count while the student waits for it.
+    // A section that the student gives up for the seat does not count while the student waits for the seat.
     let mut others = others.filter(|r| !new.replaces(&r.crn)).filter_map(|r| active_section(&r.crn));
     others.find_map(|other| {
         if naive::same_course_and_component(this, &other.section) {
@@ -254,7 +254,7 @@ fn a_patch_without_changes_agrees_with_the_model() {
 }
 
 #[test]
-fn a_position_beside_a_free_seat_is_explained_after_a_restart() {
+fn a_restart_beside_a_free_seat_agrees_with_the_model() {
     let lecture = crate::college::section("LEC").component("lecture").linked(&["LAB"]).0;
     let lab = crate::college::section("LAB").component("lab").seats(0).0;
     let both = Batch { waitlist: true, ..crate::college::batch("ana", &["LEC", "LAB"], &[]) };

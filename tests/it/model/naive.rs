@@ -1,9 +1,9 @@
 //! A term as `docs/SEMANTICS.md` describes it, in simple lists, with everything computed when it is needed. It shares
 //! only the types of commands with the hub.
 //!
-//! Among its guarantees: drops are always allowed, unless a hold blocks them; a batch drops first, and the seats that it
-//! frees go to the waitlists before it adds; waitlists are processed in the order in which they were affected, then those
-//! of the affected students, by name; a student is notified once for each reason of being passed over.
+//! Among its guarantees: drops are always allowed, unless a hold blocks them; a batch drops first, and the seats that
+//! it frees go to the waitlists before it adds; waitlists are processed in the order in which they were affected, then
+//! those of the affected students, by name; a student is notified once for each reason of being passed over.
 
 use eduhub::domain::command::{Batch, Command, WaitlistMove};
 use eduhub::domain::offer::TermOffers;
@@ -19,10 +19,10 @@ use super::facts;
 /// The expected reply to a command, and the expected notices to students.
 pub(crate) struct Expected {
     pub(crate) reply: Vec<String>,
-    /// The reply to each request at the time of its decision; what was decided afterward may change the reply.
+    /// The reply to each request at the time of its decision. A later decision may change it.
     pub(crate) at_first: Vec<String>,
     pub(crate) notices: Vec<String>,
-    /// What a request changed in addition to its own section: the student, the section, the action and the reply to it.
+    /// The changes of a request to other sections: the student, the section, the action and the reply to it.
     pub(crate) changed_too: Vec<ChangedToo>,
     /// Whether a swap changed nothing.
     pub(crate) is_undone: bool,
@@ -88,7 +88,7 @@ pub(super) struct Registration {
     pub(super) choices: Choices,
 }
 
-/// The naive model.
+/// The term in the naive model.
 #[derive(Clone)]
 pub(crate) struct Naive {
     pub(super) limit: u32,
@@ -104,7 +104,7 @@ pub(crate) struct Naive {
     pub(super) notices: Vec<String>,
     /// Waitlists to process, in this order.
     pub(super) affected: Vec<String>,
-    /// Reservations until then have ended.
+    /// The time up to which reservations were released.
     pub(super) released_at: Timestamp,
     pub(super) offers: TermOffers,
     pub(super) changed_too: Vec<ChangedToo>,
@@ -199,7 +199,7 @@ impl Naive {
     pub(super) fn is_within(&self, (opens, closes): (Option<Timestamp>, Option<Timestamp>)) -> bool {
         opens.is_some_and(|o| o <= self.now) && closes.is_none_or(|c| self.now < c)
     }
-    /// Returns what the college states about a student.
+    /// Returns the facts about a student.
     pub(super) fn facts(&self, student: &str) -> Option<&StudentFacts> {
         self.facts.iter().find(|(name, _)| name == student).map(|(_, facts)| facts)
     }
@@ -359,7 +359,7 @@ impl Naive {
             self.fill_seats_of(&crn, true);
         }
         let all: Vec<String> = self.sections.iter().map(|s| s.definition.id.crn.to_string()).collect();
-        // A seat elsewhere may change the reason, of which the student is notified when the waitlist is processed again.
+        // A seat elsewhere may change the reason. The student is notified of it when the waitlist is processed again.
         all.iter().for_each(|crn| self.fill_seats_of(crn, false));
     }
 

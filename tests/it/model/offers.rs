@@ -17,8 +17,8 @@ use super::choices::refused_by;
 use super::naive::{Naive, SectionRecord, Status};
 use super::seats::Companion;
 
-/// Checks, without the model, that each offer has exactly one end among the attempts of a decision or is kept as it was,
-/// and that it lapses at its time and not before.
+/// Checks, without the model, that each offer has exactly one end among the attempts of a decision or is kept as it
+/// was, and that it lapses at its time and not before.
 pub(super) fn assert_ends_of_offers(
     before: &TermBook,
     after: &TermBook,

@@ -50,7 +50,7 @@ impl Naive {
         }
         moved.priority = priority;
         waitlist.insert(to, moved);
-        // Those of the same priority keep their numbers, in another order.
+        // Students of the same priority exchange their queue numbers.
         let same: Vec<Registration> = waitlist.into_iter().filter(|one| one.priority == priority).collect();
         let mut numbers: Vec<u64> = same.iter().map(|one| one.queue_number).collect();
         numbers.sort_unstable();

@@ -1,4 +1,4 @@
-//! The part of the naive model about what a student cannot get, and why: the rules, in their order.
+//! The part of the naive model about refusals: the rules, in their order.
 
 use eduhub::domain::section::SectionStatus;
 use eduhub::domain::student::{HeldAction, StudentFacts};
@@ -10,7 +10,8 @@ use super::seats::Companion;
 use super::{facts, seats};
 
 impl Naive {
-    /// Returns why a student cannot register for a section together with others; only a seat counts for the credit limit.
+    /// Returns why a student cannot register for a section together with others; only a seat counts for the credit
+    /// limit.
     fn refusal(&self, student: &str, section: &SectionRecord, is_seat: bool, with: &[Companion]) -> Option<String> {
         let crn = section.definition.id.crn.as_str();
         let mut registered: Vec<(String, bool, SectionRecord)> = self

@@ -1,5 +1,5 @@
-//! The part of the naive model about seats: reserved ones, those that cross-listed sections share, and sections that are
-//! registered together.
+//! The part of the naive model about seats: reserved seats, seats that cross-listed sections share, and seats in
+//! sections that are registered together.
 
 use eduhub::domain::command::Batch;
 use eduhub::domain::prerequisite::Requirement;
@@ -9,14 +9,14 @@ use eduhub::domain::student::StudentFacts;
 
 use super::naive::{Naive, SectionRecord, Status, same_course_and_component};
 
-/// Another section that is requested together with one: its number, whether it is a waitlist position, and whether it
-/// is evaluated before it.
+/// A section that is requested together with another: its CRN, whether a waitlist position in it is requested, and
+/// whether it is evaluated before the other.
 #[derive(Clone)]
 pub(super) struct Companion {
     pub(super) crn: String,
     pub(super) is_position: bool,
     pub(super) is_earlier: bool,
-    /// Whether it is given up for the section, and therefore ignored.
+    /// Whether it is given up for the other section, and therefore ignored.
     pub(super) is_given_up: bool,
 }
 
@@ -79,7 +79,8 @@ impl Naive {
         self.free_without(section, 0, 0)
     }
 
-    /// Returns the same when other sections of the pool have fewer seats, and fewer of them that are reserved.
+    /// Returns the same number as if `fewer` more seats of the pool were taken, and `fewer_held` fewer were reserved in
+    /// its other sections.
     fn free_without(&self, section: &SectionRecord, fewer: u32, fewer_held: u32) -> u32 {
         let own = self.own_free(section);
         let pool = self.pool(&section.definition);
@@ -97,7 +98,7 @@ impl Naive {
         own.min(capacity.saturating_sub(taken + fewer).saturating_sub(held_by_others.saturating_sub(fewer_held)))
     }
 
-    /// Returns the seats that a student of these groups can take.
+    /// Returns the seats that a student with these facts can take.
     pub(super) fn seats_for(&self, section: &SectionRecord, facts: Option<&StudentFacts>) -> u32 {
         self.seats_of(section, facts, self.free(section))
     }
@@ -112,7 +113,7 @@ impl Naive {
         free.saturating_sub(self.held(section)).saturating_add(own).min(free)
     }
 
-    /// Returns whether seats are left that are reserved.
+    /// Returns whether free seats are left that are reserved.
     pub(super) fn has_reserved_seats(&self, section: &SectionRecord) -> bool {
         self.free(section) > 0 && self.held(section) > 0
     }
@@ -254,7 +255,7 @@ impl Naive {
     }
 }
 
-/// Returns the other sections of a set, whose seats `positions` turns into positions on waitlists.
+/// Returns the other sections of a set. `positions` states in which sections of the set a position is requested.
 fn others_of_set(set: &[String], positions: &[bool], at: usize) -> Vec<Companion> {
     let others = (0..set.len()).filter(|other| *other != at);
     let companion = |other: usize| Companion {

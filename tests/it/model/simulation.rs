@@ -17,12 +17,12 @@ use crate::support::random::{length_of_run, seed};
 /// Number of histories in `make test`, each of 10 to 80 steps. Without optimization, one processor runs about 70 per
 /// second.
 const HISTORIES: u64 = 2_000;
-/// How many times a failing history is shrunk. Each attempt takes a few milliseconds.
+/// Maximum number of attempts to shrink a failing history. Each takes a few milliseconds.
 const SHRINKS_MAX: u32 = 10_000;
 /// The pause between two reports of the progress of a long run.
 const PROGRESS_PAUSE: Duration = Duration::from_secs(1);
 
-/// Which histories to run.
+/// The histories to run.
 struct Run {
     seed: u64,
     /// Number of the first history.
@@ -32,7 +32,7 @@ struct Run {
     time_max: Duration,
 }
 
-/// What a run has done so far.
+/// Counters of a run so far.
 struct Progress {
     begun: Instant,
     /// Number of histories that were given to a thread.
@@ -145,7 +145,7 @@ fn generated_histories_agree_with_the_independent_model() {
     }
 }
 
-/// Returns 0 for a history without two restarts, and panics for others.
+/// Returns 0 for a history with fewer than two restarts, and panics for others.
 fn refuses_two_restarts(history: History) -> u64 {
     let restarts = history.steps.into_iter().filter(|step| matches!(step, Step::Restart)).count();
     assert!(restarts < 2, "two restarts");

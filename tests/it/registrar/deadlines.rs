@@ -1,5 +1,5 @@
-//! Deadlines that pass while no command arrives: the registrar's timer handles them. The clock stands still until a test
-//! sets it, so a timer that fires too early finds nothing to do.
+//! Deadlines that pass while no command arrives: the registrar's timer handles them. The clock stands still until a
+//! test sets it, so a timer that fires too early finds nothing to do.
 
 use eduhub::domain::command::{Command, TermPatch};
 use eduhub::domain::offer::{Offer, WaitlistMode};
@@ -36,7 +36,7 @@ fn offered(expires_at: Timestamp, remind_at: Option<Timestamp>) -> Registration 
     }
 }
 
-/// Starts a hub whose store has an offer of the only seat of X to `bob`, for whom `cyd` waits.
+/// Starts a hub whose store has an offer of the only seat of X to `bob`. `cyd` waits for the seat.
 async fn started_with(offer: Registration) -> Harness {
     let mut harness = Harness::unloaded(10, None, [section("X").waitlist(9)]);
     let reply = harness.next_load().await;

@@ -121,7 +121,7 @@ async fn a_seat_that_was_not_committed_is_free_after_the_reload() {
 }
 
 #[actix::test]
-async fn each_store_error_maps_to_its_own_reply() {
+async fn each_store_error_maps_to_its_reply() {
     let text = || "a reason".to_owned();
     for (error, expected) in [
         (StoreError::CommitFailed(text()), SubmitError::OutcomeUnknown),
@@ -187,7 +187,7 @@ async fn an_expired_command_is_refused_undecided() {
 }
 
 #[actix::test]
-async fn a_failed_decision_fails_its_own_caller_only() {
+async fn a_failed_decision_fails_only_its_caller() {
     let mut harness = Harness::loaded(10, [section("X").seats(9), section("Y").seats(9)]).await;
     let first = harness.submit(register("s0", "X")).await;
     let batch = harness.next_batch().await;
@@ -230,7 +230,7 @@ async fn a_failed_load_answers_waiting_callers_and_is_retried() {
 }
 
 #[actix::test]
-async fn a_failed_settle_answers_waiting_callers_and_reloads() {
+async fn a_failed_settling_answers_waiting_callers_and_reloads() {
     let mut harness = Harness::unloaded(10, None, [section("X")]);
     let reply = harness.next_load().await;
     let pending = harness.submit(register("ana", "X")).await;

@@ -200,7 +200,7 @@ pub(crate) fn cap_messages_are_carried_out_once<F: StoreFixture>() {
         assert_eq!(take_cap(&store, "2", correct("Corrected"), unknown), CapOutcome::Unknown, "{unknown:?}");
         assert_eq!(take_cap(&store, "2", CapAction::Cancel, unknown), CapOutcome::Unknown, "{unknown:?}");
     }
-    // What was not carried out can be tried again.
+    // A message that was not carried out can be sent again.
     let outcome = take_cap(&store, "2", correct("Corrected"), &["9", "1", "1"]);
     let CapOutcome::Corrected { alert, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!((alert.id.as_str(), alert.seq, alert.content.title.as_str()), ("a", Some(2), "Corrected"));
@@ -210,7 +210,7 @@ pub(crate) fn cap_messages_are_carried_out_once<F: StoreFixture>() {
     assert_eq!(take_cap(&store, "3", correct("Both"), &["2", "own own"]), CapOutcome::Several);
     let students = CapAction::Correct(Box::new(corrected("Others", &Audience::for_user(user("ann")))));
     assert_eq!(take_cap(&store, "3", students, &["own own"]), CapOutcome::Refused(CorrectionRefusal::OtherAudience));
-    assert_eq!(last(), 3, "what is refused is not sent");
+    assert_eq!(last(), 3, "a refused correction is not sent");
     let both = CapOutcome::Cancelled { alerts: vec!["a".to_owned(), "own".to_owned()], seq: Some(5) };
     assert_eq!(take_cap(&store, "3", CapAction::Cancel, &["2", "own own"]), both);
     assert_eq!(take_cap(&store, "3", CapAction::Cancel, &["2", "own own"]), repeated("a"));
@@ -248,10 +248,10 @@ pub(crate) fn a_correction_reaches_new_students_and_ends_acknowledgements<F: Sto
     let outcome = correct("a", corrected("Room 13", &in_other_order));
     let CorrectOutcome::Corrected { alert: sent, acks_deleted } = outcome else { panic!("{outcome:?}") };
     assert_eq!((sent.seq, &*sent.content.title, acks_deleted), (Some(2), "Room 13", 1));
-    assert_eq!(sent.content.audience, audience, "in the order with which the recipients are stored");
+    assert_eq!(sent.content.audience, audience, "in the order in which the recipients are stored");
     let log = block_on(store.log_after(1, 9)).unwrap();
     let recipients: Vec<&str> = log[0].recipients.users.iter().map(UserName::as_str).collect();
-    assert_eq!(recipients, ["ann", "bob", "dan", "eve"], "also those who have left, and those who are new");
+    assert_eq!(recipients, ["ann", "bob", "dan", "eve"], "including those who have left and those who are new");
     let ann = log[0].recipients.groups[0] as usize;
     let membership = &log[0].recipients.memberships[ann];
     assert_eq!((membership.is_named, &*membership.sections, &*membership.courses), (true, &[0][..], &[0][..]));
@@ -266,7 +266,7 @@ pub(crate) fn a_correction_reaches_new_students_and_ends_acknowledgements<F: Sto
     assert_eq!(correct("a", later), CorrectOutcome::Refused(CorrectionRefusal::AlreadySent));
     assert_eq!(correct("unknown", corrected("x", &audience)), CorrectOutcome::NotFound);
     assert_eq!(correct("un\0known", corrected("x", &audience)), CorrectOutcome::NotFound);
-    assert_eq!(block_on(store.stored_range()).unwrap().last, 2, "what is refused is not sent");
+    assert_eq!(block_on(store.stored_range()).unwrap().last, 2, "a refused correction is not sent");
     assert_eq!(block_on(store.cancel("a", minute(111))), Ok(CancelOutcome::Announced(3)));
     assert_eq!(correct("a", corrected("x", &audience)), CorrectOutcome::NotFound, "cancelled");
     assert_eq!(visible(store, Some((&user("ann"), Role::Student)), 0, 9).0, ["2 a", "3 -a"]);
@@ -455,7 +455,7 @@ pub(crate) fn recipients_are_resolved_when_an_alert_is_sent<F: StoreFixture>() {
     assert_eq!(recipients.memberships.len(), 4, "equal memberships are stored once");
 }
 
-pub(crate) fn acknowledgements_are_counted_once_and_only_of_recipients<F: StoreFixture>() {
+pub(crate) fn acknowledgements_are_counted_once_and_only_from_recipients<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
     block_on(store.record_people(vec![person("ann", Role::Student), person("sam", Role::Staff)])).unwrap();

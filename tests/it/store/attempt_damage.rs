@@ -1,5 +1,5 @@
-//! An altered chain of attempts is found, by `verify` and by an auditor of the exported file, even if the checksum of the
-//! store was computed again.
+//! An altered chain of attempts is detected by `verify` and by an auditor of the exported file, even if the checksum of
+//! the store was recomputed.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use super::fixture::{Embedded, StoreFixture, StoredTerm};
 use crate::college::{drop_section, register, register_or_wait, section};
 use crate::support::attempts::audit;
 
-/// What was done to a chain of seven attempts, and a part of what `verify` says.
+/// Damage to a chain of seven attempts, the statements that cause it, and a part of the difference that `verify`
+/// reports.
 const DAMAGE: [(&str, &str, &str); 17] = [
     ("a result", "UPDATE attempts SET result = 'section_full' WHERE n = 4", "the hash of attempt 4"),
     ("a time", "UPDATE attempts SET decided_at = decided_at - 1 WHERE n = 4", "the hash of attempt 4"),
@@ -43,7 +44,7 @@ const DAMAGE: [(&str, &str, &str); 17] = [
 
 fn damage(path: &Path, sql: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    // As for a store that is damaged without a backup: the checksum no longer shows what was done.
+    // As an operator does who has no backup of a damaged store. The checksum no longer shows the damage.
     accept(path).unwrap();
 }
 
@@ -60,7 +61,7 @@ fn an_altered_missing_reordered_or_cut_row_is_found() {
         assert!(found.differences.iter().any(|one| one.contains(expected)), "{what}: {:?}", found.differences);
         export_attempts(&store, &file, None).unwrap();
         let audited = audit(&std::fs::read_to_string(&file).unwrap());
-        // Derived from the chain, and not part of it.
+        // These are derived from the chain and not part of it.
         let is_beside = ["a history", "a registration"].contains(&what);
         assert_eq!(audited.is_ok(), is_beside, "{what}: {audited:?}");
     }
@@ -114,7 +115,7 @@ fn a_whole_chain_is_exported_with_its_head() {
     let absent = eduhub::domain::ids::TermId::parse("1999").unwrap();
     let other = folder.path().join("other.jsonl");
     assert!(export_attempts(&chain_of_seven(), &other, Some(&absent)).is_err());
-    // The auditor itself finds a changed file.
+    // Control: the auditor detects a changed file.
     let lines: Vec<&str> = text.lines().collect();
     for (what, changed) in [
         ("a missing line", [&lines[..5], &lines[6..]].concat().join("\n")),

@@ -99,7 +99,7 @@ pub(crate) fn a_refused_batch_leaves_the_chain_as_it_was<F: StoreFixture>() {
     assert_eq!(term.reopen().run(vec![register("dan", "X")]).unwrap().receipts[0][0].n, 4);
 }
 
-/// The term is loaded two batches after the newest attempts of students and sections were written.
+/// Loads a term one batch after the newest attempts of students and sections were written.
 pub(crate) fn a_loaded_chain_is_continued<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").seats(3), section("Y")]);
     term.run_one(register("ana", "X"));
@@ -168,7 +168,7 @@ pub(crate) fn old_attempts_are_deleted_and_the_rest_stays_verifiable<F: StoreFix
 pub(crate) fn an_erased_person_is_in_no_attempt<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X")]);
     term.run_one(register("bob", "X"));
-    // A refusal only: the person is registered nowhere.
+    // Only a refusal: the person is registered nowhere.
     term.run_one(register("ann", "X"));
     let before = hash_of(&term.store, "ann", 2);
     let now = minute(5).to_zoned_datetime(TimeZone::UTC);

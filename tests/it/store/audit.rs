@@ -117,5 +117,5 @@ pub(crate) fn free_text_may_contain_any_character<F: StoreFixture>() {
     assert_eq!(list(Some("éva"), None, 2), ("Zed".to_owned(), None, 1), "the case of all letters is folded");
     let page = block_on(store.users(UserFilter { text: Some("ann".to_owned()), after: None, limit: 1 })).unwrap();
     let ann = &page.items[0];
-    assert_eq!((ann.name.as_str(), ann.last_seen), ("Ann", Some(minute(3))), "the last name and the latest time");
+    assert_eq!((ann.name.as_str(), ann.last_seen), ("Ann", Some(minute(3))), "the newest name and the latest time");
 }

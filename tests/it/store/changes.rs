@@ -67,7 +67,7 @@ pub(crate) fn changes_since_a_sequence_are_those_of_later_commits<F: StoreFixtur
         let mut image = images.last().unwrap().clone();
         image.apply(term.run(commands).unwrap().update.as_ref().expect("the commands change the term"));
         images.push(image);
-        // A batch that changes nothing is in no changes.
+        // A batch that changes nothing adds no changes.
         term.run(vec![drop_section("eve", "X")]).unwrap();
     }
     let now = images.last().unwrap();
@@ -124,7 +124,7 @@ pub(crate) fn changes_survive_reopening<F: StoreFixture>() {
     assert_eq!(changes(&term, seq).seq, term.loaded.seq);
 }
 
-pub(crate) fn a_refused_batch_is_in_no_changes<F: StoreFixture>() {
+pub(crate) fn a_refused_batch_adds_no_changes<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").seats(9), section("BAD")]);
     term.fixture.refuse_bad(&term.store);
     let seq = load(&term.store).seq;

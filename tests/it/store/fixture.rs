@@ -76,7 +76,7 @@ pub(crate) trait StoreFixture {
     fn refuse_bad(&self, store: &Self::Store);
 }
 
-/// The embedded store in a folder of its own.
+/// The embedded store in a temporary folder.
 pub(crate) struct Embedded(TempDir);
 
 impl Embedded {

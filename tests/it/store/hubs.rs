@@ -156,8 +156,8 @@ fn simultaneous_batches_of_two_hubs_never_oversell() {
     for round in 0..12 {
         let [a, b] = [0, 1].map(|hub| {
             let student = format!("s{hub}x{round}");
-            let wish = [register(&student, "X"), register_or_wait(&student, "Y"), drop_section("s0x0", "Y")];
-            owners[hub].start(wish.to_vec(), minute(1))
+            let requests = [register(&student, "X"), register_or_wait(&student, "Y"), drop_section("s0x0", "Y")];
+            owners[hub].start(requests.to_vec(), minute(1))
         });
         let (a, b) = block_on(join(a, b));
         for (hub, batch) in [a, b].into_iter().enumerate() {

@@ -68,7 +68,7 @@ fn assert_superseded(result: &Result<(), StoreError>) {
 }
 
 #[test]
-fn another_hub_takes_over_after_the_lease_has_ended_and_not_before() {
+fn another_hub_takes_over_only_after_the_lease_has_ended() {
     let hubs = TwoHubs::new();
     assert_eq!(hold(&hubs.second, None), None, "the first hub leads");
     assert_eq!(hold(&hubs.first, Some(hubs.held)), Some(hubs.held));
@@ -85,7 +85,7 @@ fn a_lease_that_has_ended_is_renewed_unless_another_hub_took_over() {
     let hubs = TwoHubs::new();
     hubs.expire();
     assert_eq!(hold(&hubs.first, Some(hubs.held)), Some(hubs.held));
-    assert_eq!(hold(&hubs.second, None), None, "it lasts again");
+    assert_eq!(hold(&hubs.second, None), None, "the lease is valid again");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn the_leader_counts_the_requests_of_other_hubs_for_the_job() {
     block_on(hubs.second.request(Job::Plone)).unwrap();
     assert_eq!(requests(&hubs.first, Some(hubs.held)), 1);
     hubs.expire();
-    assert_eq!(requests(&hubs.second, None), 1, "a hub that takes over knows the earlier ones");
+    assert_eq!(requests(&hubs.second, None), 1, "a hub that takes over gets the earlier requests");
 }
 
 #[test]

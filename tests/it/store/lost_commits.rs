@@ -1,6 +1,6 @@
-//! Tests of commits whose connection is lost: what the store reports is what is stored.
+//! Tests of commits whose connection is lost: the store reports correctly whether they are stored.
 //!
-//! A relay between the store and PostgreSQL finds `COMMIT` in what the store sends.
+//! A relay between the store and PostgreSQL finds `COMMIT` in the bytes that the store sends.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ use super::fixture::{StoredTerm, TermOwner, block_on, load};
 use super::postgres::Shared;
 use crate::college::{minute, register, section, term_id};
 
-/// What the relay does with the next `COMMIT`.
+/// How the relay treats the next `COMMIT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Fault {
@@ -38,7 +38,7 @@ enum Fault {
 struct Relay {
     port: u16,
     fault: Arc<AtomicU8>,
-    /// Forwards a delayed `COMMIT`, and returns once PostgreSQL has replied to it.
+    /// Requests that a delayed `COMMIT` is forwarded. The sender in it reports that PostgreSQL has replied.
     release: Sender<Sender<()>>,
 }
 
@@ -62,6 +62,7 @@ impl Relay {
         self.fault.store(fault as u8, Ordering::SeqCst);
     }
 
+    /// Forwards a delayed `COMMIT`, and returns once PostgreSQL has replied to it.
     fn forward_delayed(&self) {
         let (done, forwarded) = channel();
         self.release.send(done).unwrap();
@@ -73,7 +74,7 @@ fn has_commit(bytes: &[u8]) -> bool {
     bytes.windows(7).any(|part| part == b"COMMIT\0")
 }
 
-/// Relays one connection. The relay of what PostgreSQL sends runs on a thread of its own.
+/// Relays one connection. A second thread relays the bytes that PostgreSQL sends.
 fn relay(
     mut client: TcpStream,
     mut server: UnixStream,
@@ -182,12 +183,12 @@ fn a_commit_that_is_lost_stores_nothing_and_is_reported() {
 }
 
 #[test]
-fn a_commit_that_arrives_after_the_reply_is_undone() {
+fn a_commit_that_arrives_after_its_error_reply_is_undone() {
     let mut hub = Relayed::start();
     let outcome = hub.register("ana", Fault::Delay);
     assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     hub.relay.forward_delayed();
-    assert_eq!(hub.stored(), [""; 0], "what was reported as not stored is not stored later");
+    assert_eq!(hub.stored(), [""; 0], "a seat that was reported as not stored is not stored later");
     hub.register("bob", Fault::None).unwrap();
     assert_eq!(load(&hub.direct).sections[0].state.enrolled, 1);
 }

@@ -51,7 +51,7 @@ pub(crate) fn a_member_is_read_back_unchanged<F: StoreFixture>() {
     assert_eq!(in_clear(&found(&fixture.open(), "ann")), in_clear(&second), "after reopening");
 }
 
-pub(crate) fn unusual_names_are_those_beyond_ascii_and_of_paths<F: StoreFixture>() {
+pub(crate) fn unusual_names_are_non_ascii_names_and_path_names<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
     let stored = |name: &str| UserName::stored(name).unwrap();
@@ -71,7 +71,7 @@ pub(crate) fn unusual_names_are_those_beyond_ascii_and_of_paths<F: StoreFixture>
     assert_eq!(names, ["..", "jose\u{301}", "zoë", "\u{ff41}nn"].map(stored));
 }
 
-pub(crate) fn a_member_is_found_by_last_login_and_by_user_name<F: StoreFixture>() {
+pub(crate) fn a_member_is_found_by_last_login_and_by_username<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
     let by_login = |login: &str| block_on(store.member_by_login(&user(login))).unwrap().map(|m| m.username.to_string());
@@ -99,7 +99,7 @@ pub(crate) fn a_password_hash_is_stored_for_the_latest_sign_in_only<F: StoreFixt
     assert_eq!(hash_of(&store, "ann"), None, "a new sign-in removes the old hash");
 }
 
-pub(crate) fn deleted_tokens_and_hashes_are_gone<F: StoreFixture>() {
+pub(crate) fn tokens_and_hashes_are_removed_separately<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
     for name in ["ann", "bob"] {
@@ -167,7 +167,7 @@ pub(crate) fn users_are_listed_with_the_limit_of_their_last_sign_in<F: StoreFixt
         last_seen: minute(1),
     };
     block_on(store.put_member(Member { rights: limited("MATH"), ..member("kim", "kim", 1) })).unwrap();
-    // Another member has the name of a user of single sign-on, before that user took it over.
+    // A member had this name before a user of single sign-on took it over.
     block_on(store.put_member(Member { rights: limited("ART"), ..member("lee", "lee", 1) })).unwrap();
     let sign_in = ProviderSignIn { token: Uuid::from_u128(1), sid: None, id_token: None, expires_at: minute(9) };
     let lee = ProviderUser {

@@ -1,6 +1,6 @@
 //! The contract suite of all stores, written against the ports. To test another kind of store, implement
-//! [`fixture::StoreFixture`] for it and add it to the last lines of this file. Tests of one kind of store have their own
-//! file, such as [`sqlite`].
+//! [`fixture::StoreFixture`] for it and add it to the last lines of this file. Tests of one kind of store have their
+//! own file, such as [`sqlite`].
 
 mod alerts;
 mod attempt_damage;
@@ -51,7 +51,7 @@ macro_rules! registration_ports {
             offers_survive_reopening_and_lapse_afterward
             waitlist_choices_survive_reopening
             the_order_of_a_waitlist_survives_reopening
-            a_loaded_term_equals_what_was_published
+            a_loaded_term_equals_the_published_one
             a_batch_is_atomic
             a_refused_batch_does_not_affect_another_term
             the_seat_sequence_grows_by_one_per_change
@@ -68,7 +68,7 @@ macro_rules! registration_ports {
             changes_since_a_sequence_are_those_of_later_commits
             staged_sections_change_when_they_are_applied
             changes_survive_reopening
-            a_refused_batch_is_in_no_changes
+            a_refused_batch_adds_no_changes
             an_unknown_term_has_no_changes;
             attempts:
             every_decision_is_an_attempt_of_the_same_commit
@@ -137,26 +137,26 @@ macro_rules! people_ports {
             deleting_old_entries_leaves_no_gap_and_keeps_the_sequence
             people_in_an_audience_are_known_enrolled_or_named_users
             recipients_are_resolved_when_an_alert_is_sent
-            acknowledgements_are_counted_once_and_only_of_recipients;
+            acknowledgements_are_counted_once_and_only_from_recipients;
             audit:
             audit_entries_are_found_by_their_fields_and_words
             details_are_stored_with_their_codes
             free_text_may_contain_any_character;
             members:
             a_member_is_read_back_unchanged
-            a_member_is_found_by_last_login_and_by_user_name
+            a_member_is_found_by_last_login_and_by_username
             a_password_hash_is_stored_for_the_latest_sign_in_only
-            deleted_tokens_and_hashes_are_gone
+            tokens_and_hashes_are_removed_separately
             tokens_are_replaced_in_one_commit
             ended_sign_ins_outlive_the_member
-            unusual_names_are_those_beyond_ascii_and_of_paths
+            unusual_names_are_non_ascii_names_and_path_names
             users_are_listed_with_the_limit_of_their_last_sign_in
             an_account_keeps_its_limit_while_it_is_not_staff;
             privacy:
-            a_reader_below_staff_gets_alerts_as_the_reader_may_see_them
+            a_reader_below_staff_gets_only_visible_parts_of_alerts
             disclosures_are_listed_to_each_person_whom_they_name
             old_audit_entries_are_deleted_with_their_people
-            what_is_stored_about_a_person_is_exported
+            the_stored_data_about_a_person_is_exported
             an_erased_person_is_replaced_by_the_pseudonym
             other_resources_with_the_name_of_a_person_are_kept;
             sign_ins:
@@ -189,11 +189,11 @@ macro_rules! people_ports {
 
 registration_ports!(embedded = crate::store::fixture::Embedded);
 registration_ports!(shared = crate::store::postgres::Shared);
-// The statements of the other tests are of the same kinds.
+// A selection: the other tests execute statements of the same kinds.
 store_contract! { pooled, crate::store::postgres::Pooled:
     suite:
     confirmed_commands_survive_reopening
-    a_loaded_term_equals_what_was_published
+    a_loaded_term_equals_the_published_one
     a_batch_is_atomic
     a_refused_batch_does_not_affect_another_term
     a_batch_decided_on_a_stale_state_is_not_written
@@ -216,7 +216,7 @@ store_contract! { pooled, crate::store::postgres::Pooled:
     an_erased_person_is_replaced_by_the_pseudonym;
     alerts:
     recipients_are_resolved_when_an_alert_is_sent
-    acknowledgements_are_counted_once_and_only_of_recipients;
+    acknowledgements_are_counted_once_and_only_from_recipients;
     audit:
     audit_entries_are_found_by_their_fields_and_words;
     sign_ins:

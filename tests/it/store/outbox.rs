@@ -142,7 +142,7 @@ pub(crate) fn a_failed_entry_is_due_at_its_retry_time<F: StoreFixture>() {
     let entry = marked(&mut term, "ana", "X");
     block_on(term.store.record_failure(&entry.section, minute(20))).unwrap();
     assert_eq!(crns(&due_at(&term.store, 19)), [""; 0]);
-    // A change in the meantime does not make it due earlier.
+    // A change before that time does not make it due earlier.
     term.run_one(register("bob", "X"));
     assert_eq!(crns(&due_at(&term.store, 19)), [""; 0]);
     let again = due_at(&term.store, 20).remove(0);

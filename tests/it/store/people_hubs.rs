@@ -51,7 +51,7 @@ fn account(name: &str, hash: &str) -> Account {
 }
 
 #[test]
-fn alerts_of_two_hubs_are_one_sequence_that_no_reader_misses() {
+fn alerts_of_two_hubs_form_one_sequence_without_gaps() {
     const WAVES: usize = 8;
     let fixture = Shared::create();
     let (hubs, reader) = (two_hubs(&fixture), fixture.open());
@@ -72,7 +72,7 @@ fn alerts_of_two_hubs_are_one_sequence_that_no_reader_misses() {
     let mut posted: BTreeMap<u64, String> = BTreeMap::new();
     for wave in 0..WAVES {
         let sent = at_once(&hubs, |hub, number| {
-            // Some recipients, so that the transactions take different times.
+            // Different numbers of recipients, so that the transactions take different times.
             let name = |n: usize| eduhub::domain::audience::UserRef(user(&format!("s{n}")));
             let users = (0..number * number).map(name).collect();
             hub.post(alert(&format!("{wave}-{number}"), Audience { users, ..Audience::default() }), now.clone())
@@ -131,7 +131,7 @@ fn two_hubs_store_no_more_links_and_profiles_than_allowed() {
     const LINKS_MAX: usize = 3;
     let fixture = Shared::create();
     let hubs = two_hubs(&fixture);
-    // Several students, because the hubs still connect during the first calls.
+    // Several students, because the hubs are still connecting during the first calls.
     for (round, student) in ["ann", "bob", "cid"].into_iter().enumerate() {
         let stored = at_once(&hubs, |hub, number| {
             let id = u8::try_from(100 * round + number).unwrap();
@@ -166,7 +166,7 @@ fn two_hubs_store_no_more_links_and_profiles_than_allowed() {
 }
 
 #[test]
-fn one_of_two_hubs_changes_a_password_or_takes_a_code_or_name() {
+fn only_one_hub_changes_a_password_or_takes_a_code_or_name() {
     let fixture = Shared::create();
     let hubs = two_hubs(&fixture);
     let ann = user("ann");
@@ -206,7 +206,7 @@ fn one_of_two_hubs_changes_a_password_or_takes_a_code_or_name() {
 }
 
 #[test]
-fn a_sign_in_on_another_hub_keeps_its_token_when_tokens_are_replaced() {
+fn a_sign_in_keeps_its_token_while_another_hub_replaces_tokens() {
     let fixture = Shared::create();
     let [hub, other] = two_hubs(&fixture);
     let member = |token: &str, at| Member {

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::fixture::StoreFixture;
 use crate::support::postgres::{Database, cluster};
 
-/// A database of its own.
+/// A separate database for one test.
 pub(crate) struct Shared(Database);
 
-/// Returns the name of an empty, migrated database, which tests copy. Its locale sorts and compares names as people do, so
-/// that a statement that depends on the locale fails.
+/// Returns the name of an empty, migrated database, which tests copy. Its locale sorts and compares names as people do,
+/// so that a statement that depends on the locale fails.
 fn template() -> &'static str {
     static MIGRATED: OnceLock<()> = OnceLock::new();
     MIGRATED.get_or_init(|| {
@@ -32,8 +32,8 @@ impl Shared {
     }
 }
 
-/// A database of its own, through PgBouncer in transaction mode: each transaction may run on another connection of the
-/// server.
+/// A separate database for one test, reached through PgBouncer in transaction mode: each transaction may run on another
+/// connection of the server.
 pub(crate) struct Pooled(Shared);
 
 impl StoreFixture for Pooled {

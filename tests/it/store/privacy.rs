@@ -1,5 +1,5 @@
-//! Tests of how a store keeps the audit trail with the people in its entries, exports what is stored about a person, and
-//! erases a person.
+//! Tests of how a store keeps the audit trail with the people in its entries, exports what is stored about a person,
+//! and erases a person.
 
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ fn audience(json: &str) -> Audience {
     serde_json::from_str(json).unwrap()
 }
 
-pub(crate) fn a_reader_below_staff_gets_alerts_as_the_reader_may_see_them<F: StoreFixture>() {
+pub(crate) fn a_reader_below_staff_gets_only_visible_parts_of_alerts<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X"), section("Y")]);
     term.run_one(register("ann", "X"));
     let whole = audience(r#"{"sections":["2027-Y","2027-X"],"courses":["COURSE X"],"users":["bob","ann"]}"#);
@@ -181,7 +181,7 @@ fn plan_of_x() -> Plan {
     Plan { name: PlanName::default(), sections: vec![PlannedSection::new(id("X"))] }
 }
 
-pub(crate) fn what_is_stored_about_a_person_is_exported<F: StoreFixture>() {
+pub(crate) fn the_stored_data_about_a_person_is_exported<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").seats(2), section("Y")]);
     for command in [register("ann", "X"), register("ann", "Y"), drop_section("ann", "Y"), register("bob", "X")] {
         term.run_one(command);
@@ -260,7 +260,7 @@ pub(crate) fn other_resources_with_the_name_of_a_person_are_kept<F: StoreFixture
         detail,
         ..entry(1, by, Some(subject))
     };
-    // A user may have the name of a term, and names with the wildcards of SQL and with characters that JSON escapes.
+    // A username may be the name of a term, and may contain wildcards of SQL and characters that JSON escapes.
     let name = "2027_\"";
     let write_of = |user: &str| {
         let what = Box::new(AuditDetail::PloneStatus { method: "POST".to_owned(), status: 204 });

@@ -86,7 +86,7 @@ pub(crate) fn sign_ins_are_selected_by_person_and_session<F: StoreFixture>() {
 pub(crate) fn issuers_are_adopted_once<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();
-    // As a migration leaves what an earlier version stored: the issuer is the source.
+    // As a migration leaves the users of an earlier version: their issuer is their source.
     let older = |name: &str, subject: &str| ProviderUser {
         issuer: SOURCE.to_owned(),
         mapping: None,

@@ -74,7 +74,7 @@ pub(crate) fn steps_and_recovery_codes_are_used_once<F: StoreFixture>() {
     assert!(!block_on(store.add_second_factor(factor("ann", 5), codes.clone())).unwrap(), "there is no account");
     block_on(store.put_account(account("ann", "hash"), None)).unwrap();
     assert!(block_on(store.add_second_factor(factor("ann", 5), codes.clone())).unwrap());
-    assert!(!block_on(store.add_second_factor(factor("ann", 9), codes)).unwrap(), "it has one");
+    assert!(!block_on(store.add_second_factor(factor("ann", 9), codes)).unwrap(), "the account has one");
     let step = |step| block_on(store.use_step(&ann, step)).unwrap();
     assert_eq!([step(5), step(7), step(7), step(6), step(8)], [false, true, false, false, true]);
     let code = |byte| block_on(store.use_recovery_code(&ann, [byte; 32])).unwrap();

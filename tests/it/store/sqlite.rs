@@ -360,7 +360,7 @@ fn a_store_copied_without_closing_has_every_commit() {
 }
 
 #[test]
-fn a_panicking_decision_is_refused_alone() {
+fn a_panicking_decision_fails_only_its_command() {
     let mut term = StoredTerm::<Embedded>::with_sections([section("X"), section("Y")]);
     term.run_one(register("ana", "X"));
     // With a falsified count of 0, the drop of ana panics.

@@ -1,4 +1,4 @@
-//! Tests of how a store keeps facts about students: with each term, apart from terms, and for followers of a term.
+//! Tests of how a store keeps facts about students: with each term, without a term, and for followers of a term.
 
 use std::sync::Arc;
 

@@ -73,7 +73,7 @@ pub(crate) fn confirmed_commands_survive_reopening<F: StoreFixture>() {
     assert_eq!(block_on(term.store.term_ids()).unwrap(), [term_id()]);
 }
 
-pub(crate) fn a_loaded_term_equals_what_was_published<F: StoreFixture>() {
+pub(crate) fn a_loaded_term_equals_the_published_one<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").waitlist(3), section("Y").monday(9, 11)]);
     term.loaded = load(&term.store);
     let mut image = Image::of(&term.loaded);
@@ -399,7 +399,7 @@ pub(crate) fn alerts_are_stored_with_their_batch<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X")]);
     term.run_one(register("ana", "X"));
     let own_action = term.run(vec![register_or_wait("bob", "X")]).unwrap();
-    assert!(!own_action.update.unwrap().alerts_stored, "students get no alert of their own actions");
+    assert!(!own_action.update.unwrap().alerts_stored, "students get no alert about their own actions");
     let committed = term.run(vec![drop_section("ana", "X")]).unwrap();
     assert!(committed.update.unwrap().alerts_stored);
     let term = term.reopen();

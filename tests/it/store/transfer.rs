@@ -17,7 +17,7 @@ use super::postgres::Shared;
 use crate::college::{id, minute, register, register_or_wait, section, term_id};
 use crate::support::wait::eventually;
 
-/// Moves a store that is closed. Returns the tables that were compared, too.
+/// Moves a closed store. Returns the result, and the tables that were compared.
 fn migrate(from: &Embedded, to: &Shared) -> (Result<Transferred, TransferError>, Vec<&'static str>) {
     let compared: Arc<Mutex<Vec<&'static str>>> = Arc::default();
     // Another test may briefly keep a lock that was just released; see `fixture::open_when_unlocked`.
