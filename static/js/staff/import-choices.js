@@ -24,8 +24,9 @@ export function sheetChoice(state, onsheet) {
   return Boolean(onsheet) && putSheets(select, state) && choice("import-sheet", t("columns.sheet"), select, t("columns.sheet.check"), onsheet);
 }
 
-/** Returns whether a warning is about times without am or pm: it then names the option of the API. */
-const isAboutClock = ({ message }) => /\bclock=(12|24)\b/.test(message);
+/** The codes of warnings about times without am or pm. */
+const CLOCK_CODES = ["afternoon", "afternoon_beside_marked", "early_as_written"];
+const isAboutClock = ({ code }) => CLOCK_CODES.includes(code);
 
 /**
  * Returns a choice of how times without am or pm are read, or false if the file has none that are doubtful. `clock` is

@@ -29,8 +29,9 @@ const SUGGESTIONS_MAX = 3;
 const HEADER_LINE_MAX = 1000;
 
 const columnName = ({ index, name }) => name || t("columns.no_name", { n: index });
-/** Returns whether an error is about a missing column: such errors are shown as missing fields. */
-const isAboutColumns = ({ message }) => /^The file has (no column|no capacity|neither a column)/.test(message);
+/** The codes of errors about a missing column. Such errors are shown as missing fields. */
+const MISSING_COLUMN_CODES = ["no_term_column", "no_section_columns", "no_course_column", "no_capacity_column", "no_user_column"];
+const isAboutColumns = ({ code }) => MISSING_COLUMN_CODES.includes(code);
 const required = (state) => state.missing_fields.filter((one) => one.required);
 
 /** Returns the other missing fields that a column could be: each column once, and none that could be a required one. */
