@@ -1,4 +1,4 @@
-//! Public alerts for other systems: a feed of them, and each as a CAP message. Only alerts to everyone are in either.
+//! Public alerts for other systems, as a feed and as CAP messages. Both contain only alerts to everyone.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::http::site::Site;
 
 /// The path of the feed.
 const FEED: &str = "/alerts/feed.atom";
-/// Readers of feeds store a copy, and ask each time whether it is current.
+/// Feed readers store a copy and revalidate it each time.
 const REVALIDATE: &str = "public, no-cache";
 
 /// The operations of this file.
@@ -38,7 +38,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Returns the hub as other systems see it.
+/// Returns what the feed and CAP messages state about the hub.
 pub(super) fn publisher(site: &Site, college: &College) -> Publisher {
     Publisher {
         origin: site.origin().to_owned(),

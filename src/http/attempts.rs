@@ -119,7 +119,7 @@ impl AttemptList {
     }
 }
 
-/// A page of the attempts of a student.
+/// The query for a page of a student's attempts.
 struct StudentPage {
     term: Option<TermId>,
     before: Option<(TermId, u64)>,

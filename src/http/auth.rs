@@ -235,7 +235,7 @@ fn at_least(req: &HttpRequest, role: Role) -> Result<Caller, Problem> {
     }))
 }
 
-/// Decides whether staff may do what concerns `scope`.
+/// Checks that staff may act on `scope`.
 ///
 /// # Errors
 /// 403 `forbidden` when the scope is not within the subjects to which the caller is limited.
@@ -400,7 +400,7 @@ impl Audit {
         }
     }
 
-    /// Returns an entry like that of [`Self::record`], to be stored in the same commit as the change that it is about.
+    /// Returns an entry like that of [`Self::record`], for storage in the same commit as the change that it describes.
     pub fn entry_in_commit(
         &self,
         req: &HttpRequest,
@@ -418,7 +418,7 @@ impl Audit {
     /// Records that `caller` reads data about `people`, before it is disclosed. See [`crate::identity::disclosures`].
     ///
     /// # Errors
-    /// When the store cannot be written. The data must not be disclosed then.
+    /// When the store cannot be written. In that case the data must not be disclosed.
     pub async fn record_disclosure(
         &self,
         req: &HttpRequest,
@@ -438,7 +438,7 @@ impl Audit {
     /// Records that a schedule is read through a link, before it is disclosed. The reader is not known.
     ///
     /// # Errors
-    /// When the store cannot be written. The schedule must not be disclosed then.
+    /// When the store cannot be written. In that case the schedule must not be disclosed.
     pub async fn record_shared_schedule(&self, req: &HttpRequest, link: &GuardianLink) -> Result<(), Problem> {
         let (action, id) = (Disclosure::ScheduleShared.action(), link.id.to_string());
         match self.entry(req, None, action, Some(&id), None, AuditDetail::People { n: 1 }) {
@@ -447,7 +447,7 @@ impl Audit {
         }
     }
 
-    /// Returns an entry; `None` for what is not recorded.
+    /// Returns an entry; `None` for an action that is not recorded.
     pub(super) fn entry(
         &self,
         req: &HttpRequest,

@@ -81,7 +81,7 @@ pub(super) fn in_parts<T>(rows: impl Iterator<Item = T>) -> impl Iterator<Item =
     })
 }
 
-/// Bytes that are written in memory. The writer yields after each part.
+/// A buffer in memory. Writing to it yields after each part.
 #[derive(Debug, Default)]
 pub(super) struct PartedVec {
     bytes: Vec<u8>,

@@ -43,7 +43,7 @@ struct MetricsHistory {
 
 /// Returns the current metrics (admins).
 ///
-/// They are computed once a second. The WebSocket channel `admin` sends each of them as `{"type":"metrics", …}`.
+/// They are computed once a second. The WebSocket channel `admin` sends each result as `{"type":"metrics", …}`.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/metrics",

@@ -29,11 +29,11 @@ use crate::identity::limits::AddressKey;
 
 /// How long the head of a request may take to arrive: a few kilobytes on a slow mobile connection.
 const HEAD_WAIT_MAX: Duration = Duration::from_secs(15);
-/// How long a connection may do nothing while descriptors are scarce: a client that connects in order to send a
-/// request does so at once.
+/// How long a connection may do nothing while descriptors are scarce: a client that connects in order to send a request
+/// sends it at once.
 const SCARCE_WAIT_MAX: Duration = Duration::from_secs(2);
-/// How long a client may take to read a response whose memory is bounded, besides the time that [`SEND_PACE_MIN`] allows
-/// for its bytes: longer than a phone is in a tunnel.
+/// How long a client may take to read a response whose memory is bounded, besides the time that [`SEND_PACE_MIN`]
+/// allows for its bytes: longer than a phone is offline in a tunnel.
 const SEND_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The slowest rate at which such a response may be read, in bytes a second: a quarter of a slow mobile connection.
 const SEND_PACE_MIN: u64 = 4 * 1024;
@@ -42,8 +42,8 @@ const SEND_PACE_MIN: u64 = 4 * 1024;
 const SILENT_EXTRA: Duration = Duration::from_secs(10);
 /// How often connections are examined.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum number of connections that are ended to make room for a new one. More than one, so that a flood does
-/// not cause as many searches.
+/// Maximum number of connections that are ended to make room for a new one. It is more than one, so that a flood of
+/// connections does not cause a search for each of them.
 const EVICTED_AT_ONCE: usize = 32;
 /// The shortest time between two searches for connections to end, for each connection that a search examines (about 10
 /// ns): a flood of connections costs about a hundredth of a worker's time.
@@ -57,8 +57,9 @@ const ROOM_WAITS: usize = 50;
 const ROOM_WAIT: Duration = Duration::from_millis(1);
 /// Number of connections beyond the limit. On these, only health checks and metrics are served.
 pub const RESERVED: usize = 32;
-/// How long a request continues after its client has closed its end. A client that only closes its sending side, which
-/// looks the same, gets its response within this time; under overload a client that has given up is not served.
+/// How long a request waits for its result at least, even if its client has closed its end of the connection. A client
+/// that has closed only its sending side, which looks the same, gets a response within this time; under overload, a
+/// client that has given up is not served.
 const GONE_WAIT: Duration = Duration::from_millis(250);
 
 /// What a connection is doing.
@@ -346,8 +347,8 @@ impl Drop for Connection {
 }
 
 /// Waits until the client has closed its end of a request's connection, and until [`GONE_WAIT`] has passed since this
-/// was called. Must be polled by the task of the connection, which is woken when the client closes. Until then this
-/// costs no timer.
+/// was called. Must be polled by the task of the connection, which is woken when the client closes. No timer runs
+/// before that.
 pub async fn gone(request: &HttpRequest) {
     let Some(connection) = request.conn_data::<Rc<Connection>>().cloned() else { return std::future::pending().await };
     let started = Instant::now();
@@ -370,7 +371,7 @@ impl Guarded {
         &self.io
     }
 
-    /// Returns what requests see of the connection.
+    /// Returns the connection as its requests see it.
     #[must_use]
     pub fn connection(&self) -> Rc<Connection> {
         self.connection.clone()
@@ -447,7 +448,7 @@ impl Drop for Busy {
     }
 }
 
-/// A response body that marks its connection as busy until it has been sent.
+/// A response body that marks its connection as busy until the body has been sent.
 pub struct Tracked<B> {
     body: B,
     _busy: Busy,

@@ -39,7 +39,7 @@ pub struct DemoDeps {
     pub tasks: Option<Arc<dyn SharedTasks>>,
     /// Signs the tokens of the simulated students.
     pub identity: Arc<Identity>,
-    /// The clock.
+    /// Clock used for the time that remains of a run.
     pub clock: Arc<dyn Clock>,
     /// The hub's own URL, to which the load is sent.
     pub url: String,
@@ -234,7 +234,7 @@ async fn follow(demos: Arc<Demos>, sandbox: TermId, job: Job, leash: StopHandle)
     demos.share_newest().await;
 }
 
-/// Waits for the end of a run, and stores its progress for the other hubs in the meantime.
+/// Stores the progress of a run for the other hubs until the run ends, and returns its result.
 async fn sharing<T>(demos: &Demos, mut end: oneshot::Receiver<T>) -> Result<T, RecvError> {
     let mut ticks = interval(SHARING_PAUSE);
     loop {

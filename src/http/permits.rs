@@ -59,7 +59,7 @@ pub(super) struct PermitResponse {
     #[serde(rename = "override")]
     codes: Vec<RefusalCode>,
     reason: Box<str>,
-    /// When it ends; absent if it does not.
+    /// When it ends; absent if it does not end.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     expires_at: Option<Timestamp>,
@@ -92,7 +92,7 @@ struct PermitRequest {
     codes: Vec<RefusalCode>,
     #[schema(min_length = 1, max_length = 500)]
     reason: String,
-    /// When it ends; absent if it does not.
+    /// When it ends; absent if it does not end.
     expires_at: Option<Timestamp>,
 }
 

@@ -9,8 +9,8 @@ use crate::http::body::{Fields, missing, read_list, read_object, read_string, wr
 use crate::http::error::Problem;
 
 impl Fields {
-    /// Reads a list of at most `count_max` objects with `read`; `None` when it is absent or null. Members that `read`
-    /// leaves are rejected.
+    /// Reads a list of at most `count_max` objects with `read`; `None` when it is absent or null. Members of an object
+    /// that `read` does not read are rejected.
     pub fn maybe_objects<T>(
         &mut self,
         name: &str,
