@@ -339,7 +339,7 @@ pub(super) fn not_corrected(refusal: CorrectionRefusal) -> Problem {
             Problem::invalid("audience", detail)
         }
         CorrectionRefusal::AlreadySent => {
-            Problem::invalid("starts_at", "The alert was sent, so it cannot be scheduled.")
+            Problem::invalid("starts_at", "The alert has already been sent, so it cannot be scheduled.")
         }
     }
 }

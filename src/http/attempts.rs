@@ -157,7 +157,7 @@ impl StudentPage {
     operation_id = "myAttempts",
     tag = "registration",
     params(
-        ("term" = Option<TermId>, Query, description = "Only this term's."),
+        ("term" = Option<TermId>, Query, description = "Only attempts in this term."),
         ("cursor" = Option<String>, Query, description = "The `next` of an earlier page."),
         Limit,
     ),
@@ -180,7 +180,7 @@ pub async fn own(
     tag = "administration",
     params(
         ("user" = UserName, Path, description = "The student."),
-        ("term" = Option<TermId>, Query, description = "Only this term's."),
+        ("term" = Option<TermId>, Query, description = "Only attempts in this term."),
         ("cursor" = Option<String>, Query, description = "The `next` of an earlier page."),
         Limit,
     ),

@@ -187,7 +187,7 @@ fn unauthenticated(error: Option<TokenError>) -> Problem {
         Some(TokenError::Expired) => "Your sign-in has expired. Sign in again.",
         Some(TokenError::SignedOut) => "You have been signed out. Sign in again.",
         Some(TokenError::Ambiguous) => {
-            "Your browser sent two sign-ins for this site, so neither counts. Sign in again."
+            "Your browser sent two sign-ins for this site, so neither was accepted. Sign in again."
         }
         Some(TokenError::Foreign) => "Your access token is not valid. Sign in again.",
     };

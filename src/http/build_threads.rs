@@ -21,10 +21,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(24 * 3_600);
 /// policy `SCHED_IDLE` they got nearly nothing, and visitors' lists timed out while the processors were busy.
 const VISITORS_NICENESS: i32 = 10;
 
-/// The number of bytes after which a build for a visitor yields: a few tenths of a millisecond of work. Without that, a
+/// The number of bytes after which a build for a visitor yields: a few tenths of a millisecond of work. Otherwise a
 /// thread that is woken on the processor of a build waits for the next tick of Linux, up to 4 ms, even while another
-/// processor is idle: the writer of the store, which sleeps for microseconds during each sync, is not moved to another
-/// processor. A nice value does not shorten this wait.
+/// processor is idle. This affects the writer of the store most: it sleeps for microseconds during each sync, and Linux
+/// does not move it to another processor. A nice value does not shorten this wait.
 const PART_LEN: usize = 16 * 1024;
 /// The number of rows after which a build for a visitor yields: a tenth of a millisecond of searching, as for
 /// [`PART_LEN`].

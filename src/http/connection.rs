@@ -37,7 +37,7 @@ const SCARCE_WAIT_MAX: Duration = Duration::from_secs(2);
 const SEND_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The slowest rate at which such a response may be read, in bytes a second: a quarter of a slow mobile connection.
 const SEND_PACE_MIN: u64 = 4 * 1024;
-/// How much longer than actix's own deadlines a connection may be silent. These connections are those that actix
+/// How much longer than actix's own deadlines a connection may be silent. This catches the connections that actix
 /// misses: it sets no deadline if part of the next request has arrived when a response ends.
 const SILENT_EXTRA: Duration = Duration::from_secs(10);
 /// How often connections are examined.
@@ -85,9 +85,10 @@ fn is_overdue(activity: Activity, waited: Duration, is_scarce: bool, silent_max:
 /// Limits on connections.
 #[derive(Debug, Clone, Copy)]
 pub struct RoomLimits {
-    /// Connections in all.
+    /// The maximum number of connections in total.
     pub connections: usize,
-    /// Connections from one address on which no signed-in user has sent a request; 0 for no limit.
+    /// The maximum number of connections from one address on which no signed-in user has sent a request; 0 for no
+    /// limit.
     pub visitors_per_address: usize,
     /// actix's longest deadline for a connection that is silent.
     pub silent_max: Duration,
@@ -242,7 +243,8 @@ impl Connections {
         }
         // The connections that were ended just now are still counted.
         let is_crowded = visitors > limits.visitors_per_address.saturating_add(EVICTED_AT_ONCE);
-        // Other waiting connections are not counted: a flood of them would keep free room from each other.
+        // Other waiting connections are not counted. Otherwise, in a flood, waiting connections would keep each other
+        // from using free room.
         let open = (open + 1).saturating_sub(self.room.waiting.load(Relaxed));
         open <= limits.connections + RESERVED && !is_crowded
     }
@@ -287,8 +289,8 @@ pub struct Connection {
     pub(super) is_gone: Cell<bool>,
     /// Whether it was accepted beyond the limit, for health checks and metrics only.
     is_reserved: bool,
-    /// The address among whose visitors the connection counts; `None` once a signed-in user or a trusted proxy has sent
-    /// a request.
+    /// The address for which the connection counts as a visitor's; `None` once a signed-in user or a trusted proxy has
+    /// sent a request.
     address: Cell<Option<AddressKey>>,
     waker: RefCell<Option<Waker>>,
     /// The deadline for sending the current response.

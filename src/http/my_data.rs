@@ -221,7 +221,7 @@ pub async fn data(
     live: Data<Live>,
     clock: Data<dyn Clock>,
 ) -> Result<HttpResponse, Problem> {
-    // Entries are written from a queue. This wait adds those of all requests that have been answered to the export.
+    // Entries are written from a queue. Waiting for it makes the export include those of all earlier requests.
     audit.flush().await;
     let record = privacy.record_of(&caller.user).await?;
     let mut head = encoded(&Head::new(&caller, record, &live, clock.now()));

@@ -31,7 +31,7 @@ use crate::http::request_id::PRIVATE;
 #[openapi(paths(check))]
 pub(super) struct Api;
 
-/// What would happen if the student registered for a plan now, and registration were open.
+/// What would happen if registration were open and the student registered for the plan now.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PlanCheck)]
 struct PlanCheckResponse {
@@ -102,7 +102,7 @@ struct PlanProblemResponse {
     operation_id = "checkPlan",
     tag = "registration",
     params(
-        ("name" = Option<String>, Query, description = "The plan; `default` without it."),
+        ("name" = Option<String>, Query, description = "The name of the plan; `default` if absent."),
         ("term" = Option<TermId>, Query, description = "Only the sections of this term."),
     ),
     responses(

@@ -68,7 +68,7 @@ fn no_plone() -> Problem {
 struct PloneState {
     /// Whether Plone is configured.
     configured: bool,
-    /// Whether this hub pulls the catalogue and writes to Plone; of several hubs, one does.
+    /// Whether this hub pulls the catalogue and writes to Plone. Of several hubs, only one does.
     #[schema(required)]
     leader: Option<bool>,
     /// Whether Plone responded to the most recent calls.

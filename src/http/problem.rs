@@ -352,7 +352,7 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credit_min: Option<Credits>,
-    /// `section_full`: true if seats are left that are reserved for groups of other students.
+    /// `section_full`: whether the seats that are left are reserved for other groups of students.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     pub reserved: bool,

@@ -132,8 +132,8 @@ pub async fn own_origin<B: MessageBody + 'static>(
     Ok(ServiceResponse::new(req, response).map_into_right_body())
 }
 
-/// Forwards a request with which a user may sign in to Plone's own pages. It counts together with all sign-ins of the hub
-/// and is part of the audit trail.
+/// Forwards a request with which a user may sign in to Plone's own pages. The sign-in counts toward the limits for all
+/// sign-ins of the hub and is recorded in the audit trail.
 async fn sign_in_at_own_origin(
     proxy: &PloneProxy,
     mut accepted: Accepted,
@@ -144,7 +144,7 @@ async fn sign_in_at_own_origin(
         Ok(sign_in) => sign_in,
         Err(error) => return refusal(req, error.into()),
     };
-    // A sign-in has an entry of its own in the audit trail.
+    // A sign-in has its own entry in the audit trail.
     let write = if sign_in.is_none() { ForwardedWrite::begin(req, None) } else { None };
     let forwarded = proxy.forward(accepted, payload).await;
     if let Some(write) = write {

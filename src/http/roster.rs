@@ -60,7 +60,7 @@ struct RosterLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     position: Option<u32>,
-    /// The group of the student that comes first on waitlists, as the term declares; only while waitlisted.
+    /// The group that gives the student priority on waitlists, as the term declares; only while waitlisted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     priority_group: Option<Box<str>>,
@@ -80,7 +80,7 @@ fn roster_status() -> ObjectBuilder {
 }
 
 impl<'a> RosterLine<'a> {
-    /// `priority` is the declared priority of the term.
+    /// Creates the line of an entry. `priority` is the declared priority of the term.
     fn new(entry: &'a RosterEntry, priority: &[Box<str>], term: &TermModel) -> Self {
         let RosterEntry { user, name: _, status, position, since, expires_at } = entry;
         let (status, position, since, expires_at) = (*status, *position, *since, *expires_at);

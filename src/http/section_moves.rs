@@ -123,9 +123,9 @@ impl MoveResult {
     }
 }
 
-/// What the handlers need besides their request.
+/// The services that the handlers use.
 #[derive(Clone)]
-struct Desk {
+struct Deps {
     model: Data<ReadModel>,
     pool: Data<RegistrarPool>,
     rosters: Data<dyn RosterStore>,
@@ -140,7 +140,7 @@ struct Checked {
     request: Request,
 }
 
-impl Desk {
+impl Deps {
     async fn check(
         &self,
         request: &HttpRequest,
@@ -189,7 +189,7 @@ impl Desk {
                 self.audit.entry_in_commit(request, staff, "student.registration", about, Some(to), detail.clone());
             let command = Submitted::by_staff(Command::ForStudent(change), RequestId::of(request)).audited(entry);
             let pool = self.pool.clone();
-            async move { moved(&pool, to, student.user, command).await }
+            async move { submit_move(&pool, to, student.user, command).await }
         });
         // Submitted in order, so that seats go to the students who enrolled first.
         let moves: Vec<_> = moves.collect();
@@ -210,7 +210,7 @@ impl Desk {
 }
 
 /// Submits the move of one student.
-async fn moved(pool: &RegistrarPool, to: &SectionId, user: UserName, command: Submitted) -> MoveResult {
+async fn submit_move(pool: &RegistrarPool, to: &SectionId, user: UserName, command: Submitted) -> MoveResult {
     let Some(reply) = pool.request_in(&Realm::College, &to.term, command).await else {
         return MoveResult::stays(user, no_such_section());
     };
@@ -240,7 +240,7 @@ fn count(results: &[MoveResult]) -> usize {
     results.iter().filter(|result| result.status.is_some()).count()
 }
 
-/// Runs `work` as a task of its own, so that all students are moved even if the client disconnects.
+/// Runs `work` as a separate task, so that all students are moved even if the client disconnects.
 async fn respond(
     work: impl Future<Output = Result<MoveAllResponse, Problem>> + 'static,
 ) -> Result<HttpResponse, Problem> {
@@ -274,10 +274,10 @@ pub async fn move_all(
     rosters: Data<dyn RosterStore>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let desk = Desk { model, pool, rosters, audit };
-    let checked = desk.check(&request, staff, payload).await?;
+    let deps = Deps { model, pool, rosters, audit };
+    let checked = deps.check(&request, staff, payload).await?;
     respond(async move {
-        let results = desk.move_everyone(&request, &checked).await?;
+        let results = deps.move_everyone(&request, &checked).await?;
         Ok(MoveAllResponse { moved: count(&results), cancelled: None, results })
     })
     .await
@@ -308,17 +308,17 @@ pub async fn merge(
     rosters: Data<dyn RosterStore>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let desk = Desk { model, pool, rosters, audit };
-    let checked = desk.check(&request, staff, payload).await?;
+    let deps = Deps { model, pool, rosters, audit };
+    let checked = deps.check(&request, staff, payload).await?;
     respond(async move {
         // Before the students are counted, so that none joins while the others move.
         if checked.source.state.section.status == SectionStatus::Open {
-            desk.set_status(&request, &checked, SectionStatus::Closed).await?;
+            deps.set_status(&request, &checked, SectionStatus::Closed).await?;
         }
-        let results = desk.move_everyone(&request, &checked).await?;
-        let is_empty = checked.source.state.outside_enrolled == 0 && desk.students(&checked.from).await?.is_empty();
+        let results = deps.move_everyone(&request, &checked).await?;
+        let is_empty = checked.source.state.outside_enrolled == 0 && deps.students(&checked.from).await?.is_empty();
         if is_empty && !checked.source.state.is_cancelled() {
-            desk.set_status(&request, &checked, SectionStatus::Cancelled).await?;
+            deps.set_status(&request, &checked, SectionStatus::Cancelled).await?;
         }
         let cancelled = Some(is_empty || checked.source.state.is_cancelled());
         Ok(MoveAllResponse { moved: count(&results), cancelled, results })

@@ -87,7 +87,7 @@ impl Site {
     }
 
     /// Returns the first origin of the hub, without a trailing slash: that of `public_url`. It does not depend on how a
-    /// request came, so that what other systems store stays the same.
+    /// request arrived, so that what other systems store stays the same.
     #[must_use]
     pub fn origin(&self) -> &str {
         self.origins.first().map_or("", String::as_str)

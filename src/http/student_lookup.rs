@@ -100,8 +100,8 @@ async fn search(
 
 /// Finds students by words of the username or the display name, regardless of case and accents (staff).
 ///
-/// Each word of `q` must begin a word of either. Staff who are limited to subjects find students who are registered in
-/// sections of these.
+/// Each word of `q` must begin a word of either. Staff who are limited to subjects find only students who are
+/// registered in sections of these subjects.
 #[utoipa::path(
     get,
     path = "/api/v1/students",
@@ -150,7 +150,7 @@ pub async fn find(
 
 /// Lists a student's registrations (staff).
 ///
-/// Staff who are limited to subjects see those in sections of these, without `credits`.
+/// Staff who are limited to subjects see only registrations in sections of these subjects, without `credits`.
 #[utoipa::path(
     get,
     path = "/api/v1/students/{user}/registrations",
@@ -158,10 +158,10 @@ pub async fn find(
     tag = "administration",
     params(
         ("user" = UserName, Path, description = "The student."),
-        ("term" = Option<TermId>, Query, description = "Only this term's."),
+        ("term" = Option<TermId>, Query, description = "Only registrations in this term."),
     ),
     responses(
-        (status = 200, description = "Enrolled and waitlisted sections.", body = Registrations),
+        (status = 200, description = "The registrations, without dropped ones.", body = Registrations),
         BadRole, BadPath, BadQuery, StoreFailed,
     )
 )]

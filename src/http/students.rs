@@ -102,7 +102,7 @@ impl From<CompletedCourse> for CompletedResponse {
 pub(super) struct FactsResponse {
     user: UserName,
     holds: Vec<HoldResponse>,
-    /// The fewest credits that the student has to take. It is shown, and not enforced.
+    /// The minimum number of credits that the student must take. It is shown but not enforced.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     credit_min: Option<Credits>,

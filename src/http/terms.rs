@@ -82,7 +82,7 @@ struct TermResponse<'a> {
     windows: Vec<GroupWindowBody>,
     /// Days without classes.
     holidays: &'a [Date],
-    /// The deadline to add sections (excluded); null without a limit within the window.
+    /// The deadline to add sections (excluded); null if they can be added until registration closes.
     #[schema(required)]
     add_until: Option<Timestamp>,
     /// The deadline to drop seats (excluded); null if they can always be dropped.
@@ -102,7 +102,7 @@ struct TermResponse<'a> {
     /// college's setting.
     #[schema(required)]
     offer_first_day_s: Option<u32>,
-    /// The groups whose students come first on waitlists, in order; empty for the order of joining alone.
+    /// The groups whose students come first on waitlists, in order; empty if only the order of joining counts.
     waitlist_priority: &'a [Box<str>],
     /// The time on the hub's clock, for countdowns.
     now: Timestamp,
@@ -148,7 +148,7 @@ struct TermMine {
     /// The maximum number of credits; null means no limit.
     #[schema(required)]
     credit_limit: Option<Credits>,
-    /// The group of the student that comes first on waitlists, as `waitlist_priority` declares.
+    /// The group that gives the student priority on waitlists, as `waitlist_priority` declares.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     priority_group: Option<Box<str>>,
