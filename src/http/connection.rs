@@ -57,9 +57,8 @@ const ROOM_WAITS: usize = 50;
 const ROOM_WAIT: Duration = Duration::from_millis(1);
 /// Number of connections beyond the limit. On these, only health checks and metrics are served.
 pub const RESERVED: usize = 32;
-/// How long a request waits for its result at least, even if its client has closed its end of the connection. A client
-/// that has closed only its sending side, which looks the same, gets a response within this time; under overload, a
-/// client that has given up is not served.
+/// The shortest time for which a request waits for its result, even if its client has closed its end: a client that has
+/// closed only its sending side looks the same. Under overload, a client that has given up is not served.
 const GONE_WAIT: Duration = Duration::from_millis(250);
 
 /// What a connection is doing.
@@ -85,10 +84,9 @@ fn is_overdue(activity: Activity, waited: Duration, is_scarce: bool, silent_max:
 /// Limits on connections.
 #[derive(Debug, Clone, Copy)]
 pub struct RoomLimits {
-    /// The maximum number of connections in total.
+    /// Maximum number of connections in total.
     pub connections: usize,
-    /// The maximum number of connections from one address on which no signed-in user has sent a request; 0 for no
-    /// limit.
+    /// Maximum number of connections from one address on which no signed-in user has sent a request; 0 for no limit.
     pub visitors_per_address: usize,
     /// actix's longest deadline for a connection that is silent.
     pub silent_max: Duration,
@@ -243,8 +241,7 @@ impl Connections {
         }
         // The connections that were ended just now are still counted.
         let is_crowded = visitors > limits.visitors_per_address.saturating_add(EVICTED_AT_ONCE);
-        // Other waiting connections are not counted. Otherwise, in a flood, waiting connections would keep each other
-        // from using free room.
+        // Other waiting connections are not counted, so that in a flood they do not keep each other from free room.
         let open = (open + 1).saturating_sub(self.room.waiting.load(Relaxed));
         open <= limits.connections + RESERVED && !is_crowded
     }

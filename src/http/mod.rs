@@ -24,8 +24,8 @@
 //! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns;
 //!   [`schedule_export`]: the schedule as a file; [`oneroster_export`]: a term for other programs; [`events`]: one-off
 //!   events
-//! - [`alerts`]: alerts; [`alert_feeds`]: public ones for other systems; [`cap_alerts`]: those that arrive as CAP
-//!   messages; [`alert_scope`]: what they concern;
+//! - [`alerts`]: alerts; [`alert_feeds`]: public alerts for other systems; [`cap_alerts`]: alerts that arrive as CAP
+//!   messages; [`alert_scope`]: what limited staff may do with alerts;
 //!   [`receipts`]: acknowledgements; [`live`]: the WebSocket upgrade; [`stream`]: Server-Sent Events; [`sessions`]: live
 //!   sessions; [`hubs`]: all hubs
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the

@@ -21,7 +21,7 @@ use crate::plone::rest::SANITIZER_RULES;
 use crate::store::StoreError;
 use crate::store::outbox::OutboxStore;
 
-/// Maximum number of announcements; older ones are left out. One page of a search has as many.
+/// Maximum number of announcements; older ones are left out. One page of a search has this many results.
 pub const ANNOUNCEMENTS_MAX: usize = 100;
 /// Maximum number of concurrent reads of single items: half of Plone's usual four threads, so that the first read of
 /// all items does not block other calls.

@@ -197,13 +197,13 @@ impl Bridge {
         PloneProxy::new(self.client.clone(), identity, public_url, port, proxy_url)
     }
 
-    /// The college's announcements.
+    /// Returns the college's announcements.
     #[must_use]
     pub fn announcements(&self) -> &Arc<Announcements> {
         &self.announcements
     }
 
-    /// Sign-ins through Plone.
+    /// Returns the sign-in provider for members of Plone.
     #[must_use]
     pub fn sign_in(&self) -> &PloneSignIn {
         &self.sign_in
@@ -234,7 +234,7 @@ impl Bridge {
         self.outbox.status()
     }
 
-    /// Returns whether this hub pulls the catalogue and writes to Plone.
+    /// Returns the leadership, which states whether this hub pulls the catalogue and writes to Plone.
     #[must_use]
     pub fn leadership(&self) -> &Leadership {
         &self.leadership

@@ -79,7 +79,7 @@ struct Counters {
 }
 
 type Outcome<V> = Result<CachedReply<V>, PloneError>;
-/// Reads the value of a key. It receives the previous value, so that it can reuse unchanged parts.
+/// A function that reads the value of a key. It receives the previous value, so that it can reuse unchanged parts.
 type Load<K, V> = Box<dyn Fn(K, Option<V>) -> BoxFuture<'static, Result<V, PloneError>> + Send + Sync>;
 
 /// A value, with the age that it had when it was cached.

@@ -26,7 +26,7 @@ pub enum PullFailure {
     #[error("The college website (Plone) reported an error.")]
     ErrorReported,
     /// An item is locked.
-    #[error("Another user is editing this on the college website (Plone).")]
+    #[error("Another user is editing an item on the college website (Plone).")]
     BeingEdited,
     /// The hub's account lacks a right.
     #[error("The college website (Plone) does not allow EduHub to do this.")]

@@ -46,7 +46,7 @@ pub fn seat_fields(state: &SectionState, roster: &[RosterLine], names: Names) ->
     let value = match names {
         Names::Withheld => return fields,
         Names::Written => FieldValue::Lines(roster.iter().map(roster_line).collect()),
-        // Empties a field of any type. A field that visitors can read may be one that takes no list.
+        // This value empties a field of any type. A field that visitors can read may have a type that accepts no list.
         Names::Removed => FieldValue::Nothing,
     };
     fields.insert(SectionField::Roster, value);

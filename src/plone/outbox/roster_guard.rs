@@ -224,7 +224,7 @@ impl RosterGuard {
         let before = self.gauge.put_roster(state.clone());
         match &state {
             RosterState::Protected if needs_backfill || matches!(before, RosterState::Readable(_)) => {
-                // Reset before the sections are marked, because withholding names sets it again at any time.
+                // Reset before the sections are marked, because withholding names may set it again at any time.
                 self.findings().stored.needs_backfill = false;
                 let marked = self.mark(|_| true).await;
                 if marked.is_err() {

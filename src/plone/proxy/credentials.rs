@@ -119,7 +119,7 @@ const TICKET_DIGEST_LEN: usize = 32;
 /// Length of the second part, in bytes: the time in hexadecimal digits.
 const TICKET_TIME_LEN: usize = 8;
 
-/// Decodes a ticket of Plone: digest, time, user, and `!`. Returns what follows the digest.
+/// Decodes a ticket of Plone: digest, time, user, and `!`. Returns the bytes after the digest.
 fn signed_part(value: &str) -> Option<Vec<u8>> {
     let ticket = base64::decode(percent::decode(value, |byte| byte != b'%')?.trim_end())?;
     ticket.get(TICKET_DIGEST_LEN..).map(<[u8]>::to_vec)

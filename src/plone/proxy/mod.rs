@@ -99,7 +99,7 @@ pub struct Accepted {
     contents: Contents,
 }
 
-/// A sign-in at Plone's own origin, which counts together with all sign-ins of the hub.
+/// A sign-in at Plone's own origin, which counts toward the limits for all sign-ins of the hub.
 pub struct OwnSignIn<'a> {
     /// The name that was given.
     pub account: String,
@@ -236,8 +236,8 @@ impl PloneProxy {
         Ok(self.accepted(req, within, &headers, true, is_personal, contents))
     }
 
-    /// Reads the sign-in in the body of a request to Plone's own origin, and admits it by the limits of all sign-ins.
-    /// Replaces the payload with what was read. Returns `None` if the body has no password.
+    /// Reads the sign-in in the body of a request to Plone's own origin, and checks it against the limits for all
+    /// sign-ins. Replaces the payload with what was read. Returns `None` if the body has no password.
     ///
     /// # Errors
     /// When the body cannot be read, or a limit is exceeded.

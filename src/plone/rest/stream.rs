@@ -92,7 +92,7 @@ pub enum StreamError {
     Plone(#[from] PloneError),
 }
 
-/// Measures the speed of a body.
+/// A measurement of the speed of a body.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     begun: Instant,
