@@ -11,7 +11,8 @@ pub(super) fn of(refusal: &Refusal) -> Cow<'static, str> {
             (ClosedAction::Add, ..) => "The deadline to add sections in this term has passed.",
             (ClosedAction::Wait, ..) => "The section is full, and the deadline to join its waitlist has passed.",
             (ClosedAction::Drop, ..) => {
-                "The deadline to drop sections in this term has passed. You keep your seat. Ask the registrar's office."
+                "The deadline to drop sections in this term has passed, so you keep your seat. To drop it anyway, contact \
+                 the registrar's office."
             }
             (ClosedAction::Register, None, _) => "The registration dates for this term have not been announced yet.",
             (ClosedAction::Register, _, Some(closes_at)) if closes_at <= now => "Registration for this term has ended.",
