@@ -210,7 +210,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 
 /// Sends or schedules an alert (staff).
 ///
-/// Staff who are limited to subjects reach the students of these subjects only.
+/// Staff who are limited to subjects can send alerts only to students of these subjects.
 ///
 /// A message of the Common Alerting Protocol (`application/cap+xml`, OASIS CAP 1.2, at most 256 KiB) is accepted, too,
 /// if its status is `Actual` and its scope `Public`: `Alert` sends an alert to everyone, `Update` corrects and `Cancel`

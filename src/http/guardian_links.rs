@@ -189,7 +189,7 @@ struct SharedSchedule<'a> {
     items: Vec<SharedSection<'a>>,
 }
 
-/// A section in which the student is enrolled or waitlisted.
+/// A section in which the student is enrolled, offered a seat or waitlisted.
 #[derive(Serialize, ToSchema)]
 struct SharedSection<'a> {
     term: &'a TermId,
@@ -199,7 +199,7 @@ struct SharedSection<'a> {
     course: &'a str,
     #[schema(required)]
     title: Option<&'a str>,
-    /// The student's status. A student who is waitlisted has no seat yet.
+    /// The student's status. Only an enrolled student has a seat.
     status: RegistrationStatus,
     /// The status of the section: a cancelled one will not be taught.
     section_status: SectionStatus,

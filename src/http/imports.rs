@@ -360,7 +360,7 @@ pub(super) async fn run_blocking<T: Send + 'static>(
     web::block(work).await.map_err(Problem::internal)?.map_err(problem)
 }
 
-/// Writes an upload to the disk in blocks.
+/// A writer of an upload to the disk, in blocks.
 struct Spool {
     file: Option<File>,
     block: Vec<u8>,

@@ -364,7 +364,7 @@ struct PullRequested {
     tag = "plone",
     responses(
         (status = 200, description = "Complete.", body = Pulled),
-        (status = 202, description = "Another hub pulls the catalogue. It begins within 2 seconds, or when it has taken \
+        (status = 202, description = "Another hub pulls the catalogue, within 2 seconds or as soon as it has taken \
             over.", body = PullRequested),
         BadRole, NotFound, PloneFailed,
     )

@@ -151,7 +151,7 @@ impl Deps {
         let (source, _) = self.model.section(&from).ok_or_else(no_such_section)?;
         let body: Request = read_body(request, payload).await?;
         if body.to.term != from.term || body.to == from {
-            return Err(Problem::invalid("to", "The other section must be in the same term."));
+            return Err(Problem::invalid("to", "Choose another section of the same term."));
         }
         let (target, _) =
             self.model.section(&body.to).ok_or_else(|| Problem::invalid("to", "There is no such section."))?;
@@ -261,7 +261,7 @@ async fn respond(
     params(("id" = SectionId, Path, description = "The section.")),
     request_body = Request,
     responses(
-        (status = 200, description = "What became of each student.", body = MoveAllResponse),
+        (status = 200, description = "The result for each student.", body = MoveAllResponse),
         BadRole, NotFound, BadBody, StoreFailed,
     )
 )]
@@ -295,7 +295,7 @@ pub async fn move_all(
     params(("id" = SectionId, Path, description = "The section whose students move.")),
     request_body = Request,
     responses(
-        (status = 200, description = "What became of each student.", body = MoveAllResponse),
+        (status = 200, description = "The result for each student.", body = MoveAllResponse),
         BadRole, NotFound, BadBody, StoreFailed,
     )
 )]

@@ -224,7 +224,7 @@ pub async fn begin(
     security(()),
     params(
         ("provider" = String, Path, description = "The `id` of a provider."),
-        ("state" = Option<String>, Query, description = "What the hub gave to the provider."),
+        ("state" = Option<String>, Query, description = "The value that the hub passed to the provider."),
         ("code" = Option<String>, Query, description = "The authorization code."),
         ("error" = Option<String>, Query, description = "Why the provider refuses the sign-in."),
     ),
@@ -232,7 +232,7 @@ pub async fn begin(
         (status = 303, description = "Signed in. Back to the page where the sign-in began.", headers(
             ("Set-Cookie" = String, description = "The cookie of the sign-in."),
         )),
-        (status = 400, description = "A page: no sign-in that this request could complete is open.", content_type = "text/html", body = String),
+        (status = 400, description = "A page: the sign-in has expired, was already used, or began in another browser.", content_type = "text/html", body = String),
         (status = 403, description = "A page that says why the user cannot sign in.", content_type = "text/html", body = String),
         (status = 404, description = "A page: there is no such provider.", content_type = "text/html", body = String),
         (status = 503, description = "A page: the provider does not respond.", content_type = "text/html", body = String),

@@ -304,7 +304,7 @@ pub async fn move_one(
     let lift = OverrideRequest { codes, reason, waitlist: false };
     lift.check()?;
     if from.term != to.term || from == to {
-        return Err(Problem::invalid("to", "The other section must be in the same term."));
+        return Err(Problem::invalid("to", "Choose another section of the same term."));
     }
     let deps = Deps { model, pool, audit };
     let staff = deps.allowed(staff, &[&from, &to])?;

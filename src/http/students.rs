@@ -171,7 +171,7 @@ struct HoldRequest {
     /// An address that begins with `https://` or `http://`.
     #[schema(min_length = 1, max_length = 500)]
     url: Option<String>,
-    /// `register`, `drop`, or both; absent is `register`.
+    /// `register`, `drop`, or both; `register` if absent.
     #[schema(max_items = 2)]
     blocks: Option<Vec<String>>,
 }
@@ -320,8 +320,8 @@ pub async fn read(
 
 /// States facts about a student (staff without a limit). They replace the earlier ones, and apply in all terms.
 ///
-/// A hold with `register` in `blocks` refuses seats and waitlist positions, one with `drop` refuses drops of seats. The
-/// student's waitlists are settled again.
+/// A hold with `register` in `blocks` blocks seats and waitlist positions; a hold with `drop` blocks drops of seats.
+/// The student's waitlists are settled again.
 #[utoipa::path(
     put,
     path = "/api/v1/students/{user}",

@@ -88,7 +88,7 @@ struct TermResponse<'a> {
     /// The deadline to drop seats (excluded); null if they can always be dropped.
     #[schema(required)]
     drop_until: Option<Timestamp>,
-    /// When the waitlists end: students join them and are promoted until then.
+    /// When the waitlists end: students join them and are promoted until then; null if they do not end.
     #[schema(required)]
     waitlist_until: Option<Timestamp>,
     /// Whether a free seat is assigned to the head of the waitlist (`auto`) or offered (`offer`); null is the college's
@@ -152,7 +152,7 @@ struct TermMine {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     priority_group: Option<Box<str>>,
-    /// The holds on the student.
+    /// The holds on the student's registration.
     holds: Vec<HoldResponse>,
 }
 
