@@ -436,7 +436,7 @@ impl AsyncWrite for Guarded {
     }
 }
 
-/// Marks a connection as busy until the response has been sent.
+/// A guard that marks a connection as busy until the response has been sent.
 struct Busy(Option<Rc<Connection>>);
 
 impl Drop for Busy {

@@ -141,7 +141,7 @@ pub async fn check(
 }
 
 impl PlanCheckResult {
-    /// `is_new` returns whether a section is planned and not registered.
+    /// Creates the result for a section. `is_new` returns whether a section is planned and not registered.
     fn new(CheckedSection { section, outcome }: CheckedSection, is_new: impl Fn(&SectionId) -> bool) -> Self {
         match outcome {
             CheckOutcome::Taken { alternate, status, position } => {

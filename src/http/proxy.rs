@@ -31,7 +31,7 @@ use crate::plone::proxy::{Accepted, METHODS, PloneProxy, Sender, check_framing};
 #[openapi(paths(under_hub_origin), modifiers(&OtherMethods))]
 pub(super) struct Api;
 
-/// Adds operations for the methods that change content in Plone, based on that for GET.
+/// A modifier that adds operations for the methods that change content in Plone, based on that for GET.
 struct OtherMethods;
 
 impl Modify for OtherMethods {

@@ -72,7 +72,7 @@ struct RosterLine<'a> {
     expires_at: Option<Timestamp>,
 }
 
-/// The schema of the statuses in a roster: enrolled, offered and waitlisted.
+/// Returns the schema of the statuses in a roster: enrolled, offered and waitlisted.
 fn roster_status() -> ObjectBuilder {
     let in_section = [RegistrationStatus::Enrolled, RegistrationStatus::Offered, RegistrationStatus::Waitlisted];
     let names = in_section.map(RegistrationStatus::as_str);

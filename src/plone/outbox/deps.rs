@@ -50,5 +50,5 @@ pub struct OutboxDeps {
     pub pull_gate: Arc<PullGate>,
 }
 
-/// Returns the dependencies of the outbox under a tenure.
+/// A function that returns the dependencies of the outbox under a tenure.
 pub type OutboxDepsUnder = Box<dyn Fn(Tenure) -> OutboxDeps + Send + Sync>;

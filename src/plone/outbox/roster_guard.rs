@@ -66,7 +66,7 @@ impl Findings {
     }
 }
 
-/// Finds out who can read rosters in Plone. See the [module](self).
+/// The guard, which finds out who can read rosters in Plone. See the [module](self).
 pub(super) struct RosterGuard {
     deps: OutboxDeps,
     options: OutboxOptions,

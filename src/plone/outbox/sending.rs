@@ -53,7 +53,7 @@ pub(super) fn backoff(min: Duration, max: Duration, failures: u32) -> Duration {
     doubled.min(max).mul_f64(rand::random_range(0.0..=1.0))
 }
 
-/// Writes entries to Plone.
+/// A sender of entries to Plone.
 pub(super) struct Sender {
     deps: OutboxDeps,
     scope: DefinitionScope,

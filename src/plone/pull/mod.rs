@@ -64,7 +64,7 @@ pub struct PullDeps {
     pub gate: Arc<PullGate>,
 }
 
-/// Returns the dependencies of a pull under a tenure.
+/// A function that returns the dependencies of a pull under a tenure.
 pub type PullDepsUnder = Box<dyn Fn(Tenure) -> PullDeps + Send>;
 
 /// Settings of the pull.

@@ -143,7 +143,7 @@ fn is_private(host: &Host<&str>) -> bool {
     }
 }
 
-/// Resolves the links of one item.
+/// A resolver of the links of one item.
 struct Links {
     /// The site's address, with a trailing slash. The base of links that begin with a slash.
     site: Url,
