@@ -51,7 +51,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 
 /// Returns the caller who opens a live session, by ticket or by the credentials of the request; `None` is a visitor.
 /// The connection of a signed-in caller no longer counts as a visitor's. If the store cannot determine whether the
-/// ticket was used, the client is asked to reconnect with another one.
+/// ticket was used, the client must reconnect with another one.
 pub(super) async fn session_caller(
     request: &HttpRequest,
     ticket: Option<&str>,

@@ -149,7 +149,7 @@ fn texts(failure: &Failure, language: Language) -> (&'static str, &'static str) 
             ("Many people are signing in", "You have not been signed in yet. Try again in a few seconds."),
             (
                 "Muchas personas están iniciando sesión",
-                "Su sesión aún no se inició. Intente de nuevo en unos segundos.",
+                "Aún no ha iniciado sesión. Intente de nuevo en unos segundos.",
             ),
         ),
         Failure::Misconfigured => of(

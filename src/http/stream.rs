@@ -102,7 +102,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 ///
 /// The last event before the hub ends the stream is `close` (`code`, `reason`, `retry_ms`?), with a close code of the
 /// WebSocket. After 4001 and 4003 a client must not reconnect; after the others it may. When the hub restarts, `retry`
-/// tells browsers when to reconnect.
+/// states after how many milliseconds browsers reconnect.
 #[utoipa::path(
     get,
     path = "/alerts/stream",

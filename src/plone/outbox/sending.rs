@@ -143,7 +143,7 @@ impl Sender {
         let outcome = self.sent(entry, item, found.fields).await?;
         if state.names() == Names::Written && self.guard.state().names() != Names::Written {
             // The guard found a reader during this write. It may have marked the sections with names before this write
-            // was stored, and thereby missed this section. Checking the state after storing the write closes this gap.
+            // was stored, and so have missed this section. Checking the state after storing the write closes this gap.
             self.deps.store.mark(vec![entry.section.clone()], self.deps.clock.now()).await?;
         }
         Ok(outcome)

@@ -1,7 +1,7 @@
 //! Tokens of Plone for users of single sign-on.
 //!
-//! A JWT plugin in Plone's user folder, which `deploy/plone-user-key.py` adds, accepts tokens that are signed with a key
-//! of its own. The hub has this key, so it can call Plone as a user whose password it does not know. Plone's plugin does
+//! A JWT plugin in Plone's user folder, which `deploy/plone-user-key.py` adds, accepts tokens that are signed with its
+//! own key. The hub has this key, so it can call Plone as a user whose password it does not know. Plone's plugin does
 //! not check whether the user exists, so the hub does.
 
 use std::sync::Arc;
