@@ -147,10 +147,7 @@ fn texts(failure: &Failure, language: Language) -> (&'static str, &'static str) 
         ),
         Failure::Busy | Failure::HubBusy => of(
             ("Many people are signing in", "You have not been signed in yet. Try again in a few seconds."),
-            (
-                "Muchas personas están iniciando sesión",
-                "Aún no ha iniciado sesión. Intente de nuevo en unos segundos.",
-            ),
+            ("Muchas personas están iniciando sesión", "Aún no ha iniciado sesión. Intente de nuevo en unos segundos."),
         ),
         Failure::Misconfigured => of(
             (

@@ -33,9 +33,9 @@ use crate::http::students::student;
 const SEARCH_CHARS_MIN: usize = 2;
 /// The maximum length of a search in characters: that of a username, and enough for a full name.
 const SEARCH_CHARS_MAX: usize = USER_CHARS_MAX;
-/// The maximum number of students on a page. Staff choose one of them by eye.
+/// The maximum number of students on a page. Staff read through them to choose one.
 const FOUND_MAX: usize = 20;
-/// Number of students that are read at a time for limited staff, who may see only few of them.
+/// Number of students that are read at a time for limited staff, who may see only a few of them.
 const READ_MAX: usize = 500;
 
 /// The operations of this file.
