@@ -1,5 +1,5 @@
-//! The page on which the operations of the API can be read and tried. It shows the OpenAPI document in Swagger UI, whose
-//! files are part of the program.
+//! The page on which the operations of the API can be read and tried. It shows the OpenAPI document in Swagger UI,
+//! whose files are part of the program.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};

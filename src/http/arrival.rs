@@ -33,7 +33,8 @@ use crate::plone::proxy::has_body;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The slowest pace of a body, in bytes a second: a quarter of a slow mobile connection.
 const PACE_MIN: u64 = 4 * 1024;
-/// Maximum number of bytes that are read and discarded after a handler has finished: the length of the largest JSON body.
+/// Maximum number of bytes that are read and discarded after a handler has finished: the length of the largest JSON
+/// body.
 const REST_LEN_MAX: u64 = 64 * 1024;
 /// The longest wait for the rest of a body whose handler has finished. The response waits for it, too.
 const REST_WAIT_MAX: Duration = Duration::from_secs(1);

@@ -96,8 +96,8 @@ impl Credentials {
     }
 }
 
-/// Returns the values of the cookies that carry a sign-in, without empty ones. There is at most one, unless another host
-/// of the same domain has set a cookie with this name.
+/// Returns the values of the cookies that carry a sign-in, without empty ones. There is at most one, unless another
+/// host of the same domain has set a cookie with this name.
 fn session_cookies(req: &HttpRequest) -> Vec<String> {
     let name = req.app_data::<web::Data<Site>>().map_or(SESSION_COOKIE.into(), |site| site.cookie_name(SESSION_COOKIE));
     let Ok(cookies) = req.cookies() else { return Vec::new() };
@@ -114,8 +114,8 @@ fn bearer_of(req: &HttpRequest) -> Option<String> {
 }
 
 /// Middleware inside [`crate::http::request_id::request_id`]: identifies the caller and applies the rate limit of that
-/// user, or of the visitor's address. A response with 401 clears a cookie that is not valid, because otherwise every later
-/// request of the browser would get the same response.
+/// user, or of the visitor's address. A response with 401 clears a cookie that is not valid, because otherwise every
+/// later request of the browser would get the same response.
 ///
 /// # Errors
 /// Those of the inner services.
@@ -292,8 +292,8 @@ extractor! {
     Student(Caller), student
 }
 extractor! {
-    /// Staff of all subjects, or an admin. Staff who are limited to subjects are refused: an operation that has a rule for
-    /// them takes [`SubjectStaff`].
+    /// Staff of all subjects, or an admin. Staff who are limited to subjects are refused: an operation that has a rule
+    /// for them takes [`SubjectStaff`].
     Staff(Caller), |req| at_least(req, Role::Staff)
 }
 extractor! {
@@ -382,8 +382,8 @@ impl FromRequest for RosterReader {
 }
 
 impl Audit {
-    /// Adds an entry to the audit trail with the address and the id of `req`, and waits until it is stored. A handler calls
-    /// it before it responds, so that a crash after the response does not lose the entry.
+    /// Adds an entry to the audit trail with the address and the id of `req`, and waits until it is stored. A handler
+    /// calls it before it responds, so that a crash after the response does not lose the entry.
     ///
     /// `caller` is `None` for a visitor; `subject` is the user or resource that the action concerns.
     pub async fn record(

@@ -1,6 +1,6 @@
 //! The threads that build and compress long responses. They are few, and live as long as the hub, because the allocator
-//! keeps some of the memory that a thread has freed: with the shared pool of blocking threads, the memory of a build was
-//! kept once for each of 16 threads, and grew with each peak of concurrent requests.
+//! keeps some of the memory that a thread has freed: with the shared pool of blocking threads, the memory of a build
+//! was kept once for each of 16 threads, and grew with each peak of concurrent requests.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -17,8 +17,8 @@ use crate::http::hot::BuildError;
 const THREADS_MAX: usize = 4;
 /// How long a thread without work is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(24 * 3_600);
-/// Nice value of the threads that build for visitors. They get a tenth of a core that request threads keep busy. With the
-/// policy `SCHED_IDLE` they got nearly nothing, and visitors' lists timed out while the processors were busy.
+/// Nice value of the threads that build for visitors. They get a tenth of a core that request threads keep busy. With
+/// the policy `SCHED_IDLE` they got nearly nothing, and visitors' lists timed out while the processors were busy.
 const VISITORS_NICENESS: i32 = 10;
 
 /// The number of bytes after which a build for a visitor yields: a few tenths of a millisecond of work. Otherwise a
@@ -113,7 +113,8 @@ impl Write for PartedVec {
 
 fn lower_priority() {
     IS_FOR_VISITORS.set(true);
-    // On Linux a nice value applies to one thread. If it cannot be set, visitors' lists only compete more with requests.
+    // On Linux a nice value applies to one thread. If it cannot be set, visitors' lists only compete more with
+    // requests.
     if let Err(error) = rustix::process::nice(VISITORS_NICENESS) {
         log::debug!("the priority of a thread that builds for visitors could not be lowered: {error}");
     }

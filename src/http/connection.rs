@@ -51,7 +51,7 @@ const SEARCH_INTERVAL: Duration = Duration::from_micros(1);
 /// How many times a new connection without room lets the other tasks of its thread run, so that the connections that
 /// were ended for it close.
 const ROOM_YIELDS: usize = 8;
-/// How many times it then waits for [`ROOM_WAIT`] before it is refused: a burst of connections is examined in this time.
+/// How many times it then waits for [`ROOM_WAIT`] before it is refused: enough to examine a burst of connections.
 const ROOM_WAITS: usize = 50;
 /// See [`ROOM_WAITS`].
 const ROOM_WAIT: Duration = Duration::from_millis(1);

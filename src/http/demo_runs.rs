@@ -173,7 +173,8 @@ impl Demos {
         }
     }
 
-    /// Creates the job of a run, and the id of its sandbox; `None` when a token cannot be signed, which valid input never causes.
+    /// Creates the job of a run, and the id of its sandbox; `None` when a token cannot be signed, which valid input
+    /// never causes.
     pub(super) fn job(&self, task: &str, users: u32, seconds: u32, target: Target) -> Option<(TermId, Job)> {
         let sandbox = sandbox_id()?;
         let mint = |name: &str, role| {

@@ -111,7 +111,8 @@ impl RequestBody for LinkRequest {
     }
 }
 
-/// Lists the links to the caller's schedule that have not ended (signed-in users: a former student may still have some).
+/// Lists the links to the caller's schedule that have not ended (signed-in users: a former student may still have
+/// some).
 #[utoipa::path(
     get,
     path = "/api/v1/me/guardian-links",

@@ -239,9 +239,9 @@ fn qr(text: &str) -> Option<Qr> {
 
 /// Sets up a second factor (TOTP, RFC 6238) for the caller's own local account.
 ///
-/// With the current `password`, the response has a new secret, valid for 15 minutes; sign-ins do not need a code yet. With
-/// the `code` that the app shows for it, the second factor takes effect, and the response has the recovery codes. A wrong
-/// password counts as a failed sign-in. The response is `forbidden` for a user of Plone and for a minted token.
+/// With the current `password`, the response has a new secret, valid for 15 minutes; sign-ins do not need a code yet.
+/// With the `code` that the app shows for it, the second factor takes effect, and the response has the recovery codes.
+/// A wrong password counts as a failed sign-in. The response is `forbidden` for a user of Plone and for a minted token.
 #[utoipa::path(
     post,
     path = "/api/v1/me/totp",

@@ -223,8 +223,8 @@ pub(super) struct DisclosureItem {
     #[schema(required)]
     role: Option<Role>,
     /// What was read: `roster.read`, `roster.export`, `enrollments.export`, `receipts.read`, `users.list`,
-    /// `sessions.list`, `audit.read`, `student.search`, `student.read`, `attempts.read`, or `schedule.shared`: the schedule,
-    /// by a link that the caller created.
+    /// `sessions.list`, `audit.read`, `student.search`, `student.read`, `attempts.read`, or `schedule.shared`: the
+    /// schedule, by a link that the caller created.
     action: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

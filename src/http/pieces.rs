@@ -1,5 +1,5 @@
-//! Bodies that are sent in pieces. actix copies each chunk of a body into the write buffer of its connection, and a body
-//! of bytes is one chunk. Without pieces, a list of 2 MB is in memory once for each client that reads it slowly.
+//! Bodies that are sent in pieces. actix copies each chunk of a body into the write buffer of its connection, and a
+//! body of bytes is one chunk. Without pieces, a list of 2 MB is in memory once for each client that reads it slowly.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -37,8 +37,8 @@ pub(super) struct Api;
 struct PlanCheckResponse {
     /// One result for each section, in the order of the plan.
     results: Vec<PlanCheckResult>,
-    /// What is wrong with the plan as a whole: sections that exclude or require each other, too many or too few credits,
-    /// and registration that has ended.
+    /// What is wrong with the plan as a whole: sections that exclude or require each other, too many or too few
+    /// credits, and registration that has ended.
     problems: Vec<PlanProblemResponse>,
 }
 

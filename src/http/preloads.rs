@@ -48,7 +48,8 @@ fn shown_term(query: &Query, model: &ReadModel, now: Timestamp) -> Option<TermId
     current(&terms.iter().map(|term| &**term), now).map(|term| term.id.clone())
 }
 
-/// Returns the first open term, else the next to open, else the first, as `currentTerm` in `static/js/hub-clock.js` does.
+/// Returns the first open term, else the next to open, else the first, as `currentTerm` in `static/js/hub-clock.js`
+/// does.
 fn current<'a>(terms: &(impl Iterator<Item = &'a Term> + Clone), now: Timestamp) -> Option<&'a Term> {
     let is_next = |term: &&Term| {
         term.opens_at.is_some_and(|opens| now < opens && term.closes_at.is_none_or(|closes| opens < closes))

@@ -58,11 +58,12 @@ pub fn routes(app: &mut ServiceConfig) {
 /// Reads content of Plone, through the hub.
 ///
 /// The hub streams the request to Plone as the member who signed in through Plone, or else as a visitor, and streams
-/// the response back. The audit trail records every write with Plone's status. Requests that would change Plone's users,
-/// groups, roles, settings or add-ons are rejected, and so are lists of its users and groups, except for an admin. The
-/// hub rewrites redirects, cookies and links to paths under `/plone/`. Other methods of Plone's REST API are supported,
-/// too. Every response has `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`. Paths outside the
-/// site, `@login` and browser forms are rejected; all of Plone is available at the origin in `[plone] proxy_url`.
+/// the response back. The audit trail records every write with Plone's status. Requests that would change Plone's
+/// users, groups, roles, settings or add-ons are rejected, and so are lists of its users and groups, except for an
+/// admin. The hub rewrites redirects, cookies and links to paths under `/plone/`. Other methods of Plone's REST API are
+/// supported, too. Every response has `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`. Paths
+/// outside the site, `@login` and browser forms are rejected; all of Plone is available at the origin in
+/// `[plone] proxy_url`.
 #[utoipa::path(
     get,
     path = "/plone/{path}",

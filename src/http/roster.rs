@@ -93,8 +93,8 @@ impl<'a> RosterLine<'a> {
 /// Returns the roster of a section (staff of its subject, and its instructors).
 ///
 /// Enrolled students come first, in the order in which they got their seats, then those who are offered a seat, then
-/// waitlisted students in the order of the waitlist. `Accept: text/csv` selects CSV with the columns user, name, status,
-/// position and since; a cell that a spreadsheet would interpret as a formula is prefixed with `'`.
+/// waitlisted students in the order of the waitlist. `Accept: text/csv` selects CSV with the columns user, name,
+/// status, position and since; a cell that a spreadsheet would interpret as a formula is prefixed with `'`.
 #[utoipa::path(
     get,
     path = "/api/v1/sections/{id}/roster",

@@ -35,7 +35,8 @@ use crate::http::waitlist_choices::choice_problem;
 
 /// Maximum number of students who are moved by one request: more than any section has.
 const STUDENTS_MAX: usize = 5_000;
-/// Number of moves that are submitted at once, so that they share commits and leave room for the students' own requests.
+/// Number of moves that are submitted at once, so that they share commits and leave room for the students' own
+/// requests.
 const MOVES_AT_ONCE: usize = 64;
 
 /// The operations of this file.
@@ -95,8 +96,8 @@ struct MoveAllResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cancelled: Option<bool>,
-    /// In the order in which the students were moved: those who were enrolled, by the time at which they enrolled, then the
-    /// waitlist.
+    /// In the order in which the students were moved: those who were enrolled, by the time at which they enrolled, then
+    /// the waitlist.
     #[schema(max_items = 5000)]
     results: Vec<MoveResult>,
 }
@@ -251,8 +252,8 @@ async fn respond(
 /// Moves everyone in a section to another section (staff of their subjects).
 ///
 /// Each student is moved by a separate decision, with an attempt by staff, and is notified. A student who cannot be
-/// moved stays, and is listed with the reason. Students on the waitlist get a seat or a position in the other section. The
-/// section itself does not change; students can still register for it, unless it is closed or cancelled.
+/// moved stays, and is listed with the reason. Students on the waitlist get a seat or a position in the other section.
+/// The section itself does not change; students can still register for it, unless it is closed or cancelled.
 #[utoipa::path(
     post,
     path = "/api/v1/sections/{id}/move-all",
@@ -285,8 +286,8 @@ pub async fn move_all(
 
 /// Merges a section into another one (staff of their subjects).
 ///
-/// The section is closed to new students, and everyone in it is moved as by `move-all`. If no student is left, it is then
-/// cancelled; otherwise it stays closed, and those who stay are listed with the reason.
+/// The section is closed to new students, and everyone in it is moved as by `move-all`. If no student is left, it is
+/// then cancelled; otherwise it stays closed, and those who stay are listed with the reason.
 #[utoipa::path(
     post,
     path = "/api/v1/sections/{id}/merge",

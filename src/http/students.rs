@@ -364,8 +364,8 @@ pub(super) fn problem_of(error: FactsError) -> Problem {
     }
 }
 
-/// Returns the detail of a change for the audit trail. It has no grades and no reasons of holds, because more people read
-/// the audit trail than the facts.
+/// Returns the detail of a change for the audit trail. It has no grades and no reasons of holds, because more people
+/// read the audit trail than the facts.
 fn describe(facts: &StudentFacts) -> Detail {
     let offices: Vec<&str> = facts.holds.iter().map(|hold| &*hold.office).collect();
     let count = |name: &'static str, count: usize| (name, count.to_string());

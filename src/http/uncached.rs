@@ -70,8 +70,8 @@ impl UncachedResponses {
     /// Builds a response on one of the build threads and sends it. Its memory counts until it is sent.
     ///
     /// # Errors
-    /// `rate_limited` when the requester exceeds its limit; `overloaded` when too many requests wait, or when no build or
-    /// no memory is free within [`WAIT_MAX`].
+    /// `rate_limited` when the requester exceeds its limit; `overloaded` when too many requests wait, or when no build
+    /// or no memory is free within [`WAIT_MAX`].
     pub async fn respond<F>(&self, request: &HttpRequest, by: Requester, build: F) -> Result<HttpResponse, Problem>
     where
         F: FnOnce() -> Encoded + Send + 'static,

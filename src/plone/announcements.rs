@@ -57,8 +57,8 @@ pub struct MemberKey(Caller);
 
 impl MemberKey {
     /// Returns the key of a caller; `None` if the caller neither signed in through Plone nor is stated to be a user of
-    /// Plone by single sign-on. A caller with a token that the hub minted is a visitor in Plone, even if Plone has a user
-    /// of the same name.
+    /// Plone by single sign-on. A caller with a token that the hub minted is a visitor in Plone, even if Plone has a
+    /// user of the same name.
     #[must_use]
     pub fn of(caller: &Caller) -> Option<Self> {
         (caller.source == Source::Plone || caller.plone_user.is_some()).then(|| Self(caller.clone()))

@@ -37,8 +37,8 @@ use crate::domain::ids::{SectionId, UserName};
 pub struct BridgeDeps {
     /// Tokens of signed-in members, for reading the announcements that they may see.
     pub identity: Arc<Identity>,
-    /// Sign-ins through Plone. With the token of the student who signed in most recently, the outbox checks who can read
-    /// rosters.
+    /// Sign-ins through Plone. With the token of the student who signed in most recently, the outbox checks who can
+    /// read rosters.
     pub sign_in: Arc<PloneSignIn>,
     /// Audit trail.
     pub audit: Audit,

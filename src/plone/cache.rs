@@ -1,7 +1,7 @@
 //! Cache of values read from Plone: stale-while-revalidate with single-flight reads. A cached value is returned
 //! immediately with its age; a stale one is renewed in the background by one read per key. If a read fails, the last
-//! good value stays. The number of keys, their memory, and the reads in flight are bounded, and no lock is held across an
-//! await.
+//! good value stays. The number of keys, their memory, and the reads in flight are bounded, and no lock is held across
+//! an await.
 
 use std::collections::HashMap;
 use std::hash::Hash;

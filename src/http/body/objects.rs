@@ -31,8 +31,8 @@ impl Fields {
         objects.collect::<Result<_, _>>().map(Some)
     }
 
-    /// Reads a list of at most `count_max` entries, each of which is text with a length in characters within `chars`, or
-    /// an object. Members of an object that `of_object` does not read are rejected.
+    /// Reads a list of at most `count_max` entries, each of which is text with a length in characters within `chars`,
+    /// or an object. Members of an object that `of_object` does not read are rejected.
     pub fn texts_or_objects<T>(
         &mut self,
         name: &str,

@@ -53,7 +53,8 @@ pub fn seat_fields(state: &SectionState, roster: &[RosterLine], names: Names) ->
     fields
 }
 
-/// Formats a line of a roster: `USER enrolled|offered|waitlisted SINCE`. The time is in UTC with whole seconds (RFC 3339).
+/// Formats a line of a roster: `USER enrolled|offered|waitlisted SINCE`. The time is in UTC with whole seconds (RFC
+/// 3339).
 fn roster_line(line: &RosterLine) -> String {
     let since = Timestamp::from_second(line.since.as_second()).unwrap_or(line.since);
     format!("{} {} {since}", line.user, line.status.as_str())

@@ -61,9 +61,9 @@ pub struct PloneOutbox {
 }
 
 impl PloneOutbox {
-    /// Starts the outbox on its own thread. It writes while this hub has a `tenure`, and counts the entries in `store` in
-    /// any case. It uses the token of `plain_member`, the student who signed in most recently, to check what members can
-    /// read.
+    /// Starts the outbox on its own thread. It writes while this hub has a `tenure`, and counts the entries in `store`
+    /// in any case. It uses the token of `plain_member`, the student who signed in most recently, to check what members
+    /// can read.
     #[must_use]
     pub fn start(
         store: Arc<dyn OutboxStore>,

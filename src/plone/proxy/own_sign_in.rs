@@ -1,8 +1,9 @@
 //! Sign-ins at Plone's own origin. They reach Plone, but count toward the limits for all sign-ins of the hub.
 //!
-//! Plone accepts a password at any path (see `credentials`). At its own origin this module lets passwords pass on Plone's
-//! sign-in pages and services only. There it reads the name before the request is forwarded. Elsewhere it changes the type
-//! of JSON bodies, as below the hub's origin, and searches forms for a password while they are streamed.
+//! Plone accepts a password at any path (see `credentials`). At its own origin this module lets passwords pass on
+//! Plone's sign-in pages and services only. There it reads the name before the request is forwarded. Elsewhere it
+//! changes the type of JSON bodies, as below the hub's origin, and searches forms for a password while they are
+//! streamed.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};

@@ -100,8 +100,8 @@ pub enum PullError {
     Registrar(#[from] SubmitError),
 }
 
-/// State that one pull passes to the next under the same tenure. Without it, a pull lists all items and reads all events
-/// again.
+/// State that one pull passes to the next under the same tenure. Without it, a pull lists all items and reads all
+/// events again.
 struct PullState {
     fence: Fence,
     sections: Sections,
