@@ -35,9 +35,10 @@ thread_local! {
     static IS_FOR_VISITORS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The threads for cached responses and for users, as many as there are processors. `None` if they cannot be created.
+/// The threads for cached responses and for users: one for each processor, at most [`THREADS_MAX`]. `None` if they
+/// cannot be created.
 static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| threads("eduhub-build", processors(), || {}));
-/// The threads for responses that only one visitor requested, half as many.
+/// The threads for responses that only one visitor requested: one for every two processors, at most [`THREADS_MAX`].
 static VISITORS_THREADS: LazyLock<Option<Runtime>> =
     LazyLock::new(|| threads("eduhub-visit", processors().div_ceil(2), lower_priority));
 

@@ -74,7 +74,7 @@ struct PlanCheckPassed {
 #[derive(Debug, Serialize, ToSchema)]
 struct PlanCheckRefused {
     section: SectionId,
-    /// The refusal of a registration.
+    /// The refusal that the student would get.
     problem: Box<ProblemDocument>,
     /// The refusals by other rules, which would remain if the cause of `problem` were gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -84,7 +84,7 @@ struct ReadItem {
 }
 
 impl ReadItem {
-    /// Creates an item with at most [`ITEM_BYTES_MAX`].
+    /// Creates an item of at most [`ITEM_BYTES_MAX`] bytes.
     fn new(mut item: NewsItem, is_settled: bool) -> Self {
         if item_byte_size(&item) > ITEM_BYTES_MAX {
             (item.html, item.text) = (String::new(), String::new());

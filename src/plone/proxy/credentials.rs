@@ -35,7 +35,7 @@ const CREDENTIALS: &str = "__ac";
 /// Suffixes of field names with which Zope calls the named method instead of the one that the path names.
 const DIRECTIVES: [&str; 4] = [":method", ":action", ":default_method", ":default_action"];
 /// Media types that Zope reads as a form or as a remote call, and `text/plain`, which browsers send to other sites
-/// without asking these first. REST calls do not use them.
+/// without a preflight request. REST calls do not use them.
 const FORMS: [&str; 5] =
     ["application/x-www-form-urlencoded", "application/x-url-encoded", "multipart/form-data", "text/plain", "text/xml"];
 const JSON: &str = "application/json";
