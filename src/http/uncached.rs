@@ -124,7 +124,7 @@ pub(super) fn charge(request: &HttpRequest) -> Result<(), Problem> {
             .count_visitor_build(AddressKey::from(client_ip(request)))
             .inspect_err(|_| slow_refusals::mark(request)),
     };
-    let detail = "Too many searches at once. Wait a moment, then try again.";
+    let detail = "Too many searches or lists at once. Wait a moment, then try again.";
     counted.map_err(|retry_after_s| Problem::rate_limited(detail, retry_after_s))
 }
 
