@@ -62,9 +62,9 @@ async fn respond(request: &HttpRequest, content_type: &'static str, document: St
 
 /// Returns the feed of public alerts (Atom, RFC 4287).
 ///
-/// It contains the newest 50 alerts to everyone, including expired and cancelled ones. They are ordered by `updated`, the
-/// time at which they were last sent, corrected or cancelled, newest first. Each entry has its category and priority,
-/// `cancelled` as a further category if it was cancelled, and a link to the alert as a CAP message.
+/// It contains the newest 50 alerts to everyone, including expired and cancelled ones. They are ordered by `updated`,
+/// the time at which they were last sent, corrected or cancelled, newest first. Each entry has its category and
+/// priority, `cancelled` as a further category if it was cancelled, and a link to the alert as a CAP message.
 #[utoipa::path(
     get,
     path = "/alerts/feed.atom",
