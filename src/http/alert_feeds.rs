@@ -1,4 +1,4 @@
-//! Public alerts for other systems: a feed of them, and each as a CAP message. Only alerts to everyone are in either.
+//! Public alerts for other systems, as a feed and as CAP messages. Both contain only alerts to everyone.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::http::site::Site;
 
 /// The path of the feed.
 const FEED: &str = "/alerts/feed.atom";
-/// Readers of feeds store a copy, and ask each time whether it is current.
+/// Feed readers store a copy and revalidate it each time.
 const REVALIDATE: &str = "public, no-cache";
 
 /// The operations of this file.
@@ -38,7 +38,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Returns the hub as other systems see it.
+/// Returns what the feed and CAP messages state about the hub.
 pub(super) fn publisher(site: &Site, college: &College) -> Publisher {
     Publisher {
         origin: site.origin().to_owned(),
@@ -62,9 +62,9 @@ async fn respond(request: &HttpRequest, content_type: &'static str, document: St
 
 /// Returns the feed of public alerts (Atom, RFC 4287).
 ///
-/// It contains the newest 50 alerts to everyone, including expired and cancelled ones, in the order in which they were
-/// last sent, corrected or cancelled. `updated` is that time. Each entry has its category and priority, `cancelled` as
-/// a further category if it was cancelled, and a link to the alert as a CAP message.
+/// It contains the newest 50 alerts to everyone, including expired and cancelled ones. They are ordered by `updated`,
+/// the time at which they were last sent, corrected or cancelled, newest first. Each entry has its category and
+/// priority, `cancelled` as a further category if it was cancelled, and a link to the alert as a CAP message.
 #[utoipa::path(
     get,
     path = "/alerts/feed.atom",
@@ -92,11 +92,11 @@ pub async fn feed(
 
 /// Returns a public alert as a message of the Common Alerting Protocol (OASIS CAP 1.2).
 ///
-/// The message is the alert's last one: `Alert`, after a correction `Update`, and after a cancellation `Cancel`, both with
-/// references to the earlier messages. Severities are `Minor` (low), `Moderate` (medium), `Severe` (high) and `Extreme`
-/// (critical). Categories are `Safety` (emergency), `Security` (security), `Infra` (system) and `Other`; the parameter
-/// `eduhub:category` has the hub's own. Urgency and certainty are `Unknown`, except for an alert that came as a CAP
-/// message. 404 for an alert that is not for everyone or was not sent.
+/// The message is the alert's last one: `Alert`, after a correction `Update`, and after a cancellation `Cancel`, both
+/// with references to the earlier messages. Severities are `Minor` (low), `Moderate` (medium), `Severe` (high) and
+/// `Extreme` (critical). Categories are `Safety` (emergency), `Security` (security), `Infra` (system) and `Other`; the
+/// parameter `eduhub:category` has the hub's own. Urgency and certainty are `Unknown`, except for an alert that came as
+/// a CAP message. 404 for an alert that is not for everyone or was not sent.
 #[utoipa::path(
     get,
     path = "/alerts/{id}.cap.xml",

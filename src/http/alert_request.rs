@@ -109,7 +109,7 @@ impl AlertRequest {
             message: self.message,
             priority: self.priority.unwrap_or_default(),
             category: self.category.unwrap_or_default(),
-            // `all` includes all other members.
+            // `all` already includes everyone else in the audience.
             audience: if self.audience.all { Audience::everyone() } else { self.audience },
             starts_at: self.starts_at,
             expires_at: self.expires_at,

@@ -12,7 +12,7 @@ use crate::store::alerts::{Entry, Page};
 use crate::http::auth::within_limit;
 use crate::http::error::Problem;
 
-/// Decides whether staff may send an alert to an audience.
+/// Checks that staff may send an alert to an audience.
 ///
 /// # Errors
 /// 403 `forbidden` when the audience reaches anyone but the students of the subjects to which the caller is limited.
@@ -20,8 +20,8 @@ pub(super) fn may_send(caller: &Caller, audience: &Audience, model: &ReadModel) 
     alert_scope::check(caller.subjects.as_ref(), audience, model).map_err(|refused| forbidden(&refused))
 }
 
-/// Decides whether staff may see the recipients of an alert, or cancel it. Staff may always do so with their own
-/// alerts.
+/// Checks that staff may see the recipients of an alert, correct it, or cancel it. Staff may always do so with their
+/// own alerts.
 ///
 /// # Errors
 /// 403 `forbidden` when someone else sent the alert, and its audience is more than sections and courses of the subjects

@@ -101,7 +101,7 @@ pub(super) struct AlertSent {
     pub(super) recipients_online: usize,
 }
 
-/// What a posted alert did, besides sending one.
+/// The result of a posted alert or CAP message that did not send a new alert.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes responses of several handlers and is never constructed")]
@@ -153,7 +153,7 @@ pub(super) enum AlertItem {
 }
 
 impl AlertItem {
-    /// Returns the same item with an alert of `shared` in place of an equal one of its own.
+    /// Replaces the alert of the item with the equal one in `shared`, or shares it if there is none.
     pub(super) fn sharing(self, shared: &SharedAlerts) -> Self {
         match self {
             Self::Alert(listed) => Self::Alert(Box::new(ListedAlert { alert: shared.share(listed.alert), ..*listed })),
@@ -210,7 +210,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 
 /// Sends or schedules an alert (staff).
 ///
-/// Staff who are limited to subjects reach the students of these subjects only.
+/// Staff who are limited to subjects can send alerts only to students of these subjects.
 ///
 /// A message of the Common Alerting Protocol (`application/cap+xml`, OASIS CAP 1.2, at most 256 KiB) is accepted, too,
 /// if its status is `Actual` and its scope `Public`: `Alert` sends an alert to everyone, `Update` corrects and `Cancel`
@@ -262,7 +262,7 @@ pub async fn post(
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
 }
 
-/// Returns a new alert by staff, to be sent.
+/// Creates an alert from staff that is not stored yet.
 pub(super) fn new_alert(content: AlertContent, caller: &Caller, now: Timestamp) -> Alert {
     Alert {
         id: Uuid::now_v7().to_string(),
@@ -339,7 +339,7 @@ pub(super) fn not_corrected(refusal: CorrectionRefusal) -> Problem {
             Problem::invalid("audience", detail)
         }
         CorrectionRefusal::AlreadySent => {
-            Problem::invalid("starts_at", "The alert was sent, so it cannot be scheduled.")
+            Problem::invalid("starts_at", "The alert has already been sent, so it cannot be scheduled.")
         }
     }
 }

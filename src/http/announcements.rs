@@ -55,9 +55,9 @@ pub(super) struct AnnouncementResponse<'a> {
     title: &'a str,
     /// The summary as plain text; may be empty.
     description: &'a str,
-    /// The full item as plain text.
+    /// The full item as plain text; empty if the item is too long for the hub.
     text: &'a str,
-    /// The full item as sanitized HTML, without scripts, styles and forms.
+    /// The full item as sanitized HTML, without scripts, styles and forms; empty if the item is too long for the hub.
     html: &'a str,
     published_at: Timestamp,
     modified_at: Timestamp,

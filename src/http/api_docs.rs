@@ -1,5 +1,5 @@
-//! The page on which the operations of the API can be read and tried. It shows the OpenAPI document in Swagger UI, whose
-//! files are part of the program.
+//! The page on which the operations of the API can be read and tried. It shows the OpenAPI document in Swagger UI,
+//! whose files are part of the program.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -29,7 +29,7 @@ const REVALIDATE: &str = "no-cache";
 
 /// The response for each of [`NAMES`].
 static FILES: LazyLock<BTreeMap<&'static str, Arc<Encoded>>> = LazyLock::new(|| {
-    // "none": the page asks no other server to validate the document.
+    // "none": the page sends the document to no other server for validation.
     let config = Config::new(["/api/v1/openapi.json"]).validator_url("none").deep_linking(true).filter(true);
     // Without the bar at the top: the page has one document, and it follows the colors of the system.
     let config = config.use_base_layout();

@@ -29,11 +29,12 @@ use crate::http::problem::ProblemCode;
 use crate::plone::proxy::has_body;
 
 /// How long the hub waits for a body in total, besides the time that [`PACE_MIN`] allows for its bytes: longer than a
-/// phone is without a connection in a tunnel.
+/// phone is offline in a tunnel.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The slowest pace of a body, in bytes a second: a quarter of a slow mobile connection.
 const PACE_MIN: u64 = 4 * 1024;
-/// Maximum number of bytes that are read and discarded after a handler has finished: the length of the largest JSON body.
+/// Maximum number of bytes that are read and discarded after a handler has finished: the length of the largest JSON
+/// body.
 const REST_LEN_MAX: u64 = 64 * 1024;
 /// The longest wait for the rest of a body whose handler has finished. The response waits for it, too.
 const REST_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -151,8 +152,8 @@ impl Stream for Arriving {
     }
 }
 
-/// A response body that keeps an unread request body until it has been sent. While it exists, actix closes the
-/// connection after the response instead of reading the rest without end.
+/// A response body that keeps an unread request body until the response has been sent. While this body exists, actix
+/// closes the connection after the response instead of reading the rest without end.
 struct BeforeClose {
     body: BoxBody,
     _unread: Rc<Body>,

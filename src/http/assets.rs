@@ -56,7 +56,8 @@ fn modules_of_student_page() -> impl Iterator<Item = (String, Arc<Encoded>)> {
     })
 }
 
-/// Returns a file as it is sent: scripts and styles without their comments, which are a fifth of the first view.
+/// Returns a file as it is sent: scripts and styles without their comments, which would be a fifth of the first page
+/// view.
 fn served(path: &str, data: &[u8]) -> Bytes {
     match std::str::from_utf8(data) {
         Ok(text) if path.ends_with(".js") || path.ends_with(".css") => without_comments(text).into(),
@@ -64,8 +65,7 @@ fn served(path: &str, data: &[u8]) -> Bytes {
     }
 }
 
-/// Removes the comments that have lines of their own. No such line is part of a template literal of
-/// the scripts, which a test checks.
+/// Removes comments that fill whole lines. A test checks that no template literal of the scripts contains such a line.
 fn without_comments(text: &str) -> String {
     let (mut code, mut is_comment) = (String::with_capacity(text.len()), false);
     for line in text.split_inclusive('\n') {
@@ -138,7 +138,7 @@ pub async fn demonstration_page(request: HttpRequest) -> Result<HttpResponse, Pr
     respond(&request, "demonstration.html").await
 }
 
-/// The page of the API, without its own policy.
+/// Returns the API page without a content policy; [`api_docs`](crate::http::api_docs) sets one.
 pub(super) async fn api_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
     respond(&request, "api.html").await
 }
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_on_lines_of_their_own_are_removed() {
+    fn comments_that_fill_whole_lines_are_removed() {
         let script = "// What it is.\nimport a from \"//b\"; // why\n\n  /** One. */\n  /**\n   * Several,\n   * lines. */\n\
                       x = `//`;\n  // last\n";
         assert_eq!(without_comments(script), "import a from \"//b\"; // why\n\nx = `//`;\n");

@@ -119,7 +119,7 @@ impl AttemptList {
     }
 }
 
-/// A page of the attempts of a student.
+/// The query for a page of a student's attempts.
 struct StudentPage {
     term: Option<TermId>,
     before: Option<(TermId, u64)>,
@@ -157,7 +157,7 @@ impl StudentPage {
     operation_id = "myAttempts",
     tag = "registration",
     params(
-        ("term" = Option<TermId>, Query, description = "Only this term's."),
+        ("term" = Option<TermId>, Query, description = "Only attempts in this term."),
         ("cursor" = Option<String>, Query, description = "The `next` of an earlier page."),
         Limit,
     ),
@@ -180,7 +180,7 @@ pub async fn own(
     tag = "administration",
     params(
         ("user" = UserName, Path, description = "The student."),
-        ("term" = Option<TermId>, Query, description = "Only this term's."),
+        ("term" = Option<TermId>, Query, description = "Only attempts in this term."),
         ("cursor" = Option<String>, Query, description = "The `next` of an earlier page."),
         Limit,
     ),

@@ -96,8 +96,8 @@ impl Credentials {
     }
 }
 
-/// Returns the values of the cookies that carry a sign-in, without empty ones. There is at most one, unless another host
-/// of the same domain has set a cookie with this name.
+/// Returns the values of the cookies that carry a sign-in, without empty ones. There is at most one, unless another
+/// host of the same domain has set a cookie with this name.
 fn session_cookies(req: &HttpRequest) -> Vec<String> {
     let name = req.app_data::<web::Data<Site>>().map_or(SESSION_COOKIE.into(), |site| site.cookie_name(SESSION_COOKIE));
     let Ok(cookies) = req.cookies() else { return Vec::new() };
@@ -114,8 +114,8 @@ fn bearer_of(req: &HttpRequest) -> Option<String> {
 }
 
 /// Middleware inside [`crate::http::request_id::request_id`]: identifies the caller and applies the rate limit of that
-/// user, or of the visitor's address. A response with 401 clears a cookie that is not valid, because otherwise every later
-/// request of the browser would get the same response.
+/// user, or of the visitor's address. A response with 401 clears a cookie that is not valid, because otherwise every
+/// later request of the browser would get the same response.
 ///
 /// # Errors
 /// Those of the inner services.
@@ -187,7 +187,7 @@ fn unauthenticated(error: Option<TokenError>) -> Problem {
         Some(TokenError::Expired) => "Your sign-in has expired. Sign in again.",
         Some(TokenError::SignedOut) => "You have been signed out. Sign in again.",
         Some(TokenError::Ambiguous) => {
-            "Your browser sent two sign-ins for this site, so neither counts. Sign in again."
+            "Your browser sent two sign-ins for this site, so neither was accepted. Sign in again."
         }
         Some(TokenError::Foreign) => "Your access token is not valid. Sign in again.",
     };
@@ -235,7 +235,7 @@ fn at_least(req: &HttpRequest, role: Role) -> Result<Caller, Problem> {
     }))
 }
 
-/// Decides whether staff may do what concerns `scope`.
+/// Checks that staff may act on `scope`.
 ///
 /// # Errors
 /// 403 `forbidden` when the scope is not within the subjects to which the caller is limited.
@@ -292,8 +292,8 @@ extractor! {
     Student(Caller), student
 }
 extractor! {
-    /// Staff of all subjects, or an admin. Staff who are limited to subjects are refused: an operation that has a rule for
-    /// them takes [`SubjectStaff`].
+    /// Staff of all subjects, or an admin. Staff who are limited to subjects are refused: an operation that has a rule
+    /// for them takes [`SubjectStaff`].
     Staff(Caller), |req| at_least(req, Role::Staff)
 }
 extractor! {
@@ -382,8 +382,8 @@ impl FromRequest for RosterReader {
 }
 
 impl Audit {
-    /// Adds an entry to the audit trail with the address and the id of `req`, and waits until it is stored. A handler calls
-    /// it before it responds, so that a crash after the response does not lose the entry.
+    /// Adds an entry to the audit trail with the address and the id of `req`, and waits until it is stored. A handler
+    /// calls it before it responds, so that a crash after the response does not lose the entry.
     ///
     /// `caller` is `None` for a visitor; `subject` is the user or resource that the action concerns.
     pub async fn record(
@@ -400,7 +400,7 @@ impl Audit {
         }
     }
 
-    /// Returns an entry like that of [`Self::record`], to be stored in the same commit as the change that it is about.
+    /// Returns an entry like that of [`Self::record`], for storage in the same commit as the change that it describes.
     pub fn entry_in_commit(
         &self,
         req: &HttpRequest,
@@ -418,7 +418,7 @@ impl Audit {
     /// Records that `caller` reads data about `people`, before it is disclosed. See [`crate::identity::disclosures`].
     ///
     /// # Errors
-    /// When the store cannot be written. The data must not be disclosed then.
+    /// When the store cannot be written. In that case the data must not be disclosed.
     pub async fn record_disclosure(
         &self,
         req: &HttpRequest,
@@ -438,7 +438,7 @@ impl Audit {
     /// Records that a schedule is read through a link, before it is disclosed. The reader is not known.
     ///
     /// # Errors
-    /// When the store cannot be written. The schedule must not be disclosed then.
+    /// When the store cannot be written. In that case the schedule must not be disclosed.
     pub async fn record_shared_schedule(&self, req: &HttpRequest, link: &GuardianLink) -> Result<(), Problem> {
         let (action, id) = (Disclosure::ScheduleShared.action(), link.id.to_string());
         match self.entry(req, None, action, Some(&id), None, AuditDetail::People { n: 1 }) {
@@ -447,7 +447,7 @@ impl Audit {
         }
     }
 
-    /// Returns an entry; `None` for what is not recorded.
+    /// Returns an entry; `None` for an action that is not recorded.
     pub(super) fn entry(
         &self,
         req: &HttpRequest,

@@ -1,6 +1,6 @@
 //! The threads that build and compress long responses. They are few, and live as long as the hub, because the allocator
-//! keeps some of the memory that a thread has freed: with the shared pool of blocking threads, the memory of a build was
-//! kept once for each of 16 threads, and grew with each peak of concurrent requests.
+//! keeps some of the memory that a thread has freed: with the shared pool of blocking threads, the memory of a build
+//! was kept once for each of 16 threads, and grew with each peak of concurrent requests.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -17,14 +17,14 @@ use crate::http::hot::BuildError;
 const THREADS_MAX: usize = 4;
 /// How long a thread without work is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(24 * 3_600);
-/// Nice value of the threads that build for visitors. They get a tenth of a core that request threads keep busy. With the
-/// policy `SCHED_IDLE` they got nearly nothing, and visitors' lists timed out while the processors were busy.
+/// Nice value of the threads that build for visitors. They get a tenth of a core that request threads keep busy. With
+/// the policy `SCHED_IDLE` they got nearly nothing, and visitors' lists timed out while the processors were busy.
 const VISITORS_NICENESS: i32 = 10;
 
-/// The number of bytes after which a build for a visitor yields: a few tenths of a millisecond of work. Without that, a
+/// The number of bytes after which a build for a visitor yields: a few tenths of a millisecond of work. Otherwise a
 /// thread that is woken on the processor of a build waits for the next tick of Linux, up to 4 ms, even while another
-/// processor is idle: the writer of the store, which sleeps for microseconds during each sync, is not moved to another
-/// processor. A nice value does not shorten this wait.
+/// processor is idle. This affects the writer of the store most: it sleeps for microseconds during each sync, and Linux
+/// does not move it to another processor. A nice value does not shorten this wait.
 const PART_LEN: usize = 16 * 1024;
 /// The number of rows after which a build for a visitor yields: a tenth of a millisecond of searching, as for
 /// [`PART_LEN`].
@@ -35,9 +35,10 @@ thread_local! {
     static IS_FOR_VISITORS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The threads for cached responses and for users, as many as there are processors. `None` if they cannot be created.
+/// The threads for cached responses and for users: one for each processor, at most [`THREADS_MAX`]. `None` if they
+/// cannot be created.
 static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| threads("eduhub-build", processors(), || {}));
-/// The threads for responses that only one visitor requested, half as many.
+/// The threads for responses that only one visitor requested: one for every two processors, at most [`THREADS_MAX`].
 static VISITORS_THREADS: LazyLock<Option<Runtime>> =
     LazyLock::new(|| threads("eduhub-visit", processors().div_ceil(2), lower_priority));
 
@@ -81,7 +82,7 @@ pub(super) fn in_parts<T>(rows: impl Iterator<Item = T>) -> impl Iterator<Item =
     })
 }
 
-/// Bytes that are written in memory. The writer yields after each part.
+/// A buffer in memory. Writing to it yields after each part.
 #[derive(Debug, Default)]
 pub(super) struct PartedVec {
     bytes: Vec<u8>,
@@ -113,7 +114,8 @@ impl Write for PartedVec {
 
 fn lower_priority() {
     IS_FOR_VISITORS.set(true);
-    // On Linux a nice value applies to one thread. If it cannot be set, visitors' lists only compete more with requests.
+    // On Linux a nice value applies to one thread. If it cannot be set, visitors' lists only compete more with
+    // requests.
     if let Err(error) = rustix::process::nice(VISITORS_NICENESS) {
         log::debug!("the priority of a thread that builds for visitors could not be lowered: {error}");
     }

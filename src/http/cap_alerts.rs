@@ -91,7 +91,7 @@ impl CapPosting<'_> {
             }
             CapOutcome::Repeated(alert) => self.existing(alert, is_cancellation).await,
             CapOutcome::Unknown => {
-                let detail = "references names no message whose alert exists here and is not cancelled.";
+                let detail = "references must name a message whose alert exists here and is not cancelled.";
                 Err(Problem::invalid("references", detail))
             }
             CapOutcome::Several => {

@@ -43,7 +43,7 @@ struct MetricsHistory {
 
 /// Returns the current metrics (admins).
 ///
-/// They are computed once a second. The WebSocket channel `admin` sends each of them as `{"type":"metrics", …}`.
+/// They are computed once a second. The WebSocket channel `admin` sends each result as `{"type":"metrics", …}`.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/metrics",
@@ -57,9 +57,9 @@ pub async fn now(_: Admin, charts: Data<Charts>) -> HttpResponse {
 
 /// Returns the metrics of the last ten minutes, or of the last day (admins).
 ///
-/// Without `step`, the list has one item for each second, oldest first, and at most 600 items. With `step=60`, it has one
-/// item for each minute, with the rates and percentiles of that minute, and at most 1,440 items. The history begins when
-/// the hub starts.
+/// Without `step`, the list has one item for each second, oldest first, and at most 600 items. With `step=60`, it has
+/// one item for each minute, with the rates and percentiles of that minute, and at most 1,440 items. The history begins
+/// when the hub starts.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/metrics/history",

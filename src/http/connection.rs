@@ -29,21 +29,21 @@ use crate::identity::limits::AddressKey;
 
 /// How long the head of a request may take to arrive: a few kilobytes on a slow mobile connection.
 const HEAD_WAIT_MAX: Duration = Duration::from_secs(15);
-/// How long a connection may do nothing while descriptors are scarce: a client that connects in order to send a
-/// request does so at once.
+/// How long a connection may do nothing while descriptors are scarce: a client that connects in order to send a request
+/// sends it at once.
 const SCARCE_WAIT_MAX: Duration = Duration::from_secs(2);
-/// How long a client may take to read a response whose memory is bounded, besides the time that [`SEND_PACE_MIN`] allows
-/// for its bytes: longer than a phone is in a tunnel.
+/// How long a client may take to read a response whose memory is bounded, besides the time that [`SEND_PACE_MIN`]
+/// allows for its bytes: longer than a phone is offline in a tunnel.
 const SEND_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The slowest rate at which such a response may be read, in bytes a second: a quarter of a slow mobile connection.
 const SEND_PACE_MIN: u64 = 4 * 1024;
-/// How much longer than actix's own deadlines a connection may be silent. These connections are those that actix
+/// How much longer than actix's own deadlines a connection may be silent. This catches the connections that actix
 /// misses: it sets no deadline if part of the next request has arrived when a response ends.
 const SILENT_EXTRA: Duration = Duration::from_secs(10);
 /// How often connections are examined.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum number of connections that are ended to make room for a new one. More than one, so that a flood does
-/// not cause as many searches.
+/// Maximum number of connections that are ended to make room for a new one. It is more than one, so that a flood of
+/// connections does not cause a search for each of them.
 const EVICTED_AT_ONCE: usize = 32;
 /// The shortest time between two searches for connections to end, for each connection that a search examines (about 10
 /// ns): a flood of connections costs about a hundredth of a worker's time.
@@ -51,14 +51,14 @@ const SEARCH_INTERVAL: Duration = Duration::from_micros(1);
 /// How many times a new connection without room lets the other tasks of its thread run, so that the connections that
 /// were ended for it close.
 const ROOM_YIELDS: usize = 8;
-/// How many times it then waits for [`ROOM_WAIT`] before it is refused: a burst of connections is examined in this time.
+/// How many times it then waits for [`ROOM_WAIT`] before it is refused: enough to examine a burst of connections.
 const ROOM_WAITS: usize = 50;
 /// See [`ROOM_WAITS`].
 const ROOM_WAIT: Duration = Duration::from_millis(1);
 /// Number of connections beyond the limit. On these, only health checks and metrics are served.
 pub const RESERVED: usize = 32;
-/// How long a request continues after its client has closed its end. A client that only closes its sending side, which
-/// looks the same, gets its response within this time; under overload a client that has given up is not served.
+/// The shortest time for which a request waits for its result, even if its client has closed its end: a client that has
+/// closed only its sending side looks the same. Under overload, a client that has given up is not served.
 const GONE_WAIT: Duration = Duration::from_millis(250);
 
 /// What a connection is doing.
@@ -84,9 +84,9 @@ fn is_overdue(activity: Activity, waited: Duration, is_scarce: bool, silent_max:
 /// Limits on connections.
 #[derive(Debug, Clone, Copy)]
 pub struct RoomLimits {
-    /// Connections in all.
+    /// Maximum number of connections in total.
     pub connections: usize,
-    /// Connections from one address on which no signed-in user has sent a request; 0 for no limit.
+    /// Maximum number of connections from one address on which no signed-in user has sent a request; 0 for no limit.
     pub visitors_per_address: usize,
     /// actix's longest deadline for a connection that is silent.
     pub silent_max: Duration,
@@ -241,7 +241,7 @@ impl Connections {
         }
         // The connections that were ended just now are still counted.
         let is_crowded = visitors > limits.visitors_per_address.saturating_add(EVICTED_AT_ONCE);
-        // Other waiting connections are not counted: a flood of them would keep free room from each other.
+        // Other waiting connections are not counted, so that in a flood they do not keep each other from free room.
         let open = (open + 1).saturating_sub(self.room.waiting.load(Relaxed));
         open <= limits.connections + RESERVED && !is_crowded
     }
@@ -286,8 +286,8 @@ pub struct Connection {
     pub(super) is_gone: Cell<bool>,
     /// Whether it was accepted beyond the limit, for health checks and metrics only.
     is_reserved: bool,
-    /// The address among whose visitors the connection counts; `None` once a signed-in user or a trusted proxy has sent
-    /// a request.
+    /// The address for which the connection counts as a visitor's; `None` once a signed-in user or a trusted proxy has
+    /// sent a request.
     address: Cell<Option<AddressKey>>,
     waker: RefCell<Option<Waker>>,
     /// The deadline for sending the current response.
@@ -346,8 +346,8 @@ impl Drop for Connection {
 }
 
 /// Waits until the client has closed its end of a request's connection, and until [`GONE_WAIT`] has passed since this
-/// was called. Must be polled by the task of the connection, which is woken when the client closes. Until then this
-/// costs no timer.
+/// was called. Must be polled by the task of the connection, which is woken when the client closes. No timer runs
+/// before that.
 pub async fn gone(request: &HttpRequest) {
     let Some(connection) = request.conn_data::<Rc<Connection>>().cloned() else { return std::future::pending().await };
     let started = Instant::now();
@@ -370,7 +370,7 @@ impl Guarded {
         &self.io
     }
 
-    /// Returns what requests see of the connection.
+    /// Returns the connection as its requests see it.
     #[must_use]
     pub fn connection(&self) -> Rc<Connection> {
         self.connection.clone()
@@ -436,7 +436,7 @@ impl AsyncWrite for Guarded {
     }
 }
 
-/// Marks a connection as busy until the response has been sent.
+/// A guard that marks a connection as busy until the response has been sent.
 struct Busy(Option<Rc<Connection>>);
 
 impl Drop for Busy {
@@ -447,7 +447,7 @@ impl Drop for Busy {
     }
 }
 
-/// A response body that marks its connection as busy until it has been sent.
+/// A response body that marks its connection as busy until the body has been sent.
 pub struct Tracked<B> {
     body: B,
     _busy: Busy,

@@ -69,8 +69,8 @@ impl Default for DashboardCache {
 }
 
 impl DashboardCache {
-    /// Returns the memory of each cache and its bound, in bytes. The memory of the alerts themselves is part of the weight
-    /// of the lists that share them.
+    /// Returns the memory of each cache and its bound, in bytes. The memory of the alerts themselves is part of the
+    /// weight of the lists that share them.
     #[must_use]
     pub fn bytes(&self) -> [(&'static str, u64, u64); 3] {
         [
@@ -88,8 +88,8 @@ impl DashboardCache {
     }
 }
 
-/// A list of alerts, and its memory when the list was built. The memory of an alert is divided among the lists that share
-/// it, so it changes later.
+/// A list of alerts, and its memory when the list was built. The memory of an alert is divided among the lists that
+/// share it, so it changes later.
 #[derive(Clone, Default)]
 struct CachedAlerts {
     items: Arc<[AlertItem]>,

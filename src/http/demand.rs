@@ -52,10 +52,10 @@ struct DemandResponse {
     /// The sections that are in plans, most plans first.
     #[schema(max_items = 5000)]
     items: Vec<SectionDemand>,
-    /// The students with a plan for the term.
+    /// The number of students with a plan for the term.
     students: usize,
-    /// The students who would miss a section of their plans if seats were given out in the order in which windows open,
-    /// and by username within a window. It counts seats only; a rehearsal also evaluates the rules.
+    /// The number of students who would miss a section of their plans if seats were given out in the order in which
+    /// windows open, and by username within a window. It considers seats only; a rehearsal also evaluates the rules.
     unplaced: usize,
 }
 
@@ -63,9 +63,9 @@ struct DemandResponse {
 #[derive(Serialize, ToSchema)]
 struct SectionDemand {
     section: SectionId,
-    /// The plans that contain it, without those of students who have a seat in it.
+    /// The number of plans that contain it, without those of students who have a seat in it.
     plans: usize,
-    /// The seats that a student can take now.
+    /// The number of seats that a student can take now.
     seats: u32,
     /// Whether the plans take all of its seats.
     fills: bool,
@@ -90,7 +90,7 @@ struct CachedResponse {
     body: Bytes,
 }
 
-/// Computes demand, one response at a time, and caches responses for a short time.
+/// A cache that computes demand, one response at a time, and keeps responses for a short time.
 #[derive(Default)]
 pub struct DemandCache {
     cached: Mutex<HashMap<(TermId, Option<Subjects>), CachedResponse>>,

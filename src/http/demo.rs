@@ -145,7 +145,7 @@ pub async fn start(
 enum NewestTask {
     /// The newest demonstration.
     Some(Task),
-    /// No demonstration has run yet. The embedded store forgets them when the hub stops.
+    /// No demonstration has run yet. A hub with an embedded store keeps the newest demonstration only until it stops.
     None {
         /// Always null.
         #[schema(schema_with = null)]
@@ -178,7 +178,7 @@ pub async fn newest(_admin: Admin, demos: Data<Demos>) -> Result<HttpResponse, P
     path = "/api/v1/admin/demo/{task}",
     operation_id = "demoTask",
     tag = "administration",
-    params(("task" = String, Path, description = "The id that starting it returned.")),
+    params(("task" = String, Path, description = "The id in the response that started it.")),
     responses(
         (status = 200, description = "Its state, updated four times a second while it runs.", body = Task),
         BadRole, NotFound, StoreFailed,

@@ -57,8 +57,8 @@ fn task_id(request: &HttpRequest) -> Option<Uuid> {
 
 /// Creates a link to the report of a finished demonstration (admins).
 ///
-/// Everyone who has the link can open the report, without an account. The report names no one. Idempotent. The 50 newest
-/// reports are kept.
+/// Everyone who has the link can open the report, without an account. The report names no one. Idempotent. The 50
+/// newest reports are kept.
 #[utoipa::path(
     put,
     path = "/api/v1/admin/demo/{task}/link",

@@ -39,7 +39,7 @@ pub struct DemoDeps {
     pub tasks: Option<Arc<dyn SharedTasks>>,
     /// Signs the tokens of the simulated students.
     pub identity: Arc<Identity>,
-    /// The clock.
+    /// Clock used for the time that remains of a run.
     pub clock: Arc<dyn Clock>,
     /// The hub's own URL, to which the load is sent.
     pub url: String,
@@ -52,19 +52,19 @@ pub struct Demos {
     deps: DemoDeps,
     /// The newest demonstration of this hub.
     newest: Mutex<Option<Task>>,
-    leash: Mutex<StopHandle>,
+    stop_handle: Mutex<StopHandle>,
 }
 
 impl Demos {
     /// Creates the state before the first demonstration.
     #[must_use]
     pub fn new(deps: DemoDeps) -> Self {
-        Self { deps, newest: Mutex::default(), leash: Mutex::default() }
+        Self { deps, newest: Mutex::default(), stop_handle: Mutex::default() }
     }
 
     /// Stops the running demonstration. Called when the hub shuts down.
     pub fn stop(&self) {
-        self.leash.lock().stop();
+        self.stop_handle.lock().stop();
     }
 
     /// Returns the terms that demonstrations use.
@@ -140,14 +140,14 @@ impl Demos {
     /// Starts a run, unless another one is running at this hub or at another one.
     pub(super) async fn start(self: Arc<Self>, sandbox: TermId, job: Job, task: Task) -> Result<(), Problem> {
         self.deps.sandboxes.reserve(&sandbox, job.seconds).await.map_err(|error| self.refused(error))?;
-        let leash = StopHandle::default();
+        let stop_handle = StopHandle::default();
         // The sandbox of the previous run is removed before its report is final.
         let is_running = {
             let mut newest = self.newest();
             let is_running = newest.as_ref().is_some_and(|newest| newest.state == State::Running);
             if !is_running {
                 *newest = Some(task);
-                *self.leash.lock() = leash.clone();
+                *self.stop_handle.lock() = stop_handle.clone();
             }
             is_running
         };
@@ -155,7 +155,7 @@ impl Demos {
             self.deps.sandboxes.close(&sandbox).await;
             return Err(already_running(BUSY_RETRY_S));
         }
-        actix_web::rt::spawn(follow(self, sandbox, job, leash));
+        actix_web::rt::spawn(follow(self, sandbox, job, stop_handle));
         Ok(())
     }
 
@@ -173,7 +173,8 @@ impl Demos {
         }
     }
 
-    /// Creates the job of a run, and the id of its sandbox; `None` when a token cannot be signed, which valid input never causes.
+    /// Creates the job of a run, and the id of its sandbox; `None` when a token cannot be signed, which valid input
+    /// never causes.
     pub(super) fn job(&self, task: &str, users: u32, seconds: u32, target: Target) -> Option<(TermId, Job)> {
         let sandbox = sandbox_id()?;
         let mint = |name: &str, role| {
@@ -208,13 +209,13 @@ fn already_running(retry_after_s: u32) -> Problem {
 }
 
 /// Publishes the progress of a run until it ends, then removes its sandbox, and publishes the result.
-async fn follow(demos: Arc<Demos>, sandbox: TermId, job: Job, leash: StopHandle) {
+async fn follow(demos: Arc<Demos>, sandbox: TermId, job: Job, stop_handle: StopHandle) {
     let (ended, end) = oneshot::channel();
     let watching = demos.clone();
     let watcher = move || {
         // The final report is published only after the sandbox has been removed.
         let last = Mutex::new(None);
-        let outcome = run_in_child(&job, &leash, |task| {
+        let outcome = run_in_child(&job, &stop_handle, |task| {
             if task.state == State::Running {
                 *watching.newest() = Some(task);
             } else {
@@ -226,7 +227,7 @@ async fn follow(demos: Arc<Demos>, sandbox: TermId, job: Job, leash: StopHandle)
     };
     let started = std::thread::Builder::new().name("eduhub-demo".to_owned()).spawn(watcher);
     let outcome = match started {
-        Ok(_) => sharing(&demos, end).await.unwrap_or_else(|_| Err(std::io::ErrorKind::BrokenPipe.into())),
+        Ok(_) => share_until_end(&demos, end).await.unwrap_or_else(|_| Err(std::io::ErrorKind::BrokenPipe.into())),
         Err(error) => Err(error),
     };
     demos.deps.sandboxes.close(&sandbox).await;
@@ -234,8 +235,8 @@ async fn follow(demos: Arc<Demos>, sandbox: TermId, job: Job, leash: StopHandle)
     demos.share_newest().await;
 }
 
-/// Waits for the end of a run, and stores its progress for the other hubs in the meantime.
-async fn sharing<T>(demos: &Demos, mut end: oneshot::Receiver<T>) -> Result<T, RecvError> {
+/// Stores the progress of a run for the other hubs until the run ends, and returns its result.
+async fn share_until_end<T>(demos: &Demos, mut end: oneshot::Receiver<T>) -> Result<T, RecvError> {
     let mut ticks = interval(SHARING_PAUSE);
     loop {
         tokio::select! {

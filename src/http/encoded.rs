@@ -45,13 +45,13 @@ pub fn start_tag() -> &'static str {
     TAG.get_or_init(|| format!("{:08x}", rand::random::<u32>()))
 }
 
-/// Returns a tag of a document, its hash: the same at every hub of one version, and after a restart.
+/// Returns the hash of a document as its tag: the same at every hub of one version, and after a restart.
 #[must_use]
 pub fn tag_of(document: &[u8]) -> String {
     format!("{:016x}", BuildHasherDefault::<DefaultHasher>::default().hash_one(document))
 }
 
-/// A response with its body in all codings that were requested so far.
+/// A response with its body in all codings that have been requested so far.
 #[derive(Debug)]
 pub struct Encoded {
     etag: String,
@@ -137,13 +137,14 @@ impl Encoded {
         Self { etag, content_type, cache_control, levels, plain, gzip: OnceCell::new(), brotli: OnceCell::new() }
     }
 
-    /// Creates a response that does not change while the hub runs; it is compressed with the highest levels.
+    /// Creates a response that does not change while the hub runs; it is compressed at the highest levels.
     #[must_use]
     pub fn lasting(tag: &str, content_type: &'static str, cache_control: &'static str, plain: Bytes) -> Self {
         Self { levels: SMALL, ..Self::new(tag, content_type, cache_control, plain) }
     }
 
-    /// Responds to a request: with 304 if the client's copy is current, else with the body in the best accepted coding.
+    /// Responds to a request: with 304 if the client's copy is current, otherwise with the body in the best accepted
+    /// coding.
     pub async fn respond(self: Arc<Self>, request: &HttpRequest) -> HttpResponse {
         let mut response = head(&self.etag, self.cache_control);
         if is_page_type(self.content_type.as_bytes()) {

@@ -40,7 +40,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 struct Erased {
     /// The name that replaces the username in what stays.
     pseudonym: UserName,
-    /// The terms whose registrations and attempts have the pseudonym now.
+    /// The terms whose registrations and attempts now have the pseudonym.
     terms: Vec<TermId>,
 }
 
@@ -80,7 +80,7 @@ pub async fn erase(
     let now = live.local(live.clock.now());
     refuse_if_registered(&privacy.current_terms_of(&user, now.clone()).await?)?;
     let login = privacy.record_of(&user).await?.provider.map(|provider| provider.login);
-    // Before anything is erased, so that the person cannot register or sign in in the meantime.
+    // This comes before the erasure, so that the person can neither register nor sign in while it runs.
     if identity.remove_sign_in(&user).await? == Removal::LastAdmin {
         return Err(last_admin("name"));
     }

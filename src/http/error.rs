@@ -46,49 +46,51 @@ impl Problem {
         document.retry_after = matches!(code, ProblemCode::Overloaded).then_some(BUSY_RETRY_S);
         Self { document, allow: None, cause: None }
     }
-    /// 400: the request cannot be parsed.
+    /// Returns a problem with status 400: the request cannot be parsed.
     pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::BadRequest, detail)
     }
-    /// 422: the value of `field` is out of range or unknown.
+    /// Returns a problem with status 422: the value of `field` is out of range or unknown.
     pub fn invalid(field: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::Invalid, detail).field(field)
     }
-    /// 404: the resource does not exist.
+    /// Returns a problem with status 404: the resource does not exist.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::NotFound, detail)
     }
-    /// 403: the caller may not do this.
+    /// Returns a problem with status 403: the caller may not do this.
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::Forbidden, detail)
     }
-    /// 503: the hub is busy; the request was not processed.
+    /// Returns a problem with status 503: the hub is busy; the request was not processed.
     #[must_use]
     pub fn overloaded() -> Self {
         Self::new(ProblemCode::Overloaded, "The system is busy and nothing was changed. Try again in a moment.")
     }
-    /// 503: a commit failed, and it is unknown whether the change is durable.
+    /// Returns a problem with status 503: a commit failed, and it is unknown whether the change is durable.
     #[must_use]
     pub fn outcome_unknown() -> Self {
         let detail = "We could not confirm whether your change was saved. Check before you try again.";
         Self::new(ProblemCode::OutcomeUnknown, detail).retry_after(RECOVERY_RETRY_S)
     }
-    /// 500: the hub failed. `cause` is written to the log with the request id and is never sent to the caller.
+    /// Returns a problem with status 500: the hub failed. `cause` is written to the log with the request id and is
+    /// never sent to the caller.
     pub fn internal(cause: impl fmt::Display) -> Self {
         let detail =
             "Something went wrong in EduHub. If it happens again, report it with its request ID (X-Request-Id).";
         Self::new(ProblemCode::Internal, detail).caused_by(cause)
     }
-    /// 507: the disk is full. `cause` is written to the log with the request id and is never sent to the caller.
+    /// Returns a problem with status 507: the disk is full. `cause` is written to the log with the request id and is
+    /// never sent to the caller.
     pub fn disk_full(cause: impl fmt::Display) -> Self {
         let detail = "The hub's disk is full and nothing was changed. An administrator must free some space.";
         Self::new(ProblemCode::DiskFull, detail).caused_by(cause)
     }
-    /// 429: the caller may retry after `retry_after_s` seconds.
+    /// Returns a problem with status 429: the caller may retry after `retry_after_s` seconds.
     pub fn rate_limited(detail: impl Into<Cow<'static, str>>, retry_after_s: u32) -> Self {
         Self::new(ProblemCode::RateLimited, detail).retry_after(retry_after_s)
     }
-    /// 413: the body has more than `bytes_max` bytes.
+    /// Returns a problem with status 413: the body has more than `bytes_max` bytes.
     pub fn too_large(detail: impl Into<Cow<'static, str>>, bytes_max: usize) -> Self {
         let mut problem = Self::new(ProblemCode::TooLarge, detail);
         problem.document.bytes_max = Some(bytes_max as u64);

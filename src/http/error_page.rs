@@ -9,8 +9,8 @@ use crate::http::message_page::{self, language_of};
 use crate::http::request_id::RequestId;
 use crate::http::schedule_calendar::feeds_path;
 
-/// Headers of a problem document that its page has, too.
-const KEPT: [HeaderName; 4] = [header::ALLOW, header::RETRY_AFTER, header::SET_COOKIE, header::WWW_AUTHENTICATE];
+/// Headers of a problem document that are copied to its page.
+const COPIED: [HeaderName; 4] = [header::ALLOW, header::RETRY_AFTER, header::SET_COOKIE, header::WWW_AUTHENTICATE];
 
 /// Returns whether a person opened this address in a browser. Under `/api`, this can only be the link of a calendar;
 /// everything else there is for programs, whatever they accept.
@@ -27,7 +27,7 @@ pub(super) fn respond(req: &HttpRequest, status: StatusCode, headers: &HeaderMap
     let language = language_of(req);
     let (heading, text) = texts(status, language);
     let mut response = HttpResponse::build(status);
-    for name in KEPT {
+    for name in COPIED {
         for value in headers.get_all(&name) {
             response.append_header((name.clone(), value.clone()));
         }
@@ -62,7 +62,7 @@ fn texts(status: StatusCode, language: Language) -> (&'static str, &'static str)
         ),
         405 => of(
             ("This address is not a page", "Programs use this address. It cannot be opened in a browser."),
-            ("Esta dirección no es una página", "La usan programas. No se puede abrir en un navegador."),
+            ("Esta dirección no es una página", "La utilizan otros programas. No se puede abrir en un navegador."),
         ),
         429 | 503 => of(
             ("EduHub is busy", "The page was not opened, and nothing was changed. Try again in a few seconds."),

@@ -25,8 +25,8 @@ pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
 }
 
 /// Returns the address of the client of a request that arrived from `peer`: the first address outside of the trusted
-/// networks, from the last entry to the first. An entry without an address, such as `unknown` or `for=_hidden`, yields the
-/// address of the proxy that wrote it.
+/// networks, from the last entry to the first. An entry without an address, such as `unknown` or `for=_hidden`, yields
+/// the address of the proxy that wrote it.
 ///
 /// `Forwarded` is read only if there is no `X-Forwarded-For`: nearly all proxies write the latter and pass on a
 /// `Forwarded` that the client has written.

@@ -111,7 +111,8 @@ impl RequestBody for LinkRequest {
     }
 }
 
-/// Lists the links to the caller's schedule that have not ended (signed-in users: a former student may still have some).
+/// Lists the links to the caller's schedule that have not ended (signed-in users: a former student may still have
+/// some).
 #[utoipa::path(
     get,
     path = "/api/v1/me/guardian-links",
@@ -189,7 +190,7 @@ struct SharedSchedule<'a> {
     items: Vec<SharedSection<'a>>,
 }
 
-/// A section in which the student is enrolled or waitlisted.
+/// A section in which the student is enrolled, offered a seat or waitlisted.
 #[derive(Serialize, ToSchema)]
 struct SharedSection<'a> {
     term: &'a TermId,
@@ -199,7 +200,7 @@ struct SharedSection<'a> {
     course: &'a str,
     #[schema(required)]
     title: Option<&'a str>,
-    /// The student's status. A student who is waitlisted has no seat yet.
+    /// The student's status. Only an enrolled student has a seat.
     status: RegistrationStatus,
     /// The status of the section: a cancelled one will not be taught.
     section_status: SectionStatus,

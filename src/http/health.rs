@@ -52,7 +52,8 @@ struct ReadinessResponse {
     checks: BTreeMap<&'static str, CheckResult>,
     plone: PloneReadiness,
     bus: BusReadiness,
-    /// Whether this hub pulls the catalogue of Plone and writes to Plone; of several hubs, one does. Absent without Plone.
+    /// Whether this hub pulls the catalogue of Plone and writes to Plone. Of several hubs, only one does. Absent
+    /// without Plone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     leader: Option<bool>,

@@ -168,7 +168,7 @@ mod tests {
         HotResponses { bytes_max, ..HotResponses::new(Duration::ZERO) }
     }
 
-    async fn ask(cache: &HotResponses, key: &str, len: usize) {
+    async fn request(cache: &HotResponses, key: &str, len: usize) {
         let request = TestRequest::default().insert_header((ACCEPT_ENCODING, "br")).to_http_request();
         // Random bytes do not compress, so the encoded body is as long as the plain one.
         let body: Bytes = (0..len).map(|_| rand::random::<u8>()).collect();
@@ -180,8 +180,8 @@ mod tests {
     async fn the_least_recently_used_responses_are_evicted() {
         let cache = cache(100 * KIB);
         for number in 0..50 {
-            ask(&cache, "often", 10 * KIB).await;
-            ask(&cache, &number.to_string(), 10 * KIB).await;
+            request(&cache, "often", 10 * KIB).await;
+            request(&cache, &number.to_string(), 10 * KIB).await;
             let bytes = cache.bytes().0 as usize;
             assert!(bytes <= 100 * KIB, "{bytes} bytes, with the encoded bodies");
         }
@@ -193,7 +193,7 @@ mod tests {
     #[actix_web::test]
     async fn a_response_that_is_longer_than_the_cache_is_sent_and_not_kept() {
         let cache = cache(KIB);
-        ask(&cache, "long", 10 * KIB).await;
+        request(&cache, "long", 10 * KIB).await;
         assert_eq!(cache.bytes().0, 0);
     }
 }

@@ -38,8 +38,8 @@ struct HubList {
 struct HubItem {
     #[serde(flatten)]
     state: HubState,
-    /// The age of the state in seconds. Hubs send theirs every 2 seconds; one that has been silent for 5 minutes is left
-    /// out.
+    /// The age of the state in seconds. Hubs send theirs every 2 seconds; one that has been silent for 5 minutes is
+    /// left out.
     #[schema(minimum = 0)]
     age_s: u64,
 }

@@ -43,9 +43,9 @@ struct ProfileResponse {
     #[schema(value_type = String)]
     name: ProfileName,
     title: String,
-    /// The profile is chosen for files with these names in the header, without regard to case, spaces and `_`: a saved
-    /// one for files with exactly these, a built-in one for files that have all of them. Empty if it is never chosen
-    /// automatically.
+    /// A profile is chosen automatically for a file whose header has these names. A saved profile requires exactly
+    /// these names, a built-in one at least these; case, spaces and `_` are ignored. Empty if the profile is never
+    /// chosen automatically.
     header: Vec<String>,
     /// The field of each column, by the column's name in the file, `#4` for the fourth column, or `Bldg+Room` for two
     /// columns together. A name that a file does not have is ignored.
@@ -126,7 +126,7 @@ pub async fn list(_staff: SubjectStaff, jobs: Data<Imports>) -> Result<HttpRespo
     )
 )]
 pub async fn one(request: HttpRequest, _staff: SubjectStaff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
-    // A name that is not well-formed is not that of a profile.
+    // An invalid name cannot belong to a profile.
     let name = ProfileName::parse(&path_param(&request, "name")?).map_err(|_| no_such_profile())?;
     let profile = jobs.profiles().get(&name).await.map_err(problem)?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(ProfileResponse::from(profile)))

@@ -44,7 +44,8 @@ pub(super) struct ImportQuery {
     /// The line of the header, if it is not detected correctly.
     #[param(minimum = 1)]
     header_line: Option<u64>,
-    /// 12 if 1:00 to 6:59 without am or pm are in the afternoon, 24 if times are as written. If absent, the file decides.
+    /// `12`: times from 1:00 to 6:59 without am or pm are in the afternoon. `24`: times are as written. If absent, the
+    /// clock is inferred from the file.
     #[param(minimum = 12, maximum = 24, multiple_of = 12)]
     clock: Option<u64>,
 }

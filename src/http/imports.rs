@@ -102,8 +102,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 
 /// Imports a schedule (staff).
 ///
-/// A file with sections of other subjects fails if the caller is limited to subjects. The classes of a OneRoster bundle
-/// (ZIP) are imported as sections; its enrollments are not imported.
+/// For staff who are limited to subjects, the import fails if the file has sections of other subjects. The classes of a
+/// OneRoster bundle (ZIP) are imported as sections; its enrollments are not imported.
 #[utoipa::path(
     post,
     path = "/api/v1/imports",
@@ -226,7 +226,7 @@ pub async fn get(request: HttpRequest, staff: SubjectStaff, jobs: Data<Imports>)
     Ok(response(&task))
 }
 
-/// Returns the caller and a task. Staff who are limited to subjects may see and cancel their own tasks only.
+/// Returns the caller and a task. Staff who are limited to subjects may see and cancel only their own tasks.
 async fn task_for(staff: SubjectStaff, jobs: &Imports, id: &str) -> Result<(Caller, TaskReport), Problem> {
     let task = jobs.task(id).await?.filter(|task| is_visible(task, staff.realm())).ok_or_else(no_such_task)?;
     let caller = staff.concerning_no_one();
@@ -360,7 +360,7 @@ pub(super) async fn run_blocking<T: Send + 'static>(
     web::block(work).await.map_err(Problem::internal)?.map_err(problem)
 }
 
-/// Writes an upload to the disk in blocks.
+/// A writer of an upload to the disk, in blocks.
 struct Spool {
     file: Option<File>,
     block: Vec<u8>,

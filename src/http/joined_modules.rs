@@ -16,7 +16,7 @@ const ENTRY: &str = "student/main.js";
 /// The texts of modules by their paths under `static/js/`.
 pub(super) type Modules = BTreeMap<String, String>;
 
-/// `import { names } from "from";` in a line of its own, as all modules write it.
+/// `import { names } from "from";` on its own line, as all modules write it.
 struct Import<'a> {
     names: &'a str,
     from: &'a str,
@@ -63,7 +63,8 @@ pub(super) fn of_student_page(modules: &Modules) -> Modules {
     page
 }
 
-/// Returns the entry and the modules that it imports, directly and by others, in the order in which they are evaluated.
+/// Returns the entry and the modules that it imports, directly or through others, in the order in which they are
+/// evaluated.
 fn in_order(modules: &Modules) -> Vec<String> {
     fn visit(modules: &Modules, path: &str, seen: &mut Vec<String>, order: &mut Vec<String>) {
         if seen.iter().any(|one| one == path) {
@@ -87,7 +88,7 @@ fn join(modules: &Modules, order: &[String]) -> String {
     for (index, path) in order.iter().enumerate() {
         let source = modules.get(path).map_or("", String::as_str);
         let folder = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-        // A module with `await` outside of its functions.
+        // `await` outside of a module's functions requires an async function around the module.
         let call = if source.lines().any(|line| line.starts_with("await ")) { "await (async " } else { "(" };
         let mut names = Vec::new();
         // Writing to a string cannot fail.
@@ -103,7 +104,8 @@ fn join(modules: &Modules, order: &[String]) -> String {
                 names.push(name);
                 declaration
             });
-            // The path of what a module loads on request is relative to the module.
+            // The path in a dynamic import is relative to the module that contains it, which is now part of another
+            // file.
             let _ = writeln!(text, "{}", code.replace("import(`./", &format!("import(`{BASE}{folder}")));
         }
         let names = names.join(", ");
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_load_no_joined_module_on_request() {
+    fn no_module_imports_a_joined_module_dynamically() {
         let sources = sources();
         let joined = in_order(&sources);
         for (path, text) in &sources {

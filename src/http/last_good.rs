@@ -12,7 +12,7 @@ pub(super) trait ByteSize {
     fn byte_size(&self) -> usize;
 }
 
-/// Weighs a copy by its bytes and those of its entry in the cache.
+/// The weight of a copy: its bytes and those of its entry in the cache.
 #[derive(Debug, Clone)]
 struct ByBytes;
 

@@ -51,7 +51,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 
 /// Returns the caller who opens a live session, by ticket or by the credentials of the request; `None` is a visitor.
 /// The connection of a signed-in caller no longer counts as a visitor's. If the store cannot determine whether the
-/// ticket was used, the client is asked to reconnect with another one.
+/// ticket was used, the client must reconnect with another one.
 pub(super) async fn session_caller(
     request: &HttpRequest,
     ticket: Option<&str>,
@@ -95,8 +95,8 @@ pub(super) async fn session_caller(
 ///
 /// Close codes: 4001 the ticket or token is invalid or has expired, or the role of its user has changed; 4003 signed
 /// out, or disconnected by an admin; 4008 the client reads too slowly or was silent; 4009 too many connections; 1009 a
-/// message over 64 KiB; 1008 more than 100 messages a second for a long time; 1012 the hub restarts, or too many clients
-/// reconnect at once (reason `{"retry_ms":N}`); 1002 protocol error; 1003 binary message; 1007 invalid UTF-8.
+/// message over 64 KiB; 1008 more than 100 messages a second for a long time; 1012 the hub restarts, or too many
+/// clients reconnect at once (reason `{"retry_ms":N}`); 1002 protocol error; 1003 binary message; 1007 invalid UTF-8.
 #[utoipa::path(
     get,
     path = "/alerts/ws",

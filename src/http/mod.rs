@@ -19,15 +19,15 @@
 //!
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
-//!   students in a section; [`section_moves`]: moves of all these students; [`teaching`]: the sections of an instructor;
-//!   [`activity`]: current activity; [`demand`], [`rehearsals`]: demand for sections, and rehearsals of registration
+//!   students in a section; [`section_moves`]: moves of all these students; [`teaching`]: the sections of an
+//!   instructor; [`activity`]: current activity; [`demand`], [`rehearsals`]: demand for sections, and rehearsals of
+//!   registration
 //! - [`imports`]: schedule imports; [`import_profiles`]: saved mappings of their columns;
 //!   [`schedule_export`]: the schedule as a file; [`oneroster_export`]: a term for other programs; [`events`]: one-off
 //!   events
-//! - [`alerts`]: alerts; [`alert_feeds`]: public ones for other systems; [`cap_alerts`]: those that arrive as CAP
-//!   messages; [`alert_scope`]: what they concern;
-//!   [`receipts`]: acknowledgements; [`live`]: the WebSocket upgrade; [`stream`]: Server-Sent Events; [`sessions`]: live
-//!   sessions; [`hubs`]: all hubs
+//! - [`alerts`]: alerts; [`alert_feeds`]: public alerts for other systems; [`cap_alerts`]: alerts that arrive as CAP
+//!   messages; [`alert_scope`]: what limited staff may do with alerts; [`receipts`]: acknowledgements; [`live`]: the
+//!   WebSocket upgrade; [`stream`]: Server-Sent Events; [`sessions`]: live sessions; [`hubs`]: all hubs
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
 //!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration; [`demo_runs`]: the newest run; [`demo_reports`]: links to its report

@@ -156,7 +156,7 @@ impl Export {
         }
     }
 
-    /// Returns an entry without what it says about the person who did it, if that is not the caller.
+    /// Returns an entry of the export. If someone else performed the action, the entry does not identify that person.
     fn audit_item(&self, entry: AuditEntry) -> PersonalAuditItem {
         let AuditEntry { at, user, role, ip, action, subject, section, detail, request_id: _ } = entry;
         let by_me = user.as_ref() == Some(&self.user);
@@ -221,7 +221,7 @@ pub async fn data(
     live: Data<Live>,
     clock: Data<dyn Clock>,
 ) -> Result<HttpResponse, Problem> {
-    // Entries are written from a queue; the export contains those of everything that was answered before.
+    // Entries are written from a queue. Waiting for it makes the export include those of all earlier requests.
     audit.flush().await;
     let record = privacy.record_of(&caller.user).await?;
     let mut head = encoded(&Head::new(&caller, record, &live, clock.now()));
@@ -245,7 +245,7 @@ pub async fn data(
         .streaming(Box::pin(parts)))
 }
 
-/// A page of reads.
+/// The query for a page of reads.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct DisclosureQuery {

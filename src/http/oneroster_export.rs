@@ -50,7 +50,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     path = "/api/v1/export/oneroster.zip",
     operation_id = "exportOneRoster",
     tag = "catalogue",
-    params(("term" = TermId, Query, description = "The term. It needs a first and a last day, of its own or of its meetings.")),
+    params(("term" = TermId, Query, description = "The term. Its first and last day must be set, or its meetings must have dates.")),
     responses(
         (status = 200, description = "The bundle (ZIP).", body = String, content_type = "application/zip"),
         BadQuery, BadRole, StoreFailed,
@@ -95,7 +95,7 @@ pub async fn oneroster(
         .streaming(Box::pin(blocks_of(file))))
 }
 
-/// Returns the display names of those users whom the hub has seen, ordered by username.
+/// Returns the display names of those of `users` whom the hub has seen. `users` must be ordered by username.
 async fn names_of(identity: &Identity, users: &[UserName]) -> Result<HashMap<UserName, String>, Problem> {
     let mut names = HashMap::with_capacity(users.len());
     let mut filter = UserFilter { limit: NAMES_AT_ONCE, ..UserFilter::default() };

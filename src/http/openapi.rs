@@ -150,7 +150,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// Adds the members that the hub sets itself to the schema of a request body, as `readOnly`.
+/// A modifier that adds the members that the hub sets itself to the schema of a request body, as `readOnly`.
 pub(super) struct ReadOnlyMembers<T>(PhantomData<T>);
 
 impl<T: RequestBody> ReadOnlyMembers<T> {

@@ -112,8 +112,9 @@ impl RequestBody for PasswordRequest {
 
 /// Changes the password of the caller's own local account.
 ///
-/// All other sign-ins and tokens of the user end; this one stays. A wrong current password counts as a failed sign-in.
-/// The response is `forbidden` for a user of Plone and for a minted token. `reason` says why a new password is refused.
+/// All other sign-ins and tokens of the user end; the sign-in that sent the request stays valid. A wrong current
+/// password counts as a failed sign-in. The response is `forbidden` for a user of Plone and for a minted token.
+/// `reason` says why a new password is refused.
 #[utoipa::path(
     post,
     path = "/api/v1/me/password",
@@ -177,7 +178,7 @@ pub async fn factor(SignedIn(caller): SignedIn, identity: web::Data<Identity>) -
 #[schema(as = FactorStep)]
 #[serde(deny_unknown_fields)]
 struct FactorRequest {
-    /// The current password, which a new secret needs.
+    /// The current password, which is required for a new secret.
     #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1_024)]
     password: Option<SecretString>,
     /// The code that the app shows for the new secret. Without one, a new secret is created.
@@ -209,7 +210,7 @@ struct FactorSetUp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     qr: Option<Qr>,
-    /// Codes that replace the code of the app, each once.
+    /// The recovery codes. Each replaces the code of the app once.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     recovery_codes: Option<Vec<String>>,
@@ -237,9 +238,9 @@ fn qr(text: &str) -> Option<Qr> {
 
 /// Sets up a second factor (TOTP, RFC 6238) for the caller's own local account.
 ///
-/// With the current `password`, the response has a new secret, valid for 15 minutes; sign-ins do not need a code yet. With
-/// the `code` that the app shows for it, the second factor takes effect, and the response has the recovery codes. A wrong
-/// password counts as a failed sign-in. The response is `forbidden` for a user of Plone and for a minted token.
+/// With the current `password`, the response has a new secret, valid for 15 minutes; sign-ins do not need a code yet.
+/// With the `code` that the app shows for it, the second factor takes effect, and the response has the recovery codes.
+/// A wrong password counts as a failed sign-in. The response is `forbidden` for a user of Plone and for a minted token.
 #[utoipa::path(
     post,
     path = "/api/v1/me/totp",
@@ -302,7 +303,7 @@ async fn begin_factor(
 struct RemovalRequest {
     #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1_024)]
     password: Option<SecretString>,
-    /// A code of the app, or a recovery code.
+    /// A code from the app, or a recovery code.
     #[schema(min_length = 1, max_length = 40)]
     code: Option<String>,
 }
@@ -316,7 +317,7 @@ impl RequestBody for RemovalRequest {
     }
 }
 
-/// Removes the second factor of the caller's own account, which needs the password or a code.
+/// Removes the second factor of the caller's own account. This requires the password or a code.
 #[utoipa::path(
     delete,
     path = "/api/v1/me/totp",

@@ -59,7 +59,7 @@ pub(super) struct PermitResponse {
     #[serde(rename = "override")]
     codes: Vec<RefusalCode>,
     reason: Box<str>,
-    /// When it ends; absent if it does not.
+    /// When it ends; absent if it does not end.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     expires_at: Option<Timestamp>,
@@ -92,7 +92,7 @@ struct PermitRequest {
     codes: Vec<RefusalCode>,
     #[schema(min_length = 1, max_length = 500)]
     reason: String,
-    /// When it ends; absent if it does not.
+    /// When it ends; absent if it does not end.
     expires_at: Option<Timestamp>,
 }
 
@@ -121,8 +121,8 @@ impl RequestBody for PermitRequest {
 
 /// Gives a student an override beforehand (staff of the section's or course's subject).
 ///
-/// It lifts the named refusals when the student registers, and when the student is promoted from a waitlist. It replaces
-/// an earlier one of the same section or course.
+/// It lifts the named refusals when the student registers, and when the student is promoted from a waitlist. It
+/// replaces an earlier one of the same section or course.
 #[utoipa::path(
     post,
     path = "/api/v1/students/{user}/permits",

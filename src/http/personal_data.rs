@@ -33,7 +33,7 @@ pub(super) struct PersonalData {
     /// The last sign-in whose password a provider such as Plone checked.
     #[schema(required)]
     provider: Option<PersonalSignIn>,
-    /// Who the caller is at a provider of single sign-on; null without one.
+    /// The caller's identity at a provider of single sign-on; null without one.
     #[schema(required)]
     single_sign_on: Option<PersonalIdentity>,
     /// The sign-ins that have not expired, oldest first.
@@ -120,7 +120,7 @@ pub(super) struct PersonalSignIn {
     at: Timestamp,
 }
 
-/// Who a person is at a provider of single sign-on.
+/// A person's identity at a provider of single sign-on.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PersonalIdentity {
     /// The provider, such as `oidc:college`.
@@ -223,8 +223,8 @@ pub(super) struct DisclosureItem {
     #[schema(required)]
     role: Option<Role>,
     /// What was read: `roster.read`, `roster.export`, `enrollments.export`, `receipts.read`, `users.list`,
-    /// `sessions.list`, `audit.read`, `student.search`, `student.read`, `attempts.read`, or `schedule.shared`: the schedule,
-    /// by a link that the caller created.
+    /// `sessions.list`, `audit.read`, `student.search`, `student.read`, `attempts.read`, or `schedule.shared`: the
+    /// schedule, by a link that the caller created.
     action: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -1,5 +1,5 @@
-//! Bodies that are sent in pieces. actix copies each chunk of a body into the write buffer of its connection, and a body
-//! of bytes is one chunk. Without pieces, a list of 2 MB is in memory once for each client that reads it slowly.
+//! Bodies that are sent in pieces. actix copies each chunk of a body into the write buffer of its connection, and a
+//! body of bytes is one chunk. Without pieces, a list of 2 MB is in memory once for each client that reads it slowly.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,11 +11,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// The longest piece, in bytes.
 pub const PIECE_LEN_MAX: usize = 8 * 1024;
-/// The length at which actix stops filling the write buffer of a connection, in bytes: no response is produced while as
-/// much waits to be sent. The buffer is at most as long as this plus one piece or burst of a live session, and an idle
-/// connection keeps it: with actix's default length, 10,000 connections would keep 640 MB. It is more than the head of
-/// a response, so that a head is sent together with its body, and less than a burst, so that each burst has been sent
-/// before the next is produced.
+/// The length at which actix stops filling the write buffer of a connection, in bytes: no response is produced while
+/// this much waits to be sent. The buffer is at most as long as this plus one piece or burst of a live session, and an
+/// idle connection keeps it: with actix's default length, 10,000 connections would keep 640 MB. It is more than the
+/// head of a response, so that a head is sent together with its body, and less than a burst, so that each burst has
+/// been sent before the next is produced.
 pub const WRITE_BUFFER_FULL: usize = 4 * 1024;
 
 /// A body that is sent in pieces. The pieces share the memory of the body.

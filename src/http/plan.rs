@@ -162,7 +162,8 @@ fn named(text: &str) -> Result<PlanName, Problem> {
     })
 }
 
-/// Returns the plan that the parameter `name` names, or the default one: its sections in `term`, or all of them.
+/// Returns the sections of the plan in the parameter `name`, or of the default plan; with the parameter `term`, only
+/// those of this term.
 pub(super) async fn requested_plan(
     request: &HttpRequest,
     student: &UserName,
@@ -268,7 +269,7 @@ pub async fn list(student: Student, plans: Data<dyn PlanStore>) -> Result<HttpRe
     )
 )]
 pub async fn one(request: HttpRequest, student: Student, plans: Data<dyn PlanStore>) -> Result<HttpResponse, Problem> {
-    // A name that is not well-formed is not that of a plan.
+    // An invalid name cannot belong to a plan.
     let name = PlanName::parse(&path_param(&request, "name")?).ok_or_else(no_such_plan)?;
     let sections = stored_plan(&student.0.user, &name, &**plans).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(NamedPlanResponse { name, sections }))
@@ -345,7 +346,7 @@ pub async fn remove(
     tag = "registration",
     params(
         Waitlist,
-        ("name" = Option<String>, Query, description = "The plan; `default` without it."),
+        ("name" = Option<String>, Query, description = "The name of the plan; `default` if absent."),
         ("term" = Option<TermId>, Query, description = "Only the sections of this term."),
     ),
     responses(

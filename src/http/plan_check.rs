@@ -31,14 +31,14 @@ use crate::http::request_id::PRIVATE;
 #[openapi(paths(check))]
 pub(super) struct Api;
 
-/// What would happen if the student registered for a plan now, and registration were open.
+/// What would happen if registration were open and the student registered for the plan now.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PlanCheck)]
 struct PlanCheckResponse {
     /// One result for each section, in the order of the plan.
     results: Vec<PlanCheckResult>,
-    /// What is wrong with the plan as a whole: sections that exclude or require each other, too many or too few credits,
-    /// and registration that has ended.
+    /// What is wrong with the plan as a whole: sections that exclude or require each other, too many or too few
+    /// credits, and registration that has ended.
     problems: Vec<PlanProblemResponse>,
 }
 
@@ -74,7 +74,7 @@ struct PlanCheckPassed {
 #[derive(Debug, Serialize, ToSchema)]
 struct PlanCheckRefused {
     section: SectionId,
-    /// The refusal of a registration.
+    /// The refusal that the student would get.
     problem: Box<ProblemDocument>,
     /// The refusals by other rules, which would remain if the cause of `problem` were gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -102,7 +102,7 @@ struct PlanProblemResponse {
     operation_id = "checkPlan",
     tag = "registration",
     params(
-        ("name" = Option<String>, Query, description = "The plan; `default` without it."),
+        ("name" = Option<String>, Query, description = "The name of the plan; `default` if absent."),
         ("term" = Option<TermId>, Query, description = "Only the sections of this term."),
     ),
     responses(
@@ -141,7 +141,7 @@ pub async fn check(
 }
 
 impl PlanCheckResult {
-    /// `is_new` returns whether a section is planned and not registered.
+    /// Creates the result for a section. `is_new` returns whether a section is planned and not registered.
     fn new(CheckedSection { section, outcome }: CheckedSection, is_new: impl Fn(&SectionId) -> bool) -> Self {
         match outcome {
             CheckOutcome::Taken { alternate, status, position } => {

@@ -68,7 +68,7 @@ fn no_plone() -> Problem {
 struct PloneState {
     /// Whether Plone is configured.
     configured: bool,
-    /// Whether this hub pulls the catalogue and writes to Plone; of several hubs, one does.
+    /// Whether this hub pulls the catalogue and writes to Plone. Of several hubs, only one does.
     #[schema(required)]
     leader: Option<bool>,
     /// Whether Plone responded to the most recent calls.
@@ -364,7 +364,7 @@ struct PullRequested {
     tag = "plone",
     responses(
         (status = 200, description = "Complete.", body = Pulled),
-        (status = 202, description = "Another hub pulls the catalogue. It begins within 2 seconds, or when it has taken \
+        (status = 202, description = "Another hub pulls the catalogue, within 2 seconds or as soon as it has taken \
             over.", body = PullRequested),
         BadRole, NotFound, PloneFailed,
     )

@@ -1,6 +1,6 @@
 //! What the student's page is about to request, as `Link` headers of its response (RFC 8288; `preload` and
-//! `modulepreload` of the HTML standard): the browser sends these requests before it has read the page. Without them, the
-//! first sections would wait for the page's scripts, and these for the terms.
+//! `modulepreload` of the HTML standard): the browser sends these requests before it has read the page. Without them,
+//! the page would request the first sections only after it has loaded its scripts and the terms.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderValue, LINK, VARY};
@@ -18,7 +18,8 @@ const FIRST: u32 = 60;
 /// The parameters with which the page requests the results of a search first.
 const FILTERS: [&str; 4] = ["q", "subject", "open", "days"];
 
-/// Adds the headers. What they name is a guess: a page whose browser remembers another term or language requests that.
+/// Adds the headers. They are a guess: a page whose browser remembers another term or language requests other
+/// resources.
 pub(super) fn add(request: &HttpRequest, headers: &mut HeaderMap, model: &ReadModel, now: Timestamp) {
     let language = language_of(request).code();
     let mut links = vec![format!("<{BASE}words/{language}.js>; rel=modulepreload")];
@@ -47,7 +48,8 @@ fn shown_term(query: &Query, model: &ReadModel, now: Timestamp) -> Option<TermId
     current(&terms.iter().map(|term| &**term), now).map(|term| term.id.clone())
 }
 
-/// Returns the first open term, else the next to open, else the first, as `currentTerm` in `static/js/hub-clock.js` does.
+/// Returns the first open term, else the next to open, else the first, as `currentTerm` in `static/js/hub-clock.js`
+/// does.
 fn current<'a>(terms: &(impl Iterator<Item = &'a Term> + Clone), now: Timestamp) -> Option<&'a Term> {
     let is_next = |term: &&Term| {
         term.opens_at.is_some_and(|opens| now < opens && term.closes_at.is_none_or(|closes| opens < closes))

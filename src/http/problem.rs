@@ -283,8 +283,8 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub section: Option<SectionId>,
-    /// `invalid`, for some values: why. For a new password `too_short`, `too_long`, `characters`, `common` or `name`; for
-    /// other values `term_code`, `closes_before_opening`, `username` or `last_admin`.
+    /// `invalid`, for some values: why. For a new password `too_short`, `too_long`, `characters`, `common` or `name`;
+    /// for other values `term_code`, `closes_before_opening`, `username` or `last_admin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<&'static str>,
@@ -352,7 +352,7 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credit_min: Option<Credits>,
-    /// `section_full`: true if seats are left that are reserved for groups of other students.
+    /// `section_full`: whether the seats that are left are reserved for other groups of students.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     pub reserved: bool,
@@ -364,7 +364,8 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub waitlisted: Option<u32>,
-    /// The receipt of a registration or drop that was decided: of every refusal, and of `not_found` in an existing term.
+    /// The receipt of a registration or drop that was decided: of every refusal, and of `not_found` in an existing
+    /// term.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub receipt: Option<ReceiptResponse>,

@@ -18,7 +18,7 @@ const REFUSED: &str = "plone.refused";
 const PATH_CHARS_MAX: usize = 300;
 
 /// A write that was forwarded. Its entry is stored before the response is sent. If the request ends without a response,
-/// after which the write may have happened, its entry is queued.
+/// the write may still have happened, so its entry is queued.
 pub(super) struct ForwardedWrite {
     req: HttpRequest,
     audit: Data<Audit>,
@@ -68,7 +68,7 @@ impl ForwardedWrite {
         self.caller.is_none() && is_refused
     }
 
-    /// Returns the entry, once; `None` for what is not recorded.
+    /// Returns the entry, once; `None` for a write that is not recorded.
     fn take_entry(&mut self) -> Option<AuditEntry> {
         if std::mem::replace(&mut self.is_recorded, true) || self.is_refused_visitor() {
             return None;

@@ -31,7 +31,7 @@ use crate::plone::proxy::{Accepted, METHODS, PloneProxy, Sender, check_framing};
 #[openapi(paths(under_hub_origin), modifiers(&OtherMethods))]
 pub(super) struct Api;
 
-/// Adds operations for the methods that change content in Plone, based on that for GET.
+/// A modifier that adds operations for the methods that change content in Plone, based on that for GET.
 struct OtherMethods;
 
 impl Modify for OtherMethods {
@@ -58,11 +58,12 @@ pub fn routes(app: &mut ServiceConfig) {
 /// Reads content of Plone, through the hub.
 ///
 /// The hub streams the request to Plone as the member who signed in through Plone, or else as a visitor, and streams
-/// the response back. The audit trail records every write with Plone's status. Requests that would change Plone's users,
-/// groups, roles, settings or add-ons are rejected, and so are lists of its users and groups, except for an admin. The
-/// hub rewrites redirects, cookies and links to paths under `/plone/`. Other methods of Plone's REST API are supported,
-/// too. Every response has `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`. Paths outside the
-/// site, `@login` and browser forms are rejected; all of Plone is available at the origin in `[plone] proxy_url`.
+/// the response back. The audit trail records every write with Plone's status. Requests that would change Plone's
+/// users, groups, roles, settings or add-ons are rejected, and so are lists of its users and groups, except for an
+/// admin. The hub rewrites redirects, cookies and links to paths under `/plone/`. Other methods of Plone's REST API are
+/// supported, too. Every response has `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`. Paths
+/// outside the site, `@login` and browser forms are rejected; all of Plone is available at the origin in
+/// `[plone] proxy_url`.
 #[utoipa::path(
     get,
     path = "/plone/{path}",
@@ -132,8 +133,8 @@ pub async fn own_origin<B: MessageBody + 'static>(
     Ok(ServiceResponse::new(req, response).map_into_right_body())
 }
 
-/// Forwards a request with which a user may sign in to Plone's own pages. It counts together with all sign-ins of the hub
-/// and is part of the audit trail.
+/// Forwards a request with which a user may sign in to Plone's own pages. The sign-in counts toward the limits for all
+/// sign-ins of the hub and is recorded in the audit trail.
 async fn sign_in_at_own_origin(
     proxy: &PloneProxy,
     mut accepted: Accepted,
@@ -144,7 +145,7 @@ async fn sign_in_at_own_origin(
         Ok(sign_in) => sign_in,
         Err(error) => return refusal(req, error.into()),
     };
-    // A sign-in has an entry of its own in the audit trail.
+    // A sign-in has its own entry in the audit trail.
     let write = if sign_in.is_none() { ForwardedWrite::begin(req, None) } else { None };
     let forwarded = proxy.forward(accepted, payload).await;
     if let Some(write) = write {

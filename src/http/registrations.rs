@@ -150,8 +150,8 @@ pub(super) struct BatchRefusal {
 
 /// Registers the caller for a section (students).
 ///
-/// With `waitlist=true`, the caller joins the waitlist if the section is full. If a seat is offered to the caller, this
-/// accepts it. Registering again for the same section returns its current state and never takes a second seat.
+/// With `waitlist=true`, the caller joins the waitlist if the section is full. If a seat is offered to the caller, the
+/// request accepts it. Registering again for the same section returns its current state and never takes a second seat.
 ///
 /// The optional body has waitlist choices, which need `waitlist=true`. They are kept while the caller waits; to change
 /// them, drop the position and join again.
@@ -189,7 +189,7 @@ pub async fn register(
 
 /// Drops the caller from a section or its waitlist, or declines an offer of a seat (students).
 ///
-/// A hold can refuse to drop a seat.
+/// A hold can block the drop of a seat.
 #[utoipa::path(
     delete,
     path = "/api/v1/me/registrations/{section}",
@@ -265,9 +265,9 @@ pub(super) async fn submit_one(
     path = "/api/v1/me/registrations",
     operation_id = "registrations",
     tag = "registration",
-    params(("term" = Option<TermId>, Query, description = "Only this term's.")),
+    params(("term" = Option<TermId>, Query, description = "Only registrations in this term.")),
     responses(
-        (status = 200, description = "Enrolled and waitlisted sections.", body = Registrations),
+        (status = 200, description = "The registrations, without dropped ones.", body = Registrations),
         BadQuery, BadRole,
     )
 )]

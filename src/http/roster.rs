@@ -60,7 +60,7 @@ struct RosterLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     position: Option<u32>,
-    /// The group of the student that comes first on waitlists, as the term declares; only while waitlisted.
+    /// The group that gives the student priority on waitlists, as the term declares; only while waitlisted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     priority_group: Option<Box<str>>,
@@ -72,7 +72,7 @@ struct RosterLine<'a> {
     expires_at: Option<Timestamp>,
 }
 
-/// The schema of the statuses in a roster: enrolled, offered and waitlisted.
+/// Returns the schema of the statuses in a roster: enrolled, offered and waitlisted.
 fn roster_status() -> ObjectBuilder {
     let in_section = [RegistrationStatus::Enrolled, RegistrationStatus::Offered, RegistrationStatus::Waitlisted];
     let names = in_section.map(RegistrationStatus::as_str);
@@ -80,7 +80,7 @@ fn roster_status() -> ObjectBuilder {
 }
 
 impl<'a> RosterLine<'a> {
-    /// `priority` is the declared priority of the term.
+    /// Creates the line of an entry. `priority` is the declared priority of the term.
     fn new(entry: &'a RosterEntry, priority: &[Box<str>], term: &TermModel) -> Self {
         let RosterEntry { user, name: _, status, position, since, expires_at } = entry;
         let (status, position, since, expires_at) = (*status, *position, *since, *expires_at);
@@ -93,8 +93,8 @@ impl<'a> RosterLine<'a> {
 /// Returns the roster of a section (staff of its subject, and its instructors).
 ///
 /// Enrolled students come first, in the order in which they got their seats, then those who are offered a seat, then
-/// waitlisted students in the order of the waitlist. `Accept: text/csv` selects CSV with the columns user, name, status,
-/// position and since; a cell that a spreadsheet would interpret as a formula is prefixed with `'`.
+/// waitlisted students in the order of the waitlist. `Accept: text/csv` selects CSV with the columns user, name,
+/// status, position and since; a cell that a spreadsheet would interpret as a formula is prefixed with `'`.
 #[utoipa::path(
     get,
     path = "/api/v1/sections/{id}/roster",

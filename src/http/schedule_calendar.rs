@@ -1,4 +1,4 @@
-//! A student's schedule for calendar programs: as a file, and as a feed that a program reads again by itself.
+//! A student's schedule for calendar programs: as a file, and as a feed that a program rereads by itself.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;

@@ -35,7 +35,8 @@ use crate::http::waitlist_choices::choice_problem;
 
 /// Maximum number of students who are moved by one request: more than any section has.
 const STUDENTS_MAX: usize = 5_000;
-/// Number of moves that are submitted at once, so that they share commits and leave room for the students' own requests.
+/// Number of moves that are submitted at once, so that they share commits and leave room for the students' own
+/// requests.
 const MOVES_AT_ONCE: usize = 64;
 
 /// The operations of this file.
@@ -95,8 +96,8 @@ struct MoveAllResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cancelled: Option<bool>,
-    /// In the order in which the students were moved: those who were enrolled, by the time at which they enrolled, then the
-    /// waitlist.
+    /// In the order in which the students were moved: those who were enrolled, by the time at which they enrolled, then
+    /// the waitlist.
     #[schema(max_items = 5000)]
     results: Vec<MoveResult>,
 }
@@ -123,9 +124,9 @@ impl MoveResult {
     }
 }
 
-/// What the handlers need besides their request.
+/// The services that the handlers use.
 #[derive(Clone)]
-struct Desk {
+struct Deps {
     model: Data<ReadModel>,
     pool: Data<RegistrarPool>,
     rosters: Data<dyn RosterStore>,
@@ -140,7 +141,7 @@ struct Checked {
     request: Request,
 }
 
-impl Desk {
+impl Deps {
     async fn check(
         &self,
         request: &HttpRequest,
@@ -151,7 +152,7 @@ impl Desk {
         let (source, _) = self.model.section(&from).ok_or_else(no_such_section)?;
         let body: Request = read_body(request, payload).await?;
         if body.to.term != from.term || body.to == from {
-            return Err(Problem::invalid("to", "The other section must be in the same term."));
+            return Err(Problem::invalid("to", "Choose another section of the same term."));
         }
         let (target, _) =
             self.model.section(&body.to).ok_or_else(|| Problem::invalid("to", "There is no such section."))?;
@@ -189,7 +190,7 @@ impl Desk {
                 self.audit.entry_in_commit(request, staff, "student.registration", about, Some(to), detail.clone());
             let command = Submitted::by_staff(Command::ForStudent(change), RequestId::of(request)).audited(entry);
             let pool = self.pool.clone();
-            async move { moved(&pool, to, student.user, command).await }
+            async move { submit_move(&pool, to, student.user, command).await }
         });
         // Submitted in order, so that seats go to the students who enrolled first.
         let moves: Vec<_> = moves.collect();
@@ -210,7 +211,7 @@ impl Desk {
 }
 
 /// Submits the move of one student.
-async fn moved(pool: &RegistrarPool, to: &SectionId, user: UserName, command: Submitted) -> MoveResult {
+async fn submit_move(pool: &RegistrarPool, to: &SectionId, user: UserName, command: Submitted) -> MoveResult {
     let Some(reply) = pool.request_in(&Realm::College, &to.term, command).await else {
         return MoveResult::stays(user, no_such_section());
     };
@@ -240,7 +241,7 @@ fn count(results: &[MoveResult]) -> usize {
     results.iter().filter(|result| result.status.is_some()).count()
 }
 
-/// Runs `work` as a task of its own, so that all students are moved even if the client disconnects.
+/// Runs `work` as a separate task, so that all students are moved even if the client disconnects.
 async fn respond(
     work: impl Future<Output = Result<MoveAllResponse, Problem>> + 'static,
 ) -> Result<HttpResponse, Problem> {
@@ -251,8 +252,8 @@ async fn respond(
 /// Moves everyone in a section to another section (staff of their subjects).
 ///
 /// Each student is moved by a separate decision, with an attempt by staff, and is notified. A student who cannot be
-/// moved stays, and is listed with the reason. Students on the waitlist get a seat or a position in the other section. The
-/// section itself does not change; students can still register for it, unless it is closed or cancelled.
+/// moved stays, and is listed with the reason. Students on the waitlist get a seat or a position in the other section.
+/// The section itself does not change; students can still register for it, unless it is closed or cancelled.
 #[utoipa::path(
     post,
     path = "/api/v1/sections/{id}/move-all",
@@ -261,7 +262,7 @@ async fn respond(
     params(("id" = SectionId, Path, description = "The section.")),
     request_body = Request,
     responses(
-        (status = 200, description = "What became of each student.", body = MoveAllResponse),
+        (status = 200, description = "The result for each student.", body = MoveAllResponse),
         BadRole, NotFound, BadBody, StoreFailed,
     )
 )]
@@ -274,10 +275,10 @@ pub async fn move_all(
     rosters: Data<dyn RosterStore>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let desk = Desk { model, pool, rosters, audit };
-    let checked = desk.check(&request, staff, payload).await?;
+    let deps = Deps { model, pool, rosters, audit };
+    let checked = deps.check(&request, staff, payload).await?;
     respond(async move {
-        let results = desk.move_everyone(&request, &checked).await?;
+        let results = deps.move_everyone(&request, &checked).await?;
         Ok(MoveAllResponse { moved: count(&results), cancelled: None, results })
     })
     .await
@@ -285,8 +286,8 @@ pub async fn move_all(
 
 /// Merges a section into another one (staff of their subjects).
 ///
-/// The section is closed to new students, and everyone in it is moved as by `move-all`. If no student is left, it is then
-/// cancelled; otherwise it stays closed, and those who stay are listed with the reason.
+/// The section is closed to new students, and everyone in it is moved as by `move-all`. If no student is left, it is
+/// then cancelled; otherwise it stays closed, and those who stay are listed with the reason.
 #[utoipa::path(
     post,
     path = "/api/v1/sections/{id}/merge",
@@ -295,7 +296,7 @@ pub async fn move_all(
     params(("id" = SectionId, Path, description = "The section whose students move.")),
     request_body = Request,
     responses(
-        (status = 200, description = "What became of each student.", body = MoveAllResponse),
+        (status = 200, description = "The result for each student.", body = MoveAllResponse),
         BadRole, NotFound, BadBody, StoreFailed,
     )
 )]
@@ -308,17 +309,17 @@ pub async fn merge(
     rosters: Data<dyn RosterStore>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let desk = Desk { model, pool, rosters, audit };
-    let checked = desk.check(&request, staff, payload).await?;
+    let deps = Deps { model, pool, rosters, audit };
+    let checked = deps.check(&request, staff, payload).await?;
     respond(async move {
         // Before the students are counted, so that none joins while the others move.
         if checked.source.state.section.status == SectionStatus::Open {
-            desk.set_status(&request, &checked, SectionStatus::Closed).await?;
+            deps.set_status(&request, &checked, SectionStatus::Closed).await?;
         }
-        let results = desk.move_everyone(&request, &checked).await?;
-        let is_empty = checked.source.state.outside_enrolled == 0 && desk.students(&checked.from).await?.is_empty();
+        let results = deps.move_everyone(&request, &checked).await?;
+        let is_empty = checked.source.state.outside_enrolled == 0 && deps.students(&checked.from).await?.is_empty();
         if is_empty && !checked.source.state.is_cancelled() {
-            desk.set_status(&request, &checked, SectionStatus::Cancelled).await?;
+            deps.set_status(&request, &checked, SectionStatus::Cancelled).await?;
         }
         let cancelled = Some(is_empty || checked.source.state.is_cancelled());
         Ok(MoveAllResponse { moved: count(&results), cancelled, results })

@@ -147,7 +147,7 @@ fn read_cross_listing(fields: Option<Fields>) -> Result<Option<CrossListing>, Pr
     let group = fields.string("group", 1..=NAME_CHARS_MAX)?;
     let at = fields.path_of("group");
     let capacity = fields.maybe_u32("capacity", 0..=SEATS_MAX)?;
-    // Members of a section that the hub computes.
+    // The hub computes these members. A client may send them back.
     fields.maybe_strings("sections", SEATS_MAX as usize, 1..=SECTION_LEN_MAX)?;
     fields.maybe_u32("open", 0..=u32::MAX)?;
     fields.finish()?;

@@ -88,8 +88,8 @@ impl Filter {
         })
     }
 
-    /// Returns whether many clients send this query: for a whole list, or for the page of it that follows pages of a
-    /// cached length.
+    /// Returns whether many clients send this query: it requests an unfiltered list from the beginning, or the page
+    /// that follows pages of a cached length.
     fn is_canonical(&self, snapshots: &[Arc<Snapshot>]) -> bool {
         let is_filtered = self.open || self.subject.is_some() || !self.words.is_empty() || !self.days.is_empty();
         if is_filtered || !CACHED_LIMITS.contains(&self.limit) {

@@ -23,7 +23,7 @@ const PERMISSIONS: HeaderValue = HeaderValue::from_static(
      midi=(), payment=(), usb=(), xr-spatial-tracking=()",
 );
 /// `Strict-Transport-Security`: one year, the least that scanners and the preload list accept. Without
-/// `includeSubDomains`, because the college's other hosts are not the hub's to decide on.
+/// `includeSubDomains`, because the hub must not decide for the college's other hosts.
 const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");

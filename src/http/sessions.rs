@@ -100,8 +100,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 
 /// Lists the live sessions of all hubs, oldest first (admins).
 ///
-/// Hubs ask each other over the bus, and wait for at most a second. Without a bus, or while a hub is cut off from it, only
-/// the sessions of the hub that responds are listed. Another hub sends at most 256 KiB of sessions.
+/// Hubs ask each other over the bus, and wait for at most a second. Without a bus, or while a hub is cut off from it,
+/// only the sessions of the hub that responds are listed. Another hub sends at most 256 KiB of sessions.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/sessions",

@@ -1,5 +1,5 @@
-//! Alerts that cached lists share. The lists of two users often differ only in their acknowledgements, so each alert is in
-//! memory once, however many lists contain it.
+//! Alerts that cached lists share. The lists of two users often differ only in their acknowledgements, so each alert is
+//! in memory once, however many lists contain it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};

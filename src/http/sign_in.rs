@@ -224,8 +224,8 @@ pub(super) fn device_cookie(req: &HttpRequest) -> Option<Cookie<'static>> {
         (status = 200, description = "Signed in.", body = SignInResponse, headers(
             ("Set-Cookie" = String, description = "`eduhub_session`: HttpOnly, SameSite=Lax. When the hub's `public_url` \
                 is https, it is Secure and its name is `__Host-eduhub_session`. `eduhub_device`, with the same \
-                attributes, is a proof that this browser has signed in to the account before: guesses of others do not \
-                limit its next sign-ins."),
+                attributes, proves that this browser has signed in to the account before, so that failed sign-ins of \
+                other clients do not limit its next sign-ins."),
         )),
         BadCredentials, BadOrigin, BadBody, PloneUnavailable, StoreFailed,
     )

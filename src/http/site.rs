@@ -87,7 +87,7 @@ impl Site {
     }
 
     /// Returns the first origin of the hub, without a trailing slash: that of `public_url`. It does not depend on how a
-    /// request came, so that what other systems store stays the same.
+    /// request arrived, so that what other systems store stays the same.
     #[must_use]
     pub fn origin(&self) -> &str {
         self.origins.first().map_or("", String::as_str)
@@ -99,8 +99,9 @@ impl Site {
         self.is_https
     }
 
-    /// Returns the name of a cookie of the hub: under https with the prefix `__Host-`, with which browsers refuse a cookie
-    /// that another host of the college's domain, or a page without https, has set (RFC 6265bis, section 4.1.3.2).
+    /// Returns the name of a cookie of the hub: under https with the prefix `__Host-`, with which browsers refuse a
+    /// cookie that another host of the college's domain, or a page without https, has set (RFC 6265bis, section
+    /// 4.1.3.2).
     #[must_use]
     pub fn cookie_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
         if self.is_https { format!("{HOST_PREFIX}{name}").into() } else { name.into() }

@@ -16,7 +16,7 @@ const DELAYED_MAX: usize = 4_096;
 /// Permits for refusals that are delayed.
 static DELAYED: Semaphore = Semaphore::const_new(DELAYED_MAX);
 
-/// Marks a request of a visitor that a limit refuses.
+/// The mark of a visitor's request that a limit refuses.
 struct Refused;
 
 /// Marks the request of a visitor that exceeds a limit; [`delay`] delays its response.

@@ -42,13 +42,14 @@ use crate::store::StoreError;
 const PROXY: &str = "proxy";
 /// The address at which the web server states who has signed in.
 const PROXY_LOGIN: &str = "/auth/proxy/login";
-/// The beginning of the names of cookies of open sign-ins. Several may be open, in several windows.
+/// The prefix of the names of cookies that store open sign-ins. Several may be open, in several windows.
 const FLOW_COOKIE: &str = "eduhub_flow_";
 /// Number of letters of the state in the name of a cookie, enough to tell the windows of a browser apart.
 const FLOW_ID_LEN: usize = 8;
-/// Longest code that a provider sends. Those of Entra ID have about 1,500 bytes.
+/// Longest code that a provider sends, in bytes. Those of Entra ID have about 1,500.
 const CODE_LEN_MAX: usize = 8_192;
-/// Longest wait of a sign-in for the facts about a student. A term decides within it unless the hub is overloaded.
+/// Longest time that a sign-in waits until the facts about a student are stored. A term decides within it unless the
+/// hub is overloaded.
 const FACTS_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// The operations of this file.
@@ -153,8 +154,8 @@ where
     next.call(req).await
 }
 
-/// What a handler of this file needs.
-struct Ends {
+/// The request and the services that the handlers of this file use.
+struct Context {
     req: HttpRequest,
     sso: Data<SingleSignOn>,
     identity: Data<Identity>,
@@ -191,23 +192,23 @@ pub async fn begin(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let name = path_param(&req, "provider")?;
-    let ends = Ends { req, sso, identity, site, audit };
-    let next = parameter(&ends.req, "next");
-    if name == PROXY && ends.sso.proxy.is_some() {
-        return ends.sign_in_by_proxy(own_path(next.as_deref().unwrap_or("/"))).await;
+    let context = Context { req, sso, identity, site, audit };
+    let next = parameter(&context.req, "next");
+    if name == PROXY && context.sso.proxy.is_some() {
+        return context.sign_in_by_proxy(own_path(next.as_deref().unwrap_or("/"))).await;
     }
-    let Some(provider) = ends.sso.provider(&name).cloned() else {
-        return Ok(ends.page(None, "/").respond(&Failure::UnknownProvider));
+    let Some(provider) = context.sso.provider(&name).cloned() else {
+        return Ok(context.page(None, "/").respond(&Failure::UnknownProvider));
     };
-    let origin = ends.site.origin_used(&ends.req).to_owned();
-    let flow = Flow::begin(&name, next.as_deref(), origin, ends.sso.clock.now());
+    let origin = context.site.origin_used(&context.req).to_owned();
+    let flow = Flow::begin(&name, next.as_deref(), origin, context.sso.clock.now());
     let url = match provider.sign_in_url(&flow).await {
         Ok(url) => url,
-        Err(error) => return Ok(ends.failed(&provider, &flow.next, &error).await),
+        Err(error) => return Ok(context.failed(&provider, &flow.next, &error).await),
     };
-    let sealed = ends.sso.flows.seal(&flow).ok_or_else(|| Problem::internal("a sign-in could not be encrypted"))?;
+    let sealed = context.sso.flows.seal(&flow).ok_or_else(|| Problem::internal("a sign-in could not be encrypted"))?;
     let age = CookieDuration::seconds(FLOW_TTL.as_secs().cast_signed());
-    let cookie = flow_cookie(&ends.site, &flow.state, sealed, age);
+    let cookie = flow_cookie(&context.site, &flow.state, sealed, age);
     Ok(HttpResponse::SeeOther().insert_header((LOCATION, url.as_str())).cookie(cookie).finish())
 }
 
@@ -223,7 +224,7 @@ pub async fn begin(
     security(()),
     params(
         ("provider" = String, Path, description = "The `id` of a provider."),
-        ("state" = Option<String>, Query, description = "What the hub gave to the provider."),
+        ("state" = Option<String>, Query, description = "The value that the hub passed to the provider."),
         ("code" = Option<String>, Query, description = "The authorization code."),
         ("error" = Option<String>, Query, description = "Why the provider refuses the sign-in."),
     ),
@@ -231,7 +232,7 @@ pub async fn begin(
         (status = 303, description = "Signed in. Back to the page where the sign-in began.", headers(
             ("Set-Cookie" = String, description = "The cookie of the sign-in."),
         )),
-        (status = 400, description = "A page: no sign-in that this request could complete is open.", content_type = "text/html", body = String),
+        (status = 400, description = "A page: the sign-in has expired, was already used, or began in another browser.", content_type = "text/html", body = String),
         (status = 403, description = "A page that says why the user cannot sign in.", content_type = "text/html", body = String),
         (status = 404, description = "A page: there is no such provider.", content_type = "text/html", body = String),
         (status = 503, description = "A page: the provider does not respond.", content_type = "text/html", body = String),
@@ -245,27 +246,27 @@ pub async fn callback(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let name = path_param(&req, "provider")?;
-    let ends = Ends { req, sso, identity, site, audit };
-    let Some(provider) = ends.sso.provider(&name).cloned() else {
-        return Ok(ends.page(None, "/").respond(&Failure::UnknownProvider));
+    let context = Context { req, sso, identity, site, audit };
+    let Some(provider) = context.sso.provider(&name).cloned() else {
+        return Ok(context.page(None, "/").respond(&Failure::UnknownProvider));
     };
-    let state = parameter(&ends.req, "state").unwrap_or_default();
-    let cookie = ends.req.cookie(&flow_cookie_name(&ends.site, &state));
-    let flow = cookie.and_then(|cookie| ends.sso.flows.end(cookie.value(), &name, &state, ends.sso.clock.now()));
+    let state = parameter(&context.req, "state").unwrap_or_default();
+    let cookie = context.req.cookie(&flow_cookie_name(&context.site, &state));
+    let flow = cookie.and_then(|cookie| context.sso.flows.end(cookie.value(), &name, &state, context.sso.clock.now()));
     let mut response = match flow {
-        Some(flow) => ends.complete(&provider, &flow).await,
+        Some(flow) => context.complete(&provider, &flow).await,
         // The page was loaded again, or another window completed the sign-in first.
-        None if Credentials::of(&ends.req).caller().is_some() => {
+        None if Credentials::of(&context.req).caller().is_some() => {
             HttpResponse::SeeOther().insert_header((LOCATION, "/")).finish()
         }
-        None => ends.failed(&provider, "/", &SsoError::NotOpen("no cookie, too late, or used before")).await,
+        None => context.failed(&provider, "/", &SsoError::NotOpen("no cookie, too late, or used before")).await,
     };
-    let cleared = flow_cookie(&ends.site, &state, String::new(), CookieDuration::ZERO);
+    let cleared = flow_cookie(&context.site, &state, String::new(), CookieDuration::ZERO);
     response.add_cookie(&cleared).map_err(Problem::internal)?;
     Ok(response)
 }
 
-impl Ends {
+impl Context {
     async fn complete(&self, provider: &Provider, flow: &Flow) -> HttpResponse {
         if let Some(error) = parameter(&self.req, "error") {
             let error = error.chars().filter(|c| !c.is_control()).take(100).collect();
@@ -329,7 +330,7 @@ impl Ends {
                 let subject = Some(signed_in.caller.user.as_str());
                 self.audit.record(&self.req, Some(&signed_in.caller), "login", subject, None, &*provider).await;
                 if signed_in.caller.role == Role::Student && !facts.is_empty() {
-                    self.state(&signed_in.caller.user, facts, &provider).await;
+                    self.store_facts(&signed_in.caller.user, facts, &provider).await;
                 }
                 let cookie = signed_in_cookie(&self.site, &self.identity, signed_in.token);
                 HttpResponse::SeeOther().insert_header((LOCATION, next)).cookie(cookie).finish()
@@ -353,12 +354,12 @@ impl Ends {
 
     /// Stores the facts about a student that a provider states. The sign-in does not fail if they cannot be stored: the
     /// student registers with the earlier facts, and the next sign-in states them again.
-    async fn state(&self, student: &UserName, facts: StatedFacts, provider: &str) {
+    async fn store_facts(&self, student: &UserName, facts: StatedFacts, provider: &str) {
         let Some(writer) = self.req.app_data::<Data<StudentFactsWriter>>().cloned() else { return };
         let (subject, detail) = (student.as_str(), AuditDetail::StatedBy { provider: provider.to_owned() });
         let entry = self.audit.entry(&self.req, None, "student.change", Some(subject), None, detail);
         let (audit, student) = (self.audit.clone(), student.clone());
-        // A task of its own, because a change that has begun must reach all terms.
+        // A separate task, because a change that has begun must reach all terms.
         let stated = actix_web::rt::spawn(async move {
             match writer.update(&student, |before| facts.applied_to(before)).await {
                 Ok(false) => {}

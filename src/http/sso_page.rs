@@ -72,7 +72,7 @@ pub(super) struct FailurePage<'a> {
 }
 
 impl<'a> FailurePage<'a> {
-    /// Creates a page. `help` says whom to ask, and `next` is where the sign-in was to lead.
+    /// Creates a page. `help` says whom to ask, and `next` is the path to which the sign-in would have led.
     pub(super) fn new(req: &HttpRequest, title: Option<&'a str>, help: &'a str, next: &'a str) -> Self {
         let title = title.filter(|title| !title.is_empty());
         Self { language: language_of(req), request_id: RequestId::text_of(req), title, help, next, again: None }
@@ -147,10 +147,7 @@ fn texts(failure: &Failure, language: Language) -> (&'static str, &'static str) 
         ),
         Failure::Busy | Failure::HubBusy => of(
             ("Many people are signing in", "You have not been signed in yet. Try again in a few seconds."),
-            (
-                "Muchas personas están iniciando sesión",
-                "Su sesión aún no se inició. Intente de nuevo en unos segundos.",
-            ),
+            ("Muchas personas están iniciando sesión", "Aún no ha iniciado sesión. Intente de nuevo en unos segundos."),
         ),
         Failure::Misconfigured => of(
             (

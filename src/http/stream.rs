@@ -92,17 +92,17 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 /// Streams alerts as Server-Sent Events.
 ///
 /// The messages are those of the WebSocket (`/alerts/ws`): `event` is the `type`, and `data` is the same JSON. The `id`
-/// of an event is a position in the sequence of alerts. A client that reconnects with `Last-Event-ID`, as browsers do by
-/// themselves, or with `?since=` gets every alert that it missed, once and in order, then `live`. Comment lines keep the
-/// connection open.
+/// of an event is a position in the sequence of alerts. A client that reconnects with `Last-Event-ID`, as browsers do
+/// by themselves, or with `?since=` gets every alert that it missed, once and in order, then `live`. Comment lines keep
+/// the connection open.
 ///
 /// The caller is authenticated by `?ticket=`, `Authorization` or cookie. Visitors get alerts to everyone. An invalid
 /// ticket or token gets 401, after which a browser does not reconnect. A ticket is valid once: open a new stream with
 /// another ticket and `?since=`.
 ///
 /// The last event before the hub ends the stream is `close` (`code`, `reason`, `retry_ms`?), with a close code of the
-/// WebSocket. After 4001 and 4003 a client does not reconnect; after the others it does. When the hub restarts, `retry`
-/// tells browsers when.
+/// WebSocket. After 4001 and 4003 a client must not reconnect; after the others it may. When the hub restarts, `retry`
+/// states after how many milliseconds browsers reconnect.
 #[utoipa::path(
     get,
     path = "/alerts/stream",

@@ -34,9 +34,10 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 /// `unchanged`. The facts of each student in the file are replaced, except those for which the file has no column. The
 /// file is applied whole or not at all, unless `partial` is true.
 ///
-/// A OneRoster bundle (ZIP) adds completed courses to those of its students, from final grades, and registers them for the
-/// sections of its enrollments, as staff do without overriding a rule. `enrollments` has the numbers, and `errors` the
-/// registrations that were refused. A bundle removes nothing, and one with an error changes nothing.
+/// A OneRoster bundle (ZIP) adds completed courses, taken from final grades, to the facts about its students, and
+/// registers the students for the sections of its enrollments, as staff do without overriding a rule. `enrollments` has
+/// the numbers, and `errors` the registrations that were refused. A bundle removes nothing, and one with an error
+/// changes nothing.
 #[utoipa::path(
     post,
     path = "/api/v1/students/import",

@@ -33,9 +33,9 @@ use crate::http::students::student;
 const SEARCH_CHARS_MIN: usize = 2;
 /// The maximum length of a search in characters: that of a username, and enough for a full name.
 const SEARCH_CHARS_MAX: usize = USER_CHARS_MAX;
-/// The maximum number of students on a page. Staff choose one of them by eye.
+/// The maximum number of students on a page. Staff read through them to choose one.
 const FOUND_MAX: usize = 20;
-/// Number of students that are read at a time for limited staff, who may see only few of them.
+/// Number of students that are read at a time for limited staff, who may see only a few of them.
 const READ_MAX: usize = 500;
 
 /// The operations of this file.
@@ -100,8 +100,8 @@ async fn search(
 
 /// Finds students by words of the username or the display name, regardless of case and accents (staff).
 ///
-/// Each word of `q` must begin a word of either. Staff who are limited to subjects find students who are registered in
-/// sections of these.
+/// Each word of `q` must begin a word of either. Staff who are limited to subjects find only students who are
+/// registered in sections of these subjects.
 #[utoipa::path(
     get,
     path = "/api/v1/students",
@@ -150,7 +150,7 @@ pub async fn find(
 
 /// Lists a student's registrations (staff).
 ///
-/// Staff who are limited to subjects see those in sections of these, without `credits`.
+/// Staff who are limited to subjects see only registrations in sections of these subjects, without `credits`.
 #[utoipa::path(
     get,
     path = "/api/v1/students/{user}/registrations",
@@ -158,10 +158,10 @@ pub async fn find(
     tag = "administration",
     params(
         ("user" = UserName, Path, description = "The student."),
-        ("term" = Option<TermId>, Query, description = "Only this term's."),
+        ("term" = Option<TermId>, Query, description = "Only registrations in this term."),
     ),
     responses(
-        (status = 200, description = "Enrolled and waitlisted sections.", body = Registrations),
+        (status = 200, description = "The registrations, without dropped ones.", body = Registrations),
         BadRole, BadPath, BadQuery, StoreFailed,
     )
 )]

@@ -51,7 +51,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// What staff lift, and why.
+/// The refusals that staff lift, and the reason.
 #[derive(Debug, Default, ToSchema)]
 #[schema(as = OverrideRequest)]
 #[serde(deny_unknown_fields)]
@@ -135,8 +135,8 @@ impl RequestBody for MoveRequest {
 #[schema(as = PositionRequest)]
 #[serde(deny_unknown_fields)]
 struct PositionRequest {
-    /// The new position: 1 is the head. People who wait outside the hub stay ahead, and a position after the end is the
-    /// last one.
+    /// The new position: 1 is the head. People who wait outside the hub stay ahead, and a position past the end means
+    /// the last one.
     #[schema(value_type = u32, minimum = 1)]
     position: u32,
     #[schema(value_type = String, min_length = 1, max_length = 500)]
@@ -154,14 +154,14 @@ impl RequestBody for PositionRequest {
     }
 }
 
-/// What a handler of this file needs besides its request.
-struct Desk {
+/// The services that the handlers of this file use.
+struct Deps {
     model: Data<ReadModel>,
     pool: Data<RegistrarPool>,
     audit: Data<Audit>,
 }
 
-impl Desk {
+impl Deps {
     /// Returns the caller, who may change registrations in all of these sections.
     fn allowed(&self, staff: SubjectStaff, sections: &[&SectionId]) -> Result<Caller, Problem> {
         let rows = sections.iter().map(|id| self.model.section(id).map(|(row, _)| row).ok_or_else(no_such_section));
@@ -189,7 +189,7 @@ impl Desk {
         self.run(request, &staff, &section, staff_request, what, &lift).await
     }
 
-    /// Submits a change. Its entry of the audit trail is stored in the commit of the decision, even if it is refused.
+    /// Submits a change. Its audit entry is stored in the commit of the decision, even if the change is refused.
     async fn run(
         &self,
         request: &HttpRequest,
@@ -243,7 +243,7 @@ pub async fn register(
     let add = |change: &mut StaffRequest, crn, lift: &OverrideRequest| {
         (change.add, change.waitlist) = (Some(crn), lift.waitlist);
     };
-    Desk { model, pool, audit }.run_on_path(&request, staff, payload, &identity, AuditDetail::Register, add).await
+    Deps { model, pool, audit }.run_on_path(&request, staff, payload, &identity, AuditDetail::Register, add).await
 }
 
 /// Drops a student from a section or its waitlist (staff of its subject). A hold that blocks drops, and the deadline to
@@ -273,7 +273,7 @@ pub async fn drop_one(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let drop = |change: &mut StaffRequest, crn, _: &OverrideRequest| change.drop = Some(crn);
-    Desk { model, pool, audit }.run_on_path(&request, staff, payload, &identity, AuditDetail::Drop, drop).await
+    Deps { model, pool, audit }.run_on_path(&request, staff, payload, &identity, AuditDetail::Drop, drop).await
 }
 
 /// Moves a student from one section to another (staff of their subjects). Both changes are made, or none.
@@ -304,13 +304,13 @@ pub async fn move_one(
     let lift = OverrideRequest { codes, reason, waitlist: false };
     lift.check()?;
     if from.term != to.term || from == to {
-        return Err(Problem::invalid("to", "The other section must be in the same term."));
+        return Err(Problem::invalid("to", "Choose another section of the same term."));
     }
-    let desk = Desk { model, pool, audit };
-    let staff = desk.allowed(staff, &[&from, &to])?;
+    let deps = Deps { model, pool, audit };
+    let staff = deps.allowed(staff, &[&from, &to])?;
     let (drop, add) = (Some(from.crn.clone()), Some(to.crn.clone()));
     let change = StaffRequest { drop, add, ..lift.request(student) };
-    desk.run(&request, &staff, &to, change, AuditDetail::MoveFrom { section: from.to_string() }, &lift).await
+    deps.run(&request, &staff, &to, change, AuditDetail::MoveFrom { section: from.to_string() }, &lift).await
 }
 
 /// Moves a student on a waitlist to another position (staff of the section's subject).
@@ -342,15 +342,15 @@ pub async fn put_position(
 ) -> Result<HttpResponse, Problem> {
     let (student, id) = (student(&request, &identity)?, section(&request)?);
     let PositionRequest { position, reason } = read_body(&request, payload).await?;
-    let desk = Desk { model, pool, audit };
-    let staff = desk.allowed(staff, &[&id])?;
+    let deps = Deps { model, pool, audit };
+    let staff = deps.allowed(staff, &[&id])?;
     let detail = AuditDetail::Position { position: position.into() }.because(&reason);
     let about = Some(student.as_str());
-    let entry = desk.audit.entry_in_commit(&request, &staff, "waitlist.position", about, Some(&id), detail);
+    let entry = deps.audit.entry_in_commit(&request, &staff, "waitlist.position", about, Some(&id), detail);
     let change = WaitlistMove { student: student.clone(), crn: id.crn.clone(), position };
     let command = Submitted::by_staff(Command::MoveOnWaitlist(change), RequestId::of(&request)).audited(entry);
     let not_found = "The student is not on the waitlist of this section.";
-    submit_one(&desk.pool, &Realm::College, &id.term, command, not_found).await
+    submit_one(&deps.pool, &Realm::College, &id.term, command, not_found).await
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ impl From<CompletedCourse> for CompletedResponse {
 pub(super) struct FactsResponse {
     user: UserName,
     holds: Vec<HoldResponse>,
-    /// The fewest credits that the student has to take. It is shown, and not enforced.
+    /// The minimum number of credits that the student must take. It is shown but not enforced.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     credit_min: Option<Credits>,
@@ -171,7 +171,7 @@ struct HoldRequest {
     /// An address that begins with `https://` or `http://`.
     #[schema(min_length = 1, max_length = 500)]
     url: Option<String>,
-    /// `register`, `drop`, or both; absent is `register`.
+    /// `register`, `drop`, or both; `register` if absent.
     #[schema(max_items = 2)]
     blocks: Option<Vec<String>>,
 }
@@ -320,8 +320,8 @@ pub async fn read(
 
 /// States facts about a student (staff without a limit). They replace the earlier ones, and apply in all terms.
 ///
-/// A hold with `register` in `blocks` refuses seats and waitlist positions, one with `drop` refuses drops of seats. The
-/// student's waitlists are settled again.
+/// A hold with `register` in `blocks` blocks seats and waitlist positions; a hold with `drop` blocks drops of seats.
+/// The student's waitlists are settled again.
 #[utoipa::path(
     put,
     path = "/api/v1/students/{user}",
@@ -364,8 +364,8 @@ pub(super) fn problem_of(error: FactsError) -> Problem {
     }
 }
 
-/// Returns the detail of a change for the audit trail. It has no grades and no reasons of holds, because more people read
-/// the audit trail than the facts.
+/// Returns the detail of a change for the audit trail. It has no grades and no reasons of holds, because more people
+/// read the audit trail than the facts.
 fn describe(facts: &StudentFacts) -> Detail {
     let offices: Vec<&str> = facts.holds.iter().map(|hold| &*hold.office).collect();
     let count = |name: &'static str, count: usize| (name, count.to_string());

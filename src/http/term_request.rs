@@ -105,8 +105,8 @@ pub(super) struct TermRequest {
     /// When the waitlists end; null if they do not end.
     #[schema(value_type = Option<Timestamp>)]
     waitlist_until: Option<Option<Timestamp>>,
-    /// Whether a free seat is assigned to the head of the waitlist (`auto`) or offered (`offer`). Null uses the college's
-    /// setting.
+    /// Whether a free seat is assigned to the head of the waitlist (`auto`) or offered (`offer`). Null uses the
+    /// college's setting.
     #[schema(schema_with = nullable_mode)]
     waitlist: Option<Option<WaitlistMode>>,
     /// How long a seat is offered, in seconds. Null uses the college's setting.
@@ -116,8 +116,8 @@ pub(super) struct TermRequest {
     /// the college's setting.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_592_000)]
     offer_first_day_s: Option<Option<u32>>,
-    /// The groups whose students come first on waitlists, in order. Replaces the earlier list, and orders all waitlists of
-    /// the term again.
+    /// The groups whose students come first on waitlists, in order. Replaces the earlier list, and orders all waitlists
+    /// of the term again.
     #[schema(max_items = 20)]
     waitlist_priority: Option<Vec<Box<str>>>,
 }

@@ -82,13 +82,13 @@ struct TermResponse<'a> {
     windows: Vec<GroupWindowBody>,
     /// Days without classes.
     holidays: &'a [Date],
-    /// The deadline to add sections (excluded); null without a limit within the window.
+    /// The deadline to add sections (excluded); null if they can be added until registration closes.
     #[schema(required)]
     add_until: Option<Timestamp>,
     /// The deadline to drop seats (excluded); null if they can always be dropped.
     #[schema(required)]
     drop_until: Option<Timestamp>,
-    /// When the waitlists end: students join them and are promoted until then.
+    /// When the waitlists end: students join them and are promoted until then; null if they do not end.
     #[schema(required)]
     waitlist_until: Option<Timestamp>,
     /// Whether a free seat is assigned to the head of the waitlist (`auto`) or offered (`offer`); null is the college's
@@ -102,7 +102,7 @@ struct TermResponse<'a> {
     /// college's setting.
     #[schema(required)]
     offer_first_day_s: Option<u32>,
-    /// The groups whose students come first on waitlists, in order; empty for the order of joining alone.
+    /// The groups whose students come first on waitlists, in order; empty if only the order of joining counts.
     waitlist_priority: &'a [Box<str>],
     /// The time on the hub's clock, for countdowns.
     now: Timestamp,
@@ -148,11 +148,11 @@ struct TermMine {
     /// The maximum number of credits; null means no limit.
     #[schema(required)]
     credit_limit: Option<Credits>,
-    /// The group of the student that comes first on waitlists, as `waitlist_priority` declares.
+    /// The group that gives the student priority on waitlists, as `waitlist_priority` declares.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     priority_group: Option<Box<str>>,
-    /// The holds on the student.
+    /// The holds on the student's registration.
     holds: Vec<HoldResponse>,
 }
 

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use crate::domain::coded_text::{Arg, CodedText};
 
-/// The code of a text and the values in it, with which a client shows the text in another language. Members of the object
-/// that has the English text.
+/// The code of a text and the values in it, with which a client shows the text in another language. They are members of
+/// the object that has the English text.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct TextCode {
     /// The stable code of the text; absent if it has none.

@@ -40,7 +40,7 @@ pub enum Requester {
     User,
 }
 
-/// Builds responses that are not cached.
+/// A builder of responses that are not cached.
 #[derive(Debug, Default)]
 pub struct UncachedResponses {
     visitors: Builder,
@@ -70,8 +70,8 @@ impl UncachedResponses {
     /// Builds a response on one of the build threads and sends it. Its memory counts until it is sent.
     ///
     /// # Errors
-    /// `rate_limited` when the requester exceeds its limit; `overloaded` when too many requests wait, or when no build or
-    /// no memory is free within [`WAIT_MAX`].
+    /// `rate_limited` when the requester exceeds its limit; `overloaded` when too many requests wait, or when no build
+    /// or no memory is free within [`WAIT_MAX`].
     pub async fn respond<F>(&self, request: &HttpRequest, by: Requester, build: F) -> Result<HttpResponse, Problem>
     where
         F: FnOnce() -> Encoded + Send + 'static,
@@ -124,7 +124,7 @@ pub(super) fn charge(request: &HttpRequest) -> Result<(), Problem> {
             .count_visitor_build(AddressKey::from(client_ip(request)))
             .inspect_err(|_| slow_refusals::mark(request)),
     };
-    let detail = "Too many different lists at once. Wait a moment, then try again.";
+    let detail = "Too many searches or lists at once. Wait a moment, then try again.";
     counted.map_err(|retry_after_s| Problem::rate_limited(detail, retry_after_s))
 }
 
@@ -143,7 +143,7 @@ mod tests {
         Encoded::new("1", "text/plain", "no-cache", Bytes::from(vec![b'a'; len]))
     }
 
-    async fn ask(responses: &UncachedResponses, by: Requester, len: usize) -> Result<HttpResponse, Problem> {
+    async fn request(responses: &UncachedResponses, by: Requester, len: usize) -> Result<HttpResponse, Problem> {
         responses.respond(&TestRequest::default().to_http_request(), by, move || encoded(len)).await
     }
 
@@ -152,15 +152,15 @@ mod tests {
         let responses = UncachedResponses::default();
         let mut unsent = Vec::new();
         for _ in 0..4 {
-            unsent.push(ask(&responses, Requester::Visitor, 4 * MIB).await.unwrap());
+            unsent.push(request(&responses, Requester::Visitor, 4 * MIB).await.unwrap());
         }
         assert_eq!(responses.bytes().0, 16 * MIB as u64);
         tokio::time::pause();
-        let refused = ask(&responses, Requester::Visitor, 1).await.unwrap_err();
+        let refused = request(&responses, Requester::Visitor, 1).await.unwrap_err();
         assert_eq!(refused.document().status, 503);
-        assert!(ask(&responses, Requester::User, MIB).await.is_ok(), "visitors do not block users");
+        assert!(request(&responses, Requester::User, MIB).await.is_ok(), "visitors do not block users");
         unsent.pop();
-        assert!(ask(&responses, Requester::Visitor, MIB).await.is_ok(), "a sent response makes room");
+        assert!(request(&responses, Requester::Visitor, MIB).await.is_ok(), "a sent response makes room");
         drop(unsent);
         assert_eq!(responses.bytes().0, 0);
     }

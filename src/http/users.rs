@@ -48,8 +48,8 @@ struct KnownUser {
     /// The display name.
     name: String,
     role: Role,
-    /// The subjects to which staff are limited, by the local account or by the last sign-in through Plone or a provider;
-    /// absent without a limit. An empty list is a limit to no subject.
+    /// The subjects to which staff are limited, by the local account or by the last sign-in through Plone or a
+    /// provider; absent without a limit. An empty list is a limit to no subject.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<String>, required = false, nullable = false)]
     subjects: Option<Subjects>,

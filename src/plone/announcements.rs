@@ -21,7 +21,7 @@ use crate::plone::rest::SANITIZER_RULES;
 use crate::store::StoreError;
 use crate::store::outbox::OutboxStore;
 
-/// Maximum number of announcements; older ones are left out. One page of a search has as many.
+/// Maximum number of announcements; older ones are left out. One page of a search has this many results.
 pub const ANNOUNCEMENTS_MAX: usize = 100;
 /// Maximum number of concurrent reads of single items: half of Plone's usual four threads, so that the first read of
 /// all items does not block other calls.
@@ -57,8 +57,8 @@ pub struct MemberKey(Caller);
 
 impl MemberKey {
     /// Returns the key of a caller; `None` if the caller neither signed in through Plone nor is stated to be a user of
-    /// Plone by single sign-on. A caller with a token that the hub minted is a visitor in Plone, even if Plone has a user
-    /// of the same name.
+    /// Plone by single sign-on. A caller with a token that the hub minted is a visitor in Plone, even if Plone has a
+    /// user of the same name.
     #[must_use]
     pub fn of(caller: &Caller) -> Option<Self> {
         (caller.source == Source::Plone || caller.plone_user.is_some()).then(|| Self(caller.clone()))
@@ -84,7 +84,7 @@ struct ReadItem {
 }
 
 impl ReadItem {
-    /// Creates an item with at most [`ITEM_BYTES_MAX`].
+    /// Creates an item of at most [`ITEM_BYTES_MAX`] bytes.
     fn new(mut item: NewsItem, is_settled: bool) -> Self {
         if item_byte_size(&item) > ITEM_BYTES_MAX {
             (item.html, item.text) = (String::new(), String::new());

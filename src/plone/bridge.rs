@@ -37,8 +37,8 @@ use crate::domain::ids::{SectionId, UserName};
 pub struct BridgeDeps {
     /// Tokens of signed-in members, for reading the announcements that they may see.
     pub identity: Arc<Identity>,
-    /// Sign-ins through Plone. With the token of the student who signed in most recently, the outbox checks who can read
-    /// rosters.
+    /// Sign-ins through Plone. With the token of the student who signed in most recently, the outbox checks who can
+    /// read rosters.
     pub sign_in: Arc<PloneSignIn>,
     /// Audit trail.
     pub audit: Audit,
@@ -197,13 +197,13 @@ impl Bridge {
         PloneProxy::new(self.client.clone(), identity, public_url, port, proxy_url)
     }
 
-    /// The college's announcements.
+    /// Returns the college's announcements.
     #[must_use]
     pub fn announcements(&self) -> &Arc<Announcements> {
         &self.announcements
     }
 
-    /// Sign-ins through Plone.
+    /// Returns the sign-in provider for members of Plone.
     #[must_use]
     pub fn sign_in(&self) -> &PloneSignIn {
         &self.sign_in
@@ -234,7 +234,7 @@ impl Bridge {
         self.outbox.status()
     }
 
-    /// Returns whether this hub pulls the catalogue and writes to Plone.
+    /// Returns the leadership, which states whether this hub pulls the catalogue and writes to Plone.
     #[must_use]
     pub fn leadership(&self) -> &Leadership {
         &self.leadership

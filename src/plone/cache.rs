@@ -1,7 +1,7 @@
 //! Cache of values read from Plone: stale-while-revalidate with single-flight reads. A cached value is returned
 //! immediately with its age; a stale one is renewed in the background by one read per key. If a read fails, the last
-//! good value stays. The number of keys, their memory, and the reads in flight are bounded, and no lock is held across an
-//! await.
+//! good value stays. The number of keys, their memory, and the reads in flight are bounded, and no lock is held across
+//! an await.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -79,7 +79,7 @@ struct Counters {
 }
 
 type Outcome<V> = Result<CachedReply<V>, PloneError>;
-/// Reads the value of a key. It receives the previous value, so that it can reuse unchanged parts.
+/// A function that reads the value of a key. It receives the previous value, so that it can reuse unchanged parts.
 type Load<K, V> = Box<dyn Fn(K, Option<V>) -> BoxFuture<'static, Result<V, PloneError>> + Send + Sync>;
 
 /// A value, with the age that it had when it was cached.

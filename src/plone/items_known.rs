@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::store::lease::Fence;
 
-/// Notes the first complete pull of sections of each tenure. Before it, the hub does not know which sections have an
-/// item in Plone, and creates none: another hub may have led in the meantime.
+/// The last tenure in which a pull has read all sections. Before that pull, the hub does not know which sections have
+/// an item in Plone, and creates none: another hub may have led since its last tenure.
 #[derive(Debug, Default)]
 pub struct ItemsKnown(AtomicU64);
 

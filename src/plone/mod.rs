@@ -4,7 +4,7 @@
 //! - [`port`]: the operations that the hub needs from Plone; [`rest`]: their implementation over Plone's REST API
 //! - [`problem`]: what administrators read about Plone, as texts with codes
 //! - [`pull`]: reads Plone's catalogue into the hub; [`outbox`]: writes committed sections to Plone;
-//!   [`pull_gate`], [`items_known`]: keep them apart
+//!   [`pull_gate`], [`items_known`]: keep the two from interfering with each other
 //! - [`announcements`]: news items for visitors and members; [`cache`]: cached reads
 //! - [`sign_in`]: Plone as a sign-in provider
 //! - [`proxy`]: forwards browser requests to Plone

@@ -1,5 +1,5 @@
-//! What administrators read about Plone: one variant for each text, with its English text. The pages have the texts of all
-//! codes (`plone.problem.CODE` in `static/js/words/admin`).
+//! What administrators read about Plone: one variant for each text, with its English text. The pages have the texts of
+//! all codes (`plone.problem.CODE` in `static/js/words/admin`).
 
 use serde::Serialize;
 use thiserror::Error;
@@ -26,7 +26,7 @@ pub enum PullFailure {
     #[error("The college website (Plone) reported an error.")]
     ErrorReported,
     /// An item is locked.
-    #[error("Another user is editing this on the college website (Plone).")]
+    #[error("Another user is editing an item on the college website (Plone).")]
     BeingEdited,
     /// The hub's account lacks a right.
     #[error("The college website (Plone) does not allow EduHub to do this.")]
@@ -78,8 +78,8 @@ impl From<&PullError> for PullFailure {
     }
 }
 
-/// Why an item of Plone could not be read or written. The reason for a refused write is stored as its English text, in which
-/// [`Self::read`] recognizes it.
+/// Why an item of Plone could not be read or written. The reason for a refused write is stored as its English text, in
+/// which [`Self::read`] recognizes it.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
 #[serde(tag = "code", content = "args", rename_all = "snake_case")]
 pub enum ItemProblem {

@@ -7,12 +7,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts the beginnings and ends of applications. An odd count means that changes are being applied. There is one
-/// pull at a time, and therefore one application.
+/// A counter of the beginnings and ends of applications. An odd count means that changes are being applied. There is
+/// one pull at a time, and therefore one application.
 #[derive(Debug, Default)]
 pub struct PullGate(AtomicU64);
 
-/// Changes are being applied until this is dropped.
+/// A guard of one application: changes are being applied until it is dropped.
 #[must_use]
 #[derive(Debug)]
 pub struct Applying<'g>(&'g PullGate);
@@ -28,8 +28,8 @@ impl PullGate {
         Applying(self)
     }
 
-    /// Returns `None` while changes are being applied. Otherwise what was read since is consistent if this still
-    /// returns the same value afterward.
+    /// Returns the count, or `None` while changes are being applied. What was read between two calls that return the
+    /// same count is consistent.
     #[must_use]
     pub fn quiet(&self) -> Option<Quiet> {
         let count = self.0.load(Ordering::SeqCst);

@@ -9,8 +9,8 @@ use crate::http::body::{Fields, missing, read_list, read_object, read_string, wr
 use crate::http::error::Problem;
 
 impl Fields {
-    /// Reads a list of at most `count_max` objects with `read`; `None` when it is absent or null. Members that `read`
-    /// leaves are rejected.
+    /// Reads a list of at most `count_max` objects with `read`; `None` when it is absent or null. Members of an object
+    /// that `read` does not read are rejected.
     pub fn maybe_objects<T>(
         &mut self,
         name: &str,
@@ -31,8 +31,8 @@ impl Fields {
         objects.collect::<Result<_, _>>().map(Some)
     }
 
-    /// Reads a list of at most `count_max` entries, each of which is text with a length in characters within `chars`, or
-    /// an object. Members of an object that `of_object` does not read are rejected.
+    /// Reads a list of at most `count_max` entries, each of which is text with a length in characters within `chars`,
+    /// or an object. Members of an object that `of_object` does not read are rejected.
     pub fn texts_or_objects<T>(
         &mut self,
         name: &str,

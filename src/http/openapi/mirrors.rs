@@ -108,7 +108,8 @@ struct Alert {
     cap: Option<CapValues>,
     /// The origin: `staff` or `registration`.
     source: String,
-    /// For staff: the user who sent it, or `eduhub`. For other readers: the sender's display name, or the college's name.
+    /// For staff: the user who sent it, or `eduhub`. For other readers: the sender's display name, or the college's
+    /// name.
     sender: String,
     /// The sender's display name, if there is one. Only for staff.
     #[schema(nullable = false)]
@@ -128,7 +129,8 @@ struct AlertCap {
 /// What an alert about a registration states.
 #[derive(ToSchema)]
 struct AlertNotice {
-    /// `promoted`, `offer`, `lapsed`, `passed_over`, `cancelled` or `staff`, as in the message `registration`; or `welcome`.
+    /// `promoted`, `offer`, `lapsed`, `passed_over`, `cancelled` or `staff`, as in the message `registration`; or
+    /// `welcome`.
     reason: String,
     /// For `offer`: the time until which the seat can be accepted.
     #[schema(nullable = false)]

@@ -63,7 +63,7 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Response>> {
         (
             "BadCredentials",
             "`bad_credentials`: incorrect username or password; `second_factor_required`: the password is correct, and \
-             `code` is missing, wrong or was used before.",
+             `code` is missing, wrong or already used.",
             Challenge,
         ),
         ("FactorExists", "`second_factor_exists`: the account already has a second factor.", Nothing),
@@ -90,7 +90,7 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Response>> {
         ),
         (
             "UpgradeRequired",
-            "`upgrade_required`: a version of the WebSocket protocol other than that in `Sec-WebSocket-Version`.",
+            "`upgrade_required`: the hub supports only the WebSocket version in `Sec-WebSocket-Version`.",
             Nothing,
         ),
         ("Invalid", "`invalid`: `field` is out of range, unknown or missing.", Nothing),

@@ -46,9 +46,9 @@ pub struct OutboxDeps {
     pub items_known: Arc<ItemsKnown>,
     /// Returns true while an import is being applied. No write may start then.
     pub is_import_applying: Arc<dyn Fn() -> bool + Send + Sync>,
-    /// States when a pull applies changes. Entries that were read meanwhile are not used.
+    /// States when a pull applies changes. Entries that were read during that time are not used.
     pub pull_gate: Arc<PullGate>,
 }
 
-/// Returns the dependencies of the outbox under a tenure.
+/// A function that returns the dependencies of the outbox under a tenure.
 pub type OutboxDepsUnder = Box<dyn Fn(Tenure) -> OutboxDeps + Send + Sync>;

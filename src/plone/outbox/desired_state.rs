@@ -46,14 +46,15 @@ pub fn seat_fields(state: &SectionState, roster: &[RosterLine], names: Names) ->
     let value = match names {
         Names::Withheld => return fields,
         Names::Written => FieldValue::Lines(roster.iter().map(roster_line).collect()),
-        // Empties a field of any type. A field that visitors can read may be one that takes no list.
+        // This value empties a field of any type. A field that visitors can read may have a type that accepts no list.
         Names::Removed => FieldValue::Nothing,
     };
     fields.insert(SectionField::Roster, value);
     fields
 }
 
-/// Formats a line of a roster: `USER enrolled|offered|waitlisted SINCE`. The time is in UTC with whole seconds (RFC 3339).
+/// Formats a line of a roster: `USER enrolled|offered|waitlisted SINCE`. The time is in UTC with whole seconds (RFC
+/// 3339).
 fn roster_line(line: &RosterLine) -> String {
     let since = Timestamp::from_second(line.since.as_second()).unwrap_or(line.since);
     format!("{} {} {since}", line.user, line.status.as_str())

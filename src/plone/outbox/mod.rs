@@ -61,9 +61,9 @@ pub struct PloneOutbox {
 }
 
 impl PloneOutbox {
-    /// Starts the outbox on its own thread. It writes while this hub has a `tenure`, and counts the entries in `store` in
-    /// any case. It uses the token of `plain_member`, the student who signed in most recently, to check what members can
-    /// read.
+    /// Starts the outbox on its own thread. It writes while this hub has a `tenure`, and counts the entries in `store`
+    /// in any case. It uses the token of `plain_member`, the student who signed in most recently, to check what members
+    /// can read.
     #[must_use]
     pub fn start(
         store: Arc<dyn OutboxStore>,
@@ -75,10 +75,10 @@ impl PloneOutbox {
         let gauge = Arc::new(OutboxGauge::default());
         let (stop, stopping) = watch::channel(false);
         let (report_end, ended) = oneshot::channel();
-        let office = Office { store, deps, options: options.clone(), gauge: gauge.clone(), plain_member };
+        let runner = Runner { store, deps, options: options.clone(), gauge: gauge.clone(), plain_member };
         let arbiter = Arbiter::new();
         arbiter.spawn(async move {
-            office.run(tenure, stopping).await;
+            runner.run(tenure, stopping).await;
             // Sending fails if all handles were dropped.
             let _ = report_end.send(());
         });
@@ -102,8 +102,8 @@ impl PloneOutbox {
     }
 }
 
-/// Runs the outbox during the tenures of this hub.
-struct Office {
+/// The runner of the outbox during the tenures of this hub.
+struct Runner {
     store: Arc<dyn OutboxStore>,
     deps: OutboxDepsUnder,
     options: OutboxOptions,
@@ -111,7 +111,7 @@ struct Office {
     plain_member: watch::Receiver<PlainMember>,
 }
 
-impl Office {
+impl Runner {
     /// Runs until `stopping`, or until all of its senders are dropped.
     async fn run(self, mut tenure: watch::Receiver<Option<Tenure>>, mut stopping: watch::Receiver<bool>) {
         loop {
@@ -283,7 +283,7 @@ impl Worker {
             }
         };
         if (self.deps.is_import_applying)() || self.deps.pull_gate.quiet() != Some(quiet) {
-            // Changes were applied during the read, so the entries may contain a part of them.
+            // Changes were applied during the read, so the entries may contain only some of them.
             return;
         }
         for entry in due {

@@ -66,7 +66,7 @@ impl Findings {
     }
 }
 
-/// Finds out who can read rosters in Plone. See the [module](self).
+/// The guard, which finds out who can read rosters in Plone. See the [module](self).
 pub(super) struct RosterGuard {
     deps: OutboxDeps,
     options: OutboxOptions,
@@ -224,7 +224,7 @@ impl RosterGuard {
         let before = self.gauge.put_roster(state.clone());
         match &state {
             RosterState::Protected if needs_backfill || matches!(before, RosterState::Readable(_)) => {
-                // Reset before the sections are marked, because withholding names sets it again at any time.
+                // Reset before the sections are marked, because withholding names may set it again at any time.
                 self.findings().stored.needs_backfill = false;
                 let marked = self.mark(|_| true).await;
                 if marked.is_err() {

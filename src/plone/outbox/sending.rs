@@ -53,7 +53,7 @@ pub(super) fn backoff(min: Duration, max: Duration, failures: u32) -> Duration {
     doubled.min(max).mul_f64(rand::random_range(0.0..=1.0))
 }
 
-/// Writes entries to Plone.
+/// A sender of entries to Plone.
 pub(super) struct Sender {
     deps: OutboxDeps,
     scope: DefinitionScope,
@@ -143,7 +143,7 @@ impl Sender {
         let outcome = self.sent(entry, item, found.fields).await?;
         if state.names() == Names::Written && self.guard.state().names() != Names::Written {
             // The guard found a reader during this write. It may have marked the sections with names before this write
-            // was stored, and thereby missed this section. Checking the state after storing the write closes this gap.
+            // was stored, and so have missed this section. Checking the state after storing the write closes this gap.
             self.deps.store.mark(vec![entry.section.clone()], self.deps.clock.now()).await?;
         }
         Ok(outcome)

@@ -53,7 +53,7 @@ pub(super) fn upload(mut payload: Payload, length: Option<u64>, mut guard: Optio
     Upload { length, pieces: received }
 }
 
-/// Searches the body of a request for a password field.
+/// A search for a password field in the body of a request.
 pub(super) struct PasswordGuard {
     search: Search,
     is_found: Arc<AtomicBool>,

@@ -35,7 +35,7 @@ const CREDENTIALS: &str = "__ac";
 /// Suffixes of field names with which Zope calls the named method instead of the one that the path names.
 const DIRECTIVES: [&str; 4] = [":method", ":action", ":default_method", ":default_action"];
 /// Media types that Zope reads as a form or as a remote call, and `text/plain`, which browsers send to other sites
-/// without asking these first. REST calls do not use them.
+/// without a preflight request. REST calls do not use them.
 const FORMS: [&str; 5] =
     ["application/x-www-form-urlencoded", "application/x-url-encoded", "multipart/form-data", "text/plain", "text/xml"];
 const JSON: &str = "application/json";
@@ -119,7 +119,7 @@ const TICKET_DIGEST_LEN: usize = 32;
 /// Length of the second part, in bytes: the time in hexadecimal digits.
 const TICKET_TIME_LEN: usize = 8;
 
-/// Decodes a ticket of Plone: digest, time, user, and `!`. Returns what follows the digest.
+/// Decodes a ticket of Plone: digest, time, user, and `!`. Returns the bytes after the digest.
 fn signed_part(value: &str) -> Option<Vec<u8>> {
     let ticket = base64::decode(percent::decode(value, |byte| byte != b'%')?.trim_end())?;
     ticket.get(TICKET_DIGEST_LEN..).map(<[u8]>::to_vec)

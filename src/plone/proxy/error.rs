@@ -28,7 +28,7 @@ pub enum ProxyError {
     /// The path leads to the management of Plone's users.
     #[error("user folder refused")]
     UserFolder,
-    /// The path or the query would sign in to Plone and bypass the hub's limit of attempts.
+    /// The path or the query would sign in to Plone and bypass the hub's limits on attempts.
     #[error("sign-in to Plone refused")]
     SignIn,
     /// The query contains a password, or selects the method that is called.

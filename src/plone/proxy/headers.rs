@@ -11,8 +11,8 @@ use crate::plone::proxy::cookies;
 use crate::plone::proxy::management::ForwardAs;
 use crate::plone::proxy::path::Mount;
 
-/// Hop-by-hop fields, whether or not `Connection` lists them (RFC 9110, 7.6.1), and fields of framing, which both
-/// connections write on their own.
+/// Hop-by-hop fields, whether or not `Connection` lists them (RFC 9110, 7.6.1), and framing fields, which each
+/// connection writes itself.
 const HOP_BY_HOP: [&str; 11] = [
     "connection",
     "keep-alive",
@@ -26,8 +26,8 @@ const HOP_BY_HOP: [&str; 11] = [
     "content-length",
     "expect",
 ];
-/// Request fields that are not forwarded: the hub writes them itself, or servers behind the hub could interpret them in
-/// a way that changes the request that the hub has checked.
+/// Request fields that are not forwarded, because the hub writes them itself, or because servers behind the hub could
+/// interpret them in a way that changes the request that the hub has checked.
 const NOT_TO_PLONE: [&str; 14] = [
     "host",
     "content-type",
@@ -44,8 +44,8 @@ const NOT_TO_PLONE: [&str; 14] = [
     "x-original-host",
     "max-forwards",
 ];
-/// Response fields that are not forwarded: they take effect outside of Plone, disclose its software, or the hub writes
-/// them itself.
+/// Response fields that are not forwarded, because they take effect outside of Plone or disclose its software, or
+/// because the hub writes them itself.
 const NOT_TO_CLIENTS: [&str; 17] = [
     "server",
     "x-powered-by",

@@ -1,12 +1,12 @@
 //! Keeps the management of Plone's users, groups, roles, settings and add-ons out of the proxy, and lets only
 //! administrators list its users.
 //!
-//! A token of an administrator that was stolen, or a script that has one, must not be able to change rights in Plone:
-//! that is done in Plone itself, where its own sign-in and log apply. Plone offers each of these changes at several
-//! addresses: as a REST service at any content (`/news/@users`), as the view behind the service
-//! (`@@PATCH_application_json_@users`), as a form, and as a method of a tool. Form fields in a body are not read, because
-//! bodies are streamed. Forms are refused below the hub's origin anyway; at Plone's own origin Plone's protection against
-//! forged requests applies to them.
+//! Neither a stolen token of an administrator nor a script with such a token may change rights in Plone through the
+//! hub. Rights are changed in Plone itself, where its own sign-in and log apply. Plone offers each of these changes at
+//! several addresses: as a REST service at any content (`/news/@users`), as the view behind the service
+//! (`@@PATCH_application_json_@users`), as a form, and as a method of a tool. Form fields in a body are not read,
+//! because bodies are streamed. Forms are refused below the hub's origin anyway; at Plone's own origin, Plone's
+//! protection against forged requests applies to them.
 
 use crate::plone::proxy::error::ProxyError;
 use crate::text::percent;

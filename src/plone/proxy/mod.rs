@@ -99,7 +99,7 @@ pub struct Accepted {
     contents: Contents,
 }
 
-/// A sign-in at Plone's own origin, which counts together with all sign-ins of the hub.
+/// A sign-in at Plone's own origin, which counts toward the limits for all sign-ins of the hub.
 pub struct OwnSignIn<'a> {
     /// The name that was given.
     pub account: String,
@@ -236,8 +236,8 @@ impl PloneProxy {
         Ok(self.accepted(req, within, &headers, true, is_personal, contents))
     }
 
-    /// Reads the sign-in in the body of a request to Plone's own origin, and admits it by the limits of all sign-ins.
-    /// Replaces the payload with what was read. Returns `None` if the body has no password.
+    /// Reads the sign-in in the body of a request to Plone's own origin, and checks it against the limits for all
+    /// sign-ins. Replaces the payload with what was read. Returns `None` if the body has no password.
     ///
     /// # Errors
     /// When the body cannot be read, or a limit is exceeded.
@@ -303,14 +303,14 @@ impl PloneProxy {
         let (guard, is_found) = (contents == Contents::Form).then(PasswordGuard::new).unzip();
         call.body = has_body.then(|| bodies::upload(payload, length, guard));
         let method = call.method.clone();
-        let answer = self.client.stream(call).await.map_err(|error| {
+        let received = self.client.stream(call).await.map_err(|error| {
             let has_password = is_found.is_some_and(|is_found| is_found.load(Ordering::Acquire));
             if has_password { ProxyError::PasswordElsewhere } else { ProxyError::from(error) }
         })?;
         let site_url = self.client.site_url();
         let fields =
-            ResponseHeaders { headers: &answer.headers, mount, origin: &origin, site_url, is_personal }.fields();
-        response(&method, answer, fields).await
+            ResponseHeaders { headers: &received.headers, mount, origin: &origin, site_url, is_personal }.fields();
+        response(&method, received, fields).await
     }
 
     /// Returns the hub's origin that the sender of a request uses. An unknown `Host` counts as the configured origin.
@@ -414,10 +414,10 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
 /// Builds the response with these header fields. A server error of Plone becomes a [`ProxyError`].
 async fn response(
     method: &Method,
-    answer: StreamResponse,
+    received: StreamResponse,
     fields: Vec<(HeaderName, HeaderValue)>,
 ) -> Result<HttpResponse, ProxyError> {
-    let StreamResponse { status, headers, body } = answer;
+    let StreamResponse { status, headers, body } = received;
     if status.is_server_error() {
         return Err(bodies::replacement_error(status, method));
     }

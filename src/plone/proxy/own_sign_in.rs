@@ -1,8 +1,9 @@
-//! Sign-ins at Plone's own origin. They reach Plone, but count together with all sign-ins of the hub.
+//! Sign-ins at Plone's own origin. They reach Plone, but count toward the limits for all sign-ins of the hub.
 //!
-//! Plone accepts a password at any path (see `credentials`). At its own origin this module lets passwords pass on Plone's
-//! sign-in pages and services only. There it reads the name before the request is forwarded. Elsewhere it changes the type
-//! of JSON bodies, as below the hub's origin, and searches forms for a password while they are streamed.
+//! Plone accepts a password at any path (see `credentials`). At its own origin this module lets passwords pass on
+//! Plone's sign-in pages and services only. There it reads the name before the request is forwarded. Elsewhere it
+//! changes the type of JSON bodies, as below the hub's origin, and searches forms for a password while they are
+//! streamed.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use crate::plone::proxy::credentials;
 use crate::plone::proxy::error::ProxyError;
 
-/// The longest body of a sign-in, in bytes. Plone's own have a few hundred.
+/// The longest body of a sign-in, in bytes. Those of Plone's own sign-ins have a few hundred.
 const SIGN_IN_LEN_MAX: usize = 64 * 1024;
 const NAME_FIELD: &str = "__ac_name";
 const PASSWORD_FIELD: &str = "__ac_password";
@@ -204,7 +205,7 @@ fn occurrences(word: &'static str, body: &[u8]) -> usize {
     Search::new(word).feed(body)
 }
 
-/// Searches a stream for a word, in which each character may be percent-encoded or follow a backslash.
+/// A search for a word in a stream. Each character of the word may be percent-encoded or follow a backslash.
 #[derive(Debug)]
 pub(super) struct Search {
     word: &'static [u8],

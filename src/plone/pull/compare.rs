@@ -77,7 +77,7 @@ mod tests {
         FieldValue::Text(text.to_owned())
     }
 
-    /// An item of Plone with 30 seats and these changes.
+    /// Returns an item of Plone with 30 seats and these changes.
     fn item(changes: &[(SectionField, FieldValue)]) -> Fields {
         let mut fields = Fields::from([
             (SectionField::Title, text("Calculus")),

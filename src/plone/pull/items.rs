@@ -39,9 +39,8 @@ impl KnownItems {
         (self.stored.get(&item.section).cloned(), item)
     }
 
-    /// Returns the fields of the item with this UID when it was last pulled or written; `None` if it belonged to
-    /// another section then. For an unknown item, returns the fields with which the outbox is creating the section, if
-    /// it is.
+    /// Returns the fields of the item with this UID when it was last pulled or written; `None` if it then belonged to
+    /// another section. For an unknown item, returns the fields with which the outbox is creating the section, if any.
     pub(super) fn last(&self, uid: &str, section: &SectionId) -> Option<&Fields> {
         match self.by_uid.get(uid) {
             Some(item) => (item.section == *section).then_some(&item.fields),

@@ -64,7 +64,7 @@ pub struct PullDeps {
     pub gate: Arc<PullGate>,
 }
 
-/// Returns the dependencies of a pull under a tenure.
+/// A function that returns the dependencies of a pull under a tenure.
 pub type PullDepsUnder = Box<dyn Fn(Tenure) -> PullDeps + Send>;
 
 /// Settings of the pull.
@@ -100,8 +100,8 @@ pub enum PullError {
     Registrar(#[from] SubmitError),
 }
 
-/// State that one pull passes to the next under the same tenure. Without it, a pull lists all items and reads all events
-/// again.
+/// State that one pull passes to the next under the same tenure. Without it, a pull lists all items and reads all
+/// events again.
 struct PullState {
     fence: Fence,
     sections: Sections,

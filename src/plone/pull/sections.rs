@@ -1,7 +1,7 @@
 //! Pulls Plone's sections into the hub.
 //!
-//! A pull may be interrupted at any point, by a failure of Plone or by a stop of the hub. Nothing is lost or done twice,
-//! because it compares values and stores items in this order:
+//! A pull may be interrupted at any point, by a failure of Plone or by a stop of the hub. Nothing is lost or done
+//! twice, because it compares values and stores items in this order:
 //!
 //! - The item of a *new* section is stored before the section is created, so that the outbox knows the item from the
 //!   first commit on and does not create a second one. If the pull is interrupted in between, the next pull creates the

@@ -143,7 +143,7 @@ fn is_private(host: &Host<&str>) -> bool {
     }
 }
 
-/// Resolves the links of one item.
+/// A resolver of the links of one item.
 struct Links {
     /// The site's address, with a trailing slash. The base of links that begin with a slash.
     site: Url,
@@ -182,14 +182,14 @@ impl Links {
         (!self.discloses_site(&address)).then_some(address)
     }
 
-    /// Returns whether an address outside of the site is one of Plone's network. The host of a public site has other
-    /// pages, but its other ports are those of its own services.
+    /// Returns whether an address outside of the site belongs to Plone's network. The host of a public site may have
+    /// other pages on the default port, but its other ports are those of its own services.
     fn is_internal(&self, url: &Url) -> bool {
         let is_site_host = url.host().is_some() && url.host() == self.site.host();
         url.host().is_none_or(|host| is_private(&host)) || (is_site_host && url.port().is_some())
     }
 
-    /// Returns whether an address contains the address of a site in a private network, such as in its query.
+    /// Returns whether an address contains the address of a site in a private network, for example in its query.
     fn discloses_site(&self, address: &str) -> bool {
         let is_private = self.site.host().is_some_and(|host| is_private(&host));
         is_private && percent::decode_lossy(address).contains(&self.site.origin().ascii_serialization())

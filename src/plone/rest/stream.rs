@@ -92,7 +92,7 @@ pub enum StreamError {
     Plone(#[from] PloneError),
 }
 
-/// Measures the speed of a body.
+/// A measurement of the speed of a body.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     begun: Instant,
@@ -250,7 +250,7 @@ impl Transfer {
             Err(StreamError::Plone(PloneError::Unavailable(_))) => {
                 self.in_time(request(&fresh).force_close().send(), &progress).await
             }
-            answer => answer,
+            response => response,
         }
     }
 
@@ -264,7 +264,7 @@ impl Transfer {
         loop {
             let seen = progress.get();
             tokio::select! {
-                answer = &mut sent => return answer.map_err(|error| match error {
+                response = &mut sent => return response.map_err(|error| match error {
                     SendRequestError::Body(_) => StreamError::Aborted,
                     SendRequestError::Url(_) | SendRequestError::Http(_) => {
                         PloneError::Refused("the address is not valid".to_owned()).into()

@@ -28,7 +28,7 @@ use crate::plone::rest::connection::PloneConnection;
 use crate::plone::rest::limiter::{CallOutcome, Limiter, Permit, PoolStats};
 
 /// Maximum length of a response in bytes. A page of [`crate::plone::port::PAGE_LEN`] hits and a roster of 1,000 people
-/// have 60 KiB each; a news item with embedded images may have a few MiB.
+/// take 60 KiB each; a news item with embedded images may take a few MiB.
 const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Time after which an idle connection is closed: well below the 120 s of waitress, so that Plone rarely closes one
 /// first.

@@ -1,7 +1,7 @@
 //! Tokens of Plone for users of single sign-on.
 //!
-//! A JWT plugin in Plone's user folder, which `deploy/plone-user-key.py` adds, accepts tokens that are signed with a key
-//! of its own. The hub has this key, so it can call Plone as a user whose password it does not know. Plone's plugin does
+//! A JWT plugin in Plone's user folder, which `deploy/plone-user-key.py` adds, accepts tokens that are signed with its
+//! own key. The hub has this key, so it can call Plone as a user whose password it does not know. Plone's plugin does
 //! not check whether the user exists, so the hub does.
 
 use std::sync::Arc;
@@ -28,7 +28,8 @@ const USERS_MAX: usize = 1_000;
 const BYTES_MAX: usize = USERS_MAX * size_of::<bool>();
 /// Maximum number of users that are read concurrently: half of the default pool, so that other calls are not blocked.
 const READS_MAX: usize = 4;
-/// Age above which a cached value is not used, as a multiple of `[plone] recheck_s`, after which it is renewed.
+/// Age above which a cached value is not used, as a multiple of `[plone] recheck_s`. A value that is older than
+/// `recheck_s` itself is renewed when it is used.
 const AGE_MAX: u32 = 2;
 
 /// Claims of a token, as Plone's JWT plugin reads them.
@@ -38,10 +39,10 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// Signs tokens of Plone for users of single sign-on.
+/// A signer of Plone tokens for users of single sign-on.
 pub(super) struct UserTokens {
     key: EncodingKey,
-    /// The hub's own user. No person is served as this user.
+    /// The hub's own user. No one gets a token as this user.
     hub_user: UserName,
     clock: Arc<dyn Clock>,
     /// Whether users exist in Plone.
@@ -124,7 +125,7 @@ mod tests {
         let claims: serde_json::Value = jsonwebtoken::decode(token.expose_secret(), &key, &validation).unwrap().claims;
         let expected = serde_json::json!({"sub": "ann", "exp": hub.clock.now().as_second() + TOKEN_TTL_S});
         assert_eq!(claims, expected);
-        for (name, why) in [("unknown", "Plone has no such user"), ("hub", "no one is served as the hub's user")] {
+        for (name, why) in [("unknown", "Plone has no such user"), ("hub", "no one gets a token as the hub's user")] {
             assert!(provider.token_for(&user(name)).await.is_none(), "{why}");
         }
         assert!(hub.provider.token_for(&user("ann")).await.is_none(), "without a key, no one has a token");
