@@ -52,7 +52,7 @@ const REJECTED: [(&str, &str); 40] = [
 ];
 
 /// Page texts of the first version that native readers found odd, and what they say instead. `n` and `nth` stand for
-/// values. They are rejected wherever people read, so that none of them comes back.
+/// values. They are rejected in every text that people read, so that none of them comes back.
 const REPLACED: [(&str, &str); 76] = [
     ("n not read", "{n} unread"),
     ("to plan and to register sign in", "Browse freely. Sign in to plan or register."),

@@ -17,8 +17,8 @@ use crate::support::server::Server;
 use crate::support::simulation::{Costs, Load};
 use crate::{block_on, machine};
 
-/// Registrations per second of calm phases, about as many as in the tenth that is run: processes that sleep between two
-/// pieces of work need more time for each.
+/// Registrations per second in calm phases, about as many as in the tenth of a college that is run. The rate matters,
+/// because processes that sleep between two pieces of work need more time for each.
 const PACE: f64 = 25.0;
 /// Sections for which a student registers.
 const CART: usize = 5;

@@ -324,8 +324,8 @@ impl Columns<'_> {
         subject.filter(|_| !self.header.has(Column::Number)).filter(are_all_whole)
     }
 
-    /// If the subject's column has whole courses and the course's column has none, but words, the course is in the first
-    /// one, and the second one is the title.
+    /// If the subject's column has whole courses, and the course's column has words instead, takes the course from the
+    /// first column and the title from the second.
     fn find_course_in_subject(&mut self) {
         let course = self.header.at(Column::Course).filter(|index| *index < self.forms.len());
         let Some((subject, course)) = self.subject_of_whole_courses().zip(course) else { return };

@@ -198,7 +198,7 @@ impl Groups {
         row
     }
 
-    /// Makes the sets of two rows one.
+    /// Merges the sets of two rows.
     fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
         self.0[a.max(b)] = a.min(b);

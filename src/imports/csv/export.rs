@@ -21,7 +21,7 @@ use crate::imports::csv::row::{Cells, MeetingRow, Row, component, count, stated}
 use crate::imports::csv::spanish_days::DayLetters;
 use crate::imports::csv::{conditions, dates, days, instructors, text, times};
 
-/// The columns of the file, in order. The import ignores `id` as a field, `open` and `withdrawn`.
+/// The columns of the file, in order. The import ignores `open` and `withdrawn`; `id` only marks the rows as exported.
 pub(super) const COLUMNS: [&str; 33] = [
     "id",
     "term",

@@ -348,7 +348,7 @@ impl Reading<'_, '_> {
             cells = Cells::new(&self.header, filled, &derived, line);
             cells.add_row_remark(Remark::MergedCells);
         }
-        // A row with too few or too many cells causes its section to be rejected, which would otherwise lack a meeting.
+        // The section of a row with too few or too many cells is rejected, because it would lack a meeting.
         let crn = match is_well_formed {
             true => crn::read(&mut cells),
             false => crn::read(&mut Cells::new(&self.header, record, &derived, line)),

@@ -199,7 +199,7 @@ fn scan(entry: &mut impl Read, limit: u64, tick: &mut Tick<'_>) -> Result<Scanne
     let mut entry = entry.take(limit.saturating_add(1));
     loop {
         tick()?;
-        // The end of the previous chunk is before this one, for names that are in both.
+        // The end of the previous chunk precedes the new bytes, so that a name that spans both is found.
         let fresh = MERGE.len() - 1;
         let got = entry.read(&mut chunk[fresh..]).map_err(|_| Stop::damaged())?;
         if got == 0 {

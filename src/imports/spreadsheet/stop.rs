@@ -20,7 +20,7 @@ impl Stop {
         Self::Refused(0, kind)
     }
 
-    /// Creates the refusal of a file that its format does not allow.
+    /// Creates the refusal of a file that violates its format.
     pub(super) fn damaged() -> Self {
         Self::refused(FindingKind::WorkbookDamaged)
     }

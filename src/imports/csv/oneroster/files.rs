@@ -97,7 +97,7 @@ impl Files<'_, '_> {
         Ok(has_role_column)
     }
 
-    /// Visits the rows of a file, which has at most `limit` bytes, and reports those that are to be deleted.
+    /// Visits the rows of a file, which has at most `limit` bytes, and reports those that are marked for deletion.
     pub(super) fn each(
         &mut self,
         table: &Table,

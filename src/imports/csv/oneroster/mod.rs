@@ -1,7 +1,7 @@
 //! OneRoster 1.2 bundles (1EdTech, "OneRoster CSV Binding 1.2"): a ZIP archive of CSV files about a term, with which
 //! learning management systems and other programs of a college exchange classes and enrollments.
 //!
-//! - [`export`]: writes the bundle of a term; [`ids`]: the `sourcedId` of what is in it
+//! - [`export`]: writes the bundle of a term; [`ids`]: forms the identifiers and the texts of meetings in it
 //! - `reader`: reads the files of a bundle; [`bundle`]: reads its classes as the table of a schedule
 //! - [`roster`]: reads the students, grades and enrollments of a bundle; `files`,
 //!   `columns`: check the files

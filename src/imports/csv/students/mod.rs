@@ -33,8 +33,8 @@ use merge::Merge;
 
 pub(in crate::imports) use merge::Students;
 
-/// The maximum number of students in a file. They are changed by one command to each term, for which registrations
-/// wait; the largest community colleges have as many.
+/// The maximum number of students in a file: as many as the largest community colleges have. One command to each term
+/// changes all of them, and registrations wait for it.
 pub(super) const STUDENTS_MAX: usize = 50_000;
 /// The maximum number of rows of a file: twenty courses of each student. They are held in memory.
 pub(super) const ROWS_MAX: u64 = 1_000_000;
