@@ -91,8 +91,8 @@ pub(super) struct Comparison<'s> {
     chunk: Vec<SectionState>,
     /// The sections staged so far.
     pub(super) staged: StagedImport,
-    /// The CRNs of the term that are numbers, by the number without leading zeros. Built when a CRN of the file is not in
-    /// the term.
+    /// The CRNs of the term that are numbers, by the number without leading zeros. Built when a CRN of the file is not
+    /// in the term.
     by_number: OnceCell<HashMap<String, Vec<Crn>>>,
     /// The CRNs of the file that lack leading zeros, with the CRN of the term under which each is imported.
     renamed: HashMap<Crn, Crn>,

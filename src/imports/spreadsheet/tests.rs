@@ -1,4 +1,5 @@
-//! Tests that read whole workbooks. Most are made from the CSV files in `tests/schedules` and must have the same result.
+//! Tests that read whole workbooks. Most workbooks are made from the CSV files in `tests/schedules` and must have the
+//! same result.
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
