@@ -12,7 +12,7 @@ use crate::support::wait::eventually;
 
 const SECRET: &str = "the secret of the web server, 32 bytes";
 const NEWS: &str = "/api/v1/announcements";
-/// A news item that members without a role of staff cannot see.
+/// A news item that members without a staff role cannot see.
 const PRIVATE: &str = "/plone/news/budget";
 const PRIVATE_TITLE: &str = "Budget, not to be published yet";
 const JSON: (&str, &str) = ("Accept", "application/json");
@@ -91,7 +91,7 @@ fn a_user_of_single_sign_on_sees_what_their_plone_user_may_see() {
 }
 
 #[test]
-fn writes_are_those_of_the_plone_user_and_refusals_stay() {
+fn writes_are_made_as_the_plone_user_and_refusals_still_apply() {
     let (plone, key) = plone();
     let home = home(key);
     let server = home.serve();
