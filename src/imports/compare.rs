@@ -57,7 +57,7 @@ fn warn(report: &mut TaskReport, line: u64, column: &str, value: &str, kind: &Fi
     }
 }
 
-/// Warns if an import reopens a section, or if its status in the file is not that in the hub.
+/// Warns if an import reopens a cancelled section, or if a section stays cancelled although the file does not cancel it.
 fn warn_about_status(
     report: &mut TaskReport,
     line: u64,

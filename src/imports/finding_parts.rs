@@ -1,4 +1,4 @@
-//! Parts of findings that several of them share, each with its English text and a code of its own.
+//! Parts that several findings share, each with its English text and a code.
 
 use serde::Serialize;
 use thiserror::Error;

@@ -224,7 +224,8 @@ impl Inner {
     }
 }
 
-/// The import queue and its thread. Stopping or dropping it stops the running import, which then changes nothing.
+/// The import queue and its thread. Stopping or dropping it stops the running import, which then changes nothing unless
+/// it is being applied.
 pub struct Imports {
     inner: Arc<Inner>,
     queue: Mutex<Option<SyncSender<Job>>>,

@@ -35,7 +35,7 @@ pub(super) struct RequestedEnrollment {
 pub(super) struct Plan {
     /// The registrations to make, by term, and in a term in the order of the file.
     pub(super) requested: Vec<RequestedEnrollment>,
-    /// The number of students who are enrolled already.
+    /// The number of enrollments that the hub already has.
     pub(super) unchanged: u64,
     /// The first warnings about enrollments that are not imported.
     pub(super) warnings: Vec<Finding>,

@@ -49,7 +49,7 @@ enum Stop {
     Stopping,
     /// The file has errors, which the task lists.
     Rejected,
-    /// The hub failed.
+    /// It failed for another reason.
     Failed {
         /// What the user reads.
         reason: EndReason,
@@ -197,7 +197,7 @@ impl Run<'_> {
         Ok(read?)
     }
 
-    /// Imports events by one write. (The reader limits their number.)
+    /// Imports events with one write. The reader limits their number.
     fn import_events(&mut self, schedule: &dyn Schedule, rejected: bool) -> Result<(), Stop> {
         let mut events = Vec::new();
         schedule.each_event(&mut |event| {
