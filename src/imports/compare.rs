@@ -57,7 +57,8 @@ fn warn(report: &mut TaskReport, line: u64, column: &str, value: &str, kind: &Fi
     }
 }
 
-/// Warns if an import reopens a cancelled section, or if a section stays cancelled although the file does not cancel it.
+/// Warns if an import reopens a cancelled section, or if a section stays cancelled although the file does not cancel
+/// it.
 fn warn_about_status(
     report: &mut TaskReport,
     line: u64,

@@ -12,7 +12,7 @@ pub enum RunFailure {
     #[error("The test was stopped early.")]
     Stopped,
     /// The process that generates the load did not start, or ended early.
-    #[error("The load could not be run. See the hub's log for the cause.")]
+    #[error("The load generator failed. See the hub's log for the cause.")]
     NotRun,
     /// The address of a server does not begin with `http://`.
     #[error("{url} must begin with http://: the load generator does not support TLS.")]

@@ -105,7 +105,7 @@ impl Remarks {
     }
 
     /// If a column has many cells that are not imported, replaces further warnings about them with one remark. Returns
-    /// whether `finding` was replaced. Otherwise a column in an unknown form would hide the other warnings.
+    /// whether it replaced `finding`. Otherwise a column in an unknown form would hide the other warnings.
     pub(super) fn absorb(&mut self, finding: &Finding) -> bool {
         let Some(column) = &finding.column else { return false };
         if !finding.coded.as_ref().is_some_and(|coded| NOT_IMPORTED_CODES.contains(&&*coded.code)) {

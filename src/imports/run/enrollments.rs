@@ -26,8 +26,8 @@ use crate::store::accounts::AuditEntry;
 
 use super::{ATTEMPTS_MAX, CHUNK_PAUSE_MAX, RETRY_PAUSE, Run, Stop};
 
-/// The number of concurrent requests, the same as when staff move all students of a section. They share a commit, and the
-/// next ones are sent after a pause, so that students' requests come between them.
+/// The number of concurrent requests, the same as when staff move all students of a section. They share a commit, and
+/// the next ones are sent after a pause, so that students' requests come between them.
 const AT_ONCE: usize = 100;
 
 /// The sections of one student in one term, which are requested together.
@@ -62,8 +62,8 @@ struct Results {
 }
 
 impl Run<'_> {
-    /// Makes registrations. If a student has several requests in a term, those that are refused because they need another
-    /// section are requested again together, after all others.
+    /// Makes registrations. If a student has several requests in a term, those that are refused because they need
+    /// another section are requested again together, after all others.
     pub(super) fn register_students(&mut self, requested: Vec<RequestedEnrollment>) -> Result<(), Stop> {
         let several = with_several(&requested);
         let single: Vec<Set> = requested.into_iter().map(|one| vec![one]).collect();
