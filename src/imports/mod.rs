@@ -72,7 +72,7 @@ use task::{Live, Unstored};
 pub const QUEUE_MAX: usize = 4;
 /// The maximum number of uploads on disk: those of queued and running imports, and a few that are being received.
 pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
-/// The last line that can be the header. All lines above it are read into memory.
+/// The last line that can be the header. The beginnings of all lines above it are held in memory.
 pub const HEADER_LINE_MAX: u64 = 1_000;
 /// The `nice` value of the import thread, relative to the rest of the hub.
 const NICENESS: i32 = 10;

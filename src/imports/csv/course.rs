@@ -160,7 +160,7 @@ pub(super) fn is_number_only(cell: &str) -> bool {
     cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.contains(char::is_whitespace)
 }
 
-/// Returns whether a cell of numbers has the subject too, such as `MATH 151` and `MATH-151-01`.
+/// Returns whether a cell of course numbers also has the subject, such as `MATH 151` and `MATH-151-01`.
 pub(super) fn is_whole(cell: &str) -> bool {
     let letters = cell.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(0);
     let rest = cell[letters..].trim_start_matches([' ', '-', '*']);

@@ -21,7 +21,7 @@ use crate::imports::csv::row::{Cells, MeetingRow, Row, component, count, stated}
 use crate::imports::csv::spanish_days::DayLetters;
 use crate::imports::csv::{conditions, dates, days, instructors, text, times};
 
-/// The columns of the file, in order. The import ignores `open` and `withdrawn`; `id` only marks the rows as exported.
+/// The columns of the file, in order. The import finds the section by `id`, and ignores `open` and `withdrawn`.
 pub(super) const COLUMNS: [&str; 33] = [
     "id",
     "term",

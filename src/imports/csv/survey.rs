@@ -327,7 +327,8 @@ fn are_joined(upper: &[String], lower: &[String]) -> bool {
     texts > 1 && upper.iter().zip(lower).any(is_joined)
 }
 
-/// Joins a header of two rows, such as `Meeting` above `Days`. For each column, the longest known name is used.
+/// Joins a header of two rows, such as `Meeting` above `Days`. For each column, uses the two texts together if they are
+/// a known name, otherwise the lower or the upper text if it is one.
 fn in_two_rows(upper: &[String], lower: &[String], extra: &ExtraNames) -> Vec<String> {
     let is_known = |name: &str| {
         let name = &normalized(name);
@@ -380,7 +381,7 @@ fn formats(
         if at <= records_before_rows {
             continue;
         }
-        // Later rows count for the clock only if the first ones have shown neither am or pm nor a late hour.
+        // Later rows count for the clock only if the first ones have shown neither am nor pm nor a late hour.
         let is_late = at > records_before_rows + contents::ROWS_MAX;
         let cell = |index: &usize| record.get(*index).map_or("", str::trim);
         status.iter().map(cell).for_each(|cell| letters.add(cell));

@@ -179,7 +179,8 @@ impl Log {
         self.errors.push(kind.of_cell(entry.line, Some(&entry.column(column)), None));
     }
 
-    /// Adds the error that a cell refers to a row that `file` does not have. The row is not about a person.
+    /// Adds the error that a cell refers to a row that `file` does not have. The error quotes the cell, because the row
+    /// is not about a person.
     pub(super) fn unknown(&mut self, entry: &Entry<'_, '_>, column: &'static str, file: &'static str) {
         let value = finding_value(entry.get(column));
         let kind = RosterFinding::RosterUnknownId { file };

@@ -24,7 +24,7 @@ const TIME_FORMATS: [&str; 8] = [
     "%m/%d/%Y %H:%M:%S",
 ];
 
-/// Removes spaces at the ends of a text and replaces others with single ones.
+/// Removes white space at the ends of a text, and replaces each other run of it with one space.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

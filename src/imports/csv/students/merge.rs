@@ -146,7 +146,7 @@ impl<'h> Merge<'h> {
         self.students.len()
     }
 
-    /// Adds a row. A blank one, and a repeated header, do not count.
+    /// Adds a row. Blank rows and repeated headers do not count.
     pub(super) fn add(&mut self, line: u64, record: &csv::StringRecord) {
         let is_header = record.len() == self.names.len()
             && record.iter().zip(self.names).all(|(cell, name)| normalized(cell) == normalized(name));
