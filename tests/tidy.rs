@@ -314,8 +314,8 @@ fn every_action_of_the_audit_trail_has_a_name_on_the_page() {
     assert_none(&problems);
 }
 
-/// The enums whose variants are texts with a code, by their file: the common prefix of their texts on the pages, and the
-/// folder of the word tables.
+/// The files with enums whose variants are texts with a code, each with the common prefix of these texts on the pages,
+/// and the folder of their word tables.
 const CODED_TEXTS: [(&str, &str, &str); 9] = [
     ("src/imports/finding_kind.rs", "finding", "findings"),
     ("src/imports/finding_parts.rs", "finding", "findings"),
@@ -462,7 +462,7 @@ fn required_lints_are_enabled() {
 }
 
 #[test]
-fn pages_have_no_inline_code_and_load_only_own_files() {
+fn pages_have_no_inline_code_and_load_only_files_of_the_hub() {
     let mut problems = Vec::new();
     for (name, text) in files("static", &[".html", ".css", ".js"]) {
         let is_page = name.ends_with(".html");

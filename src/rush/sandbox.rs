@@ -214,8 +214,8 @@ impl Sandboxes {
     /// it at the end of its lifetime.
     ///
     /// # Errors
-    /// If another sandbox is reserved or open, if the store cannot be read or written, or if the registrar cannot create
-    /// the term. Nothing remains of a failed attempt.
+    /// If another sandbox is reserved or open, if the store cannot be read or written, or if the registrar cannot
+    /// create the term. Nothing remains of a failed attempt.
     ///
     /// # Panics
     /// Outside a Tokio runtime.

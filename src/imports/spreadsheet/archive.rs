@@ -32,7 +32,7 @@ const STYLES_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const STYLES_MEMORY_MAX: u64 = 128 * 1024 * 1024;
 /// The maximum distance between two elements of XML, in bytes. A cell has at most 32,767 characters.
 const TOKEN_BYTES_MAX: u64 = 1024 * 1024;
-/// The maximum number of merged cells that are read. Others have their value in the first cell only.
+/// The maximum number of merged ranges that are read. A workbook with more keeps each value in the first cell only.
 const MERGES_MAX: u64 = 100_000;
 /// The number of bytes that are unpacked at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
