@@ -82,7 +82,7 @@ fn check(table: &[(&str, &[&str])]) {
 }
 
 #[test]
-fn the_whole_file_decides_how_times_statuses_weekdays_and_free_seats_are_read() {
+fn times_statuses_and_weekdays_are_interpreted_per_file() {
     check(&[
         // No time has am or pm.
         (
@@ -341,7 +341,7 @@ fn several_meetings_in_one_cell_are_read_or_rejected() {
 }
 
 #[test]
-fn the_whole_file_decides_how_spanish_letters_of_days_are_read() {
+fn spanish_letters_of_days_are_interpreted_per_file() {
     let clear = "NRC,Curso,Cupo,Días,Hora\n30001,BIO 101,20,MJ,8:00-8:50\n30002,BIO 102,20,LX,8:00-8:50\n\
                  30003,BIO 103,20,M,8:00-8:50\n30004,BIO 104,20,LMV,8:00-8:50\n30005,BIO 105,20,SD,13:00-13:50\n";
     check(&[
