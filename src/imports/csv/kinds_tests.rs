@@ -118,7 +118,7 @@ fn times_statuses_and_weekdays_are_interpreted_per_file() {
 }
 
 #[test]
-fn a_time_that_may_be_in_the_afternoon_is_reported_beside_an_hour_above_12() {
+fn ambiguous_times_beside_an_hour_above_12_are_reported() {
     let (parsed, _folder) =
         open("CRN,Course,Cap,Days,Time\n30001,BIO 101,20,M,13:00-13:50\n30002,BIO 102,20,M,1:00-1:50\n");
     let mut warnings = Vec::new();

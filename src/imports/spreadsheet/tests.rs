@@ -243,7 +243,7 @@ fn merged_cells_have_their_value_in_each_row() {
 }
 
 #[test]
-fn the_sheet_with_the_most_known_columns_is_read_unless_another_is_chosen() {
+fn the_sheet_with_the_most_known_columns_is_read_by_default() {
     let mut book = Workbook::new();
     book.add_worksheet().set_name("Read me").unwrap().write(0, 0, "Course information").unwrap();
     for (name, crn) in [("Fall", 1), ("Spring", 2)] {
