@@ -39,7 +39,7 @@ pub(super) struct Plan {
     pub(super) unchanged: u64,
     /// The first warnings about enrollments that are not imported.
     pub(super) warnings: Vec<Finding>,
-    /// The number of all of them.
+    /// The number of all such warnings.
     pub(super) warnings_total: u64,
 }
 

@@ -51,9 +51,9 @@ enum Stop {
     Rejected,
     /// It failed for another reason.
     Failed {
-        /// What the user reads.
+        /// The reason that the user reads.
         reason: EndReason,
-        /// Cause for the log.
+        /// The cause that is logged.
         cause: String,
     },
     /// The hub is stopping, and it is not known whether the import was applied.
@@ -348,7 +348,7 @@ impl Run<'_> {
                 }
                 Err(SubmitError::Overloaded) => std::thread::sleep(RETRY_PAUSE),
                 Err(SubmitError::OutcomeUnknown) => {
-                    // The store reads the visible generation in order with its commits. Until it responds, the result
+                    // The store reads the visible generation after the earlier commits. Until it responds, the result
                     // is not known.
                     let visible = loop {
                         match self.retry(|| store.generation(term)) {
@@ -366,7 +366,7 @@ impl Run<'_> {
         Err(Stop::Failed { reason: EndReason::HubBusy, cause: "the registrar was overloaded".to_owned() })
     }
 
-    /// Stores that the import may become visible, after which it cannot be cancelled.
+    /// Records that the import may become visible, after which it cannot be cancelled.
     fn commit(&self, generation: u64) -> Result<(), Stop> {
         if !self.job.live.commit() {
             return Err(Stop::Cancelled);

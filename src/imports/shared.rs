@@ -26,8 +26,8 @@ pub enum ErrorList {
     Stored(Vec<u8>),
     /// No error was found.
     Empty,
-    /// Not here: another hub is still reading the file, or the list is
-    /// longer than [`ERRORS_LEN_MAX`](crate::store::shared_tasks::ERRORS_LEN_MAX).
+    /// Not at this hub: another hub is still reading the file, or the list is longer than
+    /// [`ERRORS_LEN_MAX`](crate::store::shared_tasks::ERRORS_LEN_MAX).
     Elsewhere,
 }
 

@@ -115,7 +115,7 @@ impl Forms {
     }
 }
 
-/// Decides about the columns of a file. Returns what to add to the mapping of columns.
+/// Decides the fields of columns from their cells. Returns the entries to add to the mapping of columns.
 pub(super) fn decide(
     source: &RecordSource<'_>,
     header: &Header,

@@ -27,8 +27,8 @@ pub(super) fn join(subject: &str, number: &str) -> Result<String, FindingKind> {
 
 /// Splits a cell into course and section: `MATH 151`, `MATH151`, `MATH-151-A01`, `MATH*151*01`, `MATH 151 A01`, and the
 /// packed `ACTG F001A01W` of Californian colleges (the college's letter, four characters of the number, padded with a
-/// dot, and the section). A title may follow, as in `MATH 151-01 - Algebra` and `MATH-151-01 (30001) Algebra`. A cell in no
-/// such format is taken as the course.
+/// dot, and the section). A title may follow, as in `MATH 151-01 - Algebra` and `MATH-151-01 (30001) Algebra`. Any
+/// other cell is taken as the course.
 pub(super) fn split(cell: &str) -> Result<Course, FindingKind> {
     let decoded = text::decoded(cell);
     if let Some((head, title)) = before_title(&decoded) {

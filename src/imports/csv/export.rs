@@ -102,7 +102,7 @@ pub(super) fn day_letters(days: Days) -> String {
 
 /// Returns the cells of a row, in the order of [`COLUMNS`].
 fn cells(state: &SectionState, meeting: &Meeting) -> [String; COLUMNS.len()] {
-    // Every field is named, so that a new field does not compile until it is written or left out on purpose.
+    // Names every field, so that after adding one, the code does not compile until it is written or ignored here.
     let Section {
         id,
         original_crn: _, // In `crn_text`.

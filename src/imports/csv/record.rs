@@ -45,7 +45,7 @@ pub(super) fn continued(cells: &mut Cells<'_>, above: &(Crn, Row), format: Forma
     Some((crn.clone(), Row { line: cells.line(), meetings, instructors: names, is_continuation: true, ..row.clone() }))
 }
 
-/// Returns whether a cell is a CRN as systems number them.
+/// Returns whether a cell is a CRN of digits only, as most systems assign them.
 pub(super) fn is_crn(cell: &str) -> bool {
     let cell = cell.trim();
     !cell.is_empty() && cell.bytes().all(|b| b.is_ascii_digit())

@@ -123,7 +123,7 @@ pub(super) fn text_of(record: &csv::StringRecord) -> String {
     cells.join(", ").chars().map(printable).take(SKIPPED_CHARS_MAX).collect()
 }
 
-/// Surveys a file. The error is what is wrong with the file, and the line that it concerns.
+/// Surveys a file. If it cannot be imported, returns the line with the problem, and the problem.
 pub(super) fn survey(
     source: &RecordSource<'_>,
     options: &ScheduleOptions,
@@ -252,8 +252,8 @@ fn find_with_profile<'o>(
     Ok((find_header(rows, options, extra, &all)?, named))
 }
 
-/// Finds the header among the first rows: the row with the most known columns, together with the row above it if its
-/// names are in two rows. The error is a line and what is wrong.
+/// Finds the header among the first rows: the row with the most known columns, together with the row above or below it
+/// if the names are in two rows. If there is no row in the chosen line, returns the line and the problem.
 fn find_header(
     rows: &[(u64, csv::StringRecord)],
     options: &ScheduleOptions,
@@ -277,7 +277,7 @@ fn find_header(
         let names = (1..=columns).map(|number| format!("Column {number}")).collect();
         return Ok(Found { names, line: 0, records: 0, header_rows: 0 });
     }
-    // Without a known column in any row, the first row is reported as the header.
+    // If no row has enough known columns, the first row is reported as the header.
     let best = if best_score < HEADER_COLUMNS_MIN { 0 } else { best };
     if best > 0 {
         let both = in_two_rows(&one(best - 1), &one(best), extra);

@@ -70,7 +70,7 @@ impl Use {
             && !(self.group != 0 && self.group == later.group)
     }
 
-    /// Returns whether every use overlaps both or neither of them, as long as it does not start earlier.
+    /// Returns whether every use that starts no earlier than both overlaps either both or neither.
     fn has_same_span(&self, other: &Self) -> bool {
         let span = |it: &Self| (it.end, it.days, it.starts_on, it.ends_on);
         span(self) == span(other)

@@ -84,7 +84,7 @@ pub(super) fn one_line(cell: &str) -> Cow<'_, str> {
     if tidy { Cow::Borrowed(cell) } else { Cow::Owned(cell.split_whitespace().collect::<Vec<_>>().join(" ")) }
 }
 
-/// Characters that pages write as entities, which remain in what is copied from a page.
+/// HTML entities that may remain in text from web pages, each with its character.
 const ENTITIES: [(&str, &str); 7] = [
     ("&nbsp;", " "),
     ("&lt;", "<"),
@@ -96,7 +96,7 @@ const ENTITIES: [(&str, &str); 7] = [
     ("&amp;", "&"),
 ];
 
-/// Replaces entities of HTML, and control characters that are Windows-1252 in a file that is otherwise UTF-8.
+/// Replaces HTML entities, and control characters that are Windows-1252 in a file that is otherwise UTF-8.
 pub(super) fn decoded(cell: &str) -> Cow<'_, str> {
     let is_c1 = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
     let has_entity = cell.contains('&') && cell.contains(';');

@@ -57,7 +57,7 @@ struct Results {
     created: u64,
     unchanged: u64,
     refused: Vec<Finding>,
-    /// Requests that a section of the same student may have made possible in the meantime.
+    /// Refused requests to repeat, because another section of the same student may have made them possible.
     again: Vec<RequestedEnrollment>,
 }
 

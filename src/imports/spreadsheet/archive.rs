@@ -62,7 +62,7 @@ pub(super) fn check(file: &File, tick: &mut Tick<'_>) -> Result<ArchiveKind, Sto
         })
         .collect();
     let is_xlsx = kind(&mut archive, &names)?;
-    // Some programs do not state sizes before the files, and others state wrong ones: what is unpacked is counted, too.
+    // Some programs do not state sizes before the files, and others state wrong ones, so unpacked bytes count, too.
     if archive.decompressed_size().is_some_and(|stated| stated > u128::from(UNPACKED_MAX)) {
         return Err(too_large_unpacked());
     }

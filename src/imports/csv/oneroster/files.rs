@@ -25,7 +25,7 @@ use crate::imports::csv::students::{ROWS_MAX, STUDENTS_MAX};
 const REFERENCES: [(&str, &[&str]); 2] =
     [(ENROLLMENTS, &[SESSIONS, COURSES, CLASSES]), (RESULTS, &[SESSIONS, COURSES, CLASSES, LINE_ITEMS])];
 
-/// A bundle that is read.
+/// A bundle that is being read.
 pub(super) struct Files<'f, 't> {
     pub(super) archive: Archive,
     /// Fails if the import was cancelled.
@@ -35,7 +35,7 @@ pub(super) struct Files<'f, 't> {
     pub(super) log: &'f mut Log,
 }
 
-/// What was found.
+/// The findings so far.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) errors: Vec<Finding>,

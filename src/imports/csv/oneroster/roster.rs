@@ -144,7 +144,7 @@ struct Known {
     line_items: HashMap<Box<str>, LineItem>,
 }
 
-/// What is graded in a class.
+/// A line item: graded work of a class, such as an exam, or the grade of the course.
 struct LineItem {
     class: Option<usize>,
     has_final_title: bool,

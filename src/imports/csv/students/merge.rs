@@ -101,7 +101,7 @@ fn with_courses(mut facts: StudentFacts, added: Vec<CompletedCourse>) -> Student
     facts
 }
 
-/// The merging of a file's rows.
+/// A merge of a file's rows in progress.
 pub(super) struct Merge<'h> {
     header: &'h Header,
     names: &'h [&'h str],

@@ -122,8 +122,8 @@ pub(in crate::imports) fn read(
     read_records(&source, options, &map, watch)
 }
 
-/// Finds the header among the first rows: that of the chosen line, otherwise the row with the most known columns. Returns
-/// its index and the number of its known columns.
+/// Finds the header among the first rows: the first one at or below the chosen line, otherwise the one with the most
+/// known columns. Returns its index and the number of its known columns.
 fn find_header(rows: &[(u64, csv::StringRecord)], map: &ColumnMap, line: Option<u64>) -> Option<(usize, usize)> {
     let known = |record: &csv::StringRecord| Header::read(&record.iter().collect::<Vec<_>>(), map).len();
     if let Some(line) = line {
