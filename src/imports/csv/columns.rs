@@ -62,7 +62,7 @@ pub(super) fn resolve(name: &str, normalized_names: &[String]) -> Option<Vec<usi
 }
 
 impl Recognition {
-    /// Returns the index of a name that an upload maps.
+    /// Returns the index of the cell to which a mapped name refers, and marks its columns as used.
     fn find(&mut self, name: &str) -> Option<usize> {
         let parts = resolve(name, &self.normalized)?;
         parts.iter().for_each(|index| self.used[*index] = true);

@@ -154,8 +154,8 @@ pub(super) fn combined(cell: &str, format: Format) -> Option<Vec<WarnedPart>> {
     found.iter().any(is_combined).then_some(found)
 }
 
-/// Parses parts of which some are the room of the part before: `MW 9:00-9:50 AM; Main Campus, Elm Hall, 105`. `None` if a
-/// part is neither a meeting nor such a room.
+/// Parses parts, some of which are only the room of the part before: `MW 9:00-9:50 AM; Main Campus, Elm Hall, 105`.
+/// Returns `None` if a part is neither a meeting nor such a room.
 fn with_rooms_apart(
     parts: &[&str],
     letters: DayLetters,

@@ -102,7 +102,7 @@ pub(super) fn day_letters(days: Days) -> String {
 
 /// Returns the cells of a row, in the order of [`COLUMNS`].
 fn cells(state: &SectionState, meeting: &Meeting) -> [String; COLUMNS.len()] {
-    // Names every field, so that after adding one, the code does not compile until it is written or ignored here.
+    // Names every field, so that the code does not compile until a new field is written or ignored here.
     let Section {
         id,
         original_crn: _, // In `crn_text`.

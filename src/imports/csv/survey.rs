@@ -39,7 +39,7 @@ const PREVIEW_CELLS_MIN: usize = 2;
 /// The maximum length of a sample text, in characters.
 const SAMPLE_CHARS_MAX: usize = 60;
 
-/// What is known of a file before its rows are read.
+/// What is known about a file before its rows are read.
 pub(super) struct Survey {
     /// The cells of the header; `Column 1`, `Column 2` … if the file has none.
     pub(super) names: Vec<String>,
