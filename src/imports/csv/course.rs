@@ -41,7 +41,7 @@ pub(super) fn split(cell: &str) -> Result<Course, FindingKind> {
     split_untitled(&decoded)
 }
 
-/// Splits a title from what precedes it: ` - `, a colon, or a number in parentheses.
+/// Splits a cell before its title, which follows ` - `, a colon, or a number in parentheses.
 fn before_title(cell: &str) -> Option<(&str, &str)> {
     let by_parentheses = || {
         let (head, rest) = cell.split_once(" (")?;

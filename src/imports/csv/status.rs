@@ -3,7 +3,7 @@
 /// The status of a section, as a file states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileStatus {
-    /// It is taught. A snapshot's "closed", "full" and "waitlist" mean that its seats are taken.
+    /// It is taught. "Closed", "full" and "waitlist" mean only that its seats are taken.
     Active,
     /// It is not taught.
     Cancelled,

@@ -124,7 +124,7 @@ pub(super) fn text(cell: &str) -> Result<Option<String>, FindingKind> {
     Ok(Some(text.into_owned()))
 }
 
-/// Removes the commas or spaces between groups of three digits: `1,200` becomes `1200`.
+/// Removes the commas, spaces or apostrophes between groups of three digits: `1,200` becomes `1200`.
 fn without_separators(cell: &str) -> Cow<'_, str> {
     let separator = |c: char| matches!(c, ',' | ' ' | '\u{a0}' | '\u{202f}' | '\'');
     let (first, rest) = cell.split_at(cell.find(separator).unwrap_or(cell.len()));
