@@ -1,5 +1,4 @@
-//! What the cells of a record show before they are parsed: whether it is well formed, and whether it continues the section
-//! above.
+//! Checks whether a record is well formed, and whether it continues the section above, before it is parsed as a row.
 
 use crate::domain::ids::Crn;
 use crate::imports::finding_kind::FindingKind;

@@ -187,7 +187,7 @@ struct Scanned {
     tags: u64,
     /// The largest distance between two of them.
     token: u64,
-    /// The number of merged cells.
+    /// The number of merged ranges.
     merges: u64,
 }
 
