@@ -160,7 +160,7 @@ impl<'s> Comparison<'s> {
                 report.updated += 1;
                 let crn = &after.section.id.crn;
                 let status = |state: &SectionState| state.section.status;
-                // It counts in its students' schedules again.
+                // A reopened section counts in its students' schedules again.
                 let is_reopened = status(before) == SectionStatus::Cancelled && status(&after) != status(before);
                 if is_reopened || before.section.meetings != after.section.meetings {
                     self.changed.meetings.insert(crn.clone());
@@ -231,7 +231,7 @@ impl<'s> Comparison<'s> {
     }
 
     /// Returns the section to which a linked CRN refers, if it differs in leading zeros: the only section of the file, or
-    /// else of the term, with the same number. `None` if the CRN is that of a section, or if none or several match.
+    /// else of the term, with the same number. `None` if a section has exactly this CRN, or if none or several match.
     fn linked_crn(&self, crn: &Crn, schedule: &dyn Schedule) -> Result<Option<Crn>, ScheduleError> {
         if schedule.contains_crn(crn)? {
             return self.imported_as(crn, schedule);

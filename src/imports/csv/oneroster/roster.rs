@@ -106,7 +106,7 @@ pub(in crate::imports::csv) fn is_roster(file: &File) -> io::Result<bool> {
     has_file(file, &[MANIFEST, USERS, ENROLLMENTS])
 }
 
-/// Reads a bundle. What has ended by `today` is not current.
+/// Reads a bundle. Terms and enrollments have ended if their end is not after `today`.
 pub(in crate::imports::csv) fn read(file: &File, today: Date, watch: &mut Watch<'_>) -> Result<Roster, ScheduleError> {
     let (mut roster, mut log, rows) = (Roster::default(), Log::default(), Cell::new(0));
     let mut tick = || match watch(ScheduleProgress { rows: rows.get(), ..ScheduleProgress::default() }) {

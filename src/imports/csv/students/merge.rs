@@ -66,7 +66,7 @@ impl Students {
     }
 
     /// Returns the facts about a student after the import. Facts for which the file has no column, and permits, stay. A
-    /// course that the file adds replaces the one of the same term.
+    /// course that the file adds replaces the grade of the same course in the same term.
     pub(in crate::imports) fn applied_to(&self, student: &UserName, before: StudentFacts) -> StudentFacts {
         let Some(facts) = self.facts.get(student).cloned() else { return before };
         if self.only_adds {
