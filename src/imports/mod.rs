@@ -235,8 +235,8 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// Creates the folder, removes files that an earlier process left there, ends the tasks that this process left
-    /// running, and starts the import thread.
+    /// Creates the folder, removes files that an earlier process left there, ends the tasks that it left running, and
+    /// starts the import thread.
     ///
     /// # Errors
     /// When the folder cannot be written, or the store fails.
@@ -335,7 +335,7 @@ impl Imports {
         }
     }
 
-    /// Returns the saved mappings of columns.
+    /// Returns the built-in and the saved mappings of columns.
     #[must_use]
     pub fn profiles(&self) -> &Profiles {
         &self.inner.profiles

@@ -479,7 +479,7 @@ impl Run<'_> {
             log::error!("the result of import {task} could not be stored yet");
             self.inner.unstored.keep(self.job.live.report().clone());
         }
-        // One attempt: the next import does it, too.
+        // Attempted only once, because the next import deletes old tasks, too.
         if let Ok(deleted) = self.runtime.block_on(store.delete_old_tasks()) {
             for old in deleted {
                 findings::remove(&self.inner.errors_path(&old));

@@ -32,7 +32,7 @@ pub enum ErrorList {
 }
 
 impl Imports {
-    /// Sets the store through which other hubs see the imports. Only the first call counts.
+    /// Sets the store through which other hubs see the imports. Only the first call has an effect.
     pub fn share(&self, store: Arc<dyn SharedTasks>) {
         let _ = self.inner.shared.set(store);
     }
