@@ -8,8 +8,8 @@ BUILD_HUB = $(CARGO) build --locked --bin eduhub --test tidy
 PROCESSORS := $(shell nproc)
 TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
 PAGE_TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
-# Tests that compute for long are built with an optimized hub and the dependencies of the other tests. Overflows and debug
-# assertions are still checked.
+# Tests with long computations are built with an optimized hub and the dependencies of the other tests. Overflows and
+# debug assertions are still checked.
 OPTIMIZED = --config 'profile.dev.package.eduhub.opt-level=3'
 
 .DEFAULT_GOAL := help
@@ -22,8 +22,8 @@ run: ## builds the hub and serves the demonstration college on http://127.0.0.1:
 	$(CARGO) build --release --locked
 	target/release/eduhub serve --demo
 
-# The same generated cases in every run of `make test`, so that its result depends on the change and not on chance.
-# `make properties` searches with new ones.
+# Every run of `make test` uses the same generated cases, so that its result depends on the change and not on chance.
+# `make properties` uses new ones.
 test: export PROPTEST_RNG_SEED ?= 1
 test: export TEST_SEED ?= 1
 test: components ## checks formatting, lints and documentation, and runs all tests
@@ -50,7 +50,7 @@ advisories: ## checks the dependencies for known vulnerabilities (RustSec; needs
 	@scripts/deny/install.sh
 	target/tools/bin/cargo-deny --locked check advisories
 
-# Built without optimization, which takes half as long; it runs for only a second.
+# cargo-cyclonedx is built without optimization, which takes half as long; it runs for only a second.
 sbom: ## writes the list of all dependencies (CycloneDX) to target/eduhub.cdx.json
 	$(CARGO) install --quiet --locked --debug --root target/tools --version 0.5.9 cargo-cyclonedx
 	PATH="target/tools/bin:$$PATH" $(CARGO) cyclonedx --format json --spec-version 1.5 --no-build-deps --override-filename eduhub.cdx
@@ -87,7 +87,7 @@ test-cluster: postgres nats ## runs the tests of three hubs on PostgreSQL and NA
 	$(CARGO) test $(OPTIMIZED) --locked --no-run --test system
 	CLUSTER_STUDENTS=$(or $(STUDENTS),2000) CLUSTER_STOP_S=30 CLUSTER_CLIENTS=3000 CLUSTER_ALERTS=500 CLUSTER_CHANGES=1000 RUST_TEST_THREADS=1 $(CARGO) test $(OPTIMIZED) --locked --test system cluster:: -- --nocapture
 
-# A failure prints its seed or its smallest case; it becomes a fixed test.
+# A failure prints its seed or its smallest case, for which a fixed test is then added.
 properties: ## repeats the tests with generated cases ROUNDS=20 times with new seeds
 	$(CARGO) test --locked --no-run --lib --test it
 	@for round in $$(seq $(or $(ROUNDS),20)); do \

@@ -3,8 +3,9 @@
     bin/zconsole run etc/zope.conf plone-user-key.py [SITE]
 
 SITE is the path of the site, Plone by default. Plone must be stopped if its database is a plain file. The script adds a
-second plugin for JSON Web Tokens (of plone.restapi, a part of Plone) to the site's user folder, with a key of its own.
-Each run replaces the key, so the earlier one is no longer accepted. To undo it, delete eduhub_users in acl_users.
+second plugin for JSON Web Tokens (of plone.restapi, a part of Plone) to the site's user folder, with a separate key.
+Each run replaces the key, so the earlier one is no longer accepted. To remove the plugin, delete eduhub_users in
+acl_users.
 """
 
 import sys
@@ -23,10 +24,10 @@ def main(app):
     if PLUGIN in users.objectIds():
         users._delObject(PLUGIN)
     plugin = JWTAuthenticationPlugin(PLUGIN, "EduHub: users of single sign-on")
-    # Otherwise Plone's own key would be used, with which all sign-ins of Plone are signed.
+    # Otherwise the plugin would use Plone's own key, which signs all sign-ins to Plone.
     plugin.use_keyring = False
     users._setObject(PLUGIN, plugin)
-    # Both go after the plugins of Plone's own sign-in, which remains as it is.
+    # In both roles, the plugin comes after those of Plone's own sign-in, which remain unchanged.
     for interface in (IExtractionPlugin, IAuthenticationPlugin):
         users.plugins.activatePlugin(interface, PLUGIN)
     key = users[PLUGIN]._signing_secret()

@@ -51,8 +51,8 @@ const REJECTED: [(&str, &str); 40] = [
     ("did not arrive", "could not be loaded"),
 ];
 
-/// Page texts of the first version that native readers found odd, and what they say instead. `n` and `nth` stand for
-/// values. They are rejected wherever people read, so that none of them comes back.
+/// Page texts of the first version that native readers found odd, and their replacements. `n` and `nth` stand for
+/// values. The old texts are rejected everywhere, so that none of them comes back.
 const REPLACED: [(&str, &str); 76] = [
     ("n not read", "{n} unread"),
     ("to plan and to register sign in", "Browse freely. Sign in to plan or register."),
@@ -217,7 +217,7 @@ fn replaced_page_texts_do_not_come_back() {
     let mut faults = Vec::new();
     for path in texts().into_iter().filter(|path| path.file_name().unwrap() != this_file) {
         for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
-            // The names of columns in the files of colleges are theirs to word.
+            // Colleges choose the names of the columns in their files.
             for (wording, better) in replaced_in(line).into_iter().filter(|_| !path.ends_with("csv/aliases.rs")) {
                 let name = path.strip_prefix(root()).unwrap().display();
                 faults.push(format!("{name}:{}: \"{wording}\"; the page says: {better}", number + 1));

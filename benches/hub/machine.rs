@@ -1,4 +1,4 @@
-//! Reads from the operating system: processors, open files, memory and processor time of a process.
+//! Facts from the operating system: the processors, and the memory, processor time, threads and files of a process.
 
 use std::fs;
 use std::time::Duration;

@@ -210,7 +210,7 @@ struct User {
 }
 
 impl User {
-    /// Sends the first request at `first`, and one every `pace` from then on, until it is `over`.
+    /// Sends the first request at `first`, and then one every `pace` until `over` is set.
     async fn work(
         mut self,
         number: usize,

@@ -52,7 +52,7 @@ pub fn run() {
     server.stop();
 }
 
-/// Returns the result of `work`, during which WebSockets are open on a thread of their own.
+/// Runs `work` while WebSockets are open on another thread. Returns its result.
 fn while_connected<T>(server: &Server, upgrades: Vec<Vec<u8>>, channels: &Value, work: impl FnOnce() -> T) -> T {
     let (hello, address) = (channels.to_string(), server.address());
     let (connected, are_connected) = mpsc::channel();

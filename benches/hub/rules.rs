@@ -255,7 +255,7 @@ fn state_facts(staff: &mut Client) {
     assert_eq!((&done["state"], &done["refused"]), (&json!("done"), &json!(0)), "{done:#}");
 }
 
-/// Measures requests over HTTP, with and without rules in turns.
+/// Measures requests over HTTP, alternately with and without rules.
 fn requests() {
     let hubs = [Hub::start(false), Hub::start(true)];
     let ids = Rc::new(schedule().ids());

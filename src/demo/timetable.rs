@@ -21,7 +21,7 @@ const SAT: u8 = 1 << 5;
 type Slot = (u8, i8, i8, i64);
 
 /// Times of lectures: about two and a half hours a week, mostly in the daytime.
-const TWICE_OR_THRICE: [Slot; 18] = [
+const TWO_OR_THREE_DAYS: [Slot; 18] = [
     (MON | WED | FRI, 8, 0, 50),
     (TUE | THU, 8, 0, 80),
     (MON | WED | FRI, 9, 0, 50),
@@ -171,7 +171,7 @@ impl Timetable {
             _ if lab => &LAB,
             Shape::Evening => &EVENING,
             Shape::Lecture if course.credits >= 5_000 => &FOUR_DAYS,
-            _ => &TWICE_OR_THRICE,
+            _ => &TWO_OR_THREE_DAYS,
         };
         let dates = if course.shape == Shape::HalfTerm { self.half_term() } else { dates };
         let rooms = if lab { lab_rooms(subject(course.code)) } else { &CLASSROOMS };

@@ -1,4 +1,4 @@
-//! What an applied import did to students: sections with more students than seats, and students whose classes overlap.
+//! Finds the effects of an applied import on students: sections with more students than seats, and overlapping classes.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::registration::readmodel::TermModel;
 /// The existing sections of a term that an import changes in a way that may affect their students.
 #[derive(Debug, Default)]
 pub(super) struct ChangedSections {
-    /// Sections with a different capacity or different counts.
+    /// Sections with a different capacity or number of enrolled students, and reopened ones.
     pub(super) seats: HashSet<Crn>,
-    /// Sections with different meetings.
+    /// Sections with different meetings, and reopened ones.
     pub(super) meetings: HashSet<Crn>,
 }
 

@@ -57,7 +57,8 @@ fn warn(report: &mut TaskReport, line: u64, column: &str, value: &str, kind: &Fi
     }
 }
 
-/// Warns if an import reopens a section, or if its status in the file is not that in the hub.
+/// Warns if an import reopens a cancelled section, or if a section stays cancelled although the file does not cancel
+/// it.
 fn warn_about_status(
     report: &mut TaskReport,
     line: u64,
@@ -91,11 +92,12 @@ pub(super) struct Comparison<'s> {
     chunk: Vec<SectionState>,
     /// The sections staged so far.
     pub(super) staged: StagedImport,
-    /// The CRNs of the term that are numbers, without leading zeros. Made when a CRN of the file is not in the term.
+    /// The CRNs of the term that are numbers, by the number without leading zeros. Built when a CRN of the file is not
+    /// in the term.
     by_number: OnceCell<HashMap<String, Vec<Crn>>>,
     /// The CRNs of the file that lack leading zeros, with the CRN of the term under which each is imported.
     renamed: HashMap<Crn, Crn>,
-    /// The CRNs of the term under which they are imported.
+    /// The CRNs of the term under which the sections in `renamed` are imported.
     matched: HashSet<Crn>,
     /// The sections whose students may be affected.
     pub(super) changed: ChangedSections,
@@ -158,7 +160,7 @@ impl<'s> Comparison<'s> {
                 report.updated += 1;
                 let crn = &after.section.id.crn;
                 let status = |state: &SectionState| state.section.status;
-                // It counts in its students' schedules again.
+                // A reopened section counts in its students' schedules again.
                 let is_reopened = status(before) == SectionStatus::Cancelled && status(&after) != status(before);
                 if is_reopened || before.section.meetings != after.section.meetings {
                     self.changed.meetings.insert(crn.clone());
@@ -229,7 +231,7 @@ impl<'s> Comparison<'s> {
     }
 
     /// Returns the section to which a linked CRN refers, if it differs in leading zeros: the only section of the file, or
-    /// else of the term, with the same number. `None` if the CRN is that of a section, or if none or several match.
+    /// else of the term, with the same number. `None` if a section has exactly this CRN, or if none or several match.
     fn linked_crn(&self, crn: &Crn, schedule: &dyn Schedule) -> Result<Option<Crn>, ScheduleError> {
         if schedule.contains_crn(crn)? {
             return self.imported_as(crn, schedule);

@@ -1,4 +1,4 @@
-//! Parts of findings that several of them share, each with its English text and a code of its own.
+//! Parts that several findings share, each with its English text and a code.
 
 use serde::Serialize;
 use thiserror::Error;
@@ -137,10 +137,13 @@ pub(in crate::imports) enum EndReason {
     #[error("The import was applied completely. EduHub stopped before it could report the result.")]
     AppliedThenInterrupted,
     #[error(
-        "EduHub stopped while it stored the events. Either all or none were imported. You can import the file again."
+        "EduHub stopped while it was storing the events. Either all or none were imported. You can import the file \
+         again."
     )]
     EventsUncertain,
-    #[error("EduHub stopped while it stored the student records, so they may have been stored. Import the file again.")]
+    #[error(
+        "EduHub stopped while it was storing the student records, so they may have been stored. Import the file again."
+    )]
     FactsUncertain,
 }
 

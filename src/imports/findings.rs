@@ -47,7 +47,7 @@ fn in_spanish(errors_file: &Path) -> PathBuf {
 
 /// Removes the lists of all errors of a task.
 pub(super) fn remove(errors_file: &Path) {
-    // A task without errors to list has no such files.
+    // An import that ended before its findings were collected has no such files.
     let _ = std::fs::remove_file(in_spanish(errors_file));
     let _ = std::fs::remove_file(errors_file);
 }
@@ -56,7 +56,6 @@ impl Imports {
     /// Deletes the lists of errors of tasks that were deleted from the store.
     pub fn delete_errors(&self, tasks: &[String]) {
         for task in tasks {
-            // A task without errors to list has no such file.
             remove(&self.inner.errors_path(task));
         }
     }

@@ -72,7 +72,7 @@ use task::{Live, Unstored};
 pub const QUEUE_MAX: usize = 4;
 /// The maximum number of uploads on disk: those of queued and running imports, and a few that are being received.
 pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
-/// The last line that can be the header. All lines above it are read into memory.
+/// The last line that can be the header. The beginnings of all lines above it are held in memory.
 pub const HEADER_LINE_MAX: u64 = 1_000;
 /// The `nice` value of the import thread, relative to the rest of the hub.
 const NICENESS: i32 = 10;
@@ -224,7 +224,8 @@ impl Inner {
     }
 }
 
-/// The import queue and its thread. Stopping or dropping it stops the running import, which then changes nothing.
+/// The import queue and its thread. Stopping or dropping it stops the running import, which then changes nothing unless
+/// it is being applied.
 pub struct Imports {
     inner: Arc<Inner>,
     queue: Mutex<Option<SyncSender<Job>>>,
@@ -234,8 +235,8 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// Creates the folder, removes files that an earlier process left there, ends the tasks that this process left
-    /// running, and starts the import thread.
+    /// Creates the folder, removes files that an earlier process left there, ends the tasks that it left running, and
+    /// starts the import thread.
     ///
     /// # Errors
     /// When the folder cannot be written, or the store fails.
@@ -334,7 +335,7 @@ impl Imports {
         }
     }
 
-    /// Returns the saved mappings of columns.
+    /// Returns the built-in and the saved mappings of columns.
     #[must_use]
     pub fn profiles(&self) -> &Profiles {
         &self.inner.profiles

@@ -33,13 +33,13 @@ pub(super) struct RequestedEnrollment {
 /// What the enrollments of a bundle would change.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// The registrations to make, by term, and in a term in the order of the file.
+    /// The registrations to make, ordered by term, and within a term as in the file.
     pub(super) requested: Vec<RequestedEnrollment>,
-    /// The number of students who are enrolled already.
+    /// The number of enrollments that the hub already has.
     pub(super) unchanged: u64,
     /// The first warnings about enrollments that are not imported.
     pub(super) warnings: Vec<Finding>,
-    /// The number of all of them.
+    /// The number of all such warnings.
     pub(super) warnings_total: u64,
 }
 

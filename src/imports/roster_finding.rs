@@ -38,7 +38,7 @@ pub(in crate::imports) enum RosterFinding {
     #[error("This user does not have the role student")]
     RosterNotStudent,
     // Warnings about rows that change nothing.
-    #[error("{file} marks rows for deletion. An import deletes nothing: {rows}")]
+    #[error("{file} marks rows for deletion, but an import deletes nothing: {rows}")]
     RosterToBeDeleted { file: &'static str, rows: CitedRows },
     #[error("Enrollments that have ended are not imported: {rows}")]
     RosterEnded { rows: CitedRows },
@@ -66,8 +66,8 @@ pub(in crate::imports) enum RosterFinding {
     RosterOtherCourse { class: String, written: String, section: String, course: String, n: u64 },
     // What happened to students.
     #[error(
-        "The completed courses of {n} {} were not known before. From now on prerequisites are checked for them: import \
-         the results of earlier terms, too",
+        "The completed courses of {n} {} were not known before. From now on, prerequisites are checked for them: \
+         import the results of earlier terms, too",
         if *n == 1 { "student" } else { "students" }
     )]
     RosterFirstCompleted { n: u64 },

@@ -49,11 +49,11 @@ enum Stop {
     Stopping,
     /// The file has errors, which the task lists.
     Rejected,
-    /// The hub failed.
+    /// It failed for another reason.
     Failed {
-        /// What the user reads.
+        /// The reason that the user reads.
         reason: EndReason,
-        /// Cause for the log.
+        /// The cause that is logged.
         cause: String,
     },
     /// The hub is stopping, and it is not known whether the import was applied.
@@ -197,7 +197,7 @@ impl Run<'_> {
         Ok(read?)
     }
 
-    /// Imports events by one write. (The reader limits their number.)
+    /// Imports events with one write. The reader limits their number.
     fn import_events(&mut self, schedule: &dyn Schedule, rejected: bool) -> Result<(), Stop> {
         let mut events = Vec::new();
         schedule.each_event(&mut |event| {
@@ -348,7 +348,7 @@ impl Run<'_> {
                 }
                 Err(SubmitError::Overloaded) => std::thread::sleep(RETRY_PAUSE),
                 Err(SubmitError::OutcomeUnknown) => {
-                    // The store reads the visible generation in order with its commits. Until it responds, the result
+                    // The store reads the visible generation after the earlier commits. Until it responds, the result
                     // is not known.
                     let visible = loop {
                         match self.retry(|| store.generation(term)) {
@@ -366,7 +366,7 @@ impl Run<'_> {
         Err(Stop::Failed { reason: EndReason::HubBusy, cause: "the registrar was overloaded".to_owned() })
     }
 
-    /// Stores that the import may become visible, after which it cannot be cancelled.
+    /// Records that the import may become visible, after which it cannot be cancelled.
     fn commit(&self, generation: u64) -> Result<(), Stop> {
         if !self.job.live.commit() {
             return Err(Stop::Cancelled);
@@ -479,7 +479,7 @@ impl Run<'_> {
             log::error!("the result of import {task} could not be stored yet");
             self.inner.unstored.keep(self.job.live.report().clone());
         }
-        // One attempt: the next import does it, too.
+        // Attempted only once, because the next import deletes old tasks, too.
         if let Ok(deleted) = self.runtime.block_on(store.delete_old_tasks()) {
             for old in deleted {
                 findings::remove(&self.inner.errors_path(&old));

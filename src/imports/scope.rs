@@ -12,8 +12,8 @@ use crate::imports::findings;
 use crate::imports::schedule::{FileSection, Schedule, ScheduleError};
 use crate::imports::task::LIST_LEN_MAX;
 
-/// Returns an error for each subject that is not within `limit`, of a section in the file or of the section in the term
-/// with the same CRN. Events and new terms concern all subjects.
+/// Returns an error for each subject outside of `limit` among the sections of the file and the sections of the term
+/// with the same CRNs. Events and new terms concern all subjects.
 pub(super) fn refused(
     schedule: &dyn Schedule,
     term: Option<&Snapshot>,

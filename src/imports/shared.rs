@@ -26,13 +26,13 @@ pub enum ErrorList {
     Stored(Vec<u8>),
     /// No error was found.
     Empty,
-    /// Not here: another hub is still reading the file, or the list is
-    /// longer than [`ERRORS_LEN_MAX`](crate::store::shared_tasks::ERRORS_LEN_MAX).
+    /// Not at this hub: another hub is still reading the file, or the list is longer than
+    /// [`ERRORS_LEN_MAX`](crate::store::shared_tasks::ERRORS_LEN_MAX).
     Elsewhere,
 }
 
 impl Imports {
-    /// Sets the store through which other hubs see the imports. Only the first call counts.
+    /// Sets the store through which other hubs see the imports. Only the first call has an effect.
     pub fn share(&self, store: Arc<dyn SharedTasks>) {
         let _ = self.inner.shared.set(store);
     }

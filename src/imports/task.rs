@@ -59,13 +59,13 @@ impl Live {
     }
 }
 
-/// The results that the store did not accept. They are returned to callers, and stored again later: otherwise a task
-/// would be running forever.
+/// The results that the store did not accept. They are returned to callers, and stored again later: otherwise their
+/// tasks would appear to run forever.
 #[derive(Default)]
 pub(super) struct Unstored(Mutex<HashMap<TaskId, TaskReport>>);
 
 impl Unstored {
-    /// Keeps a result. When there are too many, keeps the earlier ones; the next start ends the task of the others.
+    /// Keeps a result. When there are too many, keeps the earlier ones; the next start ends the tasks of the others.
     pub(super) fn keep(&self, report: TaskReport) {
         let mut all = self.0.lock();
         if all.len() < UNSTORED_MAX {

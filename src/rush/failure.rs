@@ -1,5 +1,5 @@
-//! Texts of demonstrations: why one failed, and where a kept result was measured. One variant for each, with its English
-//! text; the pages have the texts of all codes (`demo.text.CODE` in `static/js/words/demo`).
+//! Texts of demonstrations: why one failed, and where a recorded result was measured. One variant for each, with its
+//! English text; the pages have the texts of all codes (`demo.text.CODE` in `static/js/words/demo`).
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -12,9 +12,9 @@ pub enum RunFailure {
     #[error("The test was stopped early.")]
     Stopped,
     /// The process that generates the load did not start, or ended early.
-    #[error("The load could not be run. See the hub's log for the cause.")]
+    #[error("The load generator failed. See the hub's log for the cause.")]
     NotRun,
-    /// The hub does not speak plain HTTP.
+    /// The address of a server does not begin with `http://`.
     #[error("{url} must begin with http://: the load generator does not support TLS.")]
     Tls {
         /// The address.
@@ -36,7 +36,7 @@ pub enum RunFailure {
         /// The error that the operating system reported.
         why: String,
     },
-    /// The sandbox stays.
+    /// The sandbox was not removed.
     #[error("The sandbox could not be removed. The hub will remove it later: {why}")]
     SandboxStays {
         /// The error that the operating system reported.
@@ -92,7 +92,7 @@ pub enum RunFailure {
     PloneSeatsUnknown,
 }
 
-/// Where and when a kept result was measured.
+/// Where and when a recorded result was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(tag = "code", content = "args", rename_all = "snake_case")]
 pub enum Measurement {

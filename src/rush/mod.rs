@@ -117,7 +117,7 @@ async fn run_targets(job: &Job, users: u32, control: &RunControl<'_>) -> Result<
     if control.is_stopping() { Err(RunFailure::Stopped) } else { Ok(()) }
 }
 
-/// The results of an earlier run, as they are kept.
+/// The results of an earlier run, as in `recorded.json`.
 #[derive(Deserialize)]
 struct RecordedRow {
     measured: Measurement,

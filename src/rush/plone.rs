@@ -54,7 +54,8 @@ pub struct PloneJob {
 }
 
 impl PloneJob {
-    /// Returns the Plone in the settings if `[plone] demo_target` allows a demonstration to load it. The capacity is 0.
+    /// Returns the Plone in the settings if `[plone] demo_target` allows a demonstration to put load on it. The
+    /// capacity is 0.
     #[must_use]
     pub fn from_settings(plone: &Settings) -> Option<Self> {
         let url = plone.url.clone().filter(|_| plone.demo_target)?;

@@ -28,7 +28,7 @@ enum Input {
     #[default]
     Pending,
     Open(#[expect(dead_code, reason = "it is closed when it is dropped")] ChildStdin),
-    /// The run is to stop.
+    /// The run must stop.
     Closed,
 }
 
@@ -43,7 +43,7 @@ impl StopHandle {
         *self.0.lock() = Input::Closed;
     }
 
-    /// Holds the standard input of a child until the run is to stop.
+    /// Holds the standard input of a child until the run must stop.
     fn hold(&self, stdin: ChildStdin) {
         let mut input = self.0.lock();
         if matches!(*input, Input::Pending) {
@@ -101,7 +101,7 @@ pub fn run_attached() -> io::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = stop.clone();
     std::thread::spawn(move || {
-        // Discards further input. Standard input closes when the run is to stop.
+        // Discards further input. Standard input closes when the run must stop.
         let _ = io::copy(&mut stdin, &mut io::sink());
         stopping.store(true, Ordering::Relaxed);
     });

@@ -57,7 +57,7 @@ const IMPORT_POLLS_MAX: u32 = 200;
 /// Why a sandbox could not be reserved or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// Another sandbox is open, at this hub or at another one.
+    /// Another sandbox is reserved or open, at this hub or at another one.
     #[error("another demonstration is running")]
     Taken,
     /// The lease or the sandboxes of other hubs could not be read or written.
@@ -164,7 +164,7 @@ impl Sandboxes {
     /// Removes it at the end of its lifetime.
     ///
     /// # Errors
-    /// If a hub has a sandbox.
+    /// If a hub has a sandbox, or if the store cannot be read or written.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -198,7 +198,7 @@ impl Sandboxes {
         Ok(())
     }
 
-    /// Removes the sandbox after `lifetime`, unless it then has a later end.
+    /// Removes the sandbox after `lifetime`, unless its end has been postponed.
     fn expire(self: &Arc<Self>, term: TermId, lifetime: Duration) {
         let sandboxes = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -214,8 +214,8 @@ impl Sandboxes {
     /// it at the end of its lifetime.
     ///
     /// # Errors
-    /// If another sandbox is reserved or open, or if the registrar cannot create the term. Nothing remains of a failed
-    /// attempt.
+    /// If another sandbox is reserved or open, if the store cannot be read or written, or if the registrar cannot
+    /// create the term. Nothing remains of a failed attempt.
     ///
     /// # Panics
     /// Outside a Tokio runtime.

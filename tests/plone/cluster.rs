@@ -74,12 +74,12 @@ fn a_pull_that_is_requested_at_another_hub_runs_at_the_leader() {
     let ids = setup.open(&schedule("203101", 2, 4, 3));
     wait_for_term(&other, "203101");
     setup.wait_until_equal(&ids, &no_names());
-    // Plone's times have a resolution of one second, and a pull does not read an item again whose time is that of the
+    // Plone's times have a resolution of one second, and a pull does not read an item again if its time is that of the
     // hub's write.
     let path = format!("/courses/{}", ids[0]);
     let modified = || setup.plone.change(&setup.token, "GET", &path, None)["modified"].clone();
     let written = modified();
-    // Plone ignores a change to the value that is there, so each change has another title.
+    // Plone ignores a change that does not alter the value, so each change has a different title.
     let mut changes = 0;
     let title = eventually("a change in a later second", || {
         changes += 1;
@@ -146,7 +146,7 @@ fn one_of_two_hubs_writes_to_plone_and_the_other_takes_over() {
     setup.wait_until_equal(&ids, &no_names());
     assert_eq!((work(&stopped).0, leads(&stopped)), (before, false));
 
-    // A leader that is stopped in order hands over.
+    // A leader that is stopped normally hands over.
     wait_for_equal_seats("203101", [&setup.server, &stopped]);
     let leader = std::mem::replace(&mut setup.server, stopped);
     assert_eq!(leader.stop().code(), Some(0));

@@ -12,7 +12,7 @@ use crate::support::wait::eventually;
 
 const SECRET: &str = "the secret of the web server, 32 bytes";
 const NEWS: &str = "/api/v1/announcements";
-/// A news item that members without a role of staff cannot see.
+/// A news item that members without a staff role cannot see.
 const PRIVATE: &str = "/plone/news/budget";
 const PRIVATE_TITLE: &str = "Budget, not to be published yet";
 const JSON: (&str, &str) = ("Accept", "application/json");
@@ -71,7 +71,7 @@ fn a_user_of_single_sign_on_sees_what_their_plone_user_may_see() {
         ("the same username", server.client().signed_in(&sign_in(&server, REGISTRAR, None))),
         ("an unknown user", server.client().signed_in(&sign_in(&server, "una", Some("unknown")))),
         ("the hub's user", server.client().signed_in(&sign_in(&server, "harry", Some(HUB)))),
-        ("an id that is another when normalized", {
+        ("an id that differs when normalized", {
             server.client().signed_in(&sign_in(&server, "noah", Some("\u{ff52}egistrar")))
         }),
         ("a token from the command line", server.client().signed_in(&home.token(REGISTRAR, "staff"))),
@@ -91,7 +91,7 @@ fn a_user_of_single_sign_on_sees_what_their_plone_user_may_see() {
 }
 
 #[test]
-fn writes_are_those_of_the_plone_user_and_refusals_stay() {
+fn writes_are_made_as_the_plone_user_and_refusals_still_apply() {
     let (plone, key) = plone();
     let home = home(key);
     let server = home.serve();
@@ -116,7 +116,7 @@ fn writes_are_those_of_the_plone_user_and_refusals_stay() {
 }
 
 #[test]
-fn what_a_client_sends_itself_identifies_no_user_of_plone() {
+fn headers_from_clients_do_not_identify_a_plone_user() {
     let (plone, key) = plone();
     let server = home(key).serve();
     let forged = |key: &str| {

@@ -17,8 +17,8 @@ use crate::support::server::Server;
 use crate::support::simulation::{Costs, Load};
 use crate::{block_on, machine};
 
-/// Registrations per second of calm phases, about as many as in the tenth that is run: processes that sleep between two
-/// pieces of work need more time for each.
+/// Registrations per second in calm phases, about as many as in the tenth of a college that is run. The rate matters,
+/// because processes that sleep between two pieces of work need more time for each.
 const PACE: f64 = 25.0;
 /// Sections for which a student registers.
 const CART: usize = 5;
@@ -27,7 +27,7 @@ const CROWD: usize = 2_000;
 const AT_ONCE: usize = 100;
 /// Students of the phase in which many sections change in each frame.
 const WATCHED: usize = 300;
-/// New students per second, while the cost of recording them is measured: few enough that each has a write of its own.
+/// New students per second, while the cost of recording them is measured: so few that each is recorded separately.
 const NEWCOMERS_PACE: f64 = 10.0;
 /// Repetitions of each read.
 const READS: usize = 1_000;
@@ -49,9 +49,9 @@ pub struct Bytes {
     pub session: f64,
     /// A registration, with its share of the student and its attempts.
     pub registration: f64,
-    /// On the disk of the database.
+    /// A registration on the disk of the database, with its indexes and its attempt.
     pub stored: f64,
-    /// The registrations that remain from the measurement.
+    /// Not bytes: the number of registrations that remain from the measurement.
     pub earlier: f64,
 }
 
@@ -180,8 +180,8 @@ fn follow(system: &System, costs: &mut Costs, seconds: f64) -> (Used, f64) {
     (used, count)
 }
 
-/// Measures what reading the other hub's commits adds to a batch. The hubs register students in turns, so that each batch
-/// reads the one before.
+/// Measures the added cost of a batch that first reads the other hub's commits. The hubs take turns registering
+/// students, so that each batch reads the one before.
 fn catch_up(system: &System, costs: &mut Costs, seconds: f64) {
     let count = (PACE / 2.0 * seconds) as usize;
     let tokens = [0, 1].map(|hub| system.known_tokens(&format!("turns{hub}"), count.div_ceil(CART), hub));
@@ -209,7 +209,7 @@ fn postgres_each(used: &Used, costs: &Costs, count: f64) -> f64 {
     ((used.postgres - used.hubs.len() as f64 * costs.idle.postgres * used.seconds) / count).max(0.0)
 }
 
-/// Measures what recording a student at the first request costs, when each has a write of its own.
+/// Measures the cost of recording a student at the first request, when each is recorded separately.
 fn newcomers(system: &System, costs: &mut Costs, seconds: f64) {
     let count = (NEWCOMERS_PACE * seconds) as usize;
     let (tokens, requests) = (system.tokens("newcomer", count), system.requests());
@@ -233,7 +233,7 @@ fn newcomers(system: &System, costs: &mut Costs, seconds: f64) {
     costs.wal_recording = used.wal / used.commits;
 }
 
-/// Measures reads of a response that does not change. Each student opens a connection for the terms, as a browser does.
+/// Measures reads of a response that does not change. Each read of the terms opens a connection, as a browser does.
 fn read(system: &System, costs: &mut Costs, action: Action) {
     let (tokens, requests) = (system.tokens("reader", 1), system.requests());
     let reads = if action == Action::Sections { READS / 5 } else { READS };
@@ -372,7 +372,7 @@ fn watch(system: &System, costs: &mut Costs, bytes: &mut Bytes, seconds: f64, fo
     });
 }
 
-/// Measures what each further changed section in a frame costs, while [`WATCHERS`] are connected.
+/// Measures the cost of each further changed section in a frame, while [`WATCHERS`] are connected.
 async fn long_frames(system: &System, costs: &Costs) -> f64 {
     let (used, count) = busy(system, "watched-more", WATCHED).await;
     let frames = used.frames[1];

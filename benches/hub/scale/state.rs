@@ -120,7 +120,7 @@ fn row(
     [name.to_owned()].into_iter().chain(numbers).collect()
 }
 
-/// Finds the processors with which one of two hubs can serve a window alone.
+/// Finds the number of processors with which one of two hubs can serve a window alone.
 fn sized(students: usize, costs: &Costs, commit_wait: f64) -> (usize, Outcome) {
     let mut cores = 1;
     loop {

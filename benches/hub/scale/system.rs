@@ -44,7 +44,7 @@ pub struct Requests {
     pub pages: Vec<String>,
     /// Bytes of requests and responses.
     pub bytes: Cell<usize>,
-    /// The actions at each hub.
+    /// How often each hub served each action.
     pub acted: RefCell<[[usize; ACTIONS]; HUBS]>,
     /// The different responses that the hubs built.
     pub built: RefCell<HashSet<Built>>,
@@ -113,7 +113,7 @@ impl System {
         eventually("the recording of students", || (self.number(&sql) >= count as i64).then_some(()));
     }
 
-    /// Returns the number that a query returns. The query has a thread of its own, because it needs its own runtime.
+    /// Returns the number that a query returns. The query runs on another thread, because it needs its own runtime.
     pub fn number(&self, sql: &str) -> i64 {
         std::thread::scope(|scope| scope.spawn(|| self.cluster.number(sql)).join().unwrap())
     }
@@ -166,7 +166,7 @@ impl Student {
         random: &mut Random,
     ) -> Self {
         let connection = expect_response("connecting", Connection::open(system.hubs[hub].address())).await;
-        // The first section is the full one; another one of its slot replaces it.
+        // The first section is the full one, so another section in the same slot replaces it.
         let section = |index: usize| requests.ids[if index == 0 { SLOTS } else { index }].clone();
         let cart = cart(random, &requests.ids).into_iter().map(section).collect();
         Self { connection, hub, token: token.to_owned(), requests: requests.clone(), cart }

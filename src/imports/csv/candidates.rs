@@ -10,7 +10,7 @@ use crate::imports::csv::status::LetterC;
 use crate::imports::csv::times::{self, Clock};
 use crate::imports::csv::{component, course, days, status, text};
 
-/// The share of the texts of a column that must look like the field, in percent. A column has some odd cells.
+/// The share of the texts of a column that must look like the field, in percent. A column may have some odd cells.
 const SHARE_MIN: usize = 80;
 /// The largest number that looks like a count of seats or students. Larger numbers are ids.
 const SEATS_MAX: u32 = 999;

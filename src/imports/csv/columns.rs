@@ -62,7 +62,7 @@ pub(super) fn resolve(name: &str, normalized_names: &[String]) -> Option<Vec<usi
 }
 
 impl Recognition {
-    /// Returns the index of a name that an upload maps.
+    /// Returns the index of the cell to which a mapped name refers, and marks its columns as used.
     fn find(&mut self, name: &str) -> Option<usize> {
         let parts = resolve(name, &self.normalized)?;
         parts.iter().for_each(|index| self.used[*index] = true);
@@ -109,7 +109,7 @@ impl Recognition {
     fn assign_weak_names(&mut self) {
         for (name, column) in WEAK_NAMES.into_iter().chain(WEAK_ALIASES) {
             let has_course = self.at.contains_key(&Column::Subject) && self.at.contains_key(&Column::Number);
-            // Text that repeats what other columns have.
+            // Its text would only repeat the column of start times.
             let is_repetition = column == Column::Time && self.at.contains_key(&Column::StartTime);
             let is_taken = self.at.contains_key(&column) || (column == Column::Course && has_course) || is_repetition;
             let index = self.normalized.iter().position(|n| *n == normalized(name)).filter(|index| !self.used[*index]);

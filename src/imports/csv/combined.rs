@@ -17,7 +17,7 @@ const TIME_WORDS_MAX: usize = 6;
 const DATE_WORDS_MAX: usize = 7;
 
 /// The maximum number of characters of a cell that is parsed as meetings: 200 meetings of 20 characters. Each word is
-/// tried as the start of dates and times, so that a cell of 240 KB would take seconds.
+/// tried as the start of dates and times, so a cell of 240 KB would take seconds.
 pub(super) const CELL_CHARS_MAX: usize = 4_000;
 
 /// How a file writes times, dates and statuses.
@@ -77,7 +77,7 @@ pub(super) fn is_too_long(cell: &str) -> bool {
     cell.len() > CELL_CHARS_MAX && cell.chars().count() > CELL_CHARS_MAX
 }
 
-/// Returns whether a cell has days and time, for several meetings at least of one.
+/// Returns whether a cell has the days and the time of at least one meeting.
 pub(super) fn is_readable(cell: &str) -> bool {
     combined(cell, Format::default()).is_some()
         || (day_texts(cell).any(spanish_days::is_only_spanish) && combined(cell, SPANISH).is_some())
@@ -154,8 +154,8 @@ pub(super) fn combined(cell: &str, format: Format) -> Option<Vec<WarnedPart>> {
     found.iter().any(is_combined).then_some(found)
 }
 
-/// Parses parts of which some are the room of the part before: `MW 9:00-9:50 AM; Main Campus, Elm Hall, 105`. `None` if a
-/// part is neither a meeting nor such a room.
+/// Parses parts, some of which are only the room of the part before: `MW 9:00-9:50 AM; Main Campus, Elm Hall, 105`.
+/// Returns `None` if a part is neither a meeting nor such a room.
 fn with_rooms_apart(
     parts: &[&str],
     letters: DayLetters,

@@ -65,8 +65,8 @@ pub(super) fn of_label(label: &str) -> Option<&'static str> {
     known(word).filter(|_| word.len() >= 3 && number.bytes().any(|b| b.is_ascii_digit()))
 }
 
-/// Infers the component from a title such as `Shore Life Laboratory`, or a label such as `L01`; `None` if neither shows
-/// one, so that the section is a lecture.
+/// Infers the component from a title such as `Shore Life Laboratory`, or a label such as `L01`. Returns `None` if
+/// neither shows one; the section is then a lecture.
 pub(super) fn infer(section: Option<&str>, title: Option<&str>) -> Option<&'static str> {
     let title = title.unwrap_or_default().to_lowercase();
     let words: Vec<&str> = title.split(|c: char| !c.is_alphanumeric()).collect();

@@ -49,7 +49,7 @@ fn classes_that_may_share_a_room_and_a_time_do_not_conflict() {
         ("M,9:00,10:00,,,,1,,,", "M,9:00,10:00,,,,1,,,", 1, "the instructors are not known"),
         ("M,22:00,24:00,,,,1,Ann,,", "M,23:00,24:00,,,,1,Bo,,", 1, "until midnight"),
         ("M,22:00,24:00,,,,1,Ann,,", "T,0:00,1:00,,,,1,Bo,,", 0, "after midnight"),
-        ("M,9:00,10:00,2031-03-01,,,1,Ann,,", "M,9:00,10:00,,2031-03-01,,1,Bo,,", 1, "open-ended dates that meet"),
+        ("M,9:00,10:00,2031-03-01,,,1,Ann,,", "M,9:00,10:00,,2031-03-01,,1,Bo,,", 1, "open-ended dates that overlap"),
         ("M,9:00,10:00,2031-03-02,,,1,Ann,,", "M,9:00,10:00,,2031-03-01,,1,Bo,,", 0, "open-ended dates that do not"),
     ];
     for (one, other, expected, why) in table {

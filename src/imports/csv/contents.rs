@@ -115,7 +115,7 @@ impl Forms {
     }
 }
 
-/// Decides about the columns of a file. Returns what to add to the mapping of columns.
+/// Decides the fields of columns from their cells. Returns the entries to add to the mapping of columns.
 pub(super) fn decide(
     source: &RecordSource<'_>,
     header: &Header,
@@ -170,7 +170,7 @@ pub(super) fn heading_course(record: &csv::StringRecord) -> Option<&str> {
 
 struct Columns<'h> {
     header: &'h Header,
-    /// The field of each column by its name.
+    /// The field of each column, by its name or as decided.
     fields: Vec<Option<Column>>,
     forms: Vec<Forms>,
     map: &'h [(String, Column)],
@@ -190,7 +190,7 @@ impl Columns<'_> {
         }
     }
 
-    /// Returns the columns of a field by their names.
+    /// Returns the columns that have a field.
     fn of(&self, field: Column) -> Vec<usize> {
         (0..self.fields.len()).filter(|index| self.fields[*index] == Some(field)).collect()
     }
@@ -324,8 +324,8 @@ impl Columns<'_> {
         subject.filter(|_| !self.header.has(Column::Number)).filter(are_all_whole)
     }
 
-    /// If the subject's column has whole courses and the course's column has none, but words, the course is in the first
-    /// one, and the second one is the title.
+    /// If the subject's column has whole courses, and the course's column has words instead, takes the course from the
+    /// first column and the title from the second.
     fn find_course_in_subject(&mut self) {
         let course = self.header.at(Column::Course).filter(|index| *index < self.forms.len());
         let Some((subject, course)) = self.subject_of_whole_courses().zip(course) else { return };
@@ -357,8 +357,8 @@ impl Columns<'_> {
         }
     }
 
-    /// A column with cells such as `10/30` has the capacity. Without one, the capacity is the sum of enrolled and free
-    /// seats.
+    /// If no column is named as the capacity, takes it from cells such as `10/30` or `10 of 30 seats remain`; without
+    /// such a column, it is the sum of enrolled and free seats. Ignores columns of seats that have no numbers.
     fn decide_seats(&mut self) {
         if !self.has(Column::Capacity) {
             let known = [Column::Enrolled, Column::Available].into_iter().flat_map(|field| self.of(field));

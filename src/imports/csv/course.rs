@@ -27,8 +27,8 @@ pub(super) fn join(subject: &str, number: &str) -> Result<String, FindingKind> {
 
 /// Splits a cell into course and section: `MATH 151`, `MATH151`, `MATH-151-A01`, `MATH*151*01`, `MATH 151 A01`, and the
 /// packed `ACTG F001A01W` of Californian colleges (the college's letter, four characters of the number, padded with a
-/// dot, and the section). A title may follow, as in `MATH 151-01 - Algebra` and `MATH-151-01 (30001) Algebra`. A cell in no
-/// such format is taken as the course.
+/// dot, and the section). A title may follow, as in `MATH 151-01 - Algebra` and `MATH-151-01 (30001) Algebra`. Any
+/// other cell is taken as the course.
 pub(super) fn split(cell: &str) -> Result<Course, FindingKind> {
     let decoded = text::decoded(cell);
     if let Some((head, title)) = before_title(&decoded) {
@@ -41,7 +41,7 @@ pub(super) fn split(cell: &str) -> Result<Course, FindingKind> {
     split_untitled(&decoded)
 }
 
-/// Splits a title from what precedes it: ` - `, a colon, or a number in parentheses.
+/// Splits a cell before its title, which follows ` - `, a colon, or a number in parentheses.
 fn before_title(cell: &str) -> Option<(&str, &str)> {
     let by_parentheses = || {
         let (head, rest) = cell.split_once(" (")?;
@@ -160,7 +160,7 @@ pub(super) fn is_number_only(cell: &str) -> bool {
     cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.contains(char::is_whitespace)
 }
 
-/// Returns whether a cell of numbers has the subject too, such as `MATH 151` and `MATH-151-01`.
+/// Returns whether a cell of course numbers also has the subject, such as `MATH 151` and `MATH-151-01`.
 pub(super) fn is_whole(cell: &str) -> bool {
     let letters = cell.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(0);
     let rest = cell[letters..].trim_start_matches([' ', '-', '*']);

@@ -11,7 +11,7 @@ use crate::imports::csv::course::Course;
 use crate::imports::csv::row::{Cells, course_and_section};
 use crate::imports::csv::text;
 
-/// The maximum length of a CRN that a spreadsheet may have written with an exponent, in digits.
+/// The maximum exponent with which a spreadsheet may have written a CRN. The CRN has one digit more.
 const EXPONENT_MAX: usize = 15;
 
 /// The CRN of a row.

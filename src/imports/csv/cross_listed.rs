@@ -33,8 +33,8 @@ pub(super) fn is_text(row: &Row) -> bool {
     !row.is_exported && row.cross_listed.as_deref().is_some_and(|cell| cell.contains(char::is_whitespace))
 }
 
-/// Gives sections that name each other one group, which has the name of the first of them. Visits the lines of rows whose
-/// seats are not shared: they name a section that does not list others, or state no combined capacity.
+/// Gives sections that name each other one group, which has the alphabetically first of their names. Visits the lines
+/// of rows whose seats are not shared: they name a section that does not list others, or state no combined capacity.
 pub(super) fn name_groups(
     scratch: &Scratch,
     f: &mut dyn FnMut(u64) -> Result<(), ScheduleError>,
@@ -198,7 +198,7 @@ impl Groups {
         row
     }
 
-    /// Makes the sets of two rows one.
+    /// Merges the sets of two rows.
     fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
         self.0[a.max(b)] = a.min(b);

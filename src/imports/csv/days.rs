@@ -116,7 +116,8 @@ fn with_hyphens(cell: &str) -> String {
     words.collect::<Vec<_>>().join(" ").replace(" - ", "-")
 }
 
-/// Parses a place for each day of the week, such as `M-W-F--`, `-T-R---` and, with Sunday first, `-M-W-F-`.
+/// Parses a cell with one position for each day of the week, such as `M-W-F--`, `-T-R---` and, with Sunday first,
+/// `-M-W-F-`.
 fn positional(cell: &str) -> Option<u8> {
     const MONDAY_FIRST: [&str; 7] = ["M", "T", "W", "TR", "F", "S", "SU"];
     let is_blank = |c: char| matches!(c, '-' | '_' | '.');

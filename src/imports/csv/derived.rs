@@ -1,5 +1,5 @@
-//! Cells that a record does not have as such: those of columns that are joined, such as building and room, and the numbers
-//! in a column such as `Cap/Enr`.
+//! Cells that are derived from the cells of a record: those of joined columns, such as building and room, and the
+//! numbers in a column such as `Cap/Enr`.
 
 use crate::imports::csv::names::Column;
 use crate::imports::csv::pieces::slots;
@@ -8,7 +8,7 @@ use crate::imports::csv::text;
 /// The maximum length of a room in a list with commas, in characters.
 const LISTED_ROOM_CHARS_MAX: usize = 8;
 
-/// How a derived cell is made of the cells of a record.
+/// How a derived cell is made from the cells of a record.
 #[derive(Debug, Clone)]
 pub(super) enum Derived {
     /// The texts of several columns, by index.
@@ -18,7 +18,7 @@ pub(super) enum Derived {
 }
 
 impl Derived {
-    /// Returns whether the cell is made of the column with an index.
+    /// Returns whether the cell is derived from the column with an index.
     pub(super) fn has_source(&self, index: usize) -> bool {
         match self {
             Self::Joined(parts) => parts.contains(&index),
@@ -44,8 +44,8 @@ impl Derived {
     }
 }
 
-/// Joins cells. If they have several values each, those at the same place belong together: `ELM; OAK` and `105; 2` are
-/// `ELM 105; OAK 2`.
+/// Joins cells. If they have several values each, those at the same position belong together: `ELM; OAK` and `105; 2`
+/// become `ELM 105; OAK 2`.
 fn joined(cells: &[&str]) -> String {
     let by_comma = || -> Vec<Vec<&str>> { cells.iter().map(|cell| cell.split(',').map(str::trim).collect()).collect() };
     let are_rooms = |lists: &Vec<Vec<&str>>| {
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_at_the_same_place_belong_together() {
+    fn values_at_the_same_position_belong_together() {
         for (cells, expected) in [
             (["ELM", "105"], "ELM 105"),
             (["ELM; OAK", "105; 2"], "ELM 105; OAK 2"),

@@ -21,7 +21,7 @@ use crate::imports::csv::row::{Cells, MeetingRow, Row, component, count, stated}
 use crate::imports::csv::spanish_days::DayLetters;
 use crate::imports::csv::{conditions, dates, days, instructors, text, times};
 
-/// The columns of the file, in order. The import ignores `id` as a field, `open` and `withdrawn`.
+/// The columns of the file, in order. The import finds the section by `id`, and ignores `open` and `withdrawn`.
 pub(super) const COLUMNS: [&str; 33] = [
     "id",
     "term",
@@ -102,7 +102,7 @@ pub(super) fn day_letters(days: Days) -> String {
 
 /// Returns the cells of a row, in the order of [`COLUMNS`].
 fn cells(state: &SectionState, meeting: &Meeting) -> [String; COLUMNS.len()] {
-    // Every field is named, so that a new field does not compile until it is written or left out on purpose.
+    // Names every field, so that the code does not compile until a new field is written or ignored here.
     let Section {
         id,
         original_crn: _, // In `crn_text`.

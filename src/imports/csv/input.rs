@@ -30,7 +30,8 @@ enum Content {
 }
 
 impl Input {
-    /// Opens a file. The error is what is wrong with the file, and the row that it concerns, or 0.
+    /// Opens a file. If it cannot be imported, returns the row with the problem, or 0 for the whole file, and the
+    /// problem.
     pub(super) fn open(
         file: &Path,
         scratch: &Path,

@@ -22,9 +22,9 @@ pub(super) fn joined_names(names: &[String]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(separator))
 }
 
-/// Splits a cell of instructors at semicolons and line breaks. A comma separates names only if the mark of a role shows
-/// that the cell is a list; otherwise it is part of a name (`Smith, Ann`). Omits what is not a name, such as numbers,
-/// usernames and email addresses, and repeated names.
+/// Splits a cell of instructors at semicolons, line breaks and `|`. A comma separates names only if the mark of a role
+/// shows that the cell is a list; otherwise it is part of a name (`Smith, Ann`). Omits text that is not a name, such as
+/// numbers, usernames and email addresses, and repeated names.
 pub(super) fn instructors(cell: &str) -> Vec<String> {
     let cell = without_remarks(&decoded(cell));
     let mut names: Vec<String> = Vec::new();

@@ -9,7 +9,7 @@ use crate::domain::meeting::hour_minute_text;
 use crate::domain::section::{Section, SectionStatus};
 use crate::imports::schedule::{FileSection, ProfileOptions, Schedule, ScheduleOptions, ScheduleReader, Severity};
 
-/// Opens a schedule. The folder has its scratch database.
+/// Opens a schedule, and returns it with the folder of its scratch database.
 fn open(text: &str) -> (Box<dyn Schedule>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("schedule.csv");
@@ -82,7 +82,7 @@ fn check(table: &[(&str, &[&str])]) {
 }
 
 #[test]
-fn a_file_decides_about_times_statuses_weekdays_and_free_seats() {
+fn times_statuses_and_weekdays_are_interpreted_per_file() {
     check(&[
         // No time has am or pm.
         (
@@ -118,7 +118,7 @@ fn a_file_decides_about_times_statuses_weekdays_and_free_seats() {
 }
 
 #[test]
-fn a_time_that_may_be_in_the_afternoon_is_reported_beside_an_hour_above_12() {
+fn ambiguous_times_beside_an_hour_above_12_are_reported() {
     let (parsed, _folder) =
         open("CRN,Course,Cap,Days,Time\n30001,BIO 101,20,M,13:00-13:50\n30002,BIO 102,20,M,1:00-1:50\n");
     let mut warnings = Vec::new();
@@ -258,7 +258,7 @@ fn sections_without_crn_and_courses_with_titles_are_read() {
 }
 
 #[test]
-fn texts_of_pages_and_reports_do_not_reject_rows() {
+fn control_characters_and_lines_of_printed_pages_cause_no_errors() {
     check(&[
         // A control character in a column that is not imported; the lines of printed pages.
         (
@@ -281,7 +281,7 @@ fn components_are_read_from_the_column_with_components() {
     }
 }
 
-/// Returns what [`read`] does, and ` + days location` for each meeting without a time.
+/// Returns the same as [`read`], with ` + days location` for each meeting without a time.
 fn read_with_untimed(text: &str) -> Vec<String> {
     let mut all = read(text);
     let (parsed, _folder) = open(text);
@@ -298,7 +298,7 @@ fn read_with_untimed(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn several_meetings_in_one_cell_are_read_or_refused() {
+fn several_meetings_in_one_cell_are_read_or_rejected() {
     let mut wrong = Vec::new();
     let table = [
         ("TR | 9:00 AM - 9:50 AM\nF | 10:00 AM - 10:50 AM", "tuth 09:00-09:50; fr 10:00-10:50"),
@@ -323,7 +323,7 @@ fn several_meetings_in_one_cell_are_read_or_refused() {
         }
     }
     let days: Vec<String> = (0..201).map(|at| format!("M 9:00-9:50 R{at}")).collect();
-    let refused = [
+    let rejected = [
         "20/13/2031 - 15/05/2031 | Mon Wed | 9:00-9:50 | Elm 105".to_owned(),
         "Mon Wed | 9:00-9:50 | Elm 105 31/02/2031".to_owned(),
         "Mon 9:00am-9:50am Elm 105 20/13/2031-15/05/2031".to_owned(),
@@ -331,7 +331,7 @@ fn several_meetings_in_one_cell_are_read_or_refused() {
         days[..].join("; "),
         format!("M 9:00-9:50 {}", "x ".repeat(2_000)),
     ];
-    for cell in refused {
+    for cell in rejected {
         let found = read(&format!("CRN,Course,Cap,Days,Time\n30001,BIO 101,20,,\"{cell}\"\n"));
         if found.is_empty() || !found.iter().all(|line| line.starts_with("line 2:")) {
             wrong.push(format!("{cell}: {found:?}"));
@@ -341,7 +341,7 @@ fn several_meetings_in_one_cell_are_read_or_refused() {
 }
 
 #[test]
-fn spanish_letters_of_days_are_read_by_the_whole_file() {
+fn spanish_letters_of_days_are_interpreted_per_file() {
     let clear = "NRC,Curso,Cupo,Días,Hora\n30001,BIO 101,20,MJ,8:00-8:50\n30002,BIO 102,20,LX,8:00-8:50\n\
                  30003,BIO 103,20,M,8:00-8:50\n30004,BIO 104,20,LMV,8:00-8:50\n30005,BIO 105,20,SD,13:00-13:50\n";
     check(&[
@@ -383,7 +383,7 @@ fn spanish_letters_of_days_are_read_by_the_whole_file() {
 }
 
 #[test]
-fn an_m_that_may_be_two_days_is_rejected() {
+fn an_m_that_may_mean_two_days_is_rejected() {
     for (file, days) in [
         ("NRC,Curso,Cupo,Días,Hora\n30001,BIO 101,20,LMV,8:00-8:50\n30002,BIO 102,20,MJ,8:00-8:50\n", "LMV"),
         ("NRC,Curso,Cupo,Días,Hora\n30001,BIO 101,20,M,8:00-8:50\n30002,BIO 102,20,MJ,8:00-8:50\n", "M"),
@@ -396,7 +396,7 @@ fn an_m_that_may_be_two_days_is_rejected() {
 }
 
 #[test]
-fn a_subject_of_whole_courses_is_the_course() {
+fn a_subject_column_with_whole_courses_is_read_as_the_course() {
     check(&[
         (
             "NRC,Materia,Sección,Cupo\n30001,MAT 101,1,20\n30002,CIV ENGR 310,2,20\n",

@@ -91,7 +91,7 @@ fn read_dates(cells: &mut Cells<'_>, columns: &MeetingColumns, order: DayOrder) 
     (first, last)
 }
 
-/// Parses dates. Dates without a year are not known: the year of a term's code may be that of the fiscal year.
+/// Parses dates. Dates without a year are ignored: the year in the code of a term may be the fiscal year.
 fn read_date<T: Default>(cells: &mut Cells<'_>, index: usize, read: impl FnOnce(&str) -> Result<T, FindingKind>) -> T {
     if dates::lacks_year(cells.cell(index)) {
         cells.add_remark(Remark::NoYear, index);

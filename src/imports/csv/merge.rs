@@ -153,7 +153,7 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
     let list = |items: &[String]| (!items.is_empty()).then(|| items.join(", "));
     let people = |n: Option<u32>| n.map(|n| n.to_string());
     let number = |n: Option<u32>| n.map(|n| Credits(n).as_f64().to_string());
-    // Lists every field, so that a new one does not compile until it is compared or ignored here.
+    // Names every field, so that the code does not compile until a new field is compared or ignored here.
     let Row {
         course,
         component,

@@ -27,8 +27,9 @@ impl MergedCells {
         Self { cells, identifying }
     }
 
-    /// Returns the record of a section with the course of the row above, if its own cells for that are blank; `None` if
-    /// it needs no change. A row with a title of its own is another course, whose name is missing.
+    /// Returns the record of a section with the course of the row above, or only its subject, if the record's own cells
+    /// for it are blank; `None` if it needs no change. A row with its own title is another course, whose name is
+    /// missing.
     pub(super) fn filled(&mut self, record: &csv::StringRecord) -> Option<csv::StringRecord> {
         let cell = |index: usize| record.get(index).unwrap_or_default().trim();
         let is_blank = |columns: &[Column]| {

@@ -8,7 +8,7 @@
 //!   `candidates`: which columns could be a missing field
 //! - `text`, `days`, `spanish_days`, `times`, `dates`, `course`, `component`, `crn`, `instructors`, `status`: parse one cell; `combined`:
 //!   parses a cell of meetings; `meetings`: parses those of a row
-//! - `derived`: cells made of other cells; `merged_cells`: cells that belong to several rows
+//! - `derived`: cells made from other cells; `merged_cells`: cells that belong to several rows
 //! - `record`: checks a row before it is parsed; `row`, `event`: parse one row; [`export`]: writes files, and parses
 //!   their rows; `cross_listed`: groups sections that name each other; `merge`: merges the rows of one CRN into a
 //!   section; `conflicts`, `sweep`: find rooms and instructors that are double-booked; `remarks`: warnings about many

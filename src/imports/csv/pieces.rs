@@ -13,7 +13,7 @@ pub(super) fn slots(cell: &str) -> Vec<&str> {
     lines.flat_map(|line| line.split([';', '\r', '|'])).map(str::trim).collect()
 }
 
-/// Splits a cell of times. A comma or a slash separates two times if each part is a time.
+/// Splits a cell of times. A comma, a slash or an ampersand separates two times if each part is a time.
 pub(super) fn time_pieces(cell: &str, clock: Clock) -> Vec<&str> {
     let split = |separator| -> Vec<&str> {
         cell.split(separator).map(str::trim).filter(|piece: &&str| !piece.is_empty()).collect()
@@ -29,7 +29,8 @@ pub(super) fn moments(cell: &str) -> Vec<&str> {
     if are_times { by_comma } else { pieces(cell) }
 }
 
-/// Splits a cell of the days of several times. A comma or a slash separates them if there are as many times.
+/// Splits a cell of the days of several times. A comma, a slash or an ampersand separates them if there are as many
+/// times.
 pub(super) fn paired_pieces(cell: &str, times: usize) -> Vec<&str> {
     let found = pieces(cell);
     if found.len() > 1 || times == 1 {

@@ -9,7 +9,7 @@ use crate::imports::finding_kind::FindingKind;
 pub(super) struct Prerequisites {
     /// Courses and expressions, each of them required.
     pub(super) required: Vec<String>,
-    /// What is not imported, if something is not.
+    /// The warning about what is not imported, if any.
     pub(super) warning: Option<FindingKind>,
 }
 

@@ -144,7 +144,7 @@ mod tests {
             let found = recognize(&profiles, [(0, 1, names(header))].into_iter());
             assert_eq!(found.map(|found| found.profile.name.as_str()), expected, "{header}");
         }
-        // A saved profile takes precedence over a built-in one for a row above.
+        // A saved profile takes precedence over a built-in one that matches a row above.
         let rows = [(0, 1, names("crn,places")), (3, 1, names("crn,course,places"))];
         let found = recognize(&profiles, rows.into_iter()).unwrap();
         assert_eq!((found.profile.name.as_str(), found.row), ("own", 3));

@@ -33,7 +33,7 @@ use crate::imports::csv::{ERRORS_MAX, EVENTS_MAX, SECTIONS_MAX, conflicts, cross
 const PROGRESS_INTERVAL_ROWS: u64 = 200;
 /// The maximum number of terms that an error message lists.
 const LISTED_TERMS_MAX: usize = 10;
-/// Words that begin a row of totals.
+/// Words in the first text of a row of totals.
 const TOTAL_WORDS: [&str; 4] = ["total", "totals", "subtotal", "count"];
 /// Words that begin the lines at the top and the bottom of the pages of a printed report.
 const PAGE_WORDS: [&str; 8] =
@@ -276,7 +276,7 @@ impl Reading<'_, '_> {
         if self.header.exported_id().and_then(|at| record.get(at)).is_some_and(|id| !id.trim().is_empty()) {
             return None;
         }
-        // First, because almost all rows have one.
+        // Almost all rows have a CRN, so it is examined before the rest of the row.
         let crn = self.header.at(Column::Crn).and_then(|at| record.get(at)).unwrap_or_default().trim();
         if is_crn(crn) {
             return None;
@@ -348,7 +348,7 @@ impl Reading<'_, '_> {
             cells = Cells::new(&self.header, filled, &derived, line);
             cells.add_row_remark(Remark::MergedCells);
         }
-        // A row with too few or too many cells causes its section to be rejected, which would otherwise lack a meeting.
+        // The section of a row with too few or too many cells is rejected, because it would lack a meeting.
         let crn = match is_well_formed {
             true => crn::read(&mut cells),
             false => crn::read(&mut Cells::new(&self.header, record, &derived, line)),

@@ -1,5 +1,4 @@
-//! What the cells of a record show before they are parsed: whether it is well formed, and whether it continues the section
-//! above.
+//! Checks whether a record is well formed, and whether it continues the section above, before it is parsed as a row.
 
 use crate::domain::ids::Crn;
 use crate::imports::finding_kind::FindingKind;
@@ -45,7 +44,7 @@ pub(super) fn continued(cells: &mut Cells<'_>, above: &(Crn, Row), format: Forma
     Some((crn.clone(), Row { line: cells.line(), meetings, instructors: names, is_continuation: true, ..row.clone() }))
 }
 
-/// Returns whether a cell is a CRN as systems number them.
+/// Returns whether a cell is a CRN of digits only, as most systems assign them.
 pub(super) fn is_crn(cell: &str) -> bool {
     let cell = cell.trim();
     !cell.is_empty() && cell.bytes().all(|b| b.is_ascii_digit())

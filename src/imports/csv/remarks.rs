@@ -34,7 +34,7 @@ pub(super) enum Remark {
     Tentative,
     /// The status is not known.
     UnknownStatus(String),
-    /// The section shares its seats with others.
+    /// The section is cross-listed, but may not share its seats with the others.
     CrossListed,
     /// Further cells of a column are not imported.
     MoreNotImported(String),
@@ -104,8 +104,8 @@ impl Remarks {
         }
     }
 
-    /// Makes a warning about a cell that is not imported part of a remark if its column has many. Returns whether it did.
-    /// Otherwise a column in an unknown form would hide the other warnings about a file.
+    /// If a column has many cells that are not imported, replaces further warnings about them with one remark. Returns
+    /// whether it replaced `finding`. Otherwise a column in an unknown form would hide the other warnings.
     pub(super) fn absorb(&mut self, finding: &Finding) -> bool {
         let Some(column) = &finding.column else { return false };
         if !finding.coded.as_ref().is_some_and(|coded| NOT_IMPORTED_CODES.contains(&&*coded.code)) {

@@ -9,7 +9,8 @@ use crate::imports::csv::{component, days, text};
 /// The number of words of a date such as `Sep 07, 2022`.
 const DATE_WORDS: usize = 3;
 
-/// Returns the room that a text names. The error has no message: the text contains a time, a date or a line break.
+/// Returns the room that a text names. Fails without a message if the text contains a time, a date or a line break, or
+/// is too long.
 pub(super) fn room(text: &str) -> Result<Option<String>, ()> {
     let starts_with_days = || text.split_whitespace().next().is_some_and(days::is_english);
     let has_range = || text.split_whitespace().any(is_range);

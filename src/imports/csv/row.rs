@@ -457,7 +457,7 @@ fn lenient<'r, T: Default>(
     })
 }
 
-/// Returns which of the fields that staff can also set in the hub the file has columns for.
+/// Returns the fields for which the file has columns, among those that staff can also set in the hub.
 pub(super) fn stated(header: &Header) -> StatedFields {
     StatedFields {
         linked: header.has(Column::Linked),

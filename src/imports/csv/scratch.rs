@@ -33,7 +33,7 @@ CREATE TABLE event(id TEXT PRIMARY KEY, line INTEGER, body TEXT) WITHOUT ROWID;
 ";
 
 /// The maximum number of rows without a CRN that become part of another section, so that a file of such rows cannot fill
-/// memory. Those after it are sections of their own.
+/// memory. Later ones become separate sections.
 const ADOPTED_MAX: usize = 100_000;
 const INDEX_OF_LABELS: &str = "CREATE INDEX IF NOT EXISTS row_label ON row(json_extract(body,'$.c'), json_extract(body,'$.s'), json_extract(body,'$.k'))";
 /// The rows with a formed CRN, with their line and the CRN of the section to which they belong.

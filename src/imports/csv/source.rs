@@ -106,8 +106,8 @@ impl<'f> RecordSource<'f> {
         }
     }
 
-    /// Detects how a file separates its cells.
-    /// `known` returns the number of known columns in a header.
+    /// Creates a source of the records of a text file, and detects how it separates its cells. `known` returns the
+    /// number of known columns in a header.
     pub(super) fn new(
         file: &'f File,
         encoding: Encoding,

@@ -160,7 +160,7 @@ fn letters(cell: &str) -> Option<Letters> {
     (all.bits != 0 || all.ms > 0).then_some(all)
 }
 
-/// Parses a place for each day of the week, such as `L-M-V--`: the place shows what `M` means.
+/// Parses a cell with one position for each day of the week, such as `L-M-V--`: the position shows what `M` means.
 fn positional(lower: &str) -> Option<Letters> {
     const PLACES: [&str; 7] = ["l", "m", "mxw", "j", "v", "s", "d"];
     let is_blank = |c: char| matches!(c, '-' | '_' | '.');

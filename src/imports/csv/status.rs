@@ -1,9 +1,9 @@
 //! Parses the status of a section.
 
-/// What a file says about the status of a section.
+/// The status of a section, as a file states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileStatus {
-    /// It is taught. A snapshot's "closed", "full" and "waitlist" mean that its seats are taken.
+    /// It is taught. "Closed", "full" and "waitlist" mean only that its seats are taken.
     Active,
     /// It is not taught.
     Cancelled,

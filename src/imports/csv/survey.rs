@@ -39,7 +39,7 @@ const PREVIEW_CELLS_MIN: usize = 2;
 /// The maximum length of a sample text, in characters.
 const SAMPLE_CHARS_MAX: usize = 60;
 
-/// What is known of a file before its rows are read.
+/// What is known about a file before its rows are read.
 pub(super) struct Survey {
     /// The cells of the header; `Column 1`, `Column 2` … if the file has none.
     pub(super) names: Vec<String>,
@@ -123,7 +123,7 @@ pub(super) fn text_of(record: &csv::StringRecord) -> String {
     cells.join(", ").chars().map(printable).take(SKIPPED_CHARS_MAX).collect()
 }
 
-/// Surveys a file. The error is what is wrong with the file, and the line that it concerns.
+/// Surveys a file. If it cannot be imported, returns the line with the problem, and the problem.
 pub(super) fn survey(
     source: &RecordSource<'_>,
     options: &ScheduleOptions,
@@ -252,8 +252,8 @@ fn find_with_profile<'o>(
     Ok((find_header(rows, options, extra, &all)?, named))
 }
 
-/// Finds the header among the first rows: the row with the most known columns, together with the row above it if its
-/// names are in two rows. The error is a line and what is wrong.
+/// Finds the header among the first rows: the row with the most known columns, together with the row above or below it
+/// if the names are in two rows. If there is no row in the chosen line, returns the line and the problem.
 fn find_header(
     rows: &[(u64, csv::StringRecord)],
     options: &ScheduleOptions,
@@ -277,7 +277,7 @@ fn find_header(
         let names = (1..=columns).map(|number| format!("Column {number}")).collect();
         return Ok(Found { names, line: 0, records: 0, header_rows: 0 });
     }
-    // Without a known column in any row, the first row is reported as the header.
+    // If no row has enough known columns, the first row is reported as the header.
     let best = if best_score < HEADER_COLUMNS_MIN { 0 } else { best };
     if best > 0 {
         let both = in_two_rows(&one(best - 1), &one(best), extra);
@@ -327,7 +327,8 @@ fn are_joined(upper: &[String], lower: &[String]) -> bool {
     texts > 1 && upper.iter().zip(lower).any(is_joined)
 }
 
-/// Joins a header of two rows, such as `Meeting` above `Days`. For each column, the longest known name is used.
+/// Joins a header of two rows, such as `Meeting` above `Days`. For each column, uses the two texts together if they are
+/// a known name, otherwise the lower or the upper text if it is one.
 fn in_two_rows(upper: &[String], lower: &[String], extra: &ExtraNames) -> Vec<String> {
     let is_known = |name: &str| {
         let name = &normalized(name);
@@ -380,7 +381,7 @@ fn formats(
         if at <= records_before_rows {
             continue;
         }
-        // Later rows count for the clock only if the first ones have shown neither am or pm nor a late hour.
+        // Later rows count for the clock only if the first ones have shown neither am nor pm nor a late hour.
         let is_late = at > records_before_rows + contents::ROWS_MAX;
         let cell = |index: &usize| record.get(*index).map_or("", str::trim);
         status.iter().map(cell).for_each(|cell| letters.add(cell));

@@ -23,9 +23,9 @@ const EXCEPTIONS_MAX: usize = 1_000;
 pub(super) struct Use {
     /// Its row in the scratch database.
     pub(super) row: i64,
-    /// Whether it is a room or an instructor.
+    /// Whether a room (0) or an instructor (1) is used.
     pub(super) kind: i64,
-    /// The room or instructor.
+    /// The hash of the room or instructor.
     pub(super) key: i64,
     /// The start, in minutes of the day.
     pub(super) start: i32,
@@ -33,16 +33,16 @@ pub(super) struct Use {
     pub(super) end: i32,
     /// The weekdays.
     pub(super) days: u8,
-    /// The first date, as the number `20310120`.
+    /// The first date, as the number `20310120`; `i32::MIN` if it is not known.
     pub(super) starts_on: i32,
-    /// The last date.
+    /// The last date; `i32::MAX` if it is not known.
     pub(super) ends_on: i32,
-    /// The instructors, if this is a room; the room, if it is an instructor; 0 if they are not known. Uses of one class
-    /// at the same time are one class under several CRNs.
+    /// For a room, the hash of the instructors, or 0 if they are not known; for an instructor, the hash of the room.
+    /// Uses with the same value at the same time are one class under several CRNs.
     pub(super) class: i64,
-    /// The group of cross-listed sections; 0 for none.
+    /// The hash of the group of cross-listed sections; 0 for none.
     pub(super) group: i64,
-    /// The section.
+    /// The number of the section.
     pub(super) section: i64,
     /// Whether the section has several uses of this room or instructor.
     pub(super) is_repeated: bool,
@@ -70,7 +70,7 @@ impl Use {
             && !(self.group != 0 && self.group == later.group)
     }
 
-    /// Returns whether every use overlaps both or neither of them, as long as it does not start earlier.
+    /// Returns whether every use that starts no earlier than both overlaps either both or neither.
     fn has_same_span(&self, other: &Self) -> bool {
         let span = |it: &Self| (it.end, it.days, it.starts_on, it.ends_on);
         span(self) == span(other)

@@ -297,7 +297,7 @@ fn the_watch_can_cancel_reading() {
 
 #[test]
 fn the_watch_can_cancel_before_the_first_row_is_read() {
-    // The order of day and month is sought in every row.
+    // Every row is first scanned for the order of day and month.
     let rows: String = (0..1_000).map(|i| format!("{i},MATH {i},5,3/4/2031\n")).collect();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, format!("crn,course,cap,start\n{rows}")).unwrap();

@@ -62,7 +62,7 @@ const UNSCHEDULED: [&str; 36] = [
     "remote",
     "virtual",
 ];
-/// The maximum length of such a phrase, in characters. Longer text is a remark.
+/// The maximum length of such a phrase, in characters. Longer text is a note.
 const PHRASE_CHARS_MAX: usize = 60;
 
 /// Returns whether a trimmed cell means "not known yet".
@@ -84,7 +84,7 @@ pub(super) fn one_line(cell: &str) -> Cow<'_, str> {
     if tidy { Cow::Borrowed(cell) } else { Cow::Owned(cell.split_whitespace().collect::<Vec<_>>().join(" ")) }
 }
 
-/// Characters that pages write as entities, which remain in what is copied from a page.
+/// HTML entities that may remain in text from web pages, each with its character.
 const ENTITIES: [(&str, &str); 7] = [
     ("&nbsp;", " "),
     ("&lt;", "<"),
@@ -96,7 +96,7 @@ const ENTITIES: [(&str, &str); 7] = [
     ("&amp;", "&"),
 ];
 
-/// Replaces entities of HTML, and control characters that are Windows-1252 in a file that is otherwise UTF-8.
+/// Replaces HTML entities, and control characters that are Windows-1252 in a file that is otherwise UTF-8.
 pub(super) fn decoded(cell: &str) -> Cow<'_, str> {
     let is_c1 = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
     let has_entity = cell.contains('&') && cell.contains(';');
@@ -124,7 +124,7 @@ pub(super) fn text(cell: &str) -> Result<Option<String>, FindingKind> {
     Ok(Some(text.into_owned()))
 }
 
-/// Removes the commas or spaces between groups of three digits: `1,200` becomes `1200`.
+/// Removes the commas, spaces or apostrophes between groups of three digits: `1,200` becomes `1200`.
 fn without_separators(cell: &str) -> Cow<'_, str> {
     let separator = |c: char| matches!(c, ',' | ' ' | '\u{a0}' | '\u{202f}' | '\'');
     let (first, rest) = cell.split_at(cell.find(separator).unwrap_or(cell.len()));

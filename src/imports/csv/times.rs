@@ -43,7 +43,7 @@ pub(super) struct TimeRange {
     pub(super) end: Option<Time>,
     /// Whether the class ends on the next day.
     pub(super) past_midnight: bool,
-    /// Whether a time was taken to be in the afternoon because of [`Clock::Afternoon`].
+    /// Whether a time without am or pm was taken to be in the afternoon.
     pub(super) guessed: bool,
 }
 

@@ -26,7 +26,7 @@ use crate::store::accounts::AuditEntry;
 
 use super::{ATTEMPTS_MAX, CHUNK_PAUSE_MAX, RETRY_PAUSE, Run, Stop};
 
-/// The number of requests that are under way at once, as in moves of all students of a section. They share a commit, and
+/// The number of concurrent requests, the same as when staff move all students of a section. They share a commit, and
 /// the next ones are sent after a pause, so that students' requests come between them.
 const AT_ONCE: usize = 100;
 
@@ -57,13 +57,13 @@ struct Results {
     created: u64,
     unchanged: u64,
     refused: Vec<Finding>,
-    /// Requests that a section of the same student may have made possible in the meantime.
+    /// Refused requests to repeat, because another section of the same student may have made them possible.
     again: Vec<RequestedEnrollment>,
 }
 
 impl Run<'_> {
-    /// Makes registrations. Sections that are refused because they need another one, of students with several requests in
-    /// the term, are requested again together, after all others.
+    /// Makes registrations. If a student has several requests in a term, those that are refused because they need
+    /// another section are requested again together, after all others.
     pub(super) fn register_students(&mut self, requested: Vec<RequestedEnrollment>) -> Result<(), Stop> {
         let several = with_several(&requested);
         let single: Vec<Set> = requested.into_iter().map(|one| vec![one]).collect();
@@ -81,7 +81,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Requests each set. Returns the requests to repeat, which are all of students in `repeated`.
+    /// Requests each set. Returns the requests to repeat, which all belong to students in `repeated`.
     fn register_sets(&mut self, sets: &[Set], repeated: &HashSet<InTerm>) -> Result<Vec<RequestedEnrollment>, Stop> {
         let mut again = Vec::new();
         for chunk in sets.chunks(AT_ONCE) {

@@ -15,7 +15,7 @@ const PROGRESS_PAUSE: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     /// Stores the progress: always if `force`, otherwise at most once per [`PROGRESS_PAUSE`]. After [`Run::commit`], the
-    /// stored task states what is being applied and must stay.
+    /// stored task states what is being applied, and must not be overwritten.
     pub(super) fn store_progress(&mut self, progress: &TaskReport, force: bool) {
         let Some(shared) = self.inner.shared.get() else { return };
         let is_early = !force && self.stored.is_some_and(|at| at.elapsed() < PROGRESS_PAUSE);

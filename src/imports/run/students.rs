@@ -96,8 +96,8 @@ impl Run<'_> {
         Ok(read?)
     }
 
-    /// Compares the facts of these students with the stored ones. Rejects a file after which a student would have too many
-    /// completed courses. `known` do not change.
+    /// Compares the facts about `names` with the stored ones. Rejects a file after which a student would have too many
+    /// completed courses. `known` are the students whose facts do not change.
     fn compare(&self, students: &Students, known: &[UserName], names: &[UserName]) -> Result<BulkTally, Stop> {
         let store = self.inner.deps.students.clone();
         let before = self.retry(|| store.facts_of(names.to_vec()))?;

@@ -32,7 +32,7 @@ const STYLES_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const STYLES_MEMORY_MAX: u64 = 128 * 1024 * 1024;
 /// The maximum distance between two elements of XML, in bytes. A cell has at most 32,767 characters.
 const TOKEN_BYTES_MAX: u64 = 1024 * 1024;
-/// The maximum number of merged cells that are read. Others have their value in the first cell only.
+/// The maximum number of merged ranges that are read. A workbook with more keeps each value in the first cell only.
 const MERGES_MAX: u64 = 100_000;
 /// The number of bytes that are unpacked at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -62,7 +62,7 @@ pub(super) fn check(file: &File, tick: &mut Tick<'_>) -> Result<ArchiveKind, Sto
         })
         .collect();
     let is_xlsx = kind(&mut archive, &names)?;
-    // Some programs do not state sizes before the files, and others state wrong ones: what is unpacked is counted, too.
+    // Some programs do not state sizes before the files, and others state wrong ones, so unpacked bytes count, too.
     if archive.decompressed_size().is_some_and(|stated| stated > u128::from(UNPACKED_MAX)) {
         return Err(too_large_unpacked());
     }
@@ -187,7 +187,7 @@ struct Scanned {
     tags: u64,
     /// The largest distance between two of them.
     token: u64,
-    /// The number of merged cells.
+    /// The number of merged ranges.
     merges: u64,
 }
 
@@ -199,7 +199,7 @@ fn scan(entry: &mut impl Read, limit: u64, tick: &mut Tick<'_>) -> Result<Scanne
     let mut entry = entry.take(limit.saturating_add(1));
     loop {
         tick()?;
-        // The end of the previous chunk is before this one, for names that are in both.
+        // The end of the previous chunk precedes the new bytes, so that a name that spans both is found.
         let fresh = MERGE.len() - 1;
         let got = entry.read(&mut chunk[fresh..]).map_err(|_| Stop::damaged())?;
         if got == 0 {

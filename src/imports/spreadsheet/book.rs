@@ -205,7 +205,7 @@ struct Fill {
     merges: Vec<(u32, u32, usize)>,
     /// The number of merges that begin above the current row.
     begun: usize,
-    /// The last row and the value of those that the current row is in, by column.
+    /// The last row and the value of each merge that includes the current row, by column.
     open: BTreeMap<usize, (u32, String)>,
 }
 

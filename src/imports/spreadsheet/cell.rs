@@ -99,7 +99,7 @@ fn date_time(value: &ExcelDateTime, shown: Option<Shown>) -> String {
     }
 }
 
-/// Returns whether days are counted from 1904. calamine does not say so, but the date of day 0 shows it.
+/// Returns whether days are counted from 1904. calamine does not expose this, but a date that it computes shows it.
 fn is_1904(value: &ExcelDateTime) -> bool {
     let unshifted = ExcelDateTime::new(value.as_f64(), calamine::ExcelDateTimeType::DateTime, false);
     unshifted.to_ymd_hms_milli() != value.to_ymd_hms_milli()

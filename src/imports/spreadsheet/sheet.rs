@@ -22,7 +22,7 @@ const TEXT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const FIRST_ROWS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The number of rows between two checks of whether the import was cancelled.
 const TICK_INTERVAL_ROWS: u64 = 500;
-/// Maximum number of blank cells at the end of a row that are read. Real sheets have up to 120 columns.
+/// The maximum number of cells to which shorter rows are filled up with blank ones. Real sheets have up to 120 columns.
 const WIDTH_MAX: usize = 300;
 /// The minimum number of known columns of a schedule.
 const COLUMNS_MIN: usize = 2;
@@ -79,7 +79,7 @@ impl SheetCopy {
     }
 }
 
-/// Reads a workbook.
+/// Copies the rows of the chosen sheet of a workbook, or of the one with the schedule, to a temporary file.
 pub(in crate::imports) fn copy(
     file: &File,
     kind: Kind,
@@ -115,8 +115,8 @@ pub(in crate::imports) fn copy(
     Ok(SheetCopy { name, sheets, others, width: width.min(WIDTH_MAX), file, bytes, notes: Vec::new() })
 }
 
-/// Returns the sheet with the most known columns, and others that may contain a schedule, too. Hidden sheets count only if
-/// no visible one has known columns.
+/// Returns the sheet with the most known columns, and others that may contain a schedule, too. Hidden sheets count only
+/// if no visible one has at least [`COLUMNS_MIN`] known columns.
 fn choose(book: &mut Book, choice: &Choice<'_>, tick: &mut Tick<'_>) -> Result<(String, Vec<String>), Stop> {
     let sheets = book.sheets();
     if let Some(wanted) = choice.sheet {

@@ -8,7 +8,7 @@ use crate::imports::spreadsheet::kind::Foreign;
 /// Why reading a spreadsheet ends early.
 #[derive(Debug)]
 pub(in crate::imports) enum Stop {
-    /// The file cannot be imported. The row that it concerns, or 0, and what is wrong.
+    /// The file cannot be imported: the row with the problem, or 0 for the whole file, and the problem.
     Refused(u64, FindingKind),
     /// The import was cancelled, or the file system failed.
     Failed(ScheduleError),
@@ -20,7 +20,7 @@ impl Stop {
         Self::Refused(0, kind)
     }
 
-    /// Creates the refusal of a file that its format does not allow.
+    /// Creates the refusal of a file that violates its format.
     pub(super) fn damaged() -> Self {
         Self::refused(FindingKind::WorkbookDamaged)
     }

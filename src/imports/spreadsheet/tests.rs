@@ -1,4 +1,5 @@
-//! Tests that read whole workbooks. Most are made of the CSV files in `tests/schedules`, and must have the same result.
+//! Tests that read whole workbooks. Most workbooks are made from the CSV files in `tests/schedules` and must have the
+//! same result.
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -242,7 +243,7 @@ fn merged_cells_have_their_value_in_each_row() {
 }
 
 #[test]
-fn the_sheet_with_the_most_known_columns_is_read_unless_another_is_chosen() {
+fn the_sheet_with_the_most_known_columns_is_read_by_default() {
     let mut book = Workbook::new();
     book.add_worksheet().set_name("Read me").unwrap().write(0, 0, "Course information").unwrap();
     for (name, crn) in [("Fall", 1), ("Spring", 2)] {

@@ -24,7 +24,7 @@ fn call(server: &Server, host: &str, method: &str, path: &str, headers: &[(&str,
 const OWN: &str = "www.college.test";
 
 #[test]
-fn an_own_origin_serves_the_whole_site_and_nothing_of_the_hub() {
+fn plones_own_origin_serves_the_whole_site_and_nothing_of_the_hub() {
     let plone = written();
     let home = with_plone_at(Home::new(), &plone.url())
         .setting("plone.proxy_url", "http://www.college.test")

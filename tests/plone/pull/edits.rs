@@ -33,7 +33,7 @@ fn edits_in_plone_and_in_the_hub_are_merged_by_field() {
     assert_eq!(setup.item(&other)["title"], "Renamed");
     setup.sync();
     assert_eq!(setup.section(other_id)["capacity"], 61);
-    // The hub does not rewrite text that only has another notation.
+    // The hub does not rewrite text that differs only in notation.
     assert!(setup.item(&path)["meetings"].as_str().unwrap().starts_with("tr 18:00-19:20"));
 }
 

@@ -26,7 +26,7 @@ use crate::imports::csv::oneroster::{
 const ORGS: &str = "orgs.csv";
 /// The identifier of the college among the organizations.
 const COLLEGE: &str = "college";
-/// The month in which the school year begins that is named after the next calendar year.
+/// The month in which a school year begins. A school year is named after the calendar year in which it ends.
 const SCHOOL_YEAR_BEGINS: i8 = 7;
 
 /// The files that the binding defines, in its order, and whether they are in the bundle.
@@ -131,7 +131,7 @@ impl TermBundle<'_> {
 
     fn sessions(&self, archive: &mut Archive) -> io::Result<()> {
         let (first, last) = self.days;
-        // The last day of a session is not part of it.
+        // In OneRoster, the end date of a session is the day after its last one.
         let end = last.checked_add(1.day()).unwrap_or(last);
         let year = first.year() + i16::from(first.month() >= SCHOOL_YEAR_BEGINS);
         let term = &self.snapshot.term;

@@ -25,7 +25,7 @@ use crate::imports::csv::students::{ROWS_MAX, STUDENTS_MAX};
 const REFERENCES: [(&str, &[&str]); 2] =
     [(ENROLLMENTS, &[SESSIONS, COURSES, CLASSES]), (RESULTS, &[SESSIONS, COURSES, CLASSES, LINE_ITEMS])];
 
-/// A bundle that is read.
+/// A bundle that is being read.
 pub(super) struct Files<'f, 't> {
     pub(super) archive: Archive,
     /// Fails if the import was cancelled.
@@ -35,7 +35,7 @@ pub(super) struct Files<'f, 't> {
     pub(super) log: &'f mut Log,
 }
 
-/// What was found.
+/// The findings so far.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) errors: Vec<Finding>,
@@ -97,7 +97,7 @@ impl Files<'_, '_> {
         Ok(has_role_column)
     }
 
-    /// Visits the rows of a file, which has at most `limit` bytes, and reports those that are to be deleted.
+    /// Visits the rows of a file, which has at most `limit` bytes, and reports those that are marked for deletion.
     pub(super) fn each(
         &mut self,
         table: &Table,
@@ -179,7 +179,8 @@ impl Log {
         self.errors.push(kind.of_cell(entry.line, Some(&entry.column(column)), None));
     }
 
-    /// Adds the error that a cell refers to a row that `file` does not have. The row is not about a person.
+    /// Adds the error that a cell refers to a row that `file` does not have. The error quotes the cell, because the row
+    /// is not about a person.
     pub(super) fn unknown(&mut self, entry: &Entry<'_, '_>, column: &'static str, file: &'static str) {
         let value = finding_value(entry.get(column));
         let kind = RosterFinding::RosterUnknownId { file };

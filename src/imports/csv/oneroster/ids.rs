@@ -1,4 +1,4 @@
-//! Texts of OneRoster files that are made of several values: identifiers and meetings.
+//! Texts of OneRoster files that combine several values: identifiers and meetings.
 
 use std::fmt::Write;
 

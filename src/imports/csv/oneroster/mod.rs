@@ -1,10 +1,9 @@
 //! OneRoster 1.2 bundles (1EdTech, "OneRoster CSV Binding 1.2"): a ZIP archive of CSV files about a term, with which
 //! learning management systems and other programs of a college exchange classes and enrollments.
 //!
-//! - [`export`]: writes the bundle of a term; [`ids`]: the `sourcedId` of what is in it
+//! - [`export`]: writes the bundle of a term; [`ids`]: forms the identifiers and the texts of meetings in it
 //! - `reader`: reads the files of a bundle; [`bundle`]: reads its classes as the table of a schedule
-//! - [`roster`]: reads the students, grades and enrollments of a bundle; `files`,
-//!   `columns`: check the files
+//! - [`roster`]: reads the students, grades and enrollments of a bundle; `files`, `columns`: check the files
 //!
 //! OneRoster has no seats, credits, weekdays or times. The hub writes them into columns of its own at the end of
 //! `classes.csv`, as the binding allows: their names begin with [`OWN_PREFIX`].
@@ -31,7 +30,7 @@ const ENROLLMENTS: &str = "enrollments.csv";
 const USERS: &str = "users.csv";
 /// The file of the roles of people.
 const ROLES: &str = "roles.csv";
-/// The file of what is graded in a class.
+/// The file of the line items of classes, which results grade.
 const LINE_ITEMS: &str = "lineItems.csv";
 /// The file of grades.
 const RESULTS: &str = "results.csv";

@@ -106,7 +106,7 @@ pub(in crate::imports::csv) fn is_roster(file: &File) -> io::Result<bool> {
     has_file(file, &[MANIFEST, USERS, ENROLLMENTS])
 }
 
-/// Reads a bundle. What has ended by `today` is not current.
+/// Reads a bundle. Terms and enrollments have ended if their end is not after `today`.
 pub(in crate::imports::csv) fn read(file: &File, today: Date, watch: &mut Watch<'_>) -> Result<Roster, ScheduleError> {
     let (mut roster, mut log, rows) = (Roster::default(), Log::default(), Cell::new(0));
     let mut tick = || match watch(ScheduleProgress { rows: rows.get(), ..ScheduleProgress::default() }) {
@@ -129,12 +129,12 @@ pub(in crate::imports::csv) fn read(file: &File, today: Date, watch: &mut Watch<
 /// The person in a row of the file of people.
 enum Person {
     Student(UserName),
-    /// A student who is to be deleted, or whose row has an error.
+    /// A student whose row is marked for deletion or has an error.
     Skipped,
     Other,
 }
 
-/// The rows of the bundle by their identifiers. A class or line item that is to be deleted has no index.
+/// The rows of the bundle by their identifiers. A class or line item that is marked for deletion has no index.
 #[derive(Default)]
 struct Known {
     sessions: HashMap<Box<str>, usize>,
@@ -144,7 +144,7 @@ struct Known {
     line_items: HashMap<Box<str>, LineItem>,
 }
 
-/// What is graded in a class.
+/// A line item: graded work of a class, such as an exam, or the grade of the course.
 struct LineItem {
     class: Option<usize>,
     has_final_title: bool,
@@ -292,7 +292,8 @@ impl Known {
         None
     }
 
-    /// Returns the class that a cell names; `None` if there is none, which is an error unless it is to be deleted.
+    /// Returns the class that a cell names; `None` if there is none, which is an error unless the class is marked for
+    /// deletion.
     fn class(&self, entry: &Entry<'_, '_>, log: &mut Log) -> Option<usize> {
         let class = self.classes.get(entry.get("classSourcedId")).copied();
         if class.is_none() {

@@ -24,7 +24,7 @@ const TIME_FORMATS: [&str; 8] = [
     "%m/%d/%Y %H:%M:%S",
 ];
 
-/// Removes spaces at the ends of a text and replaces others with single ones.
+/// Removes white space at the ends of a text, and replaces each other run of it with one space.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -83,8 +83,8 @@ pub(super) fn time(cell: &str, zone: &TimeZone) -> Result<Option<Timestamp>, Fin
     at.map(Some).ok_or(FindingKind::FactTime)
 }
 
-/// Reads the courses of a cell: `MATH 151: B+; ENGL 101 (A); ART 1`. `grade` and `term` are the row's own, for a course
-/// without a grade in the cell.
+/// Reads the courses of a cell: `MATH 151: B+; ENGL 101 (A); ART 1`. `term` is the row's term, for all of them, and
+/// `grade` the row's grade, for those without one in the cell.
 pub(super) fn courses(cell: &str, grade: &str, term: &str) -> Result<Vec<CompletedCourse>, FindingKind> {
     let (row_grade, term) = (text(grade, GRADE_CHARS_MAX)?, name(term)?);
     let mut all = Vec::new();

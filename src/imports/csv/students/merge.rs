@@ -66,7 +66,7 @@ impl Students {
     }
 
     /// Returns the facts about a student after the import. Facts for which the file has no column, and permits, stay. A
-    /// course that the file adds replaces the one of the same term.
+    /// course that the file adds replaces the grade of the same course in the same term.
     pub(in crate::imports) fn applied_to(&self, student: &UserName, before: StudentFacts) -> StudentFacts {
         let Some(facts) = self.facts.get(student).cloned() else { return before };
         if self.only_adds {
@@ -101,7 +101,7 @@ fn with_courses(mut facts: StudentFacts, added: Vec<CompletedCourse>) -> Student
     facts
 }
 
-/// The merging of a file's rows.
+/// A merge of a file's rows in progress.
 pub(super) struct Merge<'h> {
     header: &'h Header,
     names: &'h [&'h str],
@@ -146,7 +146,7 @@ impl<'h> Merge<'h> {
         self.students.len()
     }
 
-    /// Adds a row. A blank one, and a repeated header, do not count.
+    /// Adds a row. Blank rows and repeated headers do not count.
     pub(super) fn add(&mut self, line: u64, record: &csv::StringRecord) {
         let is_header = record.len() == self.names.len()
             && record.iter().zip(self.names).all(|(cell, name)| normalized(cell) == normalized(name));

@@ -33,8 +33,8 @@ use merge::Merge;
 
 pub(in crate::imports) use merge::Students;
 
-/// The maximum number of students in a file. They are changed by one command to each term, for which registrations
-/// wait; the largest community colleges have as many.
+/// The maximum number of students in a file: as many as the largest community colleges have. One command to each term
+/// changes all of them, and registrations wait for it.
 pub(super) const STUDENTS_MAX: usize = 50_000;
 /// The maximum number of rows of a file: twenty courses of each student. They are held in memory.
 pub(super) const ROWS_MAX: u64 = 1_000_000;
@@ -122,8 +122,8 @@ pub(in crate::imports) fn read(
     read_records(&source, options, &map, watch)
 }
 
-/// Finds the header among the first rows: that of the chosen line, otherwise the row with the most known columns. Returns
-/// its index and the number of its known columns.
+/// Finds the header among the first rows: the first one at or below the chosen line, otherwise the one with the most
+/// known columns. Returns its index and the number of its known columns.
 fn find_header(rows: &[(u64, csv::StringRecord)], map: &ColumnMap, line: Option<u64>) -> Option<(usize, usize)> {
     let known = |record: &csv::StringRecord| Header::read(&record.iter().collect::<Vec<_>>(), map).len();
     if let Some(line) = line {

@@ -90,7 +90,7 @@ export default {
   "demo.link.withdraw": "Withdraw link",
   "demo.link.withdrawn": "The link no longer works.",
   "demo.text.stopped": "The test was stopped early.",
-  "demo.text.not_run": "The load could not be run. See the hub's log for the cause.",
+  "demo.text.not_run": "The load generator failed. See the hub's log for the cause.",
   "demo.text.tls": "{url} must be an HTTP address: the load generator does not support TLS.",
   "demo.text.no_address": "The address of {server} was not found: {why}",
   "demo.text.hub_silent": "Cannot reach the hub at {url}: {why}",

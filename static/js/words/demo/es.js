@@ -90,7 +90,7 @@ export default {
   "demo.link.withdraw": "Retirar enlace",
   "demo.link.withdrawn": "El enlace ya no funciona.",
   "demo.text.stopped": "La prueba se detuvo antes de tiempo.",
-  "demo.text.not_run": "No se pudo ejecutar la carga. Consulte la causa en el registro del hub.",
+  "demo.text.not_run": "Falló el generador de carga. Consulte la causa en el registro del hub.",
   "demo.text.tls": "{url} debe ser una dirección HTTP: el generador de carga no admite TLS.",
   "demo.text.no_address": "No se encontró la dirección de {server}: {why}",
   "demo.text.hub_silent": "No se puede conectar con el hub en {url}: {why}",

@@ -53,7 +53,7 @@ export default {
   "finding.roster_date": "Una fecha debe tener la forma 2031-01-20",
   "finding.roster_status": "El estado debe ser active o tobedeleted, o estar vacío",
   "finding.roster_not_student": "Este usuario no tiene el rol student",
-  "finding.roster_to_be_deleted": "{file} marca filas para su eliminación. Una importación no elimina nada: {rows}",
+  "finding.roster_to_be_deleted": "{file} marca filas para eliminar, pero una importación no elimina nada: {rows}",
   "finding.roster_ended": "Las inscripciones que ya terminaron no se importan: {rows}",
   "finding.roster_not_ended": "Los resultados de clases cuyo período no ha terminado no se importan: {rows}",
   "finding.roster_no_grade": "Los resultados sin calificación en textScore no se importan, porque EduHub no sabe qué puntuaciones aprueban: {rows}",
