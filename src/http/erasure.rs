@@ -49,7 +49,7 @@ struct Erased {
 /// Deletes the account, the plan, the facts about a student and the stored sign-ins, and signs the person out. In
 /// registrations of ended terms, attempts, alerts, acknowledgements and the audit trail, a random pseudonym replaces
 /// the username, so that all counts stay correct. Refused with `still_registered` while the person is enrolled or
-/// waitlisted in a term that has not ended.
+/// waitlisted, or is offered a seat, in a term that has not ended.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/users/{name}/erase",
@@ -120,7 +120,8 @@ fn refuse_if_registered(terms: &[TermId]) -> Result<(), Problem> {
     }
     let names: Vec<&str> = terms.iter().map(TermId::as_str).collect();
     let detail = format!(
-        "This person is enrolled or waitlisted in a term that has not ended: {}. Nothing was erased.",
+        "This person is enrolled or waitlisted, or has been offered a seat, in a term that has not ended: {}. Nothing \
+         was erased.",
         names.join(", ")
     );
     Err(Problem::new(ProblemCode::StillRegistered, detail))

@@ -36,9 +36,9 @@ impl ShownCounts {
         Some(self.hidden_below).filter(|bound| *bound > 1)
     }
 
-    /// Returns the counts of a section. Each hidden count is stated as the greatest hidden number. `open`
-    /// follows from `enrolled` in most sections, so it is stated as if the stated number were enrolled, and remains
-    /// greater than 0 if a seat is open.
+    /// Returns the counts of a section. Each hidden count is stated as the greatest hidden number; a hidden enrollment
+    /// that would exceed the capacity is stated as what fits. `open` follows from `enrolled` in most sections, so it is
+    /// stated as if the stated number were enrolled, and remains greater than 0 if a seat is open.
     pub(super) fn of(self, state: &SectionState) -> Counts {
         let (enrolled, open, waitlisted) = (state.taken_total(), state.open_seats(), state.waitlisted_total());
         let is_small = |count: u32| (1..self.hidden_below).contains(&count);

@@ -97,7 +97,7 @@ pub struct Erasure {
 pub enum ErasureOutcome {
     /// Nothing is stored about the person.
     Unknown,
-    /// The person is enrolled or waitlisted in these terms, which have not ended.
+    /// The person is enrolled or waitlisted, or is offered a seat, in these terms, which have not ended.
     Registered(Vec<TermId>),
     /// The person was erased. The registrations and attempts of these terms have the pseudonym now.
     Erased(Vec<TermId>),
@@ -111,7 +111,7 @@ pub trait PrivacyStore: Send + Sync {
     fn alerts_to(&self, user: &UserName, after: Option<String>, limit: u32) -> StoreFuture<Vec<PersonalAlert>>;
     /// Returns at most `limit` acknowledgements of a person, after that of the alert `after`, by alert.
     fn acks_of(&self, user: &UserName, after: Option<String>, limit: u32) -> StoreFuture<Vec<PersonalAck>>;
-    /// Returns the terms that have not ended in which a person is enrolled or waitlisted, in order.
+    /// Returns the terms that have not ended in which a person is enrolled or waitlisted, or is offered a seat, in order.
     fn current_terms_of(&self, user: &UserName, now: ZonedDateTime) -> StoreFuture<Vec<TermId>>;
     /// Replaces a person's name with a pseudonym in everything that stays, and deletes the rest, in one commit. Does
     /// nothing if the person is registered in a term that has not ended.

@@ -91,7 +91,7 @@ pub(super) async fn registrations(tx: &Tx, user: &UserName) -> Result<Vec<(TermI
     tx.query(&sql, &[&user.as_str()]).await?.iter().map(of_term).collect()
 }
 
-/// Returns the terms that have not ended in which a person is enrolled or waitlisted, in order.
+/// Returns the terms that have not ended in which a person is enrolled or waitlisted, or is offered a seat, in order.
 pub(super) async fn current_terms(tx: &Tx, user: &UserName, now: &ZonedDateTime) -> Result<Vec<TermId>, Failure> {
     let values: &[&dyn Value] = &[&user.as_str(), &now.date().to_string(), &RegistrationStatus::Dropped.as_str()];
     tx.query(REGISTERED, values).await?.iter().map(|row| term_id_at(row, 0)).collect()

@@ -62,7 +62,7 @@ export default {
   "finding.roster_other_term": "EduHub no tiene el período {term}: sus inscripciones no se importan (filas: {n})",
   "finding.roster_no_section": "El período {term} no tiene ninguna sección para la clase {class}: sus inscripciones no se importan (filas: {n})",
   "finding.roster_other_course": "La clase {class} es {written} en el archivo, pero la sección {section} es {course}: sus inscripciones no se importan (filas: {n})",
-  "finding.roster_first_completed": { one: "No se conocían los cursos completados de {n} estudiante. Desde ahora se verifican sus prerrequisitos: importe también los resultados de períodos anteriores", other: "No se conocían los cursos completados de {n} estudiantes. Desde ahora se verifican sus prerrequisitos: importe también los resultados de períodos anteriores" },
+  "finding.roster_first_completed": { one: "No se conocían los cursos completados de {n} estudiante. A partir de ahora se verifican sus prerrequisitos: importe también los resultados de períodos anteriores", other: "No se conocían los cursos completados de {n} estudiantes. A partir de ahora se verifican sus prerrequisitos: importe también los resultados de períodos anteriores" },
   "finding.enrollment_dropped": "El estudiante dio de baja esta sección en EduHub y no se le inscribe de nuevo",
   "finding.enrollment_waiting": "El estudiante está en la lista de espera de esta sección y no tiene cupo",
   "finding.enrollment_refused": "No se inscribió al estudiante: {why}",
