@@ -87,7 +87,7 @@ pub struct Server {
     pub bind: SocketAddr,
     /// The number of worker threads; 0 for one per processor.
     pub workers: usize,
-    /// The maximum number of WebSocket connections. Visitors may have three quarters of them.
+    /// The maximum number of live sessions. Visitors may have three quarters of them.
     pub max_connections: usize,
     /// How long idle HTTP connections stay open.
     pub keep_alive: Duration,
@@ -108,7 +108,7 @@ pub struct Registration {
     pub shards: usize,
     /// The maximum number of credits of a student in a term; 0 for no limit.
     pub credit_limit: Credits,
-    /// How many times a student may take a course; 0 means no limit.
+    /// How many times a student may take a course; 0 for no limit.
     pub repeat_limit: u32,
     /// Whether and how long seats are offered to students on waitlists.
     pub offers: OfferSettings,

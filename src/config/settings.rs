@@ -34,13 +34,13 @@ pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// Returns every setting except `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
+/// Returns every setting with a fixed key. `import.columns.*`, `plone.fields.*`, `auth.oidc.*` and the tables of
+/// `[roles]` have other keys.
 pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().chain(&bus::SETTINGS).chain(&privacy::SETTINGS).chain(&AUTH_SETTINGS)
 }
 
-/// The settings except those of `[bus]` and `[privacy]`, and except `import.columns.*` and `plone.fields.*`, whose keys
-/// are not fixed.
+/// The settings with fixed keys, except those of `[bus]`, `[privacy]` and single sign-on.
 const SETTINGS: [Setting; 50] = [
     Setting {
         name: "college.name",
