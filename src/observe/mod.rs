@@ -49,7 +49,8 @@ pub struct Observed {
     pub plone: Option<Arc<Bridge>>,
 }
 
-/// The hub is not ready with more queued events than this: their reader has stopped. Below the capacity of the bus.
+/// Maximum number of queued events of a hub that is ready: with more, their reader has stopped. It is below the
+/// capacity of the bus.
 const BUS_QUEUE_MAX: usize = 2_048;
 
 impl Observed {

@@ -52,7 +52,7 @@ pub struct CurrentValues {
     pub memory_bytes: Option<u64>,
     /// The state of Plone.
     pub plone: PloneState,
-    /// Whether a demonstration runs. Requests of its students are counted, their registrations are not.
+    /// Whether a demonstration runs. Requests of its students are counted, but their registrations are not.
     pub demonstration: bool,
 }
 

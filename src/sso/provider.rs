@@ -34,12 +34,12 @@ use super::flow::Flow;
 use super::http_client::HttpClient;
 use super::{Person, SsoError, exact_name};
 
-/// Sign-ins that are completed at the same time at one provider. A provider completes one in tens of milliseconds,
-/// which allows about a thousand a second, more than it serves.
+/// Sign-ins that are completed at the same time at one provider. A provider completes one in tens of milliseconds, so
+/// this allows about a thousand a second, more than a provider serves.
 pub(super) const EXCHANGES_MAX: usize = 64;
 /// Sign-ins that wait for a provider: the students who arrive within seconds when registration opens.
 const WAITING_MAX: usize = 2_000;
-/// Longest time to begin or to complete a sign-in, waiting included. The browser still shows the previous page then.
+/// Longest time to begin or to complete a sign-in, including the wait. Until then, the browser shows the previous page.
 const SIGN_IN_MAX: Duration = Duration::from_secs(10);
 /// How far the provider's clock may be ahead, in seconds.
 pub(super) const CLOCK_SKEW_S: i64 = 60;
