@@ -21,8 +21,8 @@ use crate::identity::device::DeviceId;
 use crate::identity::limits::{AddressKey, Failures};
 
 /// Limit on the failures of one account from all networks together, as a multiple of the limit for one. Past it, only
-/// devices that have signed in before may try: an attacker needs 30 networks for it, and then guesses 300 passwords a
-/// minute at most.
+/// devices that have signed in before may try: an attacker needs 30 networks to reach it, and can guess at most 300
+/// passwords a minute.
 const ACCOUNT_FAILURES_FACTOR: u32 = 30;
 /// Failures from one network after which it is crowded, as a multiple of an account's limit: five a second, more than the
 /// mistakes of a campus that signs in at once.
@@ -30,8 +30,8 @@ const NETWORK_FAILURES_FACTOR: u32 = 30;
 /// Passwords for unknown names that are hashed for one network, as a multiple of an account's limit. Their only purpose is
 /// to hide which names exist, and 30 delay the users of the network by less than a second.
 const UNKNOWN_NAMES_FACTOR: u32 = 3;
-/// Failures a day of a device, so that a stolen cookie allows few guesses. Its rate is that of an account. Past it, the
-/// device counts as unknown.
+/// Failures of a device in a day that are allowed, so that a stolen cookie permits few guesses. The limit for a minute
+/// is that of an account. Past the limit for a day, the device counts as unknown.
 const DEVICE_FAILURES_PER_DAY: u32 = 100;
 /// Longest wait of a sign-in for other attempts of its account and origin, and for its network's share of a provider.
 pub const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -150,7 +150,7 @@ struct Queued<'a> {
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         // The last handle sees a count of 2: the map's and its own. `remove_if` locks out new handles. If two handles
-        // are dropped at the same time, neither may see 2; `remove_recovered` then removes the queue.
+        // are dropped at the same time, both may see a higher count; `remove_recovered` then removes the queue.
         let is_last = |_: &AttemptKey, queue: &Arc<AttemptQueue>| Arc::strong_count(queue) <= 2;
         self.limits.queues.remove_if(&self.key, is_last);
     }

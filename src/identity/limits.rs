@@ -46,7 +46,7 @@ impl From<IpAddr> for AddressKey {
 pub struct RequestLimits {
     users: Option<DefaultKeyedRateLimiter<UserName>>,
     visitors: Option<DefaultKeyedRateLimiter<AddressKey>>,
-    /// Requests from visitors. Each adds at most one key, and after each [`KEYS_MAX`] of them, idle keys are removed.
+    /// Requests from visitors. Each adds at most one key, and after every [`KEYS_MAX`] requests, idle keys are removed.
     visits: AtomicUsize,
     /// Requests for builds that exceeded a limit.
     builds_refused: AtomicU64,

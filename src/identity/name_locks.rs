@@ -7,8 +7,8 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::domain::ids::UserName;
 
-/// The number of locks. Names share one by their hash, so that thousands of users can sign in at the same time and the
-/// store writes many of them in one commit.
+/// The number of locks. Each name uses the lock that its hash selects, so that thousands of users can sign in at the
+/// same time and the store writes many sign-ins in one commit.
 const LOCKS: usize = 256;
 
 /// The locks of all usernames.

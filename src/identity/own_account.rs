@@ -1,4 +1,4 @@
-//! What users change of their own account: the password, the second factor, the sign-ins.
+//! What users can change in their own accounts: the password, the second factor, the sign-ins.
 
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -28,7 +28,7 @@ pub enum PasswordChange {
     Unchanged,
 }
 
-/// Why a caller has no local account of their own.
+/// Why a caller cannot manage a local account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoOwnAccount {
     /// The caller signed in through Plone.
@@ -98,7 +98,7 @@ impl Identity {
         }
         let changed = Account { password_hash, ..account };
         if !self.store.change_password(changed, old, now, caller.token_id).await? {
-            // The account changed in the meantime, so the password that was checked is not its password anymore.
+            // The account changed during the check, so the password that was checked is no longer its password.
             return Ok(PasswordChange::WrongPassword);
         }
         self.ended.insert(user.clone(), Ended { up_to_ms: now.as_millisecond(), spared: Some(caller.token_id) });
@@ -126,7 +126,7 @@ impl Identity {
     }
 
     /// Creates a second factor for the caller's own account, which [`Self::confirm_factor`] activates. It needs the
-    /// password, so that someone who finds a browser signed in cannot lock the owner out. A wrong password counts as a
+    /// password, so that someone who finds a signed-in browser cannot lock the owner out. A wrong password counts as a
     /// failed sign-in.
     ///
     /// # Errors

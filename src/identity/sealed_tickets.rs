@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(opened.caller, caller_with_token(&opened.caller, now));
         assert!(other.open(&ticket, now + TICKET_TTL).is_none());
         let again = other.seal(&opened.caller, now).unwrap();
-        assert_ne!(other.open(&again, now).unwrap().id, opened.id, "each ticket has an id of its own");
+        assert_ne!(other.open(&again, now).unwrap().id, opened.id, "each ticket has its own id");
     }
 
     /// Returns the caller with the random id of the token of `of`.

@@ -164,7 +164,7 @@ async fn write_all(
     while changes.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let (count, write) = {
             let _writing = writing.lock();
-            // A sign-in that has ended in the meantime is not stored again.
+            // A sign-in that has ended since it was queued is not stored again.
             batch.retain(|one| by_user.get(&one.user).is_some_and(|own| own.iter().any(|listed| listed.id == one.id)));
             (batch.len(), store.record_sign_ins(std::mem::take(&mut batch)))
         };
