@@ -227,8 +227,7 @@ pub const AUDIT_WORDS_MAX: usize = 8;
 pub struct AuditFilter {
     /// Only entries with this user or this subject.
     pub user: Option<String>,
-    /// Only entries by this person, or about this person: a term or an import that has the name of the person is not the
-    /// person.
+    /// Only entries by or about this person. An entry about a term or an import that has the same name does not match.
     pub person: Option<UserName>,
     /// Only entries with this action, or with one of several that are separated by commas.
     pub action: Option<String>,

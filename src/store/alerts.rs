@@ -184,15 +184,15 @@ pub enum CorrectOutcome {
 /// A CAP message to carry out.
 #[derive(Debug, Clone)]
 pub struct CapCommand {
-    /// What identifies the message. It is carried out once.
+    /// The identification of the message. Each message is carried out once.
     pub id: CapId,
-    /// What it does.
+    /// The action of the message.
     pub action: CapAction,
-    /// The alerts to which it refers. Those that are not known are ignored as long as one is.
+    /// The alerts to which it refers. Unknown ones are ignored if at least one is known.
     pub references: Vec<CapReference>,
 }
 
-/// What a CAP message does.
+/// The action of a CAP message.
 #[derive(Debug, Clone)]
 pub enum CapAction {
     /// Sends an alert.

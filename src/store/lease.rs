@@ -12,8 +12,8 @@ use crate::store::StoreFuture;
 use crate::store::imports::ImportStore;
 use crate::store::outbox::OutboxStore;
 
-/// How long a lease lasts after it was taken or renewed. With [`CANDIDATE_PAUSE`] it is below 5 s, within which another
-/// hub takes over. Three renewals may fail before it ends.
+/// How long a lease lasts after it was taken or renewed. Together with [`CANDIDATE_PAUSE`] this is less than 5 s, the
+/// time within which another hub takes over. Three renewals may fail before the lease ends.
 pub const LEASE: Duration = Duration::from_secs(4);
 /// Time between two renewals by the leader. Each is a commit.
 pub const RENEWAL_PAUSE: Duration = Duration::from_secs(1);

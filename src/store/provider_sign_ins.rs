@@ -80,7 +80,8 @@ pub struct OpenSignIn {
     pub mapping: Option<String>,
 }
 
-/// Returns what replaces the stored ID token of the sign-in with this token; `None` to remove it.
+/// A function that returns the replacement of the stored ID token of the sign-in with this token; `None` to remove the
+/// ID token.
 pub type ReplaceIdToken = Box<dyn Fn(Uuid, &SecretString) -> Option<SecretString> + Send>;
 
 /// Store of the users of providers and their sign-ins.

@@ -38,7 +38,7 @@ impl StoredTerm {
     }
 }
 
-/// The tokens that were ended after a position in the order of their ends.
+/// The tokens that were revoked after a position in the order of revocations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revocations {
     /// The position of the last of them; the requested position if there is none.
@@ -57,7 +57,7 @@ pub struct Revocations {
 pub trait SharedStore: Send + Sync {
     /// Returns all terms, in order of id.
     fn stored_terms(&self) -> StoreFuture<Vec<StoredTerm>>;
-    /// Returns the tokens that were ended after `position`; all for 0.
+    /// Returns the tokens that were revoked after `position`; all for 0.
     fn revocations_since(&self, position: u64) -> StoreFuture<Revocations>;
     /// Records that a ticket for a WebSocket was used. Returns false if it was used before.
     fn use_ticket(&self, ticket: Uuid) -> StoreFuture<bool>;

@@ -1,6 +1,6 @@
 //! Port for what the college states about students.
 //!
-//! The facts apply in all terms. A term's registrar loads them with the term, and each term commits every change of
+//! The facts apply in all terms. A term's registrar loads them with the term, and each term commits every change to
 //! them in its own sequence; see [`crate::store::terms`]. This port reads them, and writes them while there is no term.
 
 use std::sync::Arc;

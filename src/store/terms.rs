@@ -107,9 +107,9 @@ pub struct TermRecord {
 /// batch changes nothing.
 pub type DecideBatch = Box<dyn FnOnce(Option<TermChanges>) -> Option<TermRecord> + Send>;
 
-/// A number for the history of a store. All hubs that run on the store at the same time have the same; it differs after
-/// a time in which no hub ran. The store may have been restored in that time, and may then use the same sequence numbers
-/// for different content.
+/// A number for the history of a store. All hubs that run on the store at the same time have the same number; it
+/// differs after a time in which no hub ran. The store may have been restored in that time, and may then use the same
+/// sequence numbers for different content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lineage(u32);
 
@@ -170,8 +170,8 @@ pub trait TermStore: Send + Sync {
     /// [`Corrupt`]: crate::store::StoreError::Corrupt
     fn run_batch(&self, term: &TermId, since: Position, decide: DecideBatch) -> StoreFuture<()>;
 
-    /// Like [`TermStore::run_batch`], and refuses the batch before it is decided if another hub has taken over from `fence`.
-    /// A store that only one hub uses need not check that.
+    /// Runs a batch like [`TermStore::run_batch`], but refuses it before it is decided if another hub has taken over
+    /// from `fence`. A store that only one hub uses need not check that.
     ///
     /// # Errors
     /// [`StoreError::Superseded`](crate::store::StoreError::Superseded) if another hub has taken over, and those of
@@ -185,7 +185,7 @@ pub trait TermStore: Send + Sync {
     /// `since` must be a sequence that the store returned to this process, or 0.
     ///
     /// The result may contain rows that did not change: an import writes a section's row even if another change has
-    /// made the two equal in the meantime. If facts about students changed, the embedded store, which no other hub
+    /// already made the stored row equal to it. If facts about students changed, the embedded store, which no other hub
     /// follows, returns the facts about all students, but not which were removed.
     fn changes_since(&self, term: &TermId, since: u64) -> StoreFuture<TermChanges>;
 }

@@ -54,7 +54,7 @@ pub const TABLES: [&str; 39] = [
 ];
 /// Number of rows that are sent and written together.
 pub const CHUNK_ROWS: usize = 1_000;
-/// Number of chunks that the source has read and the target has not written yet.
+/// Maximum number of chunks that the source has read and the target has not written yet.
 pub const CHUNKS_AHEAD: usize = 4;
 /// Time between two reports of progress within a table.
 pub const REPORT_EVERY: Duration = Duration::from_secs(2);

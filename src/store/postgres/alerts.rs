@@ -137,7 +137,7 @@ async fn add_entries(
 
 /// Cancels an alert. If the alert was sent, adds an entry to the sequence, which has the same recipients.
 pub(super) async fn cancel(tx: &Tx, id: &str, now: Timestamp) -> Result<CancelOutcome, Failure> {
-    // The lock orders this with another hub that cancels or sends the alert.
+    // The lock makes another hub that cancels or sends the alert wait.
     let sql = "SELECT cancelled_at IS NOT NULL, everyone OR roles <> 0 FROM alerts WHERE id = $1 FOR UPDATE";
     let Some(found) = tx.query_opt(sql, &[&id]).await? else { return Ok(CancelOutcome::NotFound) };
     let (was_cancelled, is_broad): (bool, bool) = (found.try_get(0)?, found.try_get(1)?);
@@ -161,7 +161,7 @@ pub(super) async fn correct(
     new: AlertContent,
     now: &ZonedDateTime,
 ) -> Result<CorrectOutcome, Failure> {
-    // The lock orders this with another hub that corrects, cancels or sends the alert.
+    // The lock makes another hub that corrects, cancels or sends the alert wait.
     let sql = format!("SELECT {ALERT_COLUMNS} FROM alerts WHERE id = $1 AND cancelled_at IS NULL FOR UPDATE");
     let Some(row) = tx.query_opt(&sql, &[&id]).await? else { return Ok(CorrectOutcome::NotFound) };
     let mut alert = alert_at(&row, 0, None)?;

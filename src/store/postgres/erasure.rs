@@ -112,7 +112,7 @@ async fn rename_audit(tx: &Tx, user: &UserName, login: Option<&str>, pseudonym: 
     let sql = "UPDATE audit SET subject = $2, detail = '', coded = NULL
          WHERE starts_with(action, 'login') AND (username = $1 OR (username IS NULL AND subject = $3))";
     tx.execute(sql, &[&user.as_str(), &pseudonym.as_str(), &maybe_text(login)]).await?;
-    // Not by a pattern, in which a name could have wildcards.
+    // Not with a pattern, in which a name could contain wildcards.
     let sql = "UPDATE audit SET detail = '', coded = NULL WHERE action = $1 AND right(detail, length($2)) = $2";
     let withheld = AuditDetail::Withheld { title: String::new(), sender: user.to_string() };
     for (action, end) in [("plone.write", format!(" of {user}")), ("alert.withhold", withheld.to_string())] {

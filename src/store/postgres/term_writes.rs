@@ -33,7 +33,8 @@ const REPLACE: &str =
     outside_waitlisted = excluded.outside_waitlisted, file_enrolled = excluded.file_enrolled,
     file_waitlisted = excluded.file_waitlisted, withdrawn = excluded.withdrawn";
 
-/// Returns the statement that writes definitions of sections, in the commit `seq` (0 for staged ones), under the SQL expression `generation_of`.
+/// Returns the statement that writes definitions of sections, in the commit `seq` (0 for staged ones), under the
+/// generation that the SQL expression `generation_of` returns.
 pub(super) fn put_sections(
     term: &TermId,
     sections: &[&SectionState],

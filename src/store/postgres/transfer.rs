@@ -177,7 +177,7 @@ impl Kind {
     }
 }
 
-/// Reports progress, rarely within a table.
+/// A reporter of progress, which reports at most every [`REPORT_EVERY`] within a table.
 struct Reporter {
     report: Arc<dyn Fn(Progress) + Send + Sync>,
     last: Instant,

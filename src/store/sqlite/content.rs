@@ -131,7 +131,7 @@ impl WriteConnection {
         self.run("COMMIT")
     }
 
-    /// Runs `work` in a transaction of its own.
+    /// Runs `work` in its own transaction.
     pub(super) fn transaction(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
         self.begin()?;
         work(&self.connection)?;

@@ -22,10 +22,10 @@ pub enum CopyError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The target of a backup exists.
-    #[error("{0} exists already, and is not overwritten")]
+    #[error("{0} already exists and is not overwritten")]
     Exists(PathBuf),
     /// The target of a restore exists.
-    #[error("the store {0} exists already; --replace puts the copy in its place and keeps the old one beside it")]
+    #[error("the store {0} already exists; --replace puts the copy in its place and keeps the old store beside it")]
     StoreExists(PathBuf),
     /// The file, or the store that is copied, is not as the hub wrote it.
     #[error("{path} is damaged: {what}; nothing was copied. Use another backup of it")]
@@ -74,8 +74,7 @@ pub fn backup(store: &Path, to: &Path) -> Result<(), CopyError> {
 
 /// Replaces a store that no hub serves with a copy. Returns the path under which the replaced store is kept.
 ///
-/// At each moment the store's path leads to the old store or to the new one, whole, whenever the process or the machine
-/// stops.
+/// Whenever the process or the machine stops, the store's path leads to the whole old store or to the whole new one.
 ///
 /// # Errors
 /// When a process holds the store, when there is one and `replace` is false, or when `from` is not a whole store.
