@@ -42,7 +42,7 @@ const PROVIDER_SHARE: usize = 256;
 /// The same for a crowded network.
 const CROWDED_PROVIDER_SHARE: usize = 4;
 
-/// Where a sign-in comes from.
+/// The origin of a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// A network.
@@ -67,7 +67,7 @@ struct AttemptKey {
 #[derive(Debug)]
 pub struct SignInLimits {
     attempts: Failures<AttemptKey>,
-    /// Failures from networks.
+    /// Failures of each account, from networks only.
     accounts: Failures<String>,
     networks: Failures<AddressKey>,
     unknown_names: Failures<AddressKey>,

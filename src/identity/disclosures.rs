@@ -28,7 +28,7 @@ const NAMES_MAX: usize = 500_000;
 /// Maximum number of names that one transaction adds, so that no registration waits long for it.
 const NAMES_PER_WRITE: usize = 500;
 
-/// What was read.
+/// The kind of data that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
 pub enum Disclosure {
     /// The roster of a section, on a page.
@@ -98,7 +98,7 @@ pub(super) struct Windows {
     names: usize,
 }
 
-/// What has to be written for a read.
+/// The data to write for a read.
 enum Due {
     /// A new entry.
     Entry,

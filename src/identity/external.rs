@@ -138,7 +138,7 @@ impl ExternalProvider {
     }
 }
 
-/// Why sign-ins by a provider end, which decides what their live sessions do.
+/// The reason for which sign-ins by a provider end. It decides what their live sessions do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignInEnd {
     /// The user has signed out, or an administrator has signed the user out: clients do not reconnect (4003).
@@ -358,7 +358,7 @@ impl Identity {
     }
 }
 
-/// Which sign-ins a provider ends: those of a person, of a session at the provider, or of both.
+/// The sign-ins that a provider ends: those of a person, of a session at the provider, or of both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalLogout {
     /// The person.

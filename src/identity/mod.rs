@@ -135,7 +135,7 @@ impl<'de> Deserialize<'de> for Source {
     }
 }
 
-/// Where a sign-in comes from, which is part of the token.
+/// The origin of a sign-in, which is part of the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignInOrigin {
     /// Source of the sign-in.

@@ -49,7 +49,7 @@ impl People {
     }
 
     /// Discards what is queued about a user who is being erased. What the store writes after this call has returned
-    /// contains nothing of it.
+    /// contains nothing about the user.
     pub fn forget(&self, user: &UserName) {
         self.forgotten.lock().insert(user.clone());
         self.recorded_slots.remove(user);

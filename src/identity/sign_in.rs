@@ -189,9 +189,8 @@ impl Identity {
         outcome
     }
 
-    /// Returns the name under which the audit trail records a sign-in that failed with `error`; `None` if the hub does
-    /// not know that what was typed is a name. Users sometimes type their password as the username, and the trail is
-    /// append-only.
+    /// Returns the name under which the audit trail records a sign-in that failed with `error`; `None` if the hub knows
+    /// no such name. Users sometimes type their password as the username, and the trail is append-only.
     pub async fn recorded_name(&self, typed: &str, error: &SignInError) -> Option<String> {
         if matches!(error, SignInError::NotAdmitted { .. } | SignInError::Locked { .. }) {
             // The provider knows the name.

@@ -44,7 +44,7 @@ pub struct Reading {
 /// Values at the time of a reading.
 #[derive(Debug, Clone, Default)]
 pub struct CurrentValues {
-    /// WebSockets.
+    /// Live sessions, by role.
     pub connections: Connections,
     /// Lengths of queues.
     pub queues: Queues,

@@ -272,10 +272,10 @@ impl Provider {
         let response = response.map_err(|error| SsoError::Unavailable(error.to_string()))?;
         let status = response.status();
         if !status.is_success() {
-            return Err(SsoError::Unavailable(format!("the user-info endpoint responds with {status}")));
+            return Err(SsoError::Unavailable(format!("the user-info endpoint responded with {status}")));
         }
         let more: Map<String, Value> = serde_json::from_slice(response.body())
-            .map_err(|_| SsoError::Misconfigured("the user-info endpoint returns no JSON".to_owned()))?;
+            .map_err(|_| SsoError::Misconfigured("the user-info endpoint returned no JSON".to_owned()))?;
         let more = Claims::new(more);
         // Core 1.0, section 5.3.2: otherwise the claims could be those of another user.
         if more.text("sub") != claims.text("sub") {
@@ -345,7 +345,7 @@ fn exchange_error<E: std::error::Error>(
     match error {
         RequestTokenError::Request(error) => SsoError::Unavailable(error.to_string()),
         RequestTokenError::ServerResponse(response) => {
-            let what = format!("the token endpoint responds with {response}");
+            let what = format!("the token endpoint responded with {response}");
             match response.error() {
                 CoreErrorResponseType::InvalidGrant => SsoError::Denied(what),
                 _ => SsoError::Misconfigured(what),

@@ -121,7 +121,7 @@ pub struct User {
     pub last_seen: Option<Timestamp>,
 }
 
-/// Which users a page contains.
+/// A filter of users, for one page.
 #[derive(Debug, Clone, Default)]
 pub struct UserFilter {
     /// Text that the username or the display name contains, ignoring case.
@@ -150,7 +150,7 @@ pub struct EndedTokens {
     pub user: UserName,
     /// Tokens that were issued up to this time have ended.
     pub up_to: Timestamp,
-    /// The one token that has not: the one with which the user changed the password.
+    /// The one token that has not ended: the one with which the user changed the password.
     pub spared: Option<Uuid>,
 }
 
@@ -222,7 +222,7 @@ pub const AUDIT_SEPARATORS: [char; 11] = ['.', '-', '_', '@', ':', '/', ',', '"'
 /// leave.
 pub const AUDIT_WORDS_MAX: usize = 8;
 
-/// Which entries of the audit trail a page contains.
+/// A filter of entries of the audit trail, for one page.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
     /// Only entries with this user or this subject.

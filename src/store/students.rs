@@ -12,7 +12,7 @@ use crate::domain::student::StudentFacts;
 
 use crate::store::StoreFuture;
 
-/// Which students a search returns.
+/// A search for students.
 #[derive(Debug, Clone, Default)]
 pub struct StudentSearch {
     /// Texts that each begin a word of the username or the display name, folded by [`crate::domain::fold::fold`].

@@ -59,7 +59,7 @@ pub struct TermRows {
     pub rewrites: u64,
 }
 
-/// How much of a term a caller has in memory.
+/// The part of a term that a caller has in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
     /// The sequence of the last commit.
@@ -70,7 +70,7 @@ pub struct Position {
     pub rewrites: u64,
 }
 
-/// What one or more commits changed in a term, as final values.
+/// The changes of one or more commits in a term, as final values.
 #[derive(Debug, Clone, Default)]
 pub struct TermChanges {
     /// The sequence of the last of these commits.
@@ -86,7 +86,7 @@ pub struct TermChanges {
     pub attempts: Option<StoredChain>,
 }
 
-/// What one commit writes.
+/// The rows that one commit writes.
 #[derive(Debug)]
 pub struct TermRecord {
     /// The term.

@@ -78,7 +78,7 @@ pub type Chunk = Result<(&'static str, Vec<Vec<Cell>>), String>;
 /// The columns of tables, in the order in which their values are sent.
 pub type Columns = BTreeMap<&'static str, Vec<String>>;
 
-/// What the target needs from the source.
+/// The data that the target needs from the source.
 pub struct Source {
     /// The columns of each table of the source.
     pub columns: Columns,
@@ -101,7 +101,7 @@ pub enum Progress {
     Verifying,
 }
 
-/// What was moved.
+/// The result of a move.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Transferred {
     /// The number of rows of all tables.

@@ -2,7 +2,7 @@
 //!
 //! Positions come from a counter whose row a transaction locks until it ends, so that they are committed in their order
 //! and without gaps. The row is locked as late as possible: new alerts and their recipients, which no other transaction
-//! touches, are written before.
+//! touches, are written before that.
 
 use jiff::{Timestamp, ZonedDateTime};
 

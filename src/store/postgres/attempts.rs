@@ -183,7 +183,7 @@ pub(super) fn put(
     Ok(())
 }
 
-/// Writes the end of the chain.
+/// Returns the statement that writes the end of the chain.
 fn put_end(term: &TermId, last: &Attempt, with_heads: bool) -> Result<Statement, Failure> {
     let heads_at = if with_heads { integer(last.n) } else { 0 };
     let sql =
@@ -276,7 +276,7 @@ fn put_rows(term: &TermId, attempts: &[Attempt]) -> Result<Statement, Failure> {
     )
 }
 
-/// Writes the newest attempt of students and sections.
+/// Returns the statement that writes the newest attempt of students and sections.
 fn put_heads(term: &TermId, heads: &Heads) -> Result<Statement, Failure> {
     let students = heads.students.iter().map(|(student, n)| (integer(*student), "", integer(*n)));
     let sections = heads.sections.iter().map(|(crn, n)| (0, crn.as_str(), integer(*n)));

@@ -8,7 +8,7 @@
 use crate::store::postgres::failure::Failure;
 use crate::store::postgres::transaction::Tx;
 
-/// What a lock guards. The number is the seed of the hash that is the key of the advisory lock.
+/// The rule that a lock guards. The number is the seed of the hash that is the key of the advisory lock.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Lock {
     /// The number of one student's links to the schedule.

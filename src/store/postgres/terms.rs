@@ -192,7 +192,7 @@ struct Batch {
     step: Step,
 }
 
-/// How far a batch has come.
+/// The progress of a batch.
 enum Step {
     /// It is not decided.
     Open(DecideBatch),
@@ -248,7 +248,7 @@ impl Batch {
     }
 }
 
-/// What other hubs committed after a position.
+/// The changes that other hubs committed after a position.
 struct Others {
     changes: TermChanges,
     attempts: NewerAttempts,

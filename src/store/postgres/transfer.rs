@@ -23,7 +23,7 @@ use crate::store::postgres::transaction::{self, Tx, Work};
 use crate::store::postgres::values::Value;
 use crate::store::postgres::{PostgresStore, verify};
 
-/// Tables that belong to this kind of store, and what they have in a store that no hub has used.
+/// Tables that belong to this kind of store.
 const OWN_TABLES: [&str; 10] = [
     "commits",
     "counters",

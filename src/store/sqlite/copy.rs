@@ -83,7 +83,7 @@ pub fn restore(store: &Path, from: &Path, replace: bool) -> Result<Option<PathBu
     let lock = StoreLock::take(store)?;
     let store = lock.store();
     let io = |error| CopyError::Io { path: store.to_owned(), error };
-    // A log without its store would be played into the new store.
+    // SQLite would apply a log without its store to the new store.
     let is_there = store.exists() || files::log_of(store).exists();
     if is_there && !replace {
         return Err(CopyError::StoreExists(store.to_owned()));
