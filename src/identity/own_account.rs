@@ -31,8 +31,8 @@ pub enum PasswordChange {
 /// Why a caller cannot manage a local account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoOwnAccount {
-    /// The caller signed in through Plone.
-    #[error("Your account belongs to the college website (Plone). Change your password and sign-in settings there.")]
+    /// The caller signed in through Plone or by single sign-on.
+    #[error("Your account belongs to the college. Change your password and sign-in settings there, not in EduHub.")]
     Plone,
     /// The caller has a token that was minted, or an account that was removed.
     #[error("Only a user who has signed in with the password of a local EduHub account can do this.")]
