@@ -1,5 +1,5 @@
-//! `import` and `import-students`: import a schedule or facts about students, through the hub that runs on the store or,
-//! if none runs, into the store.
+//! `import` and `import-students`: import a schedule or facts about students, through the hub that runs on the store
+//! or, if none runs, into the store.
 
 use std::fs::File;
 use std::io::Read;

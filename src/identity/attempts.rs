@@ -1,9 +1,10 @@
 //! Limits on failed sign-ins. Guesses of a password must be slow, and must not keep anyone else out.
 //!
-//! An attempt counts against its account and its origin together, so that guesses from elsewhere do not lock a user out.
-//! The origin is a device that has signed in to this account before ([`crate::identity::device`]), or else the network:
-//! an IPv4 address, or the /64 of an IPv6 address. These are what one household or one campus shares. With a /24 of IPv4,
-//! a neighbor at the same provider could lock a user out; an attacker with many addresses meets the limit of the account.
+//! An attempt counts against its account and its origin together, so that guesses from elsewhere do not lock a user
+//! out. The origin is a device that has signed in to this account before ([`crate::identity::device`]), or else the
+//! network: an IPv4 address, or the /64 of an IPv6 address. These are what one household or one campus shares. With a
+//! /24 of IPv4, a neighbor at the same provider could lock a user out; an attacker with many addresses meets the limit
+//! of the account.
 //!
 //! A network with many failures is not refused, because a whole campus may share it. But passwords for names without an
 //! account are no longer hashed, and only a few passwords of a *crowded* network are sent to a provider at a time.
@@ -24,11 +25,11 @@ use crate::identity::limits::{AddressKey, Failures};
 /// devices that have signed in before may try: an attacker needs 30 networks to reach it, and can guess at most 300
 /// passwords a minute.
 const ACCOUNT_FAILURES_FACTOR: u32 = 30;
-/// Failures from one network after which it is crowded, as a multiple of an account's limit: five a second, more than the
-/// mistakes of a campus that signs in at once.
+/// Failures from one network after which it is crowded, as a multiple of an account's limit: five a second, more than
+/// the mistakes of a campus that signs in at once.
 const NETWORK_FAILURES_FACTOR: u32 = 30;
-/// Passwords for unknown names that are hashed for one network, as a multiple of an account's limit. Their only purpose is
-/// to hide which names exist, and 30 delay the users of the network by less than a second.
+/// Passwords for unknown names that are hashed for one network, as a multiple of an account's limit. Their only purpose
+/// is to hide which names exist, and 30 delay the users of the network by less than a second.
 const UNKNOWN_NAMES_FACTOR: u32 = 3;
 /// Failures of a device in a day that are allowed, so that a stolen cookie permits few guesses. The limit for a minute
 /// is that of an account. Past the limit for a day, the device counts as unknown.
@@ -261,8 +262,8 @@ impl SignInLimits {
         Queued { limits: self, key, queue }
     }
 
-    /// Waits for a network's share of a provider, so that the passwords of one network do not fill the provider's queue;
-    /// `None` for a device, whose attempts are few.
+    /// Waits for a network's share of a provider, so that the passwords of one network do not fill the provider's
+    /// queue; `None` for a device, whose attempts are few.
     ///
     /// # Errors
     /// When there is no room within [`ADMISSION_WAIT_MAX`].

@@ -18,8 +18,8 @@
 //!   from which calendar programs read it
 //! - [`external`]: sign-ins by single sign-on, which checks no password in the hub; `following`: tokens that other hubs
 //!   have ended
-//! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]: when
-//!   users were last seen
+//! - [`audit`]: the audit trail; [`disclosures`]: reads of data about other people, in the audit trail; [`people`]:
+//!   when users were last seen
 
 pub mod accounts;
 pub mod attempts;

@@ -184,8 +184,8 @@ impl Identity {
         self.second_factors.exists(user).await
     }
 
-    /// Removes the second factor of any account, for a user who has lost the device and the recovery codes. Returns false
-    /// if it has none.
+    /// Removes the second factor of any account, for a user who has lost the device and the recovery codes. Returns
+    /// false if it has none.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -193,8 +193,8 @@ impl Identity {
         self.second_factors.remove(user).await
     }
 
-    /// Returns the valid sign-ins of the caller's user, most recently used first. Those at other hubs on the same store are
-    /// listed after [`Self::learn_sign_ins`].
+    /// Returns the valid sign-ins of the caller's user, most recently used first. Those at other hubs on the same store
+    /// are listed after [`Self::learn_sign_ins`].
     #[must_use]
     pub fn own_sign_ins(&self, caller: &Caller) -> Vec<StoredSignIn> {
         let now = self.clock.now();

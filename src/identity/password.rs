@@ -1,8 +1,8 @@
 //! Password hashing: argon2id on dedicated low-priority threads with a bounded queue, so that many sign-ins at the same
 //! time do not slow down requests.
 //!
-//! The queue has a lane for each origin of sign-ins, and the threads serve the lanes in turn. So the guesses that arrive
-//! from one network delay only the sign-ins from that network.
+//! The queue has a lane for each origin of sign-ins, and the threads serve the lanes in turn. So the guesses that
+//! arrive from one network delay only the sign-ins from that network.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -41,8 +41,8 @@ pub enum WeakPassword {
     Name,
 }
 
-/// Checks a new password and returns its normal form, which is the one to hash. `names` are the username and the name of
-/// the college.
+/// Checks a new password and returns its normal form, which is the one to hash. `names` are the username and the name
+/// of the college.
 ///
 /// # Errors
 /// The reason why the password is refused.

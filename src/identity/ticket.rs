@@ -48,8 +48,8 @@ impl Identity {
         }
     }
 
-    /// Redeems a ticket, which is possible once, at any hub on the same store. Returns its caller if the caller's token is
-    /// still valid.
+    /// Redeems a ticket, which is possible once, at any hub on the same store. Returns its caller if the caller's token
+    /// is still valid.
     ///
     /// # Errors
     /// When the store, in which hubs record the tickets that were used, cannot be written.

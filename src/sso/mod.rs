@@ -1,7 +1,7 @@
 //! Single sign-on: users who sign in at the college, not with a password in the hub.
 //!
-//! - [`provider`]: a provider of OpenID Connect: where its sign-in begins, and what a completed one states; `discovery`:
-//!   its addresses and keys; `http_client`: requests to it
+//! - [`provider`]: a provider of OpenID Connect: where its sign-in begins, and what a completed one states;
+//!   `discovery`: its addresses and keys; `http_client`: requests to it
 //! - [`flow`]: a sign-in between its beginning and its end, in a cookie of the browser
 //! - [`claims`]: statements about a user, and the role that they give; [`logout_token`]: sign-outs that the provider
 //!   announces

@@ -22,8 +22,8 @@ pub struct Recipients {
     pub roles: u8,
     /// The users who receive it, sorted by name.
     pub users: Arc<[UserName]>,
-    /// For each of [`Self::users`], the index of the user's membership in [`Self::memberships`]; may be empty where only
-    /// the names matter.
+    /// For each of [`Self::users`], the index of the user's membership in [`Self::memberships`]; may be empty where
+    /// only the names matter.
     pub groups: Arc<[u32]>,
     /// The distinct memberships of the users.
     pub memberships: Arc<[Membership]>,

@@ -58,8 +58,8 @@ pub struct Lease {
 
 /// A store with leases.
 pub trait LeaseStore: Send + Sync {
-    /// Renews the lease that this hub has under `held`, or takes the lease if no hub has it. Returns the lease; `None` if
-    /// another hub has it, or has taken over since `held`.
+    /// Renews the lease that this hub has under `held`, or takes the lease if no hub has it. Returns the lease; `None`
+    /// if another hub has it, or has taken over since `held`.
     fn hold(&self, job: Job, held: Option<Fence>) -> StoreFuture<Option<Lease>>;
     /// Requests that the leader of a job run it at once. The leader reads the request when it renews its lease.
     fn request(&self, job: Job) -> StoreFuture<()>;

@@ -13,8 +13,8 @@ use crate::store::StoreFuture;
 use crate::store::accounts::EndedTokens;
 use crate::store::sign_ins::StoredSignIn;
 
-/// By how much [`StoredTerm::rewrites`] rises when the store has another history: a standby has taken over, and may lack
-/// commits that this hub has read. No term is rewritten that many times.
+/// By how much [`StoredTerm::rewrites`] rises when the store has another history: a standby has taken over, and may
+/// lack commits that this hub has read. No term is rewritten that many times.
 pub const REWRITES_PER_HISTORY: u64 = 1 << 32;
 
 /// A term as it is stored.
@@ -24,9 +24,9 @@ pub struct StoredTerm {
     pub id: TermId,
     /// The sequence of its last commit.
     pub seq: u64,
-    /// How many times its rows were changed without a commit of a registrar, such as by the erasure of a person, plus the
-    /// history of the store times [`REWRITES_PER_HISTORY`]. A hub that has the term in memory must load it again when this
-    /// rises.
+    /// How many times its rows were changed without a commit of a registrar, such as by the erasure of a person, plus
+    /// the history of the store times [`REWRITES_PER_HISTORY`]. A hub that has the term in memory must load it again
+    /// when this rises.
     pub rewrites: u64,
 }
 

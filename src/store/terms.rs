@@ -53,9 +53,9 @@ pub struct TermRows {
     pub facts: Vec<(UserName, Arc<StudentFacts>)>,
     /// The end of the chain of attempts.
     pub attempts: StoredChain,
-    /// Rises when rows were changed without a commit of a registrar, such as by the erasure of a person, and when the store
-    /// has another history ([`StoredTerm::rewrites`](crate::store::shared::StoredTerm::rewrites)). 0 in a store with one
-    /// hub, which loads the term again itself.
+    /// Rises when rows were changed without a commit of a registrar, such as by the erasure of a person, and when the
+    /// store has another history ([`StoredTerm::rewrites`](crate::store::shared::StoredTerm::rewrites)). 0 in a store
+    /// with one hub, which loads the term again itself.
     pub rewrites: u64,
 }
 
@@ -77,12 +77,12 @@ pub struct TermChanges {
     pub seq: u64,
     /// Their changes, without notices, which are not stored.
     pub changes: Changes,
-    /// The counts of sections of which only the counts changed. They are few and short, and a registration changes nothing
-    /// else of a section. May include sections that are in `changes`, and sections that are not visible.
+    /// The counts of sections of which only the counts changed. They are few and short, and a registration changes
+    /// nothing else of a section. May include sections that are in `changes`, and sections that are not visible.
     pub counts: Vec<SectionCounts>,
-    /// The end of the chain of attempts, with only those students and sections that have newer attempts than the caller's
-    /// book. `None` if there are no newer ones, and in what [`TermStore::changes_since`] returns: followers do not
-    /// append attempts.
+    /// The end of the chain of attempts, with only those students and sections that have newer attempts than the
+    /// caller's book. `None` if there are no newer ones, and in what [`TermStore::changes_since`] returns: followers do
+    /// not append attempts.
     pub attempts: Option<StoredChain>,
 }
 
@@ -91,8 +91,8 @@ pub struct TermChanges {
 pub struct TermRecord {
     /// The term.
     pub term: TermId,
-    /// The sequence of the term after this commit: one more than before, or the same if the record has only attempts and
-    /// audit entries, which change nothing for readers.
+    /// The sequence of the term after this commit: one more than before, or the same if the record has only attempts
+    /// and audit entries, which change nothing for readers.
     pub seq: u64,
     /// The generation of the catalogue that is visible after it.
     pub generation: u64,

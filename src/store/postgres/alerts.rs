@@ -194,8 +194,8 @@ pub(super) async fn next_due(tx: &Tx) -> Result<Option<Timestamp>, Failure> {
     maybe_time_at(&tx.query_one("SELECT min(due_at) FROM alerts WHERE due_at IS NOT NULL", &[]).await?, 0)
 }
 
-/// Sends scheduled alerts that are due, soonest first. Cancels those that have expired, such as during an outage. Leaves
-/// out alerts that another transaction sends or cancels at the same time.
+/// Sends scheduled alerts that are due, soonest first. Cancels those that have expired, such as during an outage.
+/// Leaves out alerts that another transaction sends or cancels at the same time.
 pub(super) async fn release_due(tx: &Tx, now: &ZonedDateTime, limit: usize) -> Result<usize, Failure> {
     let now_ms = now.timestamp().as_millisecond();
     let sql = "UPDATE alerts SET due_at = NULL, cancelled_at = $1 WHERE id IN (

@@ -11,8 +11,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::store::postgres::OpenError;
 use crate::store::postgres::failure::Failure;
 
-/// Number of connections of one hub. A hub has one batch in flight for each term and a few reads; PostgreSQL accepts 100
-/// connections unless it is configured otherwise, and several hubs share them.
+/// Number of connections of one hub. A hub has one batch in flight for each term and a few reads; PostgreSQL accepts
+/// 100 connections unless it is configured otherwise, and several hubs share them.
 const CONNECTIONS_MAX: usize = 16;
 /// How long an operation waits for a free connection.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);

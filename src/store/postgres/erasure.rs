@@ -15,8 +15,8 @@ use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::Value;
 use crate::store::postgres::{attempts, audit, marks};
 
-/// Locks the rows of the terms in which the person `$1` has registrations or attempts, so that no hub commits a batch of
-/// them until the erasure ends.
+/// Locks the rows of the terms in which the person `$1` has registrations or attempts, so that no hub commits a batch
+/// of them until the erasure ends.
 const LOCK_TERMS: &str = "
     SELECT t.id FROM terms AS t
     WHERE EXISTS (SELECT 1 FROM registrations AS r WHERE r.term = t.id AND r.username = $1)
@@ -41,8 +41,8 @@ const OWN_TABLES: [&str; 13] = [
     "provider_sign_ins",
 ];
 
-/// Replaces the name with the pseudonym in everything that stays, and deletes the rest. The sequences of the terms do not
-/// grow: a hub that has one of the terms in memory must load it again, which `rewrites` states.
+/// Replaces the name with the pseudonym in everything that stays, and deletes the rest. The sequences of the terms do
+/// not grow: a hub that has one of the terms in memory must load it again, which `rewrites` states.
 pub(super) async fn erase(tx: &Tx, erasure: &Erasure, has_outbox: bool) -> Result<ErasureOutcome, Failure> {
     let Erasure { user, login, pseudonym, now } = erasure;
     lock(tx, Lock::Rewrite, "").await?;

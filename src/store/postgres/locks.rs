@@ -1,5 +1,5 @@
-//! Locks of the transaction, for rules that no row can guard. PostgreSQL releases them when the transaction ends, so that
-//! they work through PgBouncer.
+//! Locks of the transaction, for rules that no row can guard. PostgreSQL releases them when the transaction ends, so
+//! that they work through PgBouncer.
 //!
 //! A transaction takes locks in this order, so that no two transactions deadlock: one of these locks, rows of terms by
 //! id, rows of alerts by id, the counter of the sequence of alerts, the counter of revocations. A statement that writes

@@ -83,7 +83,8 @@ mod tests {
     /// The number of the first migrations, which precede the guarantee.
     const BEFORE_GUARANTEE: usize = 10;
 
-    /// A hub of the previous version runs while a newer one migrates, and must not notice it (docs/OPERATIONS.md, "Upgrade").
+    /// A hub of the previous version runs while a newer one migrates, and must not notice it (docs/OPERATIONS.md,
+    /// "Upgrade").
     #[test]
     fn migrations_only_add() {
         for migration in &MIGRATIONS[BEFORE_GUARANTEE..] {

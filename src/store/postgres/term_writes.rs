@@ -13,8 +13,8 @@ use crate::store::postgres::failure::Failure;
 use crate::store::postgres::rows::{integer, json, storable};
 use crate::store::postgres::values::{Statement, Value};
 
-/// The generation of a row that a commit of the term writes: that of the visible row, or the term's for a section without
-/// one. `$3` is the term's generation.
+/// The generation of a row that a commit of the term writes: that of the visible row, or the term's for a section
+/// without one. `$3` is the term's generation.
 pub(super) const VISIBLE_GENERATION: &str = "coalesce((SELECT max(v.generation) FROM sections AS v
     WHERE v.term = $1 AND v.crn = u.crn AND v.generation <= $3), $3)";
 /// The generation of a staged row: `$3`.

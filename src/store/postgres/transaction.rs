@@ -8,8 +8,8 @@
 //! - If not, it never will be: the transaction would have to insert an id that exists by then.
 //! - While the old transaction is still open, the insertion waits for its end.
 //!
-//! An id that is there is written again. A server that has restarted shows commits that its synchronous standby does not
-//! have yet; the commit of this write waits until the standby has both.
+//! An id that is there is written again. A server that has restarted shows commits that its synchronous standby does
+//! not have yet; the commit of this write waits until the standby has both.
 //!
 //! # PgBouncer in transaction mode
 //! Between two transactions a connection has no state: settings are `SET LOCAL`, locks are those of transactions, and
@@ -54,13 +54,13 @@ const RETRIES_MAX: u32 = 4;
 /// conflict again.
 const RETRY_PAUSE_MAX: Duration = Duration::from_millis(50);
 
-/// Deletes the ids of old writes. An id is needed while its transaction may be open, and for the lookup after it: about a
-/// minute.
+/// Deletes the ids of old writes. An id is needed while its transaction may be open, and for the lookup after it: about
+/// a minute.
 const FORGET: &str = "DELETE FROM commits WHERE at < now() - interval '1 hour'";
 
-/// Begins a write. Regardless of the database's default, each of its statements sees everything that was committed before
-/// it, so that a statement after a lock sees the commits for which the lock waited. A hub that waits for a row of another
-/// hub gives up after `lock_timeout`. A hub that dies, or whose connection is cut, frees its rows within
+/// Begins a write. Regardless of the database's default, each of its statements sees everything that was committed
+/// before it, so that a statement after a lock sees the commits for which the lock waited. A hub that waits for a row
+/// of another hub gives up after `lock_timeout`. A hub that dies, or whose connection is cut, frees its rows within
 /// `idle_in_transaction_session_timeout`, which is longer than the decision of the largest batch: a transaction is idle
 /// during the decision.
 const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '15s'; SET LOCAL statement_timeout = '60s';
@@ -82,8 +82,8 @@ pub(super) struct Tx {
 pub(super) enum Work<T> {
     /// Commit.
     Commit(T),
-    /// Send the last statements together with the commit, which saves a round trip while rows are locked. If one of them
-    /// fails, the transaction is undone.
+    /// Send the last statements together with the commit, which saves a round trip while rows are locked. If one of
+    /// them fails, the transaction is undone.
     CommitWith(Vec<Statement>, T),
     /// Roll back: nothing was changed, and locks are released.
     Nothing(T),

@@ -1,6 +1,6 @@
-//! Takes over the rows of an embedded store: in one transaction, so that a failure leaves the target as it was. Before it
-//! commits, all rows are read back and compared with what the source sent, and the counts and the chain of attempts are
-//! recomputed.
+//! Takes over the rows of an embedded store: in one transaction, so that a failure leaves the target as it was. Before
+//! it commits, all rows are read back and compared with what the source sent, and the counts and the chain of attempts
+//! are recomputed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

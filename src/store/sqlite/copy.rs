@@ -119,8 +119,8 @@ fn fold_log(store: &Path) -> rusqlite::Result<()> {
     connection.close().map_err(|(_, error)| error)
 }
 
-/// Returns a whole, sealed copy of `source` in the folder of `place`, under a temporary name. It must contain the commit
-/// `recorded`.
+/// Returns a whole, sealed copy of `source` in the folder of `place`, under a temporary name. It must contain the
+/// commit `recorded`.
 fn copy_beside(
     source: &Connection,
     path: &Path,
@@ -143,8 +143,8 @@ fn copy_beside(
     Ok(file)
 }
 
-/// Opens the file that is copied, and returns the commit that a copy must hold. Refuses a file that was changed at rest,
-/// or whose log is damaged.
+/// Opens the file that is copied, and returns the commit that a copy must hold. Refuses a file that was changed at
+/// rest, or whose log is damaged.
 fn source(path: &Path) -> Result<(Connection, Option<Position>), CopyError> {
     if !path.is_file() {
         return Err(OpenError::Absent(path.to_owned()).into());

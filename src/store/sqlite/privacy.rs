@@ -210,8 +210,8 @@ fn rename_registration(
     Ok(())
 }
 
-/// Deletes what has no use without its person. Returns the number of rows. The time up to which tokens are revoked stays,
-/// with the name, because an old token would be valid without it.
+/// Deletes what has no use without its person. Returns the number of rows. The time up to which tokens are revoked
+/// stays, with the name, because an old token would be valid without it.
 fn delete_rows(tx: &Connection, user: &UserName) -> rusqlite::Result<usize> {
     let tables = [
         ("accounts", "username"),

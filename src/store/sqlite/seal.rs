@@ -1,8 +1,8 @@
 //! The seal of a file at rest: a checksum of all its bytes, after the last page. Backups have one, and so does a store
 //! that a hub has closed. It also covers bytes that SQLite does not use and therefore does not check.
 //!
-//! SQLite reads as many pages as the header of a database says, so it ignores the seal. Opening a store to write removes
-//! it; so does SQLite itself when it writes its log back into the file.
+//! SQLite reads as many pages as the header of a database says, so it ignores the seal. Opening a store to write
+//! removes it; so does SQLite itself when it writes its log back into the file.
 
 use std::fs::{File, Metadata};
 use std::hash::Hasher;
