@@ -17,7 +17,7 @@ pub struct Store {
     pub is_default: bool,
 }
 
-/// Where the store is.
+/// The kind of the store and its place.
 #[derive(Debug, Clone)]
 pub enum StoreUrl {
     /// `sqlite:PATH`: the embedded store in this file.

@@ -64,7 +64,7 @@ fn oidc(name: &str) -> Source {
     Source::Oidc(name.into())
 }
 
-/// Returns a provider whose issuer is that of its first name.
+/// Returns a provider whose issuer is derived from its source.
 fn provider(source: Source) -> ExternalProvider {
     let issuer = format!("https://{source}.example");
     ExternalProvider::new(source, issuer, &RoleMap::default(), "")
@@ -252,7 +252,7 @@ async fn a_provider_ends_the_sign_ins_of_a_session_or_of_a_person() {
     assert_eq!(end(Some("2"), Some("phone")).await, 0, "the session of someone else");
     assert_eq!(end(Some("1"), Some("phone")).await, 1);
     assert!(!hub.is_alive(&phone) && hub.is_alive(&laptop) && hub.is_alive(&other));
-    assert_eq!(*hub.bus.signed_out.lock(), [phone.caller.token_id], "its live sessions are closed for good");
+    assert_eq!(*hub.bus.signed_out.lock(), [phone.caller.token_id], "its live sessions are closed permanently");
     assert_eq!(end(Some("1"), None).await, 1);
     assert!(!hub.is_alive(&laptop) && hub.is_alive(&other));
     hub.restart(vec![provider(oidc("a")), provider(oidc("b"))]).await;

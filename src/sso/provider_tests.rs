@@ -49,7 +49,7 @@ fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.{}", encode(header), encode(claims))
 }
 
-/// What the provider publishes and returns.
+/// The documents and tokens that the provider publishes and returns.
 #[derive(Default)]
 struct Published {
     keys: Mutex<Vec<Value>>,
