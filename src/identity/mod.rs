@@ -10,7 +10,7 @@
 //! - [`own_account`]: what users can change in their own accounts; [`second_factor`]: one-time codes; [`sign_in_list`]:
 //!   the sign-ins of each user
 //! - `names`: usernames as people type them; `name_locks`: locks under which they are claimed
-//! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
+//! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for live sessions
 //! - [`password`]: argon2id on dedicated threads; [`password_rules`]: which new passwords are accepted; [`limits`]:
 //!   limits on requests; [`attempts`]: limits on failed sign-ins; [`device`]: cookies of browsers that have signed in
 //!   before

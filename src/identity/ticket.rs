@@ -1,4 +1,5 @@
-//! Tickets with which a page opens a WebSocket. A token in a URL would be logged; a ticket is valid once and for 30 s.
+//! Tickets with which a page opens a live session. A token in a URL would be logged; a ticket is valid once and for 30
+//! s.
 //!
 //! The tickets of a hub with the embedded store are random and exist in memory only. Hubs that share a store issue
 //! encrypted ones ([`crate::identity::sealed_tickets`]).
@@ -39,7 +40,7 @@ struct Inner {
 }
 
 impl Identity {
-    /// Issues a ticket for a WebSocket of this caller; `None` if there are too many unused tickets.
+    /// Issues a ticket for a live session of this caller; `None` if there are too many unused tickets.
     #[must_use]
     pub fn issue_ticket(&self, caller: &Caller) -> Option<String> {
         match self.shared.get() {

@@ -59,7 +59,7 @@ pub trait SharedStore: Send + Sync {
     fn stored_terms(&self) -> StoreFuture<Vec<StoredTerm>>;
     /// Returns the tokens that were revoked after `position`; all for 0.
     fn revocations_since(&self, position: u64) -> StoreFuture<Revocations>;
-    /// Records that a ticket for a WebSocket was used. Returns false if it was used before.
+    /// Records that a ticket for a live session was used. Returns false if it was used before.
     fn use_ticket(&self, ticket: Uuid) -> StoreFuture<bool>;
     /// Returns the sign-ins of a user that expire after `now`, the oldest first, at most `limit` of the newest.
     fn sign_ins_of(&self, user: &UserName, now: Timestamp, limit: usize) -> StoreFuture<Vec<StoredSignIn>>;
