@@ -231,7 +231,7 @@ impl Observed {
         let presence = self.presence.clone();
         metrics.watch_counts(
             "eduhub_sessions_ended_total",
-            "Live sessions that ended, by reason; lost: no close frame; timed_out: TCP gave up because the client read nothing",
+            "Ended live sessions by reason; lost: no close frame; timed_out: TCP gave up on a client that read nothing",
             "reason",
             Box::new(move || presence.ends.counts()),
         )?;
